@@ -1,0 +1,1 @@
+"""HTTP in: thin contracts that map their names to the one service underneath."""

@@ -1,0 +1,68 @@
+"""The checkout contract (001): /api/commande."""
+
+from uuid import UUID
+
+from flask import Blueprint, Response, current_app, jsonify, url_for
+from sqlalchemy import select
+
+from app.api.problems import problem
+from app.api.requests import idempotency_key, preferred_wait_s, saga_data
+from app.engine.service import SagaService
+from app.errors import NotFoundError
+from app.store.database import db
+from app.store.instance import Standing
+from app.store.models import JournalRow, SagaRow
+from machines.checkout import CHECKOUT
+
+blueprint = Blueprint("checkout", __name__, url_prefix="/api/commande")
+
+
+@blueprint.post("/checkout")
+def start() -> Response:
+    """Run the saga: 201 when confirmed, 409 when cancelled, 202 when it is not finished within the wait."""
+    service: SagaService = current_app.extensions["sagas"]
+    return _answer(service.start(CHECKOUT.name, saga_data(CHECKOUT), idempotency_key(), preferred_wait_s()))
+
+
+@blueprint.get("/<uuid:saga_id>")
+def show(saga_id: UUID) -> Response:
+    order = _order(saga_id)
+    return jsonify(
+        id=str(order.id),
+        client_id=order.data["client_id"],
+        magasin_id=order.data["magasin_id"],
+        etat_actuel=order.state,
+    )
+
+
+@blueprint.get("/<uuid:saga_id>/historique")
+def history(saga_id: UUID) -> Response:
+    """Give every state the order entered, in order."""
+    rows = select(JournalRow).where(JournalRow.saga_id == _order(saga_id).id).order_by(JournalRow.seq)
+    entered = [row for row in db.session.scalars(rows) if row.source != row.dest]
+    return jsonify([{"etat": row.dest, "timestamp": row.at.isoformat()} for row in entered])
+
+
+def _order(saga_id: UUID) -> SagaRow:
+    order = db.session.get(SagaRow, saga_id)
+    if order is None or order.definition != CHECKOUT.name:
+        raise NotFoundError(f"there is no order {saga_id}")
+    return order
+
+
+def _answer(saga: Standing) -> Response:
+    where = url_for("checkout.show", saga_id=saga.id)
+    if saga.status == "compensated":
+        answer = problem(
+            409, "Order cancelled", saga.error or "", saga_id=str(saga.id), etat_final=saga.state, erreur=saga.error
+        )
+    elif saga.status == "completed":
+        answer = jsonify(saga_id=str(saga.id), etat_final=saga.state)
+        answer.status_code = 201
+    else:
+        answer = jsonify(saga_id=str(saga.id), etat_actuel=saga.state, statut=saga.status)
+        answer.status_code = 202
+    answer.headers["Location"] = where
+    if saga.replayed:
+        answer.headers["Idempotent-Replayed"] = "true"
+    return answer

@@ -1,0 +1,37 @@
+"""Is the process alive, and can it do its work?"""
+
+from functools import cache
+from pathlib import Path
+
+from alembic.script import ScriptDirectory
+from flask import Blueprint, Response, jsonify
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.errors import NotReadyError
+from app.store.database import db
+
+blueprint = Blueprint("health", __name__)
+_MIGRATIONS = Path(__file__).parents[2] / "migrations"
+
+
+@blueprint.get("/health")
+def live() -> Response:
+    return jsonify(status="ok")
+
+
+@blueprint.get("/ready")
+def ready() -> Response:
+    """Ready when the database answers and has the tables of this release."""
+    try:
+        found = db.session.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    except SQLAlchemyError as error:
+        raise NotReadyError("the database does not answer, or was never migrated; run `flask db upgrade`") from error
+    if found != _head():
+        raise NotReadyError(f"the database is at migration {found}, not {_head()}; run `flask db upgrade`")
+    return jsonify(status="ready")
+
+
+@cache
+def _head() -> str | None:
+    return ScriptDirectory(str(_MIGRATIONS)).get_current_head()

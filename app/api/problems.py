@@ -1,0 +1,39 @@
+"""Every error answer, in one shape: RFC 9457 application/problem+json."""
+
+from typing import Any
+
+import orjson
+import structlog
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+from app.errors import ProblemError
+
+_log = structlog.get_logger("api")
+
+
+def problem(status: int, title: str, detail: str, **members: Any) -> Response:
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail} | members
+    return Response(orjson.dumps(body), status, content_type="application/problem+json")
+
+
+def install(app: Flask) -> None:
+    app.register_error_handler(ProblemError, _expected)
+    app.register_error_handler(HTTPException, _of_http)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def _expected(error: ProblemError) -> Response:
+    return problem(error.status, error.title, error.detail, **error.members)
+
+
+def _of_http(error: HTTPException) -> Response:
+    answer = problem(error.code or 500, error.name, error.description or error.name)
+    if allowed := getattr(error, "valid_methods", None):
+        answer.headers["Allow"] = ", ".join(sorted(allowed))
+    return answer
+
+
+def _unexpected(error: Exception) -> Response:
+    _log.error("request.crashed", exc_info=error)
+    return problem(500, "Internal error", "the request could not be answered; the log of this moment says why")

@@ -1,0 +1,102 @@
+"""Every setting of the service, read from the environment once, with its unit in its name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+DEFAULT_DATABASE = Path(__file__).parent.parent / "var" / "saga.db"
+
+
+class ConfigError(ValueError):
+    """A setting is wrong; the text names the variable and the mend."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """database_url: SQLAlchemy URL. participants_url: base below which each participant is found under its name.
+    participant_urls: the base of one participant, where it has its own. lease_s: how long a saga stays with the
+    process that runs it, unless renewed by a commit. wait_s: how long a request waits for its saga, unless it says.
+    threads: how many sagas one process runs at once. recovery_interval_s: pause between looks for due sagas.
+    failpoint: see app.failpoints.
+    """
+
+    database_url: str = f"sqlite:///{DEFAULT_DATABASE}"
+    participants_url: str = "http://127.0.0.1:8010"
+    participant_urls: Mapping[str, str] = field(default_factory=dict)
+    lease_s: float = 30.0
+    wait_s: float = 30.0
+    threads: int = 32
+    recovery_interval_s: float = 1.0
+    log_level: str = "INFO"
+    failpoint: str = ""
+
+    @property
+    def embedded(self) -> bool:
+        return self.database_url.startswith("sqlite")
+
+    def participant_url(self, name: str) -> str:
+        return self.participant_urls.get(name, f"{self.participants_url}/{name}")
+
+
+def from_environment(environ: Mapping[str, str]) -> Config:
+    """Read the settings; raise ConfigError for the first that cannot be meant."""
+    own_urls = {
+        name.removeprefix("PARTICIPANT_").removesuffix("_URL").lower(): _http_url(environ, name)
+        for name in environ
+        if name.startswith("PARTICIPANT_") and name.endswith("_URL")
+    }
+    return Config(
+        database_url=_database_url(environ),
+        participants_url=_http_url(environ, "PARTICIPANTS_URL", Config.participants_url),
+        participant_urls=own_urls,
+        lease_s=_number(environ, "LEASE_S", Config.lease_s, above=0),
+        wait_s=_number(environ, "WAIT_S", Config.wait_s, above=0),
+        threads=int(_number(environ, "THREADS", Config.threads, above=0)),
+        recovery_interval_s=_number(environ, "RECOVERY_INTERVAL_S", Config.recovery_interval_s, above=0),
+        log_level=_log_level(environ),
+        failpoint=environ.get("FAILPOINT", ""),
+    )
+
+
+def _database_url(environ: Mapping[str, str]) -> str:
+    url = environ.get("DATABASE_URL", "")
+    if not url and "DB_HOST" in environ:
+        secret = quote(environ.get("DB_PASSWORD", ""), safe="")
+        user = quote(environ.get("DB_USERNAME", "postgres"), safe="")
+        place = f"{environ['DB_HOST']}:{environ.get('DB_PORT', '5432')}/{environ.get('DB_DATABASE', 'saga_db')}"
+        url = f"postgresql://{user}:{secret}@{place}"
+    if not url:
+        return Config.database_url
+    scheme, separator, rest = url.partition("://")
+    if scheme.partition("+")[0] in ("postgresql", "postgres") and separator:
+        return f"postgresql+psycopg2://{rest}"  # SQLAlchemy 2.1 would take psycopg 3
+    if scheme == "sqlite" and rest.strip("/") not in ("", ":memory:"):
+        return url
+    raise ConfigError("DATABASE_URL must begin with postgresql:// or name a file after sqlite:///")
+
+
+def _http_url(environ: Mapping[str, str], name: str, default: str = "") -> str:
+    url = environ.get(name, default).rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+        raise ConfigError(f"{name} must be a URL such as http://127.0.0.1:8010, not {url!r}")
+    return url
+
+
+def _number(environ: Mapping[str, str], name: str, default: float, *, above: float) -> float:
+    text = environ.get(name, str(default))
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not above < number < float("inf"):
+        raise ConfigError(f"{name} must be a number above {above:g}, not {text!r}")
+    return number
+
+
+def _log_level(environ: Mapping[str, str]) -> str:
+    level = environ.get("LOG_LEVEL", Config.log_level).upper()
+    if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise ConfigError(f"LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not {level!r}")
+    return level

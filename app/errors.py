@@ -1,0 +1,52 @@
+"""What can be wrong with a request, each as an RFC 9457 problem that says how to mend it."""
+
+from typing import Any
+
+
+class ProblemError(Exception):
+    """An error that its user can act upon. `members` are extension members of the problem document."""
+
+    status = 500
+    title = "Internal error"
+
+    def __init__(self, detail: str, **members: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.members = members
+
+
+class MalformedError(ProblemError):
+    status = 400
+    title = "Malformed request"
+
+
+class InvalidError(ProblemError):
+    """`errors` lists {pointer, detail}, one a field."""
+
+    status = 400
+    title = "Invalid request"
+
+
+class NotFoundError(ProblemError):
+    status = 404
+    title = "Not found"
+
+
+class MediaTypeError(ProblemError):
+    status = 415
+    title = "Unsupported media type"
+
+
+class StillRunningError(ProblemError):
+    status = 409
+    title = "The saga of this Idempotency-Key is still running"
+
+
+class KeyReusedError(ProblemError):
+    status = 422
+    title = "Idempotency-Key reused for another request"
+
+
+class NotReadyError(ProblemError):
+    status = 503
+    title = "Not ready"

@@ -1,0 +1,54 @@
+"""Crashing on purpose, for the tests that prove recovery: FAILPOINT=after_commit:3 kills the process right after its
+third commit. The places are before_commit, after_commit, before_send and after_send.
+
+The store and the sender are wrapped only when the variable is set, so that otherwise there is nothing to run.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from app.config import ConfigError
+
+_PLACES = ("before_commit", "after_commit", "before_send", "after_send")
+
+
+def arm(spec: str, store: Any, sender: Any) -> None:
+    """Wrap the methods that commit and send, as `spec` says."""
+    place, _, number = spec.partition(":")
+    if place not in _PLACES or not number.isdecimal():
+        raise ConfigError(f"FAILPOINT must be one of {', '.join(_PLACES)}, a colon and a number, not {spec!r}")
+    kill = _Countdown(int(number))
+    around = {"before": kill} if place.startswith("before") else {"after": kill}
+    owner, methods = (store, ("insert", "save")) if place.endswith("commit") else (sender, ("send",))
+    for method in methods:
+        setattr(owner, method, _killing(getattr(owner, method), **around))
+
+
+class _Countdown:
+    """Kills the process, without a chance to clean up, when it has been passed often enough."""
+
+    def __init__(self, number: int) -> None:
+        self._left, self._lock = number, threading.Lock()
+
+    def __call__(self) -> None:
+        with self._lock:
+            self._left -= 1
+            if self._left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _killing(
+    method: Callable[..., Any], *, before: Callable[[], None] | None = None, after: Callable[[], None] | None = None
+) -> Callable[..., Any]:
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        if before:
+            before()
+        result = method(*arguments, **options)
+        if after:
+            after()
+        return result
+
+    return wrapped

@@ -1,0 +1,1 @@
+"""Calls out to participants, and what their replies mean."""

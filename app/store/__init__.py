@@ -1,0 +1,1 @@
+"""What is durable: sagas and the journal of their moves."""

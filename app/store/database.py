@@ -1,0 +1,80 @@
+"""The two databases, and the few words in which they differ."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import JSON, DateTime, Engine, TypeDecorator, event
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+db = SQLAlchemy()
+
+#: How long a SQLite writer waits for another one.
+SQLITE_BUSY_MS = 10_000
+
+
+def engine_options(url: str, threads: int) -> dict[str, Any]:
+    """Give one connection to each thread that runs a saga and as many again to requests."""
+    options: dict[str, Any] = {
+        "json_serializer": lambda value: orjson.dumps(value).decode(),
+        "json_deserializer": orjson.loads,
+        "pool_size": threads,
+        "max_overflow": threads,
+    }
+    return options if url.startswith("sqlite") else options | {"connect_args": {"connect_timeout": 5}}
+
+
+def make_durable(engine: Engine) -> None:
+    """Let SQLite keep a commit through a power cut, and readers read while one writes."""
+    if engine.dialect.name == "sqlite":
+
+        @event.listens_for(engine, "connect")
+        def _pragmas(connection: Any, _record: Any) -> None:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA journal_mode=WAL")
+            cursor.execute("PRAGMA synchronous=FULL")
+            cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
+            cursor.close()
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment, always with its time zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:  # noqa: ARG002
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+class Json(TypeDecorator[Any]):
+    """Any JSON; binary on PostgreSQL."""
+
+    impl = JSON(none_as_null=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Any) -> Any:
+        kind = JSONB if dialect.name == "postgresql" else JSON
+        return dialect.type_descriptor(kind(none_as_null=True))
+
+
+class in_seconds(FunctionElement[datetime]):  # noqa: N801  reads as the SQL function it is
+    """`in_seconds(delay)`: the database's clock plus a delay in seconds. A delay of NULL gives NULL."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+
+@compiles(in_seconds, "postgresql")
+def _in_seconds_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    return f"(clock_timestamp() + make_interval(secs => {compiler.process(element.clauses, **options)}))"
+
+
+@compiles(in_seconds, "sqlite")
+def _in_seconds_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    delay = compiler.process(element.clauses, **options)
+    # Six digits of fraction, as SQLAlchemy writes and reads them.
+    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {delay} || ' seconds') || '000')"

@@ -1,0 +1,108 @@
+"""One running saga in memory: its machine, what it was started with, what it has learnt, and what is not saved yet."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from transitions import EventData
+
+from machines.machine import SagaMachine
+from machines.rows import Phase, Trigger
+from machines.saga import Saga
+
+#: What a phase means to somebody who does not know the table. A passing state is never saved as the last one.
+STATUSES = {
+    Phase.FORWARD: "running",
+    Phase.UNDOING: "compensating",
+    Phase.STUCK: "stuck",
+    Phase.COMPLETED: "completed",
+    Phase.COMPENSATED: "compensated",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """One row of the journal before the database has dated it; see `JournalRow` for the columns."""
+
+    seq: int
+    source: str | None
+    trigger: str
+    dest: str
+    actor: str
+    step: str | None = None
+    direction: str | None = None
+    attempt: int | None = None
+    reason: str | None = None
+    status_code: int | None = None
+    reply: Mapping[str, Any] | None = None
+    duration_ms: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where a saga stood at its last commit. error: why it failed, if it did. replayed: read back by its key."""
+
+    id: UUID
+    state: str
+    status: str
+    error: str | None
+    replayed: bool = False
+
+
+class Instance(SagaMachine):
+    """A saga that one process runs. After an exception it is forgotten, and read again from the store.
+
+    results: the reply of each step that succeeded, by step. unsure: an attempt of the call in flight is
+    unaccounted for, so that a later refusal does not prove that nothing happened.
+    standing: what others may be told; None until it is durable, and then nothing of it has been done yet.
+    """
+
+    def __init__(self, definition: Saga, saga_id: UUID, data: Mapping[str, Any], state: str | None = None) -> None:
+        super().__init__(definition, state)
+        self.id = saga_id
+        self.data = data
+        self.results: dict[str, Any] = {}
+        self.unsaved: list[Move] = []
+        self.next_seq = 1
+        self.attempt = 0
+        self.deferrals = 0
+        self.error: str | None = None
+        self.epoch = 1
+        self.version = 0
+        self.unsure = False
+        self.standing: Standing | None = None
+
+    @classmethod
+    def begin(cls, definition: Saga, data: Mapping[str, Any], actor: str) -> "Instance":
+        """Make a new saga that stands before its first call."""
+        saga = cls(definition, uuid4(), data)
+        saga._note(source=None, trigger="start", dest=saga.state, actor=actor)
+        if saga.may(Trigger.BEGIN):
+            saga.fire(Trigger.BEGIN, actor=actor)
+        return saga
+
+    @property
+    def status(self) -> str:
+        return STATUSES[self.at.phase]
+
+    def committed(self) -> None:
+        """Take note that a commit of what was unsaved has been made."""
+        self.version += 1
+        self.unsaved = []
+        self.standing = Standing(id=self.id, state=self.state, status=self.status, error=self.error)
+
+    def moved(self, event: EventData) -> None:
+        row = event.transition
+        assert row is not None
+        self._note(source=row.source, trigger=event.event.name, dest=row.dest, **event.kwargs)
+        if row.source == row.dest:
+            self.attempt += event.event.name == Trigger.RETRY
+            self.deferrals += event.event.name == Trigger.DEFER
+        else:
+            self.attempt = self.deferrals = 0
+            self.unsure = False
+
+    def _note(self, **columns: Any) -> None:
+        self.unsaved.append(Move(seq=self.next_seq, **columns))
+        self.next_seq += 1

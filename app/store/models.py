@@ -1,0 +1,72 @@
+"""The tables: one row a saga, one row a move."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.store.database import Json, UtcDateTime, db
+
+
+class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy makes its base class at run time
+    """A saga and where it stands.
+
+    status: what its state means (running, compensating, stuck, completed, compensated).
+    attempt, deferrals: how often the call in flight was sent in vain, and could not be sent at all.
+    error: why it failed, in one line.
+    epoch: counts the owners, version the commits; every write names both.
+    due_at: when any process may take it: a lease's end, a retry's time; NULL when nothing is left to do by itself.
+    moves: what the last commit moved, from which the database's own trigger writes the journal.
+    """
+
+    __tablename__ = "saga"
+    __table_args__ = (
+        Index(
+            "saga_due", "due_at", sqlite_where=text("due_at IS NOT NULL"), postgresql_where=text("due_at IS NOT NULL")
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    definition: Mapped[str]
+    definition_version: Mapped[int]
+    state: Mapped[str]
+    status: Mapped[str]
+    data: Mapped[Any] = mapped_column(Json)
+    attempt: Mapped[int]
+    deferrals: Mapped[int]
+    error: Mapped[str | None]
+    idempotency_key: Mapped[str | None] = mapped_column(unique=True)
+    fingerprint: Mapped[str | None]
+    owner: Mapped[str | None]
+    epoch: Mapped[int]
+    version: Mapped[int]
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    moves: Mapped[Any] = mapped_column(Json)
+
+
+class JournalRow(db.Model):  # type: ignore[name-defined,misc]
+    """One move of a saga: when, from where, to where, by whom and why, with what reply. Never changed.
+
+    source is NULL on the first one. duration_ms: how long the call took whose outcome this is.
+    """
+
+    __tablename__ = "journal"
+
+    saga_id: Mapped[UUID] = mapped_column(ForeignKey("saga.id"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    source: Mapped[str | None]
+    trigger: Mapped[str]
+    dest: Mapped[str]
+    step: Mapped[str | None]
+    direction: Mapped[str | None]
+    attempt: Mapped[int | None]
+    actor: Mapped[str]
+    reason: Mapped[str | None]
+    status_code: Mapped[int | None]
+    reply: Mapped[Any] = mapped_column(Json, nullable=True)
+    duration_ms: Mapped[float | None]

@@ -1,0 +1,56 @@
+"""A call to a participant as the table writes it: pure data, filled in from the saga when it is sent.
+
+A *reference* says where a value comes from: `client_id` is a field of the saga's data, `lire_panier.montant` is
+a field of the reply that step `lire_panier` got.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """`body` maps each field on the wire to the reference its value comes from; `{reference}` does so in `path`."""
+
+    method: str
+    participant: str
+    path: str
+    body: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        return (*_PLACEHOLDER.findall(self.path), *self.body.values())
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.participant}{self.path}"
+
+    def filled_path(self, data: Mapping[str, Any], results: Mapping[str, Any]) -> str:
+        """Give the path with every value percent-encoded, so that no value can leave its segment."""
+        return _PLACEHOLDER.sub(lambda found: quote(str(look_up(found[1], data, results)), safe=""), self.path)
+
+    def filled_body(self, data: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: look_up(reference, data, results) for name, reference in self.body.items()}
+
+
+def get(participant: str, path: str) -> Call:
+    return Call(method="GET", participant=participant, path=path)
+
+
+def post(participant: str, path: str, **body: str) -> Call:
+    return Call(method="POST", participant=participant, path=path, body=body)
+
+
+def split(reference: str) -> tuple[str | None, str]:
+    """Take a reference apart into its step (None: the saga's data) and its field."""
+    step, dot, name = reference.rpartition(".")
+    return (step if dot else None), name
+
+
+def look_up(reference: str, data: Mapping[str, Any], results: Mapping[str, Any]) -> Any:
+    step, name = split(reference)
+    return data[name] if step is None else results[step][name]

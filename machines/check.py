@@ -1,0 +1,150 @@
+"""What makes a table illegal, said when it is imported: which table, which step, and how to mend it."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from machines.call import Call, split
+from machines.rows import Rows
+from machines.step import Kind, Step
+
+if TYPE_CHECKING:  # a Saga checks itself
+    from machines.saga import Saga
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_ORDER = re.compile(r"[rc]*p?[rt]*")  # one letter a kind, as _LETTERS says
+_LETTERS = {Kind.READ: "r", Kind.COMPENSATABLE: "c", Kind.PIVOT: "p", Kind.RETRIABLE: "t"}
+
+
+class TableError(ValueError):
+    """A saga's table is not legal; the text names the table, the step and the mend."""
+
+    def __init__(self, saga: "Saga", step: Step | None, problem: str) -> None:
+        super().__init__(f"{saga}: {f'step {step.name}: ' if step else ''}{problem}")
+
+
+def check(saga: "Saga") -> None:
+    """Raise TableError for the first thing that is wrong with the table."""
+    for step, problem in _problems(saga):
+        raise TableError(saga, step, problem)
+    for problem in path_problems(saga.rows, saga.initial, (saga.completed, saga.compensated)):
+        raise TableError(saga, None, problem)
+
+
+def _problems(saga: "Saga") -> Iterator[tuple[Step | None, str]]:
+    yield from ((None, problem) for problem in _saga_problems(saga))
+    forward_only = False
+    for number, step in enumerate(saga.steps):
+        yield from ((step, problem) for problem in _step_problems(step, forward_only=forward_only))
+        for call in (step.call, step.undo):
+            if call is not None:
+                yield from ((step, problem) for problem in _call_problems(saga, call, number))
+        forward_only = forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
+    yield from _name_problems(saga)
+
+
+def _saga_problems(saga: "Saga") -> Iterator[str]:
+    if not saga.steps:
+        yield "it has no steps; give it at least one"
+    if saga.version < 1:
+        yield f"version {saga.version} is not a version; count from 1"
+    kinds = [step.kind for step in saga.steps]
+    if not _ORDER.fullmatch("".join(_LETTERS[kind] for kind in kinds)):
+        yield (
+            f"the order {', '.join(kinds)} is not legal; put reads and compensatables first, then at most one pivot, "
+            "then reads and retriables"
+        )
+
+
+def _step_problems(step: Step, *, forward_only: bool) -> Iterator[str]:
+    if step.kind is Kind.COMPENSATABLE and (step.undo is None or not step.undoing):
+        yield "it is compensatable but has no undo; give it one, or make it a pivot or a retriable"
+    if (step.kind is Kind.RETRIABLE or forward_only) and step.refused:
+        yield f"it cannot be refused, for there is no way back; drop refused={step.refused!r}"
+    if not (step.kind is Kind.RETRIABLE or forward_only) and not step.refused:
+        yield "it has no state for a refusal; name one with refused="
+    if step.kind is Kind.READ and step.call.method != "GET":
+        yield f"it is a read but calls {step.call.method}; use get(), or make it a compensatable"
+    if step.timeout_s <= 0 or step.retry.attempts < 1:
+        yield "a call needs at least one attempt and a timeout above 0 s; mend retry= or timeout_s="
+
+
+def _call_problems(saga: "Saga", call: Call, number: int) -> Iterator[str]:
+    if call.participant not in saga.participants:
+        yield (
+            f"participant {call.participant!r} is not registered; "
+            f"{_did_you_mean(call.participant, saga.participants)}or add it to participants="
+        )
+    if not call.path.startswith("/"):
+        yield f"path {call.path!r} must begin with a slash"
+    earlier = [step.name for step in saga.steps[:number]]
+    for reference in call.references:
+        step, name = split(reference)
+        if step is None and name not in saga.data:
+            yield (
+                f"{reference!r} is no field of data; {_did_you_mean(name, saga.data)}"
+                "add it to data=, or write step.field for a field of an earlier reply"
+            )
+        if step is not None and step not in earlier:
+            # Not even its own reply: an undo must also be able to run when that reply was lost.
+            yield f"{reference!r} refers to no earlier step; {_did_you_mean(step, earlier)}or move that step up"
+
+
+def _name_problems(saga: "Saga") -> Iterator[tuple[Step | None, str]]:
+    owners: list[tuple[Step | None, str]] = [
+        (None, saga.initial),
+        (None, saga.completed),
+        (None, saga.compensated),
+    ]
+    for step in saga.steps:
+        own = (step.refused, step.doing, step.undoing, None if step.done == saga.completed else step.done)
+        owners += [(step, state) for state in own if state]
+    names: list[tuple[Step | None, str]] = [(step, step.name) for step in saga.steps]
+    for owner, name in [(None, saga.name), *names, *owners]:
+        if not _NAME.fullmatch(name):
+            yield owner, f"{name!r} is not a name; use letters, digits and underscores"
+    for owner, name in _repeated(names):
+        yield owner, f"step {name!r} is named twice; give each step a name of its own"
+    for owner, state in _repeated(owners):
+        yield owner, f"state {state!r} is named twice; give each state one meaning"
+
+
+def _repeated(named: Sequence[tuple[Step | None, str]]) -> Iterator[tuple[Step | None, str]]:
+    count = Counter(name for _, name in named)
+    return (item for item in reversed(named) if count[item[1]] > 1)
+
+
+def path_problems(rows: Rows, initial: str, ends: tuple[str, ...]) -> Iterator[str]:
+    """Say which state of the derived rows is misspelled, cannot be reached, or cannot reach an end."""
+    for row in rows.rows:
+        if row.dest not in rows.states:
+            yield (
+                f"{row.trigger} leads from {row.source} to {row.dest!r}, which is no state; "
+                f"{_did_you_mean(row.dest, rows.states)}or make it the done= of the last step and completed= the same"
+            )
+    onward: dict[str, set[str]] = {state: set() for state in rows.states}
+    backward: dict[str, set[str]] = {state: set() for state in rows.states}
+    for row in rows.rows:
+        onward[row.source].add(row.dest)
+        backward[row.dest].add(row.source)
+    for state in rows.states:
+        if state not in _closure(onward, (initial,)):
+            yield f"state {state!r} cannot be reached; take it out, or lead a step to it"
+        if state not in _closure(backward, ends):
+            yield f"state {state!r} has no way to an end; lead its step on to {' or '.join(ends)}"
+
+
+def _closure(edges: Mapping[str, set[str]], starts: tuple[str, ...]) -> set[str]:
+    seen, ahead = set(starts), list(starts)
+    while ahead:
+        found = edges[ahead.pop()] - seen
+        seen |= found
+        ahead += found
+    return seen
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    close = get_close_matches(word, known, n=1)
+    return f"did you mean {close[0]!r}? " if close else ""

@@ -1,0 +1,28 @@
+"""A customer's checkout: the cart is read, its goods reserved and paid, and the sale recorded and confirmed."""
+
+from machines.call import get, post
+from machines.fields import integer
+from machines.saga import Saga
+from machines.step import compensatable, pivot, read, retriable
+
+CHECKOUT = Saga(
+    name="checkout", version=1, initial="INITIEE", completed="CONFIRMEE", compensated="ANNULEE",
+    data={"client_id": integer(low=1), "magasin_id": integer(low=1)},
+    participants=("panier", "stock", "client", "ventes"),
+    steps=(
+        read("lire_panier", get("panier", "/{client_id}"),
+             done="PANIER_RECUPERE", refused="ECHEC_PANIER"),
+        compensatable("reserver_stock", post("stock", "/reserver", produits="lire_panier.produits"),
+                      undo=post("stock", "/liberer", produits="lire_panier.produits"), undoing="LIBERATION_STOCK",
+                      done="STOCK_RESERVE", refused="ECHEC_STOCK"),
+        compensatable("payer", post("client", "/{client_id}/payer", montant="lire_panier.montant"),
+                      undo=post("client", "/{client_id}/rembourser", montant="lire_panier.montant"),
+                      undoing="REMBOURSEMENT", done="PAIEMENT_EFFECTUE", refused="ECHEC_PAIEMENT"),
+        pivot("enregistrer_vente",
+              post("ventes", "/ventes", client_id="client_id", magasin_id="magasin_id",
+                   produits="lire_panier.produits", montant="lire_panier.montant"),
+              done="COMMANDE_ENREGISTREE", refused="ECHEC_ENREGISTREMENT"),
+        retriable("confirmer", post("stock", "/confirmer", reservation_id="reserver_stock.reservation_id"),
+                  done="CONFIRMEE"),
+    ),
+)  # fmt: skip

@@ -1,0 +1,157 @@
+"""What follows from a table: its states and its rows (source, trigger, dest, call). No edge is made anywhere else.
+
+In an *active* state exactly one call is in flight, the one its rows name; the outcome of that call is the trigger:
+
+    succeeded   on to the next step, or to the next compensation
+    refused     it surely did not happen: on to the step's `refused` state
+    retry       outcome unknown, sent again         defer   not sent at all, sent later (counts as no attempt)
+    exhausted   outcome unknown and no attempt left: compensated *including itself*, or stuck
+
+A *passing* state (a failure, or one before a `doing`) is left in the same commit, by `begin`, `compensate` (the step
+surely did not happen) or `compensate_including` (it may have). A *stuck* state is left by a person alone, who may
+`retry`, `resolve` (it was done by hand) or `compensate` (it was not, and the saga may still go back).
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from machines.call import Call
+from machines.step import PERSISTENT, Kind, Retry, Step
+
+if TYPE_CHECKING:  # a Saga derives its rows itself
+    from machines.saga import Saga
+
+
+class Trigger(StrEnum):
+    SUCCEEDED = "succeeded"
+    REFUSED = "refused"
+    RETRY = "retry"
+    DEFER = "defer"
+    EXHAUSTED = "exhausted"
+    BEGIN = "begin"
+    COMPENSATE = "compensate"
+    COMPENSATE_INCLUDING = "compensate_including"
+    RESOLVE = "resolve"
+
+
+class Phase(StrEnum):
+    FORWARD = "forward"
+    PASSING = "passing"
+    UNDOING = "undoing"
+    STUCK = "stuck"
+    COMPLETED = "completed"
+    COMPENSATED = "compensated"
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """One state. `step` is the step it belongs to; `call` and `retry` are set where a call is in flight."""
+
+    name: str
+    phase: Phase
+    step: Step | None = None
+    call: Call | None = None
+    retry: Retry = Retry()
+
+    @property
+    def direction(self) -> str:
+        return "undo" if self.phase is Phase.UNDOING else "do"
+
+    @property
+    def effectful(self) -> bool:
+        return self.step is not None and self.step.kind is not Kind.READ
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One edge. `call` is the call whose outcome the trigger tells, where it tells one."""
+
+    source: str
+    trigger: Trigger
+    dest: str
+    call: Call | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    states: Mapping[str, State]
+    rows: tuple[Row, ...]
+
+
+def derive(saga: "Saga") -> Rows:
+    """Derive every state and row of a table that `check` has let pass."""
+    derived = tuple(_forward(saga)) + tuple(_backward(saga)) + tuple(_ends(saga))
+    states = {item.name: item for item in derived if isinstance(item, State)}
+    return Rows(states=states, rows=tuple(item for item in derived if isinstance(item, Row)))
+
+
+def _forward(saga: "Saga") -> Iterator[State | Row]:
+    before, forward_only = saga.initial, False
+    for number, step in enumerate(saga.steps):
+        if step.doing:
+            yield State(name=before, phase=Phase.PASSING, step=step)
+            yield Row(source=before, trigger=Trigger.BEGIN, dest=step.doing)
+        entry = step.doing or before
+        yield State(name=entry, phase=Phase.FORWARD, step=step, call=step.call, retry=step.retry)
+        yield Row(source=entry, trigger=Trigger.SUCCEEDED, dest=step.done, call=step.call)
+        yield from _sent_again(entry, step.call)
+        if step.kind is Kind.RETRIABLE or forward_only:
+            yield from _stuck(entry, step, f"STUCK_{step.name.upper()}", step.done, step.call)
+        else:
+            yield from _failure(saga, number, entry)
+        before, forward_only = step.done, forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
+
+
+def _failure(saga: "Saga", number: int, entry: str) -> Iterator[State | Row]:
+    """The rows of a step that may fail, and of the state that says so."""
+    step, back = saga.steps[number], _undone_before(saga, number)
+    failure = step.refused or ""  # check() has seen to it
+    yield State(name=failure, phase=Phase.PASSING, step=step)
+    yield Row(source=entry, trigger=Trigger.REFUSED, dest=failure, call=step.call)
+    yield Row(source=failure, trigger=Trigger.COMPENSATE, dest=back)
+    if step.kind is Kind.PIVOT:
+        stuck = f"STUCK_{step.name.upper()}"
+        yield from _stuck(entry, step, stuck, step.done, step.call)
+        yield Row(source=stuck, trigger=Trigger.COMPENSATE, dest=back)
+    else:
+        yield Row(source=entry, trigger=Trigger.EXHAUSTED, dest=failure, call=step.call)
+    if step.undoing:
+        yield Row(source=failure, trigger=Trigger.COMPENSATE_INCLUDING, dest=step.undoing)
+
+
+def _backward(saga: "Saga") -> Iterator[State | Row]:
+    for number, step in reversed(list(enumerate(saga.steps))):
+        if step.undo and step.undoing:
+            undone = _undone_before(saga, number)
+            yield State(name=step.undoing, phase=Phase.UNDOING, step=step, call=step.undo, retry=PERSISTENT)
+            yield Row(source=step.undoing, trigger=Trigger.SUCCEEDED, dest=undone, call=step.undo)
+            yield from _sent_again(step.undoing, step.undo)
+            yield from _stuck(step.undoing, step, f"STUCK_UNDO_{step.name.upper()}", undone, step.undo)
+
+
+def _ends(saga: "Saga") -> Iterator[State | Row]:
+    yield State(name=saga.completed, phase=Phase.COMPLETED)
+    yield State(name=saga.compensated, phase=Phase.COMPENSATED)
+    if all(step.kind in (Kind.READ, Kind.COMPENSATABLE) for step in saga.steps):
+        yield Row(source=saga.completed, trigger=Trigger.COMPENSATE, dest=_undone_before(saga, len(saga.steps)))
+
+
+def _sent_again(entry: str, call: Call) -> Iterator[Row]:
+    yield Row(source=entry, trigger=Trigger.RETRY, dest=entry, call=call)
+    yield Row(source=entry, trigger=Trigger.DEFER, dest=entry, call=call)
+
+
+def _stuck(entry: str, step: Step, stuck: str, resolved: str, call: Call) -> Iterator[State | Row]:
+    yield State(name=stuck, phase=Phase.STUCK, step=step)
+    yield Row(source=entry, trigger=Trigger.EXHAUSTED, dest=stuck, call=call)
+    yield Row(source=stuck, trigger=Trigger.RETRY, dest=entry)
+    if step.kind is not Kind.READ:  # what a read would have told cannot be done by hand
+        yield Row(source=stuck, trigger=Trigger.RESOLVE, dest=resolved)
+
+
+def _undone_before(saga: "Saga", number: int) -> str:
+    """Name the state in which the last compensation before step `number` is in flight, or the end."""
+    undoing = [step.undoing for step in saga.steps[:number] if step.undoing]
+    return undoing[-1] if undoing else saga.compensated

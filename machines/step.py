@@ -1,0 +1,92 @@
+"""The words a saga's steps are written in: four kinds of step, each with a constructor that takes its columns."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypedDict, Unpack
+
+from machines.call import Call
+
+
+class Kind(StrEnum):
+    READ = "read"
+    COMPENSATABLE = "compensatable"
+    PIVOT = "pivot"
+    RETRIABLE = "retriable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """How often and how fast a call with an unknown outcome is sent again. The wait after attempt n is drawn
+    from 0 to min(cap_s, base_s * factor ** (n - 1)) seconds.
+    """
+
+    attempts: int = 3
+    base_s: float = 1.0
+    factor: float = 2.0
+    cap_s: float = 60.0
+
+    def longest_wait_s(self, attempt: int) -> float:
+        return min(self.cap_s, self.base_s * self.factor ** min(attempt - 1, 63))
+
+
+#: For what must succeed in the end (retriable steps and compensations): some minutes, then a person decides.
+PERSISTENT = Retry(attempts=10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One row of the table as written: see the constructors for the columns that each kind has.
+
+    done, refused, doing, undoing: names of states. timeout_s: how long one attempt may take.
+    """
+
+    name: str
+    kind: Kind
+    call: Call
+    done: str
+    refused: str | None = None
+    doing: str | None = None
+    undo: Call | None = None
+    undoing: str | None = None
+    retry: Retry = Retry()
+    timeout_s: float = 5.0
+
+
+class More(TypedDict, total=False):
+    """Columns that any kind of step may carry."""
+
+    doing: str
+    retry: Retry
+    timeout_s: float
+
+
+def read(name: str, call: Call, *, done: str, refused: str | None = None, **more: Unpack[More]) -> Step:
+    """Changes nothing, so it may be repeated. After a pivot it has no `refused`: there is no way back."""
+    return Step(name=name, kind=Kind.READ, call=call, done=done, refused=refused, **more)
+
+
+def compensatable(
+    name: str, call: Call, *, undo: Call, done: str, refused: str, undoing: str = "", **more: Unpack[More]
+) -> Step:
+    """Changes something that `undo` takes back; `undoing` names the state in which that call is in flight."""
+    undoing = undoing or f"UNDOING_{name.upper()}"
+    return Step(
+        name=name,
+        kind=Kind.COMPENSATABLE,
+        call=call,
+        undo=undo,
+        undoing=undoing,
+        done=done,
+        refused=refused,
+        **more,
+    )
+
+
+def pivot(name: str, call: Call, *, done: str, refused: str, **more: Unpack[More]) -> Step:
+    """The point of no return: once it has succeeded the saga only goes forward."""
+    return Step(name=name, kind=Kind.PIVOT, call=call, done=done, refused=refused, **more)
+
+
+def retriable(name: str, call: Call, *, done: str, **more: Unpack[More]) -> Step:
+    """Must succeed in the end: it is sent again until it does, or until a person decides."""
+    return Step(name=name, kind=Kind.RETRIABLE, call=call, done=done, **({"retry": PERSISTENT} | more))
