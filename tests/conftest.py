@@ -1,13 +1,19 @@
 """Real databases for every test that asks for one: a SQLite file, and a PostgreSQL server out of a wheel."""
 
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import flask_migrate
 import psycopg2
 import pytest
+
+from app import create_app
+from app.config import from_environment
+from app.store.database import db
 
 
 @pytest.fixture(scope="session")
@@ -27,15 +33,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """URL of an empty PostgreSQL database of the test's own."""
-    name = f"t{uuid.uuid4().hex}"
-    admin = psycopg2.connect(postgres_server % "postgres")
-    admin.autocommit = True
-    with admin.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name}")
-    yield postgres_server % name
-    with admin.cursor() as cursor:
-        cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    admin.close()
+    yield from own_database(postgres_server, "template1")
 
 
 @pytest.fixture
@@ -48,3 +46,54 @@ def sqlite_url(tmp_path: Path) -> str:
 def database_url(request: pytest.FixtureRequest) -> str:
     """Run the test once on each database."""
     return request.getfixturevalue(f"{request.param.replace('postgresql', 'postgres')}_url")
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server: str) -> str:
+    """Name of a migrated database that others are copied from."""
+    execute(postgres_server, "CREATE DATABASE migrated")
+    migrate(postgres_server % "migrated")
+    return "migrated"
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Path of a migrated file that others are copied from."""
+    file = tmp_path_factory.mktemp("template") / "saga.db"
+    migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of a migrated database of the test's own; the test runs once on each kind."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "saga.db")
+        yield f"sqlite:///{tmp_path / 'saga.db'}"
+    else:
+        yield from own_database(
+            request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_template")
+        )
+
+
+def own_database(server: str, template: str) -> Iterator[str]:
+    """Make a PostgreSQL database, give its URL, and drop it."""
+    name = f"t{uuid.uuid4().hex}"
+    execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield server % name
+    execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def execute(server: str, sql: str) -> None:
+    admin = psycopg2.connect(server % "postgres")
+    admin.autocommit = True
+    with admin.cursor() as cursor:
+        cursor.execute(sql)
+    admin.close()
+
+
+def migrate(url: str) -> None:
+    app = create_app(from_environment({"DATABASE_URL": url}))
+    with app.app_context():
+        flask_migrate.upgrade()
+        db.engine.dispose()

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, Row, bindparam, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
 from app.store.database import in_seconds
-from app.store.instance import Instance
+from app.store.instance import Instance, Standing
 from app.store.models import JournalRow, SagaRow
 from machines.registry import Registry
 from machines.rows import Trigger
@@ -79,6 +79,8 @@ class SagaStore:
             with self._engine.connect() as connection:
                 connection.execute(_INSERT, values)
         except IntegrityError as error:
+            if key is None:
+                raise
             raise KeyTakenError(key) from error
         saga.committed()
 
@@ -148,6 +150,7 @@ class SagaStore:
         saga = Instance(self._registry.get(row.definition, row.definition_version), row.id, row.data, row.state)
         saga.epoch, saga.version = row.epoch, row.version
         saga.attempt, saga.deferrals, saga.error = row.attempt, row.deferrals, row.error
+        saga.standing = Standing(id=row.id, state=row.state, status=row.status, error=row.error)
         saga.next_seq = journal[-1].seq + 1
         done = [entry for entry in journal if entry.trigger == Trigger.SUCCEEDED and entry.direction == "do"]
         saga.results = {entry.step: entry.reply for entry in done}

@@ -1,0 +1,48 @@
+"""A store over a migrated database of each kind, and a look at what it wrote."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, text
+
+from app import create_app
+from app.config import from_environment
+from app.store.database import db
+from app.store.instance import Instance
+from app.store.sagas import SagaStore
+from machines.checkout import CHECKOUT
+from machines.registry import Registry, discover
+
+
+@dataclass
+class Book:
+    """The database with nothing between it and the test."""
+
+    engine: Engine
+    statements: list[str]
+
+    def store(self, owner: str = "one", registry: Registry | None = None) -> SagaStore:
+        return SagaStore(self.engine, registry or discover(), owner)
+
+    def rows(self, sql: str, **values: Any) -> list[Any]:
+        with self.engine.begin() as connection:
+            result = connection.execute(text(sql), values)
+            return list(result.mappings()) if result.returns_rows else []
+
+
+@pytest.fixture
+def book(store_url: str) -> Iterator[Book]:
+    app = create_app(from_environment({"DATABASE_URL": store_url}))
+    with app.app_context():
+        engine = db.engine
+    statements: list[str] = []
+    event.listen(engine, "before_cursor_execute", lambda _c, _u, statement, *_: statements.append(statement))
+    yield Book(engine, statements)
+    engine.dispose()
+
+
+@pytest.fixture
+def saga() -> Instance:
+    return Instance.begin(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="client")

@@ -1,0 +1,29 @@
+import flask_migrate
+import pytest
+from sqlalchemy import inspect
+
+from app import create_app
+from app.config import from_environment
+from app.store.database import db
+
+
+@pytest.fixture
+def app(database_url):
+    app = create_app(from_environment({"DATABASE_URL": database_url}))
+    with app.app_context():
+        yield app
+        db.engine.dispose()
+
+
+def test_a_downgrade_leaves_nothing_and_an_upgrade_comes_back(app):
+    flask_migrate.upgrade()
+    assert {"saga", "journal"} <= set(inspect(db.engine).get_table_names())
+    flask_migrate.downgrade(revision="base")
+    assert inspect(db.engine).get_table_names() == ["alembic_version"]
+    flask_migrate.upgrade()
+    assert {"saga", "journal"} <= set(inspect(db.engine).get_table_names())
+
+
+def test_the_migrations_make_what_the_models_say(app):
+    flask_migrate.upgrade()
+    flask_migrate.check()  # exits when a migration is missing

@@ -1,0 +1,148 @@
+import pytest
+
+from app.store.instance import Instance
+from app.store.sagas import FencedError, KeyTakenError
+from machines.checkout import CHECKOUT
+from machines.registry import Registry
+from machines.rows import Trigger
+
+
+def advance(saga: Instance, **facts) -> None:
+    saga.fire(Trigger.SUCCEEDED, actor="engine", step="lire_panier", direction="do", **facts)
+
+
+def test_a_commit_is_one_statement(book, saga):
+    store = book.store()
+    store.insert(saga, 30)
+    advance(saga)
+    store.save(saga, 30)
+    assert [statement.split()[0] for statement in book.statements] == ["INSERT", "UPDATE"]
+
+
+def test_the_journal_tells_who_when_from_to_why_and_with_what_reply(book, saga):
+    store = book.store()
+    store.insert(saga, 30)
+    advance(saga, attempt=1, reason="200", status_code=200, reply={"montant": 59.97, "é": [None]}, duration_ms=3.5)
+    store.save(saga, 30)
+    first, second = book.rows("SELECT * FROM journal ORDER BY seq")
+    assert (first["source"], first["trigger"], first["dest"], first["actor"]) == (None, "start", "INITIEE", "client")
+    kept = {
+        name: second[name] for name in ("seq", "source", "trigger", "dest", "step", "direction", "attempt", "actor")
+    }
+    assert kept == {
+        "seq": 2, "source": "INITIEE", "trigger": "succeeded", "dest": "PANIER_RECUPERE", "step": "lire_panier",
+        "direction": "do", "attempt": 1, "actor": "engine",
+    }  # fmt: skip
+    assert (second["reason"], second["status_code"], second["duration_ms"]) == ("200", 200, 3.5)
+    assert first["at"] <= second["at"]
+    assert first["reply"] is None
+
+
+def test_a_write_of_a_past_version_changes_nothing(book, saga):
+    store = book.store()
+    store.insert(saga, 30)
+    saga.version = 0
+    advance(saga)
+    with pytest.raises(FencedError):
+        store.save(saga, 30)
+    assert [row["dest"] for row in book.rows("SELECT dest FROM journal")] == ["INITIEE"]
+    assert book.rows("SELECT state, version FROM saga") == [{"state": "INITIEE", "version": 1}]
+
+
+def test_a_write_of_a_past_epoch_changes_nothing(book, saga):
+    store = book.store()
+    store.insert(saga, 0)
+    (claimed,) = book.store("two").claim(10, 30)
+    saga.version = claimed.version  # the version alone would let it pass
+    advance(saga)
+    with pytest.raises(FencedError):
+        store.save(saga, 30)
+    assert book.rows("SELECT state, owner FROM saga") == [{"state": "INITIEE", "owner": "two"}]
+
+
+def test_two_writers_of_one_version_leave_one_write(book, saga):
+    store = book.store()
+    store.insert(saga, 0)
+    (claimed,) = store.claim(10, 30)
+    twin = Instance(CHECKOUT, claimed.id, claimed.data, claimed.state)
+    twin.epoch, twin.version, twin.next_seq = claimed.epoch, claimed.version, claimed.next_seq
+    advance(claimed)
+    store.save(claimed, 30)
+    advance(twin)
+    with pytest.raises(FencedError):
+        store.save(twin, 30)
+    assert len(book.rows("SELECT * FROM journal")) == 2
+
+
+def test_a_claim_brings_back_where_the_saga_stood_and_what_it_learnt(book, saga):
+    store = book.store()
+    advance(saga, reply={"montant": 5.0, "produits": []})
+    saga.fire(Trigger.RETRY, actor="engine", step="reserver_stock", direction="do", reply={"not": "a result"})
+    saga.fire(Trigger.DEFER, actor="engine", step="reserver_stock", direction="do")
+    saga.error = "why"
+    store.insert(saga, 0)
+    (claimed,) = store.claim(10, 30)
+    assert (claimed.id, claimed.state, claimed.data) == (saga.id, "PANIER_RECUPERE", {"client_id": 4, "magasin_id": 1})
+    assert claimed.results == {"lire_panier": {"montant": 5.0, "produits": []}}
+    assert (claimed.attempt, claimed.deferrals, claimed.error, claimed.next_seq) == (1, 1, "why", 5)
+    assert (claimed.epoch, claimed.unsure) == (2, True)
+
+
+def test_a_saga_under_a_lease_is_not_claimed(book, saga):
+    book.store().insert(saga, 30)
+    assert book.store("two").claim(10, 30) == []
+
+
+def test_a_saga_with_nothing_left_to_do_is_never_due(book, saga):
+    book.store().insert(saga, None)
+    assert book.rows("SELECT due_at, owner FROM saga") == [{"due_at": None, "owner": None}]
+    book.store().end_leases()
+    assert book.store("two").claim(10, 30) == []
+
+
+def test_ended_leases_are_claimed_at_once(book, saga):
+    book.store().insert(saga, 300)
+    book.store("two").end_leases()
+    assert [claimed.id for claimed in book.store("two").claim(10, 30)] == [saga.id]
+
+
+def test_a_claim_takes_no_more_than_its_limit_and_the_longest_due_first(book):
+    store = book.store()
+    sagas = [Instance.begin(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="client") for _ in range(5)]
+    for number, saga in enumerate(sagas):
+        store.insert(saga, -10 + number)
+    assert {saga.id for saga in store.claim(2, 30)} == {saga.id for saga in sagas[:2]}
+    assert len(store.claim(10, 30)) == 3
+
+
+def test_a_saga_of_an_unknown_definition_is_left_untouched(book, saga):
+    book.store().insert(saga, 0)
+    before = book.rows("SELECT epoch, version, owner FROM saga")
+    assert book.store("two", Registry([])).claim(10, 30) == []
+    assert book.rows("SELECT epoch, version, owner FROM saga") == before
+
+
+def test_an_idempotency_key_belongs_to_one_saga(book, saga):
+    store = book.store()
+    store.insert(saga, 30, key="k", fingerprint="f")
+    other = Instance.begin(CHECKOUT, {"client_id": 5, "magasin_id": 1}, actor="client")
+    with pytest.raises(KeyTakenError):
+        store.insert(other, 30, key="k", fingerprint="f")
+    found = store.find_key("k")
+    assert found is not None
+    assert (found.id, found.fingerprint) == (saga.id, "f")
+    assert store.find_key("other") is None
+    assert len(book.rows("SELECT * FROM journal")) == 1
+
+
+def test_a_short_delay_is_a_delay(book, saga):
+    """SQLite reads no exponent: a delay of 1e-05 s written as such would make the saga due never."""
+    book.store().insert(saga, 0.00001)
+    assert book.rows("SELECT due_at FROM saga")[0]["due_at"] is not None
+
+
+def test_text_of_any_kind_survives(book):
+    data = {"client_id": 2**62, "magasin_id": 1, "text": "'; DROP TABLE saga; -- \\ \" é 漢 🐍 \u2028"}
+    book.store().insert(Instance.begin(CHECKOUT, data, actor="client"), 0)
+    (claimed,) = book.store().claim(10, 30)
+    assert claimed.data == data

@@ -1,0 +1,222 @@
+import pytest
+
+from app.store.sagas import FencedError, SagaStore
+from machines.registry import discover
+from tests.integration.engine.scene import LOST, NOT_SENT, REFUSED, Reply, answer
+
+FORWARD = ["lire_panier", "reserver_stock", "payer", "enregistrer_vente", "confirmer"]
+
+
+def test_a_checkout_in_which_all_goes_well_is_confirmed(scene):
+    saga = scene.run()
+    assert (saga.state, saga.status, saga.error) == ("CONFIRMEE", "completed", None)
+    assert scene.calls == FORWARD
+    assert scene.states == [
+        "INITIEE", "PANIER_RECUPERE", "STOCK_RESERVE", "PAIEMENT_EFFECTUE", "COMMANDE_ENREGISTREE", "CONFIRMEE",
+    ]  # fmt: skip
+    assert scene.rows("SELECT state, status, due_at FROM saga") == [
+        {"state": "CONFIRMEE", "status": "completed", "due_at": None}
+    ]
+
+
+def test_four_effectful_steps_cost_five_commits_of_one_statement_each(scene):
+    scene.run()
+    assert [sql.split()[0] for sql in scene.statements] == ["INSERT", "UPDATE", "UPDATE", "UPDATE", "UPDATE"]
+
+
+def test_nothing_is_called_before_its_intent_is_durable(scene):
+    durable = []
+    scene.at_each_call = lambda _request: durable.append([row["state"] for row in scene.rows("SELECT state FROM saga")])
+    scene.run()
+    # The read comes first and has no effect: nothing need be durable yet.
+    assert durable == [[], ["PANIER_RECUPERE"], ["STOCK_RESERVE"], ["PAIEMENT_EFFECTUE"], ["COMMANDE_ENREGISTREE"]]
+
+
+def test_no_connection_is_held_during_a_call(scene):
+    held = []
+    scene.at_each_call = lambda _request: held.append(scene.database.pool.checkedout())
+    scene.given(payer=[REFUSED]).run()
+    assert set(held) == {0}
+
+
+def test_each_call_carries_its_identity(scene):
+    saga = scene.given(payer=[REFUSED]).run()
+    reserve, release = scene.requests[1], scene.requests[3]
+    assert reserve.headers["Idempotency-Key"] == f"{saga.id}/reserver_stock/do"
+    assert release.headers["Idempotency-Key"] == f"{saga.id}/reserver_stock/undo"
+    assert (reserve.headers["Saga-Id"], reserve.headers["Saga-Step"]) == (str(saga.id), "reserver_stock")
+    assert reserve.headers["Saga-Epoch"] == "1"
+    assert reserve.headers["traceparent"].startswith(f"00-{saga.id.hex}-")
+    assert reserve.url == "http://127.0.0.1:8010/stock/reserver"
+    assert reserve.body == {"produits": [{"produit_id": "p", "quantite": 2, "prix": 10.5}]}
+    assert scene.requests[0].url == "http://127.0.0.1:8010/panier/4"
+    assert scene.requests[0].body is None
+
+
+def test_a_refused_cart_ends_the_saga_with_nothing_to_undo(scene):
+    saga = scene.given(lire_panier=[answer(404, title="no cart")]).run()
+    assert (saga.state, saga.error) == ("ANNULEE", "ECHEC_PANIER: lire_panier: 404 no cart")
+    assert scene.calls == ["lire_panier"]
+    assert scene.states == ["INITIEE", "ECHEC_PANIER", "ANNULEE"]
+
+
+def test_refused_payment_releases_stock(scene):
+    saga = scene.given(payer=[REFUSED]).run()
+    assert (saga.state, saga.status) == ("ANNULEE", "compensated")
+    assert scene.calls == ["lire_panier", "reserver_stock", "payer", "undo_reserver_stock"]
+    assert scene.states[-4:] == ["STOCK_RESERVE", "ECHEC_PAIEMENT", "LIBERATION_STOCK", "ANNULEE"]
+
+
+def test_a_refused_pivot_undoes_everything_in_reverse(scene):
+    scene.given(enregistrer_vente=[REFUSED]).run()
+    assert scene.calls[-3:] == ["enregistrer_vente", "undo_payer", "undo_reserver_stock"]
+    assert scene.states[-4:] == ["ECHEC_ENREGISTREMENT", "REMBOURSEMENT", "LIBERATION_STOCK", "ANNULEE"]
+
+
+def test_an_unknown_outcome_is_asked_again_with_the_same_key(scene):
+    saga = scene.given(payer=[LOST, answer(503)]).run()
+    assert saga.state == "CONFIRMEE"
+    assert scene.calls.count("payer") == 3
+    keys = {r.headers["Idempotency-Key"] for r in scene.requests if "/payer/" in r.headers["Idempotency-Key"]}
+    assert keys == {f"{saga.id}/payer/do"}
+    assert scene.slept == [1.0, 2.0]
+
+
+def test_every_attempt_is_in_the_journal(scene):
+    scene.given(payer=[LOST, answer(503, detail="busy")]).run()
+    rows = scene.rows("SELECT trigger, attempt, reason, status_code FROM journal WHERE step = 'payer' ORDER BY seq")
+    assert [tuple(row.values()) for row in rows] == [
+        ("retry", 1, "the connection was lost before the answer", None),
+        ("retry", 2, "503 busy", 503),
+        ("succeeded", 3, "200", 200),
+    ]
+
+
+def test_an_outcome_that_stays_unknown_is_compensated_including_itself(scene):
+    saga = scene.given(payer=[LOST] * 3).run()
+    assert saga.state == "ANNULEE"
+    assert scene.calls == ["lire_panier", "reserver_stock", *["payer"] * 3, "undo_payer", "undo_reserver_stock"]
+    assert scene.states[-4:] == ["ECHEC_PAIEMENT", "REMBOURSEMENT", "LIBERATION_STOCK", "ANNULEE"]
+
+
+def test_a_refusal_after_an_unaccounted_attempt_is_compensated_including_itself(scene):
+    scene.given(payer=[LOST, REFUSED]).run()
+    assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
+
+
+def test_a_read_that_stays_unknown_is_not_undone(scene):
+    saga = scene.given(lire_panier=[answer(500)] * 3).run()
+    assert (saga.state, scene.calls) == ("ANNULEE", ["lire_panier"] * 3)
+
+
+def test_an_unknown_pivot_is_never_guessed(scene):
+    saga = scene.given(enregistrer_vente=[LOST] * 3).run()
+    assert (saga.state, saga.status) == ("STUCK_ENREGISTRER_VENTE", "stuck")
+    assert scene.calls[-1] == "enregistrer_vente"
+    assert scene.rows("SELECT status, due_at FROM saga") == [{"status": "stuck", "due_at": None}]
+
+
+def test_a_retriable_step_goes_on_and_is_stuck_at_last(scene):
+    saga = scene.given(confirmer=[REFUSED, *[answer(500)] * 20]).run()
+    assert saga.state == "STUCK_CONFIRMER"
+    assert scene.calls.count("confirmer") == 10
+    assert not [call for call in scene.calls if call.startswith("undo")]
+
+
+def test_a_failing_compensation_is_not_swallowed(scene):
+    saga = scene.given(payer=[REFUSED], undo_reserver_stock=[REFUSED] * 20).run()
+    assert (saga.state, saga.status) == ("STUCK_UNDO_RESERVER_STOCK", "stuck")
+    assert saga.error == "STUCK_UNDO_RESERVER_STOCK: reserver_stock: 409 no"
+    assert scene.calls.count("undo_reserver_stock") == 10
+
+
+def test_what_was_not_sent_counts_as_no_attempt(scene):
+    saga = scene.given(payer=[NOT_SENT] * 12).run()
+    assert saga.state == "CONFIRMEE"
+    assert scene.slept == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, *[30.0] * 6]
+    (last,) = scene.rows("SELECT attempt FROM journal WHERE step = 'payer' AND trigger = 'succeeded'")
+    assert last["attempt"] == 1
+
+
+def test_a_success_without_what_later_steps_need_is_not_understood(scene):
+    saga = scene.given(reserver_stock=[answer(200)] * 3).run()
+    assert saga.state == "ANNULEE"
+    assert scene.calls == ["lire_panier", *["reserver_stock"] * 3, "undo_reserver_stock"]
+
+
+def test_retry_after_is_honoured_and_bounded(scene):
+    asks = [Reply(status=503, body={}, retry_after_s=7.0), Reply(status=429, body={}, retry_after_s=1e9)]
+    scene.given(payer=asks).run(hold_s=10_000)
+    assert scene.slept == [7.0, 3600.0]
+
+
+def test_a_wait_longer_than_the_request_holds_is_left_to_the_database(scene):
+    saga = scene.given(payer=[LOST]).run(hold_s=0.9)
+    assert (saga.state, scene.slept) == ("STOCK_RESERVE", [])
+    (row,) = scene.rows("SELECT state, status, attempt, due_at FROM saga")
+    assert (row["state"], row["status"], row["attempt"]) == ("STOCK_RESERVE", "running", 1)
+    assert row["due_at"] is not None
+
+
+def test_a_fenced_saga_makes_no_further_call(scene):
+    def lose_the_lease(_request):
+        if len(scene.requests) == 2:
+            other = SagaStore(scene.database, discover(), "other")
+            other.end_leases()
+            other.claim(1, 30)
+
+    scene.at_each_call = lose_the_lease
+    with pytest.raises(FencedError):
+        scene.run()
+    assert scene.calls == ["lire_panier", "reserver_stock"]
+    assert scene.rows("SELECT state, owner FROM saga") == [{"state": "PANIER_RECUPERE", "owner": "other"}]
+
+
+def test_what_was_not_committed_is_not_counted(scene):
+    def lose_the_lease(_request):
+        if len(scene.requests) == 2:
+            other = SagaStore(scene.database, discover(), "other")
+            other.end_leases()
+            other.claim(1, 30)
+
+    scene.at_each_call = lose_the_lease
+    with pytest.raises(FencedError):
+        scene.run()
+    counted = {
+        sample.labels["dest"]: sample.value
+        for metric in scene.metrics.collect()
+        for sample in metric.samples
+        if sample.name == "saga_transitions_total"
+    }
+    assert counted == {"INITIEE": 1.0, "PANIER_RECUPERE": 1.0}
+
+
+def test_a_recovered_saga_goes_on_from_its_last_commit(scene):
+    class DiedError(Exception):
+        pass
+
+    def die(request):
+        if len(scene.requests) == 3:
+            raise DiedError
+
+    scene.at_each_call = die
+    with pytest.raises(DiedError):
+        scene.run()
+    scene.engine.store.end_leases()
+    (saga,) = scene.engine.store.claim(1, 30)
+    scene.engine.run(saga, 1000)
+    assert saga.state == "CONFIRMEE"
+    assert scene.calls == ["lire_panier", "reserver_stock", "payer", "payer", "enregistrer_vente", "confirmer"]
+    assert scene.requests[-1].body == {"reservation_id": "r1"}
+    assert scene.requests[-1].headers["Saga-Epoch"] == "2"
+
+
+def test_a_refusal_met_after_recovery_is_compensated_including_itself(scene):
+    """Whoever had the saga before may have sent the call, and its outcome is unaccounted for."""
+    saga = scene.given(payer=[NOT_SENT]).run(hold_s=0)
+    assert saga.state == "STOCK_RESERVE"
+    scene.engine.store.end_leases()
+    (claimed,) = scene.engine.store.claim(1, 30)
+    scene.given(payer=[REFUSED])
+    scene.engine.run(claimed, 1000)
+    assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
