@@ -26,9 +26,11 @@ def ready() -> Response:
     try:
         found = db.session.execute(text("SELECT version_num FROM alembic_version")).scalar()
     except SQLAlchemyError as error:
-        raise NotReadyError("the database does not answer, or was never migrated; run `flask db upgrade`") from error
+        raise NotReadyError(
+            "the database does not answer, or was never migrated; run `flask --app app db upgrade`"
+        ) from error
     if found != _head():
-        raise NotReadyError(f"the database is at migration {found}, not {_head()}; run `flask db upgrade`")
+        raise NotReadyError(f"the database is at migration {found}, not {_head()}; run `flask --app app db upgrade`")
     return jsonify(status="ready")
 
 

@@ -1,7 +1,7 @@
 """Sending one call over HTTP, once, within its time. It never raises for what the network or a participant does."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,39 +31,43 @@ class Request:
 class Participants:
     """A pool of connections to every participant, used by many threads at once."""
 
-    def __init__(self, connections: int) -> None:
+    def __init__(self, connections: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         # The adapter alone: a Session would look for proxies, cookies and .netrc at each call, at twice the cost.
         # Nothing is retried or redirected here, for only the saga knows what that would mean.
         self._adapter = HTTPAdapter(pool_connections=connections, pool_maxsize=connections, max_retries=0)
 
     def send(self, request: Request) -> Reply:
         """Send the request and read its reply."""
-        started = time.monotonic()
+        started = self._clock()
         try:
             status, headers, content = self._exchange(request, started + request.timeout_s)
         except (requests.RequestException, OSError) as error:
             words = _in_words(error, request.timeout_s)
-            return Reply(error=words, sent=not _never_sent(error), duration_ms=_since(started))
+            return Reply(error=words, sent=not _never_sent(error), duration_ms=self._since(started))
         return Reply(
             status=status,
             body=_understood(content),
             retry_after_s=_seconds(headers.get("Retry-After", "")),
-            duration_ms=_since(started),
+            duration_ms=self._since(started),
         )
 
-    def _exchange(self, request: Request, deadline: float) -> tuple[int, Mapping[str, str], bytes]:
+    def _exchange(self, request: Request, deadline: float) -> tuple[int, Mapping[str, str], bytes | None]:
         timeout = (min(CONNECT_TIMEOUT_S, request.timeout_s), request.timeout_s)
         response = self._adapter.send(_prepared(request), stream=True, timeout=timeout, proxies={})
         try:
             content = b""
             for chunk in response.iter_content(65_536):
                 content += chunk
-                if len(content) > LARGEST_REPLY_BYTES or time.monotonic() > deadline:
+                if len(content) > LARGEST_REPLY_BYTES or self._clock() > deadline:
                     # A participant that drips bytes would otherwise hold the saga beyond its lease.
-                    return response.status_code, response.headers, b""
+                    return response.status_code, response.headers, None
             return response.status_code, response.headers, content
         finally:
             response.close()
+
+    def _since(self, started: float) -> float:
+        return round((self._clock() - started) * 1000, 3)
 
 
 def _prepared(request: Request) -> requests.PreparedRequest:
@@ -93,10 +97,10 @@ def _in_words(error: Exception, timeout_s: float) -> str:
     return "the connection was lost before the answer"
 
 
-def _understood(content: bytes) -> Mapping[str, Any] | None:
-    if not content:
+def _understood(content: bytes | None) -> Mapping[str, Any] | None:
+    if content == b"":
         return {}
-    if b"\\u0000" in content:  # PostgreSQL cannot keep it
+    if content is None or b"\\u0000" in content:  # NUL is what PostgreSQL cannot keep
         return None
     try:
         body = orjson.loads(content)
@@ -107,7 +111,3 @@ def _understood(content: bytes) -> Mapping[str, Any] | None:
 
 def _seconds(text: str) -> float:
     return float(text) if text.isdecimal() else 0.0
-
-
-def _since(started: float) -> float:
-    return round((time.monotonic() - started) * 1000, 3)

@@ -1,0 +1,28 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from app import create_app
+from app.config import from_environment
+from app.store.database import db
+from app.store.models import SagaRow
+
+
+@pytest.fixture
+def client(store_url: str) -> Iterator[FlaskClient]:
+    """A client of the application, whose participants cannot be reached."""
+    settings = {"DATABASE_URL": store_url, "PARTICIPANTS_URL": "http://127.0.0.1:9", "WAIT_S": "0.1"}
+    app = create_app(from_environment(settings))
+    with app.app_context():
+        yield app.test_client()
+        app.extensions["runner"].stop()
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def begun(client: FlaskClient) -> Any:
+    """How many sagas were begun."""
+    return lambda: db.session.query(SagaRow).count()

@@ -1,0 +1,113 @@
+"""Whatever is sent: a problem document that says what to mend, and nothing begun."""
+
+import json
+
+import pytest
+
+GOOD = {"client_id": 4, "magasin_id": 1}
+
+NOT_JSON = {
+    "empty": b"",
+    "text": b"hello",
+    "cut off": b'{"client_id": 4',
+    "NaN": b'{"client_id": NaN, "magasin_id": 1}',
+    "Infinity": b'{"client_id": 4, "magasin_id": -Infinity}',
+    "name twice": b'{"client_id": 4, "client_id": 1, "magasin_id": 1}',
+    "not UTF-8": b'{"client_id": "\xff\xfe"}',
+    "nested deeply": b'{"client_id":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "an endless number": b'{"client_id":' + b"9" * 10_000 + b', "magasin_id": 1}',
+    "an array": b"[1, 2]",
+    "null": b"null",
+    "NUL": b"\x00",
+}
+INVALID = {
+    "missing": ({"client_id": 4}, "/magasin_id"),
+    "extra": (GOOD | {"url": "http://evil"}, "/url"),
+    "text": (GOOD | {"client_id": "4"}, "/client_id"),
+    "boolean": (GOOD | {"client_id": True}, "/client_id"),
+    "fraction": (GOOD | {"client_id": 4.5}, "/client_id"),
+    "null": (GOOD | {"magasin_id": None}, "/magasin_id"),
+    "list": (GOOD | {"magasin_id": [1]}, "/magasin_id"),
+    "zero": (GOOD | {"client_id": 0}, "/client_id"),
+    "beyond 64 bits": (GOOD | {"client_id": 2**63}, "/client_id"),
+    "beyond floats": (GOOD | {"client_id": 1e300}, "/client_id"),
+    "a name with NUL": (GOOD | {"\x00": 1}, "/\x00"),
+}
+
+
+def post(client, body, content_type="application/json", **headers):
+    return client.post("/api/commande/checkout", data=body, content_type=content_type, headers=headers)
+
+
+def assert_problem(answer, status):
+    assert answer.status_code == status
+    assert answer.content_type == "application/problem+json"
+    body = json.loads(answer.data)
+    assert body["status"] == status
+    assert body["title"]
+    assert body["detail"]
+    return body
+
+
+@pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON)
+def test_a_body_that_is_no_strict_json_is_refused(client, begun, body):
+    assert_problem(post(client, body), 400)
+    assert begun() == 0
+
+
+@pytest.mark.parametrize(("body", "pointer"), INVALID.values(), ids=INVALID)
+def test_a_wrong_field_is_named(client, begun, body, pointer):
+    problem = assert_problem(post(client, json.dumps(body)), 400)
+    assert [error["pointer"] for error in problem["errors"]] == [pointer]
+    assert pointer in problem["detail"]
+    assert begun() == 0
+
+
+def test_every_wrong_field_is_named_at_once(client):
+    problem = assert_problem(post(client, b'{"client_id": "x", "more": 1}'), 400)
+    assert {error["pointer"] for error in problem["errors"]} == {"/client_id", "/magasin_id", "/more"}
+
+
+def test_a_body_that_is_too_large_is_refused(client, begun):
+    assert_problem(post(client, b" " * 300_000 + json.dumps(GOOD).encode()), 413)
+    assert begun() == 0
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "", None])
+def test_another_content_type_is_refused(client, begun, content_type):
+    assert_problem(post(client, json.dumps(GOOD), content_type), 415)
+    assert begun() == 0
+
+
+@pytest.mark.parametrize("key", ["", "k" * 256, "clé", "a\tb"])
+def test_an_unusable_idempotency_key_is_refused(client, begun, key):
+    assert_problem(post(client, json.dumps(GOOD), **{"Idempotency-Key": key}), 400)
+    assert begun() == 0
+
+
+@pytest.mark.parametrize("prefer", ["wait=soon", "wait=-1", "wait=", "wait=1e9", "nonsense"])
+def test_a_preference_that_is_not_understood_is_ignored(client, begun, prefer):
+    assert post(client, json.dumps(GOOD), Prefer=f"{prefer}, respond-async").status_code == 202
+    assert begun() == 1
+
+
+def test_an_unknown_order_is_not_found(client):
+    for path in ("", "/historique"):
+        assert_problem(client.get(f"/api/commande/00000000-0000-4000-8000-000000000000{path}"), 404)
+    assert_problem(client.get("/api/commande/not-a-uuid"), 404)
+
+
+def test_another_method_is_not_allowed(client):
+    answer = client.get("/api/commande/checkout")
+    assert_problem(answer, 405)
+    assert "POST" in answer.headers["Allow"]
+
+
+def test_the_order_of_another_saga_is_not_an_order(client):
+    from app.store.database import db  # noqa: PLC0415
+    from app.store.models import SagaRow  # noqa: PLC0415
+
+    saga_id = post(client, json.dumps(GOOD), Prefer="respond-async").get_json()["saga_id"]
+    db.session.query(SagaRow).update({"definition": "travel"})
+    db.session.commit()
+    assert_problem(client.get(f"/api/commande/{saga_id}"), 404)

@@ -1,0 +1,61 @@
+import pytest
+
+from app.config import Config, ConfigError, from_environment
+
+
+def test_nothing_set_is_the_embedded_service():
+    config = from_environment({})
+    assert config == Config()
+    assert config.embedded
+    assert config.participant_url("stock") == "http://127.0.0.1:8010/stock"
+
+
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg2"])
+def test_every_postgresql_url_uses_psycopg2(scheme):
+    config = from_environment({"DATABASE_URL": f"{scheme}://u:p@h/d"})
+    assert config.database_url == "postgresql+psycopg2://u:p@h/d"
+    assert not config.embedded
+
+
+def test_the_parts_of_the_reference_make_a_url():
+    parts = {
+        "DB_HOST": "db", "DB_PORT": "5433", "DB_USERNAME": "saga_user", "DB_PASSWORD": "p@ss/w:rd", "DB_DATABASE": "d",
+    }  # fmt: skip
+    assert from_environment(parts).database_url == "postgresql+psycopg2://saga_user:p%40ss%2Fw%3Ard@db:5433/d"
+
+
+def test_a_url_overrides_the_parts():
+    assert from_environment({"DATABASE_URL": "sqlite:///x.db", "DB_HOST": "db"}).database_url == "sqlite:///x.db"
+
+
+def test_a_participant_may_have_a_url_of_its_own():
+    config = from_environment({"PARTICIPANTS_URL": "http://kong:8000/api/", "PARTICIPANT_STOCK_URL": "https://s/"})
+    assert config.participant_url("stock") == "https://s"
+    assert config.participant_url("client") == "http://kong:8000/api/client"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://h/d"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "sqlite:///:memory:"),
+        ("PARTICIPANTS_URL", "localhost:8010"),
+        ("PARTICIPANTS_URL", "http://h/?a=b"),
+        ("PARTICIPANT_STOCK_URL", "file:///etc/passwd"),
+        ("LEASE_S", "soon"),
+        ("LEASE_S", "0"),
+        ("WAIT_S", "nan"),
+        ("THREADS", "inf"),
+        ("LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused_by_name(name, value):
+    with pytest.raises(ConfigError, match=name):
+        from_environment({name: value})
+
+
+def test_a_database_url_is_not_quoted_in_its_error():
+    with pytest.raises(ConfigError) as refused:
+        from_environment({"DATABASE_URL": "mysql://u:secret@h/d"})
+    assert "secret" not in str(refused.value)
