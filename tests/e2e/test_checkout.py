@@ -86,6 +86,16 @@ def test_a_saga_that_outlasts_the_wait_is_told_so_and_goes_on(orchestrator, part
     assert ended(server, answer.json()["saga_id"])["etat_actuel"] == "CONFIRMEE"
 
 
+def test_a_saga_is_durable_before_its_client_is_told_of_it(orchestrator, participants):
+    """It is not stored before its first read is over, so the answer has to wait for that."""
+    server = orchestrator(LEASE_S="30")
+    participants.told("panier", kind="slow", seconds=1.5, times=1)
+    answer = checkout(server, 4, Prefer="wait=1")
+    assert answer.status_code in (201, 202)
+    assert requests.get(server.url + answer.headers["Location"], timeout=5).status_code == 200
+    assert ended(server, answer.json()["saga_id"])["etat_actuel"] == "CONFIRMEE"
+
+
 def test_an_idempotency_key_gives_one_saga(orchestrator, participants):
     server, key = orchestrator(), str(uuid.uuid4())
     first, second = (checkout(server, 2, **{"Idempotency-Key": key}) for _ in range(2))

@@ -106,8 +106,7 @@ def test_a_get_has_no_body(send, peer):
 
 
 def test_a_connection_serves_again(send, peer):
-    send(OK)
-    peer.answers.append(OK)
+    send(OK, OK)
     assert send().status == 200
     assert peer.connections == 1
 
