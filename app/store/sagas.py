@@ -101,8 +101,7 @@ class SagaStore:
             "new_deferrals": saga.deferrals,
             "new_error": saga.error,
             "new_owner": None if delay_s is None else self._owner,
-            # Milliseconds: SQLite does not read a delay such as 1e-05.
-            "delay_s": None if delay_s is None else round(delay_s, 3),
+            "delay_s": delay_s,
             "new_moves": [asdict(move) for move in saga.unsaved],
         }
 

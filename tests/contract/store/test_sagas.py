@@ -135,12 +135,6 @@ def test_an_idempotency_key_belongs_to_one_saga(book, saga):
     assert len(book.rows("SELECT * FROM journal")) == 1
 
 
-def test_a_short_delay_is_a_delay(book, saga):
-    """SQLite reads no exponent: a delay of 1e-05 s written as such would make the saga due never."""
-    book.store().insert(saga, 0.00001)
-    assert book.rows("SELECT due_at FROM saga")[0]["due_at"] is not None
-
-
 def test_text_of_any_kind_survives(book):
     data = {"client_id": 2**62, "magasin_id": 1, "text": "'; DROP TABLE saga; -- \\ \" é 漢 🐍 \u2028"}
     book.store().insert(Instance.begin(CHECKOUT, data, actor="client"), 0)
