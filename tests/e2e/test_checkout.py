@@ -129,6 +129,17 @@ def test_a_killed_orchestrator_finishes_what_it_began(orchestrator, participants
     participants.assert_balanced()
 
 
+def test_an_embedded_service_does_not_wait_for_the_lease_of_its_own_past(orchestrator, participants, store_url):
+    """It alone uses its SQLite file, so whoever held a lease is dead; replicas have to wait for the lease's end."""
+    if not store_url.startswith("sqlite"):
+        return
+    before = {row["saga_id"] for row in participants.get("/client/_ledger")}
+    with pytest.raises(requests.ConnectionError):
+        checkout(orchestrator(FAILPOINT="after_send:3", LEASE_S="3600"), 4)
+    (saga_id,) = {row["saga_id"] for row in participants.get("/client/_ledger")} - before
+    assert ended(orchestrator(LEASE_S="3600"), saga_id)["etat_actuel"] == "CONFIRMEE"
+
+
 def test_a_participant_that_is_down_is_waited_for(orchestrator, participants):
     """Nothing was sent, so nothing is refused: the saga goes on when the participant is back."""
     server = orchestrator(PARTICIPANT_CLIENT_URL="http://127.0.0.1:9/client")

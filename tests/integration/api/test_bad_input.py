@@ -55,6 +55,11 @@ def test_a_body_that_is_no_strict_json_is_refused(client, begun, body):
     assert begun() == 0
 
 
+def test_what_python_takes_for_json_and_nobody_else_does_is_named(client):
+    problem = assert_problem(post(client, NOT_JSON["NaN"]), 400)
+    assert problem["detail"] == "the body is not JSON: NaN is no JSON number"
+
+
 @pytest.mark.parametrize(("body", "pointer"), INVALID.values(), ids=INVALID)
 def test_a_wrong_field_is_named(client, begun, body, pointer):
     problem = assert_problem(post(client, json.dumps(body)), 400)
