@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_flask_exporter import PrometheusMetrics
 
 from app import failpoints
-from app.api import checkout, health, problems
+from app.api import checkout, commandes, definitions, health, problems, sagas
 from app.config import Config, from_environment
 from app.engine.engine import Engine
 from app.engine.runner import Runner
@@ -45,8 +45,8 @@ def create_app(config: Config | None = None, registry: Registry | None = None) -
     runner, service = _engine(app, config, registry, metrics)
     app.extensions |= {"runner": runner, "sagas": service, "registry": registry}
     problems.install(app)
-    app.register_blueprint(health.blueprint)
-    app.register_blueprint(checkout.blueprint)
+    for contract in (health, checkout, commandes, sagas, definitions):
+        app.register_blueprint(contract.blueprint)
     return app
 
 

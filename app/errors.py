@@ -21,10 +21,14 @@ class MalformedError(ProblemError):
 
 
 class InvalidError(ProblemError):
-    """`errors` lists {pointer, detail}, one a field."""
+    """Fields that are wrong: (JSON pointer, what is wrong) pairs."""
 
     status = 400
     title = "Invalid request"
+
+    def __init__(self, *wrong: tuple[str, str], **members: Any) -> None:
+        errors = [{"pointer": pointer, "detail": detail} for pointer, detail in wrong]
+        super().__init__("; ".join(f"{pointer}: {detail}" for pointer, detail in wrong), errors=errors, **members)
 
 
 class NotFoundError(ProblemError):
@@ -40,6 +44,11 @@ class MediaTypeError(ProblemError):
 class StillRunningError(ProblemError):
     status = 409
     title = "The saga of this Idempotency-Key is still running"
+
+
+class ConflictError(ProblemError):
+    status = 409
+    title = "Not possible in this state"
 
 
 class KeyReusedError(ProblemError):

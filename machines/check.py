@@ -50,6 +50,10 @@ def _saga_problems(saga: "Saga") -> Iterator[str]:
         yield "it has no steps; give it at least one"
     if saga.version < 1:
         yield f"version {saga.version} is not a version; count from 1"
+    for column in ("client", "store"):
+        name = getattr(saga, column)
+        if name is not None and name not in saga.data:
+            yield f"{column}={name!r} is no field of data; {_did_you_mean(name, saga.data)}or leave {column}= out"
     kinds = [step.kind for step in saga.steps]
     if not _ORDER.fullmatch("".join(_LETTERS[kind] for kind in kinds)):
         yield (
@@ -65,8 +69,6 @@ def _step_problems(step: Step, *, forward_only: bool) -> Iterator[str]:
         yield f"it cannot be refused, for there is no way back; drop refused={step.refused!r}"
     if not (step.kind is Kind.RETRIABLE or forward_only) and not step.refused:
         yield "it has no state for a refusal; name one with refused="
-    if step.kind is Kind.READ and step.call.method != "GET":
-        yield f"it is a read but calls {step.call.method}; use get(), or make it a compensatable"
     if step.timeout_s <= 0 or step.retry.attempts < 1:
         yield "a call needs at least one attempt and a timeout above 0 s; mend retry= or timeout_s="
 

@@ -5,32 +5,50 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 LARGEST_INTEGER = 2**63 - 1
+LARGEST_AMOUNT = 10**9
 LONGEST_TEXT = 200
 LONGEST_LIST = 200
 
 
 class FieldKind(StrEnum):
     INTEGER = "integer"
+    AMOUNT = "amount"
     TEXT = "text"
+    UUID = "uuid"
     LIST = "list"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One required field. `low` and `high` bound an integer's value, a text's characters or a list's items."""
+    """One field. `low` and `high` bound a number's value, a text's characters or a list's items.
+
+    default: what it is when it is left out; without one it is required. items: the fields of each item of a list.
+    example: what the API's documentation shows.
+    """
 
     kind: FieldKind
-    low: int
-    high: int
+    low: int = 0
+    high: int = 0
+    default: str | int | None = None
     items: Mapping[str, "Field"] | None = None
+    example: str | int | float | None = None
 
 
-def integer(low: int = 0, high: int = LARGEST_INTEGER) -> Field:
-    return Field(kind=FieldKind.INTEGER, low=low, high=high)
+def integer(low: int = 0, high: int = LARGEST_INTEGER, *, example: int = 1) -> Field:
+    return Field(kind=FieldKind.INTEGER, low=low, high=high, example=example)
 
 
-def text(low: int = 1, high: int = LONGEST_TEXT) -> Field:
-    return Field(kind=FieldKind.TEXT, low=low, high=high)
+def amount(high: int = LARGEST_AMOUNT, *, example: float = 59.98) -> Field:
+    """An amount of money, not negative, with two decimals at most."""
+    return Field(kind=FieldKind.AMOUNT, high=high, example=example)
+
+
+def text(low: int = 1, high: int = LONGEST_TEXT, *, default: str | None = None, example: str = "text") -> Field:
+    return Field(kind=FieldKind.TEXT, low=low, high=high, default=default, example=example)
+
+
+def uuid(*, default: str | None = None, example: str = "12345678-1234-1234-1234-123456789012") -> Field:
+    return Field(kind=FieldKind.UUID, default=default, example=example)
 
 
 def list_of(items: Mapping[str, Field], low: int = 1, high: int = LONGEST_LIST) -> Field:

@@ -6,6 +6,7 @@ In an *active* state exactly one call is in flight, the one its rows name; the o
     refused     it surely did not happen: on to the step's `refused` state
     retry       outcome unknown, sent again         defer   not sent at all, sent later (counts as no attempt)
     exhausted   outcome unknown and no attempt left: compensated *including itself*, or stuck
+    cancel      somebody does not want it any more, while it can still go back
 
 A *passing* state (a failure, or one before a `doing`) is left in the same commit, by `begin`, `compensate` (the step
 surely did not happen) or `compensate_including` (it may have). A *stuck* state is left by a person alone, who may
@@ -30,6 +31,7 @@ class Trigger(StrEnum):
     RETRY = "retry"
     DEFER = "defer"
     EXHAUSTED = "exhausted"
+    CANCEL = "cancel"
     BEGIN = "begin"
     COMPENSATE = "compensate"
     COMPENSATE_INCLUDING = "compensate_including"
@@ -117,6 +119,8 @@ def _failure(saga: "Saga", number: int, entry: str) -> Iterator[State | Row]:
         yield Row(source=stuck, trigger=Trigger.COMPENSATE, dest=back)
     else:
         yield Row(source=entry, trigger=Trigger.EXHAUSTED, dest=failure, call=step.call)
+        # Not while a pivot is in flight: whether it can still go back is then not known.
+        yield Row(source=entry, trigger=Trigger.CANCEL, dest=failure)
     if step.undoing:
         yield Row(source=failure, trigger=Trigger.COMPENSATE_INCLUDING, dest=step.undoing)
 

@@ -21,6 +21,7 @@ class Saga:
 
     data: the fields it is started with. participants: every service that a step may call.
     initial, completed, compensated: the states it begins and may end in.
+    client, store: the fields of `data` that say whose saga it is, so that one can look for it.
     Raises `TableError`, which names table, step and mend, when the table is not legal.
     """
 
@@ -32,6 +33,8 @@ class Saga:
     completed: str
     compensated: str
     steps: tuple[Step, ...]
+    client: str | None = None
+    store: str | None = None
 
     def __post_init__(self) -> None:
         check(self)

@@ -2,16 +2,15 @@
 
 from uuid import UUID
 
-from flask import Blueprint, Response, current_app, jsonify, url_for
-from sqlalchemy import select
+from flask import Blueprint, Response, jsonify, url_for
 
+from app.api.parts import service
 from app.api.problems import problem
-from app.api.requests import idempotency_key, preferred_wait_s, saga_data
-from app.engine.service import SagaService
+from app.api.reading import idempotency_key, preferred_wait_s, saga_data
 from app.errors import NotFoundError
-from app.store.database import db
+from app.store import queries
 from app.store.instance import Standing
-from app.store.models import JournalRow, SagaRow
+from app.store.models import SagaRow
 from machines.checkout import CHECKOUT
 
 blueprint = Blueprint("checkout", __name__, url_prefix="/api/commande")
@@ -20,8 +19,7 @@ blueprint = Blueprint("checkout", __name__, url_prefix="/api/commande")
 @blueprint.post("/checkout")
 def start() -> Response:
     """Run the saga: 201 when confirmed, 409 when cancelled, 202 when it is not finished within the wait."""
-    service: SagaService = current_app.extensions["sagas"]
-    return _answer(service.start(CHECKOUT.name, saga_data(CHECKOUT), idempotency_key(), preferred_wait_s()))
+    return _answer(service().start(CHECKOUT.name, saga_data(CHECKOUT), idempotency_key(), preferred_wait_s()))
 
 
 @blueprint.get("/<uuid:saga_id>")
@@ -38,13 +36,12 @@ def show(saga_id: UUID) -> Response:
 @blueprint.get("/<uuid:saga_id>/historique")
 def history(saga_id: UUID) -> Response:
     """Give every state the order entered, in order."""
-    rows = select(JournalRow).where(JournalRow.saga_id == _order(saga_id).id).order_by(JournalRow.seq)
-    entered = [row for row in db.session.scalars(rows) if row.source != row.dest]
+    entered = [row for row in queries.journal(_order(saga_id).id) if row.source != row.dest]
     return jsonify([{"etat": row.dest, "timestamp": row.at.isoformat()} for row in entered])
 
 
 def _order(saga_id: UUID) -> SagaRow:
-    order = db.session.get(SagaRow, saga_id)
+    order = queries.find(saga_id)
     if order is None or order.definition != CHECKOUT.name:
         raise NotFoundError(f"there is no order {saga_id}")
     return order

@@ -74,6 +74,14 @@ class Engine:
             self.store.insert(saga, delay_s, key, fingerprint)
         self.telemetry.committed(saga, moves)
 
+    def ask(self, saga: Instance, trigger: Trigger, actor: str, reason: str) -> None:
+        """Make a move that a person asks for, which the table must allow. It is to be committed, and run on."""
+        facts = {"actor": actor, "reason": reason}
+        if trigger is Trigger.CANCEL:
+            self._fail(saga, trigger, facts, sure=not saga.unsure)
+        else:
+            saga.fire(trigger, **facts)
+
     def _request(self, saga: Instance) -> Request:
         at = saga.at
         assert at.call is not None

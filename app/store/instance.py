@@ -54,7 +54,8 @@ class Instance(SagaMachine):
     """A saga that one process runs. After an exception it is forgotten, and read again from the store.
 
     results: the reply of each step that succeeded, by step. unsure: an attempt of the call in flight is
-    unaccounted for, so that a later refusal does not prove that nothing happened.
+    unaccounted for, so that a later refusal does not prove that nothing happened. pending: nobody has asked yet that
+    it begin.
     standing: what others may be told; None until it is durable, and then nothing of it has been done yet.
     """
 
@@ -71,6 +72,7 @@ class Instance(SagaMachine):
         self.epoch = 1
         self.version = 0
         self.unsure = False
+        self.pending = False
         self.standing: Standing | None = None
 
     @classmethod
@@ -84,7 +86,7 @@ class Instance(SagaMachine):
 
     @property
     def status(self) -> str:
-        return STATUSES[self.at.phase]
+        return "pending" if self.pending else STATUSES[self.at.phase]
 
     def committed(self) -> None:
         """Take note that a commit of what was unsaved has been made."""

@@ -9,11 +9,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.store.database import Json, UtcDateTime, db
 
+_DUE = text("due_at IS NOT NULL")
+_UNFINISHED = text("status NOT IN ('completed', 'compensated')")
+
 
 class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy makes its base class at run time
     """A saga and where it stands.
 
-    status: what its state means (running, compensating, stuck, completed, compensated).
+    status: what its state means (pending, running, compensating, stuck, completed, compensated).
+    client, store: whose it is, from its data, as the definition says.
     attempt, deferrals: how often the call in flight was sent in vain, and could not be sent at all.
     error: why it failed, in one line.
     epoch: counts the owners, version the commits; every write names both.
@@ -23,9 +27,11 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
 
     __tablename__ = "saga"
     __table_args__ = (
-        Index(
-            "saga_due", "due_at", sqlite_where=text("due_at IS NOT NULL"), postgresql_where=text("due_at IS NOT NULL")
-        ),
+        Index("saga_due", "due_at", sqlite_where=_DUE, postgresql_where=_DUE),
+        Index("saga_created", "created_at", "id"),
+        Index("saga_client", "client", "created_at"),
+        Index("saga_store", "store", "created_at"),
+        Index("saga_unfinished", "status", "updated_at", sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -34,6 +40,8 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     state: Mapped[str]
     status: Mapped[str]
     data: Mapped[Any] = mapped_column(Json)
+    client: Mapped[str | None]
+    store: Mapped[str | None]
     attempt: Mapped[int]
     deferrals: Mapped[int]
     error: Mapped[str | None]

@@ -33,6 +33,8 @@ _INSERT = insert(_SAGA).values(
     definition=bindparam("name"),
     definition_version=bindparam("name_version"),
     data=bindparam("new_data", type_=_SAGA.c.data.type),
+    client=bindparam("new_client"),
+    store=bindparam("new_store"),
     idempotency_key=bindparam("key"),
     fingerprint=bindparam("new_fingerprint"),
     epoch=1,
@@ -68,10 +70,13 @@ class SagaStore:
 
     def insert(self, saga: Instance, delay_s: float | None, key: str | None = None, fingerprint: str = "") -> None:
         """Make a new saga durable; another process may take it after `delay_s`. Raises KeyTakenError."""
+        definition = saga.definition
         values = self._moved(saga, delay_s) | {
-            "name": saga.definition.name,
-            "name_version": saga.definition.version,
+            "name": definition.name,
+            "name_version": definition.version,
             "new_data": saga.data,
+            "new_client": None if definition.client is None else str(saga.data[definition.client]),
+            "new_store": None if definition.store is None else str(saga.data[definition.store]),
             "key": key,
             "new_fingerprint": fingerprint,
         }
@@ -150,11 +155,18 @@ class SagaStore:
         saga.epoch, saga.version = row.epoch, row.version
         saga.attempt, saga.deferrals, saga.error = row.attempt, row.deferrals, row.error
         saga.standing = Standing(id=row.id, state=row.state, status=row.status, error=row.error)
+        saga.pending = row.status == "pending"
         saga.next_seq = journal[-1].seq + 1
         done = [entry for entry in journal if entry.trigger == Trigger.SUCCEEDED and entry.direction == "do"]
         saga.results = {entry.step: entry.reply for entry in done}
         saga.unsure = True  # the call in flight may have been sent by whoever had the saga before
         return saga
+
+    def read(self, saga_id: UUID) -> Instance | None:
+        """Give the saga as it stands. Whoever moves it and commits first has it; others are fenced."""
+        with self._engine.connect() as connection:
+            row = connection.execute(select(_SAGA).where(_SAGA.c.id == saga_id)).one_or_none()
+            return self._instance(row, self._journal(connection, [saga_id])[saga_id]) if row else None
 
     def find_key(self, key: str) -> Row[Any] | None:
         """Look up the saga that an Idempotency-Key belongs to."""

@@ -57,6 +57,8 @@ def upgrade() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("data", JSON, nullable=False),
+        sa.Column("client", sa.String()),
+        sa.Column("store", sa.String()),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("deferrals", sa.Integer(), nullable=False),
         sa.Column("error", sa.String()),
@@ -70,8 +72,14 @@ def upgrade() -> None:
         sa.Column("updated_at", MOMENT, nullable=False),
         sa.Column("moves", JSON, nullable=False),
     )
-    unfinished = sa.text("due_at IS NOT NULL")
-    op.create_index("saga_due", "saga", ["due_at"], sqlite_where=unfinished, postgresql_where=unfinished)
+    for index, columns, condition in (
+        ("saga_due", ["due_at"], sa.text("due_at IS NOT NULL")),
+        ("saga_created", ["created_at", "id"], None),
+        ("saga_client", ["client", "created_at"], None),
+        ("saga_store", ["store", "created_at"], None),
+        ("saga_unfinished", ["status", "updated_at"], sa.text("status NOT IN ('completed', 'compensated')")),
+    ):
+        op.create_index(index, "saga", columns, sqlite_where=condition, postgresql_where=condition)
     op.create_table(
         "journal",
         sa.Column("saga_id", sa.Uuid(), sa.ForeignKey("saga.id"), primary_key=True),

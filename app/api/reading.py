@@ -2,27 +2,37 @@
 
 import json
 from collections.abc import Mapping
-from functools import cache
 from typing import Any, cast
 
 from flask import request
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
+from app.api.data import data_schema, storable
 from app.errors import InvalidError, MalformedError, MediaTypeError
-from machines.fields import Field, FieldKind
 from machines.saga import Saga
 
 LONGEST_KEY = 255
 LONGEST_WAIT_S = 60.0
 
 
+class _Reason(Schema):
+    class Meta:
+        unknown = RAISE
+
+    reason = fields.String(load_default="asked for over the API", validate=[validate.Length(1, 500), storable])
+
+
 def saga_data(definition: Saga) -> Mapping[str, Any]:
     """Give the request's body as the definition's `data`; raise a problem that names each wrong field."""
+    return load(data_schema(definition), json_object())
+
+
+def load(schema: Schema, given: Mapping[str, Any], below: str = "") -> dict[str, Any]:
+    """Validate; `below` is the pointer to where `given` stands in the request."""
     try:
-        return cast("Mapping[str, Any]", _schema(definition).load(_json_object()))
+        return cast("dict[str, Any]", schema.load(given))
     except ValidationError as error:
-        wrong = [{"pointer": pointer, "detail": detail} for pointer, detail in _flat(error.messages)]
-        raise InvalidError("; ".join(f"{w['pointer']}: {w['detail']}" for w in wrong), errors=wrong) from None
+        raise InvalidError(*_flat(error.messages, below)) from None
 
 
 def idempotency_key() -> str | None:
@@ -43,7 +53,14 @@ def preferred_wait_s() -> float | None:
     return None
 
 
-def _json_object() -> dict[str, Any]:
+def reason_given() -> str:
+    """Read why somebody asks for a move: the field `reason` of an optional body."""
+    if not request.get_data():
+        return "asked for over the API"
+    return str(load(_Reason(), json_object())["reason"])
+
+
+def json_object() -> dict[str, Any]:
     if request.mimetype != "application/json":
         raise MediaTypeError("send Content-Type: application/json")
     try:
@@ -67,33 +84,6 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
-
-
-@cache
-def _schema(definition: Saga) -> Schema:
-    return _object_schema(definition.data)()
-
-
-def _object_schema(data: Mapping[str, Field]) -> type[Schema]:
-    class Meta:
-        unknown = RAISE
-
-    columns: dict[str, Any] = {name: _marshmallow(field) for name, field in data.items()}
-    return cast("type[Schema]", type("DataSchema", (Schema,), {**columns, "Meta": Meta}))
-
-
-def _marshmallow(field: Field) -> fields.Field[Any]:
-    if field.kind is FieldKind.INTEGER:
-        return fields.Integer(required=True, strict=True, validate=validate.Range(field.low, field.high))
-    length = validate.Length(field.low, field.high)
-    if field.kind is FieldKind.TEXT:
-        return fields.String(required=True, validate=[length, _printable])
-    return fields.List(fields.Nested(_object_schema(field.items or {})), required=True, validate=length)
-
-
-def _printable(text: str) -> None:
-    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValidationError("NUL and lone surrogates cannot be stored.")
 
 
 def _flat(messages: Any, pointer: str = "") -> list[tuple[str, str]]:

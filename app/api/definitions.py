@@ -1,0 +1,61 @@
+"""What sagas there are: GET /api/v1/definitions tells every table with all that is derived from it."""
+
+from flask import Blueprint, Response, jsonify
+
+from app.api.data import example, json_schema
+from app.api.parts import registry
+from app.errors import NotFoundError
+from machines.registry import UnknownSagaError
+from machines.saga import Saga
+
+blueprint = Blueprint("definitions", __name__, url_prefix="/api/v1/definitions")
+
+
+@blueprint.get("")
+def index() -> Response:
+    definitions = sorted(registry(), key=lambda definition: (definition.name, definition.version))
+    return jsonify(definitions=[{"type": d.name, "version": d.version, "steps": len(d.steps)} for d in definitions])
+
+
+@blueprint.get("/<name>")
+def show(name: str) -> Response:
+    try:
+        return jsonify(_whole(registry().latest(name)))
+    except UnknownSagaError:
+        raise NotFoundError(f"there is no saga definition {name!r}") from None
+
+
+def _whole(definition: Saga) -> dict[str, object]:
+    return {
+        "type": definition.name,
+        "version": definition.version,
+        "initial": definition.initial,
+        "completed": definition.completed,
+        "compensated": definition.compensated,
+        "participants": definition.participants,
+        "data": json_schema(definition.data) | {"examples": [example(definition.data)]},
+        "steps": [
+            {
+                "name": step.name,
+                "kind": step.kind,
+                "call": str(step.call),
+                "undo": str(step.undo) if step.undo else None,
+                "attempts": step.retry.attempts,
+                "timeout_s": step.timeout_s,
+            }
+            for step in definition.steps
+        ],
+        "states": [
+            {"name": state.name, "phase": state.phase, "step": state.step.name if state.step else None}
+            for state in definition.rows.states.values()
+        ],
+        "rows": [
+            {
+                "source": row.source,
+                "trigger": row.trigger,
+                "dest": row.dest,
+                "call": str(row.call) if row.call else None,
+            }
+            for row in definition.rows.rows
+        ],
+    }

@@ -1,0 +1,114 @@
+"""The general contract (002): /api/v1/sagas, for a saga of any definition."""
+
+from uuid import UUID
+
+from flask import Blueprint, Response, jsonify, url_for
+from marshmallow import RAISE, Schema, fields
+
+from app.api.data import data_schema
+from app.api.listing import cursor_of, wanted_page
+from app.api.parts import registry, service
+from app.api.reading import idempotency_key, json_object, load, preferred_wait_s, reason_given
+from app.api.saga_json import entry, executed, line, short, whole
+from app.errors import InvalidError, NotFoundError
+from app.store import queries
+from app.store.instance import Standing
+from app.store.models import SagaRow
+from machines.registry import UnknownSagaError
+from machines.saga import Saga
+
+blueprint = Blueprint("sagas", __name__, url_prefix="/api/v1/sagas")
+
+
+class _CreateBody(Schema):
+    class Meta:
+        unknown = RAISE
+
+    type = fields.String(required=True)
+    data = fields.Dict(required=True)
+
+
+#: A person who says no name. Sign-in comes with the operator's pages.
+ACTOR = "api"
+
+
+@blueprint.post("")
+def create() -> Response:
+    """Create a saga of any type; POST …/execute begins it."""
+    body = load(_CreateBody(), json_object())
+    definition = _definition(body["type"])
+    data = load(data_schema(definition), body["data"], below="/data")
+    created = service().create(definition.name, data, idempotency_key())
+    saga = _saga(created.id)
+    answer = jsonify(message="Saga created", saga=short(saga))
+    answer.status_code = 201
+    answer.headers["Location"] = url_for("sagas.show", saga_id=saga.id)
+    if created.replayed:
+        answer.headers["Idempotent-Replayed"] = "true"
+    return answer
+
+
+@blueprint.get("")
+def index() -> Response:
+    """List sagas; see `listing` for the filters."""
+    wanted, limit, offset, sort, after = wanted_page()
+    page = queries.page(wanted, limit=limit, offset=offset, sort=sort, after=after)
+    journals = queries.journals([saga.id for saga in page.sagas])
+    pagination: dict[str, object] = {"total": page.total, "limit": limit, "offset": offset, "has_more": page.has_more}
+    pagination |= {"next_cursor": cursor_of(page)} if sort.endswith("created_at") else {}
+    return jsonify(sagas=[line(registry(), saga, journals[saga.id]) for saga in page.sagas], pagination=pagination)
+
+
+@blueprint.get("/<uuid:saga_id>")
+def show(saga_id: UUID) -> Response:
+    saga = _saga(saga_id)
+    return jsonify(whole(registry(), saga, queries.journal(saga.id)))
+
+
+@blueprint.get("/<uuid:saga_id>/journal")
+def journal(saga_id: UUID) -> Response:
+    return jsonify(journal=[entry(row) for row in queries.journal(_saga(saga_id).id)])
+
+
+@blueprint.post("/<uuid:saga_id>/execute")
+def execute(saga_id: UUID) -> Response:
+    """Begin a saga that was created: 200 when it ended, however it did; 202 when it still runs."""
+    return _moved(service().execute(saga_id, preferred_wait_s()), "Saga executed")
+
+
+@blueprint.post("/<uuid:saga_id>/compensate")
+def compensate(saga_id: UUID) -> Response:
+    """Undo it: cancel one that runs, take back one that is completed or stuck, where its table allows."""
+    return _moved(service().compensate(saga_id, ACTOR, reason_given(), preferred_wait_s()), "Saga compensated")
+
+
+@blueprint.post("/<uuid:saga_id>/retry")
+def retry(saga_id: UUID) -> Response:
+    """Send again the call of a saga that is stuck."""
+    return _moved(service().retry(saga_id, ACTOR, reason_given(), preferred_wait_s()), "Saga retried")
+
+
+def _definition(name: str) -> Saga:
+    try:
+        return registry().latest(name)
+    except UnknownSagaError:
+        known = ", ".join(sorted({definition.name for definition in registry()}))
+        raise InvalidError(("/type", f"Not a type; use one of {known}.")) from None
+
+
+def _saga(saga_id: UUID) -> SagaRow:
+    saga = queries.find(saga_id)
+    if saga is None:
+        raise NotFoundError(f"there is no saga {saga_id}")
+    return saga
+
+
+def _moved(standing: Standing, message: str) -> Response:
+    saga = _saga(standing.id)
+    rows = queries.journal(saga.id)
+    shown = executed(registry(), saga, rows)
+    unfinished = standing.status in ("running", "compensating")
+    answer = jsonify(message="Saga still running" if unfinished else message, saga=shown)
+    answer.status_code = 202 if unfinished else 200
+    answer.headers["Location"] = url_for("sagas.show", saga_id=saga.id)
+    return answer

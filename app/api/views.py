@@ -1,0 +1,97 @@
+"""A saga as others see it: its status and its steps, told from its table and its journal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from app.store.models import JournalRow, SagaRow
+from machines.rows import Trigger
+from machines.saga import Saga
+from machines.step import Step
+
+#: The words of 002. A saga that is being undone is still in progress; one that is stuck has failed.
+SAGA_STATUSES = {
+    "pending": "pending",
+    "running": "in_progress",
+    "compensating": "in_progress",
+    "stuck": "failed",
+    "completed": "completed",
+    "compensated": "compensated",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepView:
+    """One step of one saga. status: pending, in_progress, completed, failed or compensated."""
+
+    step: Step
+    order: int
+    status: str
+    started_at: datetime | None
+    completed_at: datetime | None
+    compensated_at: datetime | None
+    attempts: int
+    input: dict[str, Any] | None
+    output: dict[str, Any] | None
+    error: str | None
+
+
+def steps_of(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow]) -> list[StepView]:
+    """Tell every step of the table, in its order, also those that are still to come."""
+    results = {row.step: row.reply for row in journal if row.trigger == Trigger.SUCCEEDED and row.direction == "do"}
+    return [_view(definition, saga, number, journal, results) for number in range(1, len(definition.steps) + 1)]
+
+
+def remaining(views: Sequence[StepView]) -> list[str]:
+    return [view.step.name for view in views if view.status in ("pending", "in_progress")]
+
+
+def _view(
+    definition: Saga, saga: SagaRow, number: int, journal: Sequence[JournalRow], results: dict[Any, Any]
+) -> StepView:
+    step = definition.steps[number - 1]
+    done = [row for row in journal if row.step == step.name and row.direction == "do"]
+    undone = [row for row in journal if row.step == step.name and row.direction == "undo"]
+    entry = step.doing or (definition.steps[number - 2].done if number > 1 else definition.initial)
+    entered = next((row.at for row in journal if row.dest == entry and row.source != row.dest), None)
+    begun = entered if saga.status != "pending" or done else None
+    failures = [row for row in done if row.trigger in (Trigger.REFUSED, Trigger.EXHAUSTED)]
+    return StepView(
+        step=step,
+        order=number,
+        status=_status(definition, saga, step, done, undone),
+        started_at=begun,
+        completed_at=_when(done, Trigger.SUCCEEDED),
+        compensated_at=_when(undone, Trigger.SUCCEEDED),
+        attempts=sum(row.trigger != Trigger.DEFER for row in done),
+        input=_input(step, saga, results) if begun else None,
+        output=results.get(step.name),
+        error=failures[-1].reason if failures else None,
+    )
+
+
+def _status(
+    definition: Saga, saga: SagaRow, step: Step, done: Sequence[JournalRow], undone: Sequence[JournalRow]
+) -> str:
+    triggers = {row.trigger for row in done}
+    if any(row.trigger == Trigger.SUCCEEDED for row in undone):
+        return "compensated"
+    if Trigger.SUCCEEDED in triggers:
+        return "completed"
+    if saga.status == "running" and definition.rows.states[saga.state].step == step:
+        return "in_progress"
+    if triggers & {Trigger.REFUSED, Trigger.EXHAUSTED}:
+        return "failed"
+    return "pending"
+
+
+def _when(rows: Sequence[JournalRow], trigger: Trigger) -> datetime | None:
+    return next((row.at for row in reversed(rows) if row.trigger == trigger), None)
+
+
+def _input(step: Step, saga: SagaRow, results: dict[Any, Any]) -> dict[str, Any] | None:
+    try:
+        return step.call.filled_body(saga.data, results)
+    except KeyError:  # an earlier step was resolved by hand, without a reply
+        return None

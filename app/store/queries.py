@@ -1,0 +1,92 @@
+"""Reading sagas for people: one, its journal, and lists that stay fast however many there are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
+
+from app.store.database import db
+from app.store.models import JournalRow, SagaRow
+
+#: A list says how many it has up to here; counting millions would take longer than reading them is worth.
+LARGEST_TOTAL = 10_000
+
+#: What a list may be sorted by; a minus before the name turns it round.
+SORTS = {"created_at": SagaRow.created_at, "updated_at": SagaRow.updated_at}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """What a list shows. definitions, statuses, states: any of these. created: from (included) and to (excluded)."""
+
+    definitions: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    client: str | None = None
+    store: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """One page of a list; total is exact below LARGEST_TOTAL."""
+
+    sagas: Sequence[SagaRow]
+    total: int
+    has_more: bool
+
+    @property
+    def following(self) -> tuple[datetime, UUID] | None:
+        """Say where the next page begins, if there is one."""
+        return (self.sagas[-1].created_at, self.sagas[-1].id) if self.has_more else None
+
+
+def find(saga_id: UUID) -> SagaRow | None:
+    return db.session.get(SagaRow, saga_id)
+
+
+def journal(saga_id: UUID) -> Sequence[JournalRow]:
+    return db.session.scalars(select(JournalRow).where(JournalRow.saga_id == saga_id).order_by(JournalRow.seq)).all()
+
+
+def journals(saga_ids: Sequence[UUID]) -> dict[UUID, list[JournalRow]]:
+    """Give the journals of a page of sagas in one query."""
+    found: dict[UUID, list[JournalRow]] = {saga_id: [] for saga_id in saga_ids}
+    rows = select(JournalRow).where(JournalRow.saga_id.in_(saga_ids)).order_by(JournalRow.saga_id, JournalRow.seq)
+    for row in db.session.scalars(rows):
+        found[row.saga_id].append(row)
+    return found
+
+
+def page(
+    wanted: Filter, *, sort: str = "-created_at", limit: int = 50, offset: int = 0,
+    after: tuple[datetime, UUID] | None = None,
+) -> Page:  # fmt: skip
+    """Give a page of the sagas that pass. `after`, a page's `following`, goes with a sort by created_at alone."""
+    query = _passing(wanted)
+    down = sort.startswith("-")
+    if after is not None:
+        place = tuple_(SagaRow.created_at, SagaRow.id)
+        query = query.where(place < after if down else place > after)
+    by = (SORTS[sort.removeprefix("-")], SagaRow.id)
+    ordered = query.order_by(*(column.desc() if down else column.asc() for column in by))
+    sagas = list(db.session.scalars(ordered.limit(limit + 1).offset(offset)))
+    counted = _passing(wanted).with_only_columns(SagaRow.id).limit(LARGEST_TOTAL).subquery()
+    total = db.session.scalar(select(func.count()).select_from(counted)) or 0
+    return Page(sagas=sagas[:limit], total=total, has_more=len(sagas) > limit)
+
+
+def _passing(wanted: Filter) -> Select[SagaRow]:
+    conditions: list[ColumnElement[bool] | None] = [
+        SagaRow.definition.in_(wanted.definitions) if wanted.definitions else None,
+        SagaRow.status.in_(wanted.statuses) if wanted.statuses else None,
+        SagaRow.state.in_(wanted.states) if wanted.states else None,
+        SagaRow.created_at >= wanted.created_from if wanted.created_from else None,
+        SagaRow.created_at < wanted.created_to if wanted.created_to else None,
+        SagaRow.client == wanted.client if wanted.client is not None else None,
+        SagaRow.store == wanted.store if wanted.store is not None else None,
+    ]
+    return select(SagaRow).where(*(condition for condition in conditions if condition is not None))

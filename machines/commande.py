@@ -1,0 +1,35 @@
+"""An order behind the gateway (000): stock is checked, the goods looked up and reserved, and the order created."""
+
+from machines.call import post
+from machines.fields import integer, list_of, uuid
+from machines.saga import Saga
+from machines.step import compensatable, pivot, read, retriable
+
+DEFAULT_SHOP = "550e8400-e29b-41d4-a716-446655440000"
+
+COMMANDE = Saga(
+    name="commande", version=1, initial="EN_ATTENTE", completed="SAGA_TERMINEE", compensated="SAGA_ANNULEE",
+    data={
+        "client_id": uuid(),
+        "magasin_id": uuid(default=DEFAULT_SHOP, example=DEFAULT_SHOP),
+        "lignes": list_of({"produit_id": uuid(example="550e8400-e29b-41d4-a716-446655440001"),
+                           "quantite": integer(low=1, high=1_000_000)}),
+    },
+    client="client_id", store="magasin_id",
+    participants=("stock", "catalogue", "commandes"),
+    steps=(
+        read("verifier_stock", post("stock", "/disponibilite", produits="lignes"),
+             doing="VERIFICATION_STOCK", done="STOCK_VERIFIE", refused="ECHEC_STOCK_INSUFFISANT"),
+        read("lire_produits", post("catalogue", "/produits/consulter", produits="lignes"),
+             done="PRODUITS_LUS", refused="ECHEC_PRODUIT"),
+        compensatable("reserver_stock", post("stock", "/reserver", produits="lire_produits.produits"),
+                      undo=post("stock", "/liberer"), undoing="COMPENSATION_EN_COURS",
+                      doing="RESERVATION_STOCK", done="STOCK_RESERVE", refused="ECHEC_RESERVATION_STOCK"),
+        pivot("creer_commande",
+              post("commandes", "/commandes", client_id="client_id", magasin_id="magasin_id",
+                   produits="lire_produits.produits", montant="lire_produits.montant"),
+              doing="CREATION_COMMANDE", done="COMMANDE_CREEE", refused="ECHEC_CREATION_COMMANDE"),
+        retriable("confirmer_stock", post("stock", "/confirmer", reservation_id="reserver_stock.reservation_id"),
+                  done="SAGA_TERMINEE"),
+    ),
+)  # fmt: skip

@@ -1,0 +1,42 @@
+"""An order with a receipt (004). A receipt that was sent cannot be called back, so sending it is the pivot."""
+
+from machines.call import post
+from machines.fields import integer, list_of, text
+from machines.saga import Saga
+from machines.step import compensatable, pivot, read, retriable
+
+ORDER = Saga(
+    name="order_saga", version=1, initial="EnAttente", completed="CommandeConfirm", compensated="CommandeCancel",
+    data={
+        "client_id": integer(low=1, example=4),
+        "magasin_id": integer(low=1),
+        "produits": list_of({"produit_id": text(example="456"), "quantite": integer(low=1, high=1_000_000)}),
+    },
+    client="client_id", store="magasin_id",
+    participants=("commandes", "catalogue", "stock", "client", "recus"),
+    steps=(
+        compensatable("creer_commande",
+                      post("commandes", "/commandes", client_id="client_id", magasin_id="magasin_id",
+                           produits="produits"),
+                      undo=post("commandes", "/commandes/annuler"), undoing="AnnulationCommande",
+                      done="CommandeCreate", refused="CommandeFail"),
+        read("lire_produits", post("catalogue", "/produits/consulter", produits="produits"),
+             done="ProduitExist", refused="ProduitNotFound"),
+        compensatable("reserver_inventaire", post("stock", "/reserver", produits="lire_produits.produits"),
+                      undo=post("stock", "/liberer"), undoing="LiberationInventaire",
+                      done="InventaireReserve", refused="InventaireFail"),
+        compensatable("payer", post("client", "/{client_id}/payer", montant="lire_produits.montant"),
+                      undo=post("client", "/{client_id}/rembourser"), undoing="RemboursementPaiement",
+                      done="PaiementConfirm", refused="PaiementCancel"),
+        pivot("envoyer_recu",
+              post("recus", "/recus", commande_id="creer_commande.commande_id", client_id="client_id",
+                   produits="lire_produits.produits", montant="lire_produits.montant"),
+              done="TransactionGenerate", refused="TransactionFail"),
+        retriable("vendre_inventaire",
+                  post("stock", "/confirmer", reservation_id="reserver_inventaire.reservation_id"),
+                  done="InventaireVendu"),
+        retriable("confirmer_commande",
+                  post("commandes", "/commandes/confirmer", commande_id="creer_commande.commande_id"),
+                  done="CommandeConfirm"),
+    ),
+)  # fmt: skip
