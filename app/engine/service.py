@@ -71,7 +71,7 @@ class SagaService:
             return _standing(saga)
         if not saga.pending:
             raise ConflictError(f"it is {saga.status} already, in {saga.state}", saga_id=str(saga_id))
-        saga.pending, saga.unsure = False, False
+        saga.begin_now()
         try:
             self._engine.commit(saga, self._config.lease_s)
         except FencedError:
@@ -94,6 +94,8 @@ class SagaService:
             legal = [trigger for trigger in triggers if saga.may(trigger) and _by_a_person(saga, trigger)]
             if not legal:
                 raise ConflictError(_why_not(saga), saga_id=str(saga_id), etat_final=saga.state)
+            if saga.pending:
+                saga.begin_now()
             self._engine.ask(saga, legal[0], actor, reason)
             try:
                 self._engine.commit(saga, self._config.lease_s)
@@ -135,8 +137,6 @@ def _by_a_person(saga: Instance, trigger: Trigger) -> bool:
 
 
 def _why_not(saga: Instance) -> str:
-    if saga.pending:
-        return "it has not begun, so there is nothing to undo or to repeat"
     if saga.at.phase is Phase.COMPENSATED:
         return f"it has ended in {saga.state}: everything is undone"
     pivot = next((step.name for step in saga.definition.steps if step.kind == "pivot"), None)

@@ -88,6 +88,10 @@ class Instance(SagaMachine):
     def status(self) -> str:
         return "pending" if self.pending else STATUSES[self.at.phase]
 
+    def begin_now(self) -> None:
+        """Let a pending saga begin: nobody has sent anything for it yet."""
+        self.pending = self.unsure = False
+
     def committed(self) -> None:
         """Take note that a commit of what was unsaved has been made."""
         self.version += 1

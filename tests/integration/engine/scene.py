@@ -12,6 +12,8 @@ from sqlalchemy import text
 
 from app.config import Config
 from app.engine.engine import Engine
+from app.engine.runner import Runner
+from app.engine.service import SagaService
 from app.metrics import Telemetry
 from app.participants.client import Request
 from app.participants.outcome import Reply
@@ -71,6 +73,11 @@ class Scene:
             sleep=self.slept.append,
             clock=lambda: 0.0,
         )
+
+    @cached_property
+    def service(self) -> SagaService:
+        runner = Runner(Config(), self.engine, self.engine.store)
+        return SagaService(Config(), discover(), self.engine.store, self.engine, runner)
 
     def run(self, definition: Saga = CHECKOUT, hold_s: float = 1000.0, **data: Any) -> Instance:
         saga = Instance.begin(definition, data or {"client_id": 4, "magasin_id": 1}, actor="client")

@@ -1,0 +1,169 @@
+"""What people ask of a saga: each request is a move of the table, and of two that race one wins."""
+
+import threading
+from uuid import UUID, uuid4
+
+import pytest
+
+from app.errors import ConflictError, NotFoundError
+from machines.order import ORDER
+from machines.purchase import PURCHASE
+from tests.integration.engine.scene import LOST, REFUSED, answer
+
+BUY = {"store_id": 1, "customer_id": 123, "items": [{"product_id": 456, "quantity": 2, "price": 29.99}],
+       "payment_method": "credit_card", "amount": 59.98}  # fmt: skip
+CART = {"client_id": 4, "magasin_id": 1}
+RESERVED = answer(201, reservation_id="r1")
+
+
+@pytest.fixture
+def purchase(scene):
+    return scene.given(RESERVE_INVENTORY=[RESERVED] * 9)
+
+
+def test_a_created_saga_waits_until_it_is_executed(purchase):
+    created = purchase.service.create(PURCHASE.name, BUY)
+    assert (created.status, created.state, purchase.calls) == ("pending", "PENDING", [])
+    assert purchase.engine.store.claim(10, 30) == []
+    executed = purchase.service.execute(created.id)
+    assert (executed.status, executed.state) == ("completed", "COMPLETED")
+
+
+def test_a_saga_that_ended_is_told_and_not_executed_again(purchase):
+    saga_id = purchase.service.create(PURCHASE.name, BUY).id
+    first = purchase.service.execute(saga_id)
+    calls = len(purchase.calls)
+    assert purchase.service.execute(saga_id) == first
+    assert len(purchase.calls) == calls
+
+
+def test_two_who_execute_at_once_run_it_once(purchase):
+    saga_id = purchase.service.create(PURCHASE.name, BUY).id
+    gate, outcomes = threading.Barrier(6), []
+
+    def execute():
+        gate.wait()
+        try:
+            outcomes.append(purchase.service.execute(saga_id).status)
+        except ConflictError:
+            outcomes.append("conflict")
+
+    threads = [threading.Thread(target=execute) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert set(outcomes) <= {"completed", "conflict"}
+    assert "completed" in outcomes
+    assert purchase.calls.count("PROCESS_PAYMENT") == 1
+
+
+def test_a_completed_purchase_is_taken_back_in_reverse(purchase):
+    saga_id = purchase.service.start(PURCHASE.name, BUY).id
+    undone = purchase.service.compensate(saga_id, "ada", "wrong size")
+    assert undone.status == "compensated"
+    assert purchase.calls[-4:] == [
+        "undo_UPDATE_INVENTORY", "undo_CREATE_SALE", "undo_PROCESS_PAYMENT", "undo_RESERVE_INVENTORY",
+    ]  # fmt: skip
+    (move,) = purchase.rows("SELECT actor, reason, source FROM journal WHERE trigger = 'compensate'")
+    assert dict(move) == {"actor": "ada", "reason": "wrong size", "source": "COMPLETED"}
+
+
+def test_a_saga_is_not_taken_back_twice(purchase):
+    saga_id = purchase.service.start(PURCHASE.name, BUY).id
+    purchase.service.compensate(saga_id, "ada", "wrong size")
+    with pytest.raises(ConflictError, match="everything is undone"):
+        purchase.service.compensate(saga_id, "ada", "again")
+
+
+def test_behind_a_pivot_there_is_no_way_back(scene):
+    saga_id = scene.service.start("checkout", CART).id
+    with pytest.raises(ConflictError, match="its pivot enregistrer_vente is behind it"):
+        scene.service.compensate(saga_id, "ada", "wrong size")
+    assert scene.rows("SELECT state FROM saga") == [{"state": "CONFIRMEE"}]
+
+
+def test_a_pending_saga_is_cancelled_without_a_call(scene):
+    order = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
+    saga_id = scene.service.create(ORDER.name, order).id
+    assert scene.service.compensate(saga_id, "ada", "changed my mind").status == "compensated"
+    assert scene.calls == []
+
+
+def test_a_pending_saga_has_nothing_to_retry(scene):
+    saga_id = scene.service.create("checkout", CART).id
+    with pytest.raises(ConflictError, match="it is pending, in INITIEE"):
+        scene.service.retry(saga_id, "ada", "why not")
+
+
+def test_a_stuck_saga_goes_on_when_somebody_asks(scene):
+    stuck = scene.given(enregistrer_vente=[LOST] * 3).service.start("checkout", CART)
+    assert stuck.status == "stuck"
+    assert scene.service.retry(stuck.id, "ada", "sales is back").status == "completed"
+    (move,) = scene.rows("SELECT actor, reason, dest FROM journal WHERE trigger = 'retry' AND source LIKE 'STUCK%'")
+    assert dict(move) == {"actor": "ada", "reason": "sales is back", "dest": "PAIEMENT_EFFECTUE"}
+
+
+def test_a_stuck_pivot_may_be_taken_back_when_a_person_says_so(scene):
+    stuck = scene.given(enregistrer_vente=[LOST] * 3).service.start("checkout", CART)
+    assert scene.service.compensate(stuck.id, "ada", "sales says no").status == "compensated"
+    assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
+
+
+def test_only_what_is_stuck_is_retried(scene):
+    saga_id = scene.service.start("checkout", CART).id
+    with pytest.raises(ConflictError):
+        scene.service.retry(saga_id, "ada", "why not")
+
+
+def test_a_running_saga_is_cancelled_with_the_call_in_flight(scene):
+    """Its owner is fenced, and what it may have sent is undone with the rest."""
+    asked = []
+
+    def cancel(request):
+        if "/payer/do" in request.headers["Idempotency-Key"]:
+            scene.at_each_call = lambda _request: None
+            asked.append(scene.service.compensate(UUID(request.headers["Saga-Id"]), "ada", "changed my mind"))
+
+    scene.at_each_call = cancel
+    seen_by_client = scene.service.start("checkout", CART)
+    assert asked[0].status == "compensated"
+    assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
+    assert scene.rows("SELECT state, error FROM saga") == [
+        {"state": "ANNULEE", "error": "ECHEC_PAIEMENT: payer: changed my mind"}
+    ]
+    assert seen_by_client.state == "STOCK_RESERVE", "it tells what it knows to be durable"
+
+
+def test_a_pivot_in_flight_cannot_be_cancelled(scene):
+    asked = []
+
+    def cancel(request):
+        if "/enregistrer_vente/do" in request.headers["Idempotency-Key"]:
+            with pytest.raises(ConflictError):
+                scene.service.compensate(UUID(request.headers["Saga-Id"]), "ada", "changed my mind")
+            asked.append(True)
+
+    scene.at_each_call = cancel
+    assert scene.service.start("checkout", CART).status == "completed"
+    assert asked
+
+
+def test_an_unknown_saga_is_not_found(scene):
+    for ask in (scene.service.compensate, scene.service.retry):
+        with pytest.raises(NotFoundError):
+            ask(uuid4(), "ada", "why not")
+    with pytest.raises(NotFoundError):
+        scene.service.execute(uuid4())
+
+
+def test_an_order_with_a_receipt_undoes_what_came_before_it(scene):
+    scene.given(
+        creer_commande=[answer(201, commande_id="c1")],
+        lire_produits=[answer(200, produits=[], montant=5.0)],
+        reserver_inventaire=[RESERVED],
+        envoyer_recu=[REFUSED],
+    )
+    order = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
+    assert scene.service.start(ORDER.name, order).status == "compensated"
+    assert scene.calls[-3:] == ["undo_payer", "undo_reserver_inventaire", "undo_creer_commande"]
