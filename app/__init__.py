@@ -42,6 +42,7 @@ def create_app(config: Config | None = None, registry: Registry | None = None) -
     Migrate(app, db)
     metrics = CollectorRegistry()
     PrometheusMetrics(app, group_by="url_rule", registry=metrics)
+    app.add_url_rule("/metrics/", "prometheus_metrics")  # 000 asks with the slash, 001 and 002 without
     runner, service = _engine(app, config, registry, metrics)
     app.extensions |= {"runner": runner, "sagas": service, "registry": registry}
     problems.install(app)

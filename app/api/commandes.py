@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -84,11 +83,6 @@ def compensate(saga_id: UUID) -> Response:
     answer = jsonify(success=True, message="Compensation demandée", saga_id=str(standing.id), etat_final=standing.state)
     answer.status_code = 200 if standing.status == "compensated" else 202
     return answer
-
-
-@blueprint.get("/health/")
-def health() -> Response:
-    return jsonify(status="healthy", service="saga-orchestrator", timestamp=datetime.now(UTC).isoformat())
 
 
 def _order(saga_id: UUID) -> SagaRow:

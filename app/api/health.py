@@ -1,5 +1,6 @@
 """Is the process alive, and can it do its work?"""
 
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -16,8 +17,9 @@ _MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 
 @blueprint.get("/health")
+@blueprint.get("/api/saga/health/")
 def live() -> Response:
-    return jsonify(status="ok")
+    return jsonify(status="healthy", service="saga-orchestrator", timestamp=datetime.now(UTC).isoformat())
 
 
 @blueprint.get("/ready")

@@ -6,7 +6,8 @@ from app.store.database import db
 
 
 def test_a_migrated_service_is_live_and_ready(client):
-    assert client.get("/health").get_json() == {"status": "ok"}
+    for path in ("/health", "/api/saga/health/"):
+        assert client.get(path).get_json()["status"] == "healthy"
     assert (client.get("/ready").status_code, client.get("/ready").get_json()) == (200, {"status": "ready"})
 
 
