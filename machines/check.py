@@ -4,14 +4,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
 
 from machines.call import Call, split
-from machines.rows import Rows
+from machines.rows import Rows, derive
 from machines.step import Kind, Step
-
-if TYPE_CHECKING:  # a Saga checks itself
-    from machines.saga import Saga
+from machines.table import Table
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _ORDER = re.compile(r"[rc]*p?[rt]*")  # one letter a kind, as _LETTERS says
@@ -21,40 +18,40 @@ _LETTERS = {Kind.READ: "r", Kind.COMPENSATABLE: "c", Kind.PIVOT: "p", Kind.RETRI
 class TableError(ValueError):
     """A saga's table is not legal; the text names the table, the step and the mend."""
 
-    def __init__(self, saga: "Saga", step: Step | None, problem: str) -> None:
-        super().__init__(f"{saga}: {f'step {step.name}: ' if step else ''}{problem}")
+    def __init__(self, table: Table, step: Step | None, problem: str) -> None:
+        super().__init__(f"{table}: {f'step {step.name}: ' if step else ''}{problem}")
 
 
-def check(saga: "Saga") -> None:
+def check(table: Table) -> None:
     """Raise TableError for the first thing that is wrong with the table."""
-    for step, problem in _problems(saga):
-        raise TableError(saga, step, problem)
-    for problem in path_problems(saga.rows, saga.initial, (saga.completed, saga.compensated)):
-        raise TableError(saga, None, problem)
+    for step, problem in _problems(table):
+        raise TableError(table, step, problem)
+    for problem in path_problems(derive(table), table.initial, (table.completed, table.compensated)):
+        raise TableError(table, None, problem)
 
 
-def _problems(saga: "Saga") -> Iterator[tuple[Step | None, str]]:
-    yield from ((None, problem) for problem in _saga_problems(saga))
+def _problems(table: Table) -> Iterator[tuple[Step | None, str]]:
+    yield from ((None, problem) for problem in _saga_problems(table))
     forward_only = False
-    for number, step in enumerate(saga.steps):
+    for number, step in enumerate(table.steps):
         yield from ((step, problem) for problem in _step_problems(step, forward_only=forward_only))
         for call in (step.call, step.undo):
             if call is not None:
-                yield from ((step, problem) for problem in _call_problems(saga, call, number))
+                yield from ((step, problem) for problem in _call_problems(table, call, number))
         forward_only = forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
-    yield from _name_problems(saga)
+    yield from _name_problems(table)
 
 
-def _saga_problems(saga: "Saga") -> Iterator[str]:
-    if not saga.steps:
+def _saga_problems(table: Table) -> Iterator[str]:
+    if not table.steps:
         yield "it has no steps; give it at least one"
-    if saga.version < 1:
-        yield f"version {saga.version} is not a version; count from 1"
+    if table.version < 1:
+        yield f"version {table.version} is not a version; count from 1"
     for column in ("client", "store"):
-        name = getattr(saga, column)
-        if name is not None and name not in saga.data:
-            yield f"{column}={name!r} is no field of data; {_did_you_mean(name, saga.data)}or leave {column}= out"
-    kinds = [step.kind for step in saga.steps]
+        name = getattr(table, column)
+        if name is not None and name not in table.data:
+            yield f"{column}={name!r} is no field of data; {_did_you_mean(name, table.data)}or leave {column}= out"
+    kinds = [step.kind for step in table.steps]
     if not _ORDER.fullmatch("".join(_LETTERS[kind] for kind in kinds)):
         yield (
             f"the order {', '.join(kinds)} is not legal; put reads and compensatables first, then at most one pivot, "
@@ -73,20 +70,20 @@ def _step_problems(step: Step, *, forward_only: bool) -> Iterator[str]:
         yield "a call needs at least one attempt and a timeout above 0 s; mend retry= or timeout_s="
 
 
-def _call_problems(saga: "Saga", call: Call, number: int) -> Iterator[str]:
-    if call.participant not in saga.participants:
+def _call_problems(table: Table, call: Call, number: int) -> Iterator[str]:
+    if call.participant not in table.participants:
         yield (
             f"participant {call.participant!r} is not registered; "
-            f"{_did_you_mean(call.participant, saga.participants)}or add it to participants="
+            f"{_did_you_mean(call.participant, table.participants)}or add it to participants="
         )
     if not call.path.startswith("/"):
         yield f"path {call.path!r} must begin with a slash"
-    earlier = [step.name for step in saga.steps[:number]]
+    earlier = [step.name for step in table.steps[:number]]
     for reference in call.references:
         step, name = split(reference)
-        if step is None and name not in saga.data:
+        if step is None and name not in table.data:
             yield (
-                f"{reference!r} is no field of data; {_did_you_mean(name, saga.data)}"
+                f"{reference!r} is no field of data; {_did_you_mean(name, table.data)}"
                 "add it to data=, or write step.field for a field of an earlier reply"
             )
         if step is not None and step not in earlier:
@@ -94,17 +91,17 @@ def _call_problems(saga: "Saga", call: Call, number: int) -> Iterator[str]:
             yield f"{reference!r} refers to no earlier step; {_did_you_mean(step, earlier)}or move that step up"
 
 
-def _name_problems(saga: "Saga") -> Iterator[tuple[Step | None, str]]:
+def _name_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
     owners: list[tuple[Step | None, str]] = [
-        (None, saga.initial),
-        (None, saga.completed),
-        (None, saga.compensated),
+        (None, table.initial),
+        (None, table.completed),
+        (None, table.compensated),
     ]
-    for step in saga.steps:
-        own = (step.refused, step.doing, step.undoing, None if step.done == saga.completed else step.done)
+    for step in table.steps:
+        own = (step.refused, step.doing, step.undoing, None if step.done == table.completed else step.done)
         owners += [(step, state) for state in own if state]
-    names: list[tuple[Step | None, str]] = [(step, step.name) for step in saga.steps]
-    for owner, name in [(None, saga.name), *names, *owners]:
+    names: list[tuple[Step | None, str]] = [(step, step.name) for step in table.steps]
+    for owner, name in [(None, table.name), *names, *owners]:
         if not _NAME.fullmatch(name):
             yield owner, f"{name!r} is not a name; use letters, digits and underscores"
     for owner, name in _repeated(names):

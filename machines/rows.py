@@ -16,13 +16,10 @@ surely did not happen) or `compensate_including` (it may have). A *stuck* state 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from machines.call import Call
 from machines.step import PERSISTENT, Kind, Retry, Step
-
-if TYPE_CHECKING:  # a Saga derives its rows itself
-    from machines.saga import Saga
+from machines.table import Table
 
 
 class Trigger(StrEnum):
@@ -82,16 +79,16 @@ class Rows:
     rows: tuple[Row, ...]
 
 
-def derive(saga: "Saga") -> Rows:
+def derive(table: Table) -> Rows:
     """Derive every state and row of a table that `check` has let pass."""
-    derived = tuple(_forward(saga)) + tuple(_backward(saga)) + tuple(_ends(saga))
+    derived = tuple(_forward(table)) + tuple(_backward(table)) + tuple(_ends(table))
     states = {item.name: item for item in derived if isinstance(item, State)}
     return Rows(states=states, rows=tuple(item for item in derived if isinstance(item, Row)))
 
 
-def _forward(saga: "Saga") -> Iterator[State | Row]:
-    before, forward_only = saga.initial, False
-    for number, step in enumerate(saga.steps):
+def _forward(table: Table) -> Iterator[State | Row]:
+    before, forward_only = table.initial, False
+    for number, step in enumerate(table.steps):
         if step.doing:
             yield State(name=before, phase=Phase.PASSING, step=step)
             yield Row(source=before, trigger=Trigger.BEGIN, dest=step.doing)
@@ -102,13 +99,13 @@ def _forward(saga: "Saga") -> Iterator[State | Row]:
         if step.kind is Kind.RETRIABLE or forward_only:
             yield from _stuck(entry, step, f"STUCK_{step.name.upper()}", step.done, step.call)
         else:
-            yield from _failure(saga, number, entry)
+            yield from _failure(table, number, entry)
         before, forward_only = step.done, forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
 
 
-def _failure(saga: "Saga", number: int, entry: str) -> Iterator[State | Row]:
+def _failure(table: Table, number: int, entry: str) -> Iterator[State | Row]:
     """The rows of a step that may fail, and of the state that says so."""
-    step, back = saga.steps[number], _undone_before(saga, number)
+    step, back = table.steps[number], _undone_before(table, number)
     failure = step.refused or ""  # check() has seen to it
     yield State(name=failure, phase=Phase.PASSING, step=step)
     yield Row(source=entry, trigger=Trigger.REFUSED, dest=failure, call=step.call)
@@ -125,21 +122,21 @@ def _failure(saga: "Saga", number: int, entry: str) -> Iterator[State | Row]:
         yield Row(source=failure, trigger=Trigger.COMPENSATE_INCLUDING, dest=step.undoing)
 
 
-def _backward(saga: "Saga") -> Iterator[State | Row]:
-    for number, step in reversed(list(enumerate(saga.steps))):
+def _backward(table: Table) -> Iterator[State | Row]:
+    for number, step in reversed(list(enumerate(table.steps))):
         if step.undo and step.undoing:
-            undone = _undone_before(saga, number)
+            undone = _undone_before(table, number)
             yield State(name=step.undoing, phase=Phase.UNDOING, step=step, call=step.undo, retry=PERSISTENT)
             yield Row(source=step.undoing, trigger=Trigger.SUCCEEDED, dest=undone, call=step.undo)
             yield from _sent_again(step.undoing, step.undo)
             yield from _stuck(step.undoing, step, f"STUCK_UNDO_{step.name.upper()}", undone, step.undo)
 
 
-def _ends(saga: "Saga") -> Iterator[State | Row]:
-    yield State(name=saga.completed, phase=Phase.COMPLETED)
-    yield State(name=saga.compensated, phase=Phase.COMPENSATED)
-    if all(step.kind in (Kind.READ, Kind.COMPENSATABLE) for step in saga.steps):
-        yield Row(source=saga.completed, trigger=Trigger.COMPENSATE, dest=_undone_before(saga, len(saga.steps)))
+def _ends(table: Table) -> Iterator[State | Row]:
+    yield State(name=table.completed, phase=Phase.COMPLETED)
+    yield State(name=table.compensated, phase=Phase.COMPENSATED)
+    if all(step.kind in (Kind.READ, Kind.COMPENSATABLE) for step in table.steps):
+        yield Row(source=table.completed, trigger=Trigger.COMPENSATE, dest=_undone_before(table, len(table.steps)))
 
 
 def _sent_again(entry: str, call: Call) -> Iterator[Row]:
@@ -155,7 +152,7 @@ def _stuck(entry: str, step: Step, stuck: str, resolved: str, call: Call) -> Ite
         yield Row(source=stuck, trigger=Trigger.RESOLVE, dest=resolved)
 
 
-def _undone_before(saga: "Saga", number: int) -> str:
+def _undone_before(table: Table, number: int) -> str:
     """Name the state in which the last compensation before step `number` is in flight, or the end."""
-    undoing = [step.undoing for step in saga.steps[:number] if step.undoing]
-    return undoing[-1] if undoing else saga.compensated
+    undoing = [step.undoing for step in table.steps[:number] if step.undoing]
+    return undoing[-1] if undoing else table.compensated

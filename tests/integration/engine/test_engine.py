@@ -158,14 +158,18 @@ def test_a_wait_longer_than_the_request_holds_is_left_to_the_database(scene):
     assert row["due_at"] is not None
 
 
-def test_a_fenced_saga_makes_no_further_call(scene):
-    def lose_the_lease(_request):
+def lose_the_lease_at_the_second_call(scene):
+    def lose(_request):
         if len(scene.requests) == 2:
             other = SagaStore(scene.database, discover(), "other")
             other.end_leases()
             other.claim(1, 30)
 
-    scene.at_each_call = lose_the_lease
+    scene.at_each_call = lose
+
+
+def test_a_fenced_saga_makes_no_further_call(scene):
+    lose_the_lease_at_the_second_call(scene)
     with pytest.raises(FencedError):
         scene.run()
     assert scene.calls == ["lire_panier", "reserver_stock"]
@@ -173,13 +177,7 @@ def test_a_fenced_saga_makes_no_further_call(scene):
 
 
 def test_what_was_not_committed_is_not_counted(scene):
-    def lose_the_lease(_request):
-        if len(scene.requests) == 2:
-            other = SagaStore(scene.database, discover(), "other")
-            other.end_leases()
-            other.claim(1, 30)
-
-    scene.at_each_call = lose_the_lease
+    lose_the_lease_at_the_second_call(scene)
     with pytest.raises(FencedError):
         scene.run()
     counted = {

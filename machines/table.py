@@ -1,0 +1,35 @@
+"""A saga's table as it is written: plain columns, from which everything else follows.
+
+A legal table reads (read | compensatable)* pivot? (read | retriable)*: what can be undone, then the point of no
+return, then what must succeed in the end.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from machines.fields import Field
+from machines.step import Step
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Table:
+    """One version of a saga.
+
+    data: the fields it is started with. participants: every service that a step may call.
+    initial, completed, compensated: the states it begins and may end in.
+    client, store: the fields of `data` that say whose saga it is, so that one can look for it.
+    """
+
+    name: str
+    version: int
+    data: Mapping[str, Field]
+    participants: tuple[str, ...]
+    initial: str
+    completed: str
+    compensated: str
+    steps: tuple[Step, ...]
+    client: str | None = None
+    store: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} v{self.version}"

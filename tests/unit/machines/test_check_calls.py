@@ -1,0 +1,76 @@
+import pytest
+
+from machines.call import get, post
+from tests.unit.machines.tables import UNDO, hold, look, saga, sell
+
+
+def test_a_participant_that_is_not_registered_is_refused_with_the_name_that_was_meant(refusal):
+    text = refusal(look(call=get("shpo", "/")))
+    assert text.startswith("sale v1: step look: participant 'shpo' is not registered; ")
+    assert text.endswith("did you mean 'shop'? or add it to participants=")
+
+
+def test_an_undo_may_only_call_a_registered_participant(refusal):
+    text = refusal(hold(undo=post("bank", "/undo")))
+    assert text.startswith("sale v1: step hold: participant 'bank' is not registered; ")
+    assert "did you mean" not in text
+    assert text.endswith("add it to participants=")
+
+
+@pytest.mark.parametrize("path", ["", "do", "{client_id}", "http://shop/do"])
+def test_a_path_without_a_slash_in_front_is_refused(refusal, path):
+    assert refusal(look(call=get("shop", path))) == f"sale v1: step look: path {path!r} must begin with a slash"
+
+
+@pytest.mark.parametrize("call", [get("shop", "/{clientid}"), get("shop", "/a/{client_id}/{clientid}")])
+def test_a_misspelled_field_of_data_in_a_path_is_refused_with_the_one_that_was_meant(refusal, call):
+    text = refusal(look(call=call))
+    assert text.startswith("sale v1: step look: 'clientid' is no field of data; did you mean 'client_id'? ")
+    assert "add it to data=, or write step.field for a field of an earlier reply" in text
+
+
+def test_a_misspelled_field_of_data_in_a_body_is_refused(refusal):
+    text = refusal(sell(call=post("shop", "/do", client="client_di")))
+    assert text.startswith("sale v1: step sell: 'client_di' is no field of data; did you mean 'client_id'? ")
+
+
+def test_a_placeholder_without_a_name_is_refused(refusal):
+    assert refusal(look(call=get("shop", "/{}"))).startswith("sale v1: step look: '' is no field of data; add it ")
+
+
+def test_a_misspelled_step_is_refused_with_the_one_that_was_meant(refusal):
+    text = refusal(look(done="LOOKED"), sell(call=post("shop", "/do", price="lok.price")))
+    assert text.startswith("sale v1: step sell: 'lok.price' refers to no earlier step; did you mean 'look'? ")
+
+
+def test_a_reference_to_a_later_step_is_refused(refusal):
+    text = refusal(look(done="LOOKED", call=get("shop", "/{sell.number}")), sell())
+    assert text.startswith("sale v1: step look: 'sell.number' refers to no earlier step; ")
+    assert text.endswith("move that step up")
+
+
+def test_a_call_cannot_refer_to_its_own_reply(refusal):
+    text = refusal(sell(call=post("shop", "/do", number="sell.number")))
+    assert text.startswith("sale v1: step sell: 'sell.number' refers to no earlier step; ")
+
+
+def test_an_undo_cannot_refer_to_the_reply_of_its_own_step_for_that_may_be_lost(refusal):
+    text = refusal(hold(undo=post("shop", "/undo/{hold.number}")))
+    assert text.startswith("sale v1: step hold: 'hold.number' refers to no earlier step; ")
+
+
+def test_a_call_and_its_undo_may_refer_to_any_earlier_reply_and_to_data():
+    price = post("shop", "/{client_id}", price="look.price", client="client_id")
+    table = saga(look(done="LOOKED"), hold(call=price, undo=price, done="HELD"), sell(call=price))
+    assert table.needed_fields == {"look": {"price"}, "hold": frozenset(), "sell": frozenset()}
+
+
+def test_what_only_an_undo_refers_to_is_needed_too():
+    release = post("shop", "/undo/{look.basket}")
+    assert saga(look(done="LOOKED"), hold(undo=release)).needed_fields["look"] == {"basket"}
+
+
+def test_an_undo_whose_path_lacks_the_slash_is_refused(refusal):
+    path = UNDO.path.removeprefix("/")
+    text = refusal(hold(undo=post("shop", path)))
+    assert text == f"sale v1: step hold: path {path!r} must begin with a slash"

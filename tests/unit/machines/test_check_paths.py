@@ -1,0 +1,48 @@
+from machines.check import path_problems
+from machines.rows import Phase, Row, Rows, State, Trigger
+from tests.unit.machines.tables import look
+
+
+def test_a_misspelled_completed_is_refused_with_what_was_meant(refusal):
+    text = refusal(look(done="CONFIRMED"), completed="CONFIRMD")
+    assert text.startswith("sale v1: succeeded leads from STARTED to 'CONFIRMED', which is no state; ")
+    assert "did you mean 'CONFIRMD'? or make it the done= of the last step and completed= the same" in text
+
+
+def test_a_misspelled_done_of_the_last_step_is_refused(refusal):
+    text = refusal(look(done="LOOKED"), look("again", done="DOEN"))
+    assert "succeeded leads from LOOKED to 'DOEN', which is no state; did you mean 'DONE'? " in text
+
+
+def test_a_state_that_nothing_leads_to_is_a_problem():
+    assert problems("START → END", "ISLAND → END") == [
+        "state 'ISLAND' cannot be reached; take it out, or lead a step to it"
+    ]
+
+
+def test_a_state_that_leads_nowhere_is_a_problem():
+    assert problems("START → END", "START → PIT") == ["state 'PIT' has no way to an end; lead its step on to END"]
+
+
+def test_states_that_only_lead_to_one_another_are_a_problem_each():
+    assert problems("START → END", "START → LEFT", "LEFT → RIGHT", "RIGHT → LEFT") == [
+        "state 'LEFT' has no way to an end; lead its step on to END",
+        "state 'RIGHT' has no way to an end; lead its step on to END",
+    ]
+
+
+def test_either_end_will_do():
+    assert problems("START → END", "START → FAILED", "FAILED → BACK") == []
+
+
+def test_a_long_way_is_a_way():
+    assert problems("START → A", "A → B", "B → C", "C → A", "C → D", "D → END") == []
+
+
+def problems(*arrows: str) -> list[str]:
+    """What is wrong with the rows that these arrows draw from START to END, or to BACK if there is one."""
+    pairs = [arrow.split(" → ") for arrow in arrows]
+    states = {name: State(name=name, phase=Phase.FORWARD) for pair in [*pairs, ["START", "END"]] for name in pair}
+    rows = tuple(Row(source=source, trigger=Trigger.SUCCEEDED, dest=dest) for source, dest in pairs)
+    ends = ("END", "BACK") if "BACK" in states else ("END",)
+    return list(path_problems(Rows(states=states, rows=rows), "START", ends))

@@ -1,0 +1,56 @@
+from dataclasses import replace
+
+import pytest
+
+from machines.step import Retry
+from tests.unit.machines.tables import hold, look, saga, sell, tell
+
+
+def test_a_compensatable_without_undo_is_refused(refusal):
+    text = refusal(replace(hold(), undo=None))
+    assert text.startswith("sale v1: step hold: it is compensatable but has no undo; ")
+    assert "give it one, or make it a pivot or a retriable" in text
+
+
+def test_a_compensatable_without_a_state_for_its_undo_is_refused(refusal):
+    assert refusal(replace(hold(), undoing=None)).startswith("sale v1: step hold: it is compensatable but has no undo;")
+
+
+@pytest.mark.parametrize("step", [look, hold, sell])
+def test_a_step_that_may_fail_must_name_a_state_for_it(refusal, step):
+    failing = replace(step("first"), refused=None)
+    assert refusal(failing) == "sale v1: step first: it has no state for a refusal; name one with refused="
+
+
+@pytest.mark.parametrize("before", [sell, tell])
+def test_a_read_after_the_point_of_no_return_cannot_be_refused(refusal, before):
+    text = refusal(hold(done="HELD"), before("before", done="SOLD"), look(refused="NO_LOOK"))
+    assert text.startswith("sale v1: step look: it cannot be refused, for there is no way back; ")
+    assert text.endswith("drop refused='NO_LOOK'")
+
+
+def test_a_retriable_cannot_be_refused(refusal):
+    text = refusal(hold(done="HELD"), replace(tell(), refused="NO_TELL"))
+    assert text.startswith("sale v1: step tell: it cannot be refused, for there is no way back; ")
+
+
+def test_a_read_after_the_point_of_no_return_needs_no_state_for_a_refusal():
+    assert saga(sell(done="SOLD"), look(refused=None)).steps[1].refused is None
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [{"timeout_s": 0}, {"timeout_s": -1.0}, {"retry": Retry(attempts=0)}, {"retry": Retry(attempts=-3)}],
+)
+def test_a_call_that_could_never_be_made_is_refused(refusal, columns):
+    text = refusal(look(**columns))
+    assert text.startswith("sale v1: step look: a call needs at least one attempt and a timeout above 0 s; ")
+    assert text.endswith("mend retry= or timeout_s=")
+
+
+def test_one_attempt_and_any_timeout_above_0_are_enough():
+    assert saga(look(retry=Retry(attempts=1), timeout_s=0.001))
+
+
+def test_the_step_that_is_wrong_is_the_one_named(refusal):
+    assert refusal(look(done="LOOKED"), sell(done="SOLD"), tell(timeout_s=0)).startswith("sale v1: step tell: ")

@@ -1,0 +1,134 @@
+import gc
+import weakref
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from transitions import EventData, Machine, MachineError
+
+from machines.checkout import CHECKOUT
+from machines.machine import SagaMachine
+from machines.rows import Phase, Trigger
+from tests.unit.machines.tables import edges, legal_tables, quick
+
+
+class Witnessed(SagaMachine):
+    def __init__(self, *arguments, **columns):
+        super().__init__(*arguments, **columns)
+        self.seen: list[EventData] = []
+
+    def moved(self, event):
+        self.seen.append(event)
+
+
+def test_a_running_saga_is_a_transitions_machine():
+    assert isinstance(SagaMachine(CHECKOUT), Machine)
+
+
+@quick
+@given(legal_tables())
+def test_its_transitions_are_the_rows_of_its_table_and_no_other(table):
+    machine = SagaMachine(table)
+    assert set(machine.states) == set(table.rows.states)
+    for trigger in Trigger:
+        found = machine.get_transitions(trigger) if trigger in machine.events else []
+        rows = [(row.source, row.dest) for row in table.rows.rows if row.trigger is trigger]
+        assert sorted((edge.source, edge.dest) for edge in found) == sorted(rows)
+    assert len(machine.get_transitions()) == len(table.rows.rows)
+
+
+def test_it_has_no_event_that_the_table_does_not_name():
+    assert set(SagaMachine(CHECKOUT).events) == {row.trigger for row in CHECKOUT.rows.rows}
+
+
+def test_it_has_no_back_door_to_a_state():
+    machine = SagaMachine(CHECKOUT)
+    assert not [name for name in [*dir(machine), *machine.events] if name.startswith("to_")]
+    assert not hasattr(machine, "succeeded")
+
+
+def test_it_begins_in_the_initial_state_or_where_it_stood():
+    assert SagaMachine(CHECKOUT).state == "INITIEE"
+    assert SagaMachine(CHECKOUT, "STOCK_RESERVE").state == "STOCK_RESERVE"
+
+
+def test_two_sagas_of_one_definition_stand_each_for_itself():
+    one, other = Witnessed(CHECKOUT), Witnessed(CHECKOUT)
+    one.fire(Trigger.SUCCEEDED)
+    assert (one.state, other.state, SagaMachine(CHECKOUT).state) == ("PANIER_RECUPERE", "INITIEE", "INITIEE")
+    assert (len(one.seen), len(other.seen)) == (1, 0)
+
+
+def test_what_is_dear_to_build_is_built_once_per_definition():
+    assert SagaMachine(CHECKOUT).events is SagaMachine(CHECKOUT).events
+
+
+def test_a_saga_that_nobody_holds_is_forgotten():
+    machine = SagaMachine(CHECKOUT)
+    machine.fire(Trigger.SUCCEEDED)
+    forgotten = weakref.ref(machine)
+    del machine
+    gc.collect()
+    assert forgotten() is None
+
+
+@quick
+@given(legal_tables(), st.data())
+def test_it_moves_along_the_rows_and_along_nothing_else(table, data):
+    machine, way = Witnessed(table), edges(table)
+    for trigger in data.draw(st.lists(st.sampled_from(sorted(machine.events)), max_size=12)):
+        before, seen = machine.state, len(machine.seen)
+        if (before, trigger) in way:
+            machine.fire(trigger)
+            assert (machine.state, len(machine.seen)) == (way[before, trigger], seen + 1)
+        else:
+            with pytest.raises(MachineError):
+                machine.fire(trigger)
+            assert (machine.state, len(machine.seen)) == (before, seen)
+
+
+@quick
+@given(legal_tables())
+def test_it_may_do_what_the_rows_of_its_state_say(table):
+    for state in table.rows.states:
+        machine = SagaMachine(table, state)
+        assert {trigger for trigger in Trigger if machine.may(trigger)} == {
+            trigger for source, trigger in edges(table) if source == state
+        }
+
+
+def test_a_refused_move_says_what_was_tried_and_where():
+    with pytest.raises(MachineError, match=r"resolve.*INITIEE"):
+        SagaMachine(CHECKOUT).fire(Trigger.RESOLVE)
+
+
+def test_each_move_is_told_once_with_its_row_and_its_facts():
+    machine = Witnessed(CHECKOUT)
+    machine.fire(Trigger.RETRY, attempt=1)
+    machine.fire(Trigger.SUCCEEDED, attempt=2, actor="me")
+    told = [(e.event.name, e.transition.source, e.transition.dest, e.kwargs) for e in machine.seen]
+    assert told == [
+        ("retry", "INITIEE", "INITIEE", {"attempt": 1}),
+        ("succeeded", "INITIEE", "PANIER_RECUPERE", {"attempt": 2, "actor": "me"}),
+    ]
+
+
+def test_when_moved_raises_the_move_is_made_already_so_the_machine_is_to_be_discarded():
+    class Clumsy(SagaMachine):
+        def moved(self, event):
+            raise OSError(event.event.name)
+
+    machine = Clumsy(CHECKOUT)
+    with pytest.raises(OSError, match="succeeded"):
+        machine.fire(Trigger.SUCCEEDED)
+    assert machine.state == "PANIER_RECUPERE"
+
+
+def test_it_knows_the_phase_the_step_and_the_call_of_where_it_stands():
+    machine = SagaMachine(CHECKOUT)
+    assert (machine.at.phase, machine.at.step.name, machine.at.call.participant) == (
+        Phase.FORWARD,
+        "lire_panier",
+        "panier",
+    )
+    assert machine.definition is CHECKOUT

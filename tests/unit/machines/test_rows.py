@@ -1,0 +1,134 @@
+"""What holds for the rows of every legal table."""
+
+from collections import Counter
+
+from hypothesis import given
+
+from machines.rows import Phase, Trigger
+from machines.step import PERSISTENT, Kind
+from tests.unit.machines.tables import (
+    edges,
+    entry_of,
+    leaving,
+    legal_tables,
+    quick,
+    reachable,
+)
+
+ENDS = {"DONE", "CANCELLED"}
+
+
+@quick
+@given(legal_tables())
+def test_every_state_can_be_reached_and_can_reach_an_end(table):
+    assert reachable(table, table.initial) == set(table.rows.states)
+    assert all(reachable(table, state) & ENDS for state in table.rows.states)
+
+
+@quick
+@given(legal_tables())
+def test_a_trigger_leads_from_a_state_to_one_other_only(table):
+    assert Counter((row.source, row.trigger) for row in table.rows.rows).most_common(1)[0][1] == 1
+
+
+@quick
+@given(legal_tables())
+def test_a_saga_whose_calls_all_succeed_goes_through_its_steps_in_order(table):
+    way = edges(table)
+    state, calls = table.initial, []
+    while state != table.completed:
+        state = way.get((state, Trigger.BEGIN), state)
+        calls.append(table.rows.states[state].call)
+        state = way[state, Trigger.SUCCEEDED]
+        assert state == table.steps[len(calls) - 1].done
+    assert calls == [step.call for step in table.steps]
+
+
+@quick
+@given(legal_tables())
+def test_a_doing_is_passed_into_by_begin_before_its_call_is_sent(table):
+    for number, step in enumerate(table.steps):
+        before = table.steps[number - 1].done if number else table.initial
+        if step.doing:
+            assert leaving(table, before) == {Trigger.BEGIN: step.doing}
+            assert (table.rows.states[before].phase, table.rows.states[before].call) == (Phase.PASSING, None)
+        assert table.rows.states[entry_of(table, number)].call is step.call
+
+
+@quick
+@given(legal_tables())
+def test_a_call_in_flight_has_a_row_for_each_outcome(table):
+    may_be_refused = {
+        entry_of(table, number): step.refused for number, step in enumerate(table.steps) if step.refused is not None
+    }
+    for name, state in table.rows.states.items():
+        if state.call is None:
+            continue
+        out = leaving(table, name)
+        assert set(out) - {Trigger.REFUSED, Trigger.CANCEL} == {
+            Trigger.SUCCEEDED,
+            Trigger.RETRY,
+            Trigger.DEFER,
+            Trigger.EXHAUSTED,
+        }
+        assert out[Trigger.RETRY] == out[Trigger.DEFER] == name
+        assert out.get(Trigger.REFUSED) == may_be_refused.get(name)
+        # A pivot may have happened by now, so it cannot be called off.
+        may_be_cancelled = state.phase is Phase.FORWARD and state.step is not None and state.step.kind is not Kind.PIVOT
+        assert out.get(Trigger.CANCEL) == (may_be_refused.get(name) if may_be_cancelled else None)
+
+
+@quick
+@given(legal_tables())
+def test_the_rows_that_leave_a_call_in_flight_carry_that_call(table):
+    for row in table.rows.rows:
+        told = None if row.trigger is Trigger.CANCEL else table.rows.states[row.source].call
+        assert row.call is told
+
+
+@quick
+@given(legal_tables())
+def test_a_stuck_state_is_left_by_sending_again_or_as_if_the_call_had_succeeded(table):
+    for row in table.rows.rows:
+        stuck = table.rows.states[row.dest]
+        if stuck.phase is not Phase.STUCK:
+            continue
+        assert (row.trigger, stuck.call) == (Trigger.EXHAUSTED, None)
+        out = leaving(table, stuck.name)
+        assert out[Trigger.RETRY] == row.source
+        if stuck.step.kind is Kind.READ:
+            assert set(out) == {Trigger.RETRY}
+        else:
+            assert out[Trigger.RESOLVE] == leaving(table, row.source)[Trigger.SUCCEEDED]
+
+
+@quick
+@given(legal_tables())
+def test_only_a_person_leaves_a_stuck_state_and_only_a_stuck_state_waits_for_one(table):
+    for row in table.rows.rows:
+        by_a_person = table.rows.states[row.source].phase is Phase.STUCK
+        assert (row.trigger is Trigger.RESOLVE) <= by_a_person
+        assert by_a_person <= (row.trigger in (Trigger.RETRY, Trigger.RESOLVE, Trigger.COMPENSATE))
+
+
+@quick
+@given(legal_tables())
+def test_a_compensated_saga_is_over(table):
+    assert leaving(table, table.compensated) == {}
+
+
+@quick
+@given(legal_tables())
+def test_a_compensation_is_sent_again_for_long_and_any_other_call_as_its_step_says(table):
+    for state in table.rows.states.values():
+        if state.call is not None:
+            assert state.retry == (PERSISTENT if state.phase is Phase.UNDOING else state.step.retry)
+
+
+@quick
+@given(legal_tables())
+def test_only_a_read_leaves_nothing_behind(table):
+    for number, step in enumerate(table.steps):
+        state = table.rows.states[entry_of(table, number)]
+        assert state.effectful is (step.kind is not Kind.READ)
+        assert state.direction == "do"
