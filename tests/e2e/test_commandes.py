@@ -5,7 +5,6 @@ import re
 import shlex
 import subprocess
 
-import pytest
 import requests
 
 DOCUMENTED = {
@@ -125,21 +124,3 @@ def test_a_finished_order_cannot_be_compensated_and_an_orphan_can(orchestrator, 
     where = f"{orphaning.url}/api/saga/commandes/{waiting.json()['saga_id']}/compenser/"
     answer = requests.post(where, timeout=30)
     assert (answer.status_code, answer.json()["success"], answer.json()["etat_final"]) == (200, True, "SAGA_ANNULEE")
-
-
-@pytest.mark.parametrize("path", ["/metrics", "/metrics/", "/api/saga/health/"])
-def test_the_probes_of_the_document_answer(orchestrator, path):
-    assert requests.get(orchestrator().url + path, timeout=5, allow_redirects=False).status_code == 200
-
-
-def test_an_unknown_order_is_not_found(orchestrator):
-    unknown = f"{orchestrator().url}/api/saga/commandes/00000000-0000-4000-8000-000000000000"
-    for answer in (requests.get(f"{unknown}/", timeout=5), requests.post(f"{unknown}/compenser/", timeout=5)):
-        assert answer.status_code == 404
-        assert answer.json()["error"]
-
-
-def test_a_wrong_body_is_refused_with_its_field(orchestrator):
-    answer = order(orchestrator(), lignes=[{"produit_id": "nonsense", "quantite": 0}])
-    assert answer.status_code == 400
-    assert {error["pointer"] for error in answer.json()["errors"]} == {"/lignes/0/produit_id", "/lignes/0/quantite"}

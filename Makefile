@@ -1,0 +1,81 @@
+# Everything runs out of .venv, which the first target that needs it makes; a second run finds it made.
+# Override on the command line, e.g. `make demo PORT=9009 ONCE=1`.
+
+PYTHON ?= python3
+PORT ?= 8009
+PARTICIPANTS_PORT ?=
+ONCE ?=
+PYTEST_ARGS ?= -n auto
+
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check lint migrate run clean environment
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' Makefile
+	@echo '  variables: PYTHON=$(PYTHON) PORT=$(PORT) ONCE=1 (demo ends by itself) PYTEST_ARGS="$(PYTEST_ARGS)"'
+
+demo: $(VENV)/.runtime ## start everything, run four checkouts, check the ledgers, stay up until Ctrl-C
+	@$(BIN)/python -m demo $(if $(filter-out 0,$(ONCE)),--once)
+
+test: $(VENV)/.dev ## run every test, on SQLite and on a PostgreSQL out of a wheel
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: lint test ## lint, and run every test
+
+lint: $(VENV)/.dev ## ruff, mypy --strict, import-linter
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+
+migrate: $(VENV)/.runtime ## bring the database (DATABASE_URL, or var/saga.db) up to date
+	@mkdir -p var
+	@$(BIN)/python -m flask --app app db upgrade
+
+run: migrate ## serve the orchestrator alone on PORT
+	@$(BIN)/python -m app
+
+clean: ## remove the environment and all caches; databases stay
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+demo run: export PORT := $(PORT)
+demo: export PARTICIPANTS_PORT := $(PARTICIPANTS_PORT)
+
+# The environment. Each failure is one line; what pip said stays in its log.
+
+fail = { echo $(1) >&2; exit 1; }
+version = import sys; print("%d.%d.%d" % sys.version_info[:3]); sys.exit(sys.version_info < (3, 11))
+no_network = NewConnectionError|NameResolutionError|ConnectTimeoutError|ReadTimeoutError|ProxyError|MaxRetryError
+
+# Asked for only where there is none that runs (its own Python may have been removed): one that runs is kept.
+environment:
+	@found=$$($(PYTHON) -c '$(version)' 2>/dev/null) || case "$$found" in \
+		'') $(call fail,"$(PYTHON) does not run; install Python 3.11 or newer$(,) or say where it is: make PYTHON=…") ;; \
+		*) $(call fail,"$(PYTHON) is Python $$found$(,) but 3.11 or newer is needed; say where it is: make PYTHON=…") ;; \
+	esac
+	@echo 'making $(VENV) …'
+	@$(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 || { rm -rf $(VENV); \
+		$(call fail,"$(PYTHON) cannot make a virtual environment; on Debian or Ubuntu: apt install python3-venv"); }
+
+$(VENV)/.runtime: requirements.txt $(if $(shell test -x $(BIN)/python && echo runs),,environment)
+	$(call install,the service)
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	$(call install,the tests and checks)
+
+, := ,
+
+# $(call install,what the first prerequisite lists)
+define install
+@echo 'installing the packages of $(1) (once, about 20 s) …'
+@$(BIN)/python -m pip install --disable-pip-version-check --no-input --retries 2 -r $< >$(VENV)/pip.log 2>&1 \
+	|| if grep -qE '$(no_network)' $(VENV)/pip.log; \
+	then $(call fail,'no network: pip cannot reach its package index; connect (or give pip a proxy or mirror) and repeat'); \
+	else $(call fail,"pip cannot install $<: $$(grep -m 1 ^ERROR $(VENV)/pip.log || tail -n 1 $(VENV)/pip.log)"); \
+	fi
+@touch $@
+endef

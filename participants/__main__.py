@@ -1,0 +1,114 @@
+"""`python -m participants`: serve the reference participants on one port."""
+
+import argparse
+import os
+import socket
+from pathlib import Path
+from typing import NoReturn
+
+from granian import Granian
+from granian.constants import Interfaces
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from participants.service import PARTICIPANTS, THREADS, create_service
+from participants.settings import NAMES, Settings, SettingsError
+
+
+class OneLineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"participants: {message}\n")
+
+
+def port(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= 65535):  # noqa: PLR2004
+        raise argparse.ArgumentTypeError(f"{text} is not a port (1 to 65535)")
+    return int(text)
+
+
+def seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return number
+
+
+def command_line() -> OneLineParser:
+    parser = OneLineParser(prog="python -m participants", description=__doc__)
+    parser.add_argument("--port", type=port, default=8010)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--only", choices=NAMES, help="serve this participant alone, below its prefix all the same")
+    parser.add_argument("--data", type=Path, default=Settings.data, help="folder of the SQLite files")
+    parser.add_argument("--faults", action="store_true", help="let anyone order faults at /{name}/_faults")
+    parser.add_argument("--restock", type=seconds, default=3, help="seconds between the supply chain's looks; 0: none")
+    return parser
+
+
+def require_free(host: str, port: int) -> None:
+    """Granian shares its port (SO_REUSEPORT): two servers at one port would get half of the calls each."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(address)
+
+
+def own_stock(host: str, port: int) -> str:
+    """Where this very server serves the stock."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - what is bound to all
+    return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{port}/stock"
+
+
+def prepare_databases(settings: Settings) -> None:
+    """Here rather than in the server's worker, whose failure would be a traceback. No connection may be left open:
+    the worker is forked.
+    """
+    if not settings.database_url:
+        settings.data.mkdir(parents=True, exist_ok=True)
+    for name in settings.names:
+        with create_service(name, settings.url(name)).app_context():
+            PARTICIPANTS[name].db.engine.dispose()
+
+
+def reason(error: Exception) -> str:
+    return str(error.orig if isinstance(error, DBAPIError) else error).partition("\n")[0]
+
+
+def main() -> None:
+    parser = command_line()
+    options = parser.parse_args()
+    try:
+        settings = Settings(
+            data=options.data.resolve(),
+            names=(options.only,) if options.only else NAMES,
+            faults=options.faults,
+            database_url=os.environ.get("PARTICIPANTS_DATABASE_URL"),
+            stock_url=os.environ.get("STOCK_URL") or own_stock(options.host, options.port),
+            restock_s=options.restock,
+        )
+    except SettingsError as error:
+        parser.error(str(error))
+    try:
+        require_free(options.host, options.port)
+    except OSError as error:
+        parser.error(f"cannot listen on {options.host}:{options.port}: {reason(error)}")
+    try:
+        prepare_databases(settings)
+    except (OSError, SQLAlchemyError) as error:
+        parser.error(f"cannot open the databases: {reason(error)}")
+    os.environ.update(settings.as_environment())
+    Granian(
+        "participants.wsgi:create_application",
+        address=options.host,
+        port=options.port,
+        interface=Interfaces.WSGI,
+        factory=True,
+        # One: ordered faults live in its memory.
+        workers=1,
+        blocking_threads=THREADS,
+    ).serve()
+
+
+if __name__ == "__main__":
+    main()

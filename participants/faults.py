@@ -1,0 +1,124 @@
+"""Faults to order, for the demo and the tests: a participant that is slow, fails, or loses its reply.
+
+They act around the view and never inside it, so what a call does to the database is what it always does.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from threading import Lock
+from typing import Any
+
+from flask import Blueprint, Flask, Response, g, request
+from marshmallow import RAISE, Schema, fields, post_load, validate
+
+from participants.problem import Problem
+from participants.wire import read_body
+
+
+@dataclass(kw_only=True)
+class Fault:
+    """`path`: the beginning of the paths it hits, below the participant's prefix. `times`: None is until cleared."""
+
+    kind: str
+    path: str
+    times: int | None
+    seconds: float
+
+
+class FaultBody(Schema):
+    class Meta:
+        # A fault that is misspelled and never happens would make a test pass for nothing.
+        unknown = RAISE
+
+    kind = fields.String(required=True, validate=validate.OneOf(["slow", "fail", "lose_reply"]))
+    path = fields.String(load_default="/")
+    times = fields.Integer(load_default=1, allow_none=True, strict=True, validate=validate.Range(min=1))
+    seconds = fields.Float(load_default=0.3, validate=validate.Range(0, 60))
+
+    @post_load
+    def made(self, values: dict[str, Any], **_: Any) -> dict[str, Fault]:
+        return {"fault": Fault(**values)}
+
+
+class Faults:
+    """In the memory of the one worker process."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+        self._lock = Lock()
+
+    def add(self, fault: Fault) -> None:
+        with self._lock:
+            self._faults.append(fault)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._faults.clear()
+
+    def listed(self) -> list[dict[str, Any]]:
+        with self._lock:
+            return [asdict(fault) for fault in self._faults]
+
+    def take(self, path: str) -> Fault | None:
+        """Use up the oldest fault that hits this path: at most one a request."""
+        with self._lock:
+            found = next((fault for fault in self._faults if path.startswith(fault.path)), None)
+            if found is not None and found.times is not None:
+                found.times -= 1
+                if found.times == 0:
+                    self._faults.remove(found)
+            return found
+
+
+def order_faults(app: Flask) -> None:
+    faults = Faults()
+    app.register_blueprint(_routes(faults))
+
+    @app.before_request
+    def before() -> None:
+        if request.blueprint != app.name:
+            return
+        g.fault = faults.take(request.path)
+        match g.fault:
+            case Fault(kind="slow", seconds=seconds):
+                time.sleep(seconds)
+            case Fault(kind="fail"):
+                raise Problem(503, "Fault", "This failure was ordered; nothing has been done")
+
+    @app.after_request
+    def after(response: Response) -> Response:
+        match g.get("fault"):
+            case Fault(kind="lose_reply"):
+                return _cut_off()
+        return response
+
+
+def _routes(faults: Faults) -> Blueprint:
+    routes = Blueprint("_faults", __name__, url_prefix="/_faults")
+
+    @routes.post("")
+    def add() -> tuple[dict[str, Any], int]:
+        fault = read_body(FaultBody())["fault"]
+        faults.add(fault)
+        return asdict(fault), 201
+
+    @routes.get("")
+    def listed() -> list[dict[str, Any]]:
+        return faults.listed()
+
+    @routes.delete("")
+    def clear() -> tuple[str, int]:
+        faults.clear()
+        return "", 204
+
+    return routes
+
+
+def _cut_off() -> Response:
+    """Promise more bytes than are sent: the server can only drop the connection."""
+
+    def beginning() -> Iterator[bytes]:
+        yield b'{"'
+
+    return Response(beginning(), headers={"Content-Length": "1000"}, content_type="application/json")

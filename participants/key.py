@@ -1,0 +1,42 @@
+"""The idempotency key: which saga, which of its steps, and whether to do it or to undo it."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+from flask import request
+
+from participants.problem import Problem
+
+HEADER = "Idempotency-Key"
+_NAME = "[A-Za-z0-9._:~-]{1,100}"
+_KEY = re.compile(f"({_NAME})/({_NAME})/(do|undo)")
+
+
+class Direction(StrEnum):
+    DO = "do"
+    UNDO = "undo"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    saga_id: str
+    step: str
+    direction: Direction
+
+    def __str__(self) -> str:
+        return f"{self.saga_id}/{self.step}/{self.direction}"
+
+    @property
+    def of_action(self) -> Self:
+        """The key of the action that an undo takes back."""
+        return type(self)(saga_id=self.saga_id, step=self.step, direction=Direction.DO)
+
+    @classmethod
+    def of_request(cls, direction: Direction) -> Self:
+        """Read the request's header; a route that does cannot be called to undo, nor the other way round."""
+        found = _KEY.fullmatch(request.headers.get(HEADER, ""))
+        if found is None or found[3] != direction:
+            raise Problem(400, "Bad idempotency key", f"{HEADER} must be <saga id>/<step>/{direction}")
+        return cls(saga_id=found[1], step=found[2], direction=direction)

@@ -1,0 +1,49 @@
+"""Errors as RFC 9457 `application/problem+json`."""
+
+import json
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(HTTPException):
+    """Being an `HTTPException` it is answered as it stands in any Flask app, with no error handler of ours."""
+
+    def __init__(self, status: int, title: str | None = None, detail: str = "", **extra: Any) -> None:
+        super().__init__(description=detail)
+        self.code = status
+        phrase = HTTPStatus(status).phrase
+        kind = f"urn:problem:{title.lower().replace(' ', '-')}" if title else "about:blank"
+        self.status = status
+        self.document = {"type": kind, "title": title or phrase, "status": status, "detail": detail, **extra}
+
+    def get_body(self, *_: Any) -> str:
+        return json.dumps(self.document)
+
+    def get_headers(self, *_: Any) -> list[tuple[str, str]]:
+        return [("Content-Type", MEDIA_TYPE)]
+
+
+class Refused(Problem):
+    """The business says no: nothing has changed."""
+
+
+def answer_with_problems(app: Flask) -> None:
+    """Give the errors of Flask and Werkzeug, crashes included, the same form."""
+
+    @app.errorhandler(HTTPException)
+    def as_problem(error: HTTPException) -> Response | HTTPException:
+        if isinstance(error, Problem):
+            return error
+        problem = Problem(error.code or HTTPStatus.INTERNAL_SERVER_ERROR, detail=error.description or "")
+        return Response(problem.get_body(), problem.code, _kept(error.get_headers()), content_type=MEDIA_TYPE)
+
+
+def _kept(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What an error says besides its body, such as the `Allow` of a 405."""
+    return [(name, value) for name, value in headers if name.lower() != "content-type"]

@@ -1,0 +1,84 @@
+"""Where the participants keep their data, and which of them run. Read from the environment of the server's worker."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from participants.database import driver_url
+
+NAMES = ("panier", "stock", "client", "ventes", "catalogue", "commandes", "recus", "supply-chain")
+
+
+class SettingsError(ValueError):
+    """A setting that cannot be used; the message says which and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """`database_url` holds `{name}`, the participant's; without it each has a SQLite file in the folder `data`.
+    `stock_url`: where the supply chain finds the stock. `restock_s`: how long it waits between two looks; 0: it looks
+    only when asked.
+    """
+
+    data: Path = Path("var/participants")
+    names: tuple[str, ...] = NAMES
+    faults: bool = False
+    database_url: str | None = None
+    stock_url: str = "http://127.0.0.1:8010/stock"
+    restock_s: float = 0
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.names) - set(NAMES):
+            raise SettingsError(f"there is no participant {', '.join(sorted(unknown))}")
+        if self.database_url:
+            _check(self.database_url)
+        if not self.stock_url.startswith(("http://", "https://")):
+            raise SettingsError("STOCK_URL must begin with http:// or https://")
+
+    def url(self, name: str) -> str:
+        if self.database_url:
+            return driver_url(self.database_url.replace("{name}", name))
+        return f"sqlite:///{self.data.resolve() / name}.db"
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What goes into every participant's Flask configuration."""
+        return {"OUTBOX": self.data.resolve() / "outbox", "STOCK_URL": self.stock_url.rstrip("/")}
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        names = environment.get("PARTICIPANTS_ONLY")
+        return cls(
+            data=Path(environment.get("PARTICIPANTS_DATA", cls.data)),
+            names=tuple(names.split(",")) if names else NAMES,
+            faults=environment.get("PARTICIPANTS_FAULTS") == "1",
+            database_url=environment.get("PARTICIPANTS_DATABASE_URL") or None,
+            stock_url=environment.get("STOCK_URL") or cls.stock_url,
+            restock_s=float(environment.get("PARTICIPANTS_RESTOCK_S") or cls.restock_s),
+        )
+
+    def as_environment(self) -> dict[str, str]:
+        return {
+            "PARTICIPANTS_DATA": str(self.data),
+            "PARTICIPANTS_ONLY": ",".join(self.names),
+            "PARTICIPANTS_FAULTS": "1" if self.faults else "0",
+            "PARTICIPANTS_DATABASE_URL": self.database_url or "",
+            "STOCK_URL": self.stock_url,
+            "PARTICIPANTS_RESTOCK_S": str(self.restock_s),
+        }
+
+
+def _check(url: str) -> None:
+    try:
+        dialect = make_url(driver_url(url)).drivername
+    except (ValueError, ArgumentError):
+        raise SettingsError("PARTICIPANTS_DATABASE_URL is not the URL of a database") from None
+    if dialect not in {"postgresql+psycopg2", "sqlite"}:
+        raise SettingsError("PARTICIPANTS_DATABASE_URL must begin with postgresql:// or sqlite://")
+    if "{name}" not in url:
+        raise SettingsError("PARTICIPANTS_DATABASE_URL must contain {name}: each participant has its own database")

@@ -1,0 +1,32 @@
+"""What the server serves: the participants, each below its own prefix.
+
+Start it with `python -m participants`, or with any WSGI server:
+`granian --interface wsgi --factory --workers 1 participants.wsgi:create_application`.
+"""
+
+from typing import TYPE_CHECKING
+
+from flask import Flask
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+
+from participants.problem import answer_with_problems
+from participants.service import create_service
+from participants.settings import Settings
+from participants.supply_chain import look_every
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+
+def create_application() -> "WSGIApplication":
+    settings = Settings.from_environment()
+    apps = {
+        name: create_service(name, settings.url(name), faults=settings.faults, config=settings.config)
+        for name in settings.names
+    }
+    if settings.restock_s and "supply-chain" in apps:
+        look_every(settings.restock_s, apps["supply-chain"])
+    services: dict[str, WSGIApplication] = {f"/{name}": app for name, app in apps.items()}
+    nothing = Flask("participants")
+    answer_with_problems(nothing)
+    return DispatcherMiddleware(nothing, services)

@@ -1,0 +1,269 @@
+"""`python -m participants` as a process of its own: faults on the wire, and mistakes on the command line."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+from pathlib import Path
+
+import pytest
+import requests
+
+from participants import __main__ as command
+from participants.settings import NAMES, Settings
+
+sagas = count(1)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def start(data, port, *options, restock=0, **environment):
+    """Start the process and wait until it answers: granian listens before its worker is ready."""
+    line = [
+        sys.executable,
+        "-m",
+        "participants",
+        "--port",
+        str(port),
+        "--data",
+        str(data),
+        "--restock",
+        str(restock),
+        *options,
+    ]
+    log = data.with_suffix(".log")
+    with log.open("w") as output:
+        process = subprocess.Popen(line, stdout=output, stderr=output, env={**os.environ, **environment})
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        assert process.poll() is None, log.read_text()
+        try:
+            if requests.get(f"http://127.0.0.1:{port}/stock/health", timeout=1).ok:
+                return process
+        except requests.ConnectionError:
+            time.sleep(0.02)
+    process.kill()
+    raise AssertionError(log.read_text())
+
+
+def stop(process):
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) == 0
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory):
+    port = free_port()
+    process = start(tmp_path_factory.mktemp("participants") / "data", port, "--faults")
+    yield f"http://127.0.0.1:{port}"
+    stop(process)
+
+
+@pytest.fixture
+def fault(url):
+    def order(**body):
+        reply = requests.post(f"{url}/client/_faults", json=body, timeout=5)
+        assert reply.status_code == 201, reply.text
+        return reply.json()
+
+    yield order
+    requests.delete(f"{url}/client/_faults", timeout=5)
+
+
+def pay(url, key=None, montant=1):
+    headers = {"Idempotency-Key": key or f"saga-{next(sagas)}/payer/do"}
+    return requests.post(f"{url}/client/4/payer", json={"montant": montant}, headers=headers, timeout=5)
+
+
+def debits(url):
+    return requests.get(f"{url}/client/_balance", timeout=5).json()["debits"]
+
+
+def test_a_lost_reply_is_no_answer_but_the_effect_is_there_once(url, fault):
+    before = debits(url)
+    fault(kind="lose_reply", path="/4/payer")
+    with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+        pay(url, "lost/payer/do")
+    assert debits(url) == before + 1
+    again = pay(url, "lost/payer/do")
+    assert (again.status_code, again.headers["Idempotent-Replayed"]) == (201, "true")
+    assert debits(url) == before + 1
+
+
+def test_a_failure_comes_before_any_effect(url, fault):
+    before = debits(url)
+    fault(kind="fail", times=2)
+    for _ in range(2):
+        failed = pay(url, "failed/payer/do")
+        assert (failed.status_code, failed.headers["Content-Type"]) == (503, "application/problem+json")
+    assert debits(url) == before
+    assert pay(url, "failed/payer/do").status_code == 201
+
+
+def test_a_slow_call_is_slow_and_right(url, fault):
+    fault(kind="slow", seconds=0.2)
+    assert pay(url).elapsed.total_seconds() >= 0.2
+    assert pay(url).elapsed.total_seconds() < 0.2
+
+
+def test_a_slow_call_outlives_its_caller_s_patience_and_still_has_its_effect(url, fault):
+    """What a timeout means to the orchestrator: the call may have happened, and here it did."""
+    fault(kind="slow", seconds=0.3)
+    key = {"Idempotency-Key": "impatient/payer/do"}
+    with pytest.raises(requests.Timeout):
+        requests.post(f"{url}/client/4/payer", json={"montant": 1}, headers=key, timeout=0.05)
+    deadline = time.monotonic() + 5
+    while not requests.get(f"{url}/client/_ledger?saga_id=impatient", timeout=5).json():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert pay(url, "impatient/payer/do").headers["Idempotent-Replayed"] == "true"
+
+
+def test_a_fault_hits_its_path_only_and_never_the_books(url, fault):
+    fault(kind="fail", path="/5", times=None)
+    assert pay(url).status_code == 201
+    fault(kind="fail", times=None)
+    assert pay(url).status_code == 503
+    for path in ("health", "_ledger", "_balance", "_faults"):
+        assert requests.get(f"{url}/client/{path}", timeout=5).status_code == 200
+    assert requests.get(f"{url}/panier/4", timeout=5).status_code == 200
+
+
+def test_faults_are_listed_used_up_and_cleared(url, fault):
+    ordered = fault(kind="fail", times=2)
+    assert ordered == {"kind": "fail", "path": "/", "times": 2, "seconds": 0.3}
+    pay(url)
+    faults = f"{url}/client/_faults"
+    assert requests.get(faults, timeout=5).json() == [{**ordered, "times": 1}]
+    assert requests.delete(faults, timeout=5).status_code == 204
+    assert requests.get(faults, timeout=5).json() == []
+
+
+@pytest.mark.parametrize("body", [{}, {"kind": "fire"}, {"kind": "fail", "times": 0}, {"kind": "fail", "tmes": 1}])
+def test_a_misspelled_fault_is_a_bad_request(url, body):
+    assert requests.post(f"{url}/client/_faults", json=body, timeout=5).status_code == 400
+
+
+def test_many_callers_at_once_are_all_served(url):
+    with ThreadPoolExecutor(16) as pool:
+        assert {reply.status_code for reply in pool.map(lambda _: pay(url), range(64))} == {201}
+
+
+def test_one_participant_alone_without_faults_and_its_data_after_a_kill(tmp_path):
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    process = start(tmp_path / "data", port, "--only", "stock")
+    for path, status in (("stock/health", 200), ("client/4", 404), ("stock/_faults", 404)):
+        assert requests.get(f"{url}/{path}", timeout=5).status_code == status
+    body, key = {"produits": [{"produit_id": 789, "quantite": 3, "prix": 1}]}, {"Idempotency-Key": "s/reserver/do"}
+    first = requests.post(f"{url}/stock/reserver", json=body, headers=key, timeout=5)
+    stop(process)
+    process = start(tmp_path / "data", port, "--only", "stock")
+    again = requests.post(f"{url}/stock/reserver", json=body, headers=key, timeout=5)
+    assert (again.status_code, again.content) == (201, first.content)
+    stop(process)
+
+
+def test_the_supply_chain_looks_by_itself_at_the_stock_of_its_own_server(tmp_path):
+    port, keyboard = free_port(), "550e8400-e29b-41d4-a716-446655440001"
+    url = f"http://127.0.0.1:{port}/stock"
+    process = start(tmp_path / "data", port, restock=0.05)
+    body, key = {"produits": [{"produit_id": keyboard, "quantite": 450}]}, {"Idempotency-Key": "s/reserver/do"}
+    assert requests.post(f"{url}/reserver", json=body, headers=key, timeout=5).ok
+    deadline, units = time.monotonic() + 10, {}
+    while units.get("en_main") != 500:
+        assert time.monotonic() < deadline, units
+        units = requests.get(f"{url}/_balance", timeout=5).json()["produits"][keyboard]
+    stop(process)
+    assert units == {"initial": 950, "en_main": 500, "reserve": 450, "vendu": 0}
+
+
+@pytest.mark.parametrize(
+    ("host", "stock"),
+    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"), ("shop", "shop")],
+)
+def test_the_supply_chain_finds_the_stock_of_its_own_server(host, stock):
+    assert command.own_stock(host, 8010) == f"http://{stock}:8010/stock"
+
+
+def test_no_database_is_open_when_the_worker_is_forked(tmp_path):
+    """SQLite's locks do not survive a fork."""
+    command.prepare_databases(Settings(data=tmp_path))
+    assert len(list(tmp_path.glob("*.db"))) == len(NAMES)
+    opened = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.exists()]
+    assert [name for name in opened if name.startswith(str(tmp_path))] == []
+
+
+def test_a_bad_url_of_the_stock_is_one_clear_line(monkeypatch, capsys):
+    monkeypatch.setenv("STOCK_URL", "stock:8010")
+    assert "STOCK_URL must begin with" in complaint(monkeypatch, capsys, "--port", str(free_port()))
+
+
+def complaint(monkeypatch, capsys, *options, database_url=""):
+    """Run the command in this process, which must stop before it serves."""
+    monkeypatch.setattr(sys, "argv", ["participants", *options])
+    monkeypatch.setenv("PARTICIPANTS_DATABASE_URL", database_url)
+    monkeypatch.setattr(command, "Granian", None)
+    with pytest.raises(SystemExit) as stopped:
+        command.main()
+    assert stopped.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--prot", "1"], "--prot"),
+        (["--port", "0"], "0 is not a port"),
+        (["--port", "many"], "many is not a port"),
+        (["--only", "caisse"], "caisse"),
+        (["--data", "/proc/nowhere"], "/proc/nowhere"),
+        (["--data", __file__], "File exists"),
+        (["--host", "256.0.0.1"], "256.0.0.1"),
+        (["--restock", "often"], "often is not a number of seconds"),
+        (["--restock", "-1"], "-1 is not a number of seconds"),
+    ],
+)
+def test_a_bad_option_is_one_clear_line(monkeypatch, capsys, options, words):
+    port = [] if "--port" in options else ["--port", str(free_port())]
+    assert words in complaint(monkeypatch, capsys, *port, *options)
+
+
+def test_a_port_in_use_is_one_clear_line_and_leaves_no_data(monkeypatch, capsys, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        line = complaint(monkeypatch, capsys, "--port", port, "--data", str(tmp_path / "data"))
+    assert line == f"participants: cannot listen on 127.0.0.1:{port}: [Errno 98] Address already in use"
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_port_of_a_running_server_is_in_use(url, monkeypatch, capsys, tmp_path):
+    assert "already in use" in complaint(monkeypatch, capsys, "--port", url.rpartition(":")[2], "--data", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("database_url", "words"),
+    [
+        ("postgresql://localhost/shop", "must contain {name}"),
+        ("postgresql://127.0.0.1:1/{name}", "refused"),
+        ("postgresql://127.0.0.1:port/{name}", "not the URL of a database"),
+        ("nonsense/{name}", "not the URL of a database"),
+        ("oracle://x/{name}", "must begin with"),
+    ],
+)
+def test_a_bad_database_is_one_clear_line(monkeypatch, capsys, database_url, words):
+    assert words in complaint(monkeypatch, capsys, "--port", str(free_port()), database_url=database_url)
+
+
+def test_a_file_that_is_no_database_is_one_clear_line(monkeypatch, capsys, tmp_path):
+    (tmp_path / "stock.db").write_text("not a database at all, " * 100)
+    line = complaint(monkeypatch, capsys, "--port", str(free_port()), "--only", "stock", "--data", str(tmp_path))
+    assert "file is not a database" in line

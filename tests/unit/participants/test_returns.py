@@ -1,0 +1,100 @@
+"""What may come back of a sale, and what a sale is that was cancelled."""
+
+import pytest
+
+SALE = {
+    "produits": [{"product_id": 456, "quantity": 2, "price": 29.99}, {"product_id": 789, "quantity": 1, "price": 12.5}],
+    "client_id": 123,
+    "magasin_id": 1,
+    "montant": 72.48,
+}
+
+
+def brought(quantite=1, produit_id=456, montant=29.99, client_id=123):
+    line = {"product_id": produit_id, "quantity": quantite, "reason": "defective"}
+    return {"client_id": client_id, "produits": [line], "montant": montant}
+
+
+@pytest.fixture
+def sale(ventes):
+    return f"/ventes/{ventes.post('/ventes', SALE, 's/vendre/do').json['vente_id']}"
+
+
+def test_goods_of_a_sale_can_be_returned_and_asking_changes_nothing(ventes, sale):
+    before = ventes.states()
+    reply = ventes.ask(f"{sale}/retournable", brought(2, montant=59.98))
+    assert (reply.status_code, reply.json["produits"]) == (200, [{"produit_id": "456", "quantite": 2}])
+    assert (ventes.get(sale).json["rendu"], ventes.states()) == (0, before)
+
+
+def test_a_return_is_kept_and_taken_off_the_total(ventes, sale):
+    reply = ventes.post(f"{sale}/retours", brought())
+    assert (reply.status_code, reply.json["montant"]) == (201, 29.99)
+    assert ventes.get(sale).json["rendu"] == 29.99
+    assert ventes.books() == {"total": 42.49, "count": 1}
+
+
+REFUSALS = {
+    "of another client": (brought(client_id=4), 403, "Another client's sale"),
+    "of what was not bought": (brought(1, 111), 409, "Not in the sale"),
+    "of more than was bought": (brought(3, montant=0), 409, "More than was sold"),
+    "for more than it cost": (brought(1, montant=30), 409, "Too much money"),
+    "without a client": ({**brought(), "client_id": None}, 400, "Invalid body"),
+}
+
+
+@pytest.mark.parametrize("route", ["retournable", "retours"])
+@pytest.mark.parametrize("why", REFUSALS)
+def test_a_return_is_refused(ventes, sale, route, why):
+    body, status, title = REFUSALS[why]
+    reply = ventes.post(f"{sale}/{route}", body)
+    assert (reply.status_code, reply.json["title"]) == (status, title)
+    assert ventes.books() == {"total": 72.48, "count": 1}
+
+
+@pytest.mark.parametrize("route", ["retournable", "retours"])
+def test_nothing_comes_back_of_a_sale_that_is_unknown_or_cancelled(ventes, sale, route):
+    assert ventes.post(f"/ventes/none/{route}", brought()).status_code == 404
+    ventes.post("/ventes/annuler", {}, "s/vendre/undo")
+    reply = ventes.post(f"{sale}/{route}", brought())
+    assert (reply.status_code, reply.json["title"]) == (409, "Cancelled sale")
+
+
+def test_what_has_come_back_cannot_come_back_again(ventes, sale):
+    for status in (201, 201, 409):
+        assert ventes.post(f"{sale}/retours", brought()).status_code == status
+    reply = ventes.ask(f"{sale}/retournable", brought())
+    assert reply.json["detail"] == "Product 456: 1 brought back, 0 left of the sale"
+    assert ventes.post(f"{sale}/retours", brought(1, 789, 12.5)).status_code == 201
+    assert ventes.books() == {"total": 0, "count": 1}
+
+
+def test_a_return_that_is_undone_may_happen_again(ventes, sale):
+    done = ventes.post(f"{sale}/retours", brought(2, montant=59.98), "r/retour/do")
+    undone = ventes.post(f"{sale}/retours/annuler", {}, "r/retour/undo")
+    assert (undone.status_code, undone.json) == (200, done.json)
+    assert ventes.books() == {"total": 72.48, "count": 1}
+    assert ventes.post(f"{sale}/retours", brought(2, montant=59.98)).status_code == 201
+
+
+def test_a_product_sold_at_two_prices_is_worth_the_higher_and_never_more_than_the_sale(ventes):
+    lines = [{"produit_id": "456", "quantite": 1, "prix": prix} for prix in (10, 4)]
+    sale = ventes.post("/ventes", {**SALE, "produits": lines, "montant": 12}).json["vente_id"]
+    assert ventes.post(f"/ventes/{sale}/retours", brought(1, montant=10)).status_code == 201
+    reply = ventes.post(f"/ventes/{sale}/retours", brought(1, montant=2.01))
+    assert (reply.status_code, reply.json["maximum"]) == (409, 2)
+
+
+def test_a_cancelled_sale_is_out_of_the_books_and_still_there(ventes, sale):
+    reply = ventes.post("/ventes/annuler", {}, "s/vendre/undo")
+    assert (reply.status_code, reply.json["annulee"]) == (200, True)
+    assert ventes.get(sale).json["annulee"] is True
+    assert ventes.books() == {"total": 0, "count": 0}
+
+
+def test_a_sale_with_a_return_cannot_be_cancelled_until_the_return_is_undone(ventes, sale):
+    ventes.post(f"{sale}/retours", brought(), "r/retour/do")
+    assert ventes.post("/ventes/annuler", {}, "s/vendre/undo").status_code == 409
+    assert ventes.books() == {"total": 42.49, "count": 1}
+    ventes.post(f"{sale}/retours/annuler", {}, "r/retour/undo")
+    assert ventes.post("/ventes/annuler", {}, "s/vendre/undo").status_code == 200

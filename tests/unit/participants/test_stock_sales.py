@@ -1,0 +1,149 @@
+"""Stock beyond the reservation: what is available, sold, brought back and delivered."""
+
+import pytest
+
+KEYBOARD, RARE = "550e8400-e29b-41d4-a716-446655440001", "789"
+
+
+ID = "reservation_id"
+
+
+def line(quantite, produit_id=RARE):
+    return {"produit_id": produit_id, "quantite": quantite}
+
+
+def reserved(stock, quantite=2):
+    return {"reservation_id": stock.post("/reserver", {"produits": [line(quantite)]}, "s/reserver/do").json[ID]}
+
+
+def sold(stock, quantite=2):
+    stock.post("/vendre", reserved(stock, quantite), "s/vendre/do")
+
+
+def units(stock, produit_id=RARE):
+    return tuple(stock.books()["produits"][produit_id].values())
+
+
+def test_what_is_available_is_said_line_by_line_without_a_key_or_a_trace(stock):
+    reply = stock.ask("/disponibilite", {"produits": [line(3), {"produit_id": 456, "quantite": 1, "prix": 2.5}]})
+    assert (reply.status_code, reply.json["produits"]) == (
+        200,
+        [
+            {"produit_id": "789", "quantite": 3, "disponible": 3},
+            {"produit_id": "456", "quantite": 1, "prix": 2.5, "disponible": 1_000_000},
+        ],
+    )
+    assert (stock.states(), units(stock)) == ([], (3, 3, 0, 0))
+
+
+def test_a_shortage_names_its_line_its_product_and_both_quantities(stock):
+    reply = stock.ask("/disponibilite", {"produits": [line(1, "456"), line(1000, KEYBOARD)]})
+    assert (reply.status_code, reply.content_type) == (409, "application/problem+json")
+    assert reply.json["detail"] == f"Line 2: Product {KEYBOARD}: 1000 asked, 500 available"
+    told = {"ligne": 2, "produit_id": KEYBOARD, "demande": 1000, "disponible": 500}
+    assert told.items() <= reply.json.items()
+
+
+def test_lines_that_are_only_short_together_are_short_at_the_last_of_them(stock):
+    reply = stock.ask("/disponibilite", {"produits": [line(2), line(2)]})
+    assert (reply.status_code, reply.json["ligne"], reply.json["demande"]) == (409, 2, 4)
+
+
+def test_an_unknown_product_is_not_available(stock):
+    reply = stock.ask("/disponibilite", {"produits": [line(1), line(1, "nothing")]})
+    assert (reply.status_code, reply.json["produit_id"], reply.json["ligne"]) == (404, "nothing", 2)
+
+
+def test_lines_are_read_in_english_too_and_answered_in_french(stock):
+    english = {"product_id": 789, "quantity": 2, "price": 12.5, "reason": "defective"}
+    french = {"produit_id": "789", "quantite": 2, "prix": 12.5}
+    assert stock.ask("/disponibilite", {"produits": [english]}).json["produits"] == [{**french, "disponible": 3}]
+    assert stock.post("/reserver", {"produits": [english]}).json["produits"] == [french]
+
+
+def test_a_line_that_is_no_object_is_refused(stock):
+    assert stock.post("/reserver", {"produits": ["789"]}).status_code == 400
+
+
+def test_selling_what_is_reserved(stock):
+    reservation = reserved(stock)
+    reply = stock.post("/vendre", reservation)
+    assert (reply.status_code, reply.json) == (200, {**reservation, "etat": "vendue"})
+    assert units(stock) == (3, 1, 0, 2)
+
+
+@pytest.mark.parametrize("other", ["/vendre", "/confirmer"])
+def test_what_another_call_has_sold_is_refused_for_the_undo_would_be_its(stock, other):
+    reservation = reserved(stock)
+    stock.post(other, reservation)
+    assert stock.post("/vendre", reservation).status_code == 409
+    assert units(stock) == (3, 1, 0, 2)
+
+
+def test_an_unknown_reservation_cannot_be_sold(stock):
+    assert stock.post("/vendre", {ID: "none"}).status_code == 404
+
+
+def test_a_sale_that_is_undone_is_a_reservation_that_can_be_released(stock):
+    sold(stock)
+    assert stock.post("/liberer", {}, "s/reserver/undo").status_code == 409
+    assert stock.post("/vendre/annuler", {}, "s/vendre/undo").json["etat"] == "reservee"
+    assert units(stock) == (3, 1, 2, 0)
+    assert stock.post("/liberer", {}, "s/reserver/undo").status_code == 200
+    assert units(stock) == (3, 3, 0, 0)
+
+
+def test_a_sale_whose_goods_came_back_cannot_be_undone(stock):
+    sold(stock)
+    stock.post("/remettre", {"produits": [line(1)]})
+    reply = stock.post("/vendre/annuler", {}, "s/vendre/undo")
+    assert (reply.status_code, reply.json["detail"]) == (409, "Product 789: 2 asked, 1 sold")
+    assert units(stock) == (3, 2, 0, 1)
+
+
+def test_what_is_brought_back_is_on_hand_again(stock):
+    sold(stock)
+    reply = stock.post("/remettre", {"produits": [line(1), line(1)]})
+    assert (reply.status_code, reply.json) == (200, {"produits": [line(1), line(1)]})
+    assert units(stock) == (3, 3, 0, 0)
+
+
+def test_no_more_is_taken_back_than_was_sold(stock):
+    sold(stock)
+    before = stock.books()
+    reply = stock.post("/remettre", {"produits": [line(2), line(1, "456")]})
+    assert (reply.status_code, reply.json["title"], reply.json["disponible"]) == (409, "Not sold", 0)
+    assert stock.books() == before
+    assert stock.post("/remettre", {"produits": [line(1, "nothing")]}).status_code == 404
+
+
+def test_a_return_that_is_undone_is_sold_again(stock):
+    sold(stock)
+    stock.post("/remettre", {"produits": [line(2)]}, "r/remettre/do")
+    assert stock.post("/remettre/annuler", {"produits": [line(9)]}, "r/remettre/undo").status_code == 200
+    assert units(stock) == (3, 1, 0, 2)
+
+
+def test_a_return_whose_goods_are_gone_again_cannot_be_undone(stock):
+    sold(stock)
+    stock.post("/remettre", {"produits": [line(2)]}, "r/remettre/do")
+    stock.post("/reserver", {"produits": [line(3)]})
+    assert stock.post("/remettre/annuler", {}, "r/remettre/undo").status_code == 409
+    assert units(stock) == (3, 0, 3, 0)
+
+
+def test_a_delivery_adds_to_what_is_on_hand_and_to_what_there_is_in_all(stock):
+    reply = stock.post("/livraisons", line(7))
+    assert (reply.status_code, reply.json) == (201, {**line(7), "disponible": 10})
+    assert units(stock) == (10, 10, 0, 0)
+    assert {"produit_id": "789", "disponible": 10} in stock.get("/produits").json["produits"]
+
+
+def test_a_delivery_that_is_sent_twice_comes_once(stock):
+    for _ in range(2):
+        assert stock.post("/livraisons", line(7), "order/livrer/do").status_code == 201
+    assert units(stock) == (10, 10, 0, 0)
+
+
+def test_what_is_unknown_cannot_be_delivered(stock):
+    assert stock.post("/livraisons", line(1, "nothing")).status_code == 404
