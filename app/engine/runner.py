@@ -5,6 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.config import Config
 from app.engine.engine import Engine
@@ -27,6 +28,8 @@ class Runner:
 
     def start(self) -> None:
         """Begin to recover, and go on for as long as the process lives."""
+        if self._config.embedded:
+            self._end_leases_of_the_past()
         self._recovery.start()
 
     def stop(self) -> None:
@@ -52,6 +55,13 @@ class Runner:
             self.submit(saga, hold_s=0)
         return len(claimed)
 
+    def _end_leases_of_the_past(self) -> None:
+        """Free what a process before this one held; before the first request, so that none of ours is among it."""
+        try:
+            self._store.end_leases()
+        except SQLAlchemyError:  # no tables yet, and so no sagas; /ready says what to do
+            _log.warning("database.not_migrated")
+
     def _count(self, change: int) -> None:
         with self._counting:
             self._in_hand += change
@@ -70,12 +80,8 @@ class Runner:
             # Forgotten here, and found again by recovery once its lease has run out.
 
     def _recover_for_ever(self) -> None:
-        orphaned = self._config.embedded  # its only process has just begun, so whatever has an owner has lost it
         while not self._stopping.is_set():
             try:
-                if orphaned:
-                    self._store.end_leases()
-                    orphaned = False
                 self.recover()
             except Exception:  # noqa: BLE001  a database that is away comes back; a recovery that ended would not
                 _log.exception("recovery.failed")
