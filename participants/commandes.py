@@ -89,8 +89,8 @@ def lire(commande_id: str) -> dict[str, Any]:
 
 
 def balance() -> dict[str, Any]:
-    rows = db.session.execute(select(commandes.c.etat, func.count().label("count")).group_by(commandes.c.etat))
-    return dict.fromkeys(("creee", "confirmee", "annulee"), 0) | {row.etat: row.count for row in rows}
+    rows = db.session.execute(select(commandes.c.etat, func.count().label("number")).group_by(commandes.c.etat))
+    return dict.fromkeys(("creee", "confirmee", "annulee"), 0) | {row.etat: row.number for row in rows}
 
 
 def _turned(commande_id: str, etat: str) -> bool:

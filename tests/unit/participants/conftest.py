@@ -17,14 +17,14 @@ class Service:
     def __init__(self, name: str, url: str, **options: Any) -> None:
         self.app = create_service(name, driver_url(url), **options)
         self.db = PARTICIPANTS[name].db
-        self._sagas = count(1)
+        self._name, self._sagas = name, count(1)
 
     def get(self, path: str) -> TestResponse:
         return self.app.test_client().get(path)
 
     def post(self, path: str, body: object, key: str | None = None) -> TestResponse:
         """Without a key: a new saga's action."""
-        headers = {"Idempotency-Key": key or f"saga-{next(self._sagas)}/step/do"}
+        headers = {"Idempotency-Key": key or f"{self._name}-{next(self._sagas)}/step/do"}
         return self.app.test_client().post(path, json=body, headers=headers)
 
     def ask(self, path: str, body: object) -> TestResponse:

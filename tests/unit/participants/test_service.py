@@ -82,6 +82,37 @@ def test_every_participant_does_its_work_on_each_database(serve, database_url):
     assert ventes.books() == {"total": 29.98, "count": 1}
 
 
+def test_the_participants_of_orders_and_returns_do_their_work_on_each_database(serve, database_url, tmp_path):
+    line = {"produit_id": 456, "quantite": 2, "prix": 29.99}
+    goods, whole = {"produits": [line]}, {"client_id": 4, "produits": [line], "montant": 59.98}
+    config = {"OUTBOX": tmp_path / "outbox", "STOCK_URL": "http://127.0.0.1:1"}
+    services = {name: serve(name, database_url, config=config) for name in PARTICIPANTS}
+    stock, client, ventes, commandes = (services[name] for name in ("stock", "client", "ventes", "commandes"))
+    assert stock.ask("/disponibilite", goods).status_code == 200
+    assert services["catalogue"].ask("/produits/consulter", goods).json["montant"] == 59.98
+    order = commandes.post("/commandes", {**whole, "magasin_id": 1}).json
+    assert commandes.post("/commandes/confirmer", order).status_code == 200
+    assert services["recus"].post("/recus", {**whole, **order, "produits": [line]}).status_code == 201
+    stock.post("/vendre", stock.post("/reserver", goods).json)
+    client.post("/4/payer", whole)
+    sale = ventes.post("/ventes", {**whole, "magasin_id": 1}).json["vente_id"]
+    assert ventes.ask(f"/ventes/{sale}/retournable", whole).status_code == 200
+    for service, path, body in (
+        (client, "/4/crediter", whole),
+        (stock, "/remettre", goods),
+        (ventes, f"/ventes/{sale}/retours", whole),
+    ):
+        for key, way in (("r1", path), ("r1", f"{path}/annuler"), ("r2", path)):
+            direction = "undo" if way != path else "do"
+            assert service.post(way, body, f"{key}/{path[-3:]}/{direction}").status_code in {200, 201}
+    assert stock.post("/livraisons", line).status_code == 201
+    assert stock.books()["produits"]["456"] == {"initial": 1_000_002, "en_main": 1_000_002, "reserve": 0, "vendu": 0}
+    assert client.books() == {"debits": 59.98, "remboursements": 59.98}
+    assert (ventes.books(), commandes.books()["confirmee"]) == ({"total": 0, "count": 1}, 1)
+    assert services["recus"].books() == {"total": 59.98, "count": 1}
+    assert services["supply-chain"].books() == {"livre": {}}
+
+
 @pytest.mark.parametrize(
     ("client_id", "statuses"),
     [(1, [409]), (2, [201, 402]), (3, [201, 201, 403]), (4, [201, 201, 201]), (123456, [201, 201, 201])],

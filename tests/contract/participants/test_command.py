@@ -1,0 +1,105 @@
+"""Mistakes on the command line of `python -m participants`, and what it does before it serves."""
+
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from participants import __main__ as command
+from participants.settings import NAMES, Settings
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def complaint(monkeypatch, capsys, *options, database_url=""):
+    """Run the command in this process, which must stop before it serves."""
+    monkeypatch.setattr(sys, "argv", ["participants", *options])
+    monkeypatch.setenv("PARTICIPANTS_DATABASE_URL", database_url)
+    monkeypatch.setattr(command, "Granian", None)
+    with pytest.raises(SystemExit) as stopped:
+        command.main()
+    assert stopped.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--prot", "1"], "--prot"),
+        (["--port", "0"], "0 is not a port"),
+        (["--port", "many"], "many is not a port"),
+        (["--only", "caisse"], "caisse"),
+        (["--data", "/proc/nowhere"], "/proc/nowhere"),
+        (["--data", __file__], "File exists"),
+        (["--host", "256.0.0.1"], "256.0.0.1"),
+        (["--restock", "often"], "often is not a number of seconds"),
+        (["--restock", "-1"], "-1 is not a number of seconds"),
+    ],
+)
+def test_a_bad_option_is_one_clear_line(monkeypatch, capsys, options, words):
+    port = [] if "--port" in options else ["--port", str(free_port())]
+    assert words in complaint(monkeypatch, capsys, *port, *options)
+
+
+def test_a_port_in_use_is_one_clear_line_and_leaves_no_data(monkeypatch, capsys, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        line = complaint(monkeypatch, capsys, "--port", port, "--data", str(tmp_path / "data"))
+    assert line == f"participants: cannot listen on 127.0.0.1:{port}: [Errno 98] Address already in use"
+    assert not (tmp_path / "data").exists()
+
+
+def test_the_port_of_a_running_server_is_in_use(monkeypatch, capsys, tmp_path):
+    """As granian opens it: other servers that share their port may join it."""
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = str(server.getsockname()[1])
+        assert "already in use" in complaint(monkeypatch, capsys, "--port", port, "--data", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("database_url", "words"),
+    [
+        ("postgresql://localhost/shop", "must contain {name}"),
+        ("postgresql://127.0.0.1:1/{name}", "refused"),
+        ("postgresql://127.0.0.1:port/{name}", "not the URL of a database"),
+        ("nonsense/{name}", "not the URL of a database"),
+        ("oracle://x/{name}", "must begin with"),
+    ],
+)
+def test_a_bad_database_is_one_clear_line(monkeypatch, capsys, database_url, words):
+    assert words in complaint(monkeypatch, capsys, "--port", str(free_port()), database_url=database_url)
+
+
+def test_a_file_that_is_no_database_is_one_clear_line(monkeypatch, capsys, tmp_path):
+    (tmp_path / "stock.db").write_text("not a database at all, " * 100)
+    line = complaint(monkeypatch, capsys, "--port", str(free_port()), "--only", "stock", "--data", str(tmp_path))
+    assert "file is not a database" in line
+
+
+def test_a_bad_url_of_the_stock_is_one_clear_line(monkeypatch, capsys):
+    monkeypatch.setenv("STOCK_URL", "stock:8010")
+    assert "STOCK_URL must begin with" in complaint(monkeypatch, capsys, "--port", str(free_port()))
+
+
+@pytest.mark.parametrize(
+    ("host", "stock"),
+    [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"), ("shop", "shop")],
+)
+def test_the_supply_chain_finds_the_stock_of_its_own_server(host, stock):
+    assert command.own_stock(host, 8010) == f"http://{stock}:8010/stock"
+
+
+def test_no_database_is_open_when_the_worker_is_forked(tmp_path):
+    """SQLite's locks do not survive a fork."""
+    command.prepare_databases(Settings(data=tmp_path))
+    assert len(list(tmp_path.glob("*.db"))) == len(NAMES)
+    opened = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.exists()]
+    assert [name for name in opened if name.startswith(str(tmp_path))] == []

@@ -1,0 +1,147 @@
+"""The demo as a person runs it: what it shows, how it ends, and what it leaves behind."""
+
+import os
+import signal
+import socket
+import sys
+from contextlib import suppress
+from decimal import Decimal
+
+import psutil
+import pytest
+import requests
+
+from demo.ledgers import Books, Product
+from tests.e2e.conftest import eventually, free_port
+
+LAST_LINE = "Ctrl-C stops everything"
+
+
+@pytest.fixture
+def ports():
+    return free_port(), free_port()
+
+
+@pytest.fixture
+def demo(ports, tmp_path):
+    """Start the demo on free ports, with its output in a file; whatever of it still lives in the end is killed."""
+    started = []
+
+    def start(*arguments):
+        environment = {**os.environ, "PORT": str(ports[0]), "PARTICIPANTS_PORT": str(ports[1]), "TMPDIR": str(tmp_path)}
+        command = [sys.executable, *(arguments or ("-m", "demo"))]
+        with (tmp_path / "output").open("wb") as output:
+            started.append(psutil.Popen(command, env=environment, stdout=output, stderr=output))
+        return started[-1]
+
+    yield start
+    for process in started:
+        with suppress(psutil.NoSuchProcess):
+            for descendant in [*process.children(recursive=True), process]:
+                descendant.kill()
+        process.wait()
+
+
+@pytest.fixture
+def output(tmp_path):
+    return (tmp_path / "output").read_text
+
+
+@pytest.fixture
+def assert_nothing_left(ports, tmp_path):
+    def look():
+        for port in ports:
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+        assert [file.name for file in tmp_path.iterdir()] == ["output"], "its folder is gone"
+
+    return look
+
+
+def test_once_shows_every_state_and_ends_with_0(demo, output, assert_nothing_left):
+    assert demo("-m", "demo", "--once").wait(60) == 0, output()
+    stories = [" ".join(block.split()) for block in output().split("\n\n")]
+    for client, states in {
+        4: "○ INITIEE → PANIER_RECUPERE → STOCK_RESERVE → PAIEMENT_EFFECTUE → COMMANDE_ENREGISTREE ✔ CONFIRMEE",
+        1: "○ INITIEE → PANIER_RECUPERE ✗ ECHEC_STOCK ■ ANNULEE",
+        2: "○ INITIEE → PANIER_RECUPERE → STOCK_RESERVE ✗ ECHEC_PAIEMENT ↩ LIBERATION_STOCK ■ ANNULEE",
+        3: "○ INITIEE → PANIER_RECUPERE → STOCK_RESERVE → PAIEMENT_EFFECTUE "
+        "✗ ECHEC_ENREGISTREMENT ↩ REMBOURSEMENT ↩ LIBERATION_STOCK ■ ANNULEE",
+    }.items():
+        (story,) = [story for story in stories if story.startswith(f"client {client} ")]
+        assert states in story
+        assert f"as expected: {201 if client == 4 else 409}" in story
+    assert "✔ debits 179.91 - refunds 59.97 = sales 119.94" in output()
+    assert "/metrics" in output()
+    assert "\x1b" not in output(), "no colours where there is no terminal"
+    assert_nothing_left()
+
+
+def test_an_unexpected_outcome_is_said_and_ends_with_1(demo, output, assert_nothing_left):
+    program = (
+        "import sys; from dataclasses import replace; from demo.__main__ import main; from demo.story import CHECKOUTS;"
+        "good, bad, *_ = CHECKOUTS; sys.exit(main([], [good, replace(good, client_id=bad.client_id)]))"
+    )
+    assert demo("-c", program).wait(60) == 1, "it does not stay up"
+    assert "✗ expected INITIEE PANIER_RECUPERE STOCK_RESERVE" in output()
+    assert "got INITIEE PANIER_RECUPERE ECHEC_STOCK ANNULEE" in output()
+    assert_nothing_left()
+
+
+@pytest.mark.parametrize(("index", "name"), [(0, "PORT"), (1, "PARTICIPANTS_PORT")])
+def test_a_port_in_use_is_one_line_that_names_the_variable(demo, output, ports, index, name):
+    with socket.create_server(("127.0.0.1", ports[index])):
+        assert demo().wait(20) == 2
+    assert output() == f"demo: cannot use port {ports[index]} (Address already in use); set {name} to a free one\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_stays_stops_what_it_started(demo, output, ports, assert_nothing_left, number):
+    process = demo()
+    eventually(lambda: LAST_LINE in output(), "it stays up")
+    assert requests.get(f"http://127.0.0.1:{ports[0]}/health", timeout=5).ok
+    children = process.children(recursive=True)
+    assert len(children) >= 2
+    process.send_signal(number)
+    assert process.wait(20) == 0
+    assert psutil.wait_procs(children, timeout=0)[1] == []
+    assert_nothing_left()
+
+
+def test_a_demo_that_is_stopped_halfway_stops_what_it_started(demo, output, assert_nothing_left):
+    process = demo()
+    eventually(lambda: "PANIER_RECUPERE" in output(), "the first order moves")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 128 + signal.SIGTERM
+    assert_nothing_left()
+
+
+def test_a_program_that_dies_ends_the_demo_with_its_log(demo, output, assert_nothing_left):
+    process = demo()
+    eventually(lambda: LAST_LINE in output(), "it stays up")
+    (participants,) = [child for child in process.children() if "participants" in child.cmdline()]
+    participants.kill()
+    assert process.wait(20) == 1
+    assert "demo: participants: ended (-9); the end of the log:" in output()
+    assert_nothing_left()
+
+
+def test_books_that_disagree_are_said_one_by_one():
+    books = Books(
+        products={
+            "good": Product(initial=3, on_hand=2, reserved=0, sold=1),
+            "lost": Product(initial=3, on_hand=1, reserved=0, sold=1),
+            "open": Product(initial=3, on_hand=2, reserved=1, sold=0),
+        },
+        debits=Decimal("20.10"),
+        refunds=Decimal("0.10"),
+        sales=Decimal("10.00"),
+        sale_count=1,
+    )
+    assert books.complaints(confirmed=2) == [
+        "product lost: initial 3 ≠ on hand 1 + reserved 0 + sold 1",
+        "product open: 1 still reserved",
+        "debits 20.10 - refunds 0.10 ≠ sales 10.00",
+        "1 sales recorded for 2 confirmed orders",
+    ]
