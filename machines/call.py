@@ -26,22 +26,33 @@ class Call:
     def references(self) -> tuple[str, ...]:
         return (*_PLACEHOLDER.findall(self.path), *self.body.values())
 
+    @property
+    def well_formed(self) -> bool:
+        return not set("{}") & set(_PLACEHOLDER.sub("", self.path))
+
     def __str__(self) -> str:
         return f"{self.method} {self.participant}{self.path}"
 
     def filled_path(self, data: Mapping[str, Any], results: Mapping[str, Any]) -> str:
-        """Give the path with every value percent-encoded, so that no value can leave its segment."""
-        return _PLACEHOLDER.sub(lambda found: quote(str(look_up(found[1], data, results)), safe=""), self.path)
+        """Give the path with every value percent-encoded, so that no value can leave its segment.
+
+        Raises FillError for a value that would make another path, however it is encoded.
+        """
+        return _PLACEHOLDER.sub(lambda found: _segment(found[1], look_up(found[1], data, results)), self.path)
 
     def filled_body(self, data: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
         return {name: look_up(reference, data, results) for name, reference in self.body.items()}
 
 
-def get(participant: str, path: str) -> Call:
+class FillError(ValueError):
+    """The call cannot be made from what the saga knows; nothing was sent."""
+
+
+def get(participant: str, path: str, /) -> Call:
     return Call(method="GET", participant=participant, path=path)
 
 
-def post(participant: str, path: str, **body: str) -> Call:
+def post(participant: str, path: str, /, **body: str) -> Call:
     return Call(method="POST", participant=participant, path=path, body=body)
 
 
@@ -53,4 +64,13 @@ def split(reference: str) -> tuple[str | None, str]:
 
 def look_up(reference: str, data: Mapping[str, Any], results: Mapping[str, Any]) -> Any:
     step, name = split(reference)
-    return data[name] if step is None else results[step][name]
+    try:
+        return data[name] if step is None else results[step][name]
+    except KeyError:  # a step that was resolved by hand has no reply
+        raise FillError(f"{reference} is not known") from None
+
+
+def _segment(reference: str, value: Any) -> str:
+    if str(value) in ("", ".", ".."):
+        raise FillError(f"{reference} is {str(value)!r}, which is no part of a path")
+    return quote(str(value), safe="")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
 from machines.call import Call, split
-from machines.rows import Rows, derive
+from machines.rows import Rows, derive, stuck_states
 from machines.step import Kind, Step
 from machines.table import Table
 
@@ -50,13 +50,15 @@ def _saga_problems(table: Table) -> Iterator[str]:
     for column in ("client", "store"):
         name = getattr(table, column)
         if name is not None and name not in table.data:
-            yield f"{column}={name!r} is no field of data; {_did_you_mean(name, table.data)}or leave {column}= out"
+            yield f"{column}={name!r} is no field of data; {_mend(name, table.data, f'leave {column}= out')}"
     kinds = [step.kind for step in table.steps]
     if not _ORDER.fullmatch("".join(_LETTERS[kind] for kind in kinds)):
         yield (
             f"the order {', '.join(kinds)} is not legal; put reads and compensatables first, then at most one pivot, "
             "then reads and retriables"
         )
+    elif kinds and kinds[0] is Kind.RETRIABLE:
+        yield f"it cannot fail, so it would never end in {table.compensated!r}; begin with a step that may be refused"
 
 
 def _step_problems(step: Step, *, forward_only: bool) -> Iterator[str]:
@@ -74,21 +76,26 @@ def _call_problems(table: Table, call: Call, number: int) -> Iterator[str]:
     if call.participant not in table.participants:
         yield (
             f"participant {call.participant!r} is not registered; "
-            f"{_did_you_mean(call.participant, table.participants)}or add it to participants="
+            f"{_mend(call.participant, table.participants, 'add it to participants=')}"
         )
     if not call.path.startswith("/"):
         yield f"path {call.path!r} must begin with a slash"
+    if not call.well_formed:
+        yield f"path {call.path!r} has a brace without its other half; write {{field}} or {{step.field}}"
     earlier = [step.name for step in table.steps[:number]]
     for reference in call.references:
         step, name = split(reference)
         if step is None and name not in table.data:
-            yield (
-                f"{reference!r} is no field of data; {_did_you_mean(name, table.data)}"
-                "add it to data=, or write step.field for a field of an earlier reply"
-            )
+            mend = _mend(name, table.data, "add it to data=, or write step.field for a field of an earlier reply")
+            yield f"{reference!r} is no field of data; {mend}"
+        if not name:
+            yield f"{reference!r} names no field; write step.field"
         if step is not None and step not in earlier:
             # Not even its own reply: an undo must also be able to run when that reply was lost.
-            yield f"{reference!r} refers to no earlier step; {_did_you_mean(step, earlier)}or move that step up"
+            lost = "refer to data or to a step above, for that reply may be lost"
+            own = step == table.steps[number].name
+            mend = lost if own else _mend(step, earlier, "move that step up")
+            yield f"{reference!r} refers to no earlier step; {mend}"
 
 
 def _name_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
@@ -98,15 +105,17 @@ def _name_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
         (None, table.compensated),
     ]
     for step in table.steps:
-        own = (step.refused, step.doing, step.undoing, None if step.done == table.completed else step.done)
-        owners += [(step, state) for state in own if state]
+        is_end = step is table.steps[-1] and step.done == table.completed
+        own = (step.refused, step.doing, step.undoing, None if is_end else step.done)
+        owners += [(step, state) for state in own if state is not None]
     names: list[tuple[Step | None, str]] = [(step, step.name) for step in table.steps]
     for owner, name in [(None, table.name), *names, *owners]:
         if not _NAME.fullmatch(name):
             yield owner, f"{name!r} is not a name; use letters, digits and underscores"
     for owner, name in _repeated(names):
         yield owner, f"step {name!r} is named twice; give each step a name of its own"
-    for owner, state in _repeated(owners):
+    derived = [(step, state) for step in table.steps for state in stuck_states(step)]
+    for owner, state in _repeated([*owners, *derived]):
         yield owner, f"state {state!r} is named twice; give each state one meaning"
 
 
@@ -121,7 +130,7 @@ def path_problems(rows: Rows, initial: str, ends: tuple[str, ...]) -> Iterator[s
         if row.dest not in rows.states:
             yield (
                 f"{row.trigger} leads from {row.source} to {row.dest!r}, which is no state; "
-                f"{_did_you_mean(row.dest, rows.states)}or make it the done= of the last step and completed= the same"
+                f"{_mend(row.dest, rows.states, 'make it the done= of the last step and completed= the same')}"
             )
     onward: dict[str, set[str]] = {state: set() for state in rows.states}
     backward: dict[str, set[str]] = {state: set() for state in rows.states}
@@ -144,6 +153,6 @@ def _closure(edges: Mapping[str, set[str]], starts: tuple[str, ...]) -> set[str]
     return seen
 
 
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
+def _mend(word: str, known: Iterable[str], otherwise: str) -> str:
     close = get_close_matches(word, known, n=1)
-    return f"did you mean {close[0]!r}? " if close else ""
+    return f"did you mean {close[0]!r}? or {otherwise}" if close else otherwise

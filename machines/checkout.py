@@ -7,7 +7,7 @@ from machines.step import compensatable, pivot, read, retriable
 
 CHECKOUT = Saga(
     name="checkout", version=1, initial="INITIEE", completed="CONFIRMEE", compensated="ANNULEE",
-    data={"client_id": integer(low=1), "magasin_id": integer(low=1)},
+    data={"client_id": integer(low=1, example=4), "magasin_id": integer(low=1)},
     client="client_id", store="magasin_id",
     participants=("panier", "stock", "client", "ventes"),
     steps=(

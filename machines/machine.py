@@ -7,7 +7,7 @@ its own that shares that template's states and events (2 µs) and keeps only whe
 from functools import cache
 from typing import Any
 
-from transitions import EventData, Machine
+from transitions import EventData, Machine, MachineError
 
 from machines.rows import State, Trigger
 from machines.saga import Saga
@@ -17,6 +17,8 @@ class SagaMachine(Machine):
     """One saga's state. Every move goes through `fire`, and each move made is handed to `moved`."""
 
     def __init__(self, definition: Saga, state: str | None = None) -> None:
+        if state is not None and state not in definition.rows.states:
+            raise ValueError(f"{definition} has no state {state!r}")
         self.__dict__.update(_template(definition).__dict__)
         self.definition = definition
         self.state = state or definition.initial
@@ -32,6 +34,8 @@ class SagaMachine(Machine):
 
     def fire(self, trigger: Trigger, **facts: Any) -> None:
         """Make the move, or raise `transitions.MachineError` when no row of the table leaves this state by it."""
+        if trigger not in self.events:
+            raise MachineError(f"{self.definition} has no row for {trigger}")
         self.events[trigger].trigger(self, **facts)
 
     def moved(self, event: EventData) -> None:

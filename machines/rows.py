@@ -86,6 +86,11 @@ def derive(table: Table) -> Rows:
     return Rows(states=states, rows=tuple(item for item in derived if isinstance(item, Row)))
 
 
+def stuck_states(step: Step) -> tuple[str, str]:
+    """Name the states in which the step, and its compensation, wait for a person."""
+    return f"STUCK_{step.name.upper()}", f"STUCK_UNDO_{step.name.upper()}"
+
+
 def _forward(table: Table) -> Iterator[State | Row]:
     before, forward_only = table.initial, False
     for number, step in enumerate(table.steps):
@@ -97,7 +102,7 @@ def _forward(table: Table) -> Iterator[State | Row]:
         yield Row(source=entry, trigger=Trigger.SUCCEEDED, dest=step.done, call=step.call)
         yield from _sent_again(entry, step.call)
         if step.kind is Kind.RETRIABLE or forward_only:
-            yield from _stuck(entry, step, f"STUCK_{step.name.upper()}", step.done, step.call)
+            yield from _stuck(entry, step, stuck_states(step)[0], step.done, step.call)
         else:
             yield from _failure(table, number, entry)
         before, forward_only = step.done, forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
@@ -111,7 +116,7 @@ def _failure(table: Table, number: int, entry: str) -> Iterator[State | Row]:
     yield Row(source=entry, trigger=Trigger.REFUSED, dest=failure, call=step.call)
     yield Row(source=failure, trigger=Trigger.COMPENSATE, dest=back)
     if step.kind is Kind.PIVOT:
-        stuck = f"STUCK_{step.name.upper()}"
+        stuck = stuck_states(step)[0]
         yield from _stuck(entry, step, stuck, step.done, step.call)
         yield Row(source=stuck, trigger=Trigger.COMPENSATE, dest=back)
     else:
@@ -129,7 +134,7 @@ def _backward(table: Table) -> Iterator[State | Row]:
             yield State(name=step.undoing, phase=Phase.UNDOING, step=step, call=step.undo, retry=PERSISTENT)
             yield Row(source=step.undoing, trigger=Trigger.SUCCEEDED, dest=undone, call=step.undo)
             yield from _sent_again(step.undoing, step.undo)
-            yield from _stuck(step.undoing, step, f"STUCK_UNDO_{step.name.upper()}", undone, step.undo)
+            yield from _stuck(step.undoing, step, stuck_states(step)[1], undone, step.undo)
 
 
 def _ends(table: Table) -> Iterator[State | Row]:

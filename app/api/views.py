@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from app.store.models import JournalRow, SagaRow
+from machines.call import FillError
 from machines.rows import Trigger
 from machines.saga import Saga
 from machines.step import Step
@@ -93,5 +94,5 @@ def _when(rows: Sequence[JournalRow], trigger: Trigger) -> datetime | None:
 def _input(step: Step, saga: SagaRow, results: dict[Any, Any]) -> dict[str, Any] | None:
     try:
         return step.call.filled_body(saga.data, results)
-    except KeyError:  # an earlier step was resolved by hand, without a reply
+    except FillError:  # an earlier step was resolved by hand, without a reply
         return None

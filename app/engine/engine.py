@@ -19,6 +19,7 @@ from app.participants.client import Request
 from app.participants.outcome import Outcome, Reply, outcome_of
 from app.store.instance import Instance
 from app.store.sagas import SagaStore
+from machines.call import FillError
 from machines.rows import Phase, Trigger
 from machines.step import Retry
 
@@ -56,7 +57,7 @@ class Engine:
         while saga.at.call is not None:
             if saga.at.effectful and saga.unsaved:
                 self.commit(saga, self.config.lease_s, key, fingerprint)
-            wait_s = self._advance(saga, self.participants.send(self._request(saga)))
+            wait_s = self._advance(saga, self._send(saga))
             if wait_s > 0:
                 held = self.clock() + wait_s <= hold_until
                 self.commit(saga, wait_s + (self.config.lease_s if held else 0), key, fingerprint)
@@ -81,6 +82,13 @@ class Engine:
             self._fail(saga, trigger, facts, sure=not saga.unsure)
         else:
             saga.fire(trigger, **facts)
+
+    def _send(self, saga: Instance) -> Reply:
+        try:
+            request = self._request(saga)
+        except FillError as error:
+            return Reply(error=str(error), sent=False, impossible=True)
+        return self.participants.send(request)
 
     def _request(self, saga: Instance) -> Request:
         at = saga.at

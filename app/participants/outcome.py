@@ -19,6 +19,7 @@ class Outcome(StrEnum):
 @dataclass(frozen=True, kw_only=True)
 class Reply:
     """What came back. status: None when no answer was read. sent: False when nothing left this process.
+    impossible: nor ever will, for the call cannot be made.
 
     body: the JSON object, None when it could not be understood. error: why there is no answer, in one line.
     retry_after_s: what the participant asks for. duration_ms: from sending to the last byte.
@@ -28,6 +29,7 @@ class Reply:
     body: Mapping[str, Any] | None = None
     error: str = ""
     sent: bool = True
+    impossible: bool = False
     retry_after_s: float = 0.0
     duration_ms: float = 0.0
 
@@ -43,10 +45,10 @@ class Reply:
 
 def outcome_of(reply: Reply, needed: frozenset[str]) -> Outcome:
     """Decide; `needed` are the fields without which a success cannot be understood."""
+    if reply.impossible or reply.status in REFUSALS:
+        return Outcome.REFUSED
     if not reply.sent:
         return Outcome.NOT_SENT
-    if reply.status in REFUSALS:
-        return Outcome.REFUSED
     succeeded = reply.status is not None and 200 <= reply.status < 300  # noqa: PLR2004
     if succeeded and reply.body is not None and needed <= reply.body.keys():
         return Outcome.SUCCEEDED

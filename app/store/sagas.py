@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
+import structlog
 from sqlalchemy import Engine, Row, bindparam, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 
@@ -14,6 +15,7 @@ from app.store.models import JournalRow, SagaRow
 from machines.registry import Registry
 from machines.rows import Trigger
 
+_log = structlog.get_logger("store")
 _SAGA, _JOURNAL = SagaRow.__table__, JournalRow.__table__
 
 _MOVED = {
@@ -141,7 +143,15 @@ class SagaStore:
         with self._engine.connect() as connection:
             taken = connection.execute(take).all()
             journal = self._journal(connection, [row.id for row in taken]) if taken else {}
-        return [self._instance(row, journal[row.id]) for row in taken]
+        return [saga for row in taken if (saga := self._readable(row, journal[row.id]))]
+
+    def _readable(self, row: Row[Any], journal: list[Row[Any]]) -> Instance | None:
+        """One saga that cannot be read, for its table was changed under it, must not keep the others waiting."""
+        try:
+            return self._instance(row, journal)
+        except ValueError as error:
+            _log.error("saga.unreadable", saga_id=str(row.id), error=str(error))
+            return None
 
     def _journal(self, connection: Any, saga_ids: Iterable[UUID]) -> Mapping[UUID, list[Row[Any]]]:
         entries: dict[UUID, list[Row[Any]]] = {saga_id: [] for saga_id in saga_ids}

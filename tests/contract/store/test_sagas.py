@@ -140,3 +140,12 @@ def test_text_of_any_kind_survives(book):
     book.store().insert(Instance.begin(CHECKOUT, data, actor="client"), 0)
     (claimed,) = book.store().claim(10, 30)
     assert claimed.data == data
+
+
+def test_a_saga_that_cannot_be_read_keeps_no_other_waiting(book, saga):
+    """Its table was changed in place, and no longer has the state it stands in."""
+    book.store().insert(saga, 0)
+    book.rows("UPDATE saga SET state = 'NOWHERE'")
+    other = Instance.begin(CHECKOUT, {"client_id": 5, "magasin_id": 1}, actor="client")
+    book.store().insert(other, 0)
+    assert [claimed.id for claimed in book.store().claim(10, 30)] == [other.id]

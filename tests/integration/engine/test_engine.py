@@ -1,9 +1,18 @@
 import pytest
 
 from app.store.sagas import FencedError, SagaStore
+from machines.call import post
+from machines.fields import text
 from machines.registry import discover
+from machines.saga import Saga
+from machines.step import pivot
 from tests.integration.engine.scene import LOST, NOT_SENT, REFUSED, Reply, answer
 
+PATHFINDER = Saga(
+    name="pathfinder", version=1, initial="HERE", completed="THERE", compensated="UNDONE",
+    data={"place": text()}, participants=("map",),
+    steps=(pivot("go", post("map", "/places/{place}/go"), done="THERE", refused="LOST"),),
+)  # fmt: skip
 FORWARD = ["lire_panier", "reserver_stock", "payer", "enregistrer_vente", "confirmer"]
 
 
@@ -218,3 +227,10 @@ def test_a_refusal_met_after_recovery_is_compensated_including_itself(scene):
     scene.given(payer=[REFUSED])
     scene.engine.run(claimed, 1000)
     assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
+
+
+def test_a_call_that_cannot_be_made_is_a_refusal_and_is_not_sent(scene):
+    """Its client asks for `..` in a path: nothing was sent, so nothing happened."""
+    saga = scene.run(PATHFINDER, place="..")
+    assert (saga.state, saga.error) == ("UNDONE", "LOST: go: place is '..', which is no part of a path")
+    assert scene.calls == []

@@ -38,6 +38,19 @@ def test_a_placeholder_without_a_name_is_refused(refusal):
     assert refusal(look(call=get("shop", "/{}"))).startswith("sale v1: step look: '' is no field of data; add it ")
 
 
+@pytest.mark.parametrize("column", ["client", "store"])
+def test_whose_saga_it_is_must_be_a_field_of_data(refusal, column):
+    text = refusal(look(), **{column: "clientid"})
+    assert text.startswith(f"sale v1: {column}='clientid' is no field of data; did you mean 'client_id'? ")
+    assert text.endswith(f"or leave {column}= out")
+
+
+@pytest.mark.parametrize("columns", [{}, {"client": "client_id"}, {"store": "client_id"}])
+def test_whose_saga_it_is_may_be_left_out(columns):
+    table = saga(look(), **columns)
+    assert (table.client, table.store) == (columns.get("client"), columns.get("store"))
+
+
 def test_a_misspelled_step_is_refused_with_the_one_that_was_meant(refusal):
     text = refusal(look(done="LOOKED"), sell(call=post("shop", "/do", price="lok.price")))
     assert text.startswith("sale v1: step sell: 'lok.price' refers to no earlier step; did you mean 'look'? ")
