@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from machines.call import Call, get, look_up, post, split
+from machines.call import Call, FillError, get, look_up, post, split
 from tests.unit.machines.tables import quick
 
 PAY = post("bank", "/{client_id}/orders/{order.number}", amount="order.amount", client="client_id")
@@ -41,7 +41,7 @@ def test_a_value_stays_in_its_segment(value):
 
 
 @quick
-@given(st.text("az09/\\.?#%&=;:@+ {}é€\r\n\0", min_size=1))
+@given(st.text("az09/\\.?#%&=;:@+ {}é€\r\n\0", min_size=1).filter(lambda value: value not in (".", "..")))
 def test_any_value_stays_in_its_segment(value):
     filled = get("shop", "/a/{client_id}/b").filled_path({"client_id": value}, {})
     assert segments(filled) == ["a", value, "b"]
