@@ -12,7 +12,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_flask_exporter import PrometheusMetrics
 
 from app import failpoints
-from app.api import checkout, commandes, definitions, health, problems, sagas
+from app.api import checkout, commandes, definitions, diagrams, docs, health, problems, sagas
+from app.cli import saga
 from app.config import Config, from_environment
 from app.engine.engine import Engine
 from app.engine.runner import Runner
@@ -46,8 +47,9 @@ def create_app(config: Config | None = None, registry: Registry | None = None) -
     runner, service = _engine(app, config, registry, metrics)
     app.extensions |= {"runner": runner, "sagas": service, "registry": registry}
     problems.install(app)
-    for contract in (health, checkout, commandes, sagas, definitions):
+    for contract in (health, checkout, commandes, sagas, definitions, docs, diagrams):
         app.register_blueprint(contract.blueprint)
+    app.cli.add_command(saga)
     return app
 
 

@@ -4,9 +4,11 @@ from uuid import UUID
 
 from flask import Blueprint, Response, jsonify, url_for
 
+from app.api.openapi.operation import BAD_BODY, STARTED, STARTS, operation
 from app.api.parts import service
 from app.api.problems import problem
 from app.api.reading import idempotency_key, preferred_wait_s, saga_data
+from app.api.schemas import Order, OrderConfirmed, OrderState, OrderUnfinished
 from app.errors import NotFoundError
 from app.store import queries
 from app.store.instance import Standing
@@ -16,13 +18,27 @@ from machines.checkout import CHECKOUT
 blueprint = Blueprint("checkout", __name__, url_prefix="/api/commande")
 
 
+_EXAMPLES = {
+    name: {"client_id": client_id, "magasin_id": 1}
+    for name, client_id in (
+        ("Succès complet", 4), ("ECHEC STOCK", 1), ("ECHEC PAIEMENT", 2), ("ECHEC ENREGISTREMENT", 3)
+    )
+}  # fmt: skip
+
+
 @blueprint.post("/checkout")
+@operation(
+    "Check out", "checkout", {201: OrderConfirmed(), 202: OrderUnfinished()}, body=CHECKOUT, examples=_EXAMPLES,
+    problems=(*BAD_BODY, 409, 422), conflict="The order was cancelled and undone, or that of this key still runs.",
+    sends=STARTS, tells=STARTED, leads_to=["checkout.show", "checkout.history", "sagas.compensate"], id_at="/saga_id",
+)  # fmt: skip
 def start() -> Response:
     """Run the saga: 201 when confirmed, 409 when cancelled, 202 when it is not finished within the wait."""
     return _answer(service().start(CHECKOUT.name, saga_data(CHECKOUT), idempotency_key(), preferred_wait_s()))
 
 
 @blueprint.get("/<uuid:saga_id>")
+@operation("Show an order", "checkout", {200: Order()}, problems=(404,))
 def show(saga_id: UUID) -> Response:
     order = _order(saga_id)
     return jsonify(
@@ -34,6 +50,7 @@ def show(saga_id: UUID) -> Response:
 
 
 @blueprint.get("/<uuid:saga_id>/historique")
+@operation("Show an order's history", "checkout", {200: OrderState(many=True)}, problems=(404,))
 def history(saga_id: UUID) -> Response:
     """Give every state the order entered, in order."""
     entered = [row for row in queries.journal(_order(saga_id).id) if row.source != row.dest]

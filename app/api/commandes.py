@@ -7,10 +7,21 @@ from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, jsonify, request, url_for
+from marshmallow import Schema, fields, validate
 
+from app.api.data import example
+from app.api.openapi.operation import BAD_BODY, STARTS, operation
 from app.api.parts import service
 from app.api.problems import problem
-from app.api.reading import idempotency_key, preferred_wait_s, reason_given, saga_data
+from app.api.reading import Reason, idempotency_key, preferred_wait_s, reason_given, saga_data
+from app.api.schemas import (
+    Commande,
+    CommandeCompensated,
+    CommandeCompensating,
+    CommandeList,
+    CommandeStarted,
+    CommandeUnfinished,
+)
 from app.errors import InvalidError, NotFoundError
 from app.store import queries
 from app.store.instance import Standing
@@ -25,7 +36,20 @@ _EVENTS = {"verifier_stock": "STOCK_VERIFIE", "reserver_stock": "STOCK_RESERVE",
 _FINISHED = ("completed", "compensated")
 
 
+class ListQuery(Schema):
+    """The parameters of the list, for its documentation."""
+
+    etat = fields.String(validate=validate.OneOf(list(COMMANDE.rows.states)))
+    actives_seulement = fields.String(metadata={"description": "true: only those that are not finished"})
+
+
 @blueprint.post("/commandes/")
+@operation(
+    "Start an order", "commandes", {201: CommandeStarted(), 202: CommandeUnfinished()},
+    body=COMMANDE, examples={"commande": example(COMMANDE.data)},
+    problems=(*BAD_BODY, 409, 422), conflict="The order was cancelled and undone, or that of this key still runs.",
+    sends=STARTS, tells=["Location"], leads_to=["commandes.show", "commandes.compensate"], id_at="/saga_id",
+)  # fmt: skip
 def start() -> Response:
     """Start an order: 201 when it is created, 409 when it was cancelled, 202 when it is not finished in time."""
     standing = service().start(COMMANDE.name, saga_data(COMMANDE), idempotency_key(), preferred_wait_s())
@@ -33,6 +57,7 @@ def start() -> Response:
 
 
 @blueprint.get("/commandes/<uuid:saga_id>/")
+@operation("Show an order and its history", "commandes", {200: Commande()}, problems=(404,))
 def show(saga_id: UUID) -> Response:
     saga = _order(saga_id)
     rows = queries.journal(saga.id)
@@ -52,6 +77,7 @@ def show(saga_id: UUID) -> Response:
 
 
 @blueprint.get("/sagas/")
+@operation("List orders", "commandes", {200: CommandeList()}, problems=(400,), query=ListQuery)
 def index() -> Response:
     """List the orders, by `etat` and `actives_seulement`."""
     state = request.args.get("etat")
@@ -76,6 +102,10 @@ def index() -> Response:
 
 
 @blueprint.post("/commandes/<uuid:saga_id>/compenser/")
+@operation(
+    "Force an order's compensation", "commandes", {200: CommandeCompensated(), 202: CommandeCompensating()},
+    body=Reason(), body_optional=True, problems=(*BAD_BODY, 404, 409), sends=["Prefer"],
+)  # fmt: skip
 def compensate(saga_id: UUID) -> Response:
     """Force the compensation of an order that is not finished: 409 when it is."""
     _order(saga_id)

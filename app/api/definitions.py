@@ -3,7 +3,9 @@
 from flask import Blueprint, Response, jsonify
 
 from app.api.data import example, json_schema
+from app.api.openapi.operation import operation
 from app.api.parts import registry
+from app.api.schemas import Definition, DefinitionList
 from app.errors import NotFoundError
 from machines.registry import UnknownSagaError
 from machines.saga import Saga
@@ -12,12 +14,17 @@ blueprint = Blueprint("definitions", __name__, url_prefix="/api/v1/definitions")
 
 
 @blueprint.get("")
+@operation(
+    "List the saga types", "definitions", {200: DefinitionList()},
+    leads_to=["definitions.show", "diagrams.show_heat"], id_at="/definitions/0/type",
+)  # fmt: skip
 def index() -> Response:
     definitions = sorted(registry(), key=lambda definition: (definition.name, definition.version))
     return jsonify(definitions=[{"type": d.name, "version": d.version, "steps": len(d.steps)} for d in definitions])
 
 
 @blueprint.get("/<name>")
+@operation("Show one saga type", "definitions", {200: Definition()}, problems=(404,))
 def show(name: str) -> Response:
     try:
         return jsonify(_whole(registry().latest(name)))

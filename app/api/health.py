@@ -9,6 +9,8 @@ from flask import Blueprint, Response, jsonify
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.api.openapi.operation import operation
+from app.api.schemas import Healthy, Ready
 from app.errors import NotReadyError
 from app.store.database import db
 
@@ -18,11 +20,13 @@ _MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 @blueprint.get("/health")
 @blueprint.get("/api/saga/health/")
+@operation("Is it alive?", "service", {200: Healthy()})
 def live() -> Response:
     return jsonify(status="healthy", service="saga-orchestrator", timestamp=datetime.now(UTC).isoformat())
 
 
 @blueprint.get("/ready")
+@operation("Can it do its work?", "service", {200: Ready()}, problems=(503,))
 def ready() -> Response:
     """Ready when the database answers and has the tables of this release."""
     try:

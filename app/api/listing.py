@@ -9,6 +9,7 @@ from uuid import UUID
 from flask import request
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
+from app.api.data import storable
 from app.api.reading import load
 from app.api.views import SAGA_STATUSES
 from app.errors import InvalidError
@@ -24,9 +25,22 @@ class _Cursor(fields.Field[tuple[datetime, UUID]]):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[datetime, UUID]:
         try:
             at, saga_id = base64.urlsafe_b64decode(str(value)).decode().split(" ")
-            return datetime.fromisoformat(at), UUID(saga_id)
-        except (ValueError, binascii.Error):
+            return datetime.fromisoformat(at).astimezone(UTC), UUID(saga_id)
+        except (ValueError, OverflowError, binascii.Error):
             raise ValidationError("Not a cursor; take next_cursor of the page before.") from None
+
+
+class _Moment(fields.AwareDateTime):
+    """A moment in UTC, which SQLite takes every one for; UTC as well where no time zone is given."""
+
+    def __init__(self) -> None:
+        super().__init__(format="iso", default_timezone=UTC)
+
+    def _deserialize(self, value: Any, *arguments: Any, **more: Any) -> datetime:
+        try:
+            return super()._deserialize(value, *arguments, **more).astimezone(UTC)
+        except OverflowError:
+            raise ValidationError("Not a moment between the years 1 and 9999.") from None
 
 
 class ListQuery(Schema):
@@ -35,20 +49,22 @@ class ListQuery(Schema):
     class Meta:
         unknown = RAISE
 
-    type = fields.String(metadata={"description": "name of the definition"})
+    type = fields.String(validate=storable, metadata={"description": "name of the definition"})
     status = fields.String(validate=validate.OneOf(sorted(set(SAGA_STATUSES.values()))))
-    state = fields.String()
+    state = fields.String(validate=storable)
     stuck = fields.Boolean(metadata={"description": "true: only those that wait for a person"})
-    created_from = fields.AwareDateTime(format="iso", default_timezone=UTC)
-    created_to = fields.AwareDateTime(format="iso", default_timezone=UTC)
-    client = fields.String()
-    store = fields.String()
+    created_from = _Moment()
+    created_to = _Moment()
+    client = fields.String(validate=storable)
+    store = fields.String(validate=storable)
     sort = fields.String(
         load_default="-created_at", validate=validate.OneOf([sign + name for name in SORTS for sign in ("-", "")])
     )
     limit = fields.Integer(load_default=50, validate=validate.Range(1, LARGEST_PAGE))
     offset = fields.Integer(load_default=0, validate=validate.Range(0, LARGEST_OFFSET))
-    cursor = _Cursor(metadata={"description": "next_cursor of the page before; goes with a sort by created_at"})
+    cursor = _Cursor(
+        metadata={"type": "string", "description": "next_cursor of the page before; goes with a sort by created_at"}
+    )
 
 
 def wanted_page() -> tuple[Filter, int, int, str, tuple[datetime, UUID] | None]:

@@ -15,7 +15,7 @@ LONGEST_KEY = 255
 LONGEST_WAIT_S = 60.0
 
 
-class _Reason(Schema):
+class Reason(Schema):
     class Meta:
         unknown = RAISE
 
@@ -36,7 +36,10 @@ def load(schema: Schema, given: Mapping[str, Any], below: str = "") -> dict[str,
 
 
 def idempotency_key() -> str | None:
-    key = request.headers.get("Idempotency-Key")
+    return checked_key(request.headers.get("Idempotency-Key"))
+
+
+def checked_key(key: str | None) -> str | None:
     if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
         raise MalformedError(f"Idempotency-Key must have 1 to {LONGEST_KEY} printable ASCII characters")
     return key
@@ -57,21 +60,30 @@ def reason_given() -> str:
     """Read why somebody asks for a move: the field `reason` of an optional body."""
     if not request.get_data():
         return "asked for over the API"
-    return str(load(_Reason(), json_object())["reason"])
+    return str(load(Reason(), json_object())["reason"])
 
 
 def json_object() -> dict[str, Any]:
     if request.mimetype != "application/json":
         raise MediaTypeError("send Content-Type: application/json")
-    try:
-        body = json.loads(request.get_data(), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
-    except RecursionError:
-        raise MalformedError("the body is nested too deeply") from None
-    except ValueError as error:  # of the JSON, of its encoding, or one of ours below
-        raise MalformedError(f"the body is not JSON: {error}") from None
+    return parsed_object(request.get_data(), "the body")
+
+
+def parsed_object(raw: bytes, name: str) -> dict[str, Any]:
+    body = parsed(raw, name)
     if not isinstance(body, dict):
-        raise MalformedError("the body must be a JSON object")
+        raise MalformedError(f"{name} must be a JSON object")
     return body
+
+
+def parsed(raw: bytes, name: str) -> Any:
+    """Parse JSON strictly; `name` is what its sender knows it by."""
+    try:
+        return json.loads(raw, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+    except RecursionError:
+        raise MalformedError(f"{name} is nested too deeply") from None
+    except ValueError as error:  # of the JSON, of its encoding, or one of ours below
+        raise MalformedError(f"{name} is not JSON: {error}") from None
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -6,10 +6,12 @@ from flask import Blueprint, Response, jsonify, url_for
 from marshmallow import RAISE, Schema, fields
 
 from app.api.data import data_schema
-from app.api.listing import cursor_of, wanted_page
+from app.api.listing import ListQuery, cursor_of, wanted_page
+from app.api.openapi.operation import BAD_BODY, EVERY_SAGA, STARTED, operation
 from app.api.parts import registry, service
-from app.api.reading import idempotency_key, json_object, load, preferred_wait_s, reason_given
+from app.api.reading import Reason, idempotency_key, json_object, load, preferred_wait_s, reason_given
 from app.api.saga_json import entry, executed, line, short, whole
+from app.api.schemas import Journal, SagaCreated, SagaList, SagaMoved, SagaUnfinished, SagaWhole
 from app.errors import InvalidError, NotFoundError
 from app.store import queries
 from app.store.instance import Standing
@@ -32,7 +34,16 @@ class _CreateBody(Schema):
 ACTOR = "api"
 
 
+#: What can be done with a saga once one has its id.
+MOVES = ("sagas.show", "sagas.journal", "diagrams.show_path", "sagas.execute", "sagas.compensate", "sagas.retry")
+
+
 @blueprint.post("")
+@operation(
+    "Create a saga", "sagas", {201: SagaCreated()}, body=EVERY_SAGA,
+    problems=(*BAD_BODY, 409, 422), conflict="The saga of this key has been executed and still runs.",
+    sends=["Idempotency-Key"], tells=STARTED, leads_to=MOVES, id_at="/saga/id",
+)  # fmt: skip
 def create() -> Response:
     """Create a saga of any type; POST …/execute begins it."""
     body = load(_CreateBody(), json_object())
@@ -49,6 +60,7 @@ def create() -> Response:
 
 
 @blueprint.get("")
+@operation("List sagas", "sagas", {200: SagaList()}, problems=(400,), query=ListQuery)
 def index() -> Response:
     """List sagas; see `listing` for the filters."""
     wanted, limit, offset, sort, after = wanted_page()
@@ -60,29 +72,45 @@ def index() -> Response:
 
 
 @blueprint.get("/<uuid:saga_id>")
+@operation("Show a saga", "sagas", {200: SagaWhole()}, problems=(404,))
 def show(saga_id: UUID) -> Response:
     saga = _saga(saga_id)
     return jsonify(whole(registry(), saga, queries.journal(saga.id)))
 
 
 @blueprint.get("/<uuid:saga_id>/journal")
+@operation("Show a saga's journal", "sagas", {200: Journal()}, problems=(404,))
 def journal(saga_id: UUID) -> Response:
     return jsonify(journal=[entry(row) for row in queries.journal(_saga(saga_id).id)])
 
 
 @blueprint.post("/<uuid:saga_id>/execute")
+@operation(
+    "Execute a saga", "sagas", {200: SagaMoved(), 202: SagaUnfinished()},
+    problems=(404, 409), sends=["Prefer"], tells=["Location"], leads_to=MOVES, id_at="/saga/id",
+)  # fmt: skip
 def execute(saga_id: UUID) -> Response:
     """Begin a saga that was created: 200 when it ended, however it did; 202 when it still runs."""
     return _moved(service().execute(saga_id, preferred_wait_s()), "Saga executed")
 
 
 @blueprint.post("/<uuid:saga_id>/compensate")
+@operation(
+    "Compensate a saga", "sagas", {200: SagaMoved(), 202: SagaUnfinished()},
+    body=Reason(), body_optional=True, problems=(*BAD_BODY, 404, 409),
+    sends=["Prefer"], tells=["Location"], leads_to=MOVES, id_at="/saga/id",
+)  # fmt: skip
 def compensate(saga_id: UUID) -> Response:
     """Undo it: cancel one that runs, take back one that is completed or stuck, where its table allows."""
     return _moved(service().compensate(saga_id, ACTOR, reason_given(), preferred_wait_s()), "Saga compensated")
 
 
 @blueprint.post("/<uuid:saga_id>/retry")
+@operation(
+    "Retry a stuck saga", "sagas", {200: SagaMoved(), 202: SagaUnfinished()},
+    body=Reason(), body_optional=True, problems=(*BAD_BODY, 404, 409),
+    sends=["Prefer"], tells=["Location"], leads_to=MOVES, id_at="/saga/id",
+)  # fmt: skip
 def retry(saga_id: UUID) -> Response:
     """Send again the call of a saga that is stuck."""
     return _moved(service().retry(saga_id, ACTOR, reason_given(), preferred_wait_s()), "Saga retried")

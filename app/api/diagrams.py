@@ -1,0 +1,125 @@
+"""The diagrams, live: of every definition, of one saga, of many, and of two versions."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from uuid import UUID
+
+from flask import Blueprint, Response, request
+from marshmallow import RAISE, Schema, fields, validate
+
+from app.api.gallery import gallery
+from app.api.openapi.operation import operation
+from app.api.parts import registry
+from app.api.policy import as_page, as_picture, as_text
+from app.api.reading import load
+from app.errors import NotFoundError
+from app.store import queries
+from app.store.heat import heat, standing
+from diagrams.difference import Difference, difference_markdown, difference_marks
+from diagrams.files import RENDERERS
+from diagrams.heat import heat_marks
+from diagrams.path import path_marks
+from diagrams.svg import svg
+from machines.registry import UnknownSagaError
+from machines.saga import Saga
+
+blueprint = Blueprint("diagrams", __name__)
+
+WINDOWS_S = {"15m": 900, "1h": 3_600, "24h": 86_400, "7d": 604_800}
+_SVG = ("image/svg+xml",)
+_KINDS = "any(svg,puml,dot,mmd,md)"
+#: A definition changes with a release only; what is counted, all the time.
+DEFINITION_S, FIGURES_S = 60, 5
+
+
+class _VersionQuery(Schema):
+    class Meta:
+        unknown = RAISE
+
+    version = fields.Integer(load_default=None, validate=validate.Range(1))
+
+
+class _HeatQuery(_VersionQuery):
+    window = fields.String(load_default="1h", validate=validate.OneOf(WINDOWS_S))
+
+
+class _DifferenceQuery(Schema):
+    class Meta:
+        unknown = RAISE
+
+    old = fields.Integer(required=True, data_key="from", validate=validate.Range(1))
+    new = fields.Integer(required=True, data_key="to", validate=validate.Range(1))
+
+
+@blueprint.get("/diagrams/")
+@operation("Show all definitions", "diagrams", {200: "The page."}, media_types=("text/html",))
+def index() -> Response:
+    """Show every definition there is, each as a picture."""
+    ordered = sorted(registry(), key=lambda saga: (saga.name, -saga.version))
+    return as_page(gallery(ordered, list(WINDOWS_S)), DEFINITION_S)
+
+
+@blueprint.get(f"/diagrams/<name>.<{_KINDS}:kind>")
+@operation(
+    "Draw a definition", "diagrams", {200: "The drawing."}, problems=(400, 404), query=_VersionQuery,
+    media_types=(*_SVG, "text/vnd.graphviz", "text/markdown", "text/plain"),
+)  # fmt: skip
+def show(name: str, kind: str) -> Response:
+    """Draw a definition: its latest version, or ?version=."""
+    version = load(_VersionQuery(), request.args.to_dict())["version"]
+    drawn = _drawn(_definition(name, version), RENDERERS[kind])
+    return as_picture(drawn, DEFINITION_S) if kind == "svg" else as_text(kind, drawn, DEFINITION_S)
+
+
+@blueprint.get("/diagrams/<name>/heat.svg")
+@operation(
+    "Draw where the sagas are", "diagrams", {200: "The drawing."}, problems=(400, 404), query=_HeatQuery,
+    media_types=_SVG,
+)  # fmt: skip
+def show_heat(name: str) -> Response:
+    """Draw how many sagas are where, for how long, and which way they took in a window."""
+    query = load(_HeatQuery(), request.args.to_dict())
+    saga, window = _definition(name, query["version"]), query["window"]
+    figures = heat(saga.name, saga.version, WINDOWS_S[window])
+    return as_picture(svg(saga, heat_marks(saga, window, figures)), FIGURES_S)
+
+
+@blueprint.get("/diagrams/<name>/diff.<any(svg,md):kind>")
+@operation(
+    "Draw the difference of two versions", "diagrams", {200: "The drawing."}, problems=(400, 404),
+    query=_DifferenceQuery, media_types=(*_SVG, "text/markdown"),
+)  # fmt: skip
+def show_difference(name: str, kind: str) -> Response:
+    """Draw what two versions have not in common, and how many sagas stand where it matters."""
+    query = load(_DifferenceQuery(), request.args.to_dict())
+    old, new = _definition(name, query["old"]), _definition(name, query["new"])
+    found = Difference(old=old, new=new, standing=standing(old.name, old.version))
+    if kind == "md":
+        return as_text(kind, difference_markdown(found), FIGURES_S)
+    return as_picture(svg(new, difference_marks(found)), FIGURES_S)
+
+
+@blueprint.get("/api/v1/sagas/<uuid:saga_id>/diagram.svg")
+@operation("Draw one saga's way", "diagrams", {200: "The drawing."}, problems=(404,), media_types=_SVG)
+def show_path(saga_id: UUID) -> Response:
+    """Draw one saga: the way it took, where it is, what remains, and where it failed."""
+    saga = queries.find(saga_id)
+    if saga is None:
+        raise NotFoundError(f"there is no saga {saga_id}")
+    definition = _definition(saga.definition, saga.definition_version)
+    marks = path_marks(definition, str(saga.id), saga.status, saga.state, queries.journal(saga.id))
+    return as_picture(svg(definition, marks), 0)
+
+
+@lru_cache(maxsize=256)
+def _drawn(saga: Saga, render: Callable[[Saga], str]) -> str:
+    """Draw a definition once in the life of a process."""
+    return render(saga)
+
+
+def _definition(name: str, version: int | None) -> Saga:
+    try:
+        return registry().latest(name) if version is None else registry().get(name, version)
+    except UnknownSagaError:
+        which = repr(name) if version is None else f"{name!r} version {version}"
+        raise NotFoundError(f"there is no saga definition {which}") from None

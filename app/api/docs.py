@@ -1,0 +1,56 @@
+"""The API's description for machines (/openapi.json) and for people (Swagger UI at /docs and /api-docs).
+
+The page needs no network but this service, and no script of its own inline: see static/swagger/README.md.
+"""
+
+from pathlib import Path
+
+import click
+from flask import Blueprint, Response, current_app
+from marshmallow import INCLUDE, Schema
+
+from app.api.openapi.document import text_of
+from app.api.openapi.operation import operation
+
+blueprint = Blueprint("docs", __name__, cli_group=None)
+_PAGE = (Path(__file__).parents[1] / "static" / "swagger" / "index.html").read_bytes()
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class Document(Schema):
+    """An OpenAPI 3.1 document."""
+
+    class Meta:
+        unknown = INCLUDE
+
+
+@blueprint.get("/openapi.json")
+@operation("This document", "service", {200: Document()})
+def openapi() -> Response:
+    """Describe the API as OpenAPI 3.1."""
+    text: str | None = current_app.extensions.get("openapi")
+    if text is None:
+        text = current_app.extensions["openapi"] = text_of(current_app)
+    return Response(text, content_type="application/json")
+
+
+@blueprint.get("/docs")
+@blueprint.get("/api-docs")
+@operation("Swagger UI", "service", {200: "The page."}, media_types=("text/html",))
+def page() -> Response:
+    """Try the API in the browser."""
+    return Response(_PAGE, content_type="text/html; charset=utf-8", headers=_HEADERS)
+
+
+@blueprint.cli.command("openapi")
+def print_document() -> None:
+    """Print the API's description; docs/openapi.json is what it printed last."""
+    click.echo(text_of(current_app), nl=False)

@@ -1,0 +1,1 @@
+"""The API's own description, OpenAPI 3.1: `operation` is declared beside each view, `document` collects them."""

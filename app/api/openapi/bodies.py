@@ -1,0 +1,59 @@
+"""The bodies of requests: a saga's data by its table, and examples that work as they stand."""
+
+from typing import Any
+
+from apispec import APISpec
+
+from app.api.data import example, json_schema
+from app.api.openapi.operation import EVERY_SAGA, Operation
+from machines.registry import Registry
+from machines.saga import Saga
+
+
+def add_bodies(spec: APISpec, registry: Registry) -> None:
+    """Add for each saga the schema of its data, and of the request that creates one."""
+    for definition in newest(registry):
+        spec.components.schema(_data_name(definition), json_schema(definition.data))
+        create = {
+            "type": "object",
+            "required": ["type", "data"],
+            "additionalProperties": False,
+            "properties": {"type": {"type": "string", "const": definition.name}, "data": _ref(_data_name(definition))},
+        }
+        spec.components.schema(_create_name(definition), create)
+
+
+def body_of(declared: Operation, registry: Registry) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": declared.body}
+    examples = declared.examples
+    if declared.body == EVERY_SAGA:
+        content["schema"] = _any_of(registry)
+        examples = {d.name: {"type": d.name, "data": example(d.data)} for d in newest(registry)}
+    elif isinstance(declared.body, Saga):
+        content["schema"] = _ref(_data_name(declared.body))
+    if examples:
+        content["examples"] = {name: {"summary": name, "value": value} for name, value in examples.items()}
+    return {"required": not declared.body_optional, "content": {"application/json": content}}
+
+
+def newest(registry: Registry) -> list[Saga]:
+    names = sorted({definition.name for definition in registry})
+    return [registry.latest(name) for name in names]
+
+
+def _any_of(registry: Registry) -> dict[str, Any]:
+    references = {definition.name: _ref(_create_name(definition)) for definition in newest(registry)}
+    mapping = {name: reference["$ref"] for name, reference in references.items()}
+    return {"oneOf": list(references.values()), "discriminator": {"propertyName": "type", "mapping": mapping}}
+
+
+def _ref(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _data_name(definition: Saga) -> str:
+    return f"data.{definition.name}"
+
+
+def _create_name(definition: Saga) -> str:
+    return f"create.{definition.name}"

@@ -1,0 +1,149 @@
+"""The OpenAPI 3.1 document: every route of the application, from what its view declares and from the tables."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from flask import Flask
+from werkzeug.routing import Rule
+
+from app.api.openapi import parts
+from app.api.openapi.bodies import add_bodies, body_of, newest
+from app.api.openapi.operation import Operation, operation_of
+from app.api.schemas import Problem
+from machines.registry import Registry
+
+_INFO = {
+    "summary": "Carries a business transaction across HTTP services to its end.",
+    "description": (
+        "Every step is called, or what was done is undone, or a person is told. "
+        "Each error is an RFC 9457 problem document that says what to mend."
+    ),
+    "license": {"name": "MIT", "identifier": "MIT"},
+}
+#: Relative to where this document is, so that it holds behind a gateway that strips a prefix as well.
+_SERVERS = [{"url": "./"}]
+CONFLICT = HTTPStatus.CONFLICT
+#: In the order in which the page shows them.
+_TAGS = [
+    {"name": "checkout", "description": "A customer's checkout, run in one request"},
+    {"name": "commandes", "description": "An order behind the gateway"},
+    {"name": "sagas", "description": "Sagas of any type: create, execute, compensate, retry, look"},
+    {"name": "definitions", "description": "What types there are, and the table of each"},
+    {"name": "diagrams", "description": "The tables and the sagas as pictures"},
+    {"name": "service", "description": "The service itself"},
+]
+_ARGUMENT = re.compile(r"<(?:([^:<>]+):)?([^<>]+)>")
+
+
+def text_of(app: Flask) -> str:
+    return json.dumps(document(app), indent=2, ensure_ascii=False) + "\n"
+
+
+def document(app: Flask) -> dict[str, Any]:
+    registry: Registry = app.extensions["registry"]
+    spec = APISpec(
+        "Saga orchestrator", "1.0.0", "3.1.0", plugins=[MarshmallowPlugin()], info=_INFO, servers=_SERVERS, tags=_TAGS
+    )
+    spec.components.schema("Problem", schema=Problem())
+    parts.add(spec)
+    add_bodies(spec, registry)
+    for rule, declared in documented(app):
+        methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        shown = {method.lower(): _operation(app, rule, declared, registry) for method in sorted(methods)}
+        spec.path(_ARGUMENT.sub(r"{\2}", rule.rule), operations=shown)
+    return spec.to_dict()
+
+
+def documented(app: Flask) -> Iterator[tuple[Rule, Operation]]:
+    declared = parts.of_libraries() | {
+        endpoint: declared for endpoint, view in app.view_functions.items() if (declared := operation_of(view))
+    }
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint in declared:
+            yield rule, declared[rule.endpoint]
+
+
+def _operation(app: Flask, rule: Rule, declared: Operation, registry: Registry) -> dict[str, Any]:
+    view = app.view_functions[rule.endpoint]
+    shown: dict[str, Any] = {
+        "operationId": _id(app, rule),
+        "tags": [declared.tag],
+        "summary": declared.summary,
+        "description": " ".join((view.__doc__ or declared.summary).split()),
+        "parameters": [*_path_parameters(rule, registry), *declared.sends],
+        "responses": _successes(app, declared) | _problems(app, declared),
+    }
+    if declared.query:
+        shown["parameters"].append({"in": "query", "schema": declared.query})
+    if declared.body:
+        shown["requestBody"] = body_of(declared, registry)
+    return shown
+
+
+def _path_parameters(rule: Rule, registry: Registry) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"} | _narrowed(converter, registry)}
+        for converter, name in _ARGUMENT.findall(rule.rule)
+    ]
+
+
+def _narrowed(converter: str, registry: Registry) -> dict[str, Any]:
+    """Say what a route's converter lets through. `uuid` and `any(these,words)` are in use; without one it is a name."""
+    if converter.startswith("any("):
+        return {"enum": converter.removeprefix("any(").removesuffix(")").split(",")}
+    return {"format": converter} if converter else {"examples": [definition.name for definition in newest(registry)]}
+
+
+def _successes(app: Flask, declared: Operation) -> dict[str, Any]:
+    links = _links(app, declared, declared.id_at)
+    return {
+        str(status): _response(
+            reply if isinstance(reply, str) else reply.__doc__ or "",
+            {
+                kind: {"schema": {"type": "string"} if isinstance(reply, str) else reply}
+                for kind in declared.media_types
+            },
+            declared.tells,
+            links,
+        )
+        for status, reply in declared.replies.items()
+    }
+
+
+def _problems(app: Flask, declared: Operation) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": "Problem"}}
+    shown = {str(status): _response(parts.PROBLEMS[status], content) for status in declared.problems}
+    if CONFLICT in declared.problems:  # it is about a saga, and names it
+        links = _links(app, declared, "/saga_id")
+        because = declared.conflict or parts.PROBLEMS[CONFLICT]
+        shown[str(int(CONFLICT))] = _response(because, content, declared.tells, links)
+    return shown
+
+
+def _response(
+    description: str, content: dict[str, Any], headers: Sequence[str] = (), links: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    shown: dict[str, Any] = {"description": " ".join(description.split()), "content": content}
+    shown |= {"headers": {name: name for name in headers}} if headers else {}
+    return shown | ({"links": links} if links else {})
+
+
+def _links(app: Flask, declared: Operation, pointer: str) -> dict[str, Any]:
+    """Say for each endpoint that it takes the id which stands at this JSON pointer."""
+    found = {}
+    for endpoint in declared.leads_to:
+        rule = next(app.url_map.iter_rules(endpoint))
+        parameters = dict.fromkeys(rule.arguments, f"$response.body#{pointer}")
+        found[_id(app, rule)] = {"operationId": _id(app, rule), "parameters": parameters}
+    return found
+
+
+def _id(app: Flask, rule: Rule) -> str:
+    """Name it after its endpoint; where that has several paths, each after the first with its number."""
+    number = [known.rule for known in app.url_map.iter_rules(rule.endpoint)].index(rule.rule) + 1
+    return str(rule.endpoint).replace(".", "_") + (f"_{number}" if number > 1 else "")

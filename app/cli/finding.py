@@ -1,0 +1,41 @@
+"""Finding the saga that a person means by its id or the beginning of it."""
+
+import re
+from uuid import UUID
+
+from flask import current_app
+from sqlalchemy import select
+
+from app.errors import MalformedError, NotFoundError
+from app.store.database import db
+from app.store.models import SagaRow
+from machines.registry import Registry, UnknownSagaError
+from machines.saga import Saga
+
+_BEGINNING = re.compile(r"[0-9a-f]{4,32}")
+_DIGITS = 32
+
+
+def found(given: str) -> SagaRow:
+    digits = given.lower().replace("-", "")
+    if not _BEGINNING.fullmatch(digits):
+        raise MalformedError(f"{given!r} is no id of a saga; give one that `saga list` shows, or its first 4 digits")
+    low, high = (UUID(digits.ljust(_DIGITS, fill)) for fill in "0f")
+    sagas = db.session.scalars(select(SagaRow).where(SagaRow.id.between(low, high)).limit(2)).all()
+    if not sagas:
+        raise NotFoundError(f"there is no saga {given}; `saga list` shows those that there are")
+    if len(sagas) > 1:
+        raise MalformedError(f"more than one saga begins with {given}; give more of its id")
+    return sagas[0]
+
+
+def registry() -> Registry:
+    known: Registry = current_app.extensions["registry"]
+    return known
+
+
+def definition_of(saga: SagaRow) -> Saga | None:
+    try:
+        return registry().get(saga.definition, saga.definition_version)
+    except UnknownSagaError:  # begun by a release that knew more
+        return None

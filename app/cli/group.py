@@ -1,0 +1,135 @@
+"""The group `saga`: what all its commands have in common, above all how they end."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+import click
+import structlog
+from flask.cli import AppGroup
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from app.api.health import ready
+from app.cli.words import printable
+from app.config import ConfigError
+from app.errors import NotReadyError, ProblemError
+
+FAULT, BAD_INPUT, NOT_FOUND, CONFLICT, INTERRUPTED = 1, 2, 6, 7, 130
+
+#: How a command ends that began, moved or watched a saga, by the saga's status.
+ENDS = {"completed": 0, "compensated": 3, "pending": 4, "running": 4, "compensating": 4, "stuck": 5}
+
+_PROBLEMS = {400: BAD_INPUT, 404: NOT_FOUND, 409: CONFLICT, 422: CONFLICT, 503: BAD_INPUT}
+_CRITICAL = 50
+
+EPILOG = """\b
+Exit codes of start, retry, compensate and watch say where the saga ended:
+    0  completed
+    3  compensated: everything that was done is undone
+    4  not finished within the wait; it is durable, a service carries it on
+    5  stuck: a person must decide
+\b
+Exit codes of every command:
+    0  done                        6  there is no such saga
+    1  a fault of this program     7  not possible in this state
+    2  bad input or no database  130  interrupted
+\b
+An ID may be cut to its first 4 digits or more. DATABASE_URL and
+PARTICIPANTS_URL must be those of the service. NO_COLOR=1 draws plainly.
+"""
+
+
+class SagaGroup(AppGroup):
+    """Ends every command with an exit code and, where it failed, one line on stderr: never with a traceback."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with _one_line(ctx):
+            return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _one_line(ctx):
+            return super().invoke(ctx)
+
+    def command(  # type: ignore[override]  # as AppGroup's own
+        self, *names: Any, **options: Any
+    ) -> Callable[[Callable[..., Any]], click.Command]:
+        """Register a command that runs once the database is known to be ready."""
+        register = super().command(*names, **options)
+
+        def registered(body: Callable[..., Any]) -> click.Command:
+            command: click.Command = register(_on_the_database(body))
+            return command
+
+        return registered
+
+
+@click.group(cls=SagaGroup, epilog=EPILOG)
+@click.option("--verbose", is_flag=True, help="Log lines on stderr (from LOG_LEVEL on), and a fault's traceback.")
+def saga(verbose: bool) -> None:
+    """Look at sagas, start them, and decide what becomes of those that are stuck.
+
+    Works on the service's database, without HTTP, whether or not the service is up.
+    """
+
+
+def _verbose(ctx: click.Context) -> bool:
+    return any(above.params.get("verbose") for above in (ctx, ctx.parent) if above)
+
+
+def _on_the_database(body: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(body)
+    def prepared(*arguments: Any, **options: Any) -> Any:
+        _log_to_stderr(verbose=_verbose(click.get_current_context()))
+        ready()
+        return body(*arguments, **options)
+
+    return prepared
+
+
+def _log_to_stderr(*, verbose: bool) -> None:
+    """Keep the log out of what the commands say; the journal tells the same moves."""
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    if not verbose:
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_CRITICAL))
+
+
+@contextmanager
+def _one_line(ctx: click.Context) -> Iterator[None]:
+    try:
+        yield
+    except (click.exceptions.Exit, click.Abort, click.exceptions.NoArgsIsHelpError):
+        raise
+    except KeyboardInterrupt:
+        ctx.exit(INTERRUPTED)
+    except Exception as error:
+        said, code = _verdict(error)
+        if code == FAULT and _verbose(ctx):
+            raise
+        if isinstance(error, click.UsageError):
+            said += f" See {(error.ctx or ctx).command_path} --help."
+        click.echo(f"saga: {printable(said)}", err=True)
+        ctx.exit(code)
+
+
+def _verdict(error: Exception) -> tuple[str, int]:
+    """Say what is wrong, and with which exit code to end."""
+    match error:
+        case NotReadyError(__cause__=SQLAlchemyError() as cause):
+            return f"{error.detail} ({_said(cause)})", BAD_INPUT
+        case ProblemError():
+            return error.detail, _PROBLEMS.get(error.status, FAULT)
+        case click.ClickException():
+            return error.format_message(), BAD_INPUT
+        case ConfigError() | UnicodeEncodeError():  # the latter: an argument that is not UTF-8
+            return str(error), BAD_INPUT
+        case SQLAlchemyError():
+            return f"the database failed: {_said(error)}; check DATABASE_URL and that it runs", BAD_INPUT
+        case _:
+            return f"a fault of this program: {type(error).__name__}: {error}; --verbose tells more", FAULT
+
+
+def _said(error: SQLAlchemyError) -> str:
+    told = str(error.orig if isinstance(error, DBAPIError) else error)
+    return told.strip().partition("\n")[0]

@@ -1,0 +1,68 @@
+"""A course of a saga as a sequence diagram, for PlantUML and for Mermaid."""
+
+from diagrams import mermaid, plantuml
+from diagrams.sequence import Exchange, Run
+from diagrams.words import POINT_OF_NO_RETURN
+from machines.rows import Trigger
+from machines.step import Kind
+
+_CLIENT, _SAGA = "_client", "_saga"
+
+
+def plantuml_sequence(run: Run) -> str:
+    text = plantuml.text
+    lines = ["@startuml", "skinparam shadowing false", "hide footbox", f"title {text(f'{run.saga}: {run.says}')}"]
+    lines += [f"actor client as {_CLIENT}", f'participant "{text(str(run.saga))}" as {_SAGA}']
+    lines += [f'participant "{text(name)}" as {_alias(name)}' for name in _called(run)]
+    lines.append(f"{_CLIENT} -> {_SAGA} : start")
+    for exchange in run.exchanges:
+        other = _alias(exchange.call.participant)
+        lines += [
+            f"{_SAGA} -> {other} : {text(_asks(exchange))}",
+            f"{other} {'--x' if _refused(exchange) else '-->'} {_SAGA} : {exchange.outcome}",
+            f"note over {_SAGA} : {text(exchange.then)}",
+        ]
+        if _no_return(exchange):
+            lines.append(f"== {POINT_OF_NO_RETURN} ==")
+        if _refused(exchange):
+            lines.append("== the way back ==")
+    return "\n".join([*lines, f"{_SAGA} --> {_CLIENT} : {text(run.end)}", "@enduml", ""])
+
+
+def mermaid_sequence(run: Run) -> str:
+    text = mermaid.text
+    lines = ["sequenceDiagram", f"  actor {_CLIENT} as client", f"  participant {_SAGA} as {text(str(run.saga))}"]
+    lines += [f"  participant {_alias(name)} as {text(name)}" for name in _called(run)]
+    lines.append(f"  {_CLIENT}->>{_SAGA}: start")
+    for exchange in run.exchanges:
+        other = _alias(exchange.call.participant)
+        lines += [
+            f"  {_SAGA}->>{other}: {text(_asks(exchange))}",
+            f"  {other}{'--x' if _refused(exchange) else '-->>'}{_SAGA}: {exchange.outcome}",
+            f"  Note over {_SAGA}: {text(exchange.then)}",
+        ]
+        if _no_return(exchange):
+            lines.append(f"  Note over {_CLIENT},{_SAGA}: {POINT_OF_NO_RETURN}")
+    return "\n".join([*lines, f"  {_SAGA}-->>{_CLIENT}: {text(run.end)}", ""])
+
+
+def _called(run: Run) -> list[str]:
+    """Name who is called, in the order of the first call."""
+    return list(dict.fromkeys(exchange.call.participant for exchange in run.exchanges))
+
+
+def _alias(participant: str) -> str:
+    return f"p_{''.join(sign if sign.isalnum() else '_' for sign in participant)}"
+
+
+def _asks(exchange: Exchange) -> str:
+    undo = f"undo {exchange.step.name}" if exchange.undo else exchange.step.name
+    return f"{undo}: {exchange.call.method} {exchange.call.path}"
+
+
+def _refused(exchange: Exchange) -> bool:
+    return exchange.outcome is Trigger.REFUSED
+
+
+def _no_return(exchange: Exchange) -> bool:
+    return exchange.step.kind is Kind.PIVOT and exchange.outcome is Trigger.SUCCEEDED

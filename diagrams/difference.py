@@ -1,0 +1,128 @@
+"""What two versions of a saga have not in common, row by row, and who stands where it matters."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from diagrams.markdown import code, table
+from diagrams.marks import Marks, key_of
+from diagrams.words import retry_note
+from machines.rows import Row
+from machines.saga import Saga
+
+_Place = tuple[str, str]
+_Fact = tuple[str, str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """standing: how many unfinished sagas of the old version stand in each state."""
+
+    old: Saga
+    new: Saga
+    standing: Mapping[str, int]
+
+    @cached_property
+    def added(self) -> list[Row]:
+        return [row for place, row in _rows(self.new).items() if place not in _rows(self.old)]
+
+    @cached_property
+    def removed(self) -> list[Row]:
+        return [row for place, row in _rows(self.old).items() if place not in _rows(self.new)]
+
+    @cached_property
+    def changed(self) -> dict[_Place, list[_Fact]]:
+        """What is no longer the same of each row that both versions have, by source and trigger."""
+        both = [
+            (place, row, _rows(self.new)[place]) for place, row in _rows(self.old).items() if place in _rows(self.new)
+        ]
+        compared = {place: _compared(self.old, old, self.new, new) for place, old, new in both}
+        return {place: said for place, said in compared.items() if said}
+
+    @cached_property
+    def touched(self) -> dict[str, int]:
+        """How many running sagas stand in each state of the old version that is gone or has other ways out."""
+        sources = {row.source for row in (*self.added, *self.removed)} | {source for source, _ in self.changed}
+        gone = set(self.old.rows.states) - set(self.new.rows.states)
+        return {state: self.standing.get(state, 0) for state in self.old.rows.states if state in sources | gone}
+
+    @property
+    def summary(self) -> str:
+        rows = f"{len(self.added)} rows added, {len(self.removed)} removed, {len(self.changed)} changed"
+        return f"{rows}; {sum(self.touched.values())} running sagas of {self.old} stand in a changed state"
+
+
+def difference_marks(found: Difference) -> Marks:
+    """Lay the difference over the new version; what is gone is told below."""
+    added = {row.dest for row in found.added} | {row.source for row in found.added}
+    fresh = added - set(found.old.rows.states)
+    lines: dict[str, list[str]] = {state: ["+ new"] for state in fresh}
+    for (source, trigger), facts in found.changed.items():
+        for name, before, _ in facts:  # what it is now, the picture tells
+            lines.setdefault(source, []).append(f"was: {f'{trigger} →' if name == 'to' else name} {before}")
+    for state, count in found.touched.items():
+        lines.setdefault(state, []).append(f"{count} running of {found.old} here")
+    gone = [
+        f"- {row.source} —{row.trigger}→ {row.dest}" + (f" ({row.call})" if row.call else "") for row in found.removed
+    ]
+    gone += [
+        f"- state {state}: {count} running of {found.old} here"
+        for state, count in found.touched.items()
+        if state not in found.new.rows.states
+    ]
+    changed = dict.fromkeys(found.changed, "changed")
+    marked = changed | {(row.source, str(row.trigger)): "added" for row in found.added}
+    states = dict.fromkeys(found.touched, "changed") | dict.fromkeys(fresh, "added")
+    return Marks(
+        title=f"{found.old.name} v{found.old.version} → v{found.new.version}",
+        headline=(found.summary,),
+        lines={state: tuple(dict.fromkeys(words)) for state, words in lines.items()},
+        notes={key_of(row): {"added": "+ new", "changed": "~ changed"}[look]
+               for row in found.new.rows.rows if (look := marked.get((row.source, str(row.trigger))))},
+        states=states,
+        edges={key_of(row): marked.get((row.source, str(row.trigger)), "") for row in found.new.rows.rows},
+        footer=("What is gone:", *gone) if gone else (),
+    )  # fmt: skip
+
+
+def difference_markdown(found: Difference) -> str:
+    lines = [("added", *_cells(row), "") for row in found.added]
+    lines += [("removed", *_cells(row), "") for row in found.removed]
+    lines += [
+        (
+            "changed",
+            *_cells(_rows(found.new)[place]),
+            "; ".join(f"{name}: {code(before)}, now {code(after)}" for name, before, after in facts),
+        )
+        for place, facts in found.changed.items()
+    ]
+    states = [(code(state), str(count)) for state, count in found.touched.items()]
+    parts = [f"# {found.old.name} v{found.old.version} → v{found.new.version}", f"{found.summary}."]
+    if lines:
+        parts += [table(("change", "source", "trigger", "dest", "call", "what"), lines)]
+        parts += [table((f"changed state of {found.old}", "running sagas in it"), states)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _rows(saga: Saga) -> dict[_Place, Row]:
+    return {(row.source, str(row.trigger)): row for row in saga.rows.rows}
+
+
+def _compared(old_saga: Saga, old: Row, new_saga: Saga, new: Row) -> list[_Fact]:
+    before, after = _facts(old_saga, old), _facts(new_saga, new)
+    return [(name, before[name], after[name]) for name in before if before[name] != after[name]]
+
+
+def _facts(saga: Saga, row: Row) -> dict[str, str]:
+    at = saga.rows.states[row.source]
+    body = ", ".join(f"{name}={reference}" for name, reference in sorted(row.call.body.items())) if row.call else ""
+    return {
+        "to": row.dest,
+        "call": str(row.call or "none"),
+        "body": body,
+        "sent again": retry_note(at.step, at.retry) if at.step and row.call else "",
+    }
+
+
+def _cells(row: Row) -> tuple[str, str, str, str]:
+    return code(row.source), str(row.trigger), code(row.dest), code(str(row.call)) if row.call else ""

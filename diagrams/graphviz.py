@@ -1,0 +1,72 @@
+"""A table as a Graphviz graph: every row is an edge."""
+
+from diagrams.bands import places
+from diagrams.words import POINT_OF_NO_RETURN, retry_note, shape_of, way_of
+from machines.rows import Phase, Row, Rows, State, Trigger
+from machines.saga import Saga
+from machines.step import Kind
+
+_LOOKS = {
+    "forward": 'shape=box style="rounded,filled" fillcolor="#e6f1f8" color="#0072b2" penwidth=2',
+    "passing": 'shape=box style="rounded,dashed" color="#0072b2"',
+    "failure": 'shape=octagon style=filled fillcolor="#fbe6da" color="#d55e00"',
+    "undoing": 'shape=box style="filled,dashed" fillcolor="#fdf1d5" color="#b27a00" penwidth=2',
+    "stuck": 'shape=hexagon style=filled fillcolor="#f6e1ee" color="#a8447c" penwidth=3',
+    "completed": 'shape=box style="rounded,filled" peripheries=2 fillcolor="#d9f0e8" color="#007a59"',
+    "compensated": 'shape=box style="rounded,filled" peripheries=2 fillcolor="#eef0f2" color="#5a6570"',
+}
+_WAYS = {
+    "forward": 'color="#0072b2" penwidth=2 weight=8',
+    "fail": 'color="#d55e00"',
+    "back": 'color="#b27a00" style=dashed constraint=false',
+    "lost": 'color="#a8447c"',
+    "person": 'color="#a8447c" style=dotted constraint=false',
+}
+
+
+def graphviz(saga: Saga) -> str:
+    rows = saga.rows
+    lines = [
+        f"digraph {quoted(str(saga))} {{",
+        f"  graph [label={quoted(str(saga))} labelloc=t fontname=Helvetica fontsize=18 nodesep=0.5 ranksep=0.95]",
+        "  node [fontname=Helvetica fontsize=11]",
+        "  edge [fontname=Helvetica fontsize=9]",
+        '  "*" [shape=point width=0.15 label=""]',
+        f'  "*" -> {quoted(saga.initial)} [arrowhead=vee]',
+    ]
+    lines += [_node(saga, state) for state in rows.states.values()]
+    lines += [_edge(rows, row) for row in rows.rows]
+    lines += _ranks(saga)
+    return "\n".join([*lines, "}", ""])
+
+
+def _ranks(saga: Saga) -> list[str]:
+    """Keep what belongs to one step on one line."""
+    found: dict[int, list[str]] = {0: ['"*"']}
+    for state, (row, _) in places(saga).items():
+        found.setdefault(row, []).append(quoted(state))
+    return [f"  {{ rank=same; {'; '.join(states)} }}" for _, states in sorted(found.items()) if len(states) > 1]
+
+
+def _node(saga: Saga, state: State) -> str:
+    label = state.name
+    if state.call and state.step:
+        label += f"\n{state.call}\n{retry_note(state.step, state.retry)}"
+        label += f"\n{POINT_OF_NO_RETURN.upper()}" if state.step.kind is Kind.PIVOT else ""
+    return f"  {quoted(state.name)} [label={quoted(label)} {_LOOKS[shape_of(saga, state)]}]"
+
+
+def _edge(rows: Rows, row: Row) -> str:
+    label = f"{row.trigger}\n{row.call}" if row.call else str(row.trigger)
+    look, source = _WAYS[way_of(rows, row)], rows.states[row.source]
+    if row.source == row.dest:
+        port = "s" if source.phase is Phase.UNDOING else "w"  # where no other edge leaves
+        look += f" tailport={port} headport={port}"
+    elif row.trigger is Trigger.SUCCEEDED and source.step and source.step.kind is Kind.PIVOT:
+        look += " minlen=2"  # room for the stuck state of the pivot, and for a look
+    return f"  {quoted(row.source)} -> {quoted(row.dest)} [label={quoted(label)} {look}]"
+
+
+def quoted(words: str) -> str:
+    escaped = words.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

@@ -1,0 +1,55 @@
+"""A table as Markdown: its steps, its states and every row."""
+
+from collections.abc import Iterable
+
+from diagrams.words import KINDS, PHASES, POINT_OF_NO_RETURN, TRIGGERS, retry_note
+from machines.saga import Saga
+from machines.step import PERSISTENT, Kind
+
+
+def markdown(saga: Saga) -> str:
+    steps = [
+        (
+            str(place),
+            code(step.name),
+            f"{step.kind}: {KINDS[step.kind]}",
+            code(str(step.call)),
+            retry_note(step, step.retry),
+            code(str(step.undo)) if step.undo else "",
+            retry_note(step, PERSISTENT) if step.undo else "",
+        )
+        for place, step in enumerate(saga.steps, 1)
+    ]
+    states = [
+        (code(s.name), f"{s.phase}: {PHASES[s.phase]}", code(s.step.name) if s.step else "")
+        for s in saga.rows.states.values()
+    ]
+    rows = [
+        (code(row.source), row.trigger, code(row.dest), code(str(row.call)) if row.call else "")
+        for row in saga.rows.rows
+    ]
+    pivot = next((step for step in saga.steps if step.kind is Kind.PIVOT), None)
+    line = f"The {POINT_OF_NO_RETURN} is {code(pivot.name)}." if pivot else "It has no point of no return."
+    parts = [
+        f"# {saga}",
+        f"Begins in {code(saga.initial)}, ends in {code(saga.completed)} or {code(saga.compensated)}. {line}",
+        "## Steps",
+        table(("#", "step", "kind", "call", "sent again", "undo", "undo sent again"), steps),
+        "## States",
+        table(("state", "phase", "step"), states),
+        "## Rows",
+        table(("source", "trigger", "dest", "call"), rows),
+        "## Triggers",
+        table(("trigger", "meaning"), [(str(trigger), meaning) for trigger, meaning in TRIGGERS.items()]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(head: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> str:
+    every = [head, tuple("---" for _ in head), *lines]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in every)
+
+
+def code(words: str) -> str:
+    """Write words as code; a bar would end the cell even there, and a backtick the code."""
+    return "`" + words.replace("`", "'").replace("|", "\\|").replace("\n", " ") + "`"

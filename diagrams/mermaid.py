@@ -1,0 +1,44 @@
+"""A table as a Mermaid state diagram: every row is an arrow."""
+
+import re
+
+from diagrams.words import POINT_OF_NO_RETURN, TIMES, retry_note, shape_of
+from machines.saga import Saga
+from machines.step import Kind
+
+_CLASSES = """\
+  classDef forward fill:#e6f1f8,stroke:#0072b2,stroke-width:2px,color:#111
+  classDef passing fill:#ffffff,stroke:#0072b2,stroke-dasharray:2 2,color:#111
+  classDef failure fill:#fbe6da,stroke:#d55e00,stroke-width:2px,color:#111
+  classDef undoing fill:#fdf1d5,stroke:#b27a00,stroke-width:2px,stroke-dasharray:7 3,color:#111
+  classDef stuck fill:#f6e1ee,stroke:#a8447c,stroke-width:4px,color:#111
+  classDef completed fill:#d9f0e8,stroke:#007a59,stroke-width:4px,color:#111
+  classDef compensated fill:#eef0f2,stroke:#5a6570,stroke-width:4px,color:#111"""
+
+
+def mermaid(saga: Saga) -> str:
+    states = saga.rows.states.values()
+    lines = [f"%% {text(str(saga))}", "stateDiagram-v2", "  direction TB", _CLASSES]
+    lines += [f'  state "{text(state.name)}" as {_alias(state.name)}' for state in states]
+    lines.append(f"  [*] --> {_alias(saga.initial)}")
+    for row in saga.rows.rows:
+        call = f" {text(str(row.call))}" if row.call else ""
+        lines.append(f"  {_alias(row.source)} --> {_alias(row.dest)} : {row.trigger}{call}")
+    lines += [f"  {_alias(end)} --> [*]" for end in (saga.completed, saga.compensated)]
+    for state in states:
+        if state.call and state.step:
+            pivot = f" - {POINT_OF_NO_RETURN}" if state.step.kind is Kind.PIVOT else ""
+            note = text(retry_note(state.step, state.retry))
+            lines.append(f"  note left of {_alias(state.name)} : {note}{pivot}")
+    lines += [f"  class {_alias(state.name)} {shape_of(saga, state)}" for state in states]
+    return "\n".join([*lines, ""])
+
+
+def _alias(state: str) -> str:
+    """Keep a state that is called `end` or `class` from being read as a word of Mermaid."""
+    return f"s_{state}"
+
+
+def text(words: str) -> str:
+    """Write what Mermaid would take for its own signs as entities."""
+    return re.sub(rf"[^\w /.,{TIMES}-]|--+", lambda found: "".join(f"#{ord(sign)};" for sign in found[0]), words)

@@ -1,0 +1,86 @@
+"""One saga laid over its table: the way it took, where it is, what remains, and where it failed."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from diagrams.marks import Key, Marks, key_of
+from diagrams.words import TIMES
+from machines.rows import Phase, Trigger
+from machines.saga import Saga
+
+_ENDS = (Phase.COMPLETED, Phase.COMPENSATED)
+
+
+class Move(Protocol):
+    """A row of the journal. Properties, so that a record of any make will do."""
+
+    @property
+    def source(self) -> str | None: ...
+    @property
+    def trigger(self) -> str: ...
+    @property
+    def dest(self) -> str: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def actor(self) -> str: ...
+
+
+def path_marks(saga: Saga, saga_id: str, status: str, state: str, moves: Sequence[Move]) -> Marks:
+    order: dict[Key, list[int]] = {}
+    for move in moves:
+        if move.source and move.source != move.dest:
+            place = sum(map(len, order.values())) + 1
+            order.setdefault((move.source, move.trigger, move.dest), []).append(place)
+    ahead = list(_ahead(saga, state))
+    edges = {key_of(row): "dim" for row in saga.rows.rows} | dict.fromkeys(ahead, "ahead")
+    edges |= dict.fromkeys(order, "taken")
+    seen = {move.dest for move in moves} | {dest for _, _, dest in ahead} | {state}
+    return Marks(
+        title=f"{saga} · {status}",
+        headline=(f"saga {saga_id}", *_headline(saga, state, [source for source, _, _ in ahead])),
+        lines=_lines(saga, state, moves),
+        notes={key: ", ".join(f"#{place}" for place in places) for key, places in order.items()},
+        states={name: _look(saga, name, state) if name in seen else "dim" for name in saga.rows.states},
+        edges=edges,
+    )
+
+
+def _ahead(saga: Saga, state: str) -> Iterator[Key]:
+    """Follow the rows that lead on from a state if all goes well."""
+    onward = {row.source: row for row in reversed(saga.rows.rows) if row.trigger in (Trigger.SUCCEEDED, Trigger.BEGIN)}
+    while state in onward:
+        yield key_of(onward[state])
+        state = onward[state].dest
+
+
+def _headline(saga: Saga, state: str, ahead: list[str]) -> list[str]:
+    phase = saga.rows.states[state].phase
+    if phase in _ENDS:
+        return [f"It has ended in {state}. The thick line is the way it took, in the order of the numbers."]
+    if phase is Phase.STUCK:
+        return [f"It is stuck in {state}: a person decides."]
+    steps = [saga.rows.states[name] for name in ahead]
+    undo = "undo " if phase is Phase.UNDOING else ""
+    remains = ", ".join(f"{undo}{at.step.name}" for at in steps if at.step and at.call)
+    return [f"It is in {state}. What remains: {remains}."]
+
+
+def _lines(saga: Saga, state: str, moves: Sequence[Move]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    again = Counter((move.dest, move.trigger) for move in moves if move.source == move.dest)
+    for (name, trigger), times in again.items():
+        found.setdefault(name, []).append(f"{trigger} {TIMES}{times}")
+    for move in moves:
+        entered = saga.rows.states.get(move.dest)
+        if entered and entered.phase in (Phase.PASSING, Phase.STUCK) and move.reason:
+            found.setdefault(move.dest, []).append(move.reason)
+    ended = saga.rows.states[state].phase in _ENDS
+    found.setdefault(state, []).append("◆ it ended here" if ended else "◆ it is here now")
+    return {name: tuple(dict.fromkeys(lines)) for name, lines in found.items()}
+
+
+def _look(saga: Saga, name: str, state: str) -> str:
+    failed = name in {step.refused for step in saga.steps} or saga.rows.states[name].phase is Phase.STUCK
+    return " ".join(filter(None, ("now" if name == state else "", "failed" if failed else "")))

@@ -1,0 +1,155 @@
+"""What a picture is made of: boxes, edges and words, each with its place."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from machines.rows import Row
+
+#: Width of a character in parts of the font's size, by its sort; a little generous, for fonts differ.
+_WIDTHS = {"upper": 0.70, "lower": 0.54, "digit": 0.57, "narrow": 0.31}
+_MONO, _BOLD = 0.605, 1.06
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """One line of words. `y` is its base line. look: classes of the style sheet; `mono` and `bold` make it wider."""
+
+    words: str
+    x: float = 0
+    y: float = 0
+    size: float = 11
+    look: str = ""
+    anchor: str = "start"
+
+    @property
+    def width(self) -> float:
+        return _width(self.words, self.look) * self.size
+
+    @property
+    def extent(self) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom."""
+        left = self.x - self.width * {"start": 0, "middle": 0.5, "end": 1}[self.anchor]
+        return left, self.y - 0.78 * self.size, left + self.width, self.y + 0.22 * self.size
+
+    def at(self, x: float, y: float) -> "Text":
+        return replace(self, x=x, y=y)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Box:
+    """A state. `x` and `y` are its middle."""
+
+    state: str
+    shape: str
+    lines: tuple[Text, ...]
+    x: float = 0
+    y: float = 0
+    width: float = 0
+    height: float = 0
+    look: str = ""
+    says: str = ""
+
+    @property
+    def left(self) -> float:
+        return self.x - self.width / 2
+
+    @property
+    def right(self) -> float:
+        return self.x + self.width / 2
+
+    @property
+    def top(self) -> float:
+        return self.y - self.height / 2
+
+    @property
+    def bottom(self) -> float:
+        return self.y + self.height / 2
+
+    @property
+    def texts(self) -> Iterator[Text]:
+        """The lines in their places, the one below the other around the middle."""
+        y = self.y - sum(leading(line) for line in self.lines) / 2
+        for line in self.lines:
+            y += leading(line)
+            yield line.at(self.x, y - leading(line) * 0.3)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """One line with an arrow at its end, for one row or for several that lead the same way."""
+
+    rows: tuple[Row, ...]
+    points: tuple[Point, ...]
+    labels: tuple[Text, ...]
+    look: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shade:
+    """A rectangle behind or between things."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    look: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    title: str
+    says: str
+    width: float
+    height: float
+    boxes: tuple[Box, ...]
+    edges: tuple[Edge, ...]
+    texts: tuple[Text, ...]
+    shades: tuple[Shade, ...]
+
+    @property
+    def every_text(self) -> list[Text]:
+        inside = [text for box in self.boxes for text in box.texts]
+        return [*self.texts, *inside, *(label for edge in self.edges for label in edge.labels)]
+
+
+def leading(line: Text) -> float:
+    return line.size * 1.42
+
+
+def wrapped(words: str, width: float, size: float, lines: int = 3) -> list[str]:
+    """Break words into lines of a width; what does not fit into so many lines is cut off with an ellipsis."""
+    found: list[str] = [""]
+    for word in words.split():
+        longer = f"{found[-1]} {word}".strip()
+        if found[-1] and Text(words=longer, size=size).width > width:
+            found.append(word)
+        else:
+            found[-1] = longer
+    kept = [_cut(line, width, size) for line in found[:lines]]
+    return [*kept[:-1], _cut(kept[-1] + "…", width, size)] if len(found) > lines else kept
+
+
+@lru_cache(maxsize=4096)
+def _width(words: str, look: str) -> float:
+    """Estimate how wide words are, in parts of the font's size; a picture asks for the same ones again and again."""
+    looks = look.split()
+    if "mono" in looks:
+        return len(words) * _MONO
+    return sum(_WIDTHS[_sort(sign)] for sign in words) * (_BOLD if "bold" in looks or "mark" in looks else 1)
+
+
+def _cut(line: str, width: float, size: float) -> str:
+    while len(line) > 1 and Text(words=line, size=size).width > width:
+        line = line.removesuffix("…")[:-1] + "…"
+    return line
+
+
+def _sort(sign: str) -> str:
+    if sign in " .,:;·'|!il()[]/":
+        return "narrow"
+    if sign.isdigit():
+        return "digit"
+    return "lower" if sign.islower() or sign in "_-?+*" else "upper"

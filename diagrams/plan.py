@@ -1,0 +1,149 @@
+"""Where each state of a table stands: five columns, one band a step, the way back beside the way forward."""
+
+from dataclasses import dataclass, replace
+
+from diagrams.bands import Band, bands
+from diagrams.marks import Marks, key_of
+from diagrams.picture import Box, Text, leading, wrapped
+from diagrams.strip import strip_height, strip_width
+from diagrams.words import PHASES, retry_note, shape_of, way_of
+from machines.rows import Phase, Row, State
+from machines.saga import Saga
+
+MARGIN = 24
+HEADLINE_Y, HEAD = 34, 92
+GAP, PIVOT_GAP = 58, 84
+#: How far the lines of two parallel edges are from the middle of a box.
+LANE = 9
+_PADDING = {"stuck": 40, "failure": 30}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """boxes: the states in their places. strip: width of the words beside the bands.
+    lines: from which y each band begins, and where the last one ends. start_y: where the dot stands.
+    """
+
+    saga: Saga
+    marks: Marks
+    bands: list[Band]
+    boxes: dict[str, Box]
+    strip: float
+    lines: list[float]
+    start_y: float
+
+    @property
+    def width(self) -> float:
+        return max(box.right for box in self.boxes.values()) + MARGIN
+
+
+def plan(saga: Saga, marks: Marks) -> Plan:
+    found = bands(saga)
+    sized = {state.name: _sized(saga, state, marks) for state in saga.rows.states.values()}
+    strip = strip_width(saga)
+    placed = _columns(saga, found, sized, marks, MARGIN + strip)
+    lines, y = [], float(HEAD + 30 + 24 * max(0, len(marks.headline) - 1))
+    start_y = y
+    placed[saga.compensated] = replace(placed[saga.compensated], y=y + placed[saga.compensated].height / 2 - 8)
+    y = placed[saga.compensated].bottom + 34
+    for band in found:
+        lines.append(y)
+        words = y + 16 + strip_height(saga, band, strip) + (34 if band.pivot else 12)
+        y = max(words, _band(band, placed, y + 22) + (PIVOT_GAP if band.pivot else GAP) - 22)
+    end = placed[saga.completed]
+    lines.append(y)
+    placed[saga.completed] = replace(end, y=y + 22 + end.height / 2)
+    return Plan(saga=saga, marks=marks, bands=found, boxes=placed, strip=strip, lines=lines, start_y=start_y)
+
+
+def _sized(saga: Saga, state: State, marks: Marks) -> Box:
+    shape = shape_of(saga, state)
+    lines = [Text(words=state.name, size=13, look="bold", anchor="middle")]
+    if state.call and state.step:
+        lines.append(Text(words=str(state.call), size=10.5, look="mono", anchor="middle"))
+        lines.append(Text(words=f"↻ {retry_note(state.step, state.retry)}", size=10, look="quiet", anchor="middle"))
+    elif state.phase in (Phase.COMPLETED, Phase.COMPENSATED):
+        lines.append(Text(words=PHASES[state.phase].removeprefix("the end: "), look="quiet", anchor="middle"))
+    room = max(240.0, *(line.width for line in lines))
+    for words in marks.lines.get(state.name, ()):
+        pieces = wrapped(words, room, 11)
+        lines += [Text(words=piece, size=11, look="mark", anchor="middle") for piece in pieces]
+    return Box(
+        state=state.name,
+        shape=shape,
+        lines=tuple(lines),
+        width=max(line.width for line in lines) + _PADDING.get(shape, 28) + 16,
+        height=sum(leading(line) for line in lines) + 16,
+        look=marks.states.get(state.name, ""),
+        says=_says(saga, state),
+    )
+
+
+def _says(saga: Saga, state: State) -> str:
+    again = [row for row in saga.rows.rows if row.source == row.dest == state.name]
+    loops = [f"{row.trigger}: stays here ({row.call})" for row in again]
+    return "\n".join([f"{state.name}: {PHASES[state.phase]}", *loops])
+
+
+def _columns(saga: Saga, found: list[Band], sized: dict[str, Box], marks: Marks, left: float) -> dict[str, Box]:
+    """Give every box of a column the column's middle and width, and leave room for labels between columns."""
+    columns: list[list[str | None]] = [
+        [*(b.active for b in found), *(b.before for b in found), saga.completed],
+        [*(b.failure for b in found), *(b.stuck for b in found)],
+        [*(b.undoing for b in found), saga.compensated],
+        [b.undo_stuck for b in found],
+    ]
+    placed: dict[str, Box] = {}
+    for names, gap in zip(columns, _gaps(saga, marks), strict=True):
+        boxes = [sized[name] for name in names if name]
+        width = max((box.width for box in boxes), default=0.0)
+        # A label beside the line in the middle of a column ends before the line at its right.
+        width = max(width, 2 * _widest(_straight(saga, names), marks) + 76 if boxes else 0)
+        placed |= {box.state: replace(box, x=left + width / 2, width=width) for box in boxes}
+        left += width + gap
+    return placed
+
+
+def _gaps(saga: Saga, marks: Marks) -> tuple[float, float, float, float]:
+    """Give the room right of each column: as wide as the longest label there."""
+    phases = {state.name: state.phase for state in saga.rows.states.values()}
+    rows = [row for row in saga.rows.rows if row.source != row.dest]
+    out = [row for row in rows if phases[row.source] is Phase.FORWARD]
+    back = [row for row in rows if row.trigger.startswith("compensate")]
+    undo = [row for row in rows if phases[row.source] is Phase.UNDOING]
+    return _widest(out, marks) + 58, _widest(back, marks) + 50, _widest(undo, marks) + 46, 0
+
+
+def _straight(saga: Saga, names: list[str | None]) -> list[Row]:
+    """The rows that lead from a column up or down in its middle."""
+    ways = ("forward", "back")
+    return [
+        row for row in saga.rows.rows if row.source in names and row.dest in names and way_of(saga.rows, row) in ways
+    ]
+
+
+def _widest(rows: list[Row], marks: Marks) -> float:
+    return max((label(row, marks).width for row in rows), default=0.0)
+
+
+def label(row: Row, marks: Marks) -> Text:
+    """Give the label of a row: its trigger, and what the marks say of it."""
+    note = marks.notes.get(key_of(row), "")
+    return Text(words=f"{row.trigger} {note}".strip(), look=f"label {marks.edges.get(key_of(row), '')}".strip())
+
+
+def _band(band: Band, placed: dict[str, Box], top: float) -> float:
+    """Set the y of a band's boxes from its top; return where it ends."""
+    if band.before:
+        before = placed[band.before]
+        placed[band.before] = replace(before, y=top + before.height / 2)
+        top = placed[band.before].bottom + 40
+    beside = [name for name in (band.active, band.failure, band.undoing, band.undo_stuck) if name]
+    beside += [band.stuck] if band.stuck and not band.failure else []
+    y = top + max(placed[name].height for name in beside) / 2
+    for name in beside:
+        placed[name] = replace(placed[name], y=y)
+    if band.stuck and band.failure:
+        stuck = placed[band.stuck]
+        placed[band.stuck] = replace(stuck, y=placed[band.failure].bottom + 44 + stuck.height / 2)
+    return max(placed[name].bottom for name in band.states if name)

@@ -1,0 +1,129 @@
+"""A picture as SVG: plain shapes and words, no script, nothing from elsewhere."""
+
+import re
+from collections.abc import Iterator
+from xml.sax.saxutils import escape, quoteattr
+
+from diagrams.compose import compose
+from diagrams.marks import Marks
+from diagrams.picture import Box, Edge, Picture, Point, Shade, Text
+from diagrams.style import STYLE
+from machines.rows import Row
+from machines.saga import Saga
+
+_ROUND = 9.0
+_NO_XML = re.compile(r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def svg(saga: Saga, marks: Marks | None = None) -> str:
+    return written(compose(saga, marks))
+
+
+def written(picture: Picture) -> str:
+    size = f'viewBox="0 0 {picture.width:g} {picture.height:g}" width="{picture.width:g}" height="{picture.height:g}"'
+    lines = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-labelledby="t d">',
+        f'<title id="t">{escape(_clean(picture.title))}</title>',
+        f'<desc id="d">{escape(_clean(picture.says))}</desc>',
+        f"<style>{STYLE}</style>",
+        '<rect class="paper" width="100%" height="100%"/>',
+        *(_shade(shade) for shade in picture.shades),
+        *(_edge(edge) for edge in picture.edges),
+        *(_box(box) for box in picture.boxes),
+        # Labels last: no line runs over a word.
+        *(_text(label) for edge in picture.edges for label in edge.labels),
+        *(_text(text) for text in picture.texts),
+        "</svg>",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _shade(shade: Shade) -> str:
+    place = f'x="{_n(shade.x)}" y="{_n(shade.y)}" width="{_n(shade.width)}" height="{_n(shade.height)}"'
+    return f'<rect class="{shade.look}" {place}/>'
+
+
+def _text(text: Text) -> str:
+    look = f" class={quoteattr(text.look)}" if text.look else ""
+    anchor = f' text-anchor="{text.anchor}"' if text.anchor != "start" else ""
+    place = f'x="{_n(text.x)}" y="{_n(text.y)}" font-size="{_n(text.size)}"'
+    return f"<text{look} {place}{anchor}>{escape(_clean(text.words))}</text>"
+
+
+def _box(box: Box) -> str:
+    looks = f"{box.shape} {box.look}".strip()
+    name = f" data-state={quoteattr(box.state)}" if box.state else ""
+    inside = "".join([*_shape(box), *(_text(text) for text in box.texts)])
+    return f"<g class={quoteattr(looks)}{name}><title>{escape(_clean(box.says))}</title>{inside}</g>"
+
+
+def _shape(box: Box) -> Iterator[str]:
+    """Give each sort of state its own outline, for those who see no colour."""
+    cut = {"failure": 12.0, "stuck": 18.0}.get(box.shape)
+    if box.shape == "start":
+        yield f'<circle class="box" cx="{_n(box.x)}" cy="{_n(box.y)}" r="{_n(box.width / 2)}"/>'
+    elif cut:
+        middle = box.height / 2 if box.shape == "stuck" else cut
+        xs, ys = (box.left, box.left + cut, box.right - cut, box.right), (box.top + middle, box.bottom - middle)
+        corners = [(xs[0], ys[0]), (xs[1], box.top), (xs[2], box.top), (xs[3], ys[0]), (xs[3], ys[1]),
+                   (xs[2], box.bottom), (xs[1], box.bottom), (xs[0], ys[1])]  # fmt: skip
+        yield f'<polygon class="box" points="{" ".join(f"{_n(x)},{_n(y)}" for x, y in corners)}"/>'
+    else:
+        ends = box.shape in ("completed", "compensated")
+        corner = box.height / 2 if ends else {"undoing": 2.0}.get(box.shape, 10.0)
+        yield _rectangle(box, 0, corner, "box")
+        if ends:
+            yield _rectangle(box, 4, corner - 4, "box inner")
+
+
+def _rectangle(box: Box, inset: float, corner: float, look: str) -> str:
+    place = f'x="{_n(box.left + inset)}" y="{_n(box.top + inset)}"'
+    size = f'width="{_n(box.width - 2 * inset)}" height="{_n(box.height - 2 * inset)}"'
+    return f'<rect class="{look}" {place} {size} rx="{_n(corner)}"/>'
+
+
+def _edge(edge: Edge) -> str:
+    rows = "\n".join(_row(row) for row in edge.rows) or "start"
+    points = [point for point, after in zip(edge.points, edge.points[1:], strict=False) if point != after]
+    points.append(edge.points[-1])
+    shape = f'<path class="line" d="{_path(points)}"/><polygon class="tip" points="{_tip(points)}"/>'
+    return f"<g class={quoteattr(f'edge {edge.look}'.strip())}><title>{escape(_clean(rows))}</title>{shape}</g>"
+
+
+def _row(row: Row) -> str:
+    return f"{row.source} —{row.trigger}→ {row.dest}" + (f" ({row.call})" if row.call else "")
+
+
+def _path(points: list[Point]) -> str:
+    """Draw a line with round corners that ends where its arrow begins."""
+    *through, last = points
+    before = through[-1]
+    through.append(_towards(last, before, 8))
+    parts = [f"M{_n(through[0][0])} {_n(through[0][1])}"]
+    for before, corner, after in zip(through, through[1:], through[2:], strict=False):
+        (ax, ay), (bx, by) = _towards(corner, before, _ROUND), _towards(corner, after, _ROUND)
+        parts.append(f"L{_n(ax)} {_n(ay)}Q{_n(corner[0])} {_n(corner[1])} {_n(bx)} {_n(by)}")
+    return "".join([*parts, f"L{_n(through[-1][0])} {_n(through[-1][1])}"])
+
+
+def _towards(point: Point, other: Point, length: float) -> Point:
+    """Go from a point towards another one, but not past the middle. Lines are level or upright."""
+    dx, dy = other[0] - point[0], other[1] - point[1]
+    far = min(length, (abs(dx) + abs(dy)) / 2)
+    return point[0] + far * ((dx > 0) - (dx < 0)), point[1] + far * ((dy > 0) - (dy < 0))
+
+
+def _tip(points: list[Point]) -> str:
+    (x, y), before = points[-1], points[-2]
+    ux, uy = ((before[0] > x) - (before[0] < x)), ((before[1] > y) - (before[1] < y))
+    corners = [(x, y), (x + 10 * ux - 5 * uy, y + 10 * uy - 5 * ux), (x + 10 * ux + 5 * uy, y + 10 * uy + 5 * ux)]
+    return " ".join(f"{_n(a)},{_n(b)}" for a, b in corners)
+
+
+def _clean(words: str) -> str:
+    """Drop what no XML document may hold, escaped or not."""
+    return _NO_XML.sub("", words)
+
+
+def _n(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")

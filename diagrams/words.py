@@ -1,0 +1,73 @@
+"""What the pictures say in words, said once for all of them."""
+
+from machines.rows import Phase, Row, Rows, State, Trigger
+from machines.saga import Saga
+from machines.step import Kind, Retry, Step
+
+KINDS = {
+    Kind.READ: "changes nothing",
+    Kind.COMPENSATABLE: "can be undone",
+    Kind.PIVOT: "the point of no return",
+    Kind.RETRIABLE: "repeated until it succeeds",
+}
+
+PHASES = {
+    Phase.FORWARD: "a call is in flight",
+    Phase.PASSING: "left at once",
+    Phase.UNDOING: "compensation in flight",
+    Phase.STUCK: "stuck: a person decides",
+    Phase.COMPLETED: "the end: all is done",
+    Phase.COMPENSATED: "the end: all is undone",
+}
+
+TRIGGERS = {
+    Trigger.SUCCEEDED: "the participant did it",
+    Trigger.REFUSED: "the participant said no: it surely did not happen",
+    Trigger.EXHAUSTED: "no clear answer to the last attempt: it may have happened",
+    Trigger.CANCEL: "somebody does not want it any more",
+    Trigger.BEGIN: "the call is about to be sent",
+    Trigger.COMPENSATE: "undo the steps before; this one did not happen",
+    Trigger.COMPENSATE_INCLUDING: "undo this step too, for it may have happened",
+    Trigger.RETRY: "outcome unknown: sent again; from a stuck state, by a person",
+    Trigger.DEFER: "not sent at all: sent later, counts as no attempt",
+    Trigger.RESOLVE: "a person did it by hand",
+}
+
+#: A failure is a passing state too, but one that a reader looks for.
+FAILURE = "failure"
+TIMES = "\N{MULTIPLICATION SIGN}"
+POINT_OF_NO_RETURN = "point of no return"
+
+
+def shape_of(saga: Saga, state: State) -> str:
+    """Name how a state is drawn: its phase, but a failure is told from other passing states."""
+    return FAILURE if state.name in {step.refused for step in saga.steps} else str(state.phase)
+
+
+def way_of(rows: Rows, row: Row) -> str:
+    """Name how an edge is drawn: forward, fail, back (compensation), lost (outcome unknown) or person."""
+    phase, to = rows.states[row.source].phase, rows.states[row.dest].phase
+    if phase is Phase.STUCK:
+        return "person"
+    if row.trigger in (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING):
+        return "back"
+    if row.trigger in (Trigger.SUCCEEDED, Trigger.BEGIN):
+        return "back" if phase is Phase.UNDOING else "forward"
+    return "lost" if to is Phase.STUCK else "fail"
+
+
+def number(value: float) -> str:
+    return f"{value:g}"
+
+
+def retry_note(step: Step, retry: Retry) -> str:
+    """Tell how often and how fast a call is sent again: up to 3 attempts, 1 s times 2, timeout 5 s."""
+    if retry.attempts == 1:
+        return f"1 attempt, timeout {number(step.timeout_s)} s"
+    waits = f"{number(retry.base_s)} s {TIMES}{number(retry.factor)}"
+    return f"up to {retry.attempts} attempts, {waits}, timeout {number(step.timeout_s)} s"
+
+
+def stem(saga: Saga) -> str:
+    """Name the files of a definition."""
+    return f"{saga.name}-v{saga.version}"

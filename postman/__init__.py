@@ -1,0 +1,1 @@
+"""Two Postman collections, written by `python -m postman` from docs/openapi.json."""

@@ -1,0 +1,206 @@
+"""The command line as its users have it: a process of its own over a real database, and real participants."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests.e2e.conftest import PATIENCE_S, eventually
+
+
+@pytest.fixture
+def environment(store_url, participants):
+    known = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "NO_COLOR", "FORCE_COLOR")}
+    return known | {"DATABASE_URL": store_url, "PARTICIPANTS_URL": participants.url, "LOGNAME": "ada", "LEASE_S": "5"}
+
+
+@pytest.fixture
+def saga(environment):
+    """Run a command; check its exit code, that a failure is one line, and that a success says nothing on stderr."""
+
+    def run(*arguments, code=0, stdin=b"", program=("-m", "app.cli"), **settings):
+        ended = subprocess.run(
+            [sys.executable, *program, *arguments],
+            env=environment | settings, input=stdin, capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
+        said, complaint = ended.stdout.decode(), ended.stderr.decode()
+        assert ended.returncode == code, said + complaint
+        if code in (1, 2, 6, 7):
+            assert complaint.startswith("saga: ")
+            assert (complaint.count("\n"), said) == (1, "")
+            return complaint
+        assert complaint == ""
+        return said
+
+    return run
+
+
+@pytest.fixture
+def started(saga):
+    """Start a checkout and give what `--json` tells of it."""
+
+    def start(client_id, *options, code=0):
+        return json.loads(
+            saga("start", "checkout", f"client_id={client_id}", "magasin_id=1", "--json", *options, code=code)
+        )
+
+    return start
+
+
+@pytest.fixture
+def stuck(started, saga, participants):
+    """The id of a saga whose pivot no answer came to; the participant is well again. At the end nothing is held."""
+    participants.told("ventes", kind="fail", times=3)
+    saga_id = started(4, code=5)["id"]
+    yield saga_id
+    if "! stuck" in saga("show", saga_id):
+        saga("compensate", saga_id, "--reason", "the test is over", code=3)
+
+
+def test_start_tells_where_the_saga_ended_by_its_exit_code(saga, started, participants):
+    told = started(4)
+    assert (told["status"], told["state"]) == ("completed", "CONFIRMEE")
+    assert set(participants.effects(told["id"]).values()) == {"done"}
+    told = started(2, code=3)
+    assert (told["status"], told["state"]) == ("compensated", "ANNULEE")
+    text = saga("start", "checkout", "--data", "-", code=3, stdin=b'{"client_id": 1, "magasin_id": 1}')
+    assert text.startswith("■ compensated in ANNULEE  checkout v1\n")
+    assert "ECHEC_STOCK: reserver_stock: 409" in text
+    participants.assert_balanced()
+
+
+def test_a_saga_that_outlasts_the_wait_is_durable_and_a_service_ends_it(started, orchestrator, saga, participants):
+    participants.told("client", kind="fail", times=1)
+    told = started(4, "--wait", "0", code=4)
+    assert told["status"] == "in_progress"
+    orchestrator()
+    assert saga("watch", told["id"]).endswith("✓ completed in CONFIRMEE  checkout v1\n")
+    participants.assert_balanced()
+
+
+def test_a_key_gives_one_saga(saga, started):
+    first = started(4, "--key", "monday")
+    assert started(4, "--key", "monday")["id"] == first["id"]
+    again = saga("start", "checkout", "client_id=4", "magasin_id=1", "--key", "monday")
+    assert "This key had begun it before; nothing was done now." in again
+    assert "other data" in saga("start", "checkout", "client_id=2", "magasin_id=1", "--key", "monday", code=7)
+
+
+def test_retry_carries_a_stuck_saga_to_its_end_and_is_recorded(saga, stuck, participants):
+    assert "a person must decide" in saga("watch", stuck, code=5)
+    told = json.loads(saga("retry", stuck[:8], "--reason", "ventes is back", "--json"))
+    assert (told["id"], told["status"]) == (stuck, "completed")
+    journal = json.loads(saga("show", stuck, "--json"))["journal"]
+    asked = [(move["actor"], move["reason"]) for move in journal if move["trigger"] == "retry" and not move["step"]]
+    assert asked == [("cli:ada", "ventes is back")]
+    assert "its pivot enregistrer_vente is behind it" in saga("compensate", stuck, "--reason", "x", code=7)
+    participants.assert_balanced()
+
+
+def test_compensate_undoes_a_stuck_saga_and_is_recorded(saga, stuck, participants):
+    text = saga("compensate", stuck, "--reason", "not sold", "--actor", "bob", code=3)
+    assert text.startswith("■ compensated in ANNULEE")
+    assert "cli:bob: not sold" in saga("show", stuck)
+    assert "everything is undone" in saga("retry", stuck, "--reason", "x", code=7)
+    participants.assert_balanced()
+
+
+def test_list_filters_and_tells_scripts_a_line_a_saga(saga, started, stuck):
+    done, undone = started(4), started(2, code=3)
+
+    def listed(*filters):
+        return [json.loads(line)["id"] for line in saga("list", "--json", *filters).splitlines()]
+
+    assert listed() == [undone["id"], done["id"], stuck]
+    assert listed("--limit", "1") == [undone["id"]]
+    assert listed("--stuck") == listed("--status", "stuck") == listed("--state", "STUCK_ENREGISTRER_VENTE") == [stuck]
+    assert listed("--client", "2", "--store", "1", "--type", "checkout") == [undone["id"]]
+    assert listed("--client", "999") == listed("--type", "purchase_saga") == []
+    assert [line.split()[0] for line in saga("list", COLUMNS="80").splitlines()[1:4:2]] == [
+        undone["id"][:8],
+        done["id"][:8],
+    ]
+
+
+def test_show_draws_for_people_and_tells_scripts_what_the_api_tells(saga, started):
+    saga_id = started(4)["id"]
+    whole = json.loads(saga("show", saga_id, "--json"))
+    assert [step["status"] for step in whole["steps"]] == ["completed"] * 5
+    text = saga("show", saga_id[:4], COLUMNS="80")
+    assert max(map(len, text.splitlines())) <= 80
+    assert "\x1b" not in text
+    assert "\x1b[" in saga("show", saga_id, FORCE_COLOR="1")
+    assert "\x1b" not in saga("show", saga_id, FORCE_COLOR="1", NO_COLOR="1")
+    assert "completed in CONFIRMEE" in saga("show", saga_id, PYTHONIOENCODING="ascii")
+
+
+def test_watch_prints_every_move_until_the_end(saga, started, orchestrator, participants):
+    participants.told("panier", kind="slow", seconds=1, times=1)
+    participants.told("client", kind="fail", times=1)
+    saga_id = started(4, "--wait", "0", code=4)["id"]
+    threading.Timer(1, orchestrator).start()
+    lines = saga("watch", saga_id, "--interval", "0.05", "--json").splitlines()
+    moves = [json.loads(line) for line in lines]
+    assert [move["seq"] for move in moves] == list(range(1, len(moves) + 1))
+    assert moves[-1]["dest"] == "CONFIRMEE"
+    saga("watch", started(2, code=3)["id"], code=3)
+
+
+def interruptible(environment, *arguments):
+    """Begin a command that Ctrl-C reaches, also where the tests run in the background of a shell."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "app.cli", *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no threads, and only a test
+    )  # fmt: skip
+
+
+def test_ctrl_c_ends_with_130_and_leaves_the_saga_to_the_service(environment, participants, saga, orchestrator):
+    def reserved():
+        return {row["saga_id"] for row in participants.get("/stock/_ledger")}
+
+    before = reserved()
+    participants.told("client", kind="slow", seconds=4, times=1)
+    starting = interruptible(environment, "start", "checkout", "client_id=4", "magasin_id=1")
+    (saga_id,) = eventually(lambda: reserved() - before, "its goods are reserved")
+    starting.send_signal(signal.SIGINT)
+    assert b"a service carries it on" in starting.communicate(timeout=PATIENCE_S)[1]
+    assert starting.returncode == 130
+    watching = interruptible(environment, "watch", saga_id, "--json")
+    watching.stdout.readline()
+    watching.send_signal(signal.SIGINT)
+    assert watching.communicate(timeout=PATIENCE_S)[1] == b""
+    assert watching.returncode == 130
+    orchestrator()
+    ends = ("completed", "compensated")  # the latter where three attempts were slower than their timeout
+    eventually(lambda: json.loads(saga("show", saga_id, "--json"))["status"] in ends, "it ends")
+    participants.assert_balanced()
+
+
+def test_it_is_a_command_of_flask_too_and_its_help_needs_no_database(saga):
+    assert saga("--app", "app", "saga", "list", program=("-m", "flask")) == "No saga is like that.\n"
+    nowhere = {"DATABASE_URL": "postgresql://x@127.0.0.1:1/x"}
+    assert "3  compensated" in saga("--help", **nowhere)
+    assert "utf-8" in saga("list", "--client", b"\xff", code=2)
+    assert "DATABASE_URL must begin" in saga("list", code=2, DATABASE_URL="x")
+    assert "--wait" in saga("start", "--help", **nowhere)
+
+
+def test_the_log_goes_to_stderr_and_only_when_asked_for(environment):
+    command = [
+        sys.executable,
+        "-m",
+        "app.cli",
+        "--verbose",
+        "start",
+        "checkout",
+        "client_id=4",
+        "magasin_id=1",
+        "--json",
+    ]
+    ended = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=True)
+    assert json.loads(ended.stdout)["status"] == "completed"
+    assert b'"event": "saga.moved"' in ended.stderr

@@ -1,0 +1,48 @@
+"""The Postman collections against real processes, as newman runs them; and that they say what the API says."""
+
+import fcntl
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from postman.files import FILES, text_of
+
+HERE = Path(__file__).parents[2] / "postman"
+NEWMAN = HERE / "node_modules" / ".bin" / "newman"
+
+
+@pytest.fixture
+def newman():
+    """Install it the first time, one test at a time."""
+    if shutil.which("npm") is None:
+        pytest.fail("the Postman collections need Node.js: npm is not on the PATH", pytrace=False)
+    with (HERE / "package.json").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not NEWMAN.exists():
+            installed = run("npm", "ci", "--no-audit", "--no-fund", cwd=HERE)
+            if installed.returncode != 0:
+                pytest.fail(f"npm cannot install newman: {installed.stderr[-2000:]}", pytrace=False)
+    return NEWMAN
+
+
+def run(*command, **options):
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
+
+
+def test_both_collections_are_green(newman, orchestrator, participants):
+    server = orchestrator()
+    for path in FILES:
+        done = run(newman, "run", path, "--env-var", f"baseUrl={server.url}", "--color", "off", "--timeout", "60000")
+        assert done.returncode == 0, done.stdout
+    participants.assert_balanced()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_the_committed_collection_is_up_to_date(path):
+    assert path.read_text() == text_of(path), "run `python -m postman`"
+
+
+def test_no_other_collection_is_left_behind():
+    assert set(HERE.glob("*.postman_collection.json")) == set(FILES)

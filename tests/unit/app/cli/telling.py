@@ -1,0 +1,63 @@
+"""A saga built in memory, move by move, as the database would give it."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from rich.console import Console
+
+from app.cli import drawing
+from app.cli.screen import draw
+from app.store.instance import Instance
+from app.store.models import JournalRow, SagaRow
+from machines.checkout import CHECKOUT
+from machines.rows import Trigger
+
+BEGUN = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
+SAGA_ID = UUID("1f2e3d4c-0000-4000-8000-000000000001")
+REPLY = {"produits": [], "montant": 21.0, "reservation_id": "r1"}
+OWN = (Trigger.SUCCEEDED, Trigger.REFUSED, Trigger.RETRY, Trigger.DEFER, Trigger.EXHAUSTED)
+
+
+class Told:
+    """tell("succeeded"): the outcome of the call in flight, 100 ms later; tell("compensate", by="cli:ada", …)."""
+
+    def __init__(self, definition=CHECKOUT):
+        self.definition = definition
+        self.saga = Instance.begin(definition, {"client_id": 4, "magasin_id": 1}, actor="client")
+        self.dates = {}
+
+    def tell(self, *triggers, reason=None, by=None):
+        for trigger in triggers:
+            at = self.saga.at
+            facts = {"actor": by or "engine@h:1", "reason": reason}
+            if trigger in OWN and by is None:
+                facts |= {"step": at.step.name, "direction": at.direction, "attempt": 1, "duration_ms": 12.0}
+                facts |= {"reply": REPLY} if trigger == Trigger.SUCCEEDED else {}
+            self.saga.fire(Trigger(trigger), **facts)
+        return self
+
+    @property
+    def journal(self):
+        moves = enumerate(self.saga.unsaved)
+        return [JournalRow(**asdict(m), saga_id=SAGA_ID, at=BEGUN + timedelta(seconds=n / 10)) for n, m in moves]
+
+    def row(self, **columns):
+        ended = self.saga.status in ("completed", "compensated", "stuck")
+        last = self.journal[-1].at
+        usual = {
+            "id": SAGA_ID, "definition": self.definition.name, "definition_version": 1, "state": self.saga.state,
+            "status": self.saga.status, "data": dict(self.saga.data), "client": "4", "store": "1", "error": None,
+            "owner": None if ended else "h:1", "due_at": None if ended else last + timedelta(seconds=30),
+            "created_at": BEGUN, "updated_at": last,
+        }  # fmt: skip
+        return SagaRow(**(usual | columns))
+
+
+def drawn(told, width=80, seconds_later=120, definition=CHECKOUT, **columns):
+    """What `saga show` writes, without colour and without blanks at the ends of lines."""
+    console = Console(width=width, color_system=None, force_terminal=False, highlight=False, markup=False)
+    now = BEGUN + timedelta(seconds=seconds_later)
+    with console.capture() as captured:
+        draw(drawing.whole(definition, told.row(**columns), told.journal, width, now), on=console)
+    return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"

@@ -1,0 +1,222 @@
+"""What an operator sees, to the letter; a change here is a change of the screen."""
+
+from datetime import timedelta
+
+import pytest
+from rich.console import Console
+
+from app.cli import drawing
+from app.cli.listing import listed
+from app.cli.screen import draw
+from machines.purchase import PURCHASE
+from tests.unit.app.cli.telling import BEGUN, Told, drawn
+
+COMPENSATED = """\
+■ compensated in ANNULEE  checkout v1
+  saga    1f2e3d4c-0000-4000-8000-000000000001
+  error   ECHEC_ENREGISTREMENT: enregistrer_vente: 403 unpaid invoices
+  whose   client 4, store 1
+  begun   2026-03-01 02:30:00 UTC, 2m ago
+  now     it ended 1m ago, after 700 ms
+
+  ┌ INITIEE
+  ✓  lire_panier        done         1 call  12 ms
+  ↩  reserver_stock     undone       1 call  12 ms  undo 1 call  12 ms
+  ↩  payer              undone       1 call  12 ms  undo 1 call  12 ms
+  ✗  enregistrer_vente  refused      1 call  12 ms
+     POST ventes/ventes: 403 unpaid invoices
+  ━━ point of no return, never passed ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+  ○  confirmer          not reached
+  └ ANNULEE
+
+  #  AT (UTC)      MOVE                           NOW IN                  TOOK
+  1  02:30:00.000  start                          INITIEE
+  2  02:30:00.100  lire_panier succeeded          PANIER_RECUPERE        12 ms
+  3  02:30:00.200  reserver_stock succeeded       STOCK_RESERVE          12 ms
+  4  02:30:00.300  payer succeeded                PAIEMENT_EFFECTUE      12 ms
+  5  02:30:00.400  enregistrer_vente refused      ECHEC_ENREGISTREMENT   12 ms
+     403 unpaid invoices
+  6  02:30:00.500  compensate                     REMBOURSEMENT
+  7  02:30:00.600  undo payer succeeded           LIBERATION_STOCK       12 ms
+  8  02:30:00.700  undo reserver_stock succeeded  ANNULEE                12 ms
+"""
+STUCK = """\
+! stuck in STUCK_ENREGISTRER_VENTE  checkout v1
+  saga    1f2e3d4c-0000-4000-8000-000000000001
+  error   STUCK_ENREGISTRER_VENTE: enregistrer_vente: 503 closed
+  whose   client 4, store 1
+  begun   2026-03-01 02:30:00 UTC, 2m ago
+  now     nothing has moved for 1m; a person must decide
+  you may saga retry 1f2e3d4c --reason '…'
+  you may saga compensate 1f2e3d4c --reason '…'
+
+  ┌ INITIEE
+  ✓  lire_panier        done      1 call  12 ms
+  ✓  reserver_stock     done      1 call  12 ms
+  ✓  payer              done      1 call  12 ms
+  !  enregistrer_vente  stuck    2 calls  24 ms
+     POST ventes/ventes: 503 closed
+  ━━ point of no return, perhaps passed: no answer yet ━━━━━━━━━━━━━━━━━━━━━━━━━
+  ○  confirmer          to come
+  └ CONFIRMEE
+
+  #  AT (UTC)      MOVE                          NOW IN                     TOOK
+  1  02:30:00.000  start                         INITIEE
+  2  02:30:00.100  lire_panier succeeded         PANIER_RECUPERE           12 ms
+  3  02:30:00.200  reserver_stock succeeded      STOCK_RESERVE             12 ms
+  4  02:30:00.300  payer succeeded               PAIEMENT_EFFECTUE         12 ms
+  5  02:30:00.400  enregistrer_vente retry       PAIEMENT_EFFECTUE         12 ms
+     503 closed
+  6  02:30:00.500  enregistrer_vente exhausted   STUCK_ENREGISTRER_VENTE   12 ms
+     503 closed
+"""
+RUNNING = """\
+● running in PANIER_RECUPERE  checkout v1
+  saga    1f2e3d4c-0000-4000-8000-000000000001
+  whose   client 4, store 1
+  begun   2026-03-01 02:30:00 UTC, 2s ago
+  now     last moved 1s ago by h:1; goes on, or is taken over, within 28s
+  you may saga compensate 1f2e3d4c --reason '…'
+
+  ┌ INITIEE
+  ✓  lire_panier        done                 1 call  12 ms
+  ●  reserver_stock     running  1 call, 1 not sent  24 ms
+     POST stock/reserver: no connection could be made
+  ○  payer              to come
+  ○  enregistrer_vente  to come
+  ━━ point of no return, ahead ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
+  ○  confirmer          to come
+  └ CONFIRMEE
+
+  #  AT (UTC)      MOVE                          NOW IN                  TOOK
+  1  02:30:00.000  start                         INITIEE
+  2  02:30:00.100  lire_panier succeeded         PANIER_RECUPERE        12 ms
+  3  02:30:00.200  reserver_stock defer          PANIER_RECUPERE        12 ms
+     no connection could be made
+  4  02:30:00.300  reserver_stock retry          PANIER_RECUPERE        12 ms
+     no connection could be made
+"""
+
+
+@pytest.fixture
+def stuck():
+    return Told().tell("succeeded", "succeeded", "succeeded").tell("retry", "exhausted", reason="503 closed")
+
+
+def path_lines(told, **columns):
+    """The lines of the path alone."""
+    lines = drawn(told, **columns).splitlines()
+    begin = next(number for number, line in enumerate(lines) if line.startswith("  ┌"))
+    return lines[begin + 1 : lines.index("", begin) - 1]
+
+
+def test_a_compensated_saga():
+    told = Told().tell("succeeded", "succeeded", "succeeded").tell("refused", reason="403 unpaid invoices")
+    told.tell("compensate", "succeeded", "succeeded")
+    assert drawn(told, error="ECHEC_ENREGISTREMENT: enregistrer_vente: 403 unpaid invoices") == COMPENSATED
+
+
+def test_a_stuck_saga(stuck):
+    assert drawn(stuck, error="STUCK_ENREGISTRER_VENTE: enregistrer_vente: 503 closed") == STUCK
+
+
+def test_a_running_saga():
+    told = Told().tell("succeeded").tell("defer", "retry", reason="no connection could be made")
+    assert drawn(told, seconds_later=2) == RUNNING
+
+
+def test_a_saga_that_nobody_takes_up_asks_for_the_service():
+    assert "nobody has it, and it is due for 1m; does a service run?" in drawn(Told().tell("succeeded"))
+
+
+def test_a_completed_saga_has_passed_the_point_of_no_return():
+    text = drawn(Told().tell(*["succeeded"] * 5))
+    assert "━━ point of no return, passed: it only goes forward ━" in text
+    assert "you may" not in text
+    assert "└ CONFIRMEE" in text
+
+
+def test_what_is_still_to_be_undone_is_told_from_what_is():
+    told = Told().tell("succeeded", "succeeded", "succeeded").tell("refused", "compensate", reason="403")
+    marks = [line.split("  ")[1:3] for line in path_lines(told) if line[2] in "✓●↩✗○"]
+    assert marks[0] == ["✓", "lire_panier"]
+    lines = "\n".join(path_lines(told))
+    assert "✓  reserver_stock     done, to undo" in lines
+    assert "●  payer              being undone" in lines
+
+
+def test_a_compensation_that_is_stuck_is_told_from_a_stuck_step():
+    told = Told().tell("succeeded", "succeeded").tell("refused", reason="402").tell("compensate")
+    told.tell("exhausted", reason="503 closed")
+    lines = "\n".join(path_lines(told))
+    assert "!  reserver_stock     stuck undoing" in lines
+    assert "POST stock/liberer: 503 closed" in lines
+
+
+def test_a_step_whose_outcome_was_unknown_has_failed_and_is_undone():
+    told = Told().tell("succeeded", "succeeded").tell("exhausted", reason="timeout").tell("compensate_including")
+    assert "↩  payer              failed, undone" in "\n".join(path_lines(told.tell("succeeded")))
+
+
+def test_a_cancelled_step_says_so():
+    told = Told().tell("succeeded", "succeeded").tell("cancel", reason="customer called", by="cli:ada")
+    text = drawn(told.tell("compensate", "succeeded"))
+    assert "✗  payer              cancelled" in text
+    assert "cli:ada: customer called" in text
+
+
+def test_what_a_person_resolved_by_hand_is_done(stuck):
+    lines = "\n".join(path_lines(stuck.tell("resolve", reason="found in the books", by="cli:ada")))
+    assert "✓  enregistrer_vente  done by hand" in lines
+    assert "●  confirmer          running" in lines
+
+
+def test_a_definition_of_another_release_still_shows_its_journal():
+    text = drawn(Told().tell("succeeded"), definition=None, definition_version=7)
+    assert "This release does not know checkout v7: no path can be drawn." in text
+    assert "lire_panier succeeded" in text
+
+
+def test_a_table_without_a_pivot_has_no_line_and_can_always_be_undone():
+    text = drawn(Told(PURCHASE).tell(*["succeeded"] * 5), definition=PURCHASE)
+    assert "point of no return" not in text
+    assert "you may saga compensate 1f2e3d4c" in text
+
+
+def test_no_participant_can_steer_the_terminal(stuck):
+    evil = "503 \x1b]0;owned\x07\x1b[2Jgone\nnew line"
+    told = Told().tell("succeeded").tell("retry", reason=evil)
+    text = drawn(told, error=evil, client="\x1b[31m4")
+    assert not [character for character in text if character != "\n" and not character.isprintable()]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_no_line_is_wider_than_the_terminal(stuck, width):
+    assert max(map(len, drawn(stuck, width, error="STUCK: " + "word " * 40).splitlines())) <= width
+
+
+def lines_of(width, *rows, total=None):
+    console = Console(width=width, color_system=None, force_terminal=False, highlight=False)
+    with console.capture() as captured:
+        draw(listed(rows, total or len(rows), width, BEGUN + timedelta(hours=3)), on=console)
+    return captured.get().splitlines()
+
+
+def test_a_list_fits_into_80_columns_and_gives_an_error_a_line_of_its_own(stuck):
+    assert lines_of(80, stuck.row(error="STUCK_ENREGISTRER_VENTE: enregistrer_vente: 503 closed")) == [
+        "ID        TYPE      STATUS   STATE                    CLIENT  AGE",
+        "1f2e3d4c  checkout  ! stuck  STUCK_ENREGISTRER_VENTE  4        3h",
+        "          STUCK_ENREGISTRER_VENTE: enregistrer_vente: 503 closed",
+    ]
+
+
+def test_a_wide_list_has_whole_ids_and_a_long_one_says_what_it_leaves_out(stuck):
+    wide = lines_of(160, stuck.row(), total=10_000)
+    assert wide[1].startswith("1f2e3d4c-0000-4000-8000-000000000001  checkout")
+    assert wide[-1] == "The newest 1 of at least 10,000; --limit shows more."
+    assert lines_of(80) == ["No saga is like that."]
+
+
+def test_every_status_has_a_symbol_and_a_word():
+    headlines = {drawing.headline(Told().row(status=status)).plain.split(" in ")[0] for status in drawing.STATUS_LOOKS}
+    assert headlines == {"○ pending", "● running", "↩ compensating", "! stuck", "✓ completed", "■ compensated"}

@@ -1,0 +1,78 @@
+import pytest
+import structlog
+from click.testing import CliRunner
+from flask.cli import ScriptInfo
+
+from app import create_app
+from app.cli import saga
+from app.config import from_environment
+from app.store.database import db
+
+LONG_AGO = "00000000-0000-4000-8000-000000000000"
+
+
+@pytest.fixture(scope="module")
+def app(sqlite_template):
+    logging = structlog.get_config()
+    app = create_app(from_environment({"DATABASE_URL": f"sqlite:///{sqlite_template}"}))
+    yield app
+    structlog.configure(**logging)  # the commands send it to a stderr that is gone by then
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["start", "checkout", "client_id=x"], 2, "client_id: Not a valid integer; magasin_id: Missing data"),
+        (["start", "nothing"], 2, "there is no saga 'nothing'; take one of checkout"),
+        (["start", "checkout", "--wait", "nan"], 2, "'nan' is no number of seconds"),
+        (["start", "checkout", "client_id=4", "magasin_id=1", "--key", "é"], 2, "printable ASCII"),
+        (["retry", LONG_AGO], 2, "Missing option '--reason'"),
+        (["retry", LONG_AGO, "--reason", " "], 2, "--reason: Length must be between 1 and 500."),
+        (["compensate", LONG_AGO, "--reason", "x", "--actor", ""], 2, "--actor: it is empty"),
+        (["compensate", LONG_AGO, "--reason", "x"], 6, f"there is no saga {LONG_AGO}"),
+        (["show", LONG_AGO], 6, f"there is no saga {LONG_AGO}"),
+        (["watch", LONG_AGO, "--interval", "0"], 2, "'--interval'"),
+        (["show", "x"], 2, "'x' is no id of a saga"),
+        (["list", "--status", "x"], 2, "'x' is not one of 'pending'"),
+        (["list", "--stuck", "--status", "running"], 2, "leave one out"),
+        (["nothing"], 2, "No such command 'nothing'"),
+        (["--nothing"], 2, "No such option '--nothing'"),
+    ],
+)
+def test_bad_input_is_one_line_and_an_exit_code(app, arguments, code, said):
+    ended = CliRunner().invoke(saga, arguments, prog_name="saga", obj=ScriptInfo(create_app=lambda: app))
+    assert ended.exit_code == code
+    assert ended.stderr.startswith("saga: ")
+    assert said in ended.stderr
+    assert (ended.stderr.count("\n"), ended.stdout) == (1, "")
+
+
+def test_a_fault_is_one_line_unless_one_asks_for_more(app, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("broken\nin two")
+
+    monkeypatch.setattr("app.store.queries.page", fail)
+    obj = ScriptInfo(create_app=lambda: app)
+    ended = CliRunner().invoke(saga, ["list"], obj=obj)
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert ended.stderr == "saga: a fault of this program: RuntimeError: broken in two; --verbose tells more\n"
+    assert isinstance(CliRunner().invoke(saga, ["--verbose", "list"], obj=obj).exception, RuntimeError)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("sqlite:///{folder}/new.db", "flask --app app db upgrade"),
+        ("sqlite:////nowhere/saga.db", "unable to open"),
+        ("postgresql://x@127.0.0.1:1/x", "refused"),
+        ("x", "DATABASE_URL must begin"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_one_line(app, tmp_path, url, said):
+    settings = {"DATABASE_URL": url.format(folder=tmp_path)}
+    obj = ScriptInfo(create_app=lambda: create_app(from_environment(settings)))
+    ended = CliRunner().invoke(saga, ["list"], obj=obj)
+    assert (ended.exit_code, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
+    assert said in ended.stderr

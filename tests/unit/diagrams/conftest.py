@@ -1,0 +1,48 @@
+import dataclasses
+
+import pytest
+
+from diagrams.kinds import STEP_KINDS
+from machines.call import get, post
+from machines.checkout import CHECKOUT
+from machines.registry import discover
+from machines.saga import Saga
+from machines.step import compensatable, pivot, read, retriable
+
+#: Every sign that means something to some format, in the one place of a table where any sign may stand.
+P = 'p<&>"|'
+HOSTILE = "/x\"'<b>&amp;|`]]>--__//**~^[a]#;:\\%{client_id}"
+
+
+@pytest.fixture
+def hostile() -> Saga:
+    """A table whose states are reserved words, and whose calls are full of signs."""
+    return Saga(
+        name="end", version=1, initial="note", completed="state", compensated="graph",
+        data=CHECKOUT.data, participants=(P,),
+        steps=(
+            read("node", get(P, HOSTILE), done="class", refused="digraph"),
+            compensatable("edge", post(P, HOSTILE), undo=post(P, HOSTILE), undoing="default",
+                          done="subgraph", refused="strict"),
+            pivot("loop", post(P, HOSTILE), done="participant", refused="actor"),
+            retriable("alt", post(P, HOSTILE), done="state"),
+        ),
+    )  # fmt: skip
+
+
+@pytest.fixture(params=[*discover(), *STEP_KINDS], ids=str)
+def saga(request: pytest.FixtureRequest) -> Saga:
+    """Every table there is."""
+    return request.param
+
+
+@pytest.fixture
+def second() -> Saga:
+    """A second version of checkout: one step more before the payment, and a longer timeout for that."""
+    points = compensatable(
+        "points", post("client", "/{client_id}/points"), undo=post("client", "/{client_id}/points/annuler"),
+        undoing="POINTS_REPRIS", done="POINTS_DONNES", refused="ECHEC_POINTS",
+    )  # fmt: skip
+    panier, stock, payer, *rest = CHECKOUT.steps
+    steps = (panier, stock, points, dataclasses.replace(payer, timeout_s=8.0), *rest)
+    return dataclasses.replace(CHECKOUT, version=2, steps=steps)

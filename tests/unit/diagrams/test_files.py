@@ -1,0 +1,91 @@
+"""What is committed is what the tables say, and a change that was not rendered is red."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from diagrams.__main__ import ROOT, main
+from diagrams.files import MEND, differences, files
+from machines.registry import discover
+
+CHECKOUT_FILE = Path("machines/checkout.py")
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the tables, the renderers and what they have rendered."""
+    for folder in ("machines", "diagrams", "docs/sequences"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    run(tmp_path)
+    return tmp_path
+
+
+def run(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "diagrams", *arguments]
+    return subprocess.run(
+        command, cwd=root, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_the_committed_diagrams_are_what_the_tables_say():
+    assert differences(ROOT, files(discover())) == []
+
+
+def test_check_is_green_and_silent_when_nothing_differs(copy: Path):
+    checked = run(copy, "--check")
+    assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_check_is_red_when_a_step_changed_and_names_the_files_and_the_mend(copy: Path):
+    table = copy / CHECKOUT_FILE
+    before = table.read_text()
+    table.write_text(before.replace('"/{client_id}/payer"', '"/{client_id}/debiter"'))
+    assert table.read_text() != before
+    checked = run(copy, "--check")
+    assert checked.returncode == 1
+    named = {line.partition(" ")[0] for line in checked.stderr.splitlines()}
+    assert {f"diagrams/rendered/checkout-v1.{kind}" for kind in ("svg", "puml", "dot", "mmd", "md")} <= named
+    assert "docs/sequences/checkout-v1-success.puml" in named
+    assert not any("commande" in name for name in named)
+    assert all(line.endswith(MEND) for line in checked.stderr.splitlines())
+
+
+@pytest.mark.parametrize("change", ["timeout_s=9.0", 'doing="PAIEMENT_EN_COURS"'])
+def test_check_is_red_for_any_column(copy: Path, change: str):
+    table = copy / CHECKOUT_FILE
+    table.write_text(table.read_text().replace('undoing="REMBOURSEMENT",', f'undoing="REMBOURSEMENT", {change},'))
+    checked = run(copy, "--check")
+    assert checked.returncode == 1
+    assert "diagrams/rendered/checkout-v1.md is not what machines/ says now" in checked.stderr
+
+
+def test_writing_again_makes_check_green_and_removes_what_is_left_over(copy: Path):
+    (copy / "diagrams/rendered/gone-v1.svg").write_text("old")
+    (copy / "docs/sequences/index.md").unlink()
+    checked = run(copy, "--check")
+    assert "diagrams/rendered/gone-v1.svg is of no saga any more" in checked.stderr
+    assert "docs/sequences/index.md is missing" in checked.stderr
+    assert run(copy).returncode == 0
+    assert not (copy / "diagrams/rendered/gone-v1.svg").exists()
+    assert run(copy, "--check").returncode == 0
+
+
+def test_the_output_is_the_same_in_every_process(copy: Path):
+    for seed in ("1", "2"):
+        assert run(copy, "--check", PYTHONHASHSEED=seed).returncode == 0
+
+
+def test_the_command_runs_in_process_too(copy: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["--root", str(copy)]) == 0
+    assert capsys.readouterr().out == f"{len(files(discover()))} files written\n"
+    assert main(["--root", str(copy), "--check"]) == 0
+
+
+def test_the_renderers_need_nothing_but_the_tables():
+    code = "import sys, diagrams.files; print(*{n.partition('.')[0] for n in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"app", "flask", "sqlalchemy", "graphviz", "pygraphviz"} & set(loaded.stdout.split())

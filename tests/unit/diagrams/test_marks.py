@@ -1,0 +1,133 @@
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from diagrams.difference import Difference, difference_markdown, difference_marks
+from diagrams.heat import duration, heat_marks
+from diagrams.path import path_marks
+from diagrams.svg import svg
+from diagrams.words import retry_note
+from machines.checkout import CHECKOUT
+from machines.saga import Saga
+from machines.step import Retry
+
+
+def move(source: str | None, trigger: str, dest: str, reason: str | None = None) -> Any:
+    return SimpleNamespace(source=source, trigger=trigger, dest=dest, reason=reason, actor="engine")
+
+
+REFUSED = [
+    move(None, "start", "INITIEE"),
+    move("INITIEE", "succeeded", "PANIER_RECUPERE"),
+    move("PANIER_RECUPERE", "succeeded", "STOCK_RESERVE"),
+    move("STOCK_RESERVE", "retry", "STOCK_RESERVE", "503"),
+    move("STOCK_RESERVE", "refused", "ECHEC_PAIEMENT", "402 the card was refused"),
+    move("ECHEC_PAIEMENT", "compensate", "LIBERATION_STOCK"),
+]
+
+
+def test_the_path_taken_is_numbered_and_what_remains_is_told():
+    marks = path_marks(CHECKOUT, "id", "compensating", "LIBERATION_STOCK", REFUSED)
+    assert marks.notes[("STOCK_RESERVE", "refused", "ECHEC_PAIEMENT")] == "#3"
+    assert marks.notes[("ECHEC_PAIEMENT", "compensate", "LIBERATION_STOCK")] == "#4"
+    assert marks.headline[-1] == "It is in LIBERATION_STOCK. What remains: undo reserver_stock."
+    assert marks.edges["LIBERATION_STOCK", "succeeded", "ANNULEE"] == "ahead"
+    assert marks.edges["PAIEMENT_EFFECTUE", "succeeded", "COMMANDE_ENREGISTREE"] == "dim"
+
+
+def test_where_it_failed_and_where_it_is_stand_out():
+    marks = path_marks(CHECKOUT, "id", "compensating", "LIBERATION_STOCK", REFUSED)
+    assert marks.states["ECHEC_PAIEMENT"] == "failed"
+    assert marks.lines["ECHEC_PAIEMENT"] == ("402 the card was refused",)
+    assert marks.lines["STOCK_RESERVE"] == ("retry \N{MULTIPLICATION SIGN}1",)
+    assert marks.states["LIBERATION_STOCK"] == "now"
+    assert marks.states["PAIEMENT_EFFECTUE"] == "dim"
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ("INITIEE", "What remains: lire_panier, reserver_stock, payer, enregistrer_vente, confirmer."),
+        ("CONFIRMEE", "It has ended in CONFIRMEE."),
+        ("STUCK_CONFIRMER", "a person decides."),
+    ],
+)
+def test_the_headline_says_what_remains(state: str, says: str):
+    assert says in path_marks(CHECKOUT, "id", "running", state, REFUSED[:1]).headline[-1]
+
+
+def test_heat_gives_the_share_of_those_leaving_and_leaves_repeats_out_of_it():
+    figures = SimpleNamespace(
+        now={"STOCK_RESERVE": 3}, oldest_s={"STOCK_RESERVE": 200.0}, p95_s={"STOCK_RESERVE": 1.25},
+        moves={("STOCK_RESERVE", "succeeded", "PAIEMENT_EFFECTUE"): 3,
+               ("STOCK_RESERVE", "refused", "ECHEC_PAIEMENT"): 1, ("STOCK_RESERVE", "retry", "STOCK_RESERVE"): 50},
+    )  # fmt: skip
+    marks = heat_marks(CHECKOUT, "1h", figures)
+    assert marks.notes["STOCK_RESERVE", "succeeded", "PAIEMENT_EFFECTUE"] == "75 % (3)"
+    assert marks.notes["STOCK_RESERVE", "refused", "ECHEC_PAIEMENT"] == "25 % (1)"
+    assert marks.lines["STOCK_RESERVE"] == ("3 here now, oldest 3 min", "p95 1.2 s", "retry \N{MULTIPLICATION SIGN}50")
+    assert "last 1h" in marks.headline[0]
+
+
+def test_heat_of_a_saga_that_nobody_started():
+    nobody: Any = SimpleNamespace(now={}, oldest_s={}, p95_s={}, moves={})
+    assert "0 on the way now" in svg(CHECKOUT, heat_marks(CHECKOUT, "7d", nobody))
+
+
+@pytest.mark.parametrize(
+    ("count", "says"), [((999, 1), (">99 % (999)", "<1 % (1)")), ((1, 1), ("50 % (1)", "50 % (1)"))]
+)
+def test_a_share_is_never_rounded_to_all_or_nothing(count: tuple[int, int], says: tuple[str, str]):
+    edges = (("INITIEE", "succeeded", "PANIER_RECUPERE"), ("INITIEE", "refused", "ECHEC_PANIER"))
+    figures: Any = SimpleNamespace(now={}, oldest_s={}, p95_s={}, moves=dict(zip(edges, count, strict=True)))
+    marks = heat_marks(CHECKOUT, "1h", figures)
+    assert tuple(marks.notes[edge] for edge in edges) == says
+
+
+def test_durations_are_in_the_unit_a_person_would_choose():
+    told = [duration(s) for s in (0.0042, 1.5, 119, 120, 7199, 7200, 172_799, 172_800)]
+    assert told == ["4 ms", "1.5 s", "119.0 s", "2 min", "120 min", "2 h", "48 h", "2 d"]
+
+
+def test_the_difference_of_two_versions(second: Saga):
+    found = Difference(old=CHECKOUT, new=second, standing={"STOCK_RESERVE": 2, "INITIEE": 5})
+    assert {row.source for row in found.added} == {
+        "POINTS_DONNES",
+        "ECHEC_POINTS",
+        "POINTS_REPRIS",
+        "STUCK_UNDO_POINTS",
+    }
+    assert found.removed == []
+    assert ("to", "PAIEMENT_EFFECTUE", "POINTS_DONNES") in found.changed["STOCK_RESERVE", "succeeded"]
+    assert any(fact[0] == "sent again" for fact in found.changed["REMBOURSEMENT", "retry"])
+    assert found.touched == {"STOCK_RESERVE": 2, "ECHEC_PAIEMENT": 0, "REMBOURSEMENT": 0, "STUCK_UNDO_PAYER": 0}
+    assert found.summary.endswith("2 running sagas of checkout v1 stand in a changed state")
+    assert difference_marks(found).states["POINTS_DONNES"] == "added"
+
+
+def test_a_difference_read_the_other_way_round(second: Saga):
+    there, back = (Difference(old=a, new=b, standing={"POINTS_DONNES": 4})
+                   for a, b in ((CHECKOUT, second), (second, CHECKOUT)))  # fmt: skip
+    assert back.removed == there.added
+    assert back.added == there.removed
+    assert set(back.changed) == set(there.changed)
+    assert "- state POINTS_DONNES: 4 running of checkout v2 here" in difference_marks(back).footer
+
+
+def test_no_difference():
+    found = Difference(old=CHECKOUT, new=CHECKOUT, standing={"INITIEE": 5})
+    assert difference_markdown(found).count("\n") == 3
+    assert found.summary.startswith("0 rows added, 0 removed, 0 changed; 0 running sagas")
+
+
+def test_the_difference_as_a_table(second: Saga):
+    text = difference_markdown(Difference(old=CHECKOUT, new=second, standing={}))
+    assert "| added | `POINTS_DONNES` | succeeded | `PAIEMENT_EFFECTUE` | `POST client/{client_id}/payer` |  |" in text
+    assert "to: `PAIEMENT_EFFECTUE`, now `POINTS_DONNES`" in text
+
+
+def test_how_often_a_call_is_sent_again_is_said_as_the_table_has_it():
+    payer = CHECKOUT.steps[2]
+    assert retry_note(payer, payer.retry) == "up to 3 attempts, 1 s \N{MULTIPLICATION SIGN}2, timeout 5 s"
+    assert retry_note(payer, Retry(attempts=1)) == "1 attempt, timeout 5 s"

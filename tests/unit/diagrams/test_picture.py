@@ -1,0 +1,151 @@
+"""What a reader sees: nothing covers anything, forward is down, back is up and at the side."""
+
+import itertools
+from types import SimpleNamespace
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from diagrams.compose import compose
+from diagrams.difference import Difference, difference_marks
+from diagrams.heat import heat_marks
+from diagrams.marks import Marks, key_of
+from diagrams.path import path_marks
+from diagrams.picture import Box, Picture, Text, wrapped
+from diagrams.svg import svg
+from machines.checkout import CHECKOUT
+from machines.rows import Phase
+from machines.saga import Saga
+
+
+def plain(saga: Saga) -> Marks | None:
+    return None
+
+
+def heat(saga: Saga) -> Marks:
+    states = saga.rows.states
+    figures = SimpleNamespace(
+        now=dict.fromkeys(states, 1234), oldest_s=dict.fromkeys(states, 5e5), p95_s=dict.fromkeys(states, 4000.0),
+        moves={key_of(row): 987_654 for row in saga.rows.rows},
+    )  # fmt: skip
+    return heat_marks(saga, "24h", figures)
+
+
+def path(saga: Saga) -> Marks:
+    reason = "503 no answer from a participant that had a lot to say about why it could not, at great length, again"
+    moves = [SimpleNamespace(source=row.source, trigger=str(row.trigger), dest=row.dest, reason=reason, actor="a")
+             for row in saga.rows.rows]  # fmt: skip
+    return path_marks(saga, "x" * 36, "stuck", saga.initial, moves)
+
+
+def difference(saga: Saga) -> Marks:
+    return difference_marks(Difference(old=CHECKOUT, new=saga, standing=dict.fromkeys(CHECKOUT.rows.states, 7)))
+
+
+@pytest.fixture(params=[plain, heat, path, difference], ids=lambda marks: marks.__name__)
+def picture(request: pytest.FixtureRequest, saga: Saga) -> Picture:
+    return compose(saga, request.param(saga))
+
+
+def test_no_words_cover_others(picture: Picture):
+    for one, other in itertools.combinations(picture.every_text, 2):
+        assert not overlap(one.extent, other.extent), f"{one.words!r} and {other.words!r}"
+
+
+def test_all_words_are_on_the_page_and_in_their_boxes(picture: Picture):
+    for text in picture.every_text:
+        left, top, right, bottom = text.extent
+        assert left >= 0 and top >= 0 and right <= picture.width and bottom <= picture.height, text.words  # noqa: PT018
+    for box in picture.boxes:
+        for text in box.texts:
+            left, top, right, bottom = text.extent
+            assert box.left <= left and right <= box.right and box.top <= top and bottom <= box.bottom, text.words  # noqa: PT018
+
+
+def test_no_label_lies_on_a_box(picture: Picture):
+    labels = [*picture.texts, *(label for edge in picture.edges for label in edge.labels)]
+    for label, box in itertools.product(labels, picture.boxes):
+        assert not overlap(label.extent, extent(box)), f"{label.words!r} lies on {box.state or box.says}"
+
+
+def test_no_boxes_overlap(picture: Picture):
+    for one, other in itertools.combinations(picture.boxes, 2):
+        assert not overlap(extent(one), extent(other)), f"{one.state} and {other.state}"
+
+
+def test_no_line_runs_through_a_box(picture: Picture):
+    for edge, box in itertools.product(picture.edges, picture.boxes):
+        left, top, right, bottom = extent(box)
+        inner = (left + 1, top + 1, right - 1, bottom - 1)
+        for (ax, ay), (bx, by) in itertools.pairwise(edge.points):
+            line = (min(ax, bx), min(ay, by), max(ax, bx) + 0.1, max(ay, by) + 0.1)
+            assert not overlap(line, inner), f"{[row.trigger for row in edge.rows]} runs through {box.state}"
+
+
+def test_lines_are_level_or_upright(picture: Picture):
+    for edge in picture.edges:
+        for (ax, ay), (bx, by) in itertools.pairwise(edge.points):
+            assert ax == bx or ay == by
+
+
+def test_forward_is_straight_down_and_compensation_is_at_the_right_and_up(saga: Saga):
+    boxes = {box.state: box for box in compose(saga).boxes if box.state}
+    phases = {name: state.phase for name, state in saga.rows.states.items()}
+    middle = boxes[saga.initial].x
+    for name, box in boxes.items():
+        if phases[name] in (Phase.FORWARD, Phase.COMPLETED):
+            assert box.x == middle
+        if phases[name] in (Phase.UNDOING, Phase.COMPENSATED):
+            assert box.left > boxes[saga.initial].right
+    for row in saga.rows.rows:
+        if row.trigger == "succeeded":
+            up = phases[row.source] is Phase.UNDOING
+            assert (boxes[row.dest].y < boxes[row.source].y) is up
+
+
+def test_the_checkout_alone_tells_what_happens_when_the_payment_is_refused():
+    words = " ".join(text.words for text in compose(CHECKOUT).texts)
+    assert "Refused: undoes reserver_stock No answer: undoes payer too" in words
+    assert "POINT OF NO RETURN" in words
+
+
+def test_no_script_and_nothing_from_elsewhere(saga: Saga):
+    text = svg(saga)
+    names = {element.tag.rpartition("}")[2] for element in ET.fromstring(text).iter()}
+    assert names == {"svg", "title", "desc", "style", "rect", "g", "path", "polygon", "circle", "text"} - (
+        set() if "circle" in names else {"circle"}
+    )
+    assert "href" not in text
+    assert text.count("http") == 1  # the namespace
+    assert "style=" not in text  # a strict Content-Security-Policy would drop it
+
+
+def test_words_from_outside_stay_words():
+    marks = Marks(title="<script>&", lines={"INITIEE": ("</text><script>\x00\x1b\ud800\uffff",)}, footer=("]]>",))
+    words = [text.text for text in ET.fromstring(svg(CHECKOUT, marks)).iter("{http://www.w3.org/2000/svg}text")]
+    assert "<script>&" in words
+    assert "</text><script>" in words
+    assert "]]>" in words
+
+
+def test_long_words_are_broken_and_cut():
+    lines = wrapped("word " * 100, 100, 11)
+    assert len(lines) == 3
+    assert lines[-1].endswith("…")
+    assert all(Text(words=line, size=11).width <= 100 for line in [*lines, *wrapped("x" * 500, 100, 11)])
+
+
+def extent(box: Box) -> tuple[float, float, float, float]:
+    return box.left, box.top, box.right, box.bottom
+
+
+def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def test_no_line_runs_through_words(picture: Picture):
+    words = [*picture.texts, *(label for edge in picture.edges for label in edge.labels)]
+    for edge, text in itertools.product(picture.edges, words):
+        for (ax, ay), (bx, by) in itertools.pairwise(edge.points):
+            line = (min(ax, bx) - 1, min(ay, by) - 1, max(ax, bx) + 1, max(ay, by) + 1)
+            assert not overlap(line, text.extent), f"{[row.trigger for row in edge.rows]} through {text.words!r}"

@@ -1,0 +1,95 @@
+"""Each format, read back, gives the rows of the machine that runs: no more, no fewer."""
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from diagrams.graphviz import graphviz
+from diagrams.markdown import markdown
+from diagrams.mermaid import mermaid
+from diagrams.plantuml import plantuml
+from diagrams.svg import svg
+from machines.machine import SagaMachine
+from machines.saga import Saga
+
+Rows = Counter[tuple[str, str, str]]
+
+
+def of_machine(saga: Saga) -> Rows:
+    machine = SagaMachine(saga)
+    return Counter(
+        (transition.source, trigger, transition.dest)
+        for trigger in machine.events
+        for transition in machine.get_transitions(trigger)
+    )
+
+
+def of_plantuml(text: str) -> Rows:
+    arrows = re.findall(r"^s_(\w+) -\[\S+\](?:up|down|left|right)-> s_(\w+) : (\w+)", text, re.MULTILINE)
+    return Counter((source, trigger, dest) for source, dest, trigger in arrows)
+
+
+def of_graphviz(text: str) -> Rows:
+    arrows = re.findall(r'^  "(\w+)" -> "(\w+)" \[label="(\w+?)(?:\\n|")', text, re.MULTILINE)
+    return Counter((source, trigger, dest) for source, dest, trigger in arrows)
+
+
+def of_mermaid(text: str) -> Rows:
+    arrows = re.findall(r"^  s_(\w+) --> s_(\w+) : (\w+)", text, re.MULTILINE)
+    return Counter((source, trigger, dest) for source, dest, trigger in arrows)
+
+
+def of_markdown(text: str) -> Rows:
+    table = text.partition("## Rows")[2].partition("## ")[0]
+    cells = [re.split(r" \| |^\| | \|$", line)[1:4] for line in table.strip().splitlines()[2:]]
+    return Counter((source.strip("`"), trigger, dest.strip("`")) for source, trigger, dest in cells)
+
+
+READERS = {plantuml: of_plantuml, graphviz: of_graphviz, mermaid: of_mermaid, markdown: of_markdown}
+
+
+@pytest.mark.parametrize("render", READERS, ids=lambda render: render.__name__)
+def test_a_diagram_has_the_rows_of_the_machine(saga: Saga, render: Callable[[Saga], str]):
+    assert READERS[render](render(saga)) == of_machine(saga)
+
+
+@pytest.mark.parametrize("render", READERS, ids=lambda render: render.__name__)
+def test_no_sign_in_a_table_breaks_a_format(hostile: Saga, render: Callable[[Saga], str]):
+    assert READERS[render](render(hostile)) == of_machine(hostile)
+
+
+def test_the_picture_has_each_row_that_moves_as_an_edge_and_each_other_in_its_box(saga: Saga):
+    edges, loops = svg_rows(svg(saga))
+    expected = of_machine(saga)
+    assert edges == Counter(row for row in expected if row[0] != row[2])
+    assert loops == Counter(row for row in expected if row[0] == row[2])
+
+
+def test_no_sign_in_a_table_breaks_the_picture(hostile: Saga):
+    edges, loops = svg_rows(svg(hostile))
+    assert edges + loops == of_machine(hostile)
+
+
+def test_every_call_of_a_row_is_told_where_its_edge_is(saga: Saga):
+    drawn = "\n".join(title.text or "" for title in titles(svg(saga)))
+    for row in saga.rows.rows:
+        if row.call and row.source != row.dest:
+            assert f"{row.source} —{row.trigger}→ {row.dest} ({row.call})" in drawn
+
+
+def titles(text: str) -> list[ET.Element]:
+    return list(ET.fromstring(text).iter("{http://www.w3.org/2000/svg}title"))
+
+
+def svg_rows(text: str) -> tuple[Rows, Rows]:
+    told = "\n".join(title.text or "" for title in titles(text))
+    edges = re.findall(r"^(\w+) —(\w+)→ (\w+)", told, re.MULTILINE)
+    loops = []
+    for title in titles(text):
+        state, *lines = (title.text or "").splitlines() or [""]
+        name = state.partition(":")[0]
+        loops += [(name, line.partition(":")[0], name) for line in lines if ": stays here" in line]
+    return Counter(edges), Counter(loops)

@@ -1,0 +1,49 @@
+from diagrams.dialogue import mermaid_sequence, plantuml_sequence
+from diagrams.sequence import Run, runs
+from machines.checkout import CHECKOUT
+from machines.saga import Saga
+
+
+def told(run: Run) -> list[str]:
+    return [
+        f"{'undo ' if exchange.undo else ''}{exchange.step.name} {exchange.outcome} {exchange.then}"
+        for exchange in run.exchanges
+    ]
+
+
+def test_a_checkout_that_succeeds():
+    first = next(iter(runs(CHECKOUT)))
+    assert told(first) == [
+        "lire_panier succeeded PANIER_RECUPERE",
+        "reserver_stock succeeded STOCK_RESERVE",
+        "payer succeeded PAIEMENT_EFFECTUE",
+        "enregistrer_vente succeeded COMMANDE_ENREGISTREE",
+        "confirmer succeeded CONFIRMEE",
+    ]
+
+
+def test_a_checkout_whose_payment_is_refused_releases_the_stock_and_pays_nothing_back():
+    refused = next(run for run in runs(CHECKOUT) if run.name == "payer-refused")
+    assert told(refused)[-2:] == ["payer refused ECHEC_PAIEMENT", "undo reserver_stock succeeded ANNULEE"]
+    assert not any("rembourser" in str(exchange.call) for exchange in refused.exchanges)
+
+
+def test_one_course_for_success_and_one_for_each_step_that_may_be_refused(saga: Saga):
+    courses = list(runs(saga))
+    expected = ["success", *(f"{step.name}-refused" for step in saga.steps if step.refused)]
+    assert [run.name for run in courses] == expected
+    assert [run.end for run in courses] == [saga.completed] + [saga.compensated] * (len(courses) - 1)
+
+
+def test_compensations_run_in_reverse(saga: Saga):
+    for run in runs(saga):
+        done = [x.step.name for x in run.exchanges if not x.undo and x.step.undo and x.outcome == "succeeded"]
+        undone = [x.step.name for x in run.exchanges if x.undo]
+        assert undone == ([] if run.name == "success" else done[::-1])
+
+
+def test_every_exchange_is_in_both_diagrams(saga: Saga, hostile: Saga):
+    for run in [*runs(saga), *runs(hostile)]:
+        count = len(run.exchanges)
+        assert plantuml_sequence(run).count("note over _saga") == count
+        assert mermaid_sequence(run).count("Note over _saga:") == count
