@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint migrate run clean environment
+.PHONY: help demo test check lint migrate run diagrams openapi fuzz clean environment
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' Makefile
@@ -20,10 +20,12 @@ help: ## show this list
 demo: $(VENV)/.runtime ## start everything, run four checkouts, check the ledgers, stay up until Ctrl-C
 	@$(BIN)/python -m demo $(if $(filter-out 0,$(ONCE)),--once)
 
-test: $(VENV)/.dev ## run every test, on SQLite and on a PostgreSQL out of a wheel
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: $(VENV)/.dev ## run the tests, on SQLite and on a PostgreSQL out of a wheel
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not programs'
 
-check: lint test ## lint, and run every test
+check: lint test $(VENV)/.dev ## lint, run the tests, and those that need Node, Graphviz and PlantUML
+	$(BIN)/python -m diagrams --check
+	$(BIN)/python -m pytest -m programs
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, import-linter
 	$(BIN)/python -m ruff format --check .
@@ -37,6 +39,15 @@ migrate: $(VENV)/.runtime ## bring the database (DATABASE_URL, or var/saga.db) u
 
 run: migrate ## serve the orchestrator alone on PORT
 	@$(BIN)/python -m app
+
+diagrams: $(VENV)/.runtime ## draw every table anew into diagrams/rendered and docs/sequences
+	@$(BIN)/python -m diagrams
+
+openapi: $(VENV)/.runtime ## write docs/openapi.json and the Postman collections anew
+	@$(BIN)/python -m flask --app app openapi > docs/openapi.json && $(BIN)/python -m postman
+
+fuzz: $(VENV)/.dev ## let the schema checker loose on every operation, at length, on both databases
+	FUZZ_EXAMPLES=400 $(BIN)/python -m pytest tests/e2e/test_fuzz.py -s
 
 clean: ## remove the environment and all caches; databases stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -9,6 +9,8 @@ import pytest
 
 from postman.files import FILES, text_of
 
+pytestmark = pytest.mark.programs
+
 HERE = Path(__file__).parents[2] / "postman"
 NEWMAN = HERE / "node_modules" / ".bin" / "newman"
 

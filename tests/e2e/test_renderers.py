@@ -10,6 +10,8 @@ import pytest
 from diagrams.__main__ import ROOT
 from diagrams.files import RENDERED, SEQUENCES
 
+pytestmark = pytest.mark.programs
+
 PUML = [*sorted((ROOT / RENDERED).glob("*.puml")), *sorted((ROOT / SEQUENCES).glob("*.puml"))]
 DOT = sorted((ROOT / RENDERED).glob("*.dot"))
 

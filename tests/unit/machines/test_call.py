@@ -54,7 +54,7 @@ def test_its_body_is_filled_from_data_and_replies_with_values_as_they_are():
 
 
 def test_what_no_step_has_replied_cannot_be_filled_in():
-    with pytest.raises(FillError, match="order.amount is not known"):
+    with pytest.raises(FillError, match=r"order\.amount is not known"):
         PAY.filled_body(DATA, {})
 
 
