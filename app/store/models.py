@@ -63,6 +63,7 @@ class JournalRow(db.Model):  # type: ignore[name-defined,misc]
     """
 
     __tablename__ = "journal"
+    __table_args__ = (Index("journal_at", "at", postgresql_using="brin"),)
 
     saga_id: Mapped[UUID] = mapped_column(ForeignKey("saga.id"), primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True)

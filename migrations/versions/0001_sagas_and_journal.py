@@ -97,6 +97,7 @@ def upgrade() -> None:
         sa.Column("reply", JSON),
         sa.Column("duration_ms", sa.Double()),
     )
+    op.create_index("journal_at", "journal", ["at"], postgresql_using="brin")
     for statement in SQLITE if op.get_bind().dialect.name == "sqlite" else POSTGRESQL:
         op.execute(statement)
 

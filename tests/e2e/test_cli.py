@@ -187,20 +187,3 @@ def test_it_is_a_command_of_flask_too_and_its_help_needs_no_database(saga):
     assert "utf-8" in saga("list", "--client", b"\xff", code=2)
     assert "DATABASE_URL must begin" in saga("list", code=2, DATABASE_URL="x")
     assert "--wait" in saga("start", "--help", **nowhere)
-
-
-def test_the_log_goes_to_stderr_and_only_when_asked_for(environment):
-    command = [
-        sys.executable,
-        "-m",
-        "app.cli",
-        "--verbose",
-        "start",
-        "checkout",
-        "client_id=4",
-        "magasin_id=1",
-        "--json",
-    ]
-    ended = subprocess.run(command, env=environment, capture_output=True, timeout=60, check=True)
-    assert json.loads(ended.stdout)["status"] == "completed"
-    assert b'"event": "saga.moved"' in ended.stderr

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 import structlog
 from click.testing import CliRunner
@@ -11,10 +13,15 @@ from app.store.database import db
 LONG_AGO = "00000000-0000-4000-8000-000000000000"
 
 
+def made(url):
+    return create_app(from_environment({"DATABASE_URL": url, "PARTICIPANTS_URL": "http://127.0.0.1:9"}))
+
+
 @pytest.fixture(scope="module")
-def app(sqlite_template):
+def app(sqlite_template, tmp_path_factory):
     logging = structlog.get_config()
-    app = create_app(from_environment({"DATABASE_URL": f"sqlite:///{sqlite_template}"}))
+    file = shutil.copy(sqlite_template, tmp_path_factory.mktemp("cli"))
+    app = made(f"sqlite:///{file}")
     yield app
     structlog.configure(**logging)  # the commands send it to a stderr that is gone by then
     with app.app_context():
@@ -71,8 +78,22 @@ def test_a_fault_is_one_line_unless_one_asks_for_more(app, monkeypatch):
     ],
 )
 def test_a_database_that_cannot_be_used_is_one_line(app, tmp_path, url, said):
-    settings = {"DATABASE_URL": url.format(folder=tmp_path)}
-    obj = ScriptInfo(create_app=lambda: create_app(from_environment(settings)))
+    obj = ScriptInfo(create_app=lambda: made(url.format(folder=tmp_path)))
     ended = CliRunner().invoke(saga, ["list"], obj=obj)
     assert (ended.exit_code, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
     assert said in ended.stderr
+
+
+def test_the_log_goes_to_stderr_and_only_when_asked_for(app):
+    start = ("start", "checkout", "client_id=4", "magasin_id=1", "--wait", "0")
+    for options, logged in ((["--verbose"], True), ([], False)):
+        obj = ScriptInfo(
+            create_app=lambda: create_app(
+                from_environment({"DATABASE_URL": app_url(app), "PARTICIPANTS_URL": "http://127.0.0.1:9"})
+            )
+        )
+        ended = CliRunner().invoke(
+            saga, [*options, "start", "checkout", "client_id=4", "magasin_id=1", "--wait", "0"], obj=obj
+        )
+        assert (ended.exit_code, '"event": "saga.moved"' in ended.stderr) == (4, logged)
+        assert "saga.moved" not in ended.stdout
