@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,13 @@ import threading
 import pytest
 
 from tests.e2e.conftest import PATIENCE_S, eventually
+
+
+@pytest.fixture
+def store_url(sqlite_template, tmp_path):
+    """SQLite alone: each command is a process, and the store beneath it has a suite of its own for both databases."""
+    shutil.copy(sqlite_template, tmp_path / "saga.db")
+    return f"sqlite:///{tmp_path / 'saga.db'}"
 
 
 @pytest.fixture

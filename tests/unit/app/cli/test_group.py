@@ -87,13 +87,7 @@ def test_a_database_that_cannot_be_used_is_one_line(app, tmp_path, url, said):
 def test_the_log_goes_to_stderr_and_only_when_asked_for(app):
     start = ("start", "checkout", "client_id=4", "magasin_id=1", "--wait", "0")
     for options, logged in ((["--verbose"], True), ([], False)):
-        obj = ScriptInfo(
-            create_app=lambda: create_app(
-                from_environment({"DATABASE_URL": app_url(app), "PARTICIPANTS_URL": "http://127.0.0.1:9"})
-            )
-        )
-        ended = CliRunner().invoke(
-            saga, [*options, "start", "checkout", "client_id=4", "magasin_id=1", "--wait", "0"], obj=obj
-        )
+        obj = ScriptInfo(create_app=lambda: made(app.config["SQLALCHEMY_DATABASE_URI"]))
+        ended = CliRunner().invoke(saga, [*options, *start], obj=obj)
         assert (ended.exit_code, '"event": "saga.moved"' in ended.stderr) == (4, logged)
         assert "saga.moved" not in ended.stdout
