@@ -53,7 +53,7 @@ class ListQuery(Schema):
 def start() -> Response:
     """Start an order: 201 when it is created, 409 when it was cancelled, 202 when it is not finished in time."""
     standing = service().start(COMMANDE.name, saga_data(COMMANDE), idempotency_key(), preferred_wait_s())
-    return _answer(standing, 201, success="La commande est créée")
+    return _answer(standing)
 
 
 @blueprint.get("/commandes/<uuid:saga_id>/")
@@ -123,7 +123,7 @@ def _order(saga_id: UUID) -> SagaRow:
     return saga
 
 
-def _answer(standing: Standing, created: int, success: str) -> Response:
+def _answer(standing: Standing) -> Response:
     saga_id = str(standing.id)
     if standing.status == "compensated":
         cause = standing.error or ""
@@ -133,17 +133,19 @@ def _answer(standing: Standing, created: int, success: str) -> Response:
         )  # fmt: skip
     else:
         saga = _order(standing.id)
-        rows = queries.journal(saga.id)
+        rows, finished = queries.journal(saga.id), standing.status == "completed"
         answer = jsonify(
-            success=standing.status == "completed",
-            message=success,
+            success=finished,
+            message="La commande est créée" if finished else "La commande est en cours",
             saga_id=saga_id,
             etat_final=standing.state,
             commande_id=_reply(rows, "creer_commande").get("commande_id"),
             resume_execution=_summary(saga, rows),
         )
-        answer.status_code = created if standing.status == "completed" else 202
+        answer.status_code = 201 if finished else 202
     answer.headers["Location"] = url_for("commandes.show", saga_id=standing.id)
+    if standing.replayed:
+        answer.headers["Idempotent-Replayed"] = "true"
     return answer
 
 

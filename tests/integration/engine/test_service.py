@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.errors import ConflictError, NotFoundError
+from app.errors import ConflictError, NotFoundError, StillRunningError
 from machines.order import ORDER
 from machines.purchase import PURCHASE
 from tests.integration.engine.scene import LOST, REFUSED, answer
@@ -37,25 +37,53 @@ def test_a_saga_that_ended_is_told_and_not_executed_again(purchase):
     assert len(purchase.calls) == calls
 
 
-def test_two_who_execute_at_once_run_it_once(purchase):
-    saga_id = purchase.service.create(PURCHASE.name, BUY).id
-    gate, outcomes = threading.Barrier(6), []
+def at_once(ask, number=6):
+    """Let so many clients ask the same at the same moment; give what each was told, "conflict" for a refusal."""
+    gate, told = threading.Barrier(number), []
 
-    def execute():
+    def client():
         gate.wait()
         try:
-            outcomes.append(purchase.service.execute(saga_id).status)
-        except ConflictError:
-            outcomes.append("conflict")
+            told.append(ask())
+        except (ConflictError, StillRunningError):
+            told.append("conflict")
 
-    threads = [threading.Thread(target=execute) for _ in range(6)]
+    threads = [threading.Thread(target=client) for _ in range(number)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert set(outcomes) <= {"completed", "conflict"}
-    assert "completed" in outcomes
+    return told
+
+
+def test_of_many_who_execute_at_once_one_runs_it(purchase):
+    saga_id = purchase.service.create(PURCHASE.name, BUY).id
+    told = at_once(lambda: purchase.service.execute(saga_id).status)
+    assert "completed" in told
+    assert set(told) <= {"completed", "conflict"}
     assert purchase.calls.count("PROCESS_PAYMENT") == 1
+
+
+def test_of_many_who_take_it_back_at_once_one_does(purchase):
+    saga_id = purchase.service.start(PURCHASE.name, BUY).id
+    told = at_once(lambda: purchase.service.compensate(saga_id, "ada", "wrong size").status)
+    assert sorted(told) == ["compensated", *["conflict"] * 5]
+    assert purchase.calls.count("undo_PROCESS_PAYMENT") == 1
+
+
+def test_of_many_who_retry_at_once_one_does(scene):
+    stuck = scene.given(enregistrer_vente=[LOST] * 3).service.start("checkout", CART)
+    told = at_once(lambda: scene.service.retry(stuck.id, "ada", "sales is back").status)
+    assert sorted(told) == ["completed", *["conflict"] * 5]
+    assert scene.calls.count("enregistrer_vente") == 4
+
+
+@pytest.mark.parametrize("begin", ["start", "create"])
+def test_many_with_one_key_begin_one_saga(scene, begin):
+    told = at_once(lambda: str(getattr(scene.service, begin)("checkout", CART, "key").id), number=12)
+    assert len(set(told) - {"conflict"}) == 1
+    assert len(scene.rows("SELECT id FROM saga")) == 1
+    assert scene.calls.count("payer") == (1 if begin == "start" else 0)
 
 
 def test_a_completed_purchase_is_taken_back_in_reverse(purchase):
