@@ -8,7 +8,7 @@ from app.api.openapi.operation import BAD_BODY, STARTED, STARTS, operation
 from app.api.parts import service
 from app.api.problems import problem
 from app.api.reading import idempotency_key, preferred_wait_s, saga_data
-from app.api.schemas import Order, OrderConfirmed, OrderState, OrderUnfinished
+from app.api.schemas.orders import Order, OrderConfirmed, OrderState, OrderUnfinished
 from app.errors import NotFoundError
 from app.store import queries
 from app.store.instance import Standing

@@ -14,7 +14,7 @@ from app.api.openapi.operation import BAD_BODY, STARTS, operation
 from app.api.parts import service
 from app.api.problems import problem
 from app.api.reading import Reason, idempotency_key, preferred_wait_s, reason_given, saga_data
-from app.api.schemas import (
+from app.api.schemas.commandes import (
     Commande,
     CommandeCompensated,
     CommandeCompensating,

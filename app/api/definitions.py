@@ -5,7 +5,7 @@ from flask import Blueprint, Response, jsonify
 from app.api.data import example, json_schema
 from app.api.openapi.operation import operation
 from app.api.parts import registry
-from app.api.schemas import Definition, DefinitionList
+from app.api.schemas.definitions import Definition, DefinitionList
 from app.errors import NotFoundError
 from machines.registry import UnknownSagaError
 from machines.saga import Saga

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.api.openapi.operation import operation
-from app.api.schemas import Healthy, Ready
+from app.api.schemas.base import Healthy, Ready
 from app.errors import NotReadyError
 from app.store.database import db
 

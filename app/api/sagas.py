@@ -11,7 +11,7 @@ from app.api.openapi.operation import BAD_BODY, EVERY_SAGA, STARTED, operation
 from app.api.parts import registry, service
 from app.api.reading import Reason, idempotency_key, json_object, load, preferred_wait_s, reason_given
 from app.api.saga_json import entry, executed, line, short, whole
-from app.api.schemas import Journal, SagaCreated, SagaList, SagaMoved, SagaUnfinished, SagaWhole
+from app.api.schemas.sagas import Journal, SagaCreated, SagaList, SagaMoved, SagaUnfinished, SagaWhole
 from app.errors import InvalidError, NotFoundError
 from app.store import queries
 from app.store.instance import Standing

@@ -14,7 +14,7 @@ from werkzeug.routing import Rule
 from app.api.openapi import parts
 from app.api.openapi.bodies import add_bodies, body_of, newest
 from app.api.openapi.operation import Operation, operation_of
-from app.api.schemas import Problem
+from app.api.schemas.base import Problem
 from machines.registry import Registry
 
 _INFO = {

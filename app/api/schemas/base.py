@@ -1,0 +1,79 @@
+"""What every reply has in common, and the replies of every contract: problems and probes."""
+
+from typing import Any, ClassVar
+
+from marshmallow import INCLUDE, RAISE, Schema, fields, validate
+
+from machines.saga import Saga
+
+STEP_STATUSES = ("pending", "in_progress", "completed", "failed", "compensated")
+
+
+class Reply(Schema):
+    """Has every member it names, but for the `optional` ones, and no other."""
+
+    class Meta:
+        unknown = RAISE
+
+    optional: ClassVar[frozenset[str]] = frozenset()
+
+    def on_bind_field(self, field_name: str, field_obj: fields.Field[Any]) -> None:
+        field_obj.required = field_name not in self.optional
+
+
+def one_of(words: Any) -> fields.String:
+    return fields.String(validate=validate.OneOf([str(word) for word in words]))
+
+
+def state_of(saga: Saga) -> fields.String:
+    return one_of(saga.rows.states)
+
+
+def moment() -> fields.String:
+    return fields.String(metadata={"format": "date-time"})
+
+
+def maybe(field: type[fields.Field[Any]], **more: Any) -> fields.Field[Any]:
+    return field(allow_none=True, **more)
+
+
+class WrongField(Reply):
+    pointer = fields.String(metadata={"description": "JSON pointer of the field; a query parameter by its name"})
+    detail = fields.String()
+
+
+class Problem(Reply):
+    """An RFC 9457 problem document. `detail` says what to mend, `errors` which fields are wrong."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    optional = frozenset({"errors", "saga_id", "etat_final", "erreur", "error", "success"})
+
+    type = fields.String()
+    title = fields.String()
+    status = fields.Integer()
+    detail = fields.String()
+    errors = fields.List(fields.Nested(WrongField))
+    saga_id = fields.UUID(metadata={"description": "the saga it is about"})
+    etat_final = fields.String(metadata={"description": "the state that saga is in"})
+    erreur = maybe(fields.String, metadata={"description": "why an order was cancelled"})
+    error = fields.String(metadata={"description": "the same as detail, as 000 names it"})
+    success = fields.Boolean()
+
+
+class Ready(Reply):
+    """The database answers and has the tables of this release."""
+
+    status = fields.String(validate=validate.Equal("ready"))
+
+
+class Healthy(Reply):
+    """The process answers."""
+
+    status = fields.String(validate=validate.Equal("healthy"))
+    service = fields.String()
+    timestamp = moment()
+
+
+# 001: the checkout

@@ -1,0 +1,56 @@
+"""Replies about the definitions."""
+
+from marshmallow import fields
+
+from app.api.schemas.base import Reply, maybe, one_of
+from machines.rows import Phase, Trigger
+from machines.step import Kind
+
+
+class DefinitionLine(Reply):
+    type = fields.String()
+    version = fields.Integer()
+    steps = fields.Integer()
+
+
+class DefinitionList(Reply):
+    """Every saga there is, by name and version."""
+
+    definitions = fields.List(fields.Nested(DefinitionLine))
+
+
+class DefinitionStep(Reply):
+    name = fields.String()
+    kind = one_of(Kind)
+    call = fields.String()
+    undo = maybe(fields.String)
+    attempts = fields.Integer()
+    timeout_s = fields.Float()
+
+
+class DefinitionState(Reply):
+    name = fields.String()
+    phase = one_of(Phase)
+    step = maybe(fields.String)
+
+
+class DefinitionRow(Reply):
+    source = fields.String()
+    trigger = one_of(Trigger)
+    dest = fields.String()
+    call = maybe(fields.String)
+
+
+class Definition(Reply):
+    """The newest version of the table, and all that is derived from it."""
+
+    type = fields.String()
+    version = fields.Integer()
+    initial = fields.String()
+    completed = fields.String()
+    compensated = fields.String()
+    participants = fields.List(fields.String())
+    data = fields.Dict(metadata={"description": "JSON Schema of the data it is started with"})
+    steps = fields.List(fields.Nested(DefinitionStep))
+    states = fields.List(fields.Nested(DefinitionState))
+    rows = fields.List(fields.Nested(DefinitionRow))

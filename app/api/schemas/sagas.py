@@ -1,0 +1,114 @@
+"""Replies of the general contract (002)."""
+
+from marshmallow import fields
+
+from app.api.schemas.base import STEP_STATUSES, Reply, maybe, moment, one_of
+from app.api.views import SAGA_STATUSES
+from machines.step import Kind
+
+
+class SagaShort(Reply):
+    id = fields.UUID()
+    type = fields.String()
+    version = fields.Integer()
+    status = one_of(sorted(set(SAGA_STATUSES.values())))
+    state = fields.String()
+    created_at = moment()
+    updated_at = moment()
+    error_message = maybe(fields.String)
+
+
+class SagaLine(SagaShort):
+    steps_count = fields.Integer()
+    completed_steps = fields.Integer()
+
+
+class SagaStep(Reply):
+    id = fields.String()
+    type = fields.String(metadata={"description": "name of the step"})
+    kind = one_of(Kind)
+    status = one_of(STEP_STATUSES)
+    step_order = fields.Integer()
+    started_at = maybe(fields.String, metadata={"format": "date-time"})
+    completed_at = maybe(fields.String, metadata={"format": "date-time"})
+    compensated_at = maybe(fields.String, metadata={"format": "date-time"})
+    input_data = maybe(fields.Dict)
+    output_data = maybe(fields.Dict)
+    error_message = maybe(fields.String)
+    attempts = fields.Integer()
+    retry_count = fields.Integer()
+
+
+class SagaWithSteps(SagaShort):
+    completed_at = maybe(fields.String, metadata={"format": "date-time"})
+    steps = fields.List(fields.Nested(SagaStep))
+
+
+class JournalEntry(Reply):
+    seq = fields.Integer()
+    at = moment()
+    source = maybe(fields.String)
+    trigger = fields.String()
+    dest = fields.String()
+    step = maybe(fields.String)
+    direction = maybe(fields.String)
+    attempt = maybe(fields.Integer)
+    actor = fields.String()
+    reason = maybe(fields.String)
+    status_code = maybe(fields.Integer)
+    reply = maybe(fields.Dict)
+    duration_ms = maybe(fields.Float)
+
+
+class SagaWhole(SagaWithSteps):
+    """The saga, its steps and its journal."""
+
+    data = fields.Dict()
+    retry_count = fields.Integer()
+    max_retries = fields.Integer()
+    remaining_steps = fields.List(fields.String())
+    journal = fields.List(fields.Nested(JournalEntry))
+
+
+class Journal(Reply):
+    """Every move of the saga, in order."""
+
+    journal = fields.List(fields.Nested(JournalEntry))
+
+
+class SagaCreated(Reply):
+    """The saga is stored and waits for POST …/execute."""
+
+    message = fields.String()
+    saga = fields.Nested(SagaShort)
+
+
+class SagaMoved(Reply):
+    """It has come to rest: completed, compensated or stuck (failed)."""
+
+    message = fields.String()
+    saga = fields.Nested(SagaWithSteps)
+
+
+class SagaUnfinished(SagaMoved):
+    """It still runs; ask at Location."""
+
+
+class Pagination(Reply):
+    optional = frozenset({"next_cursor"})
+
+    total = fields.Integer(metadata={"description": "exact below 10,000"})
+    limit = fields.Integer()
+    offset = fields.Integer()
+    has_more = fields.Boolean()
+    next_cursor = maybe(fields.String, metadata={"description": "where the next page begins, sorted by created_at"})
+
+
+class SagaList(Reply):
+    """One page of the sagas that pass."""
+
+    sagas = fields.List(fields.Nested(SagaLine))
+    pagination = fields.Nested(Pagination)
+
+
+# The definitions
