@@ -97,3 +97,16 @@ def migrate(url: str) -> None:
     with app.app_context():
         flask_migrate.upgrade()
         db.engine.dispose()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Report the crash sweep as N of N."""
+    for database in ("sqlite", "postgresql"):
+        held, broken = (
+            sum(
+                "boundary_loses_and_doubles" in report.nodeid and f"[{database}-" in report.nodeid for report in reports
+            )
+            for reports in (terminalreporter.stats.get("passed", []), terminalreporter.stats.get("failed", []))
+        )
+        if held + broken:
+            terminalreporter.write_line(f"kill -9 on {database}: {held} of {held + broken} boundaries converge")
