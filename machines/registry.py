@@ -25,6 +25,10 @@ class Registry:
     def __iter__(self) -> Iterator[Saga]:
         return iter(self._by_version.values())
 
+    @property
+    def names(self) -> list[str]:
+        return sorted({name for name, _ in self._by_version})
+
     def get(self, name: str, version: int) -> Saga:
         try:
             return self._by_version[name, version]

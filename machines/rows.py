@@ -78,6 +78,13 @@ class Rows:
     states: Mapping[str, State]
     rows: tuple[Row, ...]
 
+    def asked(self, state: str) -> frozenset[Trigger]:
+        """Give the moves that only a person makes from this state; the engine's own retry is none of them."""
+        waits = self.states[state].phase in (Phase.STUCK, Phase.COMPLETED)
+        return frozenset(
+            row.trigger for row in self.rows if row.source == state and (waits or row.trigger is Trigger.CANCEL)
+        )
+
 
 def derive(table: Table) -> Rows:
     """Derive every state and row of a table that `check` has let pass."""

@@ -5,7 +5,7 @@ from uuid import UUID
 from flask import Blueprint, Response, jsonify, url_for
 
 from app.api.openapi.operation import BAD_BODY, STARTED, STARTS, operation
-from app.api.parts import service
+from app.api.parts import pointing, service
 from app.api.problems import problem
 from app.api.reading import idempotency_key, preferred_wait_s, saga_data
 from app.api.schemas.orders import Order, OrderConfirmed, OrderState, OrderUnfinished
@@ -65,7 +65,6 @@ def _order(saga_id: UUID) -> SagaRow:
 
 
 def _answer(saga: Standing) -> Response:
-    where = url_for("checkout.show", saga_id=saga.id)
     if saga.status == "compensated":
         answer = problem(
             409, "Order cancelled", saga.error or "", saga_id=str(saga.id), etat_final=saga.state, erreur=saga.error
@@ -76,7 +75,4 @@ def _answer(saga: Standing) -> Response:
     else:
         answer = jsonify(saga_id=str(saga.id), etat_actuel=saga.state, statut=saga.status)
         answer.status_code = 202
-    answer.headers["Location"] = where
-    if saga.replayed:
-        answer.headers["Idempotent-Replayed"] = "true"
-    return answer
+    return pointing(answer, url_for("checkout.show", saga_id=saga.id), replayed=saga.replayed)

@@ -11,7 +11,7 @@ from marshmallow import Schema, fields, validate
 
 from app.api.data import example
 from app.api.openapi.operation import BAD_BODY, STARTS, operation
-from app.api.parts import service
+from app.api.parts import ACTOR, pointing, service
 from app.api.problems import problem
 from app.api.reading import Reason, idempotency_key, preferred_wait_s, reason_given, saga_data
 from app.api.schemas.commandes import (
@@ -24,7 +24,7 @@ from app.api.schemas.commandes import (
 )
 from app.errors import InvalidError, NotFoundError
 from app.store import queries
-from app.store.instance import Standing
+from app.store.instance import FINISHED, UNDER_WAY, Standing
 from app.store.models import JournalRow, SagaRow
 from machines.commande import COMMANDE
 from machines.rows import Phase, Trigger
@@ -33,7 +33,6 @@ blueprint = Blueprint("commandes", __name__, url_prefix="/api/saga")
 
 #: Names of 000 for the outcomes of its steps.
 _EVENTS = {"verifier_stock": "STOCK_VERIFIE", "reserver_stock": "STOCK_RESERVE", "creer_commande": "COMMANDE_CREEE"}
-_FINISHED = ("completed", "compensated")
 
 
 class ListQuery(Schema):
@@ -66,7 +65,7 @@ def show(saga_id: UUID) -> Response:
         client_id=saga.data["client_id"],
         magasin_id=saga.data["magasin_id"],
         etat_actuel=saga.state,
-        est_terminee=saga.status in _FINISHED,
+        est_terminee=saga.status in FINISHED,
         commande_finale_id=_reply(rows, "creer_commande").get("commande_id"),
         date_creation=saga.created_at.isoformat(),
         derniere_modification=saga.updated_at.isoformat(),
@@ -89,7 +88,7 @@ def index() -> Response:
     wanted = queries.Filter(
         definitions=(COMMANDE.name,),
         states=(state,) if state else (),
-        statuses=("pending", "running", "compensating", "stuck") if active else (),
+        statuses=("pending", *UNDER_WAY, "stuck") if active else (),
     )
     page = queries.page(wanted, limit=200)
     journals = queries.journals([saga.id for saga in page.sagas])
@@ -109,7 +108,7 @@ def index() -> Response:
 def compensate(saga_id: UUID) -> Response:
     """Force the compensation of an order that is not finished: 409 when it is."""
     _order(saga_id)
-    standing = service().compensate(saga_id, "api", reason_given(), preferred_wait_s())
+    standing = service().compensate(saga_id, ACTOR, reason_given(), preferred_wait_s())
     answer = jsonify(success=True, message="Compensation demandée", saga_id=str(standing.id), etat_final=standing.state)
     answer.status_code = 200 if standing.status == "compensated" else 202
     return answer
@@ -143,10 +142,7 @@ def _answer(standing: Standing) -> Response:
             resume_execution=_summary(saga, rows),
         )
         answer.status_code = 201 if finished else 202
-    answer.headers["Location"] = url_for("commandes.show", saga_id=standing.id)
-    if standing.replayed:
-        answer.headers["Idempotent-Replayed"] = "true"
-    return answer
+    return pointing(answer, url_for("commandes.show", saga_id=standing.id), replayed=standing.replayed)
 
 
 def _summary(saga: SagaRow, rows: Sequence[JournalRow]) -> dict[str, Any]:
@@ -158,7 +154,7 @@ def _summary(saga: SagaRow, rows: Sequence[JournalRow]) -> dict[str, Any]:
         "client_id": saga.data["client_id"],
         "magasin_id": saga.data["magasin_id"],
         "etat_actuel": saga.state,
-        "est_terminee": saga.status in _FINISHED,
+        "est_terminee": saga.status in FINISHED,
         "est_en_echec": saga.error is not None,
         "necessite_compensation": phase is Phase.UNDOING,
         "montant_total": _reply(rows, "lire_produits").get("montant"),

@@ -1,11 +1,14 @@
-"""The parts of the application that a request is answered with."""
+"""The parts of the application that a request is answered with, and of an answer that every contract gives."""
 
 from typing import cast
 
-from flask import current_app
+from flask import Response, current_app
 
 from app.engine.service import SagaService
 from machines.registry import Registry
+
+#: Who asks over HTTP. Sign-in comes with the operator's pages.
+ACTOR = "api"
 
 
 def service() -> SagaService:
@@ -14,3 +17,11 @@ def service() -> SagaService:
 
 def registry() -> Registry:
     return cast("Registry", current_app.extensions["registry"])
+
+
+def pointing(answer: Response, where: str, *, replayed: bool) -> Response:
+    """Tell where the saga is found, and whether its key had begun it before."""
+    answer.headers["Location"] = where
+    if replayed:
+        answer.headers["Idempotent-Replayed"] = "true"
+    return answer

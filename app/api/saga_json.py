@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from app.api.views import SAGA_STATUSES, StepView, remaining, steps_of
+from app.store.instance import FINISHED
 from app.store.models import JournalRow, SagaRow
 from machines.registry import Registry, UnknownSagaError
 
@@ -92,7 +93,7 @@ def entry(row: JournalRow) -> dict[str, object]:
 
 
 def _ended_at(saga: SagaRow) -> object:
-    return saga.updated_at if saga.status in ("completed", "compensated") else None
+    return saga.updated_at if saga.status in FINISHED else None
 
 
 def _moment(at: object) -> str | None:

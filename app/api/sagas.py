@@ -8,13 +8,13 @@ from marshmallow import RAISE, Schema, fields
 from app.api.data import data_schema
 from app.api.listing import ListQuery, cursor_of, wanted_page
 from app.api.openapi.operation import BAD_BODY, EVERY_SAGA, STARTED, operation
-from app.api.parts import registry, service
+from app.api.parts import ACTOR, pointing, registry, service
 from app.api.reading import Reason, idempotency_key, json_object, load, preferred_wait_s, reason_given
 from app.api.saga_json import entry, executed, line, short, whole
 from app.api.schemas.sagas import Journal, SagaCreated, SagaList, SagaMoved, SagaUnfinished, SagaWhole
 from app.errors import InvalidError, NotFoundError
 from app.store import queries
-from app.store.instance import Standing
+from app.store.instance import UNDER_WAY, Standing
 from app.store.models import SagaRow
 from machines.registry import UnknownSagaError
 from machines.saga import Saga
@@ -28,10 +28,6 @@ class _CreateBody(Schema):
 
     type = fields.String(required=True)
     data = fields.Dict(required=True)
-
-
-#: A person who says no name. Sign-in comes with the operator's pages.
-ACTOR = "api"
 
 
 #: What can be done with a saga once one has its id.
@@ -53,10 +49,7 @@ def create() -> Response:
     saga = _saga(created.id)
     answer = jsonify(message="Saga created", saga=short(saga))
     answer.status_code = 201
-    answer.headers["Location"] = url_for("sagas.show", saga_id=saga.id)
-    if created.replayed:
-        answer.headers["Idempotent-Replayed"] = "true"
-    return answer
+    return pointing(answer, url_for("sagas.show", saga_id=saga.id), replayed=created.replayed)
 
 
 @blueprint.get("")
@@ -120,7 +113,7 @@ def _definition(name: str) -> Saga:
     try:
         return registry().latest(name)
     except UnknownSagaError:
-        known = ", ".join(sorted({definition.name for definition in registry()}))
+        known = ", ".join(registry().names)
         raise InvalidError(("/type", f"Not a type; use one of {known}.")) from None
 
 
@@ -135,7 +128,7 @@ def _moved(standing: Standing, message: str) -> Response:
     saga = _saga(standing.id)
     rows = queries.journal(saga.id)
     shown = executed(registry(), saga, rows)
-    unfinished = standing.status in ("running", "compensating")
+    unfinished = standing.status in UNDER_WAY
     answer = jsonify(message="Saga still running" if unfinished else message, saga=shown)
     answer.status_code = 202 if unfinished else 200
     answer.headers["Location"] = url_for("sagas.show", saga_id=saga.id)

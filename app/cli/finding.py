@@ -3,13 +3,13 @@
 import re
 from uuid import UUID
 
-from flask import current_app
 from sqlalchemy import select
 
+from app.api.parts import registry
 from app.errors import MalformedError, NotFoundError
 from app.store.database import db
 from app.store.models import SagaRow
-from machines.registry import Registry, UnknownSagaError
+from machines.registry import UnknownSagaError
 from machines.saga import Saga
 
 _BEGINNING = re.compile(r"[0-9a-f]{4,32}")
@@ -27,11 +27,6 @@ def found(given: str) -> SagaRow:
     if len(sagas) > 1:
         raise MalformedError(f"more than one saga begins with {given}; give more of its id")
     return sagas[0]
-
-
-def registry() -> Registry:
-    known: Registry = current_app.extensions["registry"]
-    return known
 
 
 def definition_of(saga: SagaRow) -> Saga | None:

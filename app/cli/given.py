@@ -20,7 +20,7 @@ def definition_named(registry: Registry, name: str) -> Saga:
     try:
         return registry.latest(name)
     except UnknownSagaError:
-        known = ", ".join(sorted({definition.name for definition in registry}))
+        known = ", ".join(registry.names)
         raise MalformedError(f"TYPE: there is no saga {name!r}; take one of {known}") from None
 
 

@@ -8,9 +8,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from app.api.listing import LARGEST_PAGE
+from app.api.parts import registry
 from app.api.saga_json import line as line_json
 from app.api.views import SAGA_STATUSES
-from app.cli.finding import registry
 from app.cli.grid import Column, Line, cell, grid
 from app.cli.group import saga
 from app.cli.screen import draw, screen, write_json

@@ -12,10 +12,11 @@ from marshmallow import ValidationError
 from rich.text import Text
 
 from app.api.data import storable
+from app.api.parts import registry, service
 from app.api.reading import Reason, checked_key, load
 from app.api.saga_json import executed
 from app.cli import drawing
-from app.cli.finding import definition_of, found, registry
+from app.cli.finding import definition_of, found
 from app.cli.given import data_given, definition_named
 from app.cli.group import ENDS, INTERRUPTED, saga
 from app.cli.screen import draw, screen, write_json
@@ -52,7 +53,7 @@ def start(
     definition = definition_named(registry(), definition_name)
     checked = data_given(definition, data, pairs)
     checked_key(key)
-    _move(lambda service: service.start(definition.name, checked, key, wait_s), as_json=as_json)
+    _move(lambda sagas: sagas.start(definition.name, checked, key, wait_s), as_json=as_json)
 
 
 @saga.command("retry")
@@ -64,7 +65,7 @@ def start(
 def retry(saga_id: str, reason: str, actor: str | None, wait_s: float | None, as_json: bool) -> None:
     """Send again the call of a saga that is stuck."""
     who, why, row = _who(actor), _why(reason), found(saga_id).id
-    _move(lambda service: service.retry(row, who, why, wait_s), as_json=as_json)
+    _move(lambda sagas: sagas.retry(row, who, why, wait_s), as_json=as_json)
 
 
 @saga.command("compensate")
@@ -79,7 +80,7 @@ def compensate(saga_id: str, reason: str, actor: str | None, wait_s: float | Non
     It has succeeded when it ends with 3.
     """
     who, why, row = _who(actor), _why(reason), found(saga_id).id
-    _move(lambda service: service.compensate(row, who, why, wait_s), as_json=as_json)
+    _move(lambda sagas: sagas.compensate(row, who, why, wait_s), as_json=as_json)
 
 
 def _why(reason: str) -> str:
@@ -107,7 +108,7 @@ def _move(move: Callable[[SagaService], Standing], *, as_json: bool) -> None:
     runner = current_app.extensions["runner"]
     try:
         try:
-            standing = move(current_app.extensions["sagas"])
+            standing = move(service())
         except Exception:
             runner.stop()
             raise

@@ -50,8 +50,8 @@ def open_moves(definition: Saga, saga: SagaRow) -> list[str]:
     """Name the commands that the table allows where the saga stands."""
     if saga.status == "pending":
         return []
-    legal = {row.trigger for row in definition.rows.rows if row.source == saga.state}
-    retry = ["retry"] if saga.status == "stuck" and Trigger.RETRY in legal else []
+    legal = definition.rows.asked(saga.state)
+    retry = ["retry"] if Trigger.RETRY in legal else []
     return [*retry, *(["compensate"] if legal & {Trigger.COMPENSATE, Trigger.CANCEL} else [])]
 
 

@@ -6,15 +6,17 @@ from uuid import UUID
 
 import click
 
+from app.api.parts import registry
 from app.api.saga_json import entry
 from app.api.saga_json import whole as whole_json
 from app.cli import drawing
-from app.cli.finding import definition_of, found, registry
+from app.cli.finding import definition_of, found
 from app.cli.group import ENDS, saga
 from app.cli.screen import draw, screen, write_json
 from app.cli.seconds import Seconds
 from app.store import queries
 from app.store.database import db
+from app.store.instance import FINISHED
 from app.store.models import JournalRow
 
 
@@ -55,7 +57,7 @@ def watch(saga_id: str, interval: float, as_json: bool) -> None:
         elif new:
             draw(drawing.moves(new, console.width, head=seen == 0), on=console)
         seen = new[-1].seq if new else seen
-        if status in ("completed", "compensated", "stuck"):
+        if status in (*FINISHED, "stuck"):
             break
         time.sleep(interval)
     if not as_json:

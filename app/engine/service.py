@@ -12,7 +12,7 @@ from app.config import Config
 from app.engine.engine import Engine
 from app.engine.runner import Runner
 from app.errors import ConflictError, KeyReusedError, NotFoundError, StillRunningError
-from app.store.instance import Instance, Standing
+from app.store.instance import FINISHED, UNDER_WAY, Instance, Standing
 from app.store.sagas import FencedError, KeyTakenError, SagaStore
 from machines.registry import Registry
 from machines.rows import Phase, Trigger
@@ -67,7 +67,7 @@ class SagaService:
     def execute(self, saga_id: UUID, wait_s: float | None = None) -> Standing:
         """Begin a saga that was created. One that has ended is told as it is; one that runs is a conflict."""
         saga = self._read(saga_id)
-        if saga.status in ("completed", "compensated"):
+        if saga.status in FINISHED:
             return _standing(saga)
         if not saga.pending:
             raise ConflictError(f"it is {saga.status} already, in {saga.state}", saga_id=str(saga_id))
@@ -91,7 +91,7 @@ class SagaService:
     ) -> Standing:
         for _ in range(_TRIES):
             saga = self._read(saga_id)
-            legal = [trigger for trigger in triggers if saga.may(trigger) and _by_a_person(saga, trigger)]
+            legal = [trigger for trigger in triggers if trigger in saga.definition.rows.asked(saga.state)]
             if not legal:
                 raise ConflictError(_why_not(saga), saga_id=str(saga_id), etat_final=saga.state)
             if saga.pending:
@@ -121,7 +121,7 @@ class SagaService:
             return None
         if row.fingerprint != fingerprint:
             raise KeyReusedError("this key began a saga with other data; send a new key", saga_id=str(row.id))
-        if row.status in ("running", "compensating"):
+        if row.status in UNDER_WAY:
             raise StillRunningError("wait for it, and ask for it by its id", saga_id=str(row.id))
         return Standing(id=row.id, state=row.state, status=row.status, error=row.error, replayed=True)
 
@@ -129,11 +129,6 @@ class SagaService:
         known = self._known(key or "", fingerprint)
         assert known is not None, "a key that is taken belongs to a saga"
         return known
-
-
-def _by_a_person(saga: Instance, trigger: Trigger) -> bool:
-    """Tell a person's retry of what is stuck from the engine's own between two attempts."""
-    return trigger is not Trigger.RETRY or saga.at.phase is Phase.STUCK
 
 
 def _why_not(saga: Instance) -> str:

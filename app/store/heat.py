@@ -14,6 +14,7 @@ from sqlalchemy.orm import aliased
 from sqlalchemy.sql.functions import FunctionElement
 
 from app.store.database import db, in_seconds
+from app.store.instance import FINISHED
 from app.store.models import JournalRow, SagaRow
 
 _P95 = 0.95
@@ -71,7 +72,7 @@ def standing(definition: str, version: int) -> dict[str, int]:
 
 def _open(definition: str, version: int) -> ColumnElement[bool]:
     return and_(
-        SagaRow.status.not_in(("completed", "compensated")),
+        SagaRow.status.not_in(FINISHED),
         SagaRow.definition == definition,
         SagaRow.definition_version == version,
     )

@@ -20,6 +20,10 @@ STATUSES = {
     Phase.COMPENSATED: "compensated",
 }
 
+#: The statuses of what has ended for good, and of what the engine carries on by itself.
+FINISHED = ("completed", "compensated")
+UNDER_WAY = ("running", "compensating")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Move:

@@ -37,8 +37,7 @@ def body_of(declared: Operation, registry: Registry) -> dict[str, Any]:
 
 
 def newest(registry: Registry) -> list[Saga]:
-    names = sorted({definition.name for definition in registry})
-    return [registry.latest(name) for name in names]
+    return [registry.latest(name) for name in registry.names]
 
 
 def _any_of(registry: Registry) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from hypothesis import given
 
+from machines.checkout import CHECKOUT
+from machines.purchase import PURCHASE
 from machines.rows import Phase, Trigger
 from machines.saga import Saga
 from machines.step import Kind
@@ -119,3 +121,13 @@ def undone_from(table: Saga, state: str) -> list[str]:
 
 def undos_before(table: Saga, number: int) -> list[str]:
     return [step.name for step in reversed(table.steps[:number]) if step.kind is Kind.COMPENSATABLE]
+
+
+def test_a_person_may_ask_for_what_the_engine_does_not_do_by_itself():
+    asked = {name: CHECKOUT.rows.asked(name) for name in CHECKOUT.rows.states}
+    assert asked["STOCK_RESERVE"] == {Trigger.CANCEL}, "its retry is the engine's"
+    assert asked["PAIEMENT_EFFECTUE"] == frozenset(), "a pivot in flight"
+    assert asked["STUCK_ENREGISTRER_VENTE"] == {Trigger.RETRY, Trigger.RESOLVE, Trigger.COMPENSATE}
+    assert asked["STUCK_UNDO_PAYER"] == {Trigger.RETRY, Trigger.RESOLVE}
+    assert asked["REMBOURSEMENT"] == asked["CONFIRMEE"] == asked["ANNULEE"] == frozenset()
+    assert PURCHASE.rows.asked("COMPLETED") == {Trigger.COMPENSATE}
