@@ -1,6 +1,9 @@
 """The WSGI application of one process of the service, which also recovers sagas: `python -m app` serves it."""
 
 from app import create_app
+from app.stopping import on_end
 
 application = create_app()
-application.extensions["runner"].start()
+_runner = application.extensions["runner"]
+on_end(_runner.stopping.set)
+_runner.start()

@@ -4,6 +4,7 @@ import logging
 import os
 import random
 import socket
+import threading
 
 import structlog
 from flask import Flask
@@ -12,15 +13,24 @@ from prometheus_client import CollectorRegistry
 from prometheus_flask_exporter import PrometheusMetrics
 
 from app import failpoints
-from app.api import checkout, commandes, definitions, diagrams, docs, health, problems, sagas
+from app.api import checkout, commandes, definitions, diagrams, docs, health, limit, problems, sagas
+from app.breaker import BreakerPolicy
+from app.broker import Broker
 from app.cli import saga
 from app.config import Config, from_environment
+from app.engine.calls import Calls
 from app.engine.engine import Engine
+from app.engine.keys import Keys
+from app.engine.pulse import Pulse
 from app.engine.runner import Runner
 from app.engine.service import SagaService
+from app.fleeting import Fleeting
 from app.metrics import Telemetry
 from app.participants.client import Participants
+from app.participants.guard import GuardedSender
 from app.store.database import db, engine_options, make_durable
+from app.store.leases import Leases
+from app.store.replicas import Replicas
 from app.store.sagas import SagaStore
 from machines.registry import Registry, discover
 
@@ -31,7 +41,7 @@ LARGEST_REQUEST_BYTES = 256 * 1024
 def create_app(config: Config | None = None, registry: Registry | None = None) -> Flask:
     """Make the service, by default as the environment says. `app.extensions["runner"]` recovers sagas once started."""
     config = config or from_environment(os.environ)
-    _configure_logging(config.log_level)
+    configure_logging(config.log_level)
     registry = registry or discover()
     app = Flask(__name__)
     app.config.update(
@@ -44,36 +54,59 @@ def create_app(config: Config | None = None, registry: Registry | None = None) -
     metrics = CollectorRegistry()
     PrometheusMetrics(app, group_by="url_rule", registry=metrics)
     app.add_url_rule("/metrics/", "prometheus_metrics")  # 000 asks with the slash, 001 and 002 without
-    runner, service = _engine(app, config, registry, metrics)
-    app.extensions |= {"runner": runner, "sagas": service, "registry": registry}
+    fleeting = Fleeting(config.redis_url)
+    service, runner = _engine(app, config, registry, metrics, fleeting)
+    app.extensions |= {"runner": runner, "sagas": service, "registry": registry, "fleeting": fleeting}
     problems.install(app)
     for contract in (health, checkout, commandes, sagas, definitions, docs, diagrams):
         app.register_blueprint(contract.blueprint)
+    limit.install(app, config)
     app.cli.add_command(saga)
     return app
 
 
-def _engine(app: Flask, config: Config, registry: Registry, metrics: CollectorRegistry) -> tuple[Runner, SagaService]:
+def _engine(
+    app: Flask, config: Config, registry: Registry, metrics: CollectorRegistry, fleeting: Fleeting
+) -> tuple[SagaService, Runner]:
     with app.app_context():
         make_durable(db.engine)
         owner = f"{socket.gethostname()}:{os.getpid()}"
         store = SagaStore(db.engine, registry, owner)
+        leases = Leases(db.engine, registry, owner)
+        pulse = Pulse(Replicas(db.engine, owner))
     participants = Participants(config.threads)
     if config.failpoint:
         failpoints.arm(config.failpoint, store, participants)
+    called = {name for definition in registry for name in definition.participants}
+    guarded = GuardedSender(participants, called, _breaker_policy(config), fleeting)
+    stopping = threading.Event()
+    telemetry = Telemetry(metrics, lambda: guarded.states)
     engine = Engine(
         config=config,
         store=store,
-        participants=participants,
-        telemetry=Telemetry(metrics),
+        calls=Calls(config=config, sender=guarded, telemetry=telemetry),
+        telemetry=telemetry,
         actor=f"engine@{owner}",
         jitter=lambda longest_s: random.uniform(0, longest_s),  # noqa: S311  not a secret
+        sleep=stopping.wait,
+        stopping=stopping.is_set,
     )
-    runner = Runner(config, engine, store)
-    return runner, SagaService(config, registry, store, engine, runner)
+    runner = Runner(
+        config=config, engine=engine, leases=leases, pulse=pulse, stopping=stopping, at_each_look=guarded.learn
+    )
+    broker = Broker(config.broker_url) if config.broker_url else None
+    keys = Keys(store, fleeting)
+    service = SagaService(config=config, registry=registry, engine=engine, runner=runner, keys=keys, broker=broker)
+    return service, runner
 
 
-def _configure_logging(level: str) -> None:
+def _breaker_policy(config: Config) -> BreakerPolicy:
+    return BreakerPolicy(
+        failures=config.breaker_failures, open_s=config.breaker_open_s, window_s=config.breaker_window_s
+    )
+
+
+def configure_logging(level: str) -> None:
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

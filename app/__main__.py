@@ -26,6 +26,7 @@ def main() -> int:
         interface=Interfaces.WSGI,
         # A request only waits for its saga, so there is room for more of them than for sagas.
         blocking_threads=2 * config.threads,
+        workers_kill_timeout=config.grace_s,
         log_level=LogLevels.warning,
     ).serve()
     return 0

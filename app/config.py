@@ -1,5 +1,6 @@
 """Every setting of the service, read from the environment once, with its unit in its name."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +17,12 @@ class ConfigError(ValueError):
 class Config:
     """database_url: SQLAlchemy URL. participants_url: base below which each participant is found under its name.
     participant_urls: the base of one participant, where it has its own. lease_s: how long a saga stays with the
-    process that runs it, unless renewed by a commit. wait_s: how long a request waits for its saga, unless it says.
-    threads: how many sagas one process runs at once. recovery_interval_s: pause between looks for due sagas.
-    failpoint: see app.failpoints.
+    process that runs it beyond its call in flight, unless renewed by a commit. wait_s: how long a request waits for
+    its saga, unless it says. threads: how many sagas one process runs at once. recovery_interval_s: pause between
+    looks for due sagas. grace_s: how long a process that is told to end may take. max_claims: how often a saga that
+    never moves is taken before it is quarantined. breaker_failures in a row within breaker_window_s open a
+    participant's breaker for breaker_open_s. redis_url: see app.fleeting. broker_url: see app.worker. rate_limit: what
+    one address may ask, as in "100/second". failpoint: see app.failpoints.
     """
 
     database_url: str = f"sqlite:///{DEFAULT_DATABASE}"
@@ -28,6 +32,14 @@ class Config:
     wait_s: float = 30.0
     threads: int = 32
     recovery_interval_s: float = 1.0
+    grace_s: int = 25
+    max_claims: int = 10
+    breaker_failures: int = 5
+    breaker_open_s: float = 30.0
+    breaker_window_s: float = 60.0
+    redis_url: str | None = None
+    broker_url: str | None = None
+    rate_limit: str | None = None
     log_level: str = "INFO"
     failpoint: str = ""
 
@@ -52,8 +64,16 @@ def from_environment(environ: Mapping[str, str]) -> Config:
         participant_urls=own_urls,
         lease_s=_number(environ, "LEASE_S", Config.lease_s, above=0),
         wait_s=_number(environ, "WAIT_S", Config.wait_s, above=0),
-        threads=int(_number(environ, "THREADS", Config.threads, above=0)),
+        threads=_count(environ, "THREADS", Config.threads),
         recovery_interval_s=_number(environ, "RECOVERY_INTERVAL_S", Config.recovery_interval_s, above=0),
+        grace_s=_count(environ, "GRACE_S", Config.grace_s),
+        max_claims=_count(environ, "MAX_CLAIMS", Config.max_claims),
+        breaker_failures=_count(environ, "BREAKER_FAILURES", Config.breaker_failures),
+        breaker_open_s=_number(environ, "BREAKER_OPEN_S", Config.breaker_open_s, above=0),
+        breaker_window_s=_number(environ, "BREAKER_WINDOW_S", Config.breaker_window_s, above=0),
+        redis_url=_redis_url(environ),
+        broker_url=_broker_url(environ),
+        rate_limit=_rate_limit(environ),
         log_level=_log_level(environ),
         failpoint=environ.get("FAILPOINT", ""),
     )
@@ -84,6 +104,29 @@ def _http_url(environ: Mapping[str, str], name: str, default: str = "") -> str:
     return url
 
 
+def _redis_url(environ: Mapping[str, str]) -> str | None:
+    url = environ.get("REDIS_URL", "")
+    if not url and "REDIS_HOST" in environ:
+        url = f"redis://{environ['REDIS_HOST']}:{environ.get('REDIS_PORT', '6379')}"
+    if url and not url.startswith(("redis://", "rediss://", "unix://")):
+        raise ConfigError("REDIS_URL must begin with redis://, rediss:// or unix://")
+    return url or None
+
+
+def _broker_url(environ: Mapping[str, str]) -> str | None:
+    url = environ.get("BROKER_URL", "")
+    if url and not url.startswith(("redis://", "rediss://", "amqp://", "amqps://")):
+        raise ConfigError("BROKER_URL must begin with redis://, rediss://, amqp:// or amqps://")
+    return url or None
+
+
+def _rate_limit(environ: Mapping[str, str]) -> str | None:
+    text = environ.get("RATE_LIMIT", "")
+    if text and not re.fullmatch(r"[1-9][0-9]*/(second|minute|hour|day)", text):
+        raise ConfigError(f"RATE_LIMIT must be a limit such as 100/second or 1000/minute, not {text!r}")
+    return text or None
+
+
 def _number(environ: Mapping[str, str], name: str, default: float, *, above: float) -> float:
     text = environ.get(name, str(default))
     try:
@@ -93,6 +136,13 @@ def _number(environ: Mapping[str, str], name: str, default: float, *, above: flo
     if not above < number < float("inf"):
         raise ConfigError(f"{name} must be a number above {above:g}, not {text!r}")
     return number
+
+
+def _count(environ: Mapping[str, str], name: str, default: int) -> int:
+    text = environ.get(name, str(default))
+    if not text.isdecimal() or not 0 < int(text) < 1 << 31:
+        raise ConfigError(f"{name} must be a whole number from 1 on, not {text!r}")
+    return int(text)
 
 
 def _log_level(environ: Mapping[str, str]) -> str:

@@ -1,21 +1,31 @@
 """What is counted and logged, always after the commit it describes and never with a saga's id in a label."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from app.participants.outcome import Outcome, Reply
 from app.store.instance import Instance, Move
+from machines.call import Call
 from machines.rows import Phase, Trigger
 
-_LEVELS = {Trigger.REFUSED: "error", Trigger.EXHAUSTED: "error", Trigger.RETRY: "warning", Trigger.DEFER: "warning"}
+_LEVELS = {
+    Trigger.REFUSED: "error",
+    Trigger.EXHAUSTED: "error",
+    Trigger.EXPIRE: "error",
+    Trigger.QUARANTINE: "error",
+    Trigger.RETRY: "warning",
+    Trigger.DEFER: "warning",
+}
 
 
 class Telemetry:
     """Counters over the rows of every table, and one log line a move."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, breakers: Callable[[], Mapping[str, int]] = dict) -> None:
         self._log = structlog.get_logger("saga")
         self._transitions = Counter(
             "saga_transitions", "Moves made", ["saga", "source", "trigger", "dest"], registry=registry
@@ -25,10 +35,11 @@ class Telemetry:
             "saga_participant_call_seconds", "Calls", ["participant", "step", "outcome"], registry=registry
         )
         self._fenced = Counter("saga_fenced_writes", "Writes refused to an owner of the past", registry=registry)
+        registry.register(_Breakers(breakers))
 
-    def called(self, saga: Instance, reply: Reply, outcome: Outcome) -> None:
-        step, call = saga.at.step, saga.at.call
-        if step is not None and call is not None:
+    def called(self, saga: Instance, call: Call, reply: Reply, outcome: Outcome) -> None:
+        step = saga.at.step
+        if step is not None:
             self._calls.labels(call.participant, step.name, outcome).observe(reply.duration_ms / 1000)
 
     def committed(self, saga: Instance, moves: Sequence[Move]) -> None:
@@ -56,3 +67,17 @@ class Telemetry:
     def fenced(self, saga: Instance) -> None:
         self._fenced.inc()
         self._log.warning("saga.fenced", saga_id=str(saga.id), saga=saga.definition.name, epoch=saga.epoch)
+
+
+class _Breakers(Collector):
+    """The state of each participant's breaker at the moment of the scrape."""
+
+    def __init__(self, states: Callable[[], Mapping[str, int]]) -> None:
+        self._states = states
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        says = "A participant's breaker: 0 closed, 1 half open, 2 open"
+        family = GaugeMetricFamily("saga_breaker_state", says, labels=["participant"])
+        for participant, state in self._states().items():
+            family.add_metric([participant], state)
+        yield family

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from machines.rows import Phase, Trigger
+from machines.rows import Trigger
 from machines.saga import Saga
 from machines.step import Kind, Step
 
@@ -21,7 +21,7 @@ class Band:
     active: str
     before: str | None
     failure: str | None
-    stuck: str | None
+    stuck: str
     undoing: str | None
     undo_stuck: str | None
 
@@ -47,17 +47,13 @@ def bands(saga: Saga) -> list[Band]:
                 active=active,
                 before=entry if step.doing else None,
                 failure=step.refused,
-                stuck=_stuck(saga, ahead.get((active, Trigger.EXHAUSTED))),
+                stuck=ahead[active, Trigger.QUARANTINE],
                 undoing=undoing,
-                undo_stuck=_stuck(saga, ahead.get((undoing, Trigger.EXHAUSTED))) if undoing else None,
+                undo_stuck=ahead[undoing, Trigger.QUARANTINE] if undoing else None,
             )
         )
         entry = step.done
     return found
-
-
-def _stuck(saga: Saga, state: str | None) -> str | None:
-    return state if state and saga.rows.states[state].phase is Phase.STUCK else None
 
 
 def places(saga: Saga) -> Places:
@@ -71,7 +67,6 @@ def places(saga: Saga) -> Places:
         row += 1
         columns = ((band.active, 0), (band.failure, 1), (band.undoing, 2), (band.undo_stuck, 3))
         found |= {state: (row, column) for state, column in columns if state}
-        if band.stuck:
-            row += bool(band.failure)
-            found[band.stuck] = (row, 1)
+        row += bool(band.failure)
+        found[band.stuck] = (row, 1)
     return found | {saga.completed: (row + 1, 0)}

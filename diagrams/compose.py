@@ -9,6 +9,7 @@ from diagrams.picture import Box, Edge, Picture, Text
 from diagrams.plan import MARGIN, Plan, plan
 from diagrams.routes import routes
 from diagrams.strip import if_refused, if_unknown
+from diagrams.words import deadline_note
 from machines.saga import Saga
 
 HOW_TO_READ = (
@@ -17,7 +18,7 @@ HOW_TO_READ = (
 
 
 def compose(saga: Saga, marks: Marks | None = None) -> Picture:
-    found = plan(saga, marks or Marks(title=str(saga), headline=(HOW_TO_READ.format(saga=saga),)))
+    found = plan(saga, marks or Marks(title=str(saga), headline=(HOW_TO_READ.format(saga=saga), deadline_note(saga))))
     start, begins = _start(found)
     top = max(box.bottom for box in found.boxes.values()) + 46
     footer = [
@@ -50,6 +51,7 @@ def _start(found: Plan) -> tuple[Box, Edge]:
 def _says(saga: Saga) -> str:
     """Tell the picture to somebody who cannot see it."""
     told = [f"{saga} has {len(saga.steps)} steps; it ends in {saga.completed} or {saga.compensated}."]
+    told.append(deadline_note(saga))
     for band in bands(saga):
         said = (
             f"{band.number}. {band.step.name}, {band.step.kind}: {band.step.call}",

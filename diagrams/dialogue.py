@@ -1,7 +1,7 @@
 """A course of a saga as a sequence diagram, for PlantUML and for Mermaid."""
 
 from diagrams import mermaid, plantuml
-from diagrams.sequence import Exchange, Run
+from diagrams.sequence import Asks, Exchange, Run
 from diagrams.words import POINT_OF_NO_RETURN
 from machines.rows import Trigger
 from machines.step import Kind
@@ -19,12 +19,12 @@ def plantuml_sequence(run: Run) -> str:
         other = _alias(exchange.call.participant)
         lines += [
             f"{_SAGA} -> {other} : {text(_asks(exchange))}",
-            f"{other} {'--x' if _refused(exchange) else '-->'} {_SAGA} : {exchange.outcome}",
+            f"{other} {'-->' if _well(exchange) else '--x'} {_SAGA} : {_answers(exchange)}",
             f"note over {_SAGA} : {text(exchange.then)}",
         ]
         if _no_return(exchange):
             lines.append(f"== {POINT_OF_NO_RETURN} ==")
-        if _refused(exchange):
+        if exchange.outcome is Trigger.REFUSED:
             lines.append("== the way back ==")
     return "\n".join([*lines, f"{_SAGA} --> {_CLIENT} : {text(run.end)}", "@enduml", ""])
 
@@ -38,7 +38,7 @@ def mermaid_sequence(run: Run) -> str:
         other = _alias(exchange.call.participant)
         lines += [
             f"  {_SAGA}->>{other}: {text(_asks(exchange))}",
-            f"  {other}{'--x' if _refused(exchange) else '-->>'}{_SAGA}: {exchange.outcome}",
+            f"  {other}{'-->>' if _well(exchange) else '--x'}{_SAGA}: {_answers(exchange)}",
             f"  Note over {_SAGA}: {text(exchange.then)}",
         ]
         if _no_return(exchange):
@@ -56,12 +56,16 @@ def _alias(participant: str) -> str:
 
 
 def _asks(exchange: Exchange) -> str:
-    undo = f"undo {exchange.step.name}" if exchange.undo else exchange.step.name
-    return f"{undo}: {exchange.call.method} {exchange.call.path}"
+    prefix = "" if exchange.asks is Asks.DO else f"{exchange.asks} "
+    return f"{prefix}{exchange.step.name}: {exchange.call.method} {exchange.call.path}"
 
 
-def _refused(exchange: Exchange) -> bool:
-    return exchange.outcome is Trigger.REFUSED
+def _answers(exchange: Exchange) -> str:
+    return "no answer" if exchange.outcome is Trigger.RETRY else str(exchange.outcome)
+
+
+def _well(exchange: Exchange) -> bool:
+    return exchange.outcome is Trigger.SUCCEEDED
 
 
 def _no_return(exchange: Exchange) -> bool:

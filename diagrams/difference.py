@@ -6,8 +6,8 @@ from functools import cached_property
 
 from diagrams.markdown import code, table
 from diagrams.marks import Marks, key_of
-from diagrams.words import retry_note
-from machines.rows import Row
+from diagrams.words import deadline_note, notes
+from machines.rows import Row, Trigger
 from machines.saga import Saga
 
 _Place = tuple[str, str]
@@ -120,7 +120,8 @@ def _facts(saga: Saga, row: Row) -> dict[str, str]:
         "to": row.dest,
         "call": str(row.call or "none"),
         "body": body,
-        "sent again": retry_note(at.step, at.retry) if at.step and row.call else "",
+        "sent again": "; ".join(notes(at)) if row.call else "",
+        "deadline": deadline_note(saga) if row.trigger is Trigger.EXPIRE else "",
     }
 
 

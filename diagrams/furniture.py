@@ -14,6 +14,7 @@ _LEGEND = (
     ("failure", "failed: turns back"),
     ("undoing", "undoes a step"),
     ("stuck", "stuck: a person decides"),
+    ("quarantine", "in quarantine: a person decides"),
     ("completed", "end: all is done"),
     ("compensated", "end: all is undone"),
 )
@@ -49,10 +50,7 @@ def _heads(plan: Plan) -> Iterator[Text]:
     yield Text(words="STEP", x=MARGIN, y=y, size=10.5, look="head")
     heads: list[tuple[str, str | None]] = [
         ("FORWARD ↓", saga.completed),
-        (
-            "FAILURE OR STUCK" if any(b.stuck for b in plan.bands) else "FAILURE",
-            next((b.failure or b.stuck for b in plan.bands if b.failure or b.stuck), None),
-        ),
+        ("FAILURE OR STUCK", plan.bands[0].failure or plan.bands[0].stuck),
         ("COMPENSATION ↑", saga.compensated),
         ("STUCK IN COMPENSATION", next((b.undo_stuck for b in plan.bands if b.undo_stuck), None)),
     ]
@@ -73,7 +71,7 @@ def legend(plan: Plan, top: float) -> tuple[list[Box], list[Text], float]:
     boxes, words, x = [], [Text(words="LEGEND", x=MARGIN, y=top, size=10.5, look="head")], float(MARGIN)
     for shape, says in _LEGEND:
         line = Text(words=says, size=11, anchor="middle")
-        width = line.width + (46 if shape == "stuck" else 32)
+        width = line.width + (46 if shape in ("stuck", "quarantine") else 32)
         boxes.append(
             Box(state="", shape=shape, lines=(line,), x=x + width / 2, y=top + 30, width=width, height=28, says=says)
         )

@@ -1,7 +1,7 @@
 """A table as a Graphviz graph: every row is an edge."""
 
-from diagrams.bands import places
-from diagrams.words import POINT_OF_NO_RETURN, retry_note, shape_of, way_of
+from diagrams.bands import bands, places
+from diagrams.words import POINT_OF_NO_RETURN, QUARANTINE, notes, shape_of, way_of
 from machines.rows import Phase, Row, Rows, State, Trigger
 from machines.saga import Saga
 from machines.step import Kind
@@ -12,6 +12,7 @@ _LOOKS = {
     "failure": 'shape=octagon style=filled fillcolor="#fbe6da" color="#d55e00"',
     "undoing": 'shape=box style="filled,dashed" fillcolor="#fdf1d5" color="#b27a00" penwidth=2',
     "stuck": 'shape=hexagon style=filled fillcolor="#f6e1ee" color="#a8447c" penwidth=3',
+    QUARANTINE: 'shape=hexagon style=dotted color="#5a6570" fontcolor="#5a6570" fontsize=9 height=0.2 margin=0.02',
     "completed": 'shape=box style="rounded,filled" peripheries=2 fillcolor="#d9f0e8" color="#007a59"',
     "compensated": 'shape=box style="rounded,filled" peripheries=2 fillcolor="#eef0f2" color="#5a6570"',
 }
@@ -21,6 +22,7 @@ _WAYS = {
     "back": 'color="#b27a00" style=dashed constraint=false',
     "lost": 'color="#a8447c"',
     "person": 'color="#a8447c" style=dotted constraint=false',
+    QUARANTINE: 'color="#5a6570" fontcolor="#5a6570" style=dotted arrowsize=0.6 constraint=false',
 }
 
 
@@ -28,7 +30,7 @@ def graphviz(saga: Saga) -> str:
     rows = saga.rows
     lines = [
         f"digraph {quoted(str(saga))} {{",
-        f"  graph [label={quoted(str(saga))} labelloc=t fontname=Helvetica fontsize=18 nodesep=0.5 ranksep=0.95]",
+        f"  graph [label={quoted(str(saga))} labelloc=t fontname=Helvetica fontsize=18 nodesep=0.5 ranksep=0.5]",
         "  node [fontname=Helvetica fontsize=11]",
         "  edge [fontname=Helvetica fontsize=9]",
         '  "*" [shape=point width=0.15 label=""]',
@@ -36,6 +38,7 @@ def graphviz(saga: Saga) -> str:
     ]
     lines += [_node(saga, state) for state in rows.states.values()]
     lines += [_edge(rows, row) for row in rows.rows]
+    lines += [f"  {quoted(b.failure)} -> {quoted(b.stuck)} [style=invis]" for b in bands(saga) if b.failure]
     lines += _ranks(saga)
     return "\n".join([*lines, "}", ""])
 
@@ -49,10 +52,10 @@ def _ranks(saga: Saga) -> list[str]:
 
 
 def _node(saga: Saga, state: State) -> str:
-    label = state.name
-    if state.call and state.step:
-        label += f"\n{state.call}\n{retry_note(state.step, state.retry)}"
-        label += f"\n{POINT_OF_NO_RETURN.upper()}" if state.step.kind is Kind.PIVOT else ""
+    lines = [state.name, *([str(state.call)] if state.call else []), *notes(state)]
+    if state.call and state.step and state.step.kind is Kind.PIVOT:
+        lines.append(POINT_OF_NO_RETURN.upper())
+    label = "\n".join(lines)
     return f"  {quoted(state.name)} [label={quoted(label)} {_LOOKS[shape_of(saga, state)]}]"
 
 
@@ -62,8 +65,8 @@ def _edge(rows: Rows, row: Row) -> str:
     if row.source == row.dest:
         port = "s" if source.phase is Phase.UNDOING else "w"  # where no other edge leaves
         look += f" tailport={port} headport={port}"
-    elif row.trigger is Trigger.SUCCEEDED and source.step and source.step.kind is Kind.PIVOT:
-        look += " minlen=2"  # room for the stuck state of the pivot, and for a look
+    elif row.trigger is Trigger.SUCCEEDED and source.phase is Phase.FORWARD and source.step and source.step.refused:
+        look += " minlen=2"  # room for the stuck state below the failure
     return f"  {quoted(row.source)} -> {quoted(row.dest)} [label={quoted(label)} {look}]"
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from diagrams.words import KINDS, PHASES, POINT_OF_NO_RETURN, TRIGGERS, retry_note
+from diagrams.words import KINDS, PHASES, POINT_OF_NO_RETURN, TRIGGERS, deadline_note, retry_note
 from machines.saga import Saga
 from machines.step import PERSISTENT, Kind
 
@@ -14,7 +14,7 @@ def markdown(saga: Saga) -> str:
             code(step.name),
             f"{step.kind}: {KINDS[step.kind]}",
             code(str(step.call)),
-            retry_note(step, step.retry),
+            retry_note(step, step.retry) + (f"; no answer: asks {code(str(step.probe))}" if step.probe else ""),
             code(str(step.undo)) if step.undo else "",
             retry_note(step, PERSISTENT) if step.undo else "",
         )
@@ -33,6 +33,7 @@ def markdown(saga: Saga) -> str:
     parts = [
         f"# {saga}",
         f"Begins in {code(saga.initial)}, ends in {code(saga.completed)} or {code(saga.compensated)}. {line}",
+        deadline_note(saga),
         "## Steps",
         table(("#", "step", "kind", "call", "sent again", "undo", "undo sent again"), steps),
         "## States",

@@ -2,7 +2,7 @@
 
 import re
 
-from diagrams.words import POINT_OF_NO_RETURN, TIMES, retry_note, shape_of
+from diagrams.words import POINT_OF_NO_RETURN, TIMES, notes, shape_of
 from machines.saga import Saga
 from machines.step import Kind
 
@@ -12,6 +12,7 @@ _CLASSES = """\
   classDef failure fill:#fbe6da,stroke:#d55e00,stroke-width:2px,color:#111
   classDef undoing fill:#fdf1d5,stroke:#b27a00,stroke-width:2px,stroke-dasharray:7 3,color:#111
   classDef stuck fill:#f6e1ee,stroke:#a8447c,stroke-width:4px,color:#111
+  classDef quarantine fill:#ffffff,stroke:#9aa3ad,stroke-dasharray:1 3,color:#5a6570,font-size:11px
   classDef completed fill:#d9f0e8,stroke:#007a59,stroke-width:4px,color:#111
   classDef compensated fill:#eef0f2,stroke:#5a6570,stroke-width:4px,color:#111"""
 
@@ -27,9 +28,9 @@ def mermaid(saga: Saga) -> str:
     lines += [f"  {_alias(end)} --> [*]" for end in (saga.completed, saga.compensated)]
     for state in states:
         if state.call and state.step:
-            pivot = f" - {POINT_OF_NO_RETURN}" if state.step.kind is Kind.PIVOT else ""
-            note = text(retry_note(state.step, state.retry))
-            lines.append(f"  note left of {_alias(state.name)} : {note}{pivot}")
+            said = [*notes(state), *([POINT_OF_NO_RETURN] if state.step.kind is Kind.PIVOT else [])]
+            note = " - ".join(map(text, said))
+            lines.append(f"  note left of {_alias(state.name)} : {note}")
     lines += [f"  class {_alias(state.name)} {shape_of(saga, state)}" for state in states]
     return "\n".join([*lines, ""])
 

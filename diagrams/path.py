@@ -35,6 +35,8 @@ def path_marks(saga: Saga, saga_id: str, status: str, state: str, moves: Sequenc
             order.setdefault((move.source, move.trigger, move.dest), []).append(place)
     ahead = list(_ahead(saga, state))
     edges = {key_of(row): "dim" for row in saga.rows.rows} | dict.fromkeys(ahead, "ahead")
+    if saga.rows.states[state].phase is Phase.STUCK:  # what a person may decide
+        edges |= {key_of(row): "ahead" for row in saga.rows.rows if row.source == state}
     edges |= dict.fromkeys(order, "taken")
     seen = {move.dest for move in moves} | {dest for _, _, dest in ahead} | {state}
     return Marks(

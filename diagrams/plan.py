@@ -6,8 +6,8 @@ from diagrams.bands import Band, bands
 from diagrams.marks import Marks, key_of
 from diagrams.picture import Box, Text, leading, wrapped
 from diagrams.strip import strip_height, strip_width
-from diagrams.words import PHASES, retry_note, shape_of, way_of
-from machines.rows import Phase, Row, State
+from diagrams.words import PHASES, QUARANTINE, notes, shape_of, way_of
+from machines.rows import Phase, Row, State, Trigger
 from machines.saga import Saga
 
 MARGIN = 24
@@ -15,7 +15,7 @@ HEADLINE_Y, HEAD = 34, 92
 GAP, PIVOT_GAP = 58, 84
 #: How far the lines of two parallel edges are from the middle of a box.
 LANE = 9
-_PADDING = {"stuck": 40, "failure": 30}
+_PADDING = {"stuck": 40, "failure": 30, QUARANTINE: 16}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +57,12 @@ def plan(saga: Saga, marks: Marks) -> Plan:
 
 
 def _sized(saga: Saga, state: State, marks: Marks) -> Box:
-    shape = shape_of(saga, state)
-    lines = [Text(words=state.name, size=13, look="bold", anchor="middle")]
-    if state.call and state.step:
+    shape = _shape(saga, state, marks)
+    quiet = shape == QUARANTINE
+    lines = [Text(words=state.name, size=9.5 if quiet else 13, look="" if quiet else "bold", anchor="middle")]
+    if state.call:
         lines.append(Text(words=str(state.call), size=10.5, look="mono", anchor="middle"))
-        lines.append(Text(words=f"↻ {retry_note(state.step, state.retry)}", size=10, look="quiet", anchor="middle"))
+        lines.append(Text(words=f"↻ {notes(state)[0]}", size=10, look="quiet", anchor="middle"))
     elif state.phase in (Phase.COMPLETED, Phase.COMPENSATED):
         lines.append(Text(words=PHASES[state.phase].removeprefix("the end: "), look="quiet", anchor="middle"))
     room = max(240.0, *(line.width for line in lines))
@@ -73,16 +74,23 @@ def _sized(saga: Saga, state: State, marks: Marks) -> Box:
         shape=shape,
         lines=tuple(lines),
         width=max(line.width for line in lines) + _PADDING.get(shape, 28) + 16,
-        height=sum(leading(line) for line in lines) + 16,
+        height=sum(leading(line) for line in lines) + (8 if quiet else 16),
         look=marks.states.get(state.name, ""),
         says=_says(saga, state),
     )
 
 
+def _shape(saga: Saga, state: State, marks: Marks) -> str:
+    """A quarantine is quiet where nothing happened; where something did, it is a stuck state like any other."""
+    shape = shape_of(saga, state)
+    marked = marks.lines.get(state.name) or marks.states.get(state.name, "dim") != "dim"
+    return str(Phase.STUCK) if shape == QUARANTINE and marked else shape
+
+
 def _says(saga: Saga, state: State) -> str:
     again = [row for row in saga.rows.rows if row.source == row.dest == state.name]
     loops = [f"{row.trigger}: stays here ({row.call})" for row in again]
-    return "\n".join([f"{state.name}: {PHASES[state.phase]}", *loops])
+    return "\n".join([f"{state.name}: {PHASES[state.phase]}", *notes(state), *loops])
 
 
 def _columns(saga: Saga, found: list[Band], sized: dict[str, Box], marks: Marks, left: float) -> dict[str, Box]:
@@ -97,9 +105,11 @@ def _columns(saga: Saga, found: list[Band], sized: dict[str, Box], marks: Marks,
     for names, gap in zip(columns, _gaps(saga, marks), strict=True):
         boxes = [sized[name] for name in names if name]
         width = max((box.width for box in boxes), default=0.0)
-        # A label beside the line in the middle of a column ends before the line at its right.
-        width = max(width, 2 * _widest(_straight(saga, names), marks) + 76 if boxes else 0)
-        placed |= {box.state: replace(box, x=left + width / 2, width=width) for box in boxes}
+        # A label beside the line in the middle of a column ends before the lines at its right.
+        width = max(width, 2 * _widest(saga, _straight(saga, names), marks) + 114 if boxes else 0)
+        for box in boxes:
+            own = box.width if box.shape == QUARANTINE else width
+            placed[box.state] = replace(box, x=left + width / 2, width=own)
         left += width + gap
     return placed
 
@@ -111,7 +121,7 @@ def _gaps(saga: Saga, marks: Marks) -> tuple[float, float, float, float]:
     out = [row for row in rows if phases[row.source] is Phase.FORWARD]
     back = [row for row in rows if row.trigger.startswith("compensate")]
     undo = [row for row in rows if phases[row.source] is Phase.UNDOING]
-    return _widest(out, marks) + 58, _widest(back, marks) + 50, _widest(undo, marks) + 46, 0
+    return _widest(saga, out, marks) + 58, _widest(saga, back, marks) + 50, _widest(saga, undo, marks) + 46, 0
 
 
 def _straight(saga: Saga, names: list[str | None]) -> list[Row]:
@@ -122,14 +132,18 @@ def _straight(saga: Saga, names: list[str | None]) -> list[Row]:
     ]
 
 
-def _widest(rows: list[Row], marks: Marks) -> float:
-    return max((label(row, marks).width for row in rows), default=0.0)
+def _widest(saga: Saga, rows: list[Row], marks: Marks) -> float:
+    return max((label(saga, row, marks).width for row in rows), default=0.0)
 
 
-def label(row: Row, marks: Marks) -> Text:
-    """Give the label of a row: its trigger, and what the marks say of it."""
+def label(saga: Saga, row: Row, marks: Marks) -> Text:
+    """Give the label of a row: its trigger and what the marks say of it. A quarantine they say nothing of has none."""
     note = marks.notes.get(key_of(row), "")
-    return Text(words=f"{row.trigger} {note}".strip(), look=f"label {marks.edges.get(key_of(row), '')}".strip())
+    quiet = row.trigger is Trigger.QUARANTINE or _shape(saga, saga.rows.states[row.source], marks) == QUARANTINE
+    return Text(
+        words="" if quiet and not note else f"{row.trigger} {note}".strip(),
+        look=f"label {marks.edges.get(key_of(row), '')}".strip(),
+    )
 
 
 def _band(band: Band, placed: dict[str, Box], top: float) -> float:
@@ -139,11 +153,14 @@ def _band(band: Band, placed: dict[str, Box], top: float) -> float:
         placed[band.before] = replace(before, y=top + before.height / 2)
         top = placed[band.before].bottom + 40
     beside = [name for name in (band.active, band.failure, band.undoing, band.undo_stuck) if name]
-    beside += [band.stuck] if band.stuck and not band.failure else []
+    beside += [] if band.failure else [band.stuck]
     y = top + max(placed[name].height for name in beside) / 2
     for name in beside:
         placed[name] = replace(placed[name], y=y)
-    if band.stuck and band.failure:
+    lowest = max(placed[name].bottom for name in beside)
+    if band.failure:
         stuck = placed[band.stuck]
-        placed[band.stuck] = replace(stuck, y=placed[band.failure].bottom + 44 + stuck.height / 2)
-    return max(placed[name].bottom for name in band.states if name)
+        below = max(placed[band.failure].bottom + 30 + stuck.height / 2, placed[band.active].bottom + 24)
+        placed[band.stuck] = replace(stuck, y=below)
+        lowest = max(lowest, placed[band.stuck].bottom - 22)  # what leads on from it needs less room
+    return lowest

@@ -3,7 +3,7 @@
 import re
 
 from diagrams.bands import Places, places
-from diagrams.words import PHASES, POINT_OF_NO_RETURN, TIMES, retry_note, shape_of, way_of
+from diagrams.words import PHASES, POINT_OF_NO_RETURN, QUARANTINE, TIMES, notes, shape_of, way_of
 from machines.rows import Row
 from machines.saga import Saga
 from machines.step import Kind
@@ -21,6 +21,9 @@ skinparam state {
   BorderColor<<undoing>> #B27A00
   BackgroundColor<<stuck>> #F6E1EE
   BorderColor<<stuck>> #A8447C
+  BackgroundColor<<quarantine>> #FFFFFF
+  BorderColor<<quarantine>> #9AA3AD
+  FontColor<<quarantine>> #5A6570
   BackgroundColor<<completed>> #D9F0E8
   BorderColor<<completed>> #007A59
   BackgroundColor<<compensated>> #EEF0F2
@@ -37,6 +40,7 @@ _WAYS = {
     "back": "#B27A00,dashed",
     "lost": "#A8447C",
     "person": "#A8447C,dotted",
+    QUARANTINE: "#9AA3AD,dotted",
 }
 
 
@@ -48,9 +52,10 @@ def plantuml(saga: Saga) -> str:
     lines += [f"{_alias(end)} --> [*]" for end in (saga.completed, saga.compensated)]
     for state in rows.states.values():
         if state.call and state.step:
-            note = f"note left of {_alias(state.name)} : {text(retry_note(state.step, state.retry))}"
-            pivot = state.step.kind is Kind.PIVOT
-            lines.append(f"{note}\\n<b>{POINT_OF_NO_RETURN}</b>" if pivot else note)
+            said = [text(line) for line in notes(state)]
+            said += [f"<b>{POINT_OF_NO_RETURN}</b>"] if state.step.kind is Kind.PIVOT else []
+            note = "\\n".join(said)
+            lines.append(f"note left of {_alias(state.name)} : {note}")
     lines += ["legend right", *(f"| {phase} | {says} |" for phase, says in PHASES.items()), "endlegend"]
     return "\n".join([*lines, "@enduml", ""])
 

@@ -4,8 +4,11 @@ from collections.abc import Iterator
 
 from diagrams.picture import Box, Edge, Point, Text
 from diagrams.plan import LANE, Plan, label
-from diagrams.words import way_of
-from machines.rows import Row, Trigger
+from diagrams.words import QUARANTINE, way_of
+from machines.rows import Phase, Row, Trigger
+
+#: The shapes of what waits for a person.
+_STUCK = (str(Phase.STUCK), QUARANTINE)
 
 
 def routes(plan: Plan) -> Iterator[Edge]:
@@ -21,16 +24,25 @@ def routes(plan: Plan) -> Iterator[Edge]:
 
 
 def _edge(plan: Plan, rows: list[Row]) -> Edge:
-    first = rows[0]
-    source, dest = plan.boxes[first.source], plan.boxes[first.dest]
-    points, places = _way(plan, first, source, dest)
-    labels = [label(row, plan.marks) for row in rows]
+    rows = sorted(rows, key=lambda row: row.trigger is Trigger.QUARANTINE)  # what happens most comes first
+    source, dest = plan.boxes[rows[0].source], plan.boxes[rows[0].dest]
+    points, places = _way(rows[0], source, dest)
+    labels = [label(plan.saga, row, plan.marks) for row in rows]
     return Edge(
         rows=tuple(rows),
         points=tuple(points),
-        labels=tuple(text.at(*place) for text, place in zip(labels, _spread(places, len(labels)), strict=True)),
-        look=f"{way_of(plan.saga.rows, first)} {_strongest(labels)}".strip(),
+        labels=tuple(text.at(*place) for text, place in zip(labels, places, strict=False) if text.words),
+        look=f"{_look(plan, rows[0])} {_strongest(labels)}".strip(),
     )
+
+
+def _look(plan: Plan, row: Row) -> str:
+    """Name how an edge is drawn; what is no quiet quarantine is drawn as what leads to other stuck states, or away."""
+    shapes = [plan.boxes[state].shape for state in (row.source, row.dest)]
+    way = way_of(plan.saga.rows, row)
+    if way != QUARANTINE or QUARANTINE in shapes:
+        return way
+    return "person" if shapes[0] in _STUCK else "lost"
 
 
 def _strongest(labels: list[Text]) -> str:
@@ -39,17 +51,23 @@ def _strongest(labels: list[Text]) -> str:
     return max(looks, key=lambda look: (look not in ("dim", "ahead"), look != "dim", look))
 
 
-def _way(plan: Plan, row: Row, source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
+def _way(row: Row, source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
     """Find the points of an edge, and the places of its labels."""
-    if row.trigger is Trigger.COMPENSATE:
-        return _back(source, dest)
-    if row.trigger is Trigger.COMPENSATE_INCLUDING:
-        y = source.y + LANE
-        return [(source.right, y), (dest.left, y)], [(source.right + 8, y + 14)]
-    if row.trigger is Trigger.RESOLVE:
-        return _resolved_down(source, dest) if dest.y > source.y else _resolved_up(source, dest)
-    ways = {"person": _again, "back": _up, "forward": _down, "lost": _aside, "fail": _failed}
-    return ways[way_of(plan.saga.rows, row)](source, dest)
+    down = dest.y > source.y
+    match row.trigger:
+        case Trigger.SUCCEEDED | Trigger.BEGIN:
+            return _down(source, dest) if down else _up(source, dest)
+        case Trigger.COMPENSATE_INCLUDING if source.shape not in _STUCK:
+            y = source.y + LANE
+            return [(source.right, y), (dest.left, y)], [(source.right + 8, y + 14)]
+        case Trigger.COMPENSATE | Trigger.COMPENSATE_INCLUDING:
+            return _back(source, dest)
+        case Trigger.RESOLVE:
+            return _resolved_down(source, dest) if down else _resolved_up(source, dest)
+        case Trigger.RETRY:
+            return _again(source, dest)
+        case _:
+            return _aside(source, dest) if dest.shape in _STUCK else _failed(source, dest)
 
 
 def _down(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
@@ -61,30 +79,33 @@ def _up(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
 
 
 def _failed(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
-    x = source.right + 10
-    return [(source.right, dest.y), (dest.left, dest.y)], [(x, dest.y - 6), (x, dest.y + 14), (x, dest.y + 28)]
+    x, y = source.right + 10, dest.y
+    return [(source.right, y), (dest.left, y)], [(x, y - 6), (x, y + 14), (x, y + 28), (x, y - 20)]
 
 
 def _aside(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
-    y = dest.y - LANE
-    if dest.y == source.y:
-        return [(source.right, y), (dest.left, y)], [(source.right + 10, y - 5)]
-    x = source.right + 36
-    return [(source.right, source.bottom - 16), (x, source.bottom - 16), (x, y), (dest.left, y)], [(x + 7, y - 5)]
+    """Go right, or down first where the stuck state stands below the failure."""
+    x, y = source.right - 24, dest.y - _lane(dest)
+    start = [(source.right, y)] if dest.y == source.y else [(x, source.bottom), (x, y)]
+    return [*start, (dest.left, y)], [(source.right + 10, y - 5), (source.right + 10, y - 19)]
 
 
 def _again(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
-    y = source.y + LANE
+    x, y = dest.right - 40, source.y + _lane(source)
     if dest.y == source.y:
         return [(source.left, y), (dest.right, y)], [(dest.right + 36, y + 14)]
-    x = dest.right + 18
-    return [(source.left, y), (x, y), (x, dest.bottom - 7), (dest.right, dest.bottom - 7)], [(x + 25, y + 14)]
+    return [(source.left, y), (x, y), (x, dest.bottom)], [(dest.right + 10, y + 14)]
+
+
+def _lane(stuck: Box) -> float:
+    return LANE / 2 if stuck.shape == QUARANTINE else LANE
 
 
 def _back(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
     """Go right, up beside the column of compensations, and in from its left."""
-    person = source.shape == "stuck"
+    person = source.shape in _STUCK
     channel, into = dest.left - (17 if person else 26), dest.bottom - (4 if person else 14)
+    into -= 8 if dest.shape == "compensated" else 0  # its corners are round
     y = source.y - LANE if source.shape == "failure" else source.y
     return [(source.right, y), (channel, y), (channel, into), (dest.left, into)], [(source.right + 8, y - 6)]
 
@@ -99,9 +120,3 @@ def _resolved_up(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
     channel, y, into = dest.right + 18, source.top - 14, dest.bottom - 12
     way = [(source.left + 34, source.top), (source.left + 34, y), (channel, y), (channel, into), (dest.right, into)]
     return way, [(source.left + 42, source.top - 6)]
-
-
-def _spread(places: list[Point], count: int) -> list[Point]:
-    """Give each label a place; below the last one there is always room for another."""
-    last_x, last_y = places[-1]
-    return [*places, *((last_x, last_y + 14 * more) for more in range(1, count + 1))][:count]

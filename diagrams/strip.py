@@ -35,9 +35,10 @@ def if_refused(saga: Saga, band: Band) -> str:
 
 def if_unknown(band: Band) -> str:
     """Tell what it comes to when nobody knows whether the step happened."""
-    if band.stuck:
-        return "No answer: stuck, a person decides"
-    return f"No answer: undoes {band.step.name} too" if band.undoing else ""
+    asks = "asks what became of it, then " if band.step.probe else ""
+    if band.pivot or not band.failure:
+        return f"No answer: {asks}stuck, a person decides"
+    return f"No answer: {asks}undoes {band.step.name} too" if band.undoing else ""
 
 
 def _name(band: Band) -> Text:

@@ -18,6 +18,8 @@ text{fill:var(--ink)}.quiet,.head{fill:var(--quiet)}.head{letter-spacing:.06em;f
 .failure .box{stroke:var(--red);fill:var(--red-in)}
 .undoing .box{stroke:var(--gold);fill:var(--gold-in);stroke-dasharray:8 4}
 .stuck .box{stroke:var(--pink);fill:var(--pink-in);stroke-width:3.5}
+.quarantine .box{stroke:var(--grey);fill:var(--paper);stroke-width:1;stroke-dasharray:1 2}
+.quarantine text{fill:var(--quiet)}
 .completed .box{stroke:var(--green);fill:var(--green-in)}
 .compensated .box{stroke:var(--grey);fill:var(--grey-in)}
 .inner{fill:none}.compensated .inner{stroke-dasharray:2 3}.start .box{fill:var(--ink);stroke:none}
@@ -27,6 +29,7 @@ text{fill:var(--ink)}.quiet,.head{fill:var(--quiet)}.head{letter-spacing:.06em;f
 .back .line{stroke:var(--gold);stroke-width:2.2;stroke-dasharray:8 4}.back .tip{fill:var(--gold)}
 .lost .line,.person .line{stroke:var(--pink)}.lost .tip,.person .tip{fill:var(--pink)}
 .person .line{stroke-dasharray:2 4;stroke-width:2}
+.quarantine .line{stroke:var(--grey);stroke-width:1;stroke-dasharray:1 4}.quarantine .tip{fill:var(--grey)}
 .dim{opacity:.38}.taken .line{stroke-width:5;stroke-dasharray:none}
 .failed .box{stroke-width:4.5}.now .box{stroke-width:6}.now .inner{stroke-width:1.8}
 .w0{opacity:.38}.w1 .line{stroke-width:1.6}.w2 .line{stroke-width:3}.w3 .line{stroke-width:5}.w4 .line{stroke-width:8}

@@ -8,6 +8,7 @@ from diagrams.compose import compose
 from diagrams.marks import Marks
 from diagrams.picture import Box, Edge, Picture, Point, Shade, Text
 from diagrams.style import STYLE
+from diagrams.words import QUARANTINE
 from machines.rows import Row
 from machines.saga import Saga
 
@@ -59,11 +60,11 @@ def _box(box: Box) -> str:
 
 def _shape(box: Box) -> Iterator[str]:
     """Give each sort of state its own outline, for those who see no colour."""
-    cut = {"failure": 12.0, "stuck": 18.0}.get(box.shape)
+    cut = {"failure": 12.0, "stuck": 18.0, QUARANTINE: 10.0}.get(box.shape)
     if box.shape == "start":
         yield f'<circle class="box" cx="{_n(box.x)}" cy="{_n(box.y)}" r="{_n(box.width / 2)}"/>'
     elif cut:
-        middle = box.height / 2 if box.shape == "stuck" else cut
+        middle = cut if box.shape == "failure" else box.height / 2
         xs, ys = (box.left, box.left + cut, box.right - cut, box.right), (box.top + middle, box.bottom - middle)
         corners = [(xs[0], ys[0]), (xs[1], box.top), (xs[2], box.top), (xs[3], ys[0]), (xs[3], ys[1]),
                    (xs[2], box.bottom), (xs[1], box.bottom), (xs[0], ys[1])]  # fmt: skip
@@ -86,7 +87,8 @@ def _edge(edge: Edge) -> str:
     rows = "\n".join(_row(row) for row in edge.rows) or "start"
     points = [point for point, after in zip(edge.points, edge.points[1:], strict=False) if point != after]
     points.append(edge.points[-1])
-    shape = f'<path class="line" d="{_path(points)}"/><polygon class="tip" points="{_tip(points)}"/>'
+    tip = _tip(points, 6 if QUARANTINE in edge.look.split() else 10)
+    shape = f'<path class="line" d="{_path(points)}"/><polygon class="tip" points="{tip}"/>'
     return f"<g class={quoteattr(f'edge {edge.look}'.strip())}><title>{escape(_clean(rows))}</title>{shape}</g>"
 
 
@@ -113,10 +115,11 @@ def _towards(point: Point, other: Point, length: float) -> Point:
     return point[0] + far * ((dx > 0) - (dx < 0)), point[1] + far * ((dy > 0) - (dy < 0))
 
 
-def _tip(points: list[Point]) -> str:
+def _tip(points: list[Point], size: float) -> str:
     (x, y), before = points[-1], points[-2]
     ux, uy = ((before[0] > x) - (before[0] < x)), ((before[1] > y) - (before[1] < y))
-    corners = [(x, y), (x + 10 * ux - 5 * uy, y + 10 * uy - 5 * ux), (x + 10 * ux + 5 * uy, y + 10 * uy + 5 * ux)]
+    (ax, ay), half = (x + size * ux, y + size * uy), size / 2
+    corners = [(x, y), (ax - half * uy, ay - half * ux), (ax + half * uy, ay + half * ux)]
     return " ".join(f"{_n(a)},{_n(b)}" for a, b in corners)
 
 

@@ -24,6 +24,8 @@ TRIGGERS = {
     Trigger.SUCCEEDED: "the participant did it",
     Trigger.REFUSED: "the participant said no: it surely did not happen",
     Trigger.EXHAUSTED: "no clear answer to the last attempt: it may have happened",
+    Trigger.EXPIRE: "its deadline was over before the call was sent",
+    Trigger.QUARANTINE: "whoever took it died of it, time and again",
     Trigger.CANCEL: "somebody does not want it any more",
     Trigger.BEGIN: "the call is about to be sent",
     Trigger.COMPENSATE: "undo the steps before; this one did not happen",
@@ -33,20 +35,25 @@ TRIGGERS = {
     Trigger.RESOLVE: "a person did it by hand",
 }
 
-#: A failure is a passing state too, but one that a reader looks for.
-FAILURE = "failure"
+#: A failure is a passing state too, but one that a reader looks for; a stuck state that only a quarantine leads to is
+#: one that hardly any saga ever sees, and every picture is to be read without it.
+FAILURE, QUARANTINE = "failure", "quarantine"
 TIMES = "\N{MULTIPLICATION SIGN}"
 POINT_OF_NO_RETURN = "point of no return"
 
 
 def shape_of(saga: Saga, state: State) -> str:
-    """Name how a state is drawn: its phase, but a failure is told from other passing states."""
+    """Name how a state is drawn: its phase, but failures and what is quarantined are told from others of theirs."""
+    if _quarantined(saga.rows, state):
+        return QUARANTINE
     return FAILURE if state.name in {step.refused for step in saga.steps} else str(state.phase)
 
 
 def way_of(rows: Rows, row: Row) -> str:
-    """Name how an edge is drawn: forward, fail, back (compensation), lost (outcome unknown) or person."""
+    """Name how an edge is drawn: forward, fail, back (compensation), lost (outcome unknown), person or quarantine."""
     phase, to = rows.states[row.source].phase, rows.states[row.dest].phase
+    if row.trigger is Trigger.QUARANTINE or _quarantined(rows, rows.states[row.source]):
+        return QUARANTINE
     if phase is Phase.STUCK:
         return "person"
     if row.trigger in (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING):
@@ -54,6 +61,11 @@ def way_of(rows: Rows, row: Row) -> str:
     if row.trigger in (Trigger.SUCCEEDED, Trigger.BEGIN):
         return "back" if phase is Phase.UNDOING else "forward"
     return "lost" if to is Phase.STUCK else "fail"
+
+
+def _quarantined(rows: Rows, state: State) -> bool:
+    exhausted = any(row.dest == state.name and row.trigger is Trigger.EXHAUSTED for row in rows.rows)
+    return state.phase is Phase.STUCK and not exhausted
 
 
 def number(value: float) -> str:
@@ -66,6 +78,18 @@ def retry_note(step: Step, retry: Retry) -> str:
         return f"1 attempt, timeout {number(step.timeout_s)} s"
     waits = f"{number(retry.base_s)} s {TIMES}{number(retry.factor)}"
     return f"up to {retry.attempts} attempts, {waits}, timeout {number(step.timeout_s)} s"
+
+
+def notes(state: State) -> list[str]:
+    """Tell about the call that is in flight in a state, if one is: how often it is sent, what asks after it."""
+    if not state.call or not state.step:
+        return []
+    probe = state.step.probe if state.phase is Phase.FORWARD else None
+    return [retry_note(state.step, state.retry), *([f"no answer: asks {probe}"] if probe else [])]
+
+
+def deadline_note(saga: Saga) -> str:
+    return f"After {number(saga.deadline_s)} s no step that may fail is sent any more: what was done is undone."
 
 
 def stem(saga: Saga) -> str:

@@ -35,7 +35,7 @@ def _problems(table: Table) -> Iterator[tuple[Step | None, str]]:
     forward_only = False
     for number, step in enumerate(table.steps):
         yield from ((step, problem) for problem in _step_problems(step, forward_only=forward_only))
-        for call in (step.call, step.undo):
+        for call in (step.call, step.undo, step.probe):
             if call is not None:
                 yield from ((step, problem) for problem in _call_problems(table, call, number))
         forward_only = forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
@@ -47,6 +47,8 @@ def _saga_problems(table: Table) -> Iterator[str]:
         yield "it has no steps; give it at least one"
     if table.version < 1:
         yield f"version {table.version} is not a version; count from 1"
+    if table.deadline_s <= 0:
+        yield f"a deadline of {table.deadline_s:g} s is over at once; give deadline_s= more"
     for column in ("client", "store"):
         name = getattr(table, column)
         if name is not None and name not in table.data:
@@ -70,6 +72,8 @@ def _step_problems(step: Step, *, forward_only: bool) -> Iterator[str]:
         yield "it has no state for a refusal; name one with refused="
     if step.timeout_s <= 0 or step.retry.attempts < 1:
         yield "a call needs at least one attempt and a timeout above 0 s; mend retry= or timeout_s="
+    if step.probe and step.probe.method != "GET":
+        yield f"its probe {step.probe} might change something; ask with get()"
 
 
 def _call_problems(table: Table, call: Call, number: int) -> Iterator[str]:

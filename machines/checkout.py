@@ -22,6 +22,7 @@ CHECKOUT = Saga(
         pivot("enregistrer_vente",
               post("ventes", "/ventes", client_id="client_id", magasin_id="magasin_id",
                    produits="lire_panier.produits", montant="lire_panier.montant"),
+              probe=get("ventes", "/ventes/outcome"),
               done="COMMANDE_ENREGISTREE", refused="ECHEC_ENREGISTREMENT"),
         retriable("confirmer", post("stock", "/confirmer", reservation_id="reserver_stock.reservation_id"),
                   done="CONFIRMEE"),

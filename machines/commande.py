@@ -1,6 +1,6 @@
 """An order behind the gateway (000): stock is checked, the goods looked up and reserved, and the order created."""
 
-from machines.call import post
+from machines.call import get, post
 from machines.fields import integer, list_of, uuid
 from machines.saga import Saga
 from machines.step import compensatable, pivot, read, retriable
@@ -28,6 +28,7 @@ COMMANDE = Saga(
         pivot("creer_commande",
               post("commandes", "/commandes", client_id="client_id", magasin_id="magasin_id",
                    produits="lire_produits.produits", montant="lire_produits.montant"),
+              probe=get("commandes", "/commandes/outcome"),
               doing="CREATION_COMMANDE", done="COMMANDE_CREEE", refused="ECHEC_CREATION_COMMANDE"),
         retriable("confirmer_stock", post("stock", "/confirmer", reservation_id="reserver_stock.reservation_id"),
                   done="SAGA_TERMINEE"),

@@ -1,6 +1,6 @@
 """An order with a receipt (004). A receipt that was sent cannot be called back, so sending it is the pivot."""
 
-from machines.call import post
+from machines.call import get, post
 from machines.fields import integer, list_of, text
 from machines.saga import Saga
 from machines.step import compensatable, pivot, read, retriable
@@ -31,6 +31,7 @@ ORDER = Saga(
         pivot("envoyer_recu",
               post("recus", "/recus", commande_id="creer_commande.commande_id", client_id="client_id",
                    produits="lire_produits.produits", montant="lire_produits.montant"),
+              probe=get("recus", "/recus/outcome"),
               done="TransactionGenerate", refused="TransactionFail"),
         retriable("vendre_inventaire",
                   post("stock", "/confirmer", reservation_id="reserver_inventaire.reservation_id"),

@@ -7,10 +7,13 @@ In an *active* state exactly one call is in flight, the one its rows name; the o
     retry       outcome unknown, sent again         defer   not sent at all, sent later (counts as no attempt)
     exhausted   outcome unknown and no attempt left: compensated *including itself*, or stuck
     cancel      somebody does not want it any more, while it can still go back
+    expire      its deadline was over before the call was sent
+    quarantine  whoever took it died of it, time and again: stuck, before it takes the others along
 
 A *passing* state (a failure, or one before a `doing`) is left in the same commit, by `begin`, `compensate` (the step
-surely did not happen) or `compensate_including` (it may have). A *stuck* state is left by a person alone, who may
-`retry`, `resolve` (it was done by hand) or `compensate` (it was not, and the saga may still go back).
+surely did not happen) or `compensate_including` (it may have). Every active state has a *stuck* one, which is left by
+a person alone, who may `retry`, `resolve` (it was done by hand) or, while the saga may still go back, undo it:
+`compensate` (a pivot surely did not happen) or `compensate_including`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,6 +32,8 @@ class Trigger(StrEnum):
     DEFER = "defer"
     EXHAUSTED = "exhausted"
     CANCEL = "cancel"
+    EXPIRE = "expire"
+    QUARANTINE = "quarantine"
     BEGIN = "begin"
     COMPENSATE = "compensate"
     COMPENSATE_INCLUDING = "compensate_including"
@@ -57,6 +62,12 @@ class State:
     @property
     def direction(self) -> str:
         return "undo" if self.phase is Phase.UNDOING else "do"
+
+    @property
+    def rounds(self) -> int:
+        """How often its participant is asked, if need be: a probe, where there is one, has the last word."""
+        probed = self.phase is Phase.FORWARD and self.step is not None and self.step.probe is not None
+        return self.retry.attempts + probed
 
     @property
     def effectful(self) -> bool:
@@ -104,34 +115,35 @@ def _forward(table: Table) -> Iterator[State | Row]:
         if step.doing:
             yield State(name=before, phase=Phase.PASSING, step=step)
             yield Row(source=before, trigger=Trigger.BEGIN, dest=step.doing)
-        entry = step.doing or before
+        entry, stuck = step.doing or before, stuck_states(step)[0]
         yield State(name=entry, phase=Phase.FORWARD, step=step, call=step.call, retry=step.retry)
         yield Row(source=entry, trigger=Trigger.SUCCEEDED, dest=step.done, call=step.call)
         yield from _sent_again(entry, step.call)
-        if step.kind is Kind.RETRIABLE or forward_only:
-            yield from _stuck(entry, step, stuck_states(step)[0], step.done, step.call)
-        else:
-            yield from _failure(table, number, entry)
+        yield from _stuck(entry, step, stuck, step.done)
+        if step.kind in (Kind.PIVOT, Kind.RETRIABLE) or forward_only:
+            yield Row(source=entry, trigger=Trigger.EXHAUSTED, dest=stuck, call=step.call)
+        if step.kind is not Kind.RETRIABLE and not forward_only:
+            yield from _failure(table, number, entry, stuck)
         before, forward_only = step.done, forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
 
 
-def _failure(table: Table, number: int, entry: str) -> Iterator[State | Row]:
+def _failure(table: Table, number: int, entry: str, stuck: str) -> Iterator[State | Row]:
     """The rows of a step that may fail, and of the state that says so."""
     step, back = table.steps[number], _undone_before(table, number)
     failure = step.refused or ""  # check() has seen to it
     yield State(name=failure, phase=Phase.PASSING, step=step)
     yield Row(source=entry, trigger=Trigger.REFUSED, dest=failure, call=step.call)
+    yield Row(source=entry, trigger=Trigger.EXPIRE, dest=failure)
     yield Row(source=failure, trigger=Trigger.COMPENSATE, dest=back)
-    if step.kind is Kind.PIVOT:
-        stuck = stuck_states(step)[0]
-        yield from _stuck(entry, step, stuck, step.done, step.call)
-        yield Row(source=stuck, trigger=Trigger.COMPENSATE, dest=back)
-    else:
+    if step.kind is not Kind.PIVOT:
         yield Row(source=entry, trigger=Trigger.EXHAUSTED, dest=failure, call=step.call)
         # Not while a pivot is in flight: whether it can still go back is then not known.
         yield Row(source=entry, trigger=Trigger.CANCEL, dest=failure)
     if step.undoing:
-        yield Row(source=failure, trigger=Trigger.COMPENSATE_INCLUDING, dest=step.undoing)
+        for source in (failure, stuck):
+            yield Row(source=source, trigger=Trigger.COMPENSATE_INCLUDING, dest=step.undoing)
+    else:
+        yield Row(source=stuck, trigger=Trigger.COMPENSATE, dest=back)
 
 
 def _backward(table: Table) -> Iterator[State | Row]:
@@ -141,7 +153,9 @@ def _backward(table: Table) -> Iterator[State | Row]:
             yield State(name=step.undoing, phase=Phase.UNDOING, step=step, call=step.undo, retry=PERSISTENT)
             yield Row(source=step.undoing, trigger=Trigger.SUCCEEDED, dest=undone, call=step.undo)
             yield from _sent_again(step.undoing, step.undo)
-            yield from _stuck(step.undoing, step, stuck_states(step)[1], undone, step.undo)
+            stuck = stuck_states(step)[1]
+            yield from _stuck(step.undoing, step, stuck, undone)
+            yield Row(source=step.undoing, trigger=Trigger.EXHAUSTED, dest=stuck, call=step.undo)
 
 
 def _ends(table: Table) -> Iterator[State | Row]:
@@ -156,9 +170,9 @@ def _sent_again(entry: str, call: Call) -> Iterator[Row]:
     yield Row(source=entry, trigger=Trigger.DEFER, dest=entry, call=call)
 
 
-def _stuck(entry: str, step: Step, stuck: str, resolved: str, call: Call) -> Iterator[State | Row]:
+def _stuck(entry: str, step: Step, stuck: str, resolved: str) -> Iterator[State | Row]:
     yield State(name=stuck, phase=Phase.STUCK, step=step)
-    yield Row(source=entry, trigger=Trigger.EXHAUSTED, dest=stuck, call=call)
+    yield Row(source=entry, trigger=Trigger.QUARANTINE, dest=stuck)
     yield Row(source=stuck, trigger=Trigger.RETRY, dest=entry)
     if step.kind is not Kind.READ:  # what a read would have told cannot be done by hand
         yield Row(source=stuck, trigger=Trigger.RESOLVE, dest=resolved)

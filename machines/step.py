@@ -38,6 +38,8 @@ class Step:
     """One row of the table as written: see the constructors for the columns that each kind has.
 
     done, refused, doing, undoing: names of states. timeout_s: how long one attempt may take.
+    probe: asks the participant what became of an attempt whose outcome is unknown; it answers as the call itself
+    would have, or anything but a success.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Step:
     doing: str | None = None
     undo: Call | None = None
     undoing: str | None = None
+    probe: Call | None = None
     retry: Retry = Retry()
     timeout_s: float = 5.0
 
@@ -60,13 +63,19 @@ class More(TypedDict, total=False):
     timeout_s: float
 
 
+class Lasting(More, total=False):
+    """Columns that a step may carry which changes something."""
+
+    probe: Call
+
+
 def read(name: str, call: Call, *, done: str, refused: str | None = None, **more: Unpack[More]) -> Step:
     """Changes nothing, so it may be repeated. After a pivot it has no `refused`: there is no way back."""
     return Step(name=name, kind=Kind.READ, call=call, done=done, refused=refused, **more)
 
 
 def compensatable(
-    name: str, call: Call, *, undo: Call, done: str, refused: str, undoing: str = "", **more: Unpack[More]
+    name: str, call: Call, *, undo: Call, done: str, refused: str, undoing: str = "", **more: Unpack[Lasting]
 ) -> Step:
     """Changes something that `undo` takes back; `undoing` names the state in which that call is in flight."""
     undoing = undoing or f"UNDOING_{name.upper()}"
@@ -82,11 +91,11 @@ def compensatable(
     )
 
 
-def pivot(name: str, call: Call, *, done: str, refused: str, **more: Unpack[More]) -> Step:
+def pivot(name: str, call: Call, *, done: str, refused: str, **more: Unpack[Lasting]) -> Step:
     """The point of no return: once it has succeeded the saga only goes forward."""
     return Step(name=name, kind=Kind.PIVOT, call=call, done=done, refused=refused, **more)
 
 
-def retriable(name: str, call: Call, *, done: str, **more: Unpack[More]) -> Step:
+def retriable(name: str, call: Call, *, done: str, **more: Unpack[Lasting]) -> Step:
     """Must succeed in the end: it is sent again until it does, or until a person decides."""
     return Step(name=name, kind=Kind.RETRIABLE, call=call, done=done, **({"retry": PERSISTENT} | more))

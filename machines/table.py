@@ -18,6 +18,8 @@ class Table:
     data: the fields it is started with. participants: every service that a step may call.
     initial, completed, compensated: the states it begins and may end in.
     client, store: the fields of `data` that say whose saga it is, so that one can look for it.
+    deadline_s: how long after its beginning a step forward may still be sent; then it is undone. It binds neither a
+    call in flight, nor a compensation, nor what comes after the pivot.
     """
 
     name: str
@@ -30,6 +32,7 @@ class Table:
     steps: tuple[Step, ...]
     client: str | None = None
     store: str | None = None
+    deadline_s: float = 900.0
 
     def __str__(self) -> str:
         return f"{self.name} v{self.version}"

@@ -38,6 +38,8 @@ for the first to end, on SQLite as on PostgreSQL (READ COMMITTED). A whole parti
     @barrier.retriable
     def send_letter(): ...
 
+    routes.get("/points/outcome")(barrier.outcome)   # what became of a call whose reply was lost
+
 The view must use `db.session` and must neither commit nor roll back; nothing may use the session before the barrier
 does, in a `before_request` say. Only `Refused` is a refusal: anything else it raises, `abort(409)` too, is a crash.
 """
@@ -103,6 +105,16 @@ class Barrier:
 
         return guarded
 
+    def outcome(self) -> Response:
+        """View of a GET: answer as the action of this key did. 404: it has not come, but may still be on its way."""
+        key = Key.of_request(Direction.DO)
+        entry = self.ledger.find(key)
+        if entry is None:
+            raise Problem(404, "Not done", f"{key} has not been done")
+        if entry.state in {State.TOMBSTONE, State.UNDONE}:
+            raise _undone(key)
+        return self._said_before(key)
+
     def _once(self, view: Callable[P, ViewResult], *, remembers_refusals: bool) -> Callable[P, Response]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> Response:
@@ -132,15 +144,15 @@ class Barrier:
             yield
 
     def _answered_before(self, key: Key, fingerprint: str) -> Response:
-        entry = self.ledger.find(key)
+        entry = self.ledger.read(key)
         if entry.state in {State.TOMBSTONE, State.UNDONE}:
-            raise Problem(410, "Undone", f"{key} has been undone and will not be done any more")
+            raise _undone(key)
         if entry.fingerprint != fingerprint:
             raise Problem(422, "Idempotency key reused", f"{key} came with another request before")
         return self._said_before(key)
 
     def _said_before(self, key: Key) -> Response:
-        reply = self.ledger.find(key).reply
+        reply = self.ledger.read(key).reply
         assert reply is not None, f"the view of {key} has committed by itself"
         return reply.response(replayed=True)
 
@@ -148,7 +160,7 @@ class Barrier:
         if self.ledger.add(action, State.TOMBSTONE, epoch):
             return _NEVER_DONE
         # No lock: only an undo changes this row any more, and the undo's own key lets one through.
-        entry = self.ledger.find(action)
+        entry = self.ledger.read(action)
         if entry.state is State.REFUSED:
             return _WAS_REFUSED
         assert entry.request is not None
@@ -156,6 +168,10 @@ class Barrier:
         reply = Reply.of_view(view(Done(request=entry.request, reply=entry.reply.body)))
         self.ledger.mark_undone(action)
         return reply
+
+
+def _undone(key: Key) -> Problem:
+    return Problem(410, "Undone", f"{key} has been undone and will not be done any more")
 
 
 def _epoch() -> int | None:

@@ -83,6 +83,9 @@ def confirmer() -> dict[str, Any]:
     return {"commande_id": commande_id, "etat": "confirmee"}
 
 
+routes.get("/commandes/outcome")(barrier.outcome)
+
+
 @routes.get("/commandes/<commande_id>")
 def lire(commande_id: str) -> dict[str, Any]:
     return _as_json(_find(commande_id))

@@ -18,10 +18,13 @@ from participants.wire import read_body
 
 @dataclass(kw_only=True)
 class Fault:
-    """`path`: the beginning of the paths it hits, below the participant's prefix. `times`: None is until cleared."""
+    """`path`: the beginning of the paths it hits, below the participant's prefix. `method`: None is any.
+    `times`: None is until cleared.
+    """
 
     kind: str
     path: str
+    method: str | None
     times: int | None
     seconds: float
 
@@ -33,6 +36,7 @@ class FaultBody(Schema):
 
     kind = fields.String(required=True, validate=validate.OneOf(["slow", "fail", "lose_reply"]))
     path = fields.String(load_default="/")
+    method = fields.String(load_default=None, allow_none=True, validate=validate.OneOf(["GET", "POST"]))
     times = fields.Integer(load_default=1, allow_none=True, strict=True, validate=validate.Range(min=1))
     seconds = fields.Float(load_default=0.3, validate=validate.Range(0, 60))
 
@@ -60,10 +64,11 @@ class Faults:
         with self._lock:
             return [asdict(fault) for fault in self._faults]
 
-    def take(self, path: str) -> Fault | None:
-        """Use up the oldest fault that hits this path: at most one a request."""
+    def take(self, method: str, path: str) -> Fault | None:
+        """Use up the oldest fault that hits this request: at most one a request."""
         with self._lock:
-            found = next((fault for fault in self._faults if path.startswith(fault.path)), None)
+            hits = (f for f in self._faults if path.startswith(f.path) and f.method in (None, method))
+            found = next(hits, None)
             if found is not None and found.times is not None:
                 found.times -= 1
                 if found.times == 0:
@@ -79,7 +84,7 @@ def order_faults(app: Flask) -> None:
     def before() -> None:
         if request.blueprint != app.name:
             return
-        g.fault = faults.take(request.path)
+        g.fault = faults.take(request.method, request.path)
         match g.fault:
             case Fault(kind="slow", seconds=seconds):
                 time.sleep(seconds)

@@ -66,8 +66,16 @@ class Ledger:
             **request,
         )
 
-    def find(self, key: Key) -> Entry:
-        row = self._session.execute(select(self.table).where(self.table.c.key == str(key))).one()
+    def read(self, key: Key) -> Entry:
+        """Read the row of a key that has one."""
+        entry = self.find(key)
+        assert entry is not None, f"the row of {key} has gone"
+        return entry
+
+    def find(self, key: Key) -> Entry | None:
+        row = self._session.execute(select(self.table).where(self.table.c.key == str(key))).one_or_none()
+        if row is None:
+            return None
         reply = None if row.status is None else Reply(status=row.status, body=row.reply)
         return Entry(state=State(row.state), fingerprint=row.fingerprint, request=row.request, reply=reply)
 

@@ -58,6 +58,9 @@ def envoyer() -> tuple[dict[str, Any], int]:
     return {"recu_id": recu_id, "fichier": fichier}, 201
 
 
+routes.get("/recus/outcome")(barrier.outcome)
+
+
 def balance() -> dict[str, Any]:
     count, total = db.session.execute(select(func.count(), func.coalesce(func.sum(recus.c.montant), 0))).one()
     return {"total": on_the_wire(int(total)), "count": count}

@@ -100,6 +100,9 @@ def annuler(done: Done) -> dict[str, Any]:
     return {"vente_id": vente_id, "annulee": True}
 
 
+routes.get("/ventes/outcome")(barrier.outcome)
+
+
 @routes.get("/ventes/<vente_id>")
 def lire(vente_id: str) -> dict[str, Any]:
     vente = _find(vente_id)

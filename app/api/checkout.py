@@ -8,6 +8,7 @@ from app.api.openapi.operation import BAD_BODY, STARTED, STARTS, operation
 from app.api.parts import pointing, service
 from app.api.problems import problem
 from app.api.reading import idempotency_key, preferred_wait_s, saga_data
+from app.api.remembered import remembered
 from app.api.schemas.orders import Order, OrderConfirmed, OrderState, OrderUnfinished
 from app.errors import NotFoundError
 from app.store import queries
@@ -39,6 +40,7 @@ def start() -> Response:
 
 @blueprint.get("/<uuid:saga_id>")
 @operation("Show an order", "checkout", {200: Order()}, problems=(404,))
+@remembered
 def show(saga_id: UUID) -> Response:
     order = _order(saga_id)
     return jsonify(

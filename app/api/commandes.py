@@ -14,6 +14,7 @@ from app.api.openapi.operation import BAD_BODY, STARTS, operation
 from app.api.parts import ACTOR, pointing, service
 from app.api.problems import problem
 from app.api.reading import Reason, idempotency_key, preferred_wait_s, reason_given, saga_data
+from app.api.remembered import remembered
 from app.api.schemas.commandes import (
     Commande,
     CommandeCompensated,
@@ -57,6 +58,7 @@ def start() -> Response:
 
 @blueprint.get("/commandes/<uuid:saga_id>/")
 @operation("Show an order and its history", "commandes", {200: Commande()}, problems=(404,))
+@remembered
 def show(saga_id: UUID) -> Response:
     saga = _order(saga_id)
     rows = queries.journal(saga.id)

@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 
 from alembic.script import ScriptDirectory
-from flask import Blueprint, Response, jsonify
+from flask import Blueprint, Response, current_app, jsonify
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -28,7 +28,7 @@ def live() -> Response:
 @blueprint.get("/ready")
 @operation("Can it do its work?", "service", {200: Ready()}, problems=(503,))
 def ready() -> Response:
-    """Ready when the database answers and has the tables of this release."""
+    """Ready when the database answers, has the tables of this release, and takes what this process writes."""
     try:
         found = db.session.execute(text("SELECT version_num FROM alembic_version")).scalar()
     except SQLAlchemyError as error:
@@ -37,6 +37,8 @@ def ready() -> Response:
         ) from error
     if found != _head():
         raise NotReadyError(f"the database is at migration {found}, not {_head()}; run `flask --app app db upgrade`")
+    if trouble := current_app.extensions["runner"].pulse.trouble:
+        raise NotReadyError(f"the database does not take writes: {trouble}")
     return jsonify(status="ready")
 
 

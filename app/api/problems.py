@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import structlog
 from flask import Flask, Response
+from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from werkzeug.exceptions import HTTPException
 
 from app.errors import ProblemError
@@ -20,6 +21,7 @@ def problem(status: int, title: str, detail: str, **members: Any) -> Response:
 def install(app: Flask) -> None:
     app.register_error_handler(ProblemError, _expected)
     app.register_error_handler(HTTPException, _of_http)
+    app.register_error_handler(DBAPIError, _database_away)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -31,6 +33,17 @@ def _of_http(error: HTTPException) -> Response:
     answer = problem(error.code or 500, error.name, error.description or error.name)
     if allowed := getattr(error, "valid_methods", None):
         answer.headers["Allow"] = ", ".join(sorted(allowed))
+    return answer
+
+
+def _database_away(error: DBAPIError) -> Response:
+    """Say what a client can do when the database is away: whether its request was carried out is then not known."""
+    if not isinstance(error, OperationalError | InternalError | InterfaceError):
+        return _unexpected(error)
+    _log.error("database.failed", error=str(error.orig).strip())
+    detail = "the database cannot do this now; ask again, with the same Idempotency-Key if you sent one"
+    answer = problem(503, "Not ready", detail)
+    answer.headers["Retry-After"] = "1"
     return answer
 
 

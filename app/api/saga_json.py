@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.api.views import SAGA_STATUSES, StepView, remaining, steps_of
+from app.api.views import SAGA_STATUSES, StepView, outcome, remaining, steps_of
 from app.store.instance import FINISHED
 from app.store.models import JournalRow, SagaRow
 from machines.registry import Registry, UnknownSagaError
@@ -68,6 +68,7 @@ def _steps(registry: Registry, saga: SagaRow, rows: Sequence[JournalRow]) -> lis
             "output_data": view.output,
             "error_message": view.error,
             "attempts": view.attempts,
+            "outcome": view.outcome,
             "retry_count": max(view.attempts - 1, 0),
         }
         for view in _views(registry, saga, rows)
@@ -84,6 +85,7 @@ def entry(row: JournalRow) -> dict[str, object]:
         "step": row.step,
         "direction": row.direction,
         "attempt": row.attempt,
+        "outcome": outcome(row),
         "actor": row.actor,
         "reason": row.reason,
         "status_code": row.status_code,

@@ -10,6 +10,7 @@ from app.api.listing import ListQuery, cursor_of, wanted_page
 from app.api.openapi.operation import BAD_BODY, EVERY_SAGA, STARTED, operation
 from app.api.parts import ACTOR, pointing, registry, service
 from app.api.reading import Reason, idempotency_key, json_object, load, preferred_wait_s, reason_given
+from app.api.remembered import remembered
 from app.api.saga_json import entry, executed, line, short, whole
 from app.api.schemas.sagas import Journal, SagaCreated, SagaList, SagaMoved, SagaUnfinished, SagaWhole
 from app.errors import InvalidError, NotFoundError
@@ -66,6 +67,7 @@ def index() -> Response:
 
 @blueprint.get("/<uuid:saga_id>")
 @operation("Show a saga", "sagas", {200: SagaWhole()}, problems=(404,))
+@remembered
 def show(saga_id: UUID) -> Response:
     saga = _saga(saga_id)
     return jsonify(whole(registry(), saga, queries.journal(saga.id)))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from app.participants.outcome import REFUSALS, Outcome
 from app.store.models import JournalRow, SagaRow
 from machines.call import FillError
 from machines.rows import Trigger
@@ -22,9 +23,23 @@ SAGA_STATUSES = {
 }
 
 
+#: What became of the call whose outcome a move tells; other moves tell of none.
+_OUTCOMES = {
+    Trigger.SUCCEEDED: Outcome.SUCCEEDED,
+    Trigger.REFUSED: Outcome.REFUSED,
+    Trigger.RETRY: Outcome.UNKNOWN,
+    Trigger.EXHAUSTED: Outcome.UNKNOWN,
+    Trigger.DEFER: Outcome.NOT_SENT,
+}
+#: The moves by which a step fails.
+_FAILURES = (Trigger.REFUSED, Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.QUARANTINE)
+
+
 @dataclass(frozen=True, kw_only=True)
 class StepView:
-    """One step of one saga. status: pending, in_progress, completed, failed or compensated."""
+    """One step of one saga. status: pending, in_progress, completed, failed or compensated.
+    outcome: of its last attempt; unknown means that it may have happened.
+    """
 
     step: Step
     order: int
@@ -33,6 +48,7 @@ class StepView:
     completed_at: datetime | None
     compensated_at: datetime | None
     attempts: int
+    outcome: Outcome | None
     input: dict[str, Any] | None
     output: dict[str, Any] | None
     error: str | None
@@ -42,6 +58,13 @@ def steps_of(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow]) -> 
     """Tell every step of the table, in its order, also those that are still to come."""
     results = {row.step: row.reply for row in journal if row.trigger == Trigger.SUCCEEDED and row.direction == "do"}
     return [_view(definition, saga, number, journal, results) for number in range(1, len(definition.steps) + 1)]
+
+
+def outcome(row: JournalRow) -> Outcome | None:
+    """Tell what became of a call. Where it must succeed in the end a refusal is sent again: its answer tells."""
+    if row.step is None or row.trigger not in _OUTCOMES:
+        return None
+    return Outcome.REFUSED if row.status_code in REFUSALS else _OUTCOMES[Trigger(row.trigger)]
 
 
 def remaining(views: Sequence[StepView]) -> list[str]:
@@ -57,7 +80,8 @@ def _view(
     entry = step.doing or (definition.steps[number - 2].done if number > 1 else definition.initial)
     entered = next((row.at for row in journal if row.dest == entry and row.source != row.dest), None)
     begun = entered if saga.status != "pending" or done else None
-    failures = [row for row in done if row.trigger in (Trigger.REFUSED, Trigger.EXHAUSTED)]
+    outcomes = [found for row in done if (found := outcome(row))]
+    failures = [row for row in done if row.trigger in _FAILURES]
     return StepView(
         step=step,
         order=number,
@@ -65,7 +89,8 @@ def _view(
         started_at=begun,
         completed_at=_when(done, Trigger.SUCCEEDED),
         compensated_at=_when(undone, Trigger.SUCCEEDED),
-        attempts=sum(row.trigger != Trigger.DEFER for row in done),
+        attempts=sum(found is not Outcome.NOT_SENT for found in outcomes),
+        outcome=outcomes[-1] if outcomes else None,
         input=_input(step, saga, results) if begun else None,
         output=results.get(step.name),
         error=failures[-1].reason if failures else None,
@@ -82,7 +107,7 @@ def _status(
         return "completed"
     if saga.status == "running" and definition.rows.states[saga.state].step == step:
         return "in_progress"
-    if triggers & {Trigger.REFUSED, Trigger.EXHAUSTED}:
+    if triggers & set(_FAILURES):
         return "failed"
     return "pending"
 

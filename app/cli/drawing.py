@@ -23,6 +23,8 @@ _STYLES = {
     Trigger.SUCCEEDED: "green",
     Trigger.REFUSED: "bold red",
     Trigger.EXHAUSTED: "bold red",
+    Trigger.EXPIRE: "bold red",
+    Trigger.QUARANTINE: "bold red",
     Trigger.RETRY: "yellow",
     Trigger.DEFER: "yellow",
 }

@@ -4,6 +4,7 @@ import getpass
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import inf
 from uuid import UUID
 
 import click
@@ -108,7 +109,9 @@ def _move(move: Callable[[SagaService], Standing], *, as_json: bool) -> None:
     runner = current_app.extensions["runner"]
     try:
         try:
-            standing = move(service())
+            asked = service()
+            asked.held_s = inf  # a command has nothing else to do, and there may be no service that would go on
+            standing = move(asked)
         except Exception:
             runner.stop()
             raise

@@ -3,12 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.api.views import StepView, steps_of
+from app.api.views import StepView, outcome, steps_of
 from app.cli.words import Mark
+from app.participants.outcome import Outcome
 from app.store.models import JournalRow, SagaRow
 from machines.rows import Phase, Trigger
 from machines.saga import Saga
 from machines.step import Step
+
+#: What `saga compensate` asks for, whichever of them the table has.
+_UNDOES = {Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING, Trigger.CANCEL}
+_FAILURES = {Trigger.REFUSED: "refused", Trigger.EXPIRE: "too late"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +57,7 @@ def open_moves(definition: Saga, saga: SagaRow) -> list[str]:
         return []
     legal = definition.rows.asked(saga.state)
     retry = ["retry"] if Trigger.RETRY in legal else []
-    return [*retry, *(["compensate"] if legal & {Trigger.COMPENSATE, Trigger.CANCEL} else [])]
+    return [*retry, *(["compensate"] if legal & _UNDOES else [])]
 
 
 def _stop(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], view: StepView) -> Stop:
@@ -81,8 +86,8 @@ def _fate(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], view: 
         to_undo = saga.status != "compensated" and goes_back(definition, saga) and step.undo
         return Mark.DONE, "done, to undo" if to_undo else "done by hand" if by_hand else "done"
     if view.status == "failed":
-        refused = any(row.step == step.name and row.trigger == Trigger.REFUSED for row in journal)
-        return Mark.FAILED, "refused" if refused else "failed"
+        triggers = {row.trigger for row in journal if row.step == step.name}
+        return Mark.FAILED, next((word for trigger, word in _FAILURES.items() if trigger in triggers), "failed")
     if _asked(definition, journal, step, Trigger.CANCEL):
         return Mark.FAILED, "cancelled"
     return Mark.TO_COME, "not reached" if goes_back(definition, saga) else "to come"
@@ -109,8 +114,9 @@ def _asked(definition: Saga, journal: Sequence[JournalRow], step: Step, trigger:
 
 def _calls(own: Sequence[JournalRow], direction: str) -> Calls:
     rows = [row for row in own if row.direction == direction]
-    unsent = sum(row.trigger == Trigger.DEFER for row in rows)
-    return Calls(sent=len(rows) - unsent, unsent=unsent, ms=sum(row.duration_ms or 0 for row in rows))
+    outcomes = [found for row in rows if (found := outcome(row))]
+    unsent = outcomes.count(Outcome.NOT_SENT)
+    return Calls(sent=len(outcomes) - unsent, unsent=unsent, ms=sum(row.duration_ms or 0 for row in rows))
 
 
 def _call(step: Step, direction: str | None) -> str:

@@ -7,21 +7,19 @@ next, so n effectful steps cost n + 1 commits. A read changes nothing, so it nee
 outcome rides along with the next commit.
 """
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from app.config import Config
+from app.engine.calls import Calls
 from app.metrics import Telemetry
-from app.participants.client import Request
-from app.participants.outcome import Outcome, Reply, outcome_of
+from app.participants.outcome import Outcome, Reply
 from app.store.instance import Instance
-from app.store.sagas import SagaStore
-from machines.call import FillError
+from app.store.sagas import QUEUE, SagaStore
 from machines.rows import Phase, Trigger
-from machines.step import Retry
+from machines.step import Kind, Retry
 
 #: Between two tries to reach a participant that cannot be reached at all.
 DEFERRED = Retry(base_s=0.5, cap_s=30.0)
@@ -29,51 +27,56 @@ DEFERRED = Retry(base_s=0.5, cap_s=30.0)
 LONGEST_RETRY_AFTER_S = 3600.0
 
 
-class Sender(Protocol):
-    """Anything that sends one request once."""
-
-    def send(self, request: Request) -> Reply: ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """jitter: draws a wait from 0 to its argument, in seconds. sleep: waits that long."""
+    """jitter: draws a wait from 0 to its argument, in seconds. sleep: waits that long.
+    stopping: tells whether this process is to end, so that sagas are handed back instead of carried on.
+    """
 
     config: Config
     store: SagaStore
-    participants: Sender
+    calls: Calls
     telemetry: Telemetry
     actor: str
     jitter: Callable[[float], float]
-    sleep: Callable[[float], None] = time.sleep
-    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], object] = time.sleep
+    stopping: Callable[[], bool] = lambda: False
 
-    def run(self, saga: Instance, hold_until: float, key: str | None = None, fingerprint: str = "") -> None:
-        """Drive the saga until it ends, is stuck, or has to wait until after `hold_until` (on the engine's clock).
+    def run(self, saga: Instance, hold_s: float) -> None:
+        """Drive the saga until it ends, is stuck, or has to wait for longer than `hold_s`.
 
-        key, fingerprint: for a saga that is not stored yet. Raises FencedError or KeyTakenError; the saga is then
-        to be forgotten.
+        Raises FencedError or KeyTakenError; the saga is then to be forgotten.
         """
+        if saga.claims > self.config.max_claims and saga.at.call is not None:
+            self._give_up(saga, Trigger.QUARANTINE, f"claimed {saga.claims} times, and never came a step further")
         while saga.at.call is not None:
-            if saga.at.effectful and saga.unsaved:
-                self.commit(saga, self.config.lease_s, key, fingerprint)
-            wait_s = self._advance(saga, self._send(saga))
+            if self.stopping():
+                return self.leave(saga, 0.0)
+            if self._expired(saga):
+                self._give_up(saga, Trigger.EXPIRE, f"its deadline of {saga.definition.deadline_s:g} s is over")
+                continue
+            if saga.at.effectful and (saga.unsaved or not self._covered(saga)):
+                self.keep(saga)
+            wait_s = self._advance(saga, *self.calls.make(saga))
+            if wait_s > hold_s:
+                return self.leave(saga, wait_s)
             if wait_s > 0:
-                held = self.clock() + wait_s <= hold_until
-                self.commit(saga, wait_s + (self.config.lease_s if held else 0), key, fingerprint)
-                if not held:
-                    return
+                self.keep(saga, wait_s)
                 self.sleep(wait_s)
-        self.commit(saga, None, key, fingerprint)
+        return self.leave(saga, None)
 
-    def commit(self, saga: Instance, delay_s: float | None, key: str | None = None, fingerprint: str = "") -> None:
-        """Make durable what has moved, and only then count and log it."""
-        moves = saga.unsaved
-        if saga.standing:
-            self.store.save(saga, delay_s)
-        else:
-            self.store.insert(saga, delay_s, key, fingerprint)
-        self.telemetry.committed(saga, moves)
+    def keep(self, saga: Instance, wait_s: float = 0.0) -> None:
+        """Commit, and stay the owner for as long as the wait and the next call may take, and a lease beyond."""
+        call_s = saga.at.step.timeout_s if saga.at.step else 0.0
+        self._commit(saga, wait_s + call_s + self.config.lease_s, self.store.owner)
+
+    def leave(self, saga: Instance, after_s: float | None) -> None:
+        """Commit, and let any process take it after so many seconds; None: nothing is left to do by itself."""
+        self._commit(saga, after_s, None)
+
+    def entrust(self, saga: Instance) -> None:
+        """Commit, and leave it to whoever gets the message about it; to any process when none has after a lease."""
+        self._commit(saga, self.config.lease_s, QUEUE)
 
     def ask(self, saga: Instance, trigger: Trigger, actor: str, reason: str) -> None:
         """Make a move that a person asks for, which the table must allow. It is to be committed, and run on."""
@@ -82,44 +85,37 @@ class Engine:
             self._fail(saga, trigger, facts, sure=not saga.unsure)
         else:
             saga.fire(trigger, **facts)
+            self._begin(saga)
 
-    def _send(self, saga: Instance) -> Reply:
-        try:
-            request = self._request(saga)
-        except FillError as error:
-            return Reply(error=str(error), sent=False, impossible=True)
-        return self.participants.send(request)
+    def _commit(self, saga: Instance, delay_s: float | None, owner: str | None) -> None:
+        """Make durable what has moved, and only then count and log it."""
+        moves = saga.unsaved
+        write = self.store.save if saga.standing else self.store.insert
+        write(saga, delay_s, owner)
+        self.telemetry.committed(saga, moves)
 
-    def _request(self, saga: Instance) -> Request:
+    def _covered(self, saga: Instance) -> bool:
+        """Tell whether the lease lasts for the whole of the next call, so that no other process can meet it."""
+        assert saga.at.step is not None
+        return saga.lease_end - self.store.clock() > saga.at.step.timeout_s
+
+    def _expired(self, saga: Instance) -> bool:
+        """Tell whether the next step forward comes too late. A pivot that may have been sent is never called off."""
+        sent = saga.unsure and saga.at.step is not None and saga.at.step.kind is Kind.PIVOT
+        return saga.may(Trigger.EXPIRE) and saga.deadline <= self.store.clock() and not sent
+
+    def _give_up(self, saga: Instance, trigger: Trigger, reason: str) -> None:
         at = saga.at
-        assert at.call is not None
         assert at.step is not None
-        headers = {
-            "Idempotency-Key": f"{saga.id}/{at.step.name}/{at.direction}",
-            "Saga-Id": str(saga.id),
-            "Saga-Step": at.step.name,
-            "Saga-Epoch": str(saga.epoch),
-            # The saga is the trace, whichever process carries it on.
-            "traceparent": f"00-{saga.id.hex}-{os.urandom(8).hex()}-00",
-        }
-        return Request(
-            method=at.call.method,
-            url=self.config.participant_url(at.call.participant) + at.call.filled_path(saga.data, saga.results),
-            headers=headers,
-            body=at.call.filled_body(saga.data, saga.results) if at.call.method != "GET" else None,
-            timeout_s=at.step.timeout_s,
-        )
+        facts = {"actor": self.actor, "step": at.step.name, "direction": at.direction, "reason": reason}
+        self._fail(saga, trigger, facts, sure=not saga.unsure)
 
-    def _advance(self, saga: Instance, reply: Reply) -> float:
+    def _advance(self, saga: Instance, reply: Reply, outcome: Outcome) -> float:
         """Make the move that the reply means. Return how many seconds to wait before the next call."""
         at = saga.at
-        assert at.step is not None
-        undoing = at.phase is Phase.UNDOING
-        outcome = outcome_of(reply, frozenset() if undoing else saga.definition.needed_fields[at.step.name])
-        self.telemetry.called(saga, reply, outcome)
         facts = self._facts(saga, reply)
         if outcome is Outcome.SUCCEEDED:
-            if not undoing:
+            if at.phase is Phase.FORWARD and at.step:
                 saga.results[at.step.name] = reply.body
             saga.fire(Trigger.SUCCEEDED, **facts)
         elif outcome is Outcome.NOT_SENT:
@@ -127,15 +123,19 @@ class Engine:
             return self._wait(DEFERRED, saga.deferrals, reply)
         elif outcome is Outcome.REFUSED and saga.may(Trigger.REFUSED):
             self._fail(saga, Trigger.REFUSED, facts, sure=not saga.unsure)
-        elif saga.attempt + 1 < at.retry.attempts:
+        elif saga.attempt + 1 < at.rounds:
             saga.fire(Trigger.RETRY, **facts)
             saga.unsure = True
             return self._wait(at.retry, saga.attempt, reply)
         else:
             self._fail(saga, Trigger.EXHAUSTED, facts, sure=False)
+        self._begin(saga)
+        return 0.0
+
+    def _begin(self, saga: Instance) -> None:
+        """Enter the state that says that the next call is in flight, where the table names one."""
         if saga.may(Trigger.BEGIN):
             saga.fire(Trigger.BEGIN, actor=self.actor)
-        return 0.0
 
     def _fail(self, saga: Instance, trigger: Trigger, facts: dict[str, Any], *, sure: bool) -> None:
         """Move to the failure and on to the first compensation, of the step itself where it may have happened."""

@@ -1,88 +1,149 @@
 """The threads that run sagas: a pool, and one that looks for sagas which nobody runs."""
 
 import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.config import Config
 from app.engine.engine import Engine
+from app.engine.pulse import Pulse
 from app.store.instance import Instance
-from app.store.sagas import FencedError, KeyTakenError, SagaStore
+from app.store.leases import Leases
+from app.store.sagas import FencedError, KeyTakenError
 
 _log = structlog.get_logger("runner")
+#: A wait up to this is slept through in the saga's thread while somebody waits for its end; a longer one is left to
+#: the database, for a thread that sleeps is one less for other sagas.
+HELD_S = 2.0
 
 
 class Runner:
-    """Runs `config.threads` sagas at once: those it is given, and those whose owner has died or that were to wait."""
+    """Runs `config.threads` sagas at once: those it is given, and those whose owner has died or that were to wait.
 
-    def __init__(self, config: Config, engine: Engine, store: SagaStore) -> None:
-        self._config, self._engine, self._store = config, engine, store
+    pulse: how this process gets on with the database. stopping: set when it is to end. at_each_look: what else is to
+    be done once in a while.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: Config,
+        engine: Engine,
+        leases: Leases,
+        pulse: Pulse,
+        stopping: threading.Event,
+        at_each_look: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._at_each_look = at_each_look
+        # With a broker the workers take what is due, and this process only what none of them has taken for long.
+        self._overdue_s = config.lease_s if config.broker_url else 0.0
+        self._config, self._engine, self._leases = config, engine, leases
+        self.pulse, self.stopping = pulse, stopping
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="saga")
-        self._in_hand = 0
+        self._in_hand, self._more = 0, False
         self._counting = threading.Lock()
-        self._stopping = threading.Event()
-        self._recovery = threading.Thread(target=self._recover_for_ever, name="recovery", daemon=True)
+        self._wake = threading.Event()
+        self._lost: list[Instance] = []
+        # Not a daemon: a process that ends lets it end, and none of what it has claimed is left lying.
+        self._recovery = threading.Thread(target=self._recover_until_stopped, name="recovery")
 
     def start(self) -> None:
-        """Begin to recover, and go on for as long as the process lives."""
-        if self._config.embedded:
-            self._end_leases_of_the_past()
+        """Begin to recover, and go on until told to stop."""
+        try:
+            if self._config.embedded:  # the only process on its file: what the one before held is free
+                self._leases.end()
+            for row in self._leases.unknown():
+                _log.error("definition.unknown", saga=row.definition, version=row.definition_version)
+        except SQLAlchemyError:  # no tables yet, and so no sagas; /ready says what to do
+            _log.warning("database.not_migrated")
         self._recovery.start()
 
     def stop(self) -> None:
-        """Stop taking sagas, and wait for those that run."""
-        self._stopping.set()
+        """Take no more sagas, let each finish its call, and hand back what is not done."""
+        self.stopping.set()
+        self._wake.set()
         if self._recovery.is_alive():
             self._recovery.join()
         self._pool.shutdown()
 
-    def submit(self, saga: Instance, hold_s: float, key: str | None = None, fingerprint: str = "") -> "Future[None]":
-        """Run the saga in the pool; it may wait in its thread for as long as `hold_s` from now."""
+    @property
+    def free(self) -> int:
+        """How many more sagas it could run at once."""
+        return max(self._config.threads - self._in_hand, 0)
+
+    def submit(self, saga: Instance, hold_s: float) -> "Future[None]":
+        """Run the saga in the pool; it may sleep there for as long as `hold_s` at once."""
         self._count(1)
-        running = self._pool.submit(self._run, saga, self._engine.clock() + hold_s, key, fingerprint)
+        running = self._pool.submit(self._run, saga, hold_s)
         running.add_done_callback(lambda _done: self._count(-1))
         return running
 
     def recover(self) -> int:
         """Claim as many due sagas as there are free threads and run them; return how many."""
-        free = self._config.threads - self._in_hand
-        claimed = self._store.claim(free, self._config.lease_s) if free > 0 else []
+        free = self.free
+        claimed = self._leases.claim(free, self._config.lease_s, self._overdue_s) if free else []
         for saga in claimed:
-            _log.info("saga.claimed", saga_id=str(saga.id), saga=saga.definition.name, state=saga.state)
+            self._log_claim(saga)
             self.submit(saga, hold_s=0)
+        self._more = len(claimed) == free
         return len(claimed)
 
-    def _end_leases_of_the_past(self) -> None:
-        """Free what a process before this one held; before the first request, so that none of ours is among it."""
-        try:
-            self._store.end_leases()
-        except SQLAlchemyError:  # no tables yet, and so no sagas; /ready says what to do
-            _log.warning("database.not_migrated")
+    def run_saga(self, saga_id: UUID) -> bool:
+        """Run this saga in the calling thread, if it is to be run and nobody else does; tell whether it was."""
+        saga = self._leases.claim_one(saga_id, self._config.lease_s)
+        if saga:
+            self._log_claim(saga)
+            self._run(saga, hold_s=0)
+        return saga is not None
+
+    def entrust(self, limit: int) -> Sequence[UUID]:
+        """Hand out up to so many due sagas: a message is to be sent for each."""
+        return self._leases.entrust(limit, self._config.lease_s)
+
+    def _log_claim(self, saga: Instance) -> None:
+        _log.info("saga.claimed", saga_id=str(saga.id), saga=saga.definition.name, state=saga.state, epoch=saga.epoch)
 
     def _count(self, change: int) -> None:
         with self._counting:
             self._in_hand += change
+        if change < 0 and self._more:  # there were more than it could take: go on at once
+            self._wake.set()
 
-    def _run(self, saga: Instance, *arguments: Any) -> None:
+    def _run(self, saga: Instance, hold_s: float) -> None:
         try:
-            self._engine.run(saga, *arguments)
+            self._engine.run(saga, hold_s)
         except FencedError:
             self._engine.telemetry.fenced(saga)
         except KeyTakenError:
             raise
-        except Exception:
+        except Exception as error:
             _log.exception("saga.crashed", saga_id=str(saga.id), saga=saga.definition.name, state=saga.state)
+            if isinstance(error, DBAPIError):
+                self.pulse.failed(error)
+                self._lost.append(saga)
             if saga.standing is None:
                 raise
-            # Forgotten here, and found again by recovery once its lease has run out.
+            # Forgotten here, and found again by recovery: at once when the database was away, else after its lease.
 
-    def _recover_for_ever(self) -> None:
-        while not self._stopping.is_set():
+    def _recover_until_stopped(self) -> None:
+        while not self.stopping.is_set():
             try:
+                self._wake.clear()
+                self.pulse.beat()
+                self._at_each_look()
+                self._release_lost()
                 self.recover()
             except Exception:  # noqa: BLE001  a database that is away comes back; a recovery that ended would not
                 _log.exception("recovery.failed")
-            self._stopping.wait(self._config.recovery_interval_s)
+            self._wake.wait(self._config.recovery_interval_s)
+        self.pulse.end()
+
+    def _release_lost(self) -> None:
+        lost = self._lost[:]
+        if lost:
+            self._leases.release(lost)
+            del self._lost[: len(lost)]

@@ -1,34 +1,44 @@
 """What the API asks for: start a saga, once per Idempotency-Key, move one on request, and wait for it."""
 
-import hashlib
-import json
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
 from uuid import UUID
 
+from app.broker import Broker
 from app.config import Config
 from app.engine.engine import Engine
-from app.engine.runner import Runner
-from app.errors import ConflictError, KeyReusedError, NotFoundError, StillRunningError
+from app.engine.keys import Keys, fingerprint
+from app.engine.runner import HELD_S, Runner
+from app.errors import ConflictError, NotFoundError
 from app.store.instance import FINISHED, UNDER_WAY, Instance, Standing
-from app.store.sagas import FencedError, KeyTakenError, SagaStore
-from machines.registry import Registry
+from app.store.loading import standing
+from app.store.sagas import FencedError, KeyTakenError
+from machines.registry import Registry, UnknownSagaError
 from machines.rows import Phase, Trigger
 
 #: Between two looks whether a saga that is still reading has become durable.
 _GLANCE_S = 0.005
+#: Between two looks at a saga that waits in the database, or that another process has taken over.
+_LOOK_S = 0.1
 #: How often a request is tried on a saga that moves by itself in the meantime.
 _TRIES = 20
 
 
 class SagaService:
-    """Starts and moves sagas of any definition."""
+    """Starts and moves sagas of any definition.
 
-    def __init__(self, config: Config, registry: Registry, store: SagaStore, engine: Engine, runner: Runner) -> None:
+    held_s: the longest wait that is slept through in a saga's thread while its client waits for it.
+    """
+
+    def __init__(
+        self, *, config: Config, registry: Registry, engine: Engine, runner: Runner, keys: Keys, broker: Broker | None
+    ) -> None:
         self._config, self._registry = config, registry
-        self._store, self._engine, self._runner = store, engine, runner
+        self._store, self._engine, self._runner = engine.store, engine, runner
+        self._keys, self._broker = keys, broker
+        self.held_s = HELD_S
 
     def start(
         self, name: str, data: Mapping[str, Any], key: str | None = None, wait_s: float | None = None
@@ -38,30 +48,26 @@ class SagaService:
         It is durable by then. A key that is known gives the saga it belongs to: raises StillRunningError while that
         one runs and KeyReusedError when it was started with other data.
         """
-        wait_s = self._config.wait_s if wait_s is None else wait_s
-        fingerprint = _fingerprint(name, data)
-        if key and (known := self._known(key, fingerprint)):
+        saga = self._begin(name, data, key)
+        if known := self._keys.begun(saga):
             return known
-        saga = Instance.begin(self._registry.latest(name), data, actor="client")
+        wait_s = self._config.wait_s if wait_s is None else wait_s
         try:
-            if wait_s <= 0:
-                self._engine.commit(saga, self._config.lease_s, key, fingerprint)
-                self._runner.submit(saga, hold_s=0)
-            else:
-                _wait_for(self._runner.submit(saga, wait_s, key, fingerprint), saga, wait_s)
+            if wait_s > 0:
+                return self._await(saga, wait_s)
+            self._hand_over(saga)
         except KeyTakenError:
-            return self._known_after_all(key, fingerprint)
+            return self._keys.begun_after_all(saga)
         return _standing(saga)
 
     def create(self, name: str, data: Mapping[str, Any], key: str | None = None) -> Standing:
         """Store a saga that begins when `execute` asks for it."""
-        fingerprint = _fingerprint(name, data)
-        saga = Instance.begin(self._registry.latest(name), data, actor="client")
+        saga = self._begin(name, data, key)
         saga.pending = True
         try:
-            self._engine.commit(saga, None, key, fingerprint)
+            self._engine.leave(saga, None)
         except KeyTakenError:
-            return self._known_after_all(key, fingerprint)
+            return self._keys.begun_after_all(saga)
         return _standing(saga)
 
     def execute(self, saga_id: UUID, wait_s: float | None = None) -> Standing:
@@ -73,10 +79,9 @@ class SagaService:
             raise ConflictError(f"it is {saga.status} already, in {saga.state}", saga_id=str(saga_id))
         saga.begin_now()
         try:
-            self._engine.commit(saga, self._config.lease_s)
+            return self._run_on(saga, wait_s)
         except FencedError:
             raise ConflictError("somebody else has just begun it", saga_id=str(saga_id)) from None
-        return self._run_on(saga, wait_s)
 
     def retry(self, saga_id: UUID, actor: str, reason: str, wait_s: float | None = None) -> Standing:
         """Send again the call of a saga that is stuck."""
@@ -84,7 +89,8 @@ class SagaService:
 
     def compensate(self, saga_id: UUID, actor: str, reason: str, wait_s: float | None = None) -> Standing:
         """Undo a saga as far as its table allows: cancel it while it runs, or take a finished one back."""
-        return self._ask(saga_id, (Trigger.COMPENSATE, Trigger.CANCEL), actor, reason, wait_s)
+        undo = (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING, Trigger.CANCEL)
+        return self._ask(saga_id, undo, actor, reason, wait_s)
 
     def _ask(
         self, saga_id: UUID, triggers: tuple[Trigger, ...], actor: str, reason: str, wait_s: float | None
@@ -98,37 +104,58 @@ class SagaService:
                 saga.begin_now()
             self._engine.ask(saga, legal[0], actor, reason)
             try:
-                self._engine.commit(saga, self._config.lease_s)
+                return self._run_on(saga, wait_s)
             except FencedError:
                 continue  # it has moved by itself; look again
-            return self._run_on(saga, wait_s)
         raise ConflictError("it keeps moving; ask again", saga_id=str(saga_id))
 
     def _run_on(self, saga: Instance, wait_s: float | None) -> Standing:
+        """Commit what was asked for, and carry the saga on. Raises FencedError when it has moved in the meantime."""
         wait_s = self._config.wait_s if wait_s is None else wait_s
-        _wait_for(self._runner.submit(saga, wait_s), saga, wait_s)
+        if saga.at.call is None:
+            self._engine.leave(saga, None)
+        elif wait_s <= 0:
+            self._hand_over(saga)
+        else:
+            self._engine.keep(saga)
+            return self._await(saga, wait_s)
         return _standing(saga)
 
+    def _hand_over(self, saga: Instance) -> None:
+        """Make it durable and let it be run: by a worker, or here if there is room, else by whoever has some first."""
+        if self._broker:
+            self._engine.entrust(saga)
+            self._broker.wake(saga.id)
+        elif self._runner.free:
+            self._engine.keep(saga)
+            self._runner.submit(saga, hold_s=0)
+        else:
+            self._engine.leave(saga, 0.0)
+
+    def _await(self, saga: Instance, wait_s: float) -> Standing:
+        """Run the saga here and wait for its end, also when another thread or process brings it about."""
+        until = time.monotonic() + wait_s
+        _wait_for(self._runner.submit(saga, self.held_s), saga, wait_s)
+        found = _standing(saga)
+        while found.status in UNDER_WAY and time.monotonic() < until and not self._runner.stopping.wait(_LOOK_S):
+            row = self._store.find(saga.id)
+            assert row is not None, "no saga is deleted while it is under way"
+            found = standing(row)
+        return found
+
+    def _begin(self, name: str, data: Mapping[str, Any], key: str | None) -> Instance:
+        saga = Instance.begin(self._registry.latest(name), data, actor="client")
+        saga.key, saga.fingerprint = key, fingerprint(name, data)
+        return saga
+
     def _read(self, saga_id: UUID) -> Instance:
-        saga = self._store.read(saga_id)
+        try:
+            saga = self._store.read(saga_id)
+        except UnknownSagaError as error:
+            raise ConflictError(f"{error}, so it is left as it is", saga_id=str(saga_id)) from None
         if saga is None:
             raise NotFoundError(f"there is no saga {saga_id}")
         return saga
-
-    def _known(self, key: str, fingerprint: str) -> Standing | None:
-        row = self._store.find_key(key)
-        if row is None:
-            return None
-        if row.fingerprint != fingerprint:
-            raise KeyReusedError("this key began a saga with other data; send a new key", saga_id=str(row.id))
-        if row.status in UNDER_WAY:
-            raise StillRunningError("wait for it, and ask for it by its id", saga_id=str(row.id))
-        return Standing(id=row.id, state=row.state, status=row.status, error=row.error, replayed=True)
-
-    def _known_after_all(self, key: str | None, fingerprint: str) -> Standing:
-        known = self._known(key or "", fingerprint)
-        assert known is not None, "a key that is taken belongs to a saga"
-        return known
 
 
 def _why_not(saga: Instance) -> str:
@@ -154,7 +181,3 @@ def _wait_for(running: "Future[None]", saga: Instance, wait_s: float) -> None:
             time.sleep(_GLANCE_S)
         if running.done():
             running.result()
-
-
-def _fingerprint(name: str, data: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps([name, data], sort_keys=True).encode()).hexdigest()

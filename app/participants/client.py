@@ -19,8 +19,11 @@ CONNECT_TIMEOUT_S = 2.0
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One attempt of one call. url: in full. body: None for a call without one. timeout_s: for the whole of it."""
+    """One attempt of one call. participant: its name. url: in full. body: None for a call without one.
+    timeout_s: for the whole of it.
+    """
 
+    participant: str
     method: str
     url: str
     headers: Mapping[str, str]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -57,9 +58,11 @@ class Standing:
 class Instance(SagaMachine):
     """A saga that one process runs. After an exception it is forgotten, and read again from the store.
 
+    key, fingerprint: the Idempotency-Key it was started with, and what the request was.
     results: the reply of each step that succeeded, by step. unsure: an attempt of the call in flight is
     unaccounted for, so that a later refusal does not prove that nothing happened. pending: nobody has asked yet that
-    it begin.
+    it begin. claims: how often it was claimed since it last moved.
+    lease_end, deadline: on the store's clock, in seconds; until when it is this process's, and may be sent forward.
     standing: what others may be told; None until it is durable, and then nothing of it has been done yet.
     """
 
@@ -67,6 +70,8 @@ class Instance(SagaMachine):
         super().__init__(definition, state)
         self.id = saga_id
         self.data = data
+        self.key: str | None = None
+        self.fingerprint = ""
         self.results: dict[str, Any] = {}
         self.unsaved: list[Move] = []
         self.next_seq = 1
@@ -77,6 +82,9 @@ class Instance(SagaMachine):
         self.version = 0
         self.unsure = False
         self.pending = False
+        self.claims = 0
+        self.lease_end = inf
+        self.deadline = inf
         self.standing: Standing | None = None
 
     @classmethod
@@ -111,8 +119,10 @@ class Instance(SagaMachine):
             self.deferrals += event.event.name == Trigger.DEFER
         else:
             self.attempt = self.deferrals = 0
-            self.unsure = False
+            # A person who sends the call of a stuck saga again knows no better what became of the attempts before.
+            self.unsure = event.event.name == Trigger.RETRY
 
     def _note(self, **columns: Any) -> None:
         self.unsaved.append(Move(seq=self.next_seq, **columns))
         self.next_seq += 1
+        self.claims = 0

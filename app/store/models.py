@@ -20,8 +20,9 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     client, store: whose it is, from its data, as the definition says.
     attempt, deferrals: how often the call in flight was sent in vain, and could not be sent at all.
     error: why it failed, in one line.
-    epoch: counts the owners, version the commits; every write names both.
+    epoch: counts the owners, version the commits; every write names both. claims: epochs since it last moved.
     due_at: when any process may take it: a lease's end, a retry's time; NULL when nothing is left to do by itself.
+    unsure: the call of its state may have been sent already. deadline_at: until when a step forward may be.
     moves: what the last commit moved, from which the database's own trigger writes the journal.
     """
 
@@ -50,7 +51,10 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     owner: Mapped[str | None]
     epoch: Mapped[int]
     version: Mapped[int]
+    claims: Mapped[int]
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    unsure: Mapped[bool]
+    deadline_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     moves: Mapped[Any] = mapped_column(Json)
@@ -79,3 +83,13 @@ class JournalRow(db.Model):  # type: ignore[name-defined,misc]
     status_code: Mapped[int | None]
     reply: Mapped[Any] = mapped_column(Json, nullable=True)
     duration_ms: Mapped[float | None]
+
+
+class ReplicaRow(db.Model):  # type: ignore[name-defined,misc]
+    """A process that runs sagas, and when it last proved that it does and that the database takes its writes."""
+
+    __tablename__ = "replica"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    beat_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -48,7 +48,7 @@ def buy(url: str, participants_url: str, failpoint: str, client_id: int) -> None
 def recover(url: str, participants_url: str) -> None:
     app = make_app(url, participants_url)
     runner = app.extensions["runner"]
-    runner._store.end_leases()
+    runner._leases.end()
     while runner.recover():
         pass
     runner.stop()

@@ -21,8 +21,8 @@ class Reply(Schema):
         field_obj.required = field_name not in self.optional
 
 
-def one_of(words: Any) -> fields.String:
-    return fields.String(validate=validate.OneOf([str(word) for word in words]))
+def one_of(words: Any, **more: Any) -> fields.String:
+    return fields.String(validate=validate.OneOf([str(word) for word in words]), **more)
 
 
 def state_of(saga: Saga) -> fields.String:

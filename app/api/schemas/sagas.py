@@ -4,6 +4,7 @@ from marshmallow import fields
 
 from app.api.schemas.base import STEP_STATUSES, Reply, maybe, moment, one_of
 from app.api.views import SAGA_STATUSES
+from app.participants.outcome import Outcome
 from machines.step import Kind
 
 
@@ -36,6 +37,7 @@ class SagaStep(Reply):
     output_data = maybe(fields.Dict)
     error_message = maybe(fields.String)
     attempts = fields.Integer()
+    outcome = one_of(Outcome, allow_none=True)
     retry_count = fields.Integer()
 
 
@@ -53,6 +55,7 @@ class JournalEntry(Reply):
     step = maybe(fields.String)
     direction = maybe(fields.String)
     attempt = maybe(fields.Integer)
+    outcome = one_of(Outcome, allow_none=True)
     actor = fields.String()
     reason = maybe(fields.String)
     status_code = maybe(fields.Integer)

@@ -64,6 +64,8 @@ class Box:
         ):
             self.app.add_url_rule(path, endpoint=path, view_func=guard(view), methods=["POST"])
 
+        self.app.add_url_rule("/outcome", view_func=self.barrier.outcome)
+
         @self.app.after_request
         def reply(response: Response) -> Response:
             self.before_reply()
@@ -82,6 +84,9 @@ class Box:
 
     def undo(self, saga: str = "s", body: object = None) -> TestResponse:
         return self.post("/take_back", f"{saga}/put/undo", body)
+
+    def outcome(self, saga: str = "s") -> TestResponse:
+        return self.app.test_client().get("/outcome", headers={"Idempotency-Key": f"{saga}/put/do"})
 
     def coins(self) -> int:
         with self.app.app_context():

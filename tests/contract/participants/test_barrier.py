@@ -192,3 +192,20 @@ def test_the_ledger_tells_what_was_asked_and_answered(box):
         "reply": {"put": 5, "slot": "left"},
     }
     assert list(box.states()) == ["a/put/do", "b/put/do"]
+
+
+def test_an_outcome_is_the_answer_of_the_call_it_asks_about(box):
+    assert box.outcome().status_code == 404
+    done = box.do()
+    asked = box.outcome()
+    assert (asked.status_code, asked.json, asked.headers[REPLAYED]) == (done.status_code, done.json, "true")
+    assert box.coins() == 5, "asking changes nothing"
+
+
+def test_an_outcome_never_says_yes_to_what_was_refused_or_undone(box):
+    refused = box.do("refused", coins=1000)
+    assert (box.outcome("refused").status_code, box.outcome("refused").json) == (409, refused.json)
+    box.do("undone")
+    box.undo("undone")
+    box.undo("never")
+    assert (box.outcome("undone").status_code, box.outcome("never").status_code) == (410, 410)

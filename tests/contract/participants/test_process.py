@@ -125,6 +125,8 @@ def test_a_slow_call_outlives_its_caller_s_patience_and_still_has_its_effect(url
 def test_a_fault_hits_its_path_only_and_never_the_books(url, fault):
     fault(kind="fail", path="/5", times=None)
     assert pay(url).status_code == 201
+    fault(kind="fail", method="GET", times=None)
+    assert pay(url).status_code == 201
     fault(kind="fail", times=None)
     assert pay(url).status_code == 503
     for path in ("health", "_ledger", "_balance", "_faults"):
@@ -134,7 +136,7 @@ def test_a_fault_hits_its_path_only_and_never_the_books(url, fault):
 
 def test_faults_are_listed_used_up_and_cleared(url, fault):
     ordered = fault(kind="fail", times=2)
-    assert ordered == {"kind": "fail", "path": "/", "times": 2, "seconds": 0.3}
+    assert ordered == {"kind": "fail", "path": "/", "method": None, "times": 2, "seconds": 0.3}
     pay(url)
     faults = f"{url}/client/_faults"
     assert requests.get(faults, timeout=5).json() == [{**ordered, "times": 1}]

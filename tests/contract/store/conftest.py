@@ -11,6 +11,7 @@ from app import create_app
 from app.config import from_environment
 from app.store.database import db
 from app.store.instance import Instance
+from app.store.leases import Leases
 from app.store.sagas import SagaStore
 from machines.checkout import CHECKOUT
 from machines.registry import Registry, discover
@@ -25,6 +26,9 @@ class Book:
 
     def store(self, owner: str = "one", registry: Registry | None = None) -> SagaStore:
         return SagaStore(self.engine, registry or discover(), owner)
+
+    def leases(self, owner: str = "one", registry: Registry | None = None) -> Leases:
+        return Leases(self.engine, registry or discover(), owner)
 
     def rows(self, sql: str, **values: Any) -> list[Any]:
         with self.engine.begin() as connection:

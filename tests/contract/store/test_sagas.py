@@ -13,17 +13,17 @@ def advance(saga: Instance, **facts) -> None:
 
 def test_a_commit_is_one_statement(book, saga):
     store = book.store()
-    store.insert(saga, 30)
+    store.insert(saga, 30, owner="one")
     advance(saga)
-    store.save(saga, 30)
+    store.save(saga, 30, owner="one")
     assert [statement.split()[0] for statement in book.statements] == ["INSERT", "UPDATE"]
 
 
 def test_the_journal_tells_who_when_from_to_why_and_with_what_reply(book, saga):
     store = book.store()
-    store.insert(saga, 30)
+    store.insert(saga, 30, owner="one")
     advance(saga, attempt=1, reason="200", status_code=200, reply={"montant": 59.97, "é": [None]}, duration_ms=3.5)
-    store.save(saga, 30)
+    store.save(saga, 30, owner="one")
     first, second = book.rows("SELECT * FROM journal ORDER BY seq")
     assert (first["source"], first["trigger"], first["dest"], first["actor"]) == (None, "start", "INITIEE", "client")
     kept = {
@@ -40,37 +40,37 @@ def test_the_journal_tells_who_when_from_to_why_and_with_what_reply(book, saga):
 
 def test_a_write_of_a_past_version_changes_nothing(book, saga):
     store = book.store()
-    store.insert(saga, 30)
+    store.insert(saga, 30, owner="one")
     saga.version = 0
     advance(saga)
     with pytest.raises(FencedError):
-        store.save(saga, 30)
+        store.save(saga, 30, owner="one")
     assert [row["dest"] for row in book.rows("SELECT dest FROM journal")] == ["INITIEE"]
     assert book.rows("SELECT state, version FROM saga") == [{"state": "INITIEE", "version": 1}]
 
 
 def test_a_write_of_a_past_epoch_changes_nothing(book, saga):
     store = book.store()
-    store.insert(saga, 0)
-    (claimed,) = book.store("two").claim(10, 30)
+    store.insert(saga, 0, owner="one")
+    (claimed,) = book.leases("two").claim(10, 30)
     saga.version = claimed.version  # the version alone would let it pass
     advance(saga)
     with pytest.raises(FencedError):
-        store.save(saga, 30)
+        store.save(saga, 30, owner="one")
     assert book.rows("SELECT state, owner FROM saga") == [{"state": "INITIEE", "owner": "two"}]
 
 
 def test_two_writers_of_one_version_leave_one_write(book, saga):
     store = book.store()
-    store.insert(saga, 0)
-    (claimed,) = store.claim(10, 30)
+    store.insert(saga, 0, owner="one")
+    (claimed,) = book.leases().claim(10, 30)
     twin = Instance(CHECKOUT, claimed.id, claimed.data, claimed.state)
     twin.epoch, twin.version, twin.next_seq = claimed.epoch, claimed.version, claimed.next_seq
     advance(claimed)
-    store.save(claimed, 30)
+    store.save(claimed, 30, owner="one")
     advance(twin)
     with pytest.raises(FencedError):
-        store.save(twin, 30)
+        store.save(twin, 30, owner="one")
     assert len(book.rows("SELECT * FROM journal")) == 2
 
 
@@ -80,8 +80,8 @@ def test_a_claim_brings_back_where_the_saga_stood_and_what_it_learnt(book, saga)
     saga.fire(Trigger.RETRY, actor="engine", step="reserver_stock", direction="do", reply={"not": "a result"})
     saga.fire(Trigger.DEFER, actor="engine", step="reserver_stock", direction="do")
     saga.error = "why"
-    store.insert(saga, 0)
-    (claimed,) = store.claim(10, 30)
+    store.insert(saga, 0, owner="one")
+    (claimed,) = book.leases().claim(10, 30)
     assert (claimed.id, claimed.state, claimed.data) == (saga.id, "PANIER_RECUPERE", {"client_id": 4, "magasin_id": 1})
     assert claimed.results == {"lire_panier": {"montant": 5.0, "produits": []}}
     assert (claimed.attempt, claimed.deferrals, claimed.error, claimed.next_seq) == (1, 1, "why", 5)
@@ -89,45 +89,47 @@ def test_a_claim_brings_back_where_the_saga_stood_and_what_it_learnt(book, saga)
 
 
 def test_a_saga_under_a_lease_is_not_claimed(book, saga):
-    book.store().insert(saga, 30)
-    assert book.store("two").claim(10, 30) == []
+    book.store().insert(saga, 30, owner="one")
+    assert book.leases("two").claim(10, 30) == []
 
 
 def test_a_saga_with_nothing_left_to_do_is_never_due(book, saga):
-    book.store().insert(saga, None)
+    book.store().insert(saga, None, owner=None)
     assert book.rows("SELECT due_at, owner FROM saga") == [{"due_at": None, "owner": None}]
-    book.store().end_leases()
-    assert book.store("two").claim(10, 30) == []
+    book.leases().end()
+    assert book.leases("two").claim(10, 30) == []
 
 
 def test_ended_leases_are_claimed_at_once(book, saga):
-    book.store().insert(saga, 300)
-    book.store("two").end_leases()
-    assert [claimed.id for claimed in book.store("two").claim(10, 30)] == [saga.id]
+    book.store().insert(saga, 300, owner="one")
+    book.leases("two").end()
+    assert [claimed.id for claimed in book.leases("two").claim(10, 30)] == [saga.id]
 
 
 def test_a_claim_takes_no_more_than_its_limit_and_the_longest_due_first(book):
     store = book.store()
     sagas = [Instance.begin(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="client") for _ in range(5)]
     for number, saga in enumerate(sagas):
-        store.insert(saga, -10 + number)
-    assert {saga.id for saga in store.claim(2, 30)} == {saga.id for saga in sagas[:2]}
-    assert len(store.claim(10, 30)) == 3
+        store.insert(saga, -10 + number, owner="one")
+    assert {saga.id for saga in book.leases().claim(2, 30)} == {saga.id for saga in sagas[:2]}
+    assert len(book.leases().claim(10, 30)) == 3
 
 
 def test_a_saga_of_an_unknown_definition_is_left_untouched(book, saga):
-    book.store().insert(saga, 0)
+    book.store().insert(saga, 0, owner="one")
     before = book.rows("SELECT epoch, version, owner FROM saga")
-    assert book.store("two", Registry([])).claim(10, 30) == []
+    assert book.leases("two", Registry([])).claim(10, 30) == []
     assert book.rows("SELECT epoch, version, owner FROM saga") == before
 
 
 def test_an_idempotency_key_belongs_to_one_saga(book, saga):
     store = book.store()
-    store.insert(saga, 30, key="k", fingerprint="f")
+    saga.key, saga.fingerprint = "k", "f"
+    store.insert(saga, 30, owner="one")
     other = Instance.begin(CHECKOUT, {"client_id": 5, "magasin_id": 1}, actor="client")
+    other.key = "k"
     with pytest.raises(KeyTakenError):
-        store.insert(other, 30, key="k", fingerprint="f")
+        store.insert(other, 30, owner="one")
     found = store.find_key("k")
     assert found is not None
     assert (found.id, found.fingerprint) == (saga.id, "f")
@@ -137,15 +139,15 @@ def test_an_idempotency_key_belongs_to_one_saga(book, saga):
 
 def test_text_of_any_kind_survives(book):
     data = {"client_id": 2**62, "magasin_id": 1, "text": "'; DROP TABLE saga; -- \\ \" é 漢 🐍 \u2028"}
-    book.store().insert(Instance.begin(CHECKOUT, data, actor="client"), 0)
-    (claimed,) = book.store().claim(10, 30)
+    book.store().insert(Instance.begin(CHECKOUT, data, actor="client"), 0, owner="one")
+    (claimed,) = book.leases().claim(10, 30)
     assert claimed.data == data
 
 
 def test_a_saga_that_cannot_be_read_keeps_no_other_waiting(book, saga):
     """Its table was changed in place, and no longer has the state it stands in."""
-    book.store().insert(saga, 0)
+    book.store().insert(saga, 0, owner="one")
     book.rows("UPDATE saga SET state = 'NOWHERE'")
     other = Instance.begin(CHECKOUT, {"client_id": 5, "magasin_id": 1}, actor="client")
-    book.store().insert(other, 0)
-    assert [claimed.id for claimed in book.store().claim(10, 30)] == [other.id]
+    book.store().insert(other, 0, owner="one")
+    assert [claimed.id for claimed in book.leases().claim(10, 30)] == [other.id]

@@ -65,13 +65,14 @@ def walk(client: FlaskClient, registry: Registry) -> Any:
 
     def move(*outcomes: str, reason: str | None = None) -> Instance:
         saga = Instance.begin(registry.get("checkout", 1), {"client_id": 1, "magasin_id": 1}, actor="test")
-        store.insert(saga, HOUR_S)
+        store.insert(saga, HOUR_S, owner="one")
         for outcome in outcomes:
             step = saga.at.step.name if saga.at.step else None
             saga.fire(Trigger(outcome), actor="test", step=step, direction=saga.at.direction, reason=reason)
             if saga.at.phase is Phase.PASSING:
                 saga.fire(Trigger.COMPENSATE, actor="test")
-            store.save(saga, None if saga.at.phase in (Phase.COMPLETED, Phase.COMPENSATED) else HOUR_S)
+            ended = saga.at.phase in (Phase.COMPLETED, Phase.COMPENSATED)
+            store.save(saga, None if ended else HOUR_S, owner="test")
         return saga
 
     return move

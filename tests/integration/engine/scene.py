@@ -4,6 +4,8 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
+from threading import Event
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -11,13 +13,19 @@ from sqlalchemy import Engine as Database
 from sqlalchemy import text
 
 from app.config import Config
+from app.engine.calls import Calls
 from app.engine.engine import Engine
-from app.engine.runner import Runner
+from app.engine.keys import Keys
+from app.engine.pulse import Pulse
+from app.engine.runner import HELD_S, Runner
 from app.engine.service import SagaService
+from app.fleeting import Fleeting
 from app.metrics import Telemetry
 from app.participants.client import Request
 from app.participants.outcome import Reply
 from app.store.instance import Instance
+from app.store.leases import Leases
+from app.store.replicas import Replicas
 from app.store.sagas import SagaStore
 from machines.checkout import CHECKOUT
 from machines.registry import discover
@@ -46,10 +54,14 @@ class Scene:
     requests: list[Request] = field(default_factory=list)
     at_each_call: Callable[[Request], None] = lambda _request: None
     slept: list[float] = field(default_factory=list)
+    at_each_sleep: Callable[[], object] = lambda: None
+    now: float = 0.0
+    longest_wait_s: float = inf
+    stopping: bool = False
     statements: list[str] = field(default_factory=list)
 
     def given(self, **replies: list[Reply]) -> "Scene":
-        """Tell what the calls of each step will answer; undo_STEP for its compensation."""
+        """Tell what the calls of each step will answer; undo_STEP for its compensation, probe_STEP for its probe."""
         for call, told in replies.items():
             self.told[call].extend(told)
         return self
@@ -57,27 +69,63 @@ class Scene:
     def send(self, request: Request) -> Reply:
         self.requests.append(request)
         self.at_each_call(request)
-        _, step, direction = request.headers["Idempotency-Key"].split("/")
-        told = self.told[step if direction == "do" else f"undo_{step}"]
-        return told.popleft() if told else Reply(status=200, body=USUAL.get(step, {}))
+        call = _call(request)
+        told = self.told[call]
+        if not told and call.startswith("probe_"):
+            return answer(404, title="Not done")
+        return told.popleft() if told else Reply(status=200, body=USUAL.get(call, {}))
+
+    def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.at_each_sleep()
+
+    @cached_property
+    def telemetry(self) -> Telemetry:
+        return Telemetry(self.metrics)
 
     @cached_property
     def engine(self) -> Engine:
         return Engine(
             config=Config(),
-            store=SagaStore(self.database, discover(), "engine"),
-            participants=self,
-            telemetry=Telemetry(self.metrics),
+            store=SagaStore(self.database, discover(), "engine", lambda: self.now),
+            calls=Calls(config=Config(), sender=self, telemetry=self.telemetry),
+            telemetry=self.telemetry,
             actor="engine",
-            jitter=lambda longest: longest,
-            sleep=self.slept.append,
-            clock=lambda: 0.0,
+            jitter=lambda longest: min(longest, self.longest_wait_s),
+            sleep=self._sleep,
+            stopping=lambda: self.stopping,
+        )
+
+    @cached_property
+    def runner(self) -> Runner:
+        return Runner(
+            config=Config(),
+            engine=self.engine,
+            leases=self.leases(),
+            pulse=Pulse(Replicas(self.database, "engine")),
+            stopping=Event(),
         )
 
     @cached_property
     def service(self) -> SagaService:
-        runner = Runner(Config(), self.engine, self.engine.store)
-        return SagaService(Config(), discover(), self.engine.store, self.engine, runner)
+        self.longest_wait_s = HELD_S  # a longer one would be left to recovery, and nobody recovers here
+        return SagaService(
+            config=Config(),
+            registry=discover(),
+            engine=self.engine,
+            runner=self.runner,
+            keys=Keys(self.engine.store, Fleeting(None)),
+            broker=None,
+        )
+
+    def leases(self, owner: str = "engine") -> Leases:
+        return Leases(self.database, discover(), owner, lambda: self.now)
+
+    def recovered(self, owner: str = "engine") -> Instance:
+        """The one saga there is, taken by a process to which its owner is dead."""
+        self.leases(owner).end()
+        (saga,) = self.leases(owner).claim(1, 30)
+        return saga
 
     def run(self, definition: Saga = CHECKOUT, hold_s: float = 1000.0, **data: Any) -> Instance:
         saga = Instance.begin(definition, data or {"client_id": 4, "magasin_id": 1}, actor="client")
@@ -86,9 +134,8 @@ class Scene:
 
     @property
     def calls(self) -> list[str]:
-        """Each call made, as step or undo_step."""
-        keys = [request.headers["Idempotency-Key"].split("/") for request in self.requests]
-        return [step if direction == "do" else f"undo_{step}" for _, step, direction in keys]
+        """Each call made, as step, undo_step or probe_step."""
+        return [_call(request) for request in self.requests]
 
     @property
     def states(self) -> list[str]:
@@ -99,3 +146,9 @@ class Scene:
     def rows(self, sql: str) -> list[Any]:
         with self.database.connect() as connection:
             return list(connection.execute(text(sql)).mappings())
+
+
+def _call(request: Request) -> str:
+    _, step, direction = request.headers["Idempotency-Key"].split("/")
+    prefix = "probe_" if request.url.endswith("/outcome") else "" if direction == "do" else "undo_"
+    return prefix + step

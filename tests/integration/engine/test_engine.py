@@ -1,9 +1,8 @@
 import pytest
 
-from app.store.sagas import FencedError, SagaStore
+from app.store.sagas import FencedError
 from machines.call import post
 from machines.fields import text
-from machines.registry import discover
 from machines.saga import Saga
 from machines.step import pivot
 from tests.integration.engine.scene import LOST, NOT_SENT, REFUSED, Reply, answer
@@ -13,6 +12,16 @@ PATHFINDER = Saga(
     data={"place": text()}, participants=("map",),
     steps=(pivot("go", post("map", "/places/{place}/go"), done="THERE", refused="LOST"),),
 )  # fmt: skip
+
+
+class DiedError(Exception):
+    """The process has died here."""
+
+
+def die():
+    raise DiedError
+
+
 FORWARD = ["lire_panier", "reserver_stock", "payer", "enregistrer_vente", "confirmer"]
 
 
@@ -121,8 +130,59 @@ def test_a_read_that_stays_unknown_is_not_undone(scene):
 def test_an_unknown_pivot_is_never_guessed(scene):
     saga = scene.given(enregistrer_vente=[LOST] * 3).run()
     assert (saga.state, saga.status) == ("STUCK_ENREGISTRER_VENTE", "stuck")
-    assert scene.calls[-1] == "enregistrer_vente"
+    assert scene.calls.count("enregistrer_vente") == 3
+    assert scene.calls[-1] == "probe_enregistrer_vente"
+    assert saga.error == "STUCK_ENREGISTRER_VENTE: enregistrer_vente: still unknown: 404 Not done"
     assert scene.rows("SELECT status, due_at FROM saga") == [{"status": "stuck", "due_at": None}]
+
+
+def test_an_attempt_whose_reply_was_lost_is_asked_about_before_it_is_sent_again(scene):
+    scene.given(enregistrer_vente=[LOST], probe_enregistrer_vente=[answer(201, vente_id="v1")])
+    saga = scene.run()
+    assert saga.state == "CONFIRMEE"
+    assert scene.calls[3:] == ["enregistrer_vente", "probe_enregistrer_vente", "confirmer"]
+    assert saga.results["enregistrer_vente"] == {"vente_id": "v1"}
+    call, probe = (r for r in scene.requests if "/enregistrer_vente/" in r.headers["Idempotency-Key"])
+    assert (probe.method, probe.body, probe.headers["Idempotency-Key"]) == (
+        "GET",
+        None,
+        call.headers["Idempotency-Key"],
+    )
+
+
+def test_the_last_word_is_the_probe_s(scene):
+    not_done = answer(404)
+    scene.given(enregistrer_vente=[LOST] * 3, probe_enregistrer_vente=[not_done, not_done, answer(201)])
+    assert scene.run().state == "CONFIRMEE"
+    assert scene.calls.count("enregistrer_vente") == 3
+
+
+def test_a_probe_that_cannot_be_sent_leaves_the_last_word_for_later(scene):
+    probes = [answer(404), answer(404), NOT_SENT, answer(201)]
+    scene.given(enregistrer_vente=[LOST] * 3, probe_enregistrer_vente=probes)
+    assert scene.run().state == "CONFIRMEE"
+    assert scene.calls.count("probe_enregistrer_vente") == 4
+
+
+@pytest.mark.parametrize("says_no", [404, 409, 410])
+def test_a_probe_that_says_no_proves_nothing(scene, says_no):
+    """The call may still be on its way: only a person can say that it will not come."""
+    scene.given(enregistrer_vente=[LOST] * 3, probe_enregistrer_vente=[answer(says_no)] * 3)
+    assert scene.run().state == "STUCK_ENREGISTRER_VENTE"
+
+
+def test_a_call_that_is_sent_for_the_first_time_is_not_asked_about(scene):
+    scene.run()
+    assert not [call for call in scene.calls if call.startswith("probe")]
+
+
+def test_a_crash_around_the_pivot_is_asked_about_first(scene):
+    scene.at_each_call = lambda _request: die() if len(scene.requests) == 4 else None
+    with pytest.raises(DiedError):
+        scene.run()
+    scene.given(probe_enregistrer_vente=[answer(201)])
+    scene.engine.run(scene.recovered(), 1000)
+    assert scene.calls[3:] == ["enregistrer_vente", "probe_enregistrer_vente", "confirmer"]
 
 
 def test_a_retriable_step_goes_on_and_is_stuck_at_last(scene):
@@ -170,9 +230,7 @@ def test_a_wait_longer_than_the_request_holds_is_left_to_the_database(scene):
 def lose_the_lease_at_the_second_call(scene):
     def lose(_request):
         if len(scene.requests) == 2:
-            other = SagaStore(scene.database, discover(), "other")
-            other.end_leases()
-            other.claim(1, 30)
+            scene.recovered("other")
 
     scene.at_each_call = lose
 
@@ -199,18 +257,10 @@ def test_what_was_not_committed_is_not_counted(scene):
 
 
 def test_a_recovered_saga_goes_on_from_its_last_commit(scene):
-    class DiedError(Exception):
-        pass
-
-    def die(request):
-        if len(scene.requests) == 3:
-            raise DiedError
-
-    scene.at_each_call = die
+    scene.at_each_call = lambda _request: die() if len(scene.requests) == 3 else None
     with pytest.raises(DiedError):
         scene.run()
-    scene.engine.store.end_leases()
-    (saga,) = scene.engine.store.claim(1, 30)
+    saga = scene.recovered()
     scene.engine.run(saga, 1000)
     assert saga.state == "CONFIRMEE"
     assert scene.calls == ["lire_panier", "reserver_stock", "payer", "payer", "enregistrer_vente", "confirmer"]
@@ -218,15 +268,23 @@ def test_a_recovered_saga_goes_on_from_its_last_commit(scene):
     assert scene.requests[-1].headers["Saga-Epoch"] == "2"
 
 
-def test_a_refusal_met_after_recovery_is_compensated_including_itself(scene):
+def test_a_refusal_met_after_a_crash_is_compensated_including_itself(scene):
     """Whoever had the saga before may have sent the call, and its outcome is unaccounted for."""
+    scene.at_each_call = lambda _request: die() if len(scene.requests) == 3 else None
+    with pytest.raises(DiedError):
+        scene.run()
+    scene.given(payer=[REFUSED])
+    scene.engine.run(scene.recovered(), 1000)
+    assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
+
+
+def test_a_refusal_of_a_call_that_surely_was_never_sent_before_is_believed(scene):
     saga = scene.given(payer=[NOT_SENT]).run(hold_s=0)
     assert saga.state == "STOCK_RESERVE"
-    scene.engine.store.end_leases()
-    (claimed,) = scene.engine.store.claim(1, 30)
     scene.given(payer=[REFUSED])
-    scene.engine.run(claimed, 1000)
-    assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
+    scene.engine.run(scene.recovered(), 1000)
+    assert scene.calls[-1] == "undo_reserver_stock"
+    assert "undo_payer" not in scene.calls
 
 
 def test_a_call_that_cannot_be_made_is_a_refusal_and_is_not_sent(scene):

@@ -24,7 +24,7 @@ def purchase(scene):
 def test_a_created_saga_waits_until_it_is_executed(purchase):
     created = purchase.service.create(PURCHASE.name, BUY)
     assert (created.status, created.state, purchase.calls) == ("pending", "PENDING", [])
-    assert purchase.engine.store.claim(10, 30) == []
+    assert purchase.leases().claim(10, 30) == []
     executed = purchase.service.execute(created.id)
     assert (executed.status, executed.state) == ("completed", "COMPLETED")
 
@@ -160,7 +160,7 @@ def test_a_running_saga_is_cancelled_with_the_call_in_flight(scene):
     assert scene.rows("SELECT state, error FROM saga") == [
         {"state": "ANNULEE", "error": "ECHEC_PAIEMENT: payer: changed my mind"}
     ]
-    assert seen_by_client.state == "STOCK_RESERVE", "it tells what it knows to be durable"
+    assert seen_by_client.state == "ANNULEE", "its client is told how it ended, whoever ended it"
 
 
 def test_a_pivot_in_flight_cannot_be_cancelled(scene):

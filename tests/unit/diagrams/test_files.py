@@ -54,13 +54,19 @@ def test_check_is_red_when_a_step_changed_and_names_the_files_and_the_mend(copy:
     assert all(line.endswith(MEND) for line in checked.stderr.splitlines())
 
 
-@pytest.mark.parametrize("change", ["timeout_s=9.0", 'doing="PAIEMENT_EN_COURS"'])
+@pytest.mark.parametrize("change", ["timeout_s=9.0", 'doing="PAIEMENT_EN_COURS"', 'probe=get("client", "/x")'])
 def test_check_is_red_for_any_column(copy: Path, change: str):
     table = copy / CHECKOUT_FILE
     table.write_text(table.read_text().replace('undoing="REMBOURSEMENT",', f'undoing="REMBOURSEMENT", {change},'))
     checked = run(copy, "--check")
     assert checked.returncode == 1
     assert "diagrams/rendered/checkout-v1.md is not what machines/ says now" in checked.stderr
+
+
+def test_check_is_red_for_a_deadline(copy: Path):
+    table = copy / CHECKOUT_FILE
+    table.write_text(table.read_text().replace("version=1,", "version=1, deadline_s=60.0,"))
+    assert "diagrams/rendered/checkout-v1.md is not what machines/ says now" in run(copy, "--check").stderr
 
 
 def test_writing_again_makes_check_green_and_removes_what_is_left_over(copy: Path):

@@ -1,3 +1,4 @@
+import dataclasses
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +26,7 @@ REFUSED = [
     move("STOCK_RESERVE", "refused", "ECHEC_PAIEMENT", "402 the card was refused"),
     move("ECHEC_PAIEMENT", "compensate", "LIBERATION_STOCK"),
 ]
+QUARANTINED = move("STOCK_RESERVE", "quarantine", "STUCK_PAYER", "claimed 5 times")
 
 
 def test_the_path_taken_is_numbered_and_what_remains_is_told():
@@ -43,6 +45,13 @@ def test_where_it_failed_and_where_it_is_stand_out():
     assert marks.lines["STOCK_RESERVE"] == ("retry \N{MULTIPLICATION SIGN}1",)
     assert marks.states["LIBERATION_STOCK"] == "now"
     assert marks.states["PAIEMENT_EFFECTUE"] == "dim"
+
+
+def test_what_a_person_may_decide_is_not_dimmed():
+    marks = path_marks(CHECKOUT, "id", "stuck", "STUCK_PAYER", [*REFUSED[:4], QUARANTINED])
+    ways_out = {trigger: look for (source, trigger, _), look in marks.edges.items() if source == "STUCK_PAYER"}
+    assert ways_out == dict.fromkeys(("retry", "resolve", "compensate_including"), "ahead")
+    assert marks.edges["STOCK_RESERVE", "quarantine", "STUCK_PAYER"] == "taken"
 
 
 @pytest.mark.parametrize(
@@ -96,12 +105,14 @@ def test_the_difference_of_two_versions(second: Saga):
         "POINTS_DONNES",
         "ECHEC_POINTS",
         "POINTS_REPRIS",
+        "STUCK_POINTS",
         "STUCK_UNDO_POINTS",
     }
     assert found.removed == []
     assert ("to", "PAIEMENT_EFFECTUE", "POINTS_DONNES") in found.changed["STOCK_RESERVE", "succeeded"]
     assert any(fact[0] == "sent again" for fact in found.changed["REMBOURSEMENT", "retry"])
-    assert found.touched == {"STOCK_RESERVE": 2, "ECHEC_PAIEMENT": 0, "REMBOURSEMENT": 0, "STUCK_UNDO_PAYER": 0}
+    others = ("STUCK_PAYER", "ECHEC_PAIEMENT", "REMBOURSEMENT", "STUCK_UNDO_PAYER")
+    assert found.touched == {"STOCK_RESERVE": 2} | dict.fromkeys(others, 0)
     assert found.summary.endswith("2 running sagas of checkout v1 stand in a changed state")
     assert difference_marks(found).states["POINTS_DONNES"] == "added"
 
@@ -113,6 +124,16 @@ def test_a_difference_read_the_other_way_round(second: Saga):
     assert back.added == there.removed
     assert set(back.changed) == set(there.changed)
     assert "- state POINTS_DONNES: 4 running of checkout v2 here" in difference_marks(back).footer
+
+
+def test_a_probe_and_a_deadline_are_differences_too():
+    *before, pivot, last = CHECKOUT.steps
+    steps = (*before, dataclasses.replace(pivot, probe=None), last)
+    new = dataclasses.replace(CHECKOUT, version=2, steps=steps, deadline_s=60.0)
+    found = Difference(old=CHECKOUT, new=new, standing={})
+    assert "no answer: asks GET ventes/ventes/outcome" in found.changed["PAIEMENT_EFFECTUE", "retry"][0][1]
+    assert [name for name, _, _ in found.changed["INITIEE", "expire"]] == ["deadline"]
+    assert "After 60 s" in difference_markdown(found)
 
 
 def test_no_difference():

@@ -109,6 +109,35 @@ def test_the_checkout_alone_tells_what_happens_when_the_payment_is_refused():
     assert "POINT OF NO RETURN" in words
 
 
+def test_what_a_table_says_of_probes_and_of_its_deadline_is_told():
+    picture = compose(CHECKOUT)
+    words = " ".join(text.words for text in picture.texts)
+    assert "No answer: asks what became of it, then stuck, a person decides" in words
+    assert "After 900 s no step that may fail is sent any more" in words
+    asked = [box.state for box in picture.boxes if "asks GET ventes/ventes/outcome" in box.says]
+    assert asked == ["PAIEMENT_EFFECTUE"]
+
+
+def test_a_quarantine_is_quiet_until_something_happens_there():
+    calm = compose(CHECKOUT)
+    shapes = {box.state: box.shape for box in calm.boxes}
+    assert shapes["STUCK_PAYER"] == "quarantine"
+    assert shapes["STUCK_ENREGISTRER_VENTE"] == shapes["STUCK_UNDO_PAYER"] == "stuck"
+    assert [label.words for label in labels_at(calm, "STUCK_PAYER")] == []
+    taken = SimpleNamespace(
+        source="STOCK_RESERVE", trigger="quarantine", dest="STUCK_PAYER", reason="claimed 5 times", actor="engine"
+    )
+    stuck = compose(CHECKOUT, path_marks(CHECKOUT, "id", "stuck", "STUCK_PAYER", [taken]))
+    assert next(box.shape for box in stuck.boxes if box.state == "STUCK_PAYER") == "stuck"
+    ways_out = ["retry", "resolve", "compensate_including"]
+    assert [label.words for label in labels_at(stuck, "STUCK_PAYER")] == ["quarantine #1", *ways_out]
+
+
+def labels_at(picture: Picture, state: str) -> list[Text]:
+    edges = [edge for edge in picture.edges if any(state in (row.source, row.dest) for row in edge.rows)]
+    return [label for edge in edges for label in edge.labels]
+
+
 def test_no_script_and_nothing_from_elsewhere(saga: Saga):
     text = svg(saga)
     names = {element.tag.rpartition("}")[2] for element in ET.fromstring(text).iter()}

@@ -12,7 +12,9 @@ from diagrams.markdown import markdown
 from diagrams.mermaid import mermaid
 from diagrams.plantuml import plantuml
 from diagrams.svg import svg
+from machines.checkout import CHECKOUT
 from machines.machine import SagaMachine
+from machines.purchase import PURCHASE
 from machines.saga import Saga
 
 Rows = Counter[tuple[str, str, str]]
@@ -78,6 +80,12 @@ def test_every_call_of_a_row_is_told_where_its_edge_is(saga: Saga):
     for row in saga.rows.rows:
         if row.call and row.source != row.dest:
             assert f"{row.source} —{row.trigger}→ {row.dest} ({row.call})" in drawn
+
+
+@pytest.mark.parametrize("render", READERS, ids=lambda render: render.__name__)
+def test_a_probe_is_told_where_its_step_is(render: Callable[[Saga], str]):
+    assert "GET ventes/ventes/outcome" in render(CHECKOUT)
+    assert "no answer" not in render(PURCHASE)
 
 
 def titles(text: str) -> list[ET.Element]:

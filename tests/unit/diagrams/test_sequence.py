@@ -6,7 +6,7 @@ from machines.saga import Saga
 
 def told(run: Run) -> list[str]:
     return [
-        f"{'undo ' if exchange.undo else ''}{exchange.step.name} {exchange.outcome} {exchange.then}"
+        f"{exchange.asks} {exchange.step.name} {exchange.outcome} {exchange.then}".removeprefix("do ")
         for exchange in run.exchanges
     ]
 
@@ -28,18 +28,31 @@ def test_a_checkout_whose_payment_is_refused_releases_the_stock_and_pays_nothing
     assert not any("rembourser" in str(exchange.call) for exchange in refused.exchanges)
 
 
-def test_one_course_for_success_and_one_for_each_step_that_may_be_refused(saga: Saga):
+def test_a_checkout_whose_sale_is_not_answered_asks_what_became_of_it_and_goes_on():
+    unanswered = next(run for run in runs(CHECKOUT) if run.name == "enregistrer_vente-unanswered")
+    assert told(unanswered)[3:] == [
+        "enregistrer_vente retry PAIEMENT_EFFECTUE",
+        "probe enregistrer_vente succeeded COMMANDE_ENREGISTREE",
+        "confirmer succeeded CONFIRMEE",
+    ]
+    for drawn in (plantuml_sequence(unanswered), mermaid_sequence(unanswered)):
+        assert drawn.count("no answer") == 1
+        assert "GET /ventes/outcome" in drawn
+
+
+def test_one_course_for_success_one_for_each_step_that_may_be_refused_and_one_for_each_probe(saga: Saga):
+    refused = {f"{step.name}-refused": saga.compensated for step in saga.steps if step.refused}
+    unanswered = {f"{step.name}-unanswered": saga.completed for step in saga.steps if step.probe}
     courses = list(runs(saga))
-    expected = ["success", *(f"{step.name}-refused" for step in saga.steps if step.refused)]
-    assert [run.name for run in courses] == expected
-    assert [run.end for run in courses] == [saga.completed] + [saga.compensated] * (len(courses) - 1)
+    assert {run.name: run.end for run in courses} == {"success": saga.completed} | refused | unanswered
+    assert len(courses) == 1 + len(refused) + len(unanswered)
 
 
 def test_compensations_run_in_reverse(saga: Saga):
     for run in runs(saga):
-        done = [x.step.name for x in run.exchanges if not x.undo and x.step.undo and x.outcome == "succeeded"]
-        undone = [x.step.name for x in run.exchanges if x.undo]
-        assert undone == ([] if run.name == "success" else done[::-1])
+        done = [x.step.name for x in run.exchanges if x.asks != "undo" and x.step.undo and x.outcome == "succeeded"]
+        undone = [x.step.name for x in run.exchanges if x.asks == "undo"]
+        assert undone == ([] if run.end == saga.completed else done[::-1])
 
 
 def test_every_exchange_is_in_both_diagrams(saga: Saga, hostile: Saga):

@@ -65,24 +65,28 @@ def test_a_call_in_flight_has_a_row_for_each_outcome(table):
         if state.call is None:
             continue
         out = leaving(table, name)
-        assert set(out) - {Trigger.REFUSED, Trigger.CANCEL} == {
+        assert set(out) - {Trigger.REFUSED, Trigger.CANCEL, Trigger.EXPIRE} == {
             Trigger.SUCCEEDED,
             Trigger.RETRY,
             Trigger.DEFER,
             Trigger.EXHAUSTED,
+            Trigger.QUARANTINE,
         }
         assert out[Trigger.RETRY] == out[Trigger.DEFER] == name
         assert out.get(Trigger.REFUSED) == may_be_refused.get(name)
         # A pivot may have happened by now, so it cannot be called off.
         may_be_cancelled = state.phase is Phase.FORWARD and state.step is not None and state.step.kind is not Kind.PIVOT
         assert out.get(Trigger.CANCEL) == (may_be_refused.get(name) if may_be_cancelled else None)
+        # While it has not been sent, even a pivot is called off when its deadline is over.
+        assert out.get(Trigger.EXPIRE) == (may_be_refused.get(name) if state.phase is Phase.FORWARD else None)
 
 
 @quick
 @given(legal_tables())
 def test_the_rows_that_leave_a_call_in_flight_carry_that_call(table):
     for row in table.rows.rows:
-        told = None if row.trigger is Trigger.CANCEL else table.rows.states[row.source].call
+        outside = row.trigger in (Trigger.CANCEL, Trigger.EXPIRE, Trigger.QUARANTINE)
+        told = None if outside else table.rows.states[row.source].call
         assert row.call is told
 
 
@@ -93,13 +97,21 @@ def test_a_stuck_state_is_left_by_sending_again_or_as_if_the_call_had_succeeded(
         stuck = table.rows.states[row.dest]
         if stuck.phase is not Phase.STUCK:
             continue
-        assert (row.trigger, stuck.call) == (Trigger.EXHAUSTED, None)
+        assert row.trigger in (Trigger.EXHAUSTED, Trigger.QUARANTINE)
+        assert stuck.call is None
         out = leaving(table, stuck.name)
         assert out[Trigger.RETRY] == row.source
-        if stuck.step.kind is Kind.READ:
-            assert set(out) == {Trigger.RETRY}
-        else:
-            assert out[Trigger.RESOLVE] == leaving(table, row.source)[Trigger.SUCCEEDED]
+        done = leaving(table, row.source)[Trigger.SUCCEEDED]
+        assert out.get(Trigger.RESOLVE) == (None if stuck.step.kind is Kind.READ else done)
+
+
+@quick
+@given(legal_tables())
+def test_whatever_is_in_flight_can_be_stuck_and_each_in_a_state_of_its_own(table):
+    active = [name for name, state in table.rows.states.items() if state.call is not None]
+    stuck = [leaving(table, name)[Trigger.QUARANTINE] for name in active]
+    assert len(set(stuck)) == len(active)
+    assert {name for name, state in table.rows.states.items() if state.phase is Phase.STUCK} == set(stuck)
 
 
 @quick
@@ -108,7 +120,8 @@ def test_only_a_person_leaves_a_stuck_state_and_only_a_stuck_state_waits_for_one
     for row in table.rows.rows:
         by_a_person = table.rows.states[row.source].phase is Phase.STUCK
         assert (row.trigger is Trigger.RESOLVE) <= by_a_person
-        assert by_a_person <= (row.trigger in (Trigger.RETRY, Trigger.RESOLVE, Trigger.COMPENSATE))
+        asked = (Trigger.RETRY, Trigger.RESOLVE, Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING)
+        assert by_a_person <= (row.trigger in asked)
 
 
 @quick

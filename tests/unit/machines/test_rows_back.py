@@ -62,6 +62,17 @@ def test_an_exhausted_pivot_waits_for_a_person_who_may_still_go_back(table):
 
 @quick
 @given(legal_tables())
+def test_a_step_that_is_stuck_on_the_way_forward_is_undone_with_itself_while_it_can_be(table):
+    for number, step in enumerate(table.steps):
+        out = leaving(table, leaving(table, entry_of(table, number))[Trigger.QUARANTINE])
+        back = out.get(Trigger.COMPENSATE_INCLUDING) or out.get(Trigger.COMPENSATE)
+        own = [step.name] if step.kind is Kind.COMPENSATABLE else []
+        assert (back is not None) is (step.refused is not None)
+        assert back is None or undone_from(table, back) == own + undos_before(table, number)
+
+
+@quick
+@given(legal_tables())
 def test_after_the_point_of_no_return_there_is_no_way_back(table):
     point = point_of_no_return(table)
     if point is None:
@@ -128,6 +139,7 @@ def test_a_person_may_ask_for_what_the_engine_does_not_do_by_itself():
     assert asked["STOCK_RESERVE"] == {Trigger.CANCEL}, "its retry is the engine's"
     assert asked["PAIEMENT_EFFECTUE"] == frozenset(), "a pivot in flight"
     assert asked["STUCK_ENREGISTRER_VENTE"] == {Trigger.RETRY, Trigger.RESOLVE, Trigger.COMPENSATE}
+    assert asked["STUCK_PAYER"] == {Trigger.RETRY, Trigger.RESOLVE, Trigger.COMPENSATE_INCLUDING}
     assert asked["STUCK_UNDO_PAYER"] == {Trigger.RETRY, Trigger.RESOLVE}
     assert asked["REMBOURSEMENT"] == asked["CONFIRMEE"] == asked["ANNULEE"] == frozenset()
     assert PURCHASE.rows.asked("COMPLETED") == {Trigger.COMPENSATE}

@@ -80,6 +80,7 @@ def send(peer: Peer) -> Callable:
         peer.answers.extend(answers)
         return participants.send(
             Request(
+                participant="stock",
                 method=method,
                 url=f"http://127.0.0.1:{port or peer.port}/stock/reserver",
                 headers={"Idempotency-Key": "k"},
@@ -162,5 +163,7 @@ def test_retry_after_in_seconds_is_read_and_a_date_is_not(send):
 def test_a_participant_that_drips_its_answer_does_not_hold_the_saga(peer):
     moments = iter([0.0, 100.0, 100.0])
     peer.answers.append(OK)
-    request = Request(method="GET", url=f"http://127.0.0.1:{peer.port}/", headers={}, body=None, timeout_s=5.0)
+    request = Request(
+        participant="map", method="GET", url=f"http://127.0.0.1:{peer.port}/", headers={}, body=None, timeout_s=5.0
+    )
     assert Participants(1, clock=lambda: next(moments)).send(request).body is None

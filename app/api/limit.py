@@ -1,0 +1,32 @@
+"""How much one address may ask: RATE_LIMIT, counted in Redis where there is one, else in each process."""
+
+from typing import cast
+
+from flask import Flask
+from flask_limiter import Limiter
+from flask_limiter.util import get_remote_address
+
+from app.config import Config
+from app.fleeting import TIMEOUT_S
+
+#: Those who watch the service are never turned away.
+_WATCHES = ("health.live", "health.ready", "prometheus_metrics")
+
+
+def install(app: Flask, config: Config) -> None:
+    """Answer 429 with Retry-After beyond the limit; without one nothing is counted."""
+    if config.rate_limit is None:
+        return
+    waits = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
+    limiter = Limiter(
+        get_remote_address,
+        app=app,
+        default_limits=[config.rate_limit],
+        storage_uri=config.redis_url or "memory://",
+        storage_options=cast("dict[str, str | int]", waits if config.redis_url else {}),
+        in_memory_fallback_enabled=True,
+        headers_enabled=True,
+        key_prefix="saga/limit",
+    )
+    for endpoint in _WATCHES:
+        limiter.exempt(app.view_functions[endpoint])

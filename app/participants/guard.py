@@ -1,0 +1,63 @@
+"""A circuit breaker in front of each participant, shared by all processes where there is a Redis.
+
+A call that is not let through was not sent: its saga defers it, which refuses nothing and counts as no attempt.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+from app.breaker import Breaker, BreakerPolicy, BreakerState
+from app.fleeting import Fleeting
+from app.participants.client import Request
+from app.participants.outcome import Reply
+
+_SERVER_ERROR = 500
+
+
+class Sender(Protocol):
+    """Anything that sends one request once."""
+
+    def send(self, request: Request) -> Reply: ...
+
+
+class GuardedSender:
+    """Sends through the breaker of each request's participant."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        participants: Iterable[str],
+        policy: BreakerPolicy,
+        fleeting: Fleeting,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._sender, self._policy, self._fleeting = sender, policy, fleeting
+        self._breakers = {name: Breaker(policy, clock) for name in participants}
+
+    def send(self, request: Request) -> Reply:
+        name, breaker = request.participant, self._breakers[request.participant]
+        wait_s = breaker.admit(request.timeout_s)
+        trying = breaker.state is not BreakerState.CLOSED
+        if wait_s <= 0 and trying and self._fleeting.lock(f"try/{name}", request.timeout_s) is False:
+            wait_s = request.timeout_s  # another process is trying
+        if wait_s > 0:
+            return Reply(error=f"the breaker of {name} is open", sent=False, retry_after_s=wait_s)
+        reply = self._sender.send(request)
+        if reply.status is None or reply.status >= _SERVER_ERROR:
+            if breaker.failed():
+                self._fleeting.put(f"open/{name}", b"", self._policy.open_s)
+                self._fleeting.drop(f"try/{name}")
+        elif breaker.succeeded():
+            self._fleeting.drop(f"open/{name}", f"try/{name}")
+        return reply
+
+    @property
+    def states(self) -> Mapping[str, BreakerState]:
+        return {name: breaker.state for name, breaker in self._breakers.items()}
+
+    def learn(self) -> None:
+        """Open what another process has found broken; to be called once in a while."""
+        closed = [name for name, breaker in self._breakers.items() if breaker.state is not BreakerState.OPEN]
+        for key, left_s in self._fleeting.lasting([f"open/{name}" for name in closed]).items():
+            self._breakers[key.removeprefix("open/")].open_for(left_s)

@@ -1,0 +1,117 @@
+"""Who may run which saga: any process may take one that is due, and has it until its lease runs out."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import ColumnElement, Engine, Row, Select, and_, or_, select, tuple_, update
+
+from app.store.database import in_seconds
+from app.store.instance import Instance
+from app.store.loading import STANDS, instance, journals
+from app.store.models import SagaRow
+from app.store.sagas import QUEUE
+from machines.registry import Registry
+
+_log = structlog.get_logger("store")
+_SAGA = SagaRow.__table__
+
+
+class Leases:
+    """Takes sagas and gives them back, each call in autocommit."""
+
+    def __init__(
+        self, engine: Engine, registry: Registry, owner: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._registry, self._owner, self._clock = registry, owner, clock
+
+    def claim(self, limit: int, lease_s: float, overdue_s: float = 0.0) -> Sequence[Instance]:
+        """Take up to `limit` sagas that have been due for so long, the longest due first, each with a new epoch."""
+        return self._take(self._due(limit, overdue_s), lease_s)
+
+    def claim_one(self, saga_id: UUID, lease_s: float) -> Instance | None:
+        """Take this saga if it is due, or if it was entrusted to a message and no other one has come."""
+        free = or_(_SAGA.c.due_at <= in_seconds(0), and_(_SAGA.c.due_at.is_not(None), _SAGA.c.owner == QUEUE))
+        taken = self._take(self._known(_SAGA.c.id == saga_id, free), lease_s)
+        return taken[0] if taken else None
+
+    def entrust(self, limit: int, for_s: float) -> Sequence[UUID]:
+        """Take up to `limit` due sagas out of everybody's way for as long as a message may be on its way for each."""
+        batch = self._due(limit, 0.0).cte("due")
+        entrusted = (
+            update(_SAGA)
+            .where(_SAGA.c.id.in_(select(batch.c.id)))
+            .values(owner=QUEUE, due_at=in_seconds(for_s))
+            .returning(_SAGA.c.id)
+        )
+        with self._engine.connect() as connection:
+            return connection.execute(entrusted).scalars().all()
+
+    def release(self, held: Iterable[Instance]) -> None:
+        """Give sagas back at once whose owner, this process, does not know what became of its last commit."""
+        mine = tuple_(_SAGA.c.id, _SAGA.c.epoch).in_([(saga.id, saga.epoch) for saga in held])
+        self._make_due(mine, _SAGA.c.owner == self._owner)
+
+    def end(self) -> None:
+        """Make every unfinished saga due, for a process that knows itself to be the only one."""
+        self._make_due()
+
+    def unknown(self) -> Sequence[Row[Any]]:
+        """Give the definitions that sagas wait for and that are not at hand: name, version."""
+        named = (_SAGA.c.definition, _SAGA.c.definition_version)
+        waiting = select(*named).where(_SAGA.c.due_at.is_not(None)).distinct()
+        with self._engine.connect() as connection:
+            rows = connection.execute(waiting).all()
+        at_hand = {(definition.name, definition.version) for definition in self._registry}
+        return [row for row in rows if tuple(row) not in at_hand]
+
+    def _due(self, limit: int, overdue_s: float) -> Select[Any]:
+        return self._known(_SAGA.c.due_at <= in_seconds(-overdue_s)).order_by(_SAGA.c.due_at).limit(limit)
+
+    def _known(self, *conditions: ColumnElement[bool]) -> Select[Any]:
+        """Choose sagas that nobody is just taking. Those of a definition that is not at hand are left alone."""
+        known = tuple_(_SAGA.c.definition, _SAGA.c.definition_version)
+        at_hand = [(definition.name, definition.version) for definition in self._registry]
+        return select(_SAGA.c.id).where(*conditions, known.in_(at_hand)).with_for_update(skip_locked=True)
+
+    def _take(self, chosen: Select[Any], lease_s: float) -> Sequence[Instance]:
+        # A CTE, for PostgreSQL may run a plain subquery more than once and then lock more than the limit.
+        batch = chosen.cte("due")
+        take = (
+            update(_SAGA)
+            .where(_SAGA.c.id.in_(select(batch.c.id)))
+            .values(
+                owner=self._owner,
+                epoch=_SAGA.c.epoch + 1,
+                version=_SAGA.c.version + 1,
+                claims=_SAGA.c.claims + 1,
+                due_at=in_seconds(lease_s),
+            )
+            .returning(*STANDS)
+        )
+        now = self._clock()
+        with self._engine.connect() as connection:
+            rows = connection.execute(take).all()
+            journal = journals(connection, [row.id for row in rows]) if rows else {}
+        taken = [saga for row in rows if (saga := self._readable(row, journal[row.id], now))]
+        for saga in taken:
+            # Of one whose call surely was not sent the database says so, which must change before it is: no lease
+            # covers that call until the engine has committed.
+            saga.lease_end = now + lease_s if saga.unsure else now
+        return taken
+
+    def _readable(self, row: Row[Any], journal: list[Row[Any]], now: float) -> Instance | None:
+        """One saga that cannot be read, for its table was changed under it, must not keep the others waiting."""
+        try:
+            return instance(self._registry, row, journal, now)
+        except ValueError as error:
+            _log.error("saga.unreadable", saga_id=str(row.id), error=str(error))
+            return None
+
+    def _make_due(self, *conditions: ColumnElement[bool]) -> None:
+        due = update(_SAGA).where(_SAGA.c.due_at.is_not(None), *conditions).values(due_at=in_seconds(0))
+        with self._engine.connect() as connection:
+            connection.execute(due)

@@ -1,0 +1,48 @@
+"""A saga as it comes back from the database: its row, and from its journal what it has learnt."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import inf
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, select
+
+from app.store.database import seconds_until
+from app.store.instance import Instance, Standing
+from app.store.models import JournalRow, SagaRow
+from machines.registry import Registry
+from machines.rows import Trigger
+
+_SAGA, _JOURNAL = SagaRow.__table__, JournalRow.__table__
+#: What `instance` needs to know of a saga's row.
+STANDS = (*_SAGA.c, seconds_until(_SAGA.c.deadline_at).label("deadline_left_s"))
+
+
+def journals(connection: Connection, saga_ids: Iterable[UUID]) -> Mapping[UUID, list[Row[Any]]]:
+    entries: dict[UUID, list[Row[Any]]] = {saga_id: [] for saga_id in saga_ids}
+    rows = select(_JOURNAL).where(_JOURNAL.c.saga_id.in_(entries)).order_by(_JOURNAL.c.saga_id, _JOURNAL.c.seq)
+    for entry in connection.execute(rows):
+        entries[entry.saga_id].append(entry)
+    return entries
+
+
+def instance(registry: Registry, row: Row[Any], journal: Sequence[Row[Any]], now: float) -> Instance:
+    """Bring a saga back. now: on the clock that its deadline is to be held on.
+
+    Raises UnknownSagaError for a definition that is not at hand, ValueError for a state that its table has not.
+    """
+    saga = Instance(registry.get(row.definition, row.definition_version), row.id, row.data, row.state)
+    saga.epoch, saga.version, saga.claims = row.epoch, row.version, row.claims
+    saga.attempt, saga.deferrals, saga.error = row.attempt, row.deferrals, row.error
+    saga.unsure = row.unsure
+    saga.deadline = inf if row.deadline_left_s is None else now + row.deadline_left_s
+    saga.standing = standing(row)
+    saga.pending = row.status == "pending"
+    saga.next_seq = journal[-1].seq + 1
+    done = [entry for entry in journal if entry.trigger == Trigger.SUCCEEDED and entry.direction == "do"]
+    saga.results = {entry.step: entry.reply for entry in done}
+    return saga
+
+
+def standing(row: Row[Any], *, replayed: bool = False) -> Standing:
+    return Standing(id=row.id, state=row.state, status=row.status, error=row.error, replayed=replayed)

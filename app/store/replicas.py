@@ -1,0 +1,36 @@
+"""The processes that run sagas, as the database knows them."""
+
+from sqlalchemy import Engine, Table, delete
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.store.database import in_seconds
+from app.store.models import ReplicaRow
+
+_REPLICA: Table = ReplicaRow.__table__
+#: One that has been silent for so long is forgotten.
+FORGOTTEN_AFTER_S = 3600.0
+
+
+class Replicas:
+    """The pulse of this process among the others."""
+
+    def __init__(self, engine: Engine, owner: str) -> None:
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._owner = owner
+        insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+        new = insert(_REPLICA).values(owner=owner, started_at=in_seconds(0), beat_at=in_seconds(0))
+        self._beat = new.on_conflict_do_update(index_elements=["owner"], set_={"beat_at": in_seconds(0)})
+
+    def beat(self) -> None:
+        """Say that this process runs sagas, which also proves that the database takes writes."""
+        with self._engine.connect() as connection:
+            connection.execute(self._beat)
+
+    def forget_silent(self) -> None:
+        with self._engine.connect() as connection:
+            connection.execute(delete(_REPLICA).where(_REPLICA.c.beat_at < in_seconds(-FORGOTTEN_AFTER_S)))
+
+    def leave(self) -> None:
+        """Say that this process runs no sagas any more."""
+        with self._engine.connect() as connection:
+            connection.execute(delete(_REPLICA).where(_REPLICA.c.owner == self._owner))

@@ -1,0 +1,109 @@
+"""Running sagas on as many machines as need be, over the broker that BROKER_URL names:
+
+celery -A app.worker worker       runs THREADS sagas at once; any number of them
+celery -A app.worker beat         finds sagas whose owner has died, or whose wait is over; one of them is enough
+"""
+
+import logging
+import os
+import sys
+from datetime import timedelta
+from functools import cache
+from typing import Any, NoReturn
+from uuid import UUID
+
+import structlog
+from celery import Celery
+from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
+
+from app import configure_logging, create_app
+from app.broker import RECOVER, RUN, make_celery
+from app.config import Config, ConfigError, from_environment
+from app.engine.runner import Runner
+
+_log = structlog.get_logger("worker")
+#: As many sagas as one look for due ones hands out; the next look comes soon.
+BATCH = 500
+
+
+def _end(error: object) -> NoReturn:
+    sys.stderr.write(f"saga: {error}\n")
+    raise SystemExit(2)
+
+
+def _configured() -> tuple[Config, Celery]:
+    try:
+        config = from_environment(os.environ)
+    except ConfigError as error:
+        _end(error)
+    if config.broker_url is None:
+        _end("set BROKER_URL to the broker that brings the messages")
+    if config.embedded:
+        _end("set DATABASE_URL to a PostgreSQL, for a SQLite file has one process alone")
+    celery = make_celery(config.broker_url)
+    celery.conf.worker_concurrency = config.threads
+    look = {"task": RECOVER, "schedule": timedelta(seconds=config.recovery_interval_s)}
+    # A look that nobody had time for is not made up for.
+    celery.conf.beat_schedule = {RECOVER: look | {"options": {"expires": 10 * config.recovery_interval_s}}}
+    celery.conf.beat_scheduler = "celery.beat:Scheduler"  # in memory: there is nothing about it to remember
+    return config, celery
+
+
+config, celery = _configured()
+
+
+@cache
+def runner() -> Runner:
+    made: Runner = create_app(config).extensions["runner"]
+    return made
+
+
+@celery.task(name=RUN)
+def run(saga_id: object) -> None:
+    """Run one saga, if it is to be run and nobody else does."""
+    try:
+        known = UUID(str(saga_id))
+    except ValueError:
+        _log.warning("message.meaningless", saga_id=saga_id)
+        return
+    runner().run_saga(known)
+
+
+@celery.task(name=RECOVER)
+def recover() -> None:
+    """Wake a worker for each saga that is due."""
+    for saga_id in runner().entrust(BATCH):
+        run.delay(str(saga_id))
+
+
+@setup_logging.connect
+def _log_alike(**_: Any) -> None:
+    """Let what Celery has to complain of be a line of JSON as well."""
+    configure_logging(config.log_level)
+    complaints = _Complaints(logging.WARNING)
+    logging.getLogger().addHandler(complaints)
+
+
+class _Complaints(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        _log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
+
+
+@worker_init.connect
+def _begin(**_: Any) -> None:
+    """Before the first message and its thread, so that there is one runner; as a replica that says it is there."""
+    try:
+        runner().start()
+    except Exception as error:  # noqa: BLE001  Celery would go on without what this worker is there for
+        _end(error)
+
+
+@worker_shutting_down.connect
+def _hand_back(**_: Any) -> None:
+    """Let each saga finish its call and go back to the database; Celery waits for its tasks meanwhile."""
+    runner().stopping.set()
+
+
+@worker_shutdown.connect
+def _leave(**_: Any) -> None:
+    runner().stop()

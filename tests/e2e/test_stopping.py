@@ -1,0 +1,69 @@
+"""SIGTERM: the process takes no more sagas, finishes the calls in flight, hands the rest back, and ends with 0."""
+
+import signal
+import threading
+import time
+
+import pytest
+import requests
+
+from tests.e2e.conftest import eventually
+
+CART = {"client_id": 4, "magasin_id": 1}
+
+
+def begin(server, count):
+    url, headers = f"{server.url}/api/commande/checkout", {"Prefer": "respond-async"}
+    return [requests.post(url, json=CART, headers=headers, timeout=10).json()["saga_id"] for _ in range(count)]
+
+
+def state(server, saga_id):
+    return requests.get(f"{server.url}/api/commande/{saga_id}", timeout=5).json()["etat_actuel"]
+
+
+def end(server):
+    """Send SIGTERM to the process alone, as an init does; give its exit code and how long it took."""
+    asked = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    return server.process.wait(20), time.monotonic() - asked
+
+
+def test_what_is_in_hand_is_handed_back_and_another_process_goes_on_at_once(orchestrator, participants):
+    """With a lease of minutes only a hand-over explains that it goes on."""
+    first = orchestrator(LEASE_S="300")
+    participants.told("client", kind="slow", path="/4/payer", times=None, seconds=3.0)
+    sagas = begin(first, 5)
+    eventually(lambda: all(state(first, saga) == "STOCK_RESERVE" for saga in sagas), "every payment is in flight")
+    code, took_s = end(first)
+    assert code == 0
+    assert took_s < 10
+    participants.undisturbed()
+    second = orchestrator(LEASE_S="300", RECOVERY_INTERVAL_S="0.1")
+    eventually(lambda: all(state(second, saga) == "CONFIRMEE" for saga in sagas), "another process has finished them")
+    for saga in sagas:
+        assert set(participants.effects(saga).values()) == {"done"}
+    participants.assert_balanced()
+
+
+def test_a_client_that_waits_is_told_where_its_saga_stands(orchestrator, participants):
+    server, told = orchestrator(), []
+    participants.told("client", kind="slow", path="/4/payer", times=None, seconds=3.0)
+
+    def buy():
+        told.append(requests.post(f"{server.url}/api/commande/checkout", json=CART, timeout=20))
+
+    buyer = threading.Thread(target=buy)
+    buyer.start()
+    listed = f"{server.url}/api/v1/sagas?state=STOCK_RESERVE"
+    eventually(lambda: requests.get(listed, timeout=5).json()["pagination"]["total"], "the payment is in flight")
+    assert end(server)[0] == 0
+    buyer.join()
+    (answer,) = told
+    assert (answer.status_code, answer.json()["etat_actuel"]) == (202, "PAIEMENT_EFFECTUE")
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_an_idle_process_ends_at_once(orchestrator):
+    code, took_s = end(orchestrator())
+    assert code == 0
+    assert took_s < 3

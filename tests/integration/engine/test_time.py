@@ -1,0 +1,181 @@
+"""Deadlines, leases and the end of a process: what the clock may stop, and what it may not."""
+
+import pytest
+
+from app.store.sagas import FencedError
+from machines.checkout import CHECKOUT
+from machines.order import ORDER
+from tests.integration.engine.scene import LOST, NOT_SENT, REFUSED, answer
+from tests.integration.engine.test_engine import FORWARD
+
+OVER = CHECKOUT.deadline_s + 1
+
+
+def at_call(scene, step, happens):
+    """Let something happen while the first call of this step is in flight."""
+
+    def happen(_request):
+        if scene.calls[-1] == step and scene.calls.count(step) == 1:
+            happens()
+
+    scene.at_each_call = happen
+
+
+def pass_the_deadline(scene):
+    scene.now += OVER
+
+
+def test_a_step_that_comes_too_late_is_not_sent_and_what_was_done_is_undone(scene):
+    at_call(scene, "reserver_stock", lambda: pass_the_deadline(scene))
+    saga = scene.run()
+    assert (saga.state, saga.error) == ("ANNULEE", "ECHEC_PAIEMENT: payer: its deadline of 900 s is over")
+    assert scene.calls == ["lire_panier", "reserver_stock", "undo_reserver_stock"]
+    assert [row["trigger"] for row in scene.rows("SELECT trigger FROM journal WHERE step = 'payer'")] == ["expire"]
+
+
+def test_a_call_in_flight_is_not_cut_short_by_the_deadline(scene):
+    at_call(scene, "enregistrer_vente", lambda: pass_the_deadline(scene))
+    assert scene.run().state == "CONFIRMEE"
+    assert scene.calls == FORWARD
+
+
+def test_a_pivot_that_was_never_sent_is_called_off(scene):
+    at_call(scene, "payer", lambda: pass_the_deadline(scene))
+    assert scene.run().state == "ANNULEE"
+    assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
+    assert "enregistrer_vente" not in scene.calls
+
+
+def test_a_pivot_that_may_have_been_sent_is_not_called_off(scene):
+    scene.given(enregistrer_vente=[LOST])
+    at_call(scene, "enregistrer_vente", lambda: pass_the_deadline(scene))
+    assert scene.run().state == "CONFIRMEE"
+
+
+def test_a_step_that_may_have_been_sent_is_undone_with_itself_when_its_time_is_over(scene):
+    scene.given(payer=[LOST])
+    at_call(scene, "payer", lambda: pass_the_deadline(scene))
+    assert scene.run().state == "ANNULEE"
+    assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
+
+
+def test_a_compensation_knows_no_deadline(scene):
+    scene.given(payer=[REFUSED])
+    at_call(scene, "payer", lambda: pass_the_deadline(scene))
+    assert scene.run().state == "ANNULEE"
+    assert scene.calls[-1] == "undo_reserver_stock"
+
+
+def test_the_deadline_is_kept_through_a_crash_and_told_by_the_database(scene):
+    saga = scene.given(payer=[NOT_SENT]).run(hold_s=0)
+    assert saga.state == "STOCK_RESERVE"
+    past = {"sqlite": "datetime('now', '-1 second')", "postgresql": "now() - interval '1 second'"}
+    with scene.database.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE saga SET deadline_at = {past[scene.database.dialect.name]}")
+    saga = scene.recovered()
+    scene.engine.run(saga, 1000)
+    assert saga.state == "ANNULEE"
+    assert scene.calls[-1] == "undo_reserver_stock"
+
+
+def test_the_deadline_counts_from_when_the_saga_begins_not_from_when_it_was_created(scene):
+    created = scene.service.create("checkout", {"client_id": 4, "magasin_id": 1})
+    assert scene.rows("SELECT deadline_at FROM saga") == [{"deadline_at": None}]
+    pass_the_deadline(scene)
+    assert scene.service.execute(created.id).status == "completed"
+    assert scene.rows("SELECT deadline_at FROM saga") != [{"deadline_at": None}]
+
+
+def test_no_call_is_sent_under_a_lease_that_may_end_before_it(scene):
+    """Whoever slept beyond its lease asks the database first, and learns that the saga is another's."""
+
+    def sleep_too_long():
+        scene.now += 100.0  # stopped for longer than its lease, which nobody noticed …
+        scene.recovered("other")  # … but another process, which has taken the saga meanwhile
+
+    reads_first = answer(200, produits=[], montant=1.0)
+    order = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
+    scene.given(creer_commande=[answer(201, commande_id="c1")], lire_produits=[reads_first])
+    at_call(scene, "lire_produits", sleep_too_long)
+    with pytest.raises(FencedError):
+        scene.run(ORDER, **order)
+    assert scene.calls == ["creer_commande", "lire_produits"]
+
+
+def test_a_lease_that_runs_short_is_renewed_before_the_call(scene):
+    scene.given(payer=[LOST])
+    scene.at_each_sleep = lambda: setattr(scene, "now", 31.0)  # of the 1 + 5 + 30 seconds it had, 5 are left
+    assert scene.run().state == "CONFIRMEE"
+    assert len([sql for sql in scene.statements if sql.startswith("UPDATE")]) == 4 + 1 + 1  # retry, renewal
+
+
+def test_a_process_that_ends_hands_its_saga_back_after_the_call_in_flight(scene):
+    at_call(scene, "reserver_stock", lambda: setattr(scene, "stopping", True))
+    saga = scene.run()
+    assert (saga.state, scene.calls) == ("STOCK_RESERVE", ["lire_panier", "reserver_stock"])
+    scene.stopping, scene.at_each_call = False, lambda _request: None
+    (taken,) = scene.leases("other").claim(1, 30)  # at once: nobody waits for a lease to end
+    scene.engine.run(taken, 1000)
+    assert taken.state == "CONFIRMEE"
+    assert scene.calls == FORWARD
+
+
+def test_a_saga_that_kills_whoever_takes_it_is_quarantined(scene):
+    scene.given(payer=[NOT_SENT]).run(hold_s=0)
+    for _ in range(10):
+        saga = scene.recovered()
+        assert saga.may("succeeded")  # … and dies of it
+    poison = scene.recovered()
+    scene.engine.run(poison, 1000)
+    assert (poison.state, poison.status) == ("STUCK_PAYER", "stuck")
+    assert poison.error == "STUCK_PAYER: payer: claimed 11 times, and never came a step further"
+    assert scene.calls.count("payer") == 1
+    assert scene.rows("SELECT due_at FROM saga") == [{"due_at": None}], "nobody takes it any more"
+
+
+def test_a_saga_that_moves_is_taken_as_often_as_need_be(scene):
+    scene.given(payer=[NOT_SENT] * 30).run(hold_s=0)
+    for _ in range(25):
+        saga = scene.recovered()
+        scene.engine.run(saga, 0)
+        assert saga.state == "STOCK_RESERVE"
+    assert scene.rows("SELECT claims FROM saga") == [{"claims": 0}]
+
+
+def test_a_quarantined_saga_goes_on_when_a_person_says_so(scene):
+    scene.given(payer=[NOT_SENT]).run(hold_s=0)
+    for _ in range(11):
+        poison = scene.recovered()
+    scene.engine.run(poison, 1000)
+    assert scene.service.retry(poison.id, "ada", "mended").status == "completed"
+
+
+def test_a_quarantined_saga_is_undone_with_the_step_that_may_have_happened(scene):
+    scene.run(hold_s=0)
+    scene.given(payer=[LOST])
+    poison = scene.run(hold_s=0)
+    for _ in range(11):
+        poison = scene.recovered()
+    scene.engine.run(poison, 1000)
+    assert scene.service.compensate(poison.id, "ada", "give the money back").status == "compensated"
+    assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
+
+
+def test_a_stuck_pivot_that_is_sent_again_is_still_unsure(scene):
+    """Its deadline is long over, but what became of the attempts before is not known: it is not called off."""
+    stuck = scene.given(enregistrer_vente=[LOST] * 3).run()
+    assert stuck.status == "stuck"
+    pass_the_deadline(scene)
+    assert scene.service.retry(stuck.id, "ada", "sales is back").status == "completed"
+
+
+def test_whoever_takes_over_what_was_never_sent_says_so_before_it_sends(scene):
+    """Else somebody who cancels it in that moment would find that nothing was sent, and undo nothing of it."""
+    scene.given(payer=[NOT_SENT]).run(hold_s=0)
+    assert [bool(row["unsure"]) for row in scene.rows("SELECT unsure FROM saga")] == [False]
+    told = []
+    saga = scene.recovered()
+    scene.at_each_call = lambda _request: told.append(bool(scene.rows("SELECT unsure FROM saga")[0]["unsure"]))
+    scene.engine.run(saga, 1000)
+    assert told[0] is True
+    assert saga.state == "CONFIRMEE"

@@ -1,0 +1,167 @@
+"""The state machine: a random table, and whatever may befall its sagas, in any order."""
+
+import sys
+from typing import Any
+from uuid import UUID
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sqlalchemy import Engine as Database
+
+from app.metrics import Telemetry
+from machines.rows import Trigger
+from tests.property import properties
+from tests.property.participant import Fault
+from tests.property.tables import Line, is_read_by_a_later_step, lines_of_tables, table_of
+from tests.property.world import Happening, World
+
+#: A saga that has not come to rest after so many recoveries without a fault never will.
+ENOUGH = 100
+#: Sagas at once, of one table.
+MANY = 2
+
+Faults = list[tuple[int, Fault, int]]
+Happenings = list[tuple[int, Happening]]
+
+#: What goes wrong at the next sendings, and what happens at the next places: each after so many without.
+FAULTS = st.lists(
+    st.tuples(st.integers(0, 2), st.sampled_from(list(Fault)[1:]), st.sampled_from([1, 1, 2, 4])), max_size=6
+)
+HAPPENINGS = st.lists(st.tuples(st.integers(0, 4), st.sampled_from(list(Happening)[1:])), max_size=6)
+WAITS = st.sampled_from([0.0, 1000.0])
+WHICH = st.integers(0, 3)
+
+one_is_under_way = precondition(lambda self: any(saga.due_at for saga in self.world.sagas()))
+one_can_be_moved = precondition(lambda self: self._asked())
+
+
+class Chaos(RuleBasedStateMachine):
+    """After each rule, and at the end, the properties hold."""
+
+    def __init__(self, database: Database, telemetry: Telemetry) -> None:
+        super().__init__()
+        self._database, self._telemetry = database, telemetry
+
+    @initialize(lines=lines_of_tables(), faults=FAULTS, happenings=HAPPENINGS)
+    def begin(self, lines: tuple[Line, ...], faults: Faults, happenings: Happenings) -> None:
+        self.world = World(self._database, self._telemetry, table_of(lines))
+        self.start("start", None, 0.0, faults, happenings)
+
+    @precondition(lambda self: len(self.world.sagas()) < MANY)
+    @rule(
+        how=st.sampled_from(["start", "create"]),
+        key=st.sampled_from([None, "key"]),
+        wait_s=WAITS,
+        faults=FAULTS,
+        happenings=HAPPENINGS,
+    )
+    def start(self, how: str, key: str | None, wait_s: float, faults: Faults, happenings: Happenings) -> None:
+        self._there_will_be(faults, happenings)
+        self.world.start(key, wait_s) if how == "start" else self.world.create(key)
+
+    @one_is_under_way
+    @rule(faults=FAULTS, happenings=HAPPENINGS)
+    def recover(self, faults: Faults, happenings: Happenings) -> None:
+        self._there_will_be(faults, happenings)
+        self.world.recover()
+
+    @rule(action=st.sampled_from(["execute", "retry", "compensate"]), which=WHICH, wait_s=WAITS)
+    def operate(self, action: str, which: int, wait_s: float) -> None:
+        """Have an operator ask for it, be it possible or not."""
+        for saga in self.world.sagas()[which:][:1]:
+            self.world.operate(action, saga.id, wait_s=wait_s)
+
+    @one_can_be_moved
+    @rule(which=WHICH)
+    def ask(self, which: int) -> None:
+        """Have an operator make a move that is possible."""
+        asked = self._asked()
+        self.world.ask(*asked[which % len(asked)])
+
+    @one_is_under_way
+    @rule()
+    def freeze(self) -> None:
+        self.world.freeze()
+
+    @precondition(lambda self: self.world.frozen)
+    @rule(which=WHICH)
+    def thaw(self, which: int) -> None:
+        self.world.thaw(which)
+
+    @precondition(lambda self: self.world.participant.late)
+    @rule(which=WHICH)
+    def deliver(self, which: int) -> None:
+        self.world.participant.deliver(which)
+
+    @invariant()
+    def the_properties_hold(self) -> None:
+        for error in self.world.broken:
+            raise AssertionError(f"the engine broke: {error}") from error
+        for saga in self.world.sagas():
+            self._check(saga)
+
+    def teardown(self) -> None:
+        if sys.exc_info()[0] is None:  # else it has failed already, or was broken off
+            self._end()
+
+    def _end(self) -> None:
+        """Take all faults away: now each saga must end, or be stuck until an operator has it tried again."""
+        self.world.participant.faults.clear()
+        self.world.happenings.clear()
+        for saga in self.world.sagas():
+            if saga.status == "pending":
+                self.world.operate("execute", saga.id)
+        self._come_to_rest()
+        for saga in self.world.sagas():
+            self._decide(saga)
+        while self.world.frozen:
+            self.world.thaw(0)
+        while self.world.participant.late:
+            self.world.participant.deliver(0)
+        self.the_properties_hold()
+        for saga in self.world.sagas():
+            assert saga.status in ("completed", "compensated"), f"it should have ended, and is {saga.status}"
+
+    def _come_to_rest(self) -> None:
+        for _ in range(ENOUGH):
+            if not self.world.recover():
+                assert all(saga.due_at is None for saga in self.world.sagas())
+                return
+            self.the_properties_hold()
+        raise AssertionError(f"not at rest after {ENOUGH} recoveries: {self.world.sagas()}")
+
+    def _decide(self, saga: Any) -> None:
+        """Retry what is stuck; what cannot be sent, for it needs a reply that nobody has, is done by hand."""
+        for trigger in (Trigger.RETRY, Trigger.RESOLVE) * len(self.world.table.steps) * 2:
+            saga = self.world.standing(saga.id)
+            if saga.status == "stuck" and (saga.id, trigger) in self._asked():
+                self.world.ask(saga.id, trigger)
+                self._come_to_rest()
+
+    def _check(self, saga: Any) -> None:
+        table = self.world.table
+        journal = self.world.journal(saga.id)
+        effects = [effect for effect in self.world.participant.effects if effect.saga == str(saga.id)]
+        properties.journal_follows_the_table(table, saga, journal)
+        properties.somebody_carries_it_on(table, saga)
+        properties.once_and_in_order(table, journal, effects)
+        properties.nothing_is_left(table, saga, journal, effects)
+        assert saga.epoch == 1 + self.world.claims[saga.id]
+        assert saga.version == self.world.commits[saga.id] + self.world.claims[saga.id]
+
+    def _there_will_be(self, faults: Faults, happenings: Happenings) -> None:
+        for quiet, fault, times in faults:
+            self.world.participant.faults.extend([*[Fault.NONE] * quiet, *[fault] * times])
+        for quiet, happening in happenings:
+            self.world.happenings.extend([*[Happening.NOTHING] * quiet, happening])
+
+    def _asked(self) -> list[tuple[UUID, Trigger]]:
+        """Give the moves that an operator may make now, and would."""
+        table = self.world.table
+        sagas = [saga for saga in self.world.sagas() if saga.status != "pending"]
+        asked = [(saga, trigger) for saga in sagas for trigger in sorted(table.rows.asked(saga.state))]
+        return [
+            (saga.id, trigger)
+            for saga, trigger in asked
+            if trigger is not Trigger.RESOLVE or not is_read_by_a_later_step(table, table.rows.states[saga.state].step)
+        ]

@@ -1,0 +1,31 @@
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+from sqlalchemy import create_engine, event
+
+from app.metrics import Telemetry
+from app.store.database import engine_options
+from machines.step import Retry
+from tests.property.chaos import Chaos
+
+
+@pytest.fixture
+def chaos(sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Chaos]]:
+    """Makes state machines over one database, whose sagas each of them deletes first."""
+    url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'saga.db')}"
+    database = create_engine(url, **engine_options(url, 4))
+    # No power cut here, and so no need to wait for the disk.
+    event.listen(database, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
+    monkeypatch.setattr("machines.rows.PERSISTENT", Retry(attempts=3))  # ten in a row would hardly ever be drawn
+    told = structlog.get_config()
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger("critical")
+    )  # a line a move would be too many
+    telemetry = Telemetry(CollectorRegistry())
+    yield lambda: Chaos(database, telemetry)
+    structlog.configure(**told)
+    database.dispose()

@@ -1,0 +1,147 @@
+"""Guards of the service and of the participants' contract, each with a way to take it out.
+
+What is left must break a property. It says that the properties can fail, and what each guard is there for.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from pytest import MonkeyPatch  # noqa: PT013  the name that each guard is given
+from sqlalchemy import bindparam, update
+
+from app.engine.calls import Calls
+from app.engine.engine import Engine
+from app.store import leases, loading, sagas
+from app.store.instance import Instance
+from machines import saga as definitions
+from machines.rows import Phase, Rows, Trigger
+from machines.step import Kind
+from tests.property.participant import Entry, Participant, Was
+
+GUARDS: dict[str, Callable[[MonkeyPatch], None]] = {}
+
+
+def guard(without: Callable[[MonkeyPatch], None]) -> Callable[[MonkeyPatch], None]:
+    GUARDS[without.__name__] = without
+    return without
+
+
+@guard
+def a_write_names_epoch_and_version(patch: MonkeyPatch) -> None:
+    """Each alone would do for most: a claim counts both up."""
+    _write_only_where(patch, sagas._SAGA.c.id == bindparam("saga_id"))
+
+
+@guard
+def a_write_names_the_version(patch: MonkeyPatch) -> None:
+    known_epoch = sagas._SAGA.c.epoch == bindparam("known_epoch")
+    _write_only_where(patch, sagas._SAGA.c.id == bindparam("saga_id"), known_epoch)
+
+
+def _write_only_where(patch: MonkeyPatch, *conditions: Any) -> None:
+    values = sagas._SAVE._values
+    patch.setattr(sagas, "_SAVE", update(sagas._SAGA).where(*conditions).values(values))
+
+
+@guard
+def the_intent_is_durable_before_the_call(patch: MonkeyPatch) -> None:
+    """A commit between two calls does not come about."""
+    keep = Engine.keep
+
+    def careless(engine: Engine, saga: Instance, *arguments: Any) -> None:
+        if saga.standing is None:
+            keep(engine, saga, *arguments)
+
+    patch.setattr(Engine, "keep", careless)
+
+
+@guard
+def what_may_have_happened_is_undone_as_well(patch: MonkeyPatch) -> None:
+    fail = Engine._fail
+    patch.setattr(Engine, "_fail", lambda *arguments, **how: fail(*arguments, **how | {"sure": True}))
+
+
+@guard
+def whoever_takes_over_knows_that_a_call_may_have_been_sent(patch: MonkeyPatch) -> None:
+    bring_back = loading.instance
+
+    def trusting(*arguments: Any) -> Instance:
+        saga = bring_back(*arguments)
+        saga.unsure = False
+        return saga
+
+    for module in (sagas, leases):
+        patch.setattr(module, "instance", trusting)
+
+
+@guard
+def a_pivot_of_unknown_outcome_is_stuck(patch: MonkeyPatch) -> None:
+    def guessed(rows: Rows) -> dict[str, str]:
+        return {at.name: at.step.refused for at in rows.states.values() if at.call and at.step.kind is Kind.PIVOT}
+
+    _exhausted_leads_to(patch, guessed)
+
+
+@guard
+def a_key_is_the_same_at_each_attempt(patch: MonkeyPatch) -> None:
+    request = Calls._request
+
+    def fresh(calls: Calls, saga: Instance, call: Any) -> Any:
+        made = request(calls, saga, call)
+        key = made.headers["Idempotency-Key"].replace(str(saga.id), f"{saga.id}-{saga.attempt}")
+        return replace(made, headers={**made.headers, "Idempotency-Key": key})
+
+    patch.setattr(Calls, "_request", fresh)
+
+
+@guard
+def a_compensation_that_failed_is_stuck(patch: MonkeyPatch) -> None:
+    def swallowed(rows: Rows) -> dict[str, str]:
+        undoing = {at.name for at in rows.states.values() if at.phase is Phase.UNDOING}
+        return {row.source: row.dest for row in rows.rows if row.source in undoing and row.trigger is Trigger.SUCCEEDED}
+
+    _exhausted_leads_to(patch, swallowed)
+
+
+def _exhausted_leads_to(patch: MonkeyPatch, elsewhere: Callable[[Rows], dict[str, str]]) -> None:
+    """Lead the row of the last attempt from each of some states to another one."""
+    derive = definitions.derive
+
+    def derived(table: Any) -> Rows:
+        rows = derive(table)
+        dests = elsewhere(rows)
+        led = (
+            replace(row, dest=dests[row.source]) if row.trigger is Trigger.EXHAUSTED and row.source in dests else row
+            for row in rows.rows
+        )
+        return replace(rows, rows=tuple(led))
+
+    patch.setattr(definitions, "derive", derived)
+
+
+@guard
+def the_late_do_of_an_undone_action_is_refused(patch: MonkeyPatch) -> None:
+    undo = Participant.undo
+
+    def forgetful(participant: Participant, saga: str, step: str) -> Any:
+        reply = undo(participant, saga, step)
+        if participant.ledger[f"{saga}/{step}"].was is Was.TOMBSTONE:
+            del participant.ledger[f"{saga}/{step}"]
+        return reply
+
+    patch.setattr(Participant, "undo", forgetful)
+
+
+@guard
+def a_participant_does_each_key_once(patch: MonkeyPatch) -> None:
+    answer = Participant.answer
+
+    def forgetful(participant: Participant, request: Any, **how: Any) -> Any:
+        if request.url.endswith(("/do", "/must")):
+            key = request.headers["Idempotency-Key"].rpartition("/")[0]
+            if participant.ledger.get(key, Entry(Was.REFUSED, None)).was is Was.DONE:
+                del participant.ledger[key]
+        return answer(participant, request, **how)
+
+    patch.setattr(Participant, "answer", forgetful)

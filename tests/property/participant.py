@@ -1,0 +1,135 @@
+"""Every participant of a random table in one, which keeps the contract of DESIGN §5 over a network that does not."""
+
+import itertools
+from collections import deque
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from app.participants.client import Request
+from app.participants.outcome import Reply
+
+
+class Fault(StrEnum):
+    """What befalls one sending of a call."""
+
+    NONE = "none"
+    REFUSES = "refuses"
+    FAILS_BEFORE = "answers 500 and has done nothing"
+    FAILS_AFTER = "answers 500 and has done it"
+    LOSES_REPLY = "loses the reply"
+    LOSES_REQUEST = "loses the request"
+    DELAYS = "delivers the request when nobody waits for it any more"
+    UNREACHABLE = "is not reachable"
+    UNREADABLE = "answers what is no JSON"
+    SHORT = "answers without the fields that later calls need"
+
+
+class Was(StrEnum):
+    """What the ledger remembers of an action."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    UNDONE = "undone"
+    TOMBSTONE = "undone before it was done"
+
+
+@dataclass
+class Entry:
+    was: Was
+    request: tuple[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Effect:
+    """Something that a participant really did. direction: do or undo."""
+
+    saga: str
+    step: str
+    direction: str
+
+
+LOST = Reply(error="the connection was lost before the answer")
+REFUSED = Reply(status=409, body={"detail": "no"})
+GONE = Reply(status=410, body={"detail": "undone"})
+UNKNOWN = Reply(status=404, body={"detail": "no such thing"})
+
+
+@dataclass
+class Participant:
+    """faults: what befalls the next sendings. late: requests on their way still. effects: all that was ever done."""
+
+    faults: deque[Fault] = field(default_factory=deque)
+    late: list[Request] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+    ledger: dict[str, Entry] = field(default_factory=dict)
+    looks: itertools.count = field(default_factory=itertools.count)
+
+    def send(self, request: Request) -> Reply:
+        fault = self.faults.popleft() if self.faults else Fault.NONE
+        if fault is Fault.UNREACHABLE:
+            return Reply(error="no connection could be made", sent=False)
+        if fault is Fault.FAILS_BEFORE:
+            return Reply(status=500, body={})
+        if fault in (Fault.LOSES_REQUEST, Fault.DELAYS):
+            self.late += [request] * (fault is Fault.DELAYS)
+            return LOST
+        reply = self.answer(request, refuses=fault is Fault.REFUSES)
+        if fault is Fault.SHORT:
+            return replace(reply, body={})
+        if fault is Fault.UNREADABLE:
+            return replace(reply, body=None)
+        return {Fault.FAILS_AFTER: Reply(status=500, body={}), Fault.LOSES_REPLY: LOST}.get(fault, reply)
+
+    def answer(self, request: Request, *, refuses: bool = False) -> Reply:
+        """Do what the request asks; the barrier is here."""
+        saga, step, direction = request.headers["Idempotency-Key"].split("/")
+        if "/probe/" in request.url:
+            return self._did(saga, step)
+        if request.method == "GET":
+            # Each look shows something else: a request made from an older look would be another request.
+            return UNKNOWN if refuses else Reply(status=200, body={"id": f"look-{next(self.looks)}"})
+        if direction == "undo":
+            return REFUSED if refuses else self.undo(saga, step)
+        entry = self.ledger.get(f"{saga}/{step}")
+        if entry is None and refuses and request.url.endswith("/must"):
+            return REFUSED  # what must succeed in the end does not remember that it was refused
+        if entry is None:
+            entry = Entry(Was.REFUSED if refuses else Was.DONE, _words(request))
+            self.ledger[f"{saga}/{step}"] = entry
+            if not refuses:
+                self.effects.append(Effect(saga, step, direction))
+        if entry.was in (Was.UNDONE, Was.TOMBSTONE):
+            return GONE
+        assert entry.request in (None, _words(request)), f"{saga}/{step} came with another request before"
+        return REFUSED if entry.was is Was.REFUSED else self._did(saga, step)
+
+    def undo(self, saga: str, step: str) -> Reply:
+        entry = self.ledger.setdefault(f"{saga}/{step}", Entry(Was.TOMBSTONE, None))
+        if entry.was is Was.DONE:
+            entry.was = Was.UNDONE
+            self.effects.append(Effect(saga, step, "undo"))
+        return Reply(status=200, body={})
+
+    def _did(self, saga: str, step: str) -> Reply:
+        entry = self.ledger.get(f"{saga}/{step}")
+        return Reply(status=200, body={"id": f"{step}-1"}) if entry and entry.was is Was.DONE else UNKNOWN
+
+    def by_hand(self, saga: str, step: str, direction: str) -> None:
+        """Do what an operator has to see to before telling that it was done by hand."""
+        if direction == "undo":
+            self.undo(saga, step)
+            return
+        entry = self.ledger.setdefault(f"{saga}/{step}", Entry(Was.REFUSED, None))
+        if entry.was is not Was.DONE:
+            entry.was = Was.DONE
+            self.effects.append(Effect(saga, step, direction))
+
+    def deliver(self, which: int) -> None:
+        """Let a delayed request arrive; nobody reads what it is answered."""
+        if self.late:
+            self.answer(self.late.pop(which % len(self.late)))
+
+
+def _words(request: Request) -> tuple[str, Any]:
+    return request.url, request.body

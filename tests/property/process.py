@@ -1,0 +1,198 @@
+"""The one place that knows how the service is put together: a process, without HTTP, threads and waiting."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy import Engine as Database
+from sqlalchemy import Row
+
+from app.config import Config
+from app.engine.calls import Calls
+from app.engine.engine import Engine
+from app.engine.keys import Keys
+from app.engine.pulse import Pulse
+from app.engine.runner import Runner
+from app.engine.service import SagaService
+from app.fleeting import Fleeting
+from app.metrics import Telemetry
+from app.participants.client import Request
+from app.participants.outcome import Reply
+from app.store.instance import Instance
+from app.store.leases import Leases
+from app.store.replicas import Replicas
+from app.store.sagas import FencedError, KeyTakenError, SagaStore
+from machines.registry import Registry
+from machines.rows import Trigger
+from machines.saga import Saga
+from tests.property.participant import Participant
+
+CONFIG = Config(threads=3, max_claims=3)
+#: Every wait between two calls: it is slept through where a request waits for the saga, and else left to the database.
+JITTER_S = 0.5
+
+
+class Crash(BaseException):
+    """The process died; nothing of it may go on."""
+
+
+class Surroundings(Protocol):
+    """What a process finds in the world. happen: lets others act here. commits, claims: how many of each saga.
+    now: on every process's clock. broken: what was raised that should not be.
+    """
+
+    database: Database
+    telemetry: Telemetry
+    table: Saga
+    participant: Participant
+    commits: Counter[UUID]
+    claims: Counter[UUID]
+    broken: list[Exception]
+    now: float
+
+    def happen(self, saga_id: UUID) -> None: ...
+
+    def standing(self, saga_id: UUID) -> Row[Any] | None: ...
+
+    def journal(self, saga_id: UUID) -> Sequence[Row[Any]]: ...
+
+
+class Here:
+    """A pool that runs what it is given at once, in the caller's thread."""
+
+    def submit(self, call: Callable[..., None], *arguments: Any) -> "Future[None]":
+        running: Future[None] = Future()
+        try:
+            running.set_result(call(*arguments))
+        except Exception as error:  # noqa: BLE001  as a real pool does; a Crash takes the process with it
+            running.set_exception(error)
+        return running
+
+
+class Patience:
+    """Stands for `stopping`: a process that goes on, and a request that does not wait for what others may do."""
+
+    def is_set(self) -> bool:
+        return False
+
+    def wait(self, _seconds: float) -> bool:
+        return True
+
+
+class WatchedLeases(Leases):
+    """The leases, which count the claims."""
+
+    world: Surroundings
+
+    def claim(self, *arguments: Any) -> Sequence[Instance]:
+        claimed = super().claim(*arguments)
+        self.world.claims.update(saga.id for saga in claimed)
+        return claimed
+
+
+class WatchedStore(SagaStore):
+    """The store, with something happening at each commit, and a look at what the commit left."""
+
+    world: Surroundings
+
+    def insert(self, saga: Instance, *arguments: Any, **how: Any) -> None:
+        with self._committing(saga):
+            super().insert(saga, *arguments, **how)
+
+    def save(self, saga: Instance, *arguments: Any, **how: Any) -> None:
+        with self._committing(saga):
+            super().save(saga, *arguments, **how)
+
+    @contextmanager
+    def _committing(self, saga: Instance) -> Iterator[None]:
+        self.world.happen(saga.id)
+        before, moves, known = self.world.standing(saga.id), saga.unsaved, (saga.epoch, saga.version)
+        try:
+            yield
+        except (FencedError, KeyTakenError):
+            assert self.world.standing(saga.id) == before, "a write that was refused changed something"
+            raise
+        assert before is None or (before.epoch, before.version) == known, "a write of the past was let through"
+        self.world.commits[saga.id] += 1
+        for move in moves:
+            if move.trigger == Trigger.RESOLVE:
+                self._see_to_it(saga, move.source)
+        self.world.happen(saga.id)
+
+    def _see_to_it(self, saga: Instance, stuck: str) -> None:
+        """An operator who says that it was done by hand has done it."""
+        rows = self.world.table.rows
+        (entry,) = (row.dest for row in rows.rows if row.source == stuck and row.trigger is Trigger.RETRY)
+        at = rows.states[entry]
+        self.world.participant.by_hand(str(saga.id), at.step.name, at.direction)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchedEngine(Engine):
+    """The engine. What it raises is kept in `broken`, for the runner only logs it and tries again later."""
+
+    broken: list[Exception]
+
+    def run(self, *arguments: Any, **how: Any) -> None:
+        try:
+            super().run(*arguments, **how)
+        except (FencedError, KeyTakenError):
+            raise
+        except Exception as error:
+            self.broken.append(error)
+            raise
+
+
+class Process:
+    """One process as `create_app` puts it together, and its connections to participants."""
+
+    def __init__(self, world: Surroundings, name: str) -> None:
+        self.name, self._world = name, world
+        registry, clock = Registry([world.table]), lambda: world.now
+        self.store = WatchedStore(world.database, registry, name, clock)
+        self.leases = WatchedLeases(world.database, registry, name, clock)
+        self.store.world = self.leases.world = world
+        self.engine = WatchedEngine(
+            config=CONFIG,
+            store=self.store,
+            calls=Calls(config=CONFIG, sender=self, telemetry=world.telemetry),
+            telemetry=world.telemetry,
+            actor=name,
+            jitter=lambda _longest: JITTER_S,
+            sleep=lambda _seconds: None,
+            broken=world.broken,
+        )
+        pulse = Pulse(Replicas(world.database, name))
+        self.runner = Runner(config=CONFIG, engine=self.engine, leases=self.leases, pulse=pulse, stopping=Patience())
+        self.runner._pool = Here()
+        keys = Keys(self.store, Fleeting(None))
+        self.service = SagaService(
+            config=CONFIG, registry=registry, engine=self.engine, runner=self.runner, keys=keys, broker=None
+        )
+
+    def ask(self, saga_id: UUID, trigger: Trigger) -> None:
+        """Make a move that a person asks for and for which the service has no name."""
+        saga = self.store.read(saga_id)
+        self.engine.ask(saga, trigger, self.name, "drawn")
+        self.engine.keep(saga)
+        self.runner.submit(saga, hold_s=0)
+
+    def send(self, request: Request) -> Reply:
+        saga_id = UUID(request.headers["Saga-Id"])
+        self._world.happen(saga_id)
+        if request.method != "GET":
+            self._see_its_intent(saga_id, request)
+        reply = self._world.participant.send(request)
+        self._world.happen(saga_id)
+        return reply
+
+    def _see_its_intent(self, saga_id: UUID, request: Request) -> None:
+        _, step, direction = request.headers["Idempotency-Key"].split("/")
+        states = self._world.table.rows.states.values()
+        meant = {at.name for at in states if at.call and at.step.name == step and at.direction == direction}
+        entered = {move.dest for move in self._world.journal(saga_id)}
+        assert meant & entered, f"{direction} {step} was sent before its intent was durable"

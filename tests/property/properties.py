@@ -1,0 +1,71 @@
+"""What must be true of every saga whatever befalls it; the table's rows say what is legal."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+from sqlalchemy import Row
+
+from machines.rows import Phase
+from machines.saga import Saga
+from machines.step import Kind
+from tests.property.participant import Effect
+
+
+def journal_follows_the_table(table: Saga, saga: Row[Any], journal: Sequence[Row[Any]]) -> None:
+    assert [move.seq for move in journal] == list(range(1, len(journal) + 1))
+    assert (journal[0].source, journal[0].dest) == (None, table.initial)
+    assert all(after.source == before.dest for before, after in pairwise(journal))
+    legal = {(row.source, row.trigger, row.dest) for row in table.rows.rows}
+    made = {(move.source, move.trigger, move.dest) for move in journal[1:]}
+    assert made <= legal, f"no rows of the table: {made - legal}"
+    assert journal[-1].dest == saga.state
+
+
+def somebody_carries_it_on(table: Saga, saga: Row[Any]) -> None:
+    """Nothing is forgotten: what is active is due some time."""
+    at = table.rows.states[saga.state]
+    if saga.status != "pending":
+        assert at.phase is not Phase.PASSING, f"{saga.state} is not to be saved"
+        assert saga.due_at is not None or at.call is None, f"{saga.state} is never due"
+        assert (saga.status == "stuck") == (at.phase is Phase.STUCK)
+
+
+def once_and_in_order(table: Saga, journal: Sequence[Row[Any]], effects: Sequence[Effect]) -> None:
+    """No effect twice, no undo of what was not done, and a pivot that stands has all before it standing."""
+    pivots = {step.name for step in table.steps if step.kind is Kind.PIVOT}
+    assert max(Counter(effects).values(), default=0) <= 1, f"an effect came twice: {effects}"
+    done: set[str] = set()
+    for effect in effects:
+        assert effect.direction == "do" or effect.step in done, f"undone, and never done: {effect}"
+        done.add(effect.step)
+    undone = {effect.step for effect in effects if effect.direction == "undo"}
+    if not _pivot_given_up(table, journal):
+        assert not (undone and pivots & done), f"a pivot took effect, and was not all there was: {effects}"
+
+
+def nothing_is_left(table: Saga, saga: Row[Any], journal: Sequence[Row[Any]], effects: Iterable[Effect]) -> None:
+    """At an end: all that it does is in effect, or nothing of it."""
+    standing = {effect.step for effect in effects if effect.direction == "do"}
+    standing -= {effect.step for effect in effects if effect.direction == "undo"}
+    phase = table.rows.states[saga.state].phase
+    changing = [step for step in table.steps if step.kind is not Kind.READ]
+    if phase is Phase.COMPLETED:
+        assert standing == {step.name for step in changing}, f"completed, and in effect are {standing}"
+    if phase is Phase.COMPENSATED:
+        pivots = {step.name for step in changing if step.kind is Kind.PIVOT}
+        # A person who gives up a pivot that nobody knows the outcome of takes it on himself.
+        allowed = pivots if _pivot_given_up(table, journal) else set()
+        assert standing <= allowed, f"compensated, and in effect are {standing}"
+
+
+def _pivot_given_up(table: Saga, journal: Sequence[Row[Any]]) -> bool:
+    """Whether an operator had a saga compensated that was stuck in its pivot."""
+    moves = [(table.rows.states[move.source], table.rows.states[move.dest]) for move in journal[1:]]
+    return any(
+        before.phase is Phase.STUCK
+        and before.step.kind is Kind.PIVOT
+        and after.phase in (Phase.UNDOING, Phase.COMPENSATED)
+        for before, after in moves
+    )

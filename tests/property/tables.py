@@ -1,0 +1,79 @@
+"""Random legal tables. A table is drawn as its lines, so that a failing example can be read and typed in again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hypothesis import strategies as st
+
+from machines.call import Call, get, post, split
+from machines.saga import Saga
+from machines.step import Kind, Retry, Step, compensatable, pivot, read, retriable
+from tests.unit.machines.tables import can_be_refused, saga
+
+READ, COMPENSATABLE, PIVOT, RETRIABLE = Kind
+NAMES = "abcdef"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A step. doing: it passes through such a state. probe: one can ask what became of it. asks: the step above whose
+    reply its calls refer to.
+    """
+
+    kind: Kind
+    attempts: int = 2
+    doing: bool = False
+    probe: bool = False
+    asks: int | None = None
+
+
+def table_of(lines: Sequence[Line]) -> Saga:
+    return saga(*(_step(lines, number) for number in range(len(lines))))
+
+
+def _step(lines: Sequence[Line], number: int) -> Step:
+    line, name = lines[number], NAMES[number]
+    last = number == len(lines) - 1
+    columns = {"done": "DONE" if last else f"{name.upper()}_DONE", "retry": Retry(attempts=line.attempts)}
+    if line.doing:
+        columns["doing"] = f"{name.upper()}_DOING"
+    if line.probe and line.kind is not READ:
+        columns["probe"] = get("shop", f"/{name}/probe/{{client_id}}")
+    asked = NAMES[line.asks] if line.asks is not None else None
+    if can_be_refused([line.kind for line in lines], number):
+        columns["refused"] = f"NO_{name.upper()}"
+    if line.kind is READ:
+        return read(name, get("shop", f"/{name}/read/{{{f'{asked}.id' if asked else 'client_id'}}}"), **columns)
+    if line.kind is COMPENSATABLE:
+        return compensatable(name, _call(name, "do", asked), undo=_call(name, "undo", asked), **columns)
+    make = pivot if line.kind is PIVOT else retriable
+    return make(name, _call(name, "must" if line.kind is RETRIABLE else "do", asked), **columns)
+
+
+def _call(name: str, verb: str, asked: str | None) -> Call:
+    references = {f"of_{asked}": f"{asked}.id"} if asked else {}
+    return post("shop", f"/{name}/{verb}", client_id="client_id", **references)
+
+
+def is_read_by_a_later_step(table: Saga, step: Step) -> bool:
+    """Whether a read needs this step's reply. Nobody who did the step by hand has one: see test_found."""
+    later = table.steps[table.steps.index(step) + 1 :]
+    return any(split(name)[0] == step.name for read in later if read.kind is READ for name in read.call.references)
+
+
+@st.composite
+def lines_of_tables(draw: st.DrawFn) -> tuple[Line, ...]:
+    """Draw (read | compensatable)* pivot? (read | retriable)*, of 1 to 6 steps, the first of which may be refused."""
+    front = draw(st.lists(st.sampled_from([COMPENSATABLE, COMPENSATABLE, READ]), max_size=3))
+    point = [PIVOT] if not front or draw(st.booleans()) else []
+    after = draw(st.lists(st.sampled_from([RETRIABLE, RETRIABLE, READ]), max_size=2))
+    return tuple(
+        Line(
+            kind,
+            attempts=draw(st.integers(1, 4)),
+            doing=draw(st.booleans()),
+            probe=draw(st.booleans()),
+            asks=draw(st.none() | st.integers(0, number - 1)) if number else None,
+        )
+        for number, kind in enumerate([*front, *point, *after])
+    )

@@ -1,0 +1,76 @@
+"""What the random search has found, as the shortest story of each."""
+
+import pytest
+
+from machines.rows import Trigger
+from tests.property.chaos import Chaos
+from tests.property.participant import Fault
+from tests.property.process import CONFIG
+from tests.property.tables import COMPENSATABLE, PIVOT, READ, RETRIABLE, Line
+from tests.property.world import Happening
+
+
+def begun(chaos, lines: list[Line], *faults: tuple[int, Fault, int]) -> Chaos:
+    state = chaos()
+    state.begin(lines=tuple(lines), faults=list(faults), happenings=[])
+    return state
+
+
+def ends_well(state: Chaos) -> None:
+    state.the_properties_hold()
+    state.teardown()
+
+
+def asked(state: Chaos, trigger: Trigger) -> None:
+    (saga,) = state.world.sagas()
+    state.world.ask(saga.id, trigger)
+
+
+def stands(state: Chaos) -> str:
+    (saga,) = state.world.sagas()
+    return saga.state
+
+
+def test_whoever_calls_a_saga_off_undoes_what_its_new_owner_is_just_doing(chaos):
+    state = begun(chaos, [Line(COMPENSATABLE)], (0, Fault.UNREACHABLE, 1))
+    state.recover(faults=[], happenings=[(1, Happening.CALLED_OFF)])
+    ends_well(state)
+
+
+def test_whoever_calls_a_saga_off_undoes_what_a_dead_owner_may_have_done(chaos):
+    state = begun(chaos, [Line(COMPENSATABLE)], (0, Fault.UNREACHABLE, 1))
+    state.recover(faults=[], happenings=[(1, Happening.CRASH)])
+    asked(state, Trigger.CANCEL)
+    ends_well(state)
+
+
+def test_no_deadline_undoes_what_a_pivot_stands_on_that_a_dead_owner_may_have_sent(chaos):
+    state = begun(chaos, [Line(COMPENSATABLE), Line(PIVOT)], (1, Fault.UNREACHABLE, 1))
+    state.recover(faults=[], happenings=[(1, Happening.CRASH)])
+    state.world.pass_deadlines()
+    ends_well(state)
+
+
+def test_what_was_done_by_hand_leads_on_into_a_doing(chaos):
+    state = begun(chaos, [Line(PIVOT, attempts=1), Line(RETRIABLE, doing=True)], (0, Fault.LOSES_REQUEST, 1))
+    asked(state, Trigger.RESOLVE)
+    ends_well(state)
+
+
+def test_a_saga_that_has_ended_is_never_quarantined(chaos):
+    state = begun(chaos, [Line(COMPENSATABLE)], (0, Fault.UNREACHABLE, 1))
+    state.world.happenings.extend([Happening.NOTHING, Happening.CRASH])
+    asked(state, Trigger.CANCEL)
+    for _ in range(CONFIG.max_claims):
+        state.recover(faults=[], happenings=[(0, Happening.CRASH)])
+    ends_well(state)
+
+
+@pytest.mark.xfail(strict=True, reason="who resolves a step cannot say what it answered, and a read cannot be resolved")
+def test_a_read_of_what_was_done_by_hand_is_no_dead_end(chaos):
+    lines = [Line(PIVOT), Line(RETRIABLE, attempts=1), Line(READ, attempts=1, asks=1)]
+    state = begun(chaos, lines, (1, Fault.LOSES_REQUEST, 1))
+    asked(state, Trigger.RESOLVE)
+    assert stands(state) == "STUCK_C"
+    asked(state, Trigger.RETRY)
+    assert stands(state) == "DONE"

@@ -1,0 +1,148 @@
+"""A breaker opens, lets one call try, and closes; and it never refuses anything."""
+
+import threading
+
+import pytest
+
+from app.breaker import BreakerPolicy, BreakerState
+from app.fleeting import Fleeting
+from app.participants.client import Request
+from app.participants.guard import GuardedSender
+from app.participants.outcome import Outcome, Reply, outcome_of
+
+OK, BROKEN, GONE = Reply(status=200, body={}), Reply(status=503, body={}), Reply(error="no connection", sent=False)
+SILENT = Reply(error="no answer within 5 s")
+
+
+class Peer:
+    """A participant that answers what it is told, and a clock."""
+
+    def __init__(self):
+        self.reply, self.now, self.sent = OK, 0.0, 0
+        self.during = lambda: None
+        policy = BreakerPolicy(failures=5, open_s=30, window_s=60)
+        self.guarded = GuardedSender(self, ["stock", "client"], policy, Fleeting(None), lambda: self.now)
+
+    def send(self, _request):
+        self.sent += 1
+        self.during()
+        return self.reply
+
+    def call(self, participant="stock", reply=None):
+        self.reply = reply or self.reply
+        url = f"http://{participant}/"
+        request = Request(participant=participant, method="POST", url=url, headers={}, body={}, timeout_s=5.0)
+        return self.guarded.send(request)
+
+    def fail(self, times=5, reply=BROKEN):
+        for _ in range(times):
+            self.call(reply=reply)
+
+    @property
+    def state(self):
+        return self.guarded.states["stock"]
+
+
+@pytest.fixture
+def peer():
+    return Peer()
+
+
+@pytest.mark.parametrize("failure", [BROKEN, GONE, SILENT])
+def test_five_failures_in_a_row_open_it_and_nothing_more_is_sent(peer, failure):
+    peer.fail(4, failure)
+    assert peer.state is BreakerState.CLOSED
+    peer.fail(1, failure)
+    assert peer.state is BreakerState.OPEN
+    assert (peer.call(reply=OK).sent, peer.sent) == (False, 5)
+
+
+def test_a_call_that_is_not_let_through_is_deferred_and_never_refused(peer):
+    peer.fail()
+    peer.now += 10
+    reply = peer.call()
+    assert outcome_of(reply, frozenset()) is Outcome.NOT_SENT
+    assert (reply.retry_after_s, reply.reason) == (20.0, "the breaker of stock is open")
+
+
+@pytest.mark.parametrize("status", [200, 404, 409, 422, 429])
+def test_a_participant_that_answers_in_between_is_well(peer, status):
+    peer.fail(4)
+    peer.call(reply=Reply(status=status, body={}))
+    peer.fail(4)
+    assert peer.state is BreakerState.CLOSED
+
+
+def test_failures_far_apart_do_not_open_it(peer):
+    for _ in range(10):
+        peer.fail(1)
+        peer.now += 16  # the fifth of them is 64 s after the first
+    assert peer.state is BreakerState.CLOSED
+
+
+def test_each_participant_has_its_own(peer):
+    peer.fail()
+    assert peer.call("client", OK) is OK
+
+
+def test_one_call_tries_when_the_time_is_over_and_its_success_closes_it(peer):
+    peer.fail()
+    peer.now += 30
+    assert peer.state is BreakerState.HALF_OPEN
+    assert peer.call(reply=OK) is OK
+    assert peer.state is BreakerState.CLOSED
+
+
+def test_a_try_that_fails_opens_it_for_as_long_again(peer):
+    peer.fail()
+    peer.now += 30
+    peer.call(reply=BROKEN)
+    peer.now += 29
+    assert (peer.state, peer.sent) == (BreakerState.OPEN, 6)
+    assert not peer.call(reply=OK).sent
+
+
+def test_no_second_call_is_let_through_while_one_tries(peer):
+    peer.fail()
+    peer.now += 30
+    others = []
+    peer.during = lambda: others.append(peer.guarded.send(_another()))
+    peer.call(reply=OK)
+    (other,) = others
+    assert (other.sent, other.retry_after_s, peer.sent) == (False, 5.0, 6)
+
+
+def test_of_many_at_the_same_moment_one_tries(peer):
+    peer.fail()
+    peer.now += 30
+    gate, release = threading.Barrier(8), threading.Event()
+    peer.during = release.wait
+
+    def ask():
+        gate.wait()
+        replies.append(peer.call())
+
+    replies, peer.reply = [], OK
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    while len(replies) < 7:
+        pass
+    release.set()
+    for thread in threads:
+        thread.join()
+    assert [reply.sent for reply in replies].count(True) == 1
+
+
+def test_a_try_that_never_comes_back_does_not_keep_it_shut_for_good(peer):
+    peer.fail()
+    peer.now += 30
+    peer.during = lambda: (_ for _ in ()).throw(KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        peer.call()
+    peer.during, peer.now = lambda: None, peer.now + 5
+    assert peer.call(reply=OK) is OK
+
+
+def _another():
+    return Request(participant="stock", method="POST", url="http://stock/", headers={}, body={}, timeout_s=5.0)
