@@ -72,6 +72,8 @@ def _step_problems(step: Step, *, forward_only: bool) -> Iterator[str]:
         yield "it has no state for a refusal; name one with refused="
     if step.timeout_s <= 0 or step.retry.attempts < 1:
         yield "a call needs at least one attempt and a timeout above 0 s; mend retry= or timeout_s="
+    if step.dwell_s <= 0:
+        yield f"nobody can stay in a state for {step.dwell_s:g} s; give dwell_s= more"
     if step.probe and step.probe.method != "GET":
         yield f"its probe {step.probe} might change something; ask with get()"
 

@@ -64,6 +64,12 @@ class State:
         return "undo" if self.phase is Phase.UNDOING else "do"
 
     @property
+    def dwell_s(self) -> float | None:
+        """How long a saga may stay here before somebody should look at it; None: as long as it likes, or not at all."""
+        stays = self.phase in (Phase.FORWARD, Phase.UNDOING, Phase.STUCK)
+        return self.step.dwell_s if stays and self.step else None
+
+    @property
     def rounds(self) -> int:
         """How often its participant is asked, if need be: a probe, where there is one, has the last word."""
         probed = self.phase is Phase.FORWARD and self.step is not None and self.step.probe is not None

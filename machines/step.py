@@ -39,7 +39,8 @@ class Step:
 
     done, refused, doing, undoing: names of states. timeout_s: how long one attempt may take.
     probe: asks the participant what became of an attempt whose outcome is unknown; it answers as the call itself
-    would have, or anything but a success.
+    would have, or anything but a success. dwell_s: how long a saga may stay in one of its states before somebody
+    should look at it.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Step:
     probe: Call | None = None
     retry: Retry = Retry()
     timeout_s: float = 5.0
+    dwell_s: float = 300.0
 
 
 class More(TypedDict, total=False):
@@ -61,6 +63,7 @@ class More(TypedDict, total=False):
     doing: str
     retry: Retry
     timeout_s: float
+    dwell_s: float
 
 
 class Lasting(More, total=False):

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import structlog
-from flask import Flask, Response
+from flask import Flask, Response, current_app
 from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
 from werkzeug.exceptions import HTTPException
 
@@ -41,6 +41,7 @@ def _database_away(error: DBAPIError) -> Response:
     if not isinstance(error, OperationalError | InternalError | InterfaceError):
         return _unexpected(error)
     _log.error("database.failed", error=str(error.orig).strip())
+    current_app.extensions["runner"].pulse.failed(error)
     detail = "the database cannot do this now; ask again, with the same Idempotency-Key if you sent one"
     answer = problem(503, "Not ready", detail)
     answer.headers["Retry-After"] = "1"

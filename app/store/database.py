@@ -26,6 +26,9 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
     options: dict[str, Any] = {
         "json_serializer": lambda value: orjson.dumps(value).decode(),
         "json_deserializer": orjson.loads,
+        # For every connection, and not where it is needed: to set it back when a connection is given back fails where
+        # the server has gone, and then its place in the pool is lost for good.
+        "isolation_level": "AUTOCOMMIT",
         "pool_size": threads,
         "max_overflow": threads,
     }

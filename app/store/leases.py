@@ -25,7 +25,7 @@ class Leases:
     def __init__(
         self, engine: Engine, registry: Registry, owner: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = engine
         self._registry, self._owner, self._clock = registry, owner, clock
 
     def claim(self, limit: int, lease_s: float, overdue_s: float = 0.0) -> Sequence[Instance]:

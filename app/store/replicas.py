@@ -15,7 +15,7 @@ class Replicas:
     """The pulse of this process among the others."""
 
     def __init__(self, engine: Engine, owner: str) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = engine
         self._owner = owner
         insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
         new = insert(_REPLICA).values(owner=owner, started_at=in_seconds(0), beat_at=in_seconds(0))

@@ -76,7 +76,7 @@ class SagaStore:
     def __init__(
         self, engine: Engine, registry: Registry, owner: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = engine
         self._registry, self.owner, self.clock = registry, owner, clock
 
     def insert(self, saga: Instance, delay_s: float | None, owner: str | None) -> None:

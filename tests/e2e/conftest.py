@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,14 +117,20 @@ def participants(participants_server: Participants) -> Iterator[Participants]:
 
 
 @pytest.fixture
-def orchestrator(store_url: str, participants: Participants, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+def orchestrator(store_url: str, orchestrator_at: Callable[..., Server]) -> Callable[..., Server]:
     """Start an orchestrator over the test's database; every one is killed at the end."""
+    return partial(orchestrator_at, store_url)
+
+
+@pytest.fixture
+def orchestrator_at(participants: Participants, tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start an orchestrator over the database of a URL."""
     started: list[Server] = []
 
-    def start_one(**environment: str) -> Server:
+    def start_one(url: str, **environment: str) -> Server:
         port = free_port()
         settings = {
-            "DATABASE_URL": store_url,
+            "DATABASE_URL": url,
             "PARTICIPANTS_URL": participants.url,
             "PORT": str(port),
             "LEASE_S": "1",

@@ -28,7 +28,7 @@ from app.store.leases import Leases
 from app.store.replicas import Replicas
 from app.store.sagas import SagaStore
 from machines.checkout import CHECKOUT
-from machines.registry import discover
+from machines.registry import Registry, discover
 from machines.saga import Saga
 
 CART = {"produits": [{"produit_id": "p", "quantite": 2, "prix": 10.5}], "montant": 21.0}
@@ -58,6 +58,7 @@ class Scene:
     now: float = 0.0
     longest_wait_s: float = inf
     stopping: bool = False
+    registry: Registry = field(default_factory=discover)
     statements: list[str] = field(default_factory=list)
 
     def given(self, **replies: list[Reply]) -> "Scene":
@@ -87,7 +88,7 @@ class Scene:
     def engine(self) -> Engine:
         return Engine(
             config=Config(),
-            store=SagaStore(self.database, discover(), "engine", lambda: self.now),
+            store=SagaStore(self.database, self.registry, "engine", lambda: self.now),
             calls=Calls(config=Config(), sender=self, telemetry=self.telemetry),
             telemetry=self.telemetry,
             actor="engine",
@@ -111,7 +112,7 @@ class Scene:
         self.longest_wait_s = HELD_S  # a longer one would be left to recovery, and nobody recovers here
         return SagaService(
             config=Config(),
-            registry=discover(),
+            registry=self.registry,
             engine=self.engine,
             runner=self.runner,
             keys=Keys(self.engine.store, Fleeting(None)),
@@ -119,7 +120,7 @@ class Scene:
         )
 
     def leases(self, owner: str = "engine") -> Leases:
-        return Leases(self.database, discover(), owner, lambda: self.now)
+        return Leases(self.database, self.registry, owner, lambda: self.now)
 
     def recovered(self, owner: str = "engine") -> Instance:
         """The one saga there is, taken by a process to which its owner is dead."""

@@ -2,6 +2,8 @@ from dataclasses import replace
 
 import pytest
 
+from machines.call import get, post
+from machines.check import TableError
 from machines.step import Retry
 from tests.unit.machines.tables import hold, look, saga, sell, tell
 
@@ -54,3 +56,23 @@ def test_one_attempt_and_any_timeout_above_0_are_enough():
 
 def test_the_step_that_is_wrong_is_the_one_named(refusal):
     assert refusal(look(done="LOOKED"), sell(done="SOLD"), tell(timeout_s=0)).startswith("sale v1: step tell: ")
+
+
+def test_a_probe_that_might_change_something_is_refused(refusal):
+    text = refusal(sell(probe=post("till", "/sales/ask")))
+    assert text == "sale v1: step sell: its probe POST till/sales/ask might change something; ask with get()"
+
+
+def test_a_probe_is_checked_like_any_call(refusal):
+    assert "participant 'till' is not registered" in refusal(sell(probe=get("till", "/sales")))
+    assert "'look.price' refers to no earlier step" in refusal(sell(probe=get("shop", "/sales/{look.price}")))
+
+
+@pytest.mark.parametrize("dwell_s", [0, -1.0])
+def test_a_state_that_nobody_can_stay_in_is_refused(refusal, dwell_s):
+    assert refusal(look(dwell_s=dwell_s)).endswith(f"nobody can stay in a state for {dwell_s:g} s; give dwell_s= more")
+
+
+def test_a_deadline_that_is_over_at_once_is_refused(refusal):
+    with pytest.raises(TableError, match=r"sale v1: a deadline of 0 s is over at once; give deadline_s= more"):
+        saga(look(), deadline_s=0)

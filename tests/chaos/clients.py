@@ -1,0 +1,109 @@
+"""Clients that behave as one must: each order has a key, and whoever gets no answer asks again, wherever he can."""
+
+import queue
+import random
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import requests
+
+from tests.chaos.orders import SAGAS, Order, return_of
+
+ASKED_AGAIN = {408, 425, 429, 500, 502, 503, 504}
+FINISHED = {"completed", "compensated"}
+PATIENCE_S = 60.0
+
+
+class Client:
+    """One that goes from replica to replica. promised: the id of a saga for each of its keys. statuses: of answers."""
+
+    def __init__(self, urls: Sequence[str]) -> None:
+        self._urls = urls
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self.promised: dict[str, set[str]] = defaultdict(set)
+        self.statuses: Counter[int] = Counter()
+
+    def place(self, order: Order) -> None:
+        headers = {"Idempotency-Key": order.key, "Prefer": order.prefer}
+        said = self.ask("POST", order.path, order.body, headers)
+        saga_id = said.get("saga_id") or said["saga"]["id"]
+        self.promised[order.key].add(saga_id)
+        if order.path == SAGAS and "saga" in said:
+            self.ask("POST", f"{SAGAS}/{saga_id}/execute", None, headers)
+        if order.brings_back and (sale_id := self._sale(saga_id)):
+            self.place(return_of(order, sale_id))
+
+    def ask(self, method: str, path: str, body: Any = None, headers: Any = None) -> dict[str, Any]:
+        """Ask until there is an answer; a refusal (409) is one."""
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
+            url = random.choice(self._urls) + path
+            try:
+                answer = self._session.request(method, url, json=body, headers=headers, timeout=(1, 7))
+                self.statuses[answer.status_code] += 1
+                if answer.status_code not in ASKED_AGAIN:
+                    assert answer.ok or answer.status_code == 409, f"{method} {path}: {answer.text}"
+                    return answer.json()
+            except requests.RequestException:
+                pass
+            time.sleep(random.uniform(0.05, 0.3))
+        raise TimeoutError(f"{method} {path} was never answered")
+
+    def _sale(self, saga_id: str) -> str | None:
+        """Wait for the purchase as long as somebody who wants his money back does."""
+        deadline = time.monotonic() + 5
+        while time.monotonic() < deadline:
+            saga = self.ask("GET", f"{SAGAS}/{saga_id}")
+            if saga["status"] in FINISHED:
+                sale = next(step for step in saga["steps"] if step["type"] == "CREATE_SALE")
+                return sale["output_data"]["vente_id"] if saga["status"] == "completed" else None
+            time.sleep(0.2)
+        return None
+
+
+class Clients:
+    """Many at once, who take their orders from one queue. troubles: what no client may meet."""
+
+    def __init__(self, urls: Sequence[str], number: int) -> None:
+        self._queue: queue.Queue[Order | None] = queue.Queue()
+        self._clients = [Client(urls) for _ in range(number)]
+        self._threads = [threading.Thread(target=self._serve, args=(one,), daemon=True) for one in self._clients]
+        self.troubles: list[str] = []
+        for thread in self._threads:
+            thread.start()
+
+    def give(self, orders: Iterable[Order]) -> None:
+        for order in orders:
+            self._queue.put(order)
+
+    def finish(self) -> None:
+        """Wait until every order has been answered."""
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    @property
+    def promised(self) -> dict[str, set[str]]:
+        ids: dict[str, set[str]] = defaultdict(set)
+        for client in self._clients:
+            for key, promised in client.promised.items():
+                ids[key] |= promised
+        return ids
+
+    @property
+    def statuses(self) -> Counter[int]:
+        return sum((client.statuses for client in self._clients), Counter())
+
+    def _serve(self, client: Client) -> None:
+        while (order := self._queue.get()) is not None:
+            if self.troubles:  # the run has failed; it need not take for ever
+                continue
+            try:
+                client.place(order)
+            except Exception as error:  # noqa: BLE001  whatever it is, the oracle tells it
+                self.troubles.append(f"{order.key}: {type(error).__name__}: {error}")

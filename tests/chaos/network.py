@@ -1,0 +1,40 @@
+"""The proxy as the tests see it: a process whose weather they make, and whose figures they read."""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tests.chaos.process import Process, free_port
+from tests.chaos.proxy import ARRIVED, CONTROL
+
+
+class Network:
+    def __init__(self, participants_port: int, seed: int, log: Path) -> None:
+        port = free_port()
+        options = (str(port), str(participants_port), str(seed))
+        self.process = Process("tests.chaos.proxy", *options, port=port, ready=CONTROL, log=log)
+        self.url = self.process.url
+
+    def weather(self, **changes: Any) -> None:
+        """Change fields of `Weather`."""
+        requests.post(self.url + CONTROL, json=changes, timeout=10).raise_for_status()
+
+    def calls(self) -> Mapping[str, Counter[str]]:
+        """What was done to each call, by its Idempotency-Key."""
+        return {key: Counter(done) for key, done in self._figures()["calls"].items()}
+
+    def silent(self) -> bool:
+        """Whether no late call is still to come."""
+        return self._figures()["late"] == 0
+
+    def totals(self) -> Counter[str]:
+        return sum(self.calls().values(), Counter())
+
+    def hits(self) -> int:
+        return sum(number for done, number in self.totals().items() if done != ARRIVED)
+
+    def _figures(self) -> Any:
+        return requests.get(self.url + CONTROL, timeout=10).json()

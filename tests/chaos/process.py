@@ -1,0 +1,92 @@
+"""A server in a session of its own, so that it and its workers can be stopped, killed and never left behind."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+
+HOST = "127.0.0.1"
+PATIENCE_S = 60.0
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    """Below the ports that the system gives to connections: a server that is started again finds its port free."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+
+
+def waited(look: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
+    """Look until it is true, or patience is over."""
+    deadline = time.monotonic() + patience_s
+    while not (seen := look()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return seen
+
+
+def eventually(look: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
+    """Look until it is true; fail when patience is over."""
+    seen = waited(look, patience_s)
+    assert seen, f"never happened: {what}"
+    return seen
+
+
+class Process:
+    """`python -m module`, which listens on `url` and answers `ready` once it works."""
+
+    def __init__(self, module: str, *options: str, port: int, ready: str, log: Path, **environment: str) -> None:
+        self.url = f"http://{HOST}:{port}"
+        self._command = [sys.executable, "-m", module, *options]
+        self._ready, self._log, self._environment = ready, log, environment
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def begin(self) -> None:
+        """Start it, without waiting for its first answer."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                env={**os.environ, **self._environment},
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, f"it ended with {self._process.returncode}; see {self._log}"
+        try:
+            return requests.get(self.url + self._ready, timeout=1).ok
+        except requests.RequestException:
+            return False
+
+    def wait_until_ready(self) -> None:
+        eventually(self.answers, f"{self._command[2]} answers {self._ready}; see {self._log}")
+
+    def workers(self) -> list[int]:
+        assert self._process is not None
+        return [child.pid for child in psutil.Process(self._process.pid).children(recursive=True)]
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        os.killpg(self._process.pid, number)
+
+    def kill(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.signal(signal.SIGKILL)
+            self._process.wait()

@@ -1,0 +1,103 @@
+"""The network between orchestrators and participants, at its worst.
+
+`python -m tests.chaos.proxy PORT PARTICIPANTS_PORT SEED` forwards every call but those that the weather hits. POST
+/_proxy changes the weather, GET /_proxy tells what was done to each call, by its Idempotency-Key.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.chaos.faults import Fault, Weather
+from tests.chaos.process import HOST
+from tests.chaos.wire import Message, exchange, read_message, reply
+
+CONTROL = "/_proxy"
+ARRIVED = "arrived"
+
+
+@dataclass
+class Proxy:
+    """done: how often each call arrived and what was done to it. late: calls that are still to come."""
+
+    participants: tuple[str, int]
+    weather: Weather
+    done: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    late: set[asyncio.Task[None]] = field(default_factory=set)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # A killed orchestrator hangs up in the middle; the call it sent goes on all the same.
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while True:
+                request = await read_message(reader)
+                answer = self._told(request) if request.path == CONTROL else await self._answered(request)
+                if answer is None:
+                    break
+                writer.write(answer)
+                await writer.drain()
+        writer.close()
+
+    async def _answered(self, request: Message) -> bytes | None:
+        """Give the reply, or nothing: then the connection is lost."""
+        fault = self.weather.draw(request.path)
+        self.done[request.header("Idempotency-Key")].update([ARRIVED, *([fault] if fault else [])])
+        match fault:
+            case Fault.LOST_CALL:
+                return None
+            case Fault.LATE_CALL:
+                self._send_later(request)
+                return None
+            case Fault.ERROR_500:
+                return reply(500, "Internal Server Error")
+            case Fault.DOWN:
+                return reply(503, "Service Unavailable")
+            case _:
+                return await self._forwarded(request, fault)
+
+    async def _forwarded(self, request: Message, fault: Fault | None) -> bytes | None:
+        wait_s = self.weather.wait_s() if fault is Fault.DELAY else 0
+        before = self.weather.coin()
+        await asyncio.sleep(wait_s if before else 0)
+        if fault is Fault.DUPLICATE:
+            answers = await asyncio.gather(*(exchange(self.participants, request) for _ in range(2)))
+            return answers[self.weather.coin()]
+        answer = await exchange(self.participants, request)
+        await asyncio.sleep(0 if before else wait_s)
+        if fault is Fault.LATE_DUPLICATE:
+            self._send_later(request)
+        if fault is Fault.ERROR_503_AFTER:
+            return reply(503, "Service Unavailable")
+        return None if fault is Fault.LOST_REPLY else answer
+
+    def _send_later(self, request: Message) -> None:
+        async def send() -> None:
+            await asyncio.sleep(self.weather.wait_s() * 4)
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await exchange(self.participants, request)
+
+        late = asyncio.create_task(send())
+        self.late.add(late)
+        late.add_done_callback(self.late.discard)
+
+    def _told(self, request: Message) -> bytes:
+        if request.method == "POST":
+            for name, value in json.loads(request.body).items():
+                setattr(self.weather, name, value)
+        return reply(200, "OK", self._figures())
+
+    def _figures(self) -> dict[str, Any]:
+        return {"calls": self.done, "late": len(self.late)}
+
+
+async def main(port: int, participants_port: int, seed: int) -> None:
+    proxy = Proxy((HOST, participants_port), Weather(seed))
+    async with await asyncio.start_server(proxy.serve, HOST, port, backlog=512) as server:
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(*map(int, sys.argv[1:])))

@@ -1,0 +1,36 @@
+"""The database goes away under load, in every way it can, and what it had said is kept."""
+
+import time
+from itertools import cycle, islice
+
+from tests.chaos.clients import Clients
+from tests.chaos.orders import orders
+from tests.chaos.postgres import STOPS
+from tests.chaos.process import eventually
+from tests.chaos.size import size
+
+TIMES, SAGAS = size(6, 20), size(16, 40)
+#: With few connections it shows soon when one is not given back.
+THREADS = size(3, 8)
+
+
+def test_postgres_stopped_under_load(make_world, report):
+    draw_orders = orders(report.seed)
+    with make_world(2, THREADS=str(THREADS)) as world:
+        world.network.weather(share=0.1)
+        clients = Clients(world.urls, 16)
+        in_flight = []
+        for how in islice(cycle(STOPS), TIMES):
+            clients.give(islice(draw_orders, SAGAS))
+            time.sleep(world.random.uniform(0.2, 0.8))
+            in_flight.append(len(world.sagas.in_flight()))
+            world.postgres.stop(how)
+            eventually(lambda: not any(replica.answers() for replica in world.replicas), "no replica is ready")
+            time.sleep(world.random.uniform(0.0, 2.0))
+            world.postgres.start()
+        clients.finish()
+        eventually(lambda: all(replica.answers() for replica in world.replicas), "every replica is ready again")
+        report.tell(f"{TIMES} stops ({', '.join(STOPS)})")
+        world.judge(clients.promised, clients.troubles)
+        report.require("stops that hit sagas in flight", sum(map(bool, in_flight)), at_least=TIMES // 2)
+        report.require("sagas in flight hit", sum(in_flight), at_least=2 * TIMES)

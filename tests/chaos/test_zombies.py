@@ -1,0 +1,50 @@
+"""A replica that sleeps beyond its leases and wakes up to find that others have finished its sagas."""
+
+from itertools import islice
+
+from tests.chaos.clients import Clients
+from tests.chaos.faults import Fault
+from tests.chaos.orders import orders
+from tests.chaos.process import eventually, waited
+from tests.chaos.sagas import FINISHED
+from tests.chaos.size import size
+
+ROUNDS, SAGAS = size(2, 12), size(24, 60)
+
+
+def test_zombies(make_world, report):
+    draw_orders = orders(report.seed)
+    with make_world(3) as world:
+        # Slow calls: whoever is stopped is stopped in the middle of one.
+        world.network.weather(share=0.7, kinds=[Fault.DELAY], delay_s=1.0)
+        clients = Clients(world.urls, 16)
+        taken_over, fenced = {}, 0
+        for _ in range(ROUNDS):
+            clients.give(islice(draw_orders, SAGAS))
+            zombie = eventually(lambda: busy(world), "a replica has sagas in hand")
+            before = zombie.fenced_writes()
+            taken_over |= slept_through(world, zombie)
+            zombie.thaw()
+            waited(lambda zombie=zombie, before=before: zombie.fenced_writes() > before, 5)
+            fenced += zombie.fenced_writes() - before
+        clients.finish()
+        world.judge(clients.promised, clients.troubles)
+        accepted = [saga_id for saga_id, moves in taken_over.items() if world.sagas.moves(saga_id) != moves]
+        report.tell(f"{len(accepted)} with a stale write accepted")
+        assert not accepted, "\n".join(world.sagas.journal(accepted[0]))
+        report.require("sagas finished by others meanwhile", len(taken_over), at_least=ROUNDS)
+        report.require("stale writes fenced", fenced, at_least=1)
+
+
+def busy(world):
+    """Give one that has several sagas in hand."""
+    return next((one for one in world.replicas if len(world.sagas.in_flight(one.owners())) > 2), None)
+
+
+def slept_through(world, zombie):
+    """Stop it until others have ended what it had in hand; give the moves of what they have finished."""
+    zombie.freeze()
+    in_hand = world.sagas.in_flight(zombie.owners())
+    eventually(lambda: not in_hand & world.sagas.in_flight(), "others end the sagas of the stopped one")
+    finished = [saga for saga in world.sagas.all() if saga.id in in_hand and saga.status in FINISHED]
+    return {saga.id: world.sagas.moves(saga.id) for saga in finished}

@@ -1,0 +1,94 @@
+"""Whole runs of every saga, and each boundary between two stages of them at which a process may die."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from machines.registry import discover
+from machines.step import Kind
+
+LINES = [{"produit_id": "456", "quantite": 1}]
+PURCHASE = {
+    "store_id": 1, "items": [{"product_id": 456, "quantity": 2, "price": 29.99}],
+    "payment_method": "credit_card", "amount": 59.98,
+}  # fmt: skip
+CLOSED_SHOP = "550e8400-e29b-41d4-a716-446655440099"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One way through a saga. commits, sends: how many it takes. effects: what is left of each action, by step."""
+
+    saga: str
+    data: dict[str, Any] = field(hash=False)
+    end: str
+    commits: int
+    sends: int
+    effects: dict[str, str] = field(hash=False)
+
+    def __str__(self) -> str:
+        return f"{self.saga}-{self.end}-{self.sends}"
+
+    @property
+    def leading_reads(self) -> int:
+        kinds = [step.kind for step in discover().latest(self.saga).steps]
+        return next(number for number, kind in enumerate(kinds) if kind is not Kind.READ)
+
+    def promised(self, place: str, number: int) -> bool:
+        """Tell whether the saga was durable by then: before its first commit nothing was done or promised."""
+        return number > self.leading_reads if place.endswith("send") else (place, number) != ("before_commit", 1)
+
+    def boundaries(self) -> Iterator[tuple["Run", str, int]]:
+        for what, count in (("commit", self.commits), ("send", self.sends)):
+            for number in range(1, count + 1):
+                yield from ((self, f"{when}_{what}", number) for when in ("before", "after"))
+
+
+def _all(state: str, *steps: str) -> dict[str, str]:
+    return dict.fromkeys(steps, state)
+
+
+def _checkout(client_id: int, end: str, count: int, effects: dict[str, str]) -> Run:
+    data = {"client_id": client_id, "magasin_id": 1}
+    return Run(saga="checkout", data=data, end=end, commits=count, sends=count, effects=effects)
+
+
+RUNS = [
+    _checkout(4, "CONFIRMEE", 5, _all("done", "reserver_stock", "payer", "enregistrer_vente", "confirmer")),
+    _checkout(3, "ANNULEE", 6, {**_all("undone", "reserver_stock", "payer"), "enregistrer_vente": "refused"}),
+    _checkout(2, "ANNULEE", 4, {"reserver_stock": "undone", "payer": "refused"}),
+    Run(
+        saga="commande", data={"client_id": "c", "magasin_id": "m", "lignes": LINES}, end="SAGA_TERMINEE",
+        commits=4, sends=5, effects=_all("done", "reserver_stock", "creer_commande", "confirmer_stock"),
+    ),
+    Run(
+        saga="commande", data={"client_id": "c", "magasin_id": CLOSED_SHOP, "lignes": LINES}, end="SAGA_ANNULEE",
+        commits=4, sends=5, effects={"reserver_stock": "undone", "creer_commande": "refused"},
+    ),
+    Run(
+        saga="purchase_saga", data={**PURCHASE, "customer_id": 123}, end="COMPLETED", commits=5, sends=5,
+        effects=_all("done", "RESERVE_INVENTORY", "PROCESS_PAYMENT", "CREATE_SALE", "UPDATE_INVENTORY"),
+    ),
+    Run(
+        saga="purchase_saga", data={**PURCHASE, "customer_id": 3}, end="COMPENSATED", commits=6, sends=6,
+        effects={**_all("undone", "RESERVE_INVENTORY", "PROCESS_PAYMENT"), "CREATE_SALE": "refused"},
+    ),
+    Run(
+        saga="return_saga", data={}, end="COMPLETED", commits=4, sends=4,
+        effects=_all("done", "PROCESS_REFUND", "RESTORE_INVENTORY", "UPDATE_SALE"),
+    ),
+    Run(
+        saga="order_saga", data={"client_id": 4, "magasin_id": 1, "produits": LINES}, end="CommandeConfirm",
+        commits=7, sends=7,
+        effects=_all(
+            "done", "creer_commande", "reserver_inventaire", "payer", "envoyer_recu", "vendre_inventaire",
+            "confirmer_commande",
+        ),
+    ),
+    Run(
+        saga="order_saga", data={"client_id": 6600, "magasin_id": 1, "produits": LINES}, end="CommandeCancel",
+        commits=8, sends=8,
+        effects={**_all("undone", "creer_commande", "reserver_inventaire", "payer"), "envoyer_recu": "refused"},
+    ),
+]  # fmt: skip
+BOUNDARIES = [boundary for run in RUNS for boundary in run.boundaries()]

@@ -1,0 +1,112 @@
+"""A database that takes no writes, because it is read-only, full or away: not ready, one clear answer, nothing lost."""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import requests
+
+from tests.conftest import execute, own_database
+from tests.e2e.conftest import eventually
+
+CART = {"client_id": 4, "magasin_id": 1}
+
+
+def buy(server, key):
+    headers = {"Idempotency-Key": key, "Prefer": "wait=5"}
+    return requests.post(f"{server.url}/api/commande/checkout", json=CART, headers=headers, timeout=20)
+
+
+def ready(server):
+    return requests.get(f"{server.url}/ready", timeout=10)
+
+
+def refused(server) -> bool:
+    return buy(server, str(uuid4())).status_code == 503
+
+
+def assert_trouble_loses_nothing(server, participants, ends: Callable[[], None]) -> None:
+    """Nothing can be begun while the trouble lasts, and when it `ends` all goes on by itself."""
+    eventually(lambda: ready(server).status_code == 503, "it says that it is not ready")
+    assert "does not take writes" in ready(server).json()["detail"]
+    assert requests.get(f"{server.url}/health", timeout=5).ok, "its process is well"
+    key = str(uuid4())
+    refused = buy(server, key)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+    assert "with the same Idempotency-Key" in refused.json()["detail"]
+    ends()
+    eventually(lambda: ready(server).ok, "it is ready again")
+    assert buy(server, key).status_code == 201
+    listed = requests.get(f"{server.url}/api/v1/sagas", timeout=5).json()["sagas"]
+    assert {saga["status"] for saga in listed} == {"completed"}
+    for saga in listed:
+        assert set(participants.effects(saga["id"]).values()) == {"done"}
+    participants.assert_balanced()
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_read_only_server_takes_no_saga_and_loses_none(orchestrator, participants, store_url):
+    server = orchestrator()
+    assert buy(server, "before").status_code == 201
+    name = store_url.split("/")[3].split("?")[0]
+    only = "ALTER DATABASE {} SET default_transaction_read_only = {}"
+    ended = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+
+    def read_only(switch: str) -> None:
+        admin = store_url.replace(f"/{name}?", "/%s?")
+        execute(admin, only.format(name, switch))
+        execute(admin, ended)  # every session of the pool is gone: new ones are made by themselves
+
+    read_only("on")
+    assert_trouble_loses_nothing(server, participants, lambda: read_only("off"))
+
+
+@pytest.fixture
+def small_disk() -> Iterator[Path]:
+    """A file system of a few megabytes, of the test's own. Not below pytest's folder, where only root gets in."""
+    folder = Path(tempfile.mkdtemp(prefix="small"))
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=777", "tmpfs", folder], check=False)
+    if mounted.returncode:
+        pytest.skip("only root can mount a file system")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+    folder.rmdir()
+
+
+def fill(folder: Path) -> Path:
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)) == 4096:
+            pass
+    return filler
+
+
+def test_a_full_disk_under_sqlite_takes_no_saga_and_loses_none(small_disk, request, orchestrator_at, participants):
+    shutil.copy(request.getfixturevalue("sqlite_template"), small_disk / "saga.db")
+    server = orchestrator_at(f"sqlite:///{small_disk / 'saga.db'}")
+    assert buy(server, "before").status_code == 201
+    filler = fill(small_disk)
+    assert_trouble_loses_nothing(server, participants, filler.unlink)
+
+
+def test_a_full_disk_under_postgresql_takes_no_saga_and_loses_none(small_disk, request, orchestrator_at, participants):
+    admin = request.getfixturevalue("postgres_server")
+    template = request.getfixturevalue("postgres_template")
+    data = Path(admin.split("host=")[1])
+    shutil.chown(small_disk, data.owner(), data.group())
+    execute(admin, f"CREATE TABLESPACE small LOCATION '{small_disk}'")
+    for url in own_database(admin, f"{template} TABLESPACE small"):
+        server = orchestrator_at(url)
+        assert buy(server, "before").status_code == 201
+        filler = fill(small_disk)
+        # There is room in the pages that it has already: that is used up first.
+        eventually(partial(refused, server), "its pages are full")
+        assert_trouble_loses_nothing(server, participants, filler.unlink)
+        server.kill()
+    execute(admin, "DROP TABLESPACE small")
