@@ -11,10 +11,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint migrate run diagrams openapi fuzz clean environment
+.PHONY: help demo test check lint migrate run diagrams dashboards openapi fuzz chaos bench worker beat clean environment
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' Makefile
 	@echo '  variables: PYTHON=$(PYTHON) PORT=$(PORT) ONCE=1 (demo ends by itself) PYTEST_ARGS="$(PYTEST_ARGS)"'
 
 demo: $(VENV)/.runtime ## start everything, run four checkouts, check the ledgers, stay up until Ctrl-C
@@ -23,8 +23,9 @@ demo: $(VENV)/.runtime ## start everything, run four checkouts, check the ledger
 test: $(VENV)/.dev ## run the tests, on SQLite and on a PostgreSQL out of a wheel
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not programs'
 
-check: lint test $(VENV)/.dev ## lint, run the tests, and those that need Node, Graphviz and PlantUML
+check: lint test $(VENV)/.dev ## lint, run the tests, and those that need other programs
 	$(BIN)/python -m diagrams --check
+	$(BIN)/python -m observability --check
 	$(BIN)/python -m pytest -m programs
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, import-linter
@@ -43,11 +44,26 @@ run: migrate ## serve the orchestrator alone on PORT
 diagrams: $(VENV)/.runtime ## draw every table anew into diagrams/rendered and docs/sequences
 	@$(BIN)/python -m diagrams
 
+dashboards: $(VENV)/.dev ## write the dashboards and rules in deploy/ anew
+	@$(BIN)/python -m observability
+
 openapi: $(VENV)/.runtime ## write docs/openapi.json and the Postman collections anew
 	@$(BIN)/python -m flask --app app openapi > docs/openapi.json && $(BIN)/python -m postman
 
 fuzz: $(VENV)/.dev ## let the schema checker loose on every operation, at length, on both databases
 	FUZZ_EXAMPLES=400 $(BIN)/python -m pytest tests/e2e/test_fuzz.py -s
+
+chaos: $(VENV)/.dev ## every hazard at full length, with its figures (CHAOS_SEED=… repeats a run); about 25 minutes
+	CHAOS=full $(BIN)/python -m pytest tests/chaos tests/property tests/e2e/test_crash.py -s
+
+bench: $(VENV)/.runtime ## what metrics and logs add to the CPU time of a checkout
+	@$(BIN)/python -m benchmarks.observability
+
+worker: migrate ## run sagas that come over the broker (BROKER_URL)
+	@$(BIN)/python -m celery -A app.worker worker --without-gossip --without-mingle
+
+beat: migrate ## find sagas that are due, and send them to the workers (BROKER_URL)
+	@$(BIN)/python -m celery -A app.worker beat
 
 clean: ## remove the environment and all caches; databases stay
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

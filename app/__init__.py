@@ -1,16 +1,13 @@
 """The saga orchestrator as a Flask application: `create_app` puts its parts together."""
 
-import logging
 import os
 import random
 import socket
 import threading
+from functools import partial
 
-import structlog
 from flask import Flask
 from flask_migrate import Migrate
-from prometheus_client import CollectorRegistry
-from prometheus_flask_exporter import PrometheusMetrics
 
 from app import failpoints
 from app.api import checkout, commandes, definitions, diagrams, docs, health, limit, problems, sagas
@@ -25,13 +22,19 @@ from app.engine.pulse import Pulse
 from app.engine.runner import Runner
 from app.engine.service import SagaService
 from app.fleeting import Fleeting
+from app.logs import configure_logging
 from app.metrics import Telemetry
+from app.metrics.breakers import Breakers
+from app.metrics.exposition import Exporter, Exposition
+from app.metrics.gauges import Gauges
 from app.participants.client import Participants
 from app.participants.guard import GuardedSender
 from app.store.database import db, engine_options, make_durable
+from app.store.gauges import read
 from app.store.leases import Leases
 from app.store.replicas import Replicas
 from app.store.sagas import SagaStore
+from app.traces import Traces
 from machines.registry import Registry, discover
 
 #: No start request of any saga is larger.
@@ -41,7 +44,7 @@ LARGEST_REQUEST_BYTES = 256 * 1024
 def create_app(config: Config | None = None, registry: Registry | None = None) -> Flask:
     """Make the service, by default as the environment says. `app.extensions["runner"]` recovers sagas once started."""
     config = config or from_environment(os.environ)
-    configure_logging(config.log_level)
+    configure_logging(config.log_level, config.log_redact)
     registry = registry or discover()
     app = Flask(__name__)
     app.config.update(
@@ -51,12 +54,13 @@ def create_app(config: Config | None = None, registry: Registry | None = None) -
     )
     db.init_app(app)
     Migrate(app, db)
-    metrics = CollectorRegistry()
-    PrometheusMetrics(app, group_by="url_rule", registry=metrics)
+    metrics = Exposition()
+    Exporter(app, metrics)
     app.add_url_rule("/metrics/", "prometheus_metrics")  # 000 asks with the slash, 001 and 002 without
     fleeting = Fleeting(config.redis_url)
     service, runner = _engine(app, config, registry, metrics, fleeting)
-    app.extensions |= {"runner": runner, "sagas": service, "registry": registry, "fleeting": fleeting}
+    app.extensions |= {"runner": runner, "sagas": service, "registry": registry}
+    app.extensions |= {"fleeting": fleeting, "metrics": metrics}
     problems.install(app)
     for contract in (health, checkout, commandes, sagas, definitions, docs, diagrams):
         app.register_blueprint(contract.blueprint)
@@ -66,7 +70,7 @@ def create_app(config: Config | None = None, registry: Registry | None = None) -
 
 
 def _engine(
-    app: Flask, config: Config, registry: Registry, metrics: CollectorRegistry, fleeting: Fleeting
+    app: Flask, config: Config, registry: Registry, metrics: Exposition, fleeting: Fleeting
 ) -> tuple[SagaService, Runner]:
     with app.app_context():
         make_durable(db.engine)
@@ -74,46 +78,42 @@ def _engine(
         store = SagaStore(db.engine, registry, owner)
         leases = Leases(db.engine, registry, owner)
         pulse = Pulse(Replicas(db.engine, owner))
+        gauges = Gauges(partial(read, db.engine), registry)
     participants = Participants(config.threads)
     if config.failpoint:
         failpoints.arm(config.failpoint, store, participants)
     called = {name for definition in registry for name in definition.participants}
     guarded = GuardedSender(participants, called, _breaker_policy(config), fleeting)
     stopping = threading.Event()
-    telemetry = Telemetry(metrics, lambda: guarded.states)
+    telemetry, breakers = Telemetry(metrics, registry), Breakers(metrics, lambda: guarded.states)
+    metrics.complete(rows=telemetry.rows, looks=[breakers.look], read=[gauges.collect])
     engine = Engine(
         config=config,
         store=store,
-        calls=Calls(config=config, sender=guarded, telemetry=telemetry),
+        calls=Calls(config=config, sender=guarded, telemetry=telemetry, traces=_traces()),
         telemetry=telemetry,
         actor=f"engine@{owner}",
         jitter=lambda longest_s: random.uniform(0, longest_s),  # noqa: S311  not a secret
         sleep=stopping.wait,
         stopping=stopping.is_set,
     )
-    runner = Runner(
-        config=config, engine=engine, leases=leases, pulse=pulse, stopping=stopping, at_each_look=guarded.learn
-    )
+    looks = guarded.learn, breakers.look
+    runner = Runner(config=config, engine=engine, leases=leases, pulse=pulse, stopping=stopping, at_each_look=looks)
     broker = Broker(config.broker_url) if config.broker_url else None
     keys = Keys(store, fleeting)
     service = SagaService(config=config, registry=registry, engine=engine, runner=runner, keys=keys, broker=broker)
     return service, runner
 
 
+def _traces() -> Traces:
+    if "OTEL_EXPORTER_OTLP_ENDPOINT" not in os.environ:
+        return Traces()
+    from app.otlp import provider  # noqa: PLC0415  a tenth of a second, for those who ask for it
+
+    return Traces(provider())
+
+
 def _breaker_policy(config: Config) -> BreakerPolicy:
     return BreakerPolicy(
         failures=config.breaker_failures, open_s=config.breaker_open_s, window_s=config.breaker_window_s
-    )
-
-
-def configure_logging(level: str) -> None:
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
-        cache_logger_on_first_use=False,
     )

@@ -1,44 +1,66 @@
-"""`python -m app`: serve the orchestrator on HOST (127.0.0.1) and PORT (8009)."""
+"""`python -m app`: serve the orchestrator on HOST (127.0.0.1) and PORT (8009), in WORKERS processes (1)."""
 
 import os
+import shutil
 import socket
 import sys
+import tempfile
+from pathlib import Path
 
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import Server
 
-from app.config import ConfigError, from_environment
+from app.config import ConfigError, from_environment, port
+from app.logs import configure_logging
+from app.metrics.exposition import SHARED
+
+_PREFIX = "saga-metrics-"
+#: What the server has to complain of is a line of JSON as well.
+_JSON = {"class": "app.logs.Complaints"}
 
 
 def main() -> int:
-    host, port = os.environ.get("HOST", "127.0.0.1"), os.environ.get("PORT", "8009")
+    host, at = os.environ.get("HOST", "127.0.0.1"), 0
     try:
         config = from_environment(os.environ)
-        _check_free(host, port)
+        at = port(os.environ, "PORT", "8009") or 0
+        _check_free(host, at)
+        configure_logging(config.log_level, config.log_redact)
     except ConfigError as error:
         sys.stderr.write(f"saga: {error}\n")
         return 2
+    if config.workers > 1 and SHARED not in os.environ:
+        _begin_anew()
     Server(
         "wsgi:application",
         address=host,
-        port=int(port),
+        port=at,
+        workers=config.workers,
         interface=Interfaces.WSGI,
         # A request only waits for its saga, so there is room for more of them than for sagas.
         blocking_threads=2 * config.threads,
         workers_kill_timeout=config.grace_s,
         log_level=LogLevels.warning,
+        log_dictconfig={"handlers": {"console": _JSON, "access": _JSON}},
     ).serve()
+    shared = Path(os.environ.get(SHARED, ""))
+    if shared.name.startswith(_PREFIX):  # else it is not ours
+        shutil.rmtree(shared, ignore_errors=True)
     return 0
 
 
-def _check_free(host: str, port: str) -> None:
-    if not port.isdecimal() or not 0 < int(port) < 1 << 16:
-        raise ConfigError(f"PORT must be a number from 1 to 65535, not {port!r}")
+def _begin_anew() -> None:
+    """Name the folder that all processes count in before anything imports the library that looks for it."""
+    os.environ[SHARED] = tempfile.mkdtemp(prefix=_PREFIX)
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  the same command once more
+
+
+def _check_free(host: str, port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, int(port)))
+            probe.bind((host, port))
         except OSError as error:
             raise ConfigError(f"cannot listen on {host}:{port} ({error.strerror}); set PORT to a free one") from error
 

@@ -22,7 +22,9 @@ class Config:
     looks for due sagas. grace_s: how long a process that is told to end may take. max_claims: how often a saga that
     never moves is taken before it is quarantined. breaker_failures in a row within breaker_window_s open a
     participant's breaker for breaker_open_s. redis_url: see app.fleeting. broker_url: see app.worker. rate_limit: what
-    one address may ask, as in "100/second". failpoint: see app.failpoints.
+    one address may ask, as in "100/second". workers: how many processes serve requests side by side. metrics_port:
+    where a Celery worker shows its metrics. log_redact: fields that no line of the log may tell. failpoint: see
+    app.failpoints.
     """
 
     database_url: str = f"sqlite:///{DEFAULT_DATABASE}"
@@ -40,7 +42,10 @@ class Config:
     redis_url: str | None = None
     broker_url: str | None = None
     rate_limit: str | None = None
+    workers: int = 1
+    metrics_port: int | None = None
     log_level: str = "INFO"
+    log_redact: frozenset[str] = frozenset()
     failpoint: str = ""
 
     @property
@@ -58,8 +63,9 @@ def from_environment(environ: Mapping[str, str]) -> Config:
         for name in environ
         if name.startswith("PARTICIPANT_") and name.endswith("_URL")
     }
+    database_url = _database_url(environ)
     return Config(
-        database_url=_database_url(environ),
+        database_url=database_url,
         participants_url=_http_url(environ, "PARTICIPANTS_URL", Config.participants_url),
         participant_urls=own_urls,
         lease_s=_number(environ, "LEASE_S", Config.lease_s, above=0),
@@ -72,9 +78,12 @@ def from_environment(environ: Mapping[str, str]) -> Config:
         breaker_open_s=_number(environ, "BREAKER_OPEN_S", Config.breaker_open_s, above=0),
         breaker_window_s=_number(environ, "BREAKER_WINDOW_S", Config.breaker_window_s, above=0),
         redis_url=_redis_url(environ),
-        broker_url=_broker_url(environ),
+        broker_url=_broker_url(environ, database_url),
         rate_limit=_rate_limit(environ),
+        workers=_workers(environ, database_url),
+        metrics_port=port(environ, "METRICS_PORT"),
         log_level=_log_level(environ),
+        log_redact=frozenset(name for text in environ.get("LOG_REDACT", "").split(",") if (name := text.strip())),
         failpoint=environ.get("FAILPOINT", ""),
     )
 
@@ -113,10 +122,12 @@ def _redis_url(environ: Mapping[str, str]) -> str | None:
     return url or None
 
 
-def _broker_url(environ: Mapping[str, str]) -> str | None:
+def _broker_url(environ: Mapping[str, str], database_url: str) -> str | None:
     url = environ.get("BROKER_URL", "")
     if url and not url.startswith(("redis://", "rediss://", "amqp://", "amqps://")):
         raise ConfigError("BROKER_URL must begin with redis://, rediss://, amqp:// or amqps://")
+    if url and database_url.startswith("sqlite"):
+        raise ConfigError("BROKER_URL needs a database for many machines; set DATABASE_URL to a PostgreSQL")
     return url or None
 
 
@@ -142,6 +153,23 @@ def _count(environ: Mapping[str, str], name: str, default: int) -> int:
     text = environ.get(name, str(default))
     if not text.isdecimal() or not 0 < int(text) < 1 << 31:
         raise ConfigError(f"{name} must be a whole number from 1 on, not {text!r}")
+    return int(text)
+
+
+def _workers(environ: Mapping[str, str], database_url: str) -> int:
+    workers = _count(environ, "WORKERS", Config.workers)
+    if workers > 1 and database_url.startswith("sqlite"):
+        raise ConfigError("WORKERS must be 1 on SQLite, which has one process alone; set DATABASE_URL to a PostgreSQL")
+    return workers
+
+
+def port(environ: Mapping[str, str], name: str, default: str = "") -> int | None:
+    """Read a port; None where it is not set and has no default."""
+    text = environ.get(name) or default
+    if not text:
+        return None
+    if not text.isdecimal() or not 0 < int(text) < 1 << 16:
+        raise ConfigError(f"{name} must be a number from 1 to 65535, not {text!r}")
     return int(text)
 
 

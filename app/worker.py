@@ -4,7 +4,6 @@ celery -A app.worker worker       runs THREADS sagas at once; any number of them
 celery -A app.worker beat         finds sagas whose owner has died, or whose wait is over; one of them is enough
 """
 
-import logging
 import os
 import sys
 from datetime import timedelta
@@ -15,11 +14,14 @@ from uuid import UUID
 import structlog
 from celery import Celery
 from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
+from flask import Flask
+from prometheus_client import start_http_server
 
-from app import configure_logging, create_app
+from app import create_app
 from app.broker import RECOVER, RUN, make_celery
 from app.config import Config, ConfigError, from_environment
 from app.engine.runner import Runner
+from app.logs import configure_logging
 
 _log = structlog.get_logger("worker")
 #: As many sagas as one look for due ones hands out; the next look comes soon.
@@ -38,13 +40,11 @@ def _configured() -> tuple[Config, Celery]:
         _end(error)
     if config.broker_url is None:
         _end("set BROKER_URL to the broker that brings the messages")
-    if config.embedded:
-        _end("set DATABASE_URL to a PostgreSQL, for a SQLite file has one process alone")
     celery = make_celery(config.broker_url)
     celery.conf.worker_concurrency = config.threads
     look = {"task": RECOVER, "schedule": timedelta(seconds=config.recovery_interval_s)}
     # A look that nobody had time for is not made up for.
-    celery.conf.beat_schedule = {RECOVER: look | {"options": {"expires": 10 * config.recovery_interval_s}}}
+    celery.conf.beat_schedule = {RECOVER: look | {"options": {"expires": max(60.0, 10 * config.recovery_interval_s)}}}
     celery.conf.beat_scheduler = "celery.beat:Scheduler"  # in memory: there is nothing about it to remember
     return config, celery
 
@@ -53,8 +53,12 @@ config, celery = _configured()
 
 
 @cache
+def application() -> Flask:
+    return create_app(config)
+
+
 def runner() -> Runner:
-    made: Runner = create_app(config).extensions["runner"]
+    made: Runner = application().extensions["runner"]
     return made
 
 
@@ -79,20 +83,16 @@ def recover() -> None:
 @setup_logging.connect
 def _log_alike(**_: Any) -> None:
     """Let what Celery has to complain of be a line of JSON as well."""
-    configure_logging(config.log_level)
-    complaints = _Complaints(logging.WARNING)
-    logging.getLogger().addHandler(complaints)
-
-
-class _Complaints(logging.Handler):
-    def emit(self, record: logging.LogRecord) -> None:
-        _log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
+    configure_logging(config.log_level, config.log_redact)
 
 
 @worker_init.connect
 def _begin(**_: Any) -> None:
     """Before the first message and its thread, so that there is one runner; as a replica that says it is there."""
     try:
+        if config.metrics_port:
+            host = os.environ.get("HOST", "127.0.0.1")
+            start_http_server(config.metrics_port, host, registry=application().extensions["metrics"])
         runner().start()
     except Exception as error:  # noqa: BLE001  Celery would go on without what this worker is there for
         _end(error)

@@ -51,17 +51,20 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """One state. `step` is the step it belongs to; `call` and `retry` are set where a call is in flight."""
+    """One state. `step` is the step it belongs to; `call` and `retry` are set where a call is in flight.
+    `undoes`: that call, or the one that it is stuck at, is the step's compensation.
+    """
 
     name: str
     phase: Phase
     step: Step | None = None
     call: Call | None = None
     retry: Retry = Retry()
+    undoes: bool = False
 
     @property
     def direction(self) -> str:
-        return "undo" if self.phase is Phase.UNDOING else "do"
+        return "undo" if self.undoes else "do"
 
     @property
     def dwell_s(self) -> float | None:
@@ -156,11 +159,13 @@ def _backward(table: Table) -> Iterator[State | Row]:
     for number, step in reversed(list(enumerate(table.steps))):
         if step.undo and step.undoing:
             undone = _undone_before(table, number)
-            yield State(name=step.undoing, phase=Phase.UNDOING, step=step, call=step.undo, retry=PERSISTENT)
+            yield State(
+                name=step.undoing, phase=Phase.UNDOING, step=step, call=step.undo, retry=PERSISTENT, undoes=True
+            )
             yield Row(source=step.undoing, trigger=Trigger.SUCCEEDED, dest=undone, call=step.undo)
             yield from _sent_again(step.undoing, step.undo)
             stuck = stuck_states(step)[1]
-            yield from _stuck(step.undoing, step, stuck, undone)
+            yield from _stuck(step.undoing, step, stuck, undone, undoes=True)
             yield Row(source=step.undoing, trigger=Trigger.EXHAUSTED, dest=stuck, call=step.undo)
 
 
@@ -176,8 +181,8 @@ def _sent_again(entry: str, call: Call) -> Iterator[Row]:
     yield Row(source=entry, trigger=Trigger.DEFER, dest=entry, call=call)
 
 
-def _stuck(entry: str, step: Step, stuck: str, resolved: str) -> Iterator[State | Row]:
-    yield State(name=stuck, phase=Phase.STUCK, step=step)
+def _stuck(entry: str, step: Step, stuck: str, resolved: str, *, undoes: bool = False) -> Iterator[State | Row]:
+    yield State(name=stuck, phase=Phase.STUCK, step=step, undoes=undoes)
     yield Row(source=entry, trigger=Trigger.QUARANTINE, dest=stuck)
     yield Row(source=stuck, trigger=Trigger.RETRY, dest=entry)
     if step.kind is not Kind.READ:  # what a read would have told cannot be done by hand

@@ -11,6 +11,8 @@ from participants.client import CLIENT
 from participants.commandes import COMMANDES
 from participants.database import prepare, tune
 from participants.faults import order_faults
+from participants.logs import log_calls
+from participants.metrics import count_requests
 from participants.panier import PANIER
 from participants.participant import Participant
 from participants.problem import answer_with_problems
@@ -42,6 +44,8 @@ def create_service(
     app.json.sort_keys = False  # type: ignore[attr-defined]
     participant.db.init_app(app)
     answer_with_problems(app)
+    count_requests(app)
+    log_calls(app)
     app.register_blueprint(participant.routes)
     _add_open_books(app, participant)
     if faults:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
+from participants.logs import configure_logging
+from participants.metrics import show_all
 from participants.problem import answer_with_problems
 from participants.service import create_service
 from participants.settings import Settings
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
 
 def create_application() -> "WSGIApplication":
+    configure_logging()
     settings = Settings.from_environment()
     apps = {
         name: create_service(name, settings.url(name), faults=settings.faults, config=settings.config)
@@ -29,4 +32,5 @@ def create_application() -> "WSGIApplication":
     services: dict[str, WSGIApplication] = {f"/{name}": app for name, app in apps.items()}
     nothing = Flask("participants")
     answer_with_problems(nothing)
+    show_all(nothing, apps.values())
     return DispatcherMiddleware(nothing, services)

@@ -1,5 +1,6 @@
 """The schema of a saga's `data`, made from the fields that its table names."""
 
+import json
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
@@ -71,6 +72,12 @@ class _Amount(fields.Field[float]):
 def storable(text: str) -> None:
     if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise ValidationError("NUL and lone surrogates cannot be stored.")
+
+
+def storable_object(value: dict[str, Any]) -> None:
+    """Check an object of any shape, deep down."""
+    text = json.dumps(value, ensure_ascii=False)
+    storable(text.replace("\\u0000", "\x00"))
 
 
 def _uuid(text: str) -> None:

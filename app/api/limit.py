@@ -18,13 +18,16 @@ def install(app: Flask, config: Config) -> None:
     if config.rate_limit is None:
         return
     waits = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
+    url = config.redis_url or "memory://"
     limiter = Limiter(
         get_remote_address,
         app=app,
-        default_limits=[config.rate_limit],
-        storage_uri=config.redis_url or "memory://",
+        application_limits=[config.rate_limit],
+        storage_uri=f"redis+{url}" if url.startswith("unix") else url,
         storage_options=cast("dict[str, str | int]", waits if config.redis_url else {}),
         in_memory_fallback_enabled=True,
+        # Of the requests that find Redis gone at the same moment only one falls back, and the others would fail.
+        swallow_errors=True,
         headers_enabled=True,
         key_prefix="saga/limit",
     )

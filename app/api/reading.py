@@ -7,7 +7,7 @@ from typing import Any, cast
 from flask import request
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
-from app.api.data import data_schema, storable
+from app.api.data import data_schema, storable, storable_object
 from app.errors import InvalidError, MalformedError, MediaTypeError
 from machines.saga import Saga
 
@@ -59,6 +59,17 @@ def preferred_wait_s() -> float | None:
 def reason_given() -> str:
     """Read why somebody asks for a move: the field `reason` of an optional body."""
     return str(load(Reason(), json_object() if request.get_data() else {})["reason"])
+
+
+class Resolution(Reason):
+    """What somebody who has seen to a step by hand says of it."""
+
+    reason = fields.String(required=True, validate=[validate.Length(1, 500), storable])
+    reply = fields.Dict(
+        load_default=dict,
+        validate=storable_object,
+        metadata={"description": "what its participant would have answered"},
+    )
 
 
 def json_object() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from app.api.data import data_schema
 from app.api.listing import ListQuery, cursor_of, wanted_page
 from app.api.openapi.operation import BAD_BODY, EVERY_SAGA, STARTED, operation
 from app.api.parts import ACTOR, pointing, registry, service
-from app.api.reading import Reason, idempotency_key, json_object, load, preferred_wait_s, reason_given
+from app.api.reading import Reason, Resolution, idempotency_key, json_object, load, preferred_wait_s, reason_given
 from app.api.remembered import remembered
 from app.api.saga_json import entry, executed, line, short, whole
 from app.api.schemas.sagas import Journal, SagaCreated, SagaList, SagaMoved, SagaUnfinished, SagaWhole
@@ -32,7 +32,8 @@ class _CreateBody(Schema):
 
 
 #: What can be done with a saga once one has its id.
-MOVES = ("sagas.show", "sagas.journal", "diagrams.show_path", "sagas.execute", "sagas.compensate", "sagas.retry")
+MOVES = ("sagas.show", "sagas.journal", "diagrams.show_path", "sagas.execute", "sagas.compensate", "sagas.retry",
+         "sagas.resolve")  # fmt: skip
 
 
 @blueprint.post("")
@@ -109,6 +110,19 @@ def compensate(saga_id: UUID) -> Response:
 def retry(saga_id: UUID) -> Response:
     """Send again the call of a saga that is stuck."""
     return _moved(service().retry(saga_id, ACTOR, reason_given(), preferred_wait_s()), "Saga retried")
+
+
+@blueprint.post("/<uuid:saga_id>/resolve")
+@operation(
+    "Resolve a stuck saga by hand", "sagas", {200: SagaMoved(), 202: SagaUnfinished()},
+    body=Resolution(), problems=(*BAD_BODY, 404, 409),
+    sends=["Prefer"], tells=["Location"], leads_to=MOVES, id_at="/saga/id",
+)  # fmt: skip
+def resolve(saga_id: UUID) -> Response:
+    """Go on as if the stuck step had succeeded, for somebody has seen to it by hand."""
+    said = load(Resolution(), json_object())
+    moved = service().resolve(saga_id, ACTOR, said["reason"], said["reply"], preferred_wait_s())
+    return _moved(moved, "Saga resolved")
 
 
 def _definition(name: str) -> Saga:

@@ -31,6 +31,8 @@ _OUTCOMES = {
     Trigger.EXHAUSTED: Outcome.UNKNOWN,
     Trigger.DEFER: Outcome.NOT_SENT,
 }
+#: The moves by which a step, or its compensation, is done.
+_DONE = (Trigger.SUCCEEDED, Trigger.RESOLVE)
 #: The moves by which a step fails.
 _FAILURES = (Trigger.REFUSED, Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.QUARANTINE)
 
@@ -56,7 +58,7 @@ class StepView:
 
 def steps_of(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow]) -> list[StepView]:
     """Tell every step of the table, in its order, also those that are still to come."""
-    results = {row.step: row.reply for row in journal if row.trigger == Trigger.SUCCEEDED and row.direction == "do"}
+    results = {row.step: row.reply for row in journal if row.trigger in _DONE and row.direction == "do"}
     return [_view(definition, saga, number, journal, results) for number in range(1, len(definition.steps) + 1)]
 
 
@@ -87,8 +89,8 @@ def _view(
         order=number,
         status=_status(definition, saga, step, done, undone),
         started_at=begun,
-        completed_at=_when(done, Trigger.SUCCEEDED),
-        compensated_at=_when(undone, Trigger.SUCCEEDED),
+        completed_at=_when_done(done),
+        compensated_at=_when_done(undone),
         attempts=sum(found is not Outcome.NOT_SENT for found in outcomes),
         outcome=outcomes[-1] if outcomes else None,
         input=_input(step, saga, results) if begun else None,
@@ -101,9 +103,9 @@ def _status(
     definition: Saga, saga: SagaRow, step: Step, done: Sequence[JournalRow], undone: Sequence[JournalRow]
 ) -> str:
     triggers = {row.trigger for row in done}
-    if any(row.trigger == Trigger.SUCCEEDED for row in undone):
+    if any(row.trigger in _DONE for row in undone):
         return "compensated"
-    if Trigger.SUCCEEDED in triggers:
+    if triggers & set(_DONE):
         return "completed"
     if saga.status == "running" and definition.rows.states[saga.state].step == step:
         return "in_progress"
@@ -112,8 +114,8 @@ def _status(
     return "pending"
 
 
-def _when(rows: Sequence[JournalRow], trigger: Trigger) -> datetime | None:
-    return next((row.at for row in reversed(rows) if row.trigger == trigger), None)
+def _when_done(rows: Sequence[JournalRow]) -> datetime | None:
+    return next((row.at for row in reversed(rows) if row.trigger in _DONE), None)
 
 
 def _input(step: Step, saga: SagaRow, results: dict[Any, Any]) -> dict[str, Any] | None:

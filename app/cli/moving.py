@@ -14,7 +14,7 @@ from rich.text import Text
 
 from app.api.data import storable
 from app.api.parts import registry, service
-from app.api.reading import Reason, checked_key, load
+from app.api.reading import Reason, Resolution, checked_key, load, parsed_object
 from app.api.saga_json import executed
 from app.cli import drawing
 from app.cli.finding import definition_of, found
@@ -82,6 +82,20 @@ def compensate(saga_id: str, reason: str, actor: str | None, wait_s: float | Non
     """
     who, why, row = _who(actor), _why(reason), found(saga_id).id
     _move(lambda sagas: sagas.compensate(row, who, why, wait_s), as_json=as_json)
+
+
+@saga.command("resolve")
+@click.argument("saga_id", metavar="ID")
+@_reason
+@click.option("--reply", default="{}", help="What its participant would have answered.", metavar="JSON")
+@_actor
+@_wait
+@_as_json
+def resolve(saga_id: str, *, reason: str, reply: str, actor: str | None, wait_s: float | None, as_json: bool) -> None:
+    """Go on from a stuck step as if it had succeeded, for you have seen to it by hand."""
+    who, why, row = _who(actor), _why(reason), found(saga_id).id
+    said = load(Resolution(), {"reason": why, "reply": parsed_object(reply.encode(), "--reply")})["reply"]
+    _move(lambda sagas: sagas.resolve(row, who, why, said, wait_s), as_json=as_json)
 
 
 def _why(reason: str) -> str:

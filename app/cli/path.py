@@ -7,7 +7,7 @@ from app.api.views import StepView, outcome, steps_of
 from app.cli.words import Mark
 from app.participants.outcome import Outcome
 from app.store.models import JournalRow, SagaRow
-from machines.rows import Phase, Trigger
+from machines.rows import Trigger
 from machines.saga import Saga
 from machines.step import Step
 
@@ -57,7 +57,8 @@ def open_moves(definition: Saga, saga: SagaRow) -> list[str]:
         return []
     legal = definition.rows.asked(saga.state)
     retry = ["retry"] if Trigger.RETRY in legal else []
-    return [*retry, *(["compensate"] if legal & _UNDOES else [])]
+    resolve = ["resolve"] if Trigger.RESOLVE in legal else []
+    return [*retry, *(["compensate"] if legal & _UNDOES else []), *resolve]
 
 
 def _stop(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], view: StepView) -> Stop:
@@ -101,9 +102,8 @@ def _at_work(definition: Saga, saga: SagaRow) -> tuple[Mark, str]:
 
 
 def _undoing(definition: Saga, state: str | None) -> bool:
-    """Tell whether this is the state of a compensation: in flight, or stuck, which its retry leads back to."""
-    back = [row.dest for row in definition.rows.rows if row.source == state and row.trigger == Trigger.RETRY]
-    return any(definition.rows.states[name].phase is Phase.UNDOING for name in back)
+    """Tell whether this is the state of a compensation: in flight, or stuck."""
+    return state is not None and definition.rows.states[state].undoes
 
 
 def _asked(definition: Saga, journal: Sequence[JournalRow], step: Step, trigger: Trigger) -> list[JournalRow]:

@@ -1,6 +1,5 @@
 """Making the call that a saga stands before, or asking what became of it."""
 
-import os
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -9,6 +8,7 @@ from app.metrics import Telemetry
 from app.participants.client import Request
 from app.participants.outcome import Outcome, Reply, outcome_of
 from app.store.instance import Instance
+from app.traces import Traces
 from machines.call import Call, FillError
 from machines.rows import Phase
 
@@ -24,6 +24,7 @@ class Calls:
     config: Config
     sender: Sender
     telemetry: Telemetry
+    traces: Traces
 
     def make(self, saga: Instance) -> tuple[Reply, Outcome]:
         """Send the call; where an attempt of it is unaccounted for, ask first what became of that, if one can."""
@@ -41,16 +42,18 @@ class Calls:
     def _send(self, saga: Instance, call: Call) -> tuple[Reply, Outcome]:
         at = saga.at
         assert at.step is not None
-        try:
-            reply = self.sender.send(self._request(saga, call))
-        except FillError as error:
-            reply = Reply(error=str(error), sent=False, impossible=True)
-        undoing = at.phase is Phase.UNDOING
-        outcome = outcome_of(reply, frozenset() if undoing else saga.definition.needed_fields[at.step.name])
+        with self.traces.attempt(saga, call) as attempt:
+            try:
+                reply = self.sender.send(self._request(saga, call, attempt.traceparent))
+            except FillError as error:
+                reply = Reply(error=str(error), sent=False, impossible=True)
+            needed = saga.definition.needed_fields[at.step.name]
+            outcome = outcome_of(reply, frozenset() if at.undoes else needed)
+            attempt.became(reply, outcome)
         self.telemetry.called(saga, call, reply, outcome)
         return reply, outcome
 
-    def _request(self, saga: Instance, call: Call) -> Request:
+    def _request(self, saga: Instance, call: Call, traceparent: str) -> Request:
         at = saga.at
         assert at.step is not None
         headers = {
@@ -58,8 +61,7 @@ class Calls:
             "Saga-Id": str(saga.id),
             "Saga-Step": at.step.name,
             "Saga-Epoch": str(saga.epoch),
-            # The saga is the trace, whichever process carries it on.
-            "traceparent": f"00-{saga.id.hex}-{os.urandom(8).hex()}-00",
+            "traceparent": traceparent,
         }
         return Request(
             participant=call.participant,

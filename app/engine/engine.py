@@ -8,15 +8,16 @@ outcome rides along with the next commit.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from app.config import Config
 from app.engine.calls import Calls
 from app.metrics import Telemetry
 from app.participants.outcome import Outcome, Reply
-from app.store.instance import Instance
+from app.store.instance import FINISHED, Instance
 from app.store.sagas import QUEUE, SagaStore
 from machines.rows import Phase, Trigger
 from machines.step import Kind, Retry
@@ -25,6 +26,14 @@ from machines.step import Kind, Retry
 DEFERRED = Retry(base_s=0.5, cap_s=30.0)
 #: No participant may ask for a longer wait.
 LONGEST_RETRY_AFTER_S = 3600.0
+
+
+class UnansweredError(ValueError):
+    """A step was resolved by hand without these fields of its reply, to which later calls refer."""
+
+    def __init__(self, fields: Sequence[str]) -> None:
+        super().__init__(", ".join(fields))
+        self.fields = fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,21 +87,38 @@ class Engine:
         """Commit, and leave it to whoever gets the message about it; to any process when none has after a lease."""
         self._commit(saga, self.config.lease_s, QUEUE)
 
-    def ask(self, saga: Instance, trigger: Trigger, actor: str, reason: str) -> None:
-        """Make a move that a person asks for, which the table must allow. It is to be committed, and run on."""
+    def ask(
+        self, saga: Instance, trigger: Trigger, actor: str, reason: str, reply: Mapping[str, Any] | None = None
+    ) -> None:
+        """Make a move that a person asks for, which the table must allow. It is to be committed, and run on.
+
+        reply: with a resolve, what the step would have answered. Raises UnansweredError when later calls need more.
+        """
         facts = {"actor": actor, "reason": reason}
         if trigger is Trigger.CANCEL:
-            self._fail(saga, trigger, facts, sure=not saga.unsure)
-        else:
-            saga.fire(trigger, **facts)
-            self._begin(saga)
+            return self._fail(saga, trigger, facts, sure=not saga.unsure)
+        if trigger is Trigger.RESOLVE:
+            facts |= self._resolved(saga, dict(reply or {}))
+        saga.fire(trigger, **facts)
+        return self._begin(saga)
+
+    def _resolved(self, saga: Instance, reply: dict[str, Any]) -> dict[str, Any]:
+        at = saga.at
+        assert at.step is not None
+        if not at.undoes:
+            if missing := saga.definition.needed_fields[at.step.name] - reply.keys():
+                raise UnansweredError(sorted(missing))
+            saga.results[at.step.name] = reply
+        return {"step": at.step.name, "direction": at.direction, "reply": reply}
 
     def _commit(self, saga: Instance, delay_s: float | None, owner: str | None) -> None:
         """Make durable what has moved, and only then count and log it."""
-        moves = saga.unsaved
-        write = self.store.save if saga.standing else self.store.insert
+        moves, before = saga.unsaved, saga.standing
+        write = self.store.save if before else self.store.insert
         write(saga, delay_s, owner)
-        self.telemetry.committed(saga, moves)
+        self.telemetry.committed(saga, moves, before)
+        if saga.status in FINISHED and saga.began < inf:
+            self.calls.traces.ended(saga, self.store.clock() - saga.began)
 
     def _covered(self, saga: Instance) -> bool:
         """Tell whether the lease lasts for the whole of the next call, so that no other process can meet it."""

@@ -1,7 +1,7 @@
 """The threads that run sagas: a pool, and one that looks for sagas which nobody runs."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from uuid import UUID
 
@@ -36,9 +36,9 @@ class Runner:
         leases: Leases,
         pulse: Pulse,
         stopping: threading.Event,
-        at_each_look: Callable[[], None] = lambda: None,
+        at_each_look: Iterable[Callable[[], None]] = (),
     ) -> None:
-        self._at_each_look = at_each_look
+        self._at_each_look = tuple(at_each_look)
         # With a broker the workers take what is due, and this process only what none of them has taken for long.
         self._overdue_s = config.lease_s if config.broker_url else 0.0
         self._config, self._engine, self._leases = config, engine, leases
@@ -84,28 +84,30 @@ class Runner:
 
     def recover(self) -> int:
         """Claim as many due sagas as there are free threads and run them; return how many."""
-        free = self.free
-        claimed = self._leases.claim(free, self._config.lease_s, self._overdue_s) if free else []
+        free, telemetry = self.free, self._engine.telemetry
+        if not free:
+            self._more = True
+            return 0
+        with telemetry.claiming():
+            claimed = self._leases.claim(free, self._config.lease_s, self._overdue_s)
         for saga in claimed:
-            self._log_claim(saga)
+            telemetry.claimed(saga)
             self.submit(saga, hold_s=0)
         self._more = len(claimed) == free
         return len(claimed)
 
     def run_saga(self, saga_id: UUID) -> bool:
         """Run this saga in the calling thread, if it is to be run and nobody else does; tell whether it was."""
-        saga = self._leases.claim_one(saga_id, self._config.lease_s)
+        with self._engine.telemetry.claiming():
+            saga = self._leases.claim_one(saga_id, self._config.lease_s)
         if saga:
-            self._log_claim(saga)
+            self._engine.telemetry.claimed(saga)
             self._run(saga, hold_s=0)
         return saga is not None
 
     def entrust(self, limit: int) -> Sequence[UUID]:
         """Hand out up to so many due sagas: a message is to be sent for each."""
         return self._leases.entrust(limit, self._config.lease_s)
-
-    def _log_claim(self, saga: Instance) -> None:
-        _log.info("saga.claimed", saga_id=str(saga.id), saga=saga.definition.name, state=saga.state, epoch=saga.epoch)
 
     def _count(self, change: int) -> None:
         with self._counting:
@@ -134,7 +136,8 @@ class Runner:
             try:
                 self._wake.clear()
                 self.pulse.beat()
-                self._at_each_look()
+                for look in self._at_each_look:
+                    look()
                 self._release_lost()
                 self.recover()
             except Exception:  # noqa: BLE001  a database that is away comes back; a recovery that ended would not

@@ -8,10 +8,10 @@ from uuid import UUID
 
 from app.broker import Broker
 from app.config import Config
-from app.engine.engine import Engine
+from app.engine.engine import Engine, UnansweredError
 from app.engine.keys import Keys, fingerprint
 from app.engine.runner import HELD_S, Runner
-from app.errors import ConflictError, NotFoundError
+from app.errors import ConflictError, InvalidError, NotFoundError
 from app.store.instance import FINISHED, UNDER_WAY, Instance, Standing
 from app.store.loading import standing
 from app.store.sagas import FencedError, KeyTakenError
@@ -92,8 +92,23 @@ class SagaService:
         undo = (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING, Trigger.CANCEL)
         return self._ask(saga_id, undo, actor, reason, wait_s)
 
-    def _ask(
-        self, saga_id: UUID, triggers: tuple[Trigger, ...], actor: str, reason: str, wait_s: float | None
+    def resolve(
+        self, saga_id: UUID, actor: str, reason: str, reply: Mapping[str, Any], wait_s: float | None = None
+    ) -> Standing:
+        """Go on from a stuck step as if it had succeeded, for somebody has seen to it by hand.
+
+        reply: what its participant would have answered, as far as later calls send it on.
+        """
+        return self._ask(saga_id, (Trigger.RESOLVE,), actor, reason, wait_s, reply)
+
+    def _ask(  # noqa: PLR0917  one private way for three public ones
+        self,
+        saga_id: UUID,
+        triggers: tuple[Trigger, ...],
+        actor: str,
+        reason: str,
+        wait_s: float | None,
+        reply: Mapping[str, Any] | None = None,
     ) -> Standing:
         for _ in range(_TRIES):
             saga = self._read(saga_id)
@@ -102,7 +117,10 @@ class SagaService:
                 raise ConflictError(_why_not(saga), saga_id=str(saga_id), etat_final=saga.state)
             if saga.pending:
                 saga.begin_now()
-            self._engine.ask(saga, legal[0], actor, reason)
+            try:
+                self._engine.ask(saga, legal[0], actor, reason, reply)
+            except UnansweredError as error:
+                raise InvalidError(("/reply", f"later calls send on what it answered: give {error}")) from None
             try:
                 return self._run_on(saga, wait_s)
             except FencedError:

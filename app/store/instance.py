@@ -1,5 +1,6 @@
 """One running saga in memory: its machine, what it was started with, what it has learnt, and what is not saved yet."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
@@ -63,6 +64,7 @@ class Instance(SagaMachine):
     unaccounted for, so that a later refusal does not prove that nothing happened. pending: nobody has asked yet that
     it begin. claims: how often it was claimed since it last moved.
     lease_end, deadline: on the store's clock, in seconds; until when it is this process's, and may be sent forward.
+    begun: when it began, on this process's own clock, where it did so in this process.
     standing: what others may be told; None until it is durable, and then nothing of it has been done yet.
     """
 
@@ -85,16 +87,23 @@ class Instance(SagaMachine):
         self.claims = 0
         self.lease_end = inf
         self.deadline = inf
+        self.begun: float | None = None
         self.standing: Standing | None = None
 
     @classmethod
     def begin(cls, definition: Saga, data: Mapping[str, Any], actor: str) -> "Instance":
         """Make a new saga that stands before its first call."""
         saga = cls(definition, uuid4(), data)
+        saga.begun = time.monotonic()
         saga._note(source=None, trigger="start", dest=saga.state, actor=actor)
         if saga.may(Trigger.BEGIN):
             saga.fire(Trigger.BEGIN, actor=actor)
         return saga
+
+    @property
+    def began(self) -> float:
+        """When it began, on the store's clock; infinite while it is not known."""
+        return self.begun if self.begun is not None else self.deadline - self.definition.deadline_s
 
     @property
     def status(self) -> str:
@@ -103,6 +112,7 @@ class Instance(SagaMachine):
     def begin_now(self) -> None:
         """Let a pending saga begin: nobody has sent anything for it yet."""
         self.pending = self.unsure = False
+        self.begun = time.monotonic()
 
     def committed(self) -> None:
         """Take note that a commit of what was unsaved has been made."""

@@ -39,7 +39,8 @@ def instance(registry: Registry, row: Row[Any], journal: Sequence[Row[Any]], now
     saga.standing = standing(row)
     saga.pending = row.status == "pending"
     saga.next_seq = journal[-1].seq + 1
-    done = [entry for entry in journal if entry.trigger == Trigger.SUCCEEDED and entry.direction == "do"]
+    answered = (Trigger.SUCCEEDED, Trigger.RESOLVE)
+    done = [entry for entry in journal if entry.trigger in answered and entry.direction == "do"]
     saga.results = {entry.step: entry.reply for entry in done}
     return saga
 

@@ -117,6 +117,15 @@ def test_compensate_undoes_a_stuck_saga_and_is_recorded(saga, stuck, participant
     participants.assert_balanced()
 
 
+def test_resolve_goes_on_from_what_was_done_by_hand(saga, stuck, participants):
+    assert "--reply is not JSON" in saga("resolve", stuck, "--reason", "x", "--reply", "{", code=2)
+    told = json.loads(saga("resolve", stuck, "--reason", "in the books", "--reply", '{"vente_id": "v1"}', "--json"))
+    assert told["status"] == "completed"
+    step = next(step for step in told["steps"] if step["type"] == "enregistrer_vente")
+    assert (step["status"], step["outcome"], step["output_data"]) == ("completed", "unknown", {"vente_id": "v1"})
+    assert "in the books" in saga("show", stuck)
+
+
 def test_list_filters_and_tells_scripts_a_line_a_saga(saga, started, stuck):
     done, undone = started(4), started(2, code=3)
 

@@ -12,7 +12,7 @@ from app.metrics import Telemetry
 from machines.rows import Trigger
 from tests.property import properties
 from tests.property.participant import Fault
-from tests.property.tables import Line, is_read_by_a_later_step, lines_of_tables, table_of
+from tests.property.tables import Line, lines_of_tables, table_of
 from tests.property.world import Happening, World
 
 #: A saga that has not come to rest after so many recoveries without a fault never will.
@@ -160,8 +160,4 @@ class Chaos(RuleBasedStateMachine):
         table = self.world.table
         sagas = [saga for saga in self.world.sagas() if saga.status != "pending"]
         asked = [(saga, trigger) for saga in sagas for trigger in sorted(table.rows.asked(saga.state))]
-        return [
-            (saga.id, trigger)
-            for saga, trigger in asked
-            if trigger is not Trigger.RESOLVE or not is_read_by_a_later_step(table, table.rows.states[saga.state].step)
-        ]
+        return [(saga.id, trigger) for saga, trigger in asked]

@@ -26,6 +26,7 @@ from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.replicas import Replicas
 from app.store.sagas import FencedError, KeyTakenError, SagaStore
+from app.traces import Traces
 from machines.registry import Registry
 from machines.rows import Trigger
 from machines.saga import Saga
@@ -159,7 +160,7 @@ class Process:
         self.engine = WatchedEngine(
             config=CONFIG,
             store=self.store,
-            calls=Calls(config=CONFIG, sender=self, telemetry=world.telemetry),
+            calls=Calls(config=CONFIG, sender=self, telemetry=world.telemetry, traces=Traces()),
             telemetry=world.telemetry,
             actor=name,
             jitter=lambda _longest: JITTER_S,
@@ -177,7 +178,9 @@ class Process:
     def ask(self, saga_id: UUID, trigger: Trigger) -> None:
         """Make a move that a person asks for and for which the service has no name."""
         saga = self.store.read(saga_id)
-        self.engine.ask(saga, trigger, self.name, "drawn")
+        step = saga.at.step
+        by_hand = dict.fromkeys(saga.definition.needed_fields[step.name], "by hand") if step else {}
+        self.engine.ask(saga, trigger, self.name, "drawn", by_hand)
         self.engine.keep(saga)
         self.runner.submit(saga, hold_s=0)
 

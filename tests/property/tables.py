@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from machines.call import Call, get, post, split
+from machines.call import Call, get, post
 from machines.saga import Saga
 from machines.step import Kind, Retry, Step, compensatable, pivot, read, retriable
 from tests.unit.machines.tables import can_be_refused, saga
@@ -53,12 +53,6 @@ def _step(lines: Sequence[Line], number: int) -> Step:
 def _call(name: str, verb: str, asked: str | None) -> Call:
     references = {f"of_{asked}": f"{asked}.id"} if asked else {}
     return post("shop", f"/{name}/{verb}", client_id="client_id", **references)
-
-
-def is_read_by_a_later_step(table: Saga, step: Step) -> bool:
-    """Whether a read needs this step's reply. Nobody who did the step by hand has one: see test_found."""
-    later = table.steps[table.steps.index(step) + 1 :]
-    return any(split(name)[0] == step.name for read in later if read.kind is READ for name in read.call.references)
 
 
 @st.composite

@@ -27,6 +27,7 @@ from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.replicas import Replicas
 from app.store.sagas import SagaStore
+from app.traces import Traces
 from machines.checkout import CHECKOUT
 from machines.registry import Registry, discover
 from machines.saga import Saga
@@ -58,6 +59,7 @@ class Scene:
     now: float = 0.0
     longest_wait_s: float = inf
     stopping: bool = False
+    traces: Traces = field(default_factory=Traces)
     registry: Registry = field(default_factory=discover)
     statements: list[str] = field(default_factory=list)
 
@@ -89,7 +91,7 @@ class Scene:
         return Engine(
             config=Config(),
             store=SagaStore(self.database, self.registry, "engine", lambda: self.now),
-            calls=Calls(config=Config(), sender=self, telemetry=self.telemetry),
+            calls=Calls(config=Config(), sender=self, telemetry=self.telemetry, traces=self.traces),
             telemetry=self.telemetry,
             actor="engine",
             jitter=lambda longest: min(longest, self.longest_wait_s),

@@ -5,10 +5,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.errors import ConflictError, NotFoundError, StillRunningError
+from app.errors import ConflictError, InvalidError, NotFoundError, StillRunningError
 from machines.order import ORDER
 from machines.purchase import PURCHASE
-from tests.integration.engine.scene import LOST, REFUSED, answer
+from tests.integration.engine.scene import LOST, NOT_SENT, REFUSED, answer
 
 BUY = {"store_id": 1, "customer_id": 123, "items": [{"product_id": 456, "quantity": 2, "price": 29.99}],
        "payment_method": "credit_card", "amount": 59.98}  # fmt: skip
@@ -195,3 +195,46 @@ def test_an_order_with_a_receipt_undoes_what_came_before_it(scene):
     order = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
     assert scene.service.start(ORDER.name, order).status == "compensated"
     assert scene.calls[-3:] == ["undo_payer", "undo_reserver_inventaire", "undo_creer_commande"]
+
+
+def test_a_stuck_step_that_was_done_by_hand_is_behind_the_saga(scene):
+    stuck = scene.given(enregistrer_vente=[LOST] * 3).service.start("checkout", CART)
+    assert scene.service.resolve(stuck.id, "ada", "found in the books", {"vente_id": "v1"}).status == "completed"
+    assert scene.calls.count("enregistrer_vente") == 3
+    (move,) = scene.rows("SELECT actor, reason, step, direction FROM journal WHERE trigger = 'resolve'")
+    assert dict(move) == {
+        "actor": "ada", "reason": "found in the books", "step": "enregistrer_vente", "direction": "do",
+    }  # fmt: skip
+
+
+def quarantined(scene, **replies):
+    """A saga that is stuck before its goods are reserved."""
+    scene.given(reserver_stock=[NOT_SENT], **replies).run(hold_s=0)
+    for _ in range(11):
+        poison = scene.recovered()
+    scene.engine.run(poison, 1000)
+    assert poison.state == "STUCK_RESERVER_STOCK"
+    return poison
+
+
+def test_who_resolves_a_step_says_what_later_calls_send_on(scene):
+    stuck = quarantined(scene)
+    with pytest.raises(InvalidError, match="/reply: later calls send on what it answered: give reservation_id"):
+        scene.service.resolve(stuck.id, "ada", "reserved by phone", {})
+    assert scene.rows("SELECT state FROM saga") == [{"state": "STUCK_RESERVER_STOCK"}], "nothing has been done"
+    assert scene.service.resolve(stuck.id, "ada", "by phone", {"reservation_id": "r9"}).status == "completed"
+    assert scene.requests[-1].body == {"reservation_id": "r9"}
+
+
+def test_what_was_said_by_hand_survives_a_crash(scene):
+    stuck = quarantined(scene, payer=[NOT_SENT])
+    waiting = scene.service.resolve(stuck.id, "ada", "by phone", {"reservation_id": "r9"}, wait_s=0)
+    assert waiting.status == "running"
+    scene.runner.stop()
+    assert scene.recovered().results["reserver_stock"] == {"reservation_id": "r9"}
+
+
+def test_only_what_is_stuck_is_resolved(scene):
+    saga_id = scene.service.start("checkout", CART).id
+    with pytest.raises(ConflictError):
+        scene.service.resolve(saga_id, "ada", "why not", {})

@@ -43,6 +43,15 @@ def test_a_participant_may_have_a_url_of_its_own():
         ("PARTICIPANTS_URL", "localhost:8010"),
         ("PARTICIPANTS_URL", "http://h/?a=b"),
         ("PARTICIPANT_STOCK_URL", "file:///etc/passwd"),
+        ("BROKER_URL", "sqs://queue"),
+        ("BROKER_URL", "redis://localhost"),  # beside SQLite, where one process is alone
+        ("REDIS_URL", "localhost:6379"),
+        ("RATE_LIMIT", "fast"),
+        ("RATE_LIMIT", "0/second"),
+        ("MAX_CLAIMS", "0"),
+        ("BREAKER_FAILURES", "1.5"),
+        ("BREAKER_OPEN_S", "-1"),
+        ("GRACE_S", "0"),
         ("LEASE_S", "soon"),
         ("LEASE_S", "0"),
         ("WAIT_S", "nan"),
@@ -59,3 +68,19 @@ def test_a_database_url_is_not_quoted_in_its_error():
     with pytest.raises(ConfigError) as refused:
         from_environment({"DATABASE_URL": "mysql://u:secret@h/d"})
     assert "secret" not in str(refused.value)
+
+
+def test_redis_is_found_by_the_reference_s_names_too():
+    assert from_environment({"REDIS_HOST": "cache", "REDIS_PORT": "6380"}).redis_url == "redis://cache:6380"
+    assert from_environment({"REDIS_HOST": "cache"}).redis_url == "redis://cache:6379"
+    assert from_environment({"REDIS_URL": "redis://a", "REDIS_HOST": "cache"}).redis_url == "redis://a"
+
+
+def test_a_broker_goes_with_a_database_for_many_machines():
+    settings = {"DATABASE_URL": "postgresql://h/d", "BROKER_URL": "amqp://user:pass@h//"}
+    assert from_environment(settings).broker_url == "amqp://user:pass@h//"
+
+
+def test_the_breaker_has_the_reference_s_defaults():
+    config = from_environment({})
+    assert (config.breaker_failures, config.breaker_open_s, config.breaker_window_s) == (5, 30.0, 60.0)

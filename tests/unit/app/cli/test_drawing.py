@@ -49,6 +49,7 @@ STUCK = """\
   now     nothing has moved for 1m; a person must decide
   you may saga retry 1f2e3d4c --reason '…'
   you may saga compensate 1f2e3d4c --reason '…'
+  you may saga resolve 1f2e3d4c --reason '…'
 
   ┌ INITIEE
   ✓  lire_panier        done      1 call  12 ms

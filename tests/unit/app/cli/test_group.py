@@ -89,5 +89,5 @@ def test_the_log_goes_to_stderr_and_only_when_asked_for(app):
     for options, logged in ((["--verbose"], True), ([], False)):
         obj = ScriptInfo(create_app=lambda: made(app.config["SQLALCHEMY_DATABASE_URI"]))
         ended = CliRunner().invoke(saga, [*options, *start], obj=obj)
-        assert (ended.exit_code, '"event": "saga.moved"' in ended.stderr) == (4, logged)
-        assert "saga.moved" not in ended.stdout
+        assert (ended.exit_code, '"event":"Saga démarrée"' in ended.stderr) == (4, logged)
+        assert "Saga démarrée" not in ended.stdout

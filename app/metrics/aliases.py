@@ -1,0 +1,62 @@
+"""The names that the reference systems have for the same metrics. Each is read off its source, so both always agree."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import inf
+
+from prometheus_client import Metric
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alias:
+    """labels: each with the label of the source that it stands for; what they leave out is summed over.
+    buckets: those of a histogram, which its source has as well.
+    """
+
+    name: str
+    source: str
+    labels: Mapping[str, str]
+    buckets: frozenset[float] = field(default=frozenset())
+
+    def of(self, source: Metric) -> Metric:
+        """Show the source by this name."""
+        sums: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+        for sample in source.samples:
+            bound = sample.labels.get("le")
+            if bound is not None and float(bound) not in self.buckets:
+                continue
+            labels = tuple((own, sample.labels[theirs]) for own, theirs in self.labels.items())
+            if bound is not None:
+                labels += (("le", bound),)
+            key = self.name + sample.name.removeprefix(source.name), labels
+            sums[key] = sums.get(key, 0.0) + sample.value
+        alias = Metric(self.name, f"{source.documentation} ({source.name})", source.type)
+        for (name, labels), value in sums.items():
+            alias.add_sample(name, dict(labels), value)
+        return alias
+
+
+_ANSWERED = {"service": "participant", "endpoint": "endpoint"}
+ALIASES = (
+    Alias(name="commande_etat", source="saga_states", labels={"etat": "state"}),
+    Alias(
+        name="saga_duree_seconds",
+        source="saga_duration_seconds",
+        labels={"etat_final": "etat_final"},
+        buckets=frozenset({0.1, 0.5, 1, 2, 5, 10, 30, 60, inf}),
+    ),
+    Alias(name="saga_echecs", source="saga_failures", labels={"type_echec": "state", "etape_echec": "step"}),
+    Alias(name="saga_etapes", source="saga_steps", labels={"etape": "step", "statut": "status"}),
+    Alias(
+        name="services_externes_calls",
+        source="saga_participant_calls",
+        labels=_ANSWERED | {"status_code": "status_code"},
+    ),
+    Alias(
+        name="services_externes_duree_seconds",
+        source="saga_participant_call_duration_seconds",
+        labels=_ANSWERED,
+        buckets=frozenset({0.1, 0.2, 0.5, 1, 2, 5, inf}),
+    ),
+    Alias(name="saga_actives_current", source="saga_current", labels={"etat": "state"}),
+)

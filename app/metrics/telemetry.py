@@ -1,0 +1,148 @@
+"""What the engine tells of itself: commits that were made, calls that were answered, sagas that were taken."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from math import inf
+from typing import Any, NamedTuple
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from app.metrics.children import Children
+from app.metrics.derived import MOVES
+from app.metrics.lines import Lines, told_as
+from app.metrics.row import LABELS, START, Row, outcome
+from app.participants.outcome import Outcome, Reply
+from app.store.instance import FINISHED, Instance, Move, Standing
+from machines.call import Call
+from machines.rows import State
+from machines.saga import Saga
+
+_SAGA_S = (0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
+_STEP_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_CALL_S = (0.1, 0.2, 0.5, 1, 2, 5)
+_ENDS = (*FINISHED, "stuck")
+
+
+class _Counted(NamedTuple):
+    """A row with all that a move along it needs, looked up once. level, event: see `told_as`."""
+
+    row: Row
+    add: Callable[..., None]
+    level: int
+    event: str
+
+
+class Telemetry:
+    """Counts and logs. Every series that follows from the definitions is there from the beginning, at 0.
+
+    rows: those that can be counted, by the values of their labels.
+    """
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        definitions: Iterable[Saga] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        def counter(name: str, says: str, *labels: str) -> Children:
+            return Children(Counter(name, says, labels, registry=registry))
+
+        def histogram(name: str, says: str, buckets: Sequence[float], *labels: str) -> Children:
+            return Children(Histogram(name, says, labels, buckets=buckets, registry=registry))
+
+        self._clock, self._lines = clock, Lines()
+        self._moves = counter(MOVES, "Moves made", *LABELS)
+        self._sagas = counter("saga", "Sagas by what has become of them", "saga", "type", "status")
+        self._claims = counter("saga_claims", "Sagas taken up from the database", "saga")
+        self._calls = counter("saga_participant_calls", "Calls", "participant", "endpoint", "status_code")
+        self._call_s = histogram("saga_participant_call_duration_seconds", "Calls", _CALL_S, "participant", "endpoint")
+        self._attempt_s = histogram(
+            "saga_step_duration_seconds", "Attempts", _STEP_S, "saga", "step", "direction", "outcome"
+        )
+        self._saga_s = histogram("saga_duration_seconds", "Sagas from begin to end", _SAGA_S, "type", "etat_final")
+        self._fenced = Counter("saga_fenced_writes", "Writes refused to an owner of the past", registry=registry)
+        self._claim_s = Histogram("saga_claim_duration_seconds", "Claims", buckets=_STEP_S, registry=registry)
+        self.rows: dict[tuple[str, ...], Row] = {}
+        self._counted: dict[tuple[Saga, str | None, str, str], _Counted] = {}
+        for definition in definitions:
+            self._foresee(definition)
+
+    def called(self, saga: Instance, call: Call, reply: Reply, outcome: Outcome) -> None:  # noqa: ARG002
+        """Count a call that was answered, or that got no answer."""
+        if not reply.sent and not reply.duration_ms:
+            return  # nobody was called: the breaker is open, or the call cannot be made
+        self._calls[call.participant, call.path, str(reply.status or "none")]()
+        self._call_s[call.participant, call.path](reply.duration_ms / 1000)
+
+    def committed(self, saga: Instance, moves: Sequence[Move], before: Standing | None = None) -> None:
+        """Count and log each move of a commit that has been made. before: where the saga stood until then."""
+        name = saga.definition.name
+        for move in moves:
+            row, add, level, event = self._row(saga.definition, move.source, move.trigger, move.dest)
+            add()
+            if became := outcome(move):
+                attempt = self._attempt_s[name, move.step or "", move.direction or "", became]
+                attempt((move.duration_ms or 0.0) / 1000)
+            if row.source is not None or not saga.pending:
+                self._lines.moved(saga, move, row, level, event)
+        was, now = before.status if before else None, saga.status
+        if was != now:
+            self._became(saga, was, now)
+
+    def claiming(self) -> AbstractContextManager[Any]:
+        """Time a claim."""
+        return self._claim_s.time()
+
+    def claimed(self, saga: Instance) -> None:
+        self._claims[saga.definition.name,]()
+        self._lines.claimed(saga)
+
+    def fenced(self, saga: Instance) -> None:
+        self._fenced.inc()
+        self._lines.fenced(saga)
+
+    def _became(self, saga: Instance, was: str | None, now: str) -> None:
+        name = saga.definition.name
+        if now == "pending":
+            self._lines.created(saga)
+        elif was in (None, "pending"):
+            self._sagas[name, name, "started"]()
+            if was:
+                self._lines.started(saga)
+        if now in _ENDS:
+            self._sagas[name, name, now]()
+        if now in FINISHED and saga.began < inf:
+            self._saga_s[name, saga.state](max(self._clock() - saga.began, 0.0))
+
+    def _row(self, saga: Saga, source: str | None, trigger: str, dest: str) -> _Counted:
+        if found := self._counted.get((saga, source, trigger, dest)):
+            return found
+        states = saga.rows.states
+        row = Row(saga.name, states[source] if source else None, trigger, states[dest])
+        self.rows[row.labels] = row
+        counted = _Counted(row, self._moves[row.labels], *told_as(row))
+        self._counted[saga, source, trigger, dest] = counted
+        return counted
+
+    def _foresee(self, saga: Saga) -> None:
+        """Make each series of a table, so that a rate sees its first event."""
+        self._row(saga, None, START, saga.initial)
+        for row in saga.rows.rows:
+            self._row(saga, row.source, row.trigger, row.dest)
+        for status in ("started", *_ENDS):
+            self._sagas[saga.name, saga.name, status]
+        for end in (saga.completed, saga.compensated):
+            self._saga_s[saga.name, end]
+        self._claims[saga.name,]
+        for state in saga.rows.states.values():
+            self._foresee_calls(saga.name, state)
+
+    def _foresee_calls(self, saga: str, state: State) -> None:
+        if state.step is None or state.call is None:
+            return
+        for became in Outcome:
+            self._attempt_s[saga, state.step.name, state.direction, became]
+        for call in (state.call, state.step.probe):
+            if call is not None:
+                self._call_s[call.participant, call.path]

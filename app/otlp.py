@@ -1,0 +1,31 @@
+"""Where spans go: over OTLP to OTEL_EXPORTER_OTLP_ENDPOINT. Imported only where that is set."""
+
+import os
+
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+
+from app.traces import root_of
+
+
+class SagaIds(RandomIdGenerator):
+    """Gives the span of a saga as a whole the ids that follow from the saga's own."""
+
+    def generate_trace_id(self) -> int:
+        root = root_of.get()
+        return root[0] if root else super().generate_trace_id()
+
+    def generate_span_id(self) -> int:
+        root = root_of.get()
+        return root[1] if root else super().generate_span_id()
+
+
+def provider(processor: SpanProcessor | None = None) -> TracerProvider:
+    """Make a provider as the OTEL_ variables say. processor: takes the spans, by default in batches to the endpoint."""
+    name = os.environ.get("OTEL_SERVICE_NAME", "saga-orchestrator")
+    made = TracerProvider(resource=Resource.create({"service.name": name}), id_generator=SagaIds())
+    made.add_span_processor(processor or BatchSpanProcessor(OTLPSpanExporter()))
+    return made

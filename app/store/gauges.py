@@ -1,0 +1,69 @@
+"""How many sagas stand where, and for how long, read for those who watch all of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, Select, and_, case, func, or_, select, text
+
+from app.store.database import in_seconds, seconds_until
+from app.store.models import JournalRow, ReplicaRow, SagaRow
+
+_SAGA, _JOURNAL, _REPLICA = SagaRow.__table__, JournalRow.__table__, ReplicaRow.__table__
+#: A replica whose pulse is older than this is away.
+SILENT_S = 10.0
+#: As in the index of unfinished sagas, word for word: PostgreSQL and SQLite then use it.
+_UNFINISHED = text("status NOT IN ('completed', 'compensated')")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stock:
+    """What there is at one moment.
+
+    standing: by definition and state, how many unfinished sagas stand there, and for how many seconds the first has.
+    overdue_s: how long the saga has been due that has been for longest. replicas: the processes that run sagas.
+    """
+
+    standing: Mapping[tuple[str, str], tuple[int, float]]
+    overdue_s: float
+    replicas: int
+
+
+def read(engine: Engine) -> Stock:
+    with engine.connect() as connection:
+        standing = connection.execute(_STANDING).all()
+        now = connection.execute(_NOW).one()
+    return Stock(
+        standing={(row.definition, row.state): (row.sagas, max(0.0, -row.entered_s)) for row in standing},
+        overdue_s=max(0.0, -(now.due_s or 0.0)),
+        replicas=now.replicas,
+    )
+
+
+def _standing() -> Select[Any]:
+    # The last commit is when it came to its state, unless it was tried there in vain or taken up again since.
+    entered = (
+        select(_JOURNAL.c.at)
+        .where(
+            _JOURNAL.c.saga_id == _SAGA.c.id,
+            or_(_JOURNAL.c.source.is_(None), _JOURNAL.c.source != _JOURNAL.c.dest),
+        )
+        .order_by(_JOURNAL.c.seq.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    only_once = and_(_SAGA.c.attempt == 0, _SAGA.c.deferrals == 0, _SAGA.c.claims == 0)
+    since = case((only_once, _SAGA.c.updated_at), else_=entered)
+    each = select(_SAGA.c.definition, _SAGA.c.state, since.label("since")).where(_UNFINISHED).subquery()
+    place = (each.c.definition, each.c.state)
+    oldest = seconds_until(func.min(each.c.since)).label("entered_s")
+    return select(*place, func.count().label("sagas"), oldest).group_by(*place)
+
+
+def _now() -> Select[Any]:
+    due = select(seconds_until(func.min(_SAGA.c.due_at))).where(_SAGA.c.due_at.is_not(None)).scalar_subquery()
+    alive = select(func.count()).where(_REPLICA.c.beat_at > in_seconds(-SILENT_S)).scalar_subquery()
+    return select(due.label("due_s"), alive.label("replicas"))
+
+
+_STANDING, _NOW = _standing(), _now()

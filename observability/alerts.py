@@ -1,0 +1,162 @@
+"""What wakes a person, or waits for one in the morning. Each alert has a page in docs/runbooks/.
+
+One cause, one alert: what follows from a cause that has an alert of its own is left out here where the labels allow
+it, else inhibited in deploy/alertmanager/alertmanager.yml.
+
+Database gauges are the same on every replica: `max`, never `sum`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from observability.budget import BURNS, Burn
+from observability.links import RUNBOOKS, sagas_in
+
+UP = 'up{job="saga-orchestrator"}'
+#: A breaker that tries again between two scrapes is still open for us.
+OPEN = 2
+CRITICAL, WARNING = "critical", "warning"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert:
+    """expr holds for `lasts` before it fires. summary and description are Prometheus templates."""
+
+    name: str
+    severity: str
+    lasts: str
+    expr: str
+    summary: str
+    description: str
+    look: str = ""
+
+    def as_rule(self) -> dict[str, Any]:
+        annotations = {
+            "summary": self.summary,
+            "description": self.description,
+            "runbook_url": f"{RUNBOOKS}/{self.name}.md",
+        }
+        return {
+            "alert": self.name,
+            "expr": self.expr,
+            "for": self.lasts,
+            "labels": {"severity": self.severity},
+            "annotations": annotations | ({"sagas_url": self.look} if self.look else {}),
+        }
+
+
+SAGAS = (
+    Alert(
+        name="SagaStuck",
+        severity=CRITICAL,
+        lasts="1m",
+        expr="max by (saga, state) (saga_current)\n"
+        '* on (saga, state) group_right () (saga_dwell_limit_seconds{phase="stuck"} > bool 0)\n'
+        "> 0",
+        summary="{{ $value }} {{ $labels.saga }} stuck in {{ $labels.state }}",
+        description="The engine has stopped at step {{ $labels.step }}, which asks {{ $labels.participant }}. A person "
+        "must decide.",
+        look=sagas_in("{{ $labels.saga }}", state="{{ $labels.state }}"),
+    ),
+    Alert(
+        name="SagaOverstayed",
+        severity=WARNING,
+        lasts="1m",
+        expr="max by (saga, state) (saga_oldest_age_seconds)\n"
+        "> on (saga, state) group_left (step, phase, participant) "
+        'saga_dwell_limit_seconds{phase!="stuck"}',
+        summary="A {{ $labels.saga }} has been in {{ $labels.state }} for {{ $value | humanizeDuration }}",
+        description="That is longer than its table allows (dwell_s of step {{ $labels.step }}); it waits for "
+        "{{ $labels.participant }}.",
+        look=sagas_in("{{ $labels.saga }}", state="{{ $labels.state }}"),
+    ),
+)
+
+
+def compensation_rate(burn: Burn) -> Alert:
+    return Alert(
+        name="SagaCompensationRateHigh",
+        severity=burn.severity,
+        lasts=burn.lasts,
+        expr=burn.expr,
+        summary="{{ $value | humanizePercentage }} of {{ $labels.saga }} do not succeed",
+        description=f"Over {burn.long} and over {burn.short}, more than {burn.factor:g} times the error budget (one in "
+        "five) ended compensated or stuck.",
+        look=sagas_in("{{ $labels.saga }}"),
+    )
+
+
+PARTICIPANTS = (
+    Alert(
+        name="SagaBreakerOpen",
+        severity=CRITICAL,
+        lasts="2m",
+        # At its maximum over a minute, for an open breaker is half open now and then. An idle one stays half open.
+        expr=f"max by (participant) (max_over_time(saga_breaker_state[1m])) >= {OPEN}",
+        summary="{{ $labels.participant }} is left in peace: its breaker is open",
+        description="Call after call failed, so none is sent; sagas that need {{ $labels.participant }} wait for it, "
+        "and those that may are undone at their deadline.",
+    ),
+    Alert(
+        name="SagaParticipantFailing",
+        severity=WARNING,
+        lasts="2m",
+        # No answer and 5xx alike: it may have happened. Not while its breaker says the same, nor as long as the calls
+        # from before it closed are in the window.
+        expr="sum by (participant) "
+        '(rate(saga_participant_calls_total{status_code=~"5..|none"}[5m]))\n'
+        "/ sum by (participant) (rate(saga_participant_calls_total[5m]))\n"
+        "> 0.2\n"
+        "unless on (participant) max by (participant) (max_over_time(saga_breaker_state[5m])) > 0",
+        summary="{{ $value | humanizePercentage }} of the calls to {{ $labels.participant }} fail",
+        description="5xx or no answer over 5 minutes. Calls are repeated, and what stays unknown is undone or stuck.",
+    ),
+)
+
+REPLICAS = (
+    Alert(
+        name="SagaServiceDown",
+        severity=CRITICAL,
+        lasts="30s",
+        expr=f'sum by (job) ({UP}) == 0\nor absent(up{{job="saga-orchestrator"}})',
+        summary="No replica of the orchestrator answers",
+        description="No saga starts and none is carried on. They are safe in the database.",
+    ),
+    Alert(
+        name="SagaReplicaDown",
+        severity=WARNING,
+        lasts="1m",
+        expr=f"{UP} == 0\nunless on (job) sum by (job) ({UP}) == 0",
+        summary="{{ $labels.instance }} does not answer",
+        description="The other replicas have taken over its sagas, or will when their leases run out.",
+    ),
+    Alert(
+        name="SagaDatabaseDown",
+        severity=CRITICAL,
+        lasts="30s",
+        expr="max(saga_database_up) == 0",
+        summary="No replica reaches the database",
+        description="Nothing moves, for nothing can be made durable.",
+    ),
+    Alert(
+        name="SagaRecoveryNotRunning",
+        severity=CRITICAL,
+        lasts="1m",
+        expr="max(saga_overdue_seconds) > 60\nor max(saga_replicas) < 1",
+        summary="Nobody carries on the sagas that are due",
+        description="A saga has been due for more than a minute, or no process has a pulse.",
+    ),
+    Alert(
+        name="SagaFencedWrites",
+        severity=WARNING,
+        lasts="0s",
+        expr="sum(increase(saga_fenced_writes_total[10m])) > 5",
+        summary="{{ $value | humanize }} writes of former owners were refused in 10 minutes",
+        description="Nothing is lost, but processes go on with sagas that others have taken over: they are paused or "
+        "overloaded, or LEASE_S is too short.",
+    ),
+)
+
+MEASURED = (*SAGAS, *PARTICIPANTS, *REPLICAS)
+OF_THE_BUDGET = tuple(compensation_rate(burn) for burn in BURNS)
+ALERTS = (*MEASURED, *OF_THE_BUDGET)

@@ -1,0 +1,33 @@
+"""002's throughput: how much is done a minute."""
+
+from collections.abc import Iterator
+
+from grafana_foundation_sdk.cog.builder import Builder
+from grafana_foundation_sdk.models.dashboard import Panel
+
+from observability import shared
+from observability.facts import Facts
+from observability.panels import lines
+from observability.promql import INSTANCE, SAGA, TYPE, per_minute, rate
+
+UID, TITLE = "saga-throughput", "Saga Throughput"
+
+
+def panels(_: Facts) -> Iterator[Builder[Panel]]:
+    begun = per_minute("saga_total", f'{SAGA},status="started"', "saga")
+    yield lines("Sagas started a minute", {"{{saga}}": begun}, unit="opm", says="By type.", stacked=True)
+    ended = per_minute("saga_total", f'{SAGA},status="completed"', "saga")
+    yield lines("Sagas completed a minute", {"{{saga}}": ended}, unit="opm", says="By type.", stacked=True)
+    yield shared.by_status()
+    steps = per_minute("saga_steps_total", TYPE, "type", "step")
+    yield lines("Steps a minute", {"{{type}} {{step}}": steps}, unit="opm", says="All outcomes.").span(12)
+    moves = per_minute("saga_transitions_total", SAGA, "saga", "trigger")
+    yield lines("Transitions a minute", {"{{saga}} {{trigger}}": moves}, unit="opm", says="Moves made.").span(12)
+    calls = per_minute("saga_participant_calls_total", INSTANCE, "participant")
+    yield lines("Participant calls a minute", {"{{participant}}": calls}, unit="opm", says="HTTP out.", stacked=True)
+    by_replica = per_minute("saga_transitions_total", SAGA, "instance")
+    says = "Who does the work. A replica that ends leaves its share to the others."
+    yield lines("Transitions a minute by replica", {"{{instance}}": by_replica}, unit="opm", says=says, stacked=True)
+    claims = f"60 * {rate('saga_claims_total', SAGA, 'saga')}"
+    says = "Sagas taken over because they were due: their owner died, or their wait was over."
+    yield lines("Claims a minute", {"{{saga}}": claims}, unit="opm", says=says)

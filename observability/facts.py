@@ -1,0 +1,79 @@
+"""What dashboards and rules take from the tables, over all versions of a saga: metrics name none."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from machines.rows import Phase, Trigger
+from machines.saga import Saga
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepFact:
+    """place: the saga's name and where in it the step comes, which sorts as the table reads."""
+
+    saga: str
+    step: str
+    place: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class StateFact:
+    """A state that a saga stays in: because of which step, whose participant, and for how long it may."""
+
+    saga: str
+    state: str
+    step: str
+    participant: str
+    phase: Phase
+    dwell_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    steps: tuple[StepFact, ...]
+    states: tuple[StateFact, ...]
+
+    def named(self, phase: Phase) -> list[str]:
+        """Give the names of the states of a phase, in any saga."""
+        return sorted({fact.state for fact in self.states if fact.phase is phase})
+
+
+def facts(sagas: Iterable[Saga]) -> Facts:
+    """Collect the facts; where versions differ, the newest has its say."""
+    steps: dict[tuple[str, str], StepFact] = {}
+    states: dict[tuple[str, str], StateFact] = {}
+    for saga in sorted(sagas, key=lambda saga: (saga.name, -saga.version)):
+        for step in _steps(saga):
+            steps.setdefault((step.saga, step.step), step)
+        for state in _states(saga):
+            states.setdefault((state.saga, state.state), state)
+    return Facts(steps=tuple(steps.values()), states=tuple(states.values()))
+
+
+def _steps(saga: Saga) -> list[StepFact]:
+    count = len(saga.steps)
+    return [
+        StepFact(saga=saga.name, step=step.name, place=f"{saga.name} {number:0{len(str(count))}}/{count}")
+        for number, step in enumerate(saga.steps, start=1)
+    ]
+
+
+def _states(saga: Saga) -> list[StateFact]:
+    states = saga.rows.states
+    # Whoever is stuck waits for the call that would be sent again.
+    sent = {row.source: states[row.dest].call for row in saga.rows.rows if row.trigger is Trigger.RETRY}
+    found = []
+    for state in states.values():
+        call = sent.get(state.name)
+        if state.dwell_s is not None and state.step is not None and call is not None:
+            found.append(
+                StateFact(
+                    saga=saga.name,
+                    state=state.name,
+                    step=state.step.name,
+                    participant=call.participant,
+                    phase=state.phase,
+                    dwell_s=state.dwell_s,
+                )
+            )
+    return found

@@ -1,0 +1,66 @@
+"""The log of the participants' server, in the form that the orchestrator's has: one JSON object a line, to stdout."""
+
+import os
+import time
+from typing import Any
+
+import orjson
+import structlog
+from flask import Flask, Response, g, request
+
+_log = structlog.get_logger("participants")
+#: A call by one of these changes nothing, and nothing is told of it.
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_ERROR, _SERVER_ERROR = 400, 500
+
+
+def configure_logging(level: str = "") -> None:
+    """level: by default what LOG_LEVEL says, or INFO. What a request holds is never told, and so no secret."""
+    level = level or os.environ.get("LOG_LEVEL", "INFO").upper()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(serializer=_json),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level.lower()),
+        logger_factory=structlog.WriteLoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def log_calls(app: Flask) -> None:
+    """Tell of each call that may have changed something: whose it was, and what it was answered."""
+
+    @app.before_request
+    def begin() -> None:
+        g.begun = time.perf_counter()
+
+    @app.after_request
+    def tell(response: Response) -> Response:
+        if request.method not in _READING and request.blueprint == app.name:
+            status = response.status_code
+            level = "error" if status >= _SERVER_ERROR else "warning" if status >= _ERROR else "info"
+            getattr(_log, level)(
+                "call.answered",
+                participant=app.name,
+                saga_id=request.headers.get("Saga-Id"),
+                trace_id=_trace(request.headers.get("traceparent", "")),
+                step=request.headers.get("Saga-Step"),
+                direction=request.headers.get("Idempotency-Key", "").rpartition("/")[2] or None,
+                replayed="Idempotent-Replayed" in response.headers,
+                status=status,
+                duration_ms=round((time.perf_counter() - g.begun) * 1000, 3),
+            )
+        return response
+
+
+def _trace(traceparent: str) -> str | None:
+    """Give the second of the four parts of the W3C's header."""
+    _, _, rest = traceparent.partition("-")
+    return rest.partition("-")[0] or None
+
+
+def _json(event: Any, **_: Any) -> str:
+    return orjson.dumps(event, default=str).decode()

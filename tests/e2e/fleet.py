@@ -1,0 +1,129 @@
+"""Many machines in one: web processes, workers and a beat over one PostgreSQL and one broker."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg2
+import requests
+
+from tests.e2e.conftest import Participants, Server, eventually, free_port, start
+
+CART = {"client_id": 4, "magasin_id": 1}
+#: Nobody takes from a process what it has, unless a test lets the time pass.
+LEASE = {"LEASE_S": "600"}
+
+
+class Fleet:
+    """Every process of it is killed at its end."""
+
+    def __init__(self, log: Path, **environment: str) -> None:
+        self._log, self._environment = log, LEASE | environment
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._workers: list[subprocess.Popen[bytes]] = []
+        self._database = psycopg2.connect(environment["DATABASE_URL"])
+        self._database.autocommit = True
+
+    def web(self, **environment: str) -> Server:
+        port = free_port()
+        settings = self._environment | {"PORT": str(port)} | environment
+        server = start("app", "/ready", port, log=self._log, **settings)
+        self._processes.append(server.process)
+        return server
+
+    def beat(self) -> None:
+        self._begin("beat")
+
+    def worker(self) -> subprocess.Popen[bytes]:
+        self._workers.append(self._begin("worker", "--without-gossip", "--without-mingle"))
+        return self._workers[-1]
+
+    def workers(self, count: int) -> list[subprocess.Popen[bytes]]:
+        """Give so many that run, the longest there first; start those that are missing."""
+        self._workers = [worker for worker in self._workers if worker.poll() is None]
+        while len(self._workers) < count:
+            self.worker()
+        owners, there = {owner(worker) for worker in self._workers}, "SELECT owner FROM replica"
+        eventually(lambda: owners <= {row[0] for row in self.rows(there)}, f"the workers are there; see {self._log}")
+        return self._workers[:count]
+
+    def _begin(self, *role: str) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "celery", "-A", "app.worker", *role],
+                env=os.environ | self._environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._processes.append(process)
+        return process
+
+    def rows(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        with self._database.cursor() as cursor:
+            cursor.execute(query, values)
+            return cursor.fetchall()
+
+    def let_the_lease_end(self, owner: str) -> None:
+        """Let the time pass for what this owner has."""
+        self.rows("UPDATE saga SET due_at = clock_timestamp() WHERE owner = %s RETURNING id", owner)
+
+    def ended(self, sagas: Sequence[str]) -> None:
+        """Wait until all of them are completed."""
+        done = "SELECT count(*) FROM saga WHERE id = ANY(%s::uuid[]) AND status = 'completed'"
+        eventually(lambda: self.rows(done, list(sagas))[0][0] == len(sagas), f"they end; see {self._log}")
+
+    def actors(self, sagas: Sequence[str]) -> set[str]:
+        """Give the processes that have moved them."""
+        query = "SELECT DISTINCT actor FROM journal WHERE saga_id = ANY(%s::uuid[]) AND actor LIKE 'engine@%%'"
+        return {row[0].removeprefix("engine@") for row in self.rows(query, list(sagas))}
+
+    def end(self) -> None:
+        for process in self._processes:
+            kill(process)
+        self._database.close()
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def owner(process: subprocess.Popen[bytes] | psutil.Process) -> str:
+    """Give the name that a process has in the database."""
+    return f"{socket.gethostname()}:{process.pid}"
+
+
+def owners(server: Server) -> set[str]:
+    """Give those of a web server's processes."""
+    return {owner(child) for child in psutil.Process(server.process.pid).children()}
+
+
+def begin(server: Server, count: int, within_s: float = 2.0) -> list[str]:
+    """Start sagas that nobody waits for; each answer comes soon."""
+    url, headers, sagas = f"{server.url}/api/commande/checkout", {"Prefer": "respond-async"}, []
+    for _ in range(count):
+        answer = requests.post(url, json=CART, headers=headers, timeout=20)
+        assert answer.status_code == 202, answer.text
+        assert answer.elapsed.total_seconds() < within_s
+        sagas.append(answer.json()["saga_id"])
+    return sagas
+
+
+def assert_each_effect_once(participants: Participants, sagas: Sequence[str]) -> None:
+    for saga in sagas:
+        effects = participants.effects(saga)
+        assert len(effects) == 4
+        assert set(effects.values()) == {"done"}
+    participants.assert_balanced()
+
+
+def slow_payments(participants: Participants, seconds: float) -> None:
+    participants.told("client", kind="slow", path="/4/payer", times=None, seconds=seconds)

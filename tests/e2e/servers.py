@@ -1,0 +1,148 @@
+"""Redis and RabbitMQ, each a process of the tests' own, that can be killed, frozen, emptied and brought back."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+from kombu import Connection, Exchange, Queue
+from kombu.exceptions import KombuError
+
+from app.broker import NAME, make_celery
+from tests.e2e.conftest import eventually, free_port
+
+
+class Program:
+    """A server at `url` whose data, as long as it is asked for, stay in `folder`."""
+
+    def __init__(self, folder: Path, url: str, command: list[str], **environment: str) -> None:
+        self.folder, self.url, self._command = folder, url, command
+        self._environment = {**os.environ, **environment}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.begin()
+        self.wait()
+
+    def wait(self) -> None:
+        eventually(self.answers, f"{self._command[0]} answers; see {self.folder / 'log'}")
+
+    def begin(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, env=self._environment, stdout=log, stderr=log, start_new_session=True, cwd=self.folder
+            )
+
+    def answers(self) -> bool:
+        raise NotImplementedError
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._signal(signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    def freeze(self) -> None:
+        """Leave its connections open and answer on none of them."""
+        self._signal(signal.SIGSTOP)
+
+    def end(self) -> None:
+        self.kill()
+
+    def purge(self) -> None:
+        """Lose every message."""
+        with Connection(self.url) as connection:
+            queue = Queue(NAME, Exchange(NAME), NAME)(connection.default_channel)
+            queue.declare()
+            queue.purge()
+
+    def send(self, task: str, *arguments: object, times: int = 1) -> None:
+        """Send a message as anybody may."""
+        with Connection(self.url) as connection, make_celery(self.url) as celery:
+            for _ in range(times):
+                celery.send_task(task, args=arguments, connection=connection)
+
+    def _signal(self, number: int) -> None:
+        os.killpg(self._process.pid, number)
+
+
+class Redis(Program):
+    def __init__(self, folder: Path) -> None:
+        port = str(free_port())
+        keep_nothing = ["--save", "", "--appendonly", "no"]
+        command = ["redis-server", "--port", port, "--bind", "127.0.0.1", *keep_nothing]
+        super().__init__(folder, f"redis://127.0.0.1:{port}", command)
+
+    def answers(self) -> bool:
+        try:
+            return self.asked("PING")
+        except redis.RedisError:
+            return False
+
+    def asked(self, *command: str | bytes) -> object:
+        with redis.Redis.from_url(self.url, socket_timeout=2) as client:
+            return client.execute_command(*command)
+
+
+class RabbitMQ(Program):
+    """With an epmd of its own, for the usual one would outlive the tests."""
+
+    def __init__(self, folder: Path) -> None:
+        port, names = str(free_port()), str(free_port())
+        super().__init__(
+            folder,
+            f"amqp://guest:guest@127.0.0.1:{port}//",
+            ["/usr/lib/rabbitmq/bin/rabbitmq-server"],
+            HOME=str(folder),  # its cookie
+            ERL_EPMD_PORT=names,
+            RABBITMQ_CONF_ENV_FILE=str(folder / "none"),
+            RABBITMQ_CONFIG_FILE=str(folder / "none"),
+            RABBITMQ_ENABLED_PLUGINS_FILE=str(folder / "none"),
+            RABBITMQ_MNESIA_BASE=str(folder / "data"),
+            RABBITMQ_LOG_BASE=str(folder),
+            RABBITMQ_NODENAME=f"test{port}@localhost",
+            RABBITMQ_NODE_IP_ADDRESS="127.0.0.1",
+            RABBITMQ_NODE_PORT=port,
+            RABBITMQ_DIST_PORT=str(free_port()),
+            RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+sbwt none",  # no busy waiting
+        )
+        self._names = subprocess.Popen(["epmd", "-address", "127.0.0.1", "-port", names], start_new_session=True)
+
+    def answers(self) -> bool:
+        try:
+            with Connection(self.url, connect_timeout=1) as connection:
+                connection.connect()
+        except (KombuError, OSError):
+            return False
+        return True
+
+    def end(self) -> None:
+        super().end()
+        self._names.kill()
+        self._names.wait()
+
+
+@contextmanager
+def running(kind: type[Program]) -> Iterator[Program]:
+    """Start one and wait for it."""
+    with begun(kind) as server:
+        server.wait()
+        yield server
+
+
+@contextmanager
+def begun(kind: type[Program]) -> Iterator[Program]:
+    """Start one in a folder of its own, and leave nothing of it behind."""
+    folder = Path(tempfile.mkdtemp(prefix="saga"))
+    server = kind(folder)
+    try:
+        server.begin()
+        yield server
+    finally:
+        server.end()
+        shutil.rmtree(folder)

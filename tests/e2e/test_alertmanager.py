@@ -1,0 +1,72 @@
+"""Who is told of what, by a real Alertmanager over deploy/alertmanager/alertmanager.yml."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.e2e.conftest import eventually, free_port
+from tests.e2e.prometheus import DEPLOY
+from tests.e2e.servers import Program, running
+
+pytestmark = pytest.mark.programs
+
+CONFIG = DEPLOY / "alertmanager" / "alertmanager.yml"
+
+
+class Alertmanager(Program):
+    def __init__(self, folder: Path) -> None:
+        port = free_port()
+        command = ["prometheus-alertmanager", f"--config.file={CONFIG}", f"--web.listen-address=127.0.0.1:{port}"]
+        alone = ["--cluster.listen-address=", "--storage.path=data", "--log.level=warn"]
+        super().__init__(folder, f"http://127.0.0.1:{port}", [*command, *alone])
+
+    def answers(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/-/ready", timeout=2).ok
+        except requests.ConnectionError:
+            return False
+
+    def told(self, *alerts: dict[str, str]) -> None:
+        requests.post(f"{self.url}/api/v2/alerts", json=[{"labels": labels} for labels in alerts], timeout=5)
+
+    @property
+    def states(self) -> dict[tuple[str, str], str]:
+        """Give the state of each alert, by its name and whom it is about."""
+        return {
+            (labels["alertname"], labels.get("participant") or labels.get("saga", "")): alert["status"]["state"]
+            for alert in requests.get(f"{self.url}/api/v2/alerts", timeout=5).json()
+            if (labels := alert["labels"])
+        }
+
+
+def alert(name, severity="warning", **labels):
+    return {"alertname": name, "severity": severity, **labels}
+
+
+def test_what_follows_from_a_known_cause_is_kept_quiet():
+    with running(Alertmanager) as alertmanager:
+        alertmanager.told(
+            alert("SagaBreakerOpen", "critical", participant="client"),
+            alert("SagaOverstayed", saga="checkout", state="STOCK_RESERVE", participant="client"),
+            alert("SagaOverstayed", saga="checkout", state="INITIEE", participant="panier"),
+            alert("SagaStuck", "critical", saga="checkout", state="STUCK_UNDO_PAYER", participant="client"),
+        )
+        expected = {
+            ("SagaBreakerOpen", "client"): "active",
+            ("SagaOverstayed", "client"): "suppressed",
+            ("SagaOverstayed", "panier"): "active",
+            ("SagaStuck", "client"): "active",
+        }
+        eventually(lambda: alertmanager.states == expected, "Alertmanager has decided")
+
+
+@pytest.mark.parametrize(("severity", "receiver"), [("critical", "page"), ("warning", "ticket")])
+def test_what_is_critical_wakes_somebody(severity, receiver):
+    command = ["amtool", "config", "routes", "test", f"--config.file={CONFIG}", f"severity={severity}"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == receiver
+
+
+def test_the_configuration_is_legal():
+    subprocess.run(["amtool", "check-config", CONFIG], capture_output=True, check=True)

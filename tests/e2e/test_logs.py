@@ -1,0 +1,71 @@
+"""The log of a real process: JSON a line, the three moments by name, and no secret in any of them."""
+
+import json
+
+import pytest
+import requests
+
+from app.logs import HIDDEN, JsonLine
+from tests.e2e.conftest import eventually, free_port, start
+
+CART = {"client_id": 3, "magasin_id": 1}
+
+
+def lines(file):
+    return [json.loads(line) for line in file.read_text().splitlines() if line.startswith("{")]
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_saga_is_told_line_by_line_with_its_trace(orchestrator, participants, tmp_path):
+    server = orchestrator()
+    saga_id = requests.post(f"{server.url}/api/commande/checkout", json=CART, timeout=20).json()["saga_id"]
+
+    def told():
+        return [line for line in lines(tmp_path / "orchestrator.log") if line.get("saga_id") == saga_id]
+
+    eventually(lambda: any(line.get("dest") == "ANNULEE" for line in told()), "the end is told")
+    moments = [(line["event"], line["level"]) for line in told() if line["event"] != "saga.moved"]
+    assert moments == [("Saga démarrée", "info"), ("Étape échouée", "error"), ("Compensation déclenchée", "warning")]
+    failed = next(line for line in told() if line["event"] == "Étape échouée")
+    assert (failed["type"], failed["step"], failed["attempt"]) == ("checkout", "enregistrer_vente", 1)
+    assert (failed["outcome"], failed["trace_id"]) == ("refused", saga_id.replace("-", ""))
+    assert failed["duration_ms"] > 0
+    assert {line["trace_id"] for line in told()} == {failed["trace_id"]}
+
+
+def test_no_secret_of_the_configuration_is_told_whatever_fails(tmp_path):
+    log, port = tmp_path / "log", free_port()
+    secret = "s3cret-pa55"
+    settings = {
+        "DATABASE_URL": f"postgresql://saga:{secret}@127.0.0.1:1/saga?password={secret}",
+        "REDIS_URL": f"redis://:{secret}@127.0.0.1:1",
+        "PORT": str(port),
+        "LOG_LEVEL": "DEBUG",
+    }
+    server = start("app", "/health", port, log=log, **settings)
+    try:
+        for path in ("/ready", "/api/v1/sagas", "/metrics"):
+            requests.get(server.url + path, timeout=20)
+        requests.post(f"{server.url}/api/commande/checkout", json=CART, timeout=20)
+    finally:
+        server.kill()
+    assert "database.failed" in log.read_text()
+    assert secret not in log.read_text()
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"password": "s3cret"},
+        {"nested": {"list": [{"API-Key": "s3cret"}]}},
+        {"headers": {"Authorization": "Bearer s3cret"}},
+        {"error": "could not connect to postgresql://saga:s3cret@host/db"},
+        {"error": "FATAL: password=s3cret rejected"},
+        {"card": "s3cret"},
+    ],
+)
+def test_what_looks_like_a_secret_or_is_named_as_one_is_hidden(event):
+    line = JsonLine(["card"])(None, "info", {"event": "x", **event})
+    assert "s3cret" not in line
+    assert HIDDEN in line
+    assert json.loads(line)["event"] == "x"

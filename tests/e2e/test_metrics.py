@@ -1,0 +1,118 @@
+"""/metrics after a real run: every name of the reference systems and ours, right, and of nobody in particular."""
+
+import re
+from collections import defaultdict
+
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from machines.registry import discover
+
+NAMES = {  # by the labels they must have
+    "saga_transitions_total": {"saga", "source", "trigger", "dest"},
+    "saga_total": {"saga", "type", "status"},
+    "saga_duration_seconds_count": {"type", "etat_final"},
+    "saga_steps_total": {"type", "step", "status"},
+    "saga_failures_total": {"type", "step", "state"},
+    "saga_compensations_total": {"type", "step"},
+    "saga_step_duration_seconds_count": {"saga", "step", "direction", "outcome"},
+    "saga_participant_calls_total": {"participant", "endpoint", "status_code"},
+    "saga_participant_call_duration_seconds_count": {"participant", "endpoint"},
+    "saga_retries_total": {"saga", "step", "direction"},
+    "saga_stuck_total": {"saga", "state"},
+    "saga_fenced_writes_total": set(),
+    "saga_breaker_state": {"participant"},
+    "saga_claims_total": {"saga"},
+    "saga_claim_duration_seconds_count": set(),
+    "saga_current": {"saga", "state"},
+    "saga_oldest_age_seconds": {"saga", "state"},
+    "saga_overdue_seconds": set(),
+    "saga_replicas": set(),
+    "commande_etat_total": {"etat"},
+    "saga_duree_seconds_count": {"etat_final"},
+    "saga_echecs_total": {"type_echec", "etape_echec"},
+    "saga_etapes_total": {"etape", "statut"},
+    "services_externes_calls_total": {"service", "endpoint", "status_code"},
+    "services_externes_duree_seconds_count": {"service", "endpoint"},
+    "saga_actives_current": {"etat"},
+}
+
+
+@pytest.fixture
+def run(orchestrator, participants):
+    """A confirmed checkout, three refused ones, one with a lost reply and one that is stuck; then the samples."""
+    server = orchestrator()
+
+    def buy(client_id):
+        url = f"{server.url}/api/commande/checkout"
+        return requests.post(url, json={"client_id": client_id, "magasin_id": 1}, timeout=30).json()
+
+    told = [buy(client_id) for client_id in (4, 1, 2, 3)]
+    participants.told("client", kind="lose_reply", times=1, method="POST")
+    told.append(buy(4))
+    participants.told("ventes", kind="fail", times=3, method="POST")
+    told.append(buy(4))
+    text = requests.get(f"{server.url}/metrics", timeout=5).text
+    samples = defaultdict(dict)
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            samples[sample.name][frozenset(sample.labels.items())] = sample.value
+    yield text, samples, told
+    requests.post(f"{server.url}/api/v1/sagas/{told[-1]['saga_id']}/retry", timeout=30)
+
+
+def value(samples, name, **labels):
+    return sum(v for own, v in samples[name].items() if labels.items() <= dict(own).items())
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_every_metric_is_there_right_and_of_nobody_in_particular(run):
+    text, samples, told = run
+    for name, labels in NAMES.items():
+        found = [set(dict(own)) - {"le"} for own in samples[name]]
+        assert found, name
+        assert all(own == labels for own in found), name
+    assert value(samples, "saga_total", type="checkout", status="started") == 6
+    assert value(samples, "saga_total", type="checkout", status="completed") == 2
+    assert value(samples, "saga_total", type="checkout", status="compensated") == 3
+    assert value(samples, "saga_total", type="checkout", status="stuck") == 1
+    assert value(samples, "saga_stuck_total", state="STUCK_ENREGISTRER_VENTE") == 1
+    assert value(samples, "saga_current", state="STUCK_ENREGISTRER_VENTE") == 1
+    assert value(samples, "saga_compensations_total", type="checkout", step="reserver_stock") == 2
+    assert value(samples, "saga_failures_total", type="checkout", step="payer") == 1
+    assert value(samples, "saga_retries_total", saga="checkout", step="payer") == 1
+    assert value(samples, "saga_step_duration_seconds_count", step="payer", outcome="unknown") == 1
+    assert value(samples, "commande_etat_total", etat="CONFIRMEE") == 2
+    assert value(samples, "saga_duration_seconds_count", type="checkout") == 5
+    for one in told:
+        assert one["saga_id"] not in text
+    assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-", text), "no id of anything is in a label"
+    assert not re.search(r'endpoint="[^"]*/[0-9]+[/"]', text), "an endpoint is a template"
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_name_of_the_reference_is_what_its_source_says(run):
+    _text, samples, _told = run
+    for alias, source in (
+        ("saga_etapes_total", "saga_steps_total"),
+        ("saga_echecs_total", "saga_failures_total"),
+        ("services_externes_calls_total", "saga_participant_calls_total"),
+        ("services_externes_duree_seconds_sum", "saga_participant_call_duration_seconds_sum"),
+        ("saga_duree_seconds_count", "saga_duration_seconds_count"),
+        ("saga_actives_current", "saga_current"),
+    ):
+        assert value(samples, alias) == pytest.approx(value(samples, source)), alias
+        assert value(samples, alias) > 0, alias
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_the_size_of_the_metric_is_the_size_of_the_table(run):
+    _text, samples, _told = run
+    rows = {
+        ("saga", definition.name, row.source, str(row.trigger), row.dest)
+        for definition in discover()
+        for row in definition.rows.rows
+    } | {("saga", definition.name, "", "start", definition.initial) for definition in discover()}
+    labels = [dict(own) for own in samples["saga_transitions_total"]]
+    assert {("saga", own["saga"], own["source"], own["trigger"], own["dest"]) for own in labels} == rows

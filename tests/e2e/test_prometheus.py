@@ -1,0 +1,132 @@
+"""Dashboards and alerts over a real Prometheus that watches real replicas at work."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+import requests
+
+from tests.conftest import own_database
+from tests.e2e.conftest import eventually
+from tests.e2e.prometheus import Prometheus, queries
+from tests.e2e.servers import running
+from tests.e2e.test_commandes import DOCUMENTED
+from tests.e2e.test_sagas import PURCHASE, return_of
+
+pytestmark = pytest.mark.programs
+
+STARTED = 'sum(increase(saga_total{status="started"}[$__range]))'
+COMPLETED = 'sum(increase(saga_total{status="completed"}[$__range]))'
+STUCK = 'max(saga_current{saga="checkout", state="STUCK_ENREGISTRER_VENTE"})'
+#: increase() goes on at the same pace to the range's end: much after ten scrapes, nothing after an hour's.
+EXTRAPOLATED = 1.2
+
+
+@pytest.fixture
+def replicas(postgres_server, postgres_template, orchestrator_at):
+    """Two, whose breakers let somebody try after a second."""
+    for url in own_database(postgres_server, postgres_template):
+        yield [orchestrator_at(url, BREAKER_OPEN_S="1") for _ in range(2)]
+
+
+@pytest.fixture
+def prometheus(replicas):
+    """Has seen each at 0, for what a counter shows first is no increase, and has evaluated the rules."""
+    with running(lambda folder: Prometheus(folder, replicas)) as server:
+        eventually(lambda: server.value('sum(up{job="saga-orchestrator"})') == len(replicas), "both are scraped")
+        eventually(lambda: server.value("count(saga_dwell_limit_seconds)"), "the rules are evaluated")
+        eventually(lambda: not server.alerts(), "the alert that nobody answers clears")
+        yield server
+
+
+def checkout(server, client_id=4, **headers):
+    body = {"client_id": client_id, "magasin_id": 1}
+    return requests.post(f"{server.url}/api/commande/checkout", json=body, headers=headers, timeout=30)
+
+
+def run(server, saga_type, data):
+    sagas = f"{server.url}/api/v1/sagas"
+    created = requests.post(sagas, json={"type": saga_type, "data": data}, timeout=30).json()["saga"]
+    return requests.post(f"{sagas}/{created['id']}/execute", timeout=30).json()["saga"]
+
+
+def a_busy_day(replicas, participants) -> int:
+    """Let every saga succeed and fail; leave one stuck. Tell how many there were."""
+    one, other = replicas
+    stuck = threading.Thread(target=get_stuck, args=(one, participants))
+    stuck.start()
+    stuck.join()
+    for number in range(24):
+        checkout(replicas[number % 2], client_id=number % 6 + 1)
+    order = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
+    for server, quantity in ((one, 1), (other, 1000)):
+        line = {**DOCUMENTED["lignes"][0], "quantite": quantity}
+        requests.post(f"{server.url}/api/saga/commandes/", json=DOCUMENTED | {"lignes": [line]}, timeout=30)
+        run(server, "order_saga", order | {"produits": [{"produit_id": "456", "quantite": quantity}]})
+        run(server, "return_saga", return_of(run(server, "purchase_saga", PURCHASE)))
+    return 1 + 24 + 2 * 4
+
+
+def get_stuck(server, participants):
+    participants.told("ventes", kind="fail", method="POST", times=3)
+    checkout(server)
+
+
+@contextmanager
+def load(server) -> Iterator[None]:
+    """Have somebody order four times a second, and not wait for it."""
+    over = threading.Event()
+
+    def order() -> None:
+        while not over.wait(0.25):
+            checkout(server, Prefer="respond-async")
+
+    customer = threading.Thread(target=order)
+    customer.start()
+    yield
+    over.set()
+    customer.join()
+
+
+def firing(prometheus: Prometheus) -> set[tuple[str, str]]:
+    return {(name, whom) for state, name, whom in prometheus.alerts() if state == "firing"}
+
+
+def test_every_panel_shows_a_real_run_and_totals_outlive_a_replica(prometheus, replicas, participants):
+    sagas = a_busy_day(replicas, participants)
+    eventually(lambda: prometheus.value(STUCK) == 1, "one is stuck")
+    eventually(lambda: (prometheus.value(STARTED) or 0) >= sagas, "all were counted")
+    now = time.time()
+    dead = [query for query in queries() if not prometheus.values(query, now)]
+    assert dead == []
+    stuck = ("SagaStuck", "checkout STUCK_ENREGISTRER_VENTE ventes")
+    eventually(lambda: firing(prometheus) == {stuck}, "the stuck saga has an alert")
+
+    gone = replicas[0].url.removeprefix("http://")
+    replicas[0].kill()
+    eventually(lambda: firing(prometheus) == {stuck, ("SagaReplicaDown", gone)}, "so has the replica that was killed")
+    assert sagas <= prometheus.value(STARTED) <= EXTRAPOLATED * sagas
+    assert prometheus.value(STUCK) == prometheus.value("sum(max by (saga, state) (saga_current))") == 1
+    checkout(replicas[1])
+    eventually(lambda: prometheus.value(STARTED) >= sagas + 1, "the other one goes on counting")
+
+
+def test_a_broken_participant_fires_its_alert_alone_and_clears(prometheus, replicas, participants):
+    seen = set()
+
+    def look(until: Callable[[set[tuple[str, str, str]]], bool]) -> bool:
+        alerts = prometheus.alerts()
+        seen.update(alerts)
+        return until(alerts)
+
+    with load(replicas[0]):
+        eventually(lambda: (prometheus.value(COMPLETED) or 0) > 10, "all is well")
+        participants.told("client", kind="fail", times=None)
+        eventually(lambda: look(lambda alerts: ("firing", "SagaBreakerOpen", "client") in alerts), "the alert fires")
+        participants.undisturbed()
+        eventually(lambda: look(lambda alerts: not alerts), "the alert clears")
+    assert ("pending", "SagaBreakerOpen", "client") in seen
+    # Until its breaker opens, the participant is only failing: that may be pending, but nobody is told.
+    assert {alert for alert in seen if alert[0] == "firing"} == {("firing", "SagaBreakerOpen", "client")}

@@ -1,0 +1,199 @@
+"""Celery workers over a real broker. A message is only a wake-up: lost, doubled or forged, it changes nothing."""
+
+import os
+import subprocess
+import sys
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+import requests
+from kombu import Connection
+
+from app.broker import NAME, RECOVER, RUN
+from app.store.sagas import QUEUE
+from tests.conftest import own_database
+from tests.e2e.conftest import eventually
+from tests.e2e.fleet import CART, Fleet, assert_each_effect_once, begin, kill, owner, owners, slow_payments
+from tests.e2e.servers import RabbitMQ, Redis, begun
+
+pytestmark = pytest.mark.programs
+
+
+@pytest.fixture(scope="module")
+def brokers():
+    """RabbitMQ takes seconds to start, which Redis has its tests in."""
+    with begun(RabbitMQ) as rabbitmq, begun(Redis) as redis:
+        yield {"redis": redis, "rabbitmq": rabbitmq}
+
+
+@pytest.fixture(scope="module", params=["redis", "rabbitmq"])
+def broker(request, brokers):
+    brokers[request.param].wait()
+    return brokers[request.param]
+
+
+@pytest.fixture(scope="module")
+def machines(broker, postgres_server, postgres_template, participants_server, tmp_path_factory):
+    """All tests with one broker share them, and leave workers to the next."""
+    log = tmp_path_factory.mktemp("fleet") / "log"
+    with contextmanager(own_database)(postgres_server, postgres_template) as url:
+        fleet = Fleet(
+            log,
+            DATABASE_URL=url,
+            BROKER_URL=broker.url,
+            PARTICIPANTS_URL=participants_server.url,
+            RECOVERY_INTERVAL_S="0.1",
+            THREADS="4",
+        )
+        try:
+            fleet.beat()
+            fleet.worker()
+            fleet.worker()
+            yield fleet, fleet.web()
+        finally:
+            fleet.end()
+
+
+@pytest.fixture
+def fleet(machines, participants):
+    return machines[0]
+
+
+@pytest.fixture
+def web(machines):
+    return machines[1]
+
+
+def in_hand(fleet, worker):
+    """Give the sagas whose payment it waits for."""
+    held = "SELECT id FROM saga WHERE owner = %s AND state = 'STOCK_RESERVE'"
+    return [saga for (saga,) in fleet.rows(held, owner(worker))]
+
+
+def test_workers_side_by_side_run_what_a_web_process_takes_in(fleet, web, participants):
+    workers = fleet.workers(2)
+    slow_payments(participants, 0.05)
+    sagas = begin(web, 20)
+    fleet.ended(sagas)
+    assert fleet.actors(sagas) == {owner(worker) for worker in workers}
+    assert_each_effect_once(participants, sagas)
+
+
+def test_a_message_that_is_doubled_or_means_nothing_changes_nothing(fleet, web, participants, broker):
+    workers = fleet.workers(2)
+    (finished,) = begin(web, 1)
+    fleet.ended([finished])
+    stands = "SELECT owner, epoch, version, updated_at FROM saga WHERE id = %s"
+    before = fleet.rows(stands, finished)
+    slow_payments(participants, 1.5)
+    waiting = {"json": CART, "headers": {"Prefer": "wait=1"}, "timeout": 10}
+    elsewhere = requests.post(f"{web.url}/api/commande/checkout", **waiting).json()["saga_id"]
+    participants.undisturbed()
+    for saga in (finished, elsewhere, str(uuid.uuid4()), "no id", "", None, 7, {"id": finished}, "\0"):
+        broker.send(RUN, saga, times=3)
+    broker.send(RUN)
+    broker.send(RECOVER, finished)
+    broker.send("saga.unknown", finished)
+    with Connection(broker.url) as connection, connection.Producer() as producer:
+        for body, kind in ((b"\xff\xfe", "application/json"), (b"{}", "application/json"), (b"\x80", "application/x")):
+            producer.publish(body, routing_key=NAME, content_type=kind, content_encoding="binary")
+    doubled = begin(web, 2)
+    for saga in doubled:
+        broker.send(RUN, saga, times=3)
+    fleet.ended([elsewhere, *doubled])
+    assert fleet.rows(stands, finished) == before
+    claimed = "SELECT id, epoch FROM saga WHERE id IN (%s, %s, %s)"
+    assert dict(fleet.rows(claimed, elsewhere, *doubled)) == {elsewhere: 1, doubled[0]: 2, doubled[1]: 2}
+    assert fleet.actors([elsewhere]) <= owners(web)
+    assert [worker.poll() for worker in workers] == [None, None]
+    assert_each_effect_once(participants, [finished, elsewhere, *doubled])
+
+
+def test_a_worker_that_is_told_to_end_hands_its_sagas_to_another(fleet, web, participants):
+    ends, stays = fleet.workers(2)
+    slow_payments(participants, 1.5)
+    sagas = begin(web, 8)
+    held = eventually(lambda: in_hand(fleet, ends), "it has some in hand")
+    ends.terminate()
+    assert ends.wait(10) == 0
+    participants.undisturbed()
+    fleet.ended(sagas)
+    for saga in held:
+        assert fleet.actors([saga]) == {owner(ends), owner(stays)}
+    assert_each_effect_once(participants, sagas)
+
+
+def test_what_a_killed_worker_had_in_hand_another_finishes(fleet, web, participants):
+    dies, stays = fleet.workers(2)
+    slow_payments(participants, 1.5)
+    sagas = begin(web, 8)
+    held = eventually(lambda: in_hand(fleet, dies), "it has some in hand")
+    kill(dies)
+    participants.undisturbed()
+    fleet.let_the_lease_end(owner(dies))
+    fleet.let_the_lease_end(QUEUE)  # the message it had fetched and not begun
+    fleet.ended(sagas)
+    for saga in held:
+        assert fleet.actors([saga]) == {owner(dies), owner(stays)}
+    assert_each_effect_once(participants, sagas)
+
+
+def test_without_its_message_a_saga_is_found_by_beat(fleet, web, participants, broker):
+    for worker in fleet.workers(1):
+        kill(worker)
+    sagas = begin(web, 5)
+    broker.purge()
+    fleet.let_the_lease_end(QUEUE)
+    (worker,) = fleet.workers(1)
+    fleet.ended(sagas)
+    assert fleet.actors(sagas) == {owner(worker)}
+    assert_each_effect_once(participants, sagas)
+
+
+def test_a_broker_that_dies_and_comes_back_is_missed_by_nobody(fleet, participants, broker):
+    """While it is away web processes do all the work."""
+    web = fleet.web(LEASE_S="1")
+    (ends,) = fleet.workers(1)
+
+    def start_one(number):
+        if number == 10:
+            broker.kill()
+        return begin(web, 1)[0]
+
+    with ThreadPoolExecutor(6) as clients:
+        sagas = list(clients.map(start_one, range(30)))
+    without = begin(web, 5)
+    ends.terminate()
+    fleet.ended(sagas + without)
+    assert fleet.actors(without) <= owners(web)
+    assert ends.wait(10) == 0
+    broker.start()
+    assert_each_effect_once(participants, sagas + without)
+
+    # One of them connects again, which takes Celery longer than a new one.
+    awake = {owner(worker) for worker in fleet.workers(2)}
+
+    def runs_again():
+        one = begin(web, 1)
+        fleet.ended(one)
+        return fleet.actors(one) <= awake
+
+    eventually(runs_again, "a worker is woken again")
+
+
+@pytest.mark.parametrize(
+    ("role", "environment", "told"),
+    [
+        ("worker", {}, "set BROKER_URL to the broker that brings the messages"),
+        ("beat", {"BROKER_URL": "redis://h", "DATABASE_URL": "sqlite:///x.db"}, "set DATABASE_URL to a PostgreSQL"),
+    ],
+)
+def test_what_is_not_set_is_told_in_one_line(role, environment, told):
+    bare = {name: value for name, value in os.environ.items() if name not in {"BROKER_URL", "DATABASE_URL"}}
+    command = [sys.executable, "-m", "celery", "-A", "app.worker", role]
+    ended = subprocess.run(command, env=bare | environment, capture_output=True, text=True, timeout=20, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"saga: {told}")
+    assert (ended.stderr.count("\n"), ended.stdout) == (1, "")

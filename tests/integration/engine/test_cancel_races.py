@@ -1,0 +1,66 @@
+"""A cancel that comes at any moment of a saga's life: one of the two wins, and whoever loses is told."""
+
+from uuid import UUID
+
+import pytest
+
+from app.errors import ConflictError
+
+CART = {"client_id": 4, "magasin_id": 1}
+STEPS = ["reserver_stock", "payer", "enregistrer_vente", "confirmer"]
+#: Before the pivot is in flight a cancel wins; from then on it is too late.
+WINS = {"reserver_stock": True, "payer": True, "enregistrer_vente": False, "confirmer": False}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_cancel_while_a_call_is_in_flight(scene, step):
+    told = []
+
+    def cancel(request):
+        if f"/{step}/do" in request.headers["Idempotency-Key"] and not told:
+            told.append("asked")
+            try:
+                told.append(scene.service.compensate(UUID(request.headers["Saga-Id"]), "ada", "changed my mind").status)
+            except ConflictError as error:
+                told.append(error.detail)
+
+    scene.at_each_call = cancel
+    ended = scene.service.start("checkout", CART)
+    if WINS[step]:
+        assert told[1] == ended.status == "compensated"
+        assert scene.calls.count(f"undo_{step}") == 1, "the call in flight may have happened"
+    else:
+        assert "its table has no such move from there" in told[1]
+        assert ended.status == "completed"
+    for done in STEPS:
+        assert scene.calls.count(done) == (1 if WINS[step] is False or STEPS.index(done) <= STEPS.index(step) else 0)
+
+
+@pytest.mark.parametrize("step", ["reserver_stock", "payer"])
+def test_a_cancel_between_two_commits_loses_to_the_commit_and_is_tried_on_what_it_finds(scene, step):
+    """The operator has read the saga; before the cancel is written, the engine moves it on."""
+    asked = []
+    save = scene.engine.store.save
+
+    def save_after_another_move(saga, *arguments):
+        if saga.unsaved[0].actor == "ada" and not asked:
+            asked.append(saga.state)
+            scene.at_each_call = lambda _request: None
+            other = scene.leases("other")
+            other.end()
+            (taken,) = other.claim(1, 30)
+            scene.engine.run(taken, 1000)
+        return save(saga, *arguments)
+
+    scene.engine.store.save = save_after_another_move
+
+    def cancel(request):
+        if f"/{step}/do" in request.headers["Idempotency-Key"]:
+            with pytest.raises(ConflictError, match="its pivot enregistrer_vente is behind it"):
+                scene.service.compensate(UUID(request.headers["Saga-Id"]), "ada", "changed my mind")
+
+    scene.at_each_call = cancel
+    ended = scene.service.start("checkout", CART)
+    assert ended.status == "completed"
+    assert not [call for call in scene.calls if call.startswith("undo")]
+    assert scene.rows("SELECT count(*) AS moves FROM journal WHERE trigger = 'cancel'") == [{"moves": 0}]

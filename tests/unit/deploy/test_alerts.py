@@ -1,0 +1,112 @@
+"""Each alert fires after its time, not before, and clears: rules/<alert>.yml says when, promtool tries it."""
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from machines.registry import discover
+from machines.rows import Phase
+from observability.__main__ import ROOT
+from observability.alerts import ALERTS
+from observability.facts import facts
+
+DEPLOY, TESTS, RUNBOOKS = ROOT / "deploy", Path(__file__).parent / "rules", ROOT / "docs" / "runbooks"
+NAMES = {alert.name for alert in ALERTS}
+STATES = facts(discover()).states
+
+
+def promtool(*arguments: object) -> str:
+    command = ["promtool", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_each_alert_has_its_page_and_its_test_and_none_is_left_over():
+    assert {page.stem for page in RUNBOOKS.glob("*")} == NAMES
+    assert {file.stem for file in TESTS.glob("*")} == NAMES
+
+
+def test_each_page_says_what_it_means_how_to_look_and_what_to_do():
+    for page in RUNBOOKS.glob("*.md"):
+        headings = re.findall("^#+ (.*)$", page.read_text(), re.MULTILINE)
+        assert headings == [page.stem, "What it means", "How to look", "What to do"]
+
+
+def test_each_alert_says_what_a_person_needs():
+    for rule in (alert.as_rule() for alert in ALERTS):
+        assert rule["labels"]["severity"] in ("critical", "warning")
+        assert {"summary", "description", "runbook_url"} <= rule["annotations"].keys()
+        assert (ROOT / rule["annotations"]["runbook_url"]).exists()
+
+
+def test_whoever_may_stay_too_long_has_a_limit():
+    for saga in discover():
+        expected = {state.name: state.dwell_s for state in saga.rows.states.values() if state.dwell_s is not None}
+        assert {fact.state: fact.dwell_s for fact in STATES if fact.saga == saga.name} == expected
+
+
+def test_a_state_names_the_participant_that_it_waits_for():
+    waits = {fact.state: fact.participant for fact in STATES if fact.saga == "checkout"}
+    assert (waits["STOCK_RESERVE"], waits["REMBOURSEMENT"], waits["LIBERATION_STOCK"]) == ("client", "client", "stock")
+    assert (waits["STUCK_ENREGISTRER_VENTE"], waits["STUCK_UNDO_PAYER"]) == ("ventes", "client")
+
+
+@pytest.mark.programs
+def test_promtool_finds_nothing_wrong_with_configuration_and_rules():
+    assert "rules found" in promtool("check", "rules", *sorted((DEPLOY / "prometheus/rules").glob("*.yml")))
+    promtool("check", "config", DEPLOY / "prometheus/prometheus.yml")
+
+
+@pytest.mark.programs
+@pytest.mark.parametrize("alert", sorted(NAMES))
+def test_it_fires_after_its_time_not_before_and_clears(alert):
+    assert "SUCCESS" in promtool("test", "rules", TESTS / f"{alert}.yml")
+
+
+@pytest.mark.programs
+def test_each_state_of_each_table_has_its_own_limit(tmp_path):
+    """A minute after the limit, and not at it; a stuck state's saga has SagaStuck from the first minute instead."""
+    ages = [
+        {"series": f'saga_oldest_age_seconds{{saga="{fact.saga}", state="{fact.state}"}}', "values": "0+15x400"}
+        for fact in STATES
+    ]
+    counts = [
+        {"series": f'saga_current{{saga="{fact.saga}", state="{fact.state}"}}', "values": "1x400"} for fact in STATES
+    ]
+    expected = [
+        _expected(fact.saga, fact.state, alert, seconds, fires=fires)
+        for fact in STATES
+        for alert, seconds, fires in _moments(fact.phase is Phase.STUCK, fact.dwell_s)
+    ]
+    rules = [str(file) for file in (DEPLOY / "prometheus/rules").glob("*.yml")]
+    test = {"interval": "15s", "input_series": ages + counts, "promql_expr_test": expected}
+    file = tmp_path / "limits.yml"
+    file.write_text(json.dumps({"rule_files": rules, "evaluation_interval": "15s", "tests": [test]}))
+    assert len(expected) > 2 * len(STATES)
+    promtool("test", "rules", file)
+
+
+def _moments(stuck, dwell_s):
+    """Give when which alert fires, or does not."""
+    if stuck:
+        return [("SagaStuck", 45, False), ("SagaStuck", 75, True), ("SagaOverstayed", dwell_s + 300, False)]
+    return [("SagaOverstayed", dwell_s, False), ("SagaOverstayed", dwell_s + 90, True), ("SagaStuck", 300, False)]
+
+
+def _expected(saga, state, alert, seconds, *, fires):
+    alerts = f'ALERTS{{alertname="{alert}",alertstate="firing",saga="{saga}",state="{state}"}}'
+    labels = f'{{saga="{saga}", state="{state}"}}'
+    samples = [{"labels": labels, "value": 1}] if fires else []
+    return {"expr": f"sum by (saga, state) ({alerts})", "eval_time": f"{seconds:g}s", "exp_samples": samples}
+
+
+def test_alertmanager_is_told_only_of_alerts_that_exist():
+    rules = yaml.safe_load((DEPLOY / "alertmanager/alertmanager.yml").read_text())["inhibit_rules"]
+    matchers = [text for rule in rules for key in ("source_matchers", "target_matchers") for text in rule[key]]
+    named = {name for text in matchers if "alertname" in text for name in re.findall(r"Saga\w+", text)}
+    assert named <= NAMES

@@ -1,0 +1,112 @@
+"""What holds for every panel, whatever it shows; tests/e2e/test_prometheus.py shows that its queries find data."""
+
+import itertools
+import re
+
+import pytest
+import yaml
+
+from machines.registry import discover
+from observability.__main__ import ROOT
+from observability.dashboards import dashboards
+from observability.facts import facts
+
+KNOWN = facts(discover())
+BOARDS = {board.title: board for board in dashboards(KNOWN)}
+PANELS = [(title, panel) for title, board in BOARDS.items() for panel in board.panels]
+EXPRESSIONS = {target.expr for _, panel in PANELS for target in panel.targets}
+GAUGES = ("saga_current", "saga_oldest_age_seconds", "saga_overdue_seconds", "saga_replicas")
+COUNTER = re.compile(r"(\w+(?:_total|_bucket|_count|_sum))\{")
+
+
+def named(title, *, contain):
+    titles = [panel.title.lower() for panel in BOARDS[title].panels]
+    return [words for words in contain if not any(words in found for found in titles)]
+
+
+def test_the_dashboards_have_the_names_of_the_documents():
+    assert list(BOARDS) == [
+        "Observabilité des Sagas - LOG430 Lab6", "Saga Overview", "Saga Performance", "Saga Errors",
+        "Saga Throughput", "Golden signals",
+    ]  # fmt: skip
+
+
+def test_the_panels_of_the_documents_are_there():
+    lab6 = ("start rate", "total", "p50, p95, mean", "step distribution", "compensations", "progression by status")
+    assert named("Observabilité des Sagas - LOG430 Lab6", contain=lab6) == []
+    overview = ("sagas by type", "active", "failures", "compensations", "duration", "success rate")
+    assert named("Saga Overview", contain=(*overview, "step rate by type and status", "slowest", "failure rate")) == []
+    assert named("Golden signals", contain=("latency", "traffic", "errors", "saturation")) == []
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+def test_panels_fill_the_grid_and_lie_on_nobody(board):
+    taken = [
+        (x, y)
+        for panel in board.panels
+        for x in range(panel.grid_pos.x, panel.grid_pos.x + panel.grid_pos.w)
+        for y in range(panel.grid_pos.y, panel.grid_pos.y + panel.grid_pos.h)
+    ]
+    assert len(taken) == len(set(taken))
+    assert {x for x, _ in taken} == set(range(24))
+    assert len(taken) == 24 * (max(y for _, y in taken) + 1), "there is a hole"
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+def test_saga_and_instance_can_be_chosen_and_it_looks_every_ten_seconds(board):
+    chosen = {variable.name: variable for variable in board.templating.list_val}
+    assert [chosen[name].multi and chosen[name].include_all for name in ("saga", "instance")] == [True, True]
+    assert chosen["saga"].all_value is None, "links need the names, and no pattern"
+    assert board.refresh == "10s"
+
+
+def test_every_panel_asks_the_datasource_that_is_provisioned():
+    provisioned = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml").read_text())
+    uid = provisioned["datasources"][0]["uid"]
+    assert {panel.datasource.uid for _, panel in PANELS} == {uid}
+    assert all(panel.description for _, panel in PANELS)
+
+
+def test_every_expression_is_about_what_was_chosen():
+    assert [expr for expr in EXPRESSIONS if "$saga" not in expr and "$instance" not in expr] == []
+
+
+def test_counters_are_rates_or_increases_for_a_replica_that_died_still_counts():
+    raw = [expr for expr in EXPRESSIONS for found in COUNTER.finditer(expr) if not _inside(expr, found.start())]
+    assert raw == []
+
+
+def _inside(expr, start):
+    return expr[:start].endswith(("rate(", "increase("))
+
+
+@pytest.mark.parametrize("gauge", GAUGES)
+def test_what_is_the_same_on_every_replica_is_never_summed_over_them(gauge):
+    uses = [
+        expr[: found.start()] for expr in EXPRESSIONS for found in re.finditer(rf"\b{gauge}\{{", expr)
+    ]  # fmt: skip
+    assert uses
+    assert [use for use in uses if not re.search(r"max( by \([^)]*\))? \($", use)] == []
+
+
+def test_links_lead_to_the_filtered_list():
+    links = {
+        link["url"] if isinstance(link, dict) else link.url
+        for _, panel in PANELS
+        for link in itertools.chain(panel.links or (), panel.field_config.defaults.links or ())
+    }
+    assert links == {
+        "${orchestrator}/admin/sagas?type=${saga:csv}",
+        "${orchestrator}/admin/sagas?type=${saga:csv}&stuck=true",
+        "${orchestrator}/admin/sagas?type=${__data.fields.saga}",
+        "${orchestrator}/admin/sagas?type=${__field.labels.saga}",
+        "${orchestrator}/admin/sagas?type=${__field.labels.type}",
+        "${orchestrator}/admin/sagas?type=${__field.labels.saga}&state=${__field.labels.state}",
+    }
+
+
+def test_the_distribution_has_a_row_for_every_step_in_the_tables_order():
+    for saga in discover():
+        rows = sorted(fact.place for fact in KNOWN.steps if fact.saga == saga.name)
+        steps = {fact.place: fact.step for fact in KNOWN.steps if fact.saga == saga.name}
+        assert [steps[row] for row in rows] == [step.name for step in saga.steps]

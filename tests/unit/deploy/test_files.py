@@ -1,0 +1,83 @@
+"""What is committed in deploy/ is what the tables say, and a change that was not written there is red."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from machines.registry import discover
+from observability.__main__ import ROOT, main
+from observability.files import MEND, RULES, differences, files
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    for folder in ("machines", "observability", "deploy"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def run(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "observability", *arguments]
+    return subprocess.run(
+        command, cwd=root, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def change(copy: Path, before: str, after: str) -> None:
+    table = copy / "machines" / "checkout.py"
+    assert before in table.read_text()
+    table.write_text(table.read_text().replace(before, after))
+
+
+def test_the_committed_files_are_what_the_tables_say():
+    assert differences(ROOT, files(discover())) == []
+
+
+def test_check_is_green_and_silent_in_every_process(copy):
+    for seed in ("1", "2"):
+        checked = run(copy, "--check", PYTHONHASHSEED=seed)
+        assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
+
+
+def test_a_limit_that_changes_in_the_table_changes_the_rule_of_its_states(copy):
+    change(copy, 'undoing="REMBOURSEMENT",', 'undoing="REMBOURSEMENT", dwell_s=60,')
+    checked = run(copy, "--check")
+    assert checked.returncode == 1
+    assert checked.stderr == f"{RULES}/tables.yml is not what machines/ and observability/ say now: {MEND}\n"
+    assert run(copy).returncode == 0
+    rules = yaml.safe_load((copy / RULES / "tables.yml").read_text())["groups"][0]["rules"]
+    changed = {rule["labels"]["state"] for rule in rules if rule["expr"] == "vector(60)"}
+    assert changed == {"STOCK_RESERVE", "REMBOURSEMENT", "STUCK_PAYER", "STUCK_UNDO_PAYER"}
+
+
+def test_a_step_that_is_new_gets_its_row_in_the_distribution(copy):
+    change(copy, 'retriable("confirmer"', 'read("look", get("panier", "/x"), done="LOOKED"), retriable("confirmer"')
+    assert run(copy).returncode == 0
+    places = [
+        rule["labels"]["place"]
+        for rule in yaml.safe_load((copy / RULES / "tables.yml").read_text())["groups"][0]["rules"]
+        if rule["labels"].get("step") in ("look", "confirmer") and "place" in rule["labels"]
+    ]
+    assert places == ["checkout 5/6", "checkout 6/6"]
+
+
+def test_writing_again_makes_check_green_and_removes_what_is_left_over(copy):
+    (copy / RULES / "gone.yml").write_text("old")
+    (copy / "deploy/grafana/dashboards/saga-errors.json").unlink()
+    checked = run(copy, "--check")
+    assert f"{RULES}/gone.yml is of nothing any more" in checked.stderr
+    assert "deploy/grafana/dashboards/saga-errors.json is missing" in checked.stderr
+    assert run(copy).returncode == 0
+    assert not (copy / RULES / "gone.yml").exists()
+    assert run(copy, "--check").returncode == 0
+
+
+def test_the_command_runs_in_process_too(copy, capsys):
+    assert main(["--root", str(copy)]) == 0
+    assert capsys.readouterr().out == f"{len(files(discover()))} files written\n"
+    assert main(["--root", str(copy), "--check"]) == 0
