@@ -9,6 +9,7 @@ import sys
 import threading
 
 import pytest
+import requests
 
 from tests.e2e.conftest import PATIENCE_S, eventually
 
@@ -117,13 +118,22 @@ def test_compensate_undoes_a_stuck_saga_and_is_recorded(saga, stuck, participant
     participants.assert_balanced()
 
 
+def step_of(told, name):
+    return next(step for step in told["steps"] if step["type"] == name)
+
+
 def test_resolve_goes_on_from_what_was_done_by_hand(saga, stuck, participants):
     assert "--reply is not JSON" in saga("resolve", stuck, "--reason", "x", "--reply", "{", code=2)
-    told = json.loads(saga("resolve", stuck, "--reason", "in the books", "--reply", '{"vente_id": "v1"}', "--json"))
+    sale = step_of(json.loads(saga("show", stuck, "--json")), "enregistrer_vente")["input_data"]
+    key = {"Idempotency-Key": f"{stuck}/by-hand/do"}
+    recorded = requests.post(f"{participants.url}/ventes/ventes", json=sale, headers=key, timeout=5).json()
+    reply = json.dumps({"vente_id": recorded["vente_id"]})
+    told = json.loads(saga("resolve", stuck, "--reason", "in the books", "--reply", reply, "--json"))
     assert told["status"] == "completed"
-    step = next(step for step in told["steps"] if step["type"] == "enregistrer_vente")
-    assert (step["status"], step["outcome"], step["output_data"]) == ("completed", "unknown", {"vente_id": "v1"})
+    step = step_of(told, "enregistrer_vente")
+    assert (step["status"], step["outcome"], step["output_data"]) == ("completed", "unknown", json.loads(reply))
     assert "in the books" in saga("show", stuck)
+    participants.assert_balanced()
 
 
 def test_list_filters_and_tells_scripts_a_line_a_saga(saga, started, stuck):

@@ -22,7 +22,7 @@ class Collector:
         kept = self.spans
 
         class Taking(BaseHTTPRequestHandler):
-            def do_POST(self):  # noqa: N802  as the base class calls it
+            def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
                     kept.extend(span for scope in resource.scope_spans for span in scope.spans)

@@ -1,6 +1,7 @@
 """What all participants have in common, and what the seed makes of each client's order."""
 
 import inspect
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from sqlalchemy import event
 
 import participants
 from participants.database import driver_url
+from participants.logs import configure_logging
 from participants.service import PARTICIPANTS
 
 
@@ -172,3 +174,18 @@ def test_participants_import_neither_the_orchestrator_nor_its_tables():
     for file in Path(participants.__file__).parent.glob("*.py"):
         imports = re.findall(r"^\s*(?:from|import) (\w+)", file.read_text(), re.MULTILINE)
         assert not {"app", "machines"} & set(imports), file
+
+
+def test_a_participant_counts_its_requests_by_route_and_tells_of_each_change_in_the_orchestrator_s_form(
+    serve, sqlite_url, capsys
+):
+    client = serve("client", sqlite_url)
+    configure_logging("INFO")
+    client.post("/4/payer", {"montant": 1}, "a0/payer/do")
+    client.get("/4")
+    exposed = client.app.test_client().get("/metrics").get_data(as_text=True)
+    assert 'url_rule="/<int:client_id>/payer"' in exposed
+    assert "/4/payer" not in exposed
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "call.answered" in line]
+    assert (line["participant"], line["direction"], line["status"], line["level"]) == ("client", "do", 201, "info")
+    assert line["duration_ms"] > 0
