@@ -25,6 +25,12 @@ def pass_the_deadline(scene):
     scene.now += OVER
 
 
+def let_the_deadline_pass_in_the_database(scene):
+    past = {"sqlite": "datetime('now', '-1 second')", "postgresql": "now() - interval '1 second'"}
+    with scene.database.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE saga SET deadline_at = {past[scene.database.dialect.name]}")
+
+
 def test_a_step_that_comes_too_late_is_not_sent_and_what_was_done_is_undone(scene):
     at_call(scene, "reserver_stock", lambda: pass_the_deadline(scene))
     saga = scene.run()
@@ -69,9 +75,7 @@ def test_a_compensation_knows_no_deadline(scene):
 def test_the_deadline_is_kept_through_a_crash_and_told_by_the_database(scene):
     saga = scene.given(payer=[NOT_SENT]).run(hold_s=0)
     assert saga.state == "STOCK_RESERVE"
-    past = {"sqlite": "datetime('now', '-1 second')", "postgresql": "now() - interval '1 second'"}
-    with scene.database.begin() as connection:
-        connection.exec_driver_sql(f"UPDATE saga SET deadline_at = {past[scene.database.dialect.name]}")
+    let_the_deadline_pass_in_the_database(scene)
     saga = scene.recovered()
     scene.engine.run(saga, 1000)
     assert saga.state == "ANNULEE"
@@ -165,7 +169,7 @@ def test_a_stuck_pivot_that_is_sent_again_is_still_unsure(scene):
     """Its deadline is long over, but what became of the attempts before is not known: it is not called off."""
     stuck = scene.given(enregistrer_vente=[LOST] * 3).run()
     assert stuck.status == "stuck"
-    pass_the_deadline(scene)
+    let_the_deadline_pass_in_the_database(scene)
     assert scene.service.retry(stuck.id, "ada", "sales is back").status == "completed"
 
 
