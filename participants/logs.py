@@ -26,7 +26,7 @@ def configure_logging(level: str = "") -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level.lower()),
         logger_factory=structlog.WriteLoggerFactory(),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,
     )
 
 
