@@ -116,3 +116,29 @@ def test_the_size_of_the_metric_is_the_size_of_the_table(run):
     } | {("saga", definition.name, "", "start", definition.initial) for definition in discover()}
     labels = [dict(own) for own in samples["saga_transitions_total"]]
     assert {("saga", own["saga"], own["source"], own["trigger"], own["dest"]) for own in labels} == rows
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_the_processes_of_one_server_show_one_sum(orchestrator, participants):
+    server = orchestrator(WORKERS="2")
+    for _ in range(12):  # whichever of the two takes it
+        answer = requests.post(
+            f"{server.url}/api/commande/checkout",
+            json={"client_id": 4, "magasin_id": 1},
+            headers={"Connection": "close"},
+            timeout=30,
+        )
+        assert answer.status_code == 201
+    seen = set()
+    for _ in range(6):
+        text = requests.get(f"{server.url}/metrics", headers={"Connection": "close"}, timeout=5).text
+        seen.add(re.search(r'(?m)^saga_total\{saga="checkout",status="completed",type="checkout"\} (\S+)$', text)[1])
+    assert seen == {"12.0"}
+    actors = {
+        move["actor"]
+        for saga in requests.get(f"{server.url}/api/v1/sagas", timeout=5).json()["sagas"]
+        for move in requests.get(f"{server.url}/api/v1/sagas/{saga['id']}/journal", timeout=5).json()["journal"]
+        if move["actor"].startswith("engine")
+    }
+    assert len(actors) == 2, "both have had their share"
+    participants.assert_balanced()
