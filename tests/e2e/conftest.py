@@ -103,7 +103,11 @@ class Participants:
 
 @pytest.fixture(scope="session")
 def participants_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Participants]:
-    folder, port = tmp_path_factory.mktemp("participants"), free_port()
+    yield from serve_participants(tmp_path_factory.mktemp("participants"))
+
+
+def serve_participants(folder: Path) -> Iterator[Participants]:
+    port = free_port()
     options = ["--port", str(port), "--data", str(folder), "--faults"]
     server = start("participants", "/stock/health", port, *options, log=folder / "log")
     yield Participants(server.url)

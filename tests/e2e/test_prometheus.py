@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from tests.conftest import own_database
-from tests.e2e.conftest import eventually
+from tests.e2e.conftest import Participants, eventually, serve_participants
 from tests.e2e.prometheus import Prometheus, queries
 from tests.e2e.servers import running
 from tests.e2e.test_commandes import DOCUMENTED
@@ -22,6 +22,12 @@ COMPLETED = 'sum(increase(saga_total{status="completed"}[$__range]))'
 STUCK = 'max(saga_current{saga="checkout", state="STUCK_ENREGISTRER_VENTE"})'
 #: increase() goes on at the same pace to the range's end: much after ten scrapes, nothing after an hour's.
 EXTRAPOLATED = 1.2
+
+
+@pytest.fixture(scope="module")
+def participants_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Participants]:
+    """Participants of its own: a stuck saga leaves goods reserved, which other tests look at."""
+    yield from serve_participants(tmp_path_factory.mktemp("participants"))
 
 
 @pytest.fixture

@@ -187,7 +187,11 @@ def test_a_broker_that_dies_and_comes_back_is_missed_by_nobody(fleet, participan
     ("role", "environment", "told"),
     [
         ("worker", {}, "set BROKER_URL to the broker that brings the messages"),
-        ("beat", {"BROKER_URL": "redis://h", "DATABASE_URL": "sqlite:///x.db"}, "set DATABASE_URL to a PostgreSQL"),
+        (
+            "beat",
+            {"BROKER_URL": "redis://h", "DATABASE_URL": "sqlite:///x.db"},
+            "BROKER_URL needs a database for many machines; set DATABASE_URL to a PostgreSQL",
+        ),
     ],
 )
 def test_what_is_not_set_is_told_in_one_line(role, environment, told):
