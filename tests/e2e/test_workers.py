@@ -14,11 +14,17 @@ from kombu import Connection
 from app.broker import NAME, RECOVER, RUN
 from app.store.sagas import QUEUE
 from tests.conftest import own_database
-from tests.e2e.conftest import eventually
+from tests.e2e.conftest import eventually, serve_participants
 from tests.e2e.fleet import CART, Fleet, assert_each_effect_once, begin, kill, owner, owners, slow_payments
 from tests.e2e.servers import RabbitMQ, Redis, begun
 
 pytestmark = pytest.mark.programs
+
+
+@pytest.fixture(scope="module")
+def participants_server(tmp_path_factory):
+    """Participants of their own: what other tests leave unfinished is not theirs."""
+    yield from serve_participants(tmp_path_factory.mktemp("participants"))
 
 
 @pytest.fixture(scope="module")
