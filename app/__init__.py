@@ -21,6 +21,11 @@ from app.engine.keys import Keys
 from app.engine.pulse import Pulse
 from app.engine.runner import Runner
 from app.engine.service import SagaService
+from app.events import routes as events
+from app.events.exchange import Publisher
+from app.events.intake import Intake
+from app.events.post import IN_MEMORY, Post
+from app.events.relay import Relay
 from app.fleeting import Fleeting
 from app.logs import configure_logging
 from app.metrics import Telemetry
@@ -32,6 +37,8 @@ from app.participants.guard import GuardedSender
 from app.store.database import db, engine_options, make_durable
 from app.store.gauges import read
 from app.store.leases import Leases
+from app.store.outbox import Outbox
+from app.store.parked import Parked
 from app.store.replicas import Replicas
 from app.store.sagas import SagaStore
 from app.traces import Traces
@@ -42,7 +49,9 @@ LARGEST_REQUEST_BYTES = 256 * 1024
 
 
 def create_app(config: Config | None = None, registry: Registry | None = None) -> Flask:
-    """Make the service, by default as the environment says. `app.extensions["runner"]` recovers sagas once started."""
+    """Make the service, by default as the environment says.
+    `app.extensions["runner"]` recovers sagas and `app.extensions["post"]` carries events, once started.
+    """
     config = config or from_environment(os.environ)
     configure_logging(config.log_level, config.log_redact)
     registry = registry or discover()
@@ -58,23 +67,25 @@ def create_app(config: Config | None = None, registry: Registry | None = None) -
     Exporter(app, metrics)
     app.add_url_rule("/metrics/", "prometheus_metrics")  # 000 asks with the slash, 001 and 002 without
     fleeting = Fleeting(config.redis_url)
-    service, runner = _engine(app, config, registry, metrics, fleeting)
-    app.extensions |= {"runner": runner, "sagas": service, "registry": registry}
+    told = threading.Event()
+    service, runner = _engine(app, config, registry, metrics, fleeting, told)
+    post = _post(app, config, registry, metrics, service, runner, told)
+    app.extensions |= {"runner": runner, "sagas": service, "registry": registry, "post": post}
     app.extensions |= {"fleeting": fleeting, "metrics": metrics}
     problems.install(app)
-    for contract in (health, checkout, commandes, sagas, definitions, docs, diagrams):
+    for contract in (health, checkout, commandes, sagas, events, definitions, docs, diagrams):
         app.register_blueprint(contract.blueprint)
     limit.install(app, config)
     app.cli.add_command(saga)
     return app
 
 
-def _engine(
-    app: Flask, config: Config, registry: Registry, metrics: Exposition, fleeting: Fleeting
+def _engine(  # noqa: PLR0917  puts together what has been made
+    app: Flask, config: Config, registry: Registry, metrics: Exposition, fleeting: Fleeting, told: threading.Event
 ) -> tuple[SagaService, Runner]:
     with app.app_context():
         make_durable(db.engine)
-        owner = f"{socket.gethostname()}:{os.getpid()}"
+        owner = _owner()
         store = SagaStore(db.engine, registry, owner)
         leases = Leases(db.engine, registry, owner)
         pulse = Pulse(Replicas(db.engine, owner))
@@ -96,6 +107,7 @@ def _engine(
         jitter=lambda longest_s: random.uniform(0, longest_s),  # noqa: S311  not a secret
         sleep=stopping.wait,
         stopping=stopping.is_set,
+        told=told.set,
     )
     looks = guarded.learn, breakers.look
     runner = Runner(config=config, engine=engine, leases=leases, pulse=pulse, stopping=stopping, at_each_look=looks)
@@ -103,6 +115,23 @@ def _engine(
     keys = Keys(store, fleeting)
     service = SagaService(config=config, registry=registry, engine=engine, runner=runner, keys=keys, broker=broker)
     return service, runner
+
+
+def _post(  # noqa: PLR0917  puts together what has been made
+    app: Flask, config: Config, definitions: Registry, metrics: Exposition, service: SagaService, runner: Runner,
+    told: threading.Event,
+) -> Post:  # fmt: skip
+    url = config.broker_url or IN_MEMORY
+    with app.app_context():
+        outbox, parked = Outbox(db.engine, _owner()), Parked(db.engine)
+    names = {event for definition in definitions for event in definition.events.values()}
+    relay = Relay(outbox, Publisher(url), metrics, names=names, wake=told, stopping=runner.stopping)
+    return Post(url, relay, Intake(service, definitions, parked, metrics, runner.stopping))
+
+
+def _owner() -> str:
+    """Name this process among all that share its database."""
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def _traces() -> Traces:

@@ -36,7 +36,7 @@ def make_celery(url: str) -> Celery:
         broker_connection_timeout=TIMEOUT_S,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # for ever: a worker that gave up would be missed once it is back
-        broker_transport_options=_waits(url),
+        broker_transport_options=connection_options(url),
         # Sagas wait for the network all the time: threads hold many of them.
         worker_pool="threads",
         # Nobody is to stop a worker by a message; and two on a machine would contend for the queue of such messages.
@@ -46,7 +46,7 @@ def make_celery(url: str) -> Celery:
     return celery
 
 
-def _waits(url: str) -> dict[str, float]:
+def connection_options(url: str) -> dict[str, float]:
     """Say, in the words of each transport, that one who sends is not kept waiting, and tries to connect but once."""
     waits = ("socket_timeout", "socket_connect_timeout") if url.startswith("redis") else ("write_timeout",)
     return {"max_retries": 0} | dict.fromkeys(waits, TIMEOUT_S)

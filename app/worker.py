@@ -94,6 +94,7 @@ def _begin(**_: Any) -> None:
             host = os.environ.get("HOST", "127.0.0.1")
             start_http_server(config.metrics_port, host, registry=application().extensions["metrics"])
         runner().start()
+        application().extensions["post"].start()
     except Exception as error:  # noqa: BLE001  Celery would go on without what this worker is there for
         _end(error)
 
@@ -107,3 +108,4 @@ def _hand_back(**_: Any) -> None:
 @worker_shutdown.connect
 def _leave(**_: Any) -> None:
     runner().stop()
+    application().extensions["post"].join()

@@ -26,7 +26,10 @@ def check(table: Table) -> None:
     """Raise TableError for the first thing that is wrong with the table."""
     for step, problem in _problems(table):
         raise TableError(table, step, problem)
-    for problem in path_problems(derive(table), table.initial, (table.completed, table.compensated)):
+    rows = derive(table)
+    for problem in path_problems(rows, table.initial, (table.completed, table.compensated)):
+        raise TableError(table, None, problem)
+    for problem in _event_problems(table, rows):
         raise TableError(table, None, problem)
 
 
@@ -123,6 +126,15 @@ def _name_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
     derived = [(step, state) for step in table.steps for state in stuck_states(step)]
     for owner, state in _repeated([*owners, *derived]):
         yield owner, f"state {state!r} is named twice; give each state one meaning"
+
+
+def _event_problems(table: Table, rows: Rows) -> Iterator[str]:
+    for state in table.events:
+        if state not in rows.states:
+            yield f"events= names {state!r}, which is no state; {_mend(state, rows.states, 'take it out')}"
+    for event in (*table.events.values(), table.started_by):
+        if event is not None and not _NAME.fullmatch(event):
+            yield f"{event!r} is not the name of an event; use letters, digits and underscores"
 
 
 def _repeated(named: Sequence[tuple[Step | None, str]]) -> Iterator[tuple[Step | None, str]]:

@@ -13,6 +13,11 @@ ORDER = Saga(
         "produits": list_of({"produit_id": text(example="456"), "quantite": integer(low=1, high=1_000_000)}),
     },
     client="client_id", store="magasin_id",
+    started_by="CommandeCreate",
+    events={state: state for state in (
+        "CommandeCreate", "CommandeFail", "CommandeCancel", "CommandeConfirm", "ProduitExist", "ProduitNotFound",
+        "InventaireReserve", "InventaireFail", "PaiementConfirm", "PaiementCancel", "TransactionFail",
+    )} | {"TransactionGenerate": "TransactionConfirm"},
     participants=("commandes", "catalogue", "stock", "client", "recus"),
     steps=(
         compensatable("creer_commande",

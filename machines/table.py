@@ -5,7 +5,7 @@ return, then what must succeed in the end.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from machines.fields import Field
 from machines.step import Step
@@ -18,6 +18,8 @@ class Table:
     data: the fields it is started with. participants: every service that a step may call.
     initial, completed, compensated: the states it begins and may end in.
     client, store: the fields of `data` that say whose saga it is, so that one can look for it.
+    events: what others are told when a saga enters a state: the event's name by the state's.
+    started_by: the event of others that begins a saga, with `data` as what it brings.
     deadline_s: how long after its beginning a step forward may still be sent; then it is undone. It binds neither a
     call in flight, nor a compensation, nor what comes after the pivot.
     """
@@ -32,6 +34,8 @@ class Table:
     steps: tuple[Step, ...]
     client: str | None = None
     store: str | None = None
+    events: Mapping[str, str] = field(default_factory=dict)
+    started_by: str | None = None
     deadline_s: float = 900.0
 
     def __str__(self) -> str:

@@ -157,6 +157,26 @@ REPLICAS = (
     ),
 )
 
-MEASURED = (*SAGAS, *PARTICIPANTS, *REPLICAS)
+EVENTS = (
+    Alert(
+        name="SagaOutboxLag",
+        severity=WARNING,
+        lasts="1m",
+        expr="max(saga_outbox_lag_seconds) > 60",
+        summary="The oldest event has waited for the broker for {{ $value | humanizeDuration }}",
+        description="Sagas go on, but nobody is told: the broker is away, or no process publishes.",
+    ),
+    Alert(
+        name="SagaEventParked",
+        severity=WARNING,
+        lasts="0s",
+        expr="max(saga_events_parked) > 0",
+        summary="{{ $value }} messages came in that nobody could take",
+        description="Whoever sent them waits for sagas that will not begin. GET /api/v1/events/parked says what is "
+        "wrong.",
+    ),
+)
+
+MEASURED = (*SAGAS, *PARTICIPANTS, *REPLICAS, *EVENTS)
 OF_THE_BUDGET = tuple(compensation_rate(burn) for burn in BURNS)
 ALERTS = (*MEASURED, *OF_THE_BUDGET)

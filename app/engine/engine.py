@@ -40,6 +40,7 @@ class UnansweredError(ValueError):
 class Engine:
     """jitter: draws a wait from 0 to its argument, in seconds. sleep: waits that long.
     stopping: tells whether this process is to end, so that sagas are handed back instead of carried on.
+    told: called when an event has become durable, which is to be published.
     """
 
     config: Config
@@ -50,6 +51,7 @@ class Engine:
     jitter: Callable[[float], float]
     sleep: Callable[[float], object] = time.sleep
     stopping: Callable[[], bool] = lambda: False
+    told: Callable[[], object] = lambda: None
 
     def run(self, saga: Instance, hold_s: float) -> None:
         """Drive the saga until it ends, is stuck, or has to wait for longer than `hold_s`.
@@ -116,6 +118,8 @@ class Engine:
         moves, before = saga.unsaved, saga.standing
         write = self.store.save if before else self.store.insert
         write(saga, delay_s, owner)
+        if saga.definition.events and any(move.event for move in moves):
+            self.told()
         self.telemetry.committed(saga, moves, before)
         if saga.status in FINISHED and saga.began < inf:
             self.calls.traces.ended(saga, self.store.clock() - saga.began)

@@ -57,4 +57,7 @@ class Gauges:
         yield oldest
         overdue = "How long the saga has been due that has been due for longest"
         yield GaugeMetricFamily("saga_overdue_seconds", overdue, value=stock.overdue_s)
+        waited = "How long the oldest event has waited for the broker"
+        yield GaugeMetricFamily("saga_outbox_lag_seconds", waited, value=stock.unpublished_s)
+        yield GaugeMetricFamily("saga_events_parked", "Messages that wait for a person", value=stock.parked)
         yield GaugeMetricFamily("saga_replicas", "Processes that run sagas", value=stock.replicas)

@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy import Engine, Select, and_, case, func, or_, select, text
 
 from app.store.database import in_seconds, seconds_until
-from app.store.models import JournalRow, ReplicaRow, SagaRow
+from app.store.models import JournalRow, OutboxRow, ParkedRow, ReplicaRow, SagaRow
 
 _SAGA, _JOURNAL, _REPLICA = SagaRow.__table__, JournalRow.__table__, ReplicaRow.__table__
+_OUTBOX, _PARKED = OutboxRow.__table__, ParkedRow.__table__
 #: A replica whose pulse is older than this is away.
 SILENT_S = 10.0
 #: As in the index of unfinished sagas, word for word: PostgreSQL and SQLite then use it.
@@ -22,11 +23,14 @@ class Stock:
 
     standing: by definition and state, how many unfinished sagas stand there, and for how many seconds the first has.
     overdue_s: how long the saga has been due that has been for longest. replicas: the processes that run sagas.
+    unpublished_s: how long the oldest event has been waiting for the broker. parked: messages that wait for a person.
     """
 
     standing: Mapping[tuple[str, str], tuple[int, float]]
     overdue_s: float
     replicas: int
+    unpublished_s: float
+    parked: int
 
 
 def read(engine: Engine) -> Stock:
@@ -37,6 +41,8 @@ def read(engine: Engine) -> Stock:
         standing={(row.definition, row.state): (row.sagas, max(0.0, -row.entered_s)) for row in standing},
         overdue_s=max(0.0, -(now.due_s or 0.0)),
         replicas=now.replicas,
+        unpublished_s=max(0.0, -(now.unpublished_s or 0.0)),
+        parked=now.parked,
     )
 
 
@@ -63,7 +69,14 @@ def _standing() -> Select[Any]:
 def _now() -> Select[Any]:
     due = select(seconds_until(func.min(_SAGA.c.due_at))).where(_SAGA.c.due_at.is_not(None)).scalar_subquery()
     alive = select(func.count()).where(_REPLICA.c.beat_at > in_seconds(-SILENT_S)).scalar_subquery()
-    return select(due.label("due_s"), alive.label("replicas"))
+    oldest = select(_OUTBOX.c.at).order_by(_OUTBOX.c.id).limit(1).scalar_subquery()
+    parked = select(func.count()).select_from(_PARKED).scalar_subquery()
+    return select(
+        due.label("due_s"),
+        alive.label("replicas"),
+        seconds_until(oldest).label("unpublished_s"),
+        parked.label("parked"),
+    )
 
 
 _STANDING, _NOW = _standing(), _now()

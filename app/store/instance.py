@@ -43,6 +43,7 @@ class Move:
     status_code: int | None = None
     reply: Mapping[str, Any] | None = None
     duration_ms: float | None = None
+    event: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +124,7 @@ class Instance(SagaMachine):
     def moved(self, event: EventData) -> None:
         row = event.transition
         assert row is not None
-        self._note(source=row.source, trigger=event.event.name, dest=row.dest, **event.kwargs)
+        self._note(source=row.source, trigger=event.event.name, dest=self.state, **event.kwargs)
         if row.source == row.dest:
             self.attempt += event.event.name == Trigger.RETRY
             self.deferrals += event.event.name == Trigger.DEFER
@@ -132,7 +133,8 @@ class Instance(SagaMachine):
             # A person who sends the call of a stuck saga again knows no better what became of the attempts before.
             self.unsure = event.event.name == Trigger.RETRY
 
-    def _note(self, **columns: Any) -> None:
-        self.unsaved.append(Move(seq=self.next_seq, **columns))
+    def _note(self, *, source: str | None, dest: str, **columns: Any) -> None:
+        event = self.definition.events.get(dest) if source != dest else None
+        self.unsaved.append(Move(seq=self.next_seq, source=source, dest=dest, event=event, **columns))
         self.next_seq += 1
         self.claims = 0

@@ -4,12 +4,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import BigInteger, ForeignKey, ForeignKeyConstraint, Index, Integer, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.store.database import Json, UtcDateTime, db
 
 _DUE = text("due_at IS NOT NULL")
+#: Counts without end; SQLite counts by itself in an INTEGER alone.
+_COUNTED = BigInteger().with_variant(Integer(), "sqlite")
 _UNFINISHED = text("status NOT IN ('completed', 'compensated')")
 
 
@@ -63,7 +65,8 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
 class JournalRow(db.Model):  # type: ignore[name-defined,misc]
     """One move of a saga: when, from where, to where, by whom and why, with what reply. Never changed.
 
-    source is NULL on the first one. duration_ms: how long the call took whose outcome this is.
+    source is NULL on the first one. duration_ms: how long the call took whose outcome this is. event: what others are
+    told of this move.
     """
 
     __tablename__ = "journal"
@@ -83,6 +86,40 @@ class JournalRow(db.Model):  # type: ignore[name-defined,misc]
     status_code: Mapped[int | None]
     reply: Mapped[Any] = mapped_column(Json, nullable=True)
     duration_ms: Mapped[float | None]
+    event: Mapped[str | None]
+
+
+class OutboxRow(db.Model):  # type: ignore[name-defined,misc]
+    """A move whose event has still to be published; the database's trigger writes it together with the move."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (ForeignKeyConstraint(["saga_id", "seq"], ["journal.saga_id", "journal.seq"]),)
+
+    id: Mapped[int] = mapped_column(_COUNTED, primary_key=True)
+    saga_id: Mapped[UUID]
+    seq: Mapped[int]
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class RelayRow(db.Model):  # type: ignore[name-defined,misc]
+    """Which process publishes, and until when: one at a time, so that events stay in order. There is one row."""
+
+    __tablename__ = "relay"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner: Mapped[str | None]
+    until: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class ParkedRow(db.Model):  # type: ignore[name-defined,misc]
+    """A message that came in and could not be taken: why, and what it said."""
+
+    __tablename__ = "parked"
+
+    id: Mapped[int] = mapped_column(_COUNTED, primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    reason: Mapped[str]
+    body: Mapped[str]
 
 
 class ReplicaRow(db.Model):  # type: ignore[name-defined,misc]

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, func, select, tuple_
 
 from app.store.database import db
-from app.store.models import JournalRow, SagaRow
+from app.store.models import JournalRow, OutboxRow, SagaRow
+from app.store.outbox import TOLD
 
 #: A list says how many it has up to here; counting millions would take longer than reading them is worth.
 LARGEST_TOTAL = 10_000
@@ -59,6 +61,17 @@ def journals(saga_ids: Sequence[UUID]) -> dict[UUID, list[JournalRow]]:
     for row in db.session.scalars(rows):
         found[row.saga_id].append(row)
     return found
+
+
+def told(saga_id: UUID) -> Sequence[Row[Any]]:
+    """Give the moves of a saga that others are told of."""
+    moves = TOLD.where(JournalRow.saga_id == saga_id, JournalRow.event.is_not(None)).order_by(JournalRow.seq)
+    return db.session.execute(moves).all()
+
+
+def unpublished(saga_id: UUID) -> frozenset[int]:
+    """Say which of them no broker has taken yet, by their seq."""
+    return frozenset(db.session.scalars(select(OutboxRow.seq).where(OutboxRow.saga_id == saga_id)))
 
 
 def page(

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from math import inf
 from typing import Any
 from uuid import UUID
@@ -11,7 +10,7 @@ from sqlalchemy import Engine, Row, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.store.database import in_seconds
-from app.store.instance import Instance
+from app.store.instance import Instance, Move
 from app.store.loading import STANDS, instance, journals
 from app.store.models import SagaRow
 from machines.registry import Registry
@@ -131,7 +130,7 @@ class SagaStore:
             "new_unsure": saga.unsure or owner == self.owner,
             "delay_s": delay_s,
             "deadline_s": saga.definition.deadline_s if begins else None,
-            "new_moves": [asdict(move) for move in saga.unsaved],
+            "new_moves": [_written(move) for move in saga.unsaved],
         }
 
     def read(self, saga_id: UUID) -> Instance | None:
@@ -153,3 +152,7 @@ class SagaStore:
         """Look up the saga that an Idempotency-Key belongs to."""
         with self._engine.connect() as connection:
             return connection.execute(select(_SAGA).where(_SAGA.c.idempotency_key == key)).one_or_none()
+
+
+def _written(move: Move) -> dict[str, Any]:
+    return {column: value for column, value in vars(move).items() if value is not None}

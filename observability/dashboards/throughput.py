@@ -8,7 +8,7 @@ from grafana_foundation_sdk.models.dashboard import Panel
 from observability import shared
 from observability.facts import Facts
 from observability.panels import lines
-from observability.promql import INSTANCE, SAGA, TYPE, per_minute, rate
+from observability.promql import INSTANCE, SAGA, TYPE, gauge, per_minute, rate
 
 UID, TITLE = "saga-throughput", "Saga Throughput"
 
@@ -31,3 +31,7 @@ def panels(_: Facts) -> Iterator[Builder[Panel]]:
     claims = f"60 * {rate('saga_claims_total', SAGA, 'saga')}"
     says = "Sagas taken over because they were due: their owner died, or their wait was over."
     yield lines("Claims a minute", {"{{saga}}": claims}, unit="opm", says=says)
+    events = per_minute("saga_events_published_total", INSTANCE, "event")
+    yield lines("Events a minute", {"{{event}}": events}, unit="opm", says="Published.", stacked=True).span(12)
+    lag = {"oldest": gauge("saga_outbox_lag_seconds", INSTANCE)}
+    yield lines("Outbox lag", lag, unit="s", says="How long the oldest event has waited for the broker.").span(12)

@@ -51,6 +51,9 @@ class Program:
         """Leave its connections open and answer on none of them."""
         self._signal(signal.SIGSTOP)
 
+    def thaw(self) -> None:
+        self._signal(signal.SIGCONT)
+
     def end(self) -> None:
         self.kill()
 

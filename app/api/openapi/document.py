@@ -33,6 +33,7 @@ _TAGS = [
     {"name": "checkout", "description": "A customer's checkout, run in one request"},
     {"name": "commandes", "description": "An order behind the gateway"},
     {"name": "sagas", "description": "Sagas of any type: create, execute, compensate, retry, look"},
+    {"name": "events", "description": "What others are told of sagas, and messages that could not be taken"},
     {"name": "definitions", "description": "What types there are, and the table of each"},
     {"name": "diagrams", "description": "The tables and the sagas as pictures"},
     {"name": "service", "description": "The service itself"},

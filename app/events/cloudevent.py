@@ -1,0 +1,53 @@
+"""CloudEvents 1.0 in their JSON form: what is told of a move, and reading what others tell."""
+
+from collections.abc import Callable
+from typing import Any
+
+from marshmallow import INCLUDE, Schema, fields, validate
+from sqlalchemy import Row
+
+from app.api.data import storable
+from app.api.reading import load, parsed_object
+
+CONTENT_TYPE = "application/cloudevents+json"
+_NAME: list[Callable[[Any], Any]] = [validate.Length(1, 500), storable]
+
+
+class CloudEvent(Schema):
+    """What an event must have to be taken; it may have more."""
+
+    class Meta:
+        unknown = INCLUDE
+
+    specversion = fields.String(required=True, validate=validate.Equal("1.0"))
+    id = fields.String(required=True, validate=_NAME)
+    source = fields.String(required=True, validate=_NAME)
+    type = fields.String(required=True, validate=_NAME)
+    data = fields.Dict(required=True)
+
+
+def as_cloudevent(move: Row[Any]) -> dict[str, Any]:
+    """Tell of a move as `outbox.TOLD` chooses it. Its id is the same however often it is published."""
+    return {
+        "specversion": "1.0",
+        "id": f"{move.saga_id}/{move.seq}",
+        "source": f"/sagas/{move.definition}",
+        "type": move.event,
+        "subject": str(move.saga_id),
+        "time": move.at.isoformat(),
+        "datacontenttype": "application/json",
+        "data": {
+            "saga": move.definition,
+            "version": move.definition_version,
+            "state": move.dest,
+            "step": move.step,
+            "reason": move.reason,
+            "reply": move.reply,
+            "started_with": move.data,
+        },
+    }
+
+
+def read_cloudevent(body: bytes) -> dict[str, Any]:
+    """Read an event; raises MalformedError or InvalidError."""
+    return load(CloudEvent(), parsed_object(body, "the message"))

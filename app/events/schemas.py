@@ -1,0 +1,59 @@
+"""Replies about events."""
+
+from marshmallow import fields
+
+from app.api.schemas.base import Reply, maybe, moment
+
+
+class EventData(Reply):
+    saga = fields.String()
+    version = fields.Integer()
+    state = fields.String()
+    step = maybe(fields.String)
+    reason = maybe(fields.String)
+    reply = maybe(fields.Dict)
+    started_with = fields.Dict()
+
+
+class Event(Reply):
+    specversion = fields.String()
+    id = fields.String()
+    source = fields.String()
+    type = fields.String()
+    subject = fields.UUID()
+    time = moment()
+    datacontenttype = fields.String()
+    data = fields.Nested(EventData)
+    published = fields.Boolean()
+
+
+class EventList(Reply):
+    """Every event of the saga, in order."""
+
+    events = fields.List(fields.Nested(Event))
+
+
+class ParkedMessage(Reply):
+    id = fields.Integer()
+    at = moment()
+    reason = fields.String()
+    body = fields.String()
+
+
+class ParkedList(Reply):
+    """Messages that wait for a person."""
+
+    parked = fields.List(fields.Nested(ParkedMessage))
+
+
+class Discarded(Reply):
+    """It is gone; the log keeps what it said."""
+
+    message = fields.String()
+
+
+class ParkedTaken(Reply):
+    """It has begun a saga."""
+
+    message = fields.String()
+    saga_id = fields.UUID()

@@ -1,0 +1,47 @@
+"""The events that are durable and still to be published."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Engine, Row, Table, delete, or_, select, update
+
+from app.store.database import in_seconds
+from app.store.models import JournalRow, OutboxRow, RelayRow, SagaRow
+
+_SAGA, _JOURNAL = SagaRow.__table__, JournalRow.__table__
+_OUTBOX: Table = OutboxRow.__table__
+_RELAY: Table = RelayRow.__table__
+
+
+#: Moves, with what an event tells of them.
+TOLD = select(
+    *(_JOURNAL.c[name] for name in ("saga_id", "seq", "at", "dest", "step", "reply", "reason", "event")),
+    *(_SAGA.c[name] for name in ("definition", "definition_version", "data")),
+).join_from(_JOURNAL, _SAGA, _SAGA.c.id == _JOURNAL.c.saga_id)
+
+_WAITING = select(_OUTBOX.c.id).limit(1)
+_BATCH = (
+    TOLD.add_columns(_OUTBOX.c.id)
+    .join(_OUTBOX, (_OUTBOX.c.saga_id == _JOURNAL.c.saga_id) & (_OUTBOX.c.seq == _JOURNAL.c.seq))
+    .order_by(_OUTBOX.c.id)
+)
+
+
+class Outbox:
+    """Hands events out to one process at a time: two of them would mix up their order."""
+
+    def __init__(self, engine: Engine, owner: str) -> None:
+        self._engine, self._owner = engine, owner
+
+    def take(self, limit: int, lease_s: float) -> Sequence[Row[Any]]:
+        """Give the oldest events, for this process to publish within the lease; none while another process does."""
+        free = or_(_RELAY.c.until < in_seconds(0), _RELAY.c.owner == self._owner)
+        mine = update(_RELAY).where(free).values(owner=self._owner, until=in_seconds(lease_s))
+        with self._engine.connect() as connection:
+            if connection.execute(_WAITING).first() is None or connection.execute(mine).rowcount == 0:
+                return []
+            return connection.execute(_BATCH.limit(limit)).all()
+
+    def published(self, ids: Iterable[int]) -> None:
+        with self._engine.connect() as connection:
+            connection.execute(delete(_OUTBOX).where(_OUTBOX.c.id.in_(ids)))

@@ -1,0 +1,153 @@
+"""Events over real brokers: told at least once and in order, heard exactly once, whoever dies meanwhile."""
+
+import json
+import threading
+from contextlib import contextmanager
+
+import pytest
+import requests
+from kombu import Connection, Queue
+
+from app.events.exchange import HEARD, TOLD
+from tests.conftest import own_database
+from tests.e2e.conftest import eventually, serve_participants
+from tests.e2e.fleet import Fleet
+from tests.e2e.servers import RabbitMQ, Redis, begun
+
+pytestmark = pytest.mark.programs
+
+ORDER = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
+CONFIRMED = [
+    "CommandeCreate", "ProduitExist", "InventaireReserve", "PaiementConfirm", "TransactionConfirm", "CommandeConfirm",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=[Redis, RabbitMQ])
+def broker(request):
+    with begun(request.param) as server:
+        server.wait()
+        yield server
+
+
+@pytest.fixture(scope="module")
+def participants_url(tmp_path_factory):
+    for server in serve_participants(tmp_path_factory.mktemp("participants")):
+        yield server.url
+
+
+@pytest.fixture
+def fleet(broker, postgres_server, postgres_template, participants_url, tmp_path):
+    with contextmanager(own_database)(postgres_server, postgres_template) as url:
+        settings = {"DATABASE_URL": url, "BROKER_URL": broker.url, "PARTICIPANTS_URL": participants_url}
+        # There are no workers: what is entrusted to one a web process takes after a lease.
+        fleet = Fleet(tmp_path / "log", **settings, RECOVERY_INTERVAL_S="0.1", LEASE_S="0.5")
+        try:
+            yield fleet
+        finally:
+            fleet.end()
+
+
+@pytest.fixture
+def heard(broker):
+    """What a subscriber of its own has heard so far."""
+    events, ended = [], threading.Event()
+
+    def note(message):
+        events.append(json.loads(message.body))
+        message.ack()
+
+    def listen():
+        with Connection(broker.url) as connection:
+            queue = Queue(f"listener-{id(events)}", TOLD, routing_key="#", auto_delete=True)
+            with connection.Consumer([queue], on_message=note):
+                listening.set()
+                while not ended.is_set():
+                    try:
+                        connection.drain_events(timeout=0.1)
+                    except TimeoutError:
+                        continue
+
+    listening = threading.Event()
+    thread = threading.Thread(target=listen)
+    thread.start()
+    assert listening.wait(10)
+    yield events
+    ended.set()
+    thread.join()
+
+
+def tell(broker, *bodies):
+    with Connection(broker.url) as connection, connection.Producer() as producer:
+        for body in bodies:
+            raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+            producer.publish(raw, exchange=HEARD, declare=[HEARD], routing_key="CommandeCreate", retry=False)
+
+
+def incoming(number):
+    return {"specversion": "1.0", "id": str(number), "source": "/boutique", "type": "CommandeCreate", "data": ORDER}
+
+
+def ended(fleet, count):
+    done = "SELECT count(*) FROM saga WHERE status = 'completed'"
+    eventually(lambda: fleet.rows(done)[0][0] == count, f"{count} sagas end")
+
+
+def of(heard, saga):
+    """Give the names of a saga's events as they were heard first."""
+    names = {}
+    for event in heard:
+        if event["subject"] == saga:
+            names.setdefault(event["id"], event["type"])
+    return list(names.values())
+
+
+def test_an_incoming_order_is_carried_out_once_and_told_in_order(fleet, broker, heard):
+    web = fleet.web()
+    wait_for_intake(fleet, broker)
+    tell(broker, incoming(1), incoming(1), b"{no json", incoming(2), incoming(1))
+    ended(fleet, 3)  # with the one that was waited for
+    eventually(lambda: requests.get(f"{web.url}/api/v1/events/parked", timeout=5).json()["parked"], "it is parked")
+    (parked,) = requests.get(f"{web.url}/api/v1/events/parked", timeout=5).json()["parked"]
+    assert (parked["body"], "not JSON" in parked["reason"]) == ("{no json", True)
+    sagas = [str(saga) for (saga,) in fleet.rows("SELECT id FROM saga")]
+    eventually(lambda: all(of(heard, saga) == CONFIRMED for saga in sagas), "every event is heard")
+    eventually(lambda: fleet.rows("SELECT count(*) FROM outbox") == [(0,)], "the outbox is empty")
+
+
+def test_what_a_killed_process_had_not_told_another_tells_in_order(fleet, broker, heard):
+    first, sagas = fleet.web(), []
+    body = {"type": "order_saga", "data": ORDER}
+    for _ in range(10):
+        created = requests.post(f"{first.url}/api/v1/sagas", json=body, timeout=10).json()["saga"]["id"]
+        requests.post(f"{first.url}/api/v1/sagas/{created}/execute", headers={"Prefer": "respond-async"}, timeout=10)
+        sagas.append(created)
+    first.kill()
+    second = fleet.web()
+    ended(fleet, 10)
+    fleet.rows("UPDATE relay SET until = clock_timestamp() RETURNING id")
+    eventually(lambda: all(of(heard, saga) == CONFIRMED for saga in sagas), "every event is heard, in order")
+    assert second.process.poll() is None
+
+
+def test_while_the_broker_is_away_sagas_go_on_and_their_events_wait(fleet, broker, heard):
+    web = fleet.web()
+    broker.freeze()
+    try:
+        body = {"type": "order_saga", "data": ORDER}
+        created = requests.post(f"{web.url}/api/v1/sagas", json=body, timeout=10).json()["saga"]["id"]
+        requests.post(f"{web.url}/api/v1/sagas/{created}/execute", timeout=30)
+        assert fleet.rows("SELECT status FROM saga") == [("completed",)]
+        assert fleet.rows("SELECT count(*) FROM outbox") == [(len(CONFIRMED),)]
+    finally:
+        broker.thaw()
+    eventually(lambda: of(heard, created) == CONFIRMED, "they are told once it is back")
+
+
+def wait_for_intake(fleet, broker):
+    """Tell an order until somebody takes it: before its queue is there, a message is nobody's."""
+
+    def taken():
+        tell(broker, incoming(0))
+        return fleet.rows("SELECT count(*) FROM saga")[0][0] == 1
+
+    eventually(taken, "somebody takes what comes in")

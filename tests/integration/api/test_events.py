@@ -1,0 +1,90 @@
+import json
+
+import pytest
+
+from app.events.post import Post
+from app.store.database import db
+from app.store.parked import Parked
+
+ORDER = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
+EVENT = {"specversion": "1.0", "id": "1", "source": "/boutique", "type": "CommandeCreate", "data": ORDER}
+
+
+@pytest.fixture
+def parked(client):
+    """Give the number of a message that is parked."""
+
+    def park(**changed):
+        Parked(db.engine).add("/type: was not known yet", json.dumps(EVENT | changed).encode())
+        return client.get("/api/v1/events/parked").json["parked"][-1]["id"]
+
+    return park
+
+
+def numbers(client):
+    return [entry["id"] for entry in client.get("/api/v1/events/parked").json["parked"]]
+
+
+def test_a_saga_tells_its_events_and_which_of_them_wait(client):
+    created = client.post("/api/v1/sagas", json={"type": "order_saga", "data": ORDER}).json["saga"]["id"]
+    assert client.get(f"/api/v1/sagas/{created}/events").json == {"events": []}
+    client.post(f"/api/v1/sagas/{created}/compensate")
+    failed, cancelled = client.get(f"/api/v1/sagas/{created}/events").json["events"]
+    assert (failed["type"], cancelled["type"]) == ("CommandeFail", "CommandeCancel")
+    assert (failed["id"], cancelled["id"]) == (f"{created}/2", f"{created}/3")
+    assert failed["published"] is cancelled["published"] is False
+    client.application.extensions["post"].relay.publish_batch()
+    events = client.get(f"/api/v1/sagas/{created}/events").json["events"]
+    assert [event["published"] for event in events] == [True, True]
+
+
+def test_an_unknown_saga_has_no_events(client):
+    answer = client.get("/api/v1/sagas/00000000-0000-0000-0000-000000000000/events")
+    assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
+
+
+def test_a_parked_message_shows_why_and_what_it_said(client, parked):
+    parked()
+    (entry,) = client.get("/api/v1/events/parked").json["parked"]
+    assert entry["reason"] == "/type: was not known yet"
+    assert json.loads(entry["body"]) == EVENT
+
+
+def test_a_parked_message_begins_its_saga_when_it_is_retried(client, parked, begun):
+    answer = client.post(f"/api/v1/events/parked/{parked()}/retry")
+    assert answer.status_code == 200
+    assert answer.headers["Location"] == f"/api/v1/sagas/{answer.json['saga_id']}"
+    assert (begun(), numbers(client)) == (1, [])
+
+
+def test_one_that_still_cannot_be_taken_stays_and_says_why(client, parked, begun):
+    number = parked(data={})
+    answer = client.post(f"/api/v1/events/parked/{number}/retry")
+    assert answer.status_code == 400
+    assert answer.json["errors"][0]["pointer"].startswith("/data/")
+    assert (begun(), numbers(client)) == (0, [number])
+
+
+def test_one_whose_saga_runs_already_is_no_second_one(client, parked, begun):
+    client.post(f"/api/v1/events/parked/{parked()}/retry")
+    again = parked()
+    assert client.post(f"/api/v1/events/parked/{again}/retry").status_code == 409
+    assert (begun(), numbers(client)) == (1, [again])
+
+
+def test_a_discarded_message_is_gone_and_the_log_keeps_it(client, parked, begun, capsys):
+    number = parked(id="77")
+    assert client.post(f"/api/v1/events/parked/{number}/discard", json={"reason": "sent again"}).status_code == 200
+    assert (begun(), numbers(client)) == (0, [])
+    line = next(json.loads(line) for line in capsys.readouterr().out.splitlines() if "event.discarded" in line)
+    assert (line["reason"], json.loads(line["body"])["id"]) == ("sent again", "77")
+
+
+@pytest.mark.parametrize("move", ["retry", "discard"])
+def test_a_message_that_is_not_parked_is_not_found(client, move):
+    assert client.post(f"/api/v1/events/parked/7/{move}").status_code == 404
+
+
+def test_the_post_has_threads_for_both_ways(client):
+    post: Post = client.application.extensions["post"]
+    assert post.intake.asked_for == ["CommandeCreate"]

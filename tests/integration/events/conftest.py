@@ -1,0 +1,3 @@
+from tests.integration.engine.conftest import scene
+
+__all__ = ["scene"]

@@ -1,0 +1,140 @@
+import json
+import threading
+
+import pytest
+from prometheus_client import CollectorRegistry
+from sqlalchemy.exc import OperationalError
+
+from app.engine.service import SagaService
+from app.errors import KeyReusedError, ProblemError
+from app.events.exchange import HEARD, connect
+from app.events.intake import Intake
+from app.store.parked import Parked
+from tests.integration.events.books import ANSWERS, ORDERED
+
+EVENT = {"specversion": "1.0", "id": "7", "source": "/boutique", "type": "CommandeCreate", "data": ORDERED}
+
+
+def wire(**changed):
+    return json.dumps(EVENT | changed).encode()
+
+
+@pytest.fixture
+def intake(scene):
+    scene.given(**ANSWERS)
+    parked = Parked(scene.database)
+    yield Intake(scene.service, scene.registry, parked, CollectorRegistry(), threading.Event())
+    scene.runner.stop()
+
+
+def sagas(scene):
+    return [row["definition"] for row in scene.rows("SELECT definition FROM saga")]
+
+
+def test_an_incoming_order_begins_its_saga(scene, intake):
+    begun = intake.begin(wire())
+    scene.runner.stop()
+    assert scene.engine.store.find(begun.id).state == "CommandeConfirm"
+    assert scene.calls[0] == "creer_commande"
+    assert scene.requests[0].body == ORDERED
+
+
+def test_the_same_event_begins_one_saga_however_often_it_comes(scene, intake):
+    first = intake.begin(wire())
+    scene.runner.stop()
+    again = intake.begin(wire())
+    assert again.replayed
+    assert again.id == first.id
+    assert sagas(scene) == ["order_saga"]
+
+
+@pytest.mark.parametrize("other", [{"id": "8"}, {"source": "/marche"}])
+def test_another_event_with_the_same_order_begins_another_saga(scene, intake, other):
+    assert intake.begin(wire()).id != intake.begin(wire(**other)).id
+    scene.runner.stop()
+    assert len(sagas(scene)) == 2
+
+
+def test_an_event_id_that_comes_back_with_another_order_is_refused(scene, intake):
+    intake.begin(wire())
+    scene.runner.stop()
+    with pytest.raises(KeyReusedError):
+        intake.begin(wire(data=ORDERED | {"client_id": 5}))
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"\xff\xfe", "not JSON"),
+        (b"[]", "must be a JSON object"),
+        (wire(specversion="0.3"), "/specversion"),
+        (wire(type="ProduitExist"), "/type: No saga begins with it; CommandeCreate would"),
+        (wire(data={}), "/data/client_id"),
+        (wire(data=ORDERED | {"produits": []}), "/data/produits"),
+        (wire(id=""), "/id"),
+    ],
+)
+def test_what_cannot_be_read_says_what_is_wrong_with_it(scene, intake, body, says):
+    with pytest.raises(ProblemError) as refused:
+        intake.begin(body)
+    assert says in refused.value.detail
+    assert sagas(scene) == []
+
+
+class Mail:
+    """A message as kombu hands it over."""
+
+    def __init__(self, body):
+        self.body, self.acknowledged = body, False
+
+    def ack(self):
+        self.acknowledged = True
+
+
+def test_what_cannot_be_read_is_parked_as_it_came(scene, intake):
+    mail = Mail(b"{nothing\0\xff")
+    intake._take(mail)
+    (row,) = Parked(scene.database).listed()
+    assert "not JSON" in row.reason
+    assert row.body == "{nothing\ufffd\ufffd"
+    assert mail.acknowledged
+
+
+def test_a_message_is_acknowledged_only_when_its_saga_is_durable(scene, intake, monkeypatch):
+    def away(*_, **__):
+        raise OperationalError("INSERT", {}, Exception("the database is away"))
+
+    mail = Mail(wire())
+    monkeypatch.setattr(SagaService, "start", away)
+    with pytest.raises(OperationalError):
+        intake._take(mail)
+    assert not mail.acknowledged
+    assert Parked(scene.database).listed() == []
+
+
+def test_over_the_transport_in_memory_a_message_begins_a_saga(scene, intake):
+    url = "memory://"
+    reading = threading.Thread(target=intake.run, args=(url,))
+    reading.start()
+    with connect(url) as connection:
+        producer = connection.Producer()
+        begun = threading.Event()
+        intake._service.start = _noting(intake._service.start, begun)
+        until_bound = threading.Event()
+        for _ in range(200):
+            producer.publish(wire(), exchange=HEARD, declare=[HEARD], routing_key="CommandeCreate", retry=False)
+            if begun.wait(0.05):
+                break
+            until_bound.wait(0.05)
+    intake._stopping.set()
+    reading.join()
+    assert sagas(scene) == ["order_saga"]
+
+
+def _noting(start, begun):
+    def noted(*arguments, **options):
+        standing = start(*arguments, **options)
+        begun.set()
+        return standing
+
+    return noted

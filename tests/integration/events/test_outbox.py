@@ -1,0 +1,82 @@
+import pytest
+
+from app.store.outbox import Outbox
+from app.store.sagas import FencedError
+from machines.order import ORDER
+from machines.rows import Trigger
+from tests.integration.engine.scene import answer
+from tests.integration.events.books import ANSWERS, ORDERED
+
+
+def waiting(scene):
+    rows = "SELECT event FROM outbox JOIN journal USING (saga_id, seq) ORDER BY outbox.id"
+    return [row["event"] for row in scene.rows(rows)]
+
+
+def test_a_confirmed_order_tells_the_events_of_004_in_their_order(scene):
+    scene.given(**ANSWERS).run(ORDER, **ORDERED)
+    assert waiting(scene) == [
+        "CommandeCreate", "ProduitExist", "InventaireReserve", "PaiementConfirm", "TransactionConfirm",
+        "CommandeConfirm",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("refused", "told"),
+    [
+        ("creer_commande", ["CommandeFail", "CommandeCancel"]),
+        ("lire_produits", ["CommandeCreate", "ProduitNotFound", "CommandeCancel"]),
+        ("reserver_inventaire", ["CommandeCreate", "ProduitExist", "InventaireFail", "CommandeCancel"]),
+        ("payer", ["CommandeCreate", "ProduitExist", "InventaireReserve", "PaiementCancel", "CommandeCancel"]),
+    ],
+)
+def test_an_order_that_fails_tells_which_step_did_and_that_it_is_cancelled(scene, refused, told):
+    scene.given(**(ANSWERS | {refused: [answer(409)]})).run(ORDER, **ORDERED)
+    assert waiting(scene) == told
+
+
+def test_an_event_lies_in_the_outbox_in_the_statement_of_its_move(scene):
+    """Looked at with every call: what the move before it tells is there, and no statement but the commits was sent."""
+    seen = []
+    scene.at_each_call = lambda request: seen.append((request.headers["Saga-Step"], waiting(scene)[-1:]))
+    scene.given(**ANSWERS).run(ORDER, **ORDERED)
+    assert seen[2:4] == [("reserver_inventaire", ["ProduitExist"]), ("payer", ["InventaireReserve"])]
+    wrote = [sql for sql in scene.statements if not sql.startswith("SELECT")]
+    assert len(wrote) == sum(step.kind != "read" for step in ORDER.steps) + 1
+
+
+def test_a_call_that_is_repeated_tells_nothing_twice(scene):
+    scene.given(**(ANSWERS | {"payer": [answer(503), answer(503)]})).run(ORDER, **ORDERED)
+    assert waiting(scene).count("InventaireReserve") == waiting(scene).count("PaiementConfirm") == 1
+
+
+def test_a_write_that_is_fenced_tells_nothing(scene):
+    saga = scene.given(creer_commande=[answer(503)] * 3).run(ORDER, hold_s=0.0, **ORDERED)
+    told = waiting(scene)
+    scene.recovered("another")
+    scene.engine.ask(saga, Trigger.CANCEL, "late", "too late")
+    with pytest.raises(FencedError):
+        scene.engine.leave(saga, None)
+    assert waiting(scene) == told == []
+
+
+def test_a_saga_whose_table_names_no_events_leaves_the_outbox_empty(scene):
+    scene.run()
+    assert waiting(scene) == []
+
+
+def test_one_process_at_a_time_publishes(scene):
+    scene.given(**ANSWERS).run(ORDER, **ORDERED)
+    one, two = Outbox(scene.database, "one"), Outbox(scene.database, "two")
+    assert len(one.take(10, 30)) == 6
+    assert two.take(10, 30) == []
+    assert len(one.take(10, -1)) == 6  # it may go on; and this lease is over at once
+    assert len(two.take(10, 30)) == 6
+
+
+def test_what_was_published_is_not_handed_out_again(scene):
+    scene.given(**ANSWERS).run(ORDER, **ORDERED)
+    outbox = Outbox(scene.database, "one")
+    first = outbox.take(2, 30)
+    outbox.published([row.id for row in first])
+    assert outbox.take(10, 30)[0].event == "InventaireReserve"
