@@ -1,6 +1,7 @@
 """Events: the journal names them, the outbox holds those still to be published, written by the journal's own trigger.
 
-So an event is as durable as the move it tells of, and costs no statement of its own.
+So an event is as durable as the move it tells of, and costs no statement of its own. And a saga that is deleted takes
+its journal with it, in one statement as well.
 """
 
 import sqlalchemy as sa
@@ -63,6 +64,25 @@ def _postgresql(event: bool) -> str:
     """
 
 
+_SQLITE_PRUNED = [
+    """
+    CREATE TRIGGER saga_pruned BEFORE DELETE ON saga BEGIN
+        DELETE FROM journal WHERE saga_id = old.id;
+    END
+    """
+]
+_POSTGRESQL_PRUNED = [
+    """
+    CREATE FUNCTION saga_pruned() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        DELETE FROM journal WHERE saga_id = old.id;
+        RETURN old;
+    END $$
+    """,
+    "CREATE TRIGGER saga_pruned BEFORE DELETE ON saga FOR EACH ROW EXECUTE FUNCTION saga_pruned()",
+]
+
+
 def upgrade() -> None:
     op.add_column("journal", sa.Column("event", sa.String()))
     op.create_table(
@@ -88,9 +108,16 @@ def upgrade() -> None:
         sa.Column("body", sa.String(), nullable=False),
     )
     _journal_by([*_COLUMNS, "event"], _SQLITE_OUTBOX, event=True)
+    for statement in _SQLITE_PRUNED if op.get_bind().dialect.name == "sqlite" else _POSTGRESQL_PRUNED:
+        op.execute(statement)
 
 
 def downgrade() -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP TRIGGER saga_pruned ON saga")
+        op.execute("DROP FUNCTION saga_pruned")
+    else:
+        op.execute("DROP TRIGGER saga_pruned")
     _journal_by(_COLUMNS, "", event=False)
     for table in ("parked", "relay", "outbox"):
         op.drop_table(table)

@@ -214,3 +214,21 @@ def test_it_is_a_command_of_flask_too_and_its_help_needs_no_database(saga):
     assert "utf-8" in saga("list", "--client", b"\xff", code=2)
     assert "DATABASE_URL must begin" in saga("list", code=2, DATABASE_URL="x")
     assert "--wait" in saga("start", "--help", **nowhere)
+
+
+def test_pruned_sagas_are_gone_and_their_journals_in_the_archive(saga, environment, started, tmp_path):
+    kept = started(4)["id"]
+    archive = tmp_path / "archive.jsonl"
+    assert saga("prune", "--days", "1", "--archive", str(archive)) == "0 deleted\n"
+    assert [json.loads(line)["dest"] for line in saga("export").splitlines()][0::5] == ["INITIEE", "CONFIRMEE"]
+    assert saga("prune", "--days", "0.0000001", "--dry-run") == "1 would be deleted\n"
+    saga("prune", "--days", "0.0000001", "--archive", "/nowhere/archive.jsonl", code=2)
+    saga("show", kept)
+    prune = [sys.executable, "-m", "app.cli", "prune", "--days", "0.0000001", "--archive", str(archive)]
+    ended = subprocess.run(prune, env=environment, capture_output=True, timeout=60, check=True)
+    assert (ended.stdout, ended.stderr) == (b"1 deleted\n", "1 deleted …\n".encode())
+    lines = [json.loads(line) for line in archive.read_text().splitlines()]
+    assert {line["saga_id"] for line in lines} == {kept}
+    assert lines[0]["data"] == {"client_id": 4, "magasin_id": 1}
+    saga("show", kept, code=6)
+    assert saga("export") == ""

@@ -1,3 +1,4 @@
+import dataclasses
 import threading
 
 import pytest
@@ -5,7 +6,9 @@ from kombu.exceptions import OperationalError
 from prometheus_client import CollectorRegistry
 
 from app.events.relay import LEASE_S, Relay
+from app.store.instance import Instance
 from app.store.outbox import Outbox
+from machines.checkout import CHECKOUT
 from machines.order import ORDER
 from tests.integration.events.books import ANSWERS, ORDERED, Press
 
@@ -79,6 +82,14 @@ def test_who_dies_after_publishing_leaves_the_same_event_for_the_next_one(scene)
     relay(scene, press).publish_batch()
     assert press.names == ALL + ALL
     assert [event["id"] for event in press.events[:6]] == [event["id"] for event in press.events[6:]]
+
+
+def test_a_move_that_tells_something_wakes_the_relay_and_no_other_does(scene):
+    woken = []
+    engine = dataclasses.replace(scene.given(**ANSWERS).engine, told=lambda: woken.append(scene.calls[-1]))
+    engine.run(Instance.begin(ORDER, ORDERED, actor="client"), 1000.0)
+    engine.run(Instance.begin(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="client"), 1000.0)
+    assert woken == ["lire_produits", "reserver_inventaire", "payer", "envoyer_recu", "confirmer_commande"]
 
 
 def test_who_was_frozen_beyond_its_lease_publishes_nothing_more(scene):

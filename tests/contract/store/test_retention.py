@@ -1,0 +1,96 @@
+import pytest
+
+from app import create_app
+from app.config import from_environment
+from app.store import retention
+from app.store.database import db
+from app.store.instance import Instance
+from app.store.outbox import Outbox
+from machines.order import ORDER
+from machines.rows import Trigger
+
+ORDERED = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
+
+
+@pytest.fixture(autouse=True)
+def application(store_url):
+    app = create_app(from_environment({"DATABASE_URL": store_url}))
+    with app.app_context():
+        yield
+        db.session.remove()
+        db.engine.dispose()
+
+
+def cancelled(book, *, days_ago):
+    """Store an order that was cancelled at once, so many days ago."""
+    saga = begun(book, days_ago=0)
+    saga.fire(Trigger.CANCEL, actor="ada")
+    saga.fire(Trigger.COMPENSATE, actor="ada")
+    book.store().save(saga, None, None)
+    age(book, saga, days_ago)
+    return saga.id
+
+
+def begun(book, *, days_ago):
+    saga = Instance.begin(ORDER, ORDERED, actor="client")
+    book.store().insert(saga, 30, "one")
+    age(book, saga, days_ago)
+    return saga
+
+
+def age(book, saga, days):
+    past = {"sqlite": "datetime('now', :days)", "postgresql": "now() + CAST(:days AS interval)"}[
+        book.engine.dialect.name
+    ]
+    book.rows(
+        f"UPDATE saga SET created_at = {past}, updated_at = {past} WHERE id = :id",
+        days=f"-{days} days",
+        id=saga.id if book.engine.dialect.name == "postgresql" else saga.id.hex,
+    )
+
+
+def publish(book):
+    outbox = Outbox(book.engine, "one")
+    outbox.published([row.id for row in outbox.take(100, 30)])
+
+
+def left(book):
+    return {(row["saga_id"]) for row in book.rows("SELECT DISTINCT saga_id FROM journal")}
+
+
+def pruned(days):
+    return retention.forget([row.id for row in retention.ended_before(days, 100)])
+
+
+def test_what_ended_long_ago_goes_with_its_journal_and_what_ended_lately_stays(book):
+    cancelled(book, days_ago=40)
+    cancelled(book, days_ago=20)
+    publish(book)
+    assert pruned(30) == 1
+    assert len(left(book)) == book.rows("SELECT count(*) AS n FROM saga")[0]["n"] == 1
+
+
+def test_an_unfinished_saga_is_never_deleted(book):
+    saga = begun(book, days_ago=400)
+    assert pruned(30) == 0
+    assert retention.forget([saga.id]) == 0  # not even when it was chosen before somebody took it up again
+    assert len(left(book)) == 1
+
+
+def test_a_saga_whose_events_are_still_to_be_published_stays(book):
+    cancelled(book, days_ago=40)
+    assert pruned(30) == 0
+    publish(book)
+    assert pruned(30) == 1
+
+
+def test_batches_begin_with_the_oldest_and_come_to_an_end(book):
+    ids = [cancelled(book, days_ago=days) for days in (50, 60, 70)]
+    publish(book)
+    assert [row.id for row in retention.ended_before(30, 2)] == [ids[2], ids[1]]
+    assert pruned(30) + pruned(30) == 3
+
+
+def test_every_saga_is_exported_once_the_oldest_first(book):
+    ids = [cancelled(book, days_ago=days) for days in (3, 9, 6)]
+    assert [row.id for rows in retention.every(2) for row in rows] == [ids[1], ids[2], ids[0]]
