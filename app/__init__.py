@@ -90,7 +90,7 @@ def _engine(  # noqa: PLR0917  puts together what has been made
         leases = Leases(db.engine, registry, owner)
         pulse = Pulse(Replicas(db.engine, owner))
         gauges = Gauges(partial(read, db.engine), registry)
-    participants = Participants(config.threads)
+    participants = Participants(config.requests + config.threads)
     if config.failpoint:
         failpoints.arm(config.failpoint, store, participants)
     called = {name for definition in registry for name in definition.participants}

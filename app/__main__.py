@@ -38,8 +38,7 @@ def main() -> int:
         port=at,
         workers=config.workers,
         interface=Interfaces.WSGI,
-        # A request only waits for its saga, so there is room for more of them than for sagas.
-        blocking_threads=2 * config.threads,
+        blocking_threads=config.requests,
         workers_kill_timeout=config.grace_s,
         log_level=LogLevels.warning,
         log_dictconfig={"handlers": {"console": _JSON, "access": _JSON}},

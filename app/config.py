@@ -49,6 +49,11 @@ class Config:
     failpoint: str = ""
 
     @property
+    def requests(self) -> int:
+        """How many requests one process serves at once; one that only waits for its saga needs little."""
+        return 2 * self.threads
+
+    @property
     def embedded(self) -> bool:
         return self.database_url.startswith("sqlite")
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any
+from typing import Any, Literal
 
 from app.config import Config
 from app.engine.calls import Calls
@@ -53,9 +53,10 @@ class Engine:
     stopping: Callable[[], bool] = lambda: False
     told: Callable[[], object] = lambda: None
 
-    def run(self, saga: Instance, hold_s: float) -> None:
-        """Drive the saga until it ends, is stuck, or has to wait for longer than `hold_s`.
+    def run(self, saga: Instance, hold_s: float, until: float = inf) -> bool:
+        """Drive the saga until it ends, is stuck, or has to wait for longer than `hold_s`; True says so.
 
+        False: the next call might last beyond `until`, on time.monotonic's clock, and the saga is still in hand.
         Raises FencedError or KeyTakenError; the saga is then to be forgotten.
         """
         if saga.claims > self.config.max_claims and saga.at.call is not None:
@@ -63,13 +64,15 @@ class Engine:
         while saga.at.call is not None:
             if self.stopping():
                 return self.leave(saga, 0.0)
+            if until < inf and time.monotonic() + self._call_s(saga) > until:
+                return False
             if self._expired(saga):
                 self._give_up(saga, Trigger.EXPIRE, f"its deadline of {saga.definition.deadline_s:g} s is over")
                 continue
             if saga.at.effectful and (saga.unsaved or not self._covered(saga)):
                 self.keep(saga)
             wait_s = self._advance(saga, *self.calls.make(saga))
-            if wait_s > hold_s:
+            if wait_s > hold_s or (until < inf and time.monotonic() + wait_s > until):
                 return self.leave(saga, wait_s)
             if wait_s > 0:
                 self.keep(saga, wait_s)
@@ -78,12 +81,12 @@ class Engine:
 
     def keep(self, saga: Instance, wait_s: float = 0.0) -> None:
         """Commit, and stay the owner for as long as the wait and the next call may take, and a lease beyond."""
-        call_s = saga.at.step.timeout_s if saga.at.step else 0.0
-        self._commit(saga, wait_s + call_s + self.config.lease_s, self.store.owner)
+        self._commit(saga, wait_s + self._call_s(saga) + self.config.lease_s, self.store.owner)
 
-    def leave(self, saga: Instance, after_s: float | None) -> None:
+    def leave(self, saga: Instance, after_s: float | None) -> Literal[True]:
         """Commit, and let any process take it after so many seconds; None: nothing is left to do by itself."""
         self._commit(saga, after_s, None)
+        return True
 
     def entrust(self, saga: Instance) -> None:
         """Commit, and leave it to whoever gets the message about it; to any process when none has after a lease."""
@@ -126,8 +129,11 @@ class Engine:
 
     def _covered(self, saga: Instance) -> bool:
         """Tell whether the lease lasts for the whole of the next call, so that no other process can meet it."""
-        assert saga.at.step is not None
-        return saga.lease_end - self.store.clock() > saga.at.step.timeout_s
+        return saga.lease_end - self.store.clock() > self._call_s(saga)
+
+    def _call_s(self, saga: Instance) -> float:
+        """Say how long the next call may last."""
+        return saga.at.step.timeout_s if saga.at.step else 0.0
 
     def _expired(self, saga: Instance) -> bool:
         """Tell whether the next step forward comes too late. A pivot that may have been sent is never called off."""

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from math import inf
 from uuid import UUID
 
 import structlog
@@ -75,7 +76,15 @@ class Runner:
         """How many more sagas it could run at once."""
         return max(self._config.threads - self._in_hand, 0)
 
-    def submit(self, saga: Instance, hold_s: float) -> "Future[None]":
+    def run_here(self, saga: Instance, hold_s: float, until: float) -> bool:
+        """Run the saga in the calling thread for as long as it can be told by then; False: it is still in hand."""
+        self._count(1)
+        try:
+            return self._run(saga, hold_s, until)
+        finally:
+            self._count(-1)
+
+    def submit(self, saga: Instance, hold_s: float) -> "Future[bool]":
         """Run the saga in the pool; it may sleep there for as long as `hold_s` at once."""
         self._count(1)
         running = self._pool.submit(self._run, saga, hold_s)
@@ -115,9 +124,10 @@ class Runner:
         if change < 0 and self._more:  # there were more than it could take: go on at once
             self._wake.set()
 
-    def _run(self, saga: Instance, hold_s: float) -> None:
+    def _run(self, saga: Instance, hold_s: float, until: float = inf) -> bool:
+        """Tell whether it is out of hand, which it also is when it was lost."""
         try:
-            self._engine.run(saga, hold_s)
+            return self._engine.run(saga, hold_s, until)
         except FencedError:
             self._engine.telemetry.fenced(saga)
         except KeyTakenError:
@@ -130,6 +140,7 @@ class Runner:
             if saga.standing is None:
                 raise
             # Forgotten here, and found again by recovery: at once when the database was away, else after its lease.
+        return True
 
     def _recover_until_stopped(self) -> None:
         while not self.stopping.is_set():

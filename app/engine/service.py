@@ -151,9 +151,13 @@ class SagaService:
             self._engine.leave(saga, 0.0)
 
     def _await(self, saga: Instance, wait_s: float) -> Standing:
-        """Run the saga here and wait for its end, also when another thread or process brings it about."""
+        """Run the saga and wait for its end, also when another thread or process brings it about.
+
+        It runs in this very thread, which has nothing else to do, until a call might last beyond the wait.
+        """
         until = time.monotonic() + wait_s
-        _wait_for(self._runner.submit(saga, self.held_s), saga, wait_s)
+        if not self._runner.run_here(saga, self.held_s, until):
+            _wait_for(self._runner.submit(saga, self.held_s), saga, until - time.monotonic())
         found = _standing(saga)
         while found.status in UNDER_WAY and time.monotonic() < until and not self._runner.stopping.wait(_LOOK_S):
             row = self._store.find(saga.id)
@@ -190,7 +194,7 @@ def _standing(saga: Instance) -> Standing:
     return saga.standing
 
 
-def _wait_for(running: "Future[None]", saga: Instance, wait_s: float) -> None:
+def _wait_for(running: "Future[bool]", saga: Instance, wait_s: float) -> None:
     try:
         running.result(wait_s)
     except TimeoutError:

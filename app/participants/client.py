@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
 import orjson
 import requests
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Timeout
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
 from app.participants.outcome import Reply
 
@@ -36,66 +38,90 @@ class Participants:
 
     def __init__(self, connections: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # The adapter alone: a Session would look for proxies, cookies and .netrc at each call, at twice the cost.
-        # Nothing is retried or redirected here, for only the saga knows what that would mean.
-        self._adapter = HTTPAdapter(pool_connections=connections, pool_maxsize=connections, max_retries=0)
+        self._adapter = HTTPAdapter(pool_connections=connections, pool_maxsize=connections)
+        self._pools: dict[str, HTTPConnectionPool] = {}
 
     def send(self, request: Request) -> Reply:
         """Send the request and read its reply."""
         started = self._clock()
         try:
-            status, headers, content = self._exchange(request, started + request.timeout_s)
-        except (requests.RequestException, OSError) as error:
+            response = self._answer(request)
+            content = self._read(response, started + request.timeout_s)
+        except (HTTPError, OSError) as error:
             words = _in_words(error, request.timeout_s)
             return Reply(error=words, sent=not _never_sent(error), duration_ms=self._since(started))
         return Reply(
-            status=status,
+            status=response.status,
             body=_understood(content),
-            retry_after_s=_seconds(headers.get("Retry-After", "")),
+            retry_after_s=_seconds(response.headers.get("Retry-After", "")),
             duration_ms=self._since(started),
         )
 
-    def _exchange(self, request: Request, deadline: float) -> tuple[int, Mapping[str, str], bytes | None]:
-        timeout = (min(CONNECT_TIMEOUT_S, request.timeout_s), request.timeout_s)
-        response = self._adapter.send(_prepared(request), stream=True, timeout=timeout, proxies={})
+    def _answer(self, request: Request) -> BaseHTTPResponse:
+        origin, path = _split(request.url)
+        headers, content = {**request.headers, "Accept-Encoding": "identity"}, None
+        if request.body is not None:
+            headers["Content-Type"], content = "application/json", orjson.dumps(request.body)
+        # The pool alone: a Session, and the adapter as well, would look for proxies, certificates and cookies at each
+        # call, which takes longer than the call. Nothing is retried or redirected, for only the saga knows what that
+        # would mean.
+        pool = self._pools.get(origin) or self._pool(origin)
+        return pool.urlopen(
+            request.method,
+            path,
+            body=content,
+            headers=headers,
+            retries=False,
+            timeout=_timeout(request.timeout_s),
+            preload_content=False,
+            assert_same_host=False,
+        )
+
+    def _read(self, response: BaseHTTPResponse, deadline: float) -> bytes | None:
+        content = b""
         try:
-            content = b""
-            for chunk in response.iter_content(65_536):
+            for chunk in response.stream(65_536):
                 content += chunk
                 if len(content) > LARGEST_REPLY_BYTES or self._clock() > deadline:
                     # A participant that drips bytes would otherwise hold the saga beyond its lease.
-                    return response.status_code, response.headers, None
-            return response.status_code, response.headers, content
+                    response.close()
+                    return None
+            return content
         finally:
-            response.close()
+            response.release_conn()
+
+    def _pool(self, origin: str) -> HTTPConnectionPool:
+        """Look up once what requests would use for this origin, certificates and all."""
+        anything = requests.Request("GET", origin).prepare()
+        pool = self._adapter.get_connection_with_tls_context(anything, verify=True, proxies={})
+        self._adapter.cert_verify(pool, origin, verify=True, cert=None)
+        self._pools[origin] = cast("HTTPConnectionPool", pool)
+        return self._pools[origin]
 
     def _since(self, started: float) -> float:
         return round((self._clock() - started) * 1000, 3)
 
 
-def _prepared(request: Request) -> requests.PreparedRequest:
-    prepared = requests.PreparedRequest()
-    prepared.method, prepared.url = request.method, request.url
-    prepared.headers = requests.structures.CaseInsensitiveDict(request.headers)
-    prepared.headers["Accept-Encoding"] = "identity"
-    if request.body is not None:
-        content = orjson.dumps(request.body)
-        prepared.body = content
-        prepared.headers["Content-Type"] = "application/json"
-        prepared.headers["Content-Length"] = str(len(content))
-    return prepared
+def _split(url: str) -> tuple[str, str]:
+    """Take a URL apart into its origin and what is asked for there."""
+    slash = url.find("/", len("https://"))
+    return (url[:slash], url[slash:]) if slash > 0 else (url, "/")
+
+
+@cache
+def _timeout(seconds: float) -> Timeout:
+    return Timeout(connect=min(CONNECT_TIMEOUT_S, seconds), read=seconds)
 
 
 def _never_sent(error: Exception) -> bool:
     """Tell whether the connection was not even made, so that the participant has seen nothing of the request."""
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    return isinstance(error, requests.ConnectTimeout) or isinstance(reason, (NewConnectionError, ConnectTimeoutError))
+    return isinstance(error, NewConnectionError | ConnectTimeoutError)
 
 
 def _in_words(error: Exception, timeout_s: float) -> str:
     if _never_sent(error):
         return "no connection could be made"
-    if isinstance(error, requests.ReadTimeout):
+    if isinstance(error, ReadTimeoutError):
         return f"no answer within {timeout_s:g} s"
     return "the connection was lost before the answer"
 

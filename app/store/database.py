@@ -1,12 +1,14 @@
 """The two databases, and the few words in which they differ."""
 
 from datetime import UTC, datetime
+from select import select
 from typing import Any
 
 import orjson
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, DateTime, Double, Engine, TypeDecorator, event
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -32,12 +34,22 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
         "pool_size": threads,
         "max_overflow": threads,
     }
-    # A pooled connection may have died with its server since it was last used: it is asked before it is used again.
-    return options if url.startswith("sqlite") else options | {"connect_args": CONNECT, "pool_pre_ping": True}
+    return options if url.startswith("sqlite") else options | {"connect_args": CONNECT}
 
 
 def make_durable(engine: Engine) -> None:
-    """Let SQLite keep a commit through a power cut, and readers read while one writes."""
+    """Let SQLite keep a commit through a power cut, and readers read while one writes.
+
+    Let PostgreSQL's connections be looked at before they are used again: their server may have gone since.
+    """
+    if engine.dialect.name == "postgresql":
+
+        @event.listens_for(engine, "checkout")
+        def _alive(connection: Any, _record: Any, _proxy: Any) -> None:
+            # What is idle has nothing to read but its end. To ask the server instead would take as long as to work.
+            if select([connection], [], [], 0)[0]:
+                raise DisconnectionError
+
     if engine.dialect.name == "sqlite":
 
         @event.listens_for(engine, "connect")

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable
 from math import inf
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
+import orjson
 from sqlalchemy import Engine, Row, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -13,6 +15,7 @@ from app.store.database import in_seconds
 from app.store.instance import Instance, Move
 from app.store.loading import STANDS, instance, journals
 from app.store.models import SagaRow
+from app.store.statements import Statement
 from machines.registry import Registry
 
 _SAGA = SagaRow.__table__
@@ -77,6 +80,10 @@ class SagaStore:
     ) -> None:
         self._engine = engine
         self._registry, self.owner, self.clock = registry, owner, clock
+        self._insert = Statement("saga_insert", _INSERT, engine)
+        self._save = Statement("saga_save", _SAVE, engine)
+        # As SQLAlchemy keeps a Uuid on each.
+        self._written = attrgetter("hex") if engine.dialect.name == "sqlite" else str
 
     def insert(self, saga: Instance, delay_s: float | None, owner: str | None) -> None:
         """Make a new saga durable. Raises KeyTakenError.
@@ -88,15 +95,14 @@ class SagaStore:
         values = self._moved(saga, delay_s, owner) | {
             "name": definition.name,
             "name_version": definition.version,
-            "new_data": saga.data,
+            "new_data": orjson.dumps(saga.data).decode(),
             "new_client": None if definition.client is None else str(saga.data[definition.client]),
             "new_store": None if definition.store is None else str(saga.data[definition.store]),
             "key": saga.key,
             "new_fingerprint": saga.fingerprint,
         }
         try:
-            with self._engine.connect() as connection:
-                connection.execute(_INSERT, values)
+            self._insert.run(values)
         except IntegrityError as error:
             if saga.key is None:
                 raise
@@ -107,9 +113,8 @@ class SagaStore:
         """Commit what the saga has moved since the last commit. Raises FencedError, and then nothing is written."""
         known = {"known_epoch": saga.epoch, "known_version": saga.version}
         values = self._moved(saga, delay_s, owner) | known
-        with self._engine.connect() as connection:
-            if connection.execute(_SAVE, values).rowcount != 1:
-                raise FencedError(saga.id)
+        if self._save.run(values) != 1:
+            raise FencedError(saga.id)
         saga.committed()
 
     def _moved(self, saga: Instance, delay_s: float | None, owner: str | None) -> dict[str, Any]:
@@ -119,7 +124,7 @@ class SagaStore:
         if begins:
             saga.deadline = self.clock() + saga.definition.deadline_s
         return {
-            "saga_id": saga.id,
+            "saga_id": self._written(saga.id),
             "new_state": saga.state,
             "new_status": saga.status,
             "new_attempt": saga.attempt,
@@ -130,7 +135,7 @@ class SagaStore:
             "new_unsure": saga.unsure or owner == self.owner,
             "delay_s": delay_s,
             "deadline_s": saga.definition.deadline_s if begins else None,
-            "new_moves": [_written(move) for move in saga.unsaved],
+            "new_moves": orjson.dumps([_as_json(move) for move in saga.unsaved]).decode(),
         }
 
     def read(self, saga_id: UUID) -> Instance | None:
@@ -154,5 +159,5 @@ class SagaStore:
             return connection.execute(select(_SAGA).where(_SAGA.c.idempotency_key == key)).one_or_none()
 
 
-def _written(move: Move) -> dict[str, Any]:
+def _as_json(move: Move) -> dict[str, Any]:
     return {column: value for column, value in vars(move).items() if value is not None}

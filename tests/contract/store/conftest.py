@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, text
 
 from app import create_app
 from app.config import from_environment
@@ -15,6 +15,7 @@ from app.store.leases import Leases
 from app.store.sagas import SagaStore
 from machines.checkout import CHECKOUT
 from machines.registry import Registry, discover
+from tests.statements import recorded
 
 
 @dataclass
@@ -37,13 +38,11 @@ class Book:
 
 
 @pytest.fixture
-def book(store_url: str) -> Iterator[Book]:
+def book(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Book]:
     app = create_app(from_environment({"DATABASE_URL": store_url}))
     with app.app_context():
         engine = db.engine
-    statements: list[str] = []
-    event.listen(engine, "before_cursor_execute", lambda _c, _u, statement, *_: statements.append(statement))
-    yield Book(engine, statements)
+    yield Book(engine, recorded(engine, monkeypatch))
     engine.dispose()
 
 

@@ -1,0 +1,1 @@
+"""One order of four calls, each contender in its own way; every one is a WSGI application on the same server."""

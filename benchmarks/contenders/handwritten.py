@@ -1,0 +1,39 @@
+"""The same loop with one statement a step, written by hand: what one would do without an orchestrator."""
+
+import os
+import threading
+import uuid
+from typing import Any
+
+import psycopg2
+from flask import Flask, Response, jsonify, request
+
+from benchmarks.contenders.bare import STEPS, session
+
+application = Flask("handwritten")
+_URL = os.environ["PARTICIPANTS_URL"]
+_own = threading.local()
+
+
+def cursor() -> Any:
+    if not hasattr(_own, "cursor"):
+        connection = psycopg2.connect(os.environ["DATABASE_URL"])
+        connection.autocommit = True
+        _own.cursor = connection.cursor()
+        _own.cursor.execute(
+            "CREATE TABLE IF NOT EXISTS handwritten (id uuid PRIMARY KEY, state text NOT NULL, data jsonb NOT NULL, "
+            "at timestamptz NOT NULL DEFAULT now())"
+        )
+    return _own.cursor
+
+
+@application.post("/order")
+def order() -> Response:
+    data, order_id = request.get_json(), str(uuid.uuid4())
+    insert = "INSERT INTO handwritten (id, state, data) VALUES (%s, 'begun', %s)"
+    cursor().execute(insert, (order_id, request.get_data(as_text=True)))
+    for step in STEPS:
+        answer = session().post(f"{_URL}/bench/{step}", json=data, timeout=5)
+        answer.raise_for_status()
+        cursor().execute("UPDATE handwritten SET state = %s, at = now() WHERE id = %s", (step, order_id))
+    return jsonify(id=order_id, status="completed")

@@ -1,0 +1,45 @@
+"""So many clients that order one after the other: `python -m benchmarks.load URL CONNECTIONS SECONDS`, told as JSON."""
+
+import json
+import sys
+import threading
+import time
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
+
+_BODY = json.dumps({"customer": "Ada", "amount": 12}).encode()
+_HEADERS = {"Content-Type": "application/json"}
+
+
+def drive(url: str, connections: int, seconds: float) -> list[float]:
+    """Give how long each order took, in seconds, of those that were answered 2xx; any other ends it all."""
+    took: list[float] = []
+    wrong: list[str] = []
+    until = time.monotonic() + seconds
+    parts = urlsplit(url)
+
+    def client() -> None:
+        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=60)
+        while time.monotonic() < until and not wrong:
+            begun = time.perf_counter()
+            connection.request("POST", parts.path, _BODY, _HEADERS)
+            answer = connection.getresponse()
+            said = answer.read()
+            took.append(time.perf_counter() - begun)
+            if answer.status not in {200, 201}:
+                wrong.append(f"{answer.status} {said.decode()}")
+        connection.close()
+
+    clients = [threading.Thread(target=client) for _ in range(connections)]
+    for thread in clients:
+        thread.start()
+    for thread in clients:
+        thread.join()
+    if wrong:
+        raise SystemExit(wrong[0])
+    return took
+
+
+if __name__ == "__main__":
+    target, connections, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+    sys.stdout.write(json.dumps(drive(target, connections, seconds)))
