@@ -80,8 +80,12 @@ class Engine:
         return self.leave(saga, None)
 
     def keep(self, saga: Instance, wait_s: float = 0.0) -> None:
-        """Commit, and stay the owner for as long as the wait and the next call may take, and a lease beyond."""
-        self._commit(saga, wait_s + self._call_s(saga) + self.config.lease_s, self.store.owner)
+        """Commit, and stay the owner for as long as the wait and the next call may take, and a lease beyond.
+
+        Half a lease beyond is enough of what it has already: it is not renewed with each commit.
+        """
+        busy_s, lease_s = wait_s + self._call_s(saga), self.config.lease_s
+        self._commit(saga, busy_s + lease_s, self.store.owner, enough_s=busy_s + lease_s / 2)
 
     def leave(self, saga: Instance, after_s: float | None) -> Literal[True]:
         """Commit, and let any process take it after so many seconds; None: nothing is left to do by itself."""
@@ -116,11 +120,13 @@ class Engine:
             saga.results[at.step.name] = reply
         return {"step": at.step.name, "direction": at.direction, "reply": reply}
 
-    def _commit(self, saga: Instance, delay_s: float | None, owner: str | None) -> None:
+    def _commit(self, saga: Instance, delay_s: float | None, owner: str | None, enough_s: float | None = None) -> None:
         """Make durable what has moved, and only then count and log it."""
         moves, before = saga.unsaved, saga.standing
-        write = self.store.save if before else self.store.insert
-        write(saga, delay_s, owner)
+        if before:
+            self.store.save(saga, delay_s, owner, enough_s)
+        else:
+            self.store.insert(saga, delay_s, owner)
         if saga.definition.events and any(move.event for move in moves):
             self.told()
         self.telemetry.committed(saga, moves, before)

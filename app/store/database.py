@@ -31,6 +31,7 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
         # For every connection, and not where it is needed: to set it back when a connection is given back fails where
         # the server has gone, and then its place in the pool is lost for good.
         "isolation_level": "AUTOCOMMIT",
+        "pool_reset_on_return": None,  # in autocommit there is nothing to roll back
         "pool_size": threads,
         "max_overflow": threads,
     }

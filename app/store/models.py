@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.store.database import Json, UtcDateTime, db
 
 _DUE = text("due_at IS NOT NULL")
+_KEYED = text("idempotency_key IS NOT NULL")
 #: Counts without end; SQLite counts by itself in an INTEGER alone.
 _COUNTED = BigInteger().with_variant(Integer(), "sqlite")
 _UNFINISHED = text("status NOT IN ('completed', 'compensated')")
@@ -30,11 +31,12 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
 
     __tablename__ = "saga"
     __table_args__ = (
+        Index("saga_key", "idempotency_key", unique=True, sqlite_where=_KEYED, postgresql_where=_KEYED),
         Index("saga_due", "due_at", sqlite_where=_DUE, postgresql_where=_DUE),
         Index("saga_created", "created_at", "id"),
         Index("saga_client", "client", "created_at"),
         Index("saga_store", "store", "created_at"),
-        Index("saga_unfinished", "status", "updated_at", sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED),
+        Index("saga_unfinished", "status", "created_at", sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -48,7 +50,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     attempt: Mapped[int]
     deferrals: Mapped[int]
     error: Mapped[str | None]
-    idempotency_key: Mapped[str | None] = mapped_column(unique=True)
+    idempotency_key: Mapped[str | None]
     fingerprint: Mapped[str | None]
     owner: Mapped[str | None]
     epoch: Mapped[int]
