@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, Row, bindparam, func, insert, select, update
+from sqlalchemy import Engine, Row, and_, bindparam, case, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.store.database import in_seconds
@@ -32,6 +32,8 @@ _MOVED = {
     "updated_at": in_seconds(0),
     "moves": bindparam("new_moves", type_=_SAGA.c.moves.type),
 }
+#: One that was pending is in its state only since it began.
+_STAYS = and_(_SAGA.c.state == bindparam("new_state"), _SAGA.c.status == bindparam("new_status"))
 _INSERT = insert(_SAGA).values(
     **_MOVED,
     id=bindparam("saga_id"),
@@ -46,6 +48,7 @@ _INSERT = insert(_SAGA).values(
     version=1,
     deadline_at=_DEADLINE,
     created_at=in_seconds(0),
+    entered_at=in_seconds(0),
 )
 _SAVE = (
     update(_SAGA)
@@ -54,7 +57,12 @@ _SAVE = (
         _SAGA.c.epoch == bindparam("known_epoch"),
         _SAGA.c.version == bindparam("known_version"),
     )
-    .values(**_MOVED, version=_SAGA.c.version + 1, deadline_at=func.coalesce(_SAGA.c.deadline_at, _DEADLINE))
+    .values(
+        **_MOVED,
+        version=_SAGA.c.version + 1,
+        deadline_at=func.coalesce(_SAGA.c.deadline_at, _DEADLINE),
+        entered_at=case((_STAYS, _SAGA.c.entered_at), else_=in_seconds(0)),
+    )
 )
 
 
