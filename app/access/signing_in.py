@@ -8,7 +8,7 @@ from app.access.passwords import matches
 from app.access.sessions import sign_in, sign_out, users
 
 blueprint = Blueprint("access", __name__)
-HOME = "/admin/"
+HOME = "/admin"
 
 
 @blueprint.get("/login")
