@@ -6,6 +6,7 @@ from flask import Flask, current_app, g, redirect, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.wrappers import Response
 
+from app.access.keys import KeyRing
 from app.access.needs import Need, Open, need_of
 from app.access.principal import ANYBODY, NOBODY, Principal
 from app.access.roles import Role, Scope
@@ -46,13 +47,24 @@ def _check() -> Response | None:
 
 
 def _of_the_api() -> Principal:
+    asks = current_app.config["API_AUTH"]
+    secret = _key_sent() if asks else None
+    if secret is not None:
+        ring: KeyRing = current_app.extensions["api_keys"]
+        return ring.principal(secret)
+    if not asks and request.method not in _SAFE and "X-CSRFToken" not in request.headers:
+        if request.headers.get("Sec-Fetch-Site") == "cross-site":
+            raise ForgedError("a page of another site sent this; ask from one of this service, or from a program")
+        return ANYBODY
     person = signed_in()
-    if person and request.method not in _SAFE:
-        # A cookie goes along with whatever page asks, so for an act it counts with the token alone.
-        if not current_app.config["API_AUTH"] and not request.headers.get("X-CSRFToken"):
-            return ANYBODY
-        _check_form()
-    return person or (ANYBODY if not current_app.config["API_AUTH"] else NOBODY)
+    if person:
+        _check_form()  # a cookie goes along with whatever page asks, so for an act the token must as well
+    return person or (NOBODY if asks else ANYBODY)
+
+
+def _key_sent() -> str | None:
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    return request.headers.get("X-API-Key") or (secret.strip() if scheme.lower() == "bearer" else None)
 
 
 def _check_form() -> None:
