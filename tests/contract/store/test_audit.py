@@ -12,7 +12,6 @@ from app.store.audit import GENESIS, Entry, append, page, record, verify
 from app.store.sagas import FencedError
 from machines.rows import Trigger
 
-
 SLIPPED_IN = """
     INSERT INTO audit SELECT 6, at, 'cli:eve', action, saga_id, target, reason, before, after, hash, hash
     FROM audit WHERE seq = 5
