@@ -4,6 +4,7 @@ from flask import Flask
 
 from app.access import guard, headers, sessions, signing_in
 from app.access.keys import KeyRing
+from app.access.pages import audit, keys, users
 from app.access.principal import principal
 from app.config import Config
 from app.store.api_keys import ApiKeys
@@ -20,4 +21,5 @@ def install(app: Flask, config: Config) -> None:
     guard.install(app, config)
     headers.install(app)
     app.jinja_env.globals["principal"] = principal
-    app.register_blueprint(signing_in.blueprint)
+    for part in (signing_in, users, keys, audit):
+        app.register_blueprint(part.blueprint)

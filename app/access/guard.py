@@ -80,6 +80,17 @@ def _refused(need: Need, who: Principal) -> Response:
     if who is not NOBODY:
         asked = f"the role {need.word}" if isinstance(need, Role) else f"the scope {need}"
         raise ForbiddenError(f"this needs {asked}, which {who.name} does not have")
-    if request.method in _SAFE and request.accept_mimetypes.best == "text/html":
-        return redirect(f"/login?next={quote(request.full_path.rstrip('?'))}")
+    if request.method in _SAFE and (isinstance(need, Role) or request.accept_mimetypes.best == "text/html"):
+        return _to_sign_in()
+    if isinstance(need, Role):
+        raise UnauthenticatedError("sign in at /login first")
     raise UnauthenticatedError("this needs an API key: send it as X-API-Key, or as Authorization: Bearer")
+
+
+def _to_sign_in() -> Response:
+    if "HX-Request" in request.headers:  # a part of a page that was shown: the whole page goes
+        answer = Response(status=401, headers={"HX-Redirect": "/login"})
+    else:
+        answer = redirect(f"/login?next={quote(request.full_path.rstrip('?'))}", 303)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer

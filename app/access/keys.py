@@ -51,7 +51,8 @@ class KeyRing:
 
     def make(self, name: str, scopes: Iterable[Scope], days: int, actor: str) -> NewKey:
         """Raises InvalidError, and ConflictError when two of that name live already."""
-        ordered = [scope for scope in Scope if scope in set(scopes)]
+        wanted = frozenset(scopes)
+        ordered = [scope for scope in Scope if scope in wanted]
         if not NAME.fullmatch(name):
             raise InvalidError(("/name", "Give 1 to 64 of a-z, 0-9, '.', '_' and '-', the first a letter or digit."))
         if not ordered:
