@@ -29,14 +29,15 @@ def install(app: Flask, config: Config) -> None:
 def _check() -> Response | None:
     if request.endpoint is None or request.method == "OPTIONS":  # no such page, or merely what there is
         return None
+    g.principal = NOBODY
     need = need_of(request.endpoint, current_app.view_functions[request.endpoint])
     match need:
         case Scope():
             g.principal = _of_the_api()
             allowed = need in g.principal.scopes
         case Role():
-            g.principal = signed_in() or NOBODY
             _check_form()
+            g.principal = signed_in() or NOBODY
             allowed = g.principal.has(need)
         case Open():
             _check_form()
