@@ -10,7 +10,6 @@ from app.access.roles import Role
 from app.store.access import LoginAttemptRow, SessionRow
 from app.store.attempts import OF_ALL_NAMES, OF_ONE_NAME, WINDOW_S
 from app.store.database import in_seconds
-
 from tests.integration.access.conftest import PASSWORD, Browser
 
 
