@@ -64,7 +64,7 @@ MAY = {
 OPEN_ANSWERS = {"POST /login": 401, "POST /logout": 303}
 #: What is asked for stands nowhere: nothing is done, and who may ask gets as far as being told so.
 VALUES = {
-    "saga_id": "0" * 32,
+    "saga_id": "00000000-0000-0000-0000-000000000000",
     "name": "nobody-of-that-name",
     "kind": "svg",
     "prefix": "x",
