@@ -1,5 +1,7 @@
 """Every route, everybody who may ask, the right answer. A route that is not in the table fails."""
 
+import shutil
+
 import pytest
 
 from app.access.roles import Role, Scope
@@ -70,6 +72,13 @@ VALUES = {
     "prefix": "x",
     "filename": "admin/icon.svg",
 }
+
+
+@pytest.fixture
+def store_url(sqlite_url, sqlite_template, tmp_path):
+    """Which database it is makes no difference to who may."""
+    shutil.copy(sqlite_template, tmp_path / "saga.db")
+    return sqlite_url
 
 
 def routes(app):
