@@ -53,9 +53,7 @@ def test_who_signs_in_stays_so_until_signing_out(server, page):
     page.get_by_text("The chain is whole").wait_for()
     assert complaints == [], "the policy lets through all that the pages are made of"
 
-    assert (
-        page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran = 1\">')") is None
-    )
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran = 1\">')")
     page.wait_for_timeout(200)
     assert page.evaluate("window.ran") is None, "a script that somebody slipped into a page does not run"
 
