@@ -12,7 +12,7 @@ from app.access.principal import ANYBODY, NOBODY, Principal
 from app.access.roles import Role, Scope
 from app.access.sessions import signed_in
 from app.config import Config
-from app.errors import ForbiddenError, ForgedError, UnauthenticatedError
+from app.errors import ForbiddenError, ForgedError, NotFoundError, UnauthenticatedError
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _csrf = CSRFProtect()
@@ -29,6 +29,8 @@ def install(app: Flask, config: Config) -> None:
 def _check() -> Response | None:
     if request.endpoint is None or request.method == "OPTIONS":  # no such page, or merely what there is
         return None
+    if any("\x00" in str(value) for value in (request.view_args or {}).values()):
+        raise NotFoundError("nothing has a NUL in its name")  # and no database can be asked for it
     g.principal = NOBODY
     need = need_of(request.endpoint, current_app.view_functions[request.endpoint])
     match need:

@@ -115,6 +115,14 @@ def test_the_trail_is_shown_by_who_and_by_saga(house, admin):
     assert admin.get("/admin/audit?before=x").status_code == 400
 
 
+def test_a_nul_in_a_name_is_nobody_s_name(house, admin):
+    assert admin.post("/admin/users/e%00ve/remove").status_code == 404
+    assert admin.post("/admin/keys/e%00ve/revoke").status_code == 404
+    assert admin.post("/admin/users", name="e\x00ve", role="viewer", password=NEW).status_code == 400
+    assert admin.get("/admin/audit?actor=e%00ve").status_code == 400
+    assert house.browser().sign_in("e\x00ve").status_code == 401
+
+
 def test_the_trail_is_shown_page_by_page(house, admin):
     for number in range(60):
         house.app.extensions["users"].refused(f"n{number}", "10.0.0.1")
