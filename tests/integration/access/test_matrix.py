@@ -138,7 +138,7 @@ def test_no_act_is_done_for_a_cookie_alone(house, role):
         if method == "POST":
             answer = browser.client.post(path, base_url="https://saga.example", data={"csrf_token": "made up"})
             assert answer.status_code == 403, route
-            assert answer.get_json()["title"] in ("Not a form of this service", "Not allowed"), route
+            assert "Not a form of this service" in answer.text, route
             forged += 1
     assert forged > 10
 
