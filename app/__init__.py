@@ -9,7 +9,7 @@ from functools import partial
 from flask import Flask
 from flask_migrate import Migrate
 
-from app import failpoints
+from app import access, failpoints
 from app.api import checkout, commandes, definitions, diagrams, docs, health, limit, problems, sagas
 from app.breaker import BreakerPolicy
 from app.broker import Broker
@@ -76,6 +76,7 @@ def create_app(config: Config | None = None, registry: Registry | None = None) -
     for contract in (health, checkout, commandes, sagas, events, definitions, docs, diagrams):
         app.register_blueprint(contract.blueprint)
     limit.install(app, config)
+    access.install(app, config)  # behind the limit, which is to spare it as well
     app.cli.add_command(saga)
     return app
 

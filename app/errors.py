@@ -1,6 +1,7 @@
 """What can be wrong with a request, each as an RFC 9457 problem that says how to mend it."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class ProblemError(Exception):
@@ -8,6 +9,7 @@ class ProblemError(Exception):
 
     status = 500
     title = "Internal error"
+    headers: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, detail: str, **members: Any) -> None:
         super().__init__(detail)
@@ -29,6 +31,25 @@ class InvalidError(ProblemError):
     def __init__(self, *wrong: tuple[str, str], **members: Any) -> None:
         errors = [{"pointer": pointer, "detail": detail} for pointer, detail in wrong]
         super().__init__("; ".join(f"{pointer}: {detail}" for pointer, detail in wrong), errors=errors, **members)
+
+
+class UnauthenticatedError(ProblemError):
+    """Nobody has said who asks."""
+
+    status = 401
+    title = "Not signed in"
+    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
+
+
+class ForbiddenError(ProblemError):
+    """Whoever asks may not."""
+
+    status = 403
+    title = "Not allowed"
+
+
+class ForgedError(ForbiddenError):
+    title = "Not a form of this service"
 
 
 class NotFoundError(ProblemError):

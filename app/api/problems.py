@@ -26,7 +26,9 @@ def install(app: Flask) -> None:
 
 
 def _expected(error: ProblemError) -> Response:
-    return problem(error.status, error.title, error.detail, **error.members)
+    answer = problem(error.status, error.title, error.detail, **error.members)
+    answer.headers.update(error.headers)
+    return answer
 
 
 def _of_http(error: HTTPException) -> Response:

@@ -4,17 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, Select, and_, case, func, or_, select, text
+from sqlalchemy import Engine, Select, func, select
 
 from app.store.database import in_seconds, seconds_until
-from app.store.models import JournalRow, OutboxRow, ParkedRow, ReplicaRow, SagaRow
+from app.store.models import UNFINISHED, OutboxRow, ParkedRow, ReplicaRow, SagaRow
 
-_SAGA, _JOURNAL, _REPLICA = SagaRow.__table__, JournalRow.__table__, ReplicaRow.__table__
+_SAGA, _REPLICA = SagaRow.__table__, ReplicaRow.__table__
 _OUTBOX, _PARKED = OutboxRow.__table__, ParkedRow.__table__
 #: A replica whose pulse is older than this is away.
 SILENT_S = 10.0
-#: As in the index of unfinished sagas, word for word: PostgreSQL and SQLite then use it.
-_UNFINISHED = text("status NOT IN ('completed', 'compensated')")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,23 +45,9 @@ def read(engine: Engine) -> Stock:
 
 
 def _standing() -> Select[Any]:
-    # The last commit is when it came to its state, unless it was tried there in vain or taken up again since.
-    entered = (
-        select(_JOURNAL.c.at)
-        .where(
-            _JOURNAL.c.saga_id == _SAGA.c.id,
-            or_(_JOURNAL.c.source.is_(None), _JOURNAL.c.source != _JOURNAL.c.dest),
-        )
-        .order_by(_JOURNAL.c.seq.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
-    only_once = and_(_SAGA.c.attempt == 0, _SAGA.c.deferrals == 0, _SAGA.c.claims == 0)
-    since = case((only_once, _SAGA.c.updated_at), else_=entered)
-    each = select(_SAGA.c.definition, _SAGA.c.state, since.label("since")).where(_UNFINISHED).subquery()
-    place = (each.c.definition, each.c.state)
-    oldest = seconds_until(func.min(each.c.since)).label("entered_s")
-    return select(*place, func.count().label("sagas"), oldest).group_by(*place)
+    place = (_SAGA.c.definition, _SAGA.c.state)
+    oldest = seconds_until(func.min(_SAGA.c.entered_at)).label("entered_s")
+    return select(*place, func.count().label("sagas"), oldest).where(UNFINISHED).group_by(*place)
 
 
 def _now() -> Select[Any]:

@@ -13,7 +13,9 @@ _DUE = text("due_at IS NOT NULL")
 _KEYED = text("idempotency_key IS NOT NULL")
 #: Counts without end; SQLite counts by itself in an INTEGER alone.
 _COUNTED = BigInteger().with_variant(Integer(), "sqlite")
-_UNFINISHED = text("status NOT IN ('completed', 'compensated')")
+#: Asked for word for word, for SQLite uses the index of a condition only then.
+UNFINISHED = text("status NOT IN ('completed', 'compensated')")
+ENDED = text("status IN ('completed', 'compensated')")
 
 
 class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy makes its base class at run time
@@ -26,6 +28,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     epoch: counts the owners, version the commits; every write names both. claims: epochs since it last moved.
     due_at: when any process may take it: a lease's end, a retry's time; NULL when nothing is left to do by itself.
     unsure: the call of its state may have been sent already. deadline_at: until when a step forward may be.
+    entered_at: when it came to its state; attempts there in vain do not move that on, as they do updated_at.
     moves: what the last commit moved, from which the database's own trigger writes the journal.
     """
 
@@ -36,7 +39,8 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
         Index("saga_created", "created_at", "id"),
         Index("saga_client", "client", "created_at"),
         Index("saga_store", "store", "created_at"),
-        Index("saga_unfinished", "status", "created_at", sqlite_where=_UNFINISHED, postgresql_where=_UNFINISHED),
+        Index("saga_unfinished", "status", "created_at", sqlite_where=UNFINISHED, postgresql_where=UNFINISHED),
+        Index("saga_finished", "definition", "status", "created_at", "id", sqlite_where=ENDED, postgresql_where=ENDED),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -61,6 +65,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     deadline_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    entered_at: Mapped[datetime] = mapped_column(UtcDateTime)
     moves: Mapped[Any] = mapped_column(Json)
 
 

@@ -2,15 +2,18 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from math import inf
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Engine, Row, bindparam, func, insert, select, update
+from sqlalchemy import Engine, Row, and_, bindparam, case, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from app.store.atomic import atomic
+from app.store.audit import Entry, append
 from app.store.database import in_seconds
 from app.store.instance import Instance, Move
 from app.store.loading import STANDS, instance, journals
@@ -34,6 +37,9 @@ _MOVED = {
     "updated_at": in_seconds(0),
     "moves": bindparam("new_moves", type_=_SAGA.c.moves.type),
 }
+#: One that was pending is in its state only since it began.
+_STAYS = and_(_SAGA.c.state == bindparam("new_state"), _SAGA.c.status == bindparam("new_status"))
+_ENTERED = case((_STAYS, _SAGA.c.entered_at), else_=in_seconds(0))
 _INSERT = insert(_SAGA).values(
     **_MOVED,
     id=bindparam("saga_id"),
@@ -48,6 +54,7 @@ _INSERT = insert(_SAGA).values(
     version=1,
     deadline_at=_DEADLINE,
     created_at=in_seconds(0),
+    entered_at=in_seconds(0),
 )
 _AS_KNOWN = (
     _SAGA.c.id == bindparam("saga_id"),
@@ -57,13 +64,21 @@ _AS_KNOWN = (
 _SAVE = (
     update(_SAGA)
     .where(*_AS_KNOWN)
-    .values(**_MOVED, version=_SAGA.c.version + 1, deadline_at=func.coalesce(_SAGA.c.deadline_at, _DEADLINE))
+    .values(
+        **_MOVED,
+        version=_SAGA.c.version + 1,
+        deadline_at=func.coalesce(_SAGA.c.deadline_at, _DEADLINE),
+        entered_at=_ENTERED,
+    )
 )
 #: On what is left of the lease. No column of an index changes, and PostgreSQL writes the row alone ("HOT").
 _SAVE_ON = (
     update(_SAGA)
     .where(*_AS_KNOWN)
-    .values({name: value for name, value in _MOVED.items() if name != "due_at"} | {"version": _SAGA.c.version + 1})
+    .values(
+        {name: value for name, value in _MOVED.items() if name != "due_at"}
+        | {"version": _SAGA.c.version + 1, "entered_at": _ENTERED}
+    )
 )
 
 
@@ -127,13 +142,23 @@ class SagaStore:
         enough_s: where the lease that it has lasts for longer, it is left as it is.
         """
         known = {"known_epoch": saga.epoch, "known_version": saga.version}
-        leased = enough_s is not None and enough_s < saga.lease_end - self.clock() < inf
+        leased = enough_s is not None and enough_s < saga.lease_end - self.clock() < inf and not saga.asked
         values = self._moved(saga, owner) | known
         if not leased:
             values |= self._due(saga, delay_s)
-        if (self._save_on if leased else self._save).run(values) != 1:
+        if saga.asked:
+            self._save_asked(saga, saga.asked, values)
+        elif (self._save_on if leased else self._save).run(values) != 1:
             raise FencedError(saga.id)
         saga.committed()
+
+    def _save_asked(self, saga: Instance, asked: Entry, values: dict[str, Any]) -> None:
+        """Commit what a person asked for together with its row in the audit trail, or neither."""
+        after = {"state": saga.state, "status": saga.status, "version": saga.version + 1}
+        with atomic(self._engine) as connection:
+            if self._save.run_within(connection, values) != 1:
+                raise FencedError(saga.id)
+            append(connection, replace(asked, after=after))
 
     def _due(self, saga: Instance, delay_s: float | None) -> dict[str, Any]:
         # Both before the statement is sent, so that this process never believes in more time than it was given.

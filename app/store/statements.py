@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ClauseElement, Engine, PoolProxiedConnection
+from sqlalchemy import ClauseElement, Connection, Engine, PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError
 
 _NAMED = re.compile(r"%\((\w+)\)s")
@@ -19,6 +19,7 @@ class Statement:
 
     def __init__(self, name: str, clause: ClauseElement, engine: Engine) -> None:
         self._engine, self._name = engine, name
+        self._errors: Any = engine.dialect.loaded_dbapi.Error
         compiled = clause.compile(dialect=engine.dialect)
         self.sql = str(compiled)
         self._constants = {key: value for key, value in (compiled.params or {}).items() if value is not None}
@@ -30,23 +31,34 @@ class Statement:
     def run(self, values: Mapping[str, Any]) -> int:
         """Return how many rows it changed. Raises SQLAlchemy's errors."""
         connection: PoolProxiedConnection | None = None
-        dialect = self._engine.dialect
-        errors = dialect.loaded_dbapi.Error
         try:
             connection = self._engine.raw_connection()
-            return self._run_on(connection, {**self._constants, **values})
-        except errors as error:
-            lost = connection is not None and dialect.is_disconnect(error, connection.dbapi_connection, None)
-            if connection is not None and lost:
-                connection.invalidate(error)
-            raise DBAPIError.instance(
-                self.sql, None, error, errors, hide_parameters=True, connection_invalidated=lost, dialect=dialect
-            ) from error
+            return self._run_on(connection, values)
+        except self._errors as error:
+            raise self._translated(error, connection) from error
         finally:
             if connection is not None:
                 connection.close()
 
+    def run_within(self, connection: Connection, values: Mapping[str, Any]) -> int:
+        """Do the same on a connection that has a transaction open."""
+        try:
+            return self._run_on(connection.connection, values)
+        except self._errors as error:
+            raise self._translated(error, connection.connection) from error
+
+    def _translated(self, error: Any, connection: PoolProxiedConnection | None) -> DBAPIError:
+        """Give the error in SQLAlchemy's words, and a connection that is lost to nobody again."""
+        dialect = self._engine.dialect
+        lost = connection is not None and dialect.is_disconnect(error, connection.dbapi_connection, None)
+        if connection is not None and lost:
+            connection.invalidate(error)
+        return DBAPIError.instance(
+            self.sql, None, error, self._errors, hide_parameters=True, connection_invalidated=lost, dialect=dialect
+        )
+
     def _run_on(self, connection: PoolProxiedConnection, values: Mapping[str, Any]) -> int:
+        values = {**self._constants, **values}
         cursor = connection.cursor()
         if self._positions is not None:  # SQLite, which prepares by itself
             cursor.execute(self.sql, [values[name] for name in self._positions])

@@ -1,0 +1,59 @@
+"""/login and /logout."""
+
+from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from app.access.needs import OPEN, needs
+from app.access.passwords import matches
+from app.access.people import NAME
+from app.access.sessions import sign_in, sign_out, users
+from app.store.attempts import WINDOW_S, Attempts
+
+blueprint = Blueprint("access", __name__)
+HOME = "/admin"
+_LONGEST = 64
+
+
+@blueprint.get("/login")
+@needs(OPEN)
+def show_login() -> str:
+    return render_template("access/login.html", next=_next(request.args.get("next", "")))
+
+
+@blueprint.post("/login")
+@needs(OPEN)
+def login() -> Response:
+    name, password = request.form.get("name", "").strip()[:_LONGEST], request.form.get("password", "")
+    address = request.remote_addr or ""
+    attempts: Attempts = current_app.extensions["attempts"]
+    known = name if NAME.fullmatch(name) else ""  # all names that nobody can have are one
+    if not attempts.begin(known, address):
+        answer = _again(name, "Too many attempts. Wait a minute, then try again.", 429)
+        answer.headers["Retry-After"] = str(round(WINDOW_S))
+        return answer
+    user = users().find(known) if known else None
+    if not matches(password, user.password if user else None):
+        users().refused(name if user else None, address)
+        return _again(name, "Name or password is wrong.", 401)
+    attempts.forgive(known, address)
+    sign_in(known)
+    return redirect(_next(request.form.get("next", "")), 303)
+
+
+@blueprint.post("/logout")
+@needs(OPEN)
+def logout() -> Response:
+    sign_out()
+    return redirect(url_for("access.show_login"), 303)
+
+
+def _again(name: str, wrong: str, status: int) -> Response:
+    wanted = _next(request.form.get("next", ""))
+    page = render_template("access/login.html", next=wanted, name=name, wrong=wrong)
+    return make_response(page, status)
+
+
+def _next(wanted: str) -> str:
+    """Go on to a page of ours alone; browsers take a second slash, either way round, for another site."""
+    ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
+    return wanted if ours else HOME

@@ -1,0 +1,63 @@
+// What the pages do beyond links and forms: follow what happens, say when they cannot, and change their look.
+(() => {
+  const FOLLOW_MS = 2000;
+  const root = document.documentElement;
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const live = () => document.getElementById("live");
+  const lost = document.getElementById("lost");
+  let seenAt = new Date();
+
+  // A part that somebody is at work in (data-keep) stays as it is for as long as it means the same.
+  Idiomorph.defaults.callbacks.beforeNodeMorphed = (old, fresh) =>
+    !(old instanceof Element && fresh instanceof Element && old.dataset.keep && old.dataset.keep === fresh.dataset.keep);
+
+  const follow = () => {
+    if (document.visibilityState === "visible" && live()) htmx.trigger(live(), "follow");
+  };
+  setInterval(follow, FOLLOW_MS);
+  document.addEventListener("visibilitychange", follow);
+
+  const reached = (yes) => {
+    if (yes) seenAt = new Date();
+    lost.hidden = yes;
+    if (!yes) lost.querySelector("time").textContent = seenAt.toLocaleTimeString();
+  };
+  document.addEventListener("htmx:sendError", () => reached(false));
+  document.addEventListener("htmx:timeout", () => reached(false));
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const { status } = event.detail.xhr;
+    if (status === 401) location.reload(); // signed out: the server leads to the sign-in
+    else if (status) reached(status < 500);
+  });
+  // What an action came to is read out and looked at first.
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.requestConfig?.verb === "post") document.querySelector("#notices .notice")?.focus();
+  });
+
+  const themes = document.getElementById("theme");
+  const dark = () => (root.dataset.theme ?? (system.matches ? "dark" : "light")) === "dark";
+  const show = () => themes.setAttribute("aria-pressed", String(dark()));
+  themes.addEventListener("click", () => {
+    root.dataset.theme = dark() ? "light" : "dark";
+    localStorage.setItem("theme", root.dataset.theme);
+    show();
+  });
+  system.addEventListener("change", show);
+  show();
+
+  document.addEventListener("change", (event) => {
+    const all = event.target.closest("[data-all]");
+    if (!all) return;
+    for (const box of document.querySelectorAll(`input[name="${all.dataset.all}"]`)) box.checked = all.checked;
+  });
+  document.addEventListener("keydown", (event) => {
+    const typing = event.target.closest("input, textarea, select");
+    if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+    const search = document.querySelector("input[type=search]");
+    if (search) {
+      event.preventDefault();
+      search.focus();
+      search.select();
+    }
+  });
+})();
