@@ -1,12 +1,13 @@
 """What was told of a saga, and the messages that nobody could take."""
 
-from typing import cast
+from typing import Any, cast
 from uuid import UUID
 
-import structlog
 from flask import Blueprint, Response, current_app, jsonify, url_for
 from sqlalchemy import Row
 
+from app.access.principal import principal
+from app.access.roles import Scope
 from app.api.openapi.operation import BAD_BODY, operation
 from app.api.parts import pointing
 from app.api.reading import Reason, reason_given
@@ -15,10 +16,10 @@ from app.events.cloudevent import as_cloudevent
 from app.events.post import Post
 from app.events.schemas import Discarded, EventList, ParkedList, ParkedTaken
 from app.store import queries
+from app.store.audit import Entry
 from app.store.database import db
 from app.store.parked import Parked
 
-_log = structlog.get_logger("events")
 blueprint = Blueprint("events", __name__, url_prefix="/api/v1")
 
 
@@ -46,14 +47,16 @@ def parked() -> Response:
 
 
 @blueprint.post("/events/parked/<int:parked_id>/retry")
-@operation("Take a parked message after all", "events", {200: ParkedTaken()}, problems=(400, 404, 409))
+@operation(
+    "Take a parked message after all", "events", {200: ParkedTaken()}, problems=(400, 404, 409), need=Scope.OPERATE
+)
 def retry(parked_id: int) -> Response:
     """Try it again, after what was wrong has been mended here; it stays where it is when it cannot be taken."""
     row = _found(parked_id)
     begun = _post().intake.begin(row.body.encode())
     if begun is None:
         raise ConflictError("its saga runs already; discard it")
-    _parked().remove(parked_id)
+    _settle(parked_id, "event.retry", saga_id=begun.id)
     answer = jsonify(message="Event taken", saga_id=str(begun.id))
     return pointing(answer, url_for("sagas.show", saga_id=begun.id), replayed=begun.replayed)
 
@@ -66,12 +69,12 @@ def retry(parked_id: int) -> Response:
     body=Reason(),
     body_optional=True,
     problems=(*BAD_BODY, 404),
+    need=Scope.OPERATE,
 )
 def discard(parked_id: int) -> Response:
-    """Forget it; the log keeps who did so, and what it said."""
+    """Forget it; the audit trail keeps who did so and why, and what it said."""
     row = _found(parked_id)
-    _log.warning("event.discarded", parked_id=parked_id, reason=reason_given(), body=row.body)
-    _parked().remove(parked_id)
+    _settle(parked_id, "event.discard", reason=reason_given(), before={"reason": row.reason, "body": row.body})
     return jsonify(message="Event discarded")
 
 
@@ -81,6 +84,10 @@ def _post() -> Post:
 
 def _parked() -> Parked:
     return Parked(db.engine)
+
+
+def _settle(parked_id: int, action: str, **told: Any) -> None:
+    _parked().settle(parked_id, Entry(actor=principal().actor, action=action, target=f"parked/{parked_id}", **told))
 
 
 def _found(parked_id: int) -> Row[tuple[object, ...]]:

@@ -47,7 +47,7 @@ class ParkedList(Reply):
 
 
 class Discarded(Reply):
-    """It is gone; the log keeps what it said."""
+    """It is gone; the audit trail keeps what it said."""
 
     message = fields.String()
 

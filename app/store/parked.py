@@ -5,6 +5,8 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, Table, delete, insert, select
 
+from app.store.atomic import atomic
+from app.store.audit import Entry, append
 from app.store.database import in_seconds
 from app.store.models import ParkedRow
 
@@ -30,6 +32,8 @@ class Parked:
         with self._engine.connect() as connection:
             return connection.execute(select(_PARKED).where(_PARKED.c.id == parked_id)).one_or_none()
 
-    def remove(self, parked_id: int) -> None:
-        with self._engine.connect() as connection:
+    def settle(self, parked_id: int, entry: Entry) -> None:
+        """Take it out, and tell in the audit trail who did so, or neither."""
+        with atomic(self._engine) as connection:
             connection.execute(delete(_PARKED).where(_PARKED.c.id == parked_id))
+            append(connection, entry)

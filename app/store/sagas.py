@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Engine, Row, and_, bindparam, case, func, insert, select, update
+from sqlalchemy import Engine, Row, String, and_, bindparam, case, cast, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.store.atomic import atomic
@@ -38,7 +38,11 @@ _MOVED = {
     "moves": bindparam("new_moves", type_=_SAGA.c.moves.type),
 }
 #: One that was pending is in its state only since it began.
-_STAYS = and_(_SAGA.c.state == bindparam("new_state"), _SAGA.c.status == bindparam("new_status"))
+_STAYS = and_(
+    # Of one type wherever they stand, as PostgreSQL asks of what it prepares.
+    _SAGA.c.state == cast(bindparam("new_state"), String),
+    _SAGA.c.status == cast(bindparam("new_status"), String),
+)
 _ENTERED = case((_STAYS, _SAGA.c.entered_at), else_=in_seconds(0))
 _INSERT = insert(_SAGA).values(
     **_MOVED,

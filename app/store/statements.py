@@ -53,9 +53,10 @@ class Statement:
         lost = connection is not None and dialect.is_disconnect(error, connection.dbapi_connection, None)
         if connection is not None and lost:
             connection.invalidate(error)
-        return DBAPIError.instance(
+        translated: DBAPIError = DBAPIError.instance(
             self.sql, None, error, self._errors, hide_parameters=True, connection_invalidated=lost, dialect=dialect
         )
+        return translated
 
     def _run_on(self, connection: PoolProxiedConnection, values: Mapping[str, Any]) -> int:
         values = {**self._constants, **values}

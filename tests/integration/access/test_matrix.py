@@ -28,6 +28,10 @@ ROUTES = {
     "GET /api/v1/sagas/<uuid:saga_id>": "read",
     "GET /api/v1/sagas/<uuid:saga_id>/journal": "read",
     "GET /api/v1/sagas/<uuid:saga_id>/diagram.svg": "read",
+    "GET /api/v1/sagas/<uuid:saga_id>/events": "read",
+    "GET /api/v1/events/parked": "read",
+    "POST /api/v1/events/parked/<int:parked_id>/retry": "operate",
+    "POST /api/v1/events/parked/<int:parked_id>/discard": "operate",
     "GET /api/v1/definitions": "read",
     "GET /api/v1/definitions/<name>": "read",
     "GET /diagrams/": "read",
@@ -70,6 +74,7 @@ VALUES = {
     "name": "nobody-of-that-name",
     "kind": "svg",
     "prefix": "x",
+    "parked_id": "7",
     "filename": "admin/icon.svg",
 }
 
