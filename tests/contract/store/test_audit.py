@@ -222,3 +222,16 @@ def test_a_transaction_that_failed_leaves_the_connection_clean(book):
         fails()
     record(book.engine, Entry(actor="a", action="c"))
     assert [row.action for row in page(book.engine, limit=9)] == ["c"]
+
+
+def test_a_connection_that_is_lost_halfway_hides_no_error_and_comes_back_to_nobody(book):
+    def loses():
+        with atomic(book.engine) as connection:
+            append(connection, Entry(actor="a", action="b"))
+            connection.connection.invalidate()
+            raise FencedError
+
+    with pytest.raises(FencedError):
+        loses()
+    record(book.engine, Entry(actor="a", action="c"))
+    assert [row.action for row in page(book.engine, limit=9)] == ["c"]
