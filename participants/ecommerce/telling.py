@@ -1,5 +1,6 @@
 """A saga told to a customer: what is being asked of whom, what came of each call, and what that means."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,6 +8,7 @@ from participants.ecommerce.orchestrator import Definition
 from participants.ecommerce.switches import PARTICIPANTS
 from participants.ecommerce.words import words
 
+_STATUS = re.compile(r"^[1-5][0-9]{2} ")
 _OUTCOMES = {"succeeded": "done", "refused": "refused", "unknown": "no answer", "not_sent": "not sent"}
 #: What follows the answer of a call that did not simply succeed.
 _MEANS = {
@@ -131,7 +133,8 @@ def _failure(saga: dict[str, Any]) -> str:
 
 
 def _plain(reason: str | None) -> str:
-    text = (reason or "").rstrip(".")
+    """The reason as a person would say it, without the status of its answer."""
+    text = _STATUS.sub("", reason or "").rstrip(".")
     return text[:1].upper() + text[1:]
 
 

@@ -9,14 +9,14 @@ svg { display: block; width: 100%; min-width: 760px; height: auto; }
   .edge .line, .box { transition: opacity .3s; }
   @keyframes beat { 50% { stroke-opacity: .25; } }
 }`;
-const EDGE = 26;
+const EDGE = 14;
 
 const host = document.getElementById("diagram");
 let root;
 let own;
 
-export function draw(text) {
-  const svg = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
+export function draw(picture) {
+  const svg = new DOMParser().parseFromString(picture.svg, "image/svg+xml").documentElement;
   if (svg.localName !== "svg") return;
   if (!root) {
     root = host.attachShadow({ mode: "open" });
@@ -25,12 +25,7 @@ export function draw(text) {
     over.replaceSync(OVER);
     root.adoptedStyleSheets = [own, over];
   }
-  // The page's policy lets no style in that stands in markup: the picture's is taken over as a sheet.
-  const style = svg.querySelector("style");
-  if (style) {
-    own.replaceSync(style.textContent);
-    style.remove();
-  }
+  own.replaceSync(picture.style);
   root.replaceChildren(document.importNode(svg, true));
   frame(root.firstElementChild);
 }
