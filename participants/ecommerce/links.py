@@ -10,7 +10,6 @@ def link(endpoint: str, **values: Any) -> str:
     """Give the way from the page that is being answered to another one of the shop."""
     target = url_for(f"ecommerce.{endpoint}", **values).removeprefix(request.script_root)
     path, question, query = target.partition("?")
-    here = request.path.rpartition("/")[0] or "/"
-    way = relpath(path, here)
-    slash = "/" if path.endswith("/") else ""
-    return f"{'./' if way == '.' else way + slash}{question}{query}"
+    folder, _, name = path.rpartition("/")
+    here = request.path.rpartition("/")[0]
+    return f"{relpath(folder or '/', here or '/')}/{name}{question}{query}"

@@ -82,9 +82,9 @@ def money(cents: int) -> str:
 @routes.errorhandler(HTTPException)
 def sorry(error: HTTPException) -> Response:
     """Answer a person with a page, and not with a problem document."""
-    return page("error", error.code or 500, title=error.name, explained=error.description or "")
+    return page("error", error.code or 500, title=error.name, words=error.description or "")
 
 
 @routes.errorhandler(AwayError)
 def away(error: AwayError) -> Response:
-    return page("error", 503, title="Somebody is away", explained=f"{error}. Try again in a moment.")
+    return page("error", 503, title="Somebody is away", words=f"{error}. Try again in a moment.")
