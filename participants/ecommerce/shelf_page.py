@@ -52,6 +52,12 @@ def buy() -> AnyResponse:
     return redirect(link("order", saga_id=saga_id), HTTPStatus.SEE_OTHER)
 
 
+@routes.get("/buy")
+def not_bought() -> AnyResponse:
+    """Whoever loads the page of a purchase that failed anew, by its address."""
+    return redirect(link("shelf"), HTTPStatus.SEE_OTHER)
+
+
 @routes.get("/orders")
 def orders() -> Response:
     try:
