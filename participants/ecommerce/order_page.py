@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from participants.ecommerce import purchases
 from participants.ecommerce.basket import from_rows, key_of
 from participants.ecommerce.calls import AwayError
-from participants.ecommerce.links import link
+from participants.ecommerce.links import link, place
 from participants.ecommerce.orchestrator import NoSagaError, RefusedError
 from participants.ecommerce.routes import page, panel, part, routes, shop
 from participants.ecommerce.switches import PARTICIPANTS
@@ -41,14 +41,15 @@ def order(saga_id: UUID) -> Response:
 def live(saga_id: UUID) -> Response:
     """What has changed: pieces of the page, and the diagram when the saga has moved since ?mark=."""
     purchase, telling = _known(saga_id)
+    here = place("order", saga_id=saga_id)
     parts = {
-        "now": part("now", telling=telling, saga_id=saga_id),
-        "ledgers": part("ledgers", **_books(saga_id, purchase)),
-        "switches": part("switches", back=saga_id, **panel()),
+        "now": part("now", here, telling=telling, saga_id=saga_id),
+        "ledgers": part("ledgers", here, **_books(saga_id, purchase)),
+        "switches": part("switches", here, back=saga_id, **panel()),
     }
     answer: dict[str, Any] = {"parts": parts, "away": telling is None, "ended": bool(telling and telling.ended)}
     if telling:
-        parts["calls"] = part("calls", telling=telling)
+        parts["calls"] = part("calls", here, telling=telling)
         answer |= {"mark": telling.mark, "stuck": telling.tone == "stuck"}
         if telling.mark != request.args.get("mark"):
             try:

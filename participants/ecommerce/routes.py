@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 
 from participants.ecommerce.calls import AwayError
 from participants.ecommerce.guard import require_same_origin, seal
-from participants.ecommerce.links import link
+from participants.ecommerce.links import link, links_from
 from participants.ecommerce.neighbours import Neighbours
 from participants.ecommerce.orchestrator import Orchestrator
 from participants.ecommerce.settings import ShopSettings
@@ -60,9 +60,9 @@ def page(name: str, status: int = 200, **values: Any) -> Response:
     return make_response(body, status)
 
 
-def part(name: str, **values: Any) -> str:
-    """Render a piece that a page holds, and that its script replaces."""
-    return render_template(f"ecommerce/_{name}.html", link=link, settings=shop().settings, **values)
+def part(name: str, page_path: str, **values: Any) -> str:
+    """Render a piece that the page at this path holds, and that its script replaces."""
+    return render_template(f"ecommerce/_{name}.html", link=links_from(page_path), settings=shop().settings, **values)
 
 
 def panel() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Turning the switches: one participant's, or all at once."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 
 from flask import jsonify, redirect, request
@@ -7,7 +8,7 @@ from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
 from participants.ecommerce.basket import key_of
-from participants.ecommerce.links import link
+from participants.ecommerce.links import link, place
 from participants.ecommerce.routes import panel, part, routes, shop
 from participants.ecommerce.switches import PARTICIPANTS, Mode, turn
 
@@ -25,13 +26,14 @@ def switch(name: str) -> AnyResponse:
     for each in PARTICIPANTS if name == ALL else (name,):
         turn(shop().neighbours, each, mode)
     if request.headers.get("Accept") == "application/json":
-        return jsonify(parts={"switches": part("switches", back=request.form.get("back", ""), **panel())})
-    return redirect(_back(), HTTPStatus.SEE_OTHER)
+        back = request.form.get("back", "")
+        return jsonify(parts={"switches": part("switches", _page(place), back=back, **panel())})
+    return redirect(_page(link), HTTPStatus.SEE_OTHER)
 
 
-def _back() -> str:
-    """Go to the page the switch stood on, which names itself by an order's number or not at all."""
+def _page(way: Callable[..., str]) -> str:
+    """Name the page that the switch stood on, which calls itself by an order's number or not at all."""
     back = request.form.get("back", "")
     if saga_id := key_of(back):
-        return link("order", saga_id=saga_id)
-    return link("orders") if back == "orders" else link("shelf")
+        return way("order", saga_id=saga_id)
+    return way("orders") if back == "orders" else way("shelf")

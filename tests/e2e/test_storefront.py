@@ -166,6 +166,22 @@ def test_a_participant_that_comes_back_lets_what_was_begun_be_undone(page, demo)
     demo.assert_books_agree()
 
 
+def test_a_stuck_order_says_so_and_goes_on_when_a_person_has_decided(page, demo):
+    turn(page, "Sales", "down")
+    buy(page)
+    expect_state(page, "STUCK_ENREGISTRER_VENTE")
+    saga_id = page.url.rpartition("/")[2]
+    operator = page.get_by_role("link", name="Decide on the operator")
+    expect(operator).to_have_attribute("href", f"{demo.orchestrator}/admin/sagas/{saga_id}")
+    page.goto("/orders")
+    expect(page.locator(".order").first).to_contain_text("stuck")
+    page.go_back()
+    turn(page, "Sales", "normal")
+    requests.post(f"{demo.orchestrator}/api/v1/sagas/{saga_id}/retry", timeout=40).raise_for_status()
+    expect_state(page, "CONFIRMEE")
+    demo.assert_books_agree()
+
+
 def test_an_orchestrator_killed_in_mid_order_resumes_and_ends_it(page, demo):
     buy(page, "Buy, and watch")
     expect_state(page, "STOCK_RESERVE")
@@ -295,8 +311,12 @@ def test_nothing_is_taken_from_another_site(open_page, demo):
 
 def test_it_is_also_found_below_a_prefix(open_page):
     page = open_page("/ecommerce/")
+    turn(page, "Stock", "slow")
+    turn(page, "Stock", "normal")
     buy(page)
     assert "/ecommerce/orders/" in page.url
     expect_state(page, "CONFIRMEE")
+    turn(page, "Stock", "slow")
+    turn(page, "Stock", "normal")
     page.get_by_role("link", name="Orders").click()
     expect(page.locator(".order").first).to_contain_text("confirmed")

@@ -39,7 +39,8 @@ document.addEventListener("submit", async (event) => {
     if (!answer.ok) throw new Error(answer.statusText);
     swap((await answer.json()).parts);
   } catch {
-    HTMLFormElement.prototype.submit.call(form); // the server's own page says what is wrong
+    form.removeAttribute("data-swap"); // now as without scripts: the server's own page says what is wrong
+    form.requestSubmit(event.submitter);
   }
 });
 

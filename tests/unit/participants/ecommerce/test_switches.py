@@ -16,6 +16,20 @@ def test_a_switch_shows_the_position_it_was_turned_to(shop, mode):
     assert panel.count('aria-pressed="true"') == 4
 
 
+@pytest.mark.parametrize(
+    ("back", "action"),
+    [
+        ("", "./switches/ventes"),
+        ("orders", "./switches/ventes"),
+        ("11111111-1111-4111-8111-111111111111", "../switches/ventes"),
+    ],
+)
+def test_a_panel_that_is_rendered_anew_leads_on_from_its_own_page(shop, back, action):
+    form = {"mode": "slow", "back": back}
+    panel = shop.post("/switches/stock", data=form, headers={"Accept": "application/json"}).json["parts"]["switches"]
+    assert f'action="{action}"' in panel
+
+
 def test_all_can_be_turned_at_once(shop):
     assert turn(shop, "all", "down").count('value="down" aria-pressed="true"') == 4
     assert turn(shop, "all", "normal").count('value="normal" aria-pressed="true"') == 4
