@@ -27,7 +27,7 @@ EXPLAINED: Mapping[Mode, str] = {
     Mode.SLOW: f"each call lasts {SLOW_S} s",
     Mode.REFUSE: "says no to whatever is asked",
     Mode.LOSE: "does the next call, but its reply is lost",
-    Mode.DOWN: "answers nothing but 503, and does nothing",
+    Mode.DOWN: "does nothing, and answers 503",
 }
 
 _KINDS = {Mode.SLOW: "slow", Mode.REFUSE: "refuse", Mode.LOSE: "lose_reply", Mode.DOWN: "fail"}

@@ -66,7 +66,7 @@ def tell(saga: dict[str, Any], definition: Definition) -> Telling:
     under_way = _under_way(saga, definition, phase)
     return Telling(
         state=saga["state"],
-        headline=_headline(saga, phase, under_way),
+        headline=_headline(saga, definition, phase, under_way),
         tone=_TONES.get(phase, "going"),
         mark=f"{len(saga['journal'])}-{saga['state']}",
         calls=[*calls, under_way] if under_way else calls,
@@ -103,10 +103,10 @@ def _under_way(saga: dict[str, Any], definition: Definition, phase: str) -> Told
     )
 
 
-def _headline(saga: dict[str, Any], phase: str, under_way: Told | None) -> str:
+def _headline(saga: dict[str, Any], definition: Definition, phase: str, under_way: Told | None) -> str:
     """What just happened, in a sentence or two."""
     what = "The return" if saga["type"] == "return_saga" else "The order"
-    why = _failure(saga)
+    why = _failure(saga, definition)
     if under_way is None:
         resting = {
             "completed": f"{what} is confirmed: every step is done.",
@@ -123,12 +123,14 @@ def _headline(saga: dict[str, Any], phase: str, under_way: Told | None) -> str:
     return f"{asked} …"
 
 
-def _failure(saga: dict[str, Any]) -> str:
+def _failure(saga: dict[str, Any], definition: Definition) -> str:
     """Why it turned back."""
     for entry in saga["journal"]:
         if entry["trigger"] in ("refused", "exhausted", "expire", "cancel") and entry["direction"] != "undo":
-            means = f" {_MEANS['exhausted']}." if entry["trigger"] == "exhausted" else ""
-            return f"{_plain(entry['reason']) or 'It was called off'}.{means} "
+            why = _plain(entry["reason"]) or "It was called off"
+            if entry["trigger"] == "refused":
+                return f"{_who(definition, entry['step'])} refused: {why}. "
+            return f"{why}. {_MEANS['exhausted']}. " if entry["trigger"] == "exhausted" else f"{why}. "
     return ""
 
 

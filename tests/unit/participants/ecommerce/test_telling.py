@@ -44,7 +44,10 @@ def test_the_call_in_flight_is_the_last_of_the_list_and_the_headline():
 def test_a_refusal_says_why_in_the_participant_s_words_and_what_is_done_about_it():
     refused = entry("payer", "refused", "refused", reason="402 Client 2 has less than 5.00")
     telling = told("LIBERATION_STOCK", entry("reserver_stock"), refused)
-    assert telling.headline == "Client 2 has less than 5.00. Going back: Stock is asked to release the goods."
+    assert (
+        telling.headline
+        == "Payment refused: Client 2 has less than 5.00. Going back: Stock is asked to release the goods."
+    )
     assert (telling.calls[-1].undoes, telling.tone) == (True, "undoing")
 
 
