@@ -9,10 +9,15 @@ from requests.adapters import HTTPAdapter
 #: An answer takes milliseconds, unless it does not come at all.
 PATIENCE_S = 5.0
 _SERVER_ERROR = 500
+_DENIED = {401, 403}
 
 
 class AwayError(Exception):
     """Who was called does not answer, or not sensibly. Nothing is known of what he did."""
+
+
+class DeniedError(Exception):
+    """Who was called does not accept the shop's key, or misses it."""
 
 
 class Calls:
@@ -26,7 +31,7 @@ class Calls:
         self._session.mount("http://", HTTPAdapter(pool_maxsize=16))
 
     def send(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Give the answer, whatever its status below 500. Raises AwayError."""
+        """Give the answer, whatever its status below 500. Raises AwayError, DeniedError."""
         try:
             response = self._session.request(
                 method, self.url + path, timeout=PATIENCE_S, allow_redirects=False, **options
@@ -35,6 +40,8 @@ class Calls:
             raise AwayError(f"{self.url} does not answer") from error
         if response.status_code >= _SERVER_ERROR:
             raise AwayError(f"{self.url} answered {response.status_code}")
+        if response.status_code in _DENIED:
+            raise DeniedError(f"{self.url} answered {response.status_code}")
         return response
 
     def read(self, path: str, **options: Any) -> Any:

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, current_app, make_response, render_templa
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException
 
-from participants.ecommerce.calls import AwayError
+from participants.ecommerce.calls import AwayError, DeniedError
 from participants.ecommerce.guard import require_same_origin, seal
 from participants.ecommerce.links import link, links_from
 from participants.ecommerce.neighbours import Neighbours
@@ -83,6 +83,13 @@ def money(cents: int) -> str:
 def sorry(error: HTTPException) -> Response:
     """Answer a person with a page, and not with a problem document."""
     return page("error", error.code or 500, title=error.name, words=error.description or "")
+
+
+@routes.errorhandler(DeniedError)
+def denied(error: DeniedError) -> Response:
+    """A mistake of whoever has installed the shop."""
+    words = f"{error}: it does not let the shop in. Set ORCHESTRATOR_API_KEY to a key that may start and read sagas."
+    return page("error", 502, title="The shop has no key", words=words)
 
 
 @routes.errorhandler(AwayError)

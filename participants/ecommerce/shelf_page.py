@@ -78,7 +78,7 @@ def _bought(basket: Basket, *, watched: bool) -> UUID:
     """Fill the client's cart and order it; the same form with the same goods gives the same order."""
     if known := purchases.of_key(basket.idempotency_key):
         return known
-    _require_cart_free(basket.client.client_id)
+    _require_cart_free(basket)
     if watched:
         slow_down(shop().neighbours)
     shop().neighbours.fill_cart(basket.client.client_id, basket.lines)
@@ -93,10 +93,11 @@ def _bought(basket: Basket, *, watched: bool) -> UUID:
     return saga_id
 
 
-def _require_cart_free(client_id: int) -> None:
+def _require_cart_free(basket: Basket) -> None:
     """An order reads the cart as its first step: until it has, nothing else may be put there."""
+    client_id = basket.client.client_id
     last = purchases.latest_of(client_id)
-    if last is None:
+    if last is None or last["cle"] == basket.idempotency_key:  # a second click has been overtaken by the first
         return
     try:
         saga = shop().orchestrator.saga(UUID(last["saga_id"]))

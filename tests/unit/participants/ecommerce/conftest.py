@@ -1,5 +1,6 @@
 """The shop among the real participants, which it calls over HTTP; the orchestrator is away."""
 
+from contextlib import contextmanager
 from threading import Thread
 from uuid import uuid4
 
@@ -7,6 +8,7 @@ import pytest
 from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.serving import make_server
+from werkzeug.wrappers import Request, Response
 
 from participants.ecommerce.settings import ShopSettings
 
@@ -21,8 +23,25 @@ def neighbours(serve, tmp_path):
 
 @pytest.fixture
 def neighbours_url(neighbours):
-    mounted = DispatcherMiddleware(Flask("none"), {f"/{name}": it.app for name, it in neighbours.items()})
-    server = make_server("127.0.0.1", 0, mounted, threaded=True)
+    with served(DispatcherMiddleware(Flask("none"), {f"/{name}": it.app for name, it in neighbours.items()})) as url:
+        yield url
+
+
+@pytest.fixture
+def closed_orchestrator_url():
+    """URL of one that lets nobody in."""
+
+    @Request.application
+    def closed(_request):
+        return Response("{}", 401, content_type="application/problem+json")
+
+    with served(closed) as url:
+        yield url
+
+
+@contextmanager
+def served(application):
+    server = make_server("127.0.0.1", 0, application, threaded=True)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield f"http://127.0.0.1:{server.port}"
@@ -32,8 +51,13 @@ def neighbours_url(neighbours):
 
 
 @pytest.fixture
-def shop(serve, neighbours_url, tmp_path):
-    settings = ShopSettings(orchestrator_url=NOBODY, participants_url=neighbours_url, kill_command="kill it")
+def orchestrator_url():
+    return NOBODY
+
+
+@pytest.fixture
+def shop(serve, neighbours_url, orchestrator_url, tmp_path):
+    settings = ShopSettings(orchestrator_url=orchestrator_url, participants_url=neighbours_url, kill_command="kill it")
     service = serve("ecommerce", f"sqlite:///{tmp_path / 'ecommerce'}.db", config={"SHOP": settings})
     yield service.app.test_client()
     service.app.extensions["shop"].close()

@@ -19,8 +19,8 @@ def test_a_switch_shows_the_position_it_was_turned_to(shop, mode):
 @pytest.mark.parametrize(
     ("back", "action"),
     [
-        ("", "./switches/ventes"),
-        ("orders", "./switches/ventes"),
+        ("", "switches/ventes"),
+        ("orders", "switches/ventes"),
         ("11111111-1111-4111-8111-111111111111", "../switches/ventes"),
     ],
 )
