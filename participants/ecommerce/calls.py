@@ -21,10 +21,10 @@ class DeniedError(Exception):
 
 
 class Calls:
-    """Everything below one base URL; used by many threads at once."""
+    """Everything below one base URL; used by many threads at once. `who`: as a person is told of it."""
 
-    def __init__(self, url: str, headers: Mapping[str, str] | None = None) -> None:
-        self.url = url
+    def __init__(self, who: str, url: str, headers: Mapping[str, str] | None = None) -> None:
+        self.who, self.url = who, url
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.headers.update(headers or {})
@@ -37,18 +37,18 @@ class Calls:
                 method, self.url + path, timeout=PATIENCE_S, allow_redirects=False, **options
             )
         except requests.RequestException as error:
-            raise AwayError(f"{self.url} does not answer") from error
+            raise AwayError(f"{self.who} does not answer") from error
         if response.status_code >= _SERVER_ERROR:
-            raise AwayError(f"{self.url} answered {response.status_code}")
+            raise AwayError(f"{self.who} answered {response.status_code}")
         if response.status_code in _DENIED:
-            raise DeniedError(f"{self.url} answered {response.status_code}")
+            raise DeniedError(f"{self.who} answered {response.status_code}")
         return response
 
     def read(self, path: str, **options: Any) -> Any:
         """Give a successful GET's JSON. Raises AwayError."""
         response = self.send("GET", path, **options)
         if not response.ok:
-            raise AwayError(f"{self.url}{path} answered {response.status_code}")
+            raise AwayError(f"{self.who} answered {path} with {response.status_code}")
         return decoded(response)
 
     def close(self) -> None:

@@ -41,7 +41,7 @@ class Neighbours:
     """Each method raises AwayError."""
 
     def __init__(self, url: str) -> None:
-        self._calls = Calls(url)
+        self._calls = Calls("A participant", url)
 
     def shelf(self) -> list[Product]:
         """What is sold here: products with a number, for a return can name no others."""

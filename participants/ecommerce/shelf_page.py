@@ -16,9 +16,9 @@ from participants.ecommerce.orchestrator import NoSagaError, RefusedError
 from participants.ecommerce.routes import page, routes, shop
 from participants.ecommerce.switches import slow_down
 
-_AWAY = (
-    "The orchestrator is away. Nothing is lost: your basket is kept here. Press the button again when it is back; "
-    "however often you do, it is bought once."
+_KEPT = (
+    "Nothing is lost: your basket is kept here. Press the button again in a moment; however often you do, it is bought "
+    "once."
 )
 
 
@@ -45,8 +45,8 @@ def buy() -> AnyResponse:
         return page("shop", HTTPStatus.BAD_REQUEST, clients=CLIENTS, products=products, basket=basket)
     try:
         saga_id = _bought(basket, watched="watch" in request.form)
-    except AwayError:
-        return page("shop", 503, clients=CLIENTS, products=products, basket=basket, problem=_AWAY)
+    except AwayError as error:
+        return page("shop", 503, clients=CLIENTS, products=products, basket=basket, problem=f"{error}. {_KEPT}")
     except RefusedError as error:
         return page("shop", 409, clients=CLIENTS, products=products, basket=basket, problem=str(error))
     return redirect(link("order", saga_id=saga_id), HTTPStatus.SEE_OTHER)
