@@ -41,7 +41,7 @@ class Program:
     ) -> None:
         self.name = name
         self._log = log
-        with log.open("wb") as output:
+        with log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603  the arguments are ours
                 [sys.executable, "-m", *arguments],
                 cwd=ROOT,
@@ -55,6 +55,11 @@ class Program:
         assert self._process.stdin is not None
         with self._process.stdin as stdin, suppress(BrokenPipeError):
             stdin.write(f"{told}\n".encode())
+
+    @property
+    def group(self) -> int:
+        """The number of its process group, with which it can be killed whole."""
+        return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
@@ -108,12 +113,12 @@ class Programs:
                 raise program.failed(f"not ready within {START_S:.0f} s")
             self._patience.wait(GLANCE_S)
 
-    def until_stopped(self, *programs: Program) -> None:
-        """Stay for as long as these do, which is until StoppedError."""
+    def until_one_ends(self, *programs: Program) -> Program:
+        """Stay for as long as all of these do, and give the one that has ended. Raises StoppedError."""
         while True:
             for program in programs:
                 if program.exit_code is not None:
-                    raise program.failed(f"ended ({program.exit_code})")
+                    return program
             self._patience.wait(0.5)
 
     def __enter__(self) -> Self:

@@ -10,6 +10,7 @@ from granian import Granian
 from granian.constants import Interfaces
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from participants.ecommerce.settings import ShopSettings, ShopSettingsError
 from participants.service import PARTICIPANTS, THREADS, create_service
 from participants.settings import NAMES, Settings, SettingsError
 
@@ -54,10 +55,10 @@ def require_free(host: str, port: int) -> None:
         probe.bind(address)
 
 
-def own_stock(host: str, port: int) -> str:
-    """Where this very server serves the stock."""
+def own_url(host: str, port: int) -> str:
+    """Where this very server is found."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - what is bound to all
-    return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{port}/stock"
+    return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{port}"
 
 
 def prepare_databases(settings: Settings) -> None:
@@ -78,16 +79,20 @@ def reason(error: Exception) -> str:
 def main() -> None:
     parser = command_line()
     options = parser.parse_args()
+    own = own_url(options.host, options.port)
     try:
         settings = Settings(
             data=options.data.resolve(),
             names=(options.only,) if options.only else NAMES,
             faults=options.faults,
             database_url=os.environ.get("PARTICIPANTS_DATABASE_URL"),
-            stock_url=os.environ.get("STOCK_URL") or own_stock(options.host, options.port),
+            stock_url=os.environ.get("STOCK_URL") or f"{own}/stock",
             restock_s=options.restock,
+            shop=ShopSettings.from_environment(
+                {**os.environ, "PARTICIPANTS_URL": os.environ.get("PARTICIPANTS_URL") or own}
+            ),
         )
-    except SettingsError as error:
+    except (SettingsError, ShopSettingsError) as error:
         parser.error(str(error))
     try:
         require_free(options.host, options.port)

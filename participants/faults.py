@@ -1,4 +1,4 @@
-"""Faults to order, for the demo and the tests: a participant that is slow, fails, or loses its reply.
+"""Faults to order, for the demo and the tests: a participant that is slow, fails, refuses, or loses its reply.
 
 They act around the view and never inside it, so what a call does to the database is what it always does.
 """
@@ -12,6 +12,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, g, request
 from marshmallow import RAISE, Schema, fields, post_load, validate
 
+from participants.key import HEADER, Direction
 from participants.problem import Problem
 from participants.wire import read_body
 
@@ -19,7 +20,7 @@ from participants.wire import read_body
 @dataclass(kw_only=True)
 class Fault:
     """`path`: the beginning of the paths it hits, below the participant's prefix. `method`: None is any.
-    `times`: None is until cleared.
+    `times`: None is until cleared. A refusal never hits an undo: what was done can always be taken back.
     """
 
     kind: str
@@ -28,13 +29,17 @@ class Fault:
     times: int | None
     seconds: float
 
+    def hits(self, method: str, path: str, *, undoes: bool) -> bool:
+        spared = undoes and self.kind == "refuse"
+        return path.startswith(self.path) and self.method in (None, method) and not spared
+
 
 class FaultBody(Schema):
     class Meta:
         # A fault that is misspelled and never happens would make a test pass for nothing.
         unknown = RAISE
 
-    kind = fields.String(required=True, validate=validate.OneOf(["slow", "fail", "lose_reply"]))
+    kind = fields.String(required=True, validate=validate.OneOf(["slow", "fail", "refuse", "lose_reply"]))
     path = fields.String(load_default="/")
     method = fields.String(load_default=None, allow_none=True, validate=validate.OneOf(["GET", "POST"]))
     times = fields.Integer(load_default=1, allow_none=True, strict=True, validate=validate.Range(min=1))
@@ -64,10 +69,10 @@ class Faults:
         with self._lock:
             return [asdict(fault) for fault in self._faults]
 
-    def take(self, method: str, path: str) -> Fault | None:
+    def take(self, method: str, path: str, *, undoes: bool = False) -> Fault | None:
         """Use up the oldest fault that hits this request: at most one a request."""
         with self._lock:
-            hits = (f for f in self._faults if path.startswith(f.path) and f.method in (None, method))
+            hits = (f for f in self._faults if f.hits(method, path, undoes=undoes))
             found = next(hits, None)
             if found is not None and found.times is not None:
                 found.times -= 1
@@ -84,12 +89,14 @@ def order_faults(app: Flask) -> None:
     def before() -> None:
         if request.blueprint != app.name:
             return
-        g.fault = faults.take(request.method, request.path)
+        g.fault = faults.take(request.method, request.path, undoes=_undoes())
         match g.fault:
             case Fault(kind="slow", seconds=seconds):
                 time.sleep(seconds)
             case Fault(kind="fail"):
                 raise Problem(503, "Fault", "This failure was ordered; nothing has been done")
+            case Fault(kind="refuse"):
+                raise Problem(409, "Ordered refusal", "This refusal was ordered; nothing has been done")
 
     @app.after_request
     def after(response: Response) -> Response:
@@ -118,6 +125,10 @@ def _routes(faults: Faults) -> Blueprint:
         return "", 204
 
     return routes
+
+
+def _undoes() -> bool:
+    return request.headers.get(HEADER, "").endswith(f"/{Direction.UNDO}")
 
 
 def _cut_off() -> Response:

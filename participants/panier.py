@@ -1,15 +1,16 @@
-"""Carts. Reading changes nothing, so the barrier has nothing to guard here."""
+"""Carts. Reading changes nothing, and filling one twice is filling it once: the barrier has nothing to guard here."""
 
 from typing import Any
 
 from flask import Blueprint
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, BigInteger, Column, Integer, Table, or_, select
+from sqlalchemy import JSON, BigInteger, Column, Integer, Table, func, or_, select, update
 
 from participants.barrier import Barrier
+from participants.database import WRITING, insert_new
 from participants.participant import Participant
 from participants.problem import Problem
-from participants.wire import CLIENT_ID, Line, on_the_wire
+from participants.wire import CLIENT_ID, Body, Line, PricedLine, lines, on_the_wire, read_body
 
 db = SQLAlchemy()
 routes = Blueprint("panier", __name__)
@@ -22,6 +23,10 @@ paniers = Table(
     Column("client_id", BigInteger, unique=True),
     Column("produits", JSON, nullable=False),
 )
+
+
+class Panier(Body):
+    produits = lines(PricedLine)
 
 
 @routes.get(f"/{CLIENT_ID}")
@@ -38,6 +43,22 @@ def lire(client_id: int) -> dict[str, Any]:
         raise Problem(404, "No cart", f"Client {client_id} has nothing in a cart")
     montant = on_the_wire(sum(line["quantite"] * line["prix"] for line in produits))
     return {"client_id": client_id, "produits": Line(many=True).dump(produits), "montant": montant}
+
+
+@routes.put(f"/{CLIENT_ID}")
+def remplir(client_id: int) -> dict[str, Any]:
+    """Let this be all that is in the client's cart."""
+    produits = read_body(Panier())["produits"]
+    with db.session.begin():
+        connection = db.session.connection(execution_options=WRITING)
+        own = paniers.c.client_id == client_id
+        # The first rows have numbers of their own, which a sequence would give out once more.
+        next_id = select(func.coalesce(func.max(paniers.c.id), 0) + 1).scalar_subquery()
+        row = {"client_id": client_id, "produits": produits}
+        while not insert_new(connection, paniers, id=next_id, **row):
+            if connection.execute(update(paniers).where(own).values(produits=produits)).rowcount:
+                break
+    return lire(client_id)
 
 
 def balance() -> dict[str, Any]:

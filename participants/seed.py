@@ -20,6 +20,7 @@ from participants.units import produits
 from participants.ventes import acheteurs_bloques
 
 KEYBOARD, CABLE, RARE = "550e8400-e29b-41d4-a716-446655440001", "456", "789"
+HEADPHONES, MOUSE, MONITOR = "101", "102", "103"
 
 ORDINARY_CART = [
     {"produit_id": KEYBOARD, "quantite": 1, "prix": 29_99},
@@ -38,6 +39,9 @@ SEED: Mapping[Table, Sequence[Mapping[str, Any]]] = {
         {"produit_id": KEYBOARD, "initial": 500, "en_main": 500},
         {"produit_id": CABLE, "initial": 1_000_000, "en_main": 1_000_000},
         {"produit_id": RARE, "initial": 3, "en_main": 3},
+        {"produit_id": HEADPHONES, "initial": 10_000, "en_main": 10_000},
+        {"produit_id": MOUSE, "initial": 10_000, "en_main": 10_000},
+        {"produit_id": MONITOR, "initial": 50, "en_main": 50},
     ),
     seuils: ({"produit_id": KEYBOARD, "seuil": 100, "cible": 500},),
     articles: (
@@ -45,6 +49,9 @@ SEED: Mapping[Table, Sequence[Mapping[str, Any]]] = {
         # Dearer than in the carts, which keep the price of the day it was put there.
         {"produit_id": CABLE, "nom": "Câble", "prix": 29_99},
         {"produit_id": RARE, "nom": "Édition rare", "prix": 12_50},
+        {"produit_id": HEADPHONES, "nom": "Casque", "prix": 49_90},
+        {"produit_id": MOUSE, "nom": "Souris", "prix": 24_50},
+        {"produit_id": MONITOR, "nom": "Écran", "prix": 189_00},
     ),
     reglages: ({"nom": "solde_ouverture", "valeur": 1_000_000_00},),
     comptes: ({"client_id": 2, "solde": 10_00},),

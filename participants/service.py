@@ -10,6 +10,7 @@ from participants.catalogue import CATALOGUE
 from participants.client import CLIENT
 from participants.commandes import COMMANDES
 from participants.database import prepare, tune
+from participants.ecommerce.shop import ECOMMERCE
 from participants.faults import order_faults
 from participants.logs import log_calls
 from participants.metrics import count_requests
@@ -24,7 +25,7 @@ from participants.ventes import VENTES
 
 PARTICIPANTS = {
     participant.name: participant
-    for participant in (PANIER, STOCK, CLIENT, VENTES, CATALOGUE, COMMANDES, RECUS, SUPPLY_CHAIN)
+    for participant in (PANIER, STOCK, CLIENT, VENTES, CATALOGUE, COMMANDES, RECUS, SUPPLY_CHAIN, ECOMMERCE)
 }
 
 NO_CONFIG: Mapping[str, Any] = MappingProxyType({})

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,9 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from participants.database import driver_url
+from participants.ecommerce.settings import ShopSettings
 
-NAMES = ("panier", "stock", "client", "ventes", "catalogue", "commandes", "recus", "supply-chain")
+NAMES = ("panier", "stock", "client", "ventes", "catalogue", "commandes", "recus", "supply-chain", "ecommerce")
 
 
 class SettingsError(ValueError):
@@ -31,6 +32,7 @@ class Settings:
     database_url: str | None = None
     stock_url: str = "http://127.0.0.1:8010/stock"
     restock_s: float = 0
+    shop: ShopSettings = field(default_factory=ShopSettings)
 
     def __post_init__(self) -> None:
         if unknown := set(self.names) - set(NAMES):
@@ -48,7 +50,7 @@ class Settings:
     @property
     def config(self) -> dict[str, Any]:
         """What goes into every participant's Flask configuration."""
-        return {"OUTBOX": self.data.resolve() / "outbox", "STOCK_URL": self.stock_url.rstrip("/")}
+        return {"OUTBOX": self.data.resolve() / "outbox", "STOCK_URL": self.stock_url.rstrip("/"), "SHOP": self.shop}
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -60,6 +62,7 @@ class Settings:
             database_url=environment.get("PARTICIPANTS_DATABASE_URL") or None,
             stock_url=environment.get("STOCK_URL") or cls.stock_url,
             restock_s=float(environment.get("PARTICIPANTS_RESTOCK_S") or cls.restock_s),
+            shop=ShopSettings.from_environment(environment),
         )
 
     def as_environment(self) -> dict[str, str]:
@@ -70,6 +73,7 @@ class Settings:
             "PARTICIPANTS_DATABASE_URL": self.database_url or "",
             "STOCK_URL": self.stock_url,
             "PARTICIPANTS_RESTOCK_S": str(self.restock_s),
+            "PARTICIPANTS_URL": self.shop.participants_url,
         }
 
 

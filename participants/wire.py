@@ -87,6 +87,11 @@ def on_the_wire(cents: int) -> float:
     return float(Decimal(cents).scaleb(-2))
 
 
+def whole_cents(amount: float) -> int:
+    """Read an amount that a participant has answered."""
+    return int(Decimal(str(amount)).scaleb(2))
+
+
 def read_body(schema: Schema) -> dict[str, Any]:
     """Give the request's body, checked; refuse it with the names of the fields that are wrong."""
     try:

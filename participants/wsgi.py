@@ -4,6 +4,7 @@ Start it with `python -m participants`, or with any WSGI server:
 `granian --interface wsgi --factory --workers 1 participants.wsgi:create_application`.
 """
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from flask import Flask
@@ -17,7 +18,7 @@ from participants.settings import Settings
 from participants.supply_chain import look_every
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 
 def create_application() -> "WSGIApplication":
@@ -33,4 +34,14 @@ def create_application() -> "WSGIApplication":
     nothing = Flask("participants")
     answer_with_problems(nothing)
     show_all(nothing, apps.values())
-    return DispatcherMiddleware(nothing, services)
+    return DispatcherMiddleware(_front(nothing, apps.get("ecommerce")), services)
+
+
+def _front(nothing: Flask, shop: Flask | None) -> "WSGIApplication":
+    """The shop is also what a person finds at /, where /metrics of all participants stays."""
+
+    def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
+        served = shop if shop and environ["PATH_INFO"] != "/metrics" else nothing
+        return served(environ, start_response)
+
+    return application

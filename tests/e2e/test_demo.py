@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 from contextlib import suppress
 from decimal import Decimal
@@ -136,6 +137,27 @@ def test_a_program_that_dies_ends_the_demo_with_its_log(demo, output, assert_not
     participants.kill()
     assert process.wait(20) == 1
     assert "demo: participants: ended (-9); the end of the log:" in output()
+    assert_nothing_left()
+
+
+def test_an_orchestrator_that_is_killed_is_started_again_and_ends_what_it_began(
+    demo, output, ports, assert_nothing_left
+):
+    process = demo()
+    eventually(lambda: LAST_LINE in output(), "it stays up")
+    orchestrator, participants = (f"http://127.0.0.1:{port}" for port in ports)
+    slow = {"kind": "slow", "seconds": 1, "times": None}
+    requests.post(f"{participants}/client/_faults", json=slow, timeout=5).raise_for_status()
+    body, headers = {"client_id": 4, "magasin_id": 1}, {"Prefer": "respond-async"}
+    started = requests.post(f"{orchestrator}/api/commande/checkout", json=body, headers=headers, timeout=5)
+    command = next(line for line in output().splitlines() if "kill -9" in line).partition(":  ")[2]
+    subprocess.run(["bash", "-c", command], check=True)
+    eventually(lambda: "the orchestrator is dead (-9); it is started again in 4 s" in output(), "it is seen")
+    eventually(lambda: "the orchestrator is back" in output(), "it is back")
+    order = orchestrator + started.headers["Location"]
+    eventually(lambda: requests.get(order, timeout=5).json()["etat_actuel"] == "CONFIRMEE", "the order is confirmed")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 0
     assert_nothing_left()
 
 

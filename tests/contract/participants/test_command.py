@@ -90,11 +90,18 @@ def test_a_bad_url_of_the_stock_is_one_clear_line(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("host", "stock"),
+    ("host", "found"),
     [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"), ("shop", "shop")],
 )
-def test_the_supply_chain_finds_the_stock_of_its_own_server(host, stock):
-    assert command.own_stock(host, 8010) == f"http://{stock}:8010/stock"
+def test_the_supply_chain_and_the_shop_find_their_own_server(host, found):
+    assert command.own_url(host, 8010) == f"http://{found}:8010"
+
+
+def test_a_bad_url_of_the_orchestrator_is_one_clear_line(monkeypatch, capsys):
+    monkeypatch.setenv("ORCHESTRATOR_URL", "orchestrator:8009")
+    assert "ORCHESTRATOR_URL must be a URL such as http://" in complaint(
+        monkeypatch, capsys, "--port", str(free_port())
+    )
 
 
 def test_no_database_is_open_when_the_worker_is_forked(tmp_path):

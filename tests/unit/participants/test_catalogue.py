@@ -1,7 +1,9 @@
 def test_all_products_and_one(catalogue):
     listed = catalogue.get("/produits").json["produits"]
-    assert [each["produit_id"] for each in listed] == ["456", "550e8400-e29b-41d4-a716-446655440001", "789"]
-    assert catalogue.get("/produits/456").json == listed[0] == {"produit_id": "456", "nom": "Câble", "prix": 29.99}
+    assert [each["produit_id"] for each in listed] == [
+        "101", "102", "103", "456", "550e8400-e29b-41d4-a716-446655440001", "789",
+    ]  # fmt: skip
+    assert catalogue.get("/produits/456").json == listed[3] == {"produit_id": "456", "nom": "Câble", "prix": 29.99}
 
 
 def test_lines_are_priced_by_the_catalogue_and_not_by_who_asks(catalogue):

@@ -171,7 +171,7 @@ def test_every_undo_is_tried_above(serve, tmp_path):
 
 
 def test_participants_import_neither_the_orchestrator_nor_its_tables():
-    for file in Path(participants.__file__).parent.glob("*.py"):
+    for file in Path(participants.__file__).parent.rglob("*.py"):
         imports = re.findall(r"^\s*(?:from|import) (\w+)", file.read_text(), re.MULTILINE)
         assert not {"app", "machines"} & set(imports), file
 

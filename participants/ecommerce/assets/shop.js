@@ -1,0 +1,60 @@
+// What makes the pages pleasant; each of them works without.
+import { follow } from "./live.js";
+import { swap } from "./parts.js";
+
+const money = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const quantities = [...document.querySelectorAll("input[data-price]")];
+
+function addUp() {
+  let cents = 0;
+  for (const input of quantities) {
+    const count = input.validity.valid ? Number(input.value) : 0;
+    cents += count * Number(input.dataset.price);
+    input.closest(".product").classList.toggle("picked", count > 0);
+  }
+  document.getElementById("total").textContent = money.format(cents / 100);
+}
+
+if (quantities.length) {
+  quantities.forEach((input) => input.addEventListener("input", addUp));
+  for (const button of document.querySelectorAll("[data-step]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const input = document.getElementById(button.dataset.for);
+      const count = (Number(input.value) || 0) + Number(button.dataset.step);
+      input.value = Math.min(Math.max(count, 0), Number(input.max));
+      addUp();
+    });
+  }
+}
+
+// A switch is turned in its place: the page, and what was typed there, stays.
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!form.matches("[data-swap]")) return;
+  event.preventDefault();
+  const body = new URLSearchParams(new FormData(form, event.submitter));
+  try {
+    const answer = await fetch(form.action, { method: "POST", body, headers: { Accept: "application/json" } });
+    if (!answer.ok) throw new Error(answer.statusText);
+    swap((await answer.json()).parts);
+  } catch {
+    form.removeAttribute("data-swap"); // now as without scripts: the server's own page says what is wrong
+    form.requestSubmit(event.submitter);
+  }
+});
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  if (!navigator.clipboard) continue;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.textContent = "Copied";
+  });
+}
+
+// A page that comes back out of the browser's memory holds a key that was used.
+addEventListener("pageshow", (event) => event.persisted && location.reload());
+
+const live = document.querySelector("[data-live]");
+if (live) follow(live);

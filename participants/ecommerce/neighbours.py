@@ -1,0 +1,105 @@
+"""The other participants: what they sell, what their books say, and the faults that were ordered of them."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID
+
+from participants.ecommerce.basket import Line, Product
+from participants.ecommerce.calls import AwayError, Calls
+from participants.wire import on_the_wire, whole_cents
+
+
+@dataclass(frozen=True, kw_only=True)
+class Units:
+    on_hand: int
+    reserved: int
+    sold: int
+    agree: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Books:
+    """All amounts are in cents. `paid` and `paid_back` are the clients', `sold` is sales and receipts together."""
+
+    units: dict[str, Units]
+    paid: int
+    paid_back: int
+    sold: int
+    sales: int
+
+    @property
+    def units_agree(self) -> bool:
+        return all(units.agree for units in self.units.values())
+
+    @property
+    def money_agrees(self) -> bool:
+        return self.paid - self.paid_back == self.sold
+
+
+class Neighbours:
+    """Each method raises AwayError."""
+
+    def __init__(self, url: str) -> None:
+        self._calls = Calls("A participant", url)
+
+    def shelf(self) -> list[Product]:
+        """What is sold here: products with a number, for a return can name no others."""
+        on_hand = {name: units.on_hand for name, units in self._units().items()}
+        return [
+            Product(product_id=it["produit_id"], name=it["nom"], price=whole_cents(it["prix"]), on_hand=there)
+            for it in self._calls.read("/catalogue/produits")["produits"]
+            if it["produit_id"].isdecimal() and (there := on_hand.get(it["produit_id"])) is not None
+        ]
+
+    def fill_cart(self, client_id: int, lines: list[Line]) -> None:
+        body = {
+            "produits": [
+                {"produit_id": line.product_id, "quantite": line.quantity, "prix": on_the_wire(line.price)}
+                for line in lines
+            ]
+        }
+        response = self._calls.send("PUT", f"/panier/{client_id}", json=body)
+        if not response.ok:
+            raise AwayError(f"the cart answered {response.status_code}")
+
+    def books(self) -> Books:
+        client, ventes, recus = (self._calls.read(f"/{name}/_balance") for name in ("client", "ventes", "recus"))
+        return Books(
+            units=self._units(),
+            paid=whole_cents(client["debits"]),
+            paid_back=whole_cents(client["remboursements"]),
+            sold=whole_cents(ventes["total"]) + whole_cents(recus["total"]),
+            sales=ventes["count"],
+        )
+
+    def ledger(self, name: str, saga_id: UUID) -> list[dict[str, Any]]:
+        """What a participant has written down about the calls of this saga."""
+        return list(self._calls.read(f"/{name}/_ledger", params={"saga_id": str(saga_id)}))
+
+    def faults(self, name: str) -> list[dict[str, Any]] | None:
+        """None: this one takes no orders for faults."""
+        response = self._calls.send("GET", f"/{name}/_faults")
+        return None if response.status_code == HTTPStatus.NOT_FOUND else list(response.json())
+
+    def order_fault(self, name: str, fault: dict[str, Any] | None) -> None:
+        """Let this be the only fault, or none."""
+        self._calls.send("DELETE", f"/{name}/_faults")
+        if fault:
+            response = self._calls.send("POST", f"/{name}/_faults", json=fault)
+            if not response.ok:
+                raise AwayError(f"{name} takes no such fault: {response.text}")
+
+    def close(self) -> None:
+        self._calls.close()
+
+    def _units(self) -> dict[str, Units]:
+        return {
+            name: Units(
+                on_hand=it["en_main"],
+                reserved=it["reserve"],
+                sold=it["vendu"],
+                agree=it["initial"] == it["en_main"] + it["reserve"] + it["vendu"],
+            )
+            for name, it in self._calls.read("/stock/_balance")["produits"].items()
+        }

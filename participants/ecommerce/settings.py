@@ -1,0 +1,47 @@
+"""Where the shop finds the orchestrator and the other participants. Read from the environment."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+PARTICIPANTS_URL = "http://127.0.0.1:8010"
+
+
+class ShopSettingsError(ValueError):
+    """A setting of the shop that cannot be used; the message says which and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShopSettings:
+    """`orchestrator_url`: where the server calls it; `public_url`: where a person's browser finds it.
+    `api_key` goes along with each call, as X-API-Key. `kill_command` and `restart_command` are only shown, for the
+    experiment of killing the orchestrator.
+    """
+
+    orchestrator_url: str = "http://127.0.0.1:8009"
+    public_url: str = "http://127.0.0.1:8009"
+    participants_url: str = PARTICIPANTS_URL
+    api_key: str | None = field(default=None, repr=False)
+    kill_command: str | None = None
+    restart_command: str | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "ShopSettings":
+        orchestrator_url = _http_url(environment, "ORCHESTRATOR_URL", cls.orchestrator_url)
+        return cls(
+            orchestrator_url=orchestrator_url,
+            public_url=_http_url(environment, "ORCHESTRATOR_PUBLIC_URL", orchestrator_url),
+            participants_url=_http_url(environment, "PARTICIPANTS_URL", cls.participants_url),
+            api_key=environment.get("ORCHESTRATOR_API_KEY") or None,
+            kill_command=environment.get("ORCHESTRATOR_KILL_COMMAND") or None,
+            restart_command=environment.get("ORCHESTRATOR_RESTART_COMMAND") or None,
+        )
+
+
+def _http_url(environment: Mapping[str, str], name: str, default: str) -> str:
+    url = (environment.get(name) or default).rstrip("/")
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
+        raise ShopSettingsError(f"{name} must be a URL such as {default}")
+    return url

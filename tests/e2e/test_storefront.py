@@ -1,0 +1,322 @@
+"""The storefront in a real browser, in front of all that `make demo` starts."""
+
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+import requests
+from playwright.sync_api import expect
+
+from tests.e2e.browser import PHONE, chromium, overflows, violations
+from tests.e2e.conftest import eventually, free_port
+
+pytestmark = pytest.mark.programs
+
+SLOW = 30_000
+
+
+class Demo:
+    def __init__(self, folder):
+        ports = free_port(), free_port()
+        self.orchestrator, self.url = (f"http://127.0.0.1:{port}" for port in ports)
+        self._output = folder / "output"
+        environment = {**os.environ, "PORT": str(ports[0]), "PARTICIPANTS_PORT": str(ports[1]), "TMPDIR": str(folder)}
+        with self._output.open("wb") as output:
+            self.process = psutil.Popen([sys.executable, "-m", "demo"], env=environment, stdout=output, stderr=output)
+        eventually(lambda: "Ctrl-C stops everything" in self.said(), "the demo stays up")
+
+    def said(self):
+        return self._output.read_text()
+
+    def balance(self, name):
+        return requests.get(f"{self.url}/{name}/_balance", timeout=5).json()
+
+    def sagas(self):
+        answer = requests.get(f"{self.orchestrator}/api/v1/sagas", params={"limit": 1}, timeout=5).json()
+        return answer["pagination"]["total"]
+
+    def assert_books_agree(self):
+        client, sales = self.balance("client"), self.balance("ventes")
+        assert round(client["debits"] - client["remboursements"], 2) == sales["total"]
+        for product, units in self.balance("stock")["produits"].items():
+            assert units["initial"] == units["en_main"] + units["vendu"], f"{product}: {units['reserve']} reserved"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    demo = Demo(tmp_path_factory.mktemp("demo"))
+    yield demo
+    demo.process.terminate()
+    assert demo.process.wait(20) == 0, demo.said()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def complaints():
+    """What the browser has complained of: a script that fails, a style that the policy keeps out."""
+    return []
+
+
+@pytest.fixture
+def open_page(browser, demo, complaints):
+    """Open a page in a window of its own; every switch is back to normal in the end, and no window has complained."""
+    contexts = []
+
+    def opened(path="/", **options):
+        contexts.append(browser.new_context(base_url=demo.url, **options))
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.goto(path)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    requests.post(f"{demo.url}/switches/all", data={"mode": "normal"}, timeout=5).raise_for_status()
+    assert [text for text in complaints if "Failed to load resource" not in text] == []
+
+
+@pytest.fixture
+def page(open_page):
+    return open_page()
+
+
+def turn(page, participant, mode):
+    page.get_by_role("button", name=f"{participant}: {mode}").click()
+    expect(page.get_by_role("button", name=f"{participant}: {mode}")).to_have_attribute("aria-pressed", "true")
+
+
+def buy(page, how="Buy at full speed"):
+    page.get_by_role("button", name=how).click()
+    page.wait_for_url(re.compile("/orders/"))
+
+
+def expect_state(page, state):
+    """It is the state that the page tells and that the diagram marks."""
+    expect(page.locator("#now .state")).to_have_text(state, timeout=SLOW)
+    expect(page.locator("#diagram g.now")).to_have_attribute("data-state", state, timeout=SLOW)
+
+
+def call(page, text):
+    return page.locator(".call", has_text=text)
+
+
+def test_an_order_lights_up_state_by_state_and_is_confirmed(page, demo):
+    before = demo.balance("stock")["produits"]["101"]["vendu"]
+    buy(page, "Buy, and watch")
+    for state in ("STOCK_RESERVE", "PAIEMENT_EFFECTUE", "CONFIRMEE"):
+        expect_state(page, state)
+    assert page.locator("#diagram g.edge.taken").count() == 5
+    expect(page.locator(".call .outcome")).to_have_text(["done"] * 5)
+    expect(page.locator(".ledgers")).to_contain_text("take the payment 109.88: done")
+    expect(page.locator(".verdict")).to_contain_text("The books agree")
+    assert demo.balance("stock")["produits"]["101"]["vendu"] == before + 1
+    demo.assert_books_agree()
+
+
+@pytest.mark.parametrize(
+    ("client", "why"), [(1, "5 asked, 3 available"), (2, "less than 109.88"), (3, "unpaid invoices")]
+)
+def test_each_reference_client_meets_what_awaits_him(page, demo, client, why):
+    page.get_by_role("link", name=f"Client {client}").click()
+    buy(page)
+    expect_state(page, "ANNULEE")
+    expect(page.locator("#now")).to_contain_text(why)
+    demo.assert_books_agree()
+
+
+def test_a_payment_that_the_switch_refuses_is_undone_before_one_s_eyes(page, demo):
+    turn(page, "Payment", "refuse")
+    buy(page, "Buy, and watch")
+    expect_state(page, "LIBERATION_STOCK")
+    expect_state(page, "ANNULEE")
+    expect(call(page, "take the payment")).to_contain_text("refused")
+    expect(call(page, "release the goods")).to_contain_text("done")
+    expect(page.locator(".ledgers")).to_contain_text("reserve the goods: done, then undone")
+    demo.assert_books_agree()
+
+
+def test_a_lost_reply_is_asked_for_again_and_nothing_happens_twice(page, demo):
+    paid = demo.balance("client")["debits"]
+    turn(page, "Payment", "lose")
+    buy(page)
+    expect_state(page, "CONFIRMEE")
+    expect(call(page, "take the payment").locator(".outcome")).to_have_text(["no answer", "done"])
+    assert round(demo.balance("client")["debits"] - paid, 2) == 109.88
+    expect(page.get_by_role("button", name="Payment: normal")).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_participant_that_comes_back_lets_what_was_begun_be_undone(page, demo):
+    turn(page, "Payment", "down")
+    buy(page)
+    expect_state(page, "REMBOURSEMENT")
+    turn(page, "Payment", "normal")
+    expect_state(page, "ANNULEE")
+    expect(page.locator(".ledgers")).to_contain_text("undone before it came")
+    demo.assert_books_agree()
+
+
+def test_a_stuck_order_says_so_and_goes_on_when_a_person_has_decided(page, demo):
+    turn(page, "Sales", "down")
+    buy(page)
+    expect_state(page, "STUCK_ENREGISTRER_VENTE")
+    saga_id = page.url.rpartition("/")[2]
+    operator = page.get_by_role("link", name="Decide on the operator")
+    expect(operator).to_have_attribute("href", f"{demo.orchestrator}/admin/sagas/{saga_id}")
+    page.goto("/orders")
+    expect(page.locator(".order").first).to_contain_text("stuck")
+    page.go_back()
+    turn(page, "Sales", "normal")
+    requests.post(f"{demo.orchestrator}/api/v1/sagas/{saga_id}/retry", timeout=40).raise_for_status()
+    expect_state(page, "CONFIRMEE")
+    demo.assert_books_agree()
+
+
+def test_an_orchestrator_killed_in_mid_order_resumes_and_ends_it(page, demo):
+    buy(page, "Buy, and watch")
+    expect_state(page, "STOCK_RESERVE")
+    subprocess.run(["bash", "-c", page.locator(".command code").first.inner_text()], check=True)
+    expect(page.locator("#now .state")).to_have_text("AWAY", timeout=SLOW)
+    expect(page.locator(".call")).not_to_have_count(0)  # what was known stays in sight
+    assert requests.get(f"{demo.url}/orders", timeout=5).status_code == 200
+    expect_state(page, "CONFIRMEE")
+    expect(page.locator(".calls")).to_contain_text("another process carries on")
+    assert "the orchestrator is back" in demo.said()
+    demo.assert_books_agree()
+
+
+def test_while_the_orchestrator_is_away_the_basket_is_kept_and_bought_once(page, demo):
+    before, times_back = demo.sagas(), demo.said().count("is back")
+    page.get_by_label("Souris", exact=True).fill("3")
+    subprocess.run(["bash", "-c", page.locator(".command code").first.inner_text()], check=True)
+    page.get_by_role("button", name="Buy at full speed").click()
+    expect(page.get_by_role("alert")).to_contain_text("your basket is kept")
+    assert page.get_by_label("Souris", exact=True).input_value() == "3"
+    key = page.locator("[name=key]").input_value()
+    eventually(lambda: demo.said().count("is back") > times_back, "it is back")
+    assert page.locator("[name=key]").input_value() == key
+    buy(page)
+    expect_state(page, "CONFIRMEE")
+    assert demo.sagas() == before + 1
+
+
+def test_a_form_that_is_sent_many_times_buys_once(demo):
+    form = {"client": "4", "key": "6d0fa27a-7a6a-4a5c-9fb6-0e1f3c0b8d11", "q102": "1", "fast": "1"}
+    before = demo.sagas()
+
+    def send(_):
+        return requests.post(f"{demo.url}/buy", data=form, allow_redirects=False, timeout=10)
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(send, range(6)))
+    answers.append(send(None))
+    assert {answer.status_code for answer in answers} == {303}
+    assert len({answer.headers["Location"] for answer in answers}) == 1
+    assert demo.sagas() == before + 1
+
+
+def test_what_was_bought_is_returned_with_its_money(page, demo):
+    buy(page)
+    expect_state(page, "CONFIRMEE")
+    sold, refunded = demo.balance("stock")["produits"]["456"]["vendu"], demo.balance("client")["remboursements"]
+    page.get_by_role("link", name="Orders").click()
+    page.locator(".order").first.get_by_role("button", name="Return").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Return of client 4")
+    expect_state(page, "COMPLETED")
+    assert demo.balance("stock")["produits"]["456"]["vendu"] == sold - 2
+    assert round(demo.balance("client")["remboursements"] - refunded, 2) == 109.88
+    demo.assert_books_agree()
+    page.goto("/orders")
+    expect(page.locator(".order").first.get_by_role("button", name="Return")).to_have_count(0)
+    expect(page.locator(".order").first).to_contain_text("confirmed")
+
+
+def press_until(page, name):
+    """Go on by Tab until the element of this name has the focus."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.labels?.[0]?.innerText ?? document.activeElement.innerText") == name:
+            return
+    pytest.fail(f"{name} cannot be reached by keyboard")
+
+
+def test_it_can_all_be_done_by_keyboard(page):
+    press_until(page, "Souris")
+    page.keyboard.press("ArrowUp")
+    press_until(page, "Buy at full speed")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/orders/"))
+    expect_state(page, "CONFIRMEE")
+    expect(page.locator(".lead")).to_contain_text("1 × Souris")  # noqa: RUF001
+    press_until(page, "slow")
+    page.keyboard.press("Enter")
+    expect(page.locator(":focus")).to_have_attribute("aria-pressed", "true")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [PHONE, {"width": 1440, "height": 900}], ids=["phone", "wide"])
+def test_every_page_is_accessible_and_fits(open_page, scheme, size):
+    page = open_page("/", color_scheme=scheme, viewport=size, reduced_motion="reduce")
+    pages = {"shop": violations(page)}
+    assert not overflows(page)
+    turn(page, "Stock", "lose")
+    page.get_by_label("Souris", exact=True).evaluate("it => { it.removeAttribute('max'); it.value = 100 }")
+    page.get_by_role("button", name="Buy at full speed").click()
+    expect(page.get_by_role("alert")).to_contain_text("Souris: the quantity must be a whole number from 0 to 99")
+    pages["mistake"] = violations(page)
+    page.get_by_label("Souris", exact=True).fill("0")
+    buy(page, "Buy, and watch")
+    expect_state(page, "STOCK_RESERVE")
+    pages["under way"] = violations(page)
+    assert not overflows(page)
+    expect_state(page, "CONFIRMEE")
+    pages["confirmed"] = violations(page)
+    for name, path in {"orders": "/orders", "error": "/?client=17"}.items():
+        page.goto(path)
+        pages[name] = violations(page)
+        assert not overflows(page)
+    assert {name: found for name, found in pages.items() if found} == {}
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (background == "rgb(245, 247, 249)") == (scheme == "light")
+
+
+def test_without_scripts_one_buys_and_turns_switches_all_the_same(open_page):
+    page = open_page("/", java_script_enabled=False)
+    page.get_by_role("button", name="Stock: refuse").click()
+    expect(page.get_by_role("button", name="Stock: refuse")).to_have_attribute("aria-pressed", "true")
+    buy(page)
+    page.reload()
+    expect(page.locator("#now")).to_contain_text("This refusal was ordered")
+    expect(page.get_by_alt_text("The way the saga took")).to_be_visible()
+
+
+def test_nothing_is_taken_from_another_site(open_page, demo):
+    page = open_page("/")
+    hosts = set()
+    page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
+    buy(page)
+    expect_state(page, "CONFIRMEE")
+    assert hosts == {demo.url.removeprefix("http://")}
+
+
+def test_it_is_also_found_below_a_prefix(open_page):
+    page = open_page("/ecommerce/")
+    turn(page, "Stock", "slow")
+    turn(page, "Stock", "normal")
+    buy(page)
+    assert "/ecommerce/orders/" in page.url
+    expect_state(page, "CONFIRMEE")
+    turn(page, "Stock", "slow")
+    turn(page, "Stock", "normal")
+    page.get_by_role("link", name="Orders").click()
+    expect(page.locator(".order").first).to_contain_text("confirmed")

@@ -1,0 +1,68 @@
+"""The shop among the real participants, which it calls over HTTP; the orchestrator is away."""
+
+from contextlib import contextmanager
+from threading import Thread
+from uuid import uuid4
+
+import pytest
+from flask import Flask
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.serving import make_server
+from werkzeug.wrappers import Request, Response
+
+from participants.ecommerce.settings import ShopSettings
+
+NOBODY = "http://127.0.0.1:1"
+NEIGHBOURS = ("panier", "stock", "client", "ventes", "catalogue", "recus")
+
+
+@pytest.fixture
+def neighbours(serve, tmp_path):
+    return {name: serve(name, f"sqlite:///{tmp_path / name}.db", faults=True) for name in NEIGHBOURS}
+
+
+@pytest.fixture
+def neighbours_url(neighbours):
+    with served(DispatcherMiddleware(Flask("none"), {f"/{name}": it.app for name, it in neighbours.items()})) as url:
+        yield url
+
+
+@pytest.fixture
+def closed_orchestrator_url():
+    """URL of one that lets nobody in."""
+
+    @Request.application
+    def closed(_request):
+        return Response("{}", 401, content_type="application/problem+json")
+
+    with served(closed) as url:
+        yield url
+
+
+@contextmanager
+def served(application):
+    server = make_server("127.0.0.1", 0, application, threaded=True)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def orchestrator_url():
+    return NOBODY
+
+
+@pytest.fixture
+def shop(serve, neighbours_url, orchestrator_url, tmp_path):
+    settings = ShopSettings(orchestrator_url=orchestrator_url, participants_url=neighbours_url, kill_command="kill it")
+    service = serve("ecommerce", f"sqlite:///{tmp_path / 'ecommerce'}.db", config={"SHOP": settings})
+    yield service.app.test_client()
+    service.app.extensions["shop"].close()
+
+
+@pytest.fixture
+def form():
+    return {"client": "4", "key": str(uuid4()), "q101": "1", "fast": "1"}

@@ -1,0 +1,34 @@
+from uuid import UUID, uuid4
+
+from participants.ecommerce.basket import Product, picked
+from participants.ecommerce.clients import CLIENTS
+
+SHELF = [
+    Product(product_id="101", name="Casque", price=49_90, on_hand=3),
+    Product(product_id="456", name="Câble", price=29_99, on_hand=3),
+]
+KEY = uuid4()
+
+
+def basket(key: UUID = KEY, client=CLIENTS[0], **asked):
+    return picked(client, SHELF, asked, key)
+
+
+def test_the_total_is_of_whole_cents():
+    assert basket(q101="3", q456="10").total == 3 * 49_90 + 10 * 29_99
+
+
+def test_the_same_form_with_the_same_goods_is_the_same_order():
+    assert basket(q101="1").idempotency_key == basket(q101=" 1", q456="0").idempotency_key
+
+
+def test_another_form_or_client_or_other_goods_are_another_order():
+    keys = {
+        each.idempotency_key
+        for each in (basket(q101="1"), basket(uuid4(), q101="1"), basket(client=CLIENTS[1], q101="1"), basket(q101="2"))
+    }
+    assert len(keys) == 4
+
+
+def test_more_than_there_is_may_be_ordered_for_the_saga_is_to_refuse_it():
+    assert basket(q101="99").errors == {}

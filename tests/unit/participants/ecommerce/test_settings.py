@@ -1,0 +1,20 @@
+import pytest
+
+from participants.ecommerce.settings import ShopSettings, ShopSettingsError
+
+
+def test_a_browser_finds_the_orchestrator_where_the_server_does_unless_told():
+    assert ShopSettings.from_environment({"ORCHESTRATOR_URL": "http://o:1/"}).public_url == "http://o:1"
+    told = {"ORCHESTRATOR_URL": "http://o:1", "ORCHESTRATOR_PUBLIC_URL": "https://shop.example/o"}
+    assert ShopSettings.from_environment(told).public_url == "https://shop.example/o"
+
+
+@pytest.mark.parametrize("name", ["ORCHESTRATOR_URL", "ORCHESTRATOR_PUBLIC_URL", "PARTICIPANTS_URL"])
+@pytest.mark.parametrize("url", ["nonsense", "ftp://x", "http://", "javascript:alert(1)", "http://x?y"])
+def test_what_is_no_url_is_refused_by_its_name(name, url):
+    with pytest.raises(ShopSettingsError, match=f"^{name} must be a URL"):
+        ShopSettings.from_environment({name: url})
+
+
+def test_the_key_is_never_shown():
+    assert "s3cret" not in repr(ShopSettings(api_key="s3cret"))

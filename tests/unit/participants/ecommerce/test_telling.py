@@ -1,0 +1,96 @@
+"""A saga in plain words, from what the orchestrator says of it."""
+
+from itertools import count
+
+import pytest
+
+from participants.ecommerce.orchestrator import Definition
+from participants.ecommerce.telling import tell
+
+CHECKOUT = Definition(
+    phases={
+        "INITIEE": "forward", "STOCK_RESERVE": "forward", "PAIEMENT_EFFECTUE": "forward", "REMBOURSEMENT": "undoing",
+        "LIBERATION_STOCK": "undoing", "CONFIRMEE": "completed", "ANNULEE": "compensated", "STUCK_PAYER": "stuck",
+    },
+    steps={
+        "INITIEE": "lire_panier", "STOCK_RESERVE": "payer", "PAIEMENT_EFFECTUE": "enregistrer_vente",
+        "REMBOURSEMENT": "payer", "LIBERATION_STOCK": "reserver_stock", "STUCK_PAYER": "payer",
+        "CONFIRMEE": None, "ANNULEE": None,
+    },
+    participants={"lire_panier": "panier", "reserver_stock": "stock", "payer": "client", "enregistrer_vente": "ventes"},
+)  # fmt: skip
+
+
+def entry(step, trigger="succeeded", outcome="succeeded", **more):
+    known = {"direction": "do", "attempt": 1, "actor": "engine@a", "reason": None, "duration_ms": 1.0}
+    return {"step": step, "trigger": trigger, "outcome": outcome} | known | more
+
+
+def told(state, *journal, kind="checkout", status="in_progress"):
+    return tell({"type": kind, "status": status, "state": state, "journal": list(journal)}, CHECKOUT)
+
+
+def test_the_call_in_flight_is_the_last_of_the_list_and_the_headline():
+    telling = told("STOCK_RESERVE", entry("lire_panier"), entry("reserver_stock"))
+    assert [(call.who, call.what, call.outcome) for call in telling.calls] == [
+        ("Cart", "read the cart", "done"),
+        ("Stock", "reserve the goods", "done"),
+        ("Payment", "take the payment", "under way"),
+    ]
+    assert telling.headline == "Payment is asked to take the payment …"
+    assert (telling.tone, telling.ended) == ("going", False)
+
+
+def test_a_refusal_says_why_in_the_participant_s_words_and_what_is_done_about_it():
+    refused = entry("payer", "refused", "refused", reason="402 Client 2 has less than 5.00")
+    telling = told("LIBERATION_STOCK", entry("reserver_stock"), refused)
+    assert (
+        telling.headline
+        == "Payment refused: Client 2 has less than 5.00. Going back: Stock is asked to release the goods."
+    )
+    assert (telling.calls[-1].undoes, telling.tone) == (True, "undoing")
+
+
+def test_a_lost_reply_is_told_as_what_may_have_happened():
+    lost = entry("payer", "retry", "unknown", reason="the connection was lost before the answer")
+    telling = told("STOCK_RESERVE", lost)
+    assert telling.headline == (
+        "Payment: The connection was lost before the answer. "
+        "It may have happened, so the same call goes out again with the same key."
+    )
+    assert (telling.calls[0].outcome, telling.calls[1].attempt) == ("no answer", 2)
+
+
+def test_no_answer_at_all_is_undone_as_well():
+    exhausted = entry("payer", "exhausted", "unknown", reason="503 Fault")
+    assert "It may have happened, so it is undone as well." in told("REMBOURSEMENT", exhausted).headline
+
+
+@pytest.mark.parametrize(
+    ("state", "tone", "words"),
+    [
+        ("CONFIRMEE", "good", "The order is confirmed"),
+        ("ANNULEE", "undone", "Everything that had been done is undone"),
+        ("STUCK_PAYER", "stuck", "a person decides"),
+    ],
+)
+def test_an_end_is_told_as_one(state, tone, words):
+    telling = told(state)
+    assert words in telling.headline
+    assert (telling.tone, telling.ended, telling.calls) == (tone, tone != "stuck", [])
+
+
+def test_another_process_that_carries_on_is_told():
+    telling = told("PAIEMENT_EFFECTUE", entry("lire_panier"), entry("payer", actor="engine@b"))
+    assert [call.taken_over for call in telling.calls] == [False, True, False]
+
+
+def test_the_mark_changes_with_every_move():
+    moves = [entry("payer", "retry", "unknown") for _ in range(3)]
+    marks = [told("STOCK_RESERVE", *moves[:number]).mark for number, _ in zip(count(1), moves, strict=False)]
+    assert len(set(marks)) == 3
+
+
+def test_a_saga_that_has_not_begun_has_no_call_in_flight():
+    telling = told("INITIEE", status="pending")
+    assert (telling.calls, telling.headline) == ([], "The order is about to begin.")
