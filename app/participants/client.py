@@ -32,10 +32,16 @@ class Request:
 
 
 class Participants:
-    """A pool of connections to every participant, used by many threads at once."""
+    """A pool of connections to every participant, used by many threads at once. api_key: what a gateway on the way
+    asks for.
+    """
 
-    def __init__(self, connections: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, connections: int, clock: Callable[[], float] = time.monotonic, *, api_key: str | None = None
+    ) -> None:
         self._clock = clock
+        # Here rather than in each request, so that nothing that shows a request shows it.
+        self._shown = {"X-API-Key": api_key} if api_key else {}
         # The adapter alone: a Session would look for proxies, cookies and .netrc at each call, at twice the cost.
         # Nothing is retried or redirected here, for only the saga knows what that would mean.
         self._adapter = HTTPAdapter(pool_connections=connections, pool_maxsize=connections, max_retries=0)
@@ -57,7 +63,7 @@ class Participants:
 
     def _exchange(self, request: Request, deadline: float) -> tuple[int, Mapping[str, str], bytes | None]:
         timeout = (min(CONNECT_TIMEOUT_S, request.timeout_s), request.timeout_s)
-        response = self._adapter.send(_prepared(request), stream=True, timeout=timeout, proxies={})
+        response = self._adapter.send(_prepared(request, self._shown), stream=True, timeout=timeout, proxies={})
         try:
             content = b""
             for chunk in response.iter_content(65_536):
@@ -73,10 +79,10 @@ class Participants:
         return round((self._clock() - started) * 1000, 3)
 
 
-def _prepared(request: Request) -> requests.PreparedRequest:
+def _prepared(request: Request, shown: Mapping[str, str]) -> requests.PreparedRequest:
     prepared = requests.PreparedRequest()
     prepared.method, prepared.url = request.method, request.url
-    prepared.headers = requests.structures.CaseInsensitiveDict(request.headers)
+    prepared.headers = requests.structures.CaseInsensitiveDict({**request.headers, **shown})
     prepared.headers["Accept-Encoding"] = "identity"
     if request.body is not None:
         content = orjson.dumps(request.body)
