@@ -67,9 +67,10 @@ class Client:
             return 0
         if answer.status_code == requests.codes.conflict and "etat_final" not in answer.json():
             return requests.codes.accepted  # it is still under way
-        if answer.status_code >= requests.codes.server_error:
-            self._seen.doubtful[str(answer.status_code)] += 1
-        return answer.status_code
+        status: int = answer.status_code
+        if status >= requests.codes.server_error:
+            self._seen.doubtful[str(status)] += 1
+        return status
 
 
 def load(service: str, clients: int, seconds: float) -> Seen:

@@ -1,6 +1,8 @@
 """deploy/kong/kong.yml at work: an nginx made of it stands between clients, orchestrators and participants."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -8,7 +10,7 @@ import requests
 
 from tests.conftest import own_database
 from tests.e2e.conftest import Participants, Server, free_port, serve_participants, start
-from tests.e2e.gateway import Gateway, table
+from tests.e2e.gateway import KONG, Gateway, table
 from tests.e2e.servers import running
 from tests.e2e.test_commandes import DOCUMENTED
 from tests.e2e.test_sagas import PURCHASE
@@ -72,7 +74,9 @@ def place(server: Server) -> str:
 def asked(server: Server) -> int:
     """How often somebody asked this catalogue for its products."""
     shown = requests.get(f"{server.url}/metrics", timeout=5).text
-    counts = re.findall(r'^flask_http_request_duration_seconds_count\{.*"/produits[^"]*".*\} (\S+)', shown, re.MULTILINE)
+    counts = re.findall(
+        r'^flask_http_request_duration_seconds_count\{.*"/produits[^"]*".*\} (\S+)', shown, re.MULTILINE
+    )
     return sum(int(float(count)) for count in counts)
 
 
@@ -130,6 +134,25 @@ def test_a_dead_instance_is_not_noticed(gateway, catalogues, orchestrators):
         requests.post(f"{gateway}/api/saga/commandes/", json=DOCUMENTED, headers=KEY, timeout=30) for _ in range(10)
     ]
     assert {answer.status_code for answer in orders} == {201}
+
+
+def tried(gateway, *options):
+    """Run deploy/trial.py, as a person does."""
+    script = str(KONG.parents[1] / "trial.py")
+    command = [sys.executable, script, f"{gateway}/saga-orchestrator", f"{gateway}/api", "--key", KEY["X-API-Key"]]
+    return subprocess.run([*command, *options], capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_a_trial_is_passed_by_balanced_books_alone(gateway, participants):
+    passed = tried(gateway, "--seconds", "1.5", "--strict")
+    assert passed.returncode == 0, passed.stdout + passed.stderr
+    assert "confirmed" in passed.stdout
+    line = {"produits": [{"produit_id": "456", "quantite": 1}]}
+    for path, key, expected in (("reserver", "x/y/do", 1), ("liberer", "x/y/undo", 0)):
+        url = f"{participants.url}/stock/{path}"
+        assert requests.post(url, json=line, headers={"Idempotency-Key": key}, timeout=5).ok
+        looked = tried(gateway, "--seconds", "0")
+        assert (looked.returncode, "wrong: product 456" in looked.stdout) == (expected, expected == 1), looked.stderr
 
 
 def test_what_is_larger_than_the_orchestrator_takes_is_refused_at_the_gate(gateway):

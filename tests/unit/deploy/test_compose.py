@@ -1,4 +1,4 @@
-"""The image and the stack: what a reader of the documents finds at which port, and what nobody may do in a container."""
+"""The image and the stack: what a reader of the documents finds at which port, and what no container may do."""
 
 import os
 import re
