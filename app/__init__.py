@@ -8,6 +8,7 @@ from functools import partial
 
 from flask import Flask
 from flask_migrate import Migrate
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import access, failpoints
 from app.api import checkout, commandes, definitions, diagrams, docs, health, limit, problems, sagas
@@ -61,6 +62,9 @@ def create_app(config: Config | None = None, registry: Registry | None = None) -
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(config.database_url, config.threads),
         MAX_CONTENT_LENGTH=LARGEST_REQUEST_BYTES,
     )
+    if before := config.trusted_proxies:
+        # Whose request it is, and below which path they know the service: only where a proxy says it, not the client.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=before, x_prefix=before)  # type: ignore[method-assign]
     db.init_app(app)
     Migrate(app, db)
     metrics = Exposition()
@@ -91,7 +95,7 @@ def _engine(  # noqa: PLR0917  puts together what has been made
         leases = Leases(db.engine, registry, owner)
         pulse = Pulse(Replicas(db.engine, owner))
         gauges = Gauges(partial(read, db.engine), registry)
-    participants = Participants(config.requests + config.threads)
+    participants = Participants(config.requests + config.threads, api_key=config.participants_api_key)
     if config.failpoint:
         failpoints.arm(config.failpoint, store, participants)
     called = {name for definition in registry for name in definition.participants}

@@ -12,6 +12,8 @@ DEFAULT_DATABASE = Path(__file__).parent.parent / "var" / "saga.db"
 DEFAULT_HOST = "127.0.0.1"
 SHORTEST_SECRET = 32
 _HOW_TO_MAKE = "make one with `openssl rand -hex 32` and keep it: SECRET_KEY=…, or in a file named by SECRET_KEY_FILE"
+#: What may be given in a file as well: SECRET_FILE instead of SECRET.
+SECRETS = ("SECRET_KEY", "DATABASE_URL", "DB_PASSWORD", "REDIS_URL", "BROKER_URL", "PARTICIPANTS_API_KEY")
 
 
 class ConfigError(ValueError):
@@ -27,9 +29,11 @@ class Config:
     looks for due sagas. grace_s: how long a process that is told to end may take. max_claims: how often a saga that
     never moves is taken before it is quarantined. breaker_failures in a row within breaker_window_s open a
     participant's breaker for breaker_open_s. redis_url: see app.fleeting. broker_url: see app.worker. rate_limit: what
-    one address may ask, as in "100/second". workers: how many processes serve requests side by side. metrics_port:
-    where a Celery worker shows its metrics. secret_key: what the cookies of those who are signed in are signed with.
-    api_auth: whether the API asks for a key. log_redact: fields that no line of the log may tell. failpoint: see
+    one address may ask, as in "100/second". trusted_proxies: how many proxies stand before this, each of which says
+    whose request it hands on. participants_api_key: what each call to a participant shows to the gateway it goes
+    through. workers: how many processes serve requests side by side. metrics_port: where a Celery worker shows its
+    metrics. secret_key: what the cookies of those who are signed in are signed with. api_auth: whether the API asks
+    for a key. log_redact: fields that no line of the log may tell. failpoint: see
     app.failpoints.
     """
 
@@ -48,6 +52,8 @@ class Config:
     redis_url: str | None = None
     broker_url: str | None = None
     rate_limit: str | None = None
+    trusted_proxies: int = 0
+    participants_api_key: str | None = field(default=None, repr=False)
     workers: int = 1
     metrics_port: int | None = None
     log_level: str = "INFO"
@@ -71,6 +77,7 @@ class Config:
 
 def from_environment(environ: Mapping[str, str]) -> Config:
     """Read the settings; raise ConfigError for the first that cannot be meant."""
+    environ = _with_secrets(environ)
     own_urls = {
         name.removeprefix("PARTICIPANT_").removesuffix("_URL").lower(): _http_url(environ, name)
         for name in environ
@@ -93,6 +100,8 @@ def from_environment(environ: Mapping[str, str]) -> Config:
         redis_url=_redis_url(environ),
         broker_url=_broker_url(environ, database_url),
         rate_limit=_rate_limit(environ),
+        trusted_proxies=_count(environ, "TRUSTED_PROXIES", Config.trusted_proxies, low=0),
+        participants_api_key=_api_key(environ),
         workers=_workers(environ, database_url),
         metrics_port=port(environ, "METRICS_PORT"),
         log_level=_log_level(environ),
@@ -110,12 +119,7 @@ def check_serving(config: Config) -> None:
 
 
 def _secret_key(environ: Mapping[str, str]) -> str | None:
-    key, file = environ.get("SECRET_KEY", ""), environ.get("SECRET_KEY_FILE", "")
-    if not key and file:
-        try:
-            key = Path(file).read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"SECRET_KEY_FILE {file} cannot be read ({error})") from None
+    key = environ.get("SECRET_KEY", "")
     if key and len(key) < SHORTEST_SECRET:
         raise ConfigError(f"SECRET_KEY must have {SHORTEST_SECRET} characters or more; {_HOW_TO_MAKE}")
     return key or None
@@ -138,6 +142,23 @@ def _loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _with_secrets(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Read what may be a secret from the file that NAME_FILE names, unless NAME itself is set."""
+    files = {name: file for name in SECRETS if not environ.get(name) and (file := environ.get(f"{name}_FILE"))}
+    try:
+        return {**environ, **{name: Path(file).read_text().strip() for name, file in files.items()}}
+    except (OSError, UnicodeDecodeError) as error:
+        names = " or ".join(f"{name}_FILE" for name in files)
+        raise ConfigError(f"{names} cannot be read: {error}") from None
+
+
+def _api_key(environ: Mapping[str, str]) -> str | None:
+    key = environ.get("PARTICIPANTS_API_KEY", "")
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError("PARTICIPANTS_API_KEY must be one line of plain letters, digits and signs")
+    return key or None
 
 
 def _database_url(environ: Mapping[str, str]) -> str:
@@ -201,10 +222,10 @@ def _number(environ: Mapping[str, str], name: str, default: float, *, above: flo
     return number
 
 
-def _count(environ: Mapping[str, str], name: str, default: int) -> int:
+def _count(environ: Mapping[str, str], name: str, default: int, *, low: int = 1) -> int:
     text = environ.get(name, str(default))
-    if not text.isdecimal() or not 0 < int(text) < 1 << 31:
-        raise ConfigError(f"{name} must be a whole number from 1 on, not {text!r}")
+    if not text.isdecimal() or not low <= int(text) < 1 << 31:
+        raise ConfigError(f"{name} must be a whole number from {low} on, not {text!r}")
     return int(text)
 
 

@@ -43,6 +43,7 @@ def command_line() -> OneLineParser:
     parser.add_argument("--only", choices=NAMES, help="serve this participant alone, below its prefix all the same")
     parser.add_argument("--data", type=Path, default=Settings.data, help="folder of the SQLite files")
     parser.add_argument("--faults", action="store_true", help="let anyone order faults at /{name}/_faults")
+    parser.add_argument("--prepare", action="store_true", help="make the tables and their first rows, serve nothing")
     parser.add_argument("--restock", type=seconds, default=3, help="seconds between the supply chain's looks; 0: none")
     return parser
 
@@ -95,13 +96,16 @@ def main() -> None:
     except (SettingsError, ShopSettingsError) as error:
         parser.error(str(error))
     try:
-        require_free(options.host, options.port)
+        if not options.prepare:
+            require_free(options.host, options.port)
     except OSError as error:
         parser.error(f"cannot listen on {options.host}:{options.port}: {reason(error)}")
     try:
         prepare_databases(settings)
     except (OSError, SQLAlchemyError) as error:
         parser.error(f"cannot open the databases: {reason(error)}")
+    if options.prepare:
+        return
     os.environ.update(settings.as_environment())
     Granian(
         "participants.wsgi:create_application",

@@ -40,7 +40,9 @@ def create_service(
     """`config` is what a participant needs besides its database: see `Settings.config`."""
     participant = PARTICIPANTS[name]
     app = Flask(name)
-    app.config.update(config, SQLALCHEMY_DATABASE_URI=database_url, SQLALCHEMY_ENGINE_OPTIONS={"pool_size": THREADS})
+    # A pooled connection may have died with its server: it is asked before it is used again.
+    options = {"pool_size": THREADS, "pool_pre_ping": True}
+    app.config.update(config, SQLALCHEMY_DATABASE_URI=database_url, SQLALCHEMY_ENGINE_OPTIONS=options)
     # Objects read as they are written: produit_id before quantite.
     app.json.sort_keys = False  # type: ignore[attr-defined]
     participant.db.init_app(app)

@@ -30,7 +30,10 @@ def create_application() -> "WSGIApplication":
     }
     if settings.restock_s and "supply-chain" in apps:
         look_every(settings.restock_s, apps["supply-chain"])
-    services: dict[str, WSGIApplication] = {f"/{name}": app for name, app in apps.items()}
+    # Below /api as well, as a gateway has them: so who goes through one can do without.
+    services: dict[str, WSGIApplication] = {
+        f"{below}/{name}": app for below in ("", "/api") for name, app in apps.items()
+    }
     nothing = Flask("participants")
     answer_with_problems(nothing)
     show_all(nothing, apps.values())

@@ -29,14 +29,17 @@ def live() -> Response:
 @blueprint.get("/ready")
 @operation("Can it do its work?", "service", {200: Ready()}, problems=(503,), need=OPEN)
 def ready() -> Response:
-    """Ready when the database answers, has the tables of this release, and takes what this process writes."""
+    """Ready when the database answers, has the tables of this release or a later one, and takes what this process
+    writes.
+    """
     try:
         found = db.session.execute(text("SELECT version_num FROM alembic_version")).scalar()
     except SQLAlchemyError as error:
         raise NotReadyError(
             "the database does not answer, or was never migrated; run `flask --app app db upgrade`"
         ) from error
-    if found != _head():
+    # A later release only adds to them, so the old replicas serve on while it migrates. Migrations are numbered.
+    if found is None or found < _head():
         raise NotReadyError(f"the database is at migration {found}, not {_head()}; run `flask --app app db upgrade`")
     if trouble := current_app.extensions["runner"].pulse.trouble:
         raise NotReadyError(f"the database does not take writes: {trouble}")
@@ -44,5 +47,5 @@ def ready() -> Response:
 
 
 @cache
-def _head() -> str | None:
-    return ScriptDirectory(str(_MIGRATIONS)).get_current_head()
+def _head() -> str:
+    return ScriptDirectory(str(_MIGRATIONS)).get_current_head() or ""

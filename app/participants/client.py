@@ -60,10 +60,16 @@ class _Https(_OneSend, HTTPSConnection):
 
 
 class Participants:
-    """A pool of connections to every participant, used by many threads at once."""
+    """A pool of connections to every participant, used by many threads at once. api_key: what a gateway on the way
+    asks for.
+    """
 
-    def __init__(self, connections: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, connections: int, clock: Callable[[], float] = time.monotonic, *, api_key: str | None = None
+    ) -> None:
         self._clock = clock
+        # Here rather than in each request, so that nothing that shows a request shows it.
+        self._shown = {"Accept-Encoding": "identity"} | ({"X-API-Key": api_key} if api_key else {})
         self._adapter = HTTPAdapter(pool_connections=connections, pool_maxsize=connections)
         self._pools: dict[str, HTTPConnectionPool] = {}
 
@@ -85,7 +91,7 @@ class Participants:
 
     def _answer(self, request: Request) -> BaseHTTPResponse:
         origin, path = _split(request.url)
-        headers, content = {**request.headers, "Accept-Encoding": "identity"}, None
+        headers, content = {**request.headers, **self._shown}, None
         if request.body is not None:
             headers["Content-Type"], content = "application/json", orjson.dumps(request.body)
         # The pool alone: a Session, and the adapter as well, would look for proxies, certificates and cookies at each

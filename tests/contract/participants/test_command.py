@@ -110,3 +110,12 @@ def test_no_database_is_open_when_the_worker_is_forked(tmp_path):
     assert len(list(tmp_path.glob("*.db"))) == len(NAMES)
     opened = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.exists()]
     assert [name for name in opened if name.startswith(str(tmp_path))] == []
+
+
+def test_tables_and_first_rows_can_be_made_without_serving(monkeypatch, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        monkeypatch.setattr(sys, "argv", ["participants", "--prepare", "--port", port, "--data", str(tmp_path)])
+        monkeypatch.setattr(command, "Granian", None)
+        command.main()
+    assert {file.stem for file in tmp_path.glob("*.db")} == set(NAMES)

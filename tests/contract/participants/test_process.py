@@ -154,6 +154,13 @@ def test_many_callers_at_once_are_all_served(url):
         assert {reply.status_code for reply in pool.map(lambda _: pay(url), range(64))} == {201}
 
 
+def test_behind_a_gateway_or_without_the_paths_are_the_same(url):
+    assert (
+        requests.get(f"{url}/api/stock/produits", timeout=5).json()
+        == requests.get(f"{url}/stock/produits", timeout=5).json()
+    )
+
+
 def test_one_participant_alone_without_faults_and_its_data_after_a_kill(tmp_path):
     port = free_port()
     url = f"http://127.0.0.1:{port}"

@@ -35,7 +35,7 @@ def seconds_for(act, *, threads):
 def test_one_that_does_not_answer_keeps_nobody_waiting_for_long(scheme):
     with Silent() as silent:
         broker = Broker(f"{scheme}://{silent.address}")
-        assert seconds_for(lambda: broker.wake(uuid4()), threads=32) < 2 * TIMEOUT_S
+        assert seconds_for(lambda: broker.wake(uuid4()), threads=32) < 5 * TIMEOUT_S
         asked = silent.asked
         assert seconds_for(lambda: broker.wake(uuid4()), threads=32) < 0.5
         assert silent.asked == asked, "it is left in peace for a while"

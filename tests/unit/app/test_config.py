@@ -1,6 +1,6 @@
 import pytest
 
-from app.config import Config, ConfigError, check_serving, from_environment
+from app.config import SECRETS, Config, ConfigError, check_serving, from_environment
 
 
 def test_nothing_set_is_the_embedded_service():
@@ -60,6 +60,9 @@ def test_a_participant_may_have_a_url_of_its_own():
         ("SECRET_KEY", "x" * 31),
         ("SECRET_KEY_FILE", "/nowhere"),
         ("API_AUTH", "false"),
+        ("TRUSTED_PROXIES", "-1"),
+        ("PARTICIPANTS_API_KEY", "a\nb"),
+        ("DB_PASSWORD_FILE", "/nowhere"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_refused_by_name(name, value):
@@ -118,3 +121,25 @@ def test_a_secret_may_be_in_a_file_and_is_shown_nowhere(tmp_path):
     config = from_environment({"SECRET_KEY_FILE": str(tmp_path / "secret")})
     assert config.secret_key == "s" * 40
     assert "sss" not in repr(config)
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_may_be_in_a_file(name, tmp_path):
+    values = {
+        "DATABASE_URL": "postgresql://u:p@h/d", "DB_PASSWORD": "p", "REDIS_URL": "redis://:p@h",
+        "BROKER_URL": "redis://:p@h/1", "PARTICIPANTS_API_KEY": "k", "SECRET_KEY": "s" * 32,
+    }  # fmt: skip
+    others = {"DB_HOST": "db"}
+    (tmp_path / "secret").write_text(values[name] + "\n")
+    read = from_environment(others | {f"{name}_FILE": str(tmp_path / "secret")})
+    assert read == from_environment(others | {name: values[name]}) != from_environment(others)
+
+
+def test_a_secret_that_is_set_overrides_its_file(tmp_path):
+    (tmp_path / "key").write_text("of the file")
+    settings = {"PARTICIPANTS_API_KEY": "k", "PARTICIPANTS_API_KEY_FILE": str(tmp_path / "key")}
+    assert from_environment(settings).participants_api_key == "k"
+
+
+def test_the_key_is_not_told_where_the_settings_are_shown():
+    assert "k-1" not in repr(from_environment({"PARTICIPANTS_API_KEY": "k-1"}))

@@ -59,7 +59,8 @@ def test_a_state_names_the_participant_that_it_waits_for():
 @pytest.mark.programs
 def test_promtool_finds_nothing_wrong_with_configuration_and_rules():
     assert "rules found" in promtool("check", "rules", *sorted((DEPLOY / "prometheus/rules").glob("*.yml")))
-    promtool("check", "config", DEPLOY / "prometheus/prometheus.yml")
+    for config in ("prometheus.yml", "local.yml"):
+        promtool("check", "config", DEPLOY / "prometheus" / config)
 
 
 @pytest.mark.programs

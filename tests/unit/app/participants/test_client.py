@@ -106,6 +106,15 @@ def test_a_get_has_no_body(send, peer):
     assert b"Content-Length" not in peer.received[0]
 
 
+def test_the_gateway_on_the_way_is_shown_its_key(peer):
+    peer.answers.append(OK)
+    request = Request(
+        participant="stock", method="GET", url=f"http://127.0.0.1:{peer.port}/", headers={}, body=None, timeout_s=5
+    )
+    Participants(connections=1, api_key="k-1").send(request)
+    assert b"X-API-Key: k-1\r\n" in peer.received[0]
+
+
 def test_a_connection_serves_again(send, peer):
     send(OK, OK)
     assert send().status == 200

@@ -1,0 +1,50 @@
+# One image for every part of the stack; the command says which:
+#   python -m app                                      the orchestrator, on HOST and PORT
+#   flask --app app db upgrade                         its migrations, once before it
+#   celery -A app.worker worker | … beat               what runs sagas on other machines
+#   python -m participants --only stock                a reference participant
+# The root file system may be read-only as long as /tmp is not. No package installer and no compiler is left in it.
+
+FROM python:3.13-slim AS packages
+WORKDIR /app
+COPY requirements.txt .
+# Compiled here, for on a read-only file system every start would; by content, so that no file's time matters.
+RUN python -m venv /venv \
+    && /venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check -r requirements.txt \
+    && rm -rf /venv/lib/python3*/site-packages/pip* /venv/lib/python3*/site-packages/setuptools* \
+        /venv/lib/python3*/site-packages/pkg_resources /venv/bin/pip* \
+    && find /venv -depth \( -name tests -o -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' \) -exec rm -rf {} + \
+    && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /venv
+COPY . .
+RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash /app
+
+# What Python runs on, and no more: whatever the base image brings for installing and building goes.
+FROM python:3.13-slim AS system
+RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin saga \
+    && for library in /usr/lib/python3.* /usr/local/lib/python3.*; do \
+        for part in ensurepip idlelib tkinter turtledemo lib2to3 pydoc_data test 'config-*' 'site-packages/*'; do \
+            find "$library" -depth -path "$library/$part" -exec rm -rf {} +; \
+        done; \
+    done \
+    && rm -rf /usr/lib/python3/dist-packages /usr/share/python-wheels /usr/lib/*/perl* /usr/lib/*/libperl* /usr/bin/perl* \
+        /usr/share/perl* /usr/lib/*/gconv /usr/lib/apt /usr/bin/apt* /usr/lib/*/libapt* /var/lib/apt /var/cache \
+        /var/log /usr/share/doc /usr/share/man /usr/share/locale /usr/share/info /usr/local/bin/pip* \
+    && mkdir -p /kept/var \
+    && cp -a /bin /etc /lib* /sbin /usr /kept \
+    && cp -a /var/lib /kept/var \
+    && install -d -m 1777 /kept/tmp
+
+FROM scratch
+COPY --from=system /kept /
+COPY --from=packages /venv /venv
+COPY --from=packages /app /app
+ENV PATH=/venv/bin:/usr/local/bin:/usr/bin:/bin \
+    LANG=C.UTF-8 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+WORKDIR /app
+USER 10001:10001
+EXPOSE 8009
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-S", "deploy/healthy.py"]
+CMD ["python", "-m", "app"]

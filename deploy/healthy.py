@@ -1,0 +1,30 @@
+"""The container's health check: `healthy.py [URL]` exits 0 when the URL (or /health at HOST and PORT) answers 200.
+
+No package is imported but the standard library's: it is started every few seconds.
+"""
+
+import http.client
+import os
+import sys
+from urllib.parse import urlsplit
+
+PATIENCE_S = 4.0
+
+
+def asked(environ: "os._Environ[str]", arguments: list[str]) -> str:
+    host = environ.get("HOST", "127.0.0.1").replace("0.0.0.0", "127.0.0.1")  # noqa: S104  what is bound to all
+    return arguments[0] if arguments else f"http://{host}:{environ.get('PORT', '8009')}/health"
+
+
+def healthy(url: str) -> bool:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE_S)
+    try:
+        connection.request("GET", parts.path)
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(0 if healthy(asked(os.environ, sys.argv[1:])) else 1)

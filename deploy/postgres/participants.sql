@@ -1,0 +1,13 @@
+-- Run once, when the volume is new: each participant has a database of its own, and none sees the orchestrator's.
+\getenv password PARTICIPANTS_PASSWORD
+CREATE ROLE participants LOGIN PASSWORD :'password';
+REVOKE CONNECT ON DATABASE saga_db FROM PUBLIC;
+CREATE DATABASE "panier" OWNER participants;
+CREATE DATABASE "stock" OWNER participants;
+CREATE DATABASE "client" OWNER participants;
+CREATE DATABASE "ventes" OWNER participants;
+CREATE DATABASE "catalogue" OWNER participants;
+CREATE DATABASE "commandes" OWNER participants;
+CREATE DATABASE "recus" OWNER participants;
+CREATE DATABASE "supply-chain" OWNER participants;
+CREATE DATABASE "ecommerce" OWNER participants;

@@ -1,0 +1,17 @@
+"""A participant whose database was started anew goes on as if nothing had been."""
+
+import psycopg2
+
+from participants.database import driver_url
+from participants.service import create_service
+
+
+def test_connections_that_died_with_their_server_fail_no_request(postgres_url):
+    client = create_service("stock", driver_url(postgres_url)).test_client()
+    assert client.get("/produits").status_code == 200
+    with psycopg2.connect(postgres_url) as admin, admin.cursor() as cursor:
+        others = "datname = current_database() AND pid <> pg_backend_pid()"
+        cursor.execute(f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {others}")
+        assert cursor.fetchone()[0] >= 1
+    admin.close()
+    assert client.get("/produits").status_code == 200

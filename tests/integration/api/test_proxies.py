@@ -1,0 +1,61 @@
+"""Behind a gateway: whose request it is, and below which path it knows the service."""
+
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask.testing import FlaskClient
+
+from app import create_app
+from app.config import from_environment
+from app.store.database import db
+
+SAGAS = "/api/v1/sagas"
+
+
+@pytest.fixture
+def behind(store_url: str) -> Iterator[Callable[[int], FlaskClient]]:
+    """A client of the application, which so many proxies stand before."""
+    apps = []
+
+    def application(proxies: int) -> FlaskClient:
+        settings = {"DATABASE_URL": store_url, "RATE_LIMIT": "2/day", "TRUSTED_PROXIES": str(proxies)}
+        apps.append(create_app(from_environment(settings)))
+        return apps[-1].test_client()
+
+    yield application
+    for app in apps:
+        with app.app_context():
+            app.extensions["runner"].stop()
+            db.engine.dispose()
+
+
+def statuses(client: FlaskClient, *forwarded_for: str) -> list[int]:
+    return [client.get(SAGAS, headers={"X-Forwarded-For": address}).status_code for address in forwarded_for]
+
+
+def test_behind_a_gateway_each_of_its_clients_is_counted_by_himself(behind):
+    asked = statuses(behind(1), "198.51.100.1", "198.51.100.2", "198.51.100.1", "198.51.100.2", "198.51.100.1")
+    assert asked == [200, 200, 200, 200, 429]
+
+
+def test_only_what_the_gateway_added_is_believed(behind):
+    asked = statuses(behind(1), *(f"203.0.113.{number}, 198.51.100.1" for number in range(3)))
+    assert asked == [200, 200, 429]
+
+
+def test_without_a_gateway_nobody_says_himself_who_he_is(behind):
+    assert statuses(behind(0), "198.51.100.1", "198.51.100.2", "198.51.100.3") == [200, 200, 429]
+
+
+@pytest.mark.parametrize(("proxies", "prefix"), [(1, "/saga-orchestrator"), (0, "")])
+def test_where_a_saga_is_found_is_said_as_the_gateway_s_client_knows_it(behind, proxies, prefix):
+    items = [{"product_id": 456, "quantity": 1, "reason": "broken"}]
+    data = {"sale_id": str(uuid.uuid4()), "customer_id": 1, "refund_amount": 1, "items": items}
+    answer = behind(proxies).post(
+        SAGAS,
+        json={"type": "return_saga", "data": data},
+        headers={"X-Forwarded-Prefix": "/saga-orchestrator"},
+    )
+    assert answer.status_code == 201, answer.json
+    assert answer.headers["Location"] == f"{prefix}{SAGAS}/{answer.json['saga']['id']}"

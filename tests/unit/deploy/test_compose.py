@@ -1,0 +1,151 @@
+"""The image and the stack: what a reader of the documents finds at which port, and what no container may do."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from participants.settings import NAMES
+from tests.unit.deploy.compose import ROOT, asked, composed
+from tests.unit.deploy.test_kong import table
+
+DOCKERFILE = ROOT / "Dockerfile"
+PROFILES = ("core", "everything")
+DEMO = ROOT / "deploy" / "demo"
+#: The compose service that runs a participant, where it has another name.
+OTHER_NAMES = {"stock": ["inventaire"], "catalogue": ["catalogue-1", "catalogue-2", "catalogue-3"]}
+
+
+def linted(dockerfile: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).parent / "hadolint"), "--no-color", str(dockerfile)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def ports(service: str) -> set[str]:
+    return {port["published"] for port in composed("everything")["services"][service].get("ports", ())}
+
+
+def demo_secrets() -> dict[str, str]:
+    lines = [line for file in DEMO.glob("*.env") for line in file.read_text().splitlines()]
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def test_the_dockerfile_has_nothing_to_complain_of(tmp_path):
+    checked = linted(DOCKERFILE)
+    assert (checked.returncode, checked.stdout) == (0, "")
+    (tmp_path / "Dockerfile").write_text(DOCKERFILE.read_text().replace("WORKDIR /app", "RUN cd /app"))
+    assert linted(tmp_path / "Dockerfile").returncode == 1
+
+
+def test_the_image_needs_no_registry_but_its_base_s_and_nobody_in_it_is_root():
+    lines = DOCKERFILE.read_text().splitlines()
+    assert {line.split()[1] for line in lines if line.startswith("FROM")} == {"python:3.13-slim", "scratch"}
+    assert not [line for line in lines if re.match(r"#\s*syntax\s*=", line)]
+    assert [line for line in lines if line.startswith("USER")] == ["USER 10001:10001"]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_compose_understands_it(profile):
+    assert asked("--profile", profile, "config", "-q").returncode == 0
+
+
+@pytest.mark.parametrize("file", sorted(file.name for file in DEMO.glob("*.env")))
+def test_outside_the_demo_no_secret_has_a_default(file, tmp_path):
+    shutil.copytree(DEMO, tmp_path / "mine")
+    (tmp_path / "mine" / file).unlink()
+    refused = asked("--profile", "everything", "config", "-q", SECRETS=str(tmp_path / "mine"))
+    assert refused.returncode != 0
+    assert file in refused.stderr
+
+
+def test_no_secret_is_in_the_stack_itself():
+    secrets = {value for value in demo_secrets().values() if len(value) > 5}
+    assert len(secrets) >= 5
+    stack = (ROOT / "docker-compose.yml").read_text()
+    assert [secret for secret in secrets if secret in stack] == []
+
+
+def test_without_a_profile_everything_comes_up():
+    named = asked("--profile", "everything", "config", "--services").stdout.split()
+    assert sorted(asked("config", "--services").stdout.split()) == sorted(named)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_nobody_but_this_machine_reaches_a_port(profile):
+    services = composed(profile)["services"]
+    published = [port for service in services.values() for port in service.get("ports", ())]
+    assert published
+    assert {port["host_ip"] for port in published} == {"127.0.0.1"}
+
+
+def test_the_documented_ports_lead_where_they_say():
+    assert ports("saga-orchestrator-1") | ports("saga-orchestrator-2") == {"3601", "3602", "8009", "8023"}
+    assert ports("kong") == {"8000", "8080", "8081"}
+    assert [ports(f"catalogue-{number}") for number in (1, 2, 3)] == [{"8001"}, {"8006"}, {"8007"}]
+    assert [ports(name) for name in ("inventaire", "commandes", "prometheus", "grafana")] == [
+        {"8002"}, {"8003"}, {"9090"}, {"3000"},
+    ]  # fmt: skip
+
+
+def test_the_demo_s_people_come_in_by_the_documented_words():
+    grafana = composed("everything")["services"]["grafana"]["environment"]
+    assert (grafana["GF_SECURITY_ADMIN_USER"], grafana["GF_SECURITY_ADMIN_PASSWORD"]) == ("admin", "admin")
+    keys = [credential["key"] for consumer in table()["consumers"] for credential in consumer["keyauth_credentials"]]
+    assert keys == [demo_secrets()["PARTICIPANTS_API_KEY"]] == ["magasin-secret-key-2025"]
+
+
+def test_an_orchestrator_has_the_documented_memory():
+    for number in (1, 2):
+        resources = composed("core")["services"][f"saga-orchestrator-{number}"]["deploy"]["resources"]
+        memory = [int(resources[kind]["memory"]) >> 20 for kind in ("limits", "reservations")]
+        assert memory == [200, 100]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_our_containers_may_do_nothing_they_need_not(profile):
+    services = composed(profile)["services"].values()
+    ours = [service for service in services if service["image"] == "saga-orchestrator"]
+    assert len(ours) >= 6
+    for service in ours:
+        assert service["read_only"]
+        assert service["init"]
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["tmpfs"] == ["/tmp"]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_nothing_runs_before_what_it_needs(profile):
+    services = composed(profile)["services"]
+    for name in ("saga-orchestrator-1", "saga-orchestrator-2", "worker", "beat"):
+        assert services[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
+    assert services["migrate"]["depends_on"]["postgres"]["condition"] == "service_healthy"
+
+
+def test_the_core_is_a_part_of_everything_but_for_its_participants():
+    core, everything = (set(composed(profile)["services"]) for profile in PROFILES)
+    assert core - everything == {"participants"}
+    assert {"kong", "grafana", "alertmanager"} <= everything - core
+
+
+def test_every_participant_has_a_container_and_a_database():
+    services = set(composed("everything")["services"])
+    assert {place for name in NAMES for place in OTHER_NAMES.get(name, [name])} <= services
+    sql = (ROOT / "deploy" / "postgres" / "participants.sql").read_text()
+    assert set(NAMES) <= set(re.findall(r'CREATE DATABASE "(\S+)" OWNER participants;', sql))
+
+
+def test_prometheus_watches_every_process_of_ours():
+    services = composed("*")["services"]
+    folder = ROOT / "deploy" / "prometheus"
+    jobs = {job["job_name"]: job for job in yaml.safe_load((folder / "prometheus.yml").read_text())["scrape_configs"]}
+    named = {name for job in jobs.values() for found in job.get("dns_sd_configs", ()) for name in found["names"]}
+    (targets,) = yaml.safe_load((folder / "targets" / "saga-orchestrator.yml").read_text())
+    watched = named | {target.partition(":")[0] for target in targets["targets"]}
+    asked_nothing = {"migrate", "seed", "beat"}  # they end at once, or listen nowhere
+    ours = {name for name, service in services.items() if service["image"] == "saga-orchestrator"} - asked_nothing
+    assert ours <= watched <= set(services)

@@ -1,0 +1,101 @@
+"""deploy/kubernetes: every manifest is what Kubernetes takes, and no container may do more than it needs."""
+
+import copy
+import shutil
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.unit.deploy.compose import ROOT
+
+FOLDER = ROOT / "deploy" / "kubernetes"
+#: Of Kubernetes: the oldest whose kinds are used, and a recent one.
+VERSIONS = ("1.27", "1.34")
+
+
+def manifests() -> list[dict[str, Any]]:
+    listed = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())["resources"]
+    return [manifest for name in listed for manifest in yaml.safe_load_all((FOLDER / name).read_text())]
+
+
+def pods() -> Iterator[tuple[str, dict[str, Any]]]:
+    for manifest in manifests():
+        if "template" in manifest.get("spec", {}):
+            yield manifest["metadata"]["name"], manifest["spec"]["template"]["spec"]
+
+
+def of(kind: str, name: str) -> dict[str, Any]:
+    return next(each for each in manifests() if (each["kind"], each["metadata"]["name"]) == (kind, name))
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_manifest_is_legal(version):
+    for manifest in manifests():
+        kubernetes_validate.validate(manifest, version, strict=True)
+
+
+def test_a_mistake_is_found():
+    for way, value in ((("replicas",), "two"), (("template", "spec", "containers", 0, "readynessProbe"), {})):
+        broken = copy.deepcopy(of("Deployment", "saga-orchestrator"))
+        place = broken["spec"]
+        for step in way[:-1]:
+            place = place[step]
+        place[way[-1]] = value
+        with pytest.raises(kubernetes_validate.ValidationError):
+            kubernetes_validate.validate(broken, VERSIONS[0], strict=True)
+
+
+def test_every_file_is_listed():
+    assert {file.name for file in FOLDER.glob("*.yaml")} - {"kustomization.yaml"} == set(
+        yaml.safe_load((FOLDER / "kustomization.yaml").read_text())["resources"]
+    )
+
+
+def test_no_container_may_do_more_than_it_needs():
+    assert {name for name, _ in pods()} == {"migrate", "saga-orchestrator", "worker", "beat"}
+    for name, pod in pods():
+        assert pod["securityContext"]["runAsNonRoot"], name
+        assert not pod["automountServiceAccountToken"], name
+        (container,) = pod["containers"]
+        locked = container["securityContext"]
+        assert locked["readOnlyRootFilesystem"], name
+        assert not locked["allowPrivilegeEscalation"], name
+        assert locked["capabilities"] == {"drop": ["ALL"]}, name
+        assert container["resources"]["limits"]["memory"], name
+
+
+def test_a_replica_is_asked_whether_it_can_work_and_has_time_to_end():
+    pod = dict(pods())["saga-orchestrator"]
+    (container,) = pod["containers"]
+    assert container["readinessProbe"]["httpGet"]["path"] == "/ready"
+    assert container["livenessProbe"]["httpGet"]["path"] == "/health"
+    assert pod["terminationGracePeriodSeconds"] >= 5 + 25, "the pause before SIGTERM, and GRACE_S"
+    assert container["resources"]["limits"]["memory"] == "200Mi"
+
+
+def test_there_is_always_one_and_more_when_they_are_busy():
+    assert of("PodDisruptionBudget", "saga-orchestrator")["spec"]["minAvailable"] >= 1
+    scaling = of("HorizontalPodAutoscaler", "saga-orchestrator")["spec"]
+    assert scaling["minReplicas"] >= 2
+    assert scaling["scaleTargetRef"]["name"] == "saga-orchestrator"
+
+
+def test_no_secret_is_in_a_file():
+    settings = (FOLDER / "settings.env").read_text()
+    assert not [word for word in ("PASSWORD", "SECRET", "API_KEY") if word in settings]
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no kubectl here")
+def test_kustomize_puts_it_together():
+    built = subprocess.run(
+        ["kubectl", "kustomize", str(FOLDER)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert built.returncode == 0, built.stderr
+    made = list(yaml.safe_load_all(built.stdout))
+    assert {each["metadata"].get("namespace") for each in made if each["kind"] != "Namespace"} == {"saga"}
+    for manifest in made:
+        kubernetes_validate.validate(manifest, VERSIONS[-1], strict=True)
