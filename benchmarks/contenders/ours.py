@@ -3,6 +3,8 @@
 from flask import Response, jsonify
 
 from app import create_app
+from app.access.needs import needs
+from app.access.roles import Scope
 from app.api.parts import service
 from app.api.reading import idempotency_key, preferred_wait_s, saga_data
 from machines.call import post
@@ -31,6 +33,7 @@ application.extensions["post"].start()
 
 
 @application.post("/order")
+@needs(Scope.START)
 def order() -> Response:
     saga = service().start(BENCH.name, saga_data(BENCH), idempotency_key(), preferred_wait_s())
     assert saga.status == "completed", saga
