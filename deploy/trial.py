@@ -18,6 +18,7 @@ import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 import requests
 
@@ -65,10 +66,10 @@ class Client:
         except requests.RequestException as error:
             self._seen.doubtful[type(error).__name__] += 1
             return 0
-        if answer.status_code == requests.codes.conflict and "etat_final" not in answer.json():
-            return requests.codes.accepted  # it is still under way
+        if answer.status_code == HTTPStatus.CONFLICT and "etat_final" not in answer.json():
+            return HTTPStatus.ACCEPTED  # it is still under way
         status: int = answer.status_code
-        if status >= requests.codes.server_error:
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self._seen.doubtful[str(status)] += 1
         return status
 
