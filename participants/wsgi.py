@@ -43,8 +43,8 @@ def create_application() -> "WSGIApplication":
 def _front(nothing: Flask, shop: Flask | None) -> "WSGIApplication":
     """The shop is also what a person finds at /, where /metrics of all participants stays."""
 
-    def application(environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
-        served = shop if shop and environ["PATH_INFO"] != "/metrics" else nothing
-        return served(environ, start_response)
+    def application(asked: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
+        served = shop if shop and asked["PATH_INFO"] != "/metrics" else nothing
+        return served(asked, start_response)
 
     return application
