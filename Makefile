@@ -56,7 +56,8 @@ fuzz: $(VENV)/.dev ## let the schema checker loose on every operation, at length
 chaos: $(VENV)/.dev ## every hazard at full length, with its figures (CHAOS_SEED=… repeats a run); about 25 minutes
 	CHAOS=full $(BIN)/python -m pytest tests/chaos tests/property tests/e2e/test_crash.py -s
 
-bench: $(VENV)/.runtime ## what metrics and logs add to the CPU time of a checkout
+bench: $(VENV)/.dev ## orders a second beside a loop written by hand; what metrics and logs add to a checkout
+	@$(BIN)/python -m benchmarks.versus
 	@$(BIN)/python -m benchmarks.observability
 
 worker: migrate ## run sagas that come over the broker (BROKER_URL)
