@@ -11,9 +11,10 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import Server
 
-from app.config import DEFAULT_HOST, ConfigError, check_serving, from_environment, port
+from app.config import check_serving, from_environment
 from app.logs import configure_logging
 from app.metrics.exposition import SHARED
+from app.settings import DEFAULT_HOST, ConfigError, port
 
 _PREFIX = "saga-metrics-"
 #: What the server has to complain of is a line of JSON as well.

@@ -1,23 +1,10 @@
 """Every setting of the service, read from the environment once, with its unit in its name."""
 
-import ipaddress
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from urllib.parse import quote, urlsplit
 
-DEFAULT_DATABASE = Path(__file__).parent.parent / "var" / "saga.db"
-
-DEFAULT_HOST = "127.0.0.1"
-SHORTEST_SECRET = 32
-_HOW_TO_MAKE = "make one with `openssl rand -hex 32` and keep it: SECRET_KEY=…, or in a file named by SECRET_KEY_FILE"
-#: What may be given in a file as well: SECRET_FILE instead of SECRET.
-SECRETS = ("SECRET_KEY", "DATABASE_URL", "DB_PASSWORD", "REDIS_URL", "BROKER_URL", "PARTICIPANTS_API_KEY")
-
-
-class ConfigError(ValueError):
-    """A setting is wrong; the text names the variable and the mend."""
+from app import settings
+from app.settings import DEFAULT_DATABASE_URL, HOW_TO_MAKE, ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +24,7 @@ class Config:
     app.failpoints.
     """
 
-    database_url: str = f"sqlite:///{DEFAULT_DATABASE}"
+    database_url: str = DEFAULT_DATABASE_URL
     participants_url: str = "http://127.0.0.1:8010"
     participant_urls: Mapping[str, str] = field(default_factory=dict)
     lease_s: float = 30.0
@@ -77,177 +64,42 @@ class Config:
 
 def from_environment(environ: Mapping[str, str]) -> Config:
     """Read the settings; raise ConfigError for the first that cannot be meant."""
-    environ = _with_secrets(environ)
+    environ = settings.with_secrets(environ)
     own_urls = {
-        name.removeprefix("PARTICIPANT_").removesuffix("_URL").lower(): _http_url(environ, name)
+        name.removeprefix("PARTICIPANT_").removesuffix("_URL").lower(): settings.http_url(environ, name)
         for name in environ
         if name.startswith("PARTICIPANT_") and name.endswith("_URL")
     }
-    database_url = _database_url(environ)
+    database_url = settings.database_url(environ)
     return Config(
         database_url=database_url,
-        participants_url=_http_url(environ, "PARTICIPANTS_URL", Config.participants_url),
+        participants_url=settings.http_url(environ, "PARTICIPANTS_URL", Config.participants_url),
         participant_urls=own_urls,
-        lease_s=_number(environ, "LEASE_S", Config.lease_s, above=0),
-        wait_s=_number(environ, "WAIT_S", Config.wait_s, above=0),
-        threads=_count(environ, "THREADS", Config.threads),
-        recovery_interval_s=_number(environ, "RECOVERY_INTERVAL_S", Config.recovery_interval_s, above=0),
-        grace_s=_count(environ, "GRACE_S", Config.grace_s),
-        max_claims=_count(environ, "MAX_CLAIMS", Config.max_claims),
-        breaker_failures=_count(environ, "BREAKER_FAILURES", Config.breaker_failures),
-        breaker_open_s=_number(environ, "BREAKER_OPEN_S", Config.breaker_open_s, above=0),
-        breaker_window_s=_number(environ, "BREAKER_WINDOW_S", Config.breaker_window_s, above=0),
-        redis_url=_redis_url(environ),
-        broker_url=_broker_url(environ, database_url),
-        rate_limit=_rate_limit(environ),
-        trusted_proxies=_count(environ, "TRUSTED_PROXIES", Config.trusted_proxies, low=0),
-        participants_api_key=_api_key(environ),
-        workers=_workers(environ, database_url),
-        metrics_port=port(environ, "METRICS_PORT"),
-        log_level=_log_level(environ),
+        lease_s=settings.number(environ, "LEASE_S", Config.lease_s, above=0),
+        wait_s=settings.number(environ, "WAIT_S", Config.wait_s, above=0),
+        threads=settings.count(environ, "THREADS", Config.threads),
+        recovery_interval_s=settings.number(environ, "RECOVERY_INTERVAL_S", Config.recovery_interval_s, above=0),
+        grace_s=settings.count(environ, "GRACE_S", Config.grace_s),
+        max_claims=settings.count(environ, "MAX_CLAIMS", Config.max_claims),
+        breaker_failures=settings.count(environ, "BREAKER_FAILURES", Config.breaker_failures),
+        breaker_open_s=settings.number(environ, "BREAKER_OPEN_S", Config.breaker_open_s, above=0),
+        breaker_window_s=settings.number(environ, "BREAKER_WINDOW_S", Config.breaker_window_s, above=0),
+        redis_url=settings.redis_url(environ),
+        broker_url=settings.broker_url(environ, database_url),
+        rate_limit=settings.rate_limit(environ),
+        trusted_proxies=settings.count(environ, "TRUSTED_PROXIES", Config.trusted_proxies, low=0),
+        participants_api_key=settings.api_key(environ),
+        workers=settings.workers(environ, database_url),
+        metrics_port=settings.port(environ, "METRICS_PORT"),
+        log_level=settings.log_level(environ),
         log_redact=frozenset(name for text in environ.get("LOG_REDACT", "").split(",") if (name := text.strip())),
         failpoint=environ.get("FAILPOINT", ""),
-        secret_key=_secret_key(environ),
-        api_auth=_api_auth(environ),
+        secret_key=settings.secret_key(environ),
+        api_auth=settings.api_auth(environ),
     )
 
 
 def check_serving(config: Config) -> None:
     """Refuse to serve without what the command line and the workers can do without."""
     if config.secret_key is None:
-        raise ConfigError(f"SECRET_KEY is not set, and there is no default; {_HOW_TO_MAKE}")
-
-
-def _secret_key(environ: Mapping[str, str]) -> str | None:
-    key = environ.get("SECRET_KEY", "")
-    if key and len(key) < SHORTEST_SECRET:
-        raise ConfigError(f"SECRET_KEY must have {SHORTEST_SECRET} characters or more; {_HOW_TO_MAKE}")
-    return key or None
-
-
-def _api_auth(environ: Mapping[str, str]) -> bool:
-    word, host = environ.get("API_AUTH") or "on", environ.get("HOST") or DEFAULT_HOST
-    if word not in ("on", "off", "off-for-everyone"):
-        raise ConfigError(f"API_AUTH must be on, off or off-for-everyone, not {word!r}")
-    if word == "off" and not _loopback(host):
-        raise ConfigError(
-            f"API_AUTH=off would let everybody who reaches HOST={host} move sagas; "
-            "create keys with `saga key add`, or say API_AUTH=off-for-everyone"
-        )
-    return word == "on"
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _with_secrets(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Read what may be a secret from the file that NAME_FILE names, unless NAME itself is set."""
-    files = {name: file for name in SECRETS if not environ.get(name) and (file := environ.get(f"{name}_FILE"))}
-    try:
-        return {**environ, **{name: Path(file).read_text().strip() for name, file in files.items()}}
-    except (OSError, UnicodeDecodeError) as error:
-        names = " or ".join(f"{name}_FILE" for name in files)
-        raise ConfigError(f"{names} cannot be read: {error}") from None
-
-
-def _api_key(environ: Mapping[str, str]) -> str | None:
-    key = environ.get("PARTICIPANTS_API_KEY", "")
-    if not (key.isascii() and key.isprintable()):
-        raise ConfigError("PARTICIPANTS_API_KEY must be one line of plain letters, digits and signs")
-    return key or None
-
-
-def _database_url(environ: Mapping[str, str]) -> str:
-    url = environ.get("DATABASE_URL", "")
-    if not url and "DB_HOST" in environ:
-        secret = quote(environ.get("DB_PASSWORD", ""), safe="")
-        user = quote(environ.get("DB_USERNAME", "postgres"), safe="")
-        place = f"{environ['DB_HOST']}:{environ.get('DB_PORT', '5432')}/{environ.get('DB_DATABASE', 'saga_db')}"
-        url = f"postgresql://{user}:{secret}@{place}"
-    if not url:
-        return Config.database_url
-    scheme, separator, rest = url.partition("://")
-    if scheme.partition("+")[0] in ("postgresql", "postgres") and separator:
-        return f"postgresql+psycopg2://{rest}"  # SQLAlchemy 2.1 would take psycopg 3
-    if scheme == "sqlite" and rest.strip("/") not in ("", ":memory:"):
-        return url
-    raise ConfigError("DATABASE_URL must begin with postgresql:// or name a file after sqlite:///")
-
-
-def _http_url(environ: Mapping[str, str], name: str, default: str = "") -> str:
-    url = environ.get(name, default).rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
-        raise ConfigError(f"{name} must be a URL such as http://127.0.0.1:8010, not {url!r}")
-    return url
-
-
-def _redis_url(environ: Mapping[str, str]) -> str | None:
-    url = environ.get("REDIS_URL", "")
-    if not url and "REDIS_HOST" in environ:
-        url = f"redis://{environ['REDIS_HOST']}:{environ.get('REDIS_PORT', '6379')}"
-    if url and not url.startswith(("redis://", "rediss://", "unix://")):
-        raise ConfigError("REDIS_URL must begin with redis://, rediss:// or unix://")
-    return url or None
-
-
-def _broker_url(environ: Mapping[str, str], database_url: str) -> str | None:
-    url = environ.get("BROKER_URL", "")
-    if url and not url.startswith(("redis://", "rediss://", "amqp://", "amqps://")):
-        raise ConfigError("BROKER_URL must begin with redis://, rediss://, amqp:// or amqps://")
-    if url and database_url.startswith("sqlite"):
-        raise ConfigError("BROKER_URL needs a database for many machines; set DATABASE_URL to a PostgreSQL")
-    return url or None
-
-
-def _rate_limit(environ: Mapping[str, str]) -> str | None:
-    text = environ.get("RATE_LIMIT", "")
-    if text and not re.fullmatch(r"[1-9][0-9]*/(second|minute|hour|day)", text):
-        raise ConfigError(f"RATE_LIMIT must be a limit such as 100/second or 1000/minute, not {text!r}")
-    return text or None
-
-
-def _number(environ: Mapping[str, str], name: str, default: float, *, above: float) -> float:
-    text = environ.get(name, str(default))
-    try:
-        number = float(text)
-    except ValueError:
-        number = float("nan")
-    if not above < number < float("inf"):
-        raise ConfigError(f"{name} must be a number above {above:g}, not {text!r}")
-    return number
-
-
-def _count(environ: Mapping[str, str], name: str, default: int, *, low: int = 1) -> int:
-    text = environ.get(name, str(default))
-    if not text.isdecimal() or not low <= int(text) < 1 << 31:
-        raise ConfigError(f"{name} must be a whole number from {low} on, not {text!r}")
-    return int(text)
-
-
-def _workers(environ: Mapping[str, str], database_url: str) -> int:
-    workers = _count(environ, "WORKERS", Config.workers)
-    if workers > 1 and database_url.startswith("sqlite"):
-        raise ConfigError("WORKERS must be 1 on SQLite, which has one process alone; set DATABASE_URL to a PostgreSQL")
-    return workers
-
-
-def port(environ: Mapping[str, str], name: str, default: str = "") -> int | None:
-    """Read a port; None where it is not set and has no default."""
-    text = environ.get(name) or default
-    if not text:
-        return None
-    if not text.isdecimal() or not 0 < int(text) < 1 << 16:
-        raise ConfigError(f"{name} must be a number from 1 to 65535, not {text!r}")
-    return int(text)
-
-
-def _log_level(environ: Mapping[str, str]) -> str:
-    level = environ.get("LOG_LEVEL", Config.log_level).upper()
-    if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
-        raise ConfigError(f"LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not {level!r}")
-    return level
+        raise ConfigError(f"SECRET_KEY is not set, and there is no default; {HOW_TO_MAKE}")

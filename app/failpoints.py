@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from app.config import ConfigError
+from app.settings import ConfigError
 
 _PLACES = ("before_commit", "after_commit", "before_send", "after_send")
 

@@ -19,9 +19,10 @@ from prometheus_client import start_http_server
 
 from app import create_app
 from app.broker import RECOVER, RUN, make_celery
-from app.config import Config, ConfigError, from_environment
+from app.config import Config, from_environment
 from app.engine.runner import Runner
 from app.logs import configure_logging
+from app.settings import ConfigError
 
 _log = structlog.get_logger("worker")
 #: As many sagas as one look for due ones hands out; the next look comes soon.

@@ -46,11 +46,11 @@ def tell(
 ) -> None:
     by_hand = statistics.median(rates["handwritten", connections])
     sys.stdout.write(f"\n{connections} connection{'s' if connections > 1 else ''}\n")
-    sys.stdout.write(_ROW.format("", "orders/s", "from–to", "p50 ms", "ratio"))
+    sys.stdout.write(_ROW.format("", "orders/s", "from-to", "p50 ms", "ratio"))
     for contender in CONTENDERS:
         found = rates[contender, connections]
         rate, half_ms = statistics.median(found), statistics.median(halves_ms[contender, connections])
-        between = f"{min(found):.0f}–{max(found):.0f}"
+        between = f"{min(found):.0f}-{max(found):.0f}"
         sys.stdout.write(_ROW.format(contender, f"{rate:.0f}", between, f"{half_ms:.2f}", f"{rate / by_hand:.2f}"))
 
 

@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.api.health import ready
 from app.cli.words import printable
-from app.config import ConfigError
 from app.errors import InvalidError, NotReadyError, ProblemError
+from app.settings import ConfigError
 
 FAULT, BAD_INPUT, NOT_FOUND, CONFLICT, INTERRUPTED = 1, 2, 6, 7, 130
 

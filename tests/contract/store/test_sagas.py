@@ -1,9 +1,10 @@
 import pytest
+from sqlalchemy import inspect
 
 from app.store.instance import Instance
-from app.store.sagas import FencedError, KeyTakenError
+from app.store.sagas import FencedError, KeyTakenError, SagaStore
 from machines.checkout import CHECKOUT
-from machines.registry import Registry
+from machines.registry import Registry, discover
 from machines.rows import Trigger
 
 
@@ -151,3 +152,36 @@ def test_a_saga_that_cannot_be_read_keeps_no_other_waiting(book, saga):
     other = Instance.begin(CHECKOUT, {"client_id": 5, "magasin_id": 1}, actor="client")
     book.store().insert(other, 0, owner="one")
     assert [claimed.id for claimed in book.leases().claim(10, 30)] == [other.id]
+
+
+def test_a_commit_early_in_its_lease_leaves_it_and_a_late_one_renews_it(book, saga):
+    now = [0.0]
+    store = SagaStore(book.engine, discover(), "one", lambda: now[0])
+    store.insert(saga, 35, "one")
+    began = due_at(book)
+    now[0] = 14.0
+    store.save(saga, 35, "one", enough_s=20)
+    assert due_at(book) == began
+    now[0] = 16.0
+    store.save(saga, 35, "one", enough_s=20)
+    assert due_at(book) > began
+
+
+def test_who_has_only_read_a_saga_takes_its_lease_with_the_first_commit(book, saga):
+    book.store().insert(saga, 35, "one")
+    other = book.store("two").read(saga.id)
+    book.store("two").save(other, 350, "two", enough_s=20)
+    (row,) = book.rows("SELECT owner FROM saga")
+    assert row["owner"] == "two"
+    assert other.lease_end < float("inf")
+
+
+def test_no_index_holds_what_every_commit_changes(book):
+    """Else PostgreSQL writes an entry of every index with each of them."""
+    indexed = {column for index in inspect(book.engine).get_indexes("saga") for column in index["column_names"]}
+    assert {"status", "due_at", "created_at"} <= indexed
+    assert not indexed & {"state", "version", "entered_at", "updated_at", "moves", "attempt", "unsure", "claims"}
+
+
+def due_at(book):
+    return book.rows("SELECT due_at FROM saga")[0]["due_at"]

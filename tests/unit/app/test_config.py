@@ -1,6 +1,7 @@
 import pytest
 
-from app.config import SECRETS, Config, ConfigError, check_serving, from_environment
+from app.config import Config, check_serving, from_environment
+from app.settings import SECRETS, ConfigError
 
 
 def test_nothing_set_is_the_embedded_service():

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.config import SECRETS
 from app.metrics.exposition import SHARED
+from app.settings import SECRETS
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("app", "participants", "demo")
