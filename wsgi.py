@@ -1,9 +1,19 @@
 """The WSGI application of one process of the service, which also recovers sagas: `python -m app` serves it."""
 
+import os
+import sys
+
 from app import create_app
+from app.config import ConfigError, check_serving, from_environment
 from app.stopping import on_end
 
-application = create_app()
+try:
+    _config = from_environment(os.environ)
+    check_serving(_config)
+except ConfigError as error:
+    sys.stderr.write(f"saga: {error}\n")
+    sys.exit(2)
+application = create_app(_config)
 _runner = application.extensions["runner"]
 on_end(_runner.stopping.set)
 _runner.start()

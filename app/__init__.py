@@ -9,7 +9,7 @@ from functools import partial
 from flask import Flask
 from flask_migrate import Migrate
 
-from app import failpoints
+from app import access, failpoints
 from app.api import checkout, commandes, definitions, diagrams, docs, health, limit, problems, sagas
 from app.breaker import BreakerPolicy
 from app.broker import Broker
@@ -62,6 +62,7 @@ def create_app(config: Config | None = None, registry: Registry | None = None) -
     app.extensions |= {"runner": runner, "sagas": service, "registry": registry}
     app.extensions |= {"fleeting": fleeting, "metrics": metrics}
     problems.install(app)
+    access.install(app, config)
     for contract in (health, checkout, commandes, sagas, definitions, docs, diagrams):
         app.register_blueprint(contract.blueprint)
     limit.install(app, config)

@@ -11,7 +11,7 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import Server
 
-from app.config import ConfigError, from_environment, port
+from app.config import DEFAULT_HOST, ConfigError, check_serving, from_environment, port
 from app.logs import configure_logging
 from app.metrics.exposition import SHARED
 
@@ -21,9 +21,10 @@ _JSON = {"class": "app.logs.Complaints"}
 
 
 def main() -> int:
-    host, at = os.environ.get("HOST", "127.0.0.1"), 0
+    host, at = os.environ.get("HOST") or DEFAULT_HOST, 0
     try:
         config = from_environment(os.environ)
+        check_serving(config)
         at = port(os.environ, "PORT", "8009") or 0
         _check_free(host, at)
         configure_logging(config.log_level, config.log_redact)

@@ -1,5 +1,6 @@
 """Every setting of the service, read from the environment once, with its unit in its name."""
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,6 +8,10 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 DEFAULT_DATABASE = Path(__file__).parent.parent / "var" / "saga.db"
+
+DEFAULT_HOST = "127.0.0.1"
+SHORTEST_SECRET = 32
+_HOW_TO_MAKE = "make one with `openssl rand -hex 32` and keep it: SECRET_KEY=…, or in a file named by SECRET_KEY_FILE"
 
 
 class ConfigError(ValueError):
@@ -23,7 +28,8 @@ class Config:
     never moves is taken before it is quarantined. breaker_failures in a row within breaker_window_s open a
     participant's breaker for breaker_open_s. redis_url: see app.fleeting. broker_url: see app.worker. rate_limit: what
     one address may ask, as in "100/second". workers: how many processes serve requests side by side. metrics_port:
-    where a Celery worker shows its metrics. log_redact: fields that no line of the log may tell. failpoint: see
+    where a Celery worker shows its metrics. secret_key: what the cookies of those who are signed in are signed with.
+    api_auth: whether the API asks for a key. log_redact: fields that no line of the log may tell. failpoint: see
     app.failpoints.
     """
 
@@ -47,6 +53,8 @@ class Config:
     log_level: str = "INFO"
     log_redact: frozenset[str] = frozenset()
     failpoint: str = ""
+    secret_key: str | None = field(default=None, repr=False)
+    api_auth: bool = True
 
     @property
     def embedded(self) -> bool:
@@ -85,7 +93,46 @@ def from_environment(environ: Mapping[str, str]) -> Config:
         log_level=_log_level(environ),
         log_redact=frozenset(name for text in environ.get("LOG_REDACT", "").split(",") if (name := text.strip())),
         failpoint=environ.get("FAILPOINT", ""),
+        secret_key=_secret_key(environ),
+        api_auth=_api_auth(environ),
     )
+
+
+def check_serving(config: Config) -> None:
+    """Refuse to serve without what the command line and the workers can do without."""
+    if config.secret_key is None:
+        raise ConfigError(f"SECRET_KEY is not set, and there is no default; {_HOW_TO_MAKE}")
+
+
+def _secret_key(environ: Mapping[str, str]) -> str | None:
+    key, file = environ.get("SECRET_KEY", ""), environ.get("SECRET_KEY_FILE", "")
+    if not key and file:
+        try:
+            key = Path(file).read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ConfigError(f"SECRET_KEY_FILE {file} cannot be read ({error})") from None
+    if key and len(key) < SHORTEST_SECRET:
+        raise ConfigError(f"SECRET_KEY must have {SHORTEST_SECRET} characters or more; {_HOW_TO_MAKE}")
+    return key or None
+
+
+def _api_auth(environ: Mapping[str, str]) -> bool:
+    word, host = environ.get("API_AUTH") or "on", environ.get("HOST") or DEFAULT_HOST
+    if word not in ("on", "off", "off-for-everyone"):
+        raise ConfigError(f"API_AUTH must be on, off or off-for-everyone, not {word!r}")
+    if word == "off" and not _loopback(host):
+        raise ConfigError(
+            f"API_AUTH=off would let everybody who reaches HOST={host} move sagas; "
+            "create keys with `saga key add`, or say API_AUTH=off-for-everyone"
+        )
+    return word == "on"
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _database_url(environ: Mapping[str, str]) -> str:

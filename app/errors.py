@@ -31,6 +31,24 @@ class InvalidError(ProblemError):
         super().__init__("; ".join(f"{pointer}: {detail}" for pointer, detail in wrong), errors=errors, **members)
 
 
+class UnauthenticatedError(ProblemError):
+    """Nobody has said who asks."""
+
+    status = 401
+    title = "Not signed in"
+
+
+class ForbiddenError(ProblemError):
+    """Whoever asks may not."""
+
+    status = 403
+    title = "Not allowed"
+
+
+class ForgedError(ForbiddenError):
+    title = "Not a form of this service"
+
+
 class NotFoundError(ProblemError):
     status = 404
     title = "Not found"

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from flask import Blueprint, Response, jsonify, url_for
 
+from app.access.roles import Scope
 from app.api.openapi.operation import BAD_BODY, STARTED, STARTS, operation
 from app.api.parts import pointing, service
 from app.api.problems import problem
@@ -31,7 +32,7 @@ _EXAMPLES = {
 @operation(
     "Check out", "checkout", {201: OrderConfirmed(), 202: OrderUnfinished()}, body=CHECKOUT, examples=_EXAMPLES,
     problems=(*BAD_BODY, 409, 422), conflict="The order was cancelled and undone, or that of this key still runs.",
-    sends=STARTS, tells=STARTED, leads_to=["checkout.show", "checkout.history", "sagas.compensate"], id_at="/saga_id",
+    sends=STARTS, tells=STARTED, leads_to=["checkout.show", "checkout.history", "sagas.compensate"], id_at="/saga_id", need=Scope.START,
 )  # fmt: skip
 def start() -> Response:
     """Run the saga: 201 when confirmed, 409 when cancelled, 202 when it is not finished within the wait."""

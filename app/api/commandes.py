@@ -9,9 +9,11 @@ from uuid import UUID
 from flask import Blueprint, Response, jsonify, request, url_for
 from marshmallow import Schema, fields, validate
 
+from app.access.principal import principal
+from app.access.roles import Scope
 from app.api.data import example
 from app.api.openapi.operation import BAD_BODY, STARTS, operation
-from app.api.parts import ACTOR, pointing, service
+from app.api.parts import pointing, service
 from app.api.problems import problem
 from app.api.reading import Reason, idempotency_key, preferred_wait_s, reason_given, saga_data
 from app.api.remembered import remembered
@@ -48,7 +50,7 @@ class ListQuery(Schema):
     "Start an order", "commandes", {201: CommandeStarted(), 202: CommandeUnfinished()},
     body=COMMANDE, examples={"commande": example(COMMANDE.data)},
     problems=(*BAD_BODY, 409, 422), conflict="The order was cancelled and undone, or that of this key still runs.",
-    sends=STARTS, tells=["Location"], leads_to=["commandes.show", "commandes.compensate"], id_at="/saga_id",
+    sends=STARTS, tells=["Location"], leads_to=["commandes.show", "commandes.compensate"], id_at="/saga_id", need=Scope.START,
 )  # fmt: skip
 def start() -> Response:
     """Start an order: 201 when it is created, 409 when it was cancelled, 202 when it is not finished in time."""
@@ -105,12 +107,12 @@ def index() -> Response:
 @blueprint.post("/commandes/<uuid:saga_id>/compenser/")
 @operation(
     "Force an order's compensation", "commandes", {200: CommandeCompensated(), 202: CommandeCompensating()},
-    body=Reason(), body_optional=True, problems=(*BAD_BODY, 404, 409), sends=["Prefer"],
+    body=Reason(), body_optional=True, problems=(*BAD_BODY, 404, 409), sends=["Prefer"], need=Scope.OPERATE,
 )  # fmt: skip
 def compensate(saga_id: UUID) -> Response:
     """Force the compensation of an order that is not finished: 409 when it is."""
     _order(saga_id)
-    standing = service().compensate(saga_id, ACTOR, reason_given(), preferred_wait_s())
+    standing = service().compensate(saga_id, principal().actor, reason_given(), preferred_wait_s())
     answer = jsonify(success=True, message="Compensation demandée", saga_id=str(standing.id), etat_final=standing.state)
     answer.status_code = 200 if standing.status == "compensated" else 202
     return answer

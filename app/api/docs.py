@@ -9,6 +9,7 @@ import click
 from flask import Blueprint, Response, current_app
 from marshmallow import INCLUDE, Schema
 
+from app.access.needs import OPEN
 from app.api.openapi.document import text_of
 from app.api.openapi.operation import operation
 
@@ -33,7 +34,7 @@ class Document(Schema):
 
 
 @blueprint.get("/openapi.json")
-@operation("This document", "service", {200: Document()})
+@operation("This document", "service", {200: Document()}, need=OPEN)
 def openapi() -> Response:
     """Describe the API as OpenAPI 3.1."""
     text: str | None = current_app.extensions.get("openapi")
@@ -44,7 +45,7 @@ def openapi() -> Response:
 
 @blueprint.get("/docs")
 @blueprint.get("/api-docs")
-@operation("Swagger UI", "service", {200: "The page."}, media_types=("text/html",))
+@operation("Swagger UI", "service", {200: "The page."}, media_types=("text/html",), need=OPEN)
 def page() -> Response:
     """Try the API in the browser."""
     return Response(_PAGE, content_type="text/html; charset=utf-8", headers=_HEADERS)

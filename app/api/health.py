@@ -9,6 +9,7 @@ from flask import Blueprint, Response, current_app, jsonify
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.access.needs import OPEN
 from app.api.openapi.operation import operation
 from app.api.schemas.base import Healthy, Ready
 from app.errors import NotReadyError
@@ -20,13 +21,13 @@ _MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 @blueprint.get("/health")
 @blueprint.get("/api/saga/health/")
-@operation("Is it alive?", "service", {200: Healthy()})
+@operation("Is it alive?", "service", {200: Healthy()}, need=OPEN)
 def live() -> Response:
     return jsonify(status="healthy", service="saga-orchestrator", timestamp=datetime.now(UTC).isoformat())
 
 
 @blueprint.get("/ready")
-@operation("Can it do its work?", "service", {200: Ready()}, problems=(503,))
+@operation("Can it do its work?", "service", {200: Ready()}, problems=(503,), need=OPEN)
 def ready() -> Response:
     """Ready when the database answers, has the tables of this release, and takes what this process writes."""
     try:

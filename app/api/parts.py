@@ -7,9 +7,6 @@ from flask import Response, current_app
 from app.engine.service import SagaService
 from machines.registry import Registry
 
-#: Who asks over HTTP. Sign-in comes with the operator's pages.
-ACTOR = "api"
-
 
 def service() -> SagaService:
     return cast("SagaService", current_app.extensions["sagas"])

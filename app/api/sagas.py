@@ -5,10 +5,12 @@ from uuid import UUID
 from flask import Blueprint, Response, jsonify, url_for
 from marshmallow import RAISE, Schema, fields
 
+from app.access.principal import principal
+from app.access.roles import Scope
 from app.api.data import data_schema
 from app.api.listing import ListQuery, cursor_of, wanted_page
 from app.api.openapi.operation import BAD_BODY, EVERY_SAGA, STARTED, operation
-from app.api.parts import ACTOR, pointing, registry, service
+from app.api.parts import pointing, registry, service
 from app.api.reading import Reason, Resolution, idempotency_key, json_object, load, preferred_wait_s, reason_given
 from app.api.remembered import remembered
 from app.api.saga_json import entry, executed, line, short, whole
@@ -41,6 +43,7 @@ MOVES = ("sagas.show", "sagas.journal", "diagrams.show_path", "sagas.execute", "
     "Create a saga", "sagas", {201: SagaCreated()}, body=EVERY_SAGA,
     problems=(*BAD_BODY, 409, 422), conflict="The saga of this key has been executed and still runs.",
     sends=["Idempotency-Key"], tells=STARTED, leads_to=MOVES, id_at="/saga/id",
+    need=Scope.START,
 )  # fmt: skip
 def create() -> Response:
     """Create a saga of any type; POST …/execute begins it."""
@@ -83,7 +86,7 @@ def journal(saga_id: UUID) -> Response:
 @blueprint.post("/<uuid:saga_id>/execute")
 @operation(
     "Execute a saga", "sagas", {200: SagaMoved(), 202: SagaUnfinished()},
-    problems=(404, 409), sends=["Prefer"], tells=["Location"], leads_to=MOVES, id_at="/saga/id",
+    problems=(404, 409), sends=["Prefer"], tells=["Location"], leads_to=MOVES, id_at="/saga/id", need=Scope.START,
 )  # fmt: skip
 def execute(saga_id: UUID) -> Response:
     """Begin a saga that was created: 200 when it ended, however it did; 202 when it still runs."""
@@ -94,34 +97,34 @@ def execute(saga_id: UUID) -> Response:
 @operation(
     "Compensate a saga", "sagas", {200: SagaMoved(), 202: SagaUnfinished()},
     body=Reason(), body_optional=True, problems=(*BAD_BODY, 404, 409),
-    sends=["Prefer"], tells=["Location"], leads_to=MOVES, id_at="/saga/id",
+    sends=["Prefer"], tells=["Location"], leads_to=MOVES, id_at="/saga/id", need=Scope.OPERATE,
 )  # fmt: skip
 def compensate(saga_id: UUID) -> Response:
     """Undo it: cancel one that runs, take back one that is completed or stuck, where its table allows."""
-    return _moved(service().compensate(saga_id, ACTOR, reason_given(), preferred_wait_s()), "Saga compensated")
+    return _moved(service().compensate(saga_id, principal().actor, reason_given(), preferred_wait_s()), "Saga compensated")
 
 
 @blueprint.post("/<uuid:saga_id>/retry")
 @operation(
     "Retry a stuck saga", "sagas", {200: SagaMoved(), 202: SagaUnfinished()},
     body=Reason(), body_optional=True, problems=(*BAD_BODY, 404, 409),
-    sends=["Prefer"], tells=["Location"], leads_to=MOVES, id_at="/saga/id",
+    sends=["Prefer"], tells=["Location"], leads_to=MOVES, id_at="/saga/id", need=Scope.OPERATE,
 )  # fmt: skip
 def retry(saga_id: UUID) -> Response:
     """Send again the call of a saga that is stuck."""
-    return _moved(service().retry(saga_id, ACTOR, reason_given(), preferred_wait_s()), "Saga retried")
+    return _moved(service().retry(saga_id, principal().actor, reason_given(), preferred_wait_s()), "Saga retried")
 
 
 @blueprint.post("/<uuid:saga_id>/resolve")
 @operation(
     "Resolve a stuck saga by hand", "sagas", {200: SagaMoved(), 202: SagaUnfinished()},
     body=Resolution(), problems=(*BAD_BODY, 404, 409),
-    sends=["Prefer"], tells=["Location"], leads_to=MOVES, id_at="/saga/id",
+    sends=["Prefer"], tells=["Location"], leads_to=MOVES, id_at="/saga/id", need=Scope.OPERATE,
 )  # fmt: skip
 def resolve(saga_id: UUID) -> Response:
     """Go on as if the stuck step had succeeded, for somebody has seen to it by hand."""
     said = load(Resolution(), json_object())
-    moved = service().resolve(saga_id, ACTOR, said["reason"], said["reply"], preferred_wait_s())
+    moved = service().resolve(saga_id, principal().actor, said["reason"], said["reply"], preferred_wait_s())
     return _moved(moved, "Saga resolved")
 
 

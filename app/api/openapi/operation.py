@@ -6,6 +6,8 @@ from typing import Any, TypeVar
 
 from marshmallow import Schema
 
+from app.access.needs import Need, needs
+from app.access.roles import Scope
 from machines.saga import Saga
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -24,7 +26,7 @@ class Operation:
     body: the request's schema, or the saga whose data it is, or EVERY_SAGA; optional when body_optional.
     examples: bodies that work as they stand, by name. sends, tells: names of request and of reply headers.
     problems: statuses of the errors, 409 explained by `conflict`. leads_to: endpoints that take the id which stands
-    at the JSON pointer `id_at` of a success.
+    at the JSON pointer `id_at` of a success. need: the scope that it asks for, or OPEN.
     """
 
     summary: str
@@ -41,6 +43,7 @@ class Operation:
     leads_to: Sequence[str] = ()
     id_at: str = ""
     media_types: Sequence[str] = ("application/json",)
+    need: Need = Scope.READ
 
 
 #: The body `{type, data}` of a saga of any definition there is.
@@ -48,12 +51,12 @@ EVERY_SAGA = "every saga"
 
 
 def operation(summary: str, tag: str, replies: Mapping[int, Schema | str], **more: Any) -> Callable[[View], View]:
-    """Attach an `Operation` to a view."""
+    """Attach an `Operation` to a view, and what it needs of those who ask."""
     promised = Operation(summary=summary, tag=tag, replies=replies, **more)
 
     def attach(view: View) -> View:
         vars(view)["operation"] = promised
-        return view
+        return needs(promised.need)(view)
 
     return attach
 

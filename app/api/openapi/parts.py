@@ -3,6 +3,7 @@
 from apispec import APISpec
 from marshmallow import Schema, fields
 
+from app.access.needs import OPEN
 from app.api.openapi.operation import Operation
 
 PROBLEMS = {
@@ -49,6 +50,7 @@ def of_libraries() -> dict[str, Operation]:
         "prometheus_metrics": Operation(
             summary="Metrics",
             tag="service",
+            need=OPEN,
             replies={200: "All metrics, in the text format of Prometheus."},
             query=_MetricsQuery,
             media_types=("text/plain", "application/openmetrics-text"),

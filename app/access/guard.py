@@ -1,0 +1,73 @@
+"""Before every request: who asks, whether the view may be shown to them, and whether a form is one of ours."""
+
+from urllib.parse import quote
+
+from flask import Flask, current_app, g, redirect, request
+from flask_wtf.csrf import CSRFError, CSRFProtect
+from werkzeug.wrappers import Response
+
+from app.access.needs import Need, Open, need_of
+from app.access.principal import ANYBODY, NOBODY, Principal
+from app.access.roles import Role, Scope
+from app.access.sessions import signed_in
+from app.config import Config
+from app.errors import ForbiddenError, ForgedError, UnauthenticatedError
+
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_csrf = CSRFProtect()
+
+
+def install(app: Flask, config: Config) -> None:
+    # Checked below, for not every request is a form: one that brings a key, and no cookie, cannot be forged.
+    app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None)
+    app.config["API_AUTH"] = config.api_auth
+    _csrf.init_app(app)
+    app.before_request(_check)
+
+
+def _check() -> Response | None:
+    if request.endpoint is None or request.method == "OPTIONS":  # no such page, or merely what there is
+        return None
+    need = need_of(request.endpoint, current_app.view_functions[request.endpoint])
+    match need:
+        case Scope():
+            g.principal = _of_the_api()
+            allowed = need in g.principal.scopes
+        case Role():
+            g.principal = signed_in() or NOBODY
+            _check_form()
+            allowed = g.principal.has(need)
+        case Open():
+            _check_form()
+            return None
+        case None:
+            raise ForbiddenError("this page does not say who may see it")
+    return None if allowed else _refused(need, g.principal)
+
+
+def _of_the_api() -> Principal:
+    person = signed_in()
+    if person and request.method not in _SAFE:
+        # A cookie goes along with whatever page asks, so for an act it counts with the token alone.
+        if not current_app.config["API_AUTH"] and not request.headers.get("X-CSRFToken"):
+            return ANYBODY
+        _check_form()
+    return person or (ANYBODY if not current_app.config["API_AUTH"] else NOBODY)
+
+
+def _check_form() -> None:
+    if request.method in _SAFE:
+        return
+    try:
+        _csrf.protect()
+    except CSRFError as error:
+        raise ForgedError(f"{error.description}; open the page anew and send its own form") from None
+
+
+def _refused(need: Need, who: Principal) -> Response:
+    if who is not NOBODY:
+        asked = f"the role {need.word}" if isinstance(need, Role) else f"the scope {need}"
+        raise ForbiddenError(f"this needs {asked}, which {who.name} does not have")
+    if request.method in _SAFE and request.accept_mimetypes.best == "text/html":
+        return redirect(f"/login?next={quote(request.full_path.rstrip('?'))}")
+    raise UnauthenticatedError("this needs an API key: send it as X-API-Key, or as Authorization: Bearer")

@@ -1,0 +1,44 @@
+"""Who asks."""
+
+from dataclasses import dataclass
+
+from flask import g
+
+from app.access.roles import SCOPES, Role, Scope
+
+
+@dataclass(frozen=True, kw_only=True)
+class Principal:
+    """actor: as the journal and the audit trail name it: `user:ada`, `key:shop`, or `api` for a service that asks
+    nobody. role: of a person who is signed in; None of everybody else.
+    """
+
+    actor: str
+    role: Role | None = None
+    scopes: frozenset[Scope] = frozenset()
+
+    @property
+    def name(self) -> str:
+        return self.actor.partition(":")[2] or self.actor
+
+    def has(self, role: Role) -> bool:
+        return self.role is not None and self.role >= role
+
+
+NOBODY = Principal(actor="nobody")
+#: Everybody, where API_AUTH is off.
+ANYBODY = Principal(actor="api", scopes=frozenset(Scope))
+
+
+def user(name: str, role: Role) -> Principal:
+    return Principal(actor=f"user:{name}", role=role, scopes=SCOPES[role])
+
+
+def key(name: str, scopes: frozenset[Scope]) -> Principal:
+    return Principal(actor=f"key:{name}", scopes=scopes)
+
+
+def principal() -> Principal:
+    """Tell who makes the current request."""
+    found: Principal = g.get("principal", NOBODY)
+    return found

@@ -1,0 +1,59 @@
+"""Who is signed in: a signed cookie that names a session, and a row that says whether it still lives."""
+
+import hashlib
+import secrets
+from typing import cast
+
+from flask import Flask, current_app, session
+
+from app.access.principal import Principal, user
+from app.access.roles import role_named
+from app.config import Config
+from app.store.users import Users
+
+#: A working day; then one signs in again.
+LASTS_S = 12 * 3600.0
+_NAME = "session"
+
+
+def install(app: Flask, config: Config) -> None:
+    app.config.update(
+        SECRET_KEY=config.secret_key,
+        # Only over TLS (or from the machine itself), only from this very host, and never along from another site.
+        SESSION_COOKIE_NAME="__Host-saga",
+        SESSION_COOKIE_SECURE=True,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Strict",
+        SESSION_COOKIE_PATH="/",
+    )
+
+
+def users() -> Users:
+    return cast("Users", current_app.extensions["users"])
+
+
+def sign_in(name: str) -> None:
+    """Begin a session of this user. Whatever the browser brought along, also from somebody else, ends here."""
+    sign_out()
+    token = secrets.token_urlsafe(32)
+    users().sign_in(name, _digest(token), LASTS_S, f"user:{name}")
+    session[_NAME] = token
+
+
+def sign_out() -> None:
+    """End the session for good: a copy of its cookie is worth nothing either."""
+    token = session.get(_NAME)
+    session.clear()
+    if token:
+        users().sign_out(_digest(token))
+
+
+def signed_in() -> Principal | None:
+    """Tell who is signed in, with the role that the user has now."""
+    token = session.get(_NAME) if current_app.secret_key else None
+    found = users().signed_in(_digest(token)) if token else None
+    return user(found.name, role_named(found.role)) if found else None
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()

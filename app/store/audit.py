@@ -1,0 +1,157 @@
+"""The audit trail: who did what, why, and what it changed, each row sealed by a hash over itself and the one before.
+
+    hash = SHA-256(the row as JSON, keys sorted, without blanks, ASCII only, with `previous` and without `hash`)
+
+So a row that is changed, removed or slipped in breaks the chain where it is. A row is appended in the transaction of
+what it tells; `audit_head` is locked meanwhile, so that there is one chain however many processes write.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy import Connection, Engine, Select, func, insert, select, update
+
+from app.store.access import AuditHeadRow, AuditRow
+from app.store.atomic import atomic
+from app.store.database import in_seconds
+
+_AUDIT, _HEAD = AuditRow.__table__, AuditHeadRow.__table__
+_log = structlog.get_logger("audit")
+#: What the first row names as the hash of the one before.
+GENESIS = "0" * 64
+_BATCH = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What is to be told; see `AuditRow` for the columns."""
+
+    actor: str
+    action: str
+    saga_id: UUID | None = None
+    target: str | None = None
+    reason: str | None = None
+    before: Mapping[str, Any] | None = None
+    after: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a look at the trail found. rows: how many were looked at. seq, hash: of the last row.
+
+    broken: the first row that is not as it was written, and why.
+    """
+
+    rows: int
+    seq: int
+    hash: str
+    broken: int | None = None
+    why: str = ""
+
+
+def append(connection: Connection, entry: Entry) -> None:
+    """Add a row in the transaction that the connection is in, which is to be short: others wait for its end."""
+    head = connection.execute(select(_HEAD).with_for_update()).one()
+    row = {
+        "seq": head.seq + 1,
+        "at": connection.execute(select(in_seconds(0))).scalar_one(),
+        "actor": entry.actor,
+        "action": entry.action,
+        "saga_id": entry.saga_id,
+        "target": entry.target,
+        "reason": entry.reason,
+        "before": entry.before,
+        "after": entry.after,
+        "previous": head.hash,
+    }
+    row["hash"] = seal(row)
+    connection.execute(insert(_AUDIT), row)
+    connection.execute(update(_HEAD).values(seq=row["seq"], hash=row["hash"]))
+    # The log is kept elsewhere: a trail that was written anew as a whole does not agree with it.
+    _log.info("audit.appended", seq=row["seq"], hash=row["hash"], action=entry.action)
+
+
+def record(engine: Engine, entry: Entry) -> None:
+    """Add a row about what changed nothing in the database, such as a refused sign-in."""
+    with atomic(engine) as connection:
+        append(connection, entry)
+
+
+def seal(row: Mapping[str, Any]) -> str:
+    told = {name: _plain(value) for name, value in row.items() if name != "hash"}
+    text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def verify(engine: Engine, newest: int | None = None) -> Verdict:
+    """Check every row, or the newest so many, and that the last one is the one that the head names."""
+    with engine.connect() as connection:
+        head = connection.execute(select(_HEAD, select(func.max(_AUDIT.c.seq)).scalar_subquery().label("last"))).one()
+        first = 1 if newest is None else max(1, head.seq - newest + 1)
+        verdict = Verdict(rows=0, seq=first - 1, hash=_hash_of(connection, first - 1))
+        while verdict.seq < head.seq and verdict.broken is None:
+            rows = connection.execute(_following(verdict.seq, head.seq)).mappings().all()
+            verdict = _checked(verdict, rows)
+        if verdict.broken is None and (verdict.seq, verdict.hash) != (head.seq, head.hash):
+            return _broken(verdict, head.seq, "it is not the row that the head of the trail names")
+        if verdict.broken is None and (head.last or 0) > head.seq:
+            return _broken(verdict, head.seq + 1, "it comes after the row that the head of the trail names")
+        return verdict
+
+
+def _following(seq: int, last: int) -> Select[Any]:
+    # Up to the head that was read: rows that others append meanwhile come after it.
+    return select(_AUDIT).where(_AUDIT.c.seq > seq, _AUDIT.c.seq <= last).order_by(_AUDIT.c.seq).limit(_BATCH)
+
+
+def _checked(verdict: Verdict, rows: Iterable[Mapping[Any, Any]]) -> Verdict:
+    count, seq, last = verdict.rows, verdict.seq, verdict.hash
+    for row in rows:
+        told = dict(row)
+        found = Verdict(rows=count, seq=seq, hash=last)
+        if told["seq"] != seq + 1:
+            return _broken(found, seq + 1, "it is missing")
+        if told["previous"] != last:
+            return _broken(found, seq + 1, "it does not name the hash of the row before")
+        if told["hash"] != seal(told):
+            return _broken(found, seq + 1, "its content is not what its hash was made of")
+        count, seq, last = count + 1, told["seq"], told["hash"]
+    if count == verdict.rows:
+        return _broken(verdict, seq + 1, "it is missing")
+    return Verdict(rows=count, seq=seq, hash=last)
+
+
+def _broken(verdict: Verdict, seq: int, why: str) -> Verdict:
+    return Verdict(rows=verdict.rows, seq=verdict.seq, hash=verdict.hash, broken=seq, why=why)
+
+
+def _hash_of(connection: Connection, seq: int) -> str:
+    found = connection.execute(select(_AUDIT.c.hash).where(_AUDIT.c.seq == seq)).scalar_one_or_none()
+    return found or GENESIS
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case datetime():
+            return value.astimezone(UTC).isoformat(timespec="microseconds")
+        case UUID():
+            return str(value)
+        case _:
+            return value
+
+
+def page(
+    engine: Engine, *, limit: int, before: int | None = None, saga_id: UUID | None = None, actor: str | None = None
+) -> Sequence[Any]:
+    """Give rows, the newest first; before: only those with a smaller seq."""
+    query = select(_AUDIT).order_by(_AUDIT.c.seq.desc()).limit(limit)
+    for column, value in ((_AUDIT.c.saga_id, saga_id), (_AUDIT.c.actor, actor)):
+        query = query if value is None else query.where(column == value)
+    with engine.connect() as connection:
+        return connection.execute(query if before is None else query.where(_AUDIT.c.seq < before)).all()
