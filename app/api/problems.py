@@ -25,6 +25,12 @@ def install(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
+def answer_to(error: Exception) -> Response:
+    """Give what an error is answered with, for those who show it in their own way."""
+    answers = {ProblemError: _expected, HTTPException: _of_http, DBAPIError: _database_away}
+    return next((make(error) for kind, make in answers.items() if isinstance(error, kind)), None) or _unexpected(error)
+
+
 def _expected(error: ProblemError) -> Response:
     return problem(error.status, error.title, error.detail, **error.members)
 

@@ -1,0 +1,44 @@
+"""What every page of the operator's has: words for its templates, secrets left out, and errors as pages."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import orjson
+from flask import Blueprint, Flask, Response, current_app, make_response, render_template
+
+from app.admin.words import clock, fine_clock, lasted
+from app.api.problems import answer_to
+from app.config import Config
+from app.logs import Secrets
+
+
+def pages(name: str) -> Blueprint:
+    """Make a blueprint whose errors are pages."""
+    blueprint = Blueprint(f"admin_{name}", __name__)
+    blueprint.register_error_handler(Exception, _as_page)
+    return blueprint
+
+
+def prepare(app: Flask, config: Config) -> None:
+    app.extensions["redact"] = Secrets(config.log_redact).hidden_in
+    app.jinja_env.filters |= {"lasted": lasted, "clock": clock, "fine_clock": fine_clock, "as_json": as_json}
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+
+
+def redacted(value: Any) -> Any:
+    """Give the value without the secrets that it holds."""
+    return cast("Callable[[Any], Any]", current_app.extensions["redact"])(value)
+
+
+def as_json(value: Any) -> str:
+    return orjson.dumps(redacted(value), default=str, option=orjson.OPT_INDENT_2).decode()
+
+
+def _as_page(error: Exception) -> Response:
+    answer = answer_to(error)
+    problem = orjson.loads(answer.get_data())
+    page = make_response(render_template("admin/error.html", problem=problem), answer.status_code)
+    for name in ("Retry-After", "Allow"):
+        if name in answer.headers:
+            page.headers[name] = answer.headers[name]
+    return page
