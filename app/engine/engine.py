@@ -94,6 +94,7 @@ class Engine:
 
         reply: with a resolve, what the step would have answered. Raises UnansweredError when later calls need more.
         """
+        saga.ask(trigger, actor, reason)
         facts = {"actor": actor, "reason": reason}
         if trigger is Trigger.CANCEL:
             return self._fail(saga, trigger, facts, sure=not saga.unsure)

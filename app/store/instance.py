@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 
 from transitions import EventData
 
+from app.store.audit import Entry
 from machines.machine import SagaMachine
 from machines.rows import Phase, Trigger
 from machines.saga import Saga
@@ -66,6 +67,7 @@ class Instance(SagaMachine):
     lease_end, deadline: on the store's clock, in seconds; until when it is this process's, and may be sent forward.
     begun: when it began, on this process's own clock, where it did so in this process.
     standing: what others may be told; None until it is durable, and then nothing of it has been done yet.
+    asked: what a person asked of it, to be told in the audit trail by the very commit that does it.
     """
 
     def __init__(self, definition: Saga, saga_id: UUID, data: Mapping[str, Any], state: str | None = None) -> None:
@@ -89,6 +91,7 @@ class Instance(SagaMachine):
         self.deadline = inf
         self.begun: float | None = None
         self.standing: Standing | None = None
+        self.asked: Entry | None = None
 
     @classmethod
     def begin(cls, definition: Saga, data: Mapping[str, Any], actor: str) -> "Instance":
@@ -114,10 +117,22 @@ class Instance(SagaMachine):
         self.pending = self.unsure = False
         self.begun = time.monotonic()
 
+    def ask(self, trigger: Trigger, actor: str, reason: str) -> None:
+        """Take note of what a person asks, before it moves: nobody can move it and leave that out of the trail."""
+        assert self.standing is not None, "a person asks for what is durable"
+        self.asked = Entry(
+            actor=actor,
+            action=f"saga.{trigger}",
+            saga_id=self.id,
+            target=self.definition.name,
+            reason=reason,
+            before={"state": self.standing.state, "status": self.standing.status, "version": self.version},
+        )
+
     def committed(self) -> None:
         """Take note that a commit of what was unsaved has been made."""
         self.version += 1
-        self.unsaved = []
+        self.unsaved, self.asked = [], None
         self.standing = Standing(id=self.id, state=self.state, status=self.status, error=self.error)
 
     def moved(self, event: EventData) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import inf
 from typing import Any
 from uuid import UUID
@@ -10,6 +10,8 @@ from uuid import UUID
 from sqlalchemy import Engine, Row, and_, bindparam, case, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from app.store.atomic import atomic
+from app.store.audit import append
 from app.store.database import in_seconds
 from app.store.instance import Instance
 from app.store.loading import STANDS, instance, journals
@@ -116,9 +118,12 @@ class SagaStore:
         """Commit what the saga has moved since the last commit. Raises FencedError, and then nothing is written."""
         known = {"known_epoch": saga.epoch, "known_version": saga.version}
         values = self._moved(saga, delay_s, owner) | known
-        with self._engine.connect() as connection:
+        with atomic(self._engine) if saga.asked else self._engine.connect() as connection:
             if connection.execute(_SAVE, values).rowcount != 1:
                 raise FencedError(saga.id)
+            if saga.asked:
+                after = {"state": saga.state, "status": saga.status, "version": saga.version + 1}
+                append(connection, replace(saga.asked, after=after))
         saga.committed()
 
     def _moved(self, saga: Instance, delay_s: float | None, owner: str | None) -> dict[str, Any]:

@@ -1,0 +1,198 @@
+"""The audit trail: a row and what it tells are one commit, and a row that was touched is found."""
+
+import threading
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from app.store import sagas
+from app.store.atomic import atomic
+from app.store.audit import GENESIS, Entry, append, page, record, verify
+from app.store.sagas import FencedError
+from machines.rows import Trigger
+
+
+@pytest.fixture
+def trail(book):
+    """Five rows."""
+    for number in range(5):
+        record(book.engine, Entry(actor="cli:ada", action="key.add", target=f"k{number}", after={"scopes": ["read"]}))
+    return book
+
+
+def unguarded(book, sql):
+    """What somebody with all rights over the database can do."""
+    with book.engine.connect() as connection:
+        if book.engine.dialect.name == "sqlite":
+            for trigger in ("update", "delete", "replace"):
+                connection.execute(text(f"DROP TRIGGER IF EXISTS audit_no_{trigger}"))
+        else:
+            connection.execute(text("ALTER TABLE audit DISABLE TRIGGER USER"))
+        connection.execute(text(sql))
+
+
+def saga_row(book):
+    return book.rows("SELECT state, status, version FROM saga")[0]
+
+
+def test_a_trail_that_nobody_touched_holds(trail):
+    found = verify(trail.engine)
+    assert (found.rows, found.seq, found.broken) == (5, 5, None)
+    rows = page(trail.engine, limit=10)
+    assert [row.seq for row in rows] == [5, 4, 3, 2, 1]
+    assert rows[-1].previous == GENESIS
+    assert found.hash == rows[0].hash
+    assert [row.seq for row in page(trail.engine, limit=2, before=4)] == [3, 2]
+    assert verify(trail.engine, newest=2).rows == 2
+
+
+def test_an_empty_trail_holds(book):
+    assert verify(book.engine).broken is None
+
+
+@pytest.mark.parametrize("column", ["at", "actor", "action", "saga_id", "target", "reason", "before", "after"])
+def test_a_row_that_was_changed_is_found(trail, column):
+    value = {
+        "at": "'2020-01-01 00:00:00.000000'",
+        "saga_id": "'00000000000000000000000000000001'",
+        "before": "'{}'",
+        "after": """'{"scopes": ["operate"]}'""",
+    }.get(column, "'x'")
+    unguarded(trail, f"UPDATE audit SET {column} = {value} WHERE seq = 3")
+    found = verify(trail.engine)
+    assert (found.broken, found.why) == (3, "its content is not what its hash was made of")
+
+
+@pytest.mark.parametrize(
+    ("sql", "broken"),
+    [
+        ("DELETE FROM audit WHERE seq = 3", 3),
+        ("DELETE FROM audit WHERE seq = 1", 1),
+        ("DELETE FROM audit WHERE seq = 5", 5),
+        ("DELETE FROM audit WHERE seq > 3", 4),
+        ("DELETE FROM audit", 1),
+        ("UPDATE audit SET previous = hash WHERE seq = 4", 4),
+        ("UPDATE audit_head SET seq = 4", 4),
+        ("UPDATE audit_head SET seq = 4, hash = (SELECT hash FROM audit WHERE seq = 4)", 5),
+        ("INSERT INTO audit SELECT 6, at, 'cli:eve', action, saga_id, target, reason, before, after, hash, hash "
+         "FROM audit WHERE seq = 5", 6),
+    ],
+)  # fmt: skip
+def test_a_row_that_is_gone_or_slipped_in_is_found(trail, sql, broken):
+    unguarded(trail, sql)
+    assert verify(trail.engine).broken == broken
+
+
+def test_a_row_that_was_sealed_anew_is_found_at_the_next_one(trail):
+    """Who knows how hashes are made must make all that follow as well."""
+    unguarded(trail, "UPDATE audit SET hash = 'f' WHERE seq = 2")
+    assert verify(trail.engine).broken == 2
+    assert verify(trail.engine, newest=2).broken is None
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE audit SET actor = 'x' WHERE seq = 1",
+        "DELETE FROM audit",
+        "INSERT OR REPLACE INTO audit SELECT * FROM audit WHERE seq = 1",
+        "TRUNCATE audit",
+    ],
+)
+def test_the_database_refuses_to_change_the_trail(trail, sql):
+    with pytest.raises(DBAPIError) as refused, trail.engine.connect() as connection:
+        connection.execute(text(sql))
+    its_own = ("REPLACE" in sql) == (trail.engine.dialect.name == "sqlite")
+    assert "append-only" in str(refused.value) or not its_own
+    assert verify(trail.engine).broken is None
+
+
+def test_many_writers_make_one_chain(book):
+    def write(name):
+        for _ in range(10):
+            record(book.engine, Entry(actor=name, action="sign_in"))
+
+    writers = [threading.Thread(target=write, args=(f"user:{number}",)) for number in range(4)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    found = verify(book.engine)
+    assert (found.rows, found.broken) == (40, None)
+
+
+@pytest.fixture
+def asked(book, saga):
+    """A saga that is durable, and that a person has just asked to be called off."""
+    book.store().insert(saga, 30, owner="one")
+    saga.ask(Trigger.CANCEL, "user:ada", "the customer called")
+    saga.fire(Trigger.CANCEL, actor="user:ada", reason="the customer called")
+    saga.fire(Trigger.COMPENSATE, actor="engine")
+    return saga
+
+
+def test_a_move_and_its_row_are_one_commit(book, asked):
+    book.store().save(asked, None, owner=None)
+    (row,) = page(book.engine, limit=9)
+    assert (row.actor, row.action, row.saga_id, row.reason) == (
+        "user:ada", "saga.cancel", asked.id, "the customer called",
+    )  # fmt: skip
+    assert row.before == {"state": "INITIEE", "status": "running", "version": 1}
+    assert row.after == dict(saga_row(book)) == {"state": asked.state, "status": asked.status, "version": 2}
+    assert [row["actor"] for row in book.rows("SELECT actor FROM journal ORDER BY seq")][1:] == ["user:ada", "engine"]
+    assert asked.asked is None
+
+
+def test_what_nobody_asked_leaves_no_row_and_costs_one_statement(book, saga):
+    book.store().insert(saga, 30, owner="one")
+    book.statements.clear()
+    book.store().save(saga, 30, owner="one")
+    assert [statement.split()[0] for statement in book.statements] == ["UPDATE"]
+    assert page(book.engine, limit=9) == []
+
+
+def test_a_fenced_move_leaves_no_row(book, asked):
+    book.rows("UPDATE saga SET epoch = epoch + 1")
+    before = saga_row(book)
+    with pytest.raises(FencedError):
+        book.store().save(asked, None, owner=None)
+    assert page(book.engine, limit=9) == []
+    assert saga_row(book) == before
+    assert verify(book.engine).broken is None
+
+
+def test_no_move_without_its_row(book, asked, monkeypatch):
+    before = saga_row(book)
+
+    def fails(_connection, _entry):
+        raise RuntimeError
+
+    monkeypatch.setattr(sagas, "append", fails)
+    with pytest.raises(RuntimeError):
+        book.store().save(asked, None, owner=None)
+    assert saga_row(book) == before
+    assert len(book.rows("SELECT * FROM journal")) == 1
+
+
+def test_no_row_without_its_move(book, asked, monkeypatch):
+    """The process dies, as it were, between the row and the commit."""
+
+    def appends_and_dies(connection, entry):
+        append(connection, entry)
+        raise KeyboardInterrupt
+
+    before = saga_row(book)
+    monkeypatch.setattr(sagas, "append", appends_and_dies)
+    with pytest.raises(KeyboardInterrupt):
+        book.store().save(asked, None, owner=None)
+    assert page(book.engine, limit=9) == []
+    assert saga_row(book) == before
+
+
+def test_a_transaction_that_failed_leaves_the_connection_clean(book):
+    with pytest.raises(DBAPIError), atomic(book.engine) as connection:
+        append(connection, Entry(actor="a", action="b"))
+        connection.execute(text("SELECT * FROM nowhere"))
+    record(book.engine, Entry(actor="a", action="c"))
+    assert [row.action for row in page(book.engine, limit=9)] == ["c"]
