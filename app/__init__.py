@@ -9,7 +9,7 @@ from functools import partial
 from flask import Flask
 from flask_migrate import Migrate
 
-from app import access, failpoints
+from app import access, admin, failpoints
 from app.api import checkout, commandes, definitions, diagrams, docs, health, limit, problems, sagas
 from app.breaker import BreakerPolicy
 from app.broker import Broker
@@ -65,6 +65,7 @@ def create_app(config: Config | None = None, registry: Registry | None = None) -
     access.install(app, config)
     for contract in (health, checkout, commandes, sagas, definitions, docs, diagrams):
         app.register_blueprint(contract.blueprint)
+    admin.install(app, config)
     limit.install(app, config)
     app.cli.add_command(saga)
     return app

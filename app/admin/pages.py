@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import orjson
-from flask import Blueprint, Flask, Response, current_app, make_response, render_template
+from flask import Blueprint, Flask, Response, current_app, make_response, render_template, request
 
+from app.access.principal import principal
+from app.access.roles import Role
 from app.admin.words import clock, fine_clock, lasted
 from app.api.problems import answer_to
 from app.config import Config
@@ -16,12 +18,14 @@ def pages(name: str) -> Blueprint:
     """Make a blueprint whose errors are pages."""
     blueprint = Blueprint(f"admin_{name}", __name__)
     blueprint.register_error_handler(Exception, _as_page)
+    blueprint.context_processor(lambda: {"may_act": principal().has(Role.OPERATOR)})
     return blueprint
 
 
 def prepare(app: Flask, config: Config) -> None:
     app.extensions["redact"] = Secrets(config.log_redact).hidden_in
     app.jinja_env.filters |= {"lasted": lasted, "clock": clock, "fine_clock": fine_clock, "as_json": as_json}
+    app.jinja_env.globals["again"] = _again
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
 
@@ -32,6 +36,11 @@ def redacted(value: Any) -> Any:
 
 def as_json(value: Any) -> str:
     return orjson.dumps(redacted(value), default=str, option=orjson.OPT_INDENT_2).decode()
+
+
+def _again(**changed: str | None) -> dict[str, str]:
+    """Give this page's query string with something changed; None takes it out."""
+    return {name: value for name, value in (request.args.to_dict() | changed).items() if value is not None}
 
 
 def _as_page(error: Exception) -> Response:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, func, select, tuple_
 
 from app.store.database import db
+from app.store.instance import Standing
 from app.store.models import JournalRow, SagaRow
 
 #: A list says how many it has up to here; counting millions would take longer than reading them is worth.
@@ -59,6 +60,13 @@ def journals(saga_ids: Sequence[UUID]) -> dict[UUID, list[JournalRow]]:
     for row in db.session.scalars(rows):
         found[row.saga_id].append(row)
     return found
+
+
+def standings(saga_ids: Sequence[UUID]) -> list[Standing]:
+    """Tell where sagas stand now."""
+    columns = (SagaRow.id, SagaRow.state, SagaRow.status, SagaRow.error)
+    rows = db.session.execute(select(*columns).where(SagaRow.id.in_(saga_ids)))
+    return [Standing(id=row.id, state=row.state, status=row.status, error=row.error) for row in rows]
 
 
 def page(

@@ -42,11 +42,11 @@ class Trouble:
 
     def __init__(self, limits: Mapping[Place, float]) -> None:
         # Asked for before, for PostgreSQL plans with a moment that it knows.
-        now = db.session.scalars(select(in_seconds(0))).one()
+        self.now = db.session.scalars(select(in_seconds(0))).one()
         by_limit: dict[float, list[Place]] = {}
         for place, limit_s in limits.items():
             by_limit.setdefault(limit_s, []).append(place)
-        self._is = _stays_too_long(now, by_limit)
+        self._is = _stays_too_long(self.now, by_limit)
 
     def groups(self, sought: Sought) -> Sequence[Row[Any]]:
         """Count them by what they have in common, the group with the oldest first."""
@@ -60,16 +60,16 @@ class Trouble:
     def count(self, sought: Sought) -> int:
         return db.session.execute(self._those(sought, func.count())).scalar_one()
 
-    def page(self, sought: Sought, limit: int, after: tuple[datetime, UUID] | None = None) -> Sequence[Row[Any]]:
+    def page(
+        self, sought: Sought, limit: int, after: tuple[datetime, UUID] | None = None, until: datetime | None = None
+    ) -> Sequence[Row[Any]]:
         """Give those that have been there for longest. after: entered_at and id of the last one seen."""
-        place = tuple_(SagaRow.entered_at, SagaRow.id)
         listed = self._those(sought, *_SHOWN).order_by(SagaRow.entered_at, SagaRow.id).limit(limit)
-        return db.session.execute(listed.where(place > after) if after else listed).all()
-
-    def ids(self, sought: Sought, limit: int) -> Sequence[UUID]:
-        """Give the ids of those that have been there for longest."""
-        listed = self._those(sought, SagaRow.id).order_by(SagaRow.entered_at, SagaRow.id).limit(limit)
-        return db.session.scalars(listed).all()
+        if after:
+            listed = listed.where(tuple_(SagaRow.entered_at, SagaRow.id) > after)
+        if until:
+            listed = listed.where(SagaRow.entered_at <= until)
+        return db.session.execute(listed).all()
 
     def _those(self, sought: Sought, *columns: Any) -> Select[Any]:
         here = tuple_(SagaRow.definition, SagaRow.definition_version, SagaRow.state)

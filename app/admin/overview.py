@@ -1,0 +1,47 @@
+"""/admin: how it stands, at one glance."""
+
+from collections import defaultdict
+from typing import Any
+
+from flask import render_template
+
+from app.access.needs import needs
+from app.access.roles import Role
+from app.admin.chart import chart
+from app.admin.limits import limits
+from app.admin.pages import pages
+from app.api.parts import registry
+from app.store.instance import FINISHED
+from app.store.overview import lately, oldest, standing
+from app.store.trouble import Sought, Trouble
+
+blueprint = pages("overview")
+_OLDEST = 8
+
+
+@blueprint.get("/admin", strict_slashes=False)
+@needs(Role.VIEWER)
+def show() -> str:
+    rows, minutes = standing(), lately()
+    trouble = Trouble(limits(registry()))
+    now: dict[str, int] = defaultdict(int)
+    sagas: dict[str, dict[str, Any]] = {name: {"now": {}, "oldest_s": 0.0} for name in registry().names}
+    for row in rows:
+        now[row.status] += row.sagas
+        saga = sagas.setdefault(row.definition, {"now": {}, "oldest_s": 0.0})
+        saga["now"][row.status] = row.sagas
+        saga["oldest_s"] = max(saga["oldest_s"], row.oldest_s)
+    for name, saga in sagas.items():
+        saga["chart"] = chart(minute for minute in minutes if minute.definition == name)
+        saga["ended"] = {
+            status: sum(m.sagas for m in minutes if m.definition == name and m.status == status) for status in FINISHED
+        }
+    return render_template(
+        "admin/overview.html",
+        now=now,
+        overstayed=trouble.count(Sought()) - now["stuck"],
+        sagas=sagas,
+        chart=chart(minutes),
+        groups=trouble.groups(Sought())[:5],
+        oldest=oldest(_OLDEST),
+    )
