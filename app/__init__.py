@@ -62,11 +62,11 @@ def create_app(config: Config | None = None, registry: Registry | None = None) -
     app.extensions |= {"runner": runner, "sagas": service, "registry": registry}
     app.extensions |= {"fleeting": fleeting, "metrics": metrics}
     problems.install(app)
-    access.install(app, config)
     for contract in (health, checkout, commandes, sagas, definitions, docs, diagrams):
         app.register_blueprint(contract.blueprint)
     admin.install(app, config)
     limit.install(app, config)
+    access.install(app, config)  # behind the limit, which is to spare it as well
     app.cli.add_command(saga)
     return app
 

@@ -1,6 +1,7 @@
 """What can be wrong with a request, each as an RFC 9457 problem that says how to mend it."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 
 class ProblemError(Exception):
@@ -8,6 +9,7 @@ class ProblemError(Exception):
 
     status = 500
     title = "Internal error"
+    headers: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, detail: str, **members: Any) -> None:
         super().__init__(detail)
@@ -36,6 +38,7 @@ class UnauthenticatedError(ProblemError):
 
     status = 401
     title = "Not signed in"
+    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
 
 
 class ForbiddenError(ProblemError):

@@ -6,6 +6,7 @@ from flask import Flask, current_app, g, redirect, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.wrappers import Response
 
+from app.access.keys import KeyRing
 from app.access.needs import Need, Open, need_of
 from app.access.principal import ANYBODY, NOBODY, Principal
 from app.access.roles import Role, Scope
@@ -46,13 +47,24 @@ def _check() -> Response | None:
 
 
 def _of_the_api() -> Principal:
+    asks = current_app.config["API_AUTH"]
+    secret = _key_sent() if asks else None
+    if secret is not None:
+        ring: KeyRing = current_app.extensions["api_keys"]
+        return ring.principal(secret)
+    if not asks and request.method not in _SAFE and "X-CSRFToken" not in request.headers:
+        if request.headers.get("Sec-Fetch-Site") == "cross-site":
+            raise ForgedError("a page of another site sent this; ask from one of this service, or from a program")
+        return ANYBODY
     person = signed_in()
-    if person and request.method not in _SAFE:
-        # A cookie goes along with whatever page asks, so for an act it counts with the token alone.
-        if not current_app.config["API_AUTH"] and not request.headers.get("X-CSRFToken"):
-            return ANYBODY
-        _check_form()
-    return person or (ANYBODY if not current_app.config["API_AUTH"] else NOBODY)
+    if person:
+        _check_form()  # a cookie goes along with whatever page asks, so for an act the token must as well
+    return person or (NOBODY if asks else ANYBODY)
+
+
+def _key_sent() -> str | None:
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    return request.headers.get("X-API-Key") or (secret.strip() if scheme.lower() == "bearer" else None)
 
 
 def _check_form() -> None:
@@ -68,6 +80,17 @@ def _refused(need: Need, who: Principal) -> Response:
     if who is not NOBODY:
         asked = f"the role {need.word}" if isinstance(need, Role) else f"the scope {need}"
         raise ForbiddenError(f"this needs {asked}, which {who.name} does not have")
-    if request.method in _SAFE and request.accept_mimetypes.best == "text/html":
-        return redirect(f"/login?next={quote(request.full_path.rstrip('?'))}")
+    if request.method in _SAFE and (isinstance(need, Role) or request.accept_mimetypes.best == "text/html"):
+        return _to_sign_in()
+    if isinstance(need, Role):
+        raise UnauthenticatedError("sign in at /login first")
     raise UnauthenticatedError("this needs an API key: send it as X-API-Key, or as Authorization: Bearer")
+
+
+def _to_sign_in() -> Response:
+    if "HX-Request" in request.headers:  # a part of a page that was shown: the whole page goes
+        answer = Response(status=401, headers={"HX-Redirect": "/login"})
+    else:
+        answer = redirect(f"/login?next={quote(request.full_path.rstrip('?'))}", 303)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer

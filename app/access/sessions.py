@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from typing import cast
 
-from flask import Flask, current_app, session
+from flask import Flask, current_app, request, session
 
 from app.access.principal import Principal, user
 from app.access.roles import role_named
@@ -36,7 +36,7 @@ def sign_in(name: str) -> None:
     """Begin a session of this user. Whatever the browser brought along, also from somebody else, ends here."""
     sign_out()
     token = secrets.token_urlsafe(32)
-    users().sign_in(name, _digest(token), LASTS_S, f"user:{name}")
+    users().sign_in(name, _digest(token), LASTS_S, request.remote_addr or "")
     session[_NAME] = token
 
 

@@ -1,14 +1,17 @@
 """/login and /logout."""
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from app.access.needs import OPEN, needs
 from app.access.passwords import matches
+from app.access.people import NAME
 from app.access.sessions import sign_in, sign_out, users
+from app.store.attempts import WINDOW_S, Attempts
 
 blueprint = Blueprint("access", __name__)
 HOME = "/admin"
+_LONGEST = 64
 
 
 @blueprint.get("/login")
@@ -19,12 +22,19 @@ def show_login() -> str:
 
 @blueprint.post("/login")
 @needs(OPEN)
-def login() -> Response | tuple[str, int]:
-    name, password = request.form.get("name", "").strip(), request.form.get("password", "")
-    user = users().find(name)
+def login() -> Response:
+    name, password = request.form.get("name", "").strip()[:_LONGEST], request.form.get("password", "")
+    address = request.remote_addr or ""
+    attempts: Attempts = current_app.extensions["attempts"]
+    if not attempts.begin(name, address):
+        answer = _again(name, "Too many attempts. Wait a minute, then try again.", 429)
+        answer.headers["Retry-After"] = str(round(WINDOW_S))
+        return answer
+    user = users().find(name) if NAME.fullmatch(name) else None
     if not matches(password, user.password if user else None):
-        wanted = _next(request.form.get("next", ""))
-        return render_template("access/login.html", next=wanted, name=name, wrong="Name or password is wrong."), 401
+        users().refused(name if user else None, address)
+        return _again(name, "Name or password is wrong.", 401)
+    attempts.forgive(name, address)
     sign_in(name)
     return redirect(_next(request.form.get("next", "")), 303)
 
@@ -36,7 +46,13 @@ def logout() -> Response:
     return redirect(url_for("access.show_login"), 303)
 
 
+def _again(name: str, wrong: str, status: int) -> Response:
+    wanted = _next(request.form.get("next", ""))
+    page = render_template("access/login.html", next=wanted, name=name, wrong=wrong)
+    return make_response(page, status)
+
+
 def _next(wanted: str) -> str:
-    """Go on to a page of ours alone: neither //elsewhere nor /\\elsewhere, which browsers take for the same."""
+    """Go on to a page of ours alone; browsers take a second slash, either way round, for another site."""
     ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
     return wanted if ours else HOME

@@ -32,7 +32,8 @@ _EXAMPLES = {
 @operation(
     "Check out", "checkout", {201: OrderConfirmed(), 202: OrderUnfinished()}, body=CHECKOUT, examples=_EXAMPLES,
     problems=(*BAD_BODY, 409, 422), conflict="The order was cancelled and undone, or that of this key still runs.",
-    sends=STARTS, tells=STARTED, leads_to=["checkout.show", "checkout.history", "sagas.compensate"], id_at="/saga_id", need=Scope.START,
+    sends=STARTS, tells=STARTED, leads_to=["checkout.show", "checkout.history", "sagas.compensate"], id_at="/saga_id",
+    need=Scope.START,
 )  # fmt: skip
 def start() -> Response:
     """Run the saga: 201 when confirmed, 409 when cancelled, 202 when it is not finished within the wait."""

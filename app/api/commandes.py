@@ -50,7 +50,8 @@ class ListQuery(Schema):
     "Start an order", "commandes", {201: CommandeStarted(), 202: CommandeUnfinished()},
     body=COMMANDE, examples={"commande": example(COMMANDE.data)},
     problems=(*BAD_BODY, 409, 422), conflict="The order was cancelled and undone, or that of this key still runs.",
-    sends=STARTS, tells=["Location"], leads_to=["commandes.show", "commandes.compensate"], id_at="/saga_id", need=Scope.START,
+    sends=STARTS, tells=["Location"], leads_to=["commandes.show", "commandes.compensate"], id_at="/saga_id",
+    need=Scope.START,
 )  # fmt: skip
 def start() -> Response:
     """Start an order: 201 when it is created, 409 when it was cancelled, 202 when it is not finished in time."""

@@ -32,7 +32,9 @@ def answer_to(error: Exception) -> Response:
 
 
 def _expected(error: ProblemError) -> Response:
-    return problem(error.status, error.title, error.detail, **error.members)
+    answer = problem(error.status, error.title, error.detail, **error.members)
+    answer.headers.update(error.headers)
+    return answer
 
 
 def _of_http(error: HTTPException) -> Response:

@@ -101,7 +101,9 @@ def execute(saga_id: UUID) -> Response:
 )  # fmt: skip
 def compensate(saga_id: UUID) -> Response:
     """Undo it: cancel one that runs, take back one that is completed or stuck, where its table allows."""
-    return _moved(service().compensate(saga_id, principal().actor, reason_given(), preferred_wait_s()), "Saga compensated")
+    return _moved(
+        service().compensate(saga_id, principal().actor, reason_given(), preferred_wait_s()), "Saga compensated"
+    )
 
 
 @blueprint.post("/<uuid:saga_id>/retry")

@@ -1,6 +1,6 @@
 """The command line `saga`: the same service, queries and JSON as the API, for people at a terminal and for scripts."""
 
-from app.cli import listing, moving, showing
+from app.cli import auditing, keys, listing, moving, showing, users
 from app.cli.group import saga
 
-__all__ = ["listing", "moving", "saga", "showing"]
+__all__ = ["auditing", "keys", "listing", "moving", "saga", "showing", "users"]

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from app.api.health import ready
 from app.cli.words import printable
 from app.config import ConfigError
-from app.errors import NotReadyError, ProblemError
+from app.errors import InvalidError, NotReadyError, ProblemError
 
 FAULT, BAD_INPUT, NOT_FOUND, CONFLICT, INTERRUPTED = 1, 2, 6, 7, 130
 
@@ -75,7 +75,7 @@ def saga(verbose: bool) -> None:
 
 
 def _verbose(ctx: click.Context) -> bool:
-    return any(above.params.get("verbose") for above in (ctx, ctx.parent) if above)
+    return bool(ctx.params.get("verbose")) or (ctx.parent is not None and _verbose(ctx.parent))
 
 
 def _on_the_database(body: Callable[..., Any]) -> Callable[..., Any]:
@@ -119,7 +119,7 @@ def _verdict(error: Exception) -> tuple[str, int]:
         case NotReadyError(__cause__=SQLAlchemyError() as cause):
             return f"{error.detail} ({_said(cause)})", BAD_INPUT
         case ProblemError():
-            return error.detail, _PROBLEMS.get(error.status, FAULT)
+            return _detail(error), _PROBLEMS.get(error.status, FAULT)
         case click.ClickException():
             return error.format_message(), BAD_INPUT
         case ConfigError() | UnicodeEncodeError():  # the latter: an argument that is not UTF-8
@@ -128,6 +128,12 @@ def _verdict(error: Exception) -> tuple[str, int]:
             return f"the database failed: {_said(error)}; check DATABASE_URL and that it runs", BAD_INPUT
         case _:
             return f"a fault of this program: {type(error).__name__}: {error}; --verbose tells more", FAULT
+
+
+def _detail(error: ProblemError) -> str:
+    if not isinstance(error, InvalidError):
+        return error.detail
+    return "; ".join(f"{wrong['pointer'].strip('/')}: {wrong['detail']}" for wrong in error.members["errors"])
 
 
 def _said(error: SQLAlchemyError) -> str:

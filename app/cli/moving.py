@@ -1,6 +1,5 @@
 """`saga start`, `saga retry` and `saga compensate`: run in this process, by the service's own engine."""
 
-import getpass
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,10 +8,8 @@ from uuid import UUID
 
 import click
 from flask import current_app
-from marshmallow import ValidationError
 from rich.text import Text
 
-from app.api.data import storable
 from app.api.parts import registry, service
 from app.api.reading import Reason, Resolution, checked_key, load, parsed_object
 from app.api.saga_json import executed
@@ -22,6 +19,7 @@ from app.cli.given import data_given, definition_named
 from app.cli.group import ENDS, INTERRUPTED, saga
 from app.cli.screen import draw, screen, write_json
 from app.cli.seconds import Seconds
+from app.cli.who import who
 from app.engine.service import SagaService
 from app.errors import InvalidError, MalformedError
 from app.store import queries
@@ -65,8 +63,8 @@ def start(
 @_as_json
 def retry(saga_id: str, reason: str, actor: str | None, wait_s: float | None, as_json: bool) -> None:
     """Send again the call of a saga that is stuck."""
-    who, why, row = _who(actor), _why(reason), found(saga_id).id
-    _move(lambda sagas: sagas.retry(row, who, why, wait_s), as_json=as_json)
+    by, why, row = who(actor), _why(reason), found(saga_id).id
+    _move(lambda sagas: sagas.retry(row, by, why, wait_s), as_json=as_json)
 
 
 @saga.command("compensate")
@@ -80,8 +78,8 @@ def compensate(saga_id: str, reason: str, actor: str | None, wait_s: float | Non
 
     It has succeeded when it ends with 3.
     """
-    who, why, row = _who(actor), _why(reason), found(saga_id).id
-    _move(lambda sagas: sagas.compensate(row, who, why, wait_s), as_json=as_json)
+    by, why, row = who(actor), _why(reason), found(saga_id).id
+    _move(lambda sagas: sagas.compensate(row, by, why, wait_s), as_json=as_json)
 
 
 @saga.command("resolve")
@@ -93,9 +91,9 @@ def compensate(saga_id: str, reason: str, actor: str | None, wait_s: float | Non
 @_as_json
 def resolve(saga_id: str, *, reason: str, reply: str, actor: str | None, wait_s: float | None, as_json: bool) -> None:
     """Go on from a stuck step as if it had succeeded, for you have seen to it by hand."""
-    who, why, row = _who(actor), _why(reason), found(saga_id).id
+    by, why, row = who(actor), _why(reason), found(saga_id).id
     said = load(Resolution(), {"reason": why, "reply": parsed_object(reply.encode(), "--reply")})["reply"]
-    _move(lambda sagas: sagas.resolve(row, who, why, said, wait_s), as_json=as_json)
+    _move(lambda sagas: sagas.resolve(row, by, why, said, wait_s), as_json=as_json)
 
 
 def _why(reason: str) -> str:
@@ -103,20 +101,6 @@ def _why(reason: str) -> str:
         return str(load(Reason(), {"reason": reason.strip()})["reason"])
     except InvalidError as error:
         raise MalformedError(f"--reason: {error.members['errors'][0]['detail']}") from None
-
-
-def _who(actor: str | None) -> str:
-    try:
-        name = getpass.getuser() if actor is None else actor
-    except (KeyError, OSError):  # a container's user may have no name
-        name = str(os.getuid())
-    try:
-        storable(name)
-    except ValidationError as error:
-        raise MalformedError(f"--actor: {error}") from None
-    if not name.strip():
-        raise MalformedError("--actor: it is empty; give a name")
-    return f"cli:{name}"
 
 
 def _move(move: Callable[[SagaService], Standing], *, as_json: bool) -> None:

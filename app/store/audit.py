@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection, Engine, Select, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, Select, func, insert, select, update
 
 from app.store.access import AuditHeadRow, AuditRow
 from app.store.atomic import atomic
@@ -84,9 +84,14 @@ def record(engine: Engine, entry: Entry) -> None:
 
 
 def seal(row: Mapping[str, Any]) -> str:
-    told = {name: _plain(value) for name, value in row.items() if name != "hash"}
-    text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    content = {name: _plain(value) for name, value in row.items() if name != "hash"}
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def told(row: Row[Any]) -> dict[str, Any]:
+    """Give a row as it is sealed, with its hash."""
+    return {name: _plain(value) for name, value in row._mapping.items()}  # noqa: SLF001  its public name
 
 
 def verify(engine: Engine, newest: int | None = None) -> Verdict:
@@ -113,15 +118,15 @@ def _following(seq: int, last: int) -> Select[Any]:
 def _checked(verdict: Verdict, rows: Iterable[Mapping[Any, Any]]) -> Verdict:
     count, seq, last = verdict.rows, verdict.seq, verdict.hash
     for row in rows:
-        told = dict(row)
+        content = dict(row)
         found = Verdict(rows=count, seq=seq, hash=last)
-        if told["seq"] != seq + 1:
+        if content["seq"] != seq + 1:
             return _broken(found, seq + 1, "it is missing")
-        if told["previous"] != last:
+        if content["previous"] != last:
             return _broken(found, seq + 1, "it does not name the hash of the row before")
-        if told["hash"] != seal(told):
+        if content["hash"] != seal(content):
             return _broken(found, seq + 1, "its content is not what its hash was made of")
-        count, seq, last = count + 1, told["seq"], told["hash"]
+        count, seq, last = count + 1, content["seq"], content["hash"]
     if count == verdict.rows:
         return _broken(verdict, seq + 1, "it is missing")
     return Verdict(rows=count, seq=seq, hash=last)
@@ -148,7 +153,7 @@ def _plain(value: Any) -> Any:
 
 def page(
     engine: Engine, *, limit: int, before: int | None = None, saga_id: UUID | None = None, actor: str | None = None
-) -> Sequence[Any]:
+) -> Sequence[Row[Any]]:
     """Give rows, the newest first; before: only those with a smaller seq."""
     query = select(_AUDIT).order_by(_AUDIT.c.seq.desc()).limit(limit)
     for column, value in ((_AUDIT.c.saga_id, saga_id), (_AUDIT.c.actor, actor)):

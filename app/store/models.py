@@ -36,9 +36,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
         Index("saga_client", "client", "created_at"),
         Index("saga_store", "store", "created_at"),
         Index("saga_unfinished", "status", "entered_at", sqlite_where=UNFINISHED, postgresql_where=UNFINISHED),
-        Index(
-            "saga_finished", "definition", "status", "created_at", "id", sqlite_where=ENDED, postgresql_where=ENDED
-        ),
+        Index("saga_finished", "definition", "status", "created_at", "id", sqlite_where=ENDED, postgresql_where=ENDED),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)

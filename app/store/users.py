@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from app.errors import ConflictError, NotFoundError
 from app.store.access import SessionRow, UserRow
 from app.store.atomic import atomic
-from app.store.audit import Entry, append
+from app.store.audit import Entry, append, record
 from app.store.database import in_seconds
 
 _USER, _SESSION = UserRow.__table__, SessionRow.__table__
@@ -61,14 +61,21 @@ class Users:
             connection.execute(delete(_USER).where(_USER.c.name == name))
             append(connection, _entry(actor, "user.remove", name, before={"role": before.role}))
 
-    def sign_in(self, name: str, session: str, lasts_s: float, actor: str) -> None:
+    def sign_in(self, name: str, session: str, lasts_s: float, address: str) -> None:
         """Begin a session. Raises NotFoundError when the user was removed meanwhile."""
         new = insert(_SESSION).values(id=session, user_name=name, ends_at=in_seconds(lasts_s))
         with atomic(self._engine) as connection:
             self._known(connection, name, stays_admin=True)
             connection.execute(delete(_SESSION).where(_SESSION.c.ends_at < in_seconds(0)))
             connection.execute(new)
-            append(connection, _entry(actor, "sign_in", name))
+            append(connection, _entry(f"user:{name}", "sign_in", name, after={"address": address}))
+
+    def refused(self, name: str | None, address: str) -> None:
+        """Tell the trail of a sign-in that failed. name: None where there is no such user.
+
+        What was typed then is told nowhere: it may have been a password.
+        """
+        record(self._engine, Entry(actor="nobody", action="sign_in.refused", target=name, after={"address": address}))
 
     def signed_in(self, session: str) -> Row[Any] | None:
         """Give the user of a session, with the role of this moment."""
@@ -94,5 +101,12 @@ class Users:
         return user
 
 
-def _entry(actor: str, action: str, name: str, **facts: Mapping[str, Any]) -> Entry:
-    return Entry(actor=actor, action=action, target=name, **facts)
+def _entry(
+    actor: str,
+    action: str,
+    name: str,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> Entry:
+    return Entry(actor=actor, action=action, target=name, before=before, after=after)

@@ -77,6 +77,7 @@ def _operation(app: Flask, rule: Rule, declared: Operation, registry: Registry) 
         "description": " ".join((view.__doc__ or declared.summary).split()),
         "parameters": [*_path_parameters(rule, registry), *declared.sends],
         "responses": _successes(app, declared) | _problems(app, declared),
+        "security": parts.security(declared),
     }
     if declared.query:
         shown["parameters"].append({"in": "query", "schema": declared.query})
@@ -117,7 +118,8 @@ def _successes(app: Flask, declared: Operation) -> dict[str, Any]:
 
 def _problems(app: Flask, declared: Operation) -> dict[str, Any]:
     content = {"application/problem+json": {"schema": "Problem"}}
-    shown = {str(status): _response(parts.PROBLEMS[status], content) for status in declared.problems}
+    statuses = (*declared.problems, *parts.refusals(declared))
+    shown = {str(status): _response(parts.PROBLEMS[status], content) for status in sorted(statuses)}
     if CONFLICT in declared.problems:  # it is about a saga, and names it
         links = _links(app, declared, "/saga_id")
         because = declared.conflict or parts.PROBLEMS[CONFLICT]

@@ -8,6 +8,8 @@ from app.api.openapi.operation import Operation
 
 PROBLEMS = {
     400: "The request is malformed, or fields of it are wrong; `errors` names each.",
+    401: "No API key was sent, or one that is unknown, revoked or expired.",
+    403: "The key has not the scope that this asks for.",
     404: "There is none.",
     409: "It is not possible in the state the saga is in.",
     413: "The body is larger than 256 KiB.",
@@ -33,11 +35,30 @@ _TOLD = {
 }
 
 
+#: Either will do. The words in the brackets of an operation's `security` are the scopes that it asks for.
+_SCHEMES = {
+    "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "`saga key add` makes one."},
+    "Bearer": {"type": "http", "scheme": "bearer", "description": "The same key, as a bearer token."},
+}
+
+
 def add(spec: APISpec) -> None:
+    for name, scheme in _SCHEMES.items():
+        spec.components.security_scheme(name, scheme)
     for name, parameter in _SENT.items():
         spec.components.parameter(name, "header", parameter)
     for name, header in _TOLD.items():
         spec.components.header(name, header)
+
+
+def security(declared: Operation) -> list[dict[str, list[str]]]:
+    scopes = [str(declared.need)] if declared.need is not OPEN else []
+    return [{name: scopes} for name in _SCHEMES] if scopes else []
+
+
+def refusals(declared: Operation) -> tuple[int, ...]:
+    """Give the statuses with which who asks is turned away."""
+    return (401, 403) if security(declared) else ()
 
 
 class _MetricsQuery(Schema):

@@ -12,6 +12,11 @@ from app.store.audit import GENESIS, Entry, append, page, record, verify
 from app.store.sagas import FencedError
 from machines.rows import Trigger
 
+SLIPPED_IN = """
+    INSERT INTO audit SELECT 6, at, 'cli:eve', action, saga_id, target, reason, before, after, hash, hash
+    FROM audit WHERE seq = 5
+"""
+
 
 @pytest.fixture
 def trail(book):
@@ -75,8 +80,7 @@ def test_a_row_that_was_changed_is_found(trail, column):
         ("UPDATE audit SET previous = hash WHERE seq = 4", 4),
         ("UPDATE audit_head SET seq = 4", 4),
         ("UPDATE audit_head SET seq = 4, hash = (SELECT hash FROM audit WHERE seq = 4)", 5),
-        ("INSERT INTO audit SELECT 6, at, 'cli:eve', action, saga_id, target, reason, before, after, hash, hash "
-         "FROM audit WHERE seq = 5", 6),
+        (SLIPPED_IN, 6),
     ],
 )  # fmt: skip
 def test_a_row_that_is_gone_or_slipped_in_is_found(trail, sql, broken):
@@ -191,8 +195,12 @@ def test_no_row_without_its_move(book, asked, monkeypatch):
 
 
 def test_a_transaction_that_failed_leaves_the_connection_clean(book):
-    with pytest.raises(DBAPIError), atomic(book.engine) as connection:
-        append(connection, Entry(actor="a", action="b"))
-        connection.execute(text("SELECT * FROM nowhere"))
+    def fails():
+        with atomic(book.engine) as connection:
+            append(connection, Entry(actor="a", action="b"))
+            connection.execute(text("SELECT * FROM nowhere"))
+
+    with pytest.raises(DBAPIError):
+        fails()
     record(book.engine, Entry(actor="a", action="c"))
     assert [row.action for row in page(book.engine, limit=9)] == ["c"]

@@ -1,0 +1,1 @@
+"""The pages about users, keys and the audit trail."""

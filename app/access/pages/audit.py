@@ -1,0 +1,68 @@
+"""/admin/audit: who did what, the newest first, and whether the trail is as it was written."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, render_template, request, url_for
+from sqlalchemy import Row
+
+from app.access.needs import needs
+from app.access.roles import Role
+from app.errors import InvalidError
+from app.store import audit
+from app.store.database import db
+
+blueprint = Blueprint("audit", __name__, url_prefix="/admin/audit")
+ROWS = 50
+#: More is for `saga audit verify`: nobody is to wait for a page.
+CHECKED = 5000
+_LARGEST = 2**31 - 1
+
+
+@blueprint.get("")
+@needs(Role.VIEWER)
+def index() -> str:
+    saga, actor = request.args.get("saga", "").strip(), request.args.get("actor", "").strip()
+    rows = audit.page(
+        db.engine, limit=ROWS + 1, before=_before(), saga_id=_saga_id(saga) if saga else None, actor=actor or None
+    )
+    shown = rows[:ROWS]
+    older = {"before": shown[-1].seq, "saga": saga or None, "actor": actor or None} if len(rows) > ROWS else None
+    return render_template(
+        "access/audit.html",
+        rows=shown,
+        saga=saga,
+        actor=actor,
+        older=url_for("audit.index", **older) if older else None,
+        changes=changes,
+        verdict=audit.verify(db.engine, newest=CHECKED),
+    )
+
+
+def changes(row: Row[Any]) -> str:
+    """Say what was changed: `role: viewer → admin; version: 3 → 4`."""
+    before, after = row.before or {}, row.after or {}
+    names = {**before, **after}
+    return "; ".join(
+        f"{name}: {' → '.join(_words(facts[name]) for facts in (before, after) if name in facts)}" for name in names
+    )
+
+
+def _words(value: Any) -> str:
+    return " ".join(value) if isinstance(value, list) else str(value)
+
+
+def _saga_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise InvalidError(("/saga", "Give the whole id of a saga.")) from None
+
+
+def _before() -> int | None:
+    text = request.args.get("before", "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and int(text[:11]) <= _LARGEST):
+        raise InvalidError(("/before", "Give the number of a row."))
+    return int(text)

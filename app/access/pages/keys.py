@@ -1,0 +1,73 @@
+"""/admin/keys: with what programs ask the API."""
+
+from typing import cast
+
+from flask import Blueprint, current_app, flash, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from app.access.keys import LONGEST_DAYS, KeyRing, NewKey
+from app.access.needs import needs
+from app.access.principal import principal
+from app.access.roles import Role, Scope
+from app.errors import InvalidError, ProblemError
+
+blueprint = Blueprint("keys", __name__, url_prefix="/admin/keys")
+_USUAL_DAYS = 90
+
+
+@blueprint.get("")
+@needs(Role.ADMIN)
+def index() -> Response:
+    return _page()
+
+
+@blueprint.post("")
+@needs(Role.ADMIN)
+def add() -> Response:
+    """Show the new key in this very answer: it is kept nowhere, not even for as long as a redirect takes."""
+    try:
+        made = _ring().make(request.form.get("name", "").strip(), _scopes(), _days(), principal().actor)
+    except ProblemError as error:
+        return _page(error)
+    return _page(made=made)
+
+
+@blueprint.post("/<prefix>/revoke")
+@needs(Role.ADMIN)
+def revoke(prefix: str) -> Response:
+    try:
+        _ring().keys.revoke(prefix, principal().actor)
+    except ProblemError as error:
+        return _page(error)
+    flash(f"{prefix} is refused from now on, everywhere within a few seconds.", "done")
+    return redirect(url_for("keys.index"), 303)
+
+
+def _ring() -> KeyRing:
+    return cast("KeyRing", current_app.extensions["api_keys"])
+
+
+def _scopes() -> list[Scope]:
+    try:
+        return [Scope(word) for word in request.form.getlist("scope")]
+    except ValueError:
+        raise InvalidError(("/scope", f"Give some of {', '.join(Scope)}.")) from None
+
+
+def _days() -> int:
+    text = request.form.get("days", "")
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(LONGEST_DAYS))):
+        raise InvalidError(("/days", f"Give 1 to {LONGEST_DAYS}."))
+    return int(text)
+
+
+def _page(error: ProblemError | None = None, made: NewKey | None = None) -> Response:
+    page = render_template(
+        "access/keys.html",
+        keys=_ring().keys.all(),
+        longest=LONGEST_DAYS,
+        given=request.form if error else {"days": _USUAL_DAYS},
+        error=error,
+        made=made,
+    )
+    return make_response(page, error.status if error else 200)

@@ -1,0 +1,62 @@
+"""API keys. What changes one is one transaction with the audit row that tells it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Engine, Row, func, insert, select, update
+
+from app.errors import ConflictError, NotFoundError
+from app.store.access import ApiKeyRow
+from app.store.atomic import atomic
+from app.store.audit import Entry, append
+from app.store.database import in_seconds, seconds_until
+
+_KEY = ApiKeyRow.__table__
+_LIVE = (_KEY.c.revoked_at.is_(None), _KEY.c.expires_at > in_seconds(0))
+#: One in use, and the one that takes over from it.
+AT_ONCE = 2
+_DAY_S = 86_400.0
+
+
+class ApiKeys:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def all(self) -> Sequence[Row[Any]]:
+        """Give every key, those of one name together; left_s: for how long it still works, below 0 if it does not."""
+        left_s = seconds_until(func.coalesce(_KEY.c.revoked_at, _KEY.c.expires_at)).label("left_s")
+        query = select(_KEY, left_s).order_by(_KEY.c.name, _KEY.c.created_at.desc())
+        with self._engine.connect() as connection:
+            return connection.execute(query).all()
+
+    def add(self, *, prefix: str, digest: str, name: str, scopes: Sequence[str], days: int, actor: str) -> None:
+        """Raises ConflictError when two of that name live already."""
+        told = {"scopes": list(scopes), "days": days}
+        with atomic(self._engine) as connection:
+            # First, for it locks the trail: of two that are added at once the second counts the first.
+            append(connection, Entry(actor=actor, action="key.add", target=f"{name} {prefix}", after=told))
+            live = connection.scalar(select(func.count()).where(_KEY.c.name == name, *_LIVE)) or 0
+            if live >= AT_ONCE:
+                raise ConflictError(f"{name} has {live} live keys already; revoke one of them first")
+            row = {"prefix": prefix, "digest": digest, "name": name, "scopes": list(scopes)}
+            connection.execute(
+                insert(_KEY).values(created_at=in_seconds(0), expires_at=in_seconds(days * _DAY_S), **row)
+            )
+
+    def revoke(self, prefix: str, actor: str) -> None:
+        """Raises NotFoundError, and ConflictError for one that works no more."""
+        with atomic(self._engine) as connection:
+            known = connection.execute(select(_KEY).where(_KEY.c.prefix == prefix)).one_or_none()
+            if known is None:
+                raise NotFoundError(f"there is no key {prefix}")
+            ended = update(_KEY).where(_KEY.c.prefix == prefix, *_LIVE).values(revoked_at=in_seconds(0))
+            if connection.execute(ended).rowcount != 1:
+                raise ConflictError(f"the key {prefix} works no more: it is revoked or has expired")
+            told = {"scopes": known.scopes}
+            append(connection, Entry(actor=actor, action="key.revoke", target=f"{known.name} {prefix}", before=told))
+
+    def live(self, digest: str) -> Row[Any] | None:
+        """Give the name and scopes of a key that works, and left_s: for how long it still does."""
+        query = select(_KEY.c.name, _KEY.c.scopes, seconds_until(_KEY.c.expires_at).label("left_s"))
+        with self._engine.connect() as connection:
+            return connection.execute(query.where(_KEY.c.digest == digest, *_LIVE)).one_or_none()
