@@ -1,0 +1,116 @@
+"""A browser, a real server, and an operator who is signed in to it."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from app import create_app
+from app.access.passwords import hashed
+from app.config import from_environment
+from app.store.database import db
+from tests.e2e.conftest import Participants, Server, eventually
+
+PASSWORD = "correct horse battery"
+AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.fail("the browser tests need chromium on the PATH", pytrace=False)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class Site:
+    """A running service, and those who use it."""
+
+    server: Server
+    participants: Participants
+    context: BrowserContext
+
+    def orders(self, number: int, *, status: str, client: int = 4) -> list[str]:
+        """Place orders at once, and wait until each has come to a status; give their ids."""
+        body = {"client_id": client, "magasin_id": 1}
+        ids = [
+            requests.post(
+                f"{self.server.url}/api/commande/checkout", json=body, headers={"Prefer": "respond-async"}, timeout=10
+            ).json()["saga_id"]
+            for _ in range(number)
+        ]
+        eventually(lambda: all(self.saga(saga_id)["status"] == status for saga_id in ids), f"all are {status}")
+        return ids
+
+    def saga(self, saga_id: str) -> Any:
+        return requests.get(f"{self.server.url}/api/v1/sagas/{saga_id}", timeout=10).json()
+
+    def stuck_orders(self, number: int) -> list[str]:
+        """Leave orders stuck at the sale, which is recorded though nobody is told so."""
+        self.participants.told("ventes", kind="fail", path="/ventes", times=None)
+        ids = self.orders(number, status="failed")
+        self.participants.undisturbed()
+        return ids
+
+    def open(self, path: str, **options: Any) -> Page:
+        """Show a page to the operator. Whatever its console complains of fails the test."""
+        page = self.context.new_page()
+        page.set_default_timeout(8000)
+        if options:
+            page.set_viewport_size(options)
+        page.goto(self.server.url + path)
+        return page
+
+
+@pytest.fixture
+def site(
+    sqlite_template: Path, tmp_path: Path, browser: Browser, participants: Participants,
+    orchestrator_at: Callable[..., Server],
+) -> Iterator[Site]:  # fmt: skip
+    shutil.copy(sqlite_template, tmp_path / "saga.db")
+    url = f"sqlite:///{tmp_path / 'saga.db'}"
+    add_user(url, "ada", "operator")
+    server = orchestrator_at(url, SECRET_KEY="s" * 40, API_AUTH="off", LEASE_S="5", BREAKER_FAILURES="1000")
+    context = browser.new_context()
+    complaints: list[str] = []
+    context.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    sign_in(context, server.url, "ada")
+    yield Site(server, participants, context)
+    context.close()
+    refused = "Content Security Policy"
+    assert not [text for text in complaints if refused in text or "Error:" in text]
+
+
+def add_user(url: str, name: str, role: str) -> None:
+    app = create_app(from_environment({"DATABASE_URL": url}))
+    with app.app_context():
+        app.extensions["users"].add(name, role, hashed(PASSWORD), "test")
+        db.engine.dispose()
+
+
+def sign_in(context: BrowserContext, url: str, name: str) -> None:
+    page = context.new_page()
+    page.goto(url + "/login")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/admin")
+    page.close()
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds wrong with the page as it is shown now."""
+    page.evaluate(AXE) if not page.evaluate("'axe' in window") else None
+    found = page.evaluate("rules => axe.run(document, rules)", RULES)
+    return [f"{one['id']}: {node['html'][:120]}" for one in found["violations"] for node in one["nodes"]]
