@@ -8,7 +8,7 @@ from flask import Blueprint, Flask, Response, current_app, make_response, render
 
 from app.access.principal import principal
 from app.access.roles import Role
-from app.admin.words import clock, fine_clock, lasted
+from app.admin.words import breakable, cause, clock, fine_clock, lasted
 from app.api.problems import answer_to
 from app.config import Config
 from app.logs import Secrets
@@ -24,7 +24,7 @@ def pages(name: str) -> Blueprint:
 
 def prepare(app: Flask, config: Config) -> None:
     app.extensions["redact"] = Secrets(config.log_redact).hidden_in
-    app.jinja_env.filters |= {"lasted": lasted, "clock": clock, "fine_clock": fine_clock, "as_json": as_json}
+    app.jinja_env.filters |= {"lasted": lasted, "clock": clock, "fine_clock": fine_clock, "as_json": as_json, "cause": _cause, "redacted": redacted, "breakable": breakable}
     app.jinja_env.globals["again"] = _again
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
@@ -36,6 +36,10 @@ def redacted(value: Any) -> Any:
 
 def as_json(value: Any) -> str:
     return orjson.dumps(redacted(value), default=str, option=orjson.OPT_INDENT_2).decode()
+
+
+def _cause(error: str | None) -> str:
+    return str(redacted(cause(error)))
 
 
 def _again(**changed: str | None) -> dict[str, str]:

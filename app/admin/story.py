@@ -29,11 +29,14 @@ class Exchange:
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
+    """asked: by step that changes something, the path and body of the call that `owed` tells of."""
+
     saga: Saga
     at: State
     verdict: str
     owed: Sequence[Owed]
     offers: Sequence[Offer]
+    asked: Mapping[str, tuple[str | None, Any]]
     gantt: Gantt | None
     exchanges: Mapping[int, Exchange]
 
@@ -42,11 +45,13 @@ def story(definition: Saga, row: SagaRow, journal: Sequence[JournalRow]) -> Stor
     results = results_of(journal)
     unsure = row.unsure and row.status != "pending"
     at = definition.rows.states[row.state]
+    debts = owed(definition, row.state, journal, unsure=unsure)
     return Story(
         saga=definition,
         at=at,
         verdict=_verdict(row, at),
-        owed=owed(definition, row.state, journal, unsure=unsure),
+        owed=debts,
+        asked={item.step.name: filled(item.call, row.data, results) for item in debts},
         offers=offers(definition, row.state, row.data, results, unsure=unsure),
         gantt=gantt(journal),
         exchanges=dict(_exchanges(definition, row, journal, results)),

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from markupsafe import Markup, escape
+
 _MS_PER_S, _MINUTE_S, _HOUR_S, _DAY_S = 1000, 60, 3600, 86_400
 
 
@@ -31,3 +33,13 @@ def clock(at: datetime) -> str:
 def fine_clock(at: datetime) -> str:
     """Say the time of a day to the millisecond, in UTC."""
     return at.astimezone(UTC).strftime("%H:%M:%S.%f")[:-3]
+
+
+def cause(error: str | None) -> str:
+    """Give what an error says, without the state and step that it begins with and that stand beside it."""
+    return (error or "").split(": ", 2)[-1]
+
+
+def breakable(name: str) -> Markup:
+    """Let a long name be broken behind its underscores, and nowhere else."""
+    return escape(name).replace("_", Markup("_<wbr>"))

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from app import create_app
 from app.access.passwords import hashed
 from app.config import from_environment
 from app.store.database import db
-from tests.e2e.conftest import Participants, Server, eventually
+from tests.e2e.conftest import Participants, Server, eventually, free_port, start
 
 PASSWORD = "correct horse battery"
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
@@ -39,6 +40,7 @@ class Site:
     server: Server
     participants: Participants
     context: BrowserContext
+    restarted: Callable[[], Server]
 
     def orders(self, number: int, *, status: str, client: int = 4) -> list[str]:
         """Place orders at once, and wait until each has come to a status; give their ids."""
@@ -74,20 +76,25 @@ class Site:
 
 @pytest.fixture
 def site(
-    sqlite_template: Path, tmp_path: Path, browser: Browser, participants: Participants,
-    orchestrator_at: Callable[..., Server],
-) -> Iterator[Site]:  # fmt: skip
+    sqlite_template: Path, tmp_path: Path, browser: Browser, participants: Participants
+) -> Iterator[Site]:
     shutil.copy(sqlite_template, tmp_path / "saga.db")
     url = f"sqlite:///{tmp_path / 'saga.db'}"
     add_user(url, "ada", "operator")
-    server = orchestrator_at(url, SECRET_KEY="s" * 40, API_AUTH="off", LEASE_S="5", BREAKER_FAILURES="1000")
+    port = free_port()
+    settings = {"DATABASE_URL": url, "PARTICIPANTS_URL": participants.url, "PORT": str(port), "SECRET_KEY": "s" * 40,
+                "API_AUTH": "off", "LEASE_S": "5", "RECOVERY_INTERVAL_S": "0.1", "BREAKER_FAILURES": "1000"}  # fmt: skip
+    serve = partial(start, "app", "/ready", port, log=tmp_path / "orchestrator.log", **settings)
+    server = serve()
     context = browser.new_context()
     complaints: list[str] = []
     context.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
     context.on("weberror", lambda error: complaints.append(str(error.error)))
     sign_in(context, server.url, "ada")
-    yield Site(server, participants, context)
+    site = Site(server, participants, context, serve)
+    yield site
     context.close()
+    site.server.kill()
     refused = "Content Security Policy"
     assert not [text for text in complaints if refused in text or "Error:" in text]
 
