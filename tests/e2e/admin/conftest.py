@@ -1,8 +1,10 @@
 """A browser, a real server, and an operator who is signed in to it."""
 
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from tests.e2e.conftest import Participants, Server, eventually, free_port, star
 
 PASSWORD = "correct horse battery"
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
-RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
 @pytest.fixture(scope="session")
@@ -34,13 +36,32 @@ def browser() -> Iterator[Browser]:
 
 
 @dataclass
+class House:
+    """A service over a database that a test finds empty."""
+
+    file: Path
+    serve: Callable[[], Server]
+    server: Server = field(init=False)
+
+    def open(self) -> None:
+        self.server = self.serve()
+
+    def empty(self) -> None:
+        with closing(sqlite3.connect(self.file)) as database:
+            database.executescript("DELETE FROM journal; DELETE FROM saga;")
+
+
+@dataclass
 class Site:
     """A running service, and those who use it."""
 
-    server: Server
+    house: House
     participants: Participants
     context: BrowserContext
-    restarted: Callable[[], Server]
+
+    @property
+    def server(self) -> Server:
+        return self.house.server
 
     def orders(self, number: int, *, status: str, client: int = 4) -> list[str]:
         """Place orders at once, and wait until each has come to a status; give their ids."""
@@ -74,29 +95,38 @@ class Site:
         return page
 
 
-@pytest.fixture
-def site(
-    sqlite_template: Path, tmp_path: Path, browser: Browser, participants: Participants
-) -> Iterator[Site]:
-    shutil.copy(sqlite_template, tmp_path / "saga.db")
-    url = f"sqlite:///{tmp_path / 'saga.db'}"
-    add_user(url, "ada", "operator")
+@pytest.fixture(scope="session")
+def house(
+    sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, participants_server: Participants
+) -> Iterator[House]:
+    """One service for all of these tests."""
+    folder = tmp_path_factory.mktemp("house")
+    shutil.copy(sqlite_template, folder / "saga.db")
     port = free_port()
-    settings = {"DATABASE_URL": url, "PARTICIPANTS_URL": participants.url, "PORT": str(port), "SECRET_KEY": "s" * 40,
-                "API_AUTH": "off", "LEASE_S": "5", "RECOVERY_INTERVAL_S": "0.1", "BREAKER_FAILURES": "1000"}  # fmt: skip
-    serve = partial(start, "app", "/ready", port, log=tmp_path / "orchestrator.log", **settings)
-    server = serve()
+    settings = {
+        "DATABASE_URL": f"sqlite:///{folder / 'saga.db'}", "PARTICIPANTS_URL": participants_server.url,
+        "PORT": str(port), "SECRET_KEY": "s" * 40, "API_AUTH": "off", "LEASE_S": "5", "RECOVERY_INTERVAL_S": "0.1",
+        "BREAKER_FAILURES": "1000",
+    }  # fmt: skip
+    for name, role in (("ada", "operator"), ("eve", "viewer")):
+        add_user(settings["DATABASE_URL"], name, role)
+    house = House(folder / "saga.db", partial(start, "app", "/ready", port, log=folder / "log", **settings))
+    house.open()
+    yield house
+    house.server.kill()
+
+
+@pytest.fixture
+def site(house: House, browser: Browser, participants: Participants) -> Iterator[Site]:
+    house.empty()
     context = browser.new_context()
     complaints: list[str] = []
     context.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
-    context.on("weberror", lambda error: complaints.append(str(error.error)))
-    sign_in(context, server.url, "ada")
-    site = Site(server, participants, context, serve)
-    yield site
+    context.on("weberror", lambda error: complaints.append(f"Error: {error.error}"))
+    sign_in(context, house.server.url, "ada")
+    yield Site(house, participants, context)
     context.close()
-    site.server.kill()
-    refused = "Content Security Policy"
-    assert not [text for text in complaints if refused in text or "Error:" in text]
+    assert not [text for text in complaints if "Content Security Policy" in text or "Error:" in text]
 
 
 def add_user(url: str, name: str, role: str) -> None:
@@ -116,8 +146,10 @@ def sign_in(context: BrowserContext, url: str, name: str) -> None:
     page.close()
 
 
-def violations(page: Page) -> list[str]:
-    """What axe finds wrong with the page as it is shown now."""
-    page.evaluate(AXE) if not page.evaluate("'axe' in window") else None
-    found = page.evaluate("rules => axe.run(document, rules)", RULES)
+def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
+    """What axe finds wrong with the page as it is shown now, by these rules or by all."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE)
+    only = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": STANDARDS}
+    found = page.evaluate("options => axe.run(document, options)", {"runOnly": only})
     return [f"{one['id']}: {node['html'][:120]}" for one in found["violations"] for node in one["nodes"]]

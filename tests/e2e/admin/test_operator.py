@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.admin.conftest import add_user, sign_in
+from tests.e2e.admin.conftest import sign_in
 from tests.e2e.conftest import eventually
 
 pytestmark = pytest.mark.programs
@@ -134,13 +134,12 @@ def test_a_lost_connection_shows_and_so_does_its_return(site):
     expect(page.get_by_role("alert")).to_be_hidden()
     site.server.kill()
     expect(page.get_by_role("alert")).to_contain_text("The connection is lost", timeout=15_000)
-    site.server = site.restarted()
+    site.house.open()
     expect(page.get_by_role("alert")).to_be_hidden(timeout=15_000)
 
 
-def test_a_viewer_sees_everything_and_is_offered_no_button(site, browser, tmp_path):
+def test_a_viewer_sees_everything_and_is_offered_no_button(site, browser):
     (saga_id,) = site.stuck_orders(1)
-    add_user(f"sqlite:///{tmp_path / 'saga.db'}", "eve", "viewer")
     context = browser.new_context()
     sign_in(context, site.server.url, "eve")
     page = context.new_page()
