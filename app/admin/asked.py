@@ -67,7 +67,10 @@ class Action(Schema):
     seen = fields.String(required=True, validate=storable)
     reason = _Words(
         required=True,
-        validate=[validate.Length(1, LONGEST_REASON, error="Say why, in 1 to 500 characters; it is recorded."), storable],
+        validate=[
+            validate.Length(1, LONGEST_REASON, error="Say why, in 1 to 500 characters; it is recorded."),
+            storable,
+        ],
     )
 
 

@@ -23,7 +23,7 @@ from app.admin.limits import limits
 from app.admin.offers import Offer, offers
 from app.admin.pages import pages
 from app.admin.story import results_of
-from app.admin.stuck import Group, groups, sought_by
+from app.admin.stuck import Group, group_of, sought_by
 from app.api.listing import Cursor, cursor_at
 from app.api.parts import registry, service
 from app.errors import NotFoundError, ProblemError
@@ -102,10 +102,10 @@ def act() -> str:
 
 
 def _group(trouble: Trouble, sought: Sought) -> Group | None:
-    found = groups(trouble, sought)
+    found = trouble.groups(sought)
     if len(found) > 1:
         raise NotFoundError("these are several groups; begin with one of the list at /admin/stuck")
-    return found[0] if found else None
+    return group_of(found[0]) if found else None
 
 
 def _examples(found: Sequence[Any]) -> list[Example]:

@@ -1,32 +1,22 @@
 """The last hour as bars: each the sagas begun in one minute, by what has become of them."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from app.store.overview import PARTS, Minute
+from app.store.overview import MINUTES, Minute
 
 #: From the bottom of a bar to its top.
 ORDER = ("completed", "compensated", "running", "compensating", "pending", "stuck")
-#: What is drawn apart, in parts of a bar's place.
-_GAP = 0.25
-_HEIGHT = 100.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bar:
-    """A rectangle, on a field of PARTS by 100. says: for those who point at it."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-    status: str
-    says: str
+#: A bar's width, of the place of 1 that it has, and the height of the highest.
+_WIDTH, _HEIGHT = 0.75, 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    bars: Sequence[Bar]
+    """layers: of each status the outline of its parts of the bars, on a field of MINUTES by 100. most: a minute."""
+
+    layers: Sequence[tuple[str, str]]
     most: int
     total: int
     shares: Sequence[tuple[str, int]]
@@ -34,34 +24,32 @@ class Chart:
     @property
     def says(self) -> str:
         parts = ", ".join(f"{sagas} {status}" for status, sagas in self.shares)
-        return f"{self.total} sagas begun in the last hour: {parts}." if self.total else "No saga begun in the last hour."
+        return (
+            f"{self.total} sagas begun in the last hour: {parts}." if self.total else "No saga begun in the last hour."
+        )
 
 
 def chart(minutes: Iterable[Minute]) -> Chart:
-    counts: dict[tuple[int, str], int] = {}
+    counts: Counter[tuple[int, str]] = Counter()
     for minute in minutes:
-        place = (minute.number, minute.status)
-        counts[place] = counts.get(place, 0) + minute.sagas
-    heights = [sum(counts.get((number, status), 0) for status in ORDER) for number in range(PARTS)]
-    shares = [(status, sum(counts.get((number, status), 0) for number in range(PARTS))) for status in ORDER]
-    most = max(heights)
+        counts[minute.number, minute.status] += minute.sagas
+    heights = [sum(counts[number, status] for status in ORDER) for number in range(MINUTES)]
+    shares = [(status, sum(counts[number, status] for number in range(MINUTES))) for status in ORDER]
     return Chart(
-        bars=_bars(counts, most),
-        most=most,
+        layers=_layers(counts, max(heights)),
+        most=max(heights),
         total=sum(heights),
         shares=[(status, sagas) for status, sagas in shares if sagas],
     )
 
 
-def _bars(counts: dict[tuple[int, str], int], most: int) -> list[Bar]:
-    bars: list[Bar] = []
-    for number in range(PARTS):
+def _layers(counts: Counter[tuple[int, str]], most: int) -> list[tuple[str, str]]:
+    parts: dict[str, list[str]] = {}
+    for number in range(MINUTES):
         top = _HEIGHT
         for status in ORDER:
-            sagas = counts.get((number, status), 0)
-            if sagas:
+            if sagas := counts[number, status]:
                 height = round(sagas / most * _HEIGHT, 2)
                 top = round(top - height, 2)
-                says = f"{PARTS - number} min ago: {sagas} {status}"
-                bars.append(Bar(x=number, y=top, width=1 - _GAP, height=height, status=status, says=says))
-    return bars
+                parts.setdefault(status, []).append(f"M{number} {top:g}h{_WIDTH}v{height:g}h-{_WIDTH}z")
+    return [(status, "".join(outline)) for status, outline in parts.items()]

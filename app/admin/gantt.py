@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Protocol
 
 #: A wait longer than this share of all that was worked is cut short, and as wide as this afterwards.
@@ -80,7 +81,7 @@ def gantt(moves: Sequence[Attempt]) -> Gantt | None:
 
 
 def _spans(moves: Sequence[Attempt]) -> dict[int, tuple[datetime, datetime]]:
-    """Find when each attempt began and ended. Moves of one commit share its moment, so they end one before the other."""
+    """Find when each attempt began and ended. Moves of one commit share its moment: one ends before the other."""
     spans: dict[int, tuple[datetime, datetime]] = {}
     after: datetime | None = None
     for number in range(len(moves) - 1, -1, -1):
@@ -97,7 +98,7 @@ class _Scale:
     """From seconds to percent, with the long waits cut."""
 
     def __init__(self, spans: Sequence[tuple[float, float]], end: float) -> None:
-        waits = [(stop, start) for (_, stop), (start, _) in zip(spans, spans[1:], strict=False) if start > stop]
+        waits = [(stop, start) for (_, stop), (start, _) in pairwise(spans) if start > stop]
         worked = max(end - sum(start - stop for stop, start in waits), _SHORTEST_S)
         long = [(stop, start) for stop, start in waits if start - stop > _LONG * worked]
         short_s = _CUT * worked

@@ -41,62 +41,54 @@ class Offer:
 def offers(saga: Saga, state: str, data: Mapping[str, Any], results: Mapping[str, Any], *, unsure: bool) -> list[Offer]:
     """Give every move that only a person makes from this state, as the service would make it."""
     at, legal = saga.rows.states[state], saga.rows.asked(state)
-    chosen = ((action, next((row for row in rows if row in legal), None)) for action, rows in MOVES.items())
-    return [
-        _offer(saga, at, action, preview(saga, state, trigger, unsure=unsure), data, results)
-        for action, trigger in chosen
-        if trigger
-    ]
+    step, offered = at.step.name if at.step else "", []
+    for action, rows in MOVES.items():
+        if trigger := next((row for row in rows if row in legal), None):
+            seen = preview(saga, state, trigger, unsure=unsure)
+            title, says, safe = _said(at, trigger, step)
+            offer = Offer(
+                action=action,
+                title=title,
+                says=says,
+                safe=safe,
+                preview=seen,
+                sendings=tuple(_sendings(seen.course, data, results)),
+                needs=tuple(sorted(saga.needed_fields[step])) if action == "resolve" and not at.undoes else (),
+            )
+            offered.append(offer)
+    return offered
 
 
-def _offer(
-    saga: Saga, at: State, action: str, seen: Preview, data: Mapping[str, Any], results: Mapping[str, Any]
-) -> Offer:
-    step = at.step.name if at.step else ""
-    title, says, safe = _said(at, seen, step)
-    by_hand = seen.trigger is Trigger.RESOLVE and not at.undoes
-    return Offer(
-        action=action,
-        title=title,
-        says=says,
-        safe=safe,
-        preview=seen,
-        sendings=tuple(_sendings(seen.course, data, results)),
-        needs=tuple(sorted(saga.needed_fields[step])) if by_hand else (),
-    )
-
-
-def _said(at: State, seen: Preview, step: str) -> tuple[str, str, bool]:
+def _said(at: State, trigger: Trigger, step: str) -> tuple[str, str, bool]:
     """Give the move its name, say what it rests on, and whether it is right whatever has really happened."""
     what = f"the undo of {step}" if at.undoes else step
-    match seen.trigger:
-        case Trigger.RETRY:
-            return "Retry now", f"Sends {what} again under the same key: what was done already is not done twice.", True
-        case Trigger.RESOLVE:
-            says = f"Goes on as if {what} had succeeded, without asking anybody. Only when you know that it is done."
-            return "Resolve by hand", says, False
-        case Trigger.CANCEL:
-            says = "Calls it off: what was done, or may have been, is undone. A call in flight is undone with the rest."
-            return "Cancel", says, True
-        case Trigger.COMPENSATE if at.phase is Phase.COMPLETED:
-            return "Take back", "It is done, and all of it will be undone, in reverse.", False
-        case Trigger.COMPENSATE if at.step and at.step.kind is Kind.PIVOT:
-            says = f"Undoes all that came before. Nothing undoes {step}: only when you know that it did not happen."
-            return "Compensate", says, False
-        case Trigger.COMPENSATE:
-            return "Compensate", "Undoes all that came before.", True
-        case _:
-            says = f"Undoes all of it, {step} too: an undo does no harm where nothing was done."
-            return "Compensate", says, True
+    if trigger is Trigger.RETRY:
+        return "Retry now", f"Sends {what} again under the same key: what was done already is not done twice.", True
+    if trigger is Trigger.RESOLVE:
+        says = f"Goes on as if {what} had succeeded, without asking anybody. Only when you know that it is done."
+        return "Resolve by hand", says, False
+    if trigger is Trigger.CANCEL:
+        return (
+            "Cancel",
+            "Calls it off: what was done, or may have been, is undone, a call in flight with the rest.",
+            True,
+        )
+    if at.phase is Phase.COMPLETED:
+        return "Take back", "It is done, and all of it will be undone, in reverse.", False
+    if trigger is Trigger.COMPENSATE_INCLUDING:
+        says = f"Undoes all of it, {step} too: an undo does no harm where nothing was done."
+    elif at.step and at.step.kind is Kind.PIVOT:
+        says = f"Undoes all that came before. Nothing undoes {step}: only when you know that it did not happen."
+    else:
+        says = "Undoes all that came before."
+    return "Compensate", says, not (at.step and at.step.kind is Kind.PIVOT)
 
 
 def _sendings(course: tuple[Stop, ...], data: Mapping[str, Any], results: Mapping[str, Any]) -> Iterator[Sending]:
     for stop in course:
         if stop.call and stop.state.step:
             path, body = filled(stop.call, data, results)
-            yield Sending(
-                call=stop.call, undoes=stop.state.undoes, step=stop.state.step.name, path=path, body=body
-            )
+            yield Sending(call=stop.call, undoes=stop.state.undoes, step=stop.state.step.name, path=path, body=body)
 
 
 def filled(

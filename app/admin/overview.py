@@ -16,14 +16,14 @@ from app.store.overview import lately, oldest, standing
 from app.store.trouble import Sought, Trouble
 
 blueprint = pages("overview")
-_OLDEST = 8
+_OLDEST, _GROUPS = 8, 5
 
 
 @blueprint.get("/admin", strict_slashes=False)
 @needs(Role.VIEWER)
 def show() -> str:
-    rows, minutes = standing(), lately()
-    trouble = Trouble(limits(registry()))
+    rows, minutes = standing(), lately(registry().names)
+    groups = Trouble(limits(registry())).groups(Sought())
     now: dict[str, int] = defaultdict(int)
     sagas: dict[str, dict[str, Any]] = {name: {"now": {}, "oldest_s": 0.0} for name in registry().names}
     for row in rows:
@@ -39,9 +39,9 @@ def show() -> str:
     return render_template(
         "admin/overview.html",
         now=now,
-        overstayed=trouble.count(Sought()) - now["stuck"],
+        overstayed=(groups[0].total if groups else 0) - now["stuck"],
         sagas=sagas,
         chart=chart(minutes),
-        groups=trouble.groups(Sought())[:5],
+        groups=groups[:_GROUPS],
         oldest=oldest(_OLDEST),
     )

@@ -50,23 +50,16 @@ class Owed:
         who, name = self.call.participant, self.step.name
         if self.by_hand:
             return f"A person saw to it by hand; {who} did not say so."
-        match self.effect:
-            case Effect.UNKNOWN if self.in_flight:
-                return f"Its call to {who} is under way."
-            case Effect.UNKNOWN if self.direction == "undo":
-                return f"{who} was asked to undo {name} and gave no clear answer: it may be undone, or not."
-            case Effect.UNKNOWN:
-                return f"{who} was asked and gave no clear answer: it may have happened, or not."
-            case Effect.TOOK_EFFECT if self.step.undo is None:
-                return f"{who} did it, and it has no undo."
-            case Effect.TOOK_EFFECT:
-                return f"{who} did it."
-            case Effect.UNDONE:
-                return f"{who} has undone it."
-            case Effect.NOT_DONE if self.refused:
-                return f"{who} refused it: nothing happened."
-            case Effect.NOT_DONE:
-                return f"{who} was not asked."
+        if self.in_flight:
+            return f"Its call to {who} is under way."
+        undo = f"to undo {name} " if self.direction == "undo" else ""
+        said = {
+            Effect.UNKNOWN: f"{who} was asked {undo}and gave no clear answer: it may have happened, or not.",
+            Effect.TOOK_EFFECT: f"{who} did it." if self.step.undo else f"{who} did it, and it has no undo.",
+            Effect.UNDONE: f"{who} has undone it.",
+            Effect.NOT_DONE: f"{who} refused it: nothing happened." if self.refused else f"{who} was not asked.",
+        }
+        return said[self.effect]
 
 
 def owed(saga: Saga, state: str, moves: Sequence[Move], *, unsure: bool) -> list[Owed]:

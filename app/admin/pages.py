@@ -24,7 +24,15 @@ def pages(name: str) -> Blueprint:
 
 def prepare(app: Flask, config: Config) -> None:
     app.extensions["redact"] = Secrets(config.log_redact).hidden_in
-    app.jinja_env.filters |= {"lasted": lasted, "clock": clock, "fine_clock": fine_clock, "as_json": as_json, "cause": _cause, "redacted": redacted, "breakable": breakable}
+    app.jinja_env.filters |= {
+        "lasted": lasted,
+        "clock": clock,
+        "fine_clock": fine_clock,
+        "as_json": as_json,
+        "cause": _cause,
+        "redacted": redacted,
+        "breakable": breakable,
+    }
     app.jinja_env.globals["again"] = _again
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 

@@ -47,23 +47,21 @@ class Group:
 def show() -> str:
     query = asked(StuckQuery())
     sought, trouble = sought_by(query), Trouble(limits(registry()))
-    found = trouble.page(sought, PAGE + 1, query["after"])
+    causes, found = trouble.groups(sought), trouble.page(sought, PAGE + 1, query["after"])
     following = cursor_at(found[PAGE - 1].entered_at, found[PAGE - 1].id) if len(found) > PAGE else None
     return render_template(
         "admin/stuck.html",
         query=query,
-        groups=groups(trouble, sought),
-        total=trouble.count(sought),
-        sagas=[(row, state_of(registry(), (row.definition, row.definition_version, row.state))) for row in found[:PAGE]],
+        groups=[group_of(row) for row in causes],
+        total=causes[0].total if causes else 0,
+        sagas=[
+            (row, state_of(registry(), (row.definition, row.definition_version, row.state))) for row in found[:PAGE]
+        ],
         asked_of=asked_of,
         following=following,
         types=registry().names,
         participants=sorted({name for definition in registry() for name in definition.participants}),
     )
-
-
-def groups(trouble: Trouble, sought: Sought) -> list[Group]:
-    return [group_of(row) for row in trouble.groups(sought)]
 
 
 def group_of(row: Any) -> Group:

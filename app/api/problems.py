@@ -27,8 +27,15 @@ def install(app: Flask) -> None:
 
 def answer_to(error: Exception) -> Response:
     """Give what an error is answered with, for those who show it in their own way."""
-    answers = {ProblemError: _expected, HTTPException: _of_http, DBAPIError: _database_away}
-    return next((make(error) for kind, make in answers.items() if isinstance(error, kind)), None) or _unexpected(error)
+    match error:
+        case ProblemError():
+            return _expected(error)
+        case HTTPException():
+            return _of_http(error)
+        case DBAPIError():
+            return _database_away(error)
+        case _:
+            return _unexpected(error)
 
 
 def _expected(error: ProblemError) -> Response:

@@ -17,7 +17,7 @@ from app.store.finding import means
 from app.store.instance import FINISHED
 from app.store.models import ENDED, UNFINISHED, SagaRow
 
-_SHOWN = (
+_SHOWN: tuple[Any, ...] = (
     SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, SagaRow.client,
     SagaRow.store, SagaRow.error, SagaRow.created_at,
 )  # fmt: skip
@@ -44,8 +44,7 @@ def newest(
     parts = list(_parts(listed, known))
     if not parts:
         return []
-    each = [_ordered(part, limit, after).subquery() for part in parts]
-    found = union_all(*(select(part) for part in each)).subquery()
+    found = union_all(*(select(_ordered(part, limit, after).subquery()) for part in parts)).subquery()
     return db.session.execute(select(found).order_by(found.c.created_at.desc(), found.c.id.desc()).limit(limit)).all()
 
 
@@ -58,7 +57,9 @@ def _parts(listed: Listed, known: Sequence[str]) -> Iterator[Select[Any]]:
         yield every
     else:
         if not listed.statuses or set(listed.statuses) - set(FINISHED):
-            yield every.where(UNFINISHED, *_filters(listed))
+            # Materialized, for PostgreSQL would rather look at all sagas in their order until it has come upon so many.
+            found = every.where(UNFINISHED, *_filters(listed)).cte("unfinished").prefix_with("MATERIALIZED")
+            yield select(found)
         for definition in listed.definitions or known:
             for status in FINISHED:
                 if not listed.statuses or status in listed.statuses:
@@ -77,9 +78,6 @@ def _filters(listed: Listed) -> Iterator[ColumnElement[bool]]:
 
 
 def _ordered(part: Select[Any], limit: int, after: tuple[datetime, UUID] | None) -> Select[Any]:
-    place = tuple_(SagaRow.created_at, SagaRow.id)
-    return (
-        (part.where(place < after) if after else part)
-        .order_by(SagaRow.created_at.desc(), SagaRow.id.desc())
-        .limit(limit)
-    )
+    at, saga_id = part.selected_columns.created_at, part.selected_columns.id
+    beyond = part.where(tuple_(at, saga_id) < after) if after else part
+    return beyond.order_by(at.desc(), saga_id.desc()).limit(limit)

@@ -5,20 +5,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, func, literal_column, select, union_all
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from app.store.database import db, in_seconds, seconds_until
-from app.store.models import UNFINISHED, SagaRow
+from app.store.database import UtcDateTime, db, in_seconds, seconds_until
+from app.store.instance import FINISHED
+from app.store.models import ENDED, UNFINISHED, SagaRow
 
-#: How much of the past is shown, and in how many parts.
-WINDOW_S, PARTS = 3600, 60
+#: How much of the past is shown.
+MINUTES = 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class Minute:
-    """The sagas that were begun in one part of the window, by definition and present status. number: from 0, the oldest."""
+    """The sagas that were begun in one minute, by definition and present status. number: from 0, the oldest."""
 
     number: int
     definition: str
@@ -26,27 +27,27 @@ class Minute:
     sagas: int
 
 
-class part_of(FunctionElement[int]):  # noqa: N801  reads as the SQL function it is
-    """`part_of(moment, since, seconds)`: in which part, of so many seconds, after `since` a moment lies; from 0."""
+class minute_of(FunctionElement[datetime]):  # noqa: N801  reads as the SQL function it is
+    """`minute_of(moment)`: when its minute began."""
 
+    type = UtcDateTime()
     inherit_cache = True
 
 
-@compiles(part_of, "postgresql")
-def _part_postgresql(element: Any, compiler: Any, **options: Any) -> str:
-    moment, since, seconds = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"floor(extract(epoch FROM {moment} - {since}) / {seconds})::int"
+@compiles(minute_of, "postgresql")
+def _minute_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    return f"date_trunc('minute', {compiler.process(element.clauses, **options)})"
 
 
-@compiles(part_of, "sqlite")
-def _part_sqlite(element: Any, compiler: Any, **options: Any) -> str:
-    moment, since, seconds = (compiler.process(clause, **options) for clause in element.clauses)
-    return f"CAST((julianday({moment}) - julianday({since})) * 86400.0 / {seconds} AS INTEGER)"
+@compiles(minute_of, "sqlite")
+def _minute_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    # Six digits of fraction, as SQLAlchemy writes and reads them.
+    return f"strftime('%Y-%m-%d %H:%M:00.000000', {compiler.process(element.clauses, **options)})"
 
 
 def standing() -> Sequence[Row[Any]]:
     """Count what is unfinished, by definition and status, each with the age of its oldest."""
-    place = (SagaRow.definition, SagaRow.status)
+    place: tuple[Any, ...] = (SagaRow.definition, SagaRow.status)
     oldest_s = (-seconds_until(func.min(SagaRow.created_at))).label("oldest_s")
     counted = select(*place, func.count().label("sagas"), oldest_s).where(UNFINISHED).group_by(*place)
     return db.session.execute(counted).all()
@@ -55,22 +56,33 @@ def standing() -> Sequence[Row[Any]]:
 def oldest(limit: int) -> Sequence[Row[Any]]:
     """Give the unfinished sagas that were begun first."""
     age_s = (-seconds_until(SagaRow.created_at)).label("age_s")
-    shown = (SagaRow.id, SagaRow.definition, SagaRow.state, SagaRow.status, SagaRow.client, age_s)
-    return db.session.execute(
-        select(*shown).where(UNFINISHED).order_by(SagaRow.created_at, SagaRow.id).limit(limit)
-    ).all()
+    shown = (SagaRow.id, SagaRow.definition, SagaRow.status, SagaRow.created_at, age_s)
+    # Materialized, for PostgreSQL would rather look at all sagas in their order until it has come upon so many.
+    found = select(*shown).where(UNFINISHED).cte("unfinished").prefix_with("MATERIALIZED")
+    return db.session.execute(select(found).order_by(found.c.created_at, found.c.id).limit(limit)).all()
 
 
-def lately() -> Sequence[Minute]:
-    """Count the sagas begun in the window, by when they were begun and where they stand now."""
+def lately(known: Sequence[str]) -> Sequence[Minute]:
+    """Count the sagas begun in the last MINUTES minutes, by when and by where they stand now. known: all definitions.
+
+    The ended ones are counted in their index alone, one definition and status after the other.
+    """
     # Asked for before, for PostgreSQL plans with a moment that it knows.
-    now: datetime = db.session.scalars(select(in_seconds(0))).one()
-    since = now - timedelta(seconds=WINDOW_S)
-    part = part_of(SagaRow.created_at, since, WINDOW_S // PARTS).label("number")
-    begun = select(part, SagaRow.definition, SagaRow.status).where(SagaRow.created_at > since).subquery()
-    same = (begun.c.number, begun.c.definition, begun.c.status)
-    rows = db.session.execute(select(*same, func.count().label("sagas")).group_by(*same))
+    now = db.session.scalars(select(in_seconds(0))).one()
+    first = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)
+    same = (minute_of(SagaRow.created_at).label("minute"), SagaRow.definition, SagaRow.status)
+    begun = select(*same, func.count().label("sagas")).where(SagaRow.created_at >= first).group_by(*same)
+    ended = [
+        begun.where(ENDED, SagaRow.definition == name, SagaRow.status == literal_column(f"'{status}'"))
+        for name in known
+        for status in FINISHED
+    ]
     return [
-        Minute(number=min(row.number, PARTS - 1), definition=row.definition, status=row.status, sagas=row.sagas)
-        for row in rows
+        Minute(
+            number=(row.minute - first) // timedelta(minutes=1),
+            definition=row.definition,
+            status=row.status,
+            sagas=row.sagas,
+        )
+        for row in db.session.execute(union_all(begun.where(UNFINISHED), *ended))
     ]

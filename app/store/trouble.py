@@ -49,16 +49,17 @@ class Trouble:
         self._is = _stays_too_long(self.now, by_limit)
 
     def groups(self, sought: Sought) -> Sequence[Row[Any]]:
-        """Count them by what they have in common, the group with the oldest first."""
+        """Count them by what they have in common, the group with the oldest first. total: of all groups."""
         same = (SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, SagaRow.error)
         oldest = func.min(SagaRow.entered_at)
         counted = self._those(
-            sought, *same, func.count().label("sagas"), (-seconds_until(oldest)).label("oldest_s")
+            sought,
+            *same,
+            func.count().label("sagas"),
+            (-seconds_until(oldest)).label("oldest_s"),
+            func.sum(func.count()).over().label("total"),
         ).group_by(*same)
         return db.session.execute(counted.order_by(oldest).limit(MOST_GROUPS)).all()
-
-    def count(self, sought: Sought) -> int:
-        return db.session.execute(self._those(sought, func.count())).scalar_one()
 
     def page(
         self, sought: Sought, limit: int, after: tuple[datetime, UUID] | None = None, until: datetime | None = None
@@ -86,9 +87,7 @@ class Trouble:
 def _stays_too_long(now: datetime, by_limit: Mapping[float, Sequence[Place]]) -> ColumnElement[bool]:
     here = tuple_(SagaRow.definition, SagaRow.definition_version, SagaRow.state)
     overstayed = [
-        and_(
-            SagaRow.status.in_(UNDER_WAY), SagaRow.entered_at < now - timedelta(seconds=limit_s), here.in_(places)
-        )
+        and_(SagaRow.status.in_(UNDER_WAY), SagaRow.entered_at < now - timedelta(seconds=limit_s), here.in_(places))
         for limit_s, places in by_limit.items()
     ]
     return or_(SagaRow.status == "stuck", *overstayed)

@@ -23,7 +23,12 @@ def test_a_retry_of_the_pivot_goes_on_to_the_end_and_asks_the_probe_first():
 
 def test_a_retry_of_the_pivot_may_be_refused_or_stay_unanswered():
     otherwise = dict(preview(CHECKOUT, "STUCK_ENREGISTRER_VENTE", Trigger.RETRY, unsure=True).otherwise)
-    assert states(otherwise[Trigger.REFUSED]) == ["ECHEC_ENREGISTREMENT", "REMBOURSEMENT", "LIBERATION_STOCK", "ANNULEE"]
+    assert states(otherwise[Trigger.REFUSED]) == [
+        "ECHEC_ENREGISTREMENT",
+        "REMBOURSEMENT",
+        "LIBERATION_STOCK",
+        "ANNULEE",
+    ]
     assert states(otherwise[Trigger.EXHAUSTED]) == ["STUCK_ENREGISTRER_VENTE"]
 
 
@@ -39,7 +44,9 @@ def test_resolving_by_hand_does_not_send_the_call_again():
     assert [call.path for call in seen.calls] == ["/confirmer"]
 
 
-@pytest.mark.parametrize(("unsure", "undone"), [(True, ["REMBOURSEMENT", "LIBERATION_STOCK"]), (False, ["LIBERATION_STOCK"])])
+@pytest.mark.parametrize(
+    ("unsure", "undone"), [(True, ["REMBOURSEMENT", "LIBERATION_STOCK"]), (False, ["LIBERATION_STOCK"])]
+)
 def test_a_cancel_undoes_the_call_in_flight_only_where_it_may_have_been_sent(unsure, undone):
     seen = preview(CHECKOUT, "STOCK_RESERVE", Trigger.CANCEL, unsure=unsure)
     assert states(seen.course) == ["ECHEC_PAIEMENT", *undone, "ANNULEE"]
