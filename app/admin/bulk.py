@@ -110,11 +110,11 @@ def _group(trouble: Trouble, sought: Sought) -> Group | None:
 
 def _examples(found: Sequence[Any]) -> list[Example]:
     """What can be asked of each now. Their definition is at hand, for else no place would be known."""
-    journals = queries.journals([row.id for row in found])
+    ids = [row.id for row in found]
+    journals, sagas = queries.journals(ids), queries.sagas(ids)
     examples = []
     for row in found:
-        saga = queries.find(row.id)
-        if saga:
+        if saga := sagas.get(row.id):
             definition = registry().get(saga.definition, saga.definition_version)
             results = results_of(journals[row.id])
             offered = offers(definition, saga.state, saga.data, results, unsure=saga.unsure)

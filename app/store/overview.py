@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, func, literal_column, select, union_all
+from sqlalchemy import Row, Select, func, literal_column, select, union_all
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -47,9 +47,9 @@ def _minute_sqlite(element: Any, compiler: Any, **options: Any) -> str:
 
 def standing() -> Sequence[Row[Any]]:
     """Count what is unfinished, by definition and status, each with the age of its oldest."""
-    place: tuple[Any, ...] = (SagaRow.definition, SagaRow.status)
+    place = (SagaRow.definition, SagaRow.status)
     oldest_s = (-seconds_until(func.min(SagaRow.created_at))).label("oldest_s")
-    counted = select(*place, func.count().label("sagas"), oldest_s).where(UNFINISHED).group_by(*place)
+    counted: Any = select(*place, func.count().label("sagas"), oldest_s).where(UNFINISHED).group_by(*place)
     return db.session.execute(counted).all()
 
 
@@ -57,7 +57,7 @@ def oldest(limit: int) -> Sequence[Row[Any]]:
     """Give the unfinished sagas that were begun first."""
     age_s = (-seconds_until(SagaRow.created_at)).label("age_s")
     shown = (SagaRow.id, SagaRow.definition, SagaRow.status, SagaRow.created_at, age_s)
-    # Materialized, for PostgreSQL would rather look at all sagas in their order until it has come upon so many.
+    # Materialized here and below, for PostgreSQL would rather look at all sagas in their order.
     found = select(*shown).where(UNFINISHED).cte("unfinished").prefix_with("MATERIALIZED")
     return db.session.execute(select(found).order_by(found.c.created_at, found.c.id).limit(limit)).all()
 
@@ -67,16 +67,16 @@ def lately(known: Sequence[str]) -> Sequence[Minute]:
 
     The ended ones are counted in their index alone, one definition and status after the other.
     """
-    # Asked for before, for PostgreSQL plans with a moment that it knows.
     now = db.session.scalars(select(in_seconds(0))).one()
     first = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)
-    same = (minute_of(SagaRow.created_at).label("minute"), SagaRow.definition, SagaRow.status)
-    begun = select(*same, func.count().label("sagas")).where(SagaRow.created_at >= first).group_by(*same)
+    begun = (SagaRow.definition, SagaRow.status, SagaRow.created_at)
+    unfinished = select(*begun).where(UNFINISHED).cte("unfinished").prefix_with("MATERIALIZED")
     ended = [
-        begun.where(ENDED, SagaRow.definition == name, SagaRow.status == literal_column(f"'{status}'"))
+        select(*begun).where(ENDED, SagaRow.definition == name, SagaRow.status == literal_column(f"'{status}'"))
         for name in known
         for status in FINISHED
     ]
+    counted = union_all(*(_by_minute(part.subquery(), first) for part in (select(unfinished), *ended)))
     return [
         Minute(
             number=(row.minute - first) // timedelta(minutes=1),
@@ -84,5 +84,10 @@ def lately(known: Sequence[str]) -> Sequence[Minute]:
             status=row.status,
             sagas=row.sagas,
         )
-        for row in db.session.execute(union_all(begun.where(UNFINISHED), *ended))
+        for row in db.session.execute(counted)
     ]
+
+
+def _by_minute(begun: Any, first: datetime) -> Select[Any]:
+    same = (minute_of(begun.c.created_at).label("minute"), begun.c.definition, begun.c.status)
+    return select(*same, func.count().label("sagas")).where(begun.c.created_at >= first).group_by(*same)

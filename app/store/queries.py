@@ -62,6 +62,11 @@ def journals(saga_ids: Sequence[UUID]) -> dict[UUID, list[JournalRow]]:
     return found
 
 
+def sagas(saga_ids: Sequence[UUID]) -> dict[UUID, SagaRow]:
+    """Give these sagas, as far as there are such, in one query."""
+    return {saga.id: saga for saga in db.session.scalars(select(SagaRow).where(SagaRow.id.in_(saga_ids)))}
+
+
 def standings(saga_ids: Sequence[UUID]) -> list[Standing]:
     """Tell where sagas stand now."""
     columns = (SagaRow.id, SagaRow.state, SagaRow.status, SagaRow.error)
