@@ -38,7 +38,7 @@ migrate: $(VENV)/.runtime ## bring the database (DATABASE_URL, or var/saga.db) u
 	@mkdir -p var
 	@$(BIN)/python -m flask --app app db upgrade
 
-run: migrate ## serve the orchestrator alone on PORT
+run: migrate ## serve the orchestrator alone on PORT (needs a SECRET_KEY)
 	@$(BIN)/python -m app
 
 diagrams: $(VENV)/.runtime ## draw every table anew into diagrams/rendered and docs/sequences

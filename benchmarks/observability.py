@@ -70,7 +70,7 @@ def round_us(client: FlaskClient, checkouts: int) -> float:
 
 
 def client(folder: Path, url: str, *, silent: bool) -> FlaskClient:
-    settings = {"DATABASE_URL": f"sqlite:///{folder / f'{silent}.db'}", "PARTICIPANTS_URL": url}
+    settings = {"DATABASE_URL": f"sqlite:///{folder / f'{silent}.db'}", "PARTICIPANTS_URL": url, "API_AUTH": "off"}
     with patch.multiple(app, Telemetry=Silence, Exporter=lambda *_: None) if silent else nullcontext():
         application: Flask = app.create_app(from_environment(settings))
     with application.app_context():

@@ -31,9 +31,14 @@ class ProgramError(Exception):
 
 
 class Program:
-    """`python -m <arguments>`, in a process group of its own: Ctrl-C in a terminal reaches the demo alone."""
+    """`python -m <arguments>`, in a process group of its own: Ctrl-C in a terminal reaches the demo alone.
 
-    def __init__(self, name: str, arguments: tuple[str, ...], log: Path, environment: Mapping[str, str]) -> None:
+    told: what it reads from stdin, where nobody else sees it.
+    """
+
+    def __init__(
+        self, name: str, arguments: tuple[str, ...], log: Path, environment: Mapping[str, str], told: str = ""
+    ) -> None:
         self.name = name
         self._log = log
         with log.open("wb") as output:
@@ -41,11 +46,15 @@ class Program:
                 [sys.executable, "-m", *arguments],
                 cwd=ROOT,
                 env={**_inherited(), **environment},
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+
+        assert self._process.stdin is not None
+        with self._process.stdin as stdin, suppress(BrokenPipeError):
+            stdin.write(f"{told}\n".encode())
 
     @property
     def exit_code(self) -> int | None:
@@ -73,9 +82,9 @@ class Programs:
         self._folder, self._patience = folder, patience
         self._started: list[Program] = []
 
-    def start(self, name: str, *arguments: str, environment: Mapping[str, str]) -> Program:
+    def start(self, name: str, *arguments: str, environment: Mapping[str, str], told: str = "") -> Program:
         log = self._folder / f"{name.replace(' ', '-')}.log"
-        program = Program(name, arguments, log, environment)
+        program = Program(name, arguments, log, environment, told)
         self._started.append(program)
         return program
 

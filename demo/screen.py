@@ -106,6 +106,13 @@ class Screen:
         self.line(f"{INDENT}curl -i {url}{Orchestrator.CHECKOUT} \\")
         self.line(f"{INDENT}  -H 'Content-Type: application/json' -d '{body}'\n")
 
+    def sign_in(self, url: str, name: str, password: str) -> None:
+        """Show the login of this one run."""
+        self.title("Operator's pages", "the login of this run; it ends with the demo")
+        self.line(f"sign in  {url}")
+        self.line(f"name     {name}")
+        self.line(f"password {password}\n")
+
     def _checked(self, text: str, *, good: bool) -> None:
         self.good(text) if good else self.bad(text)
 

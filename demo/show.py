@@ -1,5 +1,6 @@
 """The demo from its first line to its last."""
 
+import secrets
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,6 +20,8 @@ from demo.story import Checkout, Order
 WATCHED_S, ONCE_S = 0.2, 0.02
 #: Who has no rows of his own in the participants' databases; his order succeeds.
 ANYBODY = 5
+#: Who may sign in to the operator's pages, for as long as the demo lives, with a password of that one run.
+LOGIN = "demo"
 
 
 class Show:
@@ -29,6 +32,7 @@ class Show:
         self._participants = Participants(settings.participants_url)
         self._screen = Screen()
         self._complaints: list[str] = []
+        self._password = secrets.token_urlsafe(12)
 
     def run(self, checkouts: Sequence[Checkout], *, once: bool) -> int:
         """Give the exit code: 0 when everything was as expected."""
@@ -39,6 +43,7 @@ class Show:
         path = self._ask()
         self._audit(confirmed=1 + sum(order.confirmed for order in orders))
         self._screen.urls(self._settings.url, path)
+        self._screen.sign_in(f"{self._settings.url}/admin", LOGIN, self._password)
         if self._complaints:
             self._screen.bad(f"{len(self._complaints)} not as expected")
             return 1
@@ -58,6 +63,8 @@ class Show:
             "PARTICIPANTS_URL": self._settings.participants_url,
             "HOST": LOOPBACK,
             "PORT": str(self._settings.port),
+            "API_AUTH": "off",  # what the README shows is to work as it stands there
+            "SECRET_KEY": secrets.token_hex(32),
         }
         self._screen.line("starting the orchestrator and its participants …", "dim")
         port, data = str(self._settings.participants_port), str(self._folder / "participants")
@@ -65,6 +72,8 @@ class Show:
         participants = self._programs.start("participants", *arguments, environment={})
         migration = self._programs.start("migration", "flask", "--app", "app", "db", "upgrade", environment=environment)
         self._programs.until_done(migration)
+        adding = ("app.cli", "user", "add", LOGIN, "--role", "admin", "--password-stdin")
+        self._programs.until_done(self._programs.start("user", *adding, environment=environment, told=self._password))
         orchestrator = self._programs.start("orchestrator", "app", environment=environment)
         self._programs.until_ready(participants, f"{self._participants.url}/ventes/health")
         self._programs.until_ready(orchestrator, f"{self._orchestrator.url}/ready")

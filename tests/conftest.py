@@ -15,6 +15,9 @@ from app import create_app
 from app.config import from_environment
 from app.store.database import db
 
+#: Of a service that asks nobody for a key, for the tests that are not about who may do what.
+OPEN = {"API_AUTH": "off", "SECRET_KEY": "not a secret, for it is in the tests"}
+
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:

@@ -12,7 +12,7 @@ from app.access.principal import ANYBODY, NOBODY, Principal
 from app.access.roles import Role, Scope
 from app.access.sessions import signed_in
 from app.config import Config
-from app.errors import ForbiddenError, ForgedError, UnauthenticatedError
+from app.errors import ForbiddenError, ForgedError, NotFoundError, UnauthenticatedError
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _csrf = CSRFProtect()
@@ -27,23 +27,27 @@ def install(app: Flask, config: Config) -> None:
 
 
 def _check() -> Response | None:
-    if request.endpoint is None or request.method == "OPTIONS":  # no such page, or merely what there is
+    endpoint, named = request.endpoint, request.view_args
+    if endpoint is None or request.method == "OPTIONS":  # no such page, or merely what there is
         return None
-    need = need_of(request.endpoint, current_app.view_functions[request.endpoint])
+    if named and any("\x00" in str(value) for value in named.values()):
+        raise NotFoundError("nothing has a NUL in its name")  # and no database can be asked for it
+    g.principal = NOBODY
+    need = need_of(endpoint, current_app.view_functions[endpoint])
     match need:
         case Scope():
-            g.principal = _of_the_api()
-            allowed = need in g.principal.scopes
+            g.principal = who = _of_the_api()
+            allowed = need in who.scopes
         case Role():
-            g.principal = signed_in() or NOBODY
             _check_form()
-            allowed = g.principal.has(need)
+            g.principal = who = signed_in() or NOBODY
+            allowed = who.has(need)
         case Open():
             _check_form()
             return None
         case None:
             raise ForbiddenError("this page does not say who may see it")
-    return None if allowed else _refused(need, g.principal)
+    return None if allowed else _refused(need, who)
 
 
 def _of_the_api() -> Principal:
@@ -63,8 +67,11 @@ def _of_the_api() -> Principal:
 
 
 def _key_sent() -> str | None:
-    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-    return request.headers.get("X-API-Key") or (secret.strip() if scheme.lower() == "bearer" else None)
+    sent = request.headers
+    if key := sent.get("X-API-Key"):
+        return key
+    scheme, _, secret = sent.get("Authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else None
 
 
 def _check_form() -> None:

@@ -26,16 +26,17 @@ def login() -> Response:
     name, password = request.form.get("name", "").strip()[:_LONGEST], request.form.get("password", "")
     address = request.remote_addr or ""
     attempts: Attempts = current_app.extensions["attempts"]
-    if not attempts.begin(name, address):
+    known = name if NAME.fullmatch(name) else ""  # all names that nobody can have are one
+    if not attempts.begin(known, address):
         answer = _again(name, "Too many attempts. Wait a minute, then try again.", 429)
         answer.headers["Retry-After"] = str(round(WINDOW_S))
         return answer
-    user = users().find(name) if NAME.fullmatch(name) else None
+    user = users().find(known) if known else None
     if not matches(password, user.password if user else None):
         users().refused(name if user else None, address)
         return _again(name, "Name or password is wrong.", 401)
-    attempts.forgive(name, address)
-    sign_in(name)
+    attempts.forgive(known, address)
+    sign_in(known)
     return redirect(_next(request.form.get("next", "")), 303)
 
 

@@ -7,11 +7,11 @@ from math import inf
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Engine, Row, and_, bindparam, case, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, and_, bindparam, case, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.store.atomic import atomic
-from app.store.audit import append
+from app.store.audit import Entry, append
 from app.store.database import in_seconds
 from app.store.instance import Instance
 from app.store.loading import STANDS, instance, journals
@@ -118,13 +118,24 @@ class SagaStore:
         """Commit what the saga has moved since the last commit. Raises FencedError, and then nothing is written."""
         known = {"known_epoch": saga.epoch, "known_version": saga.version}
         values = self._moved(saga, delay_s, owner) | known
-        with atomic(self._engine) if saga.asked else self._engine.connect() as connection:
-            if connection.execute(_SAVE, values).rowcount != 1:
-                raise FencedError(saga.id)
-            if saga.asked:
-                after = {"state": saga.state, "status": saga.status, "version": saga.version + 1}
-                append(connection, replace(saga.asked, after=after))
+        if saga.asked:
+            self._save_asked(saga, saga.asked, values)
+        else:
+            with self._engine.connect() as connection:
+                self._save(connection, saga, values)
         saga.committed()
+
+    def _save_asked(self, saga: Instance, asked: Entry, values: dict[str, Any]) -> None:
+        """Commit what a person asked for together with its row in the audit trail, or neither."""
+        after = {"state": saga.state, "status": saga.status, "version": saga.version + 1}
+        with atomic(self._engine) as connection:
+            self._save(connection, saga, values)
+            append(connection, replace(asked, after=after))
+
+    @staticmethod
+    def _save(connection: Connection, saga: Instance, values: dict[str, Any]) -> None:
+        if connection.execute(_SAVE, values).rowcount != 1:
+            raise FencedError(saga.id)
 
     def _moved(self, saga: Instance, delay_s: float | None, owner: str | None) -> dict[str, Any]:
         # Both before the statement is sent, so that this process never believes in more time than it was given.

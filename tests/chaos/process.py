@@ -14,6 +14,8 @@ from typing import Any
 import psutil
 import requests
 
+from tests.conftest import OPEN
+
 HOST = "127.0.0.1"
 PATIENCE_S = 60.0
 ROOT = Path(__file__).parents[2]
@@ -60,7 +62,7 @@ class Process:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
-                env={**os.environ, **self._environment},
+                env={**os.environ, **OPEN, **self._environment},
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,

@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import requests
 
+from tests.conftest import OPEN
+
 PATIENCE_S = 20.0
 NAMES = ("panier", "stock", "client", "ventes", "catalogue", "commandes", "recus")
 WITH_EFFECTS = ("stock", "client", "ventes", "commandes", "recus")
@@ -58,7 +60,7 @@ def start(module: str, ready: str, port: int, *options: str, log: Path, **enviro
     with log.open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *options],
-            env={**os.environ, **environment},
+            env={**os.environ, **OPEN, **environment},
             stdout=output,
             stderr=output,
             start_new_session=True,

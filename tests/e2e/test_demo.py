@@ -1,6 +1,7 @@
 """The demo as a person runs it: what it shows, how it ends, and what it leaves behind."""
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -59,6 +60,16 @@ def assert_nothing_left(ports, tmp_path):
     return look
 
 
+def signs_in(url, name, password):
+    """Tell whether they open the operator's pages. requests keeps no Secure cookie of http, as a browser does here."""
+    page = requests.get(f"{url}/login", timeout=5)
+    cookie = page.headers["Set-Cookie"].partition(";")[0]
+    form = {"name": name, "password": password, "csrf_token": re.search('csrf_token" value="([^"]+)', page.text)[1]}
+    signed = requests.post(f"{url}/login", form, headers={"Cookie": cookie}, allow_redirects=False, timeout=5)
+    cookie = signed.headers["Set-Cookie"].partition(";")[0]
+    return requests.get(f"{url}/admin/users", headers={"Cookie": cookie}, allow_redirects=False, timeout=5).ok
+
+
 def test_once_shows_every_state_and_ends_with_0(demo, output, assert_nothing_left):
     assert demo("-m", "demo", "--once").wait(60) == 0, output()
     stories = [" ".join(block.split()) for block in output().split("\n\n")]
@@ -101,6 +112,7 @@ def test_a_demo_that_stays_stops_what_it_started(demo, output, ports, assert_not
     process = demo()
     eventually(lambda: LAST_LINE in output(), "it stays up")
     assert requests.get(f"http://127.0.0.1:{ports[0]}/health", timeout=5).ok
+    assert signs_in(f"http://127.0.0.1:{ports[0]}", *re.search(r"name +(\S+)\npassword +(\S+)", output()).groups())
     children = process.children(recursive=True)
     assert len(children) >= 2
     process.send_signal(number)

@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2"))
 
@@ -26,10 +28,29 @@ generation.max-examples = {EXAMPLES * 5}
 """
 
 
-def test_no_answer_is_outside_the_schema(orchestrator, participants, tmp_path):
-    server = orchestrator(WAIT_S="0.2", LEASE_S="30", LOG_LEVEL="WARNING")
+@pytest.fixture
+def key(store_url):
+    """A key that may do everything; that nothing is done without one is checked as well."""
+    command = [sys.executable, "-m", "app.cli", "key", "add", "fuzz"]
+    scopes = [f"--scope={scope}" for scope in ("read", "start", "operate")]
+    environment = os.environ | {"DATABASE_URL": store_url}
+    return subprocess.run(
+        [*command, *scopes], env=environment, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def test_no_answer_is_outside_the_schema(orchestrator, participants, tmp_path, key):
+    server = orchestrator(WAIT_S="0.2", LEASE_S="30", LOG_LEVEL="WARNING", API_AUTH="on")
     (tmp_path / "schemathesis.toml").write_text(SETTINGS)
-    command = [SCHEMATHESIS, "run", f"{server.url}/openapi.json", f"--url={server.url}", "--no-color"]
+    command = [
+        SCHEMATHESIS,
+        "run",
+        f"{server.url}/openapi.json",
+        f"--url={server.url}",
+        "--no-color",
+        "-H",
+        f"X-API-Key: {key}",
+    ]
     run = subprocess.run([*command, *CHECKS], cwd=tmp_path, capture_output=True, text=True, check=False)
     sys.stdout.write(run.stdout)
     assert run.returncode == 0, run.stdout[-20_000:] + run.stderr

@@ -13,7 +13,7 @@ from sqlalchemy import event
 from app import create_app
 from app.config import from_environment
 from app.store.database import db
-from tests.conftest import own_database
+from tests.conftest import OPEN, own_database
 from tests.e2e.fleet import CART
 from tests.e2e.servers import Redis, running
 
@@ -50,7 +50,7 @@ def application(store_url, participants, server):
 
     def make(**environment):
         settings = {"DATABASE_URL": store_url, "PARTICIPANTS_URL": participants.url, "REDIS_URL": server.url}
-        made.append(create_app(from_environment(settings | environment)))
+        made.append(create_app(from_environment(OPEN | settings | environment)))
         return made[-1]
 
     yield make

@@ -13,6 +13,7 @@ import machines
 from app import create_app
 from app.config import from_environment
 from app.store.database import db
+from tests.conftest import OPEN
 
 README = Path(__file__).parents[2] / "README.md"
 TRIP = {"customer": "Ada", "city": "Łódź", "nights": 3}
@@ -49,7 +50,9 @@ def start(agency, store_url, tmp_path, monkeypatch):
     (tmp_path / "travel.py").write_text(source)
     monkeypatch.setattr(machines, "__path__", [*machines.__path__, str(tmp_path)])
     port = agency.server.server_port
-    app = create_app(from_environment({"DATABASE_URL": store_url, "PARTICIPANTS_URL": f"http://127.0.0.1:{port}"}))
+    app = create_app(
+        from_environment(OPEN | {"DATABASE_URL": store_url, "PARTICIPANTS_URL": f"http://127.0.0.1:{port}"})
+    )
     yield lambda data: app.extensions["sagas"].start("travel", data)
     sys.modules.pop("machines.travel", None)
     app.extensions["runner"].stop()

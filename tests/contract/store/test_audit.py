@@ -3,12 +3,13 @@
 import threading
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from app.store import sagas
+from app.store.access import AuditRow
 from app.store.atomic import atomic
-from app.store.audit import GENESIS, Entry, append, page, record, verify
+from app.store.audit import GENESIS, Entry, append, page, record, seal, verify
 from app.store.sagas import FencedError
 from machines.rows import Trigger
 
@@ -88,11 +89,28 @@ def test_a_row_that_is_gone_or_slipped_in_is_found(trail, sql, broken):
     assert verify(trail.engine).broken == broken
 
 
+def sealed_anew(book, seq, **changes):
+    """What somebody does who has all rights, and knows how hashes are made."""
+    with book.engine.connect() as connection:
+        (kept,) = connection.execute(select(AuditRow.__table__).where(AuditRow.seq == seq)).mappings()
+        row = {**kept, **changes}
+        row["hash"] = seal(row)
+        connection.execute(update(AuditRow.__table__).where(AuditRow.seq == seq).values(**row))
+
+
 def test_a_row_that_was_sealed_anew_is_found_at_the_next_one(trail):
-    """Who knows how hashes are made must make all that follow as well."""
-    unguarded(trail, "UPDATE audit SET hash = 'f' WHERE seq = 2")
-    assert verify(trail.engine).broken == 2
-    assert verify(trail.engine, newest=2).broken is None
+    unguarded(trail, "SELECT 1")
+    sealed_anew(trail, 2, actor="cli:mallory")
+    found = verify(trail.engine)
+    assert (found.broken, found.why) == (3, "it does not name the hash of the row before")
+    assert verify(trail.engine, newest=2).broken is None, "the newest are as they were written"
+
+
+def test_a_gap_is_found_though_the_row_after_it_was_sealed_anew(trail):
+    unguarded(trail, "DELETE FROM audit WHERE seq = 4")
+    sealed_anew(trail, 5, previous=page(trail.engine, limit=1, before=4)[0].hash)
+    found = verify(trail.engine)
+    assert (found.broken, found.why) == (4, "it is missing")
 
 
 @pytest.mark.parametrize(
@@ -202,5 +220,18 @@ def test_a_transaction_that_failed_leaves_the_connection_clean(book):
 
     with pytest.raises(DBAPIError):
         fails()
+    record(book.engine, Entry(actor="a", action="c"))
+    assert [row.action for row in page(book.engine, limit=9)] == ["c"]
+
+
+def test_a_connection_that_is_lost_halfway_hides_no_error_and_comes_back_to_nobody(book):
+    def loses():
+        with atomic(book.engine) as connection:
+            append(connection, Entry(actor="a", action="b"))
+            connection.connection.invalidate()
+            raise FencedError
+
+    with pytest.raises(FencedError):
+        loses()
     record(book.engine, Entry(actor="a", action="c"))
     assert [row.action for row in page(book.engine, limit=9)] == ["c"]

@@ -8,13 +8,14 @@ from app import create_app
 from app.config import from_environment
 from app.store.database import db
 from app.store.models import SagaRow
+from tests.conftest import OPEN
 
 
 @pytest.fixture
 def client(store_url: str) -> Iterator[FlaskClient]:
     """A client of the application, whose participants cannot be reached."""
     settings = {"DATABASE_URL": store_url, "PARTICIPANTS_URL": "http://127.0.0.1:9", "WAIT_S": "0.1"}
-    app = create_app(from_environment(settings))
+    app = create_app(from_environment(OPEN | settings))
     with app.app_context():
         yield app.test_client()
         app.extensions["runner"].stop()

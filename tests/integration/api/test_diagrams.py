@@ -24,6 +24,7 @@ from machines.registry import Registry, discover
 from machines.rows import Phase, Trigger
 from machines.saga import Saga
 from machines.step import compensatable
+from tests.conftest import OPEN
 
 KINDS = {
     "svg": "image/svg+xml",
@@ -51,7 +52,7 @@ def registry() -> Registry:
 
 @pytest.fixture
 def client(store_url: str, registry: Registry) -> Iterator[FlaskClient]:
-    app = create_app(from_environment({"DATABASE_URL": store_url}), registry)
+    app = create_app(from_environment(OPEN | {"DATABASE_URL": store_url}), registry)
     with app.app_context():
         yield app.test_client()
         db.session.remove()

@@ -1,6 +1,6 @@
 import pytest
 
-from app.config import Config, ConfigError, from_environment
+from app.config import Config, ConfigError, check_serving, from_environment
 
 
 def test_nothing_set_is_the_embedded_service():
@@ -57,6 +57,9 @@ def test_a_participant_may_have_a_url_of_its_own():
         ("WAIT_S", "nan"),
         ("THREADS", "inf"),
         ("LOG_LEVEL", "LOUD"),
+        ("SECRET_KEY", "x" * 31),
+        ("SECRET_KEY_FILE", "/nowhere"),
+        ("API_AUTH", "false"),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_refused_by_name(name, value):
@@ -84,3 +87,34 @@ def test_a_broker_goes_with_a_database_for_many_machines():
 def test_the_breaker_has_the_reference_s_defaults():
     config = from_environment({})
     assert (config.breaker_failures, config.breaker_open_s, config.breaker_window_s) == (5, 30.0, 60.0)
+
+
+def test_the_api_asks_for_a_key_unless_told_not_to():
+    assert from_environment({}).api_auth
+    assert from_environment({"API_AUTH": "", "HOST": "0.0.0.0"}).api_auth
+    assert not from_environment({"API_AUTH": "off"}).api_auth
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", ""])
+def test_the_machine_itself_may_go_without_keys(host):
+    assert not from_environment({"API_AUTH": "off", "HOST": host}).api_auth
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.org", "127.0.0.1.example.org", "localhost."])
+def test_elsewhere_it_takes_as_many_words_to_go_without_keys(host):
+    with pytest.raises(ConfigError, match=r"API_AUTH=off would let everybody .* API_AUTH=off-for-everyone"):
+        from_environment({"API_AUTH": "off", "HOST": host})
+    assert not from_environment({"API_AUTH": "off-for-everyone", "HOST": host}).api_auth
+
+
+def test_who_serves_needs_a_secret_and_is_told_how_to_make_one():
+    with pytest.raises(ConfigError, match=r"SECRET_KEY is not set.*openssl rand -hex 32"):
+        check_serving(from_environment({}))
+    check_serving(from_environment({"SECRET_KEY": "x" * 32}))
+
+
+def test_a_secret_may_be_in_a_file_and_is_shown_nowhere(tmp_path):
+    (tmp_path / "secret").write_text(f"{'s' * 40}\n")
+    config = from_environment({"SECRET_KEY_FILE": str(tmp_path / "secret")})
+    assert config.secret_key == "s" * 40
+    assert "sss" not in repr(config)

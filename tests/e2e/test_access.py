@@ -1,0 +1,42 @@
+"""What a real server refuses: to begin without a secret, and to answer without a key."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import requests
+
+from tests.conftest import OPEN
+from tests.e2e.conftest import free_port
+
+
+def ended(*arguments, **settings):
+    bare = {name: value for name, value in os.environ.items() if name not in {*OPEN, "HOST"}}
+    return subprocess.run(
+        [sys.executable, *arguments], env=bare | settings, capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("program", "settings", "told"),
+    [
+        (("-m", "app"), {}, "SECRET_KEY is not set"),
+        (("-c", "import wsgi"), {"SECRET_KEY": ""}, "SECRET_KEY is not set"),
+        (("-m", "app"), {"SECRET_KEY": "x" * 32, "API_AUTH": "off", "HOST": "0.0.0.0"}, "API_AUTH=off would let"),
+    ],
+)
+def test_it_refuses_to_serve(sqlite_url, program, settings, told):
+    done = ended(*program, DATABASE_URL=sqlite_url, PORT=str(free_port()), **settings)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"saga: {told}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_started_server_asks_for_a_key(orchestrator, store_url):
+    server = orchestrator(API_AUTH="on")
+    key = ended("-m", "app.cli", "key", "add", "shop", "--scope", "read", DATABASE_URL=store_url).stdout.strip()
+    assert requests.get(f"{server.url}/api/v1/sagas", timeout=5).status_code == 401
+    assert requests.get(f"{server.url}/api/v1/sagas", headers={"X-API-Key": key}, timeout=5).status_code == 200
+    assert requests.get(f"{server.url}/metrics", timeout=5).status_code == 200

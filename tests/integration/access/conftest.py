@@ -1,0 +1,97 @@
+"""The service as it is by default, which lets in nobody without a name: with a user of each role and a key."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import Engine
+from werkzeug.test import TestResponse
+
+from app import create_app
+from app.access import passwords
+from app.access.roles import Role, Scope
+from app.config import from_environment
+from app.store import audit
+from app.store.database import db
+
+PASSWORD = "correct horse battery"
+#: Browsers keep a __Host- cookie only over TLS, or from the machine itself.
+AT = "https://saga.example"
+
+
+@cache
+def hashed() -> str:
+    return passwords.hashed(PASSWORD)
+
+
+@dataclass
+class Browser:
+    """A person at a browser, with its cookies; token: what the forms on its pages carry."""
+
+    client: FlaskClient
+    token: str = ""
+
+    def get(self, path: str, **headers: str) -> TestResponse:
+        return self.client.get(path, base_url=AT, headers=headers)
+
+    def post(self, path: str, *, token: str | None = None, **form: Any) -> TestResponse:
+        """Send a form of the page one is on; token="" is a forged one."""
+        form |= {"csrf_token": self.token if token is None else token}
+        return self.client.post(path, base_url=AT, data=form, headers={"Referer": f"{AT}/admin"})
+
+    def look(self) -> "Browser":
+        """Open a page with a form."""
+        self.token = re.search('name="csrf_token" value="([^"]+)"', self.get("/login").text)[1]
+        return self
+
+    def sign_in(self, name: str, password: str = PASSWORD) -> TestResponse:
+        answer = self.look().post("/login", name=name, password=password)
+        self.look()
+        return answer
+
+    @property
+    def cookie(self) -> Any:
+        return self.client.get_cookie("__Host-saga", domain="saga.example")
+
+
+@dataclass
+class House:
+    """The service, and what its database says."""
+
+    app: Flask
+    engine: Engine
+
+    def browser(self, role: Role | None = None) -> Browser:
+        browser = Browser(self.app.test_client()).look()
+        if role:
+            assert browser.sign_in(role.word).status_code == 303
+        return browser
+
+    def key(self, *scopes: Scope, name: str = "shop") -> str:
+        return self.app.extensions["api_keys"].make(name, scopes, 30, "cli:test").secret
+
+    def trail(self) -> list[tuple[str, str, str | None]]:
+        return [(row.actor, row.action, row.target) for row in reversed(audit.page(self.engine, limit=1000))]
+
+    def run(self, statement: Any) -> None:
+        with self.engine.connect() as connection:
+            connection.execute(statement)
+
+
+@pytest.fixture
+def house(store_url: str) -> Iterator[House]:
+    settings = {"DATABASE_URL": store_url, "PARTICIPANTS_URL": "http://127.0.0.1:9", "WAIT_S": "0.1"}
+    app = create_app(from_environment(settings | {"SECRET_KEY": "0" * 32}))
+    # No context stays open: requests would share it, and with it who asks.
+    with app.app_context():
+        engine = db.engine
+    for role in Role:
+        app.extensions["users"].add(role.word, role.word, hashed(), "cli:test")
+    yield House(app, engine)
+    app.extensions["runner"].stop()
+    engine.dispose()

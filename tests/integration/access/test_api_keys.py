@@ -1,0 +1,187 @@
+"""API keys: who has one gets what it is for, until it expires or is revoked; and what API_AUTH=off means."""
+
+import hashlib
+
+import pytest
+from sqlalchemy import text, update
+
+from app import create_app
+from app.access.keys import BELIEVED_S, KeyRing
+from app.access.roles import Role, Scope
+from app.config import from_environment
+from app.errors import ConflictError, InvalidError, UnauthenticatedError
+from app.store.access import ApiKeyRow
+from app.store.api_keys import ApiKeys
+from app.store.database import db, in_seconds
+
+CREATE = {"type": "checkout", "data": {"client_id": 4, "magasin_id": 1}}
+SAGAS = "/api/v1/sagas"
+
+
+@pytest.fixture
+def ask(house):
+    """Ask the API with headers and nothing else."""
+
+    def ask(method="GET", path=SAGAS, json=None, **headers):
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return house.app.test_client().open(path, method=method, headers=named, json=json)
+
+    return ask
+
+
+def test_a_key_goes_in_either_header(house, ask):
+    key = house.key(Scope.READ)
+    assert ask(X_API_Key=key).status_code == 200
+    assert ask(Authorization=f"Bearer {key}").status_code == 200
+    assert ask(Authorization=f"bearer  {key} ").status_code == 200
+    assert ask(Authorization=f"Basic {key}").status_code == 401
+
+
+@pytest.mark.parametrize("key", ["", "saga_00000000_x", "Schlüssel", "a b", "x" * 5000])
+def test_a_key_that_nobody_made_is_refused_and_told_what_to_do(ask, key):
+    answer = ask(Authorization=f"Bearer {key}")
+    assert answer.status_code == 401
+    assert answer.content_type == "application/problem+json"
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+    assert answer.get_json()["title"] == "Not signed in"
+
+
+def test_a_key_is_told_which_scope_it_has_not(house, ask):
+    answer = ask("POST", json=CREATE, X_API_Key=house.key(Scope.READ))
+    assert answer.status_code == 403
+    assert answer.get_json()["detail"] == "this needs the scope start, which shop does not have"
+
+
+def test_the_journal_and_the_trail_name_the_key(house, ask):
+    key = house.key(Scope.START, Scope.OPERATE, Scope.READ)
+    saga_id = ask("POST", json=CREATE, X_API_Key=key).get_json()["saga"]["id"]
+    undone = ask("POST", f"{SAGAS}/{saga_id}/compensate", json={"reason": "ordered twice"}, X_API_Key=key)
+    assert undone.status_code == 200, undone.text
+    journal = ask("GET", f"{SAGAS}/{saga_id}/journal", X_API_Key=key).get_json()["journal"]
+    assert [row["actor"] for row in journal if row["reason"] == "ordered twice"] == ["key:shop"]
+    assert house.trail()[-1] == ("key:shop", "saga.cancel", "checkout")
+
+
+def test_a_move_that_is_refused_leaves_no_row(house, ask):
+    key = house.key(*Scope)
+    saga_id = ask("POST", json=CREATE, X_API_Key=key).get_json()["saga"]["id"]
+    before = house.trail()
+    assert ask("POST", f"{SAGAS}/{saga_id}/retry", X_API_Key=key).status_code == 409
+    assert ask("POST", f"{SAGAS}/{saga_id}/compensate", json={"reason": ""}, X_API_Key=key).status_code == 400
+    assert house.trail() == before
+
+
+def test_the_database_alone_opens_nothing(house):
+    key = house.key(Scope.READ)
+    with house.engine.connect() as connection:
+        row = connection.execute(text("SELECT * FROM api_key")).one()
+    assert row.digest == hashlib.sha256(key.encode()).hexdigest()
+    assert key.startswith(f"{row.prefix}_")
+    assert key not in str(row)
+    assert len(key.removeprefix(row.prefix)) > 40, "256 bits"
+    assert key not in str(house.trail())
+
+
+def test_a_key_that_has_expired_is_refused(house, ask):
+    key = house.key(Scope.READ)
+    house.run(update(ApiKeyRow.__table__).values(expires_at=in_seconds(-1)))
+    assert ask(X_API_Key=key).status_code == 401
+
+
+@pytest.fixture
+def clock():
+    return [0.0]
+
+
+@pytest.fixture
+def ring(house, clock):
+    return KeyRing(ApiKeys(house.engine), lambda: clock[0])
+
+
+def revoke(house, ring, key):
+    ring.keys.revoke(key.rpartition("_")[0] if key.count("_") == 2 else "_".join(key.split("_")[:2]), "cli:test")
+
+
+def test_a_revoked_key_dies_within_seconds_everywhere(house, ring, clock):
+    key = house.key(Scope.READ)
+    assert ring.principal(key).actor == "key:shop"
+    revoke(house, ring, key)
+    clock[0] += BELIEVED_S - 0.01
+    assert ring.principal(key).actor == "key:shop", "it is believed for a moment, and costs no query"
+    clock[0] += 0.02
+    with pytest.raises(UnauthenticatedError):
+        ring.principal(key)
+
+
+def test_a_key_is_not_believed_beyond_its_end(house, ring, clock):
+    key = house.key(Scope.READ)
+    house.run(update(ApiKeyRow.__table__).values(expires_at=in_seconds(1)))
+    ring.principal(key)
+    house.run(update(ApiKeyRow.__table__).values(expires_at=in_seconds(-1)))
+    clock[0] += 1.01
+    with pytest.raises(UnauthenticatedError):
+        ring.principal(key)
+
+
+def test_a_known_key_costs_no_query(house, ring, monkeypatch):
+    key = house.key(Scope.READ)
+    ring.principal(key)
+    monkeypatch.setattr(ring.keys, "live", None)
+    assert ring.principal(key).scopes == {Scope.READ}
+
+
+def test_two_keys_of_a_name_live_at_once_so_that_one_takes_over(house, ring):
+    first, second = house.key(Scope.READ), house.key(Scope.READ)
+    with pytest.raises(ConflictError):
+        house.key(Scope.READ)
+    assert house.key(Scope.READ, name="other")
+    assert {ring.principal(key).actor for key in (first, second)} == {"key:shop"}
+    revoke(house, ring, first)
+    assert house.key(Scope.READ)
+    assert house.trail()[-2][1:] == ("key.revoke", f"shop {'_'.join(first.split('_')[:2])}")
+
+
+@pytest.mark.parametrize(
+    ("name", "scopes", "days"),
+    [("", [Scope.READ], 1), ("A b", [Scope.READ], 1), ("a", [], 1), ("a", [Scope.READ], 0), ("a", [Scope.READ], 367)],
+)
+def test_a_key_that_makes_no_sense_is_not_made(house, ring, name, scopes, days):
+    before = house.trail()
+    with pytest.raises(InvalidError):
+        ring.make(name, scopes, days, "cli:test")
+    assert house.trail() == before
+
+
+def test_a_viewer_looks_at_the_api_and_an_operator_acts_with_the_token_alone(house):
+    viewer, operator = house.browser(Role.VIEWER), house.browser(Role.OPERATOR)
+    assert viewer.get(SAGAS).status_code == 200
+    for browser, sent, code in ((viewer, True, 403), (operator, True, 201), (operator, False, 403)):
+        headers = {"X-CSRFToken": browser.token, "Referer": "https://saga.example/admin"} if sent else {}
+        answer = browser.client.post(SAGAS, json=CREATE, headers=headers, base_url="https://saga.example")
+        assert answer.status_code == code, answer.text
+
+
+@pytest.fixture
+def open_app(store_url):
+    app = create_app(from_environment({"DATABASE_URL": store_url, "API_AUTH": "off", "PARTICIPANTS_URL": "http://h:9"}))
+    yield app
+    app.extensions["runner"].stop()
+    with app.app_context():
+        db.engine.dispose()
+
+
+def test_with_api_auth_off_nobody_is_asked_and_everybody_is_api(open_app):
+    client = open_app.test_client()
+    saga_id = client.post(SAGAS, json=CREATE, headers={"X-API-Key": "whatever"}).get_json()["saga"]["id"]
+    assert client.post(f"{SAGAS}/{saga_id}/compensate").status_code == 200
+    journal = client.get(f"{SAGAS}/{saga_id}/journal").get_json()["journal"]
+    assert {row["actor"] for row in journal if row["trigger"] == "cancel"} == {"api"}
+
+
+def test_with_api_auth_off_a_page_of_another_site_still_starts_nothing(open_app):
+    answer = open_app.test_client().post(SAGAS, json=CREATE, headers={"Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 403
+
+
+def test_with_api_auth_off_the_pages_still_ask_who_it_is(open_app):
+    assert open_app.test_client().get("/admin/users").status_code == 303

@@ -1,0 +1,113 @@
+"""`saga user`, `saga key` and `saga audit`, which need no secret: who has the database has all."""
+
+import json
+import re
+import shutil
+
+import pytest
+import structlog
+from click.testing import CliRunner
+from flask.cli import ScriptInfo
+from sqlalchemy import text
+
+from app.cli import saga as group
+from tests.integration.access.conftest import PASSWORD
+
+
+@pytest.fixture
+def store_url(sqlite_url, sqlite_template, tmp_path):
+    """What each database does is tested at the store."""
+    shutil.copy(sqlite_template, tmp_path / "saga.db")
+    return sqlite_url
+
+
+@pytest.fixture
+def saga(house, monkeypatch):
+    monkeypatch.setenv("LOGNAME", "ada")
+    monkeypatch.setitem(house.app.config, "SECRET_KEY", None)
+    logging = structlog.get_config()
+
+    def run(*arguments, code=0, stdin=""):
+        done = CliRunner().invoke(group, arguments, stdin, obj=ScriptInfo(create_app=lambda: house.app))
+        assert done.exit_code == code, done.output
+        return done
+
+    yield run
+    structlog.configure(**logging)
+
+
+def test_the_first_admin_is_made_here(house, saga):
+    done = saga("user", "add", "eve", "--role", "admin", "--password-stdin", stdin=f"{PASSWORD}\n")
+    assert done.stdout == "eve may sign in as admin.\n"
+    assert house.trail()[-1] == ("cli:ada", "user.add", "eve")
+    assert [line.split()[:2] for line in saga("user", "list").stdout.splitlines()[1:]] == [
+        ["admin", "admin"], ["eve", "admin"], ["operator", "operator"], ["viewer", "viewer"],
+    ]  # fmt: skip
+    assert json.loads(saga("user", "list", "--json").stdout.splitlines()[1])["name"] == "eve"
+    saga("user", "remove", "eve")
+    assert house.trail()[-1] == ("cli:ada", "user.remove", "eve")
+
+
+def test_the_password_is_asked_for_twice(saga):
+    done = saga("user", "add", "eve", "--role", "viewer", stdin=f"{PASSWORD}\n{PASSWORD}\n")
+    assert PASSWORD not in done.output
+    assert "eve may sign in" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "ends"),
+    [
+        (["user", "add", "viewer", "--role", "admin", "--password-stdin"], PASSWORD, (7, "there is a user viewer")),
+        (["user", "add", "eve", "--role", "admin", "--password-stdin"], "short", (2, "password: Give 12 to 256")),
+        (["user", "add", "E e", "--role", "admin", "--password-stdin"], PASSWORD, (2, "name: Give 1 to 64")),
+        (["user", "add", "eve", "--role", "god", "--password-stdin"], PASSWORD, (2, "'god' is not one of")),
+        (["user", "add", "eve", "--password-stdin"], PASSWORD, (2, "Missing option '--role'")),
+        (["user", "remove", "eve"], "", (6, "there is no user eve")),
+        (["user", "remove", "admin"], "", (7, "admin is the last admin")),
+        (["key", "add", "shop"], "", (2, "Missing option '--scope'")),
+        (["key", "add", "a shop", "--scope", "read"], "", (2, "name: Give 1 to 64")),
+        (["key", "add", "shop", "--scope", "read", "--days", "0"], "", (2, "0 is not in the range")),
+        (["key", "revoke", "saga_x"], "", (6, "there is no key saga_x")),
+        (["audit", "list", "--saga", "x"], "", (2, "is no id of a saga")),
+    ],
+)
+def test_what_makes_no_sense_is_told_in_one_line(house, saga, arguments, stdin, ends):
+    before, (code, said) = house.trail(), ends
+    done = saga(*arguments, code=code, stdin=stdin)
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert house.trail() == before
+
+
+def test_a_key_is_printed_once(house, saga):
+    done = saga("key", "add", "shop", "--scope", "start", "--scope", "read")
+    key = done.stdout.strip()
+    assert house.app.extensions["api_keys"].principal(key).scopes == {"read", "start"}
+    listed = saga("key", "list").stdout
+    prefix = "_".join(key.split("_")[:2])
+    assert re.search(rf"shop +{prefix} +read start +works for 89d", listed)
+    assert key not in listed + saga("key", "list", "--json").stdout
+    saga("key", "revoke", prefix)
+    assert re.search(rf"shop +{prefix} +read start +revoked \ds ago", saga("key", "list").stdout)
+    assert saga("key", "revoke", prefix, code=7).stderr.endswith("revoked or has expired\n")
+
+
+def test_a_move_is_told_with_its_reason(house, saga):
+    started = saga("start", "checkout", "client_id=4", "magasin_id=1", "--wait", "0", "--json", code=4)
+    saga_id = json.loads(started.stdout)["id"]
+    saga("compensate", saga_id, "--reason", "ordered twice", code=3)
+    assert house.trail()[-1] == ("cli:ada", "saga.cancel", "checkout")
+    (row,) = map(json.loads, saga("audit", "list", "--saga", saga_id[:8], "--json").stdout.splitlines())
+    assert row["reason"] == "ordered twice"
+    assert row["after"]["version"] == row["before"]["version"] + 1
+    assert "ordered twice" in saga("audit", "list", "--actor", "cli:ada").stdout
+    assert "Nothing of the kind was done." in saga("audit", "list", "--actor", "cli:eve").stdout
+
+
+def test_a_whole_trail_is_told_with_its_last_hash_and_a_broken_one_with_its_first_broken_row(house, saga):
+    told = saga("audit", "verify").stdout
+    assert re.fullmatch("3 rows, each as it was written; the last one's hash is [0-9a-f]{64}\n", told)
+    house.run(text("DROP TRIGGER audit_no_update"))
+    house.run(text("UPDATE audit SET reason = 'because' WHERE seq = 2"))
+    done = saga("audit", "verify", code=1)
+    assert done.stderr == ("saga: the audit trail is broken at row 2: its content is not what its hash was made of\n")

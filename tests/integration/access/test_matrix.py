@@ -1,0 +1,149 @@
+"""Every route, everybody who may ask, the right answer. A route that is not in the table fails."""
+
+import shutil
+
+import pytest
+
+from app.access.roles import Role, Scope
+
+#: What each route needs: a role of who is signed in, a scope of a key or of who is signed in, or nothing.
+ROUTES = {
+    "GET /health": "open",
+    "GET /api/saga/health/": "open",
+    "GET /ready": "open",
+    "GET /metrics": "open",
+    "GET /metrics/": "open",
+    "GET /openapi.json": "open",
+    "GET /docs": "open",
+    "GET /api-docs": "open",
+    "GET /static/<path:filename>": "open",
+    "GET /login": "open",
+    "POST /login": "open",
+    "POST /logout": "open",
+    "GET /api/commande/<uuid:saga_id>": "read",
+    "GET /api/commande/<uuid:saga_id>/historique": "read",
+    "GET /api/saga/commandes/<uuid:saga_id>/": "read",
+    "GET /api/saga/sagas/": "read",
+    "GET /api/v1/sagas": "read",
+    "GET /api/v1/sagas/<uuid:saga_id>": "read",
+    "GET /api/v1/sagas/<uuid:saga_id>/journal": "read",
+    "GET /api/v1/sagas/<uuid:saga_id>/diagram.svg": "read",
+    "GET /api/v1/definitions": "read",
+    "GET /api/v1/definitions/<name>": "read",
+    "GET /diagrams/": "read",
+    "GET /diagrams/<name>.<any(svg,puml,dot,mmd,md):kind>": "read",
+    "GET /diagrams/<name>/heat.svg": "read",
+    "GET /diagrams/<name>/diff.<any(svg,md):kind>": "read",
+    "POST /api/commande/checkout": "start",
+    "POST /api/saga/commandes/": "start",
+    "POST /api/v1/sagas": "start",
+    "POST /api/v1/sagas/<uuid:saga_id>/execute": "start",
+    "POST /api/saga/commandes/<uuid:saga_id>/compenser/": "operate",
+    "POST /api/v1/sagas/<uuid:saga_id>/compensate": "operate",
+    "POST /api/v1/sagas/<uuid:saga_id>/retry": "operate",
+    "POST /api/v1/sagas/<uuid:saga_id>/resolve": "operate",
+    "GET /admin/audit": "viewer",
+    "GET /admin/users": "admin",
+    "POST /admin/users": "admin",
+    "POST /admin/users/<name>/role": "admin",
+    "POST /admin/users/<name>/password": "admin",
+    "POST /admin/users/<name>/remove": "admin",
+    "GET /admin/keys": "admin",
+    "POST /admin/keys": "admin",
+    "POST /admin/keys/<prefix>/revoke": "admin",
+}
+#: What everybody may have, beside what is open.
+MAY = {
+    "nobody": set(),
+    "viewer": {"viewer", "read"},
+    "operator": {"viewer", "operator", "read", "start", "operate"},
+    "admin": {"viewer", "operator", "admin", "read", "start", "operate"},
+    "key of read": {"read"},
+    "key of start": {"start"},
+    "key of operate": {"operate"},
+}
+#: How the ways in and out answer somebody who types a wrong password.
+OPEN_ANSWERS = {"POST /login": 401, "POST /logout": 303}
+#: What is asked for stands nowhere: nothing is done, and who may ask gets as far as being told so.
+VALUES = {
+    "saga_id": "00000000-0000-0000-0000-000000000000",
+    "name": "nobody-of-that-name",
+    "kind": "svg",
+    "prefix": "x",
+    "filename": "admin/icon.svg",
+}
+
+
+@pytest.fixture
+def store_url(sqlite_url, sqlite_template, tmp_path):
+    """Which database it is makes no difference to who may."""
+    shutil.copy(sqlite_template, tmp_path / "saga.db")
+    return sqlite_url
+
+
+def routes(app):
+    for rule in app.url_map.iter_rules():
+        values = {name: VALUES[name] for name in rule.arguments}
+        _, path = rule.build(values, append_unknown=False)
+        for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
+            yield f"{method} {rule.rule}", method, path
+
+
+def verdict(answer):
+    """Say whether the one who asked was let through, turned away, or asked to say who it is."""
+    if answer.status_code == 401 or (answer.status_code == 303 and "/login?next=" in answer.headers["Location"]):
+        return "who?"
+    return "no" if answer.status_code == 403 else "yes"
+
+
+def test_the_table_has_every_route(house):
+    assert {route for route, _, _ in routes(house.app)} == ROUTES.keys()
+
+
+@pytest.mark.parametrize("who", MAY)
+def test_each_gets_what_it_may_and_nothing_else(house, who):
+    browser = house.browser(Role[who.upper()] if who in ("viewer", "operator", "admin") else None)
+    headers = {"Referer": f"{'https://saga.example'}/admin", "X-CSRFToken": browser.token}
+    if who.startswith("key of "):
+        headers = {"X-API-Key": house.key(Scope(who.removeprefix("key of ")))}
+    found, expected = {}, {}
+    # One that ends the session comes last.
+    for route, method, path in sorted(routes(house.app), key=lambda it: it[0] == "POST /logout"):
+        if who.startswith("key of ") and ROUTES[route] in ("viewer", "operator", "admin", "open"):
+            continue  # a page knows no keys; see below
+        form = {"name": "nobody", "password": "x"} if route == "POST /login" else {}
+        answer = browser.client.open(path, method=method, base_url="https://saga.example", headers=headers, data=form)
+        assert answer.status_code < 500, (route, answer.text)
+        answer.close()
+        need = ROUTES[route]
+        may = need == "open" or need in MAY[who]
+        expected[route] = "yes" if may else "who?" if who == "nobody" else "no"
+        found[route] = "yes" if answer.status_code == OPEN_ANSWERS.get(route) else verdict(answer)
+    assert found == expected
+
+
+def test_no_key_opens_a_page(house):
+    headers = {"X-API-Key": house.key(*Scope)}
+    for route, method, path in routes(house.app):
+        if ROUTES[route] in ("viewer", "operator", "admin") and method == "GET":
+            assert verdict(house.app.test_client().get(path, headers=headers)) == "who?", route
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_no_act_is_done_for_a_cookie_alone(house, role):
+    """A page elsewhere can make a browser send its cookies, but cannot know the token."""
+    browser = house.browser(role)
+    forged = 0
+    for route, method, path in routes(house.app):
+        if method == "POST":
+            answer = browser.client.post(path, base_url="https://saga.example", data={"csrf_token": "made up"})
+            assert answer.status_code == 403, route
+            assert "Not a form of this service" in answer.text, route
+            forged += 1
+    assert forged > 10
+
+
+def test_a_view_that_does_not_say_what_it_needs_is_shown_to_nobody(house):
+    house.app.view_functions["new"] = lambda: "secret"
+    house.app.url_map.add(house.app.url_rule_class("/new", endpoint="new", methods=["GET"]))
+    assert house.browser(Role.ADMIN).get("/new").status_code == 403
