@@ -8,7 +8,7 @@ from machines.rows import Phase, State
 
 
 def limits(registry: Registry) -> dict[Place, float]:
-    """Give the states in which the engine is at work, with how many seconds each may last."""
+    """Give the states that are not stuck already, with how many seconds each may last."""
     return {
         place: state.dwell_s
         for place, state in _states(registry)

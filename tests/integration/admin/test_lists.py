@@ -1,5 +1,7 @@
 """The lists on both databases: what is in them, in which order, and by which index."""
 
+from types import SimpleNamespace
+
 import pytest
 from sqlalchemy import event, text
 
@@ -47,6 +49,13 @@ def test_the_stuck_and_the_overstayed_are_listed_the_oldest_first(walk, aged):
 def test_a_saga_may_stay_for_as_long_as_its_table_allows(walk, aged):
     aged(walk(*PAID), 290)
     assert count(Sought()) == 0
+
+
+def test_a_saga_that_nobody_executes_overstays_as_well(walk, aged, client):
+    saga_id = client.application.extensions["sagas"].create("checkout", {"client_id": 4, "magasin_id": 1}).id
+    assert count(Sought()) == 0
+    aged(SimpleNamespace(id=saga_id), 400)
+    assert [row.status for row in trouble().page(Sought(), 5)] == ["pending"]
 
 
 def test_they_are_grouped_by_cause(walk, aged):

@@ -139,7 +139,7 @@ def test_a_viewer_can_move_nothing(client, walk, monkeypatch):
 def test_who_is_not_signed_in_is_led_to_the_sign_in(client, monkeypatch):
     monkeypatch.setattr("app.access.guard.signed_in", lambda: None)
     answer = client.get("/admin/stuck?q=4", headers={"Accept": "text/html"})
-    assert (answer.status_code, answer.location) == (302, "/login?next=/admin/stuck%3Fq%3D4")
+    assert (answer.status_code, answer.location) == (303, "/login?next=/admin/stuck%3Fq%3D4")
 
 
 def test_a_group_is_moved_one_by_one_and_those_that_have_moved_on_are_told(client, walk, monkeypatch):
