@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from app.store.newest import Ends
 from app.store.trouble import Place
 from machines.registry import Registry, UnknownSagaError
 from machines.rows import Phase, State
@@ -26,6 +27,16 @@ def places(registry: Registry, *, version: int | None, state: str, step: str, pa
         and step in ("", found.step.name if found.step else None)
         and participant in ("", asked_of(found))
     )
+
+
+def ends(registry: Registry) -> Ends:
+    """Give the states in which sagas of each definition end, as completed and as compensated."""
+    found: dict[tuple[str, str], frozenset[str]] = {}
+    for definition in registry:
+        for status, state in (("completed", definition.completed), ("compensated", definition.compensated)):
+            place = (definition.name, status)
+            found[place] = found.get(place, frozenset()) | {state}
+    return found
 
 
 def state_of(registry: Registry, place: Place) -> State | None:

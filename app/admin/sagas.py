@@ -6,6 +6,7 @@ from werkzeug.wrappers import Response
 from app.access.needs import needs
 from app.access.roles import Role
 from app.admin.asked import ListQuery, asked
+from app.admin.limits import ends
 from app.admin.pages import pages
 from app.api.listing import cursor_at
 from app.api.parts import registry
@@ -23,7 +24,7 @@ def show() -> str | Response:
     stuck = ("stuck",) if query["stuck"] else ()
     statuses = (query["status"],) if query["status"] else stuck
     listed = Listed(definitions=query["type"], statuses=statuses, states=query["state"], words=query["q"] or None)
-    found = newest(listed, registry().names, PAGE + 1, query["after"])
+    found = newest(listed, ends(registry()), PAGE + 1, query["after"])
     if query["q"] and len(found) == 1 and query["after"] is None and str(found[0].id).startswith(query["q"].lower()):
         return redirect(url_for("admin_saga.show", saga_id=found[0].id))
     following = cursor_at(found[PAGE - 1].created_at, found[PAGE - 1].id) if len(found) > PAGE else None

@@ -4,7 +4,7 @@ A filter is asked once of what is unfinished, which is little, and once of each 
 in the order of the list: no plan can come upon a million rows to sort them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -23,6 +23,10 @@ _SHOWN: tuple[Any, ...] = (
 )  # fmt: skip
 
 
+#: By definition and finished status, the states that a saga may then be in, in any version.
+Ends = Mapping[tuple[str, str], frozenset[str]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Listed:
     """What a list shows: any of these, and what the words may mean."""
@@ -37,18 +41,16 @@ class Listed:
         return not (self.definitions or self.statuses or self.states)
 
 
-def newest(
-    listed: Listed, known: Sequence[str], limit: int, after: tuple[datetime, UUID] | None = None
-) -> Sequence[Row[Any]]:
-    """Give a page of the list. known: every definition there may be. after: created_at and id of the last one seen."""
-    parts = list(_parts(listed, known))
+def newest(listed: Listed, ends: Ends, limit: int, after: tuple[datetime, UUID] | None = None) -> Sequence[Row[Any]]:
+    """Give a page of the list. ends: of every definition there may be. after: created_at and id of the last one seen."""
+    parts = list(_parts(listed, ends))
     if not parts:
         return []
     found = union_all(*(select(_ordered(part, limit, after).subquery()) for part in parts)).subquery()
     return db.session.execute(select(found).order_by(found.c.created_at.desc(), found.c.id.desc()).limit(limit)).all()
 
 
-def _parts(listed: Listed, known: Sequence[str]) -> Iterator[Select[Any]]:
+def _parts(listed: Listed, ends: Ends) -> Iterator[Select[Any]]:
     """Split the list into such as an index gives in its order, or as are short."""
     every = select(*_SHOWN)
     if listed.words:
@@ -60,12 +62,16 @@ def _parts(listed: Listed, known: Sequence[str]) -> Iterator[Select[Any]]:
             # Materialized, for PostgreSQL would rather look at all sagas in their order until it has come upon so many.
             found = every.where(UNFINISHED, *_filters(listed)).cte("unfinished").prefix_with("MATERIALIZED")
             yield select(found)
-        for definition in listed.definitions or known:
-            for status in FINISHED:
-                if not listed.statuses or status in listed.statuses:
-                    # SQLite takes the index only where it is told what both of its first columns are.
-                    here = SagaRow.definition == definition, SagaRow.status == literal_column(f"'{status}'")
-                    yield every.where(ENDED, *here, *_filters(listed))
+        for (definition, status), states in ends.items():
+            passes = (
+                (not listed.definitions or definition in listed.definitions)
+                and (not listed.statuses or status in listed.statuses)
+                and (not listed.states or not states.isdisjoint(listed.states))
+            )
+            if passes:
+                # SQLite takes the index only where it is told what both of its first columns are.
+                here = SagaRow.definition == definition, SagaRow.status == literal_column(f"'{status}'")
+                yield every.where(ENDED, *here, *_filters(listed))
 
 
 def _filters(listed: Listed) -> Iterator[ColumnElement[bool]]:

@@ -87,7 +87,11 @@ class Trouble:
 def _stays_too_long(now: datetime, by_limit: Mapping[float, Sequence[Place]]) -> ColumnElement[bool]:
     here = tuple_(SagaRow.definition, SagaRow.definition_version, SagaRow.state)
     overstayed = [
-        and_(SagaRow.status.in_(("pending", *UNDER_WAY)), SagaRow.entered_at < now - timedelta(seconds=limit_s), here.in_(places))
+        and_(
+            SagaRow.status.in_(("pending", *UNDER_WAY)),
+            SagaRow.entered_at < now - timedelta(seconds=limit_s),
+            here.in_(places),
+        )
         for limit_s, places in by_limit.items()
     ]
     return or_(SagaRow.status == "stuck", *overstayed)
