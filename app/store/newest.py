@@ -42,7 +42,7 @@ class Listed:
 
 
 def newest(listed: Listed, ends: Ends, limit: int, after: tuple[datetime, UUID] | None = None) -> Sequence[Row[Any]]:
-    """Give a page of the list. ends: of every definition there may be. after: created_at and id of the last one seen."""
+    """Give a page of the list. ends: of every definition. after: created_at and id of the last one seen."""
     parts = list(_parts(listed, ends))
     if not parts:
         return []
