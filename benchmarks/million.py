@@ -32,9 +32,9 @@ _PASSWORD = secrets.token_hex(16)
 #: The columns that are the same for every saga, or follow from those given.
 _ALIKE = """
     INSERT INTO saga (id, definition, definition_version, state, status, data, client, store, attempt, deferrals, error,
-                      epoch, version, claims, unsure, created_at, updated_at, entered_at, moves)
+                      epoch, version, claims, unsure, created_at, updated_at, entered_at, moves, order_ref)
     SELECT gen_random_uuid(), definition, 1, state, status, jsonb_build_object('client_id', client, 'magasin_id', 1),
-           client::text, '1', 0, 0, error, 1, 5, 0, false, begun, begun + interval '1 second', entered, '[]'
+           client::text, '1', 0, 0, error, 1, 5, 0, false, begun, begun + interval '1 second', entered, '[]', known_as
 """
 _ENDED = f"""
     {_ALIKE} FROM (
@@ -43,7 +43,7 @@ _ENDED = f"""
                     ELSE CASE WHEN n % 40 = 0 THEN 'ANNULEE' ELSE 'CONFIRMEE' END END AS state,
                CASE WHEN n % 40 = 0 THEN 'compensated' ELSE 'completed' END AS status,
                CASE WHEN n % 40 = 0 THEN 'ECHEC_STOCK: reserver_stock: 409 not enough' END AS error,
-               n % 50000 AS client, begun, begun + interval '1 second' AS entered
+               n % 50000 AS client, 'order-' || n AS known_as, begun, begun + interval '1 second' AS entered
         FROM (SELECT n, now() - random() * CASE WHEN n % 40 = 1 THEN interval '1 hour' ELSE interval '30 days' END
                      AS begun FROM generate_series(1, {SAGAS}) AS n) AS each
     ) AS ended
@@ -51,7 +51,7 @@ _ENDED = f"""
 _OPEN = f"""
     {_ALIKE} FROM (
         SELECT 'checkout' AS definition, %(state)s AS state, %(status)s AS status, %(error)s || n %% 12 AS error,
-               n AS client, begun, begun AS entered
+               n AS client, NULL AS known_as, begun, begun AS entered
         FROM (SELECT n, now() - interval '1 second' * (%(from_s)s + random() * %(for_s)s) AS begun
               FROM generate_series(1, %(number)s) AS n) AS each
     ) AS open
@@ -181,6 +181,7 @@ def _pages(base: str, session: requests.Session, cookie: str) -> Iterator[tuple[
     yield "one saga", f"/admin/sagas/{one}"
     yield "search by the beginning of an id", f"/admin/sagas?q={one[:8]}"
     yield "search by client", "/admin/sagas?q=4711"
+    yield "search by order", "/admin/sagas?q=order-4711"
     for query in ("", "?type=checkout", "?type=checkout,commande,order_saga", "?status=compensated",
                   "?state=SAGA_ANNULEE", "?type=commande&status=compensated", "?stuck=true", "?status=running",
                   "?state=NONE"):  # fmt: skip

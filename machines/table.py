@@ -18,6 +18,7 @@ class Table:
     data: the fields it is started with. participants: every service that a step may call.
     initial, completed, compensated: the states it begins and may end in.
     client, store: the fields of `data` that say whose saga it is, so that one can look for it.
+    order: the reference by which people know what came of it, such as the number of the order that a step created.
     deadline_s: how long after its beginning a step forward may still be sent; then it is undone. It binds neither a
     call in flight, nor a compensation, nor what comes after the pivot.
     """
@@ -32,6 +33,7 @@ class Table:
     steps: tuple[Step, ...]
     client: str | None = None
     store: str | None = None
+    order: str | None = None
     deadline_s: float = 900.0
 
     def __str__(self) -> str:

@@ -1,5 +1,7 @@
 """/admin/sagas: every saga, the newest first."""
 
+from typing import Any
+
 from flask import redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
@@ -19,15 +21,20 @@ PAGE = 50
 @blueprint.get("/admin/sagas")
 @needs(Role.VIEWER)
 def show() -> str | Response:
-    """List sagas. One that is looked for by its whole id, or is the only one that is meant, is shown at once."""
+    """List sagas. One that is looked for by its id, or the beginning of that, or its order is shown at once."""
     query = asked(ListQuery())
     stuck = ("stuck",) if query["stuck"] else ()
     statuses = (query["status"],) if query["status"] else stuck
     listed = Listed(definitions=query["type"], statuses=statuses, states=query["state"], words=query["q"] or None)
     found = newest(listed, ends(registry()), PAGE + 1, query["after"])
-    if query["q"] and len(found) == 1 and query["after"] is None and str(found[0].id).startswith(query["q"].lower()):
+    if len(found) == 1 and query["after"] is None and _named(query["q"], found[0]):
         return redirect(url_for("admin_saga.show", saga_id=found[0].id))
     following = cursor_at(found[PAGE - 1].created_at, found[PAGE - 1].id) if len(found) > PAGE else None
     return render_template(
         "admin/sagas.html", query=query, sagas=found[:PAGE], following=following, types=registry().names
     )
+
+
+def _named(words: str, row: Any) -> bool:
+    """Tell whether it is this one saga that was looked for, and not whoever it belongs to."""
+    return bool(words) and (str(row.id).startswith(words.lower()) or words == row.order_ref)

@@ -13,8 +13,8 @@ _SHORTEST_PREFIX = 6
 
 
 def means(words: str) -> ColumnElement[bool]:
-    """Give the sagas that the words may mean: of this id, or one that begins so, of this client, or of this key."""
-    whose = [SagaRow.client == words, SagaRow.idempotency_key == words]
+    """Give the sagas that the words may mean: of this id, or one that begins so, of this client, order or key."""
+    whose = [SagaRow.client == words, SagaRow.order_ref == words, SagaRow.idempotency_key == words]
     return or_(*whose, _begins(words)) if id_prefix(words) else or_(*whose)
 
 

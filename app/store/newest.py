@@ -19,7 +19,7 @@ from app.store.models import ENDED, UNFINISHED, SagaRow
 
 _SHOWN: tuple[Any, ...] = (
     SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, SagaRow.client,
-    SagaRow.store, SagaRow.error, SagaRow.created_at,
+    SagaRow.order_ref, SagaRow.store, SagaRow.error, SagaRow.created_at,
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Since when a saga is in its state, and the two indexes by which people find sagas: those to see to, and the ended."""
+"""Since when a saga is in its state, by what people know it, and the indexes by which they find what they look for."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,6 +8,7 @@ down_revision = "0002"
 
 UNFINISHED = sa.text("status NOT IN ('completed', 'compensated')")
 FINISHED = sa.text("status IN ('completed', 'compensated')")
+ORDERED = sa.text("order_ref IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -22,6 +23,9 @@ def upgrade() -> None:
         WHERE status NOT IN ('completed', 'compensated')
         """
     )
+    # Only of those that move from now on: what an older one was known by stands in its journal alone.
+    op.add_column("saga", sa.Column("order_ref", sa.String()))
+    _index("saga_order", ["order_ref"], ORDERED)
     op.drop_index("saga_unfinished", "saga")
     _index("saga_unfinished", ["status", "entered_at"], UNFINISHED)
     _index("saga_finished", ["definition", "status", "created_at", "id"], FINISHED)
@@ -31,7 +35,9 @@ def downgrade() -> None:
     op.drop_index("saga_finished", "saga")
     op.drop_index("saga_unfinished", "saga")
     _index("saga_unfinished", ["status", "updated_at"], UNFINISHED)
-    op.drop_column("saga", "entered_at")
+    op.drop_index("saga_order", "saga")
+    for column in ("order_ref", "entered_at"):
+        op.drop_column("saga", column)
 
 
 def _index(name: str, columns: list[str], condition: sa.TextClause) -> None:

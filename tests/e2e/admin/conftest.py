@@ -119,7 +119,7 @@ def house(
 @pytest.fixture
 def site(house: House, browser: Browser, participants: Participants) -> Iterator[Site]:
     house.empty()
-    context = browser.new_context()
+    context = browser.new_context(reduced_motion="reduce")  # else axe would see colours on their way
     complaints: list[str] = []
     context.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
     context.on("weberror", lambda error: complaints.append(f"Error: {error.error}"))

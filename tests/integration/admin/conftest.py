@@ -17,6 +17,7 @@ from app.store.sagas import SagaStore
 from machines.registry import discover
 from machines.rows import Phase, Trigger
 
+REPLY = {"iban": "CH93", "montant": 5, "vente_id": "sale-17"}
 SETTINGS = {"PARTICIPANTS_URL": "http://127.0.0.1:9", "SECRET_KEY": "s" * 40, "LOG_REDACT": "iban"}
 
 
@@ -47,7 +48,9 @@ def walk(client: FlaskClient) -> Callable[..., Instance]:
             facts = {"step": step, "direction": saga.at.direction, "reason": reason, "attempt": 1, "duration_ms": 5.0}
             if outcome in ("exhausted", "refused"):
                 saga.error = f"{saga.state}: {step}: {reason}"
-            saga.fire(Trigger(outcome), actor="test", reply={"iban": "CH93", "montant": 5}, **facts)
+            if outcome == "succeeded" and saga.at.phase is Phase.FORWARD:
+                saga.results[step] = REPLY
+            saga.fire(Trigger(outcome), actor="test", reply=REPLY, **facts)
             if saga.at.phase is Phase.PASSING:
                 saga.fire(Trigger.COMPENSATE, actor="test")
             store.save(saga, None, owner=None)

@@ -93,6 +93,13 @@ def test_they_are_found_by_id_its_beginning_and_client(walk):
     assert listed(words="' OR 1=1 --") == []
 
 
+def test_one_is_found_by_its_order_once_that_is_known(walk):
+    walk(*STUCK)
+    assert listed(words="sale-17") == []
+    done = walk(*DONE)
+    assert listed(words="sale-17") == [done.id]
+
+
 @pytest.mark.parametrize(
     ("wanted", "found"),
     [

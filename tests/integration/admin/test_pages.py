@@ -57,6 +57,13 @@ def test_the_only_saga_of_an_id_is_shown_at_once(client, walk):
     assert (answer.status_code, answer.location) == (302, f"/admin/sagas/{saga.id}")
 
 
+def test_the_only_saga_of_an_order_is_shown_at_once_and_that_of_a_client_is_listed(client, walk):
+    saga = walk(*STUCK[:3], "succeeded")
+    assert client.get("/admin/sagas?q=sale-17").location == f"/admin/sagas/{saga.id}"
+    assert client.get("/admin/sagas?q=4").status_code == 200
+    assert "Order sale-17" in seen(client.get(f"/admin/sagas/{saga.id}"))
+
+
 def test_a_saga_is_shown_without_its_secrets(client, walk):
     page = client.get(f"/admin/sagas/{walk(*STUCK, reason='password=hunter2').id}").get_data(as_text=True)
     assert "CH93" not in page
