@@ -85,7 +85,7 @@ def act() -> str:
     """Move the next part of the group, and tell what became of each; the page then asks for the next."""
     query, part = asked(StuckQuery()), form(_Part(), request.form)
     trouble, sought = Trouble(limits(registry())), sought_by(query)
-    until = part["until"] or trouble.now
+    until = (part["until"] or trouble.now).astimezone(UTC)
     found = trouble.page(sought, PART + 1, part["after"], until)
     results = _moved([row.id for row in found[:PART]], part)
     refused = sum(result.said.kind == "conflict" for result in results)

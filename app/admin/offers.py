@@ -14,9 +14,12 @@ from machines.step import Kind
 
 @dataclass(frozen=True, kw_only=True)
 class Sending:
-    """A call as it will be sent. path, body: None as far as the replies are not there yet that they are made of."""
+    """A call as it will be sent. path, body: None as far as the replies are not there yet that they are made of.
+    probe: asked before; where it says that the call was carried out, that is not sent.
+    """
 
     call: Call
+    probe: Call | None
     undoes: bool
     step: str
     path: str | None
@@ -88,7 +91,8 @@ def _sendings(course: tuple[Stop, ...], data: Mapping[str, Any], results: Mappin
     for stop in course:
         if stop.call and stop.state.step:
             path, body = filled(stop.call, data, results)
-            yield Sending(call=stop.call, undoes=stop.state.undoes, step=stop.state.step.name, path=path, body=body)
+            step, undoes = stop.state.step.name, stop.state.undoes
+            yield Sending(call=stop.call, probe=stop.probe, undoes=undoes, step=step, path=path, body=body)
 
 
 def filled(

@@ -43,6 +43,7 @@ def test_a_stuck_order_is_found_understood_and_retried(site):
     expect(offer(page, "Compensate")).to_contain_text("look first")
     retry.locator("summary").first.click()
     expect(retry.locator(".course li")).to_have_text(["PAIEMENT_EFFECTUE", "COMMANDE_ENREGISTREE", "CONFIRMEE"])
+    expect(retry).to_contain_text("unless this says that it was done: GET ventes/ventes/outcome")
     expect(retry).to_contain_text("do confirmer at stock")
 
     page.evaluate("document.body.dataset.same = 'page'")

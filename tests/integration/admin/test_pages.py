@@ -170,6 +170,17 @@ def test_a_group_is_moved_one_by_one_and_those_that_have_moved_on_are_told(clien
     assert f"{str(first.id)[:8]} Done: the saga has left STUCK_ENREGISTRER_VENTE" in told
 
 
+def test_what_gets_stuck_after_a_run_has_begun_is_left_alone(client, walk):
+    began = db.session.execute(db.text("SELECT CURRENT_TIMESTAMP")).scalar_one()
+    db.session.rollback()
+    walk(*STUCK)
+    query = "type=checkout&version=1&state=STUCK_ENREGISTRER_VENTE&status=stuck"
+    form = {"action": "compensate", "seen": "STUCK_ENREGISTRER_VENTE", "reason": "because", "count": "2",
+            "until": f"{began}".replace(" ", "T")}  # fmt: skip
+    assert "0 of 2 : 0 moved, 0 refused. That was all." in seen(client.post(f"/admin/stuck/group?{query}", data=form))
+    assert db.session.execute(db.text("SELECT status FROM saga")).scalar_one() == "stuck"
+
+
 def test_no_page_changes_anything_by_being_looked_at(client, walk):
     saga = walk(*STUCK)
     whole = db.text("SELECT count(*), max(version), max(updated_at) FROM saga")

@@ -68,3 +68,14 @@ def test_a_purchase_that_is_done_is_taken_back():
 def test_what_the_table_has_not_is_not_foreseen():
     with pytest.raises(MachineError):
         preview(CHECKOUT, "CONFIRMEE", Trigger.COMPENSATE, unsure=False)
+
+
+def test_a_refusal_after_an_attempt_that_nobody_knows_of_undoes_the_step_as_well():
+    otherwise = dict(preview(CHECKOUT, "STUCK_PAYER", Trigger.RETRY, unsure=False).otherwise)
+    undone = ["ECHEC_PAIEMENT", "REMBOURSEMENT", "LIBERATION_STOCK", "ANNULEE"]
+    assert (states(otherwise[Trigger.REFUSED]), states(otherwise[Trigger.EXHAUSTED])) == (undone, undone)
+
+
+def test_a_refusal_of_a_step_that_was_never_sent_undoes_only_those_before():
+    otherwise = dict(preview(COMMANDE, "STUCK_LIRE_PRODUITS", Trigger.RETRY, unsure=False).otherwise)
+    assert states(otherwise[Trigger.REFUSED]) == ["ECHEC_PRODUIT", "SAGA_ANNULEE"]
