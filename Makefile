@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint migrate run diagrams dashboards openapi fuzz chaos bench worker beat clean environment
+.PHONY: help demo test check lint migrate run diagrams dashboards openapi fuzz chaos bench bench-pages worker beat clean environment
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' Makefile
@@ -59,6 +59,9 @@ chaos: $(VENV)/.dev ## every hazard at full length, with its figures (CHAOS_SEED
 bench: $(VENV)/.dev ## orders a second beside a loop written by hand; what metrics and logs add to a checkout
 	@$(BIN)/python -m benchmarks.versus
 	@$(BIN)/python -m benchmarks.observability
+
+bench-pages: $(VENV)/.dev ## how long the operator's pages take with a million sagas; about two minutes
+	@$(BIN)/python -m benchmarks.million
 
 worker: migrate ## run sagas that come over the broker (BROKER_URL)
 	@$(BIN)/python -m celery -A app.worker worker --without-gossip --without-mingle

@@ -10,7 +10,7 @@ from flask import Flask
 from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import access, failpoints
+from app import access, admin, failpoints
 from app.api import checkout, commandes, definitions, diagrams, docs, health, limit, problems, sagas
 from app.breaker import BreakerPolicy
 from app.broker import Broker
@@ -79,6 +79,7 @@ def create_app(config: Config | None = None, registry: Registry | None = None) -
     problems.install(app)
     for contract in (health, checkout, commandes, sagas, events, definitions, docs, diagrams):
         app.register_blueprint(contract.blueprint)
+    admin.install(app, config)
     limit.install(app, config)
     access.install(app, config)  # behind the limit, which is to spare it as well
     app.cli.add_command(saga)

@@ -47,7 +47,7 @@ class JsonLine:
     """The one processor of the log: it is called with every move of every saga, and so it is a single one."""
 
     def __init__(self, redacted: Iterable[str] = ()) -> None:
-        self._secrets = _Secrets(redacted)
+        self._secrets = Secrets(redacted)
 
     def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
         event["level"], event["timestamp"] = method, datetime.now(UTC)
@@ -57,7 +57,7 @@ class JsonLine:
         return _json(self._secrets.hidden_in(event)) if self._secrets.suspected_in(line) else line
 
 
-class _Secrets:
+class Secrets:
     """Fields at any depth whose name says that they are secret, the same in a text, and the passwords of URLs."""
 
     def __init__(self, names: Iterable[str]) -> None:

@@ -56,6 +56,8 @@ def _saga_problems(table: Table) -> Iterator[str]:
         name = getattr(table, column)
         if name is not None and name not in table.data:
             yield f"{column}={name!r} is no field of data; {_mend(name, table.data, f'leave {column}= out')}"
+    if table.order is not None:
+        yield from _order_problems(table, table.order)
     kinds = [step.kind for step in table.steps]
     if not _ORDER.fullmatch("".join(_LETTERS[kind] for kind in kinds)):
         yield (
@@ -64,6 +66,17 @@ def _saga_problems(table: Table) -> Iterator[str]:
         )
     elif kinds and kinds[0] is Kind.RETRIABLE:
         yield f"it cannot fail, so it would never end in {table.compensated!r}; begin with a step that may be refused"
+
+
+def _order_problems(table: Table, order: str) -> Iterator[str]:
+    step, name = split(order)
+    steps = [known.name for known in table.steps]
+    if step is None and name not in table.data:
+        yield f"order={order!r} is no field of data; {_mend(name, table.data, 'write step.field for one of a reply')}"
+    elif step is not None and step not in steps:
+        yield f"order={order!r} names no step; {_mend(step, steps, 'leave order= out')}"
+    elif not name:
+        yield f"order={order!r} names no field; write step.field"
 
 
 def _step_problems(step: Step, *, forward_only: bool) -> Iterator[str]:

@@ -8,7 +8,7 @@ from machines.step import compensatable, pivot, read, retriable
 CHECKOUT = Saga(
     name="checkout", version=1, initial="INITIEE", completed="CONFIRMEE", compensated="ANNULEE",
     data={"client_id": integer(low=1, example=4), "magasin_id": integer(low=1)},
-    client="client_id", store="magasin_id",
+    client="client_id", store="magasin_id", order="enregistrer_vente.vente_id",
     participants=("panier", "stock", "client", "ventes"),
     steps=(
         read("lire_panier", get("panier", "/{client_id}"),

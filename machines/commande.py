@@ -15,7 +15,7 @@ COMMANDE = Saga(
         "lignes": list_of({"produit_id": uuid(example="550e8400-e29b-41d4-a716-446655440001"),
                            "quantite": integer(low=1, high=1_000_000)}),
     },
-    client="client_id", store="magasin_id",
+    client="client_id", store="magasin_id", order="creer_commande.commande_id",
     participants=("stock", "catalogue", "commandes"),
     steps=(
         read("verifier_stock", post("stock", "/disponibilite", produits="lignes"),

@@ -12,7 +12,7 @@ ORDER = Saga(
         "magasin_id": integer(low=1),
         "produits": list_of({"produit_id": text(example="456"), "quantite": integer(low=1, high=1_000_000)}),
     },
-    client="client_id", store="magasin_id",
+    client="client_id", store="magasin_id", order="creer_commande.commande_id",
     started_by="CommandeCreate",
     events={state: state for state in (
         "CommandeCreate", "CommandeFail", "CommandeCancel", "CommandeConfirm", "ProduitExist", "ProduitNotFound",

@@ -14,7 +14,7 @@ RETURN = Saga(
                           "reason": text(example="defective")}),
         "refund_amount": amount(),
     },
-    client="customer_id",
+    client="customer_id", order="sale_id",
     participants=("ventes", "client", "stock"),
     steps=(
         read("VALIDATE_RETURN",

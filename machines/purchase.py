@@ -15,7 +15,7 @@ PURCHASE = Saga(
         "payment_method": text(example="credit_card"),
         "amount": amount(),
     },
-    client="customer_id", store="store_id",
+    client="customer_id", store="store_id", order="CREATE_SALE.vente_id",
     participants=("stock", "client", "ventes"),
     steps=(
         read("VALIDATE_INVENTORY", post("stock", "/disponibilite", produits="items"),

@@ -18,6 +18,7 @@ class Table:
     data: the fields it is started with. participants: every service that a step may call.
     initial, completed, compensated: the states it begins and may end in.
     client, store: the fields of `data` that say whose saga it is, so that one can look for it.
+    order: the reference by which people know what came of it, such as the number of the order that a step created.
     events: what others are told when a saga enters a state: the event's name by the state's.
     started_by: the event of others that begins a saga, with `data` as what it brings.
     deadline_s: how long after its beginning a step forward may still be sent; then it is undone. It binds neither a
@@ -34,6 +35,7 @@ class Table:
     steps: tuple[Step, ...]
     client: str | None = None
     store: str | None = None
+    order: str | None = None
     events: Mapping[str, str] = field(default_factory=dict)
     started_by: str | None = None
     deadline_s: float = 900.0

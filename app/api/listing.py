@@ -19,7 +19,7 @@ LARGEST_PAGE = 200
 LARGEST_OFFSET = 100_000
 
 
-class _Cursor(fields.Field[tuple[datetime, UUID]]):
+class Cursor(fields.Field[tuple[datetime, UUID]]):
     """Where a page ended, as an opaque text."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[datetime, UUID]:
@@ -62,7 +62,7 @@ class ListQuery(Schema):
     )
     limit = fields.Integer(load_default=50, validate=validate.Range(1, LARGEST_PAGE))
     offset = fields.Integer(load_default=0, validate=validate.Range(0, LARGEST_OFFSET))
-    cursor = _Cursor(
+    cursor = Cursor(
         metadata={"type": "string", "description": "next_cursor of the page before; goes with a sort by created_at"}
     )
 
@@ -88,7 +88,8 @@ def wanted_page() -> tuple[Filter, int, int, str, tuple[datetime, UUID] | None]:
 
 
 def cursor_of(page: Page) -> str | None:
-    if page.following is None:
-        return None
-    at, saga_id = page.following
+    return None if page.following is None else cursor_at(*page.following)
+
+
+def cursor_at(at: datetime, saga_id: UUID) -> str:
     return base64.urlsafe_b64encode(f"{at.astimezone(UTC).isoformat()} {saga_id}".encode()).decode()

@@ -25,6 +25,19 @@ def install(app: Flask) -> None:
     app.register_error_handler(Exception, _unexpected)
 
 
+def answer_to(error: Exception) -> Response:
+    """Give what an error is answered with, for those who show it in their own way."""
+    match error:
+        case ProblemError():
+            return _expected(error)
+        case HTTPException():
+            return _of_http(error)
+        case DBAPIError():
+            return _database_away(error)
+        case _:
+            return _unexpected(error)
+
+
 def _expected(error: ProblemError) -> Response:
     answer = problem(error.status, error.title, error.detail, **error.members)
     answer.headers.update(error.headers)

@@ -22,6 +22,12 @@ from machines.rows import Phase, Trigger
 _GLANCE_S = 0.005
 #: Between two looks at a saga that waits in the database, or that another process has taken over.
 _LOOK_S = 0.1
+#: What a person may ask for, and the rows that do it: of each the first that its table has from the state.
+MOVES = {
+    "retry": (Trigger.RETRY,),
+    "compensate": (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING, Trigger.CANCEL),
+    "resolve": (Trigger.RESOLVE,),
+}
 #: How often a request is tried on a saga that moves by itself in the meantime.
 _TRIES = 20
 
@@ -83,23 +89,30 @@ class SagaService:
         except FencedError:
             raise ConflictError("somebody else has just begun it", saga_id=str(saga_id)) from None
 
-    def retry(self, saga_id: UUID, actor: str, reason: str, wait_s: float | None = None) -> Standing:
-        """Send again the call of a saga that is stuck."""
-        return self._ask(saga_id, (Trigger.RETRY,), actor, reason, wait_s)
+    def retry(
+        self, saga_id: UUID, actor: str, reason: str, wait_s: float | None = None, *, seen: str | None = None
+    ) -> Standing:
+        """Send again the call of a saga that is stuck. seen: the state in which whoever asks has seen it.
 
-    def compensate(self, saga_id: UUID, actor: str, reason: str, wait_s: float | None = None) -> Standing:
+        Raises ConflictError when the saga is not there any more; so do the others below.
+        """
+        return self._ask(saga_id, MOVES["retry"], actor, reason, wait_s, seen)
+
+    def compensate(
+        self, saga_id: UUID, actor: str, reason: str, wait_s: float | None = None, *, seen: str | None = None
+    ) -> Standing:
         """Undo a saga as far as its table allows: cancel it while it runs, or take a finished one back."""
-        undo = (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING, Trigger.CANCEL)
-        return self._ask(saga_id, undo, actor, reason, wait_s)
+        return self._ask(saga_id, MOVES["compensate"], actor, reason, wait_s, seen)
 
     def resolve(
-        self, saga_id: UUID, actor: str, reason: str, reply: Mapping[str, Any], wait_s: float | None = None
-    ) -> Standing:
+        self, saga_id: UUID, actor: str, reason: str, reply: Mapping[str, Any], wait_s: float | None = None, *,
+        seen: str | None = None,
+    ) -> Standing:  # fmt: skip
         """Go on from a stuck step as if it had succeeded, for somebody has seen to it by hand.
 
         reply: what its participant would have answered, as far as later calls send it on.
         """
-        return self._ask(saga_id, (Trigger.RESOLVE,), actor, reason, wait_s, reply)
+        return self._ask(saga_id, MOVES["resolve"], actor, reason, wait_s, seen, reply)
 
     def _ask(  # noqa: PLR0917  one private way for three public ones
         self,
@@ -108,10 +121,14 @@ class SagaService:
         actor: str,
         reason: str,
         wait_s: float | None,
+        seen: str | None,
         reply: Mapping[str, Any] | None = None,
     ) -> Standing:
         for _ in range(_TRIES):
             saga = self._read(saga_id)
+            if seen not in (None, saga.state):
+                moved = f"it has moved on by itself, or somebody else has moved it: from {seen} to {saga.state}"
+                raise ConflictError(moved, saga_id=str(saga_id), etat_final=saga.state)
             legal = [trigger for trigger in triggers if trigger in saga.definition.rows.asked(saga.state)]
             if not legal:
                 raise ConflictError(_why_not(saga), saga_id=str(saga_id), etat_final=saga.state)

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from transitions import EventData
 
 from app.store.audit import Entry
+from machines.call import FillError, look_up
 from machines.machine import SagaMachine
 from machines.rows import Phase, Trigger
 from machines.saga import Saga
@@ -22,6 +23,9 @@ STATUSES = {
     Phase.COMPLETED: "completed",
     Phase.COMPENSATED: "compensated",
 }
+
+#: No order number that people know is longer, and an index would not take any.
+LONGEST_ORDER = 200
 
 #: The statuses of what has ended for good, and of what the engine carries on by itself.
 FINISHED = ("completed", "compensated")
@@ -112,6 +116,15 @@ class Instance(SagaMachine):
     @property
     def status(self) -> str:
         return "pending" if self.pending else STATUSES[self.at.phase]
+
+    @property
+    def order(self) -> str | None:
+        """What people know it by, as far as that is known yet."""
+        try:
+            known = look_up(self.definition.order, self.data, self.results) if self.definition.order else None
+        except (FillError, TypeError):  # TypeError: a step that was resolved by hand, without a reply
+            known = None
+        return None if known is None else str(known)[:LONGEST_ORDER]
 
     def begin_now(self) -> None:
         """Let a pending saga begin: nobody has sent anything for it yet."""

@@ -13,6 +13,7 @@ _DUE = text("due_at IS NOT NULL")
 _KEYED = text("idempotency_key IS NOT NULL")
 #: Counts without end; SQLite counts by itself in an INTEGER alone.
 _COUNTED = BigInteger().with_variant(Integer(), "sqlite")
+_ORDERED = text("order_ref IS NOT NULL")
 #: Asked for word for word, for SQLite uses the index of a condition only then.
 UNFINISHED = text("status NOT IN ('completed', 'compensated')")
 ENDED = text("status IN ('completed', 'compensated')")
@@ -22,7 +23,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     """A saga and where it stands.
 
     status: what its state means (pending, running, compensating, stuck, completed, compensated).
-    client, store: whose it is, from its data, as the definition says.
+    client, store: whose it is, from its data, as the definition says. order_ref: by what people know what came of it.
     attempt, deferrals: how often the call in flight was sent in vain, and could not be sent at all.
     error: why it failed, in one line.
     epoch: counts the owners, version the commits; every write names both. claims: epochs since it last moved.
@@ -38,6 +39,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
         Index("saga_due", "due_at", sqlite_where=_DUE, postgresql_where=_DUE),
         Index("saga_created", "created_at", "id"),
         Index("saga_client", "client", "created_at"),
+        Index("saga_order", "order_ref", sqlite_where=_ORDERED, postgresql_where=_ORDERED),
         Index("saga_store", "store", "created_at"),
         Index("saga_unfinished", "status", "created_at", sqlite_where=UNFINISHED, postgresql_where=UNFINISHED),
         Index("saga_finished", "definition", "status", "created_at", "id", sqlite_where=ENDED, postgresql_where=ENDED),
@@ -51,6 +53,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     data: Mapped[Any] = mapped_column(Json)
     client: Mapped[str | None]
     store: Mapped[str | None]
+    order_ref: Mapped[str | None]
     attempt: Mapped[int]
     deferrals: Mapped[int]
     error: Mapped[str | None]

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, func, select, tuple_
 
 from app.store.database import db
+from app.store.instance import Standing
 from app.store.models import JournalRow, OutboxRow, SagaRow
 from app.store.outbox import TOLD
 
@@ -72,6 +73,18 @@ def told(saga_id: UUID) -> Sequence[Row[Any]]:
 def unpublished(saga_id: UUID) -> frozenset[int]:
     """Say which of them no broker has taken yet, by their seq."""
     return frozenset(db.session.scalars(select(OutboxRow.seq).where(OutboxRow.saga_id == saga_id)))
+
+
+def sagas(saga_ids: Sequence[UUID]) -> dict[UUID, SagaRow]:
+    """Give these sagas, as far as there are such, in one query."""
+    return {saga.id: saga for saga in db.session.scalars(select(SagaRow).where(SagaRow.id.in_(saga_ids)))}
+
+
+def standings(saga_ids: Sequence[UUID]) -> list[Standing]:
+    """Tell where sagas stand now."""
+    columns = (SagaRow.id, SagaRow.state, SagaRow.status, SagaRow.error)
+    rows = db.session.execute(select(*columns).where(SagaRow.id.in_(saga_ids)))
+    return [Standing(id=row.id, state=row.state, status=row.status, error=row.error) for row in rows]
 
 
 def page(

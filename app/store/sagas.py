@@ -33,6 +33,7 @@ _MOVED = {
     "owner": bindparam("new_owner"),
     "claims": bindparam("new_claims"),
     "unsure": bindparam("new_unsure"),
+    "order_ref": bindparam("new_order"),
     "due_at": in_seconds(bindparam("delay_s")),
     "updated_at": in_seconds(0),
     "moves": bindparam("new_moves", type_=_SAGA.c.moves.type),
@@ -183,6 +184,7 @@ class SagaStore:
             "new_owner": owner,
             "new_claims": saga.claims,
             "new_unsure": saga.unsure or owner == self.owner,
+            "new_order": saga.order,
             "new_moves": orjson.dumps([_as_json(move) for move in saga.unsaved]).decode(),
         }
 

@@ -1,4 +1,4 @@
-"""Since when a saga is in its state, and the index by which people find those that have ended."""
+"""Since when a saga is in its state, by what people know it, and the indexes by which they find what they look for."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,6 +7,7 @@ revision = "0004"
 down_revision = "0003"
 
 FINISHED = sa.text("status IN ('completed', 'compensated')")
+ORDERED = sa.text("order_ref IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -21,12 +22,17 @@ def upgrade() -> None:
         WHERE status NOT IN ('completed', 'compensated')
         """
     )
+    # Only of those that move from now on: what an older one was known by stands in its journal alone.
+    op.add_column("saga", sa.Column("order_ref", sa.String()))
+    _index("saga_order", ["order_ref"], ORDERED)
     _index("saga_finished", ["definition", "status", "created_at", "id"], FINISHED)
 
 
 def downgrade() -> None:
     op.drop_index("saga_finished", "saga")
-    op.drop_column("saga", "entered_at")
+    op.drop_index("saga_order", "saga")
+    for column in ("order_ref", "entered_at"):
+        op.drop_column("saga", column)
 
 
 def _index(name: str, columns: list[str], condition: sa.TextClause) -> None:

@@ -26,8 +26,14 @@
   document.addEventListener("htmx:timeout", () => reached(false));
   document.addEventListener("htmx:afterRequest", (event) => {
     const { status } = event.detail.xhr;
-    if (status === 401) location.reload(); // signed out: the server leads to the sign-in
-    else if (status) reached(status < 500);
+    if (status) reached(status < 500);
+  });
+  // Signed out: not into this page, but to where the server leads, and back here afterwards.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { status, responseURL } = event.detail.xhr;
+    if (status !== 401 && new URL(responseURL, location.href).pathname !== "/login") return;
+    event.detail.shouldSwap = false;
+    location.assign(location.href);
   });
   // What an action came to is read out and looked at first.
   document.addEventListener("htmx:afterSwap", (event) => {

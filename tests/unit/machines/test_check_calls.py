@@ -45,6 +45,24 @@ def test_whose_saga_it_is_must_be_a_field_of_data(refusal, column):
     assert text.endswith(f"or leave {column}= out")
 
 
+@pytest.mark.parametrize(
+    ("order", "wrong"),
+    [
+        ("clientid", "is no field of data; did you mean 'client_id'? or write step.field for one of a reply"),
+        ("lok.number", "names no step; did you mean 'look'? or leave order= out"),
+        ("look.", "names no field; write step.field"),
+    ],
+)
+def test_an_order_that_nothing_answers_is_refused(refusal, order, wrong):
+    assert refusal(look(), order=order) == f"sale v1: order={order!r} {wrong}"
+
+
+def test_an_order_is_a_field_of_any_reply_or_of_data():
+    assert {saga(look(), order=order).order for order in ("client_id", "look.number", None)} == {
+        "client_id", "look.number", None,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("columns", [{}, {"client": "client_id"}, {"store": "client_id"}])
 def test_whose_saga_it_is_may_be_left_out(columns):
     table = saga(look(), **columns)

@@ -1,0 +1,13 @@
+"""The operator's pages: what is stuck, what is owed to whom, and which button is safe."""
+
+from flask import Flask
+
+from app.admin import bulk, overview, saga, sagas, stuck
+from app.admin.pages import prepare
+from app.config import Config
+
+
+def install(app: Flask, config: Config) -> None:
+    prepare(app, config)
+    for page in (overview, stuck, bulk, sagas, saga):
+        app.register_blueprint(page.blueprint)

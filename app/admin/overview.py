@@ -1,0 +1,59 @@
+"""/admin: how it stands, at one glance."""
+
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from flask import current_app, render_template
+
+from app.access.needs import needs
+from app.access.roles import Role
+from app.admin.chart import chart
+from app.admin.limits import limits
+from app.admin.pages import pages
+from app.api.parts import registry
+from app.store.instance import FINISHED
+from app.store.overview import Minute, lately, oldest, standing
+from app.store.trouble import Sought, Trouble
+
+blueprint = pages("overview")
+#: For so long everybody is shown the same last hour: each page that is open asks every two seconds.
+KEPT_S = 5.0
+_OLDEST, _GROUPS = 8, 5
+
+
+@blueprint.get("/admin", strict_slashes=False)
+@needs(Role.VIEWER)
+def show() -> str:
+    rows, minutes = standing(), _hour()
+    groups = Trouble(limits(registry())).groups(Sought())
+    now: dict[str, int] = defaultdict(int)
+    sagas: dict[str, dict[str, Any]] = {name: {"now": {}, "oldest_s": 0.0} for name in registry().names}
+    for row in rows:
+        now[row.status] += row.sagas
+        saga = sagas.setdefault(row.definition, {"now": {}, "oldest_s": 0.0})
+        saga["now"][row.status] = row.sagas
+        saga["oldest_s"] = max(saga["oldest_s"], row.oldest_s)
+    for name, saga in sagas.items():
+        saga["chart"] = chart(minute for minute in minutes if minute.definition == name)
+        saga["ended"] = {
+            status: sum(m.sagas for m in minutes if m.definition == name and m.status == status) for status in FINISHED
+        }
+    return render_template(
+        "admin/overview.html",
+        now=now,
+        overstayed=(groups[0].total if groups else 0) - now["stuck"],
+        sagas=sagas,
+        chart=chart(minutes),
+        groups=groups[:_GROUPS],
+        oldest=oldest(_OLDEST),
+    )
+
+
+def _hour() -> Sequence[Minute]:
+    """Give the last hour as one of the last few requests, or this one, found it."""
+    kept: tuple[float, Sequence[Minute]] | None = current_app.extensions.get("last_hour")
+    if kept is None or time.monotonic() - kept[0] > KEPT_S:
+        kept = current_app.extensions["last_hour"] = (time.monotonic(), lately(registry().names))
+    return kept[1]

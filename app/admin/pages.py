@@ -1,0 +1,65 @@
+"""What every page of the operator's has: words for its templates, secrets left out, and errors as pages."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import orjson
+from flask import Blueprint, Flask, Response, current_app, make_response, render_template, request
+
+from app.access.principal import principal
+from app.access.roles import Role
+from app.admin.words import breakable, cause, clock, fine_clock, lasted
+from app.api.problems import answer_to
+from app.config import Config
+from app.logs import Secrets
+
+
+def pages(name: str) -> Blueprint:
+    """Make a blueprint whose errors are pages."""
+    blueprint = Blueprint(f"admin_{name}", __name__)
+    blueprint.register_error_handler(Exception, _as_page)
+    blueprint.context_processor(lambda: {"may_act": principal().has(Role.OPERATOR)})
+    return blueprint
+
+
+def prepare(app: Flask, config: Config) -> None:
+    app.extensions["redact"] = Secrets(config.log_redact).hidden_in
+    app.jinja_env.filters |= {
+        "lasted": lasted,
+        "clock": clock,
+        "fine_clock": fine_clock,
+        "as_json": as_json,
+        "cause": _cause,
+        "redacted": redacted,
+        "breakable": breakable,
+    }
+    app.jinja_env.globals["again"] = _again
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+
+
+def redacted(value: Any) -> Any:
+    """Give the value without the secrets that it holds."""
+    return cast("Callable[[Any], Any]", current_app.extensions["redact"])(value)
+
+
+def as_json(value: Any) -> str:
+    return orjson.dumps(redacted(value), default=str, option=orjson.OPT_INDENT_2).decode()
+
+
+def _cause(error: str | None) -> str:
+    return str(redacted(cause(error)))
+
+
+def _again(**changed: str | None) -> dict[str, str]:
+    """Give this page's query string with something changed; None takes it out."""
+    return {name: value for name, value in (request.args.to_dict() | changed).items() if value is not None}
+
+
+def _as_page(error: Exception) -> Response:
+    answer = answer_to(error)
+    problem = orjson.loads(answer.get_data())
+    page = make_response(render_template("admin/error.html", problem=problem), answer.status_code)
+    for name in ("Retry-After", "Allow"):
+        if name in answer.headers:
+            page.headers[name] = answer.headers[name]
+    return page

@@ -1,0 +1,92 @@
+"""/admin/stuck: what somebody should see to, by cause and one by one, the oldest first."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import render_template
+
+from app.access.needs import needs
+from app.access.roles import Role
+from app.admin.asked import StuckQuery, asked
+from app.admin.limits import asked_of, limits, places, state_of
+from app.admin.pages import pages
+from app.api.listing import cursor_at
+from app.api.parts import registry
+from app.store.trouble import Sought, Trouble
+
+blueprint = pages("stuck")
+PAGE = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Sagas that have one cause. direction: do or undo, of the call that it hangs on."""
+
+    definition: str
+    version: int
+    state: str
+    status: str
+    error: str
+    step: str
+    direction: str
+    participant: str
+    sagas: int
+    oldest_s: float
+
+    @property
+    def query(self) -> dict[str, Any]:
+        """As the query string names it."""
+        return {
+            "type": self.definition, "version": self.version, "state": self.state, "status": self.status,
+            "error": self.error,
+        }  # fmt: skip
+
+
+@blueprint.get("/admin/stuck")
+@needs(Role.VIEWER)
+def show() -> str:
+    query = asked(StuckQuery())
+    sought, trouble = sought_by(query), Trouble(limits(registry()))
+    causes, found = trouble.groups(sought), trouble.page(sought, PAGE + 1, query["after"])
+    following = cursor_at(found[PAGE - 1].entered_at, found[PAGE - 1].id) if len(found) > PAGE else None
+    return render_template(
+        "admin/stuck.html",
+        query=query,
+        groups=[group_of(row) for row in causes],
+        total=causes[0].total if causes else 0,
+        sagas=[
+            (row, state_of(registry(), (row.definition, row.definition_version, row.state))) for row in found[:PAGE]
+        ],
+        asked_of=asked_of,
+        following=following,
+        types=registry().names,
+        participants=sorted({name for definition in registry() for name in definition.participants}),
+    )
+
+
+def group_of(row: Any) -> Group:
+    state = state_of(registry(), (row.definition, row.definition_version, row.state))
+    return Group(
+        definition=row.definition,
+        version=row.definition_version,
+        state=row.state,
+        status=row.status,
+        error=row.error or "",
+        step=state.step.name if state and state.step else "",
+        direction=state.direction if state else "do",
+        participant=asked_of(state) or "",
+        sagas=row.sagas,
+        oldest_s=row.oldest_s,
+    )
+
+
+def sought_by(query: dict[str, Any]) -> Sought:
+    """Read what is sought out of a query string."""
+    named = {name: query[name] for name in ("version", "state", "step", "participant")}
+    return Sought(
+        definitions=query["type"],
+        places=places(registry(), **named) if any(named.values()) else None,
+        status=query["status"] or None,
+        error=query["error"],
+        words=query["q"] or None,
+    )

@@ -1,0 +1,89 @@
+"""Lists of sagas, the newest first, that take as long with a million of them as with a hundred.
+
+A filter is asked once of what is unfinished, which is little, and once of each definition's ended sagas, by an index
+in the order of the list: no plan can come upon a million rows to sort them.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, Select, literal_column, select, tuple_, union_all
+
+from app.store.database import db
+from app.store.finding import means
+from app.store.instance import FINISHED
+from app.store.models import ENDED, UNFINISHED, SagaRow
+
+_SHOWN: tuple[Any, ...] = (
+    SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, SagaRow.client,
+    SagaRow.order_ref, SagaRow.store, SagaRow.error, SagaRow.created_at,
+)  # fmt: skip
+
+
+#: By definition and finished status, the states that a saga may then be in, in any version.
+Ends = Mapping[tuple[str, str], frozenset[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """What a list shows: any of these, and what the words may mean."""
+
+    definitions: tuple[str, ...] = ()
+    statuses: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
+    words: str | None = None
+
+    @property
+    def everything(self) -> bool:
+        return not (self.definitions or self.statuses or self.states)
+
+
+def newest(listed: Listed, ends: Ends, limit: int, after: tuple[datetime, UUID] | None = None) -> Sequence[Row[Any]]:
+    """Give a page of the list. ends: of every definition. after: created_at and id of the last one seen."""
+    parts = list(_parts(listed, ends))
+    if not parts:
+        return []
+    found = union_all(*(select(_ordered(part, limit, after).subquery()) for part in parts)).subquery()
+    return db.session.execute(select(found).order_by(found.c.created_at.desc(), found.c.id.desc()).limit(limit)).all()
+
+
+def _parts(listed: Listed, ends: Ends) -> Iterator[Select[Any]]:
+    """Split the list into such as an index gives in its order, or as are short."""
+    every = select(*_SHOWN)
+    if listed.words:
+        yield every.where(means(listed.words), *_filters(listed))
+    elif listed.everything:
+        yield every
+    else:
+        if not listed.statuses or set(listed.statuses) - set(FINISHED):
+            # Materialized, for PostgreSQL would rather look at all sagas in their order until it has come upon so many.
+            found = every.where(UNFINISHED, *_filters(listed)).cte("unfinished").prefix_with("MATERIALIZED")
+            yield select(found)
+        for (definition, status), states in ends.items():
+            passes = (
+                (not listed.definitions or definition in listed.definitions)
+                and (not listed.statuses or status in listed.statuses)
+                and (not listed.states or not states.isdisjoint(listed.states))
+            )
+            if passes:
+                # SQLite takes the index only where it is told what both of its first columns are.
+                here = SagaRow.definition == definition, SagaRow.status == literal_column(f"'{status}'")
+                yield every.where(ENDED, *here, *_filters(listed))
+
+
+def _filters(listed: Listed) -> Iterator[ColumnElement[bool]]:
+    if listed.definitions:
+        yield SagaRow.definition.in_(listed.definitions)
+    if listed.statuses:
+        yield SagaRow.status.in_(listed.statuses)
+    if listed.states:
+        yield SagaRow.state.in_(listed.states)
+
+
+def _ordered(part: Select[Any], limit: int, after: tuple[datetime, UUID] | None) -> Select[Any]:
+    at, saga_id = part.selected_columns.created_at, part.selected_columns.id
+    beyond = part.where(tuple_(at, saga_id) < after) if after else part
+    return beyond.order_by(at.desc(), saga_id.desc()).limit(limit)

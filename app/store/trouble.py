@@ -1,0 +1,97 @@
+"""The sagas that somebody should see to: those that are stuck, and those that stay where nobody stays for so long."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, tuple_
+
+from app.store.database import db, in_seconds, seconds_until
+from app.store.finding import means
+from app.store.instance import UNDER_WAY
+from app.store.models import UNFINISHED, SagaRow
+
+#: A state of one version of a definition: name, version, state.
+Place = tuple[str, int, str]
+#: More causes than this at once are one cause: the list below them shows every saga.
+MOST_GROUPS = 50
+#: What a page of the list shows of a saga.
+_SHOWN = (
+    SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, SagaRow.client,
+    SagaRow.store, SagaRow.error, SagaRow.entered_at, (-seconds_until(SagaRow.entered_at)).label("age_s"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sought:
+    """Which of them. definitions: any of these. places: only these states. error: word for word; "" for none.
+    words: a saga's id or its beginning, or whose it is.
+    """
+
+    definitions: tuple[str, ...] = ()
+    places: tuple[Place, ...] | None = None
+    status: str | None = None
+    error: str | None = None
+    words: str | None = None
+
+
+class Trouble:
+    """A look at them at one moment. limits: for how many seconds a saga may stay in each place."""
+
+    def __init__(self, limits: Mapping[Place, float]) -> None:
+        # Asked for before, for PostgreSQL plans with a moment that it knows.
+        self.now = db.session.scalars(select(in_seconds(0))).one()
+        by_limit: dict[float, list[Place]] = {}
+        for place, limit_s in limits.items():
+            by_limit.setdefault(limit_s, []).append(place)
+        self._is = _stays_too_long(self.now, by_limit)
+
+    def groups(self, sought: Sought) -> Sequence[Row[Any]]:
+        """Count them by what they have in common, the group with the oldest first. total: of all groups."""
+        same = (SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, SagaRow.error)
+        oldest = func.min(SagaRow.entered_at)
+        counted = self._those(
+            sought,
+            *same,
+            func.count().label("sagas"),
+            (-seconds_until(oldest)).label("oldest_s"),
+            func.sum(func.count()).over().label("total"),
+        ).group_by(*same)
+        return db.session.execute(counted.order_by(oldest).limit(MOST_GROUPS)).all()
+
+    def page(
+        self, sought: Sought, limit: int, after: tuple[datetime, UUID] | None = None, until: datetime | None = None
+    ) -> Sequence[Row[Any]]:
+        """Give those that have been there for longest. after: entered_at and id of the last one seen."""
+        listed = self._those(sought, *_SHOWN).order_by(SagaRow.entered_at, SagaRow.id).limit(limit)
+        if after:
+            listed = listed.where(tuple_(SagaRow.entered_at, SagaRow.id) > after)
+        if until:
+            listed = listed.where(SagaRow.entered_at <= until)
+        return db.session.execute(listed).all()
+
+    def _those(self, sought: Sought, *columns: Any) -> Select[Any]:
+        here = tuple_(SagaRow.definition, SagaRow.definition_version, SagaRow.state)
+        conditions = [
+            SagaRow.definition.in_(sought.definitions) if sought.definitions else None,
+            here.in_(sought.places) if sought.places is not None else None,
+            SagaRow.status == sought.status if sought.status else None,
+            func.coalesce(SagaRow.error, "") == sought.error if sought.error is not None else None,
+            means(sought.words) if sought.words else None,
+        ]
+        return select(*columns).where(UNFINISHED, self._is, *(found for found in conditions if found is not None))
+
+
+def _stays_too_long(now: datetime, by_limit: Mapping[float, Sequence[Place]]) -> ColumnElement[bool]:
+    here = tuple_(SagaRow.definition, SagaRow.definition_version, SagaRow.state)
+    overstayed = [
+        and_(
+            SagaRow.status.in_(("pending", *UNDER_WAY)),
+            SagaRow.entered_at < now - timedelta(seconds=limit_s),
+            here.in_(places),
+        )
+        for limit_s, places in by_limit.items()
+    ]
+    return or_(SagaRow.status == "stuck", *overstayed)

@@ -1,0 +1,155 @@
+"""A browser, a real server, and an operator who is signed in to it."""
+
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from app import create_app
+from app.access.passwords import hashed
+from app.config import from_environment
+from app.store.database import db
+from tests.e2e.conftest import Participants, Server, eventually, free_port, start
+
+PASSWORD = "correct horse battery"
+AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
+STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.fail("the browser tests need chromium on the PATH", pytrace=False)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@dataclass
+class House:
+    """A service over a database that a test finds empty."""
+
+    file: Path
+    serve: Callable[[], Server]
+    server: Server = field(init=False)
+
+    def open(self) -> None:
+        self.server = self.serve()
+
+    def empty(self) -> None:
+        with closing(sqlite3.connect(self.file)) as database:
+            database.executescript("DELETE FROM journal; DELETE FROM saga;")
+
+
+@dataclass
+class Site:
+    """A running service, and those who use it."""
+
+    house: House
+    participants: Participants
+    context: BrowserContext
+
+    @property
+    def server(self) -> Server:
+        return self.house.server
+
+    def orders(self, number: int, *, status: str, client: int = 4) -> list[str]:
+        """Place orders at once, and wait until each has come to a status; give their ids."""
+        body = {"client_id": client, "magasin_id": 1}
+        ids = [
+            requests.post(
+                f"{self.server.url}/api/commande/checkout", json=body, headers={"Prefer": "respond-async"}, timeout=10
+            ).json()["saga_id"]
+            for _ in range(number)
+        ]
+        eventually(lambda: all(self.saga(saga_id)["status"] == status for saga_id in ids), f"all are {status}")
+        return ids
+
+    def saga(self, saga_id: str) -> Any:
+        return requests.get(f"{self.server.url}/api/v1/sagas/{saga_id}", timeout=10).json()
+
+    def stuck_orders(self, number: int) -> list[str]:
+        """Leave orders stuck at the sale, which is recorded though nobody is told so."""
+        self.participants.told("ventes", kind="fail", path="/ventes", times=None)
+        ids = self.orders(number, status="failed")
+        self.participants.undisturbed()
+        return ids
+
+    def open(self, path: str, **options: Any) -> Page:
+        """Show a page to the operator. Whatever its console complains of fails the test."""
+        page = self.context.new_page()
+        page.set_default_timeout(8000)
+        if options:
+            page.set_viewport_size(options)
+        page.goto(self.server.url + path)
+        return page
+
+
+@pytest.fixture(scope="session")
+def house(
+    sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, participants_server: Participants
+) -> Iterator[House]:
+    """One service for all of these tests."""
+    folder = tmp_path_factory.mktemp("house")
+    shutil.copy(sqlite_template, folder / "saga.db")
+    port = free_port()
+    settings = {
+        "DATABASE_URL": f"sqlite:///{folder / 'saga.db'}", "PARTICIPANTS_URL": participants_server.url,
+        "PORT": str(port), "SECRET_KEY": "s" * 40, "API_AUTH": "off", "LEASE_S": "5", "RECOVERY_INTERVAL_S": "0.1",
+        "BREAKER_FAILURES": "1000",
+    }  # fmt: skip
+    for name, role in (("ada", "operator"), ("eve", "viewer")):
+        add_user(settings["DATABASE_URL"], name, role)
+    house = House(folder / "saga.db", partial(start, "app", "/ready", port, log=folder / "log", **settings))
+    house.open()
+    yield house
+    house.server.kill()
+
+
+@pytest.fixture
+def site(house: House, browser: Browser, participants: Participants) -> Iterator[Site]:
+    house.empty()
+    context = browser.new_context(reduced_motion="reduce")  # else axe would see colours on their way
+    complaints: list[str] = []
+    context.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
+    context.on("weberror", lambda error: complaints.append(f"Error: {error.error}"))
+    sign_in(context, house.server.url, "ada")
+    yield Site(house, participants, context)
+    context.close()
+    assert not [text for text in complaints if "Content Security Policy" in text or "Error:" in text]
+
+
+def add_user(url: str, name: str, role: str) -> None:
+    app = create_app(from_environment({"DATABASE_URL": url}))
+    with app.app_context():
+        app.extensions["users"].add(name, role, hashed(PASSWORD), "test")
+        db.engine.dispose()
+
+
+def sign_in(context: BrowserContext, url: str, name: str) -> None:
+    page = context.new_page()
+    page.goto(url + "/login")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url("**/admin")
+    page.close()
+
+
+def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
+    """What axe finds wrong with the page as it is shown now, by these rules or by all."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE)
+    only = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": STANDARDS}
+    found = page.evaluate("options => axe.run(document, options)", {"runOnly": only})
+    return [f"{one['id']}: {node['html'][:120]}" for one in found["violations"] for node in one["nodes"]]

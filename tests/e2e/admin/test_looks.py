@@ -1,0 +1,82 @@
+"""The pages for everybody: by keyboard, on a phone, in the dark, and for those who hear them."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.admin.conftest import violations
+
+pytestmark = pytest.mark.programs
+
+SIZES = {"desk": 1440, "phone": 360}
+
+
+@pytest.fixture
+def paths(site):
+    """Every page, with something on each."""
+    site.orders(2, status="completed")
+    site.orders(1, status="compensated", client=2)
+    stuck, *_ = site.stuck_orders(2)
+    group = site.open("/admin/stuck").get_by_role("link", name="All 2").get_attribute("href")
+    return ["/admin", "/admin/stuck", "/admin/sagas", "/admin/sagas?state=NONE", f"/admin/sagas/{stuck}", group,
+            "/admin/sagas?sort=by"]  # fmt: skip
+
+
+def test_axe_finds_nothing_wrong_and_no_page_is_wider_than_its_window(site, paths):
+    for path in paths:
+        page = site.open(path, width=SIZES["desk"], height=900)
+        for details in page.locator("details:not([open]) > summary").all():
+            details.click() if details.is_visible() else None
+        assert violations(page) == [], path
+        page.emulate_media(color_scheme="dark")
+        assert violations(page, ["color-contrast"]) == [], path
+        for width in SIZES.values():
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert violations(page, ["target-size", "scrollable-region-focusable"]) == [], path
+        page.close()
+
+
+def test_the_look_follows_the_system_until_one_is_chosen_and_then_stays(site):
+    page = site.open("/admin")
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate(ground)
+    assert dark != light
+    switch = page.get_by_role("button", name="Dark look")
+    expect(switch).to_have_attribute("aria-pressed", "true")
+    switch.click()
+    assert page.evaluate(ground) == light
+    page.reload()
+    assert page.evaluate(ground) == light
+    expect(page.get_by_role("button", name="Dark look")).to_have_attribute("aria-pressed", "false")
+
+
+def test_an_order_is_found_and_retried_by_keyboard_alone(site):
+    (saga_id,) = site.stuck_orders(1)
+    page = site.open("/admin")
+    keys = page.keyboard
+    keys.press("Tab")
+    expect(page.get_by_role("link", name="To the content")).to_be_focused()
+    keys.press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    keys.type(saga_id[:8])
+    keys.press("Enter")
+    page.wait_for_url(f"**/{saga_id}")
+    summary = page.locator("details.offer summary").first
+    tab_to(page, summary)
+    keys.press("Enter")
+    tab_to(page, page.get_by_label("Why").first)
+    keys.type("sales is back")
+    keys.press("Tab")
+    keys.press("Enter")
+    expect(page.locator(".notice.done")).to_be_focused()
+    expect(page.locator("#live .pill").first).to_have_text("completed")
+
+
+def tab_to(page, wanted):
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if wanted.evaluate("element => element === document.activeElement"):
+            return
+    pytest.fail("no way there by the Tab key")

@@ -1,0 +1,153 @@
+"""What an operator who is called at night does: find the order, see what each button leads to, press one."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.e2e.admin.conftest import sign_in
+from tests.e2e.conftest import eventually
+
+pytestmark = pytest.mark.programs
+
+STUCK = "STUCK_ENREGISTRER_VENTE"
+
+
+def offer(page, title):
+    return page.locator("details.offer").filter(has=page.locator("summary b", has_text=re.compile(f"^{title}")))
+
+
+def choose(page, title, reason):
+    card = offer(page, title)
+    if card.get_attribute("open") is None:
+        card.locator("summary").first.click()
+    card.get_by_label("Why").fill(reason)
+    card.get_by_role("button", name=title).click()
+
+
+def test_a_stuck_order_is_found_understood_and_retried(site):
+    (saga_id,) = site.stuck_orders(1)
+    page = site.open("/admin")
+    page.get_by_role("link", name="1 stuck").click()
+    causes = page.get_by_role("region", name="By cause")
+    expect(causes).to_contain_text("checkout")
+    expect(causes).to_contain_text("ventes")
+    causes.get_by_role("link", name="still unknown").click()
+    page.get_by_role("link", name=saga_id[:8]).click()
+
+    expect(page.get_by_role("region", name="What happened")).to_contain_text("stopped at enregistrer_vente")
+    owed = page.get_by_role("region", name="What is owed to whom").get_by_role("listitem")
+    expect(owed).to_contain_text(["reserver_stock took effect", "payer took effect", "enregistrer_vente unknown"])
+    retry = offer(page, "Retry now")
+    expect(retry).to_contain_text("safe")
+    expect(offer(page, "Compensate")).to_contain_text("look first")
+    retry.locator("summary").first.click()
+    expect(retry.locator(".course li")).to_have_text(["PAIEMENT_EFFECTUE", "COMMANDE_ENREGISTREE", "CONFIRMEE"])
+    expect(retry).to_contain_text("unless this says that it was done: GET ventes/ventes/outcome")
+    expect(retry).to_contain_text("do confirmer at stock")
+
+    page.evaluate("document.body.dataset.same = 'page'")
+    choose(page, "Retry now", "sales is back")
+    expect(page.locator(".notice.done")).to_contain_text(f"from {STUCK} to CONFIRMEE")
+    expect(page.locator("#live .pill").first).to_have_text("completed")
+    expect(page.get_by_role("region", name="Journal")).to_contain_text("sales is back")
+    expect(page.get_by_role("region", name="Journal")).to_contain_text("user:ada")
+    assert page.evaluate("document.body.dataset.same") == "page", "it was not loaded anew"
+    assert site.saga(saga_id)["state"] == "CONFIRMEE"
+
+
+def test_compensating_undoes_what_the_preview_said(site):
+    (saga_id,) = site.stuck_orders(1)
+    page = site.open(f"/admin/sagas/{saga_id}")
+    offer(page, "Compensate").locator("summary").first.click()
+    expect(offer(page, "Compensate")).to_contain_text("undo payer at client")
+    choose(page, "Compensate", "sales says no")
+    expect(page.locator(".notice.done")).to_contain_text("to ANNULEE; it is compensated")
+    assert site.participants.effects(saga_id) == {"payer": "undone", "reserver_stock": "undone"}
+
+
+def test_a_reason_is_asked_for_before_anything_is_done(site):
+    (saga_id,) = site.stuck_orders(1)
+    page = site.open(f"/admin/sagas/{saga_id}")
+    offer(page, "Retry now").locator("summary").first.click()
+    offer(page, "Retry now").get_by_role("button").click()
+    expect(offer(page, "Retry now").get_by_label("Why")).to_be_focused()
+    choose(page, "Retry now", "   ")
+    expect(page.locator(".notice.wrong")).to_contain_text("Nothing was done")
+    assert site.saga(saga_id)["state"] == STUCK
+
+
+def test_what_somebody_else_has_done_meanwhile_is_told_and_not_overwritten(site):
+    (saga_id,) = site.stuck_orders(1)
+    page = site.open(f"/admin/sagas/{saga_id}")
+    page.evaluate("document.getElementById('live').id = 'still'")  # this page does not follow
+    other = site.open(f"/admin/sagas/{saga_id}")
+    choose(other, "Compensate", "sales says no")
+    expect(other.locator(".notice.done")).to_be_visible()
+    page.evaluate("document.getElementById('still').id = 'live'")
+    choose(page, "Retry now", "sales is back")
+    expect(page.locator(".notice.conflict")).to_contain_text(f"from {STUCK} to ANNULEE")
+    assert site.saga(saga_id)["state"] == "ANNULEE"
+
+
+def test_what_was_done_by_hand_is_resolved_and_goes_on(site):
+    (saga_id,) = site.stuck_orders(1)
+    page = site.open(f"/admin/sagas/{saga_id}")
+    choose(page, "Resolve by hand", "recorded in the sales system by hand")
+    expect(page.locator(".notice.done")).to_contain_text("to CONFIRMEE")
+    expect(page.get_by_role("region", name="What is owed to whom")).to_contain_text("by hand")
+
+
+def test_a_page_follows_what_happens_elsewhere_and_keeps_what_is_being_written(site):
+    first, second = site.stuck_orders(2)
+    page, listed = site.open(f"/admin/sagas/{first}"), site.open("/admin/stuck")
+    offer(page, "Retry now").locator("summary").first.click()
+    offer(page, "Retry now").get_by_label("Why").fill("because")
+    with page.expect_response(lambda answer: answer.request.method == "GET" and answer.ok):
+        pass  # it has looked, and nothing has changed
+    expect(offer(page, "Retry now").get_by_label("Why")).to_have_value("because")
+    other = site.open(f"/admin/sagas/{second}")
+    choose(other, "Retry now", "sales is back")
+    expect(listed.get_by_role("link", name=second[:8])).to_have_count(0)
+    expect(listed.get_by_role("link", name=first[:8])).to_have_count(1)
+    choose(other := site.open(f"/admin/sagas/{first}"), "Retry now", "sales is back")
+    expect(page.locator("#live .pill").first).to_have_text("completed")
+    expect(page.get_by_role("region", name="What you can do")).to_contain_text("ended for good")
+
+
+def test_all_of_a_group_are_retried_after_a_dry_run(site):
+    ids = site.stuck_orders(23)
+    page = site.open("/admin/stuck")
+    page.get_by_role("link", name="All 23").click()
+    dry = page.get_by_role("region", name="Dry run")
+    expect(dry).to_contain_text("Nothing has been done yet")
+    expect(dry.locator("details[open] .course li").last).to_have_text("CONFIRMEE")
+    assert {site.saga(saga_id)["state"] for saga_id in ids} == {STUCK}
+    choose(page, "Retry now: all 23", "sales is back")
+    result = page.get_by_role("region", name="Result", exact=True)
+    expect(result).to_contain_text("23 of 23: 23 moved, 0 refused. That was all.")
+    expect(result.locator("#results tr")).to_have_count(23)
+    eventually(lambda: {site.saga(saga_id)["state"] for saga_id in ids} == {"CONFIRMEE"}, "all are confirmed")
+
+
+def test_a_lost_connection_shows_and_so_does_its_return(site):
+    page = site.open("/admin")
+    expect(page.get_by_role("alert")).to_be_hidden()
+    site.server.kill()
+    expect(page.get_by_role("alert")).to_contain_text("The connection is lost", timeout=15_000)
+    site.house.open()
+    expect(page.get_by_role("alert")).to_be_hidden(timeout=15_000)
+
+
+def test_a_viewer_sees_everything_and_is_offered_no_button(site, browser):
+    (saga_id,) = site.stuck_orders(1)
+    context = browser.new_context()
+    sign_in(context, site.server.url, "eve")
+    page = context.new_page()
+    page.goto(f"{site.server.url}/admin/sagas/{saga_id}")
+    expect(page.get_by_role("region", name="What you can do")).to_contain_text("takes the role operator")
+    expect(page.get_by_role("button", name="Retry now")).to_have_count(0)
+    assert context.request.post(page.url, form={"action": "retry"}).status == 403
+    page.goto(f"{site.server.url}/admin/stuck")
+    expect(page.get_by_role("link", name="All 1")).to_have_count(0)
+    context.close()

@@ -1,0 +1,76 @@
+"""The pages over a database whose sagas the test makes, and what it takes to be signed in."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from app import create_app
+from app.access.principal import user
+from app.access.roles import Role
+from app.config import from_environment
+from app.store.database import db
+from app.store.instance import Instance
+from app.store.sagas import SagaStore
+from machines.registry import discover
+from machines.rows import Phase, Trigger
+
+REPLY = {"iban": "CH93", "montant": 5, "vente_id": "sale-17"}
+SETTINGS = {"PARTICIPANTS_URL": "http://127.0.0.1:9", "SECRET_KEY": "s" * 40, "LOG_REDACT": "iban"}
+
+
+@pytest.fixture
+def client(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
+    """The pages as an operator sees them; no participant can be reached."""
+    monkeypatch.setattr("app.access.guard.signed_in", lambda: user("ada", Role.OPERATOR))
+    monkeypatch.setattr("app.access.guard._check_form", lambda: None)
+    app = create_app(from_environment({"DATABASE_URL": store_url, **SETTINGS}))
+    with app.app_context():
+        yield app.test_client()
+        app.extensions["runner"].stop()
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def walk(client: FlaskClient) -> Callable[..., Instance]:
+    """Store a saga that had these outcomes, one commit each, as the engine would."""
+    store = SagaStore(db.engine, discover(), "test")
+
+    def move(*outcomes: str, definition: str = "checkout", reason: str = "no", **data: Any) -> Instance:
+        given = data or {"client_id": 4, "magasin_id": 1}
+        saga = Instance.begin(discover().latest(definition), given, actor="test")
+        store.insert(saga, None, owner=None)
+        for outcome in outcomes:
+            step = saga.at.step.name if saga.at.step else None
+            facts = {"step": step, "direction": saga.at.direction, "reason": reason, "attempt": 1, "duration_ms": 5.0}
+            if outcome in ("exhausted", "refused"):
+                saga.error = f"{saga.state}: {step}: {reason}"
+            if outcome == "succeeded" and saga.at.phase is Phase.FORWARD:
+                saga.results[step] = REPLY
+            saga.fire(Trigger(outcome), actor="test", reply=REPLY, **facts)
+            if saga.at.phase is Phase.PASSING:
+                saga.fire(Trigger.COMPENSATE, actor="test")
+            store.save(saga, None, owner=None)
+        return saga
+
+    return move
+
+
+@pytest.fixture
+def aged(client: FlaskClient) -> Callable[[Instance, float], None]:
+    """Move a saga's arrival in its state into the past."""
+
+    def age(saga: Instance, seconds: float) -> None:
+        later = (
+            "entered_at - make_interval(secs => :s)"
+            if db.engine.dialect.name == "postgresql"
+            else "strftime('%Y-%m-%d %H:%M:%f', entered_at, '-' || :s || ' seconds') || '000'"
+        )
+        saga_id = saga.id if db.engine.dialect.name == "postgresql" else saga.id.hex
+        db.session.execute(text(f"UPDATE saga SET entered_at = {later} WHERE id = :id"), {"s": seconds, "id": saga_id})
+        db.session.commit()
+
+    return age

@@ -1,0 +1,197 @@
+"""The lists on both databases: what is in them, in which order, and by which index."""
+
+from types import SimpleNamespace
+
+import pytest
+from sqlalchemy import event, text
+
+from app.admin.limits import ends, limits
+from app.store.database import db
+from app.store.newest import Listed, newest
+from app.store.overview import lately, oldest, standing
+from app.store.sagas import SagaStore
+from app.store.trouble import Sought, Trouble
+from machines.registry import discover
+
+PAID = ("succeeded", "succeeded", "succeeded")
+DONE = (*PAID, "succeeded", "succeeded")
+STUCK = (*PAID, "exhausted")
+REFUSED = ("succeeded", "refused")
+
+
+def trouble():
+    return Trouble(limits(discover()))
+
+
+def count(sought):
+    found = trouble().groups(sought)
+    return found[0].total if found else 0
+
+
+def ids(rows):
+    return [row.id for row in rows]
+
+
+def listed(limit=50, after=None, **wanted):
+    return ids(newest(Listed(**wanted), ends(discover()), limit, after))
+
+
+def test_the_stuck_and_the_overstayed_are_listed_the_oldest_first(walk, aged):
+    young, old, slow = walk(*STUCK), walk(*STUCK), walk(*PAID)
+    walk(*PAID)
+    walk(*DONE)
+    aged(old, 900)
+    aged(slow, 301)  # of the 300 s that its table allows
+    assert ids(trouble().page(Sought(), 10)) == [old.id, slow.id, young.id]
+    assert count(Sought()) == 3
+
+
+def test_a_saga_may_stay_for_as_long_as_its_table_allows(walk, aged):
+    aged(walk(*PAID), 290)
+    assert count(Sought()) == 0
+
+
+def test_a_saga_that_nobody_executes_overstays_as_well(walk, aged, client):
+    saga_id = client.application.extensions["sagas"].create("checkout", {"client_id": 4, "magasin_id": 1}).id
+    assert count(Sought()) == 0
+    aged(SimpleNamespace(id=saga_id), 400)
+    assert [row.status for row in trouble().page(Sought(), 5)] == ["pending"]
+
+
+def test_they_are_grouped_by_cause(walk, aged):
+    aged(walk(*STUCK, reason="503"), 60)
+    walk(*STUCK, reason="503")
+    walk(*STUCK, reason="timeout")
+    groups = trouble().groups(Sought())
+    assert [(group.sagas, group.error.split(": ")[-1]) for group in groups] == [(2, "503"), (1, "timeout")]
+    assert 60 <= groups[0].oldest_s < 120
+    assert count(Sought(error=groups[1].error)) == 1
+
+
+def test_a_page_goes_on_where_the_one_before_has_ended_even_within_one_moment(walk):
+    sagas = sorted(walk(*STUCK).id for _ in range(5))
+    db.session.execute(text("UPDATE saga SET entered_at = (SELECT min(entered_at) FROM saga)"))
+    db.session.commit()
+    first = trouble().page(Sought(), 3)
+    rest = trouble().page(Sought(), 3, (first[-1].entered_at, first[-1].id))
+    assert [ids(first), ids(rest)] == [sagas[:3], sagas[3:]]
+
+
+def test_what_gets_stuck_after_a_moment_is_left_out(walk):
+    before = walk(*STUCK)
+    now = trouble().now
+    walk(*STUCK)
+    assert ids(trouble().page(Sought(), 9, None, now)) == [before.id]
+
+
+def test_they_are_found_by_id_its_beginning_and_client(walk):
+    mine, other = walk(*STUCK, client_id=77, magasin_id=1), walk(*STUCK)
+    for words in (str(mine.id), str(mine.id)[:8], mine.id.hex[:10].upper(), "77"):
+        assert ids(trouble().page(Sought(words=words), 10)) == [mine.id]
+        assert listed(words=words) == [mine.id]
+    assert other.id not in listed(words="no such thing")
+    assert listed(words="' OR 1=1 --") == []
+
+
+def test_one_is_found_by_its_order_once_that_is_known(walk):
+    walk(*STUCK)
+    assert listed(words="sale-17") == []
+    done = walk(*DONE)
+    assert listed(words="sale-17") == [done.id]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({}, "cancelled done stuck running"),
+        ({"definitions": ("checkout",)}, "cancelled done stuck running"),
+        ({"definitions": ("commande", "order_saga")}, ""),
+        ({"statuses": ("completed",)}, "done"),
+        ({"statuses": ("stuck",)}, "stuck"),
+        ({"statuses": ("compensated",), "definitions": ("checkout", "commande")}, "cancelled"),
+        ({"states": ("CONFIRMEE", "STOCK_RESERVE")}, "done running"),
+        ({"states": ("ANNULEE",), "statuses": ("completed",)}, ""),
+    ],
+)
+def test_the_list_shows_what_passes_the_newest_first(walk, wanted, found):
+    sagas = {"running": walk("succeeded", "succeeded"), "stuck": walk(*STUCK), "done": walk(*DONE)}
+    sagas["cancelled"] = walk(*REFUSED)
+    assert listed(**wanted) == [sagas[name].id for name in found.split()]
+
+
+def test_the_list_goes_on_where_the_page_before_has_ended(walk):
+    sagas = [walk(*DONE) if number % 2 else walk(*STUCK) for number in range(6)][::-1]
+    for wanted in ({}, {"definitions": ("checkout",)}):
+        first = newest(Listed(**wanted), ends(discover()), 4)
+        rest = listed(4, (first[-1].created_at, first[-1].id), **wanted)
+        assert ids(first) + rest == [saga.id for saga in sagas]
+
+
+def test_the_overview_counts_what_is_unfinished_and_how_the_hour_went(walk):
+    first = walk(*PAID)
+    for outcomes in (STUCK, STUCK, DONE, REFUSED):
+        walk(*outcomes)
+    assert {row.status: row.sagas for row in standing()} == {"running": 1, "stuck": 2}
+    assert oldest(1)[0].id == first.id
+    hour = lately(discover().names)
+    assert {minute.status: minute.sagas for minute in hour if minute.number >= 58} == {
+        "running": 1, "stuck": 2, "completed": 1, "compensated": 1,
+    }  # fmt: skip
+
+
+def test_a_saga_of_yesterday_is_not_of_this_hour(walk):
+    saga = walk(*DONE)
+    saga_id = saga.id if db.engine.dialect.name == "postgresql" else saga.id.hex
+    db.session.execute(text("UPDATE saga SET created_at = '2026-01-01 00:00:00+00' WHERE id = :id"), {"id": saga_id})
+    db.session.commit()
+    assert lately(discover().names) == []
+
+
+def test_an_attempt_in_vain_does_not_make_a_saga_younger(walk):
+    saga = walk("succeeded", "succeeded")
+    entered = text("SELECT entered_at, updated_at FROM saga")
+    before = db.session.execute(entered).one()
+    db.session.rollback()
+    again = walk_on(saga, "retry")
+    after = db.session.execute(entered).one()
+    assert (after.entered_at, again) == (before.entered_at, "STOCK_RESERVE")
+    assert after.updated_at > before.updated_at
+    db.session.rollback()
+    walk_on(saga, "succeeded")
+    assert db.session.execute(entered).one().entered_at > after.entered_at
+
+
+def walk_on(saga, trigger):
+    saga.fire(trigger, actor="test")
+    SagaStore(db.engine, discover(), "test").save(saga, None, None)
+    return saga.state
+
+
+LOOKS = {
+    "newest": lambda: newest(Listed(), ends(discover()), 50),
+    "of two sagas": lambda: newest(Listed(definitions=("checkout", "commande")), ends(discover()), 50),
+    "of a state": lambda: newest(Listed(states=("ANNULEE",)), ends(discover()), 50),
+    "of words": lambda: newest(Listed(words="abcdef01"), ends(discover()), 50),
+    "stuck": lambda: trouble().page(Sought(), 50),
+    "groups": lambda: trouble().groups(Sought()),
+    "standing": standing,
+    "oldest": lambda: oldest(8),
+    "lately": lambda: lately(discover().names),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_no_look_goes_through_all_sagas(walk, look):
+    if db.engine.dialect.name == "postgresql":
+        pytest.skip("PostgreSQL chooses by how much there is: benchmarks/million.py shows that it chooses well")
+    asked = []
+    event.listen(db.engine, "before_cursor_execute", lambda _c, _u, sql, given, *_: asked.append((sql, given)))
+    LOOKS[look]()
+    plans = [
+        row[3]
+        for sql, given in asked[:]
+        if sql.startswith(("SELECT", "WITH"))
+        for row in db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", given)
+    ]
+    assert any("saga USING" in plan for plan in plans), plans
+    assert [plan for plan in plans if plan.startswith("SCAN saga") and "INDEX" not in plan] == []

@@ -1,0 +1,191 @@
+"""The pages as they are sent: what they show, what they hide, and what they refuse."""
+
+import re
+from html import unescape
+
+import pytest
+
+from app.access.principal import user
+from app.access.roles import Role
+from app.store.database import db
+
+STUCK = ("succeeded", "succeeded", "succeeded", "exhausted")
+
+
+def seen(answer):
+    """The words of a page."""
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", answer.get_data(as_text=True))))
+
+
+@pytest.mark.parametrize("path", ["/admin", "/admin/stuck", "/admin/sagas"])
+def test_an_empty_service_has_every_page(client, path):
+    answer = client.get(path)
+    assert (answer.status_code, answer.mimetype) == (200, "text/html")
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("type=checkout,commande", 2),
+        ("type=checkout&stuck=true", 1),
+        ("type=checkout&state=CONFIRMEE", 0),
+        ("type=checkout&state=PAIEMENT_EFFECTUE", 1),
+        ("type=commande&stuck=true", 0),
+    ],
+)
+def test_the_dashboards_links_land_on_their_list(client, walk, query, shown):
+    walk(*STUCK)
+    walk(*STUCK[:3])
+    assert client.get(f"/admin/sagas?{query}").get_data(as_text=True).count('data-is="Id"') == shown
+
+
+@pytest.mark.parametrize("query", ["after=x", "status=no", "colour=red", "q=%00", "stuck=maybe"])
+def test_a_query_that_cannot_be_meant_is_told_so_as_a_page(client, query):
+    answer = client.get(f"/admin/sagas?{query}")
+    assert (answer.status_code, answer.mimetype) == (400, "text/html")
+    assert query.partition("=")[0] in seen(answer)
+
+
+def test_a_saga_that_is_not_there_is_told_so_as_a_page(client):
+    answer = client.get("/admin/sagas/00000000-0000-0000-0000-000000000000")
+    assert (answer.status_code, answer.mimetype) == (404, "text/html")
+
+
+def test_the_only_saga_of_an_id_is_shown_at_once(client, walk):
+    saga = walk(*STUCK)
+    answer = client.get(f"/admin/sagas?q={str(saga.id)[:9]}")
+    assert (answer.status_code, answer.location) == (302, f"/admin/sagas/{saga.id}")
+
+
+def test_the_only_saga_of_an_order_is_shown_at_once_and_that_of_a_client_is_listed(client, walk):
+    saga = walk(*STUCK[:3], "succeeded")
+    assert client.get("/admin/sagas?q=sale-17").location == f"/admin/sagas/{saga.id}"
+    assert client.get("/admin/sagas?q=4").status_code == 200
+    assert "Order sale-17" in seen(client.get(f"/admin/sagas/{saga.id}"))
+
+
+def test_a_saga_is_shown_without_its_secrets(client, walk):
+    page = client.get(f"/admin/sagas/{walk(*STUCK, reason='password=hunter2').id}").get_data(as_text=True)
+    assert "CH93" not in page
+    assert "hunter2" not in page
+    assert '"iban": "***"' in unescape(page)
+
+
+def test_what_a_participant_says_is_text_and_no_page(client, walk):
+    saga = walk(*STUCK, reason="<script>alert(1)</script>")
+    for path in (f"/admin/sagas/{saga.id}", "/admin/stuck", "/admin/sagas", "/admin"):
+        assert "<script>alert" not in client.get(path).get_data(as_text=True)
+
+
+def test_a_saga_of_a_release_that_is_gone_is_shown_and_left_alone(client, walk):
+    saga = walk(*STUCK)
+    db.session.execute(db.text("UPDATE saga SET definition_version = 7"))
+    db.session.commit()
+    assert "This release does not know checkout v7" in seen(client.get(f"/admin/sagas/{saga.id}"))
+    assert client.get("/admin/stuck").status_code == 200
+    assert client.get("/admin/sagas").status_code == 200
+
+
+def test_only_what_the_table_allows_is_offered(client, walk):
+    def titles(*outcomes):
+        page = client.get(f"/admin/sagas/{walk(*outcomes).id}").get_data(as_text=True)
+        return re.findall(r"<summary><b>([^<]+)</b>", page)
+
+    assert titles(*STUCK) == ["Retry now", "Compensate", "Resolve by hand"]
+    assert titles("succeeded", "succeeded") == ["Cancel"]
+    assert titles("succeeded", "succeeded", "succeeded") == []
+    assert titles("succeeded", "refused") == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "status", "words"),
+    [
+        ({"reason": ""}, 400, "reason: Say why"),
+        ({"reason": None}, 400, "reason:"),
+        ({"seen": "STUCK_CONFIRMER"}, 409, "from STUCK_CONFIRMER to STUCK_ENREGISTRER_VENTE"),
+        ({"action": "delete"}, 400, "action:"),
+        ({"more": "x"}, 400, "more:"),
+    ],
+)
+def test_what_is_wrong_with_an_action_is_told_and_nothing_is_done(client, walk, changed, status, words):
+    saga = walk(*STUCK)
+    form = {"action": "compensate", "seen": "STUCK_ENREGISTRER_VENTE", "reason": "because"} | changed
+    answer = client.post(f"/admin/sagas/{saga.id}", data={k: v for k, v in form.items() if v is not None})
+    assert (answer.status_code, "Nothing was done" in seen(answer), words in seen(answer)) == (status, True, True)
+    assert db.session.execute(db.text("SELECT state FROM saga")).scalar_one() == "STUCK_ENREGISTRER_VENTE"
+
+
+def test_an_action_is_told_by_where_the_saga_then_stands(client, walk):
+    saga = walk(*STUCK)
+    form = {"action": "compensate", "seen": saga.state, "reason": "because"}
+    answer = client.post(f"/admin/sagas/{saga.id}", data=form)
+    assert answer.status_code == 200
+    assert "has left STUCK_ENREGISTRER_VENTE and is compensating, in REMBOURSEMENT" in seen(answer)
+    assert "user:ada" in seen(answer)
+
+
+def test_a_form_that_is_not_of_these_pages_moves_nothing(client, walk, monkeypatch):
+    monkeypatch.undo()
+    monkeypatch.setattr("app.access.guard.signed_in", lambda: user("ada", Role.OPERATOR))
+    saga = walk(*STUCK)
+    form = {"action": "retry", "seen": saga.state, "reason": "because"}
+    for path in (f"/admin/sagas/{saga.id}", "/admin/stuck/group"):
+        assert client.post(path, data=form).status_code == 403
+    assert db.session.execute(db.text("SELECT state FROM saga")).scalar_one() == saga.state
+
+
+def test_a_viewer_can_move_nothing(client, walk, monkeypatch):
+    saga = walk(*STUCK)
+    monkeypatch.setattr("app.access.guard.signed_in", lambda: user("eve", Role.VIEWER))
+    form = {"action": "retry", "seen": saga.state, "reason": "because"}
+    assert client.post(f"/admin/sagas/{saga.id}", data=form).status_code == 403
+    assert client.post("/admin/stuck/group", data=form).status_code == 403
+    assert client.get(f"/admin/sagas/{saga.id}").status_code == 200
+
+
+def test_who_is_not_signed_in_is_led_to_the_sign_in(client, monkeypatch):
+    monkeypatch.setattr("app.access.guard.signed_in", lambda: None)
+    answer = client.get("/admin/stuck?q=4", headers={"Accept": "text/html"})
+    assert (answer.status_code, answer.location) == (303, "/login?next=/admin/stuck%3Fq%3D4")
+
+
+def test_a_group_is_moved_one_by_one_and_those_that_have_moved_on_are_told(client, walk, monkeypatch):
+    first, second = walk(*STUCK), walk(*STUCK)
+    query = "type=checkout&version=1&state=STUCK_ENREGISTRER_VENTE&status=stuck"
+    assert "all 2" in seen(client.get(f"/admin/stuck/group?{query}"))
+    form = {"action": "compensate", "seen": "STUCK_ENREGISTRER_VENTE", "reason": "because", "count": "2"}
+
+    from app.admin import bulk  # noqa: PLC0415
+
+    def moved(service, saga_id, *more):
+        if saga_id == second.id:  # somebody else was faster
+            service.compensate(second.id, "bob", "because", 0)
+        return real(service, saga_id, *more)
+
+    real = bulk.moved
+    monkeypatch.setattr(bulk, "moved", moved)
+    told = seen(client.post(f"/admin/stuck/group?{query}", data=form))
+    assert "2 of 2 : 1 moved, 1 refused" in told
+    assert f"{str(second.id)[:8]} Nothing was done: it has moved on by itself" in told
+    assert f"{str(first.id)[:8]} Done: the saga has left STUCK_ENREGISTRER_VENTE" in told
+
+
+def test_what_gets_stuck_after_a_run_has_begun_is_left_alone(client, walk):
+    began = db.session.execute(db.text("SELECT CURRENT_TIMESTAMP")).scalar_one()
+    db.session.rollback()
+    walk(*STUCK)
+    query = "type=checkout&version=1&state=STUCK_ENREGISTRER_VENTE&status=stuck"
+    form = {"action": "compensate", "seen": "STUCK_ENREGISTRER_VENTE", "reason": "because", "count": "2",
+            "until": f"{began}".replace(" ", "T")}  # fmt: skip
+    assert "0 of 2 : 0 moved, 0 refused. That was all." in seen(client.post(f"/admin/stuck/group?{query}", data=form))
+    assert db.session.execute(db.text("SELECT status FROM saga")).scalar_one() == "stuck"
+
+
+def test_no_page_changes_anything_by_being_looked_at(client, walk):
+    saga = walk(*STUCK)
+    whole = db.text("SELECT count(*), max(version), max(updated_at) FROM saga")
+    before = db.session.execute(whole).one()
+    query = "type=checkout&version=1&state=STUCK_ENREGISTRER_VENTE&status=stuck"
+    for path in ("/admin", "/admin/stuck", "/admin/sagas", f"/admin/sagas/{saga.id}", f"/admin/stuck/group?{query}"):
+        assert client.get(path).status_code == 200
+    assert db.session.execute(whole).one() == before

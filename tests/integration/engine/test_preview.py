@@ -1,0 +1,107 @@
+"""What the preview says is what the engine then does, for every stuck state of every table and every move from it."""
+
+import shutil
+from uuid import UUID
+
+import pytest
+
+from app.api.data import example
+from app.engine.service import MOVES
+from app.errors import ConflictError
+from machines.preview import preview
+from machines.registry import discover
+from machines.rows import Phase, Trigger
+from tests.integration.engine.scene import LOST, Scene, answer
+
+MOST = 20
+#: What any later call of any table may refer to.
+REPLY = {
+    "produits": [{"produit_id": "p", "quantite": 2}], "montant": 21.0, "reservation_id": "r1", "vente_id": 1,
+    "commande_id": "c1", "recu_id": "q", "sale_id": 1, "store_id": 1, "magasin_id": 1, "client_id": 4,
+}  # fmt: skip
+STUCK = [
+    pytest.param(definition, state, action, id=f"{definition.name}-{state.name}-{action}")
+    for definition in discover()
+    for state in definition.rows.states.values()
+    if state.phase is Phase.STUCK
+    and any(row.dest == state.name and row.trigger is Trigger.EXHAUSTED for row in definition.rows.rows)
+    for action, triggers in MOVES.items()
+    if definition.rows.asked(state.name) & set(triggers)
+]
+
+
+@pytest.fixture
+def store_url(sqlite_template, tmp_path):
+    """One database will do: what is foreseen is of the table alone."""
+    shutil.copy(sqlite_template, tmp_path / "saga.db")
+    return f"sqlite:///{tmp_path / 'saga.db'}"
+
+
+def stuck_in(scene: Scene, definition, state):
+    """Let everything succeed but for the call that the state is stuck at, and what leads there."""
+    told = {step.name: [answer(200, **REPLY)] for step in definition.steps}
+    failing = f"undo_{state.step.name}" if state.undoes else state.step.name
+    behind = definition.steps[definition.steps.index(state.step) + 1 :][:1] if state.undoes else ()
+    scene.given(**told | {step.name: [answer(409)] for step in behind} | {failing: [LOST] * MOST})
+    saga = scene.run(definition, **example(definition.data))
+    if state.undoes and not behind:
+        scene.service.compensate(saga.id, "ada", "it was the last step")
+    assert scene.engine.store.find(saga.id).state == state.name
+    scene.told.clear()
+    scene.requests.clear()
+    return saga
+
+
+@pytest.mark.parametrize(("definition", "state", "action"), STUCK)
+def test_a_move_from_a_stuck_state_goes_where_the_preview_said(scene, definition, state, action):
+    saga = stuck_in(scene, definition, state)
+    before = scene.states
+    trigger = next(row for row in MOVES[action] if row in definition.rows.asked(state.name))
+    seen = preview(definition, state.name, trigger, unsure=False)
+    for step in definition.steps:
+        scene.told[step.name].append(answer(200, **REPLY))
+
+    more = {"reply": REPLY} if action == "resolve" else {}
+    getattr(scene.service, action)(saga.id, "ada", "because", **more)
+    assert scene.states[len(before) :] == [stop.state.name for stop in seen.course]
+    sent = [call for call in scene.calls if not call.startswith("probe_")]
+    foreseen = [("undo_" if s.state.undoes else "") + s.state.step.name for s in seen.course if s.call and s.state.step]
+    assert sent == foreseen
+    assert [call for call in scene.calls if call.startswith("probe_")] == [
+        f"probe_{stop.state.step.name}" for stop in seen.course if stop.probe and stop.state.step
+    ]
+
+
+@pytest.mark.parametrize("outcome", [Trigger.REFUSED, Trigger.EXHAUSTED])
+def test_a_retry_that_fails_goes_where_the_preview_said_it_would(scene, outcome):
+    definition = discover().latest("checkout")
+    saga = stuck_in(scene, definition, definition.rows.states["STUCK_ENREGISTRER_VENTE"])
+    before = scene.states
+    scene.given(enregistrer_vente=[answer(409)] if outcome is Trigger.REFUSED else [LOST] * MOST)
+    seen = dict(preview(definition, saga.state, Trigger.RETRY, unsure=True).otherwise)[outcome]
+    scene.service.retry(saga.id, "ada", "because", wait_s=30)
+    assert scene.states[len(before) :] == ["PAIEMENT_EFFECTUE", *(stop.state.name for stop in seen)]
+
+
+def test_a_cancel_undoes_what_the_preview_said(scene):
+    definition, seen = discover().latest("checkout"), []
+
+    def cancel(request):
+        if "/payer/do" in request.headers["Idempotency-Key"] and not seen:
+            row = scene.engine.store.find(UUID(request.headers["Saga-Id"]))
+            seen.append(preview(definition, row.state, Trigger.CANCEL, unsure=row.unsure))
+            scene.service.compensate(row.id, "ada", "changed my mind")
+
+    scene.at_each_call = cancel
+    scene.service.start("checkout", {"client_id": 4, "magasin_id": 1})
+    assert scene.states[-4:] == [stop.state.name for stop in seen[0].course]
+
+
+def test_who_has_seen_another_state_moves_nothing(scene):
+    definition = discover().latest("checkout")
+    saga = stuck_in(scene, definition, definition.rows.states["STUCK_ENREGISTRER_VENTE"])
+    for action, more in (("retry", {}), ("compensate", {}), ("resolve", {"reply": REPLY})):
+        with pytest.raises(ConflictError, match="from STUCK_CONFIRMER to STUCK_ENREGISTRER_VENTE"):
+            getattr(scene.service, action)(saga.id, "ada", "because", seen="STUCK_CONFIRMER", **more)
+    assert scene.calls == []
+    assert scene.service.retry(saga.id, "ada", "because", seen="STUCK_ENREGISTRER_VENTE").status == "completed"

@@ -1,0 +1,67 @@
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.admin.gantt import gantt
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@dataclass
+class Row:
+    after_s: float
+    duration_ms: float | None = 1000.0
+    step: str | None = "pay"
+    direction: str | None = "do"
+
+    @property
+    def at(self):
+        return NOON + timedelta(seconds=self.after_s)
+
+
+def test_a_saga_without_a_call_has_no_line_of_time():
+    assert gantt([Row(0, None)]) is None
+
+
+def test_an_attempt_ends_when_it_is_written_and_began_so_long_before():
+    drawn = gantt([Row(1), Row(2.0, step="ship")])
+    assert [(lane.step, lane.bars[0].left, lane.bars[0].width) for lane in drawn.lanes] == [
+        ("pay", 0, 50),
+        ("ship", 50, 50),
+    ]
+    assert (drawn.began, drawn.seconds) == (NOON, 2)
+
+
+def test_attempts_of_one_commit_follow_each_other():
+    drawn = gantt([Row(4, 1000, "read"), Row(4, 3000, "pay")])
+    assert [(lane.bars[0].left, lane.bars[0].width) for lane in drawn.lanes] == [(0, 25), (25, 75)]
+
+
+def test_attempts_of_one_call_share_a_lane_and_its_undo_has_its_own():
+    drawn = gantt([Row(1), Row(2), Row(3, direction="undo")])
+    assert [(lane.direction, [bar.number for bar in lane.bars]) for lane in drawn.lanes] == [
+        ("do", [0, 1]),
+        ("undo", [2]),
+    ]
+
+
+def test_a_night_of_waiting_is_cut_and_said():
+    drawn = gantt([Row(1), Row(30_001)])
+    (cut,) = drawn.cuts
+    assert cut.seconds == 29_999
+    first, second = (bar for lane in drawn.lanes for bar in lane.bars)
+    assert first.width == pytest.approx(second.width)
+    assert first.width > 40
+    assert cut.left == pytest.approx(first.width)
+    assert second.left + second.width == pytest.approx(100)
+    assert drawn.seconds == 30_001
+
+
+def test_a_short_wait_is_kept():
+    assert gantt([Row(1), Row(2.1)]).cuts == ()
+
+
+def test_calls_that_took_no_time_are_drawn():
+    drawn = gantt([Row(0, 0.0)])
+    assert [(bar.left, bar.width) for bar in drawn.lanes[0].bars] == [(0, 0)]

@@ -1,0 +1,81 @@
+import pytest
+from transitions import MachineError
+
+from machines.checkout import CHECKOUT
+from machines.commande import COMMANDE
+from machines.preview import preview
+from machines.purchase import PURCHASE
+from machines.rows import Trigger
+
+
+def states(stops):
+    return [stop.state.name for stop in stops]
+
+
+def test_a_retry_of_the_pivot_goes_on_to_the_end_and_asks_the_probe_first():
+    seen = preview(CHECKOUT, "STUCK_ENREGISTRER_VENTE", Trigger.RETRY, unsure=True)
+    assert states(seen.course) == ["PAIEMENT_EFFECTUE", "COMMANDE_ENREGISTREE", "CONFIRMEE"]
+    assert [str(call) for call in seen.calls] == ["POST ventes/ventes", "POST stock/confirmer"]
+    assert str(seen.course[0].probe) == "GET ventes/ventes/outcome"
+    assert seen.course[1].probe is None
+    assert seen.end.phase == "completed"
+
+
+def test_a_retry_of_the_pivot_may_be_refused_or_stay_unanswered():
+    otherwise = dict(preview(CHECKOUT, "STUCK_ENREGISTRER_VENTE", Trigger.RETRY, unsure=True).otherwise)
+    assert states(otherwise[Trigger.REFUSED]) == [
+        "ECHEC_ENREGISTREMENT",
+        "REMBOURSEMENT",
+        "LIBERATION_STOCK",
+        "ANNULEE",
+    ]
+    assert states(otherwise[Trigger.EXHAUSTED]) == ["STUCK_ENREGISTRER_VENTE"]
+
+
+def test_undoing_a_stuck_pivot_calls_the_compensations_in_reverse():
+    seen = preview(CHECKOUT, "STUCK_ENREGISTRER_VENTE", Trigger.COMPENSATE, unsure=True)
+    assert states(seen.course) == ["REMBOURSEMENT", "LIBERATION_STOCK", "ANNULEE"]
+    assert [call.path for call in seen.calls] == ["/{client_id}/rembourser", "/liberer"]
+
+
+def test_resolving_by_hand_does_not_send_the_call_again():
+    seen = preview(CHECKOUT, "STUCK_ENREGISTRER_VENTE", Trigger.RESOLVE, unsure=True)
+    assert states(seen.course) == ["COMMANDE_ENREGISTREE", "CONFIRMEE"]
+    assert [call.path for call in seen.calls] == ["/confirmer"]
+
+
+@pytest.mark.parametrize(
+    ("unsure", "undone"), [(True, ["REMBOURSEMENT", "LIBERATION_STOCK"]), (False, ["LIBERATION_STOCK"])]
+)
+def test_a_cancel_undoes_the_call_in_flight_only_where_it_may_have_been_sent(unsure, undone):
+    seen = preview(CHECKOUT, "STOCK_RESERVE", Trigger.CANCEL, unsure=unsure)
+    assert states(seen.course) == ["ECHEC_PAIEMENT", *undone, "ANNULEE"]
+
+
+def test_a_state_before_a_call_is_passed_through():
+    seen = preview(COMMANDE, "STUCK_CREER_COMMANDE", Trigger.RESOLVE, unsure=True)
+    assert states(seen.course) == ["COMMANDE_CREEE", "SAGA_TERMINEE"]
+    seen = preview(COMMANDE, "STUCK_RESERVER_STOCK", Trigger.RETRY, unsure=True)
+    assert states(seen.course)[:3] == ["RESERVATION_STOCK", "STOCK_RESERVE", "CREATION_COMMANDE"]
+
+
+def test_a_purchase_that_is_done_is_taken_back():
+    seen = preview(PURCHASE, PURCHASE.completed, Trigger.COMPENSATE, unsure=False)
+    assert seen.end.phase == "compensated"
+    assert len(seen.calls) == sum(step.undo is not None for step in PURCHASE.steps)
+
+
+def test_what_the_table_has_not_is_not_foreseen():
+    with pytest.raises(MachineError):
+        preview(CHECKOUT, "CONFIRMEE", Trigger.COMPENSATE, unsure=False)
+
+
+def test_a_refusal_after_an_attempt_that_nobody_knows_of_undoes_the_step_as_well():
+    otherwise = dict(preview(CHECKOUT, "STUCK_PAYER", Trigger.RETRY, unsure=False).otherwise)
+    undone = ["ECHEC_PAIEMENT", "REMBOURSEMENT", "LIBERATION_STOCK", "ANNULEE"]
+    assert (states(otherwise[Trigger.REFUSED]), states(otherwise[Trigger.EXHAUSTED])) == (undone, undone)
+
+
+def test_a_refusal_of_a_step_that_was_never_sent_undoes_only_those_before():
+    otherwise = dict(preview(COMMANDE, "STUCK_LIRE_PRODUITS", Trigger.RETRY, unsure=False).otherwise)
+    assert states(otherwise[Trigger.REFUSED]) == ["ECHEC_PRODUIT", "SAGA_ANNULEE"]
