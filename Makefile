@@ -21,11 +21,12 @@ demo: $(VENV)/.runtime ## start everything, run four checkouts, check the ledger
 	@$(BIN)/python -m demo $(if $(filter-out 0,$(ONCE)),--once)
 
 test: $(VENV)/.dev ## run the tests, on SQLite and on a PostgreSQL out of a wheel
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not programs'
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not programs' --ignore tests/chaos --ignore tests/property
 
-check: lint test $(VENV)/.dev ## lint, run the tests, and those that need other programs
+check: lint test $(VENV)/.dev ## lint, run the tests, a short form of the chaos, and what needs other programs
 	$(BIN)/python -m diagrams --check
 	$(BIN)/python -m observability --check
+	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/chaos tests/property
 	$(BIN)/python -m pytest -m programs
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, import-linter

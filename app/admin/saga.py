@@ -61,6 +61,8 @@ def _page(saga: SagaRow, said: Said | None = None) -> str:
         saga=saga,
         story=told,
         journal=journal,
+        events=queries.told(saga.id),
+        unpublished=queries.unpublished(saga.id),
         said=said,
     )
 

@@ -12,6 +12,7 @@ from app.admin.limits import ends
 from app.admin.pages import pages
 from app.api.listing import cursor_at
 from app.api.parts import registry
+from app.store.finding import id_prefix
 from app.store.newest import Listed, newest
 
 blueprint = pages("sagas")
@@ -37,4 +38,5 @@ def show() -> str | Response:
 
 def _named(words: str, row: Any) -> bool:
     """Tell whether it is this one saga that was looked for, and not whoever it belongs to."""
-    return bool(words) and (str(row.id).startswith(words.lower()) or words == row.order_ref)
+    digits = id_prefix(words)
+    return bool(words) and (words == row.order_ref or bool(digits and row.id.hex.startswith(digits)))

@@ -8,7 +8,7 @@ from tests.chaos.clients import Client
 from tests.chaos.orders import orders
 from tests.chaos.size import size
 
-KEYS, CLIENTS = size(25, 200), 20
+KEYS, CLIENTS = size(10, 200), 20
 
 
 def test_simultaneous_clients_of_one_key(make_world, report):

@@ -7,7 +7,7 @@ from tests.chaos.clients import Clients
 from tests.chaos.orders import orders
 from tests.chaos.size import size
 
-REPLICAS, SAGAS, KILLS = size(3, 4), size(96, 2000), size(12, 200)
+REPLICAS, SAGAS, KILLS = size(3, 4), size(48, 2000), size(6, 200)
 
 
 def test_random_kills(make_world, report):

@@ -12,7 +12,7 @@ from tests.chaos.proxy import ARRIVED
 from tests.chaos.size import size
 from tests.chaos.world import DRAIN_S
 
-OUTAGE_S, SAGAS = size(4, 60), size(40, 500)
+OUTAGE_S, SAGAS = size(4, 60), size(20, 500)
 #: Every saga but a commande needs it.
 AWAY = "client"
 #: What must succeed in the end is sent as often before a person is asked; anything else as its table says.

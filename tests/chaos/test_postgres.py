@@ -9,7 +9,7 @@ from tests.chaos.postgres import STOPS
 from tests.chaos.process import eventually
 from tests.chaos.size import size
 
-TIMES, SAGAS = size(6, 20), size(16, 40)
+TIMES, SAGAS = size(3, 20), size(16, 40)
 #: With few connections it shows soon when one is not given back.
 THREADS = size(3, 8)
 

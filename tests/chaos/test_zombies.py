@@ -9,7 +9,7 @@ from tests.chaos.process import eventually, waited
 from tests.chaos.sagas import FINISHED
 from tests.chaos.size import size
 
-ROUNDS, SAGAS = size(2, 12), size(24, 60)
+ROUNDS, SAGAS = size(1, 12), size(24, 60)
 
 
 def test_zombies(make_world, report):

@@ -8,7 +8,7 @@ import os
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-EXAMPLES = 3_000 if os.environ.get("CHAOS") == "full" else 400
+EXAMPLES = 3_000 if os.environ.get("CHAOS") == "full" else 200
 
 
 def test_the_properties_hold_whatever_befalls_a_saga(chaos):

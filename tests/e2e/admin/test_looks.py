@@ -17,8 +17,8 @@ def paths(site):
     site.orders(1, status="compensated", client=2)
     stuck, *_ = site.stuck_orders(2)
     group = site.open("/admin/stuck").get_by_role("link", name="All 2").get_attribute("href")
-    return ["/admin", "/admin/stuck", "/admin/sagas", "/admin/sagas?state=NONE", f"/admin/sagas/{stuck}", group,
-            "/admin/sagas?sort=by"]  # fmt: skip
+    return ["/admin", "/admin/stuck", "/admin/parked", "/admin/sagas", "/admin/sagas?state=NONE",
+            f"/admin/sagas/{stuck}", group, "/admin/sagas?sort=by"]  # fmt: skip
 
 
 def test_axe_finds_nothing_wrong_and_no_page_is_wider_than_its_window(site, paths):

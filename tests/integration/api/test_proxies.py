@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.config import from_environment
 from app.store.database import db
+from tests.conftest import OPEN
 
 SAGAS = "/api/v1/sagas"
 
@@ -19,7 +20,7 @@ def behind(store_url: str) -> Iterator[Callable[[int], FlaskClient]]:
     apps = []
 
     def application(proxies: int) -> FlaskClient:
-        settings = {"DATABASE_URL": store_url, "RATE_LIMIT": "2/day", "TRUSTED_PROXIES": str(proxies)}
+        settings = OPEN | {"DATABASE_URL": store_url, "RATE_LIMIT": "2/day", "TRUSTED_PROXIES": str(proxies)}
         apps.append(create_app(from_environment(settings)))
         return apps[-1].test_client()
 

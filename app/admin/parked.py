@@ -1,0 +1,40 @@
+"""/admin/parked: messages from which no saga could be begun."""
+
+from flask import flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from app.access.needs import needs
+from app.access.principal import principal
+from app.access.roles import Role
+from app.admin.pages import pages
+from app.api.reading import Resolution, load
+from app.errors import ProblemError
+from app.events import parking
+
+blueprint = pages("parked")
+
+
+@blueprint.get("/admin/parked")
+@needs(Role.VIEWER)
+def show() -> str:
+    return render_template("admin/parked.html", parked=parking.listed())
+
+
+@blueprint.post("/admin/parked/<int:parked_id>/retry")
+@needs(Role.OPERATOR)
+def retry(parked_id: int) -> Response:
+    try:
+        begun = parking.retry(parked_id, principal().actor)
+    except ProblemError as error:
+        flash(f"Nothing was done: {error.detail}", "wrong")
+        return redirect(url_for("admin_parked.show"), 303)
+    return redirect(url_for("admin_saga.show", saga_id=begun.id), 303)
+
+
+@blueprint.post("/admin/parked/<int:parked_id>/discard")
+@needs(Role.OPERATOR)
+def discard(parked_id: int) -> Response:
+    reason = load(Resolution(only=("reason",)), {"reason": request.form.get("reason", "").strip()})["reason"]
+    parking.discard(parked_id, principal().actor, reason)
+    flash("The message is discarded; the audit trail keeps what it said.", "done")
+    return redirect(url_for("admin_parked.show"), 303)

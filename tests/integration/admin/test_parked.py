@@ -1,0 +1,79 @@
+"""The page of messages that nobody could take, and the events of a saga on its page."""
+
+import json
+
+import pytest
+
+from app.access.principal import user
+from app.access.roles import Role
+from app.store.database import db
+from app.store.parked import Parked
+from tests.integration.admin.test_pages import seen
+
+ORDER = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
+EVENT = {"specversion": "1.0", "id": "1", "source": "/boutique", "type": "CommandeCreate", "data": ORDER}
+
+
+@pytest.fixture
+def parked(client):
+    """Park a message; give the path of what may be done with it."""
+
+    def park(**changed):
+        Parked(db.engine).add("/type: was not known yet", json.dumps(EVENT | changed).encode())
+        return f"/admin/parked/{Parked(db.engine).listed()[-1].id}"
+
+    return park
+
+
+def left():
+    return len(Parked(db.engine).listed())
+
+
+def test_nothing_parked_is_told_so(client):
+    assert "Nothing is parked." in seen(client.get("/admin/parked"))
+
+
+def test_a_message_is_shown_with_its_reason_as_text_and_no_page(client, parked):
+    parked(source="<script>alert(1)</script>")
+    answer = client.get("/admin/parked")
+    assert "/type: was not known yet" in seen(answer)
+    assert b"<script>alert" not in answer.data
+
+
+def test_one_that_is_tried_again_leads_to_its_saga(client, parked):
+    answer = client.post(f"{parked()}/retry")
+    assert answer.status_code == 303
+    assert "CommandeCreate" not in answer.headers["Location"]
+    assert "order_saga" in seen(client.get(answer.headers["Location"]))
+    assert left() == 0
+
+
+def test_one_that_still_cannot_be_taken_says_why_and_stays(client, parked):
+    answer = client.post(f"{parked(data={})}/retry", follow_redirects=True)
+    assert "Nothing was done: /data/" in seen(answer)
+    assert left() == 1
+
+
+def test_to_discard_one_takes_a_reason(client, parked):
+    path = parked()
+    assert client.post(f"{path}/discard", data={"reason": " "}).status_code == 400
+    assert left() == 1
+    assert client.post(f"{path}/discard", data={"reason": "sent again"}).status_code == 303
+    assert left() == 0
+
+
+def test_a_viewer_is_offered_nothing_and_can_do_nothing(client, parked, monkeypatch):
+    path = parked()
+    monkeypatch.setattr("app.access.guard.signed_in", lambda: user("vera", Role.VIEWER))
+    assert b'<form method="post" action="/admin/parked' not in client.get("/admin/parked").data
+    assert client.post(f"{path}/discard", data={"reason": "because"}).status_code == 403
+    assert left() == 1
+
+
+def test_a_sagas_page_tells_its_events_and_which_of_them_wait(client, walk):
+    saga = walk("succeeded", definition="order_saga", **ORDER)
+    page = seen(client.get(f"/admin/sagas/{saga.id}"))
+    assert "CommandeCreate waits for the broker" in page
+    client.application.extensions["post"].relay.publish_batch()
+    assert "CommandeCreate published" in seen(client.get(f"/admin/sagas/{saga.id}"))
+    assert saga.definition.events[saga.state] == "CommandeCreate"
