@@ -27,7 +27,7 @@ check: lint test $(VENV)/.dev ## lint, run the tests, a short form of the chaos,
 	$(BIN)/python -m diagrams --check
 	$(BIN)/python -m observability --check
 	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/chaos tests/property
-	$(BIN)/python -m pytest -m programs
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --dist loadfile -m programs
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, import-linter
 	$(BIN)/python -m ruff format --check .
