@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 
 from postman.files import FILES, text_of
+from tests.e2e.conftest import serve_participants
 
 pytestmark = pytest.mark.programs
 
 HERE = Path(__file__).parents[2] / "postman"
 NEWMAN = HERE / "node_modules" / ".bin" / "newman"
+
+
+@pytest.fixture(scope="module")
+def participants_server(tmp_path_factory):
+    """Participants of their own: what other tests leave unfinished is not theirs."""
+    yield from serve_participants(tmp_path_factory.mktemp("participants"))
 
 
 @pytest.fixture

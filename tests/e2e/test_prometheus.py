@@ -19,6 +19,7 @@ pytestmark = pytest.mark.programs
 
 STARTED = 'sum(increase(saga_total{status="started"}[$__range]))'
 COMPLETED = 'sum(increase(saga_total{status="completed"}[$__range]))'
+TOLD = "sum(increase(saga_events_published_total[$__range]))"
 STUCK = 'max(saga_current{saga="checkout", state="STUCK_ENREGISTRER_VENTE"})'
 #: increase() goes on at the same pace to the range's end: much after ten scrapes, nothing after an hour's.
 EXTRAPOLATED = 1.2
@@ -104,6 +105,7 @@ def test_every_panel_shows_a_real_run_and_totals_outlive_a_replica(prometheus, r
     sagas = a_busy_day(replicas, participants)
     eventually(lambda: prometheus.value(STUCK) == 1, "one is stuck")
     eventually(lambda: (prometheus.value(STARTED) or 0) >= sagas, "all were counted")
+    eventually(lambda: (prometheus.value(TOLD) or 0) > 0, "their events are published, and were seen to be")
     now = time.time()
     dead = [query for query in queries() if not prometheus.values(query, now)]
     assert dead == []
