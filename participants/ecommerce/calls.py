@@ -1,6 +1,5 @@
 """HTTP calls of the shop's server. What does not answer in time is away, and nothing waits for it."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import requests
@@ -17,17 +16,26 @@ class AwayError(Exception):
 
 
 class DeniedError(Exception):
-    """Who was called does not accept the shop's key, or misses it."""
+    """Who was called, or a gateway before him, does not accept the shop's key, or misses it.
+
+    `setting`: the one that the key comes from.
+    """
+
+    def __init__(self, words: str, setting: str) -> None:
+        super().__init__(words)
+        self.setting = setting
 
 
 class Calls:
-    """Everything below one base URL; used by many threads at once. `who`: as a person is told of it."""
+    """Everything below one base URL; used by many threads at once. `who`: as a person is told of it. `key_setting`: the
+    setting that `api_key` comes from.
+    """
 
-    def __init__(self, who: str, url: str, headers: Mapping[str, str] | None = None) -> None:
-        self.who, self.url = who, url
+    def __init__(self, who: str, url: str, api_key: str | None, key_setting: str) -> None:
+        self.who, self.url, self._key_setting = who, url, key_setting
         self._session = requests.Session()
         self._session.trust_env = False
-        self._session.headers.update(headers or {})
+        self._session.headers.update({"X-API-Key": api_key} if api_key else {})
         self._session.mount("http://", HTTPAdapter(pool_maxsize=16))
 
     def send(self, method: str, path: str, **options: Any) -> requests.Response:
@@ -41,7 +49,7 @@ class Calls:
         if response.status_code >= _SERVER_ERROR:
             raise AwayError(f"{self.who} answered {response.status_code}")
         if response.status_code in _DENIED:
-            raise DeniedError(f"{self.who} answered {response.status_code}")
+            raise DeniedError(f"{self.who} answered {response.status_code}", self._key_setting)
         return response
 
     def read(self, path: str, **options: Any) -> Any:

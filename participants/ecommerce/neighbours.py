@@ -38,10 +38,10 @@ class Books:
 
 
 class Neighbours:
-    """Each method raises AwayError."""
+    """Each method raises AwayError, DeniedError."""
 
-    def __init__(self, url: str) -> None:
-        self._calls = Calls("A participant", url)
+    def __init__(self, url: str, api_key: str | None) -> None:
+        self._calls = Calls("A participant", url, api_key, "PARTICIPANTS_API_KEY")
 
     def shelf(self) -> list[Product]:
         """What is sold here: products with a number, for a return can name no others."""

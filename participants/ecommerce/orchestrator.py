@@ -33,8 +33,8 @@ class Definition:
 
 
 class Orchestrator:
-    def __init__(self, url: str, api_key: str | None = None) -> None:
-        self._calls = Calls("The orchestrator", url, {"X-API-Key": api_key} if api_key else None)
+    def __init__(self, url: str, api_key: str | None) -> None:
+        self._calls = Calls("The orchestrator", url, api_key, "ORCHESTRATOR_API_KEY")
         self._definitions: dict[str, Definition] = {}
 
     def check_out(self, client_id: int, key: str) -> UUID:

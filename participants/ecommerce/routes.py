@@ -45,8 +45,8 @@ def _open(state: BlueprintSetupState) -> None:
     settings = state.app.config.get("SHOP", ShopSettings())
     state.app.extensions["shop"] = Shop(
         settings=settings,
-        orchestrator=Orchestrator(settings.orchestrator_url, settings.api_key),
-        neighbours=Neighbours(settings.participants_url),
+        orchestrator=Orchestrator(settings.orchestrator_url, settings.orchestrator_api_key),
+        neighbours=Neighbours(settings.participants_url, settings.participants_api_key),
     )
 
 
@@ -69,7 +69,7 @@ def panel() -> dict[str, Any]:
     """What the switches' template needs; none of them when they cannot be asked for."""
     try:
         switches = positions(shop().neighbours)
-    except AwayError:
+    except (AwayError, DeniedError):  # the page of that very error has a panel as well
         switches = None
     return {"switches": switches, "modes": Mode, "explained": EXPLAINED}
 
@@ -88,7 +88,7 @@ def sorry(error: HTTPException) -> Response:
 @routes.errorhandler(DeniedError)
 def denied(error: DeniedError) -> Response:
     """A mistake of whoever has installed the shop."""
-    words = f"{error}: it does not let the shop in. Set ORCHESTRATOR_API_KEY to a key that may start and read sagas."
+    words = f"{error}: it does not let the shop in. Set {error.setting} to a key that it, or its gateway, accepts."
     return page("error", 502, title="The shop has no key", words=words)
 
 

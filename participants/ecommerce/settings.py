@@ -14,15 +14,16 @@ class ShopSettingsError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class ShopSettings:
-    """`orchestrator_url`: where the server calls it; `public_url`: where a person's browser finds it.
-    `api_key` goes along with each call, as X-API-Key. `kill_command` and `restart_command` are only shown, for the
-    experiment of killing the orchestrator.
+    """`orchestrator_url`: where the server calls it; `public_url`: where a person's browser finds it. Each of the two
+    neighbours is shown its own `…_api_key`, as X-API-Key: a gateway may stand before it. `kill_command` and
+    `restart_command` are only shown, for the experiment of killing the orchestrator.
     """
 
     orchestrator_url: str = "http://127.0.0.1:8009"
     public_url: str = "http://127.0.0.1:8009"
     participants_url: str = PARTICIPANTS_URL
-    api_key: str | None = field(default=None, repr=False)
+    orchestrator_api_key: str | None = field(default=None, repr=False)
+    participants_api_key: str | None = field(default=None, repr=False)
     kill_command: str | None = None
     restart_command: str | None = None
 
@@ -33,7 +34,8 @@ class ShopSettings:
             orchestrator_url=orchestrator_url,
             public_url=_http_url(environment, "ORCHESTRATOR_PUBLIC_URL", orchestrator_url),
             participants_url=_http_url(environment, "PARTICIPANTS_URL", cls.participants_url),
-            api_key=environment.get("ORCHESTRATOR_API_KEY") or None,
+            orchestrator_api_key=environment.get("ORCHESTRATOR_API_KEY") or None,
+            participants_api_key=environment.get("PARTICIPANTS_API_KEY") or None,
             kill_command=environment.get("ORCHESTRATOR_KILL_COMMAND") or None,
             restart_command=environment.get("ORCHESTRATOR_RESTART_COMMAND") or None,
         )

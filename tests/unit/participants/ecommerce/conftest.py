@@ -28,7 +28,7 @@ def neighbours_url(neighbours):
 
 
 @pytest.fixture
-def closed_orchestrator_url():
+def closed_url():
     """URL of one that lets nobody in."""
 
     @Request.application

@@ -16,5 +16,5 @@ def test_what_is_no_url_is_refused_by_its_name(name, url):
         ShopSettings.from_environment({name: url})
 
 
-def test_the_key_is_never_shown():
-    assert "s3cret" not in repr(ShopSettings(api_key="s3cret"))
+def test_the_keys_are_never_shown():
+    assert "s3cret" not in repr(ShopSettings(orchestrator_api_key="s3cret", participants_api_key="s3cret"))
