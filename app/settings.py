@@ -82,7 +82,8 @@ def database_url(environ: Mapping[str, str]) -> str:
 def http_url(environ: Mapping[str, str], name: str, default: str = "") -> str:
     url = environ.get(name, default).rstrip("/")
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
+    sendable = re.fullmatch(r"[!-~]*", url)
+    if not sendable or parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
         raise ConfigError(f"{name} must be a URL such as http://127.0.0.1:8010, not {url!r}")
     return url
 

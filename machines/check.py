@@ -11,6 +11,7 @@ from machines.step import Kind, Step
 from machines.table import Table
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_SENDABLE = re.compile(r"[!-~]*")
 _ORDER = re.compile(r"[rc]*p?[rt]*")  # one letter a kind, as _LETTERS says
 _LETTERS = {Kind.READ: "r", Kind.COMPENSATABLE: "c", Kind.PIVOT: "p", Kind.RETRIABLE: "t"}
 
@@ -102,6 +103,8 @@ def _call_problems(table: Table, call: Call, number: int) -> Iterator[str]:
         )
     if not call.path.startswith("/"):
         yield f"path {call.path!r} must begin with a slash"
+    if not _SENDABLE.fullmatch(call.path):
+        yield f"path {call.path!r} has a character that no URL has; write it percent-encoded"
     if not call.well_formed:
         yield f"path {call.path!r} has a brace without its other half; write {{field}} or {{step.field}}"
     earlier = [step.name for step in table.steps[:number]]

@@ -3,21 +3,12 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import orjson
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Timeout
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ReadTimeoutError
 
+from app.participants.exchange import ExchangeAdapter, ExchangePool, LostError, NotSentError, host_of
 from app.participants.outcome import Reply
-
-#: A reply beyond this is not understood, nor read to its end.
-LARGEST_REPLY_BYTES = 1 << 20
-CONNECT_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,31 +25,6 @@ class Request:
     timeout_s: float
 
 
-class _OneSend:
-    """Sends a request's head and body together: one call of the system, one packet, one waking of who reads it."""
-
-    _with_body, _head = False, b""
-
-    def request(self, method: str, url: str, body: Any = None, headers: Any = None, **more: Any) -> None:
-        self._with_body, self._head = body is not None, b""
-        super().request(method, url, body, headers, **more)  # type: ignore[misc]
-
-    def send(self, data: Any) -> None:
-        if self._with_body:
-            self._with_body, self._head = False, data
-        else:
-            super().send(self._head + data)  # type: ignore[misc]
-            self._head = b""
-
-
-class _Http(_OneSend, HTTPConnection):
-    pass
-
-
-class _Https(_OneSend, HTTPSConnection):
-    pass
-
-
 class Participants:
     """A pool of connections to every participant, used by many threads at once. api_key: what a gateway on the way
     asks for.
@@ -69,71 +35,57 @@ class Participants:
     ) -> None:
         self._clock = clock
         # Here rather than in each request, so that nothing that shows a request shows it.
-        self._shown = {"Accept-Encoding": "identity"} | ({"X-API-Key": api_key} if api_key else {})
-        self._adapter = HTTPAdapter(pool_connections=connections, pool_maxsize=connections)
-        self._pools: dict[str, HTTPConnectionPool] = {}
+        self._shown = _lines({"User-Agent": "saga-orchestrator"} | ({"X-API-Key": api_key} if api_key else {}))
+        self._adapter = ExchangeAdapter(pool_connections=connections, pool_maxsize=connections)
+        self._origins: dict[str, tuple[ExchangePool, str]] = {}
 
     def send(self, request: Request) -> Reply:
-        """Send the request and read its reply."""
+        """Send the request and read its reply. Raises ValueError for a header that cannot be one."""
         started = self._clock()
+        origin, path = _split(request.url)
+        pool, shown = self._origins.get(origin) or self._origin(origin)
         try:
-            response = self._answer(request)
-            content = self._read(response, started + request.timeout_s)
-        except (HTTPError, OSError) as error:
-            words = _in_words(error, request.timeout_s)
-            return Reply(error=words, sent=not _never_sent(error), duration_ms=self._since(started))
+            answer = pool.exchange(_said(request, path, shown), request.timeout_s, self._clock)
+        except NotSentError:
+            return Reply(error="no connection could be made", sent=False, duration_ms=self._since(started))
+        except TimeoutError:
+            words = f"no answer within {request.timeout_s:g} s"
+            return Reply(error=words, duration_ms=self._since(started))
+        except LostError:
+            words = "the connection was lost before the answer"
+            return Reply(error=words, duration_ms=self._since(started))
         return Reply(
-            status=response.status,
-            body=_understood(content),
-            retry_after_s=_seconds(response.headers.get("Retry-After", "")),
+            status=answer.status,
+            body=_understood(answer.body) if answer.whole else None,
+            retry_after_s=_seconds(answer.headers.get(b"retry-after", b"")),
             duration_ms=self._since(started),
         )
 
-    def _answer(self, request: Request) -> BaseHTTPResponse:
-        origin, path = _split(request.url)
-        headers, content = {**request.headers, **self._shown}, None
-        if request.body is not None:
-            headers["Content-Type"], content = "application/json", orjson.dumps(request.body)
-        # The pool alone: a Session, and the adapter as well, would look for proxies, certificates and cookies at each
-        # call, which takes longer than the call. Nothing is retried or redirected, for only the saga knows what that
-        # would mean.
-        pool = self._pools.get(origin) or self._pool(origin)
-        return pool.urlopen(
-            request.method,
-            path,
-            body=content,
-            headers=headers,
-            retries=False,
-            timeout=_timeout(request.timeout_s),
-            preload_content=False,
-            assert_same_host=False,
-        )
-
-    def _read(self, response: BaseHTTPResponse, deadline: float) -> bytes | None:
-        content = b""
-        try:
-            for chunk in response.stream(65_536):
-                content += chunk
-                if len(content) > LARGEST_REPLY_BYTES or self._clock() > deadline:
-                    # A participant that drips bytes would otherwise hold the saga beyond its lease.
-                    response.close()
-                    return None
-            return content
-        finally:
-            response.release_conn()
-
-    def _pool(self, origin: str) -> HTTPConnectionPool:
-        """Look up once what requests would use for this origin, certificates and all."""
-        anything = requests.Request("GET", origin).prepare()
-        found = self._adapter.get_connection_with_tls_context(anything, verify=True, proxies={})
-        self._adapter.cert_verify(found, origin, verify=True, cert=None)
-        pool = cast("HTTPConnectionPool", found)
-        pool.ConnectionCls = _Https if origin.startswith("https") else _Http
-        self._pools[origin] = pool
-        return pool
+    def _origin(self, origin: str) -> tuple[ExchangePool, str]:
+        found = self._origins[origin] = self._adapter.pool(origin), f"Host: {host_of(origin)}\r\n{self._shown}"
+        return found
 
     def _since(self, started: float) -> float:
         return round((self._clock() - started) * 1000, 3)
+
+
+def _said(request: Request, path: str, shown: str) -> bytes:
+    content, about = b"", ""
+    if request.body is not None:
+        content = orjson.dumps(request.body)
+        about = f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+    elif request.method != "GET":
+        about = "Content-Length: 0\r\n"
+    head = f"{request.method} {path} HTTP/1.1\r\n{shown}{about}{_lines(request.headers)}\r\n"
+    return head.encode("ascii") + content
+
+
+def _lines(headers: Mapping[str, str]) -> str:
+    """Write headers down; raise ValueError for one that cannot be sent."""
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    if not lines.isascii() or lines.count("\r") != len(headers) or lines.count("\n") != len(headers):
+        raise ValueError(f"one of these headers has a line break, or is not ASCII: {', '.join(headers)}")
+    return lines
 
 
 def _split(url: str) -> tuple[str, str]:
@@ -142,28 +94,10 @@ def _split(url: str) -> tuple[str, str]:
     return (url[:slash], url[slash:]) if slash > 0 else (url, "/")
 
 
-@cache
-def _timeout(seconds: float) -> Timeout:
-    return Timeout(connect=min(CONNECT_TIMEOUT_S, seconds), read=seconds)
-
-
-def _never_sent(error: Exception) -> bool:
-    """Tell whether the connection was not even made, so that the participant has seen nothing of the request."""
-    return isinstance(error, NewConnectionError | ConnectTimeoutError)
-
-
-def _in_words(error: Exception, timeout_s: float) -> str:
-    if _never_sent(error):
-        return "no connection could be made"
-    if isinstance(error, ReadTimeoutError):
-        return f"no answer within {timeout_s:g} s"
-    return "the connection was lost before the answer"
-
-
-def _understood(content: bytes | None) -> Mapping[str, Any] | None:
+def _understood(content: bytes) -> Mapping[str, Any] | None:
     if content == b"":
         return {}
-    if content is None or b"\\u0000" in content:  # NUL is what PostgreSQL cannot keep
+    if b"\\u0000" in content:  # NUL is what PostgreSQL cannot keep
         return None
     try:
         body = orjson.loads(content)
@@ -172,5 +106,5 @@ def _understood(content: bytes | None) -> Mapping[str, Any] | None:
     return body if isinstance(body, dict) else None
 
 
-def _seconds(text: str) -> float:
-    return float(text) if text.isdecimal() else 0.0
+def _seconds(text: bytes) -> float:
+    return float(text) if text.isdigit() else 0.0

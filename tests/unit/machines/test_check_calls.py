@@ -22,6 +22,12 @@ def test_a_path_without_a_slash_in_front_is_refused(refusal, path):
     assert refusal(look(call=get("shop", path))) == f"sale v1: step look: path {path!r} must begin with a slash"
 
 
+@pytest.mark.parametrize("path", ["/a b", "/caf\u00e9", "/a\r\nHost: b", "/\t"])
+def test_a_path_that_cannot_be_sent_is_refused(refusal, path):
+    text = refusal(look(call=get("shop", path)))
+    assert text == f"sale v1: step look: path {path!r} has a character that no URL has; write it percent-encoded"
+
+
 @pytest.mark.parametrize("call", [get("shop", "/{clientid}"), get("shop", "/a/{client_id}/{clientid}")])
 def test_a_misspelled_field_of_data_in_a_path_is_refused_with_the_one_that_was_meant(refusal, call):
     text = refusal(look(call=call))

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from app.participants.client import LARGEST_REPLY_BYTES, Participants, Request
+from app.participants.client import Participants, Request
+from app.participants.exchange import LARGEST_REPLY_BYTES
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n" + b'{"a": 1}'
 
@@ -23,6 +24,8 @@ class Peer:
         self.port = self.listener.getsockname()[1]
         self.answers: list[bytes | None] = []
         self.received: list[bytes] = []
+        self.first_pieces: list[bytes] = []
+        self.closed = threading.Semaphore(0)
         self.connections = 0
         self.release = threading.Event()
         threading.Thread(target=self._serve, daemon=True).start()
@@ -39,19 +42,21 @@ class Peer:
     def _converse(self, connection: socket.socket) -> None:
         with connection:
             while self.answers:
-                received = _whole_request(connection)
+                first_piece = connection.recv(65_536)
+                received = first_piece and _whole_request(connection, first_piece)
                 if not received:
                     return
+                self.first_pieces.append(first_piece)
                 self.received.append(received)
                 answer = self.answers.pop(0)
                 if answer is None:
                     return
                 connection.sendall(answer)
             self.release.wait(10)
+        self.closed.release()
 
 
-def _whole_request(connection: socket.socket) -> bytes:
-    received = b""
+def _whole_request(connection: socket.socket, received: bytes) -> bytes:
     while b"\r\n\r\n" not in received:
         more = connection.recv(65_536)
         if not more:
@@ -170,9 +175,80 @@ def test_retry_after_in_seconds_is_read_and_a_date_is_not(send):
 
 
 def test_a_participant_that_drips_its_answer_does_not_hold_the_saga(peer):
-    moments = iter([0.0, 100.0, 100.0])
-    peer.answers.append(OK)
+    moments = iter([0.0, 0.0, 4.9, 5.1, 5.1])  # begun, its time runs, the first piece is asked for, the second would be
+    peer.answers.append(b"HTTP/1.1 200 OK\r\n")
     request = Request(
         participant="map", method="GET", url=f"http://127.0.0.1:{peer.port}/", headers={}, body=None, timeout_s=5.0
     )
-    assert Participants(1, clock=lambda: next(moments)).send(request).body is None
+    reply = Participants(1, clock=lambda: next(moments)).send(request)
+    assert (reply.status, reply.sent, reply.error) == (None, True, "no answer within 5 s")
+
+
+def test_an_answer_in_pieces_is_put_together(send):
+    chunked = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{"a"\r\n4\r\n: 1}\r\n0\r\n\r\n'
+    assert send(chunked).body == {"a": 1}
+
+
+def test_an_answer_that_ends_with_its_connection_is_whole(send, peer):
+    peer.release.set()
+    assert send(b'HTTP/1.1 200 OK\r\n\r\n{"a": 1}').body == {"a": 1}
+
+
+def test_an_answer_cut_short_is_lost(send, peer):
+    peer.release.set()
+    reply = send(b'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"a": 1}')
+    assert (reply.status, reply.sent, reply.error) == (None, True, "the connection was lost before the answer")
+
+
+def test_what_comes_before_the_answer_is_not_the_answer(send):
+    early = b"HTTP/1.1 103 Early Hints\r\nRetry-After: 9\r\n\r\n"
+    reply = send(early + http(b"{}", "409 Conflict"))
+    assert (reply.status, reply.retry_after_s) == (409, 0.0)
+
+
+@pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"])
+def test_what_is_no_http_may_have_been_heard(send, answer):
+    reply = send(answer)
+    assert (reply.status, reply.sent, reply.error) == (None, True, "the connection was lost before the answer")
+
+
+@pytest.mark.parametrize(
+    "answer", [OK.replace(b"\r\n", b"\r\nConnection: close\r\n", 1), OK + OK, b"HTTP/1.0" + OK[8:]]
+)
+def test_a_connection_that_cannot_be_trusted_any_more_does_not_serve_again(send, peer, answer):
+    assert send(answer).status == 200
+    assert send(OK).status == 200
+    assert peer.connections == 2
+
+
+def test_a_connection_that_its_peer_has_closed_in_between_is_not_used_again(send, peer):
+    peer.release.set()  # it closes once it has said its last answer
+    assert send(OK).status == 200
+    assert peer.closed.acquire(timeout=10)
+    assert send(OK).status == 200
+    assert peer.connections == 2
+
+
+def test_a_request_goes_out_as_one_packet(send, peer):
+    send(OK, body={"a": 1})
+    assert peer.first_pieces[0] == peer.received[0]
+
+
+@pytest.mark.parametrize("value", ["a\r\nSaga-Id: b", "a\nb", "a\rb", "é"])
+def test_a_header_cannot_smuggle_another(value):
+    request = Request(
+        participant="map",
+        method="GET",
+        url="http://127.0.0.1:9/",
+        headers={"Idempotency-Key": value},
+        body=None,
+        timeout_s=1,
+    )
+    with pytest.raises(ValueError, match="one of these headers has a line break, or is not ASCII: Idempotency-Key"):
+        Participants(1).send(request)
+
+
+def test_a_call_without_a_body_says_so(send, peer):
+    send(OK, method="DELETE")
+    assert b"Content-Length: 0\r\n" in peer.received[0]
+    assert b"Content-Type" not in peer.received[0]
