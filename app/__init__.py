@@ -3,15 +3,15 @@
 import os
 import random
 import socket
+import sys
 import threading
 from functools import partial
 
 from flask import Flask
-from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import access, admin, failpoints
-from app.api import checkout, commandes, definitions, diagrams, docs, health, limit, problems, sagas
+from app.api import checkout, commandes, definitions, diagrams, docs, health, problems, sagas
 from app.breaker import BreakerPolicy
 from app.broker import Broker
 from app.cli import saga
@@ -66,7 +66,7 @@ def create_app(config: Config | None = None, registry: Registry | None = None) -
         # Whose request it is, and below which path they know the service: only where a proxy says it, not the client.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=before, x_prefix=before)  # type: ignore[method-assign]
     db.init_app(app)
-    Migrate(app, db)
+    _let_migrate(app)
     metrics = Exposition()
     Exporter(app, metrics)
     app.add_url_rule("/metrics/", "prometheus_metrics")  # 000 asks with the slash, 001 and 002 without
@@ -80,7 +80,7 @@ def create_app(config: Config | None = None, registry: Registry | None = None) -
     for contract in (health, checkout, commandes, sagas, events, definitions, docs, diagrams):
         app.register_blueprint(contract.blueprint)
     admin.install(app, config)
-    limit.install(app, config)
+    _limit(app, config)
     access.install(app, config)  # behind the limit, which is to spare it as well
     app.cli.add_command(saga)
     return app
@@ -140,10 +140,26 @@ def _owner() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
+# What follows takes a tenth of a second each to import: a process that has no use for it starts without.
+
+
+def _let_migrate(app: Flask) -> None:
+    """Let `flask db` find the models; whoever migrates has imported what does it."""
+    if migrating := sys.modules.get("flask_migrate"):
+        migrating.Migrate(app, db)
+
+
+def _limit(app: Flask, config: Config) -> None:
+    if config.rate_limit:
+        from app.api import limit  # noqa: PLC0415
+
+        limit.install(app, config)
+
+
 def _traces() -> Traces:
     if "OTEL_EXPORTER_OTLP_ENDPOINT" not in os.environ:
         return Traces()
-    from app.otlp import provider  # noqa: PLC0415  a tenth of a second, for those who ask for it
+    from app.otlp import provider  # noqa: PLC0415
 
     return Traces(provider())
 

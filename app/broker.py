@@ -4,13 +4,16 @@ A message only says which saga to look at. Whether it is to be run, and by whom,
 get lost or come twice, and nothing changes but the time.
 """
 
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import structlog
-from celery import Celery
 from kombu.exceptions import KombuError
 
 from app.breaker import Breaker, BreakerPolicy
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 _log = structlog.get_logger("broker")
 #: The tasks of app.worker, by name.
@@ -24,7 +27,9 @@ _POLICY = BreakerPolicy(failures=1, open_s=5.0, window_s=1.0)
 _CONNECTIONS = 1000
 
 
-def make_celery(url: str) -> Celery:
+def make_celery(url: str) -> "Celery":
+    from celery import Celery  # noqa: PLC0415  a process without a broker starts sooner
+
     celery = Celery(NAME, broker=url)
     celery.conf.update(
         task_default_queue=NAME,

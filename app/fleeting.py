@@ -5,12 +5,14 @@ database alone says what is true.
 """
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import redis
 import structlog
 
 from app.breaker import Breaker, BreakerPolicy
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 T = TypeVar("T")
 _log = structlog.get_logger("redis")
@@ -25,10 +27,7 @@ class Fleeting:
 
     def __init__(self, url: str | None) -> None:
         self._breaker = Breaker(_POLICY)
-        # One try: whoever asks has another way, and no time.
-        self._redis = redis.Redis.from_url(
-            url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=None
-        ) if url else None  # fmt: skip
+        self._redis = _client(url) if url else None
 
     def get(self, key: str) -> bytes | None:
         """Give the value, or None: there is none, or it is not known."""
@@ -48,7 +47,7 @@ class Fleeting:
     def lasting(self, keys: Sequence[str]) -> dict[str, float]:
         """Give those of the keys that there are, with the seconds they have left."""
 
-        def ask(server: "redis.Redis") -> dict[str, float]:
+        def ask(server: "Redis") -> dict[str, float]:
             pipeline = server.pipeline(transaction=False)
             for key in keys:
                 pipeline.pttl(_named(key))
@@ -56,17 +55,26 @@ class Fleeting:
 
         return self._ask(ask, {}) if keys else {}
 
-    def _ask(self, ask: "Callable[[redis.Redis], T]", otherwise: T) -> T:
+    def _ask(self, ask: "Callable[[Redis], T]", otherwise: T) -> T:
         if self._redis is None or self._breaker.admit(TIMEOUT_S) > 0:
             return otherwise
+        from redis import RedisError  # noqa: PLC0415
+
         try:
             answer = ask(self._redis)
-        except redis.RedisError as error:
+        except RedisError as error:
             self._breaker.failed()
             _log.warning("redis.away", error=str(error))
             return otherwise
         self._breaker.succeeded()
         return answer
+
+
+def _client(url: str) -> "Redis":
+    from redis import Redis  # noqa: PLC0415  a process without one starts sooner
+
+    # One try: whoever asks has another way, and no time.
+    return Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=None)
 
 
 def _named(key: str) -> str:

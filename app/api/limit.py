@@ -14,9 +14,8 @@ _WATCHES = ("health.live", "health.ready", "prometheus_metrics")
 
 
 def install(app: Flask, config: Config) -> None:
-    """Answer 429 with Retry-After beyond the limit; without one nothing is counted."""
-    if config.rate_limit is None:
-        return
+    """Answer 429 with Retry-After beyond the limit."""
+    assert config.rate_limit
     waits = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
     url = config.redis_url or "memory://"
     limiter = Limiter(
