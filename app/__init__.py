@@ -3,7 +3,6 @@
 import os
 import random
 import socket
-import sys
 import threading
 from functools import partial
 
@@ -15,6 +14,7 @@ from app.api import checkout, commandes, definitions, diagrams, docs, health, pr
 from app.breaker import BreakerPolicy
 from app.broker import Broker
 from app.cli import saga
+from app.cli.migrating import Migrating
 from app.config import Config, from_environment
 from app.engine.calls import Calls
 from app.engine.engine import Engine
@@ -66,7 +66,6 @@ def create_app(config: Config | None = None, registry: Registry | None = None) -
         # Whose request it is, and below which path they know the service: only where a proxy says it, not the client.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=before, x_prefix=before)  # type: ignore[method-assign]
     db.init_app(app)
-    _let_migrate(app)
     metrics = Exposition()
     Exporter(app, metrics)
     app.add_url_rule("/metrics/", "prometheus_metrics")  # 000 asks with the slash, 001 and 002 without
@@ -83,6 +82,7 @@ def create_app(config: Config | None = None, registry: Registry | None = None) -
     _limit(app, config)
     access.install(app, config)  # behind the limit, which is to spare it as well
     app.cli.add_command(saga)
+    app.cli.add_command(Migrating("db", help="Bring the database up to date."))
     return app
 
 
@@ -141,12 +141,6 @@ def _owner() -> str:
 
 
 # What follows takes a tenth of a second each to import: a process that has no use for it starts without.
-
-
-def _let_migrate(app: Flask) -> None:
-    """Let `flask db` find the models; whoever migrates has imported what does it."""
-    if migrating := sys.modules.get("flask_migrate"):
-        migrating.Migrate(app, db)
 
 
 def _limit(app: Flask, config: Config) -> None:

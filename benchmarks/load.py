@@ -1,17 +1,19 @@
-"""So many clients that order one after the other: `python -m benchmarks.load URL CONNECTIONS SECONDS`, told as JSON."""
+"""So many clients that order one after the other: `python -m benchmarks.load URL CONNECTIONS SECONDS [HEADER …]`,
+told as JSON.
+"""
 
 import json
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 _BODY = json.dumps({"customer": "Ada", "amount": 12}).encode()
-_HEADERS = {"Content-Type": "application/json"}
 
 
-def drive(url: str, connections: int, seconds: float) -> list[float]:
+def drive(url: str, connections: int, seconds: float, headers: Mapping[str, str]) -> list[float]:
     """Give how long each order took, in seconds, of those that were answered 2xx; any other ends it all."""
     took: list[float] = []
     wrong: list[str] = []
@@ -22,11 +24,11 @@ def drive(url: str, connections: int, seconds: float) -> list[float]:
         connection = HTTPConnection(parts.hostname or "", parts.port, timeout=60)
         while time.monotonic() < until and not wrong:
             begun = time.perf_counter()
-            connection.request("POST", parts.path, _BODY, _HEADERS)
+            connection.request("POST", parts.path, _BODY, headers)
             answer = connection.getresponse()
             said = answer.read()
             took.append(time.perf_counter() - begun)
-            if answer.status not in {200, 201}:
+            if answer.status not in {200, 201, 202}:
                 wrong.append(f"{answer.status} {said.decode()}")
         connection.close()
 
@@ -42,4 +44,5 @@ def drive(url: str, connections: int, seconds: float) -> list[float]:
 
 if __name__ == "__main__":
     target, connections, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-    sys.stdout.write(json.dumps(drive(target, connections, seconds)))
+    more = dict(header.split(": ") for header in sys.argv[4:])
+    sys.stdout.write(json.dumps(drive(target, connections, seconds, {"Content-Type": "application/json"} | more)))

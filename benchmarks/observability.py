@@ -1,15 +1,13 @@
-"""What counting and logging add to the CPU time of one checkout: `python -m benchmarks.observability [ROUNDS [N]]`.
+"""What counting and logging add to the CPU time of one checkout.
 
 Two applications in one process, over SQLite files of their own and the same participants: one as it is, one without
-metrics and log. Short rounds of N checkouts alternate between them; the median of all rounds counts, for a machine is
-never quite alone. Exit code 1 when watching costs more than 5 %.
+metrics and log. Short rounds of checkouts alternate between them; the median of all rounds counts, for a machine is
+never quite alone.
 """
 
 import os
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -17,17 +15,16 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-import flask_migrate
-import requests
 from flask import Flask
 from flask.testing import FlaskClient
 
 import app
 from app.config import from_environment
+from benchmarks.report import Table
+from benchmarks.rig import Rig
 
 MOST = 0.05
-_WARM_UP = 5
-_PORT = 18010
+_ROUNDS, _CHECKOUTS, _WARM_UP = 60, 20, 5
 
 
 class Silence:
@@ -41,22 +38,25 @@ class Silence:
     def committed(self, *_: Any) -> None: ...
 
 
-def main(rounds: int = 60, checkouts: int = 20) -> int:
-    with tempfile.TemporaryDirectory() as name, participants(Path(name, "participants")) as url, quiet():
-        clients = {silent: client(Path(name), url, silent=silent) for silent in (False, True)}
-        spent: dict[bool, list[float]] = {False: [], True: []}
-        for number in range(rounds + _WARM_UP):
+def measure(bench: Rig) -> Table:
+    url = bench.participants()
+    spent: dict[bool, list[float]] = {False: [], True: []}
+    with quiet():
+        clients = {silent: client(bench.file(), url, silent=silent) for silent in (False, True)}
+        for number in range(_ROUNDS + _WARM_UP):
             for silent in (True, False) if number % 2 else (False, True):
-                took = round_us(clients[silent], checkouts)
+                took = round_us(clients[silent], _CHECKOUTS)
                 if number >= _WARM_UP:
                     spent[silent].append(took)
     watched, silenced = statistics.median(spent[False]), statistics.median(spent[True])
-    sys.stderr.write(
-        f"one checkout, watched   {watched:8.0f} µs of CPU\n"
-        f"one checkout, silent    {silenced:8.0f} µs of CPU\n"
-        f"ratio                   {watched / silenced:8.3f}   (at most {1 + MOST:g})\n"
+    return Table(
+        name="observability",
+        head=("one checkout", "µs of CPU", "ratio"),
+        rows=[
+            ("without metrics and log", f"{silenced:,.0f}", "1.000"),
+            (f"with both (at most {1 + MOST:g})", f"{watched:,.0f}", f"{watched / silenced:.3f}"),
+        ],
     )
-    return int(watched > silenced * (1 + MOST))
 
 
 def round_us(client: FlaskClient, checkouts: int) -> float:
@@ -69,36 +69,11 @@ def round_us(client: FlaskClient, checkouts: int) -> float:
     return (time.process_time() - begun) / checkouts * 1e6
 
 
-def client(folder: Path, url: str, *, silent: bool) -> FlaskClient:
-    settings = {"DATABASE_URL": f"sqlite:///{folder / f'{silent}.db'}", "PARTICIPANTS_URL": url, "API_AUTH": "off"}
+def client(database_url: str, url: str, *, silent: bool) -> FlaskClient:
+    settings = {"DATABASE_URL": database_url, "PARTICIPANTS_URL": url, "API_AUTH": "off"}
     with patch.multiple(app, Telemetry=Silence, Exporter=lambda *_: None) if silent else nullcontext():
         application: Flask = app.create_app(from_environment(settings))
-    with application.app_context():
-        flask_migrate.upgrade()
     return application.test_client()
-
-
-@contextmanager
-def participants(folder: Path) -> Iterator[str]:
-    command = [sys.executable, "-m", "participants", "--port", str(_PORT), "--data", str(folder), "--restock", "0.2"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603  our own
-    url = f"http://127.0.0.1:{_PORT}"
-    try:
-        for _ in range(200):
-            if _answers(f"{url}/stock/health"):
-                break
-            time.sleep(0.05)
-        yield url
-    finally:
-        process.terminate()  # and not kill, which would leave its worker behind at that port
-        process.wait()
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=1).ok
-    except requests.ConnectionError:
-        return False
 
 
 @contextmanager
@@ -106,7 +81,3 @@ def quiet() -> Iterator[None]:
     """Let the log be written, to where nobody reads it."""
     with Path(os.devnull).open("w") as nowhere, patch.object(sys, "stdout", nowhere):
         yield
-
-
-if __name__ == "__main__":
-    sys.exit(main(*(int(argument) for argument in sys.argv[1:])))

@@ -9,9 +9,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg2
 import requests
 
@@ -19,24 +21,41 @@ ROOT = Path(__file__).parents[1]
 START_S = 30.0
 
 
+@dataclass(frozen=True)
+class Server:
+    """url: takes orders. process: the one that the workers are children of."""
+
+    url: str
+    process: psutil.Process
+
+    def largest_mb(self) -> float:
+        """Give the memory of its largest process."""
+        family = [self.process, *self.process.children(recursive=True)]
+        return max(process.memory_info().rss for process in family) / 1e6
+
+
 class Rig:
     """Everything started with it ends with it."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder, self._stack = folder, stack
-        self._postgres = stack.enter_context(_postgres(folder))
+        self._postgres: list[str] = []  # started when it is first asked for
 
     def database(self) -> str:
         """Give the URL of a migrated database of its own."""
         name = f"bench{time.monotonic_ns()}"
-        connection = psycopg2.connect(self._postgres % "postgres")
+        if not self._postgres:
+            self._postgres.append(self._stack.enter_context(_postgres(self.folder)))
+        server = self._postgres[0]
+        connection = psycopg2.connect(server % "postgres")
         connection.autocommit = True
         connection.cursor().execute(f"CREATE DATABASE {name}")
         connection.close()
-        url = self._postgres % name
-        upgrade = [sys.executable, "-m", "flask", "--app", "app", "db", "upgrade"]
-        subprocess.run(upgrade, cwd=ROOT, env=os.environ | {"DATABASE_URL": url}, check=True, capture_output=True)  # noqa: S603
-        return url
+        return _migrated(server % name)
+
+    def file(self) -> str:
+        """Give the URL of a migrated SQLite file of its own."""
+        return _migrated(f"sqlite:///{self.folder / f'{time.monotonic_ns()}.db'}")
 
     def responder(self, delay_s: float = 0.0) -> str:
         port = free_port()
@@ -44,29 +63,43 @@ class Rig:
         _until_open(port)
         return f"http://127.0.0.1:{port}"
 
+    def participants(self) -> str:
+        """Give the URL below which the reference participants are, with stock for everybody."""
+        port = free_port()
+        data = str(self.folder / "participants")
+        self.program("participants", "--port", str(port), "--data", data, "--restock", "0.2")
+        until = time.monotonic() + START_S
+        while time.monotonic() < until:
+            with suppress(requests.RequestException):
+                if requests.get(f"http://127.0.0.1:{port}/stock/health", timeout=1).ok:
+                    return f"http://127.0.0.1:{port}"
+            time.sleep(0.05)
+        raise SystemExit("the participants do not answer")
+
     @contextmanager
-    def server(self, contender: str, workers: int, threads: int = 32, **environment: str) -> Iterator[str]:
-        """Serve a contender; give the URL that takes orders."""
+    def server(self, contender: str, workers: int, threads: int = 64, **environment: str) -> Iterator[Server]:
+        """Serve a contender."""
         port = free_port()
         granian = ("granian", "--interface", "wsgi", "--workers", str(workers), "--port", str(port), "--no-ws",
                    "--blocking-threads", str(threads), "--log-level", "warning",
                    f"benchmarks.contenders.{contender}:application")  # fmt: skip
         with ExitStack() as stack:
-            self.program(*granian, stack=stack, **environment)
+            process = self.program(*granian, stack=stack, **environment)
             _until_open(port)
             _until_answers(f"http://127.0.0.1:{port}/order")
-            yield f"http://127.0.0.1:{port}/order"
+            yield Server(f"http://127.0.0.1:{port}/order", psutil.Process(process.pid))
 
-    def program(self, *arguments: str, stack: ExitStack | None = None, **environment: str) -> None:
+    def program(self, *arguments: str, stack: ExitStack | None = None, **environment: str) -> "subprocess.Popen[bytes]":
         with (self.folder / f"{arguments[0]}-{time.monotonic_ns()}.log").open("wb") as log:
             process = subprocess.Popen(  # noqa: S603  our own
                 [sys.executable, "-m", *arguments], cwd=ROOT, env=os.environ | environment, stdout=log, stderr=log
             )
         (stack or self._stack).callback(_end, process)
+        return process
 
-    def load(self, url: str, connections: int, seconds: float) -> list[float]:
-        """Give how long each order took, in seconds."""
-        load = [sys.executable, "-m", "benchmarks.load", url, str(connections), str(seconds)]
+    def load(self, url: str, connections: int, seconds: float, *headers: str) -> list[float]:
+        """Give how long each order took, in seconds. headers: `Name: value`."""
+        load = [sys.executable, "-m", "benchmarks.load", url, str(connections), str(seconds), *headers]
         took: list[float] = json.loads(subprocess.run(load, cwd=ROOT, check=True, capture_output=True).stdout)  # noqa: S603
         return took
 
@@ -94,6 +127,12 @@ def _postgres(folder: Path) -> Iterator[str]:
         yield f"postgresql://postgres@/%s?host={folder / 'data'}"
     finally:
         server.cleanup()
+
+
+def _migrated(url: str) -> str:
+    upgrade = [sys.executable, "-m", "flask", "--app", "app", "db", "upgrade"]
+    subprocess.run(upgrade, cwd=ROOT, env=os.environ | {"DATABASE_URL": url}, check=True, capture_output=True)  # noqa: S603
+    return url
 
 
 def _until_open(port: int) -> None:

@@ -1,58 +1,71 @@
-"""Orders a second, side by side with what one would write by hand: `python -m benchmarks.versus [ROUNDS [SECONDS]]`.
+"""Orders a second, side by side with what else one would use.
 
-Each contender is served by the same server over the same PostgreSQL and calls the same participants, which answer at
-once; they take turns for some rounds, and medians count. What is watched, logged and checked in production is on.
+Each contender is served by the same server and calls the same participants, which answer at once; they take turns for
+some rounds, and medians count. What is watched, logged and checked in production is on.
 """
 
 import statistics
 import sys
 from collections import defaultdict
+from dataclasses import dataclass
 
-from benchmarks.rig import Rig, rig, settings
+from benchmarks.report import Table
+from benchmarks.rig import Rig, settings
 
-CONTENDERS = ("bare", "handwritten", "ours")
 CONNECTIONS = (1, 16)
-_WARM_UP_S = 1.0
-_ROW = "{:<12} {:>12} {:>12} {:>9} {:>8}\n"
+ROUNDS, SECONDS, WARM_UP_S = 5, 5.0, 1.0
 
 
-def main(rounds: int = 5, seconds: float = 5.0, workers: int = 2) -> int:
-    rates: dict[tuple[str, int], list[float]] = defaultdict(list)
-    halves_ms: dict[tuple[str, int], list[float]] = defaultdict(list)
-    with rig() as bench:
-        given = settings(bench.database(), bench.responder())
-        for number in range(rounds):
-            sys.stderr.write(f"round {number + 1} of {rounds} …\n")
-            for contender in CONTENDERS:
-                with bench.server(contender, workers, **given) as url:
-                    bench.load(url, max(CONNECTIONS), _WARM_UP_S)
-                    for connections in CONNECTIONS:
-                        rate, half_ms = measured(bench, url, connections, seconds)
-                        rates[contender, connections].append(rate)
-                        halves_ms[contender, connections].append(half_ms)
-    for connections in CONNECTIONS:
-        tell(connections, rates, halves_ms)
-    return 0
+@dataclass(frozen=True, kw_only=True)
+class Contender:
+    """module: in benchmarks.contenders. A file serves one process alone."""
+
+    name: str
+    module: str
+    on_a_file: bool = False
 
 
-def measured(bench: Rig, url: str, connections: int, seconds: float) -> tuple[float, float]:
-    """Give orders a second, and how many milliseconds half of them took at most."""
-    took = bench.load(url, connections, seconds)
-    return len(took) / seconds, statistics.median(took) * 1000
+BY_HAND = Contender(name="a loop by hand, one statement a step", module="handwritten")
+CONTENDERS = (
+    Contender(name="bare calls, nothing durable", module="bare"),
+    BY_HAND,
+    Contender(name="DBOS 3.4", module="dbos"),
+    Contender(name="ours", module="ours"),
+    Contender(name="ours on SQLite, one process", module="ours", on_a_file=True),
+)
 
 
-def tell(
-    connections: int, rates: dict[tuple[str, int], list[float]], halves_ms: dict[tuple[str, int], list[float]]
-) -> None:
-    by_hand = statistics.median(rates["handwritten", connections])
-    sys.stdout.write(f"\n{connections} connection{'s' if connections > 1 else ''}\n")
-    sys.stdout.write(_ROW.format("", "orders/s", "from-to", "p50 ms", "ratio"))
-    for contender in CONTENDERS:
-        found = rates[contender, connections]
-        rate, half_ms = statistics.median(found), statistics.median(halves_ms[contender, connections])
-        between = f"{min(found):.0f}-{max(found):.0f}"
-        sys.stdout.write(_ROW.format(contender, f"{rate:.0f}", between, f"{half_ms:.2f}", f"{rate / by_hand:.2f}"))
+def measure(bench: Rig, contenders: tuple[Contender, ...] = CONTENDERS, rounds: int = ROUNDS) -> Table:
+    found: dict[tuple[Contender, int], list[tuple[float, float]]] = defaultdict(list)
+    responder = bench.responder()
+    given = {
+        contender: settings(bench.file() if contender.on_a_file else bench.database(), responder)
+        for contender in contenders
+    }
+    for number in range(rounds):
+        sys.stderr.write(f"  round {number + 1} of {rounds}\n")
+        for contender in contenders:
+            with bench.server(contender.module, 1 if contender.on_a_file else 2, **given[contender]) as server:
+                bench.load(server.url, max(CONNECTIONS), WARM_UP_S)
+                for connections in CONNECTIONS:
+                    took = bench.load(server.url, connections, SECONDS)
+                    found[contender, connections].append((len(took) / SECONDS, statistics.median(took) * 1000))
+    return Table(
+        name="versus",
+        head=("", "connections", "orders/s", "from-to", "p50 ms", "rate to by hand"),
+        rows=[
+            _row(contender, connections, found[contender, connections], found[BY_HAND, connections])
+            for connections in CONNECTIONS
+            for contender in contenders
+        ],
+    )
 
 
-if __name__ == "__main__":
-    sys.exit(main(*(int(argument) for argument in sys.argv[1:3])))
+def _row(
+    contender: Contender, connections: int, found: list[tuple[float, float]], by_hand: list[tuple[float, float]]
+) -> tuple[str, ...]:
+    rates, halves = zip(*found, strict=True)
+    rate = statistics.median(rates)
+    ratio = rate / statistics.median(rate for rate, _ in by_hand)
+    between = f"{min(rates):,.0f}-{max(rates):,.0f}"
+    return contender.name, str(connections), f"{rate:,.0f}", between, f"{statistics.median(halves):.2f}", f"{ratio:.2f}"

@@ -12,6 +12,7 @@ import psycopg2
 import pytest
 
 from app import create_app
+from app.cli.migrating import let_migrate
 from app.config import from_environment
 from app.store.database import db
 
@@ -97,6 +98,7 @@ def execute(server: str, sql: str) -> None:
 
 def migrate(url: str) -> None:
     app = create_app(from_environment({"DATABASE_URL": url}))
+    let_migrate(app)
     with app.app_context():
         flask_migrate.upgrade()
         db.engine.dispose()

@@ -3,6 +3,7 @@ import pytest
 from sqlalchemy import inspect
 
 from app import create_app
+from app.cli.migrating import let_migrate
 from app.config import from_environment
 from app.store.database import db
 
@@ -10,6 +11,7 @@ from app.store.database import db
 @pytest.fixture
 def app(database_url):
     app = create_app(from_environment({"DATABASE_URL": database_url}))
+    let_migrate(app)
     with app.app_context():
         yield app
         db.engine.dispose()
