@@ -77,7 +77,7 @@ class Rig:
         raise SystemExit("the participants do not answer")
 
     @contextmanager
-    def server(self, contender: str, workers: int, threads: int = 64, **environment: str) -> Iterator[Server]:
+    def server(self, contender: str, workers: int, threads: int = 32, **environment: str) -> Iterator[Server]:
         """Serve a contender."""
         port = free_port()
         granian = ("granian", "--interface", "wsgi", "--workers", str(workers), "--port", str(port), "--no-ws",
@@ -100,7 +100,7 @@ class Rig:
     def load(self, url: str, connections: int, seconds: float, *headers: str) -> list[float]:
         """Give how long each order took, in seconds. headers: `Name: value`."""
         load = [sys.executable, "-m", "benchmarks.load", url, str(connections), str(seconds), *headers]
-        took: list[float] = json.loads(subprocess.run(load, cwd=ROOT, check=True, capture_output=True).stdout)  # noqa: S603
+        took: list[float] = json.loads(subprocess.run(load, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)  # noqa: S603
         return took
 
 

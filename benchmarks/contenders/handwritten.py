@@ -3,6 +3,7 @@
 import os
 import threading
 import uuid
+from contextlib import suppress
 from typing import Any
 
 import psycopg2
@@ -15,16 +16,23 @@ _URL = os.environ["PARTICIPANTS_URL"]
 _own = threading.local()
 
 
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS handwritten (id uuid PRIMARY KEY, state text NOT NULL, data jsonb NOT NULL, "
+    "at timestamptz NOT NULL DEFAULT now())"
+)
+
+
 def cursor() -> Any:
+    """Give the thread's own, which keeps its connection."""
     if not hasattr(_own, "cursor"):
         connection = psycopg2.connect(os.environ["DATABASE_URL"])
         connection.autocommit = True
         _own.cursor = connection.cursor()
-        _own.cursor.execute(
-            "CREATE TABLE IF NOT EXISTS handwritten (id uuid PRIMARY KEY, state text NOT NULL, data jsonb NOT NULL, "
-            "at timestamptz NOT NULL DEFAULT now())"
-        )
     return _own.cursor
+
+
+with suppress(psycopg2.errors.UniqueViolation):  # the other process does the same at this moment
+    cursor().execute(_TABLE)
 
 
 @application.post("/order")

@@ -7,6 +7,7 @@ from app.access.needs import needs
 from app.access.roles import Scope
 from app.api.parts import service
 from app.api.reading import idempotency_key, preferred_wait_s, saga_data
+from app.stopping import on_end
 from machines.call import post
 from machines.fields import integer, text
 from machines.registry import Registry
@@ -28,6 +29,7 @@ BENCH = Saga(
 )  # fmt: skip
 
 application = create_app(registry=Registry([BENCH]))
+on_end(application.extensions["runner"].stopping.set)
 application.extensions["runner"].start()
 application.extensions["post"].start()
 
