@@ -4,7 +4,8 @@ import hashlib
 import secrets
 from typing import cast
 
-from flask import Flask, current_app, request, session
+from flask import Flask, Request, current_app, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from app.access.principal import Principal, user
 from app.access.roles import role_named
@@ -16,7 +17,17 @@ LASTS_S = 12 * 3600.0
 _NAME = "session"
 
 
+class _Sessions(SecureCookieSessionInterface):
+    """Flask's, which spares what verifies a cookie where there is none: no program brings one."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if app.secret_key and self.get_cookie_name(app) not in request.cookies:
+            return self.session_class()
+        return super().open_session(app, request)
+
+
 def install(app: Flask, config: Config) -> None:
+    app.session_interface = _Sessions()
     app.config.update(
         SECRET_KEY=config.secret_key,
         # Only over TLS (or from the machine itself), only from this very host, and never along from another site.

@@ -19,12 +19,16 @@ CONNECT = {
     "connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }  # fmt: skip
+LARGEST_SHARE = 16
 #: How long a SQLite writer waits for another one.
 SQLITE_BUSY_MS = 10_000
 
 
 def engine_options(url: str, threads: int) -> dict[str, Any]:
-    """Give one connection to each thread that runs a saga and as many again to requests."""
+    """Nobody has a connection for longer than a statement, so that few do for many threads; and a server has but few.
+    Half of them are for the engine, see app.store.connections.
+    """
+    share = min(threads, LARGEST_SHARE)
     options: dict[str, Any] = {
         "json_serializer": lambda value: orjson.dumps(value).decode(),
         "json_deserializer": orjson.loads,
@@ -32,8 +36,8 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
         # the server has gone, and then its place in the pool is lost for good.
         "isolation_level": "AUTOCOMMIT",
         "pool_reset_on_return": None,  # in autocommit there is nothing to roll back
-        "pool_size": threads,
-        "max_overflow": threads,
+        "pool_size": share,
+        "max_overflow": share,
     }
     return options if url.startswith("sqlite") else options | {"connect_args": CONNECT}
 
@@ -47,8 +51,7 @@ def make_durable(engine: Engine) -> None:
 
         @event.listens_for(engine, "checkout")
         def _alive(connection: Any, _record: Any, _proxy: Any) -> None:
-            # What is idle has nothing to read but its end. To ask the server instead would take as long as to work.
-            if select([connection], [], [], 0)[0]:
+            if ended(connection):
                 raise DisconnectionError
 
     if engine.dialect.name == "sqlite":
@@ -60,6 +63,14 @@ def make_durable(engine: Engine) -> None:
             cursor.execute("PRAGMA synchronous=FULL")
             cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
             cursor.close()
+
+
+def ended(connection: Any) -> bool:
+    """Tell whether the server of a driver's connection has gone. SQLite has none.
+
+    What is idle has nothing to read but its end. To ask the server instead would take as long as to work.
+    """
+    return hasattr(connection, "fileno") and bool(select([connection], [], [], 0)[0])
 
 
 class UtcDateTime(TypeDecorator[datetime]):

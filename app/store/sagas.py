@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from app.store.atomic import atomic
 from app.store.audit import Entry, append
+from app.store.connections import Connections
 from app.store.database import in_seconds
 from app.store.instance import Instance, Move
 from app.store.loading import STANDS, instance, journals
@@ -107,9 +108,10 @@ class SagaStore:
     ) -> None:
         self._engine = engine
         self._registry, self.owner, self.clock = registry, owner, clock
-        self._insert = Statement("saga_insert", _INSERT, engine)
-        self._save = Statement("saga_save", _SAVE, engine)
-        self._save_on = Statement("saga_save_on", _SAVE_ON, engine)
+        self.connections = connections = Connections(engine)
+        self._insert = Statement("saga_insert", _INSERT, connections)
+        self._save = Statement("saga_save", _SAVE, connections)
+        self._save_on = Statement("saga_save_on", _SAVE_ON, connections)
         # As SQLAlchemy keeps a Uuid on each.
         self._written = attrgetter("hex") if engine.dialect.name == "sqlite" else str
 

@@ -8,8 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ClauseElement, Connection, Engine, PoolProxiedConnection
+from sqlalchemy import ClauseElement, Connection, PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError
+
+from app.store.connections import Connections
 
 _NAMED = re.compile(r"%\((\w+)\)s")
 
@@ -17,10 +19,11 @@ _NAMED = re.compile(r"%\((\w+)\)s")
 class Statement:
     """One statement on one engine, in autocommit. Its values are what the driver takes as it is."""
 
-    def __init__(self, name: str, clause: ClauseElement, engine: Engine) -> None:
-        self._engine, self._name = engine, name
-        self._errors: Any = engine.dialect.loaded_dbapi.Error
-        compiled = clause.compile(dialect=engine.dialect)
+    def __init__(self, name: str, clause: ClauseElement, connections: Connections) -> None:
+        self._connections, self._name = connections, name
+        self._dialect = connections.engine.dialect
+        self._errors: Any = self._dialect.loaded_dbapi.Error
+        compiled = clause.compile(dialect=self._dialect)
         self.sql = str(compiled)
         self._constants = {key: value for key, value in (compiled.params or {}).items() if value is not None}
         self._positions: list[str] | None = getattr(compiled, "positiontup", None)
@@ -32,13 +35,13 @@ class Statement:
         """Return how many rows it changed. Raises SQLAlchemy's errors."""
         connection: PoolProxiedConnection | None = None
         try:
-            connection = self._engine.raw_connection()
+            connection = self._connections.take()
             return self._run_on(connection, values)
         except self._errors as error:
             raise self._translated(error, connection) from error
         finally:
             if connection is not None:
-                connection.close()
+                self._connections.give_back(connection)
 
     def run_within(self, connection: Connection, values: Mapping[str, Any]) -> int:
         """Do the same on a connection that has a transaction open."""
@@ -49,7 +52,7 @@ class Statement:
 
     def _translated(self, error: Any, connection: PoolProxiedConnection | None) -> DBAPIError:
         """Give the error in SQLAlchemy's words, and a connection that is lost to nobody again."""
-        dialect = self._engine.dialect
+        dialect = self._dialect
         lost = connection is not None and dialect.is_disconnect(error, connection.dbapi_connection, None)
         if connection is not None and lost:
             connection.invalidate(error)
