@@ -1,4 +1,4 @@
-"""So many clients that order one after the other: `python -m benchmarks.load URL CONNECTIONS SECONDS [HEADER …]`,
+"""So many clients that ask one after the other: `python -m benchmarks.load METHOD URL CONNECTIONS SECONDS [HEADER …]`,
 told as JSON.
 """
 
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 _BODY = json.dumps({"customer": "Ada", "amount": 12}).encode()
 
 
-def drive(url: str, connections: int, seconds: float, headers: Mapping[str, str]) -> list[float]:
+def drive(method: str, url: str, connections: int, seconds: float, headers: Mapping[str, str]) -> list[float]:
     """Give how long each order took, in seconds, of those that were answered 2xx; any other ends it all."""
     took: list[float] = []
     wrong: list[str] = []
@@ -24,7 +24,7 @@ def drive(url: str, connections: int, seconds: float, headers: Mapping[str, str]
         connection = HTTPConnection(parts.hostname or "", parts.port, timeout=60)
         while time.monotonic() < until and not wrong:
             begun = time.perf_counter()
-            connection.request("POST", parts.path, _BODY, headers)
+            connection.request(method, parts.path, _BODY if method == "POST" else None, headers)
             answer = connection.getresponse()
             said = answer.read()
             took.append(time.perf_counter() - begun)
@@ -43,6 +43,8 @@ def drive(url: str, connections: int, seconds: float, headers: Mapping[str, str]
 
 
 if __name__ == "__main__":
-    target, connections, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
-    more = dict(header.split(": ") for header in sys.argv[4:])
-    sys.stdout.write(json.dumps(drive(target, connections, seconds, {"Content-Type": "application/json"} | more)))
+    method, target, connections, seconds = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+    more = dict(header.split(": ") for header in sys.argv[5:])
+    sys.stdout.write(
+        json.dumps(drive(method, target, connections, seconds, {"Content-Type": "application/json"} | more))
+    )

@@ -60,7 +60,7 @@ class Rig:
     def responder(self, delay_s: float = 0.0) -> str:
         port = free_port()
         self.program("benchmarks.responder", str(port), str(delay_s))
-        _until_open(port)
+        until_open(port)
         return f"http://127.0.0.1:{port}"
 
     def participants(self) -> str:
@@ -85,21 +85,23 @@ class Rig:
                    f"benchmarks.contenders.{contender}:application")  # fmt: skip
         with ExitStack() as stack:
             process = self.program(*granian, stack=stack, **environment)
-            _until_open(port)
+            until_open(port)
             _until_answers(f"http://127.0.0.1:{port}/order")
             yield Server(f"http://127.0.0.1:{port}/order", psutil.Process(process.pid))
 
     def program(self, *arguments: str, stack: ExitStack | None = None, **environment: str) -> "subprocess.Popen[bytes]":
-        with (self.folder / f"{arguments[0]}-{time.monotonic_ns()}.log").open("wb") as log:
+        """Start a module of Python's, or what is an absolute path; it ends with the stack, or with all of this."""
+        command = arguments if arguments[0].startswith("/") else (sys.executable, "-m", *arguments)
+        with (self.folder / f"{Path(arguments[0]).name}-{time.monotonic_ns()}.log").open("wb") as log:
             process = subprocess.Popen(  # noqa: S603  our own
-                [sys.executable, "-m", *arguments], cwd=ROOT, env=os.environ | environment, stdout=log, stderr=log
+                command, cwd=ROOT, env=os.environ | environment, stdout=log, stderr=log
             )
         (stack or self._stack).callback(_end, process)
         return process
 
-    def load(self, url: str, connections: int, seconds: float, *headers: str) -> list[float]:
-        """Give how long each order took, in seconds. headers: `Name: value`."""
-        load = [sys.executable, "-m", "benchmarks.load", url, str(connections), str(seconds), *headers]
+    def load(self, url: str, connections: int, seconds: float, *headers: str, method: str = "POST") -> list[float]:
+        """Give how long each request took, in seconds. headers: `Name: value`."""
+        load = [sys.executable, "-m", "benchmarks.load", method, url, str(connections), str(seconds), *headers]
         took: list[float] = json.loads(subprocess.run(load, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)  # noqa: S603
         return took
 
@@ -135,7 +137,7 @@ def _migrated(url: str) -> str:
     return url
 
 
-def _until_open(port: int) -> None:
+def until_open(port: int) -> None:
     until = time.monotonic() + START_S
     while time.monotonic() < until:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
@@ -162,6 +164,18 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def until_ended(url: str) -> None:
+    """Wait until every saga of a database has."""
+    connection = psycopg2.connect(url)
+    connection.autocommit = True
+    cursor = connection.cursor()
+    while True:
+        cursor.execute("SELECT count(*) FROM saga WHERE status NOT IN ('completed', 'compensated')")
+        if cursor.fetchone() == (0,):
+            return connection.close()
+        time.sleep(0.02)
 
 
 def settings(url: str, responder: str) -> Mapping[str, str]:

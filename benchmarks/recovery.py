@@ -1,0 +1,65 @@
+"""What became of the sagas of a process that died: how fast others claim them, and how long until all have ended."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, create_engine
+
+from app.config import from_environment
+from app.store.database import engine_options, make_durable
+from app.store.instance import Instance
+from app.store.leases import Leases
+from app.store.sagas import SagaStore
+from benchmarks.contenders.saga import BENCH
+from benchmarks.report import Table
+from benchmarks.rig import Rig, settings, until_ended
+from machines.registry import Registry
+
+ORPHANS, AT_ONCE, WORKERS = 10_000, 100, 2
+_REGISTRY = Registry([BENCH])
+
+
+def measure(bench: Rig) -> Table:
+    responder = bench.responder()
+    rows = [("claimed, 100 at once, by one process", *_claimed(bench.database()))]
+    for workers in (1, WORKERS):
+        url = bench.database()
+        _orphan(url)
+        with bench.server("ours", workers, **settings(url, responder)):
+            began = time.monotonic()
+            until_ended(url)
+            took = time.monotonic() - began
+        sys.stderr.write(f"  {workers} process{'es' if workers > 1 else ''}\n")
+        rows.append((f"carried to their end by {workers}", f"{took:.1f}", f"{ORPHANS / took:,.0f}"))
+    return Table(name="recovery", head=(f"{ORPHANS:,} orphans", "s", "sagas/s"), rows=rows)
+
+
+def _claimed(url: str) -> tuple[str, str]:
+    _orphan(url)
+    with _engine(url) as engine:
+        leases = Leases(engine, _REGISTRY, "heir")
+        began, claimed = time.monotonic(), 0
+        while found := len(leases.claim(AT_ONCE, 30.0, 0.0)):
+            claimed += found
+        took = time.monotonic() - began
+    assert claimed == ORPHANS, claimed
+    return f"{took:.1f}", f"{ORPHANS / took:,.0f}"
+
+
+def _orphan(url: str) -> None:
+    with _engine(url) as engine:
+        store = SagaStore(engine, _REGISTRY, "dead")
+        for number in range(ORPHANS):
+            saga = Instance.begin(BENCH, {"customer": f"c{number}", "amount": 12}, actor="client")
+            store.insert(saga, 0.0, "dead")
+
+
+@contextmanager
+def _engine(url: str) -> Iterator[Engine]:
+    url = from_environment({"DATABASE_URL": url}).database_url
+    engine = create_engine(url, **engine_options(url, 4))
+    make_durable(engine)
+    yield engine
+    engine.dispose()
