@@ -5,7 +5,11 @@ PYTHON ?= python3
 PORT ?= 8009
 PARTICIPANTS_PORT ?=
 ONCE ?=
-PYTEST_ARGS ?= -n auto
+# More than there are cores, for many of the tests wait for processes.
+PYTEST_ARGS ?= -n $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
+
+# What has a target of its own at full length, and a short form in `check`.
+LONG := tests/chaos tests/property tests/e2e/test_crash.py tests/e2e/test_fuzz.py
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,12 +25,12 @@ demo: $(VENV)/.runtime ## start everything, run four checkouts, check the ledger
 	@$(BIN)/python -m demo $(if $(filter-out 0,$(ONCE)),--once)
 
 test: $(VENV)/.dev ## run the tests, on SQLite and on a PostgreSQL out of a wheel
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not programs' --ignore tests/chaos --ignore tests/property
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not programs' $(addprefix --ignore ,$(LONG))
 
-check: lint test $(VENV)/.dev ## lint, run the tests, a short form of the chaos, and what needs other programs
+check: lint test $(VENV)/.dev ## lint, run the tests, a short form of chaos and fuzz, and what needs other programs
 	$(BIN)/python -m diagrams --check
 	$(BIN)/python -m observability --check
-	$(BIN)/python -m pytest $(PYTEST_ARGS) tests/chaos tests/property
+	$(BIN)/python -m pytest $(PYTEST_ARGS) $(LONG)
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --dist loadfile -m programs
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, import-linter
@@ -55,11 +59,10 @@ fuzz: $(VENV)/.dev ## let the schema checker loose on every operation, at length
 	FUZZ_EXAMPLES=400 $(BIN)/python -m pytest tests/e2e/test_fuzz.py -s
 
 chaos: $(VENV)/.dev ## every hazard at full length, with its figures (CHAOS_SEED=… repeats a run); about 25 minutes
-	CHAOS=full $(BIN)/python -m pytest tests/chaos tests/property tests/e2e/test_crash.py -s
+	CHAOS=full $(BIN)/python -m pytest $(filter-out %fuzz.py,$(LONG)) -s
 
-bench: $(VENV)/.dev ## orders a second beside a loop written by hand; what metrics and logs add to a checkout
-	@$(BIN)/python -m benchmarks.versus
-	@$(BIN)/python -m benchmarks.observability
+bench: $(VENV)/.dev ## measure everything that docs/performance.md tells, and write it there; about twelve minutes
+	@$(BIN)/python -m benchmarks
 
 bench-pages: $(VENV)/.dev ## how long the operator's pages take with a million sagas; about two minutes
 	@$(BIN)/python -m benchmarks.million

@@ -29,7 +29,7 @@ class Config:
     participant_urls: Mapping[str, str] = field(default_factory=dict)
     lease_s: float = 30.0
     wait_s: float = 30.0
-    threads: int = 32
+    threads: int = 128
     recovery_interval_s: float = 1.0
     grace_s: int = 25
     max_claims: int = 10

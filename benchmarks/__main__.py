@@ -2,13 +2,14 @@
 
 import sys
 
-from benchmarks import alive, apart, asynchronous, crowd, growth, observability, recovery, versus
+from benchmarks import alive, apart, asynchronous, crowd, growth, observability, recovery, replicas, versus
 from benchmarks.rig import rig
 
 PARTS = {
     "versus": versus.measure,
     "apart": apart.measure,
     "observability": observability.measure,
+    "replicas": replicas.measure,
     "crowd": crowd.measure,
     "asynchronous": asynchronous.measure,
     "growth": growth.measure,

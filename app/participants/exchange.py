@@ -15,7 +15,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError
 
-#: A reply beyond this is not read to its end.
+#: A reply beyond this, head and all, is not read to its end.
 LARGEST_REPLY_BYTES = 1 << 20
 CONNECT_TIMEOUT_S = 2.0
 _PIECE_BYTES = 65_536
@@ -37,12 +37,14 @@ class Answer:
 
     def __init__(self) -> None:
         self.status, self.headers, self.body = 0, dict[bytes, bytes](), b""
+        self.heard_bytes = 0
         self.whole = self.stays = False
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
 
     def hear(self, data: bytes) -> None:
         """Take what was received; nothing (b"") is the end of the connection. Raises LostError."""
         assert self._parser
+        self.heard_bytes += len(data)
         if data:
             try:
                 self._parser.feed_data(data)
@@ -75,7 +77,7 @@ class Answer:
         if self.status < _FINAL:
             self.headers = {}
         else:
-            self.whole = len(self.body) <= LARGEST_REPLY_BYTES
+            self.whole = self.heard_bytes <= LARGEST_REPLY_BYTES
 
 
 class ExchangePool(HTTPConnectionPool):
@@ -91,7 +93,7 @@ class ExchangePool(HTTPConnectionPool):
             if connection.sock is None:
                 _connect(connection, timeout_s)
             connection.sock.sendall(said)
-            while not answer.whole and len(answer.body) <= LARGEST_REPLY_BYTES:
+            while not answer.whole and answer.heard_bytes <= LARGEST_REPLY_BYTES:
                 # Each piece has what is left: a participant that drips bytes would hold the saga beyond its lease.
                 connection.sock.settimeout(_left(deadline, clock()))
                 answer.hear(connection.sock.recv(_PIECE_BYTES))

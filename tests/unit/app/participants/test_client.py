@@ -169,6 +169,12 @@ def test_an_answer_without_an_end_is_not_read_to_its_end(send):
     assert (reply.status, reply.body) == (200, None)
 
 
+def test_a_head_without_an_end_is_not_read_to_its_end(send):
+    reply = send(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 3 * LARGEST_REPLY_BYTES)
+    assert (reply.body, reply.sent) == (None, True)
+    assert reply.duration_ms < 4000, "it did not wait for the end"
+
+
 def test_retry_after_in_seconds_is_read_and_a_date_is_not(send):
     assert send(http(b"", "503 Busy", "Retry-After: 7\r\n")).retry_after_s == 7.0
     assert send(http(b"", "503 Busy", "Retry-After: Wed, 21 Oct 2026 07:28:00 GMT\r\n")).retry_after_s == 0.0
