@@ -1,164 +1,19 @@
-"""The saga orchestrator as a Flask application: `create_app` puts its parts together."""
+"""The saga orchestrator as a Flask application."""
 
-import os
-import random
-import socket
-import threading
-from functools import partial
+from typing import TYPE_CHECKING
 
-from flask import Flask
-from werkzeug.middleware.proxy_fix import ProxyFix
+if TYPE_CHECKING:
+    from flask import Flask
 
-from app import access, admin, failpoints
-from app.api import checkout, commandes, definitions, diagrams, docs, health, problems, sagas
-from app.breaker import BreakerPolicy
-from app.broker import Broker
-from app.cli import saga
-from app.cli.migrating import Migrating
-from app.config import Config, from_environment
-from app.engine.calls import Calls
-from app.engine.engine import Engine
-from app.engine.keys import Keys
-from app.engine.pulse import Pulse
-from app.engine.runner import Runner
-from app.engine.service import SagaService
-from app.events import routes as events
-from app.events.exchange import Publisher
-from app.events.intake import Intake
-from app.events.post import IN_MEMORY, Post
-from app.events.relay import Relay
-from app.fleeting import Fleeting
-from app.logs import configure_logging
-from app.metrics import Telemetry
-from app.metrics.breakers import Breakers
-from app.metrics.exposition import Exporter, Exposition
-from app.metrics.gauges import Gauges
-from app.participants.client import Participants
-from app.participants.guard import GuardedSender
-from app.store.database import db, engine_options, make_durable
-from app.store.gauges import read
-from app.store.leases import Leases
-from app.store.outbox import Outbox
-from app.store.parked import Parked
-from app.store.replicas import Replicas
-from app.store.sagas import SagaStore
-from app.traces import Traces
-from machines.registry import Registry, discover
-
-#: No start request of any saga is larger.
-LARGEST_REQUEST_BYTES = 256 * 1024
+    from app.config import Config
+    from machines.registry import Registry
 
 
-def create_app(config: Config | None = None, registry: Registry | None = None) -> Flask:
+def create_app(config: "Config | None" = None, registry: "Registry | None" = None) -> "Flask":
     """Make the service, by default as the environment says.
     `app.extensions["runner"]` recovers sagas and `app.extensions["post"]` carries events, once started.
     """
-    config = config or from_environment(os.environ)
-    configure_logging(config.log_level, config.log_redact)
-    registry = registry or discover()
-    app = Flask(__name__)
-    app.config.update(
-        SQLALCHEMY_DATABASE_URI=config.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(config.database_url, config.threads),
-        MAX_CONTENT_LENGTH=LARGEST_REQUEST_BYTES,
-    )
-    if before := config.trusted_proxies:
-        # Whose request it is, and below which path they know the service: only where a proxy says it, not the client.
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=before, x_prefix=before)  # type: ignore[method-assign]
-    db.init_app(app)
-    metrics = Exposition()
-    Exporter(app, metrics)
-    app.add_url_rule("/metrics/", "prometheus_metrics")  # 000 asks with the slash, 001 and 002 without
-    fleeting = Fleeting(config.redis_url)
-    told = threading.Event()
-    service, runner = _engine(app, config, registry, metrics, fleeting, told)
-    post = _post(app, config, registry, metrics, service, runner, told)
-    app.extensions |= {"runner": runner, "sagas": service, "registry": registry, "post": post}
-    app.extensions |= {"fleeting": fleeting, "metrics": metrics}
-    problems.install(app)
-    for contract in (health, checkout, commandes, sagas, events, definitions, docs, diagrams):
-        app.register_blueprint(contract.blueprint)
-    admin.install(app, config)
-    _limit(app, config)
-    access.install(app, config)  # behind the limit, which is to spare it as well
-    app.cli.add_command(saga)
-    app.cli.add_command(Migrating("db", help="Bring the database up to date."))
-    return app
+    # Not before: the process that only looks after those that serve starts, and stays, without all of it.
+    from app.factory import make  # noqa: PLC0415
 
-
-def _engine(  # noqa: PLR0917  puts together what has been made
-    app: Flask, config: Config, registry: Registry, metrics: Exposition, fleeting: Fleeting, told: threading.Event
-) -> tuple[SagaService, Runner]:
-    with app.app_context():
-        make_durable(db.engine)
-        owner = _owner()
-        store = SagaStore(db.engine, registry, owner)
-        leases = Leases(db.engine, registry, owner)
-        pulse = Pulse(Replicas(db.engine, owner))
-        gauges = Gauges(partial(read, db.engine), registry)
-    participants = Participants(config.requests + config.threads, api_key=config.participants_api_key)
-    if config.failpoint:
-        failpoints.arm(config.failpoint, store, participants)
-    called = {name for definition in registry for name in definition.participants}
-    guarded = GuardedSender(participants, called, _breaker_policy(config), fleeting)
-    stopping = threading.Event()
-    telemetry, breakers = Telemetry(metrics, registry), Breakers(metrics, lambda: guarded.states)
-    metrics.complete(rows=telemetry.rows, looks=[breakers.look], read=[gauges.collect])
-    engine = Engine(
-        config=config,
-        store=store,
-        calls=Calls(config=config, sender=guarded, telemetry=telemetry, traces=_traces()),
-        telemetry=telemetry,
-        actor=f"engine@{owner}",
-        jitter=lambda longest_s: random.uniform(0, longest_s),  # noqa: S311  not a secret
-        sleep=stopping.wait,
-        stopping=stopping.is_set,
-        told=told.set,
-    )
-    looks = guarded.learn, breakers.look
-    runner = Runner(config=config, engine=engine, leases=leases, pulse=pulse, stopping=stopping, at_each_look=looks)
-    broker = Broker(config.broker_url) if config.broker_url else None
-    keys = Keys(store, fleeting)
-    service = SagaService(config=config, registry=registry, engine=engine, runner=runner, keys=keys, broker=broker)
-    return service, runner
-
-
-def _post(  # noqa: PLR0917  puts together what has been made
-    app: Flask, config: Config, definitions: Registry, metrics: Exposition, service: SagaService, runner: Runner,
-    told: threading.Event,
-) -> Post:  # fmt: skip
-    url = config.broker_url or IN_MEMORY
-    with app.app_context():
-        outbox, parked = Outbox(db.engine, _owner()), Parked(db.engine)
-    names = {event for definition in definitions for event in definition.events.values()}
-    relay = Relay(outbox, Publisher(url), metrics, names=names, wake=told, stopping=runner.stopping)
-    return Post(url, relay, Intake(service, definitions, parked, metrics, runner.stopping))
-
-
-def _owner() -> str:
-    """Name this process among all that share its database."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-# What follows takes a tenth of a second each to import: a process that has no use for it starts without.
-
-
-def _limit(app: Flask, config: Config) -> None:
-    if config.rate_limit:
-        from app.api import limit  # noqa: PLC0415
-
-        limit.install(app, config)
-
-
-def _traces() -> Traces:
-    if "OTEL_EXPORTER_OTLP_ENDPOINT" not in os.environ:
-        return Traces()
-    from app.otlp import provider  # noqa: PLC0415
-
-    return Traces(provider())
-
-
-def _breaker_policy(config: Config) -> BreakerPolicy:
-    return BreakerPolicy(
-        failures=config.breaker_failures, open_s=config.breaker_open_s, window_s=config.breaker_window_s
-    )
+    return make(config, registry)

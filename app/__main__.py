@@ -13,8 +13,7 @@ from granian.server import Server
 
 from app.config import check_serving, from_environment
 from app.logs import configure_logging
-from app.metrics.exposition import SHARED
-from app.settings import DEFAULT_HOST, ConfigError, port
+from app.settings import DEFAULT_HOST, SHARED, ConfigError, port
 
 _PREFIX = "saga-metrics-"
 #: What the server has to complain of is a line of JSON as well.

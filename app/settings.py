@@ -11,6 +11,8 @@ DEFAULT_DATABASE_URL = f"sqlite:///{Path(__file__).parent.parent / 'var' / 'saga
 DEFAULT_HOST = "127.0.0.1"
 SHORTEST_SECRET = 32
 HOW_TO_MAKE = "make one with `openssl rand -hex 32` and keep it: SECRET_KEY=…, or in a file named by SECRET_KEY_FILE"
+#: The folder that several processes of one server count in.
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
 #: What may be given in a file as well: SECRET_FILE instead of SECRET.
 SECRETS = ("SECRET_KEY", "DATABASE_URL", "DB_PASSWORD", "REDIS_URL", "BROKER_URL", "PARTICIPANTS_API_KEY")
 

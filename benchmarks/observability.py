@@ -18,7 +18,7 @@ from unittest.mock import patch
 from flask import Flask
 from flask.testing import FlaskClient
 
-import app
+from app import create_app, factory
 from app.config import from_environment
 from benchmarks.report import Table
 from benchmarks.rig import Rig
@@ -71,8 +71,8 @@ def round_us(client: FlaskClient, checkouts: int) -> float:
 
 def client(database_url: str, url: str, *, silent: bool) -> FlaskClient:
     settings = {"DATABASE_URL": database_url, "PARTICIPANTS_URL": url, "API_AUTH": "off"}
-    with patch.multiple(app, Telemetry=Silence, Exporter=lambda *_: None) if silent else nullcontext():
-        application: Flask = app.create_app(from_environment(settings))
+    with patch.multiple(factory, Telemetry=Silence, Exporter=lambda *_: None) if silent else nullcontext():
+        application: Flask = create_app(from_environment(settings))
     return application.test_client()
 
 

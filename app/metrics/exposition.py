@@ -14,9 +14,7 @@ from prometheus_flask_exporter import PrometheusMetrics
 from app.metrics.aliases import ALIASES
 from app.metrics.derived import MOVES, derived
 from app.metrics.row import Row
-
-#: The folder that several processes of one server count in.
-SHARED = "PROMETHEUS_MULTIPROC_DIR"
+from app.settings import SHARED
 
 
 class Exposition(CollectorRegistry):

@@ -1,6 +1,8 @@
 """One line of the log for each move, and the three moments that operators look for by name."""
 
 import logging
+from functools import cached_property
+from typing import Any
 
 import structlog
 
@@ -27,8 +29,10 @@ def told_as(row: Row) -> tuple[int, str]:
 class Lines:
     """What happened to a saga, for who reads along. Below the level of the log it costs next to nothing."""
 
-    def __init__(self) -> None:
-        self._log = structlog.get_logger("saga")
+    @cached_property
+    def _log(self) -> Any:
+        """Bound once, when the first line is told: to do so for each takes as long as to write it."""
+        return structlog.get_logger("saga").bind()
 
     def moved(self, saga: Instance, move: Move, row: Row, level: int, event: str) -> None:
         became = outcome(move)

@@ -23,7 +23,7 @@ from tests.e2e.crashing import PURCHASE as BUY
 
 # A server that forks once the application is imported: a process costs milliseconds, not a second.
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["app", "tests.e2e.test_crash"])
+processes.set_forkserver_preload(["app.factory", "tests.e2e.test_crash"])
 
 DATABASES = ("sqlite", "postgresql")
 SWEEP = [

@@ -5,8 +5,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.metrics.exposition import SHARED
-from app.settings import SECRETS
+from app.settings import SECRETS, SHARED
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("app", "participants", "demo")
