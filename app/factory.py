@@ -35,6 +35,7 @@ from app.metrics.exposition import Exporter, Exposition
 from app.metrics.gauges import Gauges
 from app.participants.client import Participants
 from app.participants.guard import GuardedSender
+from app.store.connections import Connections
 from app.store.database import db, engine_options, make_durable
 from app.store.gauges import read
 from app.store.leases import Leases
@@ -90,7 +91,7 @@ def _engine(  # noqa: PLR0917  puts together what has been made
     with app.app_context():
         make_durable(db.engine)
         owner = _owner()
-        store = SagaStore(db.engine, registry, owner)
+        store = SagaStore(Connections(db.engine), registry, owner)
         leases = Leases(db.engine, registry, owner)
         pulse = Pulse(Replicas(db.engine, owner))
         gauges = Gauges(partial(read, db.engine), registry)

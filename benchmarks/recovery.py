@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import Engine, create_engine
 
 from app.config import from_environment
+from app.store.connections import Connections
 from app.store.database import engine_options, make_durable
 from app.store.instance import Instance
 from app.store.leases import Leases
@@ -50,7 +51,7 @@ def _claimed(url: str) -> tuple[str, str]:
 
 def _orphan(url: str) -> None:
     with _engine(url) as engine:
-        store = SagaStore(engine, _REGISTRY, "dead")
+        store = SagaStore(Connections(engine), _REGISTRY, "dead")
         for number in range(ORPHANS):
             saga = Instance.begin(BENCH, {"customer": f"c{number}", "amount": 12}, actor="client")
             store.insert(saga, 0.0, "dead")

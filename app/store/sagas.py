@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Engine, Row, String, and_, bindparam, case, cast, func, insert, select, update
+from sqlalchemy import Row, String, and_, bindparam, case, cast, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.store.atomic import atomic
@@ -104,16 +104,15 @@ class SagaStore:
     """The engine's own path to the database, in autocommit: every call is one statement and durable on return."""
 
     def __init__(
-        self, engine: Engine, registry: Registry, owner: str, clock: Callable[[], float] = time.monotonic
+        self, connections: Connections, registry: Registry, owner: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._engine = engine
+        self.connections, self._engine = connections, connections.engine
         self._registry, self.owner, self.clock = registry, owner, clock
-        self.connections = connections = Connections(engine)
         self._insert = Statement("saga_insert", _INSERT, connections)
         self._save = Statement("saga_save", _SAVE, connections)
         self._save_on = Statement("saga_save_on", _SAVE_ON, connections)
         # As SQLAlchemy keeps a Uuid on each.
-        self._written = attrgetter("hex") if engine.dialect.name == "sqlite" else str
+        self._written = attrgetter("hex") if self._engine.dialect.name == "sqlite" else str
 
     def insert(self, saga: Instance, delay_s: float | None, owner: str | None) -> None:
         """Make a new saga durable. Raises KeyTakenError.

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from app.fleeting import Fleeting
 from app.metrics import Telemetry
 from app.participants.client import Request
 from app.participants.outcome import Reply
+from app.store.connections import Connections
 from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.replicas import Replicas
@@ -95,6 +97,12 @@ class WatchedLeases(Leases):
         return claimed
 
 
+@cache
+def connections_of(database: Database) -> Connections:
+    """Give those that all processes of these worlds share, for they come and go in one."""
+    return Connections(database)
+
+
 class WatchedStore(SagaStore):
     """The store, with something happening at each commit, and a look at what the commit left."""
 
@@ -154,7 +162,7 @@ class Process:
     def __init__(self, world: Surroundings, name: str) -> None:
         self.name, self._world = name, world
         registry, clock = Registry([world.table]), lambda: world.now
-        self.store = WatchedStore(world.database, registry, name, clock)
+        self.store = WatchedStore(connections_of(world.database), registry, name, clock)
         self.leases = WatchedLeases(world.database, registry, name, clock)
         self.store.world = self.leases.world = world
         self.engine = WatchedEngine(

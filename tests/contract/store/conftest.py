@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 
 from app import create_app
 from app.config import from_environment
+from app.store.connections import Connections
 from app.store.database import db
 from app.store.instance import Instance
 from app.store.leases import Leases
@@ -24,9 +25,10 @@ class Book:
 
     engine: Engine
     statements: list[str]
+    connections: Connections
 
     def store(self, owner: str = "one", registry: Registry | None = None) -> SagaStore:
-        return SagaStore(self.engine, registry or discover(), owner)
+        return SagaStore(self.connections, registry or discover(), owner)
 
     def leases(self, owner: str = "one", registry: Registry | None = None) -> Leases:
         return Leases(self.engine, registry or discover(), owner)
@@ -42,7 +44,7 @@ def book(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Book]:
     app = create_app(from_environment({"DATABASE_URL": store_url}))
     with app.app_context():
         engine = db.engine
-    yield Book(engine, recorded(engine, monkeypatch))
+    yield Book(engine, recorded(engine, monkeypatch), Connections(engine))
     engine.dispose()
 
 

@@ -156,7 +156,7 @@ def test_a_saga_that_cannot_be_read_keeps_no_other_waiting(book, saga):
 
 def test_a_commit_early_in_its_lease_leaves_it_and_a_late_one_renews_it(book, saga):
     now = [0.0]
-    store = SagaStore(book.engine, discover(), "one", lambda: now[0])
+    store = SagaStore(book.connections, discover(), "one", lambda: now[0])
     store.insert(saga, 35, "one")
     began = due_at(book)
     now[0] = 14.0

@@ -11,6 +11,7 @@ from app import create_app
 from app.access.principal import user
 from app.access.roles import Role
 from app.config import from_environment
+from app.store.connections import Connections
 from app.store.database import db
 from app.store.instance import Instance
 from app.store.sagas import SagaStore
@@ -37,7 +38,7 @@ def client(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskCli
 @pytest.fixture
 def walk(client: FlaskClient) -> Callable[..., Instance]:
     """Store a saga that had these outcomes, one commit each, as the engine would."""
-    store = SagaStore(db.engine, discover(), "test")
+    store = SagaStore(Connections(db.engine), discover(), "test")
 
     def move(*outcomes: str, definition: str = "checkout", reason: str = "no", **data: Any) -> Instance:
         given = data or {"client_id": 4, "magasin_id": 1}

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import event, text
 
 from app.admin.limits import ends, limits
+from app.store.connections import Connections
 from app.store.database import db
 from app.store.newest import Listed, newest
 from app.store.overview import lately, oldest, standing
@@ -163,7 +164,7 @@ def test_an_attempt_in_vain_does_not_make_a_saga_younger(walk):
 
 def walk_on(saga, trigger):
     saga.fire(trigger, actor="test")
-    SagaStore(db.engine, discover(), "test").save(saga, None, None)
+    SagaStore(Connections(db.engine), discover(), "test").save(saga, None, None)
     return saga.state
 
 

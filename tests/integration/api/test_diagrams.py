@@ -14,6 +14,7 @@ from sqlalchemy import event, text
 
 from app import create_app
 from app.config import from_environment
+from app.store.connections import Connections
 from app.store.database import db
 from app.store.heat import heat
 from app.store.instance import Instance
@@ -62,7 +63,7 @@ def client(store_url: str, registry: Registry) -> Iterator[FlaskClient]:
 @pytest.fixture
 def walk(client: FlaskClient, registry: Registry) -> Any:
     """Store a saga of checkout v1 that had these outcomes, one commit each, as the engine would."""
-    store = SagaStore(db.engine, registry, "test")
+    store = SagaStore(Connections(db.engine), registry, "test")
 
     def move(*outcomes: str, reason: str | None = None) -> Instance:
         saga = Instance.begin(registry.get("checkout", 1), {"client_id": 1, "magasin_id": 1}, actor="test")

@@ -23,6 +23,7 @@ from app.fleeting import Fleeting
 from app.metrics import Telemetry
 from app.participants.client import Request
 from app.participants.outcome import Reply
+from app.store.connections import Connections
 from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.replicas import Replicas
@@ -90,7 +91,7 @@ class Scene:
     def engine(self) -> Engine:
         return Engine(
             config=Config(),
-            store=SagaStore(self.database, self.registry, "engine", lambda: self.now),
+            store=SagaStore(Connections(self.database), self.registry, "engine", lambda: self.now),
             calls=Calls(config=Config(), sender=self, telemetry=self.telemetry, traces=self.traces),
             telemetry=self.telemetry,
             actor="engine",
