@@ -102,7 +102,7 @@ def _engine(  # noqa: PLR0917  puts together what has been made
     guarded = GuardedSender(participants, called, _breaker_policy(config), fleeting)
     stopping = threading.Event()
     telemetry, breakers = Telemetry(metrics, registry), Breakers(metrics, lambda: guarded.states)
-    metrics.complete(rows=telemetry.rows, looks=[breakers.look], read=[gauges.collect])
+    metrics.complete(rows=telemetry.rows, looks=[telemetry.notes.settle, breakers.look], read=[gauges.collect])
     engine = Engine(
         config=config,
         store=store,

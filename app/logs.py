@@ -50,7 +50,9 @@ class JsonLine:
         self._secrets = Secrets(redacted)
 
     def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
-        event["level"], event["timestamp"] = method, datetime.now(UTC)
+        event["level"] = method
+        if "timestamp" not in event:  # one that is told later than it happened has its own
+            event["timestamp"] = datetime.now(UTC)
         if "exc_info" in event:
             event = structlog.processors.format_exc_info(logger, method, event)
         line = _json(event)

@@ -54,6 +54,7 @@ class Runner:
 
     def start(self) -> None:
         """Begin to recover, and go on until told to stop."""
+        self._engine.telemetry.notes.begin(self.stopping)
         try:
             if self._config.embedded:  # the only process on its file: what the one before held is free
                 self._leases.end()

@@ -1,14 +1,16 @@
 """One line of the log for each move, and the three moments that operators look for by name."""
 
 import logging
+from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
 from app.metrics.row import Row, outcome
-from app.store.instance import Instance, Move
+from app.store.instance import Move, Standing
 from machines.rows import Phase, Trigger
+from machines.saga import Saga
 
 STARTED, FAILED, COMPENSATES = "Saga démarrée", "Étape échouée", "Compensation déclenchée"
 _FAILED = frozenset({Trigger.REFUSED, Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.QUARANTINE})
@@ -26,6 +28,15 @@ def told_as(row: Row) -> tuple[int, str]:
     return logging.WARNING if row.trigger in _NOTABLE else logging.INFO, "saga.moved"
 
 
+class Sight(NamedTuple):
+    """Where a saga stood. at: when, in seconds since 1970."""
+
+    at: float
+    definition: Saga
+    standing: Standing
+    epoch: int
+
+
 class Lines:
     """What happened to a saga, for who reads along. Below the level of the log it costs next to nothing."""
 
@@ -34,13 +45,14 @@ class Lines:
         """Bound once, when the first line is told: to do so for each takes as long as to write it."""
         return structlog.get_logger("saga").bind()
 
-    def moved(self, saga: Instance, move: Move, row: Row, level: int, event: str) -> None:
+    def moved(self, seen: Sight, move: Move, row: Row, level: int, event: str) -> None:
         became = outcome(move)
         self._log.log(
             level,
             event,
-            saga_id=saga.id,
-            trace_id=saga.id.hex,  # see traceparent in app.engine.calls
+            timestamp=datetime.fromtimestamp(seen.at, UTC),
+            saga_id=seen.standing.id,
+            trace_id=seen.standing.id.hex,  # see traceparent in app.engine.calls
             type=row.saga,
             source=move.source,
             trigger=move.trigger,
@@ -52,27 +64,30 @@ class Lines:
             reason=move.reason,
         )
 
-    def created(self, saga: Instance) -> None:
-        self._about(saga, logging.INFO, "saga.created")
+    def created(self, seen: Sight) -> None:
+        self._about(seen, logging.INFO, "saga.created")
 
-    def started(self, saga: Instance) -> None:
+    def started(self, seen: Sight) -> None:
         """Tell of a saga that was created before and begins only now."""
-        self._about(saga, logging.INFO, STARTED)
+        self._about(seen, logging.INFO, STARTED)
 
-    def claimed(self, saga: Instance) -> None:
-        self._about(saga, logging.INFO, "saga.claimed")
+    def claimed(self, seen: Sight) -> None:
+        self._about(seen, logging.INFO, "saga.claimed")
 
-    def fenced(self, saga: Instance) -> None:
-        self._about(saga, logging.WARNING, "saga.fenced")
+    def fenced(self, seen: Sight) -> None:
+        self._about(seen, logging.WARNING, "saga.fenced")
 
-    def _about(self, saga: Instance, level: int, event: str) -> None:
+    def _about(self, seen: Sight, level: int, event: str) -> None:
+        _at, definition, standing, _epoch = seen
+        step = definition.rows.states[standing.state].step
         self._log.log(
             level,
             event,
-            saga_id=saga.id,
-            trace_id=saga.id.hex,
-            type=saga.definition.name,
-            step=saga.at.step.name if saga.at.step else None,
-            state=saga.state,
-            epoch=saga.epoch,
+            timestamp=datetime.fromtimestamp(seen.at, UTC),
+            saga_id=standing.id,
+            trace_id=standing.id.hex,
+            type=definition.name,
+            step=step.name if step else None,
+            state=standing.state,
+            epoch=seen.epoch,
         )

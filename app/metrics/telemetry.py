@@ -10,7 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from app.metrics.children import Children
 from app.metrics.derived import MOVES
-from app.metrics.lines import Lines, told_as
+from app.metrics.lines import Lines, Sight, told_as
+from app.metrics.notes import Notes
 from app.metrics.row import LABELS, START, Row, outcome
 from app.participants.outcome import Outcome, Reply
 from app.store.instance import FINISHED, Instance, Move, Standing
@@ -36,7 +37,7 @@ class _Counted(NamedTuple):
 class Telemetry:
     """Counts and logs. Every series that follows from the definitions is there from the beginning, at 0.
 
-    rows: those that can be counted, by the values of their labels.
+    rows: those that can be counted, by the values of their labels. notes: what is not counted and logged yet.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class Telemetry:
         def histogram(name: str, says: str, buckets: Sequence[float], *labels: str) -> Children:
             return Children(Histogram(name, says, labels, buckets=buckets, registry=registry))
 
-        self._clock, self._lines = clock, Lines()
+        self._clock, self._lines, self.notes = clock, Lines(), Notes()
         self._moves = counter(MOVES, "Moves made", *LABELS)
         self._sagas = counter("saga", "Sagas by what has become of them", "saga", "type", "status")
         self._claims = counter("saga_claims", "Sagas taken up from the database", "saga")
@@ -70,50 +71,64 @@ class Telemetry:
 
     def called(self, saga: Instance, call: Call, reply: Reply, outcome: Outcome) -> None:  # noqa: ARG002
         """Count a call that was answered, or that got no answer."""
-        if not reply.sent and not reply.duration_ms:
-            return  # nobody was called: the breaker is open, or the call cannot be made
-        self._calls[call.participant, call.path, str(reply.status or "none")]()
-        self._call_s[call.participant, call.path](reply.duration_ms / 1000)
+        if reply.sent or reply.duration_ms:  # else nobody was called: the breaker is open, or it cannot be made
+            self.notes.note(self._called, call, reply.status, reply.duration_ms)
 
     def committed(self, saga: Instance, moves: Sequence[Move], before: Standing | None = None) -> None:
         """Count and log each move of a commit that has been made. before: where the saga stood until then."""
-        name = saga.definition.name
-        for move in moves:
-            row, add, level, event = self._row(saga.definition, move.source, move.trigger, move.dest)
-            add()
-            if became := outcome(move):
-                attempt = self._attempt_s[name, move.step or "", move.direction or "", became]
-                attempt((move.duration_ms or 0.0) / 1000)
-            if row.source is not None or not saga.pending:
-                self._lines.moved(saga, move, row, level, event)
-        was, now = before.status if before else None, saga.status
-        if was != now:
-            self._became(saga, was, now)
+        seen, took_s = _sight(saga), None
+        if seen.standing.status in FINISHED and saga.began < inf:
+            took_s = max(self._clock() - saga.began, 0.0)
+        self.notes.note(self._committed, seen, moves, before, took_s)
 
     def claiming(self) -> AbstractContextManager[Any]:
         """Time a claim."""
         return self._claim_s.time()
 
     def claimed(self, saga: Instance) -> None:
-        self._claims[saga.definition.name,]()
-        self._lines.claimed(saga)
+        self.notes.note(self._claimed, _sight(saga))
 
     def fenced(self, saga: Instance) -> None:
-        self._fenced.inc()
-        self._lines.fenced(saga)
+        self.notes.note(self._fenced_off, _sight(saga))
 
-    def _became(self, saga: Instance, was: str | None, now: str) -> None:
-        name = saga.definition.name
-        if now == "pending":
-            self._lines.created(saga)
+    def _called(self, call: Call, status: int | None, duration_ms: float) -> None:
+        self._calls[call.participant, call.path, str(status or "none")]()
+        self._call_s[call.participant, call.path](duration_ms / 1000)
+
+    def _committed(self, seen: Sight, moves: Sequence[Move], before: Standing | None, took_s: float | None) -> None:
+        definition, standing = seen.definition, seen.standing
+        for move in moves:
+            row, add, level, event = self._row(definition, move.source, move.trigger, move.dest)
+            add()
+            if became := outcome(move):
+                attempt = self._attempt_s[row.saga, move.step or "", move.direction or "", became]
+                attempt((move.duration_ms or 0.0) / 1000)
+            if row.source is not None or standing.status != "pending":
+                self._lines.moved(seen, move, row, level, event)
+        was = before.status if before else None
+        if was != standing.status:
+            self._became(seen, was)
+            if took_s is not None:
+                self._saga_s[definition.name, standing.state](took_s)
+
+    def _became(self, seen: Sight, was: str | None) -> None:
+        name, status = seen.definition.name, seen.standing.status
+        if status == "pending":
+            self._lines.created(seen)
         elif was in (None, "pending"):
             self._sagas[name, name, "started"]()
             if was:
-                self._lines.started(saga)
-        if now in _ENDS:
-            self._sagas[name, name, now]()
-        if now in FINISHED and saga.began < inf:
-            self._saga_s[name, saga.state](max(self._clock() - saga.began, 0.0))
+                self._lines.started(seen)
+        if status in _ENDS:
+            self._sagas[name, name, status]()
+
+    def _claimed(self, seen: Sight) -> None:
+        self._claims[seen.definition.name,]()
+        self._lines.claimed(seen)
+
+    def _fenced_off(self, seen: Sight) -> None:
+        self._fenced.inc()
+        self._lines.fenced(seen)
 
     def _row(self, saga: Saga, source: str | None, trigger: str, dest: str) -> _Counted:
         if found := self._counted.get((saga, source, trigger, dest)):
@@ -146,3 +161,8 @@ class Telemetry:
         for call in (state.call, state.step.probe):
             if call is not None:
                 self._call_s[call.participant, call.path]
+
+
+def _sight(saga: Instance) -> Sight:
+    assert saga.standing is not None, "it is told of what is durable"
+    return Sight(time.time(), saga.definition, saga.standing, saga.epoch)
