@@ -1,30 +1,31 @@
-"""Messages that wake a worker: by Celery over Redis or RabbitMQ, whichever the URL names.
+"""Messages that wake workers: by Celery over Redis or RabbitMQ, whichever the URL names.
 
-A message only says which saga to look at. Whether it is to be run, and by whom, its lease decides; so a message may
-get lost or come twice, and nothing changes but the time.
+A message says that something is due, and nothing else: what that is, and who runs it, the database decides. So one
+wakes a worker for many sagas, and it may get lost or come twice, and nothing changes but the time.
 """
 
+import threading
 from typing import TYPE_CHECKING
-from uuid import UUID
 
 import structlog
 from kombu.exceptions import KombuError
-
-from app.breaker import Breaker, BreakerPolicy
 
 if TYPE_CHECKING:
     from celery import Celery
 
 _log = structlog.get_logger("broker")
-#: The tasks of app.worker, by name.
-RUN, RECOVER = "saga.run", "saga.recover"
-#: The queue of both, and of nothing else that the broker may be used for.
+#: The task of app.worker, by name.
+LOOK = "saga.look"
+#: The queue of it, and of nothing else that the broker may be used for.
 NAME = "saga"
-#: Longer than this no request waits for the broker.
+#: Longer than this nobody waits for the broker.
 TIMEOUT_S = 1.0
-_POLICY = BreakerPolicy(failures=1, open_s=5.0, window_s=1.0)
-#: More than there are requests at once: one that waited for another's connection would wait out its timeout as well.
-_CONNECTIONS = 1000
+#: Between two messages of one process; all that becomes due in between is in the second.
+PAUSE_S = 0.05
+#: A broker that is away is left in peace for so long.
+AWAY_S = 5.0
+#: More need not wait for workers: who has one looks until nothing is due.
+ENOUGH = 32
 
 
 def make_celery(url: str) -> "Celery":
@@ -34,16 +35,14 @@ def make_celery(url: str) -> "Celery":
     celery.conf.update(
         task_default_queue=NAME,
         task_ignore_result=True,
-        # A worker that dies gives its message back, where the broker can; the lease would do as well.
-        task_acks_late=True,
-        task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
         broker_connection_timeout=TIMEOUT_S,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,  # for ever: a worker that gave up would be missed once it is back
         broker_transport_options=connection_options(url),
-        # Sagas wait for the network all the time: threads hold many of them.
+        # All that is to be done for a message is to wake the runner, which has threads of its own.
         worker_pool="threads",
+        worker_concurrency=1,
         # Nobody is to stop a worker by a message; and two on a machine would contend for the queue of such messages.
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
@@ -58,19 +57,38 @@ def connection_options(url: str) -> dict[str, float]:
 
 
 class Broker:
-    """Sends wake-ups. One that cannot be sent is left out: its saga is taken by whoever finds it due."""
+    """Sends wake-ups. Once it has begun, a thread of its own does, and nobody waits for that."""
 
     def __init__(self, url: str) -> None:
-        self._celery, self._breaker = make_celery(url), Breaker(_POLICY)
-        self._celery.conf.broker_pool_limit = _CONNECTIONS
+        self._celery = make_celery(url)
+        self._some, self._begun = threading.Event(), False
 
-    def wake(self, saga_id: UUID) -> None:
-        if self._breaker.admit(TIMEOUT_S) > 0:
-            return
-        try:
-            self._celery.send_task(RUN, args=[str(saga_id)], retry=False)
-        except (KombuError, OSError) as error:
-            self._breaker.failed()
-            _log.warning("broker.away", error=str(error))
+    def wake(self) -> None:
+        """Let a worker look soon, for something has become due. Without a message somebody finds it all the same."""
+        if self._begun:
+            self._some.set()
         else:
-            self._breaker.succeeded()
+            self._send()
+
+    def begin(self, stopping: threading.Event) -> None:
+        self._begun = True
+        # A daemon: what it does not send is not missed.
+        threading.Thread(target=self._send_until, args=(stopping,), name="waking", daemon=True).start()
+
+    def _send_until(self, stopping: threading.Event) -> None:
+        while not stopping.is_set():
+            if self._some.wait(TIMEOUT_S):
+                self._some.clear()
+                stopping.wait(PAUSE_S if self._send() else AWAY_S)
+
+    def _send(self) -> bool:
+        """Tell whether the broker is there."""
+        try:
+            with self._celery.producer_pool.acquire(block=True) as producer:
+                queue = self._celery.amqp.queues[NAME].bind(producer.channel)
+                if queue.queue_declare().message_count < ENOUGH:
+                    self._celery.send_task(LOOK, producer=producer, retry=False)
+        except (KombuError, OSError) as error:
+            _log.warning("broker.away", error=str(error))
+            return False
+        return True

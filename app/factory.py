@@ -115,10 +115,17 @@ def _engine(  # noqa: PLR0917  puts together what has been made
         told=told.set,
     )
     looks = guarded.learn, breakers.look
-    runner = Runner(config=config, engine=engine, leases=leases, pulse=pulse, stopping=stopping, at_each_look=looks)
-    broker = Broker(config.broker_url) if config.broker_url else None
+    runner = Runner(
+        config=config,
+        engine=engine,
+        leases=leases,
+        pulse=pulse,
+        stopping=stopping,
+        broker=Broker(config.broker_url) if config.broker_url else None,
+        at_each_look=looks,
+    )
     keys = Keys(store, fleeting)
-    service = SagaService(config=config, registry=registry, engine=engine, runner=runner, keys=keys, broker=broker)
+    service = SagaService(config=config, registry=registry, engine=engine, runner=runner, keys=keys)
     return service, runner
 
 

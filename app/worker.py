@@ -1,7 +1,7 @@
 """Running sagas on as many machines as need be, over the broker that BROKER_URL names:
 
 celery -A app.worker worker       runs THREADS sagas at once; any number of them
-celery -A app.worker beat         finds sagas whose owner has died, or whose wait is over; one of them is enough
+celery -A app.worker beat         wakes one, again and again, for those whose owner has died, or whose wait is over
 """
 
 import os
@@ -9,24 +9,18 @@ import sys
 from datetime import timedelta
 from functools import cache
 from typing import Any, NoReturn
-from uuid import UUID
 
-import structlog
 from celery import Celery
 from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
 from flask import Flask
 from prometheus_client import start_http_server
 
 from app import create_app
-from app.broker import RECOVER, RUN, make_celery
+from app.broker import LOOK, make_celery
 from app.config import Config, from_environment
 from app.engine.runner import Runner
 from app.logs import configure_logging
 from app.settings import ConfigError
-
-_log = structlog.get_logger("worker")
-#: As many sagas as one look for due ones hands out; the next look comes soon.
-BATCH = 500
 
 
 def _end(error: object) -> NoReturn:
@@ -42,10 +36,9 @@ def _configured() -> tuple[Config, Celery]:
     if config.broker_url is None:
         _end("set BROKER_URL to the broker that brings the messages")
     celery = make_celery(config.broker_url)
-    celery.conf.worker_concurrency = config.threads
-    look = {"task": RECOVER, "schedule": timedelta(seconds=config.recovery_interval_s)}
+    look = {"task": LOOK, "schedule": timedelta(seconds=config.recovery_interval_s)}
     # A look that nobody had time for is not made up for.
-    celery.conf.beat_schedule = {RECOVER: look | {"options": {"expires": max(60.0, 10 * config.recovery_interval_s)}}}
+    celery.conf.beat_schedule = {LOOK: look | {"options": {"expires": max(60.0, 10 * config.recovery_interval_s)}}}
     celery.conf.beat_scheduler = "celery.beat:Scheduler"  # in memory: there is nothing about it to remember
     return config, celery
 
@@ -63,22 +56,10 @@ def runner() -> Runner:
     return made
 
 
-@celery.task(name=RUN)
-def run(saga_id: object) -> None:
-    """Run one saga, if it is to be run and nobody else does."""
-    try:
-        known = UUID(str(saga_id))
-    except ValueError:
-        _log.warning("message.meaningless", saga_id=saga_id)
-        return
-    runner().run_saga(known)
-
-
-@celery.task(name=RECOVER)
-def recover() -> None:
-    """Wake a worker for each saga that is due."""
-    for saga_id in runner().entrust(BATCH):
-        run.delay(str(saga_id))
+@celery.task(name=LOOK)
+def look() -> None:
+    """Run what is due, if nobody else does."""
+    runner().look()
 
 
 @setup_logging.connect
@@ -102,7 +83,7 @@ def _begin(**_: Any) -> None:
 
 @worker_shutting_down.connect
 def _hand_back(**_: Any) -> None:
-    """Let each saga finish its call and go back to the database; Celery waits for its tasks meanwhile."""
+    """Let each saga finish its call and go back to the database."""
     runner().stopping.set()
 
 

@@ -18,7 +18,7 @@ from app.engine.calls import Calls
 from app.metrics import Telemetry
 from app.participants.outcome import Outcome, Reply
 from app.store.instance import FINISHED, Instance
-from app.store.sagas import QUEUE, SagaStore
+from app.store.sagas import SagaStore
 from machines.rows import Phase, Trigger
 from machines.step import Kind, Retry
 
@@ -91,10 +91,6 @@ class Engine:
         """Commit, and let any process take it after so many seconds; None: nothing is left to do by itself."""
         self._commit(saga, after_s, None)
         return True
-
-    def entrust(self, saga: Instance) -> None:
-        """Commit, and leave it to whoever gets the message about it; to any process when none has after a lease."""
-        self._commit(saga, self.config.lease_s, QUEUE)
 
     def ask(
         self, saga: Instance, trigger: Trigger, actor: str, reason: str, reply: Mapping[str, Any] | None = None

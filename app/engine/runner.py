@@ -1,14 +1,15 @@
 """The threads that run sagas: a pool, and one that looks for sagas which nobody runs."""
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from math import inf
-from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from app.broker import Broker
 from app.config import Config
 from app.engine.engine import Engine
 from app.engine.pulse import Pulse
@@ -20,13 +21,17 @@ _log = structlog.get_logger("runner")
 #: A wait up to this is slept through in the saga's thread while somebody waits for its end; a longer one is left to
 #: the database, for a thread that sleeps is one less for other sagas.
 HELD_S = 2.0
+#: As many as one look takes at most, for others may have room as well.
+BATCH = 32
+#: Between two looks when there is more than it could take: to fill the room of one costs as much as of several.
+BREATH_S = 0.02
 
 
 class Runner:
     """Runs `config.threads` sagas at once: those it is given, and those whose owner has died or that were to wait.
 
-    pulse: how this process gets on with the database. stopping: set when it is to end. at_each_look: what else is to
-    be done once in a while.
+    pulse: how this process gets on with the database. stopping: set when it is to end. broker: to wake workers, where
+    there are some. at_each_look: what else is to be done once in a while.
     """
 
     def __init__(
@@ -37,15 +42,16 @@ class Runner:
         leases: Leases,
         pulse: Pulse,
         stopping: threading.Event,
+        broker: Broker | None = None,
         at_each_look: Iterable[Callable[[], None]] = (),
     ) -> None:
         self._at_each_look = tuple(at_each_look)
-        # With a broker the workers take what is due, and this process only what none of them has taken for long.
-        self._overdue_s = config.lease_s if config.broker_url else 0.0
+        # With a broker, who is woken takes what is due; who looks by itself only what nobody has taken for long.
+        self._broker, self._patience_s = broker, config.lease_s if broker else 0.0
         self._config, self._engine, self._leases = config, engine, leases
         self.pulse, self.stopping = pulse, stopping
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="saga")
-        self._in_hand, self._more = 0, False
+        self._in_hand, self._more, self._woken = 0, False, False
         self._counting = threading.Lock()
         self._wake = threading.Event()
         self._lost: list[Instance] = []
@@ -55,6 +61,8 @@ class Runner:
     def start(self) -> None:
         """Begin to recover, and go on until told to stop."""
         self._engine.telemetry.notes.begin(self.stopping)
+        if self._broker:
+            self._broker.begin(self.stopping)
         try:
             if self._config.embedded:  # the only process on its file: what the one before held is free
                 self._leases.end()
@@ -77,6 +85,21 @@ class Runner:
         """How many more sagas it could run at once."""
         return max(self._config.threads - self._in_hand, 0)
 
+    @property
+    def takes_in(self) -> bool:
+        """Is it to run what nobody waits for? Where there are workers, they do."""
+        return self.free > 0 and not self._broker
+
+    def call_others(self) -> None:
+        """Something is due that this process does not run: let a worker look."""
+        if self._broker:
+            self._broker.wake()
+
+    def look(self) -> None:
+        """Take what is due, soon and in a thread of its own."""
+        self._woken = True
+        self._wake.set()
+
     def run_here(self, saga: Instance, hold_s: float, until: float) -> bool:
         """Run the saga in the calling thread for as long as it can be told by then; False: it is still in hand."""
         self._count(1)
@@ -93,36 +116,28 @@ class Runner:
         return running
 
     def recover(self) -> int:
-        """Claim as many due sagas as there are free threads and run them; return how many."""
-        free, telemetry = self.free, self._engine.telemetry
-        if not free:
+        """Claim due sagas, as many as there is room for or a batch of them, and run them; return how many."""
+        telemetry, woken, room = self._engine.telemetry, self._woken, min(self.free, BATCH)
+        if not room:
             self._more = True
             return 0
+        self._woken = False
         with telemetry.claiming():
-            claimed = self._leases.claim(free, self._config.lease_s, self._overdue_s)
+            claimed = self._leases.claim(room, self._config.lease_s, 0.0 if woken else self._patience_s)
         for saga in claimed:
             telemetry.claimed(saga)
             self.submit(saga, hold_s=0)
-        self._more = len(claimed) == free
+        self._more = len(claimed) == room
+        if self._more:
+            self._woken |= woken
+            self._wake.set()  # to look again at once
+            self.call_others()
         return len(claimed)
-
-    def run_saga(self, saga_id: UUID) -> bool:
-        """Run this saga in the calling thread, if it is to be run and nobody else does; tell whether it was."""
-        with self._engine.telemetry.claiming():
-            saga = self._leases.claim_one(saga_id, self._config.lease_s)
-        if saga:
-            self._engine.telemetry.claimed(saga)
-            self._run(saga, hold_s=0)
-        return saga is not None
-
-    def entrust(self, limit: int) -> Sequence[UUID]:
-        """Hand out up to so many due sagas: a message is to be sent for each."""
-        return self._leases.entrust(limit, self._config.lease_s)
 
     def _count(self, change: int) -> None:
         with self._counting:
             self._in_hand += change
-        if change < 0 and self._more:  # there were more than it could take: go on at once
+        if change < 0 and self._more:  # there were more than it could take: go on
             self._wake.set()
 
     def _run(self, saga: Instance, hold_s: float, until: float = inf) -> bool:
@@ -144,18 +159,27 @@ class Runner:
         return True
 
     def _recover_until_stopped(self) -> None:
+        next_beat = time.monotonic()
         while not self.stopping.is_set():
+            self._wake.clear()
             try:
-                self._wake.clear()
-                self.pulse.beat()
-                for look in self._at_each_look:
-                    look()
-                self._release_lost()
+                if time.monotonic() >= next_beat:
+                    next_beat = time.monotonic() + self._config.recovery_interval_s
+                    self._beat()
                 self.recover()
             except Exception:  # noqa: BLE001  a database that is away comes back; a recovery that ended would not
                 _log.exception("recovery.failed")
-            self._wake.wait(self._config.recovery_interval_s)
+            self._wake.wait(max(next_beat - time.monotonic(), 0.0))
+            if self._more:
+                self.stopping.wait(BREATH_S)
         self.pulse.end()
+
+    def _beat(self) -> None:
+        """What is to be done once in a while, however often there is something to take."""
+        self.pulse.beat()
+        for look in self._at_each_look:
+            look()
+        self._release_lost()
 
     def _release_lost(self) -> None:
         lost = self._lost[:]

@@ -6,7 +6,6 @@ from concurrent.futures import Future
 from typing import Any
 from uuid import UUID
 
-from app.broker import Broker
 from app.config import Config
 from app.engine.engine import Engine, UnansweredError
 from app.engine.keys import Keys, fingerprint
@@ -38,12 +37,10 @@ class SagaService:
     held_s: the longest wait that is slept through in a saga's thread while its client waits for it.
     """
 
-    def __init__(
-        self, *, config: Config, registry: Registry, engine: Engine, runner: Runner, keys: Keys, broker: Broker | None
-    ) -> None:
+    def __init__(self, *, config: Config, registry: Registry, engine: Engine, runner: Runner, keys: Keys) -> None:
         self._config, self._registry = config, registry
         self._store, self._engine, self._runner = engine.store, engine, runner
-        self._keys, self._broker = keys, broker
+        self._keys = keys
         self.held_s = HELD_S
 
     def start(
@@ -158,14 +155,12 @@ class SagaService:
 
     def _hand_over(self, saga: Instance) -> None:
         """Make it durable and let it be run: by a worker, or here if there is room, else by whoever has some first."""
-        if self._broker:
-            self._engine.entrust(saga)
-            self._broker.wake(saga.id)
-        elif self._runner.free:
+        if self._runner.takes_in:
             self._engine.keep(saga)
             self._runner.submit(saga, hold_s=0)
         else:
             self._engine.leave(saga, 0.0)
+            self._runner.call_others()
 
     def _await(self, saga: Instance, wait_s: float) -> Standing:
         """Run the saga and wait for its end, also when another thread or process brings it about.

@@ -13,6 +13,8 @@ from machines.rows import Phase, Trigger
 from machines.saga import Saga
 
 STARTED, FAILED, COMPENSATES = "Saga démarrée", "Étape échouée", "Compensation déclenchée"
+#: Instead of STARTED for one that begins only when somebody executes it.
+CREATED = "saga.created"
 _FAILED = frozenset({Trigger.REFUSED, Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.QUARANTINE})
 _NOTABLE = frozenset({Trigger.CANCEL, Trigger.RETRY, Trigger.DEFER})
 
@@ -63,9 +65,6 @@ class Lines:
             duration_ms=move.duration_ms,
             reason=move.reason,
         )
-
-    def created(self, seen: Sight) -> None:
-        self._about(seen, logging.INFO, "saga.created")
 
     def started(self, seen: Sight) -> None:
         """Tell of a saga that was created before and begins only now."""

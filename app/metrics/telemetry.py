@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from app.metrics.children import Children
 from app.metrics.derived import MOVES
-from app.metrics.lines import Lines, Sight, told_as
+from app.metrics.lines import CREATED, Lines, Sight, told_as
 from app.metrics.notes import Notes
 from app.metrics.row import LABELS, START, Row, outcome
 from app.participants.outcome import Outcome, Reply
@@ -19,9 +19,9 @@ from machines.call import Call
 from machines.rows import State
 from machines.saga import Saga
 
-_SAGA_S = (0.05, 0.1, 0.5, 1, 2, 5, 10, 30, 60, 300)
+_SAGA_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300)
 _STEP_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_CALL_S = (0.1, 0.2, 0.5, 1, 2, 5)
+_CALL_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _ENDS = (*FINISHED, "stuck")
 
 
@@ -103,8 +103,8 @@ class Telemetry:
             if became := outcome(move):
                 attempt = self._attempt_s[row.saga, move.step or "", move.direction or "", became]
                 attempt((move.duration_ms or 0.0) / 1000)
-            if row.source is not None or standing.status != "pending":
-                self._lines.moved(seen, move, row, level, event)
+            created = row.source is None and standing.status == "pending"
+            self._lines.moved(seen, move, row, level, CREATED if created else event)
         was = before.status if before else None
         if was != standing.status:
             self._became(seen, was)
@@ -113,9 +113,7 @@ class Telemetry:
 
     def _became(self, seen: Sight, was: str | None) -> None:
         name, status = seen.definition.name, seen.standing.status
-        if status == "pending":
-            self._lines.created(seen)
-        elif was in (None, "pending"):
+        if status != "pending" and was in (None, "pending"):
             self._sagas[name, name, "started"]()
             if was:
                 self._lines.started(seen)

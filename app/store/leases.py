@@ -3,16 +3,14 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
-from uuid import UUID
 
 import structlog
-from sqlalchemy import ColumnElement, Engine, Row, Select, and_, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Engine, Row, Select, select, tuple_, update
 
 from app.store.database import in_seconds
 from app.store.instance import Instance
 from app.store.loading import STANDS, instance, journals
 from app.store.models import SagaRow
-from app.store.sagas import QUEUE
 from machines.registry import Registry
 
 _log = structlog.get_logger("store")
@@ -31,24 +29,6 @@ class Leases:
     def claim(self, limit: int, lease_s: float, overdue_s: float = 0.0) -> Sequence[Instance]:
         """Take up to `limit` sagas that have been due for so long, the longest due first, each with a new epoch."""
         return self._take(self._due(limit, overdue_s), lease_s)
-
-    def claim_one(self, saga_id: UUID, lease_s: float) -> Instance | None:
-        """Take this saga if it is due, or if it was entrusted to a message and no other one has come."""
-        free = or_(_SAGA.c.due_at <= in_seconds(0), and_(_SAGA.c.due_at.is_not(None), _SAGA.c.owner == QUEUE))
-        taken = self._take(self._known(_SAGA.c.id == saga_id, free), lease_s)
-        return taken[0] if taken else None
-
-    def entrust(self, limit: int, for_s: float) -> Sequence[UUID]:
-        """Take up to `limit` due sagas out of everybody's way for as long as a message may be on its way for each."""
-        batch = self._due(limit, 0.0).cte("due")
-        entrusted = (
-            update(_SAGA)
-            .where(_SAGA.c.id.in_(select(batch.c.id)))
-            .values(owner=QUEUE, due_at=in_seconds(for_s))
-            .returning(_SAGA.c.id)
-        )
-        with self._engine.connect() as connection:
-            return connection.execute(entrusted).scalars().all()
 
     def release(self, held: Iterable[Instance]) -> None:
         """Give sagas back at once whose owner, this process, does not know what became of its last commit."""
@@ -69,13 +49,11 @@ class Leases:
         return [row for row in rows if tuple(row) not in at_hand]
 
     def _due(self, limit: int, overdue_s: float) -> Select[Any]:
-        return self._known(_SAGA.c.due_at <= in_seconds(-overdue_s)).order_by(_SAGA.c.due_at).limit(limit)
-
-    def _known(self, *conditions: ColumnElement[bool]) -> Select[Any]:
         """Choose sagas that nobody is just taking. Those of a definition that is not at hand are left alone."""
         known = tuple_(_SAGA.c.definition, _SAGA.c.definition_version)
         at_hand = [(definition.name, definition.version) for definition in self._registry]
-        return select(_SAGA.c.id).where(*conditions, known.in_(at_hand)).with_for_update(skip_locked=True)
+        due = select(_SAGA.c.id).where(_SAGA.c.due_at <= in_seconds(-overdue_s), known.in_(at_hand))
+        return due.order_by(_SAGA.c.due_at).limit(limit).with_for_update(skip_locked=True)
 
     def _take(self, chosen: Select[Any], lease_s: float) -> Sequence[Instance]:
         # A CTE, for PostgreSQL may run a plain subquery more than once and then lock more than the limit.

@@ -88,10 +88,6 @@ _SAVE_ON = (
 )
 
 
-#: The owner of a saga that a message is on its way for.
-QUEUE = "queue"
-
-
 class FencedError(Exception):
     """Somebody else owns the saga now: what this process knows of it is out of date and must be forgotten."""
 
@@ -118,7 +114,7 @@ class SagaStore:
         """Make a new saga durable. Raises KeyTakenError.
 
         delay_s: when any process may take it; None: there is nothing left to do by itself. owner: whose it is until
-        then: this process's, which may call its participants, QUEUE, or None.
+        then: this process's, which may call its participants, or nobody's.
         """
         definition = saga.definition
         values = (

@@ -179,9 +179,7 @@ class Process:
         self.runner = Runner(config=CONFIG, engine=self.engine, leases=self.leases, pulse=pulse, stopping=Patience())
         self.runner._pool = Here()
         keys = Keys(self.store, Fleeting(None))
-        self.service = SagaService(
-            config=CONFIG, registry=registry, engine=self.engine, runner=self.runner, keys=keys, broker=None
-        )
+        self.service = SagaService(config=CONFIG, registry=registry, engine=self.engine, runner=self.runner, keys=keys)
 
     def ask(self, saga_id: UUID, trigger: Trigger) -> None:
         """Make a move that a person asks for and for which the service has no name."""

@@ -119,7 +119,6 @@ class Scene:
             engine=self.engine,
             runner=self.runner,
             keys=Keys(self.engine.store, Fleeting(None)),
-            broker=None,
         )
 
     def leases(self, owner: str = "engine") -> Leases:

@@ -1,7 +1,6 @@
 """A definition that changes while sagas of it run: each goes on along the table it began with."""
 
 from dataclasses import replace
-from uuid import uuid4
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -57,8 +56,6 @@ def test_a_release_that_does_not_know_a_version_leaves_its_sagas_alone_and_says_
     leases = older.leases()
     leases.end()
     assert leases.claim(10, 30) == []
-    assert leases.claim_one(begun.id, 30) is None
-    assert leases.entrust(10, 30) == []
     assert [tuple(row) for row in leases.unknown()] == [("checkout", 2)]
     for ask in (older.service.compensate, older.service.retry):
         with pytest.raises(ConflictError, match="saga checkout v2 is not defined in machines/, so it is left as it is"):
@@ -73,26 +70,6 @@ def test_a_release_that_does_not_know_a_version_leaves_its_sagas_alone_and_says_
 def test_a_release_that_knows_all_versions_misses_none(both):
     both.given(payer=[NOT_SENT]).run(NEXT, hold_s=0)
     assert both.leases().unknown() == []
-
-
-def test_one_saga_is_taken_by_its_id_only_when_it_may_be(scene):
-    saga = scene.given(payer=[NOT_SENT]).run(hold_s=0)
-    assert scene.leases().claim_one(saga.id, 30) is None, "its wait is not over"
-    scene.leases().end()
-    taken = scene.leases().claim_one(saga.id, 30)
-    assert (taken.id, taken.epoch) == (saga.id, 2)
-    assert scene.leases("other").claim_one(saga.id, 30) is None, "it is taken"
-    assert scene.leases().claim_one(uuid4(), 30) is None
-
-
-def test_a_saga_that_is_entrusted_to_a_message_is_taken_by_the_first_one_alone(scene):
-    saga = scene.given(payer=[NOT_SENT]).run(hold_s=0)
-    scene.leases().end()
-    assert scene.leases().entrust(10, 30) == [saga.id]
-    assert scene.leases().entrust(10, 30) == [], "one message is on its way"
-    assert scene.leases().claim(10, 30) == [], "and nobody else takes it meanwhile"
-    assert scene.leases("one").claim_one(saga.id, 30) is not None
-    assert scene.leases("two").claim_one(saga.id, 30) is None
 
 
 def test_only_what_is_overdue_is_taken_where_workers_take_the_rest(scene):

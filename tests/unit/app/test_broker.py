@@ -1,13 +1,12 @@
-"""A broker that is away costs a request a moment, the next ones nothing, and none of them its answer."""
+"""A broker that is away costs whoever wakes a worker nothing, and is left in peace for a while."""
 
 import threading
 import time
-from uuid import uuid4
 
 import pytest
 from kombu import pools
 
-from app.broker import TIMEOUT_S, Broker
+from app.broker import ENOUGH, LOOK, TIMEOUT_S, Broker
 from tests.unit.app.silent import Silent
 
 PATIENCE_S = 5.0
@@ -20,28 +19,84 @@ def _no_connection_left():
     pools.reset()
 
 
-def seconds_for(act, *, threads):
-    """Do it in many threads at once; give how long the last of them took."""
-    together = [threading.Thread(target=act, daemon=True) for _ in range(threads)]
+@pytest.fixture
+def stopping():
+    stopping = threading.Event()
+    yield stopping
+    stopping.set()
+    for thread in threading.enumerate():
+        if thread.name == "waking":
+            thread.join(PATIENCE_S)
+
+
+class Heard:
+    """A broker in memory: what waits in its queue."""
+
+    def __init__(self):
+        self.broker = Broker("memory://")
+
+    def messages(self):
+        with self.broker._celery.connection_for_read() as connection:
+            queue = self.broker._celery.amqp.queues["saga"].bind(connection.default_channel)
+            queue.declare()
+            while message := queue.get(no_ack=True):
+                yield message.headers["task"]
+
+
+@pytest.fixture
+def heard():
+    heard = Heard()
+    list(heard.messages())  # memory is shared by all that use it
+    return heard
+
+
+def eventually(happens):
+    until = time.monotonic() + PATIENCE_S
+    while time.monotonic() < until:
+        if happens():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("never happened")
+
+
+def seconds_for(act):
     began = time.monotonic()
-    for thread in together:
-        thread.start()
-    for thread in together:
-        thread.join(max(began + PATIENCE_S - time.monotonic(), 0))
+    act()
     return time.monotonic() - began
 
 
 @SCHEMES
-def test_one_that_does_not_answer_keeps_nobody_waiting_for_long(scheme):
+def test_one_that_does_not_answer_keeps_nobody_waiting(scheme, stopping):
     with Silent() as silent:
         broker = Broker(f"{scheme}://{silent.address}")
-        assert seconds_for(lambda: broker.wake(uuid4()), threads=32) < 5 * TIMEOUT_S
+        broker.begin(stopping)
+        assert seconds_for(lambda: [broker.wake() for _ in range(1000)]) < 0.5
+        eventually(lambda: silent.asked)
         asked = silent.asked
-        assert seconds_for(lambda: broker.wake(uuid4()), threads=32) < 0.5
+        assert seconds_for(lambda: [broker.wake() for _ in range(1000)]) < 0.5
+        assert not stopping.wait(2 * TIMEOUT_S)
         assert silent.asked == asked, "it is left in peace for a while"
 
 
 @SCHEMES
-def test_one_that_is_not_there_is_left_out(scheme):
+def test_a_command_does_not_wait_for_one_that_is_not_there(scheme):
     broker = Broker(f"{scheme}://127.0.0.1:9")
-    assert seconds_for(lambda: broker.wake(uuid4()), threads=32) < 1.0
+    assert seconds_for(broker.wake) < 5 * TIMEOUT_S
+
+
+def test_many_wakings_are_few_messages_and_the_last_is_not_lost(heard, stopping):
+    heard.broker.begin(stopping)
+    for _ in range(1000):
+        heard.broker.wake()
+    found = []
+    eventually(lambda: found.extend(heard.messages()) or found)
+    heard.broker.wake()  # in the pause after that
+    eventually(lambda: found.extend(heard.messages()) or len(found) >= 2)
+    assert set(found) == {LOOK}
+    assert len(found) <= 10
+
+
+def test_where_nobody_listens_the_queue_does_not_grow(heard):
+    for _ in range(ENOUGH + 20):
+        heard.broker.wake()
+    assert len(list(heard.messages())) == ENOUGH

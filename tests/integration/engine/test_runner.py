@@ -1,0 +1,111 @@
+"""Who takes what is due, and how much of it at once."""
+
+import pytest
+
+from app.config import Config
+from app.engine.pulse import Pulse
+from app.engine.runner import BATCH, Runner
+from app.store.replicas import Replicas
+from tests.integration.engine.scene import NOT_SENT
+
+
+class Noted:
+    """A broker that notes how often it was asked to wake somebody."""
+
+    def __init__(self):
+        self.wakings = 0
+
+    def wake(self):
+        self.wakings += 1
+
+    def begin(self, stopping):
+        pass
+
+
+class Kept:
+    """A pool that keeps what it is given: each saga stays in hand."""
+
+    def __init__(self):
+        self.given = []
+
+    def submit(self, _run, saga, _hold_s):
+        self.given.append(saga)
+        return self
+
+    def add_done_callback(self, done):
+        pass
+
+
+@pytest.fixture
+def broker():
+    return Noted()
+
+
+@pytest.fixture
+def make(scene, broker):
+    """Give a runner of so many threads; with workers beside it, if that is said."""
+
+    def made(threads, *, workers):
+        runner = Runner(
+            config=Config(threads=threads),
+            engine=scene.engine,
+            leases=scene.leases(),
+            pulse=Pulse(Replicas(scene.database, "engine")),
+            stopping=scene.runner.stopping,
+            broker=broker if workers else None,
+        )
+        runner._pool = Kept()
+        return runner
+
+    return made
+
+
+def due(scene, count):
+    for _ in range(count):
+        scene.given(payer=[NOT_SENT]).run(hold_s=0)
+    scene.leases().end()
+
+
+def test_without_workers_what_is_due_is_taken_at_once(scene, make, broker):
+    due(scene, 1)
+    assert make(4, workers=False).recover() == 1
+    assert broker.wakings == 0
+
+
+def test_with_workers_who_is_not_woken_leaves_it_to_them(scene, make):
+    due(scene, 1)
+    runner = make(4, workers=True)
+    assert runner.recover() == 0
+    runner.look()
+    assert runner.recover() == 1
+
+
+def test_who_was_woken_looks_once(scene, make):
+    runner = make(4, workers=True)
+    runner.look()
+    assert runner.recover() == 0
+    due(scene, 1)
+    assert runner.recover() == 0
+
+
+def test_who_finds_more_than_it_has_room_for_wakes_another_and_goes_on_when_it_has(scene, make, broker):
+    due(scene, 3)
+    runner = make(2, workers=True)
+    runner.look()
+    assert runner.recover() == 2
+    assert broker.wakings == 1
+    assert runner.recover() == 0, "there is no room"
+    runner._count(-1)
+    assert runner.recover() == 1
+
+
+def test_nobody_takes_more_than_a_batch_at_once(scene, make):
+    due(scene, BATCH + 1)
+    runner = make(2 * BATCH, workers=False)
+    assert runner.recover() == BATCH
+    assert runner.recover() == 1
+
+
+def test_what_nobody_waits_for_is_the_workers_where_there_are_some(make):
+    assert make(4, workers=False).takes_in
+    assert not make(4, workers=True).takes_in
