@@ -12,9 +12,13 @@ from typing import Any
 from observability.budget import BURNS, Burn
 from observability.links import RUNBOOKS, sagas_in
 
-UP = 'up{job="saga-orchestrator"}'
+#: As deploy/prometheus calls those that answer requests.
+JOB = 'job="saga-orchestrator"'
+UP = f"up{{{JOB}}}"
 #: A breaker that tries again between two scrapes is still open for us.
 OPEN = 2
+#: So many of a participant's calls may go wrong.
+FAILING = 0.2
 CRITICAL, WARNING = "critical", "warning"
 
 
@@ -106,7 +110,7 @@ PARTICIPANTS = (
         expr="sum by (participant) "
         '(rate(saga_participant_calls_total{status_code=~"5..|none"}[5m]))\n'
         "/ sum by (participant) (rate(saga_participant_calls_total[5m]))\n"
-        "> 0.2\n"
+        f"> {FAILING}\n"
         "unless on (participant) max by (participant) (max_over_time(saga_breaker_state[5m])) > 0",
         summary="{{ $value | humanizePercentage }} of the calls to {{ $labels.participant }} fail",
         description="5xx or no answer over 5 minutes. Calls are repeated, and what stays unknown is undone or stuck.",
@@ -118,7 +122,7 @@ REPLICAS = (
         name="SagaServiceDown",
         severity=CRITICAL,
         lasts="30s",
-        expr=f'sum by (job) ({UP}) == 0\nor absent(up{{job="saga-orchestrator"}})',
+        expr=f"sum by (job) ({UP}) == 0\nor absent({UP})",
         summary="No replica of the orchestrator answers",
         description="No saga starts and none is carried on. They are safe in the database.",
     ),
