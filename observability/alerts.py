@@ -86,7 +86,7 @@ def compensation_rate(burn: Burn) -> Alert:
         summary="{{ $value | humanizePercentage }} of {{ $labels.saga }} do not succeed",
         description=f"Over {burn.long} and over {burn.short}, more than {burn.factor:g} times the error budget (one in "
         "five) ended compensated or stuck.",
-        look=sagas_in("{{ $labels.saga }}"),
+        look=sagas_in("{{ $labels.saga }}", status="compensated,stuck"),
     )
 
 
@@ -175,7 +175,7 @@ EVENTS = (
         severity=WARNING,
         lasts="0s",
         expr="max(saga_events_parked) > 0",
-        summary="{{ $value }} messages came in that nobody could take",
+        summary="Messages that nobody could take: {{ $value }}",
         description="Whoever sent them waits for sagas that will not begin. GET /api/v1/events/parked says what is "
         "wrong.",
     ),
