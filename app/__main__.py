@@ -38,6 +38,8 @@ def main() -> int:
         address=host,
         port=at,
         workers=config.workers,
+        # One that dies alone takes neither the requests of the others with it nor what was counted.
+        respawn_failed_workers=config.workers > 1,
         interface=Interfaces.WSGI,
         blocking_threads=config.requests,
         workers_kill_timeout=config.grace_s,

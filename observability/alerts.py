@@ -12,9 +12,13 @@ from typing import Any
 from observability.budget import BURNS, Burn
 from observability.links import RUNBOOKS, sagas_in
 
-UP = 'up{job="saga-orchestrator"}'
+#: As deploy/prometheus calls those that answer requests.
+JOB = 'job="saga-orchestrator"'
+UP = f"up{{{JOB}}}"
 #: A breaker that tries again between two scrapes is still open for us.
 OPEN = 2
+#: So many of a participant's calls may go wrong.
+FAILING = 0.2
 CRITICAL, WARNING = "critical", "warning"
 
 
@@ -82,7 +86,7 @@ def compensation_rate(burn: Burn) -> Alert:
         summary="{{ $value | humanizePercentage }} of {{ $labels.saga }} do not succeed",
         description=f"Over {burn.long} and over {burn.short}, more than {burn.factor:g} times the error budget (one in "
         "five) ended compensated or stuck.",
-        look=sagas_in("{{ $labels.saga }}"),
+        look=sagas_in("{{ $labels.saga }}", status="compensated,stuck"),
     )
 
 
@@ -106,7 +110,7 @@ PARTICIPANTS = (
         expr="sum by (participant) "
         '(rate(saga_participant_calls_total{status_code=~"5..|none"}[5m]))\n'
         "/ sum by (participant) (rate(saga_participant_calls_total[5m]))\n"
-        "> 0.2\n"
+        f"> {FAILING}\n"
         "unless on (participant) max by (participant) (max_over_time(saga_breaker_state[5m])) > 0",
         summary="{{ $value | humanizePercentage }} of the calls to {{ $labels.participant }} fail",
         description="5xx or no answer over 5 minutes. Calls are repeated, and what stays unknown is undone or stuck.",
@@ -118,7 +122,7 @@ REPLICAS = (
         name="SagaServiceDown",
         severity=CRITICAL,
         lasts="30s",
-        expr=f'sum by (job) ({UP}) == 0\nor absent(up{{job="saga-orchestrator"}})',
+        expr=f"sum by (job) ({UP}) == 0\nor absent({UP})",
         summary="No replica of the orchestrator answers",
         description="No saga starts and none is carried on. They are safe in the database.",
     ),
@@ -171,7 +175,7 @@ EVENTS = (
         severity=WARNING,
         lasts="0s",
         expr="max(saga_events_parked) > 0",
-        summary="{{ $value }} messages came in that nobody could take",
+        summary="Messages that nobody could take: {{ $value }}",
         description="Whoever sent them waits for sagas that will not begin. GET /api/v1/events/parked says what is "
         "wrong.",
     ),

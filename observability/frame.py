@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
+from grafana_foundation_sdk.builders.dashboard import AnnotationQuery, DashboardLink, QueryVariable, TextBoxVariable
 from grafana_foundation_sdk.builders.dashboard import Dashboard as Builder
-from grafana_foundation_sdk.builders.dashboard import DashboardLink, QueryVariable, TextBoxVariable
 from grafana_foundation_sdk.cog.builder import Builder as Buildable
 from grafana_foundation_sdk.models.dashboard import (
     Dashboard,
@@ -16,7 +16,7 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from observability.links import ORCHESTRATOR
-from observability.panels import DATASOURCE
+from observability.panels import DATASOURCE, RED
 
 TAG = "saga"
 
@@ -36,9 +36,17 @@ def framed(uid: str, title: str, panels: Iterable[Buildable[Panel]]) -> Dashboar
         .with_variable(TextBoxVariable("orchestrator").label("Orchestrator").default_value(ORCHESTRATOR))
         .link(DashboardLink("Sagas").type(DashboardLinkType.DASHBOARDS).tags([TAG]).include_vars(True).keep_time(True))
     )
+    board.annotation(_alerts())
     for panel in panels:
         board.with_panel(panel)
     return board.build()
+
+
+def _alerts() -> AnnotationQuery:
+    """Mark in every graph when an alert fired, by Grafana's own words for it: its name and instance."""
+    firing = 'ALERTS{alertstate="firing",alertname=~"Saga.*"}'
+    annotation = AnnotationQuery().name("Alerts").datasource(DATASOURCE).enable(True).hide(False)
+    return annotation.icon_color(RED).expr(firing)
 
 
 def _variable(name: str, label: str, query: str) -> QueryVariable:

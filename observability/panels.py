@@ -5,7 +5,12 @@ from string import ascii_uppercase
 from typing import Any, TypeVar
 
 from grafana_foundation_sdk.builders.bargauge import Panel as BarGauge
-from grafana_foundation_sdk.builders.common import ReduceDataOptions, VizLegendOptions, VizTooltipOptions
+from grafana_foundation_sdk.builders.common import (
+    GraphThresholdsStyleConfig,
+    ReduceDataOptions,
+    VizLegendOptions,
+    VizTooltipOptions,
+)
 from grafana_foundation_sdk.builders.common import StackingConfig as Stacking
 from grafana_foundation_sdk.builders.dashboard import DashboardLink, FieldColor, ThresholdsConfig
 from grafana_foundation_sdk.builders.prometheus import Dataquery
@@ -18,6 +23,7 @@ from grafana_foundation_sdk.models.common import (
     BarGaugeSizing,
     BigValueColorMode,
     BigValueGraphMode,
+    GraphThresholdsStyleMode,
     LegendDisplayMode,
     LegendPlacement,
     SortOrder,
@@ -37,6 +43,7 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from observability.links import sagas_in
 
+LOOK = "Show these sagas"
 Panel = TypeVar("Panel", TimeSeries, Stat, BarGauge, Table)
 
 DATASOURCE = DataSourceRef(type_val="prometheus", uid="prometheus")
@@ -50,6 +57,8 @@ STATUS_COLOURS = {
     "^(started|forward|do)$": BLUE,
 }
 CALM: Mapping[float, str] = {0: GREEN}
+#: Grafana's own units for these say "ops", and a saga is no operation.
+PER_SECOND, PER_MINUTE = "suffix:/s", "suffix:/min"
 
 
 def lines(title: str, queries: Mapping[str, str], *, unit: str, says: str, stacked: bool = False) -> TimeSeries:
@@ -60,13 +69,7 @@ def lines(title: str, queries: Mapping[str, str], *, unit: str, says: str, stack
         .line_width(2)
         .fill_opacity(60 if stacked else 8)
         .span_nulls(True)
-        .legend(
-            VizLegendOptions()
-            .display_mode(LegendDisplayMode.TABLE)
-            .placement(LegendPlacement.BOTTOM)
-            .show_legend(True)
-            .calcs(["lastNotNull", "max"])
-        )
+        .legend(_legend(LegendPlacement.BOTTOM))
         .no_value("nothing happened")
         .tooltip(VizTooltipOptions().mode(TooltipDisplayMode.MULTI).sort(SortOrder.DESCENDING))
     )
@@ -77,6 +80,17 @@ def lines(title: str, queries: Mapping[str, str], *, unit: str, says: str, stack
     for letter, (legend, expr) in zip(ascii_uppercase, queries.items(), strict=False):
         panel.with_target(Dataquery().expr(expr).legend_format(legend).range().ref_id(letter))
     return _common(panel, title, unit, says).span(8).height(8)
+
+
+def wide(panel: TimeSeries, span: int = 12) -> TimeSeries:
+    """Give it so much of a row that the legend has room beside the lines, and cuts nothing off below them."""
+    return panel.span(span).legend(_legend(LegendPlacement.RIGHT))
+
+
+def limited(panel: TimeSeries, limit: float) -> TimeSeries:
+    """Draw a line where it becomes too much, which is always in sight."""
+    dashed = GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED)
+    return panel.thresholds(thresholds({0: GREEN, limit: RED})).thresholds_style(dashed).axis_soft_max(1.25 * limit)
 
 
 def number(title: str, expr: str, *, unit: str, says: str, steps: Mapping[float, str] | None = None) -> Stat:
@@ -153,5 +167,11 @@ def _common(panel: Panel, title: str, unit: str, says: str) -> Panel:
     return panel.title(title).description(says).unit(unit).datasource(DATASOURCE)
 
 
+def _legend(placement: LegendPlacement) -> VizLegendOptions:
+    """The most comes first, for there may be more than are in sight."""
+    legend = VizLegendOptions().display_mode(LegendDisplayMode.TABLE).placement(placement).show_legend(True)
+    return legend.calcs(["lastNotNull", "max"]).sort_by("Last *").sort_desc(True)
+
+
 def _link(url: str) -> DashboardLink:
-    return DashboardLink("Show these sagas").type(DashboardLinkType.LINK).url(url).target_blank(True)
+    return DashboardLink(LOOK).type(DashboardLinkType.LINK).url(url).target_blank(True)

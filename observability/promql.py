@@ -7,6 +7,7 @@ in the range; never as they stand. Database gauges are the same on every replica
 INSTANCE = 'instance=~"$instance"'
 #: Some metrics name the saga `saga`, those of 002 name it `type`.
 SAGA, TYPE = f'saga=~"$saga",{INSTANCE}', f'type=~"$saga",{INSTANCE}'
+LEADING = 10
 WINDOW, RANGE = "$__rate_interval", "$__range"
 
 
@@ -28,6 +29,19 @@ def count(metric: str, selector: str, *by: str) -> str:
 def happened(expr: str, metric: str, selector: str, *by: str) -> str:
     """Leave out what did not happen once in the range shown: a hundred lines at 0 hide the one that is not."""
     return f"{expr} and {count(metric, selector, *by)} > 0"
+
+
+def leading(expr: str, ranked: str) -> str:
+    """Leave but the ten that come first in the whole range shown: thirty lines are a carpet."""
+    return f"{expr} and topk({LEADING}, {ranked.replace(f'[{RANGE}]', f'[{RANGE}] @ end()')})"
+
+
+def busiest(metric: str, selector: str, *by: str) -> str:
+    return leading(per_minute(metric, selector, *by), count(metric, selector, *by))
+
+
+def mean_of_range(histogram: str, selector: str, *by: str) -> str:
+    return f"{count(f'{histogram}_sum', selector, *by)} / ({count(f'{histogram}_count', selector, *by)} > 0)"
 
 
 def share(part: str, whole: str) -> str:

@@ -5,7 +5,20 @@ from grafana_foundation_sdk.builders.stat import Panel as Stat
 from grafana_foundation_sdk.builders.timeseries import Panel as TimeSeries
 
 from observability.budget import BUDGET, ENDED, FAILED
-from observability.panels import GREEN, ORANGE, RED, bars, lines, number, with_list, with_row_list
+from observability.links import NOT_COMPLETED, UNFINISHED
+from observability.panels import (
+    GREEN,
+    ORANGE,
+    PER_MINUTE,
+    PER_SECOND,
+    RED,
+    bars,
+    limited,
+    lines,
+    number,
+    with_list,
+    with_row_list,
+)
 from observability.promql import SAGA, TYPE, count, gauge, mean, per_minute, quantile, rate, share
 
 _DURATION = "saga_duration_seconds"
@@ -14,7 +27,7 @@ _STARTED = f'{SAGA},status="started"'
 
 def start_rate() -> TimeSeries:
     started = rate("saga_total", _STARTED, "saga")
-    return lines("Start rate", {"{{saga}}": started}, unit="ops", says="Sagas started a second.")
+    return lines("Start rate", {"{{saga}}": started}, unit=PER_SECOND, says="Sagas started a second.")
 
 
 def started(title: str) -> Stat:
@@ -35,13 +48,14 @@ def durations() -> TimeSeries:
 def compensations() -> TimeSeries:
     undone = per_minute("saga_compensations_total", TYPE, "type", "step")
     says = "Steps that were undone, a minute."
-    return with_list(lines("Compensations", {"{{type}} {{step}}": undone}, unit="opm", says=says))
+    panel = lines("Compensations", {"{{type}} {{step}}": undone}, unit=PER_MINUTE, says=says)
+    return with_list(panel, status="compensating,compensated")
 
 
 def by_status() -> TimeSeries:
     says = "Sagas that start, and that come to an end, a minute: what starts should end completed."
     reached = per_minute("saga_total", SAGA, "status")
-    return lines("Progression by status", {"{{status}}": reached}, unit="opm", says=says)
+    return lines("Progression by status", {"{{status}}": reached}, unit=PER_MINUTE, says=says)
 
 
 def stuck_now() -> Stat:
@@ -53,7 +67,8 @@ def stuck_now() -> Stat:
 
 def active_now(title: str) -> Stat:
     expr = f"sum({gauge('saga_current', SAGA, 'saga', 'state')})"
-    return with_list(number(title, expr, unit="short", says="Sagas that have begun, or wait to, and have no end yet."))
+    says = "Sagas that have begun, or wait to, and have no end yet."
+    return with_list(number(title, expr, unit="short", says=says), status=UNFINISHED)
 
 
 def success_rate() -> Stat:
@@ -67,15 +82,16 @@ def success_rate() -> Stat:
 def failure_rate() -> TimeSeries:
     whole = rate("saga_total", f'{SAGA},status=~"{ENDED}"', "saga")
     part = rate("saga_total", f'{SAGA},status=~"{FAILED}"', "saga")
-    says = "Compensated or stuck, of all that ended. The error budget is one in five."
-    return with_list(lines("Failure rate", {"{{saga}}": share(part, whole)}, unit="percentunit", says=says))
+    says = "Compensated or stuck, of all that ended. The dashed line is the error budget, one in five."
+    panel = lines("Failure rate", {"{{saga}}": share(part, whole)}, unit="percentunit", says=says)
+    return with_list(limited(panel, BUDGET), status=NOT_COMPLETED)
 
 
 def failures() -> BarGauge:
     expr = f"sort_desc(round({count('saga_failures_total', TYPE, 'type', 'step')}) > 0)"
     says = "Sagas that could not go forward in the range shown, by the step that ended it."
     panel = bars("Failures", expr, "{{type}} {{step}}", unit="short", says=says, steps={0: ORANGE})
-    return with_row_list(with_list(panel), "${__field.labels.type}")
+    return with_row_list(with_list(panel, status=NOT_COMPLETED), "${__field.labels.type}", status=NOT_COMPLETED)
 
 
 def slowest_steps() -> BarGauge:
@@ -93,7 +109,8 @@ def oldest_of_limit() -> BarGauge:
         expr,
         "{{saga}} {{state}}",
         unit="percentunit",
-        says="Above 100 % SagaOverstayed fires: somebody should look at it.",
+        says="Above 100 % SagaOverstayed fires, but for those that are stuck: they have an alert of their own.",
         steps={0: GREEN, 0.5: ORANGE, 1: RED},
     ).no_value("every saga is finished")
-    return with_row_list(with_list(panel), "${__field.labels.saga}", state="${__field.labels.state}")
+    panel = with_list(panel, status=UNFINISHED)
+    return with_row_list(panel, "${__field.labels.saga}", state="${__field.labels.state}")

@@ -8,11 +8,16 @@ from typing import NoReturn
 
 from granian import Granian
 from granian.constants import Interfaces
+from granian.log import LogLevels
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from participants.ecommerce.settings import ShopSettings, ShopSettingsError
+from participants.logs import configure_logging
 from participants.service import PARTICIPANTS, THREADS, create_service
 from participants.settings import NAMES, Settings, SettingsError
+
+#: What the server has to complain of is a line of JSON as well.
+_JSON = {"class": "participants.logs.Complaints"}
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -107,6 +112,7 @@ def main() -> None:
     if options.prepare:
         return
     os.environ.update(settings.as_environment())
+    configure_logging()
     Granian(
         "participants.wsgi:create_application",
         address=options.host,
@@ -116,6 +122,8 @@ def main() -> None:
         # One: ordered faults live in its memory.
         workers=1,
         blocking_threads=THREADS,
+        log_level=LogLevels.warning,
+        log_dictconfig={"handlers": {"console": _JSON, "access": _JSON}},
     ).serve()
 
 

@@ -1,5 +1,6 @@
 """The log of the participants' server, in the form that the orchestrator's has: one JSON object a line, to stdout."""
 
+import logging
 import os
 import time
 from typing import Any
@@ -28,6 +29,14 @@ def configure_logging(level: str = "") -> None:
         logger_factory=structlog.WriteLoggerFactory(),
         cache_logger_on_first_use=False,
     )
+    logging.basicConfig(handlers=[Complaints()], level=logging.WARNING)
+
+
+class Complaints(logging.Handler):
+    """Lets what the server and libraries have to complain of be a line of JSON as well."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
 
 
 def log_calls(app: Flask) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import request
-from marshmallow import RAISE, Schema, fields, validate
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.api.data import storable
 from app.api.listing import Cursor
@@ -21,6 +21,16 @@ class _Several(fields.Field[tuple[str, ...]]):
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[str, ...]:
         storable(str(value))
         return tuple(name for part in str(value).split(",") if (name := part.strip()))
+
+
+class _Statuses(_Several):
+    """Several, each of which a saga may have."""
+
+    def _deserialize(self, value: Any, *arguments: Any, **more: Any) -> tuple[str, ...]:
+        names = super()._deserialize(value, *arguments, **more)
+        if unknown := sorted(set(names) - set(_STATUSES)):
+            raise ValidationError(f"no saga has the status {unknown[0]}; it has one of {', '.join(_STATUSES)}")
+        return names
 
 
 class _Words(fields.String):
@@ -41,7 +51,7 @@ class _Query(Schema):
 
 class ListQuery(_Query):
     state = _Several(load_default=())
-    status = fields.String(load_default="", validate=validate.OneOf(("", *_STATUSES)))
+    status = _Statuses(load_default=())
     stuck = fields.Boolean(load_default=False)
 
 

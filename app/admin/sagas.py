@@ -25,8 +25,9 @@ def show() -> str | Response:
     """List sagas. One that is looked for by its id, or the beginning of that, or its order is shown at once."""
     query = asked(ListQuery())
     stuck = ("stuck",) if query["stuck"] else ()
-    statuses = (query["status"],) if query["status"] else stuck
-    listed = Listed(definitions=query["type"], statuses=statuses, states=query["state"], words=query["q"] or None)
+    listed = Listed(
+        definitions=query["type"], statuses=query["status"] or stuck, states=query["state"], words=query["q"] or None
+    )
     found = newest(listed, ends(registry()), PAGE + 1, query["after"])
     if len(found) == 1 and query["after"] is None and _named(query["q"], found[0]):
         return redirect(url_for("admin_saga.show", saga_id=found[0].id))

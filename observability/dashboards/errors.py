@@ -8,9 +8,11 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel
 
 from observability import shared
+from observability.alerts import FAILING
 from observability.budget import BUDGET, ENDED, FAILED
 from observability.facts import Facts
-from observability.panels import GREEN, ORANGE, RED, bars, lines, number, setting, with_list
+from observability.links import NOT_COMPLETED
+from observability.panels import GREEN, ORANGE, PER_MINUTE, RED, bars, limited, lines, number, setting, with_list
 from observability.promql import INSTANCE, SAGA, TYPE, count, per_minute, rate, share
 from observability.step_distribution import standing_now
 
@@ -30,17 +32,21 @@ def panels(known: Facts) -> Iterator[Builder[Panel]]:
     yield shared.failure_rate()
     says = "Sagas that could not go forward, a minute, by the step that ended it."
     failed = per_minute("saga_failures_total", TYPE, "type", "step")
-    yield with_list(lines("Failures by step", {"{{type}} {{step}}": failed}, unit="opm", says=says))
+    panel = lines("Failures by step", {"{{type}} {{step}}": failed}, unit=PER_MINUTE, says=says)
+    yield with_list(panel, status=NOT_COMPLETED)
     yield shared.compensations()
     broken = share(_calls("participant", selector=f'{INSTANCE},status_code=~"5..|none"'), _calls("participant"))
-    says = "Calls with no answer or 5xx, which leave us in the dark. SagaParticipantFailing fires above 20 %."
-    yield lines("Participants failing", {"{{participant}}": broken}, unit="percentunit", says=says)
+    says = (
+        "Calls with no answer or 5xx, which leave us in the dark. Above the dashed line SagaParticipantFailing fires."
+    )
+    panel = lines("Participants failing", {"{{participant}}": broken}, unit="percentunit", says=says)
+    yield limited(panel, FAILING)
     says = "4xx are refusals, which are part of business; none is no answer at all."
     by_code = _calls("participant", "status_code")
     yield lines("Answers by status code", {"{{participant}} {{status_code}}": by_code}, unit="reqps", says=says)
     again = per_minute("saga_retries_total", SAGA, "saga", "step", "direction")
     says = "Attempts whose outcome is unknown and that were sent again, a minute."
-    yield lines("Retries", {"{{saga}} {{step}} {{direction}}": again}, unit="opm", says=says)
+    yield lines("Retries", {"{{saga}} {{step}} {{direction}}": again}, unit=PER_MINUTE, says=says)
 
 
 def _calls(*by: str, selector: str = INSTANCE) -> str:

@@ -7,22 +7,23 @@ from grafana_foundation_sdk.models.dashboard import Panel
 
 from observability import shared
 from observability.facts import Facts
-from observability.panels import lines
-from observability.promql import INSTANCE, per_minute
+from observability.panels import PER_MINUTE, lines, wide
+from observability.promql import INSTANCE, busiest
 from observability.step_distribution import standing_now, step_distribution
 
 UID, TITLE = "observabilite-sagas", "Observabilité des Sagas - LOG430 Lab6"
 
 
 def panels(known: Facts) -> Iterator[Builder[Panel]]:
-    yield shared.start_rate().span(9).height(6)
+    yield wide(shared.start_rate(), 9).height(6)
     yield shared.started("Total").span(3).height(6)
     yield shared.stuck_now().span(3).height(6)
-    yield shared.durations().span(9).height(6)
+    yield wide(shared.durations(), 9).height(6)
     yield step_distribution(known)
     yield standing_now(known).span(12)
-    by_step = per_minute("saga_etapes_total", INSTANCE, "etape", "statut")
-    says = "Of all sagas together, by the names of 000."
-    yield lines("Step outcomes a minute", {"{{etape}} {{statut}}": by_step}, unit="opm", says=says).span(12).height(9)
-    yield shared.compensations().span(12)
-    yield shared.by_status().span(12)
+    by_step = busiest("saga_etapes_total", INSTANCE, "etape", "statut")
+    says = "Of all sagas together, by the names of 000; the ten most frequent."
+    outcomes = lines("Step outcomes a minute", {"{{etape}} {{statut}}": by_step}, unit=PER_MINUTE, says=says)
+    yield wide(outcomes).height(9)
+    yield wide(shared.compensations())
+    yield wide(shared.by_status())

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 
+from grafana_foundation_sdk.builders.stat import Panel as Stat
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel
 
 from observability import shared
 from observability.facts import Facts
-from observability.panels import GREEN, ORANGE, bars, lines, number, with_row_list
+from observability.links import NOT_COMPLETED
+from observability.panels import GREEN, ORANGE, PER_MINUTE, bars, lines, number, with_list, with_row_list
 from observability.promql import SAGA, TYPE, count, per_minute
 from observability.step_distribution import standing_now, step_distribution
 
@@ -18,8 +20,10 @@ def panels(known: Facts) -> Iterator[Builder[Panel]]:
     yield shared.active_now("Active sagas")
     yield shared.stuck_now()
     yield shared.success_rate()
-    yield _number("Failures", count("saga_failures_total", TYPE), "Sagas that could not go forward.")
-    yield _number("Compensations", count("saga_compensations_total", TYPE), "Steps that were undone.")
+    failures = _number("Failures", count("saga_failures_total", TYPE), "Sagas that could not go forward.")
+    yield with_list(failures, status=NOT_COMPLETED)
+    undone = _number("Compensations", count("saga_compensations_total", TYPE), "Steps that were undone.")
+    yield with_list(undone, status="compensating,compensated")
     yield shared.started("Started")
     yield step_distribution(known)
     begun = count("saga_total", f'{SAGA},status="started"', "saga")
@@ -32,10 +36,10 @@ def panels(known: Facts) -> Iterator[Builder[Panel]]:
     yield standing_now(known).height(8)
     step_rate = per_minute("saga_steps_total", TYPE, "type", "status")
     says = "Outcomes of steps a minute, by saga and status."
-    yield lines("Step rate by type and status", {"{{type}} {{status}}": step_rate}, unit="opm", says=says)
+    yield lines("Step rate by type and status", {"{{type}} {{status}}": step_rate}, unit=PER_MINUTE, says=says)
     yield shared.failure_rate()
 
 
-def _number(title: str, expr: str, says: str) -> Builder[Panel]:
+def _number(title: str, expr: str, says: str) -> Stat:
     steps = {0.0: GREEN, 1.0: ORANGE}
     return number(title, f"round({expr})", unit="short", says=f"{says} In the range shown.", steps=steps)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import requests
 import yaml
 
-from tests.e2e.conftest import Server, free_port
+from tests.e2e.conftest import Participants, Server, free_port
 from tests.e2e.servers import Program
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
@@ -31,9 +31,9 @@ class Query(NamedTuple):
 
 
 class Prometheus(Program):
-    """Over the files of deploy/, made faster, for these replicas."""
+    """Over the files of deploy/, made faster, for these replicas and their participants."""
 
-    def __init__(self, folder: Path, replicas: Iterable[Server]) -> None:
+    def __init__(self, folder: Path, replicas: Iterable[Server], participants: Participants) -> None:
         port = free_port()
         command = ["prometheus", "--config.file=prometheus.yml", f"--web.listen-address=127.0.0.1:{port}"]
         super().__init__(folder, f"http://127.0.0.1:{port}", [*command, "--storage.tsdb.path=data", "--log.level=warn"])
@@ -42,6 +42,9 @@ class Prometheus(Program):
         config = yaml.safe_load((folder / "prometheus.yml").read_text())
         config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
         del config["alerting"]
+        asked = next(job for job in config["scrape_configs"] if job["job_name"] == "participants")
+        del asked["dns_sd_configs"]
+        asked["static_configs"] = [{"targets": [participants.url.removeprefix("http://")]}]
         (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
         targets = [{"targets": [server.url.removeprefix("http://") for server in replicas]}]
         (folder / "targets" / "saga-orchestrator.yml").write_text(yaml.safe_dump(targets))
@@ -68,6 +71,11 @@ class Prometheus(Program):
             data = self.asked("query_range", query=expr, start=end - seconds, end=end, step=1)
             found = [value for series in data["result"] for value in series["values"]]
         return [number for _, text in found if not math.isnan(number := float(text))]
+
+    def labels(self, query: Query, end: float, seconds: float = 60) -> list[dict[str, str]]:
+        """Give the labels of every series."""
+        data = self.asked("query_range", query=filled(query.expr), start=end - seconds, end=end, step=1)
+        return [series["metric"] for series in data["result"]]
 
     def value(self, expr: str) -> float | None:
         found = self.asked("query", query=filled(expr))["result"]

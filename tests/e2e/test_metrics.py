@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 
+import psutil
 import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
@@ -30,6 +31,10 @@ NAMES = {  # by the labels they must have
     "saga_oldest_age_seconds": {"saga", "state"},
     "saga_overdue_seconds": set(),
     "saga_replicas": set(),
+    "saga_database_up": set(),
+    "saga_outbox_lag_seconds": set(),
+    "saga_events_published_total": {"event"},
+    "saga_events_parked": set(),
     "commande_etat_total": {"etat"},
     "saga_duree_seconds_count": {"etat_final"},
     "saga_echecs_total": {"type_echec", "etape_echec"},
@@ -41,13 +46,17 @@ NAMES = {  # by the labels they must have
 
 
 @pytest.fixture
-def run(orchestrator, participants):
-    """A confirmed checkout, three refused ones, one with a lost reply and one that is stuck; then the samples."""
-    server = orchestrator()
+def run(orchestrator, participants, store_url):
+    """A confirmed checkout, three refused ones, one with a lost reply and one that is stuck; then the samples.
+
+    On PostgreSQL two processes share the work, and whoever is asked tells of both.
+    """
+    server = orchestrator(WORKERS="2" if store_url.startswith("postgresql") else "1")
 
     def buy(client_id):
         url = f"{server.url}/api/commande/checkout"
-        return requests.post(url, json={"client_id": client_id, "magasin_id": 1}, timeout=30).json()
+        body = {"client_id": client_id, "magasin_id": 1}
+        return requests.post(url, json=body, headers={"Connection": "close"}, timeout=30).json()
 
     told = [buy(client_id) for client_id in (4, 1, 2, 3)]
     participants.told("client", kind="lose_reply", times=1, method="POST")
@@ -67,7 +76,6 @@ def value(samples, name, **labels):
     return sum(v for own, v in samples[name].items() if labels.items() <= dict(own).items())
 
 
-@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_every_metric_is_there_right_and_of_nobody_in_particular(run):
     text, samples, told = run
     for name, labels in NAMES.items():
@@ -145,3 +153,14 @@ def test_the_processes_of_one_server_show_one_sum(orchestrator, participants):
     }
     assert len(actors) == 2, "both have had their share"
     participants.assert_balanced()
+
+    workers = psutil.Process(server.process.pid).children()
+    workers[0].kill()
+    eventually(lambda: _others(server, workers[0]) >= len(workers), "the one that was killed has a successor")
+    eventually(lambda: server.answers("/ready"), "the server goes on")
+    text = requests.get(f"{server.url}/metrics", headers={"Connection": "close"}, timeout=5).text
+    assert 'saga_total{saga="checkout",status="completed",type="checkout"} 12.0' in text, "what it has counted stays"
+
+
+def _others(server, gone):
+    return len([child for child in psutil.Process(server.process.pid).children() if child.pid != gone.pid])

@@ -21,6 +21,7 @@ STARTED = 'sum(increase(saga_total{status="started"}[$__range]))'
 COMPLETED = 'sum(increase(saga_total{status="completed"}[$__range]))'
 TOLD = "sum(increase(saga_events_published_total[$__range]))"
 STUCK = 'max(saga_current{saga="checkout", state="STUCK_ENREGISTRER_VENTE"})'
+REQUESTS = 'flask_http_request_duration_seconds_count{participant!=""}'
 #: increase() goes on at the same pace to the range's end: much after ten scrapes, nothing after an hour's.
 EXTRAPOLATED = 1.2
 
@@ -39,10 +40,11 @@ def replicas(postgres_server, postgres_template, orchestrator_at):
 
 
 @pytest.fixture
-def prometheus(replicas):
+def prometheus(replicas, participants):
     """Has seen each at 0, for what a counter shows first is no increase, and has evaluated the rules."""
-    with running(lambda folder: Prometheus(folder, replicas)) as server:
+    with running(lambda folder: Prometheus(folder, replicas, participants)) as server:
         eventually(lambda: server.value('sum(up{job="saga-orchestrator"})') == len(replicas), "both are scraped")
+        eventually(lambda: server.value('up{job="participants"}') == 1, "and so are the participants")
         eventually(lambda: server.value("count(saga_dwell_limit_seconds)"), "the rules are evaluated")
         eventually(lambda: not server.alerts(), "the alert that nobody answers clears")
         yield server
@@ -109,6 +111,10 @@ def test_every_panel_shows_a_real_run_and_totals_outlive_a_replica(prometheus, r
     now = time.time()
     dead = [query for query in queries() if not prometheus.values(query, now)]
     assert dead == []
+    assert prometheus.value(f"count({REQUESTS})"), "participants count their requests by the same name"
+    traffic = next(query for query in queries() if query.panel == "Traffic: requests")
+    routes = {labels["url_rule"] for labels in prometheus.labels(traffic, now)}
+    assert [route for route in routes if not route.startswith("/api/")] == [], "requests that are not ours"
     stuck = ("SagaStuck", "checkout STUCK_ENREGISTRER_VENTE ventes")
     eventually(lambda: firing(prometheus) == {stuck}, "the stuck saga has an alert")
 

@@ -1,5 +1,6 @@
 """`python -m participants` as a process of its own, and its faults on the wire."""
 
+import json
 import os
 import signal
 import socket
@@ -188,3 +189,15 @@ def test_the_supply_chain_looks_by_itself_at_the_stock_of_its_own_server(tmp_pat
         units = requests.get(f"{url}/_balance", timeout=5).json()["produits"][keyboard]
     stop(process)
     assert units == {"initial": 950, "en_main": 500, "reserve": 450, "vendu": 0}
+
+
+def test_each_line_of_the_log_is_an_object_whoever_writes_it(tmp_path):
+    port = free_port()
+    process = start(tmp_path / "data", port)
+    try:
+        requests.post(f"http://127.0.0.1:{port}/client/4/payer", json={}, headers={"Idempotency-Key": "x"}, timeout=5)
+    finally:
+        stop(process)
+    told = [json.loads(line) for line in (tmp_path / "data.log").read_text().splitlines()]
+    assert told
+    assert all({"event", "level", "timestamp"} <= line.keys() for line in told)

@@ -31,15 +31,17 @@ def test_an_empty_service_has_every_page(client, path):
         ("type=checkout&state=CONFIRMEE", 0),
         ("type=checkout&state=PAIEMENT_EFFECTUE", 1),
         ("type=commande&stuck=true", 0),
+        ("status=running,stuck", 2),
+        ("type=checkout&status=compensating,compensated", 0),
     ],
 )
-def test_the_dashboards_links_land_on_their_list(client, walk, query, shown):
+def test_a_list_is_of_those_that_were_asked_for(client, walk, query, shown):
     walk(*STUCK)
     walk(*STUCK[:3])
     assert client.get(f"/admin/sagas?{query}").get_data(as_text=True).count('data-is="Id"') == shown
 
 
-@pytest.mark.parametrize("query", ["after=x", "status=no", "colour=red", "q=%00", "stuck=maybe"])
+@pytest.mark.parametrize("query", ["after=x", "status=no", "status=stuck,no", "colour=red", "q=%00", "stuck=maybe"])
 def test_a_query_that_cannot_be_meant_is_told_so_as_a_page(client, query):
     answer = client.get(f"/admin/sagas?{query}")
     assert (answer.status_code, answer.mimetype) == (400, "text/html")

@@ -1,6 +1,5 @@
 """What holds for every panel, whatever it shows; tests/e2e/test_prometheus.py shows that its queries find data."""
 
-import itertools
 import re
 
 import pytest
@@ -89,20 +88,28 @@ def test_what_is_the_same_on_every_replica_is_never_summed_over_them(gauge):
     assert [use for use in uses if not re.search(r"max( by \([^)]*\))? \($", use)] == []
 
 
-def test_links_lead_to_the_filtered_list():
-    links = {
-        link["url"] if isinstance(link, dict) else link.url
-        for _, panel in PANELS
-        for link in itertools.chain(panel.links or (), panel.field_config.defaults.links or ())
-    }
-    assert links == {
-        "${orchestrator}/admin/sagas?type=${saga:csv}",
-        "${orchestrator}/admin/sagas?type=${saga:csv}&stuck=true",
-        "${orchestrator}/admin/sagas?type=${__data.fields.saga}",
-        "${orchestrator}/admin/sagas?type=${__field.labels.saga}",
-        "${orchestrator}/admin/sagas?type=${__field.labels.type}",
-        "${orchestrator}/admin/sagas?type=${__field.labels.saga}&state=${__field.labels.state}",
-    }
+def test_a_link_names_only_what_its_series_have():
+    """tests/integration/admin/test_links.py follows each of them."""
+    for title, panel in PANELS:
+        for link in panel.field_config.defaults.links or ():
+            url = link["url"] if isinstance(link, dict) else link.url
+            named = re.findall(r"\$\{__field\.labels\.(\w+)\}", url)
+            legends = [target.legend_format for target in panel.targets]
+            assert all(f"{{{{{label}}}}}" in legend for label in named for legend in legends), (title, panel.title)
+
+
+def test_requests_are_ours_for_participants_count_theirs_by_the_same_name():
+    requests = [expr for expr in EXPRESSIONS if "flask_http" in expr]
+    selectors = [found for expr in requests for found in re.findall(r"flask_http\w+\{([^}]*)\}", expr)]
+    assert selectors
+    assert [one for one in selectors if not one.startswith('job="saga-orchestrator",')] == []
+
+
+@pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
+def test_every_dashboard_shows_when_an_alert_fired(board):
+    assert [(one.name, one.enable, one.expr) for one in board.annotations.list_val] == [
+        ("Alerts", True, 'ALERTS{alertstate="firing",alertname=~"Saga.*"}')
+    ]
 
 
 def test_the_distribution_has_a_row_for_every_step_in_the_tables_order():

@@ -1,0 +1,87 @@
+"""Every link of a dashboard or an alert is followed, and leads to the very sagas that it names."""
+
+import itertools
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from machines.registry import discover
+from observability.alerts import ALERTS
+from observability.dashboards import dashboards
+from observability.facts import facts
+from observability.links import ORCHESTRATOR
+
+STUCK = "STUCK_ENREGISTRER_VENTE"
+PAID = ("succeeded", "succeeded", "succeeded")
+#: What Grafana and Prometheus put in the place of their variables.
+VARIABLES = {
+    "${orchestrator}": ORCHESTRATOR,
+    "${saga:csv}": ",".join(discover().names),
+    "${__data.fields.saga}": "checkout",
+    "${__field.labels.saga}": "checkout",
+    "${__field.labels.type}": "checkout",
+    "${__field.labels.state}": STUCK,
+    "{{ $labels.saga }}": "checkout",
+    "{{ $labels.state }}": STUCK,
+}
+
+
+def links():
+    """Give every URL: of panels, of what is shown in them, of single columns, and of alerts."""
+    panels = [panel for board in dashboards(facts(discover())) for panel in board.panels]
+    for panel in panels:
+        config = panel.field_config
+        columns = [part for override in config.overrides for part in override.properties if part.id_val == "links"]
+        yield from itertools.chain(panel.links or (), config.defaults.links or (), *(part.value for part in columns))
+    yield from ({"url": alert.look} for alert in ALERTS if alert.look)
+
+
+URLS = sorted({link["url"] if isinstance(link, dict) else link.url for link in links()})
+
+
+@pytest.fixture
+def there(walk, client):
+    """One saga of each status, and one of another table, with what each is."""
+    made = [
+        walk(*PAID),  # running
+        walk(*PAID, "exhausted"),  # stuck
+        walk(*PAID, "succeeded", "succeeded"),  # completed
+        walk(*PAID, "refused"),  # compensating
+        walk("succeeded", "refused"),  # compensated
+    ]
+    other = walk("succeeded", definition="order_saga", client_id=4, magasin_id=1, produits=[])
+    pending = client.application.extensions["sagas"].create("checkout", {"client_id": 4, "magasin_id": 1})
+    assert len({saga.status for saga in made}) == len(made)
+    found = {str(saga.id): ("checkout", saga.status, saga.state) for saga in (*made, pending)}
+    return found | {str(other.id): ("order_saga", other.status, other.state)}
+
+
+def meant(url, there):
+    """Tell which of these sagas somebody expects who reads the link."""
+    asked = {name: values[0].split(",") for name, values in parse_qs(urlsplit(url).query).items()}
+    statuses = ["stuck"] if "stuck" in asked else asked.get("status")
+    return {
+        saga_id
+        for saga_id, (name, status, state) in there.items()
+        if name in asked["type"] and status in (statuses or [status]) and state in asked.get("state", [state])
+    }
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("link", URLS)
+def test_a_link_leads_to_the_sagas_that_it_names(client, there, link):
+    url = link
+    for variable, value in VARIABLES.items():
+        url = url.replace(variable, value)
+    assert "$" not in url
+    assert url.startswith(f"{ORCHESTRATOR}/admin/")
+    answer = client.get(url.removeprefix(ORCHESTRATOR))
+    assert answer.status_code == 200, answer.get_data(as_text=True)
+    page = answer.get_data(as_text=True)
+    assert set(re.findall(r'href="/admin/sagas/([0-9a-f-]{36})"', page)) == meant(url, there)
+
+
+def test_there_are_links_of_each_kind():
+    assert len(URLS) > 10
+    assert {urlsplit(url.replace("${orchestrator}", ORCHESTRATOR)).path for url in URLS} == {"/admin/sagas"}
