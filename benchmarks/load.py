@@ -65,7 +65,7 @@ class Client(asyncio.Protocol):
 
 
 async def drive(method: str, url: str, connections: int, seconds: float, headers: Mapping[str, str]) -> list[float]:
-    """Give how long each order took, in seconds, of those that were answered 2xx. Raises WrongAnswerError for any other."""
+    """Give how long each order took, in seconds, if each is answered 2xx. Raises WrongAnswerError."""
     took: list[float] = []
     parts, loop = urlsplit(url), asyncio.get_running_loop()
     body = _BODY if method == "POST" else b""
