@@ -163,6 +163,20 @@ def test_while_the_broker_is_away_sagas_go_on_and_their_events_wait(fleet, broke
     eventually(lambda: of(heard, created) == CONFIRMED, "they are told once it is back")
 
 
+def test_a_broker_that_died_and_is_back_is_heard_again(fleet, broker):
+    """Redis comes back without the queue and what was bound to it."""
+    fleet.web()
+    wait_for_intake(fleet, broker)
+    broker.kill()
+    broker.start()
+
+    def taken():
+        tell(broker, incoming(1))
+        return fleet.rows("SELECT count(*) FROM saga")[0][0] == 2
+
+    eventually(taken, "what comes in is taken again")
+
+
 def wait_for_intake(fleet, broker):
     """Tell an order until somebody takes it: before its queue is there, a message is nobody's."""
 
