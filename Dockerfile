@@ -1,7 +1,7 @@
 # One image for every part of the stack; the command says which:
 #   python -m app                                      the orchestrator, on HOST and PORT
 #   flask --app app db upgrade                         its migrations, once before it
-#   celery -A app.worker worker | … beat               what runs sagas on other machines
+#   python -m celery -A app.worker worker | … beat     what runs sagas on other machines
 #   python -m participants --only stock                a reference participant
 # The root file system may be read-only as long as /tmp is not. No package installer and no compiler is left in it.
 

@@ -1,10 +1,13 @@
 """Where events go and where they come from: one topic exchange for each, with the event's name as the routing key."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
 from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
+from kombu.exceptions import OperationalError
 
 from app.broker import TIMEOUT_S, connection_options
 from app.events.cloudevent import CONTENT_TYPE
@@ -35,6 +38,15 @@ def connect(url: str) -> Connection:
     return Connection(url, transport_options=options, connect_timeout=TIMEOUT_S)
 
 
+@contextmanager
+def errors_as_kombus(connection: Connection) -> Iterator[None]:
+    """Raise a transport's own errors as kombu's: those of Redis and of AMQP are neither KombuError nor OSError."""
+    try:
+        yield
+    except (*connection.connection_errors, *connection.channel_errors) as error:
+        raise OperationalError(str(error)) from error
+
+
 class Publisher:
     """Publishes over a connection that it makes anew after each failure."""
 
@@ -44,16 +56,17 @@ class Publisher:
     def publish(self, event: dict[str, Any]) -> None:
         """Return when the broker has taken the event. Raises kombu's errors, or OSError, when it may not have."""
         try:
-            self._connection.Producer().publish(
-                orjson.dumps(event),
-                exchange=TOLD,
-                declare=[TOLD],
-                routing_key=event["type"],
-                content_type=CONTENT_TYPE,
-                content_encoding="utf-8",
-                retry=False,
-                confirm_timeout=TIMEOUT_S,
-            )
+            with errors_as_kombus(self._connection):
+                self._connection.Producer().publish(
+                    orjson.dumps(event),
+                    exchange=TOLD,
+                    declare=[TOLD],
+                    routing_key=event["type"],
+                    content_type=CONTENT_TYPE,
+                    content_encoding="utf-8",
+                    retry=False,
+                    confirm_timeout=TIMEOUT_S,
+                )
         except Exception:
             self.close()
             raise

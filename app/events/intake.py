@@ -15,7 +15,7 @@ from app.api.reading import load
 from app.engine.service import SagaService
 from app.errors import InvalidError, ProblemError, StillRunningError
 from app.events.cloudevent import read_cloudevent
-from app.events.exchange import connect, heard
+from app.events.exchange import connect, errors_as_kombus, heard
 from app.store.instance import Standing
 from app.store.parked import Parked
 from machines.registry import Registry
@@ -75,8 +75,10 @@ class Intake:
             return None
 
     def _read(self, url: str) -> None:
+        connection = connect(url)
         with (
-            closing(connect(url)) as connection,
+            errors_as_kombus(connection),
+            closing(connection),
             connection.Consumer(heard(self.asked_for), on_message=self._take, prefetch_count=_PREFETCH),
         ):
             while not self._stopping.is_set():

@@ -161,8 +161,9 @@ class Instance(SagaMachine):
             # A person who sends the call of a stuck saga again knows no better what became of the attempts before.
             self.unsure = event.event.name == Trigger.RETRY
 
-    def _note(self, *, source: str | None, dest: str, **columns: Any) -> None:
-        event = self.definition.events.get(dest) if source != dest else None
-        self.unsaved.append(Move(seq=self.next_seq, source=source, dest=dest, event=event, **columns))
+    def _note(self, *, source: str | None, trigger: str, dest: str, **columns: Any) -> None:
+        again = source == dest or trigger == Trigger.RETRY  # into a state that was entered, and told of, before
+        event = None if again else self.definition.events.get(dest)
+        self.unsaved.append(Move(seq=self.next_seq, source=source, trigger=trigger, dest=dest, event=event, **columns))
         self.next_seq += 1
         self.claims = 0

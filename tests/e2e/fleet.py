@@ -12,12 +12,22 @@ from typing import Any
 import psutil
 import psycopg2
 import requests
+import yaml
 
 from tests.e2e.conftest import Participants, Server, eventually, free_port, start
 
 CART = {"client_id": 4, "magasin_id": 1}
 #: Nobody takes from a process what it has, unless a test lets the time pass.
 LEASE = {"LEASE_S": "600"}
+
+
+STACK = yaml.safe_load((Path(__file__).parents[2] / "docker-compose.yml").read_text())["services"]
+
+
+def as_the_stack_does(service: str) -> list[str]:
+    """Give the command by which the stack runs a service, with this environment's Python."""
+    program, *rest = STACK[service]["command"]
+    return [str(Path(sys.executable).parent / program), *rest]
 
 
 class Fleet:
@@ -41,7 +51,7 @@ class Fleet:
         self._begin("beat")
 
     def worker(self) -> subprocess.Popen[bytes]:
-        self._workers.append(self._begin("worker", "--without-gossip", "--without-mingle"))
+        self._workers.append(self._begin("worker"))
         return self._workers[-1]
 
     def workers(self, count: int) -> list[subprocess.Popen[bytes]]:
@@ -53,10 +63,10 @@ class Fleet:
         eventually(lambda: owners <= {row[0] for row in self.rows(there)}, f"the workers are there; see {self._log}")
         return self._workers[:count]
 
-    def _begin(self, *role: str) -> subprocess.Popen[bytes]:
+    def _begin(self, service: str) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "app.worker", *role],
+                as_the_stack_does(service),
                 env=os.environ | self._environment,
                 stdout=log,
                 stderr=log,

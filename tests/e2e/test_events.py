@@ -1,8 +1,12 @@
 """Events over real brokers: told at least once and in order, heard exactly once, whoever dies meanwhile."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import requests
@@ -16,6 +20,7 @@ from tests.e2e.servers import RabbitMQ, Redis, begun
 
 pytestmark = pytest.mark.programs
 
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 ORDER = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
 CONFIRMED = [
     "CommandeCreate", "ProduitExist", "InventaireReserve", "PaiementConfirm", "TransactionConfirm", "CommandeConfirm",
@@ -114,6 +119,21 @@ def test_an_incoming_order_is_carried_out_once_and_told_in_order(fleet, broker, 
     eventually(lambda: fleet.rows("SELECT count(*) FROM outbox") == [(0,)], "the outbox is empty")
 
 
+def test_the_order_by_event_that_operations_md_shows_begins_one_saga(fleet, broker):
+    """Run as it stands there, twice."""
+    shown = OPERATIONS.read_text().partition("<<'EOF'\n")[2].partition("EOF\n")[0]
+    fleet.web()
+    wait_for_intake(fleet, broker)
+    environment = os.environ | {"BROKER_URL": broker.url}
+    for _ in range(2):
+        subprocess.run([sys.executable, "-c", shown], env=environment, check=True, timeout=60)
+    key = "\N{ENVELOPE} /shops/1 shop-42"
+    began = "SELECT status FROM saga WHERE idempotency_key = %s"
+    eventually(lambda: fleet.rows(began, key) == [("completed",)], "it is carried out")
+    assert fleet.rows("SELECT count(*) FROM saga") == [(2,)]
+    assert fleet.rows("SELECT count(*) FROM parked") == [(0,)]
+
+
 def test_what_a_killed_process_had_not_told_another_tells_in_order(fleet, broker, heard):
     first, sagas = fleet.web(), []
     body = {"type": "order_saga", "data": ORDER}
@@ -141,6 +161,20 @@ def test_while_the_broker_is_away_sagas_go_on_and_their_events_wait(fleet, broke
     finally:
         broker.thaw()
     eventually(lambda: of(heard, created) == CONFIRMED, "they are told once it is back")
+
+
+def test_a_broker_that_died_and_is_back_is_heard_again(fleet, broker):
+    """Redis comes back without the queue and what was bound to it."""
+    fleet.web()
+    wait_for_intake(fleet, broker)
+    broker.kill()
+    broker.start()
+
+    def taken():
+        tell(broker, incoming(1))
+        return fleet.rows("SELECT count(*) FROM saga")[0][0] == 2
+
+    eventually(taken, "what comes in is taken again")
 
 
 def wait_for_intake(fleet, broker):

@@ -50,6 +50,14 @@ def test_a_call_that_is_repeated_tells_nothing_twice(scene):
     assert waiting(scene).count("InventaireReserve") == waiting(scene).count("PaiementConfirm") == 1
 
 
+def test_a_person_who_lets_a_stuck_order_go_on_tells_nothing_twice(scene):
+    stuck = scene.given(**(ANSWERS | {"envoyer_recu": [answer(503)] * 3})).service.start("order_saga", ORDERED)
+    assert stuck.status == "stuck"
+    assert scene.service.retry(stuck.id, "ada", "receipts can be written again").status == "completed"
+    assert waiting(scene).count("PaiementConfirm") == 1
+    assert waiting(scene)[-2:] == ["TransactionConfirm", "CommandeConfirm"]
+
+
 def test_a_write_that_is_fenced_tells_nothing(scene):
     saga = scene.given(creer_commande=[answer(503)] * 3).run(ORDER, hold_s=0.0, **ORDERED)
     told = waiting(scene)

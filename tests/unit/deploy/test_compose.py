@@ -118,6 +118,13 @@ def test_our_containers_may_do_nothing_they_need_not(profile):
         assert service["tmpfs"] == ["/tmp"]
 
 
+@pytest.mark.parametrize(("profile", "service"), [("core", "participants"), ("everything", "recus")])
+def test_receipts_are_written_where_a_container_may_write(profile, service):
+    """The file system is read-only but for /tmp; an order whose receipt cannot be written is stuck."""
+    command = composed(profile)["services"][service]["command"]
+    assert command[command.index("--data") + 1].startswith("/tmp/")
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_nothing_runs_before_what_it_needs(profile):
     services = composed(profile)["services"]

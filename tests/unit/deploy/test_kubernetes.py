@@ -10,7 +10,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from tests.unit.deploy.compose import ROOT
+from tests.unit.deploy.compose import ROOT, composed
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 #: Of Kubernetes: the oldest whose kinds are used, and a recent one.
@@ -66,6 +66,15 @@ def test_no_container_may_do_more_than_it_needs():
         assert not locked["allowPrivilegeEscalation"], name
         assert locked["capabilities"] == {"drop": ["ALL"]}, name
         assert container["resources"]["limits"]["memory"], name
+
+
+def test_each_pod_runs_what_the_stack_runs():
+    """By the commands of the stack, which the tests of workers run."""
+    services = composed("core")["services"]
+    stack = {name.removesuffix("-1"): service["command"] for name, service in services.items()}
+    for name, pod in pods():
+        (container,) = pod["containers"]
+        assert container.get("command", ["python", "-m", "app"]) == stack[name], name
 
 
 def test_a_replica_is_asked_whether_it_can_work_and_has_time_to_end():

@@ -1,0 +1,23 @@
+import pytest
+import redis
+from amqp.exceptions import ConnectionForced, NotFound
+from kombu.exceptions import KombuError
+
+from app.events.exchange import connect, errors_as_kombus
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("redis://127.0.0.1:9/1", redis.ConnectionError("Connection closed by server.")),
+        ("redis://127.0.0.1:9/1", redis.TimeoutError("Timeout reading from socket")),
+        ("redis://127.0.0.1:9/1", redis.OutOfMemoryError("command not allowed when used memory > 'maxmemory'")),
+        ("redis://127.0.0.1:9/1", redis.ReadOnlyError("You can't write against a read only replica.")),
+        ("amqp://127.0.0.1:9//", ConnectionForced("CONNECTION_FORCED - broker forced connection closure")),
+        ("amqp://127.0.0.1:9//", NotFound("no exchange")),
+    ],
+)
+def test_what_a_broker_s_library_raises_is_an_error_of_kombu(url, error):
+    """The threads of events wait for their broker after one of those; any other would end them for good."""
+    with pytest.raises(KombuError, match=str(error)[:20]), errors_as_kombus(connect(url)):
+        raise error
