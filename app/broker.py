@@ -5,10 +5,14 @@ wakes a worker for many sagas, and it may get lost or come twice, and nothing ch
 """
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
-from kombu.exceptions import KombuError
+from kombu.connection import Connection
+from kombu.entity import Queue
+from kombu.exceptions import KombuError, OperationalError
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -56,6 +60,22 @@ def connection_options(url: str) -> dict[str, float]:
     return {"max_retries": 0} | dict.fromkeys(waits, TIMEOUT_S)
 
 
+@contextmanager
+def errors_as_kombus(connection: Connection) -> Iterator[None]:
+    """Raise a transport's own errors as kombu's: those of Redis and of AMQP are neither KombuError nor OSError."""
+    try:
+        yield
+    except (*connection.connection_errors, *connection.channel_errors) as error:
+        raise OperationalError(str(error)) from error
+
+
+def declare_anew(queue: Queue) -> None:
+    """Declare a queue of a channel; also where Redis was flushed, which its channel does not know."""
+    if getattr(queue.channel.connection, "driver_type", None) == "redis":
+        queue.unbind_from(queue.exchange, queue.routing_key)  # in the channel's memory alone; Redis loses nothing
+    queue.declare()
+
+
 class Broker:
     """Sends wake-ups. Once it has begun, a thread of its own does, and nobody waits for that."""
 
@@ -84,9 +104,10 @@ class Broker:
     def _send(self) -> bool:
         """Tell whether the broker is there."""
         try:
-            with self._celery.producer_pool.acquire(block=True) as producer:
+            with self._celery.producer_pool.acquire(block=True) as producer, errors_as_kombus(producer.connection):
                 queue = self._celery.amqp.queues[NAME].bind(producer.channel)
-                if queue.queue_declare().message_count < ENOUGH:
+                declare_anew(queue)
+                if queue.queue_declare(passive=True).message_count < ENOUGH:
                     self._celery.send_task(LOOK, producer=producer, retry=False)
         except (KombuError, OSError) as error:
             _log.warning("broker.away", error=str(error))

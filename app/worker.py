@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any, NoReturn
 
+import structlog
 from celery import Celery
 from celery.signals import setup_logging, worker_init, worker_shutdown, worker_shutting_down
 from flask import Flask
@@ -21,6 +22,8 @@ from app.config import Config, from_environment
 from app.engine.runner import Runner
 from app.logs import configure_logging
 from app.settings import ConfigError
+
+_log = structlog.get_logger("worker")
 
 
 def _end(error: object) -> NoReturn:
@@ -78,6 +81,7 @@ def _begin(**_: Any) -> None:
         runner().start()
         application().extensions["post"].start()
     except Exception as error:  # noqa: BLE001  Celery would go on without what this worker is there for
+        _log.exception("worker.cannot_begin")
         _end(error)
 
 

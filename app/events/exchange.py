@@ -1,15 +1,12 @@
 """Where events go and where they come from: one topic exchange for each, with the event's name as the routing key."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import orjson
 from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
-from kombu.exceptions import OperationalError
 
-from app.broker import TIMEOUT_S, connection_options
+from app.broker import TIMEOUT_S, connection_options, errors_as_kombus
 from app.events.cloudevent import CONTENT_TYPE
 
 #: What sagas tell: who wants to know binds a queue of his own to it.
@@ -36,15 +33,6 @@ def connect(url: str) -> Connection:
     if url.startswith("redis"):
         options["visibility_timeout"] = _UNSEEN_S
     return Connection(url, transport_options=options, connect_timeout=TIMEOUT_S)
-
-
-@contextmanager
-def errors_as_kombus(connection: Connection) -> Iterator[None]:
-    """Raise a transport's own errors as kombu's: those of Redis and of AMQP are neither KombuError nor OSError."""
-    try:
-        yield
-    except (*connection.connection_errors, *connection.channel_errors) as error:
-        raise OperationalError(str(error)) from error
 
 
 class Publisher:

@@ -1,8 +1,9 @@
 """What others tell: an event that a table asks for begins a saga, once for each event; any other is parked."""
 
 import threading
+import time
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 
 import structlog
 from kombu.exceptions import KombuError
@@ -12,10 +13,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.api.data import data_schema
 from app.api.reading import load
+from app.broker import declare_anew, errors_as_kombus
 from app.engine.service import SagaService
 from app.errors import InvalidError, ProblemError, StillRunningError
 from app.events.cloudevent import read_cloudevent
-from app.events.exchange import connect, errors_as_kombus, heard
+from app.events.exchange import connect, heard
 from app.store.instance import Standing
 from app.store.parked import Parked
 from machines.registry import Registry
@@ -25,6 +27,8 @@ _log = structlog.get_logger("intake")
 #: Between two tries to reach a broker or a database that is away.
 AWAY_S = 1.0
 _GLANCE_S = 0.5
+#: A Redis that was flushed has forgotten who wants to hear of what: so often it is told again.
+_FORGETFUL_S = 2.0
 #: So many messages are in hand at once; the others wait where another replica may take them.
 _PREFETCH = 20
 
@@ -79,13 +83,16 @@ class Intake:
         with (
             errors_as_kombus(connection),
             closing(connection),
-            connection.Consumer(heard(self.asked_for), on_message=self._take, prefetch_count=_PREFETCH),
+            connection.Consumer(heard(self.asked_for), on_message=self._take, prefetch_count=_PREFETCH) as consumer,
         ):
+            declared = time.monotonic()
             while not self._stopping.is_set():
-                try:
+                with suppress(TimeoutError):
                     connection.drain_events(timeout=_GLANCE_S)
-                except TimeoutError:
-                    continue
+                if time.monotonic() > declared + _FORGETFUL_S:
+                    for queue in consumer.queues:
+                        declare_anew(queue)
+                    declared = time.monotonic()
 
     def _take(self, message: Message) -> None:
         body = message.body if isinstance(message.body, bytes) else str(message.body).encode()

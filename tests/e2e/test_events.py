@@ -177,6 +177,20 @@ def test_a_broker_that_died_and_is_back_is_heard_again(fleet, broker):
     eventually(taken, "what comes in is taken again")
 
 
+def test_a_redis_that_was_flushed_is_told_again_who_wants_to_hear(fleet, broker):
+    if not isinstance(broker, Redis):
+        pytest.skip("RabbitMQ forgets nothing that is durable")
+    fleet.web()
+    wait_for_intake(fleet, broker)
+    broker.asked("FLUSHALL")
+
+    def taken():
+        tell(broker, incoming(1))
+        return fleet.rows("SELECT count(*) FROM saga")[0][0] == 2
+
+    eventually(taken, "what comes in is taken again")
+
+
 def wait_for_intake(fleet, broker):
     """Tell an order until somebody takes it: before its queue is there, a message is nobody's."""
 

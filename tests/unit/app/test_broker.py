@@ -9,7 +9,7 @@ from kombu import pools
 from app.broker import ENOUGH, LOOK, TIMEOUT_S, Broker
 from tests.unit.app.silent import Silent
 
-PATIENCE_S = 5.0
+PATIENCE_S = 10.0
 SCHEMES = pytest.mark.parametrize("scheme", ["redis", "amqp"])
 
 
@@ -66,16 +66,28 @@ def seconds_for(act):
 
 
 @SCHEMES
-def test_one_that_does_not_answer_keeps_nobody_waiting(scheme, stopping):
+def test_one_that_does_not_answer_keeps_nobody_waiting_and_is_asked_again(scheme, stopping, monkeypatch):
+    monkeypatch.setattr("app.broker.AWAY_S", 2.0)
     with Silent() as silent:
         broker = Broker(f"{scheme}://{silent.address}")
         broker.begin(stopping)
         assert seconds_for(lambda: [broker.wake() for _ in range(1000)]) < 0.5
         eventually(lambda: silent.asked)
+        stopping.wait(2 * TIMEOUT_S)  # until it has given up
         asked = silent.asked
         assert seconds_for(lambda: [broker.wake() for _ in range(1000)]) < 0.5
-        assert not stopping.wait(2 * TIMEOUT_S)
-        assert silent.asked == asked, "it is left in peace for a while"
+        eventually(lambda: silent.asked > asked)
+
+
+@SCHEMES
+def test_one_that_is_not_there_is_left_in_peace_for_a_while(scheme, stopping, capsys):
+    broker = Broker(f"{scheme}://127.0.0.1:9")
+    broker.begin(stopping)
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until:
+        broker.wake()
+        stopping.wait(0.02)
+    assert capsys.readouterr().out.count("broker.away") == 1
 
 
 @SCHEMES
