@@ -8,7 +8,7 @@ from flask import Blueprint, Flask, Response, current_app, make_response, render
 
 from app.access.principal import principal
 from app.access.roles import Role
-from app.admin.words import breakable, cause, clock, fine_clock, lasted
+from app.admin.words import breakable, brief, cause, clock, fine_clock, lasted
 from app.api.problems import answer_to
 from app.config import Config
 from app.logs import Secrets
@@ -32,6 +32,7 @@ def prepare(app: Flask, config: Config) -> None:
         "cause": _cause,
         "redacted": redacted,
         "breakable": breakable,
+        "brief": brief,
     }
     app.jinja_env.globals["again"] = _again
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

@@ -77,6 +77,31 @@ def test_what_a_participant_says_is_text_and_no_page(client, walk):
         assert "<script>alert" not in client.get(path).get_data(as_text=True)
 
 
+def test_what_is_owed_is_told_with_what_was_asked_for(client, walk):
+    items = [{"product_id": 456, "quantity": 2, "price": 29.99}]
+    data = {"store_id": 1, "customer_id": 9, "items": items, "payment_method": "card", "amount": 59.98}
+    saga = walk("succeeded", "succeeded", definition="purchase_saga", **data)
+    told = re.search(r"produits \[{(.+?)}\]", seen(client.get(f"/admin/sagas/{saga.id}")))
+    assert set(told[1].split(",")) == {'"product_id":456', '"quantity":2', '"price":29.99'}
+
+
+def test_a_saga_that_waits_says_for_how_long_and_which_attempt_is_next(client, walk, aged):
+    saga = walk(*STUCK[:3])
+    aged(saga, 200)
+    page = f"/admin/sagas/{saga.id}"
+    assert "3 min 20 s ago" in seen(client.get(page))
+    assert "Next try" not in seen(client.get(page)), "nothing says when"
+    for owner, due, words in (("NULL", 90, "in 1 min 2"), ("NULL", -5, "now"), ("'engine'", 90, "")):
+        far = f"strftime('%Y-%m-%d %H:%M:%f', 'now', '{due} seconds') || '000'"
+        if db.engine.dialect.name == "postgresql":
+            far = f"now() + interval '{due} seconds'"
+        db.session.execute(db.text(f"UPDATE saga SET owner = {owner}, due_at = {far}, attempt = 2"))
+        db.session.commit()
+        told = seen(client.get(page))
+        assert f"Next try {words}" in told if words else "Next try" not in told
+        assert not words or "attempt 3 of 4" in told, "the last asks what became of it"
+
+
 def test_a_saga_of_a_release_that_is_gone_is_shown_and_left_alone(client, walk):
     saga = walk(*STUCK)
     db.session.execute(db.text("UPDATE saga SET definition_version = 7"))
