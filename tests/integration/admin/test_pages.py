@@ -214,3 +214,8 @@ def test_no_page_changes_anything_by_being_looked_at(client, walk):
     for path in ("/admin", "/admin/stuck", "/admin/sagas", f"/admin/sagas/{saga.id}", f"/admin/stuck/group?{query}"):
         assert client.get(path).status_code == 200
     assert db.session.execute(whole).one() == before
+
+
+def test_an_error_that_is_over_is_told_as_over(client, walk):
+    assert "Last error" not in seen(client.get(f"/admin/sagas/{walk(*STUCK).id}"))
+    assert "Last error: PANIER_RECUPERE" in seen(client.get(f"/admin/sagas/{walk('succeeded', 'refused').id}"))
