@@ -35,6 +35,7 @@ def prepare(app: Flask, config: Config) -> None:
         "brief": brief,
     }
     app.jinja_env.globals["again"] = _again
+    app.register_error_handler(404, _not_there)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
 
@@ -54,6 +55,11 @@ def _cause(error: str | None) -> str:
 def _again(**changed: str | None) -> dict[str, str]:
     """Give this page's query string with something changed; None takes it out."""
     return {name: value for name, value in (request.args.to_dict() | changed).items() if value is not None}
+
+
+def _not_there(error: Exception) -> Response:
+    """Answer for an address that is none: below /admin it was a person who mistyped it."""
+    return _as_page(error) if request.path.startswith("/admin/") else answer_to(error)
 
 
 def _as_page(error: Exception) -> Response:

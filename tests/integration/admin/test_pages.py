@@ -51,6 +51,15 @@ def test_a_saga_that_is_not_there_is_told_so_as_a_page(client):
     assert (answer.status_code, answer.mimetype) == (404, "text/html")
 
 
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/admin/nothing", "text/html"), ("/admin/sagas/2da1925b", "text/html"), ("/nothing", "application/problem+json")],
+)
+def test_an_address_that_is_none_is_told_so_to_a_person_as_a_page(client, path, kind):
+    answer = client.get(path)
+    assert (answer.status_code, answer.mimetype) == (404, kind)
+
+
 def test_the_only_saga_of_an_id_is_shown_at_once(client, walk):
     saga = walk(*STUCK)
     answer = client.get(f"/admin/sagas?q={str(saga.id)[:9]}")
