@@ -44,9 +44,21 @@ def cause(error: str | None) -> str:
 
 
 def brief(value: Any) -> str:
-    """Say a field of a call on a line: text as it is, all else as JSON, and no more of it than can be taken in."""
-    text = value if isinstance(value, str) else orjson.dumps(value, default=str).decode()
+    """Say a field of a call on a line, without the signs of JSON, and no more of it than can be taken in."""
+    text = _plain(value)
     return text if len(text) <= _BRIEF else f"{text[:_BRIEF]} …"
+
+
+def _plain(value: Any) -> str:
+    match value:
+        case str():
+            return value
+        case list():
+            return "; ".join(map(_plain, value))
+        case dict():
+            return ", ".join(f"{name} {_plain(each)}" for name, each in value.items())
+        case _:
+            return orjson.dumps(value, default=str).decode()
 
 
 def breakable(name: str) -> Markup:

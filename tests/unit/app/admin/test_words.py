@@ -30,7 +30,7 @@ def test_a_cause_is_told_without_where_it_happened():
 
 def test_a_field_of_a_call_is_told_on_a_line():
     assert (brief("Ada"), brief(59.97), brief(True)) == ("Ada", "59.97", "true")
-    assert brief([{"product_id": 456, "quantity": 2}]) == '[{"product_id":456,"quantity":2}]'
+    assert brief([{"id": 456, "quantity": 2}, {"id": "b"}]) == "id 456, quantity 2; id b"
     assert brief("x" * 500) == "x" * 120 + " …"
 
 
