@@ -23,6 +23,7 @@ import requests
 
 from app import create_app
 from app.access.passwords import hashed
+from app.cli.migrating import let_migrate
 from app.config import from_environment
 from app.store.database import db
 
@@ -81,12 +82,18 @@ def _postgres(folder: Path) -> Iterator[str]:
     server.cleanup()
 
 
-def _fill(url: str) -> None:
+def prepare(url: str) -> None:
+    """Migrate a database, and let one operator in."""
     app = create_app(from_environment({"DATABASE_URL": url}))
+    let_migrate(app)
     with app.app_context():
         flask_migrate.upgrade()
         app.extensions["users"].add("bench", "operator", hashed(_PASSWORD), "bench")
         db.engine.dispose()
+
+
+def _fill(url: str) -> None:
+    prepare(url)
     database = psycopg2.connect(url)
     database.autocommit = True
     with database.cursor() as cursor:

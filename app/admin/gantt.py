@@ -1,13 +1,15 @@
 """When each attempt was made and how long it took, laid out on one line of time that leaves long waits out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Protocol
 
 #: A wait longer than this share of all that was worked is cut short, and as wide as this afterwards.
 _LONG, _CUT = 0.25, 0.08
+#: A bar is at least as wide as this, and what is said of a wait about as wide as that; in percent.
+_NARROWEST, _SAID = 0.1, 6.0
 #: Nothing shorter than this can be seen: a saga of a few milliseconds is drawn as if it had taken so long.
 _SHORTEST_S = 0.001
 
@@ -45,11 +47,12 @@ class Lane:
 
 @dataclass(frozen=True, kw_only=True)
 class Cut:
-    """A wait that is drawn shorter than it was. left, width: in percent."""
+    """A wait that is drawn shorter than it was. left, width: in percent. row: where its length is said, the first 0."""
 
     left: float
     width: float
     seconds: float
+    row: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,10 @@ class Gantt:
     cuts: tuple[Cut, ...]
     began: datetime
     seconds: float
+
+    @property
+    def rows(self) -> int:
+        return max((cut.row + 1 for cut in self.cuts), default=0)
 
 
 def gantt(moves: Sequence[Attempt]) -> Gantt | None:
@@ -74,10 +81,22 @@ def gantt(moves: Sequence[Attempt]) -> Gantt | None:
     lanes: dict[tuple[str, str], list[Bar]] = {}
     for number, (start, stop) in inside.items():
         move, left = moves[number], scale.at(start)
-        bar = Bar(number=number, left=round(left, 3), width=round(scale.at(stop) - left, 3))
+        bar = Bar(number=number, left=round(left, 3), width=max(round(scale.at(stop) - left, 3), _NARROWEST))
         lanes.setdefault((move.step or "", move.direction or "do"), []).append(bar)
     drawn = tuple(Lane(step=step, direction=way, bars=tuple(bars)) for (step, way), bars in lanes.items())
-    return Gantt(lanes=drawn, cuts=tuple(scale.cuts), began=began, seconds=end)
+    return Gantt(lanes=drawn, cuts=_told_apart(scale.cuts), began=began, seconds=end)
+
+
+def _told_apart(cuts: Sequence[Cut]) -> tuple[Cut, ...]:
+    """Say the length of each in the first row where no other is in its way."""
+    ends: list[float] = []
+    placed: list[Cut] = []
+    for cut in cuts:
+        middle = cut.left + cut.width / 2
+        row = next((row for row, end in enumerate(ends) if end <= middle - _SAID / 2), len(ends))
+        ends[row : row + 1] = [middle + _SAID / 2]
+        placed.append(replace(cut, row=row))
+    return tuple(placed)
 
 
 def _spans(moves: Sequence[Attempt]) -> dict[int, tuple[datetime, datetime]]:

@@ -50,9 +50,9 @@ class Owed:
         who, name = self.call.participant, self.step.name
         if self.by_hand:
             return f"A person saw to it by hand; {who} did not say so."
-        if self.in_flight:
-            return f"Its call to {who} is under way."
         undo = f"to undo {name} " if self.direction == "undo" else ""
+        if self.in_flight:
+            return f"{who} is being asked {undo}and has given no clear answer yet: it may have happened."
         said = {
             Effect.UNKNOWN: f"{who} was asked {undo}and gave no clear answer: it may have happened, or not.",
             Effect.TOOK_EFFECT: f"{who} did it." if self.step.undo else f"{who} did it, and it has no undo.",

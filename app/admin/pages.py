@@ -8,7 +8,7 @@ from flask import Blueprint, Flask, Response, current_app, make_response, render
 
 from app.access.principal import principal
 from app.access.roles import Role
-from app.admin.words import breakable, cause, clock, fine_clock, lasted
+from app.admin.words import breakable, brief, cause, clock, fine_clock, lasted
 from app.api.problems import answer_to
 from app.config import Config
 from app.logs import Secrets
@@ -32,8 +32,10 @@ def prepare(app: Flask, config: Config) -> None:
         "cause": _cause,
         "redacted": redacted,
         "breakable": breakable,
+        "brief": brief,
     }
     app.jinja_env.globals["again"] = _again
+    app.register_error_handler(404, _not_there)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
 
@@ -53,6 +55,11 @@ def _cause(error: str | None) -> str:
 def _again(**changed: str | None) -> dict[str, str]:
     """Give this page's query string with something changed; None takes it out."""
     return {name: value for name, value in (request.args.to_dict() | changed).items() if value is not None}
+
+
+def _not_there(error: Exception) -> Response:
+    """Answer for an address that is none: below /admin it was a person who mistyped it."""
+    return _as_page(error) if request.path.startswith("/admin/") else answer_to(error)
 
 
 def _as_page(error: Exception) -> Response:

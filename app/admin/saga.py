@@ -60,6 +60,7 @@ def _page(saga: SagaRow, said: Said | None = None) -> str:
         "admin/saga.html",
         saga=saga,
         story=told,
+        moments=queries.moments(saga.id),
         journal=journal,
         events=queries.told(saga.id),
         unpublished=queries.unpublished(saga.id),

@@ -1,9 +1,12 @@
 """Moments and durations as a person reads them at a glance."""
 
 from datetime import UTC, datetime
+from typing import Any
 
+import orjson
 from markupsafe import Markup, escape
 
+_BRIEF = 120
 _MS_PER_S, _MINUTE_S, _HOUR_S, _DAY_S = 1000, 60, 3600, 86_400
 
 
@@ -38,6 +41,24 @@ def fine_clock(at: datetime) -> str:
 def cause(error: str | None) -> str:
     """Give what an error says, without the state and step that it begins with and that stand beside it."""
     return (error or "").split(": ", 2)[-1]
+
+
+def brief(value: Any) -> str:
+    """Say a field of a call on a line, without the signs of JSON, and no more of it than can be taken in."""
+    text = _plain(value)
+    return text if len(text) <= _BRIEF else f"{text[:_BRIEF]} …"
+
+
+def _plain(value: Any) -> str:
+    match value:
+        case str():
+            return value
+        case list():
+            return "; ".join(map(_plain, value))
+        case dict():
+            return ", ".join(f"{name} {_plain(each)}" for name, each in value.items())
+        case _:
+            return orjson.dumps(value, default=str).decode()
 
 
 def breakable(name: str) -> Markup:

@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, case, func, select, tuple_
 
-from app.store.database import db
+from app.store.database import db, seconds_until
 from app.store.instance import Standing
 from app.store.models import JournalRow, OutboxRow, SagaRow
 from app.store.outbox import TOLD
@@ -62,6 +62,16 @@ def journals(saga_ids: Sequence[UUID]) -> dict[UUID, list[JournalRow]]:
     for row in db.session.scalars(rows):
         found[row.saga_id].append(row)
     return found
+
+
+def moments(saga_id: UUID) -> Row[Any]:
+    """Say by the database's clock for how long a saga has been in its state, age_s, and when it is tried again, next_s.
+
+    next_s is None while a process holds it, or is about to, and when nothing is left to try.
+    """
+    next_s = case((SagaRow.owner.is_(None), seconds_until(SagaRow.due_at))).label("next_s")
+    age_s = (-seconds_until(SagaRow.entered_at)).label("age_s")
+    return db.session.execute(select(age_s, next_s).where(SagaRow.id == saga_id)).one()
 
 
 def told(saga_id: UUID) -> Sequence[Row[Any]]:

@@ -120,6 +120,8 @@ def test_an_order_lights_up_state_by_state_and_is_confirmed(page, demo):
     expect(page.locator(".call .outcome")).to_have_text(["done"] * 5)
     expect(page.locator(".ledgers")).to_contain_text("take the payment 109.88: done")
     expect(page.locator(".verdict")).to_contain_text("The books agree")
+    operator = f"{demo.orchestrator}/admin/sagas/{page.url.rpartition('/')[2]}"
+    expect(page.get_by_role("link", name="As the operator sees it")).to_have_attribute("href", operator)
     assert demo.balance("stock")["produits"]["101"]["vendu"] == before + 1
     demo.assert_books_agree()
 

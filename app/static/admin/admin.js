@@ -35,6 +35,24 @@
     event.detail.shouldSwap = false;
     location.assign(location.href);
   });
+  // A drawing that is wider or higher than its place is shown where the saga stands.
+  const place = async (img) => {
+    const frame = img.closest(".diagram");
+    if (frame.scrollWidth <= frame.clientWidth && frame.scrollHeight <= frame.clientHeight) return;
+    const answer = await fetch(img.src);
+    if (!answer.ok) return;
+    const drawn = (await answer.text()).replace(/<style>[^]*?<\/style>/, ""); // the page's policy lets no style in
+    const svg = new DOMParser().parseFromString(drawn, "image/svg+xml").documentElement;
+    const { width, height } = svg.viewBox.baseVal;
+    const words = svg.querySelector("g.now text");
+    if (!words) return;
+    frame.scrollLeft = (Number(words.getAttribute("x")) / width) * frame.scrollWidth - frame.clientWidth / 2;
+    frame.scrollTop = (Number(words.getAttribute("y")) / height) * frame.scrollHeight - frame.clientHeight / 2;
+  };
+  document.addEventListener("load", (event) => event.target.matches?.(".diagram img") && place(event.target), true);
+  for (const img of document.querySelectorAll(".diagram img")) if (img.complete) place(img);
+  document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+
   // What an action came to is read out and looked at first.
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.requestConfig?.verb === "post") document.querySelector("#notices .notice")?.focus();

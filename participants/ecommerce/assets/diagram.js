@@ -9,7 +9,8 @@ svg { display: block; width: 100%; min-width: 760px; height: auto; }
   .edge .line, .box { transition: opacity .3s; }
   @keyframes beat { 50% { stroke-opacity: .25; } }
 }`;
-const EDGE = 14;
+// As wide as the line around where it stands: the words beyond would be cut through.
+const EDGE = 5;
 
 const host = document.getElementById("diagram");
 let root;

@@ -85,6 +85,11 @@ class Site:
         self.participants.undisturbed()
         return ids
 
+    def become(self, name: str) -> None:
+        """Sign in as somebody else."""
+        self.context.clear_cookies()
+        sign_in(self.context, self.server.url, name)
+
     def open(self, path: str, **options: Any) -> Page:
         """Show a page to the operator. Whatever its console complains of fails the test."""
         page = self.context.new_page()
@@ -108,7 +113,7 @@ def house(
         "PORT": str(port), "SECRET_KEY": "s" * 40, "API_AUTH": "off", "LEASE_S": "5", "RECOVERY_INTERVAL_S": "0.1",
         "BREAKER_FAILURES": "1000",
     }  # fmt: skip
-    for name, role in (("ada", "operator"), ("eve", "viewer")):
+    for name, role in (("ada", "operator"), ("eve", "viewer"), ("root", "admin")):
         add_user(settings["DATABASE_URL"], name, role)
     house = House(folder / "saga.db", partial(start, "app", "/ready", port, log=folder / "log", **settings))
     house.open()

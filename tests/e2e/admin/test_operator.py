@@ -118,7 +118,7 @@ def test_a_page_follows_what_happens_elsewhere_and_keeps_what_is_being_written(s
 def test_all_of_a_group_are_retried_after_a_dry_run(site):
     ids = site.stuck_orders(23)
     page = site.open("/admin/stuck")
-    page.get_by_role("link", name="All 23").click()
+    page.get_by_role("link", name="See to all 23").click()
     dry = page.get_by_role("region", name="Dry run")
     expect(dry).to_contain_text("Nothing has been done yet")
     expect(dry.locator("details[open] .course li").last).to_have_text("CONFIRMEE")
@@ -149,5 +149,5 @@ def test_a_viewer_sees_everything_and_is_offered_no_button(site, browser):
     expect(page.get_by_role("button", name="Retry now")).to_have_count(0)
     assert context.request.post(page.url, form={"action": "retry"}).status == 403
     page.goto(f"{site.server.url}/admin/stuck")
-    expect(page.get_by_role("link", name="All 1")).to_have_count(0)
+    expect(page.get_by_role("link", name="See to it")).to_have_count(0)
     context.close()

@@ -106,7 +106,7 @@ def test_the_trail_is_shown_by_who_and_by_saga(house, admin):
     admin.post("/admin/users", name="eve", role="viewer", password=NEW)
     everything = admin.get("/admin/audit")
     assert "The chain is whole: 5 rows are as written" in everything.text
-    assert [int(n) for n in re.findall('data-label="No" class="number">(\\d+)<', everything.text)] == [5, 4, 3, 2, 1]
+    assert [int(n) for n in re.findall('data-is="No" class="number">(\\d+)<', everything.text)] == [5, 4, 3, 2, 1]
     assert "role: viewer" in everything.text
     hers = admin.get("/admin/audit?actor=user:admin").text
     assert [int(n) for n in re.findall('class="number">(\\d+)<', hers)] == [5, 4]

@@ -53,6 +53,15 @@ def test_a_saga_that_is_not_there_is_told_so_as_a_page(client):
     assert (answer.status_code, answer.mimetype) == (404, "text/html")
 
 
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("/admin/nothing", "text/html"), ("/admin/sagas/2da1925b", "text/html"), ("/nothing", "application/problem+json")],
+)
+def test_an_address_that_is_none_is_told_so_to_a_person_as_a_page(client, path, kind):
+    answer = client.get(path)
+    assert (answer.status_code, answer.mimetype) == (404, kind)
+
+
 def test_the_only_saga_of_an_id_is_shown_at_once(client, walk):
     saga = walk(*STUCK)
     answer = client.get(f"/admin/sagas?q={str(saga.id)[:9]}")
@@ -77,6 +86,32 @@ def test_what_a_participant_says_is_text_and_no_page(client, walk):
     saga = walk(*STUCK, reason="<script>alert(1)</script>")
     for path in (f"/admin/sagas/{saga.id}", "/admin/stuck", "/admin/sagas", "/admin"):
         assert "<script>alert" not in client.get(path).get_data(as_text=True)
+
+
+def test_what_is_owed_is_told_with_what_was_asked_for(client, walk):
+    items = [{"product_id": 456, "quantity": 2, "price": 29.99}]
+    data = {"store_id": 1, "customer_id": 9, "items": items, "payment_method": "card", "amount": 59.98}
+    saga = walk("succeeded", "succeeded", definition="purchase_saga", **data)
+    told = seen(client.get(f"/admin/sagas/{saga.id}"))
+    words = set(re.search(r"· produits ([^·{]+?) (?=PROCESS_PAYMENT)", told)[1].split(", "))
+    assert words == {"product_id 456", "quantity 2", "price 29.99"}
+
+
+def test_a_saga_that_waits_says_for_how_long_and_which_attempt_is_next(client, walk, aged):
+    saga = walk(*STUCK[:3])
+    aged(saga, 200)
+    page = f"/admin/sagas/{saga.id}"
+    assert "3 min 20 s ago" in seen(client.get(page))
+    assert "Next try" not in seen(client.get(page)), "nothing says when"
+    for owner, due, words in (("NULL", 90, "in 1 min 2"), ("NULL", -5, "now"), ("'engine'", 90, "")):
+        far = f"strftime('%Y-%m-%d %H:%M:%f', 'now', '{due} seconds') || '000'"
+        if db.engine.dialect.name == "postgresql":
+            far = f"now() + interval '{due} seconds'"
+        db.session.execute(db.text(f"UPDATE saga SET owner = {owner}, due_at = {far}, attempt = 2"))
+        db.session.commit()
+        told = seen(client.get(page))
+        assert f"Next try {words}" in told if words else "Next try" not in told
+        assert not words or "attempt 3 of 4" in told, "the last asks what became of it"
 
 
 def test_a_saga_of_a_release_that_is_gone_is_shown_and_left_alone(client, walk):
@@ -191,3 +226,8 @@ def test_no_page_changes_anything_by_being_looked_at(client, walk):
     for path in ("/admin", "/admin/stuck", "/admin/sagas", f"/admin/sagas/{saga.id}", f"/admin/stuck/group?{query}"):
         assert client.get(path).status_code == 200
     assert db.session.execute(whole).one() == before
+
+
+def test_an_error_that_is_over_is_told_as_over(client, walk):
+    assert "Last error" not in seen(client.get(f"/admin/sagas/{walk(*STUCK).id}"))
+    assert "Last error: PANIER_RECUPERE" in seen(client.get(f"/admin/sagas/{walk('succeeded', 'refused').id}"))

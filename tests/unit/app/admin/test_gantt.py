@@ -62,6 +62,14 @@ def test_a_short_wait_is_kept():
     assert gantt([Row(1), Row(2.1)]).cuts == ()
 
 
+def test_what_is_said_of_waits_that_stand_close_together_is_said_one_below_the_other():
+    drawn = gantt([Row(100 * number) for number in range(21)])
+    assert (drawn.rows, [cut.row for cut in drawn.cuts]) == (2, [0, 1] * 10)
+    assert gantt([Row(1), Row(100), Row(200)]).rows == 1
+    assert gantt([Row(1)]).rows == 0
+
+
 def test_calls_that_took_no_time_are_drawn():
+    # SVG leaves a rectangle out that has no width.
     drawn = gantt([Row(0, 0.0)])
-    assert [(bar.left, bar.width) for bar in drawn.lanes[0].bars] == [(0, 0)]
+    assert [(bar.left, bar.width) for bar in drawn.lanes[0].bars] == [(0, 0.1)]

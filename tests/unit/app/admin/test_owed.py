@@ -69,7 +69,8 @@ def test_an_undo_that_could_not_be_sent_has_undone_nothing():
 
 def test_a_call_in_flight_may_have_happened():
     assert effects("STOCK_RESERVE", RESERVED, unsure=True)["payer"] is Effect.UNKNOWN
-    assert says("payer", "STOCK_RESERVE", RESERVED, unsure=True) == "Its call to client is under way."
+    still = "client is being asked and has given no clear answer yet: it may have happened."
+    assert says("payer", "STOCK_RESERVE", RESERVED, unsure=True) == still
     assert effects("STOCK_RESERVE", RESERVED, unsure=False)["payer"] is Effect.NOT_DONE
     assert effects("REMBOURSEMENT", RESERVED, PAID, unsure=True)["payer"] is Effect.UNKNOWN
 

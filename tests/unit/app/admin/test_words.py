@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from app.admin.words import breakable, cause, clock, fine_clock, lasted
+from app.admin.words import breakable, brief, cause, clock, fine_clock, lasted
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678_900, tzinfo=timezone(timedelta(hours=1)))
 
@@ -26,6 +26,12 @@ def test_a_moment_is_told_in_utc():
 def test_a_cause_is_told_without_where_it_happened():
     assert cause("STUCK_PAYER: payer: 503 no: really") == "503 no: really"
     assert (cause(None), cause("lost")) == ("", "lost")
+
+
+def test_a_field_of_a_call_is_told_on_a_line():
+    assert (brief("Ada"), brief(59.97), brief(True)) == ("Ada", "59.97", "true")
+    assert brief([{"id": 456, "quantity": 2}, {"id": "b"}]) == "id 456, quantity 2; id b"
+    assert brief("x" * 500) == "x" * 120 + " …"
 
 
 def test_a_long_name_breaks_behind_its_underscores_and_stays_text():
