@@ -33,6 +33,7 @@ from app.metrics import Telemetry
 from app.metrics.breakers import Breakers
 from app.metrics.exposition import Exporter, Exposition
 from app.metrics.gauges import Gauges
+from app.metrics.notes import Notes
 from app.participants.client import Participants
 from app.participants.guard import GuardedSender
 from app.store.connections import Connections
@@ -65,12 +66,12 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         # Whose request it is, and below which path they know the service: only where a proxy says it, not the client.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=before, x_prefix=before)  # type: ignore[method-assign]
     db.init_app(app)
-    metrics = Exposition()
-    Exporter(app, metrics)
+    metrics, notes = Exposition(), Notes()
+    Exporter(app, metrics, notes)
     app.add_url_rule("/metrics/", "prometheus_metrics")  # 000 asks with the slash, 001 and 002 without
     fleeting = Fleeting(config.redis_url)
     told = threading.Event()
-    service, runner = _engine(app, config, registry, metrics, fleeting, told)
+    service, runner = _engine(app, config, registry, metrics, notes, fleeting, told)
     post = _post(app, config, registry, metrics, service, runner, told)
     app.extensions |= {"runner": runner, "sagas": service, "registry": registry, "post": post}
     app.extensions |= {"fleeting": fleeting, "metrics": metrics}
@@ -86,8 +87,9 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
 
 
 def _engine(  # noqa: PLR0917  puts together what has been made
-    app: Flask, config: Config, registry: Registry, metrics: Exposition, fleeting: Fleeting, told: threading.Event
-) -> tuple[SagaService, Runner]:
+    app: Flask, config: Config, registry: Registry, metrics: Exposition, notes: Notes, fleeting: Fleeting,
+    told: threading.Event,
+) -> tuple[SagaService, Runner]:  # fmt: skip
     with app.app_context():
         make_durable(db.engine)
         owner = _owner()
@@ -101,8 +103,8 @@ def _engine(  # noqa: PLR0917  puts together what has been made
     called = {name for definition in registry for name in definition.participants}
     guarded = GuardedSender(participants, called, _breaker_policy(config), fleeting)
     stopping = threading.Event()
-    telemetry, breakers = Telemetry(metrics, registry), Breakers(metrics, lambda: guarded.states)
-    metrics.complete(rows=telemetry.rows, looks=[telemetry.notes.settle, breakers.look], read=[gauges.collect])
+    telemetry, breakers = Telemetry(metrics, registry, notes), Breakers(metrics, lambda: guarded.states)
+    metrics.complete(rows=telemetry.rows, looks=[notes.settle, breakers.look], read=[gauges.collect])
     engine = Engine(
         config=config,
         store=store,

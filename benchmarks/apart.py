@@ -45,7 +45,7 @@ def measure(bench: Rig) -> Table:
         began = time.perf_counter()
         _orders(client, ORDERS)
         whole = time.perf_counter() - began
-    application.extensions["runner"].stop()
+        application.extensions["runner"].stop()
     saga, later = spent.pop(SAGA), spent.pop(LATER)
     rest = {"the engine between them": saga - sum(spent.values()), "Flask, and the client": whole - saga, LATER: later}
     return Table(

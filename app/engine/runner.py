@@ -79,6 +79,7 @@ class Runner:
         if self._recovery.is_alive():
             self._recovery.join()
         self._pool.shutdown()
+        self._engine.telemetry.notes.end()
 
     @property
     def free(self) -> int:

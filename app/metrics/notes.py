@@ -13,7 +13,7 @@ import structlog
 
 _log = structlog.get_logger("notes")
 #: What is noted is told within so long; a process that is killed leaves so much untold.
-GATHER_S = 0.1
+GATHER_S = 0.25
 
 
 class Notes:
@@ -23,6 +23,7 @@ class Notes:
         self._noted: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._telling = threading.Lock()
         self._later = False
+        self._thread: threading.Thread | None = None
 
     def note(self, tell: Callable[..., None], *facts: Any) -> None:
         """facts: what `tell` is to be called with, and nothing that may change until then."""
@@ -40,7 +41,13 @@ class Notes:
     def begin(self, stopping: threading.Event) -> None:
         """Tell in a thread of its own, until the process is to end; from then on again at once."""
         self._later = True
-        threading.Thread(target=self._tell_until, args=(stopping,), name="telling").start()
+        self._thread = threading.Thread(target=self._tell_until, args=(stopping,), name="telling")
+        self._thread.start()
+
+    def end(self) -> None:
+        """Wait until all is told; to be called when the process is to end."""
+        if self._thread:
+            self._thread.join()
 
     def _tell_until(self, stopping: threading.Event) -> None:
         while not stopping.wait(GATHER_S):

@@ -44,6 +44,7 @@ class Telemetry:
         self,
         registry: CollectorRegistry,
         definitions: Iterable[Saga] = (),
+        notes: Notes | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         def counter(name: str, says: str, *labels: str) -> Children:
@@ -52,7 +53,7 @@ class Telemetry:
         def histogram(name: str, says: str, buckets: Sequence[float], *labels: str) -> Children:
             return Children(Histogram(name, says, labels, buckets=buckets, registry=registry))
 
-        self._clock, self._lines, self.notes = clock, Lines(), Notes()
+        self._clock, self._lines, self.notes = clock, Lines(), notes or Notes()
         self._moves = counter(MOVES, "Moves made", *LABELS)
         self._sagas = counter("saga", "Sagas by what has become of them", "saga", "type", "status")
         self._claims = counter("saga_claims", "Sagas taken up from the database", "saga")
@@ -76,10 +77,11 @@ class Telemetry:
 
     def committed(self, saga: Instance, moves: Sequence[Move], before: Standing | None = None) -> None:
         """Count and log each move of a commit that has been made. before: where the saga stood until then."""
-        seen, took_s = _sight(saga), None
-        if seen.standing.status in FINISHED and saga.began < inf:
+        after, took_s = saga.standing, None
+        assert after is not None, "it is told of what is durable"
+        if after.status in FINISHED and saga.began < inf:
             took_s = max(self._clock() - saga.began, 0.0)
-        self.notes.note(self._committed, seen, moves, before, took_s)
+        self.notes.note(self._committed, time.time(), saga.definition, after, saga.epoch, moves, before, took_s)
 
     def claiming(self) -> AbstractContextManager[Any]:
         """Time a claim."""
@@ -95,8 +97,11 @@ class Telemetry:
         self._calls[call.participant, call.path, str(status or "none")]()
         self._call_s[call.participant, call.path](duration_ms / 1000)
 
-    def _committed(self, seen: Sight, moves: Sequence[Move], before: Standing | None, took_s: float | None) -> None:
-        definition, standing = seen.definition, seen.standing
+    def _committed(  # noqa: PLR0917  what `committed` has noted
+        self, at: float, definition: Saga, standing: Standing, epoch: int, moves: Sequence[Move],
+        before: Standing | None, took_s: float | None,
+    ) -> None:  # fmt: skip
+        seen = Sight(at, definition, standing, epoch)
         for move in moves:
             row, add, level, event = self._row(definition, move.source, move.trigger, move.dest)
             add()

@@ -43,12 +43,6 @@ def notes(stopping):
     return notes
 
 
-def ended():
-    for thread in threading.enumerate():
-        if thread.name == "telling":
-            thread.join(5)
-
-
 def test_before_it_begins_a_note_is_told_at_once(told):
     Notes().note(told.append, 1)
     assert told == [1]
@@ -72,7 +66,7 @@ def test_who_looks_sees_all_that_was_noted(notes, told):
 def test_at_the_end_what_is_left_is_told_and_what_comes_after_at_once(notes, stopping, told):
     notes.note(told.append, 1)
     stopping.let(end=True)
-    ended()
+    notes.end()
     assert told == [1]
     notes.note(told.append, 2)
     assert told == [1, 2]
@@ -86,7 +80,7 @@ def test_one_that_cannot_be_told_keeps_no_other_from_it(notes, stopping, told, c
     notes.note(broken)
     notes.note(told.append, 2)
     stopping.let(end=True)
-    ended()
+    notes.end()
     assert told == [1, 2]
     assert "note.lost" in capsys.readouterr().out
 
