@@ -1,7 +1,7 @@
-"""How long the operator's pages take on PostgreSQL with a million sagas: `python -m benchmarks.million`.
+"""How long the operator's pages and the API's lists take with a million sagas: `python -m benchmarks.million`.
 
-It fills a database of its own, out of a wheel, in about a minute, starts the service on it, signs in and asks for each
-page over HTTP. The sagas lie over 30 days, every fortieth of them in the last hour; 2,000 are stuck.
+It fills a PostgreSQL of its own, out of a wheel, in about a minute, starts the service on it, signs in and asks for
+each page over HTTP. The sagas lie over 30 days, every fortieth of them in the last hour; 2,000 are stuck.
 """
 
 import os
@@ -197,6 +197,9 @@ def _pages(base: str, session: requests.Session, cookie: str) -> Iterator[tuple[
     for _ in range(20):
         following = found_on(f"/admin/sagas{following}", r'rel="next" href="/admin/sagas([^"]+)"')
     yield "sagas?type=checkout, its 21st page", f"/admin/sagas{following}"
+    for query in ("", "?status=completed", "?type=checkout&limit=200", "?stuck=true", "?client=4711", "?offset=10000"):
+        yield f"API: sagas{query}", f"/api/v1/sagas{query}"
+    yield "API: orders of 000", "/api/saga/sagas/?actives_seulement=true"
 
 
 def _say(line: str) -> None:
