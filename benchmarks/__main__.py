@@ -2,11 +2,12 @@
 
 import sys
 
-from benchmarks import alive, apart, asynchronous, crowd, growth, observability, recovery, replicas, versus
+from benchmarks import alive, apart, asynchronous, crowd, growth, observability, recovery, replicas, versus, workloads
 from benchmarks.rig import rig
 
 PARTS = {
     "versus": versus.measure,
+    "workloads": workloads.measure,
     "apart": apart.measure,
     "observability": observability.measure,
     "replicas": replicas.measure,

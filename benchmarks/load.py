@@ -6,12 +6,14 @@ It knows just as much HTTP as it needs: a thousand clients are to take little of
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-_BODY = json.dumps({"customer": "Ada", "amount": 12}).encode()
+_NOTE = "x" * int(os.environ.get("BENCH_NOTE", "4"))
+_BODY = json.dumps({"customer": "Ada", "amount": 12, "note": _NOTE}).encode()
 _ANSWERED = (b"HTTP/1.1 200", b"HTTP/1.1 201", b"HTTP/1.1 202")
 _LENGTH = b"content-length:"
 

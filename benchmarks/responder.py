@@ -1,10 +1,13 @@
-"""A participant that answers 200 at once, or after a while: `python -m benchmarks.responder PORT [DELAY_S]`."""
+"""A participant that answers 200 at once, or after a while, and may refuse every so many sales:
+`python -m benchmarks.responder PORT [DELAY_S [EVERY]]`.
+"""
 
 import asyncio
 import sys
 
 _BODY = b'{"ok":true}'
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+_NO = b"HTTP/1.1 409 Conflict\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 _LENGTH = b"content-length:"
 
 
@@ -12,6 +15,7 @@ class Responder(asyncio.Protocol):
     """Reads one request after the other off a connection; there is no pipelining."""
 
     delay_s = 0.0
+    every, sales = 0, 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -25,20 +29,24 @@ class Responder(asyncio.Protocol):
         _, named, rest = head.lower().partition(_LENGTH)
         if not named or len(body) >= int(rest.partition(b"\r\n")[0]):
             self._read = b""
+            answer = _NO if self.every and self._refuses(head) else _ANSWER
             if self.delay_s:
-                asyncio.get_running_loop().call_later(self.delay_s, self._answer)
+                asyncio.get_running_loop().call_later(self.delay_s, self._transport.write, answer)
             else:
-                self._answer()
+                self._transport.write(answer)
 
-    def _answer(self) -> None:
-        self._transport.write(_ANSWER)
+    def _refuses(self, head: bytes) -> bool:
+        sold = head.partition(b" HTTP")[0].endswith(b"/sell")
+        Responder.sales += sold
+        return sold and Responder.sales % self.every == 0
 
 
-async def serve(port: int, delay_s: float) -> None:
-    Responder.delay_s = delay_s
+async def serve(port: int, delay_s: float, every: int) -> None:
+    Responder.delay_s, Responder.every = delay_s, every
     server = await asyncio.get_running_loop().create_server(Responder, "127.0.0.1", port, backlog=4096)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0.0))  # noqa: PLR2004
+    given = [*sys.argv[1:], "0", "0"]
+    asyncio.run(serve(int(given[0]), float(given[1]), int(given[2])))

@@ -57,9 +57,10 @@ class Rig:
         """Give the URL of a migrated SQLite file of its own."""
         return _migrated(f"sqlite:///{self.folder / f'{time.monotonic_ns()}.db'}")
 
-    def responder(self, delay_s: float = 0.0) -> str:
+    def responder(self, delay_s: float = 0.0, refused: int = 0) -> str:
+        """refused: of so many sales one; 0: none."""
         port = free_port()
-        self.program("benchmarks.responder", str(port), str(delay_s))
+        self.program("benchmarks.responder", str(port), str(delay_s), str(refused))
         until_open(port)
         return f"http://127.0.0.1:{port}"
 
@@ -99,10 +100,14 @@ class Rig:
         (stack or self._stack).callback(_end, process)
         return process
 
-    def load(self, url: str, connections: int, seconds: float, *headers: str, method: str = "POST") -> list[float]:
-        """Give how long each request took, in seconds. headers: `Name: value`."""
+    def load(
+        self, url: str, connections: int, seconds: float, *headers: str, method: str = "POST", note: int = 4
+    ) -> list[float]:
+        """Give how long each request took, in seconds. headers: `Name: value`. note: bytes of the order's."""
         load = [sys.executable, "-m", "benchmarks.load", method, url, str(connections), str(seconds), *headers]
-        took: list[float] = json.loads(subprocess.run(load, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout)  # noqa: S603
+        environment = os.environ | {"BENCH_NOTE": str(note)}
+        asked = subprocess.run(load, cwd=ROOT, check=True, stdout=subprocess.PIPE, env=environment)  # noqa: S603
+        took: list[float] = json.loads(asked.stdout)
         return took
 
 

@@ -6,8 +6,9 @@ import threading
 import requests
 from flask import Flask, Response, jsonify, request
 
+from benchmarks.contenders.order import STEPS
+
 application = Flask("bare")
-STEPS = ("reserve", "pay", "sell", "confirm")
 _URL = os.environ["PARTICIPANTS_URL"]
 _own = threading.local()
 

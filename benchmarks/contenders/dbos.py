@@ -6,7 +6,8 @@ from typing import Any
 from dbos import DBOS
 from flask import Flask, Response, jsonify, request
 
-from benchmarks.contenders.bare import STEPS, session
+from benchmarks.contenders.bare import session
+from benchmarks.contenders.order import STEPS
 
 application = Flask("dbos")
 _URL = os.environ["PARTICIPANTS_URL"]

@@ -9,7 +9,8 @@ from typing import Any
 import psycopg2
 from flask import Flask, Response, jsonify, request
 
-from benchmarks.contenders.bare import STEPS, session
+from benchmarks.contenders.bare import session
+from benchmarks.contenders.order import REFUSED, STEPS
 
 application = Flask("handwritten")
 _URL = os.environ["PARTICIPANTS_URL"]
@@ -40,8 +41,19 @@ def order() -> Response:
     data, order_id = request.get_json(), str(uuid.uuid4())
     insert = "INSERT INTO handwritten (id, state, data) VALUES (%s, 'begun', %s)"
     cursor().execute(insert, (order_id, request.get_data(as_text=True)))
-    for step in STEPS:
-        answer = session().post(f"{_URL}/bench/{step}", json=data, timeout=5)
-        answer.raise_for_status()
-        cursor().execute("UPDATE handwritten SET state = %s, at = now() WHERE id = %s", (step, order_id))
+    for place, step in enumerate(STEPS):
+        if call(step, order_id, data) == REFUSED:
+            for done in reversed(STEPS[:place]):
+                call(f"undo_{done}", order_id, data)
+            return jsonify(id=order_id, status="compensated")
     return jsonify(id=order_id, status="completed")
+
+
+def call(step: str, order_id: str, data: Any) -> int:
+    """Send it, and keep in one statement what came of it."""
+    answer = session().post(f"{_URL}/bench/{step}", json=data, timeout=5)
+    if answer.status_code != REFUSED:
+        answer.raise_for_status()
+    state = f"{step} {answer.status_code}"
+    cursor().execute("UPDATE handwritten SET state = %s, at = now() WHERE id = %s", (state, order_id))
+    return answer.status_code

@@ -1,0 +1,55 @@
+"""Other orders than the plain one: more steps, larger bodies, refusals that are undone, slower participants."""
+
+import statistics
+import sys
+from dataclasses import dataclass
+
+from benchmarks.report import Table
+from benchmarks.rig import Rig, settings
+
+CONNECTIONS, ROUNDS, SECONDS, WARM_UP_S = 16, 3, 4.0, 1.0
+CONTENDERS = ("handwritten", "ours")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workload:
+    """note: bytes that go along with each call. refused: of so many sales one. delay_s: of each call."""
+
+    name: str
+    steps: int = 4
+    note: int = 4
+    refused: int = 0
+    delay_s: float = 0.0
+
+
+WORKLOADS = (
+    Workload(name="four steps"),
+    Workload(name="eight steps", steps=8),
+    Workload(name="bodies of 16 kB", note=16_384),
+    Workload(name="one of three refused, and undone", refused=3),
+    Workload(name="participants of 20 ms", delay_s=0.02),
+    Workload(name="eight steps, 4 kB, one of five refused, 5 ms", steps=8, note=4096, refused=5, delay_s=0.005),
+)
+
+
+def measure(bench: Rig) -> Table:
+    rows = []
+    for workload in WORKLOADS:
+        sys.stderr.write(f"  {workload.name}\n")
+        by_hand, ours = _rates(bench, workload)
+        rows.append((workload.name, f"{by_hand:,.0f}", f"{ours:,.0f}", f"{ours / by_hand:.2f}"))
+    return Table(name="workloads", head=("16 connections, orders/s", "by hand", "ours", "ratio"), rows=rows)
+
+
+def _rates(bench: Rig, workload: Workload) -> list[float]:
+    """Give the median rate of each contender; they take turns."""
+    responder = bench.responder(workload.delay_s, workload.refused)
+    given = {name: settings(bench.database(), responder) for name in CONTENDERS}
+    found: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+    for _ in range(ROUNDS):
+        for name in CONTENDERS:
+            with bench.server(name, 2, **given[name], BENCH_STEPS=str(workload.steps)) as server:
+                bench.load(server.url, CONNECTIONS, WARM_UP_S, note=workload.note)
+                took = bench.load(server.url, CONNECTIONS, SECONDS, note=workload.note)
+                found[name].append(len(took) / SECONDS)
+    return [statistics.median(rates) for rates in found.values()]
