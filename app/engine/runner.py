@@ -26,8 +26,8 @@ HELD_S = 2.0
 BATCH = 32
 #: Between two looks when there is more than it could take: to fill the room of one costs as much as of several.
 BREATH_S = 0.02
-#: Threads that wait for the interpreter's lock wake so often to ask for it: by default every 5 ms, which hundreds of them
-#: feel. Who holds it gives it up with each call and each statement all the same.
+#: So often a thread that waits for the interpreter's lock wakes to ask for it, which hundreds of them do (ADR 20). Who
+#: holds it gives it up with each call and each statement all the same.
 SWITCH_S = 0.05
 
 
