@@ -6,7 +6,7 @@ PORT ?= 8009
 PARTICIPANTS_PORT ?=
 ONCE ?=
 # More than there are cores, for many of the tests wait for processes.
-PYTEST_ARGS ?= -n $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 )))
+PYTEST_ARGS ?= -n $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 ))) --dist worksteal
 
 # What has a target of its own at full length, and a short form in `check`.
 LONG := tests/chaos tests/property tests/e2e/test_crash.py tests/e2e/test_fuzz.py
