@@ -17,7 +17,7 @@ import requests
 
 from tests.conftest import OPEN
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 NAMES = ("panier", "stock", "client", "ventes", "catalogue", "commandes", "recus")
 WITH_EFFECTS = ("stock", "client", "ventes", "commandes", "recus")
 

@@ -12,7 +12,7 @@ import requests
 from playwright.sync_api import expect
 
 from tests.e2e.browser import PHONE, chromium, overflows, violations
-from tests.e2e.conftest import eventually, free_port
+from tests.e2e.conftest import PATIENCE_S, eventually, free_port
 
 pytestmark = pytest.mark.programs
 
@@ -27,6 +27,8 @@ class Demo:
         environment = {**os.environ, "PORT": str(ports[0]), "PARTICIPANTS_PORT": str(ports[1]), "TMPDIR": str(folder)}
         with self._output.open("wb") as output:
             self.process = psutil.Popen([sys.executable, "-m", "demo"], env=environment, stdout=output, stderr=output)
+
+    def wait(self):
         eventually(lambda: "Ctrl-C stops everything" in self.said(), "the demo stays up")
 
     def said(self):
@@ -49,9 +51,13 @@ class Demo:
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     demo = Demo(tmp_path_factory.mktemp("demo"))
-    yield demo
-    demo.process.terminate()
-    assert demo.process.wait(20) == 0, demo.said()
+    try:
+        demo.wait()
+        yield demo
+    finally:
+        demo.process.terminate()
+        ended = demo.process.wait(PATIENCE_S)
+    assert ended == 0, demo.said()
 
 
 @pytest.fixture(scope="module")

@@ -93,7 +93,7 @@ class Site:
     def open(self, path: str, **options: Any) -> Page:
         """Show a page to the operator. Whatever its console complains of fails the test."""
         page = self.context.new_page()
-        page.set_default_timeout(8000)
+        page.set_default_timeout(30_000)
         if options:
             page.set_viewport_size(options)
         page.goto(self.server.url + path)
