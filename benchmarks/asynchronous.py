@@ -12,6 +12,7 @@ from benchmarks.report import Table
 from benchmarks.rig import Rig, free_port, settings, until_ended, until_open
 
 SECONDS, WORKERS, CONNECTIONS = 6.0, 2, 16
+_QUIETLY = ("--without-gossip", "--without-mingle")
 
 
 def measure(bench: Rig) -> Table:
@@ -34,16 +35,10 @@ def _rate(bench: Rig, responder: str, redis: str, *headers: str) -> float:
             bench.program(redis, "--port", str(port), "--save", "", stack=stack)
             until_open(port)
             given["BROKER_URL"] = f"redis://127.0.0.1:{port}/0"
+            celery = ("celery", "-A", "benchmarks.contenders.worker")
             for number in range(WORKERS):
-                worker = (
-                    "celery",
-                    "-A",
-                    "benchmarks.contenders.worker",
-                    "worker",
-                    "--without-gossip",
-                    "--without-mingle",
-                )
-                bench.program(*worker, "-n", f"{number}@bench", stack=stack, **given)
+                bench.program(*celery, "worker", "-n", f"{number}@bench", *_QUIETLY, stack=stack, **given)
+            bench.program(*celery, "beat", stack=stack, **given)
         server = stack.enter_context(bench.server("ours", WORKERS, **given))
         bench.load(server.url, CONNECTIONS, 1.0, *headers)
         until_ended(url)

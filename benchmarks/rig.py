@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,14 @@ class Rig:
         connection.cursor().execute(f"CREATE DATABASE {name}")
         connection.close()
         return _migrated(server % name)
+
+    def settle(self) -> None:
+        """Let the database write out what it owes, so that nobody pays for who came before."""
+        for server in self._postgres:
+            connection = psycopg2.connect(server % "postgres")
+            connection.autocommit = True
+            connection.cursor().execute("CHECKPOINT")
+            connection.close()
 
     def file(self) -> str:
         """Give the URL of a migrated SQLite file of its own."""
@@ -172,15 +180,15 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def until_ended(url: str) -> None:
-    """Wait until every saga of a database has."""
-    connection = psycopg2.connect(url)
-    connection.autocommit = True
-    cursor = connection.cursor()
-    while True:
-        cursor.execute("SELECT count(*) FROM saga WHERE status NOT IN ('completed', 'compensated')")
-        if cursor.fetchone() == (0,):
-            return connection.close()
+    """Wait until every saga of a database has, and until the database has room for one who asks."""
+    asked = "SELECT count(*) FROM saga WHERE status NOT IN ('completed', 'compensated')"
+    left = None
+    while left != (0,):
         time.sleep(0.02)
+        with suppress(psycopg2.OperationalError), closing(psycopg2.connect(url)) as connection:
+            cursor = connection.cursor()
+            cursor.execute(asked)
+            left = cursor.fetchone()
 
 
 def settings(url: str, responder: str) -> Mapping[str, str]:

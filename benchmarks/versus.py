@@ -1,7 +1,7 @@
 """Orders a second, side by side with what else one would use.
 
 Each contender is served by the same server and calls the same participants, which answer at once; they take turns for
-some rounds, and medians count. What is watched, logged and checked in production is on.
+some rounds, each round another one first, and medians count. What is watched, logged and checked in production is on.
 """
 
 import statistics
@@ -44,7 +44,8 @@ def measure(bench: Rig, contenders: tuple[Contender, ...] = CONTENDERS, rounds: 
     }
     for number in range(rounds):
         sys.stderr.write(f"  round {number + 1} of {rounds}\n")
-        for contender in contenders:
+        for contender in (*contenders[number % len(contenders) :], *contenders[: number % len(contenders)]):
+            bench.settle()
             with bench.server(contender.module, 1 if contender.on_a_file else 2, **given[contender]) as server:
                 bench.load(server.url, max(CONNECTIONS), WARM_UP_S)
                 for connections in CONNECTIONS:

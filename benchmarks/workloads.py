@@ -48,6 +48,7 @@ def _rates(bench: Rig, workload: Workload) -> list[float]:
     found: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     for _ in range(ROUNDS):
         for name in CONTENDERS:
+            bench.settle()
             with bench.server(name, 2, **given[name], BENCH_STEPS=str(workload.steps)) as server:
                 bench.load(server.url, CONNECTIONS, WARM_UP_S, note=workload.note)
                 took = bench.load(server.url, CONNECTIONS, SECONDS, note=workload.note)

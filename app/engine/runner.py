@@ -25,7 +25,7 @@ HELD_S = 2.0
 #: As many as one look takes at most, for others may have room as well.
 BATCH = 32
 #: Between two looks when there is more than it could take: to fill the room of one costs as much as of several.
-BREATH_S = 0.02
+BREATH_S = 0.05
 #: So often a thread that waits for the interpreter's lock wakes to ask for it, which hundreds of them do (ADR 20). Who
 #: holds it gives it up with each call and each statement all the same.
 SWITCH_S = 0.05
@@ -128,8 +128,12 @@ class Runner:
             self._more = True
             return 0
         self._woken = False
-        with telemetry.claiming():
-            claimed = self._leases.claim(room, self._config.lease_s, 0.0 if woken else self._patience_s)
+        try:
+            with telemetry.claiming():
+                claimed = self._leases.claim(room, self._config.lease_s, 0.0 if woken else self._patience_s)
+        except Exception:
+            self._woken |= woken  # nobody wakes it for these again
+            raise
         for saga in claimed:
             telemetry.claimed(saga)
             self.submit(saga, hold_s=0)

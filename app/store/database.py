@@ -19,7 +19,8 @@ CONNECT = {
     "connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }  # fmt: skip
-LARGEST_SHARE = 16
+#: Twice so many for each process: four of them fit into the hundred that PostgreSQL takes by default.
+LARGEST_SHARE = 12
 #: How long a SQLite writer waits for another one.
 SQLITE_BUSY_MS = 10_000
 

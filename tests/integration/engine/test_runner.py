@@ -88,6 +88,17 @@ def test_who_was_woken_looks_once(scene, make):
     assert runner.recover() == 0
 
 
+def test_a_look_that_fails_is_made_up_for(scene, make, monkeypatch):
+    due(scene, 1)
+    runner = make(4, workers=True)
+    runner.look()
+    with monkeypatch.context() as broken:
+        broken.setattr(runner._leases, "claim", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            runner.recover()
+    assert runner.recover() == 1
+
+
 def test_who_finds_more_than_it_has_room_for_wakes_another_and_goes_on_when_it_has(scene, make, broker):
     due(scene, 3)
     runner = make(2, workers=True)
