@@ -47,19 +47,13 @@ class Rig:
         if not self._postgres:
             self._postgres.append(self._stack.enter_context(_postgres(self.folder)))
         server = self._postgres[0]
-        connection = psycopg2.connect(server % "postgres")
-        connection.autocommit = True
-        connection.cursor().execute(f"CREATE DATABASE {name}")
-        connection.close()
+        _execute(server, f"CREATE DATABASE {name}")
         return _migrated(server % name)
 
     def settle(self) -> None:
         """Let the database write out what it owes, so that nobody pays for who came before."""
         for server in self._postgres:
-            connection = psycopg2.connect(server % "postgres")
-            connection.autocommit = True
-            connection.cursor().execute("CHECKPOINT")
-            connection.close()
+            _execute(server, "CHECKPOINT")
 
     def file(self) -> str:
         """Give the URL of a migrated SQLite file of its own."""
@@ -142,6 +136,12 @@ def _postgres(folder: Path) -> Iterator[str]:
         yield f"postgresql://postgres@/%s?host={folder / 'data'}"
     finally:
         server.cleanup()
+
+
+def _execute(server: str, statement: str) -> None:
+    with closing(psycopg2.connect(server % "postgres")) as connection:
+        connection.autocommit = True
+        connection.cursor().execute(statement)
 
 
 def _migrated(url: str) -> str:
