@@ -63,13 +63,22 @@ def run(orchestrator, participants, store_url):
     told.append(buy(4))
     participants.told("ventes", kind="fail", times=3, method="POST")
     told.append(buy(4))
+    yield *eventually(lambda: all_told(server), "each process has told what it noted"), told
+    requests.post(f"{server.url}/api/v1/sagas/{told[-1]['saga_id']}/retry", timeout=30)
+
+
+def all_told(server):
+    """The text and its samples, once as many checkouts are at rest as were started."""
     text = requests.get(f"{server.url}/metrics", timeout=5).text
     samples = defaultdict(dict)
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             samples[sample.name][frozenset(sample.labels.items())] = sample.value
-    yield text, samples, told
-    requests.post(f"{server.url}/api/v1/sagas/{told[-1]['saga_id']}/retry", timeout=30)
+    counted = [
+        value(samples, "saga_total", type="checkout", status=status)
+        for status in ("started", "completed", "compensated", "stuck")
+    ]
+    return (text, samples) if counted[0] == sum(counted[1:]) == 6 else None
 
 
 def value(samples, name, **labels):

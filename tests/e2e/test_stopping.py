@@ -60,6 +60,8 @@ def test_a_client_that_waits_is_told_where_its_saga_stands(orchestrator, partici
     buyer.join()
     (answer,) = told
     assert (answer.status_code, answer.json()["etat_actuel"]) == (202, "PAIEMENT_EFFECTUE")
+    second = orchestrator()
+    eventually(lambda: state(second, answer.json()["saga_id"]) == "CONFIRMEE", "another process has finished it")
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)

@@ -17,7 +17,7 @@ from app import create_app
 from app.access.passwords import hashed
 from app.config import from_environment
 from app.store.database import db
-from tests.e2e.conftest import Participants, Server, eventually, free_port, start
+from tests.e2e.conftest import Participants, Server, eventually, free_port, serve_participants, start
 
 PASSWORD = "correct horse battery"
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
@@ -98,6 +98,12 @@ class Site:
             page.set_viewport_size(options)
         page.goto(self.server.url + path)
         return page
+
+
+@pytest.fixture(scope="session")
+def participants_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Participants]:
+    """Participants of its own: a stuck saga leaves goods reserved, which other tests look at."""
+    yield from serve_participants(tmp_path_factory.mktemp("participants"))
 
 
 @pytest.fixture(scope="session")
