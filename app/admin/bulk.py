@@ -30,6 +30,7 @@ from app.errors import NotFoundError, ProblemError
 from app.store import queries
 from app.store.database import db
 from app.store.instance import UNDER_WAY, Standing
+from app.store.loading import may_be_sent
 from app.store.trouble import Sought, Trouble
 
 blueprint = pages("bulk")
@@ -117,7 +118,7 @@ def _examples(found: Sequence[Any]) -> list[Example]:
         if saga := sagas.get(row.id):
             definition = registry().get(saga.definition, saga.definition_version)
             results = results_of(journals[row.id])
-            offered = offers(definition, saga.state, saga.data, results, unsure=saga.unsure)
+            offered = offers(definition, saga.state, saga.data, results, unsure=may_be_sent(saga, saga.claims))
             examples.append(Example(saga=row, offers={offer.action: offer for offer in offered}))
     return examples
 

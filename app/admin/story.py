@@ -9,6 +9,7 @@ from app.admin.offers import Offer, filled, offers
 from app.admin.owed import Owed, owed
 from app.api.views import outcome
 from app.participants.outcome import Outcome
+from app.store.loading import may_be_sent
 from app.store.models import JournalRow, SagaRow
 from machines.call import Call
 from machines.rows import Phase, State, Trigger
@@ -29,7 +30,9 @@ class Exchange:
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """asked: by step that changes something, the path and body of the call that `owed` tells of."""
+    """asked: by step that changes something, the path and body of the call that `owed` tells of.
+    unsure: the call of its state may have been sent.
+    """
 
     saga: Saga
     at: State
@@ -39,11 +42,12 @@ class Story:
     asked: Mapping[str, tuple[str | None, Any]]
     gantt: Gantt | None
     exchanges: Mapping[int, Exchange]
+    unsure: bool
 
 
 def story(definition: Saga, row: SagaRow, journal: Sequence[JournalRow]) -> Story:
     results = results_of(journal)
-    unsure = row.unsure and row.status != "pending"
+    unsure = may_be_sent(row, row.claims) and row.status != "pending"
     at = definition.rows.states[row.state]
     debts = owed(definition, row.state, journal, unsure=unsure)
     return Story(
@@ -55,6 +59,7 @@ def story(definition: Saga, row: SagaRow, journal: Sequence[JournalRow]) -> Stor
         offers=offers(definition, row.state, row.data, results, unsure=unsure),
         gantt=gantt(journal),
         exchanges=dict(_exchanges(definition, row, journal, results)),
+        unsure=unsure,
     )
 
 

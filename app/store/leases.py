@@ -76,15 +76,13 @@ class Leases:
             journal = journals(connection, [row.id for row in rows]) if rows else {}
         taken = [saga for row in rows if (saga := self._readable(row, journal[row.id], now))]
         for saga in taken:
-            # Of one whose call surely was not sent the database says so, which must change before it is: no lease
-            # covers that call until the engine has committed.
-            saga.lease_end = now + lease_s if saga.unsure else now
+            saga.lease_end = now + lease_s
         return taken
 
     def _readable(self, row: Row[Any], journal: list[Row[Any]], now: float) -> Instance | None:
         """One saga that cannot be read, for its table was changed under it, must not keep the others waiting."""
         try:
-            return instance(self._registry, row, journal, now)
+            return instance(self._registry, row, journal, now, claims_before=row.claims - 1)
         except ValueError as error:
             _log.error("saga.unreadable", saga_id=str(row.id), error=str(error))
             return None

@@ -26,9 +26,11 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     client, store: whose it is, from its data, as the definition says. order_ref: by what people know what came of it.
     attempt, deferrals: how often the call in flight was sent in vain, and could not be sent at all.
     error: why it failed, in one line.
-    epoch: counts the owners, version the commits; every write names both. claims: epochs since it last moved.
+    epoch: counts the owners, version the commits; every write names both. claims: epochs since it last moved, or was
+    given back.
     due_at: when any process may take it: a lease's end, a retry's time; NULL when nothing is left to do by itself.
-    unsure: the call of its state may have been sent already. deadline_at: until when a step forward may be.
+    unsure: the call of its state may have been sent; so it may where there are claims. deadline_at: until when a step
+    forward may be.
     entered_at: when it came to its state; attempts there in vain do not move that on, as they do updated_at.
     moves: what the last commit moved, from which the database's own trigger writes the journal.
     """

@@ -179,7 +179,8 @@ class SagaStore:
             "new_deferrals": saga.deferrals,
             "new_error": saga.error,
             "new_owner": owner,
-            "new_claims": saga.claims,
+            # One that is given back in good order has not been the end of this process.
+            "new_claims": saga.claims if owner else 0,
             "new_unsure": saga.unsure or owner == self.owner,
             "new_order": saga.order,
             "new_moves": orjson.dumps([_as_json(move) for move in saga.unsaved]).decode(),

@@ -89,6 +89,26 @@ def test_a_claim_brings_back_where_the_saga_stood_and_what_it_learnt(book, saga)
     assert (claimed.epoch, claimed.unsure) == (2, True)
 
 
+def test_a_claim_is_the_intent_of_the_call(book, saga):
+    """The first to claim what nobody has called may call without a commit; who claims it after that one knows."""
+    book.store().insert(saga, 0, owner=None)
+    leases = book.leases()
+    (first,) = leases.claim(10, 0)
+    assert not first.unsure
+    assert book.store().read(saga.id).unsure, "a person may cancel it meanwhile"
+    (second,) = leases.claim(10, 30)
+    assert second.unsure
+
+
+def test_what_is_given_back_in_good_order_was_not_sent(book, saga):
+    store = book.store()
+    store.insert(saga, 0, owner=None)
+    (first,) = book.leases().claim(10, 30)
+    store.save(first, 0, owner=None)
+    (second,) = book.leases().claim(10, 30)
+    assert (second.unsure, second.claims) == (False, 1)
+
+
 def test_a_saga_under_a_lease_is_not_claimed(book, saga):
     book.store().insert(saga, 30, owner="one")
     assert book.leases("two").claim(10, 30) == []
