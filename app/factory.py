@@ -45,6 +45,7 @@ from app.store.parked import Parked
 from app.store.replicas import Replicas
 from app.store.sagas import SagaStore
 from app.traces import Traces
+from app.wire import OrjsonProvider
 from machines.registry import Registry, discover
 
 #: No start request of any saga is larger.
@@ -57,6 +58,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     configure_logging(config.log_level, config.log_redact)
     registry = registry or discover()
     app = Flask(__name__)
+    app.json = OrjsonProvider(app)
     app.config.update(
         SQLALCHEMY_DATABASE_URI=config.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(config.database_url, config.threads),

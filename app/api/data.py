@@ -70,7 +70,11 @@ class _Amount(fields.Field[float]):
 
 
 def storable(text: str) -> None:
-    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    try:
+        encoded = text.encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        encoded = b"\x00"
+    if b"\x00" in encoded:
         raise ValidationError("NUL and lone surrogates cannot be stored.")
 
 

@@ -179,7 +179,8 @@ class SagaService:
 
     def _begin(self, name: str, data: Mapping[str, Any], key: str | None) -> Instance:
         saga = Instance.begin(self._registry.latest(name), data, actor="client")
-        saga.key, saga.fingerprint = key, fingerprint(name, data)
+        if key is not None:
+            saga.key, saga.fingerprint = key, fingerprint(name, data)
         return saga
 
     def _read(self, saga_id: UUID) -> Instance:

@@ -9,10 +9,10 @@ from app.errors import ConflictError, NotFoundError
 from app.store.access import ApiKeyRow
 from app.store.atomic import atomic
 from app.store.audit import Entry, append
-from app.store.database import in_seconds, seconds_until
+from app.store.database import db_now, in_seconds, seconds_until
 
 _KEY = ApiKeyRow.__table__
-_LIVE = (_KEY.c.revoked_at.is_(None), _KEY.c.expires_at > in_seconds(0))
+_LIVE = (_KEY.c.revoked_at.is_(None), _KEY.c.expires_at > db_now())
 #: One in use, and the one that takes over from it.
 AT_ONCE = 2
 _DAY_S = 86_400.0
@@ -39,9 +39,7 @@ class ApiKeys:
             if live >= AT_ONCE:
                 raise ConflictError(f"{name} has {live} live keys already; revoke one of them first")
             row = {"prefix": prefix, "digest": digest, "name": name, "scopes": list(scopes)}
-            connection.execute(
-                insert(_KEY).values(created_at=in_seconds(0), expires_at=in_seconds(days * _DAY_S), **row)
-            )
+            connection.execute(insert(_KEY).values(created_at=db_now(), expires_at=in_seconds(days * _DAY_S), **row))
 
     def revoke(self, prefix: str, actor: str) -> None:
         """Raises NotFoundError, and ConflictError for one that works no more."""
@@ -49,7 +47,7 @@ class ApiKeys:
             known = connection.execute(select(_KEY).where(_KEY.c.prefix == prefix)).one_or_none()
             if known is None:
                 raise NotFoundError(f"there is no key {prefix}")
-            ended = update(_KEY).where(_KEY.c.prefix == prefix, *_LIVE).values(revoked_at=in_seconds(0))
+            ended = update(_KEY).where(_KEY.c.prefix == prefix, *_LIVE).values(revoked_at=db_now())
             if connection.execute(ended).rowcount != 1:
                 raise ConflictError(f"the key {prefix} works no more: it is revoked or has expired")
             told = {"scopes": known.scopes}

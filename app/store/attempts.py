@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Engine, and_, case, delete, func, insert, select
 
 from app.store.access import LoginAttemptRow
-from app.store.database import in_seconds
+from app.store.database import db_now, in_seconds
 
 _ATTEMPT = LoginAttemptRow.__table__
 #: In so many seconds one address may be wrong so often about one name, and about all names together. A name alone is
@@ -22,7 +22,7 @@ class Attempts:
         attempt = uuid4()
         with self._engine.connect() as connection:
             connection.execute(delete(_ATTEMPT).where(_ATTEMPT.c.at < in_seconds(-WINDOW_S)))
-            connection.execute(insert(_ATTEMPT).values(id=attempt, name=name, address=address, at=in_seconds(0)))
+            connection.execute(insert(_ATTEMPT).values(id=attempt, name=name, address=address, at=db_now()))
             # Counted after it was added: of those that come at the same moment none counts too few.
             of_name = func.sum(case((_ATTEMPT.c.name == name, 1), else_=0))
             counted = select(of_name, func.count()).where(_ATTEMPT.c.address == address)

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Engine, Row, Select, func, insert, select, up
 
 from app.store.access import AuditHeadRow, AuditRow
 from app.store.atomic import atomic
-from app.store.database import in_seconds
+from app.store.database import db_now
 
 _AUDIT, _HEAD = AuditRow.__table__, AuditHeadRow.__table__
 _log = structlog.get_logger("audit")
@@ -60,7 +60,7 @@ def append(connection: Connection, entry: Entry) -> None:
     head = connection.execute(select(_HEAD).with_for_update()).one()
     row = {
         "seq": head.seq + 1,
-        "at": connection.execute(select(in_seconds(0))).scalar_one(),
+        "at": connection.execute(select(db_now())).scalar_one(),
         "actor": entry.actor,
         "action": entry.action,
         "saga_id": entry.saga_id,

@@ -114,6 +114,23 @@ def _in_seconds_sqlite(element: Any, compiler: Any, **options: Any) -> str:
     return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {delay} || ' seconds') || '000')"
 
 
+class db_now(FunctionElement[datetime]):  # noqa: N801
+    """`db_now()`: the database's clock, at this very statement."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+
+@compiles(db_now, "postgresql")
+def _db_now_postgresql(_element: Any, _compiler: Any, **_options: Any) -> str:
+    return "clock_timestamp()"
+
+
+@compiles(db_now, "sqlite")
+def _db_now_sqlite(_element: Any, _compiler: Any, **_options: Any) -> str:
+    return "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')"
+
+
 class seconds_until(FunctionElement[float]):  # noqa: N801
     """`seconds_until(moment)`: how far it is ahead of the database's clock; NULL of NULL."""
 

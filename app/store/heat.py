@@ -13,7 +13,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import aliased
 from sqlalchemy.sql.functions import FunctionElement
 
-from app.store.database import db, in_seconds
+from app.store.database import db, db_now, in_seconds
 from app.store.instance import FINISHED
 from app.store.models import JournalRow, SagaRow
 
@@ -86,7 +86,7 @@ def _standing(definition: str, version: int) -> Select[Any]:
         .scalar_subquery()
     )
     each = select(SagaRow.state, since.label("since")).where(_open(definition, version)).subquery()
-    oldest_s = func.max(seconds_between(each.c.since, in_seconds(0)))
+    oldest_s = func.max(seconds_between(each.c.since, db_now()))
     return select(each.c.state, func.count().label("now"), oldest_s.label("oldest_s")).group_by(each.c.state)
 
 

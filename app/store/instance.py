@@ -80,7 +80,7 @@ class Instance(SagaMachine):
         self.id = saga_id
         self.data = data
         self.key: str | None = None
-        self.fingerprint = ""
+        self.fingerprint: str | None = None
         self.results: dict[str, Any] = {}
         self.unsaved: list[Move] = []
         self.next_seq = 1

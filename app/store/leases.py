@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from sqlalchemy import ColumnElement, Engine, Row, Select, select, tuple_, update
 
-from app.store.database import in_seconds
+from app.store.database import db_now, in_seconds
 from app.store.instance import Instance
 from app.store.loading import STANDS, instance, journals
 from app.store.models import SagaRow
@@ -88,6 +88,6 @@ class Leases:
             return None
 
     def _make_due(self, *conditions: ColumnElement[bool]) -> None:
-        due = update(_SAGA).where(_SAGA.c.due_at.is_not(None), *conditions).values(due_at=in_seconds(0))
+        due = update(_SAGA).where(_SAGA.c.due_at.is_not(None), *conditions).values(due_at=db_now())
         with self._engine.connect() as connection:
             connection.execute(due)

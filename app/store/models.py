@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, ForeignKeyConstraint, Index, Integer, text
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Integer, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.store.database import Json, UtcDateTime, db
@@ -84,7 +84,8 @@ class JournalRow(db.Model):  # type: ignore[name-defined,misc]
     __tablename__ = "journal"
     __table_args__ = (Index("journal_at", "at", postgresql_using="brin"),)
 
-    saga_id: Mapped[UUID] = mapped_column(ForeignKey("saga.id"), primary_key=True)
+    # No foreign key, which would look the saga up for each move: the saga's own trigger writes and deletes these rows.
+    saga_id: Mapped[UUID] = mapped_column(primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True)
     at: Mapped[datetime] = mapped_column(UtcDateTime)
     source: Mapped[str | None]

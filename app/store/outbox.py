@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, Table, delete, or_, select, update
 
-from app.store.database import in_seconds
+from app.store.database import db_now, in_seconds
 from app.store.models import JournalRow, OutboxRow, RelayRow, SagaRow
 
 _SAGA, _JOURNAL = SagaRow.__table__, JournalRow.__table__
@@ -35,7 +35,7 @@ class Outbox:
 
     def take(self, limit: int, lease_s: float) -> Sequence[Row[Any]]:
         """Give the oldest events, for this process to publish within the lease; none while another process does."""
-        free = or_(_RELAY.c.until < in_seconds(0), _RELAY.c.owner == self._owner)
+        free = or_(_RELAY.c.until < db_now(), _RELAY.c.owner == self._owner)
         mine = update(_RELAY).where(free).values(owner=self._owner, until=in_seconds(lease_s))
         with self._engine.connect() as connection:
             if connection.execute(_WAITING).first() is None or connection.execute(mine).rowcount == 0:

@@ -9,7 +9,7 @@ from sqlalchemy import Row, Select, func, literal_column, select, union_all
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from app.store.database import UtcDateTime, db, in_seconds, seconds_until
+from app.store.database import UtcDateTime, db, db_now, seconds_until
 from app.store.instance import FINISHED
 from app.store.models import ENDED, UNFINISHED, SagaRow
 
@@ -67,7 +67,7 @@ def lately(known: Sequence[str]) -> Sequence[Minute]:
 
     The ended ones are counted in their index alone, one definition and status after the other.
     """
-    now = db.session.scalars(select(in_seconds(0))).one()
+    now = db.session.scalars(select(db_now())).one()
     first = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)
     begun = (SagaRow.definition, SagaRow.status, SagaRow.created_at)
     unfinished = select(*begun).where(UNFINISHED).cte("unfinished").prefix_with("MATERIALIZED")

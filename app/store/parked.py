@@ -7,7 +7,7 @@ from sqlalchemy import Engine, Row, Table, delete, insert, select
 
 from app.store.atomic import atomic
 from app.store.audit import Entry, append
-from app.store.database import in_seconds
+from app.store.database import db_now
 from app.store.models import ParkedRow
 
 _PARKED: Table = ParkedRow.__table__
@@ -21,7 +21,7 @@ class Parked:
     def add(self, reason: str, body: bytes) -> None:
         text = body.decode(errors="replace").replace("\0", "\ufffd")
         with self._engine.connect() as connection:
-            connection.execute(insert(_PARKED).values(at=in_seconds(0), reason=reason, body=text))
+            connection.execute(insert(_PARKED).values(at=db_now(), reason=reason, body=text))
 
     def listed(self) -> Sequence[Row[Any]]:
         """Give the oldest ones, first come first."""

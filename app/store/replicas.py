@@ -3,7 +3,7 @@
 from sqlalchemy import Engine, Table, delete
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.store.database import in_seconds
+from app.store.database import db_now, in_seconds
 from app.store.models import ReplicaRow
 
 _REPLICA: Table = ReplicaRow.__table__
@@ -18,8 +18,8 @@ class Replicas:
         self._engine = engine
         self._owner = owner
         insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
-        new = insert(_REPLICA).values(owner=owner, started_at=in_seconds(0), beat_at=in_seconds(0))
-        self._beat = new.on_conflict_do_update(index_elements=["owner"], set_={"beat_at": in_seconds(0)})
+        new = insert(_REPLICA).values(owner=owner, started_at=db_now(), beat_at=db_now())
+        self._beat = new.on_conflict_do_update(index_elements=["owner"], set_={"beat_at": db_now()})
 
     def beat(self) -> None:
         """Say that this process runs sagas, which also proves that the database takes writes."""

@@ -9,13 +9,27 @@ from typing import Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, String, and_, bindparam, case, cast, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Row,
+    String,
+    and_,
+    bindparam,
+    case,
+    cast,
+    func,
+    insert,
+    literal_column,
+    select,
+    update,
+)  # fmt: skip
 from sqlalchemy.exc import IntegrityError
 
 from app.store.atomic import atomic
 from app.store.audit import Entry, append
 from app.store.connections import Connections
-from app.store.database import in_seconds
+from app.store.database import db_now, in_seconds
 from app.store.instance import Instance, Move
 from app.store.loading import STANDS, instance, journals
 from app.store.models import SagaRow
@@ -24,6 +38,7 @@ from machines.registry import Registry
 
 _SAGA = SagaRow.__table__
 
+_ONE: ColumnElement[int] = literal_column("1", Integer())
 _DEADLINE = in_seconds(bindparam("deadline_s"))
 _MOVED = {
     "state": bindparam("new_state"),
@@ -36,7 +51,7 @@ _MOVED = {
     "unsure": bindparam("new_unsure"),
     "order_ref": bindparam("new_order"),
     "due_at": in_seconds(bindparam("delay_s")),
-    "updated_at": in_seconds(0),
+    "updated_at": db_now(),
     "moves": bindparam("new_moves", type_=_SAGA.c.moves.type),
 }
 #: One that was pending is in its state only since it began.
@@ -45,7 +60,7 @@ _STAYS = and_(
     _SAGA.c.state == cast(bindparam("new_state"), String),
     _SAGA.c.status == cast(bindparam("new_status"), String),
 )
-_ENTERED = case((_STAYS, _SAGA.c.entered_at), else_=in_seconds(0))
+_ENTERED = case((_STAYS, _SAGA.c.entered_at), else_=db_now())
 _INSERT = insert(_SAGA).values(
     **_MOVED,
     id=bindparam("saga_id"),
@@ -56,11 +71,11 @@ _INSERT = insert(_SAGA).values(
     store=bindparam("new_store"),
     idempotency_key=bindparam("key"),
     fingerprint=bindparam("new_fingerprint"),
-    epoch=1,
-    version=1,
+    epoch=_ONE,
+    version=_ONE,
     deadline_at=_DEADLINE,
-    created_at=in_seconds(0),
-    entered_at=in_seconds(0),
+    created_at=db_now(),
+    entered_at=db_now(),
 )
 _AS_KNOWN = (
     _SAGA.c.id == bindparam("saga_id"),
@@ -72,7 +87,7 @@ _SAVE = (
     .where(*_AS_KNOWN)
     .values(
         **_MOVED,
-        version=_SAGA.c.version + 1,
+        version=_SAGA.c.version + _ONE,
         deadline_at=func.coalesce(_SAGA.c.deadline_at, _DEADLINE),
         entered_at=_ENTERED,
     )
@@ -83,7 +98,7 @@ _SAVE_ON = (
     .where(*_AS_KNOWN)
     .values(
         {name: value for name, value in _MOVED.items() if name != "due_at"}
-        | {"version": _SAGA.c.version + 1, "entered_at": _ENTERED}
+        | {"version": _SAGA.c.version + _ONE, "entered_at": _ENTERED}
     )
 )
 

@@ -23,13 +23,15 @@ class Statement:
         self._connections, self._name = connections, name
         self._dialect = connections.engine.dialect
         self._errors: Any = self._dialect.loaded_dbapi.Error
-        compiled = clause.compile(dialect=self._dialect)
+        compiled: Any = clause.compile(dialect=self._dialect)
         self.sql = str(compiled)
-        self._constants = {key: value for key, value in (compiled.params or {}).items() if value is not None}
-        self._positions: list[str] | None = getattr(compiled, "positiontup", None)
-        names = list(dict.fromkeys(_NAMED.findall(self.sql)))
-        self._prepare = f"PREPARE {name} AS " + _NAMED.sub(lambda found: f"${names.index(found[1]) + 1}", self.sql)
-        self._execute = f"EXECUTE {name} ({', '.join(f'%({key})s' for key in names)})"
+        constants = [name for name, value in compiled.params.items() if value is not None]
+        assert not constants, f"they are written out, and not sent each time: {constants}"
+        self._prepares = self._dialect.name == "postgresql"  # SQLite does so by itself
+        self._names = list(dict.fromkeys(_NAMED.findall(self.sql))) if self._prepares else compiled.positiontup
+        placed = _NAMED.sub(lambda found: f"${self._names.index(found[1]) + 1}", self.sql)
+        self._prepare = f"PREPARE {name} AS {placed}"
+        self._execute = f"EXECUTE {name} ({', '.join(['%s'] * len(self._names))})"
 
     def run(self, values: Mapping[str, Any]) -> int:
         """Return how many rows it changed. Raises SQLAlchemy's errors."""
@@ -62,15 +64,11 @@ class Statement:
         return translated
 
     def _run_on(self, connection: PoolProxiedConnection, values: Mapping[str, Any]) -> int:
-        values = {**self._constants, **values}
         cursor = connection.cursor()
-        if self._positions is not None:  # SQLite, which prepares by itself
-            cursor.execute(self.sql, [values[name] for name in self._positions])
-        else:
-            if self._name not in connection.info:
-                cursor.execute(self._prepare)
-                connection.info[self._name] = True
-            cursor.execute(self._execute, values)
+        if self._prepares and self._name not in connection.info:
+            cursor.execute(self._prepare)
+            connection.info[self._name] = True
+        cursor.execute(self._execute if self._prepares else self.sql, [values[name] for name in self._names])
         changed: int = cursor.rowcount
         cursor.close()
         return changed

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, tuple_
 
-from app.store.database import db, in_seconds, seconds_until
+from app.store.database import db, db_now, seconds_until
 from app.store.finding import means
 from app.store.instance import UNDER_WAY
 from app.store.models import UNFINISHED, SagaRow
@@ -42,7 +42,7 @@ class Trouble:
 
     def __init__(self, limits: Mapping[Place, float]) -> None:
         # Asked for before, for PostgreSQL plans with a moment that it knows.
-        self.now = db.session.scalars(select(in_seconds(0))).one()
+        self.now = db.session.scalars(select(db_now())).one()
         by_limit: dict[float, list[Place]] = {}
         for place, limit_s in limits.items():
             by_limit.setdefault(limit_s, []).append(place)

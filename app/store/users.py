@@ -10,7 +10,7 @@ from app.errors import ConflictError, NotFoundError
 from app.store.access import SessionRow, UserRow
 from app.store.atomic import atomic
 from app.store.audit import Entry, append, record
-from app.store.database import in_seconds
+from app.store.database import db_now, in_seconds
 
 _USER, _SESSION = UserRow.__table__, SessionRow.__table__
 _ADMIN = "admin"
@@ -30,7 +30,7 @@ class Users:
 
     def add(self, name: str, role: str, password: str, actor: str) -> None:
         """Add a user whose password was hashed before. Raises ConflictError when there is one of that name."""
-        new = insert(_USER).values(name=name, role=role, password=password, created_at=in_seconds(0))
+        new = insert(_USER).values(name=name, role=role, password=password, created_at=db_now())
         try:
             with atomic(self._engine) as connection:
                 connection.execute(new)
@@ -66,7 +66,7 @@ class Users:
         new = insert(_SESSION).values(id=session, user_name=name, ends_at=in_seconds(lasts_s))
         with atomic(self._engine) as connection:
             self._known(connection, name, stays_admin=True)
-            connection.execute(delete(_SESSION).where(_SESSION.c.ends_at < in_seconds(0)))
+            connection.execute(delete(_SESSION).where(_SESSION.c.ends_at < db_now()))
             connection.execute(new)
             append(connection, _entry(f"user:{name}", "sign_in", name, after={"address": address}))
 
@@ -81,7 +81,7 @@ class Users:
         """Give the user of a session, with the role of this moment."""
         query = select(_USER.c.name, _USER.c.role).join(_SESSION, _SESSION.c.user_name == _USER.c.name)
         with self._engine.connect() as connection:
-            alive = query.where(_SESSION.c.id == session, _SESSION.c.ends_at > in_seconds(0))
+            alive = query.where(_SESSION.c.id == session, _SESSION.c.ends_at > db_now())
             return connection.execute(alive).one_or_none()
 
     def sign_out(self, session: str) -> None:

@@ -84,7 +84,7 @@ def upgrade() -> None:
         op.create_index(index, "saga", columns, sqlite_where=condition, postgresql_where=condition)
     op.create_table(
         "journal",
-        sa.Column("saga_id", sa.Uuid(), sa.ForeignKey("saga.id"), primary_key=True),
+        sa.Column("saga_id", sa.Uuid(), primary_key=True),
         sa.Column("seq", sa.Integer(), primary_key=True),
         sa.Column("at", MOMENT, nullable=False),
         sa.Column("source", sa.String()),
