@@ -24,8 +24,6 @@ _log = structlog.get_logger("runner")
 HELD_S = 2.0
 #: As many as one look takes at most, for others may have room as well.
 BATCH = 32
-#: Between two looks when there is more than it could take: to fill the room of one costs as much as of several.
-BREATH_S = 0.05
 #: So often a thread that waits for the interpreter's lock wakes to ask for it, which hundreds of them do (ADR 20). Who
 #: holds it gives it up with each call and each statement all the same.
 SWITCH_S = 0.05
@@ -56,6 +54,8 @@ class Runner:
         self.pulse, self.stopping = pulse, stopping
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="saga")
         self._in_hand, self._more, self._woken = 0, False, False
+        # To fill the room of one costs as much as of several.
+        self._worth_it = min((config.threads + 1) // 2, BATCH)
         self._counting = threading.Lock()
         self._wake = threading.Event()
         self._lost: list[Instance] = []
@@ -124,7 +124,7 @@ class Runner:
     def recover(self) -> int:
         """Claim due sagas, as many as there is room for or a batch of them, and run them; return how many."""
         telemetry, woken, room = self._engine.telemetry, self._woken, min(self.free, BATCH)
-        if not room:
+        if room < self._worth_it:
             self._more = True
             return 0
         self._woken = False
@@ -147,7 +147,7 @@ class Runner:
     def _count(self, change: int) -> None:
         with self._counting:
             self._in_hand += change
-        if change < 0 and self._more:  # there were more than it could take: go on
+        if change < 0 and self._more and self.free >= self._worth_it:  # there were more than it could take: go on
             self._wake.set()
 
     def _run(self, saga: Instance, hold_s: float, until: float = inf) -> bool:
@@ -180,8 +180,6 @@ class Runner:
             except Exception:  # noqa: BLE001  a database that is away comes back; a recovery that ended would not
                 _log.exception("recovery.failed")
             self._wake.wait(max(next_beat - time.monotonic(), 0.0))
-            if self._more:
-                self.stopping.wait(BREATH_S)
         self.pulse.end()
 
     def _beat(self) -> None:

@@ -96,7 +96,10 @@ class Json(TypeDecorator[Any]):
 
 
 class in_seconds(FunctionElement[datetime]):  # noqa: N801  reads as the SQL function it is
-    """`in_seconds(delay)`: the database's clock plus a delay in seconds. A delay of NULL gives NULL."""
+    """`in_seconds(delay)`: the database's clock plus a delay in seconds. A delay of NULL gives NULL.
+
+    The clock of PostgreSQL's that stands still within a statement, and so can be looked for in an index.
+    """
 
     type = UtcDateTime()
     inherit_cache = True
@@ -104,7 +107,7 @@ class in_seconds(FunctionElement[datetime]):  # noqa: N801  reads as the SQL fun
 
 @compiles(in_seconds, "postgresql")
 def _in_seconds_postgresql(element: Any, compiler: Any, **options: Any) -> str:
-    return f"(clock_timestamp() + make_interval(secs => {compiler.process(element.clauses, **options)}))"
+    return f"(statement_timestamp() + make_interval(secs => {compiler.process(element.clauses, **options)}))"
 
 
 @compiles(in_seconds, "sqlite")
@@ -115,7 +118,7 @@ def _in_seconds_sqlite(element: Any, compiler: Any, **options: Any) -> str:
 
 
 class db_now(FunctionElement[datetime]):  # noqa: N801
-    """`db_now()`: the database's clock, at this very statement."""
+    """`db_now()`: the database's clock, at this statement."""
 
     type = UtcDateTime()
     inherit_cache = True
@@ -123,7 +126,7 @@ class db_now(FunctionElement[datetime]):  # noqa: N801
 
 @compiles(db_now, "postgresql")
 def _db_now_postgresql(_element: Any, _compiler: Any, **_options: Any) -> str:
-    return "clock_timestamp()"
+    return "statement_timestamp()"
 
 
 @compiles(db_now, "sqlite")
@@ -140,7 +143,7 @@ class seconds_until(FunctionElement[float]):  # noqa: N801
 
 @compiles(seconds_until, "postgresql")
 def _seconds_until_postgresql(element: Any, compiler: Any, **options: Any) -> str:
-    return f"extract(epoch FROM {compiler.process(element.clauses, **options)} - clock_timestamp())::float8"
+    return f"extract(epoch FROM {compiler.process(element.clauses, **options)} - statement_timestamp())::float8"
 
 
 @compiles(seconds_until, "sqlite")

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Engine, Row, Select, select, tuple_, update
+from sqlalchemy import ColumnElement, Engine, Row, Select, bindparam, false, func, select, tuple_, update
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.store.database import db_now, in_seconds
 from app.store.instance import Instance
@@ -25,10 +26,19 @@ class Leases:
     ) -> None:
         self._engine = engine
         self._registry, self._owner, self._clock = registry, owner, clock
+        self._claim = self._take(self._due())  # put together once, which takes as long as to run it
 
     def claim(self, limit: int, lease_s: float, overdue_s: float = 0.0) -> Sequence[Instance]:
         """Take up to `limit` sagas that have been due for so long, the longest due first, each with a new epoch."""
-        return self._take(self._due(limit, overdue_s), lease_s)
+        now = self._clock()
+        with self._engine.connect() as connection:
+            asked = {"most": limit, "lease_s": lease_s, "since_s": -overdue_s}
+            rows = connection.execute(self._claim, asked).all()
+            journal = journals(connection, [row.id for row in rows]) if rows else {}
+        taken = [saga for row in rows if (saga := self._readable(row, journal[row.id], now))]
+        for saga in taken:
+            saga.lease_end = now + lease_s
+        return taken
 
     def release(self, held: Iterable[Instance]) -> None:
         """Give sagas back at once whose owner, this process, does not know what became of its last commit."""
@@ -48,17 +58,21 @@ class Leases:
         at_hand = {(definition.name, definition.version) for definition in self._registry}
         return [row for row in rows if tuple(row) not in at_hand]
 
-    def _due(self, limit: int, overdue_s: float) -> Select[Any]:
+    def _due(self) -> Select[Any]:
         """Choose sagas that nobody is just taking. Those of a definition that is not at hand are left alone."""
         known = tuple_(_SAGA.c.definition, _SAGA.c.definition_version)
-        at_hand = [(definition.name, definition.version) for definition in self._registry]
-        due = select(_SAGA.c.id).where(_SAGA.c.due_at <= in_seconds(-overdue_s), known.in_(at_hand))
-        return due.order_by(_SAGA.c.due_at).limit(limit).with_for_update(skip_locked=True)
+        at_hand = known.in_([(definition.name, definition.version) for definition in self._registry])
+        # PostgreSQL takes a definition for rare as long as it has not looked at the table, and would rather read and
+        # sort all of it than follow the index; of what is coalesced it thinks that every second row has it.
+        due = select(_SAGA.c.id).where(
+            _SAGA.c.due_at <= in_seconds(bindparam("since_s")), func.coalesce(at_hand, false())
+        )
+        return due.order_by(_SAGA.c.due_at).limit(bindparam("most")).with_for_update(skip_locked=True)
 
-    def _take(self, chosen: Select[Any], lease_s: float) -> Sequence[Instance]:
+    def _take(self, chosen: Select[Any]) -> ReturningUpdate[Any]:
         # A CTE, for PostgreSQL may run a plain subquery more than once and then lock more than the limit.
         batch = chosen.cte("due")
-        take = (
+        return (
             update(_SAGA)
             .where(_SAGA.c.id.in_(select(batch.c.id)))
             .values(
@@ -66,18 +80,10 @@ class Leases:
                 epoch=_SAGA.c.epoch + 1,
                 version=_SAGA.c.version + 1,
                 claims=_SAGA.c.claims + 1,
-                due_at=in_seconds(lease_s),
+                due_at=in_seconds(bindparam("lease_s")),
             )
             .returning(*STANDS)
         )
-        now = self._clock()
-        with self._engine.connect() as connection:
-            rows = connection.execute(take).all()
-            journal = journals(connection, [row.id for row in rows]) if rows else {}
-        taken = [saga for row in rows if (saga := self._readable(row, journal[row.id], now))]
-        for saga in taken:
-            saga.lease_end = now + lease_s
-        return taken
 
     def _readable(self, row: Row[Any], journal: list[Row[Any]], now: float) -> Instance | None:
         """One saga that cannot be read, for its table was changed under it, must not keep the others waiting."""

@@ -5,7 +5,7 @@ from math import inf
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from app.store.database import seconds_until
 from app.store.instance import Instance, Standing
@@ -16,12 +16,16 @@ from machines.rows import Trigger
 _SAGA, _JOURNAL = SagaRow.__table__, JournalRow.__table__
 #: What `instance` needs to know of a saga's row.
 STANDS = (*_SAGA.c, seconds_until(_SAGA.c.deadline_at).label("deadline_left_s"))
+_JOURNALS = (
+    select(_JOURNAL)
+    .where(_JOURNAL.c.saga_id.in_(bindparam("saga_ids", expanding=True)))
+    .order_by(_JOURNAL.c.saga_id, _JOURNAL.c.seq)
+)
 
 
 def journals(connection: Connection, saga_ids: Iterable[UUID]) -> Mapping[UUID, list[Row[Any]]]:
     entries: dict[UUID, list[Row[Any]]] = {saga_id: [] for saga_id in saga_ids}
-    rows = select(_JOURNAL).where(_JOURNAL.c.saga_id.in_(entries)).order_by(_JOURNAL.c.saga_id, _JOURNAL.c.seq)
-    for entry in connection.execute(rows):
+    for entry in connection.execute(_JOURNALS, {"saga_ids": list(entries)}):
         entries[entry.saga_id].append(entry)
     return entries
 

@@ -6,7 +6,7 @@ from select import select
 import pytest
 
 from app.store import connections as module
-from app.store.connections import Connections
+from app.store.connections import Connections, NoTurnError
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_nobody_gets_one_that_is_in_use(connections):
 
 def test_what_is_kept_leaves_as_many_for_others(connections, book):
     most = book.engine.pool.size()
-    taken = [connections.take() for _ in range(2 * most)]
+    taken = [connections.take() for _ in range(most)]
     for connection in taken:
         connections.give_back(connection)
     assert book.engine.pool.checkedout() == most
@@ -53,6 +53,28 @@ def test_more_threads_than_connections_wait_for_one_another(connections, book):
         thread.join()
     assert len(done) == most
     assert book.engine.pool.checkedout() <= book.engine.pool.size()
+
+
+def test_nobody_waits_for_a_connection_for_ever(connections, book, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_S", 0.01)
+    taken = [connections.take() for _ in range(book.engine.pool.size())]
+    with pytest.raises(NoTurnError):
+        connections.take()
+    connections.give_back(taken.pop())
+    taken.append(connections.take())
+    for connection in taken:
+        connections.give_back(connection)
+
+
+def test_a_turn_that_came_to_nothing_is_another_ones(connections, book, monkeypatch):
+    """Else a server that is away for a while would leave the engine without connections for good."""
+    monkeypatch.setattr(module, "PATIENCE_S", 0.01)
+    with monkeypatch.context() as away:
+        away.setattr(book.engine, "raw_connection", lambda: 1 / 0)
+        for _ in range(2 * book.engine.pool.size()):
+            with pytest.raises(ZeroDivisionError):
+                connections.take()
+    connections.give_back(connections.take())
 
 
 def test_an_engine_that_is_disposed_of_takes_them_along(connections, book):

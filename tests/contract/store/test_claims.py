@@ -1,0 +1,36 @@
+"""How PostgreSQL finds what is due, which every process asks for again and again."""
+
+import pytest
+from sqlalchemy import event
+
+FILL = """
+    INSERT INTO saga (id, definition, definition_version, state, status, data, attempt, deferrals, epoch, version,
+                      claims, unsure, due_at, created_at, updated_at, entered_at, moves)
+    SELECT gen_random_uuid(), 'checkout', 1, 'INITIEE', 'running', '{}', 0, 0, 1, 1, 0, false,
+           now() + make_interval(secs => n - 100), now(), now(), now(),
+           '[{"seq": 1, "trigger": "start", "dest": "INITIEE", "actor": "client"}]'
+    FROM generate_series(1, 5000) AS n
+"""
+
+
+@pytest.fixture
+def plan(book):
+    book.rows(FILL)
+    asked = []
+    event.listen(book.engine, "before_cursor_execute", lambda _c, _cu, sql, given, *_: asked.append((sql, given)))
+    book.leases("two").claim(10, 30)
+    (sql, given), *_ = asked
+    with book.engine.connect() as connection:
+        return "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {sql}", given))
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_claim_follows_the_index_of_a_table_that_was_never_analyzed(plan):
+    assert "Index Scan using saga_due" in plan
+    assert "Sort" not in plan
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_claim_does_not_look_at_what_is_not_due(plan):
+    """Thousands may be under way, or wait for hours."""
+    assert "Index Cond: (due_at <=" in plan
