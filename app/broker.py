@@ -25,7 +25,7 @@ NAME = "saga"
 #: Longer than this nobody waits for the broker.
 TIMEOUT_S = 1.0
 #: Between two messages of one process; all that becomes due in between is in the second.
-PAUSE_S = 0.05
+PAUSE_S = 0.2
 #: A broker that is away is left in peace for so long.
 AWAY_S = 5.0
 #: More need not wait for workers: who has one looks until nothing is due.
@@ -107,7 +107,8 @@ class Broker:
             with self._celery.producer_pool.acquire(block=True) as producer, errors_as_kombus(producer.connection):
                 queue = self._celery.amqp.queues[NAME].bind(producer.channel)
                 declare_anew(queue)
-                if queue.queue_declare(passive=True).message_count < ENOUGH:
+                # Not passively: Redis has no queue that is empty.
+                if queue.queue_declare().message_count < ENOUGH:
                     self._celery.send_task(LOOK, producer=producer, retry=False)
         except (KombuError, OSError) as error:
             _log.warning("broker.away", error=str(error))

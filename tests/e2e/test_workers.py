@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 import requests
-from kombu import Connection
+from kombu import Connection, Queue
 
-from app.broker import LOOK, NAME
+from app.broker import LOOK, NAME, Broker
 from tests.conftest import own_database
 from tests.e2e.conftest import eventually, serve_participants
 from tests.e2e.fleet import CART, Fleet, assert_each_effect_once, begin, kill, owner, owners, slow_payments
@@ -83,6 +83,18 @@ def test_workers_side_by_side_run_what_a_web_process_takes_in(fleet, web, partic
     fleet.ended(sagas)
     assert fleet.actors(sagas) == {owner(worker) for worker in workers}
     assert_each_effect_once(participants, sagas)
+
+
+def test_who_wakes_a_worker_finds_the_queue_empty_as_a_rule(broker, monkeypatch):
+    """Redis has no queue that is empty, which is no reason not to send."""
+    monkeypatch.setattr("app.broker.NAME", "nobody-listens")
+    waking = Broker(broker.url)
+    waking.wake()
+    waking.wake()
+    with Connection(broker.url) as connection:
+        queue = Queue("nobody-listens")(connection.default_channel)
+        assert queue.queue_declare().message_count == 2
+        queue.delete()
 
 
 def test_a_message_that_is_doubled_or_means_nothing_changes_nothing(fleet, web, participants, broker):
