@@ -184,14 +184,16 @@ def until_ended(url: str) -> None:
 
     That takes little of what is measured: one connection, and the first saga found is answer enough.
     """
-    asked = "SELECT 1 FROM saga WHERE status NOT IN ('completed', 'compensated') LIMIT 1"
+    asked = "SELECT status FROM saga WHERE status NOT IN ('completed', 'compensated') LIMIT 1"
     while True:
         time.sleep(0.05)
         with suppress(psycopg2.OperationalError), closing(psycopg2.connect(url)) as connection:
             connection.autocommit = True
             cursor = connection.cursor()
             cursor.execute(asked)
-            while cursor.fetchone():
+            while left := cursor.fetchone():
+                if left == ("stuck",):
+                    raise SystemExit("a saga is stuck, which none of these is to be")
                 time.sleep(0.05)
                 cursor.execute(asked)
             return

@@ -124,7 +124,7 @@ class Runner:
     def recover(self) -> int:
         """Claim due sagas, as many as there is room for or a batch of them, and run them; return how many."""
         telemetry, woken, room = self._engine.telemetry, self._woken, min(self.free, BATCH)
-        if room < self._worth_it:
+        if not room:
             self._more = True
             return 0
         self._woken = False
@@ -140,15 +140,20 @@ class Runner:
         self._more = len(claimed) == room
         if self._more:
             self._woken |= woken
-            self._wake.set()  # to look again at once
             self.call_others()
+            self._look_on()
         return len(claimed)
+
+    def _look_on(self) -> None:
+        """There was more than it could take: look again, once that is worth it."""
+        if self._more and self.free >= self._worth_it:
+            self._wake.set()
 
     def _count(self, change: int) -> None:
         with self._counting:
             self._in_hand += change
-        if change < 0 and self._more and self.free >= self._worth_it:  # there were more than it could take: go on
-            self._wake.set()
+        if change < 0:
+            self._look_on()
 
     def _run(self, saga: Instance, hold_s: float, until: float = inf) -> bool:
         """Tell whether it is out of hand, which it also is when it was lost."""

@@ -110,6 +110,22 @@ def test_who_finds_more_than_it_has_room_for_wakes_another_and_goes_on_when_it_h
     assert runner.recover() == 1
 
 
+def test_who_found_more_looks_on_when_half_of_its_threads_are_free(scene, make):
+    """To take one costs as much as to take many. But what is due is not left for want of so many free ones."""
+    due(scene, 7)
+    runner = make(4, workers=False)
+    assert runner.recover() == 4
+    runner._wake.clear()
+    runner._count(-1)
+    assert not runner._wake.is_set()
+    assert runner.recover() == 1, "at its next look"
+    runner._wake.clear()
+    runner._count(-1)
+    runner._count(-1)
+    assert runner._wake.is_set()
+    assert runner.recover() == 2
+
+
 def test_nobody_takes_more_than_a_batch_at_once(scene, make):
     due(scene, BATCH + 1)
     runner = make(2 * BATCH, workers=False)
