@@ -1,5 +1,6 @@
 """The threads that run sagas: a pool, and one that looks for sagas which nobody runs."""
 
+import gc
 import sys
 import threading
 import time
@@ -27,6 +28,9 @@ BATCH = 32
 #: So often a thread that waits for the interpreter's lock wakes to ask for it, which hundreds of them do (ADR 20). Who
 #: holds it gives it up with each call and each statement all the same.
 SWITCH_S = 0.05
+#: So many new objects between two searches for garbage that goes round in circles, of which a saga leaves next to none.
+#: Python's own 700 are those of a dozen requests, and each search looks at all that is in flight.
+SEARCH = 10_000
 
 
 class Runner:
@@ -65,6 +69,7 @@ class Runner:
     def start(self) -> None:
         """Begin to recover, and go on until told to stop."""
         sys.setswitchinterval(SWITCH_S)
+        gc.set_threshold(SEARCH)
         self._engine.telemetry.notes.begin(self.stopping)
         if self._broker:
             self._broker.begin(self.stopping)
