@@ -61,7 +61,7 @@ fuzz: $(VENV)/.dev ## let the schema checker loose on every operation, at length
 chaos: $(VENV)/.dev ## every hazard at full length, with its figures (CHAOS_SEED=… repeats a run); about 25 minutes
 	CHAOS=full $(BIN)/python -m pytest $(filter-out %fuzz.py,$(LONG)) -s
 
-bench: $(VENV)/.dev ## measure everything that docs/performance.md tells, and write it there; about twelve minutes
+bench: $(VENV)/.dev ## measure everything that docs/performance.md tells, and write it there; about twenty minutes
 	@$(BIN)/python -m benchmarks
 
 bench-pages: $(VENV)/.dev ## how long the operator's pages take with a million sagas; about two minutes

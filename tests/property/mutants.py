@@ -76,11 +76,6 @@ def whoever_takes_over_knows_that_a_call_may_have_been_sent(patch: MonkeyPatch) 
 
 
 @guard
-def whoever_claims_may_have_sent_the_call(patch: MonkeyPatch) -> None:
-    patch.setattr(loading, "may_be_sent", lambda row, _claims: row.unsure)
-
-
-@guard
 def a_pivot_of_unknown_outcome_is_stuck(patch: MonkeyPatch) -> None:
     def guessed(rows: Rows) -> dict[str, str]:
         return {at.name: at.step.refused for at in rows.states.values() if at.call and at.step.kind is Kind.PIVOT}

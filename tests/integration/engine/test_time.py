@@ -173,6 +173,24 @@ def test_a_stuck_pivot_that_is_sent_again_is_still_unsure(scene):
     assert scene.service.retry(stuck.id, "ada", "sales is back").status == "completed"
 
 
+def test_what_its_first_claimant_may_have_sent_is_undone_by_the_next(scene):
+    """The claim is all that is durable of that call: its process dies with the reply, and then the deadline is over."""
+    scene.given(payer=[NOT_SENT]).run(hold_s=0)
+
+    def die(_request):
+        raise KeyboardInterrupt
+
+    scene.at_each_call = die
+    with pytest.raises(KeyboardInterrupt):
+        scene.engine.run(scene.recovered(), 1000)
+    scene.at_each_call = lambda _request: None
+    let_the_deadline_pass_in_the_database(scene)
+    saga = scene.recovered()
+    scene.engine.run(saga, 1000)
+    assert saga.state == "ANNULEE"
+    assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
+
+
 def test_whoever_takes_over_what_was_never_sent_has_said_so_before_it_sends(scene):
     """Else somebody who cancels it in that moment would find that nothing was sent, and undo nothing of it."""
     deferred = scene.given(payer=[NOT_SENT]).run(hold_s=0)
