@@ -118,7 +118,7 @@ def _examples(found: Sequence[Any]) -> list[Example]:
         if saga := sagas.get(row.id):
             definition = registry().get(saga.definition, saga.definition_version)
             results = results_of(journals[row.id])
-            offered = offers(definition, saga.state, saga.data, results, unsure=may_be_sent(saga, saga.claims))
+            offered = offers(definition, saga.state, saga.data, results, unsure=may_be_sent(saga))
             examples.append(Example(saga=row, offers={offer.action: offer for offer in offered}))
     return examples
 

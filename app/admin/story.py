@@ -47,7 +47,7 @@ class Story:
 
 def story(definition: Saga, row: SagaRow, journal: Sequence[JournalRow]) -> Story:
     results = results_of(journal)
-    unsure = may_be_sent(row, row.claims) and row.status != "pending"
+    unsure = may_be_sent(row) and row.status != "pending"
     at = definition.rows.states[row.state]
     debts = owed(definition, row.state, journal, unsure=unsure)
     return Story(

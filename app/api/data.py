@@ -71,10 +71,10 @@ class _Amount(fields.Field[float]):
 
 def storable(text: str) -> None:
     try:
-        encoded = text.encode()
+        fits = b"\x00" not in text.encode()
     except UnicodeEncodeError:  # a lone surrogate
-        encoded = b"\x00"
-    if b"\x00" in encoded:
+        fits = False
+    if not fits:
         raise ValidationError("NUL and lone surrogates cannot be stored.")
 
 

@@ -88,7 +88,7 @@ class Leases:
     def _readable(self, row: Row[Any], journal: list[Row[Any]], now: float) -> Instance | None:
         """One saga that cannot be read, for its table was changed under it, must not keep the others waiting."""
         try:
-            return instance(self._registry, row, journal, now, claims_before=row.claims - 1)
+            return instance(self._registry, row, journal, now, own_claims=1)
         except ValueError as error:
             _log.error("saga.unreadable", saga_id=str(row.id), error=str(error))
             return None

@@ -30,25 +30,24 @@ def journals(connection: Connection, saga_ids: Iterable[UUID]) -> Mapping[UUID, 
     return entries
 
 
-def may_be_sent(row: SagaRow | Row[Any], claims: int) -> bool:
+def may_be_sent(row: SagaRow | Row[Any], own_claims: int = 0) -> bool:
     """Tell whether the call of its state may have been sent: by who committed that, or by one of those who claimed it
-    since. A claim is the intent of that call, which so needs no commit of its own.
+    since. A claim is the intent of that call, which so needs no commit of its own. own_claims: those of who asks.
     """
-    return bool(row.unsure or claims)
+    return bool(row.unsure or row.claims > own_claims)
 
 
 def instance(
-    registry: Registry, row: Row[Any], journal: Sequence[Row[Any]], now: float, claims_before: int | None = None
+    registry: Registry, row: Row[Any], journal: Sequence[Row[Any]], now: float, own_claims: int = 0
 ) -> Instance:
-    """Bring a saga back. now: on the clock that its deadline is to be held on. claims_before: others', where the last
-    of the row's is this process's own.
+    """Bring a saga back. now: on the clock that its deadline is to be held on. own_claims: as for `may_be_sent`.
 
     Raises UnknownSagaError for a definition that is not at hand, ValueError for a state that its table has not.
     """
     saga = Instance(registry.get(row.definition, row.definition_version), row.id, row.data, row.state)
     saga.epoch, saga.version, saga.claims = row.epoch, row.version, row.claims
     saga.attempt, saga.deferrals, saga.error = row.attempt, row.deferrals, row.error
-    saga.unsure = may_be_sent(row, row.claims if claims_before is None else claims_before)
+    saga.unsure = may_be_sent(row, own_claims)
     saga.deadline = inf if row.deadline_left_s is None else now + row.deadline_left_s
     saga.standing = standing(row)
     saga.pending = row.status == "pending"

@@ -23,7 +23,7 @@ from sqlalchemy import (
     literal_column,
     select,
     update,
-)  # fmt: skip
+)
 from sqlalchemy.exc import IntegrityError
 
 from app.store.atomic import atomic

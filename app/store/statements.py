@@ -27,11 +27,12 @@ class Statement:
         self.sql = str(compiled)
         constants = [name for name, value in compiled.params.items() if value is not None]
         assert not constants, f"they are written out, and not sent each time: {constants}"
-        self._prepares = self._dialect.name == "postgresql"  # SQLite does so by itself
-        self._names = list(dict.fromkeys(_NAMED.findall(self.sql))) if self._prepares else compiled.positiontup
-        placed = _NAMED.sub(lambda found: f"${self._names.index(found[1]) + 1}", self.sql)
-        self._prepare = f"PREPARE {name} AS {placed}"
-        self._execute = f"EXECUTE {name} ({', '.join(['%s'] * len(self._names))})"
+        self._names: list[str] = compiled.positiontup or list(dict.fromkeys(_NAMED.findall(self.sql)))
+        self._prepare, self._execute = "", self.sql  # SQLite prepares by itself
+        if self._dialect.name == "postgresql":
+            placed = _NAMED.sub(lambda found: f"${self._names.index(found[1]) + 1}", self.sql)
+            self._prepare = f"PREPARE {name} AS {placed}"
+            self._execute = f"EXECUTE {name} ({', '.join(['%s'] * len(self._names))})"
 
     def run(self, values: Mapping[str, Any]) -> int:
         """Return how many rows it changed. Raises SQLAlchemy's errors."""
@@ -65,10 +66,10 @@ class Statement:
 
     def _run_on(self, connection: PoolProxiedConnection, values: Mapping[str, Any]) -> int:
         cursor = connection.cursor()
-        if self._prepares and self._name not in connection.info:
+        if self._prepare and self._name not in connection.info:
             cursor.execute(self._prepare)
             connection.info[self._name] = True
-        cursor.execute(self._execute if self._prepares else self.sql, [values[name] for name in self._names])
+        cursor.execute(self._execute, [values[name] for name in self._names])
         changed: int = cursor.rowcount
         cursor.close()
         return changed
