@@ -21,12 +21,14 @@ class Reply:
     """What came back. status: None when no answer was read. sent: False when nothing left this process.
     impossible: nor ever will, for the call cannot be made.
 
-    body: the JSON object, None when it could not be understood. error: why there is no answer, in one line.
+    body: the JSON object, None when it could not be understood. unreadable: why not, as a short phrase that follows
+    "200, but ", such as "text/plain is no JSON object". error: why there is no answer, in one line.
     retry_after_s: what the participant asks for. duration_ms: from sending to the last byte.
     """
 
     status: int | None = None
     body: Mapping[str, Any] | None = None
+    unreadable: str = ""
     error: str = ""
     sent: bool = True
     impossible: bool = False
@@ -38,6 +40,8 @@ class Reply:
         """Say in one line what the participant said."""
         if self.status is None:
             return self.error
+        if self.unreadable:
+            return f"{self.status}, but {self.unreadable}"
         body = self.body or {}
         said = body.get("detail") or body.get("title") or body.get("error") or body.get("message") or ""
         return f"{self.status} {said}".strip()

@@ -37,6 +37,7 @@ def test_a_lost_answer_is_unknown_and_an_unsent_call_is_not():
         (Reply(status=402, body={"title": "No", "detail": "the balance lacks 5"}), "402 the balance lacks 5"),
         (Reply(status=404, body={"error": "unknown"}), "404 unknown"),
         (Reply(status=503), "503"),
+        (Reply(status=200, unreadable="text/plain is no JSON object"), "200, but text/plain is no JSON object"),
         (Reply(error="no answer within 5 s"), "no answer within 5 s"),
     ],
 )
