@@ -4,7 +4,10 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO, Any
 from urllib.parse import quote, urlsplit
+
+import click
 
 DEFAULT_DATABASE_URL = f"sqlite:///{Path(__file__).parent.parent / 'var' / 'saga.db'}"
 
@@ -17,8 +20,16 @@ SHARED = "PROMETHEUS_MULTIPROC_DIR"
 SECRETS = ("SECRET_KEY", "DATABASE_URL", "DB_PASSWORD", "REDIS_URL", "BROKER_URL", "PARTICIPANTS_API_KEY")
 
 
-class ConfigError(ValueError):
-    """A setting is wrong; the text names the variable and the mend."""
+class ConfigError(click.ClickException):
+    """A setting is wrong. The text names the variable and the remedy.
+
+    Every `flask` command makes the application first, and click turns this error into one line and exit code 2.
+    """
+
+    exit_code = 2
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        click.echo(f"saga: {self.message}", file=file, err=file is None)
 
 
 def secret_key(environ: Mapping[str, str]) -> str | None:

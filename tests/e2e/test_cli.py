@@ -70,6 +70,29 @@ def stuck(started, saga, participants):
         saga("compensate", saga_id, "--reason", "the test is over", code=3)
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["-m", "app"],
+        ["-m", "app.cli", "list"],
+        ["-m", "flask", "--app", "app", "saga", "list"],
+        ["-m", "flask", "--app", "app", "db", "upgrade"],
+        ["-m", "flask", "--app", "app", "openapi"],
+        ["-m", "celery", "-A", "app.worker", "worker"],
+        ["-m", "celery", "-A", "app.worker", "beat"],
+        ["wsgi.py"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_setting_is_one_line_and_exit_code_2_from_every_command(environment, command):
+    ended = subprocess.run(
+        [sys.executable, *command], env=environment | {"LEASE_S": "soon"}, capture_output=True, timeout=60, check=False
+    )
+    complaint = ended.stderr.decode()
+    assert (ended.returncode, ended.stdout.decode(), complaint.count("\n")) == (2, "", 1), complaint
+    assert complaint.startswith("saga: LEASE_S must be ")
+
+
 def test_start_tells_where_the_saga_ended_by_its_exit_code(saga, started, participants):
     told = started(4)
     assert (told["status"], told["state"]) == ("completed", "CONFIRMEE")
