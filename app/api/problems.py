@@ -5,10 +5,11 @@ from typing import Any
 import orjson
 import structlog
 from flask import Flask, Response, current_app
-from sqlalchemy.exc import DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from app.errors import ProblemError
+from app.errors import NotReadyError, ProblemError
+from app.store.database_errors import Meaning, in_one_line, meaning
 
 _log = structlog.get_logger("api")
 
@@ -21,7 +22,7 @@ def problem(status: int, title: str, detail: str, **members: Any) -> Response:
 def install(app: Flask) -> None:
     app.register_error_handler(ProblemError, _expected)
     app.register_error_handler(HTTPException, _of_http)
-    app.register_error_handler(DBAPIError, _database_away)
+    app.register_error_handler(SQLAlchemyError, _of_the_database)
     app.register_error_handler(Exception, _unexpected)
 
 
@@ -32,8 +33,8 @@ def answer_to(error: Exception) -> Response:
             return _expected(error)
         case HTTPException():
             return _of_http(error)
-        case DBAPIError():
-            return _database_away(error)
+        case SQLAlchemyError():
+            return _of_the_database(error)
         case _:
             return _unexpected(error)
 
@@ -51,16 +52,42 @@ def _of_http(error: HTTPException) -> Response:
     return answer
 
 
-def _database_away(error: DBAPIError) -> Response:
-    """Say what a client can do when the database is away: whether its request was carried out is then not known."""
-    if not isinstance(error, OperationalError | InternalError | InterfaceError):
+def _of_the_database(error: SQLAlchemyError) -> Response:
+    """Say who can mend it. Whether the request was carried out is not known where the database was away."""
+    meant = meaning(error)
+    if meant is Meaning.DEFECT:
         return _unexpected(error)
-    _log.error("database.failed", error=str(error.orig).strip())
+    _log.error("database.failed", meaning=meant, error=in_one_line(error))
     current_app.extensions["runner"].pulse.failed(error)
-    detail = "the database cannot do this now; ask again, with the same Idempotency-Key if you sent one"
-    answer = problem(503, "Not ready", detail)
-    answer.headers["Retry-After"] = "1"
+    status, title, detail = _SAID.get(meant, _NOT_NOW)
+    answer = problem(status, title, detail)
+    if status == NotReadyError.status:
+        answer.headers["Retry-After"] = "1"
     return answer
+
+
+_NOT_NOW = (
+    NotReadyError.status,
+    NotReadyError.title,
+    "the database cannot do this now; ask again, with the same Idempotency-Key if you sent one",
+)
+_SAID = {
+    Meaning.NOT_MIGRATED: (
+        NotReadyError.status,
+        NotReadyError.title,
+        "the database lacks tables or columns of this release; the operator runs `flask --app app db upgrade`",
+    ),
+    Meaning.FORBIDDEN: (
+        500,
+        "The database refuses this service",
+        "the role of DATABASE_URL lacks a right that this service needs; the log of this moment names it",
+    ),
+    Meaning.UNSTORABLE: (
+        400,
+        "A value cannot be stored",
+        "the database cannot keep a value of this request (too long, too large, or not in its encoding)",
+    ),
+}
 
 
 def _unexpected(error: Exception) -> Response:

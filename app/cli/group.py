@@ -9,12 +9,13 @@ from typing import Any
 import click
 import structlog
 from flask.cli import AppGroup
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.api.health import ready
 from app.cli.words import printable
 from app.errors import InvalidError, NotReadyError, ProblemError
 from app.settings import ConfigError
+from app.store.database_errors import Meaning, in_one_line, meaning
 
 FAULT, BAD_INPUT, NOT_FOUND, CONFLICT, INTERRUPTED = 1, 2, 6, 7, 130
 
@@ -23,6 +24,13 @@ ENDS = {"completed": 0, "compensated": 3, "pending": 4, "running": 4, "compensat
 
 _PROBLEMS = {400: BAD_INPUT, 404: NOT_FOUND, 409: CONFLICT, 422: CONFLICT, 503: BAD_INPUT}
 _CRITICAL = 50
+_CHECK = "check DATABASE_URL and that it runs"
+_MENDS = {
+    Meaning.NOT_MIGRATED: "run `flask --app app db upgrade`",
+    Meaning.FORBIDDEN: "grant it to the role of DATABASE_URL",
+    Meaning.UNSTORABLE: "change the value",
+    Meaning.BUSY: "try again",
+}
 
 EPILOG = """\b
 Exit codes of start, retry, compensate and watch say where the saga ended:
@@ -117,7 +125,7 @@ def _verdict(error: Exception) -> tuple[str, int]:
     """Say what is wrong, and with which exit code to end."""
     match error:
         case NotReadyError(__cause__=SQLAlchemyError() as cause):
-            return f"{error.detail} ({_said(cause)})", BAD_INPUT
+            return f"{error.detail} ({in_one_line(cause)})", BAD_INPUT
         case ProblemError():
             return _detail(error), _PROBLEMS.get(error.status, FAULT)
         case click.ClickException():
@@ -125,7 +133,7 @@ def _verdict(error: Exception) -> tuple[str, int]:
         case ConfigError() | UnicodeEncodeError():  # the latter: an argument that is not UTF-8
             return str(error), BAD_INPUT
         case SQLAlchemyError():
-            return f"the database failed: {_said(error)}; check DATABASE_URL and that it runs", BAD_INPUT
+            return f"the database failed: {in_one_line(error)}; {_MENDS.get(meaning(error), _CHECK)}", BAD_INPUT
         case _:
             return f"a fault of this program: {type(error).__name__}: {error}; --verbose tells more", FAULT
 
@@ -134,8 +142,3 @@ def _detail(error: ProblemError) -> str:
     if not isinstance(error, InvalidError):
         return error.detail
     return "; ".join(f"{wrong['pointer'].strip('/')}: {wrong['detail']}" for wrong in error.members["errors"])
-
-
-def _said(error: SQLAlchemyError) -> str:
-    told = str(error.orig if isinstance(error, DBAPIError) else error)
-    return told.strip().partition("\n")[0]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import structlog
 
+from app.store.database_errors import Meaning, in_one_line, meaning
 from app.store.replicas import Replicas
 
 _log = structlog.get_logger("runner")
@@ -31,21 +32,19 @@ class Pulse:
         try:
             self._replicas.beat()
         except Exception as error:
-            self._silent = _in_one_line(error)
+            if meaning(error) is not Meaning.BUSY:
+                self._silent = in_one_line(error)
             raise
         self._silent = None
 
     def failed(self, error: Exception) -> None:
-        """Take note that a commit could not be made."""
-        self._failed = self._clock(), _in_one_line(error)
+        """Take note of an error, if it says that the database is away. A statement's own fault says no such thing."""
+        if meaning(error) is Meaning.AWAY:
+            self._failed = self._clock(), in_one_line(error)
 
     def end(self) -> None:
         """Leave the list of replicas, if the database lets us."""
         try:
             self._replicas.leave()
         except Exception as error:  # noqa: BLE001  it is forgotten there after a while
-            _log.warning("replica.not_removed", error=_in_one_line(error))
-
-
-def _in_one_line(error: Exception) -> str:
-    return str(getattr(error, "orig", None) or error).strip().split("\n", 1)[0]
+            _log.warning("replica.not_removed", error=in_one_line(error))

@@ -9,12 +9,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from math import inf
 
 import structlog
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.broker import Broker
 from app.config import Config
 from app.engine.engine import Engine
 from app.engine.pulse import Pulse
+from app.store.database_errors import is_away
 from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.sagas import FencedError, KeyTakenError
@@ -170,7 +171,7 @@ class Runner:
             raise
         except Exception as error:
             _log.exception("saga.crashed", saga_id=str(saga.id), saga=saga.definition.name, state=saga.state)
-            if isinstance(error, DBAPIError):
+            if is_away(error):
                 self.pulse.failed(error)
                 self._lost.append(saga)
             if saga.standing is None:

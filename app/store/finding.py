@@ -5,6 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, or_
 
+from app.store.instance import known_by
 from app.store.models import SagaRow
 
 _HEX_DIGITS = 32
@@ -14,7 +15,7 @@ _SHORTEST_PREFIX = 6
 
 def means(words: str) -> ColumnElement[bool]:
     """Give the sagas that the words may mean: of this id, or one that begins so, of this client, order or key."""
-    whose = [SagaRow.client == words, SagaRow.order_ref == words, SagaRow.idempotency_key == words]
+    whose = [SagaRow.client == known_by(words), SagaRow.order_ref == known_by(words), SagaRow.idempotency_key == words]
     return or_(*whose, _begins(words)) if id_prefix(words) else or_(*whose)
 
 

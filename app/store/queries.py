@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, case, func, select, tuple_
 
 from app.store.database import db, seconds_until
-from app.store.instance import Standing
+from app.store.instance import Standing, known_by
 from app.store.models import JournalRow, OutboxRow, SagaRow
 from app.store.outbox import TOLD
 
@@ -122,7 +122,7 @@ def _passing(wanted: Filter) -> Select[SagaRow]:
         SagaRow.state.in_(wanted.states) if wanted.states else None,
         SagaRow.created_at >= wanted.created_from if wanted.created_from else None,
         SagaRow.created_at < wanted.created_to if wanted.created_to else None,
-        SagaRow.client == wanted.client if wanted.client is not None else None,
-        SagaRow.store == wanted.store if wanted.store is not None else None,
+        SagaRow.client == known_by(wanted.client) if wanted.client is not None else None,
+        SagaRow.store == known_by(wanted.store) if wanted.store is not None else None,
     ]
     return select(SagaRow).where(*(condition for condition in conditions if condition is not None))

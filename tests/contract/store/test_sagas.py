@@ -1,11 +1,18 @@
+import random
+from string import ascii_letters
+
 import pytest
 from sqlalchemy import inspect
 
-from app.store.instance import Instance
+from app.store.instance import LONGEST_ORDER, Instance
 from app.store.sagas import FencedError, KeyTakenError, SagaStore
+from machines.call import post
 from machines.checkout import CHECKOUT
+from machines.fields import text
 from machines.registry import Registry, discover
 from machines.rows import Trigger
+from machines.saga import Saga
+from machines.step import compensatable
 
 
 def advance(saga: Instance, **facts) -> None:
@@ -205,3 +212,30 @@ def test_no_index_holds_what_every_commit_changes(book):
 
 def due_at(book):
     return book.rows("SELECT due_at FROM saga")[0]["due_at"]
+
+
+def test_a_client_and_a_store_of_any_length_are_kept_shortened(book):
+    """No index takes 20,000 random letters: the insert failed, and /ready with it."""
+    case = compensatable(
+        "hold",
+        post("alpha", "/hold", case="case"),
+        undo=post("alpha", "/hold/undo", case="case"),
+        done="HELD",
+        refused="NOT_HELD",
+    )
+    long = Saga(
+        name="long",
+        version=1,
+        initial="L0",
+        completed="HELD",
+        compensated="L_UNDONE",
+        client="case",
+        store="case",
+        data={"case": text()},
+        participants=("alpha",),
+        steps=(case,),
+    )
+    words = "".join(random.choices(ascii_letters, k=20_000))
+    book.store(registry=Registry([long])).insert(Instance.begin(long, {"case": words}, actor="client"), 30, owner="one")
+    kept = words[:LONGEST_ORDER]
+    assert book.rows("SELECT client, store FROM saga") == [{"client": kept, "store": kept}]

@@ -1,0 +1,62 @@
+"""What a client, and /ready, are told of an error of the database: real errors, raised by a trigger of the test's."""
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import TimeoutError as NoConnectionError
+
+from app.store.database import db
+
+BODY = {"type": "checkout", "data": {"client_id": 4, "magasin_id": 1}}
+
+
+def fails_with(code):
+    """Let the database refuse each new saga with an SQLSTATE."""
+    with db.engine.connect() as connection:
+        connection.execute(
+            text(
+                "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS "
+                f"$$ BEGIN RAISE EXCEPTION 'told by the test' USING ERRCODE = '{code}'; END $$"
+            )
+        )
+        connection.execute(text("CREATE TRIGGER fail BEFORE INSERT ON saga FOR EACH ROW EXECUTE FUNCTION fail()"))
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "ready", "says"),
+    [
+        ("53100", 503, 503, "ask again, with the same Idempotency-Key"),
+        ("57P01", 503, 503, "ask again"),
+        ("40P01", 503, 200, "ask again"),
+        ("55P03", 503, 200, "ask again"),
+        ("42P01", 503, 200, "flask --app app db upgrade"),
+        ("42501", 500, 200, "lacks a right"),
+        ("54000", 400, 200, "cannot keep a value"),
+        ("22P05", 400, 200, "cannot keep a value"),
+        ("23514", 500, 200, "the log of this moment"),
+    ],
+)
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_only_a_database_that_is_away_makes_a_replica_not_ready(client, code, status, ready, says):
+    fails_with(code)
+    answer = client.post("/api/v1/sagas", json=BODY)
+    assert (answer.status_code, answer.headers.get("Retry-After")) == (status, "1" if status == 503 else None)
+    assert says in answer.get_json(force=True)["detail"]
+    assert client.get("/ready").status_code == ready
+
+
+def test_no_free_connection_is_answered_503_and_the_replica_stays_ready(client, monkeypatch):
+    def none(*_, **__):
+        raise NoConnectionError("none came free")
+
+    monkeypatch.setattr("app.store.queries.page", none)
+    answer = client.get("/api/v1/sagas")
+    assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "1")
+    assert client.get("/ready").status_code == 200
+
+
+def test_a_database_without_tables_is_answered_with_what_to_do(client):
+    with db.engine.connect() as connection:
+        connection.execute(text("DROP TABLE saga" if db.engine.dialect.name == "sqlite" else "DROP TABLE saga CASCADE"))
+    for answer in (client.get("/api/v1/sagas"), client.post("/api/v1/sagas", json=BODY)):
+        assert answer.status_code == 503
+        assert "flask --app app db upgrade" in answer.get_json(force=True)["detail"]
