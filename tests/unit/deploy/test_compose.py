@@ -16,6 +16,8 @@ from tests.unit.deploy.test_kong import table
 DOCKERFILE = ROOT / "Dockerfile"
 PROFILES = ("core", "everything")
 DEMO = ROOT / "deploy" / "demo"
+#: Their names and ports stand in the documents: 002's two, 000's and 001's.
+ORCHESTRATORS = ("saga-orchestrator-1", "saga-orchestrator-2", "service-saga-orchestrator", "orchestrateur-service")
 #: The compose service that runs a participant, where it has another name.
 OTHER_NAMES = {"stock": ["inventaire"], "catalogue": ["catalogue-1", "catalogue-2", "catalogue-3"]}
 
@@ -83,7 +85,7 @@ def test_nobody_but_this_machine_reaches_a_port(profile):
 
 
 def test_the_documented_ports_lead_where_they_say():
-    assert ports("saga-orchestrator-1") | ports("saga-orchestrator-2") == {"3601", "3602", "8009", "8023"}
+    assert [ports(name) for name in ORCHESTRATORS] == [{"3601"}, {"3602"}, {"8009"}, {"8023"}]
     assert ports("kong") == {"8000", "8080", "8081"}
     assert [ports(f"catalogue-{number}") for number in (1, 2, 3)] == [{"8001"}, {"8006"}, {"8007"}]
     assert [ports(name) for name in ("inventaire", "commandes", "prometheus", "grafana")] == [
@@ -99,8 +101,8 @@ def test_the_demo_s_people_come_in_by_the_documented_words():
 
 
 def test_an_orchestrator_has_the_documented_memory():
-    for number in (1, 2):
-        resources = composed("core")["services"][f"saga-orchestrator-{number}"]["deploy"]["resources"]
+    for name in ORCHESTRATORS:
+        resources = composed("core")["services"][name]["deploy"]["resources"]
         memory = [int(resources[kind]["memory"]) >> 20 for kind in ("limits", "reservations")]
         assert memory == [200, 100]
 
@@ -128,9 +130,22 @@ def test_receipts_are_written_where_a_container_may_write(profile, service):
 @pytest.mark.parametrize("profile", PROFILES)
 def test_nothing_runs_before_what_it_needs(profile):
     services = composed(profile)["services"]
-    for name in ("saga-orchestrator-1", "saga-orchestrator-2", "worker", "beat"):
+    for name in (*ORCHESTRATORS, "worker", "beat"):
         assert services[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
     assert services["migrate"]["depends_on"]["postgres"]["condition"] == "service_healthy"
+
+
+def needed(services: dict, name: str) -> set[str]:
+    """Name all services of a profile that Compose starts with this one."""
+    names = set(services[name].get("depends_on", ())) & set(services)
+    return names.union(*(needed(services, other) for other in names))
+
+
+@pytest.mark.parametrize("name", ["orchestrateur-service", "service-saga-orchestrator"])
+def test_up_with_a_documents_service_alone_starts_all_that_an_order_needs(name):
+    started = needed(composed("everything")["services"], name)
+    assert started >= {"postgres", "redis", "migrate", "kong", "panier", "inventaire", "client", "ventes"}
+    assert needed(composed("core")["services"], name) >= {"postgres", "redis", "migrate", "participants"}
 
 
 def test_the_core_is_a_part_of_everything_but_for_its_participants():
