@@ -1,7 +1,7 @@
 """A real browser, and what must hold on every page that it shows."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,13 +10,14 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 AXE = Path(__file__).parent / "admin" / "axe" / "axe.min.js"
 #: WCAG 2.2, levels A and AA.
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 expect.set_options(timeout=30_000)  # a machine may be busy
 PHONE = {"width": 360, "height": 740}
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
+    """Start the one browser of a process: Playwright's synchronous API cannot be started twice in it."""
     program = shutil.which("chromium")
     if program is None:
         pytest.fail("the pages need a browser: chromium is not on the PATH", pytrace=False)
@@ -26,10 +27,12 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-def violations(page: Page) -> list[str]:
-    """What axe finds wrong on the page as it stands, as rule and place."""
-    page.evaluate(AXE.read_text())
-    found = page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)["violations"]
+def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
+    """What axe finds wrong on the page as it stands, by these rules or by all, as rule and place."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text())
+    only = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": STANDARDS}
+    found = page.evaluate("options => axe.run(document, options)", {"runOnly": only})["violations"]
     return [f"{rule['id']}: {node['target']} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
 
 

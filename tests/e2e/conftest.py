@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 import requests
+from playwright.sync_api import Browser
 
 from tests.conftest import OPEN
+from tests.e2e.browser import chromium
 
 PATIENCE_S = 60.0
 NAMES = ("panier", "stock", "client", "ventes", "catalogue", "commandes", "recus")
@@ -101,6 +103,12 @@ class Participants:
         # A purchase is paid for in sales, an order with a receipt by its receipt.
         sold = sum(self.get(f"/{name}/_balance")["total"] for name in ("ventes", "recus"))
         assert round(client["debits"] - client["remboursements"], 2) == round(sold, 2)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture(scope="session")

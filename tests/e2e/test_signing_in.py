@@ -3,25 +3,19 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
 
-CHROMIUM = Path("/usr/bin/chromium")
 PASSWORD = "correct horse battery"
 
 pytestmark = pytest.mark.programs
 
 
 @pytest.fixture
-def page():
-    if not CHROMIUM.exists():
-        pytest.fail(f"the pages need a browser: there is no {CHROMIUM}", pytrace=False)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser.new_page()
-        browser.close()
+def page(browser):
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
-from tests.e2e.browser import PHONE, chromium, overflows, violations
+from tests.e2e.browser import PHONE, overflows, violations
 from tests.e2e.conftest import PATIENCE_S, eventually, free_port
 
 pytestmark = pytest.mark.programs
@@ -58,12 +58,6 @@ def demo(tmp_path_factory):
         demo.process.terminate()
         ended = demo.process.wait(PATIENCE_S)
     assert ended == 0, demo.said()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

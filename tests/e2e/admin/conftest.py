@@ -2,7 +2,7 @@
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import requests
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from app import create_app
 from app.access.passwords import hashed
@@ -20,19 +20,6 @@ from app.store.database import db
 from tests.e2e.conftest import Participants, Server, eventually, free_port, serve_participants, start
 
 PASSWORD = "correct horse battery"
-AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
-STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.fail("the browser tests need chromium on the PATH", pytrace=False)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @dataclass
@@ -155,12 +142,3 @@ def sign_in(context: BrowserContext, url: str, name: str) -> None:
     page.get_by_role("button", name="Sign in").click()
     page.wait_for_url("**/admin")
     page.close()
-
-
-def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
-    """What axe finds wrong with the page as it is shown now, by these rules or by all."""
-    if not page.evaluate("'axe' in window"):
-        page.evaluate(AXE)
-    only = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": STANDARDS}
-    found = page.evaluate("options => axe.run(document, options)", {"runOnly": only})
-    return [f"{one['id']}: {node['html'][:120]}" for one in found["violations"] for node in one["nodes"]]

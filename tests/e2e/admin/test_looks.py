@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.admin.conftest import violations
+from tests.e2e.browser import violations
 from tests.e2e.conftest import eventually
 
 pytestmark = pytest.mark.programs
