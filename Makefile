@@ -15,7 +15,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint migrate run diagrams dashboards openapi fuzz chaos bench bench-pages worker beat clean environment
+.PHONY: help demo test watch coverage check lint migrate run diagrams dashboards openapi fuzz chaos bench bench-pages worker beat clean environment
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,13 @@ demo: $(VENV)/.runtime ## start everything, run four checkouts, check the ledger
 
 test: $(VENV)/.dev ## run the tests, on SQLite and on a PostgreSQL out of a wheel
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not programs' $(addprefix --ignore ,$(LONG))
+
+watch: $(VENV)/.dev ## run the fast tests again whenever a file changes, until Ctrl-C
+	$(BIN)/ptw . --now --runner $(BIN)/pytest $(PYTEST_ARGS) tests/unit
+
+coverage: $(VENV)/.dev ## run the tests and say which lines of the service no test runs (in this process alone)
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not programs' --cov --cov-report=term:skip-covered \
+		tests/unit tests/integration tests/contract
 
 check: lint test $(VENV)/.dev ## lint, run the tests, a short form of chaos and fuzz, and what needs other programs
 	$(BIN)/python -m diagrams --check
@@ -74,7 +81,7 @@ beat: migrate ## find sagas that are due, and send them to the workers (BROKER_U
 	@$(BIN)/python -m celery -A app.worker beat
 
 clean: ## remove the environment and all caches; databases stay
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 demo run: export PORT := $(PORT)
