@@ -2,6 +2,7 @@
 
 import os
 import random
+import secrets
 import socket
 import threading
 from functools import partial
@@ -72,9 +73,9 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     Exporter(app, metrics, notes)
     app.add_url_rule("/metrics/", "prometheus_metrics")  # 000 asks with the slash, 001 and 002 without
     fleeting = Fleeting(config.redis_url)
-    told = threading.Event()
-    service, runner = _engine(app, config, registry, metrics, notes, fleeting, told)
-    post = _post(app, config, registry, metrics, service, runner, told)
+    told, owner = threading.Event(), new_owner()
+    service, runner = _engine(app, config, registry, metrics, notes, fleeting, told, owner)
+    post = _post(app, config, registry, metrics, service, runner, told, owner)
     app.extensions |= {"runner": runner, "sagas": service, "registry": registry, "post": post}
     app.extensions |= {"fleeting": fleeting, "metrics": metrics}
     problems.install(app)
@@ -90,11 +91,10 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
 
 def _engine(  # noqa: PLR0917  puts together what has been made
     app: Flask, config: Config, registry: Registry, metrics: Exposition, notes: Notes, fleeting: Fleeting,
-    told: threading.Event,
+    told: threading.Event, owner: str,
 ) -> tuple[SagaService, Runner]:  # fmt: skip
     with app.app_context():
         make_durable(db.engine)
-        owner = _owner()
         store = SagaStore(Connections(db.engine), registry, owner)
         leases = Leases(db.engine, registry, owner)
         pulse = Pulse(Replicas(db.engine, owner))
@@ -135,19 +135,23 @@ def _engine(  # noqa: PLR0917  puts together what has been made
 
 def _post(  # noqa: PLR0917  puts together what has been made
     app: Flask, config: Config, definitions: Registry, metrics: Exposition, service: SagaService, runner: Runner,
-    told: threading.Event,
+    told: threading.Event, owner: str,
 ) -> Post:  # fmt: skip
     url = config.broker_url or IN_MEMORY
     with app.app_context():
-        outbox, parked = Outbox(db.engine, _owner()), Parked(db.engine)
+        outbox, parked = Outbox(db.engine, owner), Parked(db.engine)
     names = {event for definition in definitions for event in definition.events.values()}
     relay = Relay(outbox, Publisher(url), metrics, names=names, wake=told, stopping=runner.stopping)
     return Post(url, relay, Intake(service, definitions, parked, metrics, runner.stopping))
 
 
-def _owner() -> str:
-    """Name this process among all that share its database."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+def new_owner() -> str:
+    """Return a name for this process that no other process on its database has.
+
+    Host name and pid are for people. They are not unique: containers on one host network share the name, and in each
+    container the pids are the same small numbers. The random part is what makes the name unique.
+    """
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 # What follows takes a tenth of a second each to import: a process that has no use for it starts without.

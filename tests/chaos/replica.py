@@ -21,7 +21,7 @@ class Replica(Process):
         super().__init__("app", port=port, ready="/ready", log=log, **settings)
 
     def owners(self) -> list[str]:
-        """What its sagas name as their owner."""
+        """Return host name and pid of each process; the owner that a saga names has a random part behind them."""
         return [f"{socket.gethostname()}:{pid}" for pid in self.workers()]
 
     def freeze(self) -> None:

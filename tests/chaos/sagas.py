@@ -31,7 +31,7 @@ class Sagas:
 
     def in_flight(self, owners: Iterable[str] = ()) -> set[str]:
         """Ids of those that are neither finished nor stuck; of those that `owners` have in hand, if any are named."""
-        of_owners = "AND owner = ANY(%s)" if owners else ""
+        of_owners = "AND regexp_replace(owner, ':[^:]*$', '') = ANY(%s)" if owners else ""
         query = f"SELECT id::text FROM saga WHERE status IN ('pending', 'running', 'compensating') {of_owners}"
         return {saga_id for (saga_id,) in self._rows(query, *([list(owners)] if owners else []))}
 

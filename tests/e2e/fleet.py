@@ -60,7 +60,10 @@ class Fleet:
         while len(self._workers) < count:
             self.worker()
         owners, there = {owner(worker) for worker in self._workers}, "SELECT owner FROM replica"
-        eventually(lambda: owners <= {row[0] for row in self.rows(there)}, f"the workers are there; see {self._log}")
+        eventually(
+            lambda: owners <= {process_of(row[0]) for row in self.rows(there)},
+            f"the workers are there; see {self._log}",
+        )
         return self._workers[:count]
 
     def _begin(self, service: str) -> subprocess.Popen[bytes]:
@@ -92,7 +95,7 @@ class Fleet:
     def actors(self, sagas: Sequence[str]) -> set[str]:
         """Give the processes that have moved them."""
         query = "SELECT DISTINCT actor FROM journal WHERE saga_id = ANY(%s::uuid[]) AND actor LIKE 'engine@%%'"
-        return {row[0].removeprefix("engine@") for row in self.rows(query, list(sagas))}
+        return {process_of(row[0].removeprefix("engine@")) for row in self.rows(query, list(sagas))}
 
     def end(self) -> None:
         for process in self._processes:
@@ -106,8 +109,13 @@ def kill(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
+def process_of(owner: str) -> str:
+    """Return the host name and pid in the name of an owner, without its random part."""
+    return owner.rpartition(":")[0]
+
+
 def owner(process: subprocess.Popen[bytes] | psutil.Process) -> str:
-    """Give the name that a process has in the database."""
+    """Return the host name and pid that a process has in the database, see `process_of`."""
     return f"{socket.gethostname()}:{process.pid}"
 
 

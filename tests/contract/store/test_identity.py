@@ -1,0 +1,47 @@
+"""Processes that share a host name and a pid, as containers on one host network do, are still two owners."""
+
+import os
+import socket
+
+import pytest
+from sqlalchemy import text
+
+from app import create_app
+from app.config import from_environment
+from app.store.database import db
+
+
+@pytest.fixture
+def twins(store_url, monkeypatch):
+    """Two services on one database whose host name and pid are the same."""
+    monkeypatch.setattr(socket, "gethostname", lambda: "vm")
+    monkeypatch.setattr(os, "getpid", lambda: 2)
+    apps = [create_app(from_environment({"DATABASE_URL": store_url})) for _ in range(2)]
+    yield apps
+    for app in apps:
+        with app.app_context():
+            db.engine.dispose()
+
+
+def owners(app, table):
+    with app.app_context(), db.engine.connect() as connection:
+        return [row.owner for row in connection.execute(text(f"SELECT owner FROM {table}"))]
+
+
+def test_processes_of_one_host_name_and_pid_are_two_replicas(twins):
+    for app in twins:
+        app.extensions["runner"].pulse.beat()
+    first, second = owners(twins[0], "replica")
+    assert first != second
+    assert {owner.rpartition(":")[0] for owner in (first, second)} == {"vm:2"}
+
+
+def test_only_one_of_them_publishes(twins, book, saga):
+    book.store().insert(saga, 30, owner="one")
+    book.rows("UPDATE journal SET event = 'CommandeCreate'")
+    first, second = (app.extensions["post"].relay for app in twins)
+    told = []
+    for relay in (first, second, first):
+        book.rows("INSERT INTO outbox (saga_id, seq, at) SELECT saga_id, seq, at FROM journal")
+        told.append(relay.publish_batch())
+    assert told == [1, 0, 2]
