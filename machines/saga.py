@@ -6,6 +6,7 @@ from functools import cached_property
 
 from machines.call import split
 from machines.check import check
+from machines.digest import content_of, digest_of
 from machines.rows import Rows, derive
 from machines.table import Table
 
@@ -23,6 +24,16 @@ class Saga(Table):
     @cached_property
     def rows(self) -> Rows:
         return derive(self)
+
+    @cached_property
+    def content(self) -> str:
+        """What of the table must not change under a running saga, see machines.digest."""
+        return content_of(self)
+
+    @cached_property
+    def digest(self) -> str:
+        """Tells this table from another one of the same name and version."""
+        return digest_of(self.content)
 
     @cached_property
     def needed_fields(self) -> Mapping[str, frozenset[str]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.participants.outcome import REFUSALS, Outcome
@@ -81,7 +81,7 @@ def _view(
     undone = [row for row in journal if row.step == step.name and row.direction == "undo"]
     entry = step.doing or (definition.steps[number - 2].done if number > 1 else definition.initial)
     entered = next((row.at for row in journal if row.dest == entry and row.source != row.dest), None)
-    begun = entered if saga.status != "pending" or done else None
+    begun = _started_at(saga, entry, entered, done)
     outcomes = [found for row in done if (found := outcome(row))]
     failures = [row for row in done if row.trigger in _FAILURES]
     return StepView(
@@ -112,6 +112,19 @@ def _status(
     if triggers & set(_FAILURES):
         return "failed"
     return "pending"
+
+
+def _started_at(saga: SagaRow, entry: str, entered: datetime | None, done: Sequence[JournalRow]) -> datetime | None:
+    """Return when the step's first call was made; until it is answered, when the saga came to stand before it.
+
+    A saga that was created and executed later has no move between the two: it was in the state before it began.
+    """
+    first = next((row for row in done if row.duration_ms is not None), None)
+    if entered and first:
+        return max(entered, first.at - timedelta(milliseconds=first.duration_ms or 0.0))
+    if saga.status == "pending":
+        return None
+    return saga.entered_at if entered and saga.state == entry else entered
 
 
 def _when_done(rows: Sequence[JournalRow]) -> datetime | None:

@@ -1,7 +1,7 @@
 """One running saga in memory: its machine, what it was started with, what it has learnt, and what is not saved yet."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -34,13 +34,17 @@ UNDER_WAY = ("running", "compensating")
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """One row of the journal before the database has dated it; see `JournalRow` for the columns."""
+    """One row of the journal before the database has dated it; see `JournalRow` for the columns.
+
+    made: when it happened, on the saga's clock.
+    """
 
     seq: int
     source: str | None
     trigger: str
     dest: str
     actor: str
+    made: float
     step: str | None = None
     direction: str | None = None
     attempt: int | None = None
@@ -70,7 +74,8 @@ def known_by(value: object) -> str | None:
 class Instance(SagaMachine):
     """A saga that one process runs. After an exception it is forgotten, and read again from the store.
 
-    key, fingerprint: the Idempotency-Key it was started with, and what the request was.
+    key, fingerprint, sent_digest, started_by: the Idempotency-Key it was started with, what the request was, and who
+    asked; see `SagaRow`.
     results: the reply of each step that succeeded, by step. unsure: an attempt of the call in flight is
     unaccounted for, so that a later refusal does not prove that nothing happened. pending: nobody has asked yet that
     it begin. claims: how often it was claimed since it last moved.
@@ -78,14 +83,21 @@ class Instance(SagaMachine):
     begun: when it began, on this process's own clock, where it did so in this process.
     standing: what others may be told; None until it is durable, and then nothing of it has been done yet.
     asked: what a person asked of it, to be told in the audit trail by the very commit that does it.
+    clock: this process's own, in seconds; it dates each move.
     """
 
-    def __init__(self, definition: Saga, saga_id: UUID, data: Mapping[str, Any], state: str | None = None) -> None:
+    def __init__(
+        self, definition: Saga, saga_id: UUID, data: Mapping[str, Any], state: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         super().__init__(definition, state)
+        self.clock = clock
         self.id = saga_id
         self.data = data
         self.key: str | None = None
         self.fingerprint: str | None = None
+        self.sent_digest: str | None = None
+        self.started_by: str | None = None
         self.results: dict[str, Any] = {}
         self.unsaved: list[Move] = []
         self.next_seq = 1
@@ -104,10 +116,12 @@ class Instance(SagaMachine):
         self.asked: Entry | None = None
 
     @classmethod
-    def begin(cls, definition: Saga, data: Mapping[str, Any], actor: str) -> "Instance":
+    def begin(
+        cls, definition: Saga, data: Mapping[str, Any], actor: str, clock: Callable[[], float] = time.monotonic
+    ) -> "Instance":
         """Make a new saga that stands before its first call."""
-        saga = cls(definition, uuid4(), data)
-        saga.begun = time.monotonic()
+        saga = cls(definition, uuid4(), data, clock=clock)
+        saga.begun = clock()
         saga._note(source=None, trigger="start", dest=saga.state, actor=actor)
         if saga.may(Trigger.BEGIN):
             saga.fire(Trigger.BEGIN, actor=actor)
@@ -134,7 +148,7 @@ class Instance(SagaMachine):
     def begin_now(self) -> None:
         """Let a pending saga begin: nobody has sent anything for it yet."""
         self.pending = self.unsure = False
-        self.begun = time.monotonic()
+        self.begun = self.clock()
 
     def ask(self, trigger: Trigger, actor: str, reason: str) -> None:
         """Take note of what a person asks, before it moves: nobody can move it and leave that out of the trail."""
@@ -169,6 +183,9 @@ class Instance(SagaMachine):
     def _note(self, *, source: str | None, trigger: str, dest: str, **columns: Any) -> None:
         again = source == dest or trigger == Trigger.RETRY  # into a state that was entered, and told of, before
         event = None if again else self.definition.events.get(dest)
-        self.unsaved.append(Move(seq=self.next_seq, source=source, trigger=trigger, dest=dest, event=event, **columns))
+        made = self.clock()
+        self.unsaved.append(
+            Move(seq=self.next_seq, source=source, trigger=trigger, dest=dest, event=event, made=made, **columns)
+        )
         self.next_seq += 1
         self.claims = 0

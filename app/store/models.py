@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Integer, text
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Integer, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.store.database import Json, UtcDateTime, db
@@ -32,7 +32,12 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     unsure: the call of its state may have been sent; so it may where there are claims. deadline_at: until when a step
     forward may be.
     entered_at: when it came to its state; attempts there in vain do not move that on, as they do updated_at.
-    moves: what the last commit moved, from which the database's own trigger writes the journal.
+    moves: what the last commit moved, from which the database's own trigger writes the journal, each dated by its
+    age_us: how many microseconds before the commit it happened.
+    started_by: who asked for it (`key:shop`, `user:ada`, `api`); its Idempotency-Key is one of theirs.
+    fingerprint, sent_digest: what the request was, with the defaults of the release, and as it was sent.
+    table_digest: of the table it runs by, see SagaTableRow.
+    All three new ones are NULL in rows that a release before 0006 wrote.
     """
 
     __tablename__ = "saga"
@@ -61,6 +66,9 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     error: Mapped[str | None]
     idempotency_key: Mapped[str | None]
     fingerprint: Mapped[str | None]
+    sent_digest: Mapped[str | None]
+    started_by: Mapped[str | None]
+    table_digest: Mapped[str | None]
     owner: Mapped[str | None]
     epoch: Mapped[int]
     version: Mapped[int]
@@ -75,7 +83,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
 
 
 class JournalRow(db.Model):  # type: ignore[name-defined,misc]
-    """One move of a saga: when, from where, to where, by whom and why, with what reply. Never changed.
+    """One move of a saga: when it happened, from where, to where, by whom and why, with what reply. Never changed.
 
     source is NULL on the first one. duration_ms: how long the call took whose outcome this is. event: what others are
     told of this move.
@@ -100,6 +108,24 @@ class JournalRow(db.Model):  # type: ignore[name-defined,misc]
     reply: Mapped[Any] = mapped_column(Json, nullable=True)
     duration_ms: Mapped[float | None]
     event: Mapped[str | None]
+
+
+class SagaTableRow(db.Model):  # type: ignore[name-defined,misc]
+    """A table that sagas of one definition and version run by, or ran by; the first one has the smallest id.
+
+    content: what of it must not change under a running saga, as canonical JSON; digest: of that.
+    """
+
+    __tablename__ = "saga_table"
+    __table_args__ = (UniqueConstraint("definition", "definition_version", "digest", name="saga_table_digest"),)
+
+    id: Mapped[int] = mapped_column(_COUNTED, primary_key=True)
+    definition: Mapped[str]
+    definition_version: Mapped[int]
+    digest: Mapped[str]
+    content: Mapped[str]
+    recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    recorded_by: Mapped[str]
 
 
 class OutboxRow(db.Model):  # type: ignore[name-defined,misc]

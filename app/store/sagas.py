@@ -51,7 +51,6 @@ _MOVED = {
     "unsure": bindparam("new_unsure"),
     "order_ref": bindparam("new_order"),
     "due_at": in_seconds(bindparam("delay_s")),
-    "updated_at": db_now(),
     "moves": bindparam("new_moves", type_=_SAGA.c.moves.type),
 }
 #: One that was pending is in its state only since it began.
@@ -60,7 +59,9 @@ _STAYS = and_(
     _SAGA.c.state == cast(bindparam("new_state"), String),
     _SAGA.c.status == cast(bindparam("new_status"), String),
 )
-_ENTERED = case((_STAYS, _SAGA.c.entered_at), else_=db_now())
+_ENTERED = case((_STAYS, _SAGA.c.entered_at), else_=in_seconds(bindparam("entered_s")))
+#: Never before the commit before it, so that a clock that is set back does not disorder the journal.
+_UPDATED = case((_SAGA.c.updated_at > db_now(), _SAGA.c.updated_at), else_=db_now())
 _INSERT = insert(_SAGA).values(
     **_MOVED,
     id=bindparam("saga_id"),
@@ -74,8 +75,12 @@ _INSERT = insert(_SAGA).values(
     epoch=_ONE,
     version=_ONE,
     deadline_at=_DEADLINE,
-    created_at=db_now(),
-    entered_at=db_now(),
+    started_by=bindparam("new_started_by"),
+    sent_digest=bindparam("new_sent_digest"),
+    table_digest=bindparam("new_table_digest"),
+    created_at=in_seconds(bindparam("created_s")),
+    entered_at=in_seconds(bindparam("entered_s")),
+    updated_at=db_now(),
 )
 _AS_KNOWN = (
     _SAGA.c.id == bindparam("saga_id"),
@@ -90,6 +95,7 @@ _SAVE = (
         version=_SAGA.c.version + _ONE,
         deadline_at=func.coalesce(_SAGA.c.deadline_at, _DEADLINE),
         entered_at=_ENTERED,
+        updated_at=_UPDATED,
     )
 )
 #: On what is left of the lease. No column of an index changes, and PostgreSQL writes the row alone ("HOT").
@@ -98,7 +104,7 @@ _SAVE_ON = (
     .where(*_AS_KNOWN)
     .values(
         {name: value for name, value in _MOVED.items() if name != "due_at"}
-        | {"version": _SAGA.c.version + _ONE, "entered_at": _ENTERED}
+        | {"version": _SAGA.c.version + _ONE, "entered_at": _ENTERED, "updated_at": _UPDATED}
     )
 )
 
@@ -143,6 +149,10 @@ class SagaStore:
                 "new_store": None if definition.store is None else known_by(saga.data[definition.store]),
                 "key": saga.key,
                 "new_fingerprint": saga.fingerprint,
+                "new_sent_digest": saga.sent_digest,
+                "new_started_by": saga.started_by,
+                "new_table_digest": definition.digest,
+                "created_s": saga.unsaved[0].made - saga.clock(),
             }
         )
         try:
@@ -180,12 +190,15 @@ class SagaStore:
     def _due(self, saga: Instance, delay_s: float | None) -> dict[str, Any]:
         # Both before the statement is sent, so that this process never believes in more time than it was given.
         saga.lease_end = inf if delay_s is None else self.clock() + delay_s
-        begins = saga.deadline == inf and not saga.pending
-        if begins:
-            saga.deadline = self.clock() + saga.definition.deadline_s
-        return {"delay_s": delay_s, "deadline_s": saga.definition.deadline_s if begins else None}
+        if saga.deadline < inf or saga.pending:
+            return {"delay_s": delay_s, "deadline_s": None}
+        # From its beginning on, which was before its leading reads.
+        left_s = saga.definition.deadline_s - (saga.clock() - saga.begun if saga.begun is not None else 0.0)
+        saga.deadline = self.clock() + left_s
+        return {"delay_s": delay_s, "deadline_s": left_s}
 
     def _moved(self, saga: Instance, owner: str | None) -> dict[str, Any]:
+        now = saga.clock()
         return {
             "saga_id": self._written(saga.id),
             "new_state": saga.state,
@@ -198,7 +211,8 @@ class SagaStore:
             "new_claims": saga.claims if owner else 0,
             "new_unsure": saga.unsure or owner == self.owner,
             "new_order": saga.order,
-            "new_moves": orjson.dumps([_as_json(move) for move in saga.unsaved]).decode(),
+            "new_moves": orjson.dumps([_as_json(move, now) for move in saga.unsaved]).decode(),
+            "entered_s": _entered(saga, now) - now,
         }
 
     def read(self, saga_id: UUID) -> Instance | None:
@@ -222,5 +236,16 @@ class SagaStore:
             return connection.execute(select(_SAGA).where(_SAGA.c.idempotency_key == key)).one_or_none()
 
 
-def _as_json(move: Move) -> dict[str, Any]:
-    return {column: value for column, value in vars(move).items() if value is not None}
+def _as_json(move: Move, now: float) -> dict[str, Any]:
+    """Return the move as the trigger of migration 0006 reads it: how long ago it happened, for its clock to date it."""
+    columns = {column: value for column, value in vars(move).items() if value is not None}
+    columns["age_us"] = int((now - columns.pop("made")) * 1_000_000)
+    return columns
+
+
+def _entered(saga: Instance, now: float) -> float:
+    """Return when the saga came to its state, if the commit that is being made brings it there."""
+    for move in reversed(saga.unsaved):
+        if move.source != move.dest:
+            return move.made
+    return now if saga.begun is None else saga.begun  # one that was pending, and begins

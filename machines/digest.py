@@ -1,0 +1,102 @@
+"""What of a table must not change under the sagas that run by it: as canonical JSON, and as a digest of that.
+
+In it stands whatever decides which calls are made and which states there are: the steps, their order, kinds and
+states, the calls, undos and probes. A column at its default is left out, so that a release which adds a column does
+not change the digest of a table that does not use it.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Any
+
+from machines.step import Step
+from machines.table import Table
+
+#: What may change under a running saga. Of a table: what only new sagas begin with, what people look for sagas by, what
+#: others are told, and how long a saga has. Of a step: how often and how long it is tried.
+_MAY_CHANGE: Mapping[type, frozenset[str]] = {
+    Table: frozenset(
+        {"name", "version", "data", "participants", "client", "store", "order", "events", "started_by", "deadline_s"}
+    ),
+    Step: frozenset({"retry", "timeout_s", "dwell_s"}),
+}
+#: Characters of a digest. It tells the few tables of one name and version apart.
+_LENGTH = 16
+#: Changes that one line names; of the others it says how many there are.
+_NAMED = 3
+
+_Plain = Mapping[str, Any]
+
+
+def content_of(table: Table) -> str:
+    """Return what of the table must not change under a running saga, as canonical JSON."""
+    return json.dumps(_plain(table), sort_keys=True, separators=(",", ":"))
+
+
+def digest_of(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()[:_LENGTH]
+
+
+def change(old: str, new: str) -> str:
+    """Name in one line what is not the same in two contents."""
+    found = list(_changes(json.loads(old), json.loads(new)))
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return "; ".join(found[:_NAMED]) + more
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        kept = _MAY_CHANGE.get(next((kind for kind in _MAY_CHANGE if isinstance(value, kind)), type(value)), ())
+        return {
+            column.name: _plain(getattr(value, column.name))
+            for column in fields(value)
+            if column.name not in kept and getattr(value, column.name) != _default(column)
+        }
+    if isinstance(value, Mapping):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value
+
+
+def _default(column: Field[Any]) -> Any:
+    factory: Callable[[], Any] | Any = column.default_factory
+    return column.default if factory is MISSING else factory()
+
+
+def _changes(old: _Plain, new: _Plain) -> Iterator[str]:
+    yield from _columns("", {**old, "steps": None}, {**new, "steps": None})
+    before, after = ({step["name"]: step for step in content["steps"]} for content in (old, new))
+    gone, added = ([name for name in one if name not in other] for one, other in ((before, after), (after, before)))
+    for name in gone:
+        place = list(before).index(name)
+        instead = list(after)[place] if place < len(after) else None
+        if len(before) == len(after) and instead in added:
+            added.remove(instead)
+            yield f"step {name!r} is now {instead!r}"
+            yield from _columns(f"step {instead!r}: ", before[name] | {"name": instead}, after[instead])
+        else:
+            yield f"step {name!r} is gone"
+    yield from (f"step {name!r} is new" for name in added)
+    common = [name for name in before if name in after]
+    if (order := [name for name in after if name in before]) != common:
+        yield f"the order of the steps was {', '.join(common)} and is {', '.join(order)}"
+    for name in common:
+        yield from _columns(f"step {name!r}: ", before[name], after[name])
+
+
+def _columns(where: str, old: _Plain, new: _Plain) -> Iterator[str]:
+    for column in sorted(old.keys() | new.keys()):
+        was, now = old.get(column), new.get(column)
+        if was != now:
+            said, says = _said(was), _said(now)
+            alike = f"{where}{column} {says} is no longer the same in its other columns"
+            yield alike if said == says else f"{where}{column} was {said} and is {says}"
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, Mapping) and "method" in value:
+        return f"{value['method']} {value['participant']}{value['path']}"
+    return "nothing" if value is None else str(value) if isinstance(value, str) else json.dumps(value)

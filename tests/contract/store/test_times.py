@@ -1,0 +1,105 @@
+"""Every move bears the time at which it happened, by the database's clock, however late it is committed."""
+
+from datetime import datetime
+
+import pytest
+
+from app.store.instance import Instance
+from app.store.sagas import SagaStore
+from machines.checkout import CHECKOUT
+from machines.registry import discover
+from machines.rows import Trigger
+
+FRACTION_S = 0.05
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def saga(clock):
+    return Instance.begin(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="client", clock=clock)
+
+
+@pytest.fixture
+def store(book, clock):
+    return SagaStore(book.connections, discover(), "one", clock)
+
+
+def moment(value) -> datetime:
+    return value if isinstance(value, datetime) else datetime.fromisoformat(value)
+
+
+def seconds(later, earlier) -> float:
+    return (moment(later) - moment(earlier)).total_seconds()
+
+
+def read(saga, clock, took_s):
+    """Answer the saga's read after so many seconds; it is not committed."""
+    clock.now += took_s
+    saga.fire(Trigger.SUCCEEDED, actor="engine", step="lire_panier", direction="do")
+
+
+def journal(book):
+    return [row["at"] for row in book.rows("SELECT at FROM journal ORDER BY seq")]
+
+
+def row(book):
+    return book.rows("SELECT created_at, updated_at, entered_at, deadline_at FROM saga")[0]
+
+
+def test_moves_that_ride_along_with_one_commit_keep_their_own_times(book, store, clock, saga):
+    read(saga, clock, 2.0)
+    clock.now += 0.5
+    store.insert(saga, 30, owner="one")
+    began, answered = journal(book)
+    assert seconds(answered, began) == pytest.approx(2.0, abs=FRACTION_S)
+    assert seconds(row(book)["updated_at"], answered) == pytest.approx(0.5, abs=FRACTION_S)
+
+
+def test_a_saga_is_created_when_it_began_and_not_at_its_first_commit(book, store, clock, saga):
+    read(saga, clock, 2.0)
+    store.insert(saga, 30, owner="one")
+    found = row(book)
+    assert seconds(found["updated_at"], found["created_at"]) == pytest.approx(2.0, abs=FRACTION_S)
+    assert seconds(found["updated_at"], found["entered_at"]) == pytest.approx(0.0, abs=FRACTION_S)
+    assert seconds(found["deadline_at"], found["created_at"]) == pytest.approx(CHECKOUT.deadline_s, abs=FRACTION_S)
+
+
+def test_a_saga_entered_its_state_when_it_moved_there_and_not_at_the_commit(book, store, clock, saga):
+    store.insert(saga, 30, owner="one")
+    book.rows("UPDATE saga SET updated_at = :long_ago", long_ago="2001-01-01 00:00:00.000000")
+    read(saga, clock, 1.0)
+    clock.now += 3.0
+    saga.fire(Trigger.RETRY, actor="engine", step="reserver_stock", direction="do")
+    store.save(saga, 30, owner="one")
+    found = row(book)
+    assert seconds(found["updated_at"], found["entered_at"]) == pytest.approx(3.0, abs=FRACTION_S)
+    assert seconds(found["updated_at"], journal(book)[1]) == pytest.approx(3.0, abs=FRACTION_S)
+
+
+def test_no_move_is_dated_before_the_commit_before_it(book, store, clock, saga):
+    """Also where a clock was set back, or a release of before sends no age."""
+    store.insert(saga, 30, owner="one")
+    book.rows("UPDATE saga SET updated_at = '2199-01-01 00:00:00.000000'")
+    read(saga, clock, 1.0)
+    store.save(saga, 30, owner="one")
+    assert moment(row(book)["updated_at"]).year == 2199
+    assert moment(journal(book)[1]).year == 2199
+
+
+def test_moves_of_a_release_that_sends_no_age_bear_the_time_of_their_commit(book, store, saga):
+    store.insert(saga, 30, owner="one")
+    move = '[{"seq": 2, "source": "INITIEE", "trigger": "succeeded", "dest": "PANIER_RECUPERE", "actor": "old"}]'
+    book.rows("UPDATE saga SET updated_at = '2199-01-01 00:00:00.000000', moves = :move", move=move)
+    assert [moment(at).year for at in journal(book)][1:] == [2199]
