@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Iterable, Mapping, MutableMapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -78,7 +79,7 @@ class Secrets:
 
     def hidden_in(self, value: Any) -> Any:
         """Give the value without the secrets that it holds."""
-        if value is None or isinstance(value, int | float | datetime):
+        if value is None or isinstance(value, int | float | Decimal | datetime):
             return value
         if isinstance(value, Mapping):
             fields = ((str(name), item) for name, item in value.items())

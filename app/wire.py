@@ -1,16 +1,17 @@
-"""JSON as the service writes it: by orjson, in a tenth of the time, its members in the order of their names."""
+"""JSON as Flask reads and writes it: by `app.values`, and so with exact numbers, in a tenth of the time."""
 
 from typing import Any
 
-import orjson
 from flask.json.provider import JSONProvider
+
+from app.values import read_back, written
 
 
 class OrjsonProvider(JSONProvider):
     """For `jsonify`, and for `tojson` in templates."""
 
     def dumps(self, obj: Any, **_options: Any) -> str:
-        return orjson.dumps(obj, option=orjson.OPT_SORT_KEYS).decode()
+        return written(obj).decode()
 
     def loads(self, s: str | bytes, **_options: Any) -> Any:
-        return orjson.loads(s)
+        return read_back(s)

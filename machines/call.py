@@ -7,6 +7,7 @@ a field of the reply that step `lire_panier` got.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
@@ -71,6 +72,19 @@ def look_up(reference: str, data: Mapping[str, Any], results: Mapping[str, Any])
 
 
 def _segment(reference: str, value: Any) -> str:
-    if str(value) in ("", ".", ".."):
-        raise FillError(f"{reference} is {str(value)!r}, which is no part of a path")
-    return quote(str(value), safe="")
+    """Return a value as one segment of a path: the same text before and after the saga was read back."""
+    match value:
+        case bool():
+            text = "true" if value else "false"
+        case Decimal():
+            text = format(value, "f")
+        case str() | int() | float():
+            text = str(value)
+        case None:
+            raise FillError(f"{reference} is null, which is no part of a path")
+        case _:
+            what = "an object" if isinstance(value, Mapping) else "a list"
+            raise FillError(f"{reference} is {what}, which is no part of a path")
+    if text in ("", ".", ".."):
+        raise FillError(f"{reference} is {text!r}, which is no part of a path")
+    return quote(text, safe="")

@@ -12,6 +12,7 @@ from app.admin.words import breakable, brief, cause, clock, fine_clock, lasted
 from app.api.problems import answer_to
 from app.config import Config
 from app.logs import Secrets
+from app.values import written
 
 
 def pages(name: str) -> Blueprint:
@@ -45,7 +46,7 @@ def redacted(value: Any) -> Any:
 
 
 def as_json(value: Any) -> str:
-    return orjson.dumps(redacted(value), default=str, option=orjson.OPT_INDENT_2).decode()
+    return written(redacted(value), indent=True).decode()
 
 
 def _cause(error: str | None) -> str:

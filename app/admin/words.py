@@ -3,8 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 from markupsafe import Markup, escape
+
+from app.values import written
 
 _BRIEF = 120
 _MS_PER_S, _MINUTE_S, _HOUR_S, _DAY_S = 1000, 60, 3600, 86_400
@@ -58,7 +59,7 @@ def _plain(value: Any) -> str:
         case dict():
             return ", ".join(f"{name} {_plain(each)}" for name, each in value.items())
         case _:
-            return orjson.dumps(value, default=str).decode()
+            return written(value).decode()
 
 
 def breakable(name: str) -> Markup:

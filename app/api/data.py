@@ -1,6 +1,5 @@
 """The schema of a saga's `data`, made from the fields that its table names."""
 
-import json
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import cache
@@ -9,6 +8,7 @@ from uuid import UUID
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
+from app.values import UnreadableError, check
 from machines.fields import Field, FieldKind
 from machines.saga import Saga
 
@@ -57,11 +57,11 @@ def _column(field: Field) -> fields.Field[Any]:
             return fields.List(fields.Nested(_object_schema(field.items or {})), validate=length, **presence)
 
 
-class _Amount(fields.Field[float]):
+class _Amount(fields.Field[Any]):
     """A number with two decimals at most; a text, a boolean or a third decimal is a mistake, not to be rounded."""
 
-    def _deserialize(self, value: Any, *_: Any, **__: Any) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
             raise ValidationError("Not a valid amount.")
         exponent = Decimal(str(value)).normalize().as_tuple().exponent
         if not isinstance(exponent, int) or exponent < -2:  # noqa: PLR2004  cents
@@ -69,19 +69,12 @@ class _Amount(fields.Field[float]):
         return value
 
 
-def storable(text: str) -> None:
+def storable(value: Any) -> None:
+    """Check a text that did not come in JSON, or an object of any shape with such texts in it."""
     try:
-        fits = b"\x00" not in text.encode()
-    except UnicodeEncodeError:  # a lone surrogate
-        fits = False
-    if not fits:
-        raise ValidationError("NUL and lone surrogates cannot be stored.")
-
-
-def storable_object(value: dict[str, Any]) -> None:
-    """Check an object of any shape, deep down."""
-    text = json.dumps(value, ensure_ascii=False)
-    storable(text.replace("\\u0000", "\x00"))
+        check(value)
+    except UnreadableError as error:
+        raise ValidationError(f"It has {error}; {error.remedy}.") from None
 
 
 def _uuid(text: str) -> None:

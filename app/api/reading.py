@@ -1,14 +1,14 @@
 """Reading a request: strict JSON, a saga's data by its own table, Idempotency-Key and Prefer."""
 
-import json
 from collections.abc import Mapping
 from typing import Any, cast
 
 from flask import request
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
-from app.api.data import data_schema, storable, storable_object
+from app.api.data import data_schema, storable
 from app.errors import InvalidError, MalformedError, MediaTypeError
+from app.values import UnreadableError, parsed_strictly
 from machines.saga import Saga
 
 LONGEST_KEY = 255
@@ -67,7 +67,7 @@ class Resolution(Reason):
     reason = fields.String(required=True, validate=[validate.Length(1, 500), storable])
     reply = fields.Dict(
         load_default=dict,
-        validate=storable_object,
+        validate=storable,
         metadata={"description": "what its participant would have answered"},
     )
 
@@ -86,25 +86,14 @@ def parsed_object(raw: bytes, name: str) -> dict[str, Any]:
 
 
 def parsed(raw: bytes, name: str) -> Any:
-    """Parse JSON strictly; `name` is what its sender knows it by."""
+    """Parse JSON strictly; `name` is what its sender knows it by. Raises MalformedError or InvalidError."""
     try:
-        return json.loads(raw, object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
-    except RecursionError:
-        raise MalformedError(f"{name} is nested too deeply") from None
-    except ValueError as error:  # of the JSON, of its encoding, or one of ours below
-        raise MalformedError(f"{name} is not JSON: {error}") from None
-
-
-def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"name {next(n for n in names if names.count(n) > 1)!r} stands twice")
-    return members
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON number")
+        return parsed_strictly(raw)
+    except UnreadableError as error:
+        words = f"{error}; {error.remedy}"
+        if error.pointer:
+            raise InvalidError((error.pointer, words)) from None
+        raise MalformedError(f"{name}: {words}") from None
 
 
 def _flat(messages: Any, pointer: str = "") -> list[tuple[str, str]]:

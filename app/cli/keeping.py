@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 import click
-import orjson
 
 from app.api.saga_json import entry
 from app.cli.group import saga
 from app.errors import MalformedError
 from app.store import queries, retention
 from app.store.models import SagaRow
+from app.values import written
 
 BATCH = 500
 
@@ -74,4 +74,4 @@ def _lines(rows: Sequence[SagaRow]) -> Iterator[bytes]:
         first = {"data": row.data, "idempotency_key": row.idempotency_key}
         for move in journals[row.id]:
             line = whose | entry(move) | (first if move.source is None else {})
-            yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+            yield written(line) + b"\n"

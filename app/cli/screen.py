@@ -5,8 +5,9 @@ import sys
 from collections.abc import Iterable
 
 import click
-import orjson
 from rich.console import Console, RenderableType
+
+from app.values import written
 
 #: A pipe or a file has no edge; this is wide enough that no line is cut.
 _NO_EDGE = 200
@@ -30,4 +31,4 @@ def draw(*drawings: Iterable[RenderableType], on: Console | None = None) -> None
 
 
 def write_json(document: object) -> None:
-    click.echo(orjson.dumps(document))
+    click.echo(written(document))

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import orjson
 from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
 
 from app.broker import TIMEOUT_S, connection_options, errors_as_kombus
 from app.events.cloudevent import CONTENT_TYPE
+from app.values import written
 
 #: What sagas tell: who wants to know binds a queue of his own to it.
 TOLD = Exchange("saga.events", type="topic", durable=True)
@@ -46,7 +46,7 @@ class Publisher:
         try:
             with errors_as_kombus(self._connection):
                 self._connection.Producer().publish(
-                    orjson.dumps(event),
+                    written(event),
                     exchange=TOLD,
                     declare=[TOLD],
                     routing_key=event["type"],

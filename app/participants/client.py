@@ -5,10 +5,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
-from app.participants.exchange import ExchangeAdapter, ExchangePool, LostError, NotSentError, host_of
+from app.participants.exchange import (
+    LARGEST_REPLY_BYTES,
+    Answer,
+    ExchangeAdapter,
+    ExchangePool,
+    LostError,
+    NotSentError,
+    host_of,
+)
 from app.participants.outcome import Reply
+from app.values import UnreadableError, parsed, written
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,9 +61,11 @@ class Participants:
         except LostError:
             words = "the connection was lost before the answer"
             return Reply(error=words, duration_ms=self._since(started))
+        body, unreadable = _understood(answer)
         return Reply(
             status=answer.status,
-            body=_understood(answer.body) if answer.whole else None,
+            body=body,
+            unreadable=unreadable,
             retry_after_s=_seconds(answer.headers.get(b"retry-after", b"")),
             duration_ms=self._since(started),
         )
@@ -72,7 +81,7 @@ class Participants:
 def _said(request: Request, path: str, shown: str) -> bytes:
     content, about = b"", ""
     if request.body is not None:
-        content = orjson.dumps(request.body)
+        content = written(request.body)
         about = f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
     elif request.method != "GET":
         about = "Content-Length: 0\r\n"
@@ -94,16 +103,17 @@ def _split(url: str) -> tuple[str, str]:
     return (url[:slash], url[slash:]) if slash > 0 else (url, "/")
 
 
-def _understood(content: bytes) -> Mapping[str, Any] | None:
-    if content == b"":
-        return {}
-    if b"\\u0000" in content:  # NUL is what PostgreSQL cannot keep
-        return None
+def _understood(answer: Answer) -> tuple[Mapping[str, Any] | None, str]:
+    """Return the JSON object of an answer, or None and why there is none."""
+    if not answer.whole:
+        return None, f"larger than {LARGEST_REPLY_BYTES:,} bytes"
+    if answer.body == b"":
+        return {}, ""
     try:
-        body = orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return None
-    return body if isinstance(body, dict) else None
+        body = parsed(answer.body)
+    except UnreadableError as error:
+        return None, str(error)
+    return (body, "") if isinstance(body, dict) else (None, "JSON, and no object")
 
 
 def _seconds(text: bytes) -> float:

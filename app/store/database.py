@@ -4,13 +4,14 @@ from datetime import UTC, datetime
 from select import select
 from typing import Any
 
-import orjson
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, DateTime, Double, Engine, TypeDecorator, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
+
+from app.values import read_back, written
 
 db = SQLAlchemy()
 
@@ -31,8 +32,8 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
     """
     share = min(threads, LARGEST_SHARE)
     options: dict[str, Any] = {
-        "json_serializer": lambda value: orjson.dumps(value).decode(),
-        "json_deserializer": orjson.loads,
+        "json_serializer": lambda value: written(value).decode(),
+        "json_deserializer": read_back,
         # For every connection, and not where it is needed: to set it back when a connection is given back fails where
         # the server has gone, and then its place in the pool is lost for good.
         "isolation_level": "AUTOCOMMIT",

@@ -8,7 +8,6 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import (
     ColumnElement,
     Integer,
@@ -34,6 +33,7 @@ from app.store.instance import Instance, Move, known_by
 from app.store.loading import STANDS, instance, journals
 from app.store.models import SagaRow
 from app.store.statements import Statement
+from app.values import written
 from machines.registry import Registry
 
 _SAGA = SagaRow.__table__
@@ -144,7 +144,7 @@ class SagaStore:
             | {
                 "name": definition.name,
                 "name_version": definition.version,
-                "new_data": orjson.dumps(saga.data).decode(),
+                "new_data": written(saga.data).decode(),
                 "new_client": None if definition.client is None else known_by(saga.data[definition.client]),
                 "new_store": None if definition.store is None else known_by(saga.data[definition.store]),
                 "key": saga.key,
@@ -211,7 +211,7 @@ class SagaStore:
             "new_claims": saga.claims if owner else 0,
             "new_unsure": saga.unsure or owner == self.owner,
             "new_order": saga.order,
-            "new_moves": orjson.dumps([_as_json(move, now) for move in saga.unsaved]).decode(),
+            "new_moves": written([_as_json(move, now) for move in saga.unsaved]).decode(),
             "entered_s": _entered(saga, now) - now,
         }
 

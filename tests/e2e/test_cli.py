@@ -146,7 +146,7 @@ def step_of(told, name):
 
 
 def test_resolve_goes_on_from_what_was_done_by_hand(saga, stuck, participants):
-    assert "--reply is not JSON" in saga("resolve", stuck, "--reason", "x", "--reply", "{", code=2)
+    assert "--reply: no JSON" in saga("resolve", stuck, "--reason", "x", "--reply", "{", code=2)
     sale = step_of(json.loads(saga("show", stuck, "--json")), "enregistrer_vente")["input_data"]
     key = {"Idempotency-Key": f"{stuck}/by-hand/do"}
     recorded = requests.post(f"{participants.url}/ventes/ventes", json=sale, headers=key, timeout=5).json()

@@ -57,7 +57,7 @@ def test_a_body_that_is_no_strict_json_is_refused(client, begun, body):
 
 def test_what_python_takes_for_json_and_nobody_else_does_is_named(client):
     problem = assert_problem(post(client, NOT_JSON["NaN"]), 400)
-    assert problem["detail"] == "the body is not JSON: NaN is no JSON number"
+    assert problem["detail"] == "the body: NaN, which is no JSON number; send null or a text instead"
 
 
 @pytest.mark.parametrize(("body", "pointer"), INVALID.values(), ids=INVALID)

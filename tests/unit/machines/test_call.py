@@ -1,3 +1,4 @@
+from decimal import Decimal
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -47,6 +48,24 @@ def test_any_value_stays_in_its_segment(value):
     assert segments(filled) == ["a", value, "b"]
     assert filled.isascii()
     assert filled.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("value", "segment"),
+    [
+        (7, "7"), (1.5, "1.5"), (True, "true"), (False, "false"),
+        (Decimal(12345678901234567890123), "12345678901234567890123"),
+        (Decimal("0.0000000001234567890123"), "0.0000000001234567890123"),
+    ],
+)  # fmt: skip
+def test_a_value_has_one_form_in_a_path(value, segment):
+    assert get("shop", "/{client_id}").filled_path({"client_id": value}, {}) == f"/{segment}"
+
+
+@pytest.mark.parametrize(("value", "what"), [(None, "null"), ([1], "a list"), ({"a": 1}, "an object"), ("", "''")])
+def test_what_is_no_part_of_a_path_is_not_filled_in(value, what):
+    with pytest.raises(FillError, match=f"client_id is {what}, which is no part of a path"):
+        get("shop", "/{client_id}").filled_path({"client_id": value}, {})
 
 
 def test_its_body_is_filled_from_data_and_replies_with_values_as_they_are():

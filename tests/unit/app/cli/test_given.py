@@ -42,7 +42,7 @@ TRY = ". Try: saga start checkout client_id=4 magasin_id=1"
         (None, ["client_id=4", "client_id=5"], "client_id: it is given twice; give it once"),
         (None, ["4"], "'4' is no field=value; try: saga start checkout client_id=4 magasin_id=1"),
         ("[]", [], "--data must be a JSON object"),
-        ('{"client_id": 4, "client_id": 4}', [], "--data is not JSON: name 'client_id' stands twice"),
+        ('{"client_id": 4, "client_id": 4}', [], "--data: the name 'client_id' stands twice; name each member once"),
         ("@/nowhere", [], "--data: /nowhere cannot be read: No such file or directory"),
     ],
 )

@@ -126,10 +126,37 @@ def test_a_connection_serves_again(send, peer):
     assert peer.connections == 1
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[1]", b'"text"', b"\xff", b'{"a": NaN}', b'{"a": "\\u0000"}', b'{"a": '])
-def test_a_body_that_cannot_be_kept_is_not_understood(send, body):
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"<html>", "no JSON (Expecting value: line 1 column 1 (char 0))"),
+        (b'{"a": ', "no JSON (Expecting value: line 1 column 7 (char 6))"),
+        (b"[1]", "JSON, and no object"),
+        (b'"text"', "JSON, and no object"),
+        (b"\xff", "not UTF-8"),
+        (b'{"a": NaN}', "NaN, which is no JSON number"),
+        (b'{"a": "\\u0000"}', "a NUL character in a text"),
+        (b'{"a": "\\udfff"}', "a lone surrogate in a text"),
+        (b'{"a":' * 300 + b"1" + b"}" * 300, "nested deeper than 100"),
+        (b'{"a": 1e999}', "a number of more than 400 digits"),
+        (b"x" * LARGEST_REPLY_BYTES, "larger than 1,048,576 bytes"),
+    ],
+)
+def test_a_body_that_cannot_be_kept_is_not_understood_and_it_is_said_why(send, body, why):
     reply = send(http(body))
     assert (reply.status, reply.body, reply.sent) == (200, None, True)
+    assert reply.unreadable == why
+
+
+def test_a_number_beyond_a_float_is_received_and_sent_as_it_is(send, peer):
+    reply = send(http(b'{"n": 12345678901234567890123, "x": 0.10000000000000000001}'))
+    send(OK, body=reply.body)
+    assert peer.received[1].endswith(b'\r\n\r\n{"n":12345678901234567890123,"x":0.10000000000000000001}')
+
+
+def test_a_body_has_its_members_in_one_order(send, peer):
+    send(OK, body={"b": [{"z": 1, "a": 2}], "a": 1})
+    assert peer.received[0].endswith(b'\r\n\r\n{"a":1,"b":[{"a":2,"z":1}]}')
 
 
 def test_no_body_is_an_empty_object(send):

@@ -1,0 +1,209 @@
+"""JSON values: what the service takes in, keeps and sends. The bounds stand here, and nowhere else.
+
+What comes in (a participant's reply, a request, an event, a reply that a person gives) is read by `parsed`. What it
+returns can be kept by both databases, and reads back as the same value. `written` has one form for each value. So a
+call is sent with the same bytes whether its values come from memory or from a database: PostgreSQL's JSONB reorders
+members, writes numbers out and knows no -0.0, and SQLite keeps the text (ADR 24).
+
+A number keeps its exact value. It is an int where 64 bits hold it, a float where a float's shortest form is the
+number, and a Decimal otherwise; an integral number from 1e16 on is never a float, for JSONB writes it as an integer.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
+from json import JSONDecodeError, JSONDecoder
+from typing import Any
+
+import orjson
+
+DEEPEST = 100  # levels of objects and lists; orjson writes 254, and an answer of the API wraps a reply in a few more
+LONGEST_NUMBER = 400  # digits of a number written out in full; every float has fewer
+LONGEST_WORDS = 500  # characters kept of what a participant or an event says for people to read
+
+_SMALLEST, _LARGEST = -(2**63), 2**64 - 1  # the integers that orjson reads and writes
+_INTEGRAL = 1e16  # a float from here on is written with an exponent, and JSONB turns that into an integer
+_TINY = 1e-290  # below, a float has fewer digits than elsewhere
+#: Bytes as seen by `_plain`: every digit or point is "0", and every exponent's letter is "e".
+_SHAPES = bytes.maketrans(b"0123456789.E", b"00000000000e")
+_LONG_RUN = b"0" * 16  # a float holds any 15 digits
+_UNSTORABLE = re.compile("[\u0000\ud800-\udfff]")
+_BREAKS = re.compile(r"[\s\u0085\u2028\u2029]+")
+#: Control characters, and those that turn the direction of what follows.
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+#: Where a value stands: the place that it stands in, and its name or number there. Pointers are made only for errors,
+#: because names may be long.
+_Place = tuple["_Place", Any] | None
+
+
+class UnreadableError(ValueError):
+    """Content that is not taken in. The text is a short phrase that follows "but "; remedy: what its sender can do.
+    pointer: where in the content it is, as a JSON pointer, where that is known.
+    """
+
+    def __init__(self, phrase: str, remedy: str, pointer: str = "") -> None:
+        super().__init__(phrase)
+        self.remedy, self.pointer = remedy, pointer
+
+
+def parsed(content: bytes) -> Any:
+    """Return the value of JSON content, within the bounds. Raises UnreadableError."""
+    try:
+        value = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return _carefully(content, _EXACT)  # which says what is wrong, or reads what orjson does not
+    if content.count(b"[") + content.count(b"{") > DEEPEST or b"\\u0000" in content:
+        check(value)
+    return value if _plain(content, value) else _carefully(content, _EXACT)
+
+
+def parsed_strictly(content: bytes) -> Any:
+    """Do the same, and refuse an object in which a name stands twice."""
+    return _carefully(content, _STRICT)
+
+
+def read_back(text: str | bytes) -> Any:
+    """Return the value of JSON that a database has kept, whatever the bounds were when it was written."""
+    content = text.encode() if isinstance(text, str) else text
+    value = orjson.loads(content)
+    return value if _plain(content, value) else _EXACT.decode(content.decode())
+
+
+def written(value: Any, *, indent: bool = False) -> bytes:
+    """Return the one form of a value: members sorted by name, exact numbers. Dates and UUIDs become text."""
+    return orjson.dumps(value, _as_number, orjson.OPT_SORT_KEYS | (orjson.OPT_INDENT_2 if indent else 0))
+
+
+def check(value: Any) -> None:
+    """Raise UnreadableError for a value that is nested too deeply, or has text that cannot be stored."""
+    for place, depth, item in _walk(value):
+        if depth > DEEPEST:
+            raise UnreadableError(f"nested deeper than {DEEPEST}", "nest it less deeply", _pointer(place))
+        if isinstance(item, str) and (found := _UNSTORABLE.search(item)):
+            what = "a NUL character" if found[0] == "\0" else "a lone surrogate"
+            raise UnreadableError(f"{what} in a text", "leave it out; it cannot be stored", _pointer(place))
+
+
+def one_line(words: object) -> str:
+    """Return words that came from outside as at most LONGEST_WORDS characters on one line, safe to be shown."""
+    text = str(words)
+    if len(text) <= LONGEST_WORDS and text.isprintable():
+        return text
+    line = _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", _BREAKS.sub(" ", text[: 2 * LONGEST_WORDS])).strip()
+    return line if len(line) <= LONGEST_WORDS and len(text) <= 2 * LONGEST_WORDS else shortened(line + "…")
+
+
+def shortened(words: str) -> str:
+    """Return at most LONGEST_WORDS characters, the last of which says that there were more."""
+    return words if len(words) <= LONGEST_WORDS else f"{words[: LONGEST_WORDS - 1]}…"
+
+
+def _plain(content: bytes, value: Any) -> bool:
+    """Return True when orjson cannot have changed a number: what it reads as a float has 15 digits at most."""
+    shape = content.translate(_SHAPES)
+    if _LONG_RUN in shape:
+        return False
+    return not (b"." in content or b"0e" in shape) or _floats_are_plain(value)
+
+
+def _floats_are_plain(value: Any) -> bool:
+    kind = value.__class__
+    if kind is float:
+        return bool(_TINY < abs(value) < _INTEGRAL)
+    if kind is dict:
+        return all(map(_floats_are_plain, value.values()))
+    return kind is not list or all(map(_floats_are_plain, value))
+
+
+def _carefully(content: bytes, decoder: JSONDecoder) -> Any:
+    try:
+        value = decoder.decode(content.decode())
+    except RecursionError:
+        raise UnreadableError(f"nested deeper than {DEEPEST}", "nest it less deeply") from None
+    except UnicodeDecodeError:
+        raise UnreadableError("not UTF-8", "send it in UTF-8") from None
+    except JSONDecodeError as error:
+        raise UnreadableError(f"no JSON ({error})", "send JSON") from None
+    if content.count(b"[") + content.count(b"{") > DEEPEST or b"\\u" in content:
+        check(value)
+    return value
+
+
+def _walk(value: Any) -> Iterator[tuple[_Place, int, Any]]:
+    """Yield each name and each value with its place and how many objects and lists it stands in."""
+    ahead: list[tuple[_Place, int, Any]] = [(None, 0, value)]
+    while ahead:
+        place, depth, item = ahead.pop()
+        if not isinstance(item, Mapping | list):
+            yield place, depth, item
+            continue
+        yield place, depth + 1, item
+        for name, below in item.items() if isinstance(item, Mapping) else enumerate(item):
+            yield (place, name), depth + 1, name
+            ahead.append(((place, name), depth + 1, below))
+
+
+def _pointer(place: _Place) -> str:
+    """Return the JSON pointer (RFC 6901) of a place."""
+    names: list[str] = []
+    while place is not None:
+        place, name = place
+        names.append(str(name).replace("~", "~0").replace("/", "~1"))
+    return one_line("".join(f"/{name}" for name in reversed(names)))
+
+
+def _integer(digits: str) -> int | Decimal:
+    if len(digits) > LONGEST_NUMBER:
+        raise _too_long()
+    number = int(digits)
+    return number if _SMALLEST <= number <= _LARGEST else Decimal(digits)
+
+
+def _number(text: str) -> float | int | Decimal:
+    """Return the exact value of a number with a point or an exponent."""
+    try:
+        exact = Decimal(text) if len(text) <= LONGEST_NUMBER else None
+    except InvalidOperation:  # an exponent beyond what even a Decimal holds
+        exact = None
+    if exact is None or (exact and not -LONGEST_NUMBER < exact.adjusted() < LONGEST_NUMBER):
+        raise _too_long()
+    near = float(text)
+    if not exact:
+        return 0.0  # without a sign
+    if abs(near) < _INTEGRAL and Decimal(repr(near)) == exact:
+        return near
+    digits = format(exact, "f")
+    if len(digits) > LONGEST_NUMBER + 2:  # the sign and the point
+        raise _too_long()
+    digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
+    return Decimal(digits) if "." in digits else _integer(digits)
+
+
+def _too_long() -> UnreadableError:
+    return UnreadableError(f"a number of more than {LONGEST_NUMBER} digits", "send it as text, or round it")
+
+
+def _constant(name: str) -> Any:
+    raise UnreadableError(f"{name}, which is no JSON number", "send null or a text instead")
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        seen = set[str]()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise UnreadableError(f"the name {one_line(repr(twice))} stands twice", "name each member once")
+    return members
+
+
+def _as_number(value: Any) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(format(value, "f"))
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+_EXACT = JSONDecoder(parse_int=_integer, parse_float=_number, parse_constant=_constant)
+_STRICT = JSONDecoder(
+    parse_int=_integer, parse_float=_number, parse_constant=_constant, object_pairs_hook=_without_doubles
+)

@@ -1,0 +1,301 @@
+"""What is sent does not depend on where its values were read from: memory, SQLite's text or PostgreSQL's JSONB."""
+
+import json
+import re
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from app import create_app
+from app.api.data import data_schema
+from app.config import from_environment
+from app.participants.client import Participants, Request
+from app.participants.outcome import Reply
+from app.store.database import db
+from app.store.instance import UNDER_WAY, Instance
+from app.values import parsed, parsed_strictly, written
+from machines.call import get, post, split
+from machines.fields import Field, FieldKind, amount, integer, text
+from machines.registry import Registry, discover
+from machines.rows import Trigger
+from machines.saga import Saga
+from machines.step import Retry, compensatable, pivot, retriable
+from tests.integration.engine.scene import Scene
+
+SOON = Retry(attempts=3, base_s=0.1)
+#: Every way in which a value gets into a call: from data and replies, into bodies and paths, of do, undo and probe.
+EVERYWHERE = Saga(
+    name="everywhere", version=1, initial="E0", completed="E_DONE", compensated="E_UNDONE",
+    data={"case": text(), "amount": amount(), "n": integer()}, participants=("alpha",),
+    steps=(
+        compensatable("hold", post("alpha", "/hold/{amount}/{case}", amount="amount", n="n"), retry=SOON,
+                      undo=post("alpha", "/hold/{n}/undo", case="case", amount="amount"),
+                      done="E_HELD", refused="E_NOT_HELD"),
+        compensatable("seal", post("alpha", "/seal", any="hold.any", ref="hold.ref"), retry=SOON,
+                      undo=post("alpha", "/seal/{hold.ref}/undo", any="hold.any"), done="E_SEALED", refused="E_OPEN"),
+        pivot("pay", post("alpha", "/pay/{hold.ref}", any="hold.any", seal="seal.any"), retry=SOON,
+              probe=get("alpha", "/pay/{hold.ref}/outcome"), done="E_PAID", refused="E_NOT_PAID"),
+        retriable("ship", post("alpha", "/ship/{hold.ref}", any="hold.any", seal="seal.any", pay="pay.any"),
+                  done="E_DONE"),
+    ),
+)  # fmt: skip
+SAGAS = Registry([*discover(), EVERYWHERE])
+#: Told apart on purpose: they say which attempt it is.
+_OF_AN_ATTEMPT = re.compile(rb"(?im)^(traceparent|saga-epoch): [^\r]*\r\n")
+
+integers = st.integers(-(10**60), 10**60).map(str)
+decimals = st.decimals(allow_nan=False, allow_infinity=False, places=None).map(str).filter(
+    lambda number: abs(int(number.partition("E")[2] or "0")) < 300 and len(number) < 80
+)  # fmt: skip
+floats = st.floats(allow_nan=False, allow_infinity=False).map(repr)
+odd = st.sampled_from(["-0.0", "-0", "0e5", "1.0", "1.10", "1e2", "1E+2", "1e16", "1e22", "9007199254740993.0",
+                       "18446744073709551616", "0.1000000000000000055511151231257827", "5e-324", "-1e-7"])  # fmt: skip
+numbers = integers | decimals | floats | odd
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
+quoted = st.builds(lambda words, ascii_only: json.dumps(words, ensure_ascii=ascii_only), texts, st.booleans())
+scalars = numbers | quoted.filter(lambda words: json.loads(words) not in ("", ".", "..")) | st.just("true")
+#: JSON as text, for what matters is how its numbers and texts are written.
+anything = st.recursive(
+    scalars | st.sampled_from(["null", '"\\u00e9"', '"\\\\u0000"']),
+    lambda inner: (
+        st.lists(inner, max_size=4).map(lambda items: f"[{', '.join(items)}]")
+        | st.lists(st.tuples(quoted, inner), max_size=4).map(
+            lambda pairs: "{" + ",".join(f"{name}: {value}" for name, value in pairs) + "}"
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@dataclass
+class Recorder:
+    """A participant that keeps every byte it was sent, and answers as `behave` says."""
+
+    behave: Callable[[Request], bytes] = lambda _request: b""
+    received: list[bytes] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
+
+    def _converse(self, connection: socket.socket) -> None:
+        with connection:
+            while head := _until(connection, b"\r\n\r\n"):
+                length = int((re.search(rb"(?i)content-length: (\d+)", head) or [b"", b"0"])[1])
+                body = b""
+                while len(body) < length:
+                    body += connection.recv(length - len(body))
+                self.received.append(head + body)
+                connection.sendall(self.behave(head))
+
+
+def _until(connection: socket.socket, end: bytes) -> bytes:
+    found = b""
+    while not found.endswith(end):
+        piece = connection.recv(1)  # never more than the head
+        if not piece:
+            return b""
+        found += piece
+    return found
+
+
+@pytest.fixture(scope="module")
+def recorder() -> Iterator[Recorder]:
+    recorder = Recorder()
+    yield recorder
+    recorder.listener.close()
+
+
+class OnTheWire(Scene):
+    """A scene whose calls go to a recorder as bytes."""
+
+    def __init__(self, database, recorder: Recorder) -> None:
+        super().__init__(database, CollectorRegistry(), registry=SAGAS)
+        self.recorder, self.participants = recorder, Participants(4)
+
+    def send(self, request: Request) -> Reply:
+        path = "/" + request.url.split("/", 3)[3]
+        return self.participants.send(replace(request, url=self.recorder.url + path))
+
+
+@dataclass
+class Course:
+    """How the participant behaves: the first attempt of each call is lost on its way back, and later ones are
+    answered with what the step needs. refuses: the step that says no at once, so that all before it is undone.
+    """
+
+    saga: Saga
+    replies: dict[str, str]
+    refuses: str | None
+    seen: set[tuple[str, str, bool]] = field(default_factory=set)
+
+    def __call__(self, head: bytes) -> bytes:
+        _, step, direction = re.search(rb"(?i)idempotency-key: ([^\r]*)", head)[1].decode().split("/")
+        probe = b"/outcome HTTP/1.1" in head
+        if step == self.refuses and direction == "do":
+            return _http("409 Conflict", b'{"detail": "no"}')
+        if (step, direction, probe) not in self.seen:
+            self.seen.add((step, direction, probe))
+            return _http("500 Broken", b"")
+        return _http("200 OK", self.replies[step].encode())
+
+
+def _http(status: str, body: bytes) -> bytes:
+    return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def value_of(a_field: Field) -> st.SearchStrategy[str]:
+    """A field's value as text of JSON."""
+    match a_field.kind:
+        case FieldKind.INTEGER:
+            return st.integers(a_field.low, a_field.high).map(str)
+        case FieldKind.AMOUNT:
+            cents = st.integers(0, 10**9).map(lambda number: number / 100)
+            return cents.map(repr) | cents.map(lambda number: f"{number:.4e}".replace("e+", "E+")).filter(_is_amount)
+        case FieldKind.UUID:
+            return st.uuids().map(lambda value: f'"{value}"')
+        case FieldKind.TEXT:
+            return quoted.filter(lambda words: json.loads(words) not in ("", ".", ".."))
+        case FieldKind.LIST:
+            return st.lists(object_of(a_field.items), min_size=1, max_size=3).map(lambda items: f"[{','.join(items)}]")
+
+
+def _is_amount(number: str) -> bool:
+    return round(float(number), 2) == float(number)
+
+
+def object_of(fields: dict[str, Field]) -> st.SearchStrategy[str]:
+    members = st.fixed_dictionaries({name: value_of(each) for name, each in fields.items()})
+    return members.flatmap(lambda chosen: st.permutations(list(chosen.items()))).map(_as_object)
+
+
+def _as_object(members: list[tuple[str, str]]) -> str:
+    return "{" + ", ".join(f'"{name}": {value}' for name, value in members) + "}"
+
+
+@st.composite
+def courses(draw: st.DrawFn, saga: Saga) -> tuple[str, dict[str, str]]:
+    """A saga's data and what each step answers, as text of JSON."""
+    calls = [call for step in saga.steps for call in (step.call, step.undo, step.probe) if call]
+    in_paths = {split(reference) for call in calls for reference in re.findall(r"\{([^{}]*)\}", call.path)}
+    replies = {
+        step.name: _as_object(
+            [
+                (name, draw(scalars if (step.name, name) in in_paths else anything))
+                for name in sorted(saga.needed_fields[step.name] | {"any"})
+            ]
+        )
+        for step in saga.steps
+    }
+    return draw(object_of(saga.data)), replies
+
+
+@pytest.fixture
+def database(store_url):
+    app = create_app(from_environment({"DATABASE_URL": store_url}))
+    with app.app_context():
+        database = db.engine
+    yield database
+    database.dispose()
+
+
+def sent(scene: OnTheWire, data: str, course: Course, *, reloaded: bool) -> list[bytes]:
+    """Return all that was sent for a saga. reloaded: each attempt but the first of all comes out of the database."""
+    scene.recorder.received, scene.recorder.behave = [], replace(course, seen=set())
+    given = data_schema(course.saga).load(parsed_strictly(data.encode()))
+    saga = Instance.begin(course.saga, given, actor="client")
+    saga_id = saga.id
+    scene.engine.run(saga, hold_s=0.0 if reloaded else 10_000.0)
+    while reloaded and saga.status in UNDER_WAY:
+        scene.leases().end()
+        (saga,) = scene.leases("another").claim(1, 30)
+        scene.engine.run(saga, hold_s=0.0)
+    assert saga.status in ("completed", "compensated"), saga.error
+    return [_comparable(request, saga_id) for request in scene.recorder.received]
+
+
+def _comparable(request: bytes, saga_id: UUID) -> bytes:
+    return _OF_AN_ATTEMPT.sub(b"", request.replace(str(saga_id).encode(), b"ID"))
+
+
+WORST = (
+    '{"ref": 12345678901234567890123, "any": {"zz": -0.0, "a": [1e16, 1.10, 1E22, 0.1234567890123456789], '
+    '"b": {"long": 1, "z": 2, "": 3}, "10": "\\ud83d\\ude00\\u2028", "9": 1e-7}}'
+)
+
+
+@pytest.mark.parametrize("saga", list(SAGAS), ids=str)
+@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@given(drawn=st.data())
+def test_every_call_is_sent_with_the_same_bytes_before_and_after_a_reload(database, recorder, saga, drawn):
+    data, replies = drawn.draw(courses(saga))
+    for refuses in (None, [step.name for step in saga.steps if step.refused][-1]):
+        same_bytes(OnTheWire(database, recorder), data, Course(saga, replies, refuses))
+
+
+@pytest.mark.parametrize("refuses", [None, "pay"])
+def test_the_worst_values_are_sent_with_the_same_bytes_before_and_after_a_reload(database, recorder, refuses):
+    data = '{"case": "\\u00e9/?#%", "n": 9223372036854775807, "amount": 1e2}'
+    replies = {step.name: WORST for step in EVERYWHERE.steps}
+    same_bytes(OnTheWire(database, recorder), data, Course(EVERYWHERE, replies, refuses))
+
+
+def same_bytes(scene: OnTheWire, data: str, course: Course) -> None:
+    kept, reloaded = (sent(scene, data, course, reloaded=reloaded) for reloaded in (False, True))
+    assert reloaded == kept
+    assert kept[0] == kept[1], "the first attempt, and the next"
+
+
+@settings(max_examples=300, deadline=None)
+@given(content=anything)
+def test_what_is_parsed_is_written_in_one_form_that_reads_as_the_same(content):
+    value = parsed(content.encode())
+    form = written(value)
+    again = parsed(form)
+    assert (written(again), again) == (form, value)
+    assert list(map(type, _leaves(again))) == list(map(type, _leaves(value)))
+
+
+def _leaves(value):
+    if isinstance(value, dict):
+        return [leaf for name in sorted(value) for leaf in _leaves(value[name])]
+    return [leaf for item in value for leaf in _leaves(item)] if isinstance(value, list) else [value]
+
+
+def test_a_resolved_reply_is_sent_on_with_the_same_bytes(database, recorder):
+    """What a person gives instead of a reply takes the same way."""
+    scene = OnTheWire(database, recorder)
+    refs = '{"ref": 12345678901234567890123, "any": {"zz": 1.0, "a": -0.0}}'
+    recorder.behave = lambda head: (
+        _http("500 Broken", b"") if b"/pay" in head or b"/ship" in head else _http("200 OK", refs.encode())
+    )
+    data = data_schema(EVERYWHERE).load(parsed_strictly(b'{"case": "x", "n": 1, "amount": 1}'))
+    saga = Instance.begin(EVERYWHERE, data, actor="client")
+    scene.engine.run(saga, hold_s=10_000.0)
+    assert saga.status == "stuck"
+    scene.engine.ask(saga, Trigger.RESOLVE, "user:ada", "seen to", parsed_strictly(refs.encode()))
+    recorder.received = []
+    scene.engine.run(saga, hold_s=0.0)
+    scene.leases().end()
+    (saga,) = scene.leases("another").claim(1, 30)
+    scene.engine.run(saga, hold_s=0.0)
+    first, second = (_comparable(request, saga.id) for request in recorder.received)
+    assert first == second
+    assert b'"pay":{"a":0.0,"zz":1.0}' in first
+    assert b"/ship/12345678901234567890123 HTTP/1.1" in first
