@@ -46,11 +46,9 @@ from app.store.parked import Parked
 from app.store.replicas import Replicas
 from app.store.sagas import SagaStore
 from app.traces import Traces
+from app.values import LARGEST_CONTENT
 from app.wire import OrjsonProvider
 from machines.registry import Registry, discover
-
-#: No start request of any saga is larger.
-LARGEST_REQUEST_BYTES = 256 * 1024
 
 
 def make(config: Config | None, registry: Registry | None) -> Flask:
@@ -63,7 +61,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     app.config.update(
         SQLALCHEMY_DATABASE_URI=config.database_url,
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(config.database_url, config.threads),
-        MAX_CONTENT_LENGTH=LARGEST_REQUEST_BYTES,
+        MAX_CONTENT_LENGTH=LARGEST_CONTENT,
     )
     if before := config.trusted_proxies:
         # Whose request it is, and below which path they know the service: only where a proxy says it, not the client.

@@ -18,7 +18,10 @@ _WORDS = (
 )  # fmt: skip
 #: The password of any URL; it may hold an @ of its own.
 _URL = re.compile(r"(://[^\s/@:]*:)[^\s/]*@")
-_VALUE = r"""("[^"]*"|'[^']*'|[^\s,;&)}\]"']+)"""
+#: A name that is given a value, as in a query, a header, a connection string or a dict; a header's value may be of two
+#: words. Each word is read once, however long it is: no name begins within another one, and nothing is read again.
+_GIVEN = re.compile(r"""(?<![\w-])([\w-]++)["']?\s*+[=:]\s*+(?:(?:Bearer|Basic)\s++)?""", re.IGNORECASE)
+_VALUE = re.compile(r""""[^"]*"|'[^']*'|[^\s,;&)}\]"']+""")
 
 
 def configure_logging(level: str, redacted: Iterable[str] = ()) -> None:
@@ -69,9 +72,6 @@ class Secrets:
         words = [word.replace("_", "[-_]?") for word in _WORDS]
         named = "|".join([*words, *(rf"(?<![\w-]){re.escape(name)}(?![\w-])" for name in own)])
         self._named = re.compile(named, re.IGNORECASE)
-        # As in a query, a header, a connection string or a dict; a header's value may be of two words.
-        before = rf"""((?:{named})[\w-]*["']?\s*[=:]\s*(?:(?:Bearer|Basic)\s+)?)"""
-        self._told = re.compile(before + _VALUE, re.IGNORECASE)
 
     def suspected_in(self, line: str) -> bool:
         """Tell, in no time, whether it is worth looking; nearly never."""
@@ -86,7 +86,15 @@ class Secrets:
             return {name: HIDDEN if self._named.search(name) else self.hidden_in(item) for name, item in fields}
         if isinstance(value, list | tuple | set | frozenset):
             return [self.hidden_in(item) for item in value]
-        return self._told.sub(rf"\1{HIDDEN}", _URL.sub(rf"\1{HIDDEN}@", str(value)))
+        return self._hidden_in_text(_URL.sub(rf"\1{HIDDEN}@", str(value)))
+
+    def _hidden_in_text(self, text: str) -> str:
+        parts, done = [], 0
+        for name in _GIVEN.finditer(text):
+            if name.start() >= done and self._named.search(name[1]) and (value := _VALUE.match(text, name.end())):
+                parts += [text[done : name.end()], HIDDEN]
+                done = value.end()
+        return "".join([*parts, text[done:]])
 
 
 def _json(event: Any) -> str:

@@ -20,6 +20,8 @@ import orjson
 DEEPEST = 100  # levels of objects and lists; orjson writes 254, and an answer of the API wraps a reply in a few more
 LONGEST_NUMBER = 400  # digits of a number written out in full; every float has fewer
 LONGEST_WORDS = 500  # characters kept of what a participant or an event says for people to read
+LONGEST_LINE = 1000  # characters read back of such words with what the service said around them
+LARGEST_CONTENT = 256 * 1024  # bytes of a request or an event
 
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1  # the integers that orjson reads and writes
 _INTEGRAL = 1e16  # a float from here on is written with an exponent, and JSONB turns that into an integer
@@ -94,9 +96,9 @@ def one_line(words: object) -> str:
     return line if len(line) <= LONGEST_WORDS and len(text) <= 2 * LONGEST_WORDS else shortened(line + "…")
 
 
-def shortened(words: str) -> str:
-    """Return at most LONGEST_WORDS characters, the last of which says that there were more."""
-    return words if len(words) <= LONGEST_WORDS else f"{words[: LONGEST_WORDS - 1]}…"
+def shortened(words: str, longest: int = LONGEST_WORDS) -> str:
+    """Return at most so many characters, the last of which says that there were more."""
+    return words if len(words) <= longest else f"{words[: longest - 1]}…"
 
 
 def _plain(content: bytes, value: Any) -> bool:

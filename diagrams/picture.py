@@ -125,11 +125,12 @@ def wrapped(words: str, width: float, size: float, lines: int = 3) -> list[str]:
     for word in words.split():
         longer = f"{found[-1]} {word}".strip()
         if found[-1] and Text(words=longer, size=size).width > width:
-            found.append(word)
-        else:
-            found[-1] = longer
-    kept = [_cut(line, width, size) for line in found[:lines]]
-    return [*kept[:-1], _cut(kept[-1] + "…", width, size)] if len(found) > lines else kept
+            if len(found) == lines:
+                return [*found[:-1], _cut(f"{found[-1]}…", width, size)]
+            longer = word
+            found.append("")
+        found[-1] = _cut(longer, width, size)
+    return found
 
 
 @lru_cache(maxsize=4096)
@@ -142,8 +143,14 @@ def _width(words: str, look: str) -> float:
 
 
 def _cut(line: str, width: float, size: float) -> str:
-    while len(line) > 1 and Text(words=line, size=size).width > width:
-        line = line.removesuffix("…")[:-1] + "…"
+    """Cut a line to a width, with an ellipsis; every sign is measured once."""
+    room, end = width / size, _width("…", "")
+    used, fits = 0.0, 0
+    for sign in line:
+        used += _WIDTHS[_sort(sign)]
+        if used > room:
+            return f"{line[:fits].removesuffix('…')}…"
+        fits += used + end <= room
     return line
 
 

@@ -12,7 +12,10 @@ from app.admin.words import breakable, brief, cause, clock, fine_clock, lasted
 from app.api.problems import answer_to
 from app.config import Config
 from app.logs import Secrets
-from app.values import written
+from app.values import shortened, written
+
+#: Characters of a reply or a message that a page shows; the API gives all of them.
+LONGEST_SHOWN = 20_000
 
 
 def pages(name: str) -> Blueprint:
@@ -32,6 +35,7 @@ def prepare(app: Flask, config: Config) -> None:
         "as_json": as_json,
         "cause": _cause,
         "redacted": redacted,
+        "shown": shown,
         "breakable": breakable,
         "brief": brief,
     }
@@ -46,7 +50,12 @@ def redacted(value: Any) -> Any:
 
 
 def as_json(value: Any) -> str:
-    return written(redacted(value), indent=True).decode()
+    return shortened(written(redacted(value), indent=True).decode(), LONGEST_SHOWN)
+
+
+def shown(text: str) -> str:
+    """Return a text of any length as a page shows it."""
+    return shortened(str(redacted(text)), LONGEST_SHOWN)
 
 
 def _cause(error: str | None) -> str:

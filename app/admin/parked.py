@@ -10,6 +10,7 @@ from app.admin.pages import pages
 from app.api.reading import Resolution, load
 from app.errors import ProblemError
 from app.events import parking
+from app.store.parked import PARKED_ID
 
 blueprint = pages("parked")
 
@@ -20,7 +21,7 @@ def show() -> str:
     return render_template("admin/parked.html", parked=parking.listed())
 
 
-@blueprint.post("/admin/parked/<int:parked_id>/retry")
+@blueprint.post(f"/admin/parked/{PARKED_ID}/retry")
 @needs(Role.OPERATOR)
 def retry(parked_id: int) -> Response:
     try:
@@ -31,7 +32,7 @@ def retry(parked_id: int) -> Response:
     return redirect(url_for("admin_saga.show", saga_id=begun.id), 303)
 
 
-@blueprint.post("/admin/parked/<int:parked_id>/discard")
+@blueprint.post(f"/admin/parked/{PARKED_ID}/discard")
 @needs(Role.OPERATOR)
 def discard(parked_id: int) -> Response:
     reason = load(Resolution(only=("reason",)), {"reason": request.form.get("reason", "").strip()})["reason"]

@@ -36,6 +36,8 @@ blueprint = Blueprint("commandes", __name__, url_prefix="/api/saga")
 
 #: Names of 000 for the outcomes of its steps.
 _EVENTS = {"verifier_stock": "STOCK_VERIFIE", "reserver_stock": "STOCK_RESERVE", "creer_commande": "COMMANDE_CREEE"}
+#: The steps whose replies the summary of an order tells of.
+_SUMMED_UP = ("lire_produits", "creer_commande")
 
 
 class ListQuery(Schema):
@@ -96,7 +98,7 @@ def index() -> Response:
         statuses=("pending", *UNDER_WAY, "stuck") if active else (),
     )
     page = queries.page(wanted, limit=200)
-    journals = queries.journals([saga.id for saga in page.sagas])
+    journals = queries.journals([saga.id for saga in page.sagas], replies_of=_SUMMED_UP)
     return jsonify(
         success=True,
         total=page.total,

@@ -2,18 +2,23 @@
 
 from collections.abc import Sequence
 
-from app.api.views import SAGA_STATUSES, StepView, outcome, remaining, steps_of
+from app.api.views import SAGA_STATUSES, StepView, completed_steps, outcome, remaining, steps_of
 from app.store.instance import FINISHED
 from app.store.models import JournalRow, SagaRow
 from machines.registry import Registry, UnknownSagaError
+from machines.saga import Saga
 
 
 def _views(registry: Registry, saga: SagaRow, rows: Sequence[JournalRow]) -> list[StepView]:
+    definition = _definition(registry, saga)
+    return steps_of(definition, saga, rows) if definition else []
+
+
+def _definition(registry: Registry, saga: SagaRow) -> Saga | None:
     try:
-        definition = registry.get(saga.definition, saga.definition_version)
+        return registry.get(saga.definition, saga.definition_version)
     except UnknownSagaError:  # begun by a release that knew more; its journal can still be read
-        return []
-    return steps_of(definition, saga, rows)
+        return None
 
 
 def short(saga: SagaRow) -> dict[str, object]:
@@ -35,9 +40,10 @@ def executed(registry: Registry, saga: SagaRow, rows: Sequence[JournalRow]) -> d
 
 
 def line(registry: Registry, saga: SagaRow, rows: Sequence[JournalRow]) -> dict[str, object]:
-    views = _views(registry, saga, rows)
-    completed = sum(view.status == "completed" for view in views)
-    return short(saga) | {"steps_count": len(views), "completed_steps": completed}
+    """Return a saga as a list shows it; its journal needs no replies."""
+    definition = _definition(registry, saga)
+    steps, completed = (len(definition.steps), completed_steps(definition, saga, rows)) if definition else (0, 0)
+    return short(saga) | {"steps_count": steps, "completed_steps": completed}
 
 
 def whole(registry: Registry, saga: SagaRow, rows: Sequence[JournalRow]) -> dict[str, object]:

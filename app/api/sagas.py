@@ -63,7 +63,7 @@ def index() -> Response:
     """List sagas; see `listing` for the filters."""
     wanted, limit, offset, sort, after = wanted_page()
     page = queries.page(wanted, limit=limit, offset=offset, sort=sort, after=after)
-    journals = queries.journals([saga.id for saga in page.sagas])
+    journals = queries.journals([saga.id for saga in page.sagas], replies_of=())
     pagination: dict[str, object] = {"total": page.total, "limit": limit, "offset": offset, "has_more": page.has_more}
     pagination |= {"next_cursor": cursor_of(page)} if sort.endswith("created_at") else {}
     return jsonify(sagas=[line(registry(), saga, journals[saga.id]) for saga in page.sagas], pagination=pagination)

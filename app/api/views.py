@@ -62,6 +62,18 @@ def steps_of(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow]) -> 
     return [_view(definition, saga, number, journal, results) for number in range(1, len(definition.steps) + 1)]
 
 
+def completed_steps(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow]) -> int:
+    """Count the steps that are done and not undone; no reply is needed for it."""
+    moves: dict[tuple[str, str], list[JournalRow]] = {}
+    for row in journal:
+        moves.setdefault((row.step or "", row.direction or ""), []).append(row)
+    statuses = (
+        _status(definition, saga, step, moves.get((step.name, "do"), []), moves.get((step.name, "undo"), []))
+        for step in definition.steps
+    )
+    return sum(status == "completed" for status in statuses)
+
+
 def outcome(row: JournalRow) -> Outcome | None:
     """Tell what became of a call. Where it must succeed in the end a refusal is sent again: its answer tells."""
     if row.step is None or row.trigger not in _OUTCOMES:

@@ -57,7 +57,7 @@ def list_sagas(
     )
     page = queries.page(wanted, limit=limit)
     if as_json:
-        journals = queries.journals([row.id for row in page.sagas])
+        journals = queries.journals([row.id for row in page.sagas], replies_of=())
         for row in page.sagas:
             write_json(line_json(registry(), row, journals[row.id]))
         return

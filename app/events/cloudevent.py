@@ -8,6 +8,8 @@ from sqlalchemy import Row
 
 from app.api.data import storable
 from app.api.reading import load, parsed_object
+from app.errors import MalformedError
+from app.values import LARGEST_CONTENT
 
 CONTENT_TYPE = "application/cloudevents+json"
 _NAME: list[Callable[[Any], Any]] = [validate.Length(1, 500), storable]
@@ -50,4 +52,6 @@ def as_cloudevent(move: Row[Any]) -> dict[str, Any]:
 
 def read_cloudevent(body: bytes) -> dict[str, Any]:
     """Read an event; raises MalformedError or InvalidError."""
+    if len(body) > LARGEST_CONTENT:
+        raise MalformedError(f"the message: it has {len(body):,} bytes; send at most {LARGEST_CONTENT:,}")
     return load(CloudEvent(), parsed_object(body, "the message"))

@@ -14,6 +14,7 @@ from app.events import parking
 from app.events.cloudevent import as_cloudevent
 from app.events.schemas import Discarded, EventList, ParkedList, ParkedTaken
 from app.store import queries
+from app.store.parked import PARKED_ID
 
 blueprint = Blueprint("events", __name__, url_prefix="/api/v1")
 
@@ -39,7 +40,7 @@ def parked() -> Response:
     return jsonify(parked=shown)
 
 
-@blueprint.post("/events/parked/<int:parked_id>/retry")
+@blueprint.post(f"/events/parked/{PARKED_ID}/retry")
 @operation(
     "Take a parked message after all", "events", {200: ParkedTaken()}, problems=(400, 404, 409), need=Scope.OPERATE
 )
@@ -50,7 +51,7 @@ def retry(parked_id: int) -> Response:
     return pointing(answer, url_for("sagas.show", saga_id=begun.id), replayed=begun.replayed)
 
 
-@blueprint.post("/events/parked/<int:parked_id>/discard")
+@blueprint.post(f"/events/parked/{PARKED_ID}/discard")
 @operation(
     "Discard a parked message", "events", {200: Discarded()}, body=Reason(), body_optional=True,
     problems=(*BAD_BODY, 404), need=Scope.OPERATE,

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from app.values import one_line
+
 #: The participant understood and did nothing. Every other status that is not a success leaves it open.
 REFUSALS = frozenset({400, 401, 402, 403, 404, 409, 410, 412, 422})
 
@@ -37,7 +39,11 @@ class Reply:
 
     @property
     def reason(self) -> str:
-        """Say in one line what the participant said."""
+        """Return in one short line what the participant said."""
+        return one_line(self._words)
+
+    @property
+    def _words(self) -> str:
         if self.status is None:
             return self.error
         if self.unreadable:

@@ -5,13 +5,13 @@ from select import select
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, DateTime, Double, Engine, TypeDecorator, event
+from sqlalchemy import JSON, DateTime, Double, Engine, String, TypeDecorator, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from app.values import read_back, written
+from app.values import LONGEST_LINE, read_back, shortened, written
 
 db = SQLAlchemy()
 
@@ -94,6 +94,19 @@ class Json(TypeDecorator[Any]):
     def load_dialect_impl(self, dialect: Any) -> Any:
         kind = JSONB if dialect.name == "postgresql" else JSON
         return dialect.type_descriptor(kind(none_as_null=True))
+
+
+class Words(TypeDecorator[str]):
+    """A text that came from outside, read back at a length that people and pages can take.
+
+    A release that did not bound what it kept may have written a longer one.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: Any) -> str | None:  # noqa: ARG002
+        return value if value is None else shortened(value, LONGEST_LINE)
 
 
 class in_seconds(FunctionElement[datetime]):  # noqa: N801  reads as the SQL function it is

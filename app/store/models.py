@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Integer, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Integer, UniqueConstraint, func, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.store.database import Json, UtcDateTime, db
+from app.store.database import Json, UtcDateTime, Words, db
+from app.values import LONGEST_LINE
 
 _DUE = text("due_at IS NOT NULL")
 _KEYED = text("idempotency_key IS NOT NULL")
@@ -63,7 +64,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     order_ref: Mapped[str | None]
     attempt: Mapped[int]
     deferrals: Mapped[int]
-    error: Mapped[str | None]
+    error: Mapped[str | None] = mapped_column(Words)
     idempotency_key: Mapped[str | None]
     fingerprint: Mapped[str | None]
     sent_digest: Mapped[str | None]
@@ -79,7 +80,11 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     entered_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    moves: Mapped[Any] = mapped_column(Json)
+    moves: Mapped[Any] = mapped_column(Json, deferred=True)
+
+
+#: The error as a list shows it: its beginning alone leaves the database, and tells errors apart.
+BRIEF_ERROR = func.substr(SagaRow.error, literal_column("1"), literal_column(str(LONGEST_LINE)))
 
 
 class JournalRow(db.Model):  # type: ignore[name-defined,misc]
@@ -103,7 +108,7 @@ class JournalRow(db.Model):  # type: ignore[name-defined,misc]
     direction: Mapped[str | None]
     attempt: Mapped[int | None]
     actor: Mapped[str]
-    reason: Mapped[str | None]
+    reason: Mapped[str | None] = mapped_column(Words)
     status_code: Mapped[int | None]
     reply: Mapped[Any] = mapped_column(Json, nullable=True)
     duration_ms: Mapped[float | None]

@@ -15,11 +15,11 @@ from sqlalchemy import ColumnElement, Row, Select, literal_column, select, tuple
 from app.store.database import db
 from app.store.finding import means
 from app.store.instance import FINISHED
-from app.store.models import ENDED, UNFINISHED, SagaRow
+from app.store.models import BRIEF_ERROR, ENDED, UNFINISHED, SagaRow
 
 _SHOWN: tuple[Any, ...] = (
     SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, SagaRow.client,
-    SagaRow.order_ref, SagaRow.store, SagaRow.error, SagaRow.created_at,
+    SagaRow.order_ref, SagaRow.store, BRIEF_ERROR.label("error"), SagaRow.created_at,
 )  # fmt: skip
 
 

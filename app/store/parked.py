@@ -12,6 +12,8 @@ from app.store.models import ParkedRow
 
 _PARKED: Table = ParkedRow.__table__
 LARGEST_PAGE = 200
+#: As a part of a path: no id is larger, for none can be stored.
+PARKED_ID = "<int(max=9223372036854775807):parked_id>"
 
 
 class Parked:

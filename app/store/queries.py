@@ -1,17 +1,18 @@
 """Reading sagas for people: one, its journal, and lists that stay fast however many there are."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, case, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select, tuple_
 
 from app.store.database import db, seconds_until
 from app.store.instance import Standing, known_by
 from app.store.models import JournalRow, OutboxRow, SagaRow
 from app.store.outbox import TOLD
+from machines.rows import Trigger
 
 #: A list says how many it has up to here; counting millions would take longer than reading them is worth.
 LARGEST_TOTAL = 10_000
@@ -55,11 +56,19 @@ def journal(saga_id: UUID) -> Sequence[JournalRow]:
     return db.session.scalars(select(JournalRow).where(JournalRow.saga_id == saga_id).order_by(JournalRow.seq)).all()
 
 
-def journals(saga_ids: Sequence[UUID]) -> dict[UUID, list[JournalRow]]:
-    """Give the journals of a page of sagas in one query."""
-    found: dict[UUID, list[JournalRow]] = {saga_id: [] for saga_id in saga_ids}
-    rows = select(JournalRow).where(JournalRow.saga_id.in_(saga_ids)).order_by(JournalRow.saga_id, JournalRow.seq)
-    for row in db.session.scalars(rows):
+def journals(saga_ids: Sequence[UUID], replies_of: Collection[str] | None = None) -> dict[UUID, list[Any]]:
+    """Return the journals of a page of sagas in one query.
+
+    replies_of: the steps whose replies are wanted, where they succeeded; None: all replies. Replies may be long.
+    """
+    found: dict[UUID, list[Any]] = {saga_id: [] for saga_id in saga_ids}
+    reply: ColumnElement[Any] = JournalRow.__table__.c.reply
+    if replies_of is not None:
+        wanted = JournalRow.step.in_(replies_of), JournalRow.trigger == Trigger.SUCCEEDED
+        reply = case((and_(*wanted), reply)).label("reply")
+    columns = [column for column in JournalRow.__table__.c if column.name != "reply"]
+    rows = select(*columns, reply).where(JournalRow.saga_id.in_(saga_ids))
+    for row in db.session.execute(rows.order_by(JournalRow.saga_id, JournalRow.seq)):
         found[row.saga_id].append(row)
     return found
 

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, or_, select, tupl
 from app.store.database import db, db_now, seconds_until
 from app.store.finding import means
 from app.store.instance import UNDER_WAY
-from app.store.models import UNFINISHED, SagaRow
+from app.store.models import BRIEF_ERROR, UNFINISHED, SagaRow
 
 #: A state of one version of a definition: name, version, state.
 Place = tuple[str, int, str]
@@ -20,7 +20,7 @@ MOST_GROUPS = 50
 #: What a page of the list shows of a saga.
 _SHOWN = (
     SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, SagaRow.client,
-    SagaRow.store, SagaRow.error, SagaRow.entered_at, (-seconds_until(SagaRow.entered_at)).label("age_s"),
+    SagaRow.store, BRIEF_ERROR.label("error"), SagaRow.entered_at, (-seconds_until(SagaRow.entered_at)).label("age_s"),
 )  # fmt: skip
 
 
@@ -50,7 +50,13 @@ class Trouble:
 
     def groups(self, sought: Sought) -> Sequence[Row[Any]]:
         """Count them by what they have in common, the group with the oldest first. total: of all groups."""
-        same = (SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, SagaRow.error)
+        same = (
+            SagaRow.definition,
+            SagaRow.definition_version,
+            SagaRow.state,
+            SagaRow.status,
+            BRIEF_ERROR.label("error"),
+        )
         oldest = func.min(SagaRow.entered_at)
         counted = self._those(
             sought,
@@ -78,7 +84,7 @@ class Trouble:
             SagaRow.definition.in_(sought.definitions) if sought.definitions else None,
             here.in_(sought.places) if sought.places is not None else None,
             SagaRow.status == sought.status if sought.status else None,
-            func.coalesce(SagaRow.error, "") == sought.error if sought.error is not None else None,
+            func.coalesce(BRIEF_ERROR, "") == sought.error if sought.error is not None else None,
             means(sought.words) if sought.words else None,
         ]
         return select(*columns).where(UNFINISHED, self._is, *(found for found in conditions if found is not None))

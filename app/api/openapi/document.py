@@ -95,7 +95,9 @@ def _path_parameters(rule: Rule, registry: Registry) -> list[dict[str, Any]]:
 
 
 def _narrowed(converter: str, registry: Registry) -> dict[str, Any]:
-    """Say what a route's converter lets through. `uuid` and `any(these,words)` are in use; without one it is a name."""
+    """Return what a route's converter lets through: `uuid`, `int(max=…)`, `any(these,words)`, or any name."""
+    if converter.startswith("int("):
+        return {"type": "integer", "format": "int64"}
     if converter.startswith("any("):
         return {"enum": converter.removeprefix("any(").removesuffix(")").split(",")}
     return {"format": converter} if converter else {"examples": [definition.name for definition in newest(registry)]}
