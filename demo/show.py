@@ -52,6 +52,7 @@ class Show:
         self._participants.speed_up()
         path = self._ask()
         self._audit(confirmed=1 + sum(order.confirmed for order in orders))
+        self._seed()
         if not once:
             self._screen.shop(self._settings.participants_url, self._kill_command)
         self._screen.urls(self._settings.url, path)
@@ -146,3 +147,7 @@ class Show:
         for complaint in books.complaints(confirmed):
             self._screen.bad(complaint)
             self._complaints.append(complaint)
+
+    def _seed(self) -> None:
+        """Let lists and pages show one saga of every kind. After the audit, which counts the checkouts alone."""
+        self._programs.until_done(self._programs.start("examples", "app.cli", "seed", environment=self._environment))
