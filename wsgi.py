@@ -18,6 +18,6 @@ except ConfigError as error:
     sys.exit(2)
 application = create_app(_config)
 _runner = application.extensions["runner"]
-on_end(_runner.stopping.set)
+on_end(_runner.stopping.set, application.extensions["threads"], _runner.stopping)
 _runner.start()
 application.extensions["post"].start()

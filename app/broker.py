@@ -5,7 +5,7 @@ wakes a worker for many sagas, and it may get lost or come twice, and nothing ch
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,16 @@ import structlog
 from kombu.connection import Connection
 from kombu.entity import Queue
 from kombu.exceptions import KombuError, OperationalError
+from kombu.transport import TRANSPORT_ALIASES
+
+from app.supervision import ServiceThreads
 
 if TYPE_CHECKING:
     from celery import Celery
 
 _log = structlog.get_logger("broker")
+# For every connection of this process, Celery's as well. kombu imports it where there is a Redis.
+TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "app.redis_transport:Transport"))
 #: The task of app.worker, by name.
 LOOK = "saga.look"
 #: The queue of it, and of nothing else that the broker may be used for.
@@ -72,15 +77,18 @@ def errors_as_kombus(connection: Connection) -> Iterator[None]:
 def declare_anew(queue: Queue) -> None:
     """Declare a queue of a channel; also where Redis was flushed, which its channel does not know."""
     if getattr(queue.channel.connection, "driver_type", None) == "redis":
-        queue.unbind_from(queue.exchange, queue.routing_key)  # in the channel's memory alone; Redis loses nothing
+        bound = [(each.exchange, each.routing_key) for each in queue.bindings]
+        for exchange, routing_key in bound or [(queue.exchange, queue.routing_key)]:
+            queue.unbind_from(exchange, routing_key)  # in the channel's memory alone; Redis loses nothing
     queue.declare()
 
 
 class Broker:
     """Sends wake-ups. Once it has begun, a thread of its own does, and nobody waits for that."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, threads: ServiceThreads | None = None) -> None:
         self._celery = make_celery(url)
+        self._threads = threads or ServiceThreads()
         self._some, self._begun = threading.Event(), False
 
     def wake(self) -> None:
@@ -92,14 +100,16 @@ class Broker:
 
     def begin(self, stopping: threading.Event) -> None:
         self._begun = True
-        # A daemon: what it does not send is not missed.
-        threading.Thread(target=self._send_until, args=(stopping,), name="waking", daemon=True).start()
 
-    def _send_until(self, stopping: threading.Event) -> None:
-        while not stopping.is_set():
-            if self._some.wait(TIMEOUT_S):
-                self._some.clear()
-                stopping.wait(PAUSE_S if self._send() else AWAY_S)
+        def send_until_stopped(progressed: Callable[[], None]) -> None:
+            while not stopping.is_set():
+                if self._some.wait(TIMEOUT_S):
+                    self._some.clear()
+                    stopping.wait(PAUSE_S if self._send() else AWAY_S)
+                progressed()
+
+        # A daemon: what it does not send is not missed.
+        self._threads.add("waking", send_until_stopped, stopping, daemon=True).start()
 
     def _send(self) -> bool:
         """Tell whether the broker is there."""

@@ -35,6 +35,7 @@ from app.metrics.breakers import Breakers
 from app.metrics.exposition import Exporter, Exposition
 from app.metrics.gauges import Gauges
 from app.metrics.notes import Notes
+from app.metrics.threads import Threads
 from app.participants.client import Participants
 from app.participants.guard import GuardedSender
 from app.store.connections import Connections
@@ -45,6 +46,7 @@ from app.store.outbox import Outbox
 from app.store.parked import Parked
 from app.store.replicas import Replicas
 from app.store.sagas import SagaStore
+from app.supervision import ServiceThreads
 from app.traces import Traces
 from app.values import LARGEST_CONTENT
 from app.wire import OrjsonProvider
@@ -67,15 +69,16 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         # Whose request it is, and below which path they know the service: only where a proxy says it, not the client.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=before, x_prefix=before)  # type: ignore[method-assign]
     db.init_app(app)
-    metrics, notes = Exposition(), Notes()
+    threads = ServiceThreads()
+    metrics, notes = Exposition(), Notes(threads)
     Exporter(app, metrics, notes)
     app.add_url_rule("/metrics/", "prometheus_metrics")  # 000 asks with the slash, 001 and 002 without
     fleeting = Fleeting(config.redis_url)
     told, owner = threading.Event(), new_owner()
-    service, runner = _engine(app, config, registry, metrics, notes, fleeting, told, owner)
-    post = _post(app, config, registry, metrics, service, runner, told, owner)
+    service, runner = _engine(app, config, registry, metrics, notes, fleeting, told, owner, threads)
+    post = _post(app, config, registry, metrics, service, runner, told, owner, threads)
     app.extensions |= {"runner": runner, "sagas": service, "registry": registry, "post": post}
-    app.extensions |= {"fleeting": fleeting, "metrics": metrics}
+    app.extensions |= {"fleeting": fleeting, "metrics": metrics, "threads": threads}
     problems.install(app)
     for contract in (health, checkout, commandes, sagas, events, definitions, docs, diagrams):
         app.register_blueprint(contract.blueprint)
@@ -89,7 +92,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
 
 def _engine(  # noqa: PLR0917  puts together what has been made
     app: Flask, config: Config, registry: Registry, metrics: Exposition, notes: Notes, fleeting: Fleeting,
-    told: threading.Event, owner: str,
+    told: threading.Event, owner: str, threads: ServiceThreads,
 ) -> tuple[SagaService, Runner]:  # fmt: skip
     with app.app_context():
         make_durable(db.engine)
@@ -104,7 +107,10 @@ def _engine(  # noqa: PLR0917  puts together what has been made
     guarded = GuardedSender(participants, called, _breaker_policy(config), fleeting)
     stopping = threading.Event()
     telemetry, breakers = Telemetry(metrics, registry, notes), Breakers(metrics, lambda: guarded.states)
-    metrics.complete(rows=telemetry.rows, looks=[notes.settle, breakers.look], read=[gauges.collect])
+    thread_gauge = Threads(metrics, lambda: threads.alive)
+    threads.report = thread_gauge.look
+    looks = [notes.settle, breakers.look, thread_gauge.look]
+    metrics.complete(rows=telemetry.rows, looks=looks, read=[gauges.collect])
     engine = Engine(
         config=config,
         store=store,
@@ -116,15 +122,15 @@ def _engine(  # noqa: PLR0917  puts together what has been made
         stopping=stopping.is_set,
         told=told.set,
     )
-    looks = guarded.learn, breakers.look
     runner = Runner(
         config=config,
         engine=engine,
         leases=leases,
         pulse=pulse,
         stopping=stopping,
-        broker=Broker(config.broker_url) if config.broker_url else None,
-        at_each_look=looks,
+        broker=Broker(config.broker_url, threads) if config.broker_url else None,
+        at_each_look=(guarded.learn, breakers.look),
+        threads=threads,
     )
     keys = Keys(store, fleeting)
     service = SagaService(config=config, registry=registry, engine=engine, runner=runner, keys=keys)
@@ -133,14 +139,15 @@ def _engine(  # noqa: PLR0917  puts together what has been made
 
 def _post(  # noqa: PLR0917  puts together what has been made
     app: Flask, config: Config, definitions: Registry, metrics: Exposition, service: SagaService, runner: Runner,
-    told: threading.Event, owner: str,
+    told: threading.Event, owner: str, threads: ServiceThreads,
 ) -> Post:  # fmt: skip
     url = config.broker_url or IN_MEMORY
     with app.app_context():
         outbox, parked = Outbox(db.engine, owner), Parked(db.engine)
     names = {event for definition in definitions for event in definition.events.values()}
     relay = Relay(outbox, Publisher(url), metrics, names=names, wake=told, stopping=runner.stopping)
-    return Post(url, relay, Intake(service, definitions, parked, metrics, runner.stopping))
+    intake = Intake(service, definitions, parked, metrics, runner.stopping)
+    return Post(url, relay, intake, threads, runner.stopping)
 
 
 def new_owner() -> str:

@@ -28,8 +28,8 @@ def live() -> Response:
 @blueprint.get("/ready")
 @operation("Can it do its work?", "service", {200: Ready()}, problems=(503,), need=OPEN)
 def ready() -> Response:
-    """Ready when the database answers, has the tables of this release or a later one, and takes what this process
-    writes.
+    """Ready when the database answers, has the tables of this release or a later one, takes what this process writes,
+    and every service thread of this process works.
     """
     try:
         found = db.session.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -42,6 +42,8 @@ def ready() -> Response:
         raise NotReadyError(f"the database is at migration {found}, not {_head()}; run `flask --app app db upgrade`")
     if trouble := current_app.extensions["runner"].pulse.trouble:
         raise NotReadyError(f"the database does not take writes: {trouble}")
+    if trouble := current_app.extensions["threads"].trouble:
+        raise NotReadyError(f"{trouble}; the log says why, and a restart may mend it")
     return jsonify(status="ready")
 
 

@@ -32,6 +32,13 @@ class Keys:
             return None
         return self._known(saga) or self._begun_this_moment(saga)
 
+    def begun_before(self, saga: Instance) -> Standing | None:
+        """Give the saga that was begun with this one's key, without a turn for a request that comes at the same time.
+
+        Raises as `begun` does.
+        """
+        return self._known(saga)
+
     def begun_after_all(self, saga: Instance) -> Standing:
         """Give the saga that was quicker to take the key."""
         known = self._known(saga)

@@ -19,6 +19,7 @@ from app.store.database_errors import is_away
 from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.sagas import FencedError, KeyTakenError
+from app.supervision import ServiceThreads
 
 _log = structlog.get_logger("runner")
 #: A wait up to this is slept through in the saga's thread while somebody waits for its end; a longer one is left to
@@ -51,6 +52,7 @@ class Runner:
         stopping: threading.Event,
         broker: Broker | None = None,
         at_each_look: Iterable[Callable[[], None]] = (),
+        threads: ServiceThreads | None = None,
     ) -> None:
         self._at_each_look = tuple(at_each_look)
         # With a broker, who is woken takes what is due; who looks by itself only what nobody has taken for long.
@@ -65,7 +67,7 @@ class Runner:
         self._wake = threading.Event()
         self._lost: list[Instance] = []
         # Not a daemon: a process that ends lets it end, and none of what it has claimed is left lying.
-        self._recovery = threading.Thread(target=self._recover_until_stopped, name="recovery")
+        self._recovery = (threads or ServiceThreads()).add("recovery", self._recover_until_stopped, stopping)
 
     def start(self) -> None:
         """Begin to recover, and go on until told to stop."""
@@ -87,8 +89,7 @@ class Runner:
         """Take no more sagas, let each finish its call, and hand back what is not done."""
         self.stopping.set()
         self._wake.set()
-        if self._recovery.is_alive():
-            self._recovery.join()
+        self._recovery.join()
         self._pool.shutdown()
         self._engine.telemetry.notes.end()
 
@@ -179,7 +180,7 @@ class Runner:
             # Forgotten here, and found again by recovery: at once when the database was away, else after its lease.
         return True
 
-    def _recover_until_stopped(self) -> None:
+    def _recover_until_stopped(self, progressed: Callable[[], None]) -> None:
         next_beat = time.monotonic()
         while not self.stopping.is_set():
             self._wake.clear()
@@ -188,8 +189,9 @@ class Runner:
                     next_beat = time.monotonic() + self._config.recovery_interval_s
                     self._beat()
                 self.recover()
-            except Exception:  # noqa: BLE001  a database that is away comes back; a recovery that ended would not
+            except SQLAlchemyError:  # it comes back, and until then /ready says so: see Pulse
                 _log.exception("recovery.failed")
+            progressed()
             self._wake.wait(max(next_beat - time.monotonic(), 0.0))
         self.pulse.end()
 
@@ -197,7 +199,10 @@ class Runner:
         """What is to be done once in a while, however often there is something to take."""
         self.pulse.beat()
         for look in self._at_each_look:
-            look()
+            try:
+                look()
+            except Exception:  # noqa: BLE001  none of them may keep this process from recovering sagas
+                _log.exception("look.failed")
         self._release_lost()
 
     def _release_lost(self) -> None:

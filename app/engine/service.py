@@ -63,6 +63,10 @@ class SagaService:
             return self._keys.begun_after_all(saga)
         return _standing(saga)
 
+    def begun(self, name: str, data: Mapping[str, Any], key: str) -> Standing | None:
+        """Return the saga that was started with this key, if one was. Raises as `start` does."""
+        return self._keys.begun_before(self._begin(name, data, key))
+
     def create(self, name: str, data: Mapping[str, Any], key: str | None = None) -> Standing:
         """Store a saga that begins when `execute` asks for it."""
         saga = self._begin(name, data, key)

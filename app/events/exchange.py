@@ -3,7 +3,7 @@
 from typing import Any
 
 from kombu.connection import Connection
-from kombu.entity import Exchange, Queue
+from kombu.entity import Exchange, Queue, binding
 
 from app.broker import TIMEOUT_S, connection_options, errors_as_kombus
 from app.events.cloudevent import CONTENT_TYPE
@@ -17,9 +17,12 @@ HEARD = Exchange("saga.incoming", type="topic", durable=True)
 _UNSEEN_S = 60
 
 
-def heard(events: list[str]) -> list[Queue]:
-    """Name the queue in which these events wait; every replica reads from it."""
-    return [Queue("saga.incoming", HEARD, routing_key=event, durable=True) for event in events]
+def heard(events: list[str]) -> Queue:
+    """Return the one queue in which all these events wait; every replica reads from it.
+
+    It has one binding for each event. Several queues of one name would not do: kombu keeps them by their names.
+    """
+    return Queue("saga.incoming", bindings=[binding(HEARD, event) for event in events], durable=True)
 
 
 def connect(url: str) -> Connection:

@@ -51,12 +51,13 @@ class Relay:
             self._published.labels(name)
         self._away = False
 
-    def run(self) -> None:
-        """Publish until this process is to end."""
+    def run(self, progressed: Callable[[], None] = lambda: None) -> None:
+        """Publish until this process is to end. progressed: called after each batch."""
         while not self._stopping.is_set():
             self._wake.wait(IDLE_S)
             self._wake.clear()
-            self._publish_all()
+            self._publish_all(progressed)
+            progressed()
         self._publisher.close()
 
     def publish_batch(self) -> int:
@@ -75,10 +76,10 @@ class Relay:
                 self._outbox.published(ids)
         return len(ids)
 
-    def _publish_all(self) -> None:
+    def _publish_all(self, progressed: Callable[[], None]) -> None:
         try:
             while self.publish_batch() == BATCH and not self._stopping.is_set():
-                pass
+                progressed()
         except (KombuError, OSError) as error:
             if not self._away:  # once, and not once a second
                 _log.warning("broker.away", error=str(error), mend="events wait in the outbox until it is back")

@@ -11,6 +11,8 @@ from typing import Any
 
 import structlog
 
+from app.supervision import ServiceThread, ServiceThreads
+
 _log = structlog.get_logger("notes")
 #: What is noted is told within so long; a process that is killed leaves so much untold.
 GATHER_S = 0.25
@@ -19,11 +21,12 @@ GATHER_S = 0.25
 class Notes:
     """Notes of many threads, told in the order in which they were made. Until `begin` each is told at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, threads: ServiceThreads | None = None) -> None:
+        self._threads = threads or ServiceThreads()
         self._noted: deque[tuple[Callable[..., None], tuple[Any, ...]]] = deque()
         self._telling = threading.Lock()
         self._later = False
-        self._thread: threading.Thread | None = None
+        self._thread: ServiceThread | None = None
 
     def note(self, tell: Callable[..., None], *facts: Any) -> None:
         """facts: what `tell` is to be called with, and nothing that may change until then."""
@@ -41,19 +44,21 @@ class Notes:
     def begin(self, stopping: threading.Event) -> None:
         """Tell in a thread of its own, until the process is to end; from then on again at once."""
         self._later = True
-        self._thread = threading.Thread(target=self._tell_until, args=(stopping,), name="telling")
+
+        def tell_until_stopped(progressed: Callable[[], None]) -> None:
+            while not stopping.wait(GATHER_S):
+                self._settle_most()
+                progressed()
+            self._later = False
+            self._settle_most()
+
+        self._thread = self._threads.add("telling", tell_until_stopped, stopping)
         self._thread.start()
 
     def end(self) -> None:
         """Wait until all is told; to be called when the process is to end."""
         if self._thread:
             self._thread.join()
-
-    def _tell_until(self, stopping: threading.Event) -> None:
-        while not stopping.wait(GATHER_S):
-            self._settle_most()
-        self._later = False
-        self._settle_most()
 
     def _settle_most(self) -> None:
         """One note that cannot be told must not keep the others from it."""

@@ -1,5 +1,6 @@
 """Messages that came in and could not be taken, kept until a person has seen to them."""
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +15,10 @@ _PARKED: Table = ParkedRow.__table__
 LARGEST_PAGE = 200
 #: As a part of a path: no id is larger, for none can be stored.
 PARKED_ID = "<int(max=9223372036854775807):parked_id>"
+#: In characters.
+LONGEST_REASON = 1000
+#: In bytes. A page of 200 parked messages must fit into the memory of a small process.
+LARGEST_BODY = 64 * 1024
 
 
 class Parked:
@@ -21,9 +26,14 @@ class Parked:
         self._engine = engine
 
     def add(self, reason: str, body: bytes) -> None:
-        text = body.decode(errors="replace").replace("\0", "\ufffd")
+        """Keep a message, as far as LARGEST_BODY; of a longer one the reason says how long it was."""
+        if len(body) > LARGEST_BODY:
+            digest = hashlib.sha256(body).hexdigest()
+            cut = f" (only the first {LARGEST_BODY} of its {len(body)} bytes are kept; sha256 {digest})"
+            reason = reason[: LONGEST_REASON - len(cut)] + cut
+        values = {"reason": _storable(reason)[:LONGEST_REASON], "body": _storable(body[:LARGEST_BODY])}
         with self._engine.connect() as connection:
-            connection.execute(insert(_PARKED).values(at=db_now(), reason=reason, body=text))
+            connection.execute(insert(_PARKED).values(at=db_now(), **values))
 
     def listed(self) -> Sequence[Row[Any]]:
         """Give the oldest ones, first come first."""
@@ -39,3 +49,9 @@ class Parked:
         with atomic(self._engine) as connection:
             connection.execute(delete(_PARKED).where(_PARKED.c.id == parked_id))
             append(connection, entry)
+
+
+def _storable(text: str | bytes) -> str:
+    """Return a text that every database takes: no NUL, nothing that is not UTF-8."""
+    raw = text.encode(errors="replace") if isinstance(text, str) else text
+    return raw.decode(errors="replace").replace("\0", "\ufffd")

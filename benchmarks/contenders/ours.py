@@ -6,6 +6,7 @@ from app.stopping import on_end
 from benchmarks.contenders.saga import make_application
 
 application = make_application(os.environ)
-on_end(application.extensions["runner"].stopping.set)
+_runner = application.extensions["runner"]
+on_end(_runner.stopping.set, application.extensions["threads"], _runner.stopping)
 application.extensions["runner"].start()
 application.extensions["post"].start()

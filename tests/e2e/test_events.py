@@ -7,12 +7,20 @@ import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import requests
 from kombu import Connection, Queue
+from prometheus_client import CollectorRegistry
 
 from app.events.exchange import HEARD, TOLD
+from app.events.intake import Intake
+from app.store.instance import Standing
+from machines.call import post
+from machines.fields import text
+from machines.saga import Saga
+from machines.step import pivot
 from tests.conftest import own_database
 from tests.e2e.conftest import eventually, serve_participants
 from tests.e2e.fleet import Fleet
@@ -189,6 +197,76 @@ def test_a_redis_that_was_flushed_is_told_again_who_wants_to_hear(fleet, broker)
         return fleet.rows("SELECT count(*) FROM saga")[0][0] == 2
 
     eventually(taken, "what comes in is taken again")
+
+
+def test_of_two_tables_that_begin_by_an_event_each_hears_its_own(broker):
+    """Also once Redis was flushed, and both are declared again."""
+    heard, stopping = Heard(), threading.Event()
+    tables = [begun_by(event) for event in ("TravelAsked", "CommandeCreate")]
+    intake = Intake(heard, tables, heard, CollectorRegistry(), stopping)
+    listening = threading.Thread(target=intake.run, args=(broker.url,))
+    listening.start()
+    try:
+        for emptied in (False, isinstance(broker, Redis)):
+            if emptied:
+                broker.asked("FLUSHALL")
+            heard.begun.clear()
+            eventually(lambda: tell_both(broker) or len(heard.begun) == 2, "both events are heard")
+        assert heard.begun == {"TravelAsked", "CommandeCreate"}
+        assert heard.parked == []
+    finally:
+        stopping.set()
+        listening.join()
+
+
+class Heard:
+    """Takes the place of the service and of the parked messages."""
+
+    def __init__(self):
+        self.begun, self.parked = set(), []
+
+    def start(self, name, _data, _key, **_options):
+        self.begun.add(name)
+        return Standing(id=uuid4(), state="B_DONE", status="completed", error=None)
+
+    def add(self, reason, body):
+        self.parked.append((reason, body))
+
+
+def begun_by(event):
+    return Saga(
+        name=event, version=1, initial="B0", completed="B_DONE", compensated="B_UNDONE", data={"case": text()},
+        participants=("alpha",), started_by=event,
+        steps=(pivot("pay", post("alpha", "/pay", case="case"), done="B_DONE", refused="B_REFUSED"),),
+    )  # fmt: skip
+
+
+def tell_both(broker):
+    with Connection(broker.url) as connection, connection.Producer() as producer:
+        for event in ("TravelAsked", "CommandeCreate"):
+            message = {"specversion": "1.0", "id": str(uuid4()), "source": "/x", "type": event, "data": {"case": "1"}}
+            body = json.dumps(message).encode()
+            producer.publish(body, exchange=HEARD, declare=[HEARD], routing_key=event, retry=False)
+
+
+GARBAGE = (
+    "this is no JSON", b"\xff\xfe", "[1, 2, 3]", "7", '{"body": "x"}', '{"properties": {"delivery_tag": []}}',
+    '{"headers": {}, "properties": {"delivery_tag": "1", "body_encoding": "rot13"}, "body": "A"}',
+    '{"headers": {"compression": "x-none"}, "properties": {"delivery_tag": "1"}, "body": "A"}',
+)  # fmt: skip
+
+
+def test_garbage_in_the_list_of_redis_is_parked_and_what_follows_is_taken(fleet, broker):
+    if not isinstance(broker, Redis):
+        pytest.skip("nobody can put what is no message into a queue of RabbitMQ's")
+    web = fleet.web()
+    wait_for_intake(fleet, broker)
+    for garbage in GARBAGE:
+        broker.asked("LPUSH", "saga.incoming", garbage)
+    tell(broker, incoming("after"))
+    ended(fleet, 2)
+    eventually(lambda: fleet.rows("SELECT count(*) FROM parked") == [(len(GARBAGE),)], "all garbage is parked")
+    assert requests.get(f"{web.url}/ready", timeout=5).status_code == 200
 
 
 def wait_for_intake(fleet, broker):

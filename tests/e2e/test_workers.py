@@ -125,6 +125,24 @@ def test_a_message_that_is_doubled_or_means_nothing_changes_nothing(fleet, web, 
     assert_each_effect_once(participants, [finished, elsewhere, *doubled])
 
 
+def test_garbage_in_the_list_of_redis_ends_no_worker(fleet, web, participants, broker):
+    if not isinstance(broker, Redis):
+        pytest.skip("nobody can put what is no message into a queue of RabbitMQ's")
+    workers = fleet.workers(2)
+    for garbage in (
+        "rubbish",
+        b"\xff",
+        "[]",
+        '{"properties": {}}',
+        '{"body": "e30=", "properties": {"delivery_tag": "1"}}',
+    ):
+        broker.asked("LPUSH", NAME, garbage)
+    eventually(lambda: broker.asked("LLEN", NAME) == 0, "they are taken")
+    sagas = begin(web, 4)
+    fleet.ended(sagas)
+    assert [worker.poll() for worker in workers] == [None, None]
+
+
 def test_a_worker_that_is_told_to_end_hands_its_sagas_to_another(fleet, web, participants):
     ends, stays = fleet.workers(2)
     slow_payments(participants, 1.5)

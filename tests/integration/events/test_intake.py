@@ -8,8 +8,8 @@ from sqlalchemy.exc import OperationalError
 from app.engine.service import SagaService
 from app.errors import KeyReusedError, ProblemError
 from app.events.exchange import HEARD, connect
-from app.events.intake import Intake
-from app.store.parked import Parked
+from app.events.intake import TRIES, Intake
+from app.store.parked import LARGEST_BODY, LONGEST_REASON, Parked
 from tests.integration.events.books import ANSWERS, ORDERED
 
 EVENT = {"specversion": "1.0", "id": "7", "source": "/boutique", "type": "CommandeCreate", "data": ORDERED}
@@ -110,6 +110,87 @@ def test_a_message_is_acknowledged_only_when_its_saga_is_durable(scene, intake, 
         intake._take(mail)
     assert not mail.acknowledged
     assert Parked(scene.database).listed() == []
+
+
+@pytest.mark.parametrize("failures", [TRIES - 1, TRIES])
+def test_a_message_that_fails_for_no_known_reason_is_tried_again_and_then_parked(scene, intake, monkeypatch, failures):
+    monkeypatch.setattr("app.events.intake.BETWEEN_TRIES_S", 0.0)
+    start, tries = SagaService.start, []
+
+    def fails(*arguments, **options):
+        tries.append(1)
+        if len(tries) <= failures:
+            raise RecursionError("whatever")
+        return start(*arguments, **options)
+
+    mail = Mail(wire())
+    monkeypatch.setattr(SagaService, "start", fails)
+    intake._take(mail)
+    scene.runner.stop()
+    assert mail.acknowledged
+    assert len(tries) == TRIES
+    reasons = [row.reason for row in Parked(scene.database).listed()]
+    assert reasons == ([] if failures < TRIES else ["tried 3 times: RecursionError: whatever"])
+    assert len(sagas(scene)) == (failures < TRIES)
+
+
+def test_an_event_whose_names_fit_no_index_begins_its_saga_once(scene, intake):
+    """500 characters of source and 500 of id are 2,000 bytes each: an index of PostgreSQL's takes 2,704."""
+    ideographs = [chr(0x20000 + number * 7919 % 42_000) for number in range(1000)]
+    event = wire(source="".join(ideographs[:500]), id="".join(ideographs[500:]))
+    for expected in (["order_saga"], ["order_saga"]):
+        mail = Mail(event)
+        intake._take(mail)
+        assert mail.acknowledged
+        assert sagas(scene) == expected
+    assert Parked(scene.database).listed() == []
+
+
+def test_two_events_whose_names_read_alike_begin_two_sagas(scene, intake):
+    first = intake.begin(wire(source="a b", id="c"))
+    second = intake.begin(wire(source="a", id="b c"))
+    scene.runner.stop()
+    assert first.id != second.id
+    assert not second.replayed
+
+
+@pytest.mark.parametrize("source", ["a b", "é" * 400, "/boutique"])
+def test_a_saga_that_an_earlier_release_began_is_known_by_its_event(scene, intake, source):
+    began = scene.service.start("order_saga", intake_data(), f"\N{ENVELOPE} {source} c", wait_s=0)
+    scene.runner.stop()
+    again = intake.begin(wire(source=source, id="c"))
+    assert (again.id, again.replayed) == (began.id, True)
+    assert sagas(scene) == ["order_saga"]
+
+
+def test_the_saga_of_an_earlier_release_that_another_event_began_is_not_taken_for_it(scene, intake):
+    scene.service.start("order_saga", intake_data() | {"client_id": 9}, "\N{ENVELOPE} a b c", wait_s=0)
+    begun = intake.begin(wire(source="a b", id="c"))
+    scene.runner.stop()
+    assert not begun.replayed
+    assert len(sagas(scene)) == 2
+
+
+def test_what_is_parked_is_bounded_and_says_what_is_missing(scene, intake):
+    mail = Mail(b"[" + b"x" * (3 * LARGEST_BODY))
+    intake._take(mail)
+    (row,) = Parked(scene.database).listed()
+    assert mail.acknowledged
+    assert len(row.body) == LARGEST_BODY
+    assert len(row.reason) <= LONGEST_REASON
+    assert f"only the first {LARGEST_BODY} of its {3 * LARGEST_BODY + 1} bytes are kept" in row.reason
+
+
+def test_what_kombu_cannot_decode_is_parked(scene, intake):
+    mail = Mail("\udcff garbage")
+    intake._undecodable(mail, ValueError("no such compression"))
+    (row,) = Parked(scene.database).listed()
+    assert mail.acknowledged
+    assert (row.reason, row.body) == ("it cannot be decoded: no such compression", "? garbage")
+
+
+def intake_data():
+    return dict(ORDERED)
 
 
 def test_over_the_transport_in_memory_a_message_begins_a_saga(scene, intake):

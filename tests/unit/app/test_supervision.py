@@ -1,0 +1,122 @@
+"""A service thread goes on after any error; one that does no work is named."""
+
+import threading
+
+import pytest
+
+from app import supervision
+from app.supervision import FAILING_FOR_S, STALLED_AFTER_S, ServiceThreads
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def stopping():
+    return threading.Event()
+
+
+@pytest.fixture(autouse=True)
+def _short_back_off(monkeypatch):
+    monkeypatch.setattr(supervision, "BACK_OFF_S", 0.001)
+
+
+def started(threads, work, stopping, **options):
+    thread = threads.add("intake", work, stopping, **options)
+    thread.start()
+    return thread
+
+
+def test_work_that_raises_starts_again_and_is_well_after_a_turn(clock, stopping):
+    threads, turns, done = ServiceThreads(clock), [], threading.Event()
+
+    def work(progressed):
+        turns.append(1)
+        if len(turns) < 4:
+            raise KeyError("no such header")
+        progressed()
+        done.set()
+        stopping.wait(10)
+
+    thread = started(threads, work, stopping)
+    assert done.wait(10)
+    clock.now += FAILING_FOR_S + 1
+    assert threads.trouble is None
+    assert threads.alive == {"intake": True}
+    stopping.set()
+    thread.join()
+
+
+def test_work_that_fails_for_long_without_a_turn_counts_as_dead_and_says_why(clock, stopping):
+    threads, failed = ServiceThreads(clock), threading.Semaphore(0)
+
+    def work(_progressed):
+        failed.release()
+        raise ValueError("not JSON\nsecond line")
+
+    thread = started(threads, work, stopping)
+    for _ in range(2):
+        assert failed.acquire(timeout=10)
+    assert threads.trouble is None  # it may be over in a moment
+    clock.now += FAILING_FOR_S + 1
+    assert threads.trouble == "the thread intake: it fails again and again: ValueError: not JSON"
+    assert threads.alive == {"intake": False}
+    stopping.set()
+    thread.join()
+
+
+@pytest.mark.parametrize(("stalls", "alive"), [(True, False), (False, True)])
+def test_work_without_a_turn_for_long_counts_as_dead_where_it_has_turns(clock, stopping, stalls, alive):
+    threads = ServiceThreads(clock)
+    thread = started(threads, lambda _progressed: stopping.wait(10), stopping, stalls=stalls)
+    clock.now += STALLED_AFTER_S + 1
+    assert threads.alive == {"intake": alive}
+    stopping.set()
+    thread.join()
+
+
+def test_work_that_ends_before_the_process_counts_as_dead_and_afterwards_as_well(clock, stopping):
+    threads = ServiceThreads(clock)
+    started(threads, lambda _progressed: None, stopping).join()
+    assert threads.trouble == "the thread intake: it has ended"
+    stopping.set()
+    assert threads.trouble is None
+
+
+def test_work_that_fails_when_the_process_ends_still_does_what_it_does_last(clock, stopping):
+    threads, closed = ServiceThreads(clock), []
+
+    def work(_progressed):
+        if not stopping.is_set():
+            stopping.set()
+            raise OSError("gone")
+        closed.append(True)
+
+    started(threads, work, stopping).join()
+    assert closed == [True]
+
+
+def test_a_thread_that_was_not_started_is_not_missed(clock, stopping):
+    threads = ServiceThreads(clock)
+    threads.add("relay", lambda _progressed: None, stopping)
+    assert threads.trouble is None
+
+
+def test_each_turn_reports_about_once_a_second_whichever_thread_makes_it(clock, stopping):
+    threads, reports = ServiceThreads(clock), []
+    threads.report = lambda: reports.append(clock.now)
+    first, second = (threads.add(name, lambda _progressed: None, stopping) for name in ("relay", "intake"))
+    for thread in (first, second, first):
+        thread.progressed()
+    clock.now += 1.0
+    second.progressed()
+    assert reports == [1000.0, 1001.0]
