@@ -77,6 +77,14 @@ class KeyReusedError(ProblemError):
     title = "Idempotency-Key reused for another request"
 
 
+class BusyError(ProblemError):
+    """Too many ask for the same at this moment."""
+
+    status = 429
+    title = "Too many requests"
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "2"}
+
+
 class NotReadyError(ProblemError):
     status = 503
     title = "Not ready"

@@ -4,9 +4,10 @@ import hashlib
 import secrets
 from typing import cast
 
-from flask import Flask, Request, current_app, request, session
+from flask import Flask, Request, current_app, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
+from app.access.address import client_address
 from app.access.principal import Principal, user
 from app.access.roles import role_named
 from app.config import Config
@@ -47,7 +48,7 @@ def sign_in(name: str) -> None:
     """Begin a session of this user. Whatever the browser brought along, also from somebody else, ends here."""
     sign_out()
     token = secrets.token_urlsafe(32)
-    users().sign_in(name, _digest(token), LASTS_S, request.remote_addr or "")
+    users().sign_in(name, _digest(token), LASTS_S, client_address())
     session[_NAME] = token
 
 

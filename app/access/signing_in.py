@@ -3,10 +3,12 @@
 from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
+from app.access.address import client_address, counted_address
 from app.access.needs import OPEN, needs
 from app.access.passwords import matches
 from app.access.people import NAME
 from app.access.sessions import sign_in, sign_out, users
+from app.errors import BusyError
 from app.store.attempts import WINDOW_S, Attempts
 
 blueprint = Blueprint("access", __name__)
@@ -24,18 +26,24 @@ def show_login() -> str:
 @needs(OPEN)
 def login() -> Response:
     name, password = request.form.get("name", "").strip()[:_LONGEST], request.form.get("password", "")
-    address = request.remote_addr or ""
+    address, counted_as = client_address(), counted_address()
     attempts: Attempts = current_app.extensions["attempts"]
     known = name if NAME.fullmatch(name) else ""  # all names that nobody can have are one
-    if not attempts.begin(known, address):
+    if not attempts.begin(known, counted_as):
         answer = _again(name, "Too many attempts. Wait a minute, then try again.", 429)
         answer.headers["Retry-After"] = str(round(WINDOW_S))
         return answer
     user = users().find(known) if known else None
-    if not matches(password, user.password if user else None):
+    try:
+        right = matches(password, user.password if user else None)
+    except BusyError as busy:
+        answer = _again(name, "Many people sign in at this moment. Try again in a few seconds.", busy.status)
+        answer.headers.update(busy.headers)
+        return answer
+    if not right:
         users().refused(name if user else None, address)
         return _again(name, "Name or password is wrong.", 401)
-    attempts.forgive(known, address)
+    attempts.forgive(known, counted_as)
     sign_in(known)
     return redirect(_next(request.form.get("next", "")), 303)
 

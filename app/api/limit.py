@@ -4,8 +4,8 @@ from typing import cast
 
 from flask import Flask
 from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
 
+from app.access.address import counted_address
 from app.config import Config
 from app.fleeting import TIMEOUT_S
 
@@ -19,7 +19,7 @@ def install(app: Flask, config: Config) -> None:
     waits = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
     url = config.redis_url or "memory://"
     limiter = Limiter(
-        get_remote_address,
+        counted_address,
         app=app,
         application_limits=[config.rate_limit],
         storage_uri=f"redis+{url}" if url.startswith("unix") else url,

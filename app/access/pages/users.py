@@ -74,4 +74,6 @@ def _page(error: ProblemError | None = None) -> Response:
     page = render_template(
         "access/users.html", users=users().all(), roles=Role, shortest=SHORTEST, error=error, given=given
     )
-    return make_response(page, error.status if error else 200)
+    answer = make_response(page, error.status if error else 200)
+    answer.headers.update(error.headers if error else {})
+    return answer

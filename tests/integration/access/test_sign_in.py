@@ -2,15 +2,20 @@
 
 import base64
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import update
+from argon2.exceptions import VerificationError
+from sqlalchemy import select, update
+from werkzeug.middleware.proxy_fix import ProxyFix
 
+from app.access import passwords
 from app.access.roles import Role
 from app.store.access import LoginAttemptRow, SessionRow
 from app.store.attempts import OF_ALL_NAMES, OF_ONE_NAME, WINDOW_S
 from app.store.database import in_seconds
-from tests.integration.access.conftest import PASSWORD, Browser
+from tests.integration.access.conftest import AT, PASSWORD, Browser
 
 
 def test_who_signs_in_is_sent_where_one_wanted_to_go(house):
@@ -160,3 +165,50 @@ def test_pages_run_no_script_but_ours(house):
         assert answer.headers["Cache-Control"] == "no-store"
         assert not re.search(r"<script>|<style|style=|\son\w+=|javascript:", answer.text), path
     assert len(nonces) == 4
+
+
+def test_a_forged_address_is_written_nowhere(house, monkeypatch):
+    house.app.wsgi_app = ProxyFix(house.app.wsgi_app, x_for=1)
+    browser = house.browser()
+    form = {"name": "admin", "password": "wrong", "csrf_token": browser.token}
+    headers = {"Referer": AT, "X-Forwarded-For": "z" * 3000}
+    answer = browser.client.post("/login", base_url=AT, data=form, headers=headers)
+    assert answer.status_code == 401
+    with house.engine.connect() as connection:
+        assert connection.execute(select(LoginAttemptRow.address)).scalars().all() == ["127.0.0.1"]
+
+
+def test_of_many_who_sign_in_at_once_few_are_hashed_at_once_and_the_rest_wait_a_moment(house, monkeypatch):
+    """Each hash takes 19 MiB: side by side they would take all memory there is."""
+    hashing, most, counting = 0, 0, threading.Lock()
+    may_end = threading.Event()
+
+    class Hasher:
+        def verify(self, _known, _password):
+            nonlocal hashing, most
+            with counting:
+                hashing += 1
+                most = max(most, hashing)
+            may_end.wait(10)
+            with counting:
+                hashing -= 1
+            raise VerificationError
+
+    browsers = [house.browser() for _ in range(32)]
+    monkeypatch.setattr(passwords, "_HASHER", Hasher())
+    monkeypatch.setattr(passwords, "LONGEST_WAIT_S", 0.2)
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(
+            pool.map(lambda number: browsers[number].post("/login", name=f"n{number}", password="x"), range(32))
+        )
+    may_end.set()
+    assert most == passwords.HASHED_AT_ONCE
+    assert {answer.status_code for answer in answers} == {429}
+    assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
+
+
+def test_a_password_is_changed_only_when_there_is_room_to_hash_it(house, monkeypatch):
+    browser = house.browser(Role.ADMIN)
+    monkeypatch.setattr(passwords, "LONGEST_WAIT_S", 0.0)
+    answer = browser.post("/admin/users/viewer/password", password="a new passphrase")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (429, "2")

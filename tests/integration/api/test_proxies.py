@@ -45,6 +45,17 @@ def test_only_what_the_gateway_added_is_believed(behind):
     assert asked == [200, 200, 429]
 
 
+def test_all_addresses_of_one_ipv6_network_count_as_one(behind):
+    asked = statuses(behind(1), "2001:db8::1", "[2001:db8::2]:443", "2001:db8:0:0:ffff::3", "2001:db8:0:1::1")
+    assert asked == [200, 200, 429, 200]
+
+
+@pytest.mark.parametrize("garbage", ["x" * 3000, "unknown", "1.2.3", "198.51.100.1' OR 1=1", ""])
+def test_what_is_no_address_counts_as_the_connection_it_comes_over(behind, garbage):
+    client = behind(1)
+    assert statuses(client, garbage, f"{garbage}y", "127.0.0.1") == [200, 200, 429]
+
+
 def test_without_a_gateway_nobody_says_himself_who_he_is(behind):
     assert statuses(behind(0), "198.51.100.1", "198.51.100.2", "198.51.100.3") == [200, 200, 429]
 
