@@ -1,11 +1,14 @@
 """How many requests each participant has answered, and in what time: /{name}/metrics, and all of them in /metrics."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from flask import Flask
 from prometheus_client import CollectorRegistry, Metric, disable_created_metrics
 from prometheus_flask_exporter import PrometheusMetrics
+from werkzeug.exceptions import MethodNotAllowed
 
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
 # A second series to each one, which nobody asks for.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -13,6 +16,14 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 def count_requests(app: Flask) -> None:
     """By route, and never by whose it was."""
     registry = CollectorRegistry()
+    serve = app.wsgi_app
+
+    def refuse_unknown_methods(environ: dict[str, Any], start_response: Any) -> Any:
+        """Any text may come as a method, and each one would be a series of its own."""
+        known = environ["REQUEST_METHOD"] in METHODS
+        return (serve if known else MethodNotAllowed(sorted(METHODS)))(environ, start_response)
+
+    app.wsgi_app = refuse_unknown_methods  # type: ignore[method-assign]
     PrometheusMetrics(app, group_by="url_rule", default_labels={"participant": app.name}, registry=registry)
     app.extensions["metrics"] = registry
 

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_flask_exporter import PrometheusMetrics
+from werkzeug.exceptions import MethodNotAllowed
 
 from app.metrics.aliases import ALIASES
 from app.metrics.children import Children
@@ -19,6 +20,11 @@ from app.metrics.derived import MOVES, derived
 from app.metrics.notes import Notes
 from app.metrics.row import Row
 from app.settings import SHARED
+
+#: The methods that a series may be named by: any text may come as a method.
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
+#: What stands in a label instead of a value that could be anything.
+OTHER = "other"
 
 
 class Exposition(CollectorRegistry):
@@ -103,7 +109,8 @@ class Exporter(PrometheusMetrics):  # type: ignore[misc]  # it has no types
     def _end(self, response: Response) -> Response:
         if began := g.get("began"):  # else it was answered before all this
             rule = str(request.url_rule)
-            self._notes.note(self._count, request.method, rule, str(response.status_code), perf_counter() - began)
+            method = request.method if request.method in METHODS else OTHER
+            self._notes.note(self._count, method, rule, str(response.status_code), perf_counter() - began)
         return response
 
     def _count(self, method: str, rule: str, status: str, seconds: float) -> None:
@@ -118,6 +125,8 @@ class Exporter(PrometheusMetrics):  # type: ignore[misc]  # it has no types
 
 def _begin() -> None:
     g.began = perf_counter()
+    if request.method not in METHODS:
+        raise MethodNotAllowed(sorted(METHODS))
 
 
 def _forget_the_dead(folder: Path) -> None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from http import HTTPStatus
 from math import inf
 from typing import Any, NamedTuple
 
@@ -23,6 +24,8 @@ _SAGA_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300)
 _STEP_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _CALL_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _ENDS = (*FINISHED, "stuck")
+_STATUSES = frozenset(map(int, HTTPStatus))
+_CLASSES = range(1, 6)
 
 
 class _Counted(NamedTuple):
@@ -94,7 +97,7 @@ class Telemetry:
         self.notes.note(self._fenced_off, _sight(saga))
 
     def _called(self, call: Call, status: int | None, duration_ms: float) -> None:
-        self._calls[call.participant, call.path, str(status or "none")]()
+        self._calls[call.participant, call.path, _status_label(status)]()
         self._call_s[call.participant, call.path](duration_ms / 1000)
 
     def _committed(  # noqa: PLR0917  what `committed` has noted
@@ -169,3 +172,12 @@ class Telemetry:
 def _sight(saga: Instance) -> Sight:
     assert saga.standing is not None, "it is told of what is durable"
     return Sight(time.time(), saga.definition, saga.standing, saga.epoch)
+
+
+def _status_label(status: int | None) -> str:
+    """Return the label of a participant's status, which may be any number: one of HTTP's own, else its class."""
+    if status is None:
+        return "none"
+    if status in _STATUSES:
+        return str(status)
+    return f"{status // 100}xx" if status // 100 in _CLASSES else "other"

@@ -1,3 +1,7 @@
+import threading
+import uuid
+
+import pytest
 from sqlalchemy import text
 
 from app import create_app
@@ -41,3 +45,45 @@ def test_metrics_count_by_route_and_never_by_saga(client):
     exposed = client.get("/metrics").get_data(as_text=True)
     assert 'url_rule="/api/commande/<uuid:saga_id>"' in exposed
     assert saga_id not in exposed
+
+
+def test_whatever_is_asked_makes_no_new_series(client):
+    def series():
+        return {line.rpartition(" ")[0] for line in client.get("/metrics").get_data(as_text=True).splitlines()}
+
+    def ask(number):
+        for method in ("GET", "POST", "DELETE", f"M{number:05}", f"FOO-{number}"):
+            answer = client.open(f"/health?{number}", method=method)
+            client.open(f"/nothing/{number}/{uuid.uuid4()}", method=method)
+            client.open(f"/api/v1/sagas/{uuid.uuid4()}", method=method, headers={"X-API-Key": f"k{number}"})
+            assert answer.status_code == (200 if method == "GET" else 405)
+
+    ask(0)
+    once = series()
+    for number in range(1, 20):
+        ask(number)
+    assert series() == once
+    assert any('method="other"' in name for name in once)
+
+
+def test_a_made_up_method_is_told_which_there_are(client):
+    answer = client.open("/api/v1/sagas", method="BREW")
+    assert (answer.status_code, answer.content_type) == (405, "application/problem+json")
+    assert "POST" in answer.headers["Allow"]
+
+
+def test_a_service_thread_that_does_no_work_is_told_by_readiness_and_by_its_gauge(client, stopping_threads):
+    threads = client.application.extensions["threads"]
+    assert 'saga_thread_alive{thread="relay"} 1.0' in client.get("/metrics").get_data(as_text=True)
+    dead = threads.add("relay", lambda _progressed: None, stopping_threads)
+    dead.start()
+    dead.join()
+    answer = client.get("/ready")
+    assert (answer.status_code, answer.content_type) == (503, "application/problem+json")
+    assert "the thread relay: it has ended" in answer.get_json(force=True)["detail"]
+    assert 'saga_thread_alive{thread="relay"} 0.0' in client.get("/metrics").get_data(as_text=True)
+
+
+@pytest.fixture
+def stopping_threads():
+    return threading.Event()

@@ -189,3 +189,16 @@ def test_a_participant_counts_its_requests_by_route_and_tells_of_each_change_in_
     (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "call.answered" in line]
     assert (line["participant"], line["direction"], line["status"], line["level"]) == ("client", "do", 201, "info")
     assert line["duration_ms"] > 0
+
+
+def test_made_up_methods_make_no_new_series(serve, sqlite_url):
+    client = serve("stock", sqlite_url).app.test_client()
+
+    def series():
+        return len(client.get("/metrics").text.splitlines())
+
+    assert client.open("/health", method="BREW").status_code == 405
+    once = series()
+    for number in range(20):
+        client.open("/health", method=f"M{number}")
+    assert series() == once
