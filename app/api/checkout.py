@@ -6,11 +6,11 @@ from flask import Blueprint, Response, jsonify, url_for
 
 from app.access.roles import Scope
 from app.api.openapi.operation import BAD_BODY, STARTED, STARTS, operation
-from app.api.parts import pointing, service
+from app.api.parts import pointing
 from app.api.problems import problem
-from app.api.reading import idempotency_key, preferred_wait_s, saga_data
 from app.api.remembered import remembered
 from app.api.schemas.orders import Order, OrderConfirmed, OrderState, OrderUnfinished
+from app.api.starting import started
 from app.errors import NotFoundError
 from app.store import queries
 from app.store.instance import Standing
@@ -37,7 +37,7 @@ _EXAMPLES = {
 )  # fmt: skip
 def start() -> Response:
     """Run the saga: 201 when confirmed, 409 when cancelled, 202 when it is not finished within the wait."""
-    return _answer(service().start(CHECKOUT.name, saga_data(CHECKOUT), idempotency_key(), preferred_wait_s()))
+    return _answer(started(CHECKOUT))
 
 
 @blueprint.get("/<uuid:saga_id>")

@@ -15,7 +15,7 @@ from app.api.data import example
 from app.api.openapi.operation import BAD_BODY, STARTS, operation
 from app.api.parts import pointing, service
 from app.api.problems import problem
-from app.api.reading import Reason, idempotency_key, preferred_wait_s, reason_given, saga_data
+from app.api.reading import Reason, preferred_wait_s, reason_given
 from app.api.remembered import remembered
 from app.api.schemas.commandes import (
     Commande,
@@ -25,6 +25,7 @@ from app.api.schemas.commandes import (
     CommandeStarted,
     CommandeUnfinished,
 )
+from app.api.starting import started
 from app.errors import InvalidError, NotFoundError
 from app.store import queries
 from app.store.instance import FINISHED, UNDER_WAY, Standing
@@ -57,8 +58,7 @@ class ListQuery(Schema):
 )  # fmt: skip
 def start() -> Response:
     """Start an order: 201 when it is created, 409 when it was cancelled, 202 when it is not finished in time."""
-    standing = service().start(COMMANDE.name, saga_data(COMMANDE), idempotency_key(), preferred_wait_s())
-    return _answer(standing)
+    return _answer(started(COMMANDE))
 
 
 @blueprint.get("/commandes/<uuid:saga_id>/")

@@ -6,10 +6,9 @@ from typing import Any, cast
 from flask import request
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
-from app.api.data import data_schema, storable
+from app.api.data import storable
 from app.errors import InvalidError, MalformedError, MediaTypeError
 from app.values import UnreadableError, parsed_strictly
-from machines.saga import Saga
 
 LONGEST_KEY = 255
 LONGEST_WAIT_S = 60.0
@@ -20,11 +19,6 @@ class Reason(Schema):
         unknown = RAISE
 
     reason = fields.String(load_default="asked for over the API", validate=[validate.Length(1, 500), storable])
-
-
-def saga_data(definition: Saga) -> Mapping[str, Any]:
-    """Give the request's body as the definition's `data`; raise a problem that names each wrong field."""
-    return load(data_schema(definition), json_object())
 
 
 def load(schema: Schema, given: Mapping[str, Any], below: str = "") -> dict[str, Any]:

@@ -50,6 +50,7 @@ def whole(registry: Registry, saga: SagaRow, rows: Sequence[JournalRow]) -> dict
     views = _views(registry, saga, rows)
     return short(saga) | {
         "data": saga.data,
+        "started_by": saga.started_by,
         "completed_at": _moment(_ended_at(saga)),
         "retry_count": sum(row.trigger == "retry" for row in rows),
         "max_retries": max((view.step.retry.attempts for view in views), default=0),

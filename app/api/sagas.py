@@ -50,7 +50,7 @@ def create() -> Response:
     body = load(_CreateBody(), json_object())
     definition = _definition(body["type"])
     data = load(data_schema(definition), body["data"], below="/data")
-    created = service().create(definition.name, data, idempotency_key())
+    created = service().create(definition.name, data, idempotency_key(), by=principal().actor, sent=body["data"])
     saga = _saga(created.id)
     answer = jsonify(message="Saga created", saga=short(saga))
     answer.status_code = 201

@@ -10,6 +10,7 @@ import click
 
 from app.api.saga_json import entry
 from app.cli.group import saga
+from app.engine.keys import as_sent
 from app.errors import MalformedError
 from app.store import queries, retention
 from app.store.models import SagaRow
@@ -71,7 +72,7 @@ def _lines(rows: Sequence[SagaRow]) -> Iterator[bytes]:
     journals = queries.journals([row.id for row in rows])
     for row in rows:
         whose = {"saga_id": str(row.id), "saga": row.definition, "version": row.definition_version}
-        first = {"data": row.data, "idempotency_key": row.idempotency_key}
+        first = {"data": row.data, "idempotency_key": as_sent(row.idempotency_key), "started_by": row.started_by}
         for move in journals[row.id]:
             line = whose | entry(move) | (first if move.source is None else {})
             yield written(line) + b"\n"

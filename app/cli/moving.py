@@ -52,7 +52,8 @@ def start(
     definition = definition_named(registry(), definition_name)
     checked = data_given(definition, data, pairs)
     checked_key(key)
-    _move(lambda sagas: sagas.start(definition.name, checked, key, wait_s), as_json=as_json)
+    by = who()
+    _move(lambda sagas: sagas.start(definition.name, checked, key, wait_s, by=by), as_json=as_json)
 
 
 @saga.command("retry")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from app.config import Config
 from app.engine.engine import Engine, UnansweredError
-from app.engine.keys import Keys, fingerprint
+from app.engine.keys import Keys, fingerprint, sent_digest
 from app.engine.runner import HELD_S, Runner
 from app.errors import ConflictError, InvalidError, NotFoundError
 from app.store.instance import FINISHED, UNDER_WAY, Instance, Standing
@@ -43,39 +43,53 @@ class SagaService:
         self._keys = keys
         self.held_s = HELD_S
 
-    def start(
-        self, name: str, data: Mapping[str, Any], key: str | None = None, wait_s: float | None = None
-    ) -> Standing:
+    def start(  # noqa: PLR0917
+        self, name: str, data: Mapping[str, Any], key: str | None = None, wait_s: float | None = None,
+        by: str = "api", sent: Mapping[str, Any] | None = None,
+    ) -> Standing:  # fmt: skip
         """Start a saga and return where it stands once it is done or `wait_s` is over.
 
-        It is durable by then. A key that is known gives the saga it belongs to: raises StillRunningError while that
-        one runs and KeyReusedError when it was started with other data.
+        It is durable by then. by: who asks, whose key it is. sent: the data before defaults were filled in. A key that
+        is known gives the saga it belongs to: raises StillRunningError while that one runs and KeyReusedError when it
+        was started with other data.
         """
-        saga = self._begin(name, data, key)
-        if known := self._keys.begun(saga):
-            return known
-        wait_s = self._config.wait_s if wait_s is None else wait_s
-        try:
-            if wait_s > 0:
-                return self._await(saga, wait_s)
-            self._hand_over(saga)
-        except KeyTakenError:
-            return self._keys.begun_after_all(saga)
-        return _standing(saga)
+        until = time.monotonic() + (self._config.wait_s if wait_s is None else wait_s)
+        look = self._keys.begun
+        for _ in range(_TRIES):
+            saga = self._begin(name, data, key, by, sent)
+            if known := look(saga):
+                return known
+            try:
+                if (left_s := until - time.monotonic()) > 0:
+                    return self._await(saga, left_s)
+                self._hand_over(saga)
+                return _standing(saga)
+            except KeyTakenError:
+                look = self._keys.known
+        raise ConflictError("other requests keep taking its key; ask again")
 
-    def begun(self, name: str, data: Mapping[str, Any], key: str) -> Standing | None:
+    def begun(
+        self, name: str, data: Mapping[str, Any], key: str, by: str = "api", sent: Mapping[str, Any] | None = None
+    ) -> Standing | None:
         """Return the saga that was started with this key, if one was. Raises as `start` does."""
-        return self._keys.begun_before(self._begin(name, data, key))
+        return self._keys.known(self._begin(name, data, key, by, sent))
 
-    def create(self, name: str, data: Mapping[str, Any], key: str | None = None) -> Standing:
-        """Store a saga that begins when `execute` asks for it."""
-        saga = self._begin(name, data, key)
-        saga.pending = True
-        try:
-            self._engine.leave(saga, None)
-        except KeyTakenError:
-            return self._keys.begun_after_all(saga)
-        return _standing(saga)
+    def create(
+        self, name: str, data: Mapping[str, Any], key: str | None = None, by: str = "api",
+        sent: Mapping[str, Any] | None = None,
+    ) -> Standing:  # fmt: skip
+        """Store a saga that begins when `execute` asks for it. by, sent: as for `start`."""
+        for _ in range(_TRIES):
+            saga = self._begin(name, data, key, by, sent)
+            saga.pending = True
+            if known := self._keys.known(saga):
+                return known
+            try:
+                self._engine.leave(saga, None)
+                return _standing(saga)
+            except KeyTakenError:
+                continue
+        raise ConflictError("other requests keep taking its key; ask again")
 
     def execute(self, saga_id: UUID, wait_s: float | None = None) -> Standing:
         """Begin a saga that was created. One that has ended is told as it is; one that runs is a conflict."""
@@ -181,10 +195,15 @@ class SagaService:
             found = standing(row)
         return found
 
-    def _begin(self, name: str, data: Mapping[str, Any], key: str | None) -> Instance:
+    def _begin(
+        self, name: str, data: Mapping[str, Any], key: str | None, by: str, sent: Mapping[str, Any] | None
+    ) -> Instance:
         saga = Instance.begin(self._registry.latest(name), data, actor="client")
+        saga.started_by = by
         if key is not None:
-            saga.key, saga.fingerprint = key, fingerprint(name, data)
+            saga.sent_key = saga.key = key
+            saga.fingerprint = fingerprint(name, data)
+            saga.sent_digest = None if sent is None else sent_digest(sent)
         return saga
 
     def _read(self, saga_id: UUID) -> Instance:

@@ -84,14 +84,14 @@ class Intake:
         if definition is None:
             raise InvalidError(("/type", f"No saga begins with it; {', '.join(self.asked_for)} would begin one."))
         data = load(data_schema(definition), event["data"], below="/data")
-        source, event_id = event["source"], event["id"]
+        source, event_id, sent = event["source"], event["id"], event["data"]
         try:
             if former := former_key(source, event_id):
                 # A release before this one may have begun it, under a key that another event could have had as well.
                 with suppress(KeyReusedError):
-                    if begun := self._service.begun(definition.name, data, former):
+                    if begun := self._service.begun(definition.name, data, former, "event", sent):
                         return begun
-            return self._service.start(definition.name, data, event_key(source, event_id), wait_s=0)
+            return self._service.start(definition.name, data, event_key(source, event_id), 0, "event", sent)
         except StillRunningError:
             return None
 

@@ -74,8 +74,8 @@ def known_by(value: object) -> str | None:
 class Instance(SagaMachine):
     """A saga that one process runs. After an exception it is forgotten, and read again from the store.
 
-    key, fingerprint, sent_digest, started_by: the Idempotency-Key it was started with, what the request was, and who
-    asked; see `SagaRow`.
+    sent_key, key: the Idempotency-Key it was started with, as it was sent and as it is stored, see app.engine.keys.
+    fingerprint, sent_digest, started_by: what the request was, and who asked; see `SagaRow`.
     results: the reply of each step that succeeded, by step. unsure: an attempt of the call in flight is
     unaccounted for, so that a later refusal does not prove that nothing happened. pending: nobody has asked yet that
     it begin. claims: how often it was claimed since it last moved.
@@ -96,6 +96,7 @@ class Instance(SagaMachine):
         self.data = data
         self.key: str | None = None
         self.fingerprint: str | None = None
+        self.sent_key: str | None = None
         self.sent_digest: str | None = None
         self.started_by: str | None = None
         self.results: dict[str, Any] = {}

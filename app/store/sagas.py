@@ -1,7 +1,7 @@
 """Writing sagas: one commit is one statement, and it names the epoch and version it was thought out on."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import inf
 from operator import attrgetter
@@ -114,7 +114,7 @@ class FencedError(Exception):
 
 
 class KeyTakenError(Exception):
-    """The Idempotency-Key already belongs to a saga."""
+    """The Idempotency-Key does not belong to whom it belonged to a moment ago: look again."""
 
 
 class SagaStore:
@@ -156,12 +156,26 @@ class SagaStore:
             }
         )
         try:
-            self._insert.run(values)
+            if saga.key == saga.sent_key:
+                self._insert.run(values)
+            else:
+                self._insert_beside(saga, values)
         except IntegrityError as error:
             if saga.key is None:
                 raise
             raise KeyTakenError(saga.key) from error
         saga.committed()
+
+    def _insert_beside(self, saga: Instance, values: dict[str, Any]) -> None:
+        """Insert a saga whose key another sender's saga has, and only while that one is there.
+
+        Else a request of the same sender which comes when that one has just been deleted would not meet this one.
+        """
+        others = select(_SAGA.c.id).where(_SAGA.c.idempotency_key == saga.sent_key)
+        with atomic(self._engine) as connection:
+            if connection.execute(others.with_for_update(read=True, key_share=True)).first() is None:
+                raise KeyTakenError(saga.key)
+            self._insert.run_within(connection, values)
 
     def save(self, saga: Instance, delay_s: float | None, owner: str | None, enough_s: float | None = None) -> None:
         """Commit what the saga has moved since the last commit. Raises FencedError, and then nothing is written.
@@ -230,10 +244,10 @@ class SagaStore:
         with self._engine.connect() as connection:
             return connection.execute(select(_SAGA).where(_SAGA.c.id == saga_id)).one_or_none()
 
-    def find_key(self, key: str) -> Row[Any] | None:
-        """Look up the saga that an Idempotency-Key belongs to."""
+    def find_keys(self, *keys: str) -> Sequence[Row[Any]]:
+        """Look up the sagas that have these Idempotency-Keys, as they are stored."""
         with self._engine.connect() as connection:
-            return connection.execute(select(_SAGA).where(_SAGA.c.idempotency_key == key)).one_or_none()
+            return connection.execute(select(_SAGA).where(_SAGA.c.idempotency_key.in_(keys))).all()
 
 
 def _as_json(move: Move, now: float) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from flask import Flask, Response, jsonify
 from app import create_app
 from app.access.needs import needs
 from app.access.roles import Scope
-from app.api.parts import service
-from app.api.reading import idempotency_key, preferred_wait_s, saga_data
+from app.api.starting import started
 from app.config import from_environment
 from app.store.instance import FINISHED, UNDER_WAY
 from benchmarks.contenders.order import STEPS
@@ -39,7 +38,7 @@ def make_application(environment: Mapping[str, str]) -> Flask:
     @application.post("/order")
     @needs(Scope.START)
     def order() -> Response:
-        saga = service().start(BENCH.name, saga_data(BENCH), idempotency_key(), preferred_wait_s())
+        saga = started(BENCH)
         assert saga.status in {*FINISHED, *UNDER_WAY}, saga
         return jsonify(id=str(saga.id), status=saga.status)
 

@@ -67,6 +67,7 @@ class SagaWhole(SagaWithSteps):
     """The saga, its steps and its journal."""
 
     data = fields.Dict()
+    started_by = maybe(fields.String, metadata={"description": "who asked for it, such as key:shop; null: not known"})
     retry_count = fields.Integer()
     max_retries = fields.Integer()
     remaining_steps = fields.List(fields.String())

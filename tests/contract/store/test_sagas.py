@@ -152,16 +152,16 @@ def test_a_saga_of_an_unknown_definition_is_left_untouched(book, saga):
 
 def test_an_idempotency_key_belongs_to_one_saga(book, saga):
     store = book.store()
-    saga.key, saga.fingerprint = "k", "f"
+    saga.sent_key = saga.key = "k"
+    saga.fingerprint = "f"
     store.insert(saga, 30, owner="one")
     other = Instance.begin(CHECKOUT, {"client_id": 5, "magasin_id": 1}, actor="client")
-    other.key = "k"
+    other.sent_key = other.key = "k"
     with pytest.raises(KeyTakenError):
         store.insert(other, 30, owner="one")
-    found = store.find_key("k")
-    assert found is not None
+    (found,) = store.find_keys("k", "other")
     assert (found.id, found.fingerprint) == (saga.id, "f")
-    assert store.find_key("other") is None
+    assert store.find_keys("other") == []
     assert len(book.rows("SELECT * FROM journal")) == 1
 
 

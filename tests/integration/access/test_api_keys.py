@@ -185,3 +185,20 @@ def test_with_api_auth_off_a_page_of_another_site_still_starts_nothing(open_app)
 
 def test_with_api_auth_off_the_pages_still_ask_who_it_is(open_app):
     assert open_app.test_client().get("/admin/users").status_code == 303
+
+
+def test_two_keys_that_send_one_idempotency_key_get_a_saga_each(house, ask):
+    a, b = (house.key(Scope.START, Scope.READ, name=name) for name in ("shop-a", "shop-b"))
+    made = {key: ask("POST", json=CREATE, X_API_Key=key, Idempotency_Key="order-1") for key in (a, b)}
+    ids = {key: answer.get_json()["saga"]["id"] for key, answer in made.items()}
+    assert ids[a] != ids[b]
+    assert "Idempotent-Replayed" not in made[b].headers
+    assert ask(path=f"{SAGAS}/{ids[b]}", X_API_Key=b).get_json()["started_by"] == "key:shop-b"
+
+
+def test_the_key_that_takes_over_from_another_of_its_name_has_its_idempotency_keys(house, ask):
+    old, new = (house.key(Scope.START, name="shop") for _ in range(2))
+    first = ask("POST", json=CREATE, X_API_Key=old, Idempotency_Key="order-1")
+    again = ask("POST", json=CREATE, X_API_Key=new, Idempotency_Key="order-1")
+    assert again.get_json()["saga"]["id"] == first.get_json()["saga"]["id"]
+    assert again.headers["Idempotent-Replayed"] == "true"
