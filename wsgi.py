@@ -20,4 +20,5 @@ application = create_app(_config)
 _runner = application.extensions["runner"]
 on_end(_runner.stopping.set, application.extensions["threads"], _runner.stopping)
 _runner.start()
+application.extensions["sagas"].early.start()
 application.extensions["post"].start()

@@ -109,6 +109,7 @@ def _move(move: Callable[[SagaService], Standing], *, as_json: bool) -> None:
     try:
         try:
             asked = service()
+            asked.early.start()
             asked.held_s = inf  # a command has nothing else to do, and there may be no service that would go on
             standing = move(asked)
         except Exception:

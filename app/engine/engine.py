@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, Literal
 
+from sqlalchemy.exc import IntegrityError
+
 from app.config import Config
 from app.engine.calls import Calls
 from app.metrics import Telemetry
 from app.participants.outcome import Outcome, Reply
-from app.store.instance import FINISHED, Instance
-from app.store.sagas import SagaStore
+from app.store.instance import FINISHED, Instance, Move, Standing
+from app.store.sagas import KeyTakenError, SagaStore
 from machines.rows import Phase, Trigger
 from machines.step import Kind, Retry
 
@@ -69,7 +71,7 @@ class Engine:
             if self._expired(saga):
                 self._give_up(saga, Trigger.EXPIRE, f"its deadline of {saga.definition.deadline_s:g} s is over")
                 continue
-            if saga.at.effectful and (saga.unsaved or not self._covered(saga)):
+            if (saga.at.effectful and saga.unsaved) or not self._covered(saga):
                 self.keep(saga)
             wait_s = self._advance(saga, *self.calls.make(saga))
             if wait_s > hold_s or (until < inf and time.monotonic() + wait_s > until):
@@ -119,20 +121,61 @@ class Engine:
 
     def _commit(self, saga: Instance, delay_s: float | None, owner: str | None, enough_s: float | None = None) -> None:
         """Make durable what has moved, and only then count and log it."""
-        moves, before = saga.unsaved, saga.standing
-        if before:
-            self.store.save(saga, delay_s, owner, enough_s)
+        if saga.standing is None:
+            moves, before = self._first_commit(saga, delay_s, owner)
         else:
-            self.store.insert(saga, delay_s, owner)
+            moves, before = saga.unsaved, saga.standing
+            self.store.save(saga, delay_s, owner, enough_s)
         if saga.definition.events and any(move.event for move in moves):
             self.told()
         self.telemetry.committed(saga, moves, before)
         if saga.status in FINISHED and saga.began < inf:
             self.calls.traces.ended(saga, self.store.clock() - saga.began)
 
+    def insert_early(self, saga: Instance) -> None:
+        """Make a saga durable as it began, which another thread runs and has not made durable yet.
+
+        Raises KeyTakenError, and SQLAlchemy's errors when it may have been done or not.
+        """
+        if saga.durable or not saga.first_commit.acquire(blocking=False):
+            return  # it is being made durable at this moment
+        try:
+            if saga.durable:
+                return
+            saga.early_tried, first = True, saga.as_it_began()
+            moves, delay_s = first.unsaved, self._call_s(first) + self.config.lease_s
+            self.store.insert_first(first, delay_s, self.store.owner)
+            saga.early = first
+        finally:
+            saga.first_commit.release()
+        self.telemetry.committed(first, moves)
+
+    def _first_commit(
+        self, saga: Instance, delay_s: float | None, owner: str | None
+    ) -> tuple[Sequence[Move], Standing | None]:
+        """Insert the saga, or save it where another thread has inserted it as it began. Return what this committed."""
+        with saga.first_commit:
+            if saga.early is None:
+                try:
+                    moves = saga.unsaved
+                    self.store.insert(saga, delay_s, owner)
+                except (KeyTakenError, IntegrityError):
+                    if not (saga.early_tried and self.store.find(saga.id)):
+                        raise
+                    # An early insert of which its thread knew only that it failed.
+                    saga.early = saga.as_it_began()
+                    saga.early.committed()
+                else:
+                    return moves, None
+            saga.take_up(saga.early)
+        moves, before = saga.unsaved, saga.standing
+        self.store.save(saga, delay_s, owner)
+        return moves, before
+
     def _covered(self, saga: Instance) -> bool:
         """Tell whether the lease lasts for the whole of the next call, so that no other process can meet it."""
-        return saga.lease_end - self.store.clock() > self._call_s(saga)
+        lease_end = saga.early.lease_end if saga.standing is None and saga.early else saga.lease_end
+        return lease_end - self.store.clock() > self._call_s(saga)
 
     def _call_s(self, saga: Instance) -> float:
         """Say how long the next call may last."""

@@ -175,7 +175,7 @@ class Runner:
             if is_away(error):
                 self.pulse.failed(error)
                 self._lost.append(saga)
-            if saga.standing is None:
+            if saga.durable is None:
                 raise
             # Forgotten here, and found again by recovery: at once when the database was away, else after its lease.
         return True

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from app.config import Config
+from app.engine.early import EarlyCommits
 from app.engine.engine import Engine, UnansweredError
 from app.engine.keys import Keys, fingerprint, sent_digest
 from app.engine.runner import HELD_S, Runner
@@ -35,6 +36,7 @@ class SagaService:
     """Starts and moves sagas of any definition.
 
     held_s: the longest wait that is slept through in a saga's thread while its client waits for it.
+    early: makes sagas durable whose leading reads take long, once it is started.
     """
 
     def __init__(self, *, config: Config, registry: Registry, engine: Engine, runner: Runner, keys: Keys) -> None:
@@ -42,6 +44,7 @@ class SagaService:
         self._store, self._engine, self._runner = engine.store, engine, runner
         self._keys = keys
         self.held_s = HELD_S
+        self.early = EarlyCommits(engine.insert_early, runner.stopping)
 
     def start(  # noqa: PLR0917
         self, name: str, data: Mapping[str, Any], key: str | None = None, wait_s: float | None = None,
@@ -186,6 +189,8 @@ class SagaService:
         It runs in this very thread, which has nothing else to do, until a call might last beyond the wait.
         """
         until = time.monotonic() + wait_s
+        if saga.standing is None:
+            self.early.watch(saga)
         if not self._runner.run_here(saga, self.held_s, until):
             _wait_for(self._runner.submit(saga, self.held_s), saga, until - time.monotonic())
         found = _standing(saga)
@@ -226,8 +231,9 @@ def _why_not(saga: Instance) -> str:
 
 
 def _standing(saga: Instance) -> Standing:
-    assert saga.standing is not None
-    return saga.standing
+    durable = saga.durable
+    assert durable is not None
+    return durable
 
 
 def _wait_for(running: "Future[bool]", saga: Instance, wait_s: float) -> None:
@@ -235,7 +241,9 @@ def _wait_for(running: "Future[bool]", saga: Instance, wait_s: float) -> None:
         running.result(wait_s)
     except TimeoutError:
         # An answer promises that the saga is durable, which one that still reads need not be.
-        while not (saga.standing or running.done()):
+        while not (saga.durable or saga.key_taken or running.done()):
             time.sleep(_GLANCE_S)
         if running.done():
             running.result()
+        if saga.key_taken and not saga.durable:
+            raise KeyTakenError(saga.key) from None

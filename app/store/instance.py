@@ -1,5 +1,6 @@
 """One running saga in memory: its machine, what it was started with, what it has learnt, and what is not saved yet."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -84,6 +85,9 @@ class Instance(SagaMachine):
     standing: what others may be told; None until it is durable, and then nothing of it has been done yet.
     asked: what a person asked of it, to be told in the audit trail by the very commit that does it.
     clock: this process's own, in seconds; it dates each move.
+    first_moves: those of its beginning. first_commit: held by who makes it durable. early: the saga as another thread
+    made it durable, as it began, until its own first commit takes that up; early_tried: one may have done so.
+    key_taken: its Idempotency-Key turned out to be another saga's.
     """
 
     def __init__(
@@ -115,6 +119,10 @@ class Instance(SagaMachine):
         self.begun: float | None = None
         self.standing: Standing | None = None
         self.asked: Entry | None = None
+        self.first_moves: tuple[Move, ...] = ()
+        self.first_commit = threading.Lock()
+        self.early: Instance | None = None
+        self.early_tried = self.key_taken = False
 
     @classmethod
     def begin(
@@ -126,7 +134,28 @@ class Instance(SagaMachine):
         saga._note(source=None, trigger="start", dest=saga.state, actor=actor)
         if saga.may(Trigger.BEGIN):
             saga.fire(Trigger.BEGIN, actor=actor)
+        saga.first_moves = tuple(saga.unsaved)
         return saga
+
+    def as_it_began(self) -> "Instance":
+        """Return the saga as it was at its beginning; another thread may be moving this one."""
+        first = Instance(self.definition, self.id, self.data, self.first_moves[-1].dest, self.clock)
+        first.sent_key, first.key, first.started_by = self.sent_key, self.key, self.started_by
+        first.fingerprint, first.sent_digest = self.fingerprint, self.sent_digest
+        first.begun, first.unsaved, first.next_seq = self.begun, list(self.first_moves), len(self.first_moves) + 1
+        return first
+
+    def take_up(self, first: "Instance") -> None:
+        """Go on from what was made durable of it, as it began."""
+        self.early = first
+        self.version, self.standing, self.deadline = first.version, first.standing, first.deadline
+        self.lease_end = first.lease_end
+        self.unsaved = [move for move in self.unsaved if move.seq >= first.next_seq]
+
+    @property
+    def durable(self) -> Standing | None:
+        """Where it stood at its last commit, whoever has made that; None while there was none."""
+        return self.standing or (self.early.standing if self.early else None)
 
     @property
     def began(self) -> float:

@@ -166,6 +166,18 @@ class SagaStore:
             raise KeyTakenError(saga.key) from error
         saga.committed()
 
+    def insert_first(self, saga: Instance, delay_s: float, owner: str) -> None:
+        """Insert a saga as it began. Does nothing when an attempt before, which seemed to fail, has done so.
+
+        Raises KeyTakenError.
+        """
+        try:
+            self.insert(saga, delay_s, owner)
+        except (KeyTakenError, IntegrityError):
+            if self.find(saga.id) is None:
+                raise
+            saga.committed()
+
     def _insert_beside(self, saga: Instance, values: dict[str, Any]) -> None:
         """Insert a saga whose key another sender's saga has, and only while that one is there.
 

@@ -9,4 +9,5 @@ application = make_application(os.environ)
 _runner = application.extensions["runner"]
 on_end(_runner.stopping.set, application.extensions["threads"], _runner.stopping)
 application.extensions["runner"].start()
+application.extensions["sagas"].early.start()
 application.extensions["post"].start()

@@ -1,0 +1,165 @@
+"""A saga whose first read takes long is in the lists, durable, and answered within its client's wait."""
+
+import threading
+import time
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from app.engine.early import LATE_S, EarlyCommits
+from app.errors import StillRunningError
+from tests.integration.engine.scene import REFUSED
+from tests.integration.engine.test_engine import FORWARD
+
+CART = {"client_id": 4, "magasin_id": 1}
+
+
+@pytest.fixture
+def late(scene):
+    """Everything that has begun is late at once."""
+    scene.service.early = EarlyCommits(scene.engine.insert_early, threading.Event(), lambda: time.monotonic() + LATE_S)
+    return scene
+
+
+def in_the_read(scene, happens):
+    """Let something happen while the saga's first read is in flight."""
+
+    def happen(_request):
+        scene.at_each_call = lambda _request: None
+        happens()
+
+    scene.at_each_call = happen
+
+
+def sagas(scene):
+    return [(row["state"], row["status"], row["version"]) for row in scene.rows("SELECT * FROM saga")]
+
+
+def test_a_saga_in_its_first_read_is_stored_as_it_began(late):
+    seen = []
+    in_the_read(late, lambda: (late.service.early.look(), seen.extend(sagas(late))))
+    assert late.service.start("checkout", CART).status == "completed"
+    assert seen == [("INITIEE", "running", 1)]
+    assert late.calls == FORWARD
+    seqs = [row["seq"] for row in late.rows("SELECT seq FROM journal ORDER BY seq")]
+    assert seqs == list(range(1, len(FORWARD) + 2)), "no move is written twice, and none is left out"
+
+
+def test_a_saga_that_is_not_late_is_stored_by_its_own_first_commit_alone(scene):
+    in_the_read(scene, scene.service.early.look)
+    scene.service.start("checkout", CART)
+    written = [sql.split()[0] for sql in scene.statements if sql.startswith(("INSERT", "UPDATE"))]
+    assert written == ["INSERT", *["UPDATE"] * 4]
+
+
+def test_a_saga_that_ends_in_its_read_ends_after_it_was_stored(late):
+    late.given(lire_panier=[REFUSED])
+    in_the_read(late, late.service.early.look)
+    assert late.service.start("checkout", CART).status == "compensated"
+    assert sagas(late) == [("ANNULEE", "compensated", 2)]
+
+
+def test_who_was_stored_early_and_died_is_run_from_its_beginning_by_another(late):
+    class DiedError(Exception):
+        pass
+
+    def die():
+        late.service.early.look()
+        raise DiedError
+
+    in_the_read(late, die)
+    begun = late.service.start("checkout", CART)
+    assert begun.status == "running"
+    saga = late.recovered("other")
+    late.engine.run(saga, 1000)
+    assert saga.state == "CONFIRMEE"
+    assert late.calls.count("payer") == 1
+
+
+def test_who_lost_its_lease_in_the_read_is_fenced_and_sends_nothing(late):
+    def taken():
+        late.service.early.look()
+        late.taken = late.recovered("other")
+
+    in_the_read(late, taken)
+    begun = late.service.start("checkout", CART, wait_s=0.3)
+    assert begun.status == "running"
+    assert late.calls == ["lire_panier"]
+    late.engine.run(late.taken, 1000)
+    assert late.calls.count("payer") == 1
+
+
+def test_an_insert_of_which_nobody_knows_whether_it_was_made_is_found(late):
+    """The connection was lost behind the commit."""
+    insert = late.engine.store.insert
+
+    def lost(*arguments):
+        insert(*arguments)
+        raise OperationalError("INSERT", {}, Exception("server closed the connection"))
+
+    def look():
+        late.engine.store.insert = lost
+        late.service.early.look()
+        late.engine.store.insert = insert
+
+    in_the_read(late, look)
+    assert late.service.start("checkout", CART, "k").status == "completed"
+    assert len(sagas(late)) == 1
+    assert late.calls == FORWARD
+
+
+def test_an_early_insert_that_failed_is_tried_again(late):
+    insert, tries = late.engine.store.insert, []
+
+    def away(*_arguments):
+        tries.append(1)
+        raise OperationalError("INSERT", {}, Exception("no route to host"))
+
+    def look():
+        late.engine.store.insert = away
+        late.service.early.look()
+        late.engine.store.insert = insert
+        late.service.early.look()
+        tries.extend(sagas(late))
+
+    in_the_read(late, look)
+    assert late.service.start("checkout", CART).status == "completed"
+    assert tries == [1, ("INITIEE", "running", 1)]
+
+
+def test_a_key_that_another_saga_has_meanwhile_stays_its_own(late):
+    def meanwhile():
+        late.service.create("checkout", CART, "k")
+        late.service.early.look()
+
+    in_the_read(late, meanwhile)
+    assert late.service.start("checkout", CART, "k").status == "pending"
+    assert len(sagas(late)) == 1
+    assert "payer" not in late.calls
+
+
+def test_a_client_waits_no_longer_than_it_asked_for(late):
+    """The read lasts until the answer is given."""
+    answered, reading = threading.Event(), threading.Event()
+
+    def read():
+        reading.set()
+        answered.wait(20)
+
+    in_the_read(late, read)
+    told = []
+
+    def ask():
+        told.append(late.service.start("checkout", CART, "k", wait_s=0.2))
+        answered.set()
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    assert reading.wait(20)
+    late.service.early.look()
+    asking.join(20)
+    assert [standing.status for standing in told] == ["running"]
+    with pytest.raises(StillRunningError):
+        late.service.start("checkout", CART, "k")
+    late.runner.stop()
+    assert late.rows("SELECT status FROM saga") == [{"status": "completed"}]
