@@ -19,6 +19,10 @@ except ConfigError as error:
 application = create_app(_config)
 _runner = application.extensions["runner"]
 on_end(_runner.stopping.set, application.extensions["threads"], _runner.stopping)
-_runner.start()
+try:
+    _runner.start()
+except ConfigError as error:  # sagas run by another table
+    sys.stderr.write(f"saga: {error}\n")
+    sys.exit(2)
 application.extensions["sagas"].early.start()
 application.extensions["post"].start()

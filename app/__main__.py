@@ -5,13 +5,16 @@ import shutil
 import socket
 import sys
 import tempfile
+from contextlib import suppress
+from multiprocessing import Pipe, get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server import Server
 
-from app.config import check_serving, from_environment
+from app.config import Config, check_serving, from_environment
 from app.logs import configure_logging
 from app.settings import DEFAULT_HOST, SHARED, ConfigError, port
 
@@ -28,6 +31,7 @@ def main() -> int:
         at = port(os.environ, "PORT", "8009") or 0
         _check_free(host, at)
         configure_logging(config.log_level, config.log_redact)
+        _check_tables(config)
     except ConfigError as error:
         sys.stderr.write(f"saga: {error}\n")
         return 2
@@ -56,6 +60,33 @@ def _begin_anew() -> None:
     """Name the folder that all processes count in before anything imports the library that looks for it."""
     os.environ[SHARED] = tempfile.mkdtemp(prefix=_PREFIX)
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  the same command once more
+
+
+def _check_tables(config: Config) -> None:
+    """Raise ConfigError when unfinished sagas run by another table than the one at hand.
+
+    Asked in a process of its own: this one only looks after those that serve, and stays without what they import.
+    """
+    receiver, sender = Pipe(duplex=False)
+    asking = get_context("fork").Process(target=_compare_tables, args=(config, sender))
+    asking.start()
+    sender.close()
+    with suppress(EOFError):  # nothing to complain of
+        raise ConfigError(receiver.recv())
+    asking.join()
+
+
+def _compare_tables(config: Config, sender: "Connection[str, str]") -> None:
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
+
+    from app import create_app  # noqa: PLC0415
+
+    try:
+        create_app(config).extensions["runner"].tables.settle()
+    except ConfigError as error:
+        sender.send(str(error))
+    except SQLAlchemyError:  # it is away, or was never migrated: /ready says what to do, and the processes ask again
+        pass
 
 
 def _check_free(host: str, port: int) -> None:

@@ -46,6 +46,7 @@ from app.store.outbox import Outbox
 from app.store.parked import Parked
 from app.store.replicas import Replicas
 from app.store.sagas import SagaStore
+from app.store.tables import Tables
 from app.supervision import ServiceThreads
 from app.traces import Traces
 from app.values import LARGEST_CONTENT
@@ -98,6 +99,7 @@ def _engine(  # noqa: PLR0917  puts together what has been made
         make_durable(db.engine)
         store = SagaStore(Connections(db.engine), registry, owner)
         leases = Leases(db.engine, registry, owner)
+        tables = Tables(db.engine, registry, owner)
         pulse = Pulse(Replicas(db.engine, owner))
         gauges = Gauges(partial(read, db.engine), registry)
     participants = Participants(config.requests + config.threads, api_key=config.participants_api_key)
@@ -126,6 +128,7 @@ def _engine(  # noqa: PLR0917  puts together what has been made
         config=config,
         engine=engine,
         leases=leases,
+        tables=tables,
         pulse=pulse,
         stopping=stopping,
         broker=Broker(config.broker_url, threads) if config.broker_url else None,

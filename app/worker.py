@@ -80,6 +80,8 @@ def _begin(**_: Any) -> None:
             start_http_server(config.metrics_port, host, registry=application().extensions["metrics"])
         runner().start()
         application().extensions["post"].start()
+    except ConfigError as error:  # sagas run by another table
+        _end(error)
     except Exception as error:  # noqa: BLE001  Celery would go on without what this worker is there for
         _log.exception("worker.cannot_begin")
         _end(error)

@@ -2,7 +2,8 @@
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 import machines
 from machines.saga import Saga
@@ -12,11 +13,23 @@ class UnknownSagaError(LookupError):
     """No definition has this name and version."""
 
 
+class OfSaga(Protocol):
+    """The row of a saga: what it says of its table."""
+
+    @property
+    def definition(self) -> str: ...
+    @property
+    def definition_version(self) -> int: ...
+    @property
+    def table_digest(self) -> str | None: ...
+
+
 class Registry:
     """All definitions at hand. Old versions stay, for a running saga is pinned to the one it began with."""
 
     def __init__(self, definitions: list[Saga]) -> None:
         self._by_version: dict[tuple[str, int], Saga] = {}
+        self._first: Mapping[tuple[str, int], str] = {}
         for definition in definitions:
             key = (definition.name, definition.version)
             if self._by_version.setdefault(key, definition) is not definition:
@@ -34,6 +47,21 @@ class Registry:
             return self._by_version[name, version]
         except KeyError:
             raise UnknownSagaError(f"saga {name} v{version} is not defined in machines/") from None
+
+    def know_first(self, digests: Mapping[tuple[str, int], str]) -> None:
+        """Say by which tables, by name and version, sagas run that name none; where none is told, by those at hand."""
+        self._first = digests
+
+    def takes_unnamed(self, definition: Saga) -> bool:
+        """Return True when sagas that name no table run by this one."""
+        return self._first.get((definition.name, definition.version), definition.digest) == definition.digest
+
+    def of(self, saga: OfSaga) -> Saga:
+        """Return the table that a saga runs by. Raises UnknownSagaError, also for another table of its version."""
+        found = self.get(saga.definition, saga.definition_version)
+        if saga.table_digest != found.digest and (saga.table_digest or not self.takes_unnamed(found)):
+            raise UnknownSagaError(f"saga {found} runs by another table of that version than the one in machines/")
+        return found
 
     def latest(self, name: str) -> Saga:
         """Give the version that a new saga begins with."""

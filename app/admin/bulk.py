@@ -30,7 +30,7 @@ from app.errors import NotFoundError, ProblemError
 from app.store import queries
 from app.store.database import db
 from app.store.instance import UNDER_WAY, Standing
-from app.store.loading import may_be_sent
+from app.store.loading import may_be_sent, table_of
 from app.store.trouble import Sought, Trouble
 
 blueprint = pages("bulk")
@@ -110,15 +110,14 @@ def _group(trouble: Trouble, sought: Sought) -> Group | None:
 
 
 def _examples(found: Sequence[Any]) -> list[Example]:
-    """What can be asked of each now. Their definition is at hand, for else no place would be known."""
+    """What can be asked of each now: nothing where its table is not at hand."""
     ids = [row.id for row in found]
     journals, sagas = queries.journals(ids), queries.sagas(ids)
     examples = []
     for row in found:
         if saga := sagas.get(row.id):
-            definition = registry().get(saga.definition, saga.definition_version)
-            results = results_of(journals[row.id])
-            offered = offers(definition, saga.state, saga.data, results, unsure=may_be_sent(saga))
+            definition, results = table_of(registry(), saga, journals[row.id]), results_of(journals[row.id])
+            offered = offers(definition, saga.state, saga.data, results, unsure=may_be_sent(saga)) if definition else []
             examples.append(Example(saga=row, offers={offer.action: offer for offer in offered}))
     return examples
 

@@ -15,8 +15,8 @@ from app.api.parts import registry, service
 from app.errors import ConflictError, InvalidError, NotFoundError
 from app.store import queries
 from app.store.database import db
+from app.store.loading import table_of
 from app.store.models import SagaRow
-from machines.registry import UnknownSagaError
 
 blueprint = pages("saga")
 #: How long an action's page waits for what comes of it; then the page follows.
@@ -51,11 +51,8 @@ def act(saga_id: UUID) -> Response:
 
 def _page(saga: SagaRow, said: Said | None = None) -> str:
     journal = queries.journal(saga.id)
-    try:
-        definition = registry().get(saga.definition, saga.definition_version)
-        told = story(definition, saga, journal) if saga.state in definition.rows.states else None
-    except UnknownSagaError:  # begun by a release that knew more: its journal can still be read
-        told = None
+    definition = table_of(registry(), saga, journal)
+    told = story(definition, saga, journal) if definition else None
     return render_template(
         "admin/saga.html",
         saga=saga,

@@ -47,8 +47,8 @@ def show(saga_id: UUID) -> Response:
     order = _order(saga_id)
     return jsonify(
         id=str(order.id),
-        client_id=order.data["client_id"],
-        magasin_id=order.data["magasin_id"],
+        client_id=order.data.get("client_id"),
+        magasin_id=order.data.get("magasin_id"),
         etat_actuel=order.state,
     )
 

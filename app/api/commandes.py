@@ -31,7 +31,7 @@ from app.store import queries
 from app.store.instance import FINISHED, UNDER_WAY, Standing
 from app.store.models import JournalRow, SagaRow
 from machines.commande import COMMANDE
-from machines.rows import Phase, Trigger
+from machines.rows import Trigger
 
 blueprint = Blueprint("commandes", __name__, url_prefix="/api/saga")
 
@@ -69,8 +69,8 @@ def show(saga_id: UUID) -> Response:
     rows = queries.journal(saga.id)
     return jsonify(
         saga_id=str(saga.id),
-        client_id=saga.data["client_id"],
-        magasin_id=saga.data["magasin_id"],
+        client_id=saga.data.get("client_id"),
+        magasin_id=saga.data.get("magasin_id"),
         etat_actuel=saga.state,
         est_terminee=saga.status in FINISHED,
         commande_finale_id=_reply(rows, "creer_commande").get("commande_id"),
@@ -78,7 +78,7 @@ def show(saga_id: UUID) -> Response:
         derniere_modification=saga.updated_at.isoformat(),
         donnees_contexte=saga.data,
         historique_evenements=[_event(row) for row in rows if row.source != row.dest],
-        lignes_commande=saga.data["lignes"],
+        lignes_commande=saga.data.get("lignes", []),
     )
 
 
@@ -154,19 +154,18 @@ def _answer(standing: Standing) -> Response:
 
 def _summary(saga: SagaRow, rows: Sequence[JournalRow]) -> dict[str, Any]:
     moves = [row for row in rows if row.source != row.dest]
-    phase = COMMANDE.rows.states[saga.state].phase
     lasted = [(after.at - before.at).total_seconds() for before, after in pairwise(moves)]
     return {
         "saga_id": str(saga.id),
-        "client_id": saga.data["client_id"],
-        "magasin_id": saga.data["magasin_id"],
+        "client_id": saga.data.get("client_id"),
+        "magasin_id": saga.data.get("magasin_id"),
         "etat_actuel": saga.state,
         "est_terminee": saga.status in FINISHED,
         "est_en_echec": saga.error is not None,
-        "necessite_compensation": phase is Phase.UNDOING,
+        "necessite_compensation": saga.status == "compensating",
         "montant_total": _reply(rows, "lire_produits").get("montant"),
-        "quantite_totale_articles": sum(line["quantite"] for line in saga.data["lignes"]),
-        "nombre_lignes": len(saga.data["lignes"]),
+        "quantite_totale_articles": sum(line.get("quantite", 0) for line in saga.data.get("lignes", [])),
+        "nombre_lignes": len(saga.data.get("lignes", [])),
         "nombre_evenements": len(moves),
         "duree_totale_secondes": (saga.updated_at - saga.created_at).total_seconds(),
         "duree_par_etape": {move.dest: seconds for move, seconds in zip(moves, lasted, strict=False)},

@@ -15,6 +15,7 @@ from app.api.reading import load
 from app.errors import NotFoundError
 from app.store import queries
 from app.store.heat import heat, standing
+from app.store.loading import table_of
 from diagrams.difference import Difference, difference_markdown, difference_marks
 from diagrams.files import RENDERERS
 from diagrams.heat import heat_marks
@@ -106,8 +107,12 @@ def show_path(saga_id: UUID) -> Response:
     saga = queries.find(saga_id)
     if saga is None:
         raise NotFoundError(f"there is no saga {saga_id}")
-    definition = _definition(saga.definition, saga.definition_version)
-    marks = path_marks(definition, str(saga.id), saga.status, saga.state, queries.journal(saga.id))
+    journal = queries.journal(saga.id)
+    definition = table_of(registry(), saga, journal)
+    if definition is None:
+        unknown = f"{saga.definition} v{saga.definition_version} is not known here as this saga ran"
+        raise NotFoundError(f"{unknown}; its journal is at /api/v1/sagas/{saga_id}/journal")
+    marks = path_marks(definition, str(saga.id), saga.status, saga.state, journal)
     return as_picture(svg(definition, marks), 0)
 
 

@@ -10,7 +10,7 @@ from flask import Response, current_app, request
 from app.api.parts import registry
 from app.fleeting import Fleeting
 from app.store import queries
-from machines.registry import UnknownSagaError
+from app.store.loading import table_of
 
 #: After that it is read anew, so that a release with another shape of answer need not think of it.
 KEPT_S = 600.0
@@ -36,8 +36,5 @@ def remembered(view: Callable[[UUID], Response]) -> Callable[[UUID], Response]:
 def _over(saga_id: UUID) -> bool:
     """Tell whether no row of its table leaves the state it is in. A completed saga may still be taken back."""
     saga = queries.find(saga_id)  # the session has it: no second query
-    try:
-        rows = registry().get(saga.definition, saga.definition_version).rows.rows if saga else ()
-    except UnknownSagaError:
-        return False
-    return saga is not None and not any(row.source == saga.state for row in rows)
+    table = table_of(registry(), saga) if saga else None
+    return saga is not None and table is not None and not any(row.source == saga.state for row in table.rows.rows)

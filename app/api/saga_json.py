@@ -4,21 +4,14 @@ from collections.abc import Sequence
 
 from app.api.views import SAGA_STATUSES, StepView, completed_steps, outcome, remaining, steps_of
 from app.store.instance import FINISHED
+from app.store.loading import table_of
 from app.store.models import JournalRow, SagaRow
-from machines.registry import Registry, UnknownSagaError
-from machines.saga import Saga
+from machines.registry import Registry
 
 
 def _views(registry: Registry, saga: SagaRow, rows: Sequence[JournalRow]) -> list[StepView]:
-    definition = _definition(registry, saga)
+    definition = table_of(registry, saga, rows)
     return steps_of(definition, saga, rows) if definition else []
-
-
-def _definition(registry: Registry, saga: SagaRow) -> Saga | None:
-    try:
-        return registry.get(saga.definition, saga.definition_version)
-    except UnknownSagaError:  # begun by a release that knew more; its journal can still be read
-        return None
 
 
 def short(saga: SagaRow) -> dict[str, object]:
@@ -41,7 +34,7 @@ def executed(registry: Registry, saga: SagaRow, rows: Sequence[JournalRow]) -> d
 
 def line(registry: Registry, saga: SagaRow, rows: Sequence[JournalRow]) -> dict[str, object]:
     """Return a saga as a list shows it; its journal needs no replies."""
-    definition = _definition(registry, saga)
+    definition = table_of(registry, saga, rows)
     steps, completed = (len(definition.steps), completed_steps(definition, saga, rows)) if definition else (0, 0)
     return short(saga) | {"steps_count": steps, "completed_steps": completed}
 

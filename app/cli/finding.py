@@ -7,9 +7,10 @@ from sqlalchemy import select
 
 from app.api.parts import registry
 from app.errors import MalformedError, NotFoundError
+from app.store import queries
 from app.store.database import db
+from app.store.loading import table_of
 from app.store.models import SagaRow
-from machines.registry import UnknownSagaError
 from machines.saga import Saga
 
 _BEGINNING = re.compile(r"[0-9a-f]{4,32}")
@@ -30,7 +31,5 @@ def found(given: str) -> SagaRow:
 
 
 def definition_of(saga: SagaRow) -> Saga | None:
-    try:
-        return registry().get(saga.definition, saga.definition_version)
-    except UnknownSagaError:  # begun by a release that knew more
-        return None
+    """Return the saga's table; None where none at hand fits what the saga did."""
+    return table_of(registry(), saga, queries.journal(saga.id))

@@ -106,6 +106,7 @@ def _why(reason: str) -> str:
 
 def _move(move: Callable[[SagaService], Standing], *, as_json: bool) -> None:
     runner = current_app.extensions["runner"]
+    runner.tables.settle()
     try:
         try:
             asked = service()

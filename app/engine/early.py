@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.store.instance import Instance
 from app.store.sagas import KeyTakenError
+from app.supervision import ServiceThreads
 
 _log = structlog.get_logger("early")
 #: Seconds from the beginning of a saga; most have ended by then, and cost nothing here.
@@ -33,11 +34,12 @@ class EarlyCommits:
         insert: Callable[[Instance], None],
         stopping: threading.Event,
         clock: Callable[[], float] = time.monotonic,
+        threads: ServiceThreads | None = None,
     ) -> None:
         self._insert, self._stopping, self._clock = insert, stopping, clock
         self._begun: deque[Instance] = deque()
         self._some = threading.Event()
-        self._thread = threading.Thread(target=self._look_until_stopped, name="early", daemon=True)
+        self._thread = (threads or ServiceThreads()).add("early", self._look_until_stopped, stopping, daemon=True)
 
     def start(self) -> None:
         self._thread.start()
@@ -65,14 +67,12 @@ class EarlyCommits:
                 _log.warning("early.failed", saga_id=str(saga.id), error=str(error).partition("\n")[0])
                 self._begun.append(saga)
 
-    def _look_until_stopped(self) -> None:
+    def _look_until_stopped(self, progressed: Callable[[], None]) -> None:
         while not self._stopping.is_set():
             if not self._begun:
                 self._some.clear()
                 if not self._begun:  # one that was added in between has set it before it was cleared
                     self._some.wait(IDLE_S)
-            try:
-                self.look()
-            except Exception:  # noqa: BLE001  the thread goes on for the other sagas
-                _log.exception("early.crashed")
+            self.look()
+            progressed()
             self._stopping.wait(LOOK_S)

@@ -75,7 +75,7 @@ class Keys:
 
 def fingerprint(name: str, data: Mapping[str, Any]) -> str:
     """Return what releases before 0006 know a request by: its data, with the defaults of the release."""
-    return hashlib.sha256(json.dumps([name, data], sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([name, data], sort_keys=True, default=str).encode()).hexdigest()
 
 
 def sent_digest(sent: Mapping[str, Any]) -> str:

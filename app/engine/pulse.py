@@ -19,13 +19,14 @@ class Pulse:
     def __init__(self, replicas: Replicas, clock: Callable[[], float] = time.monotonic) -> None:
         self._replicas, self._clock = replicas, clock
         self._silent: str | None = None
+        self.refused: str | None = None  # why this process may not run sagas, until it is started anew
         self._failed: tuple[float, str] | None = None
 
     @property
     def trouble(self) -> str | None:
         failed = self._failed
         recent = failed[1] if failed and self._clock() - failed[0] < UNWELL_FOR_S else None
-        return self._silent or recent
+        return self.refused or self._silent or recent
 
     def beat(self) -> None:
         """Write that this process is alive. What the database says to it is kept, and raised."""

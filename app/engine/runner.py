@@ -19,6 +19,7 @@ from app.store.database_errors import is_away
 from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.sagas import FencedError, KeyTakenError
+from app.store.tables import TableChangedError, Tables
 from app.supervision import ServiceThreads
 
 _log = structlog.get_logger("runner")
@@ -48,6 +49,7 @@ class Runner:
         config: Config,
         engine: Engine,
         leases: Leases,
+        tables: Tables,
         pulse: Pulse,
         stopping: threading.Event,
         broker: Broker | None = None,
@@ -58,7 +60,7 @@ class Runner:
         # With a broker, who is woken takes what is due; who looks by itself only what nobody has taken for long.
         self._broker, self._patience_s = broker, config.lease_s if broker else 0.0
         self._config, self._engine, self._leases = config, engine, leases
-        self.pulse, self.stopping = pulse, stopping
+        self.pulse, self.stopping, self.tables = pulse, stopping, tables
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="saga")
         self._in_hand, self._more, self._woken = 0, False, False
         # To fill the room of one costs as much as of several.
@@ -70,7 +72,11 @@ class Runner:
         self._recovery = (threads or ServiceThreads()).add("recovery", self._recover_until_stopped, stopping)
 
     def start(self) -> None:
-        """Begin to recover, and go on until told to stop."""
+        """Begin to recover, and go on until told to stop.
+
+        Raises TableChangedError, and then has begun nothing.
+        """
+        self._settle_tables()
         sys.setswitchinterval(SWITCH_S)
         gc.set_threshold(SEARCH)
         self._engine.telemetry.notes.begin(self.stopping)
@@ -180,6 +186,15 @@ class Runner:
             # Forgotten here, and found again by recovery: at once when the database was away, else after its lease.
         return True
 
+    def _settle_tables(self) -> None:
+        try:
+            self.tables.settle()
+        except SQLAlchemyError:  # it is away, or was never migrated: until it has answered this claims nothing
+            _log.warning("tables.not_compared")
+        except TableChangedError as error:
+            self.pulse.refused = str(error)
+            raise
+
     def _recover_until_stopped(self, progressed: Callable[[], None]) -> None:
         next_beat = time.monotonic()
         while not self.stopping.is_set():
@@ -188,8 +203,9 @@ class Runner:
                 if time.monotonic() >= next_beat:
                     next_beat = time.monotonic() + self._config.recovery_interval_s
                     self._beat()
-                self.recover()
-            except SQLAlchemyError:  # it comes back, and until then /ready says so: see Pulse
+                if self.tables.settled:
+                    self.recover()
+            except (SQLAlchemyError, TableChangedError):  # until it is mended /ready says so: see Pulse
                 _log.exception("recovery.failed")
             progressed()
             self._wake.wait(max(next_beat - time.monotonic(), 0.0))
@@ -198,6 +214,8 @@ class Runner:
     def _beat(self) -> None:
         """What is to be done once in a while, however often there is something to take."""
         self.pulse.beat()
+        if not self.tables.settled:
+            self._settle_tables()
         for look in self._at_each_look:
             try:
                 look()

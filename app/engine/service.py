@@ -214,7 +214,7 @@ class SagaService:
     def _read(self, saga_id: UUID) -> Instance:
         try:
             saga = self._store.read(saga_id)
-        except UnknownSagaError as error:
+        except (UnknownSagaError, ValueError) as error:  # the latter: a state that its table has not
             raise ConflictError(f"{error}, so it is left as it is", saga_id=str(saga_id)) from None
         if saga is None:
             raise NotFoundError(f"there is no saga {saga_id}")

@@ -26,13 +26,15 @@ class Leases:
     ) -> None:
         self._engine = engine
         self._registry, self._owner, self._clock = registry, owner, clock
-        self._claim = self._take(self._due())  # put together once, which takes as long as to run it
+        self._claim: ReturningUpdate[Any] | None = None
 
     def claim(self, limit: int, lease_s: float, overdue_s: float = 0.0) -> Sequence[Instance]:
         """Take up to `limit` sagas that have been due for so long, the longest due first, each with a new epoch."""
         now = self._clock()
         with self._engine.connect() as connection:
             asked = {"most": limit, "lease_s": lease_s, "since_s": -overdue_s}
+            if self._claim is None:  # put together once, which takes as long as to run it
+                self._claim = self._take(self._due())
             rows = connection.execute(self._claim, asked).all()
             journal = journals(connection, [row.id for row in rows]) if rows else {}
         taken = [saga for row in rows if (saga := self._readable(row, journal[row.id], now))]
@@ -59,9 +61,15 @@ class Leases:
         return [row for row in rows if tuple(row) not in at_hand]
 
     def _due(self) -> Select[Any]:
-        """Choose sagas that nobody is just taking. Those of a definition that is not at hand are left alone."""
-        known = tuple_(_SAGA.c.definition, _SAGA.c.definition_version)
-        at_hand = known.in_([(definition.name, definition.version) for definition in self._registry])
+        """Choose sagas that nobody is just taking. Those whose table is not at hand are left alone."""
+        known = tuple_(_SAGA.c.definition, _SAGA.c.definition_version, func.coalesce(_SAGA.c.table_digest, ""))
+        at_hand = known.in_(
+            [
+                (definition.name, definition.version, digest)
+                for definition in self._registry
+                for digest in (definition.digest, *([""] if self._registry.takes_unnamed(definition) else []))
+            ]
+        )
         # PostgreSQL takes a definition for rare as long as it has not looked at the table, and would rather read and
         # sort all of it than follow the index; of what is coalesced it thinks that every second row has it.
         due = select(_SAGA.c.id).where(
@@ -89,7 +97,7 @@ class Leases:
         """One saga that cannot be read, for its table was changed under it, must not keep the others waiting."""
         try:
             return instance(self._registry, row, journal, now, own_claims=1)
-        except ValueError as error:
+        except (ValueError, LookupError) as error:
             _log.error("saga.unreadable", saga_id=str(row.id), error=str(error))
             return None
 

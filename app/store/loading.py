@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Row, bindparam, select
 from app.store.database import seconds_until
 from app.store.instance import Instance, Standing
 from app.store.models import JournalRow, SagaRow
-from machines.registry import Registry
+from machines.registry import Registry, UnknownSagaError
 from machines.rows import Trigger
+from machines.saga import Saga
 
 _SAGA, _JOURNAL = SagaRow.__table__, JournalRow.__table__
 #: What `instance` needs to know of a saga's row.
@@ -42,9 +43,9 @@ def instance(
 ) -> Instance:
     """Bring a saga back. now: on the clock that its deadline is to be held on. own_claims: as for `may_be_sent`.
 
-    Raises UnknownSagaError for a definition that is not at hand, ValueError for a state that its table has not.
+    Raises UnknownSagaError for a table that is not at hand, ValueError for a state that its table has not.
     """
-    saga = Instance(registry.get(row.definition, row.definition_version), row.id, row.data, row.state)
+    saga = Instance(registry.of(row), row.id, row.data, row.state)
     saga.epoch, saga.version, saga.claims = row.epoch, row.version, row.claims
     saga.attempt, saga.deferrals, saga.error = row.attempt, row.deferrals, row.error
     saga.unsure = may_be_sent(row, own_claims)
@@ -60,3 +61,19 @@ def instance(
 
 def standing(row: Row[Any], *, replayed: bool = False) -> Standing:
     return Standing(id=row.id, state=row.state, status=row.status, error=row.error, replayed=replayed)
+
+
+def table_of(registry: Registry, saga: SagaRow | Row[Any], journal: Sequence[JournalRow] = ()) -> Saga | None:
+    """Return the table by which a saga can be told to people; None where none at hand fits it.
+
+    It may have been begun by a release that knew more, or its table may have been changed under it: the saga's own row
+    and its journal can be read all the same. Every list, page, picture and command asks here.
+    """
+    try:
+        table = registry.of(saga)
+    except UnknownSagaError:
+        return None
+    states = {saga.state, *(row.dest for row in journal), *(row.source for row in journal if row.source is not None)}
+    steps = {row.step for row in journal if row.step is not None}
+    known = states <= table.rows.states.keys() and steps <= {step.name for step in table.steps}
+    return table if known else None

@@ -28,6 +28,7 @@ from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.replicas import Replicas
 from app.store.sagas import FencedError, KeyTakenError, SagaStore
+from app.store.tables import Tables
 from app.traces import Traces
 from machines.registry import Registry
 from machines.rows import Trigger
@@ -176,7 +177,10 @@ class Process:
             broken=world.broken,
         )
         pulse = Pulse(Replicas(world.database, name))
-        self.runner = Runner(config=CONFIG, engine=self.engine, leases=self.leases, pulse=pulse, stopping=Patience())
+        tables = Tables(world.database, registry, name)
+        self.runner = Runner(
+            config=CONFIG, engine=self.engine, leases=self.leases, tables=tables, pulse=pulse, stopping=Patience()
+        )
         self.runner._pool = Here()
         keys = Keys(self.store, Fleeting(None))
         self.service = SagaService(config=CONFIG, registry=registry, engine=self.engine, runner=self.runner, keys=keys)

@@ -28,6 +28,7 @@ from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.replicas import Replicas
 from app.store.sagas import SagaStore
+from app.store.tables import Tables
 from app.traces import Traces
 from machines.checkout import CHECKOUT
 from machines.registry import Registry, discover
@@ -106,6 +107,7 @@ class Scene:
             config=Config(),
             engine=self.engine,
             leases=self.leases(),
+            tables=Tables(self.database, self.registry, "engine"),
             pulse=Pulse(Replicas(self.database, "engine")),
             stopping=Event(),
         )

@@ -50,6 +50,7 @@ def make(scene, broker):
             config=Config(threads=threads),
             engine=scene.engine,
             leases=scene.leases(),
+            tables=scene.runner.tables,
             pulse=Pulse(Replicas(scene.database, "engine")),
             stopping=scene.runner.stopping,
             broker=broker if workers else None,

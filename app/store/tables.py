@@ -1,0 +1,100 @@
+"""By which tables sagas run: recorded in the database, so that nobody edits a table under sagas that run by it.
+
+A saga's row names its table by a digest (machines.digest), and only a process with that very table moves the saga. So
+processes with different tables of one name and version leave each other's sagas alone. A row without a digest is of a
+release before 0006, and runs by the first table that was recorded, as the first start after the upgrade found it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection, Engine, Row, Table, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.settings import ConfigError
+from app.store.database import db_now
+from app.store.models import UNFINISHED, SagaRow, SagaTableRow
+from machines.digest import change
+from machines.registry import Registry
+from machines.saga import Saga
+
+_SAGA = SagaRow.__table__
+_TABLE: Table = SagaTableRow.__table__
+_log = structlog.get_logger("store")
+
+_Place = tuple[str, int]
+
+
+class TableChangedError(ConfigError):
+    """Unfinished sagas run by another table of that name and version than the one that is at hand."""
+
+
+class Tables:
+    """owner: the process that records what it finds. settled: whether it has done so."""
+
+    def __init__(self, engine: Engine, registry: Registry, owner: str) -> None:
+        self._engine, self._registry, self._owner = engine, registry, owner
+        self.settled = False
+
+    def settle(self) -> None:
+        """Compare each table at hand with what sagas run by, and record it.
+
+        Raises TableChangedError while unfinished sagas hold another table; then nothing is recorded.
+        """
+        with self._engine.connect() as connection:
+            recorded = _recorded(connection)
+            held = connection.execute(_HELD).all()
+            for definition in self._registry:
+                self._check(definition, recorded.get(_place(definition), []), held)
+            for definition in self._registry:
+                self._record(connection, definition, recorded.get(_place(definition), []))
+            first = {place: rows[0].digest for place, rows in _recorded(connection).items()}
+        self._registry.know_first(first)
+        self.settled = True
+
+    def _check(self, definition: Saga, recorded: Sequence[Row[Any]], held: Sequence[Row[Any]]) -> None:
+        contents = {row.digest: row.content for row in recorded}
+        first = recorded[0].digest if recorded else definition.digest
+        for row in held:
+            digest = row.table_digest or first
+            if (row.definition, row.definition_version) == _place(definition) and digest != definition.digest:
+                what = change(contents[digest], definition.content) if digest in contents else "its steps"
+                raise TableChangedError(
+                    f"the table of {definition} was changed while {row.sagas} unfinished saga(s) of it run by another "
+                    f"one: {what}; give the changed table the next version, version={definition.version + 1}, and "
+                    f"keep version {definition.version} as it was beside it"
+                )
+
+    def _record(self, connection: Connection, definition: Saga, recorded: Sequence[Row[Any]]) -> None:
+        if any(row.digest == definition.digest for row in recorded):
+            return
+        if recorded:
+            what = change(recorded[-1].content, definition.content)
+            _log.warning("definition.changed", saga=definition.name, version=definition.version, change=what)
+        insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+        new = insert(_TABLE).values(
+            definition=definition.name,
+            definition_version=definition.version,
+            digest=definition.digest,
+            content=definition.content,
+            recorded_at=db_now(),
+            recorded_by=self._owner,
+        )
+        # Another process that starts at the same moment may be quicker.
+        connection.execute(new.on_conflict_do_nothing())
+
+
+def _recorded(connection: Connection) -> Mapping[_Place, list[Row[Any]]]:
+    found: dict[_Place, list[Row[Any]]] = {}
+    for row in connection.execute(select(_TABLE).order_by(_TABLE.c.id)):
+        found.setdefault((row.definition, row.definition_version), []).append(row)
+    return found
+
+
+def _place(definition: Saga) -> _Place:
+    return definition.name, definition.version
+
+
+_BY = (_SAGA.c.definition, _SAGA.c.definition_version, _SAGA.c.table_digest)
+_HELD = select(*_BY, func.count().label("sagas")).where(UNFINISHED).group_by(*_BY)

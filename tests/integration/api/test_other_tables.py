@@ -1,0 +1,88 @@
+"""A saga that the tables at hand do not fit: everything about it, and about all others, can be read all the same."""
+
+import pytest
+from flask.testing import FlaskCliRunner
+from sqlalchemy import text
+
+from app.store.database import db
+from app.store.instance import Instance
+from app.store.sagas import SagaStore
+from machines.checkout import CHECKOUT
+from machines.commande import COMMANDE
+
+LINES = [{"produit_id": "550e8400-e29b-41d4-a716-446655440001", "quantite": 1}]
+SHOP = "550e8400-e29b-41d4-a716-446655440000"
+DATA = {
+    CHECKOUT: {"client_id": 4, "magasin_id": 1},
+    COMMANDE: {"client_id": SHOP, "magasin_id": SHOP, "lignes": LINES},
+}
+#: What may have become of a table under a saga, or of the release that knew it.
+CHANGES = {
+    "another table": "UPDATE saga SET table_digest = 'another'",
+    "its state is gone": "UPDATE saga SET state = 'NOWHERE', table_digest = NULL",
+    "its version is gone": "UPDATE saga SET definition_version = 77",
+    "an earlier state is gone": "UPDATE journal SET source = 'NOWHERE', dest = 'ELSEWHERE'",
+    "a step is gone": "UPDATE journal SET step = 'no_step', direction = 'do', duration_ms = 3",
+    "its data had other fields": "UPDATE saga SET data = '{}'",
+}
+
+
+@pytest.fixture(params=[CHECKOUT, COMMANDE], ids=str)
+def saga(client, request):
+    """A saga that waits in its first state."""
+    begun = Instance.begin(request.param, DATA[request.param], actor="client")
+    store: SagaStore = client.application.extensions["runner"]._engine.store
+    store.insert(begun, 300, owner="another process")
+    return begun
+
+
+@pytest.fixture(params=CHANGES)
+def changed(saga, request):
+    db.session.execute(text(CHANGES[request.param]))
+    db.session.commit()
+    db.session.remove()
+    return saga
+
+
+def test_no_page_and_no_list_fails_of_it(client, changed):
+    one = f"/api/v1/sagas/{changed.id}"
+    for path in (
+        "/api/v1/sagas", one, f"{one}/journal", f"{one}/events", "/api/saga/sagas/", "/metrics",
+        f"/diagrams/{changed.definition.name}/heat.svg",
+    ):  # fmt: skip
+        assert client.get(path).status_code == 200, path
+    own = {
+        "checkout": [f"/api/commande/{changed.id}", f"/api/commande/{changed.id}/historique"],
+        "commande": [f"/api/saga/commandes/{changed.id}/"],
+    }
+    for path in own[changed.definition.name]:
+        assert client.get(path).status_code == 200, path
+    assert client.get(f"{one}/diagram.svg").status_code in (200, 404)
+
+
+def test_nothing_moves_it_and_who_asks_is_told_why(client, changed, request):
+    if request.node.callspec.params["changed"] in ("another table", "its state is gone", "its version is gone"):
+        answer = client.post(f"/api/v1/sagas/{changed.id}/compensate", json={})
+        assert answer.status_code == 409
+        assert "left as it is" in answer.get_json(force=True)["detail"]
+
+
+@pytest.mark.parametrize(
+    "command", [["list"], ["list", "--json"], ["show", "ID"], ["show", "ID", "--json"]], ids=" ".join
+)
+def test_no_command_fails_of_it(client, changed, command):
+    arguments = [str(changed.id) if word == "ID" else word for word in command]
+    done = FlaskCliRunner(client.application).invoke(args=["saga", *arguments])
+    assert done.exit_code == 0, done.output
+    assert str(changed.id)[:8] in done.output
+
+
+def test_what_is_not_known_for_sure_is_not_kept_as_ended(client, saga):
+    """A saga in a state that no row of the table leaves is not therefore finished."""
+    kept = {}
+    fleeting = client.application.extensions["fleeting"]
+    fleeting.put = lambda key, value, _for_s: kept.update({key: value})
+    db.session.execute(text("UPDATE saga SET state = 'NOWHERE', table_digest = NULL"))
+    db.session.commit()
+    assert client.get(f"/api/v1/sagas/{saga.id}").status_code == 200
+    assert kept == {}
