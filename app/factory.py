@@ -136,7 +136,7 @@ def _engine(  # noqa: PLR0917  puts together what has been made
         threads=threads,
     )
     keys = Keys(store, fleeting)
-    service = SagaService(config=config, registry=registry, engine=engine, runner=runner, keys=keys)
+    service = SagaService(config=config, registry=registry, engine=engine, runner=runner, keys=keys, threads=threads)
     return service, runner
 
 

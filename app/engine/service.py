@@ -15,6 +15,7 @@ from app.errors import ConflictError, InvalidError, NotFoundError
 from app.store.instance import FINISHED, UNDER_WAY, Instance, Standing
 from app.store.loading import standing
 from app.store.sagas import FencedError, KeyTakenError
+from app.supervision import ServiceThreads
 from machines.registry import Registry, UnknownSagaError
 from machines.rows import Phase, Trigger
 
@@ -39,12 +40,15 @@ class SagaService:
     early: makes sagas durable whose leading reads take long, once it is started.
     """
 
-    def __init__(self, *, config: Config, registry: Registry, engine: Engine, runner: Runner, keys: Keys) -> None:
+    def __init__(
+        self, *, config: Config, registry: Registry, engine: Engine, runner: Runner, keys: Keys,
+        threads: ServiceThreads | None = None,
+    ) -> None:  # fmt: skip
         self._config, self._registry = config, registry
         self._store, self._engine, self._runner = engine.store, engine, runner
         self._keys = keys
         self.held_s = HELD_S
-        self.early = EarlyCommits(engine.insert_early, runner.stopping)
+        self.early = EarlyCommits(engine.insert_early, runner.stopping, threads=threads)
 
     def start(  # noqa: PLR0917
         self, name: str, data: Mapping[str, Any], key: str | None = None, wait_s: float | None = None,
