@@ -1,0 +1,171 @@
+"""Connecting to a host within a deadline that holds for all of it: the host's name and each of its addresses.
+
+`socket.create_connection` gives its timeout to each address anew, and looks the name up without any.
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from math import inf
+from typing import Any
+
+#: One address, as `socket.getaddrinfo` returns it.
+AddressInfo = tuple[int, int, int, str, Any]
+#: `socket.getaddrinfo`, or what a test puts in its place.
+LookUp = Callable[..., Sequence[AddressInfo]]
+
+#: How long one address may take to accept a connection. A second loss of the first packet would take longer.
+CONNECT_TIMEOUT_S = 2.0
+#: How long an answer of the name server is used without asking again.
+FRESH_S = 5.0
+#: How long the last good answer is used when the name server does not answer. Addresses move within minutes.
+KEPT_S = 60.0
+#: How long to wait for the name server where there is a last good answer to fall back on.
+PATIENCE_S = 0.5
+#: How long an address that could not be reached is tried after the others.
+SHUNNED_S = 30.0
+_FEW = 3  # how many addresses an error names
+
+#: A peer that vanished is noticed in half a minute, not in hours: as for the database (app.store.database.CONNECT).
+_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
+    (socket.IPPROTO_TCP, getattr(socket, name), value)
+    for name, value in {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 20_000}.items()
+    if hasattr(socket, name)  # not every system has each of them
+]
+
+
+class UnreachableError(OSError):
+    """No connection could be made. The text says why, in plain words."""
+
+
+class Dialer:
+    """Connects to hosts, for many threads at once. Times are on `clock`."""
+
+    def __init__(self, look_up: LookUp = socket.getaddrinfo, clock: Callable[[], float] = time.monotonic) -> None:
+        self._resolver, self._clock = Resolver(look_up, clock), clock
+        self._failed: dict[Any, float] = {}  # when an address could not be reached
+
+    def connect(self, host: str, port: int, deadline: float) -> socket.socket:
+        """Return a socket connected to the first address that accepts. Raise UnreachableError otherwise.
+
+        Each address has its share of the time that is left, so that a dead one does not use up all of it.
+        """
+        addresses, said = self._resolver.addresses(host, port, deadline), list[str]()
+        now, failed = self._clock(), self._failed
+        addresses = sorted(addresses, key=lambda address: now - failed.get(address[4], -inf) < SHUNNED_S)
+        for number, address in enumerate(addresses):
+            left = deadline - self._clock()
+            if left <= 0:
+                break
+            share = min(CONNECT_TIMEOUT_S, left / (len(addresses) - number))
+            try:
+                return _open(address, share)
+            except OSError as error:
+                said.append(f"{_place(host, port, address)} {_why(error)}")
+                self._note_failure(address[4])
+        raise UnreachableError("; ".join(said[:_FEW]) or f"no time was left to connect to {host}:{port}")
+
+    def _note_failure(self, address: Any) -> None:
+        now = self._clock()
+        self._failed = {known: at for known, at in self._failed.items() if now - at < SHUNNED_S} | {address: now}
+
+
+class Resolver:
+    """Looks names up in threads of its own: a name server that does not answer holds no caller beyond its deadline.
+
+    There is one thread for a name at a time, and every caller that wants the name waits for that one. So there are
+    never more threads than names.
+    """
+
+    def __init__(self, look_up: LookUp, clock: Callable[[], float]) -> None:
+        self._look_up, self._clock, self._lock = look_up, clock, threading.Lock()
+        self._running: dict[tuple[str, int], Future[Sequence[AddressInfo]]] = {}
+        self._known: dict[tuple[str, int], tuple[Sequence[AddressInfo], float]] = {}
+
+    def addresses(self, host: str, port: int, deadline: float) -> Sequence[AddressInfo]:
+        """Return the addresses of the host, or raise UnreachableError."""
+        with suppress(socket.gaierror):  # an address instead of a name: nobody has to be asked
+            return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        now = self._clock()
+        known, known_at = self._known.get((host, port), ((), -inf))
+        if now - known_at < FRESH_S:
+            return known
+        left = max(deadline - now, 0.0)
+        kept = known if now - known_at < KEPT_S else ()
+        try:
+            return self._answer(host, port).result(min(PATIENCE_S, left / 4) if kept else left)
+        except TimeoutError:
+            why = f"the name server did not answer for {host} in time"
+        except (OSError, ValueError) as error:  # the latter: a name that no name server could be asked for
+            if not _passing(error):
+                raise UnreachableError(f"there is no host named {host}") from error
+            why = f"the name server cannot say at the moment where {host} is"
+        if kept:
+            return kept
+        raise UnreachableError(why)
+
+    def _answer(self, host: str, port: int) -> "Future[Sequence[AddressInfo]]":
+        with self._lock:
+            if running := self._running.get((host, port)):
+                return running
+            answer = Future[Sequence[AddressInfo]]()
+            # A daemon, which does not keep the process from ending. It registers nothing before it holds the lock.
+            try:
+                threading.Thread(target=self._ask, args=(host, port, answer), name="resolver", daemon=True).start()
+            except RuntimeError as error:
+                raise UnreachableError(f"no thread was left to look {host} up in") from error
+            self._running[host, port] = answer
+            return answer
+
+    def _ask(self, host: str, port: int, answer: "Future[Sequence[AddressInfo]]") -> None:
+        failure, found = None, list[AddressInfo]()
+        try:
+            found = list(self._look_up(host, port, type=socket.SOCK_STREAM))
+        except Exception as error:  # noqa: BLE001  handed to those who wait
+            failure = error
+        with self._lock:
+            del self._running[host, port]
+            if failure is None:
+                self._known[host, port] = found, self._clock()
+        if failure is None:
+            answer.set_result(found)
+        else:
+            answer.set_exception(failure)
+
+
+def _passing(error: Exception) -> bool:
+    """Return True when asking again may help: the name server failed, and did not say that there is no such name."""
+    lasting = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+    return isinstance(error, OSError) and error.errno not in lasting
+
+
+def _open(address: AddressInfo, timeout_s: float) -> socket.socket:
+    family, kind, protocol, _, where = address
+    opened = socket.socket(family, kind, protocol)
+    try:
+        for option in _OPTIONS:
+            with suppress(OSError):  # some sandboxes do not know each of them
+                opened.setsockopt(*option)
+        opened.settimeout(timeout_s)
+        opened.connect(where)
+    except BaseException:
+        opened.close()
+        raise
+    return opened
+
+
+def _place(host: str, port: int, address: AddressInfo) -> str:
+    numeric = address[4][0]
+    return f"{host}:{port}" if host == numeric else f"{host}:{port} at {numeric}"
+
+
+def _why(error: OSError) -> str:
+    """Say why, in words that are the same each time: what failed alike is counted and shown together."""
+    if isinstance(error, ConnectionRefusedError):
+        return "refused the connection"
+    if isinstance(error, TimeoutError):
+        return "did not answer in time while connecting"
+    return f"could not be reached ({error.strerror or error})"
