@@ -1,19 +1,14 @@
 """Sending one call over HTTP, once, within its time. It never raises for what the network or a participant does."""
 
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.participants.exchange import (
-    LARGEST_REPLY_BYTES,
-    Answer,
-    ExchangeAdapter,
-    ExchangePool,
-    LostError,
-    NotSentError,
-    host_of,
-)
+from app.dialing import Dialer, LookUp
+from app.participants.connection import NotSentError
+from app.participants.exchange import LARGEST_REPLY_BYTES, Answer, ExchangeAdapter, ExchangePool, LostError, host_of
 from app.participants.outcome import Reply
 from app.values import UnreadableError, parsed, written
 
@@ -34,16 +29,23 @@ class Request:
 
 class Participants:
     """A pool of connections to every participant, used by many threads at once. api_key: what a gateway on the way
-    asks for.
+    asks for. ca_file: a private CA. look_up: asks the name server.
     """
 
     def __init__(
-        self, connections: int, clock: Callable[[], float] = time.monotonic, *, api_key: str | None = None
+        self,
+        connections: int,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        api_key: str | None = None,
+        ca_file: str | None = None,
+        look_up: LookUp = socket.getaddrinfo,
     ) -> None:
         self._clock = clock
         # Here rather than in each request, so that nothing that shows a request shows it.
-        self._shown = _lines({"User-Agent": "saga-orchestrator"} | ({"X-API-Key": api_key} if api_key else {}))
-        self._adapter = ExchangeAdapter(pool_connections=connections, pool_maxsize=connections)
+        common = {"User-Agent": "saga-orchestrator"}
+        self._shown = _lines(common | ({"X-API-Key": api_key} if api_key else {}))
+        self._adapter = ExchangeAdapter(Dialer(look_up, clock), ca_file=ca_file, connections=connections)
         self._origins: dict[str, tuple[ExchangePool, str]] = {}
 
     def send(self, request: Request) -> Reply:
@@ -53,13 +55,14 @@ class Participants:
         pool, shown = self._origins.get(origin) or self._origin(origin)
         try:
             answer = pool.exchange(_said(request, path, shown), request.timeout_s, self._clock)
-        except NotSentError:
-            return Reply(error="no connection could be made", sent=False, duration_ms=self._since(started))
+        except NotSentError as error:
+            words = f"no connection could be made: {error}"
+            return Reply(error=words, sent=False, duration_ms=self._since(started))
         except TimeoutError:
             words = f"no answer within {request.timeout_s:g} s"
             return Reply(error=words, duration_ms=self._since(started))
-        except LostError:
-            words = "the connection was lost before the answer"
+        except LostError as error:
+            words = f"the connection was lost before the answer: {error}"
             return Reply(error=words, duration_ms=self._since(started))
         body, unreadable = _understood(answer)
         return Reply(

@@ -3,10 +3,13 @@
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 
 import pytest
 
 from app.participants.client import Participants, Request
+from app.participants.connection import IDLE_S
 from app.participants.exchange import LARGEST_REPLY_BYTES
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n" + b'{"a": 1}'
@@ -170,7 +173,8 @@ def test_a_redirect_is_not_followed(send, peer):
 
 def test_a_lost_answer_was_sent_and_is_not_sent_again(send, peer):
     reply = send(None)
-    assert (reply.status, reply.sent, reply.error) == (None, True, "the connection was lost before the answer")
+    assert (reply.status, reply.sent) == (None, True)
+    assert reply.error == "the connection was lost before the answer: closed by the participant"
     assert len(peer.received) == 1
 
 
@@ -188,7 +192,8 @@ def test_a_refused_connection_was_not_sent(send):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         unused = probe.getsockname()[1]
     reply = send(port=unused)
-    assert (reply.sent, reply.error) == (False, "no connection could be made")
+    assert reply.sent is False
+    assert reply.error == f"no connection could be made: 127.0.0.1:{unused} refused the connection"
 
 
 def test_an_answer_without_an_end_is_not_read_to_its_end(send):
@@ -196,9 +201,11 @@ def test_an_answer_without_an_end_is_not_read_to_its_end(send):
     assert (reply.status, reply.body) == (200, None)
 
 
-def test_a_head_without_an_end_is_not_read_to_its_end(send):
-    reply = send(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 3 * LARGEST_REPLY_BYTES)
-    assert (reply.body, reply.sent) == (None, True)
+@pytest.mark.parametrize("before", [b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"])
+def test_a_head_without_an_end_is_not_read_to_its_end_and_is_no_answer(send, before):
+    reply = send(before + b"HTTP/1.1 200 OK\r\nX: " + b"x" * 3 * LARGEST_REPLY_BYTES)
+    assert (reply.status, reply.body, reply.sent) == (None, None, True)
+    assert reply.error == "the connection was lost before the answer: its head is larger than 1 MiB"
     assert reply.duration_ms < 4000, "it did not wait for the end"
 
 
@@ -208,7 +215,8 @@ def test_retry_after_in_seconds_is_read_and_a_date_is_not(send):
 
 
 def test_a_participant_that_drips_its_answer_does_not_hold_the_saga(peer):
-    moments = iter([0.0, 0.0, 4.9, 5.1, 5.1])  # begun, its time runs, the first piece is asked for, the second would be
+    # begun, its time runs, connects (twice looked at), sends, the first piece is asked for, the second would be
+    moments = iter([0.0, 0.0, 0.0, 0.0, 0.0, 4.9, 5.1, 5.1])
     peer.answers.append(b"HTTP/1.1 200 OK\r\n")
     request = Request(
         participant="map", method="GET", url=f"http://127.0.0.1:{peer.port}/", headers={}, body=None, timeout_s=5.0
@@ -230,7 +238,8 @@ def test_an_answer_that_ends_with_its_connection_is_whole(send, peer):
 def test_an_answer_cut_short_is_lost(send, peer):
     peer.release.set()
     reply = send(b'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"a": 1}')
-    assert (reply.status, reply.sent, reply.error) == (None, True, "the connection was lost before the answer")
+    assert (reply.status, reply.sent) == (None, True)
+    assert reply.error == "the connection was lost before the answer: closed by the participant"
 
 
 def test_what_comes_before_the_answer_is_not_the_answer(send):
@@ -242,7 +251,8 @@ def test_what_comes_before_the_answer_is_not_the_answer(send):
 @pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"])
 def test_what_is_no_http_may_have_been_heard(send, answer):
     reply = send(answer)
-    assert (reply.status, reply.sent, reply.error) == (None, True, "the connection was lost before the answer")
+    assert (reply.status, reply.sent) == (None, True)
+    assert reply.error == "the connection was lost before the answer: what came is no HTTP"
 
 
 @pytest.mark.parametrize(
@@ -285,3 +295,118 @@ def test_a_call_without_a_body_says_so(send, peer):
     send(OK, method="DELETE")
     assert b"Content-Length: 0\r\n" in peer.received[0]
     assert b"Content-Type" not in peer.received[0]
+
+
+class Forgetful:
+    """A participant behind a NAT: it is silent on every connection that was made before the NAT forgot."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/"
+        self.together = threading.Barrier(1)
+        self.forgot = self.connections = 0
+        self.over = threading.Event()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self.listener.accept()
+                self.connections += 1
+                threading.Thread(target=self._converse, args=(connection, self.connections), daemon=True).start()
+
+    def _converse(self, connection: socket.socket, number: int) -> None:
+        with connection:
+            while connection.recv(65_536):
+                if number <= self.forgot:
+                    self.over.wait(20)
+                    return
+                self.together.wait(10)
+                connection.sendall(OK)
+
+
+@pytest.fixture
+def forgetful() -> Iterator[Forgetful]:
+    forgetful = Forgetful()
+    yield forgetful
+    forgetful.over.set()
+    forgetful.listener.close()
+
+
+def get(url: str, timeout_s: float = 5.0) -> Request:
+    return Request(participant="stock", method="GET", url=url, headers={}, body=None, timeout_s=timeout_s)
+
+
+def test_a_retry_does_not_go_to_another_connection_that_the_nat_forgot(forgetful):
+    participants = Participants(connections=4)
+    forgetful.together = threading.Barrier(3)
+    with ThreadPoolExecutor(3) as pool:  # three connections, all of them idle afterwards
+        assert [r.status for r in pool.map(participants.send, [get(forgetful.url)] * 3)] == [200] * 3
+    forgetful.together, forgetful.forgot = threading.Barrier(1), forgetful.connections
+    assert participants.send(get(forgetful.url, 0.1)).error == "no answer within 0.1 s"
+    assert participants.send(get(forgetful.url)).status == 200
+
+
+def test_a_retry_after_a_lost_answer_gets_a_fresh_connection_as_well(forgetful):
+    participants = Participants(connections=4)
+    forgetful.together = threading.Barrier(2)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(participants.send, [get(forgetful.url)] * 2))
+    forgetful.together, forgetful.forgot = threading.Barrier(1), forgetful.connections
+    forgetful.over.set()  # it hangs up instead of being silent
+    assert participants.send(get(forgetful.url)).status is None
+    assert participants.send(get(forgetful.url)).status == 200
+    assert forgetful.connections == 3
+
+
+def test_a_connection_that_was_idle_for_long_is_not_trusted(forgetful):
+    now = [0.0]
+    participants = Participants(connections=4, clock=lambda: now[0])
+    participants.send(get(forgetful.url))
+    now[0] += IDLE_S - 1
+    participants.send(get(forgetful.url))
+    assert forgetful.connections == 1
+    now[0] += IDLE_S + 1
+    assert participants.send(get(forgetful.url)).status == 200
+    assert forgetful.connections == 2
+
+
+def test_a_name_server_that_never_answers_holds_no_call_beyond_its_time():
+    over = threading.Event()
+    participants = Participants(connections=1, look_up=lambda *_, **__: over.wait(20))
+    reply = participants.send(get("http://stock.test:8010/", 0.1))
+    over.set()
+    assert (reply.sent, reply.duration_ms < 5000) == (False, True)
+    expected = "no connection could be made: the name server did not answer for stock.test in time"
+    assert reply.error == expected
+
+
+def test_a_host_whose_first_address_is_dead_is_reached_by_the_next(peer):
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as mute, ExitStack() as waiting:
+        for _ in range(4):
+            full = waiting.enter_context(socket.socket())
+            full.setblocking(False)
+            full.connect_ex(mute.getsockname())
+        found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", place.getsockname()) for place in (mute, peer.listener)]
+        participants = Participants(connections=1, look_up=lambda *_, **__: found)
+        peer.answers.append(OK)
+        assert participants.send(get("http://stock.test/", 1.0)).status == 200
+    assert len(peer.received) == 1
+
+
+def test_a_host_that_accepts_and_never_finishes_tls_is_not_sent_to():
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"https://127.0.0.1:{mute.getsockname()[1]}"
+        reply = Participants(connections=1).send(get(f"{url}/", 0.2))
+    assert (reply.sent, reply.duration_ms < 5000) == (False, True)
+    assert reply.error.endswith("did not finish the TLS handshake in time")
+
+
+def test_a_participant_that_never_reads_holds_no_call_beyond_its_time():
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}/"
+        body = {"a": "x" * 30_000_000}  # more than the buffers of both sides hold
+        request = Request(participant="stock", method="POST", url=url, headers={}, body=body, timeout_s=0.2)
+        reply = Participants(connections=1).send(request)
+    assert (reply.status, reply.sent, reply.error) == (None, True, "no answer within 0.2 s")
+    assert reply.duration_ms < 5000

@@ -1,14 +1,19 @@
 """Over TLS, against a server with a certificate of its own."""
 
+import socket
 import ssl
 import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 import pytest
 import trustme
 
-from app.participants.exchange import ExchangeAdapter, NotSentError, host_of
+from app.dialing import Dialer
+from app.participants.connection import NotSentError
+from app.participants.exchange import ExchangeAdapter, host_of
 
 SAID = b"POST /pay HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
 
@@ -25,49 +30,120 @@ class Peer(BaseHTTPRequestHandler):
     def log_message(self, *_): ...
 
 
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
 @pytest.fixture(scope="module")
 def authority():
     return trustme.CA()
 
 
 @pytest.fixture
-def origin(authority):
-    server = HTTPServer(("127.0.0.1", 0), Peer)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    server.handle_error = lambda *_: None  # who does not trust it hangs up
-    Thread(target=server.serve_forever, daemon=True).start()
-    yield f"https://localhost:{server.server_port}"
-    server.shutdown()
-    server.server_close()
+def serve():
+    """Serve with this certificate; on_hello is called when a client has said which host it wants."""
+    servers = []
+
+    def serve(certificate, on_hello=lambda *_: None):
+        server = HTTPServer(("127.0.0.1", 0), Peer)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(context)
+        context.sni_callback = on_hello
+        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        server.handle_error = lambda *_: None  # who does not trust it hangs up
+        Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"https://localhost:{server.server_port}"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
-def exchange(origin, authority=None):
-    pool = ExchangeAdapter().pool(origin)
-    try:
-        if authority:
-            with authority.cert_pem.tempfile() as path:
-                pool.ca_certs = path
-                return pool.exchange(SAID, 5.0, time.monotonic)
-        return pool.exchange(SAID, 5.0, time.monotonic)
-    finally:
-        pool.close()
+@pytest.fixture
+def exchange(authority, tmp_path):
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+
+    def exchange(origin, *, trusting=True, clock=time.monotonic):
+        adapter = ExchangeAdapter(Dialer(clock=clock), ca_file=str(tmp_path / "ca.pem") if trusting else None)
+        with closing(adapter.pool(origin)) as pool:
+            return pool.exchange(SAID, 5.0, clock)
+
+    return exchange
 
 
-def test_a_call_goes_over_tls(origin, authority):
-    assert (answer := exchange(origin, authority)).whole
-    assert (answer.status, answer.body) == (201, b"{}")
+def test_a_call_goes_over_tls_to_one_whose_private_ca_is_named(serve, exchange, authority):
+    answer = exchange(serve(authority.issue_cert("localhost")))
+    assert (answer.whole, answer.status, answer.body) == (True, 201, b"{}")
 
 
-def test_nothing_is_sent_to_one_whose_certificate_is_not_trusted(origin):
-    with pytest.raises(NotSentError):
+def test_the_public_authorities_are_trusted_beside_a_private_one(tmp_path, authority):
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+
+    def trusted(ca_file):
+        pool = ExchangeAdapter(Dialer(), ca_file=ca_file).pool("https://localhost")
+        return pool.conn_kw["ssl_context"].cert_store_stats()["x509_ca"]
+
+    assert trusted(str(tmp_path / "ca.pem")) == trusted(None) + 1 > 50
+
+
+def test_nothing_is_sent_to_one_whose_authority_is_unknown(serve, exchange, authority):
+    origin = serve(authority.issue_cert("localhost"))
+    with pytest.raises(NotSentError) as error:
+        exchange(origin, trusting=False)
+    why = "has a certificate of an unknown CA; a private CA is named with PARTICIPANTS_CA_FILE"
+    assert str(error.value) == f"{origin.removeprefix('https://')} {why}"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_nothing_is_sent_to_one_whose_certificate_names_another(serve, exchange, authority, host):
+    origin = serve(authority.issue_cert("stock.test"))
+    with pytest.raises(NotSentError, match=r"has a certificate for another host name$"):
+        exchange(origin.replace("localhost", host))
+
+
+@pytest.mark.parametrize(
+    ("days", "why"), [((-9, -2), "has an expired certificate"), ((2, 9), "has a certificate that is not valid yet")]
+)
+def test_nothing_is_sent_to_one_whose_certificate_is_not_valid_now(serve, exchange, authority, days, why):
+    first, last = (datetime.now(UTC) + timedelta(days=n) for n in days)
+    origin = serve(authority.issue_cert("localhost", not_before=first, not_after=last))
+    with pytest.raises(NotSentError, match=why):
         exchange(origin)
 
 
-def test_nothing_is_sent_to_one_whose_certificate_names_another(origin, authority):
-    with pytest.raises(NotSentError):
-        exchange(origin.replace("localhost", "127.0.0.1"), authority)
+def test_nothing_is_sent_to_one_that_does_not_speak_tls(exchange):
+    with HTTPServer(("127.0.0.1", 0), Peer) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        with pytest.raises(NotSentError, match="does not speak TLS; is its URL http://"):
+            exchange(f"https://localhost:{server.server_port}")
+
+
+def test_nothing_is_sent_to_one_that_hangs_up_in_the_handshake(exchange):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up():
+            listener.accept()[0].close()
+
+        Thread(target=hang_up, daemon=True).start()
+        with pytest.raises(NotSentError, match="closed the connection during the TLS handshake"):
+            exchange(f"https://localhost:{listener.getsockname()[1]}")
+
+
+def test_nothing_is_sent_when_the_handshake_took_all_of_the_time(serve, exchange, authority):
+    clock = Clock()
+
+    def on_hello(*_):
+        clock.now += 10
+
+    origin = serve(authority.issue_cert("localhost"), on_hello)
+    with pytest.raises(NotSentError, match="the time was over when the connection had been made"):
+        exchange(origin, clock=clock)
 
 
 @pytest.mark.parametrize(
