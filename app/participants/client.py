@@ -43,7 +43,7 @@ class Participants:
     ) -> None:
         self._clock = clock
         # Here rather than in each request, so that nothing that shows a request shows it.
-        common = {"User-Agent": "saga-orchestrator"}
+        common = {"User-Agent": "saga-orchestrator", "Accept-Encoding": "identity"}
         self._shown = _lines(common | ({"X-API-Key": api_key} if api_key else {}))
         self._adapter = ExchangeAdapter(Dialer(look_up, clock), ca_file=ca_file, connections=connections)
         self._origins: dict[str, tuple[ExchangePool, str]] = {}
@@ -110,10 +110,11 @@ def _understood(answer: Answer) -> tuple[Mapping[str, Any] | None, str]:
     """Return the JSON object of an answer, or None and why there is none."""
     if not answer.whole:
         return None, f"larger than {LARGEST_REPLY_BYTES:,} bytes"
-    if answer.body == b"":
-        return {}, ""
     try:
-        body = parsed(answer.body)
+        content = answer.content()
+        if content == b"":
+            return {}, ""
+        body = parsed(content)
     except UnreadableError as error:
         return None, str(error)
     return (body, "") if isinstance(body, dict) else (None, "JSON, and no object")

@@ -6,6 +6,7 @@ proxies, redirects, cookies and streams take ten times as long as the exchange i
 
 import socket
 import ssl
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
@@ -21,11 +22,14 @@ from urllib3.util.ssl_ import create_urllib3_context
 
 from app.dialing import Dialer
 from app.participants.connection import IDLE_S, Connection, NotSentError, SecureConnection
+from app.values import UnreadableError
 
 #: A reply beyond this, head and all, is not read to its end.
 LARGEST_REPLY_BYTES = 1 << 20
-_LARGEST = f"{LARGEST_REPLY_BYTES >> 20} MiB"
+_LARGEST = f"{LARGEST_REPLY_BYTES:,} bytes"
 _PIECE_BYTES = 65_536
+_UNCODED = "send it without a content coding"
+_ZLIB = frozenset({b"gzip", b"x-gzip", b"deflate"})
 _FINAL = 200  # what is below comes before the reply
 
 
@@ -61,6 +65,20 @@ class Answer:
             raise LostError("closed by the participant")
         if self.whole:
             self._parser = None  # which holds this answer: thousands of such rings a second are work for the collector
+
+    def content(self) -> bytes:
+        """Return the body without its content coding, of which none was asked for. Raise UnreadableError."""
+        coding = self.headers.get(b"content-encoding")
+        if not coding or not self.body or coding.lower() == b"identity":
+            return self.body
+        if coding.lower() not in _ZLIB:
+            raise UnreadableError(f"its Content-Encoding is {coding[:40].decode('ascii', 'replace')}", _UNCODED)
+        decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: gzip or zlib, whichever it is
+        with suppress(zlib.error):
+            content = decoder.decompress(self.body, LARGEST_REPLY_BYTES)
+            if decoder.eof and not decoder.unused_data:
+                return content
+        raise UnreadableError(f"its {coding.decode()} body is broken, or larger than {_LARGEST}", _UNCODED)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self.headers[name.lower()] = value

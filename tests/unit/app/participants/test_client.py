@@ -1,7 +1,9 @@
 """Against a real socket, which answers byte for byte what a test wants."""
 
+import gzip
 import socket
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
@@ -152,8 +154,8 @@ def test_a_body_that_cannot_be_kept_is_not_understood_and_it_is_said_why(send, b
 
 
 def test_a_number_beyond_a_float_is_received_and_sent_as_it_is(send, peer):
-    reply = send(http(b'{"n": 12345678901234567890123, "x": 0.10000000000000000001}'))
-    send(OK, body=reply.body)
+    reply = send(http(b'{"n": 12345678901234567890123, "x": 0.10000000000000000001}'), OK)
+    send(body=reply.body)
     assert peer.received[1].endswith(b'\r\n\r\n{"n":12345678901234567890123,"x":0.10000000000000000001}')
 
 
@@ -198,14 +200,14 @@ def test_a_refused_connection_was_not_sent(send):
 
 def test_an_answer_without_an_end_is_not_read_to_its_end(send):
     reply = send(http(b'{"a": "' + b"x" * LARGEST_REPLY_BYTES + b'"}'))
-    assert (reply.status, reply.body) == (200, None)
+    assert (reply.status, reply.body, reply.unreadable) == (200, None, "larger than 1,048,576 bytes")
 
 
 @pytest.mark.parametrize("before", [b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"])
 def test_a_head_without_an_end_is_not_read_to_its_end_and_is_no_answer(send, before):
     reply = send(before + b"HTTP/1.1 200 OK\r\nX: " + b"x" * 3 * LARGEST_REPLY_BYTES)
     assert (reply.status, reply.body, reply.sent) == (None, None, True)
-    assert reply.error == "the connection was lost before the answer: its head is larger than 1 MiB"
+    assert reply.error == "the connection was lost before the answer: its head is larger than 1,048,576 bytes"
     assert reply.duration_ms < 4000, "it did not wait for the end"
 
 
@@ -295,6 +297,43 @@ def test_a_call_without_a_body_says_so(send, peer):
     send(OK, method="DELETE")
     assert b"Content-Length: 0\r\n" in peer.received[0]
     assert b"Content-Type" not in peer.received[0]
+
+
+def test_no_content_coding_is_asked_for(send, peer):
+    send(OK)
+    assert b"Accept-Encoding: identity\r\n" in peer.received[0]
+
+
+@pytest.mark.parametrize(
+    ("coding", "encode"),
+    [("gzip", gzip.compress), ("GZIP", gzip.compress), ("x-gzip", gzip.compress), ("deflate", zlib.compress)],
+)
+def test_a_reply_that_is_compressed_all_the_same_is_understood(send, coding, encode):
+    reply = send(http(encode(b'{"a": 1}'), headers=f"Content-Encoding: {coding}\r\n"))
+    assert (reply.body, reply.unreadable) == ({"a": 1}, "")
+
+
+def test_a_reply_of_the_identity_coding_is_understood(send):
+    assert send(http(b'{"a": 1}', headers="Content-Encoding: identity\r\n")).body == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "why"),
+    [
+        ("br", b"x", "its Content-Encoding is br"),
+        ("gzip", b"{}", "its gzip body is broken, or larger than 1,048,576 bytes"),
+        ("gzip", gzip.compress(b"{}")[:-5], "its gzip body is broken, or larger than 1,048,576 bytes"),
+        (
+            "gzip",
+            gzip.compress(b"[" * 300 * LARGEST_REPLY_BYTES),
+            "its gzip body is broken, or larger than 1,048,576 bytes",
+        ),
+    ],
+    ids=["unknown", "broken", "cut off", "bomb"],
+)
+def test_why_a_compressed_reply_is_not_understood_is_said(send, coding, body, why):
+    reply = send(http(body, headers=f"Content-Encoding: {coding}\r\n"))
+    assert (reply.status, reply.body, reply.unreadable) == (200, None, why)
 
 
 class Forgetful:
