@@ -12,9 +12,9 @@ from granian.log import LogLevels
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from participants.ecommerce.settings import ShopSettings, ShopSettingsError
-from participants.logs import configure_logging
+from participants.logs import configure_logging, log_level
 from participants.service import PARTICIPANTS, THREADS, create_service
-from participants.settings import NAMES, Settings, SettingsError
+from participants.settings import LONGEST_S, NAMES, Settings, SettingsError
 
 #: What the server has to complain of is a line of JSON as well.
 _JSON = {"class": "participants.logs.Complaints"}
@@ -36,8 +36,8 @@ def seconds(text: str) -> float:
         number = float(text)
     except ValueError:
         number = -1
-    if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    if not 0 <= number <= LONGEST_S:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds from 0 to {LONGEST_S}")
     return number
 
 
@@ -87,6 +87,7 @@ def main() -> None:
     options = parser.parse_args()
     own = own_url(options.host, options.port)
     try:
+        level = log_level()
         settings = Settings(
             data=options.data.resolve(),
             names=(options.only,) if options.only else NAMES,
@@ -112,7 +113,7 @@ def main() -> None:
     if options.prepare:
         return
     os.environ.update(settings.as_environment())
-    configure_logging()
+    configure_logging(level)
     Granian(
         "participants.wsgi:create_application",
         address=options.host,

@@ -3,21 +3,32 @@
 import logging
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
 import structlog
 from flask import Flask, Response, g, request
 
+from participants.settings import SettingsError
+
 _log = structlog.get_logger("participants")
 #: A call by one of these changes nothing, and nothing is told of it.
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _ERROR, _SERVER_ERROR = 400, 500
+
+
+def log_level(environment: Mapping[str, str] = os.environ) -> str:
+    level = environment.get("LOG_LEVEL", "INFO").upper()
+    if level not in _LEVELS:
+        raise SettingsError(f"LOG_LEVEL must be {', '.join(_LEVELS[:-1])} or {_LEVELS[-1]}, not {level!r}")
+    return level
 
 
 def configure_logging(level: str = "") -> None:
     """level: by default what LOG_LEVEL says, or INFO. What a request holds is never told, and so no secret."""
-    level = level or os.environ.get("LOG_LEVEL", "INFO").upper()
+    level = level or log_level()
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

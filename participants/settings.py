@@ -10,9 +10,12 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from participants.database import driver_url
-from participants.ecommerce.settings import ShopSettings
+from participants.ecommerce.settings import ShopSettings, http_url
 
 NAMES = ("panier", "stock", "client", "ventes", "catalogue", "commandes", "recus", "supply-chain", "ecommerce")
+
+#: No pause between two looks is meant to be longer than a day; a few powers of ten more no clock can add.
+LONGEST_S = 86_400
 
 
 class SettingsError(ValueError):
@@ -39,8 +42,9 @@ class Settings:
             raise SettingsError(f"there is no participant {', '.join(sorted(unknown))}")
         if self.database_url:
             _check(self.database_url)
-        if not self.stock_url.startswith(("http://", "https://")):
-            raise SettingsError("STOCK_URL must begin with http:// or https://")
+        http_url("STOCK_URL", self.stock_url)
+        if not 0 <= self.restock_s <= LONGEST_S:  # which is not true of nan either
+            raise SettingsError(f"PARTICIPANTS_RESTOCK_S must be a number of seconds from 0 to {LONGEST_S}")
 
     def url(self, name: str) -> str:
         if self.database_url:
@@ -61,7 +65,7 @@ class Settings:
             faults=environment.get("PARTICIPANTS_FAULTS") == "1",
             database_url=environment.get("PARTICIPANTS_DATABASE_URL") or None,
             stock_url=environment.get("STOCK_URL") or cls.stock_url,
-            restock_s=float(environment.get("PARTICIPANTS_RESTOCK_S") or cls.restock_s),
+            restock_s=_seconds(environment.get("PARTICIPANTS_RESTOCK_S") or "0"),
             shop=ShopSettings.from_environment(environment),
         )
 
@@ -75,6 +79,13 @@ class Settings:
             "PARTICIPANTS_RESTOCK_S": str(self.restock_s),
             "PARTICIPANTS_URL": self.shop.participants_url,
         }
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")  # which the settings refuse by name
 
 
 def _check(url: str) -> None:

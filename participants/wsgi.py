@@ -4,17 +4,19 @@ Start it with `python -m participants`, or with any WSGI server:
 `granian --interface wsgi --factory --workers 1 participants.wsgi:create_application`.
 """
 
+import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
+from participants.ecommerce.settings import ShopSettingsError
 from participants.logs import configure_logging
 from participants.metrics import show_all
 from participants.problem import answer_with_problems
 from participants.service import create_service
-from participants.settings import Settings
+from participants.settings import Settings, SettingsError
 from participants.supply_chain import look_every
 
 if TYPE_CHECKING:
@@ -22,8 +24,12 @@ if TYPE_CHECKING:
 
 
 def create_application() -> "WSGIApplication":
-    configure_logging()
-    settings = Settings.from_environment()
+    try:
+        settings = Settings.from_environment()
+        configure_logging()
+    except (SettingsError, ShopSettingsError) as error:
+        sys.stderr.write(f"participants: {error}\n")
+        sys.exit(2)
     apps = {
         name: create_service(name, settings.url(name), faults=settings.faults, config=settings.config)
         for name in settings.names

@@ -42,8 +42,16 @@ class ShopSettings:
 
 
 def _http_url(environment: Mapping[str, str], name: str, default: str) -> str:
-    url = (environment.get(name) or default).rstrip("/")
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query or parts.fragment:
-        raise ShopSettingsError(f"{name} must be a URL such as {default}")
-    return url
+    return http_url(name, environment.get(name) or default)
+
+
+def http_url(name: str, url: str) -> str:
+    """Return the URL that the variable `name` holds. Raise ShopSettingsError for one that cannot be called."""
+    try:
+        parts = urlsplit(url)
+        sound = bool(parts.hostname) and parts.port != 0 and not (parts.query or parts.fragment)
+    except ValueError:  # a port or an IPv6 address that cannot be
+        sound = False
+    if not sound or parts.scheme not in {"http", "https"}:
+        raise ShopSettingsError(f"{name} must be a URL such as http://127.0.0.1:8010")
+    return url.rstrip("/")

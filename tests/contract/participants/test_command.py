@@ -8,6 +8,7 @@ import pytest
 
 from participants import __main__ as command
 from participants.settings import NAMES, Settings
+from participants.wsgi import create_application
 
 
 def free_port() -> int:
@@ -39,6 +40,9 @@ def complaint(monkeypatch, capsys, *options, database_url=""):
         (["--host", "256.0.0.1"], "256.0.0.1"),
         (["--restock", "often"], "often is not a number of seconds"),
         (["--restock", "-1"], "-1 is not a number of seconds"),
+        (["--restock", "inf"], "inf is not a number of seconds from 0 to 86400"),
+        (["--restock", "nan"], "nan is not a number of seconds from 0 to 86400"),
+        (["--restock", "1e12"], "1e12 is not a number of seconds from 0 to 86400"),
     ],
 )
 def test_a_bad_option_is_one_clear_line(monkeypatch, capsys, options, words):
@@ -84,9 +88,28 @@ def test_a_file_that_is_no_database_is_one_clear_line(monkeypatch, capsys, tmp_p
     assert "file is not a database" in line
 
 
-def test_a_bad_url_of_the_stock_is_one_clear_line(monkeypatch, capsys):
-    monkeypatch.setenv("STOCK_URL", "stock:8010")
-    assert "STOCK_URL must begin with" in complaint(monkeypatch, capsys, "--port", str(free_port()))
+@pytest.mark.parametrize("name", ["STOCK_URL", "ORCHESTRATOR_URL", "ORCHESTRATOR_PUBLIC_URL", "PARTICIPANTS_URL"])
+@pytest.mark.parametrize(
+    "url", ["stock:8010", "http://h:99999", "http://h:abc", "http://:80", "http://[::1", "http://h?a"]
+)
+def test_a_url_that_cannot_be_called_is_one_clear_line(monkeypatch, capsys, name, url):
+    monkeypatch.setenv(name, url)
+    assert f"{name} must be a URL such as http://" in complaint(monkeypatch, capsys, "--port", str(free_port()))
+
+
+def test_a_level_of_the_log_that_is_none_is_one_clear_line(monkeypatch, capsys):
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+    assert "LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR" in complaint(monkeypatch, capsys)
+
+
+@pytest.mark.parametrize("value", ["inf", "nan", "1e12", "-1", "often"])
+def test_a_pause_that_no_clock_can_add_is_refused_by_a_wsgi_server_too(monkeypatch, capsys, value):
+    monkeypatch.setenv("PARTICIPANTS_RESTOCK_S", value)
+    with pytest.raises(SystemExit) as ended:
+        create_application()
+    assert ended.value.code == 2
+    line = capsys.readouterr().err
+    assert line == "participants: PARTICIPANTS_RESTOCK_S must be a number of seconds from 0 to 86400\n"
 
 
 @pytest.mark.parametrize(
@@ -95,13 +118,6 @@ def test_a_bad_url_of_the_stock_is_one_clear_line(monkeypatch, capsys):
 )
 def test_the_supply_chain_and_the_shop_find_their_own_server(host, found):
     assert command.own_url(host, 8010) == f"http://{found}:8010"
-
-
-def test_a_bad_url_of_the_orchestrator_is_one_clear_line(monkeypatch, capsys):
-    monkeypatch.setenv("ORCHESTRATOR_URL", "orchestrator:8009")
-    assert "ORCHESTRATOR_URL must be a URL such as http://" in complaint(
-        monkeypatch, capsys, "--port", str(free_port())
-    )
 
 
 def test_no_database_is_open_when_the_worker_is_forked(tmp_path):
