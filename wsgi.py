@@ -13,10 +13,10 @@ from app.stopping import on_end
 try:
     _config = from_environment(os.environ)
     check_serving(_config)
+    application = create_app(_config)
 except ConfigError as error:
     sys.stderr.write(f"saga: {error}\n")
     sys.exit(2)
-application = create_app(_config)
 _runner = application.extensions["runner"]
 on_end(_runner.stopping.set, application.extensions["threads"], _runner.stopping)
 try:

@@ -1,5 +1,6 @@
 """`python -m app`: serve the orchestrator on HOST (127.0.0.1) and PORT (8009), in WORKERS processes (1)."""
 
+import errno
 import os
 import shutil
 import socket
@@ -24,12 +25,11 @@ _JSON = {"class": "app.logs.Complaints"}
 
 
 def main() -> int:
-    host, at = os.environ.get("HOST") or DEFAULT_HOST, 0
     try:
         config = from_environment(os.environ)
         check_serving(config)
         at = port(os.environ, "PORT", "8009") or 0
-        _check_free(host, at)
+        host = _free_address(os.environ.get("HOST") or DEFAULT_HOST, at)
         configure_logging(config.log_level, config.log_redact)
         _check_tables(config)
     except ConfigError as error:
@@ -89,13 +89,22 @@ def _compare_tables(config: Config, sender: "Connection[str, str]") -> None:
         pass
 
 
-def _check_free(host: str, port: int) -> None:
-    with socket.socket() as probe:
+def _free_address(host: str, port: int) -> str:
+    """Return the address to listen on: the server takes no name. Raise ConfigError when it cannot be listened on."""
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError):
+        raise ConfigError(
+            f"HOST={host} is no address of this machine; set it to one, such as 127.0.0.1 or ::"
+        ) from None
+    with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((host, port))
+            probe.bind(place)
         except OSError as error:
-            raise ConfigError(f"cannot listen on {host}:{port} ({error.strerror}); set PORT to a free one") from error
+            remedy = "HOST to one of this machine" if error.errno == errno.EADDRNOTAVAIL else "PORT to a free one"
+            raise ConfigError(f"cannot listen on {host}:{port} ({error.strerror}); set {remedy}") from error
+    return str(place[0])
 
 
 if __name__ == "__main__":

@@ -1,16 +1,23 @@
 """Every setting of the service, read from the environment once, with its unit in its name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 from app import settings
-from app.settings import DEFAULT_DATABASE_URL, HOW_TO_MAKE, ConfigError
+from app.settings import DEFAULT_DATABASE_URL, HOW_TO_MAKE, ConfigError, participant_variable
+
+if TYPE_CHECKING:
+    from machines.saga import Saga
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """database_url: SQLAlchemy URL. participants_url: base below which each participant is found under its name.
-    participant_urls: the base of one participant, where it has its own. lease_s: how long a saga stays with the
+    participant_urls: the base of one participant by its variable, where it has its own; see
+    app.settings.participant_variable. participants_ca_file: certificates of a private CA, which participants' are
+    believed by beside the public ones. lease_s: how long a saga stays with the
     process that runs it beyond its call in flight, unless renewed by a commit. wait_s: how long a request waits for
     its saga, unless it says. threads: how many sagas one process runs at once. recovery_interval_s: pause between
     looks for due sagas. grace_s: how long a process that is told to end may take. max_claims: how often a saga that
@@ -27,6 +34,7 @@ class Config:
     database_url: str = DEFAULT_DATABASE_URL
     participants_url: str = "http://127.0.0.1:8010"
     participant_urls: Mapping[str, str] = field(default_factory=dict)
+    participants_ca_file: str | None = None
     lease_s: float = 30.0
     wait_s: float = 30.0
     threads: int = 128
@@ -59,35 +67,33 @@ class Config:
         return self.database_url.startswith("sqlite")
 
     def participant_url(self, name: str) -> str:
-        return self.participant_urls.get(name, f"{self.participants_url}/{name}")
+        return self.participant_urls.get(participant_variable(name), f"{self.participants_url}/{name}")
 
 
 def from_environment(environ: Mapping[str, str]) -> Config:
     """Read the settings; raise ConfigError for the first that cannot be meant."""
     environ = settings.with_secrets(environ)
-    own_urls = {
-        name.removeprefix("PARTICIPANT_").removesuffix("_URL").lower(): settings.http_url(environ, name)
-        for name in environ
-        if name.startswith("PARTICIPANT_") and name.endswith("_URL")
-    }
     database_url = settings.database_url(environ)
     return Config(
         database_url=database_url,
         participants_url=settings.http_url(environ, "PARTICIPANTS_URL", Config.participants_url),
-        participant_urls=own_urls,
-        lease_s=settings.number(environ, "LEASE_S", Config.lease_s, above=0),
-        wait_s=settings.number(environ, "WAIT_S", Config.wait_s, above=0),
-        threads=settings.count(environ, "THREADS", Config.threads),
-        recovery_interval_s=settings.number(environ, "RECOVERY_INTERVAL_S", Config.recovery_interval_s, above=0),
-        grace_s=settings.count(environ, "GRACE_S", Config.grace_s),
-        max_claims=settings.count(environ, "MAX_CLAIMS", Config.max_claims),
-        breaker_failures=settings.count(environ, "BREAKER_FAILURES", Config.breaker_failures),
-        breaker_open_s=settings.number(environ, "BREAKER_OPEN_S", Config.breaker_open_s, above=0),
-        breaker_window_s=settings.number(environ, "BREAKER_WINDOW_S", Config.breaker_window_s, above=0),
+        participant_urls=settings.participant_urls(environ),
+        participants_ca_file=settings.ca_file(environ),
+        lease_s=settings.number(environ, "LEASE_S", Config.lease_s),
+        wait_s=settings.number(environ, "WAIT_S", Config.wait_s),
+        threads=settings.count(environ, "THREADS", Config.threads, high=settings.MOST_THREADS),
+        recovery_interval_s=settings.number(environ, "RECOVERY_INTERVAL_S", Config.recovery_interval_s),
+        grace_s=settings.count(environ, "GRACE_S", Config.grace_s, high=int(settings.LONGEST_S)),
+        max_claims=settings.count(environ, "MAX_CLAIMS", Config.max_claims, high=settings.MOST_TIMES),
+        breaker_failures=settings.count(environ, "BREAKER_FAILURES", Config.breaker_failures, high=settings.MOST_TIMES),
+        breaker_open_s=settings.number(environ, "BREAKER_OPEN_S", Config.breaker_open_s),
+        breaker_window_s=settings.number(environ, "BREAKER_WINDOW_S", Config.breaker_window_s),
         redis_url=settings.redis_url(environ),
         broker_url=settings.broker_url(environ, database_url),
         rate_limit=settings.rate_limit(environ),
-        trusted_proxies=settings.count(environ, "TRUSTED_PROXIES", Config.trusted_proxies, low=0),
+        trusted_proxies=settings.count(
+            environ, "TRUSTED_PROXIES", Config.trusted_proxies, low=0, high=settings.MOST_PROXIES
+        ),
         participants_api_key=settings.api_key(environ),
         workers=settings.workers(environ, database_url),
         metrics_port=settings.port(environ, "METRICS_PORT"),
@@ -97,6 +103,23 @@ def from_environment(environ: Mapping[str, str]) -> Config:
         secret_key=settings.secret_key(environ),
         api_auth=settings.api_auth(environ),
     )
+
+
+def check_participants(config: Config, definitions: "Iterable[Saga]") -> None:
+    """Refuse the URL of a participant that no table calls, and one that two participants would share.
+
+    Without this a misspelled variable is ignored, and the calls go elsewhere.
+    """
+    owners: dict[str, list[str]] = {}
+    for name in sorted({name for definition in definitions for name in definition.participants}):
+        owners.setdefault(participant_variable(name), []).append(name)
+    for variable in config.participant_urls:
+        named = owners.get(variable, [])
+        if not named:
+            nearest = get_close_matches(variable, owners, n=1, cutoff=0.0)
+            raise ConfigError(f"{variable} fits no participant of the tables; did you mean {' '.join(nearest)}?")
+        if len(named) > 1:
+            raise ConfigError(f"{variable} fits {' and '.join(named)}; give one of them another name in its tables")
 
 
 def check_serving(config: Config) -> None:

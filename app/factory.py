@@ -16,7 +16,7 @@ from app.breaker import BreakerPolicy
 from app.broker import Broker
 from app.cli import saga
 from app.cli.migrating import Migrating
-from app.config import Config, from_environment
+from app.config import Config, check_participants, from_environment
 from app.engine.calls import Calls
 from app.engine.engine import Engine
 from app.engine.keys import Keys
@@ -59,6 +59,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     config = config or from_environment(os.environ)
     configure_logging(config.log_level, config.log_redact)
     registry = registry or discover()
+    check_participants(config, registry)
     app = Flask(__name__)
     app.json = OrjsonProvider(app)
     app.config.update(
@@ -102,7 +103,9 @@ def _engine(  # noqa: PLR0917  puts together what has been made
         tables = Tables(db.engine, registry, owner)
         pulse = Pulse(Replicas(db.engine, owner))
         gauges = Gauges(partial(read, db.engine), registry)
-    participants = Participants(config.requests + config.threads, api_key=config.participants_api_key)
+    participants = Participants(
+        config.requests + config.threads, api_key=config.participants_api_key, ca_file=config.participants_ca_file
+    )
     if config.failpoint:
         failpoints.arm(config.failpoint, store, participants)
     called = {name for definition in registry for name in definition.participants}
@@ -173,7 +176,7 @@ def _limit(app: Flask, config: Config) -> None:
 
 
 def _traces() -> Traces:
-    if "OTEL_EXPORTER_OTLP_ENDPOINT" not in os.environ:
+    if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
         return Traces()
     from app.otlp import provider  # noqa: PLC0415
 

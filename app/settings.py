@@ -2,7 +2,9 @@
 
 import ipaddress
 import re
+import ssl
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, urlsplit
@@ -13,6 +15,13 @@ DEFAULT_DATABASE_URL = f"sqlite:///{Path(__file__).parent.parent / 'var' / 'saga
 
 DEFAULT_HOST = "127.0.0.1"
 SHORTEST_SECRET = 32
+#: Bounds of every time, in seconds. Beyond a day no wait is meant, and a few powers of ten more no clock can add.
+SHORTEST_S, LONGEST_S = 0.001, 86_400.0
+MOST_THREADS = 4096
+MOST_WORKERS = 256
+#: Bound of what is counted up to a limit: attempts, failures.
+MOST_TIMES = 1_000_000
+MOST_PROXIES = 100
 HOW_TO_MAKE = "make one with `openssl rand -hex 32` and keep it: SECRET_KEY=…, or in a file named by SECRET_KEY_FILE"
 #: The folder that several processes of one server count in.
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
@@ -75,77 +84,154 @@ def api_key(environ: Mapping[str, str]) -> str | None:
     return key or None
 
 
+def ca_file(environ: Mapping[str, str]) -> str | None:
+    path = environ.get("PARTICIPANTS_CA_FILE") or None
+    if path:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+        except OSError as error:  # an SSLError is one as well
+            why = "it holds no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
+            raise ConfigError(f"PARTICIPANTS_CA_FILE={path} cannot be used: {why}") from None
+    return path
+
+
 def database_url(environ: Mapping[str, str]) -> str:
     url = environ.get("DATABASE_URL", "")
     if not url and "DB_HOST" in environ:
         secret = quote(environ.get("DB_PASSWORD", ""), safe="")
         user = quote(environ.get("DB_USERNAME", "postgres"), safe="")
-        place = f"{environ['DB_HOST']}:{environ.get('DB_PORT', '5432')}/{environ.get('DB_DATABASE', 'saga_db')}"
-        url = f"postgresql://{user}:{secret}@{place}"
+        host, name = environ["DB_HOST"], quote(environ.get("DB_DATABASE", "saga_db"), safe="")
+        place = f"[{host}]" if _is_ipv6(host) else host
+        return _postgresql(f"{user}:{secret}@{place}:{port(environ, 'DB_PORT', '5432')}/{name}", "DB_HOST")
     if not url:
         return DEFAULT_DATABASE_URL
     scheme, separator, rest = url.partition("://")
     if scheme.partition("+")[0] in ("postgresql", "postgres") and separator:
-        return f"postgresql+psycopg2://{rest}"  # SQLAlchemy 2.1 would take psycopg 3
+        return _postgresql(rest, "DATABASE_URL")
     if scheme == "sqlite" and rest.strip("/") not in ("", ":memory:"):
         return url
     raise ConfigError("DATABASE_URL must begin with postgresql:// or name a file after sqlite:///")
 
 
+def _postgresql(rest: str, name: str) -> str:
+    """Return SQLAlchemy's URL for what follows postgresql://. Several hosts in libpq's form go into its query."""
+    parts = re.fullmatch(
+        r"(?P<user>(?:[^:/?@]*(?::[^@]*)?@)?)(?P<hosts>[^/?]*)(?P<name>/?[^?]*)(?P<query>\??.*)", rest, re.DOTALL
+    )
+    assert parts
+    found = [re.fullmatch(r"(\[[^\[\]]*\]|[^@:\[\]]*)(?::([0-9]{0,5}))?", host) for host in parts["hosts"].split(",")]
+    hosts, ports = zip(*(host.groups(default="") if host else ("", "0") for host in found), strict=True)
+    if not all(port == "" or 0 < int(port) < 1 << 16 for port in ports):
+        raise ConfigError(
+            f"{name} must name a host and a port from 1 to 65535, as in postgresql://user:password@host:5432/name; "
+            "a sign such as @ or : in the password is written %40 or %3A"
+        )
+    driver = "postgresql+psycopg2://"  # SQLAlchemy 2.1 would take psycopg 3
+    if len(hosts) == 1:
+        return driver + rest
+    query = f"host={','.join(host.strip('[]') for host in hosts)}&port={','.join(ports)}"
+    return f"{driver}{parts['user']}{parts['name']}?{query}&{parts['query'][1:]}".removesuffix("&")
+
+
 def http_url(environ: Mapping[str, str], name: str, default: str = "") -> str:
     url = environ.get(name, default).rstrip("/")
-    parts = urlsplit(url)
-    sendable = re.fullmatch(r"[!-~]*", url)
-    if not sendable or parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
-        raise ConfigError(f"{name} must be a URL such as http://127.0.0.1:8010, not {url!r}")
+    if "@" in re.split("[/?#]", url.partition("//")[2])[0]:
+        raise ConfigError(f"{name} must hold no user and no password; what a gateway asks for is PARTICIPANTS_API_KEY")
+    try:
+        parts = urlsplit(url)
+        sound = _resolvable(parts.hostname or "") and parts.port != 0 and not parts.netloc.endswith(":")
+    except ValueError:  # a port, a label or an IPv6 address that cannot be
+        sound = False
+    if not sound or not re.fullmatch("https?://[!-~]*", url, re.IGNORECASE) or "?" in url or "#" in url:
+        shown = "what it holds" if "@" in url else repr(url.partition("?")[0])  # a password is never shown
+        raise ConfigError(f"{name} must be a URL such as http://127.0.0.1:8010, not {shown}")
     return url
+
+
+def _resolvable(host: str) -> bool:
+    """Return True for an address, or a name that a name server can be asked for. Raise ValueError for a long label."""
+    return bool(host) and (":" in host or bool(re.fullmatch("[a-z0-9._-]+", host) and host.encode("idna")))
+
+
+@cache
+def participant_variable(participant: str) -> str:
+    """Return the variable that holds the URL of one participant: in capitals, with _ for each other sign of its name.
+
+    This is the one place where a participant's name becomes a variable: pay-svc has PARTICIPANT_PAY_SVC_URL.
+    """
+    return f"PARTICIPANT_{re.sub('[^A-Z0-9]', '_', participant.upper())}_URL"
+
+
+def participant_urls(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the URL that each PARTICIPANT_<NAME>_URL holds, by variable."""
+    names = [name for name in environ if re.fullmatch("PARTICIPANT_.*_URL", name.upper())]
+    return {name.upper(): http_url(environ, name) for name in names}
 
 
 def redis_url(environ: Mapping[str, str]) -> str | None:
     url = environ.get("REDIS_URL", "")
     if not url and "REDIS_HOST" in environ:
-        url = f"redis://{environ['REDIS_HOST']}:{environ.get('REDIS_PORT', '6379')}"
-    if url and not url.startswith(("redis://", "rediss://", "unix://")):
-        raise ConfigError("REDIS_URL must begin with redis://, rediss:// or unix://")
+        host = environ["REDIS_HOST"]
+        url = f"redis://{f'[{host}]' if _is_ipv6(host) else host}:{port(environ, 'REDIS_PORT', '6379')}"
+    _check_server("REDIS_URL", url, ("redis://", "rediss://", "unix://"))
     return url or None
 
 
 def broker_url(environ: Mapping[str, str], database_url: str) -> str | None:
     url = environ.get("BROKER_URL", "")
-    if url and not url.startswith(("redis://", "rediss://", "amqp://", "amqps://")):
-        raise ConfigError("BROKER_URL must begin with redis://, rediss://, amqp:// or amqps://")
+    for one in url.split(";"):  # several, of which kombu takes the first that is there
+        _check_server("BROKER_URL", one, ("redis://", "rediss://", "amqp://", "amqps://"))
     if url and database_url.startswith("sqlite"):
         raise ConfigError("BROKER_URL needs a database for many machines; set DATABASE_URL to a PostgreSQL")
     return url or None
 
 
+def _check_server(name: str, url: str, schemes: tuple[str, ...]) -> None:
+    """Refuse the URL of a Redis or a broker that cannot be meant, without showing its password."""
+    if url and not url.startswith(schemes):
+        raise ConfigError(f"{name} must begin with {', '.join(schemes[:-1])} or {schemes[-1]}")
+    try:
+        sound = urlsplit(url).port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ConfigError(f"{name} must name a host and a port from 1 to 65535, as in {schemes[0]}host:1234")
+
+
+def _is_ipv6(host: str) -> bool:
+    return ":" in host and not host.startswith("[")
+
+
 def rate_limit(environ: Mapping[str, str]) -> str | None:
     text = environ.get("RATE_LIMIT", "")
-    if text and not re.fullmatch(r"[1-9][0-9]*/(second|minute|hour|day)", text):
-        raise ConfigError(f"RATE_LIMIT must be a limit such as 100/second or 1000/minute, not {text!r}")
+    if text and not re.fullmatch(r"[1-9][0-9]{0,8}/(second|minute|hour|day)", text):
+        raise ConfigError(f"RATE_LIMIT must be a limit such as 100/second or 1000/minute, not {text[:40]!r}")
     return text or None
 
 
-def number(environ: Mapping[str, str], name: str, default: float, *, above: float) -> float:
+def number(
+    environ: Mapping[str, str], name: str, default: float, *, low: float = SHORTEST_S, high: float = LONGEST_S
+) -> float:
+    """Read a number of seconds."""
     text = environ.get(name, str(default))
     try:
         number = float(text)
     except ValueError:
         number = float("nan")
-    if not above < number < float("inf"):
-        raise ConfigError(f"{name} must be a number above {above:g}, not {text!r}")
+    if not low <= number <= high:
+        raise ConfigError(f"{name} must be a number of seconds from {low:g} to {high:g}, not {text!r}")
     return number
 
 
-def count(environ: Mapping[str, str], name: str, default: int, *, low: int = 1) -> int:
+def count(environ: Mapping[str, str], name: str, default: int, *, low: int = 1, high: int) -> int:
     text = environ.get(name, str(default))
-    if not text.isdecimal() or not low <= int(text) < 1 << 31:
-        raise ConfigError(f"{name} must be a whole number from {low} on, not {text!r}")
+    if not text.isdecimal() or len(text) > len(str(high)) or not low <= int(text) <= high:
+        raise ConfigError(f"{name} must be a whole number from {low} to {high}, not {text[:40]!r}")
     return int(text)
 
 
 def workers(environ: Mapping[str, str], database_url: str) -> int:
-    workers = count(environ, "WORKERS", 1)
+    workers = count(environ, "WORKERS", 1, high=MOST_WORKERS)
     if workers > 1 and database_url.startswith("sqlite"):
         raise ConfigError("WORKERS must be 1 on SQLite, which has one process alone; set DATABASE_URL to a PostgreSQL")
     return workers
@@ -156,8 +242,8 @@ def port(environ: Mapping[str, str], name: str, default: str = "") -> int | None
     text = environ.get(name) or default
     if not text:
         return None
-    if not text.isdecimal() or not 0 < int(text) < 1 << 16:
-        raise ConfigError(f"{name} must be a number from 1 to 65535, not {text!r}")
+    if not re.fullmatch("[0-9]{1,5}", text) or not 0 < int(text) < 1 << 16:
+        raise ConfigError(f"{name} must be a number from 1 to 65535, not {text[:40]!r}")
     return int(text)
 
 

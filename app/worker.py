@@ -18,10 +18,11 @@ from prometheus_client import start_http_server
 
 from app import create_app
 from app.broker import LOOK, make_celery
-from app.config import Config, from_environment
+from app.config import Config, check_participants, from_environment
 from app.engine.runner import Runner
 from app.logs import configure_logging
-from app.settings import ConfigError
+from app.settings import DEFAULT_HOST, ConfigError
+from machines.registry import discover
 
 _log = structlog.get_logger("worker")
 
@@ -34,6 +35,7 @@ def _end(error: object) -> NoReturn:
 def _configured() -> tuple[Config, Celery]:
     try:
         config = from_environment(os.environ)
+        check_participants(config, discover())
     except ConfigError as error:
         _end(error)
     if config.broker_url is None:
@@ -76,7 +78,7 @@ def _begin(**_: Any) -> None:
     """Before the first message and its thread, so that there is one runner; as a replica that says it is there."""
     try:
         if config.metrics_port:
-            host = os.environ.get("HOST", "127.0.0.1")
+            host = os.environ.get("HOST") or DEFAULT_HOST
             start_http_server(config.metrics_port, host, registry=application().extensions["metrics"])
         runner().start()
         application().extensions["post"].start()

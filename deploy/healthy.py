@@ -12,7 +12,9 @@ PATIENCE_S = 4.0
 
 
 def asked(environ: "os._Environ[str]", arguments: list[str]) -> str:
-    host = environ.get("HOST", "127.0.0.1").replace("0.0.0.0", "127.0.0.1")  # noqa: S104  what is bound to all
+    host = environ.get("HOST") or "127.0.0.1"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  what is bound to all
+    host = f"[{host}]" if ":" in host else host
     return arguments[0] if arguments else f"http://{host}:{environ.get('PORT', '8009')}/health"
 
 

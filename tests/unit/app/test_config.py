@@ -1,6 +1,12 @@
-import pytest
+from types import SimpleNamespace
 
-from app.config import Config, check_serving, from_environment
+import pytest
+import trustme
+from sqlalchemy import make_url
+from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
+
+from app import create_app
+from app.config import Config, check_participants, check_serving, from_environment
 from app.settings import SECRETS, ConfigError
 
 
@@ -64,11 +70,182 @@ def test_a_participant_may_have_a_url_of_its_own():
         ("TRUSTED_PROXIES", "-1"),
         ("PARTICIPANTS_API_KEY", "a\nb"),
         ("DB_PASSWORD_FILE", "/nowhere"),
+        ("DATABASE_URL", "postgresql://u:p@h:99999/d"),
+        ("DATABASE_URL", "postgresql://u:p@h:abc/d"),
+        ("DATABASE_URL", "postgresql://u:p@h1:5432,h2:x/d"),
+        ("DATABASE_URL", "postgresql://u:p@ss@h/d"),
+        ("REDIS_URL", "redis://h:99999"),
+        ("REDIS_URL", "redis://[::1"),
+        ("RATE_LIMIT", "9999999999/second"),
+        ("PARTICIPANTS_CA_FILE", "/nowhere"),
+        ("PARTICIPANTS_CA_FILE", "/"),
+        ("PARTICIPANTS_CA_FILE", __file__),
     ],
 )
 def test_a_setting_that_cannot_be_meant_is_refused_by_name(name, value):
     with pytest.raises(ConfigError, match=name):
         from_environment({name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("BROKER_URL", "amqp://h:abc//"), ("BROKER_URL", "redis://a:6379;redis://b:0"), ("WORKERS", "999")],
+)
+def test_a_setting_for_many_machines_that_cannot_be_meant_is_refused_by_name(name, value):
+    with pytest.raises(ConfigError, match=name):
+        from_environment({"DATABASE_URL": "postgresql://h/d", name: value})
+
+
+@pytest.mark.parametrize("name", ["DB_PORT", "REDIS_PORT"])
+@pytest.mark.parametrize("value", ["abc", "0", "65536", "-1"])
+def test_a_port_that_cannot_be_is_refused_by_name(name, value):
+    with pytest.raises(ConfigError, match=name):
+        from_environment({"DB_HOST": "db", "REDIS_HOST": "cache", name: value})
+
+
+@pytest.mark.parametrize("name", ["LEASE_S", "WAIT_S", "RECOVERY_INTERVAL_S", "BREAKER_OPEN_S", "BREAKER_WINDOW_S"])
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e12", "1e400", "0", "1e-9", "-1", "", "soon"])
+def test_a_time_is_a_number_that_a_clock_can_add(name, value):
+    with pytest.raises(ConfigError, match=f"{name} must be a number of seconds from 0.001 to 86400"):
+        from_environment({name: value})
+
+
+@pytest.mark.parametrize(
+    "name", ["THREADS", "GRACE_S", "MAX_CLAIMS", "BREAKER_FAILURES", "TRUSTED_PROXIES", "WORKERS", "METRICS_PORT"]
+)
+@pytest.mark.parametrize("value", ["inf", "nan", "1e3", "1000000000000", "9" * 5000, "-1", "1.5"])
+def test_a_count_has_an_end(name, value):
+    with pytest.raises(ConfigError, match=f"{name} must be a (whole )?number from"):
+        from_environment({name: value})
+
+
+def test_every_default_is_within_its_bounds():
+    shown = {"DATABASE_URL": "postgresql://h/d"} | {
+        name.upper(): f"{value:g}" for name, value in vars(Config()).items() if type(value) in (int, float)
+    }
+    assert from_environment(shown) == from_environment({"DATABASE_URL": "postgresql://h/d"})
+    assert len(shown) > 10
+
+
+URLS = ["PARTICIPANTS_URL", "PARTICIPANT_STOCK_URL"]
+
+
+@pytest.mark.parametrize("name", URLS)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:99999", "http://127.0.0.1:abc", "http://127.0.0.1:0", "http://127.0.0.1:", "http://:8455",
+        "http://[::1", "http://[::x]", "http://", "http:///stock", "http://a b", "http://a..b", "http://" + "a" * 64,
+        "http://h#f", "http://h?", "ftp://h", "//h", "", "h:80", "http://a,b", "http://é",
+    ],
+)  # fmt: skip
+def test_the_url_of_a_participant_is_one_that_can_be_called(name, url):
+    with pytest.raises(ConfigError, match=f"^{name} must be a URL such as"):
+        from_environment({name: url})
+
+
+@pytest.mark.parametrize(
+    "url", ["http://h", "HTTPS://stock.internal:8443/api/v1", "http://[::1]:80", "http://a_b-c.d.", "http://h/@x"]
+)
+def test_a_url_that_can_be_called_is_taken(url):
+    assert from_environment({"PARTICIPANT_STOCK_URL": url}).participant_url("stock") == url
+
+
+@pytest.mark.parametrize("name", URLS)
+@pytest.mark.parametrize(
+    "url",
+    ["http://bob:hunter2@stock", "http://hunter2@stock", "ftp://bob:hunter2@h", "http://h:x@hunter2", "bob:hunter2@h",
+     "http://h/?token=hunter2", "http://[::1/bob:hunter2@h"],
+)  # fmt: skip
+def test_a_password_in_a_url_is_refused_and_not_shown(name, url):
+    with pytest.raises(ConfigError, match=f"^{name} must") as refused:
+        from_environment({name: url})
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "BROKER_URL", "REDIS_URL"])
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:hunter2@h:x/d", "redis://:hunter2@h:x", "amqp://u:hunter2@h:x", "x:hunter2"]
+)
+def test_a_password_of_a_server_is_not_shown(name, url):
+    with pytest.raises(ConfigError) as refused:
+        from_environment({name: url})
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("participant", "variable"),
+    [
+        ("stock", "PARTICIPANT_STOCK_URL"), ("Gamma", "PARTICIPANT_GAMMA_URL"),
+        ("pay-svc", "PARTICIPANT_PAY_SVC_URL"), ("pay_svc2", "PARTICIPANT_PAY_SVC2_URL"),
+    ],
+)  # fmt: skip
+def test_a_participant_has_a_variable_of_its_own(participant, variable):
+    config = from_environment({variable: "http://own"})
+    assert config.participant_url(participant) == "http://own"
+    assert config.participant_url("other") == "http://127.0.0.1:8010/other"
+    check_participants(config, [calling(participant)])
+
+
+def calling(*participants):
+    return SimpleNamespace(participants=participants)
+
+
+def test_a_variable_that_fits_no_participant_is_refused_with_the_nearest():
+    config = from_environment({"PARTICIPANT_ALHPA_URL": "http://own"})
+    with pytest.raises(ConfigError, match=r"PARTICIPANT_ALHPA_URL fits no .* did you mean PARTICIPANT_ALPHA_URL\?"):
+        check_participants(config, [calling("beta", "alpha"), calling("gamma")])
+
+
+def test_a_variable_that_fits_two_participants_is_refused():
+    config = from_environment({"PARTICIPANT_PAY_SVC_URL": "http://own"})
+    with pytest.raises(ConfigError, match="PARTICIPANT_PAY_SVC_URL fits pay-svc and pay_svc"):
+        check_participants(config, [calling("pay_svc"), calling("pay-svc")])
+    check_participants(from_environment({}), [calling("pay_svc"), calling("pay-svc")])
+
+
+def test_the_service_is_not_made_with_the_url_of_no_participant(sqlite_url):
+    with pytest.raises(ConfigError, match="PARTICIPANT_STOKC_URL"):
+        create_app(from_environment({"DATABASE_URL": sqlite_url, "PARTICIPANT_STOKC_URL": "http://h"}))
+
+
+def test_a_private_authority_is_read_from_its_file(tmp_path):
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+    path = str(tmp_path / "ca.pem")
+    assert from_environment({"PARTICIPANTS_CA_FILE": path}).participants_ca_file == path
+    assert from_environment({"PARTICIPANTS_CA_FILE": ""}).participants_ca_file is None
+
+
+@pytest.mark.parametrize(
+    ("rest", "hosts", "ports"),
+    [
+        ("u@h1:5432,h2:5433/db?target_session_attrs=read-write", "h1,h2", "5432,5433"),
+        ("u:p%40@h1,h2:5433/db", "h1,h2", ",5433"),
+        ("u:p@[::1]:1,[fe80::2]:2/db", "::1,fe80::2", "1,2"),
+        ("h1,h2,h3", "h1,h2,h3", None),
+    ],
+)
+def test_several_hosts_in_libpq_s_form_reach_the_driver(rest, hosts, ports):
+    url = make_url(from_environment({"DATABASE_URL": f"postgresql://{rest}"}).database_url)
+    _, options = PGDialect_psycopg2().create_connect_args(url)
+    assert options["host"] == hosts
+    assert options.get("port", ",,").strip(",") == (ports or "").strip(",")
+    assert options.get("password", "").startswith("p") is (":p" in rest)
+    assert options.get("target_session_attrs") == ("read-write" if "read-write" in rest else None)
+    assert options.get("dbname") == ("db" if "/db" in rest else None)
+
+
+def test_one_host_and_a_socket_are_written_as_they_are():
+    for rest in ["u:p@[::1]:5432/d?sslmode=require", "postgres@/d?host=/tmp/x", "/d", "u:p/?#w@h/d"]:
+        assert (
+            from_environment({"DATABASE_URL": f"postgresql://{rest}"}).database_url == f"postgresql+psycopg2://{rest}"
+        )
+
+
+def test_ipv6_hosts_of_the_reference_s_names_are_bracketed():
+    config = from_environment({"DB_HOST": "::1", "REDIS_HOST": "fe80::1"})
+    assert config.database_url == "postgresql+psycopg2://postgres:@[::1]:5432/saga_db"
+    assert config.redis_url == "redis://[fe80::1]:6379"
 
 
 def test_a_database_url_is_not_quoted_in_its_error():

@@ -1,0 +1,70 @@
+"""What a process listens on, and how it ends when a setting cannot be meant: one line, exit code 2."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import OPEN
+from tests.e2e.conftest import Server, eventually, free_port
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = {
+    "the server": ["-m", "app"],
+    "its worker": ["-c", "import wsgi"],
+    "a Celery worker": ["-c", "import app.worker"],
+    "the command line": ["-m", "flask", "--app", "app", "saga", "list"],
+}
+
+
+def run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **OPEN, "PORT": str(free_port()), **environment}
+    return subprocess.run(
+        [sys.executable, *arguments], check=False, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("PARTICIPANT_STOKC_URL", "http://h", "did you mean PARTICIPANT_STOCK_URL?"),
+        ("PARTICIPANT_STOCK_URL", "http://127.0.0.1:99999", "must be a URL such as"),
+        ("PARTICIPANTS_CA_FILE", "/nowhere", "cannot be used: No such file or directory"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_ends_every_process_with_one_line(arguments, name, value, said):
+    ended = run(arguments, **{name: value, "DATABASE_URL": "postgresql://h/d", "BROKER_URL": "redis://127.0.0.1:9"})
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith(f"saga: {name}")
+    assert ended.stderr.count("\n") == 1
+    assert said in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [("a..b", "HOST=a..b is no address of this machine"), ("203.0.113.1", "set HOST to one of this machine")],
+)
+def test_a_host_that_cannot_be_listened_on_is_refused_by_name(sqlite_url, host, said):
+    ended = run(["-m", "app"], DATABASE_URL=sqlite_url, HOST=host, API_AUTH="on")
+    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
+    assert said in ended.stderr
+
+
+@pytest.mark.parametrize("host", ["::", "::1", "localhost"])
+def test_it_listens_on_ipv6_and_on_a_name(sqlite_url, tmp_path, host):
+    port = str(free_port())
+    environment = {**os.environ, **OPEN, "API_AUTH": "on", "DATABASE_URL": sqlite_url, "HOST": host, "PORT": port}
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app"], env=environment, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
+        )
+    server = Server(f"http://{'localhost' if host == 'localhost' else '[::1]'}:{port}", process)
+    try:
+        eventually(lambda: server.answers("/health"), f"it answers; see {tmp_path / 'log'}")
+        healthy = subprocess.run([sys.executable, "deploy/healthy.py"], env=environment, cwd=ROOT, check=False)
+        assert healthy.returncode == 0
+    finally:
+        server.kill()
