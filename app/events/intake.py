@@ -22,7 +22,8 @@ from app.events.cloudevent import read_cloudevent
 from app.events.exchange import connect, heard
 from app.store.database_errors import Meaning, in_one_line, meaning
 from app.store.instance import Standing
-from app.store.parked import LONGEST_REASON, Parked
+from app.store.parked import Parked
+from app.values import one_line
 from machines.registry import Registry
 from machines.saga import Saga
 
@@ -153,8 +154,9 @@ class Intake:
         message.ack()
 
     def _park(self, reason: str, body: bytes) -> None:
+        reason = one_line(reason)
         self._parked.add(reason, body)
-        _log.error("event.parked", reason=reason[:LONGEST_REASON], mend="GET /api/v1/events/parked")
+        _log.error("event.parked", reason=reason, mend="GET /api/v1/events/parked")
         self._heard.labels("parked").inc()
 
 

@@ -10,6 +10,7 @@ from app.errors import KeyReusedError, ProblemError
 from app.events.exchange import HEARD, connect
 from app.events.intake import TRIES, Intake
 from app.store.parked import LARGEST_BODY, LONGEST_REASON, Parked
+from app.values import LARGEST_CONTENT, LONGEST_WORDS
 from tests.integration.events.books import ANSWERS, ORDERED
 
 EVENT = {"specversion": "1.0", "id": "7", "source": "/boutique", "type": "CommandeCreate", "data": ORDERED}
@@ -65,13 +66,17 @@ def test_an_event_id_that_comes_back_with_another_order_is_refused(scene, intake
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        (b"\xff\xfe", "not JSON"),
+        (b"\xff\xfe", "not UTF-8"),
         (b"[]", "must be a JSON object"),
         (wire(specversion="0.3"), "/specversion"),
         (wire(type="ProduitExist"), "/type: No saga begins with it; CommandeCreate would"),
         (wire(data={}), "/data/client_id"),
         (wire(data=ORDERED | {"produits": []}), "/data/produits"),
         (wire(id=""), "/id"),
+        (b"[" * 300 + b"]" * 300, "nested deeper than 100; nest it less deeply"),
+        (b'{"id": 1e999}', "a number of more than 400 digits; send it as text, or round it"),
+        (b'{"id": "\\u0000"}', "/id: a NUL character in a text; leave it out"),
+        (wire(more="x" * LARGEST_CONTENT), "send at most 262,144"),
     ],
 )
 def test_what_cannot_be_read_says_what_is_wrong_with_it(scene, intake, body, says):
@@ -95,7 +100,7 @@ def test_what_cannot_be_read_is_parked_as_it_came(scene, intake):
     mail = Mail(b"{nothing\0\xff")
     intake._take(mail)
     (row,) = Parked(scene.database).listed()
-    assert "not JSON" in row.reason
+    assert row.reason == "the message: not UTF-8; send it in UTF-8"
     assert row.body == "{nothing\ufffd\ufffd"
     assert mail.acknowledged
 
@@ -179,6 +184,13 @@ def test_what_is_parked_is_bounded_and_says_what_is_missing(scene, intake):
     assert len(row.body) == LARGEST_BODY
     assert len(row.reason) <= LONGEST_REASON
     assert f"only the first {LARGEST_BODY} of its {3 * LARGEST_BODY + 1} bytes are kept" in row.reason
+
+
+def test_words_of_a_parked_message_are_one_short_line(scene, intake, capsys):
+    intake._take(Mail(wire(type="pwd\n\N{RIGHT-TO-LEFT OVERRIDE}", data={"pwd" * 10_000: 1})))
+    (row,) = Parked(scene.database).listed()
+    assert (len(row.reason) <= LONGEST_WORDS, row.reason.isprintable()) == (True, True)
+    assert all(len(line) < 2 * LONGEST_WORDS for line in capsys.readouterr().out.splitlines())
 
 
 def test_what_kombu_cannot_decode_is_parked(scene, intake):

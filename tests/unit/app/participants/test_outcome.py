@@ -39,6 +39,9 @@ def test_a_lost_answer_is_unknown_and_an_unsent_call_is_not():
         (Reply(status=503), "503"),
         (Reply(status=200, unreadable="text/plain is no JSON object"), "200, but text/plain is no JSON object"),
         (Reply(error="no answer within 5 s"), "no answer within 5 s"),
+        (Reply(status=409, body={"detail": "z" * 900_000}), "409 " + "z" * 495 + "…"),
+        (Reply(status=409, body={"detail": "no\r\n\x1b[31m\u202e"}), "409 no \ufffd[31m\ufffd"),
+        (Reply(status=409, body={"detail": [{"loc": "amount"}]}), "409 [{'loc': 'amount'}]"),
     ],
 )
 def test_the_reason_is_one_line_of_what_was_said(reply, reason):
