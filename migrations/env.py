@@ -1,15 +1,124 @@
-"""Runs the migrations on the application's own engine."""
+"""Runs the migrations on the application's own database: one process at a time, each migration as a whole.
+
+SQLite: all of them in one transaction. PostgreSQL: a transaction for each, which gives way when it does not get its
+locks at once, for replicas work meanwhile. See ADR 25 for what a migration may do.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
 
 from alembic import context
 from flask import current_app
+from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.exc import DBAPIError
+
+from app.settings import ConfigError
+from app.store.database_errors import REPEATABLE, sqlstate
+
+#: Any number that no other program locks in this database.
+TURN = 5_349_786_201
+#: Seconds until a migrator gives up, waiting for another one or for its locks.
+PATIENCE_S = 120.0
+#: Between two looks whether another migrator has ended, in seconds.
+LOOK_S = 0.2
+#: Between two tries of a migration that did not get its locks, in seconds: replicas catch up.
+AGAIN_S = 1.0
+#: Less than PostgreSQL's deadlock_timeout of 1 s, so that never a replica is cancelled for a migration's sake.
+LOCK_TIMEOUT_MS = 500
+#: In this order, which is that of the engine's commits: the row of the saga first, then its trigger writes the journal.
+LOCKED = ("saga", "journal")
+_TOUCHES = re.compile(rf"\b({'|'.join(LOCKED)})\b")
 
 database = current_app.extensions["migrate"].db
 
-# A migration is done as a whole or not at all, where the database can.
-whole = database.engine.execution_options(
-    isolation_level="SERIALIZABLE" if database.engine.dialect.name == "sqlite" else "READ COMMITTED"
-)
-with whole.connect() as connection:
-    context.configure(connection=connection, target_metadata=database.metadata)
+
+def _run(connection: Connection, *, each: bool) -> None:
+    context.configure(connection=connection, target_metadata=database.metadata, transaction_per_migration=each)
     with context.begin_transaction():
         context.run_migrations()
+
+
+def _on_sqlite(engine: Engine) -> None:
+    # Alembic leaves alone a transaction that has begun. Python's module begins none before DDL, so it is done by hand;
+    # IMMEDIATE lets one process in at a time.
+    with engine.connect() as connection:
+        try:
+            with connection.begin():
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={PATIENCE_S * 1000:.0f}")
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                _run(connection, each=False)
+        finally:
+            connection.invalidate()  # nobody else is to wait for so long
+
+
+def _on_postgresql(engine: Engine) -> None:
+    whole = engine.execution_options(isolation_level="READ COMMITTED")
+    until = time.monotonic() + PATIENCE_S
+    with whole.connect() as turn, whole.connect() as connection:
+        _check_encoding(turn)
+        _take_turn(turn, until)
+        event.listen(connection, "begin", _at_begin)
+        event.listen(connection, "before_cursor_execute", _lock_in_order)
+        connection.exec_driver_sql("SET statement_timeout = 0")
+        connection.commit()
+        try:
+            while not _done(connection, until):
+                time.sleep(AGAIN_S)
+        finally:
+            connection.invalidate()  # with its settings
+
+
+def _check_encoding(connection: Connection) -> None:
+    encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
+    connection.rollback()
+    if encoding != "UTF8":
+        raise ConfigError(f"the database is encoded in {encoding}; make one WITH ENCODING 'UTF8' TEMPLATE template0")
+
+
+def _take_turn(turn: Connection, until: float) -> None:
+    """Wait until no other process migrates.
+
+    The lock ends with the transaction, so that it works behind a pooler as well and goes when this process dies. It is
+    asked for again and again: CREATE INDEX CONCURRENTLY waits for those who wait in a statement.
+    """
+    while not turn.execute(text("SELECT pg_try_advisory_xact_lock(:turn)"), {"turn": TURN}).scalar_one():
+        turn.rollback()
+        if time.monotonic() > until:
+            raise ConfigError(f"another process has been migrating this database for {PATIENCE_S:g} s; try again later")
+        time.sleep(LOOK_S)
+    turn.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+
+
+def _done(connection: Connection, until: float) -> bool:
+    """Migrate; False: a lock was not to be had, and what has not been committed is to be tried again."""
+    try:
+        _run(connection, each=True)
+    except DBAPIError as error:
+        if sqlstate(error.orig) not in REPEATABLE or time.monotonic() > until:
+            raise
+        connection.rollback()
+        return False
+    return True
+
+
+def _at_begin(connection: Connection) -> None:
+    connection.info["locked"] = False
+    with connection.connection.cursor() as cursor:
+        cursor.execute(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
+
+
+def _lock_in_order(connection: Connection, cursor: Any, statement: str, *_: Any) -> None:
+    """Take the locks of a migration before its first statement that needs one."""
+    if connection.connection.dbapi_connection.autocommit or connection.info["locked"] or not _TOUCHES.search(statement):
+        return
+    connection.info["locked"] = True
+    cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = ANY (current_schemas(false))")
+    there = {name for (name,) in cursor.fetchall()}
+    if locked := ", ".join(name for name in LOCKED if name in there):
+        cursor.execute(f"LOCK TABLE {locked} IN ACCESS EXCLUSIVE MODE")
+
+
+_WAYS: dict[str, Callable[[Engine], None]] = {"sqlite": _on_sqlite, "postgresql": _on_postgresql}
+_WAYS[database.engine.dialect.name](database.engine)

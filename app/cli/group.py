@@ -53,11 +53,11 @@ class SagaGroup(AppGroup):
     """Ends every command with an exit code and, where it failed, one line on stderr: never with a traceback."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        with _one_line(ctx):
+        with one_line(ctx):
             return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with _one_line(ctx):
+        with one_line(ctx):
             return super().invoke(ctx)
 
     def command(  # type: ignore[override]  # as AppGroup's own
@@ -104,7 +104,7 @@ def _log_to_stderr(*, verbose: bool) -> None:
 
 
 @contextmanager
-def _one_line(ctx: click.Context) -> Iterator[None]:
+def one_line(ctx: click.Context) -> Iterator[None]:
     try:
         yield
     except (click.exceptions.Exit, click.Abort, click.exceptions.NoArgsIsHelpError):

@@ -5,8 +5,11 @@ from typing import Any
 import click
 from flask import Flask
 from flask.cli import ScriptInfo
+from sqlalchemy.exc import SQLAlchemyError
 
+from app.cli.group import one_line
 from app.store.database import db
+from app.store.database_errors import Meaning, meaning
 
 
 def let_migrate(app: Flask) -> None:
@@ -17,13 +20,22 @@ def let_migrate(app: Flask) -> None:
 
 
 class Migrating(click.Command):
-    """Stands in for that command until somebody gives it."""
+    """Stands in for that command until somebody gives it, and ends with one line where the database cannot do it."""
 
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
-        assert parent
-        assert info_name
-        app = parent.ensure_object(ScriptInfo).load_app()
+    def __init__(self, name: str, **options: Any) -> None:
+        # All that is given is for flask_migrate's own command, --help as well.
+        settings = {"ignore_unknown_options": True, "allow_extra_args": True}
+        super().__init__(name, add_help_option=False, context_settings=settings, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        app = ctx.ensure_object(ScriptInfo).load_app()
         let_migrate(app)  # which puts the command itself into this one's place
-        return app.cli.commands[info_name].make_context(info_name, args, parent, **extra)
+        command = app.cli.commands[str(ctx.info_name)]
+        try:
+            with command.make_context(ctx.info_name, [*ctx.args], parent=ctx.parent) as inner:
+                return command.invoke(inner)
+        except SQLAlchemyError as error:
+            if meaning(error) is Meaning.DEFECT:
+                raise
+            with one_line(ctx):
+                raise

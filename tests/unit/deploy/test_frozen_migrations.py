@@ -1,0 +1,23 @@
+"""A migration that was released is never edited: databases that have run it would differ from new ones."""
+
+import hashlib
+from pathlib import Path
+
+VERSIONS = Path(__file__).parents[3] / "migrations" / "versions"
+#: SHA-256 of each released migration. Add a line with each new one; never change a line.
+FROZEN = {
+    "0001_sagas_and_journal.py": "fa96051a574161cba418b4b7d27016262ae41a6465c53dd8ce314ffe840d2ea8",
+    "0002_replicas.py": "1eba0f366557a496b779f585d988d38c2db62dfaf6d455a6f9cd34443ffbffce",
+    "0003_events.py": "fed19c35aefb0e0255d0066cae711cc690dbdbada459ecb842f04dcc03caf08f",
+    "0004_entered_at.py": "d993bcf22a7f14297bd41e3ea7619be6c377b0befe8fa4014f40830137f6389e",
+    "0005_access.py": "f844c91edc0760297159bf26a7805f8619062182c71093ba54763ca4554e2ca2",
+}
+
+
+def test_no_released_migration_was_edited():
+    found = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in VERSIONS.glob("*.py")}
+    assert {name: digest for name, digest in found.items() if name in FROZEN} == FROZEN
+
+
+def test_every_migration_is_frozen():
+    assert {file.name for file in VERSIONS.glob("*.py")} == FROZEN.keys(), "add its SHA-256 to FROZEN"
