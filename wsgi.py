@@ -9,10 +9,12 @@ import sys
 from app import create_app
 from app.config import ConfigError, check_serving, from_environment
 from app.stopping import on_end
+from app.store.alone import hold
 
 try:
     _config = from_environment(os.environ)
     check_serving(_config)
+    _alone = hold(_config.database_url)
     application = create_app(_config)
 except ConfigError as error:
     sys.stderr.write(f"saga: {error}\n")

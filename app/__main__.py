@@ -18,6 +18,7 @@ from granian.server import Server
 from app.config import Config, check_serving, from_environment
 from app.logs import configure_logging
 from app.settings import DEFAULT_HOST, SHARED, ConfigError, port
+from app.store.alone import hold
 
 _PREFIX = "saga-metrics-"
 #: What the server has to complain of is a line of JSON as well.
@@ -30,6 +31,8 @@ def main() -> int:
         check_serving(config)
         at = port(os.environ, "PORT", "8009") or 0
         host = _free_address(os.environ.get("HOST") or DEFAULT_HOST, at)
+        if lock := hold(config.database_url):
+            lock.close()  # it is the worker's, which runs the sagas
         configure_logging(config.log_level, config.log_redact)
         _check_tables(config)
     except ConfigError as error:

@@ -1,0 +1,61 @@
+"""Who may run the sagas of a SQLite file."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from app import create_app
+from app.config import from_environment
+from app.settings import ConfigError
+from app.store.alone import file_of, hold
+from app.store.database import db
+
+HOLDER = "import sys; from app.store.alone import hold; kept = hold(sys.argv[1]); print('held', flush=True); input()"
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path / 'saga.db'}"
+
+
+@pytest.fixture
+def holder(url):
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_second_process_on_a_sqlite_file_is_refused_by_number(url, holder):
+    with pytest.raises(ConfigError, match=f"process {holder.pid} runs the sagas of .*saga.db.* stop it, or set"):
+        hold(url)
+
+
+def test_a_process_that_was_killed_holds_nothing(url, holder):
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    hold(url).close()
+
+
+def test_a_file_that_was_closed_is_free(url):
+    hold(url).close()
+    hold(url).close()
+
+
+def test_postgresql_is_for_any_number():
+    assert hold("postgresql+psycopg2://x@host/x") is None
+
+
+def test_a_folder_that_takes_no_files_needs_no_lock():
+    assert hold("sqlite:////proc/saga.db") is None
+
+
+@pytest.mark.parametrize("name", ["/tmp/x/saga.db", "saga.db", "var/saga.db?timeout=1"])
+def test_the_locked_file_is_the_one_that_the_service_opens(name):
+    app = create_app(from_environment({"DATABASE_URL": f"sqlite:///{name}"}))
+    with app.app_context():
+        assert str(file_of(f"sqlite:///{name}")) == db.engine.url.database
