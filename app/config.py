@@ -32,6 +32,8 @@ class Config:
     """
 
     database_url: str = DEFAULT_DATABASE_URL
+    database_connections: int = 24  # of one process, at most; the server must allow the sum of all processes
+    database_statement_timeout_s: float = 30.0  # PostgreSQL cancels a statement that lasts longer
     participants_url: str = "http://127.0.0.1:8010"
     participant_urls: Mapping[str, str] = field(default_factory=dict)
     participants_ca_file: str | None = None
@@ -76,6 +78,10 @@ def from_environment(environ: Mapping[str, str]) -> Config:
     database_url = settings.database_url(environ)
     return Config(
         database_url=database_url,
+        database_connections=settings.count(environ, "DATABASE_CONNECTIONS", Config.database_connections, low=2),
+        database_statement_timeout_s=settings.number(
+            environ, "DATABASE_STATEMENT_TIMEOUT_S", Config.database_statement_timeout_s, above=0
+        ),
         participants_url=settings.http_url(environ, "PARTICIPANTS_URL", Config.participants_url),
         participant_urls=settings.participant_urls(environ),
         participants_ca_file=settings.ca_file(environ),

@@ -38,6 +38,7 @@ from app.metrics.notes import Notes
 from app.metrics.threads import Threads
 from app.participants.client import Participants
 from app.participants.guard import GuardedSender
+from app.store.bounded import Bounded
 from app.store.connections import Connections
 from app.store.database import db, engine_options, make_durable
 from app.store.gauges import read
@@ -46,6 +47,7 @@ from app.store.outbox import Outbox
 from app.store.parked import Parked
 from app.store.replicas import Replicas
 from app.store.sagas import SagaStore
+from app.store.schema import schema
 from app.store.tables import Tables
 from app.supervision import ServiceThreads
 from app.traces import Traces
@@ -64,7 +66,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     app.json = OrjsonProvider(app)
     app.config.update(
         SQLALCHEMY_DATABASE_URI=config.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(config.database_url, config.threads),
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(config.database_url, config.threads, config.database_connections),
         MAX_CONTENT_LENGTH=LARGEST_CONTENT,
     )
     if before := config.trusted_proxies:
@@ -97,12 +99,13 @@ def _engine(  # noqa: PLR0917  puts together what has been made
     told: threading.Event, owner: str, threads: ServiceThreads,
 ) -> tuple[SagaService, Runner]:  # fmt: skip
     with app.app_context():
-        make_durable(db.engine)
+        make_durable(db.engine, config.database_statement_timeout_s)
         store = SagaStore(Connections(db.engine), registry, owner)
         leases = Leases(db.engine, registry, owner)
         tables = Tables(db.engine, registry, owner)
         pulse = Pulse(Replicas(db.engine, owner))
-        gauges = Gauges(partial(read, db.engine), registry)
+        gauges = Gauges(Bounded(partial(read, db.engine)), registry)
+        app.extensions["schema"] = Bounded(partial(schema, db.engine))
     participants = Participants(
         config.requests + config.threads, api_key=config.participants_api_key, ca_file=config.participants_ca_file
     )

@@ -5,16 +5,16 @@ from functools import cache
 from pathlib import Path
 
 from flask import Blueprint, Response, current_app, jsonify
-from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.access.needs import OPEN
 from app.api.openapi.operation import operation
 from app.api.schemas.base import Healthy, Ready
 from app.errors import NotReadyError
-from app.store.database import db
+from app.store.database_errors import Meaning, meaning
 
 blueprint = Blueprint("health", __name__)
+_MIGRATE = "run `flask --app app db upgrade`"
 _MIGRATIONS = Path(__file__).parents[2] / "migrations"
 
 
@@ -32,14 +32,16 @@ def ready() -> Response:
     and every service thread of this process works.
     """
     try:
-        found = db.session.execute(text("SELECT version_num FROM alembic_version")).scalar()
+        found = current_app.extensions["schema"]()
     except SQLAlchemyError as error:
-        raise NotReadyError(
-            "the database does not answer, or was never migrated; run `flask --app app db upgrade`"
-        ) from error
+        if meaning(error) is Meaning.NOT_MIGRATED:
+            raise NotReadyError(f"the database has no tables; {_MIGRATE}") from error
+        raise NotReadyError("the database cannot be read; check DATABASE_URL and that it runs") from error
     # A later release only adds to them, so the old replicas serve on while it migrates. Migrations are numbered.
-    if found is None or found < _head():
-        raise NotReadyError(f"the database is at migration {found}, not {_head()}; run `flask --app app db upgrade`")
+    if found.migration is None or found.migration < _head():
+        raise NotReadyError(f"the database is at migration {found.migration}, not {_head()}; {_MIGRATE}")
+    if found.encoding != "UTF8":
+        raise NotReadyError(f"the database is encoded in {found.encoding}, and must be in UTF8 to keep every text")
     if trouble := current_app.extensions["runner"].pulse.trouble:
         raise NotReadyError(f"the database does not take writes: {trouble}")
     if trouble := current_app.extensions["threads"].trouble:

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+_BEGIN = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN ISOLATION LEVEL READ COMMITTED"}
+
 
 @contextmanager
 def atomic(engine: Engine) -> Iterator[Connection]:
@@ -15,7 +17,7 @@ def atomic(engine: Engine) -> Iterator[Connection]:
     statements. SQLite lets only one such block in at a time.
     """
     with engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "BEGIN")
+        connection.exec_driver_sql(_BEGIN[engine.dialect.name])
         try:
             yield connection
             connection.exec_driver_sql("COMMIT")

@@ -1,33 +1,34 @@
 """Connections that the engine keeps: to borrow one from SQLAlchemy's pool takes half as long as to use it."""
 
-import time
 from collections import deque
 from queue import Empty, SimpleQueue
 
-from sqlalchemy import Engine, PoolProxiedConnection, QueuePool, event
+from sqlalchemy import Engine, PoolProxiedConnection, event
 from sqlalchemy.exc import TimeoutError as NoTurnError
 
-from app.store.database import ended
+from app.store.pool import PATIENCE_S, SharedPool, ended
 
 #: One that was just in use is there; a server that restarts takes longer.
 TRUSTED_S = 0.1
-#: So long a thread waits for its turn; nobody has a connection for longer than a statement.
-PATIENCE_S = 30.0
 
 
 class Connections:
-    """Taken out of the engine's pool and not given back: as many as that keeps. What it makes beyond them in a rush is
-    for all other uses. Threads beyond that number wait for their turn, first come, first served.
+    """Taken out of the engine's pool, `pool.size()` of them at most, so that as many are left for all other uses.
+    Threads beyond that number wait for their turn, first come, first served.
+
+    They go back to the pool when nobody has used them for a while, and at once when the pool can make no other: the
+    server may allow fewer than this process would take.
     """
 
     def __init__(self, engine: Engine) -> None:
-        assert isinstance(engine.pool, QueuePool)
-        self.engine = engine
+        assert isinstance(engine.pool, SharedPool)
+        self.engine, self._pool, self._clock = engine, engine.pool, engine.pool.clock
         self._turns = SimpleQueue[None]()
         for _ in range(engine.pool.size()):
             self._turns.put(None)
         # The one used last is used next: its server has everything at hand.
         self._idle: deque[tuple[PoolProxiedConnection, float]] = deque()
+        engine.pool.keepers.append(self)
         event.listen(engine, "engine_disposed", lambda _engine: self._end())
 
     def take(self) -> PoolProxiedConnection:
@@ -45,22 +46,42 @@ class Connections:
             raise
 
     def give_back(self, connection: PoolProxiedConnection) -> None:
-        if connection.is_valid:
-            self._idle.append((connection, time.monotonic()))
+        pool = self._pool
+        if connection.is_valid and not (pool.wanted or (pool.behind_pooler and pool.retired(connection.info))):
+            self._idle.append((connection, self._clock()))
         else:
             connection.close()
         self._turns.put(None)
+
+    def lend(self) -> bool:
+        """Give an idle one to the pool, where somebody waits for it; False: there is none."""
+        try:
+            self._idle.pop()[0].close()
+        except IndexError:
+            return False
+        return True
+
+    def give_back_idle(self, idle_s: float) -> None:
+        """Give those back to the pool that nobody has used for so long."""
+        try:
+            while self._clock() - self._idle[0][1] > idle_s:
+                self._idle.popleft()[0].close()
+        except IndexError:
+            return
 
     def _there(self) -> PoolProxiedConnection | None:
         try:
             while True:
                 connection, used = self._idle.pop()
-                if time.monotonic() - used < TRUSTED_S or not ended(connection):
+                if self._clock() - used < TRUSTED_S or not ended(connection):
                     return connection
                 connection.invalidate()
         except IndexError:
             return None
 
     def _end(self) -> None:
+        """The engine has a new pool: close what came from the old one."""
         while self._idle:
             self._idle.pop()[0].invalidate()
+        assert isinstance(self.engine.pool, SharedPool)
+        self._pool = self.engine.pool

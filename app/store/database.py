@@ -1,36 +1,49 @@
 """The two databases, and the few words in which they differ."""
 
 from datetime import UTC, datetime
-from select import select
+from math import inf
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, DateTime, Double, Engine, String, TypeDecorator, event
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
+from app.config import Config
+from app.store.pool import SharedPool
+from app.store.repeating import repeat_all
 from app.values import LONGEST_LINE, read_back, shortened, written
 
 db = SQLAlchemy()
 
 #: A server that has vanished is noticed in seconds, and not after the operating system's quarter of an hour.
+#: client_encoding is sent here because the driver must know it too; a pooler lets it pass, and refuses `options`.
 CONNECT = {
     "connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
-    "tcp_user_timeout": 20_000,
+    "tcp_user_timeout": 20_000, "client_encoding": "utf8",
 }  # fmt: skip
-#: Twice so many for each process: four of them fit into the hundred that PostgreSQL takes by default.
-LARGEST_SHARE = 12
+#: PostgreSQL's longest statement_timeout.
+LONGEST_TIMEOUT_MS = (1 << 31) - 1
 #: How long a SQLite writer waits for another one.
 SQLITE_BUSY_MS = 10_000
+#: Session settings that statements rely on, whatever the server, the database or the role have as their default. All
+#: in one statement, once for each connection, which also tells whether the server is the process that was connected to.
+_SESSION = """
+    SELECT set_config('default_transaction_isolation', 'read committed', false),
+           set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false),
+           set_config('standard_conforming_strings', 'on', false), set_config('extra_float_digits', '1', false),
+           set_config('statement_timeout', %s, false), pg_backend_pid()
+"""
 
 
-def engine_options(url: str, threads: int) -> dict[str, Any]:
-    """Nobody has a connection for longer than a statement, so that few do for many threads; and a server has but few.
-    Half of them are for the engine, see app.store.connections.
+def engine_options(url: str, threads: int, connections: int = Config.database_connections) -> dict[str, Any]:
+    """Return the engine's options for a process of so many threads, which has at most so many connections.
+
+    A connection is held for one statement only, so a few serve many threads. Half of them are for the engine, see
+    app.store.connections.
     """
-    share = min(threads, LARGEST_SHARE)
+    most = min(2 * threads, connections)
     options: dict[str, Any] = {
         "json_serializer": lambda value: written(value).decode(),
         "json_deserializer": read_back,
@@ -38,24 +51,20 @@ def engine_options(url: str, threads: int) -> dict[str, Any]:
         # the server has gone, and then its place in the pool is lost for good.
         "isolation_level": "AUTOCOMMIT",
         "pool_reset_on_return": None,  # in autocommit there is nothing to roll back
-        "pool_size": share,
-        "max_overflow": share,
+        "poolclass": SharedPool,
+        "pool_size": most // 2,
+        "max_overflow": most - most // 2,
     }
-    return options if url.startswith("sqlite") else options | {"connect_args": CONNECT}
+    if url.startswith("sqlite"):
+        return options | {"idle_s": inf}  # a file has room for all
+    return options | {"connect_args": CONNECT}
 
 
-def make_durable(engine: Engine) -> None:
-    """Let SQLite keep a commit through a power cut, and readers read while one writes.
+def make_durable(engine: Engine, statement_timeout_s: float = Config.database_statement_timeout_s) -> None:
+    """Make each connection keep what the statements rely on.
 
-    Let PostgreSQL's connections be looked at before they are used again: their server may have gone since.
+    SQLite: a commit survives a power cut, and readers read while one writes. PostgreSQL: the session's settings.
     """
-    if engine.dialect.name == "postgresql":
-
-        @event.listens_for(engine, "checkout")
-        def _alive(connection: Any, _record: Any, _proxy: Any) -> None:
-            if ended(connection):
-                raise DisconnectionError
-
     if engine.dialect.name == "sqlite":
 
         @event.listens_for(engine, "connect")
@@ -66,23 +75,29 @@ def make_durable(engine: Engine) -> None:
             cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
             cursor.close()
 
+    if engine.dialect.name == "postgresql":
+        repeat_all(engine)
 
-def ended(connection: Any) -> bool:
-    """Tell whether the server of a driver's connection has gone. SQLite has none.
-
-    What is idle has nothing to read but its end. To ask the server instead would take as long as to work.
-    """
-    return hasattr(connection, "fileno") and bool(select([connection], [], [], 0)[0])
+        @event.listens_for(engine, "connect")
+        def _session(connection: Any, record: Any) -> None:
+            cursor = connection.cursor()
+            cursor.execute(_SESSION, [str(max(1, min(round(statement_timeout_s * 1000), LONGEST_TIMEOUT_MS)))])
+            *_, served_by = cursor.fetchone()
+            cursor.close()
+            if served_by != connection.get_backend_pid() and isinstance(engine.pool, SharedPool):
+                engine.pool.lasts(record.info)  # a pooler made up the number that it gave at the connection
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment, always with its time zone."""
+    """A moment, always in UTC."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:  # noqa: ARG002
-        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Json(TypeDecorator[Any]):

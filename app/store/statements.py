@@ -6,12 +6,16 @@ long as the statement itself.
 
 import re
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 from sqlalchemy import ClauseElement, Connection, PoolProxiedConnection
 from sqlalchemy.exc import DBAPIError
 
 from app.store.connections import Connections
+from app.store.database_errors import UNPREPARED, sqlstate
+from app.store.pool import POOLED
+from app.store.repeating import repeat
 
 _NAMED = re.compile(r"%\((\w+)\)s")
 
@@ -66,10 +70,21 @@ class Statement:
 
     def _run_on(self, connection: PoolProxiedConnection, values: Mapping[str, Any]) -> int:
         cursor = connection.cursor()
-        if self._prepare and self._name not in connection.info:
-            cursor.execute(self._prepare)
-            connection.info[self._name] = True
-        cursor.execute(self._execute, [values[name] for name in self._names])
+        try:
+            self._execute_on(cursor, connection.info, values)
+        except self._errors as error:
+            if sqlstate(error) in UNPREPARED:  # a pooler that nothing else gave away
+                connection.info[POOLED] = inf
+            repeat(error, cursor, lambda: self._execute_on(cursor, connection.info, values))
         changed: int = cursor.rowcount
         cursor.close()
         return changed
+
+    def _execute_on(self, cursor: Any, info: Any, values: Mapping[str, Any]) -> None:
+        if self._prepare and POOLED in info:  # the next transaction may meet another server, which knows no names
+            cursor.execute(self.sql, values)
+            return
+        if self._prepare and self._name not in info:
+            cursor.execute(self._prepare)
+            info[self._name] = True
+        cursor.execute(self._execute, [values[name] for name in self._names])

@@ -1,11 +1,16 @@
 import threading
+import time
 import uuid
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
+import psutil
 import pytest
 from sqlalchemy import text
 
 from app import create_app
 from app.config import from_environment
+from app.store.bounded import PATIENCE_S
 from app.store.database import db
 
 
@@ -87,3 +92,41 @@ def test_a_service_thread_that_does_no_work_is_told_by_readiness_and_by_its_gaug
 @pytest.fixture
 def stopping_threads():
     return threading.Event()
+
+
+def test_a_database_that_cannot_be_opened_is_not_told_to_migrate(tmp_path):
+    app = create_app(from_environment({"DATABASE_URL": f"sqlite:///{tmp_path / 'nowhere' / 'saga.db'}"}))
+    answer = app.test_client().get("/ready")
+    assert answer.status_code == 503
+    assert "check DATABASE_URL" in answer.get_json(force=True)["detail"]
+
+
+@contextmanager
+def paused(server):
+    """Let a PostgreSQL server hang: its connections stay open, and nobody answers."""
+    number = int((Path(server.split("host=")[1]) / "postmaster.pid").read_text().split()[0])
+    postmaster = psutil.Process(number)
+    processes = [postmaster, *postmaster.children(recursive=True)]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_database_that_hangs_hangs_neither_readiness_nor_metrics(client, postgres_server):
+    """Else whoever watches believes that the process is dead, and restarts it in vain."""
+    assert client.get("/ready").status_code == 200
+    with paused(postgres_server):
+        began = time.monotonic()
+        answer = client.get("/ready")
+        assert "saga_database_up 0.0" in client.get("/metrics").get_data(as_text=True)
+        assert time.monotonic() - began < 4 * PATIENCE_S
+    assert answer.status_code == 503
+    assert client.get("/metrics").status_code == 200
+    while client.get("/ready").status_code != 200:
+        assert time.monotonic() - began < 60

@@ -1,0 +1,207 @@
+"""The connections of one process: at most so many, shared by all its users, and given back when nobody uses them."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from math import inf
+from select import select
+from typing import Any
+from weakref import ref
+
+from sqlalchemy import Pool
+from sqlalchemy.exc import TimeoutError as NoConnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+#: Seconds until a thread that gets no connection gives up; a statement takes milliseconds.
+PATIENCE_S = 30.0
+#: Seconds until a connection that nobody uses is closed: other processes may need its place at the server.
+IDLE_S = 3.0
+#: Seconds that a connection behind a pooler lasts. A pooler in session mode serves whoever waits only after a client
+#: has gone, and a connection that is always in use would never go.
+POOLED_S = 2.0
+#: The key in a connection's info that says until when a connection behind a pooler lasts, on the pool's clock.
+POOLED = "lasts_until"
+#: Seconds until an unused connection behind a pooler is closed: a pooler is near, and somebody may wait for its server.
+POOLED_IDLE_S = 0.5
+#: Seconds between two looks for idle connections.
+_LOOK_S = 0.5
+#: Seconds between two tries to make a connection that the server has refused.
+_AGAIN_S = 0.5
+
+
+class SharedPool(Pool):
+    """Up to `pool_size + max_overflow` connections. The one used last is used next, so that the others become idle.
+
+    When the server refuses another connection, a user waits for one that this process has. keepers: those who keep
+    connections for themselves; each has `lend()`, which gives an idle one back at once, and
+    `give_back_idle(idle_s)`. wanted: how many users wait although there may be idle ones at the keepers. behind_pooler:
+    a connection that was made says so.
+    """
+
+    def __init__(  # noqa: PLR0917  SQLAlchemy finds the names of the arguments in this list
+        self,
+        creator: Any,
+        pool_size: int = 5,
+        max_overflow: int = 5,
+        timeout: float = PATIENCE_S,
+        idle_s: float = IDLE_S,
+        clock: Callable[[], float] = time.monotonic,
+        keepers: list[Any] | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(creator, **options)
+        self._creation, self._options = creator, options
+        self._size, self._overflow, self._timeout = pool_size, max_overflow, timeout
+        self._idle_s, self.clock = idle_s, clock
+        self.keepers: list[Any] = [] if keepers is None else keepers
+        self.wanted, self.behind_pooler = 0, False
+        self._made = 0
+        self._idle: deque[tuple[ConnectionPoolEntry, float]] = deque()
+        self._changed, self._disposed = threading.Condition(), threading.Event()
+        self._watched = idle_s == inf
+
+    def size(self) -> int:
+        """Return how many connections the engine may keep for itself."""
+        return self._size
+
+    def made(self) -> int:
+        """Return how many connections there are."""
+        return self._made
+
+    def checkedout(self) -> int:
+        return self._made - len(self._idle)
+
+    def status(self) -> str:
+        return f"{self._made} connections of at most {self._size + self._overflow}, {len(self._idle)} idle"
+
+    def recreate(self) -> "SharedPool":
+        return SharedPool(
+            self._creation,
+            self._size,
+            self._overflow,
+            self._timeout,
+            self._idle_s,
+            self.clock,
+            self.keepers,
+            **self._options | {"_dispatch": self.dispatch},
+        )
+
+    def dispose(self) -> None:
+        self._disposed.set()
+        while (record := self._pop()) is not None:
+            self._close(record)
+
+    def close_idle(self) -> None:
+        """Close what nobody has used for a while."""
+        idle_s = min(self._idle_s, POOLED_IDLE_S) if self.behind_pooler else self._idle_s
+        for keeper in self.keepers:
+            keeper.give_back_idle(idle_s)
+        while (record := self._pop(unused_since=self.clock() - idle_s)) is not None:
+            self._close(record)
+
+    def retired(self, info: Any) -> bool:
+        """Return True when a connection, by its info, has lasted for as long as it may."""
+        return bool(self.clock() >= info.get(POOLED, inf))
+
+    def lasts(self, info: Any) -> None:
+        """Take note of a connection behind a pooler."""
+        self.behind_pooler = True
+        info[POOLED] = self.clock() + POOLED_S
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        until = self.clock() + self._timeout
+        refused: Exception | None = None
+        while True:
+            record = self._idle_or_place(until) if refused is None else self._idle_of_others(refused, until)
+            refused = None
+            if record is not None:
+                if record.dbapi_connection is not None and not ended(record.dbapi_connection):
+                    return record
+                self._close(record)
+                continue
+            try:
+                self._watch()
+                return self._create_connection()
+            except Exception as error:  # noqa: BLE001  raised, unless this process has a connection all the same
+                self._forget()
+                refused = error
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        if record.dbapi_connection is None or self.retired(record.info):
+            self._close(record)
+            return
+        with self._changed:
+            self._idle.append((record, self.clock()))
+            self._changed.notify()
+
+    def _idle_or_place(self, until: float) -> ConnectionPoolEntry | None:
+        """Return an idle connection, or None: the caller may make one."""
+        most = self._size + self._overflow
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._idle or self._made < most, until - self.clock()):
+                raise NoConnectionError(f"none of {most} connections to the database came free")
+            if self._idle:
+                return self._idle.pop()[0]
+            self._made += 1
+            return None
+
+    def _idle_of_others(self, refused: Exception, until: float) -> ConnectionPoolEntry | None:
+        """Return a connection that this process has, for the server refuses to make one; None: try once more.
+
+        Raise the refusal when this process has none.
+        """
+        with self._changed:
+            self.wanted += 1
+        any(keeper.lend() for keeper in self.keepers)
+        with self._changed:
+            self._changed.wait_for(lambda: self._idle or not self._made, min(until - self.clock(), _AGAIN_S))
+            self.wanted -= 1
+            if self._idle:
+                return self._idle.pop()[0]
+            if not self._made or self.clock() >= until:
+                raise refused
+            self._made += 1
+            return None
+
+    def _watch(self) -> None:
+        """Look for idle connections from now on, also when nobody asks for one."""
+        with self._changed:
+            if self._watched:
+                return
+            self._watched = True
+        # A daemon that does not keep the pool alive: a process that ends closes its connections anyhow.
+        watching = threading.Thread(target=_close_idle, args=(ref(self), self._disposed), name="idle", daemon=True)
+        watching.start()
+
+    def _pop(self, unused_since: float = inf) -> ConnectionPoolEntry | None:
+        with self._changed, suppress(IndexError):
+            if self._idle[0][1] < unused_since:
+                return self._idle.popleft()[0]
+        return None
+
+    def _close(self, record: ConnectionPoolEntry) -> None:
+        record.close()
+        self._forget()
+
+    def _forget(self) -> None:
+        with self._changed:
+            self._made -= 1
+            self._changed.notify_all()
+
+
+def ended(connection: Any) -> bool:
+    """Return True when the server of a driver's connection has gone. SQLite has none.
+
+    An idle connection has nothing to read but its end. To ask the server instead takes as long as a statement.
+    """
+    return hasattr(connection, "fileno") and bool(select([connection], [], [], 0)[0])
+
+
+def _close_idle(pool: "ref[SharedPool]", disposed: threading.Event) -> None:
+    while not disposed.wait(_LOOK_S):
+        if (alive := pool()) is None:
+            return
+        alive.close_idle()
+        del alive

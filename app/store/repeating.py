@@ -1,0 +1,43 @@
+"""Executing a statement again that PostgreSQL rolled back because others were in the way."""
+
+import random
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+from app.store.database_errors import REPEATABLE, UNPREPARED, sqlstate
+
+#: How often a statement is executed again, and the longest pause before the first time, in seconds; it doubles.
+TIMES, PAUSE_S = 5, 0.01
+_IDLE = 0  # psycopg2's transaction status: no transaction is open, so nothing but this statement was rolled back
+
+
+def repeat(error: Exception, cursor: Any, execute: Callable[[], object]) -> None:
+    """Execute again what failed with `error`; raise the error of the last time when that does not help."""
+    for before in range(TIMES):
+        code = sqlstate(error)
+        if not (code in REPEATABLE or code in UNPREPARED) or cursor.connection.get_transaction_status() != _IDLE:
+            break
+        time.sleep(random.uniform(0, PAUSE_S * 2**before))  # noqa: S311  not a secret
+        try:
+            execute()
+        except Exception as again:  # noqa: BLE001  raised unless it is one of those
+            error = again
+        else:
+            return
+    raise error
+
+
+def repeat_all(engine: Engine) -> None:
+    """Let all statements that go through SQLAlchemy be executed again where that helps."""
+    errors = engine.dialect.loaded_dbapi.Error
+
+    @event.listens_for(engine, "do_execute")
+    def _execute(cursor: Any, statement: str, parameters: Any, _context: Any) -> bool:
+        try:
+            cursor.execute(statement, parameters)
+        except errors as error:
+            repeat(error, cursor, lambda: cursor.execute(statement, parameters))
+        return True

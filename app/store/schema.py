@@ -1,0 +1,24 @@
+"""What /ready asks the database: its migration, and whether it can keep every text."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Engine, text
+
+_FOUND = {
+    "sqlite": "SELECT version_num, 'UTF8' AS encoding FROM alembic_version",
+    "postgresql": "SELECT version_num, current_setting('server_encoding') AS encoding FROM alembic_version",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schema:
+    """migration: the last one that was made, or None."""
+
+    migration: str | None
+    encoding: str
+
+
+def schema(engine: Engine) -> Schema:
+    with engine.connect() as connection:
+        row = connection.execute(text(_FOUND[engine.dialect.name])).first()
+    return Schema(migration=row.version_num, encoding=row.encoding) if row else Schema(migration=None, encoding="UTF8")

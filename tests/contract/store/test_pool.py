@@ -1,0 +1,154 @@
+"""What a process does with its connections when the server allows fewer than it would take."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg2
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
+
+from app.store.connections import Connections
+from app.store.database import engine_options, make_durable
+from app.store.database_errors import Meaning, meaning
+from app.store.pool import IDLE_S
+from tests.conftest import execute
+
+LIMIT = 6
+THREADS = 40
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def limited_url(postgres_server, postgres_url):
+    """URL of a database that takes LIMIT connections of one role."""
+    execute(postgres_server, f"CREATE ROLE limited LOGIN CONNECTION LIMIT {LIMIT}")
+    yield postgres_url.replace("postgresql://postgres@", "postgresql+psycopg2://limited@")
+    execute(postgres_server, "DROP ROLE limited")
+
+
+@pytest.fixture
+def process(limited_url, clock):
+    """Make what a process has: its engine, and the connections that its sagas use."""
+    made = []
+
+    def make(**more):
+        engine = create_engine(limited_url, **engine_options(limited_url, THREADS) | {"clock": clock} | more)
+        make_durable(engine)
+        made.append(engine)
+        return engine, Connections(engine)
+
+    yield make
+    for engine in made:
+        engine.dispose()
+
+
+def use(connections):
+    connection = connections.take()
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    finally:
+        connections.give_back(connection)
+
+
+def read(engine):
+    with engine.connect() as connection:
+        return connection.execute(text("SELECT 1")).scalar_one()
+
+
+def hold(connections, count):
+    """Have so many connections made and given back."""
+    for connection in [connections.take() for _ in range(count)]:
+        connections.give_back(connection)
+
+
+def test_a_burst_beyond_the_servers_limit_fails_nobody(process):
+    engine, connections = process()
+    with ThreadPoolExecutor(60) as pool:
+        used = [pool.submit(use, connections) for _ in range(300)]
+        reads = [pool.submit(read, engine) for _ in range(300)]
+    for done in used + reads:
+        done.result()
+
+
+def test_a_read_gets_a_connection_that_the_engine_keeps_and_does_not_use(process):
+    engine, connections = process()
+    hold(connections, LIMIT)
+    assert read(engine) == 1
+
+
+def test_the_engine_gets_a_connection_that_the_reads_left_idle(process):
+    engine, connections = process()
+    for connection in [engine.connect() for _ in range(LIMIT)]:
+        connection.close()
+    hold(connections, LIMIT)
+
+
+def test_a_read_waits_for_a_connection_that_is_in_use(process):
+    engine, connections = process()
+    taken = [connections.take() for _ in range(LIMIT)]
+    reading = threading.Thread(target=read, args=(engine,))
+    reading.start()
+    while not engine.pool.wanted:
+        pass
+    connections.give_back(taken.pop())
+    reading.join(20)
+    assert not reading.is_alive()
+    for connection in taken:
+        connections.give_back(connection)
+
+
+def test_another_process_gets_the_connections_that_one_has_not_used_for_a_while(process, clock):
+    engine, connections = process()
+    hold(connections, LIMIT)
+    other, of_another = process()
+    with pytest.raises(OperationalError) as refused:
+        read(other)
+    assert meaning(refused.value) is Meaning.AWAY
+    for _ in range(2):  # from the engine to the pool, and from there to the server
+        clock.now += IDLE_S + 1
+        engine.pool.close_idle()
+    hold(of_another, LIMIT)
+
+
+def test_what_is_in_use_all_the_time_is_kept(process, clock):
+    engine, connections = process()
+    first = connections.take()
+    connections.give_back(first)
+    for _ in range(5):
+        clock.now += IDLE_S - 1
+        engine.pool.close_idle()
+        again = connections.take()
+        assert again is first
+        connections.give_back(again)
+
+
+def test_a_server_that_refuses_everything_is_no_reason_to_wait(process, limited_url, postgres_server):
+    _, connections = process()
+    execute(postgres_server, "ALTER ROLE limited NOLOGIN")
+    with pytest.raises(psycopg2.OperationalError, match="not permitted"):
+        connections.take()
+    execute(postgres_server, "ALTER ROLE limited LOGIN")
+    use(connections)
+
+
+def test_a_process_takes_no_more_than_its_share(process):
+    engine, connections = process(pool_size=2, max_overflow=2)
+    with ThreadPoolExecutor(20) as pool:
+        done = [pool.submit(use, connections) for _ in range(50)] + [pool.submit(read, engine) for _ in range(50)]
+    for one in done:
+        one.result()
+    assert engine.pool.made() <= 4

@@ -1,0 +1,113 @@
+"""Behind pgbouncer, in both of its modes: prepared statements, session settings and a small pool."""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg2
+import pytest
+from sqlalchemy import create_engine, text
+
+from app.store.connections import Connections
+from app.store.database import engine_options, make_durable
+from app.store.instance import Instance
+from app.store.leases import Leases
+from app.store.sagas import SagaStore
+from machines.checkout import CHECKOUT
+from machines.registry import discover
+from machines.rows import Trigger
+from tests.conftest import own_database
+from tests.e2e.conftest import eventually, free_port
+
+pytestmark = pytest.mark.programs
+POOL = 3
+
+
+@contextmanager
+def pgbouncer(server: str, mode: str) -> Iterator[str]:
+    """Give the URL (with %s for the database's name) of a pgbouncer with POOL connections before the tests' server."""
+    data, port = Path(server.split("host=")[1]), free_port()
+    folder = Path(tempfile.mkdtemp(prefix="bouncer"))
+    folder.chmod(0o755)
+    (folder / "ini").write_text(
+        f"[databases]\n* = host={data} port=5432 user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+        f"listen_port = {port}\nunix_socket_dir =\nauth_type = any\npool_mode = {mode}\n"
+        f"default_pool_size = {POOL}\nmax_client_conn = 500\n"
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            ["pgbouncer", folder / "ini"], stdout=log, stderr=log, user=data.owner(), group=data.group()
+        )
+    url = f"postgresql+psycopg2://postgres@127.0.0.1:{port}/%s"
+    try:
+        eventually(lambda: answers(url % "postgres"), f"pgbouncer answers; see {folder / 'log'}")
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+        shutil.rmtree(folder)
+
+
+def answers(url: str) -> bool:
+    try:
+        psycopg2.connect(url.replace("+psycopg2", "")).close()
+    except psycopg2.OperationalError:
+        return False
+    return True
+
+
+@pytest.fixture(params=["session", "transaction"])
+def pooled_url(request, postgres_server, postgres_template):
+    for url in own_database(postgres_server, postgres_template):
+        with pgbouncer(postgres_server, request.param) as pooler:
+            yield pooler % url.split("/")[3].split("?")[0]
+
+
+@pytest.fixture
+def process(pooled_url):
+    """Make what a process has."""
+    made = []
+
+    def make():
+        engine = create_engine(pooled_url, **engine_options(pooled_url, 4))
+        make_durable(engine)
+        made.append(engine)
+        return SagaStore(Connections(engine), discover(), f"process {len(made)}"), engine
+
+    yield make
+    for engine in made:
+        engine.dispose()
+
+
+def run(store, index):
+    saga = Instance.begin(CHECKOUT, {"client_id": index, "magasin_id": 1}, actor="client")
+    store.insert(saga, 30, owner=store.owner)
+    for step in ("lire_panier", "reserver_stock"):
+        saga.fire(Trigger.SUCCEEDED, actor="engine", step=step, direction="do")
+        store.save(saga, 30, owner=store.owner)
+    assert store.read(saga.id).state == saga.state
+
+
+def test_two_processes_share_a_pool_smaller_than_what_each_would_take(process):
+    """In session mode the second one got nothing, and in transaction mode names of prepared statements were lost."""
+    processes = [process() for _ in range(2)]
+    with ThreadPoolExecutor(24) as pool:
+        running = [pool.submit(run, store, index) for index in range(60) for store, _ in processes]
+        claiming = [pool.submit(Leases(engine, discover(), "other").claim, 1, 30) for _, engine in processes]
+    for done in running + claiming:
+        done.result()
+
+
+def test_the_session_settings_get_through(process):
+    _, engine = process()
+    with engine.connect() as connection:
+        connection.execute(text("SELECT 1"))
+        shown = [
+            connection.execute(text(f"SHOW {name}")).scalar_one()
+            for name in ("TimeZone", "client_encoding", "default_transaction_isolation", "statement_timeout")
+        ]
+    assert shown == ["UTC", "UTF8", "read committed", "30s"]

@@ -1,0 +1,122 @@
+"""Statements mean the same whatever the database's defaults are, and a lost race is repeated."""
+
+from datetime import UTC
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from app.store.atomic import atomic
+from app.store.connections import Connections
+from app.store.database import engine_options, make_durable
+from app.store.database_errors import sqlstate
+from app.store.models import SagaRow
+from app.store.sagas import SagaStore
+from machines.registry import discover
+from machines.rows import Trigger
+
+HOSTILE = {
+    "default_transaction_isolation": "serializable",
+    "timezone": "Asia/Kathmandu",
+    "datestyle": "SQL, DMY",
+    "standard_conforming_strings": "off",
+    "extra_float_digits": "-15",
+    "client_encoding": "SQL_ASCII",
+    "statement_timeout": "0",
+}
+pytestmark = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+
+
+@pytest.fixture
+def engine(store_url, book):
+    name = store_url.split("/")[3].split("?")[0]
+    for setting, value in HOSTILE.items():
+        book.rows(f"ALTER DATABASE {name} SET {setting} = '{value}'")
+    url = store_url.replace("postgresql:", "postgresql+psycopg2:")
+    engine = create_engine(url, **engine_options(url, 4))
+    make_durable(engine)
+    yield engine
+    engine.dispose()
+
+
+def test_every_connection_has_the_settings_that_statements_rely_on(engine):
+    names = [*HOSTILE, "transaction_isolation"]
+    with engine.connect() as connection:
+        shown = {name: connection.execute(text(f"SHOW {name}")).scalar_one() for name in names}
+    assert shown == {
+        "default_transaction_isolation": "read committed",
+        "transaction_isolation": "read committed",
+        "timezone": "UTC",
+        "datestyle": "ISO, DMY",
+        "standard_conforming_strings": "on",
+        "extra_float_digits": "1",
+        "client_encoding": "UTF8",
+        "statement_timeout": "30s",
+    }
+
+
+def test_a_transaction_is_read_committed_whatever_the_session_says(engine):
+    with atomic(engine) as connection:
+        assert connection.execute(text("SHOW transaction_isolation")).scalar_one() == "read committed"
+
+
+def test_moments_are_read_in_utc(engine, saga):
+    SagaStore(Connections(engine), discover(), "one").insert(saga, 30, owner="one")
+    with engine.connect() as connection:
+        connection.execute(text("SET TimeZone = 'Asia/Kathmandu'"))
+        row = connection.execute(SagaRow.__table__.select()).one()
+    assert {row.created_at.tzinfo, row.due_at.tzinfo} == {UTC}
+
+
+def fails_at_first(book, code, times):
+    """Let so many updates of sagas fail with an SQLSTATE; a sequence counts them, for it is never rolled back."""
+    book.rows("CREATE SEQUENCE tries")
+    book.rows(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF nextval('tries') <= {times} THEN RAISE EXCEPTION USING ERRCODE = '{code}'; END IF; RETURN NEW; END $$"
+    )
+    book.rows("CREATE TRIGGER fail BEFORE UPDATE ON saga FOR EACH ROW EXECUTE FUNCTION fail()")
+
+
+@pytest.mark.parametrize("code", ["40001", "40P01", "55P03"])
+def test_a_commit_that_lost_a_race_is_repeated_at_once(engine, book, saga, code):
+    store = SagaStore(Connections(engine), discover(), "one")
+    store.insert(saga, 30, owner="one")
+    fails_at_first(book, code, times=3)
+    saga.fire(Trigger.SUCCEEDED, actor="engine", step="lire_panier", direction="do")
+    store.save(saga, 30, owner="one")
+    assert store.read(saga.id).version == 2
+
+
+def test_a_claim_that_lost_a_race_is_repeated_at_once(engine, book, saga):
+    store = SagaStore(Connections(engine), discover(), "one")
+    store.insert(saga, 0, owner="one")
+    fails_at_first(book, "40P01", times=2)
+    with engine.connect() as connection:
+        assert connection.execute(SagaRow.__table__.update().values(claims=1)).rowcount == 1
+
+
+def test_repeating_ends(engine, book, saga):
+    store = SagaStore(Connections(engine), discover(), "one")
+    store.insert(saga, 30, owner="one")
+    fails_at_first(book, "40001", times=1000)
+    with pytest.raises(Exception, match="fail") as raised:
+        store.save(saga, 30, owner="one")
+    assert sqlstate(raised.value.orig) == "40001"
+
+
+def test_a_part_of_a_transaction_is_not_repeated_by_itself(engine, book, saga):
+    SagaStore(Connections(engine), discover(), "one").insert(saga, 30, owner="one")
+    fails_at_first(book, "40P01", times=1)
+    with pytest.raises(Exception, match="fail"), atomic(engine) as connection:
+        connection.execute(SagaRow.__table__.update().values(claims=1))
+    assert book.rows("SELECT last_value FROM tries") == [{"last_value": 1}]
+
+
+def test_a_statement_is_cancelled_when_it_lasts_too_long(store_url):
+    url = store_url.replace("postgresql:", "postgresql+psycopg2:")
+    engine = create_engine(url, **engine_options(url, 4))
+    make_durable(engine, statement_timeout_s=0.05)
+    with pytest.raises(Exception, match="timeout") as raised, engine.connect() as connection:
+        connection.execute(text("SELECT pg_sleep(30)"))
+    assert sqlstate(raised.value.orig) == "57014"
+    engine.dispose()
