@@ -78,9 +78,11 @@ def from_environment(environ: Mapping[str, str]) -> Config:
     database_url = settings.database_url(environ)
     return Config(
         database_url=database_url,
-        database_connections=settings.count(environ, "DATABASE_CONNECTIONS", Config.database_connections, low=2),
+        database_connections=settings.count(
+            environ, "DATABASE_CONNECTIONS", Config.database_connections, low=2, high=settings.MOST_CONNECTIONS
+        ),
         database_statement_timeout_s=settings.number(
-            environ, "DATABASE_STATEMENT_TIMEOUT_S", Config.database_statement_timeout_s, above=0
+            environ, "DATABASE_STATEMENT_TIMEOUT_S", Config.database_statement_timeout_s
         ),
         participants_url=settings.http_url(environ, "PARTICIPANTS_URL", Config.participants_url),
         participant_urls=settings.participant_urls(environ),

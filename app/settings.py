@@ -22,6 +22,7 @@ MOST_WORKERS = 256
 #: Bound of what is counted up to a limit: attempts, failures.
 MOST_TIMES = 1_000_000
 MOST_PROXIES = 100
+MOST_CONNECTIONS = 10_000
 HOW_TO_MAKE = "make one with `openssl rand -hex 32` and keep it: SECRET_KEY=…, or in a file named by SECRET_KEY_FILE"
 #: The folder that several processes of one server count in.
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
