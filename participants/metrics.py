@@ -18,12 +18,12 @@ def count_requests(app: Flask) -> None:
     registry = CollectorRegistry()
     serve = app.wsgi_app
 
-    def refuse_unknown_methods(environ: dict[str, Any], start_response: Any) -> Any:
+    def refuse_unknown_methods(asked: dict[str, Any], start_response: Any) -> Any:
         """Any text may come as a method, and each one would be a series of its own."""
-        known = environ["REQUEST_METHOD"] in METHODS
-        return (serve if known else MethodNotAllowed(sorted(METHODS)))(environ, start_response)
+        known = asked["REQUEST_METHOD"] in METHODS
+        return (serve if known else MethodNotAllowed(sorted(METHODS)))(asked, start_response)
 
-    app.wsgi_app = refuse_unknown_methods  # type: ignore[method-assign]
+    app.wsgi_app = refuse_unknown_methods  # type: ignore[assignment, method-assign]
     PrometheusMetrics(app, group_by="url_rule", default_labels={"participant": app.name}, registry=registry)
     app.extensions["metrics"] = registry
 

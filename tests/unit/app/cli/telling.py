@@ -40,7 +40,7 @@ class Told:
     @property
     def journal(self):
         moves = enumerate(self.saga.unsaved)
-        return [JournalRow(**asdict(m), saga_id=SAGA_ID, at=BEGUN + timedelta(seconds=n / 10)) for n, m in moves]
+        return [_row(move, BEGUN + timedelta(seconds=n / 10)) for n, move in moves]
 
     def row(self, **columns):
         ended = self.saga.status in ("completed", "compensated", "stuck")
@@ -61,3 +61,9 @@ def drawn(told, width=80, seconds_later=120, definition=CHECKOUT, **columns):
     with console.capture() as captured:
         draw(drawing.whole(definition, told.row(**columns), told.journal, width, now), on=console)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
+
+
+def _row(move, at):
+    columns = asdict(move)
+    del columns["made"]  # the database's trigger makes `at` of it
+    return JournalRow(**columns, saga_id=SAGA_ID, at=at)
