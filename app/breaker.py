@@ -79,6 +79,11 @@ class Breaker:
                 self._open_until, self._try_until = now + self._policy.open_s, 0.0
             return opens
 
+    def undecided(self) -> None:
+        """Take note of an answer that says neither: it counts as nothing, and the next call may try at once."""
+        with self._lock:
+            self._try_until = 0.0
+
     def open_for(self, seconds: float) -> None:
         """Be open because somebody else has found it so."""
         with self._lock:

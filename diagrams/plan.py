@@ -15,6 +15,8 @@ HEADLINE_Y, HEAD = 34, 92
 GAP, PIVOT_GAP = 58, 84
 #: How far the lines of two parallel edges are from the middle of a box.
 LANE = 9
+#: Between two labels of one line.
+BESIDE = 8
 _PADDING = {"stuck": 40, "failure": 30, QUARANTINE: 16}
 
 
@@ -121,7 +123,17 @@ def _gaps(saga: Saga, marks: Marks) -> tuple[float, float, float, float]:
     out = [row for row in rows if phases[row.source] is Phase.FORWARD]
     back = [row for row in rows if row.trigger.startswith("compensate")]
     undo = [row for row in rows if phases[row.source] is Phase.UNDOING]
-    return _widest(saga, out, marks) + 58, _widest(saga, back, marks) + 50, _widest(saga, undo, marks) + 46, 0
+    outward, undoing = (max(_widest(saga, rows, marks), _beside(saga, rows, marks)) for rows in (out, undo))
+    return outward + 58, _widest(saga, back, marks) + 50, undoing + 46, 0
+
+
+def _beside(saga: Saga, rows: list[Row], marks: Marks) -> float:
+    """Give the width of the labels that stand beside each other: those of a line to where a person decides."""
+    widths: dict[str, float] = {}
+    for row in rows:
+        if saga.rows.states[row.dest].phase is Phase.STUCK:
+            widths[row.dest] = widths.get(row.dest, -BESIDE) + label(saga, row, marks).width + BESIDE
+    return max(widths.values(), default=0.0)
 
 
 def _straight(saga: Saga, names: list[str | None]) -> list[Row]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from diagrams.picture import Box, Edge, Point, Text
-from diagrams.plan import LANE, Plan, label
+from diagrams.plan import BESIDE, LANE, Plan, label
 from diagrams.words import QUARANTINE, way_of
 from machines.rows import Phase, Row, Trigger
 
@@ -28,6 +28,8 @@ def _edge(plan: Plan, rows: list[Row]) -> Edge:
     source, dest = plan.boxes[rows[0].source], plan.boxes[rows[0].dest]
     points, places = _way(rows[0], source, dest)
     labels = [label(plan.saga, row, plan.marks) for row in rows]
+    for before in labels[len(places) - 1 : -1]:  # those without a place of their own stand beside the last one
+        places.append((places[-1][0] + before.width + BESIDE, places[-1][1]))
     return Edge(
         rows=tuple(rows),
         points=tuple(points),
@@ -87,7 +89,7 @@ def _aside(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
     """Go right, or down first where the stuck state stands below the failure."""
     x, y = source.right - 24, dest.y - _lane(dest)
     start = [(source.right, y)] if dest.y == source.y else [(x, source.bottom), (x, y)]
-    return [*start, (dest.left, y)], [(source.right + 10, y - 5), (source.right + 10, y - 19)]
+    return [*start, (dest.left, y)], [(source.right + 10, y - 5)]
 
 
 def _again(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:

@@ -22,7 +22,8 @@ PHASES = {
 
 TRIGGERS = {
     Trigger.SUCCEEDED: "the participant did it",
-    Trigger.REFUSED: "the participant said no: it surely did not happen",
+    Trigger.REFUSED: "the participant said no: it did not happen",
+    Trigger.REFUSED_IN_DOUBT: "the participant said no, but an attempt before may have worked",
     Trigger.EXHAUSTED: "no clear answer to the last attempt: it may have happened",
     Trigger.EXPIRE: "its deadline was over before the call was sent",
     Trigger.QUARANTINE: "whoever took it died of it, time and again",

@@ -56,10 +56,16 @@ def preview(saga: Saga, state: str, trigger: Trigger, *, unsure: bool) -> Previe
         course=(*_stops(passed, unsure=unsure), *_onward(saga, first)),
         otherwise=tuple(
             (outcome, tuple(_failing(saga, first, outcome, unsure=unsure)))
-            for outcome in (Trigger.REFUSED, Trigger.EXHAUSTED)
+            for outcome in (_refusal(saga, first, unsure=unsure), Trigger.EXHAUSTED)
             if SagaMachine(saga, first).may(outcome)
         ),
     )
+
+
+def _refusal(saga: Saga, state: str, *, unsure: bool) -> Trigger:
+    """Name the move that a refusal makes: what may have worked before, a pivot's refusal leaves in doubt."""
+    doubted = unsure and SagaMachine(saga, state).may(Trigger.REFUSED_IN_DOUBT)
+    return Trigger.REFUSED_IN_DOUBT if doubted else Trigger.REFUSED
 
 
 def _passed(machine: SagaMachine, *, unsure: bool) -> Iterator[State]:

@@ -3,8 +3,9 @@
 In an *active* state exactly one call is in flight, the one its rows name; the outcome of that call is the trigger:
 
     succeeded   on to the next step, or to the next compensation
-    refused     it surely did not happen: on to the step's `refused` state
-    retry       outcome unknown, sent again         defer   not sent at all, sent later (counts as no attempt)
+    refused     it did not happen: on to the step's `refused` state; stuck where there is no way back, as in an undo
+    refused_in_doubt  a pivot is refused after an attempt that may have worked: stuck
+    retry       outcome unknown, sent again         defer   sent later (counts as no attempt)
     exhausted   outcome unknown and no attempt left: compensated *including itself*, or stuck
     cancel      somebody does not want it any more, while it can still go back
     expire      its deadline was over before the call was sent
@@ -28,6 +29,7 @@ from machines.table import Table
 class Trigger(StrEnum):
     SUCCEEDED = "succeeded"
     REFUSED = "refused"
+    REFUSED_IN_DOUBT = "refused_in_doubt"
     RETRY = "retry"
     DEFER = "defer"
     EXHAUSTED = "exhausted"
@@ -82,6 +84,11 @@ class State:
     def effectful(self) -> bool:
         return self.step is not None and self.step.kind is not Kind.READ
 
+    @property
+    def doubts_refusals(self) -> bool:
+        """Return True where a refusal leaves the saga stuck if an earlier attempt may have worked."""
+        return self.step is not None and (self.undoes or self.step.kind in (Kind.PIVOT, Kind.RETRIABLE))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -131,7 +138,9 @@ def _forward(table: Table) -> Iterator[State | Row]:
         yield from _stuck(entry, step, stuck, step.done)
         if step.kind in (Kind.PIVOT, Kind.RETRIABLE) or forward_only:
             yield Row(source=entry, trigger=Trigger.EXHAUSTED, dest=stuck, call=step.call)
-        if step.kind is not Kind.RETRIABLE and not forward_only:
+        if step.kind is Kind.RETRIABLE or forward_only:  # a definite no, and no way back
+            yield Row(source=entry, trigger=Trigger.REFUSED, dest=stuck, call=step.call)
+        else:
             yield from _failure(table, number, entry, stuck)
         before, forward_only = step.done, forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
 
@@ -144,7 +153,9 @@ def _failure(table: Table, number: int, entry: str, stuck: str) -> Iterator[Stat
     yield Row(source=entry, trigger=Trigger.REFUSED, dest=failure, call=step.call)
     yield Row(source=entry, trigger=Trigger.EXPIRE, dest=failure)
     yield Row(source=failure, trigger=Trigger.COMPENSATE, dest=back)
-    if step.kind is not Kind.PIVOT:
+    if step.kind is Kind.PIVOT:
+        yield Row(source=entry, trigger=Trigger.REFUSED_IN_DOUBT, dest=stuck, call=step.call)
+    else:
         yield Row(source=entry, trigger=Trigger.EXHAUSTED, dest=failure, call=step.call)
         # Not while a pivot is in flight: whether it can still go back is then not known.
         yield Row(source=entry, trigger=Trigger.CANCEL, dest=failure)
@@ -166,7 +177,8 @@ def _backward(table: Table) -> Iterator[State | Row]:
             yield from _sent_again(step.undoing, step.undo)
             stuck = stuck_states(step)[1]
             yield from _stuck(step.undoing, step, stuck, undone, undoes=True)
-            yield Row(source=step.undoing, trigger=Trigger.EXHAUSTED, dest=stuck, call=step.undo)
+            for failed in (Trigger.REFUSED, Trigger.EXHAUSTED):
+                yield Row(source=step.undoing, trigger=failed, dest=stuck, call=step.undo)
 
 
 def _ends(table: Table) -> Iterator[State | Row]:

@@ -115,6 +115,16 @@ PARTICIPANTS = (
         summary="{{ $value | humanizePercentage }} of the calls to {{ $labels.participant }} fail",
         description="5xx or no answer over 5 minutes. Calls are repeated, and what stays unknown is undone or stuck.",
     ),
+    Alert(
+        name="SagaCallsTurnedAway",
+        severity=CRITICAL,
+        lasts="1m",
+        # Calls that nobody acts on: with retries up to 30 s apart, each setting shows at least once in 5 minutes.
+        expr="sum by (participant, setting) (increase(saga_participant_calls_turned_away_total[5m])) > 0",
+        summary="Calls to {{ $labels.participant }} are turned away: check {{ $labels.setting }}",
+        description="Sagas wait, and are undone at their deadline where they may be. The answers say that our "
+        "credentials, our address, our request or the load is at fault, as 401, 404 without JSON or 429.",
+    ),
 )
 
 REPLICAS = (

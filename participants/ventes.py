@@ -83,7 +83,7 @@ def enregistrer() -> tuple[dict[str, Any], int]:
     blocked = select(acheteurs_bloques.c.motif).where(acheteurs_bloques.c.client_id == vente["client_id"])
     motif = db.session.scalar(blocked)
     if motif is not None:
-        raise Refused(403, "Blocked buyer", f"Client {vente['client_id']} may not buy: {motif}")
+        raise Refused(409, "Blocked buyer", f"Client {vente['client_id']} may not buy: {motif}")
     vente["vente_id"] = str(uuid4())
     db.session.execute(insert(ventes).values(vente))
     return _as_json(vente), 201
@@ -147,7 +147,7 @@ def _checked(vente_id: str, *, lock: bool = False) -> dict[str, Any]:
     retour = read_body(Retour())
     vente = _find(vente_id, lock=lock)
     if vente["client_id"] != retour["client_id"]:
-        raise Refused(403, "Another client's sale", f"Sale {vente_id} is not client {retour['client_id']}'s")
+        raise Refused(409, "Another client's sale", f"Sale {vente_id} is not client {retour['client_id']}'s")
     if vente["annulee"]:
         raise Refused(409, "Cancelled sale", f"Sale {vente_id} was cancelled")
     earlier = _returned(vente_id)

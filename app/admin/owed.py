@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from app.participants.outcome import Outcome, outcome_of_move
 from machines.call import Call
 from machines.rows import Phase, Trigger
 from machines.saga import Saga
@@ -27,6 +28,8 @@ class Move(Protocol):
     def step(self) -> str | None: ...
     @property
     def direction(self) -> str | None: ...
+    @property
+    def status_code(self) -> int | None: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,8 @@ class Owed:
         if self.by_hand:
             return f"A person saw to it by hand; {who} did not say so."
         undo = f"to undo {name} " if self.direction == "undo" else ""
+        if self.refused and undo:
+            return f"{who} refuses {undo.strip()}: a person must see to it."
         if self.in_flight:
             return f"{who} is being asked {undo}and has given no clear answer yet: it may have happened."
         said = {
@@ -68,8 +73,8 @@ def owed(saga: Saga, state: str, moves: Sequence[Move], *, unsure: bool) -> list
 
 
 def _owed(saga: Saga, step: Step, state: str, moves: Sequence[Move], *, unsure: bool) -> Owed:
-    done = [move.trigger for move in moves if move.step == step.name and move.direction == "do"]
-    undone = [move.trigger for move in moves if move.step == step.name and move.direction == "undo"]
+    done = [move for move in moves if move.step == step.name and move.direction == "do"]
+    undone = [move for move in moves if move.step == step.name and move.direction == "undo"]
     at = saga.rows.states[state]
     calls = at.phase in (Phase.FORWARD, Phase.UNDOING) and at.step == step and unsure
     undoing = calls and at.undoes
@@ -80,7 +85,8 @@ def _owed(saga: Saga, step: Step, state: str, moves: Sequence[Move], *, unsure: 
             effect=Effect.UNDONE if _succeeded(undone) else asked,
             call=step.undo,
             direction="undo",
-            by_hand=Trigger.RESOLVE in undone,
+            by_hand=_any(undone, Trigger.RESOLVE),
+            refused=_any(undone, Trigger.REFUSED) and not _succeeded(undone),
             in_flight=undoing,
         )
     return Owed(
@@ -88,22 +94,28 @@ def _owed(saga: Saga, step: Step, state: str, moves: Sequence[Move], *, unsure: 
         effect=Effect.UNKNOWN if calls else _was(done),
         call=step.call,
         direction="do",
-        by_hand=Trigger.RESOLVE in done,
-        refused=Trigger.REFUSED in done,
+        by_hand=_any(done, Trigger.RESOLVE),
+        refused=_any(done, Trigger.REFUSED),
         in_flight=calls,
     )
 
 
-def _was(done: Sequence[str]) -> Effect:
+def _was(done: Sequence[Move]) -> Effect:
     if _succeeded(done):
         return Effect.TOOK_EFFECT
     return Effect.UNKNOWN if _unaccounted(done) else Effect.NOT_DONE
 
 
-def _succeeded(triggers: Sequence[str]) -> bool:
-    return Trigger.SUCCEEDED in triggers or Trigger.RESOLVE in triggers
+def _any(moves: Sequence[Move], *triggers: Trigger) -> bool:
+    return any(move.trigger in triggers for move in moves)
 
 
-def _unaccounted(triggers: Sequence[str]) -> bool:
-    """Tell whether an attempt is unaccounted for: a refusal after it proves nothing."""
-    return not {Trigger.RETRY, Trigger.EXHAUSTED, Trigger.QUARANTINE}.isdisjoint(triggers)
+def _succeeded(moves: Sequence[Move]) -> bool:
+    return _any(moves, Trigger.SUCCEEDED, Trigger.RESOLVE)
+
+
+def _unaccounted(moves: Sequence[Move]) -> bool:
+    """Tell whether an attempt is in doubt: a refusal after it proves nothing."""
+    in_doubt = any(outcome_of_move(move.trigger, move.status_code) is Outcome.UNKNOWN for move in moves)
+    # Before this release, a refusal was sent again where there was no way back: its rows stay as they were.
+    return in_doubt or _any(moves, Trigger.RETRY, Trigger.EXHAUSTED, Trigger.QUARANTINE)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.participants.outcome import REFUSALS, Outcome
+from app.participants.outcome import Outcome, outcome_of_move
 from app.store.models import JournalRow, SagaRow
 from machines.call import FillError
 from machines.rows import Trigger
@@ -22,19 +22,10 @@ SAGA_STATUSES = {
     "compensated": "compensated",
 }
 
-
-#: What became of the call whose outcome a move tells; other moves tell of none.
-_OUTCOMES = {
-    Trigger.SUCCEEDED: Outcome.SUCCEEDED,
-    Trigger.REFUSED: Outcome.REFUSED,
-    Trigger.RETRY: Outcome.UNKNOWN,
-    Trigger.EXHAUSTED: Outcome.UNKNOWN,
-    Trigger.DEFER: Outcome.NOT_SENT,
-}
 #: The moves by which a step, or its compensation, is done.
 _DONE = (Trigger.SUCCEEDED, Trigger.RESOLVE)
 #: The moves by which a step fails.
-_FAILURES = (Trigger.REFUSED, Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.QUARANTINE)
+_FAILURES = (Trigger.REFUSED, Trigger.REFUSED_IN_DOUBT, Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.QUARANTINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,10 +66,8 @@ def completed_steps(definition: Saga, saga: SagaRow, journal: Sequence[JournalRo
 
 
 def outcome(row: JournalRow) -> Outcome | None:
-    """Tell what became of a call. Where it must succeed in the end a refusal is sent again: its answer tells."""
-    if row.step is None or row.trigger not in _OUTCOMES:
-        return None
-    return Outcome.REFUSED if row.status_code in REFUSALS else _OUTCOMES[Trigger(row.trigger)]
+    """Return what became of the call whose outcome a row of the journal records, if it records one."""
+    return None if row.step is None else outcome_of_move(row.trigger, row.status_code)
 
 
 def remaining(views: Sequence[StepView]) -> list[str]:

@@ -22,6 +22,7 @@ _PATH = (Column(), Column(gives_way=True), Column(), *(Column(right=True),) * 2,
 _STYLES = {
     Trigger.SUCCEEDED: "green",
     Trigger.REFUSED: "bold red",
+    Trigger.REFUSED_IN_DOUBT: "bold red",
     Trigger.EXHAUSTED: "bold red",
     Trigger.EXPIRE: "bold red",
     Trigger.QUARANTINE: "bold red",

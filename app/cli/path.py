@@ -13,7 +13,7 @@ from machines.step import Step
 
 #: What `saga compensate` asks for, whichever of them the table has.
 _UNDOES = {Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING, Trigger.CANCEL}
-_FAILURES = {Trigger.REFUSED: "refused", Trigger.EXPIRE: "too late"}
+_FAILURES = {Trigger.REFUSED: "refused", Trigger.REFUSED_IN_DOUBT: "refused in doubt", Trigger.EXPIRE: "too late"}
 
 
 @dataclass(frozen=True, kw_only=True)

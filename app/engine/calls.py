@@ -6,11 +6,13 @@ from typing import Protocol
 from app.config import Config
 from app.metrics import Telemetry
 from app.participants.client import Request
-from app.participants.outcome import Outcome, Reply, outcome_of
+from app.participants.outcome import Outcome, Reply, explained, outcome_of
 from app.store.instance import Instance
 from app.traces import Traces
 from machines.call import Call, FillError
 from machines.rows import Phase
+
+_TO_EXPLAIN = (Outcome.UNKNOWN, Outcome.NOT_SENT)
 
 
 class Sender(Protocol):
@@ -27,30 +29,58 @@ class Calls:
     traces: Traces
 
     def make(self, saga: Instance) -> tuple[Reply, Outcome]:
-        """Send the call; where an attempt of it is unaccounted for, ask first what became of that, if one can."""
-        at = saga.at
+        """Send the call; where an attempt of it is in doubt, ask first what became of that, if one can."""
+        at, probe = saga.at, _probe(saga)
         assert at.call is not None
-        if probe := _probe(saga):
+        if probe:
             reply, outcome = self._send(saga, probe)
             if outcome is Outcome.SUCCEEDED:
                 return reply, outcome
             if saga.attempt >= at.retry.attempts:  # the last word, which proves nothing unless it says yes
-                unknown = Outcome.UNKNOWN if reply.sent else Outcome.NOT_SENT
-                return replace(reply, error=f"still unknown: {reply.reason}", status=None), unknown
-        return self._send(saga, at.call)
+                if outcome is Outcome.NOT_SENT or reply.asks_to_wait:
+                    return reply, outcome
+                return replace(reply, says=f"still unknown: {reply.reason}", status=None), Outcome.UNKNOWN
+        reply, outcome = self._send(saga, at.call)
+        if outcome is Outcome.REFUSED and saga.unsure and at.doubts_refusals:
+            return self._doubted(saga, reply, probe)
+        return reply, outcome
+
+    def longest_s(self, saga: Instance) -> float:
+        """Return how long `make` may take: a call in doubt is asked about before, and again when it is refused."""
+        at = saga.at
+        if at.step is None:
+            return 0.0
+        return at.step.timeout_s * (1 + (1 + at.doubts_refusals) * (_probe(saga) is not None))
+
+    def _doubted(self, saga: Instance, refused: Reply, probe: Call | None) -> tuple[Reply, Outcome]:
+        """Doubt a refusal, for an earlier attempt may have worked: that it did, its probe may say; else a person."""
+        says = f"{refused.reason}, after an attempt that may have worked"
+        if probe is None:
+            return replace(refused, says=says), Outcome.REFUSED
+        reply, outcome = self._send(saga, probe)
+        if outcome is Outcome.SUCCEEDED:
+            return reply, outcome
+        says = f"{says}; its probe: {reply.reason}"
+        if outcome is Outcome.REFUSED:
+            return replace(refused, says=says), outcome
+        return replace(reply, says=says), outcome
 
     def _send(self, saga: Instance, call: Call) -> tuple[Reply, Outcome]:
         at = saga.at
         assert at.step is not None
         with self.traces.attempt(saga, call) as attempt:
+            called, saga.called = saga.called, True  # before it is sent: an exception leaves open how far it came
             try:
                 reply = self.sender.send(self._request(saga, call, attempt.traceparent))
             except FillError as error:
                 reply = Reply(error=str(error), sent=False, impossible=True)
-            needed = saga.definition.needed_fields[at.step.name]
-            outcome = outcome_of(reply, frozenset() if at.undoes else needed)
+            saga.called = called or reply.sent
+            needed = frozenset() if at.undoes else saga.definition.needed_fields[at.step.name]
+            outcome = outcome_of(reply, needed)
+            if outcome in _TO_EXPLAIN:
+                reply = explained(reply, needed, call.participant)
             attempt.became(reply, outcome)
-        self.telemetry.called(saga, call, reply, outcome)
+        self.telemetry.called(saga, call, reply)
         return reply, outcome
 
     def _request(self, saga: Instance, call: Call, traceparent: str) -> Request:

@@ -69,7 +69,7 @@ class Engine:
             if until < inf and time.monotonic() + self._call_s(saga) > until:
                 return False
             if self._expired(saga):
-                self._give_up(saga, Trigger.EXPIRE, f"its deadline of {saga.definition.deadline_s:g} s is over")
+                self._give_up(saga, Trigger.EXPIRE, _too_late(saga))
                 continue
             if (saga.at.effectful and saga.unsaved) or not self._covered(saga):
                 self.keep(saga)
@@ -179,7 +179,7 @@ class Engine:
 
     def _call_s(self, saga: Instance) -> float:
         """Say how long the next call may last."""
-        return saga.at.step.timeout_s if saga.at.step else 0.0
+        return self.calls.longest_s(saga)
 
     def _expired(self, saga: Instance) -> bool:
         """Tell whether the next step forward comes too late. A pivot that may have been sent is never called off."""
@@ -195,20 +195,23 @@ class Engine:
     def _advance(self, saga: Instance, reply: Reply, outcome: Outcome) -> float:
         """Make the move that the reply means. Return how many seconds to wait before the next call."""
         at = saga.at
-        facts = self._facts(saga, reply)
+        waits = outcome is Outcome.NOT_SENT or self._has_time(saga, reply)
+        facts = self._facts(saga, reply, counts=reply.sent and not waits)
         if outcome is Outcome.SUCCEEDED:
             if at.phase is Phase.FORWARD and at.step:
                 saga.results[at.step.name] = reply.body
             saga.fire(Trigger.SUCCEEDED, **facts)
-        elif outcome is Outcome.NOT_SENT:
+        elif waits:
             saga.fire(Trigger.DEFER, **facts)
-            return self._wait(DEFERRED, saga.deferrals, reply)
-        elif outcome is Outcome.REFUSED and saga.may(Trigger.REFUSED):
-            self._fail(saga, Trigger.REFUSED, facts, sure=not saga.unsure)
+            saga.unsure |= outcome is not Outcome.NOT_SENT
+            return self._wait(saga, DEFERRED, saga.deferrals, reply)
+        elif outcome is Outcome.REFUSED:
+            in_doubt = saga.unsure and saga.may(Trigger.REFUSED_IN_DOUBT)
+            self._fail(saga, Trigger.REFUSED_IN_DOUBT if in_doubt else Trigger.REFUSED, facts, sure=not saga.unsure)
         elif saga.attempt + 1 < at.rounds:
             saga.fire(Trigger.RETRY, **facts)
             saga.unsure = True
-            return self._wait(at.retry, saga.attempt, reply)
+            return self._wait(saga, at.retry, saga.attempt, reply)
         else:
             self._fail(saga, Trigger.EXHAUSTED, facts, sure=False)
         self._begin(saga)
@@ -228,21 +231,38 @@ class Engine:
             including = not sure and saga.may(Trigger.COMPENSATE_INCLUDING)
             saga.fire(Trigger.COMPENSATE_INCLUDING if including else Trigger.COMPENSATE, actor=self.actor)
 
-    def _facts(self, saga: Instance, reply: Reply) -> dict[str, Any]:
+    def _has_time(self, saga: Instance, reply: Reply) -> bool:
+        """Tell whether the participant has the time that it asks for: until the deadline, that costs no attempt."""
+        return reply.asks_to_wait and self.store.clock() < saga.deadline
+
+    def _facts(self, saga: Instance, reply: Reply, *, counts: bool) -> dict[str, Any]:
+        """Write down an answer. counts: it is an attempt of those that the step has."""
         at = saga.at
         assert at.step is not None
         return {
             "actor": self.actor,
             "step": at.step.name,
             "direction": at.direction,
-            "attempt": saga.attempt + reply.sent,
+            "attempt": saga.attempt + counts,
             "reason": reply.reason,
             "status_code": reply.status,
             "reply": reply.body,
             "duration_ms": reply.duration_ms,
         }
 
-    def _wait(self, retry: Retry, attempt: int, reply: Reply) -> float:
+    def _wait(self, saga: Instance, retry: Retry, attempt: int, reply: Reply) -> float:
+        """Draw the wait before the next call, at least what the participant asks for, at most until the deadline."""
+        left_s = 0.0
+        if saga.may(Trigger.EXPIRE):  # a saga that still reads has all of its time
+            left_s = min(saga.deadline - self.store.clock(), saga.definition.deadline_s)
+        asked_s = min(reply.retry_after_s or 0.0, max(LONGEST_RETRY_AFTER_S, left_s))
+        longest_s = left_s if left_s > 0 else inf
         drawn = self.jitter(retry.longest_wait_s(attempt))
         # Never 0: a wait of its own commit is what makes the attempt count after a crash.
-        return max(drawn, min(reply.retry_after_s, LONGEST_RETRY_AFTER_S), 0.001)
+        return max(min(max(drawn, asked_s), longest_s), 0.001)
+
+
+def _too_late(saga: Instance) -> str:
+    """Say that the deadline is over, and what the saga was waiting for until then."""
+    over = f"its deadline of {saga.definition.deadline_s:g} s is over"
+    return f"{over}; last: {saga.waits_for}" if saga.waits_for else over

@@ -174,6 +174,7 @@ class Runner:
             return self._engine.run(saga, hold_s, until)
         except FencedError:
             self._engine.telemetry.fenced(saga)
+            self._discount([saga])
         except KeyTakenError:
             raise
         except Exception as error:
@@ -226,5 +227,15 @@ class Runner:
     def _release_lost(self) -> None:
         lost = self._lost[:]
         if lost:
+            self._discount(lost)
             self._leases.release(lost)
             del self._lost[: len(lost)]
+
+    def _discount(self, sagas: Iterable[Instance]) -> None:
+        """Take back the claims during which no call could be sent: nobody died of them."""
+        try:
+            for saga in sagas:
+                if not saga.called:
+                    self._leases.discount(saga)
+        except SQLAlchemyError:  # it counts one too many: a person may look at the saga a little earlier
+            _log.warning("claims.not_discounted", exc_info=True)

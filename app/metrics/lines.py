@@ -15,7 +15,7 @@ from machines.saga import Saga
 STARTED, FAILED, COMPENSATES = "Saga démarrée", "Étape échouée", "Compensation déclenchée"
 #: Instead of STARTED for one that begins only when somebody executes it.
 CREATED = "saga.created"
-_FAILED = frozenset({Trigger.REFUSED, Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.QUARANTINE})
+_FAILED = frozenset({Trigger.REFUSED, Trigger.REFUSED_IN_DOUBT, Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.QUARANTINE})
 _NOTABLE = frozenset({Trigger.CANCEL, Trigger.RETRY, Trigger.DEFER})
 
 

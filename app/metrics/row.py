@@ -1,9 +1,8 @@
 """One row of a table as it is counted, and what became of the attempt that led along it."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
-from app.participants.outcome import REFUSALS, Outcome
+from app.participants.outcome import Outcome, outcome_of_move
 from app.store.instance import Move
 from machines.rows import Phase, State, Trigger
 
@@ -12,15 +11,9 @@ LABELS = ("saga", "source", "trigger", "dest")
 #: The trigger of the move that begins a saga, which is in no table.
 START = "start"
 
-#: What the triggers say of an attempt. Where the table has no way back, a refusal is tried again like the unknown.
-_OUTCOMES: Mapping[str, Outcome] = {
-    Trigger.SUCCEEDED: Outcome.SUCCEEDED,
-    Trigger.REFUSED: Outcome.REFUSED,
-    Trigger.RETRY: Outcome.UNKNOWN,
-    Trigger.EXHAUSTED: Outcome.UNKNOWN,
-    Trigger.DEFER: Outcome.NOT_SENT,
-}
-_FAILURES = frozenset({Trigger.REFUSED, Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.QUARANTINE, Trigger.CANCEL})
+_FAILURES = frozenset({
+    Trigger.REFUSED, Trigger.REFUSED_IN_DOUBT, Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.QUARANTINE, Trigger.CANCEL,
+})  # fmt: skip
 
 
 class Row(NamedTuple):
@@ -68,7 +61,4 @@ class Row(NamedTuple):
 
 def outcome(move: Move) -> Outcome | None:
     """Tell what became of the attempt that made this move, if one did."""
-    if move.duration_ms is None:
-        return None
-    said = _OUTCOMES[move.trigger]
-    return Outcome.REFUSED if said is Outcome.UNKNOWN and move.status_code in REFUSALS else said
+    return None if move.duration_ms is None else outcome_of_move(move.trigger, move.status_code)

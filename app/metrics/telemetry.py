@@ -14,7 +14,7 @@ from app.metrics.derived import MOVES
 from app.metrics.lines import CREATED, Lines, Sight, told_as
 from app.metrics.notes import Notes
 from app.metrics.row import LABELS, START, Row, outcome
-from app.participants.outcome import Outcome, Reply
+from app.participants.outcome import Outcome, Reply, setting_of, settings_of
 from app.store.instance import FINISHED, Instance, Move, Standing
 from machines.call import Call
 from machines.rows import State
@@ -61,6 +61,12 @@ class Telemetry:
         self._sagas = counter("saga", "Sagas by what has become of them", "saga", "type", "status")
         self._claims = counter("saga_claims", "Sagas taken up from the database", "saga")
         self._calls = counter("saga_participant_calls", "Calls", "participant", "endpoint", "status_code")
+        self._turned_away = counter(
+            "saga_participant_calls_turned_away",
+            "Calls answered without effect, by the setting to check",
+            "participant",
+            "setting",
+        )
         self._call_s = histogram("saga_participant_call_duration_seconds", "Calls", _CALL_S, "participant", "endpoint")
         self._attempt_s = histogram(
             "saga_step_duration_seconds", "Attempts", _STEP_S, "saga", "step", "direction", "outcome"
@@ -73,10 +79,11 @@ class Telemetry:
         for definition in definitions:
             self._foresee(definition)
 
-    def called(self, saga: Instance, call: Call, reply: Reply, outcome: Outcome) -> None:  # noqa: ARG002
+    def called(self, saga: Instance, call: Call, reply: Reply) -> None:  # noqa: ARG002
         """Count a call that was answered, or that got no answer."""
         if reply.sent or reply.duration_ms:  # else nobody was called: the breaker is open, or it cannot be made
-            self.notes.note(self._called, call, reply.status, reply.duration_ms)
+            setting = setting_of(reply, call.participant)
+            self.notes.note(self._called, call, reply.status, reply.duration_ms, setting)
 
     def committed(self, saga: Instance, moves: Sequence[Move], before: Standing | None = None) -> None:
         """Count and log each move of a commit that has been made. before: where the saga stood until then."""
@@ -96,9 +103,11 @@ class Telemetry:
     def fenced(self, saga: Instance) -> None:
         self.notes.note(self._fenced_off, _sight(saga))
 
-    def _called(self, call: Call, status: int | None, duration_ms: float) -> None:
+    def _called(self, call: Call, status: int | None, duration_ms: float, setting: str) -> None:
         self._calls[call.participant, call.path, _status_label(status)]()
         self._call_s[call.participant, call.path](duration_ms / 1000)
+        if setting:
+            self._turned_away[call.participant, setting]()
 
     def _committed(  # noqa: PLR0917  what `committed` has noted
         self, at: float, definition: Saga, standing: Standing, epoch: int, moves: Sequence[Move],
@@ -167,6 +176,8 @@ class Telemetry:
         for call in (state.call, state.step.probe):
             if call is not None:
                 self._call_s[call.participant, call.path]
+                for setting in settings_of(call.participant):
+                    self._turned_away[call.participant, setting]
 
 
 def _sight(saga: Instance) -> Sight:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from werkzeug.http import parse_date
+
 from app.dialing import Dialer, LookUp
 from app.participants.connection import NotSentError
 from app.participants.exchange import LARGEST_REPLY_BYTES, Answer, ExchangeAdapter, ExchangePool, LostError, host_of
@@ -29,7 +31,8 @@ class Request:
 
 class Participants:
     """A pool of connections to every participant, used by many threads at once. api_key: what a gateway on the way
-    asks for. ca_file: a private CA. look_up: asks the name server.
+    asks for. ca_file: a private CA. look_up: asks the name server. wall_clock: seconds since 1970, for a Retry-After
+    that is a date.
     """
 
     def __init__(
@@ -40,8 +43,9 @@ class Participants:
         api_key: str | None = None,
         ca_file: str | None = None,
         look_up: LookUp = socket.getaddrinfo,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        self._clock = clock
+        self._clock, self._wall_clock = clock, wall_clock
         # Here rather than in each request, so that nothing that shows a request shows it.
         common = {"User-Agent": "saga-orchestrator", "Accept-Encoding": "identity"}
         self._shown = _lines(common | ({"X-API-Key": api_key} if api_key else {}))
@@ -69,13 +73,31 @@ class Participants:
             status=answer.status,
             body=body,
             unreadable=unreadable,
-            retry_after_s=_seconds(answer.headers.get(b"retry-after", b"")),
+            blank=answer.whole and not answer.body,
+            retry_after_s=self._asked_to_wait(answer.headers),
             duration_ms=self._since(started),
         )
 
     def _origin(self, origin: str) -> tuple[ExchangePool, str]:
         found = self._origins[origin] = self._adapter.pool(origin), f"Host: {host_of(origin)}\r\n{self._shown}"
         return found
+
+    def _asked_to_wait(self, headers: Mapping[bytes, bytes]) -> float | None:
+        """Return how many seconds a Retry-After asks for, in either of its forms; None without one that is legal.
+
+        A date is compared with the participant's own Date, where there is one: its clock need not be ours.
+        """
+        asked = headers.get(b"retry-after")
+        if asked is None:
+            return None
+        asked = asked.strip(b" \t")
+        if asked.isdigit():
+            return float(asked)
+        until = parse_date(asked.decode("latin-1"))
+        if until is None:
+            return None
+        sent = parse_date(headers.get(b"date", b"").decode("latin-1"))
+        return max(until.timestamp() - (sent.timestamp() if sent else self._wall_clock()), 0.0)
 
     def _since(self, started: float) -> float:
         return round((self._clock() - started) * 1000, 3)
@@ -118,7 +140,3 @@ def _understood(answer: Answer) -> tuple[Mapping[str, Any] | None, str]:
     except UnreadableError as error:
         return None, str(error)
     return (body, "") if isinstance(body, dict) else (None, "JSON, and no object")
-
-
-def _seconds(text: bytes) -> float:
-    return float(text) if text.isdigit() else 0.0

@@ -44,7 +44,11 @@ class GuardedSender:
         if wait_s > 0:
             return Reply(error=f"the breaker of {name} is open", sent=False, retry_after_s=wait_s)
         reply = self._sender.send(request)
-        if reply.status is None or reply.status >= _SERVER_ERROR:
+        if reply.turned_away:  # by a proxy, a gateway or a limit: the participant may be well or not
+            breaker.undecided()
+            if trying:
+                self._fleeting.drop(f"try/{name}")
+        elif reply.status is None or reply.status >= _SERVER_ERROR:
             if breaker.failed():
                 self._fleeting.put(f"open/{name}", b"", self._policy.open_s)
                 self._fleeting.drop(f"try/{name}")

@@ -1,14 +1,32 @@
-"""What a reply means. Every reply has one of four outcomes, and this is the one place where it is decided."""
+"""What a reply means. Every reply has one of four outcomes, and this is the one place where it is decided (ADR 22).
+
+status                                                          outcome
+2xx other than 202, with a body that is understood              succeeded
+4xx, unless listed below, answered by the participant itself    refused: it did not happen
+401 403 405 406 407 414 415 421 429 431, 301 307 308, 404       not sent: a setting or the load is at fault, not the
+  whose body is no JSON object                                    order; counts as no attempt
+all others, no answer, a body that is not understood            unknown (in doubt): it may have happened
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from app.values import one_line
+from machines.rows import Trigger
 
-#: The participant understood and did nothing. Every other status that is not a success leaves it open.
-REFUSALS = frozenset({400, 401, 402, 403, 404, 409, 410, 412, 422})
+_KEY, _URL, _LOAD = "PARTICIPANTS_API_KEY", "PARTICIPANT_{name}_URL", "THREADS"
+#: The statuses that turn a call away before the participant acts on it, each with the setting to look at.
+_TURNED_AWAY: Mapping[int, str] = {
+    301: _URL, 307: _URL, 308: _URL, 401: _KEY, 403: _KEY, 405: _URL, 406: _URL, 407: _URL,
+    414: _URL, 415: _URL, 421: _URL, 429: _LOAD, 431: _URL,
+}  # fmt: skip
+_OK, _ACCEPTED, _REDIRECT, _BAD_REQUEST, _NOT_FOUND, _SERVER_ERROR, _UNAVAILABLE = 200, 202, 300, 400, 404, 500, 503
+#: Request Timeout and Too Early: nobody knows how far the participant has come.
+_IN_DOUBT = frozenset({408, 425})
+#: Journals of releases before this table have these refusals under the trigger of a further attempt.
+_REFUSED_BEFORE = frozenset({400, 401, 402, 403, 404, 409, 410, 412, 422})
 
 
 class Outcome(StrEnum):
@@ -18,48 +36,113 @@ class Outcome(StrEnum):
     NOT_SENT = "not_sent"
 
 
+#: What became of the call whose outcome a move records; other moves record none.
+_OF_MOVES: Mapping[str, Outcome] = {
+    Trigger.SUCCEEDED: Outcome.SUCCEEDED,
+    Trigger.REFUSED: Outcome.REFUSED,
+    Trigger.REFUSED_IN_DOUBT: Outcome.UNKNOWN,
+    Trigger.RETRY: Outcome.UNKNOWN,
+    Trigger.EXHAUSTED: Outcome.UNKNOWN,
+    Trigger.DEFER: Outcome.NOT_SENT,
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reply:
     """What came back. status: None when no answer was read. sent: False when nothing left this process.
     impossible: nor ever will, for the call cannot be made.
 
     body: the JSON object, None when it could not be understood. unreadable: why not, as a short phrase that follows
-    "200, but ", such as "text/plain is no JSON object". error: why there is no answer, in one line.
-    retry_after_s: what the participant asks for. duration_ms: from sending to the last byte.
+    "200, but ", such as "text/plain is no JSON object". blank: True when the body has no byte; it is then understood
+    as an object without fields. error: why there is no answer, in one line. says: the whole reason, where there is
+    more to say than the participant's words. retry_after_s: how long the participant asks to wait, None when it does
+    not ask. duration_ms: from sending to the last byte.
     """
 
     status: int | None = None
     body: Mapping[str, Any] | None = None
     unreadable: str = ""
+    blank: bool = False
     error: str = ""
+    says: str = ""
     sent: bool = True
     impossible: bool = False
-    retry_after_s: float = 0.0
+    retry_after_s: float | None = None
     duration_ms: float = 0.0
 
     @property
     def reason(self) -> str:
-        """Return in one short line what the participant said."""
-        return one_line(self._words)
+        """Return in one short line what the participant said, and what is to be said about it."""
+        return self.says or one_line(self._words)
 
     @property
     def _words(self) -> str:
         if self.status is None:
             return self.error
-        if self.unreadable:
-            return f"{self.status}, but {self.unreadable}"
         body = self.body or {}
         said = body.get("detail") or body.get("title") or body.get("error") or body.get("message") or ""
         return f"{self.status} {said}".strip()
 
+    @property
+    def turned_away(self) -> bool:
+        """Return True when the call was answered, but not by a participant that acted on it."""
+        return self.status in _TURNED_AWAY or (self.status == _NOT_FOUND and (self.body is None or self.blank))
+
+    @property
+    def asks_to_wait(self) -> bool:
+        """Return True for a participant that says when to ask again: its answer is no attempt that failed."""
+        return self.status == _UNAVAILABLE and self.retry_after_s is not None
+
 
 def outcome_of(reply: Reply, needed: frozenset[str]) -> Outcome:
-    """Decide; `needed` are the fields without which a success cannot be understood."""
-    if reply.impossible or reply.status in REFUSALS:
-        return Outcome.REFUSED
-    if not reply.sent:
+    """Decide what a reply means; `needed` are the fields without which a success cannot be understood."""
+    status = reply.status
+    if status is None:
+        if reply.impossible:
+            return Outcome.REFUSED
+        return Outcome.UNKNOWN if reply.sent else Outcome.NOT_SENT
+    if _OK <= status < _REDIRECT:
+        understood = status != _ACCEPTED and reply.body is not None and needed <= reply.body.keys()
+        return Outcome.SUCCEEDED if understood else Outcome.UNKNOWN
+    if reply.turned_away:
         return Outcome.NOT_SENT
-    succeeded = reply.status is not None and 200 <= reply.status < 300  # noqa: PLR2004
-    if succeeded and reply.body is not None and needed <= reply.body.keys():
-        return Outcome.SUCCEEDED
-    return Outcome.UNKNOWN
+    return Outcome.REFUSED if _BAD_REQUEST <= status < _SERVER_ERROR and status not in _IN_DOUBT else Outcome.UNKNOWN
+
+
+def explained(reply: Reply, needed: frozenset[str], participant: str) -> Reply:
+    """Return the reply with a reason that says why a success was not taken, or which setting to check."""
+    if reply.status is not None and _OK <= reply.status < _REDIRECT:
+        return replace(reply, says=f"{reply.reason}, but {_why_not_taken(reply, needed)}")
+    if setting := setting_of(reply, participant):
+        # A 404 with a JSON body is the participant's own, and a refusal; this one may come from anybody.
+        anybody = " without a JSON body" if reply.status == _NOT_FOUND else ""
+        return replace(reply, says=f"{reply.reason}{anybody}; check {setting}")
+    return reply
+
+
+def setting_of(reply: Reply, participant: str) -> str:
+    """Return the name of the setting to check when a call was turned away, and "" when it was not."""
+    return _TURNED_AWAY.get(reply.status or 0, _URL).format(name=participant.upper()) if reply.turned_away else ""
+
+
+def settings_of(participant: str) -> list[str]:
+    """Return every setting that `setting_of` may name for a participant."""
+    return sorted({setting.format(name=participant.upper()) for setting in _TURNED_AWAY.values()})
+
+
+def outcome_of_move(trigger: str, status: int | None) -> Outcome | None:
+    """Return what became of the call whose outcome a move records, read from the journal; None when it records none."""
+    if trigger == Trigger.DEFER and status == _UNAVAILABLE:
+        return Outcome.UNKNOWN  # it asked to wait: that is no attempt, and it may have happened all the same
+    if trigger in (Trigger.RETRY, Trigger.EXHAUSTED) and status in _REFUSED_BEFORE:
+        return Outcome.REFUSED
+    return _OF_MOVES.get(trigger)
+
+
+def _why_not_taken(reply: Reply, needed: frozenset[str]) -> str:
+    if reply.status == _ACCEPTED:
+        return "accepted does not say that it is done"
+    if reply.body is None:
+        return reply.unreadable or "its body is no JSON object"
+    lacking = sorted(needed - reply.body.keys())
+    return f"without the field{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}"

@@ -79,7 +79,8 @@ class Instance(SagaMachine):
     fingerprint, sent_digest, started_by: what the request was, and who asked; see `SagaRow`.
     results: the reply of each step that succeeded, by step. unsure: an attempt of the call in flight is
     unaccounted for, so that a later refusal does not prove that nothing happened. pending: nobody has asked yet that
-    it begin. claims: how often it was claimed since it last moved.
+    it begin. claims: how often it was claimed since it last moved. called: a call was sent, or may have been, since
+    this process has the saga. waits_for: the reason why the call in flight is to be sent again.
     lease_end, deadline: on the store's clock, in seconds; until when it is this process's, and may be sent forward.
     begun: when it began, on this process's own clock, where it did so in this process.
     standing: what others may be told; None until it is durable, and then nothing of it has been done yet.
@@ -114,6 +115,8 @@ class Instance(SagaMachine):
         self.unsure = False
         self.pending = False
         self.claims = 0
+        self.called = False
+        self.waits_for: str | None = None
         self.lease_end = inf
         self.deadline = inf
         self.begun: float | None = None
@@ -203,10 +206,11 @@ class Instance(SagaMachine):
         assert row is not None
         self._note(source=row.source, trigger=event.event.name, dest=self.state, **event.kwargs)
         if row.source == row.dest:
+            self.waits_for = event.kwargs.get("reason")
             self.attempt += event.event.name == Trigger.RETRY
             self.deferrals += event.event.name == Trigger.DEFER
         else:
-            self.attempt = self.deferrals = 0
+            self.attempt, self.deferrals, self.waits_for = 0, 0, None
             # A person who sends the call of a stuck saga again knows no better what became of the attempts before.
             self.unsure = event.event.name == Trigger.RETRY
 

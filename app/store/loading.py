@@ -52,7 +52,9 @@ def instance(
     saga.deadline = inf if row.deadline_left_s is None else now + row.deadline_left_s
     saga.standing = standing(row)
     saga.pending = row.status == "pending"
-    saga.next_seq = journal[-1].seq + 1
+    last = journal[-1]
+    saga.next_seq = last.seq + 1
+    saga.waits_for = last.reason if last.source == last.dest else None
     answered = (Trigger.SUCCEEDED, Trigger.RESOLVE)
     done = [entry for entry in journal if entry.trigger in answered and entry.direction == "do"]
     saga.results = {entry.step: entry.reply for entry in done}

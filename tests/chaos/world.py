@@ -18,9 +18,10 @@ from tests.chaos.postgres import Postgres
 from tests.chaos.process import Process, eventually, free_port, waited
 from tests.chaos.replica import Replica
 from tests.chaos.report import Report
-from tests.chaos.sagas import Sagas
+from tests.chaos.sagas import Saga, Sagas
 from tests.chaos.size import size
 
+REASON = {"reason": "the participant's ledger says that it was refused"}
 #: Of a stuck saga's operator: how often he tries.
 ROUNDS = 5
 #: A compensation that has failed some times waits for up to a minute.
@@ -85,18 +86,24 @@ class World:
         assert not found, self._told(found)
 
     def _drain(self) -> None:
-        """Wait for all sagas to end; an operator tries again what is stuck. The oracle finds what is left."""
+        """Wait for all sagas to end; an operator sees to what is stuck. The oracle finds what is left.
+
+        A stuck call is sent again. What its participant's ledger says was refused did not happen, and is compensated.
+        """
         drained = waited(lambda: not self.sagas.in_flight(), DRAIN_S)
         self.report.stuck = len(self._stuck())
         operator, rounds = Client(self.urls), 0
         while drained and rounds < ROUNDS and (stuck := self._stuck()):
-            for saga_id in stuck:
-                operator.ask("POST", f"{SAGAS}/{saga_id}/retry", None, {"Prefer": "wait=10"})
+            refused = [effect for effect in self.ledgers.effects() if effect.state == "refused"]
+            in_vain = {(effect.saga_id, f"STUCK_{effect.step.upper()}") for effect in refused}
+            for saga in stuck:
+                ask = ("compensate", REASON) if (saga.id, saga.state) in in_vain else ("retry", None)
+                operator.ask("POST", f"{SAGAS}/{saga.id}/{ask[0]}", ask[1], {"Prefer": "wait=10"})
             drained, rounds = waited(lambda: not self.sagas.in_flight(), DRAIN_S), rounds + 1
         eventually(self.network.silent, "the last late call has arrived")
 
-    def _stuck(self) -> list[str]:
-        return [saga.id for saga in self.sagas.all() if saga.status == "stuck"]
+    def _stuck(self) -> list[Saga]:
+        return [saga for saga in self.sagas.all() if saga.status == "stuck"]
 
     def _told(self, found: list[Complaint]) -> str:
         lines = [f"{len(found)} complaints, seed {self.report.seed}, log {self.log}", *map(str, found[:30])]

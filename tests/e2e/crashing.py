@@ -38,6 +38,25 @@ class Run:
         """Tell whether the saga was durable by then: before its first commit nothing was done or promised."""
         return number > self.leading_reads if place.endswith("send") else (place, number) != ("before_commit", 1)
 
+    def stands(self, place: str, number: int) -> str:
+        """Name the state in which the saga comes to rest: at its end, unless a refused pivot is in doubt (ADR 23).
+
+        It is in doubt from the commit that is its intent to the one that would have been its outcome.
+        """
+        steps = discover().latest(self.saga).steps
+        for count, step in enumerate(steps, 1):
+            if step.kind is Kind.PIVOT and self.effects.get(step.name) == "refused":
+                intent = sum(before.kind is not Kind.READ for before in steps[:count])
+                doubted = {
+                    "after_commit": intent,
+                    "before_send": count,
+                    "after_send": count,
+                    "before_commit": intent + 1,
+                }
+                if doubted[place] == number:
+                    return f"STUCK_{step.name.upper()}"
+        return self.end
+
     def boundaries(self) -> Iterator[tuple["Run", str, int]]:
         for what, count in (("commit", self.commits), ("send", self.sends)):
             for number in range(1, count + 1):

@@ -61,6 +61,11 @@ def recover(url: str, participants_url: str) -> None:
     runner._pool.shutdown()
 
 
+def give_up(url: str, participants_url: str, saga_id: UUID) -> None:
+    """Have a person compensate it, who has seen that the refused pivot did not happen."""
+    make_app(url, participants_url).extensions["sagas"].compensate(saga_id, "ada", "sales has no such sale")
+
+
 def in_a_process(target, *arguments) -> int | None:
     process = processes.Process(target=target, args=arguments)
     process.start()
@@ -82,6 +87,11 @@ def test_a_crash_at_this_boundary_loses_and_doubles_nothing(store_url, participa
     assert in_a_process(recover, store_url, participants.url) == 0
     sagas = begun(store_url, run)
     assert len(sagas) == run.promised(place, number)
+    stands = run.stands(place, number)
+    assert [(row.state, row.due_at) for row in sagas.values()] == [(stands, None)] * len(sagas)
+    if stands != run.end:
+        assert in_a_process(give_up, store_url, participants.url, *sagas) == 0
+        sagas = begun(store_url, run)
     for saga_id, row in sagas.items():
         assert (row.state, row.due_at) == (run.end, None)
         effects = participants.effects(str(saga_id))

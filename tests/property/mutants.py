@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, update
 
 from app.engine.calls import Calls
 from app.engine.engine import Engine
+from app.participants.outcome import Outcome
 from app.store import leases, loading, sagas
 from app.store.instance import Instance
 from machines import saga as definitions
@@ -80,7 +81,28 @@ def a_pivot_of_unknown_outcome_is_stuck(patch: MonkeyPatch) -> None:
     def guessed(rows: Rows) -> dict[str, str]:
         return {at.name: at.step.refused for at in rows.states.values() if at.call and at.step.kind is Kind.PIVOT}
 
-    _exhausted_leads_to(patch, guessed)
+    _leads_to(patch, Trigger.EXHAUSTED, guessed)
+
+
+@guard
+def a_refused_pivot_that_may_have_happened_is_stuck(patch: MonkeyPatch) -> None:
+    """A participant may well say no to what it has done: that it has it already."""
+
+    def believed(rows: Rows) -> dict[str, str]:
+        return {at.name: at.step.refused for at in rows.states.values() if at.call and at.step.kind is Kind.PIVOT}
+
+    _leads_to(patch, Trigger.REFUSED_IN_DOUBT, believed)
+
+
+@guard
+def a_compensation_that_is_refused_is_not_sent_again(patch: MonkeyPatch) -> None:
+    advance = Engine._advance
+
+    def persistent(engine: Engine, saga: Instance, reply: Any, outcome: Any) -> float:
+        insists = outcome is Outcome.REFUSED and saga.at.phase is Phase.UNDOING
+        return advance(engine, saga, reply, Outcome.UNKNOWN if insists else outcome)
+
+    patch.setattr(Engine, "_advance", persistent)
 
 
 @guard
@@ -101,18 +123,18 @@ def a_compensation_that_failed_is_stuck(patch: MonkeyPatch) -> None:
         undoing = {at.name for at in rows.states.values() if at.phase is Phase.UNDOING}
         return {row.source: row.dest for row in rows.rows if row.source in undoing and row.trigger is Trigger.SUCCEEDED}
 
-    _exhausted_leads_to(patch, swallowed)
+    _leads_to(patch, Trigger.EXHAUSTED, swallowed)
 
 
-def _exhausted_leads_to(patch: MonkeyPatch, elsewhere: Callable[[Rows], dict[str, str]]) -> None:
-    """Lead the row of the last attempt from each of some states to another one."""
+def _leads_to(patch: MonkeyPatch, trigger: Trigger, elsewhere: Callable[[Rows], dict[str, str]]) -> None:
+    """Lead the row of this trigger from each of some states to another one."""
     derive = definitions.derive
 
     def derived(table: Any) -> Rows:
         rows = derive(table)
         dests = elsewhere(rows)
         led = (
-            replace(row, dest=dests[row.source]) if row.trigger is Trigger.EXHAUSTED and row.source in dests else row
+            replace(row, dest=dests[row.source]) if row.trigger is trigger and row.source in dests else row
             for row in rows.rows
         )
         return replace(rows, rows=tuple(led))

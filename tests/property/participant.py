@@ -23,6 +23,10 @@ class Fault(StrEnum):
     UNREACHABLE = "is not reachable"
     UNREADABLE = "answers what is no JSON"
     SHORT = "answers without the fields that later calls need"
+    ALREADY = "refuses what it has done before: it is done already"
+    ACCEPTS = "accepts it with a 202, and does it"
+    TURNS_AWAY = "has a gateway that turns calls away"
+    ASKS_TO_WAIT = "does it, and answers 503 with Retry-After"
 
 
 class Was(StrEnum):
@@ -53,6 +57,11 @@ LOST = Reply(error="the connection was lost before the answer")
 REFUSED = Reply(status=409, body={"detail": "no"})
 GONE = Reply(status=410, body={"detail": "undone"})
 UNKNOWN = Reply(status=404, body={"detail": "no such thing"})
+_UNHEARD = {
+    Fault.UNREACHABLE: Reply(error="no connection could be made", sent=False),
+    Fault.TURNS_AWAY: Reply(status=401),
+    Fault.FAILS_BEFORE: Reply(status=500, body={}),
+}
 
 
 @dataclass
@@ -67,19 +76,26 @@ class Participant:
 
     def send(self, request: Request) -> Reply:
         fault = self.faults.popleft() if self.faults else Fault.NONE
-        if fault is Fault.UNREACHABLE:
-            return Reply(error="no connection could be made", sent=False)
-        if fault is Fault.FAILS_BEFORE:
-            return Reply(status=500, body={})
+        if fault in _UNHEARD:
+            return _UNHEARD[fault]
         if fault in (Fault.LOSES_REQUEST, Fault.DELAYS):
             self.late += [request] * (fault is Fault.DELAYS)
             return LOST
+        done_before = self._has_done(request)
         reply = self.answer(request, refuses=fault is Fault.REFUSES)
         if fault is Fault.SHORT:
             return replace(reply, body={})
         if fault is Fault.UNREADABLE:
             return replace(reply, body=None)
-        return {Fault.FAILS_AFTER: Reply(status=500, body={}), Fault.LOSES_REPLY: LOST}.get(fault, reply)
+        if fault is Fault.ALREADY and done_before:
+            return REFUSED
+        told = {
+            Fault.FAILS_AFTER: Reply(status=500, body={}),
+            Fault.LOSES_REPLY: LOST,
+            Fault.ACCEPTS: Reply(status=202, body={"id": "later"}),
+            Fault.ASKS_TO_WAIT: Reply(status=503, retry_after_s=1.0),
+        }
+        return told.get(fault, reply)
 
     def answer(self, request: Request, *, refuses: bool = False) -> Reply:
         """Do what the request asks; the barrier is here."""
@@ -103,6 +119,12 @@ class Participant:
             return GONE
         assert entry.request in (None, _words(request)), f"{saga}/{step} came with another request before"
         return REFUSED if entry.was is Was.REFUSED else self._did(saga, step)
+
+    def _has_done(self, request: Request) -> bool:
+        """Tell whether the request is an action that was done before it came."""
+        saga, step, _ = request.headers["Idempotency-Key"].split("/")
+        entry = self.ledger.get(f"{saga}/{step}")
+        return request.url.endswith(("/do", "/must")) and entry is not None and entry.was is Was.DONE
 
     def undo(self, saga: str, step: str) -> Reply:
         entry = self.ledger.setdefault(f"{saga}/{step}", Entry(Was.TOMBSTONE, None))

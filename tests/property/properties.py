@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from machines.rows import Phase
+from machines.rows import Phase, Trigger
 from machines.saga import Saga
 from machines.step import Kind
 from tests.property.participant import Effect
@@ -21,6 +21,11 @@ def journal_follows_the_table(table: Saga, saga: Row[Any], journal: Sequence[Row
     made = {(move.source, move.trigger, move.dest) for move in journal[1:]}
     assert made <= legal, f"no rows of the table: {made - legal}"
     assert journal[-1].dest == saga.state
+
+
+def a_definite_no_is_never_asked_again(journal: Sequence[Row[Any]]) -> None:
+    again = [move for move in journal if move.trigger in (Trigger.RETRY, Trigger.EXHAUSTED, Trigger.DEFER)]
+    assert not [move for move in again if move.status_code in (404, 409, 410)], "a refusal was taken for something else"
 
 
 def somebody_carries_it_on(table: Saga, saga: Row[Any]) -> None:

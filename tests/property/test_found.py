@@ -69,3 +69,10 @@ def test_a_read_of_what_was_done_by_hand_is_no_dead_end(chaos):
     state = begun(chaos, lines, (1, Fault.LOSES_REQUEST, 1))
     asked(state, Trigger.RESOLVE)
     ends_well(state)
+
+
+def test_a_pivot_that_says_it_has_it_already_is_not_undone(chaos):
+    state = begun(chaos, [Line(COMPENSATABLE), Line(PIVOT)], (1, Fault.LOSES_REPLY, 1), (0, Fault.ALREADY, 1))
+    state.recover(faults=[], happenings=[])
+    assert stands(state) == "STUCK_B"
+    ends_well(state)

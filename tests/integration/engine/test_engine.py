@@ -188,17 +188,143 @@ def test_a_crash_around_the_pivot_is_asked_about_first(scene):
 
 
 def test_a_retriable_step_goes_on_and_is_stuck_at_last(scene):
-    saga = scene.given(confirmer=[REFUSED, *[answer(500)] * 20]).run()
+    saga = scene.given(confirmer=[LOST, *[answer(500)] * 20]).run()
     assert saga.state == "STUCK_CONFIRMER"
     assert scene.calls.count("confirmer") == 10
     assert not [call for call in scene.calls if call.startswith("undo")]
 
 
-def test_a_failing_compensation_is_not_swallowed(scene):
-    saga = scene.given(payer=[REFUSED], undo_reserver_stock=[REFUSED] * 20).run()
+def test_a_refused_retriable_is_stuck_at_once_in_the_participant_s_words(scene):
+    saga = scene.given(confirmer=[answer(409, detail="expired")]).run()
+    assert (saga.state, saga.error) == ("STUCK_CONFIRMER", "STUCK_CONFIRMER: confirmer: 409 expired")
+    assert scene.calls == FORWARD
+    assert scene.rows("SELECT status, due_at FROM saga") == [{"status": "stuck", "due_at": None}]
+
+
+def test_a_compensation_without_a_clear_answer_goes_on_and_is_stuck_at_last(scene):
+    saga = scene.given(payer=[REFUSED], undo_reserver_stock=[answer(500, detail="no")] * 20).run()
     assert (saga.state, saga.status) == ("STUCK_UNDO_RESERVER_STOCK", "stuck")
-    assert saga.error == "STUCK_UNDO_RESERVER_STOCK: reserver_stock: 409 no"
+    assert saga.error == "STUCK_UNDO_RESERVER_STOCK: reserver_stock: 500 no"
     assert scene.calls.count("undo_reserver_stock") == 10
+
+
+def test_a_refused_compensation_is_stuck_at_once_in_the_participant_s_words(scene):
+    saga = scene.given(payer=[REFUSED], undo_reserver_stock=[answer(409, detail="already shipped")]).run()
+    assert (saga.state, saga.status) == ("STUCK_UNDO_RESERVER_STOCK", "stuck")
+    assert saga.error == "STUCK_UNDO_RESERVER_STOCK: reserver_stock: 409 already shipped"
+    assert scene.calls.count("undo_reserver_stock") == 1
+
+
+def test_a_compensation_refused_after_a_lost_answer_says_that_it_may_have_worked(scene):
+    saga = scene.given(payer=[REFUSED], undo_reserver_stock=[LOST, answer(409, detail="released")]).run()
+    assert saga.error == (
+        "STUCK_UNDO_RESERVER_STOCK: reserver_stock: 409 released, after an attempt that may have worked"
+    )
+
+
+def test_a_compensation_that_is_turned_away_waits_and_is_never_stuck(scene):
+    saga = scene.given(payer=[REFUSED], undo_reserver_stock=[answer(401)] * 15).run()
+    assert saga.state == "ANNULEE"
+    assert scene.calls.count("undo_reserver_stock") == 16
+
+
+def test_a_pivot_refused_after_a_lost_answer_is_stuck_and_nothing_is_undone(scene):
+    paid = answer(409, detail="order already paid")
+    saga = scene.given(go=[LOST, paid]).run(PATHFINDER, place="here")
+    assert (saga.state, saga.status) == ("STUCK_GO", "stuck")
+    assert saga.error == "STUCK_GO: go: 409 order already paid, after an attempt that may have worked"
+    (last,) = scene.rows("SELECT trigger, status_code FROM journal ORDER BY seq DESC LIMIT 1")
+    assert tuple(last.values()) == ("refused_in_doubt", 409)
+
+
+def test_a_pivot_refused_after_a_lost_answer_is_asked_about_once_more(scene):
+    scene.given(enregistrer_vente=[LOST, REFUSED], probe_enregistrer_vente=[answer(404), answer(201, vente_id="v")])
+    saga = scene.run()
+    assert saga.state == "CONFIRMEE"
+    assert scene.calls[3:] == [
+        "enregistrer_vente", "probe_enregistrer_vente", "enregistrer_vente", "probe_enregistrer_vente", "confirmer",
+    ]  # fmt: skip
+    assert saga.results["enregistrer_vente"] == {"vente_id": "v"}
+
+
+@pytest.mark.parametrize("says_no", [404, 409, 410])
+def test_a_refused_pivot_of_which_the_probe_knows_nothing_is_stuck(scene, says_no):
+    no = answer(says_no, title="Not done")
+    saga = scene.given(enregistrer_vente=[LOST, REFUSED], probe_enregistrer_vente=[no, no]).run()
+    assert saga.error == (
+        "STUCK_ENREGISTRER_VENTE: enregistrer_vente: 409 no, after an attempt that may have worked; "
+        f"its probe: {says_no} Not done"
+    )
+    assert not [call for call in scene.calls if call.startswith("undo")]
+
+
+def test_a_refused_pivot_whose_probe_is_turned_away_waits_for_the_probe(scene):
+    probes = [answer(404), answer(401), answer(404), answer(201)]
+    saga = scene.given(enregistrer_vente=[LOST, REFUSED, REFUSED], probe_enregistrer_vente=probes).run()
+    assert saga.state == "CONFIRMEE"
+    (deferred,) = scene.rows("SELECT reason FROM journal WHERE trigger = 'defer'")
+    assert deferred["reason"].endswith("; its probe: 401; check PARTICIPANTS_API_KEY")
+
+
+def test_a_pivot_refused_after_a_crash_is_stuck_also_when_a_person_has_it_sent_again(scene):
+    scene.at_each_call = lambda _request: die() if len(scene.requests) == 4 else None
+    with pytest.raises(DiedError):
+        scene.run()
+    scene.given(enregistrer_vente=[REFUSED] * 2)
+    saga = scene.recovered()
+    scene.engine.run(saga, 1000)
+    assert saga.state == "STUCK_ENREGISTRER_VENTE"
+    assert scene.service.retry(saga.id, "ada", "look again").state == "STUCK_ENREGISTRER_VENTE"
+    assert scene.service.compensate(saga.id, "ada", "sales says it has none").status == "compensated"
+
+
+def test_a_pivot_that_is_refused_at_its_first_attempt_is_believed(scene):
+    assert scene.given(enregistrer_vente=[NOT_SENT, answer(429), REFUSED]).run().state == "ANNULEE"
+
+
+def test_accepted_is_not_done(scene):
+    saga = scene.given(enregistrer_vente=[answer(202)] * 3).run()
+    assert saga.state == "STUCK_ENREGISTRER_VENTE"
+    saga = scene.given(payer=[answer(202)] * 3).run()
+    assert (saga.state, scene.calls[-2:]) == ("ANNULEE", ["undo_payer", "undo_reserver_stock"])
+    assert saga.error == "ECHEC_PAIEMENT: payer: 202, but accepted does not say that it is done"
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (answer(401, detail="no key"), "401 no key; check PARTICIPANTS_API_KEY"),
+        (Reply(status=404), "404 without a JSON body; check PARTICIPANT_CLIENT_URL"),
+        (answer(429), "429; check THREADS"),
+        (answer(308), "308; check PARTICIPANT_CLIENT_URL"),
+    ],
+)
+def test_a_call_that_is_turned_away_waits_counts_no_attempt_and_names_the_setting(scene, reply, reason):
+    saga = scene.given(payer=[reply] * 12).run()
+    assert saga.state == "CONFIRMEE"
+    assert scene.slept[:3] == [0.5, 1.0, 2.0]
+    rows = scene.rows("SELECT trigger, attempt, reason FROM journal WHERE step = 'payer' ORDER BY seq")
+    assert {tuple(row.values()) for row in rows[:-1]} == {("defer", 0, reason)}
+    assert rows[-1]["attempt"] == 1
+
+
+def test_a_call_that_is_turned_away_is_counted_by_the_setting_to_check(scene):
+    scene.given(payer=[answer(401), Reply(status=404)]).run()
+    scene.telemetry.notes.end()
+    counted = {
+        (sample.labels["participant"], sample.labels["setting"]): sample.value
+        for metric in scene.metrics.collect()
+        for sample in metric.samples
+        if sample.name == "saga_participant_calls_turned_away_total"
+    }
+    assert counted == {("client", "PARTICIPANTS_API_KEY"): 1.0, ("client", "PARTICIPANT_CLIENT_URL"): 1.0}
+
+
+def test_who_asks_to_wait_costs_no_attempt_but_may_have_done_it(scene):
+    busy = Reply(status=503, body={}, retry_after_s=7.0)
+    scene.given(payer=[busy] * 12 + [REFUSED]).run(hold_s=10_000)
+    assert len(scene.slept) == 12
+    assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
 
 
 def test_what_was_not_sent_counts_as_no_attempt(scene):
@@ -211,6 +337,7 @@ def test_what_was_not_sent_counts_as_no_attempt(scene):
 
 def test_a_success_without_what_later_steps_need_is_not_understood(scene):
     saga = scene.given(reserver_stock=[answer(200)] * 3).run()
+    assert saga.error == "ECHEC_STOCK: reserver_stock: 200, but without the field reservation_id"
     assert saga.state == "ANNULEE"
     assert scene.calls == ["lire_panier", *["reserver_stock"] * 3, "undo_reserver_stock"]
 
@@ -218,7 +345,10 @@ def test_a_success_without_what_later_steps_need_is_not_understood(scene):
 def test_retry_after_is_honoured_and_bounded(scene):
     asks = [Reply(status=503, body={}, retry_after_s=7.0), Reply(status=429, body={}, retry_after_s=1e9)]
     scene.given(payer=asks).run(hold_s=10_000)
-    assert scene.slept == [7.0, 3600.0]
+    assert scene.slept == [7.0, 900.0], "until the deadline"
+    scene.slept.clear()
+    scene.given(confirmer=asks).run(hold_s=10_000)
+    assert scene.slept == [7.0, 3600.0], "no deadline ends this wait"
 
 
 def test_a_wait_longer_than_the_request_holds_is_left_to_the_database(scene):

@@ -72,12 +72,12 @@ def test_a_move_from_a_stuck_state_goes_where_the_preview_said(scene, definition
     ]
 
 
-@pytest.mark.parametrize("outcome", [Trigger.REFUSED, Trigger.EXHAUSTED])
+@pytest.mark.parametrize("outcome", [Trigger.REFUSED_IN_DOUBT, Trigger.EXHAUSTED])
 def test_a_retry_that_fails_goes_where_the_preview_said_it_would(scene, outcome):
     definition = discover().latest("checkout")
     saga = stuck_in(scene, definition, definition.rows.states["STUCK_ENREGISTRER_VENTE"])
     before = scene.states
-    scene.given(enregistrer_vente=[answer(409)] if outcome is Trigger.REFUSED else [LOST] * MOST)
+    scene.given(enregistrer_vente=[answer(409)] if outcome is Trigger.REFUSED_IN_DOUBT else [LOST] * MOST)
     seen = dict(preview(definition, saga.state, Trigger.RETRY, unsure=True).otherwise)[outcome]
     scene.service.retry(saga.id, "ada", "because", wait_s=30)
     assert scene.states[len(before) :] == ["PAIEMENT_EFFECTUE", *(stop.state.name for stop in seen)]

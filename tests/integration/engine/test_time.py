@@ -1,11 +1,13 @@
 """Deadlines, leases and the end of a process: what the clock may stop, and what it may not."""
 
+from math import inf
+
 import pytest
 
 from app.store.sagas import FencedError
 from machines.checkout import CHECKOUT
 from machines.order import ORDER
-from tests.integration.engine.scene import LOST, NOT_SENT, REFUSED, answer
+from tests.integration.engine.scene import LOST, NOT_SENT, REFUSED, Reply, answer
 from tests.integration.engine.test_engine import FORWARD
 
 OVER = CHECKOUT.deadline_s + 1
@@ -201,3 +203,90 @@ def test_whoever_takes_over_what_was_never_sent_has_said_so_before_it_sends(scen
     scene.engine.run(saga, 1000)
     assert told[0] is True
     assert saga.state == "CONFIRMEE"
+
+
+BUSY = Reply(status=503, body={}, retry_after_s=3600.0)
+
+
+@pytest.mark.parametrize("reply", [BUSY, Reply(status=429, body={}, retry_after_s=1e9), NOT_SENT, LOST])
+def test_no_wait_outlasts_the_deadline_that_ends_it(scene, reply):
+    """A Retry-After, a back-off and a deferral alike: the saga wakes when its time is over, and goes back."""
+    at_call(scene, "payer", lambda: setattr(scene, "now", OVER - 1.25))
+    scene.at_each_sleep = lambda: setattr(scene, "now", scene.now + scene.slept[-1])
+    saga = scene.given(payer=[reply] * 3).run(hold_s=10_000)
+    assert saga.state == "ANNULEE"
+    assert sum(scene.slept) == pytest.approx(0.25)
+
+
+def test_a_wait_that_is_left_to_the_database_ends_with_the_deadline_as_well(scene):
+    saga = scene.given(payer=[BUSY]).run(hold_s=0)
+    left = {"sqlite": "julianday(due_at) - julianday(deadline_at)", "postgresql": "due_at - deadline_at"}
+    early = "< 0.01" if scene.database.dialect.name == "sqlite" else "< interval '10 seconds'"
+    (row,) = scene.rows(f"SELECT {left[scene.database.dialect.name]} {early} AS in_time FROM saga")
+    assert (saga.state, bool(row["in_time"])) == ("STOCK_RESERVE", True)
+
+
+def test_a_saga_that_expires_says_what_it_waited_for(scene):
+    saga = scene.given(payer=[answer(401)]).run(hold_s=0)
+    let_the_deadline_pass_in_the_database(scene)
+    saga = scene.recovered()
+    scene.engine.run(saga, 1000)
+    assert saga.error == ("ECHEC_PAIEMENT: payer: its deadline of 900 s is over; last: 401; check PARTICIPANTS_API_KEY")
+    assert "undo_payer" not in scene.calls, "it was turned away, so it did not happen"
+
+
+def test_who_asks_for_a_wait_beyond_the_deadline_of_a_pivot_is_given_its_attempts_and_then_stuck(scene):
+    at_call(scene, "enregistrer_vente", lambda: setattr(scene, "now", OVER - 2))
+    scene.at_each_sleep = lambda: setattr(scene, "now", scene.now + scene.slept[-1])
+    saga = scene.given(enregistrer_vente=[BUSY] * 9).run(hold_s=10_000)
+    assert saga.state == "STUCK_ENREGISTRER_VENTE"
+    assert scene.calls.count("enregistrer_vente") == 1 + 3
+    assert not [call for call in scene.calls if call.startswith("undo")]
+
+
+def test_a_lease_covers_a_call_in_doubt_with_the_probes_around_it(scene):
+    at_call(scene, "enregistrer_vente", lambda: None)
+    scene.given(enregistrer_vente=[LOST]).run(hold_s=0)
+    saga = scene.recovered()
+    assert scene.engine.calls.longest_s(saga) == 3 * CHECKOUT.steps[3].timeout_s
+
+
+def hang_beyond_the_lease(scene):
+    """Let another process claim the saga while this one still looks for the participant's address."""
+    found = []
+    scene.at_each_call = lambda _request: found.append(scene.recovered())
+    return found
+
+
+def test_claims_during_which_nothing_could_be_sent_do_not_quarantine_a_saga(scene):
+    """Each claimant is fenced before it can commit that it sent nothing, and takes its claim back."""
+    scene.given(payer=[NOT_SENT] * 50).run(hold_s=0)
+    found = hang_beyond_the_lease(scene)
+    saga = scene.recovered()
+    for _ in range(25):
+        scene.runner.run_here(saga, 0, inf)
+        saga = found[-1]
+    assert scene.calls.count("payer") == 1 + 25
+    assert scene.rows("SELECT state, status, claims FROM saga") == [
+        {"state": "STOCK_RESERVE", "status": "running", "claims": 1}
+    ]
+
+
+def test_claims_during_which_a_call_was_sent_quarantine_a_saga_all_the_same(scene):
+    scene.given(payer=[NOT_SENT, *[LOST] * 50]).run(hold_s=0)
+    found = hang_beyond_the_lease(scene)
+    saga = scene.recovered()
+    for _ in range(12):
+        scene.runner.run_here(saga, 0, inf)
+        saga = found[-1]
+    assert scene.calls.count("payer") == 1 + 10
+    assert scene.rows("SELECT state FROM saga") == [{"state": "STUCK_PAYER"}]
+
+
+def test_a_claim_that_is_taken_back_late_is_not_that_of_who_has_the_saga_by_then(scene):
+    scene.given(payer=[NOT_SENT] * 2).run(hold_s=0)
+    slow = scene.recovered()
+    scene.engine.run(scene.recovered(), 0)  # sends nothing, and says so: the count begins anew
+    scene.recovered()
+    scene.leases().discount(slow)
+    assert scene.rows("SELECT claims FROM saga") == [{"claims": 1}], "the owner's, which may be sending"

@@ -21,15 +21,17 @@ def test_a_retry_of_the_pivot_goes_on_to_the_end_and_asks_the_probe_first():
     assert seen.end.phase == "completed"
 
 
-def test_a_retry_of_the_pivot_may_be_refused_or_stay_unanswered():
+def test_a_retry_of_the_pivot_may_be_refused_or_stay_unanswered_and_is_stuck_again():
     otherwise = dict(preview(CHECKOUT, "STUCK_ENREGISTRER_VENTE", Trigger.RETRY, unsure=True).otherwise)
-    assert states(otherwise[Trigger.REFUSED]) == [
-        "ECHEC_ENREGISTREMENT",
-        "REMBOURSEMENT",
-        "LIBERATION_STOCK",
-        "ANNULEE",
-    ]
-    assert states(otherwise[Trigger.EXHAUSTED]) == ["STUCK_ENREGISTRER_VENTE"]
+    assert {trigger: states(stops) for trigger, stops in otherwise.items()} == {
+        Trigger.REFUSED_IN_DOUBT: ["STUCK_ENREGISTRER_VENTE"],
+        Trigger.EXHAUSTED: ["STUCK_ENREGISTRER_VENTE"],
+    }
+
+
+def test_a_retry_of_an_undo_that_is_refused_again_is_stuck_again():
+    otherwise = dict(preview(CHECKOUT, "STUCK_UNDO_PAYER", Trigger.RETRY, unsure=True).otherwise)
+    assert states(otherwise[Trigger.REFUSED]) == ["STUCK_UNDO_PAYER"]
 
 
 def test_undoing_a_stuck_pivot_calls_the_compensations_in_reverse():

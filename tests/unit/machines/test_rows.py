@@ -65,17 +65,22 @@ def test_a_call_in_flight_has_a_row_for_each_outcome(table):
         if state.call is None:
             continue
         out = leaving(table, name)
-        assert set(out) - {Trigger.REFUSED, Trigger.CANCEL, Trigger.EXPIRE} == {
+        pivot = state.phase is Phase.FORWARD and state.step is not None and state.step.kind is Kind.PIVOT
+        assert set(out) - {Trigger.CANCEL, Trigger.EXPIRE} == {
             Trigger.SUCCEEDED,
+            Trigger.REFUSED,
             Trigger.RETRY,
             Trigger.DEFER,
             Trigger.EXHAUSTED,
             Trigger.QUARANTINE,
-        }
+        } | ({Trigger.REFUSED_IN_DOUBT} if pivot else set())
         assert out[Trigger.RETRY] == out[Trigger.DEFER] == name
-        assert out.get(Trigger.REFUSED) == may_be_refused.get(name)
+        stuck = out[Trigger.QUARANTINE]
+        # Where there is no way back, a refusal is for a person; so is that of a pivot that may have happened.
+        assert out[Trigger.REFUSED] == may_be_refused.get(name, stuck)
+        assert out.get(Trigger.REFUSED_IN_DOUBT) == (stuck if pivot else None)
         # A pivot may have happened by now, so it cannot be called off.
-        may_be_cancelled = state.phase is Phase.FORWARD and state.step is not None and state.step.kind is not Kind.PIVOT
+        may_be_cancelled = state.phase is Phase.FORWARD and not pivot
         assert out.get(Trigger.CANCEL) == (may_be_refused.get(name) if may_be_cancelled else None)
         # While it has not been sent, even a pivot is called off when its deadline is over.
         assert out.get(Trigger.EXPIRE) == (may_be_refused.get(name) if state.phase is Phase.FORWARD else None)
@@ -97,7 +102,8 @@ def test_a_stuck_state_is_left_by_sending_again_or_as_if_the_call_had_succeeded(
         stuck = table.rows.states[row.dest]
         if stuck.phase is not Phase.STUCK:
             continue
-        assert row.trigger in (Trigger.EXHAUSTED, Trigger.QUARANTINE)
+        refused = (Trigger.REFUSED, Trigger.REFUSED_IN_DOUBT)
+        assert row.trigger in (Trigger.EXHAUSTED, Trigger.QUARANTINE, *refused)
         assert stuck.call is None
         out = leaving(table, stuck.name)
         assert out[Trigger.RETRY] == row.source

@@ -30,12 +30,14 @@ ROWS = """
     PAIEMENT_EFFECTUE          refused               ECHEC_ENREGISTREMENT
     PAIEMENT_EFFECTUE          retry                 PAIEMENT_EFFECTUE
     PAIEMENT_EFFECTUE          defer                 PAIEMENT_EFFECTUE
+    PAIEMENT_EFFECTUE          refused_in_doubt      STUCK_ENREGISTRER_VENTE
     PAIEMENT_EFFECTUE          exhausted             STUCK_ENREGISTRER_VENTE
     PAIEMENT_EFFECTUE          expire                ECHEC_ENREGISTREMENT
     PAIEMENT_EFFECTUE          quarantine            STUCK_ENREGISTRER_VENTE
     COMMANDE_ENREGISTREE       succeeded             CONFIRMEE
     COMMANDE_ENREGISTREE       retry                 COMMANDE_ENREGISTREE
     COMMANDE_ENREGISTREE       defer                 COMMANDE_ENREGISTREE
+    COMMANDE_ENREGISTREE       refused               STUCK_CONFIRMER
     COMMANDE_ENREGISTREE       exhausted             STUCK_CONFIRMER
     COMMANDE_ENREGISTREE       quarantine            STUCK_CONFIRMER
 
@@ -49,11 +51,13 @@ ROWS = """
     REMBOURSEMENT              succeeded             LIBERATION_STOCK
     REMBOURSEMENT              retry                 REMBOURSEMENT
     REMBOURSEMENT              defer                 REMBOURSEMENT
+    REMBOURSEMENT              refused               STUCK_UNDO_PAYER
     REMBOURSEMENT              exhausted             STUCK_UNDO_PAYER
     REMBOURSEMENT              quarantine            STUCK_UNDO_PAYER
     LIBERATION_STOCK           succeeded             ANNULEE
     LIBERATION_STOCK           retry                 LIBERATION_STOCK
     LIBERATION_STOCK           defer                 LIBERATION_STOCK
+    LIBERATION_STOCK           refused               STUCK_UNDO_RESERVER_STOCK
     LIBERATION_STOCK           exhausted             STUCK_UNDO_RESERVER_STOCK
     LIBERATION_STOCK           quarantine            STUCK_UNDO_RESERVER_STOCK
 

@@ -35,7 +35,7 @@ def test_a_return_is_kept_and_taken_off_the_total(ventes, sale):
 
 
 REFUSALS = {
-    "of another client": (brought(client_id=4), 403, "Another client's sale"),
+    "of another client": (brought(client_id=4), 409, "Another client's sale"),
     "of what was not bought": (brought(1, 111), 409, "Not in the sale"),
     "of more than was bought": (brought(3, montant=0), 409, "More than was sold"),
     "for more than it cost": (brought(1, montant=30), 409, "Too much money"),

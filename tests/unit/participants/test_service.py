@@ -117,7 +117,7 @@ def test_the_participants_of_orders_and_returns_do_their_work_on_each_database(s
 
 @pytest.mark.parametrize(
     ("client_id", "statuses"),
-    [(1, [409]), (2, [201, 402]), (3, [201, 201, 403]), (4, [201, 201, 201]), (123456, [201, 201, 201])],
+    [(1, [409]), (2, [201, 402]), (3, [201, 201, 409]), (4, [201, 201, 201]), (123456, [201, 201, 201])],
 )
 def test_the_seed_decides_what_becomes_of_an_order(serve, tmp_path, client_id, statuses):
     services = {name: serve(name, f"sqlite:///{tmp_path / name}.db") for name in PARTICIPANTS}

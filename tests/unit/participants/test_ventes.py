@@ -18,7 +18,7 @@ def test_a_sale_is_kept_and_can_be_read(ventes):
 
 def test_a_blocked_buyer_is_refused_and_nothing_is_kept(ventes):
     reply = ventes.post("/ventes", {**SALE, "client_id": 3})
-    assert (reply.status_code, reply.content_type) == (403, "application/problem+json")
+    assert (reply.status_code, reply.content_type) == (409, "application/problem+json")
     assert (ventes.books(), ventes.states()) == ({"total": 0, "count": 0}, ["refused"])
 
 
@@ -27,7 +27,7 @@ def test_who_is_blocked_is_a_row_and_nothing_else(ventes):
         ventes.db.session.execute(ventes.db.text("UPDATE acheteurs_bloques SET client_id = 4"))
         ventes.db.session.commit()
     assert ventes.post("/ventes", {**SALE, "client_id": 3}).status_code == 201
-    assert ventes.post("/ventes", SALE).status_code == 403
+    assert ventes.post("/ventes", SALE).status_code == 409
 
 
 def test_an_unknown_sale_is_not_found(ventes):

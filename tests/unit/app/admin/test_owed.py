@@ -11,6 +11,7 @@ class Row:
     step: str | None
     trigger: str
     direction: str | None = "do"
+    status_code: int | None = None
 
 
 RESERVED = Row("reserver_stock", "succeeded")
@@ -84,3 +85,21 @@ def test_what_a_person_did_by_hand_is_told_as_such():
 def test_what_has_no_undo_is_told_so():
     assert says("payer", "CONFIRMEE", PAID) == "client did it."
     assert says("confirmer", "CONFIRMEE", Row("confirmer", "succeeded")) == "stock did it, and it has no undo."
+
+
+def test_a_pivot_refused_after_an_attempt_in_doubt_may_have_happened():
+    moves = [RESERVED, PAID, Row("enregistrer_vente", "refused_in_doubt", status_code=409)]
+    assert effects("STUCK_ENREGISTRER_VENTE", *moves)["enregistrer_vente"] is Effect.UNKNOWN
+
+
+def test_what_asked_to_wait_may_have_happened_and_what_was_turned_away_did_not():
+    waits = Row("payer", "defer", status_code=503)
+    assert effects("ANNULEE", RESERVED, waits, Row("payer", "expire"))["payer"] is Effect.UNKNOWN
+    turned_away = Row("payer", "defer", status_code=401)
+    assert effects("ANNULEE", RESERVED, turned_away, Row("payer", "expire"))["payer"] is Effect.NOT_DONE
+
+
+def test_an_undo_that_is_refused_has_undone_nothing_and_says_so():
+    moves = [RESERVED, PAID, Row("payer", "refused", "undo", 409)]
+    assert effects("STUCK_UNDO_PAYER", *moves)["payer"] is Effect.TOOK_EFFECT
+    assert says("payer", "STUCK_UNDO_PAYER", *moves) == "client refuses to undo payer: a person must see to it."

@@ -14,7 +14,7 @@ from tests.unit.app.cli.telling import BEGUN, Told, drawn
 COMPENSATED = """\
 ■ compensated in ANNULEE  checkout v1
   saga    1f2e3d4c-0000-4000-8000-000000000001
-  error   ECHEC_ENREGISTREMENT: enregistrer_vente: 403 unpaid invoices
+  error   ECHEC_ENREGISTREMENT: enregistrer_vente: 409 unpaid invoices
   whose   client 4, store 1
   begun   2026-03-01 02:30:00 UTC, 2m ago
   now     it ended 1m ago, after 700 ms
@@ -24,7 +24,7 @@ COMPENSATED = """\
   ↩  reserver_stock     undone       1 call  12 ms  undo 1 call  12 ms
   ↩  payer              undone       1 call  12 ms  undo 1 call  12 ms
   ✗  enregistrer_vente  refused      1 call  12 ms
-     POST ventes/ventes: 403 unpaid invoices
+     POST ventes/ventes: 409 unpaid invoices
   ━━ point of no return, never passed ━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━
   ○  confirmer          not reached
   └ ANNULEE
@@ -35,7 +35,7 @@ COMPENSATED = """\
   3  02:30:00.200  reserver_stock succeeded       STOCK_RESERVE          12 ms
   4  02:30:00.300  payer succeeded                PAIEMENT_EFFECTUE      12 ms
   5  02:30:00.400  enregistrer_vente refused      ECHEC_ENREGISTREMENT   12 ms
-     403 unpaid invoices
+     409 unpaid invoices
   6  02:30:00.500  compensate                     REMBOURSEMENT
   7  02:30:00.600  undo payer succeeded           LIBERATION_STOCK       12 ms
   8  02:30:00.700  undo reserver_stock succeeded  ANNULEE                12 ms
@@ -112,9 +112,9 @@ def path_lines(told, **columns):
 
 
 def test_a_compensated_saga():
-    told = Told().tell("succeeded", "succeeded", "succeeded").tell("refused", reason="403 unpaid invoices")
+    told = Told().tell("succeeded", "succeeded", "succeeded").tell("refused", reason="409 unpaid invoices")
     told.tell("compensate", "succeeded", "succeeded")
-    assert drawn(told, error="ECHEC_ENREGISTREMENT: enregistrer_vente: 403 unpaid invoices") == COMPENSATED
+    assert drawn(told, error="ECHEC_ENREGISTREMENT: enregistrer_vente: 409 unpaid invoices") == COMPENSATED
 
 
 def test_a_stuck_saga(stuck):
@@ -138,7 +138,7 @@ def test_a_completed_saga_has_passed_the_point_of_no_return():
 
 
 def test_what_is_still_to_be_undone_is_told_from_what_is():
-    told = Told().tell("succeeded", "succeeded", "succeeded").tell("refused", "compensate", reason="403")
+    told = Told().tell("succeeded", "succeeded", "succeeded").tell("refused", "compensate", reason="409")
     marks = [line.split("  ")[1:3] for line in path_lines(told) if line[2] in "✓●↩✗○"]
     assert marks[0] == ["✓", "lire_panier"]
     lines = "\n".join(path_lines(told))

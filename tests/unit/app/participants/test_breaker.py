@@ -65,11 +65,37 @@ def test_a_call_that_is_not_let_through_is_deferred_and_never_refused(peer):
     assert (reply.retry_after_s, reply.reason) == (20.0, "the breaker of stock is open")
 
 
-@pytest.mark.parametrize("status", [200, 404, 409, 422, 429])
+@pytest.mark.parametrize("status", [200, 302, 404, 408, 409, 422])
 def test_a_participant_that_answers_in_between_is_well(peer, status):
     peer.fail(4)
     peer.call(reply=Reply(status=status, body={}))
     peer.fail(4)
+    assert peer.state is BreakerState.CLOSED
+
+
+@pytest.mark.parametrize("status", [301, 401, 403, 429])
+def test_a_call_that_is_turned_away_in_between_says_nothing_of_the_participant(peer, status):
+    peer.fail(4)
+    for _ in range(10):
+        assert peer.call(reply=Reply(status=status, body={})).status == status
+    assert peer.state is BreakerState.CLOSED, "a gateway that turns calls away is no failure of the participant"
+    peer.fail(1)
+    assert peer.state is BreakerState.OPEN, "nor is it a success that clears its failures"
+
+
+def test_a_404_of_somebody_else_says_nothing_of_the_participant(peer):
+    peer.fail(4)
+    peer.call(reply=Reply(status=404))
+    peer.fail(1)
+    assert peer.state is BreakerState.OPEN
+
+
+def test_a_try_that_is_turned_away_leaves_the_next_call_to_try_at_once(peer):
+    peer.fail()
+    peer.now += 30
+    assert peer.call(reply=Reply(status=401)).status == 401
+    assert peer.state is BreakerState.HALF_OPEN
+    assert peer.call(reply=OK) is OK
     assert peer.state is BreakerState.CLOSED
 
 

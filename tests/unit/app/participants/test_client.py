@@ -211,9 +211,41 @@ def test_a_head_without_an_end_is_not_read_to_its_end_and_is_no_answer(send, bef
     assert reply.duration_ms < 4000, "it did not wait for the end"
 
 
-def test_retry_after_in_seconds_is_read_and_a_date_is_not(send):
-    assert send(http(b"", "503 Busy", "Retry-After: 7\r\n")).retry_after_s == 7.0
-    assert send(http(b"", "503 Busy", "Retry-After: Wed, 21 Oct 2026 07:28:00 GMT\r\n")).retry_after_s == 0.0
+DATE = "Date: Wed, 21 Oct 2026 07:27:30 GMT\r\n"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ("Retry-After: 7\r\n", 7.0),
+        ("Retry-After:  \t7 \t\r\n", 7.0),
+        ("Retry-After: 0\r\n", 0.0),
+        (f"{DATE}Retry-After: Wed, 21 Oct 2026 07:28:00 GMT\r\n", 30.0),
+        (f"{DATE}Retry-After: Wednesday, 21-Oct-26 07:28:00 GMT \r\n", 30.0),
+        (f"{DATE}Retry-After: Wed Oct 21 07:28:00 2026\r\n", 30.0),
+        (f"{DATE}Retry-After: Wed, 21 Oct 2026 07:00:00 GMT\r\n", 0.0),
+        ("", None),
+        ("Retry-After: 1.5\r\n", None),
+        ("Retry-After: -5\r\n", None),
+        ("Retry-After: soon\r\n", None),
+        ("Retry-After: \r\n", None),
+    ],
+)
+def test_retry_after_is_read_in_both_of_its_forms(send, headers, seconds):
+    assert send(http(b"", "503 Busy", headers)).retry_after_s == seconds
+
+
+def test_a_retry_after_date_without_a_date_of_the_reply_counts_from_our_own_clock(peer):
+    peer.answers.append(http(b"", "503 Busy", "Retry-After: Thu, 01 Jan 1970 00:01:40 GMT\r\n"))
+    participants = Participants(1, wall_clock=lambda: 60.0)
+    request = Request(
+        participant="map", method="GET", url=f"http://127.0.0.1:{peer.port}/", headers={}, body=None, timeout_s=5.0
+    )
+    assert participants.send(request).retry_after_s == 40.0
+
+
+def test_a_body_without_a_byte_is_told_from_an_empty_object(send):
+    assert (send(http(b"", "404 No")).blank, send(http(b"{}", "404 No")).blank) == (True, False)
 
 
 def test_a_participant_that_drips_its_answer_does_not_hold_the_saga(peer):
@@ -247,7 +279,7 @@ def test_an_answer_cut_short_is_lost(send, peer):
 def test_what_comes_before_the_answer_is_not_the_answer(send):
     early = b"HTTP/1.1 103 Early Hints\r\nRetry-After: 9\r\n\r\n"
     reply = send(early + http(b"{}", "409 Conflict"))
-    assert (reply.status, reply.retry_after_s) == (409, 0.0)
+    assert (reply.status, reply.retry_after_s) == (409, None)
 
 
 @pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"])

@@ -1,34 +1,51 @@
 import pytest
 
-from app.participants.outcome import Outcome, Reply, outcome_of
+from app.participants.outcome import Outcome, Reply, explained, outcome_of, outcome_of_move, setting_of, settings_of
 
-REFUSED = [400, 401, 402, 403, 404, 409, 410, 412, 422]
-UNKNOWN = [100, 199, 300, 301, 302, 307, 308, 405, 406, 408, 418, 425, 429, 500, 501, 502, 503, 504, 599]
+SUCCEEDED, REFUSED, UNKNOWN, NOT_SENT = Outcome
 
-
-@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
-def test_a_success_that_is_understood_succeeded(status):
-    assert outcome_of(Reply(status=status, body={"a": 1}), frozenset({"a"})) is Outcome.SUCCEEDED
-
-
-@pytest.mark.parametrize("status", REFUSED)
-def test_these_statuses_say_that_it_did_not_happen(status):
-    assert outcome_of(Reply(status=status, body=None), frozenset({"a"})) is Outcome.REFUSED
-
-
-@pytest.mark.parametrize("status", UNKNOWN)
-def test_every_other_status_leaves_it_open(status):
-    assert outcome_of(Reply(status=status, body={"a": 1}), frozenset()) is Outcome.UNKNOWN
-
-
-def test_a_success_that_is_not_understood_is_unknown():
-    assert outcome_of(Reply(status=200, body=None), frozenset()) is Outcome.UNKNOWN
-    assert outcome_of(Reply(status=200, body={"b": 1}), frozenset({"a"})) is Outcome.UNKNOWN
+#: DESIGN.md §4.3: what each status means with a JSON object as its body, as written there; the rest is in doubt.
+WITH_JSON = {
+    SUCCEEDED: [*range(200, 202), *range(203, 300)],
+    REFUSED: [
+        400, 402, 404, 409, 410, 411, 412, 413, 416, 417, 418, 419, 420, 422, 423, 424, 426, 427, 428, 430,
+        *range(432, 500),
+    ],
+    NOT_SENT: [301, 307, 308, 401, 403, 405, 406, 407, 414, 415, 421, 429, 431],
+    UNKNOWN: [
+        *range(100, 200), 202, 300, 302, 303, 304, 305, 306, *range(309, 400), 408, 425, *range(500, 600),
+    ],
+}  # fmt: skip
+#: What changes when the body is none that is understood.
+WITHOUT = {**dict.fromkeys(WITH_JSON[SUCCEEDED], UNKNOWN), 404: NOT_SENT}
+EXPECTED = {status: outcome for outcome, statuses in WITH_JSON.items() for status in statuses}
 
 
-def test_a_lost_answer_is_unknown_and_an_unsent_call_is_not():
-    assert outcome_of(Reply(error="lost"), frozenset()) is Outcome.UNKNOWN
-    assert outcome_of(Reply(error="no connection", sent=False), frozenset()) is Outcome.NOT_SENT
+def test_the_table_has_every_status_once():
+    assert sorted(EXPECTED) == list(range(100, 600)) == sorted(s for statuses in WITH_JSON.values() for s in statuses)
+
+
+@pytest.mark.parametrize("status", range(100, 600))
+def test_a_status_means_what_the_table_says(status):
+    assert outcome_of(Reply(status=status, body={"a": 1}), frozenset({"a"})) is EXPECTED[status]
+    without = WITHOUT.get(status, EXPECTED[status])
+    assert outcome_of(Reply(status=status, body=None), frozenset()) is without
+
+
+def test_a_404_without_a_body_is_not_the_participant_s_own_and_a_204_is():
+    assert outcome_of(Reply(status=404, body={}, blank=True), frozenset()) is NOT_SENT
+    assert outcome_of(Reply(status=404, body={}), frozenset()) is REFUSED
+    assert outcome_of(Reply(status=204, body={}, blank=True), frozenset()) is SUCCEEDED
+
+
+def test_a_success_without_a_needed_field_is_in_doubt():
+    assert outcome_of(Reply(status=200, body={"b": 1}), frozenset({"a"})) is UNKNOWN
+
+
+def test_a_lost_answer_is_in_doubt_an_unsent_call_is_not_sent_and_an_impossible_one_refused():
+    assert outcome_of(Reply(error="lost"), frozenset()) is UNKNOWN
+    assert outcome_of(Reply(error="no connection", sent=False), frozenset()) is NOT_SENT
+    assert outcome_of(Reply(error="no path", sent=False, impossible=True), frozenset()) is REFUSED
 
 
 @pytest.mark.parametrize(
@@ -37,7 +54,6 @@ def test_a_lost_answer_is_unknown_and_an_unsent_call_is_not():
         (Reply(status=402, body={"title": "No", "detail": "the balance lacks 5"}), "402 the balance lacks 5"),
         (Reply(status=404, body={"error": "unknown"}), "404 unknown"),
         (Reply(status=503), "503"),
-        (Reply(status=200, unreadable="text/plain is no JSON object"), "200, but text/plain is no JSON object"),
         (Reply(error="no answer within 5 s"), "no answer within 5 s"),
         (Reply(status=409, body={"detail": "z" * 900_000}), "409 " + "z" * 495 + "…"),
         (Reply(status=409, body={"detail": "no\r\n\x1b[31m\u202e"}), "409 no \ufffd[31m\ufffd"),
@@ -46,3 +62,88 @@ def test_a_lost_answer_is_unknown_and_an_unsent_call_is_not():
 )
 def test_the_reason_is_one_line_of_what_was_said(reply, reason):
     assert reply.reason == reason
+    assert explained(reply, frozenset(), "stock").reason == reason
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (Reply(status=200, body={}), "200, but without the field id"),
+        (Reply(status=201, body={"id": 1}), "201, but without the field ref"),
+        (Reply(status=200, body={"x": 1}), "200, but without the fields id, ref"),
+        (Reply(status=200), "200, but its body is no JSON object"),
+        (Reply(status=200, unreadable="text/plain is no JSON object"), "200, but text/plain is no JSON object"),
+        (Reply(status=202, body={"id": 1, "ref": 2}), "202, but accepted does not say that it is done"),
+    ],
+)
+def test_the_reason_says_why_a_success_was_not_taken(reply, reason):
+    needed = frozenset({"ref"}) if reply.body == {"id": 1} else frozenset({"id", "ref"})
+    needed = frozenset({"id"}) if reply.body == {} else needed
+    assert explained(reply, needed, "stock").reason == reason
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (Reply(status=401, body={"detail": "no key"}), "401 no key; check PARTICIPANTS_API_KEY"),
+        (Reply(status=403), "403; check PARTICIPANTS_API_KEY"),
+        (Reply(status=404), "404 without a JSON body; check PARTICIPANT_STOCK_URL"),
+        (Reply(status=404, body={}, blank=True), "404 without a JSON body; check PARTICIPANT_STOCK_URL"),
+        (Reply(status=308), "308; check PARTICIPANT_STOCK_URL"),
+        (Reply(status=429), "429; check THREADS"),
+    ],
+)
+def test_the_reason_names_the_setting_to_check(reply, reason):
+    assert explained(reply, frozenset(), "stock").reason == reason
+    assert setting_of(reply, "stock") in settings_of("stock")
+
+
+@pytest.mark.parametrize("status", WITH_JSON[NOT_SENT])
+def test_whatever_is_turned_away_has_a_setting_and_nothing_else_has(status):
+    assert setting_of(Reply(status=status, body={"a": 1}), "stock") in settings_of("stock")
+
+
+def test_a_refusal_and_an_answer_in_doubt_name_no_setting():
+    assert {setting_of(Reply(status=s, body={"a": 1}), "x") for s in (200, 404, 409, 500)} == {""}
+    assert not setting_of(Reply(error="lost"), "x")
+
+
+@pytest.mark.parametrize(
+    ("reply", "waits"),
+    [
+        (Reply(status=503, retry_after_s=0.0), True),
+        (Reply(status=503), False),
+        (Reply(status=500, retry_after_s=5.0), False),
+        (Reply(status=429, retry_after_s=5.0), False),
+    ],
+)
+def test_only_503_with_retry_after_is_no_attempt(reply, waits):
+    assert reply.asks_to_wait is waits
+
+
+@pytest.mark.parametrize(
+    ("trigger", "status", "outcome"),
+    [
+        ("succeeded", 200, SUCCEEDED),
+        ("refused", 409, REFUSED),
+        ("refused_in_doubt", 409, UNKNOWN),
+        ("retry", 500, UNKNOWN),
+        ("retry", None, UNKNOWN),
+        ("exhausted", 202, UNKNOWN),
+        ("defer", None, NOT_SENT),
+        ("defer", 401, NOT_SENT),
+        ("defer", 404, NOT_SENT),
+        ("defer", 503, UNKNOWN),
+        ("begin", None, None),
+        ("start", None, None),
+    ],
+)
+def test_a_journal_tells_what_became_of_a_call(trigger, status, outcome):
+    assert outcome_of_move(trigger, status) is outcome
+
+
+@pytest.mark.parametrize("trigger", ["retry", "exhausted"])
+def test_a_journal_of_an_earlier_release_tells_what_was_refused_and_sent_again(trigger):
+    assert outcome_of_move(trigger, 409) is REFUSED
+    assert outcome_of_move("refused", 401) is REFUSED
+    assert outcome_of_move("succeeded", 202) is SUCCEEDED
