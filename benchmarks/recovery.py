@@ -53,7 +53,7 @@ def _orphan(url: str) -> None:
     with _engine(url) as engine:
         store = SagaStore(Connections(engine), _REGISTRY, "dead")
         for number in range(ORPHANS):
-            saga = Instance.begin(BENCH, {"customer": f"c{number}", "amount": 12, "note": "none"}, actor="client")
+            saga = Instance.new(BENCH, {"customer": f"c{number}", "amount": 12, "note": "none"}, actor="client")
             store.insert(saga, 0.0, "dead")
 
 

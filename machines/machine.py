@@ -1,55 +1,222 @@
 """The `transitions` machine of one running saga, over the rows of its table.
 
-Building a machine takes a quarter of a millisecond, so it is done once per definition; each saga is a `Machine` of
-its own that shares that template's states and events (2 µs) and keeps only where it stands.
+Building a `Machine` takes 250 µs, and every request makes a saga. So the states and transitions of a table are built
+once per definition, and each saga is a `Machine` of its own over them (about 1 µs). Because all sagas of a definition
+share these parts, nobody can change them: whatever `Machine` offers on a saga works for that saga alone, or raises.
+
+The table is the only way to move a saga: by `fire`, by `trigger("refused")` or by `saga.refused()`. Each move is handed
+to `moved`, which is the machine's `after_state_change` callback.
 """
 
-from functools import cache
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Any, cast
 
-from transitions import EventData, Machine, MachineError
+from transitions import Event, EventData, Machine, MachineError, State, Transition
 
-from machines.rows import State, Trigger
+from machines import rows
+from machines.rows import Trigger
 from machines.saga import Saga
 
 
-class SagaMachine(Machine):
-    """One saga's state. Every move goes through `fire`, and each move made is handed to `moved`."""
+def _refuse(*_: Any, **__: Any) -> Any:
+    raise MachineError("a saga has the states and transitions of its table; write a new version of the table instead")
 
-    def __init__(self, definition: Saga, state: str | None = None) -> None:
-        if state is not None and state not in definition.rows.states:
-            raise ValueError(f"{definition} has no state {state!r}")
-        self.__dict__.update(_template(definition).__dict__)
-        self.definition = definition
-        self.state = state or definition.initial
 
-    @property
-    def at(self) -> State:
-        """The derived state it stands in: its phase, its step and the call that is in flight."""
-        return self.definition.rows.states[self.state]
+def _fixed(get: Callable[[Any], Any]) -> Any:
+    """Return a property that can be read only."""
+    return property(get, _refuse)
 
-    def may(self, trigger: Trigger) -> bool:
-        event = self.events.get(trigger)
-        return event is not None and self.state in event.transitions
 
-    def fire(self, trigger: Trigger, **facts: Any) -> None:
-        """Make the move, or raise `transitions.MachineError` when no row of the table leaves this state by it."""
-        if trigger not in self.events:
-            raise MachineError(f"{self.definition} has no row for {trigger}")
-        self.events[trigger].trigger(self, **facts)
+class FixedList(list[Any]):
+    """A list that nobody can change."""
 
-    def moved(self, event: EventData) -> None:
-        """Called after each move with its row in `event.transition` and the facts given to `fire`."""
+    append = extend = insert = remove = pop = clear = sort = reverse = _refuse
+    __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
+
+
+class _SetOnce:
+    """A part that all sagas of a definition share: each of its attributes is set when it is made, and never again."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in vars(self):
+            _refuse()
+        super().__setattr__(name, value)
+
+
+class SagaState(_SetOnce, State):
+    """A state of a table. It has no callbacks of its own."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        vars(self).update(on_enter=FixedList(), on_exit=FixedList())
+
+
+class SagaTransition(_SetOnce, Transition):
+    """A row of a table. Nothing else changes the state of a saga."""
+
+    def __init__(self, source: str, dest: str) -> None:
+        super().__init__(source, dest)
+        vars(self).update({name: FixedList() for name in ("prepare", "before", "after", "conditions")})
+
+    def _change_state(self, event_data: EventData) -> None:
+        saga, dest = cast("SagaMachine", event_data.model), cast("str", self.dest)
+        if saga.state != self.source:
+            raise MachineError(f"{saga.definition} is in {saga.state}, not in {self.source}")
+        saga._state = dest  # noqa: SLF001  nothing else sets it
+        event_data.update(dest)
+
+
+class SagaEvent(Event):
+    """A trigger of one saga, over the transitions that its table has for it."""
+
+    add_transition = add_callback = _refuse
+
+    transitions: Mapping[str, FixedList]  # type: ignore[assignment]  # Event reads it only
+
+    def __init__(self, name: str, machine: "SagaMachine", transitions: Mapping[str, FixedList]) -> None:
+        # Event's own constructor would make an empty collection first.
+        self.name, self.machine, self.transitions = name, machine, transitions
+
+    def trigger(self, model: object, *args: Any, **kwargs: Any) -> bool:
+        if model is not self.machine:
+            raise MachineError("a saga is moved by its own events only")
+        return super().trigger(model, *args, **kwargs)
+
+
+class SagaEvents(Mapping[str, SagaEvent]):
+    """The events of one saga, by their triggers."""
+
+    def __init__(self, machine: "SagaMachine", shared: Mapping[str, tuple[Trigger, Mapping[str, FixedList]]]) -> None:
+        self._machine, self._shared = machine, shared
+
+    def __getitem__(self, trigger: str) -> SagaEvent:
+        name, transitions = self._shared[trigger]
+        return SagaEvent(name, self._machine, transitions)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._shared)
+
+    def __len__(self) -> int:
+        return len(self._shared)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What all sagas of a definition share.
+
+    events: by trigger, its name and its transitions by source. methods: what `Machine` adds to a model, by name.
+    """
+
+    states: Mapping[str, SagaState]
+    events: Mapping[str, tuple[Trigger, Mapping[str, FixedList]]]
+    methods: Mapping[str, Callable[["SagaMachine"], Callable[..., Any]]]
 
 
 @cache
-def _template(definition: Saga) -> Machine:
-    return Machine(
-        model=None,
-        states=list(definition.rows.states),
-        initial=definition.initial,
-        transitions=[[row.trigger, row.source, row.dest] for row in definition.rows.rows],
-        auto_transitions=False,
-        send_event=True,
-        after_state_change="moved",
-    )
+def parts(definition: Saga) -> Parts:
+    """Build the parts of a definition."""
+    found: dict[Trigger, dict[str, FixedList]] = {}
+    for row in definition.rows.rows:
+        found.setdefault(row.trigger, {})[row.source] = FixedList([SagaTransition(row.source, row.dest)])
+    events: dict[str, tuple[Trigger, Mapping[str, FixedList]]] = {
+        trigger: (trigger, MappingProxyType(transitions)) for trigger, transitions in found.items()
+    }
+    methods: dict[str, Callable[[SagaMachine], Callable[..., Any]]] = {}
+    for trigger in events:
+        methods[trigger] = partial(_trigger_of, trigger)
+        methods[f"may_{trigger}"] = partial(_may_of, trigger)
+    for state in definition.rows.states:
+        methods[f"is_{state}"] = partial(_is_of, state)
+    states = {name: SagaState(name) for name in definition.rows.states}
+    return Parts(states=MappingProxyType(states), events=MappingProxyType(events), methods=methods)
+
+
+def _trigger_of(trigger: str, saga: "SagaMachine") -> Callable[..., Any]:
+    return partial(saga.events[trigger].trigger, saga)
+
+
+def _may_of(trigger: str, saga: "SagaMachine") -> Callable[..., Any]:
+    return partial(saga.may_trigger, trigger)
+
+
+def _is_of(state: str, saga: "SagaMachine") -> Callable[..., Any]:
+    return partial(saga.is_state, state, saga)
+
+
+class SagaMachine(Machine):
+    """One saga's state, which is the machine's only model."""
+
+    state_cls, transition_cls, event_cls = SagaState, SagaTransition, SagaEvent
+
+    # What Machine's constructor would set on each instance, and what is the same for every saga.
+    name = ""
+    _queued, _transition_queue = False, deque(maxlen=0)
+    _before_state_change = _prepare_event = _finalize_event = _on_exception = _on_final = FixedList()
+    _after_state_change = FixedList(["moved"])
+    send_event = _fixed(lambda _: True)
+    auto_transitions = _fixed(lambda _: False)
+    ignore_invalid_triggers = _fixed(lambda _: None)
+    model_attribute = _fixed(lambda _: "state")
+    model_override = _fixed(lambda _: False)
+
+    # What would change the table, or the state past the table.
+    add_model = remove_model = add_state = add_states = set_state = _refuse
+    add_transition = add_transitions = add_ordered_transitions = remove_transition = _refuse
+    before_state_change = _fixed(attrgetter("_before_state_change"))
+    after_state_change = _fixed(attrgetter("_after_state_change"))
+    prepare_event = _fixed(attrgetter("_prepare_event"))
+    finalize_event = _fixed(attrgetter("_finalize_event"))
+    on_exception = _fixed(attrgetter("_on_exception"))
+    on_final = _fixed(attrgetter("_on_final"))
+
+    state = _fixed(attrgetter("_state"))
+    initial = _fixed(attrgetter("definition.initial"))
+    states = _fixed(attrgetter("_parts.states"))
+    events = _fixed(lambda self: SagaEvents(self, self._parts.events))
+    models = _fixed(lambda self: FixedList([self]))
+
+    def __init__(self, definition: Saga, state: str | None = None) -> None:
+        self.definition, self._parts = definition, parts(definition)
+        if state is not None and state not in self._parts.states:
+            raise ValueError(f"{definition} has no state {state!r}")
+        self._state = state or definition.initial
+
+    def __getattr__(self, name: str) -> Any:
+        """Find `refused`, `may_refused`, `is_ANNULEE` and the like, which a saga has without storing them."""
+        shared = vars(self).get("_parts")
+        made = shared and shared.methods.get(name)
+        return made(self) if made else super().__getattr__(name)
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._parts.methods]
+
+    @property
+    def at(self) -> rows.State:
+        """The derived state it stands in: its phase, its step and the call that is in flight."""
+        return self.definition.rows.states[self._state]
+
+    def trigger(self, trigger_name: str, *args: Any, **facts: Any) -> bool:
+        """Make the move of this name, as `Machine` offers it. It raises what `fire` raises."""
+        return bool(self._get_trigger(self, trigger_name, *args, **facts))
+
+    def may_trigger(self, trigger_name: str, *args: Any, **facts: Any) -> bool:
+        return bool(self._can_trigger(self, trigger_name, *args, **facts))
+
+    def may(self, trigger: Trigger) -> bool:
+        event = self._parts.events.get(trigger)
+        return event is not None and self._state in event[1]
+
+    def fire(self, trigger: Trigger, **facts: Any) -> None:
+        """Make the move, or raise `transitions.MachineError` when no row of the table leaves this state by it."""
+        event = self._parts.events.get(trigger)
+        if event is None:
+            raise MachineError(f"{self.definition} has no row for {trigger}")
+        SagaEvent(event[0], self, event[1]).trigger(self, **facts)
+
+    def moved(self, event: EventData) -> None:
+        """Called after each move with its row in `event.transition` and the facts given to `fire`."""

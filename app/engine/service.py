@@ -207,7 +207,7 @@ class SagaService:
     def _begin(
         self, name: str, data: Mapping[str, Any], key: str | None, by: str, sent: Mapping[str, Any] | None
     ) -> Instance:
-        saga = Instance.begin(self._registry.latest(name), data, actor="client")
+        saga = Instance.new(self._registry.latest(name), data, actor="client")
         saga.started_by = by
         if key is not None:
             saga.sent_key = saga.key = key

@@ -128,7 +128,7 @@ class Instance(SagaMachine):
         self.early_tried = self.key_taken = False
 
     @classmethod
-    def begin(
+    def new(
         cls, definition: Saga, data: Mapping[str, Any], actor: str, clock: Callable[[], float] = time.monotonic
     ) -> "Instance":
         """Make a new saga that stands before its first call."""

@@ -21,7 +21,7 @@ from app.store.database import in_seconds
 from app.store.instance import Instance
 from app.store.models import JournalRow, SagaRow
 from app.store.sagas import FencedError
-from machines.machine import _template
+from machines.machine import parts
 from machines.rows import Trigger
 from machines.saga import Saga
 from tests.property.participant import Participant
@@ -67,7 +67,7 @@ class World:
         with self.database.begin() as connection:
             connection.execute(delete(_JOURNAL))
             connection.execute(delete(_SAGA))
-        _template.cache_clear()  # or it would keep every random table
+        parts.cache_clear()  # or it would keep every random table
 
     def start(self, key: str | None, wait_s: float) -> None:
         service = self._process().service

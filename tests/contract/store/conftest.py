@@ -50,4 +50,4 @@ def book(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Book]:
 
 @pytest.fixture
 def saga() -> Instance:
-    return Instance.begin(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="client")
+    return Instance.new(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="client")

@@ -32,7 +32,7 @@ def cancelled(book, *, days_ago):
 
 
 def begun(book, *, days_ago):
-    saga = Instance.begin(ORDER, ORDERED, actor="client")
+    saga = Instance.new(ORDER, ORDERED, actor="client")
     book.store().insert(saga, 30, "one")
     age(book, saga, days_ago)
     return saga

@@ -136,7 +136,7 @@ def test_ended_leases_are_claimed_at_once(book, saga):
 
 def test_a_claim_takes_no_more_than_its_limit_and_the_longest_due_first(book):
     store = book.store()
-    sagas = [Instance.begin(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="client") for _ in range(5)]
+    sagas = [Instance.new(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="client") for _ in range(5)]
     for number, saga in enumerate(sagas):
         store.insert(saga, -10 + number, owner="one")
     assert {saga.id for saga in book.leases().claim(2, 30)} == {saga.id for saga in sagas[:2]}
@@ -155,7 +155,7 @@ def test_an_idempotency_key_belongs_to_one_saga(book, saga):
     saga.sent_key = saga.key = "k"
     saga.fingerprint = "f"
     store.insert(saga, 30, owner="one")
-    other = Instance.begin(CHECKOUT, {"client_id": 5, "magasin_id": 1}, actor="client")
+    other = Instance.new(CHECKOUT, {"client_id": 5, "magasin_id": 1}, actor="client")
     other.sent_key = other.key = "k"
     with pytest.raises(KeyTakenError):
         store.insert(other, 30, owner="one")
@@ -167,7 +167,7 @@ def test_an_idempotency_key_belongs_to_one_saga(book, saga):
 
 def test_text_of_any_kind_survives(book):
     data = {"client_id": 2**62, "magasin_id": 1, "text": "'; DROP TABLE saga; -- \\ \" é 漢 🐍 \u2028"}
-    book.store().insert(Instance.begin(CHECKOUT, data, actor="client"), 0, owner="one")
+    book.store().insert(Instance.new(CHECKOUT, data, actor="client"), 0, owner="one")
     (claimed,) = book.leases().claim(10, 30)
     assert claimed.data == data
 
@@ -176,7 +176,7 @@ def test_a_saga_that_cannot_be_read_keeps_no_other_waiting(book, saga):
     """Its table was changed in place, and no longer has the state it stands in."""
     book.store().insert(saga, 0, owner="one")
     book.rows("UPDATE saga SET state = 'NOWHERE'")
-    other = Instance.begin(CHECKOUT, {"client_id": 5, "magasin_id": 1}, actor="client")
+    other = Instance.new(CHECKOUT, {"client_id": 5, "magasin_id": 1}, actor="client")
     book.store().insert(other, 0, owner="one")
     assert [claimed.id for claimed in book.leases().claim(10, 30)] == [other.id]
 
@@ -236,6 +236,6 @@ def test_a_client_and_a_store_of_any_length_are_kept_shortened(book):
         steps=(case,),
     )
     words = "".join(random.choices(ascii_letters, k=20_000))
-    book.store(registry=Registry([long])).insert(Instance.begin(long, {"case": words}, actor="client"), 30, owner="one")
+    book.store(registry=Registry([long])).insert(Instance.new(long, {"case": words}, actor="client"), 30, owner="one")
     kept = words[:LONGEST_ORDER]
     assert book.rows("SELECT client, store FROM saga") == [{"client": kept, "store": kept}]

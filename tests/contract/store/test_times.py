@@ -28,7 +28,7 @@ def clock():
 
 @pytest.fixture
 def saga(clock):
-    return Instance.begin(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="client", clock=clock)
+    return Instance.new(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="client", clock=clock)
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def walk(client: FlaskClient) -> Callable[..., Instance]:
 
     def move(*outcomes: str, definition: str = "checkout", reason: str = "no", **data: Any) -> Instance:
         given = data or {"client_id": 4, "magasin_id": 1}
-        saga = Instance.begin(discover().latest(definition), given, actor="test")
+        saga = Instance.new(discover().latest(definition), given, actor="test")
         store.insert(saga, None, owner=None)
         for outcome in outcomes:
             step = saga.at.step.name if saga.at.step else None

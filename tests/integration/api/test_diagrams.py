@@ -66,7 +66,7 @@ def walk(client: FlaskClient, registry: Registry) -> Any:
     store = SagaStore(Connections(db.engine), registry, "test")
 
     def move(*outcomes: str, reason: str | None = None) -> Instance:
-        saga = Instance.begin(registry.get("checkout", 1), {"client_id": 1, "magasin_id": 1}, actor="test")
+        saga = Instance.new(registry.get("checkout", 1), {"client_id": 1, "magasin_id": 1}, actor="test")
         store.insert(saga, HOUR_S, owner="one")
         for outcome in outcomes:
             step = saga.at.step.name if saga.at.step else None

@@ -30,7 +30,7 @@ CHANGES = {
 @pytest.fixture(params=[CHECKOUT, COMMANDE], ids=str)
 def saga(client, request):
     """A saga that waits in its first state."""
-    begun = Instance.begin(request.param, DATA[request.param], actor="client")
+    begun = Instance.new(request.param, DATA[request.param], actor="client")
     store: SagaStore = client.application.extensions["runner"]._engine.store
     store.insert(begun, 300, owner="another process")
     return begun

@@ -133,7 +133,7 @@ class Scene:
         return saga
 
     def run(self, definition: Saga = CHECKOUT, hold_s: float = 1000.0, **data: Any) -> Instance:
-        saga = Instance.begin(definition, data or {"client_id": 4, "magasin_id": 1}, actor="client")
+        saga = Instance.new(definition, data or {"client_id": 4, "magasin_id": 1}, actor="client")
         self.engine.run(saga, hold_s)
         return saga
 

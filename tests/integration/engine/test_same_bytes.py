@@ -219,7 +219,7 @@ def sent(scene: OnTheWire, data: str, course: Course, *, reloaded: bool) -> list
     """Return all that was sent for a saga. reloaded: each attempt but the first of all comes out of the database."""
     scene.recorder.received, scene.recorder.behave = [], replace(course, seen=set())
     given = data_schema(course.saga).load(parsed_strictly(data.encode()))
-    saga = Instance.begin(course.saga, given, actor="client")
+    saga = Instance.new(course.saga, given, actor="client")
     saga_id = saga.id
     scene.engine.run(saga, hold_s=0.0 if reloaded else 10_000.0)
     while reloaded and saga.status in UNDER_WAY:
@@ -286,7 +286,7 @@ def test_a_resolved_reply_is_sent_on_with_the_same_bytes(database, recorder):
         _http("500 Broken", b"") if b"/pay" in head or b"/ship" in head else _http("200 OK", refs.encode())
     )
     data = data_schema(EVERYWHERE).load(parsed_strictly(b'{"case": "x", "n": 1, "amount": 1}'))
-    saga = Instance.begin(EVERYWHERE, data, actor="client")
+    saga = Instance.new(EVERYWHERE, data, actor="client")
     scene.engine.run(saga, hold_s=10_000.0)
     assert saga.status == "stuck"
     scene.engine.ask(saga, Trigger.RESOLVE, "user:ada", "seen to", parsed_strictly(refs.encode()))

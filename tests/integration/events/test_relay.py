@@ -87,8 +87,8 @@ def test_who_dies_after_publishing_leaves_the_same_event_for_the_next_one(scene)
 def test_a_move_that_tells_something_wakes_the_relay_and_no_other_does(scene):
     woken = []
     engine = dataclasses.replace(scene.given(**ANSWERS).engine, told=lambda: woken.append(scene.calls[-1]))
-    engine.run(Instance.begin(ORDER, ORDERED, actor="client"), 1000.0)
-    engine.run(Instance.begin(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="client"), 1000.0)
+    engine.run(Instance.new(ORDER, ORDERED, actor="client"), 1000.0)
+    engine.run(Instance.new(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="client"), 1000.0)
     assert woken == ["lire_produits", "reserver_inventaire", "payer", "envoyer_recu", "confirmer_commande"]
 
 

@@ -24,7 +24,7 @@ class Told:
 
     def __init__(self, definition=CHECKOUT):
         self.definition = definition
-        self.saga = Instance.begin(definition, {"client_id": 4, "magasin_id": 1}, actor="client")
+        self.saga = Instance.new(definition, {"client_id": 4, "magasin_id": 1}, actor="client")
         self.dates = {}
 
     def tell(self, *triggers, reason=None, by=None):

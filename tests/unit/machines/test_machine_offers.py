@@ -1,0 +1,207 @@
+"""What `transitions.Machine` offers on one saga: each of it works for that saga alone, or raises."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from transitions import EventData, Machine, MachineError
+
+from app.store.instance import Instance
+from machines.checkout import CHECKOUT
+from machines.commande import COMMANDE
+from machines.machine import SagaMachine
+from machines.rows import Trigger
+from tests.unit.machines.tables import edges
+
+
+def _data(saga):
+    return EventData(saga.get_state(saga.state), saga.events["succeeded"], saga, saga, (), {})
+
+
+#: What reads: each with what it gives for a checkout that has just begun.
+READS = {
+    "after_state_change": lambda saga: saga.after_state_change == ["moved"],
+    "before_state_change": lambda saga: saga.before_state_change == [],
+    "prepare_event": lambda saga: saga.prepare_event == [],
+    "finalize_event": lambda saga: saga.finalize_event == [],
+    "on_exception": lambda saga: saga.on_exception == [],
+    "on_final": lambda saga: saga.on_final == [],
+    "event_cls": lambda saga: isinstance(saga.events["succeeded"], saga.event_cls),
+    "state_cls": lambda saga: isinstance(saga.states["INITIEE"], saga.state_cls),
+    "transition_cls": lambda saga: isinstance(saga.get_transitions()[0], saga.transition_cls),
+    "get_model_state": lambda saga: saga.get_model_state(saga).name == "INITIEE",
+    "get_state": lambda saga: saga.get_state("CONFIRMEE").name == "CONFIRMEE",
+    "get_transitions": lambda saga: [t.dest for t in saga.get_transitions("succeeded", "INITIEE")],
+    "get_triggers": lambda saga: set(saga.get_triggers("INITIEE")) == {t for s, t in edges(CHECKOUT) if s == "INITIEE"},
+    "has_queue": lambda saga: saga.has_queue is False,
+    "initial": lambda saga: saga.initial == "INITIEE",
+    "is_state": lambda saga: saga.is_state("INITIEE", saga) and not saga.is_state("CONFIRMEE", saga),
+    "model": lambda saga: saga.model is saga,
+    "resolve_callable": lambda saga: saga.resolve_callable("moved", _data(saga)) == saga.moved,
+    "self_literal": lambda saga: saga.self_literal == "self",
+    "separator": lambda saga: saga.separator == "_",
+    "wildcard_all": lambda saga: saga.wildcard_all == "*",
+    "wildcard_same": lambda saga: saga.wildcard_same == "=",
+}
+#: What moves the saga, or calls its callbacks.
+MOVES = {
+    "callback": lambda saga: saga.callback("moved", _data(saga)),
+    "callbacks": lambda saga: saga.callbacks(["moved"], _data(saga)),
+    "dispatch": lambda saga: saga.dispatch("succeeded", actor="me"),
+}
+#: What would change the table, or the state past the table.
+REFUSED = {
+    "add_model": lambda saga: saga.add_model(object()),
+    "add_ordered_transitions": lambda saga: saga.add_ordered_transitions(),
+    "add_state": lambda saga: saga.add_state("MORE"),
+    "add_states": lambda saga: saga.add_states(["MORE"]),
+    "add_transition": lambda saga: saga.add_transition("jump", "INITIEE", "CONFIRMEE"),
+    "add_transitions": lambda saga: saga.add_transitions([["jump", "INITIEE", "CONFIRMEE"]]),
+    "remove_model": lambda saga: saga.remove_model(saga),
+    "remove_transition": lambda saga: saga.remove_transition("succeeded"),
+    "set_state": lambda saga: saga.set_state("CONFIRMEE"),
+}
+#: What Machine's constructor would set, and what it keeps its parts in.
+ATTRIBUTES = (
+    "after_state_change", "auto_transitions", "before_state_change", "events", "finalize_event",
+    "ignore_invalid_triggers", "initial", "model_attribute", "model_override", "models", "on_exception", "on_final",
+    "prepare_event", "send_event", "state", "states",
+)  # fmt: skip
+#: Other ways to the parts that all sagas of a definition share.
+PAST_IT: dict[str, Callable[[SagaMachine], object]] = {
+    "an event": lambda saga: saga.events["succeeded"].add_transition(saga.get_transitions()[0]),
+    "an event's transitions": lambda saga: saga.events["succeeded"].transitions.update(X=[]),
+    "an event's transitions of a state": lambda saga: saga.events["succeeded"].transitions["INITIEE"].append(1),
+    "a callback of an event": lambda saga: saga.before_succeeded(print),
+    "a callback of a state": lambda saga: saga.on_enter_CONFIRMEE(print),
+    "a callback of a transition": lambda saga: saga.get_transitions()[0].add_callback("before", print),
+    "a transition's end": lambda saga: setattr(saga.get_transitions("succeeded", "INITIEE")[0], "dest", "CONFIRMEE"),
+    "a transition out of another state": lambda saga: saga.get_transitions(dest="CONFIRMEE")[0].execute(_data(saga)),
+    "a state": lambda saga: setattr(saga.states["INITIEE"], "final", True),
+    "the states": lambda saga: saga.states.pop("INITIEE"),
+    "the events": lambda saga: saga.events.pop("succeeded"),
+    "the models": lambda saga: saga.models.append(object()),
+    "the callbacks": lambda saga: saga.after_state_change.clear(),
+    "another saga": lambda saga: saga.events["succeeded"].trigger(SagaMachine(COMMANDE)),
+}
+
+
+class Witnessed(SagaMachine):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.seen: list[EventData] = []
+
+    def moved(self, event):
+        self.seen.append(event)
+
+
+@pytest.fixture
+def saga():
+    return Witnessed(CHECKOUT)
+
+
+@pytest.fixture(autouse=True)
+def others_are_as_the_table_says():
+    """Whatever is done to one saga, another of the same table goes along its rows and no others."""
+    other = SagaMachine(CHECKOUT)
+    yield
+    for fresh in (other, SagaMachine(CHECKOUT)):
+        assert fresh.state == "INITIEE"
+        assert list(fresh.states) == list(CHECKOUT.rows.states)
+        found = {(t.source, name): t.dest for name in fresh.events for t in fresh.get_transitions(name)}
+        assert found == edges(CHECKOUT)
+        assert fresh.succeeded()
+        assert fresh.state == "PANIER_RECUPERE"
+
+
+def test_each_public_name_of_machine_has_a_test_here():
+    public = {name for name in dir(Machine) if not name.startswith("_")}
+    assert public == {*READS, *MOVES, *REFUSED}
+    shown = {name for name in vars(Machine(initial="A")) if not name.startswith("_")}
+    added = {"name", "state", "trigger", "may_trigger", "is_A", "to_A", "may_to_A"}
+    assert shown - added <= {*ATTRIBUTES}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_what_machine_tells_of_a_saga_is_true(saga, name):
+    assert READS[name](saga)
+    assert (saga.state, saga.seen) == ("INITIEE", [])
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_would_change_a_table_is_refused(saga, name):
+    with pytest.raises(MachineError, match="new version of the table"):
+        REFUSED[name](saga)
+    assert (saga.state, saga.seen) == ("INITIEE", [])
+
+
+@pytest.mark.parametrize("name", ATTRIBUTES)
+def test_what_a_machine_is_made_of_cannot_be_set(saga, name):
+    with pytest.raises(MachineError):
+        setattr(saga, name, getattr(saga, name))
+    assert (saga.state, saga.seen) == ("INITIEE", [])
+
+
+@pytest.mark.parametrize("name", PAST_IT)
+def test_what_all_sagas_share_cannot_be_changed(saga, name):
+    with pytest.raises((MachineError, TypeError, AttributeError)):
+        PAST_IT[name](saga)
+    assert (saga.state, saga.seen) == ("INITIEE", [])
+
+
+def test_dispatch_moves_the_saga(saga):
+    assert MOVES["dispatch"](saga) is True
+    assert (saga.state, saga.seen[0].kwargs) == ("PANIER_RECUPERE", {"actor": "me"})
+
+
+@pytest.mark.parametrize("name", ["callback", "callbacks"])
+def test_callbacks_are_called_on_the_saga(saga, name):
+    MOVES[name](saga)
+    assert [event.machine for event in saga.seen] == [saga]
+
+
+def test_the_saga_is_the_only_model_of_its_machine(saga):
+    assert saga.models == [saga]
+    assert {event.machine for event in saga.events.values()} == {saga}
+
+
+@pytest.mark.parametrize("way", [lambda saga: saga.succeeded, lambda saga: lambda **f: saga.trigger("succeeded", **f)])
+def test_triggers_are_methods_of_the_saga(saga, way):
+    assert way(saga)(attempt=2) is True
+    assert saga.is_PANIER_RECUPERE()
+    (event,) = saga.seen
+    assert (event.model, event.machine, event.kwargs) == (saga, saga, {"attempt": 2})
+    assert (event.transition.source, event.state.name) == ("INITIEE", "PANIER_RECUPERE")
+
+
+@pytest.mark.parametrize("state", CHECKOUT.rows.states)
+def test_a_saga_says_what_it_may_and_where_it_is(state):
+    saga = SagaMachine(CHECKOUT, state)
+    assert [known for known in saga.states if getattr(saga, f"is_{known}")()] == [state]
+    for trigger in saga.events:
+        may = (state, trigger) in edges(CHECKOUT)
+        assert getattr(saga, f"may_{trigger}")() is saga.may_trigger(trigger) is saga.may(Trigger(trigger)) is may
+
+
+def test_a_trigger_that_the_table_does_not_have_from_here_is_refused(saga):
+    for move in (saga.resolve, lambda: saga.trigger("resolve"), lambda: saga.dispatch("resolve")):
+        with pytest.raises(MachineError, match=r"resolve.*INITIEE"):
+            move()
+    with pytest.raises(AttributeError, match="jump"):
+        saga.trigger("jump")
+    with pytest.raises(AttributeError):
+        saga.jump()
+    assert saga.may_trigger("jump") is False
+
+
+def test_its_methods_are_listed_among_its_names(saga):
+    assert {"succeeded", "may_succeeded", "is_CONFIRMEE", "trigger", "may_trigger"} <= set(dir(saga))
+    assert all(callable(getattr(saga, name)) for name in dir(saga) if name.startswith(("is_", "may_")))
+
+
+def test_nothing_of_a_stored_saga_hides_a_trigger():
+    saga = Instance(CHECKOUT, uuid4(), {})
+    hidden = [trigger for trigger in Trigger if hasattr(Instance, trigger) or trigger in vars(saga)]
+    assert hidden == []
+    saga.succeeded(actor="me")
+    assert [(move.trigger, move.dest, move.actor) for move in saga.unsaved] == [("succeeded", "PANIER_RECUPERE", "me")]
