@@ -66,11 +66,6 @@ def gauge(metric: str, selector: str, *by: str) -> str:
     return f"max{_by(by)} ({metric}{{{selector}}})"
 
 
-def as_saga(expr: str) -> str:
-    """Name the saga `saga` where a metric names it `type`."""
-    return f'label_replace({expr}, "saga", "$1", "type", "(.*)")'
-
-
 def _sum(by: tuple[str, ...]) -> str:
     return f"sum{_by(by)}"
 

@@ -14,14 +14,13 @@ from observability.columns import FILLED, GAUGE, TEXT, Column, columns
 from observability.facts import Facts
 from observability.links import NOT_COMPLETED, UNFINISHED
 from observability.panels import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, bars, fixed, with_list, with_row_list
-from observability.promql import SAGA, TYPE, as_saga, count, gauge
+from observability.promql import SAGA, count, gauge
 
 _STEP = 'max by (saga, step, place) (saga_step_info{saga=~"$saga"})'
 
 
 def _finished(status: str) -> str:
-    by_step = as_saga(count("saga_steps_total", f'{TYPE},status="{status}"', "type", "step"))
-    return f"sum by (saga, step) ({by_step})"
+    return count("saga_steps_total", f'{SAGA},status="{status}"', "saga", "step")
 
 
 def _reached() -> str:

@@ -27,11 +27,12 @@ class Derived:
 
 def _step(row: Row) -> tuple[str, ...] | None:
     status = "completed" if row.does else "compensated" if row.undoes else "failed" if row.fails else None
-    return (row.saga, row.step, status) if status else None
+    return (row.saga, row.step.lower(), row.step, status) if status else None
 
 
 DERIVED = (
-    Derived(name="saga_steps", says="Outcomes of steps", labels=("type", "step", "status"), of=_step),
+    # 002 writes the step as `type`, in small letters; ADR 32 says why there is one series and not two.
+    Derived(name="saga_steps", says="Outcomes of steps", labels=("saga", "type", "step", "status"), of=_step),
     Derived(
         name="saga_failures",
         says="Sagas that could not go forward, by the state that says so",

@@ -60,14 +60,15 @@ class Telemetry:
         self._moves = counter(MOVES, "Moves made", *LABELS)
         self._sagas = counter("saga", "Sagas by what has become of them", "saga", "type", "status")
         self._claims = counter("saga_claims", "Sagas taken up from the database", "saga")
-        self._calls = counter("saga_participant_calls", "Calls", "participant", "endpoint", "status_code")
+        called = "saga", "participant", "endpoint"
+        self._calls = counter("saga_participant_calls", "Calls", *called, "status_code")
         self._turned_away = counter(
             "saga_participant_calls_turned_away",
             "Calls answered without effect, by the setting to check",
             "participant",
             "setting",
         )
-        self._call_s = histogram("saga_participant_call_duration_seconds", "Calls", _CALL_S, "participant", "endpoint")
+        self._call_s = histogram("saga_participant_call_duration_seconds", "Calls", _CALL_S, *called)
         self._attempt_s = histogram(
             "saga_step_duration_seconds", "Attempts", _STEP_S, "saga", "step", "direction", "outcome"
         )
@@ -79,11 +80,11 @@ class Telemetry:
         for definition in definitions:
             self._foresee(definition)
 
-    def called(self, saga: Instance, call: Call, reply: Reply) -> None:  # noqa: ARG002
+    def called(self, saga: Instance, call: Call, reply: Reply) -> None:
         """Count a call that was answered, or that got no answer."""
         if reply.sent or reply.duration_ms:  # else nobody was called: the breaker is open, or it cannot be made
             setting = setting_of(reply, call.participant)
-            self.notes.note(self._called, call, reply.status, reply.duration_ms, setting)
+            self.notes.note(self._called, saga.definition.name, call, reply.status, reply.duration_ms, setting)
 
     def committed(self, saga: Instance, moves: Sequence[Move], before: Standing | None = None) -> None:
         """Count and log each move of a commit that has been made. before: where the saga stood until then."""
@@ -103,9 +104,9 @@ class Telemetry:
     def fenced(self, saga: Instance) -> None:
         self.notes.note(self._fenced_off, _sight(saga))
 
-    def _called(self, call: Call, status: int | None, duration_ms: float, setting: str) -> None:
-        self._calls[call.participant, call.path, _status_label(status)]()
-        self._call_s[call.participant, call.path](duration_ms / 1000)
+    def _called(self, saga: str, call: Call, status: int | None, duration_ms: float, setting: str) -> None:
+        self._calls[saga, call.participant, call.path, _status_label(status)]()
+        self._call_s[saga, call.participant, call.path](duration_ms / 1000)
         if setting:
             self._turned_away[call.participant, setting]()
 
@@ -175,7 +176,7 @@ class Telemetry:
             self._attempt_s[saga, state.step.name, state.direction, became]
         for call in (state.call, state.step.probe):
             if call is not None:
-                self._call_s[call.participant, call.path]
+                self._call_s[saga, call.participant, call.path]
                 for setting in settings_of(call.participant):
                     self._turned_away[call.participant, setting]
 

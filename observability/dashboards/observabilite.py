@@ -22,8 +22,8 @@ def panels(known: Facts) -> Iterator[Builder[Panel]]:
     yield step_distribution(known)
     yield standing_now(known).span(12)
     by_step = busiest("saga_etapes_total", INSTANCE, "etape", "statut")
-    says = "Of all sagas together, by the names of 000; the ten most frequent."
-    outcomes = lines("Step outcomes a minute", {"{{etape}} {{statut}}": by_step}, unit=PER_MINUTE, says=says)
+    says = "By the names of 000, whose metrics count its own saga alone; the ten most frequent."
+    outcomes = lines("Step outcomes a minute: commande", {"{{etape}} {{statut}}": by_step}, unit=PER_MINUTE, says=says)
     yield wide(outcomes).height(9)
     yield wide(shared.compensations())
     yield wide(shared.by_status())

@@ -8,7 +8,7 @@ from grafana_foundation_sdk.models.dashboard import Panel
 from observability import shared
 from observability.facts import Facts
 from observability.panels import PER_MINUTE, lines, wide
-from observability.promql import INSTANCE, SAGA, TYPE, busiest, gauge, per_minute, rate
+from observability.promql import INSTANCE, SAGA, busiest, gauge, per_minute, rate
 
 UID, TITLE = "saga-throughput", "Saga Throughput"
 
@@ -19,9 +19,9 @@ def panels(_: Facts) -> Iterator[Builder[Panel]]:
     ended = per_minute("saga_total", f'{SAGA},status="completed"', "saga")
     yield lines("Sagas completed a minute", {"{{saga}}": ended}, unit=PER_MINUTE, says="By type.", stacked=True)
     yield shared.by_status()
-    steps = busiest("saga_steps_total", TYPE, "type", "step")
+    steps = busiest("saga_steps_total", SAGA, "saga", "step")
     says = "All outcomes; the ten busiest."
-    yield wide(lines("Steps a minute", {"{{type}} {{step}}": steps}, unit=PER_MINUTE, says=says))
+    yield wide(lines("Steps a minute", {"{{saga}} {{step}}": steps}, unit=PER_MINUTE, says=says))
     moves = busiest("saga_transitions_total", SAGA, "saga", "trigger")
     says = "Moves made; the ten most frequent."
     yield wide(lines("Transitions a minute", {"{{saga}} {{trigger}}": moves}, unit=PER_MINUTE, says=says))

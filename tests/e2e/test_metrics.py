@@ -1,6 +1,7 @@
 """/metrics after a real run: every name of the reference systems and ours, right, and of nobody in particular."""
 
 import re
+import uuid
 from collections import defaultdict
 
 import psutil
@@ -15,12 +16,12 @@ NAMES = {  # by the labels they must have
     "saga_transitions_total": {"saga", "source", "trigger", "dest"},
     "saga_total": {"saga", "type", "status"},
     "saga_duration_seconds_count": {"type", "etat_final"},
-    "saga_steps_total": {"type", "step", "status"},
+    "saga_steps_total": {"saga", "type", "step", "status"},
     "saga_failures_total": {"type", "step", "state"},
     "saga_compensations_total": {"type", "step"},
     "saga_step_duration_seconds_count": {"saga", "step", "direction", "outcome"},
-    "saga_participant_calls_total": {"participant", "endpoint", "status_code"},
-    "saga_participant_call_duration_seconds_count": {"participant", "endpoint"},
+    "saga_participant_calls_total": {"saga", "participant", "endpoint", "status_code"},
+    "saga_participant_call_duration_seconds_count": {"saga", "participant", "endpoint"},
     "saga_retries_total": {"saga", "step", "direction"},
     "saga_stuck_total": {"saga", "state"},
     "saga_fenced_writes_total": set(),
@@ -43,11 +44,16 @@ NAMES = {  # by the labels they must have
     "services_externes_duree_seconds_count": {"service", "endpoint"},
     "saga_actives_current": {"etat"},
 }
+ORDER = {
+    "client_id": str(uuid.uuid4()),
+    "lignes": [{"produit_id": "550e8400-e29b-41d4-a716-446655440001", "quantite": 1}],
+}
 
 
 @pytest.fixture
 def run(orchestrator, participants, store_url):
-    """A confirmed checkout, three refused ones, one with a lost reply and one that is stuck; then the samples.
+    """A confirmed checkout, three refused ones, one with a lost reply and one that is stuck; an order that is created
+    and one that is not; then the samples.
 
     On PostgreSQL two processes share the work, and whoever is asked tells of both.
     """
@@ -58,6 +64,9 @@ def run(orchestrator, participants, store_url):
         body = {"client_id": client_id, "magasin_id": 1}
         return requests.post(url, json=body, headers={"Connection": "close"}, timeout=30).json()
 
+    for lines in (1, 1_000_000):
+        order = ORDER | {"lignes": [ORDER["lignes"][0] | {"quantite": lines}]}
+        requests.post(f"{server.url}/api/saga/commandes/", json=order, headers={"Connection": "close"}, timeout=30)
     told = [buy(client_id) for client_id in (4, 1, 2, 3)]
     participants.told("client", kind="lose_reply", times=1, method="POST")
     told.append(buy(4))
@@ -68,17 +77,16 @@ def run(orchestrator, participants, store_url):
 
 
 def all_told(server):
-    """The text and its samples, once as many checkouts are at rest as were started."""
+    """The text and its samples, once as many sagas are at rest as were started."""
     text = requests.get(f"{server.url}/metrics", timeout=5).text
     samples = defaultdict(dict)
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             samples[sample.name][frozenset(sample.labels.items())] = sample.value
     counted = [
-        value(samples, "saga_total", type="checkout", status=status)
-        for status in ("started", "completed", "compensated", "stuck")
+        value(samples, "saga_total", status=status) for status in ("started", "completed", "compensated", "stuck")
     ]
-    return (text, samples) if counted[0] == sum(counted[1:]) == 6 else None
+    return (text, samples) if counted[0] == sum(counted[1:]) == 6 + 2 else None
 
 
 def value(samples, name, **labels):
@@ -112,16 +120,17 @@ def test_every_metric_is_there_right_and_of_nobody_in_particular(run):
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_a_name_of_the_reference_is_what_its_source_says(run):
     _text, samples, _told = run
-    for alias, source in (
-        ("saga_etapes_total", "saga_steps_total"),
-        ("saga_echecs_total", "saga_failures_total"),
-        ("services_externes_calls_total", "saga_participant_calls_total"),
-        ("services_externes_duree_seconds_sum", "saga_participant_call_duration_seconds_sum"),
-        ("saga_duree_seconds_count", "saga_duration_seconds_count"),
-        ("saga_actives_current", "saga_current"),
+    for alias, source, saga in (
+        ("saga_etapes_total", "saga_steps_total", "saga"),
+        ("saga_echecs_total", "saga_failures_total", "type"),
+        ("services_externes_calls_total", "saga_participant_calls_total", "saga"),
+        ("services_externes_duree_seconds_sum", "saga_participant_call_duration_seconds_sum", "saga"),
+        ("saga_duree_seconds_count", "saga_duration_seconds_count", "type"),
     ):
-        assert value(samples, alias) == pytest.approx(value(samples, source)), alias
-        assert value(samples, alias) > 0, alias
+        own = value(samples, source, **{saga: "commande"})
+        assert 0 < value(samples, alias) == pytest.approx(own) < value(samples, source), alias
+    assert value(samples, "saga_current") == 1
+    assert value(samples, "saga_actives_current") == 0, "the one that is stuck is a checkout"
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
