@@ -27,7 +27,7 @@ class Config:
     whose request it hands on. participants_api_key: what each call to a participant shows to the gateway it goes
     through. workers: how many processes serve requests side by side. metrics_port: where a Celery worker shows its
     metrics. secret_key: what the cookies of those who are signed in are signed with. api_auth: whether the API asks
-    for a key. log_redact: fields that no line of the log may tell. failpoint: see
+    for a key. log_redact: fields that no line of the log may tell. cors_origins: see app.access.cors. failpoint: see
     app.failpoints.
     """
 
@@ -55,6 +55,7 @@ class Config:
     metrics_port: int | None = None
     log_level: str = "INFO"
     log_redact: frozenset[str] = frozenset()
+    cors_origins: tuple[str, ...] = ()
     failpoint: str = ""
     secret_key: str | None = field(default=None, repr=False)
     api_auth: bool = True
@@ -107,6 +108,7 @@ def from_environment(environ: Mapping[str, str]) -> Config:
         metrics_port=settings.port(environ, "METRICS_PORT"),
         log_level=settings.log_level(environ),
         log_redact=frozenset(name for text in environ.get("LOG_REDACT", "").split(",") if (name := text.strip())),
+        cors_origins=settings.cors_origins(environ),
         failpoint=environ.get("FAILPOINT", ""),
         secret_key=settings.secret_key(environ),
         api_auth=settings.api_auth(environ),

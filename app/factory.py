@@ -88,6 +88,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         app.register_blueprint(contract.blueprint)
     admin.install(app, config)
     _limit(app, config)
+    _cors(app, config)
     access.install(app, config)  # behind the limit, which is to spare it as well
     app.cli.add_command(saga)
     app.cli.add_command(Migrating("db", help="Bring the database up to date."))
@@ -176,6 +177,13 @@ def _limit(app: Flask, config: Config) -> None:
         from app.api import limit  # noqa: PLC0415
 
         limit.install(app, config)
+
+
+def _cors(app: Flask, config: Config) -> None:
+    if config.cors_origins:
+        from app.access import cors  # noqa: PLC0415
+
+        cors.install(app, config.cors_origins)
 
 
 def _traces() -> Traces:

@@ -210,6 +210,19 @@ def rate_limit(environ: Mapping[str, str]) -> str | None:
     return text or None
 
 
+def cors_origins(environ: Mapping[str, str]) -> tuple[str, ...]:
+    origins = tuple(origin for text in environ.get("CORS_ORIGINS", "").split(",") if (origin := text.strip()))
+    if origins == ("*",):
+        return origins
+    for origin in origins:
+        if not re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", origin):
+            raise ConfigError(
+                "CORS_ORIGINS must be origins such as https://shop.example, with commas between them, or * alone, "
+                f"not {origin!r}"
+            )
+    return origins
+
+
 def number(
     environ: Mapping[str, str], name: str, default: float, *, low: float = SHORTEST_S, high: float = LONGEST_S
 ) -> float:

@@ -22,6 +22,7 @@ def install(app: Flask, config: Config) -> None:
     # Checked below, for not every request is a form: one that brings a key, and no cookie, cannot be forged.
     app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None)
     app.config["API_AUTH"] = config.api_auth
+    app.config["LISTED_ORIGINS"] = config.cors_origins
     _csrf.init_app(app)
     app.before_request(_check)
 
@@ -57,7 +58,8 @@ def _of_the_api() -> Principal:
         ring: KeyRing = current_app.extensions["api_keys"]
         return ring.principal(secret)
     if not asks and request.method not in _SAFE and "X-CSRFToken" not in request.headers:
-        if request.headers.get("Sec-Fetch-Site") == "cross-site":
+        listed = request.headers.get("Origin") in current_app.config["LISTED_ORIGINS"]  # `*` is no origin
+        if request.headers.get("Sec-Fetch-Site") == "cross-site" and not listed:
             raise ForgedError("a page of another site sent this; ask from one of this service, or from a program")
         return ANYBODY
     person = signed_in()

@@ -1,0 +1,80 @@
+"""Pages of other sites: none may use the API, unless CORS_ORIGINS lists them, and never with a cookie."""
+
+import pytest
+
+from app import create_app
+from app.config import from_environment
+from app.store.database import db
+from tests.conftest import OPEN
+
+SHOP, PATH = "https://shop.example", "/api/v1/sagas"
+SAGA = {"type": "checkout", "data": {"client_id": 4, "magasin_id": 1}}
+ASKS = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,x-api-key"}
+ALLOWED = "Access-Control-Allow-Origin"
+
+
+@pytest.fixture
+def serving(store_url):
+    made = []
+
+    def make(**settings):
+        app = create_app(from_environment(OPEN | {"DATABASE_URL": store_url} | settings))
+        made.append(app)
+        return app.test_client()
+
+    yield make
+    for app in made:
+        with app.app_context():
+            app.extensions["runner"].stop()
+            db.session.remove()
+            db.engine.dispose()
+
+
+def test_by_default_no_page_of_another_site_may_do_anything(serving):
+    client = serving()
+    for answer in (client.options(PATH, headers=ASKS | {"Origin": SHOP}), client.get(PATH, headers={"Origin": SHOP})):
+        assert not [name for name, _ in answer.headers if name.startswith("Access-Control")]
+
+
+def test_a_page_that_is_listed_may_ask_and_read(serving):
+    client = serving(CORS_ORIGINS=f"https://other.example, {SHOP}")
+    leave = client.options(PATH, headers=ASKS | {"Origin": SHOP})
+    assert (leave.status_code, leave.headers[ALLOWED]) == (200, SHOP)
+    assert {"content-type", "x-api-key"} <= set(leave.headers["Access-Control-Allow-Headers"].lower().split(", "))
+    assert "POST" in leave.headers["Access-Control-Allow-Methods"]
+    made = client.post(PATH, json=SAGA, headers={"Origin": SHOP, "Sec-Fetch-Site": "cross-site"})
+    assert (made.status_code, made.headers[ALLOWED]) == (201, SHOP)
+    assert "Location" in made.headers["Access-Control-Expose-Headers"]
+    assert "Origin" in made.headers["Vary"]
+    assert client.get(f"{PATH}/x", headers={"Origin": SHOP}).headers[ALLOWED] == SHOP, "an error can be read too"
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "https://shop.example.evil.com", "http://shop.example", "null"]
+)
+def test_a_page_that_is_not_listed_may_not(serving, origin):
+    client = serving(CORS_ORIGINS=SHOP)
+    assert ALLOWED not in client.options(PATH, headers=ASKS | {"Origin": origin}).headers
+    answer = client.post(PATH, json=SAGA, headers={"Origin": origin, "Sec-Fetch-Site": "cross-site"})
+    assert (answer.status_code, ALLOWED in answer.headers) == (403, False)
+
+
+@pytest.mark.parametrize("origins", [SHOP, "*"])
+def test_no_page_is_ever_allowed_a_cookie(serving, origins):
+    client = serving(CORS_ORIGINS=origins)
+    for answer in (client.options(PATH, headers=ASKS | {"Origin": SHOP}), client.get(PATH, headers={"Origin": SHOP})):
+        assert answer.headers[ALLOWED] in (SHOP, "*")
+        assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+def test_every_page_may_read_but_not_act_where_no_key_is_asked_for(serving):
+    client = serving(CORS_ORIGINS="*")
+    from_a_page = {"Origin": SHOP, "Sec-Fetch-Site": "cross-site"}
+    assert client.get(PATH, headers=from_a_page).headers[ALLOWED] == "*"
+    assert client.post(PATH, json=SAGA, headers=from_a_page).status_code == 403
+
+
+def test_pages_for_people_are_for_no_other_site(serving):
+    client = serving(CORS_ORIGINS="*")
+    for path in ("/login", "/admin/", "/metrics", "/health"):
+        assert ALLOWED not in client.get(path, headers={"Origin": SHOP}).headers
