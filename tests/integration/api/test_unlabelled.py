@@ -1,0 +1,66 @@
+"""`curl -d` without a Content-Type, which calls its JSON a form, and pages of other sites that could do the same."""
+
+import json
+
+import pytest
+
+from app.api.data import example
+from machines.commande import COMMANDE
+
+FORM = "application/x-www-form-urlencoded"
+SAGA = '{"type": "checkout", "data": {"client_id": 4, "magasin_id": 1}}'
+EVERY = [
+    ("/api/v1/sagas", SAGA),
+    ("/api/commande/checkout", '{"client_id": 4, "magasin_id": 1}'),
+    ("/api/saga/commandes/", "\n" + json.dumps(example(COMMANDE.data))),
+]  # fmt: skip
+
+
+def sent(client, path, body, content_type=FORM, **headers):
+    return client.post(path, data=body, content_type=content_type, headers=headers | {"Prefer": "respond-async"})
+
+
+@pytest.mark.parametrize(("path", "body"), EVERY)
+def test_json_without_a_content_type_is_taken(client, begun, path, body):
+    assert sent(client, path, body).status_code in (201, 202)
+    assert begun() == 1
+
+
+def test_a_reason_without_a_content_type_is_taken(client):
+    path = f"/api/v1/sagas/{sent(client, '/api/v1/sagas', SAGA).json['saga']['id']}"
+    assert sent(client, f"{path}/compensate", '{"reason": "not wanted"}').status_code == 200
+    assert "not wanted" in {move["reason"] for move in client.get(f"{path}/journal").json["journal"]}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Referer": "https://evil.example/page"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-origin"},
+        {"Sec-Fetch-Site": "none"},
+    ],
+)
+def test_a_form_that_a_browser_sends_begins_nothing(client, begun, headers):
+    assert sent(client, "/api/v1/sagas", SAGA, **headers).status_code in (403, 415)
+    assert begun() == 0
+
+
+def test_a_form_with_a_cookie_begins_nothing(client, begun):
+    client.set_cookie("session", "x")
+    assert sent(client, "/api/v1/sagas", SAGA).status_code == 415
+    assert begun() == 0
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "multipart/form-data", "application/xml", None])
+def test_what_else_a_page_can_send_without_leave_begins_nothing(client, begun, content_type):
+    assert sent(client, "/api/v1/sagas", SAGA, content_type).status_code == 415
+    assert begun() == 0
+
+
+@pytest.mark.parametrize("body", ["type=checkout", "", "[]", '"x"'])
+def test_a_real_form_is_told_what_to_send(client, begun, body):
+    answer = sent(client, "/api/v1/sagas", body)
+    assert (answer.status_code, "application/json" in answer.json["detail"]) == (415, True)
