@@ -1,10 +1,12 @@
 """One line of the log for each move, and the three moments that operators look for by name."""
 
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import orjson
 import structlog
 
 from app.metrics.row import Row, outcome
@@ -15,6 +17,8 @@ from machines.saga import Saga
 STARTED, FAILED, COMPENSATES = "Saga démarrée", "Étape échouée", "Compensation déclenchée"
 #: Instead of STARTED for one that begins only when somebody executes it.
 CREATED = "saga.created"
+#: Larger data is left out of the log: one line of a common collector holds 16 kB, and the rest is cut off.
+LARGEST_DATA_BYTES = 8 * 1024
 _FAILED = frozenset({Trigger.REFUSED, Trigger.REFUSED_IN_DOUBT, Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.QUARANTINE})
 _NOTABLE = frozenset({Trigger.CANCEL, Trigger.RETRY, Trigger.DEFER})
 
@@ -47,7 +51,9 @@ class Lines:
         """Bound once, when the first line is told: to do so for each takes as long as to write it."""
         return structlog.get_logger("saga").bind()
 
-    def moved(self, seen: Sight, move: Move, row: Row, level: int, event: str) -> None:
+    def moved(  # noqa: PLR0917  what is known of a move
+        self, seen: Sight, move: Move, row: Row, level: int, event: str, data: Mapping[str, Any] | None
+    ) -> None:
         became = outcome(move)
         self._log.log(
             level,
@@ -64,11 +70,12 @@ class Lines:
             outcome=became and became.value,
             duration_ms=move.duration_ms,
             reason=move.reason,
+            **(_shown(data) if event == STARTED else {}),
         )
 
-    def started(self, seen: Sight) -> None:
-        """Tell of a saga that was created before and begins only now."""
-        self._about(seen, logging.INFO, STARTED)
+    def started(self, seen: Sight, data: Mapping[str, Any] | None) -> None:
+        """Write the line of a saga that was created before and begins only now."""
+        self._about(seen, logging.INFO, STARTED, **_shown(data))
 
     def claimed(self, seen: Sight) -> None:
         self._about(seen, logging.INFO, "saga.claimed")
@@ -76,7 +83,7 @@ class Lines:
     def fenced(self, seen: Sight) -> None:
         self._about(seen, logging.WARNING, "saga.fenced")
 
-    def _about(self, seen: Sight, level: int, event: str) -> None:
+    def _about(self, seen: Sight, level: int, event: str, **more: Any) -> None:
         _at, definition, standing, _epoch = seen
         step = definition.rows.states[standing.state].step
         self._log.log(
@@ -89,4 +96,11 @@ class Lines:
             step=step.name if step else None,
             state=standing.state,
             epoch=seen.epoch,
+            **more,
         )
+
+
+def _shown(data: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Give what a saga is started with, as its line shows it."""
+    size = len(orjson.dumps(data))
+    return {"data": data if size <= LARGEST_DATA_BYTES else f"{size} bytes; GET /api/v1/sagas/{{id}} shows it"}

@@ -1,7 +1,7 @@
 """What the engine tells of itself: commits that were made, calls that were answered, sagas that were taken."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from http import HTTPStatus
 from math import inf
@@ -92,7 +92,8 @@ class Telemetry:
         assert after is not None, "it is told of what is durable"
         if after.status in FINISHED and saga.began < inf:
             took_s = max(self._clock() - saga.began, 0.0)
-        self.notes.note(self._committed, time.time(), saga.definition, after, saga.epoch, moves, before, took_s)
+        data = saga.data if before is None or before.status == "pending" else None
+        self.notes.note(self._committed, time.time(), saga.definition, after, saga.epoch, moves, before, took_s, data)
 
     def claiming(self) -> AbstractContextManager[Any]:
         """Time a claim."""
@@ -112,7 +113,7 @@ class Telemetry:
 
     def _committed(  # noqa: PLR0917  what `committed` has noted
         self, at: float, definition: Saga, standing: Standing, epoch: int, moves: Sequence[Move],
-        before: Standing | None, took_s: float | None,
+        before: Standing | None, took_s: float | None, data: Mapping[str, Any] | None,
     ) -> None:  # fmt: skip
         seen = Sight(at, definition, standing, epoch)
         for move in moves:
@@ -122,19 +123,19 @@ class Telemetry:
                 attempt = self._attempt_s[row.saga, move.step or "", move.direction or "", became]
                 attempt((move.duration_ms or 0.0) / 1000)
             created = row.source is None and standing.status == "pending"
-            self._lines.moved(seen, move, row, level, CREATED if created else event)
+            self._lines.moved(seen, move, row, level, CREATED if created else event, data)
         was = before.status if before else None
         if was != standing.status:
-            self._became(seen, was)
+            self._became(seen, was, data)
             if took_s is not None:
                 self._saga_s[definition.name, standing.state](took_s)
 
-    def _became(self, seen: Sight, was: str | None) -> None:
+    def _became(self, seen: Sight, was: str | None, data: Mapping[str, Any] | None) -> None:
         name, status = seen.definition.name, seen.standing.status
         if status != "pending" and was in (None, "pending"):
             self._sagas[name, name, "started"]()
             if was:
-                self._lines.started(seen)
+                self._lines.started(seen, data)
         if status in _ENDS:
             self._sagas[name, name, status]()
 
