@@ -18,12 +18,19 @@ class Kind(StrEnum):
 class Retry:
     """How often and how fast a call with an unknown outcome is sent again. The wait after attempt n is drawn
     from 0 to min(cap_s, base_s * factor ** (n - 1)) seconds.
+
+    attempts: the first call and its retries. The default is 002's: 3 retries, after 1, 2 and 4 s at the longest.
     """
 
-    attempts: int = 3
+    attempts: int = 4
     base_s: float = 1.0
     factor: float = 2.0
     cap_s: float = 60.0
+
+    @property
+    def retries(self) -> int:
+        """How often a call is sent again at most."""
+        return self.attempts - 1
 
     def longest_wait_s(self, attempt: int) -> float:
         return min(self.cap_s, self.base_s * self.factor ** min(attempt - 1, 63))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.api.views import SAGA_STATUSES, StepView, completed_steps, outcome, remaining, steps_of
+from app.api.views import SAGA_STATUSES, StepView, completed_steps, outcome, remaining, retries, steps_of
 from app.store.instance import FINISHED
 from app.store.loading import table_of
 from app.store.models import JournalRow, SagaRow
@@ -41,12 +41,13 @@ def line(registry: Registry, saga: SagaRow, rows: Sequence[JournalRow]) -> dict[
 
 def whole(registry: Registry, saga: SagaRow, rows: Sequence[JournalRow]) -> dict[str, object]:
     views = _views(registry, saga, rows)
+    retry_count, max_retries = retries(table_of(registry, saga, rows), rows)
     return short(saga) | {
         "data": saga.data,
         "started_by": saga.started_by,
         "completed_at": _moment(_ended_at(saga)),
-        "retry_count": sum(row.trigger == "retry" for row in rows),
-        "max_retries": max((view.step.retry.attempts for view in views), default=0),
+        "retry_count": retry_count,
+        "max_retries": max_retries,
         "steps": _steps(registry, saga, rows),
         "remaining_steps": remaining(views) if saga.status in ("pending", "running") else [],
         "journal": [entry(row) for row in rows],
@@ -69,7 +70,7 @@ def _steps(registry: Registry, saga: SagaRow, rows: Sequence[JournalRow]) -> lis
             "error_message": view.error,
             "attempts": view.attempts,
             "outcome": view.outcome,
-            "retry_count": max(view.attempts - 1, 0),
+            "retry_count": view.retries,
         }
         for view in _views(registry, saga, rows)
     ]

@@ -21,6 +21,11 @@ SAGA_STATUSES = {
     "completed": "completed",
     "compensated": "compensated",
 }
+#: The same, for those who read the documentation.
+SAGA_STATUS_WORDS = "; ".join(
+    f"{theirs}: {' or '.join(ours for ours, other in SAGA_STATUSES.items() if other == theirs)}"
+    for theirs in dict.fromkeys(SAGA_STATUSES.values())
+)
 
 #: The moves by which a step, or its compensation, is done.
 _DONE = (Trigger.SUCCEEDED, Trigger.RESOLVE)
@@ -31,7 +36,7 @@ _FAILURES = (Trigger.REFUSED, Trigger.REFUSED_IN_DOUBT, Trigger.EXHAUSTED, Trigg
 @dataclass(frozen=True, kw_only=True)
 class StepView:
     """One step of one saga. status: pending, in_progress, completed, failed or compensated.
-    outcome: of its last attempt; unknown means that it may have happened.
+    outcome: of its last attempt; unknown means that it may have happened. retries: see `retries`.
     """
 
     step: Step
@@ -41,6 +46,7 @@ class StepView:
     completed_at: datetime | None
     compensated_at: datetime | None
     attempts: int
+    retries: int
     outcome: Outcome | None
     input: dict[str, Any] | None
     output: dict[str, Any] | None
@@ -70,6 +76,26 @@ def outcome(row: JournalRow) -> Outcome | None:
     return None if row.step is None else outcome_of_move(row.trigger, row.status_code)
 
 
+def retries(definition: Saga | None, journal: Sequence[JournalRow]) -> tuple[int, int]:
+    """Return how often the call was retried that was retried most, and how often it may be.
+
+    A probe is no retry, and when a person has a call of a stuck saga sent again its retries start from 0. Of a call
+    whose table is not known here, no more retries are assumed than were made.
+    """
+    steps = definition.steps if definition else ()
+    most, limit, made = 0, max((step.retry.retries for step in steps), default=0), 0
+    for row in journal:
+        if row.source != row.dest:
+            made = 0
+        elif row.trigger == Trigger.RETRY:
+            state = definition.rows.states.get(row.dest) if definition else None
+            allowed = state.retry.retries if state else made + 1
+            made = min(made + 1, allowed)
+            if made >= most:
+                most, limit = made, allowed
+    return most, limit
+
+
 def remaining(views: Sequence[StepView]) -> list[str]:
     return [view.step.name for view in views if view.status in ("pending", "in_progress")]
 
@@ -93,6 +119,7 @@ def _view(
         completed_at=_when_done(done),
         compensated_at=_when_done(undone),
         attempts=sum(found is not Outcome.NOT_SENT for found in outcomes),
+        retries=retries(definition, done)[0],
         outcome=outcomes[-1] if outcomes else None,
         input=_input(step, saga, results) if begun else None,
         output=results.get(step.name),

@@ -3,7 +3,7 @@
 from marshmallow import fields
 
 from app.api.schemas.base import STEP_STATUSES, Reply, maybe, moment, one_of
-from app.api.views import SAGA_STATUSES
+from app.api.views import SAGA_STATUS_WORDS, SAGA_STATUSES
 from app.participants.outcome import Outcome
 from machines.step import Kind
 
@@ -12,7 +12,7 @@ class SagaShort(Reply):
     id = fields.UUID()
     type = fields.String()
     version = fields.Integer()
-    status = one_of(sorted(set(SAGA_STATUSES.values())))
+    status = one_of(sorted(set(SAGA_STATUSES.values())), metadata={"description": SAGA_STATUS_WORDS})
     state = fields.String()
     created_at = moment()
     updated_at = moment()
@@ -68,8 +68,8 @@ class SagaWhole(SagaWithSteps):
 
     data = fields.Dict()
     started_by = maybe(fields.String, metadata={"description": "who asked for it, such as key:shop; null: not known"})
-    retry_count = fields.Integer()
-    max_retries = fields.Integer()
+    retry_count = fields.Integer(metadata={"description": "of the call that was retried most, its undo included"})
+    max_retries = fields.Integer(metadata={"description": "how often that call may be retried"})
     remaining_steps = fields.List(fields.String())
     journal = fields.List(fields.Nested(JournalEntry))
 
