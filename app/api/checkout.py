@@ -58,7 +58,9 @@ def show(saga_id: UUID) -> Response:
 def history(saga_id: UUID) -> Response:
     """Give every state the order entered, in order."""
     entered = [row for row in queries.journal(_order(saga_id).id) if row.source != row.dest]
-    return jsonify([{"etat": row.dest, "timestamp": row.at.isoformat()} for row in entered])
+    return jsonify(
+        [{"saga_id": str(row.saga_id), "etat": row.dest, "timestamp": row.at.isoformat()} for row in entered]
+    )
 
 
 def _order(saga_id: UUID) -> SagaRow:

@@ -1,21 +1,22 @@
 """The contract behind the gateway (000): /api/saga."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, Response, jsonify, request, url_for
-from marshmallow import Schema, fields, validate
+from marshmallow import EXCLUDE, Schema, fields, validate
 
 from app.access.principal import principal
 from app.access.roles import Scope
 from app.api.data import example
+from app.api.listing import CURSOR, LARGEST_PAGE, cursor_of, limit_of, offset_of, pagination
 from app.api.openapi.operation import BAD_BODY, STARTS, operation
 from app.api.parts import pointing, service
 from app.api.problems import problem
-from app.api.reading import Reason, preferred_wait_s, reason_given
+from app.api.reading import Reason, load, preferred_wait_s, reason_given
 from app.api.remembered import remembered
 from app.api.schemas.commandes import (
     Commande,
@@ -26,26 +27,32 @@ from app.api.schemas.commandes import (
     CommandeUnfinished,
 )
 from app.api.starting import started
-from app.errors import InvalidError, NotFoundError
+from app.errors import NotFoundError
 from app.store import queries
 from app.store.instance import FINISHED, UNDER_WAY, Standing
 from app.store.models import JournalRow, SagaRow
 from machines.commande import COMMANDE
-from machines.rows import Trigger
+from machines.rows import Trigger, stuck_states
 
 blueprint = Blueprint("commandes", __name__, url_prefix="/api/saga")
 
-#: Names of 000 for the outcomes of its steps.
-_EVENTS = {"verifier_stock": "STOCK_VERIFIE", "reserver_stock": "STOCK_RESERVE", "creer_commande": "COMMANDE_CREEE"}
 #: The steps whose replies the summary of an order tells of.
 _SUMMED_UP = ("lire_produits", "creer_commande")
 
 
 class ListQuery(Schema):
-    """The parameters of the list, for its documentation."""
+    """The parameters of the list. 000 ignores others."""
+
+    class Meta:
+        unknown = EXCLUDE
 
     etat = fields.String(validate=validate.OneOf(list(COMMANDE.rows.states)))
-    actives_seulement = fields.String(metadata={"description": "true: only those that are not finished"})
+    actives_seulement = fields.String(
+        load_default="", metadata={"description": "true: only those that are not finished"}
+    )
+    limit = limit_of(LARGEST_PAGE)
+    offset = offset_of()
+    cursor = CURSOR
 
 
 @blueprint.post("/commandes/")
@@ -77,7 +84,7 @@ def show(saga_id: UUID) -> Response:
         date_creation=saga.created_at.isoformat(),
         derniere_modification=saga.updated_at.isoformat(),
         donnees_contexte=saga.data,
-        historique_evenements=[_event(row) for row in rows if row.source != row.dest],
+        historique_evenements=list(_events(rows)),
         lignes_commande=saga.data.get("lignes", []),
     )
 
@@ -85,25 +92,22 @@ def show(saga_id: UUID) -> Response:
 @blueprint.get("/sagas/")
 @operation("List orders", "commandes", {200: CommandeList()}, problems=(400,), query=ListQuery)
 def index() -> Response:
-    """List the orders, by `etat` and `actives_seulement`."""
-    state = request.args.get("etat")
-    if state is not None and state not in COMMANDE.rows.states:
-        known = ", ".join(COMMANDE.rows.states)
-        detail = f"Not a state; use one of {known}."
-        raise InvalidError(("/etat", detail), error=detail)
-    active = request.args.get("actives_seulement", "").lower() == "true"
+    """List the orders, the newest first, by `etat` and `actives_seulement`."""
+    query = load(ListQuery(), request.args.to_dict())
+    state, active = query.get("etat"), query["actives_seulement"].lower() == "true"
     wanted = queries.Filter(
         definitions=(COMMANDE.name,),
         states=(state,) if state else (),
         statuses=("pending", *UNDER_WAY, "stuck") if active else (),
     )
-    page = queries.page(wanted, limit=200)
+    page = queries.page(wanted, limit=query["limit"], offset=query["offset"], after=query.get("cursor"))
     journals = queries.journals([saga.id for saga in page.sagas], replies_of=_SUMMED_UP)
     return jsonify(
         success=True,
         total=page.total,
         filtres={"etat": state, "actives_seulement": active},
         sagas=[_summary(saga, journals[saga.id]) for saga in page.sagas],
+        pagination=pagination(page, query["limit"], query["offset"]) | {"next_cursor": cursor_of(page)},
     )
 
 
@@ -124,8 +128,7 @@ def compensate(saga_id: UUID) -> Response:
 def _order(saga_id: UUID) -> SagaRow:
     saga = queries.find(saga_id)
     if saga is None or saga.definition != COMMANDE.name:
-        detail = f"there is no order {saga_id}"
-        raise NotFoundError(detail, error=detail)
+        raise NotFoundError(f"there is no order {saga_id}")
     return saga
 
 
@@ -134,9 +137,8 @@ def _answer(standing: Standing) -> Response:
     if standing.status == "compensated":
         cause = standing.error or ""
         answer = problem(
-            409, "Commande annulée", cause, success=False, saga_id=saga_id, etat_final=standing.state,
-            erreur=cause, error=cause,
-        )  # fmt: skip
+            409, "Commande annulée", cause, success=False, saga_id=saga_id, etat_final=standing.state, erreur=cause
+        )
     else:
         saga = _order(standing.id)
         rows, finished = queries.journal(saga.id), standing.status == "completed"
@@ -162,7 +164,7 @@ def _summary(saga: SagaRow, rows: Sequence[JournalRow]) -> dict[str, Any]:
         "etat_actuel": saga.state,
         "est_terminee": saga.status in FINISHED,
         "est_en_echec": saga.error is not None,
-        "necessite_compensation": saga.status == "compensating",
+        "necessite_compensation": _needs_compensation(saga),
         "montant_total": _reply(rows, "lire_produits").get("montant"),
         "quantite_totale_articles": sum(line.get("quantite", 0) for line in saga.data.get("lignes", [])),
         "nombre_lignes": len(saga.data.get("lignes", [])),
@@ -180,26 +182,61 @@ def _reply(rows: Sequence[JournalRow], step: str) -> dict[str, Any]:
     return next((row.reply or {} for row in rows if row.step == step and row.trigger == Trigger.SUCCEEDED), {})
 
 
-def _event(row: JournalRow) -> dict[str, Any]:
-    return {
-        "type": _event_type(row),
-        "etat_precedent": row.source,
-        "nouvel_etat": row.dest,
-        "message": row.reason,
-        "timestamp": row.at.isoformat(),
-        "donnees": row.reply,
-    }
+def _needs_compensation(saga: SagaRow) -> bool:
+    """Return True when the order does not go forward and something that it did is still to be undone."""
+    states = COMMANDE.rows.states
+    if saga.status != "stuck" or saga.state not in states:
+        return saga.status == "compensating"
+    ways = (row for row in COMMANDE.rows.rows if row.source == saga.state and row.trigger in _BACK)
+    return states[saga.state].undoes or any(states[row.dest].undoes for row in ways)
 
 
-def _event_type(row: JournalRow) -> str:
-    if row.source is None:
-        return "SAGA_DEMARRE"
-    if row.dest == COMMANDE.completed:
-        return "SAGA_TERMINEE_SUCCES"
-    if row.dest == COMMANDE.compensated:
-        return "COMPENSATION_TERMINEE"
-    if row.trigger in (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING, Trigger.CANCEL):
+def _events(rows: Sequence[JournalRow]) -> Iterator[dict[str, Any]]:
+    kind = _ENTERED_BY[COMMANDE.initial]
+    for row in rows:
+        if row.source != row.dest:
+            kind = _event_type(row, kind)
+            yield {
+                "type": kind,
+                "etat_precedent": row.source,
+                "nouvel_etat": row.dest,
+                "message": row.reason,
+                "timestamp": row.at.isoformat(),
+                "donnees": row.reply,
+            }
+
+
+def _event_type(row: JournalRow, last: str) -> str:
+    """Name the event of 000. `last`: the event before, whose name a state has that the table does not know."""
+    if row.trigger == Trigger.CANCEL:
         return "COMPENSATION_DEMANDEE"
-    if row.step in _EVENTS and row.direction == "do":
-        return f"{_EVENTS[row.step]}_{'SUCCES' if row.trigger == Trigger.SUCCEEDED else 'ECHEC'}"
-    return row.trigger.upper()
+    if row.dest == COMMANDE.compensated:  # cancelled by the event before, when nothing was done
+        return "COMPENSATION_TERMINEE" if row.source in _UNDOING else last
+    return _ENTERED_BY.get(row.dest, last)
+
+
+def _entered_by() -> dict[str, str]:
+    """Name, for each state, the event of 000 by which an order comes there.
+
+    000 has no event for a step that begins, for the products that are looked up, or for an order that is stuck. Such a
+    state has the name of the event that led there.
+    """
+    names = {"verifier_stock": "STOCK_VERIFIE", "reserver_stock": "STOCK_RESERVE", "creer_commande": "COMMANDE_CREEE"}
+    last = failure = "SAGA_DEMARRE"
+    found = {COMMANDE.initial: last}
+    for step in COMMANDE.steps:
+        name, (stuck, stuck_undo) = names.get(step.name), stuck_states(step)
+        failure = f"{name}_ECHEC" if name else failure
+        found |= {state: last for state in (step.doing, stuck) if state}
+        if step.refused:
+            found |= {step.refused: failure, stuck: failure}
+        if step.undoing:
+            found |= {step.undoing: "COMPENSATION_DEMANDEE", stuck_undo: "COMPENSATION_DEMANDEE"}
+        last = f"{name}_SUCCES" if name else last
+        found[step.done] = last
+    return found | {COMMANDE.completed: "SAGA_TERMINEE_SUCCES"}
+
+
+_UNDOING = frozenset(state.name for state in COMMANDE.rows.states.values() if state.undoes)
+_BACK = (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING)
+_ENTERED_BY = _entered_by()

@@ -43,6 +43,19 @@ class _Moment(fields.AwareDateTime):
             raise ValidationError("Not a moment between the years 1 and 9999.") from None
 
 
+CURSOR = Cursor(
+    metadata={"type": "string", "description": "next_cursor of the page before; goes with a sort by created_at"}
+)
+
+
+def limit_of(default: int) -> fields.Integer:
+    return fields.Integer(load_default=default, validate=validate.Range(1, LARGEST_PAGE))
+
+
+def offset_of() -> fields.Integer:
+    return fields.Integer(load_default=0, validate=validate.Range(0, LARGEST_OFFSET))
+
+
 class ListQuery(Schema):
     """Every parameter may be left out."""
 
@@ -60,11 +73,9 @@ class ListQuery(Schema):
     sort = fields.String(
         load_default="-created_at", validate=validate.OneOf([sign + name for name in SORTS for sign in ("-", "")])
     )
-    limit = fields.Integer(load_default=50, validate=validate.Range(1, LARGEST_PAGE))
-    offset = fields.Integer(load_default=0, validate=validate.Range(0, LARGEST_OFFSET))
-    cursor = Cursor(
-        metadata={"type": "string", "description": "next_cursor of the page before; goes with a sort by created_at"}
-    )
+    limit = limit_of(50)
+    offset = offset_of()
+    cursor = CURSOR
 
 
 def wanted_page() -> tuple[Filter, int, int, str, tuple[datetime, UUID] | None]:
@@ -85,6 +96,10 @@ def wanted_page() -> tuple[Filter, int, int, str, tuple[datetime, UUID] | None]:
         store=query.get("store"),
     )
     return wanted, query["limit"], query["offset"], query["sort"], query.get("cursor")
+
+
+def pagination(page: Page, limit: int, offset: int) -> dict[str, object]:
+    return {"total": page.total, "limit": limit, "offset": offset, "has_more": page.has_more}
 
 
 def cursor_of(page: Page) -> str | None:

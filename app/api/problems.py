@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import structlog
-from flask import Flask, Response, current_app
+from flask import Flask, Response, current_app, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
@@ -12,9 +12,13 @@ from app.errors import NotReadyError, ProblemError
 from app.store.database_errors import Meaning, in_one_line, meaning
 
 _log = structlog.get_logger("api")
+#: 000 calls what is wrong `error`, in each of its answers.
+_BELOW_000 = "/api/saga/"
 
 
 def problem(status: int, title: str, detail: str, **members: Any) -> Response:
+    if request.path.startswith(_BELOW_000):
+        members = {"error": detail} | members
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail} | members
     return Response(orjson.dumps(body), status, content_type="application/problem+json")
 

@@ -8,7 +8,7 @@ from marshmallow import RAISE, Schema, fields
 from app.access.principal import principal
 from app.access.roles import Scope
 from app.api.data import data_schema
-from app.api.listing import ListQuery, cursor_of, wanted_page
+from app.api.listing import ListQuery, cursor_of, pagination, wanted_page
 from app.api.openapi.operation import BAD_BODY, EVERY_SAGA, STARTED, operation
 from app.api.parts import pointing, registry, service
 from app.api.reading import Reason, Resolution, idempotency_key, json_object, load, preferred_wait_s, reason_given
@@ -64,9 +64,9 @@ def index() -> Response:
     wanted, limit, offset, sort, after = wanted_page()
     page = queries.page(wanted, limit=limit, offset=offset, sort=sort, after=after)
     journals = queries.journals([saga.id for saga in page.sagas], replies_of=())
-    pagination: dict[str, object] = {"total": page.total, "limit": limit, "offset": offset, "has_more": page.has_more}
-    pagination |= {"next_cursor": cursor_of(page)} if sort.endswith("created_at") else {}
-    return jsonify(sagas=[line(registry(), saga, journals[saga.id]) for saga in page.sagas], pagination=pagination)
+    paged = pagination(page, limit, offset)
+    paged |= {"next_cursor": cursor_of(page)} if sort.endswith("created_at") else {}
+    return jsonify(sagas=[line(registry(), saga, journals[saga.id]) for saga in page.sagas], pagination=paged)
 
 
 @blueprint.get("/<uuid:saga_id>")

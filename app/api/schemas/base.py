@@ -58,7 +58,7 @@ class Problem(Reply):
     saga_id = fields.UUID(metadata={"description": "the saga it is about"})
     etat_final = fields.String(metadata={"description": "the state that saga is in"})
     erreur = maybe(fields.String, metadata={"description": "why an order was cancelled"})
-    error = fields.String(metadata={"description": "the same as detail, as 000 names it"})
+    error = fields.String(metadata={"description": "the same as detail, in every answer below /api/saga/"})
     success = fields.Boolean()
 
 

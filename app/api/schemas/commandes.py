@@ -2,7 +2,8 @@
 
 from marshmallow import fields
 
-from app.api.schemas.base import Reply, maybe, moment, state_of
+from app.api.schemas.base import Reply, maybe, moment, one_of, state_of
+from app.api.schemas.sagas import Pagination
 from machines.commande import COMMANDE
 
 
@@ -18,7 +19,9 @@ class CommandeSummary(Reply):
     etat_actuel = state_of(COMMANDE)
     est_terminee = fields.Boolean()
     est_en_echec = fields.Boolean()
-    necessite_compensation = fields.Boolean()
+    necessite_compensation = fields.Boolean(
+        metadata={"description": "it does not go forward, and something is still to be undone"}
+    )
     montant_total = maybe(fields.Float)
     quantite_totale_articles = fields.Integer()
     nombre_lignes = fields.Integer()
@@ -46,8 +49,16 @@ class CommandeUnfinished(CommandeStarted):
     """The saga goes on, or is stuck; ask at Location."""
 
 
+#: The events of 000.
+EVENTS = (
+    "SAGA_DEMARRE", "STOCK_VERIFIE_SUCCES", "STOCK_VERIFIE_ECHEC", "STOCK_RESERVE_SUCCES", "STOCK_RESERVE_ECHEC",
+    "COMMANDE_CREEE_SUCCES", "COMMANDE_CREEE_ECHEC", "COMPENSATION_DEMANDEE", "COMPENSATION_TERMINEE",
+    "SAGA_TERMINEE_SUCCES",
+)  # fmt: skip
+
+
 class CommandeEvent(Reply):
-    type = fields.String()
+    type = one_of(EVENTS)
     etat_precedent = maybe(fields.String)
     nouvel_etat = state_of(COMMANDE)
     message = maybe(fields.String)
@@ -77,12 +88,13 @@ class CommandeFilter(Reply):
 
 
 class CommandeList(Reply):
-    """The newest 200 orders that pass; `total` counts all."""
+    """One page of the orders that pass, the newest first; `total` counts all."""
 
     success = fields.Boolean()
     total = fields.Integer()
     filtres = fields.Nested(CommandeFilter)
     sagas = fields.List(fields.Nested(CommandeSummary))
+    pagination = fields.Nested(Pagination)
 
 
 class CommandeCompensated(Reply):

@@ -34,6 +34,7 @@ class Order(Reply):
 class OrderState(Reply):
     """Every state the order entered, in order."""
 
+    saga_id = fields.UUID()
     etat = state_of(CHECKOUT)
     timestamp = moment()
 
