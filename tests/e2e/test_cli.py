@@ -63,7 +63,7 @@ def started(saga):
 @pytest.fixture
 def stuck(started, saga, participants):
     """The id of a saga whose pivot no answer came to; the participant is well again. At the end nothing is held."""
-    participants.told("ventes", kind="fail", times=3, method="POST")
+    participants.told("ventes", kind="fail", times=4, method="POST")
     saga_id = started(4, code=5)["id"]
     yield saga_id
     if "! stuck" in saga("show", saga_id):

@@ -70,7 +70,7 @@ def run(orchestrator, participants, store_url):
     told = [buy(client_id) for client_id in (4, 1, 2, 3)]
     participants.told("client", kind="lose_reply", times=1, method="POST")
     told.append(buy(4))
-    participants.told("ventes", kind="fail", times=3, method="POST")
+    participants.told("ventes", kind="fail", times=4, method="POST")
     told.append(buy(4))
     yield *eventually(lambda: all_told(server), "each process has told what it noted"), told
     requests.post(f"{server.url}/api/v1/sagas/{told[-1]['saga_id']}/retry", timeout=30)

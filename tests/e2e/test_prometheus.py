@@ -79,7 +79,7 @@ def a_busy_day(replicas, participants) -> int:
 
 
 def get_stuck(server, participants):
-    participants.told("ventes", kind="fail", method="POST", times=3)
+    participants.told("ventes", kind="fail", method="POST", times=4)
     checkout(server)
 
 

@@ -41,7 +41,7 @@ def test_what_plantuml_writes_are_the_words_of_the_table(tmp_path: Path):
     assert {
         "PAIEMENT_EFFECTUE",
         "POST client/{client_id}/payer",
-        "up to 3 attempts, 1 s \N{MULTIPLICATION SIGN}2, timeout 5 s",
+        "up to 4 attempts, 1 s \N{MULTIPLICATION SIGN}2, timeout 5 s",
     } <= words
 
 

@@ -155,3 +155,10 @@ def test_whatever_is_wrong_the_answer_says_error(client, status, ask):
 
 def test_elsewhere_a_problem_has_no_error(client):
     assert "error" not in client.get("/api/commande/not-an-id").json
+
+
+def test_the_history_of_a_checkout_says_whose_it_is(client):
+    data = {"client_id": 4, "magasin_id": 1}
+    saga_id = client.post(SAGAS, json={"type": "checkout", "data": data}).json["saga"]["id"]
+    (entered,) = client.get(f"/api/commande/{saga_id}/historique").json
+    assert (entered["saga_id"], entered["etat"], set(entered)) == (saga_id, "INITIEE", {"saga_id", "etat", "timestamp"})

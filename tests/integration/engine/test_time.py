@@ -169,7 +169,7 @@ def test_a_quarantined_saga_is_undone_with_the_step_that_may_have_happened(scene
 
 def test_a_stuck_pivot_that_is_sent_again_is_still_unsure(scene):
     """Its deadline is long over, but what became of the attempts before is not known: it is not called off."""
-    stuck = scene.given(enregistrer_vente=[LOST] * 3).run()
+    stuck = scene.given(enregistrer_vente=[LOST] * 4).run()
     assert stuck.status == "stuck"
     let_the_deadline_pass_in_the_database(scene)
     assert scene.service.retry(stuck.id, "ada", "sales is back").status == "completed"

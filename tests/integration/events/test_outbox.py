@@ -51,7 +51,7 @@ def test_a_call_that_is_repeated_tells_nothing_twice(scene):
 
 
 def test_a_person_who_lets_a_stuck_order_go_on_tells_nothing_twice(scene):
-    stuck = scene.given(**(ANSWERS | {"envoyer_recu": [answer(503)] * 3})).service.start("order_saga", ORDERED)
+    stuck = scene.given(**(ANSWERS | {"envoyer_recu": [answer(503)] * 4})).service.start("order_saga", ORDERED)
     assert stuck.status == "stuck"
     assert scene.service.retry(stuck.id, "ada", "receipts can be written again").status == "completed"
     assert waiting(scene).count("PaiementConfirm") == 1
@@ -59,7 +59,7 @@ def test_a_person_who_lets_a_stuck_order_go_on_tells_nothing_twice(scene):
 
 
 def test_a_write_that_is_fenced_tells_nothing(scene):
-    saga = scene.given(creer_commande=[answer(503)] * 3).run(ORDER, hold_s=0.0, **ORDERED)
+    saga = scene.given(creer_commande=[answer(503)] * 4).run(ORDER, hold_s=0.0, **ORDERED)
     told = waiting(scene)
     scene.recovered("another")
     scene.engine.ask(saga, Trigger.CANCEL, "late", "too late")

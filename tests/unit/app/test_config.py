@@ -321,3 +321,23 @@ def test_a_secret_that_is_set_overrides_its_file(tmp_path):
 
 def test_the_key_is_not_told_where_the_settings_are_shown():
     assert "k-1" not in repr(from_environment({"PARTICIPANTS_API_KEY": "k-1"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        ("", ()),
+        ("*", ("*",)),
+        ("https://shop.example, http://localhost:3000", ("https://shop.example", "http://localhost:3000")),
+    ],
+)
+def test_origins_of_pages_are_read(text, origins):
+    assert from_environment({"CORS_ORIGINS": text}).cors_origins == origins
+
+
+@pytest.mark.parametrize(
+    "text", ["shop.example", "https://shop.example/", "https://*.example", "*, https://shop.example", "null", "ftp://x"]
+)
+def test_an_origin_that_no_browser_sends_is_refused(text):
+    with pytest.raises(ConfigError, match="CORS_ORIGINS must be origins such as"):
+        from_environment({"CORS_ORIGINS": text})

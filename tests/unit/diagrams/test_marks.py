@@ -150,5 +150,5 @@ def test_the_difference_as_a_table(second: Saga):
 
 def test_how_often_a_call_is_sent_again_is_said_as_the_table_has_it():
     payer = CHECKOUT.steps[2]
-    assert retry_note(payer, payer.retry) == "up to 3 attempts, 1 s \N{MULTIPLICATION SIGN}2, timeout 5 s"
+    assert retry_note(payer, payer.retry) == "up to 4 attempts, 1 s \N{MULTIPLICATION SIGN}2, timeout 5 s"
     assert retry_note(payer, Retry(attempts=1)) == "1 attempt, timeout 5 s"

@@ -15,7 +15,7 @@ def test_the_wait_stays_at_its_cap_however_often_it_was_tried():
 
 @pytest.mark.parametrize("step", [look, hold, sell])
 def test_a_step_is_sent_three_times_unless_it_says_otherwise(step):
-    assert step().retry == Retry(attempts=3, base_s=1.0, factor=2.0)
+    assert step().retry == Retry(attempts=4, base_s=1.0, factor=2.0)
     assert step(retry=Retry(attempts=5)).retry.attempts == 5
 
 

@@ -1,0 +1,89 @@
+"""Answers about completed sagas are cached, and an old one is never shown once the saga has been taken back."""
+
+import pytest
+
+from app.api.data import example
+from app.store.database import db
+from machines.commande import COMMANDE
+from machines.purchase import PURCHASE
+from tests.integration.engine.scene import LOST, Scene, answer
+
+
+class Cache(dict):
+    """Stands for Redis."""
+
+    def put(self, key, value, _for_s):
+        self[key] = value
+
+
+@pytest.fixture
+def scene(client):
+    client.application.extensions["fleeting"] = Cache()
+    scene = Scene(db.engine, None)
+    scene.telemetry = client.application.extensions["sagas"]._engine.telemetry
+    return scene
+
+
+def run(scene, definition, **instead):
+    for step in definition.steps:
+        said = answer(200, **dict.fromkeys(definition.needed_fields[step.name], "x"))
+        scene.given(**{step.name: instead.get(step.name, [said])})
+    return scene.run(definition, **example(definition.data))
+
+
+def test_a_completed_purchase_is_answered_from_the_cache_until_it_is_taken_back(client, scene, monkeypatch):
+    saga = run(scene, PURCHASE)
+    path = f"/api/v1/sagas/{saga.id}"
+    first = client.get(path)
+    with monkeypatch.context() as patched:
+        patched.setattr("app.api.sagas.whole", lambda *_: pytest.fail("it is put together again"))
+        assert client.get(path).data == first.data
+    taken_back = scene.engine.store.read(saga.id)
+    scene.engine.ask(taken_back, "compensate", "ada", "not wanted")
+    scene.engine.run(taken_back, 1000.0)
+    db.session.remove()
+    assert client.get(path).json["status"] == "compensated"
+
+
+def test_an_answer_that_is_overtaken_by_a_compensation_is_not_shown_later(client, scene, monkeypatch):
+    """Whoever reads while the saga is taken back may keep the old answer; nobody finds it."""
+    saga = run(scene, PURCHASE)
+    path, whole = f"/api/v1/sagas/{saga.id}", __import__("app.api.sagas", fromlist=["whole"]).whole
+
+    def slow(*arguments):
+        shown = whole(*arguments)
+        taken_back = scene.engine.store.read(saga.id)
+        scene.engine.ask(taken_back, "compensate", "ada", "not wanted")
+        scene.engine.run(taken_back, 1000.0)
+        return shown
+
+    with monkeypatch.context() as patched:
+        patched.setattr("app.api.sagas.whole", slow)
+        assert client.get(path).json["status"] == "completed"
+    assert len(client.application.extensions["fleeting"]) == 1
+    db.session.remove()
+    assert client.get(path).json["status"] == "compensated"
+
+
+def test_a_saga_that_is_not_finished_is_never_cached(client, scene):
+    saga = run(scene, COMMANDE, creer_commande=[LOST] * 10)
+    assert client.get(f"/api/v1/sagas/{saga.id}").json["status"] == "failed"
+    assert client.application.extensions["fleeting"] == {}
+
+
+@pytest.mark.parametrize(
+    ("instead", "retried"),
+    [
+        ({}, (0, 3)),
+        ({"creer_commande": [LOST, answer(201, commande_id="c")]}, (1, 3)),
+        ({"creer_commande": [LOST] * 10}, (3, 3)),
+        ({"reserver_stock": [LOST] * 4}, (3, 3)),
+        ({"creer_commande": [answer(409)], "undo_reserver_stock": [LOST] * 8}, (8, 9)),
+        ({"creer_commande": [answer(409)], "undo_reserver_stock": [LOST] * 20}, (9, 9)),
+    ],
+)
+def test_retry_count_is_never_more_than_max_retries(client, scene, instead, retried):
+    scene.given(undo_reserver_stock=instead.pop("undo_reserver_stock", []))
+    shown = client.get(f"/api/v1/sagas/{run(scene, COMMANDE, **instead).id}").json
+    assert (shown["retry_count"], shown["max_retries"]) == retried
+    assert max(step["retry_count"] for step in shown["steps"]) <= 3

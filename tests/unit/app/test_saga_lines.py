@@ -1,0 +1,66 @@
+"""The line that says that a saga has started tells what it was started with."""
+
+import json
+
+import pytest
+import structlog
+from prometheus_client import CollectorRegistry
+
+from app.logs import HIDDEN, JsonLine
+from app.metrics import Telemetry
+from app.metrics.lines import LARGEST_DATA_BYTES
+from app.store.instance import Instance
+from machines.checkout import CHECKOUT
+from machines.rows import Trigger
+
+
+@pytest.fixture
+def lines(monkeypatch):
+    """What is logged of a saga with this data, pending at first or not."""
+    told = []
+
+    def write(_logger, method, event):
+        told.append(json.loads(JsonLine(["client_id"])(None, method, event)))
+        raise structlog.DropEvent
+
+    def start(data, *, pending=False):
+        structlog.configure(processors=[write])
+        telemetry, saga = Telemetry(CollectorRegistry()), Instance.new(CHECKOUT, data, actor="client")
+        saga.pending = pending
+        commit(telemetry, saga)
+        if pending:
+            saga.begin_now()
+        saga.fire(Trigger.SUCCEEDED, actor="engine", step="lire_panier", direction="do", duration_ms=1.0)
+        commit(telemetry, saga)
+        return told
+
+    def commit(telemetry, saga):
+        moves, before = saga.unsaved, saga.standing
+        saga.committed()
+        telemetry.committed(saga, moves, before)
+
+    yield start
+    structlog.reset_defaults()
+
+
+@pytest.mark.parametrize("pending", [False, True])
+def test_a_saga_that_starts_is_logged_with_its_data_once(lines, pending):
+    told = lines({"magasin_id": 1, "note": "gift"}, pending=pending)
+    (line,) = [line for line in told if "data" in line]
+    assert (line["event"], line["type"], line["data"]) == (
+        "Saga démarrée",
+        "checkout",
+        {"magasin_id": 1, "note": "gift"},
+    )
+    assert line["saga_id"]
+
+
+def test_what_the_log_must_not_tell_is_hidden_in_the_data_too(lines):
+    (line,) = [line for line in lines({"client_id": 4, "card": {"token": "t0p"}}) if "data" in line]
+    assert line["data"] == {"client_id": HIDDEN, "card": {"token": HIDDEN}}
+
+
+def test_data_that_would_fill_the_log_is_left_out(lines):
+    (line,) = [line for line in lines({"note": "x" * LARGEST_DATA_BYTES}) if "data" in line]
+    assert str(LARGEST_DATA_BYTES + len('{"note":""}')) in line["data"]
+    assert "xx" not in line["data"]
