@@ -79,8 +79,9 @@ def outcome(row: JournalRow) -> Outcome | None:
 def retries(definition: Saga | None, journal: Sequence[JournalRow]) -> tuple[int, int]:
     """Return how often the call was retried that was retried most, and how often it may be.
 
-    Where none was retried, it is the first one. A probe is no retry, and when a person has a call of a stuck saga sent again its retries start from 0. Of a call
-    whose table is not known here, no more retries are assumed than were made.
+    Where none was retried, it is the first one. A probe is no retry, and when a person has the call of a stuck saga
+    sent again, its retries start from 0. Of a call whose table is not known here, no more retries are assumed than were
+    made.
     """
     most, limit, made = 0, definition.steps[0].retry.retries if definition else 0, 0
     for row in journal:
