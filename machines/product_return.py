@@ -1,12 +1,16 @@
-"""A return of what a purchase sold (002, 003): checked against the sale, refunded, and put back on the shelf."""
+"""A return of what a purchase sold (002, 003): announced to the sale, refunded, put back on the shelf, and recorded.
+
+The announcement keeps the goods for this return before anybody pays. `achat`, which it answers, names the purchase
+to the other participants, so that they give back no more than it paid and no units but its own.
+"""
 
 from machines.call import post
 from machines.fields import amount, integer, list_of, text
 from machines.saga import Saga
-from machines.step import compensatable, read
+from machines.step import compensatable
 
 RETURN = Saga(
-    name="return_saga", version=1, initial="PENDING", completed="COMPLETED", compensated="COMPENSATED",
+    name="return_saga", version=2, initial="PENDING", completed="COMPLETED", compensated="COMPENSATED",
     data={
         "sale_id": text(example="a3b1c9d2-0000-4000-8000-000000000000"),
         "customer_id": integer(low=1, example=123),
@@ -17,20 +21,22 @@ RETURN = Saga(
     client="customer_id", order="sale_id",
     participants=("ventes", "client", "stock"),
     steps=(
-        read("VALIDATE_RETURN",
-             post("ventes", "/ventes/{sale_id}/retournable", client_id="customer_id", produits="items",
-                  montant="refund_amount"),
-             done="RETURN_VALIDATED", refused="RETURN_INVALID"),
-        compensatable("PROCESS_REFUND", post("client", "/{customer_id}/crediter", montant="refund_amount"),
+        compensatable("VALIDATE_RETURN",
+                      post("ventes", "/ventes/{sale_id}/retours/annoncer", client_id="customer_id", produits="items",
+                           montant="refund_amount"),
+                      undo=post("ventes", "/ventes/{sale_id}/retours/annoncer/annuler"), undoing="RELEASE_RETURN",
+                      done="RETURN_VALIDATED", refused="RETURN_INVALID"),
+        compensatable("PROCESS_REFUND",
+                      post("client", "/{customer_id}/crediter", montant="refund_amount", achat="VALIDATE_RETURN.achat"),
                       undo=post("client", "/{customer_id}/crediter/annuler"), undoing="REVERSE_REFUND",
                       done="REFUND_PROCESSED", refused="REFUND_FAILED"),
-        compensatable("RESTORE_INVENTORY", post("stock", "/remettre", produits="items"),
+        compensatable("RESTORE_INVENTORY",
+                      post("stock", "/remettre", produits="items", achat="VALIDATE_RETURN.achat"),
                       undo=post("stock", "/remettre/annuler"), undoing="REVERSE_INVENTORY_RESTORE",
                       done="INVENTORY_RESTORED", refused="RESTORE_FAILED"),
         compensatable("UPDATE_SALE",
-                      post("ventes", "/ventes/{sale_id}/retours", client_id="customer_id", produits="items",
-                           montant="refund_amount"),
-                      undo=post("ventes", "/ventes/{sale_id}/retours/annuler"), undoing="REVERSE_SALE_UPDATE",
-                      done="COMPLETED", refused="SALE_UPDATE_FAILED"),
+                      post("ventes", "/ventes/{sale_id}/retours/enregistrer", retour_id="VALIDATE_RETURN.retour_id"),
+                      undo=post("ventes", "/ventes/{sale_id}/retours/enregistrer/annuler"),
+                      undoing="REVERSE_SALE_UPDATE", done="COMPLETED", refused="SALE_UPDATE_FAILED"),
     ),
 )  # fmt: skip

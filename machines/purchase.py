@@ -1,4 +1,7 @@
-"""A purchase (002, 003). It has no pivot, so that it can be undone as a whole even when it is completed."""
+"""A purchase (002, 003). It has no pivot, so that it can be undone as a whole even when it is completed.
+
+The stock asks the catalogue whether `amount` is what the items cost, before anything is reserved or paid.
+"""
 
 from machines.call import post
 from machines.fields import amount, integer, list_of, text
@@ -6,19 +9,19 @@ from machines.saga import Saga
 from machines.step import compensatable, read
 
 PURCHASE = Saga(
-    name="purchase_saga", version=1, initial="PENDING", completed="COMPLETED", compensated="COMPENSATED",
+    name="purchase_saga", version=2, initial="PENDING", completed="COMPLETED", compensated="COMPENSATED",
     data={
         "store_id": integer(low=1),
         "customer_id": integer(low=1, example=123),
-        "items": list_of({"product_id": integer(low=1, example=456), "quantity": integer(low=1, high=1_000_000),
-                          "price": amount(example=59.98)}),
+        "items": list_of({"product_id": integer(low=1, example=456),
+                          "quantity": integer(low=1, high=1_000_000, example=2), "price": amount(example=29.99)}),
         "payment_method": text(example="credit_card"),
         "amount": amount(),
     },
     client="customer_id", store="store_id", order="CREATE_SALE.vente_id",
     participants=("stock", "client", "ventes"),
     steps=(
-        read("VALIDATE_INVENTORY", post("stock", "/disponibilite", produits="items"),
+        read("VALIDATE_INVENTORY", post("stock", "/disponibilite", produits="items", montant="amount"),
              done="INVENTORY_VALIDATED", refused="INVENTORY_INVALID"),
         compensatable("RESERVE_INVENTORY", post("stock", "/reserver", produits="items"),
                       undo=post("stock", "/liberer"), undoing="RELEASE_INVENTORY",

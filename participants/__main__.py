@@ -94,6 +94,7 @@ def main() -> None:
             faults=options.faults,
             database_url=os.environ.get("PARTICIPANTS_DATABASE_URL"),
             stock_url=os.environ.get("STOCK_URL") or f"{own}/stock",
+            catalogue_url=os.environ.get("CATALOGUE_URL") or None,
             restock_s=options.restock,
             shop=ShopSettings.from_environment(
                 {**os.environ, "PARTICIPANTS_URL": os.environ.get("PARTICIPANTS_URL") or own}

@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, String, Table, select
 
 from participants.barrier import Barrier, Refused
 from participants.participant import Participant
-from participants.wire import LONGEST_TEXT, Body, lines, on_the_wire, read_body
+from participants.wire import LONGEST_TEXT, Amount, Body, PricedLine, lines, on_the_wire, read_body
 
 db = SQLAlchemy()
 routes = Blueprint("catalogue", __name__)
@@ -30,6 +30,11 @@ class Consultation(Body):
     produits = lines()
 
 
+class Achat(Body):
+    produits = lines(PricedLine)
+    montant = Amount(required=True)
+
+
 @routes.get("/produits")
 def lister() -> dict[str, Any]:
     rows = db.session.execute(select(articles).order_by(articles.c.produit_id)).mappings()
@@ -48,10 +53,7 @@ def lire(produit_id: str) -> dict[str, Any]:
 def consulter() -> dict[str, Any]:
     """What the lines cost is said here, and not by who asks."""
     asked = read_body(Consultation())["produits"]
-    found = _found(line["produit_id"] for line in asked)
-    for number, line in enumerate(asked, start=1):
-        if line["produit_id"] not in found:
-            raise _unknown(line["produit_id"], f"Line {number}: ", ligne=number)
+    found = _required(asked)
     priced = [{**found[line["produit_id"]], "quantite": line["quantite"]} for line in asked]
     return {
         "produits": [_as_json(line) for line in priced],
@@ -60,8 +62,35 @@ def consulter() -> dict[str, Any]:
     }
 
 
+@routes.post("/produits/verifier")
+def verifier() -> dict[str, Any]:
+    """Refuse a purchase whose prices or whose amount are not what its lines cost here."""
+    achat = read_body(Achat())
+    found = _required(achat["produits"])
+    for number, line in enumerate(achat["produits"], start=1):
+        prix = found[line["produit_id"]]["prix"]
+        if line["prix"] != prix:
+            said = f"costs {on_the_wire(prix):.2f}, not {on_the_wire(line['prix']):.2f}"
+            detail = f"Line {number}: Product {line['produit_id']} {said}"
+            raise Refused(409, "Wrong price", detail, ligne=number, prix=on_the_wire(prix))
+    montant = sum(line["prix"] * line["quantite"] for line in achat["produits"])
+    if achat["montant"] != montant:
+        detail = f"The goods cost {on_the_wire(montant):.2f}, not {on_the_wire(achat['montant']):.2f}"
+        raise Refused(409, "Wrong amount", detail, montant=on_the_wire(montant))
+    return {"montant": on_the_wire(montant)}
+
+
 def balance() -> dict[str, Any]:
     return {}
+
+
+def _required(asked: list[dict[str, Any]]) -> dict[str, Article]:
+    """Return the articles of all lines; refused with the first line that names none."""
+    found = _found(line["produit_id"] for line in asked)
+    for number, line in enumerate(asked, start=1):
+        if line["produit_id"] not in found:
+            raise _unknown(line["produit_id"], f"Line {number}: ", ligne=number)
+    return found
 
 
 def _found(produit_ids: Iterable[str]) -> dict[str, Article]:

@@ -1,4 +1,8 @@
-"""Clients' accounts: who pays, and gets his money back."""
+"""Clients' accounts: who pays, and gets his money back.
+
+A credit for goods that came back is part of the payment of their purchase: credits and refund together never exceed
+what was paid, in whatever order they come and are undone.
+"""
 
 from typing import Any
 from uuid import uuid4
@@ -10,9 +14,11 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ColumnElement,
     Select,
     String,
     Table,
+    false,
     func,
     insert,
     select,
@@ -20,9 +26,10 @@ from sqlalchemy import (
 )
 
 from participants.barrier import Barrier, Done, Refused
-from participants.database import insert_new
+from participants.database import SAGA, insert_new
+from participants.key import Direction, Key
 from participants.participant import Participant
-from participants.wire import CLIENT_ID, Amount, Body, on_the_wire, read_body
+from participants.wire import CLIENT_ID, Amount, Body, Identifier, on_the_wire, read_body
 
 db = SQLAlchemy()
 barrier = Barrier(db)
@@ -42,8 +49,9 @@ paiements = Table(
     Column("client_id", BigInteger, nullable=False),
     Column("montant", BigInteger, nullable=False),
     Column("rembourse", Boolean, nullable=False, default=False),
+    Column(SAGA, String(100), index=True),
 )
-#: What a client gets for goods he brought back.
+#: What a client gets for goods he brought back. `paiement_id` is empty for a credit of return_saga v1.
 credits_accordes = Table(
     "credits",
     db.metadata,
@@ -51,6 +59,7 @@ credits_accordes = Table(
     Column("client_id", BigInteger, nullable=False),
     Column("montant", BigInteger, nullable=False),
     Column("annule", Boolean, nullable=False, default=False),
+    Column("paiement_id", String(36), index=True),
 )
 reglages = Table(
     "reglages",
@@ -63,6 +72,12 @@ _opening_balance = select(reglages.c.valeur).where(reglages.c.nom == "solde_ouve
 
 class Montant(Body):
     montant = Amount(required=True)
+
+
+class Credit(Montant):
+    """`achat`: the purchase whose goods came back, as the sale's return names it."""
+
+    achat = Identifier(required=True)
 
 
 @routes.get(f"/{CLIENT_ID}")
@@ -82,6 +97,7 @@ def payer(client_id: int) -> tuple[dict[str, Any], int]:
         raise Refused(402, "Insufficient balance", detail)
     paiement_id = str(uuid4())
     row = {"paiement_id": paiement_id, "client_id": client_id, "montant": montant}
+    row[SAGA] = Key.of_request(Direction.DO).saga_id
     db.session.execute(insert(paiements).values(row))
     return {"paiement_id": paiement_id, "montant": on_the_wire(montant), "solde": on_the_wire(solde)}, 201
 
@@ -89,15 +105,13 @@ def payer(client_id: int) -> tuple[dict[str, Any], int]:
 @routes.post(f"/{CLIENT_ID}/rembourser")
 @barrier.undo
 def rembourser(done: Done, client_id: int) -> dict[str, Any]:  # noqa: ARG001 - the payment knows who paid
+    """Pay back what is left of the payment: all but what was credited for goods that came back."""
     paiement_id = done.reply["paiement_id"]
-    paid_back = (
-        update(paiements)
-        .where(paiements.c.paiement_id == paiement_id)
-        .values(rembourse=True)
-        .returning(paiements.c.client_id, paiements.c.montant)
-    )
-    payer, montant = db.session.execute(paid_back).one()
-    solde = _add(payer, montant)
+    paiement = _payment(paiements.c.paiement_id == paiement_id)
+    assert paiement is not None, "what was paid is written down"
+    db.session.execute(update(paiements).where(paiements.c.paiement_id == paiement_id).values(rembourse=True))
+    montant = paiement["reste"]
+    solde = _add(paiement["client_id"], montant)
     assert solde is not None, "more money never lacks"
     return {"paiement_id": paiement_id, "montant": on_the_wire(montant), "solde": on_the_wire(solde)}
 
@@ -105,11 +119,18 @@ def rembourser(done: Done, client_id: int) -> dict[str, Any]:  # noqa: ARG001 - 
 @routes.post(f"/{CLIENT_ID}/crediter")
 @barrier.do
 def crediter(client_id: int) -> tuple[dict[str, Any], int]:
-    montant = read_body(Montant())["montant"]
+    credit = read_body(Credit())
+    montant, achat = credit["montant"], credit["achat"]
+    paiement = _payment(paiements.c[SAGA] == achat, paiements.c.client_id == client_id)
+    if paiement is None:
+        raise Refused(409, "Not paid", f"Client {client_id} has paid nothing for purchase {achat}")
+    if montant > paiement["reste"]:
+        detail = f"{on_the_wire(montant):.2f} asked, {on_the_wire(paiement['reste']):.2f} left of what was paid"
+        raise Refused(409, "Too much money", detail, maximum=on_the_wire(paiement["reste"]))
     solde = _add(client_id, montant)
     assert solde is not None, "more money never lacks"
     credit_id = str(uuid4())
-    row = {"credit_id": credit_id, "client_id": client_id, "montant": montant}
+    row = {"credit_id": credit_id, "client_id": client_id, "montant": montant, "paiement_id": paiement["paiement_id"]}
     db.session.execute(insert(credits_accordes).values(row))
     return {"credit_id": credit_id, "montant": on_the_wire(montant), "solde": on_the_wire(solde)}, 201
 
@@ -118,24 +139,38 @@ def crediter(client_id: int) -> tuple[dict[str, Any], int]:
 @barrier.undo
 def reprendre(done: Done, client_id: int) -> dict[str, Any]:  # noqa: ARG001 - the credit knows who got it
     credit_id = done.reply["credit_id"]
-    taken_back = (
-        update(credits_accordes)
-        .where(credits_accordes.c.credit_id == credit_id)
-        .values(annule=True)
-        .returning(credits_accordes.c.client_id, credits_accordes.c.montant)
-    )
-    credited, montant = db.session.execute(taken_back).one()
-    solde = _add(credited, -montant)
+    credit = db.session.execute(select(credits_accordes).where(credits_accordes.c.credit_id == credit_id)).one()
+    # The payment is locked first, as for a credit: else a refund could overlook that this credit ends.
+    paiement = _payment(paiements.c.paiement_id == credit.paiement_id)
+    db.session.execute(update(credits_accordes).where(credits_accordes.c.credit_id == credit_id).values(annule=True))
+    credited, montant = credit.client_id, credit.montant
+    # Of a payment that was paid back the refund left this credit out: the client keeps the money, as a refund.
+    solde = _add(credited, 0 if paiement is not None and paiement["rembourse"] else -montant)
     if solde is None:
         raise Refused(402, "Spent", f"Client {credited} has less than the {on_the_wire(montant):.2f} he was given")
     return {"credit_id": credit_id, "montant": on_the_wire(montant), "solde": on_the_wire(solde)}
 
 
 def balance() -> dict[str, Any]:
+    """Return what was paid and what was paid back. The credits of a payment that was paid back are part of it."""
     debits = _sum(select(func.sum(paiements.c.montant)))
     paid_back = _sum(select(func.sum(paiements.c.montant)).where(paiements.c.rembourse))
-    credited = _sum(select(func.sum(credits_accordes.c.montant)).where(~credits_accordes.c.annule))
+    its_payment = paiements.c.paiement_id == credits_accordes.c.paiement_id
+    of_payments = select(func.sum(credits_accordes.c.montant)).join(paiements, its_payment, isouter=True)
+    credited = _sum(of_payments.where(~credits_accordes.c.annule, ~func.coalesce(paiements.c.rembourse, false())))
     return {"debits": on_the_wire(debits), "remboursements": on_the_wire(paid_back + credited)}
+
+
+def _payment(*where: ColumnElement[bool]) -> dict[str, Any] | None:
+    """Return the payment, and in `reste` what is left of it; no other call changes either until this one ends."""
+    # SQLite has no row locks and needs none: a transaction that writes is alone there.
+    query = select(paiements).where(*where).order_by(paiements.c.paiement_id).limit(1)
+    paiement = db.session.execute(query.with_for_update()).mappings().one_or_none()
+    if paiement is None:
+        return None
+    stands = (credits_accordes.c.paiement_id == paiement["paiement_id"]) & ~credits_accordes.c.annule
+    credited = _sum(select(func.sum(credits_accordes.c.montant)).where(stands))
+    return {**paiement, "reste": 0 if paiement["rembourse"] else paiement["montant"] - credited}
 
 
 def _sum(query: Select[tuple[Any]]) -> int:

@@ -11,6 +11,7 @@ from sqlalchemy.exc import ArgumentError
 
 from participants.database import driver_url
 from participants.ecommerce.settings import ShopSettings, http_url
+from participants.prices import catalogue_at
 
 NAMES = ("panier", "stock", "client", "ventes", "catalogue", "commandes", "recus", "supply-chain", "ecommerce")
 
@@ -26,7 +27,8 @@ class SettingsError(ValueError):
 class Settings:
     """`database_url` holds `{name}`, the participant's; without it each has a SQLite file in the folder `data`.
     `stock_url`: where the supply chain finds the stock. `restock_s`: how long it waits between two looks; 0: it looks
-    only when asked.
+    only when asked. `catalogue_url`: where the stock asks for prices; without it the stock asks the catalogue of the
+    same server.
     """
 
     data: Path = Path("var/participants")
@@ -34,6 +36,7 @@ class Settings:
     faults: bool = False
     database_url: str | None = None
     stock_url: str = "http://127.0.0.1:8010/stock"
+    catalogue_url: str | None = None
     restock_s: float = 0
     shop: ShopSettings = field(default_factory=ShopSettings)
 
@@ -43,6 +46,8 @@ class Settings:
         if self.database_url:
             _check(self.database_url)
         http_url("STOCK_URL", self.stock_url)
+        if self.catalogue_url is not None:
+            http_url("CATALOGUE_URL", self.catalogue_url)
         if not 0 <= self.restock_s <= LONGEST_S:  # which is not true of nan either
             raise SettingsError(f"PARTICIPANTS_RESTOCK_S must be a number of seconds from 0 to {LONGEST_S}")
 
@@ -54,7 +59,13 @@ class Settings:
     @property
     def config(self) -> dict[str, Any]:
         """What goes into every participant's Flask configuration."""
-        return {"OUTBOX": self.data.resolve() / "outbox", "STOCK_URL": self.stock_url.rstrip("/"), "SHOP": self.shop}
+        catalogue = catalogue_at(self.catalogue_url.rstrip("/")) if self.catalogue_url else None
+        return {
+            "OUTBOX": self.data.resolve() / "outbox",
+            "STOCK_URL": self.stock_url.rstrip("/"),
+            "CATALOGUE": catalogue,
+            "SHOP": self.shop,
+        }
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -65,6 +76,7 @@ class Settings:
             faults=environment.get("PARTICIPANTS_FAULTS") == "1",
             database_url=environment.get("PARTICIPANTS_DATABASE_URL") or None,
             stock_url=environment.get("STOCK_URL") or cls.stock_url,
+            catalogue_url=environment.get("CATALOGUE_URL") or None,
             restock_s=_seconds(environment.get("PARTICIPANTS_RESTOCK_S") or "0"),
             shop=ShopSettings.from_environment(environment),
         )
@@ -76,6 +88,7 @@ class Settings:
             "PARTICIPANTS_FAULTS": "1" if self.faults else "0",
             "PARTICIPANTS_DATABASE_URL": self.database_url or "",
             "STOCK_URL": self.stock_url,
+            "CATALOGUE_URL": self.catalogue_url or "",
             "PARTICIPANTS_RESTOCK_S": str(self.restock_s),
             "PARTICIPANTS_URL": self.shop.participants_url,
         }

@@ -14,6 +14,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from participants.ecommerce.settings import ShopSettingsError
 from participants.logs import configure_logging
 from participants.metrics import show_all
+from participants.prices import catalogue_in
 from participants.problem import answer_with_problems
 from participants.service import create_service
 from participants.settings import Settings, SettingsError
@@ -34,6 +35,8 @@ def create_application() -> "WSGIApplication":
         name: create_service(name, settings.url(name), faults=settings.faults, config=settings.config)
         for name in settings.names
     }
+    if "stock" in apps and "catalogue" in apps and not settings.catalogue_url:
+        apps["stock"].config["CATALOGUE"] = catalogue_in(apps["catalogue"])
     if settings.restock_s and "supply-chain" in apps:
         look_every(settings.restock_s, apps["supply-chain"])
     # Below /api as well, as a gateway has them: so who goes through one can do without.

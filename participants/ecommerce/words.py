@@ -8,7 +8,7 @@ STEPS: Mapping[str, tuple[str, str]] = {
     "payer": ("take the payment", "pay the money back"),
     "enregistrer_vente": ("record the sale", ""),
     "confirmer": ("hand over the goods", ""),
-    "VALIDATE_RETURN": ("check the return against the sale", ""),
+    "VALIDATE_RETURN": ("announce the return to the sale", "withdraw the return from the sale"),
     "PROCESS_REFUND": ("pay the money back", "take the money back again"),
     "RESTORE_INVENTORY": ("put the goods back on the shelf", "take the goods off the shelf again"),
     "UPDATE_SALE": ("note the return on the sale", "strike the return from the sale"),

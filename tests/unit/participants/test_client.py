@@ -1,3 +1,6 @@
+import pytest
+
+
 def pay(client, client_id, montant, key=None):
     return client.post(f"/{client_id}/payer", {"montant": montant}, key)
 
@@ -71,31 +74,79 @@ def test_a_client_id_no_database_can_hold_is_not_found(client):
     assert client.get(f"/{2**63}").status_code == 404
 
 
-def test_a_credit_for_a_return_counts_as_money_paid_back(client):
-    pay(client, 4, 59.98)
-    reply = client.post("/4/crediter", {"montant": 29.99})
+def credit(client, montant, client_id=4, achat="s", saga="r"):
+    body = {"montant": montant, "achat": achat}
+    return client.post(f"/{client_id}/crediter", body, f"{saga}/crediter/do")
+
+
+def reverse(client, saga="r"):
+    return client.post("/4/crediter/annuler", {}, f"{saga}/crediter/undo")
+
+
+@pytest.fixture
+def paid(client):
+    pay(client, 4, 59.98, "s/payer/do")
+    return client
+
+
+def test_a_credit_for_a_return_counts_as_money_paid_back(paid):
+    reply = credit(paid, 29.99)
     assert (reply.status_code, reply.json["montant"], reply.json["solde"]) == (201, 29.99, 999_970.01)
-    assert client.books() == {"debits": 59.98, "remboursements": 29.99}
+    assert paid.books() == {"debits": 59.98, "remboursements": 29.99}
 
 
-def test_a_credit_can_be_the_first_that_happens_to_an_account(client):
-    assert client.post("/4/crediter", {"montant": 1}).json["solde"] == 1_000_001
+def test_credits_never_exceed_the_payment_of_their_purchase(paid):
+    pay(paid, 4, 500, "t/payer/do")
+    assert [credit(paid, 29.99, saga=saga).status_code for saga in ("a", "b")] == [201, 201]
+    reply = credit(paid, 0.01, saga="c")
+    assert (reply.status_code, reply.json["detail"]) == (409, "0.01 asked, 0.00 left of what was paid")
+    assert balance(paid, 4) == 999_500
 
 
-def test_a_bad_credit_changes_nothing(client):
-    assert client.post("/4/crediter", {"montant": -1}).status_code == 400
-    assert (balance(client, 4), client.books()["remboursements"]) == (1_000_000, 0)
+@pytest.mark.parametrize("changes", [{"achat": "t"}, {"client_id": 5}])
+def test_a_credit_for_what_the_client_has_not_paid_is_refused(paid, changes):
+    reply = credit(paid, 1, **changes)
+    assert (reply.status_code, reply.json["title"]) == (409, "Not paid")
+    assert (balance(paid, 4), balance(paid, 5)) == (999_940.02, 1_000_000)
 
 
-def test_a_credit_is_taken_back_from_who_got_it_whatever_the_undo_says(client):
-    credited = client.post("/4/crediter", {"montant": 5}, "s/crediter/do").json
-    reply = client.post("/5/crediter/annuler", {"montant": 999}, "s/crediter/undo")
-    assert (reply.status_code, reply.json) == (200, {**credited, "solde": 1_000_000})
-    assert (balance(client, 5), client.books()["remboursements"]) == (1_000_000, 0)
+@pytest.mark.parametrize("body", [{"montant": -1, "achat": "s"}, {"montant": 1}])
+def test_a_bad_credit_changes_nothing(paid, body):
+    assert paid.post("/4/crediter", body).status_code == 400
+    assert (balance(paid, 4), paid.books()["remboursements"]) == (999_940.02, 0)
+
+
+def test_a_credit_is_taken_back_from_who_got_it_whatever_the_undo_says(paid):
+    credited = credit(paid, 5).json
+    reply = paid.post("/5/crediter/annuler", {"montant": 999}, "r/crediter/undo")
+    assert (reply.status_code, reply.json) == (200, {**credited, "solde": 999_940.02})
+    assert (balance(paid, 5), paid.books()["remboursements"]) == (1_000_000, 0)
 
 
 def test_a_credit_that_is_spent_cannot_be_taken_back(client):
-    client.post("/2/crediter", {"montant": 5}, "s/crediter/do")
-    pay(client, 2, 12)
-    assert client.post("/2/crediter/annuler", {}, "s/crediter/undo").status_code == 402
+    pay(client, 2, 5, "s/payer/do")
+    credit(client, 5, client_id=2)
+    pay(client, 2, 7)
+    assert client.post("/2/crediter/annuler", {}, "r/crediter/undo").status_code == 402
     assert (balance(client, 2), client.books()) == (3, {"debits": 12, "remboursements": 5})
+
+
+def test_undoing_a_payment_pays_back_what_was_not_credited(paid):
+    credit(paid, 29.99)
+    assert paid.post("/4/rembourser", {}, "s/payer/undo").json["montant"] == 29.99
+    assert (balance(paid, 4), paid.books()) == (1_000_000, {"debits": 59.98, "remboursements": 59.98})
+    assert credit(paid, 0.01, saga="late").status_code == 409
+
+
+def test_a_credit_undone_after_its_payment_was_paid_back_stays_with_the_client(paid):
+    credit(paid, 29.99)
+    paid.post("/4/rembourser", {}, "s/payer/undo")
+    assert reverse(paid).status_code == 200
+    assert (balance(paid, 4), paid.books()) == (1_000_000, {"debits": 59.98, "remboursements": 59.98})
+
+
+def test_a_credit_undone_before_its_payment_is_paid_back_with_the_payment(paid):
+    credit(paid, 29.99)
+    reverse(paid)
+    assert paid.post("/4/rembourser", {}, "s/payer/undo").json["montant"] == 59.98
+    assert (balance(paid, 4), paid.books()) == (1_000_000, {"debits": 59.98, "remboursements": 59.98})

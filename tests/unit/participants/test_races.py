@@ -2,6 +2,8 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 
 def reserve(stock, *lines):
     produits = [{"produit_id": produit_id, "quantite": 1, "prix": 1} for produit_id in lines]
@@ -33,16 +35,17 @@ def test_simultaneous_payments_never_overdraw_an_account(serve, database_url):
     assert (client.get("/2").json["solde"], client.books()["debits"]) == (2, 8)
 
 
-def test_two_returns_of_the_same_goods_at_once_cannot_both_pass(serve, database_url):
+@pytest.mark.parametrize("route", ["retours", "retours/annoncer"])
+def test_two_returns_of_the_same_goods_at_once_cannot_both_pass(serve, database_url, route):
     ventes, line = serve("ventes", database_url), {"produit_id": "456", "quantite": 2, "prix": 10}
     sale = {"client_id": 4, "magasin_id": 1, "produits": [line], "montant": 20}
     for _ in range(10):
         vente_id = ventes.post("/ventes", sale).json["vente_id"]
         returned = {"client_id": 4, "produits": [{**line, "quantite": 1}], "montant": 10}
         with ThreadPoolExecutor(6) as pool:
-            calls = [pool.submit(ventes.post, f"/ventes/{vente_id}/retours", returned) for _ in range(6)]
+            calls = [pool.submit(ventes.post, f"/ventes/{vente_id}/{route}", returned) for _ in range(6)]
         assert sorted(call.result().status_code for call in calls) == [201] * 2 + [409] * 4
-    assert ventes.books() == {"total": 0, "count": 10}
+    assert ventes.books() == {"total": 0 if route == "retours" else 200, "count": 10}
 
 
 def test_a_sale_is_either_cancelled_or_returned(serve, database_url):
@@ -61,9 +64,37 @@ def test_a_sale_is_either_cancelled_or_returned(serve, database_url):
 
 def test_no_more_units_come_back_than_were_sold_however_many_bring_them(serve, database_url):
     stock, three = serve("stock", database_url), {"produits": [{"produit_id": "789", "quantite": 3}]}
-    stock.post("/vendre", {"reservation_id": stock.post("/reserver", three).json["reservation_id"]})
-    one = {"produits": [{"produit_id": "789", "quantite": 1}]}
+    stock.post("/vendre", {"reservation_id": stock.post("/reserver", three, "s/reserver/do").json["reservation_id"]})
+    one = {"produits": [{"produit_id": "789", "quantite": 1}], "achat": "s"}
     with ThreadPoolExecutor(8) as pool:
         statuses = sorted(pool.map(lambda _: stock.post("/remettre", one).status_code, range(8)))
     assert statuses == [200] * 3 + [409] * 5
     assert stock.books()["produits"]["789"] == {"initial": 3, "en_main": 3, "reserve": 0, "vendu": 0}
+
+
+def test_credits_and_the_refund_of_a_payment_at_once_never_exceed_it(serve, database_url):
+    client = serve("client", database_url)
+    for number in range(10):
+        client.post("/4/payer", {"montant": 10}, f"s{number}/payer/do")
+        half = {"montant": 5, "achat": f"s{number}"}
+        with ThreadPoolExecutor(4) as pool:
+            calls = [pool.submit(client.post, "/4/crediter", half) for _ in range(3)]
+            calls.append(pool.submit(client.post, "/4/rembourser", {}, f"s{number}/payer/undo"))
+        assert {call.result().status_code for call in calls} <= {200, 201, 409}
+        assert client.get("/4").json["solde"] == 1_000_000
+    assert client.books() == {"debits": 100, "remboursements": 100}
+
+
+def test_a_return_and_the_undoing_of_its_purchase_at_once_put_each_unit_on_hand_once(serve, database_url):
+    stock = serve("stock", database_url)
+    for number in range(10):
+        saga, two = f"s{number}", {"produits": [{"produit_id": "789", "quantite": 2}]}
+        reservation = stock.post("/reserver", two, f"{saga}/reserver/do").json
+        stock.post("/vendre", reservation, f"{saga}/vendre/do")
+        one = {"produits": [{"produit_id": "789", "quantite": 1}], "achat": saga}
+        with ThreadPoolExecutor(3) as pool:
+            calls = [pool.submit(stock.post, "/remettre", one) for _ in range(2)]
+            calls.append(pool.submit(stock.post, "/vendre/annuler", {}, f"{saga}/vendre/undo"))
+        assert {call.result().status_code for call in calls} == {200}
+        assert stock.post("/liberer", {}, f"{saga}/reserver/undo").status_code == 200
+        assert stock.books()["produits"]["789"] == {"initial": 3, "en_main": 3, "reserve": 0, "vendu": 0}

@@ -43,7 +43,7 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("route", ["retournable", "retours"])
+@pytest.mark.parametrize("route", ["retournable", "retours", "retours/annoncer"])
 @pytest.mark.parametrize("why", REFUSALS)
 def test_a_return_is_refused(ventes, sale, route, why):
     body, status, title = REFUSALS[why]
@@ -52,7 +52,7 @@ def test_a_return_is_refused(ventes, sale, route, why):
     assert ventes.books() == {"total": 72.48, "count": 1}
 
 
-@pytest.mark.parametrize("route", ["retournable", "retours"])
+@pytest.mark.parametrize("route", ["retournable", "retours", "retours/annoncer"])
 def test_nothing_comes_back_of_a_sale_that_is_unknown_or_cancelled(ventes, sale, route):
     assert ventes.post(f"/ventes/none/{route}", brought()).status_code == 404
     ventes.post("/ventes/annuler", {}, "s/vendre/undo")
@@ -60,13 +60,14 @@ def test_nothing_comes_back_of_a_sale_that_is_unknown_or_cancelled(ventes, sale,
     assert (reply.status_code, reply.json["title"]) == (409, "Cancelled sale")
 
 
-def test_what_has_come_back_cannot_come_back_again(ventes, sale):
+@pytest.mark.parametrize("route", ["retours", "retours/annoncer"])
+def test_what_has_come_back_or_is_announced_cannot_come_back_again(ventes, sale, route):
     for status in (201, 201, 409):
-        assert ventes.post(f"{sale}/retours", brought()).status_code == status
+        assert ventes.post(f"{sale}/{route}", brought()).status_code == status
     reply = ventes.ask(f"{sale}/retournable", brought())
     assert reply.json["detail"] == "Product 456: 1 brought back, 0 left of the sale"
-    assert ventes.post(f"{sale}/retours", brought(1, 789, 12.5)).status_code == 201
-    assert ventes.books() == {"total": 0, "count": 1}
+    assert ventes.post(f"{sale}/{route}", brought(1, 789, 12.5)).status_code == 201
+    assert ventes.books() == {"total": 0 if route == "retours" else 72.48, "count": 1}
 
 
 def test_a_return_that_is_undone_may_happen_again(ventes, sale):
@@ -92,7 +93,56 @@ def test_a_cancelled_sale_is_out_of_the_books_and_still_there(ventes, sale):
     assert ventes.books() == {"total": 0, "count": 0}
 
 
-def test_a_sale_with_a_return_cannot_be_cancelled_until_the_return_is_undone(ventes, sale):
+def announce(ventes, sale, *args, saga="r", **body):
+    return ventes.post(f"{sale}/retours/annoncer", brought(*args, **body), f"{saga}/annoncer/do")
+
+
+def record(ventes, sale, announced, saga="r"):
+    return ventes.post(f"{sale}/retours/enregistrer", announced.json, f"{saga}/enregistrer/do")
+
+
+def test_an_announced_return_names_its_purchase_and_counts_when_it_is_recorded(ventes, sale):
+    announced = announce(ventes, sale)
+    assert (announced.status_code, announced.json["achat"]) == (201, "s")
+    assert (ventes.get(sale).json["rendu"], ventes.books()["total"]) == (0, 72.48)
+    assert record(ventes, sale, announced).status_code == 200
+    assert (ventes.get(sale).json["rendu"], ventes.books()["total"]) == (29.99, 42.49)
+
+
+def test_a_record_that_is_undone_leaves_the_return_announced(ventes, sale):
+    announced = announce(ventes, sale, 2, montant=59.98)
+    record(ventes, sale, announced)
+    assert ventes.post(f"{sale}/retours/enregistrer/annuler", {}, "r/enregistrer/undo").status_code == 200
+    assert (ventes.books()["total"], announce(ventes, sale, saga="q").status_code) == (72.48, 409)
+
+
+def test_a_return_that_is_withdrawn_may_be_announced_again(ventes, sale):
+    announced = announce(ventes, sale, 2, montant=59.98)
+    assert ventes.post(f"{sale}/retours/annoncer/annuler", {}, "r/annoncer/undo").status_code == 200
+    assert record(ventes, sale, announced).status_code == 409
+    assert announce(ventes, sale, 2, montant=59.98, saga="q").status_code == 201
+
+
+@pytest.mark.parametrize("sale_id", ["of another", "none"])
+def test_a_return_is_recorded_at_its_own_sale_only(ventes, sale, sale_id):
+    announced = announce(ventes, sale)
+    reply = ventes.post(f"/ventes/{sale_id}/retours/enregistrer", announced.json)
+    assert (reply.status_code, reply.json["title"]) == (409, "Not announced")
+    assert ventes.books()["total"] == 72.48
+
+
+@pytest.mark.parametrize("recorded", ["before", "after", "never"])
+def test_a_sale_is_cancelled_whatever_came_back_of_it_and_is_worth_nothing_then(ventes, sale, recorded):
+    announced = announce(ventes, sale)
+    if recorded == "before":
+        record(ventes, sale, announced)
+    assert ventes.post("/ventes/annuler", {}, "s/vendre/undo").status_code == 200
+    if recorded == "after":
+        assert record(ventes, sale, announced).status_code == 200
+    assert ventes.books() == {"total": 0, "count": 0}
+
+
+def test_a_sale_with_a_return_of_version_1_is_not_cancelled_until_the_return_is_undone(ventes, sale):
     ventes.post(f"{sale}/retours", brought(), "r/retour/do")
     assert ventes.post("/ventes/annuler", {}, "s/vendre/undo").status_code == 409
     assert ventes.books() == {"total": 42.49, "count": 1}

@@ -95,18 +95,27 @@ def test_the_participants_of_orders_and_returns_do_their_work_on_each_database(s
     order = commandes.post("/commandes", {**whole, "magasin_id": 1}).json
     assert commandes.post("/commandes/confirmer", order).status_code == 200
     assert services["recus"].post("/recus", {**whole, **order, "produits": [line]}).status_code == 201
-    stock.post("/vendre", stock.post("/reserver", goods).json)
-    client.post("/4/payer", whole)
-    sale = ventes.post("/ventes", {**whole, "magasin_id": 1}).json["vente_id"]
+    stock.post("/vendre", stock.post("/reserver", goods, "s/reserver/do").json)
+    client.post("/4/payer", whole, "s/payer/do")
+    sale = ventes.post("/ventes", {**whole, "magasin_id": 1}, "s/vendre/do").json["vente_id"]
     assert ventes.ask(f"/ventes/{sale}/retournable", whole).status_code == 200
+    replies = {}
     for service, path, body in (
-        (client, "/4/crediter", whole),
-        (stock, "/remettre", goods),
-        (ventes, f"/ventes/{sale}/retours", whole),
+        (ventes, f"/ventes/{sale}/retours/annoncer", whole),
+        (client, "/4/crediter", {**whole, "achat": "s"}),
+        (stock, "/remettre", {**goods, "achat": "s"}),
     ):
         for key, way in (("r1", path), ("r1", f"{path}/annuler"), ("r2", path)):
             direction = "undo" if way != path else "do"
-            assert service.post(way, body, f"{key}/{path[-3:]}/{direction}").status_code in {200, 201}
+            reply = service.post(way, body, f"{key}/{path[-3:]}/{direction}")
+            assert reply.status_code in {200, 201}
+            replies[key, way] = reply.json
+    announced = replies["r2", f"/ventes/{sale}/retours/annoncer"]
+    for direction, way in (("do", "enregistrer"), ("undo", "enregistrer/annuler")):
+        key = f"r2/enregistrer/{direction}"
+        assert ventes.post(f"/ventes/{sale}/retours/{way}", announced, key).status_code == 200
+    assert ventes.books() == {"total": 59.98, "count": 1}
+    assert ventes.post(f"/ventes/{sale}/retours/enregistrer", announced, "again/enregistrer/do").status_code == 200
     assert stock.post("/livraisons", line).status_code == 201
     assert stock.books()["produits"]["456"] == {"initial": 1_000_002, "en_main": 1_000_002, "reserve": 0, "vendu": 0}
     assert client.books() == {"debits": 59.98, "remboursements": 59.98}
@@ -138,11 +147,13 @@ def test_the_seed_decides_what_becomes_of_an_order(serve, tmp_path, client_id, s
 UNDOS = {
     "/liberer": ("stock", "/reserver", {"produits": [{"produit_id": 456, "quantite": 1}]}),
     "/vendre/annuler": ("stock", "/vendre", {"reservation_id": "r"}),
-    "/remettre/annuler": ("stock", "/remettre", {"produits": [{"produit_id": 456, "quantite": 1}]}),
+    "/remettre/annuler": ("stock", "/remettre", {"achat": "s", "produits": [{"produit_id": 456, "quantite": 1}]}),
     "/4/rembourser": ("client", "/4/payer", {"montant": 1}),
-    "/4/crediter/annuler": ("client", "/4/crediter", {"montant": 1}),
+    "/4/crediter/annuler": ("client", "/4/crediter", {"montant": 1, "achat": "s"}),
     "/ventes/annuler": ("ventes", "/ventes", {}),
     "/ventes/v/retours/annuler": ("ventes", "/ventes/v/retours", {}),
+    "/ventes/v/retours/annoncer/annuler": ("ventes", "/ventes/v/retours/annoncer", {}),
+    "/ventes/v/retours/enregistrer/annuler": ("ventes", "/ventes/v/retours/enregistrer", {}),
     "/commandes/annuler": ("commandes", "/commandes", {}),
 }
 

@@ -20,6 +20,10 @@ def sold(stock, quantite=2):
     stock.post("/vendre", reserved(stock, quantite), "s/vendre/do")
 
 
+def bring_back(stock, *lines, saga="r", achat="s"):
+    return stock.post("/remettre", {"achat": achat, "produits": list(lines)}, f"{saga}/remettre/do")
+
+
 def units(stock, produit_id=RARE):
     return tuple(stock.books()["produits"][produit_id].values())
 
@@ -93,40 +97,86 @@ def test_a_sale_that_is_undone_is_a_reservation_that_can_be_released(stock):
     assert units(stock) == (3, 3, 0, 0)
 
 
-def test_a_sale_whose_goods_came_back_cannot_be_undone(stock):
+def test_undoing_a_sale_moves_what_has_not_come_back_and_no_unit_of_another_sale(stock):
+    sold(stock, 2)
+    other = stock.post("/reserver", {"produits": [line(1)]}, "t/reserver/do").json[ID]
+    stock.post("/vendre", {ID: other}, "t/vendre/do")
+    bring_back(stock, line(1))
+    assert units(stock) == (3, 1, 0, 2)
+    assert stock.post("/vendre/annuler", {}, "s/vendre/undo").status_code == 200
+    assert units(stock) == (3, 1, 1, 1)
+    assert stock.post("/liberer", {}, "s/reserver/undo").status_code == 200
+    assert units(stock) == (3, 2, 0, 1)
+
+
+@pytest.mark.parametrize("undone", [(), ("vendre",), ("vendre", "reserver")])
+def test_goods_that_come_back_while_their_purchase_is_undone_are_put_on_hand_once(stock, undone):
+    steps = ("vendre", "reserver")
+    paths = {"vendre": "/vendre/annuler", "reserver": "/liberer"}
     sold(stock)
-    stock.post("/remettre", {"produits": [line(1)]})
-    reply = stock.post("/vendre/annuler", {}, "s/vendre/undo")
-    assert (reply.status_code, reply.json["detail"]) == (409, "Product 789: 2 asked, 1 sold")
+    for step in undone:
+        stock.post(paths[step], {}, f"s/{step}/undo")
+    assert bring_back(stock, line(1)).status_code == 200
+    for step in steps[len(undone) :]:
+        assert stock.post(paths[step], {}, f"s/{step}/undo").status_code == 200
+    assert units(stock) == (3, 3, 0, 0)
+
+
+@pytest.mark.parametrize("undone", [0, 1, 2])
+def test_a_return_undone_while_its_purchase_is_undone_takes_no_unit_twice(stock, undone):
+    undos = (("/vendre/annuler", "s/vendre/undo"), ("/liberer", "s/reserver/undo"))
+    sold(stock)
+    bring_back(stock, line(2))
+    for path, key in undos[:undone]:
+        stock.post(path, {}, key)
+    assert stock.post("/remettre/annuler", {}, "r/remettre/undo").status_code == 200
+    for path, key in undos[undone:]:
+        assert stock.post(path, {}, key).status_code == 200
+    assert units(stock) == (3, 3, 0, 0)
+
+
+def test_goods_that_come_back_before_they_are_sold_are_not_sold(stock):
+    reservation = reserved(stock)
+    assert bring_back(stock, line(1)).status_code == 200
+    assert stock.post("/vendre", reservation, "s/vendre/do").status_code == 200
     assert units(stock) == (3, 2, 0, 1)
 
 
 def test_what_is_brought_back_is_on_hand_again(stock):
     sold(stock)
-    reply = stock.post("/remettre", {"produits": [line(1), line(1)]})
-    assert (reply.status_code, reply.json) == (200, {"produits": [line(1), line(1)]})
+    reply = bring_back(stock, line(1), line(1))
+    assert (reply.status_code, reply.json["produits"]) == (200, [line(1), line(1)])
     assert units(stock) == (3, 3, 0, 0)
+
+
+def test_units_of_a_purchase_that_reserved_nothing_are_not_taken_back(stock):
+    sold(stock)
+    assert bring_back(stock, line(1), achat="t").status_code == 404
+    assert stock.post("/remettre", {"produits": [line(1)]}).json["title"] == "Invalid body"
+    assert units(stock) == (3, 1, 0, 2)
 
 
 def test_no_more_is_taken_back_than_was_sold(stock):
     sold(stock)
+    other = stock.post("/reserver", {"produits": [line(1)]}, "t/reserver/do").json[ID]
+    stock.post("/vendre", {ID: other}, "t/vendre/do")
     before = stock.books()
-    reply = stock.post("/remettre", {"produits": [line(2), line(1, "456")]})
-    assert (reply.status_code, reply.json["title"], reply.json["disponible"]) == (409, "Not sold", 0)
+    reply = bring_back(stock, line(1), line(2))
+    assert (reply.status_code, reply.json["detail"]) == (409, "Purchase s: Product 789: 3 asked, 2 sold")
     assert stock.books() == before
-    assert stock.post("/remettre", {"produits": [line(1, "nothing")]}).status_code == 404
+    assert bring_back(stock, line(1, "456"), saga="q").status_code == 404
 
 
 def test_a_return_that_is_undone_is_sold_again(stock):
     sold(stock)
-    stock.post("/remettre", {"produits": [line(2)]}, "r/remettre/do")
+    bring_back(stock, line(2))
     assert stock.post("/remettre/annuler", {"produits": [line(9)]}, "r/remettre/undo").status_code == 200
     assert units(stock) == (3, 1, 0, 2)
 
 
 def test_a_return_whose_goods_are_gone_again_cannot_be_undone(stock):
     sold(stock)
-    stock.post("/remettre", {"produits": [line(2)]}, "r/remettre/do")
+    bring_back(stock, line(2))
     stock.post("/reserver", {"produits": [line(3)]})
     assert stock.post("/remettre/annuler", {}, "r/remettre/undo").status_code == 409
     assert units(stock) == (3, 0, 3, 0)

@@ -1,0 +1,36 @@
+"""The first return: it pays before the return is recorded. Only sagas that began with it still run by it."""
+
+from machines.call import post
+from machines.fields import amount, integer, list_of, text
+from machines.saga import Saga
+from machines.step import compensatable, read
+
+RETURN_V1 = Saga(
+    name="return_saga", version=1, initial="PENDING", completed="COMPLETED", compensated="COMPENSATED",
+    data={
+        "sale_id": text(example="a3b1c9d2-0000-4000-8000-000000000000"),
+        "customer_id": integer(low=1, example=123),
+        "items": list_of({"product_id": integer(low=1, example=456), "quantity": integer(low=1, high=1_000_000),
+                          "reason": text(example="defective")}),
+        "refund_amount": amount(),
+    },
+    client="customer_id", order="sale_id",
+    participants=("ventes", "client", "stock"),
+    steps=(
+        read("VALIDATE_RETURN",
+             post("ventes", "/ventes/{sale_id}/retournable", client_id="customer_id", produits="items",
+                  montant="refund_amount"),
+             done="RETURN_VALIDATED", refused="RETURN_INVALID"),
+        compensatable("PROCESS_REFUND", post("client", "/{customer_id}/crediter", montant="refund_amount"),
+                      undo=post("client", "/{customer_id}/crediter/annuler"), undoing="REVERSE_REFUND",
+                      done="REFUND_PROCESSED", refused="REFUND_FAILED"),
+        compensatable("RESTORE_INVENTORY", post("stock", "/remettre", produits="items"),
+                      undo=post("stock", "/remettre/annuler"), undoing="REVERSE_INVENTORY_RESTORE",
+                      done="INVENTORY_RESTORED", refused="RESTORE_FAILED"),
+        compensatable("UPDATE_SALE",
+                      post("ventes", "/ventes/{sale_id}/retours", client_id="customer_id", produits="items",
+                           montant="refund_amount"),
+                      undo=post("ventes", "/ventes/{sale_id}/retours/annuler"), undoing="REVERSE_SALE_UPDATE",
+                      done="COMPLETED", refused="SALE_UPDATE_FAILED"),
+    ),
+)  # fmt: skip
