@@ -1,0 +1,107 @@
+"""The real participants in this process, over a network that loses, repeats and delays what the sagas send."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import delete, event
+
+from app.participants.client import Request
+from app.participants.outcome import Reply
+from participants.database import driver_url, prepare
+from participants.prices import catalogue_in
+from participants.seed import SEED
+from participants.service import PARTICIPANTS, create_service
+
+NAMES = ("stock", "client", "ventes", "catalogue")
+
+
+class Fault(StrEnum):
+    """What befalls one sending of a call."""
+
+    NONE = "none"
+    LOSES_REQUEST = "loses the request"
+    LOSES_REPLY = "loses the reply"
+    DELAYS = "delivers the request when nobody waits for it any more"
+    FAILS = "answers 500 and has done nothing"
+
+
+LOST = Reply(error="the connection was lost before the answer")
+
+
+@dataclass
+class Market:
+    """faults: what befalls the next sendings. interruptions: what somebody else does just before them.
+    late: requests on their way still. sent: all that were sent. refused: the calls that a participant refused, by the
+    end of their path and the status.
+    """
+
+    apps: dict[str, Flask]
+    faults: deque[Fault] = field(default_factory=deque)
+    interruptions: deque[Callable[[], object] | None] = field(default_factory=deque)
+    late: list[Request] = field(default_factory=list)
+    sent: list[Request] = field(default_factory=list)
+    refused: list[tuple[str, int]] = field(default_factory=list)
+
+    def send(self, request: Request) -> Reply:
+        self.sent.append(request)
+        interruption = self.interruptions.popleft() if self.interruptions else None
+        if interruption:
+            interruption()
+        fault = self.faults.popleft() if self.faults else Fault.NONE
+        if fault is Fault.FAILS:
+            return Reply(status=500, body={})
+        if fault in (Fault.LOSES_REQUEST, Fault.DELAYS):
+            self.late += [request] * (fault is Fault.DELAYS)
+            return LOST
+        reply = self.deliver(request)
+        return LOST if fault is Fault.LOSES_REPLY else reply
+
+    def deliver(self, request: Request) -> Reply:
+        """Let the request arrive at its participant."""
+        path = request.url.partition(f"/{request.participant}/")[2]
+        client = self.apps[request.participant].test_client()
+        sent = {"data": request.body} if isinstance(request.body, bytes | str) else {"json": request.body}
+        headers = {**request.headers, "Content-Type": "application/json"}
+        answer = client.open(f"/{path}", method=request.method, headers=headers, **sent)
+        if 400 <= answer.status_code < 500:
+            self.refused.append((path.rpartition("/")[2], answer.status_code))
+        return Reply(status=answer.status_code, body=answer.get_json())
+
+    def read(self, name: str, path: str) -> Any:
+        return self.apps[name].test_client().get(path).get_json()
+
+    def empty(self) -> None:
+        """Forget everything but the first rows."""
+        self.faults.clear()
+        self.interruptions.clear()
+        self.late.clear()
+        self.sent.clear()
+        self.refused.clear()
+        for name, app in self.apps.items():
+            db = PARTICIPANTS[name].db
+            with app.app_context():
+                with db.engine.begin() as connection:
+                    for table in reversed(db.metadata.sorted_tables):
+                        connection.execute(delete(table))
+                prepare(db.engine, db.metadata, SEED)
+
+
+@contextmanager
+def open_market(urls: dict[str, str]) -> Iterator[Market]:
+    apps = {name: create_service(name, driver_url(urls[name])) for name in NAMES}
+    apps["stock"].config["CATALOGUE"] = catalogue_in(apps["catalogue"])
+    for name, app in apps.items():
+        with app.app_context():
+            engine = PARTICIPANTS[name].db.engine
+            if engine.dialect.name == "sqlite":  # no power cut here, and so no need to wait for the disk
+                event.listen(engine, "connect", lambda it, _: it.execute("PRAGMA synchronous=OFF"))
+                engine.dispose()
+    yield Market(apps)
+    for name, app in apps.items():
+        with app.app_context():
+            PARTICIPANTS[name].db.engine.dispose()
