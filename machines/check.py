@@ -4,13 +4,16 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import chain
 
 from machines.call import Call, split
 from machines.rows import Rows, derive, stuck_states
 from machines.step import Kind, Step
-from machines.table import Table
+from machines.table import Table, setting_of
+from machines.values import value_problems
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_PARTICIPANT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _SENDABLE = re.compile(r"[!-~]*")
 _ORDER = re.compile(r"[rc]*p?[rt]*")  # one letter a kind, as _LETTERS says
 _LETTERS = {Kind.READ: "r", Kind.COMPENSATABLE: "c", Kind.PIVOT: "p", Kind.RETRIABLE: "t"}
@@ -25,7 +28,7 @@ class TableError(ValueError):
 
 def check(table: Table) -> None:
     """Raise TableError for the first thing that is wrong with the table."""
-    for step, problem in _problems(table):
+    for step, problem in chain(value_problems(table), _problems(table)):
         raise TableError(table, step, problem)
     rows = derive(table)
     for problem in path_problems(rows, table.initial, (table.completed, table.compensated)):
@@ -44,19 +47,17 @@ def _problems(table: Table) -> Iterator[tuple[Step | None, str]]:
                 yield from ((step, problem) for problem in _call_problems(table, call, number))
         forward_only = forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
     yield from _name_problems(table)
+    yield from ((None, problem) for problem in _uncalled(table))
 
 
 def _saga_problems(table: Table) -> Iterator[str]:
     if not table.steps:
         yield "it has no steps; give it at least one"
-    if table.version < 1:
-        yield f"version {table.version} is not a version; count from 1"
-    if table.deadline_s <= 0:
-        yield f"a deadline of {table.deadline_s:g} s is over at once; give deadline_s= more"
     for column in ("client", "store"):
         name = getattr(table, column)
         if name is not None and name not in table.data:
             yield f"{column}={name!r} is no field of data; {_mend(name, table.data, f'leave {column}= out')}"
+    yield from _participant_problems(table)
     if table.order is not None:
         yield from _order_problems(table, table.order)
     kinds = [step.kind for step in table.steps]
@@ -67,6 +68,25 @@ def _saga_problems(table: Table) -> Iterator[str]:
         )
     elif kinds and kinds[0] is Kind.RETRIABLE:
         yield f"it cannot fail, so it would never end in {table.compensated!r}; begin with a step that may be refused"
+
+
+def _participant_problems(table: Table) -> Iterator[str]:
+    by_setting: dict[str, str] = {}
+    for name in table.participants:
+        if not _PARTICIPANT.fullmatch(name):
+            yield f"participant {name!r} is not a name; use letters, digits, underscores and hyphens"
+        elif (other := by_setting.setdefault(setting_of(name), name)) != name:
+            yield f"participants {other!r} and {name!r} would both be set by {setting_of(name)}; rename one"
+    for name, times in Counter(table.participants).items():
+        if times > 1:
+            yield f"participant {name!r} is registered twice; take one out of participants="
+
+
+def _uncalled(table: Table) -> Iterator[str]:
+    calls = [call for step in table.steps for call in (step.call, step.undo, step.probe) if call is not None]
+    for name in table.participants:
+        if name not in {call.participant for call in calls}:
+            yield f"participant {name!r} is called by no step; take it out of participants="
 
 
 def _order_problems(table: Table, order: str) -> Iterator[str]:
@@ -81,16 +101,17 @@ def _order_problems(table: Table, order: str) -> Iterator[str]:
 
 
 def _step_problems(step: Step, *, forward_only: bool) -> Iterator[str]:
+    for column in ("undo", "undoing"):
+        if step.kind is not Kind.COMPENSATABLE and getattr(step, column) is not None:
+            yield f"a {step.kind} is never undone, so {column}= would be ignored; drop it, or make it a compensatable"
+    if step.kind is Kind.READ and step.probe is not None:
+        yield "a read may simply be sent again, so that nobody asks its probe=; drop it"
     if step.kind is Kind.COMPENSATABLE and (step.undo is None or not step.undoing):
         yield "it is compensatable but has no undo; give it one, or make it a pivot or a retriable"
     if (step.kind is Kind.RETRIABLE or forward_only) and step.refused:
         yield f"it cannot be refused, for there is no way back; drop refused={step.refused!r}"
     if not (step.kind is Kind.RETRIABLE or forward_only) and not step.refused:
         yield "it has no state for a refusal; name one with refused="
-    if step.timeout_s <= 0 or step.retry.attempts < 1:
-        yield "a call needs at least one attempt and a timeout above 0 s; mend retry= or timeout_s="
-    if step.dwell_s <= 0:
-        yield f"nobody can stay in a state for {step.dwell_s:g} s; give dwell_s= more"
     if step.probe and step.probe.method != "GET":
         yield f"its probe {step.probe} might change something; ask with get()"
 

@@ -34,16 +34,19 @@ class Field:
     example: str | int | float | None = None
 
 
-def integer(low: int = 0, high: int = LARGEST_INTEGER, *, example: int = 1) -> Field:
-    return Field(kind=FieldKind.INTEGER, low=low, high=high, example=example)
+def integer(low: int = 0, high: int = LARGEST_INTEGER, *, example: int | None = None) -> Field:
+    return Field(
+        kind=FieldKind.INTEGER, low=low, high=high, example=_near(1, low, high) if example is None else example
+    )
 
 
-def amount(high: int = LARGEST_AMOUNT, *, example: float = 59.98) -> Field:
+def amount(high: int = LARGEST_AMOUNT, *, example: float | None = None) -> Field:
     """An amount of money, not negative, with two decimals at most."""
-    return Field(kind=FieldKind.AMOUNT, high=high, example=example)
+    return Field(kind=FieldKind.AMOUNT, high=high, example=_near(59.98, 0, high) if example is None else example)
 
 
-def text(low: int = 1, high: int = LONGEST_TEXT, *, default: str | None = None, example: str = "text") -> Field:
+def text(low: int = 1, high: int = LONGEST_TEXT, *, default: str | None = None, example: str | None = None) -> Field:
+    example = _text_of(low, high) if example is None else example
     return Field(kind=FieldKind.TEXT, low=low, high=high, default=default, example=example)
 
 
@@ -53,3 +56,18 @@ def uuid(*, default: str | None = None, example: str = "12345678-1234-1234-1234-
 
 def list_of(items: Mapping[str, Field], low: int = 1, high: int = LONGEST_LIST) -> Field:
     return Field(kind=FieldKind.LIST, low=low, high=high, items=items)
+
+
+def _near(example: float, low: float, high: float) -> int | float:
+    """Return an example within the bounds. Bounds that are no numbers are for check() to refuse."""
+    if not all(isinstance(bound, (int, float)) for bound in (low, high)):
+        return example
+    return max(low, min(example, high))
+
+
+def _text_of(low: int, high: int) -> str:
+    """Return an example as long as it must be. Bounds that no text fits are for check() to refuse."""
+    if not all(isinstance(bound, int) and 0 <= bound <= 10**6 for bound in (low, high)):
+        return "text"
+    length = max(low, min(len("text"), high))
+    return ("text" * (length // 4 + 1))[:length]

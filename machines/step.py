@@ -88,7 +88,7 @@ def compensatable(
     name: str, call: Call, *, undo: Call, done: str, refused: str, undoing: str = "", **more: Unpack[Lasting]
 ) -> Step:
     """Changes something that `undo` takes back; `undoing` names the state in which that call is in flight."""
-    undoing = undoing or f"UNDOING_{name.upper()}"
+    undoing = undoing or f"UNDOING_{str(name).upper()}"  # str: a name that is no text is for check() to refuse
     return Step(
         name=name,
         kind=Kind.COMPENSATABLE,

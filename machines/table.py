@@ -11,6 +11,11 @@ from machines.fields import Field
 from machines.step import Step
 
 
+def setting_of(participant: str) -> str:
+    """Return the environment variable that says where the participant is: PARTICIPANT_PAY_SVC_URL of pay-svc."""
+    return f"PARTICIPANT_{participant.replace('-', '_').upper()}_URL"
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Table:
     """One version of a saga.
