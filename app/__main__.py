@@ -19,6 +19,7 @@ from app.config import Config, check_serving, from_environment
 from app.logs import configure_logging
 from app.settings import DEFAULT_HOST, SHARED, ConfigError, port
 from app.store.alone import hold
+from app.tables import read_tables
 
 _PREFIX = "saga-metrics-"
 #: What the server has to complain of is a line of JSON as well.
@@ -29,6 +30,7 @@ def main() -> int:
     try:
         config = from_environment(os.environ)
         check_serving(config)
+        read_tables()
         at = port(os.environ, "PORT", "8009") or 0
         host = _free_address(os.environ.get("HOST") or DEFAULT_HOST, at)
         if lock := hold(config.database_url):

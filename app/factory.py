@@ -50,17 +50,18 @@ from app.store.sagas import SagaStore
 from app.store.schema import schema
 from app.store.tables import Tables
 from app.supervision import ServiceThreads
+from app.tables import read_tables
 from app.traces import Traces
 from app.values import LARGEST_CONTENT
 from app.wire import OrjsonProvider
-from machines.registry import Registry, discover
+from machines.registry import Registry
 
 
 def make(config: Config | None, registry: Registry | None) -> Flask:
     """See `app.create_app`."""
     config = config or from_environment(os.environ)
     configure_logging(config.log_level, config.log_redact)
-    registry = registry or discover()
+    registry = registry or read_tables()
     check_participants(config, registry)
     app = Flask(__name__)
     app.json = OrjsonProvider(app)

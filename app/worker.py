@@ -22,7 +22,7 @@ from app.config import Config, check_participants, from_environment
 from app.engine.runner import Runner
 from app.logs import configure_logging
 from app.settings import DEFAULT_HOST, ConfigError
-from machines.registry import discover
+from app.tables import read_tables
 
 _log = structlog.get_logger("worker")
 
@@ -35,7 +35,8 @@ def _end(error: object) -> NoReturn:
 def _configured() -> tuple[Config, Celery]:
     try:
         config = from_environment(os.environ)
-        check_participants(config, discover())
+        # Here already: Celery carries on after an error in its worker_init.
+        check_participants(config, read_tables())
     except ConfigError as error:
         _end(error)
     if config.broker_url is None:

@@ -2,11 +2,15 @@
 
 import importlib
 import pkgutil
+import traceback
 from collections.abc import Iterator, Mapping
+from types import ModuleType
 from typing import Protocol
 
 import machines
+from machines.check import TableError
 from machines.saga import Saga
+from machines.table import setting_of
 
 
 class UnknownSagaError(LookupError):
@@ -24,16 +28,25 @@ class OfSaga(Protocol):
     def table_digest(self) -> str | None: ...
 
 
+class BadTablesError(ValueError):
+    """The files of machines/ hold no legal tables; the text says in one line which file or table, and what to mend."""
+
+
 class Registry:
     """All definitions at hand. Old versions stay, for a running saga is pinned to the one it began with."""
 
     def __init__(self, definitions: list[Saga]) -> None:
         self._by_version: dict[tuple[str, int], Saga] = {}
         self._first: Mapping[tuple[str, int], str] = {}
+        called: dict[str, str] = {}
         for definition in definitions:
+            for name in definition.participants:
+                if (other := called.setdefault(setting_of(name), name)) != name:
+                    both = f"would be set by {setting_of(name)}, as {other!r} of another saga is; write both alike"
+                    raise BadTablesError(f"{definition}: participant {name!r} {both}")
             key = (definition.name, definition.version)
             if self._by_version.setdefault(key, definition) is not definition:
-                raise ValueError(f"{definition} is defined twice; give the newer one the next version")
+                raise BadTablesError(f"{definition} is defined twice; give the newer one the next version")
 
     def __iter__(self) -> Iterator[Saga]:
         return iter(self._by_version.values())
@@ -70,9 +83,22 @@ class Registry:
 
 
 def discover() -> Registry:
-    """Import every file of machines/ and collect the sagas they hold."""
+    """Import every file of machines/ and collect the sagas they hold. Raises BadTablesError."""
     found: dict[int, Saga] = {}
     for module in pkgutil.iter_modules(machines.__path__):
-        members = vars(importlib.import_module(f"machines.{module.name}"))
+        members = vars(_imported(module.name))
         found |= {id(member): member for member in members.values() if isinstance(member, Saga)}
     return Registry(list(found.values()))
+
+
+def _imported(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"machines.{name}")
+    except TableError as error:
+        raise BadTablesError(str(error)) from error
+    except Exception as error:
+        frames = [it for it in traceback.extract_tb(error.__traceback__) if it.filename.endswith(f"{name}.py")]
+        number = error.lineno if isinstance(error, SyntaxError) else frames[-1].lineno if frames else None
+        where = f"machines/{name}.py" + (f", line {number}" if number else "")
+        said = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise BadTablesError(f"{where}: {type(error).__name__}: {' '.join(said.split())}") from error

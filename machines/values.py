@@ -217,7 +217,7 @@ def _call_problems(call: Call) -> Iterator[str]:
 
 
 def _any(owner: object, column: str) -> Any:
-    """Return a column's value, which may be anything whatever its type says: who writes a table runs no type checker."""
+    """Return a column's value, whatever it is: who writes a table need not run a type checker."""
     return getattr(owner, column)
 
 

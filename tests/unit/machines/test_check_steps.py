@@ -1,9 +1,9 @@
+import re
 from dataclasses import replace
 
 import pytest
 
 from machines.call import get, post
-from machines.check import TableError
 from machines.step import Retry
 from tests.unit.machines.tables import hold, look, saga, sell, tell
 
@@ -46,8 +46,9 @@ def test_a_read_after_the_point_of_no_return_needs_no_state_for_a_refusal():
 )
 def test_a_call_that_could_never_be_made_is_refused(refusal, columns):
     text = refusal(look(**columns))
-    assert text.startswith("sale v1: step look: a call needs at least one attempt and a timeout above 0 s; ")
-    assert text.endswith("mend retry= or timeout_s=")
+    assert re.match(
+        r"sale v1: step look: (timeout_s|retry: attempts)=.* is out of bounds; give a (whole )?number ", text
+    )
 
 
 def test_one_attempt_and_any_timeout_above_0_are_enough():
@@ -66,13 +67,3 @@ def test_a_probe_that_might_change_something_is_refused(refusal):
 def test_a_probe_is_checked_like_any_call(refusal):
     assert "participant 'till' is not registered" in refusal(sell(probe=get("till", "/sales")))
     assert "'look.price' refers to no earlier step" in refusal(sell(probe=get("shop", "/sales/{look.price}")))
-
-
-@pytest.mark.parametrize("dwell_s", [0, -1.0])
-def test_a_state_that_nobody_can_stay_in_is_refused(refusal, dwell_s):
-    assert refusal(look(dwell_s=dwell_s)).endswith(f"nobody can stay in a state for {dwell_s:g} s; give dwell_s= more")
-
-
-def test_a_deadline_that_is_over_at_once_is_refused(refusal):
-    with pytest.raises(TableError, match=r"sale v1: a deadline of 0 s is over at once; give deadline_s= more"):
-        saga(look(), deadline_s=0)
