@@ -6,7 +6,8 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from app import settings
-from app.settings import DEFAULT_DATABASE_URL, HOW_TO_MAKE, ConfigError, participant_variable
+from app.settings import DEFAULT_DATABASE_URL, HOW_TO_MAKE, ConfigError
+from machines.table import participant_variable
 
 if TYPE_CHECKING:
     from machines.saga import Saga
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class Config:
     """database_url: SQLAlchemy URL. participants_url: base below which each participant is found under its name.
     participant_urls: the base of one participant by its variable, where it has its own; see
-    app.settings.participant_variable. participants_ca_file: certificates of a private CA, which participants' are
+    machines.table.participant_variable. participants_ca_file: certificates of a private CA, which participants' are
     believed by beside the public ones. lease_s: how long a saga stays with the
     process that runs it beyond its call in flight, unless renewed by a commit. wait_s: how long a request waits for
     its saga, unless it says. threads: how many sagas one process runs at once. recovery_interval_s: pause between

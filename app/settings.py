@@ -155,14 +155,6 @@ def _resolvable(host: str) -> bool:
 
 
 @cache
-def participant_variable(participant: str) -> str:
-    """Return the variable that holds the URL of one participant: in capitals, with _ for each other sign of its name.
-
-    This is the one place where a participant's name becomes a variable: pay-svc has PARTICIPANT_PAY_SVC_URL.
-    """
-    return f"PARTICIPANT_{re.sub('[^A-Z0-9]', '_', participant.upper())}_URL"
-
-
 def participant_urls(environ: Mapping[str, str]) -> Mapping[str, str]:
     """Return the URL that each PARTICIPANT_<NAME>_URL holds, by variable."""
     names = [name for name in environ if re.fullmatch("PARTICIPANT_.*_URL", name.upper())]

@@ -9,7 +9,7 @@ from itertools import chain
 from machines.call import Call, split
 from machines.rows import Rows, derive, stuck_states
 from machines.step import Kind, Step
-from machines.table import Table, setting_of
+from machines.table import Table, participant_variable
 from machines.values import value_problems
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
@@ -75,8 +75,8 @@ def _participant_problems(table: Table) -> Iterator[str]:
     for name in table.participants:
         if not _PARTICIPANT.fullmatch(name):
             yield f"participant {name!r} is not a name; use letters, digits, underscores and hyphens"
-        elif (other := by_setting.setdefault(setting_of(name), name)) != name:
-            yield f"participants {other!r} and {name!r} would both be set by {setting_of(name)}; rename one"
+        elif (other := by_setting.setdefault(participant_variable(name), name)) != name:
+            yield f"participants {other!r} and {name!r} would both be set by {participant_variable(name)}; rename one"
     for name, times in Counter(table.participants).items():
         if times > 1:
             yield f"participant {name!r} is registered twice; take one out of participants="

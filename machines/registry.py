@@ -10,7 +10,7 @@ from typing import Protocol
 import machines
 from machines.check import TableError
 from machines.saga import Saga
-from machines.table import setting_of
+from machines.table import participant_variable
 
 
 class UnknownSagaError(LookupError):
@@ -41,8 +41,8 @@ class Registry:
         called: dict[str, str] = {}
         for definition in definitions:
             for name in definition.participants:
-                if (other := called.setdefault(setting_of(name), name)) != name:
-                    both = f"would be set by {setting_of(name)}, as {other!r} of another saga is; write both alike"
+                if (other := called.setdefault(participant_variable(name), name)) != name:
+                    both = f"would be set by {participant_variable(name)}, as {other!r} of another saga is; write both alike"
                     raise BadTablesError(f"{definition}: participant {name!r} {both}")
             key = (definition.name, definition.version)
             if self._by_version.setdefault(key, definition) is not definition:

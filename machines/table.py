@@ -11,8 +11,11 @@ from machines.fields import Field
 from machines.step import Step
 
 
-def setting_of(participant: str) -> str:
-    """Return the environment variable that says where the participant is: PARTICIPANT_PAY_SVC_URL of pay-svc."""
+def participant_variable(participant: str) -> str:
+    """Return the environment variable that says where the participant is: PARTICIPANT_PAY_SVC_URL for pay-svc.
+
+    This is the one place where a participant's name becomes a variable.
+    """
     return f"PARTICIPANT_{participant.replace('-', '_').upper()}_URL"
 
 
