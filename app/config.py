@@ -117,20 +117,12 @@ def from_environment(environ: Mapping[str, str]) -> Config:
 
 
 def check_participants(config: Config, definitions: "Iterable[Saga]") -> None:
-    """Refuse the URL of a participant that no table calls, and one that two participants would share.
-
-    Without this a misspelled variable is ignored, and the calls go elsewhere.
-    """
-    owners: dict[str, list[str]] = {}
-    for name in sorted({name for definition in definitions for name in definition.participants}):
-        owners.setdefault(participant_variable(name), []).append(name)
+    """Refuse the URL of a participant that no table calls: a misspelled variable would be ignored."""
+    known = {participant_variable(name) for definition in definitions for name in definition.participants}
     for variable in config.participant_urls:
-        named = owners.get(variable, [])
-        if not named:
-            nearest = get_close_matches(variable, owners, n=1, cutoff=0.0)
+        if variable not in known:
+            nearest = get_close_matches(variable, sorted(known), n=1, cutoff=0.0)
             raise ConfigError(f"{variable} fits no participant of the tables; did you mean {' '.join(nearest)}?")
-        if len(named) > 1:
-            raise ConfigError(f"{variable} fits {' and '.join(named)}; give one of them another name in its tables")
 
 
 def check_serving(config: Config) -> None:

@@ -41,8 +41,9 @@ class Registry:
         called: dict[str, str] = {}
         for definition in definitions:
             for name in definition.participants:
-                if (other := called.setdefault(participant_variable(name), name)) != name:
-                    both = f"would be set by {participant_variable(name)}, as {other!r} of another saga is; write both alike"
+                variable = participant_variable(name)
+                if (other := called.setdefault(variable, name)) != name:
+                    both = f"would be set by {variable}, as {other!r} of another saga is; write both alike"
                     raise BadTablesError(f"{definition}: participant {name!r} {both}")
             key = (definition.name, definition.version)
             if self._by_version.setdefault(key, definition) is not definition:

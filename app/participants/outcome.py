@@ -15,8 +15,10 @@ from typing import Any
 
 from app.values import one_line
 from machines.rows import Trigger
+from machines.table import participant_variable
 
-_KEY, _URL, _LOAD = "PARTICIPANTS_API_KEY", "PARTICIPANT_{name}_URL", "THREADS"
+#: _URL stands for the participant's own variable.
+_KEY, _URL, _LOAD = "PARTICIPANTS_API_KEY", "URL", "THREADS"
 #: The statuses that turn a call away before the participant acts on it, each with the setting to look at.
 _TURNED_AWAY: Mapping[int, str] = {
     301: _URL, 307: _URL, 308: _URL, 401: _KEY, 403: _KEY, 405: _URL, 406: _URL, 407: _URL,
@@ -122,12 +124,16 @@ def explained(reply: Reply, needed: frozenset[str], participant: str) -> Reply:
 
 def setting_of(reply: Reply, participant: str) -> str:
     """Return the name of the setting to check when a call was turned away, and "" when it was not."""
-    return _TURNED_AWAY.get(reply.status or 0, _URL).format(name=participant.upper()) if reply.turned_away else ""
+    return _named(_TURNED_AWAY.get(reply.status or 0, _URL), participant) if reply.turned_away else ""
 
 
 def settings_of(participant: str) -> list[str]:
     """Return every setting that `setting_of` may name for a participant."""
-    return sorted({setting.format(name=participant.upper()) for setting in _TURNED_AWAY.values()})
+    return sorted({_named(setting, participant) for setting in _TURNED_AWAY.values()})
+
+
+def _named(setting: str, participant: str) -> str:
+    return participant_variable(participant) if setting == _URL else setting
 
 
 def outcome_of_move(trigger: str, status: int | None) -> Outcome | None:

@@ -197,13 +197,6 @@ def test_a_variable_that_fits_no_participant_is_refused_with_the_nearest():
         check_participants(config, [calling("beta", "alpha"), calling("gamma")])
 
 
-def test_a_variable_that_fits_two_participants_is_refused():
-    config = from_environment({"PARTICIPANT_PAY_SVC_URL": "http://own"})
-    with pytest.raises(ConfigError, match="PARTICIPANT_PAY_SVC_URL fits pay-svc and pay_svc"):
-        check_participants(config, [calling("pay_svc"), calling("pay-svc")])
-    check_participants(from_environment({}), [calling("pay_svc"), calling("pay-svc")])
-
-
 def test_the_service_is_not_made_with_the_url_of_no_participant(sqlite_url):
     with pytest.raises(ConfigError, match="PARTICIPANT_STOKC_URL"):
         create_app(from_environment({"DATABASE_URL": sqlite_url, "PARTICIPANT_STOKC_URL": "http://h"}))
