@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
@@ -116,10 +116,11 @@ def main() -> None:
     os.environ.update(settings.as_environment())
     configure_logging(level)
     Granian(
-        "participants.wsgi:create_application",
+        "participants.wsgi:create_served_application",
         address=options.host,
         port=options.port,
         interface=Interfaces.WSGI,
+        http=HTTPModes.http1,
         factory=True,
         # One: ordered faults live in its memory.
         workers=1,

@@ -4,7 +4,12 @@ Start it with `python -m participants`, or with any WSGI server:
 `granian --interface wsgi --factory --workers 1 participants.wsgi:create_application`.
 """
 
+import multiprocessing
+import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -22,6 +27,24 @@ from participants.supply_chain import look_every
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+#: Seconds between two looks whether the server's main process still lives. A killed one leaves its worker behind, which
+#: would serve on and keep the port.
+PARENT_LOOK_S = 0.5
+
+
+def create_served_application() -> "WSGIApplication":
+    """Return the application for a process that a server of ours has forked, and that ends with it."""
+    server = multiprocessing.parent_process()
+    assert server is not None, "granian forks its workers"
+    threading.Thread(target=_end_with_parent, args=(server.pid,), name="parent", daemon=True).start()
+    return create_application()
+
+
+def _end_with_parent(parent: int | None) -> None:
+    while os.getppid() == parent:
+        time.sleep(PARENT_LOOK_S)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def create_application() -> "WSGIApplication":

@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-from flask import Flask, current_app, g, redirect, request
+from flask import Flask, current_app, g, redirect, request, session
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.wrappers import Response
 
@@ -16,6 +16,10 @@ from app.errors import ForbiddenError, ForgedError, NotFoundError, Unauthenticat
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _csrf = CSRFProtect()
+#: Flask-WTF's name, in the session and in the form.
+_CSRF_FIELD = "csrf_token"
+#: In bytes. Anybody may send the form of /login; a form of an operator's may name some hundred sagas.
+LARGEST_OPEN_FORM, LARGEST_FORM = 4096, 64 * 1024
 
 
 def install(app: Flask, config: Config) -> None:
@@ -40,11 +44,14 @@ def _check() -> Response | None:
             g.principal = who = _of_the_api()
             allowed = need in who.scopes
         case Role():
-            _check_form()
+            _check_session()
             g.principal = who = signed_in() or NOBODY
+            if who is not NOBODY:
+                _check_form(LARGEST_FORM)
             allowed = who.has(need)
         case Open():
-            _check_form()
+            _check_session()
+            _check_form(LARGEST_OPEN_FORM)
             return None
         case None:
             raise ForbiddenError("this page does not say who may see it")
@@ -64,7 +71,8 @@ def _of_the_api() -> Principal:
         return ANYBODY
     person = signed_in()
     if person:
-        _check_form()  # a cookie goes along with whatever page asks, so for an act the token must as well
+        # A cookie goes along with whatever page asks, so for an act the token must as well.
+        _check_form(None)
     return person or (NOBODY if asks else ANYBODY)
 
 
@@ -76,9 +84,18 @@ def _key_sent() -> str | None:
     return secret.strip() if scheme.lower() == "bearer" else None
 
 
-def _check_form() -> None:
+def _check_session() -> None:
+    """Refuse who has no session, before a byte of the form is read: without one no form can be ours."""
+    if request.method not in _SAFE and _CSRF_FIELD not in session:
+        raise ForgedError("The CSRF session token is missing; open the page anew and send its own form")
+
+
+def _check_form(largest: int | None) -> None:
+    """largest: how many bytes the form may have; None: as many as any request."""
     if request.method in _SAFE:
         return
+    if largest is not None:
+        request.max_content_length = largest
     try:
         _csrf.protect()
     except CSRFError as error:

@@ -100,6 +100,10 @@ class Runner:
         self._engine.telemetry.notes.end()
 
     @property
+    def config(self) -> Config:
+        return self._config
+
+    @property
     def free(self) -> int:
         """How many more sagas it could run at once."""
         return max(self._config.threads - self._in_hand, 0)

@@ -1,8 +1,10 @@
 """What the API asks for: start a saga, once per Idempotency-Key, move one on request, and wait for it."""
 
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -47,6 +49,7 @@ class SagaService:
         self._config, self._registry = config, registry
         self._store, self._engine, self._runner = engine.store, engine, runner
         self._keys = keys
+        self._waiters = threading.BoundedSemaphore(config.requests)
         self.held_s = HELD_S
         self.early = EarlyCommits(engine.insert_early, runner.stopping, threads=threads)
 
@@ -60,19 +63,19 @@ class SagaService:
         is known gives the saga it belongs to: raises StillRunningError while that one runs and KeyReusedError when it
         was started with other data.
         """
-        until = time.monotonic() + (self._config.wait_s if wait_s is None else wait_s)
-        look = self._keys.begun
-        for _ in range(_TRIES):
-            saga = self._begin(name, data, key, by, sent)
-            if known := look(saga):
-                return known
-            try:
-                if (left_s := until - time.monotonic()) > 0:
-                    return self._await(saga, left_s)
-                self._hand_over(saga)
-                return _standing(saga)
-            except KeyTakenError:
-                look = self._keys.known
+        with self._wait(wait_s) as longest_s:
+            until, look = time.monotonic() + longest_s, self._keys.begun
+            for _ in range(_TRIES):
+                saga = self._begin(name, data, key, by, sent)
+                if known := look(saga):
+                    return known
+                try:
+                    if (left_s := until - time.monotonic()) > 0:
+                        return self._await(saga, left_s)
+                    self._hand_over(saga)
+                    return _standing(saga)
+                except KeyTakenError:
+                    look = self._keys.known
         raise ConflictError("other requests keep taking its key; ask again")
 
     def begun(
@@ -168,15 +171,28 @@ class SagaService:
 
     def _run_on(self, saga: Instance, wait_s: float | None) -> Standing:
         """Commit what was asked for, and carry the saga on. Raises FencedError when it has moved in the meantime."""
-        wait_s = self._config.wait_s if wait_s is None else wait_s
         if saga.at.call is None:
             self._engine.leave(saga, None)
-        elif wait_s <= 0:
+            return _standing(saga)
+        with self._wait(wait_s) as longest_s:
+            if longest_s > 0:
+                self._engine.keep(saga)
+                return self._await(saga, longest_s)
             self._hand_over(saga)
-        else:
-            self._engine.keep(saga)
-            return self._await(saga, wait_s)
         return _standing(saga)
+
+    @contextmanager
+    def _wait(self, wait_s: float | None) -> Iterator[float]:
+        """Yield how long the request may wait: 0 where `config.requests` others wait already, so that threads are left
+        for what is asked besides.
+        """
+        wait_s = self._config.wait_s if wait_s is None else wait_s
+        waits = wait_s > 0 and self._waiters.acquire(blocking=False)
+        try:
+            yield wait_s if waits else 0.0
+        finally:
+            if waits:
+                self._waiters.release()
 
     def _hand_over(self, saga: Instance) -> None:
         """Make it durable and let it be run: by a worker, or here if there is room, else by whoever has some first."""

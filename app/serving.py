@@ -1,0 +1,410 @@
+"""How requests reach the application in `python -m app`: which run at once, which wait, how long a body may take.
+
+granian's WSGI server waits for a body in the request's thread and without any limit of time (upstream issue 728 is
+closed as "won't fix"). Its RSGI server can be told to give a body up, so its connections are used here, with WSGI
+threads: a request runs only where there is room for it, and waits without a thread otherwise; a body that does not come
+in time, or that is in the way of others, is answered 408. ADR 28 has the reasons and what was measured.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+import structlog
+from granian._granian import CallbackScheduler, RSGIWorker
+from granian._signals import set_sync_signals
+from granian.server.mp import WorkerProcess
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
+from werkzeug.wsgi import FileWrapper
+
+from app.config import Config
+from app.settings import DEFAULT_HOST
+
+if TYPE_CHECKING:  # the main process serves nothing, and stays without it
+    from flask import Flask
+
+_log = structlog.get_logger("server")
+#: Asked by those who watch the process. They run beside all other requests and never wait for them.
+HEALTH = frozenset({"/health", "/api/saga/health/"})
+WATCHED = frozenset({"/ready", "/metrics", "/metrics/"})
+#: How many of WATCHED run at once. They ask the database, which may keep them waiting.
+WATCHED_AT_ONCE = 4
+#: Threads that are left for HEALTH, and for handing other requests over.
+SPARE = 4
+#: A whole body must have come within this many seconds of the first look at it.
+BODY_S = 10.0
+#: A body that has been awaited for this many seconds gives way when all places are taken.
+GIVES_WAY_AFTER_S = 0.2
+TOO_LATE = "the body did not come in time; send the whole request at once"
+#: In bytes. A larger body is read only when the application wants it.
+LARGEST_AHEAD = 16 * 1024
+#: Seconds between two looks for bodies that are overdue, and for the parent process.
+LOOK_S = 0.5
+DEFAULT_PORT = "8009"
+#: Connections of one process. A silent one is cut after granian's 30 s; each takes about 10 kB until then.
+CONNECTIONS = 4096
+
+
+#: granian's side of a request: its body, and its answer, which any thread may give. Only the first answer is sent.
+Exchange = Any
+Environ = dict[str, Any]
+Serve = Callable[[Exchange, Environ], None]
+
+
+def threads_of(config: Config) -> int:
+    """Return how many threads granian needs for one process."""
+    return at_once(config) + WATCHED_AT_ONCE + SPARE
+
+
+def at_once(config: Config) -> int:
+    """Return how many requests run at once: as many as may wait for their sagas, and as many again beside them."""
+    return 2 * config.requests
+
+
+class Lane:
+    """Runs up to `most` requests at once. Those beyond wait in their order, and keep no thread waiting."""
+
+    def __init__(self, most: int, serve: Serve) -> None:
+        self._most, self._serve = most, serve
+        self._running, self._lock = 0, threading.Lock()
+        self._waiting: deque[tuple[Exchange, Environ]] = deque()
+
+    def run(self, exchange: Exchange, environ: Environ) -> None:
+        with self._lock:
+            if self._running >= self._most:
+                self._waiting.append((exchange, environ))
+                return
+            self._running += 1
+        while True:
+            self._serve(exchange, environ)
+            with self._lock:
+                if not self._waiting:
+                    self._running -= 1
+                    return
+                exchange, environ = self._waiting.popleft()
+
+
+class Awaited(Protocol):
+    def give_up(self) -> None:
+        """Wait for it no longer."""
+
+
+class Bodies:
+    """The bodies that are awaited, the longest awaited first."""
+
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._clock = most, clock
+        self._awaited: dict[Awaited, float] = {}
+        self._room = threading.Condition()
+
+    def enter(self, body: "Awaited") -> None:
+        """Take a place. Where there is none, the body that has been awaited for longest gives way."""
+        with self._room:
+            while len(self._awaited) >= self._most:
+                first, since = next(iter(self._awaited.items()))
+                left_s = GIVES_WAY_AFTER_S - (self._clock() - since)
+                if left_s > 0:
+                    self._room.wait(left_s)
+                else:
+                    self._drop(first)
+            self._awaited[body] = self._clock()
+
+    def leave(self, body: "Awaited") -> None:
+        with self._room:
+            self._awaited.pop(body, None)
+            self._room.notify()
+
+    def drop_overdue(self, after_s: float = BODY_S) -> None:
+        """Answer 408 to those that have been awaited for too long."""
+        with self._room:
+            for body, since in list(self._awaited.items()):
+                if self._clock() - since < after_s:
+                    return
+                self._drop(body)
+
+    def _drop(self, body: "Awaited") -> None:
+        del self._awaited[body]
+        self._room.notify()
+        body.give_up()
+
+
+class Body:
+    """What a request brings, read as a whole when the application first wants to know it."""
+
+    def __init__(self, exchange: Exchange, length: str, bodies: Bodies, largest: int) -> None:
+        self._exchange, self._bodies, self._largest = exchange, bodies, largest
+        self._length = int(length) if length.isdecimal() else None
+        self._came, self._given_up = threading.Lock(), False
+        self._awaited: Any = None
+        self._read: BytesIO | None = None
+
+    def read(self, size: int | None = -1) -> bytes:
+        return self._whole().read(size)
+
+    def readline(self, size: int | None = -1) -> bytes:
+        return self._whole().readline(size)
+
+    def give_up(self) -> None:
+        """Wait for it no longer."""
+        self._given_up = True
+        self._came.release()
+
+    def _whole(self) -> BytesIO:
+        if self._read is None:
+            if self._length is not None and self._length > self._largest:
+                raise RequestEntityTooLarge
+            self._came.acquire()
+            self._bodies.enter(self)
+            try:
+                self._read = BytesIO(self._in_chunks() if self._length is None else self._wait_for(self._exchange()))
+            except RuntimeError as error:  # granian's own, of a connection that was lost
+                raise ClientDisconnected from error
+            finally:
+                self._bodies.leave(self)
+        return self._read
+
+    def _in_chunks(self) -> bytes:
+        chunks, size = [], 0
+        stream = self._exchange.__aiter__()
+        while chunk := self._wait_for(stream.__anext__()):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > self._largest:
+                raise RequestEntityTooLarge
+        return b"".join(chunks)
+
+    def _wait_for(self, coming: Any) -> bytes:
+        """Wait for one of granian's futures in this thread, until somebody gives it up."""
+        coming.add_done_callback(self._arrived)
+        self._came.acquire()
+        if self._given_up:
+            coming.cancel()  # granian lets go of the body, and so of the connection
+            raise RequestTimeout(TOO_LATE)
+        came: bytes = coming.result()
+        return came
+
+    def _arrived(self, _coming: Any) -> None:
+        if not self._given_up:
+            self._came.release()
+
+
+class Ahead:
+    """A small body that is read before its request gets a thread, so that waiting for it costs none."""
+
+    def __init__(self, exchange: Exchange, environ: Environ, lane: Lane, bodies: Bodies) -> None:
+        self._exchange, self._environ, self._lane, self._bodies = exchange, environ, lane, bodies
+        self._coming: Any = None
+
+    def begin(self) -> None:
+        self._coming = self._exchange()
+        self._bodies.enter(self)
+        self._coming.add_done_callback(self._arrived)
+
+    def give_up(self) -> None:
+        self._coming.cancel()  # granian lets go of the body, and so of the connection
+
+    def _arrived(self, coming: Any) -> None:
+        """Go on in the thread of granian's in which it has come."""
+        self._bodies.leave(self)
+        if coming.cancelled():
+            return _answer(self._exchange, 408, RequestTimeout().name, TOO_LATE)
+        try:
+            self._environ["wsgi.input"] = BytesIO(coming.result())
+        except RuntimeError:  # granian's own: the connection was lost
+            return None
+        return self._lane.run(self._exchange, self._environ)
+
+
+class FrontDoor:
+    """Takes each request from granian, in one of its threads, and answers it."""
+
+    def __init__(self, application: "Flask", at_once: int, address: tuple[str, int]) -> None:
+        self._application, self._largest = application, application.config["MAX_CONTENT_LENGTH"]
+        self.bodies = Bodies(max(at_once // 4, 1))
+        self._watched, self._others = Lane(WATCHED_AT_ONCE, self._serve), Lane(at_once, self._serve)
+        self.ahead = Bodies(CONNECTIONS)
+        self._asks_for_keys = application.config["API_AUTH"]
+        host, port = address
+        self._base: Environ = {
+            "SERVER_NAME": host, "SERVER_PORT": str(port), "SCRIPT_NAME": "", "SERVER_SOFTWARE": "Granian",
+            "wsgi.errors": sys.stderr, "wsgi.input_terminated": True, "wsgi.multiprocess": False,
+            "wsgi.multithread": True, "wsgi.run_once": False, "wsgi.version": (1, 0),
+        }  # fmt: skip
+
+    def __call__(self, watcher: Any) -> None:
+        exchange = watcher.proto
+        try:
+            environ = self._environ(watcher.scope)
+        except ValueError:
+            return _answer(exchange, 400, "Malformed request", "the path is not UTF-8")
+        path = environ["PATH_INFO"]
+        if path in HEALTH:
+            return self._serve(exchange, environ)
+        lane = self._watched if path in WATCHED else self._others
+        length = environ.get("CONTENT_LENGTH", "")
+        if not length.strip("0") and "HTTP_TRANSFER_ENCODING" not in environ:
+            return lane.run(exchange, environ)
+        if self._reads_ahead(environ, length):
+            return Ahead(exchange, environ, lane, self.ahead).begin()
+        environ["wsgi.input"] = Body(exchange, length, self.bodies, self._largest)
+        return lane.run(exchange, environ)
+
+    def _reads_ahead(self, environ: Environ, length: str) -> bool:
+        """Return True for a small body for the API, of somebody who brings a key where one is asked for. A form is not
+        read ahead: who has no session is refused before a byte of it is read.
+        """
+        if not environ["PATH_INFO"].startswith("/api/"):
+            return False
+        names_itself = not self._asks_for_keys or "HTTP_X_API_KEY" in environ or "HTTP_AUTHORIZATION" in environ
+        small = length.isdecimal() and int(length) <= LARGEST_AHEAD
+        return small and names_itself and environ.get("CONTENT_TYPE", "").startswith("application/json")
+
+    def _environ(self, scope: Any) -> Environ:
+        """Return the request as PEP 3333 has it. Raises ValueError for a path that is not UTF-8."""
+        path, query, host = scope.path, scope.query_string, scope.client.rpartition(":")[0]
+        environ = self._base.copy()
+        environ["REQUEST_METHOD"] = scope.method
+        environ["PATH_INFO"] = path if path.isascii() else path.encode().decode("latin-1")
+        environ["QUERY_STRING"] = query if query.isascii() else query.encode().decode("latin-1")
+        environ["SERVER_PROTOCOL"] = f"HTTP/{scope.http_version}"
+        environ["REMOTE_ADDR"] = host[1:-1] if host[:1] == "[" else host
+        environ["wsgi.url_scheme"] = scope.scheme
+        environ["wsgi.input"] = BytesIO()
+        add_headers(environ, scope.headers)
+        if "HTTP_HOST" not in environ:
+            environ["HTTP_HOST"] = scope.authority or ""
+        return environ
+
+    def _serve(self, exchange: Exchange, environ: Environ) -> None:
+        answer: list[Any] = [500, []]
+
+        def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> Any:
+            answer[:] = int(status[:3]), headers
+
+        try:
+            chunks = self._application(environ, start_response)
+            status, headers = answer
+            if status == RequestTimeout.code:
+                headers.append(("Connection", "close"))
+            if isinstance(chunks, FileWrapper) and isinstance(name := getattr(chunks.file, "name", None), str):
+                chunks.close()
+                exchange.response_file(status, headers, name)  # in no thread of ours, at the client's pace
+            else:
+                exchange.response_bytes(status, headers, _joined(chunks))
+        except Exception:  # noqa: BLE001  the thread goes on, and so does its lane
+            _log.exception("request.crashed")
+            _answer(exchange, 500, "Internal error", "the request could not be answered; the log says why")
+
+
+def add_headers(environ: Environ, headers: Any) -> None:
+    """Add a request's headers as PEP 3333 names them."""
+    different = 0
+    for name, value in headers.items():
+        variable = _VARIABLES.get(name) or _variable(name)
+        if variable in environ:
+            environ[variable] += f"{';' if name == 'cookie' else ','}{value}"
+        else:
+            environ[variable] = value
+            different += 1
+    if different < len(headers):  # granian leaves out those whose value is no text; they were sent all the same
+        for name in headers.keys():  # noqa: SIM118  it is no mapping
+            environ.setdefault(_VARIABLES.get(name) or _variable(name), "")
+
+
+def _variable(name: str) -> str:
+    return f"HTTP_{name.upper().replace('-', '_')}"
+
+
+#: Those that most requests have. CONTENT_TYPE and CONTENT_LENGTH are the two that have no HTTP_ before them.
+_VARIABLES = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"} | {
+    name: _variable(name)
+    for name in (
+        "host", "user-agent", "accept", "accept-encoding", "connection", "authorization", "x-api-key", "cookie",
+        "idempotency-key", "prefer", "x-forwarded-for", "x-forwarded-proto", "traceparent",
+    )
+}  # fmt: skip
+
+
+class _Loop:
+    """Takes the place of an event loop: what granian wants to call back, it calls in its own thread."""
+
+    def call_soon(self, callback: Callable[[Any], None], argument: Any, context: Any = None) -> None:  # noqa: ARG002
+        callback(argument)
+
+    call_soon_threadsafe = call_soon
+
+
+class _Scheduler(CallbackScheduler):
+    def __init__(self, *_arguments: Any) -> None:
+        super().__init__()
+
+
+@WorkerProcess.wrap_target  # type: ignore[untyped-decorator]
+def serve_in_threads(  # noqa: PLR0917  granian calls it
+    worker_id: int, application: "Flask", sock: Any, ipc: Any, _loop: Any, _runtime_mode: Any, runtime_threads: int,
+    runtime_blocking_threads: int, blocking_threads: int, blocking_threads_idle_timeout: int, backpressure: int,
+    _task_impl: Any, http_mode: Any, http1_settings: Any, http2_settings: Any, _websockets: bool, static_path: Any,
+    _log_access_fmt: Any, ssl_ctx: Any, _scope_opts: Any, metrics: Any,
+) -> None:  # fmt: skip
+    """Serve in one worker process: granian's RSGI connections, and a FrontDoor instead of its event loop."""
+    runner = application.extensions["runner"]
+    address = os.environ.get("HOST") or DEFAULT_HOST, int(os.environ.get("PORT") or DEFAULT_PORT)
+    door, loop, ended = FrontDoor(application, at_once(runner.config), address), _Loop(), threading.Event()
+    watching = watch((door.ahead, door.bodies), runner.stopping)
+    application.extensions["threads"].add("bodies", watching, runner.stopping).start()
+    stop = set_sync_signals()  # type: ignore[no-untyped-call]
+    stop.add_cb(ended.set)
+    # Any: what granian says of their types is not what they take.
+    make_worker: Any = RSGIWorker
+    websockets = False
+    worker = make_worker(
+        worker_id, sock, ipc, runtime_threads, runtime_blocking_threads, blocking_threads,
+        blocking_threads_idle_timeout, backpressure, http_mode, http1_settings, http2_settings, websockets,
+        static_path, *ssl_ctx, metrics,
+    )  # fmt: skip
+    scheduler: Any = _Scheduler(loop, door, None, None, None)
+    scheduler._schedule_fn = door  # noqa: SLF001
+    worker.serve_mtr(scheduler, loop, stop)
+    ended.wait()
+
+
+def watch(all_bodies: tuple[Bodies, ...], stopping: threading.Event) -> Callable[[Callable[[], None]], None]:
+    """Return the work of the thread that drops overdue bodies, and ends a process whose parent was killed."""
+    server = multiprocessing.parent_process()
+    assert server is not None, "granian forks its workers"
+    parent = server.pid
+
+    def work(progressed: Callable[[], None]) -> None:
+        while not stopping.wait(LOOK_S):
+            for bodies in all_bodies:
+                bodies.drop_overdue()
+            if os.getppid() != parent:
+                _log.error("parent.gone", mend="the server's main process was killed; this one ends in good order")
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            progressed()
+        for bodies in all_bodies:
+            bodies.drop_overdue(GIVES_WAY_AFTER_S)
+
+    return work
+
+
+def _joined(chunks: Iterable[bytes]) -> bytes:
+    try:
+        return b"".join(chunks)
+    finally:
+        if close := getattr(chunks, "close", None):
+            close()
+
+
+def _answer(exchange: Exchange, status: int, title: str, detail: str) -> None:
+    body = orjson.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})
+    exchange.response_bytes(status, [("Content-Type", "application/problem+json"), ("Connection", "close")], body)

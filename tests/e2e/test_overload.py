@@ -1,0 +1,152 @@
+"""Half requests, silent connections and waiting requests stop neither /health nor the service."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import psutil
+import pytest
+import requests
+
+from tests.conftest import OPEN
+from tests.e2e.conftest import eventually, free_port
+from tests.e2e.fleet import CART, slow_payments
+
+THREADS = 8
+HALF = "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 60\r\n\r\n{{"
+CHUNK = "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{{"
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+@pytest.fixture
+def server(orchestrator_at, sqlite_template, tmp_path):
+    (tmp_path / "own.db").write_bytes(sqlite_template.read_bytes())
+    return orchestrator_at(f"sqlite:///{tmp_path / 'own.db'}", THREADS=str(THREADS))
+
+
+@pytest.fixture
+def connect(server):
+    """Open a connection that says this and no more."""
+    with ExitStack() as stack:
+
+        def connect(says: str | bytes = b""):
+            at = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+            made = stack.enter_context(socket.create_connection(at, timeout=30))
+            made.sendall(says.encode() if isinstance(says, str) else says)
+            return made
+
+        yield connect
+
+
+def assert_serves(server):
+    for path in ("/health", "/ready", "/metrics"):
+        assert requests.get(server.url + path, timeout=10).status_code == 200
+    answer = requests.post(f"{server.url}/api/commande/checkout", json=CART, timeout=20)
+    assert answer.status_code == 201, answer.text
+
+
+@pytest.mark.parametrize("half", [HALF, CHUNK])
+def test_half_requests_stop_neither_health_nor_an_order(server, connect, half):
+    for _ in range(6 * THREADS):
+        connect(half.format(path="/api/commande/checkout"))
+    assert_serves(server)
+
+
+def test_a_body_that_does_not_come_is_answered_and_its_connection_closed(server, connect):
+    half = connect(HALF.format(path="/api/commande/checkout"))
+    began, answer = time.monotonic(), b""
+    while received := half.recv(4096):
+        answer += received
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"application/problem+json" in answer
+    assert time.monotonic() - began < 20
+
+
+def test_a_body_that_comes_in_pieces_is_read(server, connect):
+    body = b'{"client_id": 4, "magasin_id": 1}'
+    half = connect(f"POST /api/commande/checkout HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+                   f"Connection: close\r\nContent-Length: {len(body)}\r\n\r\n")  # fmt: skip
+    for byte in body:
+        half.sendall(bytes([byte]))
+    assert half.recv(4096).startswith(b"HTTP/1.1 201 ")
+
+
+def test_who_has_no_session_is_refused_before_a_byte_of_the_form(server, connect):
+    half = connect("POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
+    assert half.recv(4096).startswith(b"HTTP/1.1 403 ")
+
+
+def test_a_body_that_is_too_large_is_refused_before_it_has_come(server, connect):
+    half = connect(HALF.format(path="/api/commande/checkout").replace("60", "99999999"))
+    assert half.recv(4096).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_connection_that_asks_for_http_2_is_refused(server, connect):
+    answer = connect(PREFACE + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00").recv(4096)
+    assert not answer or answer.startswith(b"HTTP/1.1 400 ")
+    assert_serves(server)
+
+
+def test_silent_connections_are_beside_the_point(server, connect):
+    for _ in range(1100):
+        connect()
+    assert_serves(server)
+
+
+def test_requests_that_wait_for_their_sagas_leave_room_for_others(server, participants):
+    """As many wait as may; the others are told at once that it goes on."""
+    slow_payments(participants, 8)
+
+    def order(_):
+        began = time.monotonic()
+        status = requests.post(f"{server.url}/api/commande/checkout", json=CART, timeout=60).status_code
+        return status, time.monotonic() - began
+
+    with ThreadPoolExecutor(4 * THREADS) as pool:
+        waiting = [pool.submit(order, number) for number in range(4 * THREADS)]
+        eventually(lambda: any(each.done() for each in waiting), "one is answered at once")
+        for path in ("/health", "/ready"):
+            assert requests.get(server.url + path, timeout=5).status_code == 200
+        answers = [each.result() for each in waiting]
+    assert {status for status, _ in answers} <= {201, 202}
+    assert sum(status == 202 for status, _ in answers) >= THREADS
+
+
+def test_an_orphan_worker_ends_and_its_server_can_be_started_again(server, tmp_path):
+    port = server.url.rpartition(":")[2]
+    (worker,) = psutil.Process(server.process.pid).children()
+    environment = psutil.Process(server.process.pid).environ()
+    os.kill(server.process.pid, signal.SIGKILL)
+    server.process.wait()
+    with (tmp_path / "again.log").open("wb") as log:
+        again = subprocess.Popen([sys.executable, "-m", "app"], env=environment, stdout=log, stderr=log)
+    try:
+        eventually(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, "the orphan ends")
+        eventually(lambda: again.poll() is None and _is_up(port), "the new one serves")
+    finally:
+        again.terminate()
+        again.wait()
+
+
+def test_participants_end_with_their_server(tmp_path):
+    port = free_port()
+    command = [sys.executable, "-m", "participants", "--port", str(port), "--data", str(tmp_path)]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(command, env=os.environ | OPEN, stdout=log, stderr=log)
+    eventually(lambda: _is_up(port, "/stock/health"), "it serves")
+    (worker,) = psutil.Process(process.pid).children()
+    process.kill()
+    process.wait()
+    eventually(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, "the orphan ends")
+
+
+def _is_up(port, path="/health"):
+    try:
+        return requests.get(f"http://127.0.0.1:{port}{path}", timeout=2).ok
+    except requests.RequestException:
+        return False
