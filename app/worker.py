@@ -2,6 +2,8 @@
 
 celery -A app.worker worker       runs THREADS sagas at once; any number of them
 celery -A app.worker beat         wakes one, again and again, for those whose owner has died, or whose wait is over
+
+A message is only quicker: each worker also looks by itself, every RECOVERY_INTERVAL_S.
 """
 
 import os
@@ -81,6 +83,7 @@ def _begin(**_: Any) -> None:
         if config.metrics_port:
             host = os.environ.get("HOST") or DEFAULT_HOST
             start_http_server(config.metrics_port, host, registry=application().extensions["metrics"])
+        runner().patience_s = 0.0
         runner().start()
         application().extensions["post"].start()
     except ConfigError as error:  # sagas run by another table

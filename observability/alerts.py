@@ -161,6 +161,15 @@ REPLICAS = (
         description="A saga has been due for more than a minute, or no process has a pulse.",
     ),
     Alert(
+        name="SagaTakenLate",
+        severity=WARNING,
+        lasts="2m",
+        expr="max(saga_overdue_seconds) > 5",
+        summary="Due sagas wait for {{ $value | humanizeDuration }}",
+        description="Workers, the broker or room for sagas are missing: what nobody waits for goes on only when a "
+        "lease is over.",
+    ),
+    Alert(
         name="SagaFencedWrites",
         severity=WARNING,
         lasts="0s",

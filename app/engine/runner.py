@@ -57,8 +57,10 @@ class Runner:
         threads: ServiceThreads | None = None,
     ) -> None:
         self._at_each_look = tuple(at_each_look)
-        # With a broker, who is woken takes what is due; who looks by itself only what nobody has taken for long.
-        self._broker, self._patience_s = broker, config.lease_s if broker else 0.0
+        self._broker = broker
+        #: Seconds for which this process leaves to the workers what has become due, unless it is woken. A worker sets
+        #: it to 0: it has nobody to leave it to, and looks by itself, also without a message, a beat or a broker.
+        self.patience_s = config.lease_s if broker else 0.0
         self._config, self._engine, self._leases = config, engine, leases
         self.pulse, self.stopping, self.tables = pulse, stopping, tables
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="saga")
@@ -147,7 +149,7 @@ class Runner:
         self._woken = False
         try:
             with telemetry.claiming():
-                claimed = self._leases.claim(room, self._config.lease_s, 0.0 if woken else self._patience_s)
+                claimed = self._leases.claim(room, self._config.lease_s, 0.0 if woken else self.patience_s)
         except Exception:
             self._woken |= woken  # nobody wakes it for these again
             raise

@@ -81,6 +81,13 @@ def test_with_workers_who_is_not_woken_leaves_it_to_them(scene, make):
     assert runner.recover() == 1
 
 
+def test_a_worker_takes_what_is_due_without_a_message(scene, make):
+    due(scene, 1)
+    runner = make(4, workers=True)
+    runner.patience_s = 0.0  # as app.worker sets it
+    assert runner.recover() == 1
+
+
 def test_who_was_woken_looks_once(scene, make):
     runner = make(4, workers=True)
     runner.look()
