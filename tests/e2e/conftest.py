@@ -50,7 +50,7 @@ class Server:
         assert self.process.poll() is None, f"it ended with {self.process.returncode}"
         try:
             return requests.get(self.url + path, timeout=2).ok
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):  # not yet, or on a machine that is busy
             return False
 
     def kill(self) -> None:
