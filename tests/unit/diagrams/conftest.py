@@ -9,8 +9,9 @@ from machines.registry import discover
 from machines.saga import Saga
 from machines.step import compensatable, pivot, read, retriable
 
+#: A word that the formats reserve, with the one sign that a participant's name may have.
+P = "participant-end"
 #: Every sign that means something to some format, in the one place of a table where any sign may stand.
-P = 'p<&>"|'
 HOSTILE = "/x\"'<b>&amp;|`]]>--__//**~^[a]#;:\\%{client_id}"
 
 
