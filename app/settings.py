@@ -4,7 +4,6 @@ import ipaddress
 import re
 import ssl
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import quote, urlsplit
@@ -154,7 +153,6 @@ def _resolvable(host: str) -> bool:
     return bool(host) and (":" in host or bool(re.fullmatch("[a-z0-9._-]+", host) and host.encode("idna")))
 
 
-@cache
 def participant_urls(environ: Mapping[str, str]) -> Mapping[str, str]:
     """Return the URL that each PARTICIPANT_<NAME>_URL holds, by variable."""
     names = [name for name in environ if re.fullmatch("PARTICIPANT_.*_URL", name.upper())]

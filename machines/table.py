@@ -6,11 +6,13 @@ return, then what must succeed in the end.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from machines.fields import Field
 from machines.step import Step
 
 
+@cache  # asked for each call
 def participant_variable(participant: str) -> str:
     """Return the environment variable that says where the participant is: PARTICIPANT_PAY_SVC_URL for pay-svc.
 

@@ -3,15 +3,18 @@
 from prometheus_client import CollectorRegistry
 
 from app.metrics import Telemetry
-from app.participants.outcome import Outcome, Reply
+from app.participants.outcome import Reply
+from app.store.instance import Instance
 from machines.call import post
+from machines.checkout import CHECKOUT
 
 
 def test_the_statuses_of_a_participant_make_few_series():
     registry = CollectorRegistry()
     telemetry, call = Telemetry(registry), post("stock", "/reserver")
+    saga = Instance.begin(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="test")
     for status in (None, *range(1000)):
-        telemetry.called(None, call, Reply(status=status), Outcome.UNKNOWN)
+        telemetry.called(saga, call, Reply(status=status))
     exposed = [
         sample.labels["status_code"]
         for metric in registry.collect()
