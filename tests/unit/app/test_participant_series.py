@@ -12,7 +12,7 @@ from machines.checkout import CHECKOUT
 def test_the_statuses_of_a_participant_make_few_series():
     registry = CollectorRegistry()
     telemetry, call = Telemetry(registry), post("stock", "/reserver")
-    saga = Instance.begin(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="test")
+    saga = Instance.new(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="test")
     for status in (None, *range(1000)):
         telemetry.called(saga, call, Reply(status=status))
     exposed = [
