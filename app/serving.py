@@ -77,19 +77,19 @@ class Lane:
         self._running, self._lock = 0, threading.Lock()
         self._waiting: deque[tuple[Exchange, Environ]] = deque()
 
-    def run(self, exchange: Exchange, environ: Environ) -> None:
+    def run(self, exchange: Exchange, request: Environ) -> None:
         with self._lock:
             if self._running >= self._most:
-                self._waiting.append((exchange, environ))
+                self._waiting.append((exchange, request))
                 return
             self._running += 1
         while True:
-            self._serve(exchange, environ)
+            self._serve(exchange, request)
             with self._lock:
                 if not self._waiting:
                     self._running -= 1
                     return
-                exchange, environ = self._waiting.popleft()
+                exchange, request = self._waiting.popleft()
 
 
 class Awaited(Protocol):
@@ -199,8 +199,8 @@ class Body:
 class Ahead:
     """A small body that is read before its request gets a thread, so that waiting for it costs none."""
 
-    def __init__(self, exchange: Exchange, environ: Environ, lane: Lane, bodies: Bodies) -> None:
-        self._exchange, self._environ, self._lane, self._bodies = exchange, environ, lane, bodies
+    def __init__(self, exchange: Exchange, request: Environ, lane: Lane, bodies: Bodies) -> None:
+        self._exchange, self._request, self._lane, self._bodies = exchange, request, lane, bodies
         self._coming: Any = None
 
     def begin(self) -> None:
@@ -217,10 +217,10 @@ class Ahead:
         if coming.cancelled():
             return _answer(self._exchange, 408, RequestTimeout().name, TOO_LATE)
         try:
-            self._environ["wsgi.input"] = BytesIO(coming.result())
+            self._request["wsgi.input"] = BytesIO(coming.result())
         except RuntimeError:  # granian's own: the connection was lost
             return None
-        return self._lane.run(self._exchange, self._environ)
+        return self._lane.run(self._exchange, self._request)
 
 
 class FrontDoor:
@@ -242,55 +242,55 @@ class FrontDoor:
     def __call__(self, watcher: Any) -> None:
         exchange = watcher.proto
         try:
-            environ = self._environ(watcher.scope)
+            request = self._environ(watcher.scope)
         except ValueError:
             return _answer(exchange, 400, "Malformed request", "the path is not UTF-8")
-        path = environ["PATH_INFO"]
+        path = request["PATH_INFO"]
         if path in HEALTH:
-            return self._serve(exchange, environ)
+            return self._serve(exchange, request)
         lane = self._watched if path in WATCHED else self._others
-        length = environ.get("CONTENT_LENGTH", "")
-        if not length.strip("0") and "HTTP_TRANSFER_ENCODING" not in environ:
-            return lane.run(exchange, environ)
-        if self._reads_ahead(environ, length):
-            return Ahead(exchange, environ, lane, self.ahead).begin()
-        environ["wsgi.input"] = Body(exchange, length, self.bodies, self._largest)
-        return lane.run(exchange, environ)
+        length = request.get("CONTENT_LENGTH", "")
+        if not length.strip("0") and "HTTP_TRANSFER_ENCODING" not in request:
+            return lane.run(exchange, request)
+        if self._reads_ahead(request, length):
+            return Ahead(exchange, request, lane, self.ahead).begin()
+        request["wsgi.input"] = Body(exchange, length, self.bodies, self._largest)
+        return lane.run(exchange, request)
 
-    def _reads_ahead(self, environ: Environ, length: str) -> bool:
+    def _reads_ahead(self, request: Environ, length: str) -> bool:
         """Return True for a small body for the API, of somebody who brings a key where one is asked for. A form is not
         read ahead: who has no session is refused before a byte of it is read.
         """
-        if not environ["PATH_INFO"].startswith("/api/"):
+        if not request["PATH_INFO"].startswith("/api/"):
             return False
-        names_itself = not self._asks_for_keys or "HTTP_X_API_KEY" in environ or "HTTP_AUTHORIZATION" in environ
+        names_itself = not self._asks_for_keys or "HTTP_X_API_KEY" in request or "HTTP_AUTHORIZATION" in request
         small = length.isdecimal() and int(length) <= LARGEST_AHEAD
-        return small and names_itself and environ.get("CONTENT_TYPE", "").startswith("application/json")
+        return small and names_itself and request.get("CONTENT_TYPE", "").startswith("application/json")
 
     def _environ(self, scope: Any) -> Environ:
         """Return the request as PEP 3333 has it. Raises ValueError for a path that is not UTF-8."""
         path, query, host = scope.path, scope.query_string, scope.client.rpartition(":")[0]
-        environ = self._base.copy()
-        environ["REQUEST_METHOD"] = scope.method
-        environ["PATH_INFO"] = path if path.isascii() else path.encode().decode("latin-1")
-        environ["QUERY_STRING"] = query if query.isascii() else query.encode().decode("latin-1")
-        environ["SERVER_PROTOCOL"] = f"HTTP/{scope.http_version}"
-        environ["REMOTE_ADDR"] = host[1:-1] if host[:1] == "[" else host
-        environ["wsgi.url_scheme"] = scope.scheme
-        environ["wsgi.input"] = BytesIO()
-        add_headers(environ, scope.headers)
-        if "HTTP_HOST" not in environ:
-            environ["HTTP_HOST"] = scope.authority or ""
-        return environ
+        request = self._base.copy()
+        request["REQUEST_METHOD"] = scope.method
+        request["PATH_INFO"] = path if path.isascii() else path.encode().decode("latin-1")
+        request["QUERY_STRING"] = query if query.isascii() else query.encode().decode("latin-1")
+        request["SERVER_PROTOCOL"] = f"HTTP/{scope.http_version}"
+        request["REMOTE_ADDR"] = host[1:-1] if host[:1] == "[" else host
+        request["wsgi.url_scheme"] = scope.scheme
+        request["wsgi.input"] = BytesIO()
+        add_headers(request, scope.headers)
+        if "HTTP_HOST" not in request:
+            request["HTTP_HOST"] = scope.authority or ""
+        return request
 
-    def _serve(self, exchange: Exchange, environ: Environ) -> None:
+    def _serve(self, exchange: Exchange, request: Environ) -> None:
         answer: list[Any] = [500, []]
 
         def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> Any:
             answer[:] = int(status[:3]), headers
 
         try:
-            chunks = self._application(environ, start_response)
+            chunks = self._application(request, start_response)
             status, headers = answer
             if status == RequestTimeout.code:
                 headers.append(("Connection", "close"))
@@ -304,19 +304,19 @@ class FrontDoor:
             _answer(exchange, 500, "Internal error", "the request could not be answered; the log says why")
 
 
-def add_headers(environ: Environ, headers: Any) -> None:
+def add_headers(request: Environ, headers: Any) -> None:
     """Add a request's headers as PEP 3333 names them."""
     different = 0
     for name, value in headers.items():
         variable = _VARIABLES.get(name) or _variable(name)
-        if variable in environ:
-            environ[variable] += f"{';' if name == 'cookie' else ','}{value}"
+        if variable in request:
+            request[variable] += f"{';' if name == 'cookie' else ','}{value}"
         else:
-            environ[variable] = value
+            request[variable] = value
             different += 1
     if different < len(headers):  # granian leaves out those whose value is no text; they were sent all the same
         for name in headers.keys():  # noqa: SIM118  it is no mapping
-            environ.setdefault(_VARIABLES.get(name) or _variable(name), "")
+            request.setdefault(_VARIABLES.get(name) or _variable(name), "")
 
 
 def _variable(name: str) -> str:
