@@ -84,7 +84,7 @@ def process(pooled_url):
 
 
 def run(store, index):
-    saga = Instance.begin(CHECKOUT, {"client_id": index, "magasin_id": 1}, actor="client")
+    saga = Instance.new(CHECKOUT, {"client_id": index, "magasin_id": 1}, actor="client")
     store.insert(saga, 30, owner=store.owner)
     for step in ("lire_panier", "reserver_stock"):
         saga.fire(Trigger.SUCCEEDED, actor="engine", step=step, direction="do")

@@ -283,9 +283,9 @@ def test_a_pivot_that_is_refused_at_its_first_attempt_is_believed(scene):
 
 
 def test_accepted_is_not_done(scene):
-    saga = scene.given(enregistrer_vente=[answer(202)] * 3).run()
+    saga = scene.given(enregistrer_vente=[answer(202)] * 4).run()
     assert saga.state == "STUCK_ENREGISTRER_VENTE"
-    saga = scene.given(payer=[answer(202)] * 3).run()
+    saga = scene.given(payer=[answer(202)] * 4).run()
     assert (saga.state, scene.calls[-2:]) == ("ANNULEE", ["undo_payer", "undo_reserver_stock"])
     assert saga.error == "ECHEC_PAIEMENT: payer: 202, but accepted does not say that it is done"
 

@@ -213,7 +213,7 @@ def test_no_wait_outlasts_the_deadline_that_ends_it(scene, reply):
     """A Retry-After, a back-off and a deferral alike: the saga wakes when its time is over, and goes back."""
     at_call(scene, "payer", lambda: setattr(scene, "now", OVER - 1.25))
     scene.at_each_sleep = lambda: setattr(scene, "now", scene.now + scene.slept[-1])
-    saga = scene.given(payer=[reply] * 3).run(hold_s=10_000)
+    saga = scene.given(payer=[reply] * 4).run(hold_s=10_000)
     assert saga.state == "ANNULEE"
     assert sum(scene.slept) == pytest.approx(0.25)
 
