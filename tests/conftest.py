@@ -3,18 +3,17 @@
 import os
 import shutil
 import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import flask_migrate
-import psycopg2
 import pytest
 
 from app import create_app
 from app.cli.migrating import let_migrate
 from app.config import from_environment
 from app.store.database import db
+from tests.databases import DatabasePool, execute, own_database
 
 #: Of a service that asks nobody for a key, for the tests that are not about who may do what.
 OPEN = {"API_AUTH": "off", "SECRET_KEY": "not a secret, for it is in the tests"}
@@ -72,6 +71,11 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+@pytest.fixture(scope="session")
+def postgres_pool(postgres_server: str, postgres_template: str) -> DatabasePool:
+    return DatabasePool(postgres_server, postgres_template)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """URL of a migrated database of the test's own; the test runs once on each kind."""
@@ -79,25 +83,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "saga.db")
         yield f"sqlite:///{tmp_path / 'saga.db'}"
     else:
-        yield from own_database(
-            request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres_template")
-        )
-
-
-def own_database(server: str, template: str) -> Iterator[str]:
-    """Make a PostgreSQL database, give its URL, and drop it."""
-    name = f"t{uuid.uuid4().hex}"
-    execute(server, f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield server % name
-    execute(server, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def execute(server: str, sql: str) -> None:
-    admin = psycopg2.connect(server % "postgres")
-    admin.autocommit = True
-    with admin.cursor() as cursor:
-        cursor.execute(sql)
-    admin.close()
+        yield from request.getfixturevalue("postgres_pool").lend()
 
 
 def migrate(url: str) -> None:

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 import requests
 
-from tests.conftest import execute, own_database
+from tests.databases import execute, own_database
 from tests.e2e.conftest import eventually
 
 CART = {"client_id": 4, "magasin_id": 1}

@@ -21,7 +21,7 @@ from machines.call import post
 from machines.fields import text
 from machines.saga import Saga
 from machines.step import pivot
-from tests.conftest import own_database
+from tests.databases import own_database
 from tests.e2e.conftest import eventually, serve_participants
 from tests.e2e.fleet import Fleet
 from tests.e2e.servers import RabbitMQ, Redis, begun

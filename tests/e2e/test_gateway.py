@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import requests
 
-from tests.conftest import own_database
+from tests.databases import own_database
 from tests.e2e.conftest import Participants, Server, free_port, serve_participants, start
 from tests.e2e.gateway import KONG, Gateway, table
 from tests.e2e.servers import running

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from tests.conftest import own_database
+from tests.databases import own_database
 from tests.e2e.conftest import Participants, eventually, serve_participants
 from tests.e2e.prometheus import Prometheus, queries
 from tests.e2e.servers import running

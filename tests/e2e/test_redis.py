@@ -14,7 +14,7 @@ from app.fleeting import Fleeting
 from app.participants.client import Request
 from app.participants.guard import GuardedSender
 from app.participants.outcome import Reply
-from tests.conftest import own_database
+from tests.databases import own_database
 from tests.e2e.conftest import eventually
 from tests.e2e.fleet import CART
 from tests.e2e.servers import Redis, running

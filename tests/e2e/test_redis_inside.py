@@ -13,7 +13,8 @@ from sqlalchemy import event
 from app import create_app
 from app.config import from_environment
 from app.store.database import db
-from tests.conftest import OPEN, own_database
+from tests.conftest import OPEN
+from tests.databases import own_database
 from tests.e2e.fleet import CART
 from tests.e2e.servers import Redis, running
 

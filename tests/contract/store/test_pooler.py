@@ -20,7 +20,7 @@ from app.store.sagas import SagaStore
 from machines.checkout import CHECKOUT
 from machines.registry import discover
 from machines.rows import Trigger
-from tests.conftest import own_database
+from tests.databases import own_database
 from tests.e2e.conftest import eventually, free_port
 
 pytestmark = pytest.mark.programs
