@@ -9,7 +9,7 @@ import sys
 from app import create_app
 from app.config import ConfigError, check_serving, from_environment
 from app.stopping import on_end
-from app.store.alone import hold
+from app.store.alone import hold, tell_ending
 
 try:
     _config = from_environment(os.environ)
@@ -20,7 +20,14 @@ except ConfigError as error:
     sys.stderr.write(f"saga: {error}\n")
     sys.exit(2)
 _runner = application.extensions["runner"]
-on_end(_runner.stopping.set, application.extensions["threads"], _runner.stopping)
+
+
+def _stop() -> None:
+    _runner.stopping.set()
+    tell_ending(_alone)
+
+
+on_end(_stop, application.extensions["threads"], _runner.stopping)
 try:
     _runner.start()
 except ConfigError as error:  # sagas run by another table

@@ -40,7 +40,7 @@ def main() -> int:
         read_tables()
         at = port(os.environ, "PORT", serving.DEFAULT_PORT) or 0
         host = _free_address(os.environ.get("HOST") or DEFAULT_HOST, at)
-        if lock := hold(config.database_url):
+        if lock := hold(config.database_url, LEAVES_WITHIN_S, LEAVES_WITHIN_S + config.grace_s):
             lock.close()  # it is the worker's, which runs the sagas
         configure_logging(config.log_level, config.log_redact)
         _check_tables(config)

@@ -2,19 +2,25 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
 from typing import IO
 
 from app.settings import ConfigError
 
 _INSTANCE = Path(__file__).parents[2] / "instance"
+#: Seconds between two tries to lock the file.
+LOOK_S = 0.1
+#: After the number of a process that is told to end.
+_ENDING = "\n"
 
 
-def hold(database_url: str) -> IO[str] | None:
+def hold(database_url: str, patience_s: float = 0.0, grace_s: float = 0.0) -> IO[str] | None:
     """Lock the database's file until the returned file is closed or this process ends, however it ends.
 
-    Raise ConfigError when another process holds the lock. Return None for PostgreSQL, which any number may share, and
-    where no lock can be made: in a folder that takes no files SQLite takes no writes either.
+    Waits for the process that holds it for patience_s, and for grace_s once that process is ending. Raise ConfigError
+    when it holds the lock still. Return None for PostgreSQL, which any number may share, and where no lock can be made:
+    in a folder that takes no files SQLite takes no writes either.
     """
     path = file_of(database_url)
     if path is None:
@@ -23,20 +29,36 @@ def hold(database_url: str) -> IO[str] | None:
         file = path.with_name(f"{path.name}.lock").open("a+", encoding="ascii")
     except OSError:
         return None
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    began = time.monotonic()
+    while not _locked(file):
         file.seek(0)
-        holder = file.read().strip()
-        file.close()
-        raise ConfigError(
-            f"process {holder or 'of unknown number'} runs the sagas of {path}, and a SQLite file has one "
-            "such process alone; stop it, or set DATABASE_URL to another file or to a PostgreSQL"
-        ) from None
+        holder, _, ending = file.read().partition(_ENDING)
+        if time.monotonic() - began > (max(patience_s, grace_s) if ending else patience_s):
+            file.close()
+            raise ConfigError(
+                f"process {holder or 'of unknown number'} runs the sagas of {path}, and a SQLite file has one "
+                "such process alone; stop it, or set DATABASE_URL to another file or to a PostgreSQL"
+            )
+        time.sleep(LOOK_S)
     file.truncate(0)
     file.write(str(os.getpid()))
     file.flush()
     return file
+
+
+def tell_ending(file: IO[str] | None) -> None:
+    """Say to whoever waits for the lock that this process lets go of it soon."""
+    if file is not None:
+        file.write(f"{_ENDING}it finishes its calls\n")
+        file.flush()
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def file_of(database_url: str) -> Path | None:

@@ -4,13 +4,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
 from app import create_app
 from app.config import from_environment
 from app.settings import ConfigError
-from app.store.alone import file_of, hold
+from app.store.alone import file_of, hold, tell_ending
 from app.store.database import db
 
 HOLDER = "import sys; from app.store.alone import hold; kept = hold(sys.argv[1]); print('held', flush=True); input()"
@@ -38,6 +40,34 @@ def test_a_second_process_on_a_sqlite_file_is_refused_by_number(url, holder):
 def test_a_process_that_was_killed_holds_nothing(url, holder):
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
+    hold(url).close()
+
+
+def test_a_process_that_is_just_leaving_is_waited_for(url, holder):
+    threading.Timer(0.3, holder.kill).start()
+    hold(url, patience_s=10).close()
+
+
+def test_one_that_stays_is_waited_for_no_longer_than_that(url, holder):
+    began = time.monotonic()
+    with pytest.raises(ConfigError, match="stop it"):
+        hold(url, patience_s=0.3, grace_s=60)
+    assert 0.3 <= time.monotonic() - began < 30
+
+
+def test_one_that_finishes_its_calls_has_its_grace(url):
+    first = hold(url)
+    tell_ending(first)
+    threading.Timer(0.5, first.close).start()
+    hold(url, grace_s=10).close()
+
+
+def test_one_that_does_not_end_in_its_grace_is_named(url):
+    first = hold(url)
+    tell_ending(first)
+    with pytest.raises(ConfigError, match=f"process {os.getpid()} runs the sagas"):
+        hold(url, grace_s=0.3)
+    first.close()
     hold(url).close()
 
 
