@@ -96,7 +96,7 @@ def test_wrong_setting_is_one_line_and_exit_code_2_from_every_command(environmen
 def test_seed_starts_one_example_of_every_saga_once(saga):
     assert saga("seed").splitlines() == [
         "checkout v1: completed", "commande v1: completed", "order_saga v1: completed",
-        "purchase_saga v1: completed", "return_saga v1: compensated",
+        "purchase_saga v2: completed", "return_saga v2: compensated",
     ]  # fmt: skip
     assert all(line.endswith(" (started before)") for line in saga("seed").splitlines())
     assert len(saga("list", "--json").splitlines()) == 5

@@ -116,6 +116,7 @@ def test_a_finished_order_cannot_be_compensated_and_an_orphan_can(orchestrator, 
     done = order(server).json()["saga_id"]
     answer = requests.post(f"{server.url}/api/saga/commandes/{done}/compenser/", timeout=5)
     assert (answer.status_code, answer.json()["etat_final"]) == (409, "SAGA_TERMINEE")
+    server.kill()  # a SQLite file has one server alone
     orphaning = orchestrator(PARTICIPANT_CATALOGUE_URL="http://127.0.0.1:9")
     waiting = requests.post(
         f"{orphaning.url}/api/saga/commandes/", json=DOCUMENTED, headers={"Prefer": "wait=1"}, timeout=30
