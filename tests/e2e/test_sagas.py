@@ -85,7 +85,7 @@ def test_what_was_bought_is_returned_once(api, participants):
     assert (after["en_main"] - before["en_main"], before["vendu"] - after["vendu"]) == (2, 2)
     again = run(api, "return_saga", return_of(purchase, 1))
     assert (again["status"], again["error_message"].split(":")[0]) == ("compensated", "RETURN_INVALID")
-    assert participants.effects(again["id"]) == {}, "validation fails: it stops at once"
+    assert participants.effects(again["id"]) == {"VALIDATE_RETURN": "refused"}, "it stops at once"
     participants.assert_balanced()
 
 
@@ -122,7 +122,7 @@ def test_two_returns_of_the_same_goods_at_once_give_one_refund(api, participants
 def test_a_return_that_does_not_fit_the_sale_stops_at_once(api, participants, changes, what):
     purchase = run(api, "purchase_saga", PURCHASE)
     saga = run(api, "return_saga", return_of(purchase) | changes)
-    assert (saga["status"], participants.effects(saga["id"])) == ("compensated", {}), what
+    assert (saga["status"], participants.effects(saga["id"])) == ("compensated", {"VALIDATE_RETURN": "refused"}), what
 
 
 def test_a_unit_reserved_by_one_saga_cannot_be_sold_by_another(api, participants):
