@@ -93,8 +93,9 @@ def test_a_key_is_printed_once(house, saga):
 
 
 def test_a_move_is_told_with_its_reason(house, saga):
-    started = saga("start", "checkout", "client_id=4", "magasin_id=1", "--wait", "0", "--json", code=4)
-    saga_id = json.loads(started.stdout)["id"]
+    with house.app.app_context():
+        begun = house.app.extensions["sagas"].start("checkout", {"client_id": 4, "magasin_id": 1}, wait_s=0)
+    saga_id = str(begun.id)
     saga("compensate", saga_id, "--reason", "ordered twice", code=3)
     assert house.trail()[-1] == ("cli:ada", "saga.cancel", "checkout")
     (row,) = map(json.loads, saga("audit", "list", "--saga", saga_id[:8], "--json").stdout.splitlines())

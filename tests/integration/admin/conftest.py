@@ -26,7 +26,8 @@ SETTINGS = {"PARTICIPANTS_URL": "http://127.0.0.1:9", "SECRET_KEY": "s" * 40, "L
 def client(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
     """The pages as an operator sees them; no participant can be reached."""
     monkeypatch.setattr("app.access.guard.signed_in", lambda: user("ada", Role.OPERATOR))
-    monkeypatch.setattr("app.access.guard._check_form", lambda: None)
+    monkeypatch.setattr("app.access.guard._check_session", lambda: None)
+    monkeypatch.setattr("app.access.guard._check_form", lambda _largest: None)
     app = create_app(from_environment({"DATABASE_URL": store_url, **SETTINGS}))
     with app.app_context():
         yield app.test_client()

@@ -111,7 +111,7 @@ def test_a_saga_that_waits_says_for_how_long_and_which_attempt_is_next(client, w
         db.session.commit()
         told = seen(client.get(page))
         assert f"Next try {words}" in told if words else "Next try" not in told
-        assert not words or "attempt 3 of 4" in told, "the last asks what became of it"
+        assert not words or "attempt 3 of 5" in told, "the last asks what became of it"
 
 
 def test_a_saga_of_a_release_that_is_gone_is_shown_and_left_alone(client, walk):
