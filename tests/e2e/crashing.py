@@ -93,8 +93,8 @@ RUNS = [
         effects={**_all("undone", "RESERVE_INVENTORY", "PROCESS_PAYMENT"), "CREATE_SALE": "refused"},
     ),
     Run(
-        saga="return_saga", data={}, end="COMPLETED", commits=4, sends=4,
-        effects=_all("done", "PROCESS_REFUND", "RESTORE_INVENTORY", "UPDATE_SALE"),
+        saga="return_saga", data={}, end="COMPLETED", commits=5, sends=4,
+        effects=_all("done", "VALIDATE_RETURN", "PROCESS_REFUND", "RESTORE_INVENTORY", "UPDATE_SALE"),
     ),
     Run(
         saga="order_saga", data={"client_id": 4, "magasin_id": 1, "produits": LINES}, end="CommandeConfirm",
