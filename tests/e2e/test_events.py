@@ -225,7 +225,7 @@ class Heard:
     def __init__(self):
         self.begun, self.parked = set(), []
 
-    def start(self, name, _data, _key, **_options):
+    def start(self, name, *_arguments, **_options):
         self.begun.add(name)
         return Standing(id=uuid4(), state="B_DONE", status="completed", error=None)
 
