@@ -17,7 +17,8 @@ MOST = 20
 #: What any later call of any table may refer to.
 REPLY = {
     "produits": [{"produit_id": "p", "quantite": 2}], "montant": 21.0, "reservation_id": "r1", "vente_id": 1,
-    "commande_id": "c1", "recu_id": "q", "sale_id": 1, "achat": "a1", "retour_id": "r2", "store_id": 1, "magasin_id": 1, "client_id": 4,
+    "commande_id": "c1", "recu_id": "q", "sale_id": 1, "achat": "a1", "retour_id": "r2", "store_id": 1,
+    "magasin_id": 1, "client_id": 4,
 }  # fmt: skip
 STUCK = [
     pytest.param(definition, state, action, id=f"{definition.name}-{state.name}-{action}")
