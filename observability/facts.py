@@ -1,6 +1,6 @@
 """What dashboards and rules take from the tables, over all versions of a saga: metrics name none."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from machines.rows import Phase, Trigger
@@ -32,6 +32,7 @@ class StateFact:
 class Facts:
     steps: tuple[StepFact, ...]
     states: tuple[StateFact, ...]
+    failures: Mapping[str, tuple[str, ...]]  # by saga: the states that say that a step failed
 
     def named(self, phase: Phase) -> list[str]:
         """Give the names of the states of a phase, in any saga."""
@@ -42,12 +43,24 @@ def facts(sagas: Iterable[Saga]) -> Facts:
     """Collect the facts; where versions differ, the newest has its say."""
     steps: dict[tuple[str, str], StepFact] = {}
     states: dict[tuple[str, str], StateFact] = {}
+    failures: dict[str, dict[str, None]] = {}
     for saga in sorted(sagas, key=lambda saga: (saga.name, -saga.version)):
         for step in _steps(saga):
             steps.setdefault((step.saga, step.step), step)
         for state in _states(saga):
             states.setdefault((state.saga, state.state), state)
-    return Facts(steps=tuple(steps.values()), states=tuple(states.values()))
+        failures.setdefault(saga.name, {}).update(dict.fromkeys(_failures(saga)))
+    return Facts(
+        steps=tuple(steps.values()),
+        states=tuple(states.values()),
+        failures={saga: tuple(found) for saga, found in failures.items()},
+    )
+
+
+def _failures(saga: Saga) -> list[str]:
+    """Return the states of refused steps, then those in which a person must decide."""
+    refused = [step.refused for step in saga.steps if step.refused]
+    return refused + [state.name for state in saga.rows.states.values() if state.phase is Phase.STUCK]
 
 
 def _steps(saga: Saga) -> list[StepFact]:

@@ -5,6 +5,7 @@ import re
 import pytest
 import yaml
 
+from machines.checkout import CHECKOUT
 from machines.registry import discover
 from observability.__main__ import ROOT
 from observability.dashboards import dashboards
@@ -36,6 +37,24 @@ def test_the_panels_of_the_documents_are_there():
     overview = ("sagas by type", "active", "failures", "compensations", "duration", "success rate")
     assert named("Saga Overview", contain=(*overview, "step rate by type and status", "slowest", "failure rate")) == []
     assert named("Golden signals", contain=("latency", "traffic", "errors", "saturation")) == []
+
+
+def test_the_panels_of_001_read_commande_etat_total_by_that_name():
+    reading = {
+        panel.title: [target.expr for target in panel.targets]
+        for panel in BOARDS["Observabilité des Sagas - LOG430 Lab6"].panels
+        if any("commande_etat_total{" in target.expr for target in panel.targets)
+    }
+    assert list(reading) == ["Checkouts by state", "Checkout failures", "Checkout transitions"]
+    assert all("by (etat)" in expr for expressions in reading.values() for expr in expressions)
+
+
+def test_the_failure_panel_of_001_names_each_failure_of_the_checkout():
+    (panel,) = (panel for _, panel in PANELS if panel.title == "Checkout failures")
+    (asked,) = set(re.findall(r'etat=~"([^"]+)"', panel.targets[0].expr))
+    failures = {step.refused for step in CHECKOUT.steps if step.refused}
+    assert {"ECHEC_STOCK", "ECHEC_PAIEMENT", "ECHEC_ENREGISTREMENT"} <= failures
+    assert failures <= set(asked.split("|")) <= set(CHECKOUT.rows.states) - {CHECKOUT.completed, CHECKOUT.compensated}
 
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
