@@ -1,4 +1,4 @@
-"""A table as a PlantUML state diagram: every row is an arrow."""
+"""A table as a PlantUML state diagram: every row is an arrow, or a line in the state that it does not leave."""
 
 import re
 
@@ -48,7 +48,7 @@ def plantuml(saga: Saga) -> str:
     rows, stands = saga.rows, places(saga)
     lines = ["@startuml", _SKIN, f"title {text(str(saga))}", f"[*] --> {_alias(saga.initial)}"]
     lines += [f'state "{text(s.name)}" as {_alias(s.name)} <<{shape_of(saga, s)}>>' for s in rows.states.values()]
-    lines += [_arrow(saga, row, stands) for row in rows.rows]
+    lines += [_stays(row) if row.source == row.dest else _arrow(saga, row, stands) for row in rows.rows]
     lines += [f"{_alias(end)} --> [*]" for end in (saga.completed, saga.compensated)]
     for state in rows.states.values():
         if state.call and state.step:
@@ -64,6 +64,11 @@ def _arrow(saga: Saga, row: Row, stands: Places) -> str:
     line = f"-[{_WAYS[way_of(saga.rows, row)]}]{_direction(saga, row, stands)}->"
     call = f"\\n{text(str(row.call))}" if row.call else ""
     return f"{_alias(row.source)} {line} {_alias(row.dest)} : {row.trigger}{call}"
+
+
+def _stays(row: Row) -> str:
+    """Write a move that leaves the state as it is inside the state: PlantUML would draw loops over their own words."""
+    return f"{_alias(row.source)} : {row.trigger}{f' / {text(str(row.call))}' if row.call else ''}"
 
 
 def _direction(saga: Saga, row: Row, stands: Places) -> str:

@@ -31,7 +31,9 @@ def of_machine(saga: Saga) -> Rows:
 
 def of_plantuml(text: str) -> Rows:
     arrows = re.findall(r"^s_(\w+) -\[\S+\](?:up|down|left|right)-> s_(\w+) : (\w+)", text, re.MULTILINE)
-    return Counter((source, trigger, dest) for source, dest, trigger in arrows)
+    inside = re.findall(r"^s_(\w+) : (\w+) / ", text, re.MULTILINE)
+    stays = [(state, trigger, state) for state, trigger in inside]
+    return Counter([*((source, trigger, dest) for source, dest, trigger in arrows), *stays])
 
 
 def of_graphviz(text: str) -> Rows:
@@ -56,6 +58,11 @@ READERS = {plantuml: of_plantuml, graphviz: of_graphviz, mermaid: of_mermaid, ma
 @pytest.mark.parametrize("render", READERS, ids=lambda render: render.__name__)
 def test_a_diagram_has_the_rows_of_the_machine(saga: Saga, render: Callable[[Saga], str]):
     assert READERS[render](render(saga)) == of_machine(saga)
+
+
+def test_plantuml_draws_no_arrow_from_a_state_to_itself(saga: Saga):
+    """It would write the words of two such arrows over each other."""
+    assert re.findall(r"^(s_\w+) -\S*-> \1 :.*", plantuml(saga), re.MULTILINE) == []
 
 
 @pytest.mark.parametrize("render", READERS, ids=lambda render: render.__name__)
