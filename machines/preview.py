@@ -49,11 +49,11 @@ def preview(saga: Saga, state: str, trigger: Trigger, *, unsure: bool) -> Previe
     machine.fire(trigger)
     # A person who sends the call of a stuck saga again knows no better what became of the attempts before.
     unsure = unsure if trigger is Trigger.CANCEL else trigger is Trigger.RETRY
-    passed = tuple(_passed(machine, unsure=unsure))
-    first = passed[-1].name
+    entered = tuple(passed(machine, unsure=unsure))
+    first = entered[-1].name
     return Preview(
         trigger=trigger,
-        course=(*_stops(passed, unsure=unsure), *_onward(saga, first)),
+        course=(*_stops(entered, unsure=unsure), *_onward(saga, first)),
         otherwise=tuple(
             (outcome, tuple(_failing(saga, first, outcome, unsure=unsure)))
             for outcome in (_refusal(saga, first, unsure=unsure), Trigger.EXHAUSTED)
@@ -68,8 +68,11 @@ def _refusal(saga: Saga, state: str, *, unsure: bool) -> Trigger:
     return Trigger.REFUSED_IN_DOUBT if doubted else Trigger.REFUSED
 
 
-def _passed(machine: SagaMachine, *, unsure: bool) -> Iterator[State]:
-    """Give the state it is in, and those it goes through at once, up to one that stays."""
+def passed(machine: SagaMachine, *, unsure: bool) -> Iterator[State]:
+    """Yield the state that it is in, and those that it passes in the same commit, up to one that stays.
+
+    unsure: the call in flight may have been sent.
+    """
     yield machine.at
     while machine.at.phase is Phase.PASSING:
         including = unsure and machine.may(Trigger.COMPENSATE_INCLUDING)
@@ -83,14 +86,14 @@ def _onward(saga: Saga, state: str) -> Iterator[Stop]:
     machine = SagaMachine(saga, state)
     while machine.at.phase not in _LAST:
         machine.fire(Trigger.SUCCEEDED)
-        yield from _stops(_passed(machine, unsure=False), unsure=False)
+        yield from _stops(passed(machine, unsure=False), unsure=False)
 
 
 def _failing(saga: Saga, state: str, outcome: Trigger, *, unsure: bool) -> Iterator[Stop]:
     machine = SagaMachine(saga, state)
     machine.fire(outcome)
     # A refusal proves that nothing happened only where no earlier attempt is unaccounted for.
-    yield from _stops(_passed(machine, unsure=unsure or outcome is Trigger.EXHAUSTED), unsure=False)
+    yield from _stops(passed(machine, unsure=unsure or outcome is Trigger.EXHAUSTED), unsure=False)
     yield from _onward(saga, machine.state)
 
 

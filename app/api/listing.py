@@ -11,9 +11,9 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.api.data import storable
 from app.api.reading import load
-from app.api.views import SAGA_STATUSES
 from app.errors import InvalidError
 from app.store.queries import SORTS, Filter, Page
+from machines.statuses import SAGA_STATUSES
 
 LARGEST_PAGE = 200
 LARGEST_OFFSET = 100_000

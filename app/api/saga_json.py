@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from app.api.views import SAGA_STATUSES, StepView, completed_steps, outcome, remaining, retries, steps_of
+from app.api.views import StepView, completed_steps, outcome, remaining, retries, steps_of
 from app.store.instance import FINISHED
 from app.store.loading import table_of
 from app.store.models import JournalRow, SagaRow
 from machines.registry import Registry
+from machines.statuses import SAGA_STATUSES
 
 
 def _views(registry: Registry, saga: SagaRow, rows: Sequence[JournalRow]) -> list[StepView]:

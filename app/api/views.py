@@ -10,27 +10,14 @@ from app.store.models import JournalRow, SagaRow
 from machines.call import FillError
 from machines.rows import Trigger
 from machines.saga import Saga
+from machines.statuses import DONE, FAILURES, SAGA_STATUSES, step_status
 from machines.step import Step
 
-#: The words of 002. A saga that is being undone is still in progress; one that is stuck has failed.
-SAGA_STATUSES = {
-    "pending": "pending",
-    "running": "in_progress",
-    "compensating": "in_progress",
-    "stuck": "failed",
-    "completed": "completed",
-    "compensated": "compensated",
-}
-#: The same, for those who read the documentation.
+#: What SagaStatus says of the column `status`, for those who read the documentation.
 SAGA_STATUS_WORDS = "; ".join(
     f"{theirs}: {' or '.join(ours for ours, other in SAGA_STATUSES.items() if other == theirs)}"
     for theirs in dict.fromkeys(SAGA_STATUSES.values())
 )
-
-#: The moves by which a step, or its compensation, is done.
-_DONE = (Trigger.SUCCEEDED, Trigger.RESOLVE)
-#: The moves by which a step fails.
-_FAILURES = (Trigger.REFUSED, Trigger.REFUSED_IN_DOUBT, Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.QUARANTINE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +42,7 @@ class StepView:
 
 def steps_of(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow]) -> list[StepView]:
     """Tell every step of the table, in its order, also those that are still to come."""
-    results = {row.step: row.reply for row in journal if row.trigger in _DONE and row.direction == "do"}
+    results = {row.step: row.reply for row in journal if row.trigger in DONE and row.direction == "do"}
     return [_view(definition, saga, number, journal, results) for number in range(1, len(definition.steps) + 1)]
 
 
@@ -110,7 +97,7 @@ def _view(
     entered = next((row.at for row in journal if row.dest == entry and row.source != row.dest), None)
     begun = _started_at(saga, entry, entered, done)
     outcomes = [found for row in done if (found := outcome(row))]
-    failures = [row for row in done if row.trigger in _FAILURES]
+    failures = [row for row in done if row.trigger in FAILURES]
     return StepView(
         step=step,
         order=number,
@@ -130,16 +117,8 @@ def _view(
 def _status(
     definition: Saga, saga: SagaRow, step: Step, done: Sequence[JournalRow], undone: Sequence[JournalRow]
 ) -> str:
-    triggers = {row.trigger for row in done}
-    if any(row.trigger in _DONE for row in undone):
-        return "compensated"
-    if triggers & set(_DONE):
-        return "completed"
-    if saga.status == "running" and definition.rows.states[saga.state].step == step:
-        return "in_progress"
-    if triggers & set(_FAILURES):
-        return "failed"
-    return "pending"
+    triggers, undoing = ({row.trigger for row in rows} for rows in (done, undone))
+    return step_status(definition, step, state=saga.state, status=saga.status, done=triggers, undone=undoing)
 
 
 def _started_at(saga: SagaRow, entry: str, entered: datetime | None, done: Sequence[JournalRow]) -> datetime | None:
@@ -156,7 +135,7 @@ def _started_at(saga: SagaRow, entry: str, entered: datetime | None, done: Seque
 
 
 def _when_done(rows: Sequence[JournalRow]) -> datetime | None:
-    return next((row.at for row in reversed(rows) if row.trigger in _DONE), None)
+    return next((row.at for row in reversed(rows) if row.trigger in DONE), None)
 
 
 def _input(step: Step, saga: SagaRow, results: dict[Any, Any]) -> dict[str, Any] | None:

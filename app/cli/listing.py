@@ -10,7 +10,6 @@ from rich.text import Text
 from app.api.listing import LARGEST_PAGE
 from app.api.parts import registry
 from app.api.saga_json import line as line_json
-from app.api.views import SAGA_STATUSES
 from app.cli.grid import Column, Line, cell, grid
 from app.cli.group import saga
 from app.cli.screen import draw, screen, write_json
@@ -18,6 +17,7 @@ from app.cli.words import STATUS_LOOKS, ago, printable
 from app.errors import MalformedError
 from app.store import queries
 from app.store.models import SagaRow
+from machines.statuses import SAGA_STATUSES
 
 _COLUMNS = (
     Column(title="ID"),

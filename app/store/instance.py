@@ -13,17 +13,9 @@ from transitions import EventData
 from app.store.audit import Entry
 from machines.call import FillError, look_up
 from machines.machine import SagaMachine
-from machines.rows import Phase, Trigger
+from machines.rows import Trigger
 from machines.saga import Saga
-
-#: What a phase means to somebody who does not know the table. A passing state is never saved as the last one.
-STATUSES = {
-    Phase.FORWARD: "running",
-    Phase.UNDOING: "compensating",
-    Phase.STUCK: "stuck",
-    Phase.COMPLETED: "completed",
-    Phase.COMPENSATED: "compensated",
-}
+from machines.statuses import status_of
 
 #: Characters of a client, a store or an order number that are kept: an index of PostgreSQL takes 2,704 bytes.
 LONGEST_ORDER = 200
@@ -167,7 +159,7 @@ class Instance(SagaMachine):
 
     @property
     def status(self) -> str:
-        return "pending" if self.pending else STATUSES[self.at.phase]
+        return status_of(self.at.phase, pending=self.pending)
 
     @property
     def order(self) -> str | None:

@@ -6,8 +6,6 @@ from marshmallow import INCLUDE, RAISE, Schema, fields, validate
 
 from machines.saga import Saga
 
-STEP_STATUSES = ("pending", "in_progress", "completed", "failed", "compensated")
-
 
 class Reply(Schema):
     """Has every member it names, but for the `optional` ones, and no other."""

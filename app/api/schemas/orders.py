@@ -3,8 +3,8 @@
 from marshmallow import fields
 
 from app.api.schemas.base import Reply, moment, one_of, state_of
-from app.store.instance import STATUSES
 from machines.checkout import CHECKOUT
+from machines.statuses import SAGA_STATUSES
 
 
 class OrderConfirmed(Reply):
@@ -19,7 +19,7 @@ class OrderUnfinished(Reply):
 
     saga_id = fields.UUID()
     etat_actuel = state_of(CHECKOUT)
-    statut = one_of(("pending", *STATUSES.values()))
+    statut = one_of(SAGA_STATUSES)
 
 
 class Order(Reply):

@@ -2,9 +2,10 @@
 
 from marshmallow import fields
 
-from app.api.schemas.base import STEP_STATUSES, Reply, maybe, moment, one_of
-from app.api.views import SAGA_STATUS_WORDS, SAGA_STATUSES
+from app.api.schemas.base import Reply, maybe, moment, one_of
+from app.api.views import SAGA_STATUS_WORDS
 from app.participants.outcome import Outcome
+from machines.statuses import SAGA_STATUSES, STEP_STATUSES
 from machines.step import Kind
 
 
