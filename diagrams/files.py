@@ -5,7 +5,9 @@ from pathlib import Path
 
 from diagrams.dialogue import mermaid_sequence, plantuml_sequence
 from diagrams.graphviz import graphviz
-from diagrams.kinds import STEP_KINDS
+from diagrams.lifecycle import Lifecycle, lifecycles
+from diagrams.lifecycle_picture import lifecycle_svg
+from diagrams.lifecycle_text import graphviz_lifecycle, markdown_lifecycle, mermaid_lifecycle, plantuml_lifecycle
 from diagrams.markdown import markdown, table
 from diagrams.mermaid import mermaid
 from diagrams.plantuml import plantuml
@@ -21,6 +23,13 @@ RENDERERS: Mapping[str, Callable[[Saga], str]] = {
     "puml": plantuml,
     "svg": svg,
 }
+LIFECYCLE_RENDERERS: Mapping[str, Callable[[Lifecycle], str]] = {
+    "dot": graphviz_lifecycle,
+    "md": markdown_lifecycle,
+    "mmd": mermaid_lifecycle,
+    "puml": plantuml_lifecycle,
+    "svg": lifecycle_svg,
+}
 RENDERED, SEQUENCES = Path("diagrams/rendered"), Path("docs/sequences")
 MEND = "run `make diagrams` and commit what it writes"
 
@@ -29,9 +38,11 @@ def files(sagas: Iterable[Saga]) -> dict[Path, str]:
     """Render everything; the paths are relative to the root of the repository."""
     ordered = sorted(sagas, key=lambda saga: (saga.name, saga.version))
     found = {
-        RENDERED / f"{stem(saga)}.{kind}": render(saga)
-        for saga in [*ordered, *STEP_KINDS]
-        for kind, render in RENDERERS.items()
+        RENDERED / f"{stem(saga)}.{kind}": render(saga) for saga in ordered for kind, render in RENDERERS.items()
+    } | {
+        RENDERED / f"{life.name}.{kind}": draw(life)
+        for life in lifecycles(ordered)
+        for kind, draw in LIFECYCLE_RENDERERS.items()
     }
     for saga in ordered:
         found |= _sequences(saga)

@@ -6,7 +6,7 @@ from machines.rows import Phase, Row, Rows, State, Trigger
 from machines.saga import Saga
 from machines.step import Kind
 
-_LOOKS = {
+LOOKS = {
     "forward": 'shape=box style="rounded,filled" fillcolor="#e6f1f8" color="#0072b2" penwidth=2',
     "passing": 'shape=box style="rounded,dashed" color="#0072b2"',
     "failure": 'shape=octagon style=filled fillcolor="#fbe6da" color="#d55e00"',
@@ -56,7 +56,7 @@ def _node(saga: Saga, state: State) -> str:
     if state.call and state.step and state.step.kind is Kind.PIVOT:
         lines.append(POINT_OF_NO_RETURN.upper())
     label = "\n".join(lines)
-    return f"  {quoted(state.name)} [label={quoted(label)} {_LOOKS[shape_of(saga, state)]}]"
+    return f"  {quoted(state.name)} [label={quoted(label)} {LOOKS[shape_of(saga, state)]}]"
 
 
 def _edge(rows: Rows, row: Row) -> str:

@@ -6,7 +6,7 @@ from diagrams.words import POINT_OF_NO_RETURN, TIMES, notes, shape_of
 from machines.saga import Saga
 from machines.step import Kind
 
-_CLASSES = """\
+CLASSES = """\
   classDef forward fill:#e6f1f8,stroke:#0072b2,stroke-width:2px,color:#111
   classDef passing fill:#ffffff,stroke:#0072b2,stroke-dasharray:2 2,color:#111
   classDef failure fill:#fbe6da,stroke:#d55e00,stroke-width:2px,color:#111
@@ -19,7 +19,7 @@ _CLASSES = """\
 
 def mermaid(saga: Saga) -> str:
     states = saga.rows.states.values()
-    lines = [f"%% {text(str(saga))}", "stateDiagram-v2", "  direction TB", _CLASSES]
+    lines = [f"%% {text(str(saga))}", "stateDiagram-v2", "  direction TB", CLASSES]
     lines += [f'  state "{text(state.name)}" as {_alias(state.name)}' for state in states]
     lines.append(f"  [*] --> {_alias(saga.initial)}")
     for row in saga.rows.rows:

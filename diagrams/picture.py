@@ -79,12 +79,16 @@ class Box:
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:
-    """One line with an arrow at its end, for one row or for several that lead the same way."""
+    """One line with an arrow at its end, for one row or for several that lead the same way.
+
+    says: the title of an edge without rows.
+    """
 
     rows: tuple[Row, ...]
     points: tuple[Point, ...]
     labels: tuple[Text, ...]
     look: str = ""
+    says: str = "start"
 
 
 @dataclass(frozen=True, kw_only=True)

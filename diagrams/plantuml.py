@@ -8,7 +8,7 @@ from machines.rows import Row
 from machines.saga import Saga
 from machines.step import Kind
 
-_SKIN = """\
+SKIN = """\
 hide empty description
 skinparam shadowing false
 skinparam defaultFontName sans-serif
@@ -46,7 +46,7 @@ _WAYS = {
 
 def plantuml(saga: Saga) -> str:
     rows, stands = saga.rows, places(saga)
-    lines = ["@startuml", _SKIN, f"title {text(str(saga))}", f"[*] --> {_alias(saga.initial)}"]
+    lines = ["@startuml", SKIN, f"title {text(str(saga))}", f"[*] --> {_alias(saga.initial)}"]
     lines += [f'state "{text(s.name)}" as {_alias(s.name)} <<{shape_of(saga, s)}>>' for s in rows.states.values()]
     lines += [_stays(row) if row.source == row.dest else _arrow(saga, row, stands) for row in rows.rows]
     lines += [f"{_alias(end)} --> [*]" for end in (saga.completed, saga.compensated)]

@@ -84,7 +84,7 @@ def _rectangle(box: Box, inset: float, corner: float, look: str) -> str:
 
 
 def _edge(edge: Edge) -> str:
-    rows = "\n".join(_row(row) for row in edge.rows) or "start"
+    rows = "\n".join(_row(row) for row in edge.rows) or edge.says
     points = [point for point, after in zip(edge.points, edge.points[1:], strict=False) if point != after]
     points.append(edge.points[-1])
     tip = _tip(points, 6 if QUARANTINE in edge.look.split() else 10)

@@ -2,7 +2,6 @@ import dataclasses
 
 import pytest
 
-from diagrams.kinds import STEP_KINDS
 from machines.call import get, post
 from machines.checkout import CHECKOUT
 from machines.registry import discover
@@ -31,7 +30,7 @@ def hostile() -> Saga:
     )  # fmt: skip
 
 
-@pytest.fixture(params=[*discover(), *STEP_KINDS], ids=str)
+@pytest.fixture(params=[*discover()], ids=str)
 def saga(request: pytest.FixtureRequest) -> Saga:
     """Every table there is."""
     return request.param

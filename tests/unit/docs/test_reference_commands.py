@@ -14,6 +14,11 @@ def test_the_documents_state_machine_file_is_the_drawing_of_the_order_saga():
     assert asked.read_text() == (ROOT / "diagrams" / "rendered" / "commande-v1.puml").read_text()
 
 
+def test_the_documents_step_state_machine_is_the_drawing_of_the_steps_status():
+    asked = ROOT / "docs" / "UML" / "step-state-machine.puml"
+    assert asked.read_text() == (ROOT / "diagrams" / "rendered" / "step-status.puml").read_text()
+
+
 def test_the_documents_integration_script_runs_tests_that_exist():
     (named,) = re.findall(r"tests/\S+\.py", (ROOT / "test_saga_integration.py").read_text())
     assert (ROOT / named).is_file()

@@ -1,0 +1,150 @@
+"""Which status follows which, for sagas and for steps: every table is walked, and each move is put into statuses.
+
+`machines.statuses` decides the statuses, for the API as well as here.
+"""
+
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from machines.machine import SagaMachine
+from machines.preview import passed
+from machines.rows import Phase, Row, Trigger
+from machines.saga import Saga
+from machines.statuses import DONE, FAILURES, SAGA_STATUSES, STEP_STATUSES, status_of, step_status
+from machines.step import Step
+
+#: The request that starts a saga which was created before. It is no row of a table.
+EXECUTE = "execute"
+_ENDS = (Phase.COMPLETED, Phase.COMPENSATED)
+
+#: How a status is drawn; see `words.shape_of`.
+_SHAPES = {"pending": "passing", "completed": "completed", "failed": "failure", "compensated": "compensated"}
+
+Change = tuple[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lifecycle:
+    """A state machine whose states are statuses.
+
+    changes: by the statuses before and after, the moves that lead from one to the other. ends: the statuses in which
+    a saga that has ended, or a step of it, may be.
+    """
+
+    name: str
+    title: str
+    says: str
+    initial: str
+    statuses: tuple[str, ...]
+    ends: frozenset[str]
+    changes: dict[Change, tuple[str, ...]]
+
+    @property
+    def shapes(self) -> dict[str, str]:
+        return {status: _SHAPES.get(status, "forward") for status in self.statuses}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Point:
+    """Where a saga may stand. done, undone: the moves so far of one step's call and of its compensation."""
+
+    state: str
+    pending: bool = False
+    done: frozenset[Trigger] = frozenset()
+    undone: frozenset[Trigger] = frozenset()
+
+
+def lifecycles(sagas: Iterable[Saga]) -> list[Lifecycle]:
+    """Return the lifecycle of SagaStatus and that of StepStatus, over all tables."""
+    every = list(sagas)
+    steps = [(saga, step) for saga in every for step in saga.steps]
+    return [
+        _lifecycle("saga", tuple(dict.fromkeys(SAGA_STATUSES.values())), [(saga, None) for saga in every]),
+        _lifecycle("step", STEP_STATUSES, steps),
+    ]
+
+
+def _lifecycle(subject: str, statuses: tuple[str, ...], walked: Iterable[tuple[Saga, Step | None]]) -> Lifecycle:
+    found: dict[Change, set[str]] = {}
+    ends: set[str] = set()
+    for saga, step in walked:
+        initial = _Point(state=saga.initial, pending=True)
+        first = _status(saga, step, initial)
+        for before, move, after in _walk(saga, step, initial):
+            change = _status(saga, step, before), _status(saga, step, after)
+            if change[0] != change[1]:
+                found.setdefault(change, set()).add(move)
+            if saga.rows.states[after.state].phase in _ENDS:
+                ends.add(change[1])
+    ordered = itertools.product(statuses, repeat=2)
+    return Lifecycle(
+        name=f"{subject}-status",
+        title=f"{subject.capitalize()}Status",
+        says=f"The status of a {subject} in the API, and the moves of all tables that change it.",
+        initial=first,
+        statuses=statuses,
+        ends=frozenset(ends),
+        changes={change: tuple(sorted(found[change])) for change in ordered if change in found},
+    )
+
+
+def _status(saga: Saga, step: Step | None, point: _Point) -> str:
+    status = status_of(saga.rows.states[point.state].phase, pending=point.pending)
+    if step is None:
+        return SAGA_STATUSES[status]
+    return step_status(saga, step, state=point.state, status=status, done=point.done, undone=point.undone)
+
+
+def _walk(saga: Saga, step: Step | None, initial: _Point) -> Iterator[tuple[_Point, str, _Point]]:
+    """Yield every move that a saga may make, with the points before and after it."""
+    seen, ahead = {initial}, deque([initial])
+    while ahead:
+        before = ahead.popleft()
+        for move, after in _moves(saga, step, before):
+            yield before, move, after
+            if after not in seen:
+                seen.add(after)
+                ahead.append(after)
+
+
+def _moves(saga: Saga, step: Step | None, point: _Point) -> Iterator[tuple[str, _Point]]:
+    if point.pending:
+        yield EXECUTE, replace(point, pending=False, state=_stop(saga, saga.initial, unsure=False))
+    asked = saga.rows.asked(point.state)
+    for row in saga.rows.rows:
+        if row.source == point.state and (not point.pending or row.trigger in asked):
+            after = replace(_noted(saga, step, row, point), pending=False)
+            for unsure in _in_doubt(row, point):
+                yield _words(saga, step, row), replace(after, state=_stop(saga, row.dest, unsure=unsure))
+
+
+def _in_doubt(row: Row, point: _Point) -> tuple[bool, ...]:
+    """Return whether the call in flight may have been sent when the move is made: both where the table is silent."""
+    if point.pending:
+        return (False,)
+    return (True,) if row.trigger is Trigger.EXHAUSTED else (False, True)
+
+
+def _stop(saga: Saga, state: str, *, unsure: bool) -> str:
+    """Return where the commit ends that enters a state: no passing state is ever seen."""
+    *_, last = passed(SagaMachine(saga, state), unsure=unsure)
+    return last.name
+
+
+def _noted(saga: Saga, step: Step | None, row: Row, point: _Point) -> _Point:
+    """Add the move to the step's own, as the journal does: with the step and direction of the state that it leaves."""
+    at = saga.rows.states[row.source]
+    if at.step != step or row.trigger not in DONE | FAILURES:
+        return point
+    if at.undoes:
+        return replace(point, undone=point.undone | {row.trigger})
+    return replace(point, done=point.done | {row.trigger})
+
+
+def _words(saga: Saga, step: Step | None, row: Row) -> str:
+    at = saga.rows.states[row.source]
+    if step is not None and at.step != step:
+        return f"{row.trigger} (another step)"
+    return f"undo {row.trigger}" if at.undoes else str(row.trigger)

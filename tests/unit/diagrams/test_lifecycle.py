@@ -1,0 +1,110 @@
+"""The status diagrams are derived: what the tables and the code that decides a status say is what is drawn."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from app.api.schemas.sagas import SagaShort, SagaStep
+from diagrams.lifecycle import Change, Lifecycle, lifecycles
+from diagrams.lifecycle_picture import lifecycle_picture
+from diagrams.lifecycle_text import graphviz_lifecycle, markdown_lifecycle, mermaid_lifecycle, plantuml_lifecycle
+from diagrams.picture import Picture
+from machines.checkout import CHECKOUT
+from machines.purchase import PURCHASE
+from machines.registry import discover
+from tests.unit.diagrams import test_picture
+
+SAGAS, STEPS = lifecycles(discover())
+CHECKS = [
+    test_picture.test_no_words_cover_others,
+    test_picture.test_all_words_are_on_the_page_and_in_their_boxes,
+    test_picture.test_no_label_lies_on_a_box,
+    test_picture.test_no_boxes_overlap,
+    test_picture.test_no_line_runs_through_a_box,
+    test_picture.test_no_line_runs_through_words,
+    test_picture.test_lines_are_level_or_upright,
+]
+
+
+@pytest.fixture(params=[SAGAS, STEPS], ids=lambda life: life.title)
+def life(request: pytest.FixtureRequest) -> Lifecycle:
+    return request.param
+
+
+def of_plantuml(text: str) -> set[Change]:
+    return set(re.findall(r"^(\w+) --> (\w+) : ", text, re.MULTILINE))
+
+
+def of_graphviz(text: str) -> set[Change]:
+    return set(re.findall(r'^  "(\w+)" -> "(\w+)" \[label=', text, re.MULTILINE))
+
+
+def of_mermaid(text: str) -> set[Change]:
+    return set(re.findall(r"^  (\w+) --> (\w+) : ", text, re.MULTILINE))
+
+
+def of_markdown(text: str) -> set[Change]:
+    return set(re.findall(r"^\| `(\w+)` \| .* \| `(\w+)` \|$", text, re.MULTILINE))
+
+
+READERS = {
+    plantuml_lifecycle: of_plantuml,
+    graphviz_lifecycle: of_graphviz,
+    mermaid_lifecycle: of_mermaid,
+    markdown_lifecycle: of_markdown,
+}
+
+
+def test_the_statuses_are_those_of_the_api():
+    for life, reply in ((SAGAS, SagaShort), (STEPS, SagaStep)):
+        (choice,) = reply().fields["status"].validators
+        assert sorted(life.statuses) == sorted(choice.choices)
+        assert {status for change in life.changes for status in change} == set(life.statuses)
+
+
+def test_a_saga_goes_from_pending_over_in_progress_to_its_ends():
+    assert (SAGAS.initial, SAGAS.ends) == ("pending", {"completed", "compensated"})
+    assert SAGAS.changes["pending", "in_progress"] == ("execute",)
+    assert SAGAS.changes["in_progress", "completed"] == ("succeeded",)
+    assert "undo succeeded" in SAGAS.changes["in_progress", "compensated"]
+    assert "retry" in SAGAS.changes["failed", "in_progress"]
+    assert "compensated" not in {before for before, _ in SAGAS.changes}
+
+
+def test_a_step_is_compensated_by_its_undo_alone():
+    undone = {moves for (_, after), moves in STEPS.changes.items() if after == "compensated"}
+    assert undone == {("undo resolve", "undo succeeded")}
+
+
+def test_a_step_fails_by_the_outcomes_of_its_own_call():
+    failing = STEPS.changes["in_progress", "failed"]
+    assert {"refused", "refused_in_doubt", "exhausted", "expire", "quarantine"} <= set(failing)
+    assert not any("another step" in move or move.startswith("undo") for move in failing)
+
+
+def test_only_a_table_without_a_pivot_leads_on_from_completed():
+    of_checkout, of_purchase = lifecycles([CHECKOUT])[0], lifecycles([PURCHASE])[0]
+    assert ("completed", "in_progress") not in of_checkout.changes
+    assert of_purchase.changes["completed", "in_progress"] == ("compensate",)
+
+
+def test_what_decides_a_steps_status_decides_the_diagram(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("machines.statuses.FAILURES", frozenset())
+    assert ("in_progress", "failed") not in lifecycles([CHECKOUT])[1].changes
+
+
+@pytest.mark.parametrize("render", READERS, ids=lambda render: render.__name__)
+def test_every_format_has_every_change_of_status(life: Lifecycle, render: Callable[[Lifecycle], str]):
+    assert READERS[render](render(life)) == set(life.changes)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_in_the_picture_nothing_covers_anything(life: Lifecycle, check: Callable[[Picture], None]):
+    check(lifecycle_picture(life))
+
+
+def test_the_picture_has_every_change_as_an_edge_with_its_moves(life: Lifecycle):
+    edges = {edge.says: " ".join(label.words for label in edge.labels) for edge in lifecycle_picture(life).edges}
+    expected = {f"{before} → {after}": ", ".join(moves) for (before, after), moves in life.changes.items()}
+    assert edges == expected | {"start": ""}
