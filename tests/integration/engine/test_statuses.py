@@ -1,0 +1,84 @@
+"""What the status diagrams say is what the engine does: every journal goes from status to status as they are drawn."""
+
+import shutil
+from itertools import pairwise
+
+import pytest
+
+from diagrams.lifecycle import EXECUTE, lifecycles
+from machines.checkout import CHECKOUT
+from machines.purchase import PURCHASE
+from machines.rows import Phase
+from machines.statuses import SAGA_STATUSES, status_of, step_status
+from tests.integration.engine.scene import LOST, REFUSED, answer
+from tests.integration.engine.test_service import BUY, CART
+
+SAGAS, STEPS = lifecycles([CHECKOUT, PURCHASE])
+RESERVED = [answer(201, reservation_id="r1")]
+SCENES = {
+    "all goes well": {},
+    "refused": {"payer": [REFUSED]},
+    "never answered": {"payer": [LOST] * 4},
+    "sent again": {"payer": [LOST]},
+    "stuck at the pivot": {"enregistrer_vente": [LOST] * 4},
+    "stuck in its undo": {"enregistrer_vente": [REFUSED], "undo_payer": [REFUSED]},
+}
+
+
+@pytest.fixture
+def store_url(sqlite_template, tmp_path):
+    """One database will do: a status is decided without it."""
+    shutil.copy(sqlite_template, tmp_path / "saga.db")
+    return f"sqlite:///{tmp_path / 'saga.db'}"
+
+
+def changes_of(definition, journal, step=None):
+    """Return each change of status that a journal shows, of the saga or of one of its steps."""
+    seen, done, undone = ["pending"], set(), set()
+    for row in journal:
+        if step and row["step"] == step.name:
+            (undone if row["direction"] == "undo" else done).add(row["trigger"])
+        phase = definition.rows.states[row["dest"]].phase
+        if phase is Phase.PASSING:
+            continue
+        status = status_of(phase, pending=False)
+        told = step_status(definition, step, state=row["dest"], status=status, done=done, undone=undone) if step else ""
+        seen.append(told or SAGA_STATUSES[status])
+    return {(before, after) for before, after in pairwise(seen) if before != after}
+
+
+def drawn_and_not(definition, scene):
+    journal = scene.rows("SELECT step, direction, trigger, dest FROM journal ORDER BY seq")
+    found = changes_of(definition, journal) - set(SAGAS.changes)
+    for step in definition.steps:
+        found |= changes_of(definition, journal, step) - set(STEPS.changes)
+    return found
+
+
+@pytest.mark.parametrize("replies", SCENES.values(), ids=SCENES)
+def test_a_journal_shows_only_changes_that_are_drawn(scene, replies):
+    scene.given(**replies).run()
+    assert drawn_and_not(CHECKOUT, scene) == set()
+
+
+@pytest.mark.parametrize("ask", ["retry", "compensate", "resolve"])
+def test_what_a_person_asks_for_changes_statuses_as_drawn(scene, ask):
+    saga = scene.given(enregistrer_vente=[LOST] * 4).run()
+    reply = ({"vente_id": 1},) if ask == "resolve" else ()
+    getattr(scene.service, ask)(saga.id, "ada", "asked the shop", *reply)
+    assert drawn_and_not(CHECKOUT, scene) == set()
+
+
+def test_a_completed_purchase_that_is_taken_back_changes_statuses_as_drawn(scene):
+    scene.given(RESERVE_INVENTORY=RESERVED)
+    saga_id = scene.service.start(PURCHASE.name, BUY).id
+    scene.service.compensate(saga_id, "ada", "not wanted")
+    assert ("completed", "in_progress") in changes_of(PURCHASE, scene.rows("SELECT * FROM journal ORDER BY seq"))
+    assert drawn_and_not(PURCHASE, scene) == set()
+
+
+def test_a_pending_saga_that_is_cancelled_is_compensated_at_once(scene):
+    saga_id = scene.service.create(CHECKOUT.name, CART).id
+    ended = scene.service.compensate(saga_id, "ada", "not wanted")
+    assert SAGAS.changes["pending", SAGA_STATUSES[ended.status]] == ("cancel",)
+    assert SAGAS.changes["pending", "in_progress"] == (EXECUTE,)
