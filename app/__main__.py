@@ -1,6 +1,7 @@
 """`python -m app`: serve the orchestrator on HOST (127.0.0.1) and PORT (8009), in WORKERS processes (1)."""
 
 import errno
+import gc
 import os
 import resource
 import shutil
@@ -43,12 +44,13 @@ def main() -> int:
         if lock := hold(config.database_url, LEAVES_WITHIN_S, LEAVES_WITHIN_S + config.grace_s):
             lock.close()  # it is the worker's, which runs the sagas
         configure_logging(config.log_level, config.log_redact)
+        if config.workers > 1 and SHARED not in os.environ:
+            _begin_anew()
+        _import_service()
         _check_tables(config)
     except ConfigError as error:
         sys.stderr.write(f"saga: {error}\n")
         return 2
-    if config.workers > 1 and SHARED not in os.environ:
-        _begin_anew()
     Server(
         "wsgi:application",
         address=host,
@@ -78,10 +80,23 @@ def _begin_anew() -> None:
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  the same command once more
 
 
+def _import_service() -> None:
+    """Import the service once, before its processes are forked: they start at once and share this memory.
+
+    The collector rests meanwhile and then leaves these objects alone: else it would copy the shared pages.
+    """
+    gc.disable()
+    import app.factory  # noqa: F401, PLC0415  not before the settings were checked, and the folder of metrics named
+
+    gc.freeze()
+    gc.enable()
+
+
 def _check_tables(config: Config) -> None:
     """Raise ConfigError when unfinished sagas run by another table than the one at hand.
 
-    Asked in a process of its own: this one only looks after those that serve, and stays without what they import.
+    A process of its own compares them: the processes that serve are forked from this one, which must have no
+    connection and no thread then.
     """
     receiver, sender = Pipe(duplex=False)
     asking = get_context("fork").Process(target=_compare_tables, args=(config, sender))
@@ -95,10 +110,10 @@ def _check_tables(config: Config) -> None:
 def _compare_tables(config: Config, sender: "Connection[str, str]") -> None:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
-    from app import create_app  # noqa: PLC0415
+    from app.factory import make  # noqa: PLC0415
 
     try:
-        create_app(config).extensions["runner"].tables.settle()
+        make(config, None).extensions["runner"].tables.settle()
     except ConfigError as error:
         sender.send(str(error))
     except SQLAlchemyError:  # it is away, or was never migrated: /ready says what to do, and the processes ask again

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotInTimeError
+from functools import cache
 from typing import TypeVar
 
 from argon2 import PasswordHasher
@@ -14,8 +15,6 @@ T = TypeVar("T")
 SHORTEST, LONGEST = 12, 256
 #: 19 MiB and two passes, the least that OWASP advises: sign-ins of many at once must not exhaust a small machine.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-#: Of a password that nobody has.
-_NOBODYS = _HASHER.hash("\x00")
 #: All hashing of a process is done in this many threads. It is not done in the requests' own threads: each of them
 #: would keep its 19 MiB afterwards.
 HASHED_AT_ONCE = 1
@@ -35,12 +34,19 @@ def matches(password: str, known: str | None) -> bool:
     """Check a password against a user's hash; None: there is no such user, and it never matches. Raises BusyError."""
 
     def verify() -> bool:
+        nobodys = _nobodys()
         try:
-            return _HASHER.verify(known or _NOBODYS, password[: LONGEST + 1]) and known is not None
+            return _HASHER.verify(known or nobodys, password[: LONGEST + 1]) and known is not None
         except (VerificationError, InvalidHashError):
             return False
 
     return _in_turn(verify)
+
+
+@cache
+def _nobodys() -> str:
+    """Return the hash of a password that nobody has. It takes 0.05 s, so only a process that checks one makes it."""
+    return _HASHER.hash("\x00")
 
 
 def _in_turn(hash_it: Callable[[], T]) -> T:
