@@ -119,7 +119,7 @@ def _engine(  # noqa: PLR0917  puts together what has been made
     telemetry, breakers = Telemetry(metrics, registry, notes), Breakers(metrics, lambda: guarded.states)
     thread_gauge = Threads(metrics, lambda: threads.alive)
     threads.report = thread_gauge.look
-    looks = [notes.settle, breakers.look, thread_gauge.look]
+    looks = [telemetry.foresee, notes.settle, breakers.look, thread_gauge.look]
     metrics.complete(rows=telemetry.rows, looks=looks, read=[gauges.collect])
     engine = Engine(
         config=config,

@@ -38,7 +38,7 @@ class _Counted(NamedTuple):
 
 
 class Telemetry:
-    """Counts and logs. Every series that follows from the definitions is there from the beginning, at 0.
+    """Counts and logs. Every series that follows from the definitions is in the first scrape, at 0.
 
     rows: those that can be counted, by the values of their labels. notes: what is not counted and logged yet.
     """
@@ -77,8 +77,16 @@ class Telemetry:
         self._claim_s = Histogram("saga_claim_duration_seconds", "Claims", buckets=_STEP_S, registry=registry)
         self.rows: dict[tuple[str, ...], Row] = {}
         self._counted: dict[tuple[Saga, str | None, str, str], _Counted] = {}
-        for definition in definitions:
+        self._unseen = tuple(definitions)
+
+    def foresee(self) -> None:
+        """Make each series of each table, so that a rate sees its first event. To be done before a scrape.
+
+        A process that is never scraped, such as a command, does without: it is most of the time that its start takes.
+        """
+        for definition in self._unseen:
             self._foresee(definition)
+        self._unseen = ()
 
     def called(self, saga: Instance, call: Call, reply: Reply) -> None:
         """Count a call that was answered, or that got no answer."""
@@ -158,7 +166,6 @@ class Telemetry:
         return counted
 
     def _foresee(self, saga: Saga) -> None:
-        """Make each series of a table, so that a rate sees its first event."""
         self._row(saga, None, START, saga.initial)
         for row in saga.rows.rows:
             self._row(saga, row.source, row.trigger, row.dest)

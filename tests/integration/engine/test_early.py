@@ -68,7 +68,7 @@ def test_who_was_stored_early_and_died_is_run_from_its_beginning_by_another(late
         raise DiedError
 
     in_the_read(late, die)
-    begun = late.service.start("checkout", CART)
+    begun = late.service.start("checkout", CART, wait_s=0.3)
     assert begun.status == "running"
     saga = late.recovered("other")
     late.engine.run(saga, 1000)
