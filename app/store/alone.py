@@ -62,6 +62,9 @@ def _locked(file: IO[str]) -> bool:
 
 
 def file_of(database_url: str) -> Path | None:
-    """Return the file of a SQLite URL, which Flask-SQLAlchemy looks for below Flask's instance folder."""
+    """Return the file of a SQLite URL, which Flask-SQLAlchemy looks for below Flask's instance folder.
+
+    Links are followed, as SQLite does: one file has one lock, however it is named.
+    """
     scheme, _, name = database_url.partition(":///")
-    return _INSTANCE / name.partition("?")[0] if scheme == "sqlite" else None
+    return (_INSTANCE / name.partition("?")[0]).resolve() if scheme == "sqlite" else None

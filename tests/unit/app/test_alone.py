@@ -80,6 +80,14 @@ def test_postgresql_is_for_any_number():
     assert hold("postgresql+psycopg2://x@host/x") is None
 
 
+@pytest.mark.usefixtures("holder")
+def test_a_link_to_the_file_has_the_lock_of_the_file(url, tmp_path):
+    (tmp_path / "saga.db").touch()
+    (tmp_path / "link.db").symlink_to(tmp_path / "saga.db")
+    with pytest.raises(ConfigError, match="runs the sagas of"):
+        hold(url.replace("saga.db", "link.db"))
+
+
 def test_a_folder_that_takes_no_files_needs_no_lock():
     assert hold("sqlite:////proc/saga.db") is None
 
