@@ -2,10 +2,12 @@
 
 import logging
 import re
+import sys
 from collections.abc import Iterable, Mapping, MutableMapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, TextIO, cast
 
 import orjson
 import structlog
@@ -29,11 +31,23 @@ def configure_logging(level: str, redacted: Iterable[str] = ()) -> None:
     structlog.configure(
         processors=[JsonLine(redacted)],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
-        logger_factory=structlog.WriteLoggerFactory(),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Output())),  # it is written to and flushed alone
         cache_logger_on_first_use=False,  # the command line sends its log elsewhere after this
     )
     # Does nothing where there is a handler already: so once, and not in a test that looks at what is logged.
     logging.basicConfig(handlers=[Complaints()], level=logging.WARNING)
+
+
+class _Output:
+    """Standard output, of which the reader may have gone or the disk may be full: a lost line stops nothing else."""
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            sys.stdout.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stdout.flush()
 
 
 class Complaints(logging.Handler):

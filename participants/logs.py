@@ -2,9 +2,11 @@
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import orjson
 import structlog
@@ -37,10 +39,22 @@ def configure_logging(level: str = "") -> None:
             structlog.processors.JSONRenderer(serializer=_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level.lower()),
-        logger_factory=structlog.WriteLoggerFactory(),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Output())),  # it is written to and flushed alone
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[Complaints()], level=logging.WARNING)
+
+
+class _Output:
+    """Standard output, of which the reader may have gone or the disk may be full: a lost line stops nothing else."""
+
+    def write(self, text: str) -> None:
+        with suppress(OSError):
+            sys.stdout.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stdout.flush()
 
 
 class Complaints(logging.Handler):

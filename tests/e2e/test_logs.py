@@ -4,8 +4,10 @@ import json
 
 import pytest
 import requests
+import structlog
 
-from app.logs import HIDDEN, JsonLine
+from app.logs import HIDDEN, JsonLine, configure_logging
+from participants.logs import configure_logging as configure_participants
 from tests.e2e.conftest import eventually, free_port, start
 
 CART = {"client_id": 3, "magasin_id": 1}
@@ -51,6 +53,24 @@ def test_no_secret_of_the_configuration_is_told_whatever_fails(tmp_path):
         server.kill()
     assert "database.failed" in log.read_text()
     assert secret not in log.read_text()
+
+
+class Gone:
+    """A standard output whose reader has gone."""
+
+    def write(self, *_text):
+        raise BrokenPipeError
+
+    flush = write
+
+
+@pytest.mark.parametrize("configure", [lambda: configure_logging("INFO"), lambda: configure_participants("INFO")])
+def test_a_line_that_nobody_can_read_stops_nothing(configure, monkeypatch):
+    configure()
+    monkeypatch.setattr("sys.stdout", Gone())
+    structlog.get_logger("x").error("parent.gone")
+    monkeypatch.undo()
+    configure_logging("INFO")
 
 
 @pytest.mark.parametrize(

@@ -66,9 +66,11 @@ def test_check_is_red_when_a_step_changed_and_names_the_files_and_the_mend(copy:
 def test_check_is_red_for_any_column(column: str, changed: str):
     """Compared in this process: `--check` does no more, see above."""
     space: dict[str, Any] = {}
-    exec(compile((ROOT / CHECKOUT_FILE).read_text().replace(column, changed, 1), CHECKOUT_FILE, "exec"), space)  # noqa: S102
+    exec(compile((ROOT / CHECKOUT_FILE).read_text().replace(column, changed, 1), CHECKOUT_FILE, "exec"), space)
     tables = [space["CHECKOUT"] if table.name == "checkout" else table for table in discover()]
-    assert "diagrams/rendered/checkout-v1.md is not what machines/ says now" in "\n".join(differences(ROOT, files(tables)))
+    assert "diagrams/rendered/checkout-v1.md is not what machines/ says now" in "\n".join(
+        differences(ROOT, files(tables))
+    )
 
 
 def test_writing_again_makes_check_green_and_removes_what_is_left_over(copy: Path):
