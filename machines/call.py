@@ -25,7 +25,11 @@ class Call:
 
     @property
     def references(self) -> tuple[str, ...]:
-        return (*_PLACEHOLDER.findall(self.path), *self.body.values())
+        return (*self.path_references, *self.body.values())
+
+    @property
+    def path_references(self) -> tuple[str, ...]:
+        return tuple(_PLACEHOLDER.findall(self.path))
 
     @property
     def well_formed(self) -> bool:
@@ -39,7 +43,7 @@ class Call:
 
         Raises FillError for a value that would make another path, however it is encoded.
         """
-        return _PLACEHOLDER.sub(lambda found: _segment(found[1], look_up(found[1], data, results)), self.path)
+        return _PLACEHOLDER.sub(lambda found: segment(found[1], look_up(found[1], data, results)), self.path)
 
     def filled_body(self, data: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
         return {name: look_up(reference, data, results) for name, reference in self.body.items()}
@@ -71,8 +75,11 @@ def look_up(reference: str, data: Mapping[str, Any], results: Mapping[str, Any])
         raise FillError(f"{reference} is not known") from None
 
 
-def _segment(reference: str, value: Any) -> str:
-    """Return a value as one segment of a path: the same text before and after the saga was read back."""
+def segment(reference: str, value: Any) -> str:
+    """Return a value as one segment of a path: the same text before and after the saga was read back.
+
+    Raises FillError for a value that is no segment, or one that leads to another path.
+    """
     match value:
         case bool():
             text = "true" if value else "false"

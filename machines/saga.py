@@ -1,10 +1,11 @@
 """A saga definition: a table that has been checked, and what follows from it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
-from machines.call import split
+from machines.call import Call, FillError, segment, split
 from machines.check import check
 from machines.digest import content_of, digest_of
 from machines.rows import Rows, derive
@@ -38,6 +39,30 @@ class Saga(Table):
     @cached_property
     def needed_fields(self) -> Mapping[str, frozenset[str]]:
         """Per step, the fields of its reply that a later call refers to: without them the reply is unreadable."""
-        calls = [call for step in self.steps for call in (step.call, step.undo) if call is not None]
-        references = [split(reference) for call in calls for reference in call.references]
-        return {s.name: frozenset(name for step, name in references if step == s.name) for s in self.steps}
+        return self._by_step(reference for call in self._calls for reference in call.references)
+
+    @cached_property
+    def path_fields(self) -> Mapping[str, frozenset[str]]:
+        """Per step, the fields of its reply that stand in the path of a later call."""
+        return self._by_step(reference for call in self._calls for reference in call.path_references)
+
+    def lacking(self, step: str, reply: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return the fields of a step's reply with which a later call cannot be made, each with the reason.
+
+        The reason is "" for a field that is not there.
+        """
+        found = dict.fromkeys(self.needed_fields[step] - reply.keys(), "")
+        for name in self.path_fields[step] & reply.keys():
+            try:
+                segment(name, reply[name])
+            except FillError as error:
+                found[name] = str(error)
+        return found
+
+    @property
+    def _calls(self) -> list[Call]:
+        return [call for step in self.steps for call in (step.call, step.undo) if call is not None]
+
+    def _by_step(self, references: Iterable[str]) -> Mapping[str, frozenset[str]]:
+        apart = [split(reference) for reference in references]
+        return {s.name: frozenset(name for step, name in apart if step == s.name) for s in self.steps}

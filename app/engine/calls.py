@@ -6,7 +6,7 @@ from typing import Protocol
 from app.config import Config
 from app.metrics import Telemetry
 from app.participants.client import Request
-from app.participants.outcome import Outcome, Reply, explained, outcome_of
+from app.participants.outcome import NOTHING, Outcome, Reply, explained, outcome_of
 from app.store.instance import Instance
 from app.traces import Traces
 from machines.call import Call, FillError
@@ -75,10 +75,12 @@ class Calls:
             except FillError as error:
                 reply = Reply(error=str(error), sent=False, impossible=True)
             saga.called = called or reply.sent
-            needed = frozenset() if at.undoes else saga.definition.needed_fields[at.step.name]
-            outcome = outcome_of(reply, needed)
+            lacking = NOTHING
+            if not (at.undoes or reply.body is None):
+                lacking = saga.definition.lacking(at.step.name, reply.body)
+            outcome = outcome_of(reply, lacking)
             if outcome in _TO_EXPLAIN:
-                reply = explained(reply, needed, call.participant)
+                reply = explained(reply, lacking, call.participant)
             attempt.became(reply, outcome)
         self.telemetry.called(saga, call, reply)
         return reply, outcome

@@ -31,7 +31,7 @@ LONGEST_RETRY_AFTER_S = 3600.0
 
 
 class UnansweredError(ValueError):
-    """A step was resolved by hand without these fields of its reply, to which later calls refer."""
+    """A step was resolved by hand, and its reply lacks fields that later calls need; `fields` says which or why."""
 
     def __init__(self, fields: Sequence[str]) -> None:
         super().__init__(", ".join(fields))
@@ -114,8 +114,8 @@ class Engine:
         at = saga.at
         assert at.step is not None
         if not at.undoes:
-            if missing := saga.definition.needed_fields[at.step.name] - reply.keys():
-                raise UnansweredError(sorted(missing))
+            if lacking := saga.definition.lacking(at.step.name, reply):
+                raise UnansweredError(sorted(lacking[name] or name for name in lacking))
             saga.results[at.step.name] = reply
         return {"step": at.step.name, "direction": at.direction, "reply": reply}
 
@@ -252,11 +252,12 @@ class Engine:
 
     def _wait(self, saga: Instance, retry: Retry, attempt: int, reply: Reply) -> float:
         """Draw the wait before the next call, at least what the participant asks for, at most until the deadline."""
-        left_s = 0.0
+        left_s, longest_s = 0.0, inf
         if saga.may(Trigger.EXPIRE):  # a saga that still reads has all of its time
             left_s = min(saga.deadline - self.store.clock(), saga.definition.deadline_s)
+            # Over, but not called off: a pivot in doubt. Now the table alone says how soon to ask.
+            longest_s = left_s if left_s > 0 else retry.cap_s
         asked_s = min(reply.retry_after_s or 0.0, max(LONGEST_RETRY_AFTER_S, left_s))
-        longest_s = left_s if left_s > 0 else inf
         drawn = self.jitter(retry.longest_wait_s(attempt))
         # Never 0: a wait of its own commit is what makes the attempt count after a crash.
         return max(min(max(drawn, asked_s), longest_s), 0.001)

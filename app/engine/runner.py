@@ -180,7 +180,8 @@ class Runner:
             return self._engine.run(saga, hold_s, until)
         except FencedError:
             self._engine.telemetry.fenced(saga)
-            self._discount([saga])
+            if not saga.called:
+                self._discount([saga])
         except KeyTakenError:
             raise
         except Exception as error:
@@ -228,9 +229,10 @@ class Runner:
                 look()
             except Exception:  # noqa: BLE001  none of them may keep this process from recovering sagas
                 _log.exception("look.failed")
-        self._release_lost()
+        self.release_lost()
 
-    def _release_lost(self) -> None:
+    def release_lost(self) -> None:
+        """Give back the sagas whose last commit the database did not confirm, so that they go on without a wait."""
         lost = self._lost[:]
         if lost:
             self._discount(lost)
@@ -238,10 +240,9 @@ class Runner:
             del self._lost[: len(lost)]
 
     def _discount(self, sagas: Iterable[Instance]) -> None:
-        """Take back the claims during which no call could be sent: nobody died of them."""
+        """Take back claims that no process died of, so that they bring no saga nearer to its quarantine."""
         try:
             for saga in sagas:
-                if not saga.called:
-                    self._leases.discount(saga)
+                self._leases.discount(saga)
         except SQLAlchemyError:  # it counts one too many: a person may look at the saga a little earlier
             _log.warning("claims.not_discounted", exc_info=True)

@@ -11,12 +11,14 @@ all others, no answer, a body that is not understood            unknown (in doub
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
-from app.values import one_line
+from app.values import one_line, written
 from machines.rows import Trigger
 from machines.table import participant_variable
 
+NOTHING: Mapping[str, str] = MappingProxyType({})
 #: _URL stands for the participant's own variable.
 _KEY, _URL, _LOAD = "PARTICIPANTS_API_KEY", "URL", "THREADS"
 #: The statuses that turn a call away before the participant acts on it, each with the setting to look at.
@@ -83,7 +85,8 @@ class Reply:
             return self.error
         body = self.body or {}
         said = body.get("detail") or body.get("title") or body.get("error") or body.get("message") or ""
-        return f"{self.status} {said}".strip()
+        words = said if isinstance(said, str) else written(said).decode()
+        return f"{self.status} {words}".strip()
 
     @property
     def turned_away(self) -> bool:
@@ -96,25 +99,25 @@ class Reply:
         return self.status == _UNAVAILABLE and self.retry_after_s is not None
 
 
-def outcome_of(reply: Reply, needed: frozenset[str]) -> Outcome:
-    """Decide what a reply means; `needed` are the fields without which a success cannot be understood."""
+def outcome_of(reply: Reply, lacking: Mapping[str, str] = NOTHING) -> Outcome:
+    """Decide what a reply means. lacking: what a later call needs and cannot use, see `Saga.lacking`."""
     status = reply.status
     if status is None:
         if reply.impossible:
             return Outcome.REFUSED
         return Outcome.UNKNOWN if reply.sent else Outcome.NOT_SENT
     if _OK <= status < _REDIRECT:
-        understood = status != _ACCEPTED and reply.body is not None and needed <= reply.body.keys()
+        understood = status != _ACCEPTED and reply.body is not None and not lacking
         return Outcome.SUCCEEDED if understood else Outcome.UNKNOWN
     if reply.turned_away:
         return Outcome.NOT_SENT
     return Outcome.REFUSED if _BAD_REQUEST <= status < _SERVER_ERROR and status not in _IN_DOUBT else Outcome.UNKNOWN
 
 
-def explained(reply: Reply, needed: frozenset[str], participant: str) -> Reply:
+def explained(reply: Reply, lacking: Mapping[str, str], participant: str) -> Reply:
     """Return the reply with a reason that says why a success was not taken, or which setting to check."""
     if reply.status is not None and _OK <= reply.status < _REDIRECT:
-        return replace(reply, says=f"{reply.reason}, but {_why_not_taken(reply, needed)}")
+        return replace(reply, says=f"{reply.reason}, but {_why_not_taken(reply, lacking)}")
     if setting := setting_of(reply, participant):
         # A 404 with a JSON body is the participant's own, and a refusal; this one may come from anybody.
         anybody = " without a JSON body" if reply.status == _NOT_FOUND else ""
@@ -145,10 +148,11 @@ def outcome_of_move(trigger: str, status: int | None) -> Outcome | None:
     return _OF_MOVES.get(trigger)
 
 
-def _why_not_taken(reply: Reply, needed: frozenset[str]) -> str:
+def _why_not_taken(reply: Reply, lacking: Mapping[str, str]) -> str:
     if reply.status == _ACCEPTED:
         return "accepted does not say that it is done"
     if reply.body is None:
         return reply.unreadable or "its body is no JSON object"
-    lacking = sorted(needed - reply.body.keys())
-    return f"without the field{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}"
+    if missing := sorted(name for name, reason in lacking.items() if not reason):
+        return f"without the field{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+    return "; ".join(lacking[name] for name in sorted(lacking))

@@ -48,15 +48,16 @@ class Leases:
         self._make_due(mine, _SAGA.c.owner == self._owner)
 
     def discount(self, saga: Instance) -> None:
-        """Take back the claim of a saga for which nothing was sent: it counts neither as a death nor as an attempt.
+        """Take back the claim of a saga whose process lives: it counts not as a death.
 
-        Another process may have the saga by now. A move sets the count to 0, so where it still exceeds the claims made
-        since (each raises the epoch by one), this claim is counted. Neither epoch nor version changes: no owner is
-        fenced by it.
+        A call that was sent meanwhile is in doubt, which the claim said until now. Another process may have the saga by
+        now. A move sets the count to 0, so where it still exceeds the claims made since (each raises the epoch by one),
+        this claim is counted. Neither epoch nor version changes: no owner is fenced by it.
         """
         counted = _SAGA.c.claims > _SAGA.c.epoch - saga.epoch
+        taken_back: dict[str, Any] = {"claims": _SAGA.c.claims - 1} | ({"unsure": True} if saga.called else {})
         with self._engine.connect() as connection:
-            connection.execute(update(_SAGA).where(_SAGA.c.id == saga.id, counted).values(claims=_SAGA.c.claims - 1))
+            connection.execute(update(_SAGA).where(_SAGA.c.id == saga.id, counted).values(taken_back))
 
     def end(self) -> None:
         """Make every unfinished saga due, for a process that knows itself to be the only one."""

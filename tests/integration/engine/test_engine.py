@@ -4,13 +4,24 @@ from app.store.sagas import FencedError
 from machines.call import post
 from machines.fields import text
 from machines.saga import Saga
-from machines.step import pivot
+from machines.step import Retry, compensatable, pivot
 from tests.integration.engine.scene import LOST, NOT_SENT, REFUSED, Reply, answer
 
 PATHFINDER = Saga(
     name="pathfinder", version=1, initial="HERE", completed="THERE", compensated="UNDONE",
     data={"place": text()}, participants=("map",),
     steps=(pivot("go", post("map", "/places/{place}/go"), done="THERE", refused="LOST"),),
+)  # fmt: skip
+
+#: Books a place, and then goes to it: the second call has a field of the first reply in its path.
+BOOKER = Saga(
+    name="booker", version=1, initial="ASKED", completed="GONE", compensated="CALLED_OFF",
+    data={"place": text()}, participants=("map",),
+    steps=(
+        compensatable("book", post("map", "/book", place="place"), undo=post("map", "/unbook"),
+                      done="BOOKED", refused="FULL", undoing="UNBOOKING", retry=Retry(attempts=1)),
+        pivot("go", post("map", "/places/{book.number}/go"), done="GONE", refused="LOST"),
+    ),
 )  # fmt: skip
 
 
@@ -418,6 +429,13 @@ def test_a_refusal_of_a_call_that_surely_was_never_sent_before_is_believed(scene
     scene.engine.run(scene.recovered(), 1000)
     assert scene.calls[-1] == "undo_reserver_stock"
     assert "undo_payer" not in scene.calls
+
+
+def test_a_reply_that_fits_into_no_later_path_is_in_doubt_and_undone_at_once(scene):
+    """Else the saga would find out behind its pivot, where there is no way back."""
+    saga = scene.given(book=[answer(200, number=None)]).run(BOOKER, place="here")
+    assert (saga.state, scene.calls) == ("CALLED_OFF", ["book", "undo_book"])
+    assert saga.error == "FULL: book: 200, but number is null, which is no part of a path"
 
 
 def test_a_call_that_cannot_be_made_is_a_refusal_and_is_not_sent(scene):

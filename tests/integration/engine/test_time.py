@@ -3,7 +3,9 @@
 from math import inf
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
+from app.engine.engine import DEFERRED
 from app.store.sagas import FencedError
 from machines.checkout import CHECKOUT
 from machines.order import ORDER
@@ -242,6 +244,16 @@ def test_who_asks_for_a_wait_beyond_the_deadline_of_a_pivot_is_given_its_attempt
     saga = scene.given(enregistrer_vente=[BUSY] * 9).run(hold_s=10_000)
     assert saga.state == "STUCK_ENREGISTRER_VENTE"
     assert scene.calls.count("enregistrer_vente") == 1 + 4
+    assert max(scene.slept) <= CHECKOUT.steps[3].retry.cap_s, "the deadline ends its wish to wait"
+    assert not [call for call in scene.calls if call.startswith("undo")]
+
+
+def test_a_pivot_in_doubt_waits_beyond_the_deadline_for_a_participant_that_turns_it_away(scene):
+    at_call(scene, "enregistrer_vente", lambda: setattr(scene, "now", OVER))
+    saga = scene.given(enregistrer_vente=[LOST, *[answer(401)] * 20]).run(hold_s=10_000)
+    assert saga.state == "CONFIRMEE", "its key was mended in the end"
+    assert scene.calls.count("enregistrer_vente") == 1 + 20 + 1
+    assert max(scene.slept) <= DEFERRED.cap_s
     assert not [call for call in scene.calls if call.startswith("undo")]
 
 
@@ -282,6 +294,23 @@ def test_claims_during_which_a_call_was_sent_quarantine_a_saga_all_the_same(scen
         saga = found[-1]
     assert scene.calls.count("payer") == 1 + 10
     assert scene.rows("SELECT state FROM saga") == [{"state": "STUCK_PAYER"}]
+
+
+def test_a_database_that_keeps_no_results_does_not_quarantine_a_saga(scene, monkeypatch):
+    """A full disk takes a claim, which fits into a page that is there, and not the row of a move."""
+    scene.given(payer=[NOT_SENT, *[LOST] * 50]).run(hold_s=0)
+
+    def full(*_arguments):
+        raise OperationalError("INSERT", {}, Exception("No space left on device"))
+
+    with monkeypatch.context() as disk:
+        disk.setattr(scene.engine.store, "save", full)
+        for _ in range(15):
+            scene.runner.run_here(scene.recovered(), 0, inf)
+            scene.runner.release_lost()
+    assert scene.rows("SELECT state, claims FROM saga") == [{"state": "STOCK_RESERVE", "claims": 0}]
+    saga = scene.given(payer=[answer(409)]).recovered()
+    assert saga.unsure, "it was sent, and its answer was lost with the commit"
 
 
 def test_a_claim_that_is_taken_back_late_is_not_that_of_who_has_the_saga_by_then(scene):

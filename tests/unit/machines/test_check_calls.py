@@ -107,6 +107,21 @@ def test_what_only_an_undo_refers_to_is_needed_too():
     assert saga(look(done="LOOKED"), hold(undo=release)).needed_fields["look"] == {"basket"}
 
 
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (None, "basket is null, which is no part of a path"),
+        ({}, "basket is an object, which is no part of a path"),
+        ("..", "basket is '..', which is no part of a path"),
+    ],
+)
+def test_a_reply_lacks_a_field_that_is_missing_or_fits_into_no_later_path(value, reason):
+    table = saga(look(done="LOOKED"), hold(call=post("shop", "/{look.basket}", price="look.price")))
+    assert table.lacking("look", {"basket": value, "price": None}) == {"basket": reason}
+    assert table.lacking("look", {"basket": "b", "price": None}) == {}
+    assert table.lacking("look", {}) == {"basket": "", "price": ""}
+
+
 def test_an_undo_whose_path_lacks_the_slash_is_refused(refusal):
     path = UNDO.path.removeprefix("/")
     text = refusal(hold(undo=post("shop", path)))
