@@ -48,6 +48,7 @@ class Registry:
             key = (definition.name, definition.version)
             if self._by_version.setdefault(key, definition) is not definition:
                 raise BadTablesError(f"{definition} is defined twice; give the newer one the next version")
+        self.begun_by = self._begun_by()
 
     def __iter__(self) -> Iterator[Saga]:
         return iter(self._by_version.values())
@@ -81,6 +82,18 @@ class Registry:
         """Give the version that a new saga begins with."""
         versions = [version for known, version in self._by_version if known == name]
         return self.get(name, max(versions, default=0))
+
+    def _begun_by(self) -> Mapping[str, Saga]:
+        """Return by event the saga that it begins. Only the latest version of a saga is begun."""
+        begun: dict[str, Saga] = {}
+        for definition in map(self.latest, self.names):
+            event = definition.started_by
+            if event and begun.setdefault(event, definition) is not definition:
+                raise BadTablesError(
+                    f"{begun[event]} and {definition} are both started_by={event!r}, and an event begins one saga; "
+                    "let each have an event of its own"
+                )
+        return begun
 
 
 def discover() -> Registry:

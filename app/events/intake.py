@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import closing, suppress
 
 import structlog
@@ -25,7 +25,6 @@ from app.store.instance import Standing
 from app.store.parked import Parked
 from app.values import one_line
 from machines.registry import Registry
-from machines.saga import Saga
 
 _log = structlog.get_logger("intake")
 #: Between two tries to reach a broker or a database that is away.
@@ -56,7 +55,7 @@ class Intake:
         stopping: threading.Event,
     ) -> None:
         self._service, self._parked, self._stopping = service, parked, stopping
-        self._begins = _begins(definitions)
+        self._begins = definitions.begun_by
         self._heard = Counter("saga_events_heard", "Events that came in", ["outcome"], registry=registry)
         for outcome in ("begun", "known", "parked"):
             self._heard.labels(outcome)
@@ -163,12 +162,6 @@ class Intake:
 def _operators(error: Exception) -> bool:
     """Return True for an error that the operator of the database mends, and no change of the message would."""
     return isinstance(error, SQLAlchemyError) and meaning(error) not in {Meaning.UNSTORABLE, Meaning.DEFECT}
-
-
-def _begins(definitions: Iterable[Saga]) -> dict[str, Saga]:
-    """Say which saga an event begins: the newest version of it."""
-    ordered = sorted(definitions, key=lambda definition: definition.version)
-    return {definition.started_by: definition for definition in ordered if definition.started_by}
 
 
 def event_key(source: str, event_id: str) -> str:

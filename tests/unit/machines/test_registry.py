@@ -4,7 +4,9 @@ import pytest
 
 import machines
 from machines.checkout import CHECKOUT
-from machines.registry import Registry, UnknownSagaError, discover
+from machines.fields import integer
+from machines.registry import BadTablesError, Registry, UnknownSagaError, discover
+from machines.saga import Saga
 from tests.unit.machines.tables import look, saga
 
 TRIAL = """
@@ -60,6 +62,23 @@ def test_two_files_that_define_one_version_are_refused(new_file):
     new_file("a_trial_again", TRIAL)
     with pytest.raises(ValueError, match=r"^trial v1 is defined twice; give the newer one the next version$"):
         discover()
+
+
+def begun(name: str, version: int = 1, started_by: str | None = "OrderPlaced"):
+    return Saga(
+        name=name, version=version, initial="STARTED", completed="DONE", compensated="CANCELLED",
+        started_by=started_by, data={"client_id": integer()}, participants=("shop",), steps=(look(done="DONE"),),
+    )  # fmt: skip
+
+
+def test_two_sagas_that_one_event_begins_are_refused():
+    with pytest.raises(BadTablesError, match=r"both started_by='OrderPlaced'.*let each have an event of its own"):
+        Registry([begun("sale"), begun("gift")])
+
+
+def test_an_event_begins_the_latest_version_and_no_earlier_one():
+    assert Registry([begun("sale"), latest := begun("sale", 2)]).begun_by == {"OrderPlaced": latest}
+    assert Registry([begun("sale"), begun("sale", 2, None), other := begun("gift")]).begun_by == {"OrderPlaced": other}
 
 
 def test_an_illegal_table_is_refused_when_its_file_is_found(new_file):
