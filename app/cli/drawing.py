@@ -82,7 +82,8 @@ def _now(saga: SagaRow, now: datetime) -> str:
         return f"nobody has it, and it is due for {ago(overdue_s)}; does a service run?"
     if overdue_s > 0:
         return "it is due now, and waits for a service to take it up"
-    return f"last moved {still} ago by {saga.owner}; goes on, or is taken over, within {ago(-overdue_s)}"
+    goes_on = f"by {saga.owner}; goes on, or is taken over," if saga.owner else "and waits; goes on"
+    return f"last moved {still} ago {goes_on} within {ago(-overdue_s)}"
 
 
 def path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], width: int) -> Iterator[RenderableType]:
