@@ -182,9 +182,11 @@ class Engine:
         return self.calls.longest_s(saga)
 
     def _expired(self, saga: Instance) -> bool:
-        """Tell whether the next step forward comes too late. A pivot that may have been sent is never called off."""
-        sent = saga.unsure and saga.at.step is not None and saga.at.step.kind is Kind.PIVOT
-        return saga.may(Trigger.EXPIRE) and saga.deadline <= self.store.clock() and not sent
+        """Return True when the next step forward comes too late. A pivot in doubt is never called off."""
+        return self._late(saga) and not _pivot_in_doubt(saga)
+
+    def _late(self, saga: Instance) -> bool:
+        return saga.may(Trigger.EXPIRE) and saga.deadline <= self.store.clock()
 
     def _give_up(self, saga: Instance, trigger: Trigger, reason: str) -> None:
         at = saga.at
@@ -195,8 +197,10 @@ class Engine:
     def _advance(self, saga: Instance, reply: Reply, outcome: Outcome) -> float:
         """Make the move that the reply means. Return how many seconds to wait before the next call."""
         at = saga.at
-        waits = outcome is Outcome.NOT_SENT or self._has_time(saga, reply)
-        facts = self._facts(saga, reply, counts=reply.sent and not waits)
+        # A pivot in doubt cannot be called off at its deadline. From then on all counts, so that it ends or is stuck.
+        overdue = self._late(saga) and _pivot_in_doubt(saga)
+        waits = (outcome is Outcome.NOT_SENT and not overdue) or self._has_time(saga, reply)
+        facts = self._facts(saga, reply, counts=(reply.sent or overdue) and not waits)
         if outcome is Outcome.SUCCEEDED:
             if at.phase is Phase.FORWARD and at.step:
                 saga.results[at.step.name] = reply.body
@@ -261,6 +265,10 @@ class Engine:
         drawn = self.jitter(retry.longest_wait_s(attempt))
         # Never 0: a wait of its own commit is what makes the attempt count after a crash.
         return max(min(max(drawn, asked_s), longest_s), 0.001)
+
+
+def _pivot_in_doubt(saga: Instance) -> bool:
+    return saga.unsure and saga.at.step is not None and saga.at.step.kind is Kind.PIVOT
 
 
 def _too_late(saga: Instance) -> str:

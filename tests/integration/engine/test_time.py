@@ -5,7 +5,6 @@ from math import inf
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from app.engine.engine import DEFERRED
 from app.store.sagas import FencedError
 from machines.checkout import CHECKOUT
 from machines.order import ORDER
@@ -248,13 +247,21 @@ def test_who_asks_for_a_wait_beyond_the_deadline_of_a_pivot_is_given_its_attempt
     assert not [call for call in scene.calls if call.startswith("undo")]
 
 
-def test_a_pivot_in_doubt_waits_beyond_the_deadline_for_a_participant_that_turns_it_away(scene):
+@pytest.mark.parametrize("reply", [answer(401), Reply(status=404), NOT_SENT])
+def test_a_pivot_in_doubt_that_cannot_be_sent_again_is_stuck_after_its_deadline(scene, reply):
+    """It can neither go back nor be guessed, and a person can act on what is stuck alone."""
     at_call(scene, "enregistrer_vente", lambda: setattr(scene, "now", OVER))
-    saga = scene.given(enregistrer_vente=[LOST, *[answer(401)] * 20]).run(hold_s=10_000)
-    assert saga.state == "CONFIRMEE", "its key was mended in the end"
-    assert scene.calls.count("enregistrer_vente") == 1 + 20 + 1
-    assert max(scene.slept) <= DEFERRED.cap_s
+    saga = scene.given(enregistrer_vente=[LOST, *[reply] * 50]).run(hold_s=10_000)
+    assert saga.state == "STUCK_ENREGISTRER_VENTE"
+    assert scene.calls.count("enregistrer_vente") == 4, "its attempts"
+    assert scene.calls[-1] == "probe_enregistrer_vente", "the last word"
     assert not [call for call in scene.calls if call.startswith("undo")]
+
+
+def test_a_pivot_in_doubt_that_cannot_be_sent_again_waits_until_its_deadline(scene):
+    saga = scene.given(enregistrer_vente=[LOST, *[answer(401)] * 20]).run(hold_s=10_000)
+    assert saga.state == "CONFIRMEE", "its key was mended in time"
+    assert scene.calls.count("enregistrer_vente") == 1 + 20 + 1
 
 
 def test_a_lease_covers_a_call_in_doubt_with_the_probes_around_it(scene):
