@@ -23,7 +23,7 @@ class Fault(StrEnum):
     UNREACHABLE = "is not reachable"
     UNREADABLE = "answers what is no JSON"
     SHORT = "answers without the fields that later calls need"
-    ALREADY = "refuses what it has done before: it is done already"
+    ALREADY = "refuses from now on what it has done before: it is done already"
     ACCEPTS = "accepts it with a 202, and does it"
     TURNS_AWAY = "has a gateway that turns calls away"
     ASKS_TO_WAIT = "does it, and answers 503 with Retry-After"
@@ -66,13 +66,16 @@ _UNHEARD = {
 
 @dataclass
 class Participant:
-    """faults: what befalls the next sendings. late: requests on their way still. effects: all that was ever done."""
+    """faults: what befalls the next sendings. late: requests on their way still. effects: all that was ever done.
+    refuses_repeats: see Fault.ALREADY.
+    """
 
     faults: deque[Fault] = field(default_factory=deque)
     late: list[Request] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     ledger: dict[str, Entry] = field(default_factory=dict)
     looks: itertools.count = field(default_factory=itertools.count)
+    refuses_repeats: bool = False
 
     def send(self, request: Request) -> Reply:
         fault = self.faults.popleft() if self.faults else Fault.NONE
@@ -87,7 +90,8 @@ class Participant:
             return replace(reply, body={})
         if fault is Fault.UNREADABLE:
             return replace(reply, body=None)
-        if fault is Fault.ALREADY and done_before:
+        self.refuses_repeats |= fault is Fault.ALREADY
+        if self.refuses_repeats and done_before:
             return REFUSED
         told = {
             Fault.FAILS_AFTER: Reply(status=500, body={}),
@@ -96,6 +100,11 @@ class Participant:
             Fault.ASKS_TO_WAIT: Reply(status=503, retry_after_s=1.0),
         }
         return told.get(fault, reply)
+
+    def has_no_faults(self) -> None:
+        """Behave well from now on."""
+        self.faults.clear()
+        self.refuses_repeats = False
 
     def answer(self, request: Request, *, refuses: bool = False) -> Reply:
         """Do what the request asks; the barrier is here."""
