@@ -4,10 +4,9 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import requests
 from playwright.sync_api import Browser
 
 from tests.conftest import OPEN
+from tests.e2e import forkserver
 from tests.e2e.browser import chromium
 
 PATIENCE_S = 60.0
@@ -44,7 +44,8 @@ class Server:
     """A process that listens on `url`."""
 
     url: str
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | forkserver.Forked
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     def answers(self, path: str) -> bool:
         assert self.process.poll() is None, f"it ended with {self.process.returncode}"
@@ -59,15 +60,10 @@ class Server:
 
 
 def start(module: str, ready: str, port: int, *options: str, log: Path, **environment: str) -> Server:
+    environment = {**os.environ, **OPEN, **environment}
     with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", module, *options],
-            env={**os.environ, **OPEN, **environment},
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    server = Server(f"http://127.0.0.1:{port}", process)
+        process = forkserver.start(module, *options, env=environment, stdout=output, stderr=output)
+    server = Server(f"http://127.0.0.1:{port}", process, environment)
     eventually(lambda: server.answers(ready), f"{module} answers {ready}; see {log}")
     return server
 

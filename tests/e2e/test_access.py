@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from tests.conftest import OPEN
+from tests.e2e import forkserver
 from tests.e2e.conftest import free_port
 
 
@@ -36,7 +37,8 @@ def test_it_refuses_to_serve(sqlite_url, program, settings, told):
 
 def test_a_started_server_asks_for_a_key(orchestrator, store_url):
     server = orchestrator(API_AUTH="on")
-    key = ended("-m", "app.cli", "key", "add", "shop", "--scope", "read", DATABASE_URL=store_url).stdout.strip()
+    added = forkserver.run("app.cli", "key", "add", "shop", "--scope", "read", env=server.environment)
+    key = added.stdout.decode().strip()
     assert requests.get(f"{server.url}/api/v1/sagas", timeout=5).status_code == 401
     assert requests.get(f"{server.url}/api/v1/sagas", headers={"X-API-Key": key}, timeout=5).status_code == 200
     assert requests.get(f"{server.url}/metrics", timeout=5).status_code == 200

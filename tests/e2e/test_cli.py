@@ -11,6 +11,7 @@ import threading
 import pytest
 import requests
 
+from tests.e2e import forkserver
 from tests.e2e.conftest import PATIENCE_S, eventually
 
 
@@ -31,11 +32,8 @@ def environment(store_url, participants):
 def saga(environment):
     """Run a command; check its exit code, that a failure is one line, and that a success says nothing on stderr."""
 
-    def run(*arguments, code=0, stdin=b"", program=("-m", "app.cli"), **settings):
-        ended = subprocess.run(
-            [sys.executable, *program, *arguments],
-            env=environment | settings, input=stdin, capture_output=True, timeout=60, check=False,
-        )  # fmt: skip
+    def run(*arguments, code=0, stdin=b"", program="app.cli", **settings):
+        ended = forkserver.run(program, *arguments, env=environment | settings, stdin=stdin)
         said, complaint = ended.stdout.decode(), ended.stderr.decode()
         assert ended.returncode == code, said + complaint
         if code in (1, 2, 6, 7):
@@ -240,7 +238,7 @@ def test_ctrl_c_ends_with_130_and_leaves_the_saga_to_the_service(environment, pa
 
 
 def test_it_is_a_command_of_flask_too_and_its_help_needs_no_database(saga):
-    assert saga("--app", "app", "saga", "list", program=("-m", "flask")) == "No saga is like that.\n"
+    assert saga("--app", "app", "saga", "list", program="flask") == "No saga is like that.\n"
     nowhere = {"DATABASE_URL": "postgresql://x@127.0.0.1:1/x"}
     assert "3  compensated" in saga("--help", **nowhere)
     assert "utf-8" in saga("list", "--client", b"\xff", code=2)
@@ -256,9 +254,9 @@ def test_pruned_sagas_are_gone_and_their_journals_in_the_archive(saga, environme
     assert saga("prune", "--days", "0.0000001", "--dry-run") == "1 would be deleted\n"
     saga("prune", "--days", "0.0000001", "--archive", "/nowhere/archive.jsonl", code=2)
     saga("show", kept)
-    prune = [sys.executable, "-m", "app.cli", "prune", "--days", "0.0000001", "--archive", str(archive)]
-    ended = subprocess.run(prune, env=environment, capture_output=True, timeout=60, check=True)
-    assert (ended.stdout, ended.stderr) == (b"1 deleted\n", "1 deleted …\n".encode())
+    prune = ["app.cli", "prune", "--days", "0.0000001", "--archive", str(archive)]
+    ended = forkserver.run(*prune, env=environment)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"1 deleted\n", "1 deleted …\n".encode())
     lines = [json.loads(line) for line in archive.read_text().splitlines()]
     assert {line["saga_id"] for line in lines} == {kept}
     assert lines[0]["data"] == {"client_id": 4, "magasin_id": 1}

@@ -125,11 +125,10 @@ def test_requests_that_wait_for_their_sagas_leave_room_for_others(server, partic
 def test_an_orphan_worker_ends_and_its_server_can_be_started_again(server, tmp_path):
     port = server.url.rpartition(":")[2]
     (worker,) = psutil.Process(server.process.pid).children()
-    environment = psutil.Process(server.process.pid).environ()
     os.kill(server.process.pid, signal.SIGKILL)
     server.process.wait()
     with (tmp_path / "again.log").open("wb") as log:
-        again = subprocess.Popen([sys.executable, "-m", "app"], env=environment, stdout=log, stderr=log)
+        again = subprocess.Popen([sys.executable, "-m", "app"], env=server.environment, stdout=log, stderr=log)
     try:
         eventually(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, "the orphan ends")
         eventually(lambda: again.poll() is None and _is_up(port), "the new one serves")

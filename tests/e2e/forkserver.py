@@ -1,0 +1,177 @@
+"""Run the service's programs in processes forked from one that has imported the service: the import takes 2 s of CPU.
+
+`start` and `run` ask. `python -m tests.e2e.forkserver FD` listens at a socket: for each request it forks a process,
+which does what `python -m MODULE …` does after its imports, and tells the exit status when that process has ended.
+"""
+
+import atexit
+import contextlib
+import gc
+import importlib
+import json
+import os
+import runpy
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import IO
+
+from machines.registry import discover
+
+ROOT = Path(__file__).parents[2]
+#: What the programs import. Not `app.__main__`: runpy runs it.
+_IMPORTS = (
+    "app.cli",
+    "app.factory",
+    "app.serving",
+    "granian.server",
+    "flask.cli",
+    "alembic.script",
+    "kombu.transport.memory",
+)
+#: Beginnings of what is read when Python starts or a library is imported. WORKERS: the service starts itself again.
+_READ_BEFORE = ("PYTHON", "PROMETHEUS_MULTIPROC_DIR", "OTEL_PYTHON", "OTEL_PROPAGATORS", "WORKERS")
+_STREAMS = 3
+_REQUEST_BYTES = 1 << 17  # an environment has a few thousand
+_ANSWER_BYTES = 16
+
+
+class Forked:
+    """A forked program, with as much of Popen's interface as the tests use."""
+
+    def __init__(self, command: tuple[str, ...], env: dict[str, str], streams: list[IO[bytes]]) -> None:
+        self.returncode: int | None = None
+        self._answers, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        request = json.dumps([[os.fsdecode(word) for word in command], env, str(Path.cwd())]).encode()
+        with theirs:
+            socket.send_fds(_server(), [request], [file.fileno() for file in [*streams, theirs]])
+        self.pid = int(self._answers.recv(_ANSWER_BYTES))
+
+    def poll(self) -> int | None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            self._answers.settimeout(timeout)
+            try:
+                self.returncode = int(self._answers.recv(_ANSWER_BYTES))
+            except (BlockingIOError, TimeoutError):
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0) from None
+            self._answers.close()
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+
+def start(
+    *command: str, env: dict[str, str], stdout: IO[bytes], stderr: IO[bytes], stdin: IO[bytes] | None = None
+) -> "subprocess.Popen[bytes] | Forked":
+    """Start `python -m command` in a session of its own: forked, unless `env` has what is read before the fork."""
+    if any(name.startswith(_READ_BEFORE) and os.environ.get(name) != value for name, value in env.items()):
+        plain = [sys.executable, "-m", *command]
+        return subprocess.Popen(plain, env=env, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True)
+    with Path(os.devnull).open("rb") as nothing:
+        return Forked(command, env, [stdin or nothing, stdout, stderr])
+
+
+def run(
+    *command: str, env: dict[str, str], stdin: bytes = b"", timeout: float = 60
+) -> "subprocess.CompletedProcess[bytes]":
+    """Run `python -m command` to its end."""
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        given.write(stdin)
+        given.seek(0)
+        code = start(*command, env=env, stdin=given, stdout=output, stderr=errors).wait(timeout)
+        output.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(command, code, output.read(), errors.read())
+
+
+@cache
+def _server() -> socket.socket:
+    """Start the server of this process, which ends with it."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        command = [sys.executable, "-m", __name__, str(theirs.fileno())]
+        silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+        process = subprocess.Popen(command, cwd=ROOT, pass_fds=[theirs.fileno()], **silent)
+    atexit.register(process.wait)
+    atexit.register(ours.close)  # before it waits
+    return ours
+
+
+def _serve(requests: socket.socket) -> tuple[str, ...]:
+    """Return only in a forked process, which is prepared to run the command."""
+    ended, wake = socket.socketpair()
+    wake.setblocking(False)
+    signal.set_wakeup_fd(wake.fileno())
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    running: dict[int, socket.socket] = {}
+    with selectors.DefaultSelector() as selector, requests, ended, wake:
+        selector.register(requests, selectors.EVENT_READ)
+        selector.register(ended, selectors.EVENT_READ)
+        while True:
+            ready = [key.fileobj for key, _ in selector.select()]
+            if ended in ready:
+                ended.recv(1024)
+                _tell_ended(running)
+            if requests not in ready:
+                continue
+            request, files, _, _ = socket.recv_fds(requests, _REQUEST_BYTES, _STREAMS + 1)
+            if not request:
+                sys.exit()
+            command, environment, folder = json.loads(request)
+            if pid := os.fork():
+                for file in files[:_STREAMS]:
+                    os.close(file)
+                running[pid] = socket.socket(fileno=files[_STREAMS])
+                running[pid].send(str(pid).encode())
+                continue
+            for answers in running.values():
+                answers.close()
+            signal.set_wakeup_fd(-1)
+            break
+    _become(environment, folder, files)
+    return tuple(command)
+
+
+def _tell_ended(running: dict[int, socket.socket]) -> None:
+    while running:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if not pid:
+            return
+        with running.pop(pid) as answers, contextlib.suppress(OSError):  # nobody waits any more
+            answers.send(str(os.waitstatus_to_exitcode(status)).encode())
+
+
+def _become(environment: dict[str, str], folder: str, files: list[int]) -> None:
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(folder)
+    for number, file in enumerate(files[:_STREAMS]):
+        os.dup2(file, number)
+    for file in files:
+        os.close(file)
+
+
+if __name__ == "__main__":
+    for module in _IMPORTS:
+        importlib.import_module(module)
+    discover()  # imports the tables
+    gc.collect()
+    gc.freeze()
+    module, *arguments = _serve(socket.socket(fileno=int(sys.argv[1])))
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
