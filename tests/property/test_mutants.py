@@ -21,7 +21,7 @@ STABLE = settings(
 
 
 #: A table that has need of each guard, and of as few attempts as can be.
-LINES = [Line(kind, attempts=2 if kind is PIVOT else 1) for kind in (COMPENSATABLE, PIVOT, RETRIABLE)]
+LINES = [Line(kind, attempts=1) for kind in (COMPENSATABLE, PIVOT, RETRIABLE)]
 
 
 @pytest.mark.parametrize("guard", GUARDS)
