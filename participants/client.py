@@ -4,6 +4,7 @@ A credit for goods that came back is part of the payment of their purchase: cred
 what was paid, in whatever order they come and are undone.
 """
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -15,6 +16,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     ColumnElement,
+    Connection,
     Select,
     String,
     Table,
@@ -29,6 +31,7 @@ from participants.barrier import Barrier, Done, Refused
 from participants.database import SAGA, insert_new
 from participants.key import Direction, Key
 from participants.participant import Participant
+from participants.v1_returns import Answered, Returned, V1Returns, refusal
 from participants.wire import CLIENT_ID, Amount, Body, Identifier, on_the_wire, read_body
 
 db = SQLAlchemy()
@@ -61,6 +64,19 @@ credits_accordes = Table(
     Column("annule", Boolean, nullable=False, default=False),
     Column("paiement_id", String(36), index=True),
 )
+
+
+def _v1_credits(connection: Connection, answered: Answered) -> Iterator[Returned]:
+    columns = (credits_accordes.c.credit_id, credits_accordes.c.client_id, credits_accordes.c.montant)
+    of_no_payment = select(*columns).where(credits_accordes.c.paiement_id.is_(None))
+    found = {row.credit_id: row for row in connection.execute(of_no_payment)}
+    for cle, reply in answered:
+        credit = found.get(reply.get("credit_id"))
+        if credit is not None:
+            yield Returned(cle=cle, objet=str(credit.client_id), quantite=credit.montant)
+
+
+v1_credits = V1Returns(db, barrier.ledger, _v1_credits)
 reglages = Table(
     "reglages",
     db.metadata,
@@ -109,9 +125,13 @@ def rembourser(done: Done, client_id: int) -> dict[str, Any]:  # noqa: ARG001 - 
     paiement_id = done.reply["paiement_id"]
     paiement = _payment(paiements.c.paiement_id == paiement_id)
     assert paiement is not None, "what was paid is written down"
+    payer_id = paiement["client_id"]
+    credited = v1_credits.since(Key.of_request(Direction.UNDO), [str(payer_id)])
+    if credited:
+        raise refusal(f"Client {payer_id} got {on_the_wire(credited[str(payer_id)]):.2f} back")
     db.session.execute(update(paiements).where(paiements.c.paiement_id == paiement_id).values(rembourse=True))
     montant = paiement["reste"]
-    solde = _add(paiement["client_id"], montant)
+    solde = _add(payer_id, montant)
     assert solde is not None, "more money never lacks"
     return {"paiement_id": paiement_id, "montant": on_the_wire(montant), "solde": on_the_wire(solde)}
 

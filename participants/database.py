@@ -16,6 +16,9 @@ WRITING = {"sqlite_begin": "IMMEDIATE"}
 #: same value in all of them. Earlier releases did not have the column.
 SAGA = "achat"
 
+#: Key in the `info` of a table: the function that fills the table when it is created, from what other tables hold.
+FILL = "fill"
+
 _PRAGMAS = ("busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
 
 
@@ -52,13 +55,21 @@ def insert_new(connection: Connection, table: Table, **values: Any) -> bool:
 def prepare(engine: Engine, metadata: MetaData, seed: Mapping[Table, Iterable[Mapping[str, Any]]]) -> None:
     """Create the tables, columns and first rows that do not exist yet, all or nothing."""
     with engine.connect().execution_options(**WRITING) as connection, connection.begin():
-        missing = list(_missing_columns(connection, metadata))
+        missing, new = list(_missing_columns(connection, metadata)), _missing_tables(connection, metadata)
         metadata.create_all(connection)
         for column in missing:
             _add_column(connection, column)
+        for table in new:
+            if FILL in table.info:
+                table.info[FILL](connection)
         for table in metadata.sorted_tables:
             for row in seed.get(table, ()):
                 insert_new(connection, table, **row)
+
+
+def _missing_tables(connection: Connection, metadata: MetaData) -> list[Table]:
+    found = inspect(connection)
+    return [table for table in metadata.sorted_tables if not found.has_table(table.name)]
 
 
 def _missing_columns(connection: Connection, metadata: MetaData) -> Iterator[Column[Any]]:

@@ -9,7 +9,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, BigInteger, Column, DateTime, Integer, Row, String, Table, select, update
 
 from participants.database import insert_new
-from participants.key import Key
+from participants.key import Direction, Key
 from participants.reply import Reply
 
 
@@ -78,6 +78,12 @@ class Ledger:
             return None
         reply = None if row.status is None else Reply(status=row.status, body=row.reply)
         return Entry(state=State(row.state), fingerprint=row.fingerprint, request=row.request, reply=reply)
+
+    def has_other_actions(self, action: Key) -> bool:
+        """Return True when the saga of this action did, or was refused, another one here."""
+        of_saga = (self.table.c.saga_id == action.saga_id) & (self.table.c.direction == Direction.DO)
+        query = select(self.table.c.key).where(of_saga, self.table.c.key != str(action)).limit(1)
+        return self._session.execute(query).first() is not None
 
     def record(self, key: Key, state: State, reply: Reply) -> None:
         self._change(key, state=state, status=reply.status, reply=reply.body)

@@ -6,11 +6,24 @@ call moves the units of another reservation.
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 from flask import Blueprint
-from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, String, Table, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    String,
+    Table,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from participants.barrier import Barrier, Done, Refused
 from participants.database import SAGA
@@ -29,6 +42,7 @@ from participants.units import (
     short,
     unknown,
 )
+from participants.v1_returns import Answered, Returned, V1Returns, refusal
 from participants.wire import LONGEST_TEXT, Amount, Body, Identifier, Line, json_object, lines, per_product, read_body
 
 barrier = Barrier(db)
@@ -59,6 +73,17 @@ remises = Table(
     Column("quantite", BigInteger, nullable=False),
     Column("annulee", Boolean, nullable=False, default=False),
 )
+
+
+def _v1_returns(_: Connection, answered: Answered) -> Iterator[Returned]:
+    """A later return is answered with its id, and no other action with the goods alone."""
+    for cle, reply in answered:
+        if reply.keys() == {"produits"}:
+            for produit_id, quantite in per_product(reply["produits"]):
+                yield Returned(cle=cle, objet=produit_id, quantite=quantite)
+
+
+v1_returns = V1Returns(db, barrier.ledger, _v1_returns)
 
 #: Where the units of a reservation are, by its state. A released one holds none.
 _HOLDS = {"reservee": RESERVED, "vendue": SOLD, "liberee": None}
@@ -128,7 +153,10 @@ def reserver() -> tuple[dict[str, Any], int]:
 @routes.post("/liberer")
 @barrier.undo
 def liberer(done: Done) -> dict[str, Any]:
-    reservation_id = done.reply["reservation_id"]
+    reservation_id, undo = done.reply["reservation_id"], Key.of_request(Direction.UNDO)
+    # Goods come back of a sale only: a saga that did nothing here but reserve has sold none.
+    if barrier.ledger.has_other_actions(undo.of_action):
+        _refuse_if_returned(undo, reservation_id)
     if not _turned(reservation_id, "reservee", "liberee"):
         raise Refused(409, "Sold", f"Reservation {reservation_id} is sold and cannot be released any more")
     for produit_id, quantite in _held(reservation_id):
@@ -160,6 +188,7 @@ def vendre() -> dict[str, Any]:
 @barrier.undo
 def annuler_vente(done: Done) -> dict[str, Any]:
     reservation_id = done.reply["reservation_id"]
+    _refuse_if_returned(Key.of_request(Direction.UNDO), reservation_id)
     turned = _turned(reservation_id, "vendue", "reservee")
     assert turned, "only this undo ends a sale"
     for produit_id, quantite in _held(reservation_id):
@@ -222,6 +251,15 @@ def _sold(reservation_id: str) -> bool:
     for produit_id, quantite in _held(reservation_id):
         move(produit_id, quantite, RESERVED, SOLD)
     return True
+
+
+def _refuse_if_returned(undo: Key, reservation_id: str) -> None:
+    """Refuse the undo when goods of the reservation may have come back by return_saga v1."""
+    its_products = select(reserves.c.produit_id).where(reserves.c.reservation_id == reservation_id)
+    back = v1_returns.since(undo, its_products)
+    if back:
+        units = ", ".join(f"{quantite} of product {produit_id}" for produit_id, quantite in back.items())
+        raise refusal(f"Units came back ({units})")
 
 
 def _turned(reservation_id: str, was: str, becomes: str) -> bool:

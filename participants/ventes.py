@@ -17,6 +17,7 @@ from participants.database import SAGA
 from participants.key import Direction, Key
 from participants.participant import Participant
 from participants.returnable import Sold
+from participants.v1_returns import ADVICE
 from participants.wire import (
     LARGEST_INTEGER,
     LONGEST_TEXT,
@@ -110,8 +111,7 @@ def annuler(done: Done) -> dict[str, Any]:
     vente_id = done.reply["vente_id"]
     _find(vente_id, lock=True)
     if any(retour["etat"] is None for retour in _returned(vente_id)):
-        detail = f"Goods of sale {vente_id} were returned by return_saga v1: pay back and record by hand what is left"
-        raise Refused(409, "Returned", detail)
+        raise Refused(409, "Returned", f"Goods of sale {vente_id} were returned by return_saga v1. {ADVICE}")
     db.session.execute(update(ventes).where(ventes.c.vente_id == vente_id).values(annulee=True))
     return {"vente_id": vente_id, "annulee": True}
 
