@@ -3,11 +3,12 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import flask_migrate
 import pytest
+from werkzeug.routing import Rule
 
 from app import create_app
 from app.cli.migrating import let_migrate
@@ -17,6 +18,24 @@ from tests.databases import DatabasePool, execute, own_database
 
 #: Of a service that asks nobody for a key, for the tests that are not about who may do what.
 OPEN = {"API_AUTH": "off", "SECRET_KEY": "not a secret, for it is in the tests"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_rules() -> Iterator[None]:
+    """Compile what builds the URLs of a rule once and not for each application, which is half of making one."""
+    compile_builder, compiled = Rule._compile_builder, {}
+
+    def compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        if rule.defaults:  # the rule's converters have a say in what is compiled
+            return compile_builder(rule, append_unknown)
+        of = (rule.rule, tuple(rule._trace), append_unknown)
+        if of not in compiled:
+            compiled[of] = compile_builder(rule, append_unknown)
+        return compiled[of]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Rule, "_compile_builder", compile_once)
+        yield
 
 
 @pytest.fixture(scope="session")
