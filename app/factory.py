@@ -38,9 +38,10 @@ from app.metrics.notes import Notes
 from app.metrics.threads import Threads
 from app.participants.client import Participants
 from app.participants.guard import GuardedSender
+from app.store import database
 from app.store.bounded import Bounded
 from app.store.connections import Connections
-from app.store.database import db, engine_options, make_durable
+from app.store.database import db
 from app.store.gauges import read
 from app.store.leases import Leases
 from app.store.outbox import Outbox
@@ -65,15 +66,11 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     check_participants(config, registry)
     app = Flask(__name__)
     app.json = OrjsonProvider(app)
-    app.config.update(
-        SQLALCHEMY_DATABASE_URI=config.database_url,
-        SQLALCHEMY_ENGINE_OPTIONS=engine_options(config.database_url, config.threads, config.database_connections),
-        MAX_CONTENT_LENGTH=LARGEST_CONTENT,
-    )
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_CONTENT
     if before := config.trusted_proxies:
         # Whose request it is, and below which path they know the service: only where a proxy says it, not the client.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=before, x_prefix=before)  # type: ignore[method-assign]
-    db.init_app(app)
+    database.install(app, config)
     threads = ServiceThreads()
     metrics, notes = Exposition(), Notes(threads)
     Exporter(app, metrics, notes)
@@ -101,7 +98,6 @@ def _engine(  # noqa: PLR0917  puts together what has been made
     told: threading.Event, owner: str, threads: ServiceThreads,
 ) -> tuple[SagaService, Runner]:  # fmt: skip
     with app.app_context():
-        make_durable(db.engine, config.database_statement_timeout_s)
         store = SagaStore(Connections(db.engine), registry, owner)
         leases = Leases(db.engine, registry, owner)
         tables = Tables(db.engine, registry, owner)

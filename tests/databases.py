@@ -1,4 +1,4 @@
-"""PostgreSQL databases for tests. Making one takes a tenth of a second, so a clean one is emptied and used again."""
+"""Databases for tests. Making one of PostgreSQL takes a tenth of a second, so a clean one is emptied and used again."""
 
 import uuid
 from collections.abc import Iterator
@@ -7,6 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg2
+from flask import Flask
+from sqlalchemy import Engine
+
+from app.config import from_environment
+from app.logs import configure_logging
+from app.store import database
 
 #: Changes with every change of a table, trigger, function or setting, for each leaves a catalog row of a new xmin.
 _FINGERPRINT = """
@@ -25,6 +31,15 @@ _END_OTHERS = """
 SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
 """
+
+
+def service_engine(url: str) -> Engine:
+    """Return the engine that the service has at this URL, without the service: that takes 0.06 s of CPU."""
+    app, config = Flask(__name__), from_environment({"DATABASE_URL": url})
+    configure_logging(config.log_level, config.log_redact)
+    database.install(app, config)
+    with app.app_context():
+        return database.db.engine
 
 
 def execute(server: str, sql: str) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from math import inf
 from typing import Any
 
+from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, DateTime, Double, Engine, String, TypeDecorator, event
 from sqlalchemy.dialects.postgresql import JSONB
@@ -35,6 +36,15 @@ _SESSION = """
            set_config('standard_conforming_strings', 'on', false), set_config('extra_float_digits', '1', false),
            set_config('statement_timeout', %s, false), pg_backend_pid()
 """
+
+
+def install(app: Flask, config: Config) -> None:
+    """Make `db.engine` of this application the database of the settings."""
+    options = engine_options(config.database_url, config.threads, config.database_connections)
+    app.config.update(SQLALCHEMY_DATABASE_URI=config.database_url, SQLALCHEMY_ENGINE_OPTIONS=options)
+    db.init_app(app)
+    with app.app_context():
+        make_durable(db.engine, config.database_statement_timeout_s)
 
 
 def engine_options(url: str, threads: int, connections: int = Config.database_connections) -> dict[str, Any]:

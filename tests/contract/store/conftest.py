@@ -7,15 +7,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from app import create_app
-from app.config import from_environment
 from app.store.connections import Connections
-from app.store.database import db
 from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.sagas import SagaStore
 from machines.checkout import CHECKOUT
 from machines.registry import Registry, discover
+from tests.databases import service_engine
 from tests.statements import recorded
 
 
@@ -41,9 +39,7 @@ class Book:
 
 @pytest.fixture
 def book(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Book]:
-    app = create_app(from_environment({"DATABASE_URL": store_url}))
-    with app.app_context():
-        engine = db.engine
+    engine = service_engine(store_url)
     yield Book(engine, recorded(engine, monkeypatch), Connections(engine))
     engine.dispose()
 

@@ -13,12 +13,9 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from app import create_app
 from app.api.data import data_schema
-from app.config import from_environment
 from app.participants.client import Participants, Request
 from app.participants.outcome import Reply
-from app.store.database import db
 from app.store.instance import UNDER_WAY, Instance
 from app.values import parsed, parsed_strictly, written
 from machines.call import get, post, split
@@ -27,6 +24,7 @@ from machines.registry import Registry, discover
 from machines.rows import Trigger
 from machines.saga import Saga
 from machines.step import Retry, compensatable, pivot, retriable
+from tests.databases import service_engine
 from tests.integration.engine.scene import Scene
 
 SOON = Retry(attempts=3, base_s=0.1)
@@ -208,9 +206,7 @@ def courses(draw: st.DrawFn, saga: Saga) -> tuple[str, dict[str, str]]:
 
 @pytest.fixture
 def database(store_url):
-    app = create_app(from_environment({"DATABASE_URL": store_url}))
-    with app.app_context():
-        database = db.engine
+    database = service_engine(store_url)
     yield database
     database.dispose()
 
