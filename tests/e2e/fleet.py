@@ -85,7 +85,7 @@ class Fleet:
 
     def let_the_lease_end(self, owner: str) -> None:
         """Let the time pass for what this owner has."""
-        self.rows("UPDATE saga SET due_at = clock_timestamp() WHERE owner = %s RETURNING id", owner)
+        self.rows("UPDATE saga SET due_at = clock_timestamp() WHERE owner LIKE %s || ':%%' RETURNING id", owner)
 
     def ended(self, sagas: Sequence[str]) -> None:
         """Wait until all of them are completed."""

@@ -72,7 +72,7 @@ def web(machines):
 
 def in_hand(fleet, worker):
     """Give the sagas whose payment it waits for."""
-    held = "SELECT id FROM saga WHERE owner = %s AND state = 'STOCK_RESERVE'"
+    held = "SELECT id FROM saga WHERE owner LIKE %s || ':%%' AND state = 'STOCK_RESERVE'"
     return [saga for (saga,) in fleet.rows(held, owner(worker))]
 
 
