@@ -108,18 +108,25 @@ def test_a_port_in_use_is_one_line_that_names_the_variable(demo, output, ports, 
     assert output() == f"demo: cannot use port {ports[index]} (Address already in use); set {name} to a free one\n"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_demo_that_stays_stops_what_it_started(demo, output, ports, assert_nothing_left, number):
+@pytest.fixture
+def assert_ends_with_all_it_started(assert_nothing_left):
+    def end(process, number):
+        children = process.children(recursive=True)
+        assert len(children) >= 2
+        process.send_signal(number)
+        assert process.wait(20) == 0
+        assert psutil.wait_procs(children, timeout=0)[1] == []
+        assert_nothing_left()
+
+    return end
+
+
+def test_ctrl_c_ends_a_demo_that_stays_with_all_it_started(demo, output, ports, assert_ends_with_all_it_started):
     process = demo()
     eventually(lambda: LAST_LINE in output(), "it stays up")
     assert requests.get(f"http://127.0.0.1:{ports[0]}/health", timeout=5).ok
     assert signs_in(f"http://127.0.0.1:{ports[0]}", *re.search(r"name +(\S+)\npassword +(\S+)", output()).groups())
-    children = process.children(recursive=True)
-    assert len(children) >= 2
-    process.send_signal(number)
-    assert process.wait(20) == 0
-    assert psutil.wait_procs(children, timeout=0)[1] == []
-    assert_nothing_left()
+    assert_ends_with_all_it_started(process, signal.SIGINT)
 
 
 def test_a_demo_that_is_stopped_halfway_stops_what_it_started(demo, output, assert_nothing_left):
@@ -141,8 +148,9 @@ def test_a_program_that_dies_ends_the_demo_with_its_log(demo, output, assert_not
 
 
 def test_an_orchestrator_that_is_killed_is_started_again_and_ends_what_it_began(
-    demo, output, ports, assert_nothing_left
+    demo, output, ports, assert_ends_with_all_it_started
 ):
+    """At its end SIGTERM ends the demo, as Ctrl-C does."""
     process = demo()
     eventually(lambda: LAST_LINE in output(), "it stays up")
     orchestrator, participants = (f"http://127.0.0.1:{port}" for port in ports)
@@ -156,9 +164,7 @@ def test_an_orchestrator_that_is_killed_is_started_again_and_ends_what_it_began(
     eventually(lambda: "the orchestrator is back" in output(), "it is back")
     order = orchestrator + started.headers["Location"]
     eventually(lambda: requests.get(order, timeout=5).json()["etat_actuel"] == "CONFIRMEE", "the order is confirmed")
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 0
-    assert_nothing_left()
+    assert_ends_with_all_it_started(process, signal.SIGTERM)
 
 
 def test_books_that_disagree_are_said_one_by_one():
