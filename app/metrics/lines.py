@@ -13,13 +13,13 @@ from app.metrics.row import Row, outcome
 from app.store.instance import Move, Standing
 from machines.rows import Phase, Trigger
 from machines.saga import Saga
+from machines.statuses import FAILURES
 
 STARTED, FAILED, COMPENSATES = "Saga démarrée", "Étape échouée", "Compensation déclenchée"
 #: Instead of STARTED for one that begins only when somebody executes it.
 CREATED = "saga.created"
 #: Larger data is left out of the log: one line of a common collector holds 16 kB, and the rest is cut off.
 LARGEST_DATA_BYTES = 8 * 1024
-_FAILED = frozenset({Trigger.REFUSED, Trigger.REFUSED_IN_DOUBT, Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.QUARANTINE})
 _NOTABLE = frozenset({Trigger.CANCEL, Trigger.RETRY, Trigger.DEFER})
 
 
@@ -27,7 +27,7 @@ def told_as(row: Row) -> tuple[int, str]:
     """Give the level and the event of a move along this row."""
     if row.source is None:
         return logging.INFO, STARTED
-    if row.trigger in _FAILED:
+    if row.trigger in FAILURES:
         return logging.ERROR, FAILED
     if row.dest.phase is Phase.UNDOING and row.source.phase is not Phase.UNDOING:
         return logging.WARNING, COMPENSATES

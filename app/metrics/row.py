@@ -5,15 +5,14 @@ from typing import NamedTuple
 from app.participants.outcome import Outcome, outcome_of_move
 from app.store.instance import Move
 from machines.rows import Phase, State, Trigger
+from machines.statuses import FAILURES
 
 #: The labels of a row.
 LABELS = ("saga", "source", "trigger", "dest")
 #: The trigger of the move that begins a saga, which is in no table.
 START = "start"
 
-_FAILURES = frozenset({
-    Trigger.REFUSED, Trigger.REFUSED_IN_DOUBT, Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.QUARANTINE, Trigger.CANCEL,
-})  # fmt: skip
+_FAILURES = FAILURES | {Trigger.CANCEL}
 
 
 class Row(NamedTuple):
