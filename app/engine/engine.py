@@ -183,7 +183,7 @@ class Engine:
 
     def _expired(self, saga: Instance) -> bool:
         """Return True when the next step forward comes too late. A pivot in doubt is never called off."""
-        return self._late(saga) and not _pivot_in_doubt(saga)
+        return not _pivot_in_doubt(saga) and self._late(saga)
 
     def _late(self, saga: Instance) -> bool:
         return saga.may(Trigger.EXPIRE) and saga.deadline <= self.store.clock()
@@ -198,7 +198,7 @@ class Engine:
         """Make the move that the reply means. Return how many seconds to wait before the next call."""
         at = saga.at
         # A pivot in doubt cannot be called off at its deadline. From then on all counts, so that it ends or is stuck.
-        overdue = self._late(saga) and _pivot_in_doubt(saga)
+        overdue = _pivot_in_doubt(saga) and self._late(saga)
         waits = (outcome is Outcome.NOT_SENT and not overdue) or self._has_time(saga, reply)
         facts = self._facts(saga, reply, counts=(reply.sent or overdue) and not waits)
         if outcome is Outcome.SUCCEEDED:
