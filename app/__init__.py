@@ -13,7 +13,7 @@ def create_app(config: "Config | None" = None, registry: "Registry | None" = Non
     """Make the service, by default as the environment says.
     `app.extensions["runner"]` recovers sagas and `app.extensions["post"]` carries events, once started.
     """
-    # Not before: the process that only looks after those that serve starts, and stays, without all of it.
+    # Not before: `python -m app` checks its settings and names the folder of metrics first.
     from app.factory import make  # noqa: PLC0415
 
     return make(config, registry)

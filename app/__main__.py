@@ -110,10 +110,10 @@ def _check_tables(config: Config) -> None:
 def _compare_tables(config: Config, sender: "Connection[str, str]") -> None:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
-    from app.factory import make  # noqa: PLC0415
+    from app import create_app  # noqa: PLC0415
 
     try:
-        make(config, None).extensions["runner"].tables.settle()
+        create_app(config).extensions["runner"].tables.settle()
     except ConfigError as error:
         sender.send(str(error))
     except SQLAlchemyError:  # it is away, or was never migrated: /ready says what to do, and the processes ask again
