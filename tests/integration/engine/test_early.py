@@ -139,7 +139,7 @@ def test_a_key_that_another_saga_has_meanwhile_stays_its_own(late):
 
 
 def test_a_client_waits_no_longer_than_it_asked_for(late):
-    """The read lasts until the answer is given."""
+    """The read lasts until both requests have their answers."""
     answered, reading = threading.Event(), threading.Event()
 
     def read():
@@ -151,7 +151,6 @@ def test_a_client_waits_no_longer_than_it_asked_for(late):
 
     def ask():
         told.append(late.service.start("checkout", CART, "k", wait_s=0.2))
-        answered.set()
 
     asking = threading.Thread(target=ask)
     asking.start()
@@ -161,5 +160,6 @@ def test_a_client_waits_no_longer_than_it_asked_for(late):
     assert [standing.status for standing in told] == ["running"]
     with pytest.raises(StillRunningError):
         late.service.start("checkout", CART, "k")
+    answered.set()
     late.runner.stop()
     assert late.rows("SELECT status FROM saga") == [{"status": "completed"}]
