@@ -32,15 +32,20 @@ class Calls:
         """Send the call; where an attempt of it is in doubt, ask first what became of that, if one can."""
         at, probe = saga.at, _probe(saga)
         assert at.call is not None
+        asked: tuple[Reply, Outcome] | None = None
         if probe:
-            reply, outcome = self._send(saga, probe)
+            asked = reply, outcome = self._send(saga, probe)
             if outcome is Outcome.SUCCEEDED:
-                return reply, outcome
+                return asked
             if saga.attempt >= at.retry.attempts:  # the last word, which proves nothing unless it says yes
                 if outcome is Outcome.NOT_SENT or reply.asks_to_wait:
-                    return reply, outcome
+                    return asked
                 return replace(reply, says=f"still unknown: {reply.reason}", status=None), Outcome.UNKNOWN
         reply, outcome = self._send(saga, at.call)
+        if asked and asked[1] is Outcome.UNKNOWN and not reply.sent and outcome is Outcome.NOT_SENT:
+            # The probe has found the participant broken, and so opened its breaker: that is an attempt. Else the
+            # probe of each attempt would open the breaker before its call, and none would ever count.
+            return asked
         if outcome is Outcome.REFUSED and saga.unsure and at.doubts_refusals:
             return self._doubted(saga, reply, probe)
         return reply, outcome

@@ -177,6 +177,20 @@ def test_a_probe_that_cannot_be_sent_leaves_the_last_word_for_later(scene):
     assert scene.calls.count("probe_enregistrer_vente") == 5
 
 
+def test_a_failed_probe_counts_when_its_breaker_then_keeps_the_call_back(scene):
+    """Else the probe of each attempt opens the breaker again, and a pivot in doubt never comes to an end."""
+    calls, probes = [LOST, *[NOT_SENT] * 20], [answer(503)] * 20
+    saga = scene.given(enregistrer_vente=calls, probe_enregistrer_vente=probes).run()
+    assert saga.state == "STUCK_ENREGISTRER_VENTE"
+    assert scene.calls.count("probe_enregistrer_vente") == 4
+
+
+def test_a_call_that_cannot_be_sent_after_a_probe_that_answered_counts_as_no_attempt(scene):
+    calls = [LOST, *[NOT_SENT] * 5, answer(201, vente_id="v1")]
+    saga = scene.given(enregistrer_vente=calls, probe_enregistrer_vente=[answer(404)] * 6).run()
+    assert saga.state == "CONFIRMEE"
+
+
 @pytest.mark.parametrize("says_no", [404, 409, 410])
 def test_a_probe_that_says_no_proves_nothing(scene, says_no):
     """The call may still be on its way: only a person can say that it will not come."""
