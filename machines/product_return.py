@@ -14,7 +14,8 @@ RETURN = Saga(
     data={
         "sale_id": text(example="a3b1c9d2-0000-4000-8000-000000000000"),
         "customer_id": integer(low=1, example=123),
-        "items": list_of({"product_id": integer(low=1, example=456), "quantity": integer(low=1, high=1_000_000),
+        "items": list_of({"product_id": integer(low=1, example=456),
+                          "quantity": integer(low=1, high=1_000_000, example=2),
                           "reason": text(example="defective")}),
         "refund_amount": amount(),
     },
