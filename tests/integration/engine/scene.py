@@ -133,7 +133,8 @@ class Scene:
         return saga
 
     def run(self, definition: Saga = CHECKOUT, hold_s: float = 1000.0, **data: Any) -> Instance:
-        saga = Instance.new(definition, data or {"client_id": 4, "magasin_id": 1}, actor="client")
+        data = data or {"client_id": 4, "magasin_id": 1}
+        saga = Instance.new(definition, data, actor="client", clock=lambda: self.now)
         self.engine.run(saga, hold_s)
         return saga
 

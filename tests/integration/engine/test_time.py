@@ -216,7 +216,6 @@ def test_no_wait_outlasts_the_deadline_that_ends_it(scene, reply):
     scene.at_each_sleep = lambda: setattr(scene, "now", scene.now + scene.slept[-1])
     saga = scene.given(payer=[reply] * 4).run(hold_s=10_000)
     assert saga.state == "ANNULEE"
-    # The deadline counts from the moment the saga began, a moment of real time before its first commit.
     assert sum(scene.slept) <= 0.25
 
 
