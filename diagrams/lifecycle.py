@@ -6,7 +6,8 @@
 import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from machines.machine import SagaMachine
 from machines.preview import passed
@@ -46,8 +47,7 @@ class Lifecycle:
         return {status: _SHAPES.get(status, "forward") for status in self.statuses}
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Point:
+class _Point(NamedTuple):
     """Where a saga may stand. done, undone: the moves so far of one step's call and of its compensation."""
 
     state: str
@@ -111,13 +111,13 @@ def _walk(saga: Saga, step: Step | None, initial: _Point) -> Iterator[tuple[_Poi
 
 def _moves(saga: Saga, step: Step | None, point: _Point) -> Iterator[tuple[str, _Point]]:
     if point.pending:
-        yield EXECUTE, replace(point, pending=False, state=_stop(saga, saga.initial, unsure=False))
+        yield EXECUTE, point._replace(pending=False, state=_stop(saga, saga.initial, unsure=False))
     asked = saga.rows.asked(point.state)
     for row in saga.rows.rows:
         if row.source == point.state and (not point.pending or row.trigger in asked):
-            after = replace(_noted(saga, step, row, point), pending=False)
+            after = _noted(saga, step, row, point)._replace(pending=False)
             for unsure in _in_doubt(row, point):
-                yield _words(saga, step, row), replace(after, state=_stop(saga, row.dest, unsure=unsure))
+                yield _words(saga, step, row), after._replace(state=_stop(saga, row.dest, unsure=unsure))
 
 
 def _in_doubt(row: Row, point: _Point) -> tuple[bool, ...]:
@@ -134,13 +134,17 @@ def _stop(saga: Saga, state: str, *, unsure: bool) -> str:
 
 
 def _noted(saga: Saga, step: Step | None, row: Row, point: _Point) -> _Point:
-    """Add the move to the step's own, as the journal does: with the step and direction of the state that it leaves."""
+    """Add the move to the step's own, as the journal does: with the step and direction of the state that it leaves.
+
+    `step_status` asks only whether one of DONE or of FAILURES is among them, so one stands for all of its kind.
+    """
     at = saga.rows.states[row.source]
     if at.step != step or row.trigger not in DONE | FAILURES:
         return point
+    move = Trigger.SUCCEEDED if row.trigger in DONE else Trigger.REFUSED
     if at.undoes:
-        return replace(point, undone=point.undone | {row.trigger})
-    return replace(point, done=point.done | {row.trigger})
+        return point._replace(undone=point.undone | {move})
+    return point._replace(done=point.done | {move})
 
 
 def _words(saga: Saga, step: Step | None, row: Row) -> str:
