@@ -1,5 +1,6 @@
 """Real databases for every test that asks for one: a SQLite file, and a PostgreSQL server out of a wheel."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -18,6 +19,13 @@ from tests.databases import DatabasePool, execute, own_database
 
 #: Of a service that asks nobody for a key, for the tests that are not about who may do what.
 OPEN = {"API_AUTH": "off", "SECRET_KEY": "not a secret, for it is in the tests"}
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of each garbage collection: a tenth of the time of many tests."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 @pytest.fixture(scope="session", autouse=True)
