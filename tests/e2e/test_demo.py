@@ -121,6 +121,14 @@ def assert_ends_with_all_it_started(assert_nothing_left):
     return end
 
 
+def test_ctrl_c_ends_a_demo_that_stays_with_all_it_started(demo, output, ports, assert_ends_with_all_it_started):
+    process = demo()
+    eventually(lambda: LAST_LINE in output(), "it stays up")
+    assert requests.get(f"http://127.0.0.1:{ports[0]}/health", timeout=5).ok
+    assert signs_in(f"http://127.0.0.1:{ports[0]}", *re.search(r"name +(\S+)\npassword +(\S+)", output()).groups())
+    assert_ends_with_all_it_started(process, signal.SIGINT)
+
+
 def test_a_demo_that_is_stopped_halfway_stops_what_it_started(demo, output, assert_nothing_left):
     process = demo()
     eventually(lambda: "PANIER_RECUPERE" in output(), "the first order moves")
@@ -139,14 +147,13 @@ def test_a_program_that_dies_ends_the_demo_with_its_log(demo, output, assert_not
     assert_nothing_left()
 
 
-def test_a_demo_that_stays_restarts_a_killed_orchestrator_until_ctrl_c(
+def test_an_orchestrator_that_is_killed_is_started_again_and_ends_what_it_began(
     demo, output, ports, assert_ends_with_all_it_started
 ):
-    """One run for all that a demo does while it stays; `make demo` takes ten seconds of two cores to come up."""
+    """At its end SIGTERM ends the demo, as Ctrl-C does."""
     process = demo()
     eventually(lambda: LAST_LINE in output(), "it stays up")
     orchestrator, participants = (f"http://127.0.0.1:{port}" for port in ports)
-    assert signs_in(orchestrator, *re.search(r"name +(\S+)\npassword +(\S+)", output()).groups())
     slow = {"kind": "slow", "seconds": 1, "times": None}
     requests.post(f"{participants}/client/_faults", json=slow, timeout=5).raise_for_status()
     body, headers = {"client_id": 4, "magasin_id": 1}, {"Prefer": "respond-async"}
@@ -157,7 +164,7 @@ def test_a_demo_that_stays_restarts_a_killed_orchestrator_until_ctrl_c(
     eventually(lambda: "the orchestrator is back" in output(), "it is back")
     order = orchestrator + started.headers["Location"]
     eventually(lambda: requests.get(order, timeout=5).json()["etat_actuel"] == "CONFIRMEE", "the order is confirmed")
-    assert_ends_with_all_it_started(process, signal.SIGINT)
+    assert_ends_with_all_it_started(process, signal.SIGTERM)
 
 
 def test_books_that_disagree_are_said_one_by_one():
