@@ -9,10 +9,13 @@ from tests.e2e.conftest import eventually
 pytestmark = pytest.mark.programs
 
 SIZES = {"desk": 1440, "phone": 360}
-#: The tables that somebody would have to scroll sideways in.
-TOO_WIDE = (
-    "[...document.querySelectorAll('.table')].filter(it => it.scrollWidth > it.clientWidth).map(it => it.innerText)"
-)
+#: The tables that somebody would have to scroll sideways in, were the service's host named as Docker names one. In one
+#: go, for the page loads its parts anew.
+TOO_WIDE = """
+for (const cell of document.querySelectorAll('td'))
+  if (/^engine@/.test(cell.innerText)) cell.innerText = cell.innerText.replace(/@[^:]+/, '@3f2a8c9d1b7e');
+[...document.querySelectorAll('.table')].filter(it => it.scrollWidth > it.clientWidth).map(it => it.innerText)
+"""
 
 
 @pytest.fixture
