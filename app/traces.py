@@ -5,10 +5,10 @@ nothing has to be kept or handed over, and a restart goes on in the same trace. 
 says where spans are to be sent; the other OTEL_ variables of the SDK apply then as well.
 """
 
-import os
+import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -34,7 +34,8 @@ class Attempt:
 
     def __init__(self, saga: Instance, span: trace.Span | None) -> None:
         self._span = span
-        own = span.get_span_context().span_id if span else int.from_bytes(os.urandom(8))
+        # Not a secret, only different from the others.
+        own = span.get_span_context().span_id if span else random.getrandbits(64)
         self.traceparent = f"00-{saga.id.hex}-{own:016x}-{'01' if span else '00'}"
 
     def became(self, reply: Reply, outcome: Outcome) -> None:
@@ -53,12 +54,14 @@ class Traces:
     def __init__(self, provider: "TracerProvider | None" = None) -> None:
         self._tracer = provider.get_tracer("saga") if provider else None
 
-    @contextmanager
-    def attempt(self, saga: Instance, call: Call) -> Iterator[Attempt]:
+    def attempt(self, saga: Instance, call: Call) -> AbstractContextManager[Attempt]:
         """Record what is done within as one attempt of the call."""
         if self._tracer is None:
-            yield Attempt(saga, None)
-            return
+            return nullcontext(Attempt(saga, None))
+        return self._recorded(self._tracer, saga, call)
+
+    @contextmanager
+    def _recorded(self, tracer: trace.Tracer, saga: Instance, call: Call) -> Iterator[Attempt]:
         step = saga.at.step
         attributes: dict[str, str | int] = {
             "saga.id": str(saga.id),
@@ -71,7 +74,7 @@ class Traces:
             "http.request.method": call.method,
             "url.template": call.path,
         }
-        with self._tracer.start_as_current_span(
+        with tracer.start_as_current_span(
             str(call), trace.set_span_in_context(_whole(saga.id)), SpanKind.CLIENT, attributes
         ) as span:
             yield Attempt(saga, span)

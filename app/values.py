@@ -34,6 +34,9 @@ _BREAKS = re.compile(r"[\s\u0085\u2028\u2029]+")
 #: Control characters, and those that turn the direction of what follows.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
+_SORTED = orjson.OPT_SORT_KEYS
+_INDENTED = _SORTED | orjson.OPT_INDENT_2
+
 #: Where a value stands: the place that it stands in, and its name or number there. Pointers are made only for errors,
 #: because names may be long.
 _Place = tuple["_Place", Any] | None
@@ -74,7 +77,7 @@ def read_back(text: str | bytes) -> Any:
 
 def written(value: Any, *, indent: bool = False) -> bytes:
     """Return the one form of a value: members sorted by name, exact numbers. Dates and UUIDs become text."""
-    return orjson.dumps(value, _as_number, orjson.OPT_SORT_KEYS | (orjson.OPT_INDENT_2 if indent else 0))
+    return orjson.dumps(value, _as_number, _INDENTED if indent else _SORTED)
 
 
 def check(value: Any) -> None:

@@ -67,7 +67,7 @@ class SagaTransition(_SetOnce, Transition):
         saga, dest = cast("SagaMachine", event_data.model), cast("str", self.dest)
         if saga.state != self.source:
             raise MachineError(f"{saga.definition} is in {saga.state}, not in {self.source}")
-        saga._state = dest  # noqa: SLF001  nothing else sets it
+        saga._state, saga._at = dest, saga.definition.rows.states[dest]  # noqa: SLF001  nothing else sets them
         event_data.update(dest)
 
 
@@ -180,11 +180,15 @@ class SagaMachine(Machine):
     events = _fixed(lambda self: SagaEvents(self, self._parts.events))
     models = _fixed(lambda self: FixedList([self]))
 
+    #: The derived state it stands in: its phase, its step and the call that is in flight.
+    at: rows.State = _fixed(attrgetter("_at"))
+
     def __init__(self, definition: Saga, state: str | None = None) -> None:
         self.definition, self._parts = definition, parts(definition)
         if state is not None and state not in self._parts.states:
             raise ValueError(f"{definition} has no state {state!r}")
         self._state = state or definition.initial
+        self._at = definition.rows.states[self._state]
 
     def __getattr__(self, name: str) -> Any:
         """Find `refused`, `may_refused`, `is_ANNULEE` and the like, which a saga has without storing them."""
@@ -194,11 +198,6 @@ class SagaMachine(Machine):
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self._parts.methods]
-
-    @property
-    def at(self) -> rows.State:
-        """The derived state it stands in: its phase, its step and the call that is in flight."""
-        return self.definition.rows.states[self._state]
 
     def trigger(self, trigger_name: str, *args: Any, **facts: Any) -> bool:
         """Make the move of this name, as `Machine` offers it. It raises what `fire` raises."""

@@ -20,6 +20,7 @@ a person alone, who may `retry`, `resolve` (it was done by hand) or, while the s
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from machines.call import Call
 from machines.step import PERSISTENT, Kind, Retry, Step
@@ -64,7 +65,7 @@ class State:
     retry: Retry = Retry()
     undoes: bool = False
 
-    @property
+    @cached_property
     def direction(self) -> str:
         return "undo" if self.undoes else "do"
 
@@ -80,11 +81,11 @@ class State:
         probed = self.phase is Phase.FORWARD and self.step is not None and self.step.probe is not None
         return self.retry.attempts + probed
 
-    @property
+    @cached_property
     def effectful(self) -> bool:
         return self.step is not None and self.step.kind is not Kind.READ
 
-    @property
+    @cached_property
     def doubts_refusals(self) -> bool:
         """Return True where a refusal leaves the saga stuck if an earlier attempt may have worked."""
         return self.step is not None and (self.undoes or self.step.kind in (Kind.PIVOT, Kind.RETRIABLE))

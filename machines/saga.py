@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from machines.call import Call, FillError, segment, split
@@ -10,6 +11,8 @@ from machines.check import check
 from machines.digest import content_of, digest_of
 from machines.rows import Rows, derive
 from machines.table import Table
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,7 +54,10 @@ class Saga(Table):
 
         The reason is "" for a field that is not there.
         """
-        found = dict.fromkeys(self.needed_fields[step] - reply.keys(), "")
+        needed = self.needed_fields[step]
+        if not needed:
+            return _NOTHING
+        found = dict.fromkeys(needed - reply.keys(), "")
         for name in self.path_fields[step] & reply.keys():
             try:
                 segment(name, reply[name])

@@ -55,7 +55,9 @@ class Calls:
         at = saga.at
         if at.step is None:
             return 0.0
-        return at.step.timeout_s * (1 + (1 + at.doubts_refusals) * (_probe(saga) is not None))
+        if not saga.unsure or _probe(saga) is None:
+            return at.step.timeout_s
+        return at.step.timeout_s * (2 + at.doubts_refusals)
 
     def _doubted(self, saga: Instance, refused: Reply, probe: Call | None) -> tuple[Reply, Outcome]:
         """Doubt a refusal, for an earlier attempt may have worked: that it did, its probe may say; else a person."""
@@ -93,9 +95,10 @@ class Calls:
     def _request(self, saga: Instance, call: Call, traceparent: str) -> Request:
         at = saga.at
         assert at.step is not None
+        saga_id = str(saga.id)
         headers = {
-            "Idempotency-Key": f"{saga.id}/{at.step.name}/{at.direction}",
-            "Saga-Id": str(saga.id),
+            "Idempotency-Key": f"{saga_id}/{at.step.name}/{at.direction}",
+            "Saga-Id": saga_id,
             "Saga-Step": at.step.name,
             "Saga-Epoch": str(saga.epoch),
             "traceparent": traceparent,
