@@ -63,6 +63,12 @@ class SagaTransition(_SetOnce, Transition):
         super().__init__(source, dest)
         vars(self).update({name: FixedList() for name in ("prepare", "before", "after", "conditions")})
 
+    def execute(self, event_data: EventData) -> bool:
+        """Make the move, and have it recorded. The rest of what Transition does is for callbacks, which it has none."""
+        self._change_state(event_data)
+        event_data.machine.callbacks(event_data.machine.after_state_change, event_data)
+        return True
+
     def _change_state(self, event_data: EventData) -> None:
         saga, dest = cast("SagaMachine", event_data.model), cast("str", self.dest)
         if saga.state != self.source:

@@ -7,10 +7,11 @@ proxies, redirects, cookies and streams take ten times as long as the exchange i
 import socket
 import ssl
 import zlib
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
-from queue import Empty
+from queue import Empty, Full
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -27,7 +28,7 @@ from app.values import UnreadableError
 #: A reply beyond this, head and all, is not read to its end.
 LARGEST_REPLY_BYTES = 1 << 20
 _LARGEST = f"{LARGEST_REPLY_BYTES:,} bytes"
-_PIECE_BYTES = 65_536
+_PIECE_BYTES = 8192  # holds most replies; malloc takes several times as long for a buffer of 64 KiB
 _UNCODED = "send it without a content coding"
 _ZLIB = frozenset({b"gzip", b"x-gzip", b"deflate"})
 _FINAL = 200  # what is below comes before the reply
@@ -102,9 +103,31 @@ class Answer:
             self.whole = self.heard_bytes <= LARGEST_REPLY_BYTES
 
 
+class _Idle:
+    """The idle connections of a pool that never blocks: a LifoQueue without the locks that waiting needs."""
+
+    def __init__(self, maxsize: int) -> None:
+        self._most, self._idle = maxsize, deque[Any]()
+
+    def get(self, block: bool = False, timeout: float | None = None) -> Any:  # noqa: ARG002  urllib3's
+        try:
+            return self._idle.pop()
+        except IndexError:
+            raise Empty from None
+
+    def put(self, connection: Any, block: bool = False) -> None:  # noqa: ARG002  urllib3's
+        if len(self._idle) >= self._most:
+            raise Full
+        self._idle.append(connection)
+
+    def qsize(self) -> int:
+        return len(self._idle)
+
+
 class ExchangePool(HTTPConnectionPool):
     """Connections to one origin."""
 
+    QueueCls = _Idle  # type: ignore[assignment]  # all that urllib3 uses of a queue
     ConnectionCls = Connection
     dialer: Dialer
 
@@ -143,7 +166,7 @@ class ExchangePool(HTTPConnectionPool):
         assert self.pool is not None
         with suppress(Empty):
             while True:
-                if idle := self.pool.get_nowait():
+                if idle := self.pool.get():
                     idle.close()
 
 
