@@ -5,11 +5,14 @@ PYTHON ?= python3
 PORT ?= 8009
 PARTICIPANTS_PORT ?=
 ONCE ?=
-# More than there are cores, for many of the tests wait for processes.
-PYTEST_ARGS ?= -n $(shell echo $$(( ($$(getconf _NPROCESSORS_ONLN) * 3 + 1) / 2 ))) --dist worksteal
+# Twice as many as there are cores, for many of the tests wait for processes.
+PYTEST_ARGS ?= -n $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 ))) --dist worksteal
 
 # What has a target of its own at full length, and a short form in `check`.
 LONG := tests/chaos tests/property tests/e2e/test_crash.py tests/e2e/test_fuzz.py
+# What starts whole services again and again, or waits for a time limit: in `check`, so that `test` takes minutes.
+SLOW := tests/e2e/test_demo.py tests/e2e/test_overload.py tests/e2e/test_database_trouble.py \
+	tests/contract/store/test_migrating.py
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,8 +31,8 @@ help: ## show this list
 demo: $(VENV)/.runtime ## start everything, run four checkouts, check the ledgers, stay up until Ctrl-C
 	@$(BIN)/python -m demo $(if $(filter-out 0,$(ONCE)),--once)
 
-test: $(VENV)/.dev ## run the tests, on SQLite and on a PostgreSQL out of a wheel
-	$(BIN)/python -m pytest $(PYTEST_ARGS) -p no:schemathesis -m 'not programs' $(addprefix --ignore ,$(LONG))
+test: $(VENV)/.dev ## run the tests, on SQLite and on a PostgreSQL out of a wheel (under 5 minutes on 2 cores)
+	$(BIN)/python -m pytest $(PYTEST_ARGS) -p no:schemathesis -m 'not programs' $(addprefix --ignore ,$(LONG) $(SLOW))
 
 watch: $(VENV)/.dev ## run the fast tests again whenever a file changes, until Ctrl-C
 	$(BIN)/ptw . --now --runner $(BIN)/pytest $(PYTEST_ARGS) tests/unit
@@ -38,10 +41,10 @@ coverage: $(VENV)/.dev ## run the tests and say which lines of the service no te
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not programs' --cov --cov-report=term:skip-covered \
 		tests/unit tests/integration tests/contract
 
-check: lint test $(VENV)/.dev ## lint, run the tests, a short form of chaos and fuzz, and what needs other programs
+check: lint test $(VENV)/.dev ## lint, run all tests, a short form of chaos and fuzz, and what needs other programs
 	$(BIN)/python -m diagrams --check
 	$(BIN)/python -m observability --check
-	$(BIN)/python -m pytest $(PYTEST_ARGS) $(LONG)
+	$(BIN)/python -m pytest $(PYTEST_ARGS) $(LONG) $(SLOW)
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --dist loadfile -m programs
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, import-linter
