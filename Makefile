@@ -10,8 +10,8 @@ PYTEST_ARGS ?= -n $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 ))) --dist
 
 # What has a target of its own at full length, and a short form in `check`.
 LONG := tests/chaos tests/property tests/e2e/test_crash.py tests/e2e/test_fuzz.py
-# What starts whole services again and again, or waits for a time limit: in `check`, so that `test` takes minutes.
-SLOW := tests/e2e/test_demo.py tests/e2e/test_overload.py tests/e2e/test_database_trouble.py \
+# What starts whole programs again and again, or waits for a time limit: in `check`, so that `test` takes minutes.
+SLOW := $(addprefix tests/e2e/test_,$(addsuffix .py,cli database_trouble demo metrics overload starting stopping)) \
 	tests/contract/store/test_migrating.py
 
 VENV := .venv
