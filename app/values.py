@@ -69,10 +69,16 @@ def parsed_strictly(content: bytes) -> Any:
 
 
 def read_back(text: str | bytes) -> Any:
-    """Return the value of JSON that a database has kept, whatever the bounds were when it was written."""
+    """Return the value of JSON that a database has kept, whatever the bounds were when it was written.
+
+    It raises for no JSON: a row that cannot be read would keep all those from being read that are claimed with it.
+    """
     content = text.encode() if isinstance(text, str) else text
-    value = orjson.loads(content)
-    return value if _plain(content, value) else _EXACT.decode(content.decode())
+    try:
+        value = orjson.loads(content)
+    except orjson.JSONDecodeError:  # also a number beyond every float, which `parsed` takes
+        return _exactly(content)
+    return value if _plain(content, value) else _exactly(content)
 
 
 def written(value: Any, *, indent: bool = False) -> bytes:
@@ -110,6 +116,13 @@ def _plain(content: bytes, value: Any) -> bool:
     if _LONG_RUN in shape:
         return False
     return not (b"." in content or b"0e" in shape) or _floats_are_plain(value)
+
+
+def _exactly(content: bytes) -> Any:
+    try:
+        return _EXACT.decode(content.decode())
+    except UnreadableError:
+        return _BOUNDLESS.decode(content.decode())
 
 
 def _floats_are_plain(value: Any) -> bool:
@@ -159,7 +172,7 @@ def _pointer(place: _Place) -> str:
 
 
 def _integer(digits: str) -> int | Decimal:
-    if len(digits) > LONGEST_NUMBER:
+    if len(digits) - digits.startswith("-") > LONGEST_NUMBER:
         raise _too_long()
     number = int(digits)
     return number if _SMALLEST <= number <= _LARGEST else Decimal(digits)
@@ -208,6 +221,8 @@ def _as_number(value: Any) -> orjson.Fragment:
     raise TypeError(f"{type(value).__name__} is no JSON")
 
 
+#: For what was kept before there were bounds.
+_BOUNDLESS = JSONDecoder(parse_int=Decimal, parse_float=Decimal)
 _EXACT = JSONDecoder(parse_int=_integer, parse_float=_number, parse_constant=_constant)
 _STRICT = JSONDecoder(
     parse_int=_integer, parse_float=_number, parse_constant=_constant, object_pairs_hook=_without_doubles

@@ -2,7 +2,17 @@ from decimal import Decimal
 
 import pytest
 
-from app.values import DEEPEST, LONGEST_NUMBER, UnreadableError, check, one_line, parsed, parsed_strictly, written
+from app.values import (
+    DEEPEST,
+    LONGEST_NUMBER,
+    UnreadableError,
+    check,
+    one_line,
+    parsed,
+    parsed_strictly,
+    read_back,
+    written,
+)
 
 NESTED = b'{"a":' * (DEEPEST - 1) + b"[]" + b"}" * (DEEPEST - 1)
 
@@ -30,6 +40,22 @@ def test_a_number_keeps_its_exact_value_and_has_one_form(content, value, form):
         found = read(b'{"n": %b}' % content)["n"]
         assert (found, type(found)) == (value, type(value))
         assert written(found) == form
+
+
+@pytest.mark.parametrize("sign", ["", "-"])
+@pytest.mark.parametrize(
+    "number",
+    ["1e307", "1.7976931348623157e308", "1.8e308", "2e308", "1e309", "1e310", "1e399", "1e-399", "5e-324",
+     "9" * 309, "9" * LONGEST_NUMBER, "9" * 309 + ".5"],
+)  # fmt: skip
+def test_every_number_that_is_taken_in_is_read_back_as_it_was(sign, number):
+    taken = parsed(f'{{"n": [{sign}{number}]}}'.encode())
+    assert read_back(written(taken)) == taken
+
+
+def test_a_number_beyond_the_bounds_of_today_is_read_back():
+    digits = "9" * (LONGEST_NUMBER + 5000)
+    assert read_back(f'{{"n": {digits}}}') == {"n": Decimal(digits)}
 
 
 def test_members_are_written_in_the_order_of_their_names():
