@@ -4,7 +4,7 @@ status                                                          outcome
 2xx other than 202, with a body that is understood              succeeded
 4xx, unless listed below, answered by the participant itself    refused: it did not happen
 401 403 405 406 407 414 415 421 429 431, 301 307 308, 404       not sent: a setting or the load is at fault, not the
-  whose body is no JSON object                                    order; counts as no attempt
+  whose body is no JSON object, or is Kong's own                  order; counts as no attempt
 all others, no answer, a body that is not understood            unknown (in doubt): it may have happened
 """
 
@@ -27,6 +27,8 @@ _TURNED_AWAY: Mapping[int, str] = {
     414: _URL, 415: _URL, 421: _URL, 429: _LOAD, 431: _URL,
 }  # fmt: skip
 _OK, _ACCEPTED, _REDIRECT, _BAD_REQUEST, _NOT_FOUND, _SERVER_ERROR, _UNAVAILABLE = 200, 202, 300, 400, 404, 500, 503
+#: What Kong says of a path that it has no route for. It is JSON, and no participant's.
+_NO_ROUTE = "no Route matched with those values"
 #: Request Timeout and Too Early: nobody knows how far the participant has come.
 _IN_DOUBT = frozenset({408, 425})
 #: Journals of releases before this table have these refusals under the trigger of a further attempt.
@@ -91,7 +93,9 @@ class Reply:
     @property
     def turned_away(self) -> bool:
         """Return True when the call was answered, but not by a participant that acted on it."""
-        return self.status in _TURNED_AWAY or (self.status == _NOT_FOUND and (self.body is None or self.blank))
+        if self.status == _NOT_FOUND:
+            return self.body is None or self.blank or self.body.get("message") == _NO_ROUTE
+        return self.status in _TURNED_AWAY
 
     @property
     def asks_to_wait(self) -> bool:
@@ -120,7 +124,7 @@ def explained(reply: Reply, lacking: Mapping[str, str], participant: str) -> Rep
         return replace(reply, says=f"{reply.reason}, but {_why_not_taken(reply, lacking)}")
     if setting := setting_of(reply, participant):
         # A 404 with a JSON body is the participant's own, and a refusal; this one may come from anybody.
-        anybody = " without a JSON body" if reply.status == _NOT_FOUND else ""
+        anybody = " without a JSON body" if reply.status == _NOT_FOUND and not reply.body else ""
         return replace(reply, says=f"{reply.reason}{anybody}; check {setting}")
     return reply
 

@@ -53,7 +53,8 @@ decimals = st.decimals(allow_nan=False, allow_infinity=False, places=None).map(s
     lambda number: abs(int(number.partition("E")[2] or "0")) < 300 and len(number) < 80
 )  # fmt: skip
 floats = st.floats(allow_nan=False, allow_infinity=False).map(repr)
-odd = st.sampled_from(["-0.0", "-0", "0e5", "1.0", "1.10", "1e2", "1E+2", "1e16", "1e22", "9007199254740993.0", "1e310", "-2e308", "1e399",
+odd = st.sampled_from(["-0.0", "-0", "0e5", "1.0", "1.10", "1e2", "1E+2", "1e16", "1e22", "9007199254740993.0",
+                       "1e310", "-2e308", "1e399",
                        "18446744073709551616", "0.1000000000000000055511151231257827", "5e-324", "-1e-7"])  # fmt: skip
 numbers = integers | decimals | floats | odd
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)

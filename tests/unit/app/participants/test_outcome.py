@@ -38,6 +38,14 @@ def test_a_404_without_a_body_is_not_the_participant_s_own_and_a_204_is():
     assert outcome_of(Reply(status=204, body={}, blank=True)) is SUCCEEDED
 
 
+def test_a_404_of_kong_s_that_knows_no_route_is_not_the_participant_s_own():
+    reply = Reply(status=404, body={"message": "no Route matched with those values", "request_id": "5e1f"})
+    assert outcome_of(reply) is NOT_SENT
+    says = explained(reply, {}, "stock").reason
+    assert says == "404 no Route matched with those values; check PARTICIPANT_STOCK_URL"
+    assert outcome_of(Reply(status=404, body={"message": "no such product"})) is REFUSED
+
+
 def test_a_success_without_a_needed_field_is_in_doubt():
     assert outcome_of(Reply(status=200, body={"b": 1}), {"a": ""}) is UNKNOWN
 
