@@ -71,7 +71,7 @@ def parsed_strictly(content: bytes) -> Any:
 def read_back(text: str | bytes) -> Any:
     """Return the value of JSON that a database has kept, whatever the bounds were when it was written.
 
-    It raises for no JSON: a row that cannot be read would keep all those from being read that are claimed with it.
+    No number is too long for it: rows are read in batches, and one that cannot be read stops its whole batch.
     """
     content = text.encode() if isinstance(text, str) else text
     try:

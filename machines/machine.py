@@ -73,7 +73,7 @@ class SagaTransition(_SetOnce, Transition):
         saga, dest = cast("SagaMachine", event_data.model), cast("str", self.dest)
         if saga.state != self.source:
             raise MachineError(f"{saga.definition} is in {saga.state}, not in {self.source}")
-        saga._state, saga._at = dest, saga.definition.rows.states[dest]  # noqa: SLF001  nothing else sets them
+        saga._at = saga.definition.rows.states[dest]  # noqa: SLF001  nothing else sets it
         event_data.update(dest)
 
 
@@ -180,21 +180,19 @@ class SagaMachine(Machine):
     on_exception = _fixed(attrgetter("_on_exception"))
     on_final = _fixed(attrgetter("_on_final"))
 
-    state = _fixed(attrgetter("_state"))
+    #: The derived state it stands in: its phase, its step and the call that is in flight.
+    at: rows.State = _fixed(attrgetter("_at"))
+    state = _fixed(attrgetter("_at.name"))
     initial = _fixed(attrgetter("definition.initial"))
     states = _fixed(attrgetter("_parts.states"))
     events = _fixed(lambda self: SagaEvents(self, self._parts.events))
     models = _fixed(lambda self: FixedList([self]))
 
-    #: The derived state it stands in: its phase, its step and the call that is in flight.
-    at: rows.State = _fixed(attrgetter("_at"))
-
     def __init__(self, definition: Saga, state: str | None = None) -> None:
         self.definition, self._parts = definition, parts(definition)
         if state is not None and state not in self._parts.states:
             raise ValueError(f"{definition} has no state {state!r}")
-        self._state = state or definition.initial
-        self._at = definition.rows.states[self._state]
+        self._at = definition.rows.states[state or definition.initial]
 
     def __getattr__(self, name: str) -> Any:
         """Find `refused`, `may_refused`, `is_ANNULEE` and the like, which a saga has without storing them."""
@@ -214,7 +212,7 @@ class SagaMachine(Machine):
 
     def may(self, trigger: Trigger) -> bool:
         event = self._parts.events.get(trigger)
-        return event is not None and self._state in event[1]
+        return event is not None and self._at.name in event[1]
 
     def fire(self, trigger: Trigger, **facts: Any) -> None:
         """Make the move, or raise `transitions.MachineError` when no row of the table leaves this state by it."""

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any
 
 from machines.call import Call, FillError, segment, split
@@ -11,8 +10,6 @@ from machines.check import check
 from machines.digest import content_of, digest_of
 from machines.rows import Rows, derive
 from machines.table import Table
-
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,7 +53,7 @@ class Saga(Table):
         """
         needed = self.needed_fields[step]
         if not needed:
-            return _NOTHING
+            return {}
         found = dict.fromkeys(needed - reply.keys(), "")
         for name in self.path_fields[step] & reply.keys():
             try:

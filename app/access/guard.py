@@ -3,7 +3,6 @@
 from urllib.parse import quote
 
 from flask import Flask, current_app, g, redirect, request, session
-from flask.globals import request_ctx
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.wrappers import Response
 
@@ -33,9 +32,8 @@ def install(app: Flask, config: Config) -> None:
 
 
 def _check() -> Response | None:
-    asked = request_ctx.request  # once, for each look at `request` goes through the context again
-    endpoint, named = asked.endpoint, asked.view_args
-    if endpoint is None or asked.method == "OPTIONS":  # no such page, or merely what there is
+    endpoint, named = request.endpoint, request.view_args
+    if endpoint is None or request.method == "OPTIONS":  # no such page, or merely what there is
         return None
     if named and any("\x00" in str(value) for value in named.values()):
         raise NotFoundError("nothing has a NUL in its name")  # and no database can be asked for it
@@ -61,15 +59,14 @@ def _check() -> Response | None:
 
 
 def _of_the_api() -> Principal:
-    config, asked = current_app.config, request_ctx.request
-    asks = config["API_AUTH"]
+    asks = current_app.config["API_AUTH"]
     secret = _key_sent() if asks else None
     if secret is not None:
         ring: KeyRing = current_app.extensions["api_keys"]
         return ring.principal(secret)
-    if not asks and asked.method not in _SAFE and "X-CSRFToken" not in asked.headers:
-        listed = asked.headers.get("Origin") in config["LISTED_ORIGINS"]  # `*` is no origin
-        if asked.headers.get("Sec-Fetch-Site") == "cross-site" and not listed:
+    if not asks and request.method not in _SAFE and "X-CSRFToken" not in request.headers:
+        listed = request.headers.get("Origin") in current_app.config["LISTED_ORIGINS"]  # `*` is no origin
+        if request.headers.get("Sec-Fetch-Site") == "cross-site" and not listed:
             raise ForgedError("a page of another site sent this; ask from one of this service, or from a program")
         return ANYBODY
     person = signed_in()

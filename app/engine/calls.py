@@ -55,7 +55,7 @@ class Calls:
         at = saga.at
         if at.step is None:
             return 0.0
-        if not saga.unsure or _probe(saga) is None:
+        if _probe(saga) is None:
             return at.step.timeout_s
         return at.step.timeout_s * (2 + at.doubts_refusals)
 

@@ -8,7 +8,6 @@ from time import perf_counter
 from typing import Any
 
 from flask import Flask, Response, g, request
-from flask.globals import request_ctx
 from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
@@ -109,9 +108,8 @@ class Exporter(PrometheusMetrics):  # type: ignore[misc]  # it has no types
 
     def _end(self, response: Response) -> Response:
         if began := g.get("began"):  # else it was answered before all this
-            asked = request_ctx.request
-            rule, method = str(asked.url_rule), asked.method
-            method = method if method in METHODS else OTHER
+            rule = str(request.url_rule)
+            method = request.method if request.method in METHODS else OTHER
             self._notes.note(self._count, method, rule, str(response.status_code), perf_counter() - began)
         return response
 

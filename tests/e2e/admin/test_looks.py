@@ -9,8 +9,8 @@ from tests.e2e.conftest import eventually
 pytestmark = pytest.mark.programs
 
 SIZES = {"desk": 1440, "phone": 360}
-#: The tables that somebody would have to scroll sideways in, were the service's host named as Docker names one. In one
-#: go, for the page loads its parts anew.
+#: The tables that are wider than their place when the service's host has a name of Docker's length. One evaluation does
+#: both, because the page reloads its parts and would bring the short name back in between.
 TOO_WIDE = """
 for (const cell of document.querySelectorAll('td'))
   if (/^engine@/.test(cell.innerText)) cell.innerText = cell.innerText.replace(/@[^:]+/, '@3f2a8c9d1b7e');
