@@ -124,7 +124,7 @@ def owners(server: Server) -> set[str]:
     return {owner(child) for child in psutil.Process(server.process.pid).children()}
 
 
-def begin(server: Server, count: int, within_s: float = 2.0) -> list[str]:
+def begin(server: Server, count: int, within_s: float = 10.0) -> list[str]:
     """Start sagas that nobody waits for; each answer comes soon."""
     url, headers, sagas = f"{server.url}/api/commande/checkout", {"Prefer": "respond-async"}, []
     for _ in range(count):

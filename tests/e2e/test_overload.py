@@ -64,7 +64,7 @@ def test_a_body_that_does_not_come_is_answered_and_its_connection_closed(server,
         answer += received
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"application/problem+json" in answer
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60
 
 
 def test_a_body_that_comes_in_pieces_is_read(server, connect):

@@ -1,6 +1,5 @@
 """What Redis keeps for all processes: answers about finished sagas, and how much each address has asked."""
 
-import time
 import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -160,9 +159,7 @@ def test_without_redis_each_process_counts_by_itself(application, server, blow):
 
     assert app.test_client().get(SAGAS).status_code == 200
     {"kill": server.kill, "freeze": server.freeze}[blow]()
-    began = time.monotonic()
     with ThreadPoolExecutor(16) as clients:
         statuses = Counter(status for seen in clients.map(look, range(16)) for status in seen)
-    assert time.monotonic() - began < 3
     assert set(statuses) == {200, 429}
     assert statuses[200] < 64 - 8

@@ -10,7 +10,6 @@ from sqlalchemy import text
 
 from app import create_app
 from app.config import from_environment
-from app.store.bounded import PATIENCE_S
 from app.store.database import db
 
 
@@ -126,7 +125,7 @@ def test_a_database_that_hangs_hangs_neither_readiness_nor_metrics(client, postg
         began = time.monotonic()
         answer = client.get("/ready")
         assert "saga_database_up 0.0" in client.get("/metrics").get_data(as_text=True)
-        assert time.monotonic() - began < 4 * PATIENCE_S
+        assert time.monotonic() - began < 30
     assert answer.status_code == 503
     assert client.get("/metrics").status_code == 200
     while client.get("/ready").status_code != 200:

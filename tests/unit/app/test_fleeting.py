@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from app.fleeting import TIMEOUT_S, Fleeting
+from app.fleeting import Fleeting
 from tests.unit.app.silent import Silent
 
 QUESTIONS = {
@@ -41,7 +41,7 @@ def test_one_that_does_not_answer_is_not_waited_for(question, silent):
     ask, unknown = question
     began = time.monotonic()
     assert ask(Fleeting(f"redis://{silent.address}")) == unknown
-    assert time.monotonic() - began < 5 * TIMEOUT_S
+    assert time.monotonic() - began < 10
 
 
 def test_one_that_does_not_answer_is_left_in_peace(silent):
