@@ -173,6 +173,23 @@ def _db_now_sqlite(_element: Any, _compiler: Any, **_options: Any) -> str:
     return "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')"
 
 
+class later_of(FunctionElement[datetime]):  # noqa: N801
+    """`later_of(moment, moment)`: the later one of two moments. Neither may be NULL."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+
+
+@compiles(later_of, "postgresql")
+def _later_of_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    return f"greatest({compiler.process(element.clauses, **options)})"
+
+
+@compiles(later_of, "sqlite")
+def _later_of_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    return f"max({compiler.process(element.clauses, **options)})"
+
+
 class seconds_until(FunctionElement[float]):  # noqa: N801
     """`seconds_until(moment)`: how far it is ahead of the database's clock; NULL of NULL."""
 

@@ -33,8 +33,8 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     unsure: the call of its state may have been sent; so it may where there are claims. deadline_at: until when a step
     forward may be.
     entered_at: when it came to its state; attempts there in vain do not move that on, as they do updated_at.
-    moves: what the last commit moved, from which the database's own trigger writes the journal, each dated by its
-    age_us: how many microseconds before the commit it happened.
+    moves: what the last commit moved. The database's trigger writes the journal from it, and dates each move by its
+    age_us: how many microseconds before the commit the move happened; missing below a millisecond.
     started_by: who asked for it (`key:shop`, `user:ada`, `api`); its Idempotency-Key is one of theirs.
     fingerprint, sent_digest: what the request was, with the defaults of the release, and as it was sent.
     table_digest: of the table it runs by, see SagaTableRow.

@@ -28,7 +28,7 @@ from sqlalchemy.exc import IntegrityError
 from app.store.atomic import atomic
 from app.store.audit import Entry, append
 from app.store.connections import Connections
-from app.store.database import db_now, in_seconds
+from app.store.database import db_now, in_seconds, later_of
 from app.store.instance import Instance, Move, known_by
 from app.store.loading import STANDS, instance, journals
 from app.store.models import SagaRow
@@ -38,6 +38,8 @@ from machines.registry import Registry
 
 _SAGA = SagaRow.__table__
 
+#: Seconds. A move this close to its commit bears the commit's time, which spares the database a calculation.
+SAME_MOMENT_S = 0.001
 _ONE: ColumnElement[int] = literal_column("1", Integer())
 _DEADLINE = in_seconds(bindparam("deadline_s"))
 _MOVED = {
@@ -61,7 +63,7 @@ _STAYS = and_(
 )
 _ENTERED = case((_STAYS, _SAGA.c.entered_at), else_=in_seconds(bindparam("entered_s")))
 #: Never before the commit before it, so that a clock that is set back does not disorder the journal.
-_UPDATED = case((_SAGA.c.updated_at > db_now(), _SAGA.c.updated_at), else_=db_now())
+_UPDATED = later_of(_SAGA.c.updated_at, db_now())
 _INSERT = insert(_SAGA).values(
     **_MOVED,
     id=bindparam("saga_id"),
@@ -263,9 +265,11 @@ class SagaStore:
 
 
 def _as_json(move: Move, now: float) -> dict[str, Any]:
-    """Return the move as the trigger of migration 0006 reads it: how long ago it happened, for its clock to date it."""
+    """Return the move as the journal's trigger reads it: its columns, and `age_us` when the commit comes later."""
     columns = {column: value for column, value in vars(move).items() if value is not None}
-    columns["age_us"] = int((now - columns.pop("made")) * 1_000_000)
+    age = now - columns.pop("made")
+    if age >= SAME_MOMENT_S:
+        columns["age_us"] = int(age * 1_000_000)
     return columns
 
 

@@ -68,7 +68,8 @@ def test_who_was_stored_early_and_died_is_run_from_its_beginning_by_another(late
         raise DiedError
 
     in_the_read(late, die)
-    begun = late.service.start("checkout", CART, wait_s=0.3)
+    begun = late.service.start("checkout", CART, wait_s=2)
+    late.runner.stop()
     assert begun.status == "running"
     saga = late.recovered("other")
     late.engine.run(saga, 1000)
@@ -82,7 +83,8 @@ def test_who_lost_its_lease_in_the_read_is_fenced_and_sends_nothing(late):
         late.taken = late.recovered("other")
 
     in_the_read(late, taken)
-    begun = late.service.start("checkout", CART, wait_s=0.3)
+    begun = late.service.start("checkout", CART, wait_s=2)
+    late.runner.stop()
     assert begun.status == "running"
     assert late.calls == ["lire_panier"]
     late.engine.run(late.taken, 1000)
@@ -150,7 +152,7 @@ def test_a_client_waits_no_longer_than_it_asked_for(late):
     told = []
 
     def ask():
-        told.append(late.service.start("checkout", CART, "k", wait_s=0.2))
+        told.append(late.service.start("checkout", CART, "k", wait_s=1))
 
     asking = threading.Thread(target=ask)
     asking.start()
