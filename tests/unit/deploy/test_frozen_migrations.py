@@ -12,7 +12,7 @@ FROZEN = {
     "0004_entered_at.py": "d993bcf22a7f14297bd41e3ea7619be6c377b0befe8fa4014f40830137f6389e",
     "0005_access.py": "f844c91edc0760297159bf26a7805f8619062182c71093ba54763ca4554e2ca2",
     "0006_tables_keys_and_times.py": "03e4f9818c81eb9cbde5cf59398dbd8d026330c4ddb3550e68180adad70621ef",
-    "0007_date_only_old_moves.py": "6ca63faf1b53fe70b87575a78f623ed92ee4822eb44b737cbdd4b10167ffb163",
+    "0007_lighter_journal_trigger.py": "d715cb0651cef6168abda3d2f002ce3ae2a64b035c677f26d2cf4396f20c2274",
 }
 
 
