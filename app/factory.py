@@ -110,7 +110,7 @@ def _engine(  # noqa: PLR0917  puts together what has been made
         leases = Leases(db.engine, registry, owner)
         tables = Tables(db.engine, registry, owner)
         pulse = Pulse(Replicas(db.engine, owner))
-        gauges = Gauges(Bounded(partial(read, db.engine)), registry)
+        gauges = Gauges(Bounded(partial(read, db.engine, registry)), registry)
         app.extensions["schema"] = Bounded(partial(schema, db.engine))
     participants = Participants(
         config.requests + config.threads, api_key=config.participants_api_key, ca_file=config.participants_ca_file

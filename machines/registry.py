@@ -78,6 +78,14 @@ class Registry:
             raise UnknownSagaError(f"saga {found} runs by another table of that version than the one in machines/")
         return found
 
+    def knows(self, saga: OfSaga) -> bool:
+        """Return True when the table that a saga runs by is at hand."""
+        try:
+            self.of(saga)
+        except UnknownSagaError:
+            return False
+        return True
+
     def latest(self, name: str) -> Saga:
         """Give the version that a new saga begins with."""
         versions = [version for known, version in self._by_version if known == name]

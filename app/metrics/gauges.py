@@ -1,4 +1,8 @@
-"""Where all sagas are now, read from the database, so that it is the same on every replica: take their `max`."""
+"""Where all sagas are now, read from the database, so that it is the same on every replica: take their `max`.
+
+`saga_unknown_definition_sagas` alone depends on the replica's own tables. A saga stands still only when no replica has
+its table, so take the `min`; a replica shows 0 for each table that it has.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -55,6 +59,11 @@ class Gauges:
             oldest.add_metric(place, age_s)
         yield current
         yield oldest
+        without = "Unfinished sagas whose table this process does not have, so that it moves none of them"
+        unknown = GaugeMetricFamily("saga_unknown_definition_sagas", without, labels=("saga", "version"))
+        for (name, version), count in sorted(stock.unknown.items()):
+            unknown.add_metric((name, str(version)), count)
+        yield unknown
         overdue = "How long the saga has been due that has been due for longest"
         yield GaugeMetricFamily("saga_overdue_seconds", overdue, value=stock.overdue_s)
         waited = "How long the oldest event has waited for the broker"

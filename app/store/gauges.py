@@ -1,13 +1,14 @@
 """How many sagas stand where, and for how long, read for those who watch all of them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Engine, Select, func, select
+from sqlalchemy import Engine, Row, Select, func, select
 
 from app.store.database import in_seconds, seconds_until
 from app.store.models import UNFINISHED, OutboxRow, ParkedRow, ReplicaRow, SagaRow
+from machines.registry import Registry
 
 _SAGA, _REPLICA = SagaRow.__table__, ReplicaRow.__table__
 _OUTBOX, _PARKED = OutboxRow.__table__, ParkedRow.__table__
@@ -20,47 +21,75 @@ class Stock:
     """What there is at one moment.
 
     standing: by definition and state, how many unfinished sagas stand there, and for how many seconds the first has.
-    overdue_s: how long the saga has been due that has been for longest. replicas: the processes that run sagas.
+    unknown: by definition and version, how many unfinished sagas run by a table that this process does not have; 0 for
+    each that it has.
+    overdue_s: how long the saga has been due that has been for longest, of those whose table this process has.
+    replicas: the processes that run sagas.
     unpublished_s: how long the oldest event has been waiting for the broker. parked: messages that wait for a person.
     """
 
     standing: Mapping[tuple[str, str], tuple[int, float]]
+    unknown: Mapping[tuple[str, int], int]
     overdue_s: float
     replicas: int
     unpublished_s: float
     parked: int
 
 
-def read(engine: Engine) -> Stock:
+def read(engine: Engine, registry: Registry) -> Stock:
     with engine.connect() as connection:
-        standing = connection.execute(_STANDING).all()
+        groups = connection.execute(_GROUPS).all()
         now = connection.execute(_NOW).one()
     return Stock(
-        standing={(row.definition, row.state): (row.sagas, max(0.0, -row.entered_s)) for row in standing},
-        overdue_s=max(0.0, -(now.due_s or 0.0)),
+        standing=_standing(groups),
+        unknown=_unknown(groups, registry),
+        overdue_s=_overdue_s(groups, registry),
         replicas=now.replicas,
         unpublished_s=max(0.0, -(now.unpublished_s or 0.0)),
         parked=now.parked,
     )
 
 
-def _standing() -> Select[Any]:
-    place = (_SAGA.c.definition, _SAGA.c.state)
+def _standing(groups: Sequence[Row[Any]]) -> Mapping[tuple[str, str], tuple[int, float]]:
+    found: dict[tuple[str, str], tuple[int, float]] = {}
+    for group in groups:
+        sagas, age_s = found.get((group.definition, group.state), (0, 0.0))
+        found[group.definition, group.state] = sagas + group.sagas, max(age_s, -group.entered_s)
+    return found
+
+
+def _unknown(groups: Sequence[Row[Any]], registry: Registry) -> Mapping[tuple[str, int], int]:
+    found = {(definition.name, definition.version): 0 for definition in registry}
+    for group in groups:
+        if not registry.knows(group):
+            table = group.definition, group.definition_version
+            found[table] = found.get(table, 0) + group.sagas
+    return found
+
+
+def _overdue_s(groups: Sequence[Row[Any]], registry: Registry) -> float:
+    """Leave out sagas that this process could not take: `unknown` counts them, and their cause is another one."""
+    due = [group.due_s for group in groups if group.due_s is not None and registry.knows(group)]
+    return max(0.0, -min(due, default=0.0))
+
+
+def _groups() -> Select[Any]:
+    """Count unfinished sagas by table and state. One query serves every gauge that looks at them."""
+    same = (_SAGA.c.definition, _SAGA.c.definition_version, _SAGA.c.table_digest, _SAGA.c.state)
     oldest = seconds_until(func.min(_SAGA.c.entered_at)).label("entered_s")
-    return select(*place, func.count().label("sagas"), oldest).where(UNFINISHED).group_by(*place)
+    due = seconds_until(func.min(_SAGA.c.due_at)).label("due_s")
+    return select(*same, func.count().label("sagas"), oldest, due).where(UNFINISHED).group_by(*same)
 
 
 def _now() -> Select[Any]:
-    due = select(seconds_until(func.min(_SAGA.c.due_at))).where(_SAGA.c.due_at.is_not(None)).scalar_subquery()
     alive = select(func.count()).where(_REPLICA.c.beat_at > in_seconds(-SILENT_S)).scalar_subquery()
     oldest = select(_OUTBOX.c.at).order_by(_OUTBOX.c.id).limit(1).scalar_subquery()
     parked = select(func.count()).select_from(_PARKED).scalar_subquery()
     return select(
-        due.label("due_s"),
         alive.label("replicas"),
         seconds_until(oldest).label("unpublished_s"),
         parked.label("parked"),
     )
 
 
-_STANDING, _NOW = _standing(), _now()
+_GROUPS, _NOW = _groups(), _now()

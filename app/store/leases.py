@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Engine, Row, Select, bindparam, false, func, select, tuple_, update
+from sqlalchemy import ColumnElement, Engine, Row, Select, bindparam, select, tuple_, update
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.store.database import db_now, in_seconds
 from app.store.instance import Instance
 from app.store.loading import STANDS, instance, journals
 from app.store.models import SagaRow
+from app.store.tables import at_hand, without_table
 from machines.registry import Registry
 
 _log = structlog.get_logger("store")
@@ -64,29 +65,14 @@ class Leases:
         self._make_due()
 
     def unknown(self) -> Sequence[Row[Any]]:
-        """Give the definitions that sagas wait for and that are not at hand: name, version."""
+        """Return the name and version of each table that unfinished sagas run by and the registry does not have."""
         named = (_SAGA.c.definition, _SAGA.c.definition_version)
-        waiting = select(*named).where(_SAGA.c.due_at.is_not(None)).distinct()
         with self._engine.connect() as connection:
-            rows = connection.execute(waiting).all()
-        at_hand = {(definition.name, definition.version) for definition in self._registry}
-        return [row for row in rows if tuple(row) not in at_hand]
+            return connection.execute(select(*named).where(without_table(self._registry)).distinct()).all()
 
     def _due(self) -> Select[Any]:
         """Choose sagas that nobody is just taking. Those whose table is not at hand are left alone."""
-        known = tuple_(_SAGA.c.definition, _SAGA.c.definition_version, func.coalesce(_SAGA.c.table_digest, ""))
-        at_hand = known.in_(
-            [
-                (definition.name, definition.version, digest)
-                for definition in self._registry
-                for digest in (definition.digest, *([""] if self._registry.takes_unnamed(definition) else []))
-            ]
-        )
-        # PostgreSQL takes a definition for rare as long as it has not looked at the table, and would rather read and
-        # sort all of it than follow the index; of what is coalesced it thinks that every second row has it.
-        due = select(_SAGA.c.id).where(
-            _SAGA.c.due_at <= in_seconds(bindparam("since_s")), func.coalesce(at_hand, false())
-        )
+        due = select(_SAGA.c.id).where(_SAGA.c.due_at <= in_seconds(bindparam("since_s")), at_hand(self._registry))
         return due.order_by(_SAGA.c.due_at).limit(bindparam("most")).with_for_update(skip_locked=True)
 
     def _take(self, chosen: Select[Any]) -> ReturningUpdate[Any]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, Engine, Row, Table, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, and_, false, func, not_, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.settings import ConfigError
@@ -28,6 +28,24 @@ _Place = tuple[str, int]
 
 class TableChangedError(ConfigError):
     """Unfinished sagas run by another table of that name and version than the one that is at hand."""
+
+
+def at_hand(registry: Registry) -> ColumnElement[bool]:
+    """Return the condition for sagas whose table the registry has: `Registry.knows`, in SQL."""
+    table = tuple_(_SAGA.c.definition, _SAGA.c.definition_version, func.coalesce(_SAGA.c.table_digest, ""))
+    known = [
+        (definition.name, definition.version, digest)
+        for definition in registry
+        for digest in (definition.digest, *([""] if registry.takes_unnamed(definition) else []))
+    ]
+    # PostgreSQL takes a definition for rare as long as it has not looked at the table, and would rather read and sort
+    # all of it than follow the index; of what is coalesced it thinks that every second row has it.
+    return func.coalesce(table.in_(known), false())
+
+
+def without_table(registry: Registry) -> ColumnElement[bool]:
+    """Return the condition for unfinished sagas whose table the registry does not have: this process moves none."""
+    return and_(UNFINISHED, not_(at_hand(registry)))
 
 
 class Tables:

@@ -30,6 +30,7 @@ NAMES = {  # by the labels they must have
     "saga_claim_duration_seconds_count": set(),
     "saga_current": {"saga", "state"},
     "saga_oldest_age_seconds": {"saga", "state"},
+    "saga_unknown_definition_sagas": {"saga", "version"},
     "saga_overdue_seconds": set(),
     "saga_replicas": set(),
     "saga_database_up": set(),

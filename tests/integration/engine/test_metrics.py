@@ -22,7 +22,7 @@ from tests.integration.engine.scene import LOST, REFUSED, answer
 def metrics(scene):
     """All that /metrics shows, after several sagas of each definition have run."""
     scene.metrics, clock = Exposition(), count(0, 10)
-    gauges = Gauges(lambda: read(scene.database), scene.registry, lambda: float(next(clock)))
+    gauges = Gauges(lambda: read(scene.database, scene.registry), scene.registry, lambda: float(next(clock)))
     scene.metrics.complete(rows=scene.telemetry.rows, read=[gauges.collect])
 
     def run(definition, times, **instead):

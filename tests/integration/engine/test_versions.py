@@ -6,13 +6,15 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from app.errors import ConflictError
+from app.metrics.gauges import Gauges
+from app.store.gauges import read
 from app.store.leases import Leases
 from machines.call import post
 from machines.checkout import CHECKOUT
 from machines.registry import Registry, discover
 from machines.saga import Saga
 from machines.step import retriable
-from tests.integration.engine.scene import NOT_SENT
+from tests.integration.engine.scene import LOST, NOT_SENT
 
 #: Version 2 thanks the client as well, and confirms under another name.
 TOLD = replace(CHECKOUT.steps[-1], done="CONFIRMEE_V2")
@@ -70,6 +72,71 @@ def test_a_release_that_does_not_know_a_version_leaves_its_sagas_alone_and_says_
 def test_a_release_that_knows_all_versions_misses_none(both):
     both.given(payer=[NOT_SENT]).run(NEXT, hold_s=0)
     assert both.leases().unknown() == []
+
+
+def stock(scene, registry):
+    return read(scene.database, registry)
+
+
+def make_due(scene, seconds_ago):
+    past = f"strftime('%Y-%m-%d %H:%M:%f', 'now', '-{seconds_ago} seconds') || '000'"
+    if scene.database.dialect.name == "postgresql":
+        past = f"now() - interval '{seconds_ago} seconds'"
+    with scene.database.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE saga SET due_at = {past} WHERE due_at IS NOT NULL")
+
+
+def test_unfinished_sagas_without_their_table_are_counted_by_version(both):
+    both.run(NEXT)
+    both.given(payer=[NOT_SENT]).run(CHECKOUT, hold_s=0)
+    for _ in range(2):
+        both.given(payer=[NOT_SENT]).run(NEXT, hold_s=0)
+    assert both.given(enregistrer_vente=[LOST] * 9).run(NEXT).status == "stuck"
+    known = {(saga.name, saga.version): 0 for saga in discover()}
+    assert stock(both, both.registry).unknown == known | {("checkout", 2): 0}, "0 says that a process has the table"
+    assert stock(both, discover()).unknown == known | {("checkout", 2): 3}
+
+
+def test_a_saga_of_a_table_that_was_edited_is_counted_too(scene):
+    begun = scene.given(payer=[NOT_SENT]).run(hold_s=0)
+    with scene.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE saga SET table_digest = 'another'")
+    assert stock(scene, scene.registry).unknown["checkout", 1] == 1
+    with scene.database.begin() as connection:
+        connection.exec_driver_sql("UPDATE saga SET table_digest = NULL")
+    assert stock(scene, scene.registry).unknown["checkout", 1] == 0, "it is of a release that named none"
+    scene.leases().end()
+    assert [saga.id for saga in scene.leases().claim(10, 30)] == [begun.id]
+
+
+def test_versions_of_one_saga_are_counted_together_by_state(both):
+    for saga in (CHECKOUT, NEXT):
+        state = both.given(payer=[NOT_SENT]).run(saga, hold_s=0).state
+    for registry in (both.registry, discover()):
+        assert stock(both, registry).standing["checkout", state][0] == 2
+
+
+def test_a_saga_without_its_table_is_not_overdue(both):
+    both.given(payer=[NOT_SENT]).run(NEXT, hold_s=0)
+    make_due(both, 600)
+    assert stock(both, both.registry).overdue_s >= 600
+    assert stock(both, discover()).overdue_s == 0, "recovery runs: the cause is another one, with its own alert"
+    both.given(payer=[NOT_SENT]).run(CHECKOUT, hold_s=0)
+    make_due(both, 60)
+    assert 60 <= stock(both, discover()).overdue_s < 600
+
+
+def test_a_scrape_shows_how_many_sagas_have_no_table(both):
+    both.given(payer=[NOT_SENT]).run(NEXT, hold_s=0)
+    shown = {}
+    for registry in (both.registry, discover()):
+        gauges = Gauges(lambda registry=registry: stock(both, registry), registry)
+        (family,) = [it for it in gauges.collect() if it.name == "saga_unknown_definition_sagas"]
+        for sample in family.samples:
+            assert sample.labels.keys() == {"saga", "version"}
+        shown[registry] = {tuple(sample.labels.values()): sample.value for sample in family.samples}
+    knows, lacks = shown.values()
+    assert (knows["checkout", "2"], lacks["checkout", "2"], lacks["checkout", "1"]) == (0, 1, 0)
 
 
 def test_only_what_is_overdue_is_taken_where_workers_take_the_rest(scene):
