@@ -3,14 +3,15 @@
 One cause, one alert: what follows from a cause that has an alert of its own is left out here where the labels allow
 it, else inhibited in deploy/alertmanager/alertmanager.yml.
 
-Database gauges are the same on every replica: `max`, never `sum`.
+Database gauges are the same on every replica: `max`, never `sum`. saga_unknown_definition_sagas alone is each replica's
+own: `min`.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 from observability.budget import BURNS, Burn
-from observability.links import RUNBOOKS, sagas_in
+from observability.links import RUNBOOKS, UNFINISHED, sagas_in
 
 #: As deploy/prometheus calls those that answer requests.
 JOB = 'job="saga-orchestrator"'
@@ -73,6 +74,17 @@ SAGAS = (
         description="That is longer than its table allows (dwell_s of step {{ $labels.step }}); it waits for "
         "{{ $labels.participant }}.",
         look=sagas_in("{{ $labels.saga }}", state="{{ $labels.state }}"),
+    ),
+    Alert(
+        name="SagaDefinitionUnknown",
+        severity=CRITICAL,
+        lasts="2m",
+        # The least of all processes: where one has the table, it carries the sagas on, as in a rolling upgrade.
+        expr="min by (saga, version) (saga_unknown_definition_sagas) > 0",
+        summary="{{ $value }} {{ $labels.saga }} v{{ $labels.version }} stand still: no process has their table",
+        description="The table was removed, renamed or edited while sagas of it were unfinished. Deploy a release that "
+        "has it, or put the table back; the sagas then go on by themselves.",
+        look=sagas_in("{{ $labels.saga }}", status=UNFINISHED),
     ),
 )
 

@@ -52,12 +52,16 @@ def test_what_follows_from_a_known_cause_is_kept_quiet():
             alert("SagaOverstayed", saga="checkout", state="STOCK_RESERVE", participant="client"),
             alert("SagaOverstayed", saga="checkout", state="INITIEE", participant="panier"),
             alert("SagaStuck", "critical", saga="checkout", state="STUCK_UNDO_PAYER", participant="client"),
+            alert("SagaDefinitionUnknown", "critical", saga="order_saga", version="1"),
+            alert("SagaOverstayed", saga="order_saga", state="PANIER_LU", participant="stock"),
         )
         expected = {
             ("SagaBreakerOpen", "client"): "active",
             ("SagaOverstayed", "client"): "suppressed",
             ("SagaOverstayed", "panier"): "active",
             ("SagaStuck", "client"): "active",
+            ("SagaDefinitionUnknown", "order_saga"): "active",
+            ("SagaOverstayed", "stock"): "suppressed",
         }
         eventually(lambda: alertmanager.states == expected, "Alertmanager has decided")
 
