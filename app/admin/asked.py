@@ -56,7 +56,7 @@ class ListQuery(_Query):
 
 
 class StuckQuery(_Query):
-    """What is stuck. error: word for word; left out for any."""
+    """What is stuck. error: word for word; left out for any. no_table: whether the table is not in this release."""
 
     version = fields.Integer(load_default=None, validate=validate.Range(1))
     state = fields.String(load_default="", validate=storable)
@@ -64,6 +64,7 @@ class StuckQuery(_Query):
     participant = fields.String(load_default="", validate=storable)
     status = fields.String(load_default="", validate=validate.OneOf(("", *_STATUSES)))
     error = fields.String(load_default=None, validate=storable)
+    no_table = fields.Boolean(load_default=None)
 
 
 class Action(Schema):

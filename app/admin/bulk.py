@@ -73,7 +73,7 @@ class Example:
 @needs(Role.OPERATOR)
 def show() -> str:
     """The dry run: how many there are, and what would be sent for them. Nothing is done."""
-    query, trouble = asked(StuckQuery()), Trouble(limits(registry()))
+    query, trouble = asked(StuckQuery()), Trouble(registry(), limits(registry()))
     sought = sought_by(query)
     group = _group(trouble, sought)
     examples = _examples(trouble.page(sought, SHOWN)) if group else []
@@ -85,7 +85,7 @@ def show() -> str:
 def act() -> str:
     """Move the next part of the group, and tell what became of each; the page then asks for the next."""
     query, part = asked(StuckQuery()), form(_Part(), request.form)
-    trouble, sought = Trouble(limits(registry())), sought_by(query)
+    trouble, sought = Trouble(registry(), limits(registry())), sought_by(query)
     until = (part["until"] or trouble.now).astimezone(UTC)
     found = trouble.page(sought, PART + 1, part["after"], until)
     results = _moved([row.id for row in found[:PART]], part)

@@ -17,15 +17,12 @@ def limits(registry: Registry) -> dict[Place, float]:
     }
 
 
-def places(registry: Registry, *, version: int | None, state: str, step: str, participant: str) -> tuple[Place, ...]:
-    """Give the states that are meant. What is empty, or None, is not asked for."""
+def places(registry: Registry, *, step: str, participant: str) -> tuple[Place, ...]:
+    """Return the states of this step, and in which this participant is asked; "" for any."""
     return tuple(
         place
         for place, found in _states(registry)
-        if version in (None, place[1])
-        and state in ("", found.name)
-        and step in ("", found.step.name if found.step else None)
-        and participant in ("", asked_of(found))
+        if step in ("", found.step.name if found.step else None) and participant in ("", asked_of(found))
     )
 
 

@@ -27,7 +27,7 @@ _OLDEST, _GROUPS = 8, 5
 @needs(Role.VIEWER)
 def show() -> str:
     rows, minutes = standing(), _hour()
-    groups = Trouble(limits(registry())).groups(Sought())
+    groups = Trouble(registry(), limits(registry())).groups(Sought())
     now: dict[str, int] = defaultdict(int)
     sagas: dict[str, dict[str, Any]] = {name: {"now": {}, "oldest_s": 0.0} for name in registry().names}
     for row in rows:
@@ -43,7 +43,8 @@ def show() -> str:
     return render_template(
         "admin/overview.html",
         now=now,
-        overstayed=(groups[0].total if groups else 0) - now["stuck"],
+        overstayed=groups[0].total_overstayed if groups else 0,
+        unknown=groups[0].total_unknown if groups else 0,
         sagas=sagas,
         chart=chart(minutes),
         groups=groups[:_GROUPS],

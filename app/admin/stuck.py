@@ -1,4 +1,7 @@
-"""/admin/stuck: what somebody should see to, by cause and one by one, the oldest first."""
+"""/admin/stuck: what somebody should see to, by cause and one by one, the oldest first.
+
+Also sagas whose table this release does not have: nothing can be done with these here, but somebody must learn of them.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +23,9 @@ PAGE = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Sagas that have one cause. direction: do or undo, of the call that it hangs on."""
+    """Sagas that have one cause. direction: do or undo, of the call that it hangs on. unknown: this release does not
+    have their table.
+    """
 
     definition: str
     version: int
@@ -30,6 +35,7 @@ class Group:
     step: str
     direction: str
     participant: str
+    unknown: bool
     sagas: int
     oldest_s: float
 
@@ -38,7 +44,7 @@ class Group:
         """As the query string names it."""
         return {
             "type": self.definition, "version": self.version, "state": self.state, "status": self.status,
-            "error": self.error,
+            "error": self.error, "no_table": self.unknown,
         }  # fmt: skip
 
 
@@ -46,7 +52,7 @@ class Group:
 @needs(Role.VIEWER)
 def show() -> str:
     query = asked(StuckQuery())
-    sought, trouble = sought_by(query), Trouble(limits(registry()))
+    sought, trouble = sought_by(query), Trouble(registry(), limits(registry()))
     causes, found = trouble.groups(sought), trouble.page(sought, PAGE + 1, query["after"])
     following = cursor_at(found[PAGE - 1].entered_at, found[PAGE - 1].id) if len(found) > PAGE else None
     return render_template(
@@ -75,6 +81,7 @@ def group_of(row: Any) -> Group:
         step=state.step.name if state and state.step else "",
         direction=state.direction if state else "do",
         participant=asked_of(state) or "",
+        unknown=row.unknown,
         sagas=row.sagas,
         oldest_s=row.oldest_s,
     )
@@ -82,11 +89,14 @@ def group_of(row: Any) -> Group:
 
 def sought_by(query: dict[str, Any]) -> Sought:
     """Read what is sought out of a query string."""
-    named = {name: query[name] for name in ("version", "state", "step", "participant")}
+    named = {name: query[name] for name in ("step", "participant")}
     return Sought(
         definitions=query["type"],
+        version=query["version"],
+        state=query["state"] or None,
         places=places(registry(), **named) if any(named.values()) else None,
         status=query["status"] or None,
         error=query["error"],
+        unknown=query["no_table"],
         words=query["q"] or None,
     )

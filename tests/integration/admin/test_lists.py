@@ -21,7 +21,7 @@ REFUSED = ("succeeded", "refused")
 
 
 def trouble():
-    return Trouble(limits(discover()))
+    return Trouble(discover(), limits(discover()))
 
 
 def count(sought):
@@ -67,6 +67,47 @@ def test_they_are_grouped_by_cause(walk, aged):
     assert [(group.sagas, group.error.split(": ")[-1]) for group in groups] == [(2, "503"), (1, "timeout")]
     assert 60 <= groups[0].oldest_s < 120
     assert count(Sought(error=groups[1].error)) == 1
+
+
+def removed(*sagas, version=7):
+    """Let their table be of a version that this release does not have."""
+    for saga in sagas:
+        saga_id = saga.id if db.engine.dialect.name == "postgresql" else saga.id.hex
+        db.session.execute(text(f"UPDATE saga SET definition_version = {version} WHERE id = :id"), {"id": saga_id})
+    db.session.commit()
+
+
+def test_sagas_without_their_table_are_listed_from_the_first_moment(walk):
+    lost, lost_stuck, ended = walk(*PAID), walk(*STUCK), walk(*DONE)
+    walk(*PAID)
+    removed(lost, lost_stuck, ended)
+    assert {row.id: row.unknown for row in trouble().page(Sought(), 10)} == {lost.id: True, lost_stuck.id: True}
+    groups = trouble().groups(Sought())
+    assert {(group.status, group.unknown, group.sagas) for group in groups} == {
+        ("running", True, 1),
+        ("stuck", True, 1),
+    }
+
+
+def test_sagas_without_their_table_are_counted_apart(walk, aged):
+    stuck, slow, lost, lost_stuck = walk(*STUCK), walk(*PAID), walk(*PAID), walk(*STUCK)
+    aged(slow, 900)
+    aged(lost, 900)
+    removed(lost, lost_stuck)
+    (total,) = {(it.total, it.total_unknown, it.total_overstayed) for it in trouble().groups(Sought())}
+    assert total == (4, 2, 1)
+    assert set(ids(trouble().page(Sought(unknown=True), 10))) == {lost.id, lost_stuck.id}
+    assert set(ids(trouble().page(Sought(unknown=False), 10))) == {stuck.id, slow.id}
+
+
+def test_a_group_holds_either_sagas_with_their_table_or_without(walk):
+    one, _ = walk(*STUCK), walk(*STUCK)
+    saga_id = one.id if db.engine.dialect.name == "postgresql" else one.id.hex
+    db.session.execute(text("UPDATE saga SET table_digest = 'another' WHERE id = :id"), {"id": saga_id})
+    db.session.commit()
+    assert sorted((group.unknown, group.sagas) for group in trouble().groups(Sought())) == [(False, 1), (True, 1)]
+    for unknown in (True, False):
+        assert [it.sagas for it in trouble().groups(Sought(unknown=unknown))] == [1]
 
 
 def test_a_page_goes_on_where_the_one_before_has_ended_even_within_one_moment(walk):
@@ -174,6 +215,7 @@ LOOKS = {
     "of a state": lambda: newest(Listed(states=("ANNULEE",)), ends(discover()), 50),
     "of words": lambda: newest(Listed(words="abcdef01"), ends(discover()), 50),
     "stuck": lambda: trouble().page(Sought(), 50),
+    "without a table": lambda: trouble().page(Sought(unknown=True), 50),
     "groups": lambda: trouble().groups(Sought()),
     "standing": standing,
     "oldest": lambda: oldest(8),

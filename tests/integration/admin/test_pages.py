@@ -123,6 +123,32 @@ def test_a_saga_of_a_release_that_is_gone_is_shown_and_left_alone(client, walk):
     assert client.get("/admin/sagas").status_code == 200
 
 
+NO_TABLE = "Its table is not in this release: deploy a release that has it, or put the table back."
+
+
+@pytest.mark.parametrize("gone", ["definition = 'removed_saga'", "definition_version = 7", "table_digest = 'another'"])
+@pytest.mark.parametrize("outcomes", [STUCK, STUCK[:3]], ids=["stuck", "running"])
+def test_a_saga_without_its_table_is_shown_with_its_cause_and_remedy(client, walk, gone, outcomes):
+    saga = walk(*outcomes)
+    overview = seen(client.get("/admin"))
+    assert "without a table" not in overview
+    db.session.execute(db.text(f"UPDATE saga SET {gone}"))
+    db.session.commit()
+    overview = seen(client.get("/admin"))
+    assert "1 without a table" in overview
+    assert "0 overstayed" in overview
+    assert NO_TABLE in overview
+    for path in ("/admin/stuck", "/admin/stuck?no_table=true"):
+        page = client.get(path)
+        assert seen(page).count(NO_TABLE) == 2, "by cause and one by one"
+        assert "See to it" not in seen(page), "no button: nothing could be done with it"
+        (link,) = set(re.findall(r'<a href="(/admin/stuck[?][^"]*no_table[^"]*)"', page.get_data(as_text=True)))
+        assert str(saga.id) in client.get(unescape(link)).get_data(as_text=True)
+    assert "Nothing like that is stuck" in seen(client.get("/admin/stuck?no_table=false"))
+    assert "put the table back" in seen(client.get(f"/admin/sagas/{saga.id}"))
+    assert client.get(f"/admin/stuck/group?{link.partition('?')[2].replace('&amp;', '&')}").status_code == 200
+
+
 def test_only_what_the_table_allows_is_offered(client, walk):
     def titles(*outcomes):
         page = client.get(f"/admin/sagas/{walk(*outcomes).id}").get_data(as_text=True)
