@@ -10,6 +10,7 @@ from rich.text import Text
 from app.cli.grid import Column, Line, cell, grid
 from app.cli.path import Calls, Stop, goes_back, open_moves, passed_pivot, path_of
 from app.cli.words import STATUS_LOOKS, Mark, ago, printable, took
+from app.store.instance import FINISHED
 from app.store.models import JournalRow, SagaRow
 from machines.rows import Trigger
 from machines.saga import Saga
@@ -59,7 +60,8 @@ def header(definition: Saga | None, saga: SagaRow, width: int, now: datetime) ->
         ("error", printable(saga.error or ""), "dim" if saga.status == "completed" else "red"),
         ("whose", ", ".join(whose), ""),
     ]
-    facts += [("begun", begun, ""), ("now", _now(saga, now), "")]
+    without_table = definition is None and saga.status not in FINISHED
+    facts += [("begun", begun, ""), ("now", _without_table(saga, now) if without_table else _now(saga, now), "")]
     for command in open_moves(definition, saga) if definition else ():
         facts.append(("you may", f"saga {command} {str(saga.id)[:8]} --reason '…'", "bold"))
     yield headline(saga)
@@ -67,6 +69,12 @@ def header(definition: Saga | None, saga: SagaRow, width: int, now: datetime) ->
         if said:
             hanging = textwrap.wrap(said, width - _FACT, break_on_hyphens=False)
             yield Text.assemble((f"  {name:8}", "dim"), (f"\n{' ' * _FACT}".join(hanging), style))
+
+
+def _without_table(saga: SagaRow, now: datetime) -> str:
+    still = ago((now - saga.updated_at).total_seconds())
+    remedy = "deploy a release that has the table it began with, or put the table back"
+    return f"nothing has moved for {still}, for this release does not know its table; {remedy}"
 
 
 def _now(saga: SagaRow, now: datetime) -> str:

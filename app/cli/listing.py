@@ -16,7 +16,9 @@ from app.cli.screen import draw, screen, write_json
 from app.cli.words import STATUS_LOOKS, ago, printable
 from app.errors import MalformedError
 from app.store import queries
+from app.store.instance import FINISHED
 from app.store.models import SagaRow
+from machines.registry import Registry
 from machines.statuses import SAGA_STATUSES
 
 _COLUMNS = (
@@ -39,11 +41,12 @@ _WIDE = 120
 @click.option("--client", help="Sagas of this client.")
 @click.option("--store", help="Sagas of this store.")
 @click.option("--stuck", is_flag=True, help="Sagas that wait for a person: --status stuck.")
+@click.option("--unknown", is_flag=True, help="Unfinished sagas whose table this release does not have.")
 @click.option("--limit", type=click.IntRange(1, LARGEST_PAGE), default=50, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, as the API gives them.")
 def list_sagas(
     *, definition: str | None, status: str | None, state: str | None, client: str | None, store: str | None,
-    stuck: bool, limit: int, as_json: bool,
+    stuck: bool, unknown: bool, limit: int, as_json: bool,
 ) -> None:  # fmt: skip
     """List sagas, the newest first."""
     if stuck and status not in (None, "stuck"):
@@ -54,6 +57,7 @@ def list_sagas(
         states=(state,) if state else (),
         client=client,
         store=store,
+        unknown_to=registry() if unknown else None,
     )
     page = queries.page(wanted, limit=limit)
     if as_json:
@@ -62,22 +66,26 @@ def list_sagas(
             write_json(line_json(registry(), row, journals[row.id]))
         return
     console = screen()
-    draw(listed(page.sagas, page.total, console.width, datetime.now(UTC)), on=console)
+    draw(listed(registry(), page.sagas, page.total, console.width, datetime.now(UTC)), on=console)
 
 
-def listed(sagas: Sequence[SagaRow], total: int, width: int, now: datetime) -> Iterator[RenderableType]:
+def listed(
+    known: Registry, sagas: Sequence[SagaRow], total: int, width: int, now: datetime
+) -> Iterator[RenderableType]:
     if not sagas:
         yield Text("No saga is like that.")
         return
-    yield from grid(_COLUMNS, [_line(row, now, width) for row in sagas], width)
+    yield from grid(_COLUMNS, [_line(known, row, now, width) for row in sagas], width)
     if total > len(sagas):
         at_least = "at least " if total >= queries.LARGEST_TOTAL else ""
         yield Text(f"The newest {len(sagas)} of {at_least}{total:,}; --limit shows more.", style="dim")
 
 
-def _line(row: SagaRow, now: datetime, width: int) -> Line:
+def _line(known: Registry, row: SagaRow, now: datetime, width: int) -> Line:
     look = STATUS_LOOKS[row.status]
     error = printable(row.error or "") if row.status != "completed" else ""
+    if row.status not in FINISHED and not known.knows(row):
+        error = f"{row.definition} v{row.definition_version}: its table is not in this release. {error}".rstrip()
     return Line(
         cells=(
             cell(str(row.id) if width >= _WIDE else str(row.id)[:_SHORT_ID], "bold"),

@@ -12,6 +12,8 @@ from app.store.database import db, seconds_until
 from app.store.instance import Standing, known_by
 from app.store.models import JournalRow, OutboxRow, SagaRow
 from app.store.outbox import TOLD
+from app.store.tables import without_table
+from machines.registry import Registry
 from machines.rows import Trigger
 
 #: A list says how many it has up to here; counting millions would take longer than reading them is worth.
@@ -23,7 +25,9 @@ SORTS = {"created_at": SagaRow.created_at, "updated_at": SagaRow.updated_at}
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """What a list shows. definitions, statuses, states: any of these. created: from (included) and to (excluded)."""
+    """What a list shows. definitions, statuses, states: any of these. created: from (included) and to (excluded).
+    unknown_to: only unfinished sagas whose table this registry does not have.
+    """
 
     definitions: tuple[str, ...] = ()
     statuses: tuple[str, ...] = ()
@@ -32,6 +36,7 @@ class Filter:
     created_to: datetime | None = None
     client: str | None = None
     store: str | None = None
+    unknown_to: Registry | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,5 +138,6 @@ def _passing(wanted: Filter) -> Select[SagaRow]:
         SagaRow.created_at < wanted.created_to if wanted.created_to else None,
         SagaRow.client == known_by(wanted.client) if wanted.client is not None else None,
         SagaRow.store == known_by(wanted.store) if wanted.store is not None else None,
+        without_table(wanted.unknown_to) if wanted.unknown_to is not None else None,
     ]
     return select(SagaRow).where(*(condition for condition in conditions if condition is not None))

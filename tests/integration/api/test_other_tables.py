@@ -21,6 +21,7 @@ CHANGES = {
     "another table": "UPDATE saga SET table_digest = 'another'",
     "its state is gone": "UPDATE saga SET state = 'NOWHERE', table_digest = NULL",
     "its version is gone": "UPDATE saga SET definition_version = 77",
+    "its name is gone": "UPDATE saga SET definition = 'removed_saga'",
     "an earlier state is gone": "UPDATE journal SET source = 'NOWHERE', dest = 'ELSEWHERE'",
     "a step is gone": "UPDATE journal SET step = 'no_step', direction = 'do', duration_ms = 3",
     "its data had other fields": "UPDATE saga SET data = '{}'",
@@ -44,7 +45,7 @@ def changed(saga, request):
     return saga
 
 
-def test_no_page_and_no_list_fails_of_it(client, changed):
+def test_no_page_and_no_list_fails_of_it(client, changed, request):
     one = f"/api/v1/sagas/{changed.id}"
     for path in (
         "/api/v1/sagas", one, f"{one}/journal", f"{one}/events", "/api/saga/sagas/", "/metrics",
@@ -55,13 +56,21 @@ def test_no_page_and_no_list_fails_of_it(client, changed):
         "checkout": [f"/api/commande/{changed.id}", f"/api/commande/{changed.id}/historique"],
         "commande": [f"/api/saga/commandes/{changed.id}/"],
     }
+    # The contracts of 000 and 001 show sagas of one name each: of another name there is none.
+    expected = 404 if request.node.callspec.params["changed"] == "its name is gone" else 200
     for path in own[changed.definition.name]:
-        assert client.get(path).status_code == 200, path
+        assert client.get(path).status_code == expected, path
     assert client.get(f"{one}/diagram.svg").status_code in (200, 404)
+    assert client.get("/ready").status_code == 200, "it serves all other sagas"
 
 
 def test_nothing_moves_it_and_who_asks_is_told_why(client, changed, request):
-    if request.node.callspec.params["changed"] in ("another table", "its state is gone", "its version is gone"):
+    if request.node.callspec.params["changed"] in (
+        "another table",
+        "its state is gone",
+        "its version is gone",
+        "its name is gone",
+    ):
         answer = client.post(f"/api/v1/sagas/{changed.id}/compensate", json={})
         assert answer.status_code == 409
         assert "left as it is" in answer.get_json(force=True)["detail"]
@@ -75,6 +84,28 @@ def test_no_command_fails_of_it(client, changed, command):
     done = FlaskCliRunner(client.application).invoke(args=["saga", *arguments])
     assert done.exit_code == 0, done.output
     assert str(changed.id)[:8] in done.output
+
+
+@pytest.mark.parametrize(
+    ("change", "table"),
+    [("another table", None), ("its version is gone", ("checkout", 77)), ("its name is gone", ("removed_saga", 1))],
+)
+def test_a_saga_without_its_table_is_counted_and_listed_as_such(client, change, table):
+    begun = Instance.new(CHECKOUT, DATA[CHECKOUT], actor="client")
+    client.application.extensions["runner"]._engine.store.insert(begun, 300, owner="another process")
+    name, version = table or ("checkout", 1)
+    series = f'saga_unknown_definition_sagas{{saga="{name}",version="{version}"}}'
+    cli = FlaskCliRunner(client.application)
+    assert "No saga is like that." in cli.invoke(args=["saga", "list", "--unknown"]).output
+    db.session.execute(text(CHANGES[change]))
+    db.session.commit()
+    for options in (["--unknown"], []):
+        listed = cli.invoke(args=["saga", "list", *options]).output
+        assert str(begun.id)[:8] in listed
+        assert f"{name} v{version}: its table is not in this release." in listed
+    shown = " ".join(cli.invoke(args=["saga", "show", str(begun.id)]).output.split())
+    assert "deploy a release that has the table it began with, or put the table back" in shown
+    assert f"{series} 1.0" in client.get("/metrics").get_data(as_text=True)
 
 
 def test_what_is_not_known_for_sure_is_not_kept_as_ended(client, saga):

@@ -9,6 +9,7 @@ from app.cli import drawing
 from app.cli.listing import listed
 from app.cli.screen import draw
 from machines.purchase import PURCHASE
+from machines.registry import discover
 from tests.unit.app.cli.telling import BEGUN, Told, drawn
 
 COMPENSATED = """\
@@ -199,7 +200,7 @@ def test_no_line_is_wider_than_the_terminal(stuck, width):
 def lines_of(width, *rows, total=None):
     console = Console(width=width, color_system=None, force_terminal=False, highlight=False)
     with console.capture() as captured:
-        draw(listed(rows, total or len(rows), width, BEGUN + timedelta(hours=3)), on=console)
+        draw(listed(discover(), rows, total or len(rows), width, BEGUN + timedelta(hours=3)), on=console)
     return captured.get().splitlines()
 
 
@@ -209,6 +210,13 @@ def test_a_list_fits_into_80_columns_and_gives_an_error_a_line_of_its_own(stuck)
         "1f2e3d4c  checkout  ! stuck  STUCK_ENREGISTRER_VENTE  4        3h",
         "          STUCK_ENREGISTRER_VENTE: enregistrer_vente: 503 closed",
     ]
+
+
+def test_a_list_says_which_unfinished_saga_has_no_table_in_this_release(stuck):
+    (*_, note) = lines_of(120, stuck.row(error="STUCK_X: x: 503", definition_version=7))
+    assert note.strip() == "checkout v7: its table is not in this release. STUCK_X: x: 503"
+    (*_, last) = lines_of(120, stuck.row(status="completed", definition_version=7))
+    assert "table" not in last
 
 
 def test_a_wide_list_has_whole_ids_and_a_long_one_says_what_it_leaves_out(stuck):
