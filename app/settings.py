@@ -22,6 +22,9 @@ MOST_WORKERS = 256
 MOST_TIMES = 1_000_000
 MOST_PROXIES = 100
 MOST_CONNECTIONS = 10_000
+#: The only notation of a number in a setting. Python's own float() and int() also read 1_0, +5, " 5 ", 1e3 and the
+#: digits of other scripts, none of which an operator means to write.
+_DECIMAL = re.compile(r"[0-9]*\.?[0-9]+")
 HOW_TO_MAKE = "make one with `openssl rand -hex 32` and keep it: SECRET_KEY=…, or in a file named by SECRET_KEY_FILE"
 #: The folder that several processes of one server count in.
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
@@ -218,20 +221,25 @@ def number(
 ) -> float:
     """Read a number of seconds."""
     text = environ.get(name, str(default))
-    try:
-        number = float(text)
-    except ValueError:
-        number = float("nan")
+    number = _decimal(text)
     if not low <= number <= high:
-        raise ConfigError(f"{name} must be a number of seconds from {low:g} to {high:g}, not {text!r}")
+        raise ConfigError(f"{name} must be a number of seconds from {low:g} to {high:g}, not {text[:40]!r}")
     return number
 
 
 def count(environ: Mapping[str, str], name: str, default: int, *, low: int = 1, high: int) -> int:
     text = environ.get(name, str(default))
-    if not text.isdecimal() or len(text) > len(str(high)) or not low <= int(text) <= high:
+    if "." in text or not low <= _decimal(text) <= high:
         raise ConfigError(f"{name} must be a whole number from {low} to {high}, not {text[:40]!r}")
-    return int(text)
+    return int(_decimal(text))
+
+
+def _decimal(text: str) -> float:
+    """Return the number that a setting holds in plain decimal notation; nan, which no bound allows, for anything else.
+
+    Every numeric setting is read here. A float holds every whole number that a setting may be.
+    """
+    return float(text) if _DECIMAL.fullmatch(text) else float("nan")
 
 
 def workers(environ: Mapping[str, str], database_url: str) -> int:
@@ -246,9 +254,9 @@ def port(environ: Mapping[str, str], name: str, default: str = "") -> int | None
     text = environ.get(name) or default
     if not text:
         return None
-    if not re.fullmatch("[0-9]{1,5}", text) or not 0 < int(text) < 1 << 16:
+    if "." in text or not 0 < _decimal(text) < 1 << 16:
         raise ConfigError(f"{name} must be a number from 1 to 65535, not {text[:40]!r}")
-    return int(text)
+    return int(_decimal(text))
 
 
 def log_level(environ: Mapping[str, str]) -> str:

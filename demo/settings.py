@@ -1,5 +1,6 @@
 """The two ports, and whether they are free."""
 
+import re
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,8 +39,10 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
 def _free_port(environ: Mapping[str, str], name: str, default: int) -> int:
     # An empty variable is one that is not set: make hands them on like that.
     text = environ.get(name) or str(default)
-    if not (text.isdecimal() and 0 < int(text) <= HIGHEST_PORT):
-        raise SettingError(f"{name} must be a port from 1 to {HIGHEST_PORT}, not {text!r}; set {name} to a free one")
+    if not (re.fullmatch("[0-9]{1,5}", text) and 0 < int(text) <= HIGHEST_PORT):
+        raise SettingError(
+            f"{name} must be a port from 1 to {HIGHEST_PORT}, not {text[:40]!r}; set {name} to a free one"
+        )
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from participants.ecommerce.settings import ShopSettings, ShopSettingsError
 from participants.logs import configure_logging, log_level
 from participants.service import PARTICIPANTS, THREADS, create_service
-from participants.settings import LONGEST_S, NAMES, Settings, SettingsError
+from participants.settings import LONGEST_S, NAMES, Settings, SettingsError, decimal
 
 #: What the server has to complain of is a line of JSON as well.
 _JSON = {"class": "participants.logs.Complaints"}
@@ -26,16 +26,13 @@ class OneLineParser(argparse.ArgumentParser):
 
 
 def port(text: str) -> int:
-    if not (text.isdecimal() and 1 <= int(text) <= 65535):  # noqa: PLR2004
+    if "." in text or not 1 <= decimal(text) <= 65535:  # noqa: PLR2004
         raise argparse.ArgumentTypeError(f"{text} is not a port (1 to 65535)")
-    return int(text)
+    return int(decimal(text))
 
 
 def seconds(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1
+    number = decimal(text)
     if not 0 <= number <= LONGEST_S:
         raise argparse.ArgumentTypeError(f"{text} is not a number of seconds from 0 to {LONGEST_S}")
     return number

@@ -1,8 +1,10 @@
 """Where the participants keep their data, and which of them run. Read from the environment of the server's worker."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +79,7 @@ class Settings:
             database_url=environment.get("PARTICIPANTS_DATABASE_URL") or None,
             stock_url=environment.get("STOCK_URL") or cls.stock_url,
             catalogue_url=environment.get("CATALOGUE_URL") or None,
-            restock_s=_seconds(environment.get("PARTICIPANTS_RESTOCK_S") or "0"),
+            restock_s=decimal(environment.get("PARTICIPANTS_RESTOCK_S") or "0"),
             shop=ShopSettings.from_environment(environment),
         )
 
@@ -89,16 +91,14 @@ class Settings:
             "PARTICIPANTS_DATABASE_URL": self.database_url or "",
             "STOCK_URL": self.stock_url,
             "CATALOGUE_URL": self.catalogue_url or "",
-            "PARTICIPANTS_RESTOCK_S": str(self.restock_s),
+            "PARTICIPANTS_RESTOCK_S": format(Decimal(repr(self.restock_s)), "f"),
             "PARTICIPANTS_URL": self.shop.participants_url,
         }
 
 
-def _seconds(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")  # which the settings refuse by name
+def decimal(text: str) -> float:
+    """Return the number that a text holds in plain decimal notation; nan, which no bound allows, for anything else."""
+    return float(text) if re.fullmatch(r"[0-9]*\.?[0-9]+", text) else float("nan")
 
 
 def _check(url: str) -> None:

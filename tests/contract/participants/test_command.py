@@ -43,6 +43,8 @@ def complaint(monkeypatch, capsys, *options, database_url=""):
         (["--restock", "inf"], "inf is not a number of seconds from 0 to 86400"),
         (["--restock", "nan"], "nan is not a number of seconds from 0 to 86400"),
         (["--restock", "1e12"], "1e12 is not a number of seconds from 0 to 86400"),
+        (["--restock", "1_0"], "1_0 is not a number of seconds from 0 to 86400"),
+        (["--port", "\u0668\u0660"], "is not a port (1 to 65535)"),
     ],
 )
 def test_a_bad_option_is_one_clear_line(monkeypatch, capsys, options, words):
@@ -102,7 +104,7 @@ def test_a_level_of_the_log_that_is_none_is_one_clear_line(monkeypatch, capsys):
     assert "LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR" in complaint(monkeypatch, capsys)
 
 
-@pytest.mark.parametrize("value", ["inf", "nan", "1e12", "-1", "often"])
+@pytest.mark.parametrize("value", ["inf", "nan", "1e12", "-1", "often", "1_0", "+5", " 5 ", "\u0665"])
 def test_a_pause_that_no_clock_can_add_is_refused_by_a_wsgi_server_too(monkeypatch, capsys, value):
     monkeypatch.setenv("PARTICIPANTS_RESTOCK_S", value)
     with pytest.raises(SystemExit) as ended:

@@ -119,6 +119,22 @@ def test_a_count_has_an_end(name, value):
         from_environment({name: value})
 
 
+#: What Python reads as the number 5 or 10 and an operator does not mean to write.
+OTHER_NOTATIONS = ["1_0", "+5", " 5 ", "5\n", "1e1", "5.", "\u0665", "\uff15", "0x5"]
+
+
+@pytest.mark.parametrize("name", ["LEASE_S", "DATABASE_STATEMENT_TIMEOUT_S", "THREADS", "METRICS_PORT", "DB_PORT"])
+@pytest.mark.parametrize("value", OTHER_NOTATIONS)
+def test_a_number_is_refused_in_any_notation_but_the_plain_one(name, value):
+    with pytest.raises(ConfigError, match=f"^{name} must be a (whole )?number "):
+        from_environment({"DB_HOST": "db", name: value})
+
+
+def test_a_number_is_read_in_plain_decimal_notation():
+    config = from_environment({"LEASE_S": "007.50", "WAIT_S": ".5", "THREADS": "0064", "METRICS_PORT": "09100"})
+    assert (config.lease_s, config.wait_s, config.threads, config.metrics_port) == (7.5, 0.5, 64, 9100)
+
+
 def test_every_default_is_within_its_bounds():
     shown = {"DATABASE_URL": "postgresql://h/d"} | {
         name.upper(): f"{value:g}" for name, value in vars(Config()).items() if type(value) in (int, float)
