@@ -10,6 +10,9 @@ from urllib.parse import quote, urlsplit
 
 import click
 
+from app.logs import Secrets
+from app.values import shortened
+
 DEFAULT_DATABASE_URL = f"sqlite:///{Path(__file__).parent.parent / 'var' / 'saga.db'}"
 
 DEFAULT_HOST = "127.0.0.1"
@@ -30,6 +33,8 @@ HOW_TO_MAKE = "make one with `openssl rand -hex 32` and keep it: SECRET_KEY=…,
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 #: What may be given in a file as well: SECRET_FILE instead of SECRET.
 SECRETS = ("SECRET_KEY", "DATABASE_URL", "DB_PASSWORD", "REDIS_URL", "BROKER_URL", "PARTICIPANTS_API_KEY")
+#: What of a refused URL is not shown: what the log hides, and other usual names of a secret in a query.
+_SECRETS = Secrets(("auth", "code", "key", "pass", "sig", "signature"))
 
 
 class ConfigError(click.ClickException):
@@ -137,7 +142,8 @@ def _postgresql(rest: str, name: str) -> str:
 
 
 def http_url(environ: Mapping[str, str], name: str, default: str = "") -> str:
-    url = environ.get(name, default).rstrip("/")
+    written = environ.get(name, default)
+    url = written.rstrip("/")
     if "@" in re.split("[/?#]", url.partition("//")[2])[0]:
         raise ConfigError(f"{name} must hold no user and no password; what a gateway asks for is PARTICIPANTS_API_KEY")
     try:
@@ -146,7 +152,8 @@ def http_url(environ: Mapping[str, str], name: str, default: str = "") -> str:
     except ValueError:  # a port, a label or an IPv6 address that cannot be
         sound = False
     if not sound or not re.fullmatch("https?://[!-~]*", url, re.IGNORECASE) or "?" in url or "#" in url:
-        shown = "what it holds" if "@" in url else repr(url.partition("?")[0])  # a password is never shown
+        # Before an @ any text may be a password. Elsewhere only the value of a query that is named like one.
+        shown = "what it holds" if "@" in url else repr(shortened(_SECRETS.hidden_in(written), 200))
         raise ConfigError(f"{name} must be a URL such as http://127.0.0.1:8010, not {shown}")
     return url
 

@@ -171,12 +171,26 @@ def test_a_url_that_can_be_called_is_taken(url):
 @pytest.mark.parametrize(
     "url",
     ["http://bob:hunter2@stock", "http://hunter2@stock", "ftp://bob:hunter2@h", "http://h:x@hunter2", "bob:hunter2@h",
-     "http://h/?token=hunter2", "http://[::1/bob:hunter2@h"],
+     "http://h/?token=hunter2", "http://[::1/bob:hunter2@h", "http://h?a=1&api_key=hunter2", "http://h#key=hunter2"],
 )  # fmt: skip
 def test_a_password_in_a_url_is_refused_and_not_shown(name, url):
     with pytest.raises(ConfigError, match=f"^{name} must") as refused:
         from_environment({name: url})
     assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", URLS)
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://h?x=1", "'http://h?x=1'"), ("http://h/a/?x=1#f/", "'http://h/a/?x=1#f/'"), ("http:///", "'http:///'"),
+        ("http://h?token=t&x=1", "'http://h?token=***&x=1'"), ("h" * 300, f"'{'h' * 199}…'"),
+    ],
+)  # fmt: skip
+def test_a_url_that_cannot_be_meant_is_quoted_as_it_was_written(name, url, shown):
+    with pytest.raises(ConfigError) as refused:
+        from_environment({name: url})
+    assert str(refused.value) == f"{name} must be a URL such as http://127.0.0.1:8010, not {shown}"
 
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "BROKER_URL", "REDIS_URL"])
