@@ -8,12 +8,14 @@ import sys
 
 from app import create_app
 from app.config import ConfigError, check_serving, from_environment
+from app.database_file import check_database_file
 from app.stopping import on_end
 from app.store.alone import hold, tell_ending
 
 try:
     _config = from_environment(os.environ)
     check_serving(_config)
+    check_database_file(_config.database_url, writes=True)
     _alone = hold(_config.database_url)
     application = create_app(_config)
 except ConfigError as error:

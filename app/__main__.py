@@ -20,6 +20,7 @@ from granian.server import Server
 
 from app import serving
 from app.config import Config, check_serving, from_environment
+from app.database_file import check_database_file
 from app.logs import configure_logging
 from app.settings import DEFAULT_HOST, SHARED, ConfigError, port
 from app.store.alone import hold
@@ -38,6 +39,7 @@ def main() -> int:
     try:
         config = from_environment(os.environ)
         check_serving(config)
+        check_database_file(config.database_url, writes=True)
         read_tables()
         at = port(os.environ, "PORT", serving.DEFAULT_PORT) or 0
         host = _free_address(os.environ.get("HOST") or DEFAULT_HOST, at)

@@ -8,6 +8,7 @@ from flask.cli import ScriptInfo
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.cli.group import one_line
+from app.database_file import check_database_file
 from app.store.database import db
 from app.store.database_errors import Meaning, meaning
 
@@ -33,6 +34,7 @@ class Migrating(click.Command):
         command = app.cli.commands[str(ctx.info_name)]
         try:
             with command.make_context(ctx.info_name, [*ctx.args], parent=ctx.parent) as inner:
+                check_database_file(app.config["SQLALCHEMY_DATABASE_URI"], writes=True)
                 return command.invoke(inner)
         except SQLAlchemyError as error:
             if meaning(error) is Meaning.DEFECT:

@@ -44,6 +44,25 @@ def test_a_setting_that_cannot_be_meant_ends_every_process_with_one_line(argumen
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [["-m", "app"], ["-c", "import wsgi"], ["-m", "app.cli", "list"], ["-m", "flask", "--app", "app", "db", "upgrade"]],
+)
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("no/such/x.db", "names a file in {}/no/such, which does not exist; create that folder, or name another file"),
+        ("folder", "names the folder {}/folder; name a file in it, such as sqlite:///{}/folder/saga.db"),
+    ],
+    ids=["missing", "folder"],
+)
+def test_a_database_file_that_cannot_be_ends_every_process_with_one_line(tmp_path, arguments, path, said):
+    (tmp_path / "folder").mkdir()
+    ended = run(arguments, DATABASE_URL=f"sqlite:///{tmp_path}/{path}", API_AUTH="on")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr == f"saga: DATABASE_URL {said.replace('{}', str(tmp_path))}\n"
+
+
+@pytest.mark.parametrize(
     ("host", "said"),
     [("a..b", "HOST=a..b is no address of this machine"), ("203.0.113.1", "set HOST to one of this machine")],
 )

@@ -72,7 +72,7 @@ def test_a_fault_is_one_line_unless_one_asks_for_more(app, monkeypatch):
     ("url", "said"),
     [
         ("sqlite:///{folder}/new.db", "flask --app app db upgrade"),
-        ("sqlite:////nowhere/saga.db", "unable to open"),
+        ("sqlite:////nowhere/saga.db", "names a file in /nowhere, which does not exist"),
         ("postgresql://x@127.0.0.1:1/x", "refused"),
         ("x", "DATABASE_URL must begin"),
     ],

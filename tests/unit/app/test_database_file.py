@@ -1,0 +1,68 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from app.database_file import check_database_file
+from app.settings import ConfigError
+
+
+def refusal(url: str, *, writes: bool = True) -> str:
+    with pytest.raises(ConfigError) as refused:
+        check_database_file(url, writes=writes)
+    return str(refused.value)
+
+
+@pytest.fixture
+def may_not_write(monkeypatch):
+    """Let this process have no right to write there, also when it runs as root."""
+
+    def forbid(path: Path) -> None:
+        monkeypatch.setattr(os, "access", lambda asked, _mode: Path(asked) != path)
+
+    return forbid
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_a_missing_folder_is_refused(tmp_path, writes):
+    assert refusal(f"sqlite:///{tmp_path}/no/x.db", writes=writes) == (
+        f"DATABASE_URL names a file in {tmp_path}/no, which does not exist; create that folder, or name another file"
+    )
+
+
+@pytest.mark.parametrize("writes", [True, False])
+def test_a_folder_is_not_a_database(tmp_path, writes):
+    assert refusal(f"sqlite:///{tmp_path}?timeout=5", writes=writes) == (
+        f"DATABASE_URL names the folder {tmp_path}; name a file in it, such as sqlite:///{tmp_path}/saga.db"
+    )
+
+
+def test_a_file_below_a_file_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    assert "/file, which is not a folder; name another file" in refusal(f"sqlite:///{tmp_path}/file/x.db")
+
+
+def test_a_name_that_is_too_long_is_refused(tmp_path):
+    assert "which cannot be used (File name too long); name " in refusal(f"sqlite:///{tmp_path}/{'x' * 300}.db")
+
+
+def test_a_folder_that_takes_no_files_is_refused_where_the_process_writes(tmp_path, may_not_write):
+    may_not_write(tmp_path)
+    url = f"sqlite:///{tmp_path}/x.db"
+    assert refusal(url) == (
+        f"DATABASE_URL names a file in {tmp_path}, where this process may not write; allow it, or name another file"
+    )
+    check_database_file(url, writes=False)
+
+
+def test_a_file_that_takes_no_writes_is_refused_where_the_process_writes(tmp_path, may_not_write):
+    (tmp_path / "x.db").touch()
+    may_not_write(tmp_path / "x.db")
+    url = f"sqlite:///{tmp_path}/x.db"
+    assert "/x.db, which this process may not write; allow it, or name another file" in refusal(url)
+    check_database_file(url, writes=False)
+
+
+@pytest.mark.parametrize("url", ["sqlite:///{}/new.db", "postgresql://h/d", "sqlite:///file:/no/such/x.db?uri=true"])
+def test_what_can_be_opened_or_is_no_file_is_left_alone(tmp_path, url):
+    check_database_file(url.replace("{}", str(tmp_path)), writes=True)
