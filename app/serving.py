@@ -26,6 +26,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, Reque
 from werkzeug.wsgi import FileWrapper
 
 from app.config import Config
+from app.environ import REPEATED_HEADERS
 from app.settings import DEFAULT_HOST
 
 if TYPE_CHECKING:  # the main process serves nothing, and stays without it
@@ -305,12 +306,13 @@ class FrontDoor:
 
 
 def add_headers(request: Environ, headers: Any) -> None:
-    """Add a request's headers as PEP 3333 names them."""
+    """Add a request's headers as PEP 3333 names them, and the names of those that came more than once."""
     different = 0
     for name, value in headers.items():
         variable = _VARIABLES.get(name) or _variable(name)
         if variable in request:
             request[variable] += f"{';' if name == 'cookie' else ','}{value}"
+            request[REPEATED_HEADERS] = request.get(REPEATED_HEADERS, frozenset()) | {name}
         else:
             request[variable] = value
             different += 1

@@ -7,6 +7,7 @@ from flask import request
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.api.data import storable
+from app.environ import REPEATED_HEADERS
 from app.errors import InvalidError, MalformedError, MediaTypeError
 from app.values import UnreadableError, parsed_strictly
 
@@ -32,6 +33,9 @@ def load(schema: Schema, given: Mapping[str, Any], below: str = "") -> dict[str,
 
 
 def idempotency_key() -> str | None:
+    """Return the request's key, None without one. Raise MalformedError for one that cannot be meant, or for several."""
+    if "idempotency-key" in request.environ.get(REPEATED_HEADERS, ()):
+        raise MalformedError("Idempotency-Key came more than once; send it once")
     return checked_key(request.headers.get("Idempotency-Key"))
 
 

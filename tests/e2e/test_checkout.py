@@ -1,8 +1,11 @@
 """The checkout over HTTP, with real participants: every outcome of the reference, and what becomes of bad luck."""
 
+import json
 import os
 import signal
 import uuid
+from contextlib import closing
+from http.client import HTTPConnection
 
 import pytest
 import requests
@@ -104,6 +107,26 @@ def test_an_idempotency_key_gives_one_saga(orchestrator, participants):
     assert second.headers["Idempotent-Replayed"] == "true"
     other = checkout(server, 4, **{"Idempotency-Key": key})
     assert (other.status_code, other.json()["saga_id"]) == (422, first.json()["saga_id"])
+
+
+def test_two_idempotency_keys_are_refused_and_one_with_a_comma_is_not(orchestrator, participants):
+    server, key = orchestrator(), str(uuid.uuid4())
+    assert checkout_with(server, key, f"{key}-2") == (400, "Idempotency-Key came more than once; send it once")
+    assert checkout_with(server, f"{key},{key}-2") == (201, None)
+
+
+def checkout_with(server, *keys):
+    """Send each key in a header of its own, which requests cannot; return the status and the problem's detail."""
+    body = b'{"client_id": 4, "magasin_id": 1}'
+    with closing(HTTPConnection(server.url.removeprefix("http://"), timeout=30)) as connection:
+        connection.putrequest("POST", "/api/commande/checkout")
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", str(len(body)))
+        for key in keys:
+            connection.putheader("Idempotency-Key", key)
+        connection.endheaders(body)
+        answer = connection.getresponse()
+        return answer.status, json.load(answer).get("detail")
 
 
 def test_an_idempotency_key_of_a_running_saga_is_a_conflict(orchestrator, participants):

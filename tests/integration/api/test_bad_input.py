@@ -90,6 +90,20 @@ def test_an_unusable_idempotency_key_is_refused(client, begun, key):
     assert begun() == 0
 
 
+def test_two_idempotency_keys_are_refused(client, begun):
+    repeated = {"saga.repeated_headers": frozenset({"idempotency-key"})}
+    headers = {"Idempotency-Key": "a,b"}
+    answer = client.post("/api/commande/checkout", json=GOOD, headers=headers, environ_overrides=repeated)
+    assert_problem(answer, 400)
+    assert answer.json["detail"] == "Idempotency-Key came more than once; send it once"
+    assert begun() == 0
+
+
+def test_an_idempotency_key_may_have_a_comma(client, begun):
+    assert post(client, json.dumps(GOOD), **{"Idempotency-Key": "a,b", "Prefer": "respond-async"}).status_code == 202
+    assert begun() == 1
+
+
 @pytest.mark.parametrize("prefer", ["wait=soon", "wait=-1", "wait=", "wait=1e9", "nonsense"])
 def test_a_preference_that_is_not_understood_is_ignored(client, begun, prefer):
     assert post(client, json.dumps(GOOD), Prefer=f"{prefer}, respond-async").status_code == 202
