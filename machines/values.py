@@ -24,6 +24,8 @@ DEEPEST_LIST = 5
 
 #: A field's name stands in references, where a dot and braces have a meaning of their own.
 _FIELD_NAME = re.compile(r"[^\s.{}/]{1,64}")
+#: No JSON reader and no database keeps these, see app.values.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 Problems = Iterator[tuple[Step | None, str]]
@@ -39,6 +41,7 @@ def value_problems(table: Table) -> Problems:
         yield from ((None, f"field {name!r}: {problem}") for problem in _field_problems(name, field, DEEPEST_LIST))
     for column in ("client", "store"):
         yield from ((None, problem) for problem in _search_problems(table, column))
+    yield from ((None, problem) for problem in _unstorable("order=", table.order or ""))
     for step in table.steps:
         yield from ((step, problem) for problem in _step_problems(step))
 
@@ -94,6 +97,8 @@ def _field_problems(name: object, field: object, depth: int) -> Iterator[str]:
             value = getattr(field, column)
             if value is not None and not _fits(field, value):
                 yield f"{column}={_shown(value)} is not what the field allows; {_allowed(field)}"
+            elif isinstance(value, str):
+                yield from _unstorable(f"{column}=", value)
 
 
 def _item_problems(field: Field, depth: int) -> Iterator[str]:
@@ -211,9 +216,13 @@ def _call_problems(call: Call) -> Iterator[str]:
     for name, reference in body.items():
         if not isinstance(name, str):
             yield f"its body names {_shown(name)}; write a text"
-        elif not isinstance(reference, str):
+            continue
+        yield from _unstorable("its body names", name)
+        if not isinstance(reference, str):
             flat = f"write {name}='field' for one of data, or {name}='step.field' for one of an earlier reply"
             yield f"its body's {name!r} is {_shown(reference)}, no reference; {flat}"
+        else:
+            yield from _unstorable(f"its body's {name!r} is", reference)
 
 
 def _any(owner: object, column: str) -> Any:
@@ -224,6 +233,11 @@ def _any(owner: object, column: str) -> Any:
 def _no_text(what: str, value: object) -> Iterator[str]:
     if not isinstance(value, str):
         yield f"{what} {_shown(value)} is no text; write a name in quotes"
+
+
+def _unstorable(what: str, text: str) -> Iterator[str]:
+    if _UNSTORABLE.search(text):
+        yield f"{what} {_shown(text)}, which has a NUL or a lone surrogate that no JSON may have; take it out"
 
 
 def _out_of(

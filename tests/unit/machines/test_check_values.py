@@ -154,6 +154,35 @@ def test_a_call_that_cannot_be_made_is_refused(refusal, call, told):
     assert refusal(look(call=call)).startswith(f"sale v1: step look: {told}")
 
 
+UNSTORABLE = ["a\0", "\0", "\ud800", "a\udfffb"]
+NO_JSON = "which has a NUL or a lone surrogate that no JSON may have; take it out"
+
+
+@pytest.mark.parametrize("text", UNSTORABLE)
+def test_a_member_of_a_body_that_no_json_may_have_is_refused(refusal, text):
+    told = refusal(sell(call=post("shop", "/do", **{text: "client_id"})))
+    assert told == f"sale v1: step sell: call: its body names {text!r}, {NO_JSON}"
+
+
+@pytest.mark.parametrize("text", UNSTORABLE)
+def test_a_field_of_a_reply_that_no_json_may_have_is_refused(refusal, text):
+    told = refusal(look(done="LOOKED"), sell(call=post("shop", "/do", price=f"look.{text}")))
+    assert told == f"sale v1: step sell: call: its body's 'price' is {f'look.{text}'!r}, {NO_JSON}"
+    assert refusal(look(), order=f"look.{text}") == f"sale v1: order= {f'look.{text}'!r}, {NO_JSON}"
+
+
+@pytest.mark.parametrize("value", UNSTORABLE)
+@pytest.mark.parametrize("column", ["default", "example"])
+def test_a_default_or_an_example_that_no_json_may_have_is_refused(refusal, column, value):
+    told = refusal(look(), data={"client_id": integer(), "f": text(**{column: value})})
+    assert told == f"sale v1: field 'f': {column}= {value!r}, {NO_JSON}"
+
+
+@pytest.mark.parametrize("name", ["prénom", "a b", "a.b", "\U0001f600"])
+def test_any_other_name_of_a_member_is_legal(name):
+    assert saga(sell(call=post("shop", "/do", **{name: "client_id"})))
+
+
 @pytest.mark.parametrize(
     ("columns", "told"),
     [
