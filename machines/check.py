@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from itertools import chain
 
 from machines.call import Call, split
+from machines.fields import FieldKind
 from machines.rows import Rows, derive, stuck_states
 from machines.step import Kind, Step
 from machines.table import Table, participant_variable
@@ -128,6 +129,7 @@ def _call_problems(table: Table, call: Call, number: int) -> Iterator[str]:
         yield f"path {call.path!r} has a character that no URL has; write it percent-encoded"
     if not call.well_formed:
         yield f"path {call.path!r} has a brace without its other half; write {{field}} or {{step.field}}"
+    yield from _segment_problems(table, call)
     earlier = [step.name for step in table.steps[:number]]
     for reference in call.references:
         step, name = split(reference)
@@ -142,6 +144,18 @@ def _call_problems(table: Table, call: Call, number: int) -> Iterator[str]:
             own = step == table.steps[number].name
             mend = lost if own else _mend(step, earlier, "move that step up")
             yield f"{reference!r} refers to no earlier step; {mend}"
+
+
+def _segment_problems(table: Table, call: Call) -> Iterator[str]:
+    """Yield the fields of data that stand in the path and may hold what is no part of one, see `call.segment`."""
+    for reference in call.path_references:
+        field = table.data.get(reference)
+        if field is None:
+            continue
+        if field.kind is FieldKind.LIST:
+            yield f"{reference!r} is a list, which is no part of a path; name a field of one value, or use a body"
+        elif field.kind is FieldKind.TEXT and field.low == 0:
+            yield f"{reference!r} may be empty, which is no part of a path; give the field low=1"
 
 
 def _name_problems(table: Table) -> Iterator[tuple[Step | None, str]]:

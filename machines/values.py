@@ -41,7 +41,7 @@ def value_problems(table: Table) -> Problems:
         yield from ((None, f"field {name!r}: {problem}") for problem in _field_problems(name, field, DEEPEST_LIST))
     for column in ("client", "store"):
         yield from ((None, problem) for problem in _search_problems(table, column))
-    yield from ((None, problem) for problem in _unstorable("order=", table.order or ""))
+    yield from ((None, problem) for problem in _order_problems(table))
     for step in table.steps:
         yield from ((step, problem) for problem in _step_problems(step))
 
@@ -172,6 +172,13 @@ def _search_problems(table: Table, column: str) -> Iterator[str]:
     elif isinstance(field, Field) and field.kind is FieldKind.TEXT and field.high > LONGEST_TEXT:
         long = f"may hold {field.high} characters, and what a saga is looked for by has {LONGEST_TEXT} at most"
         yield f"{column}={getattr(table, column)!r} {long}; give the field high={LONGEST_TEXT}"
+
+
+def _order_problems(table: Table) -> Iterator[str]:
+    yield from _unstorable("order=", table.order or "")
+    field = table.data.get(table.order or "")
+    if isinstance(field, Field) and field.kind is FieldKind.LIST:
+        yield f"order={table.order!r} is a list; name a field that holds one value"
 
 
 def _step_problems(step: Step) -> Iterator[str]:

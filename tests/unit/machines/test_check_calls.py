@@ -1,6 +1,7 @@
 import pytest
 
 from machines.call import get, post
+from machines.fields import amount, integer, list_of, text, uuid
 from tests.unit.machines.tables import UNDO, hold, look, saga, sell
 
 
@@ -38,6 +39,34 @@ def test_a_misspelled_field_of_data_in_a_path_is_refused_with_the_one_that_was_m
 def test_a_misspelled_field_of_data_in_a_body_is_refused(refusal):
     text = refusal(sell(call=post("shop", "/do", client="client_di")))
     assert text.startswith("sale v1: step sell: 'client_di' is no field of data; did you mean 'client_id'? ")
+
+
+IN_PATH = get("shop", "/{client_id}/{f}")
+LIST = list_of({"c": text()})
+
+
+@pytest.mark.parametrize(
+    "step", [look(call=IN_PATH), hold(call=post("shop", "/{f}")), hold(undo=post("shop", "/{f}")), sell(probe=IN_PATH)]
+)
+def test_a_list_in_a_path_is_refused(refusal, step):
+    assert refusal(step, data={"client_id": integer(), "f": LIST}) == (
+        f"sale v1: step {step.name}: 'f' is a list, which is no part of a path; name a field of one value, or use a "
+        "body"
+    )
+
+
+def test_a_text_in_a_path_may_not_be_empty(refusal):
+    told = refusal(look(call=IN_PATH), data={"client_id": integer(), "f": text(low=0)})
+    assert told == "sale v1: step look: 'f' may be empty, which is no part of a path; give the field low=1"
+
+
+@pytest.mark.parametrize("field", [integer(-5), amount(), text(), uuid()])
+def test_any_one_value_may_stand_in_a_path(field):
+    assert saga(look(call=IN_PATH), data={"client_id": integer(), "f": field})
+
+
+def test_a_list_may_stand_in_a_body():
+    assert saga(sell(call=post("shop", "/do", f="f")), data={"client_id": integer(), "f": LIST})
 
 
 def test_a_placeholder_without_a_name_is_refused(refusal):

@@ -131,6 +131,11 @@ def test_a_saga_is_looked_for_by_one_short_value(refusal, field, why):
     assert f"client='f' {why}" in refusal(look(), data={"client_id": integer(), "f": field}, client="f")
 
 
+def test_a_list_is_no_order_that_people_know_a_saga_by(refusal):
+    told = refusal(look(), data={"client_id": integer(), "f": list_of({"c": text()})}, order="f")
+    assert told == "sale v1: order='f' is a list; name a field that holds one value"
+
+
 def test_examples_are_within_the_bounds_when_none_is_given():
     fields = (integer(10), integer(-5, -3), amount(3), text(9), text(0, 2))
     assert [field.example for field in fields] == [10, -3, 3, "texttextt", "te"]
