@@ -18,6 +18,8 @@ _PARTICIPANT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _SENDABLE = re.compile(r"[!-~]*")
 _ORDER = re.compile(r"[rc]*p?[rt]*")  # one letter a kind, as _LETTERS says
 _LETTERS = {Kind.READ: "r", Kind.COMPENSATABLE: "c", Kind.PIVOT: "p", Kind.RETRIABLE: "t"}
+#: Methods that change something by their meaning (RFC 9110). POST may also ask: a question too long for a path.
+_CHANGING = frozenset({"PUT", "PATCH", "DELETE"})
 
 
 class TableError(ValueError):
@@ -113,6 +115,17 @@ def _step_problems(step: Step, *, forward_only: bool) -> Iterator[str]:
         yield f"it cannot be refused, for there is no way back; drop refused={step.refused!r}"
     if not (step.kind is Kind.RETRIABLE or forward_only) and not step.refused:
         yield "it has no state for a refusal; name one with refused="
+    yield from _method_problems(step)
+
+
+def _method_problems(step: Step) -> Iterator[str]:
+    """Yield the calls whose method does not fit what they are for."""
+    if step.undo and step.undo.method == "GET":
+        yield f"its undo {step.undo} only reads, so it would undo nothing; write post()"
+    if step.kind is Kind.READ and step.call.method in _CHANGING:
+        yield f"it is a read, but its call {step.call} changes something; use get() or post(), or make it another kind"
+    if step.kind is not Kind.READ and step.call.method == "GET":
+        yield f"it is a {step.kind}, but its call {step.call} only reads; make it a read, or write post()"
     if step.probe and step.probe.method != "GET":
         yield f"its probe {step.probe} might change something; ask with get()"
 

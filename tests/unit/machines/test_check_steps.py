@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from machines.call import get, post
+from machines.call import Call, get, post
 from machines.step import Retry
 from tests.unit.machines.tables import hold, look, saga, sell, tell
 
@@ -62,6 +62,30 @@ def test_the_step_that_is_wrong_is_the_one_named(refusal):
 def test_a_probe_that_might_change_something_is_refused(refusal):
     text = refusal(sell(probe=post("till", "/sales/ask")))
     assert text == "sale v1: step sell: its probe POST till/sales/ask might change something; ask with get()"
+
+
+def test_an_undo_that_only_reads_is_refused(refusal):
+    text = refusal(hold(undo=get("shop", "/undo")))
+    assert text == "sale v1: step hold: its undo GET shop/undo only reads, so it would undo nothing; write post()"
+
+
+@pytest.mark.parametrize(("step", "kind"), [(hold, "compensatable"), (sell, "pivot"), (tell, "retriable")])
+def test_a_step_that_must_change_something_and_only_reads_is_refused(refusal, step, kind):
+    steps = (look(done="LOOKED"), step(call=get("shop", "/do")))
+    assert refusal(*steps) == (
+        f"sale v1: step {step.__name__}: it is a {kind}, but its call GET shop/do only reads; make it a read, or write "
+        "post()"
+    )
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
+def test_a_read_that_changes_something_is_refused(refusal, method):
+    text = refusal(look(call=Call(method=method, participant="shop", path="/do")))
+    assert text.startswith(f"sale v1: step look: it is a read, but its call {method} shop/do changes something; use ")
+
+
+def test_a_read_may_ask_with_post():
+    assert saga(look(call=post("shop", "/available", client="client_id")))
 
 
 def test_a_probe_is_checked_like_any_call(refusal):
