@@ -32,6 +32,11 @@ class Call:
         return tuple(_PLACEHOLDER.findall(self.path))
 
     @property
+    def plain_path(self) -> str:
+        """The path with an `x` in the place of each placeholder."""
+        return _PLACEHOLDER.sub("x", self.path)
+
+    @property
     def well_formed(self) -> bool:
         return not set("{}") & set(_PLACEHOLDER.sub("", self.path))
 

@@ -16,6 +16,8 @@ from machines.values import value_problems
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _PARTICIPANT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _SENDABLE = re.compile(r"[!-~]*")
+_ENCODED_DOT = re.compile("%2e", re.IGNORECASE)
+_LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _ORDER = re.compile(r"[rc]*p?[rt]*")  # one letter a kind, as _LETTERS says
 _LETTERS = {Kind.READ: "r", Kind.COMPENSATABLE: "c", Kind.PIVOT: "p", Kind.RETRIABLE: "t"}
 #: Methods that change something by their meaning (RFC 9110). POST may also ask: a question too long for a path.
@@ -136,12 +138,7 @@ def _call_problems(table: Table, call: Call, number: int) -> Iterator[str]:
             f"participant {call.participant!r} is not registered; "
             f"{_mend(call.participant, table.participants, 'add it to participants=')}"
         )
-    if not call.path.startswith("/"):
-        yield f"path {call.path!r} must begin with a slash"
-    if not _SENDABLE.fullmatch(call.path):
-        yield f"path {call.path!r} has a character that no URL has; write it percent-encoded"
-    if not call.well_formed:
-        yield f"path {call.path!r} has a brace without its other half; write {{field}} or {{step.field}}"
+    yield from _address_problems(call)
     yield from _segment_problems(table, call)
     earlier = [step.name for step in table.steps[:number]]
     for reference in call.references:
@@ -157,6 +154,28 @@ def _call_problems(table: Table, call: Call, number: int) -> Iterator[str]:
             own = step == table.steps[number].name
             mend = lost if own else _mend(step, earlier, "move that step up")
             yield f"{reference!r} refers to no earlier step; {mend}"
+
+
+def _address_problems(call: Call) -> Iterator[str]:
+    """Yield what a participant, or a proxy before it, would read as another path than the one that is written."""
+    if not call.path.startswith("/"):
+        yield f"path {call.path!r} must begin with a slash"
+    if not _SENDABLE.fullmatch(call.path):
+        yield f"path {call.path!r} has a character that no URL has; write it percent-encoded"
+    if not call.well_formed:
+        yield f"path {call.path!r} has a brace without its other half; write {{field}} or {{step.field}}"
+    path, mark, query = call.plain_path.partition("?")
+    segments = [_ENCODED_DOT.sub(".", segment) for segment in path.split("/")[1:]]
+    if "#" in path + query:
+        yield f"path {call.path!r} has a #, and what follows it is never sent; write it %23, or take it out"
+    if _LONE_PERCENT.search(path + query):
+        yield f"path {call.path!r} has a % that encodes nothing; write it %25"
+    if mark and (not query or "?" in query):
+        yield f"path {call.path!r} has a ? that begins no query; write it %3F, or take it out"
+    if "" in segments[:-1]:
+        yield f"path {call.path!r} has an empty segment, which many servers drop; write one slash for each //"
+    if {".", ".."} & set(segments):
+        yield f"path {call.path!r} has a segment . or .., which leads to another path; write that path"
 
 
 def _segment_problems(table: Table, call: Call) -> Iterator[str]:

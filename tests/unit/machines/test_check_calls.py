@@ -29,6 +29,40 @@ def test_a_path_that_cannot_be_sent_is_refused(refusal, path):
     assert text == f"sale v1: step look: path {path!r} has a character that no URL has; write it percent-encoded"
 
 
+@pytest.mark.parametrize(
+    ("path", "wrong"),
+    [
+        ("/a#b", "a #, and what follows it is never sent; write it %23, or take it out"),
+        ("/a?b=c#d", "a #, and what follows it is never sent; write it %23, or take it out"),
+        ("/50%", "a % that encodes nothing; write it %25"),
+        ("/a?b=%zz", "a % that encodes nothing; write it %25"),
+        ("/%{client_id}", "a % that encodes nothing; write it %25"),
+        ("/a?", "a ? that begins no query; write it %3F, or take it out"),
+        ("/a?b=c?d", "a ? that begins no query; write it %3F, or take it out"),
+        ("//", "an empty segment, which many servers drop; write one slash for each //"),
+        ("//shop/do", "an empty segment, which many servers drop; write one slash for each //"),
+        ("/a//{client_id}", "an empty segment, which many servers drop; write one slash for each //"),
+        ("/.", "a segment . or .., which leads to another path; write that path"),
+        ("/a/./b", "a segment . or .., which leads to another path; write that path"),
+        ("/{client_id}/../b", "a segment . or .., which leads to another path; write that path"),
+        ("/a/%2E%2e", "a segment . or .., which leads to another path; write that path"),
+    ],
+)
+@pytest.mark.parametrize("column", ["call", "undo", "probe"])
+def test_a_path_that_is_read_as_another_one_is_refused(refusal, column, path, wrong):
+    call = get("shop", path) if column == "probe" else post("shop", path)
+    assert refusal(hold(**{column: call})) == f"sale v1: step hold: path {path!r} has {wrong}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/a/", "/a/{client_id}.json", "/.well-known/a", "/a..b", "/...", "/a?b=//&c=../d", "/50%25", "/a%2Fb",
+     "/a:b@c", "/a?of={client_id}&in=%3F%23"],
+)  # fmt: skip
+def test_any_other_path_is_legal(path):
+    assert saga(look(call=get("shop", path)))
+
+
 @pytest.mark.parametrize("call", [get("shop", "/{clientid}"), get("shop", "/a/{client_id}/{clientid}")])
 def test_a_misspelled_field_of_data_in_a_path_is_refused_with_the_one_that_was_meant(refusal, call):
     text = refusal(look(call=call))
