@@ -126,8 +126,6 @@ def _method_problems(step: Step) -> Iterator[str]:
         yield f"its undo {step.undo} only reads, so it would undo nothing; write post()"
     if step.kind is Kind.READ and step.call.method in _CHANGING:
         yield f"it is a read, but its call {step.call} changes something; use get() or post(), or make it another kind"
-    if step.kind is not Kind.READ and step.call.method == "GET":
-        yield f"it is a {step.kind}, but its call {step.call} only reads; make it a read, or write post()"
     if step.probe and step.probe.method != "GET":
         yield f"its probe {step.probe} might change something; ask with get()"
 
