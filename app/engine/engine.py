@@ -259,7 +259,7 @@ class Engine:
         left_s, longest_s = 0.0, inf
         if saga.may(Trigger.EXPIRE):  # a saga that still reads has all of its time
             left_s = min(saga.deadline - self.store.clock(), saga.definition.deadline_s)
-            # Over, but not called off: a pivot in doubt. Now the table alone says how soon to ask.
+            # The deadline is over and a pivot is in doubt: ask again at the pace of the table, at most its cap apart.
             longest_s = left_s if left_s > 0 else retry.cap_s
         asked_s = min(reply.retry_after_s or 0.0, max(LONGEST_RETRY_AFTER_S, left_s))
         drawn = self.jitter(retry.longest_wait_s(attempt))
