@@ -1,5 +1,5 @@
-"""One file per saga. A file here that holds a `Saga` is a saga of this service; nothing else has to know it.
+"""One file per saga: each file here that holds a `Saga` adds that saga to the service, without any registration.
 
-Read in this order: `table` (the words a table is written in), `rows` (what follows from a table),
-`machine` (the `transitions` machine over the rows), `checkout` (a whole saga).
+Read in this order: `table` (the columns of a table), `rows` (the states and transitions derived from a table),
+`machine` (the `transitions` machine over those rows), `checkout` (a complete saga).
 """

@@ -1,7 +1,7 @@
-"""A call to a participant as the table writes it: pure data, filled in from the saga when it is sent.
+"""A call to a participant as the table writes it: pure data, filled in from the saga when the call is sent.
 
-A *reference* says where a value comes from: `client_id` is a field of the saga's data, `lire_panier.montant` is
-a field of the reply that step `lire_panier` got.
+A *reference* names where a value comes from: `client_id` is a field of the saga's data, `lire_panier.montant` is
+a field of the reply to step `lire_panier`.
 """
 
 import re
@@ -16,11 +16,15 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """`body` maps each field on the wire to the reference its value comes from; `{reference}` does so in `path`."""
+    """An HTTP request to a participant, with references in the place of values."""
 
+    #: HTTP method, in capitals.
     method: str
+    #: Name of the participant; its URL comes from the settings.
     participant: str
+    #: Path below the participant's URL. `{reference}` stands for a value.
     path: str
+    #: Field on the wire → reference that its value comes from.
     body: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -33,7 +37,7 @@ class Call:
 
     @property
     def plain_path(self) -> str:
-        """The path with an `x` in the place of each placeholder."""
+        """The path with an `x` in the place of each placeholder, for checks of its form."""
         return _PLACEHOLDER.sub("x", self.path)
 
     @property
@@ -44,9 +48,9 @@ class Call:
         return f"{self.method} {self.participant}{self.path}"
 
     def filled_path(self, data: Mapping[str, Any], results: Mapping[str, Any]) -> str:
-        """Give the path with every value percent-encoded, so that no value can leave its segment.
+        """Return the path with every value percent-encoded, so that no value can leave its segment.
 
-        Raises FillError for a value that would make another path, however it is encoded.
+        Raise FillError for a value that would change the path even when it is encoded.
         """
         return _PLACEHOLDER.sub(lambda found: segment(found[1], look_up(found[1], data, results)), self.path)
 
@@ -55,7 +59,7 @@ class Call:
 
 
 class FillError(ValueError):
-    """The call cannot be made from what the saga knows; nothing was sent."""
+    """The call cannot be built from the saga's data and replies; nothing was sent."""
 
 
 def get(participant: str, path: str, /) -> Call:
@@ -67,7 +71,7 @@ def post(participant: str, path: str, /, **body: str) -> Call:
 
 
 def split(reference: str) -> tuple[str | None, str]:
-    """Take a reference apart into its step (None: the saga's data) and its field."""
+    """Split a reference into its step (None for the saga's data) and its field."""
     step, dot, name = reference.rpartition(".")
     return (step if dot else None), name
 
@@ -76,14 +80,14 @@ def look_up(reference: str, data: Mapping[str, Any], results: Mapping[str, Any])
     step, name = split(reference)
     try:
         return data[name] if step is None else results[step][name]
-    except KeyError:  # a step that was resolved by hand has no reply
+    except KeyError:  # a step that was resolved by hand may have no reply
         raise FillError(f"{reference} is not known") from None
 
 
 def segment(reference: str, value: Any) -> str:
-    """Return a value as one segment of a path: the same text before and after the saga was read back.
+    """Return a value as one segment of a path, with the same text before and after the saga was stored and read back.
 
-    Raises FillError for a value that is no segment, or one that leads to another path.
+    Raise FillError for a value that cannot be a segment, and for one that leads to another path.
     """
     match value:
         case bool():

@@ -1,4 +1,4 @@
-"""What makes a table illegal, said when it is imported: which table, which step, and how to mend it."""
+"""The checks of a table at import: each error names the table, the step, the problem and the remedy."""
 
 import re
 from collections import Counter
@@ -18,21 +18,21 @@ _PARTICIPANT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _SENDABLE = re.compile(r"[!-~]*")
 _ENCODED_DOT = re.compile("%2e", re.IGNORECASE)
 _LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
-_ORDER = re.compile(r"[rc]*p?[rt]*")  # one letter a kind, as _LETTERS says
+_ORDER = re.compile(r"[rc]*p?[rt]*")  # one letter for each kind, see _LETTERS
 _LETTERS = {Kind.READ: "r", Kind.COMPENSATABLE: "c", Kind.PIVOT: "p", Kind.RETRIABLE: "t"}
-#: Methods that change something by their meaning (RFC 9110). POST may also ask: a question too long for a path.
+#: Methods that always change something (RFC 9110). POST is absent: it may carry a query that is too long for a path.
 _CHANGING = frozenset({"PUT", "PATCH", "DELETE"})
 
 
 class TableError(ValueError):
-    """A saga's table is not legal; the text names the table, the step and the mend."""
+    """A table is not legal; the text names the table, the step, the problem and the remedy."""
 
     def __init__(self, table: Table, step: Step | None, problem: str) -> None:
         super().__init__(f"{table}: {f'step {step.name}: ' if step else ''}{problem}")
 
 
 def check(table: Table) -> None:
-    """Raise TableError for the first thing that is wrong with the table."""
+    """Raise TableError for the first problem of the table."""
     for step, problem in chain(value_problems(table), _problems(table)):
         raise TableError(table, step, problem)
     rows = derive(table)
@@ -121,7 +121,7 @@ def _step_problems(step: Step, *, forward_only: bool) -> Iterator[str]:
 
 
 def _method_problems(step: Step) -> Iterator[str]:
-    """Yield the calls whose method does not fit what they are for."""
+    """Yield a problem for each call whose method does not fit its purpose."""
     if step.undo and step.undo.method == "GET":
         yield f"its undo {step.undo} only reads, so it would undo nothing; write post()"
     if step.kind is Kind.READ and step.call.method in _CHANGING:
@@ -147,7 +147,7 @@ def _call_problems(table: Table, call: Call, number: int) -> Iterator[str]:
         if not name:
             yield f"{reference!r} names no field; write step.field"
         if step is not None and step not in earlier:
-            # Not even its own reply: an undo must also be able to run when that reply was lost.
+            # Not even the step's own reply: an undo must be able to run when that reply was lost.
             lost = "refer to data or to a step above, for that reply may be lost"
             own = step == table.steps[number].name
             mend = lost if own else _mend(step, earlier, "move that step up")
@@ -155,7 +155,7 @@ def _call_problems(table: Table, call: Call, number: int) -> Iterator[str]:
 
 
 def _address_problems(call: Call) -> Iterator[str]:
-    """Yield what a participant, or a proxy before it, would read as another path than the one that is written."""
+    """Yield a problem where a participant, or a proxy before it, would read another path than the one written."""
     if not call.path.startswith("/"):
         yield f"path {call.path!r} must begin with a slash"
     if not _SENDABLE.fullmatch(call.path):
@@ -177,7 +177,7 @@ def _address_problems(call: Call) -> Iterator[str]:
 
 
 def _segment_problems(table: Table, call: Call) -> Iterator[str]:
-    """Yield the fields of data that stand in the path and may hold what is no part of one, see `call.segment`."""
+    """Yield a problem for each data field in the path that may hold a value that is no segment, see `call.segment`."""
     for reference in call.path_references:
         field = table.data.get(reference)
         if field is None:
@@ -224,7 +224,7 @@ def _repeated(named: Sequence[tuple[Step | None, str]]) -> Iterator[tuple[Step |
 
 
 def path_problems(rows: Rows, initial: str, ends: tuple[str, ...]) -> Iterator[str]:
-    """Say which state of the derived rows is misspelled, cannot be reached, or cannot reach an end."""
+    """Yield a problem for each state that is misspelled, cannot be reached, or cannot reach an end."""
     for row in rows.rows:
         if row.dest not in rows.states:
             yield (

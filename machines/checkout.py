@@ -1,4 +1,4 @@
-"""A customer's checkout: the cart is read, its goods reserved and paid, and the sale recorded and confirmed."""
+"""A customer's checkout: read the cart, reserve its goods, take the payment, record the sale and confirm it."""
 
 from machines.call import get, post
 from machines.fields import integer

@@ -1,8 +1,8 @@
-"""What of a table must not change under the sagas that run by it: as canonical JSON, and as a digest of that.
+"""The part of a table that must not change under a running saga: as canonical JSON, and as a digest of that JSON.
 
-In it stands whatever decides which calls are made and which states there are: the steps, their order, kinds and
-states, the calls, undos and probes. A column at its default is left out, so that a release which adds a column does
-not change the digest of a table that does not use it.
+It contains everything that decides which calls are made and which states exist: the steps with their order, kinds and
+states, and the calls, undos and probes. A column at its default is left out, so a release that adds a column does not
+change the digest of a table that does not use it.
 """
 
 import hashlib
@@ -14,24 +14,24 @@ from typing import Any
 from machines.step import Step
 from machines.table import Table
 
-#: What may change under a running saga. Of a table: what only new sagas begin with, what people look for sagas by, what
-#: others are told, and how long a saga has. Of a step: how often and how long it is tried.
+#: Columns that may change under a running saga. Of a table: the data a new saga starts with, the fields people search
+#: by, the events published, and the deadline. Of a step: its retries and time limits.
 _MAY_CHANGE: Mapping[type, frozenset[str]] = {
     Table: frozenset(
         {"name", "version", "data", "participants", "client", "store", "order", "events", "started_by", "deadline_s"}
     ),
     Step: frozenset({"retry", "timeout_s", "dwell_s"}),
 }
-#: Characters of a digest. It tells the few tables of one name and version apart.
+#: Characters in a digest. It only has to distinguish the few tables of one name and version.
 _LENGTH = 16
-#: Changes that one line names; of the others it says how many there are.
+#: Changes that `change` names; it only counts the others.
 _NAMED = 3
 
 _Plain = Mapping[str, Any]
 
 
 def content_of(table: Table) -> str:
-    """Return what of the table must not change under a running saga, as canonical JSON."""
+    """Return the part of the table that must not change under a running saga, as canonical JSON."""
     return json.dumps(_plain(table), sort_keys=True, separators=(",", ":"))
 
 
@@ -40,7 +40,7 @@ def digest_of(content: str) -> str:
 
 
 def change(old: str, new: str) -> str:
-    """Name in one line what is not the same in two contents."""
+    """Return in one line the differences between two contents."""
     found = list(_changes(json.loads(old), json.loads(new)))
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     return "; ".join(found[:_NAMED]) + more

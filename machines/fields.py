@@ -1,4 +1,4 @@
-"""What a saga is started with: the fields of its `data`, in words that any schema language can be made from."""
+"""The fields of a saga's `data`, described so that any schema language can be generated from them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,17 +20,19 @@ class FieldKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One field. `low` and `high` bound a number's value, a text's characters or a list's items.
+    """One field of the data that a saga is started with."""
 
-    default: what it is when it is left out; without one it is required. items: the fields of each item of a list.
-    example: what the API's documentation shows.
-    """
-
+    #: Type of the value.
     kind: FieldKind
+    #: Smallest number, or fewest characters of a text or items of a list.
     low: int = 0
+    #: Largest number, or most characters of a text or items of a list.
     high: int = 0
+    #: Value when the field is left out; None: the field is required.
     default: str | int | None = None
+    #: Fields of each item of a list; None for any other kind.
     items: Mapping[str, "Field"] | None = None
+    #: Value shown in the API's documentation.
     example: str | int | float | None = None
 
 
@@ -41,7 +43,7 @@ def integer(low: int = 0, high: int = LARGEST_INTEGER, *, example: int | None = 
 
 
 def amount(high: int = LARGEST_AMOUNT, *, example: float | None = None) -> Field:
-    """An amount of money, not negative, with two decimals at most."""
+    """Return a field for an amount of money: not negative, with two decimals at most."""
     return Field(kind=FieldKind.AMOUNT, high=high, example=_near(59.98, 0, high) if example is None else example)
 
 
@@ -59,14 +61,14 @@ def list_of(items: Mapping[str, Field], low: int = 1, high: int = LONGEST_LIST) 
 
 
 def _near(example: float, low: float, high: float) -> int | float:
-    """Return an example within the bounds. Bounds that are no numbers are for check() to refuse."""
+    """Return an example within the bounds. Bounds that are not numbers are left for check() to refuse."""
     if not all(isinstance(bound, (int, float)) for bound in (low, high)):
         return example
     return max(low, min(example, high))
 
 
 def _text_of(low: int, high: int) -> str:
-    """Return an example as long as it must be. Bounds that no text fits are for check() to refuse."""
+    """Return an example of a legal length. Bounds that no text fits are left for check() to refuse."""
     if not all(isinstance(bound, int) and 0 <= bound <= 10**6 for bound in (low, high)):
         return "text"
     length = max(low, min(len("text"), high))

@@ -1,10 +1,10 @@
 """The `transitions` machine of one running saga, over the rows of its table.
 
-Building a `Machine` takes 250 µs, and every request makes a saga. So the states and transitions of a table are built
-once per definition, and each saga is a `Machine` of its own over them (about 1 µs). Because all sagas of a definition
-share these parts, nobody can change them: whatever `Machine` offers on a saga works for that saga alone, or raises.
+Building a `Machine` takes 250 µs, and every request creates a saga. So the states and transitions of a table are built
+once per definition, and each saga is its own `Machine` over them (about 1 µs). All sagas of a definition share these
+parts, so the parts are immutable: each method of `Machine` on a saga either works for that saga alone or raises.
 
-The table is the only way to move a saga: by `fire`, by `trigger("refused")` or by `saga.refused()`. Each move is handed
+The table is the only way to move a saga: by `fire`, by `trigger("refused")` or by `saga.refused()`. Each move is passed
 to `moved`, which is the machine's `after_state_change` callback.
 """
 
@@ -28,19 +28,19 @@ def _refuse(*_: Any, **__: Any) -> Any:
 
 
 def _fixed(get: Callable[[Any], Any]) -> Any:
-    """Return a property that can be read only."""
+    """Return a read-only property."""
     return property(get, _refuse)
 
 
 class FixedList(list[Any]):
-    """A list that nobody can change."""
+    """A list that cannot be changed."""
 
     append = extend = insert = remove = pop = clear = sort = reverse = _refuse
     __setitem__ = __delitem__ = __iadd__ = __imul__ = _refuse
 
 
 class _SetOnce:
-    """A part that all sagas of a definition share: each of its attributes is set when it is made, and never again."""
+    """A part that all sagas of a definition share: each attribute is set once, when the part is built."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in vars(self):
@@ -49,7 +49,7 @@ class _SetOnce:
 
 
 class SagaState(_SetOnce, State):
-    """A state of a table. It has no callbacks of its own."""
+    """A state of a table, without callbacks of its own."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -57,14 +57,14 @@ class SagaState(_SetOnce, State):
 
 
 class SagaTransition(_SetOnce, Transition):
-    """A row of a table. Nothing else changes the state of a saga."""
+    """A row of a table: the only thing that changes the state of a saga."""
 
     def __init__(self, source: str, dest: str) -> None:
         super().__init__(source, dest)
         vars(self).update({name: FixedList() for name in ("prepare", "before", "after", "conditions")})
 
     def execute(self, event_data: EventData) -> bool:
-        """Make the move, and have it recorded. The rest of what Transition does is for callbacks, which it has none."""
+        """Make the move and record it. Transition does more only for callbacks, and this class has none."""
         self._change_state(event_data)
         event_data.machine.callbacks(event_data.machine.after_state_change, event_data)
         return True
@@ -78,14 +78,14 @@ class SagaTransition(_SetOnce, Transition):
 
 
 class SagaEvent(Event):
-    """A trigger of one saga, over the transitions that its table has for it."""
+    """A trigger of one saga, over the transitions that its table has for the trigger."""
 
     add_transition = add_callback = _refuse
 
-    transitions: Mapping[str, FixedList]  # type: ignore[assignment]  # Event reads it only
+    transitions: Mapping[str, FixedList]  # type: ignore[assignment]  # type: ignore[assignment]  # Event only reads it
 
     def __init__(self, name: str, machine: "SagaMachine", transitions: Mapping[str, FixedList]) -> None:
-        # Event's own constructor would make an empty collection first.
+        # Event's own constructor would build an empty collection first.
         self.name, self.machine, self.transitions = name, machine, transitions
 
     def trigger(self, model: object, *args: Any, **kwargs: Any) -> bool:
@@ -95,7 +95,7 @@ class SagaEvent(Event):
 
 
 class SagaEvents(Mapping[str, SagaEvent]):
-    """The events of one saga, by their triggers."""
+    """The events of one saga, by trigger."""
 
     def __init__(self, machine: "SagaMachine", shared: Mapping[str, tuple[Trigger, Mapping[str, FixedList]]]) -> None:
         self._machine, self._shared = machine, shared
@@ -113,19 +113,19 @@ class SagaEvents(Mapping[str, SagaEvent]):
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What all sagas of a definition share.
+    """The parts that all sagas of a definition share."""
 
-    events: by trigger, its name and its transitions by source. methods: what `Machine` adds to a model, by name.
-    """
-
+    #: Name → state.
     states: Mapping[str, SagaState]
+    #: Trigger → its name and its transitions by source state.
     events: Mapping[str, tuple[Trigger, Mapping[str, FixedList]]]
+    #: Name → factory of a method that `Machine` adds to its model.
     methods: Mapping[str, Callable[["SagaMachine"], Callable[..., Any]]]
 
 
 @cache
 def parts(definition: Saga) -> Parts:
-    """Build the parts of a definition."""
+    """Build the shared parts of a definition; the result is cached."""
     found: dict[Trigger, dict[str, FixedList]] = {}
     for row in definition.rows.rows:
         found.setdefault(row.trigger, {})[row.source] = FixedList([SagaTransition(row.source, row.dest)])
@@ -155,11 +155,11 @@ def _is_of(state: str, saga: "SagaMachine") -> Callable[..., Any]:
 
 
 class SagaMachine(Machine):
-    """One saga's state, which is the machine's only model."""
+    """The state of one saga, which is the only model of this machine."""
 
     state_cls, transition_cls, event_cls = SagaState, SagaTransition, SagaEvent
 
-    # What Machine's constructor would set on each instance, and what is the same for every saga.
+    # Attributes that Machine's constructor would set on each instance, and that are the same for every saga.
     name = ""
     _queued, _transition_queue = False, deque(maxlen=0)
     _before_state_change = _prepare_event = _finalize_event = _on_exception = _on_final = FixedList()
@@ -170,7 +170,7 @@ class SagaMachine(Machine):
     model_attribute = _fixed(lambda _: "state")
     model_override = _fixed(lambda _: False)
 
-    # What would change the table, or the state past the table.
+    # Methods that would change the table, or change the state without a move.
     add_model = remove_model = add_state = add_states = set_state = _refuse
     add_transition = add_transitions = add_ordered_transitions = remove_transition = _refuse
     before_state_change = _fixed(attrgetter("_before_state_change"))
@@ -180,7 +180,7 @@ class SagaMachine(Machine):
     on_exception = _fixed(attrgetter("_on_exception"))
     on_final = _fixed(attrgetter("_on_final"))
 
-    #: The derived state it stands in: its phase, its step and the call that is in flight.
+    #: The derived state that the saga is in, with its phase, its step and the call in flight.
     at: rows.State = _fixed(attrgetter("_at"))
     state = _fixed(attrgetter("_at.name"))
     initial = _fixed(attrgetter("definition.initial"))
@@ -195,7 +195,7 @@ class SagaMachine(Machine):
         self._at = definition.rows.states[state or definition.initial]
 
     def __getattr__(self, name: str) -> Any:
-        """Find `refused`, `may_refused`, `is_ANNULEE` and the like, which a saga has without storing them."""
+        """Return `refused`, `may_refused`, `is_ANNULEE` and similar methods, which a saga does not store."""
         shared = vars(self).get("_parts")
         made = shared and shared.methods.get(name)
         return made(self) if made else super().__getattr__(name)
@@ -204,7 +204,7 @@ class SagaMachine(Machine):
         return [*super().__dir__(), *self._parts.methods]
 
     def trigger(self, trigger_name: str, *args: Any, **facts: Any) -> bool:
-        """Make the move of this name, as `Machine` offers it. It raises what `fire` raises."""
+        """Make the move of this name, as `Machine` offers it. Raise what `fire` raises."""
         return bool(self._get_trigger(self, trigger_name, *args, **facts))
 
     def may_trigger(self, trigger_name: str, *args: Any, **facts: Any) -> bool:
@@ -215,11 +215,11 @@ class SagaMachine(Machine):
         return event is not None and self._at.name in event[1]
 
     def fire(self, trigger: Trigger, **facts: Any) -> None:
-        """Make the move, or raise `transitions.MachineError` when no row of the table leaves this state by it."""
+        """Make the move. Raise `transitions.MachineError` when the table has no row for this state and trigger."""
         event = self._parts.events.get(trigger)
         if event is None:
             raise MachineError(f"{self.definition} has no row for {trigger}")
         SagaEvent(event[0], self, event[1]).trigger(self, **facts)
 
     def moved(self, event: EventData) -> None:
-        """Called after each move with its row in `event.transition` and the facts given to `fire`."""
+        """Receive each move after it: its row is `event.transition`, its facts are the arguments of `fire`."""

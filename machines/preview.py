@@ -1,6 +1,6 @@
-"""What a move that a person asks for will lead to: found by walking the rows, before anything is done.
+"""A preview of a move that a person asks for: the rows are walked before anything is done.
 
-It tells the course on which every call succeeds, and what comes of it when the first one does not.
+It shows the states and calls if every call succeeds, and the course if the first call does not succeed.
 """
 
 from collections.abc import Iterator
@@ -16,19 +16,25 @@ _LAST = (Phase.STUCK, Phase.COMPLETED, Phase.COMPENSATED)
 
 @dataclass(frozen=True, kw_only=True)
 class Stop:
-    """A state that will be entered. call: what is then sent, unless `probe`, asked before, finds that it was done."""
+    """A state that the saga will enter."""
 
+    #: The state.
     state: State
+    #: Call sent in the state; not sent when `probe` finds that it was already done.
     call: Call | None
+    #: Call that asks first whether an earlier attempt took effect.
     probe: Call | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """course: every state to come if all goes well. otherwise: by what the first call then comes to, the others."""
+    """The states to come after a move."""
 
+    #: The move.
     trigger: Trigger
+    #: All states to come if every call succeeds.
     course: tuple[Stop, ...]
+    #: For each failure of the first call: its trigger and the states to come.
     otherwise: tuple[tuple[Trigger, tuple[Stop, ...]], ...]
 
     @property
@@ -41,13 +47,13 @@ class Preview:
 
 
 def preview(saga: Saga, state: str, trigger: Trigger, *, unsure: bool) -> Preview:
-    """Look ahead from a state that the trigger leaves. unsure: the call that was in flight there may have been sent.
+    """Return the course from a state after the trigger. unsure: an attempt of the call in flight there is in doubt.
 
-    Raises `transitions.MachineError` where the table has no such row.
+    Raise `transitions.MachineError` when the table has no such row.
     """
     machine = SagaMachine(saga, state)
     machine.fire(trigger)
-    # A person who sends the call of a stuck saga again knows no better what became of the attempts before.
+    # A person who retries a stuck call does not know either whether the attempts before took effect.
     unsure = unsure if trigger is Trigger.CANCEL else trigger is Trigger.RETRY
     entered = tuple(passed(machine, unsure=unsure))
     first = entered[-1].name
@@ -63,15 +69,15 @@ def preview(saga: Saga, state: str, trigger: Trigger, *, unsure: bool) -> Previe
 
 
 def _refusal(saga: Saga, state: str, *, unsure: bool) -> Trigger:
-    """Name the move that a refusal makes: what may have worked before, a pivot's refusal leaves in doubt."""
+    """Return the trigger of a refusal: a pivot refused after an attempt in doubt fires REFUSED_IN_DOUBT."""
     doubted = unsure and SagaMachine(saga, state).may(Trigger.REFUSED_IN_DOUBT)
     return Trigger.REFUSED_IN_DOUBT if doubted else Trigger.REFUSED
 
 
 def passed(machine: SagaMachine, *, unsure: bool) -> Iterator[State]:
-    """Yield the state that it is in, and those that it passes in the same commit, up to one that stays.
+    """Yield the machine's state and those passed in the same commit, up to the first state that stays.
 
-    unsure: the call in flight may have been sent.
+    unsure: an attempt of the call in flight is in doubt.
     """
     yield machine.at
     while machine.at.phase is Phase.PASSING:
@@ -82,7 +88,7 @@ def passed(machine: SagaMachine, *, unsure: bool) -> Iterator[State]:
 
 
 def _onward(saga: Saga, state: str) -> Iterator[Stop]:
-    """Follow what succeeds from a state on, without that state."""
+    """Yield the stops after a state (without the state itself) if every call succeeds."""
     machine = SagaMachine(saga, state)
     while machine.at.phase not in _LAST:
         machine.fire(Trigger.SUCCEEDED)
@@ -92,7 +98,7 @@ def _onward(saga: Saga, state: str) -> Iterator[Stop]:
 def _failing(saga: Saga, state: str, outcome: Trigger, *, unsure: bool) -> Iterator[Stop]:
     machine = SagaMachine(saga, state)
     machine.fire(outcome)
-    # A refusal proves that nothing happened only where no earlier attempt is unaccounted for.
+    # A refusal proves that nothing happened only when no earlier attempt is in doubt.
     yield from _stops(passed(machine, unsure=unsure or outcome is Trigger.EXHAUSTED), unsure=False)
     yield from _onward(saga, machine.state)
 

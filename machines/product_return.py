@@ -1,7 +1,7 @@
-"""A return of what a purchase sold (002, 003): announced to the sale, refunded, put back on the shelf, and recorded.
+"""A return of goods from a purchase (002, 003): announce it, refund it, restock the goods and record the return.
 
-The announcement keeps the goods for this return before anybody pays. `achat`, which it answers, names the purchase
-to the other participants, so that they give back no more than it paid and no units but its own.
+The announcement reserves the goods for this return before any refund. Its reply field `achat` names the purchase to the
+other participants, so that they return no more money than it paid and no goods other than its own.
 """
 
 from machines.call import post

@@ -1,4 +1,4 @@
-"""The first return: it pays before the return is recorded. Only sagas that began with it still run by it."""
+"""The first version of the return: it refunds before it records. Only sagas started with it still use it."""
 
 from machines.call import post
 from machines.fields import amount, integer, list_of, text

@@ -1,6 +1,6 @@
-"""A purchase (002, 003). It has no pivot, so that it can be undone as a whole even when it is completed.
+"""A purchase (002, 003). It has no pivot, so even a completed purchase can be undone as a whole.
 
-The stock asks the catalogue whether `amount` is what the items cost, before anything is reserved or paid.
+The stock service asks the catalogue whether `amount` is the price of the items, before anything is reserved or paid.
 """
 
 from machines.call import post

@@ -1,4 +1,4 @@
-"""The first purchase: it does not check what is paid. Only sagas that began with it still run by it."""
+"""The first version of the purchase: it does not check the amount paid. Only sagas started with it still use it."""
 
 from machines.call import post
 from machines.fields import amount, integer, list_of, text

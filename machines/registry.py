@@ -1,4 +1,4 @@
-"""Every saga definition that the files of this folder hold, by name and version."""
+"""The registry of all saga definitions in this folder, by name and version."""
 
 import importlib
 import pkgutil
@@ -14,11 +14,11 @@ from machines.table import participant_variable
 
 
 class UnknownSagaError(LookupError):
-    """No definition has this name and version."""
+    """No definition has this name and version, or the running saga uses another table of that version."""
 
 
 class OfSaga(Protocol):
-    """The row of a saga: what it says of its table."""
+    """The fields of a stored saga that name its table."""
 
     @property
     def definition(self) -> str: ...
@@ -29,11 +29,11 @@ class OfSaga(Protocol):
 
 
 class BadTablesError(ValueError):
-    """The files of machines/ hold no legal tables; the text says in one line which file or table, and what to mend."""
+    """The files of machines/ hold an illegal table; the text names, in one line, the file or table and the remedy."""
 
 
 class Registry:
-    """All definitions at hand. Old versions stay, for a running saga is pinned to the one it began with."""
+    """All known definitions. Old versions stay, because a running saga is pinned to the one it began with."""
 
     def __init__(self, definitions: list[Saga]) -> None:
         self._by_version: dict[tuple[str, int], Saga] = {}
@@ -64,22 +64,22 @@ class Registry:
             raise UnknownSagaError(f"saga {name} v{version} is not defined in machines/") from None
 
     def know_first(self, digests: Mapping[tuple[str, int], str]) -> None:
-        """Say by which tables, by name and version, sagas run that name none; where none is told, by those at hand."""
+        """Set the table digests, by name and version, of sagas that store none; default: the table known here."""
         self._first = digests
 
     def takes_unnamed(self, definition: Saga) -> bool:
-        """Return True when sagas that name no table run by this one."""
+        """Return True when sagas that store no digest run by this table."""
         return self._first.get((definition.name, definition.version), definition.digest) == definition.digest
 
     def of(self, saga: OfSaga) -> Saga:
-        """Return the table that a saga runs by. Raises UnknownSagaError, also for another table of its version."""
+        """Return the table that a saga runs by. Raise UnknownSagaError, also when the version's table has changed."""
         found = self.get(saga.definition, saga.definition_version)
         if saga.table_digest != found.digest and (saga.table_digest or not self.takes_unnamed(found)):
             raise UnknownSagaError(f"saga {found} runs by another table of that version than the one in machines/")
         return found
 
     def knows(self, saga: OfSaga) -> bool:
-        """Return True when the table that a saga runs by is at hand."""
+        """Return True when the table that a saga runs by is known here."""
         try:
             self.of(saga)
         except UnknownSagaError:
@@ -87,12 +87,12 @@ class Registry:
         return True
 
     def latest(self, name: str) -> Saga:
-        """Give the version that a new saga begins with."""
+        """Return the version that a new saga begins with."""
         versions = [version for known, version in self._by_version if known == name]
         return self.get(name, max(versions, default=0))
 
     def _begun_by(self) -> Mapping[str, Saga]:
-        """Return by event the saga that it begins. Only the latest version of a saga is begun."""
+        """Return, by event, the saga that the event begins. Only the latest version of a saga is begun."""
         begun: dict[str, Saga] = {}
         for definition in map(self.latest, self.names):
             event = definition.started_by
@@ -105,7 +105,7 @@ class Registry:
 
 
 def discover() -> Registry:
-    """Import every file of machines/ and collect the sagas they hold. Raises BadTablesError."""
+    """Import every file of machines/ and collect its sagas. Raise BadTablesError for an illegal one."""
     found: dict[int, Saga] = {}
     for module in pkgutil.iter_modules(machines.__path__):
         members = vars(_imported(module.name))

@@ -1,20 +1,21 @@
-"""What follows from a table: its states and its rows (source, trigger, dest, call). No edge is made anywhere else.
+"""The states and rows (source, trigger, dest, call) derived from a table. No other module creates a transition.
 
-In an *active* state exactly one call is in flight, the one its rows name; the outcome of that call is the trigger:
+In an *active* state exactly one call is in flight, the call that its rows name. The outcome is the trigger:
 
-    succeeded   on to the next step, or to the next compensation
-    refused     it did not happen: on to the step's `refused` state; stuck where there is no way back, as in an undo
+    succeeded         continue with the next step, or with the next compensation
+    refused           it did not happen: enter the step's `refused` state; stuck where there is no way back (in an undo)
     refused_in_doubt  a pivot is refused after an attempt that may have worked: stuck
-    retry       outcome unknown, sent again         defer   sent later (counts as no attempt)
-    exhausted   outcome unknown and no attempt left: compensated *including itself*, or stuck
-    cancel      somebody does not want it any more, while it can still go back
-    expire      its deadline was over before the call was sent
-    quarantine  whoever took it died of it, time and again: stuck, before it takes the others along
+    retry             in doubt, and sent again
+    defer             not sent, or the participant asks to wait: sent later, and counts as no attempt
+    exhausted         in doubt and no attempt left: compensate *including this step*, or stuck
+    cancel            a person cancels the saga while it can still go back
+    expire            the deadline was over before the call was sent
+    quarantine        the processes that claimed the saga died repeatedly: stuck, before it kills another one
 
-A *passing* state (a failure, or one before a `doing`) is left in the same commit, by `begin`, `compensate` (the step
-surely did not happen) or `compensate_including` (it may have). Every active state has a *stuck* one, which is left by
-a person alone, who may `retry`, `resolve` (it was done by hand) or, while the saga may still go back, undo it:
-`compensate` (a pivot surely did not happen) or `compensate_including`.
+A *passing* state (a failure, or the state before a `doing`) is left in the same commit, by `begin`, `compensate` (the
+step certainly did not happen) or `compensate_including` (it may have happened). Every active state has a *stuck* state,
+which only a person leaves: by `retry`, by `resolve` (the work was done by hand) or, while the saga may still go back,
+by `compensate` (a pivot certainly did not happen) or `compensate_including`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -54,15 +55,19 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """One state. `step` is the step it belongs to; `call` and `retry` are set where a call is in flight.
-    `undoes`: that call, or the one that it is stuck at, is the step's compensation.
-    """
+    """One state of a saga."""
 
+    #: Name, as the table writes it or as derived from the step's name.
     name: str
+    #: What the saga does in this state.
     phase: Phase
+    #: Step that the state belongs to; None for an end.
     step: Step | None = None
+    #: Call in flight; None where none is.
     call: Call | None = None
+    #: Retries of the call in flight.
     retry: Retry = Retry()
+    #: True where the call in flight, or the call that is stuck, is the step's compensation.
     undoes: bool = False
 
     @cached_property
@@ -71,13 +76,13 @@ class State:
 
     @property
     def dwell_s(self) -> float | None:
-        """How long a saga may stay here before somebody should look at it; None: as long as it likes, or not at all."""
+        """Longest expected stay in this state, in seconds; None for an end and for a state left in the same commit."""
         stays = self.phase in (Phase.FORWARD, Phase.UNDOING, Phase.STUCK)
         return self.step.dwell_s if stays and self.step else None
 
     @property
     def rounds(self) -> int:
-        """How often its participant is asked, if need be: a probe, where there is one, has the last word."""
+        """The most times the participant is asked: every attempt, and one last probe where the step has one."""
         probed = self.phase is Phase.FORWARD and self.step is not None and self.step.probe is not None
         return self.retry.attempts + probed
 
@@ -87,17 +92,21 @@ class State:
 
     @cached_property
     def doubts_refusals(self) -> bool:
-        """Return True where a refusal leaves the saga stuck if an earlier attempt may have worked."""
+        """True where a refusal makes the saga stuck when an earlier attempt may have worked."""
         return self.step is not None and (self.undoes or self.step.kind in (Kind.PIVOT, Kind.RETRIABLE))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One edge. `call` is the call whose outcome the trigger tells, where it tells one."""
+    """One transition."""
 
+    #: State before the move.
     source: str
+    #: What makes the move.
     trigger: Trigger
+    #: State after the move.
     dest: str
+    #: Call whose outcome is the trigger; None where the trigger is not an outcome.
     call: Call | None = None
 
 
@@ -107,7 +116,7 @@ class Rows:
     rows: tuple[Row, ...]
 
     def asked(self, state: str) -> frozenset[Trigger]:
-        """Give the moves that only a person makes from this state; the engine's own retry is none of them."""
+        """Return the moves that only a person makes from this state; they exclude the engine's own retry."""
         waits = self.states[state].phase in (Phase.STUCK, Phase.COMPLETED)
         return frozenset(
             row.trigger for row in self.rows if row.source == state and (waits or row.trigger is Trigger.CANCEL)
@@ -115,14 +124,14 @@ class Rows:
 
 
 def derive(table: Table) -> Rows:
-    """Derive every state and row of a table that `check` has let pass."""
+    """Derive every state and row of a table that has passed `check`."""
     derived = tuple(_forward(table)) + tuple(_backward(table)) + tuple(_ends(table))
     states = {item.name: item for item in derived if isinstance(item, State)}
     return Rows(states=states, rows=tuple(item for item in derived if isinstance(item, Row)))
 
 
 def stuck_states(step: Step) -> tuple[str, str]:
-    """Name the states in which the step, and its compensation, wait for a person."""
+    """Return the names of the states in which the step, and its compensation, wait for a person."""
     return f"STUCK_{step.name.upper()}", f"STUCK_UNDO_{step.name.upper()}"
 
 
@@ -139,7 +148,7 @@ def _forward(table: Table) -> Iterator[State | Row]:
         yield from _stuck(entry, step, stuck, step.done)
         if step.kind in (Kind.PIVOT, Kind.RETRIABLE) or forward_only:
             yield Row(source=entry, trigger=Trigger.EXHAUSTED, dest=stuck, call=step.call)
-        if step.kind is Kind.RETRIABLE or forward_only:  # a definite no, and no way back
+        if step.kind is Kind.RETRIABLE or forward_only:  # refused, and there is no way back
             yield Row(source=entry, trigger=Trigger.REFUSED, dest=stuck, call=step.call)
         else:
             yield from _failure(table, number, entry, stuck)
@@ -147,9 +156,9 @@ def _forward(table: Table) -> Iterator[State | Row]:
 
 
 def _failure(table: Table, number: int, entry: str, stuck: str) -> Iterator[State | Row]:
-    """The rows of a step that may fail, and of the state that says so."""
+    """Yield the rows of a step that may fail, and its failure state with its rows."""
     step, back = table.steps[number], _undone_before(table, number)
-    failure = step.refused or ""  # check() has seen to it
+    failure = step.refused or ""  # check() requires it here
     yield State(name=failure, phase=Phase.PASSING, step=step)
     yield Row(source=entry, trigger=Trigger.REFUSED, dest=failure, call=step.call)
     yield Row(source=entry, trigger=Trigger.EXPIRE, dest=failure)
@@ -158,7 +167,7 @@ def _failure(table: Table, number: int, entry: str, stuck: str) -> Iterator[Stat
         yield Row(source=entry, trigger=Trigger.REFUSED_IN_DOUBT, dest=stuck, call=step.call)
     else:
         yield Row(source=entry, trigger=Trigger.EXHAUSTED, dest=failure, call=step.call)
-        # Not while a pivot is in flight: whether it can still go back is then not known.
+        # Not while a pivot is in flight: then it is unknown whether the saga can still go back.
         yield Row(source=entry, trigger=Trigger.CANCEL, dest=failure)
     if step.undoing:
         for source in (failure, stuck):
@@ -198,11 +207,11 @@ def _stuck(entry: str, step: Step, stuck: str, resolved: str, *, undoes: bool = 
     yield State(name=stuck, phase=Phase.STUCK, step=step, undoes=undoes)
     yield Row(source=entry, trigger=Trigger.QUARANTINE, dest=stuck)
     yield Row(source=stuck, trigger=Trigger.RETRY, dest=entry)
-    if step.kind is not Kind.READ:  # what a read would have told cannot be done by hand
+    if step.kind is not Kind.READ:  # a person cannot supply what a read would have returned
         yield Row(source=stuck, trigger=Trigger.RESOLVE, dest=resolved)
 
 
 def _undone_before(table: Table, number: int) -> str:
-    """Name the state in which the last compensation before step `number` is in flight, or the end."""
+    """Return the state in which the last compensation before step `number` is in flight, or the compensated end."""
     undoing = [step.undoing for step in table.steps[:number] if step.undoing]
     return undoing[-1] if undoing else table.compensated

@@ -1,4 +1,4 @@
-"""A saga definition: a table that has been checked, and what follows from it."""
+"""A saga definition: a checked table, and what is derived from it."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from machines.table import Table
 class Saga(Table):
     """One version of a saga. A running saga is pinned to the name and version it began with.
 
-    Raises `TableError`, which names table, step and mend, when the table is not legal.
+    Raise `TableError`, which names table, step and remedy, when the table is not legal.
     """
 
     def __post_init__(self) -> None:
@@ -28,28 +28,28 @@ class Saga(Table):
 
     @cached_property
     def content(self) -> str:
-        """What of the table must not change under a running saga, see machines.digest."""
+        """The part of the table that must not change under a running saga, see machines.digest."""
         return content_of(self)
 
     @cached_property
     def digest(self) -> str:
-        """Tells this table from another one of the same name and version."""
+        """The digest that distinguishes this table from another table of the same name and version."""
         return digest_of(self.content)
 
     @cached_property
     def needed_fields(self) -> Mapping[str, frozenset[str]]:
-        """Per step, the fields of its reply that a later call refers to: without them the reply is unreadable."""
+        """Step → the fields of its reply that a later call refers to; a reply without them is unreadable."""
         return self._by_step(reference for call in self._calls for reference in call.references)
 
     @cached_property
     def path_fields(self) -> Mapping[str, frozenset[str]]:
-        """Per step, the fields of its reply that stand in the path of a later call."""
+        """Step → the fields of its reply that stand in the path of a later call."""
         return self._by_step(reference for call in self._calls for reference in call.path_references)
 
     def lacking(self, step: str, reply: Mapping[str, Any]) -> Mapping[str, str]:
-        """Return the fields of a step's reply with which a later call cannot be made, each with the reason.
+        """Return the reply fields that make a later call impossible, each with the reason.
 
-        The reason is "" for a field that is not there.
+        The reason is "" for a missing field.
         """
         needed = self.needed_fields[step]
         if not needed:

@@ -1,7 +1,7 @@
-"""The status of a saga and of each of its steps, as people see them. Both are decided here alone.
+"""The status of a saga and of each of its steps, as people see them. No other module decides either.
 
-The column `status` says what a saga does. The reference document 002 has other words for it and words for a step; the
-API speaks them, and the status diagrams are drawn from these functions.
+The database column `status` holds the engine's status. The reference document 002 has its own words for it, and words
+for a step; the API uses 002's words, and the status diagrams are drawn from these functions.
 """
 
 from collections.abc import Collection
@@ -12,7 +12,7 @@ from machines.step import Step
 
 PENDING, RUNNING = "pending", "running"
 
-#: The column `status` by phase. A passing state is never the last one of a commit, so it has none.
+#: Phase → column `status`. No commit ends in a passing state, so that phase has none.
 STATUSES = {
     Phase.FORWARD: RUNNING,
     Phase.UNDOING: "compensating",
@@ -21,7 +21,7 @@ STATUSES = {
     Phase.COMPENSATED: "compensated",
 }
 
-#: 002's SagaStatus by the column. A saga that is being undone is still in progress; one that is stuck has failed.
+#: Column `status` → 002's SagaStatus. A saga that is being undone is in progress; a stuck saga has failed.
 SAGA_STATUSES = {
     PENDING: "pending",
     RUNNING: "in_progress",
@@ -31,17 +31,17 @@ SAGA_STATUSES = {
     "compensated": "compensated",
 }
 
-#: 002's StepStatus.
+#: 002's StepStatus, in the order in which a step goes through them.
 STEP_STATUSES = ("pending", "in_progress", "completed", "failed", "compensated")
 
-#: The moves by which a step, or its compensation, is done.
+#: Triggers by which a step, or its compensation, is done.
 DONE = frozenset({Trigger.SUCCEEDED, Trigger.RESOLVE})
-#: The moves by which a step fails.
+#: Triggers by which a step fails.
 FAILURES = frozenset({Trigger.REFUSED, Trigger.REFUSED_IN_DOUBT, Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.QUARANTINE})
 
 
 def status_of(phase: Phase, *, pending: bool) -> str:
-    """Return the column `status` of a saga. pending: it was created, and nobody has asked for its execution yet."""
+    """Return the column `status` of a saga. pending: it was created, but its execution was not requested yet."""
     return PENDING if pending else STATUSES[phase]
 
 
@@ -50,7 +50,7 @@ def step_status(
 ) -> str:
     """Return the StepStatus of a step.
 
-    state, status: those of its saga. done, undone: the triggers of the moves of its call and of its compensation.
+    state, status: those of its saga. done, undone: the triggers in the journal of its call and of its compensation.
     """
     if not DONE.isdisjoint(undone):
         return "compensated"

@@ -1,7 +1,7 @@
-"""A saga's table as it is written: plain columns, from which everything else follows.
+"""A saga's table as it is written: plain columns, from which everything else is derived.
 
-A legal table reads (read | compensatable)* pivot? (read | retriable)*: what can be undone, then the point of no
-return, then what must succeed in the end.
+A legal table reads (read | compensatable)* pivot? (read | retriable)*: first the steps that can be undone, then the
+point of no return, then the steps that must succeed in the end.
 """
 
 from collections.abc import Mapping
@@ -12,42 +12,47 @@ from machines.fields import Field
 from machines.step import Step
 
 
-@cache  # asked for each call
+@cache  # called for each call
 def participant_variable(participant: str) -> str:
-    """Return the environment variable that says where the participant is: PARTICIPANT_PAY_SVC_URL for pay-svc.
+    """Return the environment variable of a participant's URL: PARTICIPANT_PAY_SVC_URL for pay-svc.
 
-    This is the one place where a participant's name becomes a variable.
+    No other place turns a participant's name into a variable.
     """
     return f"PARTICIPANT_{participant.replace('-', '_').upper()}_URL"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Table:
-    """One version of a saga.
+    """One version of a saga."""
 
-    data: the fields it is started with. participants: every service that a step may call.
-    initial, completed, compensated: the states it begins and may end in.
-    client, store: the fields of `data` that say whose saga it is, so that one can look for it.
-    order: the reference by which people know what came of it, such as the number of the order that a step created.
-    events: what others are told when a saga enters a state: the event's name by the state's.
-    started_by: the event of others that begins a saga, with `data` as what it brings.
-    deadline_s: how long after its beginning a step forward may still be sent; then it is undone. It binds neither a
-    call in flight, nor a compensation, nor what comes after the pivot.
-    """
-
+    #: Type of saga, the same in each version.
     name: str
+    #: From 1; a running saga keeps the version it began with.
     version: int
+    #: Fields that the saga is started with, by name.
     data: Mapping[str, Field]
+    #: Every service that a step may call.
     participants: tuple[str, ...]
+    #: State in which the saga begins.
     initial: str
+    #: End state after success.
     completed: str
+    #: End state after compensation.
     compensated: str
+    #: Steps, in the order of execution.
     steps: tuple[Step, ...]
+    #: Field of `data` with the customer, to search sagas by; None: no such search.
     client: str | None = None
+    #: Field of `data` with the shop, to search sagas by; None: no such search.
     store: str | None = None
+    #: Reference of the business number that people know the saga by, such as the order that a step created.
     order: str | None = None
+    #: State → name of the event published when a saga enters the state.
     events: Mapping[str, str] = field(default_factory=dict)
+    #: Incoming event that starts a saga, with `data` as its content; None: no event does.
     started_by: str | None = None
+    #: Seconds from the start in which a forward step may still be sent; then the saga is compensated. It limits neither
+    #: a call in flight, nor a compensation, nor a step after the pivot.
     deadline_s: float = 900.0
 
     def __str__(self) -> str:

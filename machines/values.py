@@ -1,4 +1,4 @@
-"""Whether every value that a table holds is of its type and within its bounds: said before anything is derived."""
+"""The check that each value of a table has its type and lies within its bounds, made before anything is derived."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,20 +11,20 @@ from machines.fields import LARGEST_AMOUNT, LARGEST_INTEGER, LONGEST_TEXT, Field
 from machines.step import Kind, Retry, Step
 from machines.table import Table
 
-#: Ten years, in seconds: a longer wait is a slip of the pen, and dates beyond year 9999 cannot be stored.
+#: Ten years, in seconds. A longer wait is a typing error, and dates beyond year 9999 cannot be stored.
 LONGEST_WAIT_S = 10 * 366 * 86_400
-#: One hour, in seconds: for so long a call holds a thread and a lease.
+#: One hour, in seconds. During a call the saga holds a thread and a lease.
 LONGEST_CALL_S = 3_600
 MOST_ATTEMPTS = 1_000_000
 LARGEST_FACTOR = 100
-LARGEST_VERSION = 2**31 - 1  # what the database's column holds
+LARGEST_VERSION = 2**31 - 1  # largest value of the database column
 MOST_CHARACTERS = 1_000_000
 MOST_ITEMS = 100_000
 DEEPEST_LIST = 5
 
-#: A field's name stands in references, where a dot and braces have a meaning of their own.
+#: Names of fields. They stand in references, where dots and braces have a meaning.
 _FIELD_NAME = re.compile(r"[^\s.{}/]{1,64}")
-#: No JSON reader and no database keeps these, see app.values.
+#: Characters that no JSON reader and no database keeps, see app.values.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -32,7 +32,7 @@ Problems = Iterator[tuple[Step | None, str]]
 
 
 def value_problems(table: Table) -> Problems:
-    """Yield what is of a wrong type or out of bounds, with its step."""
+    """Yield each value with a wrong type or out of bounds, with its step."""
     saga_level = list(_saga_problems(table))
     yield from ((None, problem) for problem in saga_level)
     if saga_level:
@@ -165,7 +165,7 @@ def _is_uuid(value: str) -> bool:
 
 
 def _search_problems(table: Table, column: str) -> Iterator[str]:
-    """A saga is looked for by this field, so that the database keeps an index of it."""
+    """Yield a problem when the column's field cannot be indexed: sagas are searched by it in the database."""
     field = table.data.get(getattr(table, column) or "")
     if isinstance(field, Field) and field.kind is FieldKind.LIST:
         yield f"{column}={getattr(table, column)!r} is a list; name a field that holds one value"
@@ -233,7 +233,7 @@ def _call_problems(call: Call) -> Iterator[str]:
 
 
 def _any(owner: object, column: str) -> Any:
-    """Return a column's value, whatever it is: who writes a table need not run a type checker."""
+    """Return a column's value as Any: its type is not certain, because an author need not run a type checker."""
     return getattr(owner, column)
 
 
@@ -260,6 +260,6 @@ def _out_of(
 
 
 def _shown(value: object) -> str:
-    """Show a value in a few characters, whatever it is."""
+    """Return any value as a short text."""
     text = repr(value) if isinstance(value, (str, int, float, type(None))) else f"a {type(value).__name__}"
-    return text if len(text) <= 60 else f"{text[:57]}…"  # noqa: PLR2004 - a line
+    return text if len(text) <= 60 else f"{text[:57]}…"  # noqa: PLR2004  one line of an error message
