@@ -1,1 +1,1 @@
-"""Running sagas: `engine` is the loop, `runner` the threads around it, `service` what the API asks of them."""
+"""Run sagas: `engine` is the loop, `runner` has the threads around it, `service` answers the API's requests."""

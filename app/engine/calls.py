@@ -1,4 +1,4 @@
-"""Making the call that a saga stands before, or asking what became of it."""
+"""Send the next call of a saga, or ask its participant what became of an attempt in doubt."""
 
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -16,20 +16,22 @@ _TO_EXPLAIN = (Outcome.UNKNOWN, Outcome.NOT_SENT)
 
 
 class Sender(Protocol):
-    """Anything that sends one request once."""
+    """An HTTP client that sends one request once."""
 
     def send(self, request: Request) -> Reply: ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calls:
+    """The calls to participants, with their telemetry and traces."""
+
     config: Config
     sender: Sender
     telemetry: Telemetry
     traces: Traces
 
     def make(self, saga: Instance) -> tuple[Reply, Outcome]:
-        """Send the call; where an attempt of it is in doubt, ask first what became of that, if one can."""
+        """Send the call and return its reply and outcome. If an attempt is in doubt, send the step's probe first."""
         at, probe = saga.at, _probe(saga)
         assert at.call is not None
         asked: tuple[Reply, Outcome] | None = None
@@ -37,21 +39,21 @@ class Calls:
             asked = reply, outcome = self._send(saga, probe)
             if outcome is Outcome.SUCCEEDED:
                 return asked
-            if saga.attempt >= at.retry.attempts:  # the last word, which proves nothing unless it says yes
+            if saga.attempt >= at.retry.attempts:  # the last round; only a success of the probe settles it
                 if outcome is Outcome.NOT_SENT or reply.asks_to_wait:
                     return asked
                 return replace(reply, says=f"still unknown: {reply.reason}", status=None), Outcome.UNKNOWN
         reply, outcome = self._send(saga, at.call)
         if asked and asked[1] is Outcome.UNKNOWN and not reply.sent and outcome is Outcome.NOT_SENT:
-            # The probe has found the participant broken, and so opened its breaker: that is an attempt. Else the
-            # probe of each attempt would open the breaker before its call, and none would ever count.
+            # The probe found the participant failing and so opened its circuit breaker: count this as an attempt.
+            # Otherwise each probe would open the breaker before the call, and no attempt would ever count.
             return asked
         if outcome is Outcome.REFUSED and saga.unsure and at.doubts_refusals:
             return self._doubted(saga, reply, probe)
         return reply, outcome
 
     def longest_s(self, saga: Instance) -> float:
-        """Return how long `make` may take: a call in doubt is asked about before, and again when it is refused."""
+        """Return the longest duration of `make`, in seconds, with a probe before the call and one after a refusal."""
         at = saga.at
         if at.step is None:
             return 0.0
@@ -60,7 +62,7 @@ class Calls:
         return at.step.timeout_s * (2 + at.doubts_refusals)
 
     def _doubted(self, saga: Instance, refused: Reply, probe: Call | None) -> tuple[Reply, Outcome]:
-        """Doubt a refusal, for an earlier attempt may have worked: that it did, its probe may say; else a person."""
+        """Return the outcome of a refusal after an attempt in doubt: as the probe says, or refused without a probe."""
         says = f"{refused.reason}, after an attempt that may have worked"
         if probe is None:
             return replace(refused, says=says), Outcome.REFUSED
@@ -76,7 +78,7 @@ class Calls:
         at = saga.at
         assert at.step is not None
         with self.traces.attempt(saga, call) as attempt:
-            called, saga.called = saga.called, True  # before it is sent: an exception leaves open how far it came
+            called, saga.called = saga.called, True  # set before sending: an exception leaves open whether it was sent
             try:
                 reply = self.sender.send(self._request(saga, call, attempt.traceparent))
             except FillError as error:
@@ -114,6 +116,6 @@ class Calls:
 
 
 def _probe(saga: Instance) -> Call | None:
-    """Give the call that asks what became of an attempt, where there was one and the participant can be asked."""
+    """Return the probe of the step, when an attempt is in doubt and the step has one."""
     at = saga.at
     return at.step.probe if saga.unsure and at.step and at.phase is Phase.FORWARD else None

@@ -1,8 +1,9 @@
-"""Sagas whose first commit is late are made durable as they began, by one thread of the process.
+"""A thread that inserts sagas in their initial state when their first commit is late.
 
-A saga is stored by its first commit, which comes before its first effect (ADR 3). One that reads for long before that,
-or waits for a thread, would be in no list, and its client would have to wait for it beyond the wait it asked for. So
-what is still not durable after LATE_S is inserted as it began; its own first commit is then a save (ADR 27).
+A saga is stored by its first commit, which comes before its first effect (ADR 3). A saga that reads for long before
+that, or waits for a thread, would be in no list, and its client would wait for the commit beyond the wait that it
+asked for. So a saga that is not durable after LATE_S is inserted in its initial state; its own first commit is then
+an update (ADR 27).
 """
 
 import threading
@@ -18,16 +19,20 @@ from app.store.sagas import KeyTakenError
 from app.supervision import ServiceThreads
 
 _log = structlog.get_logger("early")
-#: Seconds from the beginning of a saga; most have ended by then, and cost nothing here.
+#: Seconds from a saga's start to its early insert. Most sagas have ended by then and never need one.
 LATE_S = 0.1
-#: Seconds between two looks at those that have begun.
+#: Seconds between two checks of the sagas that have begun.
 LOOK_S = 0.05
-#: Seconds after which an idle thread looks whether the process is to end.
+#: Seconds between two checks of `stopping` while there are no sagas to watch.
 IDLE_S = 1.0
 
 
 class EarlyCommits:
-    """insert: makes one saga durable as it began. stopping: set when the process is to end."""
+    """The sagas that have begun and may need an early insert, and the thread that inserts them.
+
+    insert: makes one saga durable in its initial state.
+    stopping: set when the process is to end.
+    """
 
     def __init__(
         self,
@@ -45,19 +50,19 @@ class EarlyCommits:
         self._thread.start()
 
     def watch(self, saga: Instance) -> None:
-        """Make this saga durable if nobody else has done so when LATE_S is over."""
+        """Insert this saga after LATE_S, unless it is durable by then."""
         self._begun.append(saga)
         if not self._some.is_set():
             self._some.set()
 
     def look(self) -> None:
-        """Insert those that are late."""
+        """Insert the sagas that are late."""
         for _ in range(len(self._begun)):
             saga = self._begun.popleft()
             if saga.durable or saga.key_taken:
                 continue
             if self._clock() - saga.began < LATE_S:
-                self._begun.appendleft(saga)  # those behind it have begun later
+                self._begun.appendleft(saga)  # the sagas behind it began later
                 return
             try:
                 self._insert(saga)
@@ -71,7 +76,7 @@ class EarlyCommits:
         while not self._stopping.is_set():
             if not self._begun:
                 self._some.clear()
-                if not self._begun:  # one that was added in between has set it before it was cleared
+                if not self._begun:  # a saga added in between set the event before it was cleared
                     self._some.wait(IDLE_S)
             self.look()
             progressed()

@@ -1,10 +1,10 @@
-"""The loop that drives a saga along the rows of its table. It knows no saga, only rows.
+"""The loop that drives a saga along the rows of its table. It knows rows, and no particular saga.
 
     commit → send → outcome → move → commit → send → …
 
-A call is sent only when the state that says so is durable; committing the outcome of one call is the intent of the
-next, so n effectful steps cost n + 1 commits. A read changes nothing, so it needs no intent of its own and its
-outcome rides along with the next commit.
+A call is sent only after the state that names it is durable (its intent). The commit of one call's outcome is also the
+intent of the next call, so n effectful steps cost n + 1 commits. A read changes nothing, so it needs no intent, and its
+outcome is stored with the next commit.
 """
 
 import time
@@ -24,14 +24,14 @@ from app.store.sagas import KeyTakenError, SagaStore
 from machines.rows import Phase, Trigger
 from machines.step import Kind, Retry
 
-#: Between two tries to reach a participant that cannot be reached at all.
+#: Wait between two tries to send a call that could not be sent.
 DEFERRED = Retry(base_s=0.5, cap_s=30.0)
-#: No participant may ask for a longer wait.
+#: Longest Retry-After that is honoured, in seconds; a saga whose deadline is later waits up to its deadline.
 LONGEST_RETRY_AFTER_S = 3600.0
 
 
 class UnansweredError(ValueError):
-    """A step was resolved by hand, and its reply lacks fields that later calls need; `fields` says which or why."""
+    """The reply given with a resolve lacks fields that later calls need; `fields` holds their names, or the reasons."""
 
     def __init__(self, fields: Sequence[str]) -> None:
         super().__init__(", ".join(fields))
@@ -40,26 +40,32 @@ class UnansweredError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """jitter: draws a wait from 0 to its argument, in seconds. sleep: waits that long.
-    stopping: tells whether this process is to end, so that sagas are handed back instead of carried on.
-    told: called when an event has become durable, which is to be published.
-    """
+    """The loop, and what it needs."""
 
+    #: Settings of the process.
     config: Config
+    #: Where sagas are stored.
     store: SagaStore
+    #: Sends the calls to participants.
     calls: Calls
+    #: Receives what was committed.
     telemetry: Telemetry
+    #: Recorded in the journal for each move that the engine makes.
     actor: str
+    #: Returns a random wait from 0 to its argument, in seconds.
     jitter: Callable[[float], float]
+    #: Waits for its argument, in seconds.
     sleep: Callable[[float], object] = time.sleep
+    #: Returns True when this process is to end, so that sagas are released and no further call is sent.
     stopping: Callable[[], bool] = lambda: False
+    #: Called when an event has become durable and is to be published.
     told: Callable[[], object] = lambda: None
 
     def run(self, saga: Instance, hold_s: float, until: float = inf) -> bool:
-        """Drive the saga until it ends, is stuck, or has to wait for longer than `hold_s`; True says so.
+        """Drive the saga until it ends, is stuck, or has to wait longer than `hold_s` or beyond `until`; return True.
 
-        False: the next call might last beyond `until`, on time.monotonic's clock, and the saga is still in hand.
-        Raises FencedError or KeyTakenError; the saga is then to be forgotten.
+        Return False, and keep the saga, when the next call might last beyond `until` (on time.monotonic's clock).
+        Raise FencedError or KeyTakenError; the caller then forgets the saga.
         """
         if saga.claims > self.config.max_claims and saga.at.call is not None:
             self._give_up(saga, Trigger.QUARANTINE, f"claimed {saga.claims} times, and never came a step further")
@@ -82,24 +88,24 @@ class Engine:
         return self.leave(saga, None)
 
     def keep(self, saga: Instance, wait_s: float = 0.0) -> None:
-        """Commit, and stay the owner for as long as the wait and the next call may take, and a lease beyond.
+        """Commit and keep the saga: its lease outlasts the wait and the next call.
 
-        Half a lease beyond is enough of what it has already: it is not renewed with each commit.
+        The lease is renewed only when less than half of it would remain after the next call.
         """
         busy_s, lease_s = wait_s + self._call_s(saga), self.config.lease_s
         self._commit(saga, busy_s + lease_s, self.store.owner, enough_s=busy_s + lease_s / 2)
 
     def leave(self, saga: Instance, after_s: float | None) -> Literal[True]:
-        """Commit, and let any process take it after so many seconds; None: nothing is left to do by itself."""
+        """Commit and release the saga. It becomes due after `after_s` seconds; None: it waits for a person or ended."""
         self._commit(saga, after_s, None)
         return True
 
     def ask(
         self, saga: Instance, trigger: Trigger, actor: str, reason: str, reply: Mapping[str, Any] | None = None
     ) -> None:
-        """Make a move that a person asks for, which the table must allow. It is to be committed, and run on.
+        """Make a move that a person asks for. The table must allow it; the caller commits and goes on.
 
-        reply: with a resolve, what the step would have answered. Raises UnansweredError when later calls need more.
+        reply: with a resolve, the reply that the step would have got. Raise UnansweredError when later calls need more.
         """
         saga.ask(trigger, actor, reason)
         facts = {"actor": actor, "reason": reason}
@@ -120,7 +126,7 @@ class Engine:
         return {"step": at.step.name, "direction": at.direction, "reply": reply}
 
     def _commit(self, saga: Instance, delay_s: float | None, owner: str | None, enough_s: float | None = None) -> None:
-        """Make durable what has moved, and only then count and log it."""
+        """Make the new moves durable, and only then count and log them."""
         if saga.standing is None:
             moves, before = self._first_commit(saga, delay_s, owner)
         else:
@@ -133,12 +139,12 @@ class Engine:
             self.calls.traces.ended(saga, self.store.clock() - saga.began)
 
     def insert_early(self, saga: Instance) -> None:
-        """Make a saga durable as it began, which another thread runs and has not made durable yet.
+        """Insert a saga in its initial state while another thread runs it and has not made it durable.
 
-        Raises KeyTakenError, and SQLAlchemy's errors when it may have been done or not.
+        Raise KeyTakenError, and SQLAlchemy's errors when the insert failed or its result is unknown.
         """
         if saga.durable or not saga.first_commit.acquire(blocking=False):
-            return  # it is being made durable at this moment
+            return  # the saga's own thread is inserting it now
         try:
             if saga.durable:
                 return
@@ -153,7 +159,7 @@ class Engine:
     def _first_commit(
         self, saga: Instance, delay_s: float | None, owner: str | None
     ) -> tuple[Sequence[Move], Standing | None]:
-        """Insert the saga, or save it where another thread has inserted it as it began. Return what this committed."""
+        """Insert the saga, or update it after an early insert. Return the moves committed, and the state before."""
         with saga.first_commit:
             if saga.early is None:
                 try:
@@ -162,7 +168,7 @@ class Engine:
                 except (KeyTakenError, IntegrityError):
                     if not (saga.early_tried and self.store.find(saga.id)):
                         raise
-                    # An early insert of which its thread knew only that it failed.
+                    # The early insert was durable, although its thread saw it fail.
                     saga.early = saga.as_it_began()
                     saga.early.committed()
                 else:
@@ -173,16 +179,16 @@ class Engine:
         return moves, before
 
     def _covered(self, saga: Instance) -> bool:
-        """Tell whether the lease lasts for the whole of the next call, so that no other process can meet it."""
+        """Return True when the lease outlasts the next call, so that no other process can claim the saga during it."""
         lease_end = saga.early.lease_end if saga.standing is None and saga.early else saga.lease_end
         return lease_end - self.store.clock() > self._call_s(saga)
 
     def _call_s(self, saga: Instance) -> float:
-        """Say how long the next call may last."""
+        """Return the longest duration of the next call, in seconds."""
         return self.calls.longest_s(saga)
 
     def _expired(self, saga: Instance) -> bool:
-        """Return True when the next step forward comes too late. A pivot in doubt is never called off."""
+        """Return True when it is too late for the next forward step. A pivot in doubt never expires."""
         return not _pivot_in_doubt(saga) and self._late(saga)
 
     def _late(self, saga: Instance) -> bool:
@@ -195,9 +201,9 @@ class Engine:
         self._fail(saga, trigger, facts, sure=not saga.unsure)
 
     def _advance(self, saga: Instance, reply: Reply, outcome: Outcome) -> float:
-        """Make the move that the reply means. Return how many seconds to wait before the next call."""
+        """Make the move that the reply means. Return the wait before the next call, in seconds."""
         at = saga.at
-        # A pivot in doubt cannot be called off at its deadline. From then on all counts, so that it ends or is stuck.
+        # A pivot in doubt cannot expire at its deadline. From then on each round counts, so that it ends or is stuck.
         overdue = _pivot_in_doubt(saga) and self._late(saga)
         waits = (outcome is Outcome.NOT_SENT and not overdue) or self._has_time(saga, reply)
         facts = self._facts(saga, reply, counts=(reply.sent or overdue) and not waits)
@@ -222,12 +228,12 @@ class Engine:
         return 0.0
 
     def _begin(self, saga: Instance) -> None:
-        """Enter the state that says that the next call is in flight, where the table names one."""
+        """Enter the `doing` state of the next call, where the table names one."""
         if saga.may(Trigger.BEGIN):
             saga.fire(Trigger.BEGIN, actor=self.actor)
 
     def _fail(self, saga: Instance, trigger: Trigger, facts: dict[str, Any], *, sure: bool) -> None:
-        """Move to the failure and on to the first compensation, of the step itself where it may have happened."""
+        """Move to the failure and on to the first compensation, which includes this step unless `sure`."""
         step = saga.at.step
         saga.fire(trigger, **facts)
         saga.error = f"{saga.state}: {step.name if step else ''}: {facts['reason']}"
@@ -236,11 +242,11 @@ class Engine:
             saga.fire(Trigger.COMPENSATE_INCLUDING if including else Trigger.COMPENSATE, actor=self.actor)
 
     def _has_time(self, saga: Instance, reply: Reply) -> bool:
-        """Tell whether the participant has the time that it asks for: until the deadline, that costs no attempt."""
+        """Return True when the participant asks to wait and the deadline is not over; then no attempt is counted."""
         return reply.asks_to_wait and self.store.clock() < saga.deadline
 
     def _facts(self, saga: Instance, reply: Reply, *, counts: bool) -> dict[str, Any]:
-        """Write down an answer. counts: it is an attempt of those that the step has."""
+        """Return the facts of a move, from the reply. counts: the reply uses up one of the step's attempts."""
         at = saga.at
         assert at.step is not None
         return {
@@ -255,15 +261,15 @@ class Engine:
         }
 
     def _wait(self, saga: Instance, retry: Retry, attempt: int, reply: Reply) -> float:
-        """Draw the wait before the next call, at least what the participant asks for, at most until the deadline."""
+        """Draw the wait before the next call: at least the Retry-After, and at most until the deadline."""
         left_s, longest_s = 0.0, inf
-        if saga.may(Trigger.EXPIRE):  # a saga that still reads has all of its time
+        if saga.may(Trigger.EXPIRE):  # min: before its first commit a saga has all of its time
             left_s = min(saga.deadline - self.store.clock(), saga.definition.deadline_s)
-            # The deadline is over and a pivot is in doubt: ask again at the pace of the table, at most its cap apart.
+            # The deadline is over and a pivot is in doubt: ask again at the table's pace, at most its cap apart.
             longest_s = left_s if left_s > 0 else retry.cap_s
         asked_s = min(reply.retry_after_s or 0.0, max(LONGEST_RETRY_AFTER_S, left_s))
         drawn = self.jitter(retry.longest_wait_s(attempt))
-        # Never 0: a wait of its own commit is what makes the attempt count after a crash.
+        # Never 0: with a wait the attempt is committed, so it counts after a crash.
         return max(min(max(drawn, asked_s), longest_s), 0.001)
 
 
@@ -272,6 +278,6 @@ def _pivot_in_doubt(saga: Instance) -> bool:
 
 
 def _too_late(saga: Instance) -> str:
-    """Say that the deadline is over, and what the saga was waiting for until then."""
+    """Return the reason that the deadline is over, with what the saga was waiting for."""
     over = f"its deadline of {saga.definition.deadline_s:g} s is over"
     return f"{over}; last: {saga.waits_for}" if saga.waits_for else over

@@ -1,9 +1,9 @@
-"""The same start request, by its Idempotency-Key, gives the same saga.
+"""The same start request, with the same Idempotency-Key, returns the same saga.
 
-A key is one of whoever sends it, for one type of saga: two shops that both send `order-1` each get their own order.
-The database has one unique column of keys, which replicas of a release before know as well and fill with the key as
-it was sent. So the first saga of a key has it there as it was sent, and sagas of other senders or types, which meet
-that one, have it written out: who, for what, and the key. Two requests of one sender meet in either form.
+A key belongs to its sender and the type of saga: two shops that both send `order-1` each get their own order. The
+database has one unique column of keys. Replicas of the release before also use that column, and store each key as it
+was sent. So the first saga with a key stores it as it was sent. A saga of another sender or type with the same key
+stores the written-out form: sender, type and key. Two requests of one sender find each other in either form.
 """
 
 import hashlib
@@ -20,30 +20,31 @@ from app.store.instance import UNDER_WAY, Instance, Standing
 from app.store.loading import standing
 from app.store.sagas import SagaStore
 
-#: For so long the first request with a key has its turn before another one tries.
+#: Seconds in which the first request with a key may make its saga durable, before another request tries.
 TURN_S = 1.0
+#: Seconds between two looks for the saga of the first request.
 _GLANCE_S = 0.005
-#: Before a key that is written out. No client can send one that begins so, for those are ASCII.
+#: Prefix of a written-out key. A client cannot send a key that begins with it: keys are ASCII.
 _WRITTEN_OUT = "\N{KEY} "
 
 
 class Keys:
-    """Finds the saga that a key belongs to. Whether a key is taken, the database decides."""
+    """Finds the saga of an idempotency key. Only the database decides whether a key is taken."""
 
     def __init__(self, store: SagaStore, fleeting: Fleeting) -> None:
         self._store, self._fleeting = store, fleeting
 
     def begun(self, saga: Instance) -> Standing | None:
-        """Return the saga that was begun with this one's key before it, if one was.
+        """Return the earlier saga with this saga's key, or None.
 
-        Raises StillRunningError while that one runs and KeyReusedError when it was started with other data.
+        Raise StillRunningError while the earlier saga runs, and KeyReusedError when it was started with other data.
         """
         if not saga.sent_key:
             return None
         return self.known(saga) or self._begun_this_moment(saga)
 
     def known(self, saga: Instance) -> Standing | None:
-        """Do the same, and wait for nobody. Where others have the key, the saga gets it written out."""
+        """Do the same as `begun` without a wait. Set the saga's key, written out where another saga has it as sent."""
         if not saga.sent_key:
             return None
         own = _written_out(saga)
@@ -60,9 +61,9 @@ class Keys:
         return standing(row, replayed=True)
 
     def _begun_this_moment(self, saga: Instance) -> Standing | None:
-        """Let another request with this key, which has come a moment ago, make its saga durable.
+        """Wait up to TURN_S for another request with this key, which came a moment ago, to make its saga durable.
 
-        It spares the participants the reads of a saga that could not be stored.
+        Otherwise participants would serve the reads of a saga that cannot be stored.
         """
         if self._fleeting.lock(f"key/{_written_out(saga)}", TURN_S) is False:
             until = time.monotonic() + TURN_S
@@ -74,17 +75,17 @@ class Keys:
 
 
 def fingerprint(name: str, data: Mapping[str, Any]) -> str:
-    """Return what releases before 0006 know a request by: its data, with the defaults of the release."""
+    """Return the identity of a request for releases before 0006: a digest of its data, with the release's defaults."""
     return hashlib.sha256(json.dumps([name, data], sort_keys=True, default=str).encode()).hexdigest()
 
 
 def sent_digest(sent: Mapping[str, Any]) -> str:
-    """Return what a request is known by: what its client sent, in any order of members; 1 and 1.0 are one number."""
+    """Return the identity of a request: a digest of what its client sent, in any order of members; 1.0 equals 1."""
     return hashlib.sha256(json.dumps(_plain(sent), sort_keys=True, default=str).encode()).hexdigest()
 
 
 def as_sent(key: str | None) -> str | None:
-    """Return a key of the database as its client sent it."""
+    """Return a stored key as its client sent it."""
     if key is None or not key.startswith(_WRITTEN_OUT):
         return key
     return key.removeprefix(_WRITTEN_OUT).split(" ", 2)[2]
@@ -95,7 +96,7 @@ def _written_out(saga: Instance) -> str:
 
 
 def _of_the_same(row: Row[Any], saga: Instance) -> bool:
-    """Return True when a saga is of the same type and sender. Of one from before 0006 nobody knows the sender."""
+    """Return True when the row has the saga's type and sender. A row from before 0006 has no sender and matches all."""
     return row.definition == saga.definition.name and row.started_by in (None, saga.started_by)
 
 

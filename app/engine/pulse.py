@@ -1,4 +1,4 @@
-"""Is this process able to do its work? It proves so to the database, and tells /ready when it could not."""
+"""The heartbeat of this process: proof to the database, and to /ready, that the process can do its work."""
 
 import time
 from collections.abc import Callable
@@ -9,17 +9,17 @@ from app.store.database_errors import Meaning, in_one_line, meaning
 from app.store.replicas import Replicas
 
 _log = structlog.get_logger("runner")
-#: For so long after a commit that failed this process says that it is not ready, even if its pulse goes on.
+#: Seconds after a failed commit in which this process reports itself as not ready, even when its heartbeat succeeds.
 UNWELL_FOR_S = 10.0
 
 
 class Pulse:
-    """The last trouble with the database, in one line, until it is over."""
+    """The current database error of this process, in one line, until it is over."""
 
     def __init__(self, replicas: Replicas, clock: Callable[[], float] = time.monotonic) -> None:
         self._replicas, self._clock = replicas, clock
         self._silent: str | None = None
-        self.refused: str | None = None  # why this process may not run sagas, until it is started anew
+        self.refused: str | None = None  # why this process may not run sagas; only a restart clears it
         self._failed: tuple[float, str] | None = None
 
     @property
@@ -29,7 +29,7 @@ class Pulse:
         return self.refused or self._silent or recent
 
     def beat(self) -> None:
-        """Write that this process is alive. What the database says to it is kept, and raised."""
+        """Write the heartbeat of this process. Keep and raise the database's error."""
         try:
             self._replicas.beat()
         except Exception as error:
@@ -39,13 +39,13 @@ class Pulse:
         self._silent = None
 
     def failed(self, error: Exception) -> None:
-        """Take note of an error, if it says that the database is away. A statement's own fault says no such thing."""
+        """Keep an error that means that the database is away. An error in a statement does not mean that."""
         if meaning(error) is Meaning.AWAY:
             self._failed = self._clock(), in_one_line(error)
 
     def end(self) -> None:
-        """Leave the list of replicas, if the database lets us."""
+        """Remove this process from the list of replicas, if the database can be reached."""
         try:
             self._replicas.leave()
-        except Exception as error:  # noqa: BLE001  it is forgotten there after a while
+        except Exception as error:  # noqa: BLE001  the list forgets it after a while
             _log.warning("replica.not_removed", error=in_one_line(error))

@@ -1,4 +1,4 @@
-"""The threads that run sagas: a pool, and one that looks for sagas which nobody runs."""
+"""The threads that run sagas: a pool, and a recovery thread that claims due sagas."""
 
 import gc
 import sys
@@ -23,24 +23,24 @@ from app.store.tables import TableChangedError, Tables
 from app.supervision import ServiceThreads
 
 _log = structlog.get_logger("runner")
-#: A wait up to this is slept through in the saga's thread while somebody waits for its end; a longer one is left to
-#: the database, for a thread that sleeps is one less for other sagas.
+#: Longest wait, in seconds, that a saga's thread sleeps through while a client waits for the saga's end. For a longer
+#: wait the saga is released, because a sleeping thread runs no other saga.
 HELD_S = 2.0
-#: As many as one look takes at most, for others may have room as well.
+#: Most sagas that one look claims, so that other processes with room get some as well.
 BATCH = 32
-#: So often a thread that waits for the interpreter's lock wakes to ask for it, which hundreds of them do (ADR 20). Who
-#: holds it gives it up with each call and each statement all the same.
+#: Interval, in seconds, at which a thread that waits for the GIL asks for it. Hundreds of threads wait (ADR 20), so the
+#: interval is long; a thread also releases the GIL at each call and each statement.
 SWITCH_S = 0.05
-#: So many new objects between two searches for garbage that goes round in circles, of which a saga leaves next to none.
-#: Python's own 700 are those of a dozen requests, and each search looks at all that is in flight.
+#: New objects between two runs of the garbage collector. Sagas create almost no reference cycles; with Python's 700 the
+#: collector would run every dozen requests and scan everything in flight each time.
 SEARCH = 10_000
 
 
 class Runner:
-    """Runs `config.threads` sagas at once: those it is given, and those whose owner has died or that were to wait.
+    """Runs `config.threads` sagas at once: those submitted, and due ones, whose owner died or whose wait is over.
 
-    pulse: how this process gets on with the database. stopping: set when it is to end. broker: to wake workers, where
-    there are some. at_each_look: what else is to be done once in a while.
+    pulse: the heartbeat. stopping: set when the process is to end. broker: wakes workers; None without workers.
+    at_each_look: functions called with each heartbeat.
     """
 
     def __init__(
@@ -58,25 +58,25 @@ class Runner:
     ) -> None:
         self._at_each_look = tuple(at_each_look)
         self._broker = broker
-        #: Seconds for which this process leaves to the workers what has become due, unless it is woken. A worker sets
-        #: it to 0: it has nobody to leave it to, and looks by itself, also without a message, a beat or a broker.
+        #: Seconds for which this process leaves due sagas to the workers, unless it is woken. A worker sets it to 0: it
+        #: claims due sagas by itself, also without a message, Celery's beat or a broker.
         self.patience_s = config.lease_s if broker else 0.0
         self._config, self._engine, self._leases = config, engine, leases
         self.pulse, self.stopping, self.tables = pulse, stopping, tables
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="saga")
         self._in_hand, self._more, self._woken = 0, False, False
-        # To fill the room of one costs as much as of several.
+        # One claim of several sagas costs as much as a claim of one, so claim when half of the threads are free.
         self._worth_it = min((config.threads + 1) // 2, BATCH)
         self._counting = threading.Lock()
         self._wake = threading.Event()
         self._lost: list[Instance] = []
-        # Not a daemon: a process that ends lets it end, and none of what it has claimed is left lying.
+        # Not a daemon: the process waits for this thread, so that no claimed saga is abandoned.
         self._recovery = (threads or ServiceThreads()).add("recovery", self._recover_until_stopped, stopping)
 
     def start(self) -> None:
-        """Begin to recover, and go on until told to stop.
+        """Start the recovery thread.
 
-        Raises TableChangedError, and then has begun nothing.
+        Raise TableChangedError, with nothing started.
         """
         self._settle_tables()
         sys.setswitchinterval(SWITCH_S)
@@ -85,16 +85,16 @@ class Runner:
         if self._broker:
             self._broker.begin(self.stopping)
         try:
-            if self._config.embedded:  # the only process on its file: what the one before held is free
+            if self._config.embedded:  # the only process on its file: leases of the process before it are void
                 self._leases.end()
             for row in self._leases.unknown():
                 _log.error("definition.unknown", saga=row.definition, version=row.definition_version)
-        except SQLAlchemyError:  # no tables yet, and so no sagas; /ready says what to do
+        except SQLAlchemyError:  # no tables yet, so no sagas; /ready says what to do
             _log.warning("database.not_migrated")
         self._recovery.start()
 
     def stop(self) -> None:
-        """Take no more sagas, let each finish its call, and hand back what is not done."""
+        """Accept no more sagas, let each finish its call, and release the unfinished sagas."""
         self.stopping.set()
         self._wake.set()
         self._recovery.join()
@@ -107,26 +107,26 @@ class Runner:
 
     @property
     def free(self) -> int:
-        """How many more sagas it could run at once."""
+        """The number of sagas that this process could run in addition."""
         return max(self._config.threads - self._in_hand, 0)
 
     @property
     def takes_in(self) -> bool:
-        """Is it to run what nobody waits for? Where there are workers, they do."""
+        """True when this process is to run sagas for which no client waits. Where there are workers, they do."""
         return self.free > 0 and not self._broker
 
     def call_others(self) -> None:
-        """Something is due that this process does not run: let a worker look."""
+        """Wake a worker, because a saga is due that this process does not run."""
         if self._broker:
             self._broker.wake()
 
     def look(self) -> None:
-        """Take what is due, soon and in a thread of its own."""
+        """Wake the recovery thread, so that it claims due sagas now."""
         self._woken = True
         self._wake.set()
 
     def run_here(self, saga: Instance, hold_s: float, until: float) -> bool:
-        """Run the saga in the calling thread for as long as it can be told by then; False: it is still in hand."""
+        """Run the saga in the calling thread, at most until `until`. Return False when the saga is still held."""
         self._count(1)
         try:
             return self._run(saga, hold_s, until)
@@ -134,14 +134,14 @@ class Runner:
             self._count(-1)
 
     def submit(self, saga: Instance, hold_s: float) -> "Future[bool]":
-        """Run the saga in the pool; it may sleep there for as long as `hold_s` at once."""
+        """Run the saga in the pool, where it may sleep for at most `hold_s` seconds at once."""
         self._count(1)
         running = self._pool.submit(self._run, saga, hold_s)
         running.add_done_callback(lambda _done: self._count(-1))
         return running
 
     def recover(self) -> int:
-        """Claim due sagas, as many as there is room for or a batch of them, and run them; return how many."""
+        """Claim due sagas, up to the number of free threads and BATCH, and run them. Return how many."""
         telemetry, woken, room = self._engine.telemetry, self._woken, min(self.free, BATCH)
         if not room:
             self._more = True
@@ -151,7 +151,7 @@ class Runner:
             with telemetry.claiming():
                 claimed = self._leases.claim(room, self._config.lease_s, 0.0 if woken else self.patience_s)
         except Exception:
-            self._woken |= woken  # nobody wakes it for these again
+            self._woken |= woken  # no second wake-up will come for these sagas
             raise
         for saga in claimed:
             telemetry.claimed(saga)
@@ -164,7 +164,7 @@ class Runner:
         return len(claimed)
 
     def _look_on(self) -> None:
-        """There was more than it could take: look again, once that is worth it."""
+        """Wake the recovery thread when more sagas are due and enough threads are free."""
         if self._more and self.free >= self._worth_it:
             self._wake.set()
 
@@ -175,7 +175,7 @@ class Runner:
             self._look_on()
 
     def _run(self, saga: Instance, hold_s: float, until: float = inf) -> bool:
-        """Tell whether it is out of hand, which it also is when it was lost."""
+        """Run the saga. Return True when this process no longer holds it (finished, released or fenced)."""
         try:
             return self._engine.run(saga, hold_s, until)
         except FencedError:
@@ -191,13 +191,13 @@ class Runner:
                 self._lost.append(saga)
             if saga.durable is None:
                 raise
-            # Forgotten here, and found again by recovery: at once when the database was away, else after its lease.
+            # Recovery claims the saga again: at once when the database was away, otherwise when its lease ends.
         return True
 
     def _settle_tables(self) -> None:
         try:
             self.tables.settle()
-        except SQLAlchemyError:  # it is away, or was never migrated: until it has answered this claims nothing
+        except SQLAlchemyError:  # away, or never migrated: this process claims nothing until the tables are compared
             _log.warning("tables.not_compared")
         except TableChangedError as error:
             self.pulse.refused = str(error)
@@ -213,26 +213,26 @@ class Runner:
                     self._beat()
                 if self.tables.settled:
                     self.recover()
-            except (SQLAlchemyError, TableChangedError):  # until it is mended /ready says so: see Pulse
+            except (SQLAlchemyError, TableChangedError):  # until this is repaired, /ready reports it: see Pulse
                 _log.exception("recovery.failed")
             progressed()
             self._wake.wait(max(next_beat - time.monotonic(), 0.0))
         self.pulse.end()
 
     def _beat(self) -> None:
-        """What is to be done once in a while, however often there is something to take."""
+        """Write the heartbeat and call the periodic functions."""
         self.pulse.beat()
         if not self.tables.settled:
             self._settle_tables()
         for look in self._at_each_look:
             try:
                 look()
-            except Exception:  # noqa: BLE001  none of them may keep this process from recovering sagas
+            except Exception:  # noqa: BLE001  none of them may stop the recovery of sagas
                 _log.exception("look.failed")
         self.release_lost()
 
     def release_lost(self) -> None:
-        """Give back the sagas whose last commit the database did not confirm, so that they go on without a wait."""
+        """Release the sagas whose last commit the database did not confirm, so that they continue without a wait."""
         lost = self._lost[:]
         if lost:
             self._discount(lost)
@@ -240,9 +240,9 @@ class Runner:
             del self._lost[: len(lost)]
 
     def _discount(self, sagas: Iterable[Instance]) -> None:
-        """Take back claims that no process died of, so that they bring no saga nearer to its quarantine."""
+        """Subtract claims that killed no process, so that they bring no saga nearer to its quarantine."""
         try:
             for saga in sagas:
                 self._leases.discount(saga)
-        except SQLAlchemyError:  # it counts one too many: a person may look at the saga a little earlier
+        except SQLAlchemyError:  # one claim too many is counted: the saga may be quarantined a little earlier
             _log.warning("claims.not_discounted", exc_info=True)

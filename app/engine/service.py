@@ -1,4 +1,4 @@
-"""What the API asks for: start a saga, once per Idempotency-Key, move one on request, and wait for it."""
+"""The operations of the API on sagas: start one per Idempotency-Key, move it on request, and wait for it."""
 
 import threading
 import time
@@ -21,26 +21,22 @@ from app.supervision import ServiceThreads
 from machines.registry import Registry, UnknownSagaError
 from machines.rows import Phase, Trigger
 
-#: Between two looks whether a saga that is still reading has become durable.
+#: Seconds between two checks whether a saga that is still reading has become durable.
 _GLANCE_S = 0.005
-#: Between two looks at a saga that waits in the database, or that another process has taken over.
+#: Seconds between two reads of a saga that waits in the database, or that another process has claimed.
 _LOOK_S = 0.1
-#: What a person may ask for, and the rows that do it: of each the first that its table has from the state.
+#: Request of a person → triggers, of which the first that the table has from the saga's state is fired.
 MOVES = {
     "retry": (Trigger.RETRY,),
     "compensate": (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING, Trigger.CANCEL),
     "resolve": (Trigger.RESOLVE,),
 }
-#: How often a request is tried on a saga that moves by itself in the meantime.
+#: Most tries of a request when the saga keeps moving by itself.
 _TRIES = 20
 
 
 class SagaService:
-    """Starts and moves sagas of any definition.
-
-    held_s: the longest wait that is slept through in a saga's thread while its client waits for it.
-    early: makes sagas durable whose leading reads take long, once it is started.
-    """
+    """Starts and moves sagas of any definition."""
 
     def __init__(
         self, *, config: Config, registry: Registry, engine: Engine, runner: Runner, keys: Keys,
@@ -50,18 +46,19 @@ class SagaService:
         self._store, self._engine, self._runner = engine.store, engine, runner
         self._keys = keys
         self._waiters = threading.BoundedSemaphore(config.requests)
+        #: Longest wait, in seconds, that a saga's thread sleeps through while its client waits for the saga.
         self.held_s = HELD_S
+        #: Makes sagas durable whose leading reads take long, once it is started.
         self.early = EarlyCommits(engine.insert_early, runner.stopping, threads=threads)
 
     def start(  # noqa: PLR0917
         self, name: str, data: Mapping[str, Any], key: str | None = None, wait_s: float | None = None,
         by: str = "api", sent: Mapping[str, Any] | None = None,
     ) -> Standing:  # fmt: skip
-        """Start a saga and return where it stands once it is done or `wait_s` is over.
+        """Start a saga. Return its state when it is done or `wait_s` is over; it is durable by then.
 
-        It is durable by then. by: who asks, whose key it is. sent: the data before defaults were filled in. A key that
-        is known gives the saga it belongs to: raises StillRunningError while that one runs and KeyReusedError when it
-        was started with other data.
+        by: the sender, who owns the key. sent: the data before defaults were filled in. A known key returns its saga.
+        Raise StillRunningError while that saga runs, and KeyReusedError when it was started with other data.
         """
         with self._wait(wait_s) as longest_s:
             until, look = time.monotonic() + longest_s, self._keys.begun
@@ -81,14 +78,14 @@ class SagaService:
     def begun(
         self, name: str, data: Mapping[str, Any], key: str, by: str = "api", sent: Mapping[str, Any] | None = None
     ) -> Standing | None:
-        """Return the saga that was started with this key, if one was. Raises as `start` does."""
+        """Return the saga that was started with this key, or None. Raise as `start` does."""
         return self._keys.known(self._begin(name, data, key, by, sent))
 
     def create(
         self, name: str, data: Mapping[str, Any], key: str | None = None, by: str = "api",
         sent: Mapping[str, Any] | None = None,
     ) -> Standing:  # fmt: skip
-        """Store a saga that begins when `execute` asks for it. by, sent: as for `start`."""
+        """Store a saga that waits for `execute`. by, sent: as for `start`."""
         for _ in range(_TRIES):
             saga = self._begin(name, data, key, by, sent)
             saga.pending = True
@@ -102,7 +99,7 @@ class SagaService:
         raise ConflictError("other requests keep taking its key; ask again")
 
     def execute(self, saga_id: UUID, wait_s: float | None = None) -> Standing:
-        """Begin a saga that was created. One that has ended is told as it is; one that runs is a conflict."""
+        """Begin a created saga. Return an ended one as it is; raise ConflictError for a running one."""
         saga = self._read(saga_id)
         if saga.status in FINISHED:
             return _standing(saga)
@@ -117,29 +114,29 @@ class SagaService:
     def retry(
         self, saga_id: UUID, actor: str, reason: str, wait_s: float | None = None, *, seen: str | None = None
     ) -> Standing:
-        """Send again the call of a saga that is stuck. seen: the state in which whoever asks has seen it.
+        """Send the call of a stuck saga again. seen: the state in which the caller saw the saga.
 
-        Raises ConflictError when the saga is not there any more; so do the others below.
+        Raise ConflictError when the saga has left that state; so do the methods below.
         """
         return self._ask(saga_id, MOVES["retry"], actor, reason, wait_s, seen)
 
     def compensate(
         self, saga_id: UUID, actor: str, reason: str, wait_s: float | None = None, *, seen: str | None = None
     ) -> Standing:
-        """Undo a saga as far as its table allows: cancel it while it runs, or take a finished one back."""
+        """Undo a saga as far as its table allows: cancel a running one, or compensate a completed one."""
         return self._ask(saga_id, MOVES["compensate"], actor, reason, wait_s, seen)
 
     def resolve(
         self, saga_id: UUID, actor: str, reason: str, reply: Mapping[str, Any], wait_s: float | None = None, *,
         seen: str | None = None,
     ) -> Standing:  # fmt: skip
-        """Go on from a stuck step as if it had succeeded, for somebody has seen to it by hand.
+        """Continue from a stuck step as if it had succeeded, because a person did its work by hand.
 
-        reply: what its participant would have answered, as far as later calls send it on.
+        reply: what the participant would have replied, as far as later calls need it.
         """
         return self._ask(saga_id, MOVES["resolve"], actor, reason, wait_s, seen, reply)
 
-    def _ask(  # noqa: PLR0917  one private way for three public ones
+    def _ask(  # noqa: PLR0917  one private method for three public ones
         self,
         saga_id: UUID,
         triggers: tuple[Trigger, ...],
@@ -166,11 +163,11 @@ class SagaService:
             try:
                 return self._run_on(saga, wait_s)
             except FencedError:
-                continue  # it has moved by itself; look again
+                continue  # the saga has moved by itself: read it again
         raise ConflictError("it keeps moving; ask again", saga_id=str(saga_id))
 
     def _run_on(self, saga: Instance, wait_s: float | None) -> Standing:
-        """Commit what was asked for, and carry the saga on. Raises FencedError when it has moved in the meantime."""
+        """Commit the requested move and run the saga on. Raise FencedError when the saga has moved in the meantime."""
         if saga.at.call is None:
             self._engine.leave(saga, None)
             return _standing(saga)
@@ -183,8 +180,9 @@ class SagaService:
 
     @contextmanager
     def _wait(self, wait_s: float | None) -> Iterator[float]:
-        """Yield how long the request may wait: 0 where `config.requests` others wait already, so that threads are left
-        for what is asked besides.
+        """Yield how long the request may wait, in seconds.
+
+        It is 0 while `config.requests` others wait, so that threads stay free for other requests.
         """
         wait_s = self._config.wait_s if wait_s is None else wait_s
         waits = wait_s > 0 and self._waiters.acquire(blocking=False)
@@ -195,7 +193,7 @@ class SagaService:
                 self._waiters.release()
 
     def _hand_over(self, saga: Instance) -> None:
-        """Make it durable and let it be run: by a worker, or here if there is room, else by whoever has some first."""
+        """Make the saga durable and let it run: here if this process accepts it, otherwise in whichever claims it."""
         if self._runner.takes_in:
             self._engine.keep(saga)
             self._runner.submit(saga, hold_s=0)
@@ -204,9 +202,9 @@ class SagaService:
             self._runner.call_others()
 
     def _await(self, saga: Instance, wait_s: float) -> Standing:
-        """Run the saga and wait for its end, also when another thread or process brings it about.
+        """Run the saga and wait for its end, even when another thread or process finishes it.
 
-        It runs in this very thread, which has nothing else to do, until a call might last beyond the wait.
+        It runs in this thread, which would only wait, until a call might last beyond the wait.
         """
         until = time.monotonic() + wait_s
         if saga.standing is None:
@@ -234,7 +232,7 @@ class SagaService:
     def _read(self, saga_id: UUID) -> Instance:
         try:
             saga = self._store.read(saga_id)
-        except (UnknownSagaError, ValueError) as error:  # the latter: a state that its table has not
+        except (UnknownSagaError, ValueError) as error:  # ValueError: a state that its table does not have
             raise ConflictError(f"{error}, so it is left as it is", saga_id=str(saga_id)) from None
         if saga is None:
             raise NotFoundError(f"there is no saga {saga_id}")
@@ -260,7 +258,7 @@ def _wait_for(running: "Future[bool]", saga: Instance, wait_s: float) -> None:
     try:
         running.result(wait_s)
     except TimeoutError:
-        # An answer promises that the saga is durable, which one that still reads need not be.
+        # A response promises that the saga is durable, and a saga that still reads may not be.
         while not (saga.durable or saga.key_taken or running.done()):
             time.sleep(_GLANCE_S)
         if running.done():
