@@ -1,1 +1,1 @@
-"""What is durable: sagas and the journal of their moves."""
+"""Durable data: sagas, the journal of their moves, users, API keys and the audit trail."""

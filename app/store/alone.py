@@ -1,4 +1,4 @@
-"""One process at a time runs the sagas of a SQLite file: a second one would take over what the first has in flight."""
+"""A lock so that only one process runs the sagas of a SQLite file; a second one would claim sagas in flight."""
 
 import fcntl
 import os
@@ -11,16 +11,16 @@ from app.settings import ConfigError
 _INSTANCE = Path(__file__).parents[2] / "instance"
 #: Seconds between two tries to lock the file.
 LOOK_S = 0.1
-#: After the number of a process that is told to end.
+#: Written after the process number when that process is about to end.
 _ENDING = "\n"
 
 
 def hold(database_url: str, patience_s: float = 0.0, grace_s: float = 0.0) -> IO[str] | None:
-    """Lock the database's file until the returned file is closed or this process ends, however it ends.
+    """Lock the database's file until the returned file is closed or this process ends, in any way.
 
-    Waits for the process that holds it for patience_s, and for grace_s once that process is ending. Raise ConfigError
-    when it holds the lock still. Return None for PostgreSQL, which any number may share, and where no lock can be made:
-    in a folder that takes no files SQLite takes no writes either.
+    Wait patience_s for the process that holds the lock, and grace_s once that process is ending. Raise ConfigError when
+    it still holds the lock then. Return None for PostgreSQL, which any number of processes may share, and where no lock
+    file can be created: in such a folder SQLite cannot write either.
     """
     path = file_of(database_url)
     if path is None:
@@ -47,7 +47,7 @@ def hold(database_url: str, patience_s: float = 0.0, grace_s: float = 0.0) -> IO
 
 
 def tell_ending(file: IO[str] | None) -> None:
-    """Say to whoever waits for the lock that this process lets go of it soon."""
+    """Announce to processes that wait for the lock that this process releases it soon."""
     if file is not None:
         file.write(f"{_ENDING}it finishes its calls\n")
         file.flush()
@@ -62,9 +62,9 @@ def _locked(file: IO[str]) -> bool:
 
 
 def file_of(database_url: str) -> Path | None:
-    """Return the file of a SQLite URL, which Flask-SQLAlchemy looks for below Flask's instance folder.
+    """Return the file of a SQLite URL, which Flask-SQLAlchemy resolves below Flask's instance folder.
 
-    Links are followed, as SQLite does: one file has one lock, however it is named.
+    Links are followed, as SQLite does, so one file has one lock under any name.
     """
     scheme, _, name = database_url.partition(":///")
     return (_INSTANCE / name.partition("?")[0]).resolve() if scheme == "sqlite" else None

@@ -1,4 +1,4 @@
-"""Several statements in one transaction, for the few writes that need it: everything else is one statement each."""
+"""Transactions of several statements, for the few writes that need one; all other writes are one statement."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +11,10 @@ _BEGIN = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN ISOLATION LEVEL READ
 
 @contextmanager
 def atomic(engine: Engine) -> Iterator[Connection]:
-    """Commit what is done in the block as a whole, or nothing of it.
+    """Commit all that the block does, or nothing.
 
-    The connection stays in autocommit, as all are (see app.store.database), so the transaction is begun and ended by
-    statements. SQLite lets only one such block in at a time.
+    The connection stays in autocommit, as all connections do (see app.store.database), so statements begin and end the
+    transaction. SQLite admits only one such block at a time.
     """
     with engine.connect() as connection:
         connection.exec_driver_sql(_BEGIN[engine.dialect.name])
@@ -29,5 +29,5 @@ def atomic(engine: Engine) -> Iterator[Connection]:
 def _roll_back(connection: Connection) -> None:
     try:
         connection.exec_driver_sql("ROLLBACK")
-    except SQLAlchemyError:  # nobody must get it with the transaction open
+    except SQLAlchemyError:  # no other user may get the connection with the transaction open
         connection.invalidate()

@@ -1,4 +1,4 @@
-"""How often a password was offered lately, counted in the database, and so by all processes together."""
+"""Recent password attempts, counted in the database and so across all processes."""
 
 from uuid import UUID, uuid4
 
@@ -8,8 +8,8 @@ from app.store.access import LoginAttemptRow
 from app.store.database import db_now, in_seconds
 
 _ATTEMPT = LoginAttemptRow.__table__
-#: In so many seconds one address may be wrong so often about one name, and about all names together. A name alone is
-#: never closed: who knows an operator's name could keep the operator out. Nobody waits for longer than this.
+#: Within WINDOW_S seconds one address may fail OF_ONE_NAME times for one name, and OF_ALL_NAMES times for all names. A
+#: name is never locked alone: anyone who knows an operator's name could lock the operator out. No wait is longer.
 WINDOW_S, OF_ONE_NAME, OF_ALL_NAMES = 60.0, 5, 20
 
 
@@ -18,22 +18,22 @@ class Attempts:
         self._engine = engine
 
     def begin(self, name: str, address: str) -> bool:
-        """Take note of an attempt before its password is looked at; False: there were too many, look at none."""
+        """Record an attempt before its password is checked. Return False when there were too many: do not check it."""
         attempt = uuid4()
         with self._engine.connect() as connection:
             connection.execute(delete(_ATTEMPT).where(_ATTEMPT.c.at < in_seconds(-WINDOW_S)))
             connection.execute(insert(_ATTEMPT).values(id=attempt, name=name, address=address, at=db_now()))
-            # Counted after it was added: of those that come at the same moment none counts too few.
+            # Counted after the insert, so that simultaneous attempts all count each other.
             of_name = func.sum(case((_ATTEMPT.c.name == name, 1), else_=0))
             counted = select(of_name, func.count()).where(_ATTEMPT.c.address == address)
             names, all_names = connection.execute(counted).one()
         allowed = names <= OF_ONE_NAME and all_names <= OF_ALL_NAMES
-        if not allowed:  # one that was not looked at makes nobody wait for longer
+        if not allowed:  # an attempt that was not checked must not lengthen the wait
             self._forget(attempt)
         return bool(allowed)
 
     def forgive(self, name: str, address: str) -> None:
-        """Forget what was wrong before a password was right."""
+        """Delete the failed attempts before a correct password."""
         mine = and_(_ATTEMPT.c.name == name, _ATTEMPT.c.address == address)
         with self._engine.connect() as connection:
             connection.execute(delete(_ATTEMPT).where(mine))

@@ -1,9 +1,9 @@
-"""The audit trail: who did what, why, and what it changed, each row sealed by a hash over itself and the one before.
+"""The audit trail: who did what, why, and what it changed. Each row is sealed by a hash over itself and the row before.
 
     hash = SHA-256(the row as JSON, keys sorted, without blanks, ASCII only, with `previous` and without `hash`)
 
-So a row that is changed, removed or slipped in breaks the chain where it is. A row is appended in the transaction of
-what it tells; `audit_head` is locked meanwhile, so that there is one chain however many processes write.
+So a changed, removed or inserted row breaks the chain at its place. A row is appended in the transaction of the change
+that it records. `audit_head` is locked meanwhile, so that there is one chain for any number of writers.
 """
 
 import hashlib
@@ -23,14 +23,15 @@ from app.store.database import db_now
 
 _AUDIT, _HEAD = AuditRow.__table__, AuditHeadRow.__table__
 _log = structlog.get_logger("audit")
-#: What the first row names as the hash of the one before.
+#: `previous` of the first row.
 GENESIS = "0" * 64
+#: Rows read at a time by `verify`.
 _BATCH = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What is to be told; see `AuditRow` for the columns."""
+    """A row to append; see `AuditRow` for the columns."""
 
     actor: str
     action: str
@@ -43,20 +44,22 @@ class Entry:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What a look at the trail found. rows: how many were looked at. seq, hash: of the last row.
+    """The result of a check of the trail."""
 
-    broken: the first row that is not as it was written, and why.
-    """
-
+    #: Number of rows checked.
     rows: int
+    #: Number of the last intact row.
     seq: int
+    #: Hash of the last intact row.
     hash: str
+    #: Number of the first row that is not as it was written; None: intact.
     broken: int | None = None
+    #: What is wrong with that row.
     why: str = ""
 
 
 def append(connection: Connection, entry: Entry) -> None:
-    """Add a row in the transaction that the connection is in, which is to be short: others wait for its end."""
+    """Append a row in the connection's open transaction. Keep it short, because other writers wait for its end."""
     head = connection.execute(select(_HEAD).with_for_update()).one()
     row = {
         "seq": head.seq + 1,
@@ -73,12 +76,12 @@ def append(connection: Connection, entry: Entry) -> None:
     row["hash"] = seal(row)
     connection.execute(insert(_AUDIT), row)
     connection.execute(update(_HEAD).values(seq=row["seq"], hash=row["hash"]))
-    # The log is kept elsewhere: a trail that was written anew as a whole does not agree with it.
+    # The log is kept elsewhere, so it disagrees with a trail that was rewritten as a whole.
     _log.info("audit.appended", seq=row["seq"], hash=row["hash"], action=entry.action)
 
 
 def record(engine: Engine, entry: Entry) -> None:
-    """Add a row about what changed nothing in the database, such as a refused sign-in."""
+    """Append a row about an event that changed nothing in the database, such as a refused sign-in."""
     with atomic(engine) as connection:
         append(connection, entry)
 
@@ -90,12 +93,12 @@ def seal(row: Mapping[str, Any]) -> str:
 
 
 def told(row: Row[Any]) -> dict[str, Any]:
-    """Give a row as it is sealed, with its hash."""
+    """Return a row in the form that is sealed, with its hash."""
     return {name: _plain(value) for name, value in row._mapping.items()}  # noqa: SLF001  its public name
 
 
 def verify(engine: Engine, newest: int | None = None) -> Verdict:
-    """Check every row, or the newest so many, and that the last one is the one that the head names."""
+    """Check every row, or the `newest` last rows, and that the head names the last row."""
     with engine.connect() as connection:
         head = connection.execute(select(_HEAD, select(func.max(_AUDIT.c.seq)).scalar_subquery().label("last"))).one()
         first = 1 if newest is None else max(1, head.seq - newest + 1)
@@ -111,7 +114,7 @@ def verify(engine: Engine, newest: int | None = None) -> Verdict:
 
 
 def _following(seq: int, last: int) -> Select[Any]:
-    # Up to the head that was read: rows that others append meanwhile come after it.
+    # Up to the head that was read: rows appended meanwhile come after it.
     return select(_AUDIT).where(_AUDIT.c.seq > seq, _AUDIT.c.seq <= last).order_by(_AUDIT.c.seq).limit(_BATCH)
 
 
@@ -154,7 +157,7 @@ def _plain(value: Any) -> Any:
 def page(
     engine: Engine, *, limit: int, before: int | None = None, saga_id: UUID | None = None, actor: str | None = None
 ) -> Sequence[Row[Any]]:
-    """Give rows, the newest first; before: only those with a smaller seq."""
+    """Return rows, the newest first. before: only rows with a smaller seq."""
     query = select(_AUDIT).order_by(_AUDIT.c.seq.desc()).limit(limit)
     for column, value in ((_AUDIT.c.saga_id, saga_id), (_AUDIT.c.actor, actor)):
         query = query if value is None else query.where(column == value)

@@ -1,4 +1,4 @@
-"""Connections that the engine keeps: to borrow one from SQLAlchemy's pool takes half as long as to use it."""
+"""Connections kept for the engine: borrowing one from SQLAlchemy's pool takes half as long as using it."""
 
 from collections import deque
 from queue import Empty, SimpleQueue
@@ -8,16 +8,16 @@ from sqlalchemy.exc import TimeoutError as NoTurnError
 
 from app.store.pool import PATIENCE_S, SharedPool, ended
 
-#: One that was just in use is there; a server that restarts takes longer.
+#: Seconds for which a used connection counts as alive without a check; a server takes longer to restart.
 TRUSTED_S = 0.1
 
 
 class Connections:
-    """Taken out of the engine's pool, `pool.size()` of them at most, so that as many are left for all other uses.
-    Threads beyond that number wait for their turn, first come, first served.
+    """Connections taken out of the engine's pool, at most `pool.size()`, so that as many are left for other uses.
 
-    They go back to the pool when nobody has used them for a while, and at once when the pool can make no other: the
-    server may allow fewer than this process would take.
+    Threads beyond that number wait for their turn, first come, first served. A connection returns to the pool when it
+    was idle for a while, and at once when the pool cannot make another one: the server may allow fewer connections than
+    this process would take.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -26,14 +26,15 @@ class Connections:
         self._turns = SimpleQueue[None]()
         for _ in range(engine.pool.size()):
             self._turns.put(None)
-        # The one used last is used next: its server has everything at hand.
+        # The connection used last is used next: its server has everything cached.
         self._idle: deque[tuple[PoolProxiedConnection, float]] = deque()
         engine.pool.keepers.append(self)
         event.listen(engine, "engine_disposed", lambda _engine: self._end())
 
     def take(self) -> PoolProxiedConnection:
-        """Give one that nobody else uses, and whose server was there a moment ago. Raises the driver's errors, and
-        NoTurnError when all have been in use for all the time that one waits.
+        """Return a connection that no other thread uses, with its server there a moment ago.
+
+        Raise the driver's errors, and NoTurnError when no connection came free within PATIENCE_S.
         """
         try:
             self._turns.get(timeout=PATIENCE_S)
@@ -54,7 +55,7 @@ class Connections:
         self._turns.put(None)
 
     def lend(self) -> bool:
-        """Give an idle one to the pool, where somebody waits for it; False: there is none."""
+        """Return an idle connection to the pool, where a user waits for it. Return False when there is none."""
         try:
             self._idle.pop()[0].close()
         except IndexError:
@@ -62,7 +63,7 @@ class Connections:
         return True
 
     def give_back_idle(self, idle_s: float) -> None:
-        """Give those back to the pool that nobody has used for so long."""
+        """Return to the pool the connections that were idle for `idle_s` seconds."""
         try:
             while self._clock() - self._idle[0][1] > idle_s:
                 self._idle.popleft()[0].close()
@@ -80,7 +81,7 @@ class Connections:
             return None
 
     def _end(self) -> None:
-        """The engine has a new pool: close what came from the old one."""
+        """Close the connections of the old pool, because the engine has a new one."""
         while self._idle:
             self._idle.pop()[0].invalidate()
         assert isinstance(self.engine.pool, SharedPool)

@@ -1,4 +1,4 @@
-"""The two databases, and the few words in which they differ."""
+"""The two databases, and the few SQL expressions in which they differ."""
 
 from datetime import UTC, datetime
 from math import inf
@@ -18,18 +18,18 @@ from app.values import LONGEST_LINE, read_back, shortened, written
 
 db = SQLAlchemy()
 
-#: A server that has vanished is noticed in seconds, and not after the operating system's quarter of an hour.
-#: client_encoding is sent here because the driver must know it too; a pooler lets it pass, and refuses `options`.
+#: With these a vanished server is noticed in seconds, not after the operating system's quarter of an hour.
+#: client_encoding is set here because the driver must know it too; a pooler accepts it, but refuses `options`.
 CONNECT = {
     "connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
     "tcp_user_timeout": 20_000, "client_encoding": "utf8",
 }  # fmt: skip
-#: PostgreSQL's longest statement_timeout.
+#: Largest statement_timeout of PostgreSQL, in milliseconds.
 LONGEST_TIMEOUT_MS = (1 << 31) - 1
-#: How long a SQLite writer waits for another one.
+#: How long a SQLite writer waits for another writer, in milliseconds.
 SQLITE_BUSY_MS = 10_000
-#: Session settings that statements rely on, whatever the server, the database or the role have as their default. All
-#: in one statement, once for each connection, which also tells whether the server is the process that was connected to.
+#: Session settings that the statements rely on, whatever the defaults of server, database and role are. One statement
+#: per connection sets them all, and shows whether its server is the process that was connected to (no pooler between).
 _SESSION = """
     SELECT set_config('default_transaction_isolation', 'read committed', false),
            set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false),
@@ -48,32 +48,32 @@ def install(app: Flask, config: Config) -> None:
 
 
 def engine_options(url: str, threads: int, connections: int = Config.database_connections) -> dict[str, Any]:
-    """Return the engine's options for a process of so many threads, which has at most so many connections.
+    """Return the engine's options for a process with this number of threads and at most `connections` connections.
 
-    A connection is held for one statement only, so a few serve many threads. Half of them are for the engine, see
-    app.store.connections.
+    A connection is held for one statement only, so a small pool serves many threads. Half of the connections are for
+    the engine, see app.store.connections.
     """
     most = min(2 * threads, connections)
     options: dict[str, Any] = {
         "json_serializer": lambda value: written(value).decode(),
         "json_deserializer": read_back,
-        # For every connection, and not where it is needed: to set it back when a connection is given back fails where
-        # the server has gone, and then its place in the pool is lost for good.
+        # For every connection, not per use: a reset when a connection is returned fails if the server has gone, and
+        # then the connection's place in the pool is lost.
         "isolation_level": "AUTOCOMMIT",
-        "pool_reset_on_return": None,  # in autocommit there is nothing to roll back
+        "pool_reset_on_return": None,  # autocommit leaves nothing to roll back
         "poolclass": SharedPool,
         "pool_size": most // 2,
         "max_overflow": most - most // 2,
     }
     if url.startswith("sqlite"):
-        return options | {"idle_s": inf}  # a file has room for all
+        return options | {"idle_s": inf}  # a file has room for every connection
     return options | {"connect_args": CONNECT}
 
 
 def make_durable(engine: Engine, statement_timeout_s: float = Config.database_statement_timeout_s) -> None:
-    """Make each connection keep what the statements rely on.
+    """Set on each connection what the statements rely on.
 
-    SQLite: a commit survives a power cut, and readers read while one writes. PostgreSQL: the session's settings.
+    SQLite: a commit survives a power cut, and readers can read while one writes. PostgreSQL: the session settings.
     """
     if engine.dialect.name == "sqlite":
 
@@ -95,11 +95,11 @@ def make_durable(engine: Engine, statement_timeout_s: float = Config.database_st
             *_, served_by = cursor.fetchone()
             cursor.close()
             if served_by != connection.get_backend_pid() and isinstance(engine.pool, SharedPool):
-                engine.pool.lasts(record.info)  # a pooler made up the number that it gave at the connection
+                engine.pool.lasts(record.info)  # a pooler invented the process number that it sent at the connection
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment, always in UTC."""
+    """A timestamp, always in UTC."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -111,7 +111,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Json(TypeDecorator[Any]):
-    """Any JSON; binary on PostgreSQL."""
+    """Any JSON value; JSONB on PostgreSQL."""
 
     impl = JSON(none_as_null=True)
     cache_ok = True
@@ -122,9 +122,9 @@ class Json(TypeDecorator[Any]):
 
 
 class Words(TypeDecorator[str]):
-    """A text that came from outside, read back at a length that people and pages can take.
+    """A text from outside, shortened when it is read to a length that people and pages can take.
 
-    A release that did not bound what it kept may have written a longer one.
+    An earlier release, without a bound, may have stored a longer text.
     """
 
     impl = String
@@ -135,9 +135,9 @@ class Words(TypeDecorator[str]):
 
 
 class in_seconds(FunctionElement[datetime]):  # noqa: N801  reads as the SQL function it is
-    """`in_seconds(delay)`: the database's clock plus a delay in seconds. A delay of NULL gives NULL.
+    """`in_seconds(delay)`: the database's clock plus a delay in seconds; NULL for a NULL delay.
 
-    The clock of PostgreSQL's that stands still within a statement, and so can be looked for in an index.
+    It uses PostgreSQL's clock that is constant within a statement, so an index can be searched for it.
     """
 
     type = UtcDateTime()
@@ -152,12 +152,12 @@ def _in_seconds_postgresql(element: Any, compiler: Any, **options: Any) -> str:
 @compiles(in_seconds, "sqlite")
 def _in_seconds_sqlite(element: Any, compiler: Any, **options: Any) -> str:
     delay = compiler.process(element.clauses, **options)
-    # Six digits of fraction, as SQLAlchemy writes and reads them.
+    # Six fraction digits, as SQLAlchemy writes and reads them.
     return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {delay} || ' seconds') || '000')"
 
 
 class db_now(FunctionElement[datetime]):  # noqa: N801
-    """`db_now()`: the database's clock, at this statement."""
+    """`db_now()`: the database's clock at the start of the statement."""
 
     type = UtcDateTime()
     inherit_cache = True
@@ -174,7 +174,7 @@ def _db_now_sqlite(_element: Any, _compiler: Any, **_options: Any) -> str:
 
 
 class later_of(FunctionElement[datetime]):  # noqa: N801
-    """`later_of(moment, moment)`: the later one of two moments. Neither may be NULL."""
+    """`later_of(moment, moment)`: the later of two moments. Neither may be NULL."""
 
     type = UtcDateTime()
     inherit_cache = True
@@ -191,7 +191,7 @@ def _later_of_sqlite(element: Any, compiler: Any, **options: Any) -> str:
 
 
 class seconds_until(FunctionElement[float]):  # noqa: N801
-    """`seconds_until(moment)`: how far it is ahead of the database's clock; NULL of NULL."""
+    """`seconds_until(moment)`: seconds from the database's clock to the moment; NULL for NULL."""
 
     type = Double()
     inherit_cache = True

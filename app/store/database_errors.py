@@ -1,7 +1,7 @@
-"""What an error of the database means, decided in this one place.
+"""The meaning of a database error; no other module decides it.
 
-By SQLSTATE on PostgreSQL and by the result code on SQLite, never by the driver's class: psycopg2 raises the same
-OperationalError for a server that has gone and for a value that is too long for an index.
+It is decided by SQLSTATE on PostgreSQL and by the result code on SQLite, never by the driver's class: psycopg2 raises
+the same OperationalError for a lost server and for a value that is too long for an index.
 """
 
 import sqlite3
@@ -20,32 +20,32 @@ from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 
 class Meaning(StrEnum):
-    """Who can mend an error, and whether the same statement may succeed later."""
+    """Who can repair an error, and whether the same statement may succeed later."""
 
-    AWAY = "away"  # the database is down, full, read-only or a standby: a process that sees it is not ready
-    BUSY = "busy"  # others were in the way (deadlock, lock, no free connection): later it works, and all is well
+    AWAY = "away"  # down, full, read-only or a standby: a process that sees it is not ready
+    BUSY = "busy"  # others were in the way (deadlock, lock, no free connection): works later; the process stays ready
     NOT_MIGRATED = "not migrated"  # tables or columns of this release are missing: the operator migrates
-    FORBIDDEN = "forbidden"  # the role of DATABASE_URL lacks a right: the operator grants it
-    UNSTORABLE = "unstorable"  # a value cannot be stored: the sender of the value changes it
-    DEFECT = "defect"  # a fault of this program
+    FORBIDDEN = "forbidden"  # the role of DATABASE_URL lacks a privilege: the operator grants it
+    UNSTORABLE = "unstorable"  # a value cannot be stored: its sender changes it
+    DEFECT = "defect"  # a defect of this program
 
 
-#: A transaction that failed with one of these has changed nothing, and may be repeated at once: serialization failure,
-#: deadlock, lock_timeout.
+#: SQLSTATEs of a failed transaction that changed nothing and may be repeated at once: serialization failure, deadlock,
+#: lock_timeout.
 REPEATABLE = frozenset({"40001", "40P01", "55P03"})
-#: A prepared statement that is not there, or that is there already: behind a pooler, each transaction may meet another
-#: server.
+#: SQLSTATEs of a prepared statement that is missing or exists already: behind a pooler, each transaction may run on
+#: another server.
 UNPREPARED = frozenset({"26000", "42P05"})
 
-#: The longest prefix that fits decides; what fits none is a defect.
+#: The longest matching prefix decides; without a match the error is a defect.
 _BY_SQLSTATE = {
     "08": Meaning.AWAY,  # connection
     "25006": Meaning.AWAY,  # read-only transaction
     "25P03": Meaning.BUSY,  # idle_in_transaction_session_timeout
     "28": Meaning.AWAY,  # the server refuses the role
     "3D": Meaning.AWAY,  # no such database
-    "40": Meaning.BUSY,  # the transaction was rolled back for the sake of another
-    "40003": Meaning.AWAY,  # nobody knows what became of the statement
+    "40": Meaning.BUSY,  # rolled back in favour of another transaction
+    "40003": Meaning.AWAY,  # the result of the statement is unknown
     "53": Meaning.AWAY,  # disk full, out of memory, too many connections
     "55006": Meaning.BUSY,
     "55P03": Meaning.BUSY,
@@ -81,15 +81,15 @@ _BY_SQLITE_CODE = {
     sqlite3.SQLITE_NOTADB: Meaning.AWAY,
     sqlite3.SQLITE_TOOBIG: Meaning.UNSTORABLE,
 }
-_PRIMARY = 0xFF  # an extended result code holds the primary one in its lowest byte
+_PRIMARY = 0xFF  # the lowest byte of an extended result code is the primary code
 _MISSING = ("no such table", "no such column", "has no column named")
-#: Without a code, these classes still say that the statement is at fault. Any other error without a code comes from a
-#: connection that could not be made or was lost.
+#: Without a code, these classes still mean an error in the statement. Any other error without a code means that a
+#: connection could not be made or was lost.
 _OF_THE_STATEMENT = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 
 
 def meaning(error: BaseException) -> Meaning:
-    """Return what an error of SQLAlchemy's means. Any other exception is a defect."""
+    """Return the meaning of an error of SQLAlchemy's. Any other exception is a defect."""
     if isinstance(error, NoConnectionError):
         return Meaning.BUSY
     if isinstance(error, DisconnectionError):
@@ -105,23 +105,23 @@ def meaning(error: BaseException) -> Meaning:
 
 
 def is_away(error: BaseException) -> bool:
-    """Return True when the same request may succeed later, because the database cannot do it now."""
+    """Return True when the same request may succeed later, because the database is unavailable or busy now."""
     return meaning(error) in {Meaning.AWAY, Meaning.BUSY}
 
 
 def sqlstate(error: Any) -> str | None:
-    """Return the SQLSTATE of a driver's error, if the server gave one."""
+    """Return the SQLSTATE of a driver's error, if the server sent one."""
     return getattr(error, "pgcode", None)
 
 
 def in_one_line(error: BaseException) -> str:
-    """Return the database's own words, as far as the end of their first line."""
+    """Return the first line of the database's message."""
     said = error.orig if isinstance(error, DBAPIError) else error
     return str(said).strip().partition("\n")[0]
 
 
 def _of_sqlite(error: sqlite3.Error) -> Meaning:
-    code: int | None = getattr(error, "sqlite_errorcode", None)  # misuse of the module has none
+    code: int | None = getattr(error, "sqlite_errorcode", None)  # misuse of the module has no code
     if code is None:
         return Meaning.DEFECT
     if code & _PRIMARY == sqlite3.SQLITE_ERROR and any(words in str(error) for words in _MISSING):

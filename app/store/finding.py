@@ -1,4 +1,4 @@
-"""Finding sagas by what somebody types into a search box."""
+"""The search for sagas by the text of a search box."""
 
 import re
 from uuid import UUID
@@ -9,18 +9,18 @@ from app.store.instance import known_by
 from app.store.models import SagaRow
 
 _HEX_DIGITS = 32
-#: Fewer digits of an id than this are more likely somebody's number.
+#: Fewest digits of an id prefix; a shorter number is more likely a customer's or an order's.
 _SHORTEST_PREFIX = 6
 
 
 def means(words: str) -> ColumnElement[bool]:
-    """Give the sagas that the words may mean: of this id, or one that begins so, of this client, order or key."""
+    """Return the condition for sagas that the text may name: by id or id prefix, client, order or idempotency key."""
     whose = [SagaRow.client == known_by(words), SagaRow.order_ref == known_by(words), SagaRow.idempotency_key == words]
     return or_(*whose, _begins(words)) if id_prefix(words) else or_(*whose)
 
 
 def id_prefix(words: str) -> str | None:
-    """Give the digits of an id, or of its beginning, if that is what the words are."""
+    """Return the digits if the text is an id or an id prefix, otherwise None."""
     digits = words.replace("-", "").lower()
     return digits if re.fullmatch(rf"[0-9a-f]{{{_SHORTEST_PREFIX},{_HEX_DIGITS}}}", digits) else None
 

@@ -1,4 +1,4 @@
-"""How many sagas stand where, and for how long, read for those who watch all of them."""
+"""Counts and ages of all sagas per state, for the metrics."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,27 +12,25 @@ from machines.registry import Registry
 
 _SAGA, _REPLICA = SagaRow.__table__, ReplicaRow.__table__
 _OUTBOX, _PARKED = OutboxRow.__table__, ParkedRow.__table__
-#: A replica whose pulse is older than this is away.
+#: Seconds without a heartbeat after which a replica counts as gone.
 SILENT_S = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stock:
-    """What there is at one moment.
+    """The counts at one moment."""
 
-    standing: by definition and state, how many unfinished sagas stand there, and for how many seconds the first has.
-    unknown: by definition and version, how many unfinished sagas run by a table that this process does not have; 0 for
-    each that it has.
-    overdue_s: how long the saga has been due that has been for longest, of those whose table this process has.
-    replicas: the processes that run sagas.
-    unpublished_s: how long the oldest event has been waiting for the broker. parked: messages that wait for a person.
-    """
-
+    #: (definition, state) → number of unfinished sagas there, and seconds since the first of them entered the state.
     standing: Mapping[tuple[str, str], tuple[int, float]]
+    #: (definition, version) → unfinished sagas whose table this process does not have; 0 for each that it has.
     unknown: Mapping[tuple[str, int], int]
+    #: Seconds by which the saga that has been due longest is overdue, of those whose table this process has.
     overdue_s: float
+    #: Processes that run sagas.
     replicas: int
+    #: Seconds that the oldest event has been waiting for the broker.
     unpublished_s: float
+    #: Dead letters: messages that wait for a person.
     parked: int
 
 
@@ -68,13 +66,13 @@ def _unknown(groups: Sequence[Row[Any]], registry: Registry) -> Mapping[tuple[st
 
 
 def _overdue_s(groups: Sequence[Row[Any]], registry: Registry) -> float:
-    """Leave out sagas that this process could not take: `unknown` counts them, and their cause is another one."""
+    """Return the longest overdue time of sagas that this process can claim; `unknown` counts the others."""
     due = [group.due_s for group in groups if group.due_s is not None and registry.knows(group)]
     return max(0.0, -min(due, default=0.0))
 
 
 def _groups() -> Select[Any]:
-    """Count unfinished sagas by table and state. One query serves every gauge that looks at them."""
+    """Return the count of unfinished sagas by table and state. One query serves all gauges of sagas."""
     same = (_SAGA.c.definition, _SAGA.c.definition_version, _SAGA.c.table_digest, _SAGA.c.state)
     oldest = seconds_until(func.min(_SAGA.c.entered_at)).label("entered_s")
     due = seconds_until(func.min(_SAGA.c.due_at)).label("due_s")

@@ -1,6 +1,6 @@
-"""How many sagas of a definition are where, for how long, and which way they took lately.
+"""Sagas of a definition per state, how long they stay, and the transitions they took recently.
 
-What is open now is found by the index of unfinished sagas; what was, from the journal rows of the window alone.
+Unfinished sagas are found by their index; the past is read only from the journal rows of the window.
 """
 
 from collections.abc import Mapping
@@ -22,16 +22,20 @@ _P95 = 0.95
 
 @dataclass(frozen=True, kw_only=True)
 class Heat:
-    """now, oldest_s, p95_s: by state. moves: by source, trigger and dest."""
+    """The figures of one definition."""
 
+    #: State → number of sagas in it.
     now: Mapping[str, int]
+    #: State → longest present stay, in seconds.
     oldest_s: Mapping[str, float]
+    #: State → 95th percentile of the stays that ended in the window, in seconds.
     p95_s: Mapping[str, float]
+    #: (source, trigger, dest) → number of moves in the window.
     moves: Mapping[tuple[str, str, str], int]
 
 
 class seconds_between(FunctionElement[float]):  # noqa: N801  reads as the SQL function it is
-    """`seconds_between(earlier, later)`."""
+    """`seconds_between(earlier, later)`: the difference in seconds."""
 
     type = Float()
     inherit_cache = True
@@ -50,7 +54,7 @@ def _seconds_sqlite(element: Any, compiler: Any, **options: Any) -> str:
 
 
 def heat(definition: str, version: int, window_s: float) -> Heat:
-    # Asked for before, for PostgreSQL plans with a moment that it knows.
+    # Read first, because PostgreSQL plans well only for a moment that is a constant of the query.
     since = db.session.scalars(select(in_seconds(-window_s))).one()
     standing = db.session.execute(_standing(definition, version)).all()
     return Heat(
@@ -65,7 +69,7 @@ def heat(definition: str, version: int, window_s: float) -> Heat:
 
 
 def standing(definition: str, version: int) -> dict[str, int]:
-    """Count the unfinished sagas of a version by the state they stand in."""
+    """Return the number of unfinished sagas of a version by state."""
     query = select(SagaRow.state, func.count().label("times")).where(_open(definition, version)).group_by(SagaRow.state)
     return {row.state: row.times for row in db.session.execute(query)}
 
@@ -79,7 +83,7 @@ def _open(definition: str, version: int) -> ColumnElement[bool]:
 
 
 def _standing(definition: str, version: int) -> Select[Any]:
-    # Not updated_at: an attempt in vain moves that on, but the saga still stands where it stood.
+    # Not updated_at: a failed attempt changes it, and the saga is still in its state.
     since = (
         select(func.max(JournalRow.at))
         .where(JournalRow.saga_id == SagaRow.id, JournalRow.dest == SagaRow.state, _entered(JournalRow))
@@ -110,7 +114,7 @@ def _moves(definition: str, version: int, since: datetime) -> Select[str | None,
 
 
 def _dwell(definition: str, version: int, since: datetime) -> Select[Any]:
-    """The p95, by state, of how long those that left it in the window had been in it. Both databases count so."""
+    """Return, by state, the 95th percentile of the stays that ended in the window, counted alike on both databases."""
     entry = aliased(JournalRow)
     entered = (
         select(entry.at)

@@ -1,4 +1,4 @@
-"""One running saga in memory: its machine, what it was started with, what it has learnt, and what is not saved yet."""
+"""One running saga in memory: its machine, its data, the replies so far, and the moves that are not saved."""
 
 import threading
 import time
@@ -17,26 +17,24 @@ from machines.rows import Trigger
 from machines.saga import Saga
 from machines.statuses import status_of
 
-#: Characters of a client, a store or an order number that are kept: an index of PostgreSQL takes 2,704 bytes.
+#: Most characters kept of a client, a store or an order number; an index entry of PostgreSQL holds 2,704 bytes.
 LONGEST_ORDER = 200
 
-#: The statuses of what has ended for good, and of what the engine carries on by itself.
+#: Statuses of sagas that have ended (FINISHED), and of sagas that the engine moves on (UNDER_WAY).
 FINISHED = ("completed", "compensated")
 UNDER_WAY = ("running", "compensating")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Move:
-    """One row of the journal before the database has dated it; see `JournalRow` for the columns.
-
-    made: when it happened, on the saga's clock.
-    """
+    """One row of the journal before the database has dated it; see `JournalRow` for the columns."""
 
     seq: int
     source: str | None
     trigger: str
     dest: str
     actor: str
+    #: When it happened, on the saga's clock, in seconds.
     made: float
     step: str | None = None
     direction: str | None = None
@@ -50,12 +48,14 @@ class Move:
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """Where a saga stood at its last commit. error: why it failed, if it did. replayed: read back by its key."""
+    """The state of a saga at its last commit."""
 
     id: UUID
     state: str
     status: str
+    #: Why the saga failed, if it did.
     error: str | None
+    #: True when a request with the same idempotency key found the saga.
     replayed: bool = False
 
 
@@ -65,38 +65,30 @@ def known_by(value: object) -> str | None:
 
 
 class Instance(SagaMachine):
-    """A saga that one process runs. After an exception it is forgotten, and read again from the store.
-
-    sent_key, key: the Idempotency-Key it was started with, as it was sent and as it is stored, see app.engine.keys.
-    fingerprint, sent_digest, started_by: what the request was, and who asked; see `SagaRow`.
-    results: the reply of each step that succeeded, by step. unsure: an attempt of the call in flight is
-    unaccounted for, so that a later refusal does not prove that nothing happened. pending: nobody has asked yet that
-    it begin. claims: how often it was claimed since it last moved. called: a call was sent, or may have been, since
-    this process has the saga. waits_for: the reason why the call in flight is to be sent again.
-    lease_end, deadline: on the store's clock, in seconds; until when it is this process's, and may be sent forward.
-    begun: when it began, on this process's own clock, where it did so in this process.
-    standing: what others may be told; None until it is durable, and then nothing of it has been done yet.
-    asked: what a person asked of it, to be told in the audit trail by the very commit that does it.
-    clock: this process's own, in seconds; it dates each move.
-    first_moves: those of its beginning. first_commit: held by who makes it durable. early: the saga as another thread
-    made it durable, as it began, until its own first commit takes that up; early_tried: one may have done so.
-    key_taken: its Idempotency-Key turned out to be another saga's.
-    """
+    """A saga that one process runs. After an exception the process forgets it and reads it from the store again."""
 
     def __init__(
         self, definition: Saga, saga_id: UUID, data: Mapping[str, Any], state: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         super().__init__(definition, state)
+        #: Clock of this process, in seconds; it dates each move.
         self.clock = clock
         self.id = saga_id
         self.data = data
+        #: Idempotency-Key as it is stored, see app.engine.keys.
         self.key: str | None = None
+        #: Identity of the start request for releases before 0006, see `SagaRow`.
         self.fingerprint: str | None = None
+        #: Idempotency-Key as the client sent it.
         self.sent_key: str | None = None
+        #: Identity of the start request, see `SagaRow`.
         self.sent_digest: str | None = None
+        #: Principal that started the saga, see `SagaRow`.
         self.started_by: str | None = None
+        #: Step → its reply, for the steps that succeeded.
         self.results: dict[str, Any] = {}
+        #: Moves since the last commit.
         self.unsaved: list[Move] = []
         self.next_seq = 1
         self.attempt = 0
@@ -104,26 +96,40 @@ class Instance(SagaMachine):
         self.error: str | None = None
         self.epoch = 1
         self.version = 0
+        #: An attempt of the call in flight is in doubt, so a later refusal does not prove that nothing happened.
         self.unsure = False
+        #: The saga waits for a request to begin.
         self.pending = False
+        #: Number of claims since the last move.
         self.claims = 0
+        #: A call was sent, or may have been sent, since this process has the saga.
         self.called = False
+        #: Why the call in flight is to be sent again.
         self.waits_for: str | None = None
+        #: When the lease of this process ends, on the store's clock, in seconds.
         self.lease_end = inf
+        #: Until when a forward step may be sent, on the store's clock, in seconds.
         self.deadline = inf
+        #: When the saga began, on the clock of this process; None if it began in another process.
         self.begun: float | None = None
+        #: State at the last commit, the only one that may be shown; None: not durable, and without any effect yet.
         self.standing: Standing | None = None
+        #: Request of a person, recorded in the audit trail by the commit that carries it out.
         self.asked: Entry | None = None
+        #: Moves of the beginning.
         self.first_moves: tuple[Move, ...] = ()
+        #: Held by the thread that makes the saga durable.
         self.first_commit = threading.Lock()
+        #: Copy that another thread inserted in its initial state; the saga's own first commit adopts it.
         self.early: Instance | None = None
+        #: early_tried: an early insert may have succeeded. key_taken: the key turned out to be another saga's.
         self.early_tried = self.key_taken = False
 
     @classmethod
     def new(
         cls, definition: Saga, data: Mapping[str, Any], actor: str, clock: Callable[[], float] = time.monotonic
     ) -> "Instance":
-        """Make a new saga that stands before its first call."""
+        """Return a new saga before its first call."""
         saga = cls(definition, uuid4(), data, clock=clock)
         saga.begun = clock()
         saga._note(source=None, trigger="start", dest=saga.state, actor=actor)
@@ -133,7 +139,7 @@ class Instance(SagaMachine):
         return saga
 
     def as_it_began(self) -> "Instance":
-        """Return the saga as it was at its beginning; another thread may be moving this one."""
+        """Return a copy of the saga in its initial state; another thread may be moving this one."""
         first = Instance(self.definition, self.id, self.data, self.first_moves[-1].dest, self.clock)
         first.sent_key, first.key, first.started_by = self.sent_key, self.key, self.started_by
         first.fingerprint, first.sent_digest = self.fingerprint, self.sent_digest
@@ -141,7 +147,7 @@ class Instance(SagaMachine):
         return first
 
     def take_up(self, first: "Instance") -> None:
-        """Go on from what was made durable of it, as it began."""
+        """Continue from the early insert of this saga."""
         self.early = first
         self.version, self.standing, self.deadline = first.version, first.standing, first.deadline
         self.lease_end = first.lease_end
@@ -149,12 +155,12 @@ class Instance(SagaMachine):
 
     @property
     def durable(self) -> Standing | None:
-        """Where it stood at its last commit, whoever has made that; None while there was none."""
+        """The state at the last commit, made by any thread; None before the first commit."""
         return self.standing or (self.early.standing if self.early else None)
 
     @property
     def began(self) -> float:
-        """When it began, on the store's clock; infinite while it is not known."""
+        """When the saga began, on the store's clock; infinite while unknown."""
         return self.begun if self.begun is not None else self.deadline - self.definition.deadline_s
 
     @property
@@ -163,7 +169,7 @@ class Instance(SagaMachine):
 
     @property
     def order(self) -> str | None:
-        """What people know it by, as far as that is known yet."""
+        """The business number that people know the saga by, once it is known."""
         try:
             known = look_up(self.definition.order, self.data, self.results) if self.definition.order else None
         except (FillError, TypeError):  # TypeError: a step that was resolved by hand, without a reply
@@ -171,12 +177,12 @@ class Instance(SagaMachine):
         return known_by(known)
 
     def begin_now(self) -> None:
-        """Let a pending saga begin: nobody has sent anything for it yet."""
+        """Let a pending saga begin. No call of it was sent before."""
         self.pending = self.unsure = False
         self.begun = self.clock()
 
     def ask(self, trigger: Trigger, actor: str, reason: str) -> None:
-        """Take note of what a person asks, before it moves: nobody can move it and leave that out of the trail."""
+        """Record a person's request before the move, so that the commit of the move always writes the audit row."""
         assert self.standing is not None, "a person asks for what is durable"
         self.asked = Entry(
             actor=actor,
@@ -188,7 +194,7 @@ class Instance(SagaMachine):
         )
 
     def committed(self) -> None:
-        """Take note that a commit of what was unsaved has been made."""
+        """Record that a commit has saved the unsaved moves."""
         self.version += 1
         self.unsaved, self.asked = [], None
         self.standing = Standing(id=self.id, state=self.state, status=self.status, error=self.error)
@@ -203,11 +209,11 @@ class Instance(SagaMachine):
             self.deferrals += event.event.name == Trigger.DEFER
         else:
             self.attempt, self.deferrals, self.waits_for = 0, 0, None
-            # A person who sends the call of a stuck saga again knows no better what became of the attempts before.
+            # A person who retries a stuck call does not know either whether the attempts before took effect.
             self.unsure = event.event.name == Trigger.RETRY
 
     def _note(self, *, source: str | None, trigger: str, dest: str, **columns: Any) -> None:
-        again = source == dest or trigger == Trigger.RETRY  # into a state that was entered, and told of, before
+        again = source == dest or trigger == Trigger.RETRY  # the state was entered, and its event published, before
         event = None if again else self.definition.events.get(dest)
         made = self.clock()
         self.unsaved.append(

@@ -1,4 +1,4 @@
-"""Who may run which saga: any process may take one that is due, and has it until its lease runs out."""
+"""Leases: any process may claim a saga that is due, and holds it until the lease ends."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ _SAGA = SagaRow.__table__
 
 
 class Leases:
-    """Takes sagas and gives them back, each call in autocommit."""
+    """Claims and releases sagas; each call is in autocommit."""
 
     def __init__(
         self, engine: Engine, registry: Registry, owner: str, clock: Callable[[], float] = time.monotonic
@@ -30,11 +30,11 @@ class Leases:
         self._claim: ReturningUpdate[Any] | None = None
 
     def claim(self, limit: int, lease_s: float, overdue_s: float = 0.0) -> Sequence[Instance]:
-        """Take up to `limit` sagas that have been due for so long, the longest due first, each with a new epoch."""
+        """Claim up to `limit` sagas due for at least `overdue_s`, the longest due first, each with a new epoch."""
         now = self._clock()
         with self._engine.connect() as connection:
             asked = {"most": limit, "lease_s": lease_s, "since_s": -overdue_s}
-            if self._claim is None:  # put together once, which takes as long as to run it
+            if self._claim is None:  # built once, because building it takes as long as running it
                 self._claim = self._take(self._due())
             rows = connection.execute(self._claim, asked).all()
             journal = journals(connection, [row.id for row in rows]) if rows else {}
@@ -44,16 +44,16 @@ class Leases:
         return taken
 
     def release(self, held: Iterable[Instance]) -> None:
-        """Give sagas back at once whose owner, this process, does not know what became of its last commit."""
+        """Release sagas at once whose last commit has an unknown result. This process is their owner."""
         mine = tuple_(_SAGA.c.id, _SAGA.c.epoch).in_([(saga.id, saga.epoch) for saga in held])
         self._make_due(mine, _SAGA.c.owner == self._owner)
 
     def discount(self, saga: Instance) -> None:
-        """Take back the claim of a saga whose process lives: it counts not as a death.
+        """Subtract the claim of a saga whose process lives, so that it does not count as a death.
 
-        A call that was sent meanwhile is in doubt, which the claim said until now. Another process may have the saga by
-        now. A move sets the count to 0, so where it still exceeds the claims made since (each raises the epoch by one),
-        this claim is counted. Neither epoch nor version changes: no owner is fenced by it.
+        A call that was sent is in doubt; until now the claim recorded that. Another process may own the saga by now. A
+        move resets the count to 0; so if the count still exceeds the claims made since (each raises the epoch by one),
+        this claim is counted. Neither epoch nor version changes, so no owner is fenced.
         """
         counted = _SAGA.c.claims > _SAGA.c.epoch - saga.epoch
         taken_back: dict[str, Any] = {"claims": _SAGA.c.claims - 1} | ({"unsure": True} if saga.called else {})
@@ -61,22 +61,22 @@ class Leases:
             connection.execute(update(_SAGA).where(_SAGA.c.id == saga.id, counted).values(taken_back))
 
     def end(self) -> None:
-        """Make every unfinished saga due, for a process that knows itself to be the only one."""
+        """Make every unfinished saga due. Only for a process that knows itself to be the only one."""
         self._make_due()
 
     def unknown(self) -> Sequence[Row[Any]]:
-        """Return the name and version of each table that unfinished sagas run by and the registry does not have."""
+        """Return the name and version of each table that unfinished sagas run by and that the registry lacks."""
         named = (_SAGA.c.definition, _SAGA.c.definition_version)
         with self._engine.connect() as connection:
             return connection.execute(select(*named).where(without_table(self._registry)).distinct()).all()
 
     def _due(self) -> Select[Any]:
-        """Choose sagas that nobody is just taking. Those whose table is not at hand are left alone."""
+        """Select due sagas that no other process is claiming now, and whose table this process has."""
         due = select(_SAGA.c.id).where(_SAGA.c.due_at <= in_seconds(bindparam("since_s")), at_hand(self._registry))
         return due.order_by(_SAGA.c.due_at).limit(bindparam("most")).with_for_update(skip_locked=True)
 
     def _take(self, chosen: Select[Any]) -> ReturningUpdate[Any]:
-        # A CTE, for PostgreSQL may run a plain subquery more than once and then lock more than the limit.
+        # A CTE, because PostgreSQL may run a plain subquery more than once and then lock more than the limit.
         batch = chosen.cte("due")
         return (
             update(_SAGA)
@@ -92,7 +92,7 @@ class Leases:
         )
 
     def _readable(self, row: Row[Any], journal: list[Row[Any]], now: float) -> Instance | None:
-        """One saga that cannot be read, for its table was changed under it, must not keep the others waiting."""
+        """Return the saga, or None if it is unreadable (its table was changed), so that others are still claimed."""
         try:
             return instance(self._registry, row, journal, now, own_claims=1)
         except (ValueError, LookupError) as error:

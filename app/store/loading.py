@@ -1,4 +1,4 @@
-"""A saga as it comes back from the database: its row, and from its journal what it has learnt."""
+"""Loads a saga from the database: its row, and the replies in its journal."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
@@ -15,7 +15,7 @@ from machines.rows import Trigger
 from machines.saga import Saga
 
 _SAGA, _JOURNAL = SagaRow.__table__, JournalRow.__table__
-#: What `instance` needs to know of a saga's row.
+#: Columns of a saga's row that `instance` needs.
 STANDS = (*_SAGA.c, seconds_until(_SAGA.c.deadline_at).label("deadline_left_s"))
 _JOURNALS = (
     select(_JOURNAL)
@@ -32,8 +32,10 @@ def journals(connection: Connection, saga_ids: Iterable[UUID]) -> Mapping[UUID, 
 
 
 def may_be_sent(row: SagaRow | Row[Any], own_claims: int = 0) -> bool:
-    """Tell whether the call of its state may have been sent: by who committed that, or by one of those who claimed it
-    since. A claim is the intent of that call, which so needs no commit of its own. own_claims: those of who asks.
+    """Return True when the call of the saga's state may have been sent.
+
+    It may have been sent by the process that committed the state, or by one that claimed the saga since: a claim is the
+    intent of that call, which needs no other commit. own_claims: claims of the caller, which do not count.
     """
     return bool(row.unsure or row.claims > own_claims)
 
@@ -41,9 +43,9 @@ def may_be_sent(row: SagaRow | Row[Any], own_claims: int = 0) -> bool:
 def instance(
     registry: Registry, row: Row[Any], journal: Sequence[Row[Any]], now: float, own_claims: int = 0
 ) -> Instance:
-    """Bring a saga back. now: on the clock that its deadline is to be held on. own_claims: as for `may_be_sent`.
+    """Return the saga of a row. now: on the clock that its deadline is held on. own_claims: as for `may_be_sent`.
 
-    Raises UnknownSagaError for a table that is not at hand, ValueError for a state that its table has not.
+    Raise UnknownSagaError for an unknown table, and ValueError for a state that the table does not have.
     """
     saga = Instance(registry.of(row), row.id, row.data, row.state)
     saga.epoch, saga.version, saga.claims = row.epoch, row.version, row.claims
@@ -66,10 +68,10 @@ def standing(row: Row[Any], *, replayed: bool = False) -> Standing:
 
 
 def table_of(registry: Registry, saga: SagaRow | Row[Any], journal: Sequence[JournalRow] = ()) -> Saga | None:
-    """Return the table by which a saga can be told to people; None where none at hand fits it.
+    """Return the table that describes a saga to people; None when no known table fits it.
 
-    It may have been begun by a release that knew more, or its table may have been changed under it: the saga's own row
-    and its journal can be read all the same. Every list, page, picture and command asks here.
+    A later release may have started the saga, or its table may have been changed; its row and journal can still be
+    read. Every list, page, diagram and command asks here.
     """
     try:
         table = registry.of(saga)

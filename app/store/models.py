@@ -1,4 +1,4 @@
-"""The tables: one row a saga, one row a move."""
+"""The tables: one row per saga, and one row per move."""
 
 from datetime import datetime
 from typing import Any
@@ -12,34 +12,16 @@ from app.values import LONGEST_LINE
 
 _DUE = text("due_at IS NOT NULL")
 _KEYED = text("idempotency_key IS NOT NULL")
-#: Counts without end; SQLite counts by itself in an INTEGER alone.
+#: Type of an unlimited counter; SQLite generates numbers only in an INTEGER column.
 _COUNTED = BigInteger().with_variant(Integer(), "sqlite")
 _ORDERED = text("order_ref IS NOT NULL")
-#: Asked for word for word, for SQLite uses the index of a condition only then.
+#: Conditions to use verbatim: SQLite uses a partial index only when the query repeats its condition.
 UNFINISHED = text("status NOT IN ('completed', 'compensated')")
 ENDED = text("status IN ('completed', 'compensated')")
 
 
 class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy makes its base class at run time
-    """A saga and where it stands.
-
-    status: what its state means (pending, running, compensating, stuck, completed, compensated).
-    client, store: whose it is, from its data, as the definition says. order_ref: by what people know what came of it.
-    attempt, deferrals: how often the call in flight was sent in vain, and could not be sent at all.
-    error: why it failed, in one line.
-    epoch: counts the owners, version the commits; every write names both. claims: epochs since it last moved, or was
-    given back.
-    due_at: when any process may take it: a lease's end, a retry's time; NULL when nothing is left to do by itself.
-    unsure: the call of its state may have been sent; so it may where there are claims. deadline_at: until when a step
-    forward may be.
-    entered_at: when it came to its state; attempts there in vain do not move that on, as they do updated_at.
-    moves: what the last commit moved. The database's trigger writes the journal from it, and dates each move by its
-    age_us: how many microseconds before the commit the move happened; missing below a millisecond.
-    started_by: who asked for it (`key:shop`, `user:ada`, `api`); its Idempotency-Key is one of theirs.
-    fingerprint, sent_digest: what the request was, with the defaults of the release, and as it was sent.
-    table_digest: of the table it runs by, see SagaTableRow.
-    All three new ones are NULL in rows that a release before 0006 wrote.
-    """
+    """A saga and its state. fingerprint, sent_digest and table_digest are NULL in rows written before release 0006."""
 
     __tablename__ = "saga"
     __table_args__ = (
@@ -56,70 +38,91 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     definition: Mapped[str]
     definition_version: Mapped[int]
+    #: State of the table.
     state: Mapped[str]
+    #: Meaning of the state: pending, running, compensating, stuck, completed or compensated.
     status: Mapped[str]
     data: Mapped[Any] = mapped_column(Json)
+    #: Customer, from the data, as the definition's `client` names it.
     client: Mapped[str | None]
+    #: Shop, from the data, as the definition's `store` names it.
     store: Mapped[str | None]
+    #: Business number that people know the saga by, as the definition's `order` names it.
     order_ref: Mapped[str | None]
+    #: Failed attempts of the call in flight.
     attempt: Mapped[int]
+    #: How often the call in flight could not be sent.
     deferrals: Mapped[int]
+    #: Why the saga failed, in one line.
     error: Mapped[str | None] = mapped_column(Words)
     idempotency_key: Mapped[str | None]
+    #: Digest of the start request with the release's default values.
     fingerprint: Mapped[str | None]
+    #: Digest of the start request as it was sent.
     sent_digest: Mapped[str | None]
+    #: Principal that started the saga (`key:shop`, `user:ada`, `api`); its Idempotency-Key is one of theirs.
     started_by: Mapped[str | None]
+    #: Digest of the table that the saga runs by, see SagaTableRow.
     table_digest: Mapped[str | None]
+    #: Process that holds the lease.
     owner: Mapped[str | None]
+    #: Fencing token: counts the owners; every write names it.
     epoch: Mapped[int]
+    #: Counts the commits; every write names it.
     version: Mapped[int]
+    #: Claims since the last move or release.
     claims: Mapped[int]
+    #: When any process may claim the saga: the end of a lease or a wait. NULL: the engine has nothing left to do.
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: The call of the state may have been sent; so it may where there are claims.
     unsure: Mapped[bool]
+    #: Until when a forward step may be sent.
     deadline_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: When the saga entered its state. Failed attempts change updated_at, but not this.
     entered_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Moves of the last commit. The database's trigger writes the journal from them, and dates each by its age_us:
+    #: microseconds from the move to the commit; missing below a millisecond.
     moves: Mapped[Any] = mapped_column(Json, deferred=True)
 
 
-#: The error as a list shows it: its beginning alone leaves the database, and tells errors apart.
+#: Error as lists show it: only its beginning, which distinguishes errors, is read from the database.
 BRIEF_ERROR = func.substr(SagaRow.error, literal_column("1"), literal_column(str(LONGEST_LINE)))
 
 
 class JournalRow(db.Model):  # type: ignore[name-defined,misc]
-    """One move of a saga: when it happened, from where, to where, by whom and why, with what reply. Never changed.
-
-    source is NULL on the first one. duration_ms: how long the call took whose outcome this is. event: what others are
-    told of this move.
-    """
+    """One move of a saga, never changed."""
 
     __tablename__ = "journal"
     __table_args__ = (Index("journal_at", "at", postgresql_using="brin"),)
 
-    # No foreign key, which would look the saga up for each move: the saga's own trigger writes and deletes these rows.
+    # No foreign key, which would look up the saga for each move: the saga's own trigger writes and deletes these rows.
     saga_id: Mapped[UUID] = mapped_column(primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True)
+    #: When it happened.
     at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: State before; NULL for the first move.
     source: Mapped[str | None]
     trigger: Mapped[str]
     dest: Mapped[str]
     step: Mapped[str | None]
     direction: Mapped[str | None]
     attempt: Mapped[int | None]
+    #: Who made the move.
     actor: Mapped[str]
+    #: Why, in one line.
     reason: Mapped[str | None] = mapped_column(Words)
     status_code: Mapped[int | None]
     reply: Mapped[Any] = mapped_column(Json, nullable=True)
+    #: Duration of the call whose outcome this move is, in milliseconds.
     duration_ms: Mapped[float | None]
+    #: Name of the event published for this move; NULL: none.
     event: Mapped[str | None]
 
 
 class SagaTableRow(db.Model):  # type: ignore[name-defined,misc]
-    """A table that sagas of one definition and version run by, or ran by; the first one has the smallest id.
-
-    content: what of it must not change under a running saga, as canonical JSON; digest: of that.
-    """
+    """A table that sagas of one definition and version run by, or ran by; the first recorded has the smallest id."""
 
     __tablename__ = "saga_table"
     __table_args__ = (UniqueConstraint("definition", "definition_version", "digest", name="saga_table_digest"),)
@@ -127,14 +130,16 @@ class SagaTableRow(db.Model):  # type: ignore[name-defined,misc]
     id: Mapped[int] = mapped_column(_COUNTED, primary_key=True)
     definition: Mapped[str]
     definition_version: Mapped[int]
+    #: Digest of `content`.
     digest: Mapped[str]
+    #: Part of the table that must not change under a running saga, as canonical JSON.
     content: Mapped[str]
     recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
     recorded_by: Mapped[str]
 
 
 class OutboxRow(db.Model):  # type: ignore[name-defined,misc]
-    """A move whose event has still to be published; the database's trigger writes it together with the move."""
+    """A move whose event is not yet published; the database's trigger writes it together with the move."""
 
     __tablename__ = "outbox"
     __table_args__ = (ForeignKeyConstraint(["saga_id", "seq"], ["journal.saga_id", "journal.seq"]),)
@@ -146,7 +151,7 @@ class OutboxRow(db.Model):  # type: ignore[name-defined,misc]
 
 
 class RelayRow(db.Model):  # type: ignore[name-defined,misc]
-    """Which process publishes, and until when: one at a time, so that events stay in order. There is one row."""
+    """The one row that names the process that publishes events, and until when: one at a time keeps their order."""
 
     __tablename__ = "relay"
 
@@ -156,7 +161,7 @@ class RelayRow(db.Model):  # type: ignore[name-defined,misc]
 
 
 class ParkedRow(db.Model):  # type: ignore[name-defined,misc]
-    """A message that came in and could not be taken: why, and what it said."""
+    """A dead letter: an incoming message that was not accepted, with the reason and its body."""
 
     __tablename__ = "parked"
 
@@ -167,7 +172,7 @@ class ParkedRow(db.Model):  # type: ignore[name-defined,misc]
 
 
 class ReplicaRow(db.Model):  # type: ignore[name-defined,misc]
-    """A process that runs sagas, and when it last proved that it does and that the database takes its writes."""
+    """A process that runs sagas, with the time of its last heartbeat, which also proves that the database writes."""
 
     __tablename__ = "replica"
 

@@ -1,7 +1,7 @@
-"""Lists of sagas, the newest first, that take as long with a million of them as with a hundred.
+"""Lists of sagas, the newest first, that take as long with a million sagas as with a hundred.
 
-A filter is asked once of what is unfinished, which is little, and once of each definition's ended sagas, by an index
-in the order of the list: no plan can come upon a million rows to sort them.
+A filter runs once over the unfinished sagas, which are few, and once over each definition's ended sagas through an
+index in the order of the list: no query plan can sort a million rows.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,13 +23,13 @@ _SHOWN: tuple[Any, ...] = (
 )  # fmt: skip
 
 
-#: By definition and finished status, the states that a saga may then be in, in any version.
+#: (definition, finished status) → states that such a saga may be in, in any version.
 Ends = Mapping[tuple[str, str], frozenset[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listed:
-    """What a list shows: any of these, and what the words may mean."""
+    """Filter of a list: any of the given values, and sagas that the words may name."""
 
     definitions: tuple[str, ...] = ()
     statuses: tuple[str, ...] = ()
@@ -42,7 +42,7 @@ class Listed:
 
 
 def newest(listed: Listed, ends: Ends, limit: int, after: tuple[datetime, UUID] | None = None) -> Sequence[Row[Any]]:
-    """Give a page of the list. ends: of every definition. after: created_at and id of the last one seen."""
+    """Return one page of the list. ends: of every definition. after: created_at and id of the last saga seen."""
     parts = list(_parts(listed, ends))
     if not parts:
         return []
@@ -51,7 +51,7 @@ def newest(listed: Listed, ends: Ends, limit: int, after: tuple[datetime, UUID] 
 
 
 def _parts(listed: Listed, ends: Ends) -> Iterator[Select[Any]]:
-    """Split the list into such as an index gives in its order, or as are short."""
+    """Yield queries that an index answers in the list's order, or that find few rows."""
     every = select(*_SHOWN)
     if listed.words:
         yield every.where(means(listed.words), *_filters(listed))
@@ -59,7 +59,7 @@ def _parts(listed: Listed, ends: Ends) -> Iterator[Select[Any]]:
         yield every
     else:
         if not listed.statuses or set(listed.statuses) - set(FINISHED):
-            # Materialized, for PostgreSQL would rather look at all sagas in their order until it has come upon so many.
+            # Materialized: otherwise PostgreSQL may scan all sagas in list order until it has found enough.
             found = every.where(UNFINISHED, *_filters(listed)).cte("unfinished").prefix_with("MATERIALIZED")
             yield select(found)
         for (definition, status), states in ends.items():
@@ -69,7 +69,7 @@ def _parts(listed: Listed, ends: Ends) -> Iterator[Select[Any]]:
                 and (not listed.states or not states.isdisjoint(listed.states))
             )
             if passes:
-                # SQLite takes the index only where it is told what both of its first columns are.
+                # SQLite uses the index only when the values of its first two columns are written out.
                 here = SagaRow.definition == definition, SagaRow.status == literal_column(f"'{status}'")
                 yield every.where(ENDED, *here, *_filters(listed))
 

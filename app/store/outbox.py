@@ -1,4 +1,4 @@
-"""The events that are durable and still to be published."""
+"""Events that are durable and still to be published."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -13,7 +13,7 @@ _OUTBOX: Table = OutboxRow.__table__
 _RELAY: Table = RelayRow.__table__
 
 
-#: Moves, with what an event tells of them.
+#: Query of moves with the columns of their event.
 TOLD = select(
     *(_JOURNAL.c[name] for name in ("saga_id", "seq", "at", "dest", "step", "reply", "reason", "event")),
     *(_SAGA.c[name] for name in ("definition", "definition_version", "data")),
@@ -28,13 +28,13 @@ _BATCH = (
 
 
 class Outbox:
-    """Hands events out to one process at a time: two of them would mix up their order."""
+    """Gives events to one process at a time: two publishers would mix up their order."""
 
     def __init__(self, engine: Engine, owner: str) -> None:
         self._engine, self._owner = engine, owner
 
     def take(self, limit: int, lease_s: float) -> Sequence[Row[Any]]:
-        """Give the oldest events, for this process to publish within the lease; none while another process does."""
+        """Return the oldest events, for this process to publish within the lease; none while another one publishes."""
         free = or_(_RELAY.c.until < db_now(), _RELAY.c.owner == self._owner)
         mine = update(_RELAY).where(free).values(owner=self._owner, until=in_seconds(lease_s))
         with self._engine.connect() as connection:

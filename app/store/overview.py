@@ -1,4 +1,4 @@
-"""How many sagas there are, where they stand, and how the last hour went, at one glance."""
+"""Counts of sagas by status, and the sagas begun in the last hour, for the overview page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +13,15 @@ from app.store.database import UtcDateTime, db, db_now, seconds_until
 from app.store.instance import FINISHED
 from app.store.models import ENDED, UNFINISHED, SagaRow
 
-#: How much of the past is shown.
+#: Minutes of the past that are shown.
 MINUTES = 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class Minute:
-    """The sagas that were begun in one minute, by definition and present status. number: from 0, the oldest."""
+    """The sagas begun in one minute, by definition and present status."""
 
+    #: Minute, from 0 for the oldest.
     number: int
     definition: str
     status: str
@@ -28,7 +29,7 @@ class Minute:
 
 
 class minute_of(FunctionElement[datetime]):  # noqa: N801  reads as the SQL function it is
-    """`minute_of(moment)`: when its minute began."""
+    """`minute_of(moment)`: the start of its minute."""
 
     type = UtcDateTime()
     inherit_cache = True
@@ -41,12 +42,12 @@ def _minute_postgresql(element: Any, compiler: Any, **options: Any) -> str:
 
 @compiles(minute_of, "sqlite")
 def _minute_sqlite(element: Any, compiler: Any, **options: Any) -> str:
-    # Six digits of fraction, as SQLAlchemy writes and reads them.
+    # Six fraction digits, as SQLAlchemy writes and reads them.
     return f"strftime('%Y-%m-%d %H:%M:00.000000', {compiler.process(element.clauses, **options)})"
 
 
 def standing() -> Sequence[Row[Any]]:
-    """Count what is unfinished, by definition and status, each with the age of its oldest."""
+    """Return the number of unfinished sagas by definition and status, with the age of the oldest."""
     place = (SagaRow.definition, SagaRow.status)
     oldest_s = (-seconds_until(func.min(SagaRow.created_at))).label("oldest_s")
     counted: Any = select(*place, func.count().label("sagas"), oldest_s).where(UNFINISHED).group_by(*place)
@@ -54,18 +55,18 @@ def standing() -> Sequence[Row[Any]]:
 
 
 def oldest(limit: int) -> Sequence[Row[Any]]:
-    """Give the unfinished sagas that were begun first."""
+    """Return the unfinished sagas that began first."""
     age_s = (-seconds_until(SagaRow.created_at)).label("age_s")
     shown = (SagaRow.id, SagaRow.definition, SagaRow.status, SagaRow.created_at, age_s)
-    # Materialized here and below, for PostgreSQL would rather look at all sagas in their order.
+    # Materialized here and below: otherwise PostgreSQL may scan all sagas in their order.
     found = select(*shown).where(UNFINISHED).cte("unfinished").prefix_with("MATERIALIZED")
     return db.session.execute(select(found).order_by(found.c.created_at, found.c.id).limit(limit)).all()
 
 
 def lately(known: Sequence[str]) -> Sequence[Minute]:
-    """Count the sagas begun in the last MINUTES minutes, by when and by where they stand now. known: all definitions.
+    """Return the sagas begun in the last MINUTES minutes, by minute and present status. known: all definitions.
 
-    The ended ones are counted in their index alone, one definition and status after the other.
+    Ended sagas are counted in their index alone, one definition and status at a time.
     """
     now = db.session.scalars(select(db_now())).one()
     first = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)

@@ -1,4 +1,4 @@
-"""Messages that came in and could not be taken, kept until a person has seen to them."""
+"""Dead letters: incoming messages that were not accepted, kept until a person handles them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ from app.store.models import ParkedRow
 
 _PARKED: Table = ParkedRow.__table__
 LARGEST_PAGE = 200
-#: As a part of a path: no id is larger, for none can be stored.
+#: Part of a route; the largest id that can be stored.
 PARKED_ID = "<int(max=9223372036854775807):parked_id>"
-#: In characters.
+#: Most characters of a reason.
 LONGEST_REASON = 1000
-#: In bytes. A page of 200 parked messages must fit into the memory of a small process.
+#: Most bytes of a body. A page of 200 dead letters must fit into the memory of a small process.
 LARGEST_BODY = 64 * 1024
 
 
@@ -26,7 +26,7 @@ class Parked:
         self._engine = engine
 
     def add(self, reason: str, body: bytes) -> None:
-        """Keep a message, as far as LARGEST_BODY; of a longer one the reason says how long it was."""
+        """Keep a message, at most LARGEST_BODY bytes of it; the reason of a longer one has its whole length."""
         if len(body) > LARGEST_BODY:
             digest = hashlib.sha256(body).hexdigest()
             cut = f" (only the first {LARGEST_BODY} of its {len(body)} bytes are kept; sha256 {digest})"
@@ -36,7 +36,7 @@ class Parked:
             connection.execute(insert(_PARKED).values(at=db_now(), **values))
 
     def listed(self) -> Sequence[Row[Any]]:
-        """Give the oldest ones, first come first."""
+        """Return the oldest messages, in order of arrival."""
         with self._engine.connect() as connection:
             return connection.execute(select(_PARKED).order_by(_PARKED.c.id).limit(LARGEST_PAGE)).all()
 
@@ -45,13 +45,13 @@ class Parked:
             return connection.execute(select(_PARKED).where(_PARKED.c.id == parked_id)).one_or_none()
 
     def settle(self, parked_id: int, entry: Entry) -> None:
-        """Take it out, and tell in the audit trail who did so, or neither."""
+        """Delete a message and append its audit row, both or neither."""
         with atomic(self._engine) as connection:
             connection.execute(delete(_PARKED).where(_PARKED.c.id == parked_id))
             append(connection, entry)
 
 
 def _storable(text: str | bytes) -> str:
-    """Return a text that every database takes: no NUL, nothing that is not UTF-8."""
+    """Return a text that every database stores: without NUL, and valid UTF-8."""
     raw = text.encode(errors="replace") if isinstance(text, str) else text
     return raw.decode(errors="replace").replace("\0", "\ufffd")

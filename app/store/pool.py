@@ -1,4 +1,4 @@
-"""The connections of one process: at most so many, shared by all its users, and given back when nobody uses them."""
+"""The database connections of one process: a limited number, shared by all users, and closed when idle."""
 
 import threading
 import time
@@ -14,18 +14,19 @@ from sqlalchemy import Pool
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-#: Seconds until a thread that gets no connection gives up; a statement takes milliseconds.
+#: Seconds after which a thread that gets no connection gives up; a statement takes milliseconds.
 PATIENCE_S = 30.0
-#: Seconds until a connection that nobody uses is closed: other processes may need its place at the server.
+#: Seconds after which an idle connection is closed: other processes may need its place at the server.
 IDLE_S = 3.0
-#: Seconds that a connection behind a pooler lasts. A pooler in session mode serves whoever waits only after a client
-#: has gone, and a connection that is always in use would never go.
+#: Lifetime of a connection behind a pooler, in seconds. A pooler in session mode serves a waiting client only after
+#: another client has disconnected, and a connection in constant use would never disconnect.
 POOLED_S = 2.0
-#: The key in a connection's info that says until when a connection behind a pooler lasts, on the pool's clock.
+#: Key in a connection's info: when a connection behind a pooler is retired, on the pool's clock.
 POOLED = "lasts_until"
-#: Seconds until an unused connection behind a pooler is closed: a pooler is near, and somebody may wait for its server.
+#: Seconds after which an idle connection behind a pooler is closed: a new one is cheap, and others may wait for its
+#: server.
 POOLED_IDLE_S = 0.5
-#: Seconds between two looks for idle connections.
+#: Seconds between two checks for idle connections.
 _LOOK_S = 0.5
 #: Seconds between two tries to make a connection that the server has refused.
 _AGAIN_S = 0.5
@@ -34,10 +35,7 @@ _AGAIN_S = 0.5
 class SharedPool(Pool):
     """Up to `pool_size + max_overflow` connections. The one used last is used next, so that the others become idle.
 
-    When the server refuses another connection, a user waits for one that this process has. keepers: those who keep
-    connections for themselves; each has `lend()`, which gives an idle one back at once, and
-    `give_back_idle(idle_s)`. wanted: how many users wait although there may be idle ones at the keepers. behind_pooler:
-    a connection that was made says so.
+    When the server refuses another connection, a user waits for one of this process.
     """
 
     def __init__(  # noqa: PLR0917  SQLAlchemy finds the names of the arguments in this list
@@ -55,7 +53,11 @@ class SharedPool(Pool):
         self._creation, self._options = creator, options
         self._size, self._overflow, self._timeout = pool_size, max_overflow, timeout
         self._idle_s, self.clock = idle_s, clock
+        #: Objects that keep connections for themselves. Each has `lend()`, which returns an idle connection at once,
+        #: and `give_back_idle(idle_s)`.
         self.keepers: list[Any] = [] if keepers is None else keepers
+        #: wanted: users that wait although a keeper may have an idle connection. behind_pooler: set by the first
+        #: connection that turns out to go through a pooler.
         self.wanted, self.behind_pooler = 0, False
         self._made = 0
         self._idle: deque[tuple[ConnectionPoolEntry, float]] = deque()
@@ -63,11 +65,11 @@ class SharedPool(Pool):
         self._watched = idle_s == inf
 
     def size(self) -> int:
-        """Return how many connections the engine may keep for itself."""
+        """Return the number of connections that the engine may keep for itself."""
         return self._size
 
     def made(self) -> int:
-        """Return how many connections there are."""
+        """Return the number of open connections."""
         return self._made
 
     def checkedout(self) -> int:
@@ -94,7 +96,7 @@ class SharedPool(Pool):
             self._close(record)
 
     def close_idle(self) -> None:
-        """Close what nobody has used for a while."""
+        """Close the connections that were idle for a while."""
         idle_s = min(self._idle_s, POOLED_IDLE_S) if self.behind_pooler else self._idle_s
         for keeper in self.keepers:
             keeper.give_back_idle(idle_s)
@@ -102,11 +104,11 @@ class SharedPool(Pool):
             self._close(record)
 
     def retired(self, info: Any) -> bool:
-        """Return True when a connection, by its info, has lasted for as long as it may."""
+        """Return True when the connection with this info has reached the end of its lifetime."""
         return bool(self.clock() >= info.get(POOLED, inf))
 
     def lasts(self, info: Any) -> None:
-        """Take note of a connection behind a pooler."""
+        """Record that the connection goes through a pooler, and set its lifetime."""
         self.behind_pooler = True
         info[POOLED] = self.clock() + POOLED_S
 
@@ -124,7 +126,7 @@ class SharedPool(Pool):
             try:
                 self._watch()
                 return self._create_connection()
-            except Exception as error:  # noqa: BLE001  raised, unless this process has a connection all the same
+            except Exception as error:  # noqa: BLE001  raised unless this process has another connection
                 self._forget()
                 refused = error
 
@@ -137,7 +139,7 @@ class SharedPool(Pool):
             self._changed.notify()
 
     def _idle_or_place(self, until: float) -> ConnectionPoolEntry | None:
-        """Return an idle connection, or None: the caller may make one."""
+        """Return an idle connection, or None when the caller may make one."""
         most = self._size + self._overflow
         with self._changed:
             if not self._changed.wait_for(lambda: self._idle or self._made < most, until - self.clock()):
@@ -148,9 +150,9 @@ class SharedPool(Pool):
             return None
 
     def _idle_of_others(self, refused: Exception, until: float) -> ConnectionPoolEntry | None:
-        """Return a connection that this process has, for the server refuses to make one; None: try once more.
+        """Return a connection of this process, because the server refuses a new one. None: try again to make one.
 
-        Raise the refusal when this process has none.
+        Raise the refusal when this process has no connection.
         """
         with self._changed:
             self.wanted += 1
@@ -166,12 +168,12 @@ class SharedPool(Pool):
             return None
 
     def _watch(self) -> None:
-        """Look for idle connections from now on, also when nobody asks for one."""
+        """Start the thread that closes idle connections, also while no connection is requested."""
         with self._changed:
             if self._watched:
                 return
             self._watched = True
-        # A daemon that does not keep the pool alive: a process that ends closes its connections anyhow.
+        # A daemon that does not keep the pool alive: a process that ends closes its connections anyway.
         watching = threading.Thread(target=_close_idle, args=(ref(self), self._disposed), name="idle", daemon=True)
         watching.start()
 
@@ -192,9 +194,9 @@ class SharedPool(Pool):
 
 
 def ended(connection: Any) -> bool:
-    """Return True when the server of a driver's connection has gone. SQLite has none.
+    """Return True when the server of a driver's connection has gone. SQLite has no server.
 
-    An idle connection has nothing to read but its end. To ask the server instead takes as long as a statement.
+    An idle connection can only become readable by its end. A query to the server would take as long as a statement.
     """
     return hasattr(connection, "fileno") and bool(select([connection], [], [], 0)[0])
 

@@ -1,4 +1,4 @@
-"""Reading sagas for people: one, its journal, and lists that stay fast however many there are."""
+"""Queries for people: one saga, its journal, and lists that stay fast with any number of sagas."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -16,32 +16,36 @@ from app.store.tables import without_table
 from machines.registry import Registry
 from machines.rows import Trigger
 
-#: A list says how many it has up to here; counting millions would take longer than reading them is worth.
+#: Largest exact total of a list; counting millions would take too long for its use.
 LARGEST_TOTAL = 10_000
 
-#: What a list may be sorted by; a minus before the name turns it round.
+#: Sort keys of a list; a minus before the name reverses the order.
 SORTS = {"created_at": SagaRow.created_at, "updated_at": SagaRow.updated_at}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Filter:
-    """What a list shows. definitions, statuses, states: any of these. created: from (included) and to (excluded).
-    unknown_to: only unfinished sagas whose table this registry does not have.
-    """
+    """Filter of a list."""
 
+    #: Any of these definitions; empty: all.
     definitions: tuple[str, ...] = ()
+    #: Any of these statuses; empty: all.
     statuses: tuple[str, ...] = ()
+    #: Any of these states; empty: all.
     states: tuple[str, ...] = ()
+    #: Earliest creation, included.
     created_from: datetime | None = None
+    #: Latest creation, excluded.
     created_to: datetime | None = None
     client: str | None = None
     store: str | None = None
+    #: Only unfinished sagas whose table this registry does not have.
     unknown_to: Registry | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """One page of a list; total is exact below LARGEST_TOTAL."""
+    """One page of a list. `total` is exact below LARGEST_TOTAL."""
 
     sagas: Sequence[SagaRow]
     total: int
@@ -49,7 +53,7 @@ class Page:
 
     @property
     def following(self) -> tuple[datetime, UUID] | None:
-        """Say where the next page begins, if there is one."""
+        """The place after which the next page begins; None on the last page."""
         return (self.sagas[-1].created_at, self.sagas[-1].id) if self.has_more else None
 
 
@@ -64,7 +68,7 @@ def journal(saga_id: UUID) -> Sequence[JournalRow]:
 def journals(saga_ids: Sequence[UUID], replies_of: Collection[str] | None = None) -> dict[UUID, list[Any]]:
     """Return the journals of a page of sagas in one query.
 
-    replies_of: the steps whose replies are wanted, where they succeeded; None: all replies. Replies may be long.
+    replies_of: steps whose replies are read, where they succeeded; None: all replies. Replies may be long.
     """
     found: dict[UUID, list[Any]] = {saga_id: [] for saga_id in saga_ids}
     reply: ColumnElement[Any] = JournalRow.__table__.c.reply
@@ -79,9 +83,10 @@ def journals(saga_ids: Sequence[UUID], replies_of: Collection[str] | None = None
 
 
 def moments(saga_id: UUID) -> Row[Any]:
-    """Say by the database's clock for how long a saga has been in its state, age_s, and when it is tried again, next_s.
+    """Return age_s, how long a saga has been in its state, and next_s, when it is tried again, in seconds.
 
-    next_s is None while a process holds it, or is about to, and when nothing is left to try.
+    Both use the database's clock. next_s is None while a process holds the saga or is about to claim it, and when
+    nothing is left to try.
     """
     next_s = case((SagaRow.owner.is_(None), seconds_until(SagaRow.due_at))).label("next_s")
     age_s = (-seconds_until(SagaRow.entered_at)).label("age_s")
@@ -89,23 +94,23 @@ def moments(saga_id: UUID) -> Row[Any]:
 
 
 def told(saga_id: UUID) -> Sequence[Row[Any]]:
-    """Give the moves of a saga that others are told of."""
+    """Return the moves of a saga that publish an event."""
     moves = TOLD.where(JournalRow.saga_id == saga_id, JournalRow.event.is_not(None)).order_by(JournalRow.seq)
     return db.session.execute(moves).all()
 
 
 def unpublished(saga_id: UUID) -> frozenset[int]:
-    """Say which of them no broker has taken yet, by their seq."""
+    """Return the seq of each move of the saga whose event no broker has confirmed."""
     return frozenset(db.session.scalars(select(OutboxRow.seq).where(OutboxRow.saga_id == saga_id)))
 
 
 def sagas(saga_ids: Sequence[UUID]) -> dict[UUID, SagaRow]:
-    """Give these sagas, as far as there are such, in one query."""
+    """Return the existing sagas of these ids, in one query."""
     return {saga.id: saga for saga in db.session.scalars(select(SagaRow).where(SagaRow.id.in_(saga_ids)))}
 
 
 def standings(saga_ids: Sequence[UUID]) -> list[Standing]:
-    """Tell where sagas stand now."""
+    """Return the present state of each saga."""
     columns = (SagaRow.id, SagaRow.state, SagaRow.status, SagaRow.error)
     rows = db.session.execute(select(*columns).where(SagaRow.id.in_(saga_ids)))
     return [Standing(id=row.id, state=row.state, status=row.status, error=row.error) for row in rows]
@@ -115,7 +120,7 @@ def page(
     wanted: Filter, *, sort: str = "-created_at", limit: int = 50, offset: int = 0,
     after: tuple[datetime, UUID] | None = None,
 ) -> Page:  # fmt: skip
-    """Give a page of the sagas that pass. `after`, a page's `following`, goes with a sort by created_at alone."""
+    """Return a page of the matching sagas. `after`, a page's `following`, needs a sort by created_at."""
     query = _passing(wanted)
     down = sort.startswith("-")
     if after is not None:

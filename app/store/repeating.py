@@ -1,4 +1,4 @@
-"""Executing a statement again that PostgreSQL rolled back because others were in the way."""
+"""Repeats a statement that PostgreSQL rolled back because other transactions were in the way."""
 
 import random
 import time
@@ -9,13 +9,13 @@ from sqlalchemy import Engine, event
 
 from app.store.database_errors import REPEATABLE, UNPREPARED, sqlstate
 
-#: How often a statement is executed again, and the longest pause before the first time, in seconds; it doubles.
+#: Most repetitions of a statement, and the longest pause before the first, in seconds; each later pause doubles.
 TIMES, PAUSE_S = 5, 0.01
-_IDLE = 0  # psycopg2's transaction status: no transaction is open, so nothing but this statement was rolled back
+_IDLE = 0  # psycopg2's transaction status: no open transaction, so only this statement was rolled back
 
 
 def repeat(error: Exception, cursor: Any, execute: Callable[[], object]) -> None:
-    """Execute again what failed with `error`; raise the error of the last time when that does not help."""
+    """Execute again what failed with `error`. Raise the last error when no repetition succeeds."""
     for before in range(TIMES):
         code = sqlstate(error)
         if not (code in REPEATABLE or code in UNPREPARED) or cursor.connection.get_transaction_status() != _IDLE:
@@ -31,7 +31,7 @@ def repeat(error: Exception, cursor: Any, execute: Callable[[], object]) -> None
 
 
 def repeat_all(engine: Engine) -> None:
-    """Let all statements that go through SQLAlchemy be executed again where that helps."""
+    """Repeat every statement that SQLAlchemy executes, where a repetition can help."""
     errors = engine.dialect.loaded_dbapi.Error
 
     @event.listens_for(engine, "do_execute")

@@ -1,4 +1,4 @@
-"""The processes that run sagas, as the database knows them."""
+"""The processes that run sagas, as the database lists them."""
 
 from sqlalchemy import Engine, Table, delete
 from sqlalchemy.dialects import postgresql, sqlite
@@ -7,12 +7,12 @@ from app.store.database import db_now, in_seconds
 from app.store.models import ReplicaRow
 
 _REPLICA: Table = ReplicaRow.__table__
-#: One that has been silent for so long is forgotten.
+#: Seconds without a heartbeat after which a replica is deleted from the list.
 FORGOTTEN_AFTER_S = 3600.0
 
 
 class Replicas:
-    """The pulse of this process among the others."""
+    """The heartbeat of this process among the replicas."""
 
     def __init__(self, engine: Engine, owner: str) -> None:
         self._engine = engine
@@ -22,7 +22,7 @@ class Replicas:
         self._beat = new.on_conflict_do_update(index_elements=["owner"], set_={"beat_at": db_now()})
 
     def beat(self) -> None:
-        """Say that this process runs sagas, which also proves that the database takes writes."""
+        """Write a heartbeat, which also proves that the database accepts writes."""
         with self._engine.connect() as connection:
             connection.execute(self._beat)
 
@@ -31,6 +31,6 @@ class Replicas:
             connection.execute(delete(_REPLICA).where(_REPLICA.c.beat_at < in_seconds(-FORGOTTEN_AFTER_S)))
 
     def leave(self) -> None:
-        """Say that this process runs no sagas any more."""
+        """Remove this process from the list."""
         with self._engine.connect() as connection:
             connection.execute(delete(_REPLICA).where(_REPLICA.c.owner == self._owner))

@@ -1,4 +1,4 @@
-"""Sagas that have ended long ago: read for the archive, and deleted with their journals, a batch at a time."""
+"""Sagas that ended long ago: read for the archive, and deleted with their journals, in batches."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -14,11 +14,11 @@ _DAY_S = 86_400.0
 
 
 def ended_before(days: float, limit: int) -> Sequence[SagaRow]:
-    """Give the oldest sagas that ended so many days ago and whose events have all been published."""
+    """Return the oldest sagas that ended at least `days` ago and whose events are all published."""
     past = in_seconds(-days * _DAY_S)
     unpublished = exists().where(OutboxRow.saga_id == SagaRow.id)
     old = select(SagaRow).where(
-        SagaRow.created_at < past,  # by which they are found; none has ended before it was begun
+        SagaRow.created_at < past,  # for the index; no saga ends before it begins
         SagaRow.updated_at < past,
         SagaRow.status.in_(FINISHED),
         ~unpublished,
@@ -27,9 +27,9 @@ def ended_before(days: float, limit: int) -> Sequence[SagaRow]:
 
 
 def forget(saga_ids: Sequence[UUID]) -> int:
-    """Delete these sagas in one statement, but for any that is not finished; return how many were.
+    """Delete these sagas in one statement, except unfinished ones. Return how many were deleted.
 
-    A table whose last step can still be undone lets a person take a finished saga up again at any moment.
+    A saga may be unfinished again: a person may at any time compensate a completed saga whose table allows it.
     """
     gone = delete(SagaRow).where(SagaRow.id.in_(saga_ids), SagaRow.status.in_(FINISHED)).returning(SagaRow.id)
     deleted = db.session.execute(gone.execution_options(synchronize_session=False)).all()
@@ -39,7 +39,7 @@ def forget(saga_ids: Sequence[UUID]) -> int:
 
 
 def every(batch: int) -> Iterator[Sequence[SagaRow]]:
-    """Give all sagas, the oldest first, so many at a time."""
+    """Yield all sagas, the oldest first, in batches."""
     after: tuple[datetime, UUID] | None = None
     place = tuple_(SagaRow.created_at, SagaRow.id)
     ordered = select(SagaRow).order_by(SagaRow.created_at, SagaRow.id).limit(batch)

@@ -1,4 +1,4 @@
-"""Writing sagas: one commit is one statement, and it names the epoch and version it was thought out on."""
+"""Writes of sagas: each commit is one statement, guarded by the epoch and version that it was decided on."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -38,7 +38,7 @@ from machines.registry import Registry
 
 _SAGA = SagaRow.__table__
 
-#: Seconds. A move this close to its commit bears the commit's time, which spares the database a calculation.
+#: Seconds. A move this close to its commit gets the commit's time, which saves the database a calculation.
 SAME_MOMENT_S = 0.001
 _ONE: ColumnElement[int] = literal_column("1", Integer())
 _DEADLINE = in_seconds(bindparam("deadline_s"))
@@ -55,14 +55,14 @@ _MOVED = {
     "due_at": in_seconds(bindparam("delay_s")),
     "moves": bindparam("new_moves", type_=_SAGA.c.moves.type),
 }
-#: One that was pending is in its state only since it began.
+#: The saga stays in its state. A saga that was pending enters its state only when it begins.
 _STAYS = and_(
-    # Of one type wherever they stand, as PostgreSQL asks of what it prepares.
+    # Cast, so that the parameter has one type everywhere, which PostgreSQL requires of a prepared statement.
     _SAGA.c.state == cast(bindparam("new_state"), String),
     _SAGA.c.status == cast(bindparam("new_status"), String),
 )
 _ENTERED = case((_STAYS, _SAGA.c.entered_at), else_=in_seconds(bindparam("entered_s")))
-#: Never before the commit before it, so that a clock that is set back does not disorder the journal.
+#: Never before the previous commit, so that a clock that is set back keeps the journal in order.
 _UPDATED = later_of(_SAGA.c.updated_at, db_now())
 _INSERT = insert(_SAGA).values(
     **_MOVED,
@@ -100,7 +100,7 @@ _SAVE = (
         updated_at=_UPDATED,
     )
 )
-#: On what is left of the lease. No column of an index changes, and PostgreSQL writes the row alone ("HOT").
+#: Commit under the remaining lease. No indexed column changes, so PostgreSQL writes only the row (a HOT update).
 _SAVE_ON = (
     update(_SAGA)
     .where(*_AS_KNOWN)
@@ -112,15 +112,15 @@ _SAVE_ON = (
 
 
 class FencedError(Exception):
-    """Somebody else owns the saga now: what this process knows of it is out of date and must be forgotten."""
+    """Another process owns the saga: this process's copy is out of date and must be forgotten."""
 
 
 class KeyTakenError(Exception):
-    """The Idempotency-Key does not belong to whom it belonged to a moment ago: look again."""
+    """The Idempotency-Key has changed its saga since it was looked up: look it up again."""
 
 
 class SagaStore:
-    """The engine's own path to the database, in autocommit: every call is one statement and durable on return."""
+    """The engine's access to the database, in autocommit: every call is one statement and durable on return."""
 
     def __init__(
         self, connections: Connections, registry: Registry, owner: str, clock: Callable[[], float] = time.monotonic
@@ -130,14 +130,14 @@ class SagaStore:
         self._insert = Statement("saga_insert", _INSERT, connections)
         self._save = Statement("saga_save", _SAVE, connections)
         self._save_on = Statement("saga_save_on", _SAVE_ON, connections)
-        # As SQLAlchemy keeps a Uuid on each.
+        # The format in which SQLAlchemy stores a Uuid on each database.
         self._written = attrgetter("hex") if self._engine.dialect.name == "sqlite" else str
 
     def insert(self, saga: Instance, delay_s: float | None, owner: str | None) -> None:
-        """Make a new saga durable. Raises KeyTakenError.
+        """Make a new saga durable. Raise KeyTakenError.
 
-        delay_s: when any process may take it; None: there is nothing left to do by itself. owner: whose it is until
-        then: this process's, which may call its participants, or nobody's.
+        delay_s: seconds after which any process may claim it; None: the engine has nothing left to do.
+        owner: who holds it until then: this process, which may call its participants, or nobody.
         """
         definition = saga.definition
         values = (
@@ -169,9 +169,9 @@ class SagaStore:
         saga.committed()
 
     def insert_first(self, saga: Instance, delay_s: float, owner: str) -> None:
-        """Insert a saga as it began. Does nothing when an attempt before, which seemed to fail, has done so.
+        """Insert a saga in its initial state. Do nothing when an earlier attempt, which seemed to fail, inserted it.
 
-        Raises KeyTakenError.
+        Raise KeyTakenError.
         """
         try:
             self.insert(saga, delay_s, owner)
@@ -181,9 +181,9 @@ class SagaStore:
             saga.committed()
 
     def _insert_beside(self, saga: Instance, values: dict[str, Any]) -> None:
-        """Insert a saga whose key another sender's saga has, and only while that one is there.
+        """Insert a saga whose key another sender's saga has, only while that saga exists.
 
-        Else a request of the same sender which comes when that one has just been deleted would not meet this one.
+        Otherwise, after that saga is deleted, a later request of the same sender would not find this saga.
         """
         others = select(_SAGA.c.id).where(_SAGA.c.idempotency_key == saga.sent_key)
         with atomic(self._engine) as connection:
@@ -192,9 +192,9 @@ class SagaStore:
             self._insert.run_within(connection, values)
 
     def save(self, saga: Instance, delay_s: float | None, owner: str | None, enough_s: float | None = None) -> None:
-        """Commit what the saga has moved since the last commit. Raises FencedError, and then nothing is written.
+        """Commit the moves since the last commit. Raise FencedError, with nothing written.
 
-        enough_s: where the lease that it has lasts for longer, it is left as it is.
+        enough_s: the lease is not renewed when more than this remains, in seconds.
         """
         known = {"known_epoch": saga.epoch, "known_version": saga.version}
         leased = enough_s is not None and enough_s < saga.lease_end - self.clock() < inf and not saga.asked
@@ -208,7 +208,7 @@ class SagaStore:
         saga.committed()
 
     def _save_asked(self, saga: Instance, asked: Entry, values: dict[str, Any]) -> None:
-        """Commit what a person asked for together with its row in the audit trail, or neither."""
+        """Commit a person's request together with its audit row, or neither."""
         after = {"state": saga.state, "status": saga.status, "version": saga.version + 1}
         with atomic(self._engine) as connection:
             if self._save.run_within(connection, values) != 1:
@@ -216,11 +216,11 @@ class SagaStore:
             append(connection, replace(asked, after=after))
 
     def _due(self, saga: Instance, delay_s: float | None) -> dict[str, Any]:
-        # Both before the statement is sent, so that this process never believes in more time than it was given.
+        # Both are read before the statement is sent, so that this process never assumes a longer lease than it has.
         saga.lease_end = inf if delay_s is None else self.clock() + delay_s
         if saga.deadline < inf or saga.pending:
             return {"delay_s": delay_s, "deadline_s": None}
-        # From its beginning on, which was before its leading reads.
+        # From the beginning of the saga, which was before its leading reads.
         left_s = saga.definition.deadline_s - (saga.clock() - saga.begun if saga.begun is not None else 0.0)
         saga.deadline = self.clock() + left_s
         return {"delay_s": delay_s, "deadline_s": left_s}
@@ -235,7 +235,7 @@ class SagaStore:
             "new_deferrals": saga.deferrals,
             "new_error": saga.error,
             "new_owner": owner,
-            # One that is given back in good order has not been the end of this process.
+            # A saga that is released in good order did not kill this process.
             "new_claims": saga.claims if owner else 0,
             "new_unsure": saga.unsure or owner == self.owner,
             "new_order": saga.order,
@@ -244,9 +244,9 @@ class SagaStore:
         }
 
     def read(self, saga_id: UUID) -> Instance | None:
-        """Give the saga as it stands. Whoever moves it and commits first has it; others are fenced.
+        """Return the saga as it is now. The first process to commit a move owns it; the others are fenced.
 
-        Raises UnknownSagaError when its definition is not at hand.
+        Raise UnknownSagaError when its definition is unknown here.
         """
         with self._engine.connect() as connection:
             row = connection.execute(select(*STANDS).where(_SAGA.c.id == saga_id)).one_or_none()
@@ -254,12 +254,12 @@ class SagaStore:
         return instance(self._registry, row, journal[saga_id], self.clock()) if row else None
 
     def find(self, saga_id: UUID) -> Row[Any] | None:
-        """Look where a saga stands."""
+        """Return the row of a saga, or None."""
         with self._engine.connect() as connection:
             return connection.execute(select(_SAGA).where(_SAGA.c.id == saga_id)).one_or_none()
 
     def find_keys(self, *keys: str) -> Sequence[Row[Any]]:
-        """Look up the sagas that have these Idempotency-Keys, as they are stored."""
+        """Return the sagas with these Idempotency-Keys, in the stored form."""
         with self._engine.connect() as connection:
             return connection.execute(select(_SAGA).where(_SAGA.c.idempotency_key.in_(keys))).all()
 
@@ -274,8 +274,8 @@ def _as_json(move: Move, now: float) -> dict[str, Any]:
 
 
 def _entered(saga: Instance, now: float) -> float:
-    """Return when the saga came to its state, if the commit that is being made brings it there."""
+    """Return when the saga entered its state, if the commit that is being made brings it there."""
     for move in reversed(saga.unsaved):
         if move.source != move.dest:
             return move.made
-    return now if saga.begun is None else saga.begun  # one that was pending, and begins
+    return now if saga.begun is None else saga.begun  # a pending saga that begins now

@@ -1,4 +1,4 @@
-"""What /ready asks the database: its migration, and whether it can keep every text."""
+"""The facts that /ready reads from the database: its migration, and whether it can store every text."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,11 @@ _FOUND = {
 
 @dataclass(frozen=True, kw_only=True)
 class Schema:
-    """migration: the last one that was made, or None."""
+    """The state of the schema."""
 
+    #: Last migration applied; None: none.
     migration: str | None
+    #: Encoding of the database.
     encoding: str
 
 

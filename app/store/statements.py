@@ -1,7 +1,7 @@
 """The engine's own statements: compiled once, and prepared once on each connection.
 
-SQLAlchemy writes them and its pool gives the connection; what it would do for each execution beyond that takes as
-long as the statement itself.
+SQLAlchemy builds them and its pool supplies the connection. Its other work for each execution would take as long as
+the statement itself.
 """
 
 import re
@@ -21,7 +21,7 @@ _NAMED = re.compile(r"%\((\w+)\)s")
 
 
 class Statement:
-    """One statement on one engine, in autocommit. Its values are what the driver takes as it is."""
+    """One statement on one engine, in autocommit. Its values are passed to the driver unchanged."""
 
     def __init__(self, name: str, clause: ClauseElement, connections: Connections) -> None:
         self._connections, self._name = connections, name
@@ -39,7 +39,7 @@ class Statement:
             self._execute = f"EXECUTE {name} ({', '.join(['%s'] * len(self._names))})"
 
     def run(self, values: Mapping[str, Any]) -> int:
-        """Return how many rows it changed. Raises SQLAlchemy's errors."""
+        """Return the number of changed rows. Raise SQLAlchemy's errors."""
         connection: PoolProxiedConnection | None = None
         try:
             connection = self._connections.take()
@@ -51,14 +51,14 @@ class Statement:
                 self._connections.give_back(connection)
 
     def run_within(self, connection: Connection, values: Mapping[str, Any]) -> int:
-        """Do the same on a connection that has a transaction open."""
+        """Do the same as `run` on a connection with an open transaction."""
         try:
             return self._run_on(connection.connection, values)
         except self._errors as error:
             raise self._translated(error, connection.connection) from error
 
     def _translated(self, error: Any, connection: PoolProxiedConnection | None) -> DBAPIError:
-        """Give the error in SQLAlchemy's words, and a connection that is lost to nobody again."""
+        """Return the error as SQLAlchemy raises it. A lost connection is invalidated, so that no one gets it again."""
         dialect = self._dialect
         lost = connection is not None and dialect.is_disconnect(error, connection.dbapi_connection, None)
         if connection is not None and lost:
@@ -73,7 +73,7 @@ class Statement:
         try:
             self._execute_on(cursor, connection.info, values)
         except self._errors as error:
-            if sqlstate(error) in UNPREPARED:  # a pooler that nothing else gave away
+            if sqlstate(error) in UNPREPARED:  # a pooler that no other sign has shown
                 connection.info[POOLED] = inf
             repeat(error, cursor, lambda: self._execute_on(cursor, connection.info, values))
         changed: int = cursor.rowcount
@@ -81,7 +81,7 @@ class Statement:
         return changed
 
     def _execute_on(self, cursor: Any, info: Any, values: Mapping[str, Any]) -> None:
-        if self._prepare and POOLED in info:  # the next transaction may meet another server, which knows no names
+        if self._prepare and POOLED in info:  # the next transaction may run on a server without it
             cursor.execute(self.sql, values)
             return
         if self._prepare and self._name not in info:

@@ -1,8 +1,8 @@
-"""By which tables sagas run: recorded in the database, so that nobody edits a table under sagas that run by it.
+"""The tables that sagas run by, recorded in the database: a table must not be edited under its running sagas.
 
-A saga's row names its table by a digest (machines.digest), and only a process with that very table moves the saga. So
-processes with different tables of one name and version leave each other's sagas alone. A row without a digest is of a
-release before 0006, and runs by the first table that was recorded, as the first start after the upgrade found it.
+A saga's row names its table by a digest (machines.digest), and only a process with that table moves the saga. So
+processes with different tables of one name and version do not touch each other's sagas. A row without a digest was
+written before release 0006; it runs by the first recorded table, which the first start after the upgrade recorded.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ _Place = tuple[str, int]
 
 
 class TableChangedError(ConfigError):
-    """Unfinished sagas run by another table of that name and version than the one that is at hand."""
+    """Unfinished sagas run by another table of that name and version than the one in machines/."""
 
 
 def at_hand(registry: Registry) -> ColumnElement[bool]:
@@ -38,27 +38,28 @@ def at_hand(registry: Registry) -> ColumnElement[bool]:
         for definition in registry
         for digest in (definition.digest, *([""] if registry.takes_unnamed(definition) else []))
     ]
-    # PostgreSQL takes a definition for rare as long as it has not looked at the table, and would rather read and sort
-    # all of it than follow the index; of what is coalesced it thinks that every second row has it.
+    # Before it has analyzed the table, PostgreSQL expects few matches and would read and sort them all instead of
+    # following the index. For a coalesced condition it expects half of the rows.
     return func.coalesce(table.in_(known), false())
 
 
 def without_table(registry: Registry) -> ColumnElement[bool]:
-    """Return the condition for unfinished sagas whose table the registry does not have: this process moves none."""
+    """Return the condition for unfinished sagas whose table the registry lacks; this process moves none of them."""
     return and_(UNFINISHED, not_(at_hand(registry)))
 
 
 class Tables:
-    """owner: the process that records what it finds. settled: whether it has done so."""
+    """The comparison of this release's tables with the recorded ones. owner: the process that records."""
 
     def __init__(self, engine: Engine, registry: Registry, owner: str) -> None:
         self._engine, self._registry, self._owner = engine, registry, owner
+        #: True once the tables were compared and recorded.
         self.settled = False
 
     def settle(self) -> None:
-        """Compare each table at hand with what sagas run by, and record it.
+        """Compare each table with those that sagas run by, and record it.
 
-        Raises TableChangedError while unfinished sagas hold another table; then nothing is recorded.
+        Raise TableChangedError when unfinished sagas run by another table; then nothing is recorded.
         """
         with self._engine.connect() as connection:
             recorded = _recorded(connection)
@@ -99,7 +100,7 @@ class Tables:
             recorded_at=db_now(),
             recorded_by=self._owner,
         )
-        # Another process that starts at the same moment may be quicker.
+        # Another process that starts at the same moment may have recorded it first.
         connection.execute(new.on_conflict_do_nothing())
 
 

@@ -1,5 +1,6 @@
-"""The sagas that somebody should see to: those that are stuck, those that stay in a state for longer than their table
-allows, and those whose table this release does not have.
+"""The sagas that need attention.
+
+They are stuck, or in a state for longer than their table expects, or without a table in this release.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,9 +20,9 @@ from machines.registry import Registry
 
 #: A state of one version of a definition: name, version, state.
 Place = tuple[str, int, str]
-#: More causes than this at once are one cause: the list below them shows every saga.
+#: Most groups shown. With more causes at once there is one cause behind them, and the list shows every saga.
 MOST_GROUPS = 50
-#: What a page of the list shows of a saga.
+#: Columns of a saga on a page of the list.
 _SHOWN = (
     SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, SagaRow.client,
     SagaRow.store, BRIEF_ERROR.label("error"), SagaRow.entered_at, (-seconds_until(SagaRow.entered_at)).label("age_s"),
@@ -30,27 +31,30 @@ _SHOWN = (
 
 @dataclass(frozen=True, kw_only=True)
 class Sought:
-    """Which of them. definitions: any of these. version, state: of a table that may not be in this release.
-    places: only these states. error: word for word; "" for none.
-    unknown: True for those whose table this release does not have, False for all others, None for both.
-    words: a saga's id or its beginning, or whose it is.
-    """
+    """Filter of the sagas that need attention."""
 
+    #: Any of these definitions; empty: all.
     definitions: tuple[str, ...] = ()
+    #: Version, also of a table that this release does not have.
     version: int | None = None
+    #: State, also of a table that this release does not have.
     state: str | None = None
+    #: Only these states; None: all.
     places: tuple[Place, ...] | None = None
     status: str | None = None
+    #: Exact error; "" for sagas without one.
     error: str | None = None
+    #: True: only sagas whose table this release lacks. False: only the others. None: both.
     unknown: bool | None = None
+    #: Id or id prefix of a saga, or its client, order or key.
     words: str | None = None
 
 
 class Trouble:
-    """A look at them at one moment. limits: for how many seconds a saga may stay in each place."""
+    """The sagas that need attention, at one moment. limits: longest expected stay in each state, in seconds."""
 
     def __init__(self, registry: Registry, limits: Mapping[Place, float]) -> None:
-        # Asked for before, for PostgreSQL plans with a moment that it knows.
+        # Read first, because PostgreSQL plans well only for a moment that is a constant of the query.
         self.now = db.session.scalars(select(db_now())).one()
         by_limit: dict[float, list[Place]] = {}
         for place, limit_s in limits.items():
@@ -59,9 +63,10 @@ class Trouble:
         self._is = or_(_stays_too_long(self.now, by_limit), self._unknown)
 
     def groups(self, sought: Sought) -> Sequence[Row[Any]]:
-        """Count them by what they have in common, the group with the oldest first.
+        """Return the sagas grouped by definition, state and error, the group with the oldest saga first.
 
-        total: of all groups. total_unknown, total_overstayed: of these, without a table, and neither that nor stuck.
+        total: sagas of all groups. total_unknown: those without a table. total_overstayed: those with a table that are
+        not stuck.
         """
         same = (
             SagaRow.definition,
@@ -87,7 +92,7 @@ class Trouble:
     def page(
         self, sought: Sought, limit: int, after: tuple[datetime, UUID] | None = None, until: datetime | None = None
     ) -> Sequence[Row[Any]]:
-        """Give those that have been there for longest. after: entered_at and id of the last one seen."""
+        """Return the sagas longest in their state first. after: entered_at and id of the last saga seen."""
         listed = (
             self._those(sought, *_SHOWN, self._unknown.label("unknown"))
             .order_by(SagaRow.entered_at, SagaRow.id)
@@ -115,7 +120,7 @@ class Trouble:
 
 
 def _total(which: ColumnElement[bool]) -> ColumnElement[int]:
-    """Count those of all groups that are so."""
+    """Return the sum, over all groups, of the sagas that meet a condition."""
     return func.sum(func.sum(case((which, 1), else_=0))).over()
 
 

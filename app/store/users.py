@@ -1,4 +1,4 @@
-"""Users and their sessions. What changes a user is one transaction with the audit row that tells it."""
+"""Users and their sessions. Each change of a user and its audit row are one transaction."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -29,7 +29,7 @@ class Users:
             return connection.execute(select(_USER).where(_USER.c.name == name)).one_or_none()
 
     def add(self, name: str, role: str, password: str, actor: str) -> None:
-        """Add a user whose password was hashed before. Raises ConflictError when there is one of that name."""
+        """Add a user with a hashed password. Raise ConflictError when the name is taken."""
         new = insert(_USER).values(name=name, role=role, password=password, created_at=db_now())
         try:
             with atomic(self._engine) as connection:
@@ -39,14 +39,14 @@ class Users:
             raise ConflictError(f"there is a user {name} already") from None
 
     def change_role(self, name: str, role: str, actor: str) -> None:
-        """Raises NotFoundError, and ConflictError for the last admin."""
+        """Set a user's role. Raise NotFoundError, and ConflictError for the last admin."""
         with atomic(self._engine) as connection:
             before = self._known(connection, name, stays_admin=role == _ADMIN)
             connection.execute(update(_USER).where(_USER.c.name == name).values(role=role))
             append(connection, _entry(actor, "user.role", name, before={"role": before.role}, after={"role": role}))
 
     def change_password(self, name: str, password: str, actor: str) -> None:
-        """Set the hash of a new password, and end the sessions that began with the old one. Raises NotFoundError."""
+        """Set the hash of a new password and end all sessions of the user. Raise NotFoundError."""
         with atomic(self._engine) as connection:
             self._known(connection, name, stays_admin=True)
             connection.execute(update(_USER).where(_USER.c.name == name).values(password=password))
@@ -54,7 +54,7 @@ class Users:
             append(connection, _entry(actor, "user.password", name))
 
     def remove(self, name: str, actor: str) -> None:
-        """Remove a user and end the sessions. Raises NotFoundError, and ConflictError for the last admin."""
+        """Remove a user and the user's sessions. Raise NotFoundError, and ConflictError for the last admin."""
         with atomic(self._engine) as connection:
             before = self._known(connection, name, stays_admin=False)
             connection.execute(delete(_SESSION).where(_SESSION.c.user_name == name))
@@ -62,7 +62,7 @@ class Users:
             append(connection, _entry(actor, "user.remove", name, before={"role": before.role}))
 
     def sign_in(self, name: str, session: str, lasts_s: float, address: str) -> None:
-        """Begin a session. Raises NotFoundError when the user was removed meanwhile."""
+        """Begin a session. Raise NotFoundError when the user was removed meanwhile."""
         new = insert(_SESSION).values(id=session, user_name=name, ends_at=in_seconds(lasts_s))
         with atomic(self._engine) as connection:
             self._known(connection, name, stays_admin=True)
@@ -71,14 +71,14 @@ class Users:
             append(connection, _entry(f"user:{name}", "sign_in", name, after={"address": address}))
 
     def refused(self, name: str | None, address: str) -> None:
-        """Tell the trail of a sign-in that failed. name: None where there is no such user.
+        """Record a failed sign-in in the audit trail. name: None when there is no such user.
 
-        What was typed then is told nowhere: it may have been a password.
+        The typed name is not recorded then: it may be a password.
         """
         record(self._engine, Entry(actor="nobody", action="sign_in.refused", target=name, after={"address": address}))
 
     def signed_in(self, session: str) -> Row[Any] | None:
-        """Give the user of a session, with the role of this moment."""
+        """Return the user of a session, with the user's present role."""
         query = select(_USER.c.name, _USER.c.role).join(_SESSION, _SESSION.c.user_name == _USER.c.name)
         with self._engine.connect() as connection:
             alive = query.where(_SESSION.c.id == session, _SESSION.c.ends_at > db_now())
@@ -90,8 +90,8 @@ class Users:
 
     @staticmethod
     def _known(connection: Connection, name: str, *, stays_admin: bool) -> Row[Any]:
-        """Look the user up in a transaction, and keep all admins locked where one may be about to go."""
-        if not stays_admin:  # in an order that is always the same, or two transactions could wait for each other
+        """Return the user, locked. Also lock all admins when one of them may be removed."""
+        if not stays_admin:  # always in the same order, so that two transactions cannot deadlock
             admins = select(_USER.c.name).where(_USER.c.role == _ADMIN).order_by(_USER.c.name).with_for_update()
             if connection.execute(admins).scalars().all() == [name]:
                 raise ConflictError(f"{name} is the last admin; make another one first")
