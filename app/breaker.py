@@ -1,8 +1,8 @@
-"""A circuit breaker: what fails time after time is left in peace for a while.
+"""A circuit breaker: after repeated failures no calls are sent for a while.
 
-closed      everything is let through; so many failures in a row, within the window, open it
-open        nothing is let through
-half open   once the time is over, a single one tries: its success closes the breaker, its failure opens it again
+closed      every call passes; a number of failures in a row, within the window, opens the breaker
+open        no call passes
+half open   after the open time one trial call passes: its success closes the breaker, its failure opens it again
 """
 
 import time
@@ -14,7 +14,7 @@ from threading import Lock
 
 
 class BreakerState(IntEnum):
-    """As on /metrics."""
+    """The state of a breaker, with the number that /metrics shows."""
 
     CLOSED = 0
     HALF_OPEN = 1
@@ -23,15 +23,18 @@ class BreakerState(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class BreakerPolicy:
-    """failures: how many in a row, within window_s, open it for open_s."""
+    """When a breaker opens, and for how long."""
 
+    #: Failures in a row that open it.
     failures: int
+    #: How long it stays open, in seconds.
     open_s: float
+    #: Longest time from the first to the last of these failures, in seconds.
     window_s: float
 
 
 class Breaker:
-    """Used by many threads at once; no lock is held while something it let through goes on."""
+    """A circuit breaker for many threads at once; it holds no lock during a call."""
 
     def __init__(self, policy: BreakerPolicy, clock: Callable[[], float] = time.monotonic) -> None:
         self._policy, self._clock, self._lock = policy, clock, Lock()
@@ -47,9 +50,9 @@ class Breaker:
         return BreakerState.OPEN if self._clock() < until else BreakerState.HALF_OPEN
 
     def admit(self, lasts_s: float) -> float:
-        """Return 0 when one may pass now, else how many seconds to wait before asking again.
+        """Return 0 when a call may pass now, otherwise the seconds to wait before the next try.
 
-        lasts_s: how long it may take, should it be the one that tries.
+        lasts_s: longest duration of the call, in case it is the trial call.
         """
         with self._lock:
             if self._open_until is None:
@@ -61,7 +64,7 @@ class Breaker:
             return max(closed_for, 0.0)
 
     def succeeded(self) -> bool:
-        """Take note of a success; tell whether that has closed the breaker."""
+        """Record a success. Return True when it closed the breaker."""
         with self._lock:
             was_open = self._open_until is not None
             self._failures.clear()
@@ -69,7 +72,7 @@ class Breaker:
             return was_open
 
     def failed(self) -> bool:
-        """Take note of a failure; tell whether that has opened the breaker, for the first time or again."""
+        """Record a failure. Return True when it opened the breaker, for the first time or again."""
         with self._lock:
             now = self._clock()
             self._failures.append(now)
@@ -80,11 +83,11 @@ class Breaker:
             return opens
 
     def undecided(self) -> None:
-        """Take note of an answer that says neither: it counts as nothing, and the next call may try at once."""
+        """Record an answer that is neither success nor failure: it is not counted, and the next call may pass."""
         with self._lock:
             self._try_until = 0.0
 
     def open_for(self, seconds: float) -> None:
-        """Be open because somebody else has found it so."""
+        """Open the breaker for this time, because another process has opened it."""
         with self._lock:
             self._open_until = max(self._open_until or 0.0, self._clock() + seconds)

@@ -1,1 +1,1 @@
-"""Calls out to participants, and what their replies mean."""
+"""Calls to participants, and the meaning of their replies."""

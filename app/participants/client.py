@@ -1,4 +1,4 @@
-"""Sending one call over HTTP, once, within its time. It never raises for what the network or a participant does."""
+"""One HTTP call, sent once, within its time. It raises no exception for what the network or a participant does."""
 
 import socket
 import time
@@ -17,22 +17,29 @@ from app.values import UnreadableError, parsed, written
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """One attempt of one call. participant: its name. url: in full. body: None for a call without one.
-    timeout_s: for the whole of it.
-    """
+    """One attempt of one call."""
 
+    #: Name of the participant.
     participant: str
+    #: HTTP method.
     method: str
+    #: Full URL.
     url: str
+    #: Headers of this request, besides those of every request.
     headers: Mapping[str, str]
+    #: JSON body; None for a call without one.
     body: Mapping[str, Any] | None
+    #: Longest duration of the whole attempt, in seconds.
     timeout_s: float
 
 
 class Participants:
-    """A pool of connections to every participant, used by many threads at once. api_key: what a gateway on the way
-    asks for. ca_file: a private CA. look_up: asks the name server. wall_clock: seconds since 1970, for a Retry-After
-    that is a date.
+    """A pool of connections to every participant, used by many threads at once.
+
+    api_key: sent to the gateway before the participants.
+    ca_file: certificates of a private CA.
+    look_up: resolves host names.
+    wall_clock: seconds since 1970, for a Retry-After that is a date.
     """
 
     def __init__(
@@ -46,14 +53,14 @@ class Participants:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._clock, self._wall_clock = clock, wall_clock
-        # Here rather than in each request, so that nothing that shows a request shows it.
+        # Here and not in each request, so that a request that is shown or logged does not show the key.
         common = {"User-Agent": "saga-orchestrator", "Accept-Encoding": "identity"}
         self._shown = _lines(common | ({"X-API-Key": api_key} if api_key else {}))
         self._adapter = ExchangeAdapter(Dialer(look_up, clock), ca_file=ca_file, connections=connections)
         self._origins: dict[str, tuple[ExchangePool, str]] = {}
 
     def send(self, request: Request) -> Reply:
-        """Send the request and read its reply. Raises ValueError for a header that cannot be one."""
+        """Send the request and read its reply. Raise ValueError for a header that cannot be sent."""
         started = self._clock()
         origin, path = _split(request.url)
         pool, shown = self._origins.get(origin) or self._origin(origin)
@@ -83,9 +90,9 @@ class Participants:
         return found
 
     def _asked_to_wait(self, headers: Mapping[bytes, bytes]) -> float | None:
-        """Return how many seconds a Retry-After asks for, in either of its forms; None without one that is legal.
+        """Return how many seconds a Retry-After asks for, in either of its forms; None without a legal one.
 
-        A date is compared with the participant's own Date, where there is one: its clock need not be ours.
+        A date is compared with the participant's own Date header, if there is one: its clock may differ from ours.
         """
         asked = headers.get(b"retry-after")
         if asked is None:
@@ -115,7 +122,7 @@ def _said(request: Request, path: str, shown: str) -> bytes:
 
 
 def _lines(headers: Mapping[str, str]) -> str:
-    """Write headers down; raise ValueError for one that cannot be sent."""
+    """Return headers as text. Raise ValueError for one that cannot be sent."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     if not lines.isascii() or lines.count("\r") != len(headers) or lines.count("\n") != len(headers):
         raise ValueError(f"one of these headers has a line break, or is not ASCII: {', '.join(headers)}")
@@ -123,13 +130,13 @@ def _lines(headers: Mapping[str, str]) -> str:
 
 
 def _split(url: str) -> tuple[str, str]:
-    """Take a URL apart into its origin and what is asked for there."""
+    """Split a URL into its origin and the rest."""
     slash = url.find("/", len("https://"))
     return (url[:slash], url[slash:]) if slash > 0 else (url, "/")
 
 
 def _understood(answer: Answer) -> tuple[Mapping[str, Any] | None, str]:
-    """Return the JSON object of an answer, or None and why there is none."""
+    """Return the JSON object of an answer, or None and the reason."""
     if not answer.whole:
         return None, f"larger than {LARGEST_REPLY_BYTES:,} bytes"
     try:

@@ -1,4 +1,4 @@
-"""A connection to a participant: made within the deadline of the call that needs it, and trusted for a while only."""
+"""A connection to a participant: made within the deadline of its call, and reused only for a while."""
 
 import socket
 import ssl
@@ -8,11 +8,11 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from app.dialing import CONNECT_TIMEOUT_S, Dialer, UnreachableError
 
-#: How long an idle connection is trusted. NAT gateways and load balancers forget one without a word: Azure after 4
-#: minutes, AWS after 350 s, many proxies after 60 s.
+#: Longest idle time, in seconds, after which a connection is still reused. NAT gateways and load balancers forget an
+#: idle connection without a notice: Azure after 4 minutes, AWS after 350 s, many proxies after 60 s.
 IDLE_S = 30.0
 
-#: What OpenSSL's verify codes mean (see X509_V_ERR_… in x509_vfy.h).
+#: OpenSSL's verify codes (X509_V_ERR_… in x509_vfy.h).
 _EXPIRED, _NOT_YET, _OTHER_NAME, _OTHER_ADDRESS = 10, 9, 62, 64
 _UNKNOWN_CA = frozenset({2, 18, 19, 20, 21})
 
@@ -22,17 +22,18 @@ class NotSentError(Exception):
 
 
 class Connection(HTTPConnection):
-    """urllib3's, which connects by a Dialer. idle_since: when its last answer was read."""
+    """urllib3's connection, made by a Dialer."""
 
+    #: When the last answer was read, on the caller's clock.
     idle_since = 0.0
     _new_socket: Callable[[], socket.socket]
 
     def open(self, dialer: Dialer, deadline: float, clock: Callable[[], float]) -> None:
-        """Connect before the deadline, the TLS handshake included. Raise NotSentError."""
+        """Connect before the deadline, including the TLS handshake. Raise NotSentError."""
 
         def new_socket() -> socket.socket:
             opened = dialer.connect(self._dns_host.strip("[]"), self.port, deadline)
-            # The handshake has the rest of the call's time, and as much at most as an address has to accept.
+            # The handshake gets the rest of the call's time, but at most the time that one address has to accept.
             opened.settimeout(max(min(CONNECT_TIMEOUT_S, deadline - clock()), 0.001))
             return opened
 
@@ -41,7 +42,7 @@ class Connection(HTTPConnection):
             self.connect()
         except UnreachableError as error:
             raise NotSentError(str(error)) from error
-        except (OSError, ValueError) as error:  # the latter: a host name that TLS cannot be asked for
+        except (OSError, ValueError) as error:  # ValueError: a host name that TLS cannot use
             raise NotSentError(f"{self.host}:{self.port} {_why(error)}") from error
 
     def _new_conn(self) -> socket.socket:
@@ -49,11 +50,11 @@ class Connection(HTTPConnection):
 
 
 class SecureConnection(Connection, HTTPSConnection):
-    """The same over TLS."""
+    """A Connection over TLS."""
 
 
 def _why(error: Exception) -> str:
-    """Say why a TLS handshake failed."""
+    """Return why a TLS handshake failed."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return _distrust(error)
     if isinstance(error, TimeoutError):

@@ -1,7 +1,8 @@
 """One request and its reply over a connection that stays open.
 
-requests keeps the connections: their pools, certificates and limits. What is said over one is ours, for its layers for
-proxies, redirects, cookies and streams take ten times as long as the exchange itself, four times a saga (ADR 19).
+requests manages the connections: their pools, certificates and limits. The exchange over a connection is our own code:
+requests' layers for proxies, redirects, cookies and streams would take ten times as long as the exchange itself, four
+times per saga (ADR 19).
 """
 
 import socket
@@ -25,22 +26,23 @@ from app.dialing import Dialer
 from app.participants.connection import IDLE_S, Connection, NotSentError, SecureConnection
 from app.values import UnreadableError
 
-#: A reply beyond this, head and all, is not read to its end.
+#: Largest reply that is read to its end, with its head, in bytes.
 LARGEST_REPLY_BYTES = 1 << 20
 _LARGEST = f"{LARGEST_REPLY_BYTES:,} bytes"
-_PIECE_BYTES = 8192  # holds most replies; malloc takes several times as long for a buffer of 64 KiB
+_PIECE_BYTES = 8192  # holds most replies; for a buffer of 64 KiB malloc takes several times as long
 _UNCODED = "send it without a content coding"
 _ZLIB = frozenset({b"gzip", b"x-gzip", b"deflate"})
-_FINAL = 200  # what is below comes before the reply
+_FINAL = 200  # a status below is informational: the reply follows
 
 
 class LostError(Exception):
-    """The connection ended, or what came is no HTTP: the request may have been heard. The text says which."""
+    """The connection ended, or the answer is not HTTP: the request may have arrived. The text says which."""
 
 
 class Answer:
-    """What the parser has heard so far. `whole`: to its end. `stays`: the connection can serve again.
-    headers: their names in lower case.
+    """The answer, as far as the parser has read it.
+
+    whole: it was read to its end. stays: the connection can be used again. headers: by name in lower case.
     """
 
     def __init__(self) -> None:
@@ -50,7 +52,7 @@ class Answer:
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
 
     def hear(self, data: bytes) -> None:
-        """Take what was received; nothing (b"") is the end of the connection. Raises LostError."""
+        """Parse received data; b"" means the end of the connection. Raise LostError."""
         assert self._parser
         self.heard_bytes += len(data)
         if data:
@@ -65,16 +67,16 @@ class Answer:
         else:
             raise LostError("closed by the participant")
         if self.whole:
-            self._parser = None  # which holds this answer: thousands of such rings a second are work for the collector
+            self._parser = None  # breaks a reference cycle: thousands a second would keep the collector busy
 
     def content(self) -> bytes:
-        """Return the body without its content coding, of which none was asked for. Raise UnreadableError."""
+        """Return the body, decoded if it has a content coding, although none was requested. Raise UnreadableError."""
         coding = self.headers.get(b"content-encoding")
         if not coding or not self.body or coding.lower() == b"identity":
             return self.body
         if coding.lower() not in _ZLIB:
             raise UnreadableError(f"its Content-Encoding is {coding[:40].decode('ascii', 'replace')}", _UNCODED)
-        decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: gzip or zlib, whichever it is
+        decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: detects gzip or zlib
         with suppress(zlib.error):
             content = decoder.decompress(self.body, LARGEST_REPLY_BYTES)
             if decoder.eof and not decoder.unused_data:
@@ -93,7 +95,7 @@ class Answer:
 
     def on_message_begin(self) -> None:
         if self.whole:
-            # This stops the parser: one reply was asked for, and there is more.
+            # This stops the parser: only one reply was expected.
             raise LostError("more came than one reply")
 
     def on_message_complete(self) -> None:
@@ -104,18 +106,18 @@ class Answer:
 
 
 class _Idle:
-    """The idle connections of a pool that never blocks: a LifoQueue without the locks that waiting needs."""
+    """The idle connections of a pool that never blocks: a LifoQueue without locks for waiting."""
 
     def __init__(self, maxsize: int) -> None:
         self._most, self._idle = maxsize, deque[Any]()
 
-    def get(self, block: bool = False, timeout: float | None = None) -> Any:  # noqa: ARG002  urllib3's
+    def get(self, block: bool = False, timeout: float | None = None) -> Any:  # noqa: ARG002  urllib3's signature
         try:
             return self._idle.pop()
         except IndexError:
             raise Empty from None
 
-    def put(self, connection: Any, block: bool = False) -> None:  # noqa: ARG002  urllib3's
+    def put(self, connection: Any, block: bool = False) -> None:  # noqa: ARG002  urllib3's signature
         if len(self._idle) >= self._most:
             raise Full
         self._idle.append(connection)
@@ -125,16 +127,17 @@ class _Idle:
 
 
 class ExchangePool(HTTPConnectionPool):
-    """Connections to one origin."""
+    """A pool of connections to one origin."""
 
-    QueueCls = _Idle  # type: ignore[assignment]  # all that urllib3 uses of a queue
+    QueueCls = _Idle  # type: ignore[assignment]  # type: ignore[assignment]  # has all that urllib3 uses of a queue
     ConnectionCls = Connection
     dialer: Dialer
 
     def exchange(self, said: bytes, timeout_s: float, clock: Callable[[], float]) -> Answer:
-        """Send a whole request at once (one packet, one waking of who reads it) and hear its answer, which is not
-        `whole` when it is too large. All of it, connecting included, takes `timeout_s` at most. Raises NotSentError,
-        LostError, TimeoutError.
+        """Send a request and return its answer, within `timeout_s` for everything, including the connection.
+
+        The request is sent at once: one packet wakes its reader once. A too large answer is not `whole`. Raise
+        NotSentError, LostError or TimeoutError.
         """
         started = clock()
         deadline, connection, answer = started + timeout_s, cast("Connection", self._get_conn()), Answer()
@@ -159,9 +162,9 @@ class ExchangePool(HTTPConnectionPool):
         return answer
 
     def drop_idle(self) -> None:
-        """Close every idle connection, so that the retry gets a fresh one.
+        """Close every idle connection, so that the retry gets a new one.
 
-        One of them has just failed, and whatever ended it (a NAT that forgot, a host that died) may have ended all.
+        One of them has just failed, and the cause (a NAT that forgot, a host that died) may have broken them all.
         """
         assert self.pool is not None
         with suppress(Empty):
@@ -171,13 +174,13 @@ class ExchangePool(HTTPConnectionPool):
 
 
 class SecureExchangePool(ExchangePool, HTTPSConnectionPool):
-    """The same over TLS."""
+    """An ExchangePool over TLS."""
 
     ConnectionCls = SecureConnection
 
 
 class ExchangeAdapter(HTTPAdapter):
-    """requests' own, whose pools exchange. ca_file: certificates that are trusted beside the public ones."""
+    """requests' adapter with our pools. ca_file: certificates trusted besides the public ones."""
 
     def __init__(self, dialer: Dialer, *, ca_file: str | None = None, connections: int = 10) -> None:
         self._dialer, self._ca_file = dialer, ca_file
@@ -189,7 +192,7 @@ class ExchangeAdapter(HTTPAdapter):
 
     @cached_property
     def _trust(self) -> ssl.SSLContext:
-        """One for all connections: to read the public certificates takes 10 ms."""
+        """The TLS context of all connections: reading the public certificates takes 10 ms."""
         context = create_urllib3_context()
         context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
         if self._ca_file:
@@ -211,12 +214,12 @@ class ExchangeAdapter(HTTPAdapter):
 
 
 def host_of(origin: str) -> str:
-    """Give what the Host header says: without who one is."""
+    """Return the Host header of an origin: without user name and password."""
     return urlsplit(origin).netloc.rpartition("@")[2]
 
 
 def _send(sock: socket.socket, said: bytes, deadline: float, clock: Callable[[], float]) -> None:
-    """Send all of it before the deadline. `sendall` over TLS gives each piece the whole timeout anew."""
+    """Send everything before the deadline. Over TLS, `sendall` would apply the whole timeout to each piece."""
     left = deadline - clock()
     if left <= 0:
         raise NotSentError("the time was over when the connection had been made")
@@ -231,10 +234,10 @@ def _send(sock: socket.socket, said: bytes, deadline: float, clock: Callable[[],
 
 
 def _hear(sock: socket.socket, answer: Answer, deadline: float, clock: Callable[[], float]) -> None:
-    """Read until the answer is whole, or larger than it may be."""
+    """Read until the answer is whole, or larger than allowed."""
     try:
         while not answer.whole and answer.heard_bytes <= LARGEST_REPLY_BYTES:
-            # Each piece has what is left: a participant that drips bytes would hold the saga beyond its lease.
+            # Each read gets only the time that is left: a participant that drips bytes would outlast the saga's lease.
             sock.settimeout(_left(deadline, clock()))
             answer.hear(sock.recv(_PIECE_BYTES))
     except OSError as error:

@@ -1,6 +1,6 @@
-"""A circuit breaker in front of each participant, shared by all processes where there is a Redis.
+"""A circuit breaker before each participant, shared by all processes where there is a Redis.
 
-A call that is not let through was not sent: its saga defers it, which refuses nothing and counts as no attempt.
+A call that the breaker blocks is not sent: its saga defers it, which counts as no attempt and is no refusal.
 """
 
 import time
@@ -16,13 +16,13 @@ _SERVER_ERROR = 500
 
 
 class Sender(Protocol):
-    """Anything that sends one request once."""
+    """An HTTP client that sends one request once."""
 
     def send(self, request: Request) -> Reply: ...
 
 
 class GuardedSender:
-    """Sends through the breaker of each request's participant."""
+    """Sends each request through the circuit breaker of its participant."""
 
     def __init__(
         self,
@@ -40,11 +40,11 @@ class GuardedSender:
         wait_s = breaker.admit(request.timeout_s)
         trying = breaker.state is not BreakerState.CLOSED
         if wait_s <= 0 and trying and self._fleeting.lock(f"try/{name}", request.timeout_s) is False:
-            wait_s = request.timeout_s  # another process is trying
+            wait_s = request.timeout_s  # another process sends the trial call
         if wait_s > 0:
             return Reply(error=f"the breaker of {name} is open", sent=False, retry_after_s=wait_s)
         reply = self._sender.send(request)
-        if reply.turned_away:  # by a proxy, a gateway or a limit: the participant may be well or not
+        if reply.turned_away:  # answered by a proxy, a gateway or a limit: the participant's state is unknown
             breaker.undecided()
             if trying:
                 self._fleeting.drop(f"try/{name}")
@@ -61,7 +61,7 @@ class GuardedSender:
         return {name: breaker.state for name, breaker in self._breakers.items()}
 
     def learn(self) -> None:
-        """Open what another process has found broken; to be called once in a while."""
+        """Open the breakers that another process has opened. The runner calls this with each heartbeat."""
         closed = [name for name, breaker in self._breakers.items() if breaker.state is not BreakerState.OPEN]
         for key, left_s in self._fleeting.lasting([f"open/{name}" for name in closed]).items():
             self._breakers[key.removeprefix("open/")].open_for(left_s)

@@ -1,4 +1,4 @@
-"""What a reply means. Every reply has one of four outcomes, and this is the one place where it is decided (ADR 22).
+"""The meaning of a reply. Every reply has one of four outcomes, and no other module decides it (ADR 22).
 
 status                                                          outcome
 2xx other than 202, with a body that is understood              succeeded
@@ -19,19 +19,19 @@ from machines.rows import Trigger
 from machines.table import participant_variable
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
-#: _URL stands for the participant's own variable.
+#: Settings to check. _URL stands for the participant's own variable.
 _KEY, _URL, _LOAD = "PARTICIPANTS_API_KEY", "URL", "THREADS"
-#: The statuses that turn a call away before the participant acts on it, each with the setting to look at.
+#: Statuses that reject a call before the participant acts on it, each with the setting to check.
 _TURNED_AWAY: Mapping[int, str] = {
     301: _URL, 307: _URL, 308: _URL, 401: _KEY, 403: _KEY, 405: _URL, 406: _URL, 407: _URL,
     414: _URL, 415: _URL, 421: _URL, 429: _LOAD, 431: _URL,
 }  # fmt: skip
 _OK, _ACCEPTED, _REDIRECT, _BAD_REQUEST, _NOT_FOUND, _SERVER_ERROR, _UNAVAILABLE = 200, 202, 300, 400, 404, 500, 503
-#: What Kong says of a path that it has no route for. It is JSON, and no participant's.
+#: Kong's message for a path without a route. It is JSON, but not a participant's.
 _NO_ROUTE = "no Route matched with those values"
-#: Request Timeout and Too Early: nobody knows how far the participant has come.
+#: Request Timeout and Too Early: it is unknown how far the participant has come.
 _IN_DOUBT = frozenset({408, 425})
-#: Journals of releases before this table have these refusals under the trigger of a further attempt.
+#: Journals of releases before this table recorded these refusals under the trigger of another attempt.
 _REFUSED_BEFORE = frozenset({400, 401, 402, 403, 404, 409, 410, 412, 422})
 
 
@@ -42,7 +42,7 @@ class Outcome(StrEnum):
     NOT_SENT = "not_sent"
 
 
-#: What became of the call whose outcome a move records; other moves record none.
+#: Trigger of a move → outcome of its call; the other triggers record none.
 _OF_MOVES: Mapping[str, Outcome] = {
     Trigger.SUCCEEDED: Outcome.SUCCEEDED,
     Trigger.REFUSED: Outcome.REFUSED,
@@ -55,30 +55,32 @@ _OF_MOVES: Mapping[str, Outcome] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What came back. status: None when no answer was read. sent: False when nothing left this process.
-    impossible: nor ever will, for the call cannot be made.
+    """The result of one attempt."""
 
-    body: the JSON object, None when it could not be understood. unreadable: why not, as a short phrase that follows
-    "200, but ", such as "text/plain is no JSON object". blank: True when the body has no byte; it is then understood
-    as an object without fields. error: why there is no answer, in one line. says: the whole reason, where there is
-    more to say than the participant's words. retry_after_s: how long the participant asks to wait, None when it does
-    not ask. duration_ms: from sending to the last byte.
-    """
-
+    #: HTTP status; None when no answer was read.
     status: int | None = None
+    #: JSON object; None when the body was not understood.
     body: Mapping[str, Any] | None = None
+    #: Why the body was not understood, as a phrase after "200, but ", such as "text/plain is no JSON object".
     unreadable: str = ""
+    #: True when the body is empty; it is then understood as an object without fields.
     blank: bool = False
+    #: Why there is no answer, in one line.
     error: str = ""
+    #: The whole reason, where there is more to say than the participant's words.
     says: str = ""
+    #: False when nothing left this process.
     sent: bool = True
+    #: True when the call can never be sent, because it cannot be built.
     impossible: bool = False
+    #: Seconds that the participant asks to wait; None when it does not ask.
     retry_after_s: float | None = None
+    #: Duration from sending to the last byte, in milliseconds.
     duration_ms: float = 0.0
 
     @property
     def reason(self) -> str:
-        """Return in one short line what the participant said, and what is to be said about it."""
+        """The participant's message, with our explanation, in one short line."""
         return self.says or one_line(self._words)
 
     @property
@@ -92,19 +94,19 @@ class Reply:
 
     @property
     def turned_away(self) -> bool:
-        """Return True when the call was answered, but not by a participant that acted on it."""
+        """True when the call was answered, but not by a participant that acted on it."""
         if self.status == _NOT_FOUND:
             return self.body is None or self.blank or self.body.get("message") == _NO_ROUTE
         return self.status in _TURNED_AWAY
 
     @property
     def asks_to_wait(self) -> bool:
-        """Return True for a participant that says when to ask again: its answer is no attempt that failed."""
+        """True when the participant says when to ask again: such an answer is not a failed attempt."""
         return self.status == _UNAVAILABLE and self.retry_after_s is not None
 
 
 def outcome_of(reply: Reply, lacking: Mapping[str, str] = NOTHING) -> Outcome:
-    """Decide what a reply means. lacking: what a later call needs and cannot use, see `Saga.lacking`."""
+    """Return the outcome of a reply. lacking: fields that a later call needs and cannot use, see `Saga.lacking`."""
     status = reply.status
     if status is None:
         if reply.impossible:
@@ -119,18 +121,18 @@ def outcome_of(reply: Reply, lacking: Mapping[str, str] = NOTHING) -> Outcome:
 
 
 def explained(reply: Reply, lacking: Mapping[str, str], participant: str) -> Reply:
-    """Return the reply with a reason that says why a success was not taken, or which setting to check."""
+    """Return the reply with a reason: why a success was not accepted, or which setting to check."""
     if reply.status is not None and _OK <= reply.status < _REDIRECT:
         return replace(reply, says=f"{reply.reason}, but {_why_not_taken(reply, lacking)}")
     if setting := setting_of(reply, participant):
-        # A 404 with a JSON body is the participant's own, and a refusal; this one may come from anybody.
+        # A 404 with a JSON body is the participant's own, and a refusal; this one may come from anything on the way.
         anybody = " without a JSON body" if reply.status == _NOT_FOUND and not reply.body else ""
         return replace(reply, says=f"{reply.reason}{anybody}; check {setting}")
     return reply
 
 
 def setting_of(reply: Reply, participant: str) -> str:
-    """Return the name of the setting to check when a call was turned away, and "" when it was not."""
+    """Return the name of the setting to check when a call was turned away, otherwise ""."""
     return _named(_TURNED_AWAY.get(reply.status or 0, _URL), participant) if reply.turned_away else ""
 
 
@@ -144,9 +146,9 @@ def _named(setting: str, participant: str) -> str:
 
 
 def outcome_of_move(trigger: str, status: int | None) -> Outcome | None:
-    """Return what became of the call whose outcome a move records, read from the journal; None when it records none."""
+    """Return the outcome of the call that a move in the journal records; None when it records none."""
     if trigger == Trigger.DEFER and status == _UNAVAILABLE:
-        return Outcome.UNKNOWN  # it asked to wait: that is no attempt, and it may have happened all the same
+        return Outcome.UNKNOWN  # it asked to wait: not a failed attempt, and in doubt
     if trigger in (Trigger.RETRY, Trigger.EXHAUSTED) and status in _REFUSED_BEFORE:
         return Outcome.REFUSED
     return _OF_MOVES.get(trigger)
