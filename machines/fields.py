@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-LARGEST_INTEGER = 2**63 - 1
-LARGEST_AMOUNT = 10**9
-LONGEST_TEXT = 200
-LONGEST_LIST = 200
+LARGEST_INTEGER = 2**63 - 1  # default bound of integer(); the largest signed 64-bit integer
+LARGEST_AMOUNT = 10**9  # default bound of amount()
+LONGEST_TEXT = 200  # default bound of text(), in characters
+LONGEST_LIST = 200  # default bound of list_of(), in items
 
 
 class FieldKind(StrEnum):

@@ -31,7 +31,7 @@ SAGA_STATUSES = {
     "compensated": "compensated",
 }
 
-#: 002's StepStatus, in the order in which a step goes through them.
+#: 002's StepStatus.
 STEP_STATUSES = ("pending", "in_progress", "completed", "failed", "compensated")
 
 #: Triggers by which a step, or its compensation, is done.

@@ -15,12 +15,12 @@ from machines.table import Table
 LONGEST_WAIT_S = 10 * 366 * 86_400
 #: One hour, in seconds. During a call the saga holds a thread and a lease.
 LONGEST_CALL_S = 3_600
-MOST_ATTEMPTS = 1_000_000
-LARGEST_FACTOR = 100
+MOST_ATTEMPTS = 1_000_000  # bound of Retry.attempts
+LARGEST_FACTOR = 100  # bound of Retry.factor
 LARGEST_VERSION = 2**31 - 1  # largest value of the database column
-MOST_CHARACTERS = 1_000_000
-MOST_ITEMS = 100_000
-DEEPEST_LIST = 5
+MOST_CHARACTERS = 1_000_000  # bound of a text field's low and high
+MOST_ITEMS = 100_000  # bound of a list field's low and high
+DEEPEST_LIST = 5  # most levels of lists, one inside the other
 
 #: Names of fields. They stand in references, where dots and braces have a meaning.
 _FIELD_NAME = re.compile(r"[^\s.{}/]{1,64}")
