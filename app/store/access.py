@@ -83,7 +83,7 @@ class AuditRow(db.Model):  # type: ignore[name-defined,misc]
     #: What was done, such as `key.add`.
     action: Mapped[str]
     saga_id: Mapped[UUID | None]
-    #: User or key that the action changed.
+    #: User or key that the action changed; of an action on a saga, its type.
     target: Mapped[str | None]
     reason: Mapped[str | None]
     #: State before the action.

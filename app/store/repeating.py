@@ -23,7 +23,7 @@ def repeat(error: Exception, cursor: Any, execute: Callable[[], object]) -> None
         time.sleep(random.uniform(0, PAUSE_S * 2**before))  # noqa: S311  not a secret
         try:
             execute()
-        except Exception as again:  # noqa: BLE001  raised unless it is one of those
+        except Exception as again:  # noqa: BLE001  raised, unless another repetition may help
             error = again
         else:
             return
