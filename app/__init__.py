@@ -10,10 +10,11 @@ if TYPE_CHECKING:
 
 
 def create_app(config: "Config | None" = None, registry: "Registry | None" = None) -> "Flask":
-    """Make the service, by default as the environment says.
-    `app.extensions["runner"]` recovers sagas and `app.extensions["post"]` carries events, once started.
+    """Return the service, configured from the environment by default.
+
+    `app.extensions["runner"]` recovers sagas and `app.extensions["post"]` transports events, once they are started.
     """
-    # Not before: `python -m app` checks its settings and names the folder of metrics first.
+    # Imported late: `python -m app` first checks its settings and sets the folder of the metrics.
     from app.factory import make  # noqa: PLC0415
 
     return make(config, registry)

@@ -26,12 +26,12 @@ from app.settings import DEFAULT_HOST, SHARED, ConfigError, port
 from app.store.alone import hold
 from app.tables import read_tables
 
-#: Files that a process has open beside its connections: the database, participants, the broker.
+#: Open files of a process besides its connections: the database, participants, the broker.
 OTHER_FILES = 1024
-#: A process whose parent was killed stops to listen within this many seconds.
+#: Seconds within which a process whose parent was killed stops to listen.
 LEAVES_WITHIN_S = 3.0
 _PREFIX = "saga-metrics-"
-#: What the server has to complain of is a line of JSON as well.
+#: Handler that writes the server's own warnings as JSON lines.
 _JSON = {"class": "app.logs.Complaints"}
 
 
@@ -44,7 +44,7 @@ def main() -> int:
         at = port(os.environ, "PORT", serving.DEFAULT_PORT) or 0
         host = _free_address(os.environ.get("HOST") or DEFAULT_HOST, at)
         if lock := hold(config.database_url, LEAVES_WITHIN_S, LEAVES_WITHIN_S + config.grace_s):
-            lock.close()  # it is the worker's, which runs the sagas
+            lock.close()  # the worker takes it again: the worker runs the sagas
         configure_logging(config.log_level, config.log_redact)
         if config.workers > 1 and SHARED not in os.environ:
             _begin_anew()
@@ -58,10 +58,10 @@ def main() -> int:
         address=host,
         port=at,
         workers=config.workers,
-        # One that dies alone takes neither the requests of the others with it nor what was counted.
+        # A worker that dies alone ends neither the requests of the others nor the counts of the metrics.
         respawn_failed_workers=config.workers > 1,
         interface=Interfaces.WSGI,
-        # HTTP/2 in the clear has no use here, and a stream whose body never comes keeps a thread for ever.
+        # Cleartext HTTP/2 has no use here, and a stream whose body never comes holds a thread for ever.
         http=HTTPModes.http1,
         blocking_threads=serving.threads_of(config),
         backpressure=connections(),
@@ -71,40 +71,40 @@ def main() -> int:
         log_dictconfig={"handlers": {"console": _JSON, "access": _JSON}},
     ).serve(spawn_target=serving.serve_in_threads)
     shared = Path(os.environ.get(SHARED, ""))
-    if shared.name.startswith(_PREFIX):  # else it is not ours
+    if shared.name.startswith(_PREFIX):  # otherwise an operator made it
         shutil.rmtree(shared, ignore_errors=True)
     return 0
 
 
 def _begin_anew() -> None:
-    """Name the folder that all processes count in before anything imports the library that looks for it."""
+    """Restart with the shared metrics folder set, before anything imports the library that reads the variable."""
     os.environ[SHARED] = tempfile.mkdtemp(prefix=_PREFIX)
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  the same command once more
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  the same command again
 
 
 def _import_service() -> None:
-    """Import the service once, before its processes are forked: they start at once and share this memory.
+    """Import the service once before its processes are forked, so that they start at once and share its memory.
 
-    The collector rests meanwhile and then leaves these objects alone: else it would copy the shared pages.
+    The garbage collector is off meanwhile and then ignores these objects; otherwise it would copy the shared pages.
     """
     gc.disable()
-    import app.factory  # noqa: F401, PLC0415  not before the settings were checked, and the folder of metrics named
+    import app.factory  # noqa: F401, PLC0415  only after the settings are checked and the metrics folder is set
 
     gc.freeze()
     gc.enable()
 
 
 def _check_tables(config: Config) -> None:
-    """Raise ConfigError when unfinished sagas run by another table than the one at hand.
+    """Raise ConfigError when unfinished sagas run by another table than the one in machines/.
 
-    A process of its own compares them: the processes that serve are forked from this one, which must have no
-    connection and no thread then.
+    A separate process compares them: the serving processes are forked from this one, which may have no connection and
+    no thread then.
     """
     receiver, sender = Pipe(duplex=False)
     asking = get_context("fork").Process(target=_compare_tables, args=(config, sender))
     asking.start()
     sender.close()
-    with suppress(EOFError):  # nothing to complain of
+    with suppress(EOFError):  # no error was sent
         raise ConfigError(receiver.recv())
     asking.join()
 
@@ -118,14 +118,14 @@ def _compare_tables(config: Config, sender: "Connection[str, str]") -> None:
         create_app(config).extensions["runner"].tables.settle()
     except ConfigError as error:
         sender.send(str(error))
-    except SQLAlchemyError:  # it is away, or was never migrated: /ready says what to do, and the processes ask again
+    except SQLAlchemyError:  # away or never migrated: /ready says what to do, and the serving processes compare again
         pass
 
 
 def _free_address(host: str, port: int) -> str:
-    """Return the address to listen on: the server takes no name. Raise ConfigError when it cannot be listened on.
+    """Return the address to listen on, because the server accepts no name. Raise ConfigError for an unusable one.
 
-    Waits a moment for a port that the processes of a server that was killed are just leaving.
+    Wait a moment for a port that the processes of a killed server are about to release.
     """
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -150,7 +150,7 @@ def _free_address(host: str, port: int) -> str:
 
 
 def connections() -> int:
-    """Return how many connections one process takes: CONNECTIONS, or as many as the operating system lets it have."""
+    """Return the number of connections of one process: CONNECTIONS, or as many as the operating system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = serving.CONNECTIONS + OTHER_FILES
     if soft < wanted:

@@ -1,7 +1,7 @@
-"""Messages that wake workers: by Celery over Redis or RabbitMQ, whichever the URL names.
+"""Messages that wake workers, through Celery over Redis or RabbitMQ, whichever the URL names.
 
-A message says that something is due, and nothing else: what that is, and who runs it, the database decides. So one
-wakes a worker for many sagas, and it may get lost or come twice, and nothing changes but the time.
+A message only says that something is due; the database decides what is due and who runs it. So one message wakes a
+worker for many sagas, and a lost or repeated message changes nothing but the time.
 """
 
 import threading
@@ -21,24 +21,24 @@ if TYPE_CHECKING:
     from celery import Celery
 
 _log = structlog.get_logger("broker")
-# For every connection of this process, Celery's as well. kombu imports it where there is a Redis.
+# For every connection of this process, including Celery's. kombu imports the transport when it connects to a Redis.
 TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "app.redis_transport:Transport"))
-#: The task of app.worker, by name.
+#: Name of the Celery task in app.worker.
 LOOK = "saga.look"
-#: The queue of it, and of nothing else that the broker may be used for.
+#: Queue of that task, separate from other uses of the broker.
 NAME = "saga"
-#: Longer than this nobody waits for the broker.
+#: Longest wait for the broker, in seconds.
 TIMEOUT_S = 1.0
-#: Between two messages of one process; all that becomes due in between is in the second.
+#: Seconds between two messages of one process; sagas that become due in between share the second message.
 PAUSE_S = 0.2
-#: A broker that is away is left in peace for so long.
+#: Seconds without a message after the broker was unreachable.
 AWAY_S = 5.0
-#: More need not wait for workers: who has one looks until nothing is due.
+#: Most messages in the queue: each worker that receives one claims until nothing is due.
 ENOUGH = 32
 
 
 def make_celery(url: str) -> "Celery":
-    from celery import Celery  # noqa: PLC0415  a process without a broker starts sooner
+    from celery import Celery  # noqa: PLC0415  a process without a broker starts faster
 
     celery = Celery(NAME, broker=url)
     celery.conf.update(
@@ -47,12 +47,12 @@ def make_celery(url: str) -> "Celery":
         worker_prefetch_multiplier=1,
         broker_connection_timeout=TIMEOUT_S,
         broker_connection_retry_on_startup=True,
-        broker_connection_max_retries=None,  # for ever: a worker that gave up would be missed once it is back
+        broker_connection_max_retries=None,  # no limit: a worker that gave up would not come back with the broker
         broker_transport_options=connection_options(url),
-        # All that is to be done for a message is to wake the runner, which has threads of its own.
+        # A message only wakes the runner, which has its own threads.
         worker_pool="threads",
         worker_concurrency=1,
-        # Nobody is to stop a worker by a message; and two on a machine would contend for the queue of such messages.
+        # No message may stop a worker; and two workers on a machine would compete for the control queue.
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
     )
@@ -60,14 +60,14 @@ def make_celery(url: str) -> "Celery":
 
 
 def connection_options(url: str) -> dict[str, float]:
-    """Say, in the words of each transport, that one who sends is not kept waiting, and tries to connect but once."""
+    """Return the transport's options for a short timeout and one connection attempt, so that senders never wait."""
     waits = ("socket_timeout", "socket_connect_timeout") if url.startswith("redis") else ("write_timeout",)
     return {"max_retries": 0} | dict.fromkeys(waits, TIMEOUT_S)
 
 
 @contextmanager
 def errors_as_kombus(connection: Connection) -> Iterator[None]:
-    """Raise a transport's own errors as kombu's: those of Redis and of AMQP are neither KombuError nor OSError."""
+    """Raise a transport's own errors as kombu's: errors of Redis and AMQP are neither KombuError nor OSError."""
     try:
         yield
     except (*connection.connection_errors, *connection.channel_errors) as error:
@@ -75,16 +75,16 @@ def errors_as_kombus(connection: Connection) -> Iterator[None]:
 
 
 def declare_anew(queue: Queue) -> None:
-    """Declare a queue of a channel; also where Redis was flushed, which its channel does not know."""
+    """Declare a queue, also after a flush of Redis, which the channel does not notice."""
     if getattr(queue.channel.connection, "driver_type", None) == "redis":
         bound = [(each.exchange, each.routing_key) for each in queue.bindings]
         for exchange, routing_key in bound or [(queue.exchange, queue.routing_key)]:
-            queue.unbind_from(exchange, routing_key)  # in the channel's memory alone; Redis loses nothing
+            queue.unbind_from(exchange, routing_key)  # only in the channel's memory; Redis loses nothing
     queue.declare()
 
 
 class Broker:
-    """Sends wake-ups. Once it has begun, a thread of its own does, and nobody waits for that."""
+    """Sends wake-up messages. After `begin` a separate thread sends them, so that no caller waits."""
 
     def __init__(self, url: str, threads: ServiceThreads | None = None) -> None:
         self._celery = make_celery(url)
@@ -92,7 +92,7 @@ class Broker:
         self._some, self._begun = threading.Event(), False
 
     def wake(self) -> None:
-        """Let a worker look soon, for something has become due. Without a message somebody finds it all the same."""
+        """Wake a worker, because a saga has become due. If the message is lost, a later check finds the saga."""
         if self._begun:
             self._some.set()
         else:
@@ -108,16 +108,16 @@ class Broker:
                     stopping.wait(PAUSE_S if self._send() else AWAY_S)
                 progressed()
 
-        # A daemon: what it does not send is not missed.
+        # A daemon: unsent messages may be lost.
         self._threads.add("waking", send_until_stopped, stopping, daemon=True).start()
 
     def _send(self) -> bool:
-        """Tell whether the broker is there."""
+        """Send one message. Return True when the broker is reachable."""
         try:
             with self._celery.producer_pool.acquire(block=True) as producer, errors_as_kombus(producer.connection):
                 queue = self._celery.amqp.queues[NAME].bind(producer.channel)
                 declare_anew(queue)
-                # Not passively: Redis has no queue that is empty.
+                # Not passive: in Redis an empty queue does not exist.
                 if queue.queue_declare().message_count < ENOUGH:
                     self._celery.send_task(LOOK, producer=producer, retry=False)
         except (KombuError, OSError) as error:

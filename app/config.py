@@ -1,4 +1,4 @@
-"""Every setting of the service, read from the environment once, with its unit in its name."""
+"""The settings of the service, read once from the environment. The name of a setting holds its unit."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,55 +15,68 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """database_url: SQLAlchemy URL. participants_url: base below which each participant is found under its name.
-    participant_urls: the base of one participant by its variable, where it has its own; see
-    machines.table.participant_variable. participants_ca_file: certificates of a private CA, which participants' are
-    believed by beside the public ones. lease_s: how long a saga stays with the
-    process that runs it beyond its call in flight, unless renewed by a commit. wait_s: how long a request waits for
-    its saga, unless it says. threads: how many sagas one process runs at once. recovery_interval_s: pause between
-    looks for due sagas. grace_s: how long a process that is told to end may take. max_claims: how often a saga that
-    never moves is taken before it is quarantined. breaker_failures in a row within breaker_window_s open a
-    participant's breaker for breaker_open_s. redis_url: see app.fleeting. broker_url: see app.worker. rate_limit: what
-    one address may ask, as in "100/second". trusted_proxies: how many proxies stand before this, each of which says
-    whose request it hands on. participants_api_key: what each call to a participant shows to the gateway it goes
-    through. workers: how many processes serve requests side by side. metrics_port: where a Celery worker shows its
-    metrics. secret_key: what the cookies of those who are signed in are signed with. api_auth: whether the API asks
-    for a key. log_redact: fields that no line of the log may tell. cors_origins: see app.access.cors. failpoint: see
-    app.failpoints.
-    """
+    """All settings of a process."""
 
+    #: SQLAlchemy URL of the database.
     database_url: str = DEFAULT_DATABASE_URL
-    database_connections: int = 24  # of one process, at most; the server must allow the sum of all processes
-    database_statement_timeout_s: float = 30.0  # PostgreSQL cancels a statement that lasts longer
+    #: Most connections of one process; the server must allow the sum over all processes.
+    database_connections: int = 24
+    #: Seconds after which PostgreSQL cancels a statement.
+    database_statement_timeout_s: float = 30.0
+    #: Base URL below which each participant is found under its name.
     participants_url: str = "http://127.0.0.1:8010"
+    #: Variable → base URL of one participant; see machines.table.participant_variable.
     participant_urls: Mapping[str, str] = field(default_factory=dict)
+    #: Certificates of a private CA that participants may use, besides the public CAs.
     participants_ca_file: str | None = None
+    #: Seconds for which a process keeps a saga after the call in flight, unless a commit renews the lease.
     lease_s: float = 30.0
+    #: Seconds for which a request waits for its saga, unless the request sets its own wait.
     wait_s: float = 30.0
+    #: Sagas that one process runs at once.
     threads: int = 128
+    #: Seconds between two checks for due sagas, and between two heartbeats.
     recovery_interval_s: float = 1.0
+    #: Seconds in which a process must end after the signal to end.
     grace_s: int = 25
+    #: Claims without a move after which a saga is quarantined.
     max_claims: int = 10
+    #: Failures in a row, within breaker_window_s, that open a participant's circuit breaker.
     breaker_failures: int = 5
+    #: Seconds for which a circuit breaker stays open.
     breaker_open_s: float = 30.0
+    #: Seconds within which the failures in a row must lie.
     breaker_window_s: float = 60.0
+    #: Redis for the shared cache, see app.fleeting; None: none.
     redis_url: str | None = None
+    #: Broker for workers and events, see app.worker; None: none.
     broker_url: str | None = None
+    #: Requests that one address may send, such as "100/second"; None: no limit.
     rate_limit: str | None = None
+    #: Proxies before this service that each add the sender's address.
     trusted_proxies: int = 0
+    #: Key sent with each call to a participant, for the gateway before it.
     participants_api_key: str | None = field(default=None, repr=False)
+    #: Processes that serve requests side by side.
     workers: int = 1
+    #: Port on which a Celery worker serves its metrics; None: not served.
     metrics_port: int | None = None
+    #: DEBUG, INFO, WARNING or ERROR.
     log_level: str = "INFO"
+    #: Field names that are hidden in the log, besides names that look like secrets.
     log_redact: frozenset[str] = frozenset()
+    #: Origins that may call the API from a browser, see app.access.cors.
     cors_origins: tuple[str, ...] = ()
+    #: Where a test kills the process, see app.failpoints; "" for nowhere.
     failpoint: str = ""
+    #: Signs the cookies of signed-in users.
     secret_key: str | None = field(default=None, repr=False)
+    #: True: the API requires a key.
     api_auth: bool = True
 
     @property
     def requests(self) -> int:
-        """How many requests one process serves at once; one that only waits for its saga needs little."""
+        """The number of requests that one process serves at once; a request that waits for its saga costs little."""
         return 2 * self.threads
 
     @property
@@ -75,7 +88,7 @@ class Config:
 
 
 def from_environment(environ: Mapping[str, str]) -> Config:
-    """Read the settings; raise ConfigError for the first that cannot be meant."""
+    """Return the settings. Raise ConfigError for the first illegal one."""
     environ = settings.with_secrets(environ)
     database_url = settings.database_url(environ)
     return Config(
@@ -117,7 +130,7 @@ def from_environment(environ: Mapping[str, str]) -> Config:
 
 
 def check_participants(config: Config, definitions: "Iterable[Saga]") -> None:
-    """Refuse the URL of a participant that no table calls: a misspelled variable would be ignored."""
+    """Raise ConfigError for a participant URL that no table uses, because a misspelled variable would be ignored."""
     known = {participant_variable(name) for definition in definitions for name in definition.participants}
     for variable in config.participant_urls:
         if variable not in known:
@@ -126,6 +139,6 @@ def check_participants(config: Config, definitions: "Iterable[Saga]") -> None:
 
 
 def check_serving(config: Config) -> None:
-    """Refuse to serve without what the command line and the workers can do without."""
+    """Raise ConfigError when a setting is missing that only serving needs."""
     if config.secret_key is None:
         raise ConfigError(f"SECRET_KEY is not set, and there is no default; {HOW_TO_MAKE}")

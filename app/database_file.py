@@ -1,4 +1,4 @@
-"""Whether the file that DATABASE_URL names can be used, said before anything is started on it."""
+"""The check of the SQLite file of DATABASE_URL, made before anything starts."""
 
 import os
 from pathlib import Path
@@ -8,10 +8,10 @@ from app.store.alone import file_of
 
 
 def check_database_file(database_url: str, *, writes: bool) -> None:
-    """Raise ConfigError when SQLite cannot open the file, with the reason and the remedy.
+    """Raise ConfigError, with the reason and the remedy, when SQLite cannot open the file.
 
-    writes: also when this process may not write it. A command that only reads works on such a file.
-    PostgreSQL, and a file that is named by a URI (`sqlite:///file:…`), are not checked.
+    writes: also raise when this process cannot write the file; a command that only reads works on such a file.
+    PostgreSQL is not checked, and neither is a file named by a URI (`sqlite:///file:…`).
     """
     path = file_of(database_url)
     if path is None or database_url.startswith("sqlite:///file:"):

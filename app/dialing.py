@@ -1,6 +1,6 @@
-"""Connecting to a host within a deadline that holds for all of it: the host's name and each of its addresses.
+"""Connects to a host within one deadline for everything: the name resolution and each address.
 
-`socket.create_connection` gives its timeout to each address anew, and looks the name up without any.
+`socket.create_connection` applies its timeout to each address in turn, and resolves the name without any.
 """
 
 import socket
@@ -12,28 +12,28 @@ from contextlib import suppress
 from math import inf
 from typing import Any
 
-#: One address, as `socket.getaddrinfo` returns it.
+#: One address in the form of `socket.getaddrinfo`.
 AddressInfo = tuple[int, int, int, str, Any]
-#: `socket.getaddrinfo`, or what a test puts in its place.
+#: `socket.getaddrinfo`, or its replacement in a test.
 LookUp = Callable[..., Sequence[AddressInfo]]
 
-#: How long one address may take to accept a connection. A second loss of the first packet would take longer.
+#: Longest time for one address to accept a connection, in seconds. One lost packet fits; a second would take longer.
 CONNECT_TIMEOUT_S = 2.0
-#: How long an answer of the name server is used without asking again.
+#: Seconds for which an answer of the name server is used without a new query.
 FRESH_S = 5.0
-#: How long the last good answer is used when the name server does not answer. Addresses move within minutes.
+#: Seconds for which the last good answer is used when the name server fails. Addresses change within minutes.
 KEPT_S = 60.0
-#: How long to wait for the name server where there is a last good answer to fall back on.
+#: Seconds to wait for the name server when there is a last good answer.
 PATIENCE_S = 0.5
-#: How long an address that could not be reached is tried after the others.
+#: Seconds for which an unreachable address is tried only after the others.
 SHUNNED_S = 30.0
-_FEW = 3  # how many addresses an error names
+_FEW = 3  # addresses that an error names
 
-#: A peer that vanished is noticed in half a minute, not in hours: as for the database (app.store.database.CONNECT).
+#: A vanished peer is noticed in half a minute, not in hours, as for the database (app.store.database.CONNECT).
 _OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
     (socket.IPPROTO_TCP, getattr(socket, name), value)
     for name, value in {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 20_000}.items()
-    if hasattr(socket, name)  # not every system has each of them
+    if hasattr(socket, name)  # not every system has all of them
 ]
 
 
@@ -46,12 +46,12 @@ class Dialer:
 
     def __init__(self, look_up: LookUp = socket.getaddrinfo, clock: Callable[[], float] = time.monotonic) -> None:
         self._resolver, self._clock = Resolver(look_up, clock), clock
-        self._failed: dict[Any, float] = {}  # when an address could not be reached
+        self._failed: dict[Any, float] = {}  # address → when it was last unreachable
 
     def connect(self, host: str, port: int, deadline: float) -> socket.socket:
-        """Return a socket connected to the first address that accepts. Raise UnreachableError otherwise.
+        """Return a socket connected to the first address that accepts. Raise UnreachableError when none does.
 
-        Each address has its share of the time that is left, so that a dead one does not use up all of it.
+        Each address gets a share of the time left, so that an unreachable one does not use up all of it.
         """
         addresses, said = self._resolver.addresses(host, port, deadline), list[str]()
         now, failed = self._clock(), self._failed
@@ -74,10 +74,9 @@ class Dialer:
 
 
 class Resolver:
-    """Looks names up in threads of its own: a name server that does not answer holds no caller beyond its deadline.
+    """Resolves names in separate threads, so that a silent name server holds no caller beyond its deadline.
 
-    There is one thread for a name at a time, and every caller that wants the name waits for that one. So there are
-    never more threads than names.
+    There is at most one thread per name, and every caller that needs the name waits for that thread.
     """
 
     def __init__(self, look_up: LookUp, clock: Callable[[], float]) -> None:
@@ -86,8 +85,8 @@ class Resolver:
         self._known: dict[tuple[str, int], tuple[Sequence[AddressInfo], float]] = {}
 
     def addresses(self, host: str, port: int, deadline: float) -> Sequence[AddressInfo]:
-        """Return the addresses of the host, or raise UnreachableError."""
-        with suppress(socket.gaierror):  # an address instead of a name: nobody has to be asked
+        """Return the addresses of the host. Raise UnreachableError when there is none in time."""
+        with suppress(socket.gaierror):  # a numeric address: no query is needed
             return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         now = self._clock()
         known, known_at = self._known.get((host, port), ((), -inf))
@@ -99,7 +98,7 @@ class Resolver:
             return self._answer(host, port).result(min(PATIENCE_S, left / 4) if kept else left)
         except TimeoutError:
             why = f"the name server did not answer for {host} in time"
-        except (OSError, ValueError) as error:  # the latter: a name that no name server could be asked for
+        except (OSError, ValueError) as error:  # ValueError: a name that cannot be queried
             if not _passing(error):
                 raise UnreachableError(f"there is no host named {host}") from error
             why = f"the name server cannot say at the moment where {host} is"
@@ -112,7 +111,7 @@ class Resolver:
             if running := self._running.get((host, port)):
                 return running
             answer = Future[Sequence[AddressInfo]]()
-            # A daemon, which does not keep the process from ending. It registers nothing before it holds the lock.
+            # A daemon, so that the process can end. It writes nothing before it holds the lock.
             try:
                 threading.Thread(target=self._ask, args=(host, port, answer), name="resolver", daemon=True).start()
             except RuntimeError as error:
@@ -124,7 +123,7 @@ class Resolver:
         failure, found = None, list[AddressInfo]()
         try:
             found = list(self._look_up(host, port, type=socket.SOCK_STREAM))
-        except Exception as error:  # noqa: BLE001  handed to those who wait
+        except Exception as error:  # noqa: BLE001  passed to the callers that wait
             failure = error
         with self._lock:
             del self._running[host, port]
@@ -137,7 +136,7 @@ class Resolver:
 
 
 def _passing(error: Exception) -> bool:
-    """Return True when asking again may help: the name server failed, and did not say that there is no such name."""
+    """Return True for a failure of the name server, which may pass, and False when the name does not exist."""
     lasting = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
     return isinstance(error, OSError) and error.errno not in lasting
 
@@ -147,7 +146,7 @@ def _open(address: AddressInfo, timeout_s: float) -> socket.socket:
     opened = socket.socket(family, kind, protocol)
     try:
         for option in _OPTIONS:
-            with suppress(OSError):  # some sandboxes do not know each of them
+            with suppress(OSError):  # some sandboxes do not know all options
                 opened.setsockopt(*option)
         opened.settimeout(timeout_s)
         opened.connect(where)
@@ -163,7 +162,7 @@ def _place(host: str, port: int, address: AddressInfo) -> str:
 
 
 def _why(error: OSError) -> str:
-    """Say why, in words that are the same each time: what failed alike is counted and shown together."""
+    """Return the reason in fixed words, because equal errors are counted and shown together."""
     if isinstance(error, ConnectionRefusedError):
         return "refused the connection"
     if isinstance(error, TimeoutError):

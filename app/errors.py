@@ -1,11 +1,11 @@
-"""What can be wrong with a request, each as an RFC 9457 problem that says how to mend it."""
+"""The errors of a request, each an RFC 9457 problem that says how to correct it."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 
 class ProblemError(Exception):
-    """An error that its user can act upon. `members` are extension members of the problem document."""
+    """An error that the user can act upon. `members` are extension members of the problem document."""
 
     status = 500
     title = "Internal error"
@@ -23,7 +23,7 @@ class MalformedError(ProblemError):
 
 
 class InvalidError(ProblemError):
-    """Fields that are wrong: (JSON pointer, what is wrong) pairs."""
+    """Fields that are wrong, as pairs of a JSON pointer and the problem."""
 
     status = 400
     title = "Invalid request"
@@ -34,7 +34,7 @@ class InvalidError(ProblemError):
 
 
 class UnauthenticatedError(ProblemError):
-    """Nobody has said who asks."""
+    """The request does not say who sends it."""
 
     status = 401
     title = "Not signed in"
@@ -42,7 +42,7 @@ class UnauthenticatedError(ProblemError):
 
 
 class ForbiddenError(ProblemError):
-    """Whoever asks may not."""
+    """The sender lacks the permission."""
 
     status = 403
     title = "Not allowed"
@@ -78,7 +78,7 @@ class KeyReusedError(ProblemError):
 
 
 class BusyError(ProblemError):
-    """Too many ask for the same at this moment."""
+    """There are too many simultaneous requests for the same thing."""
 
     status = 429
     title = "Too many requests"

@@ -1,4 +1,4 @@
-"""Putting the parts of the service together."""
+"""Builds the parts of the service and connects them."""
 
 import os
 import random
@@ -62,12 +62,12 @@ from machines.registry import Registry
 
 class _Application(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function as it is: none is a coroutine, and Flask looks that up eight times a request."""
+        """Return the function unchanged: none is a coroutine, and Flask would check that eight times per request."""
         return func
 
 
 def make(config: Config | None, registry: Registry | None) -> Flask:
-    """See `app.create_app`."""
+    """Build the service, see `app.create_app`."""
     config = config or from_environment(os.environ)
     configure_logging(config.log_level, config.log_redact)
     registry = registry or read_tables()
@@ -76,7 +76,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     app.json = OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_CONTENT
     if before := config.trusted_proxies:
-        # Whose request it is, and below which path they know the service: only where a proxy says it, not the client.
+        # Client address and path prefix come from the proxies, and never from the client.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=before, x_prefix=before)  # type: ignore[method-assign]
     database.install(app, config)
     threads = ServiceThreads()
@@ -95,13 +95,13 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     admin.install(app, config)
     _limit(app, config)
     _cors(app, config)
-    access.install(app, config)  # behind the limit, which is to spare it as well
+    access.install(app, config)  # after the rate limit, so that the limit protects it too
     app.cli.add_command(saga)
     app.cli.add_command(Migrating("db", help="Bring the database up to date."))
     return app
 
 
-def _engine(  # noqa: PLR0917  puts together what has been made
+def _engine(  # noqa: PLR0917  connects parts that are built before
     app: Flask, config: Config, registry: Registry, metrics: Exposition, notes: Notes, fleeting: Fleeting,
     told: threading.Event, owner: str, threads: ServiceThreads,
 ) -> tuple[SagaService, Runner]:  # fmt: skip
@@ -152,7 +152,7 @@ def _engine(  # noqa: PLR0917  puts together what has been made
     return service, runner
 
 
-def _post(  # noqa: PLR0917  puts together what has been made
+def _post(  # noqa: PLR0917  connects parts that are built before
     app: Flask, config: Config, definitions: Registry, metrics: Exposition, service: SagaService, runner: Runner,
     told: threading.Event, owner: str, threads: ServiceThreads,
 ) -> Post:  # fmt: skip
@@ -166,15 +166,15 @@ def _post(  # noqa: PLR0917  puts together what has been made
 
 
 def new_owner() -> str:
-    """Return a name for this process that no other process on its database has.
+    """Return a name for this process that is unique on its database.
 
-    Host name and pid are for people. They are not unique: containers on one host network share the name, and in each
-    container the pids are the same small numbers. The random part is what makes the name unique.
+    Host name and process id are for people. They are not unique: containers on one host network share the name, and
+    each container uses the same small ids. The random part makes the name unique.
     """
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
-# What follows takes a tenth of a second each to import: a process that has no use for it starts without.
+# The modules below take 0.1 s each to import, so a process that does not use one does not import it.
 
 
 def _limit(app: Flask, config: Config) -> None:

@@ -1,7 +1,7 @@
-"""What all processes share and any of them may lose at any moment: Redis, where there is one.
+"""A cache shared by all processes, in Redis where there is one. Any value may be lost at any time.
 
-Nothing is decided here. Every answer may be "not known", and then the work is done as if there were no Redis: the
-database alone says what is true.
+It decides nothing. Every answer may be "not known", and then the caller works as if there were no Redis: only the
+database holds the truth.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _log = structlog.get_logger("redis")
-#: Longer than this no request waits for it; the database would have answered by then.
+#: Longest wait for Redis, in seconds; in that time the database would have answered.
 TIMEOUT_S = 0.1
-#: Left in peace after a failure, so that a slow one costs a request in a few hundred, and not each of them.
+#: After one failure Redis is not used for 5 s, so that a slow one delays one request in hundreds, not each of them.
 _POLICY = BreakerPolicy(failures=1, open_s=5.0, window_s=1.0)
 
 
 class Fleeting:
-    """Values that end by themselves. Without a URL nothing is ever known."""
+    """Values that expire by themselves. Without a URL every answer is "not known"."""
 
     def __init__(self, url: str | None) -> None:
         self._breaker = Breaker(_POLICY)
         self._redis = _client(url) if url else None
 
     def get(self, key: str) -> bytes | None:
-        """Give the value, or None: there is none, or it is not known."""
+        """Return the value, or None when there is none or it is not known."""
         value = self._ask(lambda server: server.get(_named(key)), None)
         return value.encode() if isinstance(value, str) else value
 
@@ -41,11 +41,11 @@ class Fleeting:
         self._ask(lambda server: server.delete(*map(_named, keys)), None)
 
     def lock(self, key: str, for_s: float) -> bool | None:
-        """Tell whether this is the first to ask within that time; None: not known."""
+        """Return True for the first caller within that time, False for the others, and None when not known."""
         return self._ask(lambda server: bool(server.set(_named(key), b"", nx=True, px=int(for_s * 1000))), None)
 
     def lasting(self, keys: Sequence[str]) -> dict[str, float]:
-        """Give those of the keys that there are, with the seconds they have left."""
+        """Return those of the keys that exist, with the seconds until they expire."""
 
         def ask(server: "Redis") -> dict[str, float]:
             pipeline = server.pipeline(transaction=False)
@@ -71,9 +71,9 @@ class Fleeting:
 
 
 def _client(url: str) -> "Redis":
-    from redis import Redis  # noqa: PLC0415  a process without one starts sooner
+    from redis import Redis  # noqa: PLC0415  a process without a Redis starts faster
 
-    # One try: whoever asks has another way, and no time.
+    # No retry: the caller has another way, and no time.
     return Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=None)
 
 

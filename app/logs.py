@@ -1,4 +1,4 @@
-"""The log: one JSON object a line, to stdout, and no secret in any of them."""
+"""The log: one JSON object per line on stdout, without secrets."""
 
 import logging
 import re
@@ -13,33 +13,33 @@ import orjson
 import structlog
 
 HIDDEN = "***"
-#: What the name of a secret has in it; - and _ are alike, and may be left out.
+#: Parts of the name of a secret; - and _ are equal, and may be left out.
 _WORDS = (
     "password", "passwd", "passphrase", "pwd", "secret", "token", "api_key", "private_key", "authorization", "cookie",
     "credential",
 )  # fmt: skip
-#: The password of any URL; it may hold an @ of its own.
+#: Password in any URL; it may contain an @.
 _URL = re.compile(r"(://[^\s/@:]*:)[^\s/]*@")
-#: A name that is given a value, as in a query, a header, a connection string or a dict; a header's value may be of two
-#: words. Each word is read once, however long it is: no name begins within another one, and nothing is read again.
+#: A name followed by its value, as in a query, a header, a connection string or a dict; a header's value may have two
+#: words. Possessive quantifiers read each word once, however long: no match begins inside a word, and none backtracks.
 _GIVEN = re.compile(r"""(?<![\w-])([\w-]++)["']?\s*+[=:]\s*+(?:(?:Bearer|Basic)\s++)?""", re.IGNORECASE)
 _VALUE = re.compile(r""""[^"]*"|'[^']*'|[^\s,;&)}\]"']+""")
 
 
 def configure_logging(level: str, redacted: Iterable[str] = ()) -> None:
-    """redacted: names of fields that are not to be told, besides those that look like secrets."""
+    """Configure the log. redacted: names of fields to hide, besides names that look like secrets."""
     structlog.configure(
         processors=[JsonLine(redacted)],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
-        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Output())),  # it is written to and flushed alone
-        cache_logger_on_first_use=False,  # the command line sends its log elsewhere after this
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Output())),  # only write and flush are used
+        cache_logger_on_first_use=False,  # the command line redirects its log later
     )
-    # Does nothing where there is a handler already: so once, and not in a test that looks at what is logged.
+    # It changes nothing when a handler exists: so it works once, and not in a test that captures the log.
     logging.basicConfig(handlers=[Complaints()], level=logging.WARNING)
 
 
 class _Output:
-    """Standard output, of which the reader may have gone or the disk may be full: a lost line stops nothing else."""
+    """Standard output. Its reader may have gone or the disk may be full: a lost line stops nothing else."""
 
     def write(self, text: str) -> None:
         with suppress(OSError):
@@ -51,7 +51,7 @@ class _Output:
 
 
 class Complaints(logging.Handler):
-    """Lets what libraries have to complain of be a line of JSON as well."""
+    """Handler that writes the warnings of libraries as JSON lines."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -62,14 +62,14 @@ class Complaints(logging.Handler):
 
 
 class JsonLine:
-    """The one processor of the log: it is called with every move of every saga, and so it is a single one."""
+    """The only processor of the log: it runs for every move of every saga, so more than one would cost too much."""
 
     def __init__(self, redacted: Iterable[str] = ()) -> None:
         self._secrets = Secrets(redacted)
 
     def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
         event["level"] = method
-        if "timestamp" not in event:  # one that is told later than it happened has its own
+        if "timestamp" not in event:  # a line written later than its event has its own timestamp
             event["timestamp"] = datetime.now(UTC)
         if "exc_info" in event:
             event = structlog.processors.format_exc_info(logger, method, event)
@@ -78,7 +78,7 @@ class JsonLine:
 
 
 class Secrets:
-    """Fields at any depth whose name says that they are secret, the same in a text, and the passwords of URLs."""
+    """Hides secrets: fields at any depth with the name of a secret, such names in texts, and passwords in URLs."""
 
     def __init__(self, names: Iterable[str]) -> None:
         own = tuple(name.lower() for name in names)
@@ -88,11 +88,11 @@ class Secrets:
         self._named = re.compile(named, re.IGNORECASE)
 
     def suspected_in(self, line: str) -> bool:
-        """Tell, in no time, whether it is worth looking; nearly never."""
+        """Return True when the line may hold a secret. It is fast, and nearly always False."""
         return any(map(line.lower().__contains__, self._hints))
 
     def hidden_in(self, value: Any) -> Any:
-        """Give the value without the secrets that it holds."""
+        """Return the value without its secrets."""
         if value is None or isinstance(value, int | float | Decimal | datetime):
             return value
         if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Where spans go: over OTLP to OTEL_EXPORTER_OTLP_ENDPOINT. Imported only where that is set."""
+"""The export of spans over OTLP to OTEL_EXPORTER_OTLP_ENDPOINT. Imported only when that is set."""
 
 import os
 
@@ -12,7 +12,7 @@ from app.traces import root_of
 
 
 class SagaIds(RandomIdGenerator):
-    """Gives the span of a saga as a whole the ids that follow from the saga's own."""
+    """Gives the span of a whole saga the ids that are derived from the saga's id."""
 
     def generate_trace_id(self) -> int:
         root = root_of.get()
@@ -24,7 +24,7 @@ class SagaIds(RandomIdGenerator):
 
 
 def provider(processor: SpanProcessor | None = None) -> TracerProvider:
-    """Make a provider as the OTEL_ variables say. processor: takes the spans, by default in batches to the endpoint."""
+    """Return a provider as the OTEL_ variables say. processor: receives the spans; default: batches to the endpoint."""
     name = os.environ.get("OTEL_SERVICE_NAME", "saga-orchestrator")
     made = TracerProvider(resource=Resource.create({"service.name": name}), id_generator=SagaIds())
     made.add_span_processor(processor or BatchSpanProcessor(OTLPSpanExporter()))

@@ -1,8 +1,8 @@
-"""kombu's transport for Redis, which lets in what is no message.
+"""A Redis transport for kombu that accepts values which are not messages.
 
-A Redis list takes any value from anybody. kombu raises an error out of its event loop for a value that it cannot
-decode, which ends whoever reads: the event intake, or a whole Celery worker. Here such a value becomes a message whose
-body it is, so that each reader treats it as it treats any message that it does not understand.
+Anybody can push any value to a Redis list. For a value that it cannot decode, kombu raises an error out of its event
+loop, which ends the reader: the event intake, or a whole Celery worker. Here such a value becomes the body of a
+message, which each reader handles like any message that it does not understand.
 """
 
 import uuid
@@ -12,7 +12,7 @@ from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 
-#: In bytes. Of a longer value that is no message, the rest is dropped.
+#: Most bytes kept of a value that is not a message.
 LARGEST_GARBAGE = 128 * 1024
 
 
@@ -20,7 +20,7 @@ class Channel(redis.Channel):
     def _get_client(self) -> Any:
         """Return the class of the client that reads the lists."""
         made = super()._get_client()  # type: ignore[no-untyped-call]  # kombu has no types
-        if not isinstance(made, type):  # with a prefix for all keys, which is never set here
+        if not isinstance(made, type):  # an instance with a prefix for all keys, which is never set here
             return made
         channel = self
 
@@ -35,7 +35,7 @@ class Channel(redis.Channel):
         return Client
 
     def understands(self, item: bytes) -> bool:
-        """Return True when kombu can make a message of it."""
+        """Return True when kombu can read the value as a message."""
         try:
             payload = loads(bytes_to_str(item))
             message = virtual.Message(payload, channel=self)
@@ -46,7 +46,7 @@ class Channel(redis.Channel):
                 and all(isinstance(message.delivery_info[name], str) for name in ("exchange", "routing_key"))
                 and isinstance(message.body, str | bytes | None)
             )
-        except Exception:  # noqa: BLE001  whatever it raises here, it would raise out of the event loop
+        except Exception:  # noqa: BLE001  any error here would be raised out of the event loop
             return False
 
 
@@ -55,7 +55,7 @@ class Transport(redis.Transport):
 
 
 def as_message(item: bytes | str, queue: str) -> str:
-    """Return what kombu reads as a message with this body, sent straight to the queue."""
+    """Return a message with this body, sent directly to the queue, in kombu's format."""
     raw = item if isinstance(item, bytes) else item.encode(errors="replace")
     message: str = dumps(
         {

@@ -1,9 +1,9 @@
-"""How requests reach the application in `python -m app`: which run at once, which wait, how long a body may take.
+"""The way of a request to the application in `python -m app`: its thread, its queue, and the time for its body.
 
-granian's WSGI server waits for a body in the request's thread and without any limit of time (upstream issue 728 is
-closed as "won't fix"). Its RSGI server can be told to give a body up, so its connections are used here, with WSGI
-threads: a request runs only where there is room for it, and waits without a thread otherwise; a body that does not come
-in time, or that is in the way of others, is answered 408. ADR 28 has the reasons and what was measured.
+granian's WSGI server waits for a body in the request's thread, without a time limit (upstream issue 728 is closed as
+"won't fix"). Its RSGI server can abandon a body, so its connections are used here, with WSGI threads. A request runs
+only when there is room for it, and otherwise waits without a thread. A body that does not come in time, or that blocks
+others, is answered with 408. ADR 28 has the reasons and the measurements.
 """
 
 import multiprocessing
@@ -29,32 +29,32 @@ from app.config import Config
 from app.environ import REPEATED_HEADERS
 from app.settings import DEFAULT_HOST
 
-if TYPE_CHECKING:  # the main process serves nothing, and stays without it
+if TYPE_CHECKING:  # the main process serves nothing, and does not import Flask
     from flask import Flask
 
 _log = structlog.get_logger("server")
-#: Asked by those who watch the process. They run beside all other requests and never wait for them.
+#: Paths for those who watch the process. They run beside all other requests and never wait for them.
 HEALTH = frozenset({"/health", "/api/saga/health/"})
 WATCHED = frozenset({"/ready", "/metrics", "/metrics/"})
-#: How many of WATCHED run at once. They ask the database, which may keep them waiting.
+#: Most WATCHED requests at once. They query the database, which may be slow.
 WATCHED_AT_ONCE = 4
-#: Threads that are left for HEALTH, and for handing other requests over.
+#: Threads for HEALTH, and for handing over other requests.
 SPARE = 4
-#: A whole body must have come within this many seconds of the first look at it.
+#: Seconds from the first read within which a whole body must come.
 BODY_S = 10.0
-#: A body that has been awaited for this many seconds gives way when all places are taken.
+#: Seconds after which an awaited body can be dropped for another one, when all places are taken.
 GIVES_WAY_AFTER_S = 0.2
 TOO_LATE = "the body did not come in time; send the whole request at once"
-#: In bytes. A larger body is read only when the application wants it.
+#: Largest body that is read before its request runs, in bytes; a larger one is read when the application needs it.
 LARGEST_AHEAD = 16 * 1024
-#: Seconds between two looks for bodies that are overdue, and for the parent process.
+#: Seconds between two checks for overdue bodies, and for the parent process.
 LOOK_S = 0.5
 DEFAULT_PORT = "8009"
-#: Connections of one process. A silent one is cut after granian's 30 s; each takes about 10 kB until then.
+#: Connections of one process. granian closes a silent one after 30 s; until then each takes about 10 kB.
 CONNECTIONS = 4096
 
 
-#: granian's side of a request: its body, and its answer, which any thread may give. Only the first answer is sent.
+#: granian's side of a request: its body, and its answer, which any thread may send. Only the first answer is sent.
 Exchange = Any
 Environ = dict[str, Any]
 Serve = Callable[[Exchange, Environ], None]
@@ -66,12 +66,12 @@ def threads_of(config: Config) -> int:
 
 
 def at_once(config: Config) -> int:
-    """Return how many requests run at once: as many as may wait for their sagas, and as many again beside them."""
+    """Return how many requests run at once: all that may wait for their sagas, and as many others."""
     return 2 * config.requests
 
 
 class Lane:
-    """Runs up to `most` requests at once. Those beyond wait in their order, and keep no thread waiting."""
+    """Runs up to `most` requests at once. Further requests queue in order, without a thread."""
 
     def __init__(self, most: int, serve: Serve) -> None:
         self._most, self._serve = most, serve
@@ -95,11 +95,11 @@ class Lane:
 
 class Awaited(Protocol):
     def give_up(self) -> None:
-        """Wait for it no longer."""
+        """Stop waiting for the body."""
 
 
 class Bodies:
-    """The bodies that are awaited, the longest awaited first."""
+    """The awaited bodies, the longest awaited first."""
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._most, self._clock = most, clock
@@ -107,7 +107,7 @@ class Bodies:
         self._room = threading.Condition()
 
     def enter(self, body: "Awaited") -> None:
-        """Take a place. Where there is none, the body that has been awaited for longest gives way."""
+        """Take a place. When all are taken, drop the body that has been awaited longest."""
         with self._room:
             while len(self._awaited) >= self._most:
                 first, since = next(iter(self._awaited.items()))
@@ -124,7 +124,7 @@ class Bodies:
             self._room.notify()
 
     def drop_overdue(self, after_s: float = BODY_S) -> None:
-        """Answer 408 to those that have been awaited for too long."""
+        """Answer 408 to the requests whose body has been awaited too long."""
         with self._room:
             for body, since in list(self._awaited.items()):
                 if self._clock() - since < after_s:
@@ -138,7 +138,7 @@ class Bodies:
 
 
 class Body:
-    """What a request brings, read as a whole when the application first wants to know it."""
+    """The body of a request, read as a whole when the application first reads it."""
 
     def __init__(self, exchange: Exchange, length: str, bodies: Bodies, largest: int) -> None:
         self._exchange, self._bodies, self._largest = exchange, bodies, largest
@@ -154,7 +154,7 @@ class Body:
         return self._whole().readline(size)
 
     def give_up(self) -> None:
-        """Wait for it no longer."""
+        """Stop waiting for the body."""
         self._given_up = True
         self._came.release()
 
@@ -166,7 +166,7 @@ class Body:
             self._bodies.enter(self)
             try:
                 self._read = BytesIO(self._in_chunks() if self._length is None else self._wait_for(self._exchange()))
-            except RuntimeError as error:  # granian's own, of a connection that was lost
+            except RuntimeError as error:  # granian's error for a lost connection
                 raise ClientDisconnected from error
             finally:
                 self._bodies.leave(self)
@@ -183,11 +183,11 @@ class Body:
         return b"".join(chunks)
 
     def _wait_for(self, coming: Any) -> bytes:
-        """Wait for one of granian's futures in this thread, until somebody gives it up."""
+        """Wait for one of granian's futures in this thread, until `give_up` is called."""
         coming.add_done_callback(self._arrived)
         self._came.acquire()
         if self._given_up:
-            coming.cancel()  # granian lets go of the body, and so of the connection
+            coming.cancel()  # granian drops the body, and with it the connection
             raise RequestTimeout(TOO_LATE)
         came: bytes = coming.result()
         return came
@@ -198,7 +198,7 @@ class Body:
 
 
 class Ahead:
-    """A small body that is read before its request gets a thread, so that waiting for it costs none."""
+    """A small body that is read before its request gets a thread, so that the wait needs no thread."""
 
     def __init__(self, exchange: Exchange, request: Environ, lane: Lane, bodies: Bodies) -> None:
         self._exchange, self._request, self._lane, self._bodies = exchange, request, lane, bodies
@@ -210,22 +210,22 @@ class Ahead:
         self._coming.add_done_callback(self._arrived)
 
     def give_up(self) -> None:
-        self._coming.cancel()  # granian lets go of the body, and so of the connection
+        self._coming.cancel()  # granian drops the body, and with it the connection
 
     def _arrived(self, coming: Any) -> None:
-        """Go on in the thread of granian's in which it has come."""
+        """Run the request in granian's thread that received the body."""
         self._bodies.leave(self)
         if coming.cancelled():
             return _answer(self._exchange, 408, RequestTimeout().name, TOO_LATE)
         try:
             self._request["wsgi.input"] = BytesIO(coming.result())
-        except RuntimeError:  # granian's own: the connection was lost
+        except RuntimeError:  # granian's error for a lost connection
             return None
         return self._lane.run(self._exchange, self._request)
 
 
 class FrontDoor:
-    """Takes each request from granian, in one of its threads, and answers it."""
+    """Receives each request from granian, in one of its threads, and answers it."""
 
     def __init__(self, application: "Flask", at_once: int, address: tuple[str, int]) -> None:
         self._application, self._largest = application, application.config["MAX_CONTENT_LENGTH"]
@@ -259,8 +259,9 @@ class FrontDoor:
         return lane.run(exchange, request)
 
     def _reads_ahead(self, request: Environ, length: str) -> bool:
-        """Return True for a small body for the API, of somebody who brings a key where one is asked for. A form is not
-        read ahead: who has no session is refused before a byte of it is read.
+        """Return True for a small API body whose sender shows a key where one is required.
+
+        A form is not read ahead: a sender without a session is refused before any of it is read.
         """
         if not request["PATH_INFO"].startswith("/api/"):
             return False
@@ -269,7 +270,7 @@ class FrontDoor:
         return small and names_itself and request.get("CONTENT_TYPE", "").startswith("application/json")
 
     def _environ(self, scope: Any) -> Environ:
-        """Return the request as PEP 3333 has it. Raises ValueError for a path that is not UTF-8."""
+        """Return the request in the form of PEP 3333. Raise ValueError for a path that is not UTF-8."""
         path, query, host = scope.path, scope.query_string, scope.client.rpartition(":")[0]
         request = self._base.copy()
         request["REQUEST_METHOD"] = scope.method
@@ -297,16 +298,16 @@ class FrontDoor:
                 headers.append(("Connection", "close"))
             if isinstance(chunks, FileWrapper) and isinstance(name := getattr(chunks.file, "name", None), str):
                 chunks.close()
-                exchange.response_file(status, headers, name)  # in no thread of ours, at the client's pace
+                exchange.response_file(status, headers, name)  # at the client's pace, without a thread of ours
             else:
                 exchange.response_bytes(status, headers, _joined(chunks))
-        except Exception:  # noqa: BLE001  the thread goes on, and so does its lane
+        except Exception:  # noqa: BLE001  the thread and its lane continue
             _log.exception("request.crashed")
             _answer(exchange, 500, "Internal error", "the request could not be answered; the log says why")
 
 
 def add_headers(request: Environ, headers: Any) -> None:
-    """Add a request's headers as PEP 3333 names them, and the names of those that came more than once."""
+    """Add a request's headers under PEP 3333's names, and the names of repeated headers."""
     different = 0
     for name, value in headers.items():
         variable = _VARIABLES.get(name) or _variable(name)
@@ -316,7 +317,7 @@ def add_headers(request: Environ, headers: Any) -> None:
         else:
             request[variable] = value
             different += 1
-    if different < len(headers):  # granian leaves out those whose value is no text; they were sent all the same
+    if different < len(headers):  # granian skips headers whose value is not text, although they were sent
         for name in headers.keys():  # noqa: SIM118  it is no mapping
             request.setdefault(_VARIABLES.get(name) or _variable(name), "")
 
@@ -325,7 +326,7 @@ def _variable(name: str) -> str:
     return f"HTTP_{name.upper().replace('-', '_')}"
 
 
-#: Those that most requests have. CONTENT_TYPE and CONTENT_LENGTH are the two that have no HTTP_ before them.
+#: Frequent headers. Only CONTENT_TYPE and CONTENT_LENGTH have no HTTP_ prefix.
 _VARIABLES = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"} | {
     name: _variable(name)
     for name in (
@@ -336,7 +337,7 @@ _VARIABLES = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"
 
 
 class _Loop:
-    """Takes the place of an event loop: what granian wants to call back, it calls in its own thread."""
+    """Replaces an event loop: it runs each callback of granian in granian's own thread."""
 
     def call_soon(self, callback: Callable[[Any], None], argument: Any, context: Any = None) -> None:  # noqa: ARG002
         callback(argument)
@@ -350,13 +351,13 @@ class _Scheduler(CallbackScheduler):
 
 
 @WorkerProcess.wrap_target  # type: ignore[untyped-decorator]
-def serve_in_threads(  # noqa: PLR0917  granian calls it
+def serve_in_threads(  # noqa: PLR0917  granian's signature
     worker_id: int, application: "Flask", sock: Any, ipc: Any, _loop: Any, _runtime_mode: Any, runtime_threads: int,
     runtime_blocking_threads: int, blocking_threads: int, blocking_threads_idle_timeout: int, backpressure: int,
     _task_impl: Any, http_mode: Any, http1_settings: Any, http2_settings: Any, _websockets: bool, static_path: Any,
     _log_access_fmt: Any, ssl_ctx: Any, _scope_opts: Any, metrics: Any,
 ) -> None:  # fmt: skip
-    """Serve in one worker process: granian's RSGI connections, and a FrontDoor instead of its event loop."""
+    """Serve in one worker process: granian's RSGI connections, with a FrontDoor instead of its event loop."""
     runner = application.extensions["runner"]
     address = os.environ.get("HOST") or DEFAULT_HOST, int(os.environ.get("PORT") or DEFAULT_PORT)
     door, loop, ended = FrontDoor(application, at_once(runner.config), address), _Loop(), threading.Event()
@@ -364,7 +365,7 @@ def serve_in_threads(  # noqa: PLR0917  granian calls it
     application.extensions["threads"].add("bodies", watching, runner.stopping).start()
     stop = set_sync_signals()  # type: ignore[no-untyped-call]
     stop.add_cb(ended.set)
-    # Any: what granian says of their types is not what they take.
+    # Any: granian's type hints do not match what it accepts.
     make_worker: Any = RSGIWorker
     websockets = False
     worker = make_worker(
@@ -379,7 +380,7 @@ def serve_in_threads(  # noqa: PLR0917  granian calls it
 
 
 def watch(all_bodies: tuple[Bodies, ...], stopping: threading.Event) -> Callable[[Callable[[], None]], None]:
-    """Return the work of the thread that drops overdue bodies, and ends a process whose parent was killed."""
+    """Return the work of the thread that drops overdue bodies and ends a process whose parent was killed."""
     server = multiprocessing.parent_process()
     assert server is not None, "granian forks its workers"
     parent = server.pid

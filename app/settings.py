@@ -1,4 +1,4 @@
-"""Reading one setting of the environment: what it may be, and what is said when it cannot be meant."""
+"""Parsers for single settings: the legal values, and the error for any other value."""
 
 import ipaddress
 import re
@@ -17,30 +17,30 @@ DEFAULT_DATABASE_URL = f"sqlite:///{Path(__file__).parent.parent / 'var' / 'saga
 
 DEFAULT_HOST = "127.0.0.1"
 SHORTEST_SECRET = 32
-#: Bounds of every time, in seconds. Beyond a day no wait is meant, and a few powers of ten more no clock can add.
+#: Bounds of every time, in seconds. A wait of more than a day is a mistake, and clocks overflow far beyond that.
 SHORTEST_S, LONGEST_S = 0.001, 86_400.0
 MOST_THREADS = 4096
 MOST_WORKERS = 256
-#: Bound of what is counted up to a limit: attempts, failures.
+#: Upper bound of counts such as attempts and failures.
 MOST_TIMES = 1_000_000
 MOST_PROXIES = 100
 MOST_CONNECTIONS = 10_000
-#: The only notation of a number in a setting. Python's own float() and int() also read 1_0, +5, " 5 ", 1e3 and the
-#: digits of other scripts, none of which an operator means to write.
+#: The only notation of numbers in settings. Python's float() and int() also accept 1_0, +5, " 5 ", 1e3 and digits of
+#: other scripts, which an operator does not mean to write.
 _DECIMAL = re.compile(r"[0-9]*\.?[0-9]+")
 HOW_TO_MAKE = "make one with `openssl rand -hex 32` and keep it: SECRET_KEY=…, or in a file named by SECRET_KEY_FILE"
-#: The folder that several processes of one server count in.
+#: Variable of the folder in which the processes of one server count their metrics.
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
-#: What may be given in a file as well: SECRET_FILE instead of SECRET.
+#: Settings that may also come from a file: SECRET_FILE instead of SECRET.
 SECRETS = ("SECRET_KEY", "DATABASE_URL", "DB_PASSWORD", "REDIS_URL", "BROKER_URL", "PARTICIPANTS_API_KEY")
-#: What of a refused URL is not shown: what the log hides, and other usual names of a secret in a query.
+#: Parts of a refused URL that are not shown: what the log hides, and other usual names of secrets in a query.
 _SECRETS = Secrets(("auth", "code", "key", "pass", "sig", "signature"))
 
 
 class ConfigError(click.ClickException):
     """A setting is wrong. The text names the variable and the remedy.
 
-    Every `flask` command makes the application first, and click turns this error into one line and exit code 2.
+    Every `flask` command builds the application first, and click turns this error into one line and exit code 2.
     """
 
     exit_code = 2
@@ -76,7 +76,7 @@ def _loopback(host: str) -> bool:
 
 
 def with_secrets(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Read what may be a secret from the file that NAME_FILE names, unless NAME itself is set."""
+    """Return the environment with each secret read from the file that NAME_FILE names, unless NAME is set."""
     files = {name: file for name in SECRETS if not environ.get(name) and (file := environ.get(f"{name}_FILE"))}
     try:
         return {**environ, **{name: Path(file).read_text().strip() for name, file in files.items()}}
@@ -97,7 +97,7 @@ def ca_file(environ: Mapping[str, str]) -> str | None:
     if path:
         try:
             ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
-        except OSError as error:  # an SSLError is one as well
+        except OSError as error:  # SSLError is a subclass
             why = "it holds no certificate in PEM form" if isinstance(error, ssl.SSLError) else error.strerror
             raise ConfigError(f"PARTICIPANTS_CA_FILE={path} cannot be used: {why}") from None
     return path
@@ -122,7 +122,7 @@ def database_url(environ: Mapping[str, str]) -> str:
 
 
 def _postgresql(rest: str, name: str) -> str:
-    """Return SQLAlchemy's URL for what follows postgresql://. Several hosts in libpq's form go into its query."""
+    """Return SQLAlchemy's URL for the part after postgresql://. Several hosts, as in libpq, go into its query."""
     parts = re.fullmatch(
         r"(?P<user>(?:[^:/?@]*(?::[^@]*)?@)?)(?P<hosts>[^/?]*)(?P<name>/?[^?]*)(?P<query>\??.*)", rest, re.DOTALL
     )
@@ -134,7 +134,7 @@ def _postgresql(rest: str, name: str) -> str:
             f"{name} must name a host and a port from 1 to 65535, as in postgresql://user:password@host:5432/name; "
             "a sign such as @ or : in the password is written %40 or %3A"
         )
-    driver = "postgresql+psycopg2://"  # SQLAlchemy 2.1 would take psycopg 3
+    driver = "postgresql+psycopg2://"  # SQLAlchemy 2.1 would choose psycopg 3
     if len(hosts) == 1:
         return driver + rest
     query = f"host={','.join(host.strip('[]') for host in hosts)}&port={','.join(ports)}"
@@ -149,22 +149,22 @@ def http_url(environ: Mapping[str, str], name: str, default: str = "") -> str:
     try:
         parts = urlsplit(url)
         sound = _resolvable(parts.hostname or "") and parts.port != 0 and not parts.netloc.endswith(":")
-    except ValueError:  # a port, a label or an IPv6 address that cannot be
+    except ValueError:  # an illegal port, label or IPv6 address
         sound = False
     if not sound or not re.fullmatch("https?://[!-~]*", url, re.IGNORECASE) or "?" in url or "#" in url:
-        # Before an @ any text may be a password. Elsewhere only the value of a query that is named like one.
+        # Before an @ any text may be a password. Elsewhere only query values with the name of a secret may be one.
         shown = "what it holds" if "@" in url else repr(shortened(_SECRETS.hidden_in(written), 200))
         raise ConfigError(f"{name} must be a URL such as http://127.0.0.1:8010, not {shown}")
     return url
 
 
 def _resolvable(host: str) -> bool:
-    """Return True for an address, or a name that a name server can be asked for. Raise ValueError for a long label."""
+    """Return True for an address, or a name that can be resolved. Raise ValueError for a label that is too long."""
     return bool(host) and (":" in host or bool(re.fullmatch("[a-z0-9._-]+", host) and host.encode("idna")))
 
 
 def participant_urls(environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the URL that each PARTICIPANT_<NAME>_URL holds, by variable."""
+    """Return the URL of each PARTICIPANT_<NAME>_URL, by variable."""
     names = [name for name in environ if re.fullmatch("PARTICIPANT_.*_URL", name.upper())]
     return {name.upper(): http_url(environ, name) for name in names}
 
@@ -180,7 +180,7 @@ def redis_url(environ: Mapping[str, str]) -> str | None:
 
 def broker_url(environ: Mapping[str, str], database_url: str) -> str | None:
     url = environ.get("BROKER_URL", "")
-    for one in url.split(";"):  # several, of which kombu takes the first that is there
+    for one in url.split(";"):  # kombu uses the first one that is reachable
         _check_server("BROKER_URL", one, ("redis://", "rediss://", "amqp://", "amqps://"))
     if url and database_url.startswith("sqlite"):
         raise ConfigError("BROKER_URL needs a database for many machines; set DATABASE_URL to a PostgreSQL")
@@ -188,7 +188,7 @@ def broker_url(environ: Mapping[str, str], database_url: str) -> str | None:
 
 
 def _check_server(name: str, url: str, schemes: tuple[str, ...]) -> None:
-    """Refuse the URL of a Redis or a broker that cannot be meant, without showing its password."""
+    """Raise ConfigError for an illegal URL of a Redis or a broker, without its password in the text."""
     if url and not url.startswith(schemes):
         raise ConfigError(f"{name} must begin with {', '.join(schemes[:-1])} or {schemes[-1]}")
     try:
@@ -226,7 +226,7 @@ def cors_origins(environ: Mapping[str, str]) -> tuple[str, ...]:
 def number(
     environ: Mapping[str, str], name: str, default: float, *, low: float = SHORTEST_S, high: float = LONGEST_S
 ) -> float:
-    """Read a number of seconds."""
+    """Return a number of seconds."""
     text = environ.get(name, str(default))
     number = _decimal(text)
     if not low <= number <= high:
@@ -242,9 +242,9 @@ def count(environ: Mapping[str, str], name: str, default: int, *, low: int = 1, 
 
 
 def _decimal(text: str) -> float:
-    """Return the number that a setting holds in plain decimal notation; nan, which no bound allows, for anything else.
+    """Return the number in plain decimal notation; nan, which no bound allows, for any other text.
 
-    Every numeric setting is read here. A float holds every whole number that a setting may be.
+    Every numeric setting is parsed here. A float is exact for every whole number that a setting allows.
     """
     return float(text) if _DECIMAL.fullmatch(text) else float("nan")
 
@@ -257,7 +257,7 @@ def workers(environ: Mapping[str, str], database_url: str) -> int:
 
 
 def port(environ: Mapping[str, str], name: str, default: str = "") -> int | None:
-    """Read a port; None where it is not set and has no default."""
+    """Return a port; None when it is not set and has no default."""
     text = environ.get(name) or default
     if not text:
         return None

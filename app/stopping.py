@@ -1,4 +1,4 @@
-"""Noticing that the process is told to end, whichever server it runs in and whatever handler that has set."""
+"""Detects the signal to end the process, in any server and with any signal handlers of that server."""
 
 import signal
 import socket
@@ -11,13 +11,13 @@ _ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
 def on_end(stop: Callable[[], None], threads: ServiceThreads, stopping: threading.Event) -> None:
-    """Call `stop` in a thread of its own when SIGTERM or SIGINT comes. To be called in the main thread.
+    """Call `stop` in a separate thread after SIGTERM or SIGINT. Call this function in the main thread.
 
     stopping: set once the process is to end.
 
-    A server sets its own handlers once it has imported the application, and then waits for the requests in hand;
-    the interpreter writes the number of each signal here before any handler runs, so the sagas end side by side with
-    the requests that wait for them.
+    A server sets its own handlers after it has imported the application, and then waits for the running requests. The
+    interpreter writes the number of each signal to the wake-up socket before any handler runs, so the sagas end at the
+    same time as the requests that wait for them.
     """
     receiver, sender = socket.socketpair()
     sender.setblocking(False)

@@ -1,7 +1,7 @@
-"""The service threads of a process: each goes on after any error, and the process knows which of them does no work.
+"""The service threads of a process: each continues after any error, and the process knows which of them do not work.
 
-A service thread runs for as long as the process: event intake and relay, recovery, wake-ups, telemetry. Its work
-calls `progressed` after each turn. An exception is logged, and the work starts again after a pause.
+A service thread runs as long as the process: event intake and relay, recovery, wake-ups, telemetry. Its work calls
+`progressed` after each turn. An exception is logged, and the work starts again after a pause.
 """
 
 import threading
@@ -11,14 +11,14 @@ from collections.abc import Callable
 import structlog
 
 _log = structlog.get_logger("threads")
-#: Pause in seconds before the work starts again: doubled with each failure in a row, up to the second value.
+#: Pause before the work starts again, in seconds: doubled with each failure in a row, up to the second value.
 BACK_OFF_S, LONGEST_BACK_OFF_S = 1.0, 30.0
-#: A thread whose work has failed for this many seconds, without one turn that succeeded, counts as dead.
+#: Seconds of failures without a successful turn after which a thread counts as dead.
 FAILING_FOR_S = 10.0
-#: A thread that has finished no turn for this many seconds counts as dead. A turn may wait 30 s for the database.
+#: Seconds without a finished turn after which a thread counts as dead. A turn may wait 30 s for the database.
 STALLED_AFTER_S = 90.0
 
-#: How often the threads' states are noted for the other processes of a server.
+#: Seconds between two reports of the threads' states to the other processes of a server.
 REPORT_EVERY_S = 1.0
 
 Work = Callable[[Callable[[], None]], None]
@@ -28,7 +28,8 @@ class ServiceThread:
     """One service thread.
 
     work: runs until `stopping` is set, and calls its argument after each turn.
-    stalls: False for work that has no turns, because it only waits for one thing. report: called after each turn.
+    stalls: False for work without turns, because it only waits for one event.
+    report: called after each turn.
     """
 
     def __init__(
@@ -60,16 +61,16 @@ class ServiceThread:
             self._thread.join()
 
     def progressed(self) -> None:
-        """Note that a turn of the work has succeeded."""
+        """Record that a turn of the work has succeeded."""
         self._progressed_at = self._clock()
         self._failures = 0
         self._report()
 
     @property
     def trouble(self) -> str | None:
-        """Return why the thread does no work, or None."""
+        """Why the thread does not work; None: it works."""
         if self._thread.ident is None or self._stopping.is_set():
-            return None  # not started, or its end is what is wanted
+            return None  # not started, or about to end as intended
         if not self._thread.is_alive():
             return "it has ended"
         now = self._clock()
@@ -82,15 +83,15 @@ class ServiceThread:
     def _keep_working(self) -> None:
         while not self._run():
             if self._stopping.is_set():
-                self._run()  # what the work does last: to hand back, to close
+                self._run()  # the last turn of the work, to release and close
                 return
             self._stopping.wait(min(BACK_OFF_S * 2 ** (self._failures - 1), LONGEST_BACK_OFF_S))
 
     def _run(self) -> bool:
-        """Return True when the work has ended by itself."""
+        """Run the work. Return True when it has ended by itself."""
         try:
             self._work(self.progressed)
-        except Exception as error:  # noqa: BLE001  whatever it is, the thread goes on
+        except Exception as error:  # noqa: BLE001  the thread continues after any error
             if not self._failures:
                 self._failing_since = self._clock()
             self._failures += 1
@@ -101,7 +102,7 @@ class ServiceThread:
 
 
 class ServiceThreads:
-    """All service threads of a process. report: called about once a second by whichever of them makes progress."""
+    """All service threads of a process. `report` is called about once a second by a thread that makes progress."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -112,7 +113,7 @@ class ServiceThreads:
     def add(
         self, name: str, work: Work, stopping: threading.Event, *, stalls: bool = True, daemon: bool = False
     ) -> ServiceThread:
-        """Make a thread that is still to be started."""
+        """Return a new thread, which the caller starts."""
         made = ServiceThread(
             name, work, stopping, stalls=stalls, daemon=daemon, clock=self._clock, report=self._report_at_times
         )
@@ -121,12 +122,12 @@ class ServiceThreads:
 
     @property
     def alive(self) -> dict[str, bool]:
-        """By the name of each thread: does it work?"""
+        """Name → True when the thread works."""
         return {name: thread.trouble is None for name, thread in list(self._threads.items())}
 
     @property
     def trouble(self) -> str | None:
-        """Return which threads do no work, and why; None: all are well."""
+        """Which threads do not work, and why; None: all work."""
         told = {name: thread.trouble for name, thread in list(self._threads.items())}
         return "; ".join(f"the thread {name}: {trouble}" for name, trouble in told.items() if trouble) or None
 

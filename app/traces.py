@@ -1,8 +1,8 @@
-"""Traces: one a saga, whichever processes carry it on, and in it a span for each attempt of each call.
+"""Traces: one per saga across all processes, with a span for each attempt of each call.
 
-A saga's id is its trace's id, and the last half of it the id of the span that stands for the saga as a whole. So
-nothing has to be kept or handed over, and a restart goes on in the same trace. Off unless OTEL_EXPORTER_OTLP_ENDPOINT
-says where spans are to be sent; the other OTEL_ variables of the SDK apply then as well.
+The saga's id is the id of its trace, and its last half is the id of the span of the whole saga. So nothing is stored or
+passed on, and a restarted process continues the same trace. Traces are off unless OTEL_EXPORTER_OTLP_ENDPOINT names
+where spans are sent; then the other OTEL_ variables of the SDK apply as well.
 """
 
 import random
@@ -24,17 +24,17 @@ from machines.call import Call
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-#: The ids, of trace and span, that the next root span is to have; see app.otlp.
+#: Ids of trace and span for the next root span; see app.otlp.
 root_of: ContextVar[tuple[int, int] | None] = ContextVar("root_of", default=None)
 _FAILED = (Outcome.REFUSED, Outcome.UNKNOWN)
 
 
 class Attempt:
-    """One sending of a call, as its participant is told of it."""
+    """One sending of a call, with the trace header for its participant."""
 
     def __init__(self, saga: Instance, span: trace.Span | None) -> None:
         self._span = span
-        # Not a secret, only different from the others.
+        # Not a secret; it only has to differ from other ids.
         own = span.get_span_context().span_id if span else random.getrandbits(64)
         self.traceparent = f"00-{saga.id.hex}-{own:016x}-{'01' if span else '00'}"
 
@@ -49,13 +49,13 @@ class Attempt:
 
 
 class Traces:
-    """Without a provider nothing is recorded, and participants are told so."""
+    """The recorder of spans. Without a provider nothing is recorded, and the trace header says so."""
 
     def __init__(self, provider: "TracerProvider | None" = None) -> None:
         self._tracer = provider.get_tracer("saga") if provider else None
 
     def attempt(self, saga: Instance, call: Call) -> AbstractContextManager[Attempt]:
-        """Record what is done within as one attempt of the call."""
+        """Return a context that is recorded as one attempt of the call."""
         if self._tracer is None:
             return nullcontext(Attempt(saga, None))
         return self._recorded(self._tracer, saga, call)
@@ -80,7 +80,7 @@ class Traces:
             yield Attempt(saga, span)
 
     def ended(self, saga: Instance, took_s: float) -> None:
-        """Record the span of the saga as a whole, once it has come to its end."""
+        """Record the span of the whole saga after its end."""
         if self._tracer is None:
             return
         now = time.time_ns()

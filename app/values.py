@@ -1,12 +1,12 @@
-"""JSON values: what the service takes in, keeps and sends. The bounds stand here, and nowhere else.
+"""JSON values that the service accepts, stores and sends. No other module sets their bounds.
 
-What comes in (a participant's reply, a request, an event, a reply that a person gives) is read by `parsed`. What it
-returns can be kept by both databases, and reads back as the same value. `written` has one form for each value. So a
-call is sent with the same bytes whether its values come from memory or from a database: PostgreSQL's JSONB reorders
-members, writes numbers out and knows no -0.0, and SQLite keeps the text (ADR 24).
+Incoming values (a participant's reply, a request, an event, a reply that a person gives) are read by `parsed`. Both
+databases can store what it returns, and return the same value. `written` has one form for each value. So a call is sent
+with the same bytes whether its values come from memory or from a database: PostgreSQL's JSONB reorders members, writes
+numbers in full and has no -0.0, while SQLite keeps the text (ADR 24).
 
-A number keeps its exact value. It is an int where 64 bits hold it, a float where a float's shortest form is the
-number, and a Decimal otherwise; an integral number from 1e16 on is never a float, for JSONB writes it as an integer.
+A number keeps its exact value. It is an int where 64 bits hold it, a float where the float's shortest form is the
+number, and a Decimal otherwise. An integral number from 1e16 on is never a float: JSONB would write it as an integer.
 """
 
 import re
@@ -17,34 +17,35 @@ from typing import Any
 
 import orjson
 
-DEEPEST = 100  # levels of objects and lists; orjson writes 254, and an answer of the API wraps a reply in a few more
-LONGEST_NUMBER = 400  # digits of a number written out in full; every float has fewer
-LONGEST_WORDS = 500  # characters kept of what a participant or an event says for people to read
-LONGEST_LINE = 1000  # characters read back of such words with what the service said around them
+DEEPEST = 100  # levels of objects and lists; orjson writes 254, and an API response wraps a reply in a few more
+LONGEST_NUMBER = 400  # digits of a number in full notation; every float has fewer
+LONGEST_WORDS = 500  # characters kept of a text from a participant or an event
+LONGEST_LINE = 1000  # characters read back of such a text with the service's own words around it
 LARGEST_CONTENT = 256 * 1024  # bytes of a request or an event
 
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1  # the integers that orjson reads and writes
-_INTEGRAL = 1e16  # a float from here on is written with an exponent, and JSONB turns that into an integer
+_INTEGRAL = 1e16  # from here on a float is written with an exponent, which JSONB turns into an integer
 _TINY = 1e-290  # below, a float has fewer digits than elsewhere
-#: Bytes as seen by `_plain`: every digit or point is "0", and every exponent's letter is "e".
+#: For `_plain`: maps every digit and point to "0", and every exponent letter to "e".
 _SHAPES = bytes.maketrans(b"0123456789.E", b"00000000000e")
-_LONG_RUN = b"0" * 16  # a float holds any 15 digits
+_LONG_RUN = b"0" * 16  # a float is exact up to 15 digits
 _UNSTORABLE = re.compile("[\u0000\ud800-\udfff]")
 _BREAKS = re.compile(r"[\s\u0085\u2028\u2029]+")
-#: Control characters, and those that turn the direction of what follows.
+#: Control characters, and characters that change the direction of the text after them.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 _SORTED = orjson.OPT_SORT_KEYS
 _INDENTED = _SORTED | orjson.OPT_INDENT_2
 
-#: Where a value stands: the place that it stands in, and its name or number there. Pointers are made only for errors,
+#: Place of a value: the place of its container, and its name or index there. Only errors build a pointer from it,
 #: because names may be long.
 _Place = tuple["_Place", Any] | None
 
 
 class UnreadableError(ValueError):
-    """Content that is not taken in. The text is a short phrase that follows "but "; remedy: what its sender can do.
-    pointer: where in the content it is, as a JSON pointer, where that is known.
+    """Content that is not accepted. The text is a short phrase after "but ".
+
+    remedy: what the sender can do. pointer: where in the content, as a JSON pointer; "" when not known.
     """
 
     def __init__(self, phrase: str, remedy: str, pointer: str = "") -> None:
@@ -53,41 +54,41 @@ class UnreadableError(ValueError):
 
 
 def parsed(content: bytes) -> Any:
-    """Return the value of JSON content, within the bounds. Raises UnreadableError."""
+    """Return the value of JSON content within the bounds. Raise UnreadableError."""
     try:
         value = orjson.loads(content)
     except orjson.JSONDecodeError:
-        return _carefully(content, _EXACT)  # which says what is wrong, or reads what orjson does not
+        return _carefully(content, _EXACT)  # it names the error, or reads what orjson cannot
     if content.count(b"[") + content.count(b"{") > DEEPEST or b"\\u0000" in content:
         check(value)
     return value if _plain(content, value) else _carefully(content, _EXACT)
 
 
 def parsed_strictly(content: bytes) -> Any:
-    """Do the same, and refuse an object in which a name stands twice."""
+    """Do the same as `parsed`, and refuse an object with a repeated name."""
     return _carefully(content, _STRICT)
 
 
 def read_back(text: str | bytes) -> Any:
-    """Return the value of JSON that a database has kept, whatever the bounds were when it was written.
+    """Return the value of stored JSON, whatever the bounds were when it was stored.
 
-    No number is too long for it: rows are read in batches, and one that cannot be read stops its whole batch.
+    No number is too long for it: rows are read in batches, and an unreadable row would stop its whole batch.
     """
     content = text.encode() if isinstance(text, str) else text
     try:
         value = orjson.loads(content)
-    except orjson.JSONDecodeError:  # also a number beyond every float, which `parsed` takes
+    except orjson.JSONDecodeError:  # also a number larger than any float, which `parsed` accepts
         return _exactly(content)
     return value if _plain(content, value) else _exactly(content)
 
 
 def written(value: Any, *, indent: bool = False) -> bytes:
-    """Return the one form of a value: members sorted by name, exact numbers. Dates and UUIDs become text."""
+    """Return the only form of a value: members sorted by name, exact numbers. Dates and UUIDs become text."""
     return orjson.dumps(value, _as_number, _INDENTED if indent else _SORTED)
 
 
 def check(value: Any) -> None:
-    """Raise UnreadableError for a value that is nested too deeply, or has text that cannot be stored."""
+    """Raise UnreadableError for a value that is nested too deeply or has text that cannot be stored."""
     for place, depth, item in _walk(value):
         if depth > DEEPEST:
             raise UnreadableError(f"nested deeper than {DEEPEST}", "nest it less deeply", _pointer(place))
@@ -97,7 +98,7 @@ def check(value: Any) -> None:
 
 
 def one_line(words: object) -> str:
-    """Return words that came from outside as at most LONGEST_WORDS characters on one line, safe to be shown."""
+    """Return a text from outside as at most LONGEST_WORDS characters on one line, safe to display."""
     text = str(words)
     if len(text) <= LONGEST_WORDS and text.isprintable():
         return text
@@ -106,12 +107,12 @@ def one_line(words: object) -> str:
 
 
 def shortened(words: str, longest: int = LONGEST_WORDS) -> str:
-    """Return at most so many characters, the last of which says that there were more."""
+    """Return at most `longest` characters, with an ellipsis as the last one when the text was longer."""
     return words if len(words) <= longest else f"{words[: longest - 1]}…"
 
 
 def _plain(content: bytes, value: Any) -> bool:
-    """Return True when orjson cannot have changed a number: what it reads as a float has 15 digits at most."""
+    """Return True when orjson cannot have changed a number: each float in the content has at most 15 digits."""
     shape = content.translate(_SHAPES)
     if _LONG_RUN in shape:
         return False
@@ -149,7 +150,7 @@ def _carefully(content: bytes, decoder: JSONDecoder) -> Any:
 
 
 def _walk(value: Any) -> Iterator[tuple[_Place, int, Any]]:
-    """Yield each name and each value with its place and how many objects and lists it stands in."""
+    """Yield each name and each value, with its place and the number of objects and lists around it."""
     ahead: list[tuple[_Place, int, Any]] = [(None, 0, value)]
     while ahead:
         place, depth, item = ahead.pop()
@@ -182,7 +183,7 @@ def _number(text: str) -> float | int | Decimal:
     """Return the exact value of a number with a point or an exponent."""
     try:
         exact = Decimal(text) if len(text) <= LONGEST_NUMBER else None
-    except InvalidOperation:  # an exponent beyond what even a Decimal holds
+    except InvalidOperation:  # an exponent that not even a Decimal holds
         exact = None
     if exact is None or (exact and not -LONGEST_NUMBER < exact.adjusted() < LONGEST_NUMBER):
         raise _too_long()
@@ -192,7 +193,7 @@ def _number(text: str) -> float | int | Decimal:
     if abs(near) < _INTEGRAL and Decimal(repr(near)) == exact:
         return near
     digits = format(exact, "f")
-    if len(digits) > LONGEST_NUMBER + 2:  # the sign and the point
+    if len(digits) > LONGEST_NUMBER + 2:  # + 2: the sign and the point
         raise _too_long()
     digits = digits.rstrip("0").rstrip(".") if "." in digits else digits
     return Decimal(digits) if "." in digits else _integer(digits)
@@ -221,7 +222,7 @@ def _as_number(value: Any) -> orjson.Fragment:
     raise TypeError(f"{type(value).__name__} is no JSON")
 
 
-#: For what was kept before there were bounds.
+#: For values that were stored before there were bounds.
 _BOUNDLESS = JSONDecoder(parse_int=Decimal, parse_float=Decimal)
 _EXACT = JSONDecoder(parse_int=_integer, parse_float=_number, parse_constant=_constant)
 _STRICT = JSONDecoder(

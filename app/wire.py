@@ -1,4 +1,4 @@
-"""JSON as Flask reads and writes it: by `app.values`, and so with exact numbers, in a tenth of the time."""
+"""Flask's JSON provider, based on `app.values`: exact numbers, in a tenth of the time."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from app.values import read_back, written
 
 
 class OrjsonProvider(JSONProvider):
-    """For `jsonify`, and for `tojson` in templates."""
+    """Serves `jsonify`, and `tojson` in templates."""
 
     def dumps(self, obj: Any, **_options: Any) -> str:
         return written(obj).decode()

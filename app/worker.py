@@ -1,9 +1,9 @@
-"""Running sagas on as many machines as need be, over the broker that BROKER_URL names:
+"""The Celery worker, which runs sagas on any number of machines over the broker of BROKER_URL.
 
-celery -A app.worker worker       runs THREADS sagas at once; any number of them
-celery -A app.worker beat         wakes one, again and again, for those whose owner has died, or whose wait is over
+celery -A app.worker worker       runs THREADS sagas at once; any number of workers
+celery -A app.worker beat         wakes a worker regularly, for sagas whose owner has died or whose wait is over
 
-A message is only quicker: each worker also looks by itself, every RECOVERY_INTERVAL_S.
+A message only saves time: each worker also claims due sagas by itself, every RECOVERY_INTERVAL_S.
 """
 
 import os
@@ -37,7 +37,7 @@ def _end(error: object) -> NoReturn:
 def _configured() -> tuple[Config, Celery]:
     try:
         config = from_environment(os.environ)
-        # Here already: Celery carries on after an error in its worker_init.
+        # Checked here as well: Celery continues after an error in its worker_init.
         check_participants(config, read_tables())
     except ConfigError as error:
         _end(error)
@@ -45,9 +45,9 @@ def _configured() -> tuple[Config, Celery]:
         _end("set BROKER_URL to the broker that brings the messages")
     celery = make_celery(config.broker_url)
     look = {"task": LOOK, "schedule": timedelta(seconds=config.recovery_interval_s)}
-    # A look that nobody had time for is not made up for.
+    # A wake-up that no worker received in time expires.
     celery.conf.beat_schedule = {LOOK: look | {"options": {"expires": max(60.0, 10 * config.recovery_interval_s)}}}
-    celery.conf.beat_scheduler = "celery.beat:Scheduler"  # in memory: there is nothing about it to remember
+    celery.conf.beat_scheduler = "celery.beat:Scheduler"  # in memory: there is no state to keep
     return config, celery
 
 
@@ -66,19 +66,19 @@ def runner() -> Runner:
 
 @celery.task(name=LOOK)
 def look() -> None:
-    """Run what is due, if nobody else does."""
+    """Claim due sagas."""
     runner().look()
 
 
 @setup_logging.connect
 def _log_alike(**_: Any) -> None:
-    """Let what Celery has to complain of be a line of JSON as well."""
+    """Write Celery's own warnings as JSON lines."""
     configure_logging(config.log_level, config.log_redact)
 
 
 @worker_init.connect
 def _begin(**_: Any) -> None:
-    """Before the first message and its thread, so that there is one runner; as a replica that says it is there."""
+    """Start the runner before the first message and its thread, so that there is one runner, listed as a replica."""
     try:
         if config.metrics_port:
             host = os.environ.get("HOST") or DEFAULT_HOST
@@ -88,14 +88,14 @@ def _begin(**_: Any) -> None:
         application().extensions["post"].start()
     except ConfigError as error:  # sagas run by another table
         _end(error)
-    except Exception as error:  # noqa: BLE001  Celery would go on without what this worker is there for
+    except Exception as error:  # noqa: BLE001  Celery would continue without the runner
         _log.exception("worker.cannot_begin")
         _end(error)
 
 
 @worker_shutting_down.connect
 def _hand_back(**_: Any) -> None:
-    """Let each saga finish its call and go back to the database."""
+    """Let each saga finish its call and release it."""
     runner().stopping.set()
 
 
