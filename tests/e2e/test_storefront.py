@@ -106,9 +106,9 @@ def buy(page, how="Buy at full speed"):
 
 
 def expect_state(page, state):
-    """It is the state that the page tells and that the diagram marks."""
-    expect(page.locator("#now .state")).to_have_text(state, timeout=SLOW)
-    expect(page.locator("#diagram g.now")).to_have_attribute("data-state", state, timeout=SLOW)
+    """Wait until the page names this state and the diagram marks it, at one look, for the saga moves on."""
+    marked = f'body:has(#now .state:text-is("{state}")) #diagram g.now[data-state="{state}"]'
+    expect(page.locator(marked)).to_have_count(1, timeout=SLOW)
 
 
 def call(page, text):
