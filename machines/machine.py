@@ -82,7 +82,7 @@ class SagaEvent(Event):
 
     add_transition = add_callback = _refuse
 
-    transitions: Mapping[str, FixedList]  # type: ignore[assignment]  # type: ignore[assignment]  # Event only reads it
+    transitions: Mapping[str, FixedList]  # type: ignore[assignment]  # Event only reads it
 
     def __init__(self, name: str, machine: "SagaMachine", transitions: Mapping[str, FixedList]) -> None:
         # Event's own constructor would build an empty collection first.

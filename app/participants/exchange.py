@@ -129,7 +129,7 @@ class _Idle:
 class ExchangePool(HTTPConnectionPool):
     """A pool of connections to one origin."""
 
-    QueueCls = _Idle  # type: ignore[assignment]  # type: ignore[assignment]  # has all that urllib3 uses of a queue
+    QueueCls = _Idle  # type: ignore[assignment]  # has all that urllib3 uses of a queue
     ConnectionCls = Connection
     dialer: Dialer
 
