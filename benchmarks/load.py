@@ -1,7 +1,7 @@
-"""So many clients that ask one after the other: `python -m benchmarks.load METHOD URL CONNECTIONS SECONDS [HEADER …]`,
-told as JSON.
+"""Clients that each send one request after the other, with the figures as JSON.
 
-It knows just as much HTTP as it needs: a thousand clients are to take little of the machine from those they ask.
+`python -m benchmarks.load METHOD URL CONNECTIONS SECONDS [HEADER …]`. It implements only the HTTP that it needs, so
+that a thousand clients leave most of the machine to the service under test.
 """
 
 import asyncio
@@ -23,8 +23,10 @@ class WrongAnswerError(Exception):
 
 
 class Client(asyncio.Protocol):
-    """Asks until the time is over. took: how long each answer took, in seconds. ended: set then, or as soon as one is
-    not 2xx, with that answer.
+    """A connection that sends requests until the time is over.
+
+    took: how long each answer took, in seconds.
+    ended: set at the end, or at the first answer that is not 2xx, with that answer.
     """
 
     def __init__(self, said: bytes, until: float, took: list[float]) -> None:

@@ -1,4 +1,5 @@
-"""A participant that answers 200 at once, or after a while, and may refuse every so many sales:
+"""A participant that answers 200 at once, or after DELAY_S seconds, and may refuse one sale of every EVERY.
+
 `python -m benchmarks.responder PORT [DELAY_S [EVERY]]`.
 """
 

@@ -12,8 +12,10 @@ Places = dict[str, tuple[int, int]]
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """One step and its states. before: where it waits to begin, if it does. stuck, undo_stuck: where a
-    person decides.
+    """One step and its states.
+
+    before: the state in which the step waits to begin, if there is one.
+    stuck, undo_stuck: states in which a person decides.
     """
 
     number: int

@@ -11,7 +11,9 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Marks:
-    """headline: lines under the title. lines: more lines in a state's box. notes: words after an edge's trigger.
+    """What is drawn over a diagram.
+
+    headline: lines under the title. lines: more lines in a state's box. notes: words after an edge's trigger.
     states, edges: classes of the style sheet. footer: lines under the picture.
     """
 

@@ -22,8 +22,10 @@ _PADDING = {"stuck": 40, "failure": 30, QUARANTINE: 16}
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """boxes: the states in their places. strip: width of the words beside the bands.
-    lines: from which y each band begins, and where the last one ends. start_y: where the dot stands.
+    """The layout of a diagram.
+
+    boxes: the states in their places. strip: width of the words beside the bands.
+    lines: the y at which each band begins, and at which the last one ends. start_y: y of the initial dot.
     """
 
     saga: Saga
@@ -83,7 +85,7 @@ def _sized(saga: Saga, state: State, marks: Marks) -> Box:
 
 
 def _shape(saga: Saga, state: State, marks: Marks) -> str:
-    """A quarantine is quiet where nothing happened; where something did, it is a stuck state like any other."""
+    """Return the shape of a state. A quarantine in which nothing happened looks quiet; any other looks stuck."""
     shape = shape_of(saga, state)
     marked = marks.lines.get(state.name) or marks.states.get(state.name, "dim") != "dim"
     return str(Phase.STUCK) if shape == QUARANTINE and marked else shape
@@ -137,7 +139,7 @@ def _beside(saga: Saga, rows: list[Row], marks: Marks) -> float:
 
 
 def _straight(saga: Saga, names: list[str | None]) -> list[Row]:
-    """The rows that lead from a column up or down in its middle."""
+    """Return the rows that lead from a column up or down in its middle."""
     ways = ("forward", "back")
     return [
         row for row in saga.rows.rows if row.source in names and row.dest in names and way_of(saga.rows, row) in ways

@@ -1,5 +1,6 @@
-"""`python -m observability` writes dashboards and rules into deploy/; `--check` only compares, and fails when one
-differs.
+"""Write the dashboards and rules into deploy/: `python -m observability`.
+
+`--check` writes nothing, and fails when a file differs.
 """
 
 import argparse

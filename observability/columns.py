@@ -36,7 +36,10 @@ class Column(NamedTuple):
 def columns(
     title: str, labels: Sequence[str], queries: Mapping[str, Column], *, says: str, sort: tuple[str, bool]
 ) -> Table:
-    """labels: those shown; `saga` is there even if it is not, for a link asks for it. sort: by what, descending?"""
+    """Return a table panel.
+
+    labels: those shown; `saga` is always among them, because a link needs it. sort: the column, largest first.
+    """
     panel = table(title, [column.expr for column in queries.values()], says=says)
     by, descending = sort
     panel.decimals(0).cell_height(TableCellHeight.SM)

@@ -168,7 +168,7 @@ def _common(panel: Panel, title: str, unit: str, says: str) -> Panel:
 
 
 def _legend(placement: LegendPlacement) -> VizLegendOptions:
-    """The most comes first, for there may be more than are in sight."""
+    """Return a legend sorted by the largest value, because not all entries may be in sight."""
     legend = VizLegendOptions().display_mode(LegendDisplayMode.TABLE).placement(placement).show_legend(True)
     return legend.calcs(["lastNotNull", "max"]).sort_by("Last *").sort_desc(True)
 

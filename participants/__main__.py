@@ -65,8 +65,9 @@ def own_url(host: str, port: int) -> str:
 
 
 def prepare_databases(settings: Settings) -> None:
-    """Here rather than in the server's worker, whose failure would be a traceback. No connection may be left open:
-    the worker is forked.
+    """Create the tables before the server starts.
+
+    A failure in the server's worker would be a traceback. No connection may stay open: the worker is forked.
     """
     if not settings.database_url:
         settings.data.mkdir(parents=True, exist_ok=True)

@@ -180,6 +180,6 @@ def _epoch() -> int | None:
 
 
 def _fingerprint(body: dict[str, Any]) -> str:
-    """The path belongs to it: the same body for another client is another request."""
+    """Return a digest of path and body: the same body for another client is another request."""
     text = f"{request.method} {request.full_path}\n{canonical(body)}"
     return hashlib.sha256(text.encode()).hexdigest()

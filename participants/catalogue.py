@@ -51,7 +51,7 @@ def lire(produit_id: str) -> dict[str, Any]:
 
 @routes.post("/produits/consulter")
 def consulter() -> dict[str, Any]:
-    """What the lines cost is said here, and not by who asks."""
+    """Return the prices. The catalogue decides what the lines cost, not the sender."""
     asked = read_body(Consultation())["produits"]
     found = _required(asked)
     priced = [{**found[line["produit_id"]], "quantite": line["quantite"]} for line in asked]

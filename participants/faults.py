@@ -19,8 +19,10 @@ from participants.wire import read_body
 
 @dataclass(kw_only=True)
 class Fault:
-    """`path`: the beginning of the paths it hits, below the participant's prefix. `method`: None is any.
-    `times`: None is until cleared. A refusal never hits an undo: what was done can always be taken back.
+    """A fault that hits calls of one participant. It never refuses an undo: what was done can always be undone.
+
+    path: prefix of the paths it hits, below the participant's own prefix. method: None is any.
+    times: how many calls it hits; None is until it is cleared.
     """
 
     kind: str

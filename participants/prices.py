@@ -46,8 +46,9 @@ def catalogue_at(url: str) -> Catalogue:
 
 
 def catalogue_in(app: Flask) -> Catalogue:
-    """Return a catalogue of this very process. Over HTTP, as many buyers as there are threads would wait for a thread
-    that answers the first of them.
+    """Return a catalogue of this process.
+
+    Over HTTP, as many buyers as there are threads would wait for a thread that answers the first of them.
     """
 
     def ask(purchase: Mapping[str, Any]) -> tuple[int, Any]:

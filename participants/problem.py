@@ -45,5 +45,5 @@ def answer_with_problems(app: Flask) -> None:
 
 
 def _kept(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """What an error says besides its body, such as the `Allow` of a 405."""
+    """Return the headers that an error keeps, such as the `Allow` of a 405."""
     return [(name, value) for name, value in headers if name.lower() != "content-type"]

@@ -27,10 +27,12 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """`database_url` holds `{name}`, the participant's; without it each has a SQLite file in the folder `data`.
-    `stock_url`: where the supply chain finds the stock. `restock_s`: how long it waits between two looks; 0: it looks
-    only when asked. `catalogue_url`: where the stock asks for prices; without it the stock asks the catalogue of the
-    same server.
+    """The participants' settings.
+
+    database_url: holds `{name}`, the participant's; without it each has a SQLite file in the folder `data`.
+    stock_url: where the supply chain finds the stock.
+    restock_s: seconds between two checks of the stock; 0: it checks only when asked.
+    catalogue_url: where the stock asks for prices; without it, in the catalogue of the same server.
     """
 
     data: Path = Path("var/participants")

@@ -76,7 +76,7 @@ remises = Table(
 
 
 def _v1_returns(_: Connection, answered: Answered) -> Iterator[Returned]:
-    """A later return is answered with its id, and no other action with the goods alone."""
+    """Yield the returns of version 1: a later return is answered with its id, no other action with goods alone."""
     for cle, reply in answered:
         if reply.keys() == {"produits"}:
             for produit_id, quantite in per_product(reply["produits"]):

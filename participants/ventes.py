@@ -168,7 +168,7 @@ def annuler_enregistrement(done: Done, vente_id: str) -> dict[str, Any]:
 @routes.post("/ventes/<vente_id>/retours")
 @barrier.do
 def retourner(vente_id: str) -> tuple[dict[str, Any], int]:
-    """What return_saga v1 ends with."""
+    """Record a return: the last call of return_saga v1."""
     return _add_return(vente_id, _checked(vente_id, lock=True), None), 201
 
 

@@ -73,7 +73,7 @@ def create_application() -> "WSGIApplication":
 
 
 def _front(nothing: Flask, shop: Flask | None) -> "WSGIApplication":
-    """The shop is also what a person finds at /, where /metrics of all participants stays."""
+    """Return the application in front: the shop also answers at /, except /metrics of all participants."""
 
     def application(asked: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
         served = shop if shop and asked["PATH_INFO"] != "/metrics" else nothing

@@ -50,7 +50,7 @@ class KeyRing:
         return who
 
     def make(self, name: str, scopes: Iterable[Scope], days: int, actor: str) -> NewKey:
-        """Raises InvalidError, and ConflictError when two of that name live already."""
+        """Return a new key. Raise InvalidError, or ConflictError when two keys of that name are live already."""
         wanted = frozenset(scopes)
         ordered = [scope for scope in Scope if scope in wanted]
         if not NAME.fullmatch(name):

@@ -24,7 +24,7 @@ _TURNS = ThreadPoolExecutor(HASHED_AT_ONCE, thread_name_prefix="hashing")
 
 
 def hashed(password: str) -> str:
-    """Raises InvalidError for a password that is too short or too long, and BusyError."""
+    """Return the hash. Raise InvalidError for a password that is too short or too long, and BusyError."""
     if not SHORTEST <= len(password) <= LONGEST:
         raise InvalidError(("/password", f"Give {SHORTEST} to {LONGEST} characters."))
     return _in_turn(lambda: _HASHER.hash(password))

@@ -9,8 +9,10 @@ from app.access.roles import SCOPES, Role, Scope
 
 @dataclass(frozen=True, kw_only=True)
 class Principal:
-    """actor: as the journal and the audit trail name it: `user:ada`, `key:shop`, or `api` for a service that asks
-    nobody. role: of a person who is signed in; None of everybody else.
+    """The sender of a request.
+
+    actor: its name in the journal and the audit trail: `user:ada`, `key:shop`, or `api` when no login is asked for.
+    role: of a person who is signed in; None for every other sender.
     """
 
     actor: str

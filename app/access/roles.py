@@ -32,5 +32,5 @@ SCOPES = {
 
 
 def role_named(word: str) -> Role:
-    """Raises KeyError."""
+    """Return the role of this name. Raise KeyError for another word."""
     return Role[word.upper()]

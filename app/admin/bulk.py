@@ -72,7 +72,7 @@ class Example:
 @blueprint.get("/admin/stuck/group")
 @needs(Role.OPERATOR)
 def show() -> str:
-    """The dry run: how many there are, and what would be sent for them. Nothing is done."""
+    """Show the dry run: how many sagas there are, and what would be sent for them. Change nothing."""
     query, trouble = asked(StuckQuery()), Trouble(registry(), limits(registry()))
     sought = sought_by(query)
     group = _group(trouble, sought)
@@ -110,7 +110,7 @@ def _group(trouble: Trouble, sought: Sought) -> Group | None:
 
 
 def _examples(found: Sequence[Any]) -> list[Example]:
-    """What can be asked of each now: nothing where its table is not at hand."""
+    """Return what can be done with each saga now: nothing where this release does not have its table."""
     ids = [row.id for row in found]
     journals, sagas = queries.journals(ids), queries.sagas(ids)
     examples = []

@@ -14,8 +14,10 @@ from machines.step import Kind
 
 @dataclass(frozen=True, kw_only=True)
 class Sending:
-    """A call as it will be sent. path, body: None as far as the replies are not there yet that they are made of.
-    probe: asked before; where it says that the call was carried out, that is not sent.
+    """A call as it will be sent.
+
+    path, body: None while they need replies that have not come yet.
+    probe: asked first; when it says that the call was carried out, the call is not sent.
     """
 
     call: Call
@@ -28,8 +30,10 @@ class Sending:
 
 @dataclass(frozen=True, kw_only=True)
 class Offer:
-    """action: as the service calls it. safe: right whatever the participants have really done.
-    needs: the fields of the reply that later calls send on, which have to be given by hand.
+    """An action that an operator may take.
+
+    action: its name in the service. safe: right whatever the participants have really done.
+    needs: reply fields that later calls send on; the operator has to give them.
     """
 
     action: str

@@ -34,9 +34,11 @@ class Move(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Owed:
-    """One step that changes something. call: what was asked of its participant last.
-    direction: of that call. by_hand: a person said so, and no participant did. refused: its participant said no.
-    in_flight: it may be answered at any moment.
+    """One step that changes something, and what is known of its effect.
+
+    call: what was last asked of its participant. direction: of that call.
+    by_hand: a person said so, and no participant did. refused: the participant refused.
+    in_flight: the reply may come at any moment.
     """
 
     step: Step

@@ -30,8 +30,10 @@ class Exchange:
 
 @dataclass(frozen=True, kw_only=True)
 class Story:
-    """asked: by step that changes something, the path and body of the call that `owed` tells of.
-    unsure: the call of its state may have been sent.
+    """What has happened to a saga.
+
+    asked: step that changes something → path and body of the call that `owed` is about.
+    unsure: the call of the saga's state may have been sent.
     """
 
     saga: Saga

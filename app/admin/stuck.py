@@ -23,8 +23,9 @@ PAGE = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Sagas that have one cause. direction: do or undo, of the call that it hangs on. unknown: this release does not
-    have their table.
+    """Sagas that are stuck for one cause.
+
+    direction: do or undo, of the call that failed. unknown: this release does not have their table.
     """
 
     definition: str

@@ -1,4 +1,4 @@
-"""Is the process alive, and can it do its work?"""
+"""Endpoints that say whether the process is alive and whether it can do its work."""
 
 from datetime import UTC, datetime
 from functools import cache
@@ -28,8 +28,10 @@ def live() -> Response:
 @blueprint.get("/ready")
 @operation("Can it do its work?", "service", {200: Ready()}, problems=(503,), need=OPEN)
 def ready() -> Response:
-    """Ready when the database answers, has the tables of this release or a later one, takes what this process writes,
-    and every service thread of this process works.
+    """Answer 200 when this process can do its work.
+
+    The database answers, has the tables of this release or a later one, accepts writes of this process, and every
+    service thread of this process works.
     """
     try:
         found = current_app.extensions["schema"]()

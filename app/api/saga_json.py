@@ -29,7 +29,7 @@ def short(saga: SagaRow) -> dict[str, object]:
 
 
 def executed(registry: Registry, saga: SagaRow, rows: Sequence[JournalRow]) -> dict[str, object]:
-    """A saga that has been moved, with its steps."""
+    """Return a saga that has been moved, with its steps."""
     return short(saga) | {"completed_at": _moment(_ended_at(saga)), "steps": _steps(registry, saga, rows)}
 
 

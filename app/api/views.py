@@ -22,7 +22,9 @@ SAGA_STATUS_WORDS = "; ".join(
 
 @dataclass(frozen=True, kw_only=True)
 class StepView:
-    """One step of one saga. status: pending, in_progress, completed, failed or compensated.
+    """One step of one saga.
+
+    status: pending, in_progress, completed, failed or compensated.
     outcome: of its last attempt; unknown means that it may have happened. retries: see `retries`.
     """
 

@@ -29,8 +29,10 @@ class Publishes(Protocol):
 
 
 class Relay:
-    """names: of all events there are. wake: set when this process has just put something into the outbox.
-    stopping: set when it is to end.
+    """The thread that publishes what is in the outbox.
+
+    names: of all events there are. wake: set when this process has just written to the outbox.
+    stopping: set when the process is to end.
     """
 
     def __init__(

@@ -16,9 +16,11 @@ from machines.commande import COMMANDE
 
 @dataclass(frozen=True, kw_only=True)
 class Alias:
-    """labels: each with the label of the source that it stands for; labels of the source left out are summed over.
-    only: the labels of the source, with the value that each must have. buckets: those of a histogram, which its source
-    has as well.
+    """A metric under the name and labels of a reference document.
+
+    labels: each with the label of the source that it stands for; other labels of the source are summed over.
+    only: labels of the source, with the value that each must have.
+    buckets: those of a histogram, which its source has as well.
     """
 
     name: str

@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
     @property
     def fails(self) -> bool:
-        """Does it end a saga's way forward?"""
+        """Return True when the transition ends a saga's way forward."""
         return self._leaves(Phase.FORWARD) and self.trigger in _FAILURES
 
     @property

@@ -27,8 +27,9 @@ class DeniedError(Exception):
 
 
 class Calls:
-    """Everything below one base URL; used by many threads at once. `who`: as a person is told of it. `key_setting`: the
-    setting that `api_key` comes from.
+    """Calls to everything below one base URL; used by many threads at once.
+
+    who: the service's name in messages to a person. key_setting: the setting that `api_key` comes from.
     """
 
     def __init__(self, who: str, url: str, api_key: str | None, key_setting: str) -> None:

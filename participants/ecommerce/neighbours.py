@@ -44,7 +44,7 @@ class Neighbours:
         self._calls = Calls("A participant", url, api_key, "PARTICIPANTS_API_KEY")
 
     def shelf(self) -> list[Product]:
-        """What is sold here: products with a number, for a return can name no others."""
+        """Return what is sold here: products with a number, because a return can name no others."""
         on_hand = {name: units.on_hand for name, units in self._units().items()}
         return [
             Product(product_id=it["produit_id"], name=it["nom"], price=whole_cents(it["prix"]), on_hand=there)
@@ -74,7 +74,7 @@ class Neighbours:
         )
 
     def ledger(self, name: str, saga_id: UUID) -> list[dict[str, Any]]:
-        """What a participant has written down about the calls of this saga."""
+        """Return what a participant has recorded of the calls of this saga."""
         return list(self._calls.read(f"/{name}/_ledger", params={"saga_id": str(saga_id)}))
 
     def faults(self, name: str) -> list[dict[str, Any]] | None:

@@ -103,7 +103,7 @@ def _saga_id(response: requests.Response, saga_id: Any) -> UUID:
 
 
 def _detail(response: requests.Response) -> str:
-    """The orchestrator's own words, with the fields it names."""
+    """Return the orchestrator's own message, with the fields it names."""
     document = decoded(response)
     wrong = [f"{error.get('pointer', '')} {error.get('detail', '')}" for error in document.get("errors", ())]
     return "; ".join(filter(None, [document.get("detail") or document.get("title", ""), *wrong]))

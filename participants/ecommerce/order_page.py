@@ -39,7 +39,7 @@ def order(saga_id: UUID) -> Response:
 
 @routes.get("/orders/<uuid:saga_id>/live")
 def live(saga_id: UUID) -> Response:
-    """What has changed: pieces of the page, and the diagram when the saga has moved since ?mark=."""
+    """Return the parts of the page that changed, and the diagram when the saga has moved since ?mark=."""
     purchase, telling = _known(saga_id)
     here = place("order", saga_id=saga_id)
     parts = {
@@ -88,7 +88,7 @@ def bring_back(saga_id: UUID) -> AnyResponse:
 
 
 def _taken_apart(svg: str) -> dict[str, str]:
-    """The picture and its style: the page's policy lets no style in that stands in markup."""
+    """Return the picture and its style apart: the page's policy forbids style inside markup."""
     before, _, rest = svg.partition("<style>")
     style, _, after = rest.partition("</style>")
     return {"svg": before + after, "style": style}
@@ -121,7 +121,7 @@ def _sale(saga_id: UUID) -> str:
 
 
 def _known(saga_id: UUID) -> tuple[purchases.Purchase | None, Telling | None]:
-    """What the shop and the orchestrator know of an order; no telling while that one is away."""
+    """Return what the shop and the orchestrator know of an order; None for the latter while it is away."""
     purchase = purchases.find(saga_id)
     try:
         saga = shop().orchestrator.saga(saga_id)

@@ -66,7 +66,7 @@ def part(name: str, page_path: str, **values: Any) -> str:
 
 
 def panel() -> dict[str, Any]:
-    """What the switches' template needs; none of them when they cannot be asked for."""
+    """Return what the switches' template needs; no switches when they cannot be read."""
     try:
         switches = positions(shop().neighbours)
     except (AwayError, DeniedError):  # the page of that very error has a panel as well
@@ -87,7 +87,7 @@ def sorry(error: HTTPException) -> Response:
 
 @routes.errorhandler(DeniedError)
 def denied(error: DeniedError) -> Response:
-    """A mistake of whoever has installed the shop."""
+    """Answer a request that a neighbour denied: whoever installed the shop made a mistake."""
     words = f"{error}: it does not let the shop in. Set {error.setting} to a key that it, or its gateway, accepts."
     return page("error", 502, title="The shop has no key", words=words)
 

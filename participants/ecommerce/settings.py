@@ -14,9 +14,11 @@ class ShopSettingsError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class ShopSettings:
-    """`orchestrator_url`: where the server calls it; `public_url`: where a person's browser finds it. Each of the two
-    neighbours is shown its own `…_api_key`, as X-API-Key: a gateway may stand before it. `kill_command` and
-    `restart_command` are only shown, for the experiment of killing the orchestrator.
+    """The shop's settings.
+
+    orchestrator_url: where the server calls the orchestrator; public_url: where a person's browser finds it.
+    …_api_key: sent to each neighbour as X-API-Key, because a gateway may stand before it.
+    kill_command, restart_command: only shown, for the experiment of killing the orchestrator.
     """
 
     orchestrator_url: str = "http://127.0.0.1:8009"

@@ -94,7 +94,7 @@ def _bought(basket: Basket, *, watched: bool) -> UUID:
 
 
 def _require_cart_free(basket: Basket) -> None:
-    """An order reads the cart as its first step: until it has, nothing else may be put there."""
+    """Refuse a second order while the first has not read its cart: its first step reads it."""
     client_id = basket.client.client_id
     last = purchases.latest_of(client_id)
     if last is None or last["cle"] == basket.idempotency_key:  # a second click has been overtaken by the first

@@ -55,7 +55,7 @@ def positions(neighbours: Neighbours) -> list[Switch] | None:
 
 
 def turn(neighbours: Neighbours, name: str, mode: Mode) -> None:
-    """Raises AwayError."""
+    """Set the mode of one participant. Raise AwayError."""
     neighbours.order_fault(name, _fault(name, mode))
 
 

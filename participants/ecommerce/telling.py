@@ -21,8 +21,10 @@ _TONES = {"completed": "good", "compensated": "undone", "stuck": "stuck", "undoi
 
 @dataclass(frozen=True, kw_only=True)
 class Told:
-    """One call. outcome: done, refused, no answer or not sent; under way while it has none. `taken_over`: the process
-    that made the call before this one is gone.
+    """One call.
+
+    outcome: done, refused, no answer or not sent; under way while there is none.
+    taken_over: the process that made the call before this one is gone.
     """
 
     who: str
@@ -104,7 +106,7 @@ def _under_way(saga: dict[str, Any], definition: Definition, phase: str) -> Told
 
 
 def _headline(saga: dict[str, Any], definition: Definition, phase: str, under_way: Told | None) -> str:
-    """What just happened, in a sentence or two."""
+    """Return what just happened, in a sentence or two."""
     what = "The return" if saga["type"] == "return_saga" else "The order"
     why = _failure(saga, definition)
     if under_way is None:
@@ -135,7 +137,7 @@ def _failure(saga: dict[str, Any], definition: Definition) -> str:
 
 
 def _plain(reason: str | None) -> str:
-    """The reason as a person would say it, without the status of its answer."""
+    """Return the reason as a person would say it, without the reply's status."""
     text = _STATUS.sub("", reason or "").rstrip(".")
     return text[:1].upper() + text[1:]
 
