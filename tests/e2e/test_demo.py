@@ -104,7 +104,7 @@ def test_an_unexpected_outcome_is_said_and_ends_with_1(demo, output, assert_noth
 @pytest.mark.parametrize(("index", "name"), [(0, "PORT"), (1, "PARTICIPANTS_PORT")])
 def test_a_port_in_use_is_one_line_that_names_the_variable(demo, output, ports, index, name):
     with socket.create_server(("127.0.0.1", ports[index])):
-        assert demo().wait(20) == 2
+        assert demo().wait(60) == 2
     assert output() == f"demo: cannot use port {ports[index]} (Address already in use); set {name} to a free one\n"
 
 
@@ -114,7 +114,7 @@ def assert_ends_with_all_it_started(assert_nothing_left):
         children = process.children(recursive=True)
         assert len(children) >= 2
         process.send_signal(number)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         assert psutil.wait_procs(children, timeout=0)[1] == []
         assert_nothing_left()
 
@@ -133,7 +133,7 @@ def test_a_demo_that_is_stopped_halfway_stops_what_it_started(demo, output, asse
     process = demo()
     eventually(lambda: "PANIER_RECUPERE" in output(), "the first order moves")
     process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 128 + signal.SIGTERM
+    assert process.wait(60) == 128 + signal.SIGTERM
     assert_nothing_left()
 
 
@@ -142,7 +142,7 @@ def test_a_program_that_dies_ends_the_demo_with_its_log(demo, output, assert_not
     eventually(lambda: LAST_LINE in output(), "it stays up")
     (participants,) = [child for child in process.children() if "participants" in child.cmdline()]
     participants.kill()
-    assert process.wait(20) == 1
+    assert process.wait(60) == 1
     assert "demo: participants: ended (-9); the end of the log:" in output()
     assert_nothing_left()
 

@@ -95,7 +95,7 @@ def heard(broker):
     listening = threading.Event()
     thread = threading.Thread(target=listen)
     thread.start()
-    assert listening.wait(10)
+    assert listening.wait(60)
     yield events
     ended.set()
     thread.join()

@@ -149,7 +149,7 @@ def test_a_worker_that_is_told_to_end_hands_its_sagas_to_another(fleet, web, par
     sagas = begin(web, 8)
     held = eventually(lambda: in_hand(fleet, ends), "it has some in hand")
     ends.terminate()
-    assert ends.wait(10) == 0
+    assert ends.wait(60) == 0
     participants.undisturbed()
     fleet.ended(sagas)
     for saga in held:
@@ -198,7 +198,7 @@ def test_a_broker_that_dies_and_comes_back_is_missed_by_nobody(fleet, participan
     ends.terminate()
     fleet.ended(sagas + without)
     assert fleet.actors(without) <= owners(web)
-    assert ends.wait(10) == 0
+    assert ends.wait(60) == 0
     broker.start()
     assert_each_effect_once(participants, sagas + without)
 

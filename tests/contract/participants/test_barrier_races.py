@@ -56,7 +56,7 @@ def test_a_call_waits_for_one_with_its_key_that_has_not_committed_yet(box, secon
         answered.wait(OVERLAP_S)
 
     def send_second():
-        assert inside.wait(5)
+        assert inside.wait(60)
         reply = getattr(box, second)()
         answered.set()
         return reply
@@ -80,7 +80,7 @@ def test_a_do_that_waits_for_an_undo_is_refused(box):
         record(*args)
 
     def send_do():
-        assert inside.wait(5)
+        assert inside.wait(60)
         box.barrier.ledger.record = record
         reply = box.do()
         answered.set()

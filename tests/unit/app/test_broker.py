@@ -9,7 +9,7 @@ from kombu import pools
 from app.broker import ENOUGH, LOOK, TIMEOUT_S, Broker
 from tests.unit.app.silent import Silent
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 SCHEMES = pytest.mark.parametrize("scheme", ["redis", "amqp"])
 
 
