@@ -75,11 +75,11 @@ fuzz: $(VENV)/.dev ## let the schema checker loose on every operation, at length
 chaos: $(VENV)/.dev ## every hazard at full length, with its figures (CHAOS_SEED=… repeats a run); about 25 minutes
 	CHAOS=full $(BIN)/python -m pytest $(filter-out %fuzz.py,$(LONG)) -s
 
-bench: $(VENV)/.dev ## measure everything that docs/performance.md tells, and write it there; about twenty minutes
+bench: $(VENV)/.dev ## run all benchmarks and write their tables to docs/performance.md; about 20 minutes
 	@$(BIN)/python -m benchmarks
 
-bench-pages: $(VENV)/.dev ## how long the operator's pages take with a million sagas; about two minutes
-	@$(BIN)/python -m benchmarks.million
+bench-pages: $(VENV)/.dev ## measure the operator's pages with a million sagas; about 2 minutes
+	@$(BIN)/python -m benchmarks.admin_pages
 
 worker: migrate ## run sagas that come over the broker (BROKER_URL)
 	@$(BIN)/python -m celery -A app.worker worker --without-gossip --without-mingle

@@ -1,1 +1,1 @@
-"""What parts of the service cost: each file is a script that prints what it measures."""
+"""Benchmarks of the service. Each module measures one subject and returns a table for docs/performance.md."""

@@ -1,32 +1,43 @@
-"""Every measurement, or those that are named: `python -m benchmarks [NAME …]`. Each ends up in docs/performance.md."""
+"""`python -m benchmarks [NAME …]`: run benchmarks (default: all) and write their tables to docs/performance.md."""
 
 import sys
 
-from benchmarks import alive, apart, asynchronous, crowd, growth, observability, recovery, replicas, versus, workloads
-from benchmarks.rig import rig
+from benchmarks import (
+    asynchronous,
+    breakdown,
+    comparison,
+    concurrency,
+    growth,
+    health,
+    observability,
+    recovery,
+    replicas,
+    workloads,
+)
+from benchmarks.harness import open_harness
 
-PARTS = {
-    "versus": versus.measure,
+BENCHMARKS = {
+    "comparison": comparison.measure,
     "workloads": workloads.measure,
-    "apart": apart.measure,
+    "breakdown": breakdown.measure,
     "observability": observability.measure,
     "replicas": replicas.measure,
-    "crowd": crowd.measure,
+    "concurrency": concurrency.measure,
     "asynchronous": asynchronous.measure,
     "growth": growth.measure,
     "recovery": recovery.measure,
-    "alive": alive.measure,
+    "health": health.measure,
 }
 
 
 def main(names: list[str]) -> int:
-    if unknown := set(names) - PARTS.keys():
-        sys.stderr.write(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}\n")
+    if unknown := set(names) - BENCHMARKS.keys():
+        sys.stderr.write(f"unknown benchmark: {', '.join(sorted(unknown))}; available: {', '.join(BENCHMARKS)}\n")
         return 2
-    for name in names or PARTS:
+    for name in names or BENCHMARKS:
         sys.stderr.write(f"{name} …\n")
-        with rig() as bench:
-            table = PARTS[name](bench)
+        with open_harness() as bench:
+            table = BENCHMARKS[name](bench)
         sys.stdout.write(f"\n{table}\n\n")
         sys.stdout.flush()
         table.publish()

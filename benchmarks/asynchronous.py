@@ -1,6 +1,7 @@
-"""Sagas whose clients do not wait, beside those whose do: run by the servers themselves, and by Celery workers.
+"""Compare sagas whose clients wait with sagas whose clients do not (`Prefer: respond-async`).
 
-What counts is from the first request to the last saga's end.
+The asynchronous sagas run once in the servers and once in Celery workers. The time counts from the first request until
+the last saga has ended.
 """
 
 import shutil
@@ -8,14 +9,14 @@ import sys
 import time
 from contextlib import ExitStack
 
+from benchmarks.harness import Harness, free_port, settings, wait_until_ended, wait_until_open
 from benchmarks.report import Table
-from benchmarks.rig import Rig, free_port, settings, until_ended, until_open
 
 SECONDS, WORKERS, CONNECTIONS = 6.0, 2, 16
 _QUIETLY = ("--without-gossip", "--without-mingle")
 
 
-def measure(bench: Rig) -> Table:
+def measure(bench: Harness) -> Table:
     responder = bench.responder()
     rates = {"the client waits": _rate(bench, responder, "")}
     rates["it does not; the servers run them"] = _rate(bench, responder, "", "Prefer: respond-async")
@@ -26,24 +27,24 @@ def measure(bench: Rig) -> Table:
     return Table(name="asynchronous", head=("two processes", "sagas/s", "ratio"), rows=rows)
 
 
-def _rate(bench: Rig, responder: str, redis: str, *headers: str) -> float:
+def _rate(bench: Harness, responder: str, redis: str, *headers: str) -> float:
     url = bench.database()
-    given = dict(settings(url, responder))
+    environment = dict(settings(url, responder))
     with ExitStack() as stack:
         if redis:
             port = free_port()
             bench.program(redis, "--port", str(port), "--save", "", stack=stack)
-            until_open(port)
-            given["BROKER_URL"] = f"redis://127.0.0.1:{port}/0"
+            wait_until_open(port)
+            environment["BROKER_URL"] = f"redis://127.0.0.1:{port}/0"
             celery = ("celery", "-A", "benchmarks.contenders.worker")
             for number in range(WORKERS):
-                bench.program(*celery, "worker", "-n", f"{number}@bench", *_QUIETLY, stack=stack, **given)
-            bench.program(*celery, "beat", stack=stack, **given)
-        server = stack.enter_context(bench.server("ours", WORKERS, **given))
+                bench.program(*celery, "worker", "-n", f"{number}@bench", *_QUIETLY, stack=stack, **environment)
+            bench.program(*celery, "beat", stack=stack, **environment)
+        server = stack.enter_context(bench.server("ours", WORKERS, **environment))
         bench.load(server.url, CONNECTIONS, 1.0, *headers)
-        until_ended(url)
-        began = time.monotonic()
+        wait_until_ended(url)
+        started = time.monotonic()
         sagas = len(bench.load(server.url, CONNECTIONS, SECONDS, *headers))
-        until_ended(url)
+        wait_until_ended(url)
         sys.stderr.write(f"  {sagas:,} sagas\n")
-        return sagas / (time.monotonic() - began)
+        return sagas / (time.monotonic() - started)

@@ -1,4 +1,4 @@
-"""What an order costs when there are none before it, and after a million: sagas, journals and all indexes."""
+"""Measure throughput on an empty database and on one that holds a million sagas with their journals and indexes."""
 
 import statistics
 import sys
@@ -6,8 +6,8 @@ from typing import Any
 
 import psycopg2
 
+from benchmarks.harness import Harness, settings
 from benchmarks.report import Table
-from benchmarks.rig import Rig, settings
 
 SAGAS, CONNECTIONS, SECONDS, ROUNDS = 1_000_000, 16, 4.0, 3
 _FILL = f"""
@@ -21,10 +21,10 @@ _FILL = f"""
     INSERT INTO journal (saga_id, seq, at, source, trigger, dest, actor, status_code, duration_ms)
     SELECT id, seq, now(), 'RESERVED', 'succeeded', 'PAID', 'engine', 200, 1.5 FROM saga, generate_series(1, 6) AS seq;
     VACUUM ANALYZE;
-"""  # noqa: S608  our own words
+"""  # noqa: S608  the inserted numbers are constants of this file
 
 
-def measure(bench: Rig) -> Table:
+def measure(bench: Harness) -> Table:
     responder = bench.responder()
     empty, full = bench.database(), bench.database()
     sys.stderr.write(f"  filling in {SAGAS:,} sagas and their journals\n")

@@ -1,4 +1,4 @@
-"""What became of the sagas of a process that died: how fast others claim them, and how long until all have ended."""
+"""Measure the takeover of a dead process's sagas: how fast others claim them, and how long until all have ended."""
 
 import sys
 import time
@@ -14,42 +14,42 @@ from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.sagas import SagaStore
 from benchmarks.contenders.saga import BENCH
+from benchmarks.harness import Harness, settings, wait_until_ended
 from benchmarks.report import Table
-from benchmarks.rig import Rig, settings, until_ended
 from machines.registry import Registry
 
 ORPHANS, AT_ONCE, WORKERS = 10_000, 100, 2
 _REGISTRY = Registry([BENCH])
 
 
-def measure(bench: Rig) -> Table:
+def measure(bench: Harness) -> Table:
     responder = bench.responder()
-    rows = [("claimed, 100 at once, by one process", *_claimed(bench.database()))]
+    rows = [("claimed, 100 at once, by one process", *_claim_all(bench.database()))]
     for workers in (1, WORKERS):
         url = bench.database()
-        _orphan(url)
+        _insert_orphans(url)
         with bench.server("ours", workers, **settings(url, responder)):
-            began = time.monotonic()
-            until_ended(url)
-            took = time.monotonic() - began
+            started = time.monotonic()
+            wait_until_ended(url)
+            took = time.monotonic() - started
         sys.stderr.write(f"  {workers} process{'es' if workers > 1 else ''}\n")
         rows.append((f"carried to their end by {workers}", f"{took:.1f}", f"{ORPHANS / took:,.0f}"))
     return Table(name="recovery", head=(f"{ORPHANS:,} orphans", "s", "sagas/s"), rows=rows)
 
 
-def _claimed(url: str) -> tuple[str, str]:
-    _orphan(url)
+def _claim_all(url: str) -> tuple[str, str]:
+    _insert_orphans(url)
     with _engine(url) as engine:
         leases = Leases(engine, _REGISTRY, "heir")
-        began, claimed = time.monotonic(), 0
+        started, claimed = time.monotonic(), 0
         while found := len(leases.claim(AT_ONCE, 30.0, 0.0)):
             claimed += found
-        took = time.monotonic() - began
+        took = time.monotonic() - started
     assert claimed == ORPHANS, claimed
     return f"{took:.1f}", f"{ORPHANS / took:,.0f}"
 
 
-def _orphan(url: str) -> None:
+def _insert_orphans(url: str) -> None:
     with _engine(url) as engine:
         store = SagaStore(Connections(engine), _REGISTRY, "dead")
         for number in range(ORPHANS):

@@ -1,17 +1,18 @@
-"""Orders a second by so many processes on one PostgreSQL, all on the same machine."""
+"""Measure orders per second with 1, 2 and 4 processes on one PostgreSQL, all on the same machine."""
 
 import statistics
 
 import psycopg2
 
+from benchmarks.harness import Harness, settings
 from benchmarks.report import Table
-from benchmarks.rig import Rig, settings
 
 PROCESSES, CONNECTIONS, SECONDS = (1, 2, 4), 32, 5.0
-_CONNECTED = "SELECT count(*) - 1 FROM pg_stat_activity WHERE datname = current_database()"
+#: The connection that counts does not count itself.
+_CONNECTIONS_QUERY = "SELECT count(*) - 1 FROM pg_stat_activity WHERE datname = current_database()"
 
 
-def measure(bench: Rig) -> Table:
+def measure(bench: Harness) -> Table:
     responder = bench.responder()
     return Table(
         name="replicas",
@@ -20,20 +21,26 @@ def measure(bench: Rig) -> Table:
     )
 
 
-def _row(bench: Rig, responder: str, processes: int) -> tuple[str, ...]:
+def _row(bench: Harness, responder: str, processes: int) -> tuple[str, ...]:
     url = bench.database()
     with bench.server("ours", processes, **settings(url, responder)) as server:
         bench.load(server.url, CONNECTIONS, 1.0)
-        took = bench.load(server.url, CONNECTIONS, SECONDS)
-        memory, connected = server.largest_mb(), _connected(url)
-    half, most = statistics.median(took) * 1000, statistics.quantiles(took, n=100)[98] * 1000
-    return str(processes), f"{len(took) / SECONDS:,.0f}", f"{half:.0f}", f"{most:.0f}", f"{memory:.0f}", str(connected)
+        durations = bench.load(server.url, CONNECTIONS, SECONDS)
+        memory_mb, open_connections = server.largest_mb(), _open_connections(url)
+    return (
+        str(processes),
+        f"{len(durations) / SECONDS:,.0f}",
+        f"{statistics.median(durations) * 1000:.0f}",
+        f"{statistics.quantiles(durations, n=100)[98] * 1000:.0f}",
+        f"{memory_mb:.0f}",
+        str(open_connections),
+    )
 
 
-def _connected(url: str) -> int:
+def _open_connections(url: str) -> int:
     connection = psycopg2.connect(url)
     cursor = connection.cursor()
-    cursor.execute(_CONNECTED)
-    (found,) = cursor.fetchone() or (0,)
+    cursor.execute(_CONNECTIONS_QUERY)
+    (count,) = cursor.fetchone() or (0,)
     connection.close()
-    return int(found)
+    return int(count)

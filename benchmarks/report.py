@@ -1,4 +1,4 @@
-"""What was measured: as a table on the terminal, and in its place in docs/performance.md."""
+"""The tables of results: printed on the terminal, and written to docs/performance.md."""
 
 import re
 from collections.abc import Sequence
@@ -10,30 +10,34 @@ DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """name: of its place in the document. head: of each column; the first is of words, the others of figures."""
+    """A table of results.
+
+    name: the name in the markers `<!-- name -->` that enclose the table in the document.
+    head: the column titles. The first column is left-aligned text, the others are right-aligned figures.
+    """
 
     name: str
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
 
     def __str__(self) -> str:
-        wide = [max(len(row[place]) for row in (self.head, *self.rows)) for place in range(len(self.head))]
+        widths = [max(len(row[column]) for row in (self.head, *self.rows)) for column in range(len(self.head))]
         lines = [
-            self._line(self.head, wide),
-            "|".join(["", "-" * (wide[0] + 2), *("-" * (w + 1) + ":" for w in wide[1:]), ""]),
+            self._line(self.head, widths),
+            "|".join(["", "-" * (widths[0] + 2), *("-" * (w + 1) + ":" for w in widths[1:]), ""]),
         ]
-        return "\n".join([*lines, *(self._line(row, wide) for row in self.rows)])
+        return "\n".join([*lines, *(self._line(row, widths) for row in self.rows)])
 
     @staticmethod
-    def _line(cells: Sequence[str], wide: Sequence[int]) -> str:
+    def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
         first, *rest = (
-            cell.ljust(w) if not place else cell.rjust(w)
-            for place, (cell, w) in enumerate(zip(cells, wide, strict=True))
+            cell.ljust(w) if not column else cell.rjust(w)
+            for column, (cell, w) in enumerate(zip(cells, widths, strict=True))
         )
         return f"| {' | '.join([first, *rest])} |"
 
     def publish(self) -> None:
-        """Put it into the document, between the two marks of its name."""
+        """Write the table into the document, between the two markers of its name."""
         text = DOCUMENT.read_text()
         begins, ends = f"<!-- {self.name} -->\n", f"<!-- /{self.name} -->"
         place = re.compile(f"{re.escape(begins)}.*?{re.escape(ends)}", re.DOTALL)

@@ -1,4 +1,4 @@
-"""A participant that answers 200 at once, or after DELAY_S seconds, and may refuse one sale of every EVERY.
+"""A participant that answers 200 at once, or after DELAY_S seconds. It refuses one sale in every EVERY (0: none).
 
 `python -m benchmarks.responder PORT [DELAY_S [EVERY]]`.
 """
@@ -7,13 +7,13 @@ import asyncio
 import sys
 
 _BODY = b'{"ok":true}'
-_ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
-_NO = b"HTTP/1.1 409 Conflict\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+_SUCCESS = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(_BODY), _BODY)
+_REFUSAL = b"HTTP/1.1 409 Conflict\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 _LENGTH = b"content-length:"
 
 
 class Responder(asyncio.Protocol):
-    """Reads one request after the other off a connection; there is no pipelining."""
+    """One connection: reads a request, answers it, reads the next. Pipelining is not supported."""
 
     delay_s = 0.0
     every, sales = 0, 0
@@ -30,11 +30,11 @@ class Responder(asyncio.Protocol):
         _, named, rest = head.lower().partition(_LENGTH)
         if not named or len(body) >= int(rest.partition(b"\r\n")[0]):
             self._read = b""
-            answer = _NO if self.every and self._refuses(head) else _ANSWER
+            response = _REFUSAL if self.every and self._refuses(head) else _SUCCESS
             if self.delay_s:
-                asyncio.get_running_loop().call_later(self.delay_s, self._transport.write, answer)
+                asyncio.get_running_loop().call_later(self.delay_s, self._transport.write, response)
             else:
-                self._transport.write(answer)
+                self._transport.write(response)
 
     def _refuses(self, head: bytes) -> bool:
         sold = head.partition(b" HTTP")[0].endswith(b"/sell")
@@ -49,5 +49,5 @@ async def serve(port: int, delay_s: float, every: int) -> None:
 
 
 if __name__ == "__main__":
-    given = [*sys.argv[1:], "0", "0"]
-    asyncio.run(serve(int(given[0]), float(given[1]), int(given[2])))
+    arguments = [*sys.argv[1:], "0", "0"]
+    asyncio.run(serve(int(arguments[0]), float(arguments[1]), int(arguments[2])))

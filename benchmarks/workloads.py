@@ -1,11 +1,11 @@
-"""Other orders than the plain one: more steps, larger bodies, refusals that are undone, slower participants."""
+"""Measure other orders than the plain one: more steps, larger bodies, refused orders, slower participants."""
 
 import statistics
 import sys
 from dataclasses import dataclass
 
+from benchmarks.harness import Harness, settings
 from benchmarks.report import Table
-from benchmarks.rig import Rig, settings
 
 CONNECTIONS, ROUNDS, SECONDS, WARM_UP_S = 16, 3, 4.0, 1.0
 CONTENDERS = ("handwritten", "ours")
@@ -13,13 +13,13 @@ CONTENDERS = ("handwritten", "ours")
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """note: bytes that go along with each call. refused: of so many sales one. delay_s: of each call."""
+    """One kind of order."""
 
     name: str
     steps: int = 4
-    note: int = 4
-    refused: int = 0
-    delay_s: float = 0.0
+    note: int = 4  # bytes that travel with each call
+    refused: int = 0  # the participants refuse one sale in this many; 0: none
+    delay_s: float = 0.0  # seconds that a participant takes for each call
 
 
 WORKLOADS = (
@@ -32,7 +32,7 @@ WORKLOADS = (
 )
 
 
-def measure(bench: Rig) -> Table:
+def measure(bench: Harness) -> Table:
     rows = []
     for workload in WORKLOADS:
         sys.stderr.write(f"  {workload.name}\n")
@@ -41,16 +41,16 @@ def measure(bench: Rig) -> Table:
     return Table(name="workloads", head=("16 connections, orders/s", "by hand", "ours", "ratio"), rows=rows)
 
 
-def _rates(bench: Rig, workload: Workload) -> list[float]:
-    """Give the median rate of each contender; they take turns."""
+def _rates(bench: Harness, workload: Workload) -> list[float]:
+    """Return the median rate of each contender; the contenders take turns."""
     responder = bench.responder(workload.delay_s, workload.refused)
-    given = {name: settings(bench.database(), responder) for name in CONTENDERS}
+    environments = {name: settings(bench.database(), responder) for name in CONTENDERS}
     found: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     for _ in range(ROUNDS):
         for name in CONTENDERS:
             bench.settle()
-            with bench.server(name, 2, **given[name], BENCH_STEPS=str(workload.steps)) as server:
+            with bench.server(name, 2, **environments[name], BENCH_STEPS=str(workload.steps)) as server:
                 bench.load(server.url, CONNECTIONS, WARM_UP_S, note=workload.note)
-                took = bench.load(server.url, CONNECTIONS, SECONDS, note=workload.note)
-                found[name].append(len(took) / SECONDS)
+                durations = bench.load(server.url, CONNECTIONS, SECONDS, note=workload.note)
+                found[name].append(len(durations) / SECONDS)
     return [statistics.median(rates) for rates in found.values()]

@@ -1,4 +1,4 @@
-"""A loop of requests, with nothing durable: what dies in between is lost."""
+"""A loop of `requests` calls without a database: a crash loses the order."""
 
 import os
 import threading
@@ -6,19 +6,19 @@ import threading
 import requests
 from flask import Flask, Response, jsonify, request
 
-from benchmarks.contenders.order import STEPS
+from benchmarks.contenders import STEPS
 
 application = Flask("bare")
 _URL = os.environ["PARTICIPANTS_URL"]
-_own = threading.local()
+_of_thread = threading.local()
 
 
 def session() -> requests.Session:
-    """Give the thread's own, which keeps its connection."""
-    if not hasattr(_own, "session"):
-        _own.session = requests.Session()
-        _own.session.trust_env = False
-    return _own.session
+    """Return this thread's session, which keeps its connection open."""
+    if not hasattr(_of_thread, "session"):
+        _of_thread.session = requests.Session()
+        _of_thread.session.trust_env = False
+    return _of_thread.session
 
 
 @application.post("/order")

@@ -1,4 +1,4 @@
-"""The same order as a durable workflow of DBOS, each call a step of it."""
+"""The same order as a durable workflow of DBOS. Each call is a step of the workflow."""
 
 import os
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from dbos import DBOS
 from flask import Flask, Response, jsonify, request
 
+from benchmarks.contenders import STEPS
 from benchmarks.contenders.bare import session
-from benchmarks.contenders.order import STEPS
 
 application = Flask("dbos")
 _URL = os.environ["PARTICIPANTS_URL"]
@@ -17,10 +17,10 @@ DBOS(config={"name": "bench", "system_database_url": os.environ["DATABASE_URL"],
 
 @DBOS.step()
 def call(step: str, data: dict[str, Any]) -> dict[str, Any]:
-    answer = session().post(f"{_URL}/bench/{step}", json=data, timeout=5)
-    answer.raise_for_status()
-    said: dict[str, Any] = answer.json()
-    return said
+    response = session().post(f"{_URL}/bench/{step}", json=data, timeout=5)
+    response.raise_for_status()
+    body: dict[str, Any] = response.json()
+    return body
 
 
 @DBOS.workflow()

@@ -1,4 +1,4 @@
-"""The same loop with one statement a step, written by hand: what one would do without an orchestrator."""
+"""The same loop with one SQL statement per step, written by hand: the alternative to an orchestrator."""
 
 import os
 import threading
@@ -9,12 +9,12 @@ from typing import Any
 import psycopg2
 from flask import Flask, Response, jsonify, request
 
+from benchmarks.contenders import REFUSED, STEPS
 from benchmarks.contenders.bare import session
-from benchmarks.contenders.order import REFUSED, STEPS
 
 application = Flask("handwritten")
 _URL = os.environ["PARTICIPANTS_URL"]
-_own = threading.local()
+_of_thread = threading.local()
 
 
 _TABLE = (
@@ -24,15 +24,15 @@ _TABLE = (
 
 
 def cursor() -> Any:
-    """Give the thread's own, which keeps its connection."""
-    if not hasattr(_own, "cursor"):
+    """Return this thread's cursor, which keeps its connection open."""
+    if not hasattr(_of_thread, "cursor"):
         connection = psycopg2.connect(os.environ["DATABASE_URL"])
         connection.autocommit = True
-        _own.cursor = connection.cursor()
-    return _own.cursor
+        _of_thread.cursor = connection.cursor()
+    return _of_thread.cursor
 
 
-with suppress(psycopg2.errors.UniqueViolation):  # the other process does the same at this moment
+with suppress(psycopg2.errors.UniqueViolation):  # the other process creates the table at the same time
     cursor().execute(_TABLE)
 
 
@@ -50,10 +50,10 @@ def order() -> Response:
 
 
 def call(step: str, order_id: str, data: Any) -> int:
-    """Send it, and keep in one statement what came of it."""
-    answer = session().post(f"{_URL}/bench/{step}", json=data, timeout=5)
-    if answer.status_code != REFUSED:
-        answer.raise_for_status()
-    state = f"{step} {answer.status_code}"
+    """Send the call and record its status in one statement."""
+    response = session().post(f"{_URL}/bench/{step}", json=data, timeout=5)
+    if response.status_code != REFUSED:
+        response.raise_for_status()
+    state = f"{step} {response.status_code}"
     cursor().execute("UPDATE handwritten SET state = %s, at = now() WHERE id = %s", (state, order_id))
-    return answer.status_code
+    return response.status_code

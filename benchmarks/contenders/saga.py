@@ -1,4 +1,4 @@
-"""The order as a table, and the service that takes it, with all that one in production has."""
+"""The order as a saga definition, and the orchestrator that serves it, configured as in production."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from app.access.roles import Scope
 from app.api.starting import started
 from app.config import from_environment
 from app.store.instance import FINISHED, UNDER_WAY
-from benchmarks.contenders.order import STEPS
+from benchmarks.contenders import STEPS
 from machines.call import post
 from machines.fields import integer, text
 from machines.registry import Registry

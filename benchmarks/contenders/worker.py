@@ -1,4 +1,4 @@
-"""A Celery worker that knows the order: `celery -A benchmarks.contenders.worker worker`."""
+"""A Celery worker that knows the order's definition: `celery -A benchmarks.contenders.worker worker`."""
 
 import os
 from functools import cache

@@ -1,9 +1,9 @@
-"""`make bench-pages` is run by hand; what it begins with is tried here."""
+"""`make bench-pages` is run by hand; this tests its preparation."""
 
 import sqlite3
 from contextlib import closing
 
-from benchmarks.million import prepare
+from benchmarks.admin_pages import prepare
 
 
 def test_the_benchmark_of_the_pages_prepares_a_database_of_its_own(tmp_path):

@@ -226,7 +226,7 @@ LOOKS = {
 @pytest.mark.parametrize("look", LOOKS)
 def test_no_look_goes_through_all_sagas(walk, look):
     if db.engine.dialect.name == "postgresql":
-        pytest.skip("PostgreSQL chooses by how much there is: benchmarks/million.py shows that it chooses well")
+        pytest.skip("PostgreSQL chooses by how much there is: benchmarks/admin_pages.py shows that it chooses well")
     asked = []
     event.listen(db.engine, "before_cursor_execute", lambda _c, _u, sql, given, *_: asked.append((sql, given)))
     LOOKS[look]()

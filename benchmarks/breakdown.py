@@ -1,4 +1,7 @@
-"""Where the time of one order goes: a single client in the server's own process, each part timed as it is called."""
+"""Measure where the time of one order goes.
+
+One client runs in the server's own process. The timed functions are patched to add up their duration.
+"""
 
 import time
 from collections import Counter
@@ -15,13 +18,13 @@ from app.metrics.notes import Notes
 from app.participants.client import Participants
 from app.store.statements import Statement
 from benchmarks.contenders.saga import make_application
-from benchmarks.observability import quiet
+from benchmarks.harness import Harness, settings
+from benchmarks.observability import discarded_log
 from benchmarks.report import Table
-from benchmarks.rig import Rig, settings
 from machines.machine import SagaMachine
 
 ORDERS, WARM_UP = 1000, 200
-SAGA, LATER = "the whole saga", "metrics and log, told later (CPU)"
+SAGA, DEFERRED = "the whole saga", "metrics and log, after the response (CPU)"
 PARTS: dict[str, tuple[type, str]] = {
     SAGA: (SagaService, "start"),
     "HTTP: four calls": (Participants, "send"),
@@ -31,25 +34,29 @@ PARTS: dict[str, tuple[type, str]] = {
 }
 
 
-def measure(bench: Rig) -> Table:
+def measure(bench: Harness) -> Table:
     application = make_application(settings(bench.database(), bench.responder()))
     client = application.test_client()
     spent: Counter[str] = Counter()
     application.extensions["runner"].start()
-    with quiet(), ExitStack() as stack:
+    with discarded_log(), ExitStack() as stack:
         _orders(client, WARM_UP)
         for part, (owner, name) in PARTS.items():
             stack.enter_context(patch.object(owner, name, _timed(getattr(owner, name), spent, part, time.perf_counter)))
-        told = _timed(Notes.settle, spent, LATER, time.thread_time)
-        stack.enter_context(patch.object(Notes, "settle", told))
-        began = time.perf_counter()
+        settle = _timed(Notes.settle, spent, DEFERRED, time.thread_time)
+        stack.enter_context(patch.object(Notes, "settle", settle))
+        started = time.perf_counter()
         _orders(client, ORDERS)
-        whole = time.perf_counter() - began
+        whole = time.perf_counter() - started
         application.extensions["runner"].stop()
-    saga, later = spent.pop(SAGA), spent.pop(LATER)
-    rest = {"the engine between them": saga - sum(spent.values()), "Flask, and the client": whole - saga, LATER: later}
+    saga, deferred = spent.pop(SAGA), spent.pop(DEFERRED)
+    rest = {
+        "the engine between them": saga - sum(spent.values()),
+        "Flask, and the client": whole - saga,
+        DEFERRED: deferred,
+    }
     return Table(
-        name="apart",
+        name="breakdown",
         head=("one order, alone", "µs", "share"),
         rows=[(part, f"{took / ORDERS * 1e6:,.0f}", f"{took / whole:.0%}") for part, took in (spent | rest).items()],
     )
@@ -57,18 +64,18 @@ def measure(bench: Rig) -> Table:
 
 def _orders(client: FlaskClient, number: int) -> None:
     for _ in range(number):
-        answer = client.post("/order", json={"customer": "Ada", "amount": 12})
-        assert answer.status_code == HTTPStatus.OK, answer.text
+        response = client.post("/order", json={"customer": "Ada", "amount": 12})
+        assert response.status_code == HTTPStatus.OK, response.text
 
 
 def _timed(
     function: Callable[..., Any], spent: Counter[str], part: str, clock: Callable[[], float]
 ) -> Callable[..., Any]:
     def call(*arguments: Any, **named: Any) -> Any:
-        began = clock()
+        started = clock()
         try:
             return function(*arguments, **named)
         finally:
-            spent[part] += clock() - began  # type: ignore[assignment]
+            spent[part] += clock() - started  # type: ignore[assignment]
 
     return call
