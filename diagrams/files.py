@@ -3,17 +3,17 @@
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from diagrams.dialogue import mermaid_sequence, plantuml_sequence
-from diagrams.graphviz import graphviz
+from diagrams.descriptions import stem
 from diagrams.lifecycle import Lifecycle, lifecycles
-from diagrams.lifecycle_picture import lifecycle_svg
-from diagrams.lifecycle_text import graphviz_lifecycle, markdown_lifecycle, mermaid_lifecycle, plantuml_lifecycle
-from diagrams.markdown import markdown, table
-from diagrams.mermaid import mermaid
-from diagrams.plantuml import plantuml
+from diagrams.picture.lifecycle_picture import lifecycle_svg
+from diagrams.picture.svg import svg
 from diagrams.sequence import runs
-from diagrams.svg import svg
-from diagrams.words import stem
+from diagrams.text.graphviz import graphviz
+from diagrams.text.lifecycle_text import graphviz_lifecycle, markdown_lifecycle, mermaid_lifecycle, plantuml_lifecycle
+from diagrams.text.markdown import markdown, table
+from diagrams.text.mermaid import mermaid
+from diagrams.text.plantuml import plantuml
+from diagrams.text.sequence_text import mermaid_sequence, plantuml_sequence
 from machines.saga import Saga
 
 RENDERERS: Mapping[str, Callable[[Saga], str]] = {

@@ -16,11 +16,11 @@ from app.errors import NotFoundError
 from app.store import queries
 from app.store.heat import heat, standing
 from app.store.loading import table_of
-from diagrams.difference import Difference, difference_markdown, difference_marks
 from diagrams.files import RENDERERS
-from diagrams.heat import heat_marks
-from diagrams.path import path_marks
-from diagrams.svg import svg
+from diagrams.overlays.diff import Difference, difference_markdown, difference_marks
+from diagrams.overlays.heat import heat_marks
+from diagrams.overlays.path import path_marks
+from diagrams.picture.svg import svg
 from machines.registry import UnknownSagaError
 from machines.saga import Saga
 

@@ -5,7 +5,7 @@ import hashlib
 
 from flask import Response, request
 
-from diagrams.style import STYLE
+from diagrams.picture.style import STYLE
 
 _TYPES = {
     "dot": "text/vnd.graphviz; charset=utf-8",

@@ -10,7 +10,7 @@ from app.logs import HIDDEN, JsonLine, Secrets
 from app.store import queries
 from app.store.database import db
 from app.values import LONGEST_LINE
-from diagrams.picture import Text, wrapped
+from diagrams.picture.elements import Text, wrapped
 from tests.integration.admin.conftest import REPLY
 
 STUCK = ("succeeded", "succeeded", "succeeded", "exhausted")

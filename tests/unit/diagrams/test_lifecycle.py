@@ -7,9 +7,9 @@ import pytest
 
 from app.api.schemas.sagas import SagaShort, SagaStep
 from diagrams.lifecycle import Change, Lifecycle, lifecycles
-from diagrams.lifecycle_picture import lifecycle_picture
-from diagrams.lifecycle_text import graphviz_lifecycle, markdown_lifecycle, mermaid_lifecycle, plantuml_lifecycle
-from diagrams.picture import Picture
+from diagrams.picture.elements import Picture
+from diagrams.picture.lifecycle_picture import lifecycle_picture
+from diagrams.text.lifecycle_text import graphviz_lifecycle, markdown_lifecycle, mermaid_lifecycle, plantuml_lifecycle
 from machines.checkout import CHECKOUT
 from machines.purchase import PURCHASE
 from machines.registry import discover

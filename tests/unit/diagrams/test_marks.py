@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from diagrams.difference import Difference, difference_markdown, difference_marks
-from diagrams.heat import duration, heat_marks
-from diagrams.path import path_marks
-from diagrams.svg import svg
-from diagrams.words import retry_note
+from diagrams.descriptions import retry_note
+from diagrams.overlays.diff import Difference, difference_markdown, difference_marks
+from diagrams.overlays.heat import duration, heat_marks
+from diagrams.overlays.path import path_marks
+from diagrams.picture.svg import svg
 from machines.checkout import CHECKOUT
 from machines.saga import Saga
 from machines.step import Retry

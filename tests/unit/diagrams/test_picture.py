@@ -6,13 +6,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from diagrams.compose import compose
-from diagrams.difference import Difference, difference_marks
-from diagrams.heat import heat_marks
-from diagrams.marks import Marks, key_of
-from diagrams.path import path_marks
-from diagrams.picture import Box, Picture, Text, wrapped
-from diagrams.svg import svg
+from diagrams.overlays.diff import Difference, difference_marks
+from diagrams.overlays.heat import heat_marks
+from diagrams.overlays.overlay import Marks, key_of
+from diagrams.overlays.path import path_marks
+from diagrams.picture.compose import compose
+from diagrams.picture.elements import Box, Picture, Text, wrapped
+from diagrams.picture.svg import svg
 from machines.checkout import CHECKOUT
 from machines.rows import Phase
 from machines.saga import Saga

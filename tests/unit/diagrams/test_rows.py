@@ -7,11 +7,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from diagrams.graphviz import graphviz
-from diagrams.markdown import markdown
-from diagrams.mermaid import mermaid
-from diagrams.plantuml import plantuml
-from diagrams.svg import svg
+from diagrams.picture.svg import svg
+from diagrams.text.graphviz import graphviz
+from diagrams.text.markdown import markdown
+from diagrams.text.mermaid import mermaid
+from diagrams.text.plantuml import plantuml
 from machines.checkout import CHECKOUT
 from machines.machine import SagaMachine
 from machines.purchase import PURCHASE

@@ -1,5 +1,5 @@
-from diagrams.dialogue import mermaid_sequence, plantuml_sequence
 from diagrams.sequence import Run, runs
+from diagrams.text.sequence_text import mermaid_sequence, plantuml_sequence
 from machines.checkout import CHECKOUT
 from machines.saga import Saga
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from diagrams.marks import Key, Marks, key_of
-from diagrams.words import TIMES
+from diagrams.descriptions import TIMES
+from diagrams.overlays.overlay import Key, Marks, key_of
 from machines.rows import Phase
 from machines.saga import Saga
 

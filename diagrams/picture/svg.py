@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterator
 from xml.sax.saxutils import escape, quoteattr
 
-from diagrams.compose import compose
-from diagrams.marks import Marks
-from diagrams.picture import Box, Edge, Picture, Point, Shade, Text
-from diagrams.style import STYLE
-from diagrams.words import QUARANTINE
+from diagrams.descriptions import QUARANTINE
+from diagrams.overlays.overlay import Marks
+from diagrams.picture.compose import compose
+from diagrams.picture.elements import Box, Edge, Picture, Point, Shade, Text
+from diagrams.picture.style import STYLE
 from machines.rows import Row
 from machines.saga import Saga
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, replace
 
-from diagrams.bands import Band, bands
-from diagrams.marks import Marks, key_of
-from diagrams.picture import Box, Text, leading, wrapped
-from diagrams.strip import strip_height, strip_width
-from diagrams.words import PHASES, QUARANTINE, notes, shape_of, way_of
+from diagrams.descriptions import PHASES, QUARANTINE, notes, shape_of, way_of
+from diagrams.overlays.overlay import Marks, key_of
+from diagrams.picture.elements import Box, Text, leading, wrapped
+from diagrams.picture.step_notes import strip_height, strip_width
+from diagrams.step_bands import Band, bands
 from machines.rows import Phase, Row, State, Trigger
 from machines.saga import Saga
 

@@ -1,10 +1,10 @@
 """A lifecycle as PlantUML, Graphviz, Mermaid and Markdown: every change of status is one arrow, with its moves."""
 
-from diagrams import mermaid
-from diagrams.graphviz import LOOKS, quoted
 from diagrams.lifecycle import Lifecycle
-from diagrams.markdown import code, table
-from diagrams.plantuml import SKIN, text
+from diagrams.text import mermaid
+from diagrams.text.graphviz import LOOKS, quoted
+from diagrams.text.markdown import code, table
+from diagrams.text.plantuml import SKIN, text
 
 #: Said of a status in which a saga that has ended, or a step of it, may be.
 LAST = "may be the last"

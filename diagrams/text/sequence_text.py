@@ -1,8 +1,8 @@
 """A course of a saga as a sequence diagram, for PlantUML and for Mermaid."""
 
-from diagrams import mermaid, plantuml
+from diagrams.descriptions import POINT_OF_NO_RETURN
 from diagrams.sequence import Asks, Exchange, Run
-from diagrams.words import POINT_OF_NO_RETURN
+from diagrams.text import mermaid, plantuml
 from machines.rows import Trigger
 from machines.step import Kind
 

@@ -2,7 +2,7 @@
 
 import re
 
-from diagrams.words import POINT_OF_NO_RETURN, TIMES, notes, shape_of
+from diagrams.descriptions import POINT_OF_NO_RETURN, TIMES, notes, shape_of
 from machines.saga import Saga
 from machines.step import Kind
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from diagrams.bands import Band
-from diagrams.picture import Box, Shade, Text, leading
-from diagrams.plan import HEADLINE_Y, MARGIN, Plan
-from diagrams.strip import strip
-from diagrams.words import POINT_OF_NO_RETURN, TRIGGERS
+from diagrams.descriptions import POINT_OF_NO_RETURN, TRIGGERS
+from diagrams.picture.elements import Box, Shade, Text, leading
+from diagrams.picture.layout import HEADLINE_Y, MARGIN, Plan
+from diagrams.picture.step_notes import strip
+from diagrams.step_bands import Band
 
 _LEGEND = (
     ("forward", "a call is in flight"),

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from diagrams.picture import Box, Edge, Point, Text
-from diagrams.plan import BESIDE, LANE, Plan, label
-from diagrams.words import QUARANTINE, way_of
+from diagrams.descriptions import QUARANTINE, way_of
+from diagrams.picture.elements import Box, Edge, Point, Text
+from diagrams.picture.layout import BESIDE, LANE, Plan, label
 from machines.rows import Phase, Row, Trigger
 
 #: The shapes of what waits for a person.

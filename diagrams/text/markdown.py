@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from diagrams.words import KINDS, PHASES, POINT_OF_NO_RETURN, TRIGGERS, deadline_note, retry_note
+from diagrams.descriptions import KINDS, PHASES, POINT_OF_NO_RETURN, TRIGGERS, deadline_note, retry_note
 from machines.saga import Saga
 from machines.step import PERSISTENT, Kind
 

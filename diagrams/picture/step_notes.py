@@ -1,8 +1,8 @@
 """What stands beside each band in words: the step, and what comes of it when it does not succeed."""
 
-from diagrams.bands import Band, bands
-from diagrams.picture import Text, leading, wrapped
-from diagrams.words import KINDS
+from diagrams.descriptions import KINDS
+from diagrams.picture.elements import Text, leading, wrapped
+from diagrams.step_bands import Band, bands
 from machines.saga import Saga
 
 NARROWEST = 178.0

@@ -7,10 +7,10 @@ on anything else.
 from dataclasses import dataclass, replace
 
 from diagrams.lifecycle import Change, Lifecycle
-from diagrams.lifecycle_text import LAST
-from diagrams.picture import Box, Edge, Picture, Text, leading, wrapped
-from diagrams.plan import HEADLINE_Y, MARGIN
-from diagrams.svg import written
+from diagrams.picture.elements import Box, Edge, Picture, Text, leading, wrapped
+from diagrams.picture.layout import HEADLINE_Y, MARGIN
+from diagrams.picture.svg import written
+from diagrams.text.lifecycle_text import LAST
 
 _LOOKS = {"completed": "forward", "failed": "fail", "compensated": "back"}
 _WIDTH, _LEAST_HEIGHT, _GAP = 190.0, 64.0, 34.0

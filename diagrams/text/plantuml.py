@@ -2,8 +2,8 @@
 
 import re
 
-from diagrams.bands import Places, places
-from diagrams.words import PHASES, POINT_OF_NO_RETURN, QUARANTINE, TIMES, notes, shape_of, way_of
+from diagrams.descriptions import PHASES, POINT_OF_NO_RETURN, QUARANTINE, TIMES, notes, shape_of, way_of
+from diagrams.step_bands import Places, places
 from machines.rows import Row
 from machines.saga import Saga
 from machines.step import Kind

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from diagrams.marks import Key, Marks, key_of
-from diagrams.words import TIMES
+from diagrams.descriptions import TIMES
+from diagrams.overlays.overlay import Key, Marks, key_of
 from machines.rows import Phase, Trigger
 from machines.saga import Saga
 

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from diagrams.bands import bands
-from diagrams.furniture import legend, shades, texts
-from diagrams.marks import Marks
-from diagrams.picture import Box, Edge, Picture, Text
-from diagrams.plan import MARGIN, Plan, plan
-from diagrams.routes import routes
-from diagrams.strip import if_refused, if_unknown
-from diagrams.words import deadline_note
+from diagrams.descriptions import deadline_note
+from diagrams.overlays.overlay import Marks
+from diagrams.picture.captions import legend, shades, texts
+from diagrams.picture.edges import routes
+from diagrams.picture.elements import Box, Edge, Picture, Text
+from diagrams.picture.layout import MARGIN, Plan, plan
+from diagrams.picture.step_notes import if_refused, if_unknown
+from diagrams.step_bands import bands
 from machines.saga import Saga
 
 HOW_TO_READ = (

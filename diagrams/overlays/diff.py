@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from diagrams.markdown import code, table
-from diagrams.marks import Marks, key_of
-from diagrams.words import deadline_note, notes
+from diagrams.descriptions import deadline_note, notes
+from diagrams.overlays.overlay import Marks, key_of
+from diagrams.text.markdown import code, table
 from machines.rows import Row, Trigger
 from machines.saga import Saga
 

@@ -1,7 +1,7 @@
 """A table as a Graphviz graph: every row is an edge."""
 
-from diagrams.bands import bands, places
-from diagrams.words import POINT_OF_NO_RETURN, QUARANTINE, notes, shape_of, way_of
+from diagrams.descriptions import POINT_OF_NO_RETURN, QUARANTINE, notes, shape_of, way_of
+from diagrams.step_bands import bands, places
 from machines.rows import Phase, Row, Rows, State, Trigger
 from machines.saga import Saga
 from machines.step import Kind

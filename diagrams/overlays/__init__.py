@@ -1,0 +1,1 @@
+"""Overlays: figures and highlights drawn over the picture of a table."""

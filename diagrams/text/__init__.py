@@ -1,0 +1,1 @@
+"""Renderers that write a saga's table, a lifecycle or a sequence as text."""
