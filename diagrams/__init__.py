@@ -1,8 +1,8 @@
-"""Pictures of the tables: the same rows that the engine runs, drawn. Imports `machines` and nothing else.
+"""Diagrams of the saga definitions, drawn from the same transitions that the engine runs. Imports only `machines`.
 
-`plantuml`, `graphviz`, `mermaid` and `markdown` say every row as text. The SVG is drawn here: `bands` finds each
-state's place, `plan` its size, `routes` the edges, `furniture` the words around them, `svg` writes it down. `marks`
-lay something over a picture: the `path` of one saga, the `heat` of many, the `difference` of two versions.
-`sequence` runs a table and tells who called whom. `lifecycle` finds which status follows which, over all tables.
-`python -m diagrams` writes the files.
+- `text/`: PlantUML, Graphviz, Mermaid and Markdown; each lists every transition.
+- `picture/`: the SVG, with a layout of its own.
+- `overlays/`: what is drawn over an SVG: the path of one saga, the heat map of many, the diff of two versions.
+- `sequence`: who calls whom in one run. `lifecycle`: the changes of status over all definitions.
+- `python -m diagrams` writes the files.
 """

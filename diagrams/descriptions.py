@@ -1,4 +1,4 @@
-"""What the pictures say in words, said once for all of them."""
+"""The texts that all diagrams share: the meaning of kinds, phases and triggers, and notes about calls."""
 
 from machines.rows import Phase, Row, Rows, State, Trigger
 from machines.saga import Saga
@@ -36,22 +36,22 @@ TRIGGERS = {
     Trigger.RESOLVE: "a person did it by hand",
 }
 
-#: A failure is a passing state too, but one that a reader looks for; a stuck state that only a quarantine leads to is
-#: one that hardly any saga ever sees, and every picture is to be read without it.
+#: Two shapes besides the phases. A failure is a passing state that readers look for. A quarantine is a stuck state that
+#: only a quarantine leads to; few sagas ever enter it, so it is drawn small.
 FAILURE, QUARANTINE = "failure", "quarantine"
 TIMES = "\N{MULTIPLICATION SIGN}"
 POINT_OF_NO_RETURN = "point of no return"
 
 
 def shape_of(saga: Saga, state: State) -> str:
-    """Name how a state is drawn: its phase, but failures and what is quarantined are told from others of theirs."""
+    """Return the shape of a state: its phase, or FAILURE or QUARANTINE."""
     if _quarantined(saga.rows, state):
         return QUARANTINE
     return FAILURE if state.name in {step.refused for step in saga.steps} else str(state.phase)
 
 
-def way_of(rows: Rows, row: Row) -> str:
-    """Name how an edge is drawn: forward, fail, back (compensation), lost (outcome unknown), person or quarantine."""
+def edge_kind(rows: Rows, row: Row) -> str:
+    """Return the kind of an edge: forward, fail, back (compensation), lost (in doubt), person or quarantine."""
     phase, to = rows.states[row.source].phase, rows.states[row.dest].phase
     if row.trigger is Trigger.QUARANTINE or _quarantined(rows, rows.states[row.source]):
         return QUARANTINE
@@ -74,7 +74,7 @@ def number(value: float) -> str:
 
 
 def retry_note(step: Step, retry: Retry) -> str:
-    """Tell how often and how fast a call is sent again: up to 3 attempts, 1 s times 2, timeout 5 s."""
+    """Return how a call is retried, such as: up to 3 attempts, 1 s x 2, timeout 5 s."""
     if retry.attempts == 1:
         return f"1 attempt, timeout {number(step.timeout_s)} s"
     waits = f"{number(retry.base_s)} s {TIMES}{number(retry.factor)}"
@@ -82,7 +82,7 @@ def retry_note(step: Step, retry: Retry) -> str:
 
 
 def notes(state: State) -> list[str]:
-    """Tell about the call that is in flight in a state, if one is: how often it is sent, what asks after it."""
+    """Return notes about the call in flight in a state: its retries and its probe. Empty for a state without a call."""
     if not state.call or not state.step:
         return []
     probe = state.step.probe if state.phase is Phase.FORWARD else None
@@ -93,6 +93,6 @@ def deadline_note(saga: Saga) -> str:
     return f"After {number(saga.deadline_s)} s no step that may fail is sent any more: what was done is undone."
 
 
-def stem(saga: Saga) -> str:
-    """Name the files of a definition."""
+def file_stem(saga: Saga) -> str:
+    """Return the name of a definition's files, without the ending."""
     return f"{saga.name}-v{saga.version}"

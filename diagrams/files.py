@@ -1,9 +1,10 @@
-"""Every file that follows from the tables, by its path: what `python -m diagrams` writes and `--check` compares."""
+"""The diagrams and sequence diagrams of all definitions, as files by their path."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from diagrams.descriptions import stem
+from diagrams.descriptions import file_stem
+from diagrams.generated import GeneratedFiles
 from diagrams.lifecycle import Lifecycle, lifecycles
 from diagrams.picture.lifecycle_picture import lifecycle_svg
 from diagrams.picture.svg import svg
@@ -31,14 +32,13 @@ LIFECYCLE_RENDERERS: Mapping[str, Callable[[Lifecycle], str]] = {
     "svg": lifecycle_svg,
 }
 RENDERED, SEQUENCES = Path("diagrams/rendered"), Path("docs/sequences")
-MEND = "run `make diagrams` and commit what it writes"
 
 
 def files(sagas: Iterable[Saga]) -> dict[Path, str]:
-    """Render everything; the paths are relative to the root of the repository."""
+    """Return the content of every file by its path relative to the repository's root."""
     ordered = sorted(sagas, key=lambda saga: (saga.name, saga.version))
     found = {
-        RENDERED / f"{stem(saga)}.{kind}": render(saga) for saga in ordered for kind, render in RENDERERS.items()
+        RENDERED / f"{file_stem(saga)}.{kind}": render(saga) for saga in ordered for kind, render in RENDERERS.items()
     } | {
         RENDERED / f"{life.name}.{kind}": draw(life)
         for life in lifecycles(ordered)
@@ -50,50 +50,34 @@ def files(sagas: Iterable[Saga]) -> dict[Path, str]:
     return found
 
 
-def differences(root: Path, expected: Mapping[Path, str]) -> list[str]:
-    """Say which file is missing, out of date, or left over."""
-    found = []
-    for path, content in sorted(expected.items()):
-        file = root / path
-        if not file.exists():
-            found.append(f"{path} is missing: {MEND}")
-        elif file.read_bytes() != content.encode():
-            found.append(f"{path} is not what machines/ says now: {MEND}")
-    return found + [f"{path} is of no saga any more: {MEND}" for path in left_over(root, expected)]
-
-
-def write(root: Path, expected: Mapping[Path, str]) -> int:
-    """Write what differs and remove what is left over; return how many files there are."""
-    for path in left_over(root, expected):
-        (root / path).unlink()
-    for path, content in expected.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(content.encode())
-    return len(expected)
-
-
-def left_over(root: Path, expected: Mapping[Path, str]) -> list[Path]:
-    there = [file.relative_to(root) for folder in (RENDERED, SEQUENCES) for file in (root / folder).glob("*.*")]
-    return sorted(path for path in there if path not in expected)
-
-
 def _sequences(saga: Saga) -> dict[Path, str]:
     found: dict[Path, str] = {}
     page = [f"# {saga}, call by call"]
     for run in runs(saga):
-        name, drawn = f"{stem(saga)}-{run.name}", mermaid_sequence(run)
+        name, drawn = f"{file_stem(saga)}-{run.name}", mermaid_sequence(run)
         found |= {SEQUENCES / f"{name}.puml": plantuml_sequence(run), SEQUENCES / f"{name}.mmd": drawn}
         page += [f"## {run.says[0].upper()}{run.says[1:]}", f"It ends in `{run.end}`.", f"```mermaid\n{drawn}```"]
-    return found | {SEQUENCES / f"{stem(saga)}.md": "\n\n".join(page) + "\n"}
+    return found | {SEQUENCES / f"{file_stem(saga)}.md": "\n\n".join(page) + "\n"}
 
 
 def _index(sagas: Iterable[Saga]) -> str:
     lines = []
     for saga in sagas:
         for run in runs(saga):
-            name = f"{stem(saga)}-{run.name}"
+            name = f"{file_stem(saga)}-{run.name}"
             links = f"[PlantUML]({name}.puml), [Mermaid]({name}.mmd)"
-            lines.append((f"[{saga}]({stem(saga)}.md)", run.says, f"`{run.end}`", str(len(run.exchanges)), links))
+            lines.append((f"[{saga}]({file_stem(saga)}.md)", run.says, f"`{run.end}`", str(len(run.exchanges)), links))
     head = ("saga", "when", "it ends in", "calls", "diagrams")
     says = "Each was found by running the table with the outcome it names. `make diagrams` writes them again."
     return f"# Sequences\n\n{says}\n\n{table(head, lines)}\n"
+
+
+DIAGRAMS = GeneratedFiles(
+    module="diagrams",
+    description="Write the diagrams of every definition.",
+    folders=(RENDERED, SEQUENCES),
+    render=files,
+    outdated="is not what machines/ says now",
+    obsolete="is of no saga any more",
+    fix="run `make diagrams` and commit what it writes",
+)

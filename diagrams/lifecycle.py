@@ -1,6 +1,6 @@
-"""Which status follows which, for sagas and for steps: every table is walked, and each move is put into statuses.
+"""The lifecycle of SagaStatus and of StepStatus, found by walking the tables of all definitions.
 
-`machines.statuses` decides the statuses, for the API as well as here.
+`machines.statuses` decides the status of each point, for the API as well as here.
 """
 
 import itertools
@@ -16,11 +16,11 @@ from machines.saga import Saga
 from machines.statuses import DONE, FAILURES, SAGA_STATUSES, STEP_STATUSES, status_of, step_status
 from machines.step import Step
 
-#: The request that starts a saga which was created before. It is no row of a table.
+#: The request that starts a created saga. No table has a row for it.
 EXECUTE = "execute"
 _ENDS = (Phase.COMPLETED, Phase.COMPENSATED)
 
-#: How a status is drawn; see `words.shape_of`.
+#: The shape of each status; see `descriptions.shape_of`.
 _SHAPES = {"pending": "passing", "completed": "completed", "failed": "failure", "compensated": "compensated"}
 
 Change = tuple[str, str]
@@ -30,13 +30,13 @@ Change = tuple[str, str]
 class Lifecycle:
     """A state machine whose states are statuses.
 
-    changes: by the statuses before and after, the moves that lead from one to the other. ends: the statuses in which
-    a saga that has ended, or a step of it, may be.
+    changes: the moves that lead from one status to another, by (status before, status after).
+    ends: the statuses that a saga, or its step, may have when the saga has ended.
     """
 
     name: str
     title: str
-    says: str
+    description: str
     initial: str
     statuses: tuple[str, ...]
     ends: frozenset[str]
@@ -48,7 +48,10 @@ class Lifecycle:
 
 
 class _Point(NamedTuple):
-    """Where a saga may stand. done, undone: the moves so far of one step's call and of its compensation."""
+    """A point that a saga may reach.
+
+    done, undone: the moves so far of one step's call, and of its compensation.
+    """
 
     state: str
     pending: bool = False
@@ -57,7 +60,7 @@ class _Point(NamedTuple):
 
 
 def lifecycles(sagas: Iterable[Saga]) -> list[Lifecycle]:
-    """Return the lifecycle of SagaStatus and that of StepStatus, over all tables."""
+    """Return the lifecycle of SagaStatus and the lifecycle of StepStatus over all definitions."""
     every = list(sagas)
     steps = [(saga, step) for saga in every for step in saga.steps]
     return [
@@ -82,7 +85,7 @@ def _lifecycle(subject: str, statuses: tuple[str, ...], walked: Iterable[tuple[S
     return Lifecycle(
         name=f"{subject}-status",
         title=f"{subject.capitalize()}Status",
-        says=f"The status of a {subject} in the API, and the moves of all tables that change it.",
+        description=f"The status of a {subject} in the API, and the moves of all tables that change it.",
         initial=first,
         statuses=statuses,
         ends=frozenset(ends),
@@ -121,22 +124,22 @@ def _moves(saga: Saga, step: Step | None, point: _Point) -> Iterator[tuple[str, 
 
 
 def _in_doubt(row: Row, point: _Point) -> tuple[bool, ...]:
-    """Return whether the call in flight may have been sent when the move is made: both where the table is silent."""
+    """Return the possible values of `in doubt` for a move: whether the call in flight may have been sent."""
     if point.pending:
         return (False,)
     return (True,) if row.trigger is Trigger.EXHAUSTED else (False, True)
 
 
 def _stop(saga: Saga, state: str, *, unsure: bool) -> str:
-    """Return where the commit ends that enters a state: no passing state is ever seen."""
+    """Return the state in which a commit that enters `state` ends. A commit never ends in a passing state."""
     *_, last = passed(SagaMachine(saga, state), unsure=unsure)
     return last.name
 
 
 def _noted(saga: Saga, step: Step | None, row: Row, point: _Point) -> _Point:
-    """Add the move to the step's own, as the journal does: with the step and direction of the state that it leaves.
+    """Add the move to the step's moves, as the journal does: by the step and direction of the state that it leaves.
 
-    `step_status` asks only whether one of DONE or of FAILURES is among them, so one stands for all of its kind.
+    `step_status` only checks whether the moves contain one of DONE or of FAILURES, so one trigger represents each.
     """
     at = saga.rows.states[row.source]
     if at.step != step or row.trigger not in DONE | FAILURES:

@@ -1,4 +1,4 @@
-"""A table cut into bands, one a step: which states stand beside each other. A table has its layout in itself."""
+"""Divide a saga's states into bands, one per step. The bands follow from the definition; no layout is drawn by hand."""
 
 from dataclasses import dataclass
 
@@ -6,16 +6,16 @@ from machines.rows import Trigger
 from machines.saga import Saga
 from machines.step import Kind, Step
 
-#: The row and the column of each state.
-Places = dict[str, tuple[int, int]]
+#: The row and the column of each state in the grid.
+GridPositions = dict[str, tuple[int, int]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
     """One step and its states.
 
-    before: the state in which the step waits to begin, if there is one.
-    stuck, undo_stuck: states in which a person decides.
+    before: the state in which the step waits to be started; None when the step has no such state.
+    stuck, undo_stuck: the states in which an operator must decide.
     """
 
     number: int
@@ -36,7 +36,7 @@ class Band:
         return self.active, self.before, self.failure, self.stuck, self.undoing, self.undo_stuck
 
 
-def bands(saga: Saga) -> list[Band]:
+def step_bands(saga: Saga) -> list[Band]:
     ahead = {(row.source, row.trigger): row.dest for row in saga.rows.rows}
     found, entry = [], saga.initial
     for number, step in enumerate(saga.steps, 1):
@@ -58,11 +58,11 @@ def bands(saga: Saga) -> list[Band]:
     return found
 
 
-def places(saga: Saga) -> Places:
-    """Give each state its row, counted downwards, and its column, counted from the way forward to the right."""
-    found: Places = {saga.compensated: (0, 2)}
+def grid_positions(saga: Saga) -> GridPositions:
+    """Return the row (from the top) and the column (from the left, forward states in column 0) of each state."""
+    found: GridPositions = {saga.compensated: (0, 2)}
     row = 0
-    for band in bands(saga):
+    for band in step_bands(saga):
         if band.before:
             row += 1
             found[band.before] = (row, 0)

@@ -17,9 +17,9 @@ from app.store import queries
 from app.store.heat import heat, standing
 from app.store.loading import table_of
 from diagrams.files import RENDERERS
-from diagrams.overlays.diff import Difference, difference_markdown, difference_marks
-from diagrams.overlays.heat import heat_marks
-from diagrams.overlays.path import path_marks
+from diagrams.overlays.diff import Diff, diff_markdown, diff_overlay
+from diagrams.overlays.heat import heat_overlay
+from diagrams.overlays.path import path_overlay
 from diagrams.picture.svg import svg
 from machines.registry import UnknownSagaError
 from machines.saga import Saga
@@ -82,7 +82,7 @@ def show_heat(name: str) -> Response:
     query = load(_HeatQuery(), request.args.to_dict())
     saga, window = _definition(name, query["version"]), query["window"]
     figures = heat(saga.name, saga.version, WINDOWS_S[window])
-    return as_picture(svg(saga, heat_marks(saga, window, figures)), FIGURES_S)
+    return as_picture(svg(saga, heat_overlay(saga, window, figures)), FIGURES_S)
 
 
 @blueprint.get("/diagrams/<name>/diff.<any(svg,md):kind>")
@@ -94,10 +94,10 @@ def show_difference(name: str, kind: str) -> Response:
     """Draw what two versions have not in common, and how many sagas stand where it matters."""
     query = load(_DifferenceQuery(), request.args.to_dict())
     old, new = _definition(name, query["old"]), _definition(name, query["new"])
-    found = Difference(old=old, new=new, standing=standing(old.name, old.version))
+    found = Diff(old=old, new=new, standing=standing(old.name, old.version))
     if kind == "md":
-        return as_text(kind, difference_markdown(found), FIGURES_S)
-    return as_picture(svg(new, difference_marks(found)), FIGURES_S)
+        return as_text(kind, diff_markdown(found), FIGURES_S)
+    return as_picture(svg(new, diff_overlay(found)), FIGURES_S)
 
 
 @blueprint.get("/api/v1/sagas/<uuid:saga_id>/diagram.svg")
@@ -112,8 +112,8 @@ def show_path(saga_id: UUID) -> Response:
     if definition is None:
         unknown = f"{saga.definition} v{saga.definition_version} is not known here as this saga ran"
         raise NotFoundError(f"{unknown}; its journal is at /api/v1/sagas/{saga_id}/journal")
-    marks = path_marks(definition, str(saga.id), saga.status, saga.state, journal)
-    return as_picture(svg(definition, marks), 0)
+    overlay = path_overlay(definition, str(saga.id), saga.status, saga.state, journal)
+    return as_picture(svg(definition, overlay), 0)
 
 
 @lru_cache(maxsize=256)

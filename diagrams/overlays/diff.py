@@ -1,11 +1,11 @@
-"""What two versions of a saga have not in common, row by row, and who stands where it matters."""
+"""The diff of two versions of a saga: the changed transitions, and the running sagas in changed states."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 from diagrams.descriptions import deadline_note, notes
-from diagrams.overlays.overlay import Marks, key_of
+from diagrams.overlays.overlay import Overlay, edge_key
 from diagrams.text.markdown import code, table
 from machines.rows import Row, Trigger
 from machines.saga import Saga
@@ -15,8 +15,11 @@ _Fact = tuple[str, str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
-    """standing: how many unfinished sagas of the old version stand in each state."""
+class Diff:
+    """The diff of two versions.
+
+    standing: the number of unfinished sagas of the old version in each state.
+    """
 
     old: Saga
     new: Saga
@@ -32,16 +35,16 @@ class Difference:
 
     @cached_property
     def changed(self) -> dict[_Place, list[_Fact]]:
-        """What is no longer the same of each row that both versions have, by source and trigger."""
+        """The changed facts of each transition that both versions have, by source and trigger."""
         both = [
             (place, row, _rows(self.new)[place]) for place, row in _rows(self.old).items() if place in _rows(self.new)
         ]
         compared = {place: _compared(self.old, old, self.new, new) for place, old, new in both}
-        return {place: said for place, said in compared.items() if said}
+        return {place: facts for place, facts in compared.items() if facts}
 
     @cached_property
     def touched(self) -> dict[str, int]:
-        """How many running sagas stand in each state of the old version that is gone or has other ways out."""
+        """The number of running sagas in each old state that is removed or whose transitions changed."""
         sources = {row.source for row in (*self.added, *self.removed)} | {source for source, _ in self.changed}
         gone = set(self.old.rows.states) - set(self.new.rows.states)
         return {state: self.standing.get(state, 0) for state in self.old.rows.states if state in sources | gone}
@@ -52,13 +55,13 @@ class Difference:
         return f"{rows}; {sum(self.touched.values())} running sagas of {self.old} stand in a changed state"
 
 
-def difference_marks(found: Difference) -> Marks:
-    """Lay the difference over the new version; what is gone is told below."""
+def diff_overlay(found: Diff) -> Overlay:
+    """Return the overlay for the new version's picture. The footer lists what was removed."""
     added = {row.dest for row in found.added} | {row.source for row in found.added}
     fresh = added - set(found.old.rows.states)
     lines: dict[str, list[str]] = {state: ["+ new"] for state in fresh}
     for (source, trigger), facts in found.changed.items():
-        for name, before, _ in facts:  # what it is now, the picture tells
+        for name, before, _ in facts:  # the picture itself shows the new value
             lines.setdefault(source, []).append(f"was: {f'{trigger} →' if name == 'to' else name} {before}")
     for state, count in found.touched.items():
         lines.setdefault(state, []).append(f"{count} running of {found.old} here")
@@ -73,19 +76,19 @@ def difference_marks(found: Difference) -> Marks:
     changed = dict.fromkeys(found.changed, "changed")
     marked = changed | {(row.source, str(row.trigger)): "added" for row in found.added}
     states = dict.fromkeys(found.touched, "changed") | dict.fromkeys(fresh, "added")
-    return Marks(
+    return Overlay(
         title=f"{found.old.name} v{found.old.version} → v{found.new.version}",
         headline=(found.summary,),
         lines={state: tuple(dict.fromkeys(words)) for state, words in lines.items()},
-        notes={key_of(row): {"added": "+ new", "changed": "~ changed"}[look]
+        notes={edge_key(row): {"added": "+ new", "changed": "~ changed"}[look]
                for row in found.new.rows.rows if (look := marked.get((row.source, str(row.trigger))))},
         states=states,
-        edges={key_of(row): marked.get((row.source, str(row.trigger)), "") for row in found.new.rows.rows},
+        edges={edge_key(row): marked.get((row.source, str(row.trigger)), "") for row in found.new.rows.rows},
         footer=("What is gone:", *gone) if gone else (),
     )  # fmt: skip
 
 
-def difference_markdown(found: Difference) -> str:
+def diff_markdown(found: Diff) -> str:
     lines = [("added", *_cells(row), "") for row in found.added]
     lines += [("removed", *_cells(row), "") for row in found.removed]
     lines += [

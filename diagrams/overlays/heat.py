@@ -1,19 +1,19 @@
-"""Many sagas laid over their table: how many are where, for how long, and which way they took."""
+"""The heat map: the number of sagas in each state, how long they stay, and which transitions they take."""
 
 from collections.abc import Mapping
 from typing import Protocol
 
 from diagrams.descriptions import TIMES
-from diagrams.overlays.overlay import Key, Marks, key_of
+from diagrams.overlays.overlay import EdgeKey, Overlay, edge_key
 from machines.rows import Phase
 from machines.saga import Saga
 
-#: From which share of all sagas on the way, and of the moves on the busiest edge, a box or a line is how thick.
+#: Thresholds of the line widths: a box by its share of the unfinished sagas, an edge by its share of the busiest edge.
 _BOXES, _LINES = (0.0, 0.2, 0.5), (0.0, 0.05, 0.25, 0.75)
 
 
 class Figures(Protocol):
-    """now, oldest_s, p95_s: by state. moves: by edge, those of the window."""
+    """The figures of one definition: now, oldest_s and p95_s by state; moves within the window by edge."""
 
     @property
     def now(self) -> Mapping[str, int]: ...
@@ -22,10 +22,10 @@ class Figures(Protocol):
     @property
     def p95_s(self) -> Mapping[str, float]: ...
     @property
-    def moves(self) -> Mapping[Key, int]: ...
+    def moves(self) -> Mapping[EdgeKey, int]: ...
 
 
-def heat_marks(saga: Saga, window: str, figures: Figures) -> Marks:
+def heat_overlay(saga: Saga, window: str, figures: Figures) -> Overlay:
     now, moves = figures.now, figures.moves
     leaving: dict[str, int] = {}
     for (source, _, dest), count in moves.items():
@@ -38,7 +38,7 @@ def heat_marks(saga: Saga, window: str, figures: Figures) -> Marks:
         f"{on_the_way} on the way now; below, what was in the last {window}: p95 of the time in a state, "
         "and the share of those leaving it that took each edge"
     )
-    return Marks(
+    return Overlay(
         title=f"{saga} · heat",
         headline=(headline,),
         lines={name: _lines(saga, name, figures) for name in saga.rows.states},
@@ -46,7 +46,7 @@ def heat_marks(saga: Saga, window: str, figures: Figures) -> Marks:
         states={name: _grade("h", _BOXES, count / on_the_way) for name, count in now.items() if count},
         edges={
             key: _grade("w", _LINES, moves.get(key, 0) / busiest)
-            for key in map(key_of, saga.rows.rows)
+            for key in map(edge_key, saga.rows.rows)
             if key[0] != key[2]
         },
     )  # fmt: skip
@@ -70,7 +70,7 @@ def _lines(saga: Saga, name: str, figures: Figures) -> tuple[str, ...]:
 
 
 def duration(seconds: float) -> str:
-    """Write a duration in the unit a person would choose."""
+    """Return a duration in a readable unit: 850 ms, 2.5 s, 3 min, 5 h, 2 d."""
     if seconds < 1:
         return f"{max(seconds, 0) * 1000:.0f} ms"
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
@@ -80,8 +80,8 @@ def duration(seconds: float) -> str:
 
 
 def _percent(share: float) -> str:
-    """Never write 100 % or 0 % of what is only nearly so."""
-    if 0 < share < 0.01 or 0.99 < share < 1:  # noqa: PLR2004  a percent from either end
+    """Return a share in percent; a share just below 100 % or just above 0 % reads >99 % or <1 %."""
+    if 0 < share < 0.01 or 0.99 < share < 1:  # noqa: PLR2004  within 1 % of either end
         return "<1 %" if share < 0.5 else ">99 %"  # noqa: PLR2004
     return f"{share:.0%}".replace("%", " %")
 

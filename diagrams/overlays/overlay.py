@@ -1,30 +1,26 @@
-"""What is laid over a picture of a table: words and looks for its states and edges."""
+"""An overlay: texts and styles for the states and edges of a picture."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from machines.rows import Row
 
-#: An edge, as the journal names it: source, trigger, dest.
-Key = tuple[str, str, str]
+#: An edge by (source, trigger, dest), as in the journal.
+EdgeKey = tuple[str, str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Marks:
-    """What is drawn over a diagram.
-
-    headline: lines under the title. lines: more lines in a state's box. notes: words after an edge's trigger.
-    states, edges: classes of the style sheet. footer: lines under the picture.
-    """
+class Overlay:
+    """What is drawn over a picture."""
 
     title: str
-    headline: tuple[str, ...] = ()
-    lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    notes: Mapping[Key, str] = field(default_factory=dict)
-    states: Mapping[str, str] = field(default_factory=dict)
-    edges: Mapping[Key, str] = field(default_factory=dict)
-    footer: tuple[str, ...] = ()
+    headline: tuple[str, ...] = ()  # lines under the title
+    lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # additional lines in a state's box, by state
+    notes: Mapping[EdgeKey, str] = field(default_factory=dict)  # text after an edge's trigger
+    states: Mapping[str, str] = field(default_factory=dict)  # CSS classes of a state
+    edges: Mapping[EdgeKey, str] = field(default_factory=dict)  # CSS classes of an edge
+    footer: tuple[str, ...] = ()  # lines under the picture
 
 
-def key_of(row: Row) -> Key:
+def edge_key(row: Row) -> EdgeKey:
     return row.source, str(row.trigger), row.dest

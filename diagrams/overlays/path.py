@@ -1,11 +1,11 @@
-"""One saga laid over its table: the way it took, where it is, what remains, and where it failed."""
+"""The path of one saga: the transitions that it took, its current state, what remains, and where it failed."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from diagrams.descriptions import TIMES
-from diagrams.overlays.overlay import Key, Marks, key_of
+from diagrams.overlays.overlay import EdgeKey, Overlay, edge_key
 from machines.rows import Phase, Trigger
 from machines.saga import Saga
 
@@ -13,7 +13,7 @@ _ENDS = (Phase.COMPLETED, Phase.COMPENSATED)
 
 
 class Move(Protocol):
-    """A row of the journal. Properties, so that a record of any make will do."""
+    """A row of the journal. The members are properties, so that any record type fits."""
 
     @property
     def source(self) -> str | None: ...
@@ -27,19 +27,19 @@ class Move(Protocol):
     def actor(self) -> str: ...
 
 
-def path_marks(saga: Saga, saga_id: str, status: str, state: str, moves: Sequence[Move]) -> Marks:
-    order: dict[Key, list[int]] = {}
+def path_overlay(saga: Saga, saga_id: str, status: str, state: str, moves: Sequence[Move]) -> Overlay:
+    order: dict[EdgeKey, list[int]] = {}
     for move in moves:
         if move.source and move.source != move.dest:
             place = sum(map(len, order.values())) + 1
             order.setdefault((move.source, move.trigger, move.dest), []).append(place)
     ahead = list(_ahead(saga, state))
-    edges = {key_of(row): "dim" for row in saga.rows.rows} | dict.fromkeys(ahead, "ahead")
+    edges = {edge_key(row): "dim" for row in saga.rows.rows} | dict.fromkeys(ahead, "ahead")
     if saga.rows.states[state].phase is Phase.STUCK:  # what a person may decide
-        edges |= {key_of(row): "ahead" for row in saga.rows.rows if row.source == state}
+        edges |= {edge_key(row): "ahead" for row in saga.rows.rows if row.source == state}
     edges |= dict.fromkeys(order, "taken")
     seen = {move.dest for move in moves} | {dest for _, _, dest in ahead} | {state}
-    return Marks(
+    return Overlay(
         title=f"{saga} · {status}",
         headline=(f"saga {saga_id}", *_headline(saga, state, [source for source, _, _ in ahead])),
         lines=_lines(saga, state, moves),
@@ -49,11 +49,11 @@ def path_marks(saga: Saga, saga_id: str, status: str, state: str, moves: Sequenc
     )
 
 
-def _ahead(saga: Saga, state: str) -> Iterator[Key]:
+def _ahead(saga: Saga, state: str) -> Iterator[EdgeKey]:
     """Follow the rows that lead on from a state if all goes well."""
     onward = {row.source: row for row in reversed(saga.rows.rows) if row.trigger in (Trigger.SUCCEEDED, Trigger.BEGIN)}
     while state in onward:
-        yield key_of(onward[state])
+        yield edge_key(onward[state])
         state = onward[state].dest
 
 

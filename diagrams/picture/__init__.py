@@ -1,1 +1,1 @@
-"""The SVG renderer: `layout` places the states, `edges` the transitions, `captions` the texts; `svg` writes the file."""
+"""The SVG renderer: `layout` places the states, `edges` and `captions` draw around them, `svg` writes the file."""

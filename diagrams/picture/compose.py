@@ -1,15 +1,15 @@
-"""A whole picture of a table, ready to be written down."""
+"""Compose the whole picture of a saga: title, states, edges, texts and legend."""
 
 from dataclasses import replace
 
 from diagrams.descriptions import deadline_note
-from diagrams.overlays.overlay import Marks
+from diagrams.overlays.overlay import Overlay
 from diagrams.picture.captions import legend, shades, texts
-from diagrams.picture.edges import routes
+from diagrams.picture.edges import edges
 from diagrams.picture.elements import Box, Edge, Picture, Text
-from diagrams.picture.layout import MARGIN, Plan, plan
-from diagrams.picture.step_notes import if_refused, if_unknown
-from diagrams.step_bands import bands
+from diagrams.picture.layout import MARGIN, Layout, layout
+from diagrams.picture.step_notes import no_answer_note, refusal_note
+from diagrams.step_bands import step_bands
 from machines.saga import Saga
 
 HOW_TO_READ = (
@@ -17,46 +17,47 @@ HOW_TO_READ = (
 )
 
 
-def compose(saga: Saga, marks: Marks | None = None) -> Picture:
-    found = plan(saga, marks or Marks(title=str(saga), headline=(HOW_TO_READ.format(saga=saga), deadline_note(saga))))
-    start, begins = _start(found)
+def compose(saga: Saga, overlay: Overlay | None = None) -> Picture:
+    headline = (HOW_TO_READ.format(saga=saga), deadline_note(saga))
+    found = layout(saga, overlay or Overlay(title=str(saga), headline=headline))
+    start, start_edge = _start(found)
     top = max(box.bottom for box in found.boxes.values()) + 46
     footer = [
         Text(words=words, x=MARGIN, y=top + 18 * number, size=12, look="mark")
-        for number, words in enumerate(found.marks.footer)
+        for number, words in enumerate(found.overlay.footer)
     ]
     top += 18 * len(footer) + (18 if footer else 0)
     boxes, words, height = legend(found, top)
     every = (*found.boxes.values(), start, *boxes)
-    written = (*texts(found), *footer, *words)
-    right = max(*(box.right for box in every), *(text.extent[2] for text in written))
+    all_texts = (*texts(found), *footer, *words)
+    right = max(*(box.right for box in every), *(text.extent[2] for text in all_texts))
     return Picture(
-        title=found.marks.title,
-        says=_says(saga),
+        title=found.overlay.title,
+        description=_description(saga),
         width=round(right + MARGIN),
         height=round(top + height),
         boxes=every,
-        edges=(begins, *routes(found)),
-        texts=written,
+        edges=(start_edge, *edges(found)),
+        texts=all_texts,
         shades=tuple(replace(shade, width=right - MARGIN + 16) for shade in shades(found)),
     )
 
 
-def _start(found: Plan) -> tuple[Box, Edge]:
+def _start(found: Layout) -> tuple[Box, Edge]:
     first = found.boxes[found.saga.initial]
-    dot = Box(state="", shape="start", lines=(), x=first.x, y=found.start_y, width=16, height=16, says="start")
+    dot = Box(state="", shape="start", lines=(), x=first.x, y=found.start_y, width=16, height=16, title="start")
     return dot, Edge(rows=(), points=((dot.x, dot.bottom), (first.x, first.top)), labels=(), look="forward")
 
 
-def _says(saga: Saga) -> str:
-    """Tell the picture to somebody who cannot see it."""
-    told = [f"{saga} has {len(saga.steps)} steps; it ends in {saga.completed} or {saga.compensated}."]
-    told.append(deadline_note(saga))
-    for band in bands(saga):
-        said = (
+def _description(saga: Saga) -> str:
+    """Return the description of the picture for screen readers."""
+    lines = [f"{saga} has {len(saga.steps)} steps; it ends in {saga.completed} or {saga.compensated}."]
+    lines.append(deadline_note(saga))
+    for band in step_bands(saga):
+        parts = (
             f"{band.number}. {band.step.name}, {band.step.kind}: {band.step.call}",
-            if_refused(saga, band),
-            if_unknown(band),
+            refusal_note(saga, band),
+            no_answer_note(band),
         )
-        told.append(". ".join(filter(None, said)))
-    return "\n".join(told)
+        lines.append(". ".join(filter(None, parts)))
+    return "\n".join(lines)

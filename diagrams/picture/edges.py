@@ -1,60 +1,60 @@
-"""The edges of a picture. Each sort of row has its own way, so that no two of them run over each other."""
+"""The edges of a picture. Each kind of transition has its own route, so that no two edges overlap."""
 
 from collections.abc import Iterator
 
-from diagrams.descriptions import QUARANTINE, way_of
+from diagrams.descriptions import QUARANTINE, edge_kind
 from diagrams.picture.elements import Box, Edge, Point, Text
-from diagrams.picture.layout import BESIDE, LANE, Plan, label
+from diagrams.picture.layout import BESIDE, LANE, Layout, label
 from machines.rows import Phase, Row, Trigger
 
-#: The shapes of what waits for a person.
+#: The shapes of states that wait for an operator.
 _STUCK = (str(Phase.STUCK), QUARANTINE)
 
 
-def routes(plan: Plan) -> Iterator[Edge]:
-    """Draw every row but those that stay where they are, which a box tells in its own words."""
+def edges(layout: Layout) -> Iterator[Edge]:
+    """Yield the edges of all transitions that change the state. A box's tooltip lists the transitions to itself."""
     groups: dict[tuple[str, str, str], list[Row]] = {}
-    for row in plan.saga.rows.rows:
+    for row in layout.saga.rows.rows:
         if row.source != row.dest:
-            # What leads from a call to the same failure is one line; a line of compensation stands for itself.
+            # Transitions with equal source and destination share an edge, except compensations.
             apart = row.trigger if row.trigger in (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING) else ""
             groups.setdefault((row.source, row.dest, apart), []).append(row)
     for rows in groups.values():
-        yield _edge(plan, rows)
+        yield _edge(layout, rows)
 
 
-def _edge(plan: Plan, rows: list[Row]) -> Edge:
-    rows = sorted(rows, key=lambda row: row.trigger is Trigger.QUARANTINE)  # what happens most comes first
-    source, dest = plan.boxes[rows[0].source], plan.boxes[rows[0].dest]
+def _edge(layout: Layout, rows: list[Row]) -> Edge:
+    rows = sorted(rows, key=lambda row: row.trigger is Trigger.QUARANTINE)  # the rarest trigger comes last
+    source, dest = layout.boxes[rows[0].source], layout.boxes[rows[0].dest]
     points, places = _way(rows[0], source, dest)
-    labels = [label(plan.saga, row, plan.marks) for row in rows]
-    for before in labels[len(places) - 1 : -1]:  # those without a place of their own stand beside the last one
+    labels = [label(layout.saga, row, layout.overlay) for row in rows]
+    for before in labels[len(places) - 1 : -1]:  # labels without a place of their own continue on the last line
         places.append((places[-1][0] + before.width + BESIDE, places[-1][1]))
     return Edge(
         rows=tuple(rows),
         points=tuple(points),
         labels=tuple(text.at(*place) for text, place in zip(labels, places, strict=False) if text.words),
-        look=f"{_look(plan, rows[0])} {_strongest(labels)}".strip(),
+        look=f"{_look(layout, rows[0])} {_strongest(labels)}".strip(),
     )
 
 
-def _look(plan: Plan, row: Row) -> str:
-    """Name how an edge is drawn; what is no quiet quarantine is drawn as what leads to other stuck states, or away."""
-    shapes = [plan.boxes[state].shape for state in (row.source, row.dest)]
-    way = way_of(plan.saga.rows, row)
+def _look(layout: Layout, row: Row) -> str:
+    """Return the style of an edge. The edges of a quarantine that is drawn as stuck look like stuck edges."""
+    shapes = [layout.boxes[state].shape for state in (row.source, row.dest)]
+    way = edge_kind(layout.saga.rows, row)
     if way != QUARANTINE or QUARANTINE in shapes:
         return way
     return "person" if shapes[0] in _STUCK else "lost"
 
 
 def _strongest(labels: list[Text]) -> str:
-    """Let a line that stands for several rows be as strong as the strongest of them."""
+    """Return the most prominent style among the labels of an edge."""
     looks = {text.look.removeprefix("label").strip() for text in labels}
     return max(looks, key=lambda look: (look not in ("dim", "ahead"), look != "dim", look))
 
 
 def _way(row: Row, source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
-    """Find the points of an edge, and the places of its labels."""
+    """Return the points of an edge and the positions of its labels."""
     down = dest.y > source.y
     match row.trigger:
         case Trigger.SUCCEEDED | Trigger.BEGIN:
@@ -86,7 +86,7 @@ def _failed(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
 
 
 def _aside(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
-    """Go right, or down first where the stuck state stands below the failure."""
+    """Go right, or first down where the stuck state is below the failure."""
     x, y = source.right - 24, dest.y - _lane(dest)
     start = [(source.right, y)] if dest.y == source.y else [(x, source.bottom), (x, y)]
     return [*start, (dest.left, y)], [(source.right + 10, y - 5)]
@@ -104,7 +104,7 @@ def _lane(stuck: Box) -> float:
 
 
 def _back(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
-    """Go right, up beside the column of compensations, and in from its left."""
+    """Go right, then up beside the column of compensations, then into the box from its left."""
     person = source.shape in _STUCK
     channel, into = dest.left - (17 if person else 26), dest.bottom - (4 if person else 14)
     into -= 8 if dest.shape == "compensated" else 0  # its corners are round

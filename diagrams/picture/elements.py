@@ -1,4 +1,4 @@
-"""What a picture is made of: boxes, edges and words, each with its place."""
+"""The elements of a picture: texts, boxes, edges and shades, each with its position."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from machines.rows import Row
 
-#: Width of a character in parts of the font's size, by its sort; a little generous, for fonts differ.
+#: Width of a character as a fraction of the font size, by kind of character. The values are generous: fonts differ.
 _WIDTHS = {"upper": 0.70, "lower": 0.54, "digit": 0.57, "narrow": 0.31}
 _MONO, _BOLD = 0.605, 1.06
 
@@ -15,7 +15,11 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """One line of words. `y` is its base line. look: classes of the style sheet; `mono` and `bold` make it wider."""
+    """One line of text.
+
+    y: the base line.
+    look: CSS classes; `mono` and `bold` make the text wider.
+    """
 
     words: str
     x: float = 0
@@ -40,7 +44,11 @@ class Text:
 
 @dataclass(frozen=True, kw_only=True)
 class Box:
-    """A state. `x` and `y` are its middle."""
+    """A state.
+
+    x, y: the centre.
+    title: the tooltip.
+    """
 
     state: str
     shape: str
@@ -50,7 +58,7 @@ class Box:
     width: float = 0
     height: float = 0
     look: str = ""
-    says: str = ""
+    title: str = ""
 
     @property
     def left(self) -> float:
@@ -70,30 +78,30 @@ class Box:
 
     @property
     def texts(self) -> Iterator[Text]:
-        """The lines in their places, the one below the other around the middle."""
-        y = self.y - sum(leading(line) for line in self.lines) / 2
+        """The lines with their positions, centred in the box."""
+        y = self.y - sum(line_height(line) for line in self.lines) / 2
         for line in self.lines:
-            y += leading(line)
-            yield line.at(self.x, y - leading(line) * 0.3)
+            y += line_height(line)
+            yield line.at(self.x, y - line_height(line) * 0.3)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:
-    """One line with an arrow at its end, for one row or for several that lead the same way.
+    """A line with an arrow at its end, for one transition or for several with the same source and destination.
 
-    says: the title of an edge without rows.
+    title: the tooltip of an edge without transitions.
     """
 
     rows: tuple[Row, ...]
     points: tuple[Point, ...]
     labels: tuple[Text, ...]
     look: str = ""
-    says: str = "start"
+    title: str = "start"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shade:
-    """A rectangle behind or between things."""
+    """A rectangle in the background."""
 
     x: float
     y: float
@@ -105,7 +113,7 @@ class Shade:
 @dataclass(frozen=True, kw_only=True)
 class Picture:
     title: str
-    says: str
+    description: str
     width: float
     height: float
     boxes: tuple[Box, ...]
@@ -119,12 +127,12 @@ class Picture:
         return [*self.texts, *inside, *(label for edge in self.edges for label in edge.labels)]
 
 
-def leading(line: Text) -> float:
+def line_height(line: Text) -> float:
     return line.size * 1.42
 
 
-def wrapped(words: str, width: float, size: float, lines: int = 3) -> list[str]:
-    """Break words into lines of a width; what does not fit into so many lines is cut off with an ellipsis."""
+def wrap(words: str, width: float, size: float, lines: int = 3) -> list[str]:
+    """Break words into at most `lines` lines of a width; the rest is cut off with an ellipsis."""
     found: list[str] = [""]
     for word in words.split():
         longer = f"{found[-1]} {word}".strip()
@@ -139,7 +147,7 @@ def wrapped(words: str, width: float, size: float, lines: int = 3) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def _width(words: str, look: str) -> float:
-    """Estimate how wide words are, in parts of the font's size; a picture asks for the same ones again and again."""
+    """Estimate the width of words as a fraction of the font size. Cached: a picture contains many equal texts."""
     looks = look.split()
     if "mono" in looks:
         return len(words) * _MONO
@@ -147,7 +155,7 @@ def _width(words: str, look: str) -> float:
 
 
 def _cut(line: str, width: float, size: float) -> str:
-    """Cut a line to a width, with an ellipsis; every sign is measured once."""
+    """Cut a line to a width and add an ellipsis."""
     room, end = width / size, _width("…", "")
     used, fits = 0.0, 0
     for sign in line:

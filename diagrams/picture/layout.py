@@ -1,38 +1,40 @@
-"""Where each state of a table stands: five columns, one band a step, the way back beside the way forward."""
+"""The position and size of each state: one band per step, with compensations to the right of the forward states."""
 
 from dataclasses import dataclass, replace
 
-from diagrams.descriptions import PHASES, QUARANTINE, notes, shape_of, way_of
-from diagrams.overlays.overlay import Marks, key_of
-from diagrams.picture.elements import Box, Text, leading, wrapped
-from diagrams.picture.step_notes import strip_height, strip_width
-from diagrams.step_bands import Band, bands
+from diagrams.descriptions import PHASES, QUARANTINE, edge_kind, notes, shape_of
+from diagrams.overlays.overlay import Overlay, edge_key
+from diagrams.picture.elements import Box, Text, line_height, wrap
+from diagrams.picture.step_notes import notes_height, notes_width
+from diagrams.step_bands import Band, step_bands
 from machines.rows import Phase, Row, State, Trigger
 from machines.saga import Saga
 
 MARGIN = 24
 HEADLINE_Y, HEAD = 34, 92
 GAP, PIVOT_GAP = 58, 84
-#: How far the lines of two parallel edges are from the middle of a box.
+#: Distance of each of two parallel edges from the middle of a box.
 LANE = 9
-#: Between two labels of one line.
+#: Space between two labels of one edge.
 BESIDE = 8
 _PADDING = {"stuck": 40, "failure": 30, QUARANTINE: 16}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class Layout:
     """The layout of a diagram.
 
-    boxes: the states in their places. strip: width of the words beside the bands.
-    lines: the y at which each band begins, and at which the last one ends. start_y: y of the initial dot.
+    boxes: the states with their positions.
+    notes_width: the width of the step notes at the left of the bands.
+    lines: the y at which each band begins, and the y at which the last band ends.
+    start_y: the y of the initial dot.
     """
 
     saga: Saga
-    marks: Marks
+    overlay: Overlay
     bands: list[Band]
     boxes: dict[str, Box]
-    strip: float
+    notes_width: float
     lines: list[float]
     start_y: float
 
@@ -41,27 +43,29 @@ class Plan:
         return max(box.right for box in self.boxes.values()) + MARGIN
 
 
-def plan(saga: Saga, marks: Marks) -> Plan:
-    found = bands(saga)
-    sized = {state.name: _sized(saga, state, marks) for state in saga.rows.states.values()}
-    strip = strip_width(saga)
-    placed = _columns(saga, found, sized, marks, MARGIN + strip)
-    lines, y = [], float(HEAD + 30 + 24 * max(0, len(marks.headline) - 1))
+def layout(saga: Saga, overlay: Overlay) -> Layout:
+    found = step_bands(saga)
+    sized = {state.name: _sized(saga, state, overlay) for state in saga.rows.states.values()}
+    width = notes_width(saga)
+    placed = _columns(saga, found, sized, overlay, MARGIN + width)
+    lines, y = [], float(HEAD + 30 + 24 * max(0, len(overlay.headline) - 1))
     start_y = y
     placed[saga.compensated] = replace(placed[saga.compensated], y=y + placed[saga.compensated].height / 2 - 8)
     y = placed[saga.compensated].bottom + 34
     for band in found:
         lines.append(y)
-        words = y + 16 + strip_height(saga, band, strip) + (34 if band.pivot else 12)
+        words = y + 16 + notes_height(saga, band, width) + (34 if band.pivot else 12)
         y = max(words, _band(band, placed, y + 22) + (PIVOT_GAP if band.pivot else GAP) - 22)
     end = placed[saga.completed]
     lines.append(y)
     placed[saga.completed] = replace(end, y=y + 22 + end.height / 2)
-    return Plan(saga=saga, marks=marks, bands=found, boxes=placed, strip=strip, lines=lines, start_y=start_y)
+    return Layout(
+        saga=saga, overlay=overlay, bands=found, boxes=placed, notes_width=width, lines=lines, start_y=start_y
+    )
 
 
-def _sized(saga: Saga, state: State, marks: Marks) -> Box:
-    shape = _shape(saga, state, marks)
+def _sized(saga: Saga, state: State, overlay: Overlay) -> Box:
+    shape = _shape(saga, state, overlay)
     quiet = shape == QUARANTINE
     lines = [Text(words=state.name, size=9.5 if quiet else 13, look="" if quiet else "bold", anchor="middle")]
     if state.call:
@@ -70,35 +74,35 @@ def _sized(saga: Saga, state: State, marks: Marks) -> Box:
     elif state.phase in (Phase.COMPLETED, Phase.COMPENSATED):
         lines.append(Text(words=PHASES[state.phase].removeprefix("the end: "), look="quiet", anchor="middle"))
     room = max(240.0, *(line.width for line in lines))
-    for words in marks.lines.get(state.name, ()):
-        pieces = wrapped(words, room, 11)
+    for words in overlay.lines.get(state.name, ()):
+        pieces = wrap(words, room, 11)
         lines += [Text(words=piece, size=11, look="mark", anchor="middle") for piece in pieces]
     return Box(
         state=state.name,
         shape=shape,
         lines=tuple(lines),
         width=max(line.width for line in lines) + _PADDING.get(shape, 28) + 16,
-        height=sum(leading(line) for line in lines) + (8 if quiet else 16),
-        look=marks.states.get(state.name, ""),
-        says=_says(saga, state),
+        height=sum(line_height(line) for line in lines) + (8 if quiet else 16),
+        look=overlay.states.get(state.name, ""),
+        title=_title(saga, state),
     )
 
 
-def _shape(saga: Saga, state: State, marks: Marks) -> str:
-    """Return the shape of a state. A quarantine in which nothing happened looks quiet; any other looks stuck."""
+def _shape(saga: Saga, state: State, overlay: Overlay) -> str:
+    """Return the shape of a state. A quarantine state that the overlay marks is drawn like any other stuck state."""
     shape = shape_of(saga, state)
-    marked = marks.lines.get(state.name) or marks.states.get(state.name, "dim") != "dim"
+    marked = overlay.lines.get(state.name) or overlay.states.get(state.name, "dim") != "dim"
     return str(Phase.STUCK) if shape == QUARANTINE and marked else shape
 
 
-def _says(saga: Saga, state: State) -> str:
+def _title(saga: Saga, state: State) -> str:
     again = [row for row in saga.rows.rows if row.source == row.dest == state.name]
     loops = [f"{row.trigger}: stays here ({row.call})" for row in again]
     return "\n".join([f"{state.name}: {PHASES[state.phase]}", *notes(state), *loops])
 
 
-def _columns(saga: Saga, found: list[Band], sized: dict[str, Box], marks: Marks, left: float) -> dict[str, Box]:
-    """Give every box of a column the column's middle and width, and leave room for labels between columns."""
+def _columns(saga: Saga, found: list[Band], sized: dict[str, Box], overlay: Overlay, left: float) -> dict[str, Box]:
+    """Return the boxes with the centre and width of their column; the space between columns fits the labels."""
     columns: list[list[str | None]] = [
         [*(b.active for b in found), *(b.before for b in found), saga.completed],
         [*(b.failure for b in found), *(b.stuck for b in found)],
@@ -106,11 +110,11 @@ def _columns(saga: Saga, found: list[Band], sized: dict[str, Box], marks: Marks,
         [b.undo_stuck for b in found],
     ]
     placed: dict[str, Box] = {}
-    for names, gap in zip(columns, _gaps(saga, marks), strict=True):
+    for names, gap in zip(columns, _gaps(saga, overlay), strict=True):
         boxes = [sized[name] for name in names if name]
         width = max((box.width for box in boxes), default=0.0)
-        # A label beside the line in the middle of a column ends before the lines at its right.
-        width = max(width, 2 * _widest(saga, _straight(saga, names), marks) + 114 if boxes else 0)
+        # A label beside the edge in the middle of a column must end before the edges at its right.
+        width = max(width, 2 * _widest(saga, _straight(saga, names), overlay) + 114 if boxes else 0)
         for box in boxes:
             own = box.width if box.shape == QUARANTINE else width
             placed[box.state] = replace(box, x=left + width / 2, width=own)
@@ -118,50 +122,50 @@ def _columns(saga: Saga, found: list[Band], sized: dict[str, Box], marks: Marks,
     return placed
 
 
-def _gaps(saga: Saga, marks: Marks) -> tuple[float, float, float, float]:
-    """Give the room right of each column: as wide as the longest label there."""
+def _gaps(saga: Saga, overlay: Overlay) -> tuple[float, float, float, float]:
+    """Return the space to the right of each column: the width of the longest label there."""
     phases = {state.name: state.phase for state in saga.rows.states.values()}
     rows = [row for row in saga.rows.rows if row.source != row.dest]
     out = [row for row in rows if phases[row.source] is Phase.FORWARD]
     back = [row for row in rows if row.trigger.startswith("compensate")]
     undo = [row for row in rows if phases[row.source] is Phase.UNDOING]
-    outward, undoing = (max(_widest(saga, rows, marks), _beside(saga, rows, marks)) for rows in (out, undo))
-    return outward + 58, _widest(saga, back, marks) + 50, undoing + 46, 0
+    outward, undoing = (max(_widest(saga, rows, overlay), _beside(saga, rows, overlay)) for rows in (out, undo))
+    return outward + 58, _widest(saga, back, overlay) + 50, undoing + 46, 0
 
 
-def _beside(saga: Saga, rows: list[Row], marks: Marks) -> float:
-    """Give the width of the labels that stand beside each other: those of a line to where a person decides."""
+def _beside(saga: Saga, rows: list[Row], overlay: Overlay) -> float:
+    """Return the width of labels side by side: the labels of all transitions into one stuck state."""
     widths: dict[str, float] = {}
     for row in rows:
         if saga.rows.states[row.dest].phase is Phase.STUCK:
-            widths[row.dest] = widths.get(row.dest, -BESIDE) + label(saga, row, marks).width + BESIDE
+            widths[row.dest] = widths.get(row.dest, -BESIDE) + label(saga, row, overlay).width + BESIDE
     return max(widths.values(), default=0.0)
 
 
 def _straight(saga: Saga, names: list[str | None]) -> list[Row]:
-    """Return the rows that lead from a column up or down in its middle."""
+    """Return the transitions that lead straight up or down within a column."""
     ways = ("forward", "back")
     return [
-        row for row in saga.rows.rows if row.source in names and row.dest in names and way_of(saga.rows, row) in ways
+        row for row in saga.rows.rows if row.source in names and row.dest in names and edge_kind(saga.rows, row) in ways
     ]
 
 
-def _widest(saga: Saga, rows: list[Row], marks: Marks) -> float:
-    return max((label(saga, row, marks).width for row in rows), default=0.0)
+def _widest(saga: Saga, rows: list[Row], overlay: Overlay) -> float:
+    return max((label(saga, row, overlay).width for row in rows), default=0.0)
 
 
-def label(saga: Saga, row: Row, marks: Marks) -> Text:
-    """Give the label of a row: its trigger and what the marks say of it. A quarantine they say nothing of has none."""
-    note = marks.notes.get(key_of(row), "")
-    quiet = row.trigger is Trigger.QUARANTINE or _shape(saga, saga.rows.states[row.source], marks) == QUARANTINE
+def label(saga: Saga, row: Row, overlay: Overlay) -> Text:
+    """Return the label of a transition: its trigger and the overlay's note. A quarantine without a note has none."""
+    note = overlay.notes.get(edge_key(row), "")
+    quiet = row.trigger is Trigger.QUARANTINE or _shape(saga, saga.rows.states[row.source], overlay) == QUARANTINE
     return Text(
         words="" if quiet and not note else f"{row.trigger} {note}".strip(),
-        look=f"label {marks.edges.get(key_of(row), '')}".strip(),
+        look=f"label {overlay.edges.get(edge_key(row), '')}".strip(),
     )
 
 
 def _band(band: Band, placed: dict[str, Box], top: float) -> float:
-    """Set the y of a band's boxes from its top; return where it ends."""
+    """Set the y of a band's boxes, starting at `top`; return the y of the band's end."""
     if band.before:
         before = placed[band.before]
         placed[band.before] = replace(before, y=top + before.height / 2)
@@ -176,5 +180,5 @@ def _band(band: Band, placed: dict[str, Box], top: float) -> float:
         stuck = placed[band.stuck]
         below = max(placed[band.failure].bottom + 30 + stuck.height / 2, placed[band.active].bottom + 24)
         placed[band.stuck] = replace(stuck, y=below)
-        lowest = max(lowest, placed[band.stuck].bottom - 22)  # what leads on from it needs less room
+        lowest = max(lowest, placed[band.stuck].bottom - 22)  # the edges that leave the stuck state need less space
     return lowest

@@ -1,31 +1,32 @@
-"""A lifecycle as SVG: the statuses below each other, each change on a lane of its own, forward at the right.
+"""Draw a lifecycle as SVG: the statuses below each other, downward changes at the right, upward changes at the left.
 
-A change leaves and enters a box at places of its own, and its words stand before the first lane, so that nothing lies
-on anything else.
+Each change has its own lane and its own port at each box, and its label is before the first lane, so nothing overlaps.
 """
 
 from dataclasses import dataclass, replace
 
 from diagrams.lifecycle import Change, Lifecycle
-from diagrams.picture.elements import Box, Edge, Picture, Text, leading, wrapped
+from diagrams.picture.elements import Box, Edge, Picture, Text, line_height, wrap
 from diagrams.picture.layout import HEADLINE_Y, MARGIN
-from diagrams.picture.svg import written
+from diagrams.picture.svg import picture_svg
 from diagrams.text.lifecycle_text import LAST
 
 _LOOKS = {"completed": "forward", "failed": "fail", "compensated": "back"}
 _WIDTH, _LEAST_HEIGHT, _GAP = 190.0, 64.0, 34.0
-#: The widest label, in pixels: about three moves a line.
+#: The maximum width of a label in pixels: about three moves per line.
 _LABEL = 190.0
-#: Some fonts are wider than what `Text` measures, and the labels are bold.
+#: Safety factor: some fonts are wider than `Text` estimates, and the labels are bold.
 _WIDER = 1.25
 _LANE, _PORT = 22.0, 18.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Side:
-    """What is drawn on one side of the boxes. away: 1 at the right, where changes lead down, -1 at the left.
+    """The changes on one side of the boxes.
 
-    ports: how far below the top of its box each end of a change is. labels: the words of each change.
+    away: 1 for the right side (changes that lead down), -1 for the left side (changes that lead up).
+    ports: the distance of each end of a change from the top of its box.
+    labels: the lines of each change's label.
     """
 
     away: int
@@ -35,13 +36,13 @@ class _Side:
 
     @property
     def room(self) -> float:
-        """The width of the words and the lanes."""
+        """The width of the labels and lanes."""
         widths = [Text(words=line, look="label").width for lines in self.labels.values() for line in lines]
         return _WIDER * max(widths, default=0) + 30 + _LANE * len(self.lanes)
 
 
 def lifecycle_svg(life: Lifecycle) -> str:
-    return written(lifecycle_picture(life))
+    return picture_svg(lifecycle_picture(life))
 
 
 def lifecycle_picture(life: Lifecycle) -> Picture:
@@ -51,20 +52,22 @@ def lifecycle_picture(life: Lifecycle) -> Picture:
     boxes = _boxes(life, x, (down, up))
     edges = [_edge(change, side, boxes) for side in (down, up) for change in side.lanes]
     first = boxes[life.initial]
-    dot = Box(state="", shape="start", lines=(), x=x, y=first.top - 34, width=16, height=16, says="start")
-    begins = Edge(rows=(), points=((x, dot.bottom), (x, first.top)), labels=(), look="forward")
+    dot = Box(state="", shape="start", lines=(), x=x, y=first.top - 34, width=16, height=16, title="start")
+    start_edge = Edge(rows=(), points=((x, dot.bottom), (x, first.top)), labels=(), look="forward")
     texts = (
         Text(words=life.title, x=MARGIN, y=HEADLINE_Y, size=20, look="bold"),
-        Text(words=life.says, x=MARGIN, y=HEADLINE_Y + 24, size=13, look="mark"),
+        Text(words=life.description, x=MARGIN, y=HEADLINE_Y + 24, size=13, look="mark"),
     )
     bottom = max(box.bottom for box in boxes.values())
     return Picture(
         title=life.title,
-        says="\n".join([life.says, *(_told(change, moves) for change, moves in life.changes.items())]),
+        description="\n".join(
+            [life.description, *(_sentence(change, moves) for change, moves in life.changes.items())]
+        ),
         width=round(max(first.right + down.room, *(text.extent[2] for text in texts)) + MARGIN),
         height=round(bottom + MARGIN),
         boxes=(*boxes.values(), dot),
-        edges=(begins, *edges),
+        edges=(start_edge, *edges),
         texts=texts,
         shades=(),
     )
@@ -75,10 +78,10 @@ def _side(life: Lifecycle, place: dict[str, int], away: int) -> _Side:
         return (place[change[1]] - place[change[0]]) * away
 
     changes = sorted((change for change in life.changes if span(change) > 0), key=lambda change: (span(change), change))
-    labels = {change: wrapped(", ".join(life.changes[change]), _LABEL, 11, lines=4) for change in changes}
+    labels = {change: wrap(", ".join(life.changes[change]), _LABEL, 11, lines=4) for change in changes}
     ports: dict[tuple[str, Change], float] = {}
     for status in life.statuses:
-        # In this order no change crosses another one that leaves or enters the same box.
+        # In this order no two changes that leave or enter the same box cross.
         entering = [change for change in changes if change[1] == status][::away]
         leaving = [change for change in changes if change[0] == status][::-away]
         y = 0.0
@@ -97,10 +100,10 @@ def _boxes(life: Lifecycle, x: float, sides: tuple[_Side, _Side]) -> dict[str, B
             lines.append(Text(words=LAST, size=11, look="quiet", anchor="middle"))
         ports = [y for side in sides for (name, _), y in side.ports.items() if name == status]
         height = max(_LEAST_HEIGHT, *(y + _PORT for y in ports))
-        says = f"{status}: {LAST}" if status in life.ends else status
+        title = f"{status}: {LAST}" if status in life.ends else status
         boxes[status] = Box(
             state=status, shape=shape, lines=tuple(lines), x=x, y=top + height / 2,
-            width=_WIDTH, height=height, says=says,
+            width=_WIDTH, height=height, title=title,
         )  # fmt: skip
         top += height + _GAP
     return boxes
@@ -112,16 +115,16 @@ def _edge(change: Change, side: _Side, boxes: dict[str, Box]) -> Edge:
     edge = source.x + side.away * _WIDTH / 2
     lane = edge + side.away * (side.room - _LANE * (len(side.lanes) - side.lanes[change]) + _LANE / 2)
     texts = [Text(words=line, look="label", anchor="start" if side.away > 0 else "end") for line in side.labels[change]]
-    y = start - 5 - leading(texts[0]) * (len(texts) - 1) * 0.8
-    labels = [replace(text, x=edge + side.away * 10, y=y + n * leading(text) * 0.8) for n, text in enumerate(texts)]
+    y = start - 5 - line_height(texts[0]) * (len(texts) - 1) * 0.8
+    labels = [replace(text, x=edge + side.away * 10, y=y + n * line_height(text) * 0.8) for n, text in enumerate(texts)]
     return Edge(
         rows=(),
         points=((edge, start), (lane, start), (lane, end), (edge, end)),
         labels=tuple(labels),
         look=_LOOKS.get(change[1], "person" if side.away < 0 else "forward"),
-        says=f"{change[0]} → {change[1]}",
+        title=f"{change[0]} → {change[1]}",
     )
 
 
-def _told(change: Change, moves: tuple[str, ...]) -> str:
+def _sentence(change: Change, moves: tuple[str, ...]) -> str:
     return f"From {change[0]} to {change[1]}: {', '.join(moves)}."

@@ -1,40 +1,40 @@
-"""What stands beside each band in words: the step, and what comes of it when it does not succeed."""
+"""The notes at the left of each band: the step, its kind, and what happens when the step does not succeed."""
 
 from diagrams.descriptions import KINDS
-from diagrams.picture.elements import Text, leading, wrapped
-from diagrams.step_bands import Band, bands
+from diagrams.picture.elements import Text, line_height, wrap
+from diagrams.step_bands import Band, step_bands
 from machines.saga import Saga
 
 NARROWEST = 178.0
 _SIZE = 11
 
 
-def strip_width(saga: Saga) -> float:
-    return max(NARROWEST, *(_name(band).width + 24 for band in bands(saga)))
+def notes_width(saga: Saga) -> float:
+    return max(NARROWEST, *(_name(band).width + 24 for band in step_bands(saga)))
 
 
-def strip(saga: Saga, band: Band, width: float) -> list[Text]:
-    """Give the lines about a step, the one below the other; none is wider than the strip."""
-    said = [KINDS[band.step.kind], if_refused(saga, band), if_unknown(band)]
-    lines = [line for words in said if words for line in wrapped(words, width - 20, _SIZE, 8)]
+def step_notes(saga: Saga, band: Band, width: float) -> list[Text]:
+    """Return the lines about a step; no line is wider than `width`."""
+    notes = [KINDS[band.step.kind], refusal_note(saga, band), no_answer_note(band)]
+    lines = [line for words in notes if words for line in wrap(words, width - 20, _SIZE, 8)]
     kind = Text(words=band.step.kind, look="kind")
     return [_name(band), kind, *(Text(words=words, size=_SIZE, look="quiet") for words in lines)]
 
 
-def strip_height(saga: Saga, band: Band, width: float) -> float:
-    return sum(leading(line) for line in strip(saga, band, width))
+def notes_height(saga: Saga, band: Band, width: float) -> float:
+    return sum(line_height(line) for line in step_notes(saga, band, width))
 
 
-def if_refused(saga: Saga, band: Band) -> str:
-    """Tell what a refusal of this step comes to."""
+def refusal_note(saga: Saga, band: Band) -> str:
+    """Return the consequence of a refusal of this step."""
     if not band.failure:
         return ""
     undone = [step.name for step in saga.steps[: band.number - 1] if step.undo][::-1]
     return f"Refused: undoes {', '.join(undone)}" if undone else "Refused: nothing to undo"
 
 
-def if_unknown(band: Band) -> str:
-    """Tell what it comes to when nobody knows whether the step happened."""
+def no_answer_note(band: Band) -> str:
+    """Return the consequence of a lost answer: the step is in doubt."""
     asks = "asks what became of it, then " if band.step.probe else ""
     if band.pivot or not band.failure:
         return f"No answer: {asks}stuck, a person decides"

@@ -1,4 +1,7 @@
-"""The look of every SVG, light and dark. Colours are those of Okabe and Ito; each also has its own shape or line."""
+"""The style sheet of every SVG, for light and dark mode.
+
+The colours are the colour-blind safe palette of Okabe and Ito; each colour also has its own shape or line style.
+"""
 
 STYLE = """
 svg{--paper:#fff;--ink:#15191e;--quiet:#515b66;--band:#f5f7f9;--halo:#fff;

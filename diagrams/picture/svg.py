@@ -1,11 +1,11 @@
-"""A picture as SVG: plain shapes and words, no script, nothing from elsewhere."""
+"""Write a picture as SVG: plain shapes and text, without scripts and without external resources."""
 
 import re
 from collections.abc import Iterator
 from xml.sax.saxutils import escape, quoteattr
 
 from diagrams.descriptions import QUARANTINE
-from diagrams.overlays.overlay import Marks
+from diagrams.overlays.overlay import Overlay
 from diagrams.picture.compose import compose
 from diagrams.picture.elements import Box, Edge, Picture, Point, Shade, Text
 from diagrams.picture.style import STYLE
@@ -16,22 +16,23 @@ _ROUND = 9.0
 _NO_XML = re.compile(r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def svg(saga: Saga, marks: Marks | None = None) -> str:
-    return written(compose(saga, marks))
+def svg(saga: Saga, overlay: Overlay | None = None) -> str:
+    return picture_svg(compose(saga, overlay))
 
 
-def written(picture: Picture) -> str:
+def picture_svg(picture: Picture) -> str:
+    """Return the picture as an SVG document."""
     size = f'viewBox="0 0 {picture.width:g} {picture.height:g}" width="{picture.width:g}" height="{picture.height:g}"'
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-labelledby="t d">',
         f'<title id="t">{escape(_clean(picture.title))}</title>',
-        f'<desc id="d">{escape(_clean(picture.says))}</desc>',
+        f'<desc id="d">{escape(_clean(picture.description))}</desc>',
         f"<style>{STYLE}</style>",
         '<rect class="paper" width="100%" height="100%"/>',
         *(_shade(shade) for shade in picture.shades),
         *(_edge(edge) for edge in picture.edges),
         *(_box(box) for box in picture.boxes),
-        # Labels last: no line runs over a word.
+        # The labels come last, so that no line is drawn over a text.
         *(_text(label) for edge in picture.edges for label in edge.labels),
         *(_text(text) for text in picture.texts),
         "</svg>",
@@ -55,11 +56,11 @@ def _box(box: Box) -> str:
     looks = f"{box.shape} {box.look}".strip()
     name = f" data-state={quoteattr(box.state)}" if box.state else ""
     inside = "".join([*_shape(box), *(_text(text) for text in box.texts)])
-    return f"<g class={quoteattr(looks)}{name}><title>{escape(_clean(box.says))}</title>{inside}</g>"
+    return f"<g class={quoteattr(looks)}{name}><title>{escape(_clean(box.title))}</title>{inside}</g>"
 
 
 def _shape(box: Box) -> Iterator[str]:
-    """Give each sort of state its own outline, for those who see no colour."""
+    """Yield the outline of a state. Each kind of state has its own outline, so that colour is not needed."""
     cut = {"failure": 12.0, "stuck": 18.0, QUARANTINE: 10.0}.get(box.shape)
     if box.shape == "start":
         yield f'<circle class="box" cx="{_n(box.x)}" cy="{_n(box.y)}" r="{_n(box.width / 2)}"/>'
@@ -84,7 +85,7 @@ def _rectangle(box: Box, inset: float, corner: float, look: str) -> str:
 
 
 def _edge(edge: Edge) -> str:
-    rows = "\n".join(_row(row) for row in edge.rows) or edge.says
+    rows = "\n".join(_row(row) for row in edge.rows) or edge.title
     points = [point for point, after in zip(edge.points, edge.points[1:], strict=False) if point != after]
     points.append(edge.points[-1])
     tip = _tip(points, 6 if QUARANTINE in edge.look.split() else 10)
@@ -97,7 +98,7 @@ def _row(row: Row) -> str:
 
 
 def _path(points: list[Point]) -> str:
-    """Draw a line with round corners that ends where its arrow begins."""
+    """Return a path with round corners that ends where its arrow begins."""
     *through, last = points
     before = through[-1]
     through.append(_towards(last, before, 8))
@@ -109,7 +110,7 @@ def _path(points: list[Point]) -> str:
 
 
 def _towards(point: Point, other: Point, length: float) -> Point:
-    """Go from a point towards another one, but not past the middle. Lines are level or upright."""
+    """Return the point `length` away from `point` towards `other`, at most the middle. Lines are level or upright."""
     dx, dy = other[0] - point[0], other[1] - point[1]
     far = min(length, (abs(dx) + abs(dy)) / 2)
     return point[0] + far * ((dx > 0) - (dx < 0)), point[1] + far * ((dy > 0) - (dy < 0))
@@ -124,7 +125,7 @@ def _tip(points: list[Point], size: float) -> str:
 
 
 def _clean(words: str) -> str:
-    """Drop what no XML document may hold, escaped or not."""
+    """Remove the characters that XML forbids even when escaped."""
     return _NO_XML.sub("", words)
 
 

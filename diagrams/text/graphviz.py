@@ -1,7 +1,7 @@
-"""A table as a Graphviz graph: every row is an edge."""
+"""Write a saga's table as a Graphviz graph: every transition is an edge."""
 
-from diagrams.descriptions import POINT_OF_NO_RETURN, QUARANTINE, notes, shape_of, way_of
-from diagrams.step_bands import bands, places
+from diagrams.descriptions import POINT_OF_NO_RETURN, QUARANTINE, edge_kind, notes, shape_of
+from diagrams.step_bands import grid_positions, step_bands
 from machines.rows import Phase, Row, Rows, State, Trigger
 from machines.saga import Saga
 from machines.step import Kind
@@ -38,15 +38,15 @@ def graphviz(saga: Saga) -> str:
     ]
     lines += [_node(saga, state) for state in rows.states.values()]
     lines += [_edge(rows, row) for row in rows.rows]
-    lines += [f"  {quoted(b.failure)} -> {quoted(b.stuck)} [style=invis]" for b in bands(saga) if b.failure]
+    lines += [f"  {quoted(b.failure)} -> {quoted(b.stuck)} [style=invis]" for b in step_bands(saga) if b.failure]
     lines += _ranks(saga)
     return "\n".join([*lines, "}", ""])
 
 
 def _ranks(saga: Saga) -> list[str]:
-    """Keep what belongs to one step on one line."""
+    """Return the statements that keep the states of one grid row on one line."""
     found: dict[int, list[str]] = {0: ['"*"']}
-    for state, (row, _) in places(saga).items():
+    for state, (row, _) in grid_positions(saga).items():
         found.setdefault(row, []).append(quoted(state))
     return [f"  {{ rank=same; {'; '.join(states)} }}" for _, states in sorted(found.items()) if len(states) > 1]
 
@@ -61,9 +61,9 @@ def _node(saga: Saga, state: State) -> str:
 
 def _edge(rows: Rows, row: Row) -> str:
     label = f"{row.trigger}\n{row.call}" if row.call else str(row.trigger)
-    look, source = _WAYS[way_of(rows, row)], rows.states[row.source]
+    look, source = _WAYS[edge_kind(rows, row)], rows.states[row.source]
     if row.source == row.dest:
-        port = "s" if source.phase is Phase.UNDOING else "w"  # where no other edge leaves
+        port = "s" if source.phase is Phase.UNDOING else "w"  # the side that no other edge uses
         look += f" tailport={port} headport={port}"
     elif row.trigger is Trigger.SUCCEEDED and source.phase is Phase.FORWARD and source.step and source.step.refused:
         look += " minlen=2"  # room for the stuck state below the failure

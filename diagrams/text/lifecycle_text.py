@@ -1,4 +1,4 @@
-"""A lifecycle as PlantUML, Graphviz, Mermaid and Markdown: every change of status is one arrow, with its moves."""
+"""Write a lifecycle as PlantUML, Graphviz, Mermaid and Markdown: every change of status is one arrow with its moves."""
 
 from diagrams.lifecycle import Lifecycle
 from diagrams.text import mermaid
@@ -6,7 +6,7 @@ from diagrams.text.graphviz import LOOKS, quoted
 from diagrams.text.markdown import code, table
 from diagrams.text.plantuml import SKIN, text
 
-#: Said of a status in which a saga that has ended, or a step of it, may be.
+#: The note at a status that a saga, or its step, may have when the saga has ended.
 LAST = "may be the last"
 
 
@@ -17,7 +17,7 @@ def plantuml_lifecycle(life: Lifecycle) -> str:
         label = "\\n".join(map(text, moves))
         lines.append(f"{source} --> {dest} : {label}")
     lines += [f"{status} --> [*]" for status in life.shapes if status in life.ends]
-    return "\n".join([*lines, f"caption {text(life.says)}", "@enduml", ""])
+    return "\n".join([*lines, f"caption {text(life.description)}", "@enduml", ""])
 
 
 def graphviz_lifecycle(life: Lifecycle) -> str:
@@ -53,7 +53,7 @@ def markdown_lifecycle(life: Lifecycle) -> str:
     ]
     parts = [
         f"# {life.title}",
-        f"{life.says} A status begins as {code(life.initial)}.",
+        f"{life.description} A status begins as {code(life.initial)}.",
         "## Statuses",
         table(("status", "when the saga has ended"), statuses),
         "## Changes",

@@ -1,4 +1,4 @@
-"""A table as Markdown: its steps, its states and every row."""
+"""Write a saga's table as Markdown: its steps, its states and every transition."""
 
 from collections.abc import Iterable
 
@@ -52,5 +52,5 @@ def table(head: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> str:
 
 
 def code(words: str) -> str:
-    """Write words as code; a bar would end the cell even there, and a backtick the code."""
+    """Return words as inline code. A bar would end the table cell and a backtick the code, so both are replaced."""
     return "`" + words.replace("`", "'").replace("|", "\\|").replace("\n", " ") + "`"

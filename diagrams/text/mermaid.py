@@ -1,4 +1,4 @@
-"""A table as a Mermaid state diagram: every row is an arrow."""
+"""Write a saga's table as a Mermaid state diagram: every transition is an arrow."""
 
 import re
 
@@ -36,10 +36,10 @@ def mermaid(saga: Saga) -> str:
 
 
 def _alias(state: str) -> str:
-    """Keep a state that is called `end` or `class` from being read as a word of Mermaid."""
+    """Return an alias for a state: a state named `end` or `class` would be read as a Mermaid keyword."""
     return f"s_{state}"
 
 
 def text(words: str) -> str:
-    """Write what Mermaid would take for its own signs as entities."""
+    """Return words with every character that Mermaid would interpret replaced by an entity."""
     return re.sub(rf"[^\w /.,{TIMES}-]|--+", lambda found: "".join(f"#{ord(sign)};" for sign in found[0]), words)

@@ -1,9 +1,9 @@
-"""A table as a PlantUML state diagram: every row is an arrow, or a line in the state that it does not leave."""
+"""Write a saga's table as a PlantUML state diagram: every transition is an arrow, or a line inside its state."""
 
 import re
 
-from diagrams.descriptions import PHASES, POINT_OF_NO_RETURN, QUARANTINE, TIMES, notes, shape_of, way_of
-from diagrams.step_bands import Places, places
+from diagrams.descriptions import PHASES, POINT_OF_NO_RETURN, QUARANTINE, TIMES, edge_kind, notes, shape_of
+from diagrams.step_bands import GridPositions, grid_positions
 from machines.rows import Row
 from machines.saga import Saga
 from machines.step import Kind
@@ -45,10 +45,10 @@ _WAYS = {
 
 
 def plantuml(saga: Saga) -> str:
-    rows, stands = saga.rows, places(saga)
+    rows, positions = saga.rows, grid_positions(saga)
     lines = ["@startuml", SKIN, f"title {text(str(saga))}", f"[*] --> {_alias(saga.initial)}"]
     lines += [f'state "{text(s.name)}" as {_alias(s.name)} <<{shape_of(saga, s)}>>' for s in rows.states.values()]
-    lines += [_stays(row) if row.source == row.dest else _arrow(saga, row, stands) for row in rows.rows]
+    lines += [_stays(row) if row.source == row.dest else _arrow(saga, row, positions) for row in rows.rows]
     lines += [f"{_alias(end)} --> [*]" for end in (saga.completed, saga.compensated)]
     for state in rows.states.values():
         if state.call and state.step:
@@ -60,32 +60,32 @@ def plantuml(saga: Saga) -> str:
     return "\n".join([*lines, "@enduml", ""])
 
 
-def _arrow(saga: Saga, row: Row, stands: Places) -> str:
-    line = f"-[{_WAYS[way_of(saga.rows, row)]}]{_direction(saga, row, stands)}->"
+def _arrow(saga: Saga, row: Row, positions: GridPositions) -> str:
+    line = f"-[{_WAYS[edge_kind(saga.rows, row)]}]{_direction(saga, row, positions)}->"
     call = f"\\n{text(str(row.call))}" if row.call else ""
     return f"{_alias(row.source)} {line} {_alias(row.dest)} : {row.trigger}{call}"
 
 
 def _stays(row: Row) -> str:
-    """Write a move that leaves the state as it is inside the state: PlantUML would draw loops over their own words."""
+    """Return a transition to the same state as a line inside the state: PlantUML draws loops over their labels."""
     return f"{_alias(row.source)} : {row.trigger}{f' / {text(str(row.call))}' if row.call else ''}"
 
 
-def _direction(saga: Saga, row: Row, stands: Places) -> str:
-    """Say which way an arrow points, so that forward runs down and the way back stands at its side."""
-    if way_of(saga.rows, row) in ("fail", "lost"):
-        return "down"  # several side by side: PlantUML would write their words over each other
-    (source_row, source_column), (dest_row, dest_column) = (stands[state] for state in (row.source, row.dest))
+def _direction(saga: Saga, row: Row, positions: GridPositions) -> str:
+    """Return the direction of an arrow: forward transitions point down, compensations are at their side."""
+    if edge_kind(saga.rows, row) in ("fail", "lost"):
+        return "down"  # several arrows side by side: PlantUML would overlap their labels
+    (source_row, source_column), (dest_row, dest_column) = (positions[state] for state in (row.source, row.dest))
     if source_row == dest_row:
         return "left" if dest_column < source_column else "right"
     return "up" if dest_row < source_row else "down"
 
 
 def _alias(state: str) -> str:
-    """Keep a state that is called `end` or `note` from being read as a word of PlantUML."""
+    """Return an alias for a state: a state named `end` or `note` would be read as a PlantUML keyword."""
     return f"s_{state}"
 
 
 def text(words: str) -> str:
-    """Write what PlantUML would take for markup as code points."""
+    """Return words with every character that PlantUML would interpret replaced by its code point."""
     return re.sub(rf"[^\w /.,{{}}(){TIMES}-]|(?<=([/_-]))\1", lambda found: f"<U+{ord(found[0]):04X}>", words)

@@ -1,4 +1,4 @@
-"""A course of a saga as a sequence diagram, for PlantUML and for Mermaid."""
+"""Write one run of a saga as a sequence diagram, for PlantUML and for Mermaid."""
 
 from diagrams.descriptions import POINT_OF_NO_RETURN
 from diagrams.sequence import Asks, Exchange, Run
@@ -47,7 +47,7 @@ def mermaid_sequence(run: Run) -> str:
 
 
 def _called(run: Run) -> list[str]:
-    """Name who is called, in the order of the first call."""
+    """Return the called participants in the order of their first call."""
     return list(dict.fromkeys(exchange.call.participant for exchange in run.exchanges))
 
 

@@ -7,8 +7,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from diagrams.__main__ import ROOT
 from diagrams.files import RENDERED, SEQUENCES
+from diagrams.generated import ROOT
 
 pytestmark = pytest.mark.programs
 

@@ -10,7 +10,7 @@ from app.logs import HIDDEN, JsonLine, Secrets
 from app.store import queries
 from app.store.database import db
 from app.values import LONGEST_LINE
-from diagrams.picture.elements import Text, wrapped
+from diagrams.picture.elements import Text, wrap
 from tests.integration.admin.conftest import REPLY
 
 STUCK = ("succeeded", "succeeded", "succeeded", "exhausted")
@@ -45,7 +45,7 @@ def test_a_secret_is_hidden_wherever_its_name_is_given_a_value(given, told):
 
 @pytest.mark.parametrize("words", HOSTILE, ids=IDS)
 def test_a_long_text_is_drawn_as_a_few_lines(words):
-    lines = wrapped(words, 240, 11)
+    lines = wrap(words, 240, 11)
     assert 1 <= len(lines) <= 3
     assert all(Text(words=line, size=11).width <= 240 for line in lines)
 

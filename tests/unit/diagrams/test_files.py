@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from diagrams.__main__ import ROOT, main
-from diagrams.files import MEND, differences, files
+from diagrams.files import DIAGRAMS, files
+from diagrams.generated import ROOT
 from machines.registry import discover
 
 CHECKOUT_FILE = Path("machines/checkout.py")
@@ -32,7 +32,7 @@ def run(root: Path, *arguments: str, **environment: str) -> subprocess.Completed
 
 
 def test_the_committed_diagrams_are_what_the_tables_say():
-    assert differences(ROOT, files(discover())) == []
+    assert DIAGRAMS.differences(ROOT, files(discover())) == []
 
 
 def test_check_is_green_and_silent_when_nothing_differs(copy: Path):
@@ -51,7 +51,7 @@ def test_check_is_red_when_a_step_changed_and_names_the_files_and_the_mend(copy:
     assert {f"diagrams/rendered/checkout-v1.{kind}" for kind in ("svg", "puml", "dot", "mmd", "md")} <= named
     assert "docs/sequences/checkout-v1-success.puml" in named
     assert not any("commande" in name for name in named)
-    assert all(line.endswith(MEND) for line in checked.stderr.splitlines())
+    assert all(line.endswith(DIAGRAMS.fix) for line in checked.stderr.splitlines())
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_check_is_red_for_any_column(column: str, changed: str):
     exec(compile((ROOT / CHECKOUT_FILE).read_text().replace(column, changed, 1), CHECKOUT_FILE, "exec"), space)
     tables = [space["CHECKOUT"] if table.name == "checkout" else table for table in discover()]
     assert "diagrams/rendered/checkout-v1.md is not what machines/ says now" in "\n".join(
-        differences(ROOT, files(tables))
+        DIAGRAMS.differences(ROOT, files(tables))
     )
 
 
@@ -90,9 +90,9 @@ def test_the_output_is_the_same_in_every_process(copy: Path):
 
 
 def test_the_command_runs_in_process_too(copy: Path, capsys: pytest.CaptureFixture[str]):
-    assert main(["--root", str(copy)]) == 0
+    assert DIAGRAMS.main(["--root", str(copy)]) == 0
     assert capsys.readouterr().out == f"{len(files(discover()))} files written\n"
-    assert main(["--root", str(copy), "--check"]) == 0
+    assert DIAGRAMS.main(["--root", str(copy), "--check"]) == 0
 
 
 def test_the_renderers_need_nothing_but_the_tables():

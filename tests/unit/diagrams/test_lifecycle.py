@@ -105,6 +105,6 @@ def test_in_the_picture_nothing_covers_anything(life: Lifecycle, check: Callable
 
 
 def test_the_picture_has_every_change_as_an_edge_with_its_moves(life: Lifecycle):
-    edges = {edge.says: " ".join(label.words for label in edge.labels) for edge in lifecycle_picture(life).edges}
+    edges = {edge.title: " ".join(label.words for label in edge.labels) for edge in lifecycle_picture(life).edges}
     expected = {f"{before} → {after}": ", ".join(moves) for (before, after), moves in life.changes.items()}
     assert edges == expected | {"start": ""}

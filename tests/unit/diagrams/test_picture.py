@@ -6,43 +6,43 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from diagrams.overlays.diff import Difference, difference_marks
-from diagrams.overlays.heat import heat_marks
-from diagrams.overlays.overlay import Marks, key_of
-from diagrams.overlays.path import path_marks
+from diagrams.overlays.diff import Diff, diff_overlay
+from diagrams.overlays.heat import heat_overlay
+from diagrams.overlays.overlay import Overlay, edge_key
+from diagrams.overlays.path import path_overlay
 from diagrams.picture.compose import compose
-from diagrams.picture.elements import Box, Picture, Text, wrapped
+from diagrams.picture.elements import Box, Picture, Text, wrap
 from diagrams.picture.svg import svg
 from machines.checkout import CHECKOUT
 from machines.rows import Phase
 from machines.saga import Saga
 
 
-def plain(saga: Saga) -> Marks | None:
+def plain(saga: Saga) -> Overlay | None:
     return None
 
 
-def heat(saga: Saga) -> Marks:
+def heat(saga: Saga) -> Overlay:
     states = saga.rows.states
     figures = SimpleNamespace(
         now=dict.fromkeys(states, 1234), oldest_s=dict.fromkeys(states, 5e5), p95_s=dict.fromkeys(states, 4000.0),
-        moves={key_of(row): 987_654 for row in saga.rows.rows},
+        moves={edge_key(row): 987_654 for row in saga.rows.rows},
     )  # fmt: skip
-    return heat_marks(saga, "24h", figures)
+    return heat_overlay(saga, "24h", figures)
 
 
-def path(saga: Saga) -> Marks:
+def path(saga: Saga) -> Overlay:
     reason = "503 no answer from a participant that had a lot to say about why it could not, at great length, again"
     moves = [SimpleNamespace(source=row.source, trigger=str(row.trigger), dest=row.dest, reason=reason, actor="a")
              for row in saga.rows.rows]  # fmt: skip
-    return path_marks(saga, "x" * 36, "stuck", saga.initial, moves)
+    return path_overlay(saga, "x" * 36, "stuck", saga.initial, moves)
 
 
-def difference(saga: Saga) -> Marks:
-    return difference_marks(Difference(old=CHECKOUT, new=saga, standing=dict.fromkeys(CHECKOUT.rows.states, 7)))
+def difference(saga: Saga) -> Overlay:
+    return diff_overlay(Diff(old=CHECKOUT, new=saga, standing=dict.fromkeys(CHECKOUT.rows.states, 7)))
 
 
-@pytest.fixture(params=[plain, heat, path, difference], ids=lambda marks: marks.__name__)
+@pytest.fixture(params=[plain, heat, path, difference], ids=lambda overlay: overlay.__name__)
 def picture(request: pytest.FixtureRequest, saga: Saga) -> Picture:
     return compose(saga, request.param(saga))
 
@@ -65,7 +65,7 @@ def test_all_words_are_on_the_page_and_in_their_boxes(picture: Picture):
 def test_no_label_lies_on_a_box(picture: Picture):
     labels = [*picture.texts, *(label for edge in picture.edges for label in edge.labels)]
     for label, box in itertools.product(labels, picture.boxes):
-        assert not overlap(label.extent, extent(box)), f"{label.words!r} lies on {box.state or box.says}"
+        assert not overlap(label.extent, extent(box)), f"{label.words!r} lies on {box.state or box.title}"
 
 
 def test_no_boxes_overlap(picture: Picture):
@@ -114,7 +114,7 @@ def test_what_a_table_says_of_probes_and_of_its_deadline_is_told():
     words = " ".join(text.words for text in picture.texts)
     assert "No answer: asks what became of it, then stuck, a person decides" in words
     assert "After 900 s no step that may fail is sent any more" in words
-    asked = [box.state for box in picture.boxes if "asks GET ventes/ventes/outcome" in box.says]
+    asked = [box.state for box in picture.boxes if "asks GET ventes/ventes/outcome" in box.title]
     assert asked == ["PAIEMENT_EFFECTUE"]
 
 
@@ -127,7 +127,7 @@ def test_a_quarantine_is_quiet_until_something_happens_there():
     taken = SimpleNamespace(
         source="STOCK_RESERVE", trigger="quarantine", dest="STUCK_PAYER", reason="claimed 5 times", actor="engine"
     )
-    stuck = compose(CHECKOUT, path_marks(CHECKOUT, "id", "stuck", "STUCK_PAYER", [taken]))
+    stuck = compose(CHECKOUT, path_overlay(CHECKOUT, "id", "stuck", "STUCK_PAYER", [taken]))
     assert next(box.shape for box in stuck.boxes if box.state == "STUCK_PAYER") == "stuck"
     ways_out = ["retry", "resolve", "compensate_including"]
     assert [label.words for label in labels_at(stuck, "STUCK_PAYER")] == ["quarantine #1", *ways_out]
@@ -150,18 +150,18 @@ def test_no_script_and_nothing_from_elsewhere(saga: Saga):
 
 
 def test_words_from_outside_stay_words():
-    marks = Marks(title="<script>&", lines={"INITIEE": ("</text><script>\x00\x1b\ud800\uffff",)}, footer=("]]>",))
-    words = [text.text for text in ET.fromstring(svg(CHECKOUT, marks)).iter("{http://www.w3.org/2000/svg}text")]
+    overlay = Overlay(title="<script>&", lines={"INITIEE": ("</text><script>\x00\x1b\ud800\uffff",)}, footer=("]]>",))
+    words = [text.text for text in ET.fromstring(svg(CHECKOUT, overlay)).iter("{http://www.w3.org/2000/svg}text")]
     assert "<script>&" in words
     assert "</text><script>" in words
     assert "]]>" in words
 
 
 def test_long_words_are_broken_and_cut():
-    lines = wrapped("word " * 100, 100, 11)
+    lines = wrap("word " * 100, 100, 11)
     assert len(lines) == 3
     assert lines[-1].endswith("…")
-    assert all(Text(words=line, size=11).width <= 100 for line in [*lines, *wrapped("x" * 500, 100, 11)])
+    assert all(Text(words=line, size=11).width <= 100 for line in [*lines, *wrap("x" * 500, 100, 11)])
 
 
 def extent(box: Box) -> tuple[float, float, float, float]:

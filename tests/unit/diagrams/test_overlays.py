@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from diagrams.descriptions import retry_note
-from diagrams.overlays.diff import Difference, difference_markdown, difference_marks
-from diagrams.overlays.heat import duration, heat_marks
-from diagrams.overlays.path import path_marks
+from diagrams.overlays.diff import Diff, diff_markdown, diff_overlay
+from diagrams.overlays.heat import duration, heat_overlay
+from diagrams.overlays.path import path_overlay
 from diagrams.picture.svg import svg
 from machines.checkout import CHECKOUT
 from machines.saga import Saga
@@ -30,28 +30,28 @@ QUARANTINED = move("STOCK_RESERVE", "quarantine", "STUCK_PAYER", "claimed 5 time
 
 
 def test_the_path_taken_is_numbered_and_what_remains_is_told():
-    marks = path_marks(CHECKOUT, "id", "compensating", "LIBERATION_STOCK", REFUSED)
-    assert marks.notes[("STOCK_RESERVE", "refused", "ECHEC_PAIEMENT")] == "#3"
-    assert marks.notes[("ECHEC_PAIEMENT", "compensate", "LIBERATION_STOCK")] == "#4"
-    assert marks.headline[-1] == "It is in LIBERATION_STOCK. What remains: undo reserver_stock."
-    assert marks.edges["LIBERATION_STOCK", "succeeded", "ANNULEE"] == "ahead"
-    assert marks.edges["PAIEMENT_EFFECTUE", "succeeded", "COMMANDE_ENREGISTREE"] == "dim"
+    overlay = path_overlay(CHECKOUT, "id", "compensating", "LIBERATION_STOCK", REFUSED)
+    assert overlay.notes[("STOCK_RESERVE", "refused", "ECHEC_PAIEMENT")] == "#3"
+    assert overlay.notes[("ECHEC_PAIEMENT", "compensate", "LIBERATION_STOCK")] == "#4"
+    assert overlay.headline[-1] == "It is in LIBERATION_STOCK. What remains: undo reserver_stock."
+    assert overlay.edges["LIBERATION_STOCK", "succeeded", "ANNULEE"] == "ahead"
+    assert overlay.edges["PAIEMENT_EFFECTUE", "succeeded", "COMMANDE_ENREGISTREE"] == "dim"
 
 
 def test_where_it_failed_and_where_it_is_stand_out():
-    marks = path_marks(CHECKOUT, "id", "compensating", "LIBERATION_STOCK", REFUSED)
-    assert marks.states["ECHEC_PAIEMENT"] == "failed"
-    assert marks.lines["ECHEC_PAIEMENT"] == ("402 the card was refused",)
-    assert marks.lines["STOCK_RESERVE"] == ("retry \N{MULTIPLICATION SIGN}1",)
-    assert marks.states["LIBERATION_STOCK"] == "now"
-    assert marks.states["PAIEMENT_EFFECTUE"] == "dim"
+    overlay = path_overlay(CHECKOUT, "id", "compensating", "LIBERATION_STOCK", REFUSED)
+    assert overlay.states["ECHEC_PAIEMENT"] == "failed"
+    assert overlay.lines["ECHEC_PAIEMENT"] == ("402 the card was refused",)
+    assert overlay.lines["STOCK_RESERVE"] == ("retry \N{MULTIPLICATION SIGN}1",)
+    assert overlay.states["LIBERATION_STOCK"] == "now"
+    assert overlay.states["PAIEMENT_EFFECTUE"] == "dim"
 
 
 def test_what_a_person_may_decide_is_not_dimmed():
-    marks = path_marks(CHECKOUT, "id", "stuck", "STUCK_PAYER", [*REFUSED[:4], QUARANTINED])
-    ways_out = {trigger: look for (source, trigger, _), look in marks.edges.items() if source == "STUCK_PAYER"}
+    overlay = path_overlay(CHECKOUT, "id", "stuck", "STUCK_PAYER", [*REFUSED[:4], QUARANTINED])
+    ways_out = {trigger: look for (source, trigger, _), look in overlay.edges.items() if source == "STUCK_PAYER"}
     assert ways_out == dict.fromkeys(("retry", "resolve", "compensate_including"), "ahead")
-    assert marks.edges["STOCK_RESERVE", "quarantine", "STUCK_PAYER"] == "taken"
+    assert overlay.edges["STOCK_RESERVE", "quarantine", "STUCK_PAYER"] == "taken"
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_what_a_person_may_decide_is_not_dimmed():
     ],
 )
 def test_the_headline_says_what_remains(state: str, says: str):
-    assert says in path_marks(CHECKOUT, "id", "running", state, REFUSED[:1]).headline[-1]
+    assert says in path_overlay(CHECKOUT, "id", "running", state, REFUSED[:1]).headline[-1]
 
 
 def test_heat_gives_the_share_of_those_leaving_and_leaves_repeats_out_of_it():
@@ -72,16 +72,20 @@ def test_heat_gives_the_share_of_those_leaving_and_leaves_repeats_out_of_it():
         moves={("STOCK_RESERVE", "succeeded", "PAIEMENT_EFFECTUE"): 3,
                ("STOCK_RESERVE", "refused", "ECHEC_PAIEMENT"): 1, ("STOCK_RESERVE", "retry", "STOCK_RESERVE"): 50},
     )  # fmt: skip
-    marks = heat_marks(CHECKOUT, "1h", figures)
-    assert marks.notes["STOCK_RESERVE", "succeeded", "PAIEMENT_EFFECTUE"] == "75 % (3)"
-    assert marks.notes["STOCK_RESERVE", "refused", "ECHEC_PAIEMENT"] == "25 % (1)"
-    assert marks.lines["STOCK_RESERVE"] == ("3 here now, oldest 3 min", "p95 1.2 s", "retry \N{MULTIPLICATION SIGN}50")
-    assert "last 1h" in marks.headline[0]
+    overlay = heat_overlay(CHECKOUT, "1h", figures)
+    assert overlay.notes["STOCK_RESERVE", "succeeded", "PAIEMENT_EFFECTUE"] == "75 % (3)"
+    assert overlay.notes["STOCK_RESERVE", "refused", "ECHEC_PAIEMENT"] == "25 % (1)"
+    assert overlay.lines["STOCK_RESERVE"] == (
+        "3 here now, oldest 3 min",
+        "p95 1.2 s",
+        "retry \N{MULTIPLICATION SIGN}50",
+    )
+    assert "last 1h" in overlay.headline[0]
 
 
 def test_heat_of_a_saga_that_nobody_started():
     nobody: Any = SimpleNamespace(now={}, oldest_s={}, p95_s={}, moves={})
-    assert "0 on the way now" in svg(CHECKOUT, heat_marks(CHECKOUT, "7d", nobody))
+    assert "0 on the way now" in svg(CHECKOUT, heat_overlay(CHECKOUT, "7d", nobody))
 
 
 @pytest.mark.parametrize(
@@ -90,8 +94,8 @@ def test_heat_of_a_saga_that_nobody_started():
 def test_a_share_is_never_rounded_to_all_or_nothing(count: tuple[int, int], says: tuple[str, str]):
     edges = (("INITIEE", "succeeded", "PANIER_RECUPERE"), ("INITIEE", "refused", "ECHEC_PANIER"))
     figures: Any = SimpleNamespace(now={}, oldest_s={}, p95_s={}, moves=dict(zip(edges, count, strict=True)))
-    marks = heat_marks(CHECKOUT, "1h", figures)
-    assert tuple(marks.notes[edge] for edge in edges) == says
+    overlay = heat_overlay(CHECKOUT, "1h", figures)
+    assert tuple(overlay.notes[edge] for edge in edges) == says
 
 
 def test_durations_are_in_the_unit_a_person_would_choose():
@@ -100,7 +104,7 @@ def test_durations_are_in_the_unit_a_person_would_choose():
 
 
 def test_the_difference_of_two_versions(second: Saga):
-    found = Difference(old=CHECKOUT, new=second, standing={"STOCK_RESERVE": 2, "INITIEE": 5})
+    found = Diff(old=CHECKOUT, new=second, standing={"STOCK_RESERVE": 2, "INITIEE": 5})
     assert {row.source for row in found.added} == {
         "POINTS_DONNES",
         "ECHEC_POINTS",
@@ -114,36 +118,36 @@ def test_the_difference_of_two_versions(second: Saga):
     others = ("STUCK_PAYER", "ECHEC_PAIEMENT", "REMBOURSEMENT", "STUCK_UNDO_PAYER")
     assert found.touched == {"STOCK_RESERVE": 2} | dict.fromkeys(others, 0)
     assert found.summary.endswith("2 running sagas of checkout v1 stand in a changed state")
-    assert difference_marks(found).states["POINTS_DONNES"] == "added"
+    assert diff_overlay(found).states["POINTS_DONNES"] == "added"
 
 
 def test_a_difference_read_the_other_way_round(second: Saga):
-    there, back = (Difference(old=a, new=b, standing={"POINTS_DONNES": 4})
+    there, back = (Diff(old=a, new=b, standing={"POINTS_DONNES": 4})
                    for a, b in ((CHECKOUT, second), (second, CHECKOUT)))  # fmt: skip
     assert back.removed == there.added
     assert back.added == there.removed
     assert set(back.changed) == set(there.changed)
-    assert "- state POINTS_DONNES: 4 running of checkout v2 here" in difference_marks(back).footer
+    assert "- state POINTS_DONNES: 4 running of checkout v2 here" in diff_overlay(back).footer
 
 
 def test_a_probe_and_a_deadline_are_differences_too():
     *before, pivot, last = CHECKOUT.steps
     steps = (*before, dataclasses.replace(pivot, probe=None), last)
     new = dataclasses.replace(CHECKOUT, version=2, steps=steps, deadline_s=60.0)
-    found = Difference(old=CHECKOUT, new=new, standing={})
+    found = Diff(old=CHECKOUT, new=new, standing={})
     assert "no answer: asks GET ventes/ventes/outcome" in found.changed["PAIEMENT_EFFECTUE", "retry"][0][1]
     assert [name for name, _, _ in found.changed["INITIEE", "expire"]] == ["deadline"]
-    assert "After 60 s" in difference_markdown(found)
+    assert "After 60 s" in diff_markdown(found)
 
 
 def test_no_difference():
-    found = Difference(old=CHECKOUT, new=CHECKOUT, standing={"INITIEE": 5})
-    assert difference_markdown(found).count("\n") == 3
+    found = Diff(old=CHECKOUT, new=CHECKOUT, standing={"INITIEE": 5})
+    assert diff_markdown(found).count("\n") == 3
     assert found.summary.startswith("0 rows added, 0 removed, 0 changed; 0 running sagas")
 
 
 def test_the_difference_as_a_table(second: Saga):
-    text = difference_markdown(Difference(old=CHECKOUT, new=second, standing={}))
+    text = diff_markdown(Diff(old=CHECKOUT, new=second, standing={}))
     assert "| added | `POINTS_DONNES` | succeeded | `PAIEMENT_EFFECTUE` | `POST client/{client_id}/payer` |  |" in text
     assert "to: `PAIEMENT_EFFECTUE`, now `POINTS_DONNES`" in text
 
