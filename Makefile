@@ -29,7 +29,7 @@ help: ## show this list
 	@echo '  variables: PYTHON=$(PYTHON) PORT=$(PORT) ONCE=1 (demo ends by itself) PYTEST_ARGS="$(PYTEST_ARGS)"'
 
 demo: $(VENV)/.runtime ## start everything, run four checkouts, check the ledgers, stay up until Ctrl-C
-	@$(BIN)/python -m demo $(if $(filter-out 0,$(ONCE)),--once)
+	@$(BIN)/python -m participants.demo $(if $(filter-out 0,$(ONCE)),--once)
 
 test: $(VENV)/.dev ## run the tests, on SQLite and on a PostgreSQL out of a wheel (under 5 minutes on 2 cores)
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -p no:schemathesis -m 'not programs' $(addprefix --ignore ,$(LONG) $(SLOW))
@@ -43,7 +43,7 @@ coverage: $(VENV)/.dev ## run the tests and say which lines of the service no te
 
 check: lint test $(VENV)/.dev ## lint, run all tests, a short form of chaos and fuzz, and what needs other programs
 	$(BIN)/python -m diagrams --check
-	$(BIN)/python -m observability --check
+	$(BIN)/python -m deploy.observability --check
 	$(BIN)/python -m pytest $(PYTEST_ARGS) $(LONG) $(SLOW)
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --dist loadfile -m programs
 
@@ -64,10 +64,10 @@ diagrams: $(VENV)/.runtime ## draw every table anew into diagrams/rendered and d
 	@$(BIN)/python -m diagrams
 
 dashboards: $(VENV)/.dev ## write the dashboards and rules in deploy/ anew
-	@$(BIN)/python -m observability
+	@$(BIN)/python -m deploy.observability
 
 openapi: $(VENV)/.runtime ## write docs/openapi.json and the Postman collections anew
-	@$(BIN)/python -m flask --app app openapi > docs/openapi.json && $(BIN)/python -m postman
+	@$(BIN)/python -m flask --app app openapi > docs/openapi.json && $(BIN)/python -m docs.postman
 
 fuzz: $(VENV)/.dev ## let the schema checker loose on every operation, at length, on both databases
 	FUZZ_EXAMPLES=400 $(BIN)/python -m pytest tests/e2e/test_fuzz.py -s

@@ -1,4 +1,4 @@
-"""What happens in which order, found by running a table: nothing of it is picture_svg by hand."""
+"""What happens in which order, found by running a table: nothing of it is written by hand."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

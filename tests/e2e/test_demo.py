@@ -13,7 +13,7 @@ import psutil
 import pytest
 import requests
 
-from demo.ledgers import Books, Product
+from participants.demo.ledgers import Books, Product
 from tests.e2e.conftest import eventually, free_port
 
 LAST_LINE = "Ctrl-C stops everything"
@@ -31,7 +31,7 @@ def demo(ports, tmp_path):
 
     def start(*arguments):
         environment = {**os.environ, "PORT": str(ports[0]), "PARTICIPANTS_PORT": str(ports[1]), "TMPDIR": str(tmp_path)}
-        command = [sys.executable, *(arguments or ("-m", "demo"))]
+        command = [sys.executable, *(arguments or ("-m", "participants.demo"))]
         with (tmp_path / "output").open("wb") as output:
             started.append(psutil.Popen(command, env=environment, stdout=output, stderr=output))
         return started[-1]
@@ -72,7 +72,7 @@ def signs_in(url, name, password):
 
 
 def test_once_shows_every_state_and_ends_with_0(demo, output, assert_nothing_left):
-    assert demo("-m", "demo", "--once").wait(60) == 0, output()
+    assert demo("-m", "participants.demo", "--once").wait(60) == 0, output()
     stories = [" ".join(block.split()) for block in output().split("\n\n")]
     for client, states in {
         4: "○ INITIEE → PANIER_RECUPERE → STOCK_RESERVE → PAIEMENT_EFFECTUE → COMMANDE_ENREGISTREE ✔ CONFIRMEE",
@@ -92,7 +92,8 @@ def test_once_shows_every_state_and_ends_with_0(demo, output, assert_nothing_lef
 
 def test_an_unexpected_outcome_is_said_and_ends_with_1(demo, output, assert_nothing_left):
     program = (
-        "import sys; from dataclasses import replace; from demo.__main__ import main; from demo.story import CHECKOUTS;"
+        "import sys; from dataclasses import replace; from participants.demo.__main__ import main;"
+        "from participants.demo.story import CHECKOUTS;"
         "good, bad, *_ = CHECKOUTS; sys.exit(main([], [good, replace(good, client_id=bad.client_id)]))"
     )
     assert demo("-c", program).wait(60) == 1, "it does not stay up"

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from postman.files import FILES, text_of
+from docs.postman import FILES, text_of
 from tests.e2e.conftest import serve_participants
 
 pytestmark = pytest.mark.programs
 
-HERE = Path(__file__).parents[2] / "postman"
+HERE = Path(__file__).parents[2] / "docs" / "postman"
 NEWMAN = HERE / "node_modules" / ".bin" / "newman"
 
 
@@ -50,7 +50,7 @@ def test_both_collections_are_green(newman, orchestrator, participants):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_the_committed_collection_is_up_to_date(path):
-    assert path.read_text() == text_of(path), "run `python -m postman`"
+    assert path.read_text() == text_of(path), "run `python -m docs.postman`"
 
 
 def test_no_other_collection_is_left_behind():

@@ -34,7 +34,8 @@ class Demo:
         self._output = folder / "output"
         environment = {**os.environ, "PORT": str(ports[0]), "PARTICIPANTS_PORT": str(ports[1]), "TMPDIR": str(folder)}
         with self._output.open("wb") as output:
-            self.process = psutil.Popen([sys.executable, "-m", "demo"], env=environment, stdout=output, stderr=output)
+            command = [sys.executable, "-m", "participants.demo"]
+            self.process = psutil.Popen(command, env=environment, stdout=output, stderr=output)
 
     def wait(self):
         eventually(lambda: "Ctrl-C stops everything" in self.said(), "the demo stays up")

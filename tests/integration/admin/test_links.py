@@ -6,11 +6,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from deploy.observability.alerts import ALERTS
+from deploy.observability.dashboards import dashboards
+from deploy.observability.facts import facts
+from deploy.observability.links import ORCHESTRATOR
 from machines.registry import discover
-from observability.alerts import ALERTS
-from observability.dashboards import dashboards
-from observability.facts import facts
-from observability.links import ORCHESTRATOR
 
 STUCK = "STUCK_ENREGISTRER_VENTE"
 PAID = ("succeeded", "succeeded", "succeeded")

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from deploy.observability.alerts import ALERTS
+from deploy.observability.facts import facts
+from diagrams.generated import ROOT
 from machines.registry import discover
 from machines.rows import Phase
-from observability.__main__ import ROOT
-from observability.alerts import ALERTS
-from observability.facts import facts
 
 DEPLOY, TESTS, RUNBOOKS = ROOT / "deploy", Path(__file__).parent / "rules", ROOT / "docs" / "runbooks"
 NAMES = {alert.name for alert in ALERTS}

@@ -5,11 +5,11 @@ import re
 import pytest
 import yaml
 
+from deploy.observability.dashboards import dashboards
+from deploy.observability.facts import facts
+from diagrams.generated import ROOT
 from machines.checkout import CHECKOUT
 from machines.registry import discover
-from observability.__main__ import ROOT
-from observability.dashboards import dashboards
-from observability.facts import facts
 
 KNOWN = facts(discover())
 BOARDS = {board.title: board for board in dashboards(KNOWN)}

@@ -9,20 +9,20 @@ from pathlib import Path
 import pytest
 import yaml
 
+from deploy.observability.files import OBSERVABILITY, RULES, files
+from diagrams.generated import ROOT
 from machines.registry import discover
-from observability.__main__ import ROOT, main
-from observability.files import MEND, RULES, differences, files
 
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    for folder in ("machines", "observability", "deploy"):
+    for folder in ("machines", "diagrams", "deploy"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
 
 
 def run(root: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "observability", *arguments]
+    command = [sys.executable, "-m", "deploy.observability", *arguments]
     return subprocess.run(
         command, cwd=root, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=60
     )
@@ -35,7 +35,7 @@ def change(copy: Path, before: str, after: str) -> None:
 
 
 def test_the_committed_files_are_what_the_tables_say():
-    assert differences(ROOT, files(discover())) == []
+    assert OBSERVABILITY.differences(ROOT, files(discover())) == []
 
 
 def test_check_is_green_and_silent_in_every_process(copy):
@@ -48,7 +48,10 @@ def test_a_limit_that_changes_in_the_table_changes_the_rule_of_its_states(copy):
     change(copy, 'undoing="REMBOURSEMENT",', 'undoing="REMBOURSEMENT", dwell_s=60,')
     checked = run(copy, "--check")
     assert checked.returncode == 1
-    assert checked.stderr == f"{RULES}/tables.yml is not what machines/ and observability/ say now: {MEND}\n"
+    assert (
+        checked.stderr
+        == f"{RULES}/tables.yml is not what machines/ and deploy/observability/ say now: {OBSERVABILITY.fix}\n"
+    )
     assert run(copy).returncode == 0
     rules = yaml.safe_load((copy / RULES / "tables.yml").read_text())["groups"][0]["rules"]
     changed = {rule["labels"]["state"] for rule in rules if rule["expr"] == "vector(60)"}
@@ -78,6 +81,6 @@ def test_writing_again_makes_check_green_and_removes_what_is_left_over(copy):
 
 
 def test_the_command_runs_in_process_too(copy, capsys):
-    assert main(["--root", str(copy)]) == 0
+    assert OBSERVABILITY.main(["--root", str(copy)]) == 0
     assert capsys.readouterr().out == f"{len(files(discover()))} files written\n"
-    assert main(["--root", str(copy), "--check"]) == 0
+    assert OBSERVABILITY.main(["--root", str(copy), "--check"]) == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 from app.settings import SECRETS, SHARED
 
 ROOT = Path(__file__).parents[3]
-PACKAGES = ("app", "participants", "demo")
+PACKAGES = ("app", "participants")
 #: What the environment is called where it is read.
 ENVIRONMENT = {"environ", "environment"}
 #: A whole family: one for each participant.

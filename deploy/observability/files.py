@@ -1,0 +1,62 @@
+"""The dashboards and Prometheus rules as files by their path."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+
+from deploy.observability.alerts import MEASURED, OF_THE_BUDGET
+from deploy.observability.budget import budget_rules
+from deploy.observability.dashboards import dashboards
+from deploy.observability.facts import facts
+from deploy.observability.tables import table_rules
+from diagrams.generated import GeneratedFiles
+from machines.saga import Saga
+
+DASHBOARDS, RULES = Path("deploy/grafana/dashboards"), Path("deploy/prometheus/rules")
+GENERATED = "# Written by `make dashboards` from machines/ and deploy/observability/: change those, not this file.\n"
+
+
+def files(sagas: Iterable[Saga]) -> dict[Path, str]:
+    """Return the content of every file by its path relative to the repository's root."""
+    known = facts(sagas)
+    drawn = {
+        DASHBOARDS / f"{board.uid}.json": json.dumps(board, cls=JSONEncoder, indent=1, ensure_ascii=False) + "\n"
+        for board in dashboards(known)
+    }
+    return drawn | {
+        RULES / "alerts.yml": _rules("saga-alerts", [alert.as_rule() for alert in MEASURED]),
+        # One group: only within a group are the rates recorded before the alerts read them.
+        RULES / "budget.yml": _rules("saga-budget", [*budget_rules(), *(alert.as_rule() for alert in OF_THE_BUDGET)]),
+        RULES / "tables.yml": _rules("saga-tables", table_rules(known)),
+    }
+
+
+class _Dumper(yaml.SafeDumper):
+    """A YAML dumper that writes multi-line strings as blocks, so that queries are readable."""
+
+
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
+)
+
+
+def _rules(group: str, rules: list[dict[str, Any]]) -> str:
+    content = {"groups": [{"name": group, "rules": rules}]}
+    text: str = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=116)
+    return GENERATED + text
+
+
+OBSERVABILITY = GeneratedFiles(
+    module="deploy.observability",
+    description="Write the dashboards and Prometheus rules in deploy/.",
+    folders=(DASHBOARDS, RULES),
+    render=files,
+    outdated="is not what machines/ and deploy/observability/ say now",
+    obsolete="is of nothing any more",
+    fix="run `make dashboards` and commit what it writes",
+)

@@ -1,0 +1,47 @@
+"""`python -m participants.demo`: run the demo.
+
+Exit code 0: everything was as expected. 1: something was not. 2: a setting or a port cannot be used.
+"""
+
+import argparse
+import io
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import requests
+
+from participants.demo.processes import ProgramError, Programs
+from participants.demo.settings import SettingError, from_environment
+from participants.demo.show import Show
+from participants.demo.stopping import Patience, StoppedError
+from participants.demo.story import CHECKOUTS, Checkout
+
+
+def main(arguments: Sequence[str] | None = None, checkouts: Sequence[Checkout] = CHECKOUTS) -> int:
+    parser = argparse.ArgumentParser(prog="python -m participants.demo", description=__doc__)
+    parser.add_argument("--once", action="store_true", help="stop when all has been shown, rather than stay up")
+    once = parser.parse_args(arguments).once
+    try:
+        settings = from_environment(os.environ)
+    except SettingError as error:
+        sys.stderr.write(f"demo: {error}\n")
+        return 2
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without a symbol shows ? for it
+    patience = Patience()
+    try:
+        with tempfile.TemporaryDirectory(prefix="saga-demo-") as folder, Programs(Path(folder), patience) as programs:
+            return Show(settings, Path(folder), programs, patience).run(checkouts, once=once)
+    except StoppedError as stopped:
+        sys.stderr.write("\ndemo: stopped before its end\n")
+        return stopped.exit_code
+    except (ProgramError, requests.RequestException) as error:
+        sys.stderr.write(f"\ndemo: {error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,1 +1,0 @@
-"""Two Postman collections, written by `python -m postman` from docs/openapi.json."""
