@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def create_app(config: "Config | None" = None, registry: "Registry | None" = None) -> "Flask":
     """Return the service, configured from the environment by default.
 
-    `app.extensions["runner"]` recovers sagas and `app.extensions["post"]` transports events, once they are started.
+    `services(app).runner` recovers sagas and `services(app).events` transports events, once they are started.
     """
     # Imported late: `python -m app` first checks its settings and sets the folder of the metrics.
     from app.factory import make  # noqa: PLC0415

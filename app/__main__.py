@@ -113,9 +113,10 @@ def _compare_tables(config: Config, sender: "Connection[str, str]") -> None:
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     from app import create_app  # noqa: PLC0415
+    from app.services import services  # noqa: PLC0415
 
     try:
-        create_app(config).extensions["runner"].tables.settle()
+        services(create_app(config)).runner.tables.settle()
     except ConfigError as error:
         sender.send(str(error))
     except SQLAlchemyError:  # away or never migrated: /ready says what to do, and the serving processes compare again

@@ -13,6 +13,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import access, admin, failpoints
+from app.access.keys import KeyRing
 from app.api import checkout, commandes, definitions, diagrams, docs, health, problems, sagas
 from app.breaker import BreakerPolicy
 from app.broker import Broker
@@ -31,7 +32,7 @@ from app.events.intake import Intake
 from app.events.post import IN_MEMORY, Post
 from app.events.relay import Relay
 from app.fleeting import Fleeting
-from app.logs import configure_logging
+from app.logs import Secrets, configure_logging
 from app.metrics import Telemetry
 from app.metrics.breakers import Breakers
 from app.metrics.exposition import Exporter, Exposition
@@ -40,7 +41,10 @@ from app.metrics.notes import Notes
 from app.metrics.threads import Threads
 from app.participants.client import Participants
 from app.participants.guard import GuardedSender
+from app.services import Services
 from app.store import database
+from app.store.api_keys import ApiKeys
+from app.store.attempts import Attempts
 from app.store.bounded import Bounded
 from app.store.connections import Connections
 from app.store.database import db
@@ -52,6 +56,7 @@ from app.store.replicas import Replicas
 from app.store.sagas import SagaStore
 from app.store.schema import schema
 from app.store.tables import Tables
+from app.store.users import Users
 from app.supervision import ServiceThreads
 from app.tables import read_tables
 from app.traces import Traces
@@ -87,12 +92,26 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     told, owner = threading.Event(), new_owner()
     service, runner = _engine(app, config, registry, metrics, notes, fleeting, told, owner, threads)
     post = _post(app, config, registry, metrics, service, runner, told, owner, threads)
-    app.extensions |= {"runner": runner, "sagas": service, "registry": registry, "post": post}
-    app.extensions |= {"fleeting": fleeting, "metrics": metrics, "threads": threads}
+    with app.app_context():
+        engine = db.engine
+    Services(
+        registry=registry,
+        sagas=service,
+        runner=runner,
+        events=post,
+        threads=threads,
+        shared_cache=fleeting,
+        metrics=metrics,
+        schema=Bounded(partial(schema, engine)),
+        users=Users(engine),
+        attempts=Attempts(engine),
+        api_keys=KeyRing(ApiKeys(engine)),
+        redact=Secrets(config.log_redact).hidden_in,
+    ).install(app)
     problems.install(app)
     for contract in (health, checkout, commandes, sagas, events, definitions, docs, diagrams):
         app.register_blueprint(contract.blueprint)
-    admin.install(app, config)
+    admin.install(app)
     _limit(app, config)
     _cors(app, config)
     access.install(app, config)  # after the rate limit, so that the limit protects it too
@@ -111,7 +130,6 @@ def _engine(  # noqa: PLR0917  connects parts that are built before
         tables = Tables(db.engine, registry, owner)
         pulse = Pulse(Replicas(db.engine, owner))
         gauges = Gauges(Bounded(partial(read, db.engine, registry)), registry)
-        app.extensions["schema"] = Bounded(partial(schema, db.engine))
     participants = Participants(
         config.requests + config.threads, api_key=config.participants_api_key, ca_file=config.participants_ca_file
     )

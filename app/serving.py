@@ -358,11 +358,13 @@ def serve_in_threads(  # noqa: PLR0917  granian's signature
     _log_access_fmt: Any, ssl_ctx: Any, _scope_opts: Any, metrics: Any,
 ) -> None:  # fmt: skip
     """Serve in one worker process: granian's RSGI connections, with a FrontDoor instead of its event loop."""
-    runner = application.extensions["runner"]
+    from app.services import services  # noqa: PLC0415  the main process needs no Flask
+
+    runner = services(application).runner
     address = os.environ.get("HOST") or DEFAULT_HOST, int(os.environ.get("PORT") or DEFAULT_PORT)
     door, loop, ended = FrontDoor(application, at_once(runner.config), address), _Loop(), threading.Event()
     watching = watch((door.ahead, door.bodies), runner.stopping)
-    application.extensions["threads"].add("bodies", watching, runner.stopping).start()
+    services(application).threads.add("bodies", watching, runner.stopping).start()
     stop = set_sync_signals()  # type: ignore[no-untyped-call]
     stop.add_cb(ended.set)
     # Any: granian's type hints do not match what it accepts.

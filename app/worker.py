@@ -23,6 +23,7 @@ from app.broker import LOOK, make_celery
 from app.config import Config, check_participants, from_environment
 from app.engine.runner import Runner
 from app.logs import configure_logging
+from app.services import services
 from app.settings import DEFAULT_HOST, ConfigError
 from app.tables import read_tables
 
@@ -60,7 +61,7 @@ def application() -> Flask:
 
 
 def runner() -> Runner:
-    made: Runner = application().extensions["runner"]
+    made: Runner = services(application()).runner
     return made
 
 
@@ -82,10 +83,10 @@ def _begin(**_: Any) -> None:
     try:
         if config.metrics_port:
             host = os.environ.get("HOST") or DEFAULT_HOST
-            start_http_server(config.metrics_port, host, registry=application().extensions["metrics"])
+            start_http_server(config.metrics_port, host, registry=services(application()).metrics)
         runner().patience_s = 0.0
         runner().start()
-        application().extensions["post"].start()
+        services(application()).events.start()
     except ConfigError as error:  # sagas run by another table
         _end(error)
     except Exception as error:  # noqa: BLE001  Celery would continue without the runner
@@ -102,4 +103,4 @@ def _hand_back(**_: Any) -> None:
 @worker_shutdown.connect
 def _leave(**_: Any) -> None:
     runner().stop()
-    application().extensions["post"].join()
+    services(application()).events.join()

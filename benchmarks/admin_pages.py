@@ -25,6 +25,7 @@ from app import create_app
 from app.access.passwords import hashed
 from app.cli.migrating import let_migrate
 from app.config import from_environment
+from app.services import services
 from app.store.database import db
 
 SAGAS, STUCK, RUNNING, OVERSTAYED = 1_000_000, 2_000, 500, 40
@@ -88,7 +89,7 @@ def prepare(url: str) -> None:
     let_migrate(app)
     with app.app_context():
         flask_migrate.upgrade()
-        app.extensions["users"].add("bench", "operator", hashed(_PASSWORD), "bench")
+        services(app).users.add("bench", "operator", hashed(_PASSWORD), "bench")
         db.engine.dispose()
 
 

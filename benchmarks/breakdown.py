@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from app.engine.service import SagaService
 from app.metrics.notes import Notes
 from app.participants.client import Participants
+from app.services import services
 from app.store.statements import Statement
 from benchmarks.contenders.saga import make_application
 from benchmarks.harness import Harness, settings
@@ -38,7 +39,7 @@ def measure(bench: Harness) -> Table:
     application = make_application(settings(bench.database(), bench.responder()))
     client = application.test_client()
     spent: Counter[str] = Counter()
-    application.extensions["runner"].start()
+    services(application).runner.start()
     with discarded_log(), ExitStack() as stack:
         _orders(client, WARM_UP)
         for part, (owner, name) in PARTS.items():
@@ -48,7 +49,7 @@ def measure(bench: Harness) -> Table:
         started = time.perf_counter()
         _orders(client, ORDERS)
         whole = time.perf_counter() - started
-        application.extensions["runner"].stop()
+        services(application).runner.stop()
     saga, deferred = spent.pop(SAGA), spent.pop(DEFERRED)
     rest = {
         "the engine between them": saga - sum(spent.values()),

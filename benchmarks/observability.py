@@ -23,6 +23,7 @@ from app import create_app, factory
 from app.config import from_environment
 from app.metrics import Telemetry
 from app.metrics.notes import Notes
+from app.services import services
 from benchmarks.harness import Harness
 from benchmarks.report import Table
 
@@ -96,9 +97,9 @@ def side(database_url: str, url: str, *, silent: bool) -> Iterator[Side]:
     without = {"Exporter": lambda *_: None} if silent else {}
     with patch.multiple(factory, Telemetry=telemetry, **without):
         application = create_app(from_environment(settings))
-    application.extensions["runner"].start()
+    services(application).runner.start()
     yield Side(application.test_client(), made[0].notes.settle)
-    application.extensions["runner"].stop()
+    services(application).runner.stop()
 
 
 @contextmanager

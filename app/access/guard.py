@@ -13,6 +13,7 @@ from app.access.roles import Role, Scope
 from app.access.sessions import signed_in
 from app.config import Config
 from app.errors import ForbiddenError, ForgedError, NotFoundError, UnauthenticatedError
+from app.services import services
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _csrf = CSRFProtect()
@@ -62,7 +63,7 @@ def _of_the_api() -> Principal:
     asks = current_app.config["API_AUTH"]
     secret = _key_sent() if asks else None
     if secret is not None:
-        ring: KeyRing = current_app.extensions["api_keys"]
+        ring: KeyRing = services().api_keys
         return ring.principal(secret)
     if not asks and request.method not in _SAFE and "X-CSRFToken" not in request.headers:
         listed = request.headers.get("Origin") in current_app.config["LISTED_ORIGINS"]  # `*` is no origin

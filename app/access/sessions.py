@@ -2,7 +2,6 @@
 
 import hashlib
 import secrets
-from typing import cast
 
 from flask import Flask, Request, current_app, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
@@ -11,7 +10,7 @@ from app.access.address import client_address
 from app.access.principal import Principal, user
 from app.access.roles import role_named
 from app.config import Config
-from app.store.users import Users
+from app.services import services
 
 #: A working day; then one signs in again.
 LASTS_S = 12 * 3600.0
@@ -40,15 +39,11 @@ def install(app: Flask, config: Config) -> None:
     )
 
 
-def users() -> Users:
-    return cast("Users", current_app.extensions["users"])
-
-
 def sign_in(name: str) -> None:
     """Begin a session of this user. Whatever the browser brought along, also from somebody else, ends here."""
     sign_out()
     token = secrets.token_urlsafe(32)
-    users().sign_in(name, _digest(token), LASTS_S, client_address())
+    services().users.sign_in(name, _digest(token), LASTS_S, client_address())
     session[_NAME] = token
 
 
@@ -57,13 +52,13 @@ def sign_out() -> None:
     token = session.get(_NAME)
     session.clear()
     if token:
-        users().sign_out(_digest(token))
+        services().users.sign_out(_digest(token))
 
 
 def signed_in() -> Principal | None:
     """Tell who is signed in, with the role that the user has now."""
     token = session.get(_NAME) if current_app.secret_key else None
-    found = users().signed_in(_digest(token)) if token else None
+    found = services().users.signed_in(_digest(token)) if token else None
     return user(found.name, role_named(found.role)) if found else None
 
 

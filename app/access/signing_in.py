@@ -1,15 +1,16 @@
 """/login and /logout."""
 
-from flask import Blueprint, current_app, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
 from app.access.address import client_address, counted_address
 from app.access.needs import OPEN, needs
 from app.access.passwords import matches
 from app.access.people import NAME
-from app.access.sessions import sign_in, sign_out, users
+from app.access.sessions import sign_in, sign_out
 from app.errors import BusyError
-from app.store.attempts import WINDOW_S, Attempts
+from app.services import services
+from app.store.attempts import WINDOW_S
 
 blueprint = Blueprint("access", __name__)
 HOME = "/admin"
@@ -27,13 +28,13 @@ def show_login() -> str:
 def login() -> Response:
     name, password = request.form.get("name", "").strip()[:_LONGEST], request.form.get("password", "")
     address, counted_as = client_address(), counted_address()
-    attempts: Attempts = current_app.extensions["attempts"]
+    attempts = services().attempts
     known = name if NAME.fullmatch(name) else ""  # all names that nobody can have are one
     if not attempts.begin(known, counted_as):
         answer = _again(name, "Too many attempts. Wait a minute, then try again.", 429)
         answer.headers["Retry-After"] = str(round(WINDOW_S))
         return answer
-    user = users().find(known) if known else None
+    user = services().users.find(known) if known else None
     try:
         right = matches(password, user.password if user else None)
     except BusyError as busy:
@@ -41,7 +42,7 @@ def login() -> Response:
         answer.headers.update(busy.headers)
         return answer
     if not right:
-        users().refused(name if user else None, address)
+        services().users.refused(name if user else None, address)
         return _again(name, "Name or password is wrong.", 401)
     attempts.forgive(known, counted_as)
     sign_in(known)

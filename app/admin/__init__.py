@@ -4,10 +4,9 @@ from flask import Flask
 
 from app.admin import bulk, overview, parked, saga, sagas, stuck
 from app.admin.pages import prepare
-from app.config import Config
 
 
-def install(app: Flask, config: Config) -> None:
-    prepare(app, config)
+def install(app: Flask) -> None:
+    prepare(app)
     for page in (overview, stuck, bulk, sagas, saga, parked):
         app.register_blueprint(page.blueprint)

@@ -25,8 +25,8 @@ from app.admin.pages import pages
 from app.admin.story import results_of
 from app.admin.stuck import Group, group_of, sought_by
 from app.api.listing import Cursor, cursor_at
-from app.api.parts import registry, service
 from app.errors import NotFoundError, ProblemError
+from app.services import services
 from app.store import queries
 from app.store.database import db
 from app.store.instance import UNDER_WAY, Standing
@@ -73,7 +73,7 @@ class Example:
 @needs(Role.OPERATOR)
 def show() -> str:
     """Show the dry run: how many sagas there are, and what would be sent for them. Change nothing."""
-    query, trouble = asked(StuckQuery()), Trouble(registry(), limits(registry()))
+    query, trouble = asked(StuckQuery()), Trouble(services().registry, limits(services().registry))
     sought = sought_by(query)
     group = _group(trouble, sought)
     examples = _examples(trouble.page(sought, SHOWN)) if group else []
@@ -85,7 +85,7 @@ def show() -> str:
 def act() -> str:
     """Move the next part of the group, and tell what became of each; the page then asks for the next."""
     query, part = asked(StuckQuery()), form(_Part(), request.form)
-    trouble, sought = Trouble(registry(), limits(registry())), sought_by(query)
+    trouble, sought = Trouble(services().registry, limits(services().registry)), sought_by(query)
     until = (part["until"] or trouble.now).astimezone(UTC)
     found = trouble.page(sought, PART + 1, part["after"], until)
     results = _moved([row.id for row in found[:PART]], part)
@@ -116,7 +116,7 @@ def _examples(found: Sequence[Any]) -> list[Example]:
     examples = []
     for row in found:
         if saga := sagas.get(row.id):
-            definition, results = table_of(registry(), saga, journals[row.id]), results_of(journals[row.id])
+            definition, results = table_of(services().registry, saga, journals[row.id]), results_of(journals[row.id])
             offered = offers(definition, saga.state, saga.data, results, unsure=may_be_sent(saga)) if definition else []
             examples.append(Example(saga=row, offers={offer.action: offer for offer in offered}))
     return examples
@@ -128,7 +128,7 @@ def _moved(saga_ids: Sequence[UUID], part: dict[str, Any]) -> list[Result]:
     begun: dict[UUID, Standing] = {}
     for saga_id in saga_ids:
         try:
-            begun[saga_id] = moved(service(), saga_id, principal().actor, part, {}, 0.0)
+            begun[saga_id] = moved(services().sagas, saga_id, principal().actor, part, {}, 0.0)
         except ProblemError as error:
             told[saga_id] = Said(kind="conflict", words=f"Nothing was done: {error.detail}.")
     told |= {now.id: said(part["seen"], now) for now in _settled(begun)}

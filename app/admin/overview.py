@@ -5,14 +5,14 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from flask import current_app, render_template
+from flask import render_template
 
 from app.access.needs import needs
 from app.access.roles import Role
 from app.admin.chart import chart
 from app.admin.limits import limits
 from app.admin.pages import pages
-from app.api.parts import registry
+from app.services import services
 from app.store.instance import FINISHED
 from app.store.overview import Minute, lately, oldest, standing
 from app.store.trouble import Sought, Trouble
@@ -27,9 +27,9 @@ _OLDEST, _GROUPS = 8, 5
 @needs(Role.VIEWER)
 def show() -> str:
     rows, minutes = standing(), _hour()
-    groups = Trouble(registry(), limits(registry())).groups(Sought())
+    groups = Trouble(services().registry, limits(services().registry)).groups(Sought())
     now: dict[str, int] = defaultdict(int)
-    sagas: dict[str, dict[str, Any]] = {name: {"now": {}, "oldest_s": 0.0} for name in registry().names}
+    sagas: dict[str, dict[str, Any]] = {name: {"now": {}, "oldest_s": 0.0} for name in services().registry.names}
     for row in rows:
         now[row.status] += row.sagas
         saga = sagas.setdefault(row.definition, {"now": {}, "oldest_s": 0.0})
@@ -54,7 +54,8 @@ def show() -> str:
 
 def _hour() -> Sequence[Minute]:
     """Give the last hour as one of the last few requests, or this one, found it."""
-    kept: tuple[float, Sequence[Minute]] | None = current_app.extensions.get("last_hour")
+    parts = services()
+    kept = parts.last_hour
     if kept is None or time.monotonic() - kept[0] > KEPT_S:
-        kept = current_app.extensions["last_hour"] = (time.monotonic(), lately(registry().names))
+        kept = parts.last_hour = (time.monotonic(), lately(parts.registry.names))
     return kept[1]

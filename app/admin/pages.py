@@ -1,17 +1,15 @@
 """What every page of the operator's has: words for its templates, secrets left out, and errors as pages."""
 
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import orjson
-from flask import Blueprint, Flask, Response, current_app, make_response, render_template, request
+from flask import Blueprint, Flask, Response, make_response, render_template, request
 
 from app.access.principal import principal
 from app.access.roles import Role
 from app.admin.words import breakable, brief, cause, clock, fine_clock, lasted
 from app.api.problems import answer_to
-from app.config import Config
-from app.logs import Secrets
+from app.services import services
 from app.values import shortened, written
 
 #: Characters of a reply or a message that a page shows; the API gives all of them.
@@ -26,8 +24,7 @@ def pages(name: str) -> Blueprint:
     return blueprint
 
 
-def prepare(app: Flask, config: Config) -> None:
-    app.extensions["redact"] = Secrets(config.log_redact).hidden_in
+def prepare(app: Flask) -> None:
     app.jinja_env.filters |= {
         "lasted": lasted,
         "clock": clock,
@@ -46,7 +43,7 @@ def prepare(app: Flask, config: Config) -> None:
 
 def redacted(value: Any) -> Any:
     """Give the value without the secrets that it holds."""
-    return cast("Callable[[Any], Any]", current_app.extensions["redact"])(value)
+    return services().redact(value)
 
 
 def as_json(value: Any) -> str:

@@ -11,8 +11,8 @@ from app.admin.acting import Said, act_on
 from app.admin.asked import Action, form
 from app.admin.pages import pages
 from app.admin.story import story
-from app.api.parts import registry, service
 from app.errors import ConflictError, InvalidError, NotFoundError
+from app.services import services
 from app.store import queries
 from app.store.database import db
 from app.store.loading import table_of
@@ -39,7 +39,7 @@ def act(saga_id: UUID) -> Response:
     reply = {name.removeprefix(_REPLY): value for name, value in request.form.items() if name.startswith(_REPLY)}
     try:
         asked = form(Action(), given)
-        said, status = act_on(service(), saga_id, principal().actor, asked, reply, WAIT_S), 200
+        said, status = act_on(services().sagas, saga_id, principal().actor, asked, reply, WAIT_S), 200
     except ConflictError as error:
         said, status = Said(kind="conflict", words=f"Nothing was done: {error.detail}."), error.status
     except InvalidError as error:
@@ -51,7 +51,7 @@ def act(saga_id: UUID) -> Response:
 
 def _page(saga: SagaRow, said: Said | None = None) -> str:
     journal = queries.journal(saga.id)
-    definition = table_of(registry(), saga, journal)
+    definition = table_of(services().registry, saga, journal)
     told = story(definition, saga, journal) if definition else None
     return render_template(
         "admin/saga.html",

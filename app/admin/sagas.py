@@ -11,7 +11,7 @@ from app.admin.asked import ListQuery, asked
 from app.admin.limits import ends
 from app.admin.pages import pages
 from app.api.listing import cursor_at
-from app.api.parts import registry
+from app.services import services
 from app.store.finding import id_prefix
 from app.store.newest import Listed, newest
 
@@ -28,12 +28,12 @@ def show() -> str | Response:
     listed = Listed(
         definitions=query["type"], statuses=query["status"] or stuck, states=query["state"], words=query["q"] or None
     )
-    found = newest(listed, ends(registry()), PAGE + 1, query["after"])
+    found = newest(listed, ends(services().registry), PAGE + 1, query["after"])
     if len(found) == 1 and query["after"] is None and _named(query["q"], found[0]):
         return redirect(url_for("admin_saga.show", saga_id=found[0].id))
     following = cursor_at(found[PAGE - 1].created_at, found[PAGE - 1].id) if len(found) > PAGE else None
     return render_template(
-        "admin/sagas.html", query=query, sagas=found[:PAGE], following=following, types=registry().names
+        "admin/sagas.html", query=query, sagas=found[:PAGE], following=following, types=services().registry.names
     )
 
 

@@ -14,7 +14,7 @@ from app.admin.asked import StuckQuery, asked
 from app.admin.limits import asked_of, limits, places, state_of
 from app.admin.pages import pages
 from app.api.listing import cursor_at
-from app.api.parts import registry
+from app.services import services
 from app.store.trouble import Sought, Trouble
 
 blueprint = pages("stuck")
@@ -53,7 +53,7 @@ class Group:
 @needs(Role.VIEWER)
 def show() -> str:
     query = asked(StuckQuery())
-    sought, trouble = sought_by(query), Trouble(registry(), limits(registry()))
+    sought, trouble = sought_by(query), Trouble(services().registry, limits(services().registry))
     causes, found = trouble.groups(sought), trouble.page(sought, PAGE + 1, query["after"])
     following = cursor_at(found[PAGE - 1].entered_at, found[PAGE - 1].id) if len(found) > PAGE else None
     return render_template(
@@ -62,17 +62,18 @@ def show() -> str:
         groups=[group_of(row) for row in causes],
         total=causes[0].total if causes else 0,
         sagas=[
-            (row, state_of(registry(), (row.definition, row.definition_version, row.state))) for row in found[:PAGE]
+            (row, state_of(services().registry, (row.definition, row.definition_version, row.state)))
+            for row in found[:PAGE]
         ],
         asked_of=asked_of,
         following=following,
-        types=registry().names,
-        participants=sorted({name for definition in registry() for name in definition.participants}),
+        types=services().registry.names,
+        participants=sorted({name for definition in services().registry for name in definition.participants}),
     )
 
 
 def group_of(row: Any) -> Group:
-    state = state_of(registry(), (row.definition, row.definition_version, row.state))
+    state = state_of(services().registry, (row.definition, row.definition_version, row.state))
     return Group(
         definition=row.definition,
         version=row.definition_version,
@@ -95,7 +96,7 @@ def sought_by(query: dict[str, Any]) -> Sought:
         definitions=query["type"],
         version=query["version"],
         state=query["state"] or None,
-        places=places(registry(), **named) if any(named.values()) else None,
+        places=places(services().registry, **named) if any(named.values()) else None,
         status=query["status"] or None,
         error=query["error"],
         unknown=query["no_table"],

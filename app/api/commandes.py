@@ -14,7 +14,7 @@ from app.access.roles import Scope
 from app.api.data import example
 from app.api.listing import CURSOR, LARGEST_PAGE, cursor_of, limit_of, offset_of, pagination
 from app.api.openapi.operation import BAD_BODY, STARTS, operation
-from app.api.parts import pointing, service
+from app.api.parts import pointing
 from app.api.problems import problem
 from app.api.reading import Reason, load, preferred_wait_s, reason_given
 from app.api.remembered import remembered
@@ -28,6 +28,7 @@ from app.api.schemas.commandes import (
 )
 from app.api.starting import started
 from app.errors import NotFoundError
+from app.services import services
 from app.store import queries
 from app.store.instance import FINISHED, UNDER_WAY, Standing
 from app.store.models import JournalRow, SagaRow
@@ -119,7 +120,7 @@ def index() -> Response:
 def compensate(saga_id: UUID) -> Response:
     """Force the compensation of an order that is not finished: 409 when it is."""
     _order(saga_id)
-    standing = service().compensate(saga_id, principal().actor, reason_given(), preferred_wait_s())
+    standing = services().sagas.compensate(saga_id, principal().actor, reason_given(), preferred_wait_s())
     answer = jsonify(success=True, message="Compensation demandée", saga_id=str(standing.id), etat_final=standing.state)
     answer.status_code = 200 if standing.status == "compensated" else 202
     return answer

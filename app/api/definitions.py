@@ -4,9 +4,9 @@ from flask import Blueprint, Response, jsonify
 
 from app.api.data import example, json_schema
 from app.api.openapi.operation import operation
-from app.api.parts import registry
 from app.api.schemas.definitions import Definition, DefinitionList
 from app.errors import NotFoundError
+from app.services import services
 from machines.registry import UnknownSagaError
 from machines.saga import Saga
 
@@ -19,7 +19,7 @@ blueprint = Blueprint("definitions", __name__, url_prefix="/api/v1/definitions")
     leads_to=["definitions.show", "diagrams.show_heat"], id_at="/definitions/0/type",
 )  # fmt: skip
 def index() -> Response:
-    definitions = sorted(registry(), key=lambda definition: (definition.name, definition.version))
+    definitions = sorted(services().registry, key=lambda definition: (definition.name, definition.version))
     return jsonify(definitions=[{"type": d.name, "version": d.version, "steps": len(d.steps)} for d in definitions])
 
 
@@ -27,7 +27,7 @@ def index() -> Response:
 @operation("Show one saga type", "definitions", {200: Definition()}, problems=(404,))
 def show(name: str) -> Response:
     try:
-        return jsonify(_whole(registry().latest(name)))
+        return jsonify(_whole(services().registry.latest(name)))
     except UnknownSagaError:
         raise NotFoundError(f"there is no saga definition {name!r}") from None
 

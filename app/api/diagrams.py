@@ -9,10 +9,10 @@ from marshmallow import RAISE, Schema, fields, validate
 
 from app.api.gallery import gallery
 from app.api.openapi.operation import operation
-from app.api.parts import registry
 from app.api.policy import as_page, as_picture, as_text
 from app.api.reading import load
 from app.errors import NotFoundError
+from app.services import services
 from app.store import queries
 from app.store.heat import heat, standing
 from app.store.loading import table_of
@@ -56,7 +56,7 @@ class _DifferenceQuery(Schema):
 @operation("Show all definitions", "diagrams", {200: "The page."}, media_types=("text/html",))
 def index() -> Response:
     """Show every definition there is, each as a picture."""
-    ordered = sorted(registry(), key=lambda saga: (saga.name, -saga.version))
+    ordered = sorted(services().registry, key=lambda saga: (saga.name, -saga.version))
     return as_page(gallery(ordered, list(WINDOWS_S)), DEFINITION_S)
 
 
@@ -108,7 +108,7 @@ def show_path(saga_id: UUID) -> Response:
     if saga is None:
         raise NotFoundError(f"there is no saga {saga_id}")
     journal = queries.journal(saga.id)
-    definition = table_of(registry(), saga, journal)
+    definition = table_of(services().registry, saga, journal)
     if definition is None:
         unknown = f"{saga.definition} v{saga.definition_version} is not known here as this saga ran"
         raise NotFoundError(f"{unknown}; its journal is at /api/v1/sagas/{saga_id}/journal")
@@ -124,7 +124,7 @@ def _drawn(saga: Saga, render: Callable[[Saga], str]) -> str:
 
 def _definition(name: str, version: int | None) -> Saga:
     try:
-        return registry().latest(name) if version is None else registry().get(name, version)
+        return services().registry.latest(name) if version is None else services().registry.get(name, version)
     except UnknownSagaError:
         which = repr(name) if version is None else f"{name!r} version {version}"
         raise NotFoundError(f"there is no saga definition {which}") from None

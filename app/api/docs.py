@@ -12,6 +12,7 @@ from marshmallow import INCLUDE, Schema
 from app.access.needs import OPEN
 from app.api.openapi.document import text_of
 from app.api.openapi.operation import operation
+from app.services import services
 
 blueprint = Blueprint("docs", __name__, cli_group=None)
 _PAGE = (Path(__file__).parents[1] / "static" / "swagger" / "index.html").read_bytes()
@@ -37,10 +38,10 @@ class Document(Schema):
 @operation("This document", "service", {200: Document()}, need=OPEN)
 def openapi() -> Response:
     """Describe the API as OpenAPI 3.1."""
-    text: str | None = current_app.extensions.get("openapi")
-    if text is None:
-        text = current_app.extensions["openapi"] = text_of(current_app)
-    return Response(text, content_type="application/json")
+    parts = services()
+    if parts.openapi is None:
+        parts.openapi = text_of(current_app)
+    return Response(parts.openapi, content_type="application/json")
 
 
 @blueprint.get("/docs")

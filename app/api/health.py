@@ -4,13 +4,14 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-from flask import Blueprint, Response, current_app, jsonify
+from flask import Blueprint, Response, jsonify
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.access.needs import OPEN
 from app.api.openapi.operation import operation
 from app.api.schemas.base import Healthy, Ready
 from app.errors import NotReadyError
+from app.services import services
 from app.store.database_errors import Meaning, meaning
 
 blueprint = Blueprint("health", __name__)
@@ -34,7 +35,7 @@ def ready() -> Response:
     service thread of this process works.
     """
     try:
-        found = current_app.extensions["schema"]()
+        found = services().schema()
     except SQLAlchemyError as error:
         if meaning(error) is Meaning.NOT_MIGRATED:
             raise NotReadyError(f"the database has no tables; {_MIGRATE}") from error
@@ -44,9 +45,9 @@ def ready() -> Response:
         raise NotReadyError(f"the database is at migration {found.migration}, not {_head()}; {_MIGRATE}")
     if found.encoding != "UTF8":
         raise NotReadyError(f"the database is encoded in {found.encoding}, and must be in UTF8 to keep every text")
-    if trouble := current_app.extensions["runner"].pulse.trouble:
+    if trouble := services().runner.pulse.trouble:
         raise NotReadyError(f"the database does not take writes: {trouble}")
-    if trouble := current_app.extensions["threads"].trouble:
+    if trouble := services().threads.trouble:
         raise NotReadyError(f"{trouble}; the log says why, and a restart may mend it")
     return jsonify(status="ready")
 

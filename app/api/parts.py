@@ -1,19 +1,6 @@
-"""The parts of the application that a request is answered with, and of an answer that every contract gives."""
+"""What an answer has that every contract gives."""
 
-from typing import cast
-
-from flask import Response, current_app
-
-from app.engine.service import SagaService
-from machines.registry import Registry
-
-
-def service() -> SagaService:
-    return cast("SagaService", current_app.extensions["sagas"])
-
-
-def registry() -> Registry:
-    return cast("Registry", current_app.extensions["registry"])
+from flask import Response
 
 
 def pointing(answer: Response, where: str, *, replayed: bool) -> Response:

@@ -4,11 +4,12 @@ from typing import Any
 
 import orjson
 import structlog
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
 from app.errors import NotReadyError, ProblemError
+from app.services import services
 from app.store.database_errors import Meaning, in_one_line, meaning
 
 _log = structlog.get_logger("api")
@@ -62,7 +63,7 @@ def _of_the_database(error: SQLAlchemyError) -> Response:
     if meant is Meaning.DEFECT:
         return _unexpected(error)
     _log.error("database.failed", meaning=meant, error=in_one_line(error))
-    current_app.extensions["runner"].pulse.failed(error)
+    services().runner.pulse.failed(error)
     status, title, detail = _SAID.get(meant, _NOT_NOW)
     answer = problem(status, title, detail)
     if status == NotReadyError.status:

@@ -7,13 +7,11 @@ never read again.
 
 from collections.abc import Callable
 from functools import wraps
-from typing import cast
 from uuid import UUID
 
-from flask import Response, current_app, request
+from flask import Response, request
 
-from app.api.parts import registry
-from app.fleeting import Fleeting
+from app.services import services
 from app.store import queries
 from app.store.instance import FINISHED
 from app.store.loading import table_of
@@ -28,7 +26,7 @@ def remembered(view: Callable[[UUID], Response]) -> Callable[[UUID], Response]:
 
     @wraps(view)
     def wrapped(saga_id: UUID) -> Response:
-        fleeting, key = cast("Fleeting", current_app.extensions["fleeting"]), f"answer{request.path}"
+        fleeting, key = services().shared_cache, f"answer{request.path}"
         kept = fleeting.get(key)
         if kept is not None:
             return _as_kept(kept)
@@ -54,5 +52,5 @@ def _as_kept(answer: bytes) -> Response:
 
 def _over(saga: SagaRow) -> bool:
     """Return True when no row of its table leaves the state it is in."""
-    table = table_of(registry(), saga)
+    table = table_of(services().registry, saga)
     return table is not None and not any(row.source == saga.state for row in table.rows.rows)

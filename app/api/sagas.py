@@ -10,12 +10,13 @@ from app.access.roles import Scope
 from app.api.data import data_schema
 from app.api.listing import ListQuery, cursor_of, pagination, wanted_page
 from app.api.openapi.operation import BAD_BODY, EVERY_SAGA, STARTED, operation
-from app.api.parts import pointing, registry, service
+from app.api.parts import pointing
 from app.api.reading import Reason, Resolution, idempotency_key, json_object, load, preferred_wait_s, reason_given
 from app.api.remembered import remembered
 from app.api.saga_json import entry, executed, line, short, whole
 from app.api.schemas.sagas import Journal, SagaCreated, SagaList, SagaMoved, SagaUnfinished, SagaWhole
 from app.errors import InvalidError, NotFoundError
+from app.services import services
 from app.store import queries
 from app.store.instance import UNDER_WAY, Standing
 from app.store.models import SagaRow
@@ -50,7 +51,7 @@ def create() -> Response:
     body = load(_CreateBody(), json_object())
     definition = _definition(body["type"])
     data = load(data_schema(definition), body["data"], below="/data")
-    created = service().create(definition.name, data, idempotency_key(), by=principal().actor, sent=body["data"])
+    created = services().sagas.create(definition.name, data, idempotency_key(), by=principal().actor, sent=body["data"])
     saga = _saga(created.id)
     answer = jsonify(message="Saga created", saga=short(saga))
     answer.status_code = 201
@@ -66,7 +67,7 @@ def index() -> Response:
     journals = queries.journals([saga.id for saga in page.sagas], replies_of=())
     paged = pagination(page, limit, offset)
     paged |= {"next_cursor": cursor_of(page)} if sort.endswith("created_at") else {}
-    return jsonify(sagas=[line(registry(), saga, journals[saga.id]) for saga in page.sagas], pagination=paged)
+    return jsonify(sagas=[line(services().registry, saga, journals[saga.id]) for saga in page.sagas], pagination=paged)
 
 
 @blueprint.get("/<uuid:saga_id>")
@@ -74,7 +75,7 @@ def index() -> Response:
 @remembered
 def show(saga_id: UUID) -> Response:
     saga = _saga(saga_id)
-    return jsonify(whole(registry(), saga, queries.journal(saga.id)))
+    return jsonify(whole(services().registry, saga, queries.journal(saga.id)))
 
 
 @blueprint.get("/<uuid:saga_id>/journal")
@@ -90,7 +91,7 @@ def journal(saga_id: UUID) -> Response:
 )  # fmt: skip
 def execute(saga_id: UUID) -> Response:
     """Begin a saga that was created: 200 when it ended, however it did; 202 when it still runs."""
-    return _moved(service().execute(saga_id, preferred_wait_s()), "Saga executed")
+    return _moved(services().sagas.execute(saga_id, preferred_wait_s()), "Saga executed")
 
 
 @blueprint.post("/<uuid:saga_id>/compensate")
@@ -102,7 +103,7 @@ def execute(saga_id: UUID) -> Response:
 def compensate(saga_id: UUID) -> Response:
     """Undo it: cancel one that runs, take back one that is completed or stuck, where its table allows."""
     return _moved(
-        service().compensate(saga_id, principal().actor, reason_given(), preferred_wait_s()), "Saga compensated"
+        services().sagas.compensate(saga_id, principal().actor, reason_given(), preferred_wait_s()), "Saga compensated"
     )
 
 
@@ -114,7 +115,9 @@ def compensate(saga_id: UUID) -> Response:
 )  # fmt: skip
 def retry(saga_id: UUID) -> Response:
     """Send again the call of a saga that is stuck."""
-    return _moved(service().retry(saga_id, principal().actor, reason_given(), preferred_wait_s()), "Saga retried")
+    return _moved(
+        services().sagas.retry(saga_id, principal().actor, reason_given(), preferred_wait_s()), "Saga retried"
+    )
 
 
 @blueprint.post("/<uuid:saga_id>/resolve")
@@ -126,15 +129,15 @@ def retry(saga_id: UUID) -> Response:
 def resolve(saga_id: UUID) -> Response:
     """Go on as if the stuck step had succeeded, for somebody has seen to it by hand."""
     said = load(Resolution(), json_object())
-    moved = service().resolve(saga_id, principal().actor, said["reason"], said["reply"], preferred_wait_s())
+    moved = services().sagas.resolve(saga_id, principal().actor, said["reason"], said["reply"], preferred_wait_s())
     return _moved(moved, "Saga resolved")
 
 
 def _definition(name: str) -> Saga:
     try:
-        return registry().latest(name)
+        return services().registry.latest(name)
     except UnknownSagaError:
-        known = ", ".join(registry().names)
+        known = ", ".join(services().registry.names)
         raise InvalidError(("/type", f"Not a type; use one of {known}.")) from None
 
 
@@ -148,7 +151,7 @@ def _saga(saga_id: UUID) -> SagaRow:
 def _moved(standing: Standing, message: str) -> Response:
     saga = _saga(standing.id)
     rows = queries.journal(saga.id)
-    shown = executed(registry(), saga, rows)
+    shown = executed(services().registry, saga, rows)
     unfinished = standing.status in UNDER_WAY
     answer = jsonify(message="Saga still running" if unfinished else message, saga=shown)
     answer.status_code = 202 if unfinished else 200

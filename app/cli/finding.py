@@ -5,8 +5,8 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from app.api.parts import registry
 from app.errors import MalformedError, NotFoundError
+from app.services import services
 from app.store import queries
 from app.store.database import db
 from app.store.loading import table_of
@@ -32,4 +32,4 @@ def found(given: str) -> SagaRow:
 
 def definition_of(saga: SagaRow) -> Saga | None:
     """Return the saga's table; None where none at hand fits what the saga did."""
-    return table_of(registry(), saga, queries.journal(saga.id))
+    return table_of(services().registry, saga, queries.journal(saga.id))

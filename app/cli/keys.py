@@ -1,18 +1,18 @@
 """`saga key`: with what programs ask the API."""
 
-from typing import Any, cast
+from typing import Any
 
 import click
-from flask import current_app
 from sqlalchemy import Row
 
-from app.access.keys import LONGEST_DAYS, KeyRing
+from app.access.keys import LONGEST_DAYS
 from app.access.roles import Scope
 from app.cli.grid import Column, Line, cell, grid
 from app.cli.group import SagaGroup, saga
 from app.cli.screen import draw, screen, write_json
 from app.cli.who import who
 from app.cli.words import ago
+from app.services import services
 
 _COLUMNS = (
     Column(title="NAME", gives_way=True),
@@ -45,7 +45,7 @@ def add(name: str, scopes: tuple[str, ...], days: int) -> None:
 
     For example: saga key add shop --scope start --scope read
     """
-    made = _ring().make(name, map(Scope, scopes), days, who())
+    made = services().api_keys.make(name, map(Scope, scopes), days, who())
     click.echo(f"It works for {days} days; keep it, it is shown only now.", err=True)
     click.echo(made.secret)
 
@@ -54,7 +54,7 @@ def add(name: str, scopes: tuple[str, ...], days: int) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def list_keys(as_json: bool) -> None:
     """List the keys by what is visible of them."""
-    rows = _ring().keys.all()
+    rows = services().api_keys.keys.all()
     if as_json:
         for row in rows:
             moments = {"created_at": row.created_at, "expires_at": row.expires_at, "revoked_at": row.revoked_at}
@@ -73,7 +73,7 @@ def list_keys(as_json: bool) -> None:
 @click.argument("prefix", metavar="KEY")
 def revoke(prefix: str) -> None:
     """Make a key work no more, within a few seconds. KEY is what `saga key list` shows of it."""
-    _ring().keys.revoke(prefix, who())
+    services().api_keys.keys.revoke(prefix, who())
     click.echo(f"{prefix} is refused from now on, everywhere within a few seconds.")
 
 
@@ -81,7 +81,3 @@ def _state(row: Row[Any]) -> str:
     if row.left_s > 0:
         return f"works for {ago(row.left_s)}"
     return f"{'revoked' if row.revoked_at else 'expired'} {ago(-row.left_s)} ago"
-
-
-def _ring() -> KeyRing:
-    return cast("KeyRing", current_app.extensions["api_keys"])

@@ -8,13 +8,13 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from app.api.listing import LARGEST_PAGE
-from app.api.parts import registry
 from app.api.saga_json import line as line_json
 from app.cli.grid import Column, Line, cell, grid
 from app.cli.group import saga
 from app.cli.screen import draw, screen, write_json
 from app.cli.words import STATUS_LOOKS, ago, printable
 from app.errors import MalformedError
+from app.services import services
 from app.store import queries
 from app.store.instance import FINISHED
 from app.store.models import SagaRow
@@ -57,16 +57,16 @@ def list_sagas(
         states=(state,) if state else (),
         client=client,
         store=store,
-        unknown_to=registry() if unknown else None,
+        unknown_to=services().registry if unknown else None,
     )
     page = queries.page(wanted, limit=limit)
     if as_json:
         journals = queries.journals([row.id for row in page.sagas], replies_of=())
         for row in page.sagas:
-            write_json(line_json(registry(), row, journals[row.id]))
+            write_json(line_json(services().registry, row, journals[row.id]))
         return
     console = screen()
-    draw(listed(registry(), page.sagas, page.total, console.width, datetime.now(UTC)), on=console)
+    draw(listed(services().registry, page.sagas, page.total, console.width, datetime.now(UTC)), on=console)
 
 
 def listed(

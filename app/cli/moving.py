@@ -7,10 +7,8 @@ from math import inf
 from uuid import UUID
 
 import click
-from flask import current_app
 from rich.text import Text
 
-from app.api.parts import registry, service
 from app.api.reading import Reason, Resolution, checked_key, load, parsed_object
 from app.api.saga_json import executed
 from app.cli import drawing
@@ -22,6 +20,7 @@ from app.cli.seconds import Seconds
 from app.cli.who import who
 from app.engine.service import SagaService
 from app.errors import InvalidError, MalformedError
+from app.services import services
 from app.store import queries
 from app.store.database import db
 from app.store.instance import Standing
@@ -49,7 +48,7 @@ def start(
 
     For example: saga start checkout client_id=4 magasin_id=1
     """
-    definition = definition_named(registry(), definition_name)
+    definition = definition_named(services().registry, definition_name)
     checked = data_given(definition, data, pairs)
     checked_key(key)
     by = who()
@@ -105,11 +104,11 @@ def _why(reason: str) -> str:
 
 
 def _move(move: Callable[[SagaService], Standing], *, as_json: bool) -> None:
-    runner = current_app.extensions["runner"]
+    runner = services().runner
     runner.tables.settle()
     try:
         try:
-            asked = service()
+            asked = services().sagas
             asked.early.start()
             asked.held_s = inf  # a command has nothing else to do, and there may be no service that would go on
             standing = move(asked)
@@ -130,7 +129,7 @@ def _tell(saga_id: UUID, *, replayed: bool, as_json: bool) -> None:
     row = queries.find(saga_id)
     assert row is not None, "it is durable"
     if as_json:
-        write_json(executed(registry(), row, queries.journal(saga_id)))
+        write_json(executed(services().registry, row, queries.journal(saga_id)))
     else:
         console = screen()
         draw(drawing.header(definition_of(row), row, console.width, datetime.now(UTC)), on=console)

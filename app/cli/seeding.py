@@ -1,13 +1,12 @@
 """`saga seed`: one example of every saga, so that lists, pages and diagrams have something to show."""
 
 import click
-from flask import current_app
 
 from app.api.data import data_schema, example
-from app.api.parts import registry, service
 from app.api.reading import load
 from app.cli.group import saga
 from app.errors import StillRunningError
+from app.services import services
 from app.store.instance import Standing
 from machines.saga import Saga
 
@@ -18,10 +17,10 @@ def seed() -> None:
 
     A second run starts nothing: each example has a key of its own.
     """
-    runner = current_app.extensions["runner"]
+    runner = services().runner
     try:
-        for name in registry().names:
-            definition = registry().latest(name)
+        for name in services().registry.names:
+            definition = services().registry.latest(name)
             begun = _started(definition)
             what = begun.status if begun else "under way"
             click.echo(f"{definition}: {what}{' (started before)' if begun is None or begun.replayed else ''}")
@@ -33,6 +32,6 @@ def _started(definition: Saga) -> Standing | None:
     """Return where the example stands; None when an earlier run has started it and it is still under way."""
     data = load(data_schema(definition), example(definition.data))
     try:
-        return service().start(definition.name, data, f"seed/{definition.name}/{definition.version}")
+        return services().sagas.start(definition.name, data, f"seed/{definition.name}/{definition.version}")
     except StillRunningError:
         return None

@@ -6,7 +6,6 @@ from uuid import UUID
 
 import click
 
-from app.api.parts import registry
 from app.api.saga_json import entry
 from app.api.saga_json import whole as whole_json
 from app.cli import drawing
@@ -14,6 +13,7 @@ from app.cli.finding import definition_of, found
 from app.cli.group import ENDS, saga
 from app.cli.screen import draw, screen, write_json
 from app.cli.seconds import Seconds
+from app.services import services
 from app.store import queries
 from app.store.database import db
 from app.store.instance import FINISHED
@@ -33,7 +33,7 @@ def show(saga_id: str, as_json: bool) -> None:
     row = found(saga_id)
     journal = queries.journal(row.id)
     if as_json:
-        write_json(whole_json(registry(), row, journal))
+        write_json(whole_json(services().registry, row, journal))
         return
     console = screen()
     draw(drawing.whole(definition_of(row), row, journal, console.width, datetime.now(UTC)), on=console)

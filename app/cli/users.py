@@ -1,10 +1,8 @@
 """`saga user`: who may sign in to the operator's pages. The first admin is made here."""
 
 import sys
-from typing import cast
 
 import click
-from flask import current_app
 
 from app.access import people
 from app.access.roles import Role, role_named
@@ -12,7 +10,7 @@ from app.cli.grid import Column, Line, cell, grid
 from app.cli.group import SagaGroup, saga
 from app.cli.screen import draw, screen, write_json
 from app.cli.who import who
-from app.store.users import Users
+from app.services import services
 
 _COLUMNS = (Column(title="NAME", gives_way=True), Column(title="ROLE"), Column(title="SINCE"))
 
@@ -32,7 +30,7 @@ def add(name: str, role: str, password_stdin: bool) -> None:
     For example: saga user add ada --role admin
     """
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _asked()
-    people.add(_users(), name, role_named(role), password, who())
+    people.add(services().users, name, role_named(role), password, who())
     click.echo(f"{name} may sign in as {role}.")
 
 
@@ -40,7 +38,7 @@ def add(name: str, role: str, password_stdin: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def list_users(as_json: bool) -> None:
     """List those who may sign in."""
-    rows = _users().all()
+    rows = services().users.all()
     if as_json:
         for row in rows:
             write_json({"name": row.name, "role": row.role, "created_at": row.created_at.isoformat()})
@@ -54,12 +52,8 @@ def list_users(as_json: bool) -> None:
 @click.argument("name")
 def remove(name: str) -> None:
     """Remove a user, and end the sessions."""
-    _users().remove(name, who())
+    services().users.remove(name, who())
     click.echo(f"{name} may not sign in any more.")
-
-
-def _users() -> Users:
-    return cast("Users", current_app.extensions["users"])
 
 
 def _asked() -> str:

@@ -1,13 +1,12 @@
 """What a person does with a message that could not be taken; the audit trail tells it."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
-from flask import current_app
 from sqlalchemy import Row
 
 from app.errors import ConflictError, NotFoundError
-from app.events.post import Post
+from app.services import services
 from app.store.audit import Entry
 from app.store.database import db
 from app.store.instance import Standing
@@ -22,7 +21,7 @@ def listed() -> Sequence[Row[Any]]:
 def retry(parked_id: int, actor: str) -> Standing:
     """Begin its saga after all, where what was wrong has been mended here; else it stays where it is."""
     row = _found(parked_id)
-    begun = cast("Post", current_app.extensions["post"]).intake.begin(row.body.encode())
+    begun = services().events.intake.begin(row.body.encode())
     if begun is None:
         raise ConflictError("its saga runs already; discard it")
     _settle(parked_id, Entry(actor=actor, action="event.retry", saga_id=begun.id, target=_name(parked_id)))

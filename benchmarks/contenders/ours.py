@@ -2,12 +2,13 @@
 
 import os
 
+from app.services import services
 from app.stopping import on_end
 from benchmarks.contenders.saga import make_application
 
 application = make_application(os.environ)
-_runner = application.extensions["runner"]
-on_end(_runner.stopping.set, application.extensions["threads"], _runner.stopping)
-application.extensions["runner"].start()
-application.extensions["sagas"].early.start()
-application.extensions["post"].start()
+_runner = services(application).runner
+on_end(_runner.stopping.set, services(application).threads, _runner.stopping)
+services(application).runner.start()
+services(application).sagas.early.start()
+services(application).events.start()

@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from app import create_app
 from app.config import from_environment
+from app.services import services
 from app.store.database import db
 from app.store.models import SagaRow
 from machines.purchase import PURCHASE
@@ -41,20 +42,20 @@ def make_app(url: str, participants_url: str, failpoint: str = ""):
 
 def begin(url: str, participants_url: str, failpoint: str, run: Run) -> None:
     data = run.data or a_return(url, participants_url)
-    make_app(url, participants_url, failpoint).extensions["sagas"].start(run.saga, data)
+    services(make_app(url, participants_url, failpoint)).sagas.start(run.saga, data)
 
 
 def a_return(url: str, participants_url: str) -> dict[str, Any]:
     """Buy something first, so that it can be returned."""
     app = make_app(url, participants_url)
-    bought = app.extensions["sagas"].start(PURCHASE.name, BUY | {"customer_id": 123})
-    sale = app.extensions["runner"]._engine.store.read(bought.id).results["CREATE_SALE"]
+    bought = services(app).sagas.start(PURCHASE.name, BUY | {"customer_id": 123})
+    sale = services(app).runner._engine.store.read(bought.id).results["CREATE_SALE"]
     item = {"product_id": 456, "quantity": 1, "reason": "defective"}
     return {"sale_id": sale["vente_id"], "customer_id": 123, "items": [item], "refund_amount": 29.99}
 
 
 def recover(url: str, participants_url: str) -> None:
-    runner = make_app(url, participants_url).extensions["runner"]
+    runner = services(make_app(url, participants_url)).runner
     runner._leases.end()
     while runner.recover():
         pass
@@ -63,7 +64,7 @@ def recover(url: str, participants_url: str) -> None:
 
 def give_up(url: str, participants_url: str, saga_id: UUID) -> None:
     """Have a person compensate it, who has seen that the refused pivot did not happen."""
-    make_app(url, participants_url).extensions["sagas"].compensate(saga_id, "ada", "sales has no such sale")
+    services(make_app(url, participants_url)).sagas.compensate(saga_id, "ada", "sales has no such sale")
 
 
 def in_a_process(target, *arguments) -> int | None:

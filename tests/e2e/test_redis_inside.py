@@ -11,6 +11,7 @@ from sqlalchemy import event
 
 from app import create_app
 from app.config import from_environment
+from app.services import services
 from app.store.database import db
 from tests.conftest import OPEN
 from tests.databases import own_database
@@ -55,7 +56,7 @@ def application(store_url, participants, server):
 
     yield make
     for app in made:
-        app.extensions["runner"].stop()
+        services(app).runner.stop()
         with app.app_context():
             db.engine.dispose()
 

@@ -12,6 +12,7 @@ from werkzeug.serving import make_server
 import machines
 from app import create_app
 from app.config import from_environment
+from app.services import services
 from app.store.database import db
 from tests.conftest import OPEN
 
@@ -53,9 +54,9 @@ def start(agency, store_url, tmp_path, monkeypatch):
     app = create_app(
         from_environment(OPEN | {"DATABASE_URL": store_url, "PARTICIPANTS_URL": f"http://127.0.0.1:{port}"})
     )
-    yield lambda data: app.extensions["sagas"].start("travel", data)
+    yield lambda data: services(app).sagas.start("travel", data)
     sys.modules.pop("machines.travel", None)
-    app.extensions["runner"].stop()
+    services(app).runner.stop()
     with app.app_context():
         db.engine.dispose()
 

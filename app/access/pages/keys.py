@@ -1,15 +1,14 @@
 """/admin/keys: with what programs ask the API."""
 
-from typing import cast
-
-from flask import Blueprint, current_app, flash, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from app.access.keys import LONGEST_DAYS, KeyRing, NewKey
+from app.access.keys import LONGEST_DAYS, NewKey
 from app.access.needs import needs
 from app.access.principal import principal
 from app.access.roles import Role, Scope
 from app.errors import InvalidError, ProblemError
+from app.services import services
 
 blueprint = Blueprint("keys", __name__, url_prefix="/admin/keys")
 _USUAL_DAYS = 90
@@ -26,7 +25,7 @@ def index() -> Response:
 def add() -> Response:
     """Show the new key in this very answer: it is kept nowhere, not even for as long as a redirect takes."""
     try:
-        made = _ring().make(request.form.get("name", "").strip(), _scopes(), _days(), principal().actor)
+        made = services().api_keys.make(request.form.get("name", "").strip(), _scopes(), _days(), principal().actor)
     except ProblemError as error:
         return _page(error)
     return _page(made=made)
@@ -36,15 +35,11 @@ def add() -> Response:
 @needs(Role.ADMIN)
 def revoke(prefix: str) -> Response:
     try:
-        _ring().keys.revoke(prefix, principal().actor)
+        services().api_keys.keys.revoke(prefix, principal().actor)
     except ProblemError as error:
         return _page(error)
     flash(f"{prefix} is refused from now on, everywhere within a few seconds.", "done")
     return redirect(url_for("keys.index"), 303)
-
-
-def _ring() -> KeyRing:
-    return cast("KeyRing", current_app.extensions["api_keys"])
 
 
 def _scopes() -> list[Scope]:
@@ -64,7 +59,7 @@ def _days() -> int:
 def _page(error: ProblemError | None = None, made: NewKey | None = None) -> Response:
     page = render_template(
         "access/keys.html",
-        keys=_ring().keys.all(),
+        keys=services().api_keys.keys.all(),
         longest=LONGEST_DAYS,
         given=request.form if error else {"days": _USUAL_DAYS},
         error=error,

@@ -10,8 +10,8 @@ from app.access.needs import needs
 from app.access.passwords import SHORTEST
 from app.access.principal import principal
 from app.access.roles import Role, role_named
-from app.access.sessions import users
 from app.errors import InvalidError, ProblemError
+from app.services import services
 
 blueprint = Blueprint("users", __name__, url_prefix="/admin/users")
 
@@ -27,14 +27,16 @@ def index() -> Response:
 def add() -> Response:
     name = request.form.get("name", "").strip()
     password = request.form.get("password", "")
-    return _done(lambda: people.add(users(), name, _role(), password, principal().actor), f"{name} may sign in now.")
+    return _done(
+        lambda: people.add(services().users, name, _role(), password, principal().actor), f"{name} may sign in now."
+    )
 
 
 @blueprint.post("/<name>/role")
 @needs(Role.ADMIN)
 def change_role(name: str) -> Response:
     def change() -> None:
-        users().change_role(name, _role().word, principal().actor)
+        services().users.change_role(name, _role().word, principal().actor)
 
     return _done(change, f"{name} has another role now.")
 
@@ -44,13 +46,13 @@ def change_role(name: str) -> Response:
 def change_password(name: str) -> Response:
     password = request.form.get("password", "")
     done = f"{name} has another password now, and must sign in with it."
-    return _done(lambda: people.change_password(users(), name, password, principal().actor), done)
+    return _done(lambda: people.change_password(services().users, name, password, principal().actor), done)
 
 
 @blueprint.post("/<name>/remove")
 @needs(Role.ADMIN)
 def remove(name: str) -> Response:
-    return _done(lambda: users().remove(name, principal().actor), f"{name} may not sign in any more.")
+    return _done(lambda: services().users.remove(name, principal().actor), f"{name} may not sign in any more.")
 
 
 def _done(change: Callable[[], None], done: str) -> Response:
@@ -72,7 +74,7 @@ def _role() -> Role:
 def _page(error: ProblemError | None = None) -> Response:
     given = request.form.get("name", "") if error else ""
     page = render_template(
-        "access/users.html", users=users().all(), roles=Role, shortest=SHORTEST, error=error, given=given
+        "access/users.html", users=services().users.all(), roles=Role, shortest=SHORTEST, error=error, given=given
     )
     answer = make_response(page, error.status if error else 200)
     answer.headers.update(error.headers if error else {})

@@ -15,6 +15,7 @@ from app.api.openapi import parts
 from app.api.openapi.bodies import add_bodies, body_of, newest
 from app.api.openapi.operation import Operation, operation_of
 from app.api.schemas.base import Problem
+from app.services import services
 from machines.registry import Registry
 
 _INFO = {
@@ -46,7 +47,7 @@ def text_of(app: Flask) -> str:
 
 
 def document(app: Flask) -> dict[str, Any]:
-    registry: Registry = app.extensions["registry"]
+    registry: Registry = services(app).registry
     spec = APISpec(
         "Saga orchestrator", "1.0.0", "3.1.0", plugins=[MarshmallowPlugin()], info=_INFO, servers=_SERVERS, tags=_TAGS
     )

@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from app import create_app
 from app.config import from_environment
+from app.services import services
 from app.store.database import db
 
 
@@ -30,7 +31,7 @@ def owners(app, table):
 
 def test_processes_of_one_host_name_and_pid_are_two_replicas(twins):
     for app in twins:
-        app.extensions["runner"].pulse.beat()
+        services(app).runner.pulse.beat()
     first, second = owners(twins[0], "replica")
     assert first != second
     assert {owner.rpartition(":")[0] for owner in (first, second)} == {"vm:2"}
@@ -39,7 +40,7 @@ def test_processes_of_one_host_name_and_pid_are_two_replicas(twins):
 def test_only_one_of_them_publishes(twins, book, saga):
     book.store().insert(saga, 30, owner="one")
     book.rows("UPDATE journal SET event = 'CommandeCreate'")
-    first, second = (app.extensions["post"].relay for app in twins)
+    first, second = (services(app).events.relay for app in twins)
     told = []
     for relay in (first, second, first):
         book.rows("INSERT INTO outbox (saga_id, seq, at) SELECT saga_id, seq, at FROM journal")

@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from app import create_app
 from app.access.passwords import hashed
 from app.config import from_environment
+from app.services import services
 from app.store.database import db
 from tests.e2e.conftest import Participants, Server, eventually, free_port, serve_participants, start
 
@@ -130,7 +131,7 @@ def site(house: House, browser: Browser, participants: Participants) -> Iterator
 def add_user(url: str, name: str, role: str) -> None:
     app = create_app(from_environment({"DATABASE_URL": url}))
     with app.app_context():
-        app.extensions["users"].add(name, role, hashed(PASSWORD), "test")
+        services(app).users.add(name, role, hashed(PASSWORD), "test")
         db.engine.dispose()
 
 

@@ -16,6 +16,7 @@ from app import create_app
 from app.access import passwords
 from app.access.roles import Role, Scope
 from app.config import from_environment
+from app.services import services
 from app.store import audit
 from app.store.database import db
 
@@ -73,7 +74,7 @@ class House:
         return browser
 
     def key(self, *scopes: Scope, name: str = "shop") -> str:
-        return self.app.extensions["api_keys"].make(name, scopes, 30, "cli:test").secret
+        return services(self.app).api_keys.make(name, scopes, 30, "cli:test").secret
 
     def trail(self) -> list[tuple[str, str, str | None]]:
         return [(row.actor, row.action, row.target) for row in reversed(audit.page(self.engine, limit=1000))]
@@ -91,7 +92,7 @@ def house(store_url: str) -> Iterator[House]:
     with app.app_context():
         engine = db.engine
     for role in Role:
-        app.extensions["users"].add(role.word, role.word, hashed(), "cli:test")
+        services(app).users.add(role.word, role.word, hashed(), "cli:test")
     yield House(app, engine)
-    app.extensions["runner"].stop()
+    services(app).runner.stop()
     engine.dispose()

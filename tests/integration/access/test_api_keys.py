@@ -10,6 +10,7 @@ from app.access.keys import BELIEVED_S, KeyRing
 from app.access.roles import Role, Scope
 from app.config import from_environment
 from app.errors import ConflictError, InvalidError, UnauthenticatedError
+from app.services import services
 from app.store.access import ApiKeyRow
 from app.store.api_keys import ApiKeys
 from app.store.database import db, in_seconds
@@ -165,7 +166,7 @@ def test_a_viewer_looks_at_the_api_and_an_operator_acts_with_the_token_alone(hou
 def open_app(store_url):
     app = create_app(from_environment({"DATABASE_URL": store_url, "API_AUTH": "off", "PARTICIPANTS_URL": "http://h:9"}))
     yield app
-    app.extensions["runner"].stop()
+    services(app).runner.stop()
     with app.app_context():
         db.engine.dispose()
 

@@ -11,6 +11,7 @@ from flask.cli import ScriptInfo
 from sqlalchemy import text
 
 from app.cli import saga as group
+from app.services import services
 from tests.integration.access.conftest import PASSWORD
 
 
@@ -82,7 +83,7 @@ def test_what_makes_no_sense_is_told_in_one_line(house, saga, arguments, stdin, 
 def test_a_key_is_printed_once(house, saga):
     done = saga("key", "add", "shop", "--scope", "start", "--scope", "read")
     key = done.stdout.strip()
-    assert house.app.extensions["api_keys"].principal(key).scopes == {"read", "start"}
+    assert services(house.app).api_keys.principal(key).scopes == {"read", "start"}
     listed = saga("key", "list").stdout
     prefix = "_".join(key.split("_")[:2])
     assert re.search(rf"shop +{prefix} +read start +works for 89d", listed)
@@ -94,7 +95,7 @@ def test_a_key_is_printed_once(house, saga):
 
 def test_a_move_is_told_with_its_reason(house, saga):
     with house.app.app_context():
-        begun = house.app.extensions["sagas"].start("checkout", {"client_id": 4, "magasin_id": 1}, wait_s=0)
+        begun = services(house.app).sagas.start("checkout", {"client_id": 4, "magasin_id": 1}, wait_s=0)
     saga_id = str(begun.id)
     saga("compensate", saga_id, "--reason", "ordered twice", code=3)
     assert house.trail()[-1] == ("cli:ada", "saga.cancel", "checkout")

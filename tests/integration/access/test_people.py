@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from app.access.roles import Role
+from app.services import services
 from app.store.audit import page, verify
 from tests.integration.access.conftest import PASSWORD
 
@@ -125,7 +126,7 @@ def test_a_nul_in_a_name_is_nobody_s_name(house, admin):
 
 def test_the_trail_is_shown_page_by_page(house, admin):
     for number in range(60):
-        house.app.extensions["users"].refused(f"n{number}", "10.0.0.1")
+        services(house.app).users.refused(f"n{number}", "10.0.0.1")
     first = admin.get("/admin/audit?actor=nobody").text
     older = re.search('class="button" href="([^"]+)"', first)[1].replace("&amp;", "&")
     numbers = [int(n) for it in (first, admin.get(older).text) for n in re.findall('class="number">(\\d+)<', it)]
@@ -145,5 +146,5 @@ def test_a_trail_that_was_touched_says_so_on_its_page(house, admin):
 
 
 def test_a_text_of_any_kind_is_only_text_on_the_page(house, admin):
-    house.app.extensions["users"].refused("<img src=x onerror=alert(1)>", "10.0.0.1")
+    services(house.app).users.refused("<img src=x onerror=alert(1)>", "10.0.0.1")
     assert "<img src=x" not in admin.get("/admin/audit").text

@@ -11,6 +11,7 @@ from app import create_app
 from app.access.principal import user
 from app.access.roles import Role
 from app.config import from_environment
+from app.services import services
 from app.store.connections import Connections
 from app.store.database import db
 from app.store.instance import Instance
@@ -31,7 +32,7 @@ def client(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskCli
     app = create_app(from_environment({"DATABASE_URL": store_url, **SETTINGS}))
     with app.app_context():
         yield app.test_client()
-        app.extensions["runner"].stop()
+        services(app).runner.stop()
         db.session.remove()
         db.engine.dispose()
 

@@ -6,6 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from app.services import services
 from deploy.observability.alerts import ALERTS
 from deploy.observability.dashboards import dashboards
 from deploy.observability.facts import facts
@@ -51,7 +52,7 @@ def there(walk, client):
         walk("succeeded", "refused"),  # compensated
     ]
     other = walk("succeeded", definition="order_saga", client_id=4, magasin_id=1, produits=[])
-    pending = client.application.extensions["sagas"].create("checkout", {"client_id": 4, "magasin_id": 1})
+    pending = services(client.application).sagas.create("checkout", {"client_id": 4, "magasin_id": 1})
     assert len({saga.status for saga in made}) == len(made)
     found = {str(saga.id): ("checkout", saga.status, saga.state) for saga in (*made, pending)}
     return found | {str(other.id): ("order_saga", other.status, other.state)}

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import event, text
 
 from app.admin.limits import ends, limits
+from app.services import services
 from app.store.connections import Connections
 from app.store.database import db
 from app.store.newest import Listed, newest
@@ -53,7 +54,7 @@ def test_a_saga_may_stay_for_as_long_as_its_table_allows(walk, aged):
 
 
 def test_a_saga_that_nobody_executes_overstays_as_well(walk, aged, client):
-    saga_id = client.application.extensions["sagas"].create("checkout", {"client_id": 4, "magasin_id": 1}).id
+    saga_id = services(client.application).sagas.create("checkout", {"client_id": 4, "magasin_id": 1}).id
     assert count(Sought()) == 0
     aged(SimpleNamespace(id=saga_id), 400)
     assert [row.status for row in trouble().page(Sought(), 5)] == ["pending"]

@@ -6,6 +6,7 @@ import pytest
 
 from app.access.principal import user
 from app.access.roles import Role
+from app.services import services
 from app.store.database import db
 from app.store.parked import Parked
 from tests.integration.admin.test_pages import seen
@@ -74,6 +75,6 @@ def test_a_sagas_page_tells_its_events_and_which_of_them_wait(client, walk):
     saga = walk("succeeded", definition="order_saga", **ORDER)
     page = seen(client.get(f"/admin/sagas/{saga.id}"))
     assert "CommandeCreate waits for the broker" in page
-    client.application.extensions["post"].relay.publish_batch()
+    services(client.application).events.relay.publish_batch()
     assert "CommandeCreate published" in seen(client.get(f"/admin/sagas/{saga.id}"))
     assert saga.definition.events[saga.state] == "CommandeCreate"

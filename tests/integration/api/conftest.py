@@ -6,6 +6,7 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.config import from_environment
+from app.services import services
 from app.store.database import db
 from app.store.models import SagaRow
 from tests.conftest import OPEN
@@ -18,7 +19,7 @@ def client(store_url: str) -> Iterator[FlaskClient]:
     app = create_app(from_environment(OPEN | settings))
     with app.app_context():
         yield app.test_client()
-        app.extensions["runner"].stop()
+        services(app).runner.stop()
         db.session.remove()
         db.engine.dispose()
 

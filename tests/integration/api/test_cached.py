@@ -3,6 +3,7 @@
 import pytest
 
 from app.api.data import example
+from app.services import services
 from app.store.database import db
 from machines.commande import COMMANDE
 from machines.purchase import PURCHASE
@@ -18,9 +19,9 @@ class Cache(dict):
 
 @pytest.fixture
 def scene(client):
-    client.application.extensions["fleeting"] = Cache()
+    services(client.application).shared_cache = Cache()
     scene = Scene(db.engine, None)
-    scene.telemetry = client.application.extensions["sagas"]._engine.telemetry
+    scene.telemetry = services(client.application).sagas._engine.telemetry
     return scene
 
 
@@ -60,7 +61,7 @@ def test_an_answer_that_is_overtaken_by_a_compensation_is_not_shown_later(client
     with monkeypatch.context() as patched:
         patched.setattr("app.api.sagas.whole", slow)
         assert client.get(path).json["status"] == "completed"
-    assert len(client.application.extensions["fleeting"]) == 1
+    assert len(services(client.application).shared_cache) == 1
     db.session.remove()
     assert client.get(path).json["status"] == "compensated"
 
@@ -68,7 +69,7 @@ def test_an_answer_that_is_overtaken_by_a_compensation_is_not_shown_later(client
 def test_a_saga_that_is_not_finished_is_never_cached(client, scene):
     saga = run(scene, COMMANDE, creer_commande=[LOST] * 10)
     assert client.get(f"/api/v1/sagas/{saga.id}").json["status"] == "failed"
-    assert client.application.extensions["fleeting"] == {}
+    assert services(client.application).shared_cache == {}
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import pytest
 
 from app.api.data import example
 from app.api.schemas.commandes import EVENTS
+from app.services import services
 from app.store.database import db
 from app.store.models import SagaRow
 from machines.commande import COMMANDE
@@ -24,7 +25,7 @@ RESERVED = [
 def scene(client):
     """An engine on the application's own database, whose participants answer as told."""
     scene = Scene(db.engine, None)
-    scene.telemetry = client.application.extensions["sagas"]._engine.telemetry
+    scene.telemetry = services(client.application).sagas._engine.telemetry
     return scene
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from app import create_app
 from app.config import from_environment
+from app.services import services
 from app.store.database import db
 from tests.conftest import OPEN
 
@@ -25,7 +26,7 @@ def serving(store_url):
     yield make
     for app in made:
         with app.app_context():
-            app.extensions["runner"].stop()
+            services(app).runner.stop()
             db.session.remove()
             db.engine.dispose()
 

@@ -4,6 +4,7 @@ import pytest
 from sqlalchemy import text
 
 from app.events.post import Post
+from app.services import services
 from app.store.database import db
 from app.store.parked import Parked
 
@@ -34,7 +35,7 @@ def test_a_saga_tells_its_events_and_which_of_them_wait(client):
     assert (failed["type"], cancelled["type"]) == ("CommandeFail", "CommandeCancel")
     assert (failed["id"], cancelled["id"]) == (f"{created}/2", f"{created}/3")
     assert failed["published"] is cancelled["published"] is False
-    client.application.extensions["post"].relay.publish_batch()
+    services(client.application).events.relay.publish_batch()
     events = client.get(f"/api/v1/sagas/{created}/events").json["events"]
     assert [event["published"] for event in events] == [True, True]
 
@@ -88,5 +89,5 @@ def test_a_message_that_is_not_parked_is_not_found(client, move):
 
 
 def test_the_post_has_threads_for_both_ways(client):
-    post: Post = client.application.extensions["post"]
+    post: Post = services(client.application).events
     assert post.intake.asked_for == ["CommandeCreate"]

@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from app import create_app
 from app.config import from_environment
+from app.services import services
 from app.store.database import db
 
 
@@ -78,7 +79,7 @@ def test_a_made_up_method_is_told_which_there_are(client):
 
 
 def test_a_service_thread_that_does_no_work_is_told_by_readiness_and_by_its_gauge(client, stopping_threads):
-    threads = client.application.extensions["threads"]
+    threads = services(client.application).threads
     assert 'saga_thread_alive{thread="relay"} 1.0' in client.get("/metrics").get_data(as_text=True)
     dead = threads.add("relay", lambda _progressed: None, stopping_threads)
     dead.start()

@@ -13,6 +13,7 @@ from app.access.needs import need_of
 from app.access.roles import Role
 from app.api.openapi.document import documented, text_of
 from app.config import from_environment
+from app.services import services
 from app.store.database import db
 
 ROOT = Path(__file__).parents[3]
@@ -69,7 +70,7 @@ def test_what_takes_a_body_says_what_can_be_wrong_with_it(document):
 
 def test_every_saga_can_be_created_by_what_is_documented(app, document):
     body = document["paths"]["/api/v1/sagas"]["post"]["requestBody"]["content"]["application/json"]
-    names = {definition.name for definition in app.extensions["registry"]}
+    names = {definition.name for definition in services(app).registry}
     assert body["schema"]["discriminator"]["mapping"].keys() == body["examples"].keys() == names
     assert len(body["schema"]["oneOf"]) == len(names)
 
@@ -100,7 +101,7 @@ def test_every_link_leads_to_an_operation(document):
 def test_the_document_is_made_once(app):
     first, second = (app.test_client().get("/openapi.json") for _ in range(2))
     assert first.content_type == "application/json"
-    assert first.data == second.data == app.extensions["openapi"].encode()
+    assert first.data == second.data == services(app).openapi.encode()
 
 
 @pytest.mark.parametrize("path", ["/docs", "/api-docs"])

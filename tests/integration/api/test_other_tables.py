@@ -4,6 +4,7 @@ import pytest
 from flask.testing import FlaskCliRunner
 from sqlalchemy import text
 
+from app.services import services
 from app.store.database import db
 from app.store.instance import Instance
 from app.store.sagas import SagaStore
@@ -32,7 +33,7 @@ CHANGES = {
 def saga(client, request):
     """A saga that waits in its first state."""
     begun = Instance.new(request.param, DATA[request.param], actor="client")
-    store: SagaStore = client.application.extensions["runner"]._engine.store
+    store: SagaStore = services(client.application).runner._engine.store
     store.insert(begun, 300, owner="another process")
     return begun
 
@@ -92,7 +93,7 @@ def test_no_command_fails_of_it(client, changed, command):
 )
 def test_a_saga_without_its_table_is_counted_and_listed_as_such(client, change, table):
     begun = Instance.new(CHECKOUT, DATA[CHECKOUT], actor="client")
-    client.application.extensions["runner"]._engine.store.insert(begun, 300, owner="another process")
+    services(client.application).runner._engine.store.insert(begun, 300, owner="another process")
     name, version = table or ("checkout", 1)
     series = f'saga_unknown_definition_sagas{{saga="{name}",version="{version}"}}'
     cli = FlaskCliRunner(client.application)
@@ -111,7 +112,7 @@ def test_a_saga_without_its_table_is_counted_and_listed_as_such(client, change, 
 def test_what_is_not_known_for_sure_is_not_kept_as_ended(client, saga):
     """A saga in a state that no row of the table leaves is not therefore finished."""
     kept = {}
-    fleeting = client.application.extensions["fleeting"]
+    fleeting = services(client.application).shared_cache
     fleeting.put = lambda key, value, _for_s: kept.update({key: value})
     db.session.execute(text("UPDATE saga SET state = 'NOWHERE', table_digest = NULL"))
     db.session.commit()

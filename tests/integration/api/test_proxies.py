@@ -8,6 +8,7 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.config import from_environment
+from app.services import services
 from app.store.database import db
 from tests.conftest import OPEN
 
@@ -27,7 +28,7 @@ def behind(store_url: str) -> Iterator[Callable[[int], FlaskClient]]:
     yield application
     for app in apps:
         with app.app_context():
-            app.extensions["runner"].stop()
+            services(app).runner.stop()
             db.engine.dispose()
 
 

@@ -1,0 +1,61 @@
+"""The parts of the service, typed, for the code that runs inside the Flask application."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from flask import Flask, current_app
+
+if TYPE_CHECKING:  # every layer reads its parts here, so this module imports none of them
+    from app.access.keys import KeyRing
+    from app.engine.runner import Runner
+    from app.engine.service import SagaService
+    from app.events.post import Post
+    from app.fleeting import Fleeting
+    from app.metrics.exposition import Exposition
+    from app.store.attempts import Attempts
+    from app.store.bounded import Bounded
+    from app.store.overview import Minute
+    from app.store.schema import Schema
+    from app.store.users import Users
+    from app.supervision import ServiceThreads
+    from machines.registry import Registry
+
+_KEY = "saga"
+
+
+@dataclass(kw_only=True)
+class Services:
+    """The parts of one application, which `app.factory` builds."""
+
+    registry: "Registry"
+    #: Starts and moves sagas.
+    sagas: "SagaService"
+    #: Recovers sagas, once it is started.
+    runner: "Runner"
+    #: Publishes and receives events, once they are started.
+    events: "Post"
+    #: Every service thread of the process.
+    threads: "ServiceThreads"
+    shared_cache: "Fleeting"
+    metrics: "Exposition"
+    #: Reads the migration and the encoding of the database.
+    schema: "Bounded[Schema]"
+    users: "Users"
+    #: Counts the failed attempts to sign in.
+    attempts: "Attempts"
+    api_keys: "KeyRing"
+    #: Returns a value without the secrets in it.
+    redact: Callable[[Any], Any]
+    #: The text of /openapi.json, after the first request for it.
+    openapi: str | None = None
+    #: When the overview page last counted the sagas of the last hour, and the counts.
+    last_hour: "tuple[float, Sequence[Minute]] | None" = None
+
+    def install(self, app: Flask) -> None:
+        app.extensions[_KEY] = self
+
+
+def services(app: Flask | None = None) -> Services:
+    """Return the parts of an application, by default of the current one."""
+    return cast("Services", (current_app if app is None else app).extensions[_KEY])
