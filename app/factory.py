@@ -14,7 +14,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import access, admin, failpoints
 from app.access.keys import KeyRing
-from app.api import checkout, commandes, definitions, diagrams, docs, health, problems, sagas
+from app.api import checkout, commandes, definitions, diagrams, docs, events, health, problems, sagas
 from app.breaker import BreakerPolicy
 from app.broker import Broker
 from app.cli import saga
@@ -26,7 +26,6 @@ from app.engine.keys import Keys
 from app.engine.pulse import Pulse
 from app.engine.runner import Runner
 from app.engine.service import SagaService
-from app.events import routes as events
 from app.events.exchange import Publisher
 from app.events.intake import Intake
 from app.events.post import IN_MEMORY, Post
@@ -111,10 +110,10 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     problems.install(app)
     for contract in (health, checkout, commandes, sagas, events, definitions, docs, diagrams):
         app.register_blueprint(contract.blueprint)
-    admin.install(app)
+    admin.install(app, otherwise=problems.answer_to)
     _limit(app, config)
     _cors(app, config)
-    access.install(app, config)  # after the rate limit, so that the limit protects it too
+    access.install(app, config)  # after the rate rate_limit, so that the rate_limit protects it too
     app.cli.add_command(saga)
     app.cli.add_command(Migrating("db", help="Bring the database up to date."))
     return app
@@ -197,9 +196,9 @@ def new_owner() -> str:
 
 def _limit(app: Flask, config: Config) -> None:
     if config.rate_limit:
-        from app.api import limit  # noqa: PLC0415
+        from app.api import rate_limit  # noqa: PLC0415
 
-        limit.install(app, config)
+        rate_limit.install(app, config)
 
 
 def _cors(app: Flask, config: Config) -> None:

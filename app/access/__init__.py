@@ -1,9 +1,8 @@
-"""Who may do what: people sign in, programs bring a key, and every view says what it needs."""
+"""Who may do what: people sign in, programs send an API key, and every view declares its requirement."""
 
 from flask import Flask
 
-from app.access import guard, headers, sessions, signing_in
-from app.access.pages import audit, keys, users
+from app.access import guard, headers, sessions
 from app.access.principal import principal
 from app.config import Config
 
@@ -13,5 +12,3 @@ def install(app: Flask, config: Config) -> None:
     guard.install(app, config)
     headers.install(app)
     app.jinja_env.globals["principal"] = principal
-    for part in (signing_in, users, keys, audit):
-        app.register_blueprint(part.blueprint)

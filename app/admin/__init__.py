@@ -1,12 +1,26 @@
-"""The operator's pages: what is stuck, what is owed to whom, and which button is safe."""
+"""The operator's pages: stuck sagas, their effects, the available actions, and who may sign in."""
 
-from flask import Flask
+from collections.abc import Callable
 
-from app.admin import bulk, overview, parked, saga, sagas, stuck
+from flask import Flask, Response
+
+from app.admin import (
+    api_keys,
+    audit,
+    bulk,
+    dead_letters,
+    overview,
+    saga,
+    sagas,
+    sign_in,
+    stuck,
+    users,
+)
 from app.admin.pages import prepare
 
 
-def install(app: Flask) -> None:
-    prepare(app)
-    for page in (overview, stuck, bulk, sagas, saga, parked):
+def install(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
+    """Register every page. otherwise: returns the answer for an unknown address outside /admin/."""
+    prepare(app, otherwise)
+    for page in (overview, stuck, bulk, sagas, saga, dead_letters, sign_in, users, api_keys, audit):
         app.register_blueprint(page.blueprint)

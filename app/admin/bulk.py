@@ -1,7 +1,7 @@
-"""/admin/stuck/group: all sagas of one cause at once. First what it would come to, then part by part, with results.
+"""/admin/stuck/group: one action on all sagas of a group. The page shows a dry run first, then acts part by part.
 
-Nobody's memory holds how far it has come: each part names the saga that it goes on behind, so that the page may be
-left, or its server end, after any part. What becomes stuck anew meanwhile stands behind `until` and is left alone.
+The server keeps no progress. Each part names the saga after which the next part begins, so the operator may leave the
+page, and the server may restart, after any part. Sagas that become stuck after the first part (`until`) are not moved.
 """
 
 import time
@@ -17,14 +17,10 @@ from marshmallow import fields, validate
 from app.access.needs import needs
 from app.access.principal import principal
 from app.access.roles import Role
-from app.admin.acting import Said, moved, said
-from app.admin.asked import Action, StuckQuery, asked, form
-from app.admin.limits import limits
-from app.admin.offers import Offer, offers
+from app.admin.actions import Notice, move, notice_of
+from app.admin.forms import Action, StuckQuery, form_of, query_of
 from app.admin.pages import pages
-from app.admin.story import results_of
-from app.admin.stuck import Group, group_of, sought_by
-from app.api.listing import Cursor, cursor_at
+from app.admin.stuck import Group, filter_of, group_of
 from app.errors import NotFoundError, ProblemError
 from app.services import services
 from app.store import queries
@@ -32,22 +28,31 @@ from app.store.database import db
 from app.store.instance import UNDER_WAY, Standing
 from app.store.loading import may_be_sent, table_of
 from app.store.trouble import Sought, Trouble
+from app.views.available_actions import AvailableAction, available_actions
+from app.views.filters import Cursor, cursor_at
+from app.views.states import dwell_limits
+from app.views.steps import results_of
 
 blueprint = pages("bulk")
-#: How many sagas one part moves, and how long it then waits to see what becomes of them.
-PART, WAIT_S, _LOOK_S = 20, 1.0, 0.05
-#: How many sagas the dry run shows one by one.
+#: Sagas that one part moves.
+PART = 20
+#: Seconds that a part waits for the results of its sagas, and seconds between two looks at them.
+WAIT_S, _POLL_S = 1.0, 0.05
+#: Sagas that the dry run shows one by one.
 SHOWN = 10
-#: What a group can be asked for: to resolve by hand is to have seen to each by hand.
-TOGETHER = ("retry", "compensate")
+#: Actions on a whole group. A resolution needs a person's work for each saga, so it is not one of them.
+GROUP_ACTIONS = ("retry", "compensate")
 
 
 class _Part(Action):
-    """after: where the part before has ended. until: when the first began. count, moved, refused: so far."""
+    """One part of a group."""
 
-    action = fields.String(required=True, validate=validate.OneOf(TOGETHER))
+    action = fields.String(required=True, validate=validate.OneOf(GROUP_ACTIONS))
+    #: Where the previous part ended.
     after = Cursor(load_default=None)
+    #: When the first part began.
     until = fields.AwareDateTime(load_default=None, default_timezone=UTC)
+    #: Sagas of the group, sagas moved so far, and sagas refused so far.
     count = fields.Integer(load_default=0, validate=validate.Range(0))
     moved = fields.Integer(load_default=0, validate=validate.Range(0))
     refused = fields.Integer(load_default=0, validate=validate.Range(0))
@@ -55,41 +60,41 @@ class _Part(Action):
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """What became of one saga."""
+    """The result for one saga."""
 
     saga_id: UUID
-    said: Said
+    notice: Notice
 
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """One saga of the group, and what each offer would send for it."""
+    """One saga of the group, and the available actions by name."""
 
     saga: Any
-    offers: dict[str, Offer]
+    actions: dict[str, AvailableAction]
 
 
 @blueprint.get("/admin/stuck/group")
 @needs(Role.OPERATOR)
 def show() -> str:
-    """Show the dry run: how many sagas there are, and what would be sent for them. Change nothing."""
-    query, trouble = asked(StuckQuery()), Trouble(services().registry, limits(services().registry))
-    sought = sought_by(query)
-    group = _group(trouble, sought)
-    examples = _examples(trouble.page(sought, SHOWN)) if group else []
-    return render_template("admin/bulk.html", query=query, group=group, examples=examples, together=TOGETHER)
+    """Show the dry run: the number of sagas, and the calls that each action would send. Change nothing."""
+    query, trouble = query_of(StuckQuery()), _trouble()
+    wanted = filter_of(query)
+    group = _group(trouble, wanted)
+    examples = _examples(trouble.page(wanted, SHOWN)) if group else []
+    return render_template("admin/bulk.html", query=query, group=group, examples=examples, group_actions=GROUP_ACTIONS)
 
 
 @blueprint.post("/admin/stuck/group")
 @needs(Role.OPERATOR)
 def act() -> str:
-    """Move the next part of the group, and tell what became of each; the page then asks for the next."""
-    query, part = asked(StuckQuery()), form(_Part(), request.form)
-    trouble, sought = Trouble(services().registry, limits(services().registry)), sought_by(query)
+    """Move the next part of the group, and show the result of each saga. The page then requests the next part."""
+    query, part = query_of(StuckQuery()), form_of(_Part(), request.form)
+    trouble, wanted = _trouble(), filter_of(query)
     until = (part["until"] or trouble.now).astimezone(UTC)
-    found = trouble.page(sought, PART + 1, part["after"], until)
-    results = _moved([row.id for row in found[:PART]], part)
-    refused = sum(result.said.kind == "conflict" for result in results)
+    found = trouble.page(wanted, PART + 1, part["after"], until)
+    results = _move_all([row.id for row in found[:PART]], part)
+    refused = sum(result.notice.kind == "conflict" for result in results)
     following = cursor_at(found[PART - 1].entered_at, found[PART - 1].id) if len(found) > PART else None
     return render_template(
         "admin/bulk_part.html",
@@ -102,47 +107,57 @@ def act() -> str:
     )
 
 
-def _group(trouble: Trouble, sought: Sought) -> Group | None:
-    found = trouble.groups(sought)
+def _trouble() -> Trouble:
+    registry = services().registry
+    return Trouble(registry, dwell_limits(registry))
+
+
+def _group(trouble: Trouble, wanted: Sought) -> Group | None:
+    found = trouble.groups(wanted)
     if len(found) > 1:
         raise NotFoundError("these are several groups; begin with one of the list at /admin/stuck")
     return group_of(found[0]) if found else None
 
 
 def _examples(found: Sequence[Any]) -> list[Example]:
-    """Return what can be done with each saga now: nothing where this release does not have its table."""
+    """Return the available actions of each saga; none when this release does not have the saga's table."""
     ids = [row.id for row in found]
     journals, sagas = queries.journals(ids), queries.sagas(ids)
     examples = []
     for row in found:
         if saga := sagas.get(row.id):
-            definition, results = table_of(services().registry, saga, journals[row.id]), results_of(journals[row.id])
-            offered = offers(definition, saga.state, saga.data, results, unsure=may_be_sent(saga)) if definition else []
-            examples.append(Example(saga=row, offers={offer.action: offer for offer in offered}))
+            journal = journals[row.id]
+            definition, results = table_of(services().registry, saga, journal), results_of(journal)
+            actions = (
+                available_actions(definition, saga.state, saga.data, results, in_doubt=may_be_sent(saga))
+                if definition
+                else []
+            )
+            examples.append(Example(saga=row, actions={action.name: action for action in actions}))
     return examples
 
 
-def _moved(saga_ids: Sequence[UUID], part: dict[str, Any]) -> list[Result]:
-    """Ask for all of them first, so that they run side by side, and then look what becomes of each."""
-    told: dict[UUID, Said] = {}
-    begun: dict[UUID, Standing] = {}
+def _move_all(saga_ids: Sequence[UUID], part: dict[str, Any]) -> list[Result]:
+    """Request the moves of all sagas first, so that they run in parallel, and then collect the results."""
+    notices: dict[UUID, Notice] = {}
+    moved: dict[UUID, Standing] = {}
     for saga_id in saga_ids:
         try:
-            begun[saga_id] = moved(services().sagas, saga_id, principal().actor, part, {}, 0.0)
+            moved[saga_id] = move(services().sagas, saga_id, principal().actor, part, {}, 0.0)
         except ProblemError as error:
-            told[saga_id] = Said(kind="conflict", words=f"Nothing was done: {error.detail}.")
-    told |= {now.id: said(part["seen"], now) for now in _settled(begun)}
-    return [Result(saga_id=saga_id, said=told[saga_id]) for saga_id in saga_ids]
+            notices[saga_id] = Notice(kind="conflict", text=f"Nothing was done: {error.detail}.")
+    notices |= {now.id: notice_of(part["seen"], now) for now in _settled(moved)}
+    return [Result(saga_id=saga_id, notice=notices[saga_id]) for saga_id in saga_ids]
 
 
-def _settled(begun: dict[UUID, Standing]) -> list[Standing]:
-    """Wait a little for sagas that are under way, and tell where they stand then."""
-    ends = time.monotonic() + WAIT_S
-    standing = dict(begun)
-    while open_ := [saga_id for saga_id, now in standing.items() if now.status in UNDER_WAY]:
+def _settled(moved: dict[UUID, Standing]) -> list[Standing]:
+    """Return the states of the sagas when all of them have ended or are stuck, after WAIT_S at the latest."""
+    end = time.monotonic() + WAIT_S
+    now = dict(moved)
+    while running := [saga_id for saga_id, standing in now.items() if standing.status in UNDER_WAY]:
         db.session.rollback()
-        standing |= {row.id: row for row in queries.standings(open_)}
-        if time.monotonic() > ends:
+        now |= {row.id: row for row in queries.standings(running)}
+        if time.monotonic() > end:
             break
-        time.sleep(_LOOK_S)
-    return list(standing.values())
+        time.sleep(_POLL_S)
+    return list(now.values())

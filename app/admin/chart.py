@@ -1,4 +1,4 @@
-"""The last hour as bars: each the sagas begun in one minute, by what has become of them."""
+"""The bar chart of the last hour: one bar for the sagas begun in each minute, split by their present status."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -8,21 +8,25 @@ from app.store.overview import MINUTES, Minute
 
 #: From the bottom of a bar to its top.
 ORDER = ("completed", "compensated", "running", "compensating", "pending", "stuck")
-#: A bar's width, of the place of 1 that it has, and the height of the highest.
+#: Width of a bar within its place of 1, and height of the highest bar.
 _WIDTH, _HEIGHT = 0.75, 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """layers: of each status the outline of its parts of the bars, on a field of MINUTES by 100. most: a minute."""
+    """A bar chart on a field of MINUTES by 100."""
 
+    #: Each status with the outline of its parts of the bars.
     layers: Sequence[tuple[str, str]]
+    #: Most sagas begun in one minute.
     most: int
     total: int
+    #: Each status with its number of sagas.
     shares: Sequence[tuple[str, int]]
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
+        """The chart in words, for a screen reader."""
         parts = ", ".join(f"{sagas} {status}" for status, sagas in self.shares)
         return (
             f"{self.total} sagas begun in the last hour: {parts}." if self.total else "No saga begun in the last hour."

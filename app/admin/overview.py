@@ -1,4 +1,4 @@
-"""/admin: how it stands, at one glance."""
+"""/admin: the state of all sagas at one glance."""
 
 import time
 from collections import defaultdict
@@ -10,26 +10,28 @@ from flask import render_template
 from app.access.needs import needs
 from app.access.roles import Role
 from app.admin.chart import chart
-from app.admin.limits import limits
 from app.admin.pages import pages
 from app.services import services
 from app.store.instance import FINISHED
 from app.store.overview import Minute, lately, oldest, standing
 from app.store.trouble import Sought, Trouble
+from app.views.states import dwell_limits
 
 blueprint = pages("overview")
-#: For so long everybody is shown the same last hour: each page that is open asks every two seconds.
-KEPT_S = 5.0
+#: Seconds that the counts of the last hour are cached; each open page requests them every 2 s.
+CACHE_S = 5.0
+#: Sagas and groups that the page shows.
 _OLDEST, _GROUPS = 8, 5
 
 
 @blueprint.get("/admin", strict_slashes=False)
 @needs(Role.VIEWER)
 def show() -> str:
-    rows, minutes = standing(), _hour()
-    groups = Trouble(services().registry, limits(services().registry)).groups(Sought())
+    registry = services().registry
+    rows, minutes = standing(), _last_hour()
+    groups = Trouble(registry, dwell_limits(registry)).groups(Sought())
     now: dict[str, int] = defaultdict(int)
-    sagas: dict[str, dict[str, Any]] = {name: {"now": {}, "oldest_s": 0.0} for name in services().registry.names}
+    sagas: dict[str, dict[str, Any]] = {name: {"now": {}, "oldest_s": 0.0} for name in registry.names}
     for row in rows:
         now[row.status] += row.sagas
         saga = sagas.setdefault(row.definition, {"now": {}, "oldest_s": 0.0})
@@ -52,10 +54,10 @@ def show() -> str:
     )
 
 
-def _hour() -> Sequence[Minute]:
-    """Give the last hour as one of the last few requests, or this one, found it."""
+def _last_hour() -> Sequence[Minute]:
+    """Return the counts of the last hour, at most CACHE_S old."""
     parts = services()
-    kept = parts.last_hour
-    if kept is None or time.monotonic() - kept[0] > KEPT_S:
-        kept = parts.last_hour = (time.monotonic(), lately(parts.registry.names))
-    return kept[1]
+    cached = parts.last_hour
+    if cached is None or time.monotonic() - cached[0] > CACHE_S:
+        cached = parts.last_hour = (time.monotonic(), lately(parts.registry.names))
+    return cached[1]

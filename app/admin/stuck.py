@@ -1,6 +1,6 @@
-"""/admin/stuck: what somebody should see to, by cause and one by one, the oldest first.
+"""/admin/stuck: the sagas that need attention, by cause and one by one, the oldest first.
 
-Also sagas whose table this release does not have: nothing can be done with these here, but somebody must learn of them.
+The list includes the sagas whose table this release does not have. No action is possible on them here.
 """
 
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from flask import render_template
 
 from app.access.needs import needs
 from app.access.roles import Role
-from app.admin.asked import StuckQuery, asked
-from app.admin.limits import asked_of, limits, places, state_of
+from app.admin.forms import StuckQuery, query_of
 from app.admin.pages import pages
-from app.api.listing import cursor_at
 from app.services import services
 from app.store.trouble import Sought, Trouble
+from app.views.filters import cursor_at
+from app.views.states import dwell_limits, participant_of, state_of, states_with
 
 blueprint = pages("stuck")
 PAGE = 50
@@ -23,10 +23,7 @@ PAGE = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Sagas that are stuck for one cause.
-
-    direction: do or undo, of the call that failed. unknown: this release does not have their table.
-    """
+    """Sagas that are stuck for one cause."""
 
     definition: str
     version: int
@@ -34,15 +31,17 @@ class Group:
     status: str
     error: str
     step: str
+    #: do or undo: the direction of the call that failed.
     direction: str
     participant: str
+    #: True when this release does not have the table.
     unknown: bool
     sagas: int
     oldest_s: float
 
     @property
     def query(self) -> dict[str, Any]:
-        """As the query string names it."""
+        """The parameters of the query string that select this group."""
         return {
             "type": self.definition, "version": self.version, "state": self.state, "status": self.status,
             "error": self.error, "no_table": self.unknown,
@@ -52,23 +51,20 @@ class Group:
 @blueprint.get("/admin/stuck")
 @needs(Role.VIEWER)
 def show() -> str:
-    query = asked(StuckQuery())
-    sought, trouble = sought_by(query), Trouble(services().registry, limits(services().registry))
-    causes, found = trouble.groups(sought), trouble.page(sought, PAGE + 1, query["after"])
+    query, registry = query_of(StuckQuery()), services().registry
+    wanted, trouble = filter_of(query), Trouble(registry, dwell_limits(registry))
+    causes, found = trouble.groups(wanted), trouble.page(wanted, PAGE + 1, query["after"])
     following = cursor_at(found[PAGE - 1].entered_at, found[PAGE - 1].id) if len(found) > PAGE else None
     return render_template(
         "admin/stuck.html",
         query=query,
         groups=[group_of(row) for row in causes],
         total=causes[0].total if causes else 0,
-        sagas=[
-            (row, state_of(services().registry, (row.definition, row.definition_version, row.state)))
-            for row in found[:PAGE]
-        ],
-        asked_of=asked_of,
+        sagas=[(row, state_of(registry, (row.definition, row.definition_version, row.state))) for row in found[:PAGE]],
+        participant_of=participant_of,
         following=following,
-        types=services().registry.names,
-        participants=sorted({name for definition in services().registry for name in definition.participants}),
+        types=registry.names,
+        participants=sorted({name for definition in registry for name in definition.participants}),
     )
 
 
@@ -82,21 +78,21 @@ def group_of(row: Any) -> Group:
         error=row.error or "",
         step=state.step.name if state and state.step else "",
         direction=state.direction if state else "do",
-        participant=asked_of(state) or "",
+        participant=participant_of(state) or "",
         unknown=row.unknown,
         sagas=row.sagas,
         oldest_s=row.oldest_s,
     )
 
 
-def sought_by(query: dict[str, Any]) -> Sought:
-    """Read what is sought out of a query string."""
+def filter_of(query: dict[str, Any]) -> Sought:
+    """Return the filter of a query string."""
     named = {name: query[name] for name in ("step", "participant")}
     return Sought(
         definitions=query["type"],
         version=query["version"],
         state=query["state"] or None,
-        places=places(services().registry, **named) if any(named.values()) else None,
+        places=states_with(services().registry, **named) if any(named.values()) else None,
         status=query["status"] or None,
         error=query["error"],
         unknown=query["no_table"],

@@ -5,12 +5,12 @@ from uuid import UUID
 from flask import Blueprint, Response, jsonify, url_for
 
 from app.access.roles import Scope
+from app.api.cached import cached
 from app.api.openapi.operation import BAD_BODY, STARTED, STARTS, operation
-from app.api.parts import pointing
-from app.api.problems import problem
-from app.api.remembered import remembered
-from app.api.schemas.orders import Order, OrderConfirmed, OrderState, OrderUnfinished
-from app.api.starting import started
+from app.api.problems import problem_answer
+from app.api.request_parsing import start_saga
+from app.api.responses import with_location
+from app.api.schemas.checkout import Order, OrderConfirmed, OrderState, OrderUnfinished
 from app.errors import NotFoundError
 from app.store import queries
 from app.store.instance import Standing
@@ -37,12 +37,12 @@ _EXAMPLES = {
 )  # fmt: skip
 def start() -> Response:
     """Run the saga: 201 when confirmed, 409 when cancelled, 202 when it is not finished within the wait."""
-    return _answer(started(CHECKOUT))
+    return _answer(start_saga(CHECKOUT))
 
 
 @blueprint.get("/<uuid:saga_id>")
 @operation("Show an order", "checkout", {200: Order()}, problems=(404,))
-@remembered
+@cached
 def show(saga_id: UUID) -> Response:
     order = _order(saga_id)
     return jsonify(
@@ -72,7 +72,7 @@ def _order(saga_id: UUID) -> SagaRow:
 
 def _answer(saga: Standing) -> Response:
     if saga.status == "compensated":
-        answer = problem(
+        answer = problem_answer(
             409, "Order cancelled", saga.error or "", saga_id=str(saga.id), etat_final=saga.state, erreur=saga.error
         )
     elif saga.status == "completed":
@@ -81,4 +81,4 @@ def _answer(saga: Standing) -> Response:
     else:
         answer = jsonify(saga_id=str(saga.id), etat_actuel=saga.state, statut=saga.status)
         answer.status_code = 202
-    return pointing(answer, url_for("checkout.show", saga_id=saga.id), replayed=saga.replayed)
+    return with_location(answer, url_for("checkout.show", saga_id=saga.id), replayed=saga.replayed)

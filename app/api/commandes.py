@@ -11,13 +11,12 @@ from marshmallow import EXCLUDE, Schema, fields, validate
 
 from app.access.principal import principal
 from app.access.roles import Scope
-from app.api.data import example
-from app.api.listing import CURSOR, LARGEST_PAGE, cursor_of, limit_of, offset_of, pagination
+from app.api.cached import cached
+from app.api.list_query import CURSOR, cursor_of, limit_of, offset_of, pagination
 from app.api.openapi.operation import BAD_BODY, STARTS, operation
-from app.api.parts import pointing
-from app.api.problems import problem
-from app.api.reading import Reason, load, preferred_wait_s, reason_given
-from app.api.remembered import remembered
+from app.api.problems import problem_answer
+from app.api.request_parsing import preferred_wait_s, reason_given, start_saga
+from app.api.responses import with_location
 from app.api.schemas.commandes import (
     Commande,
     CommandeCompensated,
@@ -26,12 +25,14 @@ from app.api.schemas.commandes import (
     CommandeStarted,
     CommandeUnfinished,
 )
-from app.api.starting import started
 from app.errors import NotFoundError
 from app.services import services
 from app.store import queries
 from app.store.instance import FINISHED, UNDER_WAY, Standing
 from app.store.models import JournalRow, SagaRow
+from app.views.filters import LARGEST_PAGE
+from app.views.saga_data import example
+from app.views.validation import Reason, load
 from machines.commande import COMMANDE
 from machines.rows import Trigger, stuck_states
 
@@ -66,12 +67,12 @@ class ListQuery(Schema):
 )  # fmt: skip
 def start() -> Response:
     """Start an order: 201 when it is created, 409 when it was cancelled, 202 when it is not finished in time."""
-    return _answer(started(COMMANDE))
+    return _answer(start_saga(COMMANDE))
 
 
 @blueprint.get("/commandes/<uuid:saga_id>/")
 @operation("Show an order and its history", "commandes", {200: Commande()}, problems=(404,))
-@remembered
+@cached
 def show(saga_id: UUID) -> Response:
     saga = _order(saga_id)
     rows = queries.journal(saga.id)
@@ -137,7 +138,7 @@ def _answer(standing: Standing) -> Response:
     saga_id = str(standing.id)
     if standing.status == "compensated":
         cause = standing.error or ""
-        answer = problem(
+        answer = problem_answer(
             409, "Commande annulée", cause, success=False, saga_id=saga_id, etat_final=standing.state, erreur=cause
         )
     else:
@@ -152,7 +153,7 @@ def _answer(standing: Standing) -> Response:
             resume_execution=_summary(saga, rows),
         )
         answer.status_code = 201 if finished else 202
-    return pointing(answer, url_for("commandes.show", saga_id=standing.id), replayed=standing.replayed)
+    return with_location(answer, url_for("commandes.show", saga_id=standing.id), replayed=standing.replayed)
 
 
 def _summary(saga: SagaRow, rows: Sequence[JournalRow]) -> dict[str, Any]:

@@ -2,11 +2,11 @@
 
 from flask import Blueprint, Response, jsonify
 
-from app.api.data import example, json_schema
 from app.api.openapi.operation import operation
 from app.api.schemas.definitions import Definition, DefinitionList
 from app.errors import NotFoundError
 from app.services import services
+from app.views.saga_data import example, json_schema
 from machines.registry import UnknownSagaError
 from machines.saga import Saga
 

@@ -7,15 +7,15 @@ from uuid import UUID
 from flask import Blueprint, Response, request
 from marshmallow import RAISE, Schema, fields, validate
 
-from app.api.gallery import gallery
+from app.api.diagram_gallery import gallery
 from app.api.openapi.operation import operation
-from app.api.policy import as_page, as_picture, as_text
-from app.api.reading import load
+from app.api.responses import page_answer, picture_answer, text_answer
 from app.errors import NotFoundError
 from app.services import services
 from app.store import queries
 from app.store.heat import heat, standing
 from app.store.loading import table_of
+from app.views.validation import load
 from diagrams.files import RENDERERS
 from diagrams.overlays.diff import Diff, diff_markdown, diff_overlay
 from diagrams.overlays.heat import heat_overlay
@@ -57,7 +57,7 @@ class _DifferenceQuery(Schema):
 def index() -> Response:
     """Show every definition there is, each as a picture."""
     ordered = sorted(services().registry, key=lambda saga: (saga.name, -saga.version))
-    return as_page(gallery(ordered, list(WINDOWS_S)), DEFINITION_S)
+    return page_answer(gallery(ordered, list(WINDOWS_S)), DEFINITION_S)
 
 
 @blueprint.get(f"/diagrams/<name>.<{_KINDS}:kind>")
@@ -69,7 +69,7 @@ def show(name: str, kind: str) -> Response:
     """Draw a definition: its latest version, or ?version=."""
     version = load(_VersionQuery(), request.args.to_dict())["version"]
     drawn = _drawn(_definition(name, version), RENDERERS[kind])
-    return as_picture(drawn, DEFINITION_S) if kind == "svg" else as_text(kind, drawn, DEFINITION_S)
+    return picture_answer(drawn, DEFINITION_S) if kind == "svg" else text_answer(kind, drawn, DEFINITION_S)
 
 
 @blueprint.get("/diagrams/<name>/heat.svg")
@@ -82,7 +82,7 @@ def show_heat(name: str) -> Response:
     query = load(_HeatQuery(), request.args.to_dict())
     saga, window = _definition(name, query["version"]), query["window"]
     figures = heat(saga.name, saga.version, WINDOWS_S[window])
-    return as_picture(svg(saga, heat_overlay(saga, window, figures)), FIGURES_S)
+    return picture_answer(svg(saga, heat_overlay(saga, window, figures)), FIGURES_S)
 
 
 @blueprint.get("/diagrams/<name>/diff.<any(svg,md):kind>")
@@ -96,8 +96,8 @@ def show_difference(name: str, kind: str) -> Response:
     old, new = _definition(name, query["old"]), _definition(name, query["new"])
     found = Diff(old=old, new=new, standing=standing(old.name, old.version))
     if kind == "md":
-        return as_text(kind, diff_markdown(found), FIGURES_S)
-    return as_picture(svg(new, diff_overlay(found)), FIGURES_S)
+        return text_answer(kind, diff_markdown(found), FIGURES_S)
+    return picture_answer(svg(new, diff_overlay(found)), FIGURES_S)
 
 
 @blueprint.get("/api/v1/sagas/<uuid:saga_id>/diagram.svg")
@@ -113,7 +113,7 @@ def show_path(saga_id: UUID) -> Response:
         unknown = f"{saga.definition} v{saga.definition_version} is not known here as this saga ran"
         raise NotFoundError(f"{unknown}; its journal is at /api/v1/sagas/{saga_id}/journal")
     overlay = path_overlay(definition, str(saga.id), saga.status, saga.state, journal)
-    return as_picture(svg(definition, overlay), 0)
+    return picture_answer(svg(definition, overlay), 0)
 
 
 @lru_cache(maxsize=256)

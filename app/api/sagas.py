@@ -7,19 +7,20 @@ from marshmallow import RAISE, Schema, fields
 
 from app.access.principal import principal
 from app.access.roles import Scope
-from app.api.data import data_schema
-from app.api.listing import ListQuery, cursor_of, pagination, wanted_page
+from app.api.cached import cached
+from app.api.list_query import ListQuery, cursor_of, pagination, requested_page
 from app.api.openapi.operation import BAD_BODY, EVERY_SAGA, STARTED, operation
-from app.api.parts import pointing
-from app.api.reading import Reason, Resolution, idempotency_key, json_object, load, preferred_wait_s, reason_given
-from app.api.remembered import remembered
-from app.api.saga_json import entry, executed, line, short, whole
+from app.api.request_parsing import idempotency_key, json_object, preferred_wait_s, reason_given
+from app.api.responses import with_location
 from app.api.schemas.sagas import Journal, SagaCreated, SagaList, SagaMoved, SagaUnfinished, SagaWhole
 from app.errors import InvalidError, NotFoundError
 from app.services import services
 from app.store import queries
 from app.store.instance import UNDER_WAY, Standing
 from app.store.models import SagaRow
+from app.views.saga_data import data_schema
+from app.views.saga_json import json_with_steps, line_json, move_json, short_json, whole_json
+from app.views.validation import Reason, Resolution, load
 from machines.registry import UnknownSagaError
 from machines.saga import Saga
 
@@ -53,35 +54,37 @@ def create() -> Response:
     data = load(data_schema(definition), body["data"], below="/data")
     created = services().sagas.create(definition.name, data, idempotency_key(), by=principal().actor, sent=body["data"])
     saga = _saga(created.id)
-    answer = jsonify(message="Saga created", saga=short(saga))
+    answer = jsonify(message="Saga created", saga=short_json(saga))
     answer.status_code = 201
-    return pointing(answer, url_for("sagas.show", saga_id=saga.id), replayed=created.replayed)
+    return with_location(answer, url_for("sagas.show", saga_id=saga.id), replayed=created.replayed)
 
 
 @blueprint.get("")
 @operation("List sagas", "sagas", {200: SagaList()}, problems=(400,), query=ListQuery)
 def index() -> Response:
     """List sagas; see `listing` for the filters."""
-    wanted, limit, offset, sort, after = wanted_page()
+    wanted, limit, offset, sort, after = requested_page()
     page = queries.page(wanted, limit=limit, offset=offset, sort=sort, after=after)
     journals = queries.journals([saga.id for saga in page.sagas], replies_of=())
     paged = pagination(page, limit, offset)
     paged |= {"next_cursor": cursor_of(page)} if sort.endswith("created_at") else {}
-    return jsonify(sagas=[line(services().registry, saga, journals[saga.id]) for saga in page.sagas], pagination=paged)
+    return jsonify(
+        sagas=[line_json(services().registry, saga, journals[saga.id]) for saga in page.sagas], pagination=paged
+    )
 
 
 @blueprint.get("/<uuid:saga_id>")
 @operation("Show a saga", "sagas", {200: SagaWhole()}, problems=(404,))
-@remembered
+@cached
 def show(saga_id: UUID) -> Response:
     saga = _saga(saga_id)
-    return jsonify(whole(services().registry, saga, queries.journal(saga.id)))
+    return jsonify(whole_json(services().registry, saga, queries.journal(saga.id)))
 
 
 @blueprint.get("/<uuid:saga_id>/journal")
 @operation("Show a saga's journal", "sagas", {200: Journal()}, problems=(404,))
 def journal(saga_id: UUID) -> Response:
-    return jsonify(journal=[entry(row) for row in queries.journal(_saga(saga_id).id)])
+    return jsonify(journal=[move_json(row) for row in queries.journal(_saga(saga_id).id)])
 
 
 @blueprint.post("/<uuid:saga_id>/execute")
@@ -151,7 +154,7 @@ def _saga(saga_id: UUID) -> SagaRow:
 def _moved(standing: Standing, message: str) -> Response:
     saga = _saga(standing.id)
     rows = queries.journal(saga.id)
-    shown = executed(services().registry, saga, rows)
+    shown = json_with_steps(services().registry, saga, rows)
     unfinished = standing.status in UNDER_WAY
     answer = jsonify(message="Saga still running" if unfinished else message, saga=shown)
     answer.status_code = 202 if unfinished else 200

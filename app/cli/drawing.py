@@ -9,9 +9,10 @@ from rich.text import Text
 
 from app.cli.grid import Column, Line, cell, grid
 from app.cli.path import Calls, Stop, goes_back, open_moves, passed_pivot, path_of
-from app.cli.words import STATUS_LOOKS, Mark, ago, printable, took
+from app.cli.words import STATUS_LOOKS, Mark, printable
 from app.store.instance import FINISHED
 from app.store.models import JournalRow, SagaRow
+from app.views.formatting import age, short_duration
 from machines.rows import Trigger
 from machines.saga import Saga
 
@@ -54,7 +55,7 @@ def headline(saga: SagaRow) -> Text:
 def header(definition: Saga | None, saga: SagaRow, width: int, now: datetime) -> Iterator[RenderableType]:
     """Say what is the matter, and which commands the table allows."""
     whose = [f"{name} {printable(value)}" for name, value in (("client", saga.client), ("store", saga.store)) if value]
-    begun = f"{saga.created_at:%Y-%m-%d %H:%M:%S} UTC, {ago((now - saga.created_at).total_seconds())} ago"
+    begun = f"{saga.created_at:%Y-%m-%d %H:%M:%S} UTC, {age((now - saga.created_at).total_seconds())} ago"
     facts = [
         ("saga", str(saga.id), ""),
         ("error", printable(saga.error or ""), "dim" if saga.status == "completed" else "red"),
@@ -72,26 +73,28 @@ def header(definition: Saga | None, saga: SagaRow, width: int, now: datetime) ->
 
 
 def _without_table(saga: SagaRow, now: datetime) -> str:
-    still = ago((now - saga.updated_at).total_seconds())
+    still = age((now - saga.updated_at).total_seconds())
     remedy = "deploy a release that has the table it began with, or put the table back"
     return f"nothing has moved for {still}, for this release does not know its table; {remedy}"
 
 
 def _now(saga: SagaRow, now: datetime) -> str:
-    still = ago((now - saga.updated_at).total_seconds())
+    still = age((now - saga.updated_at).total_seconds())
     if saga.status == "stuck":
         return f"nothing has moved for {still}; a person must decide"
     if saga.status == "pending":
         return "it waits to be executed"
     if saga.due_at is None:
-        return f"it ended {still} ago, after {took((saga.updated_at - saga.created_at).total_seconds() * 1000)}"
+        return (
+            f"it ended {still} ago, after {short_duration((saga.updated_at - saga.created_at).total_seconds() * 1000)}"
+        )
     overdue_s = (now - saga.due_at).total_seconds()
     if overdue_s > _GRACE_S:
-        return f"nobody has it, and it is due for {ago(overdue_s)}; does a service run?"
+        return f"nobody has it, and it is due for {age(overdue_s)}; does a service run?"
     if overdue_s > 0:
         return "it is due now, and waits for a service to take it up"
     goes_on = f"by {saga.owner}; goes on, or is taken over," if saga.owner else "and waits; goes on"
-    return f"last moved {still} ago {goes_on} within {ago(-overdue_s)}"
+    return f"last moved {still} ago {goes_on} within {age(-overdue_s)}"
 
 
 def path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], width: int) -> Iterator[RenderableType]:
@@ -127,14 +130,14 @@ def _line_of_no_return(pivot: Stop, journal: Sequence[JournalRow], definition: S
 
 def _stop(stop: Stop) -> Line:
     look, quiet = stop.mark.value, "dim" if stop.mark is Mark.TO_COME else ""
-    undo = f"undo {_sent(stop.undo)}  {took(stop.undo.ms)}" if stop.undo.sent else ""
+    undo = f"undo {_sent(stop.undo)}  {short_duration(stop.undo.ms)}" if stop.undo.sent else ""
     return Line(
         cells=(
             cell(look.symbol, look.style),
             cell(stop.step.name, quiet or "bold"),
             cell(stop.word, look.style),
             cell(_sent(stop.do)),
-            cell(took(stop.do.ms) if stop.do.sent else ""),
+            cell(short_duration(stop.do.ms) if stop.do.sent else ""),
             cell(undo, "magenta"),
         ),
         note=Text(printable(stop.note), style="red") if stop.note else None,
@@ -167,7 +170,7 @@ def _move(row: JournalRow) -> Line:
             cell(f"{row.at:%H:%M:%S.%f}"[:-3], "dim"),
             cell(what, _STYLES.get(row.trigger, "")),  # type: ignore[call-overload]
             cell(row.dest, "dim" if row.source == row.dest else ""),
-            cell(took(row.duration_ms) if row.duration_ms is not None else "", "dim"),
+            cell(short_duration(row.duration_ms) if row.duration_ms is not None else "", "dim"),
         ),
         note=Text(printable(f"{row.reason}" if row.step else f"{row.actor}: {row.reason}"), style="dim")
         if unwell

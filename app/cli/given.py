@@ -8,9 +8,9 @@ from typing import Any
 
 import orjson
 
-from app.api.data import data_schema, example
-from app.api.reading import load, parsed, parsed_object
 from app.errors import InvalidError, MalformedError
+from app.views.saga_data import data_schema, example
+from app.views.validation import load, parsed, parsed_object
 from machines.fields import FieldKind
 from machines.registry import Registry, UnknownSagaError
 from machines.saga import Saga

@@ -12,10 +12,10 @@ from flask import current_app
 from flask.cli import AppGroup
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.api.health import ready
 from app.cli.words import printable
 from app.database_file import check_database_file
 from app.errors import InvalidError, NotReadyError, ProblemError
+from app.readiness import check_ready
 from app.settings import ConfigError
 from app.store.database_errors import Meaning, in_one_line, meaning
 
@@ -93,7 +93,7 @@ def _on_the_database(body: Callable[..., Any]) -> Callable[..., Any]:
     def prepared(*arguments: Any, **options: Any) -> Any:
         _log_to_stderr(verbose=_verbose(click.get_current_context()))
         check_database_file(current_app.config["SQLALCHEMY_DATABASE_URI"], writes=False)
-        ready()
+        check_ready()
         return body(*arguments, **options)
 
     return prepared

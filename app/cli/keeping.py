@@ -8,13 +8,13 @@ from typing import BinaryIO
 
 import click
 
-from app.api.saga_json import entry
 from app.cli.group import saga
 from app.engine.keys import as_sent
 from app.errors import MalformedError
 from app.store import queries, retention
 from app.store.models import SagaRow
 from app.values import written
+from app.views.saga_json import move_json
 
 BATCH = 500
 
@@ -74,5 +74,5 @@ def _lines(rows: Sequence[SagaRow]) -> Iterator[bytes]:
         whose = {"saga_id": str(row.id), "saga": row.definition, "version": row.definition_version}
         first = {"data": row.data, "idempotency_key": as_sent(row.idempotency_key), "started_by": row.started_by}
         for move in journals[row.id]:
-            line = whose | entry(move) | (first if move.source is None else {})
+            line = whose | move_json(move) | (first if move.source is None else {})
             yield written(line) + b"\n"

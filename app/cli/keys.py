@@ -11,8 +11,8 @@ from app.cli.grid import Column, Line, cell, grid
 from app.cli.group import SagaGroup, saga
 from app.cli.screen import draw, screen, write_json
 from app.cli.who import who
-from app.cli.words import ago
 from app.services import services
+from app.views.formatting import age
 
 _COLUMNS = (
     Column(title="NAME", gives_way=True),
@@ -79,5 +79,5 @@ def revoke(prefix: str) -> None:
 
 def _state(row: Row[Any]) -> str:
     if row.left_s > 0:
-        return f"works for {ago(row.left_s)}"
-    return f"{'revoked' if row.revoked_at else 'expired'} {ago(-row.left_s)} ago"
+        return f"works for {age(row.left_s)}"
+    return f"{'revoked' if row.revoked_at else 'expired'} {age(-row.left_s)} ago"

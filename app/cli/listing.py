@@ -7,17 +7,18 @@ import click
 from rich.console import RenderableType
 from rich.text import Text
 
-from app.api.listing import LARGEST_PAGE
-from app.api.saga_json import line as line_json
 from app.cli.grid import Column, Line, cell, grid
 from app.cli.group import saga
 from app.cli.screen import draw, screen, write_json
-from app.cli.words import STATUS_LOOKS, ago, printable
+from app.cli.words import STATUS_LOOKS, printable
 from app.errors import MalformedError
 from app.services import services
 from app.store import queries
 from app.store.instance import FINISHED
 from app.store.models import SagaRow
+from app.views.filters import LARGEST_PAGE
+from app.views.formatting import age
+from app.views.saga_json import line_json
 from machines.registry import Registry
 from machines.statuses import SAGA_STATUSES
 
@@ -93,7 +94,7 @@ def _line(known: Registry, row: SagaRow, now: datetime, width: int) -> Line:
             cell(f"{look.symbol} {row.status}", look.style),
             cell(row.state),
             cell(printable(row.client or "")),
-            cell(ago((now - row.created_at).total_seconds())),
+            cell(age((now - row.created_at).total_seconds())),
         ),
         note=Text(error, style="red", no_wrap=True, overflow="ellipsis") if error else None,
     )

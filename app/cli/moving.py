@@ -9,8 +9,6 @@ from uuid import UUID
 import click
 from rich.text import Text
 
-from app.api.reading import Reason, Resolution, checked_key, load, parsed_object
-from app.api.saga_json import executed
 from app.cli import drawing
 from app.cli.finding import definition_of, found
 from app.cli.given import data_given, definition_named
@@ -24,6 +22,8 @@ from app.services import services
 from app.store import queries
 from app.store.database import db
 from app.store.instance import Standing
+from app.views.saga_json import json_with_steps
+from app.views.validation import Reason, Resolution, checked_key, load, parsed_object
 
 _LONGEST_WAIT_S = 3600
 
@@ -129,7 +129,7 @@ def _tell(saga_id: UUID, *, replayed: bool, as_json: bool) -> None:
     row = queries.find(saga_id)
     assert row is not None, "it is durable"
     if as_json:
-        write_json(executed(services().registry, row, queries.journal(saga_id)))
+        write_json(json_with_steps(services().registry, row, queries.journal(saga_id)))
     else:
         console = screen()
         draw(drawing.header(definition_of(row), row, console.width, datetime.now(UTC)), on=console)

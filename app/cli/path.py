@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.api.views import StepView, outcome, steps_of
 from app.cli.words import Mark
 from app.participants.outcome import Outcome
 from app.store.models import JournalRow, SagaRow
+from app.views.steps import StepView, outcome, steps_of
 from machines.rows import Trigger
 from machines.saga import Saga
 from machines.step import Step

@@ -2,12 +2,12 @@
 
 import click
 
-from app.api.data import data_schema, example
-from app.api.reading import load
 from app.cli.group import saga
 from app.errors import StillRunningError
 from app.services import services
 from app.store.instance import Standing
+from app.views.saga_data import data_schema, example
+from app.views.validation import load
 from machines.saga import Saga
 
 

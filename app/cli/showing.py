@@ -6,8 +6,6 @@ from uuid import UUID
 
 import click
 
-from app.api.saga_json import entry
-from app.api.saga_json import whole as whole_json
 from app.cli import drawing
 from app.cli.finding import definition_of, found
 from app.cli.group import ENDS, saga
@@ -18,6 +16,7 @@ from app.store import queries
 from app.store.database import db
 from app.store.instance import FINISHED
 from app.store.models import JournalRow
+from app.views.saga_json import move_json, whole_json
 
 
 @saga.command("show")
@@ -53,7 +52,7 @@ def watch(saga_id: str, interval: float, as_json: bool) -> None:
         status, new = _news(row.id, seen)
         if as_json:
             for move in new:
-                write_json(entry(move))
+                write_json(move_json(move))
         elif new:
             draw(drawing.moves(new, console.width, head=seen == 0), on=console)
         seen = new[-1].seq if new else seen

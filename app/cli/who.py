@@ -5,8 +5,8 @@ import os
 
 from marshmallow import ValidationError
 
-from app.api.data import storable
 from app.errors import MalformedError
+from app.views.validation import storable
 
 
 def who(actor: str | None = None) -> str:

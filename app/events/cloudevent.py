@@ -6,10 +6,9 @@ from typing import Any
 from marshmallow import INCLUDE, Schema, fields, validate
 from sqlalchemy import Row
 
-from app.api.data import storable
-from app.api.reading import load, parsed_object
 from app.errors import MalformedError
 from app.values import LARGEST_CONTENT
+from app.views.validation import load, parsed_object, storable
 
 CONTENT_TYPE = "application/cloudevents+json"
 _NAME: list[Callable[[Any], Any]] = [validate.Length(1, 500), storable]

@@ -13,8 +13,6 @@ from kombu.message import Message
 from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.api.data import data_schema
-from app.api.reading import load
 from app.broker import declare_anew, errors_as_kombus
 from app.engine.service import SagaService
 from app.errors import InvalidError, KeyReusedError, ProblemError, StillRunningError
@@ -24,6 +22,8 @@ from app.store.database_errors import Meaning, in_one_line, meaning
 from app.store.instance import Standing
 from app.store.parked import Parked
 from app.values import one_line
+from app.views.saga_data import data_schema
+from app.views.validation import load
 from machines.registry import Registry
 
 _log = structlog.get_logger("intake")

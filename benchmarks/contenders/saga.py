@@ -7,7 +7,7 @@ from flask import Flask, Response, jsonify
 from app import create_app
 from app.access.needs import needs
 from app.access.roles import Scope
-from app.api.starting import started
+from app.api.request_parsing import start_saga
 from app.config import from_environment
 from app.store.instance import FINISHED, UNDER_WAY
 from benchmarks.contenders import STEPS
@@ -38,7 +38,7 @@ def make_application(environment: Mapping[str, str]) -> Flask:
     @application.post("/order")
     @needs(Scope.START)
     def order() -> Response:
-        saga = started(BENCH)
+        saga = start_saga(BENCH)
         assert saga.status in {*FINISHED, *UNDER_WAY}, saga
         return jsonify(id=str(saga.id), status=saga.status)
 

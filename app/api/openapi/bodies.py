@@ -4,8 +4,8 @@ from typing import Any
 
 from apispec import APISpec
 
-from app.api.data import example, json_schema
 from app.api.openapi.operation import EVERY_SAGA, Operation
+from app.views.saga_data import example, json_schema
 from machines.registry import Registry
 from machines.saga import Saga
 

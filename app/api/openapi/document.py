@@ -11,7 +11,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from flask import Flask
 from werkzeug.routing import Rule
 
-from app.api.openapi import parts
+from app.api.openapi import components
 from app.api.openapi.bodies import add_bodies, body_of, newest
 from app.api.openapi.operation import Operation, operation_of
 from app.api.schemas.base import Problem
@@ -52,7 +52,7 @@ def document(app: Flask) -> dict[str, Any]:
         "Saga orchestrator", "1.0.0", "3.1.0", plugins=[MarshmallowPlugin()], info=_INFO, servers=_SERVERS, tags=_TAGS
     )
     spec.components.schema("Problem", schema=Problem())
-    parts.add(spec)
+    components.add(spec)
     add_bodies(spec, registry)
     for rule, declared in documented(app):
         methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
@@ -62,7 +62,7 @@ def document(app: Flask) -> dict[str, Any]:
 
 
 def documented(app: Flask) -> Iterator[tuple[Rule, Operation]]:
-    declared = parts.of_libraries() | {
+    declared = components.of_libraries() | {
         endpoint: declared for endpoint, view in app.view_functions.items() if (declared := operation_of(view))
     }
     for rule in app.url_map.iter_rules():
@@ -79,7 +79,7 @@ def _operation(app: Flask, rule: Rule, declared: Operation, registry: Registry) 
         "description": " ".join((view.__doc__ or declared.summary).split()),
         "parameters": [*_path_parameters(rule, registry), *declared.sends],
         "responses": _successes(app, declared) | _problems(app, declared),
-        "security": parts.security(declared),
+        "security": components.security(declared),
     }
     if declared.query:
         shown["parameters"].append({"in": "query", "schema": declared.query})
@@ -122,11 +122,11 @@ def _successes(app: Flask, declared: Operation) -> dict[str, Any]:
 
 def _problems(app: Flask, declared: Operation) -> dict[str, Any]:
     content = {"application/problem+json": {"schema": "Problem"}}
-    statuses = (*declared.problems, *parts.refusals(declared))
-    shown = {str(status): _response(parts.PROBLEMS[status], content) for status in sorted(statuses)}
+    statuses = (*declared.problems, *components.refusals(declared))
+    shown = {str(status): _response(components.PROBLEMS[status], content) for status in sorted(statuses)}
     if CONFLICT in declared.problems:  # it is about a saga, and names it
         links = _links(app, declared, "/saga_id")
-        because = declared.conflict or parts.PROBLEMS[CONFLICT]
+        because = declared.conflict or components.PROBLEMS[CONFLICT]
         shown[str(int(CONFLICT))] = _response(because, content, declared.tells, links)
     return shown
 

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import event, text
 
-from app.admin.limits import ends, limits
 from app.services import services
 from app.store.connections import Connections
 from app.store.database import db
@@ -13,6 +12,7 @@ from app.store.newest import Listed, newest
 from app.store.overview import lately, oldest, standing
 from app.store.sagas import SagaStore
 from app.store.trouble import Sought, Trouble
+from app.views.states import dwell_limits, final_states
 from machines.registry import discover
 
 PAID = ("succeeded", "succeeded", "succeeded")
@@ -22,7 +22,7 @@ REFUSED = ("succeeded", "refused")
 
 
 def trouble():
-    return Trouble(discover(), limits(discover()))
+    return Trouble(discover(), dwell_limits(discover()))
 
 
 def count(sought):
@@ -35,7 +35,7 @@ def ids(rows):
 
 
 def listed(limit=50, after=None, **wanted):
-    return ids(newest(Listed(**wanted), ends(discover()), limit, after))
+    return ids(newest(Listed(**wanted), final_states(discover()), limit, after))
 
 
 def test_the_stuck_and_the_overstayed_are_listed_the_oldest_first(walk, aged):
@@ -165,7 +165,7 @@ def test_the_list_shows_what_passes_the_newest_first(walk, wanted, found):
 def test_the_list_goes_on_where_the_page_before_has_ended(walk):
     sagas = [walk(*DONE) if number % 2 else walk(*STUCK) for number in range(6)][::-1]
     for wanted in ({}, {"definitions": ("checkout",)}):
-        first = newest(Listed(**wanted), ends(discover()), 4)
+        first = newest(Listed(**wanted), final_states(discover()), 4)
         rest = listed(4, (first[-1].created_at, first[-1].id), **wanted)
         assert ids(first) + rest == [saga.id for saga in sagas]
 
@@ -211,10 +211,10 @@ def walk_on(saga, trigger):
 
 
 LOOKS = {
-    "newest": lambda: newest(Listed(), ends(discover()), 50),
-    "of two sagas": lambda: newest(Listed(definitions=("checkout", "commande")), ends(discover()), 50),
-    "of a state": lambda: newest(Listed(states=("ANNULEE",)), ends(discover()), 50),
-    "of words": lambda: newest(Listed(words="abcdef01"), ends(discover()), 50),
+    "newest": lambda: newest(Listed(), final_states(discover()), 50),
+    "of two sagas": lambda: newest(Listed(definitions=("checkout", "commande")), final_states(discover()), 50),
+    "of a state": lambda: newest(Listed(states=("ANNULEE",)), final_states(discover()), 50),
+    "of words": lambda: newest(Listed(words="abcdef01"), final_states(discover()), 50),
     "stuck": lambda: trouble().page(Sought(), 50),
     "without a table": lambda: trouble().page(Sought(unknown=True), 50),
     "groups": lambda: trouble().groups(Sought()),

@@ -225,8 +225,8 @@ def test_a_group_is_moved_one_by_one_and_those_that_have_moved_on_are_told(clien
             service.compensate(second.id, "bob", "because", 0)
         return real(service, saga_id, *more)
 
-    real = bulk.moved
-    monkeypatch.setattr(bulk, "moved", moved)
+    real = bulk.move
+    monkeypatch.setattr(bulk, "move", moved)
     told = seen(client.post(f"/admin/stuck/group?{query}", data=form))
     assert "2 of 2 : 1 moved, 1 refused" in told
     assert f"{str(second.id)[:8]} Nothing was done: it has moved on by itself" in told

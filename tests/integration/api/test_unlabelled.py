@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from app.api.data import example
+from app.views.saga_data import example
 from machines.commande import COMMANDE
 
 FORM = "application/x-www-form-urlencoded"

@@ -6,10 +6,10 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.api.data import example
 from app.metrics.exposition import Exposition
 from app.metrics.gauges import Gauges
 from app.store.gauges import read
+from app.views.saga_data import example
 from machines.checkout import CHECKOUT
 from machines.commande import COMMANDE
 from machines.order import ORDER

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from app.api.data import example
 from app.engine.service import MOVES
 from app.errors import ConflictError
+from app.views.saga_data import example
 from machines.preview import preview
 from machines.registry import discover
 from machines.rows import Phase, Trigger

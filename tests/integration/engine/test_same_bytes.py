@@ -13,11 +13,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from app.api.data import data_schema
 from app.participants.client import Participants, Request
 from app.participants.outcome import Reply
 from app.store.instance import UNDER_WAY, Instance
 from app.values import parsed, parsed_strictly, written
+from app.views.saga_data import data_schema
 from machines.call import get, post, split
 from machines.fields import Field, FieldKind, amount, integer, text
 from machines.registry import Registry, discover

@@ -1,1 +1,0 @@
-"""The pages about users, keys and the audit trail."""

@@ -1,0 +1,63 @@
+"""The actions of the operator: make the requested move, and describe its result."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from app.engine.service import SagaService
+from app.errors import MalformedError
+from app.store.instance import FINISHED, Standing
+from app.views.validation import Resolution, load, parsed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """A message to the operator."""
+
+    #: done, warning, conflict or wrong.
+    kind: str
+    text: str
+
+
+def act(  # noqa: PLR0917
+    sagas: SagaService, saga_id: UUID, actor: str, action: Mapping[str, Any], reply: Mapping[str, str], wait_s: float
+) -> Notice:
+    """Make the move if the saga is still in the state that the operator saw. Raise ConflictError or InvalidError."""
+    return notice_of(action["seen"], move(sagas, saga_id, actor, action, reply, wait_s))
+
+
+def move(  # noqa: PLR0917
+    sagas: SagaService, saga_id: UUID, actor: str, action: Mapping[str, Any], reply: Mapping[str, str], wait_s: float
+) -> Standing:
+    """Make the move and return the saga's state afterwards. Raise as `act` does."""
+    seen, reason = action["seen"], action["reason"]
+    match action["action"]:
+        case "retry":
+            return sagas.retry(saga_id, actor, reason, wait_s, seen=seen)
+        case "resolve":
+            given = {name: value_of(text) for name, text in reply.items()}
+            checked = load(Resolution(), {"reason": reason, "reply": given})["reply"]
+            return sagas.resolve(saga_id, actor, reason, checked, wait_s, seen=seen)
+        case _:
+            return sagas.compensate(saga_id, actor, reason, wait_s, seen=seen)
+
+
+def notice_of(seen: str, now: Standing) -> Notice:
+    """Describe the result of a move by the state of the saga after the commit."""
+    if now.status == "stuck":
+        again = "again " if now.state == seen else ""
+        return Notice(
+            kind="warning", text=f"The move was made, and the saga is stuck {again}in {now.state}: {now.error}."
+        )
+    if now.status in FINISHED:
+        return Notice(kind="done", text=f"Done: the saga went from {seen} to {now.state}; it is {now.status}.")
+    return Notice(kind="done", text=f"Done: the saga has left {seen} and is {now.status}, in {now.state}.")
+
+
+def value_of(text: str) -> Any:
+    """Return a field of a reply: its value when the text is JSON, otherwise the text."""
+    try:
+        return parsed(text.encode(), "the field")
+    except MalformedError:
+        return text

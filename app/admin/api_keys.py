@@ -1,0 +1,69 @@
+"""/admin/keys: the API keys of programs."""
+
+from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from app.access.keys import LONGEST_DAYS, NewKey
+from app.access.needs import needs
+from app.access.principal import principal
+from app.access.roles import Role, Scope
+from app.errors import InvalidError, ProblemError
+from app.services import services
+
+blueprint = Blueprint("keys", __name__, url_prefix="/admin/keys")
+#: Days that a new key is valid, unless the form says otherwise.
+_DEFAULT_DAYS = 90
+
+
+@blueprint.get("")
+@needs(Role.ADMIN)
+def index() -> Response:
+    return _page()
+
+
+@blueprint.post("")
+@needs(Role.ADMIN)
+def add() -> Response:
+    """Make a key and show it in this answer. The service does not store the key, so there is no redirect."""
+    try:
+        made = services().api_keys.make(request.form.get("name", "").strip(), _scopes(), _days(), principal().actor)
+    except ProblemError as error:
+        return _page(error)
+    return _page(made=made)
+
+
+@blueprint.post("/<prefix>/revoke")
+@needs(Role.ADMIN)
+def revoke(prefix: str) -> Response:
+    try:
+        services().api_keys.keys.revoke(prefix, principal().actor)
+    except ProblemError as error:
+        return _page(error)
+    flash(f"{prefix} is refused from now on, everywhere within a few seconds.", "done")
+    return redirect(url_for("keys.index"), 303)
+
+
+def _scopes() -> list[Scope]:
+    try:
+        return [Scope(word) for word in request.form.getlist("scope")]
+    except ValueError:
+        raise InvalidError(("/scope", f"Give some of {', '.join(Scope)}.")) from None
+
+
+def _days() -> int:
+    text = request.form.get("days", "")
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(LONGEST_DAYS))):
+        raise InvalidError(("/days", f"Give 1 to {LONGEST_DAYS}."))
+    return int(text)
+
+
+def _page(error: ProblemError | None = None, made: NewKey | None = None) -> Response:
+    page = render_template(
+        "admin/api_keys.html",
+        keys=services().api_keys.keys.all(),
+        longest=LONGEST_DAYS,
+        given=request.form if error else {"days": _DEFAULT_DAYS},
+        error=error,
+        made=made,
+    )
+    return make_response(page, error.status if error else 200)

@@ -1,0 +1,71 @@
+"""/admin/audit: the audit trail, the newest row first, and the result of its verification."""
+
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, render_template, request, url_for
+from sqlalchemy import Row
+
+from app.access.needs import needs
+from app.access.roles import Role
+from app.errors import InvalidError
+from app.store import audit
+from app.store.database import db
+
+blueprint = Blueprint("audit", __name__, url_prefix="/admin/audit")
+ROWS = 50
+#: Newest rows that the page verifies; `saga audit verify` verifies all rows, which takes longer.
+VERIFIED = 5000
+#: Largest number of a row.
+_LARGEST = 2**31 - 1
+
+
+@blueprint.get("")
+@needs(Role.VIEWER)
+def index() -> str:
+    saga, actor = request.args.get("saga", "").strip(), request.args.get("actor", "").strip()
+    if not actor.isprintable():
+        raise InvalidError(("/actor", "Give who it was, such as user:ada."))
+    rows = audit.page(
+        db.engine, limit=ROWS + 1, before=_before(), saga_id=_saga_id(saga) if saga else None, actor=actor or None
+    )
+    shown = rows[:ROWS]
+    older = {"before": shown[-1].seq, "saga": saga or None, "actor": actor or None} if len(rows) > ROWS else None
+    return render_template(
+        "admin/audit.html",
+        rows=shown,
+        saga=saga,
+        actor=actor,
+        older=url_for("audit.index", **older) if older else None,
+        changes=changes,
+        verdict=audit.verify(db.engine, newest=VERIFIED),
+    )
+
+
+def changes(row: Row[Any]) -> str:
+    """Return the changes of a row: `role: viewer → admin; version: 3 → 4`."""
+    before, after = row.before or {}, row.after or {}
+    names = {**before, **after}
+    return "; ".join(
+        f"{name}: {' → '.join(_words(facts[name]) for facts in (before, after) if name in facts)}" for name in names
+    )
+
+
+def _words(value: Any) -> str:
+    return " ".join(value) if isinstance(value, list) else str(value)
+
+
+def _saga_id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise InvalidError(("/saga", "Give the whole id of a saga.")) from None
+
+
+def _before() -> int | None:
+    text = request.args.get("before", "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and int(text[:11]) <= _LARGEST):
+        raise InvalidError(("/before", "Give the number of a row."))
+    return int(text)

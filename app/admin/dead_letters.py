@@ -1,0 +1,41 @@
+"""/admin/parked: the incoming messages that could not start a saga (dead letters)."""
+
+from flask import flash, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from app.access.needs import needs
+from app.access.principal import principal
+from app.access.roles import Role
+from app.admin.pages import pages
+from app.errors import ProblemError
+from app.events import dead_letters
+from app.store.parked import PARKED_ID
+from app.views.validation import Resolution, load
+
+blueprint = pages("parked")
+
+
+@blueprint.get("/admin/parked")
+@needs(Role.VIEWER)
+def show() -> str:
+    return render_template("admin/dead_letters.html", messages=dead_letters.oldest())
+
+
+@blueprint.post(f"/admin/parked/{PARKED_ID}/retry")
+@needs(Role.OPERATOR)
+def retry(parked_id: int) -> Response:
+    try:
+        started = dead_letters.retry(parked_id, principal().actor)
+    except ProblemError as error:
+        flash(f"Nothing was done: {error.detail}", "wrong")
+        return redirect(url_for("admin_parked.show"), 303)
+    return redirect(url_for("admin_saga.show", saga_id=started.id), 303)
+
+
+@blueprint.post(f"/admin/parked/{PARKED_ID}/discard")
+@needs(Role.OPERATOR)
+def discard(parked_id: int) -> Response:
+    reason = load(Resolution(only=("reason",)), {"reason": request.form.get("reason", "").strip()})["reason"]
+    dead_letters.discard(parked_id, principal().actor, reason)
+    flash("The message is discarded; the audit trail keeps its text.", "done")
+    return redirect(url_for("admin_parked.show"), 303)

@@ -1,0 +1,95 @@
+"""The query strings and forms of the pages, validated as strictly as the API validates requests."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from flask import request
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+
+from app.engine.service import MOVES
+from app.views.filters import Cursor
+from app.views.validation import LONGEST_REASON, load, storable
+
+_STATUSES = ("pending", "running", "compensating", "stuck", "completed", "compensated")
+
+
+class _Names(fields.Field[tuple[str, ...]]):
+    """Names separated by commas, as Grafana writes them."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[str, ...]:
+        storable(str(value))
+        return tuple(name for part in str(value).split(",") if (name := part.strip()))
+
+
+class _Statuses(_Names):
+    """Statuses separated by commas."""
+
+    def _deserialize(self, value: Any, *arguments: Any, **more: Any) -> tuple[str, ...]:
+        names = super()._deserialize(value, *arguments, **more)
+        if unknown := sorted(set(names) - set(_STATUSES)):
+            raise ValidationError(f"no saga has the status {unknown[0]}; it has one of {', '.join(_STATUSES)}")
+        return names
+
+
+class _Trimmed(fields.String):
+    """A text without white space at its ends."""
+
+    def _deserialize(self, value: Any, *arguments: Any, **more: Any) -> str:
+        return super()._deserialize(value, *arguments, **more).strip()
+
+
+class _Query(Schema):
+    class Meta:
+        unknown = RAISE
+
+    type = _Names(load_default=())
+    q = _Trimmed(load_default="", validate=[validate.Length(max=200), storable])
+    after = Cursor(load_default=None)
+
+
+class ListQuery(_Query):
+    state = _Names(load_default=())
+    status = _Statuses(load_default=())
+    stuck = fields.Boolean(load_default=False)
+
+
+class StuckQuery(_Query):
+    """The filter of stuck sagas."""
+
+    version = fields.Integer(load_default=None, validate=validate.Range(1))
+    state = fields.String(load_default="", validate=storable)
+    step = fields.String(load_default="", validate=storable)
+    participant = fields.String(load_default="", validate=storable)
+    status = fields.String(load_default="", validate=validate.OneOf(("", *_STATUSES)))
+    #: The exact error; None: any error.
+    error = fields.String(load_default=None, validate=storable)
+    #: True: only sagas whose table this release does not have; None: any saga.
+    no_table = fields.Boolean(load_default=None)
+
+
+class Action(Schema):
+    """An action on a saga, with the state in which the operator saw the saga."""
+
+    class Meta:
+        unknown = RAISE
+
+    csrf_token = fields.String()
+    action = fields.String(required=True, validate=validate.OneOf(tuple(MOVES)))
+    seen = fields.String(required=True, validate=storable)
+    reason = _Trimmed(
+        required=True,
+        validate=[
+            validate.Length(1, LONGEST_REASON, error="Say why, in 1 to 500 characters; it is recorded."),
+            storable,
+        ],
+    )
+
+
+def query_of(schema: Schema) -> dict[str, Any]:
+    """Return the validated query string. A parameter that a form left empty counts as absent."""
+    return load(schema, {name: value for name, value in request.args.items() if value or name == "error"})
+
+
+def form_of(schema: Schema, given: Mapping[str, str]) -> dict[str, Any]:
+    """Return the validated form."""
+    return load(schema, given)

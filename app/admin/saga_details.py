@@ -1,0 +1,109 @@
+"""The details of one saga for its page: its effects, its calls, and the available actions."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.admin.gantt import Gantt, gantt
+from app.participants.outcome import Outcome
+from app.store.loading import may_be_sent
+from app.store.models import JournalRow, SagaRow
+from app.views.available_actions import AvailableAction, available_actions, filled
+from app.views.effects import StepEffect, effects_of
+from app.views.steps import outcome, results_of
+from machines.call import Call
+from machines.rows import Phase, State
+from machines.saga import Saga
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One attempt of a call: the request and the reply."""
+
+    row: JournalRow
+    outcome: Outcome | None
+    call: Call
+    path: str | None
+    body: Mapping[str, Any] | None
+    #: Idempotency-Key of the call.
+    key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SagaDetails:
+    """One saga, read from its table and its journal."""
+
+    saga: Saga
+    at: State
+    summary: str
+    effects: Sequence[StepEffect]
+    actions: Sequence[AvailableAction]
+    #: Step → path and body of the call that its effect is about.
+    sent: Mapping[str, tuple[str | None, Any]]
+    gantt: Gantt | None
+    #: Row of the journal, from 0 → attempt.
+    attempts: Mapping[int, Attempt]
+    #: True when the call of the saga's state may have been sent.
+    in_doubt: bool
+
+
+def saga_details(definition: Saga, row: SagaRow, journal: Sequence[JournalRow]) -> SagaDetails:
+    results = results_of(journal)
+    in_doubt = may_be_sent(row) and row.status != "pending"
+    at = definition.rows.states[row.state]
+    effects = effects_of(definition, row.state, journal, in_doubt=in_doubt)
+    return SagaDetails(
+        saga=definition,
+        at=at,
+        summary=_summary(row, at),
+        effects=effects,
+        sent={effect.step.name: filled(effect.call, row.data, results) for effect in effects},
+        actions=available_actions(definition, row.state, row.data, results, in_doubt=in_doubt),
+        gantt=gantt(journal),
+        attempts=dict(_attempts(definition, row, journal, results)),
+        in_doubt=in_doubt,
+    )
+
+
+def _attempts(
+    definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], results: Mapping[str, Any]
+) -> Iterator[tuple[int, Attempt]]:
+    steps = {step.name: step for step in definition.steps}
+    for number, row in enumerate(journal):
+        step = steps.get(row.step or "")
+        call = (step.undo if row.direction == "undo" else step.call) if step else None
+        if step is None or call is None or row.duration_ms is None:
+            continue
+        path, body = filled(call, saga.data, results)
+        yield (
+            number,
+            Attempt(
+                row=row,
+                outcome=outcome(row),
+                call=call,
+                path=path,
+                body=body if call.method != "GET" else None,
+                key=f"{saga.id}/{step.name}/{row.direction}",
+            ),
+        )
+
+
+def _summary(row: SagaRow, at: State) -> str:
+    """Return the state of the saga in one sentence."""
+    name = at.step.name if at.step else ""
+    call = (at.step.undo if at.undoes else at.step.call) if at.step else None
+    participant = call.participant if call else ""
+    what = f"{'the undo of ' if at.undoes else ''}{name}"
+    match at.phase:
+        case Phase.STUCK:
+            return f"The engine has stopped at {what}; a person must decide. {participant} knows whether it happened."
+        case Phase.COMPLETED:
+            return "Completed: every step succeeded."
+        case Phase.COMPENSATED:
+            return "Compensated: every step that was done is undone."
+        case _ if row.status == "pending":
+            return "Created, and not executed yet."
+        case Phase.UNDOING:
+            return f"Compensating: {participant} is asked to undo {name}."
+        case _:
+            return f"Running: {participant} is asked for {what}."

@@ -1,0 +1,69 @@
+"""/login and /logout: a person signs in and out."""
+
+from flask import Blueprint, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from app.access.address import client_address, counted_address
+from app.access.needs import OPEN, needs
+from app.access.passwords import matches
+from app.access.people import NAME
+from app.access.sessions import sign_in, sign_out
+from app.errors import BusyError
+from app.services import services
+from app.store.attempts import WINDOW_S
+
+blueprint = Blueprint("access", __name__)
+HOME = "/admin"
+#: Most characters of a name.
+_LONGEST_NAME = 64
+
+
+@blueprint.get("/login")
+@needs(OPEN)
+def show_login() -> str:
+    return render_template("admin/login.html", next=_next(request.args.get("next", "")))
+
+
+@blueprint.post("/login")
+@needs(OPEN)
+def login() -> Response:
+    name, password = request.form.get("name", "").strip()[:_LONGEST_NAME], request.form.get("password", "")
+    address, counted_as = client_address(), counted_address()
+    attempts = services().attempts
+    known = name if NAME.fullmatch(name) else ""  # all impossible names are counted together
+    if not attempts.begin(known, counted_as):
+        answer = _again(name, "Too many attempts. Wait a minute, then try again.", 429)
+        answer.headers["Retry-After"] = str(round(WINDOW_S))
+        return answer
+    user = services().users.find(known) if known else None
+    try:
+        right = matches(password, user.password if user else None)
+    except BusyError as busy:
+        answer = _again(name, "Many people sign in at this moment. Try again in a few seconds.", busy.status)
+        answer.headers.update(busy.headers)
+        return answer
+    if not right:
+        services().users.refused(name if user else None, address)
+        return _again(name, "Name or password is wrong.", 401)
+    attempts.forgive(known, counted_as)
+    sign_in(known)
+    return redirect(_next(request.form.get("next", "")), 303)
+
+
+@blueprint.post("/logout")
+@needs(OPEN)
+def logout() -> Response:
+    sign_out()
+    return redirect(url_for("access.show_login"), 303)
+
+
+def _again(name: str, wrong: str, status: int) -> Response:
+    wanted = _next(request.form.get("next", ""))
+    page = render_template("admin/login.html", next=wanted, name=name, wrong=wrong)
+    return make_response(page, status)
+
+
+def _next(wanted: str) -> str:
+    """Return the path when it is one of this service, else HOME. Browsers take two slashes for another site."""
+    ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
+    return wanted if ours else HOME

@@ -1,0 +1,81 @@
+"""/admin/users: the users and their roles."""
+
+from collections.abc import Callable
+
+from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response
+
+from app.access import people
+from app.access.needs import needs
+from app.access.passwords import SHORTEST
+from app.access.principal import principal
+from app.access.roles import Role, role_named
+from app.errors import InvalidError, ProblemError
+from app.services import services
+
+blueprint = Blueprint("users", __name__, url_prefix="/admin/users")
+
+
+@blueprint.get("")
+@needs(Role.ADMIN)
+def index() -> Response:
+    return _page()
+
+
+@blueprint.post("")
+@needs(Role.ADMIN)
+def add() -> Response:
+    name = request.form.get("name", "").strip()
+    password = request.form.get("password", "")
+    return _done(
+        lambda: people.add(services().users, name, _role(), password, principal().actor), f"{name} may sign in now."
+    )
+
+
+@blueprint.post("/<name>/role")
+@needs(Role.ADMIN)
+def change_role(name: str) -> Response:
+    def change() -> None:
+        services().users.change_role(name, _role().word, principal().actor)
+
+    return _done(change, f"{name} has another role now.")
+
+
+@blueprint.post("/<name>/password")
+@needs(Role.ADMIN)
+def change_password(name: str) -> Response:
+    password = request.form.get("password", "")
+    done = f"{name} has another password now, and must sign in with it."
+    return _done(lambda: people.change_password(services().users, name, password, principal().actor), done)
+
+
+@blueprint.post("/<name>/remove")
+@needs(Role.ADMIN)
+def remove(name: str) -> Response:
+    return _done(lambda: services().users.remove(name, principal().actor), f"{name} may not sign in any more.")
+
+
+def _done(change: Callable[[], None], done: str) -> Response:
+    try:
+        change()
+    except ProblemError as error:
+        return _page(error)
+    flash(done, "done")
+    return redirect(url_for("users.index"), 303)
+
+
+def _role() -> Role:
+    try:
+        return role_named(request.form.get("role", ""))
+    except KeyError:
+        raise InvalidError(("/role", f"Give one of {', '.join(role.word for role in Role)}.")) from None
+
+
+def _page(error: ProblemError | None = None) -> Response:
+    given = request.form.get("name", "") if error else ""
+    page = render_template(
+        "admin/users.html", users=services().users.all(), roles=Role, shortest=SHORTEST, error=error, given=given
+    )
+    answer = make_response(page, error.status if error else 200)
+    answer.headers.update(error.headers if error else {})
+    return answer

@@ -1,0 +1,94 @@
+"""The query string of a list of sagas: filters, sort, page."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from flask import request
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+
+from app.errors import InvalidError
+from app.store.queries import SORTS, Filter, Page
+from app.views.filters import LARGEST_PAGE, Cursor, cursor_at
+from app.views.validation import load, storable
+from machines.statuses import SAGA_STATUSES
+
+#: Largest offset; a cursor reaches every further page.
+LARGEST_OFFSET = 100_000
+
+
+class _Moment(fields.AwareDateTime):
+    """A moment, converted to UTC because SQLite stores no time zone. Without a time zone, the moment is in UTC."""
+
+    def __init__(self) -> None:
+        super().__init__(format="iso", default_timezone=UTC)
+
+    def _deserialize(self, value: Any, *arguments: Any, **more: Any) -> datetime:
+        try:
+            return super()._deserialize(value, *arguments, **more).astimezone(UTC)
+        except OverflowError:
+            raise ValidationError("Not a moment between the years 1 and 9999.") from None
+
+
+CURSOR = Cursor(
+    metadata={"type": "string", "description": "next_cursor of the page before; goes with a sort by created_at"}
+)
+
+
+def limit_of(default: int) -> fields.Integer:
+    return fields.Integer(load_default=default, validate=validate.Range(1, LARGEST_PAGE))
+
+
+def offset_of() -> fields.Integer:
+    return fields.Integer(load_default=0, validate=validate.Range(0, LARGEST_OFFSET))
+
+
+class ListQuery(Schema):
+    """The parameters of the list; all of them are optional."""
+
+    class Meta:
+        unknown = RAISE
+
+    type = fields.String(validate=storable, metadata={"description": "name of the definition"})
+    status = fields.String(validate=validate.OneOf(sorted(set(SAGA_STATUSES.values()))))
+    state = fields.String(validate=storable)
+    stuck = fields.Boolean(metadata={"description": "true: only those that wait for a person"})
+    created_from = _Moment()
+    created_to = _Moment()
+    client = fields.String(validate=storable)
+    store = fields.String(validate=storable)
+    sort = fields.String(
+        load_default="-created_at", validate=validate.OneOf([sign + name for name in SORTS for sign in ("-", "")])
+    )
+    limit = limit_of(50)
+    offset = offset_of()
+    cursor = CURSOR
+
+
+def requested_page() -> tuple[Filter, int, int, str, tuple[datetime, UUID] | None]:
+    """Return the filter, limit, offset, sort and cursor of the query string. Raise InvalidError."""
+    query = load(ListQuery(), request.args.to_dict())
+    if "cursor" in query and not query["sort"].endswith("created_at"):
+        raise InvalidError(("/cursor", "A cursor goes with sort=created_at or sort=-created_at alone."))
+    statuses = tuple(ours for ours, theirs in SAGA_STATUSES.items() if theirs == query.get("status"))
+    if query.get("stuck"):
+        statuses = ("stuck",) if not statuses or "stuck" in statuses else ("none",)
+    wanted = Filter(
+        definitions=(query["type"],) if "type" in query else (),
+        statuses=statuses,
+        states=(query["state"],) if "state" in query else (),
+        created_from=query.get("created_from"),
+        created_to=query.get("created_to"),
+        client=query.get("client"),
+        store=query.get("store"),
+    )
+    return wanted, query["limit"], query["offset"], query["sort"], query.get("cursor")
+
+
+def pagination(page: Page, limit: int, offset: int) -> dict[str, object]:
+    return {"total": page.total, "limit": limit, "offset": offset, "has_more": page.has_more}
+
+
+def cursor_of(page: Page) -> str | None:
+    """Return the cursor of the next page; None on the last page."""
+    return None if page.following is None else cursor_at(*page.following)

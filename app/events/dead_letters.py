@@ -1,0 +1,50 @@
+"""Dead letters: list them, retry them, discard them. The audit trail records every retry and every discard."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row
+
+from app.errors import ConflictError, NotFoundError
+from app.services import services
+from app.store.audit import Entry
+from app.store.database import db
+from app.store.instance import Standing
+from app.store.parked import Parked
+
+
+def oldest() -> Sequence[Row[Any]]:
+    """Return the oldest dead letters."""
+    return Parked(db.engine).listed()
+
+
+def retry(parked_id: int, actor: str) -> Standing:
+    """Start the saga of a dead letter. The dead letter stays when its saga cannot be started."""
+    row = _found(parked_id)
+    started = services().events.intake.begin(row.body.encode())
+    if started is None:
+        raise ConflictError("its saga runs already; discard it")
+    _settle(parked_id, Entry(actor=actor, action="event.retry", saga_id=started.id, target=_name(parked_id)))
+    return started
+
+
+def discard(parked_id: int, actor: str, reason: str) -> None:
+    """Delete a dead letter; the audit trail keeps its text."""
+    row = _found(parked_id)
+    text = {"reason": row.reason, "body": row.body}
+    _settle(parked_id, Entry(actor=actor, action="event.discard", reason=reason, target=_name(parked_id), before=text))
+
+
+def _name(parked_id: int) -> str:
+    return f"parked/{parked_id}"
+
+
+def _settle(parked_id: int, entry: Entry) -> None:
+    Parked(db.engine).settle(parked_id, entry)
+
+
+def _found(parked_id: int) -> Row[Any]:
+    row = Parked(db.engine).find(parked_id)
+    if row is None:
+        raise NotFoundError(f"there is no parked message {parked_id}")
+    return row

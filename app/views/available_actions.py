@@ -1,0 +1,127 @@
+"""The actions that a person may take on a saga in its present state, each with its preview.
+
+The transitions of the saga's table decide which actions there are.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from app.engine.service import MOVES
+from machines.call import Call, FillError
+from machines.preview import Preview, Stop, preview
+from machines.rows import Phase, State, Trigger
+from machines.saga import Saga
+from machines.step import Kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedCall:
+    """A call that an action will send."""
+
+    call: Call
+    #: Call that is sent first; when it finds that `call` took effect, `call` is not sent.
+    probe: Call | None
+    undoes: bool
+    step: str
+    #: None while the path needs a reply that has not come yet.
+    path: str | None
+    #: None while the body needs a reply that has not come yet.
+    body: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvailableAction:
+    """An action that a person may take."""
+
+    #: retry, compensate or resolve.
+    name: str
+    title: str
+    description: str
+    #: True when the action is right whatever the participants have done.
+    safe: bool
+    preview: Preview
+    calls: tuple[PlannedCall, ...]
+    #: Reply fields that later calls need; the person has to enter them.
+    needs: tuple[str, ...]
+
+
+def action_names(saga: Saga, state: str) -> list[str]:
+    """Return the names of the actions that the table allows in a state."""
+    legal = saga.rows.asked(state)
+    return [name for name, triggers in MOVES.items() if not legal.isdisjoint(triggers)]
+
+
+def available_actions(
+    saga: Saga, state: str, data: Mapping[str, Any], results: Mapping[str, Any], *, in_doubt: bool
+) -> list[AvailableAction]:
+    """Return every action that the table allows in a state.
+
+    in_doubt: the call of the state may have been sent. results: the replies of the steps so far.
+    """
+    at, legal = saga.rows.states[state], saga.rows.asked(state)
+    step, available = at.step.name if at.step else "", []
+    for name, triggers in MOVES.items():
+        if trigger := next((trigger for trigger in triggers if trigger in legal), None):
+            seen = preview(saga, state, trigger, unsure=in_doubt)
+            title, description, safe = _explained(at, trigger, step)
+            action = AvailableAction(
+                name=name,
+                title=title,
+                description=description,
+                safe=safe,
+                preview=seen,
+                calls=tuple(_planned_calls(seen.course, data, results)),
+                needs=tuple(sorted(saga.needed_fields[step])) if name == "resolve" and not at.undoes else (),
+            )
+            available.append(action)
+    return available
+
+
+def filled(
+    call: Call, data: Mapping[str, Any], results: Mapping[str, Any]
+) -> tuple[str | None, Mapping[str, Any] | None]:
+    """Return the path and the body of a call, each None while it needs a reply that has not come yet."""
+    try:
+        path = call.filled_path(data, results)
+    except (FillError, TypeError):  # TypeError: a person resolved a step without any reply
+        path = None
+    try:
+        return path, call.filled_body(data, results)
+    except (FillError, TypeError):
+        return path, None
+
+
+def _explained(at: State, trigger: Trigger, step: str) -> tuple[str, str, bool]:
+    """Return the title and the description of an action, and whether it is safe."""
+    call = f"the undo of {step}" if at.undoes else step
+    if trigger is Trigger.RETRY:
+        return "Retry now", f"Sends {call} again with the same key: what was done already is not done twice.", True
+    if trigger is Trigger.RESOLVE:
+        description = (
+            f"Continues as if {call} had succeeded, and sends no call. Use it only when you know that it is done."
+        )
+        return "Resolve by hand", description, False
+    if trigger is Trigger.CANCEL:
+        description = "Cancels the saga: everything that was or may have been done is undone, a call in flight too."
+        return "Cancel", description, True
+    if at.phase is Phase.COMPLETED:
+        return "Take back", "The saga is completed. All of its steps will be undone, in reverse order.", False
+    if trigger is Trigger.COMPENSATE_INCLUDING:
+        description = f"Undoes all steps, {step} too. An undo does no harm where nothing was done."
+    elif at.step and at.step.kind is Kind.PIVOT:
+        only = f"use it only when you know that {step} did not happen"
+        description = f"Undoes all steps before {step}. Nothing undoes {step}: {only}."
+    else:
+        description = "Undoes all steps before this one."
+    return "Compensate", description, not (at.step and at.step.kind is Kind.PIVOT)
+
+
+def _planned_calls(
+    course: tuple[Stop, ...], data: Mapping[str, Any], results: Mapping[str, Any]
+) -> Iterator[PlannedCall]:
+    for stop in course:
+        if stop.call and stop.state.step:
+            path, body = filled(stop.call, data, results)
+            step, undoes = stop.state.step.name, stop.state.undoes
+            yield PlannedCall(call=stop.call, probe=stop.probe, undoes=undoes, step=step, path=path, body=body)

@@ -1,0 +1,115 @@
+"""A saga as JSON in the words of the API: short, as a line of a list, after a move, and whole."""
+
+from collections.abc import Sequence
+
+from app.store.instance import FINISHED
+from app.store.loading import table_of
+from app.store.models import JournalRow, SagaRow
+from app.views.steps import StepView, completed_steps, outcome, remaining, retries, steps_of
+from machines.registry import Registry
+from machines.statuses import SAGA_STATUSES
+
+#: The API's words for a status, each with the values of the column `status` that it stands for.
+SAGA_STATUS_WORDS = "; ".join(
+    f"{theirs}: {' or '.join(ours for ours, other in SAGA_STATUSES.items() if other == theirs)}"
+    for theirs in dict.fromkeys(SAGA_STATUSES.values())
+)
+
+
+def short_json(saga: SagaRow) -> dict[str, object]:
+    """Return the saga without its steps."""
+    return {
+        "id": str(saga.id),
+        "type": saga.definition,
+        "version": saga.definition_version,
+        "status": SAGA_STATUSES[saga.status],
+        "state": saga.state,
+        "created_at": _moment(saga.created_at),
+        "updated_at": _moment(saga.updated_at),
+        "error_message": saga.error,
+    }
+
+
+def json_with_steps(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow]) -> dict[str, object]:
+    """Return the saga with its steps, as the answer to a move."""
+    steps = _steps(registry, saga, journal)
+    return short_json(saga) | {"completed_at": _moment(_ended_at(saga)), "steps": _steps_json(saga, steps)}
+
+
+def line_json(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow]) -> dict[str, object]:
+    """Return the saga as a line of a list. The journal needs no replies."""
+    definition = table_of(registry, saga, journal)
+    steps, completed = (len(definition.steps), completed_steps(definition, saga, journal)) if definition else (0, 0)
+    return short_json(saga) | {"steps_count": steps, "completed_steps": completed}
+
+
+def whole_json(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow]) -> dict[str, object]:
+    """Return the saga with its data, steps and journal."""
+    steps = _steps(registry, saga, journal)
+    retry_count, max_retries = retries(table_of(registry, saga, journal), journal)
+    return short_json(saga) | {
+        "data": saga.data,
+        "started_by": saga.started_by,
+        "completed_at": _moment(_ended_at(saga)),
+        "retry_count": retry_count,
+        "max_retries": max_retries,
+        "steps": _steps_json(saga, steps),
+        "remaining_steps": remaining(steps) if saga.status in ("pending", "running") else [],
+        "journal": [move_json(row) for row in journal],
+    }
+
+
+def move_json(row: JournalRow) -> dict[str, object]:
+    """Return one row of the journal."""
+    return {
+        "seq": row.seq,
+        "at": _moment(row.at),
+        "source": row.source,
+        "trigger": row.trigger,
+        "dest": row.dest,
+        "step": row.step,
+        "direction": row.direction,
+        "attempt": row.attempt,
+        "outcome": outcome(row),
+        "actor": row.actor,
+        "reason": row.reason,
+        "status_code": row.status_code,
+        "reply": row.reply,
+        "duration_ms": row.duration_ms,
+    }
+
+
+def _steps(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow]) -> list[StepView]:
+    """Return the steps; none when this release does not have the saga's table."""
+    definition = table_of(registry, saga, journal)
+    return steps_of(definition, saga, journal) if definition else []
+
+
+def _steps_json(saga: SagaRow, steps: Sequence[StepView]) -> list[dict[str, object]]:
+    return [
+        {
+            "id": f"{saga.id}/{view.step.name}",
+            "type": view.step.name,
+            "kind": view.step.kind,
+            "status": view.status,
+            "step_order": view.order,
+            "started_at": _moment(view.started_at),
+            "completed_at": _moment(view.completed_at),
+            "compensated_at": _moment(view.compensated_at),
+            "input_data": view.input,
+            "output_data": view.output,
+            "error_message": view.error,
+            "attempts": view.attempts,
+            "outcome": view.outcome,
+            "retry_count": view.retries,
+        }
+        for view in steps
+    ]
+
+
+def _ended_at(saga: SagaRow) -> object:
+    return saga.updated_at if saga.status in FINISHED else None
+
+
+def _moment(at: object) -> str | None:
+    return at.isoformat() if hasattr(at, "isoformat") else None

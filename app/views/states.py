@@ -1,0 +1,59 @@
+"""The states of all definitions at hand: their dwell limits, their participants, and where sagas end."""
+
+from collections.abc import Iterator
+
+from app.store.newest import Ends
+from app.store.trouble import Place
+from machines.registry import Registry, UnknownSagaError
+from machines.rows import Phase, State
+
+
+def dwell_limits(registry: Registry) -> dict[Place, float]:
+    """Return the active states that have a dwell limit, each with its limit in seconds."""
+    return {
+        place: state.dwell_s
+        for place, state in _states(registry)
+        if state.dwell_s is not None and state.phase in (Phase.FORWARD, Phase.UNDOING)
+    }
+
+
+def states_with(registry: Registry, *, step: str, participant: str) -> tuple[Place, ...]:
+    """Return the states of this step whose call goes to this participant; "" matches any step or participant."""
+    return tuple(
+        place
+        for place, found in _states(registry)
+        if step in ("", found.step.name if found.step else None) and participant in ("", participant_of(found))
+    )
+
+
+def final_states(registry: Registry) -> Ends:
+    """Return the states in which the sagas of each definition end, by definition and status."""
+    found: dict[tuple[str, str], frozenset[str]] = {}
+    for definition in registry:
+        for status, state in (("completed", definition.completed), ("compensated", definition.compensated)):
+            place = (definition.name, status)
+            found[place] = found.get(place, frozenset()) | {state}
+    return found
+
+
+def state_of(registry: Registry, place: Place) -> State | None:
+    """Return the state; None when this release does not have it."""
+    definition, version, state = place
+    try:
+        return registry.get(definition, version).rows.states.get(state)
+    except UnknownSagaError:
+        return None
+
+
+def participant_of(state: State | None) -> str | None:
+    """Return the participant of the call that is in flight, or stuck, in a state."""
+    if state is None or state.step is None:
+        return None
+    call = state.step.undo if state.undoes else state.step.call
+    return call.participant if call else None
+
+
+def _states(registry: Registry) -> Iterator[tuple[Place, State]]:
+    for definition in registry:
+        for state in definition.rows.states.values():
+            yield (definition.name, definition.version, state.name), state

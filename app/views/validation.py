@@ -1,0 +1,91 @@
+"""Strict validation of input, wherever the input comes from: a request, a form, a message or the command line."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from marshmallow import RAISE, Schema, ValidationError, fields, validate
+
+from app.errors import InvalidError, MalformedError
+from app.values import UnreadableError, check, parsed_strictly
+
+#: Most characters of an Idempotency-Key.
+LONGEST_KEY = 255
+#: Most characters of a reason; every reason is recorded.
+LONGEST_REASON = 500
+
+
+def storable(value: Any) -> None:
+    """Refuse a text that the database cannot store, also inside an object of any shape."""
+    try:
+        check(value)
+    except UnreadableError as error:
+        raise ValidationError(f"It has {error}; {error.remedy}.") from None
+
+
+class Reason(Schema):
+    """The optional reason of an action."""
+
+    class Meta:
+        unknown = RAISE
+
+    reason = fields.String(
+        load_default="asked for over the API", validate=[validate.Length(1, LONGEST_REASON), storable]
+    )
+
+
+class Resolution(Reason):
+    """The required reason of a resolution, and the reply that later calls may need."""
+
+    reason = fields.String(required=True, validate=[validate.Length(1, LONGEST_REASON), storable])
+    reply = fields.Dict(
+        load_default=dict,
+        validate=storable,
+        metadata={"description": "what its participant would have answered"},
+    )
+
+
+def load(schema: Schema, given: Mapping[str, Any], below: str = "") -> dict[str, Any]:
+    """Return the validated input. Raise InvalidError.
+
+    below: the JSON pointer of `given` within the whole input.
+    """
+    try:
+        return cast("dict[str, Any]", schema.load(given))
+    except ValidationError as error:
+        raise InvalidError(*_flat(error.messages, below)) from None
+
+
+def checked_key(key: str | None) -> str | None:
+    """Return the Idempotency-Key unchanged. Raise MalformedError for a key that is not 1 to 255 printable ASCII."""
+    if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
+        raise MalformedError(f"Idempotency-Key must have 1 to {LONGEST_KEY} printable ASCII characters")
+    return key
+
+
+def parsed_object(raw: bytes, name: str) -> dict[str, Any]:
+    """Parse a JSON object strictly. Raise MalformedError or InvalidError. name: as for `parsed`."""
+    body = parsed(raw, name)
+    if not isinstance(body, dict):
+        raise MalformedError(f"{name} must be a JSON object")
+    return body
+
+
+def parsed(raw: bytes, name: str) -> Any:
+    """Parse JSON strictly. Raise MalformedError or InvalidError.
+
+    name: the input in the sender's words, for the error, such as "the body".
+    """
+    try:
+        return parsed_strictly(raw)
+    except UnreadableError as error:
+        problem = f"{error}; {error.remedy}"
+        if error.pointer:
+            raise InvalidError((error.pointer, problem)) from None
+        raise MalformedError(f"{name}: {problem}") from None
+
+
+def _flat(messages: Any, pointer: str = "") -> list[tuple[str, str]]:
+    """Turn marshmallow's tree of messages into (JSON pointer, message) pairs."""
+    if isinstance(messages, dict):
+        return [pair for name, below in messages.items() for pair in _flat(below, f"{pointer}/{name}")]
+    return [(pointer, str(message)) for message in messages]

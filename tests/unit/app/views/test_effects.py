@@ -1,0 +1,106 @@
+from dataclasses import dataclass
+
+import pytest
+
+from app.views.effects import Effect, effects_of
+from machines.checkout import CHECKOUT
+
+
+@dataclass
+class Row:
+    step: str | None
+    trigger: str
+    direction: str | None = "do"
+    status_code: int | None = None
+
+
+RESERVED = Row("reserver_stock", "succeeded")
+PAID = Row("payer", "succeeded")
+
+
+def effects(state, *moves, unsure=False):
+    return {item.step.name: item.effect for item in effects_of(CHECKOUT, state, moves, in_doubt=unsure)}
+
+
+def says(step, state, *moves, unsure=False):
+    found = effects_of(CHECKOUT, state, moves, in_doubt=unsure)
+    return next(item.description for item in found if item.step.name == step)
+
+
+def test_a_read_leaves_nothing_behind():
+    assert "lire_panier" not in effects("CONFIRMEE")
+
+
+def test_a_stuck_pivot_may_have_happened_and_what_was_before_it_did():
+    moves = (RESERVED, PAID, Row("enregistrer_vente", "retry"), Row("enregistrer_vente", "exhausted"))
+    assert effects("STUCK_ENREGISTRER_VENTE", *moves) == {
+        "reserver_stock": Effect.TOOK_EFFECT,
+        "payer": Effect.TOOK_EFFECT,
+        "enregistrer_vente": Effect.UNKNOWN,
+        "confirmer": Effect.NOT_DONE,
+    }
+    assert says("confirmer", "STUCK_ENREGISTRER_VENTE", *moves) == "stock was not asked."
+
+
+@pytest.mark.parametrize("before", [(), (Row("payer", "defer"),)])
+def test_what_was_refused_and_never_left_open_did_not_happen(before):
+    assert effects("LIBERATION_STOCK", RESERVED, *before, Row("payer", "refused"))["payer"] is Effect.NOT_DONE
+    assert says("payer", "ANNULEE", *before, Row("payer", "refused")) == "client refused it: nothing happened."
+
+
+def test_a_refusal_after_an_unknown_attempt_proves_nothing():
+    assert effects("REMBOURSEMENT", RESERVED, Row("payer", "retry"), Row("payer", "refused"))["payer"] is Effect.UNKNOWN
+
+
+def test_what_was_undone_is_undone_and_the_rest_stays():
+    moves = (RESERVED, PAID, Row("payer", "succeeded", "undo"))
+    found = effects("LIBERATION_STOCK", *moves)
+    assert (found["payer"], found["reserver_stock"]) == (Effect.UNDONE, Effect.TOOK_EFFECT)
+
+
+def test_an_undo_without_a_clear_answer_is_unknown():
+    moves = (RESERVED, PAID, *[Row("payer", "retry", "undo")] * 9, Row("payer", "exhausted", "undo"))
+    assert effects("STUCK_UNDO_PAYER", *moves)["payer"] is Effect.UNKNOWN
+    assert "asked to undo payer" in says("payer", "STUCK_UNDO_PAYER", *moves)
+
+
+def test_an_undo_that_could_not_be_sent_has_undone_nothing():
+    moves = (RESERVED, PAID, Row("payer", "defer", "undo"))
+    assert effects("REMBOURSEMENT", *moves)["payer"] is Effect.TOOK_EFFECT
+
+
+def test_a_call_in_flight_may_have_happened():
+    assert effects("STOCK_RESERVE", RESERVED, unsure=True)["payer"] is Effect.UNKNOWN
+    still = "client is being asked and has given no clear answer yet: it may have happened."
+    assert says("payer", "STOCK_RESERVE", RESERVED, unsure=True) == still
+    assert effects("STOCK_RESERVE", RESERVED, unsure=False)["payer"] is Effect.NOT_DONE
+    assert effects("REMBOURSEMENT", RESERVED, PAID, unsure=True)["payer"] is Effect.UNKNOWN
+
+
+def test_what_a_person_did_by_hand_is_told_as_such():
+    moves = (RESERVED, PAID, Row("enregistrer_vente", "retry"), Row("enregistrer_vente", "resolve"))
+    assert effects("COMMANDE_ENREGISTREE", *moves)["enregistrer_vente"] is Effect.TOOK_EFFECT
+    assert "by hand" in says("enregistrer_vente", "COMMANDE_ENREGISTREE", *moves)
+
+
+def test_what_has_no_undo_is_told_so():
+    assert says("payer", "CONFIRMEE", PAID) == "client did it."
+    assert says("confirmer", "CONFIRMEE", Row("confirmer", "succeeded")) == "stock did it, and it has no undo."
+
+
+def test_a_pivot_refused_after_an_attempt_in_doubt_may_have_happened():
+    moves = [RESERVED, PAID, Row("enregistrer_vente", "refused_in_doubt", status_code=409)]
+    assert effects("STUCK_ENREGISTRER_VENTE", *moves)["enregistrer_vente"] is Effect.UNKNOWN
+
+
+def test_what_asked_to_wait_may_have_happened_and_what_was_turned_away_did_not():
+    waits = Row("payer", "defer", status_code=503)
+    assert effects("ANNULEE", RESERVED, waits, Row("payer", "expire"))["payer"] is Effect.UNKNOWN
+    turned_away = Row("payer", "defer", status_code=401)
+    assert effects("ANNULEE", RESERVED, turned_away, Row("payer", "expire"))["payer"] is Effect.NOT_DONE
+
+
+def test_an_undo_that_is_refused_has_undone_nothing_and_says_so():
+    moves = [RESERVED, PAID, Row("payer", "refused", "undo", 409)]
+    assert effects("STUCK_UNDO_PAYER", *moves)["payer"] is Effect.TOOK_EFFECT
+    assert says("payer", "STUCK_UNDO_PAYER", *moves) == "client refuses to undo payer: a person must see to it."
