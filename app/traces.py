@@ -17,9 +17,10 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags
 
-from app.participants.outcome import Outcome, Reply
+from app.participants.outcome import Reply
 from app.store.instance import Instance
 from machines.call import Call
+from machines.progress import Outcome
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -64,7 +65,7 @@ class Traces:
     def _recorded(self, tracer: trace.Tracer, saga: Instance, call: Call) -> Iterator[Attempt]:
         step = saga.at.step
         attributes: dict[str, str | int] = {
-            "saga.id": str(saga.id),
+            "saga.id": saga.id_text,
             "saga.type": saga.definition.name,
             "saga.step": step.name if step else "",
             "saga.direction": saga.at.direction,
@@ -84,7 +85,7 @@ class Traces:
         if self._tracer is None:
             return
         now = time.time_ns()
-        attributes = {"saga.id": str(saga.id), "saga.type": saga.definition.name, "saga.state": saga.state}
+        attributes = {"saga.id": saga.id_text, "saga.type": saga.definition.name, "saga.state": saga.state}
         named = root_of.set((saga.id.int, _span_id(saga.id)))
         try:
             span = self._tracer.start_span(

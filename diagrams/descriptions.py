@@ -1,8 +1,8 @@
 """The texts that all diagrams share: the meaning of kinds, phases and triggers, and notes about calls."""
 
-from machines.rows import Phase, Row, Rows, State, Trigger
 from machines.saga import Saga
 from machines.step import Kind, Retry, Step
+from machines.transitions import Phase, State, Transition, Trigger
 
 KINDS = {
     Kind.READ: "changes nothing",
@@ -45,15 +45,15 @@ POINT_OF_NO_RETURN = "point of no return"
 
 def shape_of(saga: Saga, state: State) -> str:
     """Return the shape of a state: its phase, or FAILURE or QUARANTINE."""
-    if _quarantined(saga.rows, state):
+    if _quarantined(saga, state):
         return QUARANTINE
     return FAILURE if state.name in {step.refused for step in saga.steps} else str(state.phase)
 
 
-def edge_kind(rows: Rows, row: Row) -> str:
+def edge_kind(saga: Saga, row: Transition) -> str:
     """Return the kind of an edge: forward, fail, back (compensation), lost (in doubt), person or quarantine."""
-    phase, to = rows.states[row.source].phase, rows.states[row.dest].phase
-    if row.trigger is Trigger.QUARANTINE or _quarantined(rows, rows.states[row.source]):
+    phase, to = saga.states[row.source].phase, saga.states[row.dest].phase
+    if row.trigger is Trigger.QUARANTINE or _quarantined(saga, saga.states[row.source]):
         return QUARANTINE
     if phase is Phase.STUCK:
         return "person"
@@ -64,8 +64,8 @@ def edge_kind(rows: Rows, row: Row) -> str:
     return "lost" if to is Phase.STUCK else "fail"
 
 
-def _quarantined(rows: Rows, state: State) -> bool:
-    exhausted = any(row.dest == state.name and row.trigger is Trigger.EXHAUSTED for row in rows.rows)
+def _quarantined(saga: Saga, state: State) -> bool:
+    exhausted = any(row.dest == state.name and row.trigger is Trigger.EXHAUSTED for row in saga.transitions)
     return state.phase is Phase.STUCK and not exhausted
 
 

@@ -9,12 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from machines.machine import SagaMachine
-from machines.preview import passed
-from machines.rows import Phase, Row, Trigger
+from machines.progress import Walk, requests
 from machines.saga import Saga
-from machines.statuses import DONE, FAILURES, SAGA_STATUSES, STEP_STATUSES, status_of, step_status
+from machines.statuses import SAGA_STATUSES, STEP_STATUSES, status_of, step_status
 from machines.step import Step
+from machines.transitions import DONE, FAILURES, Phase, Transition, Trigger
 
 #: The request that starts a created saga. No table has a row for it.
 EXECUTE = "execute"
@@ -79,7 +78,7 @@ def _lifecycle(subject: str, statuses: tuple[str, ...], walked: Iterable[tuple[S
             change = _status(saga, step, before), _status(saga, step, after)
             if change[0] != change[1]:
                 found.setdefault(change, set()).add(move)
-            if saga.rows.states[after.state].phase in _ENDS:
+            if saga.states[after.state].phase in _ENDS:
                 ends.add(change[1])
     ordered = itertools.product(statuses, repeat=2)
     return Lifecycle(
@@ -94,7 +93,7 @@ def _lifecycle(subject: str, statuses: tuple[str, ...], walked: Iterable[tuple[S
 
 
 def _status(saga: Saga, step: Step | None, point: _Point) -> str:
-    status = status_of(saga.rows.states[point.state].phase, pending=point.pending)
+    status = status_of(saga.states[point.state].phase, pending=point.pending)
     if step is None:
         return SAGA_STATUSES[status]
     return step_status(saga, step, state=point.state, status=status, done=point.done, undone=point.undone)
@@ -114,34 +113,35 @@ def _walk(saga: Saga, step: Step | None, initial: _Point) -> Iterator[tuple[_Poi
 
 def _moves(saga: Saga, step: Step | None, point: _Point) -> Iterator[tuple[str, _Point]]:
     if point.pending:
-        yield EXECUTE, point._replace(pending=False, state=_stop(saga, saga.initial, unsure=False))
-    asked = saga.rows.asked(point.state)
-    for row in saga.rows.rows:
+        yield EXECUTE, point._replace(pending=False, state=_stop(saga, saga.initial, in_doubt=False))
+    asked = requests(saga, point.state)
+    for row in saga.transitions:
         if row.source == point.state and (not point.pending or row.trigger in asked):
             after = _noted(saga, step, row, point)._replace(pending=False)
-            for unsure in _in_doubt(row, point):
-                yield _words(saga, step, row), after._replace(state=_stop(saga, row.dest, unsure=unsure))
+            for in_doubt in _in_doubt(row, point):
+                yield _words(saga, step, row), after._replace(state=_stop(saga, row.dest, in_doubt=in_doubt))
 
 
-def _in_doubt(row: Row, point: _Point) -> tuple[bool, ...]:
+def _in_doubt(row: Transition, point: _Point) -> tuple[bool, ...]:
     """Return the possible values of `in doubt` for a move: whether the call in flight may have been sent."""
     if point.pending:
         return (False,)
     return (True,) if row.trigger is Trigger.EXHAUSTED else (False, True)
 
 
-def _stop(saga: Saga, state: str, *, unsure: bool) -> str:
-    """Return the state in which a commit that enters `state` ends. A commit never ends in a passing state."""
-    *_, last = passed(SagaMachine(saga, state), unsure=unsure)
-    return last.name
+def _stop(saga: Saga, state: str, *, in_doubt: bool) -> str:
+    """Return the state in which the saga stays after it has left the passing states."""
+    walk = Walk(saga, state)
+    walk.pass_on(including=in_doubt)
+    return str(walk.state)
 
 
-def _noted(saga: Saga, step: Step | None, row: Row, point: _Point) -> _Point:
+def _noted(saga: Saga, step: Step | None, row: Transition, point: _Point) -> _Point:
     """Add the move to the step's moves, as the journal does: by the step and direction of the state that it leaves.
 
     `step_status` only checks whether the moves contain one of DONE or of FAILURES, so one trigger represents each.
     """
-    at = saga.rows.states[row.source]
+    at = saga.states[row.source]
     if at.step != step or row.trigger not in DONE | FAILURES:
         return point
     move = Trigger.SUCCEEDED if row.trigger in DONE else Trigger.REFUSED
@@ -150,8 +150,8 @@ def _noted(saga: Saga, step: Step | None, row: Row, point: _Point) -> _Point:
     return point._replace(done=point.done | {move})
 
 
-def _words(saga: Saga, step: Step | None, row: Row) -> str:
-    at = saga.rows.states[row.source]
+def _words(saga: Saga, step: Step | None, row: Transition) -> str:
+    at = saga.states[row.source]
     if step is not None and at.step != step:
         return f"{row.trigger} (another step)"
     return f"undo {row.trigger}" if at.undoes else str(row.trigger)

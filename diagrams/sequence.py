@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from machines.call import Call
-from machines.machine import SagaMachine
-from machines.rows import Phase, Trigger
+from machines.progress import Outcome, Walk
 from machines.saga import Saga
 from machines.step import Step
+from machines.transitions import Trigger
 
 
 class Asks(StrEnum):
@@ -40,31 +40,25 @@ class Run:
 
 
 def runs(saga: Saga) -> Iterator[Run]:
-    """Give the course on which all goes well, one for each step that may be refused, and one for each probe."""
+    """Yield the course on which every step succeeds, one for each step that may be refused, and one for each probe."""
     yield _run(saga, "success", "every step succeeds", {})
     for step in saga.steps:
         if step.refused:
-            yield _run(saga, f"{step.name}-refused", f"{step.name} is refused", {step.name: Trigger.REFUSED})
+            yield _run(saga, f"{step.name}-refused", f"{step.name} is refused", {step.name: Outcome.REFUSED})
         if step.probe:
             says = f"the answer to {step.name} is lost, and its probe finds that it succeeded"
-            yield _run(saga, f"{step.name}-unanswered", says, {step.name: Trigger.RETRY})
+            yield _run(saga, f"{step.name}-unanswered", says, {step.name: Outcome.UNKNOWN})
 
 
-def _run(saga: Saga, name: str, says: str, unwell: Mapping[str, Trigger]) -> Run:
+def _run(saga: Saga, name: str, says: str, unwell: Mapping[str, Outcome]) -> Run:
     """Run a table. unwell: the outcome of the first call of a step, by the step's name, where it is not success."""
-    machine, outcomes = SagaMachine(saga), dict(unwell)
+    walk, outcomes = Walk(saga), dict(unwell)
+    walk.pass_on()
     exchanges: list[Exchange] = []
-    while machine.at.phase not in (Phase.COMPLETED, Phase.COMPENSATED):
-        at = machine.at
-        if at.phase is Phase.PASSING:
-            machine.fire(Trigger.BEGIN if machine.may(Trigger.BEGIN) else Trigger.COMPENSATE)
-            continue
+    while call := walk.probe or walk.at.call:
+        at, asks = walk.at, Asks.PROBE if walk.probe else Asks(walk.at.direction)
         assert at.step is not None
-        assert at.call is not None
-        call, asks = at.call, Asks(at.direction)
-        if at.step.probe and exchanges and exchanges[-1].outcome is Trigger.RETRY:
-            call, asks = at.step.probe, Asks.PROBE
-        outcome = outcomes.pop(at.step.name, Trigger.SUCCEEDED) if asks is Asks.DO else Trigger.SUCCEEDED
-        machine.fire(outcome)
-        exchanges.append(Exchange(step=at.step, call=call, asks=asks, outcome=outcome, then=machine.state))
-    return Run(saga=saga, name=name, says=says, exchanges=tuple(exchanges), end=machine.state)
+        walk.take()
+        outcome = walk.conclude(outcomes.pop(at.step.name, Outcome.SUCCEEDED) if asks is Asks.DO else Outcome.SUCCEEDED)
+        exchanges.append(Exchange(step=at.step, call=call, asks=asks, outcome=outcome, then=walk.take()[0].name))
+    return Run(saga=saga, name=name, says=says, exchanges=tuple(exchanges), end=walk.state)

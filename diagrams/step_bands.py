@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from machines.rows import Trigger
 from machines.saga import Saga
 from machines.step import Kind, Step
+from machines.transitions import Trigger
 
 #: The row and the column of each state in the grid.
 GridPositions = dict[str, tuple[int, int]]
@@ -37,7 +37,7 @@ class Band:
 
 
 def step_bands(saga: Saga) -> list[Band]:
-    ahead = {(row.source, row.trigger): row.dest for row in saga.rows.rows}
+    ahead = {(row.source, row.trigger): row.dest for row in saga.transitions}
     found, entry = [], saga.initial
     for number, step in enumerate(saga.steps, 1):
         active = step.doing or entry

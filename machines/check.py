@@ -8,9 +8,9 @@ from itertools import chain
 
 from machines.call import Call, split
 from machines.fields import FieldKind
-from machines.rows import Rows, derive, stuck_states
 from machines.step import Kind, Step
 from machines.table import Table, participant_variable
+from machines.transitions import Graph, derive, stuck_states
 from machines.values import value_problems
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
@@ -35,10 +35,10 @@ def check(table: Table) -> None:
     """Raise TableError for the first problem of the table."""
     for step, problem in chain(value_problems(table), _problems(table)):
         raise TableError(table, step, problem)
-    rows = derive(table)
-    for problem in path_problems(rows, table.initial, (table.completed, table.compensated)):
+    graph = derive(table)
+    for problem in path_problems(graph, table.initial, (table.completed, table.compensated)):
         raise TableError(table, None, problem)
-    for problem in _event_problems(table, rows):
+    for problem in _event_problems(table, graph):
         raise TableError(table, None, problem)
 
 
@@ -209,10 +209,10 @@ def _name_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
         yield owner, f"state {state!r} is named twice; give each state one meaning"
 
 
-def _event_problems(table: Table, rows: Rows) -> Iterator[str]:
+def _event_problems(table: Table, graph: Graph) -> Iterator[str]:
     for state in table.events:
-        if state not in rows.states:
-            yield f"events= names {state!r}, which is no state; {_mend(state, rows.states, 'take it out')}"
+        if state not in graph.states:
+            yield f"events= names {state!r}, which is no state; {_mend(state, graph.states, 'take it out')}"
     for event in (*table.events.values(), table.started_by):
         if event is not None and not _NAME.fullmatch(event):
             yield f"{event!r} is not the name of an event; use letters, digits and underscores"
@@ -223,20 +223,20 @@ def _repeated(named: Sequence[tuple[Step | None, str]]) -> Iterator[tuple[Step |
     return (item for item in reversed(named) if count[item[1]] > 1)
 
 
-def path_problems(rows: Rows, initial: str, ends: tuple[str, ...]) -> Iterator[str]:
+def path_problems(graph: Graph, initial: str, ends: tuple[str, ...]) -> Iterator[str]:
     """Yield a problem for each state that is misspelled, cannot be reached, or cannot reach an end."""
-    for row in rows.rows:
-        if row.dest not in rows.states:
+    for row in graph.transitions:
+        if row.dest not in graph.states:
             yield (
                 f"{row.trigger} leads from {row.source} to {row.dest!r}, which is no state; "
-                f"{_mend(row.dest, rows.states, 'make it the done= of the last step and completed= the same')}"
+                f"{_mend(row.dest, graph.states, 'make it the done= of the last step and completed= the same')}"
             )
-    onward: dict[str, set[str]] = {state: set() for state in rows.states}
-    backward: dict[str, set[str]] = {state: set() for state in rows.states}
-    for row in rows.rows:
+    onward: dict[str, set[str]] = {state: set() for state in graph.states}
+    backward: dict[str, set[str]] = {state: set() for state in graph.states}
+    for row in graph.transitions:
         onward[row.source].add(row.dest)
         backward[row.dest].add(row.source)
-    for state in rows.states:
+    for state in graph.states:
         if state not in _closure(onward, (initial,)):
             yield f"state {state!r} cannot be reached; take it out, or lead a step to it"
         if state not in _closure(backward, ends):

@@ -18,9 +18,9 @@ from typing import Any, cast
 
 from transitions import Event, EventData, Machine, MachineError, State, Transition
 
-from machines import rows
-from machines.rows import Trigger
 from machines.saga import Saga
+from machines.transitions import State as TableState
+from machines.transitions import Trigger
 
 
 def _refuse(*_: Any, **__: Any) -> Any:
@@ -73,7 +73,7 @@ class SagaTransition(_SetOnce, Transition):
         saga, dest = cast("SagaMachine", event_data.model), cast("str", self.dest)
         if saga.state != self.source:
             raise MachineError(f"{saga.definition} is in {saga.state}, not in {self.source}")
-        saga._at = saga.definition.rows.states[dest]  # noqa: SLF001  nothing else sets it
+        saga._at = saga.definition.states[dest]  # noqa: SLF001  nothing else sets it
         event_data.update(dest)
 
 
@@ -127,7 +127,7 @@ class Parts:
 def parts(definition: Saga) -> Parts:
     """Build the shared parts of a definition; the result is cached."""
     found: dict[Trigger, dict[str, FixedList]] = {}
-    for row in definition.rows.rows:
+    for row in definition.transitions:
         found.setdefault(row.trigger, {})[row.source] = FixedList([SagaTransition(row.source, row.dest)])
     events: dict[str, tuple[Trigger, Mapping[str, FixedList]]] = {
         trigger: (trigger, MappingProxyType(transitions)) for trigger, transitions in found.items()
@@ -136,9 +136,9 @@ def parts(definition: Saga) -> Parts:
     for trigger in events:
         methods[trigger] = partial(_trigger_of, trigger)
         methods[f"may_{trigger}"] = partial(_may_of, trigger)
-    for state in definition.rows.states:
+    for state in definition.states:
         methods[f"is_{state}"] = partial(_is_of, state)
-    states = {name: SagaState(name) for name in definition.rows.states}
+    states = {name: SagaState(name) for name in definition.states}
     return Parts(states=MappingProxyType(states), events=MappingProxyType(events), methods=methods)
 
 
@@ -181,7 +181,7 @@ class SagaMachine(Machine):
     on_final = _fixed(attrgetter("_on_final"))
 
     #: The derived state that the saga is in, with its phase, its step and the call in flight.
-    at: rows.State = _fixed(attrgetter("_at"))
+    at: TableState = _fixed(attrgetter("_at"))
     state = _fixed(attrgetter("_at.name"))
     initial = _fixed(attrgetter("definition.initial"))
     states = _fixed(attrgetter("_parts.states"))
@@ -192,7 +192,7 @@ class SagaMachine(Machine):
         self.definition, self._parts = definition, parts(definition)
         if state is not None and state not in self._parts.states:
             raise ValueError(f"{definition} has no state {state!r}")
-        self._at = definition.rows.states[state or definition.initial]
+        self._at = definition.states[state or definition.initial]
 
     def __getattr__(self, name: str) -> Any:
         """Return `refused`, `may_refused`, `is_ANNULEE` and similar methods, which a saga does not store."""

@@ -3,15 +3,13 @@
 It shows the states and calls if every call succeeds, and the course if the first call does not succeed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from machines.call import Call
-from machines.machine import SagaMachine
-from machines.rows import Phase, State, Trigger
+from machines.progress import Outcome, Walk
 from machines.saga import Saga
-
-_LAST = (Phase.STUCK, Phase.COMPLETED, Phase.COMPENSATED)
+from machines.transitions import Phase, State, Trigger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,64 +44,35 @@ class Preview:
         return self.course[-1].state
 
 
-def preview(saga: Saga, state: str, trigger: Trigger, *, unsure: bool) -> Preview:
-    """Return the course from a state after the trigger. unsure: an attempt of the call in flight there is in doubt.
+def preview(saga: Saga, state: str, trigger: Trigger, *, in_doubt: bool) -> Preview:
+    """Return the course from a state after the trigger. in_doubt: an attempt of the call in flight may have worked.
 
-    Raise `transitions.MachineError` when the table has no such row.
+    Raise `transitions.MachineError` when the table has no such transition.
     """
-    machine = SagaMachine(saga, state)
-    machine.fire(trigger)
-    # A person who retries a stuck call does not know either whether the attempts before took effect.
-    unsure = unsure if trigger is Trigger.CANCEL else trigger is Trigger.RETRY
-    entered = tuple(passed(machine, unsure=unsure))
-    first = entered[-1].name
+    walk = Walk(saga, state, in_doubt=in_doubt)
+    walk.request(trigger)
     return Preview(
         trigger=trigger,
-        course=(*_stops(entered, unsure=unsure), *_onward(saga, first)),
-        otherwise=tuple(
-            (outcome, tuple(_failing(saga, first, outcome, unsure=unsure)))
-            for outcome in (_refusal(saga, first, unsure=unsure), Trigger.EXHAUSTED)
-            if SagaMachine(saga, first).may(outcome)
-        ),
+        course=(*_stops(walk.take(), in_doubt=walk.in_doubt), *_onward(Walk(saga, walk.state))),
+        otherwise=tuple(_otherwise(walk)) if walk.at.call else (),
     )
 
 
-def _refusal(saga: Saga, state: str, *, unsure: bool) -> Trigger:
-    """Return the trigger of a refusal: a pivot refused after an attempt in doubt fires REFUSED_IN_DOUBT."""
-    doubted = unsure and SagaMachine(saga, state).may(Trigger.REFUSED_IN_DOUBT)
-    return Trigger.REFUSED_IN_DOUBT if doubted else Trigger.REFUSED
+def _otherwise(walk: Walk) -> Iterator[tuple[Trigger, tuple[Stop, ...]]]:
+    """Yield the course after a refusal of the call in flight, and after no clear reply to any attempt."""
+    refused, unanswered = (Walk(walk.definition, walk.state, in_doubt=walk.in_doubt) for _ in range(2))
+    yield refused.conclude(Outcome.REFUSED), tuple(_onward(refused))
+    yield unanswered.exhaust(), tuple(_onward(unanswered))
 
 
-def passed(machine: SagaMachine, *, unsure: bool) -> Iterator[State]:
-    """Yield the machine's state and those passed in the same commit, up to the first state that stays.
-
-    unsure: an attempt of the call in flight is in doubt.
-    """
-    yield machine.at
-    while machine.at.phase is Phase.PASSING:
-        including = unsure and machine.may(Trigger.COMPENSATE_INCLUDING)
-        back = Trigger.COMPENSATE_INCLUDING if including else Trigger.COMPENSATE
-        machine.fire(Trigger.BEGIN if machine.may(Trigger.BEGIN) else back)
-        yield machine.at
+def _onward(walk: Walk) -> Iterator[Stop]:
+    """Yield the stops that the walk has made, and those to come if every call succeeds."""
+    while walk.at.call:
+        walk.conclude(Outcome.SUCCEEDED)
+    return _stops(walk.take(), in_doubt=False)
 
 
-def _onward(saga: Saga, state: str) -> Iterator[Stop]:
-    """Yield the stops after a state (without the state itself) if every call succeeds."""
-    machine = SagaMachine(saga, state)
-    while machine.at.phase not in _LAST:
-        machine.fire(Trigger.SUCCEEDED)
-        yield from _stops(passed(machine, unsure=False), unsure=False)
-
-
-def _failing(saga: Saga, state: str, outcome: Trigger, *, unsure: bool) -> Iterator[Stop]:
-    machine = SagaMachine(saga, state)
-    machine.fire(outcome)
-    # A refusal proves that nothing happened only when no earlier attempt is in doubt.
-    yield from _stops(passed(machine, unsure=unsure or outcome is Trigger.EXHAUSTED), unsure=False)
-    yield from _onward(saga, machine.state)
-
-
-def _stops(states: Iterator[State] | tuple[State, ...], *, unsure: bool) -> Iterator[Stop]:
+def _stops(states: Iterable[State], *, in_doubt: bool) -> Iterator[Stop]:
     for state in states:
-        probed = unsure and state.phase is Phase.FORWARD and state.step is not None
+        probed = in_doubt and state.phase is Phase.FORWARD and state.step is not None
         yield Stop(state=state, call=state.call, probe=state.step.probe if probed and state.step else None)

@@ -8,8 +8,8 @@ from typing import Any
 from machines.call import Call, FillError, segment, split
 from machines.check import check
 from machines.digest import content_of, digest_of
-from machines.rows import Rows, derive
 from machines.table import Table
+from machines.transitions import Graph, State, Transition, derive
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,7 +23,17 @@ class Saga(Table):
         check(self)
 
     @cached_property
-    def rows(self) -> Rows:
+    def states(self) -> Mapping[str, State]:
+        """Every state of the saga, by name."""
+        return self._graph.states
+
+    @cached_property
+    def transitions(self) -> tuple[Transition, ...]:
+        """Every transition of the saga, in the order of the table."""
+        return self._graph.transitions
+
+    @cached_property
+    def _graph(self) -> Graph:
         return derive(self)
 
     @cached_property

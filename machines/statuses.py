@@ -6,9 +6,9 @@ for a step; the API uses 002's words, and the status diagrams are drawn from the
 
 from collections.abc import Collection
 
-from machines.rows import Phase, Trigger
 from machines.saga import Saga
 from machines.step import Step
+from machines.transitions import DONE, FAILURES, Phase
 
 PENDING, RUNNING = "pending", "running"
 
@@ -34,11 +34,6 @@ SAGA_STATUSES = {
 #: 002's StepStatus.
 STEP_STATUSES = ("pending", "in_progress", "completed", "failed", "compensated")
 
-#: Triggers by which a step, or its compensation, is done.
-DONE = frozenset({Trigger.SUCCEEDED, Trigger.RESOLVE})
-#: Triggers by which a step fails.
-FAILURES = frozenset({Trigger.REFUSED, Trigger.REFUSED_IN_DOUBT, Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.QUARANTINE})
-
 
 def status_of(phase: Phase, *, pending: bool) -> str:
     """Return the column `status` of a saga. pending: it was created, but its execution was not requested yet."""
@@ -56,6 +51,6 @@ def step_status(
         return "compensated"
     if not DONE.isdisjoint(done):
         return "completed"
-    if status == RUNNING and saga.rows.states[state].step == step:
+    if status == RUNNING and saga.states[state].step == step:
         return "in_progress"
     return "pending" if FAILURES.isdisjoint(done) else "failed"

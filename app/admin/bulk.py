@@ -26,7 +26,7 @@ from app.services import services
 from app.store import queries
 from app.store.database import db
 from app.store.instance import UNDER_WAY, Standing
-from app.store.loading import may_be_sent, table_of
+from app.store.loading import is_in_doubt, table_of
 from app.store.trouble import Sought, Trouble
 from app.views.available_actions import AvailableAction, available_actions
 from app.views.filters import Cursor, cursor_at
@@ -129,7 +129,7 @@ def _examples(found: Sequence[Any]) -> list[Example]:
             journal = journals[row.id]
             definition, results = table_of(services().registry, saga, journal), results_of(journal)
             actions = (
-                available_actions(definition, saga.state, saga.data, results, in_doubt=may_be_sent(saga))
+                available_actions(definition, saga.state, saga.data, results, in_doubt=is_in_doubt(saga))
                 if definition
                 else []
             )

@@ -6,9 +6,9 @@ from typing import Any
 from flask import request
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
-from app.engine.service import MOVES
 from app.views.filters import Cursor
 from app.views.validation import LONGEST_REASON, load, storable
+from machines.progress import REQUESTS
 
 _STATUSES = ("pending", "running", "compensating", "stuck", "completed", "compensated")
 
@@ -74,7 +74,7 @@ class Action(Schema):
         unknown = RAISE
 
     csrf_token = fields.String()
-    action = fields.String(required=True, validate=validate.OneOf(tuple(MOVES)))
+    action = fields.String(required=True, validate=validate.OneOf(tuple(REQUESTS)))
     seen = fields.String(required=True, validate=storable)
     reason = _Trimmed(
         required=True,

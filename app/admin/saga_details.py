@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.admin.gantt import Gantt, gantt
-from app.participants.outcome import Outcome
-from app.store.loading import may_be_sent
+from app.store.loading import is_in_doubt
 from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import AvailableAction, available_actions, filled
 from app.views.effects import StepEffect, effects_of
 from app.views.steps import outcome, results_of
 from machines.call import Call
-from machines.rows import Phase, State
+from machines.progress import Outcome
 from machines.saga import Saga
+from machines.transitions import Phase, State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,8 +49,8 @@ class SagaDetails:
 
 def saga_details(definition: Saga, row: SagaRow, journal: Sequence[JournalRow]) -> SagaDetails:
     results = results_of(journal)
-    in_doubt = may_be_sent(row) and row.status != "pending"
-    at = definition.rows.states[row.state]
+    in_doubt = is_in_doubt(row) and row.status != "pending"
+    at = definition.states[row.state]
     effects = effects_of(definition, row.state, journal, in_doubt=in_doubt)
     return SagaDetails(
         saga=definition,

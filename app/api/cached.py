@@ -53,4 +53,4 @@ def _as_json(answer: bytes) -> Response:
 def _never_changes(saga: SagaRow) -> bool:
     """Return True when no transition of the table leaves the saga's state."""
     table = table_of(services().registry, saga)
-    return table is not None and not any(row.source == saga.state for row in table.rows.rows)
+    return table is not None and not any(row.source == saga.state for row in table.transitions)

@@ -34,7 +34,7 @@ from app.views.filters import LARGEST_PAGE
 from app.views.saga_data import example
 from app.views.validation import Reason, load
 from machines.commande import COMMANDE
-from machines.rows import Trigger, stuck_states
+from machines.transitions import Trigger, stuck_states
 
 blueprint = Blueprint("commandes", __name__, url_prefix="/api/saga")
 
@@ -48,7 +48,7 @@ class ListQuery(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    etat = fields.String(validate=validate.OneOf(list(COMMANDE.rows.states)))
+    etat = fields.String(validate=validate.OneOf(list(COMMANDE.states)))
     actives_seulement = fields.String(
         load_default="", metadata={"description": "true: only those that are not finished"}
     )
@@ -186,10 +186,10 @@ def _reply(rows: Sequence[JournalRow], step: str) -> dict[str, Any]:
 
 def _needs_compensation(saga: SagaRow) -> bool:
     """Return True when the order does not go forward and something that it did is still to be undone."""
-    states = COMMANDE.rows.states
+    states = COMMANDE.states
     if saga.status != "stuck" or saga.state not in states:
         return saga.status == "compensating"
-    ways = (row for row in COMMANDE.rows.rows if row.source == saga.state and row.trigger in _BACK)
+    ways = (row for row in COMMANDE.transitions if row.source == saga.state and row.trigger in _BACK)
     return states[saga.state].undoes or any(states[row.dest].undoes for row in ways)
 
 
@@ -239,6 +239,6 @@ def _entered_by() -> dict[str, str]:
     return found | {COMMANDE.completed: "SAGA_TERMINEE_SUCCES"}
 
 
-_UNDOING = frozenset(state.name for state in COMMANDE.rows.states.values() if state.undoes)
+_UNDOING = frozenset(state.name for state in COMMANDE.states.values() if state.undoes)
 _BACK = (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING)
 _ENTERED_BY = _entered_by()

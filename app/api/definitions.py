@@ -54,7 +54,7 @@ def _whole(definition: Saga) -> dict[str, object]:
         ],
         "states": [
             {"name": state.name, "phase": state.phase, "step": state.step.name if state.step else None}
-            for state in definition.rows.states.values()
+            for state in definition.states.values()
         ],
         "rows": [
             {
@@ -63,6 +63,6 @@ def _whole(definition: Saga) -> dict[str, object]:
                 "dest": row.dest,
                 "call": str(row.call) if row.call else None,
             }
-            for row in definition.rows.rows
+            for row in definition.transitions
         ],
     }

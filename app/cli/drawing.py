@@ -13,8 +13,8 @@ from app.cli.words import STATUS_LOOKS, Mark, printable
 from app.store.instance import FINISHED
 from app.store.models import JournalRow, SagaRow
 from app.views.formatting import age, short_duration
-from machines.rows import Trigger
 from machines.saga import Saga
+from machines.transitions import Trigger
 
 _INDENT = 2
 _FACT = 10

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.cli.words import Mark
-from app.participants.outcome import Outcome
 from app.store.models import JournalRow, SagaRow
 from app.views.steps import StepView, outcome, steps_of
-from machines.rows import Trigger
+from machines.progress import Outcome, requests
 from machines.saga import Saga
 from machines.step import Step
+from machines.transitions import Trigger
 
 #: What `saga compensate` asks for, whichever of them the table has.
 _UNDOES = {Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING, Trigger.CANCEL}
@@ -55,7 +55,7 @@ def open_moves(definition: Saga, saga: SagaRow) -> list[str]:
     """Name the commands that the table allows where the saga stands."""
     if saga.status == "pending":
         return []
-    legal = definition.rows.asked(saga.state)
+    legal = requests(definition, saga.state)
     retry = ["retry"] if Trigger.RETRY in legal else []
     resolve = ["resolve"] if Trigger.RESOLVE in legal else []
     return [*retry, *(["compensate"] if legal & _UNDOES else []), *resolve]
@@ -79,7 +79,7 @@ def _stop(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], view: 
 def _fate(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], view: StepView) -> tuple[Mark, str]:
     """Find out what has become of a step, the latest first."""
     step, by_hand = view.step, _asked(definition, journal, view.step, Trigger.RESOLVE)
-    if definition.rows.states[saga.state].step == step and saga.status != "pending":
+    if definition.states[saga.state].step == step and saga.status != "pending":
         return _at_work(definition, saga)
     if view.status == "compensated" or any(_undoing(definition, row.source) for row in by_hand):
         return (Mark.UNDONE, "undone") if view.completed_at else (Mark.UNDONE, "failed, undone")
@@ -103,12 +103,12 @@ def _at_work(definition: Saga, saga: SagaRow) -> tuple[Mark, str]:
 
 def _undoing(definition: Saga, state: str | None) -> bool:
     """Tell whether this is the state of a compensation: in flight, or stuck."""
-    return state is not None and definition.rows.states[state].undoes
+    return state is not None and definition.states[state].undoes
 
 
 def _asked(definition: Saga, journal: Sequence[JournalRow], step: Step, trigger: Trigger) -> list[JournalRow]:
     """Give the moves of this kind that a person asked for while the saga stood at the step."""
-    states = {name for name, state in definition.rows.states.items() if state.step == step}
+    states = {name for name, state in definition.states.items() if state.step == step}
     return [row for row in journal if row.trigger == trigger and row.source in states]
 
 

@@ -6,11 +6,11 @@ from typing import Protocol
 from app.config import Config
 from app.metrics import Telemetry
 from app.participants.client import Request
-from app.participants.outcome import NOTHING, Outcome, Reply, explained, outcome_of
+from app.participants.outcome import NOTHING, Reply, explained, outcome_of
 from app.store.instance import Instance
 from app.traces import Traces
 from machines.call import Call, FillError
-from machines.rows import Phase
+from machines.progress import Outcome
 
 _TO_EXPLAIN = (Outcome.UNKNOWN, Outcome.NOT_SENT)
 
@@ -32,7 +32,7 @@ class Calls:
 
     def make(self, saga: Instance) -> tuple[Reply, Outcome]:
         """Send the call and return its reply and outcome. If an attempt is in doubt, send the step's probe first."""
-        at, probe = saga.at, _probe(saga)
+        at, probe = saga.at, saga.probe
         assert at.call is not None
         asked: tuple[Reply, Outcome] | None = None
         if probe:
@@ -48,7 +48,7 @@ class Calls:
             # The probe found the participant failing and so opened its circuit breaker: count this as an attempt.
             # Otherwise each probe would open the breaker before the call, and no attempt would ever count.
             return asked
-        if outcome is Outcome.REFUSED and saga.unsure and at.doubts_refusals:
+        if outcome is Outcome.REFUSED and saga.in_doubt and at.doubts_refusals:
             return self._doubted(saga, reply, probe)
         return reply, outcome
 
@@ -57,7 +57,7 @@ class Calls:
         at = saga.at
         if at.step is None:
             return 0.0
-        if _probe(saga) is None:
+        if saga.probe is None:
             return at.step.timeout_s
         return at.step.timeout_s * (2 + at.doubts_refusals)
 
@@ -97,7 +97,7 @@ class Calls:
     def _request(self, saga: Instance, call: Call, traceparent: str) -> Request:
         at = saga.at
         assert at.step is not None
-        saga_id = str(saga.id)
+        saga_id = saga.id_text
         headers = {
             "Idempotency-Key": f"{saga_id}/{at.step.name}/{at.direction}",
             "Saga-Id": saga_id,
@@ -113,9 +113,3 @@ class Calls:
             body=call.filled_body(saga.data, saga.results) if call.method != "GET" else None,
             timeout_s=at.step.timeout_s,
         )
-
-
-def _probe(saga: Instance) -> Call | None:
-    """Return the probe of the step, when an attempt is in doubt and the step has one."""
-    at = saga.at
-    return at.step.probe if saga.unsure and at.step and at.phase is Phase.FORWARD else None

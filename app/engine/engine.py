@@ -18,11 +18,12 @@ from sqlalchemy.exc import IntegrityError
 from app.config import Config
 from app.engine.calls import Calls
 from app.metrics import Telemetry
-from app.participants.outcome import Outcome, Reply
+from app.participants.outcome import Reply
 from app.store.instance import FINISHED, Instance, Move, Standing
 from app.store.sagas import KeyTakenError, SagaStore
-from machines.rows import Phase, Trigger
-from machines.step import Kind, Retry
+from machines.progress import Outcome
+from machines.step import Retry
+from machines.transitions import Phase, Trigger
 
 #: Wait between two tries to send a call that could not be sent.
 DEFERRED = Retry(base_s=0.5, cap_s=30.0)
@@ -68,14 +69,15 @@ class Engine:
         Raise FencedError or KeyTakenError; the caller then forgets the saga.
         """
         if saga.claims > self.config.max_claims and saga.at.call is not None:
-            self._give_up(saga, Trigger.QUARANTINE, f"claimed {saga.claims} times, and never came a step further")
+            reason = f"claimed {saga.claims} times, and never came a step further"
+            saga.give_up(Trigger.QUARANTINE, actor=self.actor, reason=reason)
         while saga.at.call is not None:
             if self.stopping():
                 return self.leave(saga, 0.0)
             if until < inf and time.monotonic() + self._call_s(saga) > until:
                 return False
-            if self._expired(saga):
-                self._give_up(saga, Trigger.EXPIRE, _too_late(saga))
+            if saga.can_expire and self._is_late(saga):
+                saga.give_up(Trigger.EXPIRE, actor=self.actor, reason=_too_late(saga))
                 continue
             if (saga.at.effectful and saga.unsaved) or not self._covered(saga):
                 self.keep(saga)
@@ -108,13 +110,8 @@ class Engine:
         reply: with a resolve, the reply that the step would have got. Raise UnansweredError when later calls need more.
         """
         saga.ask(trigger, actor, reason)
-        facts = {"actor": actor, "reason": reason}
-        if trigger is Trigger.CANCEL:
-            return self._fail(saga, trigger, facts, sure=not saga.unsure)
-        if trigger is Trigger.RESOLVE:
-            facts |= self._resolved(saga, dict(reply or {}))
-        saga.fire(trigger, **facts)
-        return self._begin(saga)
+        facts = self._resolved(saga, dict(reply or {})) if trigger is Trigger.RESOLVE else {}
+        saga.request(trigger, actor=actor, then=self.actor, reason=reason, **facts)
 
     def _resolved(self, saga: Instance, reply: dict[str, Any]) -> dict[str, Any]:
         at = saga.at
@@ -187,78 +184,32 @@ class Engine:
         """Return the longest duration of the next call, in seconds."""
         return self.calls.longest_s(saga)
 
-    def _expired(self, saga: Instance) -> bool:
-        """Return True when it is too late for the next forward step. A pivot in doubt never expires."""
-        return not _pivot_in_doubt(saga) and self._late(saga)
-
-    def _late(self, saga: Instance) -> bool:
-        return saga.may(Trigger.EXPIRE) and saga.deadline <= self.store.clock()
-
-    def _give_up(self, saga: Instance, trigger: Trigger, reason: str) -> None:
-        at = saga.at
-        assert at.step is not None
-        facts = {"actor": self.actor, "step": at.step.name, "direction": at.direction, "reason": reason}
-        self._fail(saga, trigger, facts, sure=not saga.unsure)
+    def _is_late(self, saga: Instance) -> bool:
+        """Return True when the saga's deadline is over."""
+        return saga.deadline <= self.store.clock()
 
     def _advance(self, saga: Instance, reply: Reply, outcome: Outcome) -> float:
-        """Make the move that the reply means. Return the wait before the next call, in seconds."""
-        at = saga.at
-        # A pivot in doubt cannot expire at its deadline. From then on each round counts, so that it ends or is stuck.
-        overdue = _pivot_in_doubt(saga) and self._late(saga)
-        waits = (outcome is Outcome.NOT_SENT and not overdue) or self._has_time(saga, reply)
-        facts = self._facts(saga, reply, counts=(reply.sent or overdue) and not waits)
-        if outcome is Outcome.SUCCEEDED:
-            if at.phase is Phase.FORWARD and at.step:
-                saga.results[at.step.name] = reply.body
-            saga.fire(Trigger.SUCCEEDED, **facts)
-        elif waits:
-            saga.fire(Trigger.DEFER, **facts)
-            saga.unsure |= outcome is not Outcome.NOT_SENT
-            return self._wait(saga, DEFERRED, saga.deferrals, reply)
-        elif outcome is Outcome.REFUSED:
-            in_doubt = saga.unsure and saga.may(Trigger.REFUSED_IN_DOUBT)
-            self._fail(saga, Trigger.REFUSED_IN_DOUBT if in_doubt else Trigger.REFUSED, facts, sure=not saga.unsure)
-        elif saga.attempt + 1 < at.rounds:
-            saga.fire(Trigger.RETRY, **facts)
-            saga.unsure = True
-            return self._wait(saga, at.retry, saga.attempt, reply)
-        else:
-            self._fail(saga, Trigger.EXHAUSTED, facts, sure=False)
-        self._begin(saga)
-        return 0.0
-
-    def _begin(self, saga: Instance) -> None:
-        """Enter the `doing` state of the next call, where the table names one."""
-        if saga.may(Trigger.BEGIN):
-            saga.fire(Trigger.BEGIN, actor=self.actor)
-
-    def _fail(self, saga: Instance, trigger: Trigger, facts: dict[str, Any], *, sure: bool) -> None:
-        """Move to the failure and on to the first compensation, which includes this step unless `sure`."""
-        step = saga.at.step
-        saga.fire(trigger, **facts)
-        saga.error = f"{saga.state}: {step.name if step else ''}: {facts['reason']}"
-        if saga.at.phase is Phase.PASSING:
-            including = not sure and saga.may(Trigger.COMPENSATE_INCLUDING)
-            saga.fire(Trigger.COMPENSATE_INCLUDING if including else Trigger.COMPENSATE, actor=self.actor)
-
-    def _has_time(self, saga: Instance, reply: Reply) -> bool:
-        """Return True when the participant asks to wait and the deadline is not over; then no attempt is counted."""
-        return reply.asks_to_wait and self.store.clock() < saga.deadline
-
-    def _facts(self, saga: Instance, reply: Reply, *, counts: bool) -> dict[str, Any]:
-        """Return the facts of a move, from the reply. counts: the reply uses up one of the step's attempts."""
+        """Make the moves that the reply means. Return the wait before the next call, in seconds."""
         at = saga.at
         assert at.step is not None
-        return {
-            "actor": self.actor,
-            "step": at.step.name,
-            "direction": at.direction,
-            "attempt": saga.attempt + counts,
-            "reason": reply.reason,
-            "status_code": reply.status,
-            "reply": reply.body,
-            "duration_ms": reply.duration_ms,
-        }
+        trigger = saga.conclude(
+            outcome,
+            sent=reply.sent,
+            asks_to_wait=reply.asks_to_wait,
+            late=self._is_late(saga),
+            actor=self.actor,
+            reason=reply.reason,
+            status_code=reply.status,
+            reply=reply.body,
+            duration_ms=reply.duration_ms,
+        )
+        if trigger is Trigger.SUCCEEDED and at.phase is Phase.FORWARD:
+            saga.results[at.step.name] = reply.body
+        elif trigger is Trigger.DEFER:
+            return self._wait(saga, DEFERRED, saga.deferrals, reply)
+        elif trigger is Trigger.RETRY:
+            return self._wait(saga, at.retry, saga.attempt, reply)
+        return 0.0
 
     def _wait(self, saga: Instance, retry: Retry, attempt: int, reply: Reply) -> float:
         """Draw the wait before the next call: at least the Retry-After, and at most until the deadline."""
@@ -271,10 +222,6 @@ class Engine:
         drawn = self.jitter(retry.longest_wait_s(attempt))
         # Never 0: with a wait the attempt is committed, so it counts after a crash.
         return max(min(max(drawn, asked_s), longest_s), 0.001)
-
-
-def _pivot_in_doubt(saga: Instance) -> bool:
-    return saga.unsure and saga.at.step is not None and saga.at.step.kind is Kind.PIVOT
 
 
 def _too_late(saga: Instance) -> str:

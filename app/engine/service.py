@@ -18,19 +18,14 @@ from app.store.instance import FINISHED, UNDER_WAY, Instance, Standing
 from app.store.loading import standing
 from app.store.sagas import FencedError, KeyTakenError
 from app.supervision import ServiceThreads
+from machines.progress import trigger_of
 from machines.registry import Registry, UnknownSagaError
-from machines.rows import Phase, Trigger
+from machines.transitions import Phase
 
 #: Seconds between two checks whether a saga that is still reading has become durable.
 _GLANCE_S = 0.005
 #: Seconds between two reads of a saga that waits in the database, or that another process has claimed.
 _LOOK_S = 0.1
-#: Request of a person → triggers, of which the first that the table has from the saga's state is fired.
-MOVES = {
-    "retry": (Trigger.RETRY,),
-    "compensate": (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING, Trigger.CANCEL),
-    "resolve": (Trigger.RESOLVE,),
-}
 #: Most tries of a request when the saga keeps moving by itself.
 _TRIES = 20
 
@@ -118,13 +113,13 @@ class SagaService:
 
         Raise ConflictError when the saga has left that state; so do the methods below.
         """
-        return self._ask(saga_id, MOVES["retry"], actor, reason, wait_s, seen)
+        return self._ask(saga_id, "retry", actor, reason, wait_s, seen)
 
     def compensate(
         self, saga_id: UUID, actor: str, reason: str, wait_s: float | None = None, *, seen: str | None = None
     ) -> Standing:
         """Undo a saga as far as its table allows: cancel a running one, or compensate a completed one."""
-        return self._ask(saga_id, MOVES["compensate"], actor, reason, wait_s, seen)
+        return self._ask(saga_id, "compensate", actor, reason, wait_s, seen)
 
     def resolve(
         self, saga_id: UUID, actor: str, reason: str, reply: Mapping[str, Any], wait_s: float | None = None, *,
@@ -134,12 +129,12 @@ class SagaService:
 
         reply: what the participant would have replied, as far as later calls need it.
         """
-        return self._ask(saga_id, MOVES["resolve"], actor, reason, wait_s, seen, reply)
+        return self._ask(saga_id, "resolve", actor, reason, wait_s, seen, reply)
 
     def _ask(  # noqa: PLR0917  one private method for three public ones
         self,
         saga_id: UUID,
-        triggers: tuple[Trigger, ...],
+        request: str,
         actor: str,
         reason: str,
         wait_s: float | None,
@@ -151,13 +146,13 @@ class SagaService:
             if seen not in (None, saga.state):
                 moved = f"it has moved on by itself, or somebody else has moved it: from {seen} to {saga.state}"
                 raise ConflictError(moved, saga_id=str(saga_id), etat_final=saga.state)
-            legal = [trigger for trigger in triggers if trigger in saga.definition.rows.asked(saga.state)]
-            if not legal:
+            trigger = trigger_of(request, saga.definition, saga.state)
+            if trigger is None:
                 raise ConflictError(_why_not(saga), saga_id=str(saga_id), etat_final=saga.state)
             if saga.pending:
                 saga.begin_now()
             try:
-                self._engine.ask(saga, legal[0], actor, reason, reply)
+                self._engine.ask(saga, trigger, actor, reason, reply)
             except UnansweredError as error:
                 raise InvalidError(("/reply", f"later calls send on what it answered: give {error}")) from None
             try:

@@ -28,7 +28,7 @@ class Gauges:
         self, read: Callable[[], Stock], definitions: Iterable[Saga], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._read, self._clock, self._lock = read, clock, Lock()
-        self._known = {(saga.name, state) for saga in definitions for state in saga.rows.states}
+        self._known = {(saga.name, state) for saga in definitions for state in saga.states}
         self._fresh_until = 0.0
         self._stock: Stock | None = None
 

@@ -11,9 +11,8 @@ import structlog
 
 from app.metrics.row import Row, outcome
 from app.store.instance import Move, Standing
-from machines.rows import Phase, Trigger
 from machines.saga import Saga
-from machines.statuses import FAILURES
+from machines.transitions import FAILURES, Phase, Trigger
 
 STARTED, FAILED, COMPENSATES = "Saga démarrée", "Étape échouée", "Compensation déclenchée"
 #: Instead of STARTED for one that begins only when somebody executes it.
@@ -85,7 +84,7 @@ class Lines:
 
     def _about(self, seen: Sight, level: int, event: str, **more: Any) -> None:
         _at, definition, standing, _epoch = seen
-        step = definition.rows.states[standing.state].step
+        step = definition.states[standing.state].step
         self._log.log(
             level,
             event,

@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-from app.participants.outcome import Outcome, outcome_of_move
+from app.participants.outcome import outcome_of_move
 from app.store.instance import Move
-from machines.rows import Phase, State, Trigger
-from machines.statuses import FAILURES
+from machines.progress import Outcome
+from machines.transitions import FAILURES, Phase, State, Trigger
 
 #: The labels of a row.
 LABELS = ("saga", "source", "trigger", "dest")

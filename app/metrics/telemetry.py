@@ -14,11 +14,12 @@ from app.metrics.derived import MOVES
 from app.metrics.lines import CREATED, Lines, Sight, told_as
 from app.metrics.notes import Notes
 from app.metrics.row import LABELS, START, Row, outcome
-from app.participants.outcome import Outcome, Reply, setting_of, settings_of
+from app.participants.outcome import Reply, setting_of, settings_of
 from app.store.instance import FINISHED, Instance, Move, Standing
 from machines.call import Call
-from machines.rows import State
+from machines.progress import Outcome
 from machines.saga import Saga
+from machines.transitions import State
 
 _SAGA_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300)
 _STEP_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -158,7 +159,7 @@ class Telemetry:
     def _row(self, saga: Saga, source: str | None, trigger: str, dest: str) -> _Counted:
         if found := self._counted.get((saga, source, trigger, dest)):
             return found
-        states = saga.rows.states
+        states = saga.states
         row = Row(saga.name, states[source] if source else None, trigger, states[dest])
         self.rows[row.labels] = row
         counted = _Counted(row, self._moves[row.labels], *told_as(row))
@@ -167,14 +168,14 @@ class Telemetry:
 
     def _foresee(self, saga: Saga) -> None:
         self._row(saga, None, START, saga.initial)
-        for row in saga.rows.rows:
+        for row in saga.transitions:
             self._row(saga, row.source, row.trigger, row.dest)
         for status in ("started", *_ENDS):
             self._sagas[saga.name, saga.name, status]
         for end in (saga.completed, saga.compensated):
             self._saga_s[saga.name, end]
         self._claims[saga.name,]
-        for state in saga.rows.states.values():
+        for state in saga.states.values():
             self._foresee_calls(saga.name, state)
 
     def _foresee_calls(self, saga: str, state: State) -> None:

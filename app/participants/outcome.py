@@ -10,13 +10,13 @@ all others, no answer, a body that is not understood            unknown (in doub
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
 from app.values import one_line, written
-from machines.rows import Trigger
+from machines.progress import Outcome
 from machines.table import participant_variable
+from machines.transitions import Trigger
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 #: Settings to check. _URL stands for the participant's own variable.
@@ -35,13 +35,6 @@ _IN_DOUBT = frozenset({408, 425})
 _REFUSED_BEFORE = frozenset({400, 401, 402, 403, 404, 409, 410, 412, 422})
 
 
-class Outcome(StrEnum):
-    SUCCEEDED = "succeeded"
-    REFUSED = "refused"
-    UNKNOWN = "unknown"
-    NOT_SENT = "not_sent"
-
-
 #: Trigger of a move → outcome of its call; the other triggers record none.
 _OF_MOVES: Mapping[str, Outcome] = {
     Trigger.SUCCEEDED: Outcome.SUCCEEDED,
@@ -53,7 +46,8 @@ _OF_MOVES: Mapping[str, Outcome] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+# not frozen: a frozen dataclass takes three times as long to build, and each call builds several
+@dataclass(kw_only=True)
 class Reply:
     """The result of one attempt."""
 

@@ -12,10 +12,10 @@ from transitions import EventData
 
 from app.store.audit import Entry
 from machines.call import FillError, look_up
-from machines.machine import SagaMachine
-from machines.rows import Trigger
+from machines.progress import Progress
 from machines.saga import Saga
 from machines.statuses import status_of
+from machines.transitions import Trigger
 
 #: Most characters kept of a client, a store or an order number; an index entry of PostgreSQL holds 2,704 bytes.
 LONGEST_ORDER = 200
@@ -25,7 +25,8 @@ FINISHED = ("completed", "compensated")
 UNDER_WAY = ("running", "compensating")
 
 
-@dataclass(frozen=True, kw_only=True)
+# not frozen: a frozen dataclass takes three times as long to build, and each call builds several
+@dataclass(kw_only=True)
 class Move:
     """One row of the journal before the database has dated it; see `JournalRow` for the columns."""
 
@@ -46,7 +47,8 @@ class Move:
     event: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+# not frozen: a frozen dataclass takes three times as long to build, and each call builds several
+@dataclass(kw_only=True)
 class Standing:
     """The state of a saga at its last commit."""
 
@@ -64,7 +66,7 @@ def known_by(value: object) -> str | None:
     return None if value is None else str(value)[:LONGEST_ORDER]
 
 
-class Instance(SagaMachine):
+class Instance(Progress):
     """A saga that one process runs. After an exception the process forgets it and reads it from the store again."""
 
     def __init__(
@@ -75,6 +77,8 @@ class Instance(SagaMachine):
         #: Clock of this process, in seconds; it dates each move.
         self.clock = clock
         self.id = saga_id
+        #: The id as text, which each call, span and statement needs.
+        self.id_text = str(saga_id)
         self.data = data
         #: Idempotency-Key as it is stored, see app.engine.keys.
         self.key: str | None = None
@@ -91,21 +95,14 @@ class Instance(SagaMachine):
         #: Moves since the last commit.
         self.unsaved: list[Move] = []
         self.next_seq = 1
-        self.attempt = 0
-        self.deferrals = 0
-        self.error: str | None = None
         self.epoch = 1
         self.version = 0
-        #: An attempt of the call in flight is in doubt, so a later refusal does not prove that nothing happened.
-        self.unsure = False
         #: The saga waits for a request to begin.
         self.pending = False
         #: Number of claims since the last move.
         self.claims = 0
         #: A call was sent, or may have been sent, since this process has the saga.
         self.called = False
-        #: Why the call in flight is to be sent again.
-        self.waits_for: str | None = None
         #: When the lease of this process ends, on the store's clock, in seconds.
         self.lease_end = inf
         #: Until when a forward step may be sent, on the store's clock, in seconds.
@@ -133,8 +130,7 @@ class Instance(SagaMachine):
         saga = cls(definition, uuid4(), data, clock=clock)
         saga.begun = clock()
         saga._note(source=None, trigger="start", dest=saga.state, actor=actor)
-        if saga.may(Trigger.BEGIN):
-            saga.fire(Trigger.BEGIN, actor=actor)
+        saga.pass_on(actor=actor)
         saga.first_moves = tuple(saga.unsaved)
         return saga
 
@@ -178,7 +174,7 @@ class Instance(SagaMachine):
 
     def begin_now(self) -> None:
         """Let a pending saga begin. No call of it was sent before."""
-        self.pending = self.unsure = False
+        self.pending = self.in_doubt = False
         self.begun = self.clock()
 
     def ask(self, trigger: Trigger, actor: str, reason: str) -> None:
@@ -200,17 +196,11 @@ class Instance(SagaMachine):
         self.standing = Standing(id=self.id, state=self.state, status=self.status, error=self.error)
 
     def moved(self, event: EventData) -> None:
+        """Record the move for the next commit; the machine calls this method after each move."""
+        super().moved(event)
         row = event.transition
         assert row is not None
         self._note(source=row.source, trigger=event.event.name, dest=self.state, **event.kwargs)
-        if row.source == row.dest:
-            self.waits_for = event.kwargs.get("reason")
-            self.attempt += event.event.name == Trigger.RETRY
-            self.deferrals += event.event.name == Trigger.DEFER
-        else:
-            self.attempt, self.deferrals, self.waits_for = 0, 0, None
-            # A person who retries a stuck call does not know either whether the attempts before took effect.
-            self.unsure = event.event.name == Trigger.RETRY
 
     def _note(self, *, source: str | None, trigger: str, dest: str, **columns: Any) -> None:
         again = source == dest or trigger == Trigger.RETRY  # the state was entered, and its event published, before

@@ -10,9 +10,10 @@ from sqlalchemy import Connection, Row, bindparam, select
 from app.store.database import seconds_until
 from app.store.instance import Instance, Standing
 from app.store.models import JournalRow, SagaRow
+from machines.progress import may_have_been_sent
 from machines.registry import Registry, UnknownSagaError
-from machines.rows import Trigger
 from machines.saga import Saga
+from machines.transitions import Trigger
 
 _SAGA, _JOURNAL = SagaRow.__table__, JournalRow.__table__
 #: Columns of a saga's row that `instance` needs.
@@ -31,26 +32,22 @@ def journals(connection: Connection, saga_ids: Iterable[UUID]) -> Mapping[UUID, 
     return entries
 
 
-def may_be_sent(row: SagaRow | Row[Any], own_claims: int = 0) -> bool:
-    """Return True when the call of the saga's state may have been sent.
-
-    It may have been sent by the process that committed the state, or by one that claimed the saga since: a claim is the
-    intent of that call, which needs no other commit. own_claims: claims of the caller, which do not count.
-    """
-    return bool(row.unsure or row.claims > own_claims)
+def is_in_doubt(row: SagaRow | Row[Any], own_claims: int = 0) -> bool:
+    """Return True when the call of a stored saga is in doubt. own_claims: claims of the caller, which do not count."""
+    return may_have_been_sent(in_doubt=row.unsure, claims=row.claims, own_claims=own_claims)
 
 
 def instance(
     registry: Registry, row: Row[Any], journal: Sequence[Row[Any]], now: float, own_claims: int = 0
 ) -> Instance:
-    """Return the saga of a row. now: on the clock that its deadline is held on. own_claims: as for `may_be_sent`.
+    """Return the saga of a row. now: on the clock that its deadline is held on. own_claims: as for `is_in_doubt`.
 
     Raise UnknownSagaError for an unknown table, and ValueError for a state that the table does not have.
     """
     saga = Instance(registry.of(row), row.id, row.data, row.state)
+    saga.in_doubt = is_in_doubt(row, own_claims)
     saga.epoch, saga.version, saga.claims = row.epoch, row.version, row.claims
     saga.attempt, saga.deferrals, saga.error = row.attempt, row.deferrals, row.error
-    saga.unsure = may_be_sent(row, own_claims)
     saga.deadline = inf if row.deadline_left_s is None else now + row.deadline_left_s
     saga.standing = standing(row)
     saga.pending = row.status == "pending"
@@ -79,5 +76,5 @@ def table_of(registry: Registry, saga: SagaRow | Row[Any], journal: Sequence[Jou
         return None
     states = {saga.state, *(row.dest for row in journal), *(row.source for row in journal if row.source is not None)}
     steps = {row.step for row in journal if row.step is not None}
-    known = states <= table.rows.states.keys() and steps <= {step.name for step in table.steps}
+    known = states <= table.states.keys() and steps <= {step.name for step in table.steps}
     return table if known else None

@@ -14,7 +14,7 @@ from app.store.models import JournalRow, OutboxRow, SagaRow
 from app.store.outbox import TOLD
 from app.store.tables import without_table
 from machines.registry import Registry
-from machines.rows import Trigger
+from machines.transitions import Trigger
 
 #: Largest exact total of a list; counting millions would take too long for its use.
 LARGEST_TOTAL = 10_000

@@ -131,7 +131,7 @@ class SagaStore:
         self._save = Statement("saga_save", _SAVE, connections)
         self._save_on = Statement("saga_save_on", _SAVE_ON, connections)
         # The format in which SQLAlchemy stores a Uuid on each database.
-        self._written = attrgetter("hex") if self._engine.dialect.name == "sqlite" else str
+        self._id_of = attrgetter("id.hex" if self._engine.dialect.name == "sqlite" else "id_text")
 
     def insert(self, saga: Instance, delay_s: float | None, owner: str | None) -> None:
         """Make a new saga durable. Raise KeyTakenError.
@@ -228,7 +228,7 @@ class SagaStore:
     def _moved(self, saga: Instance, owner: str | None) -> dict[str, Any]:
         now = saga.clock()
         return {
-            "saga_id": self._written(saga.id),
+            "saga_id": self._id_of(saga),
             "new_state": saga.state,
             "new_status": saga.status,
             "new_attempt": saga.attempt,
@@ -237,7 +237,7 @@ class SagaStore:
             "new_owner": owner,
             # A saga that is released in good order did not kill this process.
             "new_claims": saga.claims if owner else 0,
-            "new_unsure": saga.unsure or owner == self.owner,
+            "new_unsure": saga.in_doubt or owner == self.owner,
             "new_order": saga.order,
             "new_moves": written([_as_json(move, now) for move in saga.unsaved]).decode(),
             "entered_s": _entered(saga, now) - now,

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.engine.service import MOVES
 from machines.call import Call, FillError
 from machines.preview import Preview, Stop, preview
-from machines.rows import Phase, State, Trigger
+from machines.progress import REQUESTS, trigger_of
 from machines.saga import Saga
 from machines.step import Kind
+from machines.transitions import Phase, State, Trigger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +48,7 @@ class AvailableAction:
 
 def action_names(saga: Saga, state: str) -> list[str]:
     """Return the names of the actions that the table allows in a state."""
-    legal = saga.rows.asked(state)
-    return [name for name, triggers in MOVES.items() if not legal.isdisjoint(triggers)]
+    return [name for name in REQUESTS if trigger_of(name, saga, state)]
 
 
 def available_actions(
@@ -59,11 +58,11 @@ def available_actions(
 
     in_doubt: the call of the state may have been sent. results: the replies of the steps so far.
     """
-    at, legal = saga.rows.states[state], saga.rows.asked(state)
+    at = saga.states[state]
     step, available = at.step.name if at.step else "", []
-    for name, triggers in MOVES.items():
-        if trigger := next((trigger for trigger in triggers if trigger in legal), None):
-            seen = preview(saga, state, trigger, unsure=in_doubt)
+    for name in REQUESTS:
+        if trigger := trigger_of(name, saga, state):
+            seen = preview(saga, state, trigger, in_doubt=in_doubt)
             title, description, safe = _explained(at, trigger, step)
             action = AvailableAction(
                 name=name,

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from app.participants.outcome import Outcome, outcome_of_move
+from app.participants.outcome import outcome_of_move
 from machines.call import Call
-from machines.rows import Phase, Trigger
+from machines.progress import Outcome
 from machines.saga import Saga
 from machines.step import Kind, Step
+from machines.transitions import Phase, Trigger
 
 
 class Effect(StrEnum):
@@ -84,7 +85,7 @@ def effects_of(saga: Saga, state: str, moves: Sequence[Move], *, in_doubt: bool)
 def _effect(saga: Saga, step: Step, state: str, moves: Sequence[Move], *, in_doubt: bool) -> StepEffect:
     done = [move for move in moves if move.step == step.name and move.direction == "do"]
     undone = [move for move in moves if move.step == step.name and move.direction == "undo"]
-    at = saga.rows.states[state]
+    at = saga.states[state]
     in_flight = at.phase in (Phase.FORWARD, Phase.UNDOING) and at.step == step and in_doubt
     undoing = in_flight and at.undoes
     if step.undo and (undone or undoing):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from app.store.newest import Ends
 from app.store.trouble import Place
 from machines.registry import Registry, UnknownSagaError
-from machines.rows import Phase, State
+from machines.transitions import Phase, State
 
 
 def dwell_limits(registry: Registry) -> dict[Place, float]:
@@ -40,7 +40,7 @@ def state_of(registry: Registry, place: Place) -> State | None:
     """Return the state; None when this release does not have it."""
     definition, version, state = place
     try:
-        return registry.get(definition, version).rows.states.get(state)
+        return registry.get(definition, version).states.get(state)
     except UnknownSagaError:
         return None
 
@@ -55,5 +55,5 @@ def participant_of(state: State | None) -> str | None:
 
 def _states(registry: Registry) -> Iterator[tuple[Place, State]]:
     for definition in registry:
-        for state in definition.rows.states.values():
+        for state in definition.states.values():
             yield (definition.name, definition.version, state.name), state

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.participants.outcome import Outcome, outcome_of_move
+from app.participants.outcome import outcome_of_move
 from app.store.models import JournalRow, SagaRow
 from machines.call import FillError
-from machines.rows import Trigger
+from machines.progress import Outcome
 from machines.saga import Saga
-from machines.statuses import DONE, FAILURES, step_status
+from machines.statuses import step_status
 from machines.step import Step
+from machines.transitions import DONE, FAILURES, Trigger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +82,7 @@ def retries(definition: Saga | None, journal: Sequence[JournalRow]) -> tuple[int
         if row.source != row.dest:
             made = 0
         elif row.trigger == Trigger.RETRY:
-            state = definition.rows.states.get(row.dest) if definition else None
+            state = definition.states.get(row.dest) if definition else None
             allowed = state.retry.retries if state else made + 1
             made = min(made + 1, allowed)
             if made >= most:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from machines.rows import Phase, Trigger
 from machines.saga import Saga
+from machines.transitions import Phase, Trigger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +60,7 @@ def facts(sagas: Iterable[Saga]) -> Facts:
 def _failures(saga: Saga) -> list[str]:
     """Return the states of refused steps, then those in which a person must decide."""
     refused = [step.refused for step in saga.steps if step.refused]
-    return refused + [state.name for state in saga.rows.states.values() if state.phase is Phase.STUCK]
+    return refused + [state.name for state in saga.states.values() if state.phase is Phase.STUCK]
 
 
 def _steps(saga: Saga) -> list[StepFact]:
@@ -72,9 +72,9 @@ def _steps(saga: Saga) -> list[StepFact]:
 
 
 def _states(saga: Saga) -> list[StateFact]:
-    states = saga.rows.states
+    states = saga.states
     # Whoever is stuck waits for the call that would be sent again.
-    sent = {row.source: states[row.dest].call for row in saga.rows.rows if row.trigger is Trigger.RETRY}
+    sent = {row.source: states[row.dest].call for row in saga.transitions if row.trigger is Trigger.RETRY}
     found = []
     for state in states.values():
         call = sent.get(state.name)

@@ -14,7 +14,7 @@ from deploy.observability.facts import Facts
 from deploy.observability.links import NOT_COMPLETED, UNFINISHED
 from deploy.observability.panels import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, bars, fixed, with_list, with_row_list
 from deploy.observability.promql import SAGA, count, gauge
-from machines.rows import Phase
+from machines.transitions import Phase
 
 _STEP = 'max by (saga, step, place) (saga_step_info{saga=~"$saga"})'
 

@@ -7,8 +7,8 @@ from functools import cached_property
 from diagrams.descriptions import deadline_note, notes
 from diagrams.overlays.overlay import Overlay, edge_key
 from diagrams.text.markdown import code, table
-from machines.rows import Row, Trigger
 from machines.saga import Saga
+from machines.transitions import Transition, Trigger
 
 _Place = tuple[str, str]
 _Fact = tuple[str, str, str]
@@ -26,11 +26,11 @@ class Diff:
     standing: Mapping[str, int]
 
     @cached_property
-    def added(self) -> list[Row]:
+    def added(self) -> list[Transition]:
         return [row for place, row in _rows(self.new).items() if place not in _rows(self.old)]
 
     @cached_property
-    def removed(self) -> list[Row]:
+    def removed(self) -> list[Transition]:
         return [row for place, row in _rows(self.old).items() if place not in _rows(self.new)]
 
     @cached_property
@@ -46,8 +46,8 @@ class Diff:
     def touched(self) -> dict[str, int]:
         """The number of running sagas in each old state that is removed or whose transitions changed."""
         sources = {row.source for row in (*self.added, *self.removed)} | {source for source, _ in self.changed}
-        gone = set(self.old.rows.states) - set(self.new.rows.states)
-        return {state: self.standing.get(state, 0) for state in self.old.rows.states if state in sources | gone}
+        gone = set(self.old.states) - set(self.new.states)
+        return {state: self.standing.get(state, 0) for state in self.old.states if state in sources | gone}
 
     @property
     def summary(self) -> str:
@@ -58,7 +58,7 @@ class Diff:
 def diff_overlay(found: Diff) -> Overlay:
     """Return the overlay for the new version's picture. The footer lists what was removed."""
     added = {row.dest for row in found.added} | {row.source for row in found.added}
-    fresh = added - set(found.old.rows.states)
+    fresh = added - set(found.old.states)
     lines: dict[str, list[str]] = {state: ["+ new"] for state in fresh}
     for (source, trigger), facts in found.changed.items():
         for name, before, _ in facts:  # the picture itself shows the new value
@@ -71,7 +71,7 @@ def diff_overlay(found: Diff) -> Overlay:
     gone += [
         f"- state {state}: {count} running of {found.old} here"
         for state, count in found.touched.items()
-        if state not in found.new.rows.states
+        if state not in found.new.states
     ]
     changed = dict.fromkeys(found.changed, "changed")
     marked = changed | {(row.source, str(row.trigger)): "added" for row in found.added}
@@ -81,9 +81,9 @@ def diff_overlay(found: Diff) -> Overlay:
         headline=(found.summary,),
         lines={state: tuple(dict.fromkeys(words)) for state, words in lines.items()},
         notes={edge_key(row): {"added": "+ new", "changed": "~ changed"}[look]
-               for row in found.new.rows.rows if (look := marked.get((row.source, str(row.trigger))))},
+               for row in found.new.transitions if (look := marked.get((row.source, str(row.trigger))))},
         states=states,
-        edges={edge_key(row): marked.get((row.source, str(row.trigger)), "") for row in found.new.rows.rows},
+        edges={edge_key(row): marked.get((row.source, str(row.trigger)), "") for row in found.new.transitions},
         footer=("What is gone:", *gone) if gone else (),
     )  # fmt: skip
 
@@ -107,17 +107,17 @@ def diff_markdown(found: Diff) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _rows(saga: Saga) -> dict[_Place, Row]:
-    return {(row.source, str(row.trigger)): row for row in saga.rows.rows}
+def _rows(saga: Saga) -> dict[_Place, Transition]:
+    return {(row.source, str(row.trigger)): row for row in saga.transitions}
 
 
-def _compared(old_saga: Saga, old: Row, new_saga: Saga, new: Row) -> list[_Fact]:
+def _compared(old_saga: Saga, old: Transition, new_saga: Saga, new: Transition) -> list[_Fact]:
     before, after = _facts(old_saga, old), _facts(new_saga, new)
     return [(name, before[name], after[name]) for name in before if before[name] != after[name]]
 
 
-def _facts(saga: Saga, row: Row) -> dict[str, str]:
-    at = saga.rows.states[row.source]
+def _facts(saga: Saga, row: Transition) -> dict[str, str]:
+    at = saga.states[row.source]
     body = ", ".join(f"{name}={reference}" for name, reference in sorted(row.call.body.items())) if row.call else ""
     return {
         "to": row.dest,
@@ -128,5 +128,5 @@ def _facts(saga: Saga, row: Row) -> dict[str, str]:
     }
 
 
-def _cells(row: Row) -> tuple[str, str, str, str]:
+def _cells(row: Transition) -> tuple[str, str, str, str]:
     return code(row.source), str(row.trigger), code(row.dest), code(str(row.call)) if row.call else ""

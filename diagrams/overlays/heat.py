@@ -5,8 +5,8 @@ from typing import Protocol
 
 from diagrams.descriptions import TIMES
 from diagrams.overlays.overlay import EdgeKey, Overlay, edge_key
-from machines.rows import Phase
 from machines.saga import Saga
+from machines.transitions import Phase
 
 #: Thresholds of the line widths: a box by its share of the unfinished sagas, an edge by its share of the busiest edge.
 _BOXES, _LINES = (0.0, 0.2, 0.5), (0.0, 0.05, 0.25, 0.75)
@@ -41,12 +41,12 @@ def heat_overlay(saga: Saga, window: str, figures: Figures) -> Overlay:
     return Overlay(
         title=f"{saga} · heat",
         headline=(headline,),
-        lines={name: _lines(saga, name, figures) for name in saga.rows.states},
+        lines={name: _lines(saga, name, figures) for name in saga.states},
         notes={key: f"{_percent(share)} ({moves[key]})" for key, share in shares.items()},
         states={name: _grade("h", _BOXES, count / on_the_way) for name, count in now.items() if count},
         edges={
             key: _grade("w", _LINES, moves.get(key, 0) / busiest)
-            for key in map(edge_key, saga.rows.rows)
+            for key in map(edge_key, saga.transitions)
             if key[0] != key[2]
         },
     )  # fmt: skip
@@ -55,7 +55,7 @@ def heat_overlay(saga: Saga, window: str, figures: Figures) -> Overlay:
 def _lines(saga: Saga, name: str, figures: Figures) -> tuple[str, ...]:
     now, moves = figures.now, figures.moves
     found = []
-    if saga.rows.states[name].phase in (Phase.COMPLETED, Phase.COMPENSATED):
+    if saga.states[name].phase in (Phase.COMPLETED, Phase.COMPENSATED):
         found.append(f"{sum(count for (_, _, dest), count in moves.items() if dest == name)} arrived")
     if now.get(name):
         found.append(f"{now[name]} here now, oldest {duration(figures.oldest_s.get(name, 0))}")

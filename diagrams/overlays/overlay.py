@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from machines.rows import Row
+from machines.transitions import Transition
 
 #: An edge by (source, trigger, dest), as in the journal.
 EdgeKey = tuple[str, str, str]
@@ -22,5 +22,5 @@ class Overlay:
     footer: tuple[str, ...] = ()  # lines under the picture
 
 
-def edge_key(row: Row) -> EdgeKey:
+def edge_key(row: Transition) -> EdgeKey:
     return row.source, str(row.trigger), row.dest

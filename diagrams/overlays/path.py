@@ -6,8 +6,8 @@ from typing import Protocol
 
 from diagrams.descriptions import TIMES
 from diagrams.overlays.overlay import EdgeKey, Overlay, edge_key
-from machines.rows import Phase, Trigger
 from machines.saga import Saga
+from machines.transitions import Phase, Trigger
 
 _ENDS = (Phase.COMPLETED, Phase.COMPENSATED)
 
@@ -34,9 +34,9 @@ def path_overlay(saga: Saga, saga_id: str, status: str, state: str, moves: Seque
             place = sum(map(len, order.values())) + 1
             order.setdefault((move.source, move.trigger, move.dest), []).append(place)
     ahead = list(_ahead(saga, state))
-    edges = {edge_key(row): "dim" for row in saga.rows.rows} | dict.fromkeys(ahead, "ahead")
-    if saga.rows.states[state].phase is Phase.STUCK:  # what a person may decide
-        edges |= {edge_key(row): "ahead" for row in saga.rows.rows if row.source == state}
+    edges = {edge_key(row): "dim" for row in saga.transitions} | dict.fromkeys(ahead, "ahead")
+    if saga.states[state].phase is Phase.STUCK:  # what a person may decide
+        edges |= {edge_key(row): "ahead" for row in saga.transitions if row.source == state}
     edges |= dict.fromkeys(order, "taken")
     seen = {move.dest for move in moves} | {dest for _, _, dest in ahead} | {state}
     return Overlay(
@@ -44,26 +44,28 @@ def path_overlay(saga: Saga, saga_id: str, status: str, state: str, moves: Seque
         headline=(f"saga {saga_id}", *_headline(saga, state, [source for source, _, _ in ahead])),
         lines=_lines(saga, state, moves),
         notes={key: ", ".join(f"#{place}" for place in places) for key, places in order.items()},
-        states={name: _look(saga, name, state) if name in seen else "dim" for name in saga.rows.states},
+        states={name: _look(saga, name, state) if name in seen else "dim" for name in saga.states},
         edges=edges,
     )
 
 
 def _ahead(saga: Saga, state: str) -> Iterator[EdgeKey]:
     """Follow the rows that lead on from a state if all goes well."""
-    onward = {row.source: row for row in reversed(saga.rows.rows) if row.trigger in (Trigger.SUCCEEDED, Trigger.BEGIN)}
+    onward = {
+        row.source: row for row in reversed(saga.transitions) if row.trigger in (Trigger.SUCCEEDED, Trigger.BEGIN)
+    }
     while state in onward:
         yield edge_key(onward[state])
         state = onward[state].dest
 
 
 def _headline(saga: Saga, state: str, ahead: list[str]) -> list[str]:
-    phase = saga.rows.states[state].phase
+    phase = saga.states[state].phase
     if phase in _ENDS:
         return [f"It has ended in {state}. The thick line is the way it took, in the order of the numbers."]
     if phase is Phase.STUCK:
         return [f"It is stuck in {state}: a person decides."]
-    steps = [saga.rows.states[name] for name in ahead]
+    steps = [saga.states[name] for name in ahead]
     undo = "undo " if phase is Phase.UNDOING else ""
     remains = ", ".join(f"{undo}{at.step.name}" for at in steps if at.step and at.call)
     return [f"It is in {state}. What remains: {remains}."]
@@ -75,14 +77,14 @@ def _lines(saga: Saga, state: str, moves: Sequence[Move]) -> dict[str, tuple[str
     for (name, trigger), times in again.items():
         found.setdefault(name, []).append(f"{trigger} {TIMES}{times}")
     for move in moves:
-        entered = saga.rows.states.get(move.dest)
+        entered = saga.states.get(move.dest)
         if entered and entered.phase in (Phase.PASSING, Phase.STUCK) and move.reason:
             found.setdefault(move.dest, []).append(move.reason)
-    ended = saga.rows.states[state].phase in _ENDS
+    ended = saga.states[state].phase in _ENDS
     found.setdefault(state, []).append("◆ it ended here" if ended else "◆ it is here now")
     return {name: tuple(dict.fromkeys(lines)) for name, lines in found.items()}
 
 
 def _look(saga: Saga, name: str, state: str) -> str:
-    failed = name in {step.refused for step in saga.steps} or saga.rows.states[name].phase is Phase.STUCK
+    failed = name in {step.refused for step in saga.steps} or saga.states[name].phase is Phase.STUCK
     return " ".join(filter(None, ("now" if name == state else "", "failed" if failed else "")))

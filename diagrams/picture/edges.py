@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from diagrams.descriptions import QUARANTINE, edge_kind
 from diagrams.picture.elements import Box, Edge, Point, Text
 from diagrams.picture.layout import BESIDE, LANE, Layout, label
-from machines.rows import Phase, Row, Trigger
+from machines.transitions import Phase, Transition, Trigger
 
 #: The shapes of states that wait for an operator.
 _STUCK = (str(Phase.STUCK), QUARANTINE)
@@ -13,8 +13,8 @@ _STUCK = (str(Phase.STUCK), QUARANTINE)
 
 def edges(layout: Layout) -> Iterator[Edge]:
     """Yield the edges of all transitions that change the state. A box's tooltip lists the transitions to itself."""
-    groups: dict[tuple[str, str, str], list[Row]] = {}
-    for row in layout.saga.rows.rows:
+    groups: dict[tuple[str, str, str], list[Transition]] = {}
+    for row in layout.saga.transitions:
         if row.source != row.dest:
             # Transitions with equal source and destination share an edge, except compensations.
             apart = row.trigger if row.trigger in (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING) else ""
@@ -23,7 +23,7 @@ def edges(layout: Layout) -> Iterator[Edge]:
         yield _edge(layout, rows)
 
 
-def _edge(layout: Layout, rows: list[Row]) -> Edge:
+def _edge(layout: Layout, rows: list[Transition]) -> Edge:
     rows = sorted(rows, key=lambda row: row.trigger is Trigger.QUARANTINE)  # the rarest trigger comes last
     source, dest = layout.boxes[rows[0].source], layout.boxes[rows[0].dest]
     points, places = _way(rows[0], source, dest)
@@ -38,10 +38,10 @@ def _edge(layout: Layout, rows: list[Row]) -> Edge:
     )
 
 
-def _look(layout: Layout, row: Row) -> str:
+def _look(layout: Layout, row: Transition) -> str:
     """Return the style of an edge. The edges of a quarantine that is drawn as stuck look like stuck edges."""
     shapes = [layout.boxes[state].shape for state in (row.source, row.dest)]
-    way = edge_kind(layout.saga.rows, row)
+    way = edge_kind(layout.saga, row)
     if way != QUARANTINE or QUARANTINE in shapes:
         return way
     return "person" if shapes[0] in _STUCK else "lost"
@@ -53,7 +53,7 @@ def _strongest(labels: list[Text]) -> str:
     return max(looks, key=lambda look: (look not in ("dim", "ahead"), look != "dim", look))
 
 
-def _way(row: Row, source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
+def _way(row: Transition, source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
     """Return the points of an edge and the positions of its labels."""
     down = dest.y > source.y
     match row.trigger:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from machines.rows import Row
+from machines.transitions import Transition
 
 #: Width of a character as a fraction of the font size, by kind of character. The values are generous: fonts differ.
 _WIDTHS = {"upper": 0.70, "lower": 0.54, "digit": 0.57, "narrow": 0.31}
@@ -92,7 +92,7 @@ class Edge:
     title: the tooltip of an edge without transitions.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[Transition, ...]
     points: tuple[Point, ...]
     labels: tuple[Text, ...]
     look: str = ""

@@ -7,8 +7,8 @@ from diagrams.overlays.overlay import Overlay, edge_key
 from diagrams.picture.elements import Box, Text, line_height, wrap
 from diagrams.picture.step_notes import notes_height, notes_width
 from diagrams.step_bands import Band, step_bands
-from machines.rows import Phase, Row, State, Trigger
 from machines.saga import Saga
+from machines.transitions import Phase, State, Transition, Trigger
 
 MARGIN = 24
 HEADLINE_Y, HEAD = 34, 92
@@ -45,7 +45,7 @@ class Layout:
 
 def layout(saga: Saga, overlay: Overlay) -> Layout:
     found = step_bands(saga)
-    sized = {state.name: _sized(saga, state, overlay) for state in saga.rows.states.values()}
+    sized = {state.name: _sized(saga, state, overlay) for state in saga.states.values()}
     width = notes_width(saga)
     placed = _columns(saga, found, sized, overlay, MARGIN + width)
     lines, y = [], float(HEAD + 30 + 24 * max(0, len(overlay.headline) - 1))
@@ -96,7 +96,7 @@ def _shape(saga: Saga, state: State, overlay: Overlay) -> str:
 
 
 def _title(saga: Saga, state: State) -> str:
-    again = [row for row in saga.rows.rows if row.source == row.dest == state.name]
+    again = [row for row in saga.transitions if row.source == row.dest == state.name]
     loops = [f"{row.trigger}: stays here ({row.call})" for row in again]
     return "\n".join([f"{state.name}: {PHASES[state.phase]}", *notes(state), *loops])
 
@@ -124,8 +124,8 @@ def _columns(saga: Saga, found: list[Band], sized: dict[str, Box], overlay: Over
 
 def _gaps(saga: Saga, overlay: Overlay) -> tuple[float, float, float, float]:
     """Return the space to the right of each column: the width of the longest label there."""
-    phases = {state.name: state.phase for state in saga.rows.states.values()}
-    rows = [row for row in saga.rows.rows if row.source != row.dest]
+    phases = {state.name: state.phase for state in saga.states.values()}
+    rows = [row for row in saga.transitions if row.source != row.dest]
     out = [row for row in rows if phases[row.source] is Phase.FORWARD]
     back = [row for row in rows if row.trigger.startswith("compensate")]
     undo = [row for row in rows if phases[row.source] is Phase.UNDOING]
@@ -133,31 +133,31 @@ def _gaps(saga: Saga, overlay: Overlay) -> tuple[float, float, float, float]:
     return outward + 58, _widest(saga, back, overlay) + 50, undoing + 46, 0
 
 
-def _beside(saga: Saga, rows: list[Row], overlay: Overlay) -> float:
+def _beside(saga: Saga, rows: list[Transition], overlay: Overlay) -> float:
     """Return the width of labels side by side: the labels of all transitions into one stuck state."""
     widths: dict[str, float] = {}
     for row in rows:
-        if saga.rows.states[row.dest].phase is Phase.STUCK:
+        if saga.states[row.dest].phase is Phase.STUCK:
             widths[row.dest] = widths.get(row.dest, -BESIDE) + label(saga, row, overlay).width + BESIDE
     return max(widths.values(), default=0.0)
 
 
-def _straight(saga: Saga, names: list[str | None]) -> list[Row]:
+def _straight(saga: Saga, names: list[str | None]) -> list[Transition]:
     """Return the transitions that lead straight up or down within a column."""
     ways = ("forward", "back")
     return [
-        row for row in saga.rows.rows if row.source in names and row.dest in names and edge_kind(saga.rows, row) in ways
+        row for row in saga.transitions if row.source in names and row.dest in names and edge_kind(saga, row) in ways
     ]
 
 
-def _widest(saga: Saga, rows: list[Row], overlay: Overlay) -> float:
+def _widest(saga: Saga, rows: list[Transition], overlay: Overlay) -> float:
     return max((label(saga, row, overlay).width for row in rows), default=0.0)
 
 
-def label(saga: Saga, row: Row, overlay: Overlay) -> Text:
+def label(saga: Saga, row: Transition, overlay: Overlay) -> Text:
     """Return the label of a transition: its trigger and the overlay's note. A quarantine without a note has none."""
     note = overlay.notes.get(edge_key(row), "")
-    quiet = row.trigger is Trigger.QUARANTINE or _shape(saga, saga.rows.states[row.source], overlay) == QUARANTINE
+    quiet = row.trigger is Trigger.QUARANTINE or _shape(saga, saga.states[row.source], overlay) == QUARANTINE
     return Text(
         words="" if quiet and not note else f"{row.trigger} {note}".strip(),
         look=f"label {overlay.edges.get(edge_key(row), '')}".strip(),

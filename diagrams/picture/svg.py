@@ -9,8 +9,8 @@ from diagrams.overlays.overlay import Overlay
 from diagrams.picture.compose import compose
 from diagrams.picture.elements import Box, Edge, Picture, Point, Shade, Text
 from diagrams.picture.style import STYLE
-from machines.rows import Row
 from machines.saga import Saga
+from machines.transitions import Transition
 
 _ROUND = 9.0
 _NO_XML = re.compile(r"[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -93,7 +93,7 @@ def _edge(edge: Edge) -> str:
     return f"<g class={quoteattr(f'edge {edge.look}'.strip())}><title>{escape(_clean(rows))}</title>{shape}</g>"
 
 
-def _row(row: Row) -> str:
+def _row(row: Transition) -> str:
     return f"{row.source} —{row.trigger}→ {row.dest}" + (f" ({row.call})" if row.call else "")
 
 

@@ -2,9 +2,9 @@
 
 from diagrams.descriptions import POINT_OF_NO_RETURN, QUARANTINE, edge_kind, notes, shape_of
 from diagrams.step_bands import grid_positions, step_bands
-from machines.rows import Phase, Row, Rows, State, Trigger
 from machines.saga import Saga
 from machines.step import Kind
+from machines.transitions import Phase, State, Transition, Trigger
 
 LOOKS = {
     "forward": 'shape=box style="rounded,filled" fillcolor="#e6f1f8" color="#0072b2" penwidth=2',
@@ -27,7 +27,7 @@ _WAYS = {
 
 
 def graphviz(saga: Saga) -> str:
-    rows = saga.rows
+
     lines = [
         f"digraph {quoted(str(saga))} {{",
         f"  graph [label={quoted(str(saga))} labelloc=t fontname=Helvetica fontsize=18 nodesep=0.5 ranksep=0.5]",
@@ -36,8 +36,8 @@ def graphviz(saga: Saga) -> str:
         '  "*" [shape=point width=0.15 label=""]',
         f'  "*" -> {quoted(saga.initial)} [arrowhead=vee]',
     ]
-    lines += [_node(saga, state) for state in rows.states.values()]
-    lines += [_edge(rows, row) for row in rows.rows]
+    lines += [_node(saga, state) for state in saga.states.values()]
+    lines += [_edge(saga, row) for row in saga.transitions]
     lines += [f"  {quoted(b.failure)} -> {quoted(b.stuck)} [style=invis]" for b in step_bands(saga) if b.failure]
     lines += _ranks(saga)
     return "\n".join([*lines, "}", ""])
@@ -59,9 +59,9 @@ def _node(saga: Saga, state: State) -> str:
     return f"  {quoted(state.name)} [label={quoted(label)} {LOOKS[shape_of(saga, state)]}]"
 
 
-def _edge(rows: Rows, row: Row) -> str:
+def _edge(saga: Saga, row: Transition) -> str:
     label = f"{row.trigger}\n{row.call}" if row.call else str(row.trigger)
-    look, source = _WAYS[edge_kind(rows, row)], rows.states[row.source]
+    look, source = _WAYS[edge_kind(saga, row)], saga.states[row.source]
     if row.source == row.dest:
         port = "s" if source.phase is Phase.UNDOING else "w"  # the side that no other edge uses
         look += f" tailport={port} headport={port}"

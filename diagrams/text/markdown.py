@@ -22,11 +22,11 @@ def markdown(saga: Saga) -> str:
     ]
     states = [
         (code(s.name), f"{s.phase}: {PHASES[s.phase]}", code(s.step.name) if s.step else "")
-        for s in saga.rows.states.values()
+        for s in saga.states.values()
     ]
     rows = [
         (code(row.source), row.trigger, code(row.dest), code(str(row.call)) if row.call else "")
-        for row in saga.rows.rows
+        for row in saga.transitions
     ]
     pivot = next((step for step in saga.steps if step.kind is Kind.PIVOT), None)
     line = f"The {POINT_OF_NO_RETURN} is {code(pivot.name)}." if pivot else "It has no point of no return."

@@ -18,11 +18,11 @@ CLASSES = """\
 
 
 def mermaid(saga: Saga) -> str:
-    states = saga.rows.states.values()
+    states = saga.states.values()
     lines = [f"%% {text(str(saga))}", "stateDiagram-v2", "  direction TB", CLASSES]
     lines += [f'  state "{text(state.name)}" as {_alias(state.name)}' for state in states]
     lines.append(f"  [*] --> {_alias(saga.initial)}")
-    for row in saga.rows.rows:
+    for row in saga.transitions:
         call = f" {text(str(row.call))}" if row.call else ""
         lines.append(f"  {_alias(row.source)} --> {_alias(row.dest)} : {row.trigger}{call}")
     lines += [f"  {_alias(end)} --> [*]" for end in (saga.completed, saga.compensated)]

@@ -4,9 +4,9 @@ import re
 
 from diagrams.descriptions import PHASES, POINT_OF_NO_RETURN, QUARANTINE, TIMES, edge_kind, notes, shape_of
 from diagrams.step_bands import GridPositions, grid_positions
-from machines.rows import Row
 from machines.saga import Saga
 from machines.step import Kind
+from machines.transitions import Transition
 
 SKIN = """\
 hide empty description
@@ -45,12 +45,12 @@ _WAYS = {
 
 
 def plantuml(saga: Saga) -> str:
-    rows, positions = saga.rows, grid_positions(saga)
+    positions = grid_positions(saga)
     lines = ["@startuml", SKIN, f"title {text(str(saga))}", f"[*] --> {_alias(saga.initial)}"]
-    lines += [f'state "{text(s.name)}" as {_alias(s.name)} <<{shape_of(saga, s)}>>' for s in rows.states.values()]
-    lines += [_stays(row) if row.source == row.dest else _arrow(saga, row, positions) for row in rows.rows]
+    lines += [f'state "{text(s.name)}" as {_alias(s.name)} <<{shape_of(saga, s)}>>' for s in saga.states.values()]
+    lines += [_stays(row) if row.source == row.dest else _arrow(saga, row, positions) for row in saga.transitions]
     lines += [f"{_alias(end)} --> [*]" for end in (saga.completed, saga.compensated)]
-    for state in rows.states.values():
+    for state in saga.states.values():
         if state.call and state.step:
             said = [text(line) for line in notes(state)]
             said += [f"<b>{POINT_OF_NO_RETURN}</b>"] if state.step.kind is Kind.PIVOT else []
@@ -60,20 +60,20 @@ def plantuml(saga: Saga) -> str:
     return "\n".join([*lines, "@enduml", ""])
 
 
-def _arrow(saga: Saga, row: Row, positions: GridPositions) -> str:
-    line = f"-[{_WAYS[edge_kind(saga.rows, row)]}]{_direction(saga, row, positions)}->"
+def _arrow(saga: Saga, row: Transition, positions: GridPositions) -> str:
+    line = f"-[{_WAYS[edge_kind(saga, row)]}]{_direction(saga, row, positions)}->"
     call = f"\\n{text(str(row.call))}" if row.call else ""
     return f"{_alias(row.source)} {line} {_alias(row.dest)} : {row.trigger}{call}"
 
 
-def _stays(row: Row) -> str:
+def _stays(row: Transition) -> str:
     """Return a transition to the same state as a line inside the state: PlantUML draws loops over their labels."""
     return f"{_alias(row.source)} : {row.trigger}{f' / {text(str(row.call))}' if row.call else ''}"
 
 
-def _direction(saga: Saga, row: Row, positions: GridPositions) -> str:
+def _direction(saga: Saga, row: Transition, positions: GridPositions) -> str:
     """Return the direction of an arrow: forward transitions point down, compensations are at their side."""
-    if edge_kind(saga.rows, row) in ("fail", "lost"):
+    if edge_kind(saga, row) in ("fail", "lost"):
         return "down"  # several arrows side by side: PlantUML would overlap their labels
     (source_row, source_column), (dest_row, dest_column) = (positions[state] for state in (row.source, row.dest))
     if source_row == dest_row:

@@ -3,8 +3,8 @@
 from diagrams.descriptions import POINT_OF_NO_RETURN
 from diagrams.sequence import Asks, Exchange, Run
 from diagrams.text import mermaid, plantuml
-from machines.rows import Trigger
 from machines.step import Kind
+from machines.transitions import Trigger
 
 _CLIENT, _SAGA = "_client", "_saga"
 

@@ -141,7 +141,7 @@ def test_the_size_of_the_metric_is_the_size_of_the_table(run):
     rows = {
         ("saga", definition.name, row.source, str(row.trigger), row.dest)
         for definition in discover()
-        for row in definition.rows.rows
+        for row in definition.transitions
     } | {("saga", definition.name, "", "start", definition.initial) for definition in discover()}
     labels = [dict(own) for own in samples["saga_transitions_total"]]
     assert {("saga", own["saga"], own["source"], own["trigger"], own["dest"]) for own in labels} == rows

@@ -9,7 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import Engine as Database
 
 from app.metrics import Telemetry
-from machines.rows import Trigger
+from machines.progress import requests
+from machines.transitions import Trigger
 from tests.property import properties
 from tests.property.participant import Fault
 from tests.property.tables import Line, lines_of_tables, table_of
@@ -164,5 +165,5 @@ class Chaos(RuleBasedStateMachine):
         """Give the moves that an operator may make now, and would."""
         table = self.world.table
         sagas = [saga for saga in self.world.sagas() if saga.status != "pending"]
-        asked = [(saga, trigger) for saga in sagas for trigger in sorted(table.rows.asked(saga.state))]
+        asked = [(saga, trigger) for saga in sagas for trigger in sorted(requests(table, saga.state))]
         return [(saga.id, trigger) for saga, trigger in asked]

@@ -20,7 +20,7 @@ def chaos(sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     database = create_engine(url, **engine_options(url, 4))
     # No power cut here, and so no need to wait for the disk.
     event.listen(database, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
-    monkeypatch.setattr("machines.rows.PERSISTENT", Retry(attempts=3))  # ten in a row would hardly ever be drawn
+    monkeypatch.setattr("machines.transitions.PERSISTENT", Retry(attempts=3))  # ten in a row would hardly ever be drawn
     told = structlog.get_config()
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger("critical")

@@ -12,12 +12,12 @@ from sqlalchemy import bindparam, update
 
 from app.engine.calls import Calls
 from app.engine.engine import Engine
-from app.participants.outcome import Outcome
 from app.store import leases, loading, sagas
 from app.store.instance import Instance
 from machines import saga as definitions
-from machines.rows import Phase, Rows, Trigger
+from machines.progress import Outcome, Progress
 from machines.step import Kind
+from machines.transitions import Graph, Phase, Trigger
 from tests.property.participant import Entry, Participant, Was
 
 GUARDS: dict[str, Callable[[MonkeyPatch], None]] = {}
@@ -59,8 +59,8 @@ def the_intent_is_durable_before_the_call(patch: MonkeyPatch) -> None:
 
 @guard
 def what_may_have_happened_is_undone_as_well(patch: MonkeyPatch) -> None:
-    fail = Engine._fail
-    patch.setattr(Engine, "_fail", lambda *arguments, **how: fail(*arguments, **how | {"sure": True}))
+    pass_on = Progress.pass_on
+    patch.setattr(Progress, "pass_on", lambda *arguments, **how: pass_on(*arguments, **how | {"including": False}))
 
 
 @guard
@@ -69,7 +69,7 @@ def whoever_takes_over_knows_that_a_call_may_have_been_sent(patch: MonkeyPatch) 
 
     def trusting(*arguments: Any, **named: Any) -> Instance:
         saga = bring_back(*arguments, **named)
-        saga.unsure = False
+        saga.in_doubt = False
         return saga
 
     for module in (sagas, leases):
@@ -78,8 +78,8 @@ def whoever_takes_over_knows_that_a_call_may_have_been_sent(patch: MonkeyPatch) 
 
 @guard
 def a_pivot_of_unknown_outcome_is_stuck(patch: MonkeyPatch) -> None:
-    def guessed(rows: Rows) -> dict[str, str]:
-        return {at.name: at.step.refused for at in rows.states.values() if at.call and at.step.kind is Kind.PIVOT}
+    def guessed(graph: Graph) -> dict[str, str]:
+        return {at.name: at.step.refused for at in graph.states.values() if at.call and at.step.kind is Kind.PIVOT}
 
     _leads_to(patch, Trigger.EXHAUSTED, guessed)
 
@@ -88,8 +88,8 @@ def a_pivot_of_unknown_outcome_is_stuck(patch: MonkeyPatch) -> None:
 def a_refused_pivot_that_may_have_happened_is_stuck(patch: MonkeyPatch) -> None:
     """A participant may well say no to what it has done: that it has it already."""
 
-    def believed(rows: Rows) -> dict[str, str]:
-        return {at.name: at.step.refused for at in rows.states.values() if at.call and at.step.kind is Kind.PIVOT}
+    def believed(graph: Graph) -> dict[str, str]:
+        return {at.name: at.step.refused for at in graph.states.values() if at.call and at.step.kind is Kind.PIVOT}
 
     _leads_to(patch, Trigger.REFUSED_IN_DOUBT, believed)
 
@@ -119,25 +119,29 @@ def a_key_is_the_same_at_each_attempt(patch: MonkeyPatch) -> None:
 
 @guard
 def a_compensation_that_failed_is_stuck(patch: MonkeyPatch) -> None:
-    def swallowed(rows: Rows) -> dict[str, str]:
-        undoing = {at.name for at in rows.states.values() if at.phase is Phase.UNDOING}
-        return {row.source: row.dest for row in rows.rows if row.source in undoing and row.trigger is Trigger.SUCCEEDED}
+    def swallowed(graph: Graph) -> dict[str, str]:
+        undoing = {at.name for at in graph.states.values() if at.phase is Phase.UNDOING}
+        return {
+            row.source: row.dest
+            for row in graph.transitions
+            if row.source in undoing and row.trigger is Trigger.SUCCEEDED
+        }
 
     _leads_to(patch, Trigger.EXHAUSTED, swallowed)
 
 
-def _leads_to(patch: MonkeyPatch, trigger: Trigger, elsewhere: Callable[[Rows], dict[str, str]]) -> None:
+def _leads_to(patch: MonkeyPatch, trigger: Trigger, elsewhere: Callable[[Graph], dict[str, str]]) -> None:
     """Lead the row of this trigger from each of some states to another one."""
     derive = definitions.derive
 
-    def derived(table: Any) -> Rows:
-        rows = derive(table)
-        dests = elsewhere(rows)
+    def derived(table: Any) -> Graph:
+        graph = derive(table)
+        dests = elsewhere(graph)
         led = (
             replace(row, dest=dests[row.source]) if row.trigger is trigger and row.source in dests else row
-            for row in rows.rows
+            for row in graph.transitions
         )
-        return replace(rows, rows=tuple(led))
+        return replace(graph, transitions=tuple(led))
 
     patch.setattr(definitions, "derive", derived)
 

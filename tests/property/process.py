@@ -31,8 +31,8 @@ from app.store.sagas import FencedError, KeyTakenError, SagaStore
 from app.store.tables import Tables
 from app.traces import Traces
 from machines.registry import Registry
-from machines.rows import Trigger
 from machines.saga import Saga
+from machines.transitions import Trigger
 from tests.property.participant import Participant
 
 CONFIG = Config(threads=3, max_claims=3)
@@ -135,9 +135,9 @@ class WatchedStore(SagaStore):
 
     def _see_to_it(self, saga: Instance, stuck: str) -> None:
         """An operator who says that it was done by hand has done it."""
-        rows = self.world.table.rows
-        (entry,) = (row.dest for row in rows.rows if row.source == stuck and row.trigger is Trigger.RETRY)
-        at = rows.states[entry]
+        table = self.world.table
+        (entry,) = (row.dest for row in table.transitions if row.source == stuck and row.trigger is Trigger.RETRY)
+        at = table.states[entry]
         self.world.participant.by_hand(str(saga.id), at.step.name, at.direction)
 
 
@@ -205,7 +205,7 @@ class Process:
 
     def _see_its_intent(self, saga_id: UUID, request: Request) -> None:
         _, step, direction = request.headers["Idempotency-Key"].split("/")
-        states = self._world.table.rows.states.values()
+        states = self._world.table.states.values()
         meant = {at.name for at in states if at.call and at.step.name == step and at.direction == direction}
         entered = {move.dest for move in self._world.journal(saga_id)}
         assert meant & entered, f"{direction} {step} was sent before its intent was durable"

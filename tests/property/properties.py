@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from machines.rows import Phase, Trigger
 from machines.saga import Saga
 from machines.step import Kind
+from machines.transitions import Phase, Trigger
 from tests.property.participant import Effect
 
 
@@ -17,7 +17,7 @@ def journal_follows_the_table(table: Saga, saga: Row[Any], journal: Sequence[Row
     assert [move.seq for move in journal] == list(range(1, len(journal) + 1))
     assert (journal[0].source, journal[0].dest) == (None, table.initial)
     assert all(after.source == before.dest for before, after in pairwise(journal))
-    legal = {(row.source, row.trigger, row.dest) for row in table.rows.rows}
+    legal = {(row.source, row.trigger, row.dest) for row in table.transitions}
     made = {(move.source, move.trigger, move.dest) for move in journal[1:]}
     assert made <= legal, f"no rows of the table: {made - legal}"
     assert journal[-1].dest == saga.state
@@ -30,7 +30,7 @@ def a_definite_no_is_never_asked_again(journal: Sequence[Row[Any]]) -> None:
 
 def somebody_carries_it_on(table: Saga, saga: Row[Any]) -> None:
     """Nothing is forgotten: what is active is due some time."""
-    at = table.rows.states[saga.state]
+    at = table.states[saga.state]
     if saga.status != "pending":
         assert at.phase is not Phase.PASSING, f"{saga.state} is not to be saved"
         assert saga.due_at is not None or at.call is None, f"{saga.state} is never due"
@@ -54,7 +54,7 @@ def nothing_is_left(table: Saga, saga: Row[Any], journal: Sequence[Row[Any]], ef
     """At an end: all that it does is in effect, or nothing of it."""
     standing = {effect.step for effect in effects if effect.direction == "do"}
     standing -= {effect.step for effect in effects if effect.direction == "undo"}
-    phase = table.rows.states[saga.state].phase
+    phase = table.states[saga.state].phase
     changing = [step for step in table.steps if step.kind is not Kind.READ]
     if phase is Phase.COMPLETED:
         assert standing == {step.name for step in changing}, f"completed, and in effect are {standing}"
@@ -67,7 +67,7 @@ def nothing_is_left(table: Saga, saga: Row[Any], journal: Sequence[Row[Any]], ef
 
 def _pivot_given_up(table: Saga, journal: Sequence[Row[Any]]) -> bool:
     """Whether an operator had a saga compensated that was stuck in its pivot."""
-    moves = [(table.rows.states[move.source], table.rows.states[move.dest]) for move in journal[1:]]
+    moves = [(table.states[move.source], table.states[move.dest]) for move in journal[1:]]
     return any(
         before.phase is Phase.STUCK
         and before.step.kind is Kind.PIVOT

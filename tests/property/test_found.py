@@ -1,6 +1,6 @@
 """What the random search has found, as the shortest story of each."""
 
-from machines.rows import Trigger
+from machines.transitions import Trigger
 from tests.property.chaos import Chaos
 from tests.property.participant import Fault
 from tests.property.process import CONFIG

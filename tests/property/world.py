@@ -22,8 +22,8 @@ from app.store.instance import Instance
 from app.store.models import JournalRow, SagaRow
 from app.store.sagas import FencedError
 from machines.machine import parts
-from machines.rows import Trigger
 from machines.saga import Saga
+from machines.transitions import Trigger
 from tests.property.participant import Participant
 from tests.property.process import CONFIG, Crash, Process
 

@@ -24,7 +24,7 @@ def one_of(words: Any, **more: Any) -> fields.String:
 
 
 def state_of(saga: Saga) -> fields.String:
-    return one_of(saga.rows.states)
+    return one_of(saga.states)
 
 
 def moment() -> fields.String:

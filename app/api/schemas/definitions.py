@@ -3,8 +3,8 @@
 from marshmallow import fields
 
 from app.api.schemas.base import Reply, maybe, one_of
-from machines.rows import Phase, Trigger
 from machines.step import Kind
+from machines.transitions import Phase, Trigger
 
 
 class DefinitionLine(Reply):

@@ -3,8 +3,8 @@
 from marshmallow import fields
 
 from app.api.schemas.base import Reply, maybe, moment, one_of
-from app.participants.outcome import Outcome
 from app.views.saga_json import SAGA_STATUS_WORDS
+from machines.progress import Outcome
 from machines.statuses import SAGA_STATUSES, STEP_STATUSES
 from machines.step import Kind
 

@@ -11,7 +11,7 @@ from app.store.access import AuditRow
 from app.store.atomic import atomic
 from app.store.audit import GENESIS, Entry, append, page, record, seal, verify
 from app.store.sagas import FencedError
-from machines.rows import Trigger
+from machines.transitions import Trigger
 
 SLIPPED_IN = """
     INSERT INTO audit SELECT 6, at, 'cli:eve', action, saga_id, target, reason, before, after, hash, hash

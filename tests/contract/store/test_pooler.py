@@ -19,7 +19,7 @@ from app.store.leases import Leases
 from app.store.sagas import SagaStore
 from machines.checkout import CHECKOUT
 from machines.registry import discover
-from machines.rows import Trigger
+from machines.transitions import Trigger
 from tests.databases import own_database
 from tests.e2e.conftest import eventually, free_port
 

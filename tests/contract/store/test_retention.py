@@ -7,7 +7,7 @@ from app.store.database import db
 from app.store.instance import Instance
 from app.store.outbox import Outbox
 from machines.order import ORDER
-from machines.rows import Trigger
+from machines.transitions import Trigger
 
 ORDERED = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
 

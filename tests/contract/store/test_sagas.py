@@ -10,9 +10,9 @@ from machines.call import post
 from machines.checkout import CHECKOUT
 from machines.fields import text
 from machines.registry import Registry, discover
-from machines.rows import Trigger
 from machines.saga import Saga
 from machines.step import compensatable
+from machines.transitions import Trigger
 
 
 def advance(saga: Instance, **facts) -> None:
@@ -93,7 +93,7 @@ def test_a_claim_brings_back_where_the_saga_stood_and_what_it_learnt(book, saga)
     assert (claimed.id, claimed.state, claimed.data) == (saga.id, "PANIER_RECUPERE", {"client_id": 4, "magasin_id": 1})
     assert claimed.results == {"lire_panier": {"montant": 5.0, "produits": []}}
     assert (claimed.attempt, claimed.deferrals, claimed.error, claimed.next_seq) == (1, 1, "why", 5)
-    assert (claimed.epoch, claimed.unsure) == (2, True)
+    assert (claimed.epoch, claimed.in_doubt) == (2, True)
 
 
 def test_a_claim_is_the_intent_of_the_call(book, saga):
@@ -101,10 +101,10 @@ def test_a_claim_is_the_intent_of_the_call(book, saga):
     book.store().insert(saga, 0, owner=None)
     leases = book.leases()
     (first,) = leases.claim(10, 0)
-    assert not first.unsure
-    assert book.store().read(saga.id).unsure, "a person may cancel it meanwhile"
+    assert not first.in_doubt
+    assert book.store().read(saga.id).in_doubt, "a person may cancel it meanwhile"
     (second,) = leases.claim(10, 30)
-    assert second.unsure
+    assert second.in_doubt
 
 
 def test_what_is_given_back_in_good_order_was_not_sent(book, saga):
@@ -113,7 +113,7 @@ def test_what_is_given_back_in_good_order_was_not_sent(book, saga):
     (first,) = book.leases().claim(10, 30)
     store.save(first, 0, owner=None)
     (second,) = book.leases().claim(10, 30)
-    assert (second.unsure, second.claims) == (False, 1)
+    assert (second.in_doubt, second.claims) == (False, 1)
 
 
 def test_a_saga_under_a_lease_is_not_claimed(book, saga):

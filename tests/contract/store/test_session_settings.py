@@ -12,7 +12,7 @@ from app.store.database_errors import sqlstate
 from app.store.models import SagaRow
 from app.store.sagas import SagaStore
 from machines.registry import discover
-from machines.rows import Trigger
+from machines.transitions import Trigger
 
 HOSTILE = {
     "default_transaction_isolation": "serializable",

@@ -8,7 +8,7 @@ from app.store.instance import Instance
 from app.store.sagas import SagaStore
 from machines.checkout import CHECKOUT
 from machines.registry import discover
-from machines.rows import Trigger
+from machines.transitions import Trigger
 
 FRACTION_S = 0.05
 

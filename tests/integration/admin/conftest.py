@@ -17,7 +17,8 @@ from app.store.database import db
 from app.store.instance import Instance
 from app.store.sagas import SagaStore
 from machines.registry import discover
-from machines.rows import Phase, Trigger
+from machines.transitions import Phase
+from tests.support.moves import move as make_move
 
 REPLY = {"iban": "CH93", "montant": 5, "vente_id": "sale-17"}
 SETTINGS = {"PARTICIPANTS_URL": "http://127.0.0.1:9", "SECRET_KEY": "s" * 40, "LOG_REDACT": "iban"}
@@ -47,15 +48,9 @@ def walk(client: FlaskClient) -> Callable[..., Instance]:
         saga = Instance.new(discover().latest(definition), given, actor="test")
         store.insert(saga, None, owner=None)
         for outcome in outcomes:
-            step = saga.at.step.name if saga.at.step else None
-            facts = {"step": step, "direction": saga.at.direction, "reason": reason, "attempt": 1, "duration_ms": 5.0}
-            if outcome in ("exhausted", "refused"):
-                saga.error = f"{saga.state}: {step}: {reason}"
             if outcome == "succeeded" and saga.at.phase is Phase.FORWARD:
-                saga.results[step] = REPLY
-            saga.fire(Trigger(outcome), actor="test", reply=REPLY, **facts)
-            if saga.at.phase is Phase.PASSING:
-                saga.fire(Trigger.COMPENSATE, actor="test")
+                saga.results[saga.at.step.name] = REPLY
+            make_move(saga, outcome, reason=reason, reply=REPLY, duration_ms=5.0)
             store.save(saga, None, owner=None)
         return saga
 

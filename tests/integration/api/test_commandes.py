@@ -8,7 +8,7 @@ from app.store.database import db
 from app.store.models import SagaRow
 from app.views.saga_data import example
 from machines.commande import COMMANDE
-from machines.rows import Trigger
+from machines.transitions import Trigger
 from tests.integration.engine.scene import LOST, REFUSED, Scene, answer
 
 ORDER = example(COMMANDE.data)
@@ -98,7 +98,7 @@ def test_no_event_has_another_name_than_those_of_the_document(ordered):
     from app.api.commandes import _event_type  # noqa: PLC0415
     from app.store.models import JournalRow  # noqa: PLC0415
 
-    rows = [row for row in COMMANDE.rows.rows if row.source != row.dest]
+    rows = [row for row in COMMANDE.transitions if row.source != row.dest]
     moves = [JournalRow(source=row.source, trigger=str(row.trigger), dest=row.dest) for row in rows]
     assert {_event_type(move, "SAGA_DEMARRE") for move in moves} == set(EVENTS)
     assert not set(EVENTS) & {trigger.upper() for trigger in Trigger}

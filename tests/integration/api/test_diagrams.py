@@ -22,10 +22,11 @@ from app.store.sagas import SagaStore
 from machines.call import post
 from machines.checkout import CHECKOUT
 from machines.registry import Registry, discover
-from machines.rows import Phase, Trigger
 from machines.saga import Saga
 from machines.step import compensatable
+from machines.transitions import Phase
 from tests.conftest import OPEN
+from tests.support.moves import move as make_move
 
 KINDS = {
     "svg": "image/svg+xml",
@@ -69,10 +70,7 @@ def walk(client: FlaskClient, registry: Registry) -> Any:
         saga = Instance.new(registry.get("checkout", 1), {"client_id": 1, "magasin_id": 1}, actor="test")
         store.insert(saga, HOUR_S, owner="one")
         for outcome in outcomes:
-            step = saga.at.step.name if saga.at.step else None
-            saga.fire(Trigger(outcome), actor="test", step=step, direction=saga.at.direction, reason=reason)
-            if saga.at.phase is Phase.PASSING:
-                saga.fire(Trigger.COMPENSATE, actor="test")
+            make_move(saga, outcome, reason=reason)
             ended = saga.at.phase in (Phase.COMPLETED, Phase.COMPENSATED)
             store.save(saga, None if ended else HOUR_S, owner="test")
         return saga

@@ -55,7 +55,7 @@ def metrics(scene):
 
 
 def states_of(definition):
-    return set(definition.rows.states)
+    return set(definition.states)
 
 
 def test_commande_etat_total_counts_the_checkouts_orders_alone(metrics):

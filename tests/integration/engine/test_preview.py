@@ -5,12 +5,12 @@ from uuid import UUID
 
 import pytest
 
-from app.engine.service import MOVES
 from app.errors import ConflictError
 from app.views.saga_data import example
 from machines.preview import preview
+from machines.progress import REQUESTS, requests
 from machines.registry import discover
-from machines.rows import Phase, Trigger
+from machines.transitions import Phase, Trigger
 from tests.integration.engine.scene import LOST, Scene, answer
 
 MOST = 20
@@ -23,11 +23,11 @@ REPLY = {
 STUCK = [
     pytest.param(definition, state, action, id=f"{definition.name}-{state.name}-{action}")
     for definition in map(discover().latest, discover().names)
-    for state in definition.rows.states.values()
+    for state in definition.states.values()
     if state.phase is Phase.STUCK
-    and any(row.dest == state.name and row.trigger is Trigger.EXHAUSTED for row in definition.rows.rows)
-    for action, triggers in MOVES.items()
-    if definition.rows.asked(state.name) & set(triggers)
+    and any(row.dest == state.name and row.trigger is Trigger.EXHAUSTED for row in definition.transitions)
+    for action, triggers in REQUESTS.items()
+    if requests(definition, state.name) & set(triggers)
 ]
 
 
@@ -57,8 +57,8 @@ def stuck_in(scene: Scene, definition, state):
 def test_a_move_from_a_stuck_state_goes_where_the_preview_said(scene, definition, state, action):
     saga = stuck_in(scene, definition, state)
     before = scene.states
-    trigger = next(row for row in MOVES[action] if row in definition.rows.asked(state.name))
-    seen = preview(definition, state.name, trigger, unsure=False)
+    trigger = next(row for row in REQUESTS[action] if row in requests(definition, state.name))
+    seen = preview(definition, state.name, trigger, in_doubt=False)
     for step in definition.steps:
         scene.told[step.name].append(answer(200, **REPLY))
 
@@ -76,10 +76,10 @@ def test_a_move_from_a_stuck_state_goes_where_the_preview_said(scene, definition
 @pytest.mark.parametrize("outcome", [Trigger.REFUSED_IN_DOUBT, Trigger.EXHAUSTED])
 def test_a_retry_that_fails_goes_where_the_preview_said_it_would(scene, outcome):
     definition = discover().latest("checkout")
-    saga = stuck_in(scene, definition, definition.rows.states["STUCK_ENREGISTRER_VENTE"])
+    saga = stuck_in(scene, definition, definition.states["STUCK_ENREGISTRER_VENTE"])
     before = scene.states
     scene.given(enregistrer_vente=[answer(409)] if outcome is Trigger.REFUSED_IN_DOUBT else [LOST] * MOST)
-    seen = dict(preview(definition, saga.state, Trigger.RETRY, unsure=True).otherwise)[outcome]
+    seen = dict(preview(definition, saga.state, Trigger.RETRY, in_doubt=True).otherwise)[outcome]
     scene.service.retry(saga.id, "ada", "because", wait_s=30)
     assert scene.states[len(before) :] == ["PAIEMENT_EFFECTUE", *(stop.state.name for stop in seen)]
 
@@ -90,7 +90,7 @@ def test_a_cancel_undoes_what_the_preview_said(scene):
     def cancel(request):
         if "/payer/do" in request.headers["Idempotency-Key"] and not seen:
             row = scene.engine.store.find(UUID(request.headers["Saga-Id"]))
-            seen.append(preview(definition, row.state, Trigger.CANCEL, unsure=row.unsure))
+            seen.append(preview(definition, row.state, Trigger.CANCEL, in_doubt=row.unsure))
             scene.service.compensate(row.id, "ada", "changed my mind")
 
     scene.at_each_call = cancel
@@ -100,7 +100,7 @@ def test_a_cancel_undoes_what_the_preview_said(scene):
 
 def test_who_has_seen_another_state_moves_nothing(scene):
     definition = discover().latest("checkout")
-    saga = stuck_in(scene, definition, definition.rows.states["STUCK_ENREGISTRER_VENTE"])
+    saga = stuck_in(scene, definition, definition.states["STUCK_ENREGISTRER_VENTE"])
     for action, more in (("retry", {}), ("compensate", {}), ("resolve", {"reply": REPLY})):
         with pytest.raises(ConflictError, match="from STUCK_CONFIRMER to STUCK_ENREGISTRER_VENTE"):
             getattr(scene.service, action)(saga.id, "ada", "because", seen="STUCK_CONFIRMER", **more)

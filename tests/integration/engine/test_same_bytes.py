@@ -21,9 +21,9 @@ from app.views.saga_data import data_schema
 from machines.call import get, post, split
 from machines.fields import Field, FieldKind, amount, integer, text
 from machines.registry import Registry, discover
-from machines.rows import Trigger
 from machines.saga import Saga
 from machines.step import Retry, compensatable, pivot, retriable
+from machines.transitions import Trigger
 from tests.databases import service_engine
 from tests.integration.engine.scene import Scene
 

@@ -8,8 +8,8 @@ import pytest
 from diagrams.lifecycle import EXECUTE, lifecycles
 from machines.checkout import CHECKOUT
 from machines.purchase import PURCHASE
-from machines.rows import Phase
 from machines.statuses import SAGA_STATUSES, status_of, step_status
+from machines.transitions import Phase
 from tests.integration.engine.scene import LOST, REFUSED, answer
 from tests.integration.engine.test_service import BUY, CART
 
@@ -38,7 +38,7 @@ def changes_of(definition, journal, step=None):
     for row in journal:
         if step and row["step"] == step.name:
             (undone if row["direction"] == "undo" else done).add(row["trigger"])
-        phase = definition.rows.states[row["dest"]].phase
+        phase = definition.states[row["dest"]].phase
         if phase is Phase.PASSING:
             continue
         status = status_of(phase, pending=False)

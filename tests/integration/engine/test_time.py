@@ -168,7 +168,7 @@ def test_a_quarantined_saga_is_undone_with_the_step_that_may_have_happened(scene
     assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
 
 
-def test_a_stuck_pivot_that_is_sent_again_is_still_unsure(scene):
+def test_a_stuck_pivot_that_is_sent_again_is_still_in_doubt(scene):
     """Its deadline is long over, but what became of the attempts before is not known: it is not called off."""
     stuck = scene.given(enregistrer_vente=[LOST] * 4).run()
     assert stuck.status == "stuck"
@@ -197,10 +197,10 @@ def test_what_its_first_claimant_may_have_sent_is_undone_by_the_next(scene):
 def test_whoever_takes_over_what_was_never_sent_has_said_so_before_it_sends(scene):
     """Else somebody who cancels it in that moment would find that nothing was sent, and undo nothing of it."""
     deferred = scene.given(payer=[NOT_SENT]).run(hold_s=0)
-    assert not scene.engine.store.read(deferred.id).unsure
+    assert not scene.engine.store.read(deferred.id).in_doubt
     told = []
     saga = scene.recovered()
-    scene.at_each_call = lambda _request: told.append(scene.engine.store.read(saga.id).unsure)
+    scene.at_each_call = lambda _request: told.append(scene.engine.store.read(saga.id).in_doubt)
     scene.engine.run(saga, 1000)
     assert told[0] is True
     assert saga.state == "CONFIRMEE"
@@ -316,7 +316,7 @@ def test_a_database_that_keeps_no_results_does_not_quarantine_a_saga(scene, monk
             scene.runner.release_lost()
     assert scene.rows("SELECT state, claims FROM saga") == [{"state": "STOCK_RESERVE", "claims": 0}]
     saga = scene.given(payer=[answer(409)]).recovered()
-    assert saga.unsure, "it was sent, and its answer was lost with the commit"
+    assert saga.in_doubt, "it was sent, and its answer was lost with the commit"
 
 
 def test_a_claim_that_is_taken_back_late_is_not_that_of_who_has_the_saga_by_then(scene):

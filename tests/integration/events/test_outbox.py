@@ -3,7 +3,7 @@ import pytest
 from app.store.outbox import Outbox
 from app.store.sagas import FencedError
 from machines.order import ORDER
-from machines.rows import Trigger
+from machines.transitions import Trigger
 from tests.integration.engine.scene import answer
 from tests.integration.events.books import ANSWERS, ORDERED
 

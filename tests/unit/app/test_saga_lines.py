@@ -11,7 +11,7 @@ from app.metrics import Telemetry
 from app.metrics.lines import LARGEST_DATA_BYTES
 from app.store.instance import Instance
 from machines.checkout import CHECKOUT
-from machines.rows import Trigger
+from machines.transitions import Trigger
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from deploy.observability.alerts import ALERTS
 from deploy.observability.facts import facts
 from diagrams.generated import ROOT
 from machines.registry import discover
-from machines.rows import Phase
+from machines.transitions import Phase
 
 DEPLOY, TESTS, RUNBOOKS = ROOT / "deploy", Path(__file__).parent / "rules", ROOT / "docs" / "runbooks"
 NAMES = {alert.name for alert in ALERTS}
@@ -48,7 +48,7 @@ def test_each_alert_says_what_a_person_needs():
 def test_whoever_may_stay_too_long_has_a_limit():
     expected = defaultdict(dict)
     for saga in discover():
-        limits = {state.name: state.dwell_s for state in saga.rows.states.values() if state.dwell_s is not None}
+        limits = {state.name: state.dwell_s for state in saga.states.values() if state.dwell_s is not None}
         expected[saga.name] |= limits  # its versions share their alerts
     for name, limits in expected.items():
         assert {fact.state: fact.dwell_s for fact in STATES if fact.saga == name} == limits

@@ -54,7 +54,7 @@ def test_the_failure_panel_of_001_names_each_failure_of_the_checkout():
     (asked,) = set(re.findall(r'etat=~"([^"]+)"', panel.targets[0].expr))
     failures = {step.refused for step in CHECKOUT.steps if step.refused}
     assert {"ECHEC_STOCK", "ECHEC_PAIEMENT", "ECHEC_ENREGISTREMENT"} <= failures
-    assert failures <= set(asked.split("|")) <= set(CHECKOUT.rows.states) - {CHECKOUT.completed, CHECKOUT.compensated}
+    assert failures <= set(asked.split("|")) <= set(CHECKOUT.states) - {CHECKOUT.completed, CHECKOUT.compensated}
 
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)

@@ -14,8 +14,8 @@ from diagrams.picture.compose import compose
 from diagrams.picture.elements import Box, Picture, Text, wrap
 from diagrams.picture.svg import svg
 from machines.checkout import CHECKOUT
-from machines.rows import Phase
 from machines.saga import Saga
+from machines.transitions import Phase
 
 
 def plain(saga: Saga) -> Overlay | None:
@@ -23,10 +23,10 @@ def plain(saga: Saga) -> Overlay | None:
 
 
 def heat(saga: Saga) -> Overlay:
-    states = saga.rows.states
+    states = saga.states
     figures = SimpleNamespace(
         now=dict.fromkeys(states, 1234), oldest_s=dict.fromkeys(states, 5e5), p95_s=dict.fromkeys(states, 4000.0),
-        moves={edge_key(row): 987_654 for row in saga.rows.rows},
+        moves={edge_key(row): 987_654 for row in saga.transitions},
     )  # fmt: skip
     return heat_overlay(saga, "24h", figures)
 
@@ -34,12 +34,12 @@ def heat(saga: Saga) -> Overlay:
 def path(saga: Saga) -> Overlay:
     reason = "503 no answer from a participant that had a lot to say about why it could not, at great length, again"
     moves = [SimpleNamespace(source=row.source, trigger=str(row.trigger), dest=row.dest, reason=reason, actor="a")
-             for row in saga.rows.rows]  # fmt: skip
+             for row in saga.transitions]  # fmt: skip
     return path_overlay(saga, "x" * 36, "stuck", saga.initial, moves)
 
 
 def difference(saga: Saga) -> Overlay:
-    return diff_overlay(Diff(old=CHECKOUT, new=saga, standing=dict.fromkeys(CHECKOUT.rows.states, 7)))
+    return diff_overlay(Diff(old=CHECKOUT, new=saga, standing=dict.fromkeys(CHECKOUT.states, 7)))
 
 
 @pytest.fixture(params=[plain, heat, path, difference], ids=lambda overlay: overlay.__name__)
@@ -90,14 +90,14 @@ def test_lines_are_level_or_upright(picture: Picture):
 
 def test_forward_is_straight_down_and_compensation_is_at_the_right_and_up(saga: Saga):
     boxes = {box.state: box for box in compose(saga).boxes if box.state}
-    phases = {name: state.phase for name, state in saga.rows.states.items()}
+    phases = {name: state.phase for name, state in saga.states.items()}
     middle = boxes[saga.initial].x
     for name, box in boxes.items():
         if phases[name] in (Phase.FORWARD, Phase.COMPLETED):
             assert box.x == middle
         if phases[name] in (Phase.UNDOING, Phase.COMPENSATED):
             assert box.left > boxes[saga.initial].right
-    for row in saga.rows.rows:
+    for row in saga.transitions:
         if row.trigger == "succeeded":
             up = phases[row.source] is Phase.UNDOING
             assert (boxes[row.dest].y < boxes[row.source].y) is up

@@ -84,7 +84,7 @@ def test_no_sign_in_a_table_breaks_the_picture(hostile: Saga):
 
 def test_every_call_of_a_row_is_told_where_its_edge_is(saga: Saga):
     drawn = "\n".join(title.text or "" for title in titles(svg(saga)))
-    for row in saga.rows.rows:
+    for row in saga.transitions:
         if row.call and row.source != row.dest:
             assert f"{row.source} —{row.trigger}→ {row.dest} ({row.call})" in drawn
 

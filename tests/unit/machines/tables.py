@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from machines.call import get, post
 from machines.fields import integer
-from machines.rows import Trigger
 from machines.saga import Saga
 from machines.step import Kind, Step, compensatable, pivot, read, retriable
+from machines.transitions import Trigger
 
 READ, COMPENSATABLE, PIVOT, RETRIABLE = Kind
 
@@ -80,11 +80,11 @@ def legal_tables(draw: st.DrawFn) -> Saga:
 
 
 def edges(saga: Saga) -> dict[tuple[str, Trigger], str]:
-    return {(row.source, row.trigger): row.dest for row in saga.rows.rows}
+    return {(row.source, row.trigger): row.dest for row in saga.transitions}
 
 
 def leaving(saga: Saga, state: str) -> dict[Trigger, str]:
-    return {row.trigger: row.dest for row in saga.rows.rows if row.source == state}
+    return {row.trigger: row.dest for row in saga.transitions if row.source == state}
 
 
 def reachable(saga: Saga, state: str) -> set[str]:
@@ -92,7 +92,7 @@ def reachable(saga: Saga, state: str) -> set[str]:
     ahead = {state}
     while ahead:
         seen |= ahead
-        ahead = {row.dest for row in saga.rows.rows if row.source in ahead} - seen
+        ahead = {row.dest for row in saga.transitions if row.source in ahead} - seen
     return seen
 
 

@@ -1,5 +1,5 @@
 from machines.check import path_problems
-from machines.rows import Phase, Row, Rows, State, Trigger
+from machines.transitions import Graph, Phase, State, Transition, Trigger
 from tests.unit.machines.tables import look
 
 
@@ -43,6 +43,6 @@ def problems(*arrows: str) -> list[str]:
     """What is wrong with the rows that these arrows draw from START to END, or to BACK if there is one."""
     pairs = [arrow.split(" → ") for arrow in arrows]
     states = {name: State(name=name, phase=Phase.FORWARD) for pair in [*pairs, ["START", "END"]] for name in pair}
-    rows = tuple(Row(source=source, trigger=Trigger.SUCCEEDED, dest=dest) for source, dest in pairs)
+    rows = tuple(Transition(source=source, trigger=Trigger.SUCCEEDED, dest=dest) for source, dest in pairs)
     ends = ("END", "BACK") if "BACK" in states else ("END",)
-    return list(path_problems(Rows(states=states, rows=rows), "START", ends))
+    return list(path_problems(Graph(states=states, transitions=rows), "START", ends))

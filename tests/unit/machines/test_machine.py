@@ -8,7 +8,7 @@ from transitions import EventData, Machine, MachineError
 
 from machines.checkout import CHECKOUT
 from machines.machine import SagaMachine
-from machines.rows import Phase, Trigger
+from machines.transitions import Phase, Trigger
 from tests.unit.machines.tables import edges, legal_tables, quick
 
 
@@ -29,16 +29,16 @@ def test_a_running_saga_is_a_transitions_machine():
 @given(legal_tables())
 def test_its_transitions_are_the_rows_of_its_table_and_no_other(table):
     machine = SagaMachine(table)
-    assert set(machine.states) == set(table.rows.states)
+    assert set(machine.states) == set(table.states)
     for trigger in Trigger:
         found = machine.get_transitions(trigger) if trigger in machine.events else []
-        rows = [(row.source, row.dest) for row in table.rows.rows if row.trigger is trigger]
+        rows = [(row.source, row.dest) for row in table.transitions if row.trigger is trigger]
         assert sorted((edge.source, edge.dest) for edge in found) == sorted(rows)
-    assert len(machine.get_transitions()) == len(table.rows.rows)
+    assert len(machine.get_transitions()) == len(table.transitions)
 
 
 def test_it_has_no_event_that_the_table_does_not_name():
-    assert set(SagaMachine(CHECKOUT).events) == {row.trigger for row in CHECKOUT.rows.rows}
+    assert set(SagaMachine(CHECKOUT).events) == {row.trigger for row in CHECKOUT.transitions}
 
 
 def test_it_has_no_back_door_to_a_state():
@@ -91,7 +91,7 @@ def test_it_moves_along_the_rows_and_along_nothing_else(table, data):
 @quick
 @given(legal_tables())
 def test_it_may_do_what_the_rows_of_its_state_say(table):
-    for state in table.rows.states:
+    for state in table.states:
         machine = SagaMachine(table, state)
         assert {trigger for trigger in Trigger if machine.may(trigger)} == {
             trigger for source, trigger in edges(table) if source == state

@@ -10,7 +10,7 @@ from app.store.instance import Instance
 from machines.checkout import CHECKOUT
 from machines.commande import COMMANDE
 from machines.machine import SagaMachine
-from machines.rows import Trigger
+from machines.transitions import Trigger
 from tests.unit.machines.tables import edges
 
 
@@ -107,7 +107,7 @@ def others_are_as_the_table_says():
     yield
     for fresh in (other, SagaMachine(CHECKOUT)):
         assert fresh.state == "INITIEE"
-        assert list(fresh.states) == list(CHECKOUT.rows.states)
+        assert list(fresh.states) == list(CHECKOUT.states)
         found = {(t.source, name): t.dest for name in fresh.events for t in fresh.get_transitions(name)}
         assert found == edges(CHECKOUT)
         assert fresh.succeeded()
@@ -174,7 +174,7 @@ def test_triggers_are_methods_of_the_saga(saga, way):
     assert (event.transition.source, event.state.name) == ("INITIEE", "PANIER_RECUPERE")
 
 
-@pytest.mark.parametrize("state", CHECKOUT.rows.states)
+@pytest.mark.parametrize("state", CHECKOUT.states)
 def test_a_saga_says_what_it_may_and_where_it_is(state):
     saga = SagaMachine(CHECKOUT, state)
     assert [known for known in saga.states if getattr(saga, f"is_{known}")()] == [state]

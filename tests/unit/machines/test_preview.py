@@ -5,7 +5,7 @@ from machines.checkout import CHECKOUT
 from machines.commande import COMMANDE
 from machines.preview import preview
 from machines.purchase import PURCHASE
-from machines.rows import Trigger
+from machines.transitions import Trigger
 
 
 def states(stops):
@@ -13,7 +13,7 @@ def states(stops):
 
 
 def test_a_retry_of_the_pivot_goes_on_to_the_end_and_asks_the_probe_first():
-    seen = preview(CHECKOUT, "STUCK_ENREGISTRER_VENTE", Trigger.RETRY, unsure=True)
+    seen = preview(CHECKOUT, "STUCK_ENREGISTRER_VENTE", Trigger.RETRY, in_doubt=True)
     assert states(seen.course) == ["PAIEMENT_EFFECTUE", "COMMANDE_ENREGISTREE", "CONFIRMEE"]
     assert [str(call) for call in seen.calls] == ["POST ventes/ventes", "POST stock/confirmer"]
     assert str(seen.course[0].probe) == "GET ventes/ventes/outcome"
@@ -22,7 +22,7 @@ def test_a_retry_of_the_pivot_goes_on_to_the_end_and_asks_the_probe_first():
 
 
 def test_a_retry_of_the_pivot_may_be_refused_or_stay_unanswered_and_is_stuck_again():
-    otherwise = dict(preview(CHECKOUT, "STUCK_ENREGISTRER_VENTE", Trigger.RETRY, unsure=True).otherwise)
+    otherwise = dict(preview(CHECKOUT, "STUCK_ENREGISTRER_VENTE", Trigger.RETRY, in_doubt=True).otherwise)
     assert {trigger: states(stops) for trigger, stops in otherwise.items()} == {
         Trigger.REFUSED_IN_DOUBT: ["STUCK_ENREGISTRER_VENTE"],
         Trigger.EXHAUSTED: ["STUCK_ENREGISTRER_VENTE"],
@@ -30,54 +30,54 @@ def test_a_retry_of_the_pivot_may_be_refused_or_stay_unanswered_and_is_stuck_aga
 
 
 def test_a_retry_of_an_undo_that_is_refused_again_is_stuck_again():
-    otherwise = dict(preview(CHECKOUT, "STUCK_UNDO_PAYER", Trigger.RETRY, unsure=True).otherwise)
+    otherwise = dict(preview(CHECKOUT, "STUCK_UNDO_PAYER", Trigger.RETRY, in_doubt=True).otherwise)
     assert states(otherwise[Trigger.REFUSED]) == ["STUCK_UNDO_PAYER"]
 
 
 def test_undoing_a_stuck_pivot_calls_the_compensations_in_reverse():
-    seen = preview(CHECKOUT, "STUCK_ENREGISTRER_VENTE", Trigger.COMPENSATE, unsure=True)
+    seen = preview(CHECKOUT, "STUCK_ENREGISTRER_VENTE", Trigger.COMPENSATE, in_doubt=True)
     assert states(seen.course) == ["REMBOURSEMENT", "LIBERATION_STOCK", "ANNULEE"]
     assert [call.path for call in seen.calls] == ["/{client_id}/rembourser", "/liberer"]
 
 
 def test_resolving_by_hand_does_not_send_the_call_again():
-    seen = preview(CHECKOUT, "STUCK_ENREGISTRER_VENTE", Trigger.RESOLVE, unsure=True)
+    seen = preview(CHECKOUT, "STUCK_ENREGISTRER_VENTE", Trigger.RESOLVE, in_doubt=True)
     assert states(seen.course) == ["COMMANDE_ENREGISTREE", "CONFIRMEE"]
     assert [call.path for call in seen.calls] == ["/confirmer"]
 
 
 @pytest.mark.parametrize(
-    ("unsure", "undone"), [(True, ["REMBOURSEMENT", "LIBERATION_STOCK"]), (False, ["LIBERATION_STOCK"])]
+    ("in_doubt", "undone"), [(True, ["REMBOURSEMENT", "LIBERATION_STOCK"]), (False, ["LIBERATION_STOCK"])]
 )
-def test_a_cancel_undoes_the_call_in_flight_only_where_it_may_have_been_sent(unsure, undone):
-    seen = preview(CHECKOUT, "STOCK_RESERVE", Trigger.CANCEL, unsure=unsure)
+def test_a_cancel_undoes_the_call_in_flight_only_where_it_may_have_been_sent(in_doubt, undone):
+    seen = preview(CHECKOUT, "STOCK_RESERVE", Trigger.CANCEL, in_doubt=in_doubt)
     assert states(seen.course) == ["ECHEC_PAIEMENT", *undone, "ANNULEE"]
 
 
 def test_a_state_before_a_call_is_passed_through():
-    seen = preview(COMMANDE, "STUCK_CREER_COMMANDE", Trigger.RESOLVE, unsure=True)
+    seen = preview(COMMANDE, "STUCK_CREER_COMMANDE", Trigger.RESOLVE, in_doubt=True)
     assert states(seen.course) == ["COMMANDE_CREEE", "SAGA_TERMINEE"]
-    seen = preview(COMMANDE, "STUCK_RESERVER_STOCK", Trigger.RETRY, unsure=True)
+    seen = preview(COMMANDE, "STUCK_RESERVER_STOCK", Trigger.RETRY, in_doubt=True)
     assert states(seen.course)[:3] == ["RESERVATION_STOCK", "STOCK_RESERVE", "CREATION_COMMANDE"]
 
 
 def test_a_purchase_that_is_done_is_taken_back():
-    seen = preview(PURCHASE, PURCHASE.completed, Trigger.COMPENSATE, unsure=False)
+    seen = preview(PURCHASE, PURCHASE.completed, Trigger.COMPENSATE, in_doubt=False)
     assert seen.end.phase == "compensated"
     assert len(seen.calls) == sum(step.undo is not None for step in PURCHASE.steps)
 
 
 def test_what_the_table_has_not_is_not_foreseen():
     with pytest.raises(MachineError):
-        preview(CHECKOUT, "CONFIRMEE", Trigger.COMPENSATE, unsure=False)
+        preview(CHECKOUT, "CONFIRMEE", Trigger.COMPENSATE, in_doubt=False)
 
 
 def test_a_refusal_after_an_attempt_that_nobody_knows_of_undoes_the_step_as_well():
-    otherwise = dict(preview(CHECKOUT, "STUCK_PAYER", Trigger.RETRY, unsure=False).otherwise)
+    otherwise = dict(preview(CHECKOUT, "STUCK_PAYER", Trigger.RETRY, in_doubt=False).otherwise)
     undone = ["ECHEC_PAIEMENT", "REMBOURSEMENT", "LIBERATION_STOCK", "ANNULEE"]
     assert (states(otherwise[Trigger.REFUSED]), states(otherwise[Trigger.EXHAUSTED])) == (undone, undone)
 
 
 def test_a_refusal_of_a_step_that_was_never_sent_undoes_only_those_before():
-    otherwise = dict(preview(COMMANDE, "STUCK_LIRE_PRODUITS", Trigger.RETRY, unsure=False).otherwise)
+    otherwise = dict(preview(COMMANDE, "STUCK_LIRE_PRODUITS", Trigger.RETRY, in_doubt=False).otherwise)
     assert states(otherwise[Trigger.REFUSED]) == ["ECHEC_PRODUIT", "SAGA_ANNULEE"]

@@ -4,8 +4,8 @@ from collections import Counter
 
 from hypothesis import given
 
-from machines.rows import Phase, Trigger
 from machines.step import PERSISTENT, Kind
+from machines.transitions import Phase, Trigger
 from tests.unit.machines.tables import (
     edges,
     entry_of,
@@ -21,14 +21,14 @@ ENDS = {"DONE", "CANCELLED"}
 @quick
 @given(legal_tables())
 def test_every_state_can_be_reached_and_can_reach_an_end(table):
-    assert reachable(table, table.initial) == set(table.rows.states)
-    assert all(reachable(table, state) & ENDS for state in table.rows.states)
+    assert reachable(table, table.initial) == set(table.states)
+    assert all(reachable(table, state) & ENDS for state in table.states)
 
 
 @quick
 @given(legal_tables())
 def test_a_trigger_leads_from_a_state_to_one_other_only(table):
-    assert Counter((row.source, row.trigger) for row in table.rows.rows).most_common(1)[0][1] == 1
+    assert Counter((row.source, row.trigger) for row in table.transitions).most_common(1)[0][1] == 1
 
 
 @quick
@@ -38,7 +38,7 @@ def test_a_saga_whose_calls_all_succeed_goes_through_its_steps_in_order(table):
     state, calls = table.initial, []
     while state != table.completed:
         state = way.get((state, Trigger.BEGIN), state)
-        calls.append(table.rows.states[state].call)
+        calls.append(table.states[state].call)
         state = way[state, Trigger.SUCCEEDED]
         assert state == table.steps[len(calls) - 1].done
     assert calls == [step.call for step in table.steps]
@@ -51,8 +51,8 @@ def test_a_doing_is_passed_into_by_begin_before_its_call_is_sent(table):
         before = table.steps[number - 1].done if number else table.initial
         if step.doing:
             assert leaving(table, before) == {Trigger.BEGIN: step.doing}
-            assert (table.rows.states[before].phase, table.rows.states[before].call) == (Phase.PASSING, None)
-        assert table.rows.states[entry_of(table, number)].call is step.call
+            assert (table.states[before].phase, table.states[before].call) == (Phase.PASSING, None)
+        assert table.states[entry_of(table, number)].call is step.call
 
 
 @quick
@@ -61,7 +61,7 @@ def test_a_call_in_flight_has_a_row_for_each_outcome(table):
     may_be_refused = {
         entry_of(table, number): step.refused for number, step in enumerate(table.steps) if step.refused is not None
     }
-    for name, state in table.rows.states.items():
+    for name, state in table.states.items():
         if state.call is None:
             continue
         out = leaving(table, name)
@@ -89,17 +89,17 @@ def test_a_call_in_flight_has_a_row_for_each_outcome(table):
 @quick
 @given(legal_tables())
 def test_the_rows_that_leave_a_call_in_flight_carry_that_call(table):
-    for row in table.rows.rows:
+    for row in table.transitions:
         outside = row.trigger in (Trigger.CANCEL, Trigger.EXPIRE, Trigger.QUARANTINE)
-        told = None if outside else table.rows.states[row.source].call
+        told = None if outside else table.states[row.source].call
         assert row.call is told
 
 
 @quick
 @given(legal_tables())
 def test_a_stuck_state_is_left_by_sending_again_or_as_if_the_call_had_succeeded(table):
-    for row in table.rows.rows:
-        stuck = table.rows.states[row.dest]
+    for row in table.transitions:
+        stuck = table.states[row.dest]
         if stuck.phase is not Phase.STUCK:
             continue
         refused = (Trigger.REFUSED, Trigger.REFUSED_IN_DOUBT)
@@ -114,17 +114,17 @@ def test_a_stuck_state_is_left_by_sending_again_or_as_if_the_call_had_succeeded(
 @quick
 @given(legal_tables())
 def test_whatever_is_in_flight_can_be_stuck_and_each_in_a_state_of_its_own(table):
-    active = [name for name, state in table.rows.states.items() if state.call is not None]
+    active = [name for name, state in table.states.items() if state.call is not None]
     stuck = [leaving(table, name)[Trigger.QUARANTINE] for name in active]
     assert len(set(stuck)) == len(active)
-    assert {name for name, state in table.rows.states.items() if state.phase is Phase.STUCK} == set(stuck)
+    assert {name for name, state in table.states.items() if state.phase is Phase.STUCK} == set(stuck)
 
 
 @quick
 @given(legal_tables())
 def test_only_a_person_leaves_a_stuck_state_and_only_a_stuck_state_waits_for_one(table):
-    for row in table.rows.rows:
-        by_a_person = table.rows.states[row.source].phase is Phase.STUCK
+    for row in table.transitions:
+        by_a_person = table.states[row.source].phase is Phase.STUCK
         assert (row.trigger is Trigger.RESOLVE) <= by_a_person
         asked = (Trigger.RETRY, Trigger.RESOLVE, Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING)
         assert by_a_person <= (row.trigger in asked)
@@ -139,7 +139,7 @@ def test_a_compensated_saga_is_over(table):
 @quick
 @given(legal_tables())
 def test_a_compensation_is_sent_again_for_long_and_any_other_call_as_its_step_says(table):
-    for state in table.rows.states.values():
+    for state in table.states.values():
         if state.call is not None:
             assert state.retry == (PERSISTENT if state.phase is Phase.UNDOING else state.step.retry)
 
@@ -148,6 +148,6 @@ def test_a_compensation_is_sent_again_for_long_and_any_other_call_as_its_step_sa
 @given(legal_tables())
 def test_only_a_read_leaves_nothing_behind(table):
     for number, step in enumerate(table.steps):
-        state = table.rows.states[entry_of(table, number)]
+        state = table.states[entry_of(table, number)]
         assert state.effectful is (step.kind is not Kind.READ)
         assert state.direction == "do"

@@ -3,10 +3,11 @@
 from hypothesis import given
 
 from machines.checkout import CHECKOUT
+from machines.progress import requests
 from machines.purchase import PURCHASE
-from machines.rows import Phase, Trigger
 from machines.saga import Saga
 from machines.step import Kind
+from machines.transitions import Phase, Trigger
 from tests.unit.machines.tables import (
     COMPENSATABLE,
     PIVOT,
@@ -56,7 +57,7 @@ def test_an_exhausted_pivot_waits_for_a_person_who_may_still_go_back(table):
     for number, step in enumerate(table.steps):
         if step.kind is Kind.PIVOT:
             stuck = leaving(table, entry_of(table, number))[Trigger.EXHAUSTED]
-            assert table.rows.states[stuck].phase is Phase.STUCK
+            assert table.states[stuck].phase is Phase.STUCK
             assert undone_from(table, leaving(table, stuck)[Trigger.COMPENSATE]) == undos_before(table, number)
 
 
@@ -78,7 +79,7 @@ def test_after_the_point_of_no_return_there_is_no_way_back(table):
     if point is None:
         return
     only_forward = table.steps[point].done if table.steps[point].kind is PIVOT else entry_of(table, point)
-    phases = {table.rows.states[state].phase for state in reachable(table, only_forward)}
+    phases = {table.states[state].phase for state in reachable(table, only_forward)}
     assert phases <= {Phase.PASSING, Phase.FORWARD, Phase.STUCK, Phase.COMPLETED}
 
 
@@ -106,7 +107,7 @@ def test_a_completed_saga_without_point_of_no_return_can_be_undone_as_a_whole(ta
 @quick
 @given(legal_tables())
 def test_a_compensation_in_flight_is_the_undo_of_its_step(table):
-    undoing = [state for state in table.rows.states.values() if state.phase is Phase.UNDOING]
+    undoing = [state for state in table.states.values() if state.phase is Phase.UNDOING]
     assert {state.step.name for state in undoing} == {s.name for s in table.steps if s.kind is Kind.COMPENSATABLE}
     for state in undoing:
         assert state.call is state.step.undo
@@ -125,7 +126,7 @@ def undone_from(table: Saga, state: str) -> list[str]:
     """The steps whose undo is called, in order, when every call succeeds from `state` until compensated."""
     way, undone = edges(table), []
     while state != table.compensated:
-        undone.append(table.rows.states[state].step.name)
+        undone.append(table.states[state].step.name)
         state = way[state, Trigger.SUCCEEDED]
     return undone
 
@@ -135,11 +136,11 @@ def undos_before(table: Saga, number: int) -> list[str]:
 
 
 def test_a_person_may_ask_for_what_the_engine_does_not_do_by_itself():
-    asked = {name: CHECKOUT.rows.asked(name) for name in CHECKOUT.rows.states}
+    asked = {name: requests(CHECKOUT, name) for name in CHECKOUT.states}
     assert asked["STOCK_RESERVE"] == {Trigger.CANCEL}, "its retry is the engine's"
     assert asked["PAIEMENT_EFFECTUE"] == frozenset(), "a pivot in flight"
     assert asked["STUCK_ENREGISTRER_VENTE"] == {Trigger.RETRY, Trigger.RESOLVE, Trigger.COMPENSATE}
     assert asked["STUCK_PAYER"] == {Trigger.RETRY, Trigger.RESOLVE, Trigger.COMPENSATE_INCLUDING}
     assert asked["STUCK_UNDO_PAYER"] == {Trigger.RETRY, Trigger.RESOLVE}
     assert asked["REMBOURSEMENT"] == asked["CONFIRMEE"] == asked["ANNULEE"] == frozenset()
-    assert PURCHASE.rows.asked("COMPLETED") == {Trigger.COMPENSATE}
+    assert requests(PURCHASE, "COMPLETED") == {Trigger.COMPENSATE}

@@ -1,5 +1,5 @@
 from machines.checkout import CHECKOUT
-from machines.rows import Phase
+from machines.transitions import Phase
 
 ROWS = """
     INITIEE                    succeeded             PANIER_RECUPERE
@@ -104,15 +104,15 @@ PHASES = {
 
 
 def test_the_checkout_has_these_rows_and_no_other():
-    derived = [(row.source, row.trigger.value, row.dest) for row in CHECKOUT.rows.rows]
+    derived = [(row.source, row.trigger.value, row.dest) for row in CHECKOUT.transitions]
     assert sorted(derived) == sorted(tuple(line.split()) for line in ROWS.splitlines() if line)
 
 
 def test_the_checkout_makes_these_calls_in_these_states():
-    made = {name: str(state.call) for name, state in CHECKOUT.rows.states.items() if state.call}
+    made = {name: str(state.call) for name, state in CHECKOUT.states.items() if state.call}
     assert made == dict(line.split(maxsplit=1) for line in CALLS.strip().splitlines())
 
 
 def test_the_checkout_has_these_states_in_these_phases():
-    states = CHECKOUT.rows.states.values()
+    states = CHECKOUT.states.values()
     assert {phase: {state.name for state in states if state.phase is phase} for phase in Phase} == PHASES

@@ -6,7 +6,7 @@ from transitions import MachineError
 from machines.call import FillError, get, post
 from machines.checkout import CHECKOUT
 from machines.machine import SagaMachine
-from machines.rows import Trigger
+from machines.transitions import Trigger
 from tests.unit.machines.tables import hold, look, sell, tell
 
 

@@ -11,7 +11,7 @@ from app.cli.screen import draw
 from app.store.instance import Instance
 from app.store.models import JournalRow, SagaRow
 from machines.checkout import CHECKOUT
-from machines.rows import Trigger
+from machines.transitions import Trigger
 
 BEGUN = datetime(2026, 3, 1, 2, 30, tzinfo=UTC)
 SAGA_ID = UUID("1f2e3d4c-0000-4000-8000-000000000001")

@@ -8,7 +8,8 @@ from app.breaker import BreakerPolicy, BreakerState
 from app.fleeting import Fleeting
 from app.participants.client import Request
 from app.participants.guard import GuardedSender
-from app.participants.outcome import Outcome, Reply, outcome_of
+from app.participants.outcome import Reply, outcome_of
+from machines.progress import Outcome
 
 OK, BROKEN, GONE = Reply(status=200, body={}), Reply(status=503, body={}), Reply(error="no connection", sent=False)
 SILENT = Reply(error="no answer within 5 s")

@@ -1,6 +1,7 @@
 import pytest
 
-from app.participants.outcome import Outcome, Reply, explained, outcome_of, outcome_of_move, setting_of, settings_of
+from app.participants.outcome import Reply, explained, outcome_of, outcome_of_move, setting_of, settings_of
+from machines.progress import Outcome
 
 SUCCEEDED, REFUSED, UNKNOWN, NOT_SENT = Outcome
 

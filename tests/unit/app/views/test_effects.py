@@ -18,12 +18,12 @@ RESERVED = Row("reserver_stock", "succeeded")
 PAID = Row("payer", "succeeded")
 
 
-def effects(state, *moves, unsure=False):
-    return {item.step.name: item.effect for item in effects_of(CHECKOUT, state, moves, in_doubt=unsure)}
+def effects(state, *moves, in_doubt=False):
+    return {item.step.name: item.effect for item in effects_of(CHECKOUT, state, moves, in_doubt=in_doubt)}
 
 
-def says(step, state, *moves, unsure=False):
-    found = effects_of(CHECKOUT, state, moves, in_doubt=unsure)
+def says(step, state, *moves, in_doubt=False):
+    found = effects_of(CHECKOUT, state, moves, in_doubt=in_doubt)
     return next(item.description for item in found if item.step.name == step)
 
 
@@ -70,11 +70,11 @@ def test_an_undo_that_could_not_be_sent_has_undone_nothing():
 
 
 def test_a_call_in_flight_may_have_happened():
-    assert effects("STOCK_RESERVE", RESERVED, unsure=True)["payer"] is Effect.UNKNOWN
+    assert effects("STOCK_RESERVE", RESERVED, in_doubt=True)["payer"] is Effect.UNKNOWN
     still = "client is being asked and has given no clear answer yet: it may have happened."
-    assert says("payer", "STOCK_RESERVE", RESERVED, unsure=True) == still
-    assert effects("STOCK_RESERVE", RESERVED, unsure=False)["payer"] is Effect.NOT_DONE
-    assert effects("REMBOURSEMENT", RESERVED, PAID, unsure=True)["payer"] is Effect.UNKNOWN
+    assert says("payer", "STOCK_RESERVE", RESERVED, in_doubt=True) == still
+    assert effects("STOCK_RESERVE", RESERVED, in_doubt=False)["payer"] is Effect.NOT_DONE
+    assert effects("REMBOURSEMENT", RESERVED, PAID, in_doubt=True)["payer"] is Effect.UNKNOWN
 
 
 def test_what_a_person_did_by_hand_is_told_as_such():

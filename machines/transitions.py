@@ -44,6 +44,12 @@ class Trigger(StrEnum):
     RESOLVE = "resolve"
 
 
+#: Triggers by which a step, or its compensation, is done.
+DONE = frozenset({Trigger.SUCCEEDED, Trigger.RESOLVE})
+#: Triggers by which a step fails.
+FAILURES = frozenset({Trigger.REFUSED, Trigger.REFUSED_IN_DOUBT, Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.QUARANTINE})
+
+
 class Phase(StrEnum):
     FORWARD = "forward"
     PASSING = "passing"
@@ -97,7 +103,7 @@ class State:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class Transition:
     """One transition."""
 
     #: State before the move.
@@ -111,23 +117,18 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rows:
+class Graph:
+    """The states and transitions derived from one table."""
+
     states: Mapping[str, State]
-    rows: tuple[Row, ...]
-
-    def asked(self, state: str) -> frozenset[Trigger]:
-        """Return the moves that only a person makes from this state; they exclude the engine's own retry."""
-        waits = self.states[state].phase in (Phase.STUCK, Phase.COMPLETED)
-        return frozenset(
-            row.trigger for row in self.rows if row.source == state and (waits or row.trigger is Trigger.CANCEL)
-        )
+    transitions: tuple[Transition, ...]
 
 
-def derive(table: Table) -> Rows:
+def derive(table: Table) -> Graph:
     """Derive every state and row of a table that has passed `check`."""
     derived = tuple(_forward(table)) + tuple(_backward(table)) + tuple(_ends(table))
     states = {item.name: item for item in derived if isinstance(item, State)}
-    return Rows(states=states, rows=tuple(item for item in derived if isinstance(item, Row)))
+    return Graph(states=states, transitions=tuple(item for item in derived if isinstance(item, Transition)))
 
 
 def stuck_states(step: Step) -> tuple[str, str]:
@@ -135,80 +136,82 @@ def stuck_states(step: Step) -> tuple[str, str]:
     return f"STUCK_{step.name.upper()}", f"STUCK_UNDO_{step.name.upper()}"
 
 
-def _forward(table: Table) -> Iterator[State | Row]:
+def _forward(table: Table) -> Iterator[State | Transition]:
     before, forward_only = table.initial, False
     for number, step in enumerate(table.steps):
         if step.doing:
             yield State(name=before, phase=Phase.PASSING, step=step)
-            yield Row(source=before, trigger=Trigger.BEGIN, dest=step.doing)
+            yield Transition(source=before, trigger=Trigger.BEGIN, dest=step.doing)
         entry, stuck = step.doing or before, stuck_states(step)[0]
         yield State(name=entry, phase=Phase.FORWARD, step=step, call=step.call, retry=step.retry)
-        yield Row(source=entry, trigger=Trigger.SUCCEEDED, dest=step.done, call=step.call)
+        yield Transition(source=entry, trigger=Trigger.SUCCEEDED, dest=step.done, call=step.call)
         yield from _sent_again(entry, step.call)
         yield from _stuck(entry, step, stuck, step.done)
         if step.kind in (Kind.PIVOT, Kind.RETRIABLE) or forward_only:
-            yield Row(source=entry, trigger=Trigger.EXHAUSTED, dest=stuck, call=step.call)
+            yield Transition(source=entry, trigger=Trigger.EXHAUSTED, dest=stuck, call=step.call)
         if step.kind is Kind.RETRIABLE or forward_only:  # refused, and there is no way back
-            yield Row(source=entry, trigger=Trigger.REFUSED, dest=stuck, call=step.call)
+            yield Transition(source=entry, trigger=Trigger.REFUSED, dest=stuck, call=step.call)
         else:
             yield from _failure(table, number, entry, stuck)
         before, forward_only = step.done, forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
 
 
-def _failure(table: Table, number: int, entry: str, stuck: str) -> Iterator[State | Row]:
+def _failure(table: Table, number: int, entry: str, stuck: str) -> Iterator[State | Transition]:
     """Yield the rows of a step that may fail, and its failure state with its rows."""
     step, back = table.steps[number], _undone_before(table, number)
     failure = step.refused or ""  # check() requires it here
     yield State(name=failure, phase=Phase.PASSING, step=step)
-    yield Row(source=entry, trigger=Trigger.REFUSED, dest=failure, call=step.call)
-    yield Row(source=entry, trigger=Trigger.EXPIRE, dest=failure)
-    yield Row(source=failure, trigger=Trigger.COMPENSATE, dest=back)
+    yield Transition(source=entry, trigger=Trigger.REFUSED, dest=failure, call=step.call)
+    yield Transition(source=entry, trigger=Trigger.EXPIRE, dest=failure)
+    yield Transition(source=failure, trigger=Trigger.COMPENSATE, dest=back)
     if step.kind is Kind.PIVOT:
-        yield Row(source=entry, trigger=Trigger.REFUSED_IN_DOUBT, dest=stuck, call=step.call)
+        yield Transition(source=entry, trigger=Trigger.REFUSED_IN_DOUBT, dest=stuck, call=step.call)
     else:
-        yield Row(source=entry, trigger=Trigger.EXHAUSTED, dest=failure, call=step.call)
+        yield Transition(source=entry, trigger=Trigger.EXHAUSTED, dest=failure, call=step.call)
         # Not while a pivot is in flight: then it is unknown whether the saga can still go back.
-        yield Row(source=entry, trigger=Trigger.CANCEL, dest=failure)
+        yield Transition(source=entry, trigger=Trigger.CANCEL, dest=failure)
     if step.undoing:
         for source in (failure, stuck):
-            yield Row(source=source, trigger=Trigger.COMPENSATE_INCLUDING, dest=step.undoing)
+            yield Transition(source=source, trigger=Trigger.COMPENSATE_INCLUDING, dest=step.undoing)
     else:
-        yield Row(source=stuck, trigger=Trigger.COMPENSATE, dest=back)
+        yield Transition(source=stuck, trigger=Trigger.COMPENSATE, dest=back)
 
 
-def _backward(table: Table) -> Iterator[State | Row]:
+def _backward(table: Table) -> Iterator[State | Transition]:
     for number, step in reversed(list(enumerate(table.steps))):
         if step.undo and step.undoing:
             undone = _undone_before(table, number)
             yield State(
                 name=step.undoing, phase=Phase.UNDOING, step=step, call=step.undo, retry=PERSISTENT, undoes=True
             )
-            yield Row(source=step.undoing, trigger=Trigger.SUCCEEDED, dest=undone, call=step.undo)
+            yield Transition(source=step.undoing, trigger=Trigger.SUCCEEDED, dest=undone, call=step.undo)
             yield from _sent_again(step.undoing, step.undo)
             stuck = stuck_states(step)[1]
             yield from _stuck(step.undoing, step, stuck, undone, undoes=True)
             for failed in (Trigger.REFUSED, Trigger.EXHAUSTED):
-                yield Row(source=step.undoing, trigger=failed, dest=stuck, call=step.undo)
+                yield Transition(source=step.undoing, trigger=failed, dest=stuck, call=step.undo)
 
 
-def _ends(table: Table) -> Iterator[State | Row]:
+def _ends(table: Table) -> Iterator[State | Transition]:
     yield State(name=table.completed, phase=Phase.COMPLETED)
     yield State(name=table.compensated, phase=Phase.COMPENSATED)
     if all(step.kind in (Kind.READ, Kind.COMPENSATABLE) for step in table.steps):
-        yield Row(source=table.completed, trigger=Trigger.COMPENSATE, dest=_undone_before(table, len(table.steps)))
+        yield Transition(
+            source=table.completed, trigger=Trigger.COMPENSATE, dest=_undone_before(table, len(table.steps))
+        )
 
 
-def _sent_again(entry: str, call: Call) -> Iterator[Row]:
-    yield Row(source=entry, trigger=Trigger.RETRY, dest=entry, call=call)
-    yield Row(source=entry, trigger=Trigger.DEFER, dest=entry, call=call)
+def _sent_again(entry: str, call: Call) -> Iterator[Transition]:
+    yield Transition(source=entry, trigger=Trigger.RETRY, dest=entry, call=call)
+    yield Transition(source=entry, trigger=Trigger.DEFER, dest=entry, call=call)
 
 
-def _stuck(entry: str, step: Step, stuck: str, resolved: str, *, undoes: bool = False) -> Iterator[State | Row]:
+def _stuck(entry: str, step: Step, stuck: str, resolved: str, *, undoes: bool = False) -> Iterator[State | Transition]:
     yield State(name=stuck, phase=Phase.STUCK, step=step, undoes=undoes)
-    yield Row(source=entry, trigger=Trigger.QUARANTINE, dest=stuck)
-    yield Row(source=stuck, trigger=Trigger.RETRY, dest=entry)
+    yield Transition(source=entry, trigger=Trigger.QUARANTINE, dest=stuck)
+    yield Transition(source=stuck, trigger=Trigger.RETRY, dest=entry)
     if step.kind is not Kind.READ:  # a person cannot supply what a read would have returned
-        yield Row(source=stuck, trigger=Trigger.RESOLVE, dest=resolved)
+        yield Transition(source=stuck, trigger=Trigger.RESOLVE, dest=resolved)
 
 
 def _undone_before(table: Table, number: int) -> str:

@@ -1,0 +1,211 @@
+"""The only interpreter of a table: what an outcome, a deadline, a crash or a person's request does to a saga.
+
+A saga is in a state; the state names the call in flight. What is known of that call is one fact: it is *in doubt* when
+an earlier attempt may have worked. From these two, and from what has just happened, this module decides which moves
+the saga makes. The engine, the previews, the diagrams and the tests call it. No other module fires a trigger, and no
+other module writes `in_doubt`.
+
+    outcome of the call     what the saga does
+    succeeded               goes on with the next call
+    refused                 compensates the steps before; this step too when it is in doubt. A pivot in doubt is stuck
+    unknown                 sends the call again, in doubt; after the last attempt it compensates this step too, or is
+                            stuck
+    not sent                sends the call later; no attempt is counted
+
+A *passing* state is left in the same commit: by the next call that begins, or by the first compensation.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+from transitions import EventData
+
+from machines.call import Call
+from machines.machine import SagaMachine
+from machines.saga import Saga
+from machines.step import Kind
+from machines.transitions import FAILURES, Phase, State, Trigger
+
+#: Request of a person → triggers, of which the first that the table has from the saga's state is fired.
+REQUESTS: Mapping[str, tuple[Trigger, ...]] = MappingProxyType({
+    "retry": (Trigger.RETRY,),
+    "compensate": (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING, Trigger.CANCEL),
+    "resolve": (Trigger.RESOLVE,),
+})  # fmt: skip
+
+
+class Outcome(StrEnum):
+    """What the reply to a call means."""
+
+    SUCCEEDED = "succeeded"
+    #: The participant did not do it, and says so.
+    REFUSED = "refused"
+    #: In doubt: the participant may have done it.
+    UNKNOWN = "unknown"
+    #: The participant did not act on the call; no attempt is counted.
+    NOT_SENT = "not_sent"
+
+
+class Progress(SagaMachine):
+    """The state of one saga, and what is known of the call in flight."""
+
+    def __init__(self, definition: Saga, state: str | None = None, *, in_doubt: bool = False) -> None:
+        super().__init__(definition, state)
+        #: True when an attempt of the call in flight may have worked; then a later refusal proves nothing.
+        self.in_doubt = in_doubt
+        #: Attempts of the call in flight that failed.
+        self.attempt = 0
+        #: Times that the call in flight was put off; they count as no attempt.
+        self.deferrals = 0
+        #: Why the call in flight is sent again; None for the first time.
+        self.waits_for: str | None = None
+        #: Why the saga failed, as "state: step: reason"; None while it has not.
+        self.error: str | None = None
+
+    @property
+    def probe(self) -> Call | None:
+        """The call that asks whether an attempt in doubt has worked, where the step has one."""
+        at = self._at
+        return at.step.probe if self.in_doubt and at.step and at.phase is Phase.FORWARD else None
+
+    @property
+    def pivot_in_doubt(self) -> bool:
+        """True when the pivot may have worked: then no deadline and no refusal undoes the saga."""
+        return self.in_doubt and self._at.step is not None and self._at.step.kind is Kind.PIVOT
+
+    @property
+    def can_expire(self) -> bool:
+        """True when the call in flight is not sent after the saga's deadline."""
+        return not self.pivot_in_doubt and self.may(Trigger.EXPIRE)
+
+    def conclude(
+        self, outcome: Outcome, *, sent: bool = True, asks_to_wait: bool = False, late: bool = False,
+        actor: str = "", **facts: Any,
+    ) -> Trigger:  # fmt: skip
+        """Make the moves that the outcome of the call in flight means. Return the trigger of the first.
+
+        sent: the call left this process. asks_to_wait: the participant said when to send the call again. late: the
+        saga's deadline is over. facts: recorded with the first move. After RETRY and DEFER the same call is to be sent
+        again, after a wait.
+        """
+        at = self._at
+        assert at.step is not None
+        # A pivot in doubt cannot expire at its deadline. From then on each round counts, so that it ends or is stuck.
+        overdue = late and self.pivot_in_doubt and self.may(Trigger.EXPIRE)
+        waits = outcome is not Outcome.SUCCEEDED and (
+            (outcome is Outcome.NOT_SENT and not overdue) or (asks_to_wait and not late)
+        )
+        attempt = self.attempt + ((sent or overdue) and not waits)
+        trigger = Trigger.DEFER if waits else self._trigger_of(outcome)
+        including = self.in_doubt or trigger is Trigger.EXHAUSTED
+        self.fire(trigger, actor=actor, step=at.step.name, direction=at.direction, attempt=attempt, **facts)
+        if trigger is Trigger.DEFER:
+            self.in_doubt |= outcome is not Outcome.NOT_SENT
+        elif trigger is Trigger.RETRY:
+            self.in_doubt = True
+        else:
+            self.pass_on(including=including, actor=actor)
+        return trigger
+
+    def _trigger_of(self, outcome: Outcome) -> Trigger:
+        if outcome is Outcome.SUCCEEDED:
+            return Trigger.SUCCEEDED
+        if outcome is Outcome.REFUSED:
+            doubted = self.in_doubt and self.may(Trigger.REFUSED_IN_DOUBT)
+            return Trigger.REFUSED_IN_DOUBT if doubted else Trigger.REFUSED
+        return Trigger.RETRY if self.attempt + 1 < self._at.rounds else Trigger.EXHAUSTED
+
+    def give_up(self, trigger: Trigger, *, actor: str, reason: str) -> None:
+        """Do not send the call in flight: the deadline is over (EXPIRE), or its processes died of it (QUARANTINE)."""
+        at, including = self._at, self.in_doubt
+        assert at.step is not None
+        self.fire(trigger, actor=actor, step=at.step.name, direction=at.direction, reason=reason)
+        self.pass_on(including=including, actor=actor)
+
+    def request(self, trigger: Trigger, *, actor: str = "", then: str = "", **facts: Any) -> None:
+        """Make the move that a person requests, see `trigger_of`. then: recorded as the actor of the moves that follow.
+
+        Raise `transitions.MachineError` when the table has no such transition.
+        """
+        including = self.in_doubt
+        self.fire(trigger, actor=actor, **facts)
+        self.pass_on(including=including, actor=then)
+
+    def pass_on(self, *, including: bool = False, actor: str = "") -> None:
+        """Leave passing states. including: the step that failed may have taken effect, so it is compensated as well."""
+        while self._at.phase is Phase.PASSING:
+            if self.may(Trigger.BEGIN):
+                self.fire(Trigger.BEGIN, actor=actor)
+            elif including and self.may(Trigger.COMPENSATE_INCLUDING):
+                self.fire(Trigger.COMPENSATE_INCLUDING, actor=actor)
+            else:
+                self.fire(Trigger.COMPENSATE, actor=actor)
+
+    def moved(self, event: EventData) -> None:
+        """Keep what is known of the call in flight true after a move; `Machine` calls it after each."""
+        row, trigger, reason = event.transition, event.event.name, event.kwargs.get("reason")
+        assert row is not None
+        if row.source == row.dest:
+            self.waits_for = reason
+            self.attempt += trigger == Trigger.RETRY
+            self.deferrals += trigger == Trigger.DEFER
+            return
+        self.attempt, self.deferrals, self.waits_for = 0, 0, None
+        # A person who retries a stuck call does not know either whether the attempts before took effect.
+        self.in_doubt = trigger == Trigger.RETRY
+        if trigger in _FAIL:
+            step = self.definition.states[str(row.source)].step
+            self.error = f"{row.dest}: {step.name if step else ''}: {reason}"
+
+
+#: Triggers that set a saga's error.
+_FAIL = FAILURES | {Trigger.CANCEL}
+
+
+def may_have_been_sent(*, in_doubt: bool, claims: int, own_claims: int = 0) -> bool:
+    """Return True when the call of a stored saga may have been sent, so that it is in doubt.
+
+    It may have been sent by the process that committed the state, or by one that claimed the saga since: a claim is the
+    intent of that call, which needs no other commit. in_doubt: as stored. claims: since the last move. own_claims:
+    those of the caller, which do not count.
+    """
+    return in_doubt or claims > own_claims
+
+
+def requests(saga: Saga, state: str) -> frozenset[Trigger]:
+    """Return the moves that only a person makes from this state; they exclude the engine's own retry."""
+    waits = saga.states[state].phase in (Phase.STUCK, Phase.COMPLETED)
+    return frozenset(
+        row.trigger for row in saga.transitions if row.source == state and (waits or row.trigger is Trigger.CANCEL)
+    )
+
+
+def trigger_of(request: str, saga: Saga, state: str) -> Trigger | None:
+    """Return the trigger that a person's request fires in this state; None when the table does not allow it."""
+    allowed = requests(saga, state)
+    return next((trigger for trigger in REQUESTS[request] if trigger in allowed), None)
+
+
+class Walk(Progress):
+    """A saga that is only tried out: it records the states that it enters."""
+
+    def __init__(self, definition: Saga, state: str | None = None, *, in_doubt: bool = False) -> None:
+        super().__init__(definition, state, in_doubt=in_doubt)
+        #: States entered since the beginning or the last `take`.
+        self.entered: list[State] = []
+
+    def moved(self, event: EventData) -> None:
+        super().moved(event)
+        self.entered.append(self._at)
+
+    def take(self) -> list[State]:
+        """Return the states entered since the last call."""
+        taken, self.entered = self.entered, []
+        return taken
+
+    def exhaust(self) -> Trigger:
+        """Let every attempt of the call in flight end without a clear reply. Return the trigger of the first move."""
+        self.attempt = self.at.rounds
+        return self.conclude(Outcome.UNKNOWN)

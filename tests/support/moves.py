@@ -1,0 +1,27 @@
+"""Move a saga as the engine moves it, without participants."""
+
+from typing import Any
+
+from machines.progress import Outcome, Progress
+from machines.transitions import Trigger
+
+_OUTCOMES = {
+    Trigger.SUCCEEDED: Outcome.SUCCEEDED,
+    Trigger.REFUSED: Outcome.REFUSED,
+    Trigger.RETRY: Outcome.UNKNOWN,
+    Trigger.EXHAUSTED: Outcome.UNKNOWN,
+    Trigger.DEFER: Outcome.NOT_SENT,
+}
+
+
+def move(saga: Progress, trigger: str, *, actor: str = "test", reason: str = "", **facts: Any) -> None:
+    """Make the move of a trigger, and the moves that follow in the same commit. facts: as for `Progress.conclude`."""
+    made = Trigger(trigger)
+    if made in (Trigger.EXPIRE, Trigger.QUARANTINE):
+        saga.give_up(made, actor=actor, reason=reason)
+    elif saga.at.call is None or made not in _OUTCOMES:
+        saga.request(made, actor=actor, then=actor, reason=reason)
+    else:
+        if made is Trigger.EXHAUSTED:
+            saga.attempt = saga.at.rounds
+        saga.conclude(_OUTCOMES[made], actor=actor, reason=reason, **facts)
