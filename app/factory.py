@@ -15,6 +15,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import access, admin, failpoints
 from app.access.keys import KeyRing
 from app.api import checkout, commandes, definitions, diagrams, docs, events, health, problems, sagas
+from app.api.metrics import Exporter
 from app.breaker import BreakerPolicy
 from app.broker import Broker
 from app.cli import saga
@@ -34,7 +35,7 @@ from app.fleeting import Fleeting
 from app.logs import Secrets, configure_logging
 from app.metrics import Telemetry
 from app.metrics.breakers import Breakers
-from app.metrics.exposition import Exporter, Exposition
+from app.metrics.exposition import Exposition
 from app.metrics.gauges import Gauges
 from app.metrics.notes import Notes
 from app.metrics.threads import Threads
@@ -86,7 +87,6 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     threads = ServiceThreads()
     metrics, notes = Exposition(), Notes(threads)
     Exporter(app, metrics, notes)
-    app.add_url_rule("/metrics/", "prometheus_metrics")  # 000 asks with the slash, 001 and 002 without
     fleeting = Fleeting(config.redis_url)
     told, owner = threading.Event(), new_owner()
     service, runner = _engine(app, config, registry, metrics, notes, fleeting, told, owner, threads)

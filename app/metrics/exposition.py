@@ -4,27 +4,14 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from time import perf_counter
-from typing import Any
 
-from flask import Flask, Response, g, request
-from prometheus_client import CollectorRegistry, Counter, Histogram, Metric
-from prometheus_client.exposition import choose_encoder
+from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
-from prometheus_flask_exporter import PrometheusMetrics
-from werkzeug.exceptions import MethodNotAllowed
 
 from app.metrics.aliases import ALIASES
-from app.metrics.children import Children
 from app.metrics.derived import MOVES, derived
-from app.metrics.notes import Notes
 from app.metrics.row import Row
 from app.settings import SHARED
-
-#: The methods that a series may be named by: any text may come as a method.
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
-#: What stands in a label instead of a value that could be anything.
-OTHER = "other"
 
 
 class Exposition(CollectorRegistry):
@@ -87,46 +74,6 @@ class _Some(CollectorRegistry):
             metric.samples = [sample for sample in metric.samples if sample.name in self._names]
             if metric.samples:
                 yield metric
-
-
-class Exporter(PrometheusMetrics):  # type: ignore[misc]  # it has no types
-    """Counts requests by route, and answers /metrics."""
-
-    def __init__(self, app: Flask, exposition: Exposition, notes: Notes) -> None:
-        self._notes = notes
-        super().__init__(app, group_by="url_rule", registry=exposition)
-
-    def export_defaults(self, **_options: Any) -> None:
-        """Make the library's own series, which are counted when all else is."""
-        self.info("flask_exporter_info", "Information about the Prometheus Flask exporter", version=self.version)
-        labels = ("method", self.group_by, "status")
-        took = Histogram("flask_http_request_duration_seconds", "Requests", labels, registry=self.registry)
-        answered = Counter("flask_http_request", "Requests", ("method", "status"), registry=self.registry)
-        self._took, self._answered = Children(took), Children(answered)
-        self.app.before_request(_begin)
-        self.app.after_request(self._end)
-
-    def _end(self, response: Response) -> Response:
-        if began := g.get("began"):  # else it was answered before all this
-            rule = str(request.url_rule)
-            method = request.method if request.method in METHODS else OTHER
-            self._notes.note(self._count, method, rule, str(response.status_code), perf_counter() - began)
-        return response
-
-    def _count(self, method: str, rule: str, status: str, seconds: float) -> None:
-        self._took[method, rule, status](seconds)
-        self._answered[method, status]()
-
-    def generate_metrics(self, accept_header: str | None = None, names: Iterable[str] | None = None) -> tuple[str, str]:
-        shown = self.registry.restricted_registry(names) if names else self.registry
-        encode, content_type = choose_encoder(accept_header or "")
-        return encode(shown).decode(), content_type
-
-
-def _begin() -> None:
-    g.began = perf_counter()
-    if request.method not in METHODS:
-        raise MethodNotAllowed(sorted(METHODS))
 
 
 def _forget_the_dead(folder: Path) -> None:

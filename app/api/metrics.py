@@ -1,0 +1,62 @@
+"""/metrics, and the metrics of every HTTP request by route."""
+
+from collections.abc import Iterable
+from time import perf_counter
+from typing import Any
+
+from flask import Flask, Response, g, request
+from prometheus_client import Counter, Histogram
+from prometheus_client.exposition import choose_encoder
+from prometheus_flask_exporter import PrometheusMetrics
+from werkzeug.exceptions import MethodNotAllowed
+
+from app.metrics.children import Children
+from app.metrics.exposition import Exposition
+from app.metrics.notes import Notes
+
+#: The methods that this service accepts. A client may send any text as the method, and each would make a new series.
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
+#: Label value for every other method.
+OTHER = "other"
+
+
+class Exporter(PrometheusMetrics):  # type: ignore[misc]  # it has no types
+    """Counts requests by route, and serves /metrics."""
+
+    def __init__(self, app: Flask, exposition: Exposition, notes: Notes) -> None:
+        self._notes = notes
+        super().__init__(app, group_by="url_rule", registry=exposition)
+        # One reference contract asks with the slash, the two others without it.
+        app.add_url_rule("/metrics/", "prometheus_metrics")
+
+    def export_defaults(self, **_options: Any) -> None:
+        """Make the series of HTTP requests. They are counted together with all other deferred metrics."""
+        self.info("flask_exporter_info", "Information about the Prometheus Flask exporter", version=self.version)
+        labels = ("method", self.group_by, "status")
+        durations = Histogram("flask_http_request_duration_seconds", "Requests", labels, registry=self.registry)
+        requests = Counter("flask_http_request", "Requests", ("method", "status"), registry=self.registry)
+        self._durations, self._requests = Children(durations), Children(requests)
+        self.app.before_request(_begin)
+        self.app.after_request(self._end)
+
+    def _end(self, response: Response) -> Response:
+        if began_at := g.get("began_at"):  # absent when an earlier hook has answered the request
+            rule = str(request.url_rule)
+            method = request.method if request.method in METHODS else OTHER
+            self._notes.note(self._count, method, rule, str(response.status_code), perf_counter() - began_at)
+        return response
+
+    def _count(self, method: str, rule: str, status: str, seconds: float) -> None:
+        self._durations[method, rule, status](seconds)
+        self._requests[method, status]()
+
+    def generate_metrics(self, accept_header: str | None = None, names: Iterable[str] | None = None) -> tuple[str, str]:
+        shown = self.registry.restricted_registry(names) if names else self.registry
+        encode, content_type = choose_encoder(accept_header or "")
+        return encode(shown).decode(), content_type
+
+
+def _begin() -> None:
+    g.began_at = perf_counter()
+    if request.method not in METHODS:
+        raise MethodNotAllowed(sorted(METHODS))
