@@ -256,4 +256,6 @@ def test_no_page_changes_anything_by_being_looked_at(client, walk):
 
 def test_the_error_of_an_ended_saga_is_shown_as_its_last_error(client, walk):
     assert "Last error" not in seen(client.get(f"/admin/sagas/{walk(*STUCK).id}"))
-    assert "Last error: ECHEC_STOCK: reserver_stock" in seen(client.get(f"/admin/sagas/{walk('succeeded', 'refused').id}"))
+    assert "Last error: ECHEC_STOCK: reserver_stock" in seen(
+        client.get(f"/admin/sagas/{walk('succeeded', 'refused').id}")
+    )
