@@ -19,7 +19,7 @@ from app.api.metrics import Exporter
 from app.breaker import BreakerPolicy
 from app.broker import Broker
 from app.cli import saga
-from app.cli.migrating import Migrating
+from app.cli.migrate import MigrateCommand
 from app.config import Config, check_participants, from_environment
 from app.engine.calls import Calls
 from app.engine.engine import Engine
@@ -115,7 +115,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     _cors(app, config)
     access.install(app, config)  # after the rate rate_limit, so that the rate_limit protects it too
     app.cli.add_command(saga)
-    app.cli.add_command(Migrating("db", help="Bring the database up to date."))
+    app.cli.add_command(MigrateCommand("db", help="Bring the database up to date."))
     return app
 
 

@@ -23,7 +23,7 @@ import requests
 
 from app import create_app
 from app.access.passwords import hashed
-from app.cli.migrating import let_migrate
+from app.cli.migrate import enable_migrations
 from app.config import from_environment
 from app.services import services
 from app.store.database import db
@@ -86,7 +86,7 @@ def _postgres(folder: Path) -> Iterator[str]:
 def prepare(url: str) -> None:
     """Migrate a database and add one operator's account."""
     app = create_app(from_environment({"DATABASE_URL": url}))
-    let_migrate(app)
+    enable_migrations(app)
     with app.app_context():
         flask_migrate.upgrade()
         services(app).users.add("bench", "operator", hashed(_PASSWORD), "bench")

@@ -12,7 +12,7 @@ import pytest
 from werkzeug.routing import Rule
 
 from app import create_app
-from app.cli.migrating import let_migrate
+from app.cli.migrate import enable_migrations
 from app.config import from_environment
 from app.store.database import db
 from tests.databases import DatabasePool, execute, own_database
@@ -115,7 +115,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 
 def migrate(url: str) -> None:
     app = create_app(from_environment({"DATABASE_URL": url}))
-    let_migrate(app)
+    enable_migrations(app)
     with app.app_context():
         flask_migrate.upgrade()
         db.engine.dispose()

@@ -1,6 +1,6 @@
-"""The command line `saga`: the same service, queries and JSON as the API, for people at a terminal and for scripts."""
+"""The command line `saga`: the service, queries and JSON of the API, for people at a terminal and for scripts."""
 
-from app.cli import auditing, keeping, keys, listing, moving, seeding, showing, users
+from app.cli import accounts, actions, audit, retention, show
 from app.cli.group import saga
 
-__all__ = ["auditing", "keeping", "keys", "listing", "moving", "saga", "seeding", "showing", "users"]
+__all__ = ["accounts", "actions", "audit", "retention", "saga", "show"]

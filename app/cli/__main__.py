@@ -1,9 +1,9 @@
-"""`python -m app.cli`: the same as `flask --app app saga`, which also tells a wrong setting in one line."""
+"""`python -m app.cli`: as `flask --app app saga`, but a wrong setting is reported in one line."""
 
 from flask.cli import ScriptInfo
 
 from app.cli import saga
 
 if __name__ == "__main__":
-    # By name and not by import: app knows app.cli, not the other way round.
+    # The application is named and not imported: app imports app.cli.
     saga(prog_name="saga", obj=ScriptInfo(app_import_path="app"))

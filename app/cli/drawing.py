@@ -1,4 +1,4 @@
-"""A saga drawn for a person who was woken up: what is the matter, what one may do, how far it came, and its journal."""
+"""The drawing of one saga: its problem, the available commands, its path and its journal."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -7,18 +7,17 @@ from datetime import datetime
 from rich.console import RenderableType
 from rich.text import Text
 
-from app.cli.grid import Column, Line, cell, grid
-from app.cli.path import Calls, Stop, goes_back, open_moves, passed_pivot, path_of
-from app.cli.words import STATUS_LOOKS, Mark, printable
+from app.cli.output import STATUS_LOOKS, Column, Line, Mark, cell, grid, printable
+from app.cli.saga_path import Calls, StepOnPath, commands_for, goes_back, passed_pivot, path_of
 from app.store.instance import FINISHED
 from app.store.models import JournalRow, SagaRow
 from app.views.formatting import age, short_duration
 from machines.saga import Saga
 from machines.transitions import Trigger
 
-_INDENT = 2
-_FACT = 10
-#: A service takes up what is due within its RECOVERY_INTERVAL_S.
+#: Spaces before a line of the path, and columns of the names of facts.
+_INDENT, _FACT = 2, 10
+#: Seconds after which a due saga should have been claimed: a service looks every RECOVERY_INTERVAL_S.
 _GRACE_S = 5
 _PATH = (Column(), Column(gives_way=True), Column(), *(Column(right=True),) * 2, Column())
 _STYLES = {
@@ -53,29 +52,29 @@ def headline(saga: SagaRow) -> Text:
 
 
 def header(definition: Saga | None, saga: SagaRow, width: int, now: datetime) -> Iterator[RenderableType]:
-    """Say what is the matter, and which commands the table allows."""
-    whose = [f"{name} {printable(value)}" for name, value in (("client", saga.client), ("store", saga.store)) if value]
+    """Draw the saga's state and its problem, and the commands that the table allows."""
+    owners = [f"{name} {printable(value)}" for name, value in (("client", saga.client), ("store", saga.store)) if value]
     begun = f"{saga.created_at:%Y-%m-%d %H:%M:%S} UTC, {age((now - saga.created_at).total_seconds())} ago"
     facts = [
         ("saga", str(saga.id), ""),
         ("error", printable(saga.error or ""), "dim" if saga.status == "completed" else "red"),
-        ("whose", ", ".join(whose), ""),
+        ("whose", ", ".join(owners), ""),
     ]
     without_table = definition is None and saga.status not in FINISHED
     facts += [("begun", begun, ""), ("now", _without_table(saga, now) if without_table else _now(saga, now), "")]
-    for command in open_moves(definition, saga) if definition else ():
+    for command in commands_for(definition, saga) if definition else ():
         facts.append(("you may", f"saga {command} {str(saga.id)[:8]} --reason '…'", "bold"))
     yield headline(saga)
-    for name, said, style in facts:
-        if said:
-            hanging = textwrap.wrap(said, width - _FACT, break_on_hyphens=False)
+    for name, text, style in facts:
+        if text:
+            hanging = textwrap.wrap(text, width - _FACT, break_on_hyphens=False)
             yield Text.assemble((f"  {name:8}", "dim"), (f"\n{' ' * _FACT}".join(hanging), style))
 
 
 def _without_table(saga: SagaRow, now: datetime) -> str:
     still = age((now - saga.updated_at).total_seconds())
-    remedy = "deploy a release that has the table it began with, or put the table back"
-    return f"nothing has moved for {still}, for this release does not know its table; {remedy}"
+    remedy = "deploy a release that has its table, or put the table back"
+    return f"nothing has moved for {still}, because this release does not have its table; {remedy}"
 
 
 def _now(saga: SagaRow, now: datetime) -> str:
@@ -83,64 +82,64 @@ def _now(saga: SagaRow, now: datetime) -> str:
     if saga.status == "stuck":
         return f"nothing has moved for {still}; a person must decide"
     if saga.status == "pending":
-        return "it waits to be executed"
+        return "not executed yet"
     if saga.due_at is None:
         return (
             f"it ended {still} ago, after {short_duration((saga.updated_at - saga.created_at).total_seconds() * 1000)}"
         )
     overdue_s = (now - saga.due_at).total_seconds()
     if overdue_s > _GRACE_S:
-        return f"nobody has it, and it is due for {age(overdue_s)}; does a service run?"
+        return f"due for {age(overdue_s)}, and no process has claimed it; is a service running?"
     if overdue_s > 0:
-        return "it is due now, and waits for a service to take it up"
+        return "due now: a service will claim it"
     goes_on = f"by {saga.owner}; goes on, or is taken over," if saga.owner else "and waits; goes on"
     return f"last moved {still} ago {goes_on} within {age(-overdue_s)}"
 
 
 def path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], width: int) -> Iterator[RenderableType]:
-    """Draw the way forward from top to bottom; what was undone is marked where it was done."""
-    stops = path_of(definition, saga, journal)
+    """Draw the steps from top to bottom. A step that was undone is marked at its place."""
+    steps = path_of(definition, saga, journal)
     end = definition.compensated if goes_back(definition, saga) else definition.completed
-    lines, pivot = [_stop(stop) for stop in stops], next((s for s in stops if s.step.kind == "pivot"), None)
+    lines, pivot = [_line(step) for step in steps], next((s for s in steps if s.step.kind == "pivot"), None)
     drawn = list(grid(_PATH, lines, width, head=False, indent=_INDENT))
     places = [number for number, item in enumerate(drawn) if isinstance(item, Text)]
     if pivot:
-        after = stops.index(pivot) + 1
+        after = steps.index(pivot) + 1
         drawn.insert(
-            places[after] if after < len(places) else len(drawn), _line_of_no_return(pivot, journal, definition, width)
+            places[after] if after < len(places) else len(drawn), _pivot_line(pivot, journal, definition, width)
         )
     yield Text(f"{' ' * _INDENT}┌ {definition.initial}", style="dim")
     yield from drawn
     yield Text(f"{' ' * _INDENT}└ {end}", style="dim" if saga.state != end else "bold")
 
 
-def _line_of_no_return(pivot: Stop, journal: Sequence[JournalRow], definition: Saga, width: int) -> Text:
+def _pivot_line(pivot: StepOnPath, journal: Sequence[JournalRow], definition: Saga, width: int) -> Text:
     if passed_pivot(definition, journal):
-        said, style = "passed: it only goes forward", "bold yellow"
+        text, style = "passed: it only goes forward", "bold yellow"
     elif pivot.mark in (Mark.CURRENT, Mark.STUCK):
-        said, style = "perhaps passed: no answer yet", "bold yellow"
+        text, style = "perhaps passed: no answer yet", "bold yellow"
     else:
-        said, style = (
+        text, style = (
             "never passed" if pivot.mark is not Mark.TO_COME or pivot.word == "not reached" else "ahead",
             "dim",
         )
-    start = f"{' ' * _INDENT}━━ point of no return, {said} "
+    start = f"{' ' * _INDENT}━━ point of no return, {text} "
     return Text(start + "━" * max(min(width, 80) - len(start), 2), style=style, no_wrap=True)
 
 
-def _stop(stop: Stop) -> Line:
-    look, quiet = stop.mark.value, "dim" if stop.mark is Mark.TO_COME else ""
-    undo = f"undo {_sent(stop.undo)}  {short_duration(stop.undo.ms)}" if stop.undo.sent else ""
+def _line(step: StepOnPath) -> Line:
+    look, quiet = step.mark.value, "dim" if step.mark is Mark.TO_COME else ""
+    undo = f"undo {_sent(step.undo)}  {short_duration(step.undo.ms)}" if step.undo.sent else ""
     return Line(
         cells=(
             cell(look.symbol, look.style),
-            cell(stop.step.name, quiet or "bold"),
-            cell(stop.word, look.style),
-            cell(_sent(stop.do)),
-            cell(short_duration(stop.do.ms) if stop.do.sent else ""),
+            cell(step.step.name, quiet or "bold"),
+            cell(step.word, look.style),
+            cell(_sent(step.do)),
+            cell(short_duration(step.do.ms) if step.do.sent else ""),
             cell(undo, "magenta"),
         ),
-        note=Text(printable(stop.note), style="red") if stop.note else None,
+        note=Text(printable(step.note), style="red") if step.note else None,
     )
 
 
@@ -157,13 +156,13 @@ def moves(journal: Sequence[JournalRow], width: int, *, head: bool = True) -> It
         Column(title="NOW IN", gives_way=True, least=20),
         Column(title="TOOK", right=True, least=6),
     )
-    yield from grid(columns, [_move(row) for row in journal], width, head=head)
+    yield from grid(columns, [_move_line(row) for row in journal], width, head=head)
 
 
-def _move(row: JournalRow) -> Line:
+def _move_line(row: JournalRow) -> Line:
     undo = "undo " if row.direction == "undo" else ""
     what = f"{undo}{row.step} {row.trigger}" if row.step else row.trigger
-    unwell = row.trigger != Trigger.SUCCEEDED and row.reason
+    problem = row.trigger != Trigger.SUCCEEDED and row.reason
     return Line(
         cells=(
             cell(str(row.seq), "dim"),
@@ -173,6 +172,6 @@ def _move(row: JournalRow) -> Line:
             cell(short_duration(row.duration_ms) if row.duration_ms is not None else "", "dim"),
         ),
         note=Text(printable(f"{row.reason}" if row.step else f"{row.actor}: {row.reason}"), style="dim")
-        if unwell
+        if problem
         else None,
     )

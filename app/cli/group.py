@@ -1,4 +1,4 @@
-"""The group `saga`: what all its commands have in common, above all how they end."""
+"""The command group `saga`: exit codes, errors in one line, and the checks before every command."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from flask import current_app
 from flask.cli import AppGroup
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.cli.words import printable
+from app.cli.output import printable
 from app.database_file import check_database_file
 from app.errors import InvalidError, NotReadyError, ProblemError
 from app.readiness import check_ready
@@ -21,13 +21,14 @@ from app.store.database_errors import Meaning, in_one_line, meaning
 
 FAULT, BAD_INPUT, NOT_FOUND, CONFLICT, INTERRUPTED = 1, 2, 6, 7, 130
 
-#: How a command ends that began, moved or watched a saga, by the saga's status.
-ENDS = {"completed": 0, "compensated": 3, "pending": 4, "running": 4, "compensating": 4, "stuck": 5}
+#: Status of a saga → exit code of a command that started, moved or watched the saga.
+EXIT_CODES = {"completed": 0, "compensated": 3, "pending": 4, "running": 4, "compensating": 4, "stuck": 5}
 
 _PROBLEMS = {400: BAD_INPUT, 404: NOT_FOUND, 409: CONFLICT, 422: CONFLICT, 503: BAD_INPUT}
-_CRITICAL = 50
+#: Log level above every line of this service.
+_SILENT = 50
 _CHECK = "check DATABASE_URL and that it runs"
-_MENDS = {
+_REMEDIES = {
     Meaning.NOT_MIGRATED: "run `flask --app app db upgrade`",
     Meaning.FORBIDDEN: "grant it to the role of DATABASE_URL",
     Meaning.UNSTORABLE: "change the value",
@@ -35,10 +36,10 @@ _MENDS = {
 }
 
 EPILOG = """\b
-Exit codes of start, retry, compensate and watch say where the saga ended:
+Exit codes of start, retry, compensate and watch, by the saga's status:
     0  completed
     3  compensated: everything that was done is undone
-    4  not finished within the wait; it is durable, a service carries it on
+    4  not finished within the wait; it is durable, a service continues it
     5  stuck: a person must decide
 \b
 Exit codes of every command:
@@ -47,12 +48,12 @@ Exit codes of every command:
     2  bad input or no database  130  interrupted
 \b
 An ID may be cut to its first 4 digits or more. DATABASE_URL and
-PARTICIPANTS_URL must be those of the service. NO_COLOR=1 draws plainly.
+PARTICIPANTS_URL must be those of the service. NO_COLOR=1 turns colours off.
 """
 
 
 class SagaGroup(AppGroup):
-    """Ends every command with an exit code and, where it failed, one line on stderr: never with a traceback."""
+    """Ends every command with an exit code. An error is one line on stderr, without a traceback."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         with one_line(ctx):
@@ -62,14 +63,14 @@ class SagaGroup(AppGroup):
         with one_line(ctx):
             return super().invoke(ctx)
 
-    def command(  # type: ignore[override]  # as AppGroup's own
+    def command(  # type: ignore[override]  # as in AppGroup
         self, *names: Any, **options: Any
     ) -> Callable[[Callable[..., Any]], click.Command]:
-        """Register a command that runs once the database is known to be ready."""
+        """Register a command. The command first checks that the service is ready."""
         register = super().command(*names, **options)
 
         def registered(body: Callable[..., Any]) -> click.Command:
-            command: click.Command = register(_on_the_database(body))
+            command: click.Command = register(_after_checks(body))
             return command
 
         return registered
@@ -78,9 +79,9 @@ class SagaGroup(AppGroup):
 @click.group(cls=SagaGroup, epilog=EPILOG)
 @click.option("--verbose", is_flag=True, help="Log lines on stderr (from LOG_LEVEL on), and a fault's traceback.")
 def saga(verbose: bool) -> None:
-    """Look at sagas, start them, and decide what becomes of those that are stuck.
+    """Show sagas, start them, and decide about stuck ones.
 
-    Works on the service's database, without HTTP, whether or not the service is up.
+    The commands use the service's database and no HTTP, whether or not the service runs.
     """
 
 
@@ -88,7 +89,7 @@ def _verbose(ctx: click.Context) -> bool:
     return bool(ctx.params.get("verbose")) or (ctx.parent is not None and _verbose(ctx.parent))
 
 
-def _on_the_database(body: Callable[..., Any]) -> Callable[..., Any]:
+def _after_checks(body: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(body)
     def prepared(*arguments: Any, **options: Any) -> Any:
         _log_to_stderr(verbose=_verbose(click.get_current_context()))
@@ -100,14 +101,15 @@ def _on_the_database(body: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _log_to_stderr(*, verbose: bool) -> None:
-    """Keep the log out of what the commands say; the journal tells the same moves."""
+    """Send the log to stderr, or nowhere; the journal contains the same moves."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     if not verbose:
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_CRITICAL))
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_SILENT))
 
 
 @contextmanager
 def one_line(ctx: click.Context) -> Iterator[None]:
+    """Turn an error into one line on stderr and an exit code."""
     try:
         yield
     except (click.exceptions.Exit, click.Abort, click.exceptions.NoArgsIsHelpError):
@@ -115,17 +117,17 @@ def one_line(ctx: click.Context) -> Iterator[None]:
     except KeyboardInterrupt:
         ctx.exit(INTERRUPTED)
     except Exception as error:
-        said, code = _verdict(error)
+        text, code = _text_and_code(error)
         if code == FAULT and _verbose(ctx):
             raise
         if isinstance(error, click.UsageError):
-            said += f" See {(error.ctx or ctx).command_path} --help."
-        click.echo(f"saga: {printable(said)}", err=True)
+            text += f" See {(error.ctx or ctx).command_path} --help."
+        click.echo(f"saga: {printable(text)}", err=True)
         ctx.exit(code)
 
 
-def _verdict(error: Exception) -> tuple[str, int]:
-    """Say what is wrong, and with which exit code to end."""
+def _text_and_code(error: Exception) -> tuple[str, int]:
+    """Return the line for stderr and the exit code."""
     match error:
         case NotReadyError(__cause__=SQLAlchemyError() as cause):
             return f"{error.detail} ({in_one_line(cause)})", BAD_INPUT
@@ -133,12 +135,12 @@ def _verdict(error: Exception) -> tuple[str, int]:
             return _detail(error), _PROBLEMS.get(error.status, FAULT)
         case click.ClickException():
             return error.format_message(), BAD_INPUT
-        case ConfigError() | UnicodeEncodeError():  # the latter: an argument that is not UTF-8
+        case ConfigError() | UnicodeEncodeError():  # an argument that is not UTF-8
             return str(error), BAD_INPUT
         case SQLAlchemyError():
-            return f"the database failed: {in_one_line(error)}; {_MENDS.get(meaning(error), _CHECK)}", BAD_INPUT
+            return f"the database failed: {in_one_line(error)}; {_REMEDIES.get(meaning(error), _CHECK)}", BAD_INPUT
         case _:
-            return f"a fault of this program: {type(error).__name__}: {error}; --verbose tells more", FAULT
+            return f"a fault of this program: {type(error).__name__}: {error}; --verbose shows more", FAULT
 
 
 def _detail(error: ProblemError) -> str:

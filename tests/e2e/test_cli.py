@@ -238,7 +238,7 @@ def test_ctrl_c_ends_with_130_and_leaves_the_saga_to_the_service(environment, pa
 
 
 def test_it_is_a_command_of_flask_too_and_its_help_needs_no_database(saga):
-    assert saga("--app", "app", "saga", "list", program="flask") == "No saga is like that.\n"
+    assert saga("--app", "app", "saga", "list", program="flask") == "No sagas match these filters.\n"
     nowhere = {"DATABASE_URL": "postgresql://x@127.0.0.1:1/x"}
     assert "3  compensated" in saga("--help", **nowhere)
     assert "utf-8" in saga("list", "--client", b"\xff", code=2)

@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 
 from app import create_app
-from app.cli.migrating import let_migrate
+from app.cli.migrate import enable_migrations
 from app.config import from_environment
 from app.store.database import db
 from tests.databases import execute
@@ -24,13 +24,13 @@ import os, signal, sqlite3, sys
 import flask_migrate
 from sqlalchemy import event
 from app import create_app
-from app.cli.migrating import let_migrate
+from app.cli.migrate import enable_migrations
 from app.config import from_environment
 from app.store.database import db
 
 file = sys.argv[1]
 app = create_app(from_environment({"DATABASE_URL": f"sqlite:///{file}"}))
-let_migrate(app)
+enable_migrations(app)
 
 def migrate(killed_at):
     with app.app_context():
@@ -69,7 +69,7 @@ print(killed)
 @pytest.fixture
 def app(database_url):
     app = create_app(from_environment({"DATABASE_URL": database_url}))
-    let_migrate(app)
+    enable_migrations(app)
     with app.app_context():
         yield app
         db.engine.dispose()

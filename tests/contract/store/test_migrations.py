@@ -3,7 +3,7 @@ import pytest
 from sqlalchemy import inspect
 
 from app import create_app
-from app.cli.migrating import let_migrate
+from app.cli.migrate import enable_migrations
 from app.config import from_environment
 from app.store.database import db
 
@@ -11,7 +11,7 @@ from app.store.database import db
 @pytest.fixture
 def app(database_url):
     app = create_app(from_environment({"DATABASE_URL": database_url}))
-    let_migrate(app)
+    enable_migrations(app)
     with app.app_context():
         yield app
         db.engine.dispose()

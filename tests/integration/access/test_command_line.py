@@ -103,7 +103,7 @@ def test_a_move_is_told_with_its_reason(house, saga):
     assert row["reason"] == "ordered twice"
     assert row["after"]["version"] == row["before"]["version"] + 1
     assert "ordered twice" in saga("audit", "list", "--actor", "cli:ada").stdout
-    assert "Nothing of the kind was done." in saga("audit", "list", "--actor", "cli:eve").stdout
+    assert "No actions match these filters." in saga("audit", "list", "--actor", "cli:eve").stdout
 
 
 def test_a_whole_trail_is_told_with_its_last_hash_and_a_broken_one_with_its_first_broken_row(house, saga):

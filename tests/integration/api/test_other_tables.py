@@ -97,7 +97,7 @@ def test_a_saga_without_its_table_is_counted_and_listed_as_such(client, change, 
     name, version = table or ("checkout", 1)
     series = f'saga_unknown_definition_sagas{{saga="{name}",version="{version}"}}'
     cli = FlaskCliRunner(client.application)
-    assert "No saga is like that." in cli.invoke(args=["saga", "list", "--unknown"]).output
+    assert "No sagas match these filters." in cli.invoke(args=["saga", "list", "--unknown"]).output
     db.session.execute(text(CHANGES[change]))
     db.session.commit()
     for options in (["--unknown"], []):

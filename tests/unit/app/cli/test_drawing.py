@@ -6,11 +6,11 @@ import pytest
 from rich.console import Console
 
 from app.cli import drawing
-from app.cli.listing import listed
-from app.cli.screen import draw
+from app.cli.output import draw
+from app.cli.show import list_of
 from machines.purchase import PURCHASE
 from machines.registry import discover
-from tests.unit.app.cli.telling import BEGUN, Told, drawn
+from tests.unit.app.cli.saga_in_memory import BEGUN, Told, drawn
 
 COMPENSATED = """\
 ■ compensated in ANNULEE  checkout v1
@@ -128,7 +128,7 @@ def test_a_running_saga():
 
 
 def test_a_saga_that_nobody_takes_up_asks_for_the_service():
-    assert "nobody has it, and it is due for 1m; does a service run?" in drawn(Told().tell("succeeded"))
+    assert "due for 1m, and no process has claimed it; is a service running?" in drawn(Told().tell("succeeded"))
 
 
 def test_a_completed_saga_has_passed_the_point_of_no_return():
@@ -200,7 +200,7 @@ def test_no_line_is_wider_than_the_terminal(stuck, width):
 def lines_of(width, *rows, total=None):
     console = Console(width=width, color_system=None, force_terminal=False, highlight=False)
     with console.capture() as captured:
-        draw(listed(discover(), rows, total or len(rows), width, BEGUN + timedelta(hours=3)), on=console)
+        draw(list_of(discover(), rows, total or len(rows), width, BEGUN + timedelta(hours=3)), on=console)
     return captured.get().splitlines()
 
 
@@ -223,7 +223,7 @@ def test_a_wide_list_has_whole_ids_and_a_long_one_says_what_it_leaves_out(stuck)
     wide = lines_of(160, stuck.row(), total=10_000)
     assert wide[1].startswith("1f2e3d4c-0000-4000-8000-000000000001  checkout")
     assert wide[-1] == "The newest 1 of at least 10,000; --limit shows more."
-    assert lines_of(80) == ["No saga is like that."]
+    assert lines_of(80) == ["No sagas match these filters."]
 
 
 def test_every_status_has_a_symbol_and_a_word():

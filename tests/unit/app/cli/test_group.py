@@ -64,7 +64,7 @@ def test_a_fault_is_one_line_unless_one_asks_for_more(app, monkeypatch):
     obj = ScriptInfo(create_app=lambda: app)
     ended = CliRunner().invoke(saga, ["list"], obj=obj)
     assert (ended.exit_code, ended.stdout) == (1, "")
-    assert ended.stderr == "saga: a fault of this program: RuntimeError: broken in two; --verbose tells more\n"
+    assert ended.stderr == "saga: a fault of this program: RuntimeError: broken in two; --verbose shows more\n"
     assert isinstance(CliRunner().invoke(saga, ["--verbose", "list"], obj=obj).exception, RuntimeError)
 
 

@@ -3,7 +3,7 @@ import types
 
 import pytest
 
-from app.cli.given import data_given, definition_named
+from app.cli.arguments import data_from, definition_named
 from app.errors import MalformedError
 from machines.checkout import CHECKOUT
 from machines.purchase import PURCHASE
@@ -13,20 +13,20 @@ from machines.registry import Registry
 def test_a_field_is_read_as_its_kind_wants_it():
     pairs = ["store_id=1", "customer_id=4", "payment_method=42", "amount=9.99",
              'items=[{"product_id": 1, "quantity": 2, "price": 1.5}]']  # fmt: skip
-    data = data_given(PURCHASE, None, pairs)
+    data = data_from(PURCHASE, None, pairs)
     assert (data["store_id"], data["payment_method"], data["amount"]) == (1, "42", 9.99)
     assert data["items"][0]["quantity"] == 2
 
 
 def test_a_pair_goes_before_the_json():
-    assert data_given(CHECKOUT, '{"client_id": 1, "magasin_id": 1}', ["client_id=4"])["client_id"] == 4
+    assert data_from(CHECKOUT, '{"client_id": 1, "magasin_id": 1}', ["client_id=4"])["client_id"] == 4
 
 
 def test_json_comes_from_a_file_or_from_standard_input(tmp_path, monkeypatch):
     text = b'{"client_id": 4, "magasin_id": 1}'
     (tmp_path / "data.json").write_bytes(text)
     monkeypatch.setattr("sys.stdin", types.SimpleNamespace(buffer=io.BytesIO(text)))
-    assert data_given(CHECKOUT, f"@{tmp_path}/data.json", []) == data_given(CHECKOUT, "-", [])
+    assert data_from(CHECKOUT, f"@{tmp_path}/data.json", []) == data_from(CHECKOUT, "-", [])
 
 
 TRY = ". Try: saga start checkout client_id=4 magasin_id=1"
@@ -48,7 +48,7 @@ TRY = ". Try: saga start checkout client_id=4 magasin_id=1"
 )
 def test_what_cannot_be_meant_names_the_field_and_the_mend(text, pairs, said):
     with pytest.raises(MalformedError) as raised:
-        data_given(CHECKOUT, text, pairs)
+        data_from(CHECKOUT, text, pairs)
     assert raised.value.detail == said
 
 

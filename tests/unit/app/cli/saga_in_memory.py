@@ -7,7 +7,7 @@ from uuid import UUID
 from rich.console import Console
 
 from app.cli import drawing
-from app.cli.screen import draw
+from app.cli.output import draw
 from app.store.instance import Instance
 from app.store.models import JournalRow, SagaRow
 from machines.checkout import CHECKOUT

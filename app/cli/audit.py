@@ -1,4 +1,4 @@
-"""`saga audit`: what people did, and whether the trail that tells it is whole."""
+"""`saga audit`: list the audit trail, and verify that nobody has changed it."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,11 +8,9 @@ from rich.console import RenderableType
 from rich.text import Text
 from sqlalchemy import Row
 
-from app.cli.finding import found
-from app.cli.grid import Column, Line, cell, grid
+from app.cli.arguments import saga_with_id
 from app.cli.group import FAULT, SagaGroup, saga
-from app.cli.screen import draw, screen, write_json
-from app.cli.words import printable
+from app.cli.output import Column, Line, cell, draw, grid, printable, screen, write_json
 from app.store import audit
 from app.store.database import db
 
@@ -23,36 +21,37 @@ _COLUMNS = (
     Column(title="WHAT"),
     Column(title="ON", gives_way=True),
 )
+#: Most rows of a list.
 _LARGEST = 1000
 
 
 @saga.group("audit", cls=SagaGroup)
 def trail() -> None:
-    """Read the audit trail, and check that nobody has touched it."""
+    """List the audit trail, and verify that nobody has changed it."""
 
 
 @trail.command("list")
-@click.option("--saga", "saga_id", metavar="ID", help="What was done to this saga.")
-@click.option("--actor", metavar="WHO", help="What was done by user:NAME, key:NAME or cli:NAME.")
+@click.option("--saga", "saga_id", metavar="ID", help="Actions on this saga.")
+@click.option("--actor", metavar="WHO", help="Actions of user:NAME, key:NAME or cli:NAME.")
 @click.option("--limit", type=click.IntRange(1, _LARGEST), default=50, show_default=True)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line.")
 def list_rows(saga_id: str | None, actor: str | None, limit: int, as_json: bool) -> None:
-    """List what people did, the newest first."""
-    of_saga = found(saga_id).id if saga_id else None
+    """List the actions of people and programs, the newest first."""
+    of_saga = saga_with_id(saga_id).id if saga_id else None
     rows = audit.page(db.engine, limit=limit, saga_id=of_saga, actor=actor)
     if as_json:
         for row in rows:
             write_json(audit.told(row))
         return
     console = screen()
-    draw(_listed(rows, console.width), on=console)
+    draw(_list_of(rows, console.width), on=console)
 
 
 @trail.command("verify")
 def verify() -> None:
-    """Check every row. Exit code 1 and the first row that is not as it was written, or the last row's hash.
+    """Verify every row, and print the hash of the last row. Exit code 1 names the first row that was changed.
 
-    Who notes that hash elsewhere will know a trail that was written anew as a whole.
+    A hash that you keep elsewhere also reveals a trail that was replaced as a whole.
     """
     verdict = audit.verify(db.engine)
     if verdict.broken is not None:
@@ -61,9 +60,9 @@ def verify() -> None:
     click.echo(f"{verdict.rows} rows, each as it was written; the last one's hash is {verdict.hash}")
 
 
-def _listed(rows: Any, width: int) -> Iterator[RenderableType]:
+def _list_of(rows: Any, width: int) -> Iterator[RenderableType]:
     if not rows:
-        yield Text("Nothing of the kind was done.")
+        yield Text("No actions match these filters.")
         return
     yield from grid(_COLUMNS, [_line(row) for row in rows], width)
 

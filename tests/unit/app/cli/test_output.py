@@ -1,6 +1,6 @@
 import pytest
 
-from app.cli.words import printable
+from app.cli.output import printable
 from app.views.formatting import age, short_duration
 
 

@@ -1,4 +1,4 @@
-"""`flask db`: flask_migrate's own commands, imported when one is asked for: it takes a process a fifth of a second."""
+"""`flask db`: the commands of flask_migrate, imported only when they are used, because the import takes 0.2 s."""
 
 from typing import Any
 
@@ -13,24 +13,24 @@ from app.store.database import db
 from app.store.database_errors import Meaning, meaning
 
 
-def let_migrate(app: Flask) -> None:
-    """Let flask_migrate, and its command, work on this application."""
+def enable_migrations(app: Flask) -> None:
+    """Register flask_migrate, and its command, on this application."""
     from flask_migrate import Migrate  # noqa: PLC0415
 
     Migrate(app, db)
 
 
-class Migrating(click.Command):
-    """Stands in for that command until somebody gives it, and ends with one line where the database cannot do it."""
+class MigrateCommand(click.Command):
+    """Stands in for flask_migrate's command until it is called. A database error is reported in one line."""
 
     def __init__(self, name: str, **options: Any) -> None:
-        # All that is given is for flask_migrate's own command, --help as well.
+        # All arguments, also --help, are for flask_migrate's own command.
         settings = {"ignore_unknown_options": True, "allow_extra_args": True}
         super().__init__(name, add_help_option=False, context_settings=settings, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
         app = ctx.ensure_object(ScriptInfo).load_app()
-        let_migrate(app)  # which puts the command itself into this one's place
+        enable_migrations(app)  # replaces this command by flask_migrate's
         command = app.cli.commands[str(ctx.info_name)]
         try:
             with command.make_context(ctx.info_name, [*ctx.args], parent=ctx.parent) as inner:

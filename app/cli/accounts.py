@@ -1,0 +1,135 @@
+"""`saga user` and `saga key`: the people who may sign in to the pages, and the API keys of programs.
+
+The first admin is made here.
+"""
+
+import sys
+from typing import Any
+
+import click
+from sqlalchemy import Row
+
+from app.access import people
+from app.access.keys import LONGEST_DAYS
+from app.access.roles import Role, Scope, role_named
+from app.cli.arguments import actor_named
+from app.cli.group import SagaGroup, saga
+from app.cli.output import Column, Line, cell, draw, grid, screen, write_json
+from app.services import services
+from app.views.formatting import age
+
+_USER_COLUMNS = (Column(title="NAME", gives_way=True), Column(title="ROLE"), Column(title="SINCE"))
+_KEY_COLUMNS = (
+    Column(title="NAME", gives_way=True),
+    Column(title="KEY"),
+    Column(title="SCOPES"),
+    Column(title="STATE"),
+)
+
+
+@saga.group("user", cls=SagaGroup)
+def user() -> None:
+    """Manage the people who may sign in, each as viewer, operator or admin."""
+
+
+@user.command("add")
+@click.argument("name")
+@click.option("--role", type=click.Choice([role.word for role in Role]), required=True, help="What the user may do.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from stdin instead of a prompt.")
+def add_user(name: str, role: str, password_stdin: bool) -> None:
+    """Add a user. A prompt asks for the password.
+
+    For example: saga user add ada --role admin
+    """
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _prompted_password()
+    people.add(services().users, name, role_named(role), password, actor_named())
+    click.echo(f"{name} may sign in as {role}.")
+
+
+@user.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line.")
+def list_users(as_json: bool) -> None:
+    """List the users."""
+    rows = services().users.all()
+    if as_json:
+        for row in rows:
+            write_json({"name": row.name, "role": row.role, "created_at": row.created_at.isoformat()})
+        return
+    console = screen()
+    lines = [Line(cells=(cell(row.name, "bold"), cell(row.role), cell(f"{row.created_at:%F}"))) for row in rows]
+    draw(grid(_USER_COLUMNS, lines, console.width) if lines else ["There are no users yet."], on=console)
+
+
+@user.command("remove")
+@click.argument("name")
+def remove_user(name: str) -> None:
+    """Remove a user and end the user's sessions."""
+    services().users.remove(name, actor_named())
+    click.echo(f"{name} may not sign in any more.")
+
+
+@saga.group("key", cls=SagaGroup)
+def key() -> None:
+    """Make, list and revoke API keys."""
+
+
+@key.command("add")
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    type=click.Choice([scope.value for scope in Scope]),
+    multiple=True,
+    required=True,
+    help="May be repeated.",
+)
+@click.option(
+    "--days", type=click.IntRange(1, LONGEST_DAYS), default=90, show_default=True, help="Days until it expires."
+)
+def add_key(name: str, scopes: tuple[str, ...], days: int) -> None:
+    """Make a key and print it. It is never printed again.
+
+    To rotate a key: make a second key of that name, give it to the program, and revoke the first.
+
+    For example: saga key add shop --scope start --scope read
+    """
+    made = services().api_keys.make(name, map(Scope, scopes), days, actor_named())
+    click.echo(f"The key works for {days} days. Store it now: it is shown only once.", err=True)
+    click.echo(made.secret)
+
+
+@key.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line.")
+def list_keys(as_json: bool) -> None:
+    """List the keys, each by its visible beginning."""
+    rows = services().api_keys.keys.all()
+    if as_json:
+        for row in rows:
+            moments = {"created_at": row.created_at, "expires_at": row.expires_at, "revoked_at": row.revoked_at}
+            texts = {name: moment and moment.isoformat() for name, moment in moments.items()}
+            write_json({"name": row.name, "key": row.prefix, "scopes": row.scopes} | texts)
+        return
+    console = screen()
+    lines = [
+        Line(cells=(cell(row.name, "bold"), cell(row.prefix), cell(" ".join(row.scopes)), cell(_state(row))))
+        for row in rows
+    ]
+    draw(grid(_KEY_COLUMNS, lines, console.width) if lines else ["There are no keys yet."], on=console)
+
+
+@key.command("revoke")
+@click.argument("prefix", metavar="KEY")
+def revoke_key(prefix: str) -> None:
+    """Revoke a key, within a few seconds. KEY is the beginning that `saga key list` shows."""
+    services().api_keys.keys.revoke(prefix, actor_named())
+    click.echo(f"{prefix} is revoked; every process refuses it within a few seconds.")
+
+
+def _state(row: Row[Any]) -> str:
+    if row.left_s > 0:
+        return f"works for {age(row.left_s)}"
+    return f"{'revoked' if row.revoked_at else 'expired'} {age(-row.left_s)} ago"
+
+
+def _prompted_password() -> str:
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))

@@ -1,0 +1,164 @@
+"""`saga start`, `retry`, `compensate`, `resolve` and `seed`: this process runs the saga with the service's engine."""
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from math import inf
+from uuid import UUID
+
+import click
+from rich.text import Text
+
+from app.cli import drawing
+from app.cli.arguments import Seconds, actor_named, data_from, definition_named, definition_of, saga_with_id
+from app.cli.group import EXIT_CODES, INTERRUPTED, saga
+from app.cli.output import draw, screen, write_json
+from app.engine.service import SagaService
+from app.errors import InvalidError, MalformedError, StillRunningError
+from app.services import services
+from app.store import queries
+from app.store.database import db
+from app.store.instance import Standing
+from app.views.saga_data import data_schema, example
+from app.views.saga_json import json_with_steps
+from app.views.validation import Reason, Resolution, checked_key, load, parsed_object
+from machines.saga import Saga
+
+_LONGEST_WAIT_S = 3600
+
+_wait = click.option("--wait", "wait_s", type=Seconds(0, _LONGEST_WAIT_S), help="Seconds to wait; WAIT_S by default.")
+_as_json = click.option("--json", "as_json", is_flag=True, help="Write one JSON object, as the API does.")
+_reason = click.option("--reason", required=True, help="The reason, which is recorded.")
+_actor = click.option("--actor", help="Your name, recorded as cli:NAME; the login name by default.", metavar="NAME")
+
+
+@saga.command("start")
+@click.argument("definition_name", metavar="TYPE")
+@click.argument("pairs", nargs=-1, metavar="[FIELD=VALUE]...")
+@click.option("--data", metavar="JSON|@FILE|-", help="The saga's data as JSON, from a JSON file, or from stdin.")
+@click.option("--key", help="Idempotency key: the same key returns the same saga.")
+@_wait
+@_as_json
+def start(
+    *, definition_name: str, pairs: tuple[str, ...], data: str | None, key: str | None, wait_s: float | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Start a saga and show its state after the wait.
+
+    For example: saga start checkout client_id=4 magasin_id=1
+    """
+    definition = definition_named(services().registry, definition_name)
+    checked = data_from(definition, data, pairs)
+    checked_key(key)
+    by = actor_named()
+    _run(lambda sagas: sagas.start(definition.name, checked, key, wait_s, by=by), as_json=as_json)
+
+
+@saga.command("retry")
+@click.argument("saga_id", metavar="ID")
+@_reason
+@_actor
+@_wait
+@_as_json
+def retry(saga_id: str, reason: str, actor: str | None, wait_s: float | None, as_json: bool) -> None:
+    """Send the call of a stuck saga again."""
+    by, why, row = actor_named(actor), _checked_reason(reason), saga_with_id(saga_id).id
+    _run(lambda sagas: sagas.retry(row, by, why, wait_s), as_json=as_json)
+
+
+@saga.command("compensate")
+@click.argument("saga_id", metavar="ID")
+@_reason
+@_actor
+@_wait
+@_as_json
+def compensate(saga_id: str, reason: str, actor: str | None, wait_s: float | None, as_json: bool) -> None:
+    """Undo a saga as far as its table allows.
+
+    Exit code 3 means success: the saga is compensated.
+    """
+    by, why, row = actor_named(actor), _checked_reason(reason), saga_with_id(saga_id).id
+    _run(lambda sagas: sagas.compensate(row, by, why, wait_s), as_json=as_json)
+
+
+@saga.command("resolve")
+@click.argument("saga_id", metavar="ID")
+@_reason
+@click.option("--reply", default="{}", help="The reply that the participant would have sent.", metavar="JSON")
+@_actor
+@_wait
+@_as_json
+def resolve(saga_id: str, *, reason: str, reply: str, actor: str | None, wait_s: float | None, as_json: bool) -> None:
+    """Continue from a stuck step as if it had succeeded, after you have done its work by hand."""
+    by, why, row = actor_named(actor), _checked_reason(reason), saga_with_id(saga_id).id
+    checked = load(Resolution(), {"reason": why, "reply": parsed_object(reply.encode(), "--reply")})["reply"]
+    _run(lambda sagas: sagas.resolve(row, by, why, checked, wait_s), as_json=as_json)
+
+
+@saga.command("seed")
+def seed() -> None:
+    """Start one example of every saga type, with the example data of its table.
+
+    A second run starts nothing: each example has its own key.
+    """
+    runner = services().runner
+    try:
+        for name in services().registry.names:
+            definition = services().registry.latest(name)
+            started = _started_example(definition)
+            status = started.status if started else "under way"
+            click.echo(f"{definition}: {status}{' (started before)' if started is None or started.replayed else ''}")
+    finally:
+        runner.stop()
+
+
+def _started_example(definition: Saga) -> Standing | None:
+    """Return the state of the example; None when an earlier run has started it and it is still running."""
+    data = load(data_schema(definition), example(definition.data))
+    try:
+        return services().sagas.start(definition.name, data, f"seed/{definition.name}/{definition.version}")
+    except StillRunningError:
+        return None
+
+
+def _checked_reason(reason: str) -> str:
+    try:
+        return str(load(Reason(), {"reason": reason.strip()})["reason"])
+    except InvalidError as error:
+        raise MalformedError(f"--reason: {error.members['errors'][0]['detail']}") from None
+
+
+def _run(move: Callable[[SagaService], Standing], *, as_json: bool) -> None:
+    runner = services().runner
+    runner.tables.settle()
+    try:
+        try:
+            sagas = services().sagas
+            sagas.early.start()
+            sagas.held_s = inf  # a command has no other work, and there may be no service that would continue the saga
+            standing = move(sagas)
+        except Exception:
+            runner.stop()
+            raise
+        runner.stop()
+    except KeyboardInterrupt:
+        click.echo("saga: interrupted; what was begun is durable, and a service carries it on", err=True)
+        # The saga's thread may run for the whole wait, so the process ends without it, which is safe as a crash is.
+        os._exit(INTERRUPTED)
+    _show_result(standing.id, replayed=standing.replayed, as_json=as_json)
+
+
+def _show_result(saga_id: UUID, *, replayed: bool, as_json: bool) -> None:
+    """Show the present state of the saga, which may have changed since the end of the wait."""
+    db.session.remove()
+    row = queries.find(saga_id)
+    assert row is not None, "it is durable"
+    if as_json:
+        write_json(json_with_steps(services().registry, row, queries.journal(saga_id)))
+    else:
+        console = screen()
+        draw(drawing.header(definition_of(row), row, console.width, datetime.now(UTC)), on=console)
+        if replayed:
+            text = "  An earlier command with this key started the saga; this command changed nothing."
+            draw([Text(text, style="dim")], on=console)
+    click.get_current_context().exit(EXIT_CODES[row.status])

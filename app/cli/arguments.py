@@ -1,0 +1,143 @@
+"""The arguments of commands: the id of a saga, the data of a new saga, seconds, and the actor."""
+
+import getpass
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import click
+import orjson
+from marshmallow import ValidationError
+from sqlalchemy import select
+
+from app.errors import InvalidError, MalformedError, NotFoundError
+from app.services import services
+from app.store import queries
+from app.store.database import db
+from app.store.loading import table_of
+from app.store.models import SagaRow
+from app.views.saga_data import data_schema, example
+from app.views.validation import load, parsed, parsed_object, storable
+from machines.fields import FieldKind
+from machines.registry import Registry, UnknownSagaError
+from machines.saga import Saga
+
+#: The first hexadecimal digits of an id, at least 4 of 32.
+_FIRST_DIGITS = re.compile(r"[0-9a-f]{4,32}")
+_DIGITS = 32
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds within bounds. `nan`, which passes every bound, is refused."""
+
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        seconds = float(super().convert(value, param, ctx))
+        if seconds != seconds:  # noqa: PLR0124  true for nan alone
+            self.fail(f"{value!r} is no number of seconds.", param, ctx)
+        return seconds
+
+
+def actor_named(name: str | None = None) -> str:
+    """Return the actor `cli:NAME` for the journal and the audit trail; the default name is the login name."""
+    try:
+        found = getpass.getuser() if name is None else name
+    except (KeyError, OSError):  # the user of a container may have no name
+        found = str(os.getuid())
+    try:
+        storable(found)
+    except ValidationError as error:
+        raise MalformedError(f"--actor: {error}") from None
+    if not found.strip():
+        raise MalformedError("--actor: it is empty; give a name")
+    return f"cli:{found}"
+
+
+def saga_with_id(text: str) -> SagaRow:
+    """Return the saga with this id, or whose id begins with these digits. Raise MalformedError or NotFoundError."""
+    digits = text.lower().replace("-", "")
+    if not _FIRST_DIGITS.fullmatch(digits):
+        raise MalformedError(f"{text!r} is no id of a saga; give one that `saga list` shows, or its first 4 digits")
+    low, high = (UUID(digits.ljust(_DIGITS, fill)) for fill in "0f")
+    sagas = db.session.scalars(select(SagaRow).where(SagaRow.id.between(low, high)).limit(2)).all()
+    if not sagas:
+        raise NotFoundError(f"there is no saga {text}; `saga list` shows all sagas")
+    if len(sagas) > 1:
+        raise MalformedError(f"more than one saga begins with {text}; give more digits of the id")
+    return sagas[0]
+
+
+def definition_of(saga: SagaRow) -> Saga | None:
+    """Return the saga's table; None when this release does not have it."""
+    return table_of(services().registry, saga, queries.journal(saga.id))
+
+
+def definition_named(registry: Registry, name: str) -> Saga:
+    try:
+        return registry.latest(name)
+    except UnknownSagaError:
+        known = ", ".join(registry.names)
+        raise MalformedError(f"TYPE: there is no saga {name!r}; take one of {known}") from None
+
+
+def data_from(definition: Saga, text: str | None, pairs: Sequence[str]) -> Mapping[str, Any]:
+    """Return the data of a new saga from JSON and from field=value. A pair overrides the same field of the JSON.
+
+    text: JSON, `@FILE` or `-` for standard input. Raise MalformedError.
+    """
+    data = _object(text) | _fields(definition, pairs)
+    try:
+        return load(data_schema(definition), data)
+    except InvalidError as error:
+        wrong = "; ".join(f"{item['pointer'][1:]}: {item['detail'].rstrip('.')}" for item in error.members["errors"])
+        raise MalformedError(f"{wrong}. Try: {_example_command(definition)}") from None
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    if text is None:
+        return {}
+    if text == "-":
+        return parsed_object(sys.stdin.buffer.read(), "standard input")
+    if not text.startswith("@"):
+        return parsed_object(text.encode(errors="surrogateescape"), "--data")
+    try:
+        return parsed_object(Path(text[1:]).read_bytes(), text[1:])
+    except OSError as error:
+        raise MalformedError(f"--data: {text[1:]} cannot be read: {error.strerror}") from None
+
+
+def _fields(definition: Saga, pairs: Sequence[str]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise MalformedError(f"{pair!r} is no field=value; try: {_example_command(definition)}")
+        if name in given:
+            raise MalformedError(f"{name}: it is given twice; give it once")
+        given[name] = _value(definition, name, value)
+    return given
+
+
+def _value(definition: Saga, name: str, text: str) -> Any:
+    """Return a value of the field's kind. A value that is no JSON stays a text, which the schema then refuses."""
+    field = definition.data.get(name)
+    if field is None or field.kind in (FieldKind.TEXT, FieldKind.UUID):
+        return text
+    try:
+        return parsed(text.encode(errors="surrogateescape"), name)
+    except MalformedError:
+        return text
+
+
+def _example_command(definition: Saga) -> str:
+    data = example(definition.data)
+    if any(isinstance(value, list) for value in data.values()):
+        return f"saga start {definition.name} --data {shlex.quote(orjson.dumps(data).decode())}"
+    pairs = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in data.items())
+    return f"saga start {definition.name} {pairs}"

@@ -1,0 +1,160 @@
+"""`saga list`, `saga show` and `saga watch`: sagas as they are."""
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import click
+from rich.console import RenderableType
+from rich.text import Text
+
+from app.cli import drawing
+from app.cli.arguments import Seconds, definition_of, saga_with_id
+from app.cli.group import EXIT_CODES, saga
+from app.cli.output import STATUS_LOOKS, Column, Line, cell, draw, grid, printable, screen, write_json
+from app.errors import MalformedError
+from app.services import services
+from app.store import queries
+from app.store.database import db
+from app.store.instance import FINISHED
+from app.store.models import JournalRow, SagaRow
+from app.views.filters import LARGEST_PAGE
+from app.views.formatting import age
+from app.views.saga_json import line_json, move_json, whole_json
+from machines.registry import Registry
+from machines.statuses import SAGA_STATUSES
+
+_COLUMNS = (
+    Column(title="ID"),
+    Column(title="TYPE", gives_way=True),
+    Column(title="STATUS"),
+    Column(title="STATE", gives_way=True),
+    Column(title="CLIENT", gives_way=True),
+    Column(title="AGE", right=True),
+)
+#: Digits of an id in a list of 80 columns: enough to tell sagas apart.
+_SHORT_ID = 8
+#: Columns from which a list shows whole ids.
+_WIDE = 120
+
+
+@saga.command("list")
+@click.option("--type", "definition", metavar="TYPE", help="Sagas of this definition.")
+@click.option("--status", type=click.Choice(list(SAGA_STATUSES)), help="Sagas with this status.")
+@click.option("--state", help="Sagas in this state of their table.")
+@click.option("--client", help="Sagas of this client.")
+@click.option("--store", help="Sagas of this store.")
+@click.option("--stuck", is_flag=True, help="Sagas that wait for a person: --status stuck.")
+@click.option("--unknown", is_flag=True, help="Unfinished sagas whose table this release does not have.")
+@click.option("--limit", type=click.IntRange(1, LARGEST_PAGE), default=50, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line, as the API does.")
+def list_sagas(
+    *, definition: str | None, status: str | None, state: str | None, client: str | None, store: str | None,
+    stuck: bool, unknown: bool, limit: int, as_json: bool,
+) -> None:  # fmt: skip
+    """List sagas, the newest first."""
+    if stuck and status not in (None, "stuck"):
+        raise MalformedError(f"--stuck and --status {status} exclude each other; leave one out")
+    registry = services().registry
+    wanted = queries.Filter(
+        definitions=(definition,) if definition else (),
+        statuses=("stuck",) if stuck else (status,) if status else (),
+        states=(state,) if state else (),
+        client=client,
+        store=store,
+        unknown_to=registry if unknown else None,
+    )
+    page = queries.page(wanted, limit=limit)
+    if as_json:
+        journals = queries.journals([row.id for row in page.sagas], replies_of=())
+        for row in page.sagas:
+            write_json(line_json(registry, row, journals[row.id]))
+        return
+    console = screen()
+    draw(list_of(registry, page.sagas, page.total, console.width, datetime.now(UTC)), on=console)
+
+
+@saga.command("show")
+@click.argument("saga_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object, as the API does.")
+def show(saga_id: str, as_json: bool) -> None:
+    """Draw one saga, its path and its journal.
+
+    \b
+    ✓ done    ● under way    ○ to come    ✗ failed    ↩ undone    ! stuck
+    Below the point of no return a saga only goes forward.
+    """  # noqa: D301  click needs the character
+    row = saga_with_id(saga_id)
+    journal = queries.journal(row.id)
+    if as_json:
+        write_json(whole_json(services().registry, row, journal))
+        return
+    console = screen()
+    draw(drawing.whole(definition_of(row), row, journal, console.width, datetime.now(UTC)), on=console)
+
+
+@saga.command("watch")
+@click.argument("saga_id", metavar="ID")
+@click.option("--interval", type=Seconds(0.05, 3600), default=0.5, show_default=True, help="Seconds between two reads.")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per move, as in the API's journal.")
+def watch(saga_id: str, interval: float, as_json: bool) -> None:
+    """Follow a saga's journal until the saga ends or is stuck."""
+    row = saga_with_id(saga_id)
+    console, definition, seen = screen(), definition_of(row), 0
+    if not as_json:
+        draw(drawing.header(definition, row, console.width, datetime.now(UTC)), on=console)
+    while True:
+        status, new = _status_and_new_moves(row.id, seen)
+        if as_json:
+            for move in new:
+                write_json(move_json(move))
+        elif new:
+            draw(drawing.moves(new, console.width, head=seen == 0), on=console)
+        seen = new[-1].seq if new else seen
+        if status in (*FINISHED, "stuck"):
+            break
+        time.sleep(interval)
+    if not as_json:
+        draw([drawing.headline(saga_with_id(saga_id))], on=console)
+    click.get_current_context().exit(EXIT_CODES[status])
+
+
+def list_of(
+    registry: Registry, sagas: Sequence[SagaRow], total: int, width: int, now: datetime
+) -> Iterator[RenderableType]:
+    """Draw a list of sagas. total: the number of all sagas that match."""
+    if not sagas:
+        yield Text("No sagas match these filters.")
+        return
+    yield from grid(_COLUMNS, [_line(registry, row, now, width) for row in sagas], width)
+    if total > len(sagas):
+        at_least = "at least " if total >= queries.LARGEST_TOTAL else ""
+        yield Text(f"The newest {len(sagas)} of {at_least}{total:,}; --limit shows more.", style="dim")
+
+
+def _line(registry: Registry, row: SagaRow, now: datetime, width: int) -> Line:
+    look = STATUS_LOOKS[row.status]
+    error = printable(row.error or "") if row.status != "completed" else ""
+    if row.status not in FINISHED and not registry.knows(row):
+        error = f"{row.definition} v{row.definition_version}: its table is not in this release. {error}".rstrip()
+    return Line(
+        cells=(
+            cell(str(row.id) if width >= _WIDE else str(row.id)[:_SHORT_ID], "bold"),
+            cell(row.definition),
+            cell(f"{look.symbol} {row.status}", look.style),
+            cell(row.state),
+            cell(printable(row.client or "")),
+            cell(age((now - row.created_at).total_seconds())),
+        ),
+        note=Text(error, style="red", no_wrap=True, overflow="ellipsis") if error else None,
+    )
+
+
+def _status_and_new_moves(saga_id: UUID, seen: int) -> tuple[str, list[JournalRow]]:
+    """Read the saga again, the status first, so that the journal contains at least every move up to that status."""
+    db.session.remove()
+    row = queries.find(saga_id)
+    assert row is not None, "an unfinished saga is never deleted"
+    status = row.status
+    return status, [move for move in queries.journal(saga_id) if move.seq > seen]
