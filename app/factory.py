@@ -27,10 +27,10 @@ from app.engine.keys import Keys
 from app.engine.pulse import Pulse
 from app.engine.runner import Runner
 from app.engine.service import SagaService
-from app.events.exchange import Publisher
+from app.events.event_threads import IN_MEMORY, EventThreads
 from app.events.intake import Intake
-from app.events.post import IN_MEMORY, Post
 from app.events.relay import Relay
+from app.events.topics import Publisher
 from app.fleeting import Fleeting
 from app.logs import Secrets, configure_logging
 from app.metrics import Telemetry
@@ -172,14 +172,14 @@ def _engine(  # noqa: PLR0917  connects parts that are built before
 def _post(  # noqa: PLR0917  connects parts that are built before
     app: Flask, config: Config, definitions: Registry, metrics: Exposition, service: SagaService, runner: Runner,
     told: threading.Event, owner: str, threads: ServiceThreads,
-) -> Post:  # fmt: skip
+) -> EventThreads:  # fmt: skip
     url = config.broker_url or IN_MEMORY
     with app.app_context():
         outbox, parked = Outbox(db.engine, owner), Parked(db.engine)
     names = {event for definition in definitions for event in definition.events.values()}
     relay = Relay(outbox, Publisher(url), metrics, names=names, wake=told, stopping=runner.stopping)
     intake = Intake(service, definitions, parked, metrics, runner.stopping)
-    return Post(url, relay, intake, threads, runner.stopping)
+    return EventThreads(url, relay, intake, threads, runner.stopping)
 
 
 def new_owner() -> str:

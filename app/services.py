@@ -10,7 +10,7 @@ if TYPE_CHECKING:  # every layer reads its parts here, so this module imports no
     from app.access.keys import KeyRing
     from app.engine.runner import Runner
     from app.engine.service import SagaService
-    from app.events.post import Post
+    from app.events.event_threads import EventThreads
     from app.fleeting import Fleeting
     from app.metrics.exposition import Exposition
     from app.store.attempts import Attempts
@@ -34,7 +34,7 @@ class Services:
     #: Recovers sagas, once it is started.
     runner: "Runner"
     #: Publishes and receives events, once they are started.
-    events: "Post"
+    events: "EventThreads"
     #: Every service thread of the process.
     threads: "ServiceThreads"
     shared_cache: "Fleeting"

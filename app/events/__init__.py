@@ -1,5 +1,6 @@
-"""What others are told of sagas, and what they tell: CloudEvents over the broker that BROKER_URL names.
+"""Events as CloudEvents over the broker of BROKER_URL: published for moves of sagas, and received to start sagas.
 
-A move's event lies in the outbox from the moment the move is durable; `relay` publishes it, at least once and in order
-for each saga. `intake` begins a saga for each event that a table asks for, once, and parks what it cannot take.
+The event of a move is in the outbox as soon as the move is durable. `relay` publishes the outbox at least once, and in
+order for each saga. `intake` starts one saga for each event that a table names, and keeps an unusable message as a
+dead letter.
 """

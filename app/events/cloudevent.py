@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 in their JSON form: what is told of a move, and reading what others tell."""
+"""CloudEvents 1.0 as JSON: the event of a move, and the parsing of incoming events."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +11,12 @@ from app.values import LARGEST_CONTENT
 from app.views.validation import load, parsed_object, storable
 
 CONTENT_TYPE = "application/cloudevents+json"
+#: Length and characters of a name.
 _NAME: list[Callable[[Any], Any]] = [validate.Length(1, 500), storable]
 
 
 class CloudEvent(Schema):
-    """What an event must have to be taken; it may have more."""
+    """The attributes that an incoming event needs. Other attributes are ignored."""
 
     class Meta:
         unknown = INCLUDE
@@ -28,7 +29,7 @@ class CloudEvent(Schema):
 
 
 def as_cloudevent(move: Row[Any]) -> dict[str, Any]:
-    """Tell of a move as `outbox.TOLD` chooses it. Its id is the same however often it is published."""
+    """Return the event of a row of `outbox.TOLD`. A repeated event has the same id."""
     return {
         "specversion": "1.0",
         "id": f"{move.saga_id}/{move.seq}",
@@ -50,7 +51,7 @@ def as_cloudevent(move: Row[Any]) -> dict[str, Any]:
 
 
 def read_cloudevent(body: bytes) -> dict[str, Any]:
-    """Read an event; raises MalformedError or InvalidError."""
+    """Return the event of a message. Raise MalformedError or InvalidError."""
     if len(body) > LARGEST_CONTENT:
         raise MalformedError(f"the message: it has {len(body):,} bytes; send at most {LARGEST_CONTENT:,}")
     return load(CloudEvent(), parsed_object(body, "the message"))

@@ -21,7 +21,7 @@ def oldest() -> Sequence[Row[Any]]:
 def retry(parked_id: int, actor: str) -> Standing:
     """Start the saga of a dead letter. The dead letter stays when its saga cannot be started."""
     row = _found(parked_id)
-    started = services().events.intake.begin(row.body.encode())
+    started = services().events.intake.start_saga(row.body.encode())
     if started is None:
         raise ConflictError("its saga runs already; discard it")
     _settle(parked_id, Entry(actor=actor, action="event.retry", saga_id=started.id, target=_name(parked_id)))

@@ -1,4 +1,4 @@
-"""What others tell: an event that a table asks for begins a saga, once for each event; any other is parked."""
+"""The intake of events: an event that a table names starts one saga; any other message becomes a dead letter."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from app.broker import declare_anew, errors_as_kombus
 from app.engine.service import SagaService
 from app.errors import InvalidError, KeyReusedError, ProblemError, StillRunningError
 from app.events.cloudevent import read_cloudevent
-from app.events.exchange import connect, heard
+from app.events.topics import connect, incoming_queue
 from app.store.database_errors import Meaning, in_one_line, meaning
 from app.store.instance import Standing
 from app.store.parked import Parked
@@ -27,24 +27,24 @@ from app.views.validation import load
 from machines.registry import Registry
 
 _log = structlog.get_logger("intake")
-#: Between two tries to reach a broker or a database that is away.
-AWAY_S = 1.0
-_GLANCE_S = 0.5
-#: A Redis that was flushed has forgotten who wants to hear of what: so often it is told again.
-_FORGETFUL_S = 2.0
-#: A message that fails this many times, for no known reason, is parked: the fault is the message's.
-TRIES = 3
-BETWEEN_TRIES_S = 0.2
-#: In bytes. Longer event keys are hashed.
+#: Seconds between two attempts to reach an unreachable broker or database.
+RETRY_S = 1.0
+#: Longest wait for a message, in seconds; afterwards the thread reports progress.
+_POLL_S = 0.5
+#: Seconds between two declarations of the queue's bindings, which a flushed Redis has lost.
+_DECLARE_S = 2.0
+#: Attempts before a message that fails for an unknown reason becomes a dead letter, and seconds between them.
+TRIES, BETWEEN_TRIES_S = 3, 0.2
+#: Most bytes of a plain event key; a longer key is hashed.
 LONGEST_PLAIN_KEY = 500
-#: In bytes. No index of PostgreSQL's has a longer key, so no earlier release can have stored one.
+#: Most bytes of a key in an index of PostgreSQL, so no earlier release can have stored a longer key.
 LONGEST_INDEXED = 2704
-#: So many messages are in hand at once; the others wait where another replica may take them.
+#: Most unacknowledged messages of one replica; other replicas can take the rest.
 _PREFETCH = 20
 
 
 class Intake:
-    """stopping: set when this process is to end."""
+    """Consumes the incoming events. stopping: set when the process is to end."""
 
     def __init__(
         self,
@@ -55,42 +55,46 @@ class Intake:
         stopping: threading.Event,
     ) -> None:
         self._service, self._parked, self._stopping = service, parked, stopping
-        self._begins = definitions.begun_by
-        self._heard = Counter("saga_events_heard", "Events that came in", ["outcome"], registry=registry)
+        self._definitions = definitions.begun_by
+        self._received = Counter("saga_events_heard", "Incoming events", ["outcome"], registry=registry)
         for outcome in ("begun", "known", "parked"):
-            self._heard.labels(outcome)
+            self._received.labels(outcome)
 
     @property
-    def asked_for(self) -> list[str]:
-        return sorted(self._begins)
+    def event_types(self) -> list[str]:
+        """The types of the events that start a saga."""
+        return sorted(self._definitions)
 
     def run(self, url: str, progressed: Callable[[], None] = lambda: None) -> None:
-        """Take what comes until this process is to end. progressed: called again and again meanwhile."""
+        """Consume messages until the process is to end. progressed: called after each message and each wait."""
         while not self._stopping.is_set():
             try:
                 self._read(url, progressed)
             except (KombuError, OSError, SQLAlchemyError) as error:
                 _log.warning("intake.away", error=str(error).partition("\n")[0])
                 progressed()
-                self._stopping.wait(AWAY_S)
+                self._stopping.wait(RETRY_S)
 
-    def begin(self, body: bytes) -> Standing | None:
-        """Begin the saga that an event asks for. None: it runs already. Raises ProblemError when it cannot be taken.
+    def start_saga(self, body: bytes) -> Standing | None:
+        """Start the saga of an event. Return None when the saga is already running.
 
-        The same event, told by its source and its id, begins one saga however often it comes.
+        The source and the id identify an event: a repeated event starts no second saga. Raise ProblemError when the
+        message is unusable.
         """
         event = read_cloudevent(body)
-        definition = self._begins.get(event["type"])
+        definition = self._definitions.get(event["type"])
         if definition is None:
-            raise InvalidError(("/type", f"No saga begins with it; {', '.join(self.asked_for)} would begin one."))
+            raise InvalidError(
+                ("/type", f"No saga starts with this event type; use one of {', '.join(self.event_types)}.")
+            )
         data = load(data_schema(definition), event["data"], below="/data")
         source, event_id, sent = event["source"], event["id"], event["data"]
         try:
             if former := former_key(source, event_id):
-                # A release before this one may have begun it, under a key that another event could have had as well.
+                # An earlier release may have started the saga, with a key that another event could have as well.
                 with suppress(KeyReusedError):
-                    if begun := self._service.begun(definition.name, data, former, "event", sent):
-                        return begun
+                    if started := self._service.begun(definition.name, data, former, "event", sent):
+                        return started
             return self._service.start(definition.name, data, event_key(source, event_id), 0, "event", sent)
         except StillRunningError:
             return None
@@ -101,74 +105,74 @@ class Intake:
             errors_as_kombus(connection),
             closing(connection),
             connection.Consumer(
-                heard(self.asked_for),
+                incoming_queue(self.event_types),
                 on_message=self._take,
                 on_decode_error=self._undecodable,
                 prefetch_count=_PREFETCH,
             ) as consumer,
         ):
-            declared = time.monotonic()
+            declared_at = time.monotonic()
             while not self._stopping.is_set():
                 with suppress(TimeoutError):
-                    connection.drain_events(timeout=_GLANCE_S)
+                    connection.drain_events(timeout=_POLL_S)
                 progressed()
-                if time.monotonic() > declared + _FORGETFUL_S:
+                if time.monotonic() > declared_at + _DECLARE_S:
                     for queue in consumer.queues:
                         declare_anew(queue)
-                    declared = time.monotonic()
+                    declared_at = time.monotonic()
 
     def _take(self, message: Message) -> None:
-        """Take a message and acknowledge it. Raises SQLAlchemyError, and does neither, while the database is away."""
+        """Use a message and acknowledge it. While the database fails, raise SQLAlchemyError and acknowledge nothing."""
         body = message.body if isinstance(message.body, bytes) else str(message.body).encode(errors="replace")
         try:
-            begun = self._begin_patiently(body)
+            started = self._start_with_retries(body)
         except ProblemError as problem:
-            self._park(problem.detail, body)
+            self._add_dead_letter(problem.detail, body)
         except Exception as error:
-            if _operators(error):
+            if _mended_by_operator(error):
                 raise
             _log.exception("event.crashed")
-            self._park(f"tried {TRIES} times: {type(error).__name__}: {in_one_line(error)}", body)
+            self._add_dead_letter(f"tried {TRIES} times: {type(error).__name__}: {in_one_line(error)}", body)
         else:
-            self._heard.labels("begun" if begun and not begun.replayed else "known").inc()
+            self._received.labels("begun" if started and not started.replayed else "known").inc()
         message.ack()
 
-    def _begin_patiently(self, body: bytes) -> Standing | None:
-        """Begin its saga, with several tries where it fails for no reason that is known."""
+    def _start_with_retries(self, body: bytes) -> Standing | None:
+        """Start the saga of a message, with several attempts when it fails for an unknown reason."""
         for further in reversed(range(TRIES)):
             try:
-                return self.begin(body)
+                return self.start_saga(body)
             except ProblemError:
                 raise
             except Exception as error:
-                if not further or _operators(error):
+                if not further or _mended_by_operator(error):
                     raise
                 self._stopping.wait(BETWEEN_TRIES_S)
         raise AssertionError("the last try returns or raises")
 
     def _undecodable(self, message: Message, error: Exception) -> None:
-        """Park what kombu itself cannot make a message of."""
+        """Keep a message that kombu cannot decode as a dead letter."""
         body = message.body if isinstance(message.body, bytes) else str(message.body).encode(errors="replace")
-        self._park(f"it cannot be decoded: {error}", body)
+        self._add_dead_letter(f"it cannot be decoded: {error}", body)
         message.ack()
 
-    def _park(self, reason: str, body: bytes) -> None:
+    def _add_dead_letter(self, reason: str, body: bytes) -> None:
         reason = one_line(reason)
         self._parked.add(reason, body)
         _log.error("event.parked", reason=reason, mend="GET /api/v1/events/parked")
-        self._heard.labels("parked").inc()
+        self._received.labels("parked").inc()
 
 
-def _operators(error: Exception) -> bool:
-    """Return True for an error that the operator of the database mends, and no change of the message would."""
+def _mended_by_operator(error: Exception) -> bool:
+    """Return True for an error that an operator corrects at the database, and that no other message would avoid."""
     return isinstance(error, SQLAlchemyError) and meaning(error) not in {Meaning.UNSTORABLE, Meaning.DEFECT}
 
 
 def event_key(source: str, event_id: str) -> str:
-    """Return the key of an event's saga, which no Idempotency-Key of a request can be, for those are ASCII.
+    """Return the idempotency key of an event. It is not ASCII, so no request can send it as Idempotency-Key.
 
-    Replicas of earlier releases know an event by its source and id as they are, and still do during an upgrade. A
-    source with white space could be confused with another event's, and a long key fits no index: these are hashed.
+    The key contains source and id unchanged where possible, as in earlier releases, which may run during an upgrade. A
+    source with white space would make the key ambiguous, and a long key fits no index: such keys are hashed.
     """
     plain = _plain_key(source, event_id)
     if len(plain.encode()) <= LONGEST_PLAIN_KEY and not any(map(str.isspace, source)):
@@ -177,7 +181,7 @@ def event_key(source: str, event_id: str) -> str:
 
 
 def former_key(source: str, event_id: str) -> str | None:
-    """Return the key that earlier releases gave the event, where it is another one."""
+    """Return the key that earlier releases used for the event; None when it is the same key."""
     plain = _plain_key(source, event_id)
     fits = len(plain.encode()) <= LONGEST_INDEXED
     return plain if fits and plain != event_key(source, event_id) else None

@@ -1,4 +1,4 @@
-"""Publishing what lies in the outbox, in its order, at least once."""
+"""The relay: publishes the events of the outbox, in order and at least once."""
 
 import threading
 import time
@@ -14,14 +14,16 @@ from app.events.cloudevent import as_cloudevent
 from app.store.outbox import Outbox
 
 _log = structlog.get_logger("relay")
+#: Events that are published together.
 BATCH = 100
+#: Seconds for which one process is the only publisher.
 LEASE_S = 10.0
-#: Between two looks when nobody says that there is something new, for another process may have left it.
+#: Seconds between two reads of the outbox; another process may have left events in it.
 IDLE_S = 1.0
 
 
-class Publishes(Protocol):
-    """Anything that publishes one event and knows whether it has."""
+class EventPublisher(Protocol):
+    """Publishes one event, and raises an error when the broker may not have it."""
 
     def publish(self, event: dict[str, Any]) -> None: ...
 
@@ -29,16 +31,16 @@ class Publishes(Protocol):
 
 
 class Relay:
-    """The thread that publishes what is in the outbox.
+    """Publishes the outbox in its own thread.
 
-    names: of all events there are. wake: set when this process has just written to the outbox.
+    names: the types of all events. wake: set when this process has written to the outbox.
     stopping: set when the process is to end.
     """
 
     def __init__(
         self,
         outbox: Outbox,
-        publisher: Publishes,
+        publisher: EventPublisher,
         registry: CollectorRegistry,
         *,
         names: Iterable[str],
@@ -49,12 +51,12 @@ class Relay:
         self._outbox, self._publisher, self._clock = outbox, publisher, clock
         self._wake, self._stopping = wake, stopping
         self._published = Counter("saga_events_published", "Events published", ["event"], registry=registry)
-        for name in names:  # so that a rate sees the first of each
+        for name in names:  # makes the series, so that a rate counts its first event
             self._published.labels(name)
-        self._away = False
+        self._unreachable = False
 
     def run(self, progressed: Callable[[], None] = lambda: None) -> None:
-        """Publish until this process is to end. progressed: called after each batch."""
+        """Publish until the process is to end. progressed: called after each batch."""
         while not self._stopping.is_set():
             self._wake.wait(IDLE_S)
             self._wake.clear()
@@ -63,12 +65,12 @@ class Relay:
         self._publisher.close()
 
     def publish_batch(self) -> int:
-        """Publish the oldest events, and take those from the outbox that surely were; return how many."""
+        """Publish the oldest events, and remove the confirmed ones from the outbox. Return their number."""
         until = self._clock() + LEASE_S
         batch, ids = self._outbox.take(BATCH, LEASE_S), []
         try:
             for move in batch:
-                if self._clock() >= until:  # another process may be at it now
+                if self._clock() >= until:  # another process may publish now
                     break
                 self._publisher.publish(as_cloudevent(move))
                 ids.append(move.id)
@@ -83,10 +85,10 @@ class Relay:
             while self.publish_batch() == BATCH and not self._stopping.is_set():
                 progressed()
         except (KombuError, OSError) as error:
-            if not self._away:  # once, and not once a second
+            if not self._unreachable:  # one line for the whole outage
                 _log.warning("broker.away", error=str(error), mend="events wait in the outbox until it is back")
-            self._away = True
+            self._unreachable = True
         except SQLAlchemyError as error:
             _log.warning("database.away", error=str(error).partition("\n")[0])
         else:
-            self._away = False
+            self._unreachable = False

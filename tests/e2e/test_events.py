@@ -14,9 +14,9 @@ import requests
 from kombu import Connection, Queue
 from prometheus_client import CollectorRegistry
 
-from app.events import exchange
-from app.events.exchange import HEARD, TOLD
+from app.events import topics
 from app.events.intake import Intake
+from app.events.topics import INCOMING, OUTGOING
 from app.store.instance import Standing
 from machines.call import post
 from machines.fields import text
@@ -49,7 +49,7 @@ def broker(shared_broker):
     """Leave no message of this test to the next one."""
     yield shared_broker
     with Connection(shared_broker.url) as connection, connection.channel() as channel:
-        queue = exchange.heard(["CommandeCreate"])(channel)
+        queue = topics.heard(["CommandeCreate"])(channel)
         queue.declare()
         queue.purge()
 
@@ -83,7 +83,7 @@ def heard(broker):
 
     def listen():
         with Connection(broker.url) as connection:
-            queue = Queue(f"listener-{id(events)}", TOLD, routing_key="#", auto_delete=True)
+            queue = Queue(f"listener-{id(events)}", OUTGOING, routing_key="#", auto_delete=True)
             with connection.Consumer([queue], on_message=note):
                 listening.set()
                 while not ended.is_set():
@@ -105,7 +105,7 @@ def tell(broker, *bodies):
     with Connection(broker.url) as connection, connection.Producer() as producer:
         for body in bodies:
             raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-            producer.publish(raw, exchange=HEARD, declare=[HEARD], routing_key="CommandeCreate", retry=False)
+            producer.publish(raw, exchange=INCOMING, declare=[INCOMING], routing_key="CommandeCreate", retry=False)
 
 
 def incoming(number):
@@ -261,7 +261,7 @@ def tell_both(broker):
         for event in BEGINNINGS:
             message = {"specversion": "1.0", "id": str(uuid4()), "source": "/x", "type": event, "data": {"case": "1"}}
             body = json.dumps(message).encode()
-            producer.publish(body, exchange=HEARD, declare=[HEARD], routing_key=event, retry=False)
+            producer.publish(body, exchange=INCOMING, declare=[INCOMING], routing_key=event, retry=False)
 
 
 GARBAGE = (

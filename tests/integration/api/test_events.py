@@ -3,7 +3,7 @@ import json
 import pytest
 from sqlalchemy import text
 
-from app.events.post import Post
+from app.events.event_threads import EventThreads
 from app.services import services
 from app.store.database import db
 from app.store.parked import Parked
@@ -89,5 +89,5 @@ def test_a_message_that_is_not_parked_is_not_found(client, move):
 
 
 def test_the_post_has_threads_for_both_ways(client):
-    post: Post = services(client.application).events
-    assert post.intake.asked_for == ["CommandeCreate"]
+    threads: EventThreads = services(client.application).events
+    assert threads.intake.event_types == ["CommandeCreate"]

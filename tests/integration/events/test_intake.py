@@ -7,8 +7,8 @@ from sqlalchemy.exc import OperationalError
 
 from app.engine.service import SagaService
 from app.errors import KeyReusedError, ProblemError
-from app.events.exchange import HEARD, connect
 from app.events.intake import TRIES, Intake
+from app.events.topics import INCOMING, connect
 from app.store.parked import LARGEST_BODY, LONGEST_REASON, Parked
 from app.values import LARGEST_CONTENT, LONGEST_WORDS
 from tests.integration.events.books import ANSWERS, ORDERED
@@ -33,7 +33,7 @@ def sagas(scene):
 
 
 def test_an_incoming_order_begins_its_saga(scene, intake):
-    begun = intake.begin(wire())
+    begun = intake.start_saga(wire())
     scene.runner.stop()
     assert scene.engine.store.find(begun.id).state == "CommandeConfirm"
     assert scene.calls[0] == "creer_commande"
@@ -41,9 +41,9 @@ def test_an_incoming_order_begins_its_saga(scene, intake):
 
 
 def test_the_same_event_begins_one_saga_however_often_it_comes(scene, intake):
-    first = intake.begin(wire())
+    first = intake.start_saga(wire())
     scene.runner.stop()
-    again = intake.begin(wire())
+    again = intake.start_saga(wire())
     assert again.replayed
     assert again.id == first.id
     assert sagas(scene) == ["order_saga"]
@@ -51,16 +51,16 @@ def test_the_same_event_begins_one_saga_however_often_it_comes(scene, intake):
 
 @pytest.mark.parametrize("other", [{"id": "8"}, {"source": "/marche"}])
 def test_another_event_with_the_same_order_begins_another_saga(scene, intake, other):
-    assert intake.begin(wire()).id != intake.begin(wire(**other)).id
+    assert intake.start_saga(wire()).id != intake.start_saga(wire(**other)).id
     scene.runner.stop()
     assert len(sagas(scene)) == 2
 
 
 def test_an_event_id_that_comes_back_with_another_order_is_refused(scene, intake):
-    intake.begin(wire())
+    intake.start_saga(wire())
     scene.runner.stop()
     with pytest.raises(KeyReusedError):
-        intake.begin(wire(data=ORDERED | {"client_id": 5}))
+        intake.start_saga(wire(data=ORDERED | {"client_id": 5}))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_an_event_id_that_comes_back_with_another_order_is_refused(scene, intake
         (b"\xff\xfe", "not UTF-8"),
         (b"[]", "must be a JSON object"),
         (wire(specversion="0.3"), "/specversion"),
-        (wire(type="ProduitExist"), "/type: No saga begins with it; CommandeCreate would"),
+        (wire(type="ProduitExist"), "/type: No saga starts with this event type; use one of CommandeCreate"),
         (wire(data={}), "/data/client_id"),
         (wire(data=ORDERED | {"produits": []}), "/data/produits"),
         (wire(id=""), "/id"),
@@ -81,7 +81,7 @@ def test_an_event_id_that_comes_back_with_another_order_is_refused(scene, intake
 )
 def test_what_cannot_be_read_says_what_is_wrong_with_it(scene, intake, body, says):
     with pytest.raises(ProblemError) as refused:
-        intake.begin(body)
+        intake.start_saga(body)
     assert says in refused.value.detail
     assert sagas(scene) == []
 
@@ -152,8 +152,8 @@ def test_an_event_whose_names_fit_no_index_begins_its_saga_once(scene, intake):
 
 
 def test_two_events_whose_names_read_alike_begin_two_sagas(scene, intake):
-    first = intake.begin(wire(source="a b", id="c"))
-    second = intake.begin(wire(source="a", id="b c"))
+    first = intake.start_saga(wire(source="a b", id="c"))
+    second = intake.start_saga(wire(source="a", id="b c"))
     scene.runner.stop()
     assert first.id != second.id
     assert not second.replayed
@@ -165,14 +165,14 @@ def test_a_saga_that_an_earlier_release_began_is_known_by_its_event(scene, intak
     scene.runner.stop()
     with scene.database.begin() as connection:  # it did not write who sent the event
         connection.exec_driver_sql("UPDATE saga SET started_by = NULL, sent_digest = NULL")
-    again = intake.begin(wire(source=source, id="c"))
+    again = intake.start_saga(wire(source=source, id="c"))
     assert (again.id, again.replayed) == (began.id, True)
     assert sagas(scene) == ["order_saga"]
 
 
 def test_the_saga_of_an_earlier_release_that_another_event_began_is_not_taken_for_it(scene, intake):
     scene.service.start("order_saga", intake_data() | {"client_id": 9}, "\N{ENVELOPE} a b c", wait_s=0)
-    begun = intake.begin(wire(source="a b", id="c"))
+    begun = intake.start_saga(wire(source="a b", id="c"))
     scene.runner.stop()
     assert not begun.replayed
     assert len(sagas(scene)) == 2
@@ -217,7 +217,7 @@ def test_over_the_transport_in_memory_a_message_begins_a_saga(scene, intake):
         intake._service.start = _noting(intake._service.start, begun)
         until_bound = threading.Event()
         for _ in range(200):
-            producer.publish(wire(), exchange=HEARD, declare=[HEARD], routing_key="CommandeCreate", retry=False)
+            producer.publish(wire(), exchange=INCOMING, declare=[INCOMING], routing_key="CommandeCreate", retry=False)
             if begun.wait(0.05):
                 break
             until_bound.wait(0.05)

@@ -3,7 +3,7 @@ import redis
 from amqp.exceptions import ConnectionForced, NotFound
 from kombu.exceptions import KombuError
 
-from app.events.exchange import connect, errors_as_kombus
+from app.events.topics import connect, errors_as_kombus
 
 
 @pytest.mark.parametrize(

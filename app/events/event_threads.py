@@ -1,4 +1,4 @@
-"""The threads that carry events out of this process and into it."""
+"""The threads that publish and receive the events of a process."""
 
 import threading
 from functools import partial
@@ -7,19 +7,19 @@ from app.events.intake import Intake
 from app.events.relay import Relay
 from app.supervision import ServiceThreads
 
-#: Where nothing else is named, events stay within this process.
+#: Broker when none is set: events stay within the process.
 IN_MEMORY = "memory://"
 
 
-class Post:
-    """Carries events once started, until the process is told to end."""
+class EventThreads:
+    """Publish and receive events, once started, until the process ends."""
 
     def __init__(
         self, url: str, relay: Relay, intake: Intake, threads: ServiceThreads, stopping: threading.Event
     ) -> None:
-        # Not daemons: a process that ends lets them put down what they have in hand.
+        # Not daemons: at the end of the process they finish their batch first.
         self._threads = [threads.add("relay", relay.run, stopping)]
-        if intake.asked_for:
+        if intake.event_types:
             self._threads.append(threads.add("intake", partial(intake.run, url), stopping))
         self.relay, self.intake = relay, intake
 
@@ -28,6 +28,6 @@ class Post:
             thread.start()
 
     def join(self) -> None:
-        """Wait for the threads, which end by themselves once the process is stopping."""
+        """Wait for the threads. They end by themselves when the process is stopping."""
         for thread in self._threads:
             thread.join()

@@ -1,0 +1,66 @@
+"""The topic exchanges of events, and the connections to the broker. The routing key is the type of the event."""
+
+from typing import Any
+
+from kombu.connection import Connection
+from kombu.entity import Exchange, Queue, binding
+
+from app.broker import TIMEOUT_S, connection_options, errors_as_kombus
+from app.events.cloudevent import CONTENT_TYPE
+from app.values import written
+
+#: Events that sagas publish. A subscriber binds its own queue to this exchange.
+OUTGOING = Exchange("saga.events", type="topic", durable=True)
+#: Events that may start sagas.
+INCOMING = Exchange("saga.incoming", type="topic", durable=True)
+#: Redis: seconds after which a message without acknowledgement is delivered again, because its consumer may have died.
+_VISIBILITY_TIMEOUT_S = 60
+
+
+def incoming_queue(event_types: list[str]) -> Queue:
+    """Return the queue of all these events; every replica consumes it.
+
+    The queue has one binding per event type. Several queues of one name are impossible: kombu finds a queue by name.
+    """
+    return Queue("saga.incoming", bindings=[binding(INCOMING, name) for name in event_types], durable=True)
+
+
+def connect(url: str) -> Connection:
+    """Return a connection that is opened when it is first used, with one attempt."""
+    options: dict[str, Any] = dict(connection_options(url))
+    if url.startswith("amqp"):
+        options["confirm_publish"] = True  # an event counts as published when the broker has confirmed it
+    else:
+        # An event without a subscriber is dropped, as in RabbitMQ; otherwise such events would collect without end.
+        options["deadletter_queue"] = None
+    if url.startswith("redis"):
+        options["visibility_timeout"] = _VISIBILITY_TIMEOUT_S
+    return Connection(url, transport_options=options, connect_timeout=TIMEOUT_S)
+
+
+class Publisher:
+    """Publishes events. After an error the next event opens a new connection."""
+
+    def __init__(self, url: str) -> None:
+        self._connection = connect(url)
+
+    def publish(self, event: dict[str, Any]) -> None:
+        """Publish an event and wait for the broker. Raise kombu's errors or OSError without its confirmation."""
+        try:
+            with errors_as_kombus(self._connection):
+                self._connection.Producer().publish(
+                    written(event),
+                    exchange=OUTGOING,
+                    declare=[OUTGOING],
+                    routing_key=event["type"],
+                    content_type=CONTENT_TYPE,
+                    content_encoding="utf-8",
+                    retry=False,
+                    confirm_timeout=TIMEOUT_S,
+                )
+        except Exception:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        self._connection.release()
