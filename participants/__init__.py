@@ -1,5 +1,7 @@
-"""Reference services that the orchestrator calls over HTTP, and the barrier any service can take from here.
+"""The reference participants that the orchestrator calls over HTTP, the storefront, the demo and the barrier.
 
-Read in this order: `barrier` (what keeps a participant right when calls are lost, repeated or out of order),
-`stock` (a participant that uses all of it), `service` (the Flask app around each participant).
+Read in this order: `barrier` (protects a participant against lost, repeated and overtaking calls), `stock` (uses all of
+the barrier), `flask_app` (the Flask app around each participant).
+
+Names inside are English. French words are part of the wire format (URL paths, JSON keys, states) and of the tables.
 """

@@ -12,12 +12,12 @@ from granian.log import LogLevels
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from participants.ecommerce.settings import ShopSettings, ShopSettingsError
+from participants.flask_app import PARTICIPANTS, THREADS, create_service
 from participants.logs import configure_logging, log_level
-from participants.service import PARTICIPANTS, THREADS, create_service
-from participants.settings import LONGEST_S, NAMES, Settings, SettingsError, decimal
+from participants.settings import MAX_PAUSE_S, NAMES, Settings, SettingsError, decimal
 
-#: What the server has to complain of is a line of JSON as well.
-_JSON = {"class": "participants.logs.Complaints"}
+#: Writes the server's own log records as JSON lines too.
+_JSON = {"class": "participants.logs.JsonHandler"}
 
 
 class OneLineParser(argparse.ArgumentParser):
@@ -33,8 +33,8 @@ def port(text: str) -> int:
 
 def seconds(text: str) -> float:
     number = decimal(text)
-    if not 0 <= number <= LONGEST_S:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds from 0 to {LONGEST_S}")
+    if not 0 <= number <= MAX_PAUSE_S:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds from 0 to {MAX_PAUSE_S}")
     return number
 
 
@@ -42,16 +42,19 @@ def command_line() -> OneLineParser:
     parser = OneLineParser(prog="python -m participants", description=__doc__)
     parser.add_argument("--port", type=port, default=8010)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--only", choices=NAMES, help="serve this participant alone, below its prefix all the same")
+    parser.add_argument("--only", choices=NAMES, help="serve only this participant, still below its prefix")
     parser.add_argument("--data", type=Path, default=Settings.data, help="folder of the SQLite files")
-    parser.add_argument("--faults", action="store_true", help="let anyone order faults at /{name}/_faults")
-    parser.add_argument("--prepare", action="store_true", help="make the tables and their first rows, serve nothing")
-    parser.add_argument("--restock", type=seconds, default=3, help="seconds between the supply chain's looks; 0: none")
+    parser.add_argument("--faults", action="store_true", help="accept orders for faults at /{name}/_faults")
+    parser.add_argument("--prepare", action="store_true", help="create the tables and their first rows, then exit")
+    parser.add_argument("--restock", type=seconds, default=3, help="seconds between two stock checks; 0: none")
     return parser
 
 
 def require_free(host: str, port: int) -> None:
-    """Granian shares its port (SO_REUSEPORT): two servers at one port would get half of the calls each."""
+    """Raise OSError when the port is in use.
+
+    Granian shares its port (SO_REUSEPORT): two servers on one port would each get half of the calls.
+    """
     family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, kind, protocol) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -59,15 +62,16 @@ def require_free(host: str, port: int) -> None:
 
 
 def own_url(host: str, port: int) -> str:
-    """Where this very server is found."""
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - what is bound to all
+    """Return the URL of this server."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - an address that binds to all
     return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{port}"
 
 
 def prepare_databases(settings: Settings) -> None:
     """Create the tables before the server starts.
 
-    A failure in the server's worker would be a traceback. No connection may stay open: the worker is forked.
+    A failure in the server's worker would only show a traceback. All connections are closed, because the worker is
+    forked.
     """
     if not settings.database_url:
         settings.data.mkdir(parents=True, exist_ok=True)
@@ -120,7 +124,7 @@ def main() -> None:
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
         factory=True,
-        # One: ordered faults live in its memory.
+        # One worker: the ordered faults are in its memory.
         workers=1,
         blocking_threads=THREADS,
         log_level=LogLevels.warning,

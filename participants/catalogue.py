@@ -1,4 +1,4 @@
-"""The catalogue: what products are called and cost. Reading changes nothing, so the barrier has nothing to guard."""
+"""The catalogue: names and prices of the products. The barrier is not needed, because reading has no effect."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,7 +9,7 @@ from sqlalchemy import BigInteger, Column, String, Table, select
 
 from participants.barrier import Barrier, Refused
 from participants.participant import Participant
-from participants.wire import LONGEST_TEXT, Amount, Body, PricedLine, lines, on_the_wire, read_body
+from participants.payloads import LONGEST_TEXT, Amount, Body, PricedLine, lines, on_the_wire, read_body
 
 db = SQLAlchemy()
 routes = Blueprint("catalogue", __name__)
@@ -26,23 +26,23 @@ articles = Table(
 Article = dict[str, Any]
 
 
-class Consultation(Body):
+class QuoteBody(Body):
     produits = lines()
 
 
-class Achat(Body):
+class PurchaseBody(Body):
     produits = lines(PricedLine)
     montant = Amount(required=True)
 
 
 @routes.get("/produits")
-def lister() -> dict[str, Any]:
+def list_articles() -> dict[str, Any]:
     rows = db.session.execute(select(articles).order_by(articles.c.produit_id)).mappings()
     return {"produits": [_as_json(dict(row)) for row in rows]}
 
 
 @routes.get("/produits/<produit_id>")
-def lire(produit_id: str) -> dict[str, Any]:
+def read_article(produit_id: str) -> dict[str, Any]:
     found = _found([produit_id])
     if not found:
         raise _unknown(produit_id)
@@ -50,9 +50,9 @@ def lire(produit_id: str) -> dict[str, Any]:
 
 
 @routes.post("/produits/consulter")
-def consulter() -> dict[str, Any]:
-    """Return the prices. The catalogue decides what the lines cost, not the sender."""
-    asked = read_body(Consultation())["produits"]
+def quote() -> dict[str, Any]:
+    """Return the prices of the lines. Prices in the request are ignored."""
+    asked = read_body(QuoteBody())["produits"]
     found = _required(asked)
     priced = [{**found[line["produit_id"]], "quantite": line["quantite"]} for line in asked]
     return {
@@ -63,21 +63,21 @@ def consulter() -> dict[str, Any]:
 
 
 @routes.post("/produits/verifier")
-def verifier() -> dict[str, Any]:
-    """Refuse a purchase whose prices or whose amount are not what its lines cost here."""
-    achat = read_body(Achat())
-    found = _required(achat["produits"])
-    for number, line in enumerate(achat["produits"], start=1):
-        prix = found[line["produit_id"]]["prix"]
-        if line["prix"] != prix:
-            said = f"costs {on_the_wire(prix):.2f}, not {on_the_wire(line['prix']):.2f}"
+def verify_prices() -> dict[str, Any]:
+    """Refuse a purchase with a wrong price or a wrong amount."""
+    purchase = read_body(PurchaseBody())
+    found = _required(purchase["produits"])
+    for number, line in enumerate(purchase["produits"], start=1):
+        price = found[line["produit_id"]]["prix"]
+        if line["prix"] != price:
+            said = f"costs {on_the_wire(price):.2f}, not {on_the_wire(line['prix']):.2f}"
             detail = f"Line {number}: Product {line['produit_id']} {said}"
-            raise Refused(409, "Wrong price", detail, ligne=number, prix=on_the_wire(prix))
-    montant = sum(line["prix"] * line["quantite"] for line in achat["produits"])
-    if achat["montant"] != montant:
-        detail = f"The goods cost {on_the_wire(montant):.2f}, not {on_the_wire(achat['montant']):.2f}"
-        raise Refused(409, "Wrong amount", detail, montant=on_the_wire(montant))
-    return {"montant": on_the_wire(montant)}
+            raise Refused(409, "Wrong price", detail, ligne=number, prix=on_the_wire(price))
+    amount = sum(line["prix"] * line["quantite"] for line in purchase["produits"])
+    if purchase["montant"] != amount:
+        detail = f"The goods cost {on_the_wire(amount):.2f}, not {on_the_wire(purchase['montant']):.2f}"
+        raise Refused(409, "Wrong amount", detail, montant=on_the_wire(amount))
+    return {"montant": on_the_wire(amount)}
 
 
 def balance() -> dict[str, Any]:
@@ -85,7 +85,7 @@ def balance() -> dict[str, Any]:
 
 
 def _required(asked: list[dict[str, Any]]) -> dict[str, Article]:
-    """Return the articles of all lines; refused with the first line that names none."""
+    """Return the articles of all lines. Raise Refused for the first line with an unknown product."""
     found = _found(line["produit_id"] for line in asked)
     for number, line in enumerate(asked, start=1):
         if line["produit_id"] not in found:
@@ -93,13 +93,13 @@ def _required(asked: list[dict[str, Any]]) -> dict[str, Article]:
     return found
 
 
-def _found(produit_ids: Iterable[str]) -> dict[str, Article]:
-    rows = db.session.execute(select(articles).where(articles.c.produit_id.in_(set(produit_ids)))).mappings()
+def _found(product_ids: Iterable[str]) -> dict[str, Article]:
+    rows = db.session.execute(select(articles).where(articles.c.produit_id.in_(set(product_ids)))).mappings()
     return {row["produit_id"]: dict(row) for row in rows}
 
 
-def _unknown(produit_id: str, where: str = "", **extra: Any) -> Refused:
-    return Refused(404, "Unknown product", f"{where}Product {produit_id} is unknown", produit_id=produit_id, **extra)
+def _unknown(product_id: str, where: str = "", **extra: Any) -> Refused:
+    return Refused(404, "Unknown product", f"{where}Product {product_id} is unknown", produit_id=product_id, **extra)
 
 
 def _as_json(article: Article) -> Article:

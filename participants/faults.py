@@ -1,6 +1,6 @@
-"""Faults to order, for the demo and the tests: a participant that is slow, fails, refuses, or loses its reply.
+"""Faults on order for the demo and the tests: a participant is slow, fails, refuses, or loses its reply.
 
-They act around the view and never inside it, so what a call does to the database is what it always does.
+A fault acts around the view and never inside it, so the view's changes to the database are always the same.
 """
 
 import time
@@ -12,24 +12,19 @@ from typing import Any
 from flask import Blueprint, Flask, Response, g, request
 from marshmallow import RAISE, Schema, fields, post_load, validate
 
-from participants.key import HEADER, Direction
-from participants.problem import Problem
-from participants.wire import read_body
+from participants.barrier import HEADER, Direction, Problem
+from participants.payloads import read_body
 
 
 @dataclass(kw_only=True)
 class Fault:
-    """A fault that hits calls of one participant. It never refuses an undo: what was done can always be undone.
+    """A fault of one participant. A fault never refuses an undo."""
 
-    path: prefix of the paths it hits, below the participant's own prefix. method: None is any.
-    times: how many calls it hits; None is until it is cleared.
-    """
-
-    kind: str
-    path: str
-    method: str | None
-    times: int | None
-    seconds: float
+    kind: str  # slow, fail, refuse or lose_reply
+    path: str  # prefix of the affected paths, below the participant's own prefix
+    method: str | None  # None: any method
+    times: int | None  # number of affected calls; None: until the fault is cleared
+    seconds: float  # delay of a slow call
 
     def hits(self, method: str, path: str, *, undoes: bool) -> bool:
         spared = undoes and self.kind == "refuse"
@@ -38,7 +33,7 @@ class Fault:
 
 class FaultBody(Schema):
     class Meta:
-        # A fault that is misspelled and never happens would make a test pass for nothing.
+        # A misspelled fault would never happen, and a test would pass without testing anything.
         unknown = RAISE
 
     kind = fields.String(required=True, validate=validate.OneOf(["slow", "fail", "refuse", "lose_reply"]))
@@ -53,7 +48,7 @@ class FaultBody(Schema):
 
 
 class Faults:
-    """In the memory of the one worker process."""
+    """The ordered faults, in the memory of the only worker process."""
 
     def __init__(self) -> None:
         self._faults: list[Fault] = []
@@ -72,7 +67,7 @@ class Faults:
             return [asdict(fault) for fault in self._faults]
 
     def take(self, method: str, path: str, *, undoes: bool = False) -> Fault | None:
-        """Use up the oldest fault that hits this request: at most one a request."""
+        """Return the oldest fault that affects this request, and count it as used."""
         with self._lock:
             hits = (f for f in self._faults if f.hits(method, path, undoes=undoes))
             found = next(hits, None)
@@ -84,6 +79,7 @@ class Faults:
 
 
 def order_faults(app: Flask) -> None:
+    """Add the routes that order faults to an app, and apply the faults to its calls."""
     faults = Faults()
     app.register_blueprint(_routes(faults))
 
@@ -134,7 +130,7 @@ def _undoes() -> bool:
 
 
 def _cut_off() -> Response:
-    """Promise more bytes than are sent: the server can only drop the connection."""
+    """Return a response that announces more bytes than it sends, so that the server drops the connection."""
 
     def beginning() -> Iterator[bytes]:
         yield b'{"'

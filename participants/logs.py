@@ -1,4 +1,4 @@
-"""The log of the participants' server, in the form that the orchestrator's has: one JSON object a line, to stdout."""
+"""The log of the participants' server: one JSON object per line on stdout, in the same format as the orchestrator's."""
 
 import logging
 import os
@@ -15,7 +15,7 @@ from flask import Flask, Response, g, request
 from participants.settings import SettingsError
 
 _log = structlog.get_logger("participants")
-#: A call by one of these changes nothing, and nothing is told of it.
+#: Calls with these methods have no effect and are not logged.
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 _ERROR, _SERVER_ERROR = 400, 500
@@ -29,7 +29,7 @@ def log_level(environment: Mapping[str, str] = os.environ) -> str:
 
 
 def configure_logging(level: str = "") -> None:
-    """level: by default what LOG_LEVEL says, or INFO. What a request holds is never told, and so no secret."""
+    """Configure the log. `level`: default LOG_LEVEL, or INFO. Request bodies are never logged, so no secret is."""
     level = level or log_level()
     structlog.configure(
         processors=[
@@ -39,14 +39,14 @@ def configure_logging(level: str = "") -> None:
             structlog.processors.JSONRenderer(serializer=_json),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level.lower()),
-        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Output())),  # it is written to and flushed alone
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Output())),  # structlog only calls write and flush
         cache_logger_on_first_use=False,
     )
-    logging.basicConfig(handlers=[Complaints()], level=logging.WARNING)
+    logging.basicConfig(handlers=[JsonHandler()], level=logging.WARNING)
 
 
 class _Output:
-    """Standard output, of which the reader may have gone or the disk may be full: a lost line stops nothing else."""
+    """Standard output. A closed pipe or a full disk loses a line and raises no error."""
 
     def write(self, text: str) -> None:
         with suppress(OSError):
@@ -57,22 +57,22 @@ class _Output:
             sys.stdout.flush()
 
 
-class Complaints(logging.Handler):
-    """Lets what the server and libraries have to complain of be a line of JSON as well."""
+class JsonHandler(logging.Handler):
+    """Write the log records of the server and the libraries as JSON lines too."""
 
     def emit(self, record: logging.LogRecord) -> None:
         _log.log(record.levelno, record.getMessage(), logger=record.name, exc_info=record.exc_info)
 
 
 def log_calls(app: Flask) -> None:
-    """Tell of each call that may have changed something: whose it was, and what it was answered."""
+    """Log each call that may have an effect, with its saga and its answer."""
 
     @app.before_request
-    def begin() -> None:
-        g.begun = time.perf_counter()
+    def start_timer() -> None:
+        g.started_at = time.perf_counter()
 
     @app.after_request
-    def tell(response: Response) -> Response:
+    def log_answer(response: Response) -> Response:
         if request.method not in _READING and request.blueprint == app.name:
             status = response.status_code
             level = "error" if status >= _SERVER_ERROR else "warning" if status >= _ERROR else "info"
@@ -85,13 +85,13 @@ def log_calls(app: Flask) -> None:
                 direction=request.headers.get("Idempotency-Key", "").rpartition("/")[2] or None,
                 replayed="Idempotent-Replayed" in response.headers,
                 status=status,
-                duration_ms=round((time.perf_counter() - g.begun) * 1000, 3),
+                duration_ms=round((time.perf_counter() - g.started_at) * 1000, 3),
             )
         return response
 
 
 def _trace(traceparent: str) -> str | None:
-    """Give the second of the four parts of the W3C's header."""
+    """Return the trace id, the second of the four parts of the W3C header."""
     _, _, rest = traceparent.partition("-")
     return rest.partition("-")[0] or None
 

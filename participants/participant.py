@@ -1,4 +1,4 @@
-"""What each reference participant is made of."""
+"""The parts of a reference participant."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,10 @@ from participants.barrier import Barrier
 
 @dataclass(frozen=True, kw_only=True)
 class Participant:
-    """`balance` sums up the business tables, so that anyone can check that the books agree."""
+    """A reference participant.
+
+    balance: return the totals of the business tables, so that a client can check that the books agree.
+    """
 
     name: str
     db: SQLAlchemy

@@ -1,4 +1,4 @@
-"""Where the participants keep their data, and which of them run. Read from the environment of the server's worker."""
+"""The settings of the participants, read from the environment of the server's worker."""
 
 import os
 import re
@@ -13,35 +13,29 @@ from sqlalchemy.exc import ArgumentError
 
 from participants.database import driver_url
 from participants.ecommerce.settings import ShopSettings, http_url
-from participants.prices import catalogue_at
+from participants.price_check import catalogue_at
 
 NAMES = ("panier", "stock", "client", "ventes", "catalogue", "commandes", "recus", "supply-chain", "ecommerce")
 
-#: No pause between two looks is meant to be longer than a day; a few powers of ten more no clock can add.
-LONGEST_S = 86_400
+#: The longest pause between two stock checks, in seconds: one day. Far larger values would overflow the clock.
+MAX_PAUSE_S = 86_400
 
 
 class SettingsError(ValueError):
-    """A setting that cannot be used; the message says which and why."""
+    """A setting is invalid; the message names the setting and the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The participants' settings.
+    """The participants' settings."""
 
-    database_url: holds `{name}`, the participant's; without it each has a SQLite file in the folder `data`.
-    stock_url: where the supply chain finds the stock.
-    restock_s: seconds between two checks of the stock; 0: it checks only when asked.
-    catalogue_url: where the stock asks for prices; without it, in the catalogue of the same server.
-    """
-
-    data: Path = Path("var/participants")
-    names: tuple[str, ...] = NAMES
-    faults: bool = False
-    database_url: str | None = None
-    stock_url: str = "http://127.0.0.1:8010/stock"
-    catalogue_url: str | None = None
-    restock_s: float = 0
+    data: Path = Path("var/participants")  # folder of the SQLite files and of the receipts
+    names: tuple[str, ...] = NAMES  # the participants that run
+    faults: bool = False  # accept orders for faults
+    database_url: str | None = None  # contains `{name}`; None: each participant has a SQLite file in `data`
+    stock_url: str = "http://127.0.0.1:8010/stock"  # the stock that the supply chain fills
+    catalogue_url: str | None = None  # the catalogue that checks prices; None: the catalogue of the same server
+    restock_s: float = 0  # seconds between two stock checks; 0: only on request
     shop: ShopSettings = field(default_factory=ShopSettings)
 
     def __post_init__(self) -> None:
@@ -52,8 +46,8 @@ class Settings:
         http_url("STOCK_URL", self.stock_url)
         if self.catalogue_url is not None:
             http_url("CATALOGUE_URL", self.catalogue_url)
-        if not 0 <= self.restock_s <= LONGEST_S:  # which is not true of nan either
-            raise SettingsError(f"PARTICIPANTS_RESTOCK_S must be a number of seconds from 0 to {LONGEST_S}")
+        if not 0 <= self.restock_s <= MAX_PAUSE_S:  # also False for nan
+            raise SettingsError(f"PARTICIPANTS_RESTOCK_S must be a number of seconds from 0 to {MAX_PAUSE_S}")
 
     def url(self, name: str) -> str:
         if self.database_url:
@@ -62,7 +56,7 @@ class Settings:
 
     @property
     def config(self) -> dict[str, Any]:
-        """What goes into every participant's Flask configuration."""
+        """The part of the Flask configuration that all participants share."""
         catalogue = catalogue_at(self.catalogue_url.rstrip("/")) if self.catalogue_url else None
         return {
             "OUTBOX": self.data.resolve() / "outbox",
@@ -99,7 +93,7 @@ class Settings:
 
 
 def decimal(text: str) -> float:
-    """Return the number that a text holds in plain decimal notation; nan, which no bound allows, for anything else."""
+    """Return the number in plain decimal notation; return nan, which fails every range check, for other text."""
     return float(text) if re.fullmatch(r"[0-9]*\.?[0-9]+", text) else float("nan")
 
 

@@ -1,7 +1,7 @@
-"""Stock: the one truth about what can be sold, what is promised, and what is gone.
+"""Stock: the units that can be sold, that are reserved, and that are sold.
 
-Units that come back belong to a reservation, as all units that move do. What a reservation still holds is what it
-reserved less what came back: this is what is sold, released or taken back, in whatever order the calls come. So no
+Every unit that moves belongs to a reservation, including returned units. A reservation holds the units that it reserved
+less the units that were returned. Only these units are sold, released or returned, in any order of the calls. So no
 call moves the units of another reservation.
 """
 
@@ -25,30 +25,29 @@ from sqlalchemy import (
     update,
 )
 
-from participants.barrier import Barrier, Done, Refused
+from participants.barrier import Barrier, Direction, Done, IdempotencyKey, Refused, json_object
 from participants.database import SAGA
-from participants.key import Direction, Key
 from participants.participant import Participant
-from participants.prices import require_price
-from participants.units import (
+from participants.payloads import LONGEST_TEXT, Amount, Body, Identifier, Line, lines, per_product, read_body
+from participants.price_check import require_price
+from participants.stock_units import (
     ON_HAND,
     RESERVED,
     SOLD,
     available,
     db,
     deliver,
+    insufficient,
     move,
-    produits,
-    short,
+    products,
     unknown,
 )
 from participants.v1_returns import Answered, Returned, V1Returns, refusal
-from participants.wire import LONGEST_TEXT, Amount, Body, Identifier, Line, json_object, lines, per_product, read_body
 
 barrier = Barrier(db)
 routes = Blueprint("stock", __name__)
 
-#: `etat` is reservee, then liberee or vendue. A sale that is undone is a reservation again.
+#: `etat` is reservee, then liberee or vendue. An undone sale is reservee again.
 reservations = Table(
     "reservations",
     db.metadata,
@@ -56,15 +55,15 @@ reservations = Table(
     Column("etat", String(10), nullable=False),
     Column(SAGA, String(100), index=True),
 )
-reserves = Table(
+reserved_lines = Table(
     "reservation_lignes",
     db.metadata,
     Column("reservation_id", String(LONGEST_TEXT), primary_key=True),
     Column("produit_id", String(LONGEST_TEXT), primary_key=True),
     Column("quantite", BigInteger, nullable=False),
 )
-#: What came back of a reservation. Units that return_saga v1 brought back have no row here.
-remises = Table(
+#: The returned units of a reservation. Units that return_saga v1 returned have no row here.
+returned_units = Table(
     "remises",
     db.metadata,
     Column("remise_id", String(36), primary_key=True),
@@ -76,210 +75,211 @@ remises = Table(
 
 
 def _v1_returns(_: Connection, answered: Answered) -> Iterator[Returned]:
-    """Yield the returns of version 1: a later return is answered with its id, no other action with goods alone."""
-    for cle, reply in answered:
+    """Yield the returns of version 1. Their reply contains only goods: the reply of a later return also has an id."""
+    for key, reply in answered:
         if reply.keys() == {"produits"}:
-            for produit_id, quantite in per_product(reply["produits"]):
-                yield Returned(cle=cle, objet=produit_id, quantite=quantite)
+            for product_id, quantity in per_product(reply["produits"]):
+                yield Returned(key=key, subject=product_id, quantity=quantity)
 
 
 v1_returns = V1Returns(db, barrier.ledger, _v1_returns)
 
-#: Where the units of a reservation are, by its state. A released one holds none.
+#: The place of a reservation's units, by its state. A released reservation holds no units.
 _HOLDS = {"reservee": RESERVED, "vendue": SOLD, "liberee": None}
 
 
-class Produits(Body):
+class LinesBody(Body):
     produits = lines()
 
 
-class Disponibilite(Produits):
-    """`montant`: what the buyer means to pay. With it the prices are checked as well."""
+class AvailabilityBody(LinesBody):
+    """`montant`: the amount that the buyer will pay. When it is given, the prices are checked too."""
 
     montant = Amount(load_default=None)
 
 
-class Remise(Produits):
-    """`achat`: the purchase whose goods come back, as the sale's return names it."""
+class ReturnedGoodsBody(LinesBody):
+    """`achat`: the purchase whose goods are returned, from the reply of the announced return."""
 
     achat = Identifier(required=True)
 
 
-class Reservation(Body):
+class ReservationBody(Body):
     reservation_id = Identifier(required=True)
 
 
 @routes.get("/produits")
-def niveaux() -> dict[str, Any]:
-    rows = db.session.execute(select(produits.c.produit_id, produits.c.en_main).order_by(produits.c.produit_id))
+def stock_levels() -> dict[str, Any]:
+    rows = db.session.execute(select(products.c.produit_id, products.c.en_main).order_by(products.c.produit_id))
     return {"produits": [{"produit_id": row.produit_id, "disponible": row.en_main} for row in rows]}
 
 
 @routes.post("/disponibilite")
-def disponibilite() -> dict[str, Any]:
-    """Nothing is promised by it: only a reservation is."""
-    body = read_body(Disponibilite())
+def check_availability() -> dict[str, Any]:
+    """Check that the goods are available, without reserving them."""
+    body = read_body(AvailabilityBody())
     asked = body["produits"]
     if body["montant"] is not None:
-        # Before the database is read: no transaction is open around the call.
+        # Before the database is read, so that no transaction is open during the call.
         require_price(json_object())
     on_hand = available(line["produit_id"] for line in asked)
     total: Counter[str] = Counter()
     for number, line in enumerate(asked, start=1):
-        produit_id, where = line["produit_id"], f"Line {number}: "
-        total[produit_id] += line["quantite"]
-        if produit_id not in on_hand:
-            raise unknown(produit_id, where, ligne=number)
-        if total[produit_id] > on_hand[produit_id]:
-            raise short(produit_id, total[produit_id], on_hand[produit_id], where=where, ligne=number)
+        product_id, where = line["produit_id"], f"Line {number}: "
+        total[product_id] += line["quantite"]
+        if product_id not in on_hand:
+            raise unknown(product_id, where, ligne=number)
+        if total[product_id] > on_hand[product_id]:
+            raise insufficient(product_id, total[product_id], on_hand[product_id], where=where, ligne=number)
     return {"produits": [{**line, "disponible": on_hand[line["produit_id"]]} for line in _as_json(asked)]}
 
 
 @routes.post("/reserver")
 @barrier.do
-def reserver() -> tuple[dict[str, Any], int]:
-    asked = read_body(Produits())["produits"]
+def reserve() -> tuple[dict[str, Any], int]:
+    asked = read_body(LinesBody())["produits"]
     reservation_id = str(uuid4())
-    saga_id = Key.of_request(Direction.DO).saga_id
+    saga_id = IdempotencyKey.of_request(Direction.DO).saga_id
     reserved = {"reservation_id": reservation_id, "etat": "reservee", SAGA: saga_id}
     db.session.execute(insert(reservations).values(reserved))
-    for produit_id, quantite in per_product(asked):
-        move(produit_id, quantite, ON_HAND, RESERVED)
-        row = {"reservation_id": reservation_id, "produit_id": produit_id, "quantite": quantite}
-        db.session.execute(insert(reserves).values(row))
+    for product_id, quantity in per_product(asked):
+        move(product_id, quantity, ON_HAND, RESERVED)
+        row = {"reservation_id": reservation_id, "produit_id": product_id, "quantite": quantity}
+        db.session.execute(insert(reserved_lines).values(row))
     return {"reservation_id": reservation_id, "produits": _as_json(asked)}, 201
 
 
 @routes.post("/liberer")
 @barrier.undo
-def liberer(done: Done) -> dict[str, Any]:
-    reservation_id, undo = done.reply["reservation_id"], Key.of_request(Direction.UNDO)
-    # Goods come back of a sale only: a saga that did nothing here but reserve has sold none.
+def release(done: Done) -> dict[str, Any]:
+    reservation_id, undo = done.reply["reservation_id"], IdempotencyKey.of_request(Direction.UNDO)
+    # Only sold goods can be returned. A saga that only reserved here has sold nothing.
     if barrier.ledger.has_other_actions(undo.of_action):
         _refuse_if_returned(undo, reservation_id)
-    if not _turned(reservation_id, "reservee", "liberee"):
+    if not _change_state(reservation_id, "reservee", "liberee"):
         raise Refused(409, "Sold", f"Reservation {reservation_id} is sold and cannot be released any more")
-    for produit_id, quantite in _held(reservation_id):
-        move(produit_id, quantite, RESERVED, ON_HAND)
+    for product_id, quantity in _held(reservation_id):
+        move(product_id, quantity, RESERVED, ON_HAND)
     return {"reservation_id": reservation_id, "produits": done.reply["produits"]}
 
 
 @routes.post("/confirmer")
 @barrier.retriable
-def confirmer() -> dict[str, Any]:
-    reservation_id = read_body(Reservation())["reservation_id"]
-    # Sold before, under another key, is as good as sold now; nothing else is.
-    if not _sold(reservation_id) and (etat := _etat(reservation_id)) != "vendue":
-        raise _not_reserved(reservation_id, etat)
+def confirm() -> dict[str, Any]:
+    reservation_id = read_body(ReservationBody())["reservation_id"]
+    # A reservation that was sold earlier under another key also counts as confirmed.
+    if not _sell(reservation_id) and (state := _state_of(reservation_id)) != "vendue":
+        raise _not_reserved(reservation_id, state)
     return {"reservation_id": reservation_id, "etat": "vendue"}
 
 
 @routes.post("/vendre")
 @barrier.do
-def vendre() -> dict[str, Any]:
-    """Unlike a confirmation it can be undone, so it must be this very call that sells."""
-    reservation_id = read_body(Reservation())["reservation_id"]
-    if not _sold(reservation_id):
-        raise _not_reserved(reservation_id, _etat(reservation_id))
+def sell() -> dict[str, Any]:
+    """Sell a reservation. This call must make the sale itself, because its undo reverses the sale."""
+    reservation_id = read_body(ReservationBody())["reservation_id"]
+    if not _sell(reservation_id):
+        raise _not_reserved(reservation_id, _state_of(reservation_id))
     return {"reservation_id": reservation_id, "etat": "vendue"}
 
 
 @routes.post("/vendre/annuler")
 @barrier.undo
-def annuler_vente(done: Done) -> dict[str, Any]:
+def undo_sale(done: Done) -> dict[str, Any]:
     reservation_id = done.reply["reservation_id"]
-    _refuse_if_returned(Key.of_request(Direction.UNDO), reservation_id)
-    turned = _turned(reservation_id, "vendue", "reservee")
+    _refuse_if_returned(IdempotencyKey.of_request(Direction.UNDO), reservation_id)
+    turned = _change_state(reservation_id, "vendue", "reservee")
     assert turned, "only this undo ends a sale"
-    for produit_id, quantite in _held(reservation_id):
-        move(produit_id, quantite, SOLD, RESERVED)
+    for product_id, quantity in _held(reservation_id):
+        move(product_id, quantity, SOLD, RESERVED)
     return {"reservation_id": reservation_id, "etat": "reservee"}
 
 
 @routes.post("/remettre")
 @barrier.do
-def remettre() -> dict[str, Any]:
-    """Put on hand what a buyer brings back of his purchase. Units that a release has put there are not put twice."""
-    body = read_body(Remise())
+def take_back() -> dict[str, Any]:
+    """Put returned units of a purchase on hand, except units that a release has already put there."""
+    body = read_body(ReturnedGoodsBody())
     reservation_id, place = _locked(reservations.c[SAGA] == body["achat"])
-    held, remise_id = dict(_held(reservation_id)), str(uuid4())
-    for produit_id, quantite in per_product(body["produits"]):
-        if produit_id not in held:
-            raise unknown(produit_id, f"Purchase {body['achat']}: ")
-        if quantite > held[produit_id]:
-            raise short(produit_id, quantite, held[produit_id], SOLD, f"Purchase {body['achat']}: ")
-        row = {"reservation_id": reservation_id, "produit_id": produit_id, "quantite": quantite}
-        db.session.execute(insert(remises).values(remise_id=remise_id, **row))
+    held, return_id = dict(_held(reservation_id)), str(uuid4())
+    for product_id, quantity in per_product(body["produits"]):
+        if product_id not in held:
+            raise unknown(product_id, f"Purchase {body['achat']}: ")
+        if quantity > held[product_id]:
+            raise insufficient(product_id, quantity, held[product_id], SOLD, f"Purchase {body['achat']}: ")
+        row = {"reservation_id": reservation_id, "produit_id": product_id, "quantite": quantity}
+        db.session.execute(insert(returned_units).values(remise_id=return_id, **row))
         if place is not None:
-            move(produit_id, quantite, place, ON_HAND)
-    return {"remise_id": remise_id, "achat": body["achat"], "produits": _as_json(body["produits"])}
+            move(product_id, quantity, place, ON_HAND)
+    return {"remise_id": return_id, "achat": body["achat"], "produits": _as_json(body["produits"])}
 
 
 @routes.post("/remettre/annuler")
 @barrier.undo
-def annuler_remise(done: Done) -> dict[str, Any]:
-    remise_id = done.reply.get("remise_id")
-    if remise_id is None:  # of return_saga v1
-        for produit_id, quantite in per_product(done.reply["produits"]):
-            move(produit_id, quantite, ON_HAND, SOLD)
+def undo_taking_back(done: Done) -> dict[str, Any]:
+    return_id = done.reply.get("remise_id")
+    if return_id is None:  # of return_saga v1
+        for product_id, quantity in per_product(done.reply["produits"]):
+            move(product_id, quantity, ON_HAND, SOLD)
         return done.reply
     _, place = _locked(reservations.c[SAGA] == done.reply["achat"])
-    # The reservation is locked first: else a release could overlook that these units are its again.
-    db.session.execute(update(remises).where(remises.c.remise_id == remise_id).values(annulee=True))
+    # The reservation is locked first. Otherwise a concurrent release could miss that it holds these units again.
+    db.session.execute(update(returned_units).where(returned_units.c.remise_id == return_id).values(annulee=True))
     if place is not None:
-        for produit_id, quantite in per_product(done.reply["produits"]):
-            move(produit_id, quantite, ON_HAND, place)
+        for product_id, quantity in per_product(done.reply["produits"]):
+            move(product_id, quantity, ON_HAND, place)
     return done.reply
 
 
 @routes.post("/livraisons")
 @barrier.do
-def livrer() -> tuple[dict[str, Any], int]:
+def receive_delivery() -> tuple[dict[str, Any], int]:
     delivery = read_body(Line())
-    produit_id, quantite = delivery["produit_id"], delivery["quantite"]
-    return {"produit_id": produit_id, "quantite": quantite, "disponible": deliver(produit_id, quantite)}, 201
+    product_id, quantity = delivery["produit_id"], delivery["quantite"]
+    return {"produit_id": product_id, "quantite": quantity, "disponible": deliver(product_id, quantity)}, 201
 
 
 def balance() -> dict[str, Any]:
-    rows = db.session.execute(select(produits).order_by(produits.c.produit_id)).mappings()
+    rows = db.session.execute(select(products).order_by(products.c.produit_id)).mappings()
     return {"produits": {row["produit_id"]: {n: v for n, v in row.items() if n != "produit_id"} for row in rows}}
 
 
-def _sold(reservation_id: str) -> bool:
-    if not _turned(reservation_id, "reservee", "vendue"):
+def _sell(reservation_id: str) -> bool:
+    """Sell the units of a reservation; return False when it is not reserved."""
+    if not _change_state(reservation_id, "reservee", "vendue"):
         return False
-    for produit_id, quantite in _held(reservation_id):
-        move(produit_id, quantite, RESERVED, SOLD)
+    for product_id, quantity in _held(reservation_id):
+        move(product_id, quantity, RESERVED, SOLD)
     return True
 
 
-def _refuse_if_returned(undo: Key, reservation_id: str) -> None:
-    """Refuse the undo when goods of the reservation may have come back by return_saga v1."""
-    its_products = select(reserves.c.produit_id).where(reserves.c.reservation_id == reservation_id)
+def _refuse_if_returned(undo: IdempotencyKey, reservation_id: str) -> None:
+    """Refuse the undo when return_saga v1 may have returned goods of the reservation."""
+    its_products = select(reserved_lines.c.produit_id).where(reserved_lines.c.reservation_id == reservation_id)
     back = v1_returns.since(undo, its_products)
     if back:
-        units = ", ".join(f"{quantite} of product {produit_id}" for produit_id, quantite in back.items())
+        units = ", ".join(f"{quantity} of product {product_id}" for product_id, quantity in back.items())
         raise refusal(f"Units came back ({units})")
 
 
-def _turned(reservation_id: str, was: str, becomes: str) -> bool:
-    """Whether the reservation was in the one state, and is in the other now."""
+def _change_state(reservation_id: str, was: str, becomes: str) -> bool:
+    """Change the state of a reservation; return False when it is not in the state `was`."""
     there = (reservations.c.reservation_id == reservation_id) & (reservations.c.etat == was)
     turned = update(reservations).where(there).values(etat=becomes).returning(reservations.c.reservation_id)
     return db.session.execute(turned).first() is not None
 
 
-def _etat(reservation_id: str) -> str | None:
+def _state_of(reservation_id: str) -> str | None:
     return db.session.scalar(select(reservations.c.etat).where(reservations.c.reservation_id == reservation_id))
 
 
-def _not_reserved(reservation_id: str, etat: str | None) -> Refused:
-    return Refused(409 if etat else 404, "Not reserved", f"Reservation {reservation_id} is {etat or 'unknown'}")
+def _not_reserved(reservation_id: str, state: str | None) -> Refused:
+    return Refused(409 if state else 404, "Not reserved", f"Reservation {reservation_id} is {state or 'unknown'}")
 
 
 def _locked(where: ColumnElement[bool]) -> tuple[str, Column[int] | None]:
-    """Return the reservation and where its units are; no other call changes either until this one ends."""
-    # SQLite has no row locks and needs none: a transaction that writes is alone there.
+    """Return the reservation and the place of its units. Other calls for it wait until this call ends."""
+    # SQLite has no row locks and needs none: only one transaction writes at a time.
     query = select(reservations).where(where).order_by(reservations.c.reservation_id).limit(1).with_for_update()
     row = db.session.execute(query).mappings().one_or_none()
     if row is None:
@@ -288,12 +288,18 @@ def _locked(where: ColumnElement[bool]) -> tuple[str, Column[int] | None]:
 
 
 def _held(reservation_id: str) -> list[tuple[str, int]]:
-    """Return what the reservation reserved less what came back of it. The caller has locked it, or turned its state."""
-    query = select(reserves.c.produit_id, reserves.c.quantite).where(reserves.c.reservation_id == reservation_id)
+    """Return the units that the reservation holds. The caller has locked it or changed its state."""
+    query = select(reserved_lines.c.produit_id, reserved_lines.c.quantite).where(
+        reserved_lines.c.reservation_id == reservation_id
+    )
     held = Counter({row.produit_id: row.quantite for row in db.session.execute(query)})
-    stands = (remises.c.reservation_id == reservation_id) & ~remises.c.annulee
-    back = select(remises.c.produit_id, func.sum(remises.c.quantite)).where(stands).group_by(remises.c.produit_id)
-    held.subtract({produit_id: int(quantite) for produit_id, quantite in db.session.execute(back)})
+    valid = (returned_units.c.reservation_id == reservation_id) & ~returned_units.c.annulee
+    back = (
+        select(returned_units.c.produit_id, func.sum(returned_units.c.quantite))
+        .where(valid)
+        .group_by(returned_units.c.produit_id)
+    )
+    held.subtract({product_id: int(quantity) for product_id, quantity in db.session.execute(back)})
     return sorted(held.items())
 
 

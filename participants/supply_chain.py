@@ -1,7 +1,7 @@
-"""The supply chain: looks at the stock, and orders a delivery of what falls short.
+"""The supply chain: it checks the stock and orders deliveries of products that fall below their threshold.
 
-An order is written down before it is sent, and sent with its own number as idempotency key until it is answered: a
-crash in between neither loses a delivery nor makes it twice.
+An order is stored before it is sent, and it is sent with its own id as idempotency key until it is answered. So a crash
+neither loses a delivery nor repeats it.
 """
 
 import logging
@@ -17,21 +17,19 @@ from flask import Blueprint, Flask, current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import BigInteger, Column, String, Table, func, insert, select, update
 
-from participants.barrier import Barrier
-from participants.database import WRITING
+from participants.barrier import WRITING, Barrier, Problem
 from participants.participant import Participant
-from participants.problem import Problem
-from participants.wire import LONGEST_TEXT
+from participants.payloads import LONGEST_TEXT
 
-PATIENCE_S = 5.0
+TIMEOUT_S = 5.0
 _REFUSALS = {400, 404, 409, 422}
 
 db = SQLAlchemy()
 barrier = Barrier(db)
 routes = Blueprint("supply-chain", __name__)
 
-#: Below `seuil` on hand, a product is filled up to `cible`. What has no row here is never restocked.
-seuils = Table(
+#: A product with less than `seuil` units on hand is filled up to `cible`. A product without a row is never restocked.
+thresholds = Table(
     "seuils",
     db.metadata,
     Column("produit_id", String(LONGEST_TEXT), primary_key=True),
@@ -39,7 +37,7 @@ seuils = Table(
     Column("cible", BigInteger, nullable=False),
 )
 #: `etat` is commandee, then livree or refusee.
-reassorts = Table(
+restock_orders = Table(
     "reassorts",
     db.metadata,
     Column("reassort_id", String(36), primary_key=True),
@@ -51,43 +49,45 @@ reassorts = Table(
 _log = logging.getLogger(__name__)
 _http = requests.Session()
 _http.trust_env = False
-#: Two looks at once would both see the same want, and fill it twice.
-_one_look = Lock()
+#: One check at a time: two concurrent checks would order the same missing units twice.
+_check_lock = Lock()
 
 
 @routes.post("/reapprovisionner")
-def reapprovisionner() -> dict[str, Any]:
-    if not _one_look.acquire(blocking=False):
+def restock() -> dict[str, Any]:
+    if not _check_lock.acquire(blocking=False):
         raise Problem(409, "Already looking", "A look is under way; ask again when it is over")
     try:
-        return {"livraisons": _look()}
+        return {"livraisons": _check_stock()}
     except requests.RequestException as error:
         raise Problem(502, "Stock out of reach", f"The stock did not answer: {type(error).__name__}") from error
     finally:
-        _one_look.release()
+        _check_lock.release()
 
 
-def look_every(interval_s: float, app: Flask) -> None:
-    """Keep looking, in a thread that ends with the process."""
+def check_every(interval_s: float, app: Flask) -> None:
+    """Check the stock every `interval_s` seconds, in a thread that ends with the process."""
 
-    def keep_looking() -> None:
+    def check_forever() -> None:
         while True:
             time.sleep(interval_s)
             try:
                 with app.app_context():
-                    reapprovisionner()
+                    restock()
             except Problem as problem:
                 _log.warning("%s", problem.description)
-            except Exception:  # noqa: BLE001 - whatever it was, the thread must live
-                _log.exception("A look at the stock failed; the next one is in %g s", interval_s)
+            except Exception:  # noqa: BLE001 - no error may end the thread
+                _log.exception("A stock check failed; the next one is in %g s", interval_s)
 
-    Thread(target=keep_looking, name="supply-chain", daemon=True).start()
+    Thread(target=check_forever, name="supply-chain", daemon=True).start()
 
 
 def balance() -> dict[str, Any]:
-    delivered = func.coalesce(func.sum(reassorts.c.quantite), 0)
-    query = select(reassorts.c.produit_id, delivered).where(reassorts.c.etat == "livree").group_by("produit_id")
-    return {"livre": {produit_id: int(quantite) for produit_id, quantite in db.session.execute(query)}}
+    delivered = func.coalesce(func.sum(restock_orders.c.quantite), 0)
+    query = (
+        select(restock_orders.c.produit_id, delivered).where(restock_orders.c.etat == "livree").group_by("produit_id")
+    )
+    return {"livre": {product_id: int(quantity) for product_id, quantity in db.session.execute(query)}}
 
 
 @contextmanager
@@ -97,42 +97,42 @@ def _writing() -> Iterator[None]:
         yield
 
 
-def _look() -> list[dict[str, Any]]:
-    """Give the deliveries that were made. What an earlier look left open comes first: it belongs to the levels."""
+def _check_stock() -> list[dict[str, Any]]:
+    """Return the deliveries that were made. Open orders of earlier checks come first, because they raise the levels."""
     earlier = _deliver_open()
-    reply = _http.get(f"{current_app.config['STOCK_URL']}/produits", timeout=PATIENCE_S)
+    reply = _http.get(f"{current_app.config['STOCK_URL']}/produits", timeout=TIMEOUT_S)
     reply.raise_for_status()
     on_hand = {level["produit_id"]: level["disponible"] for level in reply.json()["produits"]}
     with _writing():
-        for rule in db.session.execute(select(seuils).order_by(seuils.c.produit_id)).all():
+        for rule in db.session.execute(select(thresholds).order_by(thresholds.c.produit_id)).all():
             if on_hand.get(rule.produit_id, rule.seuil) < rule.seuil:
                 row = {"produit_id": rule.produit_id, "quantite": rule.cible - on_hand[rule.produit_id]}
-                db.session.execute(insert(reassorts).values(reassort_id=str(uuid4()), etat="commandee", **row))
+                db.session.execute(insert(restock_orders).values(reassort_id=str(uuid4()), etat="commandee", **row))
     return earlier + _deliver_open()
 
 
 def _deliver_open() -> list[dict[str, Any]]:
     with db.session.begin():
-        query = select(reassorts).where(reassorts.c.etat == "commandee").order_by(reassorts.c.produit_id)
+        query = select(restock_orders).where(restock_orders.c.etat == "commandee").order_by(restock_orders.c.produit_id)
         waiting = [dict(row) for row in db.session.execute(query).mappings()]
     return [order for order in waiting if _delivered(order)]
 
 
 def _delivered(order: dict[str, Any]) -> bool:
-    """No transaction is open around the call."""
+    """Send an order and record the answer. No transaction is open during the call."""
     reply = _http.post(
         f"{current_app.config['STOCK_URL']}/livraisons",
         json={"produit_id": order["produit_id"], "quantite": order["quantite"]},
         headers={"Idempotency-Key": f"{order['reassort_id']}/livrer/do"},
-        timeout=PATIENCE_S,
+        timeout=TIMEOUT_S,
     )
     if not reply.ok and reply.status_code not in _REFUSALS:
-        # It may have been made, or be made later: asked again at the next look.
+        # In doubt: the same order is sent again at the next check.
         raise requests.HTTPError(f"{reply.status_code} from the stock", response=reply)
     order["etat"] = "livree" if reply.ok else "refusee"
     with _writing():
-        its_row = reassorts.c.reassort_id == order["reassort_id"]
-        db.session.execute(update(reassorts).where(its_row).values(etat=order["etat"]))
+        its_row = restock_orders.c.reassort_id == order["reassort_id"]
+        db.session.execute(update(restock_orders).where(its_row).values(etat=order["etat"]))
     return reply.ok
 
 

@@ -1,7 +1,7 @@
-"""What return_saga v1 brought back, in the books of the stock and of the client's account.
+"""The returns of return_saga v1 in the tables of the stock and of the client accounts.
 
-Its calls did not say of which purchase the goods and the money came. So nobody knows what is left of a purchase that
-was made before such a return: to undo it could move the units and pay the money of the return a second time.
+The calls of version 1 did not name the purchase. So the remaining goods and money of an earlier purchase are unknown:
+to undo that purchase could move the returned units, and pay the returned money, a second time.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -11,33 +11,35 @@ from typing import Any
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import BigInteger, Column, Connection, ForeignKey, Select, String, Table, func, insert, select
 
+from participants.barrier import Direction, IdempotencyKey, Ledger, Refused, State
 from participants.database import FILL
-from participants.key import Direction, Key
-from participants.ledger import Ledger, State
-from participants.problem import Refused
-from participants.wire import LONGEST_TEXT
+from participants.payloads import LONGEST_TEXT
 
-#: What a person does about an undo that is refused. A return of version 2 is right in every book, for it names the
-#: purchase.
+#: What an operator does about a refused undo. A return of version 2 names the purchase and so is correct everywhere.
 ADVICE = "Return what is left of this sale with return_saga, or move it by hand; then resolve this step"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Returned:
-    """What one v1 call brought back: units of a product, or cents of a client, with its key in the ledger."""
+    """One return of version 1.
 
-    cle: str
-    objet: str
-    quantite: int
+    key: the idempotency key of the call in the ledger.
+    subject: the product or the client.
+    quantity: units of the product, or cents of the client.
+    """
+
+    key: str
+    subject: str
+    quantity: int
 
 
 Answered = Iterator[tuple[str, dict[str, Any]]]
 
 
 class V1Returns:
-    """The table of v1 returns. It is filled once, when it is created: no release since then makes such a return.
+    """The table of v1 returns. It is filled once, when it is created: later releases make no such returns.
 
-    `read` picks the v1 returns out of the actions in the ledger, each with its key and its reply.
+    read: select the v1 returns from the ledger's actions, which are given as (key, reply).
     """
 
     def __init__(
@@ -53,19 +55,19 @@ class V1Returns:
             info={FILL: self._fill},
         )
 
-    def since(self, purchase: Key, objets: Collection[str] | Select[tuple[str]]) -> dict[str, int]:
-        """Return how much of each object came back after the purchase first did something here."""
+    def since(self, purchase: IdempotencyKey, subjects: Collection[str] | Select[tuple[str]]) -> dict[str, int]:
+        """Return the returned quantity by subject since the first action of the purchase at this participant."""
         done = self._ledger
         began = select(func.min(done.c.at)).where(done.c.saga_id == purchase.saga_id, done.c.direction == Direction.DO)
         query = (
             select(self.table.c.objet, func.sum(self.table.c.quantite))
             .join(done, done.c.key == self.table.c.cle)
-            # A v1 return that was undone has taken its units and its money back.
-            .where(self.table.c.objet.in_(objets), done.c.state == State.DONE, done.c.at >= began.scalar_subquery())
+            # An undone v1 return has reversed its own units and money.
+            .where(self.table.c.objet.in_(subjects), done.c.state == State.DONE, done.c.at >= began.scalar_subquery())
             .group_by(self.table.c.objet)
             .order_by(self.table.c.objet)
         )
-        return {objet: int(quantite) for objet, quantite in self._session.execute(query)}
+        return {subject: int(quantity) for subject, quantity in self._session.execute(query)}
 
     def _fill(self, connection: Connection) -> None:
         ledger = self._ledger
@@ -73,7 +75,9 @@ class V1Returns:
             ledger.c.direction == Direction.DO, ledger.c.state == State.DONE
         )
         answered = ((row.key, row.reply) for row in connection.execute(done) if row.reply)
-        rows = [vars(returned) for returned in self._read(connection, answered)]
+        rows = [
+            {"cle": it.key, "objet": it.subject, "quantite": it.quantity} for it in self._read(connection, answered)
+        ]
         if rows:
             connection.execute(insert(self.table), rows)
 

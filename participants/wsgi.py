@@ -1,4 +1,4 @@
-"""What the server serves: the participants, each below its own prefix.
+"""The WSGI application: all participants, each below its own prefix.
 
 Start it with `python -m participants`, or with any WSGI server:
 `granian --interface wsgi --factory --workers 1 participants.wsgi:create_application`.
@@ -16,25 +16,25 @@ from typing import TYPE_CHECKING
 from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
+from participants.barrier import answer_with_problems
 from participants.ecommerce.settings import ShopSettingsError
+from participants.flask_app import create_service
 from participants.logs import configure_logging
-from participants.metrics import show_all
-from participants.prices import catalogue_in
-from participants.problem import answer_with_problems
-from participants.service import create_service
+from participants.price_check import catalogue_in
+from participants.request_metrics import show_all
 from participants.settings import Settings, SettingsError
-from participants.supply_chain import look_every
+from participants.supply_chain import check_every
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-#: Seconds between two looks whether the server's main process still lives. A killed one leaves its worker behind, which
-#: would serve on and keep the port.
-PARENT_LOOK_S = 0.5
+#: Seconds between two checks that the server's main process is alive. When it is killed, its worker would otherwise
+#: continue to serve and keep the port.
+PARENT_CHECK_S = 0.5
 
 
 def create_served_application() -> "WSGIApplication":
-    """Return the application for a process that a server of ours has forked, and that ends with it."""
+    """Return the application for a worker process of Granian. The worker ends when its server ends."""
     server = multiprocessing.parent_process()
     assert server is not None, "granian forks its workers"
     threading.Thread(target=_end_with_parent, args=(server.pid,), name="parent", daemon=True).start()
@@ -43,7 +43,7 @@ def create_served_application() -> "WSGIApplication":
 
 def _end_with_parent(parent: int | None) -> None:
     while os.getppid() == parent:
-        time.sleep(PARENT_LOOK_S)
+        time.sleep(PARENT_CHECK_S)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -61,22 +61,22 @@ def create_application() -> "WSGIApplication":
     if "stock" in apps and "catalogue" in apps and not settings.catalogue_url:
         apps["stock"].config["CATALOGUE"] = catalogue_in(apps["catalogue"])
     if settings.restock_s and "supply-chain" in apps:
-        look_every(settings.restock_s, apps["supply-chain"])
-    # Below /api as well, as a gateway has them: so who goes through one can do without.
+        check_every(settings.restock_s, apps["supply-chain"])
+    # Also below /api, as behind the gateway, so that the same URLs work without a gateway.
     services: dict[str, WSGIApplication] = {
         f"{below}/{name}": app for below in ("", "/api") for name, app in apps.items()
     }
-    nothing = Flask("participants")
-    answer_with_problems(nothing)
-    show_all(nothing, apps.values())
-    return DispatcherMiddleware(_front(nothing, apps.get("ecommerce")), services)
+    root = Flask("participants")
+    answer_with_problems(root)
+    show_all(root, apps.values())
+    return DispatcherMiddleware(_root(root, apps.get("ecommerce")), services)
 
 
-def _front(nothing: Flask, shop: Flask | None) -> "WSGIApplication":
-    """Return the application in front: the shop also answers at /, except /metrics of all participants."""
+def _root(root: Flask, shop: Flask | None) -> "WSGIApplication":
+    """Return the application at /: the shop, except for /metrics."""
 
-    def application(asked: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
-        served = shop if shop and asked["PATH_INFO"] != "/metrics" else nothing
-        return served(asked, start_response)
+    def application(wsgi_environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
+        served = shop if shop and wsgi_environ["PATH_INFO"] != "/metrics" else root
+        return served(wsgi_environ, start_response)
 
     return application

@@ -1,6 +1,6 @@
-"""The storefront: a small shop in front of the orchestrator, where one can watch an order and disturb it.
+"""The storefront: a small shop in front of the orchestrator. A visitor buys, watches the saga and causes faults.
 
-Read in this order: `routes` (what all pages share) and the pages themselves (`shelf_page`, `order_page`,
-`switches_page`), `orchestrator` and `neighbours` (whom it talks to, always from the server), `telling` (a saga in plain
-words), `switches` (what disturbs a participant).
+Read in this order: `routes` (shared by all pages), the pages (`shelf_page`, `order_page`, `switches_page`),
+`orchestrator` and `other_participants` (HTTP clients of the shop's server), `narration` (a saga in plain words),
+`switches` (the faults of each participant).
 """

@@ -1,4 +1,4 @@
-"""What a customer picks: read from the form, and refused with the field's name. All amounts are in cents."""
+"""The basket: read from the form and validated, with an error for each invalid field. All amounts are in cents."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -6,10 +6,28 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid5
 
-from participants.ecommerce.clients import CLIENTS, Client
 
-MOST = 99
-#: Before each product's number in the names of the form's fields.
+@dataclass(frozen=True, kw_only=True)
+class Client:
+    """A reference client. `participants.seed` decides the result of the client's order."""
+
+    client_id: int
+    awaits: str  # the expected result
+    explained: str
+    wants: Mapping[str, int]  # the initial basket: quantity by product
+
+
+_ORDINARY = {"101": 1, "456": 2}
+
+CLIENTS = (
+    Client(client_id=4, awaits="All goes well", explained="Enough stock, enough money.", wants=_ORDINARY),
+    Client(client_id=1, awaits="Not enough stock", explained="Wants 5 of the rare edition.", wants={"789": 5}),
+    Client(client_id=2, awaits="Not enough money", explained="Has 10.00 on the account.", wants=_ORDINARY),
+    Client(client_id=3, awaits="Refused by sales", explained="Has unpaid invoices.", wants=_ORDINARY),
+)
+
+MAX_QUANTITY = 99
+#: Prefix of the form fields; the product's number follows.
 QUANTITY = "q"
 
 
@@ -35,7 +53,11 @@ class Line:
 
 @dataclass(kw_only=True)
 class Basket:
-    """`errors`: by field of the form. `key`: the form's own, so that it is bought once however often it is sent."""
+    """A basket.
+
+    key: the key of the form, so that a form that is sent repeatedly is bought once.
+    errors: the error of each invalid form field.
+    """
 
     client: Client
     quantities: dict[str, str]
@@ -49,21 +71,23 @@ class Basket:
 
     @property
     def idempotency_key(self) -> str:
-        """The same page with other goods is another order: somebody went back and changed his mind."""
+        """The key of the order. The same form with other goods (after Back in the browser) is another order."""
         picked = json.dumps([self.client.client_id, [(it.product_id, it.quantity) for it in self.lines]])
         return str(uuid5(self.key, picked))
 
 
 def picked(client: Client, shelf: Iterable[Product], asked: Mapping[str, str], key: UUID) -> Basket:
-    """Fill a basket from fields such as q456=2, or with what this client is known for when there are none."""
+    """Return a basket from form fields such as q456=2; without such fields, the client's initial basket."""
     quantities = {it.product_id: asked.get(QUANTITY + it.product_id, "").strip() for it in shelf}
     if not any(QUANTITY + product_id in asked for product_id in quantities):
         quantities = {product_id: str(client.wants.get(product_id, 0)) for product_id in quantities}
     basket = Basket(client=client, quantities=quantities, key=key)
     for it in shelf:
         text = quantities[it.product_id] or "0"
-        if not (text.isascii() and text.isdecimal() and int(text) <= MOST):
-            basket.errors[QUANTITY + it.product_id] = f"{it.name}: the quantity must be a whole number from 0 to {MOST}"
+        if not (text.isascii() and text.isdecimal() and int(text) <= MAX_QUANTITY):
+            basket.errors[QUANTITY + it.product_id] = (
+                f"{it.name}: the quantity must be a whole number from 0 to {MAX_QUANTITY}"
+            )
         elif int(text):
             basket.lines.append(Line(product_id=it.product_id, name=it.name, quantity=int(text), price=it.price))
     if not basket.lines and not basket.errors:
@@ -72,7 +96,7 @@ def picked(client: Client, shelf: Iterable[Product], asked: Mapping[str, str], k
 
 
 def client_of(text: str | None) -> Client | None:
-    """None: no client that is known here."""
+    """Return the reference client with this number; None when there is none."""
     return next((client for client in CLIENTS if str(client.client_id) == text), None)
 
 

@@ -1,4 +1,4 @@
-"""One order: its diagram, its calls and what the participants' books say of it, live; and its return."""
+"""The live page of one order: its diagram, its calls and the participants' books; and the return of the order."""
 
 from http import HTTPStatus
 from typing import Any
@@ -10,48 +10,46 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from participants.ecommerce import purchases
 from participants.ecommerce.basket import from_rows, key_of
-from participants.ecommerce.calls import AwayError
-from participants.ecommerce.links import link, place
+from participants.ecommerce.http_client import AwayError
+from participants.ecommerce.narration import LEDGER, STEPS, Narration, narrate
 from participants.ecommerce.orchestrator import NoSagaError, RefusedError
-from participants.ecommerce.routes import page, panel, part, routes, shop
-from participants.ecommerce.switches import PARTICIPANTS
-from participants.ecommerce.telling import Telling, tell
-from participants.ecommerce.words import LEDGER, STEPS
-from participants.wire import on_the_wire
+from participants.ecommerce.routes import link, page, panel, part, place, routes, shop
+from participants.ecommerce.switches import TITLES
+from participants.payloads import on_the_wire
 
-#: Whose books are shown beside an order; a cart is only read.
+#: The participants whose books are shown. The cart is missing, because it is only read.
 _BOOKED = ("stock", "client", "ventes")
 _REASON = "brought back to the shop"
 
 
 @routes.get("/orders/<uuid:saga_id>")
 def order(saga_id: UUID) -> Response:
-    purchase, telling = _known(saga_id)
+    purchase, narration = _known(saga_id)
     return page(
         "order",
         saga_id=saga_id,
         purchase=purchase,
         lines=from_rows(purchase["produits"]) if purchase else [],
-        telling=telling,
+        narration=narration,
         **_books(saga_id, purchase),
     )
 
 
 @routes.get("/orders/<uuid:saga_id>/live")
 def live(saga_id: UUID) -> Response:
-    """Return the parts of the page that changed, and the diagram when the saga has moved since ?mark=."""
-    purchase, telling = _known(saga_id)
+    """Return the parts of the page; with the diagram when the saga has moved since ?mark=."""
+    purchase, narration = _known(saga_id)
     here = place("order", saga_id=saga_id)
     parts = {
-        "now": part("now", here, telling=telling, saga_id=saga_id),
+        "now": part("now", here, narration=narration, saga_id=saga_id),
         "ledgers": part("ledgers", here, **_books(saga_id, purchase)),
         "switches": part("switches", here, back=saga_id, **panel()),
     }
-    answer: dict[str, Any] = {"parts": parts, "away": telling is None, "ended": bool(telling and telling.ended)}
-    if telling:
-        parts["calls"] = part("calls", here, telling=telling)
-        answer |= {"mark": telling.mark, "stuck": telling.tone == "stuck"}
-        if telling.mark != request.args.get("mark"):
+    answer: dict[str, Any] = {"parts": parts, "away": narration is None, "ended": bool(narration and narration.ended)}
+    if narration:
+        parts["calls"] = part("calls", here, narration=narration)
+        answer |= {"mark": narration.mark, "stuck": narration.tone == "stuck"}
+        if narration.mark != request.args.get("mark"):
             try:
                 answer["diagram"] = _taken_apart(shop().orchestrator.diagram(saga_id))
             except AwayError:
@@ -70,7 +68,7 @@ def diagram(saga_id: UUID) -> Response:
 
 @routes.post("/orders/<uuid:saga_id>/return")
 def bring_back(saga_id: UUID) -> AnyResponse:
-    """Bring back all of a purchase."""
+    """Return all goods of a purchase."""
     key = key_of(request.form.get("key"))
     if key is None:
         raise BadRequest("key: the form has lost its key; open the orders again and return it from there.")
@@ -88,7 +86,7 @@ def bring_back(saga_id: UUID) -> AnyResponse:
 
 
 def _taken_apart(svg: str) -> dict[str, str]:
-    """Return the picture and its style apart: the page's policy forbids style inside markup."""
+    """Return the picture and its style separately: the Content Security Policy forbids inline styles."""
     before, _, rest = svg.partition("<style>")
     style, _, after = rest.partition("</style>")
     return {"svg": before + after, "style": style}
@@ -109,7 +107,7 @@ def _brought_back(purchase: purchases.Purchase, saga_id: UUID, key: str) -> UUID
 
 
 def _sale(saga_id: UUID) -> str:
-    """Give the number of the sale that the order ended in."""
+    """Return the id of the order's sale."""
     try:
         saga = shop().orchestrator.saga(saga_id)
     except NoSagaError:
@@ -120,12 +118,12 @@ def _sale(saga_id: UUID) -> str:
     raise Conflict("This order has ended in no sale, so there is nothing to bring back.")
 
 
-def _known(saga_id: UUID) -> tuple[purchases.Purchase | None, Telling | None]:
-    """Return what the shop and the orchestrator know of an order; None for the latter while it is away."""
+def _known(saga_id: UUID) -> tuple[purchases.Purchase | None, Narration | None]:
+    """Return the purchase and the narration of an order; no narration while the orchestrator is away."""
     purchase = purchases.find(saga_id)
     try:
         saga = shop().orchestrator.saga(saga_id)
-        return purchase, tell(saga, shop().orchestrator.definition(saga["type"]))
+        return purchase, narrate(saga, shop().orchestrator.definition(saga["type"]))
     except NoSagaError:
         raise NotFound(f"There is no order {saga_id}.") from None
     except AwayError:
@@ -133,18 +131,18 @@ def _known(saga_id: UUID) -> tuple[purchases.Purchase | None, Telling | None]:
 
 
 def _books(saga_id: UUID, purchase: purchases.Purchase | None) -> dict[str, Any]:
-    neighbours = shop().neighbours
+    participants = shop().participants
     try:
-        books = neighbours.books()
-        ledgers = {name: [_said(row) for row in neighbours.ledger(name, saga_id)] for name in _BOOKED}
+        books = participants.books()
+        ledgers = {name: [_ledger_row(row) for row in participants.ledger(name, saga_id)] for name in _BOOKED}
     except AwayError:
         return {"books": None}
     names = {it.product_id: it.name for it in from_rows(purchase["produits"])} if purchase else {}
-    return {"books": books, "ledgers": ledgers, "titles": PARTICIPANTS, "product_names": names}
+    return {"books": books, "ledgers": ledgers, "titles": TITLES, "product_names": names}
 
 
-def _said(row: dict[str, Any]) -> dict[str, Any]:
-    """One row of a ledger, told: rows of undoing only repeat what the row of the action says."""
+def _ledger_row(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the values that the template shows of a ledger's row."""
     reply = row["reply"] or {}
     return {
         "undoes": row["direction"] == "undo",

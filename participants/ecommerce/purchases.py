@@ -1,4 +1,4 @@
-"""What was bought here and brought back: the shop's own record of the orders that it has placed."""
+"""The shop's own record of its purchases and returns."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -8,14 +8,13 @@ from uuid import UUID
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, BigInteger, Column, DateTime, RowMapping, String, Table, func, select
 
-from participants.barrier import Barrier
-from participants.database import WRITING, insert_new
+from participants.barrier import WRITING, Barrier, insert_new
 
 db = SQLAlchemy()
 barrier = Barrier(db)
 
-#: `montant` and the prices in `produits` are in cents. `retour_de`: the purchase that this one brings back.
-achats = Table(
+#: `montant` and the prices in `produits` are in cents. `retour_de`: the purchase that this row returns.
+purchases_table = Table(
     "achats",
     db.metadata,
     Column("saga_id", String(36), primary_key=True),
@@ -31,49 +30,57 @@ Purchase = dict[str, Any]
 
 
 def record(saga_id: UUID, key: str, **values: Any) -> None:
-    """Once, however often the same request comes."""
+    """Record a purchase or a return; a repeated call changes nothing."""
     with db.session.begin():
         connection = db.session.connection(execution_options=WRITING)
-        insert_new(connection, achats, saga_id=str(saga_id), cle=key, moment=datetime.now(UTC), **values)
+        insert_new(connection, purchases_table, saga_id=str(saga_id), cle=key, moment=datetime.now(UTC), **values)
 
 
 def of_key(key: str) -> UUID | None:
     with db.session.begin():
-        saga_id = db.session.scalar(select(achats.c.saga_id).where(achats.c.cle == key))
+        saga_id = db.session.scalar(select(purchases_table.c.saga_id).where(purchases_table.c.cle == key))
     return UUID(saga_id) if saga_id else None
 
 
 def find(saga_id: UUID) -> Purchase | None:
     with db.session.begin():
-        row = db.session.execute(select(achats).where(achats.c.saga_id == str(saga_id))).mappings().one_or_none()
+        row = (
+            db.session.execute(select(purchases_table).where(purchases_table.c.saga_id == str(saga_id)))
+            .mappings()
+            .one_or_none()
+        )
         return _read(row) if row else None
 
 
 def latest_of(client_id: int) -> Purchase | None:
-    found = _newest(select(achats).where(achats.c.client_id == client_id, achats.c.retour_de.is_(None)).limit(1))
+    found = _newest(
+        select(purchases_table)
+        .where(purchases_table.c.client_id == client_id, purchases_table.c.retour_de.is_(None))
+        .limit(1)
+    )
     return found[0] if found else None
 
 
 def latest(limit: int = 50) -> Sequence[Purchase]:
-    return _newest(select(achats).where(achats.c.retour_de.is_(None)).limit(limit))
+    return _newest(select(purchases_table).where(purchases_table.c.retour_de.is_(None)).limit(limit))
 
 
 def returns_of(saga_id: UUID) -> Sequence[Purchase]:
-    return _newest(select(achats).where(achats.c.retour_de == str(saga_id)))
+    return _newest(select(purchases_table).where(purchases_table.c.retour_de == str(saga_id)))
 
 
 def balance() -> dict[str, Any]:
-    query = select(func.count(), func.count(achats.c.retour_de))
+    query = select(func.count(), func.count(purchases_table.c.retour_de))
     placed, returns = db.session.execute(query).one()
     return {"achats": placed - returns, "retours": returns}
 
 
 def _newest(query: Any) -> list[Purchase]:
     with db.session.begin():
-        return [_read(row) for row in db.session.execute(query.order_by(achats.c.moment.desc())).mappings()]
+        return [_read(row) for row in db.session.execute(query.order_by(purchases_table.c.moment.desc())).mappings()]
 
 
 def _read(row: RowMapping) -> Purchase:
-    # SQLite forgets the time zone it was given.
+    # SQLite does not store the time zone.
     at = row["moment"]
     return {**row, "moment": at if at.tzinfo else at.replace(tzinfo=UTC)}

@@ -1,18 +1,20 @@
-"""The shop's blueprint, and what all of its pages share."""
+"""The shop's blueprint, its links, and the functions that all pages share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
+from posixpath import relpath
 from typing import Any, cast
 
-from flask import Blueprint, Response, current_app, make_response, render_template
+from flask import Blueprint, Response, current_app, make_response, render_template, request, url_for
 from flask.blueprints import BlueprintSetupState
 from werkzeug.exceptions import HTTPException
 
-from participants.ecommerce.calls import AwayError, DeniedError
-from participants.ecommerce.guard import require_same_origin, seal
-from participants.ecommerce.links import link, links_from
-from participants.ecommerce.neighbours import Neighbours
+from participants.ecommerce.browser_security import add_security_headers, require_same_origin
+from participants.ecommerce.http_client import AwayError, DeniedError
 from participants.ecommerce.orchestrator import Orchestrator
+from participants.ecommerce.other_participants import OtherParticipants
 from participants.ecommerce.settings import ShopSettings
 from participants.ecommerce.switches import EXPLAINED, Mode, positions
 
@@ -24,20 +26,20 @@ routes = Blueprint(
     static_url_path="/assets",
 )
 routes.before_request(require_same_origin)
-routes.after_request(seal)
+routes.after_request(add_security_headers)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shop:
-    """Whom the shop talks to."""
+    """The services that the shop calls."""
 
     settings: ShopSettings
     orchestrator: Orchestrator
-    neighbours: Neighbours
+    participants: OtherParticipants
 
     def close(self) -> None:
         self.orchestrator.close()
-        self.neighbours.close()
+        self.participants.close()
 
 
 @routes.record_once
@@ -46,7 +48,7 @@ def _open(state: BlueprintSetupState) -> None:
     state.app.extensions["shop"] = Shop(
         settings=settings,
         orchestrator=Orchestrator(settings.orchestrator_url, settings.orchestrator_api_key),
-        neighbours=Neighbours(settings.participants_url, settings.participants_api_key),
+        participants=OtherParticipants(settings.participants_url, settings.participants_api_key),
     )
 
 
@@ -54,22 +56,44 @@ def shop() -> Shop:
     return cast("Shop", current_app.extensions["shop"])
 
 
+def link(endpoint: str, **values: Any) -> str:
+    """Return the relative link from the current page to another page. A gateway may remove a prefix from the path."""
+    return _way(request.path, endpoint, **values)
+
+
+def links_from(page: str) -> Callable[..., str]:
+    """Return a function like `link` that links from another page, for a part of that page."""
+    return partial(_way, page)
+
+
+def place(endpoint: str, **values: Any) -> str:
+    """Return the path of a page, without the prefix under which the shop is mounted."""
+    return url_for(f"ecommerce.{endpoint}", **values).removeprefix(request.script_root)
+
+
+def _way(page: str, endpoint: str, **values: Any) -> str:
+    path, question, query = place(endpoint, **values).partition("?")
+    folder, _, name = path.rpartition("/")
+    here = page.rpartition("/")[0]
+    return f"{relpath(folder or '/', here or '/')}/{name}{question}{query}"
+
+
 def page(name: str, status: int = 200, **values: Any) -> Response:
-    """Render a whole page, with the switches that belong to each."""
+    """Render a whole page, including the switches."""
     body = render_template(f"ecommerce/{name}.html", link=link, settings=shop().settings, **panel(), **values)
     return make_response(body, status)
 
 
 def part(name: str, page_path: str, **values: Any) -> str:
-    """Render a piece that the page at this path holds, and that its script replaces."""
+    """Render a part of the page at this path; the page's script replaces the part."""
     return render_template(f"ecommerce/_{name}.html", link=links_from(page_path), settings=shop().settings, **values)
 
 
 def panel() -> dict[str, Any]:
-    """Return what the switches' template needs; no switches when they cannot be read."""
+    """Return the values of the switches' template; None as switches when they cannot be read."""
     try:
-        switches = positions(shop().neighbours)
-    except (AwayError, DeniedError):  # the page of that very error has a panel as well
+        switches = positions(shop().participants)
+    except (AwayError, DeniedError):  # the page that shows this error has a panel too
         switches = None
     return {"switches": switches, "modes": Mode, "explained": EXPLAINED}
 
@@ -80,14 +104,14 @@ def money(cents: int) -> str:
 
 
 @routes.errorhandler(HTTPException)
-def sorry(error: HTTPException) -> Response:
-    """Answer a person with a page, and not with a problem document."""
+def show_error(error: HTTPException) -> Response:
+    """Answer a visitor with a page instead of a problem document."""
     return page("error", error.code or 500, title=error.name, words=error.description or "")
 
 
 @routes.errorhandler(DeniedError)
 def denied(error: DeniedError) -> Response:
-    """Answer a request that a neighbour denied: whoever installed the shop made a mistake."""
+    """Answer a request for which a service rejected the shop's key: the installation is wrong."""
     words = f"{error}: it does not let the shop in. Set {error.setting} to a key that it, or its gateway, accepts."
     return page("error", 502, title="The shop has no key", words=words)
 

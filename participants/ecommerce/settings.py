@@ -1,4 +1,4 @@
-"""Where the shop finds the orchestrator and the other participants. Read from the environment."""
+"""The settings of the shop, read from the environment."""
 
 import os
 from collections.abc import Mapping
@@ -9,25 +9,20 @@ PARTICIPANTS_URL = "http://127.0.0.1:8010"
 
 
 class ShopSettingsError(ValueError):
-    """A setting of the shop that cannot be used; the message says which and why."""
+    """A setting of the shop is invalid; the message names the setting and the reason."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ShopSettings:
-    """The shop's settings.
+    """The shop's settings. The API keys are sent as X-API-Key; a gateway may require them."""
 
-    orchestrator_url: where the server calls the orchestrator; public_url: where a person's browser finds it.
-    …_api_key: sent to each neighbour as X-API-Key, because a gateway may stand before it.
-    kill_command, restart_command: only shown, for the experiment of killing the orchestrator.
-    """
-
-    orchestrator_url: str = "http://127.0.0.1:8009"
-    public_url: str = "http://127.0.0.1:8009"
+    orchestrator_url: str = "http://127.0.0.1:8009"  # the orchestrator, for the shop's server
+    public_url: str = "http://127.0.0.1:8009"  # the orchestrator, for the visitor's browser
     participants_url: str = PARTICIPANTS_URL
     orchestrator_api_key: str | None = field(default=None, repr=False)
     participants_api_key: str | None = field(default=None, repr=False)
-    kill_command: str | None = None
-    restart_command: str | None = None
+    kill_command: str | None = None  # only shown: the command that kills the orchestrator
+    restart_command: str | None = None  # only shown: the command that starts it again
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "ShopSettings":
@@ -52,7 +47,7 @@ def http_url(name: str, url: str) -> str:
     try:
         parts = urlsplit(url)
         sound = bool(parts.hostname) and parts.port != 0 and not (parts.query or parts.fragment)
-    except ValueError:  # a port or an IPv6 address that cannot be
+    except ValueError:  # an invalid port or IPv6 address
         sound = False
     if not sound or parts.scheme not in {"http", "https"}:
         raise ShopSettingsError(f"{name} must be a URL such as http://127.0.0.1:8010")

@@ -1,4 +1,4 @@
-"""The shop itself: pick products, buy, and see what was bought."""
+"""The pages of the shop: pick products, buy, and list the orders."""
 
 from http import HTTPStatus
 from uuid import UUID, uuid4
@@ -8,12 +8,10 @@ from werkzeug.exceptions import BadRequest, Conflict
 from werkzeug.wrappers import Response as AnyResponse
 
 from participants.ecommerce import purchases
-from participants.ecommerce.basket import Basket, as_rows, client_of, key_of, picked
-from participants.ecommerce.calls import AwayError
-from participants.ecommerce.clients import CLIENTS
-from participants.ecommerce.links import link
+from participants.ecommerce.basket import CLIENTS, Basket, as_rows, client_of, key_of, picked
+from participants.ecommerce.http_client import AwayError
 from participants.ecommerce.orchestrator import NoSagaError, RefusedError
-from participants.ecommerce.routes import page, routes, shop
+from participants.ecommerce.routes import link, page, routes, shop
 from participants.ecommerce.switches import slow_down
 
 _KEPT = (
@@ -27,7 +25,7 @@ def shelf() -> Response:
     client = client_of(request.args.get("client", str(CLIENTS[0].client_id)))
     if client is None:
         raise BadRequest(f"client: there is no client {request.args['client']!r} here; use one of {_known()}.")
-    products = shop().neighbours.shelf()
+    products = shop().participants.shelf()
     basket = picked(client, products, {}, uuid4())
     return page("shop", clients=CLIENTS, products=products, basket=basket)
 
@@ -39,7 +37,7 @@ def buy() -> AnyResponse:
         raise BadRequest(f"client: choose one of {_known()}.")
     if key is None:
         raise BadRequest("key: the form has lost its key; open the shop again and buy from there.")
-    products = shop().neighbours.shelf()
+    products = shop().participants.shelf()
     basket = picked(client, products, request.form, key)
     if basket.errors:
         return page("shop", HTTPStatus.BAD_REQUEST, clients=CLIENTS, products=products, basket=basket)
@@ -54,7 +52,7 @@ def buy() -> AnyResponse:
 
 @routes.get("/buy")
 def not_bought() -> AnyResponse:
-    """Whoever loads the page of a purchase that failed anew, by its address."""
+    """Redirect a visitor who reloads the page of a failed purchase by its address."""
     return redirect(link("shelf"), HTTPStatus.SEE_OTHER)
 
 
@@ -75,13 +73,13 @@ def orders() -> Response:
 
 
 def _bought(basket: Basket, *, watched: bool) -> UUID:
-    """Fill the client's cart and order it; the same form with the same goods gives the same order."""
+    """Fill the client's cart and order it. The same form with the same goods returns the same order."""
     if known := purchases.of_key(basket.idempotency_key):
         return known
     _require_cart_free(basket)
     if watched:
-        slow_down(shop().neighbours)
-    shop().neighbours.fill_cart(basket.client.client_id, basket.lines)
+        slow_down(shop().participants)
+    shop().participants.fill_cart(basket.client.client_id, basket.lines)
     saga_id = shop().orchestrator.check_out(basket.client.client_id, basket.idempotency_key)
     purchases.record(
         saga_id,
@@ -94,14 +92,14 @@ def _bought(basket: Basket, *, watched: bool) -> UUID:
 
 
 def _require_cart_free(basket: Basket) -> None:
-    """Refuse a second order while the first has not read its cart: its first step reads it."""
+    """Raise Conflict while the first step of the client's latest order has not read the cart yet."""
     client_id = basket.client.client_id
     last = purchases.latest_of(client_id)
-    if last is None or last["cle"] == basket.idempotency_key:  # a second click has been overtaken by the first
+    if last is None or last["cle"] == basket.idempotency_key:  # the same order: a second click on the button
         return
     try:
         saga = shop().orchestrator.saga(UUID(last["saga_id"]))
-    except NoSagaError:  # the orchestrator's database was made anew
+    except NoSagaError:  # the orchestrator has a new database
         return
     first = min(saga["steps"], key=lambda step: step["step_order"])
     if saga["status"] in {"pending", "in_progress"} and first["status"] in {"pending", "in_progress"}:

@@ -1,17 +1,17 @@
-"""The switches: what each participant of an order can be told to do wrong, and in which position they are."""
+"""The switches: the mode of each participant of an order, such as slow or down."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from participants.ecommerce.neighbours import Neighbours
+from participants.ecommerce.other_participants import OtherParticipants
 
-#: Long enough to be watched, and well within the five seconds that a call may take.
+#: Duration of a slow call in seconds: long enough to watch, and well below the timeout of 5 s.
 SLOW_S = 1.2
 
-#: The participants of an order, by the names a customer knows them under.
-PARTICIPANTS: Mapping[str, str] = {"panier": "Cart", "stock": "Stock", "client": "Payment", "ventes": "Sales"}
+#: The participants of an order and their titles for customers.
+TITLES: Mapping[str, str] = {"panier": "Cart", "stock": "Stock", "client": "Payment", "ventes": "Sales"}
 
 
 class Mode(StrEnum):
@@ -35,18 +35,18 @@ _KINDS = {Mode.SLOW: "slow", Mode.REFUSE: "refuse", Mode.LOSE: "lose_reply", Mod
 
 @dataclass(frozen=True, kw_only=True)
 class Switch:
-    """mode: None when somebody has ordered what no switch here stands for."""
+    """The switch of one participant. `mode`: None when a fault was ordered that no switch represents."""
 
     name: str
     title: str
     mode: Mode | None
 
 
-def positions(neighbours: Neighbours) -> list[Switch] | None:
-    """None: this installation takes no orders for faults. Raises AwayError."""
+def positions(participants: OtherParticipants) -> list[Switch] | None:
+    """Return the switches; None when the participants accept no orders for faults. Raise AwayError."""
     found = []
-    for name, title in PARTICIPANTS.items():
-        faults = neighbours.faults(name)
+    for name, title in TITLES.items():
+        faults = participants.faults(name)
         if faults is None:
             return None
         modes = [mode for mode, kind in _KINDS.items() if faults and faults[0]["kind"] == kind]
@@ -54,16 +54,16 @@ def positions(neighbours: Neighbours) -> list[Switch] | None:
     return found
 
 
-def turn(neighbours: Neighbours, name: str, mode: Mode) -> None:
+def turn(participants: OtherParticipants, name: str, mode: Mode) -> None:
     """Set the mode of one participant. Raise AwayError."""
-    neighbours.order_fault(name, _fault(name, mode))
+    participants.order_fault(name, _fault(name, mode))
 
 
-def slow_down(neighbours: Neighbours) -> None:
-    """Slow down whoever behaves, so that an order can be watched; who misbehaves goes on so. Raises AwayError."""
-    for switch in positions(neighbours) or ():
+def slow_down(participants: OtherParticipants) -> None:
+    """Slow down each participant in normal mode, so that an order can be watched. Raise AwayError."""
+    for switch in positions(participants) or ():
         if switch.mode is Mode.NORMAL:
-            turn(neighbours, switch.name, Mode.SLOW)
+            turn(participants, switch.name, Mode.SLOW)
 
 
 def _fault(name: str, mode: Mode) -> dict[str, Any] | None:
@@ -71,7 +71,7 @@ def _fault(name: str, mode: Mode) -> dict[str, Any] | None:
         return None
     fault = {"kind": _KINDS[mode], "seconds": SLOW_S, "times": 1 if mode is Mode.LOSE else None}
     if name == "panier":
-        fault["method"] = "GET"  # a cart is read by the orchestrator, and filled by the shop: that always works
+        fault["method"] = "GET"  # the orchestrator reads a cart with GET; the shop must always be able to fill it
     elif mode in (Mode.REFUSE, Mode.LOSE):
-        fault["method"] = "POST"  # the one reply to lose is not that of some look at the stock
+        fault["method"] = "POST"  # spare the reads of the shop, so that the fault affects a call of the saga
     return fault

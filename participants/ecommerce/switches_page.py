@@ -1,4 +1,4 @@
-"""Turning the switches: one participant's, or all at once."""
+"""The endpoint of the switches: turn the switch of one participant, or all switches."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -8,23 +8,22 @@ from werkzeug.exceptions import BadRequest, NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
 from participants.ecommerce.basket import key_of
-from participants.ecommerce.links import link, place
-from participants.ecommerce.routes import panel, part, routes, shop
-from participants.ecommerce.switches import PARTICIPANTS, Mode, turn
+from participants.ecommerce.routes import link, panel, part, place, routes, shop
+from participants.ecommerce.switches import TITLES, Mode, turn
 
 ALL = "all"
 
 
 @routes.post("/switches/<name>")
 def switch(name: str) -> AnyResponse:
-    if name not in {ALL, *PARTICIPANTS}:
+    if name not in {ALL, *TITLES}:
         raise NotFound(f"There is no switch for {name}.")
     try:
         mode = Mode(request.form.get("mode", ""))
     except ValueError:
         raise BadRequest(f"mode: choose one of {', '.join(Mode)}.") from None
-    for each in PARTICIPANTS if name == ALL else (name,):
-        turn(shop().neighbours, each, mode)
+    for each in TITLES if name == ALL else (name,):
+        turn(shop().participants, each, mode)
     if request.headers.get("Accept") == "application/json":
         back = request.form.get("back", "")
         return jsonify(parts={"switches": part("switches", _page(place), back=back, **panel())})
@@ -32,7 +31,7 @@ def switch(name: str) -> AnyResponse:
 
 
 def _page(way: Callable[..., str]) -> str:
-    """Name the page that the switch stood on, which calls itself by an order's number or not at all."""
+    """Return the page on which the switch was turned: an order, the list of orders, or the shop."""
     back = request.form.get("back", "")
     if saga_id := key_of(back):
         return way("order", saga_id=saga_id)

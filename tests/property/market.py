@@ -13,9 +13,9 @@ from sqlalchemy import delete, event
 from app.participants.client import Request
 from app.participants.outcome import Reply
 from participants.database import driver_url, prepare
-from participants.prices import catalogue_in
+from participants.flask_app import PARTICIPANTS, create_service
+from participants.price_check import catalogue_in
 from participants.seed import SEED
-from participants.service import PARTICIPANTS, create_service
 
 NAMES = ("stock", "client", "ventes", "catalogue")
 

@@ -12,8 +12,8 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import Column, Integer, Table, delete, select, update
 from werkzeug.test import TestResponse
 
-from participants.barrier import Barrier, Done, Refused
-from participants.database import driver_url, prepare, tune
+from participants.barrier import Barrier, Done, Refused, tune
+from participants.database import driver_url, prepare
 
 
 class Box:

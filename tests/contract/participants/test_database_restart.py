@@ -3,7 +3,7 @@
 import psycopg2
 
 from participants.database import driver_url
-from participants.service import create_service
+from participants.flask_app import create_service
 
 
 def test_connections_that_died_with_their_server_fail_no_request(postgres_url):

@@ -10,7 +10,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from participants.database import driver_url
-from participants.service import PARTICIPANTS, create_service
+from participants.flask_app import PARTICIPANTS, create_service
 
 
 class Service:

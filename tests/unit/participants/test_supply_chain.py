@@ -72,7 +72,7 @@ def test_a_delivery_whose_answer_is_lost_is_asked_for_again_and_comes_once(chain
 def test_a_delivery_that_is_refused_is_not_asked_for_again(chain, stock):
     with chain.app.app_context():
         rows = {"reassort_id": "r", "produit_id": "nothing", "quantite": 1, "etat": "commandee"}
-        chain.db.session.execute(module.reassorts.insert().values(rows))
+        chain.db.session.execute(module.restock_orders.insert().values(rows))
         chain.db.session.commit()
     for _ in range(2):
         assert look(chain).json == {"livraisons": []}
@@ -80,7 +80,7 @@ def test_a_delivery_that_is_refused_is_not_asked_for_again(chain, stock):
 
 
 def test_while_one_looks_no_other_does(chain):
-    with module._one_look:
+    with module._check_lock:
         assert look(chain).status_code == 409
     assert look(chain).status_code == 200
 

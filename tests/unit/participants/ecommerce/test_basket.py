@@ -1,7 +1,6 @@
 from uuid import UUID, uuid4
 
-from participants.ecommerce.basket import Product, picked
-from participants.ecommerce.clients import CLIENTS
+from participants.ecommerce.basket import CLIENTS, Product, picked
 
 SHELF = [
     Product(product_id="101", name="Casque", price=49_90, on_hand=3),

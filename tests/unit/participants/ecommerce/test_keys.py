@@ -3,7 +3,7 @@
 import pytest
 from werkzeug.wrappers import Request, Response
 
-from participants.ecommerce.calls import Calls
+from participants.ecommerce.http_client import HttpClient
 from participants.ecommerce.settings import ShopSettings
 from tests.unit.participants.ecommerce.conftest import served
 
@@ -42,6 +42,6 @@ def test_a_key_goes_along_with_each_call(key):
         return Response(f'"{request.headers.get("X-API-Key", "none")}"')
 
     with served(echo) as url:
-        calls = Calls("Somebody", url, key, "ITS_KEY")
+        calls = HttpClient("Somebody", url, key, "ITS_KEY")
         assert calls.read("/") == (key or "none")
         calls.close()

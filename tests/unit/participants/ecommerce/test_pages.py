@@ -3,7 +3,7 @@ from uuid import uuid4
 
 import pytest
 
-from participants.wire import LARGEST_INTEGER
+from participants.payloads import LARGEST_INTEGER
 
 
 def cart(neighbours, client_id=4):

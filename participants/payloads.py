@@ -1,28 +1,26 @@
-"""What travels in bodies and paths. Amounts are numbers on the wire and whole cents everywhere inside."""
+"""Request bodies and path parameters. Amounts are decimal numbers on the wire and whole cents inside."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from flask import request
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate
 
-from participants.problem import Problem, Refused
+from participants.barrier import Refused, json_object
 
 LARGEST_INTEGER = 2**63 - 1
 LARGEST_AMOUNT = 10**14
 LONGEST_TEXT = 200
 
-#: For a route: Flask's `int` alone lets a number through that no database can hold.
+#: For a route. The maximum excludes numbers that the database cannot store.
 CLIENT_ID = f"<int(max={LARGEST_INTEGER}):client_id>"
 
 _FRENCH = {"product_id": "produit_id", "quantity": "quantite", "price": "prix"}
 
 
 class Amount(fields.Field[int]):
-    """A number with at most two decimals. It goes through its shortest text: no float is ever calculated with."""
+    """A number with at most two decimals. It is converted through its shortest text, without float arithmetic."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -37,7 +35,7 @@ class Amount(fields.Field[int]):
 
 
 class Identifier(fields.Field[str]):
-    """A text, or an integer that is then read as its digits."""
+    """A text, or an integer that is converted to text."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> str:
         if isinstance(value, bool) or not isinstance(value, int | str):
@@ -49,14 +47,14 @@ class Identifier(fields.Field[str]):
 
 
 class Body(Schema):
-    """A tolerant reader: fields it does not know are left alone."""
+    """A tolerant reader: unknown fields are ignored."""
 
     class Meta:
         unknown = EXCLUDE
 
 
 class Line(Body):
-    """Read in French or in English, answered in French."""
+    """A line of a cart, order or sale. The keys may be French or English; answers have French keys."""
 
     produit_id = Identifier(required=True)
     quantite = fields.Integer(required=True, strict=True, validate=validate.Range(1, 10**9))
@@ -76,7 +74,7 @@ def lines(line: type[Line] = Line) -> fields.List[dict[str, Any]]:
 
 
 def per_product(lines: Iterable[dict[str, Any]]) -> list[tuple[str, int]]:
-    """Add up the lines of each product. In one order for all: two who lock rows in turn would else wait forever."""
+    """Return the total quantity of each product, sorted by product. The fixed order of row locks prevents deadlocks."""
     total: Counter[str] = Counter()
     for line in lines:
         total[line["produit_id"]] += line["quantite"]
@@ -84,36 +82,19 @@ def per_product(lines: Iterable[dict[str, Any]]) -> list[tuple[str, int]]:
 
 
 def on_the_wire(cents: int) -> float:
+    """Return an amount in cents as a decimal number."""
     return float(Decimal(cents).scaleb(-2))
 
 
 def whole_cents(amount: float) -> int:
-    """Read an amount that a participant has answered."""
+    """Return the cents of an amount from the wire."""
     return int(Decimal(str(amount)).scaleb(2))
 
 
 def read_body(schema: Schema) -> dict[str, Any]:
-    """Give the request's body, checked; refuse it with the names of the fields that are wrong."""
+    """Return the validated body of the request. Raise Refused with the names of the invalid fields."""
     try:
         return dict(schema.load(json_object()))
     except ValidationError as error:
         wrong = error.messages_dict
         raise Refused(400, "Invalid body", f"Invalid: {', '.join(map(str, wrong))}", errors=wrong) from error
-
-
-def json_object() -> dict[str, Any]:
-    """Give the request's body; no body at all counts as an empty object."""
-    if not request.get_data():
-        return {}
-    body = request.get_json(force=True, silent=True)
-    if not isinstance(body, dict):
-        raise Problem(400, "Invalid body", "The body must be a JSON object")
-    return body
-
-
-def canonical(body: dict[str, Any]) -> str:
-    """Give the one text all equal objects share."""
-    try:
-        return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    except ValueError:
-        raise Problem(400, "Invalid body", "NaN and infinity are no JSON") from None

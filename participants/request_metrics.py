@@ -1,4 +1,4 @@
-"""How many requests each participant has answered, and in what time: /{name}/metrics, and all of them in /metrics."""
+"""The request metrics of each participant at /{name}/metrics, and of all participants at /metrics."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -9,19 +9,19 @@ from prometheus_flask_exporter import PrometheusMetrics
 from werkzeug.exceptions import MethodNotAllowed
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
-# A second series to each one, which nobody asks for.
+# Avoids the series *_created, which nothing uses.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 def count_requests(app: Flask) -> None:
-    """By route, and never by whose it was."""
+    """Count the requests of an app by route and status, without ids of sagas or clients."""
     registry = CollectorRegistry()
     serve = app.wsgi_app
 
-    def refuse_unknown_methods(asked: dict[str, Any], start_response: Any) -> Any:
-        """Any text may come as a method, and each one would be a series of its own."""
-        known = asked["REQUEST_METHOD"] in METHODS
-        return (serve if known else MethodNotAllowed(sorted(METHODS)))(asked, start_response)
+    def refuse_unknown_methods(wsgi_environ: dict[str, Any], start_response: Any) -> Any:
+        """Answer 405 for an unknown method: each invented method would create a series of its own."""
+        known = wsgi_environ["REQUEST_METHOD"] in METHODS
+        return (serve if known else MethodNotAllowed(sorted(METHODS)))(wsgi_environ, start_response)
 
     app.wsgi_app = refuse_unknown_methods  # type: ignore[assignment, method-assign]
     PrometheusMetrics(app, group_by="url_rule", default_labels={"participant": app.name}, registry=registry)
@@ -29,13 +29,13 @@ def count_requests(app: Flask) -> None:
 
 
 def show_all(app: Flask, services: Iterable[Flask]) -> None:
-    """Let this app show the metrics of all services."""
+    """Add /metrics with the metrics of all services to this app."""
     merged = _Merged(service.extensions["metrics"] for service in services)
     PrometheusMetrics(app, export_defaults=False, registry=merged)
 
 
 class _Merged(CollectorRegistry):
-    """The same metrics of several apps, which differ in a label."""
+    """The merged metrics of several apps; the label `participant` distinguishes them."""
 
     def __init__(self, registries: Iterable[CollectorRegistry]) -> None:
         super().__init__()

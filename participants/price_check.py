@@ -1,4 +1,4 @@
-"""Asking the catalogue whether a buyer means to pay what the goods cost."""
+"""The price check: the stock asks the catalogue whether a purchase has the right prices and amount."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 import requests
 from flask import Flask, current_app
 
-from participants.problem import Problem, Refused
+from participants.barrier import Problem, Refused
 
-#: Less than the 5 s that the orchestrator waits for a step, so that the stock can still say what it waits for.
-PATIENCE_S = 3.0
+#: Timeout in seconds. It is less than the 5 s of a step, so that the stock can still answer with the reason.
+TIMEOUT_S = 3.0
 _REFUSALS = {400, 404, 409, 422}
 _PATH = "/produits/verifier"
 
@@ -18,7 +18,7 @@ Catalogue = Callable[[Mapping[str, Any]], tuple[int, Any]]
 
 
 def require_price(purchase: Mapping[str, Any]) -> None:
-    """Raise Refused, with the catalogue's own words, when the lines or the amount are not what the catalogue says."""
+    """Raise Refused with the catalogue's own message when the prices or the amount of the purchase are wrong."""
     catalogue: Catalogue | None = current_app.config.get("CATALOGUE")
     if catalogue is None:
         raise Problem(503, "No catalogue", "Prices cannot be checked: set CATALOGUE_URL")
@@ -34,21 +34,21 @@ def require_price(purchase: Mapping[str, Any]) -> None:
 
 
 def catalogue_at(url: str) -> Catalogue:
-    """Return a catalogue that is asked over HTTP."""
+    """Return a catalogue that is called over HTTP."""
 
     def ask(purchase: Mapping[str, Any]) -> tuple[int, Any]:
         with requests.Session() as session:
             session.trust_env = False
-            reply = session.post(url + _PATH, json=purchase, timeout=PATIENCE_S, allow_redirects=False)
+            reply = session.post(url + _PATH, json=purchase, timeout=TIMEOUT_S, allow_redirects=False)
             return reply.status_code, reply.json()
 
     return ask
 
 
 def catalogue_in(app: Flask) -> Catalogue:
-    """Return a catalogue of this process.
+    """Return a catalogue that runs in this process.
 
-    Over HTTP, as many buyers as there are threads would wait for a thread that answers the first of them.
+    Over HTTP, buyers could occupy all threads of the server while each waits for a thread that answers its check.
     """
 
     def ask(purchase: Mapping[str, Any]) -> tuple[int, Any]:

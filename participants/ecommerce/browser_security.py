@@ -1,4 +1,4 @@
-"""What protects whoever has the shop open: nothing is taken from another site, and nothing in a page comes from one."""
+"""Protection of the visitor's browser: no writes from other sites (CSRF), and a Content Security Policy."""
 
 from urllib.parse import urlsplit
 
@@ -12,10 +12,10 @@ _POLICY = (
 
 
 def require_same_origin() -> None:
-    """Refuse a write that a page of another site has sent.
+    """Raise Forbidden for a write that a page of another site has sent.
 
-    A browser says so itself in Sec-Fetch-Site; an older one, or one on plain HTTP, in Origin. Who sends neither is no
-    browser, and carries nobody's rights.
+    A browser reports the site in Sec-Fetch-Site; an older browser, or one on plain HTTP, in Origin. A client that sends
+    neither is no browser and has no visitor's rights.
     """
     if request.method in {"GET", "HEAD", "OPTIONS"}:
         return
@@ -28,11 +28,11 @@ def require_same_origin() -> None:
         raise Forbidden("This was sent from a page of another site; open the shop itself and try again.")
 
 
-def seal(response: Response) -> Response:
+def add_security_headers(response: Response) -> Response:
     response.headers["Content-Security-Policy"] = _POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Referrer-Policy"] = "same-origin"
-    # A page taken from a cache would show an order as it was, and send a key that was used.
+    # A cached page would show an old state of the order, and its form would send a used key.
     if request.endpoint != "ecommerce.static":
         response.headers["Cache-Control"] = "no-store"
     return response

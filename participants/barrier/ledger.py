@@ -1,30 +1,60 @@
-"""The barrier's memory: one row for each idempotency key a participant has answered."""
+"""The barrier's ledger: one row for each idempotency key that the participant has answered."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from flask import Response
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, BigInteger, Column, DateTime, Integer, Row, String, Table, select, update
 
-from participants.database import insert_new
-from participants.key import Direction, Key
-from participants.reply import Reply
+from .idempotency_key import Direction, IdempotencyKey
+from .problem import MEDIA_TYPE, Refused
+from .transactions import insert_new
+
+#: What a view behind the barrier returns: a JSON object, with its status unless the status is 200.
+ViewResult = dict[str, Any] | tuple[dict[str, Any], int]
 
 
 class State(StrEnum):
     DONE = "done"
     REFUSED = "refused"
-    #: Done, and then taken back.
+    #: The action was done and then undone.
     UNDONE = "undone"
-    #: Undone before it was done: it must not happen any more.
+    #: The undo arrived before the action. The action is refused when it arrives.
     TOMBSTONE = "tombstone"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reply:
+    """The answer to a call. It is kept in the ledger, so that a repeated call gets the same answer."""
+
+    status: int
+    body: dict[str, Any]
+
+    @classmethod
+    def of_view(cls, result: ViewResult) -> "Reply":
+        """Return the reply of a view. Raise ValueError for an error status: its effects would be kept."""
+        body, status = result if isinstance(result, tuple) else (result, 200)
+        if not 200 <= status < 300:  # noqa: PLR2004
+            raise ValueError(f"a view behind the barrier answered {status}: it must raise Refused instead")
+        return cls(status=status, body=body)
+
+    @classmethod
+    def of_refusal(cls, refusal: Refused) -> "Reply":
+        return cls(status=refusal.status, body=refusal.document)
+
+    def response(self, *, replayed: bool = False) -> Response:
+        media_type = MEDIA_TYPE if self.status >= 400 else "application/json"  # noqa: PLR2004
+        headers = {"Idempotent-Replayed": "true"} if replayed else {}
+        return Response(json.dumps(self.body), self.status, headers, content_type=media_type)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A row as it was read. A tombstone has neither request nor fingerprint nor reply."""
+    """A row of the ledger. A tombstone has no request, no fingerprint and no reply."""
 
     state: State
     fingerprint: str | None
@@ -51,8 +81,8 @@ class Ledger:
             Column("at", DateTime(timezone=True), nullable=False),
         )
 
-    def add(self, key: Key, state: State, epoch: int | None, **request: Any) -> bool:
-        """Write the key's row, whose reply is recorded later. False: the key has one already."""
+    def add(self, key: IdempotencyKey, state: State, epoch: int | None, **request: Any) -> bool:
+        """Insert the key's row; its reply is recorded later. Return False when the key already has a row."""
         return insert_new(
             self._session.connection(),
             self.table,
@@ -66,36 +96,36 @@ class Ledger:
             **request,
         )
 
-    def read(self, key: Key) -> Entry:
-        """Read the row of a key that has one."""
+    def read(self, key: IdempotencyKey) -> Entry:
+        """Return the row of a key that has one."""
         entry = self.find(key)
         assert entry is not None, f"the row of {key} has gone"
         return entry
 
-    def find(self, key: Key) -> Entry | None:
+    def find(self, key: IdempotencyKey) -> Entry | None:
         row = self._session.execute(select(self.table).where(self.table.c.key == str(key))).one_or_none()
         if row is None:
             return None
         reply = None if row.status is None else Reply(status=row.status, body=row.reply)
         return Entry(state=State(row.state), fingerprint=row.fingerprint, request=row.request, reply=reply)
 
-    def has_other_actions(self, action: Key) -> bool:
-        """Return True when the saga of this action did, or was refused, another one here."""
+    def has_other_actions(self, action: IdempotencyKey) -> bool:
+        """Return True when the ledger holds another action of the same saga, done or refused."""
         of_saga = (self.table.c.saga_id == action.saga_id) & (self.table.c.direction == Direction.DO)
         query = select(self.table.c.key).where(of_saga, self.table.c.key != str(action)).limit(1)
         return self._session.execute(query).first() is not None
 
-    def record(self, key: Key, state: State, reply: Reply) -> None:
+    def record(self, key: IdempotencyKey, state: State, reply: Reply) -> None:
         self._change(key, state=state, status=reply.status, reply=reply.body)
 
-    def mark_undone(self, key: Key) -> None:
+    def mark_undone(self, key: IdempotencyKey) -> None:
         self._change(key, state=State.UNDONE)
 
-    def _change(self, key: Key, **values: Any) -> None:
+    def _change(self, key: IdempotencyKey, **values: Any) -> None:
         self._session.execute(update(self.table).where(self.table.c.key == str(key)).values(**values))
 
     def entries(self, saga_id: str | None) -> list[dict[str, Any]]:
-        """Give the rows as JSON, oldest first: of one saga, or all."""
+        """Return the rows of one saga, or all rows, as JSON; the oldest comes first."""
         query = select(self.table).order_by(self.table.c.at, self.table.c.key)
         if saga_id is not None:
             query = query.where(self.table.c.saga_id == saga_id)
@@ -103,7 +133,7 @@ class Ledger:
 
 
 def _as_json(row: Row[Any]) -> dict[str, Any]:
-    # SQLite forgets the time zone it was given.
+    # SQLite does not store the time zone.
     at = row.at if row.at.tzinfo else row.at.replace(tzinfo=UTC)
     hidden = {"fingerprint", "at"}
     values = {name: value for name, value in row._mapping.items() if name not in hidden}  # noqa: SLF001 - public

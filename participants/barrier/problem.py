@@ -12,7 +12,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(HTTPException):
-    """Being an `HTTPException` it is answered as it stands in any Flask app, with no error handler of ours."""
+    """An error with a problem document. Being an `HTTPException`, it needs no error handler in a Flask app."""
 
     def __init__(self, status: int, title: str | None = None, detail: str = "", **extra: Any) -> None:
         super().__init__(description=detail)
@@ -30,20 +30,21 @@ class Problem(HTTPException):
 
 
 class Refused(Problem):
-    """The business says no: nothing has changed."""
+    """The business refuses the call; nothing has changed."""
 
 
 def answer_with_problems(app: Flask) -> None:
-    """Give the errors of Flask and Werkzeug, crashes included, the same form."""
+    """Answer the errors of Flask and Werkzeug, including crashes, with problem documents too."""
 
     @app.errorhandler(HTTPException)
     def as_problem(error: HTTPException) -> Response | HTTPException:
         if isinstance(error, Problem):
             return error
         problem = Problem(error.code or HTTPStatus.INTERNAL_SERVER_ERROR, detail=error.description or "")
-        return Response(problem.get_body(), problem.code, _kept(error.get_headers()), content_type=MEDIA_TYPE)
+        headers = _without_content_type(error.get_headers())
+        return Response(problem.get_body(), problem.code, headers, content_type=MEDIA_TYPE)
 
 
-def _kept(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return the headers that an error keeps, such as the `Allow` of a 405."""
+def _without_content_type(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the other headers of an error, such as the `Allow` of a 405."""
     return [(name, value) for name, value in headers if name.lower() != "content-type"]

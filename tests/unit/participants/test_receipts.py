@@ -1,6 +1,6 @@
 import pytest
 
-from participants import recus as module
+from participants import receipts as module
 
 RECEIPT = {
     "commande_id": "c-1",

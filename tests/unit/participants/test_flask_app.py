@@ -10,8 +10,8 @@ from sqlalchemy import event
 
 import participants
 from participants.database import driver_url
+from participants.flask_app import PARTICIPANTS
 from participants.logs import configure_logging
-from participants.service import PARTICIPANTS
 
 
 @pytest.mark.parametrize("name", list(PARTICIPANTS))

@@ -4,8 +4,8 @@ from itertools import count
 
 import pytest
 
+from participants.ecommerce.narration import narrate
 from participants.ecommerce.orchestrator import Definition
-from participants.ecommerce.telling import tell
 
 CHECKOUT = Definition(
     phases={
@@ -27,38 +27,38 @@ def entry(step, trigger="succeeded", outcome="succeeded", **more):
 
 
 def told(state, *journal, kind="checkout", status="in_progress"):
-    return tell({"type": kind, "status": status, "state": state, "journal": list(journal)}, CHECKOUT)
+    return narrate({"type": kind, "status": status, "state": state, "journal": list(journal)}, CHECKOUT)
 
 
 def test_the_call_in_flight_is_the_last_of_the_list_and_the_headline():
-    telling = told("STOCK_RESERVE", entry("lire_panier"), entry("reserver_stock"))
-    assert [(call.who, call.what, call.outcome) for call in telling.calls] == [
+    narration = told("STOCK_RESERVE", entry("lire_panier"), entry("reserver_stock"))
+    assert [(call.who, call.what, call.outcome) for call in narration.calls] == [
         ("Cart", "read the cart", "done"),
         ("Stock", "reserve the goods", "done"),
         ("Payment", "take the payment", "under way"),
     ]
-    assert telling.headline == "Payment is asked to take the payment …"
-    assert (telling.tone, telling.ended) == ("going", False)
+    assert narration.headline == "Payment is asked to take the payment …"
+    assert (narration.tone, narration.ended) == ("going", False)
 
 
 def test_a_refusal_says_why_in_the_participant_s_words_and_what_is_done_about_it():
     refused = entry("payer", "refused", "refused", reason="402 Client 2 has less than 5.00")
-    telling = told("LIBERATION_STOCK", entry("reserver_stock"), refused)
+    narration = told("LIBERATION_STOCK", entry("reserver_stock"), refused)
     assert (
-        telling.headline
+        narration.headline
         == "Payment refused: Client 2 has less than 5.00. Going back: Stock is asked to release the goods."
     )
-    assert (telling.calls[-1].undoes, telling.tone) == (True, "undoing")
+    assert (narration.calls[-1].undoes, narration.tone) == (True, "undoing")
 
 
 def test_a_lost_reply_is_told_as_what_may_have_happened():
     lost = entry("payer", "retry", "unknown", reason="the connection was lost before the answer")
-    telling = told("STOCK_RESERVE", lost)
-    assert telling.headline == (
+    narration = told("STOCK_RESERVE", lost)
+    assert narration.headline == (
         "Payment: The connection was lost before the answer. "
         "It may have happened, so the same call goes out again with the same key."
     )
-    assert (telling.calls[0].outcome, telling.calls[1].attempt) == ("no answer", 2)
+    assert (narration.calls[0].outcome, narration.calls[1].attempt) == ("no answer", 2)
 
 
 def test_no_answer_at_all_is_undone_as_well():
@@ -75,14 +75,14 @@ def test_no_answer_at_all_is_undone_as_well():
     ],
 )
 def test_an_end_is_told_as_one(state, tone, words):
-    telling = told(state)
-    assert words in telling.headline
-    assert (telling.tone, telling.ended, telling.calls) == (tone, tone != "stuck", [])
+    narration = told(state)
+    assert words in narration.headline
+    assert (narration.tone, narration.ended, narration.calls) == (tone, tone != "stuck", [])
 
 
 def test_another_process_that_carries_on_is_told():
-    telling = told("PAIEMENT_EFFECTUE", entry("lire_panier"), entry("payer", actor="engine@b"))
-    assert [call.taken_over for call in telling.calls] == [False, True, False]
+    narration = told("PAIEMENT_EFFECTUE", entry("lire_panier"), entry("payer", actor="engine@b"))
+    assert [call.taken_over for call in narration.calls] == [False, True, False]
 
 
 def test_the_mark_changes_with_every_move():
@@ -92,5 +92,5 @@ def test_the_mark_changes_with_every_move():
 
 
 def test_a_saga_that_has_not_begun_has_no_call_in_flight():
-    telling = told("INITIEE", status="pending")
-    assert (telling.calls, telling.headline) == ([], "The order is about to begin.")
+    narration = told("INITIEE", status="pending")
+    assert (narration.calls, narration.headline) == ([], "The order is about to begin.")

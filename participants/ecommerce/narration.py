@@ -1,17 +1,38 @@
-"""A saga told to a customer: what is being asked of whom, what came of each call, and what that means."""
+"""The narration of a saga for a customer: each call, its outcome, and the consequence."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from participants.ecommerce.orchestrator import Definition
-from participants.ecommerce.switches import PARTICIPANTS
-from participants.ecommerce.words import words
+from participants.ecommerce.switches import TITLES
+
+#: What each step does, in a customer's words: (the action, its undo).
+STEPS: Mapping[str, tuple[str, str]] = {
+    "lire_panier": ("read the cart", ""),
+    "reserver_stock": ("reserve the goods", "release the goods"),
+    "payer": ("take the payment", "pay the money back"),
+    "enregistrer_vente": ("record the sale", ""),
+    "confirmer": ("hand over the goods", ""),
+    "VALIDATE_RETURN": ("announce the return to the sale", "withdraw the return from the sale"),
+    "PROCESS_REFUND": ("pay the money back", "take the money back again"),
+    "RESTORE_INVENTORY": ("put the goods back on the shelf", "take the goods off the shelf again"),
+    "UPDATE_SALE": ("note the return on the sale", "strike the return from the sale"),
+}
+
+#: The meaning of each state in a participant's ledger.
+LEDGER: Mapping[str, str] = {
+    "done": "done",
+    "undone": "done, then undone",
+    "refused": "refused, nothing changed",
+    "tombstone": "undone before it came; if it still comes, it is refused",
+}
 
 _STATUS = re.compile(r"^[1-5][0-9]{2} ")
 _OUTCOMES = {"succeeded": "done", "refused": "refused", "unknown": "no answer", "not_sent": "not sent"}
-#: What follows the answer of a call that did not simply succeed.
-_MEANS = {
+#: The consequence of each trigger after a call that did not succeed.
+_CONSEQUENCES = {
     "retry": "It may have happened, so the same call goes out again with the same key",
     "defer": "It did not happen, and is tried again in a moment",
     "exhausted": "It may have happened, so it is undone as well",
@@ -20,22 +41,18 @@ _TONES = {"completed": "good", "compensated": "undone", "stuck": "stuck", "undoi
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """One call.
+class Call:
+    """One call of the saga."""
 
-    outcome: done, refused, no answer or not sent; under way while there is none.
-    taken_over: the process that made the call before this one is gone.
-    """
-
-    who: str
-    what: str
+    who: str  # the participant, in a customer's words
+    what: str  # the action, in a customer's words
     step: str
     undoes: bool
-    outcome: str
+    outcome: str  # done, refused, no answer, not sent or under way
     attempt: int
     reason: str = ""
     duration_ms: float | None = None
-    taken_over: bool = False
+    taken_over: bool = False  # True when another process made the call before this one
 
     @property
     def look(self) -> str:
@@ -43,21 +60,21 @@ class Told:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Telling:
-    """`mark` changes whenever the saga has moved. tone: going, undoing, good, undone or stuck."""
+class Narration:
+    """The narration of one saga."""
 
     state: str
     headline: str
-    tone: str
-    mark: str
-    calls: list[Told] = field(default_factory=list)
+    tone: str  # going, undoing, good, undone or stuck
+    mark: str  # changes with every move of the saga
+    calls: list[Call] = field(default_factory=list)
 
     @property
     def ended(self) -> bool:
         return self.tone in {"good", "undone"}
 
 
-def tell(saga: dict[str, Any], definition: Definition) -> Telling:
+def narrate(saga: dict[str, Any], definition: Definition) -> Narration:
     calls, engine = [], ""
     for entry in saga["journal"]:
         if not entry["outcome"]:
@@ -66,7 +83,7 @@ def tell(saga: dict[str, Any], definition: Definition) -> Telling:
         calls.append(_call(definition, entry, taken_over=bool(before) and before != engine))
     phase = definition.phases.get(saga["state"], "forward")
     under_way = _under_way(saga, definition, phase)
-    return Telling(
+    return Narration(
         state=saga["state"],
         headline=_headline(saga, definition, phase, under_way),
         tone=_TONES.get(phase, "going"),
@@ -75,10 +92,10 @@ def tell(saga: dict[str, Any], definition: Definition) -> Telling:
     )
 
 
-def _call(definition: Definition, entry: dict[str, Any], *, taken_over: bool) -> Told:
-    return Told(
+def _call(definition: Definition, entry: dict[str, Any], *, taken_over: bool) -> Call:
+    return Call(
         who=_who(definition, entry["step"]),
-        what=words(entry["step"], entry["direction"]),
+        what=step_words(entry["step"], entry["direction"]),
         step=entry["step"],
         undoes=entry["direction"] == "undo",
         outcome=_OUTCOMES[entry["outcome"]],
@@ -89,15 +106,15 @@ def _call(definition: Definition, entry: dict[str, Any], *, taken_over: bool) ->
     )
 
 
-def _under_way(saga: dict[str, Any], definition: Definition, phase: str) -> Told | None:
+def _under_way(saga: dict[str, Any], definition: Definition, phase: str) -> Call | None:
     step = definition.steps.get(saga["state"])
     if phase not in {"forward", "undoing"} or step is None or saga["status"] == "pending":
         return None
     direction = "undo" if phase == "undoing" else "do"
     attempts = [e for e in saga["journal"] if e["outcome"] and (e["step"], e["direction"]) == (step, direction)]
-    return Told(
+    return Call(
         who=_who(definition, step),
-        what=words(step, direction),
+        what=step_words(step, direction),
         step=step,
         undoes=phase == "undoing",
         outcome="under way",
@@ -105,8 +122,8 @@ def _under_way(saga: dict[str, Any], definition: Definition, phase: str) -> Told
     )
 
 
-def _headline(saga: dict[str, Any], definition: Definition, phase: str, under_way: Told | None) -> str:
-    """Return what just happened, in a sentence or two."""
+def _headline(saga: dict[str, Any], definition: Definition, phase: str, under_way: Call | None) -> str:
+    """Return the latest event in one or two sentences."""
     what = "The return" if saga["type"] == "return_saga" else "The order"
     why = _failure(saga, definition)
     if under_way is None:
@@ -119,29 +136,34 @@ def _headline(saga: dict[str, Any], definition: Definition, phase: str, under_wa
     last = next((entry for entry in reversed(saga["journal"]) if entry["outcome"]), None)
     asked = f"{under_way.who} is asked to {under_way.what}"
     if last and last["trigger"] in ("retry", "defer"):
-        return f"{under_way.who}: {_plain(last['reason'])}. {_MEANS[last['trigger']]}."
+        return f"{under_way.who}: {_plain(last['reason'])}. {_CONSEQUENCES[last['trigger']]}."
     if phase == "undoing":
         return f"{why}Going back: {asked}."
     return f"{asked} …"
 
 
 def _failure(saga: dict[str, Any], definition: Definition) -> str:
-    """Why it turned back."""
+    """Return the reason for the compensation as a sentence, or an empty text."""
     for entry in saga["journal"]:
         if entry["trigger"] in ("refused", "exhausted", "expire", "cancel") and entry["direction"] != "undo":
             why = _plain(entry["reason"]) or "It was called off"
             if entry["trigger"] == "refused":
                 return f"{_who(definition, entry['step'])} refused: {why}. "
-            return f"{why}. {_MEANS['exhausted']}. " if entry["trigger"] == "exhausted" else f"{why}. "
+            return f"{why}. {_CONSEQUENCES['exhausted']}. " if entry["trigger"] == "exhausted" else f"{why}. "
     return ""
 
 
 def _plain(reason: str | None) -> str:
-    """Return the reason as a person would say it, without the reply's status."""
+    """Return the reason without the HTTP status, and with a capital letter."""
     text = _STATUS.sub("", reason or "").rstrip(".")
     return text[:1].upper() + text[1:]
 
 
 def _who(definition: Definition, step: str) -> str:
     name = definition.participants.get(step, step)
-    return PARTICIPANTS.get(name, name)
+    return TITLES.get(name, name)
+
+
+def step_words(step: str, direction: str) -> str:
+    do, undo = STEPS.get(step, (step, f"undo {step}"))
+    return undo if direction == "undo" else do

@@ -1,4 +1,4 @@
-"""The idempotency key: which saga, which of its steps, and whether to do it or to undo it."""
+"""The idempotency key of a call: the saga, the step, and the direction (do or undo)."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Self
 
 from flask import request
 
-from participants.problem import Problem
+from .problem import Problem
 
 HEADER = "Idempotency-Key"
 _NAME = "[A-Za-z0-9._:~-]{1,100}"
@@ -20,7 +20,7 @@ class Direction(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Key:
+class IdempotencyKey:
     saga_id: str
     step: str
     direction: Direction
@@ -30,12 +30,12 @@ class Key:
 
     @property
     def of_action(self) -> Self:
-        """The key of the action that an undo takes back."""
+        """The key of the action that an undo reverses."""
         return type(self)(saga_id=self.saga_id, step=self.step, direction=Direction.DO)
 
     @classmethod
     def of_request(cls, direction: Direction) -> Self:
-        """Read the request's header; a route that does cannot be called to undo, nor the other way round."""
+        """Read the key from the request's header. Raise Problem when it is not a key of this direction."""
         found = _KEY.fullmatch(request.headers.get(HEADER, ""))
         if found is None or found[3] != direction:
             raise Problem(400, "Bad idempotency key", f"{HEADER} must be <saga id>/<step>/{direction}")

@@ -1,24 +1,24 @@
-"""HTTP calls of the shop's server. What does not answer in time is away, and nothing waits for it."""
+"""The HTTP calls of the shop's server. A service that does not answer in time counts as unavailable."""
 
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
 
-#: An answer takes milliseconds, unless it does not come at all.
-PATIENCE_S = 5.0
+#: Timeout in seconds; a normal answer takes milliseconds.
+TIMEOUT_S = 5.0
 _SERVER_ERROR = 500
 _DENIED = {401, 403}
 
 
 class AwayError(Exception):
-    """Who was called does not answer, or not sensibly. Nothing is known of what he did."""
+    """The called service does not answer, or its answer is invalid. The effect of the call is unknown."""
 
 
 class DeniedError(Exception):
-    """Who was called, or a gateway before him, does not accept the shop's key, or misses it.
+    """The called service, or the gateway before it, rejects the shop's API key or requires one.
 
-    `setting`: the one that the key comes from.
+    setting: the name of the setting that holds the key.
     """
 
     def __init__(self, words: str, setting: str) -> None:
@@ -26,10 +26,11 @@ class DeniedError(Exception):
         self.setting = setting
 
 
-class Calls:
-    """Calls to everything below one base URL; used by many threads at once.
+class HttpClient:
+    """An HTTP client for one base URL; many threads share it.
 
-    who: the service's name in messages to a person. key_setting: the setting that `api_key` comes from.
+    who: the service's name in messages to the user.
+    key_setting: the name of the setting that holds `api_key`.
     """
 
     def __init__(self, who: str, url: str, api_key: str | None, key_setting: str) -> None:
@@ -40,10 +41,10 @@ class Calls:
         self._session.mount("http://", HTTPAdapter(pool_maxsize=16))
 
     def send(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Give the answer, whatever its status below 500. Raises AwayError, DeniedError."""
+        """Return the response with any status below 500, except 401 and 403. Raise AwayError or DeniedError."""
         try:
             response = self._session.request(
-                method, self.url + path, timeout=PATIENCE_S, allow_redirects=False, **options
+                method, self.url + path, timeout=TIMEOUT_S, allow_redirects=False, **options
             )
         except requests.RequestException as error:
             raise AwayError(f"{self.who} does not answer") from error
@@ -54,7 +55,7 @@ class Calls:
         return response
 
     def read(self, path: str, **options: Any) -> Any:
-        """Give a successful GET's JSON. Raises AwayError."""
+        """Return the JSON of a successful GET. Raise AwayError for any other response."""
         response = self.send("GET", path, **options)
         if not response.ok:
             raise AwayError(f"{self.who} answered {path} with {response.status_code}")

@@ -1,4 +1,4 @@
-"""The other participants: what they sell, what their books say, and the faults that were ordered of them."""
+"""The HTTP client of the other participants: their products, their books, and their ordered faults."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from participants.ecommerce.basket import Line, Product
-from participants.ecommerce.calls import AwayError, Calls
-from participants.wire import on_the_wire, whole_cents
+from participants.ecommerce.http_client import AwayError, HttpClient
+from participants.payloads import on_the_wire, whole_cents
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,13 +20,13 @@ class Units:
 
 @dataclass(frozen=True, kw_only=True)
 class Books:
-    """All amounts are in cents. `paid` and `paid_back` are the clients', `sold` is sales and receipts together."""
+    """The totals of the participants' tables. All amounts are in cents."""
 
-    units: dict[str, Units]
-    paid: int
-    paid_back: int
-    sold: int
-    sales: int
+    units: dict[str, Units]  # by product
+    paid: int  # sum of the clients' payments
+    paid_back: int  # sum of the refunds and credits
+    sold: int  # sum of the sales and receipts
+    sales: int  # number of sales
 
     @property
     def units_agree(self) -> bool:
@@ -37,18 +37,18 @@ class Books:
         return self.paid - self.paid_back == self.sold
 
 
-class Neighbours:
-    """Each method raises AwayError, DeniedError."""
+class OtherParticipants:
+    """The other participants below one base URL. Each method may raise AwayError or DeniedError."""
 
     def __init__(self, url: str, api_key: str | None) -> None:
-        self._calls = Calls("A participant", url, api_key, "PARTICIPANTS_API_KEY")
+        self._http = HttpClient("A participant", url, api_key, "PARTICIPANTS_API_KEY")
 
     def shelf(self) -> list[Product]:
-        """Return what is sold here: products with a number, because a return can name no others."""
+        """Return the products of the shop: only those with a numeric id, because a return needs one."""
         on_hand = {name: units.on_hand for name, units in self._units().items()}
         return [
             Product(product_id=it["produit_id"], name=it["nom"], price=whole_cents(it["prix"]), on_hand=there)
-            for it in self._calls.read("/catalogue/produits")["produits"]
+            for it in self._http.read("/catalogue/produits")["produits"]
             if it["produit_id"].isdecimal() and (there := on_hand.get(it["produit_id"])) is not None
         ]
 
@@ -59,12 +59,12 @@ class Neighbours:
                 for line in lines
             ]
         }
-        response = self._calls.send("PUT", f"/panier/{client_id}", json=body)
+        response = self._http.send("PUT", f"/panier/{client_id}", json=body)
         if not response.ok:
             raise AwayError(f"the cart answered {response.status_code}")
 
     def books(self) -> Books:
-        client, ventes, recus = (self._calls.read(f"/{name}/_balance") for name in ("client", "ventes", "recus"))
+        client, ventes, recus = (self._http.read(f"/{name}/_balance") for name in ("client", "ventes", "recus"))
         return Books(
             units=self._units(),
             paid=whole_cents(client["debits"]),
@@ -74,24 +74,24 @@ class Neighbours:
         )
 
     def ledger(self, name: str, saga_id: UUID) -> list[dict[str, Any]]:
-        """Return what a participant has recorded of the calls of this saga."""
-        return list(self._calls.read(f"/{name}/_ledger", params={"saga_id": str(saga_id)}))
+        """Return the ledger of a participant for this saga."""
+        return list(self._http.read(f"/{name}/_ledger", params={"saga_id": str(saga_id)}))
 
     def faults(self, name: str) -> list[dict[str, Any]] | None:
-        """None: this one takes no orders for faults."""
-        response = self._calls.send("GET", f"/{name}/_faults")
+        """Return the ordered faults; None when the participant accepts no orders for faults."""
+        response = self._http.send("GET", f"/{name}/_faults")
         return None if response.status_code == HTTPStatus.NOT_FOUND else list(response.json())
 
     def order_fault(self, name: str, fault: dict[str, Any] | None) -> None:
-        """Let this be the only fault, or none."""
-        self._calls.send("DELETE", f"/{name}/_faults")
+        """Replace all faults of a participant by this fault, or by none."""
+        self._http.send("DELETE", f"/{name}/_faults")
         if fault:
-            response = self._calls.send("POST", f"/{name}/_faults", json=fault)
+            response = self._http.send("POST", f"/{name}/_faults", json=fault)
             if not response.ok:
                 raise AwayError(f"{name} takes no such fault: {response.text}")
 
     def close(self) -> None:
-        self._calls.close()
+        self._http.close()
 
     def _units(self) -> dict[str, Units]:
         return {
@@ -101,5 +101,5 @@ class Neighbours:
                 sold=it["vendu"],
                 agree=it["initial"] == it["en_main"] + it["reserve"] + it["vendu"],
             )
-            for name, it in self._calls.read("/stock/_balance")["produits"].items()
+            for name, it in self._http.read("/stock/_balance")["produits"].items()
         }
