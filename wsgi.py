@@ -1,4 +1,4 @@
-"""The WSGI application of one process of the service, which also recovers sagas and carries events.
+"""The WSGI application of one process. The process also claims due sagas, and publishes and receives events.
 
 `python -m app` serves it.
 """
@@ -9,6 +9,7 @@ import sys
 from app import create_app
 from app.config import ConfigError, check_serving, from_environment
 from app.database_file import check_database_file
+from app.services import services
 from app.stopping import on_end
 from app.store.alone import hold, tell_ending
 
@@ -21,7 +22,8 @@ try:
 except ConfigError as error:
     sys.stderr.write(f"saga: {error}\n")
     sys.exit(2)
-_runner = application.extensions["runner"]
+_services = services(application)
+_runner = _services.runner
 
 
 def _stop() -> None:
@@ -29,11 +31,11 @@ def _stop() -> None:
     tell_ending(_alone)
 
 
-on_end(_stop, application.extensions["threads"], _runner.stopping)
+on_end(_stop, _services.threads, _runner.stopping)
 try:
     _runner.start()
-except ConfigError as error:  # sagas run by another table
+except ConfigError as error:  # sagas that run by another table
     sys.stderr.write(f"saga: {error}\n")
     sys.exit(2)
-application.extensions["sagas"].early.start()
-application.extensions["post"].start()
+_services.sagas.early.start()
+_services.events.start()
