@@ -65,7 +65,7 @@ class Config:
     log_level: str = "INFO"
     #: Field names that are hidden in the log, besides names that look like secrets.
     log_redact: frozenset[str] = frozenset()
-    #: Origins that may call the API from a browser, see app.access.cors.
+    #: Origins that may call the API from a browser, see app.access.browser_policy.
     cors_origins: tuple[str, ...] = ()
     #: Where a test kills the process, see app.failpoints; "" for nowhere.
     failpoint: str = ""

@@ -13,7 +13,8 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import access, admin, failpoints
-from app.access.keys import KeyRing
+from app.access import browser_policy
+from app.access.api_keys import KeyRing
 from app.api import checkout, commandes, definitions, diagrams, docs, events, health, problems, sagas
 from app.api.metrics import Exporter
 from app.breaker import BreakerPolicy
@@ -112,7 +113,8 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         app.register_blueprint(contract.blueprint)
     admin.install(app, otherwise=problems.answer_to)
     _limit(app, config)
-    _cors(app, config)
+    if config.cors_origins:
+        browser_policy.install_cors(app, config.cors_origins)
     access.install(app, config)  # after the rate rate_limit, so that the rate_limit protects it too
     app.cli.add_command(saga)
     app.cli.add_command(MigrateCommand("db", help="Bring the database up to date."))
@@ -199,13 +201,6 @@ def _limit(app: Flask, config: Config) -> None:
         from app.api import rate_limit  # noqa: PLC0415
 
         rate_limit.install(app, config)
-
-
-def _cors(app: Flask, config: Config) -> None:
-    if config.cors_origins:
-        from app.access import cors  # noqa: PLC0415
-
-        cors.install(app, config.cors_origins)
 
 
 def _traces() -> Traces:

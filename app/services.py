@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flask import Flask, current_app
 
 if TYPE_CHECKING:  # every layer reads its parts here, so this module imports none of them
-    from app.access.keys import KeyRing
+    from app.access.api_keys import KeyRing
     from app.engine.runner import Runner
     from app.engine.service import SagaService
     from app.events.event_threads import EventThreads

@@ -22,7 +22,7 @@ import psycopg2
 import requests
 
 from app import create_app
-from app.access.passwords import hashed
+from app.access.user_accounts import hashed
 from app.cli.migrate import enable_migrations
 from app.config import from_environment
 from app.services import services

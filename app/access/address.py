@@ -1,18 +1,18 @@
-"""From which address a request comes, and as whose it is counted."""
+"""The address of the client of a request."""
 
 import ipaddress
 
 from flask import request
 
-#: A customer of an internet provider has a whole network of this length of IPv6: it counts as one address.
+#: A customer of an internet provider has an IPv6 network of this length, so the network counts as one address.
 _IPV6_NETWORK_BITS = 64
 _IPV6_BITS = 128
 
 
 def client_address() -> str:
-    """Return the address that the outermost trusted proxy names, or else that of the connection.
+    """Return the address that the outermost trusted proxy names, or the address of the connection.
 
-    X-Forwarded-For is text from outside: what is no address in it is ignored.
+    X-Forwarded-For may contain any text; a text that is no address is ignored.
     """
     named = _parsed(request.remote_addr or "")
     if named is None:
@@ -22,7 +22,7 @@ def client_address() -> str:
 
 
 def counted_address() -> str:
-    """Return the address or network whose requests are counted together."""
+    """Return the address or the network whose requests are counted together."""
     address = _parsed(client_address())
     if isinstance(address, ipaddress.IPv6Address):
         rest = _IPV6_BITS - _IPV6_NETWORK_BITS
@@ -31,7 +31,7 @@ def counted_address() -> str:
 
 
 def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Read an address, also with a port as some proxies add it. None: it is none."""
+    """Return the address of a text, also of one with a port, as some proxies write; None for any other text."""
     host = text.strip()
     if host.startswith("["):
         host = host[1:].partition("]")[0]

@@ -1,21 +1,19 @@
-"""Who asks."""
+"""The principal: the person or the program that sends a request."""
 
 from dataclasses import dataclass
 
 from flask import g
 
-from app.access.roles import SCOPES, Role, Scope
+from app.access.permissions import SCOPES, Role, Scope
 
 
 @dataclass(frozen=True, kw_only=True)
 class Principal:
-    """The sender of a request.
+    """The sender of a request."""
 
-    actor: its name in the journal and the audit trail: `user:ada`, `key:shop`, or `api` when no login is asked for.
-    role: of a person who is signed in; None for every other sender.
-    """
-
+    #: Name in the journal and the audit trail: `user:ada`, `key:shop`, or `api` when API_AUTH is off.
     actor: str
+    #: Role of a person who is signed in; None for every other sender.
     role: Role | None = None
     scopes: frozenset[Scope] = frozenset()
 
@@ -28,7 +26,7 @@ class Principal:
 
 
 NOBODY = Principal(actor="nobody")
-#: Everybody, where API_AUTH is off.
+#: Every sender when API_AUTH is off.
 ANYBODY = Principal(actor="api", scopes=frozenset(Scope))
 
 
@@ -41,6 +39,6 @@ def key(name: str, scopes: frozenset[Scope]) -> Principal:
 
 
 def principal() -> Principal:
-    """Tell who makes the current request."""
+    """Return the sender of the current request."""
     found: Principal = g.get("principal", NOBODY)
     return found

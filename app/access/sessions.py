@@ -1,4 +1,4 @@
-"""Who is signed in: a signed cookie that names a session, and a row that says whether it still lives."""
+"""The sessions of people: a signed cookie names the session, and a row of the database keeps it alive."""
 
 import hashlib
 import secrets
@@ -7,18 +7,19 @@ from flask import Flask, Request, current_app, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from app.access.address import client_address
+from app.access.permissions import role_named
 from app.access.principal import Principal, user
-from app.access.roles import role_named
 from app.config import Config
 from app.services import services
 
-#: A working day; then one signs in again.
+#: Seconds after which a person has to sign in again: one working day.
 LASTS_S = 12 * 3600.0
+#: Name of the session's token in the cookie.
 _NAME = "session"
 
 
 class _Sessions(SecureCookieSessionInterface):
-    """Flask's, which spares what verifies a cookie where there is none: no program brings one."""
+    """Flask's sessions, without the verification of a cookie that is absent, as in every request of a program."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         if app.secret_key and self.get_cookie_name(app) not in request.cookies:
@@ -30,7 +31,7 @@ def install(app: Flask, config: Config) -> None:
     app.session_interface = _Sessions()
     app.config.update(
         SECRET_KEY=config.secret_key,
-        # Only over TLS (or from the machine itself), only from this very host, and never along from another site.
+        # Sent only over TLS (or on the machine itself), only to this host, and never from a page of another site.
         SESSION_COOKIE_NAME="__Host-saga",
         SESSION_COOKIE_SECURE=True,
         SESSION_COOKIE_HTTPONLY=True,
@@ -40,7 +41,7 @@ def install(app: Flask, config: Config) -> None:
 
 
 def sign_in(name: str) -> None:
-    """Begin a session of this user. Whatever the browser brought along, also from somebody else, ends here."""
+    """Start a session of this user. The browser's previous session, of any user, ends."""
     sign_out()
     token = secrets.token_urlsafe(32)
     services().users.sign_in(name, _digest(token), LASTS_S, client_address())
@@ -48,7 +49,7 @@ def sign_in(name: str) -> None:
 
 
 def sign_out() -> None:
-    """End the session for good: a copy of its cookie is worth nothing either."""
+    """End the session. A copy of its cookie is useless afterwards."""
     token = session.get(_NAME)
     session.clear()
     if token:
@@ -56,7 +57,7 @@ def sign_out() -> None:
 
 
 def signed_in() -> Principal | None:
-    """Tell who is signed in, with the role that the user has now."""
+    """Return the signed-in person with the present role; None when nobody is signed in."""
     token = session.get(_NAME) if current_app.secret_key else None
     found = services().users.signed_in(_digest(token)) if token else None
     return user(found.name, role_named(found.role)) if found else None

@@ -3,10 +3,9 @@
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from app.access.keys import LONGEST_DAYS, NewKey
-from app.access.needs import needs
+from app.access.api_keys import LONGEST_DAYS, NewKey
+from app.access.permissions import Role, Scope, needs
 from app.access.principal import principal
-from app.access.roles import Role, Scope
 from app.errors import InvalidError, ProblemError
 from app.services import services
 

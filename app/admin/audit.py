@@ -6,8 +6,7 @@ from uuid import UUID
 from flask import Blueprint, render_template, request, url_for
 from sqlalchemy import Row
 
-from app.access.needs import needs
-from app.access.roles import Role
+from app.access.permissions import Role, needs
 from app.errors import InvalidError
 from app.store import audit
 from app.store.database import db

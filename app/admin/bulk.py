@@ -14,9 +14,8 @@ from uuid import UUID
 from flask import render_template, request
 from marshmallow import fields, validate
 
-from app.access.needs import needs
+from app.access.permissions import Role, needs
 from app.access.principal import principal
-from app.access.roles import Role
 from app.admin.actions import Notice, move, notice_of
 from app.admin.forms import Action, StuckQuery, form_of, query_of
 from app.admin.pages import pages

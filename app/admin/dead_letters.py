@@ -3,9 +3,8 @@
 from flask import flash, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from app.access.needs import needs
+from app.access.permissions import Role, needs
 from app.access.principal import principal
-from app.access.roles import Role
 from app.admin.pages import pages
 from app.errors import ProblemError
 from app.events import dead_letters

@@ -7,8 +7,7 @@ from typing import Any
 
 from flask import render_template
 
-from app.access.needs import needs
-from app.access.roles import Role
+from app.access.permissions import Role, needs
 from app.admin.chart import chart
 from app.admin.pages import pages
 from app.services import services

@@ -6,8 +6,8 @@ from typing import Any
 from flask import Blueprint, Flask, Response, make_response, render_template, request
 from markupsafe import Markup, escape
 
+from app.access.permissions import Role
 from app.access.principal import principal
-from app.access.roles import Role
 from app.services import services
 from app.values import shortened, written
 from app.views import formatting

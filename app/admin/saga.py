@@ -4,9 +4,8 @@ from uuid import UUID
 
 from flask import Response, make_response, render_template, request
 
-from app.access.needs import needs
+from app.access.permissions import Role, needs
 from app.access.principal import principal
-from app.access.roles import Role
 from app.admin import actions
 from app.admin.actions import Notice
 from app.admin.forms import Action, form_of

@@ -5,8 +5,7 @@ from typing import Any
 from flask import redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
-from app.access.needs import needs
-from app.access.roles import Role
+from app.access.permissions import Role, needs
 from app.admin.forms import ListQuery, query_of
 from app.admin.pages import pages
 from app.services import services

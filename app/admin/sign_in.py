@@ -4,10 +4,9 @@ from flask import Blueprint, make_response, redirect, render_template, request, 
 from werkzeug.wrappers import Response
 
 from app.access.address import client_address, counted_address
-from app.access.needs import OPEN, needs
-from app.access.passwords import matches
-from app.access.people import NAME
+from app.access.permissions import OPEN, needs
 from app.access.sessions import sign_in, sign_out
+from app.access.user_accounts import NAME, matches
 from app.errors import BusyError
 from app.services import services
 from app.store.attempts import WINDOW_S

@@ -8,8 +8,7 @@ from typing import Any
 
 from flask import render_template
 
-from app.access.needs import needs
-from app.access.roles import Role
+from app.access.permissions import Role, needs
 from app.admin.forms import StuckQuery, query_of
 from app.admin.pages import pages
 from app.services import services

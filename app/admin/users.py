@@ -5,11 +5,10 @@ from collections.abc import Callable
 from flask import Blueprint, flash, make_response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from app.access import people
-from app.access.needs import needs
-from app.access.passwords import SHORTEST
+from app.access import user_accounts
+from app.access.permissions import Role, needs, role_named
 from app.access.principal import principal
-from app.access.roles import Role, role_named
+from app.access.user_accounts import SHORTEST
 from app.errors import InvalidError, ProblemError
 from app.services import services
 
@@ -28,7 +27,8 @@ def add() -> Response:
     name = request.form.get("name", "").strip()
     password = request.form.get("password", "")
     return _done(
-        lambda: people.add(services().users, name, _role(), password, principal().actor), f"{name} may sign in now."
+        lambda: user_accounts.add_user(services().users, name, _role(), password, principal().actor),
+        f"{name} may sign in now.",
     )
 
 
@@ -46,7 +46,7 @@ def change_role(name: str) -> Response:
 def change_password(name: str) -> Response:
     password = request.form.get("password", "")
     done = f"{name} has another password now, and must sign in with it."
-    return _done(lambda: people.change_password(services().users, name, password, principal().actor), done)
+    return _done(lambda: user_accounts.change_password(services().users, name, password, principal().actor), done)
 
 
 @blueprint.post("/<name>/remove")

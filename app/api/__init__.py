@@ -1,1 +1,1 @@
-"""HTTP in: thin contracts that map their names to the one service underneath."""
+"""The HTTP API: each contract maps its own names to the one service beneath."""

@@ -1,12 +1,12 @@
-"""The checkout contract (001): /api/commande."""
+"""/api/commande: the contract of a checkout, run in one request."""
 
 from uuid import UUID
 
 from flask import Blueprint, Response, jsonify, url_for
 
-from app.access.roles import Scope
+from app.access.permissions import Scope
 from app.api.cached import cached
-from app.api.openapi.operation import BAD_BODY, STARTED, STARTS, operation
+from app.api.openapi.operation import BAD_BODY, START_ANSWER_HEADERS, START_REQUEST_HEADERS, operation
 from app.api.problems import problem_answer
 from app.api.request_parsing import start_saga
 from app.api.responses import with_location
@@ -32,7 +32,8 @@ _EXAMPLES = {
 @operation(
     "Check out", "checkout", {201: OrderConfirmed(), 202: OrderUnfinished()}, body=CHECKOUT, examples=_EXAMPLES,
     problems=(*BAD_BODY, 409, 422), conflict="The order was cancelled and undone, or that of this key still runs.",
-    sends=STARTS, tells=STARTED, leads_to=["checkout.show", "checkout.history", "sagas.compensate"], id_at="/saga_id",
+    request_headers=START_REQUEST_HEADERS, answer_headers=START_ANSWER_HEADERS,
+    leads_to=["checkout.show", "checkout.history", "sagas.compensate"], id_at="/saga_id",
     need=Scope.START,
 )  # fmt: skip
 def start() -> Response:
@@ -56,7 +57,7 @@ def show(saga_id: UUID) -> Response:
 @blueprint.get("/<uuid:saga_id>/historique")
 @operation("Show an order's history", "checkout", {200: OrderState(many=True)}, problems=(404,))
 def history(saga_id: UUID) -> Response:
-    """Give every state the order entered, in order."""
+    """Return every state that the order has entered, in order."""
     entered = [row for row in queries.journal(_order(saga_id).id) if row.source != row.dest]
     return jsonify(
         [{"saga_id": str(row.saga_id), "etat": row.dest, "timestamp": row.at.isoformat()} for row in entered]

@@ -1,4 +1,4 @@
-"""The contract behind the gateway (000): /api/saga."""
+"""/api/saga: the contract of orders behind the gateway, in French words."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -9,11 +9,11 @@ from uuid import UUID
 from flask import Blueprint, Response, jsonify, request, url_for
 from marshmallow import EXCLUDE, Schema, fields, validate
 
+from app.access.permissions import Scope
 from app.access.principal import principal
-from app.access.roles import Scope
 from app.api.cached import cached
 from app.api.list_query import CURSOR, cursor_of, limit_of, offset_of, pagination
-from app.api.openapi.operation import BAD_BODY, STARTS, operation
+from app.api.openapi.operation import BAD_BODY, START_REQUEST_HEADERS, operation
 from app.api.problems import problem_answer
 from app.api.request_parsing import preferred_wait_s, reason_given, start_saga
 from app.api.responses import with_location
@@ -38,12 +38,12 @@ from machines.transitions import Trigger, stuck_states
 
 blueprint = Blueprint("commandes", __name__, url_prefix="/api/saga")
 
-#: The steps whose replies the summary of an order tells of.
-_SUMMED_UP = ("lire_produits", "creer_commande")
+#: Steps whose replies are in the summary of an order.
+_SUMMARY_STEPS = ("lire_produits", "creer_commande")
 
 
 class ListQuery(Schema):
-    """The parameters of the list. 000 ignores others."""
+    """The parameters of the list. The contract ignores other parameters."""
 
     class Meta:
         unknown = EXCLUDE
@@ -62,11 +62,12 @@ class ListQuery(Schema):
     "Start an order", "commandes", {201: CommandeStarted(), 202: CommandeUnfinished()},
     body=COMMANDE, examples={"commande": example(COMMANDE.data)},
     problems=(*BAD_BODY, 409, 422), conflict="The order was cancelled and undone, or that of this key still runs.",
-    sends=STARTS, tells=["Location"], leads_to=["commandes.show", "commandes.compensate"], id_at="/saga_id",
+    request_headers=START_REQUEST_HEADERS, answer_headers=["Location"],
+    leads_to=["commandes.show", "commandes.compensate"], id_at="/saga_id",
     need=Scope.START,
 )  # fmt: skip
 def start() -> Response:
-    """Start an order: 201 when it is created, 409 when it was cancelled, 202 when it is not finished in time."""
+    """Start an order: 201 when created, 409 when cancelled, 202 when it is not finished within the wait."""
     return _answer(start_saga(COMMANDE))
 
 
@@ -103,7 +104,7 @@ def index() -> Response:
         statuses=("pending", *UNDER_WAY, "stuck") if active else (),
     )
     page = queries.page(wanted, limit=query["limit"], offset=query["offset"], after=query.get("cursor"))
-    journals = queries.journals([saga.id for saga in page.sagas], replies_of=_SUMMED_UP)
+    journals = queries.journals([saga.id for saga in page.sagas], replies_of=_SUMMARY_STEPS)
     return jsonify(
         success=True,
         total=page.total,
@@ -116,10 +117,10 @@ def index() -> Response:
 @blueprint.post("/commandes/<uuid:saga_id>/compenser/")
 @operation(
     "Force an order's compensation", "commandes", {200: CommandeCompensated(), 202: CommandeCompensating()},
-    body=Reason(), body_optional=True, problems=(*BAD_BODY, 404, 409), sends=["Prefer"], need=Scope.OPERATE,
+    body=Reason(), body_optional=True, problems=(*BAD_BODY, 404, 409), request_headers=["Prefer"], need=Scope.OPERATE,
 )  # fmt: skip
 def compensate(saga_id: UUID) -> Response:
-    """Force the compensation of an order that is not finished: 409 when it is."""
+    """Force the compensation of an unfinished order: 409 when the order is finished."""
     _order(saga_id)
     standing = services().sagas.compensate(saga_id, principal().actor, reason_given(), preferred_wait_s())
     answer = jsonify(success=True, message="Compensation demandée", saga_id=str(standing.id), etat_final=standing.state)
@@ -158,7 +159,7 @@ def _answer(standing: Standing) -> Response:
 
 def _summary(saga: SagaRow, rows: Sequence[JournalRow]) -> dict[str, Any]:
     moves = [row for row in rows if row.source != row.dest]
-    lasted = [(after.at - before.at).total_seconds() for before, after in pairwise(moves)]
+    durations_s = [(after.at - before.at).total_seconds() for before, after in pairwise(moves)]
     return {
         "saga_id": str(saga.id),
         "client_id": saga.data.get("client_id"),
@@ -172,7 +173,7 @@ def _summary(saga: SagaRow, rows: Sequence[JournalRow]) -> dict[str, Any]:
         "nombre_lignes": len(saga.data.get("lignes", [])),
         "nombre_evenements": len(moves),
         "duree_totale_secondes": (saga.updated_at - saga.created_at).total_seconds(),
-        "duree_par_etape": {move.dest: seconds for move, seconds in zip(moves, lasted, strict=False)},
+        "duree_par_etape": {move.dest: seconds for move, seconds in zip(moves, durations_s, strict=False)},
         "tentatives_par_etape": dict(Counter(row.step for row in rows if row.step and row.direction == "do")),
         "commande_finale_id": _reply(rows, "creer_commande").get("commande_id"),
         "date_creation": saga.created_at.isoformat(),
@@ -185,12 +186,12 @@ def _reply(rows: Sequence[JournalRow], step: str) -> dict[str, Any]:
 
 
 def _needs_compensation(saga: SagaRow) -> bool:
-    """Return True when the order does not go forward and something that it did is still to be undone."""
+    """Return True when the order goes back, or can only go back, and some step is still to be undone."""
     states = COMMANDE.states
     if saga.status != "stuck" or saga.state not in states:
         return saga.status == "compensating"
-    ways = (row for row in COMMANDE.transitions if row.source == saga.state and row.trigger in _BACK)
-    return states[saga.state].undoes or any(states[row.dest].undoes for row in ways)
+    rows_back = (row for row in COMMANDE.transitions if row.source == saga.state and row.trigger in _BACK)
+    return states[saga.state].undoes or any(states[row.dest].undoes for row in rows_back)
 
 
 def _events(rows: Sequence[JournalRow]) -> Iterator[dict[str, Any]]:
@@ -209,19 +210,19 @@ def _events(rows: Sequence[JournalRow]) -> Iterator[dict[str, Any]]:
 
 
 def _event_type(row: JournalRow, last: str) -> str:
-    """Name the event of 000. `last`: the event before, whose name a state has that the table does not know."""
+    """Return the contract's event of a move. last: the event before, used for a state that the table does not have."""
     if row.trigger == Trigger.CANCEL:
         return "COMPENSATION_DEMANDEE"
-    if row.dest == COMMANDE.compensated:  # cancelled by the event before, when nothing was done
+    if row.dest == COMMANDE.compensated:  # without a compensation, the event before has cancelled the order
         return "COMPENSATION_TERMINEE" if row.source in _UNDOING else last
     return _ENTERED_BY.get(row.dest, last)
 
 
 def _entered_by() -> dict[str, str]:
-    """Name, for each state, the event of 000 by which an order comes there.
+    """Return for each state the contract's event with which an order enters it.
 
-    000 has no event for a step that begins, for the products that are looked up, or for an order that is stuck. Such a
-    state has the name of the event that led there.
+    The contract has no event for the start of a step, for the read of the products, or for a stuck order. Such a state
+    has the event that led to it.
     """
     names = {"verifier_stock": "STOCK_VERIFIE", "reserver_stock": "STOCK_RESERVE", "creer_commande": "COMMANDE_CREEE"}
     last = failure = "SAGA_DEMARRE"

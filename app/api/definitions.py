@@ -1,4 +1,4 @@
-"""What sagas there are: GET /api/v1/definitions tells every table with all that is derived from it."""
+"""/api/v1/definitions: every saga type with its table and everything derived from it."""
 
 from flask import Blueprint, Response, jsonify
 

@@ -1,4 +1,4 @@
-"""The page that shows every diagram: plain HTML, no script."""
+"""The page with the diagrams of all definitions: plain HTML without scripts."""
 
 from collections.abc import Sequence
 
@@ -23,11 +23,11 @@ _PAGE = Markup(
     '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Diagrams</title>'
     '<meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style></head><body>'
     '<a class="skip" href="#diagrams">To the diagrams</a><header><h1>Diagrams</h1>'
-    "<p>Drawn from the very rows that the engine runs. A wide one scrolls sideways in its frame.</p></header>"
+    "<p>Drawn from the transitions that the engine runs. A wide diagram scrolls sideways in its frame.</p></header>"
     '<nav aria-label="Sagas"><ul>{entries}</ul></nav><main id="diagrams">{sections}</main></body></html>\n'
 )
 _SECTION = Markup(
-    '<section aria-labelledby="{anchor}"><h2 id="{anchor}">{title}</h2><p>{says}</p><ul class="links">{links}</ul>'
+    '<section aria-labelledby="{anchor}"><h2 id="{anchor}">{title}</h2><p>{summary}</p><ul class="links">{links}</ul>'
     '<div class="frame" tabindex="0" role="group" aria-label="diagram of {title}">'
     '<a href="{source}"><img src="{source}" alt="State diagram of {title}" loading="lazy"></a></div></section>'
 )
@@ -35,7 +35,7 @@ _LINK = Markup('<li><a href="{to}">{words}</a></li>')
 
 
 def gallery(sagas: Sequence[Saga], windows: Sequence[str]) -> tuple[str, str]:
-    """Give the page and the style sheet in it. Sagas are in order, of each name the latest version first."""
+    """Return the page and its style sheet. sagas: sorted by name, the latest version of each name first."""
     entries = Markup().join(_LINK.format(to=f"#{_anchor(saga)}", words=saga) for saga in sagas)
     sections = Markup("\n").join(_section(saga, sagas, windows) for saga in sagas)
     return str(_PAGE.format(style=_STYLE, entries=entries, sections=sections)), str(_STYLE)
@@ -50,11 +50,11 @@ def _section(saga: Saga, sagas: Sequence[Saga], windows: Sequence[str]) -> Marku
         (f"{saga.name}/diff.svg?from={old}&to={saga.version}", f"difference to v{old}")
         for old in sorted(older, reverse=True)
     ]
-    says = f"{len(saga.steps)} steps: {', '.join(step.name for step in saga.steps)}."
+    summary = f"{len(saga.steps)} steps: {', '.join(step.name for step in saga.steps)}."
     return _SECTION.format(
         anchor=_anchor(saga),
         title=saga,
-        says=says,
+        summary=summary,
         links=Markup().join(_LINK.format(to=to, words=words) for to, words in links),
         source=f"{saga.name}.svg?{version}",
     )

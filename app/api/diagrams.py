@@ -1,4 +1,4 @@
-"""The diagrams, live: of every definition, of one saga, of many, and of two versions."""
+"""The live diagrams: of a definition, of one saga, of all sagas, and of the difference of two versions."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -29,7 +29,7 @@ blueprint = Blueprint("diagrams", __name__)
 WINDOWS_S = {"15m": 900, "1h": 3_600, "24h": 86_400, "7d": 604_800}
 _SVG = ("image/svg+xml",)
 _KINDS = "any(svg,puml,dot,mmd,md)"
-#: A definition changes with a release only; what is counted, all the time.
+#: Seconds that a browser caches the picture of a definition, which changes with a release only, and a count.
 DEFINITION_S, FIGURES_S = 60, 5
 
 
@@ -55,7 +55,7 @@ class _DifferenceQuery(Schema):
 @blueprint.get("/diagrams/")
 @operation("Show all definitions", "diagrams", {200: "The page."}, media_types=("text/html",))
 def index() -> Response:
-    """Show every definition there is, each as a picture."""
+    """Show every definition as a picture."""
     ordered = sorted(services().registry, key=lambda saga: (saga.name, -saga.version))
     return page_answer(gallery(ordered, list(WINDOWS_S)), DEFINITION_S)
 
@@ -66,7 +66,7 @@ def index() -> Response:
     media_types=(*_SVG, "text/vnd.graphviz", "text/markdown", "text/plain"),
 )  # fmt: skip
 def show(name: str, kind: str) -> Response:
-    """Draw a definition: its latest version, or ?version=."""
+    """Draw a definition: its latest version, or the version of ?version=."""
     version = load(_VersionQuery(), request.args.to_dict())["version"]
     drawn = _drawn(_definition(name, version), RENDERERS[kind])
     return picture_answer(drawn, DEFINITION_S) if kind == "svg" else text_answer(kind, drawn, DEFINITION_S)
@@ -78,7 +78,7 @@ def show(name: str, kind: str) -> Response:
     media_types=_SVG,
 )  # fmt: skip
 def show_heat(name: str) -> Response:
-    """Draw how many sagas are where, for how long, and which way they took in a window."""
+    """Draw the number of sagas in each state, their ages, and the transitions that sagas made within a window."""
     query = load(_HeatQuery(), request.args.to_dict())
     saga, window = _definition(name, query["version"]), query["window"]
     figures = heat(saga.name, saga.version, WINDOWS_S[window])
@@ -91,7 +91,7 @@ def show_heat(name: str) -> Response:
     query=_DifferenceQuery, media_types=(*_SVG, "text/markdown"),
 )  # fmt: skip
 def show_difference(name: str, kind: str) -> Response:
-    """Draw what two versions have not in common, and how many sagas stand where it matters."""
+    """Draw the differences of two versions, and the number of sagas in the states that differ."""
     query = load(_DifferenceQuery(), request.args.to_dict())
     old, new = _definition(name, query["old"]), _definition(name, query["new"])
     found = Diff(old=old, new=new, standing=standing(old.name, old.version))
@@ -103,14 +103,14 @@ def show_difference(name: str, kind: str) -> Response:
 @blueprint.get("/api/v1/sagas/<uuid:saga_id>/diagram.svg")
 @operation("Draw one saga's way", "diagrams", {200: "The drawing."}, problems=(404,), media_types=_SVG)
 def show_path(saga_id: UUID) -> Response:
-    """Draw one saga: the way it took, where it is, what remains, and where it failed."""
+    """Draw one saga: its path, its state, the remaining steps, and its failures."""
     saga = queries.find(saga_id)
     if saga is None:
         raise NotFoundError(f"there is no saga {saga_id}")
     journal = queries.journal(saga.id)
     definition = table_of(services().registry, saga, journal)
     if definition is None:
-        unknown = f"{saga.definition} v{saga.definition_version} is not known here as this saga ran"
+        unknown = f"{saga.definition} v{saga.definition_version} is not known here with the table of this saga"
         raise NotFoundError(f"{unknown}; its journal is at /api/v1/sagas/{saga_id}/journal")
     overlay = path_overlay(definition, str(saga.id), saga.status, saga.state, journal)
     return picture_answer(svg(definition, overlay), 0)
@@ -118,7 +118,7 @@ def show_path(saga_id: UUID) -> Response:
 
 @lru_cache(maxsize=256)
 def _drawn(saga: Saga, render: Callable[[Saga], str]) -> str:
-    """Draw a definition once in the life of a process."""
+    """Draw a definition, once per process."""
     return render(saga)
 
 

@@ -1,6 +1,6 @@
-"""The API's description for machines (/openapi.json) and for people (Swagger UI at /docs and /api-docs).
+"""The API's description for programs (/openapi.json) and for people (Swagger UI at /docs and /api-docs).
 
-The page needs no network but this service, and no script of its own inline: see static/swagger/README.md.
+The page loads files of this service only and has no inline script: see static/swagger/README.md.
 """
 
 from pathlib import Path
@@ -9,7 +9,7 @@ import click
 from flask import Blueprint, Response, current_app
 from marshmallow import INCLUDE, Schema
 
-from app.access.needs import OPEN
+from app.access.permissions import OPEN
 from app.api.openapi.document import text_of
 from app.api.openapi.operation import operation
 from app.services import services
@@ -54,5 +54,5 @@ def page() -> Response:
 
 @blueprint.cli.command("openapi")
 def print_document() -> None:
-    """Print the API's description; docs/openapi.json is what it printed last."""
+    """Print the API's description, as in docs/openapi.json."""
     click.echo(text_of(current_app), nl=False)

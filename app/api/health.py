@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from flask import Blueprint, Response, jsonify
 
-from app.access.needs import OPEN
+from app.access.permissions import OPEN
 from app.api.openapi.operation import operation
 from app.api.schemas.base import Healthy, Ready
 from app.readiness import check_ready
@@ -14,13 +14,13 @@ blueprint = Blueprint("health", __name__)
 
 @blueprint.get("/health")
 @blueprint.get("/api/saga/health/")
-@operation("Is it alive?", "service", {200: Healthy()}, need=OPEN)
+@operation("Check that the process is alive", "service", {200: Healthy()}, need=OPEN)
 def live() -> Response:
     return jsonify(status="healthy", service="saga-orchestrator", timestamp=datetime.now(UTC).isoformat())
 
 
 @blueprint.get("/ready")
-@operation("Can it do its work?", "service", {200: Ready()}, problems=(503,), need=OPEN)
+@operation("Check that the process can do its work", "service", {200: Ready()}, problems=(503,), need=OPEN)
 def ready() -> Response:
     """Answer 200 when this process can do its work.
 

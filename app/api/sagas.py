@@ -1,15 +1,15 @@
-"""The general contract (002): /api/v1/sagas, for a saga of any definition."""
+"""/api/v1/sagas: the general contract, for a saga of any type."""
 
 from uuid import UUID
 
 from flask import Blueprint, Response, jsonify, url_for
 from marshmallow import RAISE, Schema, fields
 
+from app.access.permissions import Scope
 from app.access.principal import principal
-from app.access.roles import Scope
 from app.api.cached import cached
 from app.api.list_query import ListQuery, cursor_of, pagination, requested_page
-from app.api.openapi.operation import BAD_BODY, EVERY_SAGA, STARTED, operation
+from app.api.openapi.operation import BAD_BODY, EVERY_SAGA, START_ANSWER_HEADERS, operation
 from app.api.request_parsing import idempotency_key, json_object, preferred_wait_s, reason_given
 from app.api.responses import with_location
 from app.api.schemas.sagas import Journal, SagaCreated, SagaList, SagaMoved, SagaUnfinished, SagaWhole
@@ -35,7 +35,7 @@ class _CreateBody(Schema):
     data = fields.Dict(required=True)
 
 
-#: What can be done with a saga once one has its id.
+#: Endpoints that take the id of a saga.
 MOVES = ("sagas.show", "sagas.journal", "diagrams.show_path", "sagas.execute", "sagas.compensate", "sagas.retry",
          "sagas.resolve")  # fmt: skip
 
@@ -44,11 +44,11 @@ MOVES = ("sagas.show", "sagas.journal", "diagrams.show_path", "sagas.execute", "
 @operation(
     "Create a saga", "sagas", {201: SagaCreated()}, body=EVERY_SAGA,
     problems=(*BAD_BODY, 409, 422), conflict="The saga of this key has been executed and still runs.",
-    sends=["Idempotency-Key"], tells=STARTED, leads_to=MOVES, id_at="/saga/id",
+    request_headers=["Idempotency-Key"], answer_headers=START_ANSWER_HEADERS, leads_to=MOVES, id_at="/saga/id",
     need=Scope.START,
 )  # fmt: skip
 def create() -> Response:
-    """Create a saga of any type; POST …/execute begins it."""
+    """Create a saga of any type. POST …/execute starts it."""
     body = load(_CreateBody(), json_object())
     definition = _definition(body["type"])
     data = load(data_schema(definition), body["data"], below="/data")
@@ -62,7 +62,7 @@ def create() -> Response:
 @blueprint.get("")
 @operation("List sagas", "sagas", {200: SagaList()}, problems=(400,), query=ListQuery)
 def index() -> Response:
-    """List sagas; see `listing` for the filters."""
+    """List sagas by the filters of the query string."""
     wanted, limit, offset, sort, after = requested_page()
     page = queries.page(wanted, limit=limit, offset=offset, sort=sort, after=after)
     journals = queries.journals([saga.id for saga in page.sagas], replies_of=())
@@ -90,10 +90,11 @@ def journal(saga_id: UUID) -> Response:
 @blueprint.post("/<uuid:saga_id>/execute")
 @operation(
     "Execute a saga", "sagas", {200: SagaMoved(), 202: SagaUnfinished()},
-    problems=(404, 409), sends=["Prefer"], tells=["Location"], leads_to=MOVES, id_at="/saga/id", need=Scope.START,
+    problems=(404, 409), request_headers=["Prefer"], answer_headers=["Location"],
+    leads_to=MOVES, id_at="/saga/id", need=Scope.START,
 )  # fmt: skip
 def execute(saga_id: UUID) -> Response:
-    """Begin a saga that was created: 200 when it ended, however it did; 202 when it still runs."""
+    """Start a created saga: 200 when it has ended or is stuck, 202 when it still runs."""
     return _moved(services().sagas.execute(saga_id, preferred_wait_s()), "Saga executed")
 
 
@@ -101,10 +102,10 @@ def execute(saga_id: UUID) -> Response:
 @operation(
     "Compensate a saga", "sagas", {200: SagaMoved(), 202: SagaUnfinished()},
     body=Reason(), body_optional=True, problems=(*BAD_BODY, 404, 409),
-    sends=["Prefer"], tells=["Location"], leads_to=MOVES, id_at="/saga/id", need=Scope.OPERATE,
+    request_headers=["Prefer"], answer_headers=["Location"], leads_to=MOVES, id_at="/saga/id", need=Scope.OPERATE,
 )  # fmt: skip
 def compensate(saga_id: UUID) -> Response:
-    """Undo it: cancel one that runs, take back one that is completed or stuck, where its table allows."""
+    """Undo a saga: cancel a running one, or compensate a completed or stuck one, as far as its table allows."""
     return _moved(
         services().sagas.compensate(saga_id, principal().actor, reason_given(), preferred_wait_s()), "Saga compensated"
     )
@@ -114,10 +115,10 @@ def compensate(saga_id: UUID) -> Response:
 @operation(
     "Retry a stuck saga", "sagas", {200: SagaMoved(), 202: SagaUnfinished()},
     body=Reason(), body_optional=True, problems=(*BAD_BODY, 404, 409),
-    sends=["Prefer"], tells=["Location"], leads_to=MOVES, id_at="/saga/id", need=Scope.OPERATE,
+    request_headers=["Prefer"], answer_headers=["Location"], leads_to=MOVES, id_at="/saga/id", need=Scope.OPERATE,
 )  # fmt: skip
 def retry(saga_id: UUID) -> Response:
-    """Send again the call of a saga that is stuck."""
+    """Send the call of a stuck saga again."""
     return _moved(
         services().sagas.retry(saga_id, principal().actor, reason_given(), preferred_wait_s()), "Saga retried"
     )
@@ -127,12 +128,14 @@ def retry(saga_id: UUID) -> Response:
 @operation(
     "Resolve a stuck saga by hand", "sagas", {200: SagaMoved(), 202: SagaUnfinished()},
     body=Resolution(), problems=(*BAD_BODY, 404, 409),
-    sends=["Prefer"], tells=["Location"], leads_to=MOVES, id_at="/saga/id", need=Scope.OPERATE,
+    request_headers=["Prefer"], answer_headers=["Location"], leads_to=MOVES, id_at="/saga/id", need=Scope.OPERATE,
 )  # fmt: skip
 def resolve(saga_id: UUID) -> Response:
-    """Go on as if the stuck step had succeeded, for somebody has seen to it by hand."""
-    said = load(Resolution(), json_object())
-    moved = services().sagas.resolve(saga_id, principal().actor, said["reason"], said["reply"], preferred_wait_s())
+    """Continue as if the stuck step had succeeded, because a person has done its work by hand."""
+    resolution = load(Resolution(), json_object())
+    moved = services().sagas.resolve(
+        saga_id, principal().actor, resolution["reason"], resolution["reply"], preferred_wait_s()
+    )
     return _moved(moved, "Saga resolved")
 
 

@@ -1,4 +1,4 @@
-"""`saga user` and `saga key`: the people who may sign in to the pages, and the API keys of programs.
+"""`saga user` and `saga key`: the user_accounts who may sign in to the pages, and the API keys of programs.
 
 The first admin is made here.
 """
@@ -9,9 +9,9 @@ from typing import Any
 import click
 from sqlalchemy import Row
 
-from app.access import people
-from app.access.keys import LONGEST_DAYS
-from app.access.roles import Role, Scope, role_named
+from app.access import user_accounts
+from app.access.api_keys import LONGEST_DAYS
+from app.access.permissions import Role, Scope, role_named
 from app.cli.arguments import actor_named
 from app.cli.group import SagaGroup, saga
 from app.cli.output import Column, Line, cell, draw, grid, screen, write_json
@@ -29,7 +29,7 @@ _KEY_COLUMNS = (
 
 @saga.group("user", cls=SagaGroup)
 def user() -> None:
-    """Manage the people who may sign in, each as viewer, operator or admin."""
+    """Manage the user_accounts who may sign in, each as viewer, operator or admin."""
 
 
 @user.command("add")
@@ -42,7 +42,7 @@ def add_user(name: str, role: str, password_stdin: bool) -> None:
     For example: saga user add ada --role admin
     """
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else _prompted_password()
-    people.add(services().users, name, role_named(role), password, actor_named())
+    user_accounts.add_user(services().users, name, role_named(role), password, actor_named())
     click.echo(f"{name} may sign in as {role}.")
 
 

@@ -40,7 +40,7 @@ class Resolution(Reason):
     reply = fields.Dict(
         load_default=dict,
         validate=storable,
-        metadata={"description": "what its participant would have answered"},
+        metadata={"description": "the reply that the participant would have sent"},
     )
 
 

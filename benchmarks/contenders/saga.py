@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from flask import Flask, Response, jsonify
 
 from app import create_app
-from app.access.needs import needs
-from app.access.roles import Scope
+from app.access.permissions import Scope, needs
 from app.api.request_parsing import start_saga
 from app.config import from_environment
 from app.store.instance import FINISHED, UNDER_WAY

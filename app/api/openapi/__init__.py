@@ -1,1 +1,1 @@
-"""The API's own description, OpenAPI 3.1: `operation` is declared beside each view, `document` collects them."""
+"""The API's description as OpenAPI 3.1: each view declares its `operation`, and `document` collects all of them."""

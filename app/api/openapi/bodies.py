@@ -1,4 +1,4 @@
-"""The bodies of requests: a saga's data by its table, and examples that work as they stand."""
+"""The bodies of requests: the data of each saga type, and examples that work without changes."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from machines.saga import Saga
 
 
 def add_bodies(spec: APISpec, registry: Registry) -> None:
-    """Add for each saga the schema of its data, and of the request that creates one."""
+    """Add for each saga type the schema of its data, and of the request that creates a saga."""
     for definition in newest(registry):
         spec.components.schema(_data_name(definition), json_schema(definition.data))
         create = {

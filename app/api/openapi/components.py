@@ -1,41 +1,45 @@
-"""What the operations have in common: headers, the meaning of each error, and the routes that libraries bring."""
+"""The shared parts of the description: headers, the meaning of each error, and the routes of libraries."""
 
 from apispec import APISpec
 from marshmallow import Schema, fields
 
-from app.access.needs import OPEN
+from app.access.permissions import OPEN
 from app.api.openapi.operation import Operation
 
+#: Status → meaning.
 PROBLEMS = {
     400: "The request is malformed, or fields of it are wrong; `errors` names each.",
-    401: "No API key was sent, or one that is unknown, revoked or expired.",
-    403: "The key has not the scope that this asks for.",
-    404: "There is none.",
-    409: "It is not possible in the state the saga is in.",
+    401: "No API key was sent, or the key is unknown, revoked or expired.",
+    403: "The key does not have the scope that this operation needs.",
+    404: "Not found.",
+    409: "Not possible in the present state of the saga.",
     413: "The body is larger than 256 KiB.",
     415: "The body is not sent as application/json.",
-    422: "The Idempotency-Key began a saga with other data; send a new key.",
+    422: "The Idempotency-Key belongs to a saga with other data; send a new key.",
     503: "The database does not answer, or is not migrated to this release.",
 }
 
-_SENT = {
+_REQUEST_HEADERS = {
     "Idempotency-Key": {
-        "description": "The same key gives the same saga: its answer again, 409 while it runs, 422 for another body.",
-        # A header has no blanks at its ends; they are gone before anybody could count them.
+        "description": "The same key returns the same saga: its answer, 409 while it runs, 422 for another body.",
+        # HTTP removes spaces at both ends of a header.
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     },
     "Prefer": {
-        "description": "RFC 7240. `wait=5`: how many seconds to wait for the saga; `respond-async`: not at all.",
+        "description": "RFC 7240. `wait=5`: seconds to wait for the saga; `respond-async`: no wait.",
         "schema": {"type": "string", "examples": ["respond-async"]},
     },
 }
-_TOLD = {
-    "Location": {"description": "where to ask for the saga", "schema": {"type": "string", "format": "uri-reference"}},
-    "Idempotent-Replayed": {"description": "true: this key was answered before", "schema": {"const": "true"}},
+_ANSWER_HEADERS = {
+    "Location": {"description": "where the saga is", "schema": {"type": "string", "format": "uri-reference"}},
+    "Idempotent-Replayed": {
+        "description": "true: an earlier request with this key started the saga",
+        "schema": {"const": "true"},
+    },
 }
 
 
-#: Either will do. The words in the brackets of an operation's `security` are the scopes that it asks for.
+#: A request uses either scheme. An operation's `security` lists the scope that it needs.
 _SCHEMES = {
     "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "`saga key add` makes one."},
     "Bearer": {"type": "http", "scheme": "bearer", "description": "The same key, as a bearer token."},
@@ -45,9 +49,9 @@ _SCHEMES = {
 def add(spec: APISpec) -> None:
     for name, scheme in _SCHEMES.items():
         spec.components.security_scheme(name, scheme)
-    for name, parameter in _SENT.items():
+    for name, parameter in _REQUEST_HEADERS.items():
         spec.components.parameter(name, "header", parameter)
-    for name, header in _TOLD.items():
+    for name, header in _ANSWER_HEADERS.items():
         spec.components.header(name, header)
 
 
@@ -57,16 +61,16 @@ def security(declared: Operation) -> list[dict[str, list[str]]]:
 
 
 def refusals(declared: Operation) -> tuple[int, ...]:
-    """Give the statuses with which who asks is turned away."""
+    """Return the statuses of requests without permission."""
     return (401, 403) if security(declared) else ()
 
 
 class _MetricsQuery(Schema):
-    names = fields.List(fields.String(), data_key="name[]", metadata={"description": "only these"})
+    names = fields.List(fields.String(), data_key="name[]", metadata={"description": "only these metrics"})
 
 
 def of_libraries() -> dict[str, Operation]:
-    """Routes whose views are not ours to decorate, by endpoint."""
+    """Return the operations of routes whose views belong to libraries, by endpoint."""
     return {
         "prometheus_metrics": Operation(
             summary="Metrics",

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document: every route of the application, from what its view declares and from the tables."""
+"""The OpenAPI 3.1 document: every route, from the operation that its view declares and from the tables."""
 
 import json
 import re
@@ -19,24 +19,24 @@ from app.services import services
 from machines.registry import Registry
 
 _INFO = {
-    "summary": "Carries a business transaction across HTTP services to its end.",
+    "summary": "Runs business transactions across HTTP services.",
     "description": (
-        "Every step is called, or what was done is undone, or a person is told. "
-        "Each error is an RFC 9457 problem document that says what to mend."
+        "Every saga completes, or is compensated, or waits for a person. "
+        "Each error is an RFC 9457 problem document that says what to correct."
     ),
     "license": {"name": "MIT", "identifier": "MIT"},
 }
-#: Relative to where this document is, so that it holds behind a gateway that strips a prefix as well.
+#: Relative to this document, so that it is right behind a gateway that removes a prefix.
 _SERVERS = [{"url": "./"}]
 CONFLICT = HTTPStatus.CONFLICT
-#: In the order in which the page shows them.
+#: In the order of the page.
 _TAGS = [
     {"name": "checkout", "description": "A customer's checkout, run in one request"},
     {"name": "commandes", "description": "An order behind the gateway"},
-    {"name": "sagas", "description": "Sagas of any type: create, execute, compensate, retry, look"},
-    {"name": "events", "description": "What others are told of sagas, and messages that could not be taken"},
-    {"name": "definitions", "description": "What types there are, and the table of each"},
-    {"name": "diagrams", "description": "The tables and the sagas as pictures"},
+    {"name": "sagas", "description": "Sagas of any type: create, execute, compensate, retry, show"},
+    {"name": "events", "description": "Events of sagas, and dead letters"},
+    {"name": "definitions", "description": "Saga types and their tables"},
+    {"name": "diagrams", "description": "Pictures of tables and sagas"},
     {"name": "service", "description": "The service itself"},
 ]
 _ARGUMENT = re.compile(r"<(?:([^:<>]+):)?([^<>]+)>")
@@ -77,7 +77,7 @@ def _operation(app: Flask, rule: Rule, declared: Operation, registry: Registry) 
         "tags": [declared.tag],
         "summary": declared.summary,
         "description": " ".join((view.__doc__ or declared.summary).split()),
-        "parameters": [*_path_parameters(rule, registry), *declared.sends],
+        "parameters": [*_path_parameters(rule, registry), *declared.request_headers],
         "responses": _successes(app, declared) | _problems(app, declared),
         "security": components.security(declared),
     }
@@ -96,7 +96,7 @@ def _path_parameters(rule: Rule, registry: Registry) -> list[dict[str, Any]]:
 
 
 def _narrowed(converter: str, registry: Registry) -> dict[str, Any]:
-    """Return what a route's converter lets through: `uuid`, `int(max=…)`, `any(these,words)`, or any name."""
+    """Return the schema of a route's converter: `uuid`, `int(max=…)`, `any(these,words)`, or any name."""
     if converter.startswith("int("):
         return {"type": "integer", "format": "int64"}
     if converter.startswith("any("):
@@ -113,7 +113,7 @@ def _successes(app: Flask, declared: Operation) -> dict[str, Any]:
                 kind: {"schema": {"type": "string"} if isinstance(reply, str) else reply}
                 for kind in declared.media_types
             },
-            declared.tells,
+            declared.answer_headers,
             links,
         )
         for status, reply in declared.replies.items()
@@ -124,10 +124,10 @@ def _problems(app: Flask, declared: Operation) -> dict[str, Any]:
     content = {"application/problem+json": {"schema": "Problem"}}
     statuses = (*declared.problems, *components.refusals(declared))
     shown = {str(status): _response(components.PROBLEMS[status], content) for status in sorted(statuses)}
-    if CONFLICT in declared.problems:  # it is about a saga, and names it
+    if CONFLICT in declared.problems:  # a conflict names its saga
         links = _links(app, declared, "/saga_id")
-        because = declared.conflict or components.PROBLEMS[CONFLICT]
-        shown[str(int(CONFLICT))] = _response(because, content, declared.tells, links)
+        description = declared.conflict or components.PROBLEMS[CONFLICT]
+        shown[str(int(CONFLICT))] = _response(description, content, declared.answer_headers, links)
     return shown
 
 
@@ -140,7 +140,7 @@ def _response(
 
 
 def _links(app: Flask, declared: Operation, pointer: str) -> dict[str, Any]:
-    """Say for each endpoint that it takes the id which stands at this JSON pointer."""
+    """Return a link to each endpoint that takes the id at this JSON pointer."""
     found = {}
     for endpoint in declared.leads_to:
         rule = next(app.url_map.iter_rules(endpoint))
@@ -150,6 +150,6 @@ def _links(app: Flask, declared: Operation, pointer: str) -> dict[str, Any]:
 
 
 def _id(app: Flask, rule: Rule) -> str:
-    """Name it after its endpoint; where that has several paths, each after the first with its number."""
+    """Return the operation id: the endpoint, with a number for each path after the first."""
     number = [known.rule for known in app.url_map.iter_rules(rule.endpoint)].index(rule.rule) + 1
     return str(rule.endpoint).replace(".", "_") + (f"_{number}" if number > 1 else "")

@@ -1,4 +1,4 @@
-"""What one operation of the API promises, declared beside its view. It adds nothing to the way of a request."""
+"""One operation of the API as its view declares it. The declaration costs no time in a request."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,43 +6,45 @@ from typing import Any, TypeVar
 
 from marshmallow import Schema
 
-from app.access.needs import Need, needs
-from app.access.roles import Scope
+from app.access.permissions import Need, Scope, needs
 from machines.saga import Saga
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-#: The request headers and the reply headers of an operation that starts a saga.
-STARTS = ("Idempotency-Key", "Prefer")
-STARTED = ("Location", "Idempotent-Replayed")
-#: What can be wrong with a request that has a body.
+#: Headers of the request and of the answer of an operation that starts a saga.
+START_REQUEST_HEADERS = ("Idempotency-Key", "Prefer")
+START_ANSWER_HEADERS = ("Location", "Idempotent-Replayed")
+#: Statuses of a wrong body.
 BAD_BODY = (400, 413, 415)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """replies: the schema of each success, whose docstring is its description; a mere description where it is text.
-
-    body: the request's schema, or the saga whose data it is, or EVERY_SAGA; optional when body_optional.
-    examples: bodies that work as they stand, by name. sends, tells: names of request and of reply headers.
-    problems: statuses of the errors, 409 explained by `conflict`. leads_to: endpoints that take the id which stands
-    at the JSON pointer `id_at` of a success. need: the scope that it asks for, or OPEN.
-    """
+    """One operation of the API."""
 
     summary: str
     tag: str
+    #: Status → schema of a success, whose docstring is the description; or the description of an answer in text.
     replies: Mapping[int, Schema | str]
+    #: Statuses of the errors.
     problems: Sequence[int] = ()
+    #: Description of status 409.
     conflict: str = ""
+    #: Schema of the request, the saga whose data the request is, or EVERY_SAGA.
     body: Schema | Saga | str | None = None
     body_optional: bool = False
+    #: Bodies that work without changes, by name.
     examples: Mapping[str, Any] = field(default_factory=dict)
     query: type[Schema] | None = None
-    sends: Sequence[str] = ()
-    tells: Sequence[str] = ()
+    #: Names of headers.
+    request_headers: Sequence[str] = ()
+    answer_headers: Sequence[str] = ()
+    #: Endpoints that take the id at `id_at` of a success.
     leads_to: Sequence[str] = ()
+    #: JSON pointer of that id.
     id_at: str = ""
     media_types: Sequence[str] = ("application/json",)
+    #: The scope that the operation needs, or OPEN.
     need: Need = Scope.READ
 
 
@@ -51,12 +53,12 @@ EVERY_SAGA = "every saga"
 
 
 def operation(summary: str, tag: str, replies: Mapping[int, Schema | str], **more: Any) -> Callable[[View], View]:
-    """Attach an `Operation` to a view, and what it needs of those who ask."""
-    promised = Operation(summary=summary, tag=tag, replies=replies, **more)
+    """Attach an `Operation` to a view, and the permission that the view needs."""
+    declared = Operation(summary=summary, tag=tag, replies=replies, **more)
 
     def attach(view: View) -> View:
-        vars(view)["operation"] = promised
-        return needs(promised.need)(view)
+        vars(view)["operation"] = declared
+        return needs(declared.need)(view)
 
     return attach
 

@@ -1,4 +1,4 @@
-"""Every reply of the API as a schema: what its documentation says, and what the fuzzer holds it to.
+"""Every reply of the API as a schema, for the API's description and for the fuzzer, which checks each reply.
 
-The docstring of a schema is the description of the reply it stands for.
+The docstring of a schema is the description of the reply.
 """

@@ -1,4 +1,4 @@
-"""What every reply has in common, and the replies of every contract: problems and probes."""
+"""The base of every reply, and the replies of all contracts: problems and probes."""
 
 from typing import Any, ClassVar
 
@@ -8,7 +8,7 @@ from machines.saga import Saga
 
 
 class Reply(Schema):
-    """Has every member it names, but for the `optional` ones, and no other."""
+    """A reply has every member that its schema names, except the `optional` ones, and no other member."""
 
     class Meta:
         unknown = RAISE
@@ -41,7 +41,7 @@ class WrongField(Reply):
 
 
 class Problem(Reply):
-    """An RFC 9457 problem document. `detail` says what to mend, `errors` which fields are wrong."""
+    """An RFC 9457 problem document. `detail` says what to correct, `errors` which fields are wrong."""
 
     class Meta:
         unknown = INCLUDE
@@ -53,8 +53,8 @@ class Problem(Reply):
     status = fields.Integer()
     detail = fields.String()
     errors = fields.List(fields.Nested(WrongField))
-    saga_id = fields.UUID(metadata={"description": "the saga it is about"})
-    etat_final = fields.String(metadata={"description": "the state that saga is in"})
+    saga_id = fields.UUID(metadata={"description": "the saga that the problem is about"})
+    etat_final = fields.String(metadata={"description": "the state of that saga"})
     erreur = maybe(fields.String, metadata={"description": "why an order was cancelled"})
     error = fields.String(metadata={"description": "the same as detail, in every answer below /api/saga/"})
     success = fields.Boolean()
@@ -72,6 +72,3 @@ class Healthy(Reply):
     status = fields.String(validate=validate.Equal("healthy"))
     service = fields.String()
     timestamp = moment()
-
-
-# 001: the checkout

@@ -1,4 +1,4 @@
-"""Replies of the checkout contract (001)."""
+"""Replies of /api/commande."""
 
 from marshmallow import fields
 
@@ -15,7 +15,7 @@ class OrderConfirmed(Reply):
 
 
 class OrderUnfinished(Reply):
-    """The saga goes on, or is stuck; ask at Location."""
+    """The saga still runs or is stuck; its state is at Location."""
 
     saga_id = fields.UUID()
     etat_actuel = state_of(CHECKOUT)
@@ -23,7 +23,7 @@ class OrderUnfinished(Reply):
 
 
 class Order(Reply):
-    """Where the order stands."""
+    """The state of the order."""
 
     id = fields.UUID()
     client_id = fields.Integer()
@@ -32,11 +32,8 @@ class Order(Reply):
 
 
 class OrderState(Reply):
-    """Every state the order entered, in order."""
+    """Every state that the order has entered, in order."""
 
     saga_id = fields.UUID()
     etat = state_of(CHECKOUT)
     timestamp = moment()
-
-
-# 000: the order behind the gateway

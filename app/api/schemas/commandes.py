@@ -1,4 +1,4 @@
-"""Replies of the contract behind the gateway (000)."""
+"""Replies of /api/saga."""
 
 from marshmallow import fields
 
@@ -20,7 +20,7 @@ class CommandeSummary(Reply):
     est_terminee = fields.Boolean()
     est_en_echec = fields.Boolean()
     necessite_compensation = fields.Boolean(
-        metadata={"description": "it does not go forward, and something is still to be undone"}
+        metadata={"description": "it goes back, and some step is still to be undone"}
     )
     montant_total = maybe(fields.Float)
     quantite_totale_articles = fields.Integer()
@@ -46,10 +46,10 @@ class CommandeStarted(Reply):
 
 
 class CommandeUnfinished(CommandeStarted):
-    """The saga goes on, or is stuck; ask at Location."""
+    """The saga still runs or is stuck; its state is at Location."""
 
 
-#: The events of 000.
+#: The events of the contract.
 EVENTS = (
     "SAGA_DEMARRE", "STOCK_VERIFIE_SUCCES", "STOCK_VERIFIE_ECHEC", "STOCK_RESERVE_SUCCES", "STOCK_RESERVE_ECHEC",
     "COMMANDE_CREEE_SUCCES", "COMMANDE_CREEE_ECHEC", "COMPENSATION_DEMANDEE", "COMPENSATION_TERMINEE",
@@ -88,7 +88,7 @@ class CommandeFilter(Reply):
 
 
 class CommandeList(Reply):
-    """One page of the orders that pass, the newest first; `total` counts all."""
+    """One page of the matching orders, the newest first; `total` counts all matching orders."""
 
     success = fields.Boolean()
     total = fields.Integer()
@@ -107,7 +107,4 @@ class CommandeCompensated(Reply):
 
 
 class CommandeCompensating(CommandeCompensated):
-    """The compensation goes on, or is stuck."""
-
-
-# 002: sagas of any type
+    """The compensation still runs or is stuck."""

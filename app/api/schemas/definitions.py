@@ -1,4 +1,4 @@
-"""Replies about the definitions."""
+"""Replies about saga types."""
 
 from marshmallow import fields
 
@@ -14,7 +14,7 @@ class DefinitionLine(Reply):
 
 
 class DefinitionList(Reply):
-    """Every saga there is, by name and version."""
+    """Every saga type, by name and version."""
 
     definitions = fields.List(fields.Nested(DefinitionLine))
 
@@ -42,7 +42,7 @@ class DefinitionRow(Reply):
 
 
 class Definition(Reply):
-    """The newest version of the table, and all that is derived from it."""
+    """The newest version of the table, and everything derived from it."""
 
     type = fields.String()
     version = fields.Integer()
@@ -50,7 +50,7 @@ class Definition(Reply):
     completed = fields.String()
     compensated = fields.String()
     participants = fields.List(fields.String())
-    data = fields.Dict(metadata={"description": "JSON Schema of the data it is started with"})
+    data = fields.Dict(metadata={"description": "JSON Schema of the data of a new saga"})
     steps = fields.List(fields.Nested(DefinitionStep))
     states = fields.List(fields.Nested(DefinitionState))
     rows = fields.List(fields.Nested(DefinitionRow))

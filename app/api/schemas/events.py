@@ -41,19 +41,19 @@ class ParkedMessage(Reply):
 
 
 class ParkedList(Reply):
-    """Messages that wait for a person."""
+    """The dead letters."""
 
     parked = fields.List(fields.Nested(ParkedMessage))
 
 
 class Discarded(Reply):
-    """It is gone; the audit trail keeps what it said."""
+    """The dead letter is deleted; the audit trail keeps its text."""
 
     message = fields.String()
 
 
 class ParkedTaken(Reply):
-    """It has begun a saga."""
+    """The message has started a saga."""
 
     message = fields.String()
     saga_id = fields.UUID()

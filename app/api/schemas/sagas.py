@@ -1,4 +1,4 @@
-"""Replies of the general contract (002)."""
+"""Replies of /api/v1/sagas."""
 
 from marshmallow import fields
 
@@ -68,9 +68,9 @@ class SagaWhole(SagaWithSteps):
     """The saga, its steps and its journal."""
 
     data = fields.Dict()
-    started_by = maybe(fields.String, metadata={"description": "who asked for it, such as key:shop; null: not known"})
-    retry_count = fields.Integer(metadata={"description": "of the call that was retried most, its undo included"})
-    max_retries = fields.Integer(metadata={"description": "how often that call may be retried"})
+    started_by = maybe(fields.String, metadata={"description": "who started it, such as key:shop; null: not known"})
+    retry_count = fields.Integer(metadata={"description": "of the call that was retried most, undos included"})
+    max_retries = fields.Integer(metadata={"description": "most retries of that call"})
     remaining_steps = fields.List(fields.String())
     journal = fields.List(fields.Nested(JournalEntry))
 
@@ -89,14 +89,14 @@ class SagaCreated(Reply):
 
 
 class SagaMoved(Reply):
-    """It has come to rest: completed, compensated or stuck (failed)."""
+    """The saga is completed, compensated or stuck (failed)."""
 
     message = fields.String()
     saga = fields.Nested(SagaWithSteps)
 
 
 class SagaUnfinished(SagaMoved):
-    """It still runs; ask at Location."""
+    """The saga still runs; its state is at Location."""
 
 
 class Pagination(Reply):
@@ -110,10 +110,7 @@ class Pagination(Reply):
 
 
 class SagaList(Reply):
-    """One page of the sagas that pass."""
+    """One page of the matching sagas."""
 
     sagas = fields.List(fields.Nested(SagaLine))
     pagination = fields.Nested(Pagination)
-
-
-# The definitions

@@ -14,7 +14,7 @@ import requests
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from app import create_app
-from app.access.passwords import hashed
+from app.access.user_accounts import hashed
 from app.config import from_environment
 from app.services import services
 from app.store.database import db

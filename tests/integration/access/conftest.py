@@ -13,8 +13,8 @@ from sqlalchemy import Engine
 from werkzeug.test import TestResponse
 
 from app import create_app
-from app.access import passwords
-from app.access.roles import Role, Scope
+from app.access import user_accounts
+from app.access.permissions import Role, Scope
 from app.config import from_environment
 from app.services import services
 from app.store import audit
@@ -27,7 +27,7 @@ AT = "https://saga.example"
 
 @cache
 def hashed() -> str:
-    return passwords.hashed(PASSWORD)
+    return user_accounts.hashed(PASSWORD)
 
 
 @dataclass

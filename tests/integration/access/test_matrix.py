@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from app.access.roles import Role, Scope
+from app.access.permissions import Role, Scope
 
 #: What each route needs: a role of who is signed in, a scope of a key or of who is signed in, or nothing.
 ROUTES = {

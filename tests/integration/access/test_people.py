@@ -5,7 +5,7 @@ import re
 import pytest
 from sqlalchemy import text
 
-from app.access.roles import Role
+from app.access.permissions import Role
 from app.services import services
 from app.store.audit import page, verify
 from tests.integration.access.conftest import PASSWORD

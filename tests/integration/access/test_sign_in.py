@@ -10,8 +10,8 @@ from argon2.exceptions import VerificationError
 from sqlalchemy import select, update
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app.access import passwords
-from app.access.roles import Role
+from app.access import user_accounts
+from app.access.permissions import Role
 from app.store.access import LoginAttemptRow, SessionRow
 from app.store.attempts import OF_ALL_NAMES, OF_ONE_NAME, WINDOW_S
 from app.store.database import in_seconds
@@ -195,20 +195,20 @@ def test_of_many_who_sign_in_at_once_few_are_hashed_at_once_and_the_rest_wait_a_
             raise VerificationError
 
     browsers = [house.browser() for _ in range(32)]
-    monkeypatch.setattr(passwords, "_HASHER", Hasher())
-    monkeypatch.setattr(passwords, "LONGEST_WAIT_S", 0.2)
+    monkeypatch.setattr(user_accounts, "_HASHER", Hasher())
+    monkeypatch.setattr(user_accounts, "LONGEST_WAIT_S", 0.2)
     with ThreadPoolExecutor(32) as pool:
         answers = list(
             pool.map(lambda number: browsers[number].post("/login", name=f"n{number}", password="x"), range(32))
         )
     may_end.set()
-    assert most == passwords.HASHED_AT_ONCE
+    assert most == user_accounts.HASHED_AT_ONCE
     assert {answer.status_code for answer in answers} == {429}
     assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
 
 
 def test_a_password_is_changed_only_when_there_is_room_to_hash_it(house, monkeypatch):
     browser = house.browser(Role.ADMIN)
-    monkeypatch.setattr(passwords, "LONGEST_WAIT_S", 0.0)
+    monkeypatch.setattr(user_accounts, "LONGEST_WAIT_S", 0.0)
     answer = browser.post("/admin/users/viewer/password", password="a new passphrase")
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "2")

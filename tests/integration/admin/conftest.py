@@ -8,8 +8,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from app import create_app
+from app.access.permissions import Role
 from app.access.principal import user
-from app.access.roles import Role
 from app.config import from_environment
 from app.services import services
 from app.store.connections import Connections
@@ -27,9 +27,9 @@ SETTINGS = {"PARTICIPANTS_URL": "http://127.0.0.1:9", "SECRET_KEY": "s" * 40, "L
 @pytest.fixture
 def client(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
     """The pages as an operator sees them; no participant can be reached."""
-    monkeypatch.setattr("app.access.guard.signed_in", lambda: user("ada", Role.OPERATOR))
-    monkeypatch.setattr("app.access.guard._check_session", lambda: None)
-    monkeypatch.setattr("app.access.guard._check_form", lambda _largest: None)
+    monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("ada", Role.OPERATOR))
+    monkeypatch.setattr("app.access.authorization._check_session", lambda: None)
+    monkeypatch.setattr("app.access.authorization._check_form", lambda _largest: None)
     app = create_app(from_environment({"DATABASE_URL": store_url, **SETTINGS}))
     with app.app_context():
         yield app.test_client()

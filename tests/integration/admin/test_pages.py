@@ -5,8 +5,8 @@ from html import unescape
 
 import pytest
 
+from app.access.permissions import Role
 from app.access.principal import user
-from app.access.roles import Role
 from app.store.database import db
 
 STUCK = ("succeeded", "succeeded", "succeeded", "exhausted")
@@ -189,7 +189,7 @@ def test_an_action_is_told_by_where_the_saga_then_stands(client, walk):
 
 def test_a_form_that_is_not_of_these_pages_moves_nothing(client, walk, monkeypatch):
     monkeypatch.undo()
-    monkeypatch.setattr("app.access.guard.signed_in", lambda: user("ada", Role.OPERATOR))
+    monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("ada", Role.OPERATOR))
     saga = walk(*STUCK)
     form = {"action": "retry", "seen": saga.state, "reason": "because"}
     for path in (f"/admin/sagas/{saga.id}", "/admin/stuck/group"):
@@ -199,7 +199,7 @@ def test_a_form_that_is_not_of_these_pages_moves_nothing(client, walk, monkeypat
 
 def test_a_viewer_can_move_nothing(client, walk, monkeypatch):
     saga = walk(*STUCK)
-    monkeypatch.setattr("app.access.guard.signed_in", lambda: user("eve", Role.VIEWER))
+    monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("eve", Role.VIEWER))
     form = {"action": "retry", "seen": saga.state, "reason": "because"}
     assert client.post(f"/admin/sagas/{saga.id}", data=form).status_code == 403
     assert client.post("/admin/stuck/group", data=form).status_code == 403
@@ -207,7 +207,7 @@ def test_a_viewer_can_move_nothing(client, walk, monkeypatch):
 
 
 def test_who_is_not_signed_in_is_led_to_the_sign_in(client, monkeypatch):
-    monkeypatch.setattr("app.access.guard.signed_in", lambda: None)
+    monkeypatch.setattr("app.access.authorization.signed_in", lambda: None)
     answer = client.get("/admin/stuck?q=4", headers={"Accept": "text/html"})
     assert (answer.status_code, answer.location) == (303, "/login?next=/admin/stuck%3Fq%3D4")
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from app.access.permissions import Role
 from app.access.principal import user
-from app.access.roles import Role
 from app.services import services
 from app.store.database import db
 from app.store.parked import Parked
@@ -65,7 +65,7 @@ def test_to_discard_one_takes_a_reason(client, parked):
 
 def test_a_viewer_is_offered_nothing_and_can_do_nothing(client, parked, monkeypatch):
     path = parked()
-    monkeypatch.setattr("app.access.guard.signed_in", lambda: user("vera", Role.VIEWER))
+    monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("vera", Role.VIEWER))
     assert b'<form method="post" action="/admin/parked' not in client.get("/admin/parked").data
     assert client.post(f"{path}/discard", data={"reason": "because"}).status_code == 403
     assert left() == 1

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from app import create_app
-from app.access.needs import need_of
-from app.access.roles import Role
+from app.access.permissions import Role, need_of
 from app.api.openapi.document import documented, text_of
 from app.config import from_environment
 from app.services import services

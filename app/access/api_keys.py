@@ -1,4 +1,4 @@
-"""API keys: made once, shown once, kept as a digest, and looked up at most every few seconds."""
+"""API keys: shown once, stored as a digest, and looked up in the database at most every few seconds."""
 
 import hashlib
 import re
@@ -7,47 +7,54 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from app.access.permissions import Scope
 from app.access.principal import Principal, key
-from app.access.roles import Scope
 from app.errors import InvalidError, UnauthenticatedError
 from app.store.api_keys import ApiKeys
 
-#: For so long a process believes what it has read of a key; then a revoked one is refused everywhere.
-BELIEVED_S = 5.0
-#: Keys are few; more than this many are only ever remembered when somebody makes them up, which needs the database.
-_REMEMBERED = 1000
+#: How long a key lookup is cached, in seconds; a revoked key stops working within this time.
+KEY_CACHE_S = 5.0
+#: Most cached keys. Only live keys are cached, and there are few of them.
+_CACHED_KEYS = 1000
+#: Most days for which a key works.
 LONGEST_DAYS = 366
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewKey:
-    """A key as it is shown to its owner, once. secret is all of it, prefix its visible beginning."""
+    """A new key, which is shown once."""
 
+    #: The whole key.
     secret: str
+    #: Its visible beginning.
     prefix: str
 
 
 class KeyRing:
+    """Makes keys, and returns the principal of a key."""
+
     def __init__(self, keys: ApiKeys, clock: Callable[[], float] = time.monotonic) -> None:
         self.keys, self._clock = keys, clock
-        self._known: dict[str, tuple[Principal, float]] = {}
+        self._cache: dict[str, tuple[Principal, float]] = {}
 
     def principal(self, secret: str) -> Principal:
-        """Tell whose key it is. Raises UnauthenticatedError."""
+        """Return the principal of a key. Raise UnauthenticatedError."""
         digest, now = digest_of(secret), self._clock()
-        found = self._known.get(digest)
+        found = self._cache.get(digest)
         if found and now < found[1]:
             return found[0]
         row = self.keys.live(digest)
         if row is None:
-            self._known.pop(digest, None)
-            raise UnauthenticatedError("this API key is unknown, revoked or expired; `saga key list` shows which are")
-        who = key(row.name, frozenset(map(Scope, row.scopes)))
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known[digest] = who, now + min(BELIEVED_S, row.left_s)
-        return who
+            self._cache.pop(digest, None)
+            raise UnauthenticatedError(
+                "this API key is unknown, revoked or expired; `saga key list` shows the live keys"
+            )
+        found_principal = key(row.name, frozenset(map(Scope, row.scopes)))
+        if len(self._cache) >= _CACHED_KEYS:
+            self._cache.clear()
+        self._cache[digest] = found_principal, now + min(KEY_CACHE_S, row.left_s)
+        return found_principal
 
     def make(self, name: str, scopes: Iterable[Scope], days: int, actor: str) -> NewKey:
         """Return a new key. Raise InvalidError, or ConflictError when two keys of that name are live already."""
@@ -66,5 +73,5 @@ class KeyRing:
 
 
 def digest_of(secret: str) -> str:
-    """256 bits of chance need no slow hash."""
+    """Return the digest of a key. A random key of 256 bits needs no slow hash."""
     return hashlib.sha256(secret.encode(errors="replace")).hexdigest()

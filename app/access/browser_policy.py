@@ -1,0 +1,55 @@
+"""The policies for browsers: Content-Security-Policy of the pages here, and CORS for pages of other sites."""
+
+import secrets
+
+from flask import Flask, Response, g
+
+#: Request headers that a page of another site may send, and headers of an answer that the page may read.
+SENT = ("Authorization", "Content-Type", "Idempotency-Key", "Prefer", "X-API-Key", "traceparent")
+READ = ("Idempotent-Replayed", "Location", "Retry-After")
+#: Seconds for which a browser may cache the answer to a preflight request.
+PREFLIGHT_CACHE_S = 600
+
+
+def install_csp(app: Flask) -> None:
+    """Send every page with a policy that runs only the scripts and styles of this service."""
+    app.jinja_env.globals["csp_nonce"] = csp_nonce
+    app.after_request(_add_headers)
+
+
+def install_cors(app: Flask, origins: tuple[str, ...]) -> None:
+    """Let pages of these origins call the API from a browser.
+
+    Such a page sends an API key and never the cookie of a signed-in person, so no origin may send credentials.
+    """
+    from flask_cors import CORS  # noqa: PLC0415  takes 0.1 s, so a process without CORS_ORIGINS does not import it
+
+    CORS(
+        app,
+        resources={"/api/.*": {"origins": list(origins)}},
+        allow_headers=list(SENT),
+        expose_headers=list(READ),
+        supports_credentials=False,
+        send_wildcard=True,  # the answer to `*` is `*`, with which a browser sends no cookie
+        max_age=PREFLIGHT_CACHE_S,
+    )
+
+
+def csp_nonce() -> str:
+    """Return the nonce that marks the scripts and styles of this answer as ours."""
+    if "csp_nonce" not in g:
+        g.csp_nonce = secrets.token_urlsafe(16)
+    return str(g.csp_nonce)
+
+
+def _add_headers(answer: Response) -> Response:
+    if answer.mimetype == "text/html" and "Content-Security-Policy" not in answer.headers:
+        own = f"'self' 'nonce-{csp_nonce()}'"
+        answer.headers["Content-Security-Policy"] = (
+            f"default-src 'none'; script-src {own}; style-src {own}; img-src 'self' data:; font-src 'self'; "
+            "connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        )
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        answer.headers["Referrer-Policy"] = "same-origin"  # Flask-WTF checks the Referer over TLS
+        answer.headers.setdefault("Cache-Control", "no-store")
+    return answer

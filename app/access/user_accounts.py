@@ -1,0 +1,77 @@
+"""The accounts of people: valid names, and passwords that are stored as argon2id hashes only."""
+
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotInTimeError
+from functools import cache
+from typing import TypeVar
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from app.access.permissions import Role
+from app.errors import BusyError, InvalidError
+from app.store.users import Users
+
+T = TypeVar("T")
+NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
+#: Fewest and most characters of a password.
+SHORTEST, LONGEST = 12, 256
+#: 19 MiB and two passes, the least that OWASP recommends, so that parallel sign-ins do not exhaust a small machine.
+_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+#: Threads that hash passwords. The threads of requests do not hash: each of them would keep its 19 MiB afterwards.
+HASHED_AT_ONCE = 1
+#: Longest wait of a request for its hash, in seconds. One hash takes about 0.04 s.
+LONGEST_WAIT_S = 1.0
+_POOL = ThreadPoolExecutor(HASHED_AT_ONCE, thread_name_prefix="hashing")
+
+
+def add_user(users: Users, name: str, role: Role, password: str, actor: str) -> None:
+    """Add a user. Raise InvalidError, or ConflictError when the name is taken."""
+    if not NAME.fullmatch(name):
+        raise InvalidError(("/name", "Give 1 to 64 of a-z, 0-9, '.', '_', '@' and '-', the first a letter or digit."))
+    users.add(name, role.word, hashed(password), actor)
+
+
+def change_password(users: Users, name: str, password: str, actor: str) -> None:
+    """Change a user's password. Raise InvalidError or NotFoundError."""
+    users.change_password(name, hashed(password), actor)
+
+
+def hashed(password: str) -> str:
+    """Return the hash of a password. Raise InvalidError for a wrong length, and BusyError."""
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise InvalidError(("/password", f"Give {SHORTEST} to {LONGEST} characters."))
+    return _in_pool(lambda: _HASHER.hash(password))
+
+
+def matches(password: str, known: str | None) -> bool:
+    """Return True when the password matches the hash. Raise BusyError.
+
+    known: None for an unknown user. The check takes the same time then, so that the time reveals no user names.
+    """
+
+    def verify() -> bool:
+        unknown = _hash_of_unknown()
+        try:
+            return _HASHER.verify(known or unknown, password[: LONGEST + 1]) and known is not None
+        except (VerificationError, InvalidHashError):
+            return False
+
+    return _in_pool(verify)
+
+
+@cache
+def _hash_of_unknown() -> str:
+    """Return the hash of a password that no user has. It takes 0.05 s, so it is made when it is first needed."""
+    return _HASHER.hash("\x00")
+
+
+def _in_pool(hash_it: Callable[[], T]) -> T:
+    future = _POOL.submit(hash_it)
+    try:
+        return future.result(LONGEST_WAIT_S)
+    except NotInTimeError:
+        future.cancel()
+        raise BusyError("too many passwords are being checked at this moment; try again in a few seconds") from None
