@@ -37,7 +37,7 @@ def test_a_completed_purchase_is_answered_from_the_cache_until_it_is_taken_back(
     path = f"/api/v1/sagas/{saga.id}"
     first = client.get(path)
     with monkeypatch.context() as patched:
-        patched.setattr("app.api.sagas.whole", lambda *_: pytest.fail("it is put together again"))
+        patched.setattr("app.api.sagas.whole_json", lambda *_: pytest.fail("it is put together again"))
         assert client.get(path).data == first.data
     taken_back = scene.engine.store.read(saga.id)
     scene.engine.ask(taken_back, "compensate", "ada", "not wanted")
@@ -49,7 +49,7 @@ def test_a_completed_purchase_is_answered_from_the_cache_until_it_is_taken_back(
 def test_an_answer_that_is_overtaken_by_a_compensation_is_not_shown_later(client, scene, monkeypatch):
     """Whoever reads while the saga is taken back may keep the old answer; nobody finds it."""
     saga = run(scene, PURCHASE)
-    path, whole = f"/api/v1/sagas/{saga.id}", __import__("app.api.sagas", fromlist=["whole"]).whole
+    path, whole = f"/api/v1/sagas/{saga.id}", __import__("app.api.sagas", fromlist=["whole_json"]).whole_json
 
     def slow(*arguments):
         shown = whole(*arguments)
@@ -59,7 +59,7 @@ def test_an_answer_that_is_overtaken_by_a_compensation_is_not_shown_later(client
         return shown
 
     with monkeypatch.context() as patched:
-        patched.setattr("app.api.sagas.whole", slow)
+        patched.setattr("app.api.sagas.whole_json", slow)
         assert client.get(path).json["status"] == "completed"
     assert len(services(client.application).shared_cache) == 1
     db.session.remove()
