@@ -1,4 +1,4 @@
-"""`make demo`: the service and its participants on loopback, four checkouts to watch, and the books that must agree.
+"""`make demo`: the service and its participants on loopback, four checkouts to watch, and a check of the books.
 
-It is a client like any other: it starts processes and speaks HTTP, and imports nothing of the service.
+The demo is a client: it starts processes and calls them over HTTP. It imports neither the service nor the participants.
 """

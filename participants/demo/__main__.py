@@ -13,16 +13,16 @@ from pathlib import Path
 
 import requests
 
+from participants.demo.checkouts import CHECKOUTS, Checkout
+from participants.demo.course import Show
 from participants.demo.processes import ProgramError, Programs
 from participants.demo.settings import SettingError, from_environment
-from participants.demo.show import Show
-from participants.demo.stopping import Patience, StoppedError
-from participants.demo.story import CHECKOUTS, Checkout
+from participants.demo.stopping import StoppableClock, StoppedError
 
 
 def main(arguments: Sequence[str] | None = None, checkouts: Sequence[Checkout] = CHECKOUTS) -> int:
     parser = argparse.ArgumentParser(prog="python -m participants.demo", description=__doc__)
-    parser.add_argument("--once", action="store_true", help="stop when all has been shown, rather than stay up")
+    parser.add_argument("--once", action="store_true", help="stop after the checkouts instead of staying up")
     once = parser.parse_args(arguments).once
     try:
         settings = from_environment(os.environ)
@@ -30,11 +30,11 @@ def main(arguments: Sequence[str] | None = None, checkouts: Sequence[Checkout] =
         sys.stderr.write(f"demo: {error}\n")
         return 2
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal without a symbol shows ? for it
-    patience = Patience()
+        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot show a symbol shows ? instead
+    clock = StoppableClock()
     try:
-        with tempfile.TemporaryDirectory(prefix="saga-demo-") as folder, Programs(Path(folder), patience) as programs:
-            return Show(settings, Path(folder), programs, patience).run(checkouts, once=once)
+        with tempfile.TemporaryDirectory(prefix="saga-demo-") as folder, Programs(Path(folder), clock) as programs:
+            return Show(settings, Path(folder), programs, clock).run(checkouts, once=once)
     except StoppedError as stopped:
         sys.stderr.write("\ndemo: stopped before its end\n")
         return stopped.exit_code

@@ -1,4 +1,4 @@
-"""The programs that the demo starts, and stops without fail."""
+"""The programs that the demo starts and always stops."""
 
 import os
 import signal
@@ -13,36 +13,36 @@ from typing import Self
 
 import requests
 
-from participants.demo.stopping import Patience
+from participants.demo.stopping import StoppableClock
 
 ROOT = Path(__file__).parents[2]
 START_S = 60.0
 STOP_S = 10.0
-GLANCE_S = 0.05
+POLL_S = 0.05
 TAIL_LINES = 15
 
-#: Nothing else of the environment reaches a program: no setting of the shell, say of a real database, may.
+#: Only these variables are passed to a program, so that no setting of the shell, such as a real database, reaches it.
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 INHERITED_PREFIXES = ("LC_", "LD_", "DYLD_", "PYTHON")
 
 
 class ProgramError(Exception):
-    """A program did not start, or ended; the text holds the end of its log."""
+    """A program did not start, or it ended; the message contains the end of its log."""
 
 
 class Program:
-    """`python -m <arguments>`, in a process group of its own: Ctrl-C in a terminal reaches the demo alone.
+    """`python -m <arguments>` in its own process group, so that Ctrl-C in a terminal only reaches the demo.
 
-    told: what it reads from stdin, where nobody else sees it.
+    stdin_text: written to the program's stdin, where no other user can read it.
     """
 
     def __init__(
-        self, name: str, arguments: tuple[str, ...], log: Path, environment: Mapping[str, str], told: str = ""
+        self, name: str, arguments: tuple[str, ...], log: Path, environment: Mapping[str, str], stdin_text: str = ""
     ) -> None:
         self.name = name
         self._log = log
         with log.open("ab") as output:
-            self._process = subprocess.Popen(  # noqa: S603  the arguments are ours
+            self._process = subprocess.Popen(  # noqa: S603  no input from outside
                 [sys.executable, "-m", *arguments],
                 cwd=ROOT,
                 env={**_inherited(), **environment},
@@ -54,11 +54,11 @@ class Program:
 
         assert self._process.stdin is not None
         with self._process.stdin as stdin, suppress(BrokenPipeError):
-            stdin.write(f"{told}\n".encode())
+            stdin.write(f"{stdin_text}\n".encode())
 
     @property
     def group(self) -> int:
-        """The number of its process group, with which it can be killed whole."""
+        """The id of the process group; a signal to it reaches all its processes."""
         return self._process.pid
 
     @property
@@ -66,7 +66,7 @@ class Program:
         return self._process.poll()
 
     def signal(self, number: signal.Signals) -> None:
-        # Its group may outlive it.
+        # The group may still have processes when the program itself has ended.
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
 
@@ -81,45 +81,45 @@ class Program:
 
 
 class Programs:
-    """Every program started, with its log in `folder`; the end of the `with` stops them all, last one first."""
+    """The started programs, with their logs in `folder`. The end of the `with` block stops them in reverse order."""
 
-    def __init__(self, folder: Path, patience: Patience) -> None:
-        self._folder, self._patience = folder, patience
+    def __init__(self, folder: Path, clock: StoppableClock) -> None:
+        self._folder, self._clock = folder, clock
         self._started: list[Program] = []
 
-    def start(self, name: str, *arguments: str, environment: Mapping[str, str], told: str = "") -> Program:
+    def start(self, name: str, *arguments: str, environment: Mapping[str, str], stdin_text: str = "") -> Program:
         log = self._folder / f"{name.replace(' ', '-')}.log"
-        program = Program(name, arguments, log, environment, told)
+        program = Program(name, arguments, log, environment, stdin_text)
         self._started.append(program)
         return program
 
     def until_done(self, program: Program) -> None:
-        """Wait for a program that has an end."""
+        """Wait for the end of a program. Raise ProgramError when it fails or does not end in time."""
         deadline = time.monotonic() + START_S
         while program.exit_code is None:
             if time.monotonic() > deadline:
                 raise program.failed(f"did not end within {START_S:.0f} s")
-            self._patience.wait(GLANCE_S)
+            self._clock.sleep(POLL_S)
         if program.exit_code:
             raise program.failed(f"failed ({program.exit_code})")
 
     def until_ready(self, program: Program, url: str) -> None:
-        """Wait until the program answers 200 at `url`."""
+        """Wait until the program answers 200 at `url`. Raise ProgramError when it ends or is not ready in time."""
         deadline = time.monotonic() + START_S
         while not _answers(url):
             if program.exit_code is not None:
                 raise program.failed(f"ended at once ({program.exit_code})")
             if time.monotonic() > deadline:
                 raise program.failed(f"not ready within {START_S:.0f} s")
-            self._patience.wait(GLANCE_S)
+            self._clock.sleep(POLL_S)
 
     def until_one_ends(self, *programs: Program) -> Program:
-        """Stay for as long as all of these do, and give the one that has ended. Raises StoppedError."""
+        """Wait until one of the programs ends, and return that program. Raise StoppedError."""
         while True:
             for program in programs:
                 if program.exit_code is not None:
                     return program
-            self._patience.wait(0.5)
+            self._clock.sleep(0.5)
 
     def __enter__(self) -> Self:
         return self
@@ -142,6 +142,6 @@ def _inherited() -> dict[str, str]:
 
 def _answers(url: str) -> bool:
     with suppress(requests.RequestException), requests.Session() as session:
-        session.trust_env = False  # no proxy stands before the loopback
+        session.trust_env = False  # never use a proxy for loopback
         return session.get(url, timeout=2).ok
     return False

@@ -1,4 +1,4 @@
-"""What a person sees. Each state has a symbol as well as a colour, and lines only ever grow: pipes read them too."""
+"""The output of the demo. Each state has a symbol and a colour. Output is only appended, so that it can be piped."""
 
 import json
 
@@ -6,9 +6,9 @@ import requests
 from rich.console import Console
 from rich.text import Text
 
-from participants.demo.ledgers import Books
+from participants.demo.books import Books
+from participants.demo.checkouts import COMPENSATED, COMPLETED, STUCK, Checkout, Order
 from participants.demo.services import Orchestrator
-from participants.demo.story import COMPENSATED, COMPLETED, STUCK, Checkout, Order
 
 FAILED = "ECHEC_"
 INDENT = "  "
@@ -17,7 +17,7 @@ GOOD, BAD, QUIET = "bold green", "bold red", "dim"
 
 
 def mark(state: str, before: list[str]) -> tuple[str, str]:
-    """Give a state's symbol and style. What follows a failure and is no end is a compensation."""
+    """Return the symbol and style of a state. A state between a failure and an end is a compensation."""
     if state == COMPLETED:
         return "✔", GOOD
     if state == COMPENSATED:
@@ -52,7 +52,7 @@ class Screen:
         self.title(f"client {checkout.client_id}", checkout.title)
 
     def enter(self, state: str, before: list[str]) -> None:
-        """Add a state to the line; a failure, and what it brings, begins a line of its own."""
+        """Append a state to the line; a failure starts a new line."""
         symbol, style = mark(state, before)
         word = f"{symbol} {state}"
         if not before:
@@ -72,7 +72,7 @@ class Screen:
             self.line(f"{INDENT}as expected: {order.status} after {seconds:.1f} s", QUIET)
 
     def exchange(self, answer: requests.Response) -> None:
-        """Show what a client sent, and what it got."""
+        """Show a request and its response."""
         request = answer.request
         sent = request.body.decode() if isinstance(request.body, bytes) else request.body
         self.line(f"{INDENT}{request.method} {request.path_url}  {sent}")
@@ -107,7 +107,7 @@ class Screen:
         self.line(f"{INDENT}  -H 'Content-Type: application/json' -d '{body}'\n")
 
     def sign_in(self, url: str, name: str, password: str) -> None:
-        """Show the login of this one run."""
+        """Show the login, which is only valid for this run."""
         self.title("Operator's pages", "the login of this run; it ends with the demo")
         self.line(f"sign in  {url}")
         self.line(f"name     {name}")
@@ -126,6 +126,6 @@ class Screen:
         return len(INDENT)
 
     def _write(self, text: str, style: str = "") -> None:
-        # Neither wrapped nor cropped: a URL is to be copied, and a pipe has no width.
+        # Neither wrapped nor cropped: a URL must stay copyable, and a pipe has no width.
         self._console.print(Text(text, style=style), end="", soft_wrap=True)
         self._console.file.flush()

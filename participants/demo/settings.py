@@ -1,4 +1,4 @@
-"""The two ports, and whether they are free."""
+"""The settings of the demo: two free ports."""
 
 import re
 import socket
@@ -10,7 +10,7 @@ HIGHEST_PORT = 65_535
 
 
 class SettingError(ValueError):
-    """A setting that cannot be used; the text names the variable and the mend."""
+    """A setting is invalid; the message names the variable and the fix."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Settings:
 
 
 def from_environment(environ: Mapping[str, str]) -> Settings:
-    """Read PORT and PARTICIPANTS_PORT, by default the next one: a second demo needs no more than another PORT."""
+    """Read PORT and PARTICIPANTS_PORT (default: PORT + 1), so that a second demo only needs another PORT."""
     port = _free_port(environ, "PORT", 8009)
     participants_port = _free_port(environ, "PARTICIPANTS_PORT", port + 1)
     if port == participants_port:
@@ -37,7 +37,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
 
 
 def _free_port(environ: Mapping[str, str], name: str, default: int) -> int:
-    # An empty variable is one that is not set: make hands them on like that.
+    # An empty variable counts as not set; make passes variables like that.
     text = environ.get(name) or str(default)
     if not (re.fullmatch("[0-9]{1,5}", text) and 0 < int(text) <= HIGHEST_PORT):
         raise SettingError(

@@ -1,6 +1,6 @@
-"""Ctrl-C and its like, taken only where the demo waits.
+"""Signals such as Ctrl-C. They only take effect where the demo waits.
 
-A signal that raised wherever it found the program could lose a process that was just being started.
+A signal that raised an exception anywhere could lose a process that was just being started.
 """
 
 import signal
@@ -10,29 +10,29 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class StoppedError(Exception):
-    """Somebody asked the demo to stop."""
+    """A signal requested the demo to stop."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
         self.exit_code = 128 + signal_number
 
 
-class Patience:
-    """Waits, unless and until somebody asks to stop."""
+class StoppableClock:
+    """A clock whose sleep a signal ends."""
 
     def __init__(self) -> None:
-        self._asked = threading.Event()
+        self._stop_requested = threading.Event()
         self._signal = 0
         for number in SIGNALS:
-            # `nohup` ignores SIGHUP, and means it.
+            # Under `nohup` SIGHUP is ignored and stays ignored.
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-                signal.signal(number, self._ask)
+                signal.signal(number, self._request_stop)
 
-    def wait(self, seconds: float) -> None:
-        """Let the time pass. Raises StoppedError."""
-        if self._asked.wait(seconds):
+    def sleep(self, seconds: float) -> None:
+        """Sleep for this many seconds. Raise StoppedError after a signal."""
+        if self._stop_requested.wait(seconds):
             raise StoppedError(self._signal)
 
-    def _ask(self, number: int, _frame: object) -> None:
+    def _request_stop(self, number: int, _frame: object) -> None:
         self._signal = number
-        self._asked.set()
+        self._stop_requested.set()

@@ -13,7 +13,7 @@ import psutil
 import pytest
 import requests
 
-from participants.demo.ledgers import Books, Product
+from participants.demo.books import Books, Product
 from tests.e2e.conftest import eventually, free_port
 
 LAST_LINE = "Ctrl-C stops everything"
@@ -93,7 +93,7 @@ def test_once_shows_every_state_and_ends_with_0(demo, output, assert_nothing_lef
 def test_an_unexpected_outcome_is_said_and_ends_with_1(demo, output, assert_nothing_left):
     program = (
         "import sys; from dataclasses import replace; from participants.demo.__main__ import main;"
-        "from participants.demo.story import CHECKOUTS;"
+        "from participants.demo.checkouts import CHECKOUTS;"
         "good, bad, *_ = CHECKOUTS; sys.exit(main([], [good, replace(good, client_id=bad.client_id)]))"
     )
     assert demo("-c", program).wait(60) == 1, "it does not stay up"

@@ -1,4 +1,4 @@
-"""The participants' books, which must agree with each other whatever became of the orders."""
+"""The participants' books. They must agree with each other after any outcome of the orders."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Books:
     sale_count: int
 
     def complaints(self, confirmed: int) -> list[str]:
-        """Say what does not agree when no order is open and `confirmed` of them were confirmed."""
+        """Return a line for each disagreement, given that no order is open and `confirmed` orders were confirmed."""
         wrong = [
             f"product {name}: initial {it.initial} ≠ on hand {it.on_hand} + reserved {it.reserved} + sold {it.sold}"
             for name, it in self.products.items()

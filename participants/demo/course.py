@@ -1,4 +1,4 @@
-"""The demo from its first line to its last."""
+"""The course of the demo, from its first line to its last."""
 
 import secrets
 import shlex
@@ -10,31 +10,32 @@ from http import HTTPStatus
 from pathlib import Path
 from uuid import uuid4
 
-from participants.demo.ledgers import read_books
+from participants.demo.books import read_books
+from participants.demo.checkouts import Checkout, Order
 from participants.demo.processes import Program, Programs
 from participants.demo.screen import Screen
 from participants.demo.services import Orchestrator, Participants
 from participants.demo.settings import LOOPBACK, Settings
-from participants.demo.stopping import Patience, StoppedError
-from participants.demo.story import Checkout, Order
+from participants.demo.stopping import StoppableClock, StoppedError
 
-#: How long each call to a participant lasts: to be watched, or to be done with.
+#: Duration of each call to a participant in seconds: for watching, and with --once.
 WATCHED_S, ONCE_S = 0.2, 0.02
-#: How long a killed orchestrator stays away, so that one can see it; and how long after its start one that ends by
-#: itself, rather than by a signal, has failed to start.
-REST_S, SETTLED_S = 4.0, 10.0
-#: Where the number of the orchestrator's process group stands.
+#: Seconds that a killed orchestrator stays down, so that the outage is visible.
+RESTART_DELAY_S = 4.0
+#: An orchestrator that exits without a signal within this many seconds after its start has failed to start.
+SETTLED_S = 10.0
+#: The file with the id of the orchestrator's process group.
 GROUP_FILE = "orchestrator.pid"
-#: Who has no rows of his own in the participants' databases; his order succeeds.
-ANYBODY = 5
-#: Who may sign in to the operator's pages, for as long as the demo lives, with a password of that one run.
+#: A client without own rows in the participants' databases; the order of this client succeeds.
+ORDINARY_CLIENT = 5
+#: The account for the operator's pages; its password is only valid for this run.
 LOGIN = "demo"
 
 
 class Show:
-    def __init__(self, settings: Settings, folder: Path, programs: Programs, patience: Patience) -> None:
+    def __init__(self, settings: Settings, folder: Path, programs: Programs, clock: StoppableClock) -> None:
         self._settings, self._folder = settings, folder
-        self._programs, self._patience = programs, patience
+        self._programs, self._clock = programs, clock
         self._orchestrator = Orchestrator(settings.url)
         self._participants = Participants(settings.participants_url)
         self._screen = Screen()
@@ -45,12 +46,12 @@ class Show:
         self._ready_at = 0.0
 
     def run(self, checkouts: Sequence[Checkout], *, once: bool) -> int:
-        """Give the exit code: 0 when everything was as expected."""
+        """Run the demo and return the exit code: 0 when everything was as expected."""
         self._start()
         self._participants.slow_down(ONCE_S if once else WATCHED_S)
         orders = [self._watch(checkout) for checkout in checkouts]
         self._participants.speed_up()
-        path = self._ask()
+        path = self._show_api()
         self._audit(confirmed=1 + sum(order.confirmed for order in orders))
         self._seed()
         if not once:
@@ -78,8 +79,9 @@ class Show:
         self._running_participants = self._programs.start("participants", *arguments, environment=shop)
         migration = ("migration", "flask", "--app", "app", "db", "upgrade")
         self._programs.until_done(self._programs.start(*migration, environment=self._environment))
-        adding = ("user", "app.cli", "user", "add", LOGIN, "--role", "admin", "--password-stdin")
-        self._programs.until_done(self._programs.start(*adding, environment=self._environment, told=self._password))
+        command = ("user", "app.cli", "user", "add", LOGIN, "--role", "admin", "--password-stdin")
+        adding = self._programs.start(*command, environment=self._environment, stdin_text=self._password)
+        self._programs.until_done(adding)
         self._programs.until_ready(self._running_participants, f"{self._participants.url}/ventes/health")
         self._start_orchestrator()
         self._screen.good(f"up in {time.monotonic() - began:.1f} s: {self._settings.url} is ready")
@@ -92,32 +94,33 @@ class Show:
 
     @property
     def _environment(self) -> dict[str, str]:
-        """The orchestrator's, and its migration's."""
+        """The environment of the orchestrator and of its migration."""
         return {
             "DATABASE_URL": f"sqlite:///{self._folder / 'saga.db'}",
             "PARTICIPANTS_URL": self._settings.participants_url,
             "HOST": LOOPBACK,
             "PORT": str(self._settings.port),
-            "API_AUTH": "off",  # what the README shows is to work as it stands there
+            "API_AUTH": "off",  # the commands of the README must work unchanged
             "SECRET_KEY": self._secret,
-            "BREAKER_OPEN_S": "3",  # who watches a participant come back does not wait for half a minute
+            "BREAKER_OPEN_S": "3",  # the default of 30 s is too long to watch a participant come back
         }
 
     @property
     def _kill_command(self) -> str:
-        """Kills the orchestrator that runs then, whichever that is."""
+        """The shell command that kills the orchestrator that runs at that moment."""
         return f"kill -9 -- -$(cat {shlex.quote(str(self._folder / GROUP_FILE))})"
 
     def _stay(self) -> None:
-        """Be there until StoppedError. An orchestrator that is killed is started again, and carries its sagas on."""
+        """Run until StoppedError. A killed orchestrator is started again and continues its sagas."""
         while True:
             ended = self._programs.until_one_ends(self._running_participants, self._running_orchestrator)
             by_itself = time.monotonic() - self._ready_at < SETTLED_S and (ended.exit_code or 0) >= 0
             if ended is not self._running_orchestrator or by_itself:
                 raise ended.failed(f"ended ({ended.exit_code})")
-            self._screen.bad(f"the orchestrator is dead ({ended.exit_code}); it is started again in {REST_S:g} s")
-            ended.signal(signal.SIGKILL)  # whatever of it is left would keep its port
-            self._patience.wait(REST_S)
+            outcome = f"the orchestrator is dead ({ended.exit_code})"
+            self._screen.bad(f"{outcome}; it is started again in {RESTART_DELAY_S:g} s")
+            ended.signal(signal.SIGKILL)  # remaining processes of the group would keep the port
+            self._clock.sleep(RESTART_DELAY_S)
             self._start_orchestrator()
             self._screen.good("the orchestrator is back; every saga goes on where it stopped")
 
@@ -125,17 +128,17 @@ class Show:
         order = Order(self._orchestrator, checkout)
         self._screen.begin(checkout)
         began = time.monotonic()
-        for number, state in enumerate(order.follow(self._patience)):
+        for number, state in enumerate(order.follow(self._clock)):
             self._screen.enter(state, order.states[:number])
         self._screen.end(order, time.monotonic() - began)
         if order.complaint:
             self._complaints.append(order.complaint)
         return order
 
-    def _ask(self) -> str:
-        """Order as an API client would, who waits for the answer. Give the order's path."""
-        self._screen.title("What an API client gets", f"client {ANYBODY} buys, and waits for the answer")
-        answer = self._orchestrator.checkout(ANYBODY, str(uuid4()))
+    def _show_api(self) -> str:
+        """Order like an API client that waits for the answer. Return the order's path."""
+        self._screen.title("What an API client gets", f"client {ORDINARY_CLIENT} buys, and waits for the answer")
+        answer = self._orchestrator.checkout(ORDINARY_CLIENT, str(uuid4()))
         self._screen.exchange(answer)
         if answer.status_code != HTTPStatus.CREATED:
             self._complaints.append(f"expected the answer 201, got {answer.status_code}")
@@ -149,5 +152,5 @@ class Show:
             self._complaints.append(complaint)
 
     def _seed(self) -> None:
-        """Let lists and pages show one saga of every kind. After the audit, which counts the checkouts alone."""
+        """Start one saga of every kind for the lists and pages. The audit comes first: it counts only the checkouts."""
         self._programs.until_done(self._programs.start("examples", "app.cli", "seed", environment=self._environment))

@@ -1,4 +1,4 @@
-"""The four checkouts: who buys, what must become of the order, and what did."""
+"""The four checkouts of the demo: the client, the expected states, and the actual states."""
 
 import time
 from collections.abc import Iterator
@@ -6,18 +6,23 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 from participants.demo.services import Orchestrator
-from participants.demo.stopping import Patience
+from participants.demo.stopping import StoppableClock
 
 COMPLETED, COMPENSATED = "CONFIRMEE", "ANNULEE"
-#: The service stops there and waits for an operator, so nothing follows by itself.
+#: Prefix of the states in which a saga waits for an operator.
 STUCK = "STUCK_"
-GLANCE_S = 0.05
-LONGEST_S = 30.0
+POLL_S = 0.05
+#: Maximum duration of one order in seconds.
+MAX_ORDER_S = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkout:
-    """`states` and `status`: every state the order must enter, in order, and the answer its client must get."""
+    """A checkout with its expected result.
+
+    states: every state that the order must enter, in order.
+    status: the HTTP status that the client must get.
+    """
 
     client_id: int
     title: str
@@ -68,21 +73,21 @@ class Order:
         self.status = 0
         self.path = ""
 
-    def follow(self, patience: Patience) -> Iterator[str]:
-        """Start the order and give each state soon after it was entered, up to the end."""
+    def follow(self, clock: StoppableClock) -> Iterator[str]:
+        """Start the order and yield each state soon after the order enters it, until the order ends."""
         started = self._orchestrator.checkout(self._checkout.client_id, self._key, wait=False)
         started.raise_for_status()
         self.path = started.headers["Location"]
-        deadline = time.monotonic() + LONGEST_S
+        deadline = time.monotonic() + MAX_ORDER_S
         while time.monotonic() < deadline:
             for state in self._orchestrator.states(self.path)[len(self.states) :]:
                 self.states.append(state)
                 yield state
             if self.ended:
-                # The same request again: the key makes it the same order, now with its final answer.
+                # The same request with the same key returns the final answer of the same order.
                 self.status = self._orchestrator.checkout(self._checkout.client_id, self._key).status_code
                 return
-            patience.wait(GLANCE_S)
+            clock.sleep(POLL_S)
 
     @property
     def ended(self) -> bool:
@@ -95,7 +100,7 @@ class Order:
 
     @property
     def complaint(self) -> str:
-        """What is not as it must be, in one line; empty when all is."""
+        """The difference from the expected result in one line; empty when there is none."""
         if tuple(self.states) != self._checkout.states:
             return f"expected {' '.join(self._checkout.states)}, got {' '.join(self.states) or 'nothing'}"
         if self.status != self._checkout.status:
