@@ -39,6 +39,6 @@ def check_ready() -> None:
 
 @cache
 def _newest_migration() -> str:
-    from alembic.script import ScriptDirectory  # noqa: PLC0415  takes 0.2 s, so only a process that is asked imports it
+    from alembic.script import ScriptDirectory  # noqa: PLC0415  takes 0.2 s, so it is imported only when needed
 
     return ScriptDirectory(str(_MIGRATIONS)).get_current_head() or ""

@@ -38,7 +38,7 @@ def revoke(prefix: str) -> Response:
         services().api_keys.keys.revoke(prefix, principal().actor)
     except ProblemError as error:
         return _page(error)
-    flash(f"{prefix} is refused from now on, everywhere within a few seconds.", "done")
+    flash(f"{prefix} is revoked; every process refuses it within a few seconds.", "done")
     return redirect(url_for("keys.index"), 303)
 
 

@@ -24,7 +24,7 @@ _LARGEST = 2**31 - 1
 def index() -> str:
     saga, actor = request.args.get("saga", "").strip(), request.args.get("actor", "").strip()
     if not actor.isprintable():
-        raise InvalidError(("/actor", "Give who it was, such as user:ada."))
+        raise InvalidError(("/actor", "Give an actor, such as user:ada."))
     rows = audit.page(
         db.engine, limit=ROWS + 1, before=_before(), saga_id=_saga_id(saga) if saga else None, actor=actor or None
     )

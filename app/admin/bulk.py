@@ -49,7 +49,7 @@ class _Part(Action):
     action = fields.String(required=True, validate=validate.OneOf(GROUP_ACTIONS))
     #: Where the previous part ended.
     after = Cursor(load_default=None)
-    #: When the first part began.
+    #: Start of the first part.
     until = fields.AwareDateTime(load_default=None, default_timezone=UTC)
     #: Sagas of the group, sagas moved so far, and sagas refused so far.
     count = fields.Integer(load_default=0, validate=validate.Range(0))

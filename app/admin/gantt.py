@@ -1,4 +1,4 @@
-"""When each attempt was made and how long it took, laid out on one line of time that leaves long waits out."""
+"""The Gantt chart of a saga: when each attempt was made, and its duration. Long waits are drawn short."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,16 +6,16 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Protocol
 
-#: A wait longer than this share of all that was worked is cut short, and as wide as this afterwards.
+#: A wait longer than _LONG of the time of all calls is cut, and drawn as wide as _CUT of that time.
 _LONG, _CUT = 0.25, 0.08
-#: A bar is at least as wide as this, and what is said of a wait about as wide as that; in percent.
-_NARROWEST, _SAID = 0.1, 6.0
-#: Nothing shorter than this can be seen: a saga of a few milliseconds is drawn as if it had taken so long.
+#: Least width of a bar, and the width of the label of a cut, in percent.
+_NARROWEST, _LABEL = 0.1, 6.0
+#: Least duration of a chart, in seconds, so that a saga without any duration can be drawn.
 _SHORTEST_S = 0.001
 
 
 class Attempt(Protocol):
-    """A row of the journal that tells of a call."""
+    """A row of the journal that records a call."""
 
     @property
     def at(self) -> datetime: ...
@@ -29,16 +29,18 @@ class Attempt(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """One attempt. left, width: in percent of the whole. number: which row of the journal it is."""
+    """One attempt."""
 
+    #: Row of the journal, from 0.
     number: int
+    #: In percent of the chart.
     left: float
     width: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lane:
-    """The attempts of one call, a step's or its compensation's."""
+    """The attempts of one action or of one compensation."""
 
     step: str
     direction: str
@@ -47,35 +49,43 @@ class Lane:
 
 @dataclass(frozen=True, kw_only=True)
 class Cut:
-    """A wait that is drawn shorter than it was. left, width: in percent. row: where its length is said, the first 0."""
+    """A wait that is drawn short."""
 
+    #: In percent of the chart.
     left: float
     width: float
+    #: Duration of the wait.
     seconds: float
+    #: Row of its label, from 0.
     row: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gantt:
-    """began: of the first attempt; seconds: from there to the end of the last."""
+    """The chart of all attempts of a saga."""
 
     lanes: tuple[Lane, ...]
     cuts: tuple[Cut, ...]
-    began: datetime
+    #: Start of the first attempt.
+    started_at: datetime
+    #: Seconds to the end of the last attempt.
     seconds: float
 
     @property
     def rows(self) -> int:
+        """Rows of labels."""
         return max((cut.row + 1 for cut in self.cuts), default=0)
 
 
 def gantt(moves: Sequence[Attempt]) -> Gantt | None:
-    """Lay out every attempt of a journal; None where there was none."""
+    """Return the chart of a journal; None for a journal without attempts."""
     spans = _spans(moves)
     if not spans:
         return None
-    began = min(start for start, _ in spans.values())
-    inside = {number: ((s - began).total_seconds(), (e - began).total_seconds()) for number, (s, e) in spans.items()}
+    started_at = min(start for start, _ in spans.values())
+    inside = {
+        number: ((s - started_at).total_seconds(), (e - started_at).total_seconds()) for number, (s, e) in spans.items()
+    }
     end = max(stop for _, stop in inside.values())
     scale = _Scale(sorted(inside.values()), end)
     lanes: dict[tuple[str, str], list[Bar]] = {}
@@ -84,23 +94,23 @@ def gantt(moves: Sequence[Attempt]) -> Gantt | None:
         bar = Bar(number=number, left=round(left, 3), width=max(round(scale.at(stop) - left, 3), _NARROWEST))
         lanes.setdefault((move.step or "", move.direction or "do"), []).append(bar)
     drawn = tuple(Lane(step=step, direction=way, bars=tuple(bars)) for (step, way), bars in lanes.items())
-    return Gantt(lanes=drawn, cuts=_told_apart(scale.cuts), began=began, seconds=end)
+    return Gantt(lanes=drawn, cuts=_with_label_rows(scale.cuts), started_at=started_at, seconds=end)
 
 
-def _told_apart(cuts: Sequence[Cut]) -> tuple[Cut, ...]:
-    """Say the length of each in the first row where no other is in its way."""
+def _with_label_rows(cuts: Sequence[Cut]) -> tuple[Cut, ...]:
+    """Return the cuts, each with its label in the first row that has room for the label."""
     ends: list[float] = []
     placed: list[Cut] = []
     for cut in cuts:
         middle = cut.left + cut.width / 2
-        row = next((row for row, end in enumerate(ends) if end <= middle - _SAID / 2), len(ends))
-        ends[row : row + 1] = [middle + _SAID / 2]
+        row = next((row for row, end in enumerate(ends) if end <= middle - _LABEL / 2), len(ends))
+        ends[row : row + 1] = [middle + _LABEL / 2]
         placed.append(replace(cut, row=row))
     return tuple(placed)
 
 
 def _spans(moves: Sequence[Attempt]) -> dict[int, tuple[datetime, datetime]]:
-    """Find when each attempt began and ended. Moves of one commit share its moment: one ends before the other."""
+    """Return start and end of each attempt. Moves of one commit have one time, so they are laid out in sequence."""
     spans: dict[int, tuple[datetime, datetime]] = {}
     after: datetime | None = None
     for number in range(len(moves) - 1, -1, -1):
@@ -114,7 +124,7 @@ def _spans(moves: Sequence[Attempt]) -> dict[int, tuple[datetime, datetime]]:
 
 
 class _Scale:
-    """From seconds to percent, with the long waits cut."""
+    """Converts seconds to percent, with the long waits cut."""
 
     def __init__(self, spans: Sequence[tuple[float, float]], end: float) -> None:
         waits = [(stop, start) for (_, stop), (start, _) in pairwise(spans) if start > stop]

@@ -96,7 +96,9 @@ def _summary(row: SagaRow, at: State) -> str:
     what = f"{'the undo of ' if at.undoes else ''}{name}"
     match at.phase:
         case Phase.STUCK:
-            return f"The engine has stopped at {what}; a person must decide. {participant} knows whether it happened."
+            return (
+                f"The engine has stopped at {what}; a person must decide. Check at {participant} whether it happened."
+            )
         case Phase.COMPLETED:
             return "Completed: every step succeeded."
         case Phase.COMPENSATED:
@@ -104,6 +106,6 @@ def _summary(row: SagaRow, at: State) -> str:
         case _ if row.status == "pending":
             return "Created, and not executed yet."
         case Phase.UNDOING:
-            return f"Compensating: {participant} is asked to undo {name}."
+            return f"Compensating: {participant} is called to undo {name}."
         case _:
-            return f"Running: {participant} is asked for {what}."
+            return f"Running: {participant} is called for {what}."

@@ -26,7 +26,7 @@ class Exporter(PrometheusMetrics):  # type: ignore[misc]  # it has no types
     def __init__(self, app: Flask, exposition: Exposition, notes: Notes) -> None:
         self._notes = notes
         super().__init__(app, group_by="url_rule", registry=exposition)
-        # One reference contract asks with the slash, the two others without it.
+        # The contract of /api/saga has the slash, the others do not.
         app.add_url_rule("/metrics/", "prometheus_metrics")
 
     def export_defaults(self, **_options: Any) -> None:

@@ -142,7 +142,7 @@ def _run(move: Callable[[SagaService], Standing], *, as_json: bool) -> None:
             raise
         runner.stop()
     except KeyboardInterrupt:
-        click.echo("saga: interrupted; what was begun is durable, and a service carries it on", err=True)
+        click.echo("saga: interrupted; the saga is durable, and a service continues it", err=True)
         # The saga's thread may run for the whole wait, so the process ends without it, which is safe as a crash is.
         os._exit(INTERRUPTED)
     _show_result(standing.id, replayed=standing.replayed, as_json=as_json)

@@ -1,4 +1,4 @@
-"""`saga audit`: list the audit trail, and verify that nobody has changed it."""
+"""`saga audit`: list the audit trail, and verify that it is unchanged."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -27,7 +27,7 @@ _LARGEST = 1000
 
 @saga.group("audit", cls=SagaGroup)
 def trail() -> None:
-    """List the audit trail, and verify that nobody has changed it."""
+    """List the audit trail, and verify that it is unchanged."""
 
 
 @trail.command("list")

@@ -1,6 +1,6 @@
 """The output of every command: the terminal, JSON lines, lines in columns, and the marks of steps and sagas.
 
-A colour never stands alone: a word or a symbol goes with it.
+Every colour comes with a word or a symbol.
 """
 
 import os

@@ -60,16 +60,16 @@ class StepEffect:
         if self.refused and undo:
             return f"{participant} refuses {undo.strip()}: a person must see to it."
         if self.in_flight:
-            return f"{participant} is being asked {undo}and has given no clear answer yet: it may have happened."
+            return f"{participant} is being called {undo}and has given no clear answer yet: it may have happened."
         descriptions = {
-            Effect.UNKNOWN: f"{participant} was asked {undo}and gave no clear answer: it may have happened, or not.",
+            Effect.UNKNOWN: f"{participant} was called {undo}and gave no clear answer: it may have happened, or not.",
             Effect.TOOK_EFFECT: f"{participant} did it."
             if self.step.undo
             else f"{participant} did it, and it has no undo.",
             Effect.UNDONE: f"{participant} has undone it.",
             Effect.NOT_DONE: f"{participant} refused it: nothing happened."
             if self.refused
-            else f"{participant} was not asked.",
+            else f"{participant} was not called.",
         }
         return descriptions[self.effect]
 

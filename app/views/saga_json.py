@@ -9,7 +9,7 @@ from app.views.steps import StepView, completed_steps, outcome, remaining, retri
 from machines.registry import Registry
 from machines.statuses import SAGA_STATUSES
 
-#: The API's words for a status, each with the values of the column `status` that it stands for.
+#: Each status of the API, with the matching values of the column `status`.
 SAGA_STATUS_WORDS = "; ".join(
     f"{theirs}: {' or '.join(ours for ours, other in SAGA_STATUSES.items() if other == theirs)}"
     for theirs in dict.fromkeys(SAGA_STATUSES.values())

@@ -1,4 +1,4 @@
-// What the pages do beyond links and forms: follow what happens, say when they cannot, and change their look.
+// The pages follow changes, report a lost connection, and switch their theme.
 (() => {
   const FOLLOW_MS = 2000;
   const root = document.documentElement;
@@ -7,7 +7,7 @@
   const lost = document.getElementById("lost");
   let seenAt = new Date();
 
-  // A part that somebody is at work in (data-keep) stays as it is for as long as it means the same.
+  // A part in use (data-keep) stays unchanged as long as its meaning is the same.
   Idiomorph.defaults.callbacks.beforeNodeMorphed = (old, fresh) =>
     !(old instanceof Element && fresh instanceof Element && old.dataset.keep && old.dataset.keep === fresh.dataset.keep);
 
@@ -28,20 +28,20 @@
     const { status } = event.detail.xhr;
     if (status) reached(status < 500);
   });
-  // Signed out: not into this page, but to where the server leads, and back here afterwards.
+  // Signed out: load the page again, so that the server sends the person to /login and back.
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { status, responseURL } = event.detail.xhr;
     if (status !== 401 && new URL(responseURL, location.href).pathname !== "/login") return;
     event.detail.shouldSwap = false;
     location.assign(location.href);
   });
-  // A drawing that is wider or higher than its place is shown where the saga stands.
+  // Scroll a large diagram to the present state of the saga.
   const place = async (img) => {
     const frame = img.closest(".diagram");
     if (frame.scrollWidth <= frame.clientWidth && frame.scrollHeight <= frame.clientHeight) return;
     const answer = await fetch(img.src);
     if (!answer.ok) return;
-    const drawn = (await answer.text()).replace(/<style>[^]*?<\/style>/, ""); // the page's policy lets no style in
+    const drawn = (await answer.text()).replace(/<style>[^]*?<\/style>/, ""); // the page's policy allows no inline style
     const svg = new DOMParser().parseFromString(drawn, "image/svg+xml").documentElement;
     const { width, height } = svg.viewBox.baseVal;
     const words = svg.querySelector("g.now text");
@@ -53,7 +53,7 @@
   for (const img of document.querySelectorAll(".diagram img")) if (img.complete) place(img);
   document.querySelector(".top nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
 
-  // What an action came to is read out and looked at first.
+  // Focus the result of an action, so that a screen reader reads it first.
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.requestConfig?.verb === "post") document.querySelector("#notices .notice")?.focus();
   });

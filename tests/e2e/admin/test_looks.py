@@ -24,7 +24,7 @@ def paths(site):
     site.orders(2, status="completed")
     site.orders(1, status="compensated", client=2)
     stuck, *_ = site.stuck_orders(2)
-    group = site.open("/admin/stuck").get_by_role("link", name="See to all 2").get_attribute("href")
+    group = site.open("/admin/stuck").get_by_role("link", name="Act on all 2").get_attribute("href")
     return ["/admin", "/admin/stuck", "/admin/parked", "/admin/sagas", "/admin/sagas?state=NONE",
             f"/admin/sagas/{stuck}", group, "/admin/sagas?sort=by", "/admin/audit", "/admin/users", "/admin/keys",
             "/login"]  # fmt: skip
@@ -61,13 +61,13 @@ def test_the_look_follows_the_system_until_one_is_chosen_and_then_stays(site):
     page.emulate_media(color_scheme="dark")
     dark = page.evaluate(ground)
     assert dark != light
-    switch = page.get_by_role("button", name="Dark look")
+    switch = page.get_by_role("button", name="Dark theme")
     expect(switch).to_have_attribute("aria-pressed", "true")
     switch.click()
     assert page.evaluate(ground) == light
     page.reload()
     assert page.evaluate(ground) == light
-    expect(page.get_by_role("button", name="Dark look")).to_have_attribute("aria-pressed", "false")
+    expect(page.get_by_role("button", name="Dark theme")).to_have_attribute("aria-pressed", "false")
 
 
 def test_an_order_is_found_and_retried_by_keyboard_alone(site):

@@ -36,14 +36,14 @@ def test_a_stuck_order_is_found_understood_and_retried(site):
     page.get_by_role("link", name=saga_id[:8]).click()
 
     expect(page.get_by_role("region", name="What happened")).to_contain_text("stopped at enregistrer_vente")
-    owed = page.get_by_role("region", name="What is owed to whom").get_by_role("listitem")
+    owed = page.get_by_role("region", name="Effects").get_by_role("listitem")
     expect(owed).to_contain_text(["reserver_stock took effect", "payer took effect", "enregistrer_vente unknown"])
     retry = offer(page, "Retry now")
     expect(retry).to_contain_text("safe")
     expect(offer(page, "Compensate")).to_contain_text("look first")
     retry.locator("summary").first.click()
     expect(retry.locator(".course li")).to_have_text(["PAIEMENT_EFFECTUE", "COMMANDE_ENREGISTREE", "CONFIRMEE"])
-    expect(retry).to_contain_text("unless this says that it was done: GET ventes/ventes/outcome")
+    expect(retry).to_contain_text("unless this call finds that it was done: GET ventes/ventes/outcome")
     expect(retry).to_contain_text("do confirmer at stock")
 
     page.evaluate("document.body.dataset.same = 'page'")
@@ -95,7 +95,7 @@ def test_what_was_done_by_hand_is_resolved_and_goes_on(site):
     page = site.open(f"/admin/sagas/{saga_id}")
     choose(page, "Resolve by hand", "recorded in the sales system by hand")
     expect(page.locator(".notice.done")).to_contain_text("to CONFIRMEE")
-    expect(page.get_by_role("region", name="What is owed to whom")).to_contain_text("by hand")
+    expect(page.get_by_role("region", name="Effects")).to_contain_text("by hand")
 
 
 def test_a_page_follows_what_happens_elsewhere_and_keeps_what_is_being_written(site):
@@ -112,13 +112,13 @@ def test_a_page_follows_what_happens_elsewhere_and_keeps_what_is_being_written(s
     expect(listed.get_by_role("link", name=first[:8])).to_have_count(1)
     choose(other := site.open(f"/admin/sagas/{first}"), "Retry now", "sales is back")
     expect(page.locator("#live .pill").first).to_have_text("completed")
-    expect(page.get_by_role("region", name="What you can do")).to_contain_text("ended for good")
+    expect(page.get_by_role("region", name="Available actions")).to_contain_text("the saga has ended")
 
 
 def test_all_of_a_group_are_retried_after_a_dry_run(site):
     ids = site.stuck_orders(23)
     page = site.open("/admin/stuck")
-    page.get_by_role("link", name="See to all 23").click()
+    page.get_by_role("link", name="Act on all 23").click()
     dry = page.get_by_role("region", name="Dry run")
     expect(dry).to_contain_text("Nothing has been done yet")
     expect(dry.locator("details[open] .course li").last).to_have_text("CONFIRMEE")
@@ -145,9 +145,9 @@ def test_a_viewer_sees_everything_and_is_offered_no_button(site, browser):
     sign_in(context, site.server.url, "eve")
     page = context.new_page()
     page.goto(f"{site.server.url}/admin/sagas/{saga_id}")
-    expect(page.get_by_role("region", name="What you can do")).to_contain_text("takes the role operator")
+    expect(page.get_by_role("region", name="Available actions")).to_contain_text("needs the role operator")
     expect(page.get_by_role("button", name="Retry now")).to_have_count(0)
     assert context.request.post(page.url, form={"action": "retry"}).status == 403
     page.goto(f"{site.server.url}/admin/stuck")
-    expect(page.get_by_role("link", name="See to it")).to_have_count(0)
+    expect(page.get_by_role("link", name="Act on it")).to_have_count(0)
     context.close()

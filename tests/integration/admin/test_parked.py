@@ -31,7 +31,7 @@ def left():
 
 
 def test_nothing_parked_is_told_so(client):
-    assert "Nothing is parked." in seen(client.get("/admin/parked"))
+    assert "No messages are parked." in seen(client.get("/admin/parked"))
 
 
 def test_a_message_is_shown_with_its_reason_as_text_and_no_page(client, parked):

@@ -30,7 +30,7 @@ def test_an_attempt_ends_when_it_is_written_and_began_so_long_before():
         ("pay", 0, 50),
         ("ship", 50, 50),
     ]
-    assert (drawn.began, drawn.seconds) == (NOON, 2)
+    assert (drawn.started_at, drawn.seconds) == (NOON, 2)
 
 
 def test_attempts_of_one_commit_follow_each_other():

@@ -39,7 +39,7 @@ def test_a_stuck_pivot_may_have_happened_and_what_was_before_it_did():
         "enregistrer_vente": Effect.UNKNOWN,
         "confirmer": Effect.NOT_DONE,
     }
-    assert says("confirmer", "STUCK_ENREGISTRER_VENTE", *moves) == "stock was not asked."
+    assert says("confirmer", "STUCK_ENREGISTRER_VENTE", *moves) == "stock was not called."
 
 
 @pytest.mark.parametrize("before", [(), (Row("payer", "defer"),)])
@@ -61,7 +61,7 @@ def test_what_was_undone_is_undone_and_the_rest_stays():
 def test_an_undo_without_a_clear_answer_is_unknown():
     moves = (RESERVED, PAID, *[Row("payer", "retry", "undo")] * 9, Row("payer", "exhausted", "undo"))
     assert effects("STUCK_UNDO_PAYER", *moves)["payer"] is Effect.UNKNOWN
-    assert "asked to undo payer" in says("payer", "STUCK_UNDO_PAYER", *moves)
+    assert "called to undo payer" in says("payer", "STUCK_UNDO_PAYER", *moves)
 
 
 def test_an_undo_that_could_not_be_sent_has_undone_nothing():
@@ -71,7 +71,7 @@ def test_an_undo_that_could_not_be_sent_has_undone_nothing():
 
 def test_a_call_in_flight_may_have_happened():
     assert effects("STOCK_RESERVE", RESERVED, in_doubt=True)["payer"] is Effect.UNKNOWN
-    still = "client is being asked and has given no clear answer yet: it may have happened."
+    still = "client is being called and has given no clear answer yet: it may have happened."
     assert says("payer", "STOCK_RESERVE", RESERVED, in_doubt=True) == still
     assert effects("STOCK_RESERVE", RESERVED, in_doubt=False)["payer"] is Effect.NOT_DONE
     assert effects("REMBOURSEMENT", RESERVED, PAID, in_doubt=True)["payer"] is Effect.UNKNOWN
