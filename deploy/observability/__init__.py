@@ -1,5 +1,5 @@
-"""What an operator looks at and is woken by: dashboards, recording rules and alerts, made from the tables.
+"""Generate the dashboards, recording rules and alerts from the saga definitions.
 
-Every query reads metrics by the names that /metrics gives them, and takes from the tables what only they know: the
-order of the steps, and how long each state may last.
+Every query reads metrics by their names in /metrics. The order of the steps and the time limit of each state come from
+the definitions.
 """

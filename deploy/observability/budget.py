@@ -1,24 +1,23 @@
-"""The error budget: 000 wants more than 80 % of the sagas to succeed, so one in five may not.
+"""The error budget: more than 80 % of the sagas must succeed, so one in five may be compensated or stuck.
 
-A saga that is compensated or stuck has used a piece of it, whatever the reason. A budget this large cannot be burnt
-more than five times as fast as it lasts, so the usual factors (14.4, 6) do not exist here: three times is six sagas
-in ten, one and a half is three in ten. Each rate is looked at over a long window, which says that it matters, and over
-a short one, which says that it still goes on and lets the alert clear soon after.
+A budget this large cannot burn faster than five times its rate, so the usual burn factors (14.4 and 6) are impossible.
+Factor 3 means that six sagas in ten fail, factor 1.5 that three in ten fail. Each rate is checked over two windows: the
+long window shows that the failures matter, the short window shows that they continue and lets the alert clear soon.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 BUDGET = 0.2
-#: Fewer are no rate: one customer without money at night wakes nobody.
-FEWEST = 10
+#: Minimum number of ended sagas in the window: one failed saga at night must not page an operator.
+MIN_SAGAS = 10
 WINDOWS = ("5m", "30m", "1h", "6h")
 FAILED, ENDED = "compensated|stuck", "completed|compensated|stuck"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Burn:
-    """Too fast: `factor` times the budget, over `long` and over `short` alike, for `lasts`."""
+    """A burn rate that fires: `factor` times the budget over both windows, for the duration `lasts`."""
 
     factor: float
     long: str
@@ -29,7 +28,7 @@ class Burn:
     @property
     def expr(self) -> str:
         limit = f"{self.factor * BUDGET:g}"
-        enough = f'sum by (saga) (increase(saga_total{{status=~"{ENDED}"}}[{self.long}])) >= {FEWEST}'
+        enough = f'sum by (saga) (increase(saga_total{{status=~"{ENDED}"}}[{self.long}])) >= {MIN_SAGAS}'
         return f"{_ratio(self.long)} > {limit}\nand {_ratio(self.short)} > {limit}\nand {enough}"
 
 
@@ -40,7 +39,7 @@ BURNS = (
 
 
 def budget_rules() -> list[dict[str, Any]]:
-    """Record, for each saga, the share that did not succeed of all that ended."""
+    """Return rules that record, for each saga type, the share of ended sagas that did not succeed."""
     return [
         {
             "record": _ratio(window),

@@ -1,4 +1,4 @@
-"""Tables whose every column is a query of its own, and whose rows are the sets of labels that these give."""
+"""Table panels: each column is one query, each row is one set of labels."""
 
 from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
@@ -10,7 +10,7 @@ from grafana_foundation_sdk.models.common import TableCellHeight
 from grafana_foundation_sdk.models.dashboard import DataTransformerConfig, DynamicConfigValue
 
 from deploy.observability.links import sagas_in
-from deploy.observability.panels import LOOK, fixed, setting, table
+from deploy.observability.panels import LINK_TITLE, fixed, setting, table
 
 GAUGE = {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}
 TEXT = {"type": "color-text"}
@@ -18,29 +18,26 @@ FILLED = {"type": "color-background", "mode": "basic"}
 
 
 class Column(NamedTuple):
-    """What a column shows, and how it is drawn where there is something to see.
-
-    most: what fills a gauge, the highest of the column if it is not given.
-    leads: what a click on it asks the admin view for, besides the row's saga.
-    """
+    """A column of a table panel."""
 
     expr: str
     colour: str
     cell: Mapping[str, str]
     unit: str = "short"
     width: int = 110
-    most: float | None = None
-    leads: Mapping[str, str] | None = None
+    maximum: float | None = None  # the value of a full gauge; None: the largest value of the column
+    filters: Mapping[str, str] | None = None  # a click lists the row's sagas with these filters
 
 
 def columns(
-    title: str, labels: Sequence[str], queries: Mapping[str, Column], *, says: str, sort: tuple[str, bool]
+    title: str, labels: Sequence[str], queries: Mapping[str, Column], *, text: str, sort: tuple[str, bool]
 ) -> Table:
     """Return a table panel.
 
-    labels: those shown; `saga` is always among them, because a link needs it. sort: the column, largest first.
+    labels: the shown labels; the label `saga` is always present, because the links need it.
+    sort: the column to sort by, and True to start with its largest value.
     """
-    panel = table(title, [column.expr for column in queries.values()], says=says)
+    panel = table(title, [column.expr for column in queries.values()], text=text)
     by, descending = sort
     panel.decimals(0).cell_height(TableCellHeight.SM)
     panel.sort_by([TableSortByFieldState().display_name(by).desc(descending)])
@@ -65,10 +62,10 @@ def _drawn(column: Column) -> list[DynamicConfigValue]:
     ]
     if column.unit == "s":
         drawn.append(setting("decimals", 1))
-    if column.leads is not None:
-        url = sagas_in("${__data.fields.saga}", orchestrator="${orchestrator}", **column.leads)
-        drawn.append(setting("links", [{"title": LOOK, "url": url, "targetBlank": True}]))
+    if column.filters is not None:
+        url = sagas_in("${__data.fields.saga}", orchestrator="${orchestrator}", **column.filters)
+        drawn.append(setting("links", [{"title": LINK_TITLE, "url": url, "targetBlank": True}]))
     if column.cell is GAUGE:
-        return [*drawn, setting("min", 0), *([] if column.most is None else [setting("max", column.most)])]
+        return [*drawn, setting("min", 0), *([] if column.maximum is None else [setting("max", column.maximum)])]
     zero = {"type": "value", "options": {"0": {"text": "·", "color": "transparent"}}}
     return [*drawn, setting("mappings", [zero])]

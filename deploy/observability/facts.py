@@ -1,4 +1,4 @@
-"""What dashboards and rules take from the tables, over all versions of a saga: metrics name none."""
+"""The facts that dashboards and rules need from the definitions. All versions are merged: metrics have no version."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,10 @@ from machines.transitions import Phase, Trigger
 
 @dataclass(frozen=True, kw_only=True)
 class StepFact:
-    """place: the saga's name and where in it the step comes, which sorts as the table reads."""
+    """A step of a saga.
+
+    place: the saga's name and the step's number; sorting by it gives the order of the steps.
+    """
 
     saga: str
     step: str
@@ -18,29 +21,29 @@ class StepFact:
 
 @dataclass(frozen=True, kw_only=True)
 class StateFact:
-    """A state that a saga stays in: because of which step, whose participant, and for how long it may."""
+    """A state in which a saga stays."""
 
     saga: str
     state: str
-    step: str
-    participant: str
+    step: str  # the step whose call the state waits for
+    participant: str  # the participant of that call
     phase: Phase
-    dwell_s: float
+    dwell_s: float  # how long a saga may stay in the state, in seconds
 
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     steps: tuple[StepFact, ...]
     states: tuple[StateFact, ...]
-    failures: Mapping[str, tuple[str, ...]]  # by saga: the states that say that a step failed
+    failures: Mapping[str, tuple[str, ...]]  # by saga: the states that a failed step leads to
 
     def named(self, phase: Phase) -> list[str]:
-        """Give the names of the states of a phase, in any saga."""
+        """Return the names of the states of a phase in all sagas."""
         return sorted({fact.state for fact in self.states if fact.phase is phase})
 
 
 def facts(sagas: Iterable[Saga]) -> Facts:
-    """Collect the facts; where versions differ, the newest has its say."""
+    """Collect the facts; where versions differ, the newest version counts."""
     steps: dict[tuple[str, str], StepFact] = {}
     states: dict[tuple[str, str], StateFact] = {}
     failures: dict[str, dict[str, None]] = {}
@@ -58,7 +61,7 @@ def facts(sagas: Iterable[Saga]) -> Facts:
 
 
 def _failures(saga: Saga) -> list[str]:
-    """Return the states of refused steps, then those in which a person must decide."""
+    """Return the states of refused steps, then the stuck states."""
     refused = [step.refused for step in saga.steps if step.refused]
     return refused + [state.name for state in saga.states.values() if state.phase is Phase.STUCK]
 
@@ -73,7 +76,7 @@ def _steps(saga: Saga) -> list[StepFact]:
 
 def _states(saga: Saga) -> list[StateFact]:
     states = saga.states
-    # Whoever is stuck waits for the call that would be sent again.
+    # A stuck saga waits for the call that a retry would send.
     sent = {row.source: states[row.dest].call for row in saga.transitions if row.trigger is Trigger.RETRY}
     found = []
     for state in states.values():

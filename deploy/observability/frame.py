@@ -1,4 +1,4 @@
-"""What all dashboards have: variables, the way to each other, and how often they look."""
+"""The parts that all dashboards share: variables, links between the dashboards, and the refresh interval."""
 
 from collections.abc import Iterable
 
@@ -31,7 +31,7 @@ def framed(uid: str, title: str, panels: Iterable[Buildable[Panel]]) -> Dashboar
         .refresh("10s")
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .with_variable(_variable("saga", "Saga", "label_values(saga_current, saga)"))
-        # Whoever is new counts at once: a list of all would be as old as the page.
+        # The value `.*` for all: a list of instances would miss those that start after the page was loaded.
         .with_variable(_variable("instance", "Instance", "label_values(saga_total, instance)").all_value(".*"))
         .with_variable(TextBoxVariable("orchestrator").label("Orchestrator").default_value(ORCHESTRATOR))
         .link(DashboardLink("Sagas").type(DashboardLinkType.DASHBOARDS).tags([TAG]).include_vars(True).keep_time(True))
@@ -43,7 +43,7 @@ def framed(uid: str, title: str, panels: Iterable[Buildable[Panel]]) -> Dashboar
 
 
 def _alerts() -> AnnotationQuery:
-    """Mark in every graph when an alert fired, by Grafana's own words for it: its name and instance."""
+    """Return an annotation that marks in every graph when an alert fired, with its name and instance."""
     firing = 'ALERTS{alertstate="firing",alertname=~"Saga.*"}'
     annotation = AnnotationQuery().name("Alerts").datasource(DATASOURCE).enable(True).hide(False)
     return annotation.icon_color(RED).expr(firing)

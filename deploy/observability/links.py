@@ -1,12 +1,12 @@
-"""Where dashboards and alerts lead to."""
+"""The links in dashboards and alerts."""
 
-#: The dashboards' own variable, so that one may say where the service is; alerts have the address from here.
+#: The address of the service in alerts, and the default of the dashboards' variable `orchestrator`.
 ORCHESTRATOR = "http://localhost:8009"
 RUNBOOKS = "docs/runbooks"
-#: Statuses as the admin view's list knows them.
+#: Statuses for the filter of the admin page's list.
 UNFINISHED, NOT_COMPLETED = "pending,running,compensating,stuck", "compensating,compensated,stuck"
 
 
 def sagas_in(saga: str, *, orchestrator: str = ORCHESTRATOR, **also: str) -> str:
-    """Give the URL of the admin view's list of this type, or of several with commas between them. also: as its form."""
+    """Return the URL of the admin page that lists sagas of these comma-separated types. `also`: further filters."""
     return f"{orchestrator}/admin/sagas?type={saga}" + "".join(f"&{name}={value}" for name, value in also.items())

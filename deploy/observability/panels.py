@@ -1,4 +1,4 @@
-"""The kinds of panel in use, each with the look that all of its kind share."""
+"""The kinds of panels, each with its common style."""
 
 from collections.abc import Mapping, Sequence
 from string import ascii_uppercase
@@ -43,12 +43,12 @@ from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from deploy.observability.links import sagas_in
 
-LOOK = "Show these sagas"
+LINK_TITLE = "Show these sagas"
 Panel = TypeVar("Panel", TimeSeries, Stat, BarGauge, Table)
 
 DATASOURCE = DataSourceRef(type_val="prometheus", uid="prometheus")
 GREEN, YELLOW, ORANGE, RED, BLUE, PURPLE, GREY = "green", "yellow", "orange", "red", "blue", "purple", "text"
-#: What a status means has one colour everywhere.
+#: Each status has the same colour in all panels.
 STATUS_COLOURS = {
     "^(completed|succeeded|2..)$": GREEN,
     "^(compensated|compensations|4..)$": ORANGE,
@@ -57,12 +57,12 @@ STATUS_COLOURS = {
     "^(started|forward|do)$": BLUE,
 }
 CALM: Mapping[float, str] = {0: GREEN}
-#: Grafana's own units for these say "ops", and a saga is no operation.
+#: Grafana's own units for rates show "ops", which is wrong for sagas.
 PER_SECOND, PER_MINUTE = "suffix:/s", "suffix:/min"
 
 
-def lines(title: str, queries: Mapping[str, str], *, unit: str, says: str, stacked: bool = False) -> TimeSeries:
-    """Over time. queries: expression by legend."""
+def lines(title: str, queries: Mapping[str, str], *, unit: str, text: str, stacked: bool = False) -> TimeSeries:
+    """Return a graph over time. `queries`: expression by legend."""
     panel = (
         TimeSeries()
         .min(0)
@@ -79,22 +79,22 @@ def lines(title: str, queries: Mapping[str, str], *, unit: str, says: str, stack
         panel.override_by_regexp(pattern, [fixed(colour)])
     for letter, (legend, expr) in zip(ascii_uppercase, queries.items(), strict=False):
         panel.with_target(Dataquery().expr(expr).legend_format(legend).range().ref_id(letter))
-    return _common(panel, title, unit, says).span(8).height(8)
+    return _common(panel, title, unit, text).span(8).height(8)
 
 
 def wide(panel: TimeSeries, span: int = 12) -> TimeSeries:
-    """Give it so much of a row that the legend has room beside the lines, and cuts nothing off below them."""
+    """Return the panel with its legend at the right, and wide enough for it."""
     return panel.span(span).legend(_legend(LegendPlacement.RIGHT))
 
 
 def limited(panel: TimeSeries, limit: float) -> TimeSeries:
-    """Draw a line where it becomes too much, which is always in sight."""
+    """Add a dashed line at the limit; the axis always includes it."""
     dashed = GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED)
     return panel.thresholds(thresholds({0: GREEN, limit: RED})).thresholds_style(dashed).axis_soft_max(1.25 * limit)
 
 
-def number(title: str, expr: str, *, unit: str, says: str, steps: Mapping[float, str] | None = None) -> Stat:
-    """One number as it is now, or over the whole range. steps: colour from each value on."""
+def number(title: str, expr: str, *, unit: str, text: str, steps: Mapping[float, str] | None = None) -> Stat:
+    """Return a panel with one number. `steps`: the colour from each value on."""
     panel = (
         Stat()
         .with_target(Dataquery().expr(expr).instant().ref_id("A"))
@@ -105,13 +105,13 @@ def number(title: str, expr: str, *, unit: str, says: str, steps: Mapping[float,
         .color_scheme(FieldColor().mode(FieldColorModeId.THRESHOLDS))
         .no_value("none")
     )
-    return _common(panel, title, unit, says).span(4).height(4)
+    return _common(panel, title, unit, text).span(4).height(4)
 
 
 def bars(
-    title: str, expr: str, legend: str, *, unit: str, says: str, steps: Mapping[float, str] | None = None
+    title: str, expr: str, legend: str, *, unit: str, text: str, steps: Mapping[float, str] | None = None
 ) -> BarGauge:
-    """One bar a series, as it is now or over the whole range."""
+    """Return a panel with one bar per series."""
     panel = (
         BarGauge()
         .with_target(Dataquery().expr(expr).legend_format(legend).instant().ref_id("A"))
@@ -127,30 +127,30 @@ def bars(
         .min(0)
         .no_value("none")
     )
-    return _common(panel, title, unit, says).span(8).height(8)
+    return _common(panel, title, unit, text).span(8).height(8)
 
 
-def table(title: str, queries: Sequence[str], *, says: str) -> Table:
-    """One row for each set of labels; the value of the first query is column `Value #A`, and so on."""
+def table(title: str, queries: Sequence[str], *, text: str) -> Table:
+    """Return a table with one row per set of labels; the value of the first query is column `Value #A`, and so on."""
     panel = Table()
     for letter, expr in zip(ascii_uppercase, queries, strict=False):
         panel.with_target(Dataquery().expr(expr).instant().format(PromQueryFormat.TABLE).ref_id(letter))
-    return _common(panel, title, "short", says).span(24).height(12)
+    return _common(panel, title, "short", text).span(24).height(12)
 
 
 def with_list(panel: Panel, **also: str) -> Panel:
-    """Lead from the panel's title to the admin view's list of the sagas chosen above."""
+    """Link the panel's title to the admin page's list of the selected sagas."""
     return panel.links([_link(sagas_in("${saga:csv}", orchestrator="${orchestrator}", **also))])
 
 
 def with_row_list(panel: Panel, saga: str, **also: str) -> Panel:
-    """Lead from what is clicked on to the admin view's list. saga: Grafana's name for that row's or series' own."""
+    """Link each row or series to the admin page's list. `saga`: Grafana's variable for its saga."""
     return panel.data_links([_link(sagas_in(saga, orchestrator="${orchestrator}", **also))])
 
 
 def thresholds(steps: Mapping[float, str]) -> ThresholdsConfig:
     first, *others = steps.items()
-    # The first step reaches down to minus infinity, which JSON writes as null.
+    # The first step starts at minus infinity, which is null in JSON.
     made = [Threshold(value=None, color=first[1]), *(Threshold(value=value, color=colour) for value, colour in others)]
     return ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(made)
 
@@ -163,15 +163,15 @@ def setting(name: str, value: Any) -> DynamicConfigValue:
     return DynamicConfigValue(id_val=name, value=value)
 
 
-def _common(panel: Panel, title: str, unit: str, says: str) -> Panel:
-    return panel.title(title).description(says).unit(unit).datasource(DATASOURCE)
+def _common(panel: Panel, title: str, unit: str, text: str) -> Panel:
+    return panel.title(title).description(text).unit(unit).datasource(DATASOURCE)
 
 
 def _legend(placement: LegendPlacement) -> VizLegendOptions:
-    """Return a legend sorted by the largest value, because not all entries may be in sight."""
+    """Return a legend sorted by the last value, because long legends are cut off."""
     legend = VizLegendOptions().display_mode(LegendDisplayMode.TABLE).placement(placement).show_legend(True)
     return legend.calcs(["lastNotNull", "max"]).sort_by("Last *").sort_desc(True)
 
 
 def _link(url: str) -> DashboardLink:
-    return DashboardLink(LOOK).type(DashboardLinkType.LINK).url(url).target_blank(True)
+    return DashboardLink(LINK_TITLE).type(DashboardLinkType.LINK).url(url).target_blank(True)

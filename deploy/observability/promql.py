@@ -1,38 +1,38 @@
-"""The forms that queries come in.
+"""Functions that build PromQL queries.
 
-Counters are summed over replicas as rates or increases, so that a replica that has died still counts for what it did
-in the range; never as they stand. Database gauges are the same on every replica: `max`, never `sum`.
+Counters are summed over the replicas as rates or increases, never directly, so that a dead replica still counts with
+its share. Database gauges are equal on every replica: use `max`, never `sum`.
 """
 
 INSTANCE = 'instance=~"$instance"'
-#: Some metrics name the saga `saga`, those of 002 name it `type`.
+#: The label of the saga's type is `saga` in some metrics and `type` in those of the reference interface.
 SAGA, TYPE = f'saga=~"$saga",{INSTANCE}', f'type=~"$saga",{INSTANCE}'
 LEADING = 10
 WINDOW, RANGE = "$__rate_interval", "$__range"
 
 
 def rate(metric: str, selector: str, *by: str) -> str:
-    """Give how many a second."""
+    """Return the rate per second."""
     return f"{_sum(by)} (rate({metric}{{{selector}}}[{WINDOW}]))"
 
 
 def per_minute(metric: str, selector: str, *by: str) -> str:
-    """Give how many a minute, of what happened at all."""
+    """Return the rate per minute of the series that occurred in the shown range."""
     return happened(f"60 * {rate(metric, selector, *by)}", metric, selector, *by)
 
 
 def count(metric: str, selector: str, *by: str) -> str:
-    """Give how many in the whole range that the dashboard shows."""
+    """Return the number in the shown range."""
     return f"{_sum(by)} (increase({metric}{{{selector}}}[{RANGE}]))"
 
 
 def happened(expr: str, metric: str, selector: str, *by: str) -> str:
-    """Leave out what did not happen once in the range shown: a hundred lines at 0 hide the one that is not."""
+    """Drop the series that did not occur in the shown range: many lines at 0 would hide the others."""
     return f"{expr} and {count(metric, selector, *by)} > 0"
 
 
 def leading(expr: str, ranked: str) -> str:
-    """Leave but the ten that come first in the whole range shown: thirty lines are a carpet."""
+    """Keep only the ten largest series of the shown range, so that the graph stays readable."""
     return f"{expr} and topk({LEADING}, {ranked.replace(f'[{RANGE}]', f'[{RANGE}] @ end()')})"
 
 
@@ -45,7 +45,7 @@ def mean_of_range(histogram: str, selector: str, *by: str) -> str:
 
 
 def share(part: str, whole: str) -> str:
-    """Give a part of a whole; no part is 0, and nothing at all is no share."""
+    """Return part / whole. A missing part counts as 0; a whole of 0 gives no value."""
     return f"({part} or 0 * {whole}) / ({whole} > 0)"
 
 
@@ -62,7 +62,7 @@ def mean(histogram: str, selector: str, *by: str) -> str:
 
 
 def gauge(metric: str, selector: str, *by: str) -> str:
-    """Give a database gauge, which is the same on every replica."""
+    """Return a database gauge, which is equal on every replica."""
     return f"max{_by(by)} ({metric}{{{selector}}})"
 
 

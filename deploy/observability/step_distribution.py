@@ -1,7 +1,7 @@
-"""The centre piece: where sagas are and how far they get, step by step in the table's own order.
+"""The step distribution: how far the sagas get and where they are, step by step in the order of the definition.
 
-Read downwards: the green bar of a saga shrinks where sagas are lost. Read across: what becomes of those that are lost,
-and who stands in the step now, since when. Red means that a person must decide.
+Read downwards: the green bar of a saga shrinks at the steps where sagas fail. Read across: the outcomes of each step,
+the sagas in the step now, and the age of the oldest. Red means that an operator must decide.
 """
 
 import math
@@ -24,9 +24,9 @@ def _finished(status: str) -> str:
 
 
 def _reached() -> str:
-    """Give the share of those that started; whoever started before the range shown must not make it more than all."""
-    begun = count("saga_total", f'{SAGA},status="started"', "saga")
-    return f"clamp_max({_finished('completed')} / on (saga) group_left () ({begun} > 0), 1)"
+    """Return the share of the started sagas; at most 1, because some sagas started before the shown range."""
+    started = count("saga_total", f'{SAGA},status="started"', "saga")
+    return f"clamp_max({_finished('completed')} / on (saga) group_left () ({started} > 0), 1)"
 
 
 def _standing(phase: Phase) -> str:
@@ -41,51 +41,51 @@ def _oldest() -> str:
 
 
 def _each_step(expr: str) -> str:
-    """Give a row to each step of the tables, 0 where nothing has been counted yet."""
+    """Return a row for each step of the definitions; 0 where nothing was counted."""
     return f"{_STEP} * on (saga, step) group_left () ({expr})\nor 0 * {_STEP}"
 
 
 _COLUMNS = {
-    "get this far": Column(_reached(), GREEN, GAUGE, unit="percentunit", width=320, most=1),
+    "get this far": Column(_reached(), GREEN, GAUGE, unit="percentunit", width=320, maximum=1),
     "done": Column(_finished("completed"), GREEN, TEXT),
-    "refused or failed": Column(_finished("failed"), PURPLE, FILLED, width=140, leads={"status": NOT_COMPLETED}),
-    "undone": Column(_finished("compensated"), ORANGE, FILLED, leads={"status": "compensated"}),
-    "in it now": Column(_standing(Phase.FORWARD), BLUE, FILLED, leads={"status": "pending,running"}),
-    "undoing now": Column(_standing(Phase.UNDOING), ORANGE, FILLED, leads={"status": "compensating"}),
-    "stuck now": Column(_standing(Phase.STUCK), RED, FILLED, leads={"stuck": "true"}),
+    "refused or failed": Column(_finished("failed"), PURPLE, FILLED, width=140, filters={"status": NOT_COMPLETED}),
+    "undone": Column(_finished("compensated"), ORANGE, FILLED, filters={"status": "compensated"}),
+    "in it now": Column(_standing(Phase.FORWARD), BLUE, FILLED, filters={"status": "pending,running"}),
+    "undoing now": Column(_standing(Phase.UNDOING), ORANGE, FILLED, filters={"status": "compensating"}),
+    "stuck now": Column(_standing(Phase.STUCK), RED, FILLED, filters={"stuck": "true"}),
     "oldest there": Column(_oldest(), GREY, TEXT, unit="s"),
 }
 
 
 def step_distribution(known: Facts) -> Table:
-    """Draw one row a step."""
+    """Return the table with one row per step."""
     panel = columns(
         "Step distribution",
         ["place", "step"],
         {name: column._replace(expr=_each_step(column.expr)) for name, column in _COLUMNS.items()},
-        says="Each row is a step, in the table's order. How many get this far, were done, failed and undone is of the "
-        "range shown, the rest is now. The green bar shrinks where sagas are lost; red waits for a person.",
+        text="Each row is a step, in the order of the definition. The first four figures cover the shown range; "
+        "the others show the present. The green bar shrinks where sagas fail; red waits for an operator.",
         sort=("place", False),
     )
     return with_row_list(with_list(panel), "${__data.fields.saga}").height(_height(len(known.steps)))
 
 
 def _height(rows: int) -> int:
-    """Give the height, in units of Grafana's grid, at which no row is out of sight."""
+    """Return the panel's height in units of Grafana's grid; all rows are visible."""
     row_px, above_px, unit_px = 36, 90, 38
     return math.ceil((rows * row_px + above_px) / unit_px)
 
 
 def standing_now(known: Facts) -> BarGauge:
-    """Draw one bar for each state in which an unfinished saga is."""
+    """Return the panel with one bar per state that contains unfinished sagas."""
     panel = bars(
         "Where unfinished sagas are",
         f"sort_desc({gauge('saga_current', SAGA, 'saga', 'state')} > 0)",
         "{{saga}} {{state}}",
         unit="short",
-        says="Orange is being undone, red waits for a person.",
+        text="Orange sagas are being undone, red ones wait for an operator.",
         steps={0: BLUE},
-    ).no_value("every saga is finished")
+    ).no_value("all sagas have ended")
     for phase, colour in ((Phase.UNDOING, ORANGE), (Phase.STUCK, RED)):
         panel.override_by_regexp(f".* ({'|'.join(known.named(phase))})$", [fixed(colour)])
     panel = with_list(panel, status=UNFINISHED)

@@ -1,4 +1,4 @@
-"""Recording rules that tell Prometheus what the tables know. Nothing measures these: each is a constant."""
+"""Recording rules that give Prometheus constants from the definitions: the order of the steps and the time limits."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from deploy.observability.facts import Facts
 
 
 def table_rules(known: Facts) -> list[dict[str, Any]]:
-    """Give one series a step, for its place in its saga, and one for each state that a saga may stay in too long."""
+    """Return one series per step, with its place in its saga, and one per state, with its time limit."""
     places = [_constant("saga_step_info", 1, saga=fact.saga, step=fact.step, place=fact.place) for fact in known.steps]
     limits = [
         _constant(

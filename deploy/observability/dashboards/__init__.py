@@ -1,4 +1,4 @@
-"""One file a dashboard: its title, and its panels from top to bottom."""
+"""The dashboards. Each module has a title and the panels from top to bottom."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 

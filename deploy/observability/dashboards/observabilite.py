@@ -1,4 +1,4 @@
-"""The dashboard of 000 and 001: the panels that both name, and where sagas are now."""
+"""The dashboard Observabilité des Sagas: the panels that the reference documents name, and the states of the sagas."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ from machines.checkout import CHECKOUT
 
 UID, TITLE = "observabilite-sagas", "Observabilité des Sagas - LOG430 Lab6"
 
-#: 001's own metric: how often a checkout came to each state.
+#: A metric of the reference interface: how often checkouts entered each state.
 _STATES = "commande_etat_total"
 
 
@@ -28,8 +28,8 @@ def panels(known: Facts) -> Iterator[Builder[Panel]]:
     yield step_distribution(known)
     yield standing_now(known).span(12)
     by_step = busiest("saga_etapes_total", INSTANCE, "etape", "statut")
-    says = "By the names of 000, whose metrics count its own saga alone; the ten most frequent."
-    outcomes = lines("Step outcomes a minute: commande", {"{{etape}} {{statut}}": by_step}, unit=PER_MINUTE, says=says)
+    text = "Only the saga commande, with the names of the reference metrics; the ten most frequent."
+    outcomes = lines("Step outcomes a minute: commande", {"{{etape}} {{statut}}": by_step}, unit=PER_MINUTE, text=text)
     yield wide(outcomes).height(9)
     yield wide(shared.compensations())
     yield wide(shared.by_status())
@@ -39,20 +39,20 @@ def panels(known: Facts) -> Iterator[Builder[Panel]]:
 
 
 def _checkouts_by_state() -> BarGauge:
-    """Draw one bar for each state of EtatCommande that a checkout has reached."""
+    """Return the panel with one bar per state that a checkout has entered."""
     reached = f"sort_desc(round({count(_STATES, INSTANCE, 'etat')}) > 0)"
-    says = "How many checkouts came to each state in the range shown."
-    return bars("Checkouts by state", reached, "{{etat}}", unit="short", says=says, steps={0: BLUE}).height(10)
+    text = "Number of checkouts that entered each state in the shown range."
+    return bars("Checkouts by state", reached, "{{etat}}", unit="short", text=text, steps={0: BLUE}).height(10)
 
 
 def _checkout_failures(known: Facts) -> TimeSeries:
     failed = f'{INSTANCE},etat=~"{"|".join(known.failures[CHECKOUT.name])}"'
-    says = "Checkouts that failed at a step, or wait for a person, a minute."
+    text = "Checkouts that failed at a step or wait for an operator, per minute."
     queries = {"{{etat}}": per_minute(_STATES, failed, "etat")}
-    return lines("Checkout failures", queries, unit=PER_MINUTE, says=says).height(10)
+    return lines("Checkout failures", queries, unit=PER_MINUTE, text=text).height(10)
 
 
 def _checkout_transitions() -> TimeSeries:
-    says = "States that checkouts came to, a minute; the ten most frequent."
+    text = "States that checkouts entered, per minute; the ten most frequent."
     queries = {"{{etat}}": busiest(_STATES, INSTANCE, "etat")}
-    return lines("Checkout transitions", queries, unit=PER_MINUTE, says=says, stacked=True).height(10)
+    return lines("Checkout transitions", queries, unit=PER_MINUTE, text=text, stacked=True).height(10)

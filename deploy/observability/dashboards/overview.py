@@ -1,4 +1,4 @@
-"""002's overview: how many sagas there are, how they end, and how far they get."""
+"""The dashboard Saga Overview: the number of sagas, their outcomes, and how far they get."""
 
 from collections.abc import Iterator
 
@@ -28,18 +28,22 @@ def panels(known: Facts) -> Iterator[Builder[Panel]]:
     yield step_distribution(known)
     begun = count("saga_total", f'{SAGA},status="started"', "saga")
     panel = bars(
-        "Sagas by type", f"sort_desc(round({begun}))", "{{saga}}", unit="short", says="Started in the range shown."
+        "Sagas by type",
+        f"sort_desc(round({begun}))",
+        "{{saga}}",
+        unit="short",
+        text="Started in the shown range.",
     )
     yield with_row_list(panel, "${__field.labels.saga}")
     yield shared.durations()
     yield shared.slowest_steps()
     yield standing_now(known).height(8)
     step_rate = busiest("saga_steps_total", SAGA, "type", "status")
-    says = "Outcomes of steps a minute. A step's type is its name, as 002 writes it; the ten most frequent."
-    yield lines("Step rate by type and status", {"{{type}} {{status}}": step_rate}, unit=PER_MINUTE, says=says)
+    text = "Step outcomes per minute; the type is the step's name. The ten most frequent."
+    yield lines("Step rate by type and status", {"{{type}} {{status}}": step_rate}, unit=PER_MINUTE, text=text)
     yield shared.failure_rate()
 
 
-def _number(title: str, expr: str, says: str) -> Stat:
+def _number(title: str, expr: str, text: str) -> Stat:
     steps = {0.0: GREEN, 1.0: ORANGE}
-    return number(title, f"round({expr})", unit="short", says=f"{says} In the range shown.", steps=steps)
+    return number(title, f"round({expr})", unit="short", text=f"{text} In the shown range.", steps=steps)

@@ -1,4 +1,4 @@
-"""002's performance: how long each step takes, and who lets us wait."""
+"""The dashboard Saga Performance: the duration of sagas, steps and participant calls."""
 
 from collections.abc import Iterator
 
@@ -32,25 +32,25 @@ _STEPS, _CALLS = ("saga", "step", "direction"), ("participant", "endpoint")
 def panels(_: Facts) -> Iterator[Builder[Panel]]:
     yield _steps()
     step = "{{saga}} {{step}} {{direction}}"
-    says = "One attempt, of the ten steps that were slowest in the range shown."
+    text = "Duration of one attempt, for the ten slowest steps of the shown range."
     slow = leading(quantile(0.95, _STEP, SAGA, *_STEPS), quantile_of_range(0.95, _STEP, SAGA, *_STEPS))
-    yield wide(lines("Step P95 over time", {step: slow}, unit="s", says=says))
+    yield wide(lines("Step P95 over time", {step: slow}, unit="s", text=text))
     slow = leading(mean(_STEP, SAGA, *_STEPS), mean_of_range(_STEP, SAGA, *_STEPS))
-    yield wide(lines("Step mean over time", {step: slow}, unit="s", says=says))
+    yield wide(lines("Step mean over time", {step: slow}, unit="s", text=text))
     by_type = {"{{type}}": quantile(0.95, "saga_duration_seconds", TYPE, "type")}
-    yield lines("Saga duration P95 by type", by_type, unit="s", says="From the beginning of a saga to its end.")
+    yield lines("Saga duration P95 by type", by_type, unit="s", text="From the start of a saga to its end.")
     yield shared.durations()
     claims = {f"P{int(q * 100)}": quantile(q, "saga_claim_duration_seconds", INSTANCE) for q in (0.5, 0.95)}
-    yield lines("Claim duration", claims, unit="s", says="One look for sagas that are due, in the database.")
+    yield lines("Claim duration", claims, unit="s", text="One claim of due sagas in the database.")
     slow = leading(quantile(0.95, _CALL, INSTANCE, *_CALLS), quantile_of_range(0.95, _CALL, INSTANCE, *_CALLS))
-    says = "One HTTP call, of any saga; the ten slowest."
-    yield wide(lines("Participant P95", {"{{participant}} {{endpoint}}": slow}, unit="s", says=says))
+    text = "One HTTP call of any saga; the ten slowest."
+    yield wide(lines("Participant P95", {"{{participant}} {{endpoint}}": slow}, unit="s", text=text))
     again = {step: per_minute("saga_retries_total", SAGA, *_STEPS)}
-    yield wide(lines("Retries", again, unit=PER_MINUTE, says="Attempts that were sent again, a minute."))
+    yield wide(lines("Retries", again, unit=PER_MINUTE, text="Attempts that were sent again, per minute."))
 
 
 def _steps() -> Table:
-    """Draw one row for each step that was tried, and for each that was undone, the slowest first."""
+    """Return the table with one row per step and direction; the slowest comes first."""
     attempts = count(f"{_STEP}_count", SAGA, *_STEPS)
     again = count("saga_retries_total", SAGA, *_STEPS)
     panel = columns(
@@ -63,8 +63,8 @@ def _steps() -> Table:
             "P50": Column(f"{quantile_of_range(0.5, _STEP, SAGA, *_STEPS)} >= 0", GREY, TEXT, unit="s"),
             "P95": Column(f"{quantile_of_range(0.95, _STEP, SAGA, *_STEPS)} >= 0", BLUE, GAUGE, unit="s", width=480),
         },
-        says="Each row is a step's call (do) or its compensation's (undo), in the range shown, the slowest "
-        "first. Times are those of one attempt.",
+        text="Each row is a step's call (do) or its compensation (undo) in the shown range; the slowest comes "
+        "first. The times are of one attempt.",
         sort=("P95", True),
     )
     return with_row_list(with_list(panel), "${__data.fields.saga}").height(14)
