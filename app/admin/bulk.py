@@ -30,7 +30,7 @@ from app.store.trouble import Sought, Trouble
 from app.views.available_actions import AvailableAction, available_actions
 from app.views.filters import Cursor, cursor_at
 from app.views.states import dwell_limits
-from app.views.steps import results_of
+from machines.history import replies
 
 blueprint = pages("bulk")
 #: Sagas that one part moves.
@@ -126,7 +126,7 @@ def _examples(found: Sequence[Any]) -> list[Example]:
     for row in found:
         if saga := sagas.get(row.id):
             journal = journals[row.id]
-            definition, results = table_of(services().registry, saga, journal), results_of(journal)
+            definition, results = table_of(services().registry, saga, journal), replies(journal)
             actions = (
                 available_actions(definition, saga.state, saga.data, results, in_doubt=is_in_doubt(saga))
                 if definition

@@ -11,6 +11,7 @@ from app.access.principal import principal
 from app.services import services
 from app.values import shortened, written
 from app.views import formatting
+from app.views.effects import description
 from app.views.problems import problem_of
 
 #: Most characters of a reply or a message on a page; the API returns all of them.
@@ -37,6 +38,7 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
         "as_json": as_json,
         "cause": _cause,
         "redacted": redacted,
+        "effect_description": description,
         "shown": shown,
         "breakable": breakable,
         "brief": formatting.brief,

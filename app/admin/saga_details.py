@@ -8,9 +8,8 @@ from app.admin.gantt import Gantt, gantt
 from app.store.loading import is_in_doubt
 from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import AvailableAction, available_actions, filled
-from app.views.effects import StepEffect, effects_of
-from app.views.steps import outcome, results_of
 from machines.call import Call
+from machines.history import StepEffect, effects_of, outcome, replies
 from machines.progress import Outcome
 from machines.saga import Saga
 from machines.transitions import Phase, State
@@ -48,7 +47,7 @@ class SagaDetails:
 
 
 def saga_details(definition: Saga, row: SagaRow, journal: Sequence[JournalRow]) -> SagaDetails:
-    results = results_of(journal)
+    results = replies(journal)
     in_doubt = is_in_doubt(row) and row.status != "pending"
     at = definition.states[row.state]
     effects = effects_of(definition, row.state, journal, in_doubt=in_doubt)

@@ -34,6 +34,7 @@ from app.views.filters import LARGEST_PAGE
 from app.views.saga_data import example
 from app.views.validation import Reason, load
 from machines.commande import COMMANDE
+from machines.history import replies
 from machines.transitions import Trigger, stuck_states
 
 blueprint = Blueprint("commandes", __name__, url_prefix="/api/saga")
@@ -181,10 +182,6 @@ def _summary(saga: SagaRow, rows: Sequence[JournalRow]) -> dict[str, Any]:
     }
 
 
-def _reply(rows: Sequence[JournalRow], step: str) -> dict[str, Any]:
-    return next((row.reply or {} for row in rows if row.step == step and row.trigger == Trigger.SUCCEEDED), {})
-
-
 def _needs_compensation(saga: SagaRow) -> bool:
     """Return True when the order goes back, or can only go back, and some step is still to be undone."""
     states = COMMANDE.states
@@ -243,3 +240,7 @@ def _entered_by() -> dict[str, str]:
 _UNDOING = frozenset(state.name for state in COMMANDE.states.values() if state.undoes)
 _BACK = (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING)
 _ENTERED_BY = _entered_by()
+
+
+def _reply(rows: Sequence[JournalRow], step: str) -> dict[str, Any]:
+    return replies(rows).get(step) or {}

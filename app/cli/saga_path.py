@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.cli.output import Mark
 from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import action_names
-from app.views.steps import StepView, outcome, steps_of
+from machines.history import StepResult, outcome, steps_of
 from machines.progress import Outcome
 from machines.saga import Saga
 from machines.step import Step
@@ -60,7 +60,7 @@ def commands_for(definition: Saga, saga: SagaRow) -> list[str]:
     return [] if saga.status == "pending" else action_names(definition, saga.state)
 
 
-def _step_on_path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], view: StepView) -> StepOnPath:
+def _step_on_path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], view: StepResult) -> StepOnPath:
     own = [row for row in journal if row.step == view.step.name]
     mark, word = _mark_and_word(definition, saga, journal, view)
     last = own[-1] if own else None
@@ -75,7 +75,9 @@ def _step_on_path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow]
     )
 
 
-def _mark_and_word(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], view: StepView) -> tuple[Mark, str]:
+def _mark_and_word(
+    definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], view: StepResult
+) -> tuple[Mark, str]:
     """Return the mark of a step and its word. The latest event of the step decides."""
     step, by_hand = view.step, _requested(definition, journal, view.step, Trigger.RESOLVE)
     if definition.states[saga.state].step == step and saga.status != "pending":

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from app.participants.outcome import outcome_of_move
 from app.store.instance import Move
+from machines.history import outcome_of_move
 from machines.progress import Outcome
 from machines.transitions import FAILURES, Phase, State, Trigger
 

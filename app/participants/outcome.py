@@ -16,7 +16,6 @@ from typing import Any
 from app.values import one_line, written
 from machines.progress import Outcome
 from machines.table import participant_variable
-from machines.transitions import Trigger
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 #: Settings to check. _URL stands for the participant's own variable.
@@ -31,19 +30,6 @@ _OK, _ACCEPTED, _REDIRECT, _BAD_REQUEST, _NOT_FOUND, _SERVER_ERROR, _UNAVAILABLE
 _NO_ROUTE = "no Route matched with those values"
 #: Request Timeout and Too Early: it is unknown how far the participant has come.
 _IN_DOUBT = frozenset({408, 425})
-#: Journals of releases before this table recorded these refusals under the trigger of another attempt.
-_REFUSED_BEFORE = frozenset({400, 401, 402, 403, 404, 409, 410, 412, 422})
-
-
-#: Trigger of a move → outcome of its call; the other triggers record none.
-_OF_MOVES: Mapping[str, Outcome] = {
-    Trigger.SUCCEEDED: Outcome.SUCCEEDED,
-    Trigger.REFUSED: Outcome.REFUSED,
-    Trigger.REFUSED_IN_DOUBT: Outcome.UNKNOWN,
-    Trigger.RETRY: Outcome.UNKNOWN,
-    Trigger.EXHAUSTED: Outcome.UNKNOWN,
-    Trigger.DEFER: Outcome.NOT_SENT,
-}
 
 
 # not frozen: a frozen dataclass takes three times as long to build, and each call builds several
@@ -137,15 +123,6 @@ def settings_of(participant: str) -> list[str]:
 
 def _named(setting: str, participant: str) -> str:
     return participant_variable(participant) if setting == _URL else setting
-
-
-def outcome_of_move(trigger: str, status: int | None) -> Outcome | None:
-    """Return the outcome of the call that a move in the journal records; None when it records none."""
-    if trigger == Trigger.DEFER and status == _UNAVAILABLE:
-        return Outcome.UNKNOWN  # it asked to wait: not a failed attempt, and in doubt
-    if trigger in (Trigger.RETRY, Trigger.EXHAUSTED) and status in _REFUSED_BEFORE:
-        return Outcome.REFUSED
-    return _OF_MOVES.get(trigger)
 
 
 def _why_not_taken(reply: Reply, lacking: Mapping[str, str]) -> str:

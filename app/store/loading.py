@@ -10,10 +10,10 @@ from sqlalchemy import Connection, Row, bindparam, select
 from app.store.database import seconds_until
 from app.store.instance import Instance, Standing
 from app.store.models import JournalRow, SagaRow
+from machines.history import replies
 from machines.progress import may_have_been_sent
 from machines.registry import Registry, UnknownSagaError
 from machines.saga import Saga
-from machines.transitions import Trigger
 
 _SAGA, _JOURNAL = SagaRow.__table__, JournalRow.__table__
 #: Columns of a saga's row that `instance` needs.
@@ -54,9 +54,7 @@ def instance(
     last = journal[-1]
     saga.next_seq = last.seq + 1
     saga.waits_for = last.reason if last.source == last.dest else None
-    answered = (Trigger.SUCCEEDED, Trigger.RESOLVE)
-    done = [entry for entry in journal if entry.trigger in answered and entry.direction == "do"]
-    saga.results = {entry.step: entry.reply for entry in done}
+    saga.results = replies(journal)
     return saga
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from app.store.instance import FINISHED
 from app.store.loading import table_of
 from app.store.models import JournalRow, SagaRow
-from app.views.steps import StepView, completed_steps, outcome, remaining, retries, steps_of
+from machines.history import StepResult, completed_steps, outcome, retries, steps_of
 from machines.registry import Registry
 from machines.statuses import SAGA_STATUSES
 
@@ -79,13 +79,13 @@ def move_json(row: JournalRow) -> dict[str, object]:
     }
 
 
-def _steps(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow]) -> list[StepView]:
+def _steps(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow]) -> list[StepResult]:
     """Return the steps; none when this release does not have the saga's table."""
     definition = table_of(registry, saga, journal)
     return steps_of(definition, saga, journal) if definition else []
 
 
-def _steps_json(saga: SagaRow, steps: Sequence[StepView]) -> list[dict[str, object]]:
+def _steps_json(saga: SagaRow, steps: Sequence[StepResult]) -> list[dict[str, object]]:
     return [
         {
             "id": f"{saga.id}/{view.step.name}",
@@ -113,3 +113,8 @@ def _ended_at(saga: SagaRow) -> object:
 
 def _moment(at: object) -> str | None:
     return at.isoformat() if hasattr(at, "isoformat") else None
+
+
+def remaining(steps: Sequence[StepResult]) -> list[str]:
+    """Return the names of the steps that are not done yet."""
+    return [result.step.name for result in steps if result.status in ("pending", "in_progress")]

@@ -1,6 +1,6 @@
 import pytest
 
-from app.participants.outcome import Reply, explained, outcome_of, outcome_of_move, setting_of, settings_of
+from app.participants.outcome import Reply, explained, outcome_of, setting_of, settings_of
 from machines.progress import Outcome
 
 SUCCEEDED, REFUSED, UNKNOWN, NOT_SENT = Outcome
@@ -136,31 +136,3 @@ def test_a_refusal_and_an_answer_in_doubt_name_no_setting():
 )
 def test_only_503_with_retry_after_is_no_attempt(reply, waits):
     assert reply.asks_to_wait is waits
-
-
-@pytest.mark.parametrize(
-    ("trigger", "status", "outcome"),
-    [
-        ("succeeded", 200, SUCCEEDED),
-        ("refused", 409, REFUSED),
-        ("refused_in_doubt", 409, UNKNOWN),
-        ("retry", 500, UNKNOWN),
-        ("retry", None, UNKNOWN),
-        ("exhausted", 202, UNKNOWN),
-        ("defer", None, NOT_SENT),
-        ("defer", 401, NOT_SENT),
-        ("defer", 404, NOT_SENT),
-        ("defer", 503, UNKNOWN),
-        ("begin", None, None),
-        ("start", None, None),
-    ],
-)
-def test_a_journal_tells_what_became_of_a_call(trigger, status, outcome):
-    assert outcome_of_move(trigger, status) is outcome
-
-
-@pytest.mark.parametrize("trigger", ["retry", "exhausted"])
-def test_a_journal_of_an_earlier_release_tells_what_was_refused_and_sent_again(trigger):
-    assert outcome_of_move(trigger, 409) is REFUSED
-    assert outcome_of_move("refused", 401) is REFUSED
-    assert outcome_of_move("succeeded", 202) is SUCCEEDED

@@ -2,8 +2,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from app.views.effects import Effect, effects_of
+from app.views.effects import description
 from machines.checkout import CHECKOUT
+from machines.history import Effect, effects_of
 
 
 @dataclass
@@ -24,7 +25,7 @@ def effects(state, *moves, in_doubt=False):
 
 def says(step, state, *moves, in_doubt=False):
     found = effects_of(CHECKOUT, state, moves, in_doubt=in_doubt)
-    return next(item.description for item in found if item.step.name == step)
+    return next(description(item) for item in found if item.step.name == step)
 
 
 def test_a_read_leaves_nothing_behind():

@@ -1,0 +1,309 @@
+"""The only reading of a journal: what became of each call, each step and each effect of a saga.
+
+A journal is a saga's moves, in their order. The API, the pages, the command line, the diagrams and the metrics ask
+here, so no two of them can read one journal differently.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar
+
+from machines.call import Call, FillError
+from machines.progress import Outcome
+from machines.saga import Saga
+from machines.statuses import step_status
+from machines.step import Kind, Step
+from machines.transitions import DONE, FAILURES, Phase, Trigger
+
+#: Status of a reply that may ask to wait: DEFER with this status was sent, so it is in doubt.
+_UNAVAILABLE = 503
+#: Releases before ADR 22 recorded these refusals under the trigger of another attempt.
+_REFUSED_BEFORE = frozenset({400, 401, 402, 403, 404, 409, 410, 412, 422})
+#: Trigger of a move → outcome of its call; the other triggers record none.
+_OUTCOMES: Mapping[str, Outcome] = MappingProxyType({
+    Trigger.SUCCEEDED: Outcome.SUCCEEDED,
+    Trigger.REFUSED: Outcome.REFUSED,
+    Trigger.REFUSED_IN_DOUBT: Outcome.UNKNOWN,
+    Trigger.RETRY: Outcome.UNKNOWN,
+    Trigger.EXHAUSTED: Outcome.UNKNOWN,
+    Trigger.DEFER: Outcome.NOT_SENT,
+})  # fmt: skip
+
+
+class Effect(StrEnum):
+    """What a step has left at its participant."""
+
+    NOT_DONE = "not done"
+    TOOK_EFFECT = "took effect"
+    UNDONE = "undone"
+    UNKNOWN = "unknown"
+
+
+class Move(Protocol):
+    """A move that may record the outcome of a call."""
+
+    @property
+    def trigger(self) -> str: ...
+    @property
+    def step(self) -> str | None: ...
+    @property
+    def direction(self) -> str | None: ...
+    @property
+    def status_code(self) -> int | None: ...
+
+
+_M = TypeVar("_M", bound=Move)
+
+
+class JournalEntry(Move, Protocol):
+    """A row of the journal."""
+
+    @property
+    def source(self) -> str | None: ...
+    @property
+    def dest(self) -> str: ...
+    @property
+    def at(self) -> datetime: ...
+    @property
+    def reason(self) -> str | None: ...
+    @property
+    def reply(self) -> Any: ...
+    @property
+    def duration_ms(self) -> float | None: ...
+
+
+class Snapshot(Protocol):
+    """What the steps of a saga are read from besides its journal."""
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def status(self) -> str: ...
+    @property
+    def entered_at(self) -> datetime: ...
+    @property
+    def data(self) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepResult:
+    """One step of one saga, as far as the saga has come."""
+
+    step: Step
+    #: Position in the table, from 1.
+    order: int
+    #: pending, in_progress, completed, failed or compensated.
+    status: str
+    started_at: datetime | None
+    completed_at: datetime | None
+    compensated_at: datetime | None
+    #: Calls that were sent for the action.
+    attempts: int
+    #: Retries of the action, see `retries`.
+    retries: int
+    #: Outcome of the last attempt; unknown: the attempt is in doubt.
+    outcome: Outcome | None
+    input: dict[str, Any] | None
+    output: dict[str, Any] | None
+    error: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepEffect:
+    """One step that changes something, and its effect as far as the journal shows it."""
+
+    step: Step
+    effect: Effect
+    #: The call that was sent last: the action or the compensation.
+    call: Call
+    #: Direction of that call.
+    direction: str
+    #: A person resolved the call; the participant has not confirmed it.
+    by_hand: bool = False
+    #: The participant refused the call.
+    refused: bool = False
+    #: The call is in flight: its reply may come at any moment.
+    in_flight: bool = False
+
+
+def outcome_of_move(trigger: str, status_code: int | None) -> Outcome | None:
+    """Return the outcome of the call that a move records; None when it records none. status_code: of its reply."""
+    if trigger == Trigger.DEFER and status_code == _UNAVAILABLE:
+        return Outcome.UNKNOWN  # the participant asked to wait: not a failed attempt, and in doubt
+    if trigger in (Trigger.RETRY, Trigger.EXHAUSTED) and status_code in _REFUSED_BEFORE:
+        return Outcome.REFUSED
+    return _OUTCOMES.get(trigger)
+
+
+def outcome(move: Move) -> Outcome | None:
+    """Return the outcome of the call that a row of the journal records; None when the row records no call."""
+    return None if move.step is None else outcome_of_move(move.trigger, move.status_code)
+
+
+def replies(journal: Sequence[JournalEntry]) -> dict[str, Any]:
+    """Return the reply of each step that succeeded or that a person resolved."""
+    return {row.step or "": row.reply for row in journal if row.trigger in DONE and row.direction == "do"}
+
+
+def steps_of(definition: Saga, saga: Snapshot, journal: Sequence[JournalEntry]) -> list[StepResult]:
+    """Return every step of the table, in its order, including the steps still to come."""
+    found = replies(journal)
+    return [_result(definition, saga, number, journal, found) for number in range(1, len(definition.steps) + 1)]
+
+
+def completed_steps(definition: Saga, saga: Snapshot, journal: Sequence[Move]) -> int:
+    """Return the number of steps that are done and not undone. The journal needs no replies for this."""
+    moves: dict[tuple[str, str], set[str]] = {}
+    for row in journal:
+        moves.setdefault((row.step or "", row.direction or ""), set()).add(row.trigger)
+    statuses = (
+        step_status(
+            definition, step, state=saga.state, status=saga.status,
+            done=moves.get((step.name, "do"), ()), undone=moves.get((step.name, "undo"), ()),
+        )
+        for step in definition.steps
+    )  # fmt: skip
+    return sum(status == "completed" for status in statuses)
+
+
+def retries(definition: Saga | None, journal: Sequence[JournalEntry]) -> tuple[int, int]:
+    """Return the retries of the call that was retried most, and the retries that this call may have.
+
+    Without any retry, the call is the first one. A probe is no retry. When a person retries a stuck call, its count
+    starts from 0. For a call whose table this release does not have, the limit is the number of retries made.
+    """
+    most, limit, made = 0, definition.steps[0].retry.retries if definition else 0, 0
+    for row in journal:
+        if row.source != row.dest:
+            made = 0
+        elif row.trigger == Trigger.RETRY:
+            state = definition.states.get(row.dest) if definition else None
+            allowed = state.retry.retries if state else made + 1
+            made = min(made + 1, allowed)
+            if made >= most:
+                most, limit = made, allowed
+    return most, limit
+
+
+def effects_of(definition: Saga, state: str, moves: Sequence[Move], *, in_doubt: bool) -> list[StepEffect]:
+    """Return every step that changes something, in the table's order, with its effect.
+
+    in_doubt: the call of the present state may have been sent.
+    """
+    return [
+        _effect(definition, step, state, moves, in_doubt=in_doubt)
+        for step in definition.steps
+        if step.kind is not Kind.READ
+    ]
+
+
+def _result(
+    definition: Saga, saga: Snapshot, number: int, journal: Sequence[JournalEntry], found: Mapping[str, Any]
+) -> StepResult:
+    step = definition.steps[number - 1]
+    done, undone = _of_step(journal, step)
+    entry = step.doing or (definition.steps[number - 2].done if number > 1 else definition.initial)
+    entered_at = next((row.at for row in journal if row.dest == entry and row.source != row.dest), None)
+    started_at = _started_at(saga, entry, entered_at, done)
+    outcomes = [made for row in done if (made := outcome(row))]
+    failures = [row for row in done if row.trigger in FAILURES]
+    return StepResult(
+        step=step,
+        order=number,
+        status=step_status(
+            definition, step, state=saga.state, status=saga.status,
+            done={row.trigger for row in done}, undone={row.trigger for row in undone},
+        ),
+        started_at=started_at,
+        completed_at=_done_at(done),
+        compensated_at=_done_at(undone),
+        attempts=sum(made is not Outcome.NOT_SENT for made in outcomes),
+        retries=retries(definition, done)[0],
+        outcome=outcomes[-1] if outcomes else None,
+        input=_input(step, saga, found) if started_at else None,
+        output=found.get(step.name),
+        error=failures[-1].reason if failures else None,
+    )  # fmt: skip
+
+
+def _of_step(moves: Sequence[_M], step: Step) -> tuple[list[_M], list[_M]]:
+    """Return the moves of a step's action, and those of its compensation."""
+    of_step = [move for move in moves if move.step == step.name]
+    return [move for move in of_step if move.direction == "do"], [move for move in of_step if move.direction == "undo"]
+
+
+def _started_at(
+    saga: Snapshot, entry: str, entered_at: datetime | None, done: Sequence[JournalEntry]
+) -> datetime | None:
+    """Return when the step's first call was sent; before its reply, when the saga entered the state before the step.
+
+    A saga that is executed later than it was created makes no move in between, so `entered_at` may be too early.
+    """
+    first = next((row for row in done if row.duration_ms is not None), None)
+    if entered_at and first:
+        return max(entered_at, first.at - timedelta(milliseconds=first.duration_ms or 0.0))
+    if saga.status == "pending":
+        return None
+    return saga.entered_at if entered_at and saga.state == entry else entered_at
+
+
+def _done_at(rows: Sequence[JournalEntry]) -> datetime | None:
+    return next((row.at for row in reversed(rows) if row.trigger in DONE), None)
+
+
+def _input(step: Step, saga: Snapshot, found: Mapping[str, Any]) -> dict[str, Any] | None:
+    try:
+        return step.call.filled_body(saga.data, found)
+    except FillError:  # a person resolved an earlier step without its reply
+        return None
+
+
+def _effect(definition: Saga, step: Step, state: str, moves: Sequence[Move], *, in_doubt: bool) -> StepEffect:
+    done, undone = _of_step(moves, step)
+    at = definition.states[state]
+    in_flight = at.phase in (Phase.FORWARD, Phase.UNDOING) and at.step == step and in_doubt
+    undoing = in_flight and at.undoes
+    if step.undo and (undone or undoing):
+        before = Effect.UNKNOWN if undoing or _any_in_doubt(undone) else _effect_of_action(done)
+        return StepEffect(
+            step=step,
+            effect=Effect.UNDONE if _succeeded(undone) else before,
+            call=step.undo,
+            direction="undo",
+            by_hand=_any(undone, Trigger.RESOLVE),
+            refused=_any(undone, Trigger.REFUSED) and not _succeeded(undone),
+            in_flight=undoing,
+        )
+    return StepEffect(
+        step=step,
+        effect=Effect.UNKNOWN if in_flight else _effect_of_action(done),
+        call=step.call,
+        direction="do",
+        by_hand=_any(done, Trigger.RESOLVE),
+        refused=_any(done, Trigger.REFUSED),
+        in_flight=in_flight,
+    )
+
+
+def _effect_of_action(done: Sequence[Move]) -> Effect:
+    if _succeeded(done):
+        return Effect.TOOK_EFFECT
+    return Effect.UNKNOWN if _any_in_doubt(done) else Effect.NOT_DONE
+
+
+def _any(moves: Sequence[Move], *triggers: Trigger) -> bool:
+    return any(move.trigger in triggers for move in moves)
+
+
+def _succeeded(moves: Sequence[Move]) -> bool:
+    return _any(moves, *DONE)
+
+
+def _any_in_doubt(moves: Sequence[Move]) -> bool:
+    """Return True when an attempt is in doubt. A refusal after such an attempt proves nothing."""
+    in_doubt = any(outcome_of_move(move.trigger, move.status_code) is Outcome.UNKNOWN for move in moves)
+    # Older releases sent a refused call again where there was no way back; their journal rows remain.
+    return in_doubt or _any(moves, Trigger.RETRY, Trigger.EXHAUSTED, Trigger.QUARANTINE)

@@ -1,0 +1,36 @@
+"""What a journal says of the calls of a saga."""
+
+import pytest
+
+from machines.history import outcome_of_move
+from machines.progress import Outcome
+
+SUCCEEDED, REFUSED, UNKNOWN, NOT_SENT = Outcome
+
+
+@pytest.mark.parametrize(
+    ("trigger", "status", "outcome"),
+    [
+        ("succeeded", 200, SUCCEEDED),
+        ("refused", 409, REFUSED),
+        ("refused_in_doubt", 409, UNKNOWN),
+        ("retry", 500, UNKNOWN),
+        ("retry", None, UNKNOWN),
+        ("exhausted", 202, UNKNOWN),
+        ("defer", None, NOT_SENT),
+        ("defer", 401, NOT_SENT),
+        ("defer", 404, NOT_SENT),
+        ("defer", 503, UNKNOWN),
+        ("begin", None, None),
+        ("start", None, None),
+    ],
+)
+def test_a_move_records_the_outcome_of_its_call(trigger, status, outcome):
+    assert outcome_of_move(trigger, status) is outcome
+
+
+@pytest.mark.parametrize("trigger", ["retry", "exhausted"])
+def test_a_retried_refusal_of_an_earlier_release_is_a_refusal(trigger):
+    assert outcome_of_move(trigger, 409) is REFUSED
+    assert outcome_of_move("refused", 401) is REFUSED
+    assert outcome_of_move("succeeded", 202) is SUCCEEDED
