@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from machines.progress import Walk, requests
 from machines.saga import Saga
-from machines.statuses import SAGA_STATUSES, STEP_STATUSES, status_of, step_status
+from machines.statuses import SAGA_STATUSES, StepStatus, status_of, step_status
 from machines.step import Step
 from machines.transitions import DONE, FAILURES, Phase, Transition, Trigger
 
@@ -64,7 +64,7 @@ def lifecycles(sagas: Iterable[Saga]) -> list[Lifecycle]:
     steps = [(saga, step) for saga in every for step in saga.steps]
     return [
         _lifecycle("saga", tuple(dict.fromkeys(SAGA_STATUSES.values())), [(saga, None) for saga in every]),
-        _lifecycle("step", STEP_STATUSES, steps),
+        _lifecycle("step", tuple(StepStatus), steps),
     ]
 
 

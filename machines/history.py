@@ -14,9 +14,9 @@ from typing import Any, Protocol, TypeVar
 from machines.call import Call, FillError
 from machines.progress import Outcome
 from machines.saga import Saga
-from machines.statuses import step_status
+from machines.statuses import Status, StepStatus, step_status
 from machines.step import Kind, Step
-from machines.transitions import DONE, FAILURES, Phase, Trigger
+from machines.transitions import DONE, FAILURES, Direction, Phase, Trigger
 
 #: Status of a reply that may ask to wait: DEFER with this status was sent, so it is in doubt.
 _UNAVAILABLE = 503
@@ -95,8 +95,7 @@ class StepResult:
     step: Step
     #: Position in the table, from 1.
     order: int
-    #: pending, in_progress, completed, failed or compensated.
-    status: str
+    status: StepStatus
     started_at: datetime | None
     completed_at: datetime | None
     compensated_at: datetime | None
@@ -120,7 +119,7 @@ class StepEffect:
     #: The call that was sent last: the action or the compensation.
     call: Call
     #: Direction of that call.
-    direction: str
+    direction: Direction
     #: A person resolved the call; the participant has not confirmed it.
     by_hand: bool = False
     #: The participant refused the call.
@@ -145,7 +144,7 @@ def outcome(move: Move) -> Outcome | None:
 
 def replies(journal: Sequence[JournalEntry]) -> dict[str, Any]:
     """Return the reply of each step that succeeded or that a person resolved."""
-    return {row.step or "": row.reply for row in journal if row.trigger in DONE and row.direction == "do"}
+    return {row.step or "": row.reply for row in journal if row.trigger in DONE and row.direction == Direction.DO}
 
 
 def steps_of(definition: Saga, saga: Snapshot, journal: Sequence[JournalEntry]) -> list[StepResult]:
@@ -162,11 +161,11 @@ def completed_steps(definition: Saga, saga: Snapshot, journal: Sequence[Move]) -
     statuses = (
         step_status(
             definition, step, state=saga.state, status=saga.status,
-            done=moves.get((step.name, "do"), ()), undone=moves.get((step.name, "undo"), ()),
+            done=moves.get((step.name, Direction.DO), ()), undone=moves.get((step.name, Direction.UNDO), ()),
         )
         for step in definition.steps
     )  # fmt: skip
-    return sum(status == "completed" for status in statuses)
+    return sum(status is StepStatus.COMPLETED for status in statuses)
 
 
 def retries(definition: Saga | None, journal: Sequence[JournalEntry]) -> tuple[int, int]:
@@ -231,8 +230,8 @@ def _result(
 
 def _of_step(moves: Sequence[_M], step: Step) -> tuple[list[_M], list[_M]]:
     """Return the moves of a step's action, and those of its compensation."""
-    of_step = [move for move in moves if move.step == step.name]
-    return [move for move in of_step if move.direction == "do"], [move for move in of_step if move.direction == "undo"]
+    done = [move for move in moves if move.step == step.name and move.direction == Direction.DO]
+    return done, [move for move in moves if move.step == step.name and move.direction == Direction.UNDO]
 
 
 def _started_at(
@@ -245,7 +244,7 @@ def _started_at(
     first = next((row for row in done if row.duration_ms is not None), None)
     if entered_at and first:
         return max(entered_at, first.at - timedelta(milliseconds=first.duration_ms or 0.0))
-    if saga.status == "pending":
+    if saga.status == Status.PENDING:
         return None
     return saga.entered_at if entered_at and saga.state == entry else entered_at
 
@@ -272,7 +271,7 @@ def _effect(definition: Saga, step: Step, state: str, moves: Sequence[Move], *, 
             step=step,
             effect=Effect.UNDONE if _succeeded(undone) else before,
             call=step.undo,
-            direction="undo",
+            direction=Direction.UNDO,
             by_hand=_any(undone, Trigger.RESOLVE),
             refused=_any(undone, Trigger.REFUSED) and not _succeeded(undone),
             in_flight=undoing,
@@ -281,7 +280,7 @@ def _effect(definition: Saga, step: Step, state: str, moves: Sequence[Move], *, 
         step=step,
         effect=Effect.UNKNOWN if in_flight else _effect_of_action(done),
         call=step.call,
-        direction="do",
+        direction=Direction.DO,
         by_hand=_any(done, Trigger.RESOLVE),
         refused=_any(done, Trigger.REFUSED),
         in_flight=in_flight,

@@ -25,6 +25,7 @@ from transitions import EventData
 from machines.call import Call
 from machines.machine import SagaMachine
 from machines.saga import Saga
+from machines.statuses import Status, status_of
 from machines.step import Kind
 from machines.transitions import FAILURES, Phase, State, Trigger
 
@@ -61,8 +62,14 @@ class Progress(SagaMachine):
         self.deferrals = 0
         #: Why the call in flight is sent again; None for the first time.
         self.waits_for: str | None = None
+        #: True while the saga waits for a request to start; none of its calls was sent.
+        self.pending = False
         #: Why the saga failed, as "state: step: reason"; None while it has not.
         self.error: str | None = None
+
+    @property
+    def status(self) -> Status:
+        return status_of(self._at.phase, pending=self.pending)
 
     @property
     def probe(self) -> Call | None:
@@ -132,6 +139,10 @@ class Progress(SagaMachine):
         including = self.in_doubt
         self.fire(trigger, actor=actor, **facts)
         self.pass_on(including=including, actor=then)
+
+    def start_pending(self) -> None:
+        """Start a saga that waited for a request."""
+        self.pending = self.in_doubt = False
 
     def pass_on(self, *, including: bool = False, actor: str = "") -> None:
         """Leave passing states. including: the step that failed may have taken effect, so it is compensated as well."""

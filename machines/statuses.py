@@ -1,56 +1,81 @@
 """The status of a saga and of each of its steps, as people see them. No other module decides either.
 
-The database column `status` holds the engine's status. The reference document 002 has its own words for it, and words
-for a step; the API uses 002's words, and the status diagrams are drawn from these functions.
+The database column `status` holds a `Status`. The API has its own words for it, and words for a step; the status
+diagrams are drawn from these functions.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from enum import StrEnum
 
 from machines.saga import Saga
 from machines.step import Step
 from machines.transitions import DONE, FAILURES, Phase
 
-PENDING, RUNNING = "pending", "running"
 
-#: Phase → column `status`. No commit ends in a passing state, so that phase has none.
-STATUSES = {
-    Phase.FORWARD: RUNNING,
-    Phase.UNDOING: "compensating",
-    Phase.STUCK: "stuck",
-    Phase.COMPLETED: "completed",
-    Phase.COMPENSATED: "compensated",
+class Status(StrEnum):
+    """The status of a saga, as the column `status` holds it."""
+
+    #: Created; its execution was not requested yet.
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPENSATING = "compensating"
+    #: Waits for a person.
+    STUCK = "stuck"
+    COMPLETED = "completed"
+    COMPENSATED = "compensated"
+
+
+class StepStatus(StrEnum):
+    """The status of a step, in the words of the API."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    COMPENSATED = "compensated"
+
+
+#: Statuses of sagas that have ended.
+FINISHED = (Status.COMPLETED, Status.COMPENSATED)
+#: Statuses of sagas that the engine moves on.
+UNDER_WAY = (Status.RUNNING, Status.COMPENSATING)
+
+#: Phase → status. No commit ends in a passing state, so that phase has none.
+_OF_PHASE = {
+    Phase.FORWARD: Status.RUNNING,
+    Phase.UNDOING: Status.COMPENSATING,
+    Phase.STUCK: Status.STUCK,
+    Phase.COMPLETED: Status.COMPLETED,
+    Phase.COMPENSATED: Status.COMPENSATED,
 }
 
-#: Column `status` → 002's SagaStatus. A saga that is being undone is in progress; a stuck saga has failed.
-SAGA_STATUSES = {
-    PENDING: "pending",
-    RUNNING: "in_progress",
-    "compensating": "in_progress",
-    "stuck": "failed",
-    "completed": "completed",
-    "compensated": "compensated",
+#: Status → the API's word for it. A saga that is being undone is in progress; a stuck saga has failed.
+SAGA_STATUSES: Mapping[str, str] = {
+    Status.PENDING: "pending",
+    Status.RUNNING: "in_progress",
+    Status.COMPENSATING: "in_progress",
+    Status.STUCK: "failed",
+    Status.COMPLETED: "completed",
+    Status.COMPENSATED: "compensated",
 }
 
-#: 002's StepStatus.
-STEP_STATUSES = ("pending", "in_progress", "completed", "failed", "compensated")
 
-
-def status_of(phase: Phase, *, pending: bool) -> str:
-    """Return the column `status` of a saga. pending: it was created, but its execution was not requested yet."""
-    return PENDING if pending else STATUSES[phase]
+def status_of(phase: Phase, *, pending: bool) -> Status:
+    """Return the status of a saga. pending: it was created, but its execution was not requested yet."""
+    return Status.PENDING if pending else _OF_PHASE[phase]
 
 
 def step_status(
     saga: Saga, step: Step, *, state: str, status: str, done: Collection[str], undone: Collection[str]
-) -> str:
-    """Return the StepStatus of a step.
+) -> StepStatus:
+    """Return the status of a step.
 
     state, status: those of its saga. done, undone: the triggers in the journal of its call and of its compensation.
     """
     if not DONE.isdisjoint(undone):
-        return "compensated"
+        return StepStatus.COMPENSATED
     if not DONE.isdisjoint(done):
-        return "completed"
-    if status == RUNNING and saga.states[state].step == step:
-        return "in_progress"
-    return "pending" if FAILURES.isdisjoint(done) else "failed"
+        return StepStatus.COMPLETED
+    if status == Status.RUNNING and saga.states[state].step == step:
+        return StepStatus.IN_PROGRESS
+    return StepStatus.PENDING if FAILURES.isdisjoint(done) else StepStatus.FAILED

@@ -50,6 +50,13 @@ DONE = frozenset({Trigger.SUCCEEDED, Trigger.RESOLVE})
 FAILURES = frozenset({Trigger.REFUSED, Trigger.REFUSED_IN_DOUBT, Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.QUARANTINE})
 
 
+class Direction(StrEnum):
+    """What a call does for its step."""
+
+    DO = "do"
+    UNDO = "undo"
+
+
 class Phase(StrEnum):
     FORWARD = "forward"
     PASSING = "passing"
@@ -77,8 +84,8 @@ class State:
     undoes: bool = False
 
     @cached_property
-    def direction(self) -> str:
-        return "undo" if self.undoes else "do"
+    def direction(self) -> Direction:
+        return Direction.UNDO if self.undoes else Direction.DO
 
     @property
     def dwell_s(self) -> float | None:

@@ -7,8 +7,9 @@ from uuid import UUID
 
 from app.engine.service import SagaService
 from app.errors import MalformedError
-from app.store.instance import FINISHED, Standing
+from app.store.instance import Standing
 from app.views.validation import Resolution, load, parsed
+from machines.statuses import FINISHED, Status
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ def move(  # noqa: PLR0917
 
 def notice_of(seen: str, now: Standing) -> Notice:
     """Describe the result of a move by the state of the saga after the commit."""
-    if now.status == "stuck":
+    if now.status == Status.STUCK:
         again = "again " if now.state == seen else ""
         return Notice(
             kind="warning", text=f"The move was made, and the saga is stuck {again}in {now.state}: {now.error}."

@@ -24,13 +24,14 @@ from app.errors import NotFoundError, ProblemError
 from app.services import services
 from app.store import queries
 from app.store.database import db
-from app.store.instance import UNDER_WAY, Standing
+from app.store.instance import Standing
 from app.store.loading import is_in_doubt, table_of
 from app.store.trouble import Sought, Trouble
 from app.views.available_actions import AvailableAction, available_actions
 from app.views.filters import Cursor, cursor_at
 from app.views.states import dwell_limits
 from machines.history import replies
+from machines.statuses import UNDER_WAY
 
 blueprint = pages("bulk")
 #: Sagas that one part moves.

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from app.store.overview import MINUTES, Minute
+from machines.statuses import Status
 
 #: From the bottom of a bar to its top.
-ORDER = ("completed", "compensated", "running", "compensating", "pending", "stuck")
+ORDER = (Status.COMPLETED, Status.COMPENSATED, Status.RUNNING, Status.COMPENSATING, Status.PENDING, Status.STUCK)
 #: Width of a bar within its place of 1, and height of the highest bar.
 _WIDTH, _HEIGHT = 0.75, 100.0
 

@@ -9,8 +9,9 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from app.views.filters import Cursor
 from app.views.validation import LONGEST_REASON, load, storable
 from machines.progress import REQUESTS
+from machines.statuses import Status
 
-_STATUSES = ("pending", "running", "compensating", "stuck", "completed", "compensated")
+_STATUSES = tuple(Status)
 
 
 class _Names(fields.Field[tuple[str, ...]]):

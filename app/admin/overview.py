@@ -11,10 +11,10 @@ from app.access.permissions import Role, needs
 from app.admin.chart import chart
 from app.admin.pages import pages
 from app.services import services
-from app.store.instance import FINISHED
 from app.store.overview import Minute, lately, oldest, standing
 from app.store.trouble import Sought, Trouble
 from app.views.states import dwell_limits
+from machines.statuses import FINISHED
 
 blueprint = pages("overview")
 #: Seconds that the counts of the last hour are cached; each open page requests them every 2 s.

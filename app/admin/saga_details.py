@@ -12,6 +12,7 @@ from machines.call import Call
 from machines.history import StepEffect, effects_of, outcome, replies
 from machines.progress import Outcome
 from machines.saga import Saga
+from machines.statuses import Status
 from machines.transitions import Phase, State
 
 
@@ -48,7 +49,7 @@ class SagaDetails:
 
 def saga_details(definition: Saga, row: SagaRow, journal: Sequence[JournalRow]) -> SagaDetails:
     results = replies(journal)
-    in_doubt = is_in_doubt(row) and row.status != "pending"
+    in_doubt = is_in_doubt(row) and row.status != Status.PENDING
     at = definition.states[row.state]
     effects = effects_of(definition, row.state, journal, in_doubt=in_doubt)
     return SagaDetails(
@@ -102,7 +103,7 @@ def _summary(row: SagaRow, at: State) -> str:
             return "Completed: every step succeeded."
         case Phase.COMPENSATED:
             return "Compensated: every step that was done is undone."
-        case _ if row.status == "pending":
+        case _ if row.status == Status.PENDING:
             return "Created, and not executed yet."
         case Phase.UNDOING:
             return f"Compensating: {participant} is called to undo {name}."

@@ -13,6 +13,7 @@ from app.store.finding import id_prefix
 from app.store.newest import Listed, newest
 from app.views.filters import cursor_at
 from app.views.states import final_states
+from machines.statuses import Status
 
 blueprint = pages("sagas")
 PAGE = 50
@@ -23,7 +24,7 @@ PAGE = 50
 def show() -> str | Response:
     """List sagas. Redirect to the saga when the search names exactly one by its id, its first digits or its order."""
     query, registry = query_of(ListQuery()), services().registry
-    stuck = ("stuck",) if query["stuck"] else ()
+    stuck = (Status.STUCK,) if query["stuck"] else ()
     listed = Listed(
         definitions=query["type"], statuses=query["status"] or stuck, states=query["state"], words=query["q"] or None
     )

@@ -13,9 +13,9 @@ from flask import Response, request
 
 from app.services import services
 from app.store import queries
-from app.store.instance import FINISHED
 from app.store.loading import table_of
 from app.store.models import SagaRow
+from machines.statuses import FINISHED
 
 #: Seconds that an answer is cached, so that a release with another shape of answer is seen soon.
 CACHE_S = 600.0

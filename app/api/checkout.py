@@ -16,6 +16,7 @@ from app.store import queries
 from app.store.instance import Standing
 from app.store.models import SagaRow
 from machines.checkout import CHECKOUT
+from machines.statuses import Status
 
 blueprint = Blueprint("checkout", __name__, url_prefix="/api/commande")
 
@@ -72,11 +73,11 @@ def _order(saga_id: UUID) -> SagaRow:
 
 
 def _answer(saga: Standing) -> Response:
-    if saga.status == "compensated":
+    if saga.status == Status.COMPENSATED:
         answer = problem_answer(
             409, "Order cancelled", saga.error or "", saga_id=str(saga.id), etat_final=saga.state, erreur=saga.error
         )
-    elif saga.status == "completed":
+    elif saga.status == Status.COMPLETED:
         answer = jsonify(saga_id=str(saga.id), etat_final=saga.state)
         answer.status_code = 201
     else:

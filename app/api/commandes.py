@@ -28,13 +28,14 @@ from app.api.schemas.commandes import (
 from app.errors import NotFoundError
 from app.services import services
 from app.store import queries
-from app.store.instance import FINISHED, UNDER_WAY, Standing
+from app.store.instance import Standing
 from app.store.models import JournalRow, SagaRow
 from app.views.filters import LARGEST_PAGE
 from app.views.saga_data import example
 from app.views.validation import Reason, load
 from machines.commande import COMMANDE
 from machines.history import replies
+from machines.statuses import FINISHED, UNDER_WAY, Status
 from machines.transitions import Trigger, stuck_states
 
 blueprint = Blueprint("commandes", __name__, url_prefix="/api/saga")
@@ -102,7 +103,7 @@ def index() -> Response:
     wanted = queries.Filter(
         definitions=(COMMANDE.name,),
         states=(state,) if state else (),
-        statuses=("pending", *UNDER_WAY, "stuck") if active else (),
+        statuses=(Status.PENDING, *UNDER_WAY, Status.STUCK) if active else (),
     )
     page = queries.page(wanted, limit=query["limit"], offset=query["offset"], after=query.get("cursor"))
     journals = queries.journals([saga.id for saga in page.sagas], replies_of=_SUMMARY_STEPS)
@@ -125,7 +126,7 @@ def compensate(saga_id: UUID) -> Response:
     _order(saga_id)
     standing = services().sagas.compensate(saga_id, principal().actor, reason_given(), preferred_wait_s())
     answer = jsonify(success=True, message="Compensation demandée", saga_id=str(standing.id), etat_final=standing.state)
-    answer.status_code = 200 if standing.status == "compensated" else 202
+    answer.status_code = 200 if standing.status == Status.COMPENSATED else 202
     return answer
 
 
@@ -138,14 +139,14 @@ def _order(saga_id: UUID) -> SagaRow:
 
 def _answer(standing: Standing) -> Response:
     saga_id = str(standing.id)
-    if standing.status == "compensated":
+    if standing.status == Status.COMPENSATED:
         cause = standing.error or ""
         answer = problem_answer(
             409, "Commande annulée", cause, success=False, saga_id=saga_id, etat_final=standing.state, erreur=cause
         )
     else:
         saga = _order(standing.id)
-        rows, finished = queries.journal(saga.id), standing.status == "completed"
+        rows, finished = queries.journal(saga.id), standing.status == Status.COMPLETED
         answer = jsonify(
             success=finished,
             message="La commande est créée" if finished else "La commande est en cours",
@@ -185,8 +186,8 @@ def _summary(saga: SagaRow, rows: Sequence[JournalRow]) -> dict[str, Any]:
 def _needs_compensation(saga: SagaRow) -> bool:
     """Return True when the order goes back, or can only go back, and some step is still to be undone."""
     states = COMMANDE.states
-    if saga.status != "stuck" or saga.state not in states:
-        return saga.status == "compensating"
+    if saga.status != Status.STUCK or saga.state not in states:
+        return saga.status == Status.COMPENSATING
     rows_back = (row for row in COMMANDE.transitions if row.source == saga.state and row.trigger in _BACK)
     return states[saga.state].undoes or any(states[row.dest].undoes for row in rows_back)
 

@@ -11,7 +11,7 @@ from app.errors import InvalidError
 from app.store.queries import SORTS, Filter, Page
 from app.views.filters import LARGEST_PAGE, Cursor, cursor_at
 from app.views.validation import load, storable
-from machines.statuses import SAGA_STATUSES
+from machines.statuses import SAGA_STATUSES, Status
 
 #: Largest offset; a cursor reaches every further page.
 LARGEST_OFFSET = 100_000
@@ -72,7 +72,7 @@ def requested_page() -> tuple[Filter, int, int, str, tuple[datetime, UUID] | Non
         raise InvalidError(("/cursor", "A cursor goes with sort=created_at or sort=-created_at alone."))
     statuses = tuple(ours for ours, theirs in SAGA_STATUSES.items() if theirs == query.get("status"))
     if query.get("stuck"):
-        statuses = ("stuck",) if not statuses or "stuck" in statuses else ("none",)
+        statuses = (Status.STUCK,) if not statuses or Status.STUCK in statuses else ("none",)
     wanted = Filter(
         definitions=(query["type"],) if "type" in query else (),
         statuses=statuses,

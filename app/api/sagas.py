@@ -16,13 +16,14 @@ from app.api.schemas.sagas import Journal, SagaCreated, SagaList, SagaMoved, Sag
 from app.errors import InvalidError, NotFoundError
 from app.services import services
 from app.store import queries
-from app.store.instance import UNDER_WAY, Standing
+from app.store.instance import Standing
 from app.store.models import SagaRow
 from app.views.saga_data import data_schema
 from app.views.saga_json import json_with_steps, line_json, move_json, short_json, whole_json
 from app.views.validation import Reason, Resolution, load
 from machines.registry import UnknownSagaError
 from machines.saga import Saga
+from machines.statuses import UNDER_WAY
 
 blueprint = Blueprint("sagas", __name__, url_prefix="/api/v1/sagas")
 

@@ -9,10 +9,10 @@ from rich.text import Text
 
 from app.cli.output import STATUS_LOOKS, Column, Line, Mark, cell, grid, printable
 from app.cli.saga_path import Calls, StepOnPath, commands_for, goes_back, passed_pivot, path_of
-from app.store.instance import FINISHED
 from app.store.models import JournalRow, SagaRow
 from app.views.formatting import age, short_duration
 from machines.saga import Saga
+from machines.statuses import FINISHED, Status
 from machines.transitions import Trigger
 
 #: Spaces before a line of the path, and columns of the names of facts.
@@ -57,7 +57,7 @@ def header(definition: Saga | None, saga: SagaRow, width: int, now: datetime) ->
     begun = f"{saga.created_at:%Y-%m-%d %H:%M:%S} UTC, {age((now - saga.created_at).total_seconds())} ago"
     facts = [
         ("saga", str(saga.id), ""),
-        ("error", printable(saga.error or ""), "dim" if saga.status == "completed" else "red"),
+        ("error", printable(saga.error or ""), "dim" if saga.status == Status.COMPLETED else "red"),
         ("whose", ", ".join(owners), ""),
     ]
     without_table = definition is None and saga.status not in FINISHED
@@ -79,9 +79,9 @@ def _without_table(saga: SagaRow, now: datetime) -> str:
 
 def _now(saga: SagaRow, now: datetime) -> str:
     still = age((now - saga.updated_at).total_seconds())
-    if saga.status == "stuck":
+    if saga.status == Status.STUCK:
         return f"nothing has moved for {still}; a person must decide"
-    if saga.status == "pending":
+    if saga.status == Status.PENDING:
         return "not executed yet"
     if saga.due_at is None:
         return (

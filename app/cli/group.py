@@ -1,7 +1,7 @@
 """The command group `saga`: exit codes, errors in one line, and the checks before every command."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
@@ -18,11 +18,19 @@ from app.errors import InvalidError, NotReadyError, ProblemError
 from app.readiness import check_ready
 from app.settings import ConfigError
 from app.store.database_errors import Meaning, in_one_line, meaning
+from machines.statuses import Status
 
 FAULT, BAD_INPUT, NOT_FOUND, CONFLICT, INTERRUPTED = 1, 2, 6, 7, 130
 
 #: Status of a saga → exit code of a command that started, moved or watched the saga.
-EXIT_CODES = {"completed": 0, "compensated": 3, "pending": 4, "running": 4, "compensating": 4, "stuck": 5}
+EXIT_CODES: Mapping[str, int] = {
+    Status.COMPLETED: 0,
+    Status.COMPENSATED: 3,
+    Status.PENDING: 4,
+    Status.RUNNING: 4,
+    Status.COMPENSATING: 4,
+    Status.STUCK: 5,
+}
 
 _PROBLEMS = {400: BAD_INPUT, 404: NOT_FOUND, 409: CONFLICT, 422: CONFLICT, 503: BAD_INPUT}
 #: Log level above every line of this service.

@@ -5,7 +5,7 @@ Every colour comes with a word or a symbol.
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -15,6 +15,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from app.values import written
+from machines.statuses import Status
 
 #: Columns of a pipe or a file: wide enough that no line is cut.
 _PIPE_WIDTH = 200
@@ -68,13 +69,13 @@ class Mark(Enum):
 
 
 #: Status of a saga → its mark.
-STATUS_LOOKS = {
-    "pending": Look("○", "dim"),
-    "running": Look("●", "cyan"),
-    "compensating": Look("↩", "yellow"),
-    "stuck": Look("!", "bold red"),
-    "completed": Look("✓", "green"),
-    "compensated": Look("■", "magenta"),
+STATUS_LOOKS: Mapping[str, Look] = {
+    Status.PENDING: Look("○", "dim"),
+    Status.RUNNING: Look("●", "cyan"),
+    Status.COMPENSATING: Look("↩", "yellow"),
+    Status.STUCK: Look("!", "bold red"),
+    Status.COMPLETED: Look("✓", "green"),
+    Status.COMPENSATED: Look("■", "magenta"),
 }
 
 

@@ -9,6 +9,7 @@ from app.views.available_actions import action_names
 from machines.history import StepResult, outcome, steps_of
 from machines.progress import Outcome
 from machines.saga import Saga
+from machines.statuses import Status, StepStatus
 from machines.step import Step
 from machines.transitions import Trigger
 
@@ -47,7 +48,7 @@ def path_of(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow]) -> l
 
 def goes_back(definition: Saga, saga: SagaRow) -> bool:
     """Return True when the saga is being compensated, or is compensated."""
-    return saga.status in ("compensating", "compensated") or _undoing(definition, saga.state)
+    return saga.status in (Status.COMPENSATING, Status.COMPENSATED) or _undoing(definition, saga.state)
 
 
 def passed_pivot(definition: Saga, journal: Sequence[JournalRow]) -> bool:
@@ -57,7 +58,7 @@ def passed_pivot(definition: Saga, journal: Sequence[JournalRow]) -> bool:
 
 def commands_for(definition: Saga, saga: SagaRow) -> list[str]:
     """Return the names of the commands that the table allows in the saga's state."""
-    return [] if saga.status == "pending" else action_names(definition, saga.state)
+    return [] if saga.status == Status.PENDING else action_names(definition, saga.state)
 
 
 def _step_on_path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], view: StepResult) -> StepOnPath:
@@ -80,14 +81,14 @@ def _mark_and_word(
 ) -> tuple[Mark, str]:
     """Return the mark of a step and its word. The latest event of the step decides."""
     step, by_hand = view.step, _requested(definition, journal, view.step, Trigger.RESOLVE)
-    if definition.states[saga.state].step == step and saga.status != "pending":
+    if definition.states[saga.state].step == step and saga.status != Status.PENDING:
         return _current(definition, saga)
-    if view.status == "compensated" or any(_undoing(definition, row.source) for row in by_hand):
+    if view.status == StepStatus.COMPENSATED or any(_undoing(definition, row.source) for row in by_hand):
         return (Mark.UNDONE, "undone") if view.completed_at else (Mark.UNDONE, "failed, undone")
-    if view.status == "completed" or by_hand:
-        to_undo = saga.status != "compensated" and goes_back(definition, saga) and step.undo
+    if view.status == StepStatus.COMPLETED or by_hand:
+        to_undo = saga.status != Status.COMPENSATED and goes_back(definition, saga) and step.undo
         return Mark.DONE, "done, to undo" if to_undo else "done by hand" if by_hand else "done"
-    if view.status == "failed":
+    if view.status == StepStatus.FAILED:
         triggers = {row.trigger for row in journal if row.step == step.name}
         return Mark.FAILED, next((word for trigger, word in _FAILURES.items() if trigger in triggers), "failed")
     if _requested(definition, journal, step, Trigger.CANCEL):
@@ -97,7 +98,7 @@ def _mark_and_word(
 
 def _current(definition: Saga, saga: SagaRow) -> tuple[Mark, str]:
     undoing = goes_back(definition, saga)
-    if saga.status == "stuck":
+    if saga.status == Status.STUCK:
         return Mark.STUCK, "stuck undoing" if undoing else "stuck"
     return Mark.CURRENT, "being undone" if undoing else "running"
 

@@ -17,13 +17,12 @@ from app.errors import MalformedError
 from app.services import services
 from app.store import queries
 from app.store.database import db
-from app.store.instance import FINISHED
 from app.store.models import JournalRow, SagaRow
 from app.views.filters import LARGEST_PAGE
 from app.views.formatting import age
 from app.views.saga_json import line_json, move_json, whole_json
 from machines.registry import Registry
-from machines.statuses import SAGA_STATUSES
+from machines.statuses import FINISHED, Status
 
 _COLUMNS = (
     Column(title="ID"),
@@ -41,7 +40,7 @@ _WIDE = 120
 
 @saga.command("list")
 @click.option("--type", "definition", metavar="TYPE", help="Sagas of this definition.")
-@click.option("--status", type=click.Choice(list(SAGA_STATUSES)), help="Sagas with this status.")
+@click.option("--status", type=click.Choice([status.value for status in Status]), help="Sagas with this status.")
 @click.option("--state", help="Sagas in this state of their table.")
 @click.option("--client", help="Sagas of this client.")
 @click.option("--store", help="Sagas of this store.")
@@ -54,12 +53,12 @@ def list_sagas(
     stuck: bool, unknown: bool, limit: int, as_json: bool,
 ) -> None:  # fmt: skip
     """List sagas, the newest first."""
-    if stuck and status not in (None, "stuck"):
+    if stuck and status not in (None, Status.STUCK):
         raise MalformedError(f"--stuck and --status {status} exclude each other; leave one out")
     registry = services().registry
     wanted = queries.Filter(
         definitions=(definition,) if definition else (),
-        statuses=("stuck",) if stuck else (status,) if status else (),
+        statuses=(Status.STUCK,) if stuck else (status,) if status else (),
         states=(state,) if state else (),
         client=client,
         store=store,
@@ -112,7 +111,7 @@ def watch(saga_id: str, interval: float, as_json: bool) -> None:
         elif new:
             draw(drawing.moves(new, console.width, head=seen == 0), on=console)
         seen = new[-1].seq if new else seen
-        if status in (*FINISHED, "stuck"):
+        if status in (*FINISHED, Status.STUCK):
             break
         time.sleep(interval)
     if not as_json:
@@ -135,7 +134,7 @@ def list_of(
 
 def _line(registry: Registry, row: SagaRow, now: datetime, width: int) -> Line:
     look = STATUS_LOOKS[row.status]
-    error = printable(row.error or "") if row.status != "completed" else ""
+    error = printable(row.error or "") if row.status != Status.COMPLETED else ""
     if row.status not in FINISHED and not registry.knows(row):
         error = f"{row.definition} v{row.definition_version}: its table is not in this release. {error}".rstrip()
     return Line(

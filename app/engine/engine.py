@@ -19,9 +19,10 @@ from app.config import Config
 from app.engine.calls import Calls
 from app.metrics import Telemetry
 from app.participants.outcome import Reply
-from app.store.instance import FINISHED, Instance, Move, Standing
+from app.store.instance import Instance, Move, Standing
 from app.store.sagas import KeyTakenError, SagaStore
 from machines.progress import Outcome
+from machines.statuses import FINISHED
 from machines.step import Retry
 from machines.transitions import Phase, Trigger
 

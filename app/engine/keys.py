@@ -16,9 +16,10 @@ from sqlalchemy import Row
 
 from app.errors import KeyReusedError, StillRunningError
 from app.fleeting import Fleeting
-from app.store.instance import UNDER_WAY, Instance, Standing
+from app.store.instance import Instance, Standing
 from app.store.loading import standing
 from app.store.sagas import SagaStore
+from machines.statuses import UNDER_WAY
 
 #: Seconds in which the first request with a key may make its saga durable, before another request tries.
 TURN_S = 1.0

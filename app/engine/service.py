@@ -14,12 +14,13 @@ from app.engine.engine import Engine, UnansweredError
 from app.engine.keys import Keys, fingerprint, sent_digest
 from app.engine.runner import HELD_S, Runner
 from app.errors import ConflictError, InvalidError, NotFoundError
-from app.store.instance import FINISHED, UNDER_WAY, Instance, Standing
+from app.store.instance import Instance, Standing
 from app.store.loading import standing
 from app.store.sagas import FencedError, KeyTakenError
 from app.supervision import ServiceThreads
 from machines.progress import trigger_of
 from machines.registry import Registry, UnknownSagaError
+from machines.statuses import FINISHED, UNDER_WAY
 from machines.transitions import Phase
 
 #: Seconds between two checks whether a saga that is still reading has become durable.
@@ -100,7 +101,7 @@ class SagaService:
             return _standing(saga)
         if not saga.pending:
             raise ConflictError(f"it is {saga.status} already, in {saga.state}", saga_id=str(saga_id))
-        saga.begin_now()
+        saga.start_pending()
         try:
             return self._run_on(saga, wait_s)
         except FencedError:
@@ -150,7 +151,7 @@ class SagaService:
             if trigger is None:
                 raise ConflictError(_why_not(saga), saga_id=str(saga_id), etat_final=saga.state)
             if saga.pending:
-                saga.begin_now()
+                saga.start_pending()
             try:
                 self._engine.ask(saga, trigger, actor, reason, reply)
             except UnansweredError as error:

@@ -15,16 +15,17 @@ from app.metrics.lines import CREATED, Lines, Sight, told_as
 from app.metrics.notes import Notes
 from app.metrics.row import LABELS, START, Row, outcome
 from app.participants.outcome import Reply, setting_of, settings_of
-from app.store.instance import FINISHED, Instance, Move, Standing
+from app.store.instance import Instance, Move, Standing
 from machines.call import Call
 from machines.progress import Outcome
 from machines.saga import Saga
+from machines.statuses import FINISHED, Status
 from machines.transitions import State
 
 _SAGA_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300)
 _STEP_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _CALL_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
-_ENDS = (*FINISHED, "stuck")
+_ENDS = (*FINISHED, Status.STUCK)
 _STATUSES = frozenset(map(int, HTTPStatus))
 _CLASSES = range(1, 6)
 
@@ -101,7 +102,7 @@ class Telemetry:
         assert after is not None, "it is told of what is durable"
         if after.status in FINISHED and saga.began < inf:
             took_s = max(self._clock() - saga.began, 0.0)
-        data = saga.data if before is None or before.status == "pending" else None
+        data = saga.data if before is None or before.status == Status.PENDING else None
         self.notes.note(self._committed, time.time(), saga.definition, after, saga.epoch, moves, before, took_s, data)
 
     def claiming(self) -> AbstractContextManager[Any]:
@@ -131,7 +132,7 @@ class Telemetry:
             if became := outcome(move):
                 attempt = self._attempt_s[row.saga, move.step or "", move.direction or "", became]
                 attempt((move.duration_ms or 0.0) / 1000)
-            created = row.source is None and standing.status == "pending"
+            created = row.source is None and standing.status == Status.PENDING
             self._lines.moved(seen, move, row, level, CREATED if created else event, data)
         was = before.status if before else None
         if was != standing.status:
@@ -141,7 +142,7 @@ class Telemetry:
 
     def _became(self, seen: Sight, was: str | None, data: Mapping[str, Any] | None) -> None:
         name, status = seen.definition.name, seen.standing.status
-        if status != "pending" and was in (None, "pending"):
+        if status != Status.PENDING and was in (None, Status.PENDING):
             self._sagas[name, name, "started"]()
             if was:
                 self._lines.started(seen, data)

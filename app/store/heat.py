@@ -14,8 +14,8 @@ from sqlalchemy.orm import aliased
 from sqlalchemy.sql.functions import FunctionElement
 
 from app.store.database import db, db_now, in_seconds
-from app.store.instance import FINISHED
 from app.store.models import JournalRow, SagaRow
+from machines.statuses import FINISHED
 
 _P95 = 0.95
 

@@ -14,15 +14,10 @@ from app.store.audit import Entry
 from machines.call import FillError, look_up
 from machines.progress import Progress
 from machines.saga import Saga
-from machines.statuses import status_of
 from machines.transitions import Trigger
 
 #: Most characters kept of a client, a store or an order number; an index entry of PostgreSQL holds 2,704 bytes.
 LONGEST_ORDER = 200
-
-#: Statuses of sagas that have ended (FINISHED), and of sagas that the engine moves on (UNDER_WAY).
-FINISHED = ("completed", "compensated")
-UNDER_WAY = ("running", "compensating")
 
 
 # not frozen: a frozen dataclass takes three times as long to build, and each call builds several
@@ -71,9 +66,9 @@ class Instance(Progress):
 
     def __init__(
         self, definition: Saga, saga_id: UUID, data: Mapping[str, Any], state: str | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.monotonic, *, in_doubt: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(definition, state)
+        super().__init__(definition, state, in_doubt=in_doubt)
         #: Clock of this process, in seconds; it dates each move.
         self.clock = clock
         self.id = saga_id
@@ -97,8 +92,6 @@ class Instance(Progress):
         self.next_seq = 1
         self.epoch = 1
         self.version = 0
-        #: The saga waits for a request to begin.
-        self.pending = False
         #: Number of claims since the last move.
         self.claims = 0
         #: A call was sent, or may have been sent, since this process has the saga.
@@ -160,10 +153,6 @@ class Instance(Progress):
         return self.begun if self.begun is not None else self.deadline - self.definition.deadline_s
 
     @property
-    def status(self) -> str:
-        return status_of(self.at.phase, pending=self.pending)
-
-    @property
     def order(self) -> str | None:
         """The business number that people know the saga by, once it is known."""
         try:
@@ -172,9 +161,8 @@ class Instance(Progress):
             known = None
         return known_by(known)
 
-    def begin_now(self) -> None:
-        """Let a pending saga begin. No call of it was sent before."""
-        self.pending = self.in_doubt = False
+    def start_pending(self) -> None:
+        super().start_pending()
         self.begun = self.clock()
 
     def ask(self, trigger: Trigger, actor: str, reason: str) -> None:

@@ -14,6 +14,7 @@ from machines.history import replies
 from machines.progress import may_have_been_sent
 from machines.registry import Registry, UnknownSagaError
 from machines.saga import Saga
+from machines.statuses import Status
 
 _SAGA, _JOURNAL = SagaRow.__table__, JournalRow.__table__
 #: Columns of a saga's row that `instance` needs.
@@ -44,13 +45,12 @@ def instance(
 
     Raise UnknownSagaError for an unknown table, and ValueError for a state that the table does not have.
     """
-    saga = Instance(registry.of(row), row.id, row.data, row.state)
-    saga.in_doubt = is_in_doubt(row, own_claims)
+    saga = Instance(registry.of(row), row.id, row.data, row.state, in_doubt=is_in_doubt(row, own_claims))
     saga.epoch, saga.version, saga.claims = row.epoch, row.version, row.claims
     saga.attempt, saga.deferrals, saga.error = row.attempt, row.deferrals, row.error
     saga.deadline = inf if row.deadline_left_s is None else now + row.deadline_left_s
     saga.standing = standing(row)
-    saga.pending = row.status == "pending"
+    saga.pending = row.status == Status.PENDING
     last = journal[-1]
     saga.next_seq = last.seq + 1
     saga.waits_for = last.reason if last.source == last.dest else None

@@ -14,8 +14,8 @@ from sqlalchemy import ColumnElement, Row, Select, literal_column, select, tuple
 
 from app.store.database import db
 from app.store.finding import means
-from app.store.instance import FINISHED
 from app.store.models import BRIEF_ERROR, ENDED, UNFINISHED, SagaRow
+from machines.statuses import FINISHED
 
 _SHOWN: tuple[Any, ...] = (
     SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, SagaRow.client,

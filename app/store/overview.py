@@ -10,8 +10,8 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from app.store.database import UtcDateTime, db, db_now, seconds_until
-from app.store.instance import FINISHED
 from app.store.models import ENDED, UNFINISHED, SagaRow
+from machines.statuses import FINISHED
 
 #: Minutes of the past that are shown.
 MINUTES = 60

@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import delete, exists, select, tuple_
 
 from app.store.database import db, in_seconds
-from app.store.instance import FINISHED
 from app.store.models import OutboxRow, SagaRow
+from machines.statuses import FINISHED
 
 _DAY_S = 86_400.0
 

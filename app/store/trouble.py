@@ -13,10 +13,10 @@ from sqlalchemy import ColumnElement, Row, Select, and_, case, func, not_, or_, 
 
 from app.store.database import db, db_now, seconds_until
 from app.store.finding import means
-from app.store.instance import UNDER_WAY
 from app.store.models import BRIEF_ERROR, UNFINISHED, SagaRow
 from app.store.tables import at_hand
 from machines.registry import Registry
+from machines.statuses import UNDER_WAY, Status
 
 #: A state of one version of a definition: name, version, state.
 Place = tuple[str, int, str]
@@ -76,7 +76,7 @@ class Trouble:
             BRIEF_ERROR.label("error"),
         )
         oldest = func.min(SagaRow.entered_at)
-        overstayed = and_(SagaRow.status != "stuck", not_(self._unknown))
+        overstayed = and_(SagaRow.status != Status.STUCK, not_(self._unknown))
         counted = self._those(
             sought,
             *same,
@@ -128,10 +128,10 @@ def _stays_too_long(now: datetime, by_limit: Mapping[float, Sequence[Place]]) ->
     here = tuple_(SagaRow.definition, SagaRow.definition_version, SagaRow.state)
     overstayed = [
         and_(
-            SagaRow.status.in_(("pending", *UNDER_WAY)),
+            SagaRow.status.in_((Status.PENDING, *UNDER_WAY)),
             SagaRow.entered_at < now - timedelta(seconds=limit_s),
             here.in_(places),
         )
         for limit_s, places in by_limit.items()
     ]
-    return or_(SagaRow.status == "stuck", *overstayed)
+    return or_(SagaRow.status == Status.STUCK, *overstayed)

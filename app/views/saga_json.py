@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from app.store.instance import FINISHED
 from app.store.loading import table_of
 from app.store.models import JournalRow, SagaRow
 from machines.history import StepResult, completed_steps, outcome, retries, steps_of
 from machines.registry import Registry
-from machines.statuses import SAGA_STATUSES
+from machines.statuses import FINISHED, SAGA_STATUSES, Status, StepStatus
 
 #: Each status of the API, with the matching values of the column `status`.
 SAGA_STATUS_WORDS = "; ".join(
@@ -54,7 +53,7 @@ def whole_json(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow])
         "retry_count": retry_count,
         "max_retries": max_retries,
         "steps": _steps_json(saga, steps),
-        "remaining_steps": remaining(steps) if saga.status in ("pending", "running") else [],
+        "remaining_steps": remaining(steps) if saga.status in (Status.PENDING, Status.RUNNING) else [],
         "journal": [move_json(row) for row in journal],
     }
 
@@ -117,4 +116,4 @@ def _moment(at: object) -> str | None:
 
 def remaining(steps: Sequence[StepResult]) -> list[str]:
     """Return the names of the steps that are not done yet."""
-    return [result.step.name for result in steps if result.status in ("pending", "in_progress")]
+    return [result.step.name for result in steps if result.status in (StepStatus.PENDING, StepStatus.IN_PROGRESS)]

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from app.store.newest import Ends
 from app.store.trouble import Place
 from machines.registry import Registry, UnknownSagaError
+from machines.statuses import Status
 from machines.transitions import Phase, State
 
 
@@ -30,7 +31,7 @@ def final_states(registry: Registry) -> Ends:
     """Return the states in which the sagas of each definition end, by definition and status."""
     found: dict[tuple[str, str], frozenset[str]] = {}
     for definition in registry:
-        for status, state in (("completed", definition.completed), ("compensated", definition.compensated)):
+        for status, state in ((Status.COMPLETED, definition.completed), (Status.COMPENSATED, definition.compensated)):
             place = (definition.name, status)
             found[place] = found.get(place, frozenset()) | {state}
     return found

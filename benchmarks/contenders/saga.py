@@ -8,12 +8,12 @@ from app import create_app
 from app.access.permissions import Scope, needs
 from app.api.request_parsing import start_saga
 from app.config import from_environment
-from app.store.instance import FINISHED, UNDER_WAY
 from benchmarks.contenders import STEPS
 from machines.call import post
 from machines.fields import integer, text
 from machines.registry import Registry
 from machines.saga import Saga
+from machines.statuses import FINISHED, UNDER_WAY
 from machines.step import compensatable, pivot, retriable
 
 _SENT = {"customer": "customer", "amount": "amount", "note": "note"}

@@ -5,7 +5,7 @@ from marshmallow import fields
 from app.api.schemas.base import Reply, maybe, moment, one_of
 from app.views.saga_json import SAGA_STATUS_WORDS
 from machines.progress import Outcome
-from machines.statuses import SAGA_STATUSES, STEP_STATUSES
+from machines.statuses import SAGA_STATUSES, StepStatus
 from machines.step import Kind
 
 
@@ -29,7 +29,7 @@ class SagaStep(Reply):
     id = fields.String()
     type = fields.String(metadata={"description": "name of the step"})
     kind = one_of(Kind)
-    status = one_of(STEP_STATUSES)
+    status = one_of(StepStatus)
     step_order = fields.Integer()
     started_at = maybe(fields.String, metadata={"format": "date-time"})
     completed_at = maybe(fields.String, metadata={"format": "date-time"})

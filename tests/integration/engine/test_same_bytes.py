@@ -15,13 +15,14 @@ from prometheus_client import CollectorRegistry
 
 from app.participants.client import Participants, Request
 from app.participants.outcome import Reply
-from app.store.instance import UNDER_WAY, Instance
+from app.store.instance import Instance
 from app.values import parsed, parsed_strictly, written
 from app.views.saga_data import data_schema
 from machines.call import get, post, split
 from machines.fields import Field, FieldKind, amount, integer, text
 from machines.registry import Registry, discover
 from machines.saga import Saga
+from machines.statuses import UNDER_WAY
 from machines.step import Retry, compensatable, pivot, retriable
 from machines.transitions import Trigger
 from tests.databases import service_engine

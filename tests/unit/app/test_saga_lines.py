@@ -29,7 +29,7 @@ def lines(monkeypatch):
         saga.pending = pending
         commit(telemetry, saga)
         if pending:
-            saga.begin_now()
+            saga.start_pending()
         saga.fire(Trigger.SUCCEEDED, actor="engine", step="lire_panier", direction="do", duration_ms=1.0)
         commit(telemetry, saga)
         return told
