@@ -115,7 +115,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     _limit(app, config)
     if config.cors_origins:
         browser_policy.install_cors(app, config.cors_origins)
-    access.install(app, config)  # after the rate rate_limit, so that the rate_limit protects it too
+    access.install(app, config)  # after the rate limit, so that the limit protects it too
     app.cli.add_command(saga)
     app.cli.add_command(MigrateCommand("db", help="Bring the database up to date."))
     return app

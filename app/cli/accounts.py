@@ -1,4 +1,4 @@
-"""`saga user` and `saga key`: the user_accounts who may sign in to the pages, and the API keys of programs.
+"""`saga user` and `saga key`: the people who may sign in to the pages, and the API keys of programs.
 
 The first admin is made here.
 """
@@ -29,7 +29,7 @@ _KEY_COLUMNS = (
 
 @saga.group("user", cls=SagaGroup)
 def user() -> None:
-    """Manage the user_accounts who may sign in, each as viewer, operator or admin."""
+    """Manage the people who may sign in, each as viewer, operator or admin."""
 
 
 @user.command("add")

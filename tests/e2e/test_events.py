@@ -49,7 +49,7 @@ def broker(shared_broker):
     """Leave no message of this test to the next one."""
     yield shared_broker
     with Connection(shared_broker.url) as connection, connection.channel() as channel:
-        queue = topics.heard(["CommandeCreate"])(channel)
+        queue = topics.incoming_queue(["CommandeCreate"])(channel)
         queue.declare()
         queue.purge()
 
