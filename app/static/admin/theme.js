@@ -1,4 +1,4 @@
-// Before the first paint: the look that was chosen here, else that of the system.
+// Set the chosen theme before the first paint; without a choice, the system's theme.
 (() => {
   const root = document.documentElement;
   const chosen = localStorage.getItem("theme");

@@ -81,7 +81,7 @@ def test_an_order_is_found_and_retried_by_keyboard_alone(site):
     keys.type(saga_id[:8])
     keys.press("Enter")
     page.wait_for_url(f"**/{saga_id}")
-    summary = page.locator("details.offer summary").first
+    summary = page.locator("details.action summary").first
     tab_to(page, summary)
     keys.press("Enter")
     tab_to(page, page.get_by_label("Why").first)

@@ -14,7 +14,7 @@ STUCK = "STUCK_ENREGISTRER_VENTE"
 
 
 def offer(page, title):
-    return page.locator("details.offer").filter(has=page.locator("summary b", has_text=re.compile(f"^{title}")))
+    return page.locator("details.action").filter(has=page.locator("summary b", has_text=re.compile(f"^{title}")))
 
 
 def choose(page, title, reason):
