@@ -24,7 +24,7 @@ PASSWORD = "correct horse battery"
 
 
 @dataclass
-class House:
+class AdminServer:
     """A service over a database that a test finds empty."""
 
     file: Path
@@ -43,13 +43,13 @@ class House:
 class Site:
     """A running service, and those who use it."""
 
-    house: House
+    admin_server: AdminServer
     participants: Participants
     context: BrowserContext
 
     @property
     def server(self) -> Server:
-        return self.house.server
+        return self.admin_server.server
 
     def orders(self, number: int, *, status: str, client: int = 4) -> list[str]:
         """Place orders at once, and wait until each has come to a status; give their ids."""
@@ -95,11 +95,11 @@ def participants_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
 
 
 @pytest.fixture(scope="session")
-def house(
+def admin_server(
     sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, participants_server: Participants
-) -> Iterator[House]:
+) -> Iterator[AdminServer]:
     """One service for all of these tests."""
-    folder = tmp_path_factory.mktemp("house")
+    folder = tmp_path_factory.mktemp("admin_server")
     shutil.copy(sqlite_template, folder / "saga.db")
     port = free_port()
     settings = {
@@ -109,21 +109,23 @@ def house(
     }  # fmt: skip
     for name, role in (("ada", "operator"), ("eve", "viewer"), ("root", "admin")):
         add_user(settings["DATABASE_URL"], name, role)
-    house = House(folder / "saga.db", partial(start, "app", "/ready", port, log=folder / "log", **settings))
-    house.open()
-    yield house
-    house.server.kill()
+    admin_server = AdminServer(
+        folder / "saga.db", partial(start, "app", "/ready", port, log=folder / "log", **settings)
+    )
+    admin_server.open()
+    yield admin_server
+    admin_server.server.kill()
 
 
 @pytest.fixture
-def site(house: House, browser: Browser, participants: Participants) -> Iterator[Site]:
-    house.empty()
+def site(admin_server: AdminServer, browser: Browser, participants: Participants) -> Iterator[Site]:
+    admin_server.empty()
     context = browser.new_context(reduced_motion="reduce")  # else axe would see colours on their way
     complaints: list[str] = []
     context.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
     context.on("weberror", lambda error: complaints.append(f"Error: {error.error}"))
-    sign_in(context, house.server.url, "ada")
-    yield Site(house, participants, context)
+    sign_in(context, admin_server.server.url, "ada")
+    yield Site(admin_server, participants, context)
     context.close()
     assert not [text for text in complaints if "Content Security Policy" in text or "Error:" in text]
 

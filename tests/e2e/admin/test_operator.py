@@ -135,7 +135,7 @@ def test_a_lost_connection_shows_and_so_does_its_return(site):
     expect(page.get_by_role("alert")).to_be_hidden()
     site.server.kill()
     expect(page.get_by_role("alert")).to_contain_text("The connection is lost", timeout=15_000)
-    site.house.open()
+    site.admin_server.open()
     expect(page.get_by_role("alert")).to_be_hidden(timeout=15_000)
 
 

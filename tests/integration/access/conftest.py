@@ -61,7 +61,7 @@ class Browser:
 
 
 @dataclass
-class House:
+class AdminService:
     """The service, and what its database says."""
 
     app: Flask
@@ -85,7 +85,7 @@ class House:
 
 
 @pytest.fixture
-def house(store_url: str) -> Iterator[House]:
+def admin_service(store_url: str) -> Iterator[AdminService]:
     settings = {"DATABASE_URL": store_url, "PARTICIPANTS_URL": "http://127.0.0.1:9", "WAIT_S": "0.1"}
     app = create_app(from_environment(settings | {"SECRET_KEY": "0" * 32}))
     # No context stays open: requests would share it, and with it who asks.
@@ -93,6 +93,6 @@ def house(store_url: str) -> Iterator[House]:
         engine = db.engine
     for role in Role:
         services(app).users.add(role.word, role.word, hashed(), "cli:test")
-    yield House(app, engine)
+    yield AdminService(app, engine)
     services(app).runner.stop()
     engine.dispose()

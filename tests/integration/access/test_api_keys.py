@@ -20,18 +20,18 @@ SAGAS = "/api/v1/sagas"
 
 
 @pytest.fixture
-def ask(house):
+def ask(admin_service):
     """Ask the API with headers and nothing else."""
 
     def ask(method="GET", path=SAGAS, json=None, **headers):
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return house.app.test_client().open(path, method=method, headers=named, json=json)
+        return admin_service.app.test_client().open(path, method=method, headers=named, json=json)
 
     return ask
 
 
-def test_a_key_goes_in_either_header(house, ask):
-    key = house.key(Scope.READ)
+def test_a_key_goes_in_either_header(admin_service, ask):
+    key = admin_service.key(Scope.READ)
     assert ask(X_API_Key=key).status_code == 200
     assert ask(Authorization=f"Bearer {key}").status_code == 200
     assert ask(Authorization=f"bearer  {key} ").status_code == 200
@@ -47,45 +47,45 @@ def test_a_key_that_nobody_made_is_refused_and_told_what_to_do(ask, key):
     assert answer.get_json()["title"] == "Not signed in"
 
 
-def test_a_key_is_told_which_scope_it_has_not(house, ask):
-    answer = ask("POST", json=CREATE, X_API_Key=house.key(Scope.READ))
+def test_a_key_is_told_which_scope_it_has_not(admin_service, ask):
+    answer = ask("POST", json=CREATE, X_API_Key=admin_service.key(Scope.READ))
     assert answer.status_code == 403
     assert answer.get_json()["detail"] == "this needs the scope start, which shop does not have"
 
 
-def test_the_journal_and_the_trail_name_the_key(house, ask):
-    key = house.key(Scope.START, Scope.OPERATE, Scope.READ)
+def test_the_journal_and_the_trail_name_the_key(admin_service, ask):
+    key = admin_service.key(Scope.START, Scope.OPERATE, Scope.READ)
     saga_id = ask("POST", json=CREATE, X_API_Key=key).get_json()["saga"]["id"]
     undone = ask("POST", f"{SAGAS}/{saga_id}/compensate", json={"reason": "ordered twice"}, X_API_Key=key)
     assert undone.status_code == 200, undone.text
     journal = ask("GET", f"{SAGAS}/{saga_id}/journal", X_API_Key=key).get_json()["journal"]
     assert [row["actor"] for row in journal if row["reason"] == "ordered twice"] == ["key:shop"]
-    assert house.trail()[-1] == ("key:shop", "saga.cancel", "checkout")
+    assert admin_service.trail()[-1] == ("key:shop", "saga.cancel", "checkout")
 
 
-def test_a_move_that_is_refused_leaves_no_row(house, ask):
-    key = house.key(*Scope)
+def test_a_move_that_is_refused_leaves_no_row(admin_service, ask):
+    key = admin_service.key(*Scope)
     saga_id = ask("POST", json=CREATE, X_API_Key=key).get_json()["saga"]["id"]
-    before = house.trail()
+    before = admin_service.trail()
     assert ask("POST", f"{SAGAS}/{saga_id}/retry", X_API_Key=key).status_code == 409
     assert ask("POST", f"{SAGAS}/{saga_id}/compensate", json={"reason": ""}, X_API_Key=key).status_code == 400
-    assert house.trail() == before
+    assert admin_service.trail() == before
 
 
-def test_the_database_alone_opens_nothing(house):
-    key = house.key(Scope.READ)
-    with house.engine.connect() as connection:
+def test_the_database_alone_opens_nothing(admin_service):
+    key = admin_service.key(Scope.READ)
+    with admin_service.engine.connect() as connection:
         row = connection.execute(text("SELECT * FROM api_key")).one()
     assert row.digest == hashlib.sha256(key.encode()).hexdigest()
     assert key.startswith(f"{row.prefix}_")
     assert key not in str(row)
     assert len(key.removeprefix(row.prefix)) > 40, "256 bits"
-    assert key not in str(house.trail())
+    assert key not in str(admin_service.trail())
 
 
-def test_a_key_that_has_expired_is_refused(house, ask):
-    key = house.key(Scope.READ)
-    house.run(update(ApiKeyRow.__table__).values(expires_at=in_seconds(-1)))
+def test_a_key_that_has_expired_is_refused(admin_service, ask):
+    key = admin_service.key(Scope.READ)
+    admin_service.run(update(ApiKeyRow.__table__).values(expires_at=in_seconds(-1)))
     assert ask(X_API_Key=key).status_code == 401
 
 
@@ -95,18 +95,18 @@ def clock():
 
 
 @pytest.fixture
-def ring(house, clock):
-    return KeyRing(ApiKeys(house.engine), lambda: clock[0])
+def ring(admin_service, clock):
+    return KeyRing(ApiKeys(admin_service.engine), lambda: clock[0])
 
 
-def revoke(house, ring, key):
+def revoke(admin_service, ring, key):
     ring.keys.revoke(key.rpartition("_")[0] if key.count("_") == 2 else "_".join(key.split("_")[:2]), "cli:test")
 
 
-def test_a_revoked_key_dies_within_seconds_everywhere(house, ring, clock):
-    key = house.key(Scope.READ)
+def test_a_revoked_key_dies_within_seconds_everywhere(admin_service, ring, clock):
+    key = admin_service.key(Scope.READ)
     assert ring.principal(key).actor == "key:shop"
-    revoke(house, ring, key)
+    revoke(admin_service, ring, key)
     clock[0] += KEY_CACHE_S - 0.01
     assert ring.principal(key).actor == "key:shop", "it is believed for a moment, and costs no query"
     clock[0] += 0.02
@@ -114,47 +114,47 @@ def test_a_revoked_key_dies_within_seconds_everywhere(house, ring, clock):
         ring.principal(key)
 
 
-def test_a_key_is_not_believed_beyond_its_end(house, ring, clock):
-    key = house.key(Scope.READ)
-    house.run(update(ApiKeyRow.__table__).values(expires_at=in_seconds(1)))
+def test_a_key_is_not_believed_beyond_its_end(admin_service, ring, clock):
+    key = admin_service.key(Scope.READ)
+    admin_service.run(update(ApiKeyRow.__table__).values(expires_at=in_seconds(1)))
     ring.principal(key)
-    house.run(update(ApiKeyRow.__table__).values(expires_at=in_seconds(-1)))
+    admin_service.run(update(ApiKeyRow.__table__).values(expires_at=in_seconds(-1)))
     clock[0] += 1.01
     with pytest.raises(UnauthenticatedError):
         ring.principal(key)
 
 
-def test_a_known_key_costs_no_query(house, ring, monkeypatch):
-    key = house.key(Scope.READ)
+def test_a_known_key_costs_no_query(admin_service, ring, monkeypatch):
+    key = admin_service.key(Scope.READ)
     ring.principal(key)
     monkeypatch.setattr(ring.keys, "live", None)
     assert ring.principal(key).scopes == {Scope.READ}
 
 
-def test_two_keys_of_a_name_live_at_once_so_that_one_takes_over(house, ring):
-    first, second = house.key(Scope.READ), house.key(Scope.READ)
+def test_two_keys_of_a_name_live_at_once_so_that_one_takes_over(admin_service, ring):
+    first, second = admin_service.key(Scope.READ), admin_service.key(Scope.READ)
     with pytest.raises(ConflictError):
-        house.key(Scope.READ)
-    assert house.key(Scope.READ, name="other")
+        admin_service.key(Scope.READ)
+    assert admin_service.key(Scope.READ, name="other")
     assert {ring.principal(key).actor for key in (first, second)} == {"key:shop"}
-    revoke(house, ring, first)
-    assert house.key(Scope.READ)
-    assert house.trail()[-2][1:] == ("key.revoke", f"shop {'_'.join(first.split('_')[:2])}")
+    revoke(admin_service, ring, first)
+    assert admin_service.key(Scope.READ)
+    assert admin_service.trail()[-2][1:] == ("key.revoke", f"shop {'_'.join(first.split('_')[:2])}")
 
 
 @pytest.mark.parametrize(
     ("name", "scopes", "days"),
     [("", [Scope.READ], 1), ("A b", [Scope.READ], 1), ("a", [], 1), ("a", [Scope.READ], 0), ("a", [Scope.READ], 367)],
 )
-def test_a_key_that_makes_no_sense_is_not_made(house, ring, name, scopes, days):
-    before = house.trail()
+def test_a_key_that_makes_no_sense_is_not_made(admin_service, ring, name, scopes, days):
+    before = admin_service.trail()
     with pytest.raises(InvalidError):
         ring.make(name, scopes, days, "cli:test")
-    assert house.trail() == before
+    assert admin_service.trail() == before
 
 
-def test_a_viewer_looks_at_the_api_and_an_operator_acts_with_the_token_alone(house):
-    viewer, operator = house.browser(Role.VIEWER), house.browser(Role.OPERATOR)
+def test_a_viewer_looks_at_the_api_and_an_operator_acts_with_the_token_alone(admin_service):
+    viewer, operator = admin_service.browser(Role.VIEWER), admin_service.browser(Role.OPERATOR)
     assert viewer.get(SAGAS).status_code == 200
     for browser, sent, code in ((viewer, True, 403), (operator, True, 201), (operator, False, 403)):
         headers = {"X-CSRFToken": browser.token, "Referer": "https://saga.example/admin"} if sent else {}
@@ -188,8 +188,8 @@ def test_with_api_auth_off_the_pages_still_ask_who_it_is(open_app):
     assert open_app.test_client().get("/admin/users").status_code == 303
 
 
-def test_two_keys_that_send_one_idempotency_key_get_a_saga_each(house, ask):
-    a, b = (house.key(Scope.START, Scope.READ, name=name) for name in ("shop-a", "shop-b"))
+def test_two_keys_that_send_one_idempotency_key_get_a_saga_each(admin_service, ask):
+    a, b = (admin_service.key(Scope.START, Scope.READ, name=name) for name in ("shop-a", "shop-b"))
     made = {key: ask("POST", json=CREATE, X_API_Key=key, Idempotency_Key="order-1") for key in (a, b)}
     ids = {key: answer.get_json()["saga"]["id"] for key, answer in made.items()}
     assert ids[a] != ids[b]
@@ -197,8 +197,8 @@ def test_two_keys_that_send_one_idempotency_key_get_a_saga_each(house, ask):
     assert ask(path=f"{SAGAS}/{ids[b]}", X_API_Key=b).get_json()["started_by"] == "key:shop-b"
 
 
-def test_the_key_that_takes_over_from_another_of_its_name_has_its_idempotency_keys(house, ask):
-    old, new = (house.key(Scope.START, name="shop") for _ in range(2))
+def test_the_key_that_takes_over_from_another_of_its_name_has_its_idempotency_keys(admin_service, ask):
+    old, new = (admin_service.key(Scope.START, name="shop") for _ in range(2))
     first = ask("POST", json=CREATE, X_API_Key=old, Idempotency_Key="order-1")
     again = ask("POST", json=CREATE, X_API_Key=new, Idempotency_Key="order-1")
     assert again.get_json()["saga"]["id"] == first.get_json()["saga"]["id"]

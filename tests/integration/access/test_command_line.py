@@ -23,13 +23,13 @@ def store_url(sqlite_url, sqlite_template, tmp_path):
 
 
 @pytest.fixture
-def saga(house, monkeypatch):
+def saga(admin_service, monkeypatch):
     monkeypatch.setenv("LOGNAME", "ada")
-    monkeypatch.setitem(house.app.config, "SECRET_KEY", None)
+    monkeypatch.setitem(admin_service.app.config, "SECRET_KEY", None)
     logging = structlog.get_config()
 
     def run(*arguments, code=0, stdin=""):
-        done = CliRunner().invoke(group, arguments, stdin, obj=ScriptInfo(create_app=lambda: house.app))
+        done = CliRunner().invoke(group, arguments, stdin, obj=ScriptInfo(create_app=lambda: admin_service.app))
         assert done.exit_code == code, done.output
         return done
 
@@ -37,16 +37,16 @@ def saga(house, monkeypatch):
     structlog.configure(**logging)
 
 
-def test_the_first_admin_is_made_here(house, saga):
+def test_the_first_admin_is_made_here(admin_service, saga):
     done = saga("user", "add", "eve", "--role", "admin", "--password-stdin", stdin=f"{PASSWORD}\n")
     assert done.stdout == "eve may sign in as admin.\n"
-    assert house.trail()[-1] == ("cli:ada", "user.add", "eve")
+    assert admin_service.trail()[-1] == ("cli:ada", "user.add", "eve")
     assert [line.split()[:2] for line in saga("user", "list").stdout.splitlines()[1:]] == [
         ["admin", "admin"], ["eve", "admin"], ["operator", "operator"], ["viewer", "viewer"],
     ]  # fmt: skip
     assert json.loads(saga("user", "list", "--json").stdout.splitlines()[1])["name"] == "eve"
     saga("user", "remove", "eve")
-    assert house.trail()[-1] == ("cli:ada", "user.remove", "eve")
+    assert admin_service.trail()[-1] == ("cli:ada", "user.remove", "eve")
 
 
 def test_the_password_is_asked_for_twice(saga):
@@ -72,18 +72,18 @@ def test_the_password_is_asked_for_twice(saga):
         (["audit", "list", "--saga", "x"], "", (2, "is no id of a saga")),
     ],
 )
-def test_what_makes_no_sense_is_told_in_one_line(house, saga, arguments, stdin, ends):
-    before, (code, said) = house.trail(), ends
+def test_what_makes_no_sense_is_told_in_one_line(admin_service, saga, arguments, stdin, ends):
+    before, (code, said) = admin_service.trail(), ends
     done = saga(*arguments, code=code, stdin=stdin)
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
-    assert house.trail() == before
+    assert admin_service.trail() == before
 
 
-def test_a_key_is_printed_once(house, saga):
+def test_a_key_is_printed_once(admin_service, saga):
     done = saga("key", "add", "shop", "--scope", "start", "--scope", "read")
     key = done.stdout.strip()
-    assert services(house.app).api_keys.principal(key).scopes == {"read", "start"}
+    assert services(admin_service.app).api_keys.principal(key).scopes == {"read", "start"}
     listed = saga("key", "list").stdout
     prefix = "_".join(key.split("_")[:2])
     assert re.search(rf"shop +{prefix} +read start +works for 89d", listed)
@@ -93,12 +93,12 @@ def test_a_key_is_printed_once(house, saga):
     assert saga("key", "revoke", prefix, code=7).stderr.endswith("revoked or has expired\n")
 
 
-def test_a_move_is_told_with_its_reason(house, saga):
-    with house.app.app_context():
-        begun = services(house.app).sagas.start("checkout", {"client_id": 4, "magasin_id": 1}, wait_s=0)
+def test_a_move_is_told_with_its_reason(admin_service, saga):
+    with admin_service.app.app_context():
+        begun = services(admin_service.app).sagas.start("checkout", {"client_id": 4, "magasin_id": 1}, wait_s=0)
     saga_id = str(begun.id)
     saga("compensate", saga_id, "--reason", "ordered twice", code=3)
-    assert house.trail()[-1] == ("cli:ada", "saga.cancel", "checkout")
+    assert admin_service.trail()[-1] == ("cli:ada", "saga.cancel", "checkout")
     (row,) = map(json.loads, saga("audit", "list", "--saga", saga_id[:8], "--json").stdout.splitlines())
     assert row["reason"] == "ordered twice"
     assert row["after"]["version"] == row["before"]["version"] + 1
@@ -106,10 +106,10 @@ def test_a_move_is_told_with_its_reason(house, saga):
     assert "No actions match these filters." in saga("audit", "list", "--actor", "cli:eve").stdout
 
 
-def test_a_whole_trail_is_told_with_its_last_hash_and_a_broken_one_with_its_first_broken_row(house, saga):
+def test_a_whole_trail_is_told_with_its_last_hash_and_a_broken_one_with_its_first_broken_row(admin_service, saga):
     told = saga("audit", "verify").stdout
     assert re.fullmatch("3 rows, each as it was written; the last one's hash is [0-9a-f]{64}\n", told)
-    house.run(text("DROP TRIGGER audit_no_update"))
-    house.run(text("UPDATE audit SET reason = 'because' WHERE seq = 2"))
+    admin_service.run(text("DROP TRIGGER audit_no_update"))
+    admin_service.run(text("UPDATE audit SET reason = 'because' WHERE seq = 2"))
     done = saga("audit", "verify", code=1)
     assert done.stderr == ("saga: the audit trail is broken at row 2: its content is not what its hash was made of\n")

@@ -111,19 +111,19 @@ def verdict(answer):
     return "no" if answer.status_code == 403 else "yes"
 
 
-def test_the_table_has_every_route(house):
-    assert {route for route, _, _ in routes(house.app)} == ROUTES.keys()
+def test_the_table_has_every_route(admin_service):
+    assert {route for route, _, _ in routes(admin_service.app)} == ROUTES.keys()
 
 
 @pytest.mark.parametrize("who", MAY)
-def test_each_gets_what_it_may_and_nothing_else(house, who):
-    browser = house.browser(Role[who.upper()] if who in ("viewer", "operator", "admin") else None)
+def test_each_gets_what_it_may_and_nothing_else(admin_service, who):
+    browser = admin_service.browser(Role[who.upper()] if who in ("viewer", "operator", "admin") else None)
     headers = {"Referer": f"{'https://saga.example'}/admin", "X-CSRFToken": browser.token}
     if who.startswith("key of "):
-        headers = {"X-API-Key": house.key(Scope(who.removeprefix("key of ")))}
+        headers = {"X-API-Key": admin_service.key(Scope(who.removeprefix("key of ")))}
     found, expected = {}, {}
     # One that ends the session comes last.
-    for route, method, path in sorted(routes(house.app), key=lambda it: it[0] == "POST /logout"):
+    for route, method, path in sorted(routes(admin_service.app), key=lambda it: it[0] == "POST /logout"):
         if who.startswith("key of ") and ROUTES[route] in ("viewer", "operator", "admin", "open"):
             continue  # a page knows no keys; see below
         form = {"name": "nobody", "password": "x"} if route == "POST /login" else {}
@@ -137,19 +137,19 @@ def test_each_gets_what_it_may_and_nothing_else(house, who):
     assert found == expected
 
 
-def test_no_key_opens_a_page(house):
-    headers = {"X-API-Key": house.key(*Scope)}
-    for route, method, path in routes(house.app):
+def test_no_key_opens_a_page(admin_service):
+    headers = {"X-API-Key": admin_service.key(*Scope)}
+    for route, method, path in routes(admin_service.app):
         if ROUTES[route] in ("viewer", "operator", "admin") and method == "GET":
-            assert verdict(house.app.test_client().get(path, headers=headers)) == "who?", route
+            assert verdict(admin_service.app.test_client().get(path, headers=headers)) == "who?", route
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_no_act_is_done_for_a_cookie_alone(house, role):
+def test_no_act_is_done_for_a_cookie_alone(admin_service, role):
     """A page elsewhere can make a browser send its cookies, but cannot know the token."""
-    browser = house.browser(role)
+    browser = admin_service.browser(role)
     forged = 0
-    for route, method, path in routes(house.app):
+    for route, method, path in routes(admin_service.app):
         if method == "POST":
             answer = browser.client.post(path, base_url="https://saga.example", data={"csrf_token": "made up"})
             assert answer.status_code == 403, route
@@ -158,7 +158,7 @@ def test_no_act_is_done_for_a_cookie_alone(house, role):
     assert forged > 10
 
 
-def test_a_view_that_does_not_say_what_it_needs_is_shown_to_nobody(house):
-    house.app.view_functions["new"] = lambda: "secret"
-    house.app.url_map.add(house.app.url_rule_class("/new", endpoint="new", methods=["GET"]))
-    assert house.browser(Role.ADMIN).get("/new").status_code == 403
+def test_a_view_that_does_not_say_what_it_needs_is_shown_to_nobody(admin_service):
+    admin_service.app.view_functions["new"] = lambda: "secret"
+    admin_service.app.url_map.add(admin_service.app.url_rule_class("/new", endpoint="new", methods=["GET"]))
+    assert admin_service.browser(Role.ADMIN).get("/new").status_code == 403

@@ -14,16 +14,16 @@ NEW = "a password of eve's"
 
 
 @pytest.fixture
-def admin(house):
-    return house.browser(Role.ADMIN)
+def admin(admin_service):
+    return admin_service.browser(Role.ADMIN)
 
 
-def test_an_admin_adds_a_user_who_can_sign_in(house, admin):
+def test_an_admin_adds_a_user_who_can_sign_in(admin_service, admin):
     answer = admin.post("/admin/users", name="eve", role="operator", password=NEW)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/users")
     assert "eve may sign in now." in admin.get("/admin/users").text
-    assert house.browser().sign_in("eve", NEW).status_code == 303
-    (row,) = [row for row in page(house.engine, limit=10) if row.target == "eve" and row.action == "user.add"]
+    assert admin_service.browser().sign_in("eve", NEW).status_code == 303
+    (row,) = [row for row in page(admin_service.engine, limit=10) if row.target == "eve" and row.action == "user.add"]
     assert (row.actor, row.before, row.after) == ("user:admin", None, {"role": "operator"})
 
 
@@ -37,43 +37,43 @@ def test_an_admin_adds_a_user_who_can_sign_in(house, admin):
         ({}, 400, "role: "),
     ],
 )
-def test_what_makes_no_sense_is_told_on_the_page_and_changes_nothing(house, admin, form, status, told):
-    before = house.trail()
+def test_what_makes_no_sense_is_told_on_the_page_and_changes_nothing(admin_service, admin, form, status, told):
+    before = admin_service.trail()
     answer = admin.post("/admin/users", **form)
     assert answer.status_code == status
     assert told in answer.text
     assert "<script>" not in answer.text
     assert NEW not in answer.text
-    assert house.trail() == before
+    assert admin_service.trail() == before
 
 
-def test_a_role_counts_from_the_next_request_on(house, admin):
-    browser = house.browser(Role.OPERATOR)
+def test_a_role_counts_from_the_next_request_on(admin_service, admin):
+    browser = admin_service.browser(Role.OPERATOR)
     assert admin.post("/admin/users/operator/role", role="admin").status_code == 303
     assert browser.get("/admin/users").status_code == 200
     assert admin.post("/admin/users/operator/role", role="viewer").status_code == 303
     assert browser.get("/admin/users").status_code == 403
-    rows = [(row.before, row.after) for row in page(house.engine, limit=2)]
+    rows = [(row.before, row.after) for row in page(admin_service.engine, limit=2)]
     assert rows == [({"role": "admin"}, {"role": "viewer"}), ({"role": "operator"}, {"role": "admin"})]
 
 
-def test_a_new_password_ends_the_sessions_that_began_with_the_old_one(house, admin):
-    browser = house.browser(Role.OPERATOR)
+def test_a_new_password_ends_the_sessions_that_began_with_the_old_one(admin_service, admin):
+    browser = admin_service.browser(Role.OPERATOR)
     assert admin.post("/admin/users/operator/password", password=NEW).status_code == 303
     assert browser.get("/admin/audit").status_code == 303
-    assert house.browser().sign_in("operator", PASSWORD).status_code == 401
-    assert house.browser().sign_in("operator", NEW).status_code == 303
+    assert admin_service.browser().sign_in("operator", PASSWORD).status_code == 401
+    assert admin_service.browser().sign_in("operator", NEW).status_code == 303
 
 
-def test_who_is_removed_is_out_at_once(house, admin):
-    browser = house.browser(Role.OPERATOR)
+def test_who_is_removed_is_out_at_once(admin_service, admin):
+    browser = admin_service.browser(Role.OPERATOR)
     assert admin.post("/admin/users/operator/remove").status_code == 303
     assert browser.get("/admin/audit").status_code == 303
-    assert house.browser().sign_in("operator").status_code == 401
+    assert admin_service.browser().sign_in("operator").status_code == 401
 
 
 @pytest.mark.parametrize(("path", "form"), [("role", {"role": "viewer"}), ("remove", {})])
-def test_the_last_admin_stays(house, admin, path, form):
+def test_the_last_admin_stays(admin_service, admin, path, form):
     answer = admin.post(f"/admin/users/admin/{path}", **form)
     assert answer.status_code == 409
     assert "admin is the last admin; make another one first" in answer.text
@@ -81,14 +81,14 @@ def test_the_last_admin_stays(house, admin, path, form):
     assert admin.post(f"/admin/users/admin/{path}", **form).status_code == 303
 
 
-def test_a_key_is_shown_once_and_works(house, admin):
+def test_a_key_is_shown_once_and_works(admin_service, admin):
     answer = admin.post("/admin/keys", name="shop", scope=["read", "start"], days="30")
     key = re.search('id="made">([^<]+)<', answer.text)[1]
     assert key not in admin.get("/admin/keys").text
     assert key.encode() not in str(admin.cookie).encode()
-    assert house.app.test_client().get("/api/v1/sagas", headers={"X-API-Key": key}).status_code == 200
+    assert admin_service.app.test_client().get("/api/v1/sagas", headers={"X-API-Key": key}).status_code == 200
     prefix = "_".join(key.split("_")[:2])
-    assert house.trail()[-1] == ("user:admin", "key.add", f"shop {prefix}")
+    assert admin_service.trail()[-1] == ("user:admin", "key.add", f"shop {prefix}")
     assert admin.post(f"/admin/keys/{prefix}/revoke").status_code == 303
     assert "is revoked" in admin.get("/admin/keys").text
     assert admin.post(f"/admin/keys/{prefix}/revoke").status_code == 409
@@ -97,13 +97,13 @@ def test_a_key_is_shown_once_and_works(house, admin):
 @pytest.mark.parametrize(
     "wrong", [{"days": "0"}, {"days": "x"}, {"days": "9" * 5000}, {"scope": ["god"]}, {"scope": []}, {"name": "<b>"}]
 )
-def test_a_key_that_makes_no_sense_is_told_on_the_page(house, admin, wrong):
+def test_a_key_that_makes_no_sense_is_told_on_the_page(admin_service, admin, wrong):
     answer = admin.post("/admin/keys", **({"name": "shop", "scope": ["read"], "days": "30"} | wrong))
     assert answer.status_code == 400
     assert f"{next(iter(wrong))}" in re.search('role="alert">([^<]+)<', answer.text)[1]
 
 
-def test_the_trail_is_shown_by_who_and_by_saga(house, admin):
+def test_the_trail_is_shown_by_who_and_by_saga(admin_service, admin):
     admin.post("/admin/users", name="eve", role="viewer", password=NEW)
     everything = admin.get("/admin/audit")
     assert "The chain is whole: 5 rows are as written" in everything.text
@@ -116,17 +116,17 @@ def test_the_trail_is_shown_by_who_and_by_saga(house, admin):
     assert admin.get("/admin/audit?before=x").status_code == 400
 
 
-def test_a_nul_in_a_name_is_nobody_s_name(house, admin):
+def test_a_nul_in_a_name_is_nobody_s_name(admin_service, admin):
     assert admin.post("/admin/users/e%00ve/remove").status_code == 404
     assert admin.post("/admin/keys/e%00ve/revoke").status_code == 404
     assert admin.post("/admin/users", name="e\x00ve", role="viewer", password=NEW).status_code == 400
     assert admin.get("/admin/audit?actor=e%00ve").status_code == 400
-    assert house.browser().sign_in("e\x00ve").status_code == 401
+    assert admin_service.browser().sign_in("e\x00ve").status_code == 401
 
 
-def test_the_trail_is_shown_page_by_page(house, admin):
+def test_the_trail_is_shown_page_by_page(admin_service, admin):
     for number in range(60):
-        services(house.app).users.refused(f"n{number}", "10.0.0.1")
+        services(admin_service.app).users.refused(f"n{number}", "10.0.0.1")
     first = admin.get("/admin/audit?actor=nobody").text
     older = re.search('class="button" href="([^"]+)"', first)[1].replace("&amp;", "&")
     numbers = [int(n) for it in (first, admin.get(older).text) for n in re.findall('class="number">(\\d+)<', it)]
@@ -135,16 +135,16 @@ def test_the_trail_is_shown_page_by_page(house, admin):
     assert "actor=nobody" in older
 
 
-def test_a_trail_that_was_touched_says_so_on_its_page(house, admin):
-    if house.engine.dialect.name == "sqlite":
-        house.run(text("DROP TRIGGER audit_no_update"))
+def test_a_trail_that_was_touched_says_so_on_its_page(admin_service, admin):
+    if admin_service.engine.dialect.name == "sqlite":
+        admin_service.run(text("DROP TRIGGER audit_no_update"))
     else:
-        house.run(text("ALTER TABLE audit DISABLE TRIGGER USER"))
-    house.run(text("UPDATE audit SET actor = 'user:mallory' WHERE seq = 2"))
-    assert verify(house.engine).broken == 2
+        admin_service.run(text("ALTER TABLE audit DISABLE TRIGGER USER"))
+    admin_service.run(text("UPDATE audit SET actor = 'user:mallory' WHERE seq = 2"))
+    assert verify(admin_service.engine).broken == 2
     assert "The chain is broken at row 2" in admin.get("/admin/audit").text
 
 
-def test_a_text_of_any_kind_is_only_text_on_the_page(house, admin):
-    services(house.app).users.refused("<img src=x onerror=alert(1)>", "10.0.0.1")
+def test_a_text_of_any_kind_is_only_text_on_the_page(admin_service, admin):
+    services(admin_service.app).users.refused("<img src=x onerror=alert(1)>", "10.0.0.1")
     assert "<img src=x" not in admin.get("/admin/audit").text

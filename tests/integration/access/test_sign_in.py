@@ -18,8 +18,8 @@ from app.store.database import in_seconds
 from tests.integration.access.conftest import AT, PASSWORD, Browser
 
 
-def test_who_signs_in_is_sent_where_one_wanted_to_go(house):
-    browser = house.browser()
+def test_who_signs_in_is_sent_where_one_wanted_to_go(admin_service):
+    browser = admin_service.browser()
     asked = browser.get("/admin/users?x=1")
     assert asked.status_code == 303
     assert asked.headers["Location"] == "/login?next=/admin/users%3Fx%3D1"
@@ -27,17 +27,17 @@ def test_who_signs_in_is_sent_where_one_wanted_to_go(house):
     answer = browser.post("/login", name="admin", password=PASSWORD, next="/admin/users?x=1")
     assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/users?x=1")
     assert browser.get("/admin/users").status_code == 200
-    assert house.trail()[-1] == ("user:admin", "sign_in", "admin")
+    assert admin_service.trail()[-1] == ("user:admin", "sign_in", "admin")
 
 
 @pytest.mark.parametrize("elsewhere", ["//evil.example", "/\\evil.example", "https://evil.example", "evil", "/\t/evil"])
-def test_nobody_is_sent_to_another_site(house, elsewhere):
-    answer = house.browser().post("/login", name="admin", password=PASSWORD, next=elsewhere)
+def test_nobody_is_sent_to_another_site(admin_service, elsewhere):
+    answer = admin_service.browser().post("/login", name="admin", password=PASSWORD, next=elsewhere)
     assert answer.headers["Location"] == "/admin"
 
 
-def test_the_cookie_is_for_this_host_alone_and_for_no_script(house):
-    answer = house.browser().post("/login", name="viewer", password=PASSWORD)
+def test_the_cookie_is_for_this_host_alone_and_for_no_script(admin_service):
+    answer = admin_service.browser().post("/login", name="viewer", password=PASSWORD)
     cookie = answer.headers["Set-Cookie"]
     name, *flags = [part.strip() for part in cookie.split(";")]
     assert name.startswith("__Host-saga=")
@@ -45,39 +45,39 @@ def test_the_cookie_is_for_this_host_alone_and_for_no_script(house):
 
 
 @pytest.mark.parametrize(("name", "password"), [("admin", "wrong"), ("admin", ""), ("nobody", PASSWORD), ("", "")])
-def test_a_wrong_password_tells_nobody_whether_there_is_such_a_user(house, name, password):
-    answer = house.browser().post("/login", name=name, password=password)
+def test_a_wrong_password_tells_nobody_whether_there_is_such_a_user(admin_service, name, password):
+    answer = admin_service.browser().post("/login", name=name, password=password)
     assert answer.status_code == 401
     assert "Name or password is wrong." in answer.text
-    assert house.trail()[-1] == ("nobody", "sign_in.refused", "admin" if name == "admin" else None)
+    assert admin_service.trail()[-1] == ("nobody", "sign_in.refused", "admin" if name == "admin" else None)
 
 
-def test_what_is_typed_for_a_name_is_kept_nowhere(house, capsys):
+def test_what_is_typed_for_a_name_is_kept_nowhere(admin_service, capsys):
     """It may have been the password."""
-    house.browser().post("/login", name="hunter2hunter2", password="x")
-    assert "hunter2" not in str(house.trail()) + capsys.readouterr().out
+    admin_service.browser().post("/login", name="hunter2hunter2", password="x")
+    assert "hunter2" not in str(admin_service.trail()) + capsys.readouterr().out
 
 
-def test_a_session_that_somebody_brought_along_is_not_the_one_that_is_signed_in(house):
-    browser = house.browser()
+def test_a_session_that_somebody_brought_along_is_not_the_one_that_is_signed_in(admin_service):
+    browser = admin_service.browser()
     before = browser.cookie.value
     browser.sign_in("viewer")
-    planted = Browser(house.app.test_client())
+    planted = Browser(admin_service.app.test_client())
     planted.client.set_cookie("__Host-saga", before, domain="saga.example", secure=True)
     assert planted.get("/admin/audit").status_code == 303
 
 
-def test_signing_in_again_ends_the_session_before(house):
-    browser = house.browser(Role.ADMIN)
-    copied = Browser(house.app.test_client())
+def test_signing_in_again_ends_the_session_before(admin_service):
+    browser = admin_service.browser(Role.ADMIN)
+    copied = Browser(admin_service.app.test_client())
     copied.client.set_cookie("__Host-saga", browser.cookie.value, domain="saga.example", secure=True)
     assert copied.get("/admin/audit").status_code == 200
     browser.sign_in("viewer")
     assert copied.get("/admin/audit").status_code == 303
 
 
-def test_a_copy_of_the_cookie_is_worth_nothing_once_its_owner_has_signed_out(house):
-    browser = house.browser(Role.ADMIN)
+def test_a_copy_of_the_cookie_is_worth_nothing_once_its_owner_has_signed_out(admin_service):
+    browser = admin_service.browser(Role.ADMIN)
     copied = browser.cookie.value
     assert browser.post("/logout").status_code == 303
     assert browser.get("/admin/audit").status_code == 303
@@ -85,28 +85,28 @@ def test_a_copy_of_the_cookie_is_worth_nothing_once_its_owner_has_signed_out(hou
     assert browser.get("/admin/audit").status_code == 303
 
 
-def test_a_session_ends_after_its_time(house):
-    browser = house.browser(Role.VIEWER)
-    house.run(update(SessionRow.__table__).values(ends_at=in_seconds(-1)))
+def test_a_session_ends_after_its_time(admin_service):
+    browser = admin_service.browser(Role.VIEWER)
+    admin_service.run(update(SessionRow.__table__).values(ends_at=in_seconds(-1)))
     assert browser.get("/admin/audit").status_code == 303
 
 
-def test_the_database_alone_signs_nobody_in(house):
+def test_the_database_alone_signs_nobody_in(admin_service):
     """A row names its session by a digest."""
-    browser = house.browser(Role.ADMIN)
-    with house.app.app_context():
+    browser = admin_service.browser(Role.ADMIN)
+    with admin_service.app.app_context():
         row = SessionRow.query.one()
     assert row.id not in base64.urlsafe_b64decode(browser.cookie.value.partition(".")[0] + "==").decode()
     assert len(row.id) == 64
 
 
-def test_a_part_of_a_page_sends_the_whole_page_to_sign_in(house):
-    answer = house.browser().get("/admin/audit", **{"HX-Request": "true"})
+def test_a_part_of_a_page_sends_the_whole_page_to_sign_in(admin_service):
+    answer = admin_service.browser().get("/admin/audit", **{"HX-Request": "true"})
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (401, "/login")
 
 
-def test_who_guesses_has_to_wait_and_a_right_password_does_not_help(house):
-    browser = house.browser()
+def test_who_guesses_has_to_wait_and_a_right_password_does_not_help(admin_service):
+    browser = admin_service.browser()
     for _ in range(OF_ONE_NAME):
         assert browser.post("/login", name="admin", password="wrong").status_code == 401
     refused = browser.post("/login", name="admin", password=PASSWORD)
@@ -120,39 +120,39 @@ def guess(browser, name, address="127.0.0.1", password="wrong"):
     return browser.client.post("/login", data=form, headers={"Referer": "https://saga.example/"}, **place).status_code
 
 
-def test_who_guesses_elsewhere_keeps_no_operator_out(house):
-    browser = house.browser()
+def test_who_guesses_elsewhere_keeps_no_operator_out(admin_service):
+    browser = admin_service.browser()
     assert [guess(browser, "admin", "10.0.0.9") for _ in range(OF_ONE_NAME + 3)][-1] == 429
     assert guess(browser, "viewer", "10.0.0.9") == 401
     assert guess(browser, "admin", "10.0.0.1", PASSWORD) == 303
 
 
-def test_one_address_cannot_go_through_all_names(house):
-    browser = house.browser()
+def test_one_address_cannot_go_through_all_names(admin_service):
+    browser = admin_service.browser()
     codes = [guess(browser, f"u{number}") for number in range(OF_ALL_NAMES + 1)]
     assert codes == [401] * OF_ALL_NAMES + [429]
 
 
-def test_who_was_refused_is_let_in_a_minute_later_however_often_it_was_tried(house):
-    browser = house.browser()
+def test_who_was_refused_is_let_in_a_minute_later_however_often_it_was_tried(admin_service):
+    browser = admin_service.browser()
     for _ in range(OF_ONE_NAME + 10):
         guess(browser, "admin")
-    with house.app.app_context():
+    with admin_service.app.app_context():
         assert LoginAttemptRow.query.count() == OF_ONE_NAME, "those that were not looked at are not counted"
-    house.run(update(LoginAttemptRow.__table__).values(at=in_seconds(-WINDOW_S - 0.1)))
+    admin_service.run(update(LoginAttemptRow.__table__).values(at=in_seconds(-WINDOW_S - 0.1)))
     assert guess(browser, "admin", password=PASSWORD) == 303
 
 
-def test_a_right_password_forgives_what_was_wrong_before(house):
-    browser = house.browser()
+def test_a_right_password_forgives_what_was_wrong_before(admin_service):
+    browser = admin_service.browser()
     for _ in range(3):
         for _ in range(OF_ONE_NAME - 1):
             assert guess(browser, "admin") == 401
         assert browser.sign_in("admin").status_code == 303
 
 
-def test_pages_run_no_script_but_ours(house):
-    browser = house.browser(Role.ADMIN)
+def test_pages_run_no_script_but_ours(admin_service):
+    browser = admin_service.browser(Role.ADMIN)
     nonces = set()
     for path in ("/login", "/admin/users", "/admin/keys", "/admin/audit"):
         answer = browser.get(path)
@@ -167,18 +167,18 @@ def test_pages_run_no_script_but_ours(house):
     assert len(nonces) == 4
 
 
-def test_a_forged_address_is_written_nowhere(house, monkeypatch):
-    house.app.wsgi_app = ProxyFix(house.app.wsgi_app, x_for=1)
-    browser = house.browser()
+def test_a_forged_address_is_written_nowhere(admin_service, monkeypatch):
+    admin_service.app.wsgi_app = ProxyFix(admin_service.app.wsgi_app, x_for=1)
+    browser = admin_service.browser()
     form = {"name": "admin", "password": "wrong", "csrf_token": browser.token}
     headers = {"Referer": AT, "X-Forwarded-For": "z" * 3000}
     answer = browser.client.post("/login", base_url=AT, data=form, headers=headers)
     assert answer.status_code == 401
-    with house.engine.connect() as connection:
+    with admin_service.engine.connect() as connection:
         assert connection.execute(select(LoginAttemptRow.address)).scalars().all() == ["127.0.0.1"]
 
 
-def test_of_many_who_sign_in_at_once_few_are_hashed_at_once_and_the_rest_wait_a_moment(house, monkeypatch):
+def test_of_many_who_sign_in_at_once_few_are_hashed_at_once_and_the_rest_wait_a_moment(admin_service, monkeypatch):
     """Each hash takes 19 MiB: side by side they would take all memory there is."""
     hashing, most, counting = 0, 0, threading.Lock()
     may_end = threading.Event()
@@ -194,7 +194,7 @@ def test_of_many_who_sign_in_at_once_few_are_hashed_at_once_and_the_rest_wait_a_
                 hashing -= 1
             raise VerificationError
 
-    browsers = [house.browser() for _ in range(32)]
+    browsers = [admin_service.browser() for _ in range(32)]
     monkeypatch.setattr(user_accounts, "_HASHER", Hasher())
     monkeypatch.setattr(user_accounts, "LONGEST_WAIT_S", 0.2)
     with ThreadPoolExecutor(32) as pool:
@@ -207,8 +207,8 @@ def test_of_many_who_sign_in_at_once_few_are_hashed_at_once_and_the_rest_wait_a_
     assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
 
 
-def test_a_password_is_changed_only_when_there_is_room_to_hash_it(house, monkeypatch):
-    browser = house.browser(Role.ADMIN)
+def test_a_password_is_changed_only_when_there_is_room_to_hash_it(admin_service, monkeypatch):
+    browser = admin_service.browser(Role.ADMIN)
     monkeypatch.setattr(user_accounts, "LONGEST_WAIT_S", 0.0)
     answer = browser.post("/admin/users/viewer/password", password="a new passphrase")
     assert (answer.status_code, answer.headers["Retry-After"]) == (429, "2")

@@ -1,11 +1,14 @@
 """The pages over a database whose sagas the test makes, and what it takes to be signed in."""
 
+import re
 from collections.abc import Callable, Iterator
+from html import unescape
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import text
+from werkzeug.test import TestResponse
 
 from app import create_app
 from app.access.permissions import Role
@@ -22,6 +25,11 @@ from tests.support.moves import move as make_move
 
 REPLY = {"iban": "CH93", "montant": 5, "vente_id": "sale-17"}
 SETTINGS = {"PARTICIPANTS_URL": "http://127.0.0.1:9", "SECRET_KEY": "s" * 40, "LOG_REDACT": "iban"}
+
+
+def seen(answer: TestResponse) -> str:
+    """Return the words of a page."""
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", answer.get_data(as_text=True))))
 
 
 @pytest.fixture

@@ -8,13 +8,9 @@ import pytest
 from app.access.permissions import Role
 from app.access.principal import user
 from app.store.database import db
+from tests.integration.admin.conftest import seen
 
 STUCK = ("succeeded", "succeeded", "succeeded", "exhausted")
-
-
-def seen(answer):
-    """The words of a page."""
-    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", answer.get_data(as_text=True))))
 
 
 @pytest.mark.parametrize("path", ["/admin", "/admin/stuck", "/admin/sagas"])

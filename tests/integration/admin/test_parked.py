@@ -9,7 +9,7 @@ from app.access.principal import user
 from app.services import services
 from app.store.database import db
 from app.store.parked import Parked
-from tests.integration.admin.test_pages import seen
+from tests.integration.admin.conftest import seen
 
 ORDER = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
 EVENT = {"specversion": "1.0", "id": "1", "source": "/boutique", "type": "CommandeCreate", "data": ORDER}

@@ -11,7 +11,7 @@ from app.events.intake import TRIES, Intake
 from app.events.topics import INCOMING, connect
 from app.store.parked import LARGEST_BODY, LONGEST_REASON, Parked
 from app.values import LARGEST_CONTENT, LONGEST_WORDS
-from tests.integration.events.books import ANSWERS, ORDERED
+from tests.integration.events.fakes import ANSWERS, ORDERED
 
 EVENT = {"specversion": "1.0", "id": "7", "source": "/boutique", "type": "CommandeCreate", "data": ORDERED}
 
@@ -86,7 +86,7 @@ def test_what_cannot_be_read_says_what_is_wrong_with_it(scene, intake, body, say
     assert sagas(scene) == []
 
 
-class Mail:
+class FakeMessage:
     """A message as kombu hands it over."""
 
     def __init__(self, body):
@@ -97,23 +97,23 @@ class Mail:
 
 
 def test_what_cannot_be_read_is_parked_as_it_came(scene, intake):
-    mail = Mail(b"{nothing\0\xff")
-    intake._take(mail)
+    message = FakeMessage(b"{nothing\0\xff")
+    intake._take(message)
     (row,) = Parked(scene.database).listed()
     assert row.reason == "the message: not UTF-8; send it in UTF-8"
     assert row.body == "{nothing\ufffd\ufffd"
-    assert mail.acknowledged
+    assert message.acknowledged
 
 
 def test_a_message_is_acknowledged_only_when_its_saga_is_durable(scene, intake, monkeypatch):
     def away(*_, **__):
         raise OperationalError("INSERT", {}, Exception("the database is away"))
 
-    mail = Mail(wire())
+    message = FakeMessage(wire())
     monkeypatch.setattr(SagaService, "start", away)
     with pytest.raises(OperationalError):
-        intake._take(mail)
-    assert not mail.acknowledged
+        intake._take(message)
+    assert not message.acknowledged
     assert Parked(scene.database).listed() == []
 
 
@@ -128,11 +128,11 @@ def test_a_message_that_fails_for_no_known_reason_is_tried_again_and_then_parked
             raise RecursionError("whatever")
         return start(*arguments, **options)
 
-    mail = Mail(wire())
+    message = FakeMessage(wire())
     monkeypatch.setattr(SagaService, "start", fails)
-    intake._take(mail)
+    intake._take(message)
     scene.runner.stop()
-    assert mail.acknowledged
+    assert message.acknowledged
     assert len(tries) == TRIES
     reasons = [row.reason for row in Parked(scene.database).listed()]
     assert reasons == ([] if failures < TRIES else ["tried 3 times: RecursionError: whatever"])
@@ -144,9 +144,9 @@ def test_an_event_whose_names_fit_no_index_begins_its_saga_once(scene, intake):
     ideographs = [chr(0x20000 + number * 7919 % 42_000) for number in range(1000)]
     event = wire(source="".join(ideographs[:500]), id="".join(ideographs[500:]))
     for expected in (["order_saga"], ["order_saga"]):
-        mail = Mail(event)
-        intake._take(mail)
-        assert mail.acknowledged
+        message = FakeMessage(event)
+        intake._take(message)
+        assert message.acknowledged
         assert sagas(scene) == expected
     assert Parked(scene.database).listed() == []
 
@@ -179,27 +179,27 @@ def test_the_saga_of_an_earlier_release_that_another_event_began_is_not_taken_fo
 
 
 def test_what_is_parked_is_bounded_and_says_what_is_missing(scene, intake):
-    mail = Mail(b"[" + b"x" * (3 * LARGEST_BODY))
-    intake._take(mail)
+    message = FakeMessage(b"[" + b"x" * (3 * LARGEST_BODY))
+    intake._take(message)
     (row,) = Parked(scene.database).listed()
-    assert mail.acknowledged
+    assert message.acknowledged
     assert len(row.body) == LARGEST_BODY
     assert len(row.reason) <= LONGEST_REASON
     assert f"only the first {LARGEST_BODY} of its {3 * LARGEST_BODY + 1} bytes are kept" in row.reason
 
 
 def test_words_of_a_parked_message_are_one_short_line(scene, intake, capsys):
-    intake._take(Mail(wire(type="pwd\n\N{RIGHT-TO-LEFT OVERRIDE}", data={"pwd" * 10_000: 1})))
+    intake._take(FakeMessage(wire(type="pwd\n\N{RIGHT-TO-LEFT OVERRIDE}", data={"pwd" * 10_000: 1})))
     (row,) = Parked(scene.database).listed()
     assert (len(row.reason) <= LONGEST_WORDS, row.reason.isprintable()) == (True, True)
     assert all(len(line) < 2 * LONGEST_WORDS for line in capsys.readouterr().out.splitlines())
 
 
 def test_what_kombu_cannot_decode_is_parked(scene, intake):
-    mail = Mail("\udcff garbage")
-    intake._undecodable(mail, ValueError("no such compression"))
+    message = FakeMessage("\udcff garbage")
+    intake._undecodable(message, ValueError("no such compression"))
     (row,) = Parked(scene.database).listed()
-    assert mail.acknowledged
+    assert message.acknowledged
     assert (row.reason, row.body) == ("it cannot be decoded: no such compression", "? garbage")
 
 

@@ -5,7 +5,7 @@ from app.store.sagas import FencedError
 from machines.order import ORDER
 from machines.transitions import Trigger
 from tests.integration.engine.scene import answer
-from tests.integration.events.books import ANSWERS, ORDERED
+from tests.integration.events.fakes import ANSWERS, ORDERED
 
 
 def waiting(scene):

@@ -10,7 +10,7 @@ from app.store.instance import Instance
 from app.store.outbox import Outbox
 from machines.checkout import CHECKOUT
 from machines.order import ORDER
-from tests.integration.events.books import ANSWERS, ORDERED, Press
+from tests.integration.events.fakes import ANSWERS, ORDERED, FakePublisher
 
 ALL = [
     "CommandeCreate",
@@ -22,16 +22,16 @@ ALL = [
 ]
 
 
-def relay(scene, press, owner="one", clock=lambda: 0.0):
+def relay(scene, publisher, owner="one", clock=lambda: 0.0):
     stopping, wake = threading.Event(), threading.Event()
     outbox = Outbox(scene.database, owner)
-    return Relay(outbox, press, CollectorRegistry(), names=(), wake=wake, stopping=stopping, clock=clock)
+    return Relay(outbox, publisher, CollectorRegistry(), names=(), wake=wake, stopping=stopping, clock=clock)
 
 
 def test_a_move_is_told_as_a_cloudevent(scene):
-    saga, press = scene.given(**ANSWERS).run(ORDER, **ORDERED), Press()
-    relay(scene, press).publish_batch()
-    event = press.events[2]
+    saga, publisher = scene.given(**ANSWERS).run(ORDER, **ORDERED), FakePublisher()
+    relay(scene, publisher).publish_batch()
+    event = publisher.events[2]
     at = event.pop("time")
     assert at.endswith("+00:00")
     assert event == {
@@ -55,33 +55,33 @@ def test_a_move_is_told_as_a_cloudevent(scene):
 
 def test_every_event_is_published_once_and_in_order(scene):
     scene.given(**ANSWERS).run(ORDER, **ORDERED)
-    press = Press()
-    assert relay(scene, press).publish_batch() == 6
-    assert relay(scene, press).publish_batch() == 0
-    assert press.names == ALL
+    publisher = FakePublisher()
+    assert relay(scene, publisher).publish_batch() == 6
+    assert relay(scene, publisher).publish_batch() == 0
+    assert publisher.names == ALL
 
 
 def test_what_the_broker_did_not_take_waits_and_nothing_overtakes_it(scene):
     scene.given(**ANSWERS).run(ORDER, **ORDERED)
-    press = Press(broken_at=3)
+    publisher = FakePublisher(broken_at=3)
     with pytest.raises(OperationalError):
-        relay(scene, press).publish_batch()
-    press.broken_at = 0
-    relay(scene, press).publish_batch()
-    assert press.names == ALL
+        relay(scene, publisher).publish_batch()
+    publisher.broken_at = 0
+    relay(scene, publisher).publish_batch()
+    assert publisher.names == ALL
 
 
 def test_who_dies_after_publishing_leaves_the_same_event_for_the_next_one(scene):
     """At least once: the id tells that it is the same."""
     scene.given(**ANSWERS).run(ORDER, **ORDERED)
-    press, dying = Press(), relay(scene, Press())
-    dying._publisher = press
+    publisher, dying = FakePublisher(), relay(scene, FakePublisher())
+    dying._publisher = publisher
     dying._outbox.published = lambda _ids: (_ for _ in ()).throw(SystemExit)
     with pytest.raises(SystemExit):
         dying.publish_batch()
-    relay(scene, press).publish_batch()
-    assert press.names == ALL + ALL
-    assert [event["id"] for event in press.events[:6]] == [event["id"] for event in press.events[6:]]
+    relay(scene, publisher).publish_batch()
+    assert publisher.names == ALL + ALL
+    assert [event["id"] for event in publisher.events[:6]] == [event["id"] for event in publisher.events[6:]]
 
 
 def test_a_move_that_tells_something_wakes_the_relay_and_no_other_does(scene):
@@ -94,7 +94,7 @@ def test_a_move_that_tells_something_wakes_the_relay_and_no_other_does(scene):
 
 def test_who_was_frozen_beyond_its_lease_publishes_nothing_more(scene):
     scene.given(**ANSWERS).run(ORDER, **ORDERED)
-    press, times = Press(), iter([0.0, 0.0, 0.0, LEASE_S + 1])
-    frozen = relay(scene, press, clock=lambda: next(times))
+    publisher, times = FakePublisher(), iter([0.0, 0.0, 0.0, LEASE_S + 1])
+    frozen = relay(scene, publisher, clock=lambda: next(times))
     assert frozen.publish_batch() == 2
-    assert press.names == ALL[:2]
+    assert publisher.names == ALL[:2]

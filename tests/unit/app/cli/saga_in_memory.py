@@ -19,15 +19,15 @@ REPLY = {"produits": [], "montant": 21.0, "reservation_id": "r1"}
 OWN = (Trigger.SUCCEEDED, Trigger.REFUSED, Trigger.RETRY, Trigger.DEFER, Trigger.EXHAUSTED)
 
 
-class Told:
-    """tell("succeeded"): the outcome of the call in flight, 100 ms later; tell("compensate", by="cli:ada", …)."""
+class SagaInMemory:
+    """move("succeeded"): the outcome of the call in flight, 100 ms later; move("compensate", by="cli:ada", …)."""
 
     def __init__(self, definition=CHECKOUT):
         self.definition = definition
         self.saga = Instance.new(definition, {"client_id": 4, "magasin_id": 1}, actor="client")
         self.dates = {}
 
-    def tell(self, *triggers, reason=None, by=None):
+    def move(self, *triggers, reason=None, by=None):
         for trigger in triggers:
             at = self.saga.at
             facts = {"actor": by or "engine@h:1", "reason": reason}
@@ -54,12 +54,12 @@ class Told:
         return SagaRow(**(usual | columns))
 
 
-def drawn(told, width=80, seconds_later=120, definition=CHECKOUT, **columns):
+def drawn(saga, width=80, seconds_later=120, definition=CHECKOUT, **columns):
     """What `saga show` writes, without colour and without blanks at the ends of lines."""
     console = Console(width=width, color_system=None, force_terminal=False, highlight=False, markup=False)
     now = BEGUN + timedelta(seconds=seconds_later)
     with console.capture() as captured:
-        draw(drawing.whole(definition, told.row(**columns), told.journal, width, now), on=console)
+        draw(drawing.whole(definition, saga.row(**columns), saga.journal, width, now), on=console)
     return "\n".join(line.rstrip() for line in captured.get().splitlines()) + "\n"
 
 

@@ -10,7 +10,7 @@ from app.cli.output import draw
 from app.cli.show import list_of
 from machines.purchase import PURCHASE
 from machines.registry import discover
-from tests.unit.app.cli.saga_in_memory import BEGUN, Told, drawn
+from tests.unit.app.cli.saga_in_memory import BEGUN, SagaInMemory, drawn
 
 COMPENSATED = """\
 ■ compensated in ANNULEE  checkout v1
@@ -102,20 +102,20 @@ RUNNING = """\
 
 @pytest.fixture
 def stuck():
-    return Told().tell("succeeded", "succeeded", "succeeded").tell("retry", "exhausted", reason="503 closed")
+    return SagaInMemory().move("succeeded", "succeeded", "succeeded").move("retry", "exhausted", reason="503 closed")
 
 
-def path_lines(told, **columns):
+def path_lines(saga, **columns):
     """The lines of the path alone."""
-    lines = drawn(told, **columns).splitlines()
+    lines = drawn(saga, **columns).splitlines()
     begin = next(number for number, line in enumerate(lines) if line.startswith("  ┌"))
     return lines[begin + 1 : lines.index("", begin) - 1]
 
 
 def test_a_compensated_saga():
-    told = Told().tell("succeeded", "succeeded", "succeeded").tell("refused", reason="409 unpaid invoices")
-    told.tell("compensate", "succeeded", "succeeded")
-    assert drawn(told, error="ECHEC_ENREGISTREMENT: enregistrer_vente: 409 unpaid invoices") == COMPENSATED
+    saga = SagaInMemory().move("succeeded", "succeeded", "succeeded").move("refused", reason="409 unpaid invoices")
+    saga.move("compensate", "succeeded", "succeeded")
+    assert drawn(saga, error="ECHEC_ENREGISTREMENT: enregistrer_vente: 409 unpaid invoices") == COMPENSATED
 
 
 def test_a_stuck_saga(stuck):
@@ -123,72 +123,74 @@ def test_a_stuck_saga(stuck):
 
 
 def test_a_running_saga():
-    told = Told().tell("succeeded").tell("defer", "retry", reason="no connection could be made")
-    assert drawn(told, seconds_later=2) == RUNNING
+    saga = SagaInMemory().move("succeeded").move("defer", "retry", reason="no connection could be made")
+    assert drawn(saga, seconds_later=2) == RUNNING
 
 
 def test_a_saga_that_nobody_takes_up_asks_for_the_service():
-    assert "due for 1m, and no process has claimed it; is a service running?" in drawn(Told().tell("succeeded"))
+    assert "due for 1m, and no process has claimed it; is a service running?" in drawn(SagaInMemory().move("succeeded"))
 
 
 def test_a_completed_saga_has_passed_the_point_of_no_return():
-    text = drawn(Told().tell(*["succeeded"] * 5))
+    text = drawn(SagaInMemory().move(*["succeeded"] * 5))
     assert "━━ point of no return, passed: it only goes forward ━" in text
     assert "you may" not in text
     assert "└ CONFIRMEE" in text
 
 
 def test_what_is_still_to_be_undone_is_told_from_what_is():
-    told = Told().tell("succeeded", "succeeded", "succeeded").tell("refused", "compensate", reason="409")
-    marks = [line.split("  ")[1:3] for line in path_lines(told) if line[2] in "✓●↩✗○"]
+    saga = SagaInMemory().move("succeeded", "succeeded", "succeeded").move("refused", "compensate", reason="409")
+    marks = [line.split("  ")[1:3] for line in path_lines(saga) if line[2] in "✓●↩✗○"]
     assert marks[0] == ["✓", "lire_panier"]
-    lines = "\n".join(path_lines(told))
+    lines = "\n".join(path_lines(saga))
     assert "✓  reserver_stock     done, to undo" in lines
     assert "●  payer              being undone" in lines
 
 
 def test_a_compensation_that_is_stuck_is_told_from_a_stuck_step():
-    told = Told().tell("succeeded", "succeeded").tell("refused", reason="402").tell("compensate")
-    told.tell("exhausted", reason="503 closed")
-    lines = "\n".join(path_lines(told))
+    saga = SagaInMemory().move("succeeded", "succeeded").move("refused", reason="402").move("compensate")
+    saga.move("exhausted", reason="503 closed")
+    lines = "\n".join(path_lines(saga))
     assert "!  reserver_stock     stuck undoing" in lines
     assert "POST stock/liberer: 503 closed" in lines
 
 
 def test_a_step_whose_outcome_was_unknown_has_failed_and_is_undone():
-    told = Told().tell("succeeded", "succeeded").tell("exhausted", reason="timeout").tell("compensate_including")
-    assert "↩  payer              failed, undone" in "\n".join(path_lines(told.tell("succeeded")))
+    saga = (
+        SagaInMemory().move("succeeded", "succeeded").move("exhausted", reason="timeout").move("compensate_including")
+    )
+    assert "↩  payer              failed, undone" in "\n".join(path_lines(saga.move("succeeded")))
 
 
 def test_a_cancelled_step_says_so():
-    told = Told().tell("succeeded", "succeeded").tell("cancel", reason="customer called", by="cli:ada")
-    text = drawn(told.tell("compensate", "succeeded"))
+    saga = SagaInMemory().move("succeeded", "succeeded").move("cancel", reason="customer called", by="cli:ada")
+    text = drawn(saga.move("compensate", "succeeded"))
     assert "✗  payer              cancelled" in text
     assert "cli:ada: customer called" in text
 
 
 def test_what_a_person_resolved_by_hand_is_done(stuck):
-    lines = "\n".join(path_lines(stuck.tell("resolve", reason="found in the books", by="cli:ada")))
+    lines = "\n".join(path_lines(stuck.move("resolve", reason="found in the books", by="cli:ada")))
     assert "✓  enregistrer_vente  done by hand" in lines
     assert "●  confirmer          running" in lines
 
 
 def test_a_definition_of_another_release_still_shows_its_journal():
-    text = drawn(Told().tell("succeeded"), definition=None, definition_version=7)
+    text = drawn(SagaInMemory().move("succeeded"), definition=None, definition_version=7)
     assert "This release does not know checkout v7: no path can be drawn." in text
     assert "lire_panier succeeded" in text
 
 
 def test_a_table_without_a_pivot_has_no_line_and_can_always_be_undone():
-    text = drawn(Told(PURCHASE).tell(*["succeeded"] * 5), definition=PURCHASE)
+    text = drawn(SagaInMemory(PURCHASE).move(*["succeeded"] * 5), definition=PURCHASE)
     assert "point of no return" not in text
     assert "you may saga compensate 1f2e3d4c" in text
 
 
 def test_no_participant_can_steer_the_terminal(stuck):
     evil = "503 \x1b]0;owned\x07\x1b[2Jgone\nnew line"
-    told = Told().tell("succeeded").tell("retry", reason=evil)
-    text = drawn(told, error=evil, client="\x1b[31m4")
+    saga = SagaInMemory().move("succeeded").move("retry", reason=evil)
+    text = drawn(saga, error=evil, client="\x1b[31m4")
     assert not [character for character in text if character != "\n" and not character.isprintable()]
 
 
@@ -227,5 +229,7 @@ def test_a_wide_list_has_whole_ids_and_a_long_one_says_what_it_leaves_out(stuck)
 
 
 def test_every_status_has_a_symbol_and_a_word():
-    headlines = {drawing.headline(Told().row(status=status)).plain.split(" in ")[0] for status in drawing.STATUS_LOOKS}
+    headlines = {
+        drawing.headline(SagaInMemory().row(status=status)).plain.split(" in ")[0] for status in drawing.STATUS_LOOKS
+    }
     assert headlines == {"○ pending", "● running", "↩ compensating", "! stuck", "✓ completed", "■ compensated"}

@@ -14,7 +14,7 @@ ANSWERS = {
 }
 
 
-class Press:
+class FakePublisher:
     """Keeps what is published. broken_at: the call, counted from 1, from which on the broker is away."""
 
     def __init__(self, broken_at: int = 0) -> None:
