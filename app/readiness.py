@@ -34,7 +34,7 @@ def check_ready() -> None:
     if error_text := services().runner.pulse.trouble:
         raise NotReadyError(f"the database does not take writes: {error_text}")
     if error_text := services().threads.trouble:
-        raise NotReadyError(f"{error_text}; the log says why, and a restart may mend it")
+        raise NotReadyError(f"{error_text}; the log says why, and a restart may help")
 
 
 @cache
