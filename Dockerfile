@@ -1,14 +1,14 @@
-# One image for every part of the stack; the command says which:
+# One image for every part of the stack; the command selects the part:
 #   python -m app                                      the orchestrator, on HOST and PORT
 #   flask --app app db upgrade                         its migrations, once before it
 #   python -m celery -A app.worker worker | … beat     what runs sagas on other machines
 #   python -m participants --only stock                a reference participant
-# The root file system may be read-only as long as /tmp is not. No package installer and no compiler is left in it.
+# The root file system may be read-only if /tmp is writable. The image contains no package installer and no compiler.
 
 FROM python:3.13-slim AS packages
 WORKDIR /app
 COPY requirements.txt .
-# Compiled here, for on a read-only file system every start would; by content, so that no file's time matters.
+# Compile now: on a read-only file system every start would compile again. unchecked-hash: file times do not matter.
 RUN python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check -r requirements.txt \
     && rm -rf /venv/lib/python3*/site-packages/pip* /venv/lib/python3*/site-packages/setuptools* \
@@ -18,7 +18,7 @@ RUN python -m venv /venv \
 COPY . .
 RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash /app
 
-# What Python runs on, and no more: whatever the base image brings for installing and building goes.
+# Only what Python needs to run: the parts of the base image for installing and building are removed.
 FROM python:3.13-slim AS system
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin saga \
     && for library in /usr/lib/python3.* /usr/local/lib/python3.*; do \

@@ -1,47 +1,47 @@
-# Everything runs out of .venv, which the first target that needs it makes; a second run finds it made.
-# Override on the command line, e.g. `make demo PORT=9009 ONCE=1`.
+# All targets run in .venv; the first target that needs it creates it.
+# Override variables on the command line, for example `make demo PORT=9009 ONCE=1`.
 
 PYTHON ?= python3
 PORT ?= 8009
 PARTICIPANTS_PORT ?=
 ONCE ?=
-# Twice as many as there are cores, for many of the tests wait for processes.
+# Two test processes per core, because many tests wait for other processes.
 PYTEST_ARGS ?= -n $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 ))) --dist worksteal
 
-# What has a target of its own at full length, and a short form in `check`.
+# Tests with a target of their own at full length; `check` runs them in a short form.
 LONG := tests/chaos tests/property tests/e2e/test_crash.py tests/e2e/test_fuzz.py
-# What starts whole programs again and again, or waits for a time limit: in `check`, so that `test` takes minutes.
+# Slow tests: they start whole programs many times or wait for time limits. Only `check` runs them.
 SLOW := $(addprefix tests/e2e/test_,$(addsuffix .py,cli database_trouble demo metrics overload starting stopping)) \
 	tests/contract/store/test_migrating.py
 
 VENV := .venv
 BIN := $(VENV)/bin
 
-# Compiled once for all processes of a test run, with the rewritten asserts, and out of sight.
+# All processes of a test run share one cache of compiled files, with the rewritten asserts.
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test watch coverage check lint migrate run diagrams dashboards openapi fuzz chaos bench bench-pages worker beat clean environment
 
-help: ## show this list
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' Makefile
-	@echo '  variables: PYTHON=$(PYTHON) PORT=$(PORT) ONCE=1 (demo ends by itself) PYTEST_ARGS="$(PYTEST_ARGS)"'
+	@echo '  variables: PYTHON=$(PYTHON) PORT=$(PORT) ONCE=1 (the demo stops by itself) PYTEST_ARGS="$(PYTEST_ARGS)"'
 
-demo: $(VENV)/.runtime ## start everything, run four checkouts, check the ledgers, stay up until Ctrl-C
+demo: $(VENV)/.runtime ## start everything, run four checkouts, check the books, run until Ctrl-C
 	@$(BIN)/python -m participants.demo $(if $(filter-out 0,$(ONCE)),--once)
 
-test: $(VENV)/.dev ## run the tests, on SQLite and on a PostgreSQL out of a wheel (under 5 minutes on 2 cores)
+test: $(VENV)/.dev ## run the fast tests on SQLite and on a PostgreSQL from a wheel (under 5 minutes on 2 cores)
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -p no:schemathesis -m 'not programs' $(addprefix --ignore ,$(LONG) $(SLOW))
 
-watch: $(VENV)/.dev ## run the fast tests again whenever a file changes, until Ctrl-C
+watch: $(VENV)/.dev ## run the unit tests at each change of a file, until Ctrl-C
 	$(BIN)/ptw . --now --runner $(BIN)/pytest $(PYTEST_ARGS) tests/unit
 
-coverage: $(VENV)/.dev ## run the tests and say which lines of the service no test runs (in this process alone)
+coverage: $(VENV)/.dev ## run the tests and list the lines of the service that no test covers (in this process only)
 	$(BIN)/python -m pytest $(PYTEST_ARGS) -m 'not programs' --cov --cov-report=term:skip-covered \
 		tests/unit tests/integration tests/contract
 
-check: lint test $(VENV)/.dev ## lint, run all tests, a short form of chaos and fuzz, and what needs other programs
+check: lint test $(VENV)/.dev ## lint, all tests, chaos and fuzz in a short form, and the tests that need other programs
 	$(BIN)/python -m diagrams --check
 	$(BIN)/python -m deploy.observability --check
 	$(BIN)/python -m pytest $(PYTEST_ARGS) $(LONG) $(SLOW)
@@ -53,26 +53,26 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, import-linter
 	$(BIN)/python -m mypy
 	$(BIN)/python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 
-migrate: $(VENV)/.runtime ## bring the database (DATABASE_URL, or var/saga.db) up to date
+migrate: $(VENV)/.runtime ## migrate the database (DATABASE_URL, or var/saga.db)
 	@mkdir -p var
 	@$(BIN)/python -m flask --app app db upgrade
 
-run: migrate ## serve the orchestrator alone on PORT (needs a SECRET_KEY)
+run: migrate ## serve only the orchestrator on PORT (needs a SECRET_KEY)
 	@$(BIN)/python -m app
 
-diagrams: $(VENV)/.runtime ## draw every table anew into diagrams/rendered and docs/sequences
+diagrams: $(VENV)/.runtime ## write all diagrams to diagrams/rendered and docs/sequences
 	@$(BIN)/python -m diagrams
 
-dashboards: $(VENV)/.dev ## write the dashboards and rules in deploy/ anew
+dashboards: $(VENV)/.dev ## write the dashboards and Prometheus rules in deploy/
 	@$(BIN)/python -m deploy.observability
 
-openapi: $(VENV)/.runtime ## write docs/openapi.json and the Postman collections anew
+openapi: $(VENV)/.runtime ## write docs/openapi.json and the Postman collections
 	@$(BIN)/python -m flask --app app openapi > docs/openapi.json && $(BIN)/python -m docs.postman
 
-fuzz: $(VENV)/.dev ## let the schema checker loose on every operation, at length, on both databases
+fuzz: $(VENV)/.dev ## test every API operation with generated requests, at full length, on both databases
 	FUZZ_EXAMPLES=400 $(BIN)/python -m pytest tests/e2e/test_fuzz.py -s
 
-chaos: $(VENV)/.dev ## every hazard at full length, with its figures (CHAOS_SEED=… repeats a run); about 25 minutes
+chaos: $(VENV)/.dev ## test every failure at full length (CHAOS_SEED=… repeats a run); about 25 minutes
 	CHAOS=full $(BIN)/python -m pytest $(filter-out %fuzz.py,$(LONG)) -s
 
 bench: $(VENV)/.dev ## run all benchmarks and write their tables to docs/performance.md; about 20 minutes
@@ -81,26 +81,26 @@ bench: $(VENV)/.dev ## run all benchmarks and write their tables to docs/perform
 bench-pages: $(VENV)/.dev ## measure the operator's pages with a million sagas; about 2 minutes
 	@$(BIN)/python -m benchmarks.admin_pages
 
-worker: migrate ## run sagas that come over the broker (BROKER_URL)
+worker: migrate ## run a worker for sagas from the broker (BROKER_URL)
 	@$(BIN)/python -m celery -A app.worker worker --without-gossip --without-mingle
 
-beat: migrate ## find sagas that are due, and send them to the workers (BROKER_URL)
+beat: migrate ## wake the workers for due sagas (BROKER_URL)
 	@$(BIN)/python -m celery -A app.worker beat
 
-clean: ## remove the environment and all caches; databases stay
+clean: ## remove .venv and all caches, but no database
 	rm -rf $(VENV) .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 demo run: export PORT := $(PORT)
 demo: export PARTICIPANTS_PORT := $(PARTICIPANTS_PORT)
 
-# The environment. Each failure is one line; what pip said stays in its log.
+# The environment. Each failure is reported in one line; pip's own output stays in its log.
 
 fail = { echo $(1) >&2; exit 1; }
 version = import sys; print("%d.%d.%d" % sys.version_info[:3]); sys.exit(sys.version_info < (3, 11))
 no_network = NewConnectionError|NameResolutionError|ConnectTimeoutError|ReadTimeoutError|ProxyError|MaxRetryError
 
-# Asked for only where there is none that runs (its own Python may have been removed): one that runs is kept.
+# Only needed when .venv has no Python that runs; the Python that created .venv may have been removed.
 environment:
 	@found=$$($(PYTHON) -c '$(version)' 2>/dev/null) || case "$$found" in \
 		'') $(call fail,"$(PYTHON) does not run; install Python 3.11 or newer$(,) or say where it is: make PYTHON=…") ;; \
@@ -118,7 +118,7 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 
 , := ,
 
-# $(call install,what the first prerequisite lists)
+# $(call install,the name of the packages in the first prerequisite)
 define install
 @echo 'installing the packages of $(1) (once, about 20 s) …'
 @$(BIN)/python -m pip install --disable-pip-version-check --no-input --retries 2 -r $< >$(VENV)/pip.log 2>&1 \

@@ -1,6 +1,6 @@
 """The container's health check: `healthy.py [URL]` exits 0 when the URL (or /health at HOST and PORT) answers 200.
 
-No package is imported but the standard library's: it is started every few seconds.
+It imports only the standard library, because it is started every few seconds.
 """
 
 import http.client
@@ -8,19 +8,19 @@ import os
 import sys
 from urllib.parse import urlsplit
 
-PATIENCE_S = 4.0
+TIMEOUT_S = 4.0
 
 
-def asked(environ: "os._Environ[str]", arguments: list[str]) -> str:
+def health_url(environ: "os._Environ[str]", arguments: list[str]) -> str:
     host = environ.get("HOST") or "127.0.0.1"
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  what is bound to all
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  addresses that bind to all
     host = f"[{host}]" if ":" in host else host
     return arguments[0] if arguments else f"http://{host}:{environ.get('PORT', '8009')}/health"
 
 
 def healthy(url: str) -> bool:
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE_S)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", parts.path)
         return connection.getresponse().status == http.HTTPStatus.OK
@@ -29,4 +29,4 @@ def healthy(url: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if healthy(asked(os.environ, sys.argv[1:])) else 1)
+    sys.exit(0 if healthy(health_url(os.environ, sys.argv[1:])) else 1)

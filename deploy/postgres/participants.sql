@@ -1,4 +1,4 @@
--- Run once, when the volume is new: each participant has a database of its own, and none sees the orchestrator's.
+-- Runs once, on a new volume: each participant has its own database and no access to the orchestrator's.
 \getenv password PARTICIPANTS_PASSWORD
 CREATE ROLE participants LOGIN PASSWORD :'password';
 REVOKE CONNECT ON DATABASE saga_db FROM PUBLIC;

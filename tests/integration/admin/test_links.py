@@ -35,7 +35,7 @@ def links():
         config = panel.field_config
         columns = [part for override in config.overrides for part in override.properties if part.id_val == "links"]
         yield from itertools.chain(panel.links or (), config.defaults.links or (), *(part.value for part in columns))
-    yield from ({"url": alert.sagas_url} for alert in ALERTS if alert.look)
+    yield from ({"url": alert.sagas_url} for alert in ALERTS if alert.sagas_url)
 
 
 URLS = sorted({link["url"] if isinstance(link, dict) else link.url for link in links()})
