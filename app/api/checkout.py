@@ -32,7 +32,7 @@ _EXAMPLES = {
 @blueprint.post("/checkout")
 @operation(
     "Check out", "checkout", {201: OrderConfirmed(), 202: OrderUnfinished()}, body=CHECKOUT, examples=_EXAMPLES,
-    problems=(*BAD_BODY, 409, 422), conflict="The order was cancelled and undone, or that of this key still runs.",
+    problems=(*BAD_BODY, 409, 422), conflict="The order was cancelled and undone, or the saga of this key still runs.",
     request_headers=START_REQUEST_HEADERS, answer_headers=START_ANSWER_HEADERS,
     leads_to=["checkout.show", "checkout.history", "sagas.compensate"], id_at="/saga_id",
     need=Scope.START,

@@ -51,9 +51,7 @@ class ListQuery(Schema):
         unknown = EXCLUDE
 
     etat = fields.String(validate=validate.OneOf(list(COMMANDE.states)))
-    actives_seulement = fields.String(
-        load_default="", metadata={"description": "true: only those that are not finished"}
-    )
+    actives_seulement = fields.String(load_default="", metadata={"description": "true: only unfinished orders"})
     limit = limit_of(LARGEST_PAGE)
     offset = offset_of()
     cursor = CURSOR
@@ -63,7 +61,7 @@ class ListQuery(Schema):
 @operation(
     "Start an order", "commandes", {201: CommandeStarted(), 202: CommandeUnfinished()},
     body=COMMANDE, examples={"commande": example(COMMANDE.data)},
-    problems=(*BAD_BODY, 409, 422), conflict="The order was cancelled and undone, or that of this key still runs.",
+    problems=(*BAD_BODY, 409, 422), conflict="The order was cancelled and undone, or the saga of this key still runs.",
     request_headers=START_REQUEST_HEADERS, answer_headers=["Location"],
     leads_to=["commandes.show", "commandes.compensate"], id_at="/saga_id",
     need=Scope.START,

@@ -74,7 +74,7 @@ def show(name: str, kind: str) -> Response:
 
 @blueprint.get("/diagrams/<name>/heat.svg")
 @operation(
-    "Draw where the sagas are", "diagrams", {200: "The drawing."}, problems=(400, 404), query=_HeatQuery,
+    "Draw the number of sagas in each state", "diagrams", {200: "The drawing."}, problems=(400, 404), query=_HeatQuery,
     media_types=_SVG,
 )  # fmt: skip
 def show_heat(name: str) -> Response:
@@ -87,7 +87,7 @@ def show_heat(name: str) -> Response:
 
 @blueprint.get("/diagrams/<name>/diff.<any(svg,md):kind>")
 @operation(
-    "Draw the difference of two versions", "diagrams", {200: "The drawing."}, problems=(400, 404),
+    "Draw the differences of two versions", "diagrams", {200: "The drawing."}, problems=(400, 404),
     query=_DifferenceQuery, media_types=(*_SVG, "text/markdown"),
 )  # fmt: skip
 def show_difference(name: str, kind: str) -> Response:
@@ -101,7 +101,7 @@ def show_difference(name: str, kind: str) -> Response:
 
 
 @blueprint.get("/api/v1/sagas/<uuid:saga_id>/diagram.svg")
-@operation("Draw one saga's way", "diagrams", {200: "The drawing."}, problems=(404,), media_types=_SVG)
+@operation("Draw one saga's path", "diagrams", {200: "The drawing."}, problems=(404,), media_types=_SVG)
 def show_path(saga_id: UUID) -> Response:
     """Draw one saga: its path, its state, the remaining steps, and its failures."""
     saga = queries.find(saga_id)

@@ -31,7 +31,7 @@ class _Moment(fields.AwareDateTime):
 
 
 CURSOR = Cursor(
-    metadata={"type": "string", "description": "next_cursor of the page before; goes with a sort by created_at"}
+    metadata={"type": "string", "description": "next_cursor of the previous page; needs a sort by created_at"}
 )
 
 
@@ -52,7 +52,7 @@ class ListQuery(Schema):
     type = fields.String(validate=storable, metadata={"description": "name of the definition"})
     status = fields.String(validate=validate.OneOf(sorted(set(SAGA_STATUSES.values()))))
     state = fields.String(validate=storable)
-    stuck = fields.Boolean(metadata={"description": "true: only those that wait for a person"})
+    stuck = fields.Boolean(metadata={"description": "true: only sagas that wait for a person"})
     created_from = _Moment()
     created_to = _Moment()
     client = fields.String(validate=storable)
@@ -69,7 +69,7 @@ def requested_page() -> tuple[Filter, int, int, str, tuple[datetime, UUID] | Non
     """Return the filter, limit, offset, sort and cursor of the query string. Raise InvalidError."""
     query = load(ListQuery(), request.args.to_dict())
     if "cursor" in query and not query["sort"].endswith("created_at"):
-        raise InvalidError(("/cursor", "A cursor goes with sort=created_at or sort=-created_at alone."))
+        raise InvalidError(("/cursor", "A cursor needs sort=created_at or sort=-created_at."))
     statuses = tuple(ours for ours, theirs in SAGA_STATUSES.items() if theirs == query.get("status"))
     if query.get("stuck"):
         statuses = (Status.STUCK,) if not statuses or Status.STUCK in statuses else ("none",)

@@ -20,7 +20,7 @@ class Cursor(fields.Field[tuple[datetime, UUID]]):
             at, saga_id = base64.urlsafe_b64decode(str(value)).decode().split(" ")
             return datetime.fromisoformat(at).astimezone(UTC), UUID(saga_id)
         except (ValueError, OverflowError, binascii.Error):
-            raise ValidationError("Not a cursor; take next_cursor of the page before.") from None
+            raise ValidationError("Not a cursor; use next_cursor of the previous page.") from None
 
 
 def cursor_at(at: datetime, saga_id: UUID) -> str:

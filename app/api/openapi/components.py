@@ -8,7 +8,7 @@ from app.api.openapi.operation import Operation
 
 #: Status → meaning.
 PROBLEMS = {
-    400: "The request is malformed, or fields of it are wrong; `errors` names each.",
+    400: "The request is malformed, or some fields are wrong; `errors` names each.",
     401: "No API key was sent, or the key is unknown, revoked or expired.",
     403: "The key does not have the scope that this operation needs.",
     404: "Not found.",

@@ -106,7 +106,7 @@ class Pagination(Reply):
     limit = fields.Integer()
     offset = fields.Integer()
     has_more = fields.Boolean()
-    next_cursor = maybe(fields.String, metadata={"description": "where the next page begins, sorted by created_at"})
+    next_cursor = maybe(fields.String, metadata={"description": "where the next page begins, for a sort by created_at"})
 
 
 class SagaList(Reply):
