@@ -48,7 +48,7 @@ class Operation:
     need: Need = Scope.READ
 
 
-#: The body `{type, data}` of a saga of any definition there is.
+#: The body `{type, data}` of a new saga of any type.
 EVERY_SAGA = "every saga"
 
 
