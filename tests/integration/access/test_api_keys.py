@@ -30,7 +30,7 @@ def ask(admin_service):
     return ask
 
 
-def test_a_key_goes_in_either_header(admin_service, ask):
+def test_key_is_accepted_in_either_header(admin_service, ask):
     key = admin_service.key(Scope.READ)
     assert ask(X_API_Key=key).status_code == 200
     assert ask(Authorization=f"Bearer {key}").status_code == 200
@@ -39,7 +39,7 @@ def test_a_key_goes_in_either_header(admin_service, ask):
 
 
 @pytest.mark.parametrize("key", ["", "saga_00000000_x", "Schlüssel", "a b", "x" * 5000])
-def test_a_key_that_nobody_made_is_refused_and_told_what_to_do(ask, key):
+def test_unknown_key_is_refused_with_a_remedy(ask, key):
     answer = ask(Authorization=f"Bearer {key}")
     assert answer.status_code == 401
     assert answer.content_type == "application/problem+json"
@@ -47,13 +47,13 @@ def test_a_key_that_nobody_made_is_refused_and_told_what_to_do(ask, key):
     assert answer.get_json()["title"] == "Not signed in"
 
 
-def test_a_key_is_told_which_scope_it_has_not(admin_service, ask):
+def test_refusal_names_the_missing_scope(admin_service, ask):
     answer = ask("POST", json=CREATE, X_API_Key=admin_service.key(Scope.READ))
     assert answer.status_code == 403
     assert answer.get_json()["detail"] == "this needs the scope start, which shop does not have"
 
 
-def test_the_journal_and_the_trail_name_the_key(admin_service, ask):
+def test_journal_and_audit_trail_name_the_key(admin_service, ask):
     key = admin_service.key(Scope.START, Scope.OPERATE, Scope.READ)
     saga_id = ask("POST", json=CREATE, X_API_Key=key).get_json()["saga"]["id"]
     undone = ask("POST", f"{SAGAS}/{saga_id}/compensate", json={"reason": "ordered twice"}, X_API_Key=key)
@@ -63,7 +63,7 @@ def test_the_journal_and_the_trail_name_the_key(admin_service, ask):
     assert admin_service.trail()[-1] == ("key:shop", "saga.cancel", "checkout")
 
 
-def test_a_move_that_is_refused_leaves_no_row(admin_service, ask):
+def test_refused_move_leaves_no_audit_row(admin_service, ask):
     key = admin_service.key(*Scope)
     saga_id = ask("POST", json=CREATE, X_API_Key=key).get_json()["saga"]["id"]
     before = admin_service.trail()
@@ -72,7 +72,7 @@ def test_a_move_that_is_refused_leaves_no_row(admin_service, ask):
     assert admin_service.trail() == before
 
 
-def test_the_database_alone_opens_nothing(admin_service):
+def test_stored_digest_is_no_valid_key(admin_service):
     key = admin_service.key(Scope.READ)
     with admin_service.engine.connect() as connection:
         row = connection.execute(text("SELECT * FROM api_key")).one()
@@ -83,7 +83,7 @@ def test_the_database_alone_opens_nothing(admin_service):
     assert key not in str(admin_service.trail())
 
 
-def test_a_key_that_has_expired_is_refused(admin_service, ask):
+def test_expired_key_is_refused(admin_service, ask):
     key = admin_service.key(Scope.READ)
     admin_service.run(update(ApiKeyRow.__table__).values(expires_at=in_seconds(-1)))
     assert ask(X_API_Key=key).status_code == 401
@@ -103,7 +103,7 @@ def revoke(admin_service, ring, key):
     ring.keys.revoke(key.rpartition("_")[0] if key.count("_") == 2 else "_".join(key.split("_")[:2]), "cli:test")
 
 
-def test_a_revoked_key_dies_within_seconds_everywhere(admin_service, ring, clock):
+def test_revoked_key_is_refused_within_the_cache_time(admin_service, ring, clock):
     key = admin_service.key(Scope.READ)
     assert ring.principal(key).actor == "key:shop"
     revoke(admin_service, ring, key)
@@ -114,7 +114,7 @@ def test_a_revoked_key_dies_within_seconds_everywhere(admin_service, ring, clock
         ring.principal(key)
 
 
-def test_a_key_is_not_believed_beyond_its_end(admin_service, ring, clock):
+def test_cached_key_is_refused_after_it_expires(admin_service, ring, clock):
     key = admin_service.key(Scope.READ)
     admin_service.run(update(ApiKeyRow.__table__).values(expires_at=in_seconds(1)))
     ring.principal(key)
@@ -124,14 +124,14 @@ def test_a_key_is_not_believed_beyond_its_end(admin_service, ring, clock):
         ring.principal(key)
 
 
-def test_a_known_key_costs_no_query(admin_service, ring, monkeypatch):
+def test_cached_key_needs_no_query(admin_service, ring, monkeypatch):
     key = admin_service.key(Scope.READ)
     ring.principal(key)
     monkeypatch.setattr(ring.keys, "live", None)
     assert ring.principal(key).scopes == {Scope.READ}
 
 
-def test_two_keys_of_a_name_live_at_once_so_that_one_takes_over(admin_service, ring):
+def test_two_keys_of_one_name_are_valid_at_once(admin_service, ring):
     first, second = admin_service.key(Scope.READ), admin_service.key(Scope.READ)
     with pytest.raises(ConflictError):
         admin_service.key(Scope.READ)
@@ -146,14 +146,14 @@ def test_two_keys_of_a_name_live_at_once_so_that_one_takes_over(admin_service, r
     ("name", "scopes", "days"),
     [("", [Scope.READ], 1), ("A b", [Scope.READ], 1), ("a", [], 1), ("a", [Scope.READ], 0), ("a", [Scope.READ], 367)],
 )
-def test_a_key_that_makes_no_sense_is_not_made(admin_service, ring, name, scopes, days):
+def test_invalid_key_is_not_made(admin_service, ring, name, scopes, days):
     before = admin_service.trail()
     with pytest.raises(InvalidError):
         ring.make(name, scopes, days, "cli:test")
     assert admin_service.trail() == before
 
 
-def test_a_viewer_looks_at_the_api_and_an_operator_acts_with_the_token_alone(admin_service):
+def test_signed_in_person_needs_the_csrf_token_for_a_change(admin_service):
     viewer, operator = admin_service.browser(Role.VIEWER), admin_service.browser(Role.OPERATOR)
     assert viewer.get(SAGAS).status_code == 200
     for browser, sent, code in ((viewer, True, 403), (operator, True, 201), (operator, False, 403)):
@@ -171,7 +171,7 @@ def open_app(store_url):
         db.engine.dispose()
 
 
-def test_with_api_auth_off_nobody_is_asked_and_everybody_is_api(open_app):
+def test_api_auth_off_makes_every_sender_the_actor_api(open_app):
     client = open_app.test_client()
     saga_id = client.post(SAGAS, json=CREATE, headers={"X-API-Key": "whatever"}).get_json()["saga"]["id"]
     assert client.post(f"{SAGAS}/{saga_id}/compensate").status_code == 200
@@ -179,16 +179,16 @@ def test_with_api_auth_off_nobody_is_asked_and_everybody_is_api(open_app):
     assert {row["actor"] for row in journal if row["trigger"] == "cancel"} == {"api"}
 
 
-def test_with_api_auth_off_a_page_of_another_site_still_starts_nothing(open_app):
+def test_api_auth_off_still_refuses_pages_of_other_sites(open_app):
     answer = open_app.test_client().post(SAGAS, json=CREATE, headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 403
 
 
-def test_with_api_auth_off_the_pages_still_ask_who_it_is(open_app):
+def test_api_auth_off_still_requires_sign_in_for_pages(open_app):
     assert open_app.test_client().get("/admin/users").status_code == 303
 
 
-def test_two_keys_that_send_one_idempotency_key_get_a_saga_each(admin_service, ask):
+def test_idempotency_keys_belong_to_the_name_of_the_api_key(admin_service, ask):
     a, b = (admin_service.key(Scope.START, Scope.READ, name=name) for name in ("shop-a", "shop-b"))
     made = {key: ask("POST", json=CREATE, X_API_Key=key, Idempotency_Key="order-1") for key in (a, b)}
     ids = {key: answer.get_json()["saga"]["id"] for key, answer in made.items()}
@@ -197,7 +197,7 @@ def test_two_keys_that_send_one_idempotency_key_get_a_saga_each(admin_service, a
     assert ask(path=f"{SAGAS}/{ids[b]}", X_API_Key=b).get_json()["started_by"] == "key:shop-b"
 
 
-def test_the_key_that_takes_over_from_another_of_its_name_has_its_idempotency_keys(admin_service, ask):
+def test_second_key_of_a_name_shares_its_idempotency_keys(admin_service, ask):
     old, new = (admin_service.key(Scope.START, name="shop") for _ in range(2))
     first = ask("POST", json=CREATE, X_API_Key=old, Idempotency_Key="order-1")
     again = ask("POST", json=CREATE, X_API_Key=new, Idempotency_Key="order-1")

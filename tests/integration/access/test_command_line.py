@@ -37,7 +37,7 @@ def saga(admin_service, monkeypatch):
     structlog.configure(**logging)
 
 
-def test_the_first_admin_is_made_here(admin_service, saga):
+def test_user_add_makes_the_first_admin(admin_service, saga):
     done = saga("user", "add", "eve", "--role", "admin", "--password-stdin", stdin=f"{PASSWORD}\n")
     assert done.stdout == "eve may sign in as admin.\n"
     assert admin_service.trail()[-1] == ("cli:ada", "user.add", "eve")
@@ -49,7 +49,7 @@ def test_the_first_admin_is_made_here(admin_service, saga):
     assert admin_service.trail()[-1] == ("cli:ada", "user.remove", "eve")
 
 
-def test_the_password_is_asked_for_twice(saga):
+def test_user_add_prompts_twice_for_the_password(saga):
     done = saga("user", "add", "eve", "--role", "viewer", stdin=f"{PASSWORD}\n{PASSWORD}\n")
     assert PASSWORD not in done.output
     assert "eve may sign in" in done.stdout
@@ -72,7 +72,7 @@ def test_the_password_is_asked_for_twice(saga):
         (["audit", "list", "--saga", "x"], "", (2, "is no id of a saga")),
     ],
 )
-def test_what_makes_no_sense_is_told_in_one_line(admin_service, saga, arguments, stdin, ends):
+def test_invalid_arguments_are_reported_in_one_line(admin_service, saga, arguments, stdin, ends):
     before, (code, said) = admin_service.trail(), ends
     done = saga(*arguments, code=code, stdin=stdin)
     assert said in done.stderr
@@ -80,7 +80,7 @@ def test_what_makes_no_sense_is_told_in_one_line(admin_service, saga, arguments,
     assert admin_service.trail() == before
 
 
-def test_a_key_is_printed_once(admin_service, saga):
+def test_key_is_printed_once(admin_service, saga):
     done = saga("key", "add", "shop", "--scope", "start", "--scope", "read")
     key = done.stdout.strip()
     assert services(admin_service.app).api_keys.principal(key).scopes == {"read", "start"}
@@ -93,7 +93,7 @@ def test_a_key_is_printed_once(admin_service, saga):
     assert saga("key", "revoke", prefix, code=7).stderr.endswith("revoked or has expired\n")
 
 
-def test_a_move_is_told_with_its_reason(admin_service, saga):
+def test_audit_list_shows_a_move_with_its_reason(admin_service, saga):
     with admin_service.app.app_context():
         begun = services(admin_service.app).sagas.start("checkout", {"client_id": 4, "magasin_id": 1}, wait_s=0)
     saga_id = str(begun.id)
@@ -106,7 +106,7 @@ def test_a_move_is_told_with_its_reason(admin_service, saga):
     assert "No actions match these filters." in saga("audit", "list", "--actor", "cli:eve").stdout
 
 
-def test_a_whole_trail_is_told_with_its_last_hash_and_a_broken_one_with_its_first_broken_row(admin_service, saga):
+def test_audit_verify_prints_the_last_hash_or_the_first_broken_row(admin_service, saga):
     told = saga("audit", "verify").stdout
     assert re.fullmatch("3 rows, each as it was written; the last one's hash is [0-9a-f]{64}\n", told)
     admin_service.run(text("DROP TRIGGER audit_no_update"))

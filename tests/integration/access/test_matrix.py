@@ -111,12 +111,12 @@ def verdict(answer):
     return "no" if answer.status_code == 403 else "yes"
 
 
-def test_the_table_has_every_route(admin_service):
+def test_matrix_contains_every_route(admin_service):
     assert {route for route, _, _ in routes(admin_service.app)} == ROUTES.keys()
 
 
 @pytest.mark.parametrize("who", MAY)
-def test_each_gets_what_it_may_and_nothing_else(admin_service, who):
+def test_each_principal_gets_exactly_its_permissions(admin_service, who):
     browser = admin_service.browser(Role[who.upper()] if who in ("viewer", "operator", "admin") else None)
     headers = {"Referer": f"{'https://saga.example'}/admin", "X-CSRFToken": browser.token}
     if who.startswith("key of "):
@@ -137,7 +137,7 @@ def test_each_gets_what_it_may_and_nothing_else(admin_service, who):
     assert found == expected
 
 
-def test_no_key_opens_a_page(admin_service):
+def test_api_key_opens_no_page(admin_service):
     headers = {"X-API-Key": admin_service.key(*Scope)}
     for route, method, path in routes(admin_service.app):
         if ROUTES[route] in ("viewer", "operator", "admin") and method == "GET":
@@ -145,7 +145,7 @@ def test_no_key_opens_a_page(admin_service):
 
 
 @pytest.mark.parametrize("role", list(Role))
-def test_no_act_is_done_for_a_cookie_alone(admin_service, role):
+def test_cookie_without_csrf_token_changes_nothing(admin_service, role):
     """A page elsewhere can make a browser send its cookies, but cannot know the token."""
     browser = admin_service.browser(role)
     forged = 0
@@ -158,7 +158,7 @@ def test_no_act_is_done_for_a_cookie_alone(admin_service, role):
     assert forged > 10
 
 
-def test_a_view_that_does_not_say_what_it_needs_is_shown_to_nobody(admin_service):
+def test_view_without_a_permission_is_refused_to_everybody(admin_service):
     admin_service.app.view_functions["new"] = lambda: "secret"
     admin_service.app.url_map.add(admin_service.app.url_rule_class("/new", endpoint="new", methods=["GET"]))
     assert admin_service.browser(Role.ADMIN).get("/new").status_code == 403

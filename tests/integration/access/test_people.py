@@ -18,7 +18,7 @@ def admin(admin_service):
     return admin_service.browser(Role.ADMIN)
 
 
-def test_an_admin_adds_a_user_who_can_sign_in(admin_service, admin):
+def test_admin_adds_a_user_who_can_sign_in(admin_service, admin):
     answer = admin.post("/admin/users", name="eve", role="operator", password=NEW)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/admin/users")
     assert "eve may sign in now." in admin.get("/admin/users").text
@@ -37,7 +37,7 @@ def test_an_admin_adds_a_user_who_can_sign_in(admin_service, admin):
         ({}, 400, "role: "),
     ],
 )
-def test_what_makes_no_sense_is_told_on_the_page_and_changes_nothing(admin_service, admin, form, status, told):
+def test_invalid_user_form_shows_the_error_and_changes_nothing(admin_service, admin, form, status, told):
     before = admin_service.trail()
     answer = admin.post("/admin/users", **form)
     assert answer.status_code == status
@@ -47,7 +47,7 @@ def test_what_makes_no_sense_is_told_on_the_page_and_changes_nothing(admin_servi
     assert admin_service.trail() == before
 
 
-def test_a_role_counts_from_the_next_request_on(admin_service, admin):
+def test_changed_role_applies_to_the_next_request(admin_service, admin):
     browser = admin_service.browser(Role.OPERATOR)
     assert admin.post("/admin/users/operator/role", role="admin").status_code == 303
     assert browser.get("/admin/users").status_code == 200
@@ -57,7 +57,7 @@ def test_a_role_counts_from_the_next_request_on(admin_service, admin):
     assert rows == [({"role": "admin"}, {"role": "viewer"}), ({"role": "operator"}, {"role": "admin"})]
 
 
-def test_a_new_password_ends_the_sessions_that_began_with_the_old_one(admin_service, admin):
+def test_new_password_ends_the_earlier_sessions(admin_service, admin):
     browser = admin_service.browser(Role.OPERATOR)
     assert admin.post("/admin/users/operator/password", password=NEW).status_code == 303
     assert browser.get("/admin/audit").status_code == 303
@@ -65,7 +65,7 @@ def test_a_new_password_ends_the_sessions_that_began_with_the_old_one(admin_serv
     assert admin_service.browser().sign_in("operator", NEW).status_code == 303
 
 
-def test_who_is_removed_is_out_at_once(admin_service, admin):
+def test_removed_user_is_signed_out_at_once(admin_service, admin):
     browser = admin_service.browser(Role.OPERATOR)
     assert admin.post("/admin/users/operator/remove").status_code == 303
     assert browser.get("/admin/audit").status_code == 303
@@ -73,7 +73,7 @@ def test_who_is_removed_is_out_at_once(admin_service, admin):
 
 
 @pytest.mark.parametrize(("path", "form"), [("role", {"role": "viewer"}), ("remove", {})])
-def test_the_last_admin_stays(admin_service, admin, path, form):
+def test_last_admin_cannot_be_removed(admin_service, admin, path, form):
     answer = admin.post(f"/admin/users/admin/{path}", **form)
     assert answer.status_code == 409
     assert "admin is the last admin; make another one first" in answer.text
@@ -81,7 +81,7 @@ def test_the_last_admin_stays(admin_service, admin, path, form):
     assert admin.post(f"/admin/users/admin/{path}", **form).status_code == 303
 
 
-def test_a_key_is_shown_once_and_works(admin_service, admin):
+def test_new_key_is_shown_once_and_works(admin_service, admin):
     answer = admin.post("/admin/keys", name="shop", scope=["read", "start"], days="30")
     key = re.search('id="made">([^<]+)<', answer.text)[1]
     assert key not in admin.get("/admin/keys").text
@@ -97,13 +97,13 @@ def test_a_key_is_shown_once_and_works(admin_service, admin):
 @pytest.mark.parametrize(
     "wrong", [{"days": "0"}, {"days": "x"}, {"days": "9" * 5000}, {"scope": ["god"]}, {"scope": []}, {"name": "<b>"}]
 )
-def test_a_key_that_makes_no_sense_is_told_on_the_page(admin_service, admin, wrong):
+def test_invalid_key_form_shows_the_error(admin_service, admin, wrong):
     answer = admin.post("/admin/keys", **({"name": "shop", "scope": ["read"], "days": "30"} | wrong))
     assert answer.status_code == 400
     assert f"{next(iter(wrong))}" in re.search('role="alert">([^<]+)<', answer.text)[1]
 
 
-def test_the_trail_is_shown_by_who_and_by_saga(admin_service, admin):
+def test_audit_page_filters_by_actor_and_saga(admin_service, admin):
     admin.post("/admin/users", name="eve", role="viewer", password=NEW)
     everything = admin.get("/admin/audit")
     assert "The chain is whole: 5 rows are as written" in everything.text
@@ -116,7 +116,7 @@ def test_the_trail_is_shown_by_who_and_by_saga(admin_service, admin):
     assert admin.get("/admin/audit?before=x").status_code == 400
 
 
-def test_a_nul_in_a_name_is_nobody_s_name(admin_service, admin):
+def test_nul_in_a_name_is_not_found(admin_service, admin):
     assert admin.post("/admin/users/e%00ve/remove").status_code == 404
     assert admin.post("/admin/keys/e%00ve/revoke").status_code == 404
     assert admin.post("/admin/users", name="e\x00ve", role="viewer", password=NEW).status_code == 400
@@ -124,7 +124,7 @@ def test_a_nul_in_a_name_is_nobody_s_name(admin_service, admin):
     assert admin_service.browser().sign_in("e\x00ve").status_code == 401
 
 
-def test_the_trail_is_shown_page_by_page(admin_service, admin):
+def test_audit_page_is_split_into_pages(admin_service, admin):
     for number in range(60):
         services(admin_service.app).users.refused(f"n{number}", "10.0.0.1")
     first = admin.get("/admin/audit?actor=nobody").text
@@ -135,7 +135,7 @@ def test_the_trail_is_shown_page_by_page(admin_service, admin):
     assert "actor=nobody" in older
 
 
-def test_a_trail_that_was_touched_says_so_on_its_page(admin_service, admin):
+def test_audit_page_shows_that_the_trail_was_changed(admin_service, admin):
     if admin_service.engine.dialect.name == "sqlite":
         admin_service.run(text("DROP TRIGGER audit_no_update"))
     else:
@@ -145,6 +145,6 @@ def test_a_trail_that_was_touched_says_so_on_its_page(admin_service, admin):
     assert "The chain is broken at row 2" in admin.get("/admin/audit").text
 
 
-def test_a_text_of_any_kind_is_only_text_on_the_page(admin_service, admin):
+def test_audit_page_escapes_every_text(admin_service, admin):
     services(admin_service.app).users.refused("<img src=x onerror=alert(1)>", "10.0.0.1")
     assert "<img src=x" not in admin.get("/admin/audit").text

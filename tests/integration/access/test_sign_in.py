@@ -18,7 +18,7 @@ from app.store.database import in_seconds
 from tests.integration.access.conftest import AT, PASSWORD, Browser
 
 
-def test_who_signs_in_is_sent_where_one_wanted_to_go(admin_service):
+def test_sign_in_redirects_to_the_requested_page(admin_service):
     browser = admin_service.browser()
     asked = browser.get("/admin/users?x=1")
     assert asked.status_code == 303
@@ -31,12 +31,12 @@ def test_who_signs_in_is_sent_where_one_wanted_to_go(admin_service):
 
 
 @pytest.mark.parametrize("elsewhere", ["//evil.example", "/\\evil.example", "https://evil.example", "evil", "/\t/evil"])
-def test_nobody_is_sent_to_another_site(admin_service, elsewhere):
+def test_sign_in_never_redirects_to_another_site(admin_service, elsewhere):
     answer = admin_service.browser().post("/login", name="admin", password=PASSWORD, next=elsewhere)
     assert answer.headers["Location"] == "/admin"
 
 
-def test_the_cookie_is_for_this_host_alone_and_for_no_script(admin_service):
+def test_cookie_is_host_only_and_http_only(admin_service):
     answer = admin_service.browser().post("/login", name="viewer", password=PASSWORD)
     cookie = answer.headers["Set-Cookie"]
     name, *flags = [part.strip() for part in cookie.split(";")]
@@ -45,20 +45,20 @@ def test_the_cookie_is_for_this_host_alone_and_for_no_script(admin_service):
 
 
 @pytest.mark.parametrize(("name", "password"), [("admin", "wrong"), ("admin", ""), ("nobody", PASSWORD), ("", "")])
-def test_a_wrong_password_tells_nobody_whether_there_is_such_a_user(admin_service, name, password):
+def test_wrong_password_does_not_reveal_whether_the_user_exists(admin_service, name, password):
     answer = admin_service.browser().post("/login", name=name, password=password)
     assert answer.status_code == 401
     assert "Name or password is wrong." in answer.text
     assert admin_service.trail()[-1] == ("nobody", "sign_in.refused", "admin" if name == "admin" else None)
 
 
-def test_what_is_typed_for_a_name_is_kept_nowhere(admin_service, capsys):
+def test_unknown_name_is_stored_nowhere(admin_service, capsys):
     """It may have been the password."""
     admin_service.browser().post("/login", name="hunter2hunter2", password="x")
     assert "hunter2" not in str(admin_service.trail()) + capsys.readouterr().out
 
 
-def test_a_session_that_somebody_brought_along_is_not_the_one_that_is_signed_in(admin_service):
+def test_sign_in_starts_a_new_session(admin_service):
     browser = admin_service.browser()
     before = browser.cookie.value
     browser.sign_in("viewer")
@@ -67,7 +67,7 @@ def test_a_session_that_somebody_brought_along_is_not_the_one_that_is_signed_in(
     assert planted.get("/admin/audit").status_code == 303
 
 
-def test_signing_in_again_ends_the_session_before(admin_service):
+def test_second_sign_in_ends_the_previous_session(admin_service):
     browser = admin_service.browser(Role.ADMIN)
     copied = Browser(admin_service.app.test_client())
     copied.client.set_cookie("__Host-saga", browser.cookie.value, domain="saga.example", secure=True)
@@ -76,7 +76,7 @@ def test_signing_in_again_ends_the_session_before(admin_service):
     assert copied.get("/admin/audit").status_code == 303
 
 
-def test_a_copy_of_the_cookie_is_worth_nothing_once_its_owner_has_signed_out(admin_service):
+def test_copied_cookie_is_useless_after_sign_out(admin_service):
     browser = admin_service.browser(Role.ADMIN)
     copied = browser.cookie.value
     assert browser.post("/logout").status_code == 303
@@ -85,13 +85,13 @@ def test_a_copy_of_the_cookie_is_worth_nothing_once_its_owner_has_signed_out(adm
     assert browser.get("/admin/audit").status_code == 303
 
 
-def test_a_session_ends_after_its_time(admin_service):
+def test_session_expires(admin_service):
     browser = admin_service.browser(Role.VIEWER)
     admin_service.run(update(SessionRow.__table__).values(ends_at=in_seconds(-1)))
     assert browser.get("/admin/audit").status_code == 303
 
 
-def test_the_database_alone_signs_nobody_in(admin_service):
+def test_stored_session_digest_is_no_valid_cookie(admin_service):
     """A row names its session by a digest."""
     browser = admin_service.browser(Role.ADMIN)
     with admin_service.app.app_context():
@@ -100,12 +100,12 @@ def test_the_database_alone_signs_nobody_in(admin_service):
     assert len(row.id) == 64
 
 
-def test_a_part_of_a_page_sends_the_whole_page_to_sign_in(admin_service):
+def test_htmx_request_without_session_redirects_the_whole_page(admin_service):
     answer = admin_service.browser().get("/admin/audit", **{"HX-Request": "true"})
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (401, "/login")
 
 
-def test_who_guesses_has_to_wait_and_a_right_password_does_not_help(admin_service):
+def test_repeated_failures_block_even_the_right_password(admin_service):
     browser = admin_service.browser()
     for _ in range(OF_ONE_NAME):
         assert browser.post("/login", name="admin", password="wrong").status_code == 401
@@ -120,20 +120,20 @@ def guess(browser, name, address="127.0.0.1", password="wrong"):
     return browser.client.post("/login", data=form, headers={"Referer": "https://saga.example/"}, **place).status_code
 
 
-def test_who_guesses_elsewhere_keeps_no_operator_out(admin_service):
+def test_failures_from_another_address_do_not_block_an_operator(admin_service):
     browser = admin_service.browser()
     assert [guess(browser, "admin", "10.0.0.9") for _ in range(OF_ONE_NAME + 3)][-1] == 429
     assert guess(browser, "viewer", "10.0.0.9") == 401
     assert guess(browser, "admin", "10.0.0.1", PASSWORD) == 303
 
 
-def test_one_address_cannot_go_through_all_names(admin_service):
+def test_failures_of_one_address_are_limited_across_names(admin_service):
     browser = admin_service.browser()
     codes = [guess(browser, f"u{number}") for number in range(OF_ALL_NAMES + 1)]
     assert codes == [401] * OF_ALL_NAMES + [429]
 
 
-def test_who_was_refused_is_let_in_a_minute_later_however_often_it_was_tried(admin_service):
+def test_blocked_sign_in_is_free_after_a_minute(admin_service):
     browser = admin_service.browser()
     for _ in range(OF_ONE_NAME + 10):
         guess(browser, "admin")
@@ -143,7 +143,7 @@ def test_who_was_refused_is_let_in_a_minute_later_however_often_it_was_tried(adm
     assert guess(browser, "admin", password=PASSWORD) == 303
 
 
-def test_a_right_password_forgives_what_was_wrong_before(admin_service):
+def test_right_password_resets_the_failures(admin_service):
     browser = admin_service.browser()
     for _ in range(3):
         for _ in range(OF_ONE_NAME - 1):
@@ -151,7 +151,7 @@ def test_a_right_password_forgives_what_was_wrong_before(admin_service):
         assert browser.sign_in("admin").status_code == 303
 
 
-def test_pages_run_no_script_but_ours(admin_service):
+def test_pages_run_only_scripts_of_this_service(admin_service):
     browser = admin_service.browser(Role.ADMIN)
     nonces = set()
     for path in ("/login", "/admin/users", "/admin/keys", "/admin/audit"):
@@ -167,7 +167,7 @@ def test_pages_run_no_script_but_ours(admin_service):
     assert len(nonces) == 4
 
 
-def test_a_forged_address_is_written_nowhere(admin_service, monkeypatch):
+def test_forged_address_is_stored_nowhere(admin_service, monkeypatch):
     admin_service.app.wsgi_app = ProxyFix(admin_service.app.wsgi_app, x_for=1)
     browser = admin_service.browser()
     form = {"name": "admin", "password": "wrong", "csrf_token": browser.token}
@@ -178,7 +178,7 @@ def test_a_forged_address_is_written_nowhere(admin_service, monkeypatch):
         assert connection.execute(select(LoginAttemptRow.address)).scalars().all() == ["127.0.0.1"]
 
 
-def test_of_many_who_sign_in_at_once_few_are_hashed_at_once_and_the_rest_wait_a_moment(admin_service, monkeypatch):
+def test_parallel_sign_ins_hash_one_password_at_a_time(admin_service, monkeypatch):
     """Each hash takes 19 MiB: side by side they would take all memory there is."""
     hashing, most, counting = 0, 0, threading.Lock()
     may_end = threading.Event()
@@ -207,7 +207,7 @@ def test_of_many_who_sign_in_at_once_few_are_hashed_at_once_and_the_rest_wait_a_
     assert all(int(answer.headers["Retry-After"]) > 0 for answer in answers)
 
 
-def test_a_password_is_changed_only_when_there_is_room_to_hash_it(admin_service, monkeypatch):
+def test_password_change_is_refused_when_hashing_is_busy(admin_service, monkeypatch):
     browser = admin_service.browser(Role.ADMIN)
     monkeypatch.setattr(user_accounts, "LONGEST_WAIT_S", 0.0)
     answer = browser.post("/admin/users/viewer/password", password="a new passphrase")

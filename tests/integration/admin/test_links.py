@@ -71,7 +71,7 @@ def meant(url, there):
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("link", URLS)
-def test_a_link_leads_to_the_sagas_that_it_names(client, there, link):
+def test_link_leads_to_the_sagas_that_it_names(client, there, link):
     url = link
     for variable, value in VARIABLES.items():
         url = url.replace(variable, value)

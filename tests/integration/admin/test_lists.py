@@ -38,7 +38,7 @@ def listed(limit=50, after=None, **wanted):
     return ids(newest(Listed(**wanted), final_states(discover()), limit, after))
 
 
-def test_the_stuck_and_the_overstayed_are_listed_the_oldest_first(walk, aged):
+def test_stuck_and_overstayed_sagas_are_listed_oldest_first(walk, aged):
     young, old, slow = walk(*STUCK), walk(*STUCK), walk(*PAID)
     walk(*PAID)
     walk(*DONE)
@@ -48,19 +48,19 @@ def test_the_stuck_and_the_overstayed_are_listed_the_oldest_first(walk, aged):
     assert count(Sought()) == 3
 
 
-def test_a_saga_may_stay_for_as_long_as_its_table_allows(walk, aged):
+def test_saga_overstays_only_after_the_limit_of_its_table(walk, aged):
     aged(walk(*PAID), 290)
     assert count(Sought()) == 0
 
 
-def test_a_saga_that_nobody_executes_overstays_as_well(walk, aged, client):
+def test_pending_saga_overstays_too(walk, aged, client):
     saga_id = services(client.application).sagas.create("checkout", {"client_id": 4, "magasin_id": 1}).id
     assert count(Sought()) == 0
     aged(SimpleNamespace(id=saga_id), 400)
     assert [row.status for row in trouble().page(Sought(), 5)] == ["pending"]
 
 
-def test_they_are_grouped_by_cause(walk, aged):
+def test_stuck_sagas_are_grouped_by_cause(walk, aged):
     aged(walk(*STUCK, reason="503"), 60)
     walk(*STUCK, reason="503")
     walk(*STUCK, reason="timeout")
@@ -111,7 +111,7 @@ def test_a_group_holds_either_sagas_with_their_table_or_without(walk):
         assert [it.sagas for it in trouble().groups(Sought(unknown=unknown))] == [1]
 
 
-def test_a_page_goes_on_where_the_one_before_has_ended_even_within_one_moment(walk):
+def test_stuck_pages_continue_within_one_moment(walk):
     sagas = sorted(walk(*STUCK).id for _ in range(5))
     db.session.execute(text("UPDATE saga SET entered_at = (SELECT min(entered_at) FROM saga)"))
     db.session.commit()
@@ -120,14 +120,14 @@ def test_a_page_goes_on_where_the_one_before_has_ended_even_within_one_moment(wa
     assert [ids(first), ids(rest)] == [sagas[:3], sagas[3:]]
 
 
-def test_what_gets_stuck_after_a_moment_is_left_out(walk):
+def test_sagas_stuck_after_the_given_moment_are_left_out(walk):
     before = walk(*STUCK)
     now = trouble().now
     walk(*STUCK)
     assert ids(trouble().page(Sought(), 9, None, now)) == [before.id]
 
 
-def test_they_are_found_by_id_its_beginning_and_client(walk):
+def test_stuck_sagas_are_found_by_id_first_digits_and_client(walk):
     mine, other = walk(*STUCK, client_id=77, magasin_id=1), walk(*STUCK)
     for words in (str(mine.id), str(mine.id)[:8], mine.id.hex[:10].upper(), "77"):
         assert ids(trouble().page(Sought(words=words), 10)) == [mine.id]
@@ -136,7 +136,7 @@ def test_they_are_found_by_id_its_beginning_and_client(walk):
     assert listed(words="' OR 1=1 --") == []
 
 
-def test_one_is_found_by_its_order_once_that_is_known(walk):
+def test_saga_is_found_by_its_order_reference(walk):
     walk(*STUCK)
     assert listed(words="sale-17") == []
     done = walk(*DONE)
@@ -156,13 +156,13 @@ def test_one_is_found_by_its_order_once_that_is_known(walk):
         ({"states": ("ANNULEE",), "statuses": ("completed",)}, ""),
     ],
 )
-def test_the_list_shows_what_passes_the_newest_first(walk, wanted, found):
+def test_list_shows_matching_sagas_newest_first(walk, wanted, found):
     sagas = {"running": walk("succeeded", "succeeded"), "stuck": walk(*STUCK), "done": walk(*DONE)}
     sagas["cancelled"] = walk(*REFUSED)
     assert listed(**wanted) == [sagas[name].id for name in found.split()]
 
 
-def test_the_list_goes_on_where_the_page_before_has_ended(walk):
+def test_list_continues_after_the_previous_page(walk):
     sagas = [walk(*DONE) if number % 2 else walk(*STUCK) for number in range(6)][::-1]
     for wanted in ({}, {"definitions": ("checkout",)}):
         first = newest(Listed(**wanted), final_states(discover()), 4)
@@ -170,7 +170,7 @@ def test_the_list_goes_on_where_the_page_before_has_ended(walk):
         assert ids(first) + rest == [saga.id for saga in sagas]
 
 
-def test_the_overview_counts_what_is_unfinished_and_how_the_hour_went(walk):
+def test_overview_counts_unfinished_sagas_and_the_last_hour(walk):
     first = walk(*PAID)
     for outcomes in (STUCK, STUCK, DONE, REFUSED):
         walk(*outcomes)
@@ -182,7 +182,7 @@ def test_the_overview_counts_what_is_unfinished_and_how_the_hour_went(walk):
     }  # fmt: skip
 
 
-def test_a_saga_of_yesterday_is_not_of_this_hour(walk):
+def test_older_saga_is_not_counted_in_the_last_hour(walk):
     saga = walk(*DONE)
     saga_id = saga.id if db.engine.dialect.name == "postgresql" else saga.id.hex
     db.session.execute(text("UPDATE saga SET created_at = '2026-01-01 00:00:00+00' WHERE id = :id"), {"id": saga_id})
@@ -190,7 +190,7 @@ def test_a_saga_of_yesterday_is_not_of_this_hour(walk):
     assert lately(discover().names) == []
 
 
-def test_an_attempt_in_vain_does_not_make_a_saga_younger(walk):
+def test_failed_attempt_does_not_reset_the_age(walk):
     saga = walk("succeeded", "succeeded")
     entered = text("SELECT entered_at, updated_at FROM saga")
     before = db.session.execute(entered).one()
@@ -225,7 +225,7 @@ LOOKS = {
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_no_look_goes_through_all_sagas(walk, look):
+def test_no_query_scans_all_sagas(walk, look):
     if db.engine.dialect.name == "postgresql":
         pytest.skip("PostgreSQL chooses by how much there is: benchmarks/admin_pages.py shows that it chooses well")
     asked = []

@@ -39,7 +39,7 @@ def test_a_long_text_is_searched_for_secrets_once(words):
         ("the password is wrong", "the password is wrong"),
     ],
 )
-def test_a_secret_is_hidden_wherever_its_name_is_given_a_value(given, told):
+def test_secret_is_hidden_after_every_use_of_its_name(given, told):
     assert Secrets([]).hidden_in(given) == told
 
 

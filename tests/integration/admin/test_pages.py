@@ -31,20 +31,20 @@ def test_an_empty_service_has_every_page(client, path):
         ("type=checkout&status=compensating,compensated", 0),
     ],
 )
-def test_a_list_is_of_those_that_were_asked_for(client, walk, query, shown):
+def test_list_shows_matching_sagas(client, walk, query, shown):
     walk(*STUCK)
     walk(*STUCK[:3])
     assert client.get(f"/admin/sagas?{query}").get_data(as_text=True).count('data-is="Id"') == shown
 
 
 @pytest.mark.parametrize("query", ["after=x", "status=no", "status=stuck,no", "colour=red", "q=%00", "stuck=maybe"])
-def test_a_query_that_cannot_be_meant_is_told_so_as_a_page(client, query):
+def test_invalid_query_is_answered_with_a_page(client, query):
     answer = client.get(f"/admin/sagas?{query}")
     assert (answer.status_code, answer.mimetype) == (400, "text/html")
     assert query.partition("=")[0] in seen(answer)
 
 
-def test_a_saga_that_is_not_there_is_told_so_as_a_page(client):
+def test_unknown_saga_is_answered_with_a_page(client):
     answer = client.get("/admin/sagas/00000000-0000-0000-0000-000000000000")
     assert (answer.status_code, answer.mimetype) == (404, "text/html")
 
@@ -53,18 +53,18 @@ def test_a_saga_that_is_not_there_is_told_so_as_a_page(client):
     ("path", "kind"),
     [("/admin/nothing", "text/html"), ("/admin/sagas/2da1925b", "text/html"), ("/nothing", "application/problem+json")],
 )
-def test_an_address_that_is_none_is_told_so_to_a_person_as_a_page(client, path, kind):
+def test_unknown_address_below_admin_is_answered_with_a_page(client, path, kind):
     answer = client.get(path)
     assert (answer.status_code, answer.mimetype) == (404, kind)
 
 
-def test_the_only_saga_of_an_id_is_shown_at_once(client, walk):
+def test_search_by_id_redirects_to_the_saga(client, walk):
     saga = walk(*STUCK)
     answer = client.get(f"/admin/sagas?q={str(saga.id)[:9]}")
     assert (answer.status_code, answer.location) == (302, f"/admin/sagas/{saga.id}")
 
 
-def test_the_only_saga_of_an_order_is_shown_at_once_and_that_of_a_client_is_listed(client, walk):
+def test_search_redirects_for_an_order_but_lists_for_a_client(client, walk):
     saga = walk(*STUCK[:3], "succeeded")
     assert client.get("/admin/sagas?q=sale-17").location == f"/admin/sagas/{saga.id}"
     assert client.get("/admin/sagas?q=4").status_code == 200
@@ -78,13 +78,13 @@ def test_a_saga_is_shown_without_its_secrets(client, walk):
     assert '"iban": "***"' in unescape(page)
 
 
-def test_what_a_participant_says_is_text_and_no_page(client, walk):
+def test_text_of_a_participant_is_escaped(client, walk):
     saga = walk(*STUCK, reason="<script>alert(1)</script>")
     for path in (f"/admin/sagas/{saga.id}", "/admin/stuck", "/admin/sagas", "/admin"):
         assert "<script>alert" not in client.get(path).get_data(as_text=True)
 
 
-def test_what_is_owed_is_told_with_what_was_asked_for(client, walk):
+def test_effect_shows_the_fields_of_its_call(client, walk):
     items = [{"product_id": 456, "quantity": 2, "price": 29.99}]
     data = {"store_id": 1, "customer_id": 9, "items": items, "payment_method": "card", "amount": 59.98}
     saga = walk("succeeded", "succeeded", definition="purchase_saga", **data)
@@ -93,7 +93,7 @@ def test_what_is_owed_is_told_with_what_was_asked_for(client, walk):
     assert words == {"product_id 456", "quantity 2", "price 29.99"}
 
 
-def test_a_saga_that_waits_says_for_how_long_and_which_attempt_is_next(client, walk, aged):
+def test_waiting_saga_shows_its_age_and_next_attempt(client, walk, aged):
     saga = walk(*STUCK[:3])
     aged(saga, 200)
     page = f"/admin/sagas/{saga.id}"
@@ -110,7 +110,7 @@ def test_a_saga_that_waits_says_for_how_long_and_which_attempt_is_next(client, w
         assert not words or "attempt 3 of 5" in told, "the last asks what became of it"
 
 
-def test_a_saga_of_a_release_that_is_gone_is_shown_and_left_alone(client, walk):
+def test_saga_of_another_release_is_shown_without_actions(client, walk):
     saga = walk(*STUCK)
     db.session.execute(db.text("UPDATE saga SET definition_version = 7"))
     db.session.commit()
@@ -145,7 +145,7 @@ def test_a_saga_without_its_table_is_shown_with_its_cause_and_remedy(client, wal
     assert client.get(f"/admin/stuck/group?{link.partition('?')[2].replace('&amp;', '&')}").status_code == 200
 
 
-def test_only_what_the_table_allows_is_offered(client, walk):
+def test_only_actions_of_the_table_are_available(client, walk):
     def titles(*outcomes):
         page = client.get(f"/admin/sagas/{walk(*outcomes).id}").get_data(as_text=True)
         return re.findall(r"<summary><b>([^<]+)</b>", page)
@@ -166,7 +166,7 @@ def test_only_what_the_table_allows_is_offered(client, walk):
         ({"more": "x"}, 400, "more:"),
     ],
 )
-def test_what_is_wrong_with_an_action_is_told_and_nothing_is_done(client, walk, changed, status, words):
+def test_invalid_action_shows_the_error_and_changes_nothing(client, walk, changed, status, words):
     saga = walk(*STUCK)
     form = {"action": "compensate", "seen": "STUCK_ENREGISTRER_VENTE", "reason": "because"} | changed
     answer = client.post(f"/admin/sagas/{saga.id}", data={k: v for k, v in form.items() if v is not None})
@@ -174,7 +174,7 @@ def test_what_is_wrong_with_an_action_is_told_and_nothing_is_done(client, walk, 
     assert db.session.execute(db.text("SELECT state FROM saga")).scalar_one() == "STUCK_ENREGISTRER_VENTE"
 
 
-def test_an_action_is_told_by_where_the_saga_then_stands(client, walk):
+def test_notice_describes_the_state_after_the_action(client, walk):
     saga = walk(*STUCK)
     form = {"action": "compensate", "seen": saga.state, "reason": "because"}
     answer = client.post(f"/admin/sagas/{saga.id}", data=form)
@@ -183,7 +183,7 @@ def test_an_action_is_told_by_where_the_saga_then_stands(client, walk):
     assert "user:ada" in seen(answer)
 
 
-def test_a_form_that_is_not_of_these_pages_moves_nothing(client, walk, monkeypatch):
+def test_form_without_csrf_token_moves_nothing(client, walk, monkeypatch):
     monkeypatch.undo()
     monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("ada", Role.OPERATOR))
     saga = walk(*STUCK)
@@ -193,7 +193,7 @@ def test_a_form_that_is_not_of_these_pages_moves_nothing(client, walk, monkeypat
     assert db.session.execute(db.text("SELECT state FROM saga")).scalar_one() == saga.state
 
 
-def test_a_viewer_can_move_nothing(client, walk, monkeypatch):
+def test_viewer_can_move_nothing(client, walk, monkeypatch):
     saga = walk(*STUCK)
     monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("eve", Role.VIEWER))
     form = {"action": "retry", "seen": saga.state, "reason": "because"}
@@ -202,13 +202,13 @@ def test_a_viewer_can_move_nothing(client, walk, monkeypatch):
     assert client.get(f"/admin/sagas/{saga.id}").status_code == 200
 
 
-def test_who_is_not_signed_in_is_led_to_the_sign_in(client, monkeypatch):
+def test_request_without_session_redirects_to_sign_in(client, monkeypatch):
     monkeypatch.setattr("app.access.authorization.signed_in", lambda: None)
     answer = client.get("/admin/stuck?q=4", headers={"Accept": "text/html"})
     assert (answer.status_code, answer.location) == (303, "/login?next=/admin/stuck%3Fq%3D4")
 
 
-def test_a_group_is_moved_one_by_one_and_those_that_have_moved_on_are_told(client, walk, monkeypatch):
+def test_group_action_reports_sagas_that_have_moved(client, walk, monkeypatch):
     first, second = walk(*STUCK), walk(*STUCK)
     query = "type=checkout&version=1&state=STUCK_ENREGISTRER_VENTE&status=stuck"
     assert "all 2" in seen(client.get(f"/admin/stuck/group?{query}"))
@@ -229,7 +229,7 @@ def test_a_group_is_moved_one_by_one_and_those_that_have_moved_on_are_told(clien
     assert f"{str(first.id)[:8]} Done: the saga has left STUCK_ENREGISTRER_VENTE" in told
 
 
-def test_what_gets_stuck_after_a_run_has_begun_is_left_alone(client, walk):
+def test_group_action_ignores_sagas_stuck_after_its_start(client, walk):
     began = db.session.execute(db.text("SELECT CURRENT_TIMESTAMP")).scalar_one()
     db.session.rollback()
     walk(*STUCK)
@@ -240,7 +240,7 @@ def test_what_gets_stuck_after_a_run_has_begun_is_left_alone(client, walk):
     assert db.session.execute(db.text("SELECT status FROM saga")).scalar_one() == "stuck"
 
 
-def test_no_page_changes_anything_by_being_looked_at(client, walk):
+def test_get_requests_change_nothing(client, walk):
     saga = walk(*STUCK)
     whole = db.text("SELECT count(*), max(version), max(updated_at) FROM saga")
     before = db.session.execute(whole).one()

@@ -30,18 +30,18 @@ def left():
     return len(Parked(db.engine).listed())
 
 
-def test_nothing_parked_is_told_so(client):
+def test_page_without_dead_letters_says_so(client):
     assert "No messages are parked." in seen(client.get("/admin/parked"))
 
 
-def test_a_message_is_shown_with_its_reason_as_text_and_no_page(client, parked):
+def test_dead_letter_and_its_reason_are_escaped(client, parked):
     parked(source="<script>alert(1)</script>")
     answer = client.get("/admin/parked")
     assert "/type: was not known yet" in seen(answer)
     assert b"<script>alert" not in answer.data
 
 
-def test_one_that_is_tried_again_leads_to_its_saga(client, parked):
+def test_retried_dead_letter_redirects_to_its_saga(client, parked):
     answer = client.post(f"{parked()}/retry")
     assert answer.status_code == 303
     assert "CommandeCreate" not in answer.headers["Location"]
@@ -49,13 +49,13 @@ def test_one_that_is_tried_again_leads_to_its_saga(client, parked):
     assert left() == 0
 
 
-def test_one_that_still_cannot_be_taken_says_why_and_stays(client, parked):
+def test_unusable_dead_letter_stays_and_shows_why(client, parked):
     answer = client.post(f"{parked(data={})}/retry", follow_redirects=True)
     assert "Nothing was done: /data/" in seen(answer)
     assert left() == 1
 
 
-def test_to_discard_one_takes_a_reason(client, parked):
+def test_discard_needs_a_reason(client, parked):
     path = parked()
     assert client.post(f"{path}/discard", data={"reason": " "}).status_code == 400
     assert left() == 1
@@ -63,7 +63,7 @@ def test_to_discard_one_takes_a_reason(client, parked):
     assert left() == 0
 
 
-def test_a_viewer_is_offered_nothing_and_can_do_nothing(client, parked, monkeypatch):
+def test_viewer_sees_no_buttons_and_changes_nothing(client, parked, monkeypatch):
     path = parked()
     monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("vera", Role.VIEWER))
     assert b'<form method="post" action="/admin/parked' not in client.get("/admin/parked").data
@@ -71,7 +71,7 @@ def test_a_viewer_is_offered_nothing_and_can_do_nothing(client, parked, monkeypa
     assert left() == 1
 
 
-def test_a_sagas_page_tells_its_events_and_which_of_them_wait(client, walk):
+def test_saga_page_shows_published_and_waiting_events(client, walk):
     saga = walk("succeeded", definition="order_saga", **ORDER)
     page = seen(client.get(f"/admin/sagas/{saga.id}"))
     assert "CommandeCreate waits for the broker" in page

@@ -50,12 +50,12 @@ def assert_problem(answer, status):
 
 
 @pytest.mark.parametrize("body", NOT_JSON.values(), ids=NOT_JSON)
-def test_a_body_that_is_no_strict_json_is_refused(client, begun, body):
+def test_non_strict_json_is_refused(client, begun, body):
     assert_problem(post(client, body), 400)
     assert begun() == 0
 
 
-def test_what_python_takes_for_json_and_nobody_else_does_is_named(client):
+def test_json_that_only_python_accepts_is_refused(client):
     problem = assert_problem(post(client, NOT_JSON["NaN"]), 400)
     assert problem["detail"] == "the body: NaN, which is no JSON number; send null or a text instead"
 
@@ -105,7 +105,7 @@ def test_an_idempotency_key_may_have_a_comma(client, begun):
 
 
 @pytest.mark.parametrize("prefer", ["wait=soon", "wait=-1", "wait=", "wait=1e9", "nonsense"])
-def test_a_preference_that_is_not_understood_is_ignored(client, begun, prefer):
+def test_unknown_preference_is_ignored(client, begun, prefer):
     assert post(client, json.dumps(GOOD), Prefer=f"{prefer}, respond-async").status_code == 202
     assert begun() == 1
 
@@ -122,7 +122,7 @@ def test_another_method_is_not_allowed(client):
     assert "POST" in answer.headers["Allow"]
 
 
-def test_the_order_of_another_saga_is_not_an_order(client):
+def test_saga_of_another_type_is_not_an_order(client):
     from app.store.database import db  # noqa: PLC0415
     from app.store.models import SagaRow  # noqa: PLC0415
 

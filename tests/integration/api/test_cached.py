@@ -32,7 +32,7 @@ def run(scene, definition, **instead):
     return scene.run(definition, **example(definition.data))
 
 
-def test_a_completed_purchase_is_answered_from_the_cache_until_it_is_taken_back(client, scene, monkeypatch):
+def test_completed_purchase_is_cached_until_it_is_compensated(client, scene, monkeypatch):
     saga = run(scene, PURCHASE)
     path = f"/api/v1/sagas/{saga.id}"
     first = client.get(path)
@@ -46,7 +46,7 @@ def test_a_completed_purchase_is_answered_from_the_cache_until_it_is_taken_back(
     assert client.get(path).json["status"] == "compensated"
 
 
-def test_an_answer_that_is_overtaken_by_a_compensation_is_not_shown_later(client, scene, monkeypatch):
+def test_outdated_answer_is_not_read_after_a_compensation(client, scene, monkeypatch):
     """Whoever reads while the saga is taken back may keep the old answer; nobody finds it."""
     saga = run(scene, PURCHASE)
     path, whole = f"/api/v1/sagas/{saga.id}", __import__("app.api.sagas", fromlist=["whole_json"]).whole_json
@@ -66,7 +66,7 @@ def test_an_answer_that_is_overtaken_by_a_compensation_is_not_shown_later(client
     assert client.get(path).json["status"] == "compensated"
 
 
-def test_a_saga_that_is_not_finished_is_never_cached(client, scene):
+def test_unfinished_saga_is_never_cached(client, scene):
     saga = run(scene, COMMANDE, creer_commande=[LOST] * 10)
     assert client.get(f"/api/v1/sagas/{saga.id}").json["status"] == "failed"
     assert services(client.application).shared_cache == {}

@@ -48,7 +48,7 @@ def ordered(client, scene):
     return run
 
 
-def test_an_order_that_is_created_has_the_events_of_the_document(ordered):
+def test_created_order_has_the_events_of_the_contract(ordered):
     summary, events = ordered()
     assert events == [
         *RESERVED, ("COMMANDE_CREEE_SUCCES", "COMMANDE_CREEE"), ("SAGA_TERMINEE_SUCCES", "SAGA_TERMINEE"),
@@ -56,7 +56,7 @@ def test_an_order_that_is_created_has_the_events_of_the_document(ordered):
     assert summary["necessite_compensation"] is False
 
 
-def test_an_order_that_cannot_be_created_is_compensated(ordered):
+def test_order_that_cannot_be_created_is_compensated(ordered):
     summary, events = ordered(creer_commande=[REFUSED])
     assert events == [
         *RESERVED, ("COMMANDE_CREEE_ECHEC", "ECHEC_CREATION_COMMANDE"),
@@ -73,7 +73,7 @@ def test_an_order_that_cannot_be_created_is_compensated(ordered):
         ("reserver_stock", "STOCK_RESERVE_ECHEC", "ECHEC_RESERVATION_STOCK"),
     ],
 )
-def test_an_order_that_did_nothing_is_cancelled_and_not_compensated(ordered, step, failure, state):
+def test_order_without_effects_is_cancelled_without_compensation(ordered, step, failure, state):
     summary, events = ordered(**{step: [REFUSED]})
     assert events[-2:] == [(failure, state), (failure, "SAGA_ANNULEE")]
     assert "COMPENSATION_TERMINEE" not in dict(events)
@@ -87,13 +87,13 @@ def test_an_order_that_is_stuck_with_a_reservation_needs_compensation(ordered):
     assert (summary["est_terminee"], summary["est_en_echec"]) == (False, True)
 
 
-def test_an_order_whose_compensation_is_stuck_still_needs_it(ordered):
+def test_stuck_compensation_still_needs_compensation(ordered):
     summary, events = ordered(creer_commande=[REFUSED], undo_reserver_stock=[LOST] * 20)
     assert events[-1] == ("COMPENSATION_DEMANDEE", "STUCK_UNDO_RESERVER_STOCK")
     assert summary["necessite_compensation"] is True
 
 
-def test_no_event_has_another_name_than_those_of_the_document(ordered):
+def test_every_event_has_a_name_of_the_contract(ordered):
     """Along every row that changes the state."""
     from app.api.commandes import _event_type  # noqa: PLC0415
     from app.store.models import JournalRow  # noqa: PLC0415
@@ -125,7 +125,7 @@ def test_orders_are_listed_page_by_page(client):
 
 
 @pytest.mark.parametrize("query", [{"limit": 0}, {"limit": 201}, {"offset": -1}, {"cursor": "x"}, {"etat": "NULLE"}])
-def test_a_page_that_there_is_not_is_refused(client, query):
+def test_invalid_page_is_refused(client, query):
     answer = client.get(LIST, query_string=query)
     (wrong,) = answer.json["errors"]
     assert (answer.status_code, answer.json["error"]) == (400, answer.json["detail"])
@@ -148,17 +148,17 @@ def test_a_page_that_there_is_not_is_refused(client, query):
         (405, lambda client: client.delete(ORDERS)),
     ],
 )
-def test_whatever_is_wrong_the_answer_says_error(client, status, ask):
+def test_every_error_has_the_member_error(client, status, ask):
     answer = ask(client)
     assert (answer.status_code, answer.mimetype) == (status, "application/problem+json")
     assert answer.json["error"] == answer.json["detail"] != ""
 
 
-def test_elsewhere_a_problem_has_no_error(client):
+def test_problems_outside_the_contract_have_no_member_error(client):
     assert "error" not in client.get("/api/commande/not-an-id").json
 
 
-def test_the_history_of_a_checkout_says_whose_it_is(client):
+def test_history_of_a_checkout_names_its_saga(client):
     data = {"client_id": 4, "magasin_id": 1}
     saga_id = client.post(SAGAS, json={"type": "checkout", "data": data}).json["saga"]["id"]
     (entered,) = client.get(f"/api/commande/{saga_id}/historique").json

@@ -31,13 +31,13 @@ def serving(store_url):
             db.engine.dispose()
 
 
-def test_by_default_no_page_of_another_site_may_do_anything(serving):
+def test_cors_is_off_by_default(serving):
     client = serving()
     for answer in (client.options(PATH, headers=ASKS | {"Origin": SHOP}), client.get(PATH, headers={"Origin": SHOP})):
         assert not [name for name, _ in answer.headers if name.startswith("Access-Control")]
 
 
-def test_a_page_that_is_listed_may_ask_and_read(serving):
+def test_listed_origin_may_call_and_read(serving):
     client = serving(CORS_ORIGINS=f"https://other.example, {SHOP}")
     leave = client.options(PATH, headers=ASKS | {"Origin": SHOP})
     assert (leave.status_code, leave.headers[ALLOWED]) == (200, SHOP)
@@ -53,7 +53,7 @@ def test_a_page_that_is_listed_may_ask_and_read(serving):
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "https://shop.example.evil.com", "http://shop.example", "null"]
 )
-def test_a_page_that_is_not_listed_may_not(serving, origin):
+def test_unlisted_origin_may_not_call(serving, origin):
     client = serving(CORS_ORIGINS=SHOP)
     assert ALLOWED not in client.options(PATH, headers=ASKS | {"Origin": origin}).headers
     answer = client.post(PATH, json=SAGA, headers={"Origin": origin, "Sec-Fetch-Site": "cross-site"})
@@ -61,21 +61,21 @@ def test_a_page_that_is_not_listed_may_not(serving, origin):
 
 
 @pytest.mark.parametrize("origins", [SHOP, "*"])
-def test_no_page_is_ever_allowed_a_cookie(serving, origins):
+def test_no_origin_may_send_credentials(serving, origins):
     client = serving(CORS_ORIGINS=origins)
     for answer in (client.options(PATH, headers=ASKS | {"Origin": SHOP}), client.get(PATH, headers={"Origin": SHOP})):
         assert answer.headers[ALLOWED] in (SHOP, "*")
         assert "Access-Control-Allow-Credentials" not in answer.headers
 
 
-def test_every_page_may_read_but_not_act_where_no_key_is_asked_for(serving):
+def test_wildcard_origin_may_read_but_not_change_without_api_auth(serving):
     client = serving(CORS_ORIGINS="*")
     from_a_page = {"Origin": SHOP, "Sec-Fetch-Site": "cross-site"}
     assert client.get(PATH, headers=from_a_page).headers[ALLOWED] == "*"
     assert client.post(PATH, json=SAGA, headers=from_a_page).status_code == 403
 
 
-def test_pages_for_people_are_for_no_other_site(serving):
+def test_operator_pages_have_no_cors(serving):
     client = serving(CORS_ORIGINS="*")
     for path in ("/login", "/admin/", "/metrics", "/health"):
         assert ALLOWED not in client.get(path, headers={"Origin": SHOP}).headers

@@ -36,7 +36,7 @@ def fails_with(code):
     ],
 )
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_only_a_database_that_is_away_makes_a_replica_not_ready(client, code, status, ready, says):
+def test_only_an_unreachable_database_makes_a_replica_not_ready(client, code, status, ready, says):
     fails_with(code)
     answer = client.post("/api/v1/sagas", json=BODY)
     assert (answer.status_code, answer.headers.get("Retry-After")) == (status, "1" if status == 503 else None)
@@ -54,7 +54,7 @@ def test_no_free_connection_is_answered_503_and_the_replica_stays_ready(client, 
     assert client.get("/ready").status_code == 200
 
 
-def test_a_database_without_tables_is_answered_with_what_to_do(client):
+def test_database_without_tables_is_answered_with_the_remedy(client):
     with db.engine.connect() as connection:
         connection.execute(text("DROP TABLE saga" if db.engine.dialect.name == "sqlite" else "DROP TABLE saga CASCADE"))
     for answer in (client.get("/api/v1/sagas"), client.post("/api/v1/sagas", json=BODY)):

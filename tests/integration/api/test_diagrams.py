@@ -98,7 +98,7 @@ def test_the_latest_version_unless_one_is_named(client: FlaskClient):
 
 
 @pytest.mark.parametrize("path", ["/diagrams/", "/diagrams/checkout.svg", "/diagrams/checkout.dot"])
-def test_what_has_not_changed_is_not_sent_again(client: FlaskClient, path: str):
+def test_unchanged_diagram_is_not_sent_again(client: FlaskClient, path: str):
     first = client.get(path)
     assert "max-age=60" in first.headers["Cache-Control"]
     again = client.get(path, headers={"If-None-Match": first.headers["ETag"]})
@@ -116,7 +116,7 @@ def test_what_has_not_changed_is_not_sent_again(client: FlaskClient, path: str):
         "/api/v1/sagas/00000000-0000-4000-8000-000000000000/diagram.svg",
     ],
 )
-def test_what_is_not_there_is_a_problem(client: FlaskClient, path: str):
+def test_unknown_diagram_is_a_problem(client: FlaskClient, path: str):
     answer = client.get(path)
     assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
 
@@ -131,12 +131,12 @@ def test_what_is_not_there_is_a_problem(client: FlaskClient, path: str):
         "/diagrams/checkout/diff.md?from=x&to=2",
     ],
 )
-def test_a_question_that_makes_no_sense_is_a_problem(client: FlaskClient, path: str):
+def test_invalid_query_is_a_problem(client: FlaskClient, path: str):
     answer = client.get(path)
     assert (answer.status_code, answer.content_type) == (400, "application/problem+json")
 
 
-def test_the_gallery_shows_every_version_and_runs_nothing(client: FlaskClient, registry: Registry):
+def test_gallery_shows_every_version_and_has_no_script(client: FlaskClient, registry: Registry):
     answer = client.get("/diagrams/")
     assert answer.content_type == "text/html; charset=utf-8"
     for saga in registry:
@@ -148,7 +148,7 @@ def test_the_gallery_shows_every_version_and_runs_nothing(client: FlaskClient, r
     assert "unsafe" not in policy
 
 
-def test_every_link_of_the_gallery_leads_somewhere(client: FlaskClient):
+def test_every_link_of_the_gallery_works(client: FlaskClient):
     links = set(re.findall(r'(?:href|src)="([^"#]+)"', client.get("/diagrams/").text))
     assert len(links) > 50
     assert {client.get(f"/diagrams/{unescape(link)}").status_code for link in links} == {200}
@@ -166,7 +166,7 @@ def test_the_path_of_a_saga_whose_payment_was_refused(client: FlaskClient, walk:
     assert 'class="forward dim" data-state="PAIEMENT_EFFECTUE"' in answer.text
 
 
-def test_the_path_of_a_saga_that_runs_tells_what_remains_and_changes_with_it(client: FlaskClient, walk: Any):
+def test_path_of_a_running_saga_shows_the_remaining_steps(client: FlaskClient, walk: Any):
     saga = walk("succeeded", "retry", "succeeded", "succeeded")
     answer = client.get(f"/api/v1/sagas/{saga.id}/diagram.svg")
     assert "It is in PAIEMENT_EFFECTUE. What remains: enregistrer_vente, confirmer." in words(answer.text)
@@ -176,7 +176,7 @@ def test_the_path_of_a_saga_that_runs_tells_what_remains_and_changes_with_it(cli
     assert again.status_code == 304
 
 
-def test_heat_counts_those_here_now_and_the_way_they_took(client: FlaskClient, walk: Any):
+def test_heat_counts_present_sagas_and_their_transitions(client: FlaskClient, walk: Any):
     for outcomes in (["succeeded"] * 5, ["succeeded"] * 5, ["succeeded", "succeeded", "refused", "succeeded"]):
         walk(*outcomes)
     walk("succeeded", "succeeded", "retry")
@@ -198,7 +198,7 @@ def test_heat_counts_those_here_now_and_the_way_they_took(client: FlaskClient, w
     assert any(line.startswith("1 here now, oldest ") for line in words(svg.text))
 
 
-def test_heat_keeps_to_its_version_and_its_window(client: FlaskClient, walk: Any):
+def test_heat_counts_one_version_and_one_window(client: FlaskClient, walk: Any):
     saga = walk("succeeded", "succeeded")
     assert heat("checkout", 2, HOUR_S).now == {}
     assert heat("checkout", 2, HOUR_S).moves == {}
@@ -209,7 +209,7 @@ def test_heat_keeps_to_its_version_and_its_window(client: FlaskClient, walk: Any
     assert 2 * HOUR_S <= found.oldest_s["STOCK_RESERVE"] < 2 * HOUR_S + 60
 
 
-def test_the_oldest_is_counted_from_when_it_came_not_from_its_last_attempt(client: FlaskClient, walk: Any):
+def test_age_counts_from_the_entry_and_not_from_the_last_attempt(client: FlaskClient, walk: Any):
     saga = walk("succeeded", "retry")
     shift(saga, seconds=600, upto=2)
     assert 600 <= heat("checkout", 1, HOUR_S).oldest_s["PANIER_RECUPERE"] < 660
@@ -229,7 +229,7 @@ def test_heat_takes_four_queries_however_many_states_there_are(client: FlaskClie
     assert len(statements) == 4
 
 
-def test_the_difference_of_two_versions_counts_those_who_stand_where_it_matters(client: FlaskClient, walk: Any):
+def test_diff_counts_the_sagas_in_changed_states(client: FlaskClient, walk: Any):
     walk("succeeded", "succeeded")
     walk("succeeded", "succeeded")
     walk("succeeded")

@@ -27,7 +27,7 @@ def numbers(client):
     return [entry["id"] for entry in client.get("/api/v1/events/parked").json["parked"]]
 
 
-def test_a_saga_tells_its_events_and_which_of_them_wait(client):
+def test_events_of_a_saga_show_which_are_published(client):
     created = client.post("/api/v1/sagas", json={"type": "order_saga", "data": ORDER}).json["saga"]["id"]
     assert client.get(f"/api/v1/sagas/{created}/events").json == {"events": []}
     client.post(f"/api/v1/sagas/{created}/compensate")
@@ -45,21 +45,21 @@ def test_an_unknown_saga_has_no_events(client):
     assert (answer.status_code, answer.mimetype) == (404, "application/problem+json")
 
 
-def test_a_parked_message_shows_why_and_what_it_said(client, parked):
+def test_dead_letter_shows_its_reason_and_text(client, parked):
     parked()
     (entry,) = client.get("/api/v1/events/parked").json["parked"]
     assert entry["reason"] == "/type: was not known yet"
     assert json.loads(entry["body"]) == EVENT
 
 
-def test_a_parked_message_begins_its_saga_when_it_is_retried(client, parked, begun):
+def test_retried_dead_letter_starts_its_saga(client, parked, begun):
     answer = client.post(f"/api/v1/events/parked/{parked()}/retry")
     assert answer.status_code == 200
     assert answer.headers["Location"] == f"/api/v1/sagas/{answer.json['saga_id']}"
     assert (begun(), numbers(client)) == (1, [])
 
 
-def test_one_that_still_cannot_be_taken_stays_and_says_why(client, parked, begun):
+def test_unusable_dead_letter_stays_and_says_why(client, parked, begun):
     number = parked(data={})
     answer = client.post(f"/api/v1/events/parked/{number}/retry")
     assert answer.status_code == 400
@@ -67,14 +67,14 @@ def test_one_that_still_cannot_be_taken_stays_and_says_why(client, parked, begun
     assert (begun(), numbers(client)) == (0, [number])
 
 
-def test_one_whose_saga_runs_already_is_no_second_one(client, parked, begun):
+def test_retried_dead_letter_starts_no_second_saga(client, parked, begun):
     client.post(f"/api/v1/events/parked/{parked()}/retry")
     again = parked()
     assert client.post(f"/api/v1/events/parked/{again}/retry").status_code == 409
     assert (begun(), numbers(client)) == (1, [again])
 
 
-def test_a_discarded_message_is_gone_and_the_audit_trail_keeps_it(client, parked, begun):
+def test_discarded_dead_letter_is_in_the_audit_trail(client, parked, begun):
     number = parked(id="77")
     assert client.post(f"/api/v1/events/parked/{number}/discard", json={"reason": "sent again"}).status_code == 200
     assert (begun(), numbers(client)) == (0, [])
@@ -84,10 +84,10 @@ def test_a_discarded_message_is_gone_and_the_audit_trail_keeps_it(client, parked
 
 
 @pytest.mark.parametrize("move", ["retry", "discard"])
-def test_a_message_that_is_not_parked_is_not_found(client, move):
+def test_unknown_dead_letter_is_not_found(client, move):
     assert client.post(f"/api/v1/events/parked/7/{move}").status_code == 404
 
 
-def test_the_post_has_threads_for_both_ways(client):
+def test_event_threads_publish_and_receive(client):
     threads: EventThreads = services(client.application).events
     assert threads.intake.event_types == ["CommandeCreate"]

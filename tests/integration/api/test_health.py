@@ -28,7 +28,7 @@ def test_a_database_of_an_earlier_release_is_not_ready(client):
     assert "flask --app app db upgrade" in answer.get_json(force=True)["detail"]
 
 
-def test_a_replica_serves_on_while_a_later_release_migrates(client):
+def test_replica_stays_ready_while_a_later_release_migrates(client):
     db.session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     db.session.commit()
     assert client.get("/ready").status_code == 200
@@ -52,7 +52,7 @@ def test_metrics_count_by_route_and_never_by_saga(client):
     assert saga_id not in exposed
 
 
-def test_whatever_is_asked_makes_no_new_series(client):
+def test_unknown_paths_and_methods_make_no_new_series(client):
     def series():
         return {line.rpartition(" ")[0] for line in client.get("/metrics").get_data(as_text=True).splitlines()}
 
@@ -72,13 +72,13 @@ def test_whatever_is_asked_makes_no_new_series(client):
     assert any('method="other"' in name for name in once)
 
 
-def test_a_made_up_method_is_told_which_there_are(client):
+def test_unknown_method_is_answered_with_the_allowed_ones(client):
     answer = client.open("/api/v1/sagas", method="BREW")
     assert (answer.status_code, answer.content_type) == (405, "application/problem+json")
     assert "POST" in answer.headers["Allow"]
 
 
-def test_a_service_thread_that_does_no_work_is_told_by_readiness_and_by_its_gauge(client, stopping_threads):
+def test_dead_service_thread_makes_the_replica_not_ready(client, stopping_threads):
     threads = services(client.application).threads
     assert 'saga_thread_alive{thread="relay"} 1.0' in client.get("/metrics").get_data(as_text=True)
     dead = threads.add("relay", lambda _progressed: None, stopping_threads)
@@ -95,7 +95,7 @@ def stopping_threads():
     return threading.Event()
 
 
-def test_a_database_that_cannot_be_opened_is_not_told_to_migrate(tmp_path):
+def test_unreadable_database_is_not_answered_with_migrate(tmp_path):
     app = create_app(from_environment({"DATABASE_URL": f"sqlite:///{tmp_path / 'nowhere' / 'saga.db'}"}))
     answer = app.test_client().get("/ready")
     assert answer.status_code == 503
@@ -119,7 +119,7 @@ def paused(server):
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_a_database_that_hangs_hangs_neither_readiness_nor_metrics(client, postgres_server):
+def test_hanging_database_blocks_neither_readiness_nor_metrics(client, postgres_server):
     """Else whoever watches believes that the process is dead, and restarts it in vain."""
     assert client.get("/ready").status_code == 200
     with paused(postgres_server):

@@ -49,7 +49,7 @@ def test_the_committed_document_is_up_to_date(app):
     assert committed == text_of(app), "run `flask --app app openapi > docs/openapi.json`"
 
 
-def test_operations_have_names_of_their_own(document):
+def test_operation_ids_are_unique(document):
     names = [shown["operationId"] for _, _, shown in operations(document)]
     assert len(names) == len(set(names))
 
@@ -62,19 +62,19 @@ def test_every_error_is_a_problem_document(document):
                 assert schemas == {"application/problem+json": {"$ref": "#/components/schemas/Problem"}}, (path, method)
 
 
-def test_what_takes_a_body_says_what_can_be_wrong_with_it(document):
+def test_operation_with_a_body_documents_its_errors(document):
     for path, method, shown in operations(document):
         assert ("requestBody" in shown) == ({"400", "413", "415"} <= shown["responses"].keys()), (path, method)
 
 
-def test_every_saga_can_be_created_by_what_is_documented(app, document):
+def test_documented_schema_creates_every_saga_type(app, document):
     body = document["paths"]["/api/v1/sagas"]["post"]["requestBody"]["content"]["application/json"]
     names = {definition.name for definition in services(app).registry}
     assert body["schema"]["discriminator"]["mapping"].keys() == body["examples"].keys() == names
     assert len(body["schema"]["oneOf"]) == len(names)
 
 
-def test_every_example_works_when_it_is_pasted(client, document):
+def test_every_example_works_unchanged(client, document):
     pasted = 0
     for path, method, shown in operations(document):
         content = shown.get("requestBody", {}).get("content", {}).get("application/json", {})
@@ -97,14 +97,14 @@ def test_every_link_leads_to_an_operation(document):
     assert {"sagas_execute", "sagas_compensate", "checkout_show"} <= {link["operationId"] for link in links}
 
 
-def test_the_document_is_made_once(app):
+def test_document_is_built_once(app):
     first, second = (app.test_client().get("/openapi.json") for _ in range(2))
     assert first.content_type == "application/json"
     assert first.data == second.data == services(app).openapi.encode()
 
 
 @pytest.mark.parametrize("path", ["/docs", "/api-docs"])
-def test_the_page_is_strict_and_has_all_it_needs(app, path):
+def test_swagger_page_has_a_strict_policy_and_all_files(app, path):
     answer = app.test_client().get(path)
     policy = answer.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
@@ -117,12 +117,12 @@ def test_the_page_is_strict_and_has_all_it_needs(app, path):
     assert not re.search(r"<script>|<style|style=|https?://", page + (SWAGGER / "init.js").read_text())
 
 
-def test_swagger_ui_is_the_one_that_is_recorded():
+def test_swagger_ui_files_have_the_recorded_sums():
     for digest, name in re.findall(r"^([0-9a-f]{64})  (\S+)$", (SWAGGER / "README.md").read_text(), re.MULTILINE):
         assert hashlib.sha256((SWAGGER / name).read_bytes()).hexdigest() == digest, name
 
 
-def test_a_text_that_cannot_be_stored_is_no_filter(client):
+def test_unstorable_text_is_refused_as_a_filter(client):
     for name in ("type", "state", "client", "store"):
         assert client.get("/api/v1/sagas", query_string={name: "a\x00b"}).status_code == 400, name
     db.session.rollback()
@@ -139,6 +139,6 @@ def test_a_moment_is_the_same_in_every_time_zone(client):
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
-def test_a_moment_beyond_the_ends_of_time_is_refused(client, moment):
+def test_moment_outside_the_years_is_refused(client, moment):
     for name in ("created_from", "created_to"):
         assert client.get("/api/v1/sagas", query_string={name: moment}).status_code == 400, name

@@ -46,7 +46,7 @@ def changed(saga, request):
     return saga
 
 
-def test_no_page_and_no_list_fails_of_it(client, changed, request):
+def test_pages_and_lists_show_a_saga_without_its_table(client, changed, request):
     one = f"/api/v1/sagas/{changed.id}"
     for path in (
         "/api/v1/sagas", one, f"{one}/journal", f"{one}/events", "/api/saga/sagas/", "/metrics",
@@ -65,7 +65,7 @@ def test_no_page_and_no_list_fails_of_it(client, changed, request):
     assert client.get("/ready").status_code == 200, "it serves all other sagas"
 
 
-def test_nothing_moves_it_and_who_asks_is_told_why(client, changed, request):
+def test_move_of_a_saga_without_its_table_is_refused_with_the_cause(client, changed, request):
     if request.node.callspec.params["changed"] in (
         "another table",
         "its state is gone",
@@ -80,7 +80,7 @@ def test_nothing_moves_it_and_who_asks_is_told_why(client, changed, request):
 @pytest.mark.parametrize(
     "command", [["list"], ["list", "--json"], ["show", "ID"], ["show", "ID", "--json"]], ids=" ".join
 )
-def test_no_command_fails_of_it(client, changed, command):
+def test_commands_show_a_saga_without_its_table(client, changed, command):
     arguments = [str(changed.id) if word == "ID" else word for word in command]
     done = FlaskCliRunner(client.application).invoke(args=["saga", *arguments])
     assert done.exit_code == 0, done.output
@@ -109,7 +109,7 @@ def test_a_saga_without_its_table_is_counted_and_listed_as_such(client, change, 
     assert f"{series} 1.0" in client.get("/metrics").get_data(as_text=True)
 
 
-def test_what_is_not_known_for_sure_is_not_kept_as_ended(client, saga):
+def test_unfinished_saga_without_its_table_is_not_cached(client, saga):
     """A saga in a state that no row of the table leaves is not therefore finished."""
     kept = {}
     fleeting = services(client.application).shared_cache

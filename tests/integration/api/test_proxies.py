@@ -36,12 +36,12 @@ def statuses(client: FlaskClient, *forwarded_for: str) -> list[int]:
     return [client.get(SAGAS, headers={"X-Forwarded-For": address}).status_code for address in forwarded_for]
 
 
-def test_behind_a_gateway_each_of_its_clients_is_counted_by_himself(behind):
+def test_rate_limit_counts_each_client_behind_a_gateway(behind):
     asked = statuses(behind(1), "198.51.100.1", "198.51.100.2", "198.51.100.1", "198.51.100.2", "198.51.100.1")
     assert asked == [200, 200, 200, 200, 429]
 
 
-def test_only_what_the_gateway_added_is_believed(behind):
+def test_only_the_address_that_the_gateway_added_counts(behind):
     asked = statuses(behind(1), *(f"203.0.113.{number}, 198.51.100.1" for number in range(3)))
     assert asked == [200, 200, 429]
 
@@ -52,17 +52,17 @@ def test_all_addresses_of_one_ipv6_network_count_as_one(behind):
 
 
 @pytest.mark.parametrize("garbage", ["x" * 3000, "unknown", "1.2.3", "198.51.100.1' OR 1=1", ""])
-def test_what_is_no_address_counts_as_the_connection_it_comes_over(behind, garbage):
+def test_invalid_address_counts_as_the_address_of_the_connection(behind, garbage):
     client = behind(1)
     assert statuses(client, garbage, f"{garbage}y", "127.0.0.1") == [200, 200, 429]
 
 
-def test_without_a_gateway_nobody_says_himself_who_he_is(behind):
+def test_forwarded_headers_are_ignored_without_a_gateway(behind):
     assert statuses(behind(0), "198.51.100.1", "198.51.100.2", "198.51.100.3") == [200, 200, 429]
 
 
 @pytest.mark.parametrize(("proxies", "prefix"), [(1, "/saga-orchestrator"), (0, "")])
-def test_where_a_saga_is_found_is_said_as_the_gateway_s_client_knows_it(behind, proxies, prefix):
+def test_location_contains_the_prefix_of_the_gateway(behind, proxies, prefix):
     items = [{"product_id": 456, "quantity": 1, "reason": "broken"}]
     data = {"sale_id": str(uuid.uuid4()), "customer_id": 1, "refund_amount": 1, "items": items}
     answer = behind(proxies).post(

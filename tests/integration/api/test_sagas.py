@@ -17,7 +17,7 @@ SAGAS, DEFINITIONS = "/api/v1/sagas", "/api/v1/definitions"
     ["status=odd", "limit=0", "limit=201", "limit=x", "offset=-1", "sort=id", "cursor=nonsense", "created_from=soon",
      "unknown=1", "sort=updated_at&cursor=abc", "stuck=perhaps"],
 )  # fmt: skip
-def test_a_query_that_is_not_understood_is_refused(client, query):
+def test_invalid_query_of_a_list_is_refused(client, query):
     answer = client.get(f"{SAGAS}?{query}")
     assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/problem+json")
 
@@ -34,7 +34,7 @@ def test_a_query_that_is_not_understood_is_refused(client, query):
         ({"type": "purchase_saga", "data": PURCHASE, "more": 1}, "/more"),
     ],
 )
-def test_a_saga_that_cannot_be_meant_is_not_created(client, body, pointer):
+def test_invalid_saga_is_not_created(client, body, pointer):
     answer = client.post(SAGAS, json=body)
     assert (answer.status_code, [error["pointer"] for error in answer.get_json(force=True)["errors"]]) == (
         400,
@@ -43,7 +43,7 @@ def test_a_saga_that_cannot_be_meant_is_not_created(client, body, pointer):
     assert client.get(SAGAS).get_json()["sagas"] == []
 
 
-def test_the_definitions_tell_states_rows_and_the_schema_of_data(client):
+def test_definitions_contain_states_transitions_and_schema(client):
     listed = client.get(DEFINITIONS).get_json()["definitions"]
     assert {item["type"] for item in listed} == {"checkout", "commande", "order_saga", "purchase_saga", "return_saga"}
     whole = client.get(f"{DEFINITIONS}/purchase_saga").get_json()
@@ -58,7 +58,7 @@ def test_the_definitions_tell_states_rows_and_the_schema_of_data(client):
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/metrics/", "/api/saga/health/", "/health"])
-def test_the_probes_of_the_documents_answer(client, path):
+def test_probes_of_every_contract_answer(client, path):
     assert client.get(path).status_code == 200
 
 
@@ -77,7 +77,7 @@ def test_an_unknown_saga_is_not_found(client):
         assert (answer.status_code, answer.content_type) == (404, "application/problem+json"), path
 
 
-def test_a_wrong_line_of_an_order_is_named(client):
+def test_wrong_line_of_an_order_is_named(client):
     lines = [{"produit_id": "nonsense", "quantite": 0}]
     order = {"client_id": "12345678-1234-1234-1234-123456789012", "lignes": lines}
     answer = client.post("/api/saga/commandes/", json=order)

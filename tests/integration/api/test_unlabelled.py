@@ -21,12 +21,12 @@ def sent(client, path, body, content_type=FORM, **headers):
 
 
 @pytest.mark.parametrize(("path", "body"), EVERY)
-def test_json_without_a_content_type_is_taken(client, begun, path, body):
+def test_json_without_a_content_type_is_accepted(client, begun, path, body):
     assert sent(client, path, body).status_code in (201, 202)
     assert begun() == 1
 
 
-def test_a_reason_without_a_content_type_is_taken(client):
+def test_reason_without_a_content_type_is_accepted(client):
     path = f"/api/v1/sagas/{sent(client, '/api/v1/sagas', SAGA).json['saga']['id']}"
     assert sent(client, f"{path}/compensate", '{"reason": "not wanted"}').status_code == 200
     assert "not wanted" in {move["reason"] for move in client.get(f"{path}/journal").json["journal"]}
@@ -43,24 +43,24 @@ def test_a_reason_without_a_content_type_is_taken(client):
         {"Sec-Fetch-Site": "none"},
     ],
 )
-def test_a_form_that_a_browser_sends_begins_nothing(client, begun, headers):
+def test_form_of_a_browser_starts_nothing(client, begun, headers):
     assert sent(client, "/api/v1/sagas", SAGA, **headers).status_code in (403, 415)
     assert begun() == 0
 
 
-def test_a_form_with_a_cookie_begins_nothing(client, begun):
+def test_form_with_a_cookie_starts_nothing(client, begun):
     client.set_cookie("session", "x")
     assert sent(client, "/api/v1/sagas", SAGA).status_code == 415
     assert begun() == 0
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "multipart/form-data", "application/xml", None])
-def test_what_else_a_page_can_send_without_leave_begins_nothing(client, begun, content_type):
+def test_other_types_without_preflight_start_nothing(client, begun, content_type):
     assert sent(client, "/api/v1/sagas", SAGA, content_type).status_code == 415
     assert begun() == 0
 
 
 @pytest.mark.parametrize("body", ["type=checkout", "", "[]", '"x"'])
-def test_a_real_form_is_told_what_to_send(client, begun, body):
+def test_real_form_is_answered_with_the_expected_type(client, begun, body):
     answer = sent(client, "/api/v1/sagas", body)
     assert (answer.status_code, "application/json" in answer.json["detail"]) == (415, True)

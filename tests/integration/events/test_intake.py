@@ -32,7 +32,7 @@ def sagas(scene):
     return [row["definition"] for row in scene.rows("SELECT definition FROM saga")]
 
 
-def test_an_incoming_order_begins_its_saga(scene, intake):
+def test_incoming_order_starts_a_saga(scene, intake):
     begun = intake.start_saga(wire())
     scene.runner.stop()
     assert scene.engine.store.find(begun.id).state == "CommandeConfirm"
@@ -40,7 +40,7 @@ def test_an_incoming_order_begins_its_saga(scene, intake):
     assert scene.requests[0].body == ORDERED
 
 
-def test_the_same_event_begins_one_saga_however_often_it_comes(scene, intake):
+def test_repeated_event_starts_one_saga(scene, intake):
     first = intake.start_saga(wire())
     scene.runner.stop()
     again = intake.start_saga(wire())
@@ -50,13 +50,13 @@ def test_the_same_event_begins_one_saga_however_often_it_comes(scene, intake):
 
 
 @pytest.mark.parametrize("other", [{"id": "8"}, {"source": "/marche"}])
-def test_another_event_with_the_same_order_begins_another_saga(scene, intake, other):
+def test_another_event_with_the_same_data_starts_another_saga(scene, intake, other):
     assert intake.start_saga(wire()).id != intake.start_saga(wire(**other)).id
     scene.runner.stop()
     assert len(sagas(scene)) == 2
 
 
-def test_an_event_id_that_comes_back_with_another_order_is_refused(scene, intake):
+def test_event_id_with_other_data_is_refused(scene, intake):
     intake.start_saga(wire())
     scene.runner.stop()
     with pytest.raises(KeyReusedError):
@@ -79,7 +79,7 @@ def test_an_event_id_that_comes_back_with_another_order_is_refused(scene, intake
         (wire(more="x" * LARGEST_CONTENT), "send at most 262,144"),
     ],
 )
-def test_what_cannot_be_read_says_what_is_wrong_with_it(scene, intake, body, says):
+def test_unusable_message_is_refused_with_the_cause(scene, intake, body, says):
     with pytest.raises(ProblemError) as refused:
         intake.start_saga(body)
     assert says in refused.value.detail
@@ -96,7 +96,7 @@ class FakeMessage:
         self.acknowledged = True
 
 
-def test_what_cannot_be_read_is_parked_as_it_came(scene, intake):
+def test_unusable_message_is_kept_unchanged(scene, intake):
     message = FakeMessage(b"{nothing\0\xff")
     intake._take(message)
     (row,) = Parked(scene.database).listed()
@@ -105,7 +105,7 @@ def test_what_cannot_be_read_is_parked_as_it_came(scene, intake):
     assert message.acknowledged
 
 
-def test_a_message_is_acknowledged_only_when_its_saga_is_durable(scene, intake, monkeypatch):
+def test_message_is_acknowledged_only_after_the_commit(scene, intake, monkeypatch):
     def away(*_, **__):
         raise OperationalError("INSERT", {}, Exception("the database is away"))
 
@@ -118,7 +118,7 @@ def test_a_message_is_acknowledged_only_when_its_saga_is_durable(scene, intake, 
 
 
 @pytest.mark.parametrize("failures", [TRIES - 1, TRIES])
-def test_a_message_that_fails_for_no_known_reason_is_tried_again_and_then_parked(scene, intake, monkeypatch, failures):
+def test_unknown_failure_is_retried_and_then_a_dead_letter(scene, intake, monkeypatch, failures):
     monkeypatch.setattr("app.events.intake.BETWEEN_TRIES_S", 0.0)
     start, tries = SagaService.start, []
 
@@ -139,7 +139,7 @@ def test_a_message_that_fails_for_no_known_reason_is_tried_again_and_then_parked
     assert len(sagas(scene)) == (failures < TRIES)
 
 
-def test_an_event_whose_names_fit_no_index_begins_its_saga_once(scene, intake):
+def test_event_with_a_long_key_starts_its_saga_once(scene, intake):
     """500 characters of source and 500 of id are 2,000 bytes each: an index of PostgreSQL's takes 2,704."""
     ideographs = [chr(0x20000 + number * 7919 % 42_000) for number in range(1000)]
     event = wire(source="".join(ideographs[:500]), id="".join(ideographs[500:]))
@@ -151,7 +151,7 @@ def test_an_event_whose_names_fit_no_index_begins_its_saga_once(scene, intake):
     assert Parked(scene.database).listed() == []
 
 
-def test_two_events_whose_names_read_alike_begin_two_sagas(scene, intake):
+def test_events_with_ambiguous_names_start_two_sagas(scene, intake):
     first = intake.start_saga(wire(source="a b", id="c"))
     second = intake.start_saga(wire(source="a", id="b c"))
     scene.runner.stop()
@@ -160,7 +160,7 @@ def test_two_events_whose_names_read_alike_begin_two_sagas(scene, intake):
 
 
 @pytest.mark.parametrize("source", ["a b", "é" * 400, "/boutique"])
-def test_a_saga_that_an_earlier_release_began_is_known_by_its_event(scene, intake, source):
+def test_saga_of_an_earlier_release_is_found_by_its_event(scene, intake, source):
     began = scene.service.start("order_saga", intake_data(), f"\N{ENVELOPE} {source} c", wait_s=0)
     scene.runner.stop()
     with scene.database.begin() as connection:  # it did not write who sent the event
@@ -170,7 +170,7 @@ def test_a_saga_that_an_earlier_release_began_is_known_by_its_event(scene, intak
     assert sagas(scene) == ["order_saga"]
 
 
-def test_the_saga_of_an_earlier_release_that_another_event_began_is_not_taken_for_it(scene, intake):
+def test_saga_of_another_event_of_an_earlier_release_is_ignored(scene, intake):
     scene.service.start("order_saga", intake_data() | {"client_id": 9}, "\N{ENVELOPE} a b c", wait_s=0)
     begun = intake.start_saga(wire(source="a b", id="c"))
     scene.runner.stop()
@@ -178,7 +178,7 @@ def test_the_saga_of_an_earlier_release_that_another_event_began_is_not_taken_fo
     assert len(sagas(scene)) == 2
 
 
-def test_what_is_parked_is_bounded_and_says_what_is_missing(scene, intake):
+def test_long_dead_letter_is_cut_and_says_so(scene, intake):
     message = FakeMessage(b"[" + b"x" * (3 * LARGEST_BODY))
     intake._take(message)
     (row,) = Parked(scene.database).listed()
@@ -188,14 +188,14 @@ def test_what_is_parked_is_bounded_and_says_what_is_missing(scene, intake):
     assert f"only the first {LARGEST_BODY} of its {3 * LARGEST_BODY + 1} bytes are kept" in row.reason
 
 
-def test_words_of_a_parked_message_are_one_short_line(scene, intake, capsys):
+def test_reason_of_a_dead_letter_is_one_short_line(scene, intake, capsys):
     intake._take(FakeMessage(wire(type="pwd\n\N{RIGHT-TO-LEFT OVERRIDE}", data={"pwd" * 10_000: 1})))
     (row,) = Parked(scene.database).listed()
     assert (len(row.reason) <= LONGEST_WORDS, row.reason.isprintable()) == (True, True)
     assert all(len(line) < 2 * LONGEST_WORDS for line in capsys.readouterr().out.splitlines())
 
 
-def test_what_kombu_cannot_decode_is_parked(scene, intake):
+def test_undecodable_message_becomes_a_dead_letter(scene, intake):
     message = FakeMessage("\udcff garbage")
     intake._undecodable(message, ValueError("no such compression"))
     (row,) = Parked(scene.database).listed()
@@ -207,7 +207,7 @@ def intake_data():
     return dict(ORDERED)
 
 
-def test_over_the_transport_in_memory_a_message_begins_a_saga(scene, intake):
+def test_message_over_the_memory_transport_starts_a_saga(scene, intake):
     url = "memory://"
     reading = threading.Thread(target=intake.run, args=(url,))
     reading.start()

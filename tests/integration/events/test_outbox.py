@@ -13,7 +13,7 @@ def waiting(scene):
     return [row["event"] for row in scene.rows(rows)]
 
 
-def test_a_confirmed_order_tells_the_events_of_004_in_their_order(scene):
+def test_confirmed_order_publishes_its_events_in_order(scene):
     scene.given(**ANSWERS).run(ORDER, **ORDERED)
     assert waiting(scene) == [
         "CommandeCreate", "ProduitExist", "InventaireReserve", "PaiementConfirm", "TransactionConfirm",
@@ -30,12 +30,12 @@ def test_a_confirmed_order_tells_the_events_of_004_in_their_order(scene):
         ("payer", ["CommandeCreate", "ProduitExist", "InventaireReserve", "PaiementCancel", "CommandeCancel"]),
     ],
 )
-def test_an_order_that_fails_tells_which_step_did_and_that_it_is_cancelled(scene, refused, told):
+def test_failed_order_publishes_the_failed_step_and_the_cancellation(scene, refused, told):
     scene.given(**(ANSWERS | {refused: [answer(409)]})).run(ORDER, **ORDERED)
     assert waiting(scene) == told
 
 
-def test_an_event_lies_in_the_outbox_in_the_statement_of_its_move(scene):
+def test_event_is_written_by_the_statement_of_its_move(scene):
     """Looked at with every call: what the move before it tells is there, and no statement but the commits was sent."""
     seen = []
     scene.at_each_call = lambda request: seen.append((request.headers["Saga-Step"], waiting(scene)[-1:]))
@@ -45,12 +45,12 @@ def test_an_event_lies_in_the_outbox_in_the_statement_of_its_move(scene):
     assert len(wrote) == sum(step.kind != "read" for step in ORDER.steps) + 1
 
 
-def test_a_call_that_is_repeated_tells_nothing_twice(scene):
+def test_repeated_call_publishes_no_event_twice(scene):
     scene.given(**(ANSWERS | {"payer": [answer(503), answer(503)]})).run(ORDER, **ORDERED)
     assert waiting(scene).count("InventaireReserve") == waiting(scene).count("PaiementConfirm") == 1
 
 
-def test_a_person_who_lets_a_stuck_order_go_on_tells_nothing_twice(scene):
+def test_retry_of_a_stuck_order_publishes_no_event_twice(scene):
     stuck = scene.given(**(ANSWERS | {"envoyer_recu": [answer(503)] * 4})).service.start("order_saga", ORDERED)
     assert stuck.status == "stuck"
     assert scene.service.retry(stuck.id, "ada", "receipts can be written again").status == "completed"
@@ -58,7 +58,7 @@ def test_a_person_who_lets_a_stuck_order_go_on_tells_nothing_twice(scene):
     assert waiting(scene)[-2:] == ["TransactionConfirm", "CommandeConfirm"]
 
 
-def test_a_write_that_is_fenced_tells_nothing(scene):
+def test_fenced_write_publishes_nothing(scene):
     saga = scene.given(creer_commande=[answer(503)] * 4).run(ORDER, hold_s=0.0, **ORDERED)
     told = waiting(scene)
     scene.recovered("another")
@@ -82,7 +82,7 @@ def test_one_process_at_a_time_publishes(scene):
     assert len(two.take(10, 30)) == 6
 
 
-def test_what_was_published_is_not_handed_out_again(scene):
+def test_published_event_is_not_taken_again(scene):
     scene.given(**ANSWERS).run(ORDER, **ORDERED)
     outbox = Outbox(scene.database, "one")
     first = outbox.take(2, 30)

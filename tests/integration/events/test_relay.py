@@ -28,7 +28,7 @@ def relay(scene, publisher, owner="one", clock=lambda: 0.0):
     return Relay(outbox, publisher, CollectorRegistry(), names=(), wake=wake, stopping=stopping, clock=clock)
 
 
-def test_a_move_is_told_as_a_cloudevent(scene):
+def test_move_is_published_as_a_cloudevent(scene):
     saga, publisher = scene.given(**ANSWERS).run(ORDER, **ORDERED), FakePublisher()
     relay(scene, publisher).publish_batch()
     event = publisher.events[2]
@@ -61,7 +61,7 @@ def test_every_event_is_published_once_and_in_order(scene):
     assert publisher.names == ALL
 
 
-def test_what_the_broker_did_not_take_waits_and_nothing_overtakes_it(scene):
+def test_unpublished_event_waits_and_keeps_the_order(scene):
     scene.given(**ANSWERS).run(ORDER, **ORDERED)
     publisher = FakePublisher(broken_at=3)
     with pytest.raises(OperationalError):
@@ -71,7 +71,7 @@ def test_what_the_broker_did_not_take_waits_and_nothing_overtakes_it(scene):
     assert publisher.names == ALL
 
 
-def test_who_dies_after_publishing_leaves_the_same_event_for_the_next_one(scene):
+def test_crash_after_publishing_repeats_the_same_event(scene):
     """At least once: the id tells that it is the same."""
     scene.given(**ANSWERS).run(ORDER, **ORDERED)
     publisher, dying = FakePublisher(), relay(scene, FakePublisher())
@@ -84,7 +84,7 @@ def test_who_dies_after_publishing_leaves_the_same_event_for_the_next_one(scene)
     assert [event["id"] for event in publisher.events[:6]] == [event["id"] for event in publisher.events[6:]]
 
 
-def test_a_move_that_tells_something_wakes_the_relay_and_no_other_does(scene):
+def test_only_a_move_with_an_event_wakes_the_relay(scene):
     woken = []
     engine = dataclasses.replace(scene.given(**ANSWERS).engine, told=lambda: woken.append(scene.calls[-1]))
     engine.run(Instance.new(ORDER, ORDERED, actor="client"), 1000.0)
@@ -92,7 +92,7 @@ def test_a_move_that_tells_something_wakes_the_relay_and_no_other_does(scene):
     assert woken == ["lire_produits", "reserver_inventaire", "payer", "envoyer_recu", "confirmer_commande"]
 
 
-def test_who_was_frozen_beyond_its_lease_publishes_nothing_more(scene):
+def test_frozen_relay_publishes_nothing_after_its_lease(scene):
     scene.given(**ANSWERS).run(ORDER, **ORDERED)
     publisher, times = FakePublisher(), iter([0.0, 0.0, 0.0, LEASE_S + 1])
     frozen = relay(scene, publisher, clock=lambda: next(times))

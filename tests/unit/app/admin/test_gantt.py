@@ -20,11 +20,11 @@ class Row:
         return NOON + timedelta(seconds=self.after_s)
 
 
-def test_a_saga_without_a_call_has_no_line_of_time():
+def test_saga_without_a_call_has_no_chart():
     assert gantt([Row(0, None)]) is None
 
 
-def test_an_attempt_ends_when_it_is_written_and_began_so_long_before():
+def test_attempt_ends_at_its_row_and_starts_its_duration_before():
     drawn = gantt([Row(1), Row(2.0, step="ship")])
     assert [(lane.step, lane.bars[0].left, lane.bars[0].width) for lane in drawn.lanes] == [
         ("pay", 0, 50),
@@ -46,7 +46,7 @@ def test_attempts_of_one_call_share_a_lane_and_its_undo_has_its_own():
     ]
 
 
-def test_a_night_of_waiting_is_cut_and_said():
+def test_long_wait_is_cut_and_labelled():
     drawn = gantt([Row(1), Row(30_001)])
     (cut,) = drawn.cuts
     assert cut.seconds == 29_999
@@ -62,7 +62,7 @@ def test_a_short_wait_is_kept():
     assert gantt([Row(1), Row(2.1)]).cuts == ()
 
 
-def test_what_is_said_of_waits_that_stand_close_together_is_said_one_below_the_other():
+def test_labels_of_close_waits_are_in_separate_rows():
     drawn = gantt([Row(100 * number) for number in range(21)])
     assert (drawn.rows, [cut.row for cut in drawn.cuts]) == (2, [0, 1] * 10)
     assert gantt([Row(1), Row(100), Row(200)]).rows == 1

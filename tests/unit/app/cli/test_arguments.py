@@ -10,7 +10,7 @@ from machines.purchase import PURCHASE
 from machines.registry import Registry
 
 
-def test_a_field_is_read_as_its_kind_wants_it():
+def test_field_is_parsed_by_its_kind():
     pairs = ["store_id=1", "customer_id=4", "payment_method=42", "amount=9.99",
              'items=[{"product_id": 1, "quantity": 2, "price": 1.5}]']  # fmt: skip
     data = data_from(PURCHASE, None, pairs)
@@ -18,7 +18,7 @@ def test_a_field_is_read_as_its_kind_wants_it():
     assert data["items"][0]["quantity"] == 2
 
 
-def test_a_pair_goes_before_the_json():
+def test_pair_overrides_the_json():
     assert data_from(CHECKOUT, '{"client_id": 1, "magasin_id": 1}', ["client_id=4"])["client_id"] == 4
 
 
@@ -46,12 +46,12 @@ TRY = ". Try: saga start checkout client_id=4 magasin_id=1"
         ("@/nowhere", [], "--data: /nowhere cannot be read: No such file or directory"),
     ],
 )
-def test_what_cannot_be_meant_names_the_field_and_the_mend(text, pairs, said):
+def test_invalid_data_names_the_field_and_an_example(text, pairs, said):
     with pytest.raises(MalformedError) as raised:
         data_from(CHECKOUT, text, pairs)
     assert raised.value.detail == said
 
 
-def test_an_unknown_type_names_those_that_there_are():
+def test_unknown_type_lists_the_known_types():
     with pytest.raises(MalformedError, match="there is no saga 'x'; take one of checkout, purchase_saga"):
         definition_named(Registry([PURCHASE, CHECKOUT]), "x")

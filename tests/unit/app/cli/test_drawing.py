@@ -127,7 +127,7 @@ def test_a_running_saga():
     assert drawn(saga, seconds_later=2) == RUNNING
 
 
-def test_a_saga_that_nobody_takes_up_asks_for_the_service():
+def test_overdue_saga_asks_whether_a_service_runs():
     assert "due for 1m, and no process has claimed it; is a service running?" in drawn(SagaInMemory().move("succeeded"))
 
 
@@ -138,7 +138,7 @@ def test_a_completed_saga_has_passed_the_point_of_no_return():
     assert "└ CONFIRMEE" in text
 
 
-def test_what_is_still_to_be_undone_is_told_from_what_is():
+def test_steps_still_to_undo_differ_from_undone_steps():
     saga = SagaInMemory().move("succeeded", "succeeded", "succeeded").move("refused", "compensate", reason="409")
     marks = [line.split("  ")[1:3] for line in path_lines(saga) if line[2] in "✓●↩✗○"]
     assert marks[0] == ["✓", "lire_panier"]
@@ -147,7 +147,7 @@ def test_what_is_still_to_be_undone_is_told_from_what_is():
     assert "●  payer              being undone" in lines
 
 
-def test_a_compensation_that_is_stuck_is_told_from_a_stuck_step():
+def test_stuck_compensation_differs_from_a_stuck_step():
     saga = SagaInMemory().move("succeeded", "succeeded").move("refused", reason="402").move("compensate")
     saga.move("exhausted", reason="503 closed")
     lines = "\n".join(path_lines(saga))
@@ -155,21 +155,21 @@ def test_a_compensation_that_is_stuck_is_told_from_a_stuck_step():
     assert "POST stock/liberer: 503 closed" in lines
 
 
-def test_a_step_whose_outcome_was_unknown_has_failed_and_is_undone():
+def test_step_in_doubt_is_shown_as_failed_and_undone():
     saga = (
         SagaInMemory().move("succeeded", "succeeded").move("exhausted", reason="timeout").move("compensate_including")
     )
     assert "↩  payer              failed, undone" in "\n".join(path_lines(saga.move("succeeded")))
 
 
-def test_a_cancelled_step_says_so():
+def test_cancelled_step_is_marked():
     saga = SagaInMemory().move("succeeded", "succeeded").move("cancel", reason="customer called", by="cli:ada")
     text = drawn(saga.move("compensate", "succeeded"))
     assert "✗  payer              cancelled" in text
     assert "cli:ada: customer called" in text
 
 
-def test_what_a_person_resolved_by_hand_is_done(stuck):
+def test_resolved_step_is_shown_as_done_by_hand(stuck):
     lines = "\n".join(path_lines(stuck.move("resolve", reason="found in the books", by="cli:ada")))
     assert "✓  enregistrer_vente  done by hand" in lines
     assert "●  confirmer          running" in lines
@@ -187,7 +187,7 @@ def test_a_table_without_a_pivot_has_no_line_and_can_always_be_undone():
     assert "you may saga compensate 1f2e3d4c" in text
 
 
-def test_no_participant_can_steer_the_terminal(stuck):
+def test_text_of_a_participant_cannot_control_the_terminal(stuck):
     evil = "503 \x1b]0;owned\x07\x1b[2Jgone\nnew line"
     saga = SagaInMemory().move("succeeded").move("retry", reason=evil)
     text = drawn(saga, error=evil, client="\x1b[31m4")
@@ -206,7 +206,7 @@ def lines_of(width, *rows, total=None):
     return captured.get().splitlines()
 
 
-def test_a_list_fits_into_80_columns_and_gives_an_error_a_line_of_its_own(stuck):
+def test_list_fits_80_columns_with_errors_on_their_own_line(stuck):
     assert lines_of(80, stuck.row(error="STUCK_ENREGISTRER_VENTE: enregistrer_vente: 503 closed")) == [
         "ID        TYPE      STATUS   STATE                    CLIENT  AGE",
         "1f2e3d4c  checkout  ! stuck  STUCK_ENREGISTRER_VENTE  4        3h",
@@ -214,14 +214,14 @@ def test_a_list_fits_into_80_columns_and_gives_an_error_a_line_of_its_own(stuck)
     ]
 
 
-def test_a_list_says_which_unfinished_saga_has_no_table_in_this_release(stuck):
+def test_list_marks_unfinished_sagas_without_a_table(stuck):
     (*_, note) = lines_of(120, stuck.row(error="STUCK_X: x: 503", definition_version=7))
     assert note.strip() == "checkout v7: its table is not in this release. STUCK_X: x: 503"
     (*_, last) = lines_of(120, stuck.row(status="completed", definition_version=7))
     assert "table" not in last
 
 
-def test_a_wide_list_has_whole_ids_and_a_long_one_says_what_it_leaves_out(stuck):
+def test_wide_list_shows_whole_ids_and_the_total(stuck):
     wide = lines_of(160, stuck.row(), total=10_000)
     assert wide[1].startswith("1f2e3d4c-0000-4000-8000-000000000001  checkout")
     assert wide[-1] == "The newest 1 of at least 10,000; --limit shows more."

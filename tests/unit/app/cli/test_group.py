@@ -56,7 +56,7 @@ def test_bad_input_is_one_line_and_an_exit_code(app, arguments, code, said):
     assert (ended.stderr.count("\n"), ended.stdout) == (1, "")
 
 
-def test_a_fault_is_one_line_unless_one_asks_for_more(app, monkeypatch):
+def test_fault_is_one_line_without_verbose(app, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("broken\nin two")
 
@@ -77,14 +77,14 @@ def test_a_fault_is_one_line_unless_one_asks_for_more(app, monkeypatch):
         ("x", "DATABASE_URL must begin"),
     ],
 )
-def test_a_database_that_cannot_be_used_is_one_line(app, tmp_path, url, said):
+def test_unusable_database_is_one_line(app, tmp_path, url, said):
     obj = ScriptInfo(create_app=lambda: made(url.format(folder=tmp_path)))
     ended = CliRunner().invoke(saga, ["list"], obj=obj)
     assert (ended.exit_code, ended.stdout, ended.stderr.count("\n")) == (2, "", 1)
     assert said in ended.stderr
 
 
-def test_the_log_goes_to_stderr_and_only_when_asked_for(app):
+def test_log_goes_to_stderr_with_verbose_only(app):
     start = ("start", "checkout", "client_id=4", "magasin_id=1", "--wait", "0")
     for options, logged in ((["--verbose"], True), ([], False)):
         obj = ScriptInfo(create_app=lambda: made(app.config["SQLALCHEMY_DATABASE_URI"]))

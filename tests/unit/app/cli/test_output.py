@@ -7,14 +7,14 @@ from app.views.formatting import age, short_duration
 @pytest.mark.parametrize(
     ("milliseconds", "said"), [(0.4, "0 ms"), (999, "999 ms"), (1200, "1.2 s"), (59_900, "59.9 s"), (200_000, "3m 20s")]
 )
-def test_how_long_something_took(milliseconds, said):
+def test_short_duration(milliseconds, said):
     assert short_duration(milliseconds) == said
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(-3, "0s"), (59.9, "59s"), (60, "1m"), (3600, "1h"), (86_400 * 5, "5d")])
-def test_how_old_something_is(seconds, said):
+def test_age(seconds, said):
     assert age(seconds) == said
 
 
-def test_a_text_of_somebody_else_is_one_line_of_printable_characters():
+def test_foreign_text_becomes_one_printable_line():
     assert printable("a\nb\x1b[2J\u202ec é") == "a b�[2J�c é"

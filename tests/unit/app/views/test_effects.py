@@ -28,11 +28,11 @@ def says(step, state, *moves, in_doubt=False):
     return next(description(item) for item in found if item.step.name == step)
 
 
-def test_a_read_leaves_nothing_behind():
+def test_read_has_no_effect():
     assert "lire_panier" not in effects("CONFIRMEE")
 
 
-def test_a_stuck_pivot_may_have_happened_and_what_was_before_it_did():
+def test_stuck_pivot_is_unknown_and_earlier_steps_took_effect():
     moves = (RESERVED, PAID, Row("enregistrer_vente", "retry"), Row("enregistrer_vente", "exhausted"))
     assert effects("STUCK_ENREGISTRER_VENTE", *moves) == {
         "reserver_stock": Effect.TOOK_EFFECT,
@@ -44,16 +44,16 @@ def test_a_stuck_pivot_may_have_happened_and_what_was_before_it_did():
 
 
 @pytest.mark.parametrize("before", [(), (Row("payer", "defer"),)])
-def test_what_was_refused_and_never_left_open_did_not_happen(before):
+def test_refused_step_without_doubt_was_not_done(before):
     assert effects("LIBERATION_STOCK", RESERVED, *before, Row("payer", "refused"))["payer"] is Effect.NOT_DONE
     assert says("payer", "ANNULEE", *before, Row("payer", "refused")) == "client refused it: nothing happened."
 
 
-def test_a_refusal_after_an_unknown_attempt_proves_nothing():
+def test_refusal_after_an_attempt_in_doubt_is_unknown():
     assert effects("REMBOURSEMENT", RESERVED, Row("payer", "retry"), Row("payer", "refused"))["payer"] is Effect.UNKNOWN
 
 
-def test_what_was_undone_is_undone_and_the_rest_stays():
+def test_undone_step_is_undone_and_others_stay():
     moves = (RESERVED, PAID, Row("payer", "succeeded", "undo"))
     found = effects("LIBERATION_STOCK", *moves)
     assert (found["payer"], found["reserver_stock"]) == (Effect.UNDONE, Effect.TOOK_EFFECT)
@@ -65,12 +65,12 @@ def test_an_undo_without_a_clear_answer_is_unknown():
     assert "called to undo payer" in says("payer", "STUCK_UNDO_PAYER", *moves)
 
 
-def test_an_undo_that_could_not_be_sent_has_undone_nothing():
+def test_undo_that_was_not_sent_changes_nothing():
     moves = (RESERVED, PAID, Row("payer", "defer", "undo"))
     assert effects("REMBOURSEMENT", *moves)["payer"] is Effect.TOOK_EFFECT
 
 
-def test_a_call_in_flight_may_have_happened():
+def test_call_in_flight_is_unknown():
     assert effects("STOCK_RESERVE", RESERVED, in_doubt=True)["payer"] is Effect.UNKNOWN
     still = "client is being called and has given no clear answer yet: it may have happened."
     assert says("payer", "STOCK_RESERVE", RESERVED, in_doubt=True) == still
@@ -78,30 +78,30 @@ def test_a_call_in_flight_may_have_happened():
     assert effects("REMBOURSEMENT", RESERVED, PAID, in_doubt=True)["payer"] is Effect.UNKNOWN
 
 
-def test_what_a_person_did_by_hand_is_told_as_such():
+def test_resolved_step_is_described_as_done_by_hand():
     moves = (RESERVED, PAID, Row("enregistrer_vente", "retry"), Row("enregistrer_vente", "resolve"))
     assert effects("COMMANDE_ENREGISTREE", *moves)["enregistrer_vente"] is Effect.TOOK_EFFECT
     assert "by hand" in says("enregistrer_vente", "COMMANDE_ENREGISTREE", *moves)
 
 
-def test_what_has_no_undo_is_told_so():
+def test_step_without_undo_is_described_so():
     assert says("payer", "CONFIRMEE", PAID) == "client did it."
     assert says("confirmer", "CONFIRMEE", Row("confirmer", "succeeded")) == "stock did it, and it has no undo."
 
 
-def test_a_pivot_refused_after_an_attempt_in_doubt_may_have_happened():
+def test_pivot_refused_in_doubt_is_unknown():
     moves = [RESERVED, PAID, Row("enregistrer_vente", "refused_in_doubt", status_code=409)]
     assert effects("STUCK_ENREGISTRER_VENTE", *moves)["enregistrer_vente"] is Effect.UNKNOWN
 
 
-def test_what_asked_to_wait_may_have_happened_and_what_was_turned_away_did_not():
+def test_deferred_503_is_unknown_and_deferred_401_is_not_done():
     waits = Row("payer", "defer", status_code=503)
     assert effects("ANNULEE", RESERVED, waits, Row("payer", "expire"))["payer"] is Effect.UNKNOWN
     turned_away = Row("payer", "defer", status_code=401)
     assert effects("ANNULEE", RESERVED, turned_away, Row("payer", "expire"))["payer"] is Effect.NOT_DONE
 
 
-def test_an_undo_that_is_refused_has_undone_nothing_and_says_so():
+def test_refused_undo_changes_nothing_and_is_described_so():
     moves = [RESERVED, PAID, Row("payer", "refused", "undo", 409)]
     assert effects("STUCK_UNDO_PAYER", *moves)["payer"] is Effect.TOOK_EFFECT
     assert says("payer", "STUCK_UNDO_PAYER", *moves) == "client refuses to undo payer: a person must see to it."

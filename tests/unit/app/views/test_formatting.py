@@ -15,25 +15,25 @@ MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678_900, tzinfo=timezone(timedelta(hours=
         (3_600, "1 h"), (7_530, "2 h 5 min"), (90_000, "1 d 1 h"), (8_640_000, "100 d"),
     ],
 )  # fmt: skip
-def test_a_duration_is_told_in_its_two_largest_units(seconds, words):
+def test_duration_has_its_two_largest_units(seconds, words):
     assert duration(seconds) == words
 
 
-def test_a_moment_is_told_in_utc():
+def test_moment_is_in_utc():
     assert (moment(MOMENT), time_of_day(MOMENT)) == ("2026-01-02 02:04:05", "02:04:05.678")
     assert moment(MOMENT.astimezone(UTC)) == moment(MOMENT)
 
 
-def test_a_cause_is_told_without_where_it_happened():
+def test_cause_leaves_out_the_state_and_the_step():
     assert cause("STUCK_PAYER: payer: 503 no: really") == "503 no: really"
     assert (cause(None), cause("lost")) == ("", "lost")
 
 
-def test_a_field_of_a_call_is_told_on_a_line():
+def test_field_of_a_call_is_one_line():
     assert (brief("Ada"), brief(59.97), brief(True)) == ("Ada", "59.97", "true")
     assert brief([{"id": 456, "quantity": 2}, {"id": "b"}]) == "id 456, quantity 2; id b"
     assert brief("x" * 500) == "x" * 120 + " …"
 
 
-def test_a_long_name_breaks_behind_its_underscores_and_stays_text():
+def test_long_name_breaks_after_underscores_and_is_escaped():
     assert breakable("A_<b>") == "A_<wbr>&lt;b&gt;"
