@@ -125,7 +125,7 @@ def test_a_key_gives_one_saga(saga, started):
     first = started(4, "--key", "monday")
     assert started(4, "--key", "monday")["id"] == first["id"]
     again = saga("start", "checkout", "client_id=4", "magasin_id=1", "--key", "monday")
-    assert "This key had begun it before; nothing was done now." in again
+    assert "An earlier command with this key started the saga; this command changed nothing." in again
     assert "other data" in saga("start", "checkout", "client_id=2", "magasin_id=1", "--key", "monday", code=7)
 
 
@@ -224,7 +224,7 @@ def test_ctrl_c_ends_with_130_and_leaves_the_saga_to_the_service(environment, pa
     starting = interruptible(environment, "start", "checkout", "client_id=4", "magasin_id=1")
     (saga_id,) = eventually(lambda: reserved() - before, "its goods are reserved")
     starting.send_signal(signal.SIGINT)
-    assert b"a service carries it on" in starting.communicate(timeout=PATIENCE_S)[1]
+    assert b"a service continues it" in starting.communicate(timeout=PATIENCE_S)[1]
     assert starting.returncode == 130
     watching = interruptible(environment, "watch", saga_id, "--json")
     watching.stdout.readline()
