@@ -1,4 +1,4 @@
-"""What happens in which order, found by running a table: nothing of it is written by hand."""
+"""The runs of a saga for sequence diagrams: the calls in their order, found by running the definition."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Asks(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Exchange:
-    """A call, its outcome, and the state that the saga then stands in. asks: what the call is to the step."""
+    """A call, its outcome, and the state of the saga after it. `asks`: do, undo or probe."""
 
     step: Step
     call: Call
@@ -30,7 +30,7 @@ class Exchange:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One course of a saga. `end` is where it ends, `name` what sets it apart from the others."""
+    """One run of a saga. `end`: its last state. `name`: part of the file name."""
 
     saga: Saga
     name: str
@@ -40,7 +40,7 @@ class Run:
 
 
 def runs(saga: Saga) -> Iterator[Run]:
-    """Yield the course on which every step succeeds, one for each step that may be refused, and one for each probe."""
+    """Yield the run in which every step succeeds, one run for each refusal, and one run for each probe."""
     yield _run(saga, "success", "every step succeeds", {})
     for step in saga.steps:
         if step.refused:
@@ -51,7 +51,7 @@ def runs(saga: Saga) -> Iterator[Run]:
 
 
 def _run(saga: Saga, name: str, says: str, unwell: Mapping[str, Outcome]) -> Run:
-    """Run a table. unwell: the outcome of the first call of a step, by the step's name, where it is not success."""
+    """Run a definition. `unwell`: the outcome of a step's first call, for the steps whose first call fails."""
     walk, outcomes = Walk(saga), dict(unwell)
     walk.pass_on()
     exchanges: list[Exchange] = []

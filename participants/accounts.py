@@ -133,7 +133,7 @@ def refund(done: Done, client_id: int) -> dict[str, Any]:  # noqa: ARG001 - the 
     db.session.execute(update(payments).where(payments.c.paiement_id == payment_id).values(rembourse=True))
     amount = payment["reste"]
     new_balance = _add(payer_id, amount)
-    assert new_balance is not None, "more money never lacks"
+    assert new_balance is not None, "a credit never fails for lack of money"
     return {"paiement_id": payment_id, "montant": on_the_wire(amount), "solde": on_the_wire(new_balance)}
 
 
@@ -149,7 +149,7 @@ def grant_credit(client_id: int) -> tuple[dict[str, Any], int]:
         detail = f"{on_the_wire(amount):.2f} asked, {on_the_wire(payment['reste']):.2f} left of what was paid"
         raise Refused(409, "Too much money", detail, maximum=on_the_wire(payment["reste"]))
     new_balance = _add(client_id, amount)
-    assert new_balance is not None, "more money never lacks"
+    assert new_balance is not None, "a credit never fails for lack of money"
     credit_id = str(uuid4())
     row = {"credit_id": credit_id, "client_id": client_id, "montant": amount, "paiement_id": payment["paiement_id"]}
     db.session.execute(insert(credits_granted).values(row))

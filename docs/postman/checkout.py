@@ -1,4 +1,4 @@
-"""Saga Checkout Tests (001): its four scenarios, each with what the orchestrator says of it afterwards."""
+"""The collection Saga Checkout Tests: four checkouts, each with its final state and history."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,11 @@ _CHECKOUT = "/api/commande/checkout"
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """example: its name in the API's description. failure: the state that says why, None when it succeeds."""
+    """A checkout.
+
+    example: the name of the request's example in docs/openapi.json.
+    failure: the failure state; None when the checkout succeeds.
+    """
 
     example: str
     failure: str | None

@@ -1,4 +1,4 @@
-"""The words a collection is written in: requests with the assertions that run after each."""
+"""The elements of a Postman collection: folders, requests and their assertions."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any
 SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 BASE = {"key": "baseUrl", "value": "http://127.0.0.1:8009"}
 
-#: Left empty where the service runs with API_AUTH=off, as in the demo.
+#: Empty when the service runs with API_AUTH=off, as in the demo.
 KEY = {"key": "apiKey", "value": ""}
 AUTH = {
     "type": "apikey",
@@ -29,7 +29,7 @@ def folder(name: str, *requests: dict[str, Any]) -> dict[str, Any]:
 
 
 def request(name: str, method: str, path: str, *lines: str, body: Any = None) -> dict[str, Any]:
-    """Give a request and, as `lines` of JavaScript that may use `body`, what must hold of its answer."""
+    """Return a request. `lines`: JavaScript assertions about the response; they may use `body`, its JSON."""
     asked: dict[str, Any] = {"method": method, "url": "{{baseUrl}}" + path}
     if body is not None:
         asked["header"] = [{"key": "Content-Type", "value": "application/json"}]

@@ -1,4 +1,4 @@
-"""Saga Purchase and Return Tests (002, 003): bought, taken back, refused, returned, and returned once too often."""
+"""The collection Saga Purchase and Return Tests: a purchase, its return, a refused second return, and compensations."""
 
 from collections.abc import Mapping
 from typing import Any

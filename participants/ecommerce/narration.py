@@ -130,7 +130,7 @@ def _headline(saga: dict[str, Any], definition: Definition, phase: str, under_wa
         resting = {
             "completed": f"{what} is confirmed: every step is done.",
             "compensated": f"{what} is cancelled. {why}Everything that had been done is undone.",
-            "stuck": f"{what} is stuck: nobody can know what is right here, so a person decides.",
+            "stuck": f"{what} is stuck: its outcome is in doubt, so a person decides.",
         }
         return resting.get(phase, f"{what} is about to begin.")
     last = next((entry for entry in reversed(saga["journal"]) if entry["outcome"]), None)

@@ -118,4 +118,4 @@ def denied(error: DeniedError) -> Response:
 
 @routes.errorhandler(AwayError)
 def away(error: AwayError) -> Response:
-    return page("error", 503, title="Somebody is away", words=f"{error}. Try again in a moment.")
+    return page("error", 503, title="A service does not answer", words=f"{error}. Try again in a moment.")

@@ -1,6 +1,6 @@
-// Draws the orchestrator's own picture in a tree of its own, so that it is changed in its place and never flickers.
+// Draws the orchestrator's diagram in a shadow tree. Replacing its content does not make the page flicker.
 
-// Over the picture's own style: where the saga stands beats softly, unless motion is not wanted.
+// Added to the diagram's own style: the current state pulses, unless the visitor prefers reduced motion.
 const OVER = `
 :host { display: block; }
 svg { display: block; width: 100%; min-width: 760px; height: auto; }
@@ -9,7 +9,7 @@ svg { display: block; width: 100%; min-width: 760px; height: auto; }
   .edge .line, .box { transition: opacity .3s; }
   @keyframes beat { 50% { stroke-opacity: .25; } }
 }`;
-// As wide as the line around where it stands: the words beyond would be cut through.
+// Margin around the shown states: the width of the line around the current state.
 const EDGE = 5;
 
 const host = document.getElementById("diagram");
@@ -31,7 +31,7 @@ export function draw(picture) {
   frame(root.firstElementChild);
 }
 
-// Show the states of the two ways through, and where it stands; who decides when all fails is in the whole drawing.
+// Show the forward states, the compensations and the current state. The stuck states are only in the whole diagram.
 function frame(svg) {
   const states = [...svg.querySelectorAll("[data-state], .start")].filter(
     (state) => state.matches(".now") || !state.matches(".stuck, .quarantine"),

@@ -1,4 +1,4 @@
-// Looks at an order until it has ended, and shows what has changed.
+// Polls an order until it has ended, and shows what has changed.
 import { draw } from "./diagram.js";
 import { swap } from "./parts.js";
 
@@ -20,9 +20,9 @@ async function look(place) {
     if (!answer.ok) return WAITING_MS;
     seen = await answer.json();
   } catch {
-    return WAITING_MS; // the shop itself is away
+    return WAITING_MS; // the shop's server does not answer
   }
-  if (document.querySelector("[data-part=switches]").matches(":active")) delete seen.parts.switches; // being pressed
+  if (document.querySelector("[data-part=switches]").matches(":active")) delete seen.parts.switches; // a switch is being pressed
   swap(seen.parts);
   if (seen.diagram) draw(seen.diagram);
   if (seen.mark !== undefined) place.dataset.mark = seen.mark;

@@ -1,4 +1,4 @@
-// Pieces of the page that the server renders anew. What has not changed is left alone, and the focus stays where it is.
+// Replaces the parts of the page that the server has rendered again. Unchanged parts stay, and so does the focus.
 const shown = new Map();
 
 export function swap(parts) {

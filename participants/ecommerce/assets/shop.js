@@ -1,4 +1,4 @@
-// What makes the pages pleasant; each of them works without.
+// Enhancements of the pages; every page also works without scripts.
 import { follow } from "./live.js";
 import { swap } from "./parts.js";
 
@@ -28,7 +28,7 @@ if (quantities.length) {
   }
 }
 
-// A switch is turned in its place: the page, and what was typed there, stays.
+// Turning a switch replaces only the switches: the page and its typed values stay.
 document.addEventListener("submit", async (event) => {
   const form = event.target;
   if (!form.matches("[data-swap]")) return;
@@ -39,7 +39,7 @@ document.addEventListener("submit", async (event) => {
     if (!answer.ok) throw new Error(answer.statusText);
     swap((await answer.json()).parts);
   } catch {
-    form.removeAttribute("data-swap"); // now as without scripts: the server's own page says what is wrong
+    form.removeAttribute("data-swap"); // submit without script: the server's page shows the error
     form.requestSubmit(event.submitter);
   }
 });
@@ -53,7 +53,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
-// A page that comes back out of the browser's memory holds a key that was used.
+// A page from the browser's back-forward cache contains a used key.
 addEventListener("pageshow", (event) => event.persisted && location.reload());
 
 const live = document.querySelector("[data-live]");
