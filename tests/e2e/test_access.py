@@ -1,4 +1,4 @@
-"""What a real server refuses: to begin without a secret, and to answer without a key."""
+"""A real server refuses to start without a secret, and to answer without a key."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The command line as its users have it: a process of its own over a real database, and real participants."""
+"""The command line as separate processes, with a real database and real participants."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from tests.e2e.conftest import PATIENCE_S, eventually
 
 @pytest.fixture
 def store_url(sqlite_template, tmp_path):
-    """SQLite alone: each command is a process, and the store beneath it has a suite of its own for both databases."""
+    """SQLite only: the tests of the store cover both databases."""
     shutil.copy(sqlite_template, tmp_path / "saga.db")
     return f"sqlite:///{tmp_path / 'saga.db'}"
 
@@ -30,7 +30,7 @@ def environment(store_url, participants):
 
 @pytest.fixture
 def saga(environment):
-    """Run a command; check its exit code, that a failure is one line, and that a success says nothing on stderr."""
+    """Run a command and check its exit code. A failure is one line; a success writes nothing to stderr."""
 
     def run(*arguments, code=0, stdin=b"", program="app.cli", **settings):
         ended = forkserver.run(program, *arguments, env=environment | settings, stdin=stdin)
@@ -48,7 +48,7 @@ def saga(environment):
 
 @pytest.fixture
 def started(saga):
-    """Start a checkout and give what `--json` tells of it."""
+    """Start a checkout and return its JSON."""
 
     def start(client_id, *options, code=0):
         return json.loads(
@@ -60,7 +60,7 @@ def started(saga):
 
 @pytest.fixture
 def stuck(started, saga, participants):
-    """The id of a saga whose pivot no answer came to; the participant is well again. At the end nothing is held."""
+    """Return the id of a saga stuck at its pivot. The participant works again; at the end nothing is reserved."""
     participants.told("ventes", kind="fail", times=4, method="POST")
     saga_id = started(4, code=5)["id"]
     yield saga_id
@@ -208,7 +208,7 @@ def test_watch_prints_every_move_until_the_end(saga, started, orchestrator, part
 
 
 def interruptible(environment, *arguments):
-    """Begin a command that Ctrl-C reaches, also where the tests run in the background of a shell."""
+    """Start a command that receives Ctrl-C, also when the tests run in the background of a shell."""
     return subprocess.Popen(
         [sys.executable, "-m", "app.cli", *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no threads, and only a test
@@ -232,7 +232,7 @@ def test_ctrl_c_ends_with_130_and_leaves_the_saga_to_the_service(environment, pa
     assert watching.communicate(timeout=PATIENCE_S)[1] == b""
     assert watching.returncode == 130
     orchestrator()
-    ends = ("completed", "compensated")  # the latter where three attempts were slower than their timeout
+    ends = ("completed", "compensated")  # compensated when three attempts were slower than their timeout
     eventually(lambda: json.loads(saga("show", saga_id, "--json"))["status"] in ends, "it ends")
     participants.assert_balanced()
 

@@ -1,4 +1,4 @@
-"""Signing in with a real browser at a real server: that it takes the cookie, and runs no script but ours."""
+"""Sign-in with a real browser: the browser accepts the cookie, and runs only scripts of this service."""
 
 import os
 import subprocess

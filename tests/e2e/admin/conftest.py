@@ -1,4 +1,4 @@
-"""A browser, a real server, and an operator who is signed in to it."""
+"""Fixtures: a browser, a real server, and a signed-in operator."""
 
 import shutil
 import sqlite3
@@ -25,7 +25,7 @@ PASSWORD = "correct horse battery"
 
 @dataclass
 class AdminServer:
-    """A service over a database that a test finds empty."""
+    """A server with a database that is empty before each test."""
 
     file: Path
     serve: Callable[[], Server]
@@ -41,7 +41,7 @@ class AdminServer:
 
 @dataclass
 class Site:
-    """A running service, and those who use it."""
+    """A running server, its participants and its browser."""
 
     admin_server: AdminServer
     participants: Participants
@@ -52,7 +52,7 @@ class Site:
         return self.admin_server.server
 
     def orders(self, number: int, *, status: str, client: int = 4) -> list[str]:
-        """Place orders at once, and wait until each has come to a status; give their ids."""
+        """Place orders in parallel, and wait until each has a status; return their ids."""
         body = {"client_id": client, "magasin_id": 1}
         ids = [
             requests.post(
@@ -67,19 +67,19 @@ class Site:
         return requests.get(f"{self.server.url}/api/v1/sagas/{saga_id}", timeout=10).json()
 
     def stuck_orders(self, number: int) -> list[str]:
-        """Leave orders stuck at the sale, which is recorded though nobody is told so."""
+        """Leave orders stuck at the sale. The sale is recorded, but its reply is lost."""
         self.participants.told("ventes", kind="fail", path="/ventes", times=None)
         ids = self.orders(number, status="failed")
         self.participants.undisturbed()
         return ids
 
     def become(self, name: str) -> None:
-        """Sign in as somebody else."""
+        """Sign in as another user."""
         self.context.clear_cookies()
         sign_in(self.context, self.server.url, name)
 
     def open(self, path: str, **options: Any) -> Page:
-        """Show a page to the operator. Whatever its console complains of fails the test."""
+        """Open a page as the operator. An error in its console fails the test."""
         page = self.context.new_page()
         page.set_default_timeout(30_000)
         if options:
@@ -90,7 +90,7 @@ class Site:
 
 @pytest.fixture(scope="session")
 def participants_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Participants]:
-    """Participants of its own: a stuck saga leaves goods reserved, which other tests look at."""
+    """Separate participants: a stuck saga leaves reserved goods, which other tests would find."""
     yield from serve_participants(tmp_path_factory.mktemp("participants"))
 
 
@@ -98,7 +98,7 @@ def participants_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
 def admin_server(
     sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, participants_server: Participants
 ) -> Iterator[AdminServer]:
-    """One service for all of these tests."""
+    """One server for all tests here."""
     folder = tmp_path_factory.mktemp("admin_server")
     shutil.copy(sqlite_template, folder / "saga.db")
     port = free_port()
@@ -120,7 +120,7 @@ def admin_server(
 @pytest.fixture
 def site(admin_server: AdminServer, browser: Browser, participants: Participants) -> Iterator[Site]:
     admin_server.empty()
-    context = browser.new_context(reduced_motion="reduce")  # else axe would see colours on their way
+    context = browser.new_context(reduced_motion="reduce")  # otherwise axe sees colours in transition
     complaints: list[str] = []
     context.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
     context.on("weberror", lambda error: complaints.append(f"Error: {error.error}"))

@@ -1,4 +1,4 @@
-"""The pages for everybody: by keyboard, on a phone, in the dark, and for those who hear them."""
+"""Accessibility of the pages: keyboard, phone, dark theme, and screen readers."""
 
 import pytest
 from playwright.sync_api import expect
@@ -20,7 +20,7 @@ for (const cell of document.querySelectorAll('td'))
 
 @pytest.fixture
 def paths(site):
-    """Every page, with something on each."""
+    """Return every page, each with content."""
     site.orders(2, status="completed")
     site.orders(1, status="compensated", client=2)
     stuck, *_ = site.stuck_orders(2)
@@ -49,7 +49,7 @@ def test_axe_finds_nothing_wrong_and_no_page_is_wider_than_its_window(site, path
 def test_on_a_phone_one_sees_where_the_saga_stands_in_its_diagram(site):
     (saga_id,) = site.stuck_orders(1)
     page = site.open(f"/admin/sagas/{saga_id}", width=SIZES["phone"], height=800)
-    # Asked from outside: a function that polls inside the page needs eval(), which the page's CSP forbids.
+    # Polled from outside: polling inside the page needs eval(), which the page's CSP forbids.
     diagram = page.locator(".diagram")
     eventually(lambda: diagram.evaluate("it => it.scrollLeft") > 100, "the diagram shows where the saga stands")
 

@@ -1,4 +1,4 @@
-"""What an operator who is called at night does: find the order, see what each button leads to, press one."""
+"""An operator finds a stuck order, reads the preview of each action, and takes one."""
 
 import re
 
@@ -80,7 +80,7 @@ def test_a_reason_is_asked_for_before_anything_is_done(site):
 def test_what_somebody_else_has_done_meanwhile_is_told_and_not_overwritten(site):
     (saga_id,) = site.stuck_orders(1)
     page = site.open(f"/admin/sagas/{saga_id}")
-    # This page does not follow: what it asks for by itself is lost.
+    # This page is not updated: its own requests are aborted.
     page.route("**/*", lambda route: route.continue_() if route.request.method == "POST" else route.abort())
     other = site.open(f"/admin/sagas/{saga_id}")
     choose(other, "Compensate", "sales says no")
@@ -104,7 +104,7 @@ def test_a_page_follows_what_happens_elsewhere_and_keeps_what_is_being_written(s
     offer(page, "Retry now").locator("summary").first.click()
     offer(page, "Retry now").get_by_label("Why").fill("because")
     with page.expect_response(lambda answer: answer.request.method == "GET" and answer.ok):
-        pass  # it has looked, and nothing has changed
+        pass  # the page was fetched, and nothing has changed
     expect(offer(page, "Retry now").get_by_label("Why")).to_have_value("because")
     other = site.open(f"/admin/sagas/{second}")
     choose(other, "Retry now", "sales is back")

@@ -1,4 +1,4 @@
-"""The service as it is by default, which lets in nobody without a name: with a user of each role and a key."""
+"""Fixtures: the service with its default settings, a user of each role, and API keys."""
 
 import re
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ def hashed() -> str:
 
 @dataclass
 class Browser:
-    """A person at a browser, with its cookies; token: what the forms on its pages carry."""
+    """A browser with its cookies. token: the CSRF token of the forms on its pages."""
 
     client: FlaskClient
     token: str = ""
@@ -41,7 +41,7 @@ class Browser:
         return self.client.get(path, base_url=AT, headers=headers)
 
     def post(self, path: str, *, token: str | None = None, **form: Any) -> TestResponse:
-        """Send a form of the page one is on; token="" is a forged one."""
+        """Send a form of the present page; token="" sends a forged form."""
         form |= {"csrf_token": self.token if token is None else token}
         return self.client.post(path, base_url=AT, data=form, headers={"Referer": f"{AT}/admin"})
 
@@ -62,7 +62,7 @@ class Browser:
 
 @dataclass
 class AdminService:
-    """The service, and what its database says."""
+    """The service and its database."""
 
     app: Flask
     engine: Engine
@@ -88,7 +88,7 @@ class AdminService:
 def admin_service(store_url: str) -> Iterator[AdminService]:
     settings = {"DATABASE_URL": store_url, "PARTICIPANTS_URL": "http://127.0.0.1:9", "WAIT_S": "0.1"}
     app = create_app(from_environment(settings | {"SECRET_KEY": "0" * 32}))
-    # No context stays open: requests would share it, and with it who asks.
+    # No context stays open: requests would share it, and with it the principal.
     with app.app_context():
         engine = db.engine
     for role in Role:

@@ -1,4 +1,4 @@
-"""API keys: who has one gets what it is for, until it expires or is revoked; and what API_AUTH=off means."""
+"""API keys: scopes, expiry, revocation, and API_AUTH=off."""
 
 import hashlib
 
@@ -21,7 +21,7 @@ SAGAS = "/api/v1/sagas"
 
 @pytest.fixture
 def ask(admin_service):
-    """Ask the API with headers and nothing else."""
+    """Call the API with these headers and no cookie."""
 
     def ask(method="GET", path=SAGAS, json=None, **headers):
         named = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -1,4 +1,4 @@
-"""`saga user`, `saga key` and `saga audit`, which need no secret: who has the database has all."""
+"""`saga user`, `saga key` and `saga audit`. They need no secret: access to the database is enough."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from tests.integration.access.conftest import PASSWORD
 
 @pytest.fixture
 def store_url(sqlite_url, sqlite_template, tmp_path):
-    """What each database does is tested at the store."""
+    """SQLite only: the tests of the store cover both databases."""
     shutil.copy(sqlite_template, tmp_path / "saga.db")
     return sqlite_url
 

@@ -1,4 +1,4 @@
-"""Every route, everybody who may ask, the right answer. A route that is not in the table fails."""
+"""The answer of every route to every principal. A route that is missing in the table fails."""
 
 import shutil
 
@@ -91,7 +91,7 @@ VALUES = {
 
 @pytest.fixture
 def store_url(sqlite_url, sqlite_template, tmp_path):
-    """Which database it is makes no difference to who may."""
+    """SQLite only: permissions do not depend on the database."""
     shutil.copy(sqlite_template, tmp_path / "saga.db")
     return sqlite_url
 
@@ -105,7 +105,7 @@ def routes(app):
 
 
 def verdict(answer):
-    """Say whether the one who asked was let through, turned away, or asked to say who it is."""
+    """Return allowed, refused or unauthenticated for an answer."""
     if answer.status_code == 401 or (answer.status_code == 303 and "/login?next=" in answer.headers["Location"]):
         return "who?"
     return "no" if answer.status_code == 403 else "yes"
@@ -122,10 +122,10 @@ def test_each_principal_gets_exactly_its_permissions(admin_service, who):
     if who.startswith("key of "):
         headers = {"X-API-Key": admin_service.key(Scope(who.removeprefix("key of ")))}
     found, expected = {}, {}
-    # One that ends the session comes last.
+    # A request that ends the session comes last.
     for route, method, path in sorted(routes(admin_service.app), key=lambda it: it[0] == "POST /logout"):
         if who.startswith("key of ") and ROUTES[route] in ("viewer", "operator", "admin", "open"):
-            continue  # a page knows no keys; see below
+            continue  # a page accepts no keys; see below
         form = {"name": "nobody", "password": "x"} if route == "POST /login" else {}
         answer = browser.client.open(path, method=method, base_url="https://saga.example", headers=headers, data=form)
         assert answer.status_code < 500, (route, answer.text)
@@ -146,7 +146,7 @@ def test_api_key_opens_no_page(admin_service):
 
 @pytest.mark.parametrize("role", list(Role))
 def test_cookie_without_csrf_token_changes_nothing(admin_service, role):
-    """A page elsewhere can make a browser send its cookies, but cannot know the token."""
+    """A page of another site can make a browser send its cookies, but does not have the token."""
     browser = admin_service.browser(role)
     forged = 0
     for route, method, path in routes(admin_service.app):

@@ -1,4 +1,4 @@
-"""The pages about users and keys, and what the trail tells of them."""
+"""The pages of users and keys, and their rows in the audit trail."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Signing in and out: whose cookie is worth what, and how often one may guess."""
+"""Signing in and out: sessions, cookies, and the limit of failed attempts."""
 
 import base64
 import re
@@ -53,7 +53,7 @@ def test_wrong_password_does_not_reveal_whether_the_user_exists(admin_service, n
 
 
 def test_unknown_name_is_stored_nowhere(admin_service, capsys):
-    """It may have been the password."""
+    """The person may have typed the password as the name."""
     admin_service.browser().post("/login", name="hunter2hunter2", password="x")
     assert "hunter2" not in str(admin_service.trail()) + capsys.readouterr().out
 
@@ -92,7 +92,7 @@ def test_session_expires(admin_service):
 
 
 def test_stored_session_digest_is_no_valid_cookie(admin_service):
-    """A row names its session by a digest."""
+    """A row contains only a digest of the session's token."""
     browser = admin_service.browser(Role.ADMIN)
     with admin_service.app.app_context():
         row = SessionRow.query.one()
@@ -179,7 +179,7 @@ def test_forged_address_is_stored_nowhere(admin_service, monkeypatch):
 
 
 def test_parallel_sign_ins_hash_one_password_at_a_time(admin_service, monkeypatch):
-    """Each hash takes 19 MiB: side by side they would take all memory there is."""
+    """Each hash takes 19 MiB, so parallel hashes could exhaust the memory."""
     hashing, most, counting = 0, 0, threading.Lock()
     may_end = threading.Event()
 

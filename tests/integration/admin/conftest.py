@@ -1,4 +1,4 @@
-"""The pages over a database whose sagas the test makes, and what it takes to be signed in."""
+"""Fixtures: the pages, a signed-in operator, and sagas that the test stores itself."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ def seen(answer: TestResponse) -> str:
 
 @pytest.fixture
 def client(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
-    """The pages as an operator sees them; no participant can be reached."""
+    """A client that is signed in as operator. No participant is reachable."""
     monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("ada", Role.OPERATOR))
     monkeypatch.setattr("app.access.authorization._check_session", lambda: None)
     monkeypatch.setattr("app.access.authorization._check_form", lambda _largest: None)
@@ -48,7 +48,7 @@ def client(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskCli
 
 @pytest.fixture
 def walk(client: FlaskClient) -> Callable[..., Instance]:
-    """Store a saga that had these outcomes, one commit each, as the engine would."""
+    """Store a saga with these outcomes, one commit each, as the engine does."""
     store = SagaStore(Connections(db.engine), discover(), "test")
 
     def move(*outcomes: str, definition: str = "checkout", reason: str = "no", **data: Any) -> Instance:
@@ -67,7 +67,7 @@ def walk(client: FlaskClient) -> Callable[..., Instance]:
 
 @pytest.fixture
 def aged(client: FlaskClient) -> Callable[[Instance, float], None]:
-    """Move a saga's arrival in its state into the past."""
+    """Move the entry of a saga into its state to the past."""
 
     def age(saga: Instance, seconds: float) -> None:
         later = (

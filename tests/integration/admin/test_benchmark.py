@@ -1,4 +1,4 @@
-"""`make bench-pages` is run by hand; this tests its preparation."""
+"""Tests the preparation of `make bench-pages`, which a person runs."""
 
 import sqlite3
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""Every link of a dashboard or an alert is followed, and leads to the very sagas that it names."""
+"""Every link of a dashboard or an alert leads to exactly the sagas that it names."""
 
 import itertools
 import re
@@ -29,7 +29,7 @@ VARIABLES = {
 
 
 def links():
-    """Give every URL: of panels, of what is shown in them, of single columns, and of alerts."""
+    """Return every URL of the panels, their data, their columns, and the alerts."""
     panels = [panel for board in dashboards(facts(discover())) for panel in board.panels]
     for panel in panels:
         config = panel.field_config
@@ -43,7 +43,7 @@ URLS = sorted({link["url"] if isinstance(link, dict) else link.url for link in l
 
 @pytest.fixture
 def there(walk, client):
-    """One saga of each status, and one of another table, with what each is."""
+    """Store one saga of each status, and one of another table; return each with its facts."""
     made = [
         walk(*PAID),  # running
         walk(*PAID, "exhausted"),  # stuck
@@ -59,7 +59,7 @@ def there(walk, client):
 
 
 def meant(url, there):
-    """Tell which of these sagas somebody expects who reads the link."""
+    """Return the sagas that the link names."""
     asked = {name: values[0].split(",") for name, values in parse_qs(urlsplit(url).query).items()}
     statuses = ["stuck"] if "stuck" in asked else asked.get("status")
     return {

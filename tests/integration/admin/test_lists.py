@@ -1,4 +1,4 @@
-"""The lists on both databases: what is in them, in which order, and by which index."""
+"""The lists on both databases: their sagas, their order, and the index that each query uses."""
 
 from types import SimpleNamespace
 
@@ -71,7 +71,7 @@ def test_stuck_sagas_are_grouped_by_cause(walk, aged):
 
 
 def removed(*sagas, version=7):
-    """Let their table be of a version that this release does not have."""
+    """Change the version of all sagas to one that this release does not have."""
     for saga in sagas:
         saga_id = saga.id if db.engine.dialect.name == "postgresql" else saga.id.hex
         db.session.execute(text(f"UPDATE saga SET definition_version = {version} WHERE id = :id"), {"id": saga_id})

@@ -1,6 +1,6 @@
-"""Words without bounds: those of rows that an older release kept, and their way through every page and drawing.
+"""Very long texts in rows of an older release: every page and drawing shows them.
 
-Nothing here is timed. What was quadratic takes hours with texts of this length, so a test would not end.
+Nothing here is timed. A quadratic algorithm takes hours with texts of this length, so its test would not end.
 """
 
 import pytest

@@ -1,4 +1,4 @@
-"""The pages as they are sent: what they show, what they hide, and what they refuse."""
+"""The pages as HTML: what they show, hide and refuse."""
 
 import re
 from html import unescape
@@ -217,7 +217,7 @@ def test_group_action_reports_sagas_that_have_moved(client, walk, monkeypatch):
     from app.admin import bulk  # noqa: PLC0415
 
     def moved(service, saga_id, *more):
-        if saga_id == second.id:  # somebody else was faster
+        if saga_id == second.id:  # another operator was faster
             service.compensate(second.id, "bob", "because", 0)
         return real(service, saga_id, *more)
 

@@ -1,4 +1,4 @@
-"""The page of messages that nobody could take, and the events of a saga on its page."""
+"""The page of dead letters, and the events on the page of a saga."""
 
 import json
 
@@ -17,7 +17,7 @@ EVENT = {"specversion": "1.0", "id": "1", "source": "/boutique", "type": "Comman
 
 @pytest.fixture
 def parked(client):
-    """Park a message; give the path of what may be done with it."""
+    """Store a dead letter; return the path of its actions."""
 
     def park(**changed):
         Parked(db.engine).add("/type: was not known yet", json.dumps(EVENT | changed).encode())

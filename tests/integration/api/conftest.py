@@ -14,7 +14,7 @@ from tests.conftest import OPEN
 
 @pytest.fixture
 def client(store_url: str) -> Iterator[FlaskClient]:
-    """A client of the application, whose participants cannot be reached."""
+    """A client of the application. No participant is reachable."""
     settings = {"DATABASE_URL": store_url, "PARTICIPANTS_URL": "http://127.0.0.1:9", "WAIT_S": "0.1"}
     app = create_app(from_environment(OPEN | settings))
     with app.app_context():
@@ -26,5 +26,5 @@ def client(store_url: str) -> Iterator[FlaskClient]:
 
 @pytest.fixture
 def begun(client: FlaskClient) -> Any:
-    """How many sagas were begun."""
+    """Return the number of sagas."""
     return lambda: db.session.query(SagaRow).count()

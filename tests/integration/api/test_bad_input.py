@@ -1,4 +1,4 @@
-"""Whatever is sent: a problem document that says what to mend, and nothing begun."""
+"""Bad input gets a problem document that says what to correct, and starts nothing."""
 
 import json
 

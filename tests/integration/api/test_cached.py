@@ -1,4 +1,4 @@
-"""Answers about completed sagas are cached, and an old one is never shown once the saga has been taken back."""
+"""Answers about completed sagas are cached. An old answer is never shown after a compensation."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from tests.integration.engine.scene import LOST, Scene, answer
 
 
 class Cache(dict):
-    """Stands for Redis."""
+    """A fake of Redis."""
 
     def put(self, key, value, _for_s):
         self[key] = value
@@ -47,7 +47,7 @@ def test_completed_purchase_is_cached_until_it_is_compensated(client, scene, mon
 
 
 def test_outdated_answer_is_not_read_after_a_compensation(client, scene, monkeypatch):
-    """Whoever reads while the saga is taken back may keep the old answer; nobody finds it."""
+    """A read during a compensation may cache the old answer, but no request finds it."""
     saga = run(scene, PURCHASE)
     path, whole = f"/api/v1/sagas/{saga.id}", __import__("app.api.sagas", fromlist=["whole_json"]).whole_json
 

@@ -1,4 +1,4 @@
-"""What 000's contract answers: events by its names, pages, and `error` whatever is wrong."""
+"""The contract of /api/saga: its event names, its pages, and the member `error` of every error."""
 
 import pytest
 
@@ -23,7 +23,7 @@ RESERVED = [
 
 @pytest.fixture
 def scene(client):
-    """An engine on the application's own database, whose participants answer as told."""
+    """An engine on the database of the application, with fake participants."""
     scene = Scene(db.engine, None)
     scene.telemetry = services(client.application).sagas._engine.telemetry
     return scene
@@ -31,7 +31,7 @@ def scene(client):
 
 @pytest.fixture
 def ordered(client, scene):
-    """Run an order with these replies; its summary, and its history as (type, state entered)."""
+    """Run an order with these replies; return its summary and its history as (type, state entered)."""
 
     def run(ask=None, **instead):
         for step in COMMANDE.steps:
@@ -94,7 +94,7 @@ def test_stuck_compensation_still_needs_compensation(ordered):
 
 
 def test_every_event_has_a_name_of_the_contract(ordered):
-    """Along every row that changes the state."""
+    """Check every transition that changes the state."""
     from app.api.commandes import _event_type  # noqa: PLC0415
     from app.store.models import JournalRow  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Pages of other sites: none may use the API, unless CORS_ORIGINS lists them, and never with a cookie."""
+"""Pages of other sites may use the API only when CORS_ORIGINS lists them, and never with a cookie."""
 
 import pytest
 

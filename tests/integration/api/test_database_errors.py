@@ -1,4 +1,4 @@
-"""What a client, and /ready, are told of an error of the database: real errors, raised by a trigger of the test's."""
+"""The answers to a client and of /ready after a database error. A trigger of the test raises real errors."""
 
 import pytest
 from sqlalchemy import text

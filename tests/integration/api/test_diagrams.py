@@ -1,4 +1,4 @@
-"""The live diagrams on both databases, over sagas whose moves the test makes itself."""
+"""The live diagrams on both databases, of sagas that the test stores itself."""
 
 import dataclasses
 import itertools
@@ -39,7 +39,7 @@ HOUR_S = 3600.0
 
 
 def second_checkout() -> Saga:
-    """Checkout with one step more before the payment."""
+    """Return the checkout with one more step before the payment."""
     points = compensatable(
         "points", post("client", "/{client_id}/points"), undo=post("client", "/{client_id}/points/annuler"),
         undoing="POINTS_REPRIS", done="POINTS_DONNES", refused="ECHEC_POINTS",
@@ -63,7 +63,7 @@ def client(store_url: str, registry: Registry) -> Iterator[FlaskClient]:
 
 @pytest.fixture
 def walk(client: FlaskClient, registry: Registry) -> Any:
-    """Store a saga of checkout v1 that had these outcomes, one commit each, as the engine would."""
+    """Store a saga of checkout v1 with these outcomes, one commit each, as the engine does."""
     store = SagaStore(Connections(db.engine), registry, "test")
 
     def move(*outcomes: str, reason: str | None = None) -> Instance:
@@ -246,7 +246,7 @@ def test_diff_counts_the_sagas_in_changed_states(client: FlaskClient, walk: Any)
 
 
 def shift(saga: Instance, *, seconds: float, upto: int | None = None) -> None:
-    """Put the first rows of a saga's journal back in time."""
+    """Move the first rows of a saga's journal to the past."""
     rows = db.session.execute(text("SELECT seq, at FROM journal WHERE saga_id = :id ORDER BY seq"), keys(saga)).all()
     sqlite = db.engine.dialect.name == "sqlite"
     for row in itertools.islice(rows, upto):

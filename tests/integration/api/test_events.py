@@ -14,7 +14,7 @@ EVENT = {"specversion": "1.0", "id": "1", "source": "/boutique", "type": "Comman
 
 @pytest.fixture
 def parked(client):
-    """Give the number of a message that is parked."""
+    """Store a dead letter; return its id."""
 
     def park(**changed):
         Parked(db.engine).add("/type: was not known yet", json.dumps(EVENT | changed).encode())

@@ -64,7 +64,7 @@ def test_unknown_paths_and_methods_make_no_new_series(client):
             assert answer.status_code == (200 if method == "GET" else 405)
 
     ask(0)
-    series()  # so that the request for the metrics is counted as well
+    series()  # the request for the metrics is counted, too
     once = series()
     for number in range(1, 20):
         ask(number)
@@ -104,7 +104,7 @@ def test_unreadable_database_is_not_answered_with_migrate(tmp_path):
 
 @contextmanager
 def paused(server):
-    """Let a PostgreSQL server hang: its connections stay open, and nobody answers."""
+    """Let a PostgreSQL server hang: its connections stay open, and no query is answered."""
     number = int((Path(server.split("host=")[1]) / "postmaster.pid").read_text().split()[0])
     postmaster = psutil.Process(number)
     processes = [postmaster, *postmaster.children(recursive=True)]
@@ -120,7 +120,7 @@ def paused(server):
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 def test_hanging_database_blocks_neither_readiness_nor_metrics(client, postgres_server):
-    """Else whoever watches believes that the process is dead, and restarts it in vain."""
+    """Otherwise a supervisor believes that the process is dead, and restarts it without effect."""
     assert client.get("/ready").status_code == 200
     with paused(postgres_server):
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""The API's description: complete, committed, true of every example, and shown without a network."""
+"""The API's description is complete, committed, right for every example, and shown without a network."""
 
 import hashlib
 import json
@@ -34,7 +34,7 @@ def operations(document):
 
 
 def of_pages(app, endpoint):
-    """Pages for people, their files, and what signs people in."""
+    """Return True for the pages of people and their files."""
     need = need_of(endpoint, app.view_functions[endpoint])
     return isinstance(need, Role) or endpoint.startswith("access.") or endpoint == "static"
 

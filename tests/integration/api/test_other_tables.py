@@ -1,4 +1,4 @@
-"""A saga that the tables at hand do not fit: everything about it, and about all others, can be read all the same."""
+"""A saga whose table this release does not have: every page and list still works."""
 
 import pytest
 from flask.testing import FlaskCliRunner
@@ -31,7 +31,7 @@ CHANGES = {
 
 @pytest.fixture(params=[CHECKOUT, COMMANDE], ids=str)
 def saga(client, request):
-    """A saga that waits in its first state."""
+    """Store a saga in its first state."""
     begun = Instance.new(request.param, DATA[request.param], actor="client")
     store: SagaStore = services(client.application).runner._engine.store
     store.insert(begun, 300, owner="another process")
@@ -57,7 +57,7 @@ def test_pages_and_lists_show_a_saga_without_its_table(client, changed, request)
         "checkout": [f"/api/commande/{changed.id}", f"/api/commande/{changed.id}/historique"],
         "commande": [f"/api/saga/commandes/{changed.id}/"],
     }
-    # The contracts of 000 and 001 show sagas of one name each: of another name there is none.
+    # /api/saga and /api/commande show sagas of one name each, so another name is not found.
     expected = 404 if request.node.callspec.params["changed"] == "its name is gone" else 200
     for path in own[changed.definition.name]:
         assert client.get(path).status_code == expected, path
@@ -110,7 +110,7 @@ def test_a_saga_without_its_table_is_counted_and_listed_as_such(client, change, 
 
 
 def test_unfinished_saga_without_its_table_is_not_cached(client, saga):
-    """A saga in a state that no row of the table leaves is not therefore finished."""
+    """A state without outgoing transitions does not mean that the saga has ended."""
     kept = {}
     fleeting = services(client.application).shared_cache
     fleeting.put = lambda key, value, _for_s: kept.update({key: value})

@@ -1,4 +1,4 @@
-"""Behind a gateway: whose request it is, and below which path it knows the service."""
+"""Behind a gateway: the address of the client, and the path prefix of the service."""
 
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ SAGAS = "/api/v1/sagas"
 
 @pytest.fixture
 def behind(store_url: str) -> Iterator[Callable[[int], FlaskClient]]:
-    """A client of the application, which so many proxies stand before."""
+    """Return a client of the application behind this number of proxies."""
     apps = []
 
     def application(proxies: int) -> FlaskClient:

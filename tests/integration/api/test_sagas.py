@@ -1,4 +1,4 @@
-"""The general API where no participant is needed: what it refuses, and what it tells of its definitions."""
+"""The general API without participants: refusals, and the definitions."""
 
 import pytest
 

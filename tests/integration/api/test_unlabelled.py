@@ -1,4 +1,4 @@
-"""`curl -d` without a Content-Type, which calls its JSON a form, and pages of other sites that could do the same."""
+"""`curl -d` without a Content-Type declares JSON as a form. Pages of other sites could do the same."""
 
 import json
 

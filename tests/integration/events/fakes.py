@@ -1,4 +1,4 @@
-"""What an order's participants answer, and a publisher that a test may break."""
+"""The replies of an order's participants, and a fake publisher."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ ANSWERS = {
 
 
 class FakePublisher:
-    """Keeps what is published. broken_at: the call, counted from 1, from which on the broker is away."""
+    """Keeps the published events. broken_at: the call, from 1, from which the broker is unreachable."""
 
     def __init__(self, broken_at: int = 0) -> None:
         self.events: list[dict[str, Any]] = []

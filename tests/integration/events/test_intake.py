@@ -87,7 +87,7 @@ def test_unusable_message_is_refused_with_the_cause(scene, intake, body, says):
 
 
 class FakeMessage:
-    """A message as kombu hands it over."""
+    """A fake of kombu's message."""
 
     def __init__(self, body):
         self.body, self.acknowledged = body, False
@@ -140,7 +140,7 @@ def test_unknown_failure_is_retried_and_then_a_dead_letter(scene, intake, monkey
 
 
 def test_event_with_a_long_key_starts_its_saga_once(scene, intake):
-    """500 characters of source and 500 of id are 2,000 bytes each: an index of PostgreSQL's takes 2,704."""
+    """500 characters of source and 500 of id are 2,000 bytes each; an index of PostgreSQL holds 2,704 bytes."""
     ideographs = [chr(0x20000 + number * 7919 % 42_000) for number in range(1000)]
     event = wire(source="".join(ideographs[:500]), id="".join(ideographs[500:]))
     for expected in (["order_saga"], ["order_saga"]):
@@ -163,7 +163,7 @@ def test_events_with_ambiguous_names_start_two_sagas(scene, intake):
 def test_saga_of_an_earlier_release_is_found_by_its_event(scene, intake, source):
     began = scene.service.start("order_saga", intake_data(), f"\N{ENVELOPE} {source} c", wait_s=0)
     scene.runner.stop()
-    with scene.database.begin() as connection:  # it did not write who sent the event
+    with scene.database.begin() as connection:  # an earlier release did not store the sender
         connection.exec_driver_sql("UPDATE saga SET started_by = NULL, sent_digest = NULL")
     again = intake.start_saga(wire(source=source, id="c"))
     assert (again.id, again.replayed) == (began.id, True)

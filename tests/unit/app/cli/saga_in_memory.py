@@ -1,4 +1,4 @@
-"""A saga built in memory, move by move, as the database would give it."""
+"""A saga in memory, built move by move, as the database returns it."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,7 @@ OWN = (Trigger.SUCCEEDED, Trigger.REFUSED, Trigger.RETRY, Trigger.DEFER, Trigger
 
 
 class SagaInMemory:
-    """move("succeeded"): the outcome of the call in flight, 100 ms later; move("compensate", by="cli:ada", …)."""
+    """A saga in memory. Each move is 100 ms later: move("succeeded"), move("compensate", by="cli:ada")."""
 
     def __init__(self, definition=CHECKOUT):
         self.definition = definition
@@ -55,7 +55,7 @@ class SagaInMemory:
 
 
 def drawn(saga, width=80, seconds_later=120, definition=CHECKOUT, **columns):
-    """What `saga show` writes, without colour and without blanks at the ends of lines."""
+    """Return the output of `saga show`, without colour and without trailing spaces."""
     console = Console(width=width, color_system=None, force_terminal=False, highlight=False, markup=False)
     now = BEGUN + timedelta(seconds=seconds_later)
     with console.capture() as captured:
@@ -65,5 +65,5 @@ def drawn(saga, width=80, seconds_later=120, definition=CHECKOUT, **columns):
 
 def _row(move, at):
     columns = asdict(move)
-    del columns["made"]  # the database's trigger makes `at` of it
+    del columns["made"]  # the database's trigger sets `at`
     return JournalRow(**columns, saga_id=SAGA_ID, at=at)

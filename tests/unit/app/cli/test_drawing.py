@@ -1,4 +1,4 @@
-"""What an operator sees, to the letter; a change here is a change of the screen."""
+"""The exact output for an operator. A change here is a change of the screen."""
 
 from datetime import timedelta
 
@@ -106,7 +106,7 @@ def stuck():
 
 
 def path_lines(saga, **columns):
-    """The lines of the path alone."""
+    """Return the lines of the path."""
     lines = drawn(saga, **columns).splitlines()
     begin = next(number for number, line in enumerate(lines) if line.startswith("  ┌"))
     return lines[begin + 1 : lines.index("", begin) - 1]

@@ -23,7 +23,7 @@ def app(sqlite_template, tmp_path_factory):
     file = shutil.copy(sqlite_template, tmp_path_factory.mktemp("cli"))
     app = made(f"sqlite:///{file}")
     yield app
-    structlog.configure(**logging)  # the commands send it to a stderr that is gone by then
+    structlog.configure(**logging)  # the commands log to a stderr that no longer exists
     with app.app_context():
         db.engine.dispose()
 
