@@ -11,7 +11,7 @@ from app.config import ConfigError, check_serving, from_environment
 from app.database_file import check_database_file
 from app.services import services
 from app.stopping import on_end
-from app.store.alone import hold, tell_ending
+from app.store.sqlite_lock import hold, tell_ending
 
 try:
     _config = from_environment(os.environ)

@@ -15,7 +15,7 @@ from kombu.entity import Queue
 from kombu.exceptions import KombuError, OperationalError
 from kombu.transport import TRANSPORT_ALIASES
 
-from app.supervision import ServiceThreads
+from app.service_threads import ServiceThreads
 
 if TYPE_CHECKING:
     from celery import Celery

@@ -47,7 +47,7 @@ class Config:
     breaker_open_s: float = 30.0
     #: Seconds within which the failures in a row must lie.
     breaker_window_s: float = 60.0
-    #: Redis for the shared cache, see app.fleeting; None: none.
+    #: Redis for the shared cache, see app.shared_cache; None: none.
     redis_url: str | None = None
     #: Broker for workers and events, see app.worker; None: none.
     broker_url: str | None = None

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from app.settings import ConfigError
-from app.store.alone import file_of
+from app.store.sqlite_lock import file_of
 
 
 def check_database_file(database_url: str, *, writes: bool) -> None:

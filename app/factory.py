@@ -19,50 +19,50 @@ from app.api import checkout, commandes, definitions, diagrams, docs, events, he
 from app.api.metrics import Exporter
 from app.breaker import BreakerPolicy
 from app.broker import Broker
+from app.calls.breakers import GuardedSender
+from app.calls.client import Participants
 from app.cli import saga
 from app.cli.migrate import MigrateCommand
 from app.config import Config, check_participants, from_environment
 from app.engine.calls import Calls
 from app.engine.engine import Engine
-from app.engine.keys import Keys
-from app.engine.pulse import Pulse
+from app.engine.heartbeat import Heartbeat
+from app.engine.idempotency import Keys
 from app.engine.runner import Runner
 from app.engine.service import SagaService
 from app.events.event_threads import IN_MEMORY, EventThreads
 from app.events.intake import Intake
 from app.events.relay import Relay
 from app.events.topics import Publisher
-from app.fleeting import Fleeting
+from app.json_provider import OrjsonProvider
 from app.logs import Secrets, configure_logging
-from app.metrics import Telemetry
-from app.metrics.breakers import Breakers
-from app.metrics.exposition import Exposition
-from app.metrics.gauges import Gauges
-from app.metrics.notes import Notes
-from app.metrics.threads import Threads
-from app.participants.client import Participants
-from app.participants.guard import GuardedSender
+from app.service_threads import ServiceThreads
 from app.services import Services
+from app.shared_cache import SharedCache
 from app.store import database
 from app.store.api_keys import ApiKeys
-from app.store.attempts import Attempts
-from app.store.bounded import Bounded
+from app.store.bounded_query import Bounded
 from app.store.connections import Connections
+from app.store.counts import read
 from app.store.database import db
-from app.store.gauges import read
+from app.store.dead_letters import Parked
 from app.store.leases import Leases
+from app.store.login_attempts import Attempts
 from app.store.outbox import Outbox
-from app.store.parked import Parked
 from app.store.replicas import Replicas
 from app.store.sagas import SagaStore
-from app.store.schema import schema
+from app.store.schema_facts import schema
 from app.store.tables import Tables
 from app.store.users import Users
-from app.supervision import ServiceThreads
 from app.tables import read_tables
+from app.telemetry import Telemetry
+from app.telemetry.breaker_gauges import Breakers
+from app.telemetry.deferred import Notes
+from app.telemetry.exposition import Exposition
+from app.telemetry.saga_gauges import Gauges
+from app.telemetry.thread_gauges import Threads
 from app.traces import Traces
 from app.values import LARGEST_CONTENT
-from app.wire import OrjsonProvider
 from machines.registry import Registry
 
 
@@ -88,7 +88,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     threads = ServiceThreads()
     metrics, notes = Exposition(), Notes(threads)
     Exporter(app, metrics, notes)
-    fleeting = Fleeting(config.redis_url)
+    fleeting = SharedCache(config.redis_url)
     told, owner = threading.Event(), new_owner()
     service, runner = _engine(app, config, registry, metrics, notes, fleeting, told, owner, threads)
     post = _post(app, config, registry, metrics, service, runner, told, owner, threads)
@@ -122,14 +122,14 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
 
 
 def _engine(  # noqa: PLR0917  connects parts that are built before
-    app: Flask, config: Config, registry: Registry, metrics: Exposition, notes: Notes, fleeting: Fleeting,
+    app: Flask, config: Config, registry: Registry, metrics: Exposition, notes: Notes, fleeting: SharedCache,
     told: threading.Event, owner: str, threads: ServiceThreads,
 ) -> tuple[SagaService, Runner]:  # fmt: skip
     with app.app_context():
         store = SagaStore(Connections(db.engine), registry, owner)
         leases = Leases(db.engine, registry, owner)
         tables = Tables(db.engine, registry, owner)
-        pulse = Pulse(Replicas(db.engine, owner))
+        pulse = Heartbeat(Replicas(db.engine, owner))
         gauges = Gauges(Bounded(partial(read, db.engine, registry)), registry)
     participants = Participants(
         config.requests + config.threads, api_key=config.participants_api_key, ca_file=config.participants_ca_file
@@ -153,7 +153,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built before
         jitter=lambda longest_s: random.uniform(0, longest_s),  # noqa: S311  not a secret
         sleep=stopping.wait,
         stopping=stopping.is_set,
-        told=told.set,
+        on_event=told.set,
     )
     runner = Runner(
         config=config,
@@ -163,7 +163,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built before
         pulse=pulse,
         stopping=stopping,
         broker=Broker(config.broker_url, threads) if config.broker_url else None,
-        at_each_look=(guarded.learn, breakers.look),
+        at_each_beat=(guarded.learn, breakers.look),
         threads=threads,
     )
     keys = Keys(store, fleeting)

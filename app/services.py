@@ -11,14 +11,14 @@ if TYPE_CHECKING:  # every layer reads its parts here, so this module imports no
     from app.engine.runner import Runner
     from app.engine.service import SagaService
     from app.events.event_threads import EventThreads
-    from app.fleeting import Fleeting
-    from app.metrics.exposition import Exposition
-    from app.store.attempts import Attempts
-    from app.store.bounded import Bounded
+    from app.service_threads import ServiceThreads
+    from app.shared_cache import SharedCache
+    from app.store.bounded_query import Bounded
+    from app.store.login_attempts import Attempts
     from app.store.overview import Minute
-    from app.store.schema import Schema
+    from app.store.schema_facts import Schema
     from app.store.users import Users
-    from app.supervision import ServiceThreads
+    from app.telemetry.exposition import Exposition
     from machines.registry import Registry
 
 _KEY = "saga"
@@ -37,7 +37,7 @@ class Services:
     events: "EventThreads"
     #: Every service thread of the process.
     threads: "ServiceThreads"
-    shared_cache: "Fleeting"
+    shared_cache: "SharedCache"
     metrics: "Exposition"
     #: Reads the migration and the encoding of the database.
     schema: "Bounded[Schema]"

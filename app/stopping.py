@@ -5,7 +5,7 @@ import socket
 import threading
 from collections.abc import Callable
 
-from app.supervision import ServiceThreads
+from app.service_threads import ServiceThreads
 
 _ENDS = (signal.SIGTERM, signal.SIGINT)
 

@@ -17,7 +17,7 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags
 
-from app.participants.outcome import Reply
+from app.calls.outcome import Reply
 from app.store.instance import Instance
 from machines.call import Call
 from machines.progress import Outcome

@@ -68,7 +68,7 @@ def runner() -> Runner:
 @celery.task(name=LOOK)
 def look() -> None:
     """Claim due sagas."""
-    runner().look()
+    runner().wake()
 
 
 @setup_logging.connect

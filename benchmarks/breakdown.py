@@ -13,11 +13,11 @@ from unittest.mock import patch
 
 from flask.testing import FlaskClient
 
+from app.calls.client import Participants
 from app.engine.service import SagaService
-from app.metrics.notes import Notes
-from app.participants.client import Participants
 from app.services import services
 from app.store.statements import Statement
+from app.telemetry.deferred import Notes
 from benchmarks.contenders.saga import make_application
 from benchmarks.harness import Harness, settings
 from benchmarks.observability import discarded_log

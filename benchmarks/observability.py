@@ -21,9 +21,9 @@ from flask.testing import FlaskClient
 
 from app import create_app, factory
 from app.config import from_environment
-from app.metrics import Telemetry
-from app.metrics.notes import Notes
 from app.services import services
+from app.telemetry import Telemetry
+from app.telemetry.deferred import Notes
 from benchmarks.harness import Harness
 from benchmarks.report import Table
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from app.engine.service import SagaService
 from app.errors import MalformedError
-from app.store.instance import Standing
+from app.store.instance import SagaSnapshot
 from app.views.validation import Resolution, load, parsed
 from machines.statuses import FINISHED, Status
 
@@ -30,7 +30,7 @@ def act(  # noqa: PLR0917
 
 def move(  # noqa: PLR0917
     sagas: SagaService, saga_id: UUID, actor: str, action: Mapping[str, Any], reply: Mapping[str, str], wait_s: float
-) -> Standing:
+) -> SagaSnapshot:
     """Make the move and return the saga's state afterwards. Raise as `act` does."""
     seen, reason = action["seen"], action["reason"]
     match action["action"]:
@@ -44,7 +44,7 @@ def move(  # noqa: PLR0917
             return sagas.compensate(saga_id, actor, reason, wait_s, seen=seen)
 
 
-def notice_of(seen: str, now: Standing) -> Notice:
+def notice_of(seen: str, now: SagaSnapshot) -> Notice:
     """Describe the result of a move by the state of the saga after the commit."""
     if now.status == Status.STUCK:
         again = "again " if now.state == seen else ""

@@ -23,10 +23,10 @@ from app.admin.stuck import Group, filter_of, group_of
 from app.errors import NotFoundError, ProblemError
 from app.services import services
 from app.store import queries
+from app.store.attention import Attention, AttentionFilter
 from app.store.database import db
-from app.store.instance import Standing
+from app.store.instance import SagaSnapshot
 from app.store.loading import is_in_doubt, table_of
-from app.store.trouble import Sought, Trouble
 from app.views.available_actions import AvailableAction, available_actions
 from app.views.filters import Cursor, cursor_at
 from app.views.states import dwell_limits
@@ -107,12 +107,12 @@ def act() -> str:
     )
 
 
-def _trouble() -> Trouble:
+def _trouble() -> Attention:
     registry = services().registry
-    return Trouble(registry, dwell_limits(registry))
+    return Attention(registry, dwell_limits(registry))
 
 
-def _group(trouble: Trouble, wanted: Sought) -> Group | None:
+def _group(trouble: Attention, wanted: AttentionFilter) -> Group | None:
     found = trouble.groups(wanted)
     if len(found) > 1:
         raise NotFoundError("these are several groups; begin with one of the list at /admin/stuck")
@@ -140,7 +140,7 @@ def _examples(found: Sequence[Any]) -> list[Example]:
 def _move_all(saga_ids: Sequence[UUID], part: dict[str, Any]) -> list[Result]:
     """Request the moves of all sagas first, so that they run in parallel, and then collect the results."""
     notices: dict[UUID, Notice] = {}
-    moved: dict[UUID, Standing] = {}
+    moved: dict[UUID, SagaSnapshot] = {}
     for saga_id in saga_ids:
         try:
             moved[saga_id] = move(services().sagas, saga_id, principal().actor, part, {}, 0.0)
@@ -150,7 +150,7 @@ def _move_all(saga_ids: Sequence[UUID], part: dict[str, Any]) -> list[Result]:
     return [Result(saga_id=saga_id, notice=notices[saga_id]) for saga_id in saga_ids]
 
 
-def _settled(moved: dict[UUID, Standing]) -> list[Standing]:
+def _settled(moved: dict[UUID, SagaSnapshot]) -> list[SagaSnapshot]:
     """Return the states of the sagas when all of them have ended or are stuck, after WAIT_S at the latest."""
     end = time.monotonic() + WAIT_S
     now = dict(moved)

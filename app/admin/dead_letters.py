@@ -8,7 +8,7 @@ from app.access.principal import principal
 from app.admin.pages import pages
 from app.errors import ProblemError
 from app.events import dead_letters
-from app.store.parked import PARKED_ID
+from app.store.dead_letters import PARKED_ID
 from app.views.validation import Resolution, load
 
 blueprint = pages("parked")

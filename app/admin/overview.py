@@ -11,8 +11,8 @@ from app.access.permissions import Role, needs
 from app.admin.chart import chart
 from app.admin.pages import pages
 from app.services import services
+from app.store.attention import Attention, AttentionFilter
 from app.store.overview import Minute, lately, oldest, standing
-from app.store.trouble import Sought, Trouble
 from app.views.states import dwell_limits
 from machines.statuses import FINISHED
 
@@ -28,7 +28,7 @@ _OLDEST, _GROUPS = 8, 5
 def show() -> str:
     registry = services().registry
     rows, minutes = standing(), _last_hour()
-    groups = Trouble(registry, dwell_limits(registry)).groups(Sought())
+    groups = Attention(registry, dwell_limits(registry)).groups(AttentionFilter())
     now: dict[str, int] = defaultdict(int)
     sagas: dict[str, dict[str, Any]] = {name: {"now": {}, "oldest_s": 0.0} for name in registry.names}
     for row in rows:

@@ -9,8 +9,8 @@ from app.access.permissions import Role, needs
 from app.admin.forms import ListQuery, query_of
 from app.admin.pages import pages
 from app.services import services
-from app.store.finding import id_prefix
-from app.store.newest import Listed, newest
+from app.store.lists import ListFilter, newest
+from app.store.search import id_prefix
 from app.views.filters import cursor_at
 from app.views.states import final_states
 from machines.statuses import Status
@@ -25,7 +25,7 @@ def show() -> str | Response:
     """List sagas. Redirect to the saga when the search names exactly one by its id, its first digits or its order."""
     query, registry = query_of(ListQuery()), services().registry
     stuck = (Status.STUCK,) if query["stuck"] else ()
-    listed = Listed(
+    listed = ListFilter(
         definitions=query["type"], statuses=query["status"] or stuck, states=query["state"], words=query["q"] or None
     )
     found = newest(listed, final_states(registry), PAGE + 1, query["after"])

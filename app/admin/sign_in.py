@@ -9,7 +9,7 @@ from app.access.sessions import sign_in, sign_out
 from app.access.user_accounts import NAME, matches
 from app.errors import BusyError
 from app.services import services
-from app.store.attempts import WINDOW_S
+from app.store.login_attempts import WINDOW_S
 
 blueprint = Blueprint("access", __name__)
 HOME = "/admin"

@@ -12,7 +12,7 @@ from app.access.permissions import Role, needs
 from app.admin.forms import StuckQuery, query_of
 from app.admin.pages import pages
 from app.services import services
-from app.store.trouble import Sought, Trouble
+from app.store.attention import Attention, AttentionFilter
 from app.views.filters import cursor_at
 from app.views.states import dwell_limits, participant_of, state_of, states_with
 
@@ -51,7 +51,7 @@ class Group:
 @needs(Role.VIEWER)
 def show() -> str:
     query, registry = query_of(StuckQuery()), services().registry
-    wanted, trouble = filter_of(query), Trouble(registry, dwell_limits(registry))
+    wanted, trouble = filter_of(query), Attention(registry, dwell_limits(registry))
     causes, found = trouble.groups(wanted), trouble.page(wanted, PAGE + 1, query["after"])
     following = cursor_at(found[PAGE - 1].entered_at, found[PAGE - 1].id) if len(found) > PAGE else None
     return render_template(
@@ -84,10 +84,10 @@ def group_of(row: Any) -> Group:
     )
 
 
-def filter_of(query: dict[str, Any]) -> Sought:
+def filter_of(query: dict[str, Any]) -> AttentionFilter:
     """Return the filter of a query string."""
     named = {name: query[name] for name in ("step", "participant")}
-    return Sought(
+    return AttentionFilter(
         definitions=query["type"],
         version=query["version"],
         state=query["state"] or None,

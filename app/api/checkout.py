@@ -13,7 +13,7 @@ from app.api.responses import with_location
 from app.api.schemas.checkout import Order, OrderConfirmed, OrderState, OrderUnfinished
 from app.errors import NotFoundError
 from app.store import queries
-from app.store.instance import Standing
+from app.store.instance import SagaSnapshot
 from app.store.models import SagaRow
 from machines.checkout import CHECKOUT
 from machines.statuses import Status
@@ -72,7 +72,7 @@ def _order(saga_id: UUID) -> SagaRow:
     return order
 
 
-def _answer(saga: Standing) -> Response:
+def _answer(saga: SagaSnapshot) -> Response:
     if saga.status == Status.COMPENSATED:
         answer = problem_answer(
             409, "Order cancelled", saga.error or "", saga_id=str(saga.id), etat_final=saga.state, erreur=saga.error

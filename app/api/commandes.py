@@ -28,7 +28,7 @@ from app.api.schemas.commandes import (
 from app.errors import NotFoundError
 from app.services import services
 from app.store import queries
-from app.store.instance import Standing
+from app.store.instance import SagaSnapshot
 from app.store.models import JournalRow, SagaRow
 from app.views.filters import LARGEST_PAGE
 from app.views.saga_data import example
@@ -135,7 +135,7 @@ def _order(saga_id: UUID) -> SagaRow:
     return saga
 
 
-def _answer(standing: Standing) -> Response:
+def _answer(standing: SagaSnapshot) -> Response:
     saga_id = str(standing.id)
     if standing.status == Status.COMPENSATED:
         cause = standing.error or ""

@@ -14,7 +14,7 @@ from app.errors import NotFoundError
 from app.events import dead_letters
 from app.events.cloudevent import as_cloudevent
 from app.store import queries
-from app.store.parked import PARKED_ID
+from app.store.dead_letters import PARKED_ID
 from app.views.validation import Reason
 
 blueprint = Blueprint("events", __name__, url_prefix="/api/v1")

@@ -10,9 +10,9 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_flask_exporter import PrometheusMetrics
 from werkzeug.exceptions import MethodNotAllowed
 
-from app.metrics.children import Children
-from app.metrics.exposition import Exposition
-from app.metrics.notes import Notes
+from app.telemetry.deferred import Notes
+from app.telemetry.exposition import Exposition
+from app.telemetry.label_cache import Children
 
 #: The methods that this service accepts. A client may send any text as the method, and each would make a new series.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})

@@ -7,7 +7,7 @@ from flask_limiter import Limiter
 
 from app.access.address import counted_address
 from app.config import Config
-from app.fleeting import TIMEOUT_S
+from app.shared_cache import TIMEOUT_S
 
 #: Endpoints of probes and of Prometheus, which have no limit.
 _EXEMPT = ("health.live", "health.ready", "prometheus_metrics")

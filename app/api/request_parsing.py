@@ -8,7 +8,7 @@ from app.access.principal import principal
 from app.environ import REPEATED_HEADERS
 from app.errors import MalformedError, MediaTypeError
 from app.services import services
-from app.store.instance import Standing
+from app.store.instance import SagaSnapshot
 from app.views.saga_data import data_schema
 from app.views.validation import Reason, checked_key, load, parsed_object
 from machines.saga import Saga
@@ -19,7 +19,7 @@ LONGEST_WAIT_S = 60.0
 _BROWSER_HEADERS = ("Origin", "Referer", "Cookie", "Sec-Fetch-Site")
 
 
-def start_saga(definition: Saga) -> Standing:
+def start_saga(definition: Saga) -> SagaSnapshot:
     """Start a saga for the sender, with the body as its data, as Idempotency-Key and Prefer require."""
     sent = json_object()
     data, key, wait_s = load(data_schema(definition), sent), idempotency_key(), preferred_wait_s()

@@ -16,7 +16,7 @@ from app.api.schemas.sagas import Journal, SagaCreated, SagaList, SagaMoved, Sag
 from app.errors import InvalidError, NotFoundError
 from app.services import services
 from app.store import queries
-from app.store.instance import Standing
+from app.store.instance import SagaSnapshot
 from app.store.models import SagaRow
 from app.views.saga_data import data_schema
 from app.views.saga_json import json_with_steps, line_json, move_json, short_json, whole_json
@@ -155,7 +155,7 @@ def _saga(saga_id: UUID) -> SagaRow:
     return saga
 
 
-def _moved(standing: Standing, message: str) -> Response:
+def _moved(standing: SagaSnapshot, message: str) -> Response:
     saga = _saga(standing.id)
     rows = queries.journal(saga.id)
     shown = json_with_steps(services().registry, saga, rows)

@@ -18,7 +18,7 @@ from app.errors import InvalidError, MalformedError, StillRunningError
 from app.services import services
 from app.store import queries
 from app.store.database import db
-from app.store.instance import Standing
+from app.store.instance import SagaSnapshot
 from app.views.saga_data import data_schema, example
 from app.views.saga_json import json_with_steps
 from app.views.validation import Reason, Resolution, checked_key, load, parsed_object
@@ -112,7 +112,7 @@ def seed() -> None:
         runner.stop()
 
 
-def _started_example(definition: Saga) -> Standing | None:
+def _started_example(definition: Saga) -> SagaSnapshot | None:
     """Return the state of the example; None when an earlier run has started it and it is still running."""
     data = load(data_schema(definition), example(definition.data))
     try:
@@ -128,7 +128,7 @@ def _checked_reason(reason: str) -> str:
         raise MalformedError(f"--reason: {error.members['errors'][0]['detail']}") from None
 
 
-def _run(move: Callable[[SagaService], Standing], *, as_json: bool) -> None:
+def _run(move: Callable[[SagaService], SagaSnapshot], *, as_json: bool) -> None:
     runner = services().runner
     runner.tables.settle()
     try:

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import click
 
 from app.cli.group import saga
-from app.engine.keys import as_sent
+from app.engine.idempotency import as_sent
 from app.errors import MalformedError
 from app.store import queries, retention
 from app.store.models import SagaRow

@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from app.calls.client import Request
+from app.calls.outcome import NOTHING, Reply, explained, outcome_of
 from app.config import Config
-from app.metrics import Telemetry
-from app.participants.client import Request
-from app.participants.outcome import NOTHING, Reply, explained, outcome_of
 from app.store.instance import Instance
+from app.telemetry import Telemetry
 from app.traces import Traces
 from machines.call import Call, FillError
 from machines.progress import Outcome

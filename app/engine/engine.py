@@ -15,12 +15,12 @@ from typing import Any, Literal
 
 from sqlalchemy.exc import IntegrityError
 
+from app.calls.outcome import Reply
 from app.config import Config
 from app.engine.calls import Calls
-from app.metrics import Telemetry
-from app.participants.outcome import Reply
-from app.store.instance import Instance, Move, Standing
+from app.store.instance import Instance, Move, SagaSnapshot
 from app.store.sagas import KeyTakenError, SagaStore
+from app.telemetry import Telemetry
 from machines.progress import Outcome
 from machines.statuses import FINISHED
 from machines.step import Retry
@@ -32,7 +32,7 @@ DEFERRED = Retry(base_s=0.5, cap_s=30.0)
 LONGEST_RETRY_AFTER_S = 3600.0
 
 
-class UnansweredError(ValueError):
+class IncompleteReplyError(ValueError):
     """The reply given with a resolve lacks fields that later calls need; `fields` holds their names, or the reasons."""
 
     def __init__(self, fields: Sequence[str]) -> None:
@@ -61,7 +61,7 @@ class Engine:
     #: Returns True when this process is to end, so that sagas are released and no further call is sent.
     stopping: Callable[[], bool] = lambda: False
     #: Called when an event has become durable and is to be published.
-    told: Callable[[], object] = lambda: None
+    on_event: Callable[[], object] = lambda: None
 
     def run(self, saga: Instance, hold_s: float, until: float = inf) -> bool:
         """Drive the saga until it ends, is stuck, or has to wait longer than `hold_s` or beyond `until`; return True.
@@ -74,41 +74,43 @@ class Engine:
             saga.give_up(Trigger.QUARANTINE, actor=self.actor, reason=reason)
         while saga.at.call is not None:
             if self.stopping():
-                return self.leave(saga, 0.0)
+                return self.release(saga, 0.0)
             if until < inf and time.monotonic() + self._call_s(saga) > until:
                 return False
             if saga.can_expire and self._is_late(saga):
                 saga.give_up(Trigger.EXPIRE, actor=self.actor, reason=_too_late(saga))
                 continue
             if (saga.at.effectful and saga.unsaved) or not self._covered(saga):
-                self.keep(saga)
+                self.commit(saga)
             wait_s = self._advance(saga, *self.calls.make(saga))
             if wait_s > hold_s or (until < inf and time.monotonic() + wait_s > until):
-                return self.leave(saga, wait_s)
+                return self.release(saga, wait_s)
             if wait_s > 0:
-                self.keep(saga, wait_s)
+                self.commit(saga, wait_s)
                 self.sleep(wait_s)
-        return self.leave(saga, None)
+        return self.release(saga, None)
 
-    def keep(self, saga: Instance, wait_s: float = 0.0) -> None:
+    def commit(self, saga: Instance, wait_s: float = 0.0) -> None:
         """Commit and keep the saga: its lease outlasts the wait and the next call.
 
         The lease is renewed only when less than half of it would remain after the next call.
         """
         busy_s, lease_s = wait_s + self._call_s(saga), self.config.lease_s
-        self._commit(saga, busy_s + lease_s, self.store.owner, enough_s=busy_s + lease_s / 2)
+        self._save(saga, busy_s + lease_s, self.store.owner, enough_s=busy_s + lease_s / 2)
 
-    def leave(self, saga: Instance, after_s: float | None) -> Literal[True]:
+    def release(self, saga: Instance, after_s: float | None) -> Literal[True]:
         """Commit and release the saga. It becomes due after `after_s` seconds; None: it waits for a person or ended."""
-        self._commit(saga, after_s, None)
+        self._save(saga, after_s, None)
         return True
 
-    def ask(
+    def request_move(
         self, saga: Instance, trigger: Trigger, actor: str, reason: str, reply: Mapping[str, Any] | None = None
     ) -> None:
         """Make a move that a person asks for. The table must allow it; the caller commits and goes on.
 
-        reply: with a resolve, the reply that the step would have got. Raise UnansweredError when later calls need more.
+        reply: with a resolve, the reply that the step would have got.
+
+        Raise IncompleteReplyError when later calls need more.
         """
         saga.ask(trigger, actor, reason)
         facts = self._resolved(saga, dict(reply or {})) if trigger is Trigger.RESOLVE else {}
@@ -119,11 +121,11 @@ class Engine:
         assert at.step is not None
         if not at.undoes:
             if lacking := saga.definition.lacking(at.step.name, reply):
-                raise UnansweredError(sorted(lacking[name] or name for name in lacking))
+                raise IncompleteReplyError(sorted(lacking[name] or name for name in lacking))
             saga.results[at.step.name] = reply
         return {"step": at.step.name, "direction": at.direction, "reply": reply}
 
-    def _commit(self, saga: Instance, delay_s: float | None, owner: str | None, enough_s: float | None = None) -> None:
+    def _save(self, saga: Instance, delay_s: float | None, owner: str | None, enough_s: float | None = None) -> None:
         """Make the new moves durable, and only then count and log them."""
         if saga.standing is None:
             moves, before = self._first_commit(saga, delay_s, owner)
@@ -131,7 +133,7 @@ class Engine:
             moves, before = saga.unsaved, saga.standing
             self.store.save(saga, delay_s, owner, enough_s)
         if saga.definition.events and any(move.event for move in moves):
-            self.told()
+            self.on_event()
         self.telemetry.committed(saga, moves, before)
         if saga.status in FINISHED and saga.began < inf:
             self.calls.traces.ended(saga, self.store.clock() - saga.began)
@@ -146,7 +148,7 @@ class Engine:
         try:
             if saga.durable:
                 return
-            saga.early_tried, first = True, saga.as_it_began()
+            saga.insert_tried, first = True, saga.as_started()
             moves, delay_s = first.unsaved, self._call_s(first) + self.config.lease_s
             self.store.insert_first(first, delay_s, self.store.owner)
             saga.early = first
@@ -156,7 +158,7 @@ class Engine:
 
     def _first_commit(
         self, saga: Instance, delay_s: float | None, owner: str | None
-    ) -> tuple[Sequence[Move], Standing | None]:
+    ) -> tuple[Sequence[Move], SagaSnapshot | None]:
         """Insert the saga, or update it after an early insert. Return the moves committed, and the state before."""
         with saga.first_commit:
             if saga.early is None:
@@ -164,14 +166,14 @@ class Engine:
                     moves = saga.unsaved
                     self.store.insert(saga, delay_s, owner)
                 except (KeyTakenError, IntegrityError):
-                    if not (saga.early_tried and self.store.find(saga.id)):
+                    if not (saga.insert_tried and self.store.find(saga.id)):
                         raise
                     # The early insert was durable, although its thread saw it fail.
-                    saga.early = saga.as_it_began()
+                    saga.early = saga.as_started()
                     saga.early.committed()
                 else:
                     return moves, None
-            saga.take_up(saga.early)
+            saga.adopt(saga.early)
         moves, before = saga.unsaved, saga.standing
         self.store.save(saga, delay_s, owner)
         return moves, before

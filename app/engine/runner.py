@@ -14,33 +14,33 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.broker import Broker
 from app.config import Config
 from app.engine.engine import Engine
-from app.engine.pulse import Pulse
+from app.engine.heartbeat import Heartbeat
+from app.service_threads import ServiceThreads
 from app.store.database_errors import is_away
 from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.sagas import FencedError, KeyTakenError
 from app.store.tables import TableChangedError, Tables
-from app.supervision import ServiceThreads
 
 _log = structlog.get_logger("runner")
 #: Longest wait, in seconds, that a saga's thread sleeps through while a client waits for the saga's end. For a longer
 #: wait the saga is released, because a sleeping thread runs no other saga.
-HELD_S = 2.0
-#: Most sagas that one look claims, so that other processes with room get some as well.
-BATCH = 32
+MAX_INLINE_WAIT_S = 2.0
+#: Most sagas in one claim, so that other processes with room get some as well.
+CLAIM_LIMIT = 32
 #: Interval, in seconds, at which a thread that waits for the GIL asks for it. Hundreds of threads wait (ADR 20), so the
 #: interval is long; a thread also releases the GIL at each call and each statement.
-SWITCH_S = 0.05
+GIL_SWITCH_S = 0.05
 #: New objects between two runs of the garbage collector. Sagas create almost no reference cycles; with Python's 700 the
 #: collector would run every dozen requests and scan everything in flight each time.
-SEARCH = 10_000
+GC_THRESHOLD = 10_000
 
 
 class Runner:
     """Runs `config.threads` sagas at once: those submitted, and due ones, whose owner died or whose wait is over.
 
     pulse: the heartbeat. stopping: set when the process is to end. broker: wakes workers; None without workers.
-    at_each_look: functions called with each heartbeat.
+    at_each_beat: functions called with each heartbeat.
     """
 
     def __init__(
@@ -50,13 +50,13 @@ class Runner:
         engine: Engine,
         leases: Leases,
         tables: Tables,
-        pulse: Pulse,
+        pulse: Heartbeat,
         stopping: threading.Event,
         broker: Broker | None = None,
-        at_each_look: Iterable[Callable[[], None]] = (),
+        at_each_beat: Iterable[Callable[[], None]] = (),
         threads: ServiceThreads | None = None,
     ) -> None:
-        self._at_each_look = tuple(at_each_look)
+        self._at_each_beat = tuple(at_each_beat)
         self._broker = broker
         #: Seconds for which this process leaves due sagas to the workers, unless it is woken. A worker sets it to 0: it
         #: claims due sagas by itself, also without a message, Celery's beat or a broker.
@@ -64,9 +64,9 @@ class Runner:
         self._config, self._engine, self._leases = config, engine, leases
         self.pulse, self.stopping, self.tables = pulse, stopping, tables
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="saga")
-        self._in_hand, self._more, self._woken = 0, False, False
+        self._running, self._more_due, self._woken = 0, False, False
         # One claim of several sagas costs as much as a claim of one, so claim when half of the threads are free.
-        self._worth_it = min((config.threads + 1) // 2, BATCH)
+        self._claim_at = min((config.threads + 1) // 2, CLAIM_LIMIT)
         self._counting = threading.Lock()
         self._wake = threading.Event()
         self._lost: list[Instance] = []
@@ -79,15 +79,15 @@ class Runner:
         Raise TableChangedError, with nothing started.
         """
         self._settle_tables()
-        sys.setswitchinterval(SWITCH_S)
-        gc.set_threshold(SEARCH)
+        sys.setswitchinterval(GIL_SWITCH_S)
+        gc.set_threshold(GC_THRESHOLD)
         self._engine.telemetry.notes.begin(self.stopping)
         if self._broker:
             self._broker.begin(self.stopping)
         try:
             if self._config.embedded:  # the only process on its file: leases of the process before it are void
-                self._leases.end()
-            for row in self._leases.unknown():
+                self._leases.expire_all()
+            for row in self._leases.unknown_definitions():
                 _log.error("definition.unknown", saga=row.definition, version=row.definition_version)
         except SQLAlchemyError:  # no tables yet, so no sagas; /ready says what to do
             _log.warning("database.not_migrated")
@@ -108,24 +108,24 @@ class Runner:
     @property
     def free(self) -> int:
         """The number of sagas that this process could run in addition."""
-        return max(self._config.threads - self._in_hand, 0)
+        return max(self._config.threads - self._running, 0)
 
     @property
-    def takes_in(self) -> bool:
+    def accepts_new(self) -> bool:
         """True when this process is to run sagas for which no client waits. Where there are workers, they do."""
         return self.free > 0 and not self._broker
 
-    def call_others(self) -> None:
+    def wake_worker(self) -> None:
         """Wake a worker, because a saga is due that this process does not run."""
         if self._broker:
             self._broker.wake()
 
-    def look(self) -> None:
+    def wake(self) -> None:
         """Wake the recovery thread, so that it claims due sagas now."""
         self._woken = True
         self._wake.set()
 
-    def run_here(self, saga: Instance, hold_s: float, until: float) -> bool:
+    def run_inline(self, saga: Instance, hold_s: float, until: float) -> bool:
         """Run the saga in the calling thread, at most until `until`. Return False when the saga is still held."""
         self._count(1)
         try:
@@ -140,11 +140,11 @@ class Runner:
         running.add_done_callback(lambda _done: self._count(-1))
         return running
 
-    def recover(self) -> int:
-        """Claim due sagas, up to the number of free threads and BATCH, and run them. Return how many."""
-        telemetry, woken, room = self._engine.telemetry, self._woken, min(self.free, BATCH)
+    def claim_due(self) -> int:
+        """Claim due sagas, up to the number of free threads and CLAIM_LIMIT, and run them. Return how many."""
+        telemetry, woken, room = self._engine.telemetry, self._woken, min(self.free, CLAIM_LIMIT)
         if not room:
-            self._more = True
+            self._more_due = True
             return 0
         self._woken = False
         try:
@@ -156,23 +156,23 @@ class Runner:
         for saga in claimed:
             telemetry.claimed(saga)
             self.submit(saga, hold_s=0)
-        self._more = len(claimed) == room
-        if self._more:
+        self._more_due = len(claimed) == room
+        if self._more_due:
             self._woken |= woken
-            self.call_others()
-            self._look_on()
+            self.wake_worker()
+            self._claim_more()
         return len(claimed)
 
-    def _look_on(self) -> None:
+    def _claim_more(self) -> None:
         """Wake the recovery thread when more sagas are due and enough threads are free."""
-        if self._more and self.free >= self._worth_it:
+        if self._more_due and self.free >= self._claim_at:
             self._wake.set()
 
     def _count(self, change: int) -> None:
         with self._counting:
-            self._in_hand += change
+            self._running += change
         if change < 0:
-            self._look_on()
+            self._claim_more()
 
     def _run(self, saga: Instance, hold_s: float, until: float = inf) -> bool:
         """Run the saga. Return True when this process no longer holds it (finished, released or fenced)."""
@@ -212,8 +212,8 @@ class Runner:
                     next_beat = time.monotonic() + self._config.recovery_interval_s
                     self._beat()
                 if self.tables.settled:
-                    self.recover()
-            except (SQLAlchemyError, TableChangedError):  # until this is repaired, /ready reports it: see Pulse
+                    self.claim_due()
+            except (SQLAlchemyError, TableChangedError):  # until this is repaired, /ready reports it: see Heartbeat
                 _log.exception("recovery.failed")
             progressed()
             self._wake.wait(max(next_beat - time.monotonic(), 0.0))
@@ -224,9 +224,9 @@ class Runner:
         self.pulse.beat()
         if not self.tables.settled:
             self._settle_tables()
-        for look in self._at_each_look:
+        for function in self._at_each_beat:
             try:
-                look()
+                function()
             except Exception:  # noqa: BLE001  none of them may stop the recovery of sagas
                 _log.exception("look.failed")
         self.release_lost()

@@ -9,24 +9,24 @@ from typing import Any
 from uuid import UUID
 
 from app.config import Config
-from app.engine.early import EarlyCommits
-from app.engine.engine import Engine, UnansweredError
-from app.engine.keys import Keys, fingerprint, sent_digest
-from app.engine.runner import HELD_S, Runner
+from app.engine.early_commits import EarlyCommits
+from app.engine.engine import Engine, IncompleteReplyError
+from app.engine.idempotency import Keys, fingerprint, sent_digest
+from app.engine.runner import MAX_INLINE_WAIT_S, Runner
 from app.errors import ConflictError, InvalidError, NotFoundError
-from app.store.instance import Instance, Standing
+from app.service_threads import ServiceThreads
+from app.store.instance import Instance, SagaSnapshot
 from app.store.loading import standing
 from app.store.sagas import FencedError, KeyTakenError
-from app.supervision import ServiceThreads
 from machines.progress import trigger_of
 from machines.registry import Registry, UnknownSagaError
 from machines.statuses import FINISHED, UNDER_WAY
 from machines.transitions import Phase
 
 #: Seconds between two checks whether a saga that is still reading has become durable.
-_GLANCE_S = 0.005
+_POLL_S = 0.005
 #: Seconds between two reads of a saga that waits in the database, or that another process has claimed.
-_LOOK_S = 0.1
+_DATABASE_POLL_S = 0.1
 #: Most tries of a request when the saga keeps moving by itself.
 _TRIES = 20
 
@@ -43,23 +43,23 @@ class SagaService:
         self._keys = keys
         self._waiters = threading.BoundedSemaphore(config.requests)
         #: Longest wait, in seconds, that a saga's thread sleeps through while its client waits for the saga.
-        self.held_s = HELD_S
+        self.held_s = MAX_INLINE_WAIT_S
         #: Makes sagas durable whose leading reads take long, once it is started.
         self.early = EarlyCommits(engine.insert_early, runner.stopping, threads=threads)
 
     def start(  # noqa: PLR0917
         self, name: str, data: Mapping[str, Any], key: str | None = None, wait_s: float | None = None,
         by: str = "api", sent: Mapping[str, Any] | None = None,
-    ) -> Standing:  # fmt: skip
+    ) -> SagaSnapshot:  # fmt: skip
         """Start a saga. Return its state when it is done or `wait_s` is over; it is durable by then.
 
         by: the sender, who owns the key. sent: the data before defaults were filled in. A known key returns its saga.
         Raise StillRunningError while that saga runs, and KeyReusedError when it was started with other data.
         """
         with self._wait(wait_s) as longest_s:
-            until, look = time.monotonic() + longest_s, self._keys.begun
+            until, look = time.monotonic() + longest_s, self._keys.started
             for _ in range(_TRIES):
-                saga = self._begin(name, data, key, by, sent)
+                saga = self._new(name, data, key, by, sent)
                 if known := look(saga):
                     return known
                 try:
@@ -71,30 +71,30 @@ class SagaService:
                     look = self._keys.known
         raise ConflictError("other requests keep taking its key; ask again")
 
-    def begun(
+    def started_with(
         self, name: str, data: Mapping[str, Any], key: str, by: str = "api", sent: Mapping[str, Any] | None = None
-    ) -> Standing | None:
+    ) -> SagaSnapshot | None:
         """Return the saga that was started with this key, or None. Raise as `start` does."""
-        return self._keys.known(self._begin(name, data, key, by, sent))
+        return self._keys.known(self._new(name, data, key, by, sent))
 
     def create(
         self, name: str, data: Mapping[str, Any], key: str | None = None, by: str = "api",
         sent: Mapping[str, Any] | None = None,
-    ) -> Standing:  # fmt: skip
+    ) -> SagaSnapshot:  # fmt: skip
         """Store a saga that waits for `execute`. by, sent: as for `start`."""
         for _ in range(_TRIES):
-            saga = self._begin(name, data, key, by, sent)
+            saga = self._new(name, data, key, by, sent)
             saga.pending = True
             if known := self._keys.known(saga):
                 return known
             try:
-                self._engine.leave(saga, None)
+                self._engine.release(saga, None)
                 return _standing(saga)
             except KeyTakenError:
                 continue
         raise ConflictError("other requests keep taking its key; ask again")
 
-    def execute(self, saga_id: UUID, wait_s: float | None = None) -> Standing:
+    def execute(self, saga_id: UUID, wait_s: float | None = None) -> SagaSnapshot:
         """Begin a created saga. Return an ended one as it is; raise ConflictError for a running one."""
         saga = self._read(saga_id)
         if saga.status in FINISHED:
@@ -109,30 +109,30 @@ class SagaService:
 
     def retry(
         self, saga_id: UUID, actor: str, reason: str, wait_s: float | None = None, *, seen: str | None = None
-    ) -> Standing:
+    ) -> SagaSnapshot:
         """Send the call of a stuck saga again. seen: the state in which the caller saw the saga.
 
         Raise ConflictError when the saga has left that state; so do the methods below.
         """
-        return self._ask(saga_id, "retry", actor, reason, wait_s, seen)
+        return self._request(saga_id, "retry", actor, reason, wait_s, seen)
 
     def compensate(
         self, saga_id: UUID, actor: str, reason: str, wait_s: float | None = None, *, seen: str | None = None
-    ) -> Standing:
+    ) -> SagaSnapshot:
         """Undo a saga as far as its table allows: cancel a running one, or compensate a completed one."""
-        return self._ask(saga_id, "compensate", actor, reason, wait_s, seen)
+        return self._request(saga_id, "compensate", actor, reason, wait_s, seen)
 
     def resolve(
         self, saga_id: UUID, actor: str, reason: str, reply: Mapping[str, Any], wait_s: float | None = None, *,
         seen: str | None = None,
-    ) -> Standing:  # fmt: skip
+    ) -> SagaSnapshot:  # fmt: skip
         """Continue from a stuck step as if it had succeeded, because a person did its work by hand.
 
         reply: what the participant would have replied, as far as later calls need it.
         """
-        return self._ask(saga_id, "resolve", actor, reason, wait_s, seen, reply)
+        return self._request(saga_id, "resolve", actor, reason, wait_s, seen, reply)
 
-    def _ask(  # noqa: PLR0917  one private method for three public ones
+    def _request(  # noqa: PLR0917  one private method for three public ones
         self,
         saga_id: UUID,
         request: str,
@@ -141,7 +141,7 @@ class SagaService:
         wait_s: float | None,
         seen: str | None,
         reply: Mapping[str, Any] | None = None,
-    ) -> Standing:
+    ) -> SagaSnapshot:
         for _ in range(_TRIES):
             saga = self._read(saga_id)
             if seen not in (None, saga.state):
@@ -153,8 +153,8 @@ class SagaService:
             if saga.pending:
                 saga.start_pending()
             try:
-                self._engine.ask(saga, trigger, actor, reason, reply)
-            except UnansweredError as error:
+                self._engine.request_move(saga, trigger, actor, reason, reply)
+            except IncompleteReplyError as error:
                 raise InvalidError(("/reply", f"later calls send on what it answered: give {error}")) from None
             try:
                 return self._run_on(saga, wait_s)
@@ -162,14 +162,14 @@ class SagaService:
                 continue  # the saga has moved by itself: read it again
         raise ConflictError("it keeps moving; ask again", saga_id=str(saga_id))
 
-    def _run_on(self, saga: Instance, wait_s: float | None) -> Standing:
+    def _run_on(self, saga: Instance, wait_s: float | None) -> SagaSnapshot:
         """Commit the requested move and run the saga on. Raise FencedError when the saga has moved in the meantime."""
         if saga.at.call is None:
-            self._engine.leave(saga, None)
+            self._engine.release(saga, None)
             return _standing(saga)
         with self._wait(wait_s) as longest_s:
             if longest_s > 0:
-                self._engine.keep(saga)
+                self._engine.commit(saga)
                 return self._await(saga, longest_s)
             self._hand_over(saga)
         return _standing(saga)
@@ -190,14 +190,14 @@ class SagaService:
 
     def _hand_over(self, saga: Instance) -> None:
         """Make the saga durable and let it run: here if this process accepts it, otherwise in whichever claims it."""
-        if self._runner.takes_in:
-            self._engine.keep(saga)
+        if self._runner.accepts_new:
+            self._engine.commit(saga)
             self._runner.submit(saga, hold_s=0)
         else:
-            self._engine.leave(saga, 0.0)
-            self._runner.call_others()
+            self._engine.release(saga, 0.0)
+            self._runner.wake_worker()
 
-    def _await(self, saga: Instance, wait_s: float) -> Standing:
+    def _await(self, saga: Instance, wait_s: float) -> SagaSnapshot:
         """Run the saga and wait for its end, even when another thread or process finishes it.
 
         It runs in this thread, which would only wait, until a call might last beyond the wait.
@@ -205,16 +205,18 @@ class SagaService:
         until = time.monotonic() + wait_s
         if saga.standing is None:
             self.early.watch(saga)
-        if not self._runner.run_here(saga, self.held_s, until):
+        if not self._runner.run_inline(saga, self.held_s, until):
             _wait_for(self._runner.submit(saga, self.held_s), saga, until - time.monotonic())
         found = _standing(saga)
-        while found.status in UNDER_WAY and time.monotonic() < until and not self._runner.stopping.wait(_LOOK_S):
+        while (
+            found.status in UNDER_WAY and time.monotonic() < until and not self._runner.stopping.wait(_DATABASE_POLL_S)
+        ):
             row = self._store.find(saga.id)
             assert row is not None, "no saga is deleted while it is under way"
             found = standing(row)
         return found
 
-    def _begin(
+    def _new(
         self, name: str, data: Mapping[str, Any], key: str | None, by: str, sent: Mapping[str, Any] | None
     ) -> Instance:
         saga = Instance.new(self._registry.latest(name), data, actor="client")
@@ -244,7 +246,7 @@ def _why_not(saga: Instance) -> str:
     return f"it is {saga.status}, in {saga.state}; its table has no such move from there"
 
 
-def _standing(saga: Instance) -> Standing:
+def _standing(saga: Instance) -> SagaSnapshot:
     durable = saga.durable
     assert durable is not None
     return durable
@@ -256,7 +258,7 @@ def _wait_for(running: "Future[bool]", saga: Instance, wait_s: float) -> None:
     except TimeoutError:
         # A response promises that the saga is durable, and a saga that still reads may not be.
         while not (saga.durable or saga.key_taken or running.done()):
-            time.sleep(_GLANCE_S)
+            time.sleep(_POLL_S)
         if running.done():
             running.result()
         if saga.key_taken and not saga.durable:

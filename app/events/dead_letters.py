@@ -9,8 +9,8 @@ from app.errors import ConflictError, NotFoundError
 from app.services import services
 from app.store.audit import Entry
 from app.store.database import db
-from app.store.instance import Standing
-from app.store.parked import Parked
+from app.store.dead_letters import Parked
+from app.store.instance import SagaSnapshot
 
 
 def oldest() -> Sequence[Row[Any]]:
@@ -18,7 +18,7 @@ def oldest() -> Sequence[Row[Any]]:
     return Parked(db.engine).listed()
 
 
-def retry(parked_id: int, actor: str) -> Standing:
+def retry(parked_id: int, actor: str) -> SagaSnapshot:
     """Start the saga of a dead letter. The dead letter stays when its saga cannot be started."""
     row = _found(parked_id)
     started = services().events.intake.start_saga(row.body.encode())

@@ -5,7 +5,7 @@ from functools import partial
 
 from app.events.intake import Intake
 from app.events.relay import Relay
-from app.supervision import ServiceThreads
+from app.service_threads import ServiceThreads
 
 #: Broker when none is set: events stay within the process.
 IN_MEMORY = "memory://"

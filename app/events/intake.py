@@ -19,8 +19,8 @@ from app.errors import InvalidError, KeyReusedError, ProblemError, StillRunningE
 from app.events.cloudevent import read_cloudevent
 from app.events.topics import connect, incoming_queue
 from app.store.database_errors import Meaning, in_one_line, meaning
-from app.store.instance import Standing
-from app.store.parked import Parked
+from app.store.dead_letters import Parked
+from app.store.instance import SagaSnapshot
 from app.values import one_line
 from app.views.saga_data import data_schema
 from app.views.validation import load
@@ -75,7 +75,7 @@ class Intake:
                 progressed()
                 self._stopping.wait(RETRY_S)
 
-    def start_saga(self, body: bytes) -> Standing | None:
+    def start_saga(self, body: bytes) -> SagaSnapshot | None:
         """Start the saga of an event. Return None when the saga is already running.
 
         The source and the id identify an event: a repeated event starts no second saga. Raise ProblemError when the
@@ -93,7 +93,7 @@ class Intake:
             if former := former_key(source, event_id):
                 # An earlier release may have started the saga, with a key that another event could have as well.
                 with suppress(KeyReusedError):
-                    if started := self._service.begun(definition.name, data, former, "event", sent):
+                    if started := self._service.started_with(definition.name, data, former, "event", sent):
                         return started
             return self._service.start(definition.name, data, event_key(source, event_id), 0, "event", sent)
         except StillRunningError:
@@ -137,7 +137,7 @@ class Intake:
             self._received.labels("begun" if started and not started.replayed else "known").inc()
         message.ack()
 
-    def _start_with_retries(self, body: bytes) -> Standing | None:
+    def _start_with_retries(self, body: bytes) -> SagaSnapshot | None:
         """Start the saga of a message, with several attempts when it fails for an unknown reason."""
         for further in reversed(range(TRIES)):
             try:

@@ -13,7 +13,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from app.config import Config
 from app.store.pool import SharedPool
-from app.store.repeating import repeat_all
+from app.store.transaction_retry import repeat_all
 from app.values import LONGEST_LINE, read_back, shortened, written
 
 db = SQLAlchemy()

@@ -44,7 +44,7 @@ class Move:
 
 # not frozen: a frozen dataclass takes three times as long to build, and each call builds several
 @dataclass(kw_only=True)
-class Standing:
+class SagaSnapshot:
     """The state of a saga at its last commit."""
 
     id: UUID
@@ -56,7 +56,7 @@ class Standing:
     replayed: bool = False
 
 
-def known_by(value: object) -> str | None:
+def search_text(value: object) -> str | None:
     """Return a value of a saga's data as the database keeps it for searches: as text, shortened."""
     return None if value is None else str(value)[:LONGEST_ORDER]
 
@@ -75,7 +75,7 @@ class Instance(Progress):
         #: The id as text, which each call, span and statement needs.
         self.id_text = str(saga_id)
         self.data = data
-        #: Idempotency-Key as it is stored, see app.engine.keys.
+        #: Idempotency-Key as it is stored, see app.engine.idempotency.
         self.key: str | None = None
         #: Identity of the start request for releases before 0006, see `SagaRow`.
         self.fingerprint: str | None = None
@@ -103,17 +103,17 @@ class Instance(Progress):
         #: When the saga began, on the clock of this process; None if it began in another process.
         self.begun: float | None = None
         #: State at the last commit, the only one that may be shown; None: not durable, and without any effect yet.
-        self.standing: Standing | None = None
+        self.standing: SagaSnapshot | None = None
         #: Request of a person, recorded in the audit trail by the commit that carries it out.
         self.asked: Entry | None = None
         #: Moves of the beginning.
-        self.first_moves: tuple[Move, ...] = ()
+        self.start_moves: tuple[Move, ...] = ()
         #: Held by the thread that makes the saga durable.
         self.first_commit = threading.Lock()
         #: Copy that another thread inserted in its initial state; the saga's own first commit adopts it.
         self.early: Instance | None = None
-        #: early_tried: an early insert may have succeeded. key_taken: the key turned out to be another saga's.
-        self.early_tried = self.key_taken = False
+        #: insert_tried: an early insert may have succeeded. key_taken: the key turned out to be another saga's.
+        self.insert_tried = self.key_taken = False
 
     @classmethod
     def new(
@@ -124,18 +124,18 @@ class Instance(Progress):
         saga.begun = clock()
         saga._note(source=None, trigger="start", dest=saga.state, actor=actor)
         saga.pass_on(actor=actor)
-        saga.first_moves = tuple(saga.unsaved)
+        saga.start_moves = tuple(saga.unsaved)
         return saga
 
-    def as_it_began(self) -> "Instance":
+    def as_started(self) -> "Instance":
         """Return a copy of the saga in its initial state; another thread may be moving this one."""
-        first = Instance(self.definition, self.id, self.data, self.first_moves[-1].dest, self.clock)
+        first = Instance(self.definition, self.id, self.data, self.start_moves[-1].dest, self.clock)
         first.sent_key, first.key, first.started_by = self.sent_key, self.key, self.started_by
         first.fingerprint, first.sent_digest = self.fingerprint, self.sent_digest
-        first.begun, first.unsaved, first.next_seq = self.begun, list(self.first_moves), len(self.first_moves) + 1
+        first.begun, first.unsaved, first.next_seq = self.begun, list(self.start_moves), len(self.start_moves) + 1
         return first
 
-    def take_up(self, first: "Instance") -> None:
+    def adopt(self, first: "Instance") -> None:
         """Continue from the early insert of this saga."""
         self.early = first
         self.version, self.standing, self.deadline = first.version, first.standing, first.deadline
@@ -143,7 +143,7 @@ class Instance(Progress):
         self.unsaved = [move for move in self.unsaved if move.seq >= first.next_seq]
 
     @property
-    def durable(self) -> Standing | None:
+    def durable(self) -> SagaSnapshot | None:
         """The state at the last commit, made by any thread; None before the first commit."""
         return self.standing or (self.early.standing if self.early else None)
 
@@ -159,7 +159,7 @@ class Instance(Progress):
             known = look_up(self.definition.order, self.data, self.results) if self.definition.order else None
         except (FillError, TypeError):  # TypeError: a step that was resolved by hand, without a reply
             known = None
-        return known_by(known)
+        return search_text(known)
 
     def start_pending(self) -> None:
         super().start_pending()
@@ -181,7 +181,7 @@ class Instance(Progress):
         """Record that a commit has saved the unsaved moves."""
         self.version += 1
         self.unsaved, self.asked = [], None
-        self.standing = Standing(id=self.id, state=self.state, status=self.status, error=self.error)
+        self.standing = SagaSnapshot(id=self.id, state=self.state, status=self.status, error=self.error)
 
     def moved(self, event: EventData) -> None:
         """Record the move for the next commit; the machine calls this method after each move."""

@@ -60,11 +60,11 @@ class Leases:
         with self._engine.connect() as connection:
             connection.execute(update(_SAGA).where(_SAGA.c.id == saga.id, counted).values(taken_back))
 
-    def end(self) -> None:
+    def expire_all(self) -> None:
         """Make every unfinished saga due. Only for a process that knows itself to be the only one."""
         self._make_due()
 
-    def unknown(self) -> Sequence[Row[Any]]:
+    def unknown_definitions(self) -> Sequence[Row[Any]]:
         """Return the name and version of each table that unfinished sagas run by and that the registry lacks."""
         named = (_SAGA.c.definition, _SAGA.c.definition_version)
         with self._engine.connect() as connection:

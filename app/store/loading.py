@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, bindparam, select
 
 from app.store.database import seconds_until
-from app.store.instance import Instance, Standing
+from app.store.instance import Instance, SagaSnapshot
 from app.store.models import JournalRow, SagaRow
 from machines.history import replies
 from machines.progress import may_have_been_sent
@@ -58,8 +58,8 @@ def instance(
     return saga
 
 
-def standing(row: Row[Any], *, replayed: bool = False) -> Standing:
-    return Standing(id=row.id, state=row.state, status=row.status, error=row.error, replayed=replayed)
+def standing(row: Row[Any], *, replayed: bool = False) -> SagaSnapshot:
+    return SagaSnapshot(id=row.id, state=row.state, status=row.status, error=row.error, replayed=replayed)
 
 
 def table_of(registry: Registry, saga: SagaRow | Row[Any], journal: Sequence[JournalRow] = ()) -> Saga | None:

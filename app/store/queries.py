@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select, tuple_
 
 from app.store.database import db, seconds_until
-from app.store.instance import Standing, known_by
+from app.store.instance import SagaSnapshot, search_text
 from app.store.models import JournalRow, OutboxRow, SagaRow
 from app.store.outbox import TOLD
 from app.store.tables import without_table
@@ -109,11 +109,11 @@ def sagas(saga_ids: Sequence[UUID]) -> dict[UUID, SagaRow]:
     return {saga.id: saga for saga in db.session.scalars(select(SagaRow).where(SagaRow.id.in_(saga_ids)))}
 
 
-def standings(saga_ids: Sequence[UUID]) -> list[Standing]:
+def standings(saga_ids: Sequence[UUID]) -> list[SagaSnapshot]:
     """Return the present state of each saga."""
     columns = (SagaRow.id, SagaRow.state, SagaRow.status, SagaRow.error)
     rows = db.session.execute(select(*columns).where(SagaRow.id.in_(saga_ids)))
-    return [Standing(id=row.id, state=row.state, status=row.status, error=row.error) for row in rows]
+    return [SagaSnapshot(id=row.id, state=row.state, status=row.status, error=row.error) for row in rows]
 
 
 def page(
@@ -141,8 +141,8 @@ def _passing(wanted: Filter) -> Select[SagaRow]:
         SagaRow.state.in_(wanted.states) if wanted.states else None,
         SagaRow.created_at >= wanted.created_from if wanted.created_from else None,
         SagaRow.created_at < wanted.created_to if wanted.created_to else None,
-        SagaRow.client == known_by(wanted.client) if wanted.client is not None else None,
-        SagaRow.store == known_by(wanted.store) if wanted.store is not None else None,
+        SagaRow.client == search_text(wanted.client) if wanted.client is not None else None,
+        SagaRow.store == search_text(wanted.store) if wanted.store is not None else None,
         without_table(wanted.unknown_to) if wanted.unknown_to is not None else None,
     ]
     return select(SagaRow).where(*(condition for condition in conditions if condition is not None))

@@ -29,7 +29,7 @@ from app.store.atomic import atomic
 from app.store.audit import Entry, append
 from app.store.connections import Connections
 from app.store.database import db_now, in_seconds, later_of
-from app.store.instance import Instance, Move, known_by
+from app.store.instance import Instance, Move, search_text
 from app.store.loading import STANDS, instance, journals
 from app.store.models import SagaRow
 from app.store.statements import Statement
@@ -147,8 +147,8 @@ class SagaStore:
                 "name": definition.name,
                 "name_version": definition.version,
                 "new_data": written(saga.data).decode(),
-                "new_client": None if definition.client is None else known_by(saga.data[definition.client]),
-                "new_store": None if definition.store is None else known_by(saga.data[definition.store]),
+                "new_client": None if definition.client is None else search_text(saga.data[definition.client]),
+                "new_store": None if definition.store is None else search_text(saga.data[definition.store]),
                 "key": saga.key,
                 "new_fingerprint": saga.fingerprint,
                 "new_sent_digest": saga.sent_digest,

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from app.store.connections import Connections
 from app.store.database_errors import UNPREPARED, sqlstate
 from app.store.pool import POOLED
-from app.store.repeating import repeat
+from app.store.transaction_retry import repeat
 
 _NAMED = re.compile(r"%\((\w+)\)s")
 

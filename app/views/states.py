@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from app.store.newest import Ends
-from app.store.trouble import Place
+from app.store.attention import Place
+from app.store.lists import Ends
 from machines.registry import Registry, UnknownSagaError
 from machines.statuses import Status
 from machines.transitions import Phase, State

@@ -56,8 +56,8 @@ def a_return(url: str, participants_url: str) -> dict[str, Any]:
 
 def recover(url: str, participants_url: str) -> None:
     runner = services(make_app(url, participants_url)).runner
-    runner._leases.end()
-    while runner.recover():
+    runner._leases.expire_all()
+    while runner.claim_due():
         pass
     runner._pool.shutdown()
 

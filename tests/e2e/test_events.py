@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from app.events import topics
 from app.events.intake import Intake
 from app.events.topics import INCOMING, OUTGOING
-from app.store.instance import Standing
+from app.store.instance import SagaSnapshot
 from machines.call import post
 from machines.fields import text
 from machines.registry import Registry
@@ -242,7 +242,7 @@ class Heard:
 
     def start(self, name, *_arguments, **_options):
         self.begun.add(name)
-        return Standing(id=uuid4(), state="B_DONE", status="completed", error=None)
+        return SagaSnapshot(id=uuid4(), state="B_DONE", status="completed", error=None)
 
     def add(self, reason, body):
         self.parked.append((reason, body))

@@ -9,10 +9,10 @@ import pytest
 import requests
 
 from app.breaker import BreakerPolicy
-from app.fleeting import Fleeting
-from app.participants.client import Request
-from app.participants.guard import GuardedSender
-from app.participants.outcome import Reply
+from app.calls.breakers import GuardedSender
+from app.calls.client import Request
+from app.calls.outcome import Reply
+from app.shared_cache import SharedCache
 from tests.databases import own_database
 from tests.e2e.conftest import eventually
 from tests.e2e.fleet import CART
@@ -91,7 +91,7 @@ class Peer:
 
     def guarded(self):
         policy = BreakerPolicy(failures=3, open_s=30, window_s=60)
-        return GuardedSender(self, ["stock"], policy, Fleeting(self._url), lambda: self.now)
+        return GuardedSender(self, ["stock"], policy, SharedCache(self._url), lambda: self.now)
 
     def fail(self, guarded):
         for _ in range(3):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import Engine as Database
 
-from app.metrics import Telemetry
+from app.telemetry import Telemetry
 from machines.progress import requests
 from machines.transitions import Trigger
 from tests.property import properties

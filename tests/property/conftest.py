@@ -7,8 +7,8 @@ import structlog
 from prometheus_client import CollectorRegistry
 from sqlalchemy import create_engine, event
 
-from app.metrics import Telemetry
 from app.store.database import engine_options
+from app.telemetry import Telemetry
 from machines.step import Retry
 from tests.property.chaos import Chaos
 

@@ -10,8 +10,8 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import delete, event
 
-from app.participants.client import Request
-from app.participants.outcome import Reply
+from app.calls.client import Request
+from app.calls.outcome import Reply
 from participants.database import driver_url, prepare
 from participants.flask_app import PARTICIPANTS, create_service
 from participants.price_check import catalogue_in

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from app.participants.client import Request
-from app.participants.outcome import Reply
+from app.calls.client import Request
+from app.calls.outcome import Reply
 
 
 class Fault(StrEnum):

@@ -12,23 +12,23 @@ from uuid import UUID
 from sqlalchemy import Engine as Database
 from sqlalchemy import Row
 
+from app.calls.client import Request
+from app.calls.outcome import Reply
 from app.config import Config
 from app.engine.calls import Calls
 from app.engine.engine import Engine
-from app.engine.keys import Keys
-from app.engine.pulse import Pulse
+from app.engine.heartbeat import Heartbeat
+from app.engine.idempotency import Keys
 from app.engine.runner import Runner
 from app.engine.service import SagaService
-from app.fleeting import Fleeting
-from app.metrics import Telemetry
-from app.participants.client import Request
-from app.participants.outcome import Reply
+from app.shared_cache import SharedCache
 from app.store.connections import Connections
 from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.replicas import Replicas
 from app.store.sagas import FencedError, KeyTakenError, SagaStore
 from app.store.tables import Tables
+from app.telemetry import Telemetry
 from app.traces import Traces
 from machines.registry import Registry
 from machines.saga import Saga
@@ -176,13 +176,13 @@ class Process:
             sleep=lambda _seconds: None,
             broken=world.broken,
         )
-        pulse = Pulse(Replicas(world.database, name))
+        pulse = Heartbeat(Replicas(world.database, name))
         tables = Tables(world.database, registry, name)
         self.runner = Runner(
             config=CONFIG, engine=self.engine, leases=self.leases, tables=tables, pulse=pulse, stopping=Patience()
         )
         self.runner._pool = Here()
-        keys = Keys(self.store, Fleeting(None))
+        keys = Keys(self.store, SharedCache(None))
         self.service = SagaService(config=CONFIG, registry=registry, engine=self.engine, runner=self.runner, keys=keys)
 
     def ask(self, saga_id: UUID, trigger: Trigger) -> None:
@@ -190,8 +190,8 @@ class Process:
         saga = self.store.read(saga_id)
         step = saga.at.step
         by_hand = dict.fromkeys(saga.definition.needed_fields[step.name], "by hand") if step else {}
-        self.engine.ask(saga, trigger, self.name, "drawn", by_hand)
-        self.engine.keep(saga)
+        self.engine.request_move(saga, trigger, self.name, "drawn", by_hand)
+        self.engine.commit(saga)
         self.runner.submit(saga, hold_s=0)
 
     def send(self, request: Request) -> Reply:

@@ -16,11 +16,11 @@ from sqlalchemy import Engine as Database
 from sqlalchemy import Row, Select, bindparam, delete, select, text, update
 
 from app.errors import ConflictError, NotFoundError, StillRunningError
-from app.metrics import Telemetry
 from app.store.database import in_seconds
 from app.store.instance import Instance
 from app.store.models import JournalRow, SagaRow
 from app.store.sagas import FencedError
+from app.telemetry import Telemetry
 from machines.machine import parts
 from machines.saga import Saga
 from machines.transitions import Trigger
@@ -81,15 +81,15 @@ class World:
     def recover(self) -> int:
         """Let all leases and waits run out, and a new process take what is due; return how many that were."""
         process = self._process()
-        process.leases.end()
+        process.leases.expire_all()
         with suppress(Crash):
-            return process.runner.recover()
+            return process.runner.claim_due()
         return 1
 
     def freeze(self) -> None:
         """Let a process claim a saga and then stop moving."""
         leases = self._process().leases
-        leases.end()
+        leases.expire_all()
         self.frozen += leases.claim(1, CONFIG.lease_s)
 
     def thaw(self, which: int) -> None:

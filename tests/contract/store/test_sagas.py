@@ -124,13 +124,13 @@ def test_a_saga_under_a_lease_is_not_claimed(book, saga):
 def test_a_saga_with_nothing_left_to_do_is_never_due(book, saga):
     book.store().insert(saga, None, owner=None)
     assert book.rows("SELECT due_at, owner FROM saga") == [{"due_at": None, "owner": None}]
-    book.leases().end()
+    book.leases().expire_all()
     assert book.leases("two").claim(10, 30) == []
 
 
 def test_ended_leases_are_claimed_at_once(book, saga):
     book.store().insert(saga, 300, owner="one")
-    book.leases("two").end()
+    book.leases("two").expire_all()
     assert [claimed.id for claimed in book.leases("two").claim(10, 30)] == [saga.id]
 
 

@@ -13,8 +13,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app.access import user_accounts
 from app.access.permissions import Role
 from app.store.access import LoginAttemptRow, SessionRow
-from app.store.attempts import OF_ALL_NAMES, OF_ONE_NAME, WINDOW_S
 from app.store.database import in_seconds
+from app.store.login_attempts import OF_ALL_NAMES, OF_ONE_NAME, WINDOW_S
 from tests.integration.access.conftest import AT, PASSWORD, Browser
 
 

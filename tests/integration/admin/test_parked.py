@@ -8,7 +8,7 @@ from app.access.permissions import Role
 from app.access.principal import user
 from app.services import services
 from app.store.database import db
-from app.store.parked import Parked
+from app.store.dead_letters import Parked
 from tests.integration.admin.conftest import seen
 
 ORDER = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}

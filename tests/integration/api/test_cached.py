@@ -40,7 +40,7 @@ def test_completed_purchase_is_cached_until_it_is_compensated(client, scene, mon
         patched.setattr("app.api.sagas.whole_json", lambda *_: pytest.fail("it is put together again"))
         assert client.get(path).data == first.data
     taken_back = scene.engine.store.read(saga.id)
-    scene.engine.ask(taken_back, "compensate", "ada", "not wanted")
+    scene.engine.request_move(taken_back, "compensate", "ada", "not wanted")
     scene.engine.run(taken_back, 1000.0)
     db.session.remove()
     assert client.get(path).json["status"] == "compensated"
@@ -54,7 +54,7 @@ def test_outdated_answer_is_not_read_after_a_compensation(client, scene, monkeyp
     def slow(*arguments):
         shown = whole(*arguments)
         taken_back = scene.engine.store.read(saga.id)
-        scene.engine.ask(taken_back, "compensate", "ada", "not wanted")
+        scene.engine.request_move(taken_back, "compensate", "ada", "not wanted")
         scene.engine.run(taken_back, 1000.0)
         return shown
 

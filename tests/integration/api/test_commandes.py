@@ -40,7 +40,7 @@ def ordered(client, scene):
         scene.given(**{name: replies for name, replies in instead.items() if name.startswith("undo_")})
         saga = scene.run(COMMANDE, **ORDER)
         if ask:
-            scene.engine.ask(scene.engine.store.read(saga.id), ask, "ada", "asked for")
+            scene.engine.request_move(scene.engine.store.read(saga.id), ask, "ada", "asked for")
         shown = client.get(f"{ORDERS}{saga.id}/").json
         summary = next(one for one in client.get(LIST).json["sagas"] if one["saga_id"] == str(saga.id))
         return summary, [(event["type"], event["nouvel_etat"]) for event in shown["historique_evenements"]]

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from app.events.event_threads import EventThreads
 from app.services import services
 from app.store.database import db
-from app.store.parked import Parked
+from app.store.dead_letters import Parked
 
 ORDER = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
 EVENT = {"specversion": "1.0", "id": "1", "source": "/boutique", "type": "CommandeCreate", "data": ORDER}

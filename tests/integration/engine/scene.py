@@ -12,23 +12,23 @@ from prometheus_client import CollectorRegistry
 from sqlalchemy import Engine as Database
 from sqlalchemy import text
 
+from app.calls.client import Request
+from app.calls.outcome import Reply
 from app.config import Config
 from app.engine.calls import Calls
 from app.engine.engine import Engine
-from app.engine.keys import Keys
-from app.engine.pulse import Pulse
-from app.engine.runner import HELD_S, Runner
+from app.engine.heartbeat import Heartbeat
+from app.engine.idempotency import Keys
+from app.engine.runner import MAX_INLINE_WAIT_S, Runner
 from app.engine.service import SagaService
-from app.fleeting import Fleeting
-from app.metrics import Telemetry
-from app.participants.client import Request
-from app.participants.outcome import Reply
+from app.shared_cache import SharedCache
 from app.store.connections import Connections
 from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.replicas import Replicas
 from app.store.sagas import SagaStore
 from app.store.tables import Tables
+from app.telemetry import Telemetry
 from app.traces import Traces
 from machines.checkout import CHECKOUT
 from machines.registry import Registry, discover
@@ -108,19 +108,19 @@ class Scene:
             engine=self.engine,
             leases=self.leases(),
             tables=Tables(self.database, self.registry, "engine"),
-            pulse=Pulse(Replicas(self.database, "engine")),
+            pulse=Heartbeat(Replicas(self.database, "engine")),
             stopping=Event(),
         )
 
     @cached_property
     def service(self) -> SagaService:
-        self.longest_wait_s = HELD_S  # a longer one would be left to recovery, and nobody recovers here
+        self.longest_wait_s = MAX_INLINE_WAIT_S  # a longer one would be left to recovery, and nobody recovers here
         return SagaService(
             config=Config(),
             registry=self.registry,
             engine=self.engine,
             runner=self.runner,
-            keys=Keys(self.engine.store, Fleeting(None)),
+            keys=Keys(self.engine.store, SharedCache(None)),
         )
 
     def leases(self, owner: str = "engine") -> Leases:

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from app.engine.keys import as_sent
+from app.engine.idempotency import as_sent
 from app.errors import KeyReusedError
 from machines.order import ORDER
 from tests.integration.engine.scene import NOT_SENT

@@ -6,9 +6,9 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.metrics.exposition import Exposition
-from app.metrics.gauges import Gauges
-from app.store.gauges import read
+from app.store.counts import read
+from app.telemetry.exposition import Exposition
+from app.telemetry.saga_gauges import Gauges
 from app.views.saga_data import example
 from machines.checkout import CHECKOUT
 from machines.commande import COMMANDE

@@ -3,8 +3,8 @@
 import pytest
 
 from app.config import Config
-from app.engine.pulse import Pulse
-from app.engine.runner import BATCH, Runner
+from app.engine.heartbeat import Heartbeat
+from app.engine.runner import CLAIM_LIMIT, Runner
 from app.store.replicas import Replicas
 from tests.integration.engine.scene import NOT_SENT
 
@@ -51,7 +51,7 @@ def make(scene, broker):
             engine=scene.engine,
             leases=scene.leases(),
             tables=scene.runner.tables,
-            pulse=Pulse(Replicas(scene.database, "engine")),
+            pulse=Heartbeat(Replicas(scene.database, "engine")),
             stopping=scene.runner.stopping,
             broker=broker if workers else None,
         )
@@ -69,78 +69,78 @@ def due(scene, count):
 
 def test_without_workers_what_is_due_is_taken_at_once(scene, make, broker):
     due(scene, 1)
-    assert make(4, workers=False).recover() == 1
+    assert make(4, workers=False).claim_due() == 1
     assert broker.wakings == 0
 
 
 def test_with_workers_who_is_not_woken_leaves_it_to_them(scene, make):
     due(scene, 1)
     runner = make(4, workers=True)
-    assert runner.recover() == 0
-    runner.look()
-    assert runner.recover() == 1
+    assert runner.claim_due() == 0
+    runner.wake()
+    assert runner.claim_due() == 1
 
 
 def test_a_worker_takes_what_is_due_without_a_message(scene, make):
     due(scene, 1)
     runner = make(4, workers=True)
     runner.patience_s = 0.0  # as app.worker sets it
-    assert runner.recover() == 1
+    assert runner.claim_due() == 1
 
 
 def test_who_was_woken_looks_once(scene, make):
     runner = make(4, workers=True)
-    runner.look()
-    assert runner.recover() == 0
+    runner.wake()
+    assert runner.claim_due() == 0
     due(scene, 1)
-    assert runner.recover() == 0
+    assert runner.claim_due() == 0
 
 
 def test_a_look_that_fails_is_made_up_for(scene, make, monkeypatch):
     due(scene, 1)
     runner = make(4, workers=True)
-    runner.look()
+    runner.wake()
     with monkeypatch.context() as broken:
         broken.setattr(runner._leases, "claim", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            runner.recover()
-    assert runner.recover() == 1
+            runner.claim_due()
+    assert runner.claim_due() == 1
 
 
 def test_who_finds_more_than_it_has_room_for_wakes_another_and_goes_on_when_it_has(scene, make, broker):
     due(scene, 3)
     runner = make(2, workers=True)
-    runner.look()
-    assert runner.recover() == 2
+    runner.wake()
+    assert runner.claim_due() == 2
     assert broker.wakings == 1
-    assert runner.recover() == 0, "there is no room"
+    assert runner.claim_due() == 0, "there is no room"
     runner._count(-1)
-    assert runner.recover() == 1
+    assert runner.claim_due() == 1
 
 
 def test_who_found_more_looks_on_when_half_of_its_threads_are_free(scene, make):
     """To take one costs as much as to take many. But what is due is not left for want of so many free ones."""
     due(scene, 7)
     runner = make(4, workers=False)
-    assert runner.recover() == 4
+    assert runner.claim_due() == 4
     runner._wake.clear()
     runner._count(-1)
     assert not runner._wake.is_set()
-    assert runner.recover() == 1, "at its next look"
+    assert runner.claim_due() == 1, "at its next look"
     runner._wake.clear()
     runner._count(-1)
     runner._count(-1)
     assert runner._wake.is_set()
-    assert runner.recover() == 2
+    assert runner.claim_due() == 2
 
 
 def test_nobody_takes_more_than_a_batch_at_once(scene, make):
-    due(scene, BATCH + 1)
-    runner = make(2 * BATCH, workers=False)
-    assert runner.recover() == BATCH
-    assert runner.recover() == 1
+    due(scene, CLAIM_LIMIT + 1)
+    runner = make(2 * CLAIM_LIMIT, workers=False)
+    assert runner.claim_due() == CLAIM_LIMIT
+    assert runner.claim_due() == 1
 
 
 def test_what_nobody_waits_for_is_the_workers_where_there_are_some(make):
-    assert make(4, workers=False).takes_in
-    assert not make(4, workers=True).takes_in
+    assert make(4, workers=False).accepts_new
+    assert not make(4, workers=True).accepts_new

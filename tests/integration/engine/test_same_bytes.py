@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from app.participants.client import Participants, Request
-from app.participants.outcome import Reply
+from app.calls.client import Participants, Request
+from app.calls.outcome import Reply
 from app.store.instance import Instance
 from app.values import parsed, parsed_strictly, written
 from app.views.saga_data import data_schema
@@ -287,7 +287,7 @@ def test_a_resolved_reply_is_sent_on_with_the_same_bytes(database, recorder):
     saga = Instance.new(EVERYWHERE, data, actor="client")
     scene.engine.run(saga, hold_s=10_000.0)
     assert saga.status == "stuck"
-    scene.engine.ask(saga, Trigger.RESOLVE, "user:ada", "seen to", parsed_strictly(refs.encode()))
+    scene.engine.request_move(saga, Trigger.RESOLVE, "user:ada", "seen to", parsed_strictly(refs.encode()))
     recorder.received = []
     scene.engine.run(saga, hold_s=0.0)
     scene.leases().end()

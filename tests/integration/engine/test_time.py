@@ -283,7 +283,7 @@ def test_claims_during_which_nothing_could_be_sent_do_not_quarantine_a_saga(scen
     found = hang_beyond_the_lease(scene)
     saga = scene.recovered()
     for _ in range(25):
-        scene.runner.run_here(saga, 0, inf)
+        scene.runner.run_inline(saga, 0, inf)
         saga = found[-1]
     assert scene.calls.count("payer") == 1 + 25
     assert scene.rows("SELECT state, status, claims FROM saga") == [
@@ -296,7 +296,7 @@ def test_claims_during_which_a_call_was_sent_quarantine_a_saga_all_the_same(scen
     found = hang_beyond_the_lease(scene)
     saga = scene.recovered()
     for _ in range(12):
-        scene.runner.run_here(saga, 0, inf)
+        scene.runner.run_inline(saga, 0, inf)
         saga = found[-1]
     assert scene.calls.count("payer") == 1 + 10
     assert scene.rows("SELECT state FROM saga") == [{"state": "STUCK_PAYER"}]
@@ -312,7 +312,7 @@ def test_a_database_that_keeps_no_results_does_not_quarantine_a_saga(scene, monk
     with monkeypatch.context() as disk:
         disk.setattr(scene.engine.store, "save", full)
         for _ in range(15):
-            scene.runner.run_here(scene.recovered(), 0, inf)
+            scene.runner.run_inline(scene.recovered(), 0, inf)
             scene.runner.release_lost()
     assert scene.rows("SELECT state, claims FROM saga") == [{"state": "STOCK_RESERVE", "claims": 0}]
     saga = scene.given(payer=[answer(409)]).recovered()

@@ -6,9 +6,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from app.errors import ConflictError
-from app.metrics.gauges import Gauges
-from app.store.gauges import read
+from app.store.counts import read
 from app.store.leases import Leases
+from app.telemetry.saga_gauges import Gauges
 from machines.call import post
 from machines.checkout import CHECKOUT
 from machines.registry import Registry, discover
@@ -56,9 +56,9 @@ def test_a_release_that_does_not_know_a_version_leaves_its_sagas_alone_and_says_
     before = both.rows("SELECT * FROM saga")
     older = replace(both, registry=discover(), metrics=CollectorRegistry())
     leases = older.leases()
-    leases.end()
+    leases.expire_all()
     assert leases.claim(10, 30) == []
-    assert [tuple(row) for row in leases.unknown()] == [("checkout", 2)]
+    assert [tuple(row) for row in leases.unknown_definitions()] == [("checkout", 2)]
     for ask in (older.service.compensate, older.service.retry):
         with pytest.raises(ConflictError, match="saga checkout v2 is not defined in machines/, so it is left as it is"):
             ask(begun.id, "ada", "why not")

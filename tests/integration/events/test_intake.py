@@ -9,7 +9,7 @@ from app.engine.service import SagaService
 from app.errors import KeyReusedError, ProblemError
 from app.events.intake import TRIES, Intake
 from app.events.topics import INCOMING, connect
-from app.store.parked import LARGEST_BODY, LONGEST_REASON, Parked
+from app.store.dead_letters import LARGEST_BODY, LONGEST_REASON, Parked
 from app.values import LARGEST_CONTENT, LONGEST_WORDS
 from tests.integration.events.fakes import ANSWERS, ORDERED
 

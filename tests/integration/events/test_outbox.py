@@ -62,9 +62,9 @@ def test_fenced_write_publishes_nothing(scene):
     saga = scene.given(creer_commande=[answer(503)] * 4).run(ORDER, hold_s=0.0, **ORDERED)
     told = waiting(scene)
     scene.recovered("another")
-    scene.engine.ask(saga, Trigger.CANCEL, "late", "too late")
+    scene.engine.request_move(saga, Trigger.CANCEL, "late", "too late")
     with pytest.raises(FencedError):
-        scene.engine.leave(saga, None)
+        scene.engine.release(saga, None)
     assert waiting(scene) == told == []
 
 

@@ -86,7 +86,7 @@ def test_crash_after_publishing_repeats_the_same_event(scene):
 
 def test_only_a_move_with_an_event_wakes_the_relay(scene):
     woken = []
-    engine = dataclasses.replace(scene.given(**ANSWERS).engine, told=lambda: woken.append(scene.calls[-1]))
+    engine = dataclasses.replace(scene.given(**ANSWERS).engine, on_event=lambda: woken.append(scene.calls[-1]))
     engine.run(Instance.new(ORDER, ORDERED, actor="client"), 1000.0)
     engine.run(Instance.new(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="client"), 1000.0)
     assert woken == ["lire_produits", "reserver_inventaire", "payer", "envoyer_recu", "confirmer_commande"]

@@ -2,9 +2,9 @@
 
 from prometheus_client import CollectorRegistry
 
-from app.metrics import Telemetry
-from app.participants.outcome import Reply
+from app.calls.outcome import Reply
 from app.store.instance import Instance
+from app.telemetry import Telemetry
 from machines.call import post
 from machines.checkout import CHECKOUT
 

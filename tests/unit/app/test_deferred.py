@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from app.metrics.notes import Notes
+from app.telemetry.deferred import Notes
 
 
 class Stopping:

@@ -1,6 +1,6 @@
 import pytest
 
-from app.participants.outcome import Reply, explained, outcome_of, setting_of, settings_of
+from app.calls.outcome import Reply, explained, outcome_of, setting_of, settings_of
 from machines.progress import Outcome
 
 SUCCEEDED, REFUSED, UNKNOWN, NOT_SENT = Outcome

@@ -11,9 +11,9 @@ from threading import Thread
 import pytest
 import trustme
 
+from app.calls.connection import NotSentError
+from app.calls.exchange import ExchangeAdapter, host_of
 from app.dialing import Dialer
-from app.participants.connection import NotSentError
-from app.participants.exchange import ExchangeAdapter, host_of
 
 SAID = b"POST /pay HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
 

@@ -5,10 +5,10 @@ import threading
 import pytest
 
 from app.breaker import BreakerPolicy, BreakerState
-from app.fleeting import Fleeting
-from app.participants.client import Request
-from app.participants.guard import GuardedSender
-from app.participants.outcome import Reply, outcome_of
+from app.calls.breakers import GuardedSender
+from app.calls.client import Request
+from app.calls.outcome import Reply, outcome_of
+from app.shared_cache import SharedCache
 from machines.progress import Outcome
 
 OK, BROKEN, GONE = Reply(status=200, body={}), Reply(status=503, body={}), Reply(error="no connection", sent=False)
@@ -22,7 +22,7 @@ class Peer:
         self.reply, self.now, self.sent = OK, 0.0, 0
         self.during = lambda: None
         policy = BreakerPolicy(failures=5, open_s=30, window_s=60)
-        self.guarded = GuardedSender(self, ["stock", "client"], policy, Fleeting(None), lambda: self.now)
+        self.guarded = GuardedSender(self, ["stock", "client"], policy, SharedCache(None), lambda: self.now)
 
     def send(self, _request):
         self.sent += 1

@@ -22,8 +22,8 @@ from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.ssl_ import create_urllib3_context
 
+from app.calls.connection import IDLE_S, Connection, NotSentError, SecureConnection
 from app.dialing import Dialer
-from app.participants.connection import IDLE_S, Connection, NotSentError, SecureConnection
 from app.values import UnreadableError
 
 #: Largest reply that is read to its end, with its head, in bytes.
@@ -47,14 +47,14 @@ class Answer:
 
     def __init__(self) -> None:
         self.status, self.headers, self.body = 0, dict[bytes, bytes](), b""
-        self.heard_bytes = 0
+        self.received_bytes = 0
         self.whole = self.stays = False
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
 
     def hear(self, data: bytes) -> None:
         """Parse received data; b"" means the end of the connection. Raise LostError."""
         assert self._parser
-        self.heard_bytes += len(data)
+        self.received_bytes += len(data)
         if data:
             try:
                 self._parser.feed_data(data)
@@ -102,7 +102,7 @@ class Answer:
         if self.status < _FINAL:
             self.headers = {}
         else:
-            self.whole = self.heard_bytes <= LARGEST_REPLY_BYTES
+            self.whole = self.received_bytes <= LARGEST_REPLY_BYTES
 
 
 class _Idle:
@@ -148,7 +148,7 @@ class ExchangePool(HTTPConnectionPool):
             if not used_before:
                 connection.open(self.dialer, deadline, clock)
             _send(connection.sock, said, deadline, clock)
-            _hear(connection.sock, answer, deadline, clock)
+            _receive(connection.sock, answer, deadline, clock)
         except (TimeoutError, LostError):
             if used_before:
                 self.drop_idle()
@@ -233,10 +233,10 @@ def _send(sock: socket.socket, said: bytes, deadline: float, clock: Callable[[],
         raise _lost(error) from error
 
 
-def _hear(sock: socket.socket, answer: Answer, deadline: float, clock: Callable[[], float]) -> None:
+def _receive(sock: socket.socket, answer: Answer, deadline: float, clock: Callable[[], float]) -> None:
     """Read until the answer is whole, or larger than allowed."""
     try:
-        while not answer.whole and answer.heard_bytes <= LARGEST_REPLY_BYTES:
+        while not answer.whole and answer.received_bytes <= LARGEST_REPLY_BYTES:
             # Each read gets only the time that is left: a participant that drips bytes would outlast the saga's lease.
             sock.settimeout(_left(deadline, clock()))
             answer.hear(sock.recv(_PIECE_BYTES))

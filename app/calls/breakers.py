@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from app.breaker import Breaker, BreakerPolicy, BreakerState
-from app.fleeting import Fleeting
-from app.participants.client import Request
-from app.participants.outcome import Reply
+from app.calls.client import Request
+from app.calls.outcome import Reply
+from app.shared_cache import SharedCache
 
 _SERVER_ERROR = 500
 
@@ -29,7 +29,7 @@ class GuardedSender:
         sender: Sender,
         participants: Iterable[str],
         policy: BreakerPolicy,
-        fleeting: Fleeting,
+        fleeting: SharedCache,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sender, self._policy, self._fleeting = sender, policy, fleeting

@@ -10,9 +10,9 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from app.participants.client import Participants, Request
-from app.participants.connection import IDLE_S
-from app.participants.exchange import LARGEST_REPLY_BYTES
+from app.calls.client import Participants, Request
+from app.calls.connection import IDLE_S
+from app.calls.exchange import LARGEST_REPLY_BYTES
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n" + b'{"a": 1}'
 

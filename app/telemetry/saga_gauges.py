@@ -13,7 +13,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.store.gauges import Stock
+from app.store.counts import Stock
 from machines.saga import Saga
 
 _log = structlog.get_logger("metrics")

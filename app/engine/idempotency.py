@@ -15,8 +15,8 @@ from typing import Any
 from sqlalchemy import Row
 
 from app.errors import KeyReusedError, StillRunningError
-from app.fleeting import Fleeting
-from app.store.instance import Instance, Standing
+from app.shared_cache import SharedCache
+from app.store.instance import Instance, SagaSnapshot
 from app.store.loading import standing
 from app.store.sagas import SagaStore
 from machines.statuses import UNDER_WAY
@@ -24,7 +24,7 @@ from machines.statuses import UNDER_WAY
 #: Seconds in which the first request with a key may make its saga durable, before another request tries.
 TURN_S = 1.0
 #: Seconds between two looks for the saga of the first request.
-_GLANCE_S = 0.005
+_POLL_S = 0.005
 #: Prefix of a written-out key. A client cannot send a key that begins with it: keys are ASCII.
 _WRITTEN_OUT = "\N{KEY} "
 
@@ -32,10 +32,10 @@ _WRITTEN_OUT = "\N{KEY} "
 class Keys:
     """Finds the saga of an idempotency key. Only the database decides whether a key is taken."""
 
-    def __init__(self, store: SagaStore, fleeting: Fleeting) -> None:
+    def __init__(self, store: SagaStore, fleeting: SharedCache) -> None:
         self._store, self._fleeting = store, fleeting
 
-    def begun(self, saga: Instance) -> Standing | None:
+    def started(self, saga: Instance) -> SagaSnapshot | None:
         """Return the earlier saga with this saga's key, or None.
 
         Raise StillRunningError while the earlier saga runs, and KeyReusedError when it was started with other data.
@@ -44,7 +44,7 @@ class Keys:
             return None
         return self.known(saga) or self._begun_this_moment(saga)
 
-    def known(self, saga: Instance) -> Standing | None:
+    def known(self, saga: Instance) -> SagaSnapshot | None:
         """Do the same as `begun` without a wait. Set the saga's key, written out where another saga has it as sent."""
         if not saga.sent_key:
             return None
@@ -61,7 +61,7 @@ class Keys:
             raise StillRunningError("wait for it, and ask for it by its id", saga_id=str(row.id))
         return standing(row, replayed=True)
 
-    def _begun_this_moment(self, saga: Instance) -> Standing | None:
+    def _begun_this_moment(self, saga: Instance) -> SagaSnapshot | None:
         """Wait up to TURN_S for another request with this key, which came a moment ago, to make its saga durable.
 
         Otherwise participants would serve the reads of a saga that cannot be stored.
@@ -71,7 +71,7 @@ class Keys:
             while time.monotonic() < until:
                 if known := self.known(saga):
                     return known
-                time.sleep(_GLANCE_S)
+                time.sleep(_POLL_S)
         return None
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 from werkzeug.http import parse_date
 
+from app.calls.connection import NotSentError
+from app.calls.exchange import LARGEST_REPLY_BYTES, Answer, ExchangeAdapter, ExchangePool, LostError, host_of
+from app.calls.outcome import Reply
 from app.dialing import Dialer, LookUp
-from app.participants.connection import NotSentError
-from app.participants.exchange import LARGEST_REPLY_BYTES, Answer, ExchangeAdapter, ExchangePool, LostError, host_of
-from app.participants.outcome import Reply
 from app.values import UnreadableError, parsed, written
 
 
@@ -76,7 +76,7 @@ class Participants:
         except LostError as error:
             words = f"the connection was lost before the answer: {error}"
             return Reply(error=words, duration_ms=self._since(started))
-        body, unreadable = _understood(answer)
+        body, unreadable = _parse_body(answer)
         return Reply(
             status=answer.status,
             body=body,
@@ -136,7 +136,7 @@ def _split(url: str) -> tuple[str, str]:
     return (url[:slash], url[slash:]) if slash > 0 else (url, "/")
 
 
-def _understood(answer: Answer) -> tuple[Mapping[str, Any] | None, str]:
+def _parse_body(answer: Answer) -> tuple[Mapping[str, Any] | None, str]:
     """Return the JSON object of an answer, or None and the reason."""
     if not answer.whole:
         return None, f"larger than {LARGEST_REPLY_BYTES:,} bytes"

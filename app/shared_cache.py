@@ -22,7 +22,7 @@ TIMEOUT_S = 0.1
 _POLICY = BreakerPolicy(failures=1, open_s=5.0, window_s=1.0)
 
 
-class Fleeting:
+class SharedCache:
     """Values that expire by themselves. Without a URL every answer is "not known"."""
 
     def __init__(self, url: str | None) -> None:

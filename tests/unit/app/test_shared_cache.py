@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from app.fleeting import Fleeting
+from app.shared_cache import SharedCache
 from tests.unit.app.silent import Silent
 
 QUESTIONS = {
@@ -29,28 +29,28 @@ def question(request):
 
 def test_without_a_url_nothing_is_known(question):
     ask, unknown = question
-    assert ask(Fleeting(None)) == unknown
+    assert ask(SharedCache(None)) == unknown
 
 
 def test_of_a_redis_that_is_not_there_nothing_is_known(question):
     ask, unknown = question
-    assert ask(Fleeting("redis://127.0.0.1:9")) == unknown
+    assert ask(SharedCache("redis://127.0.0.1:9")) == unknown
 
 
 def test_one_that_does_not_answer_is_not_waited_for(question, silent):
     ask, unknown = question
     began = time.monotonic()
-    assert ask(Fleeting(f"redis://{silent.address}")) == unknown
+    assert ask(SharedCache(f"redis://{silent.address}")) == unknown
     assert time.monotonic() - began < 10
 
 
 def test_one_that_does_not_answer_is_left_in_peace(silent):
-    fleeting = Fleeting(f"redis://{silent.address}")
+    fleeting = SharedCache(f"redis://{silent.address}")
     for ask, unknown in list(QUESTIONS.values()) * 20:
         assert ask(fleeting) == unknown
     assert silent.asked == 1
 
 
 def test_nothing_is_asked_about_no_keys(silent):
-    assert Fleeting(f"redis://{silent.address}").lasting([]) == {}
+    assert SharedCache(f"redis://{silent.address}").lasting([]) == {}
     assert silent.asked == 0

@@ -13,8 +13,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, literal_column, select, tuple_, union_all
 
 from app.store.database import db
-from app.store.finding import means
 from app.store.models import BRIEF_ERROR, ENDED, UNFINISHED, SagaRow
+from app.store.search import means
 from machines.statuses import FINISHED
 
 _SHOWN: tuple[Any, ...] = (
@@ -28,7 +28,7 @@ Ends = Mapping[tuple[str, str], frozenset[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Listed:
+class ListFilter:
     """Filter of a list: any of the given values, and sagas that the words may name."""
 
     definitions: tuple[str, ...] = ()
@@ -41,7 +41,9 @@ class Listed:
         return not (self.definitions or self.statuses or self.states)
 
 
-def newest(listed: Listed, ends: Ends, limit: int, after: tuple[datetime, UUID] | None = None) -> Sequence[Row[Any]]:
+def newest(
+    listed: ListFilter, ends: Ends, limit: int, after: tuple[datetime, UUID] | None = None
+) -> Sequence[Row[Any]]:
     """Return one page of the list. ends: of every definition. after: created_at and id of the last saga seen."""
     parts = list(_parts(listed, ends))
     if not parts:
@@ -50,7 +52,7 @@ def newest(listed: Listed, ends: Ends, limit: int, after: tuple[datetime, UUID] 
     return db.session.execute(select(found).order_by(found.c.created_at.desc(), found.c.id.desc()).limit(limit)).all()
 
 
-def _parts(listed: Listed, ends: Ends) -> Iterator[Select[Any]]:
+def _parts(listed: ListFilter, ends: Ends) -> Iterator[Select[Any]]:
     """Yield queries that an index answers in the list's order, or that find few rows."""
     every = select(*_SHOWN)
     if listed.words:
@@ -74,7 +76,7 @@ def _parts(listed: Listed, ends: Ends) -> Iterator[Select[Any]]:
                 yield every.where(ENDED, *here, *_filters(listed))
 
 
-def _filters(listed: Listed) -> Iterator[ColumnElement[bool]]:
+def _filters(listed: ListFilter) -> Iterator[ColumnElement[bool]]:
     if listed.definitions:
         yield SagaRow.definition.in_(listed.definitions)
     if listed.statuses:

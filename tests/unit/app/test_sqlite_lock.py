@@ -12,10 +12,12 @@ import pytest
 from app import create_app
 from app.config import from_environment
 from app.settings import ConfigError
-from app.store.alone import file_of, hold, tell_ending
 from app.store.database import db
+from app.store.sqlite_lock import file_of, hold, tell_ending
 
-HOLDER = "import sys; from app.store.alone import hold; kept = hold(sys.argv[1]); print('held', flush=True); input()"
+HOLDER = (
+    "import sys; from app.store.sqlite_lock import hold; kept = hold(sys.argv[1]); print('held', flush=True); input()"
+)
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, and_, case, func, not_, or_, select, tuple_
 
 from app.store.database import db, db_now, seconds_until
-from app.store.finding import means
 from app.store.models import BRIEF_ERROR, UNFINISHED, SagaRow
+from app.store.search import means
 from app.store.tables import at_hand
 from machines.registry import Registry
 from machines.statuses import UNDER_WAY, Status
@@ -30,7 +30,7 @@ _SHOWN = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sought:
+class AttentionFilter:
     """Filter of the sagas that need attention."""
 
     #: Any of these definitions; empty: all.
@@ -50,7 +50,7 @@ class Sought:
     words: str | None = None
 
 
-class Trouble:
+class Attention:
     """The sagas that need attention, at one moment. limits: longest expected stay in each state, in seconds."""
 
     def __init__(self, registry: Registry, limits: Mapping[Place, float]) -> None:
@@ -62,7 +62,7 @@ class Trouble:
         self._unknown = not_(at_hand(registry))
         self._is = or_(_stays_too_long(self.now, by_limit), self._unknown)
 
-    def groups(self, sought: Sought) -> Sequence[Row[Any]]:
+    def groups(self, sought: AttentionFilter) -> Sequence[Row[Any]]:
         """Return the sagas grouped by definition, state and error, the group with the oldest saga first.
 
         total: sagas of all groups. total_unknown: those without a table. total_overstayed: those with a table that are
@@ -90,7 +90,11 @@ class Trouble:
         return db.session.execute(counted.order_by(oldest).limit(MOST_GROUPS)).all()
 
     def page(
-        self, sought: Sought, limit: int, after: tuple[datetime, UUID] | None = None, until: datetime | None = None
+        self,
+        sought: AttentionFilter,
+        limit: int,
+        after: tuple[datetime, UUID] | None = None,
+        until: datetime | None = None,
     ) -> Sequence[Row[Any]]:
         """Return the sagas longest in their state first. after: entered_at and id of the last saga seen."""
         listed = (
@@ -104,7 +108,7 @@ class Trouble:
             listed = listed.where(SagaRow.entered_at <= until)
         return db.session.execute(listed).all()
 
-    def _those(self, sought: Sought, *columns: Any) -> Select[Any]:
+    def _those(self, sought: AttentionFilter, *columns: Any) -> Select[Any]:
         here = tuple_(SagaRow.definition, SagaRow.definition_version, SagaRow.state)
         conditions = [
             SagaRow.definition.in_(sought.definitions) if sought.definitions else None,

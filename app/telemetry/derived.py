@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily
 
-from app.metrics.row import LABELS, Row
+from app.telemetry.counted_transition import LABELS, Row
 
 #: The counter that all of these follow from.
 MOVES = "saga_transitions"

@@ -7,7 +7,7 @@ breakers     who is left in peace                 exposition   all of them toget
 
 from prometheus_client import disable_created_metrics
 
-from app.metrics.telemetry import Telemetry
+from app.telemetry.telemetry import Telemetry
 
 __all__ = ["Telemetry"]
 

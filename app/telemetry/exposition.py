@@ -8,10 +8,10 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from app.metrics.aliases import ALIASES
-from app.metrics.derived import MOVES, derived
-from app.metrics.row import Row
 from app.settings import SHARED
+from app.telemetry.aliases import ALIASES
+from app.telemetry.counted_transition import Row
+from app.telemetry.derived import MOVES, derived
 
 
 class Exposition(CollectorRegistry):

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from app.metrics.children import Children
-from app.metrics.derived import MOVES
-from app.metrics.lines import CREATED, Lines, Sight, told_as
-from app.metrics.notes import Notes
-from app.metrics.row import LABELS, START, Row, outcome
-from app.participants.outcome import Reply, setting_of, settings_of
-from app.store.instance import Instance, Move, Standing
+from app.calls.outcome import Reply, setting_of, settings_of
+from app.store.instance import Instance, Move, SagaSnapshot
+from app.telemetry.counted_transition import LABELS, START, Row, outcome
+from app.telemetry.deferred import Notes
+from app.telemetry.derived import MOVES
+from app.telemetry.label_cache import Children
+from app.telemetry.log_lines import CREATED, Lines, Sight, told_as
 from machines.call import Call
 from machines.progress import Outcome
 from machines.saga import Saga
@@ -96,7 +96,7 @@ class Telemetry:
             setting = setting_of(reply, call.participant)
             self.notes.note(self._called, saga.definition.name, call, reply.status, reply.duration_ms, setting)
 
-    def committed(self, saga: Instance, moves: Sequence[Move], before: Standing | None = None) -> None:
+    def committed(self, saga: Instance, moves: Sequence[Move], before: SagaSnapshot | None = None) -> None:
         """Count and log each move of a commit that has been made. before: where the saga stood until then."""
         after, took_s = saga.standing, None
         assert after is not None, "it is told of what is durable"
@@ -122,8 +122,8 @@ class Telemetry:
             self._turned_away[call.participant, setting]()
 
     def _committed(  # noqa: PLR0917  what `committed` has noted
-        self, at: float, definition: Saga, standing: Standing, epoch: int, moves: Sequence[Move],
-        before: Standing | None, took_s: float | None, data: Mapping[str, Any] | None,
+        self, at: float, definition: Saga, standing: SagaSnapshot, epoch: int, moves: Sequence[Move],
+        before: SagaSnapshot | None, took_s: float | None, data: Mapping[str, Any] | None,
     ) -> None:  # fmt: skip
         seen = Sight(at, definition, standing, epoch)
         for move in moves:

@@ -6,7 +6,7 @@ import time
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from app.engine.early import LATE_S, EarlyCommits
+from app.engine.early_commits import LATE_S, EarlyCommits
 from app.errors import StillRunningError
 from tests.integration.engine.scene import REFUSED
 from tests.integration.engine.test_engine import FORWARD

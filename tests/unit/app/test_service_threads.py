@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from app import supervision
-from app.supervision import FAILING_FOR_S, STALLED_AFTER_S, ServiceThreads
+from app import service_threads
+from app.service_threads import FAILING_FOR_S, STALLED_AFTER_S, ServiceThreads
 
 
 class Clock:
@@ -27,7 +27,7 @@ def stopping():
 
 @pytest.fixture(autouse=True)
 def _short_back_off(monkeypatch):
-    monkeypatch.setattr(supervision, "BACK_OFF_S", 0.001)
+    monkeypatch.setattr(service_threads, "BACK_OFF_S", 0.001)
 
 
 def started(threads, work, stopping, **options):

@@ -14,9 +14,9 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.service_threads import ServiceThreads
 from app.store.instance import Instance
 from app.store.sagas import KeyTakenError
-from app.supervision import ServiceThreads
 
 _log = structlog.get_logger("early")
 #: Seconds from a saga's start to its early insert. Most sagas have ended by then and never need one.

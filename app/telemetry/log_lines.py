@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import orjson
 import structlog
 
-from app.metrics.row import Row, outcome
-from app.store.instance import Move, Standing
+from app.store.instance import Move, SagaSnapshot
+from app.telemetry.counted_transition import Row, outcome
 from machines.saga import Saga
 from machines.transitions import FAILURES, Phase, Trigger
 
@@ -38,7 +38,7 @@ class Sight(NamedTuple):
 
     at: float
     definition: Saga
-    standing: Standing
+    standing: SagaSnapshot
     epoch: int
 
 

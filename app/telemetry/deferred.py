@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from app.supervision import ServiceThread, ServiceThreads
+from app.service_threads import ServiceThread, ServiceThreads
 
 _log = structlog.get_logger("notes")
 #: What is noted is told within so long; a process that is killed leaves so much untold.

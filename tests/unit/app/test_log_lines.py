@@ -7,9 +7,9 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from app.logs import HIDDEN, JsonLine
-from app.metrics import Telemetry
-from app.metrics.lines import LARGEST_DATA_BYTES
 from app.store.instance import Instance
+from app.telemetry import Telemetry
+from app.telemetry.log_lines import LARGEST_DATA_BYTES
 from machines.checkout import CHECKOUT
 from machines.transitions import Trigger
 

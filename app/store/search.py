@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, or_
 
-from app.store.instance import known_by
+from app.store.instance import search_text
 from app.store.models import SagaRow
 
 _HEX_DIGITS = 32
@@ -15,7 +15,11 @@ _SHORTEST_PREFIX = 6
 
 def means(words: str) -> ColumnElement[bool]:
     """Return the condition for sagas that the text may name: by id or id prefix, client, order or idempotency key."""
-    whose = [SagaRow.client == known_by(words), SagaRow.order_ref == known_by(words), SagaRow.idempotency_key == words]
+    whose = [
+        SagaRow.client == search_text(words),
+        SagaRow.order_ref == search_text(words),
+        SagaRow.idempotency_key == words,
+    ]
     return or_(*whose, _begins(words)) if id_prefix(words) else or_(*whose)
 
 

@@ -13,7 +13,7 @@ _log = structlog.get_logger("runner")
 UNWELL_FOR_S = 10.0
 
 
-class Pulse:
+class Heartbeat:
     """The current database error of this process, in one line, until it is over."""
 
     def __init__(self, replicas: Replicas, clock: Callable[[], float] = time.monotonic) -> None:
