@@ -128,7 +128,7 @@ class Scene:
 
     def recovered(self, owner: str = "engine") -> Instance:
         """The one saga there is, taken by a process to which its owner is dead."""
-        self.leases(owner).end()
+        self.leases(owner).expire_all()
         (saga,) = self.leases(owner).claim(1, 30)
         return saga
 

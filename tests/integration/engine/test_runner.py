@@ -64,7 +64,7 @@ def make(scene, broker):
 def due(scene, count):
     for _ in range(count):
         scene.given(payer=[NOT_SENT]).run(hold_s=0)
-    scene.leases().end()
+    scene.leases().expire_all()
 
 
 def test_without_workers_what_is_due_is_taken_at_once(scene, make, broker):

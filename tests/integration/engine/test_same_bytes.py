@@ -221,7 +221,7 @@ def sent(scene: OnTheWire, data: str, course: Course, *, reloaded: bool) -> list
     saga_id = saga.id
     scene.engine.run(saga, hold_s=0.0 if reloaded else 10_000.0)
     while reloaded and saga.status in UNDER_WAY:
-        scene.leases().end()
+        scene.leases().expire_all()
         (saga,) = scene.leases("another").claim(1, 30)
         scene.engine.run(saga, hold_s=0.0)
     assert saga.status in ("completed", "compensated"), saga.error
@@ -290,7 +290,7 @@ def test_a_resolved_reply_is_sent_on_with_the_same_bytes(database, recorder):
     scene.engine.request_move(saga, Trigger.RESOLVE, "user:ada", "seen to", parsed_strictly(refs.encode()))
     recorder.received = []
     scene.engine.run(saga, hold_s=0.0)
-    scene.leases().end()
+    scene.leases().expire_all()
     (saga,) = scene.leases("another").claim(1, 30)
     scene.engine.run(saga, hold_s=0.0)
     first, second = (_comparable(request, saga.id) for request in recorder.received)

@@ -109,7 +109,7 @@ def test_what_changes_calls_or_states_may_not(scene, column, value):
 def test_processes_with_two_tables_of_one_version_leave_each_others_sagas_alone(scene):
     old, new = scene, with_tables(scene, settled(scene, at_hand(RENAMED)))
     of_old, of_new = waiting(old), new.given(payer=[NOT_SENT]).run(RENAMED, hold_s=0)
-    old.leases().end()
+    old.leases().expire_all()
     assert [saga.id for saga in old.leases("old").claim(10, 30)] == [of_old.id]
     assert [saga.id for saga in new.leases("new").claim(10, 30)] == [of_new.id]
     for process, foreign in ((old, of_new), (new, of_old)):
@@ -124,7 +124,7 @@ def test_a_saga_of_before_the_upgrade_runs_by_the_table_that_was_recorded_first(
         connection.exec_driver_sql("UPDATE saga SET table_digest = NULL")
     with pytest.raises(TableChangedError, match="retenir_stock"):
         settled(scene, at_hand(RENAMED))
-    with_tables(scene, registry).leases().end()
+    with_tables(scene, registry).leases().expire_all()
     assert [saga.id for saga in with_tables(scene, registry).leases().claim(10, 30)] == [begun.id]
 
 

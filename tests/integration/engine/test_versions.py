@@ -38,7 +38,7 @@ def both(scene):
 def test_two_versions_of_a_saga_run_side_by_side(both):
     old = both.given(payer=[NOT_SENT]).run(CHECKOUT, hold_s=0)
     new = both.given(payer=[NOT_SENT]).run(NEXT, hold_s=0)
-    both.leases().end()
+    both.leases().expire_all()
     for saga in both.leases().claim(10, 30):
         both.engine.run(saga, 1000)
     states = {str(row["id"]).replace("-", ""): row["state"] for row in both.rows("SELECT id, state FROM saga")}
@@ -105,7 +105,7 @@ def test_a_saga_of_a_table_that_was_edited_is_counted_too(scene):
     with scene.database.begin() as connection:
         connection.exec_driver_sql("UPDATE saga SET table_digest = NULL")
     assert stock(scene, scene.registry).unknown["checkout", 1] == 0, "it is of a release that named none"
-    scene.leases().end()
+    scene.leases().expire_all()
     assert [saga.id for saga in scene.leases().claim(10, 30)] == [begun.id]
 
 
@@ -141,7 +141,7 @@ def test_a_scrape_shows_how_many_sagas_have_no_table(both):
 
 def test_only_what_is_overdue_is_taken_where_workers_take_the_rest(scene):
     scene.given(payer=[NOT_SENT]).run(hold_s=0)
-    scene.leases().end()
+    scene.leases().expire_all()
     leases = Leases(scene.database, discover(), "web")
     assert leases.claim(10, 30, overdue_s=60) == []
     assert len(leases.claim(10, 30)) == 1
@@ -149,7 +149,7 @@ def test_only_what_is_overdue_is_taken_where_workers_take_the_rest(scene):
 
 def test_what_a_process_has_lost_sight_of_is_given_back_at_once_and_nothing_else_is(scene):
     lost, kept = (scene.given(payer=[NOT_SENT]).run(hold_s=0) for _ in range(2))
-    scene.leases().end()
+    scene.leases().expire_all()
     held = {saga.id: saga for saga in scene.leases().claim(10, 30)}
     scene.leases("other").release([held[lost.id]])
     assert scene.leases().claim(10, 30) == [], "it is not the other's to give"
