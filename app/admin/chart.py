@@ -1,4 +1,4 @@
-"""The bar chart of the last hour: one bar for the sagas begun in each minute, split by their present status."""
+"""The bar chart of the last hour: one bar for the sagas started in each minute, split by their present status."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ class Chart:
 
     #: Each status with the outline of its parts of the bars.
     layers: Sequence[tuple[str, str]]
-    #: Most sagas begun in one minute.
+    #: Most sagas started in one minute.
     most: int
     total: int
     #: Each status with its number of sagas.
@@ -30,7 +30,9 @@ class Chart:
         """The chart in words, for a screen reader."""
         parts = ", ".join(f"{sagas} {status}" for status, sagas in self.shares)
         return (
-            f"{self.total} sagas begun in the last hour: {parts}." if self.total else "No saga begun in the last hour."
+            f"{self.total} sagas started in the last hour: {parts}."
+            if self.total
+            else "No sagas started in the last hour."
         )
 
 

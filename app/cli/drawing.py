@@ -54,14 +54,14 @@ def headline(saga: SagaRow) -> Text:
 def header(definition: Saga | None, saga: SagaRow, width: int, now: datetime) -> Iterator[RenderableType]:
     """Draw the saga's state and its problem, and the commands that the table allows."""
     owners = [f"{name} {printable(value)}" for name, value in (("client", saga.client), ("store", saga.store)) if value]
-    begun = f"{saga.created_at:%Y-%m-%d %H:%M:%S} UTC, {age((now - saga.created_at).total_seconds())} ago"
+    started = f"{saga.created_at:%Y-%m-%d %H:%M:%S} UTC, {age((now - saga.created_at).total_seconds())} ago"
     facts = [
         ("saga", str(saga.id), ""),
         ("error", printable(saga.error or ""), "dim" if saga.status == Status.COMPLETED else "red"),
         ("whose", ", ".join(owners), ""),
     ]
     without_table = definition is None and saga.status not in FINISHED
-    facts += [("begun", begun, ""), ("now", _without_table(saga, now) if without_table else _now(saga, now), "")]
+    facts += [("started", started, ""), ("now", _without_table(saga, now) if without_table else _now(saga, now), "")]
     for command in commands_for(definition, saga) if definition else ():
         facts.append(("you may", f"saga {command} {str(saga.id)[:8]} --reason '…'", "bold"))
     yield headline(saga)

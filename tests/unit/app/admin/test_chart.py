@@ -13,7 +13,7 @@ def test_highest_bar_fills_the_chart_and_its_parts_are_stacked():
         "stuck": "M0 0h0.75v25h-0.75z",
     }
     assert (drawn.most, drawn.total) == (4, 5)
-    assert drawn.description == "5 sagas begun in the last hour: 4 completed, 1 stuck."
+    assert drawn.description == "5 sagas started in the last hour: 4 completed, 1 stuck."
 
 
 def test_sagas_of_all_definitions_are_added_up():
@@ -21,4 +21,4 @@ def test_sagas_of_all_definitions_are_added_up():
 
 
 def test_empty_hour_has_a_description():
-    assert (chart([]).layers, chart([]).description) == ([], "No saga begun in the last hour.")
+    assert (chart([]).layers, chart([]).description) == ([], "No sagas started in the last hour.")

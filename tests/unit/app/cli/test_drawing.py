@@ -17,7 +17,7 @@ COMPENSATED = """\
   saga    1f2e3d4c-0000-4000-8000-000000000001
   error   ECHEC_ENREGISTREMENT: enregistrer_vente: 409 unpaid invoices
   whose   client 4, store 1
-  begun   2026-03-01 02:30:00 UTC, 2m ago
+  started 2026-03-01 02:30:00 UTC, 2m ago
   now     it ended 1m ago, after 700 ms
 
   ┌ INITIEE
@@ -46,7 +46,7 @@ STUCK = """\
   saga    1f2e3d4c-0000-4000-8000-000000000001
   error   STUCK_ENREGISTRER_VENTE: enregistrer_vente: 503 closed
   whose   client 4, store 1
-  begun   2026-03-01 02:30:00 UTC, 2m ago
+  started 2026-03-01 02:30:00 UTC, 2m ago
   now     nothing has moved for 1m; a person must decide
   you may saga retry 1f2e3d4c --reason '…'
   you may saga compensate 1f2e3d4c --reason '…'
@@ -76,7 +76,7 @@ RUNNING = """\
 ● running in PANIER_RECUPERE  checkout v1
   saga    1f2e3d4c-0000-4000-8000-000000000001
   whose   client 4, store 1
-  begun   2026-03-01 02:30:00 UTC, 2s ago
+  started 2026-03-01 02:30:00 UTC, 2s ago
   now     last moved 1s ago by h:1; goes on, or is taken over, within 28s
   you may saga compensate 1f2e3d4c --reason '…'
 
