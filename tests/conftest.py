@@ -15,10 +15,7 @@ from app import create_app
 from app.cli.migrate import enable_migrations
 from app.config import from_environment
 from app.store.database import db
-from tests.databases import DatabasePool, execute, own_database
-
-#: Of a service that asks nobody for a key, for the tests that are not about who may do what.
-OPEN = {"API_AUTH": "off", "SECRET_KEY": "not a secret, for it is in the tests"}
+from tests.support.databases import DatabasePool, execute, own_database
 
 
 def pytest_collection_finish() -> None:

@@ -7,13 +7,14 @@ from typing import Any
 
 import requests
 
-from tests.chaos.process import Process, free_port
 from tests.chaos.proxy import ARRIVED, CONTROL
+from tests.support.process import Process
+from tests.support.waiting import restartable_port
 
 
 class Network:
     def __init__(self, participants_port: int, seed: int, log: Path) -> None:
-        port = free_port()
+        port = restartable_port()
         options = (str(port), str(participants_port), str(seed))
         self.process = Process("tests.chaos.proxy", *options, port=port, ready=CONTROL, log=log)
         self.url = self.process.url

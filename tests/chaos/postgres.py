@@ -13,7 +13,8 @@ from pathlib import Path
 
 import psycopg2
 
-from tests.chaos.process import ROOT, eventually
+from tests.support.process import ROOT
+from tests.support.waiting import eventually
 
 #: How a server can go: it ends its sessions, it drops everything, it is gone.
 STOPS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT, "kill -9": signal.SIGKILL}

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.chaos.faults import Fault, Weather
-from tests.chaos.process import HOST
 from tests.chaos.wire import Message, exchange, read_message, reply
+from tests.support.waiting import HOST
 
 CONTROL = "/_proxy"
 ARRIVED = "arrived"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import requests
 
-from tests.chaos.process import Process, free_port
+from tests.support.process import Process
+from tests.support.waiting import restartable_port
 
 LEASE_S = 2
 SETTINGS = {"LEASE_S": str(LEASE_S), "RECOVERY_INTERVAL_S": "0.2", "THREADS": "8", "BREAKER_OPEN_S": "1"}
@@ -16,7 +17,7 @@ SETTINGS = {"LEASE_S": str(LEASE_S), "RECOVERY_INTERVAL_S": "0.2", "THREADS": "8
 
 class Replica(Process):
     def __init__(self, log: Path, **environment: str) -> None:
-        port = free_port()
+        port = restartable_port()
         settings = SETTINGS | environment | {"PORT": str(port), "LOG_LEVEL": os.environ.get("CHAOS_LOG", "ERROR")}
         super().__init__("app", port=port, ready="/ready", log=log, **settings)
 

@@ -7,10 +7,10 @@ import pytest
 
 from tests.chaos.clients import Clients
 from tests.chaos.orders import orders
-from tests.chaos.process import waited
 from tests.chaos.proxy import ARRIVED
 from tests.chaos.size import size
 from tests.chaos.world import DRAIN_S
+from tests.support.waiting import waited
 
 OUTAGE_S, SAGAS = size(4, 60), size(20, 500)
 #: Every saga but a commande needs it.

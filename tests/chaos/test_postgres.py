@@ -6,8 +6,8 @@ from itertools import cycle, islice
 from tests.chaos.clients import Clients
 from tests.chaos.orders import orders
 from tests.chaos.postgres import STOPS
-from tests.chaos.process import eventually
 from tests.chaos.size import size
+from tests.support.waiting import eventually
 
 TIMES, SAGAS = size(3, 20), size(16, 40)
 #: With few connections it shows soon when one is not given back.

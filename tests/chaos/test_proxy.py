@@ -8,8 +8,8 @@ import requests
 
 from tests.chaos.faults import Fault
 from tests.chaos.network import Network
-from tests.chaos.process import HOST, eventually
 from tests.chaos.proxy import ARRIVED
+from tests.support.waiting import HOST, eventually
 
 
 class Participant(BaseHTTPRequestHandler):

@@ -5,9 +5,9 @@ from itertools import islice
 from tests.chaos.clients import Clients
 from tests.chaos.faults import Fault
 from tests.chaos.orders import orders
-from tests.chaos.process import eventually, waited
 from tests.chaos.sagas import FINISHED
 from tests.chaos.size import size
+from tests.support.waiting import eventually, waited
 
 ROUNDS, SAGAS = size(1, 12), size(24, 60)
 

@@ -15,11 +15,12 @@ from tests.chaos.network import Network
 from tests.chaos.oracle import Complaint, Evidence
 from tests.chaos.orders import SAGAS
 from tests.chaos.postgres import Postgres
-from tests.chaos.process import Process, eventually, free_port, waited
 from tests.chaos.replica import Replica
 from tests.chaos.report import Report
 from tests.chaos.sagas import Saga, Sagas
 from tests.chaos.size import size
+from tests.support.process import Process
+from tests.support.waiting import eventually, restartable_port, waited
 
 REASON = {"reason": "the participant's ledger says that it was refused"}
 #: Of a stuck saga's operator: how often he tries.
@@ -38,7 +39,7 @@ class World:
         self, folder: Path, template: Path, report: Report, replicas: int, apart: str = "", **settings: str
     ) -> None:
         self.report, self.random = report, random.Random(report.seed)
-        self.log, port = folder / "log", free_port()
+        self.log, port = folder / "log", restartable_port()
         options = ("--port", str(port), "--data", str(folder / "participants"))
         self._participants = Process("participants", *options, port=port, ready="/stock/health", log=self.log)
         self.network, self.network_apart = (Network(port, report.seed, self.log) for _ in range(2))

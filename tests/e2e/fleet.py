@@ -14,7 +14,8 @@ import psycopg2
 import requests
 import yaml
 
-from tests.e2e.conftest import Participants, Server, eventually, free_port, start
+from tests.support.servers import Participants, Server, start
+from tests.support.waiting import eventually, free_port
 
 CART = {"client_id": 4, "magasin_id": 1}
 #: Nobody takes from a process what it has, unless a test lets the time pass.

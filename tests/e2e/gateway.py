@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import requests
 import yaml
 
-from tests.e2e.conftest import free_port
 from tests.e2e.servers import Program
+from tests.support.waiting import free_port
 
 KONG = Path(__file__).parents[2] / "deploy" / "kong" / "kong.yml"
 #: Where nobody listens.

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import requests
 import yaml
 
-from tests.e2e.conftest import Participants, Server, free_port
 from tests.e2e.servers import Program
+from tests.support.servers import Participants, Server
+from tests.support.waiting import free_port
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
 #: A rule's minute lasts two seconds here.

@@ -14,7 +14,7 @@ from kombu import Connection, Exchange, Queue
 from kombu.exceptions import KombuError
 
 from app.broker import NAME, make_celery
-from tests.e2e.conftest import eventually, free_port
+from tests.support.waiting import eventually, free_port
 
 
 class Program:

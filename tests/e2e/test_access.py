@@ -7,9 +7,9 @@ import sys
 import pytest
 import requests
 
-from tests.conftest import OPEN
-from tests.e2e import forkserver
-from tests.e2e.conftest import free_port
+from tests.support import forkserver
+from tests.support.servers import OPEN
+from tests.support.waiting import free_port
 
 
 def ended(*arguments, **settings):

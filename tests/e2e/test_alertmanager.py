@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.e2e.conftest import eventually, free_port
 from tests.e2e.prometheus import DEPLOY
 from tests.e2e.servers import Program, running
+from tests.support.waiting import eventually, free_port
 
 pytestmark = pytest.mark.programs
 

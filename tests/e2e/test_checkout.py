@@ -10,7 +10,7 @@ from http.client import HTTPConnection
 import pytest
 import requests
 
-from tests.e2e.conftest import eventually
+from tests.support.waiting import eventually
 
 
 def checkout(server, client_id, **headers):

@@ -11,8 +11,8 @@ import threading
 import pytest
 import requests
 
-from tests.e2e import forkserver
-from tests.e2e.conftest import PATIENCE_S, eventually
+from tests.support import forkserver
+from tests.support.waiting import TIMEOUT_S, eventually
 
 
 @pytest.fixture
@@ -224,12 +224,12 @@ def test_ctrl_c_ends_with_130_and_leaves_the_saga_to_the_service(environment, pa
     starting = interruptible(environment, "start", "checkout", "client_id=4", "magasin_id=1")
     (saga_id,) = eventually(lambda: reserved() - before, "its goods are reserved")
     starting.send_signal(signal.SIGINT)
-    assert b"a service continues it" in starting.communicate(timeout=PATIENCE_S)[1]
+    assert b"a service continues it" in starting.communicate(timeout=TIMEOUT_S)[1]
     assert starting.returncode == 130
     watching = interruptible(environment, "watch", saga_id, "--json")
     watching.stdout.readline()
     watching.send_signal(signal.SIGINT)
-    assert watching.communicate(timeout=PATIENCE_S)[1] == b""
+    assert watching.communicate(timeout=TIMEOUT_S)[1] == b""
     assert watching.returncode == 130
     orchestrator()
     ends = ("completed", "compensated")  # compensated when three attempts were slower than their timeout

@@ -12,8 +12,8 @@ from uuid import uuid4
 import pytest
 import requests
 
-from tests.databases import execute, own_database
-from tests.e2e.conftest import eventually
+from tests.support.databases import execute, own_database
+from tests.support.waiting import eventually
 
 CART = {"client_id": 4, "magasin_id": 1}
 

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from participants.demo.books import Books, Product
-from tests.e2e.conftest import eventually, free_port
+from tests.support.waiting import eventually, free_port
 
 LAST_LINE = "Ctrl-C stops everything"
 

@@ -23,10 +23,11 @@ from machines.fields import text
 from machines.registry import Registry
 from machines.saga import Saga
 from machines.step import pivot
-from tests.databases import own_database
-from tests.e2e.conftest import eventually, serve_participants
 from tests.e2e.fleet import Fleet
 from tests.e2e.servers import RabbitMQ, Redis, begun
+from tests.support.databases import own_database
+from tests.support.servers import serve_participants
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.programs
 

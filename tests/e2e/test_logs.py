@@ -8,7 +8,8 @@ import structlog
 
 from app.logs import HIDDEN, JsonLine, configure_logging
 from participants.logs import configure_logging as configure_participants
-from tests.e2e.conftest import eventually, free_port, start
+from tests.support.servers import start
+from tests.support.waiting import eventually, free_port
 
 CART = {"client_id": 3, "magasin_id": 1}
 

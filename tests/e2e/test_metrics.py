@@ -10,7 +10,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from machines.registry import discover
-from tests.e2e.conftest import eventually
+from tests.support.waiting import eventually
 
 NAMES = {  # by the labels they must have
     "saga_transitions_total": {"saga", "source", "trigger", "dest"},

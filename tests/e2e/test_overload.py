@@ -13,9 +13,9 @@ import psutil
 import pytest
 import requests
 
-from tests.conftest import OPEN
-from tests.e2e.conftest import eventually, free_port
 from tests.e2e.fleet import CART, slow_payments
+from tests.support.servers import OPEN
+from tests.support.waiting import eventually, free_port
 
 THREADS = 8
 HALF = "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 60\r\n\r\n{{"

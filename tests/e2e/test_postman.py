@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from docs.postman import FILES, text_of
-from tests.e2e.conftest import serve_participants
+from tests.support.servers import serve_participants
 
 pytestmark = pytest.mark.programs
 

@@ -13,10 +13,10 @@ from app.calls.breakers import GuardedSender
 from app.calls.client import Request
 from app.calls.outcome import Reply
 from app.shared_cache import SharedCache
-from tests.databases import own_database
-from tests.e2e.conftest import eventually
 from tests.e2e.fleet import CART
 from tests.e2e.servers import Redis, running
+from tests.support.databases import own_database
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.programs
 CHECKOUT = "/api/commande/checkout"

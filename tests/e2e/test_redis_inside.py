@@ -13,10 +13,10 @@ from app import create_app
 from app.config import from_environment
 from app.services import services
 from app.store.database import db
-from tests.conftest import OPEN
-from tests.databases import own_database
 from tests.e2e.fleet import CART
 from tests.e2e.servers import Redis, running
+from tests.support.databases import own_database
+from tests.support.servers import OPEN
 
 pytestmark = pytest.mark.programs
 CHECKOUT, SAGAS = "/api/commande/checkout", "/api/v1/sagas"

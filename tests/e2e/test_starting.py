@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import OPEN
-from tests.e2e.conftest import Server, eventually, free_port
+from tests.support.servers import OPEN, Server
+from tests.support.waiting import eventually, free_port
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = {

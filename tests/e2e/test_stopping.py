@@ -7,7 +7,7 @@ import time
 import pytest
 import requests
 
-from tests.e2e.conftest import eventually
+from tests.support.waiting import eventually
 
 CART = {"client_id": 4, "magasin_id": 1}
 

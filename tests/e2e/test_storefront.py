@@ -12,7 +12,7 @@ import requests
 from playwright.sync_api import expect
 
 from tests.e2e.browser import PHONE, overflows, violations
-from tests.e2e.conftest import PATIENCE_S, eventually, free_port
+from tests.support.waiting import TIMEOUT_S, eventually, free_port
 
 pytestmark = pytest.mark.programs
 
@@ -69,7 +69,7 @@ def demo(tmp_path_factory):
         yield demo
     finally:
         demo.process.terminate()
-        ended = demo.process.wait(PATIENCE_S)
+        ended = demo.process.wait(TIMEOUT_S)
     assert ended == 0, demo.said()
 
 

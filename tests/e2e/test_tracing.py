@@ -9,7 +9,7 @@ import pytest
 import requests
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from tests.e2e.conftest import eventually
+from tests.support.waiting import eventually
 
 CART = {"client_id": 4, "magasin_id": 1}
 

@@ -11,10 +11,11 @@ import requests
 from kombu import Connection, Queue
 
 from app.broker import LOOK, NAME, Broker
-from tests.databases import own_database
-from tests.e2e.conftest import eventually, serve_participants
 from tests.e2e.fleet import CART, Fleet, assert_each_effect_once, begin, kill, owner, owners, slow_payments
 from tests.e2e.servers import RabbitMQ, Redis, begun
+from tests.support.databases import own_database
+from tests.support.servers import serve_participants
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.programs
 

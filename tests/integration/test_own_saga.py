@@ -14,7 +14,7 @@ from app import create_app
 from app.config import from_environment
 from app.services import services
 from app.store.database import db
-from tests.conftest import OPEN
+from tests.support.servers import OPEN
 
 README = Path(__file__).parents[2] / "README.md"
 TRIP = {"customer": "Ada", "city": "Łódź", "nights": 3}

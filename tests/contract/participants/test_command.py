@@ -9,11 +9,7 @@ import pytest
 from participants import __main__ as command
 from participants.settings import NAMES, Settings
 from participants.wsgi import create_application
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
+from tests.support.waiting import free_port
 
 
 def complaint(monkeypatch, capsys, *options, database_url=""):

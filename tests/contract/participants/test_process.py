@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,12 +12,9 @@ from itertools import count
 import pytest
 import requests
 
+from tests.support.waiting import free_port
+
 sagas = count(1)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 def start(data, port, *options, restock=0, **environment):

@@ -13,8 +13,8 @@ from app.store.leases import Leases
 from app.store.sagas import SagaStore
 from machines.checkout import CHECKOUT
 from machines.registry import Registry, discover
-from tests.databases import service_engine
-from tests.statements import recorded
+from tests.support.databases import service_engine
+from tests.support.statements import recorded
 
 
 @dataclass

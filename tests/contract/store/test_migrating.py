@@ -15,7 +15,7 @@ from app import create_app
 from app.cli.migrate import enable_migrations
 from app.config import from_environment
 from app.store.database import db
-from tests.databases import execute
+from tests.support.databases import execute
 
 #: Migrates a SQLite file again and again; the nth process kills itself before its nth statement that writes. After each
 #: there must be nothing, until one ends before it comes to its nth.

@@ -12,7 +12,7 @@ from app.store.connections import Connections
 from app.store.database import engine_options, make_durable
 from app.store.database_errors import Meaning, meaning
 from app.store.pool import IDLE_S
-from tests.databases import execute
+from tests.support.databases import execute
 
 LIMIT = 6
 THREADS = 40

@@ -20,8 +20,8 @@ from app.store.sagas import SagaStore
 from machines.checkout import CHECKOUT
 from machines.registry import discover
 from machines.transitions import Trigger
-from tests.databases import own_database
-from tests.e2e.conftest import eventually, free_port
+from tests.support.databases import own_database
+from tests.support.waiting import eventually, free_port
 
 pytestmark = pytest.mark.programs
 POOL = 3

@@ -18,7 +18,8 @@ from app.access.user_accounts import hashed
 from app.config import from_environment
 from app.services import services
 from app.store.database import db
-from tests.e2e.conftest import Participants, Server, eventually, free_port, serve_participants, start
+from tests.support.servers import Participants, Server, serve_participants, start
+from tests.support.waiting import eventually, free_port
 
 PASSWORD = "correct horse battery"
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.e2e.admin.conftest import sign_in
-from tests.e2e.conftest import eventually
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.programs
 

@@ -9,7 +9,7 @@ from app.config import from_environment
 from app.services import services
 from app.store.database import db
 from app.store.models import SagaRow
-from tests.conftest import OPEN
+from tests.support.servers import OPEN
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from app import create_app
 from app.config import from_environment
 from app.services import services
 from app.store.database import db
-from tests.conftest import OPEN
+from tests.support.servers import OPEN
 
 SHOP, PATH = "https://shop.example", "/api/v1/sagas"
 SAGA = {"type": "checkout", "data": {"client_id": 4, "magasin_id": 1}}

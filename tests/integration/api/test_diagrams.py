@@ -25,8 +25,8 @@ from machines.registry import Registry, discover
 from machines.saga import Saga
 from machines.step import compensatable
 from machines.transitions import Phase
-from tests.conftest import OPEN
 from tests.support.moves import move as make_move
+from tests.support.servers import OPEN
 
 KINDS = {
     "svg": "image/svg+xml",

@@ -10,7 +10,7 @@ from app import create_app
 from app.config import from_environment
 from app.services import services
 from app.store.database import db
-from tests.conftest import OPEN
+from tests.support.servers import OPEN
 
 SAGAS = "/api/v1/sagas"
 

@@ -3,9 +3,9 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry
 
-from tests.databases import service_engine
 from tests.integration.engine.scene import Scene
-from tests.statements import recorded
+from tests.support.databases import service_engine
+from tests.support.statements import recorded
 
 
 @pytest.fixture

@@ -25,8 +25,8 @@ from machines.saga import Saga
 from machines.statuses import UNDER_WAY
 from machines.step import Retry, compensatable, pivot, retriable
 from machines.transitions import Trigger
-from tests.databases import service_engine
 from tests.integration.engine.scene import Scene
+from tests.support.databases import service_engine
 
 SOON = Retry(attempts=3, base_s=0.1)
 #: Every way in which a value gets into a call: from data and replies, into bodies and paths, of do, undo and probe.

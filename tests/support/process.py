@@ -1,51 +1,18 @@
 """A server in a session of its own, so that it and its workers can be stopped, killed and never left behind."""
 
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psutil
 import requests
 
-from tests.conftest import OPEN
+from tests.support.servers import OPEN
+from tests.support.waiting import HOST, eventually
 
-HOST = "127.0.0.1"
-PATIENCE_S = 60.0
 ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    """Below the ports that the system gives to connections: a server that is started again finds its port free."""
-    while True:
-        port = random.SystemRandom().randrange(20_000, 32_000)
-        with socket.socket() as probe:
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return port
-
-
-def waited(look: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
-    """Look until it is true, or patience is over."""
-    deadline = time.monotonic() + patience_s
-    while not (seen := look()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return seen
-
-
-def eventually(look: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
-    """Look until it is true; fail when patience is over."""
-    seen = waited(look, patience_s)
-    assert seen, f"never happened: {what}"
-    return seen
 
 
 class Process:

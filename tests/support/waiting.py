@@ -1,0 +1,46 @@
+"""Free ports, and waiting for something to happen."""
+
+import random
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+HOST = "127.0.0.1"
+#: Seconds after which a test gives up; a loaded machine starts the whole demo in more than a minute.
+TIMEOUT_S = 180.0
+_POLL_S = 0.02
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def restartable_port() -> int:
+    """Return a free port below those that the system gives to connections, so that a restarted server finds it free."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as probe:
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                continue
+            return port
+
+
+def waited(look: Callable[[], Any], timeout_s: float = TIMEOUT_S) -> Any:
+    """Call `look` until its result is true or the time is over; return the last result."""
+    deadline = time.monotonic() + timeout_s
+    while not (seen := look()) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    return seen
+
+
+def eventually(look: Callable[[], Any], what: str, timeout_s: float = TIMEOUT_S) -> Any:
+    """Call `look` until its result is true and return the result; fail when the time is over."""
+    seen = waited(look, timeout_s)
+    assert seen, f"never happened: {what}"
+    return seen
