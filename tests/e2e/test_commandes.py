@@ -7,11 +7,8 @@ import subprocess
 
 import requests
 
-DOCUMENTED = {
-    "client_id": "12345678-1234-1234-1234-123456789012",
-    "magasin_id": "550e8400-e29b-41d4-a716-446655440000",
-    "lignes": [{"produit_id": "550e8400-e29b-41d4-a716-446655440001", "quantite": 1}],
-}
+from tests.e2e.bodies import DOCUMENTED
+
 #: As in the document, but for the port that the test's server listens on.
 CURL = """
 curl -X POST http://localhost:8009/api/saga/commandes/ \\

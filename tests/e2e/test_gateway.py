@@ -8,10 +8,9 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from tests.e2e.bodies import DOCUMENTED, PURCHASE
 from tests.e2e.gateway import KONG, Gateway, table
 from tests.e2e.servers import running
-from tests.e2e.test_commandes import DOCUMENTED
-from tests.e2e.test_sagas import PURCHASE
 from tests.support.databases import own_database
 from tests.support.servers import Participants, Server, serve_participants, start
 from tests.support.waiting import free_port

@@ -8,10 +8,9 @@ from contextlib import contextmanager
 import pytest
 import requests
 
+from tests.e2e.bodies import DOCUMENTED, PURCHASE, return_of
 from tests.e2e.prometheus import Prometheus, queries
 from tests.e2e.servers import running
-from tests.e2e.test_commandes import DOCUMENTED
-from tests.e2e.test_sagas import PURCHASE, return_of
 from tests.support.databases import own_database
 from tests.support.servers import Participants, serve_participants
 from tests.support.waiting import eventually

@@ -5,13 +5,7 @@ import threading
 import pytest
 import requests
 
-PURCHASE = {
-    "store_id": 1,
-    "customer_id": 123,
-    "items": [{"product_id": 456, "quantity": 2, "price": 29.99}],
-    "payment_method": "credit_card",
-    "amount": 59.98,
-}
+from tests.e2e.bodies import PURCHASE, return_of
 
 
 @pytest.fixture
@@ -29,12 +23,6 @@ def run(api, saga_type, data):
     created = api("POST", "", {"type": saga_type, "data": data})
     assert (created.status_code, created.json()["saga"]["status"]) == (201, "pending")
     return api("POST", f"/{created.json()['saga']['id']}/execute").json()["saga"]
-
-
-def return_of(purchase, quantity=1, amount=29.99, **changes):
-    sale = next(step for step in purchase["steps"] if step["type"] == "CREATE_SALE")["output_data"]
-    item = {"product_id": 456, "quantity": quantity, "reason": "defective"}
-    return {"sale_id": sale["vente_id"], "customer_id": 123, "items": [item], "refund_amount": amount} | changes
 
 
 def test_a_purchase_runs_through_the_steps_of_the_document(api, participants):

@@ -8,8 +8,8 @@ from sqlalchemy.exc import OperationalError
 
 from app.engine.early_commits import LATE_S, EarlyCommits
 from app.errors import StillRunningError
+from tests.integration.engine.inputs import FORWARD
 from tests.integration.engine.scene import REFUSED
-from tests.integration.engine.test_engine import FORWARD
 
 CART = {"client_id": 4, "magasin_id": 1}
 

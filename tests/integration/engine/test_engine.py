@@ -5,6 +5,7 @@ from machines.call import post
 from machines.fields import text
 from machines.saga import Saga
 from machines.step import Retry, compensatable, pivot
+from tests.integration.engine.inputs import FORWARD, DiedError, die
 from tests.integration.engine.scene import LOST, NOT_SENT, REFUSED, Reply, answer
 
 PATHFINDER = Saga(
@@ -23,17 +24,6 @@ BOOKER = Saga(
         pivot("go", post("map", "/places/{book.number}/go"), done="GONE", refused="LOST"),
     ),
 )  # fmt: skip
-
-
-class DiedError(Exception):
-    """The process has died here."""
-
-
-def die():
-    raise DiedError
-
-
-FORWARD = ["lire_panier", "reserver_stock", "payer", "enregistrer_vente", "confirmer"]
 
 
 def test_a_checkout_in_which_all_goes_well_is_confirmed(scene):

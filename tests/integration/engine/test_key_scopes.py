@@ -7,8 +7,8 @@ import pytest
 from app.engine.idempotency import as_sent
 from app.errors import KeyReusedError
 from machines.order import ORDER
+from tests.integration.engine.inputs import at_once
 from tests.integration.engine.scene import NOT_SENT
-from tests.integration.engine.test_service import at_once
 
 CART = {"client_id": 4, "magasin_id": 1}
 OTHER_CART = {"client_id": 5, "magasin_id": 1}

@@ -1,18 +1,15 @@
 """What people ask of a saga: each request is a move of the table, and of two that race one wins."""
 
-import threading
 from uuid import UUID, uuid4
 
 import pytest
 
-from app.errors import ConflictError, InvalidError, NotFoundError, StillRunningError
+from app.errors import ConflictError, InvalidError, NotFoundError
 from machines.order import ORDER
 from machines.purchase import PURCHASE
+from tests.integration.engine.inputs import BUY, CART, at_once
 from tests.integration.engine.scene import LOST, NOT_SENT, REFUSED, answer
 
-BUY = {"store_id": 1, "customer_id": 123, "items": [{"product_id": 456, "quantity": 2, "price": 29.99}],
-       "payment_method": "credit_card", "amount": 59.98}  # fmt: skip
-CART = {"client_id": 4, "magasin_id": 1}
 RESERVED = answer(201, reservation_id="r1")
 
 
@@ -35,25 +32,6 @@ def test_a_saga_that_ended_is_told_and_not_executed_again(purchase):
     calls = len(purchase.calls)
     assert purchase.service.execute(saga_id) == first
     assert len(purchase.calls) == calls
-
-
-def at_once(ask, number=6):
-    """Let so many clients ask the same at the same moment; give what each was told, "conflict" for a refusal."""
-    gate, told = threading.Barrier(number), []
-
-    def client():
-        gate.wait()
-        try:
-            told.append(ask())
-        except (ConflictError, StillRunningError):
-            told.append("conflict")
-
-    threads = [threading.Thread(target=client) for _ in range(number)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return told
 
 
 def test_of_many_who_execute_at_once_one_runs_it(purchase):

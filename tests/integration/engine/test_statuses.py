@@ -10,8 +10,8 @@ from machines.checkout import CHECKOUT
 from machines.purchase import PURCHASE
 from machines.statuses import SAGA_STATUSES, status_of, step_status
 from machines.transitions import Phase
+from tests.integration.engine.inputs import BUY, CART
 from tests.integration.engine.scene import LOST, REFUSED, answer
-from tests.integration.engine.test_service import BUY, CART
 
 SAGAS, STEPS = lifecycles([CHECKOUT, PURCHASE])
 RESERVED = [answer(201, reservation_id="r1")]

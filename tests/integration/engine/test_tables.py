@@ -13,8 +13,8 @@ from machines.checkout import CHECKOUT
 from machines.purchase import PURCHASE
 from machines.registry import Registry, discover
 from machines.saga import Saga
+from tests.integration.engine.inputs import BUY
 from tests.integration.engine.scene import NOT_SENT, answer
-from tests.integration.engine.test_service import BUY
 
 
 def edited(saga: Saga, changed: dict[int, dict[str, Any]]) -> Saga:

@@ -8,8 +8,8 @@ from sqlalchemy.exc import OperationalError
 from app.store.sagas import FencedError
 from machines.checkout import CHECKOUT
 from machines.order import ORDER
+from tests.integration.engine.inputs import FORWARD
 from tests.integration.engine.scene import LOST, NOT_SENT, REFUSED, Reply, answer
-from tests.integration.engine.test_engine import FORWARD
 
 OVER = CHECKOUT.deadline_s + 1
 

@@ -6,8 +6,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from app.otlp import provider
 from app.traces import Traces
+from tests.integration.engine.inputs import FORWARD, DiedError, die
 from tests.integration.engine.scene import LOST, REFUSED
-from tests.integration.engine.test_engine import FORWARD, DiedError, die
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import yaml
 
 from participants.settings import NAMES
 from tests.unit.deploy.compose import ROOT, asked, composed
-from tests.unit.deploy.test_kong import table
+from tests.unit.deploy.kong import table
 
 DOCKERFILE = ROOT / "Dockerfile"
 PROFILES = ("core", "everything")

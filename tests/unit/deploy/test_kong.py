@@ -1,6 +1,5 @@
 """deploy/kong/kong.yml: legal for Kong, and of one mind with the rest of the stack."""
 
-import copy
 import json
 import shutil
 import subprocess
@@ -9,19 +8,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 
 from participants.settings import NAMES
-from tests.unit.deploy.compose import ROOT, composed
+from tests.unit.deploy.compose import composed
+from tests.unit.deploy.kong import KONG, table
 
-KONG = ROOT / "deploy" / "kong"
 SCHEMA = Draft202012Validator(json.loads((KONG / "schema.json").read_text()))
-
-
-def table() -> dict[str, Any]:
-    read: dict[str, Any] = yaml.safe_load((KONG / "kong.yml").read_text())
-    return copy.deepcopy(read)
 
 
 def changed(change: dict[tuple[Any, ...], Any]) -> dict[str, Any]:

@@ -13,17 +13,17 @@ from diagrams.text.lifecycle_text import graphviz_lifecycle, markdown_lifecycle,
 from machines.checkout import CHECKOUT
 from machines.purchase import PURCHASE
 from machines.registry import discover
-from tests.unit.diagrams import test_picture
+from tests.unit.diagrams import picture_checks
 
 SAGAS, STEPS = lifecycles(discover())
 CHECKS = [
-    test_picture.test_no_words_cover_others,
-    test_picture.test_all_words_are_on_the_page_and_in_their_boxes,
-    test_picture.test_no_label_lies_on_a_box,
-    test_picture.test_no_boxes_overlap,
-    test_picture.test_no_line_runs_through_a_box,
-    test_picture.test_no_line_runs_through_words,
-    test_picture.test_lines_are_level_or_upright,
+    picture_checks.no_words_cover_others,
+    picture_checks.all_words_are_on_the_page_and_in_their_boxes,
+    picture_checks.no_label_lies_on_a_box,
+    picture_checks.no_boxes_overlap,
+    picture_checks.no_line_runs_through_a_box,
+    picture_checks.no_line_runs_through_words,
+    picture_checks.lines_are_level_or_upright,
 ]
 
 

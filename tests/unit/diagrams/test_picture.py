@@ -1,6 +1,5 @@
 """What a reader sees: nothing covers anything, forward is down, back is up and at the side."""
 
-import itertools
 from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
@@ -11,11 +10,12 @@ from diagrams.overlays.heat import heat_overlay
 from diagrams.overlays.overlay import Overlay, edge_key
 from diagrams.overlays.path import path_overlay
 from diagrams.picture.compose import compose
-from diagrams.picture.elements import Box, Picture, Text, wrap
+from diagrams.picture.elements import Picture, Text, wrap
 from diagrams.picture.svg import svg
 from machines.checkout import CHECKOUT
 from machines.saga import Saga
 from machines.transitions import Phase
+from tests.unit.diagrams import picture_checks
 
 
 def plain(saga: Saga) -> Overlay | None:
@@ -48,44 +48,27 @@ def picture(request: pytest.FixtureRequest, saga: Saga) -> Picture:
 
 
 def test_no_words_cover_others(picture: Picture):
-    for one, other in itertools.combinations(picture.every_text, 2):
-        assert not overlap(one.extent, other.extent), f"{one.words!r} and {other.words!r}"
+    picture_checks.no_words_cover_others(picture)
 
 
 def test_all_words_are_on_the_page_and_in_their_boxes(picture: Picture):
-    for text in picture.every_text:
-        left, top, right, bottom = text.extent
-        assert left >= 0 and top >= 0 and right <= picture.width and bottom <= picture.height, text.words  # noqa: PT018
-    for box in picture.boxes:
-        for text in box.texts:
-            left, top, right, bottom = text.extent
-            assert box.left <= left and right <= box.right and box.top <= top and bottom <= box.bottom, text.words  # noqa: PT018
+    picture_checks.all_words_are_on_the_page_and_in_their_boxes(picture)
 
 
 def test_no_label_lies_on_a_box(picture: Picture):
-    labels = [*picture.texts, *(label for edge in picture.edges for label in edge.labels)]
-    for label, box in itertools.product(labels, picture.boxes):
-        assert not overlap(label.extent, extent(box)), f"{label.words!r} lies on {box.state or box.title}"
+    picture_checks.no_label_lies_on_a_box(picture)
 
 
 def test_no_boxes_overlap(picture: Picture):
-    for one, other in itertools.combinations(picture.boxes, 2):
-        assert not overlap(extent(one), extent(other)), f"{one.state} and {other.state}"
+    picture_checks.no_boxes_overlap(picture)
 
 
 def test_no_line_runs_through_a_box(picture: Picture):
-    for edge, box in itertools.product(picture.edges, picture.boxes):
-        left, top, right, bottom = extent(box)
-        inner = (left + 1, top + 1, right - 1, bottom - 1)
-        for (ax, ay), (bx, by) in itertools.pairwise(edge.points):
-            line = (min(ax, bx), min(ay, by), max(ax, bx) + 0.1, max(ay, by) + 0.1)
-            assert not overlap(line, inner), f"{[row.trigger for row in edge.rows]} runs through {box.state}"
+    picture_checks.no_line_runs_through_a_box(picture)
 
 
 def test_lines_are_level_or_upright(picture: Picture):
-    for edge in picture.edges:
-        for (ax, ay), (bx, by) in itertools.pairwise(edge.points):
-            assert ax == bx or ay == by
+    picture_checks.lines_are_level_or_upright(picture)
 
 
 def test_forward_is_straight_down_and_compensation_is_at_the_right_and_up(saga: Saga):
@@ -164,17 +147,5 @@ def test_long_words_are_broken_and_cut():
     assert all(Text(words=line, size=11).width <= 100 for line in [*lines, *wrap("x" * 500, 100, 11)])
 
 
-def extent(box: Box) -> tuple[float, float, float, float]:
-    return box.left, box.top, box.right, box.bottom
-
-
-def overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
-
-
 def test_no_line_runs_through_words(picture: Picture):
-    words = [*picture.texts, *(label for edge in picture.edges for label in edge.labels)]
-    for edge, text in itertools.product(picture.edges, words):
-        for (ax, ay), (bx, by) in itertools.pairwise(edge.points):
-            line = (min(ax, bx) - 1, min(ay, by) - 1, max(ax, bx) + 1, max(ay, by) + 1)
-            assert not overlap(line, text.extent), f"{[row.trigger for row in edge.rows]} through {text.words!r}"
+    picture_checks.no_line_runs_through_words(picture)
