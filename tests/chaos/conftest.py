@@ -9,7 +9,7 @@ import pytest
 from tests.chaos import postgres
 from tests.chaos.report import Report
 from tests.chaos.size import drawn_seed
-from tests.chaos.world import World
+from tests.chaos.world import Stack
 
 
 @pytest.fixture(scope="session")
@@ -28,8 +28,8 @@ def report(request: pytest.FixtureRequest) -> Iterator[Report]:
 
 
 @pytest.fixture
-def make_world(template: Path, report: Report, tmp_path: Path) -> Callable[..., World]:
-    return partial(World, tmp_path, template, report)
+def make_world(template: Path, report: Report, tmp_path: Path) -> Callable[..., Stack]:
+    return partial(Stack, tmp_path, template, report)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -29,7 +29,7 @@ ROUNDS = 5
 DRAIN_S = size(90, 300)
 
 
-class World:
+class Stack:
     """Started by `with`, and gone with all its processes at the end of it.
 
     apart: a participant that is reached over a network of its own, which can fail by itself. settings: of replicas.

@@ -217,7 +217,7 @@ BEGINNINGS = ("TravelAsked", "HotelAsked")
 
 def test_of_two_tables_that_begin_by_an_event_each_hears_its_own(broker):
     """Also once Redis was flushed, and both are declared again."""
-    heard, stopping = Heard(), threading.Event()
+    heard, stopping = FakeConsumer(), threading.Event()
     tables = Registry([begun_by(event) for event in BEGINNINGS])
     intake = Intake(heard, tables, heard, CollectorRegistry(), stopping)
     listening = threading.Thread(target=intake.run, args=(broker.url,))
@@ -235,8 +235,8 @@ def test_of_two_tables_that_begin_by_an_event_each_hears_its_own(broker):
         listening.join()
 
 
-class Heard:
-    """Takes the place of the service and of the parked messages."""
+class FakeConsumer:
+    """Takes the place of the service and of the dead letters."""
 
     def __init__(self):
         self.begun, self.parked = set(), []

@@ -14,7 +14,7 @@ from machines.transitions import Trigger
 from tests.property import properties
 from tests.property.participant import Fault
 from tests.property.tables import Line, lines_of_tables, table_of
-from tests.property.world import Happening, World
+from tests.property.world import Happening, Simulation
 
 #: A saga that has not come to rest after so many recoveries without a fault never will.
 ENOUGH = 100
@@ -49,7 +49,7 @@ class Chaos(RuleBasedStateMachine):
 
     @initialize(lines=lines_of_tables(), faults=FAULTS, happenings=HAPPENINGS)
     def begin(self, lines: tuple[Line, ...], faults: Faults, happenings: Happenings) -> None:
-        self.world = World(self._database, self._telemetry, table_of(lines))
+        self.world = Simulation(self._database, self._telemetry, table_of(lines))
         self.start("start", None, 0.0, faults, happenings)
 
     @precondition(lambda self: len(self.world.sagas()) < MANY)

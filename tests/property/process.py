@@ -65,8 +65,8 @@ class Surroundings(Protocol):
     def journal(self, saga_id: UUID) -> Sequence[Row[Any]]: ...
 
 
-class Here:
-    """A pool that runs what it is given at once, in the caller's thread."""
+class InlinePool:
+    """A thread pool that runs each call at once, in the caller's thread."""
 
     def submit(self, call: Callable[..., None], *arguments: Any) -> "Future[None]":
         running: Future[None] = Future()
@@ -77,8 +77,8 @@ class Here:
         return running
 
 
-class Patience:
-    """Stands for `stopping`: a process that goes on, and a request that does not wait for what others may do."""
+class NeverStopping:
+    """Takes the place of `stopping`: the process never stops, and a request never waits for other processes."""
 
     def is_set(self) -> bool:
         return False
@@ -179,9 +179,9 @@ class Process:
         pulse = Heartbeat(Replicas(world.database, name))
         tables = Tables(world.database, registry, name)
         self.runner = Runner(
-            config=CONFIG, engine=self.engine, leases=self.leases, tables=tables, pulse=pulse, stopping=Patience()
+            config=CONFIG, engine=self.engine, leases=self.leases, tables=tables, pulse=pulse, stopping=NeverStopping()
         )
-        self.runner._pool = Here()
+        self.runner._pool = InlinePool()
         keys = Keys(self.store, SharedCache(None))
         self.service = SagaService(config=CONFIG, registry=registry, engine=self.engine, runner=self.runner, keys=keys)
 

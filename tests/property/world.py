@@ -46,7 +46,7 @@ class Happening(StrEnum):
 
 
 @dataclass
-class World:
+class Simulation:
     """happenings: what happens at the next places. frozen: sagas as a process had them when it stopped moving.
     commits, claims: how many were made of each saga. broken: what was raised that should not be.
     """

@@ -1,4 +1,4 @@
-"""The smallest participant there can be, behind the barrier: a box one puts coins into."""
+"""A minimal participant behind the barrier: a box that holds coins."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from participants.barrier import Barrier, Done, Refused, tune
 from participants.database import driver_url, prepare
 
 
-class Box:
+class CoinBox:
     def __init__(self, url: str) -> None:
         self.app = Flask("box")
         self.app.config["SQLALCHEMY_DATABASE_URI"] = driver_url(url)
@@ -98,8 +98,8 @@ class Box:
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def box_of_the_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
-    """One on each database for all tests: to create a PostgreSQL database takes longer than most tests here."""
+def box_of_the_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CoinBox]:
+    """Share one box per database, because creating a PostgreSQL database takes longer than most tests here."""
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path_factory.mktemp('box') / 'box.db'}"
     else:
@@ -108,14 +108,14 @@ def box_of_the_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.
             admin.autocommit = True
             admin.cursor().execute("CREATE DATABASE box")
         url = server % "box"
-    box = Box(url)
+    box = CoinBox(url)
     yield box
     with box.app.app_context():
         box.db.engine.dispose()
 
 
 @pytest.fixture
-def box(box_of_the_session: Box) -> Box:
+def box(box_of_the_session: CoinBox) -> CoinBox:
     box_of_the_session.empty()
     return box_of_the_session
 

@@ -18,8 +18,8 @@ from tests.support.statements import recorded
 
 
 @dataclass
-class Book:
-    """The database with nothing between it and the test."""
+class StoreFixture:
+    """The store of a new database, and direct access to its rows and statements."""
 
     engine: Engine
     statements: list[str]
@@ -38,9 +38,9 @@ class Book:
 
 
 @pytest.fixture
-def book(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Book]:
+def book(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[StoreFixture]:
     engine = service_engine(store_url)
-    yield Book(engine, recorded(engine, monkeypatch), Connections(engine))
+    yield StoreFixture(engine, recorded(engine, monkeypatch), Connections(engine))
     engine.dispose()
 
 

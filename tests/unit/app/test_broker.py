@@ -7,7 +7,7 @@ import pytest
 from kombu import pools
 
 from app.broker import ENOUGH, LOOK, TIMEOUT_S, Broker
-from tests.unit.app.silent import Silent
+from tests.support.unresponsive_server import UnresponsiveServer
 
 PATIENCE_S = 60.0
 SCHEMES = pytest.mark.parametrize("scheme", ["redis", "amqp"])
@@ -29,7 +29,7 @@ def stopping():
             thread.join(PATIENCE_S)
 
 
-class Heard:
+class MemoryBroker:
     """A broker in memory: what waits in its queue."""
 
     def __init__(self):
@@ -45,7 +45,7 @@ class Heard:
 
 @pytest.fixture
 def heard():
-    heard = Heard()
+    heard = MemoryBroker()
     list(heard.messages())  # memory is shared by all that use it
     return heard
 
@@ -68,7 +68,7 @@ def seconds_for(act):
 @SCHEMES
 def test_one_that_does_not_answer_keeps_nobody_waiting_and_is_asked_again(scheme, stopping, monkeypatch):
     monkeypatch.setattr("app.broker.AWAY_S", 2.0)
-    with Silent() as silent:
+    with UnresponsiveServer() as silent:
         broker = Broker(f"{scheme}://{silent.address}")
         broker.begin(stopping)
         assert seconds_for(lambda: [broker.wake() for _ in range(1000)]) < 0.5

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from app.shared_cache import SharedCache
-from tests.unit.app.silent import Silent
+from tests.support.unresponsive_server import UnresponsiveServer
 
 QUESTIONS = {
     "get": (lambda fleeting: fleeting.get("key"), None),
@@ -18,7 +18,7 @@ QUESTIONS = {
 
 @pytest.fixture
 def silent():
-    with Silent() as server:
+    with UnresponsiveServer() as server:
         yield server
 
 

@@ -1,11 +1,11 @@
-"""A server as a frozen one looks from outside."""
+"""A server that accepts connections and never answers, like a frozen process."""
 
 import socket
 import threading
 
 
-class Silent:
-    """It takes connections and answers on none of them. taken: those."""
+class UnresponsiveServer:
+    """Accepts connections and never answers. `taken`: the accepted connections."""
 
     def __init__(self):
         self._server = socket.create_server(("127.0.0.1", 0))
