@@ -56,11 +56,11 @@ from app.store.tables import Tables
 from app.store.users import Users
 from app.tables import read_tables
 from app.telemetry import Telemetry
-from app.telemetry.breaker_gauges import Breakers
-from app.telemetry.deferred import Notes
+from app.telemetry.breaker_gauges import BreakerGauges
+from app.telemetry.deferred import Deferred
 from app.telemetry.exposition import Exposition
-from app.telemetry.saga_gauges import Gauges
-from app.telemetry.thread_gauges import Threads
+from app.telemetry.saga_gauges import SagaGauges
+from app.telemetry.thread_gauges import ThreadGauges
 from app.traces import Traces
 from app.values import LARGEST_CONTENT
 from machines.registry import Registry
@@ -81,26 +81,26 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     app = _Application(__name__)
     app.json = OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_CONTENT
-    if before := config.trusted_proxies:
+    if proxies := config.trusted_proxies:
         # Client address and path prefix come from the proxies, and never from the client.
-        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=before, x_prefix=before)  # type: ignore[method-assign]
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_prefix=proxies)  # type: ignore[method-assign]
     database.install(app, config)
     threads = ServiceThreads()
-    metrics, notes = Exposition(), Notes(threads)
-    Exporter(app, metrics, notes)
-    fleeting = SharedCache(config.redis_url)
-    told, owner = threading.Event(), new_owner()
-    service, runner = _engine(app, config, registry, metrics, notes, fleeting, told, owner, threads)
-    post = _post(app, config, registry, metrics, service, runner, told, owner, threads)
+    metrics, deferred = Exposition(), Deferred(threads)
+    Exporter(app, metrics, deferred)
+    shared_cache = SharedCache(config.redis_url)
+    event_committed, owner = threading.Event(), new_owner()
+    service, runner = _engine(app, config, registry, metrics, deferred, shared_cache, event_committed, owner, threads)
+    event_threads = _event_threads(app, config, registry, metrics, service, runner, event_committed, owner, threads)
     with app.app_context():
         engine = db.engine
     Services(
         registry=registry,
         sagas=service,
         runner=runner,
-        events=post,
+        events=event_threads,
         threads=threads,
-        shared_cache=fleeting,
+        shared_cache=shared_cache,
         metrics=metrics,
         schema=Bounded(partial(schema, engine)),
         users=Users(engine),
@@ -109,8 +109,8 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         redact=Secrets(config.log_redact).hidden_in,
     ).install(app)
     problems.install(app)
-    for contract in (health, checkout, commandes, sagas, events, definitions, docs, diagrams):
-        app.register_blueprint(contract.blueprint)
+    for module in (health, checkout, commandes, sagas, events, definitions, docs, diagrams):
+        app.register_blueprint(module.blueprint)
     admin.install(app, otherwise=problems.answer_to)
     _limit(app, config)
     if config.cors_origins:
@@ -122,28 +122,28 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
 
 
 def _engine(  # noqa: PLR0917  connects parts that are built before
-    app: Flask, config: Config, registry: Registry, metrics: Exposition, notes: Notes, fleeting: SharedCache,
-    told: threading.Event, owner: str, threads: ServiceThreads,
+    app: Flask, config: Config, registry: Registry, metrics: Exposition, deferred: Deferred, shared_cache: SharedCache,
+    event_committed: threading.Event, owner: str, threads: ServiceThreads,
 ) -> tuple[SagaService, Runner]:  # fmt: skip
     with app.app_context():
         store = SagaStore(Connections(db.engine), registry, owner)
         leases = Leases(db.engine, registry, owner)
         tables = Tables(db.engine, registry, owner)
-        pulse = Heartbeat(Replicas(db.engine, owner))
-        gauges = Gauges(Bounded(partial(read, db.engine, registry)), registry)
+        heartbeat = Heartbeat(Replicas(db.engine, owner))
+        saga_gauges = SagaGauges(Bounded(partial(read, db.engine, registry)), registry)
     participants = Participants(
         config.requests + config.threads, api_key=config.participants_api_key, ca_file=config.participants_ca_file
     )
     if config.failpoint:
         failpoints.arm(config.failpoint, store, participants)
     called = {name for definition in registry for name in definition.participants}
-    guarded = GuardedSender(participants, called, _breaker_policy(config), fleeting)
+    guarded = GuardedSender(participants, called, _breaker_policy(config), shared_cache)
     stopping = threading.Event()
-    telemetry, breakers = Telemetry(metrics, registry, notes), Breakers(metrics, lambda: guarded.states)
-    thread_gauge = Threads(metrics, lambda: threads.alive)
-    threads.report = thread_gauge.look
-    looks = [telemetry.foresee, notes.settle, breakers.look, thread_gauge.look]
-    metrics.complete(rows=telemetry.rows, looks=looks, read=[gauges.collect])
+    telemetry, breaker_gauges = Telemetry(metrics, registry, deferred), BreakerGauges(metrics, lambda: guarded.states)
+    thread_gauges = ThreadGauges(metrics, lambda: threads.alive)
+    threads.report = thread_gauges.update
+    updates = [telemetry.create_series, deferred.flush, breaker_gauges.update, thread_gauges.update]
+    metrics.complete(transitions=telemetry.transitions, updates=updates, collectors=[saga_gauges.collect])
     engine = Engine(
         config=config,
         store=store,
@@ -153,33 +153,33 @@ def _engine(  # noqa: PLR0917  connects parts that are built before
         jitter=lambda longest_s: random.uniform(0, longest_s),  # noqa: S311  not a secret
         sleep=stopping.wait,
         stopping=stopping.is_set,
-        on_event=told.set,
+        on_event=event_committed.set,
     )
     runner = Runner(
         config=config,
         engine=engine,
         leases=leases,
         tables=tables,
-        pulse=pulse,
+        pulse=heartbeat,
         stopping=stopping,
         broker=Broker(config.broker_url, threads) if config.broker_url else None,
-        at_each_beat=(guarded.learn, breakers.look),
+        at_each_beat=(guarded.learn, breaker_gauges.update),
         threads=threads,
     )
-    keys = Keys(store, fleeting)
+    keys = Keys(store, shared_cache)
     service = SagaService(config=config, registry=registry, engine=engine, runner=runner, keys=keys, threads=threads)
     return service, runner
 
 
-def _post(  # noqa: PLR0917  connects parts that are built before
+def _event_threads(  # noqa: PLR0917  connects parts that are built before
     app: Flask, config: Config, definitions: Registry, metrics: Exposition, service: SagaService, runner: Runner,
-    told: threading.Event, owner: str, threads: ServiceThreads,
+    event_committed: threading.Event, owner: str, threads: ServiceThreads,
 ) -> EventThreads:  # fmt: skip
     url = config.broker_url or IN_MEMORY
     with app.app_context():
         outbox, parked = Outbox(db.engine, owner), Parked(db.engine)
     names = {event for definition in definitions for event in definition.events.values()}
-    relay = Relay(outbox, Publisher(url), metrics, names=names, wake=told, stopping=runner.stopping)
+    relay = Relay(outbox, Publisher(url), metrics, names=names, wake=event_committed, stopping=runner.stopping)
     intake = Intake(service, definitions, parked, metrics, runner.stopping)
     return EventThreads(url, relay, intake, threads, runner.stopping)
 

@@ -17,7 +17,7 @@ from app.calls.client import Participants
 from app.engine.service import SagaService
 from app.services import services
 from app.store.statements import Statement
-from app.telemetry.deferred import Notes
+from app.telemetry.deferred import Deferred
 from benchmarks.contenders.saga import make_application
 from benchmarks.harness import Harness, settings
 from benchmarks.observability import discarded_log
@@ -31,7 +31,7 @@ PARTS: dict[str, tuple[type, str]] = {
     "HTTP: four calls": (Participants, "send"),
     "SQL: five commits": (Statement, "run"),
     "machine: four moves": (SagaMachine, "fire"),
-    "metrics and log: nine notes": (Notes, "note"),
+    "metrics and log: nine deferred entries": (Deferred, "add"),
 }
 
 
@@ -44,8 +44,8 @@ def measure(bench: Harness) -> Table:
         _orders(client, WARM_UP)
         for part, (owner, name) in PARTS.items():
             stack.enter_context(patch.object(owner, name, _timed(getattr(owner, name), spent, part, time.perf_counter)))
-        settle = _timed(Notes.settle, spent, DEFERRED, time.thread_time)
-        stack.enter_context(patch.object(Notes, "settle", settle))
+        flush = _timed(Deferred.flush, spent, DEFERRED, time.thread_time)
+        stack.enter_context(patch.object(Deferred, "flush", flush))
         started = time.perf_counter()
         _orders(client, ORDERS)
         whole = time.perf_counter() - started

@@ -23,7 +23,7 @@ from app import create_app, factory
 from app.config import from_environment
 from app.services import services
 from app.telemetry import Telemetry
-from app.telemetry.deferred import Notes
+from app.telemetry.deferred import Deferred
 from benchmarks.harness import Harness
 from benchmarks.report import Table
 
@@ -35,8 +35,10 @@ class NoTelemetry:
     """Telemetry that does nothing."""
 
     def __init__(self, *_: Any) -> None:
-        self.rows: dict[tuple[str, ...], Any] = {}
-        self.notes = Notes()
+        self.transitions: dict[tuple[str, ...], Any] = {}
+        self.deferred = Deferred()
+
+    def create_series(self) -> None: ...
 
     def called(self, *_: Any) -> None: ...
 
@@ -47,11 +49,11 @@ class NoTelemetry:
 class Side:
     """One of the two applications.
 
-    settle: writes the metrics and log lines that were deferred.
+    flush: writes the metrics and log lines that were deferred.
     """
 
     client: FlaskClient
-    settle: Callable[[], None]
+    flush: Callable[[], None]
 
     def round_us(self, checkouts: int) -> float:
         """Return the CPU time of one checkout in microseconds, all threads together."""
@@ -60,7 +62,7 @@ class Side:
             response = self.client.post("/api/commande/checkout", json={"client_id": 4, "magasin_id": 1})
             if response.status_code != HTTPStatus.CREATED:
                 raise SystemExit(f"a checkout failed: {response.text}")
-        self.settle()
+        self.flush()
         return (time.process_time() - started) / checkouts * 1e6
 
 
@@ -98,7 +100,7 @@ def side(database_url: str, url: str, *, silent: bool) -> Iterator[Side]:
     with patch.multiple(factory, Telemetry=telemetry, **without):
         application = create_app(from_environment(settings))
     services(application).runner.start()
-    yield Side(application.test_client(), made[0].notes.settle)
+    yield Side(application.test_client(), made[0].deferred.flush)
     services(application).runner.stop()
 
 

@@ -10,9 +10,9 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_flask_exporter import PrometheusMetrics
 from werkzeug.exceptions import MethodNotAllowed
 
-from app.telemetry.deferred import Notes
+from app.telemetry.deferred import Deferred
 from app.telemetry.exposition import Exposition
-from app.telemetry.label_cache import Children
+from app.telemetry.label_cache import LabelCache
 
 #: The methods that this service accepts. A client may send any text as the method, and each would make a new series.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
@@ -23,8 +23,8 @@ OTHER = "other"
 class Exporter(PrometheusMetrics):  # type: ignore[misc]  # it has no types
     """Counts requests by route, and serves /metrics."""
 
-    def __init__(self, app: Flask, exposition: Exposition, notes: Notes) -> None:
-        self._notes = notes
+    def __init__(self, app: Flask, exposition: Exposition, deferred: Deferred) -> None:
+        self._deferred = deferred
         super().__init__(app, group_by="url_rule", registry=exposition)
         # The contract of /api/saga has the slash, the others do not.
         app.add_url_rule("/metrics/", "prometheus_metrics")
@@ -35,15 +35,15 @@ class Exporter(PrometheusMetrics):  # type: ignore[misc]  # it has no types
         labels = ("method", self.group_by, "status")
         durations = Histogram("flask_http_request_duration_seconds", "Requests", labels, registry=self.registry)
         requests = Counter("flask_http_request", "Requests", ("method", "status"), registry=self.registry)
-        self._durations, self._requests = Children(durations), Children(requests)
-        self.app.before_request(_begin)
+        self._durations, self._requests = LabelCache(durations), LabelCache(requests)
+        self.app.before_request(_start_clock)
         self.app.after_request(self._end)
 
     def _end(self, response: Response) -> Response:
-        if began_at := g.get("began_at"):  # absent when an earlier hook has answered the request
+        if started_at := g.get("started_at"):  # absent when an earlier hook has answered the request
             rule = str(request.url_rule)
             method = request.method if request.method in METHODS else OTHER
-            self._notes.note(self._count, method, rule, str(response.status_code), perf_counter() - began_at)
+            self._deferred.add(self._count, method, rule, str(response.status_code), perf_counter() - started_at)
         return response
 
     def _count(self, method: str, rule: str, status: str, seconds: float) -> None:
@@ -56,7 +56,7 @@ class Exporter(PrometheusMetrics):  # type: ignore[misc]  # it has no types
         return encode(shown).decode(), content_type
 
 
-def _begin() -> None:
-    g.began_at = perf_counter()
+def _start_clock() -> None:
+    g.started_at = perf_counter()
     if request.method not in METHODS:
         raise MethodNotAllowed(sorted(METHODS))

@@ -81,7 +81,7 @@ class Runner:
         self._settle_tables()
         sys.setswitchinterval(GIL_SWITCH_S)
         gc.set_threshold(GC_THRESHOLD)
-        self._engine.telemetry.notes.begin(self.stopping)
+        self._engine.telemetry.deferred.start(self.stopping)
         if self._broker:
             self._broker.begin(self.stopping)
         try:
@@ -99,7 +99,7 @@ class Runner:
         self._wake.set()
         self._recovery.join()
         self._pool.shutdown()
-        self._engine.telemetry.notes.end()
+        self._engine.telemetry.deferred.join()
 
     @property
     def config(self) -> Config:

@@ -1,8 +1,17 @@
-"""What is counted and logged, always after the commit it describes and never with a saga's id or a client in a label.
+"""Metrics and log lines of sagas.
 
-telemetry    what happens, as it happens          derived   counters that follow from the moves of a table
-aliases      other names of the same metrics      gauges    where all sagas are now, as the database has it
-breakers     who is left in peace                 exposition   all of them together, as /metrics shows them
+Everything is counted and logged after the commit that it describes. No label holds a saga's id or a client, because
+each value of a label is a time series of its own.
+
+telemetry           the events of the engine: commits, calls, claims, fenced writes
+deferred            counts and writes log lines later, in a thread of its own
+counted_transition  a transition with the questions that the counters have about it
+derived             counters that are computed from the transition counter at each scrape
+aliases             the same metrics under the names of the reference systems
+saga_gauges         sagas by state, read from the database
+breaker_gauges      the circuit breakers of this process
+thread_gauges       the service threads of this process
+exposition          all of these together, as /metrics shows them
 """
 
 from prometheus_client import disable_created_metrics
@@ -11,5 +20,5 @@ from app.telemetry.telemetry import Telemetry
 
 __all__ = ["Telemetry"]
 
-# A second series to each one, which nobody asks for.
+# Without this call prometheus_client adds a second series to each counter and histogram, with the time of its creation.
 disable_created_metrics()  # type: ignore[no-untyped-call]

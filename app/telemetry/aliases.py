@@ -1,7 +1,7 @@
-"""The names that the reference documents have for our metrics.
+"""The same metrics under the names of the reference systems.
 
-Each alias is read from its source, so both always agree. A document describes one saga, so its metrics count that saga
-alone.
+The values of an alias are computed from its source, so the two always agree. A reference system describes one saga, so
+its aliases count only that saga (ADR 32).
 """
 
 from collections.abc import Mapping
@@ -16,21 +16,20 @@ from machines.commande import COMMANDE
 
 @dataclass(frozen=True, kw_only=True)
 class Alias:
-    """A metric under the name and labels of a reference document.
-
-    labels: each with the label of the source that it stands for; other labels of the source are summed over.
-    only: labels of the source, with the value that each must have.
-    buckets: those of a histogram, which its source has as well.
-    """
+    """A metric under the name and the labels that a reference system has for it."""
 
     name: str
+    #: Name of our metric.
     source: str
+    #: Label of the alias → label of the source. The values are summed over all other labels of the source.
     labels: Mapping[str, str]
+    #: Label of the source → value; only samples with these values are counted.
     only: Mapping[str, str]
+    #: Upper bounds of a histogram's buckets, in seconds. The source must have the same bounds.
     buckets: frozenset[float] = field(default=frozenset())
 
-    def of(self, source: Metric) -> Metric:
-        """Show the source by this name."""
+    def metric_from(self, source: Metric) -> Metric:
+        """Return the alias, computed from the samples of its source."""
         sums: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
         for sample in source.samples:
             if any(sample.labels.get(label) != value for label, value in self.only.items()):
@@ -38,7 +37,7 @@ class Alias:
             bound = sample.labels.get("le")
             if bound is not None and float(bound) not in self.buckets:
                 continue
-            labels = tuple((own, sample.labels[theirs]) for own, theirs in self.labels.items())
+            labels = tuple((label, sample.labels[of_source]) for label, of_source in self.labels.items())
             if bound is not None:
                 labels += (("le", bound),)
             key = self.name + sample.name.removeprefix(source.name), labels
@@ -49,38 +48,38 @@ class Alias:
         return alias
 
 
-_OF_000, _OF_001 = COMMANDE.name, CHECKOUT.name
-_ANSWERED = {"service": "participant", "endpoint": "endpoint"}
+_COMMANDE, _CHECKOUT = COMMANDE.name, CHECKOUT.name
+_CALL_LABELS = {"service": "participant", "endpoint": "endpoint"}
 ALIASES = (
-    Alias(name="commande_etat", source="saga_states", labels={"etat": "state"}, only={"saga": _OF_001}),
+    Alias(name="commande_etat", source="saga_states", labels={"etat": "state"}, only={"saga": _CHECKOUT}),
     Alias(
         name="saga_duree_seconds",
         source="saga_duration_seconds",
         labels={"etat_final": "etat_final"},
-        only={"type": _OF_000},
+        only={"type": _COMMANDE},
         buckets=frozenset({0.1, 0.5, 1, 2, 5, 10, 30, 60, inf}),
     ),
     Alias(
         name="saga_echecs",
         source="saga_failures",
         labels={"type_echec": "state", "etape_echec": "step"},
-        only={"type": _OF_000},
+        only={"type": _COMMANDE},
     ),
     Alias(
-        name="saga_etapes", source="saga_steps", labels={"etape": "step", "statut": "status"}, only={"saga": _OF_000}
+        name="saga_etapes", source="saga_steps", labels={"etape": "step", "statut": "status"}, only={"saga": _COMMANDE}
     ),
     Alias(
         name="services_externes_calls",
         source="saga_participant_calls",
-        labels=_ANSWERED | {"status_code": "status_code"},
-        only={"saga": _OF_000},
+        labels=_CALL_LABELS | {"status_code": "status_code"},
+        only={"saga": _COMMANDE},
     ),
     Alias(
         name="services_externes_duree_seconds",
         source="saga_participant_call_duration_seconds",
-        labels=_ANSWERED,
-        only={"saga": _OF_000},
+        labels=_CALL_LABELS,
+        only={"saga": _COMMANDE},
         buckets=frozenset({0.1, 0.2, 0.5, 1, 2, 5, inf}),
     ),
-    Alias(name="saga_actives_current", source="saga_current", labels={"etat": "state"}, only={"saga": _OF_000}),
+    Alias(name="saga_actives_current", source="saga_current", labels={"etat": "state"}, only={"saga": _COMMANDE}),
 )

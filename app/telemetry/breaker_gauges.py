@@ -1,25 +1,25 @@
-"""The state of each participant's breaker."""
+"""The state of each participant's circuit breaker, as a gauge."""
 
 from collections.abc import Callable, Mapping
 
 from prometheus_client import CollectorRegistry, Gauge
 
 
-class Breakers:
-    """Each process has breakers of its own; of several processes the worst is shown, as long as they live."""
+class BreakerGauges:
+    """The gauge. Each process has its own circuit breakers; /metrics shows the worst of all live processes."""
 
     def __init__(self, registry: CollectorRegistry, states: Callable[[], Mapping[str, int]]) -> None:
         self._states = states
         self._gauge = Gauge(
             "saga_breaker_state",
-            "A participant's breaker: 0 closed, 1 half open, 2 open",
+            "Circuit breaker of a participant: 0 closed, 1 half open, 2 open (no calls are sent)",
             ["participant"],
             registry=registry,
             multiprocess_mode="livemax",
         )
-        self.look()
+        self.update()
 
-    def look(self) -> None:
-        """Note what they are now: once in a while for other processes, and whenever somebody asks this one."""
+    def update(self) -> None:
+        """Set the gauge: at each heartbeat for the other processes of a server, and before each scrape."""
         for participant, state in self._states().items():
             self._gauge.labels(participant).set(state)

@@ -1,4 +1,4 @@
-"""One row of a table as it is counted, and what became of the attempt that led along it."""
+"""A transition of a saga's table, with the questions that counters and log lines have about it."""
 
 from typing import NamedTuple
 
@@ -7,18 +7,20 @@ from machines.history import outcome_of_move
 from machines.progress import Outcome
 from machines.transitions import FAILURES, Phase, State, Trigger
 
-#: The labels of a row.
+#: The labels of a transition.
 LABELS = ("saga", "source", "trigger", "dest")
-#: The trigger of the move that begins a saga, which is in no table.
+#: The trigger of a new saga's first move, which is in no table.
 START = "start"
 
 _FAILURES = FAILURES | {Trigger.CANCEL}
 
 
-class Row(NamedTuple):
-    """source: None of the move that begins a saga."""
+class CountedTransition(NamedTuple):
+    """A transition as it is counted."""
 
+    #: Name of the definition.
     saga: str
+    #: None for the move that starts a saga.
     source: State | None
     trigger: str
     dest: State
@@ -38,20 +40,23 @@ class Row(NamedTuple):
         return self._leaves(Phase.FORWARD) and self.trigger in _FAILURES
 
     @property
-    def does(self) -> bool:
+    def succeeds(self) -> bool:
+        """Return True when the transition completes a forward step."""
         return self._leaves(Phase.FORWARD) and self.trigger == Trigger.SUCCEEDED
 
     @property
-    def undoes(self) -> bool:
+    def compensates(self) -> bool:
+        """Return True when the transition completes the compensation of a step."""
         return self._leaves(Phase.UNDOING) and self.trigger == Trigger.SUCCEEDED
 
     @property
-    def again(self) -> bool:
-        """Does the engine send the call again? A person's retry leaves another state."""
+    def retries(self) -> bool:
+        """Return True when the engine sends the call again. A person's retry leaves another state: a stuck one."""
         return self.trigger == Trigger.RETRY and self.source is self.dest
 
     @property
     def sticks(self) -> bool:
+        """Return True when the saga needs a person afterwards."""
         return self.dest.phase is Phase.STUCK
 
     def _leaves(self, phase: Phase) -> bool:
@@ -59,5 +64,5 @@ class Row(NamedTuple):
 
 
 def outcome(move: Move) -> Outcome | None:
-    """Tell what became of the attempt that made this move, if one did."""
+    """Return the outcome of the attempt that made this move; None when no attempt made the move."""
     return None if move.duration_ms is None else outcome_of_move(move.trigger, move.status_code)

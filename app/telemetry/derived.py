@@ -1,6 +1,6 @@
-"""Counters that follow from how often a saga went along each row of its table.
+"""Counters that are computed from the transition counter.
 
-They are added up when somebody looks, so they cost nothing when it happens and can never disagree with the moves.
+They are computed at each scrape. So a move costs nothing more, and these counters always agree with the transitions.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,77 +9,82 @@ from dataclasses import dataclass
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily
 
-from app.telemetry.counted_transition import LABELS, Row
+from app.telemetry.counted_transition import LABELS, CountedTransition
 
-#: The counter that all of these follow from.
-MOVES = "saga_transitions"
+#: Name of the transition counter.
+TRANSITIONS = "saga_transitions"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Derived:
-    """of: the values of the labels for a row that it counts, None for any other."""
+class DerivedCounter:
+    """A counter that sums up some of the transitions."""
 
     name: str
-    says: str
+    help: str
     labels: tuple[str, ...]
-    of: Callable[[Row], tuple[str, ...] | None]
+    #: Returns the label values for a transition, and None for a transition that does not count.
+    values: Callable[[CountedTransition], tuple[str, ...] | None]
 
 
-def _step(row: Row) -> tuple[str, ...] | None:
-    status = "completed" if row.does else "compensated" if row.undoes else "failed" if row.fails else None
-    return (row.saga, row.step.lower(), row.step, status) if status else None
+def _step(move: CountedTransition) -> tuple[str, ...] | None:
+    status = "completed" if move.succeeds else "compensated" if move.compensates else "failed" if move.fails else None
+    return (move.saga, move.step.lower(), move.step, status) if status else None
 
 
 DERIVED = (
-    # 002 writes the step as `type`, in small letters; ADR 32 says why there is one series and not two.
-    Derived(name="saga_steps", says="Outcomes of steps", labels=("saga", "type", "step", "status"), of=_step),
-    Derived(
+    # The reference API for purchases and returns has the step as `type`, in lower case; ADR 32 has the reasons.
+    DerivedCounter(
+        name="saga_steps", help="Outcomes of steps", labels=("saga", "type", "step", "status"), values=_step
+    ),
+    DerivedCounter(
         name="saga_failures",
-        says="Sagas that could not go forward, by the state that says so",
+        help="Sagas that could not go forward, by the state that they entered",
         labels=("type", "step", "state"),
-        of=lambda row: (row.saga, row.step, row.dest.name) if row.fails else None,
+        values=lambda move: (move.saga, move.step, move.dest.name) if move.fails else None,
     ),
-    Derived(
+    DerivedCounter(
         name="saga_compensations",
-        says="Steps undone",
+        help="Compensated steps",
         labels=("type", "step"),
-        of=lambda row: (row.saga, row.step) if row.undoes else None,
+        values=lambda move: (move.saga, move.step) if move.compensates else None,
     ),
-    Derived(
+    DerivedCounter(
         name="saga_retries",
-        says="Calls sent again, their outcome being unknown",
+        help="Calls sent again because their outcome was unknown",
         labels=("saga", "step", "direction"),
-        of=lambda row: (row.saga, row.step, row.dest.direction) if row.again else None,
+        values=lambda move: (move.saga, move.step, move.dest.direction) if move.retries else None,
     ),
-    Derived(
+    DerivedCounter(
         name="saga_stuck",
-        says="Sagas that came to need a person",
+        help="Sagas that got stuck and need a person",
         labels=("saga", "state"),
-        of=lambda row: (row.saga, row.dest.name) if row.sticks else None,
+        values=lambda move: (move.saga, move.dest.name) if move.sticks else None,
     ),
-    Derived(
+    DerivedCounter(
         name="saga_states",
-        says="States entered",
+        help="States entered",
         labels=("saga", "state"),
-        of=lambda row: (row.saga, row.dest.name) if row.source is not row.dest else None,
+        values=lambda move: (move.saga, move.dest.name) if move.source is not move.dest else None,
     ),
 )
 
 
-def derived(moves: Metric, rows: Mapping[tuple[str, ...], Row]) -> Iterator[Metric]:
-    """Derive all of them. rows: by the values of the labels of MOVES."""
-    found = ((rows.get(tuple(sample.labels[label] for label in LABELS)), sample.value) for sample in moves.samples)
-    made = [(row, times) for row, times in found if row]
-    for one in DERIVED:
-        yield _added_up(one, made)
+def derive(metric: Metric, transitions: Mapping[tuple[str, ...], CountedTransition]) -> Iterator[Metric]:
+    """Compute all derived counters from the transition counter. transitions: by the values of their labels."""
+    found = (
+        (transitions.get(tuple(sample.labels[label] for label in LABELS)), sample.value) for sample in metric.samples
+    )
+    counts = [(transition, count) for transition, count in found if transition]
+    for counter in DERIVED:
+        yield _summed(counter, counts)
 
 
-def _added_up(one: Derived, made: Iterable[tuple[Row, float]]) -> Metric:
-    times: dict[tuple[str, ...], float] = {}
-    for row, value in made:
-        if labels := one.of(row):
-            times[labels] = times.get(labels, 0.0) + value
-    family = CounterMetricFamily(one.name, one.says, labels=one.labels)
-    for labels, value in times.items():
-        family.add_metric(labels, value)
+def _summed(counter: DerivedCounter, counts: Iterable[tuple[CountedTransition, float]]) -> Metric:
+    sums: dict[tuple[str, ...], float] = {}
+    for transition, count in counts:
+        if values := counter.values(transition):
+            sums[values] = sums.get(values, 0.0) + count
+    family = CounterMetricFamily(counter.name, counter.help, labels=counter.labels)
+    for values, total in sums.items():
+        family.add_metric(values, total)
     return family

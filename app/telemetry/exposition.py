@@ -1,4 +1,4 @@
-"""All metrics as /metrics shows them, of this process or of all that share PROMETHEUS_MULTIPROC_DIR."""
+"""All metrics as /metrics shows them: of this process, or of all processes that share PROMETHEUS_MULTIPROC_DIR."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -10,78 +10,82 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from app.settings import SHARED
 from app.telemetry.aliases import ALIASES
-from app.telemetry.counted_transition import Row
-from app.telemetry.derived import MOVES, derived
+from app.telemetry.counted_transition import CountedTransition
+from app.telemetry.derived import TRANSITIONS, derive
 
 
 class Exposition(CollectorRegistry):
-    """What is registered here is counted; what is collected is that, what follows from it, and its other names."""
+    """The registry of all metrics. A scrape also returns the derived counters and the aliases."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows: Mapping[tuple[str, ...], Row] = {}
-        self._looks: tuple[Callable[[], None], ...] = ()
-        self._read: tuple[Callable[[], Iterable[Metric]], ...] = ()
+        self._transitions: Mapping[tuple[str, ...], CountedTransition] = {}
+        self._updates: tuple[Callable[[], None], ...] = ()
+        self._collectors: tuple[Callable[[], Iterable[Metric]], ...] = ()
 
     def complete(
         self,
         *,
-        rows: Mapping[tuple[str, ...], Row],
-        looks: Iterable[Callable[[], None]] = (),
-        read: Iterable[Callable[[], Iterable[Metric]]] = (),
+        transitions: Mapping[tuple[str, ...], CountedTransition],
+        updates: Iterable[Callable[[], None]] = (),
+        collectors: Iterable[Callable[[], Iterable[Metric]]] = (),
     ) -> None:
-        """rows: by the values of the labels of MOVES. looks: to be done before. read: what is read at each look."""
-        self._rows, self._looks, self._read = rows, tuple(looks), tuple(read)
+        """Add what is computed at each scrape.
+
+        transitions: by the values of the labels of TRANSITIONS. updates: called before each scrape. collectors: return
+        further metrics, which no process counts.
+        """
+        self._transitions, self._updates, self._collectors = transitions, tuple(updates), tuple(collectors)
 
     def collect(self) -> Iterator[Metric]:
-        for look in self._looks:
-            look()
-        shown: dict[str, Metric] = {}
-        for metric in self._all():
-            shown[metric.name] = metric
+        for update in self._updates:
+            update()
+        collected: dict[str, Metric] = {}
+        for metric in self._metrics():
+            collected[metric.name] = metric
             yield metric
-        yield from (alias.of(shown[alias.source]) for alias in ALIASES if alias.source in shown)
+        yield from (alias.metric_from(collected[alias.source]) for alias in ALIASES if alias.source in collected)
 
-    def restricted_registry(self, names: Iterable[str]) -> "_Some":  # type: ignore[override]  # it is only collected
-        return _Some(self, frozenset(names))
+    def restricted_registry(self, names: Iterable[str]) -> "_SelectedSamples":  # type: ignore[override]  # it is only collected
+        return _SelectedSamples(self, frozenset(names))
 
-    def _all(self) -> Iterator[Metric]:
+    def _metrics(self) -> Iterator[Metric]:
         for metric in self._counted():
             yield metric
-            if metric.name == MOVES:
-                yield from derived(metric, self._rows)
-        for read in self._read:
-            yield from read()
+            if metric.name == TRANSITIONS:
+                yield from derive(metric, self._transitions)
+        for collect in self._collectors:
+            yield from collect()
 
     def _counted(self) -> Iterable[Metric]:
         folder = os.environ.get(SHARED)
         if folder is None:
             return super().collect()
-        _forget_the_dead(Path(folder))
+        _drop_gauges_of_dead_processes(Path(folder))
         merged: Iterable[Metric] = MultiProcessCollector(None, folder).collect()  # type: ignore[no-untyped-call]
         return merged
 
 
-class _Some(CollectorRegistry):
-    """The samples that were asked for by name."""
+class _SelectedSamples(CollectorRegistry):
+    """Only the samples with the names that the scrape selects."""
 
-    def __init__(self, whole: Exposition, names: frozenset[str]) -> None:
+    def __init__(self, exposition: Exposition, names: frozenset[str]) -> None:
         super().__init__()
-        self._whole, self._names = whole, names
+        self._exposition, self._names = exposition, names
 
     def collect(self) -> Iterator[Metric]:
-        for metric in self._whole.collect():
+        for metric in self._exposition.collect():
             metric.samples = [sample for sample in metric.samples if sample.name in self._names]
             if metric.samples:
                 yield metric
 
 
-def _forget_the_dead(folder: Path) -> None:
-    """Drop the gauges of processes that are no more; what they have counted stays."""
+def _drop_gauges_of_dead_processes(folder: Path) -> None:
+    """Delete the gauges of processes that have ended. Their counters stay, because a sum must not decrease."""
     for file in folder.glob("gauge_live*_*.db"):
         process = int(file.stem.rpartition("_")[2])
         try:
             os.kill(process, 0)
         except ProcessLookupError:
-            with suppress(FileNotFoundError):  # another process has just done it
+            with suppress(FileNotFoundError):  # another process has deleted the file first
                 mark_process_dead(process, str(folder))  # type: ignore[no-untyped-call]

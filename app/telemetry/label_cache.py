@@ -1,12 +1,12 @@
-"""The series of one metric, each looked up once."""
+"""A cache of the series of one metric."""
 
 from collections.abc import Callable
 
 from prometheus_client import Counter, Histogram
 
 
-class Children(dict[tuple[str, ...], Callable[..., None]]):
-    """By the values of the labels, what counts or observes. `Counter.labels` alone takes longer than to count."""
+class LabelCache(dict[tuple[str, ...], Callable[..., None]]):
+    """Values of the labels → `inc` or `observe` of the series. `Counter.labels` takes longer than `inc` itself."""
 
     def __init__(self, metric: Counter | Histogram) -> None:
         super().__init__()

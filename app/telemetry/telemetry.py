@@ -1,4 +1,9 @@
-"""What the engine tells of itself: commits that were made, calls that were answered, sagas that were taken."""
+"""The events of the engine: commits, calls, claims and fenced writes are counted and logged here.
+
+One table drives a saga's moves, its journal and its metrics. The machine's callback records each move
+(`Progress.moved` in machines/progress.py, `Instance.moved` in app/store/instance.py). The commit writes the recorded
+moves (`SagaStore.save` in app/store/sagas.py). After the commit, `Telemetry.committed` counts the same moves.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,17 +16,18 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from app.calls.outcome import Reply, setting_of, settings_of
 from app.store.instance import Instance, Move, SagaSnapshot
-from app.telemetry.counted_transition import LABELS, START, Row, outcome
-from app.telemetry.deferred import Notes
-from app.telemetry.derived import MOVES
-from app.telemetry.label_cache import Children
-from app.telemetry.log_lines import CREATED, Lines, Sight, told_as
+from app.telemetry.counted_transition import LABELS, START, CountedTransition, outcome
+from app.telemetry.deferred import Deferred
+from app.telemetry.derived import TRANSITIONS
+from app.telemetry.label_cache import LabelCache
+from app.telemetry.log_lines import CREATED, CommittedSaga, LogLines, level_and_event
 from machines.call import Call
 from machines.progress import Outcome
 from machines.saga import Saga
 from machines.statuses import FINISHED, Status
 from machines.transitions import State
 
+#: Upper bounds of the buckets of each histogram, in seconds.
 _SAGA_S = (0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300)
 _STEP_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _CALL_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
@@ -31,89 +37,104 @@ _CLASSES = range(1, 6)
 
 
 class _Counted(NamedTuple):
-    """A row with all that a move along it needs, looked up once. level, event: see `told_as`."""
+    """A transition with everything that one move needs, looked up once. level, event: see `level_and_event`."""
 
-    row: Row
-    add: Callable[..., None]
+    transition: CountedTransition
+    #: Counts one move.
+    increment: Callable[..., None]
     level: int
     event: str
 
 
 class Telemetry:
-    """Counts and logs. Every series that follows from the definitions is in the first scrape, at 0.
-
-    rows: those that can be counted, by the values of their labels. notes: what is not counted and logged yet.
-    """
+    """Counts and logs. The first scrape already contains every series of the definitions, with the value 0."""
 
     def __init__(
         self,
         registry: CollectorRegistry,
         definitions: Iterable[Saga] = (),
-        notes: Notes | None = None,
+        deferred: Deferred | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        def counter(name: str, says: str, *labels: str) -> Children:
-            return Children(Counter(name, says, labels, registry=registry))
+        def counter(name: str, text: str, *labels: str) -> LabelCache:
+            return LabelCache(Counter(name, text, labels, registry=registry))
 
-        def histogram(name: str, says: str, buckets: Sequence[float], *labels: str) -> Children:
-            return Children(Histogram(name, says, labels, buckets=buckets, registry=registry))
+        def histogram(name: str, text: str, buckets: Sequence[float], *labels: str) -> LabelCache:
+            return LabelCache(Histogram(name, text, labels, buckets=buckets, registry=registry))
 
-        self._clock, self._lines, self.notes = clock, Lines(), notes or Notes()
-        self._moves = counter(MOVES, "Moves made", *LABELS)
-        self._sagas = counter("saga", "Sagas by what has become of them", "saga", "type", "status")
-        self._claims = counter("saga_claims", "Sagas taken up from the database", "saga")
-        called = "saga", "participant", "endpoint"
-        self._calls = counter("saga_participant_calls", "Calls", *called, "status_code")
+        self._clock, self._lines = clock, LogLines()
+        #: Entries that are not counted and logged yet.
+        self.deferred = deferred or Deferred()
+        self._transitions = counter(TRANSITIONS, "Transitions of sagas, counted after their commit", *LABELS)
+        self._sagas = counter("saga", "Sagas that have started, ended or got stuck", "saga", "type", "status")
+        self._claims = counter("saga_claims", "Due sagas claimed from the database", "saga")
+        call_labels = "saga", "participant", "endpoint"
+        self._calls = counter("saga_participant_calls", "Calls to participants", *call_labels, "status_code")
         self._turned_away = counter(
             "saga_participant_calls_turned_away",
-            "Calls answered without effect, by the setting to check",
+            "Calls that were rejected before they had an effect, by the setting to check",
             "participant",
             "setting",
         )
-        self._call_s = histogram("saga_participant_call_duration_seconds", "Calls", _CALL_S, *called)
-        self._attempt_s = histogram(
-            "saga_step_duration_seconds", "Attempts", _STEP_S, "saga", "step", "direction", "outcome"
+        self._call_s = histogram(
+            "saga_participant_call_duration_seconds", "Duration of calls to participants", _CALL_S, *call_labels
         )
-        self._saga_s = histogram("saga_duration_seconds", "Sagas from begin to end", _SAGA_S, "type", "etat_final")
-        self._fenced = Counter("saga_fenced_writes", "Writes refused to an owner of the past", registry=registry)
-        self._claim_s = Histogram("saga_claim_duration_seconds", "Claims", buckets=_STEP_S, registry=registry)
-        self.rows: dict[tuple[str, ...], Row] = {}
+        self._attempt_s = histogram(
+            "saga_step_duration_seconds",
+            "Duration of attempts of steps",
+            _STEP_S,
+            "saga",
+            "step",
+            "direction",
+            "outcome",
+        )
+        self._saga_s = histogram(
+            "saga_duration_seconds", "Duration of sagas from start to end", _SAGA_S, "type", "etat_final"
+        )
+        self._fenced = Counter(
+            "saga_fenced_writes", "Writes rejected because another process has claimed the saga", registry=registry
+        )
+        self._claim_s = Histogram(
+            "saga_claim_duration_seconds", "Duration of claims", buckets=_STEP_S, registry=registry
+        )
+        #: The transitions that can be counted, by the values of their labels.
+        self.transitions: dict[tuple[str, ...], CountedTransition] = {}
         self._counted: dict[tuple[Saga, str | None, str, str], _Counted] = {}
-        self._unseen = tuple(definitions)
+        self._without_series = tuple(definitions)
 
-    def foresee(self) -> None:
-        """Make each series of each table, so that a rate sees its first event. To be done before a scrape.
+    def create_series(self) -> None:
+        """Create each series of each table before the first scrape, so that a rate includes the first event.
 
-        A process that is never scraped, such as a command, does without: it is most of the time that its start takes.
+        A process that is never scraped, such as a command, skips this, which would take most of its start.
         """
-        for definition in self._unseen:
-            self._foresee(definition)
-        self._unseen = ()
+        for definition in self._without_series:
+            self._create_series_of(definition)
+        self._without_series = ()
 
     def called(self, saga: Instance, call: Call, reply: Reply) -> None:
-        """Count a call that was answered, or that got no answer."""
-        if reply.sent or reply.duration_ms:  # else nobody was called: the breaker is open, or it cannot be made
+        """Count a call, with or without an answer."""
+        if reply.sent or reply.duration_ms:  # otherwise no call was sent: the breaker is open, or it cannot be built
             setting = setting_of(reply, call.participant)
-            self.notes.note(self._called, saga.definition.name, call, reply.status, reply.duration_ms, setting)
+            self.deferred.add(self._called, saga.definition.name, call, reply.status, reply.duration_ms, setting)
 
     def committed(self, saga: Instance, moves: Sequence[Move], before: SagaSnapshot | None = None) -> None:
-        """Count and log each move of a commit that has been made. before: where the saga stood until then."""
+        """Count and log each move of a successful commit. before: the saga before the commit; None for a new saga."""
         after, took_s = saga.standing, None
-        assert after is not None, "it is told of what is durable"
+        assert after is not None, "only durable sagas are counted"
         if after.status in FINISHED and saga.began < inf:
             took_s = max(self._clock() - saga.began, 0.0)
         data = saga.data if before is None or before.status == Status.PENDING else None
-        self.notes.note(self._committed, time.time(), saga.definition, after, saga.epoch, moves, before, took_s, data)
+        self.deferred.add(self._committed, time.time(), saga.definition, after, saga.epoch, moves, before, took_s, data)
 
     def claiming(self) -> AbstractContextManager[Any]:
-        """Time a claim."""
+        """Return a context that measures the duration of a claim."""
         return self._claim_s.time()
 
     def claimed(self, saga: Instance) -> None:
-        self.notes.note(self._claimed, _sight(saga))
+        self.deferred.add(self._claimed, _committed_saga(saga))
 
     def fenced(self, saga: Instance) -> None:
-        self.notes.note(self._fenced_off, _sight(saga))
+        self.deferred.add(self._fenced_off, _committed_saga(saga))
 
     def _called(self, saga: str, call: Call, status: int | None, duration_ms: float, setting: str) -> None:
         self._calls[saga, call.participant, call.path, _status_label(status)]()
@@ -121,69 +142,71 @@ class Telemetry:
         if setting:
             self._turned_away[call.participant, setting]()
 
-    def _committed(  # noqa: PLR0917  what `committed` has noted
-        self, at: float, definition: Saga, standing: SagaSnapshot, epoch: int, moves: Sequence[Move],
+    def _committed(  # noqa: PLR0917  the facts that `committed` has recorded
+        self, at: float, definition: Saga, snapshot: SagaSnapshot, epoch: int, moves: Sequence[Move],
         before: SagaSnapshot | None, took_s: float | None, data: Mapping[str, Any] | None,
     ) -> None:  # fmt: skip
-        seen = Sight(at, definition, standing, epoch)
+        saga = CommittedSaga(at, definition, snapshot, epoch)
         for move in moves:
-            row, add, level, event = self._row(definition, move.source, move.trigger, move.dest)
-            add()
-            if became := outcome(move):
-                attempt = self._attempt_s[row.saga, move.step or "", move.direction or "", became]
+            transition, increment, level, event = self._counted_transition(
+                definition, move.source, move.trigger, move.dest
+            )
+            increment()
+            if result := outcome(move):
+                attempt = self._attempt_s[transition.saga, move.step or "", move.direction or "", result]
                 attempt((move.duration_ms or 0.0) / 1000)
-            created = row.source is None and standing.status == Status.PENDING
-            self._lines.moved(seen, move, row, level, CREATED if created else event, data)
-        was = before.status if before else None
-        if was != standing.status:
-            self._became(seen, was, data)
+            created = transition.source is None and snapshot.status == Status.PENDING
+            self._lines.moved(saga, move, transition, level, CREATED if created else event, data)
+        old_status = before.status if before else None
+        if old_status != snapshot.status:
+            self._status_changed(saga, old_status, data)
             if took_s is not None:
-                self._saga_s[definition.name, standing.state](took_s)
+                self._saga_s[definition.name, snapshot.state](took_s)
 
-    def _became(self, seen: Sight, was: str | None, data: Mapping[str, Any] | None) -> None:
-        name, status = seen.definition.name, seen.standing.status
-        if status != Status.PENDING and was in (None, Status.PENDING):
+    def _status_changed(self, saga: CommittedSaga, old_status: str | None, data: Mapping[str, Any] | None) -> None:
+        name, status = saga.definition.name, saga.snapshot.status
+        if status != Status.PENDING and old_status in (None, Status.PENDING):
             self._sagas[name, name, "started"]()
-            if was:
-                self._lines.started(seen, data)
+            if old_status:
+                self._lines.started(saga, data)
         if status in _ENDS:
             self._sagas[name, name, status]()
 
-    def _claimed(self, seen: Sight) -> None:
-        self._claims[seen.definition.name,]()
-        self._lines.claimed(seen)
+    def _claimed(self, saga: CommittedSaga) -> None:
+        self._claims[saga.definition.name,]()
+        self._lines.claimed(saga)
 
-    def _fenced_off(self, seen: Sight) -> None:
+    def _fenced_off(self, saga: CommittedSaga) -> None:
         self._fenced.inc()
-        self._lines.fenced(seen)
+        self._lines.fenced(saga)
 
-    def _row(self, saga: Saga, source: str | None, trigger: str, dest: str) -> _Counted:
+    def _counted_transition(self, saga: Saga, source: str | None, trigger: str, dest: str) -> _Counted:
         if found := self._counted.get((saga, source, trigger, dest)):
             return found
         states = saga.states
-        row = Row(saga.name, states[source] if source else None, trigger, states[dest])
-        self.rows[row.labels] = row
-        counted = _Counted(row, self._moves[row.labels], *told_as(row))
+        transition = CountedTransition(saga.name, states[source] if source else None, trigger, states[dest])
+        self.transitions[transition.labels] = transition
+        counted = _Counted(transition, self._transitions[transition.labels], *level_and_event(transition))
         self._counted[saga, source, trigger, dest] = counted
         return counted
 
-    def _foresee(self, saga: Saga) -> None:
-        self._row(saga, None, START, saga.initial)
+    def _create_series_of(self, saga: Saga) -> None:
+        self._counted_transition(saga, None, START, saga.initial)
         for row in saga.transitions:
-            self._row(saga, row.source, row.trigger, row.dest)
+            self._counted_transition(saga, row.source, row.trigger, row.dest)
         for status in ("started", *_ENDS):
             self._sagas[saga.name, saga.name, status]
         for end in (saga.completed, saga.compensated):
             self._saga_s[saga.name, end]
         self._claims[saga.name,]
         for state in saga.states.values():
-            self._foresee_calls(saga.name, state)
+            self._create_call_series(saga.name, state)
 
-    def _foresee_calls(self, saga: str, state: State) -> None:
+    def _create_call_series(self, saga: str, state: State) -> None:
         if state.step is None or state.call is None:
             return
-        for became in Outcome:
-            self._attempt_s[saga, state.step.name, state.direction, became]
+        for result in Outcome:
+            self._attempt_s[saga, state.step.name, state.direction, result]
         for call in (state.call, state.step.probe):
             if call is not None:
                 self._call_s[saga, call.participant, call.path]
@@ -191,13 +214,13 @@ class Telemetry:
                     self._turned_away[call.participant, setting]
 
 
-def _sight(saga: Instance) -> Sight:
-    assert saga.standing is not None, "it is told of what is durable"
-    return Sight(time.time(), saga.definition, saga.standing, saga.epoch)
+def _committed_saga(saga: Instance) -> CommittedSaga:
+    assert saga.standing is not None, "only durable sagas are counted"
+    return CommittedSaga(time.time(), saga.definition, saga.standing, saga.epoch)
 
 
 def _status_label(status: int | None) -> str:
-    """Return the label of a participant's status, which may be any number: one of HTTP's own, else its class."""
+    """Return the label of an HTTP status. Any other number that a participant answers gets the label of its class."""
     if status is None:
         return "none"
     if status in _STATUSES:

@@ -325,7 +325,7 @@ def test_a_call_that_is_turned_away_waits_counts_no_attempt_and_names_the_settin
 
 def test_a_call_that_is_turned_away_is_counted_by_the_setting_to_check(scene):
     scene.given(payer=[answer(401), Reply(status=404)]).run()
-    scene.telemetry.notes.end()
+    scene.telemetry.deferred.join()
     counted = {
         (sample.labels["participant"], sample.labels["setting"]): sample.value
         for metric in scene.metrics.collect()

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.store.counts import read
 from app.telemetry.exposition import Exposition
-from app.telemetry.saga_gauges import Gauges
+from app.telemetry.saga_gauges import SagaGauges
 from app.views.saga_data import example
 from machines.checkout import CHECKOUT
 from machines.commande import COMMANDE
@@ -22,8 +22,8 @@ from tests.integration.engine.scene import LOST, REFUSED, answer
 def metrics(scene):
     """All that /metrics shows, after several sagas of each definition have run."""
     scene.metrics, clock = Exposition(), count(0, 10)
-    gauges = Gauges(lambda: read(scene.database, scene.registry), scene.registry, lambda: float(next(clock)))
-    scene.metrics.complete(rows=scene.telemetry.rows, read=[gauges.collect])
+    gauges = SagaGauges(lambda: read(scene.database, scene.registry), scene.registry, lambda: float(next(clock)))
+    scene.metrics.complete(transitions=scene.telemetry.transitions, collectors=[gauges.collect])
 
     def run(definition, times, **instead):
         for _ in range(times):

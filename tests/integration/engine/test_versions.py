@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 from app.errors import ConflictError
 from app.store.counts import read
 from app.store.leases import Leases
-from app.telemetry.saga_gauges import Gauges
+from app.telemetry.saga_gauges import SagaGauges
 from machines.call import post
 from machines.checkout import CHECKOUT
 from machines.registry import Registry, discover
@@ -130,7 +130,7 @@ def test_a_scrape_shows_how_many_sagas_have_no_table(both):
     both.given(payer=[NOT_SENT]).run(NEXT, hold_s=0)
     shown = {}
     for registry in (both.registry, discover()):
-        gauges = Gauges(lambda registry=registry: stock(both, registry), registry)
+        gauges = SagaGauges(lambda registry=registry: stock(both, registry), registry)
         (family,) = [it for it in gauges.collect() if it.name == "saga_unknown_definition_sagas"]
         for sample in family.samples:
             assert sample.labels.keys() == {"saga", "version"}

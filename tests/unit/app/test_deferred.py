@@ -1,15 +1,15 @@
-"""Notes are told in order, none twice and none never, whoever makes them and whenever the process ends."""
+"""Deferred entries are processed in order and once each, from any thread and also at the end of the process."""
 
 import queue
 import threading
 
 import pytest
 
-from app.telemetry.deferred import Notes
+from app.telemetry.deferred import Deferred
 
 
 class Stopping:
-    """Stands for the event: each wait ends when the test says with what."""
+    """Replaces the event: each wait ends when the test calls `let`, with its result."""
 
     def __init__(self):
         self.ends, self.waiting = queue.Queue(), threading.Semaphore(0)
@@ -24,7 +24,7 @@ class Stopping:
 
 
 @pytest.fixture
-def told():
+def done():
     return []
 
 
@@ -36,64 +36,64 @@ def stopping():
 
 
 @pytest.fixture
-def notes(stopping):
-    """Some that are told later."""
-    notes = Notes()
-    notes.begin(stopping)
-    return notes
+def deferred(stopping):
+    """Return started entries, which are processed later."""
+    deferred = Deferred()
+    deferred.start(stopping)
+    return deferred
 
 
-def test_before_it_begins_a_note_is_told_at_once(told):
-    Notes().note(told.append, 1)
-    assert told == [1]
+def test_entry_is_processed_at_once_before_the_start(done):
+    Deferred().add(done.append, 1)
+    assert done == [1]
 
 
-def test_then_it_is_told_later_in_order(notes, stopping, told):
+def test_entries_are_processed_later_in_order_after_the_start(deferred, stopping, done):
     for number in range(100):
-        notes.note(told.append, number)
-    assert told == []
+        deferred.add(done.append, number)
+    assert done == []
     stopping.let(end=False)
     stopping.waiting.acquire(timeout=5)  # the next wait has begun
-    assert told == list(range(100))
+    assert done == list(range(100))
 
 
-def test_who_looks_sees_all_that_was_noted(notes, told):
-    notes.note(told.append, 1)
-    notes.settle()
-    assert told == [1]
+def test_flush_processes_all_entries(deferred, done):
+    deferred.add(done.append, 1)
+    deferred.flush()
+    assert done == [1]
 
 
-def test_at_the_end_what_is_left_is_told_and_what_comes_after_at_once(notes, stopping, told):
-    notes.note(told.append, 1)
+def test_entries_are_processed_at_once_after_the_end(deferred, stopping, done):
+    deferred.add(done.append, 1)
     stopping.let(end=True)
-    notes.end()
-    assert told == [1]
-    notes.note(told.append, 2)
-    assert told == [1, 2]
+    deferred.join()
+    assert done == [1]
+    deferred.add(done.append, 2)
+    assert done == [1, 2]
 
 
-def test_one_that_cannot_be_told_keeps_no_other_from_it(notes, stopping, told, capsys):
+def test_failing_entry_does_not_stop_the_others(deferred, stopping, done, capsys):
     def broken():
         raise RuntimeError("broken")
 
-    notes.note(told.append, 1)
-    notes.note(broken)
-    notes.note(told.append, 2)
+    deferred.add(done.append, 1)
+    deferred.add(broken)
+    deferred.add(done.append, 2)
     stopping.let(end=True)
-    notes.end()
-    assert told == [1, 2]
+    deferred.join()
+    assert done == [1, 2]
     assert "note.lost" in capsys.readouterr().out
 
 
-def test_many_at_once_are_told_each_once(stopping, told):
-    notes = Notes()
-    notes.begin(stopping)
-    threads = [threading.Thread(target=lambda: [notes.note(told.append, n) for n in range(500)]) for _ in range(8)]
+def test_entries_of_many_threads_are_processed_once_each(stopping, done):
+    deferred = Deferred()
+    deferred.start(stopping)
+    threads = [threading.Thread(target=lambda: [deferred.add(done.append, n) for n in range(500)]) for _ in range(8)]
     for thread in threads:
         thread.start()
     for _ in range(20):
-        notes.settle()
+        deferred.flush()
     for thread in threads:
         thread.join()
-    notes.settle()
-    assert sorted(told) == sorted(list(range(500)) * 8)
+    deferred.flush()
+    assert sorted(done) == sorted(list(range(500)) * 8)
