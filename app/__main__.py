@@ -65,7 +65,7 @@ def main() -> int:
         http=HTTPModes.http1,
         blocking_threads=serving.threads_of(config),
         backpressure=connections(),
-        backlog=serving.CONNECTIONS,
+        backlog=serving.MAX_CONNECTIONS,
         workers_kill_timeout=config.grace_s,
         log_level=LogLevels.warning,
         log_dictconfig={"handlers": {"console": _JSON, "access": _JSON}},
@@ -153,11 +153,11 @@ def _free_address(host: str, port: int) -> str:
 def connections() -> int:
     """Return the number of connections of one process: CONNECTIONS, or as many as the operating system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = serving.CONNECTIONS + OTHER_FILES
+    wanted = serving.MAX_CONNECTIONS + OTHER_FILES
     if soft < wanted:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    return max(min(serving.CONNECTIONS, soft - OTHER_FILES), soft // 2)
+    return max(min(serving.MAX_CONNECTIONS, soft - OTHER_FILES), soft // 2)
 
 
 if __name__ == "__main__":

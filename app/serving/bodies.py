@@ -1,0 +1,162 @@
+"""The bodies of requests. A body that takes too long, or that blocks others, is answered with 408."""
+
+import threading
+import time
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, Protocol
+
+import orjson
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
+
+#: Seconds from the first read within which a whole body must come.
+MAX_BODY_S = 10.0
+#: Seconds after which an awaited body can be dropped for another one, when all places are taken.
+MIN_BODY_S = 0.2
+BODY_TOO_LATE = "the body did not come in time; send the whole request at once"
+
+#: granian's side of a request: its body, and its answer, which any thread may send. Only the first answer is sent.
+Exchange = Any
+Environ = dict[str, Any]
+Run = Callable[[Exchange, Environ], None]
+
+
+class AwaitedBody(Protocol):
+    """A body that a request waits for."""
+
+    def give_up(self) -> None:
+        """Stop waiting for the body."""
+
+
+class AwaitedBodies:
+    """The bodies that requests wait for, at most `most`; the body awaited longest is the first."""
+
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most, self._clock = most, clock
+        self._awaited: dict[AwaitedBody, float] = {}
+        self._room = threading.Condition()
+
+    def enter(self, body: AwaitedBody) -> None:
+        """Take a place. When all are taken, drop the body that has been awaited longest."""
+        with self._room:
+            while len(self._awaited) >= self._most:
+                first, since = next(iter(self._awaited.items()))
+                left_s = MIN_BODY_S - (self._clock() - since)
+                if left_s > 0:
+                    self._room.wait(left_s)
+                else:
+                    self._drop(first)
+            self._awaited[body] = self._clock()
+
+    def leave(self, body: AwaitedBody) -> None:
+        """Free the place of a body that has arrived or is given up."""
+        with self._room:
+            self._awaited.pop(body, None)
+            self._room.notify()
+
+    def drop_overdue(self, after_s: float = MAX_BODY_S) -> None:
+        """Answer 408 to the requests whose body has been awaited too long."""
+        with self._room:
+            for body, since in list(self._awaited.items()):
+                if self._clock() - since < after_s:
+                    return
+                self._drop(body)
+
+    def _drop(self, body: AwaitedBody) -> None:
+        del self._awaited[body]
+        self._room.notify()
+        body.give_up()
+
+
+class Body:
+    """The body of a request, read as a whole when the application first reads it."""
+
+    def __init__(self, exchange: Exchange, length: str, bodies: AwaitedBodies, largest: int) -> None:
+        self._exchange, self._bodies, self._largest = exchange, bodies, largest
+        self._length = int(length) if length.isdecimal() else None
+        self._arrival, self._given_up = threading.Lock(), False
+        self._read: BytesIO | None = None
+
+    def read(self, size: int | None = -1) -> bytes:
+        return self._whole().read(size)
+
+    def readline(self, size: int | None = -1) -> bytes:
+        return self._whole().readline(size)
+
+    def give_up(self) -> None:
+        """Stop waiting for the body."""
+        self._given_up = True
+        self._arrival.release()
+
+    def _whole(self) -> BytesIO:
+        if self._read is None:
+            if self._length is not None and self._length > self._largest:
+                raise RequestEntityTooLarge
+            self._arrival.acquire()
+            self._bodies.enter(self)
+            try:
+                self._read = BytesIO(self._in_chunks() if self._length is None else self._wait_for(self._exchange()))
+            except RuntimeError as error:  # granian's error for a lost connection
+                raise ClientDisconnected from error
+            finally:
+                self._bodies.leave(self)
+        return self._read
+
+    def _in_chunks(self) -> bytes:
+        chunks, size = [], 0
+        stream = self._exchange.__aiter__()
+        while chunk := self._wait_for(stream.__anext__()):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > self._largest:
+                raise RequestEntityTooLarge
+        return b"".join(chunks)
+
+    def _wait_for(self, coming: Any) -> bytes:
+        """Wait for one of granian's futures in this thread, until `give_up` is called."""
+        coming.add_done_callback(self._arrived)
+        self._arrival.acquire()
+        if self._given_up:
+            coming.cancel()  # granian drops the body, and with it the connection
+            raise RequestTimeout(BODY_TOO_LATE)
+        body: bytes = coming.result()
+        return body
+
+    def _arrived(self, _coming: Any) -> None:
+        if not self._given_up:
+            self._arrival.release()
+
+
+class BodyReadAhead:
+    """A small body that is read before its request gets a thread, so that the wait needs no thread."""
+
+    def __init__(self, exchange: Exchange, request: Environ, run: Run, bodies: AwaitedBodies) -> None:
+        self._exchange, self._request, self._run, self._bodies = exchange, request, run, bodies
+        self._coming: Any = None
+
+    def start(self) -> None:
+        """Begin to read the body. The request runs when the body has arrived."""
+        self._coming = self._exchange()
+        self._bodies.enter(self)
+        self._coming.add_done_callback(self._arrived)
+
+    def give_up(self) -> None:
+        """Stop waiting for the body."""
+        self._coming.cancel()  # granian drops the body, and with it the connection
+
+    def _arrived(self, coming: Any) -> None:
+        """Run the request in granian's thread that received the body."""
+        self._bodies.leave(self)
+        if coming.cancelled():
+            return answer_problem(self._exchange, 408, RequestTimeout().name, BODY_TOO_LATE)
+        try:
+            self._request["wsgi.input"] = BytesIO(coming.result())
+        except RuntimeError:  # granian's error for a lost connection
+            return None
+        return self._run(self._exchange, self._request)
+
+
+def answer_problem(exchange: Exchange, status: int, title: str, detail: str) -> None:
+    """Answer with a problem (RFC 9457) without the application, and close the connection."""
+    body = orjson.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail})
+    exchange.response_bytes(status, [("Content-Type", "application/problem+json"), ("Connection", "close")], body)

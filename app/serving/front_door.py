@@ -1,0 +1,174 @@
+"""Receives each request, translates it to WSGI, and runs it in the application when there is room."""
+
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterable
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from werkzeug.exceptions import RequestTimeout
+from werkzeug.wsgi import FileWrapper
+
+from app.environ import REPEATED_HEADERS
+from app.serving.bodies import AwaitedBodies, Body, BodyReadAhead, Environ, Exchange, Run, answer_problem
+
+if TYPE_CHECKING:  # the main process serves nothing, and does not import Flask
+    from flask import Flask
+
+_log = structlog.get_logger("server")
+#: Paths for liveness checks. They run beside all other requests and never wait for them.
+LIVENESS = frozenset({"/health", "/api/saga/health/"})
+#: Paths for monitoring, which query the database.
+MONITORING = frozenset({"/ready", "/metrics", "/metrics/"})
+#: Most MONITORING requests at once: the database may be slow, and the requests must not take all threads.
+MAX_MONITORING = 4
+#: Largest body that is read before its request runs, in bytes; a larger one is read when the application needs it.
+MAX_READ_AHEAD_BYTES = 16 * 1024
+#: Connections of one process. granian closes a silent one after 30 s; until then each takes about 10 kB.
+MAX_CONNECTIONS = 4096
+
+
+class Lane:
+    """Runs up to `most` requests at once. Further requests queue in order, without a thread."""
+
+    def __init__(self, most: int, serve: Run) -> None:
+        self._most, self._serve = most, serve
+        self._running, self._lock = 0, threading.Lock()
+        self._waiting: deque[tuple[Exchange, Environ]] = deque()
+
+    def run(self, exchange: Exchange, request: Environ) -> None:
+        """Run the request now, or queue it. Then run queued requests in the same thread until there are none."""
+        with self._lock:
+            if self._running >= self._most:
+                self._waiting.append((exchange, request))
+                return
+            self._running += 1
+        while True:
+            self._serve(exchange, request)
+            with self._lock:
+                if not self._waiting:
+                    self._running -= 1
+                    return
+                exchange, request = self._waiting.popleft()
+
+
+class FrontDoor:
+    """Receives each request from granian, in one of its threads, and answers it."""
+
+    def __init__(self, application: "Flask", at_once: int, address: tuple[str, int]) -> None:
+        self._application, self._largest = application, application.config["MAX_CONTENT_LENGTH"]
+        self.bodies = AwaitedBodies(max(at_once // 4, 1))
+        self._monitoring, self._others = Lane(MAX_MONITORING, self._serve), Lane(at_once, self._serve)
+        self.read_ahead = AwaitedBodies(MAX_CONNECTIONS)
+        self._requires_keys = application.config["API_AUTH"]
+        host, port = address
+        self._base: Environ = {
+            "SERVER_NAME": host, "SERVER_PORT": str(port), "SCRIPT_NAME": "", "SERVER_SOFTWARE": "Granian",
+            "wsgi.errors": sys.stderr, "wsgi.input_terminated": True, "wsgi.multiprocess": False,
+            "wsgi.multithread": True, "wsgi.run_once": False, "wsgi.version": (1, 0),
+        }  # fmt: skip
+
+    def __call__(self, watcher: Any) -> None:
+        exchange = watcher.proto
+        try:
+            request = self._environ(watcher.scope)
+        except ValueError:
+            return answer_problem(exchange, 400, "Malformed request", "the path is not UTF-8")
+        path = request["PATH_INFO"]
+        if path in LIVENESS:
+            return self._serve(exchange, request)
+        lane = self._monitoring if path in MONITORING else self._others
+        length = request.get("CONTENT_LENGTH", "")
+        if not length.strip("0") and "HTTP_TRANSFER_ENCODING" not in request:
+            return lane.run(exchange, request)
+        if self._reads_ahead(request, length):
+            return BodyReadAhead(exchange, request, lane.run, self.read_ahead).start()
+        request["wsgi.input"] = Body(exchange, length, self.bodies, self._largest)
+        return lane.run(exchange, request)
+
+    def _reads_ahead(self, request: Environ, length: str) -> bool:
+        """Return True for a small API body whose sender shows a key where one is required.
+
+        A form is not read ahead: a sender without a session is refused before any of it is read.
+        """
+        if not request["PATH_INFO"].startswith("/api/"):
+            return False
+        has_key = not self._requires_keys or "HTTP_X_API_KEY" in request or "HTTP_AUTHORIZATION" in request
+        small = length.isdecimal() and int(length) <= MAX_READ_AHEAD_BYTES
+        return small and has_key and request.get("CONTENT_TYPE", "").startswith("application/json")
+
+    def _environ(self, scope: Any) -> Environ:
+        """Return the request in the form of PEP 3333. Raise ValueError for a path that is not UTF-8."""
+        path, query, host = scope.path, scope.query_string, scope.client.rpartition(":")[0]
+        request = self._base.copy()
+        request["REQUEST_METHOD"] = scope.method
+        request["PATH_INFO"] = path if path.isascii() else path.encode().decode("latin-1")
+        request["QUERY_STRING"] = query if query.isascii() else query.encode().decode("latin-1")
+        request["SERVER_PROTOCOL"] = f"HTTP/{scope.http_version}"
+        request["REMOTE_ADDR"] = host[1:-1] if host[:1] == "[" else host
+        request["wsgi.url_scheme"] = scope.scheme
+        request["wsgi.input"] = BytesIO()
+        add_headers(request, scope.headers)
+        if "HTTP_HOST" not in request:
+            request["HTTP_HOST"] = scope.authority or ""
+        return request
+
+    def _serve(self, exchange: Exchange, request: Environ) -> None:
+        answer: list[Any] = [500, []]
+
+        def start_response(status: str, headers: list[tuple[str, str]], _exc_info: Any = None) -> Any:
+            answer[:] = int(status[:3]), headers
+
+        try:
+            chunks = self._application(request, start_response)
+            status, headers = answer
+            if status == RequestTimeout.code:
+                headers.append(("Connection", "close"))
+            if isinstance(chunks, FileWrapper) and isinstance(name := getattr(chunks.file, "name", None), str):
+                chunks.close()
+                exchange.response_file(status, headers, name)  # at the client's pace, without a thread of ours
+            else:
+                exchange.response_bytes(status, headers, _joined(chunks))
+        except Exception:  # noqa: BLE001  the thread and its lane continue
+            _log.exception("request.crashed")
+            answer_problem(exchange, 500, "Internal error", "the request could not be answered; the log says why")
+
+
+def add_headers(request: Environ, headers: Any) -> None:
+    """Add a request's headers under PEP 3333's names, and the names of repeated headers."""
+    different = 0
+    for name, value in headers.items():
+        variable = _VARIABLES.get(name) or _variable(name)
+        if variable in request:
+            request[variable] += f"{';' if name == 'cookie' else ','}{value}"
+            request[REPEATED_HEADERS] = request.get(REPEATED_HEADERS, frozenset()) | {name}
+        else:
+            request[variable] = value
+            different += 1
+    if different < len(headers):  # granian skips headers whose value is not text, although they were sent
+        for name in headers.keys():  # noqa: SIM118  it is no mapping
+            request.setdefault(_VARIABLES.get(name) or _variable(name), "")
+
+
+def _variable(name: str) -> str:
+    return f"HTTP_{name.upper().replace('-', '_')}"
+
+
+#: Frequent headers. Only CONTENT_TYPE and CONTENT_LENGTH have no HTTP_ prefix.
+_VARIABLES = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"} | {
+    name: _variable(name)
+    for name in (
+        "host", "user-agent", "accept", "accept-encoding", "connection", "authorization", "x-api-key", "cookie",
+        "idempotency-key", "prefer", "x-forwarded-for", "x-forwarded-proto", "traceparent",
+    )
+}  # fmt: skip
+
+
+def _joined(chunks: Iterable[bytes]) -> bytes:
+    try:
+        return b"".join(chunks)
+    finally:
+        if close := getattr(chunks, "close", None):
+            close()

@@ -1,0 +1,104 @@
+"""A worker process of `python -m app`: granian's RSGI connections, WSGI threads, and no event loop."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from granian._granian import CallbackScheduler, RSGIWorker
+from granian._signals import set_sync_signals
+from granian.server.mp import WorkerProcess
+
+from app.config import Config
+from app.serving.bodies import MIN_BODY_S, AwaitedBodies
+from app.serving.front_door import MAX_MONITORING, FrontDoor
+from app.settings import DEFAULT_HOST
+
+if TYPE_CHECKING:  # the main process serves nothing, and does not import Flask
+    from flask import Flask
+
+_log = structlog.get_logger("server")
+#: Threads for liveness checks, and for handing over other requests.
+SPARE_THREADS = 4
+#: Seconds between two checks for overdue bodies, and for the parent process.
+CHECK_EVERY_S = 0.5
+DEFAULT_PORT = "8009"
+
+
+def threads_of(config: Config) -> int:
+    """Return how many threads granian needs for one process."""
+    return at_once(config) + MAX_MONITORING + SPARE_THREADS
+
+
+def at_once(config: Config) -> int:
+    """Return how many requests run at once: all that may wait for their sagas, and as many others."""
+    return 2 * config.requests
+
+
+class _Loop:
+    """Replaces an event loop: it runs each callback of granian in granian's own thread."""
+
+    def call_soon(self, callback: Callable[[Any], None], argument: Any, context: Any = None) -> None:  # noqa: ARG002
+        callback(argument)
+
+    call_soon_threadsafe = call_soon
+
+
+class _Scheduler(CallbackScheduler):
+    def __init__(self, *_arguments: Any) -> None:
+        super().__init__()
+
+
+@WorkerProcess.wrap_target  # type: ignore[untyped-decorator]
+def serve_in_threads(  # noqa: PLR0917  granian's signature
+    worker_id: int, application: "Flask", sock: Any, ipc: Any, _loop: Any, _runtime_mode: Any, runtime_threads: int,
+    runtime_blocking_threads: int, blocking_threads: int, blocking_threads_idle_timeout: int, backpressure: int,
+    _task_impl: Any, http_mode: Any, http1_settings: Any, http2_settings: Any, _websockets: bool, static_path: Any,
+    _log_access_fmt: Any, ssl_ctx: Any, _scope_opts: Any, metrics: Any,
+) -> None:  # fmt: skip
+    """Serve in one worker process: granian's RSGI connections, with a FrontDoor instead of its event loop."""
+    from app.services import services  # noqa: PLC0415  the main process needs no Flask
+
+    runner = services(application).runner
+    address = os.environ.get("HOST") or DEFAULT_HOST, int(os.environ.get("PORT") or DEFAULT_PORT)
+    door, loop, ended = FrontDoor(application, at_once(runner.config), address), _Loop(), threading.Event()
+    watching = watch((door.read_ahead, door.bodies), runner.stopping)
+    services(application).threads.add("bodies", watching, runner.stopping).start()
+    stop = set_sync_signals()  # type: ignore[no-untyped-call]
+    stop.add_cb(ended.set)
+    # Any: granian's type hints do not match what it accepts.
+    make_worker: Any = RSGIWorker
+    websockets = False
+    worker = make_worker(
+        worker_id, sock, ipc, runtime_threads, runtime_blocking_threads, blocking_threads,
+        blocking_threads_idle_timeout, backpressure, http_mode, http1_settings, http2_settings, websockets,
+        static_path, *ssl_ctx, metrics,
+    )  # fmt: skip
+    scheduler: Any = _Scheduler(loop, door, None, None, None)
+    scheduler._schedule_fn = door  # noqa: SLF001
+    worker.serve_mtr(scheduler, loop, stop)
+    ended.wait()
+
+
+def watch(all_bodies: tuple[AwaitedBodies, ...], stopping: threading.Event) -> Callable[[Callable[[], None]], None]:
+    """Return the work of the thread that drops overdue bodies and ends a process whose parent was killed."""
+    server = multiprocessing.parent_process()
+    assert server is not None, "granian forks its workers"
+    parent = server.pid
+
+    def work(progressed: Callable[[], None]) -> None:
+        while not stopping.wait(CHECK_EVERY_S):
+            for bodies in all_bodies:
+                bodies.drop_overdue()
+            if os.getppid() != parent:
+                _log.error("parent.gone", mend="the server's main process was killed; this one ends in good order")
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            progressed()
+        for bodies in all_bodies:
+            bodies.drop_overdue(MIN_BODY_S)
+
+    return work
