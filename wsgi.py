@@ -10,7 +10,7 @@ from app import create_app
 from app.config import ConfigError, check_serving, from_environment
 from app.database_file import check_database_file
 from app.services import services
-from app.stopping import on_end
+from app.stopping import on_stop_signal
 from app.store.sqlite_lock import hold, tell_ending
 
 try:
@@ -31,7 +31,7 @@ def _stop() -> None:
     tell_ending(_alone)
 
 
-on_end(_stop, _services.threads, _runner.stopping)
+on_stop_signal(_stop, _services.threads, _runner.stopping)
 try:
     _runner.start()
 except ConfigError as error:  # sagas that run by another table

@@ -32,7 +32,7 @@ OTHER_FILES = 1024
 LEAVES_WITHIN_S = 3.0
 _PREFIX = "saga-metrics-"
 #: Handler that writes the server's own warnings as JSON lines.
-_JSON = {"class": "app.logs.Complaints"}
+_JSON = {"class": "app.logs.LibraryWarnings"}
 
 
 def main() -> int:

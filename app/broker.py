@@ -23,26 +23,27 @@ if TYPE_CHECKING:
 _log = structlog.get_logger("broker")
 # For every connection of this process, including Celery's. kombu imports the transport when it connects to a Redis.
 TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "app.redis_transport:Transport"))
-#: Name of the Celery task in app.worker.
-LOOK = "saga.look"
-#: Queue of that task, separate from other uses of the broker.
-NAME = "saga"
+#: Name of the Celery message that app.worker receives.
+WAKE_UP = "saga.look"
+#: Queue of that message, separate from other uses of the broker.
+QUEUE = "saga"
 #: Longest wait for the broker, in seconds.
 TIMEOUT_S = 1.0
-#: Seconds between two messages of one process; sagas that become due in between share the second message.
-PAUSE_S = 0.2
-#: Seconds without a message after the broker was unreachable.
-AWAY_S = 5.0
-#: Most messages in the queue: each worker that receives one claims until nothing is due.
-ENOUGH = 32
+#: Seconds between two messages of one process. Sagas that become due in between share the second message.
+MIN_INTERVAL_S = 0.2
+#: Seconds until the next message after the broker was unreachable.
+BACK_OFF_S = 5.0
+#: Most messages in the queue. More are useless: a worker that receives one claims until nothing is due.
+MAX_QUEUED = 32
 
 
 def make_celery(url: str) -> "Celery":
+    """Return a Celery application that sends or receives the wake-up messages."""
     from celery import Celery  # noqa: PLC0415  a process without a broker starts faster
 
-    celery = Celery(NAME, broker=url)
+    celery = Celery(QUEUE, broker=url)
     celery.conf.update(
-        task_default_queue=NAME,
+        task_default_queue=QUEUE,
         task_ignore_result=True,
         worker_prefetch_multiplier=1,
         broker_connection_timeout=TIMEOUT_S,
@@ -60,22 +61,22 @@ def make_celery(url: str) -> "Celery":
 
 
 def connection_options(url: str) -> dict[str, float]:
-    """Return the transport's options for a short timeout and one connection attempt, so that senders never wait."""
+    """Return the transport's options: a short timeout and one connection attempt, so that senders wait at most 1 s."""
     waits = ("socket_timeout", "socket_connect_timeout") if url.startswith("redis") else ("write_timeout",)
     return {"max_retries": 0} | dict.fromkeys(waits, TIMEOUT_S)
 
 
 @contextmanager
-def errors_as_kombus(connection: Connection) -> Iterator[None]:
-    """Raise a transport's own errors as kombu's: errors of Redis and AMQP are neither KombuError nor OSError."""
+def as_kombu_errors(connection: Connection) -> Iterator[None]:
+    """Convert the errors of Redis and AMQP, which are neither KombuError nor OSError, to kombu's OperationalError."""
     try:
         yield
     except (*connection.connection_errors, *connection.channel_errors) as error:
         raise OperationalError(str(error)) from error
 
 
-def declare_anew(queue: Queue) -> None:
-    """Declare a queue, also after a flush of Redis, which the channel does not notice."""
+def declare_again(queue: Queue) -> None:
+    """Declare a queue again. A channel does not notice when Redis was flushed, so its memory is cleared first."""
     if getattr(queue.channel.connection, "driver_type", None) == "redis":
         bound = [(each.exchange, each.routing_key) for each in queue.bindings]
         for exchange, routing_key in bound or [(queue.exchange, queue.routing_key)]:
@@ -84,42 +85,43 @@ def declare_anew(queue: Queue) -> None:
 
 
 class Broker:
-    """Sends wake-up messages. After `begin` a separate thread sends them, so that no caller waits."""
+    """Sends wake-up messages. After `start` a separate thread sends them, so that no caller waits."""
 
     def __init__(self, url: str, threads: ServiceThreads | None = None) -> None:
         self._celery = make_celery(url)
         self._threads = threads or ServiceThreads()
-        self._some, self._begun = threading.Event(), False
+        self._requested, self._started = threading.Event(), False
 
     def wake(self) -> None:
         """Wake a worker, because a saga has become due. If the message is lost, a later check finds the saga."""
-        if self._begun:
-            self._some.set()
+        if self._started:
+            self._requested.set()
         else:
             self._send()
 
-    def begin(self, stopping: threading.Event) -> None:
-        self._begun = True
+    def start(self, stopping: threading.Event) -> None:
+        """Start the thread that sends the messages."""
+        self._started = True
 
         def send_until_stopped(progressed: Callable[[], None]) -> None:
             while not stopping.is_set():
-                if self._some.wait(TIMEOUT_S):
-                    self._some.clear()
-                    stopping.wait(PAUSE_S if self._send() else AWAY_S)
+                if self._requested.wait(TIMEOUT_S):
+                    self._requested.clear()
+                    stopping.wait(MIN_INTERVAL_S if self._send() else BACK_OFF_S)
                 progressed()
 
-        # A daemon: unsent messages may be lost.
+        # A daemon, because unsent messages may be lost. The name is a label value of saga_thread_alive.
         self._threads.add("waking", send_until_stopped, stopping, daemon=True).start()
 
     def _send(self) -> bool:
         """Send one message. Return True when the broker is reachable."""
         try:
-            with self._celery.producer_pool.acquire(block=True) as producer, errors_as_kombus(producer.connection):
-                queue = self._celery.amqp.queues[NAME].bind(producer.channel)
-                declare_anew(queue)
+            with self._celery.producer_pool.acquire(block=True) as producer, as_kombu_errors(producer.connection):
+                queue = self._celery.amqp.queues[QUEUE].bind(producer.channel)
+                declare_again(queue)
                 # Not passive: in Redis an empty queue does not exist.
-                if queue.queue_declare().message_count < ENOUGH:
-                    self._celery.send_task(LOOK, producer=producer, retry=False)
+                if queue.queue_declare().message_count < MAX_QUEUED:
+                    self._celery.send_task(WAKE_UP, producer=producer, retry=False)
         except (KombuError, OSError) as error:
             _log.warning("broker.away", error=str(error))
             return False

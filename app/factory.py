@@ -1,4 +1,4 @@
-"""Builds the parts of the service and connects them."""
+"""Builds the parts of the service and connects them: the only module that knows all of them."""
 
 import os
 import random
@@ -82,7 +82,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     app.json = OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_CONTENT
     if proxies := config.trusted_proxies:
-        # Client address and path prefix come from the proxies, and never from the client.
+        # The last proxies set the client's address and the path prefix. A client's own headers are not trusted.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_prefix=proxies)  # type: ignore[method-assign]
     database.install(app, config)
     threads = ServiceThreads()
@@ -106,7 +106,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         users=Users(engine),
         attempts=Attempts(engine),
         api_keys=KeyRing(ApiKeys(engine)),
-        redact=Secrets(config.log_redact).hidden_in,
+        redact=Secrets(config.log_redact).redacted,
     ).install(app)
     problems.install(app)
     for module in (health, checkout, commandes, sagas, events, definitions, docs, diagrams):
@@ -121,7 +121,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     return app
 
 
-def _engine(  # noqa: PLR0917  connects parts that are built before
+def _engine(  # noqa: PLR0917  connects parts that are built already
     app: Flask, config: Config, registry: Registry, metrics: Exposition, deferred: Deferred, shared_cache: SharedCache,
     event_committed: threading.Event, owner: str, threads: ServiceThreads,
 ) -> tuple[SagaService, Runner]:  # fmt: skip
@@ -171,16 +171,16 @@ def _engine(  # noqa: PLR0917  connects parts that are built before
     return service, runner
 
 
-def _event_threads(  # noqa: PLR0917  connects parts that are built before
+def _event_threads(  # noqa: PLR0917  connects parts that are built already
     app: Flask, config: Config, definitions: Registry, metrics: Exposition, service: SagaService, runner: Runner,
     event_committed: threading.Event, owner: str, threads: ServiceThreads,
 ) -> EventThreads:  # fmt: skip
     url = config.broker_url or IN_MEMORY
     with app.app_context():
-        outbox, parked = Outbox(db.engine, owner), Parked(db.engine)
+        outbox, dead_letters = Outbox(db.engine, owner), Parked(db.engine)
     names = {event for definition in definitions for event in definition.events.values()}
     relay = Relay(outbox, Publisher(url), metrics, names=names, wake=event_committed, stopping=runner.stopping)
-    intake = Intake(service, definitions, parked, metrics, runner.stopping)
+    intake = Intake(service, definitions, dead_letters, metrics, runner.stopping)
     return EventThreads(url, relay, intake, threads, runner.stopping)
 
 
@@ -193,7 +193,7 @@ def new_owner() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
-# The modules below take 0.1 s each to import, so a process that does not use one does not import it.
+# Each module below takes 0.1 s to import, so only a process that uses the module imports it.
 
 
 def _limit(app: Flask, config: Config) -> None:

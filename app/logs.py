@@ -13,16 +13,16 @@ import orjson
 import structlog
 
 HIDDEN = "***"
-#: Parts of the name of a secret; - and _ are equal, and may be left out.
+#: A field is a secret when its name contains one of these words; - and _ are equal, and may be missing.
 _WORDS = (
     "password", "passwd", "passphrase", "pwd", "secret", "token", "api_key", "private_key", "authorization", "cookie",
     "credential",
 )  # fmt: skip
-#: Password in any URL; it may contain an @.
+#: The password of a URL, which may contain an @.
 _URL = re.compile(r"(://[^\s/@:]*:)[^\s/]*@")
 #: A name followed by its value, as in a query, a header, a connection string or a dict; a header's value may have two
 #: words. Possessive quantifiers read each word once, however long: no match begins inside a word, and none backtracks.
-_GIVEN = re.compile(r"""(?<![\w-])([\w-]++)["']?\s*+[=:]\s*+(?:(?:Bearer|Basic)\s++)?""", re.IGNORECASE)
+_NAME = re.compile(r"""(?<![\w-])([\w-]++)["']?\s*+[=:]\s*+(?:(?:Bearer|Basic)\s++)?""", re.IGNORECASE)
 _VALUE = re.compile(r""""[^"]*"|'[^']*'|[^\s,;&)}\]"']+""")
 
 
@@ -34,12 +34,12 @@ def configure_logging(level: str, redacted: Iterable[str] = ()) -> None:
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Output())),  # only write and flush are used
         cache_logger_on_first_use=False,  # the command line redirects its log later
     )
-    # It changes nothing when a handler exists: so it works once, and not in a test that captures the log.
-    logging.basicConfig(handlers=[Complaints()], level=logging.WARNING)
+    # basicConfig does nothing when the root logger has a handler, as in a test that captures the log.
+    logging.basicConfig(handlers=[LibraryWarnings()], level=logging.WARNING)
 
 
 class _Output:
-    """Standard output. Its reader may have gone or the disk may be full: a lost line stops nothing else."""
+    """Standard output. Errors are ignored, because a lost line must not stop the service: the disk may be full."""
 
     def write(self, text: str) -> None:
         with suppress(OSError):
@@ -50,7 +50,7 @@ class _Output:
             sys.stdout.flush()
 
 
-class Complaints(logging.Handler):
+class LibraryWarnings(logging.Handler):
     """Handler that writes the warnings of libraries as JSON lines."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Complaints(logging.Handler):
 
 
 class JsonLine:
-    """The only processor of the log: it runs for every move of every saga, so more than one would cost too much."""
+    """The only processor of the log. It runs for every move of every saga, so several would be too slow."""
 
     def __init__(self, redacted: Iterable[str] = ()) -> None:
         self._secrets = Secrets(redacted)
@@ -74,7 +74,7 @@ class JsonLine:
         if "exc_info" in event:
             event = structlog.processors.format_exc_info(logger, method, event)
         line = _json(event)
-        return _json(self._secrets.hidden_in(event)) if self._secrets.suspected_in(line) else line
+        return _json(self._secrets.redacted(event)) if self._secrets.may_be_in(line) else line
 
 
 class Secrets:
@@ -87,24 +87,24 @@ class Secrets:
         named = "|".join([*words, *(rf"(?<![\w-]){re.escape(name)}(?![\w-])" for name in own)])
         self._named = re.compile(named, re.IGNORECASE)
 
-    def suspected_in(self, line: str) -> bool:
-        """Return True when the line may hold a secret. It is fast, and nearly always False."""
+    def may_be_in(self, line: str) -> bool:
+        """Return True when the line may contain a secret. This check is fast, and rarely True."""
         return any(map(line.lower().__contains__, self._hints))
 
-    def hidden_in(self, value: Any) -> Any:
+    def redacted(self, value: Any) -> Any:
         """Return the value without its secrets."""
         if value is None or isinstance(value, int | float | Decimal | datetime):
             return value
         if isinstance(value, Mapping):
             fields = ((str(name), item) for name, item in value.items())
-            return {name: HIDDEN if self._named.search(name) else self.hidden_in(item) for name, item in fields}
+            return {name: HIDDEN if self._named.search(name) else self.redacted(item) for name, item in fields}
         if isinstance(value, list | tuple | set | frozenset):
-            return [self.hidden_in(item) for item in value]
-        return self._hidden_in_text(_URL.sub(rf"\1{HIDDEN}@", str(value)))
+            return [self.redacted(item) for item in value]
+        return self._redacted_text(_URL.sub(rf"\1{HIDDEN}@", str(value)))
 
-    def _hidden_in_text(self, text: str) -> str:
+    def _redacted_text(self, text: str) -> str:
         parts, done = [], 0
-        for name in _GIVEN.finditer(text):
+        for name in _NAME.finditer(text):
             if name.start() >= done and self._named.search(name[1]) and (value := _VALUE.match(text, name.end())):
                 parts += [text[done : name.end()], HIDDEN]
                 done = value.end()

@@ -1,8 +1,8 @@
 """A Redis transport for kombu that accepts values which are not messages.
 
-Anybody can push any value to a Redis list. For a value that it cannot decode, kombu raises an error out of its event
-loop, which ends the reader: the event intake, or a whole Celery worker. Here such a value becomes the body of a
-message, which each reader handles like any message that it does not understand.
+Any client of Redis can push any value to a list. kombu raises an error for a value that it cannot decode, and the
+error ends the event intake or the whole Celery worker. Here such a value becomes the body of a message, and a reader
+treats it like any other message that it cannot read.
 """
 
 import uuid
@@ -13,28 +13,30 @@ from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 
 #: Most bytes kept of a value that is not a message.
-LARGEST_GARBAGE = 128 * 1024
+MAX_UNREADABLE_BYTES = 128 * 1024
 
 
 class Channel(redis.Channel):
+    """Reads messages from Redis lists."""
+
     def _get_client(self) -> Any:
         """Return the class of the client that reads the lists."""
-        made = super()._get_client()  # type: ignore[no-untyped-call]  # kombu has no types
-        if not isinstance(made, type):  # an instance with a prefix for all keys, which is never set here
-            return made
+        client = super()._get_client()  # type: ignore[no-untyped-call]  # kombu has no types
+        if not isinstance(client, type):  # an instance with a prefix for all keys, which is never set here
+            return client
         channel = self
 
-        class Client(made):  # type: ignore[misc, valid-type]
+        class Client(client):  # type: ignore[misc, valid-type]
             def parse_response(self, connection: Any, command_name: str, **options: Any) -> Any:
                 answer = super().parse_response(connection, command_name, **options)
                 if command_name == "BRPOP" and answer:
                     queue, item = answer
-                    return queue, item if channel.understands(item) else as_message(item, bytes_to_str(queue))
+                    return queue, item if channel.can_read(item) else as_message(item, bytes_to_str(queue))
                 return answer
 
         return Client
 
-    def understands(self, item: bytes) -> bool:
+    def can_read(self, item: bytes) -> bool:
         """Return True when kombu can read the value as a message."""
         try:
             payload = loads(bytes_to_str(item))
@@ -51,6 +53,8 @@ class Channel(redis.Channel):
 
 
 class Transport(redis.Transport):
+    """The transport that app.broker registers for redis:// URLs."""
+
     Channel = Channel
 
 
@@ -59,7 +63,7 @@ def as_message(item: bytes | str, queue: str) -> str:
     raw = item if isinstance(item, bytes) else item.encode(errors="replace")
     message: str = dumps(
         {
-            "body": raw[:LARGEST_GARBAGE].decode(errors="replace"),
+            "body": raw[:MAX_UNREADABLE_BYTES].decode(errors="replace"),
             "content-type": "application/octet-stream",
             "content-encoding": "utf-8",
             "headers": {},

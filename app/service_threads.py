@@ -1,4 +1,4 @@
-"""The service threads of a process: each continues after any error, and the process knows which of them do not work.
+"""The service threads of a process. A thread continues after any error, and the process knows which threads fail.
 
 A service thread runs as long as the process: event intake and relay, recovery, wake-ups, telemetry. Its work calls
 `progressed` after each turn. An exception is logged, and the work starts again after a pause.
@@ -11,8 +11,8 @@ from collections.abc import Callable
 import structlog
 
 _log = structlog.get_logger("threads")
-#: Pause before the work starts again, in seconds: doubled with each failure in a row, up to the second value.
-BACK_OFF_S, LONGEST_BACK_OFF_S = 1.0, 30.0
+#: Pause before the work starts again after an error, in seconds; doubled with each further error, up to the maximum.
+BACK_OFF_S, MAX_BACK_OFF_S = 1.0, 30.0
 #: Seconds of failures without a successful turn after which a thread counts as dead.
 FAILING_FOR_S = 10.0
 #: Seconds without a finished turn after which a thread counts as dead. A turn may wait 30 s for the database.
@@ -28,7 +28,7 @@ class ServiceThread:
     """One service thread.
 
     work: runs until `stopping` is set, and calls its argument after each turn.
-    stalls: False for work without turns, because it only waits for one event.
+    stalls: False for work without turns, which waits for a single event.
     report: called after each turn.
     """
 
@@ -67,8 +67,8 @@ class ServiceThread:
         self._report()
 
     @property
-    def trouble(self) -> str | None:
-        """Why the thread does not work; None: it works."""
+    def failure(self) -> str | None:
+        """Why the thread does not work; None while it works."""
         if self._thread.ident is None or self._stopping.is_set():
             return None  # not started, or about to end as intended
         if not self._thread.is_alive():
@@ -85,7 +85,7 @@ class ServiceThread:
             if self._stopping.is_set():
                 self._run()  # the last turn of the work, to release and close
                 return
-            self._stopping.wait(min(BACK_OFF_S * 2 ** (self._failures - 1), LONGEST_BACK_OFF_S))
+            self._stopping.wait(min(BACK_OFF_S * 2 ** (self._failures - 1), MAX_BACK_OFF_S))
 
     def _run(self) -> bool:
         """Run the work. Return True when it has ended by itself."""
@@ -114,24 +114,24 @@ class ServiceThreads:
         self, name: str, work: Work, stopping: threading.Event, *, stalls: bool = True, daemon: bool = False
     ) -> ServiceThread:
         """Return a new thread, which the caller starts."""
-        made = ServiceThread(
-            name, work, stopping, stalls=stalls, daemon=daemon, clock=self._clock, report=self._report_at_times
+        thread = ServiceThread(
+            name, work, stopping, stalls=stalls, daemon=daemon, clock=self._clock, report=self._report_if_due
         )
-        self._threads[name] = made
-        return made
+        self._threads[name] = thread
+        return thread
 
     @property
     def alive(self) -> dict[str, bool]:
         """Name → True when the thread works."""
-        return {name: thread.trouble is None for name, thread in list(self._threads.items())}
+        return {name: thread.failure is None for name, thread in list(self._threads.items())}
 
     @property
-    def trouble(self) -> str | None:
-        """Which threads do not work, and why; None: all work."""
-        told = {name: thread.trouble for name, thread in list(self._threads.items())}
-        return "; ".join(f"the thread {name}: {trouble}" for name, trouble in told.items() if trouble) or None
+    def failure(self) -> str | None:
+        """Which threads do not work, and why; None while all work."""
+        failures = {name: thread.failure for name, thread in list(self._threads.items())}
+        return "; ".join(f"the thread {name}: {failure}" for name, failure in failures.items() if failure) or None
 
-    def _report_at_times(self) -> None:
+    def _report_if_due(self) -> None:
         if self._clock() >= self._next_report:
             self._next_report = self._clock() + REPORT_EVERY_S
             self.report()

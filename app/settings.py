@@ -153,7 +153,7 @@ def http_url(environ: Mapping[str, str], name: str, default: str = "") -> str:
         sound = False
     if not sound or not re.fullmatch("https?://[!-~]*", url, re.IGNORECASE) or "?" in url or "#" in url:
         # Before an @ any text may be a password. Elsewhere only query values with the name of a secret may be one.
-        shown = "what it holds" if "@" in url else repr(shortened(_SECRETS.hidden_in(written), 200))
+        shown = "what it holds" if "@" in url else repr(shortened(_SECRETS.redacted(written), 200))
         raise ConfigError(f"{name} must be a URL such as http://127.0.0.1:8010, not {shown}")
     return url
 

@@ -1,4 +1,4 @@
-"""Detects the signal to end the process, in any server and with any signal handlers of that server."""
+"""Detects the signal to end the process, in any server, whichever signal handlers the server sets."""
 
 import signal
 import socket
@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from app.service_threads import ServiceThreads
 
-_ENDS = (signal.SIGTERM, signal.SIGINT)
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def on_end(stop: Callable[[], None], threads: ServiceThreads, stopping: threading.Event) -> None:
+def on_stop_signal(stop: Callable[[], None], threads: ServiceThreads, stopping: threading.Event) -> None:
     """Call `stop` in a separate thread after SIGTERM or SIGINT. Call this function in the main thread.
 
     stopping: set once the process is to end.
@@ -26,7 +26,7 @@ def on_end(stop: Callable[[], None], threads: ServiceThreads, stopping: threadin
     def watch(_progressed: Callable[[], None]) -> None:
         with receiver, sender:
             while received := receiver.recv(1):
-                if received[0] in _ENDS:
+                if received[0] in _STOP_SIGNALS:
                     return stop()
         return None
 

@@ -35,11 +35,12 @@ class Attempt:
 
     def __init__(self, saga: Instance, span: trace.Span | None) -> None:
         self._span = span
-        # Not a secret; it only has to differ from other ids.
+        # The id is not a secret. It only has to differ from other ids.
         own = span.get_span_context().span_id if span else random.getrandbits(64)
         self.traceparent = f"00-{saga.id.hex}-{own:016x}-{'01' if span else '00'}"
 
-    def became(self, reply: Reply, outcome: Outcome) -> None:
+    def set_outcome(self, reply: Reply, outcome: Outcome) -> None:
+        """Record the result of the attempt in its span."""
         if self._span is None:
             return
         self._span.set_attribute("saga.outcome", outcome.value)
@@ -76,7 +77,7 @@ class Traces:
             "url.template": call.path,
         }
         with tracer.start_as_current_span(
-            str(call), trace.set_span_in_context(_whole(saga.id)), SpanKind.CLIENT, attributes
+            str(call), trace.set_span_in_context(_saga_span(saga.id)), SpanKind.CLIENT, attributes
         ) as span:
             yield Attempt(saga, span)
 
@@ -101,6 +102,6 @@ def _span_id(saga_id: UUID) -> int:
     return saga_id.int & (1 << 64) - 1
 
 
-def _whole(saga_id: UUID) -> NonRecordingSpan:
+def _saga_span(saga_id: UUID) -> NonRecordingSpan:
     sampled = TraceFlags(TraceFlags.SAMPLED)
     return NonRecordingSpan(SpanContext(saga_id.int, _span_id(saga_id), is_remote=True, trace_flags=sampled))

@@ -1,4 +1,4 @@
-"""The Celery worker, which runs sagas on any number of machines over the broker of BROKER_URL.
+"""The Celery worker, which runs sagas on any number of machines. Its messages come from the broker of BROKER_URL.
 
 celery -A app.worker worker       runs THREADS sagas at once; any number of workers
 celery -A app.worker beat         wakes a worker regularly, for sagas whose owner has died or whose wait is over
@@ -19,7 +19,7 @@ from flask import Flask
 from prometheus_client import start_http_server
 
 from app import create_app
-from app.broker import LOOK, make_celery
+from app.broker import WAKE_UP, make_celery
 from app.config import Config, check_participants, from_environment
 from app.engine.runner import Runner
 from app.logs import configure_logging
@@ -30,7 +30,7 @@ from app.tables import read_tables
 _log = structlog.get_logger("worker")
 
 
-def _end(error: object) -> NoReturn:
+def _exit(error: object) -> NoReturn:
     sys.stderr.write(f"saga: {error}\n")
     raise SystemExit(2)
 
@@ -41,13 +41,15 @@ def _configured() -> tuple[Config, Celery]:
         # Checked here as well: Celery continues after an error in its worker_init.
         check_participants(config, read_tables())
     except ConfigError as error:
-        _end(error)
+        _exit(error)
     if config.broker_url is None:
-        _end("set BROKER_URL to the broker that brings the messages")
+        _exit("set BROKER_URL to the broker that brings the messages")
     celery = make_celery(config.broker_url)
-    look = {"task": LOOK, "schedule": timedelta(seconds=config.recovery_interval_s)}
-    # A wake-up that no worker received in time expires.
-    celery.conf.beat_schedule = {LOOK: look | {"options": {"expires": max(60.0, 10 * config.recovery_interval_s)}}}
+    wake_up = {"task": WAKE_UP, "schedule": timedelta(seconds=config.recovery_interval_s)}
+    # A message expires when no worker receives it in time.
+    celery.conf.beat_schedule = {
+        WAKE_UP: wake_up | {"options": {"expires": max(60.0, 10 * config.recovery_interval_s)}}
+    }
     celery.conf.beat_scheduler = "celery.beat:Scheduler"  # in memory: there is no state to keep
     return config, celery
 
@@ -65,21 +67,21 @@ def runner() -> Runner:
     return made
 
 
-@celery.task(name=LOOK)
-def look() -> None:
+@celery.task(name=WAKE_UP)
+def wake() -> None:
     """Claim due sagas."""
     runner().wake()
 
 
 @setup_logging.connect
-def _log_alike(**_: Any) -> None:
-    """Write Celery's own warnings as JSON lines."""
+def _configure_logging(**_: Any) -> None:
+    """Write Celery's own warnings as JSON lines, as the service does."""
     configure_logging(config.log_level, config.log_redact)
 
 
 @worker_init.connect
-def _begin(**_: Any) -> None:
-    """Start the runner before the first message and its thread, so that there is one runner, listed as a replica."""
+def _start_runner(**_: Any) -> None:
+    """Start the runner before the first message arrives, so that the process is listed as a replica at once."""
     try:
         if config.metrics_port:
             host = os.environ.get("HOST") or DEFAULT_HOST
@@ -87,20 +89,20 @@ def _begin(**_: Any) -> None:
         runner().patience_s = 0.0
         runner().start()
         services(application()).events.start()
-    except ConfigError as error:  # sagas run by another table
-        _end(error)
+    except ConfigError as error:  # unfinished sagas run by another version of a table
+        _exit(error)
     except Exception as error:  # noqa: BLE001  Celery would continue without the runner
         _log.exception("worker.cannot_begin")
-        _end(error)
+        _exit(error)
 
 
 @worker_shutting_down.connect
-def _hand_back(**_: Any) -> None:
-    """Let each saga finish its call and release it."""
+def _release_sagas(**_: Any) -> None:
+    """Let each saga finish its current call, and release the saga."""
     runner().stopping.set()
 
 
 @worker_shutdown.connect
-def _leave(**_: Any) -> None:
+def _stop_runner(**_: Any) -> None:
     runner().stop()
     services(application()).events.join()

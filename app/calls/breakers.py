@@ -63,5 +63,5 @@ class GuardedSender:
     def learn(self) -> None:
         """Open the breakers that another process has opened. The runner calls this with each heartbeat."""
         closed = [name for name, breaker in self._breakers.items() if breaker.state is not BreakerState.OPEN]
-        for key, left_s in self._fleeting.lasting([f"open/{name}" for name in closed]).items():
+        for key, left_s in self._fleeting.expiries_s([f"open/{name}" for name in closed]).items():
             self._breakers[key.removeprefix("open/")].open_for(left_s)

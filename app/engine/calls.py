@@ -90,7 +90,7 @@ class Calls:
             outcome = outcome_of(reply, lacking)
             if outcome in _TO_EXPLAIN:
                 reply = explained(reply, lacking, call.participant)
-            attempt.became(reply, outcome)
+            attempt.set_outcome(reply, outcome)
         self.telemetry.called(saga, call, reply)
         return reply, outcome
 

@@ -83,7 +83,7 @@ class Runner:
         gc.set_threshold(GC_THRESHOLD)
         self._engine.telemetry.deferred.start(self.stopping)
         if self._broker:
-            self._broker.begin(self.stopping)
+            self._broker.start(self.stopping)
         try:
             if self._config.embedded:  # the only process on its file: leases of the process before it are void
                 self._leases.expire_all()

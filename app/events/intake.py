@@ -13,7 +13,7 @@ from kombu.message import Message
 from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.broker import declare_anew, errors_as_kombus
+from app.broker import as_kombu_errors, declare_again
 from app.engine.service import SagaService
 from app.errors import InvalidError, KeyReusedError, ProblemError, StillRunningError
 from app.events.cloudevent import read_cloudevent
@@ -102,7 +102,7 @@ class Intake:
     def _read(self, url: str, progressed: Callable[[], None]) -> None:
         connection = connect(url)
         with (
-            errors_as_kombus(connection),
+            as_kombu_errors(connection),
             closing(connection),
             connection.Consumer(
                 incoming_queue(self.event_types),
@@ -118,7 +118,7 @@ class Intake:
                 progressed()
                 if time.monotonic() > declared_at + _DECLARE_S:
                     for queue in consumer.queues:
-                        declare_anew(queue)
+                        declare_again(queue)
                     declared_at = time.monotonic()
 
     def _take(self, message: Message) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from kombu.connection import Connection
 from kombu.entity import Exchange, Queue, binding
 
-from app.broker import TIMEOUT_S, connection_options, errors_as_kombus
+from app.broker import TIMEOUT_S, as_kombu_errors, connection_options
 from app.events.cloudevent import CONTENT_TYPE
 from app.values import written
 
@@ -47,7 +47,7 @@ class Publisher:
     def publish(self, event: dict[str, Any]) -> None:
         """Publish an event and wait for the broker. Raise kombu's errors or OSError without its confirmation."""
         try:
-            with errors_as_kombus(self._connection):
+            with as_kombu_errors(self._connection):
                 self._connection.Producer().publish(
                     written(event),
                     exchange=OUTGOING,

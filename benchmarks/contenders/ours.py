@@ -3,12 +3,12 @@
 import os
 
 from app.services import services
-from app.stopping import on_end
+from app.stopping import on_stop_signal
 from benchmarks.contenders.saga import make_application
 
 application = make_application(os.environ)
 _runner = services(application).runner
-on_end(_runner.stopping.set, services(application).threads, _runner.stopping)
+on_stop_signal(_runner.stopping.set, services(application).threads, _runner.stopping)
 services(application).runner.start()
 services(application).sagas.early.start()
 services(application).events.start()

@@ -13,7 +13,7 @@ import redis
 from kombu import Connection, Exchange, Queue
 from kombu.exceptions import KombuError
 
-from app.broker import NAME, make_celery
+from app.broker import QUEUE, make_celery
 from tests.support.waiting import eventually, free_port
 
 
@@ -60,7 +60,7 @@ class Program:
     def purge(self) -> None:
         """Lose every message."""
         with Connection(self.url) as connection:
-            queue = Queue(NAME, Exchange(NAME), NAME)(connection.default_channel)
+            queue = Queue(QUEUE, Exchange(QUEUE), QUEUE)(connection.default_channel)
             queue.declare()
             queue.purge()
 

@@ -10,7 +10,7 @@ import pytest
 import requests
 from kombu import Connection, Queue
 
-from app.broker import LOOK, NAME, Broker
+from app.broker import QUEUE, WAKE_UP, Broker
 from tests.e2e.fleet import CART, Fleet, assert_each_effect_once, begin, kill, owner, owners, slow_payments
 from tests.e2e.servers import RabbitMQ, Redis, begun
 from tests.support.databases import own_database
@@ -88,7 +88,7 @@ def test_workers_side_by_side_run_what_a_web_process_takes_in(fleet, web, partic
 
 def test_who_wakes_a_worker_finds_the_queue_empty_as_a_rule(broker, monkeypatch):
     """Redis has no queue that is empty, which is no reason not to send."""
-    monkeypatch.setattr("app.broker.NAME", "nobody-listens")
+    monkeypatch.setattr("app.broker.QUEUE", "nobody-listens")
     waking = Broker(broker.url)
     waking.wake()
     waking.wake()
@@ -108,15 +108,15 @@ def test_a_message_that_is_doubled_or_means_nothing_changes_nothing(fleet, web, 
     waiting = {"json": CART, "headers": {"Prefer": "wait=1"}, "timeout": 10}
     elsewhere = requests.post(f"{web.url}/api/commande/checkout", **waiting).json()["saga_id"]
     participants.undisturbed()
-    broker.send(LOOK, times=3)
+    broker.send(WAKE_UP, times=3)
     for meaningless in (finished, elsewhere, "", None, 7, {"id": finished}, "\0"):
-        broker.send(LOOK, meaningless)
+        broker.send(WAKE_UP, meaningless)
     broker.send("saga.unknown", finished)
     with Connection(broker.url) as connection, connection.Producer() as producer:
         for body, kind in ((b"\xff\xfe", "application/json"), (b"{}", "application/json"), (b"\x80", "application/x")):
-            producer.publish(body, routing_key=NAME, content_type=kind, content_encoding="binary")
+            producer.publish(body, routing_key=QUEUE, content_type=kind, content_encoding="binary")
     doubled = begin(web, 2)
-    broker.send(LOOK, times=10)
+    broker.send(WAKE_UP, times=10)
     fleet.ended([elsewhere, *doubled])
     assert fleet.rows(stands, finished) == before
     claimed = "SELECT id, epoch FROM saga WHERE id IN (%s, %s, %s)"
@@ -137,8 +137,8 @@ def test_garbage_in_the_list_of_redis_ends_no_worker(fleet, web, participants, b
         '{"properties": {}}',
         '{"body": "e30=", "properties": {"delivery_tag": "1"}}',
     ):
-        broker.asked("LPUSH", NAME, garbage)
-    eventually(lambda: broker.asked("LLEN", NAME) == 0, "they are taken")
+        broker.asked("LPUSH", QUEUE, garbage)
+    eventually(lambda: broker.asked("LLEN", QUEUE) == 0, "they are taken")
     sagas = begin(web, 4)
     fleet.ended(sagas)
     assert [worker.poll() for worker in workers] == [None, None]

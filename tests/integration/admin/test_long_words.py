@@ -23,8 +23,8 @@ IDS = [words[:8].strip() or "bidi" for words in HOSTILE]
 
 @pytest.mark.parametrize("words", HOSTILE, ids=IDS)
 def test_a_long_text_is_searched_for_secrets_once(words):
-    assert len(Secrets([]).hidden_in(words)) <= LONG + 6
-    assert Secrets([]).hidden_in({words: words})
+    assert len(Secrets([]).redacted(words)) <= LONG + 6
+    assert Secrets([]).redacted({words: words})
     assert JsonLine()(None, "info", {"event": "x", "reason": words}).endswith("}")
 
 
@@ -40,7 +40,7 @@ def test_a_long_text_is_searched_for_secrets_once(words):
     ],
 )
 def test_secret_is_hidden_after_every_use_of_its_name(given, told):
-    assert Secrets([]).hidden_in(given) == told
+    assert Secrets([]).redacted(given) == told
 
 
 @pytest.mark.parametrize("words", HOSTILE, ids=IDS)

@@ -6,7 +6,7 @@ import time
 import pytest
 from kombu import pools
 
-from app.broker import ENOUGH, LOOK, TIMEOUT_S, Broker
+from app.broker import MAX_QUEUED, TIMEOUT_S, WAKE_UP, Broker
 from tests.support.unresponsive_server import UnresponsiveServer
 
 PATIENCE_S = 60.0
@@ -67,10 +67,10 @@ def seconds_for(act):
 
 @SCHEMES
 def test_one_that_does_not_answer_keeps_nobody_waiting_and_is_asked_again(scheme, stopping, monkeypatch):
-    monkeypatch.setattr("app.broker.AWAY_S", 2.0)
+    monkeypatch.setattr("app.broker.BACK_OFF_S", 2.0)
     with UnresponsiveServer() as silent:
         broker = Broker(f"{scheme}://{silent.address}")
-        broker.begin(stopping)
+        broker.start(stopping)
         assert seconds_for(lambda: [broker.wake() for _ in range(1000)]) < 0.5
         eventually(lambda: silent.asked)
         stopping.wait(2 * TIMEOUT_S)  # until it has given up
@@ -82,7 +82,7 @@ def test_one_that_does_not_answer_keeps_nobody_waiting_and_is_asked_again(scheme
 @SCHEMES
 def test_one_that_is_not_there_is_left_in_peace_for_a_while(scheme, stopping, capsys):
     broker = Broker(f"{scheme}://127.0.0.1:9")
-    broker.begin(stopping)
+    broker.start(stopping)
     until = time.monotonic() + 1.5
     while time.monotonic() < until:
         broker.wake()
@@ -97,18 +97,18 @@ def test_a_command_does_not_wait_for_one_that_is_not_there(scheme):
 
 
 def test_many_wakings_are_few_messages_and_the_last_is_not_lost(heard, stopping):
-    heard.broker.begin(stopping)
+    heard.broker.start(stopping)
     for _ in range(1000):
         heard.broker.wake()
     found = []
     eventually(lambda: found.extend(heard.messages()) or found)
     heard.broker.wake()  # in the pause after that
     eventually(lambda: found.extend(heard.messages()) or len(found) >= 2)
-    assert set(found) == {LOOK}
+    assert set(found) == {WAKE_UP}
     assert len(found) <= 10
 
 
 def test_where_nobody_listens_the_queue_does_not_grow(heard):
-    for _ in range(ENOUGH + 20):
+    for _ in range(MAX_QUEUED + 20):
         heard.broker.wake()
-    assert len(list(heard.messages())) == ENOUGH
+    assert len(list(heard.messages())) == MAX_QUEUED

@@ -50,7 +50,7 @@ def test_work_that_raises_starts_again_and_is_well_after_a_turn(clock, stopping)
     thread = started(threads, work, stopping)
     assert done.wait(60)
     clock.now += FAILING_FOR_S + 1
-    assert threads.trouble is None
+    assert threads.failure is None
     assert threads.alive == {"intake": True}
     stopping.set()
     thread.join()
@@ -66,9 +66,9 @@ def test_work_that_fails_for_long_without_a_turn_counts_as_dead_and_says_why(clo
     thread = started(threads, work, stopping)
     for _ in range(2):
         assert failed.acquire(timeout=10)
-    assert threads.trouble is None  # it may be over in a moment
+    assert threads.failure is None  # it may be over in a moment
     clock.now += FAILING_FOR_S + 1
-    assert threads.trouble == "the thread intake: it fails again and again: ValueError: not JSON"
+    assert threads.failure == "the thread intake: it fails again and again: ValueError: not JSON"
     assert threads.alive == {"intake": False}
     stopping.set()
     thread.join()
@@ -87,9 +87,9 @@ def test_work_without_a_turn_for_long_counts_as_dead_where_it_has_turns(clock, s
 def test_work_that_ends_before_the_process_counts_as_dead_and_afterwards_as_well(clock, stopping):
     threads = ServiceThreads(clock)
     started(threads, lambda _progressed: None, stopping).join()
-    assert threads.trouble == "the thread intake: it has ended"
+    assert threads.failure == "the thread intake: it has ended"
     stopping.set()
-    assert threads.trouble is None
+    assert threads.failure is None
 
 
 def test_work_that_fails_when_the_process_ends_still_does_what_it_does_last(clock, stopping):
@@ -108,7 +108,7 @@ def test_work_that_fails_when_the_process_ends_still_does_what_it_does_last(cloc
 def test_a_thread_that_was_not_started_is_not_missed(clock, stopping):
     threads = ServiceThreads(clock)
     threads.add("relay", lambda _progressed: None, stopping)
-    assert threads.trouble is None
+    assert threads.failure is None
 
 
 def test_each_turn_reports_about_once_a_second_whichever_thread_makes_it(clock, stopping):

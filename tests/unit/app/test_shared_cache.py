@@ -12,7 +12,7 @@ QUESTIONS = {
     "put": (lambda fleeting: fleeting.put("key", b"value", 10.0), None),
     "drop": (lambda fleeting: fleeting.drop("key", "other"), None),
     "lock": (lambda fleeting: fleeting.lock("key", 10.0), None),
-    "lasting": (lambda fleeting: fleeting.lasting(["key", "other"]), {}),
+    "expiries_s": (lambda fleeting: fleeting.expiries_s(["key", "other"]), {}),
 }
 
 
@@ -52,5 +52,5 @@ def test_one_that_does_not_answer_is_left_in_peace(silent):
 
 
 def test_nothing_is_asked_about_no_keys(silent):
-    assert SharedCache(f"redis://{silent.address}").lasting([]) == {}
+    assert SharedCache(f"redis://{silent.address}").expiries_s([]) == {}
     assert silent.asked == 0

@@ -3,7 +3,7 @@ import redis
 from amqp.exceptions import ConnectionForced, NotFound
 from kombu.exceptions import KombuError
 
-from app.events.topics import connect, errors_as_kombus
+from app.events.topics import as_kombu_errors, connect
 
 
 @pytest.mark.parametrize(
@@ -19,5 +19,5 @@ from app.events.topics import connect, errors_as_kombus
 )
 def test_what_a_broker_s_library_raises_is_an_error_of_kombu(url, error):
     """The threads of events wait for their broker after one of those; any other would end them for good."""
-    with pytest.raises(KombuError, match=str(error)[:20]), errors_as_kombus(connect(url)):
+    with pytest.raises(KombuError, match=str(error)[:20]), as_kombu_errors(connect(url)):
         raise error
