@@ -29,7 +29,7 @@ from app.tables import read_tables
 #: Open files of a process besides its connections: the database, participants, the broker.
 OTHER_FILES = 1024
 #: Seconds within which a process whose parent was killed stops to listen.
-LEAVES_WITHIN_S = 3.0
+STOPS_LISTENING_WITHIN_S = 3.0
 _PREFIX = "saga-metrics-"
 #: Handler that writes the server's own warnings as JSON lines.
 _JSON = {"class": "app.logs.LibraryWarnings"}
@@ -43,11 +43,11 @@ def main() -> int:
         read_tables()
         at = port(os.environ, "PORT", serving.DEFAULT_PORT) or 0
         host = _free_address(os.environ.get("HOST") or DEFAULT_HOST, at)
-        if lock := hold(config.database_url, LEAVES_WITHIN_S, LEAVES_WITHIN_S + config.grace_s):
+        if lock := hold(config.database_url, STOPS_LISTENING_WITHIN_S, STOPS_LISTENING_WITHIN_S + config.grace_s):
             lock.close()  # the worker takes it again: the worker runs the sagas
         configure_logging(config.log_level, config.log_redact)
         if config.workers > 1 and SHARED not in os.environ:
-            _begin_anew()
+            _restart_with_metrics_folder()
         _import_service()
         _check_tables(config)
     except ConfigError as error:
@@ -76,7 +76,7 @@ def main() -> int:
     return 0
 
 
-def _begin_anew() -> None:
+def _restart_with_metrics_folder() -> None:
     """Restart with the shared metrics folder set, before anything imports the library that reads the variable."""
     os.environ[SHARED] = tempfile.mkdtemp(prefix=_PREFIX)
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  the same command again
@@ -134,7 +134,7 @@ def _free_address(host: str, port: int) -> str:
         raise ConfigError(
             f"HOST={host} is no address of this machine; set it to one, such as 127.0.0.1 or ::"
         ) from None
-    until = time.monotonic() + LEAVES_WITHIN_S
+    until = time.monotonic() + STOPS_LISTENING_WITHIN_S
     while True:
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -63,8 +63,8 @@ def application() -> Flask:
 
 
 def runner() -> Runner:
-    made: Runner = services(application()).runner
-    return made
+    found: Runner = services(application()).runner
+    return found
 
 
 @celery.task(name=WAKE_UP)

@@ -71,7 +71,7 @@ def test_a_release_that_does_not_know_a_version_leaves_its_sagas_alone_and_says_
 
 def test_a_release_that_knows_all_versions_misses_none(both):
     both.given(payer=[NOT_SENT]).run(NEXT, hold_s=0)
-    assert both.leases().unknown() == []
+    assert both.leases().unknown_definitions() == []
 
 
 def stock(scene, registry):

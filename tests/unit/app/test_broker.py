@@ -1,4 +1,4 @@
-"""A broker that is away costs whoever wakes a worker nothing, and is left in peace for a while."""
+"""An unreachable broker delays no caller, and no message is sent to it for a while."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from kombu import pools
 from app.broker import MAX_QUEUED, TIMEOUT_S, WAKE_UP, Broker
 from tests.support.unresponsive_server import UnresponsiveServer
 
-PATIENCE_S = 60.0
+TIMEOUT_OF_TEST_S = 60.0
 SCHEMES = pytest.mark.parametrize("scheme", ["redis", "amqp"])
 
 
@@ -26,11 +26,11 @@ def stopping():
     stopping.set()
     for thread in threading.enumerate():
         if thread.name == "waking":
-            thread.join(PATIENCE_S)
+            thread.join(TIMEOUT_OF_TEST_S)
 
 
 class MemoryBroker:
-    """A broker in memory: what waits in its queue."""
+    """A broker in memory, with the messages that wait in its queue."""
 
     def __init__(self):
         self.broker = Broker("memory://")
@@ -44,14 +44,14 @@ class MemoryBroker:
 
 
 @pytest.fixture
-def heard():
-    heard = MemoryBroker()
-    list(heard.messages())  # memory is shared by all that use it
-    return heard
+def memory():
+    memory = MemoryBroker()
+    list(memory.messages())  # memory is shared by all that use it
+    return memory
 
 
 def eventually(happens):
-    until = time.monotonic() + PATIENCE_S
+    until = time.monotonic() + TIMEOUT_OF_TEST_S
     while time.monotonic() < until:
         if happens():
             return
@@ -66,7 +66,7 @@ def seconds_for(act):
 
 
 @SCHEMES
-def test_one_that_does_not_answer_keeps_nobody_waiting_and_is_asked_again(scheme, stopping, monkeypatch):
+def test_silent_broker_delays_no_caller_and_is_used_again(scheme, stopping, monkeypatch):
     monkeypatch.setattr("app.broker.BACK_OFF_S", 2.0)
     with UnresponsiveServer() as silent:
         broker = Broker(f"{scheme}://{silent.address}")
@@ -80,7 +80,7 @@ def test_one_that_does_not_answer_keeps_nobody_waiting_and_is_asked_again(scheme
 
 
 @SCHEMES
-def test_one_that_is_not_there_is_left_in_peace_for_a_while(scheme, stopping, capsys):
+def test_unreachable_broker_is_not_used_for_a_while(scheme, stopping, capsys):
     broker = Broker(f"{scheme}://127.0.0.1:9")
     broker.start(stopping)
     until = time.monotonic() + 1.5
@@ -91,24 +91,24 @@ def test_one_that_is_not_there_is_left_in_peace_for_a_while(scheme, stopping, ca
 
 
 @SCHEMES
-def test_a_command_does_not_wait_for_one_that_is_not_there(scheme):
+def test_command_does_not_wait_for_an_unreachable_broker(scheme):
     broker = Broker(f"{scheme}://127.0.0.1:9")
     assert seconds_for(broker.wake) < 5 * TIMEOUT_S
 
 
-def test_many_wakings_are_few_messages_and_the_last_is_not_lost(heard, stopping):
-    heard.broker.start(stopping)
+def test_many_wake_ups_send_few_messages_and_the_last_arrives(memory, stopping):
+    memory.broker.start(stopping)
     for _ in range(1000):
-        heard.broker.wake()
+        memory.broker.wake()
     found = []
-    eventually(lambda: found.extend(heard.messages()) or found)
-    heard.broker.wake()  # in the pause after that
-    eventually(lambda: found.extend(heard.messages()) or len(found) >= 2)
+    eventually(lambda: found.extend(memory.messages()) or found)
+    memory.broker.wake()  # in the pause after that
+    eventually(lambda: found.extend(memory.messages()) or len(found) >= 2)
     assert set(found) == {WAKE_UP}
     assert len(found) <= 10
 
 
-def test_where_nobody_listens_the_queue_does_not_grow(heard):
+def test_queue_does_not_grow_without_a_worker(memory):
     for _ in range(MAX_QUEUED + 20):
-        heard.broker.wake()
-    assert len(list(heard.messages())) == MAX_QUEUED
+        memory.broker.wake()
+    assert len(list(memory.messages())) == MAX_QUEUED

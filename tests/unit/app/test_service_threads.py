@@ -1,4 +1,4 @@
-"""A service thread goes on after any error; one that does no work is named."""
+"""A service thread continues after any error, and a thread that does not work is named."""
 
 import threading
 
@@ -36,7 +36,7 @@ def started(threads, work, stopping, **options):
     return thread
 
 
-def test_work_that_raises_starts_again_and_is_well_after_a_turn(clock, stopping):
+def test_work_starts_again_after_an_error(clock, stopping):
     threads, turns, done = ServiceThreads(clock), [], threading.Event()
 
     def work(progressed):
@@ -56,7 +56,7 @@ def test_work_that_raises_starts_again_and_is_well_after_a_turn(clock, stopping)
     thread.join()
 
 
-def test_work_that_fails_for_long_without_a_turn_counts_as_dead_and_says_why(clock, stopping):
+def test_thread_that_keeps_failing_counts_as_dead(clock, stopping):
     threads, failed = ServiceThreads(clock), threading.Semaphore(0)
 
     def work(_progressed):
@@ -75,7 +75,7 @@ def test_work_that_fails_for_long_without_a_turn_counts_as_dead_and_says_why(clo
 
 
 @pytest.mark.parametrize(("stalls", "alive"), [(True, False), (False, True)])
-def test_work_without_a_turn_for_long_counts_as_dead_where_it_has_turns(clock, stopping, stalls, alive):
+def test_thread_without_progress_counts_as_dead(clock, stopping, stalls, alive):
     threads = ServiceThreads(clock)
     thread = started(threads, lambda _progressed: stopping.wait(10), stopping, stalls=stalls)
     clock.now += STALLED_AFTER_S + 1
@@ -84,7 +84,7 @@ def test_work_without_a_turn_for_long_counts_as_dead_where_it_has_turns(clock, s
     thread.join()
 
 
-def test_work_that_ends_before_the_process_counts_as_dead_and_afterwards_as_well(clock, stopping):
+def test_thread_that_ended_early_counts_as_dead_until_the_process_stops(clock, stopping):
     threads = ServiceThreads(clock)
     started(threads, lambda _progressed: None, stopping).join()
     assert threads.failure == "the thread intake: it has ended"
@@ -92,7 +92,7 @@ def test_work_that_ends_before_the_process_counts_as_dead_and_afterwards_as_well
     assert threads.failure is None
 
 
-def test_work_that_fails_when_the_process_ends_still_does_what_it_does_last(clock, stopping):
+def test_failing_work_has_a_last_turn_when_the_process_stops(clock, stopping):
     threads, closed = ServiceThreads(clock), []
 
     def work(_progressed):
@@ -105,13 +105,13 @@ def test_work_that_fails_when_the_process_ends_still_does_what_it_does_last(cloc
     assert closed == [True]
 
 
-def test_a_thread_that_was_not_started_is_not_missed(clock, stopping):
+def test_thread_that_was_not_started_counts_as_working(clock, stopping):
     threads = ServiceThreads(clock)
     threads.add("relay", lambda _progressed: None, stopping)
     assert threads.failure is None
 
 
-def test_each_turn_reports_about_once_a_second_whichever_thread_makes_it(clock, stopping):
+def test_threads_report_about_once_a_second(clock, stopping):
     threads, reports = ServiceThreads(clock), []
     threads.report = lambda: reports.append(clock.now)
     first, second = (threads.add(name, lambda _progressed: None, stopping) for name in ("relay", "intake"))

@@ -1,4 +1,4 @@
-"""Whatever becomes of Redis, each question has its answer: it is not known."""
+"""Without a Redis that answers, no value is known, and no caller waits."""
 
 import time
 
@@ -8,11 +8,11 @@ from app.shared_cache import SharedCache
 from tests.support.unresponsive_server import UnresponsiveServer
 
 QUESTIONS = {
-    "get": (lambda fleeting: fleeting.get("key"), None),
-    "put": (lambda fleeting: fleeting.put("key", b"value", 10.0), None),
-    "drop": (lambda fleeting: fleeting.drop("key", "other"), None),
-    "lock": (lambda fleeting: fleeting.lock("key", 10.0), None),
-    "expiries_s": (lambda fleeting: fleeting.expiries_s(["key", "other"]), {}),
+    "get": (lambda cache: cache.get("key"), None),
+    "put": (lambda cache: cache.put("key", b"value", 10.0), None),
+    "drop": (lambda cache: cache.drop("key", "other"), None),
+    "lock": (lambda cache: cache.lock("key", 10.0), None),
+    "expiries_s": (lambda cache: cache.expiries_s(["key", "other"]), {}),
 }
 
 
@@ -32,25 +32,25 @@ def test_without_a_url_nothing_is_known(question):
     assert ask(SharedCache(None)) == unknown
 
 
-def test_of_a_redis_that_is_not_there_nothing_is_known(question):
+def test_nothing_is_known_without_a_server(question):
     ask, unknown = question
     assert ask(SharedCache("redis://127.0.0.1:9")) == unknown
 
 
-def test_one_that_does_not_answer_is_not_waited_for(question, silent):
+def test_callers_do_not_wait_for_a_silent_redis(question, silent):
     ask, unknown = question
     began = time.monotonic()
     assert ask(SharedCache(f"redis://{silent.address}")) == unknown
     assert time.monotonic() - began < 10
 
 
-def test_one_that_does_not_answer_is_left_in_peace(silent):
-    fleeting = SharedCache(f"redis://{silent.address}")
+def test_silent_redis_is_not_used_for_a_while(silent):
+    cache = SharedCache(f"redis://{silent.address}")
     for ask, unknown in list(QUESTIONS.values()) * 20:
-        assert ask(fleeting) == unknown
+        assert ask(cache) == unknown
     assert silent.asked == 1
 
 
-def test_nothing_is_asked_about_no_keys(silent):
+def test_redis_is_not_queried_for_no_keys(silent):
     assert SharedCache(f"redis://{silent.address}").expiries_s([]) == {}
     assert silent.asked == 0
