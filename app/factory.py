@@ -20,7 +20,7 @@ from app.api.metrics import Exporter
 from app.breaker import BreakerPolicy
 from app.broker import Broker
 from app.calls.breakers import GuardedSender
-from app.calls.client import Participants
+from app.calls.client import HttpClient
 from app.cli import saga
 from app.cli.migrate import MigrateCommand
 from app.config import Config, check_participants, from_environment
@@ -131,7 +131,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         tables = Tables(db.engine, registry, owner)
         heartbeat = Heartbeat(Replicas(db.engine, owner))
         saga_gauges = SagaGauges(Bounded(partial(read, db.engine, registry)), registry)
-    participants = Participants(
+    participants = HttpClient(
         config.requests + config.threads, api_key=config.participants_api_key, ca_file=config.participants_ca_file
     )
     if config.failpoint:

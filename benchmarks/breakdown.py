@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from flask.testing import FlaskClient
 
-from app.calls.client import Participants
+from app.calls.client import HttpClient
 from app.engine.service import SagaService
 from app.services import services
 from app.store.statements import Statement
@@ -28,7 +28,7 @@ ORDERS, WARM_UP = 1000, 200
 SAGA, DEFERRED = "the whole saga", "metrics and log, after the response (CPU)"
 PARTS: dict[str, tuple[type, str]] = {
     SAGA: (SagaService, "start"),
-    "HTTP: four calls": (Participants, "send"),
+    "HTTP: four calls": (HttpClient, "send"),
     "SQL: five commits": (Statement, "run"),
     "machine: four moves": (SagaMachine, "fire"),
     "metrics and log: nine deferred entries": (Deferred, "add"),

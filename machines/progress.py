@@ -125,7 +125,7 @@ class Progress(SagaMachine):
         return Trigger.RETRY if self.attempt + 1 < self._at.rounds else Trigger.EXHAUSTED
 
     def give_up(self, trigger: Trigger, *, actor: str, reason: str) -> None:
-        """Do not send the call in flight: the deadline is over (EXPIRE), or its processes died of it (QUARANTINE)."""
+        """Do not send the call in flight: the deadline is over (EXPIRE), or it ended its processes (QUARANTINE)."""
         at, including = self._at, self.in_doubt
         assert at.step is not None
         self.fire(trigger, actor=actor, step=at.step.name, direction=at.direction, reason=reason)

@@ -5,20 +5,13 @@ A call that the breaker blocks is not sent: its saga defers it, which counts as 
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
 
 from app.breaker import Breaker, BreakerPolicy, BreakerState
-from app.calls.client import Request
+from app.calls.client import Request, Sender
 from app.calls.outcome import Reply
 from app.shared_cache import SharedCache
 
 _SERVER_ERROR = 500
-
-
-class Sender(Protocol):
-    """An HTTP client that sends one request once."""
-
-    def send(self, request: Request) -> Reply: ...
 
 
 class GuardedSender:
@@ -29,17 +22,17 @@ class GuardedSender:
         sender: Sender,
         participants: Iterable[str],
         policy: BreakerPolicy,
-        fleeting: SharedCache,
+        cache: SharedCache,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._sender, self._policy, self._fleeting = sender, policy, fleeting
+        self._sender, self._policy, self._cache = sender, policy, cache
         self._breakers = {name: Breaker(policy, clock) for name in participants}
 
     def send(self, request: Request) -> Reply:
         name, breaker = request.participant, self._breakers[request.participant]
         wait_s = breaker.admit(request.timeout_s)
         trying = breaker.state is not BreakerState.CLOSED
-        if wait_s <= 0 and trying and self._fleeting.lock(f"try/{name}", request.timeout_s) is False:
+        if wait_s <= 0 and trying and self._cache.lock(f"try/{name}", request.timeout_s) is False:
             wait_s = request.timeout_s  # another process sends the trial call
         if wait_s > 0:
             return Reply(error=f"the breaker of {name} is open", sent=False, retry_after_s=wait_s)
@@ -47,13 +40,13 @@ class GuardedSender:
         if reply.turned_away:  # answered by a proxy, a gateway or a limit: the participant's state is unknown
             breaker.undecided()
             if trying:
-                self._fleeting.drop(f"try/{name}")
+                self._cache.drop(f"try/{name}")
         elif reply.status is None or reply.status >= _SERVER_ERROR:
             if breaker.failed():
-                self._fleeting.put(f"open/{name}", b"", self._policy.open_s)
-                self._fleeting.drop(f"try/{name}")
+                self._cache.put(f"open/{name}", b"", self._policy.open_s)
+                self._cache.drop(f"try/{name}")
         elif breaker.succeeded():
-            self._fleeting.drop(f"open/{name}", f"try/{name}")
+            self._cache.drop(f"open/{name}", f"try/{name}")
         return reply
 
     @property
@@ -63,5 +56,5 @@ class GuardedSender:
     def learn(self) -> None:
         """Open the breakers that another process has opened. The runner calls this with each heartbeat."""
         closed = [name for name, breaker in self._breakers.items() if breaker.state is not BreakerState.OPEN]
-        for key, left_s in self._fleeting.expiries_s([f"open/{name}" for name in closed]).items():
+        for key, left_s in self._cache.expiries_s([f"open/{name}" for name in closed]).items():
             self._breakers[key.removeprefix("open/")].open_for(left_s)

@@ -4,7 +4,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from werkzeug.http import parse_date
 
@@ -34,7 +34,13 @@ class Request:
     timeout_s: float
 
 
-class Participants:
+class Sender(Protocol):
+    """An HTTP client that sends one request once."""
+
+    def send(self, request: Request) -> Reply: ...
+
+
+class HttpClient:
     """A pool of connections to every participant, used by many threads at once.
 
     api_key: sent to the gateway before the participants.
@@ -64,9 +70,9 @@ class Participants:
         """Send the request and read its reply. Raise ValueError for a header that cannot be sent."""
         started = self._clock()
         origin, path = _split(request.url)
-        pool, shown = self._origins.get(origin) or self._origin(origin)
+        pool, common_headers = self._origins.get(origin) or self._origin(origin)
         try:
-            answer = pool.exchange(_said(request, path, shown), request.timeout_s, self._clock)
+            answer = pool.exchange(_request_bytes(request, path, common_headers), request.timeout_s, self._clock)
         except NotSentError as error:
             words = f"no connection could be made: {error}"
             return Reply(error=words, sent=False, duration_ms=self._since(started))
@@ -81,7 +87,7 @@ class Participants:
             status=answer.status,
             body=body,
             unreadable=unreadable,
-            blank=answer.whole and not answer.body,
+            blank=answer.complete and not answer.body,
             retry_after_s=self._asked_to_wait(answer.headers),
             duration_ms=self._since(started),
         )
@@ -111,14 +117,14 @@ class Participants:
         return round((self._clock() - started) * 1000, 3)
 
 
-def _said(request: Request, path: str, shown: str) -> bytes:
+def _request_bytes(request: Request, path: str, common_headers: str) -> bytes:
     content, about = b"", ""
     if request.body is not None:
         content = written(request.body)
         about = f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
     elif request.method != "GET":
         about = "Content-Length: 0\r\n"
-    head = f"{request.method} {path} HTTP/1.1\r\n{shown}{about}{_lines(request.headers)}\r\n"
+    head = f"{request.method} {path} HTTP/1.1\r\n{common_headers}{about}{_lines(request.headers)}\r\n"
     return head.encode("ascii") + content
 
 
@@ -138,7 +144,7 @@ def _split(url: str) -> tuple[str, str]:
 
 def _parse_body(answer: Answer) -> tuple[Mapping[str, Any] | None, str]:
     """Return the JSON object of an answer, or None and the reason."""
-    if not answer.whole:
+    if not answer.complete:
         return None, f"larger than {LARGEST_REPLY_BYTES:,} bytes"
     try:
         content = answer.content()

@@ -42,16 +42,16 @@ class LostError(Exception):
 class Answer:
     """The answer, as far as the parser has read it.
 
-    whole: it was read to its end. stays: the connection can be used again. headers: by name in lower case.
+    complete: it was read to its end. keep_alive: the connection can be used again. headers: by name in lower case.
     """
 
     def __init__(self) -> None:
         self.status, self.headers, self.body = 0, dict[bytes, bytes](), b""
         self.received_bytes = 0
-        self.whole = self.stays = False
+        self.complete = self.keep_alive = False
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
 
-    def hear(self, data: bytes) -> None:
+    def feed(self, data: bytes) -> None:
         """Parse received data; b"" means the end of the connection. Raise LostError."""
         assert self._parser
         self.received_bytes += len(data)
@@ -59,14 +59,14 @@ class Answer:
             try:
                 self._parser.feed_data(data)
             except (HttpParserError, HttpParserUpgrade) as error:
-                if not self.whole:
+                if not self.complete:
                     raise LostError("what came is no HTTP") from error
-                self.stays = False
+                self.keep_alive = False
         elif self.status >= _FINAL and not self.headers.keys() & {b"content-length", b"transfer-encoding"}:
-            self.whole, self.stays = True, False
+            self.complete, self.keep_alive = True, False
         else:
             raise LostError("closed by the participant")
-        if self.whole:
+        if self.complete:
             self._parser = None  # breaks a reference cycle: thousands a second would keep the collector busy
 
     def content(self) -> bytes:
@@ -88,13 +88,13 @@ class Answer:
 
     def on_headers_complete(self) -> None:
         assert self._parser
-        self.status, self.stays = self._parser.get_status_code(), self._parser.should_keep_alive()
+        self.status, self.keep_alive = self._parser.get_status_code(), self._parser.should_keep_alive()
 
     def on_body(self, piece: bytes) -> None:
         self.body += piece
 
     def on_message_begin(self) -> None:
-        if self.whole:
+        if self.complete:
             # This stops the parser: only one reply was expected.
             raise LostError("more came than one reply")
 
@@ -102,7 +102,7 @@ class Answer:
         if self.status < _FINAL:
             self.headers = {}
         else:
-            self.whole = self.received_bytes <= LARGEST_REPLY_BYTES
+            self.complete = self.received_bytes <= LARGEST_REPLY_BYTES
 
 
 class _Idle:
@@ -133,10 +133,10 @@ class ExchangePool(HTTPConnectionPool):
     ConnectionCls = Connection
     dialer: Dialer
 
-    def exchange(self, said: bytes, timeout_s: float, clock: Callable[[], float]) -> Answer:
+    def exchange(self, request_bytes: bytes, timeout_s: float, clock: Callable[[], float]) -> Answer:
         """Send a request and return its answer, within `timeout_s` for everything, including the connection.
 
-        The request is sent at once: one packet wakes its reader once. A too large answer is not `whole`. Raise
+        The request is sent at once: one packet wakes its reader once. A too large answer is not `complete`. Raise
         NotSentError, LostError or TimeoutError.
         """
         started = clock()
@@ -147,14 +147,14 @@ class ExchangePool(HTTPConnectionPool):
         try:
             if not used_before:
                 connection.open(self.dialer, deadline, clock)
-            _send(connection.sock, said, deadline, clock)
+            _send(connection.sock, request_bytes, deadline, clock)
             _receive(connection.sock, answer, deadline, clock)
         except (TimeoutError, LostError):
             if used_before:
                 self.drop_idle()
             raise
         finally:
-            if answer.whole and answer.stays:
+            if answer.complete and answer.keep_alive:
                 connection.idle_since = clock()
                 self._put_conn(connection)
             else:
@@ -218,28 +218,28 @@ def host_of(origin: str) -> str:
     return urlsplit(origin).netloc.rpartition("@")[2]
 
 
-def _send(sock: socket.socket, said: bytes, deadline: float, clock: Callable[[], float]) -> None:
+def _send(sock: socket.socket, request_bytes: bytes, deadline: float, clock: Callable[[], float]) -> None:
     """Send everything before the deadline. Over TLS, `sendall` would apply the whole timeout to each piece."""
     left = deadline - clock()
     if left <= 0:
         raise NotSentError("the time was over when the connection had been made")
     try:
         sock.settimeout(left)
-        sent = sock.send(said)
-        while sent < len(said):
+        sent = sock.send(request_bytes)
+        while sent < len(request_bytes):
             sock.settimeout(_left(deadline, clock()))
-            sent += sock.send(memoryview(said)[sent:])
+            sent += sock.send(memoryview(request_bytes)[sent:])
     except OSError as error:
         raise _lost(error) from error
 
 
 def _receive(sock: socket.socket, answer: Answer, deadline: float, clock: Callable[[], float]) -> None:
-    """Read until the answer is whole, or larger than allowed."""
+    """Read until the answer is complete, or larger than allowed."""
     try:
-        while not answer.whole and answer.received_bytes <= LARGEST_REPLY_BYTES:
+        while not answer.complete and answer.received_bytes <= LARGEST_REPLY_BYTES:
             # Each read gets only the time that is left: a participant that drips bytes would outlast the saga's lease.
             sock.settimeout(_left(deadline, clock()))
-            answer.hear(sock.recv(_PIECE_BYTES))
+            answer.feed(sock.recv(_PIECE_BYTES))
     except OSError as error:
         raise _lost(error) from error
     if answer.status < _FINAL:

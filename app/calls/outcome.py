@@ -68,8 +68,8 @@ class Reply:
         if self.status is None:
             return self.error
         body = self.body or {}
-        said = body.get("detail") or body.get("title") or body.get("error") or body.get("message") or ""
-        words = said if isinstance(said, str) else written(said).decode()
+        message = body.get("detail") or body.get("title") or body.get("error") or body.get("message") or ""
+        words = message if isinstance(message, str) else written(message).decode()
         return f"{self.status} {words}".strip()
 
     @property

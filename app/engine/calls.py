@@ -1,9 +1,8 @@
 """Send the next call of a saga, or ask its participant what became of an attempt in doubt."""
 
 from dataclasses import dataclass, replace
-from typing import Protocol
 
-from app.calls.client import Request
+from app.calls.client import Request, Sender
 from app.calls.outcome import NOTHING, Reply, explained, outcome_of
 from app.config import Config
 from app.store.instance import Instance
@@ -13,12 +12,6 @@ from machines.call import Call, FillError
 from machines.progress import Outcome
 
 _TO_EXPLAIN = (Outcome.UNKNOWN, Outcome.NOT_SENT)
-
-
-class Sender(Protocol):
-    """An HTTP client that sends one request once."""
-
-    def send(self, request: Request) -> Reply: ...
 
 
 @dataclass(frozen=True, kw_only=True)

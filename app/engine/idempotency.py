@@ -32,8 +32,8 @@ _WRITTEN_OUT = "\N{KEY} "
 class Keys:
     """Finds the saga of an idempotency key. Only the database decides whether a key is taken."""
 
-    def __init__(self, store: SagaStore, fleeting: SharedCache) -> None:
-        self._store, self._fleeting = store, fleeting
+    def __init__(self, store: SagaStore, cache: SharedCache) -> None:
+        self._store, self._cache = store, cache
 
     def started(self, saga: Instance) -> SagaSnapshot | None:
         """Return the earlier saga with this saga's key, or None.
@@ -66,7 +66,7 @@ class Keys:
 
         Otherwise participants would serve the reads of a saga that cannot be stored.
         """
-        if self._fleeting.lock(f"key/{_written_out(saga)}", TURN_S) is False:
+        if self._cache.lock(f"key/{_written_out(saga)}", TURN_S) is False:
             until = time.monotonic() + TURN_S
             while time.monotonic() < until:
                 if known := self.known(saga):

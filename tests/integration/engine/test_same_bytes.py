@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
-from app.calls.client import Participants, Request
+from app.calls.client import HttpClient, Request
 from app.calls.outcome import Reply
 from app.store.instance import Instance
 from app.values import parsed, parsed_strictly, written
@@ -127,7 +127,7 @@ class OnTheWire(Scene):
 
     def __init__(self, database, recorder: Recorder) -> None:
         super().__init__(database, CollectorRegistry(), registry=SAGAS)
-        self.recorder, self.participants = recorder, Participants(4)
+        self.recorder, self.participants = recorder, HttpClient(4)
 
     def send(self, request: Request) -> Reply:
         path = "/" + request.url.split("/", 3)[3]

@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 
 import pytest
 
-from app.calls.client import Participants, Request
+from app.calls.client import HttpClient, Request
 from app.calls.connection import IDLE_S
 from app.calls.exchange import LARGEST_REPLY_BYTES
 
@@ -84,7 +84,7 @@ def peer() -> Iterator[Peer]:
 
 @pytest.fixture
 def send(peer: Peer) -> Callable:
-    participants = Participants(connections=4)
+    participants = HttpClient(connections=4)
 
     def send(*answers: bytes | None, method="POST", body=None, timeout_s=5.0, port=None):
         peer.answers.extend(answers)
@@ -121,7 +121,7 @@ def test_the_gateway_on_the_way_is_shown_its_key(peer):
     request = Request(
         participant="stock", method="GET", url=f"http://127.0.0.1:{peer.port}/", headers={}, body=None, timeout_s=5
     )
-    Participants(connections=1, api_key="k-1").send(request)
+    HttpClient(connections=1, api_key="k-1").send(request)
     assert b"X-API-Key: k-1\r\n" in peer.received[0]
 
 
@@ -237,7 +237,7 @@ def test_retry_after_is_read_in_both_of_its_forms(send, headers, seconds):
 
 def test_a_retry_after_date_without_a_date_of_the_reply_counts_from_our_own_clock(peer):
     peer.answers.append(http(b"", "503 Busy", "Retry-After: Thu, 01 Jan 1970 00:01:40 GMT\r\n"))
-    participants = Participants(1, wall_clock=lambda: 60.0)
+    participants = HttpClient(1, wall_clock=lambda: 60.0)
     request = Request(
         participant="map", method="GET", url=f"http://127.0.0.1:{peer.port}/", headers={}, body=None, timeout_s=5.0
     )
@@ -255,7 +255,7 @@ def test_a_participant_that_drips_its_answer_does_not_hold_the_saga(peer):
     request = Request(
         participant="map", method="GET", url=f"http://127.0.0.1:{peer.port}/", headers={}, body=None, timeout_s=5.0
     )
-    reply = Participants(1, clock=lambda: next(moments)).send(request)
+    reply = HttpClient(1, clock=lambda: next(moments)).send(request)
     assert (reply.status, reply.sent, reply.error) == (None, True, "no answer within 5 s")
 
 
@@ -322,7 +322,7 @@ def test_a_header_cannot_smuggle_another(value):
         timeout_s=1,
     )
     with pytest.raises(ValueError, match="one of these headers has a line break, or is not ASCII: Idempotency-Key"):
-        Participants(1).send(request)
+        HttpClient(1).send(request)
 
 
 def test_a_call_without_a_body_says_so(send, peer):
@@ -409,7 +409,7 @@ def get(url: str, timeout_s: float = 5.0) -> Request:
 
 
 def test_a_retry_does_not_go_to_another_connection_that_the_nat_forgot(forgetful):
-    participants = Participants(connections=4)
+    participants = HttpClient(connections=4)
     forgetful.together = threading.Barrier(3)
     with ThreadPoolExecutor(3) as pool:  # three connections, all of them idle afterwards
         assert [r.status for r in pool.map(participants.send, [get(forgetful.url)] * 3)] == [200] * 3
@@ -419,7 +419,7 @@ def test_a_retry_does_not_go_to_another_connection_that_the_nat_forgot(forgetful
 
 
 def test_a_retry_after_a_lost_answer_gets_a_fresh_connection_as_well(forgetful):
-    participants = Participants(connections=4)
+    participants = HttpClient(connections=4)
     forgetful.together = threading.Barrier(2)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(participants.send, [get(forgetful.url)] * 2))
@@ -432,7 +432,7 @@ def test_a_retry_after_a_lost_answer_gets_a_fresh_connection_as_well(forgetful):
 
 def test_a_connection_that_was_idle_for_long_is_not_trusted(forgetful):
     now = [0.0]
-    participants = Participants(connections=4, clock=lambda: now[0])
+    participants = HttpClient(connections=4, clock=lambda: now[0])
     participants.send(get(forgetful.url))
     now[0] += IDLE_S - 1
     participants.send(get(forgetful.url))
@@ -444,7 +444,7 @@ def test_a_connection_that_was_idle_for_long_is_not_trusted(forgetful):
 
 def test_a_name_server_that_never_answers_holds_no_call_beyond_its_time():
     over = threading.Event()
-    participants = Participants(connections=1, look_up=lambda *_, **__: over.wait(20))
+    participants = HttpClient(connections=1, look_up=lambda *_, **__: over.wait(20))
     reply = participants.send(get("http://stock.test:8010/", 0.1))
     over.set()
     assert (reply.sent, reply.duration_ms < 5000) == (False, True)
@@ -459,7 +459,7 @@ def test_a_host_whose_first_address_is_dead_is_reached_by_the_next(peer):
             full.setblocking(False)
             full.connect_ex(mute.getsockname())
         found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", place.getsockname()) for place in (mute, peer.listener)]
-        participants = Participants(connections=1, look_up=lambda *_, **__: found)
+        participants = HttpClient(connections=1, look_up=lambda *_, **__: found)
         peer.answers.append(OK)
         assert participants.send(get("http://stock.test/", 1.0)).status == 200
     assert len(peer.received) == 1
@@ -468,7 +468,7 @@ def test_a_host_whose_first_address_is_dead_is_reached_by_the_next(peer):
 def test_a_host_that_accepts_and_never_finishes_tls_is_not_sent_to():
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"https://127.0.0.1:{mute.getsockname()[1]}"
-        reply = Participants(connections=1).send(get(f"{url}/", 0.2))
+        reply = HttpClient(connections=1).send(get(f"{url}/", 0.2))
     assert (reply.sent, reply.duration_ms < 5000) == (False, True)
     assert reply.error.endswith("did not finish the TLS handshake in time")
 
@@ -478,6 +478,6 @@ def test_a_participant_that_never_reads_holds_no_call_beyond_its_time():
         url = f"http://127.0.0.1:{mute.getsockname()[1]}/"
         body = {"a": "x" * 30_000_000}  # more than the buffers of both sides hold
         request = Request(participant="stock", method="POST", url=url, headers={}, body=body, timeout_s=0.2)
-        reply = Participants(connections=1).send(request)
+        reply = HttpClient(connections=1).send(request)
     assert (reply.status, reply.sent, reply.error) == (None, True, "no answer within 0.2 s")
     assert reply.duration_ms < 5000

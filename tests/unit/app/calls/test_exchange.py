@@ -79,7 +79,7 @@ def exchange(authority, tmp_path):
 
 def test_a_call_goes_over_tls_to_one_whose_private_ca_is_named(serve, exchange, authority):
     answer = exchange(serve(authority.issue_cert("localhost")))
-    assert (answer.whole, answer.status, answer.body) == (True, 201, b"{}")
+    assert (answer.complete, answer.status, answer.body) == (True, 201, b"{}")
 
 
 def test_the_public_authorities_are_trusted_beside_a_private_one(tmp_path, authority):

@@ -1,0 +1,78 @@
+"""Docstrings, comments, templates and texts do not use the words that made this project hard to read."""
+
+import ast
+import io
+import re
+import tokenize
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PACKAGES = (
+    "app",
+    "machines",
+    "diagrams",
+    "deploy",
+    "participants",
+    "benchmarks",
+    "docs",
+    "migrations",
+    "tests/support",
+)
+#: Words that readers had to read twice; STYLE.md says what to write instead.
+AVOIDED = re.compile(
+    r"\b(told|anew|whoever|whatsoever|betimes|left in peace|leave in peace|comes? of it|became of it|for so long"
+    r"|so many seconds|so often that|time and again|out of hand|sees? to it|dies of it|died of it)\b",
+    re.IGNORECASE,
+)
+#: Functions of docstrings begin with a verb of the field.
+VERBS = re.compile(r"^(Tell|Say|Give|Ask whether)\b")
+
+
+def sources():
+    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")) + [ROOT / "wsgi.py"]
+
+
+def docstrings(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and (
+            text := ast.get_docstring(node)
+        ):
+            yield node.body[0].lineno, text
+
+
+def comments(text):
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+
+
+def problems(path):
+    text = path.read_text()
+    found = [*docstrings(ast.parse(text)), *comments(text)]
+    for line, words in found:
+        if match := AVOIDED.search(words) or VERBS.match(words):
+            yield f"{path.relative_to(ROOT)}:{line}: {match[0]}"
+
+
+def test_docstrings_and_comments_avoid_the_words_of_the_list():
+    assert [problem for path in sources() for problem in problems(path)] == []
+
+
+@pytest.mark.parametrize("folder", ["app/templates", "docs", "deploy"])
+def test_pages_and_documents_avoid_the_words_of_the_list(folder):
+    files = [path for ending in ("html", "md", "yml") for path in (ROOT / folder).rglob(f"*.{ending}")]
+    assert files
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {match[0]}"
+        for path in files
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if (match := AVOIDED.search(line))
+    ]
+    assert found == []
+
+
+def test_the_list_finds_a_word_of_the_old_manner():
+    assert AVOIDED.search("Nobody is told of it, for so long as it waits")
+    assert VERBS.match("Tell whether it is out of hand")
