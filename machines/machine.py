@@ -19,8 +19,11 @@ from typing import Any, cast
 from transitions import Event, EventData, Machine, MachineError, State, Transition
 
 from machines.saga import Saga
+from machines.transitions import NOWHERE, Phase, Trigger
 from machines.transitions import State as TableState
-from machines.transitions import Trigger
+
+#: Where a saga is before START; no commit and no page ever shows it.
+_NOT_STARTED = TableState(name=NOWHERE, phase=Phase.PASSING)
 
 
 def _refuse(*_: Any, **__: Any) -> Any:
@@ -89,9 +92,16 @@ class SagaEvent(Event):
         self.name, self.machine, self.transitions = name, machine, transitions
 
     def trigger(self, model: object, *args: Any, **kwargs: Any) -> bool:
-        if model is not self.machine:
+        """Make the move. Event does more only for queues, conditions and callbacks, which a saga cannot have."""
+        saga = cast("SagaMachine", self.machine)
+        if model is not saga:
             raise MachineError("a saga is moved by its own events only")
-        return super().trigger(model, *args, **kwargs)
+        source = saga.states[saga.state]
+        self._is_valid_source(source)  # raises MachineError for a state without this event
+        event_data = EventData(source, self, saga, saga, args=args, kwargs=kwargs)
+        (event_data.transition,) = self.transitions[saga.state]
+        event_data.result = event_data.transition.execute(event_data)
+        return True
 
 
 class SagaEvents(Mapping[str, SagaEvent]):
@@ -127,7 +137,7 @@ class Parts:
 def parts(definition: Saga) -> Parts:
     """Build the shared parts of a definition; the result is cached."""
     found: dict[Trigger, dict[str, FixedList]] = {}
-    for row in definition.transitions:
+    for row in (definition.start, *definition.transitions):
         found.setdefault(row.trigger, {})[row.source] = FixedList([SagaTransition(row.source, row.dest)])
     events: dict[str, tuple[Trigger, Mapping[str, FixedList]]] = {
         trigger: (trigger, MappingProxyType(transitions)) for trigger, transitions in found.items()
@@ -138,7 +148,7 @@ def parts(definition: Saga) -> Parts:
         methods[f"may_{trigger}"] = partial(_may_of, trigger)
     for state in definition.states:
         methods[f"is_{state}"] = partial(_is_of, state)
-    states = {name: SagaState(name) for name in definition.states}
+    states = {name: SagaState(name) for name in (NOWHERE, *definition.states)}
     return Parts(states=MappingProxyType(states), events=MappingProxyType(events), methods=methods)
 
 
@@ -190,6 +200,9 @@ class SagaMachine(Machine):
 
     def __init__(self, definition: Saga, state: str | None = None) -> None:
         self.definition, self._parts = definition, parts(definition)
+        if state == NOWHERE:
+            self._at = _NOT_STARTED
+            return
         if state is not None and state not in self._parts.states:
             raise ValueError(f"{definition} has no state {state!r}")
         self._at = definition.states[state or definition.initial]

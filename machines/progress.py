@@ -87,6 +87,11 @@ class Progress(SagaMachine):
         """True when the call in flight is not sent after the saga's deadline."""
         return not self.pivot_in_doubt and self.may(Trigger.EXPIRE)
 
+    def create(self, *, actor: str) -> None:
+        """Create the saga in its initial state, and begin its first call where the table names a state for it."""
+        self.fire(Trigger.START, actor=actor)
+        self.pass_on(actor=actor)
+
     def conclude(
         self, outcome: Outcome, *, sent: bool = True, asks_to_wait: bool = False, late: bool = False,
         actor: str = "", **facts: Any,

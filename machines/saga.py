@@ -33,6 +33,11 @@ class Saga(Table):
         return self._graph.transitions
 
     @cached_property
+    def start(self) -> Transition:
+        """The transition that creates a saga, from NOWHERE to the initial state."""
+        return self._graph.start
+
+    @cached_property
     def _graph(self) -> Graph:
         return derive(self)
 

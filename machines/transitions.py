@@ -2,6 +2,7 @@
 
 In an *active* state exactly one call is in flight, the call that its rows name. The outcome is the trigger:
 
+    start             the saga is created, in the initial state
     succeeded         continue with the next step, or with the next compensation
     refused           it did not happen: enter the step's `refused` state; stuck where there is no way back (in an undo)
     refused_in_doubt  a pivot is refused after an attempt that may have worked: stuck
@@ -27,8 +28,12 @@ from machines.call import Call
 from machines.step import PERSISTENT, Kind, Retry, Step
 from machines.table import Table
 
+#: Source of START: the saga does not exist yet. The journal records it as no source.
+NOWHERE = ""
+
 
 class Trigger(StrEnum):
+    START = "start"
     SUCCEEDED = "succeeded"
     REFUSED = "refused"
     REFUSED_IN_DOUBT = "refused_in_doubt"
@@ -128,14 +133,21 @@ class Graph:
     """The states and transitions derived from one table."""
 
     states: Mapping[str, State]
+    #: Every transition between two states.
     transitions: tuple[Transition, ...]
+    #: The transition that creates a saga.
+    start: Transition
 
 
 def derive(table: Table) -> Graph:
     """Derive every state and row of a table that has passed `check`."""
     derived = tuple(_forward(table)) + tuple(_backward(table)) + tuple(_ends(table))
     states = {item.name: item for item in derived if isinstance(item, State)}
-    return Graph(states=states, transitions=tuple(item for item in derived if isinstance(item, Transition)))
+    return Graph(
+        states=states,
+        transitions=tuple(item for item in derived if isinstance(item, Transition)),
+        start=Transition(source=NOWHERE, trigger=Trigger.START, dest=table.initial),
+    )
 
 
 def stuck_states(step: Step) -> tuple[str, str]:

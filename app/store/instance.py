@@ -14,7 +14,7 @@ from app.store.audit import Entry
 from machines.call import FillError, look_up
 from machines.progress import Progress
 from machines.saga import Saga
-from machines.transitions import Trigger
+from machines.transitions import NOWHERE, Trigger
 
 #: Most characters kept of a client, a store or an order number; an index entry of PostgreSQL holds 2,704 bytes.
 LONGEST_ORDER = 200
@@ -120,10 +120,9 @@ class Instance(Progress):
         cls, definition: Saga, data: Mapping[str, Any], actor: str, clock: Callable[[], float] = time.monotonic
     ) -> "Instance":
         """Return a new saga before its first call."""
-        saga = cls(definition, uuid4(), data, clock=clock)
+        saga = cls(definition, uuid4(), data, NOWHERE, clock)
         saga.begun = clock()
-        saga._note(source=None, trigger="start", dest=saga.state, actor=actor)
-        saga.pass_on(actor=actor)
+        saga.create(actor=actor)
         saga.start_moves = tuple(saga.unsaved)
         return saga
 
@@ -188,7 +187,7 @@ class Instance(Progress):
         super().moved(event)
         row = event.transition
         assert row is not None
-        self._note(source=row.source, trigger=event.event.name, dest=self.state, **event.kwargs)
+        self._note(source=row.source or None, trigger=event.event.name, dest=self.state, **event.kwargs)
 
     def _note(self, *, source: str | None, trigger: str, dest: str, **columns: Any) -> None:
         again = source == dest or trigger == Trigger.RETRY  # the state was entered, and its event published, before

@@ -36,7 +36,7 @@ class DefinitionState(Reply):
 
 class DefinitionRow(Reply):
     source = fields.String()
-    trigger = one_of(Trigger)
+    trigger = one_of(trigger for trigger in Trigger if trigger is not Trigger.START)
     dest = fields.String()
     call = maybe(fields.String)
 

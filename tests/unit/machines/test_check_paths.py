@@ -1,6 +1,8 @@
 from machines.check import path_problems
-from machines.transitions import Graph, Phase, State, Transition, Trigger
+from machines.transitions import NOWHERE, Graph, Phase, State, Transition, Trigger
 from tests.unit.machines.tables import look
+
+START = Transition(source=NOWHERE, trigger=Trigger.START, dest="START")
 
 
 def test_a_misspelled_completed_is_refused_with_what_was_meant(refusal):
@@ -45,4 +47,4 @@ def problems(*arrows: str) -> list[str]:
     states = {name: State(name=name, phase=Phase.FORWARD) for pair in [*pairs, ["START", "END"]] for name in pair}
     rows = tuple(Transition(source=source, trigger=Trigger.SUCCEEDED, dest=dest) for source, dest in pairs)
     ends = ("END", "BACK") if "BACK" in states else ("END",)
-    return list(path_problems(Graph(states=states, transitions=rows), "START", ends))
+    return list(path_problems(Graph(states=states, transitions=rows, start=START), "START", ends))

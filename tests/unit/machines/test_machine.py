@@ -8,7 +8,7 @@ from transitions import EventData, Machine, MachineError
 
 from machines.checkout import CHECKOUT
 from machines.machine import SagaMachine
-from machines.transitions import Phase, Trigger
+from machines.transitions import NOWHERE, Phase, Trigger
 from tests.unit.machines.tables import edges, legal_tables, quick
 
 
@@ -29,16 +29,16 @@ def test_a_running_saga_is_a_transitions_machine():
 @given(legal_tables())
 def test_its_transitions_are_the_rows_of_its_table_and_no_other(table):
     machine = SagaMachine(table)
-    assert set(machine.states) == set(table.states)
+    assert set(machine.states) == {NOWHERE, *table.states}
     for trigger in Trigger:
         found = machine.get_transitions(trigger) if trigger in machine.events else []
-        rows = [(row.source, row.dest) for row in table.transitions if row.trigger is trigger]
+        rows = [(row.source, row.dest) for row in (table.start, *table.transitions) if row.trigger is trigger]
         assert sorted((edge.source, edge.dest) for edge in found) == sorted(rows)
-    assert len(machine.get_transitions()) == len(table.transitions)
+    assert len(machine.get_transitions()) == 1 + len(table.transitions)
 
 
 def test_it_has_no_event_that_the_table_does_not_name():
-    assert set(SagaMachine(CHECKOUT).events) == {row.trigger for row in CHECKOUT.transitions}
+    assert set(SagaMachine(CHECKOUT).events) == {Trigger.START} | {row.trigger for row in CHECKOUT.transitions}
 
 
 def test_it_has_no_back_door_to_a_state():
@@ -133,3 +133,11 @@ def test_it_knows_the_phase_the_step_and_the_call_of_where_it_stands():
         "panier",
     )
     assert machine.definition is CHECKOUT
+
+
+def test_start_is_a_transition_of_the_table_like_any_other():
+    saga = SagaMachine(CHECKOUT, NOWHERE)
+    assert [trigger for trigger in Trigger if saga.may(trigger)] == [Trigger.START]
+    saga.fire(Trigger.START)
+    assert saga.state == CHECKOUT.initial
+    assert not saga.may(Trigger.START)

@@ -10,7 +10,7 @@ from app.store.instance import Instance
 from machines.checkout import CHECKOUT
 from machines.commande import COMMANDE
 from machines.machine import SagaMachine
-from machines.transitions import Trigger
+from machines.transitions import NOWHERE, Trigger
 from tests.unit.machines.tables import edges
 
 
@@ -107,9 +107,9 @@ def others_are_as_the_table_says():
     yield
     for fresh in (other, SagaMachine(CHECKOUT)):
         assert fresh.state == "INITIEE"
-        assert list(fresh.states) == list(CHECKOUT.states)
+        assert list(fresh.states) == [NOWHERE, *CHECKOUT.states]
         found = {(t.source, name): t.dest for name in fresh.events for t in fresh.get_transitions(name)}
-        assert found == edges(CHECKOUT)
+        assert found == {(NOWHERE, Trigger.START): CHECKOUT.initial} | edges(CHECKOUT)
         assert fresh.succeeded()
         assert fresh.state == "PANIER_RECUPERE"
 
@@ -177,7 +177,7 @@ def test_triggers_are_methods_of_the_saga(saga, way):
 @pytest.mark.parametrize("state", CHECKOUT.states)
 def test_a_saga_says_what_it_may_and_where_it_is(state):
     saga = SagaMachine(CHECKOUT, state)
-    assert [known for known in saga.states if getattr(saga, f"is_{known}")()] == [state]
+    assert [known for known in CHECKOUT.states if getattr(saga, f"is_{known}")()] == [state]
     for trigger in saga.events:
         may = (state, trigger) in edges(CHECKOUT)
         assert getattr(saga, f"may_{trigger}")() is saga.may_trigger(trigger) is saga.may(Trigger(trigger)) is may

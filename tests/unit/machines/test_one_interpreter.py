@@ -9,7 +9,7 @@ INTERPRETER = {ROOT / "machines" / "progress.py", ROOT / "machines" / "machine.p
 
 
 def sources():
-    return [path for package in ("app", "machines", "diagrams", "deploy") for path in (ROOT / package).rglob("*.py")]
+    return [path for package in ("app", "machines", "diagrams") for path in (ROOT / package).rglob("*.py")]
 
 
 def assigned(node):
