@@ -34,6 +34,13 @@ def _problem(path: Path, *, writes: bool) -> str:
         return f"names a file in {folder}, which is not a folder; name another file"
     if writes and not os.access(folder, os.W_OK | os.X_OK):
         return f"names a file in {folder}, where this process may not write; allow it, or name another file"
-    if writes and path.exists() and not os.access(path, os.R_OK | os.W_OK):
+    return _file_problem(path) if writes and path.exists() else ""
+
+
+def _file_problem(path: Path) -> str:
+    if not os.access(path, os.R_OK | os.W_OK):
         return f"names {path}, which this process may not write; allow it, or name another file"
+    if path.stat().st_nlink > 1:
+        # SQLite locks and journals a file by its name: two processes under two names would both change it.
+        return f"names {path}, a file with several names (hard links), which SQLite damages; keep one of them"
     return ""

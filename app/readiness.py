@@ -31,6 +31,8 @@ def check_ready() -> None:
         raise NotReadyError(f"the database is at migration {found.migration}, not {_newest_migration()}; {_MIGRATE}")
     if found.encoding != "UTF8":
         raise NotReadyError(f"the database is encoded in {found.encoding}, and must be in UTF8 to keep every text")
+    if found.missing_right:
+        raise NotReadyError(f"the database user lacks the right {found.missing_right}; grant it to the role")
     if error_text := services().runner.pulse.trouble:
         raise NotReadyError(f"the database does not take writes: {error_text}")
     if error_text := services().threads.failure:

@@ -5,12 +5,15 @@ from typing import Any
 import click
 from flask import Flask
 from flask.cli import ScriptInfo
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from app.cli.group import one_line
+from app.cli.group import BAD_INPUT, one_line
 from app.database_file import check_database_file
 from app.store.database import db
-from app.store.database_errors import Meaning, meaning
+from app.store.database_errors import Meaning, in_one_line, meaning, sqlstate
+
+#: SQLSTATE "duplicate_table".
+_DUPLICATE_TABLE = "42P07"
 
 
 def enable_migrations(app: Flask) -> None:
@@ -36,8 +39,21 @@ class MigrateCommand(click.Command):
             with command.make_context(ctx.info_name, [*ctx.args], parent=ctx.parent) as inner:
                 check_database_file(app.config["SQLALCHEMY_DATABASE_URI"], writes=True)
                 return command.invoke(inner)
+        except SystemExit as error:  # flask_migrate has logged why, in one line: a revision that does not exist
+            ctx.exit(BAD_INPUT if error.code else 0)
         except SQLAlchemyError as error:
+            if _is_foreign(error):
+                with one_line(ctx):
+                    text = f"the database has tables of something else ({in_one_line(error)}); name an empty database"
+                    raise click.ClickException(text) from error
             if meaning(error) is Meaning.DEFECT:
                 raise
             with one_line(ctx):
                 raise
+
+
+def _is_foreign(error: SQLAlchemyError) -> bool:
+    """Return True when a migration finds a table that it was about to create."""
+    return isinstance(error, DBAPIError) and (
+        sqlstate(error.orig) == _DUPLICATE_TABLE or "already exists" in in_one_line(error)
+    )

@@ -1,6 +1,7 @@
 """Migrations beside what else happens: a kill at any statement, other migrators, and replicas at work."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -192,3 +193,24 @@ def test_a_database_that_cannot_keep_every_text_is_refused(postgres_server, enco
     execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert done.stderr.startswith(f"saga: the database is encoded in {encoding}; make one WITH ENCODING 'UTF8'")
+
+
+def flask_db(url, *arguments):
+    program = [sys.executable, "-m", "flask", "--app", "app", "db", *arguments]
+    environment = {**os.environ, "DATABASE_URL": url}
+    return subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_a_database_of_something_else_is_refused_in_one_line(tmp_path):
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("CREATE TABLE saga (theirs TEXT)")
+    done = flask_db(f"sqlite:///{tmp_path}/other.db", "upgrade")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "the database has tables of something else (table saga already exists)" in done.stderr
+
+
+def test_a_revision_that_does_not_exist_is_bad_input(tmp_path):
+    done = flask_db(f"sqlite:///{tmp_path}/new.db", "upgrade", "9999")
+    assert done.returncode == 2
+    assert "9999" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr

@@ -1,7 +1,9 @@
 """The answers to a client and of /ready after a database error. A trigger of the test raises real errors."""
 
+import os
+
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from app.store.database import db
@@ -60,3 +62,34 @@ def test_database_without_tables_is_answered_with_the_remedy(client):
     for answer in (client.get("/api/v1/sagas"), client.post("/api/v1/sagas", json=BODY)):
         assert answer.status_code == 503
         assert "flask --app app db upgrade" in answer.get_json(force=True)["detail"]
+
+
+@pytest.fixture
+def role(client):
+    """A role of the database with every right that a saga needs, which each connection of the process takes on."""
+    name = f"limited_{os.getpid()}"
+
+    def take_role(connection, *_):
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET ROLE {name}")
+
+    with db.engine.connect() as connection:
+        connection.execute(text(f"CREATE ROLE {name}"))
+        connection.execute(text(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}"))
+        event.listen(db.engine, "checkout", take_role)
+        yield name
+        event.remove(db.engine, "checkout", take_role)
+        connection.execute(text("RESET ROLE"))
+        connection.execute(text(f"DROP OWNED BY {name}"))
+        connection.execute(text(f"DROP ROLE {name}"))
+
+
+@pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
+def test_a_process_without_a_right_that_sagas_need_is_not_ready(client, role):
+    assert client.get("/ready").status_code == 200
+    with db.engine.connect() as connection:
+        connection.execute(text("RESET ROLE"))
+        connection.execute(text(f"REVOKE INSERT ON journal FROM {role}"))
+    answer = client.get("/ready")
+    assert answer.status_code == 503
+    assert "lacks the right INSERT on journal" in answer.get_json(force=True)["detail"]

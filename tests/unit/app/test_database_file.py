@@ -66,3 +66,13 @@ def test_a_file_that_takes_no_writes_is_refused_where_the_process_writes(tmp_pat
 @pytest.mark.parametrize("url", ["sqlite:///{}/new.db", "postgresql://h/d", "sqlite:///file:/no/such/x.db?uri=true"])
 def test_what_can_be_opened_or_is_no_file_is_left_alone(tmp_path, url):
     check_database_file(url.replace("{}", str(tmp_path)), writes=True)
+
+
+def test_a_file_with_two_names_is_refused(tmp_path):
+    (tmp_path / "saga.db").touch()
+    os.link(tmp_path / "saga.db", tmp_path / "other.db")
+    assert refusal(f"sqlite:///{tmp_path}/other.db") == (
+        f"DATABASE_URL names {tmp_path}/other.db, a file with several names (hard links), which SQLite damages; "
+        "keep one of them"
+    )
+    check_database_file(f"sqlite:///{tmp_path}/other.db", writes=False)
