@@ -45,7 +45,7 @@ from app.store.bounded_query import Bounded
 from app.store.connections import Connections
 from app.store.counts import read
 from app.store.database import db
-from app.store.dead_letters import Parked
+from app.store.dead_letters import DeadLetters
 from app.store.leases import Leases
 from app.store.login_attempts import Attempts
 from app.store.outbox import Outbox
@@ -160,7 +160,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         engine=engine,
         leases=leases,
         tables=tables,
-        pulse=heartbeat,
+        heartbeat=heartbeat,
         stopping=stopping,
         broker=Broker(config.broker_url, threads) if config.broker_url else None,
         at_each_beat=(guarded.learn, breaker_gauges.update),
@@ -177,7 +177,7 @@ def _event_threads(  # noqa: PLR0917  connects parts that are built already
 ) -> EventThreads:  # fmt: skip
     url = config.broker_url or IN_MEMORY
     with app.app_context():
-        outbox, dead_letters = Outbox(db.engine, owner), Parked(db.engine)
+        outbox, dead_letters = Outbox(db.engine, owner), DeadLetters(db.engine)
     names = {event for definition in definitions for event in definition.events.values()}
     relay = Relay(outbox, Publisher(url), metrics, names=names, wake=event_committed, stopping=runner.stopping)
     intake = Intake(service, definitions, dead_letters, metrics, runner.stopping)

@@ -33,7 +33,7 @@ def check_ready() -> None:
         raise NotReadyError(f"the database is encoded in {found.encoding}, and must be in UTF8 to keep every text")
     if found.missing_right:
         raise NotReadyError(f"the database user lacks the right {found.missing_right}; grant it to the role")
-    if error_text := services().runner.pulse.trouble:
+    if error_text := services().runner.heartbeat.last_error:
         raise NotReadyError(f"the database does not take writes: {error_text}")
     if error_text := services().threads.failure:
         raise NotReadyError(f"{error_text}; the log says why, and a restart may help")

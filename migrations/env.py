@@ -50,7 +50,7 @@ def _on_sqlite(engine: Engine) -> None:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 _run(connection, each=False)
         finally:
-            connection.invalidate()  # nobody else is to wait for so long
+            connection.invalidate()  # a long busy_timeout must not reach the next user of the pool
 
 
 def _on_postgresql(engine: Engine) -> None:

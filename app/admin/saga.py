@@ -59,7 +59,7 @@ def _page(saga: SagaRow, notice: Notice | None = None) -> str:
         details=saga_details(definition, saga, journal) if definition else None,
         moments=queries.moments(saga.id),
         journal=journal,
-        events=queries.told(saga.id),
+        events=queries.published_moves(saga.id),
         unpublished=queries.unpublished(saga.id),
         notice=notice,
     )

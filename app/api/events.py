@@ -27,7 +27,7 @@ def of_saga(saga_id: UUID) -> Response:
     if queries.find(saga_id) is None:
         raise NotFoundError(f"there is no saga {saga_id}")
     waiting = queries.unpublished(saga_id)
-    moves = queries.told(saga_id)
+    moves = queries.published_moves(saga_id)
     return jsonify(events=[as_cloudevent(move) | {"published": move.seq not in waiting} for move in moves])
 
 

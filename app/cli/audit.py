@@ -41,7 +41,7 @@ def list_rows(saga_id: str | None, actor: str | None, limit: int, as_json: bool)
     rows = audit.page(db.engine, limit=limit, saga_id=of_saga, actor=actor)
     if as_json:
         for row in rows:
-            write_json(audit.told(row))
+            write_json(audit.as_json(row))
         return
     console = screen()
     draw(_list_of(rows, console.width), on=console)

@@ -23,7 +23,7 @@ class Heartbeat:
         self._failed: tuple[float, str] | None = None
 
     @property
-    def trouble(self) -> str | None:
+    def last_error(self) -> str | None:
         failed = self._failed
         recent = failed[1] if failed and self._clock() - failed[0] < UNWELL_FOR_S else None
         return self.refused or self._silent or recent

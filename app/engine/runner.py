@@ -39,7 +39,7 @@ GC_THRESHOLD = 10_000
 class Runner:
     """Runs `config.threads` sagas at once: those submitted, and due ones, whose owner died or whose wait is over.
 
-    pulse: the heartbeat. stopping: set when the process is to end. broker: wakes workers; None without workers.
+    heartbeat: the heartbeat. stopping: set when the process is to end. broker: wakes workers; None without workers.
     at_each_beat: functions called with each heartbeat.
     """
 
@@ -50,7 +50,7 @@ class Runner:
         engine: Engine,
         leases: Leases,
         tables: Tables,
-        pulse: Heartbeat,
+        heartbeat: Heartbeat,
         stopping: threading.Event,
         broker: Broker | None = None,
         at_each_beat: Iterable[Callable[[], None]] = (),
@@ -62,7 +62,7 @@ class Runner:
         #: claims due sagas by itself, also without a message, Celery's beat or a broker.
         self.patience_s = config.lease_s if broker else 0.0
         self._config, self._engine, self._leases = config, engine, leases
-        self.pulse, self.stopping, self.tables = pulse, stopping, tables
+        self.heartbeat, self.stopping, self.tables = heartbeat, stopping, tables
         self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="saga")
         self._running, self._more_due, self._woken = 0, False, False
         # One claim of several sagas costs as much as a claim of one, so claim when half of the threads are free.
@@ -187,7 +187,7 @@ class Runner:
         except Exception as error:
             _log.exception("saga.crashed", saga_id=str(saga.id), saga=saga.definition.name, state=saga.state)
             if is_away(error):
-                self.pulse.failed(error)
+                self.heartbeat.failed(error)
                 self._lost.append(saga)
             if saga.durable is None:
                 raise
@@ -200,7 +200,7 @@ class Runner:
         except SQLAlchemyError:  # away, or never migrated: this process claims nothing until the tables are compared
             _log.warning("tables.not_compared")
         except TableChangedError as error:
-            self.pulse.refused = str(error)
+            self.heartbeat.refused = str(error)
             raise
 
     def _recover_until_stopped(self, progressed: Callable[[], None]) -> None:
@@ -217,11 +217,11 @@ class Runner:
                 _log.exception("recovery.failed")
             progressed()
             self._wake.wait(max(next_beat - time.monotonic(), 0.0))
-        self.pulse.end()
+        self.heartbeat.end()
 
     def _beat(self) -> None:
         """Write the heartbeat and call the periodic functions."""
-        self.pulse.beat()
+        self.heartbeat.beat()
         if not self.tables.settled:
             self._settle_tables()
         for function in self._at_each_beat:

@@ -29,7 +29,7 @@ class CloudEvent(Schema):
 
 
 def as_cloudevent(move: Row[Any]) -> dict[str, Any]:
-    """Return the event of a row of `outbox.TOLD`. A repeated event has the same id."""
+    """Return the event of a row of `outbox.PUBLISHED`. A repeated event has the same id."""
     return {
         "specversion": "1.0",
         "id": f"{move.saga_id}/{move.seq}",

@@ -9,13 +9,13 @@ from app.errors import ConflictError, NotFoundError
 from app.services import services
 from app.store.audit import Entry
 from app.store.database import db
-from app.store.dead_letters import Parked
+from app.store.dead_letters import DeadLetters
 from app.store.instance import SagaSnapshot
 
 
 def oldest() -> Sequence[Row[Any]]:
     """Return the oldest dead letters."""
-    return Parked(db.engine).listed()
+    return DeadLetters(db.engine).listed()
 
 
 def retry(parked_id: int, actor: str) -> SagaSnapshot:
@@ -40,11 +40,11 @@ def _name(parked_id: int) -> str:
 
 
 def _settle(parked_id: int, entry: Entry) -> None:
-    Parked(db.engine).settle(parked_id, entry)
+    DeadLetters(db.engine).settle(parked_id, entry)
 
 
 def _found(parked_id: int) -> Row[Any]:
-    row = Parked(db.engine).find(parked_id)
+    row = DeadLetters(db.engine).find(parked_id)
     if row is None:
         raise NotFoundError(f"there is no parked message {parked_id}")
     return row

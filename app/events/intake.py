@@ -19,7 +19,7 @@ from app.errors import InvalidError, KeyReusedError, ProblemError, StillRunningE
 from app.events.cloudevent import read_cloudevent
 from app.events.topics import connect, incoming_queue
 from app.store.database_errors import Meaning, in_one_line, meaning
-from app.store.dead_letters import Parked
+from app.store.dead_letters import DeadLetters
 from app.store.instance import SagaSnapshot
 from app.values import one_line
 from app.views.saga_data import data_schema
@@ -50,7 +50,7 @@ class Intake:
         self,
         service: SagaService,
         definitions: Registry,
-        parked: Parked,
+        parked: DeadLetters,
         registry: CollectorRegistry,
         stopping: threading.Event,
     ) -> None:

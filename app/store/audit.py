@@ -92,7 +92,7 @@ def seal(row: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def told(row: Row[Any]) -> dict[str, Any]:
+def as_json(row: Row[Any]) -> dict[str, Any]:
     """Return a row in the form that is sealed, with its hash."""
     return {name: _plain(value) for name, value in row._mapping.items()}  # noqa: SLF001  its public name
 

@@ -21,7 +21,7 @@ LONGEST_REASON = 1000
 LARGEST_BODY = 64 * 1024
 
 
-class Parked:
+class DeadLetters:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 

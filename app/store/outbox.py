@@ -14,14 +14,14 @@ _RELAY: Table = RelayRow.__table__
 
 
 #: Query of moves with the columns of their event.
-TOLD = select(
+PUBLISHED = select(
     *(_JOURNAL.c[name] for name in ("saga_id", "seq", "at", "dest", "step", "reply", "reason", "event")),
     *(_SAGA.c[name] for name in ("definition", "definition_version", "data")),
 ).join_from(_JOURNAL, _SAGA, _SAGA.c.id == _JOURNAL.c.saga_id)
 
 _WAITING = select(_OUTBOX.c.id).limit(1)
 _BATCH = (
-    TOLD.add_columns(_OUTBOX.c.id)
+    PUBLISHED.add_columns(_OUTBOX.c.id)
     .join(_OUTBOX, (_OUTBOX.c.saga_id == _JOURNAL.c.saga_id) & (_OUTBOX.c.seq == _JOURNAL.c.seq))
     .order_by(_OUTBOX.c.id)
 )

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select, tup
 from app.store.database import db, seconds_until
 from app.store.instance import SagaSnapshot, search_text
 from app.store.models import JournalRow, OutboxRow, SagaRow
-from app.store.outbox import TOLD
+from app.store.outbox import PUBLISHED
 from app.store.tables import without_table
 from machines.registry import Registry
 from machines.transitions import Trigger
@@ -93,9 +93,9 @@ def moments(saga_id: UUID) -> Row[Any]:
     return db.session.execute(select(age_s, next_s).where(SagaRow.id == saga_id)).one()
 
 
-def told(saga_id: UUID) -> Sequence[Row[Any]]:
+def published_moves(saga_id: UUID) -> Sequence[Row[Any]]:
     """Return the moves of a saga that publish an event."""
-    moves = TOLD.where(JournalRow.saga_id == saga_id, JournalRow.event.is_not(None)).order_by(JournalRow.seq)
+    moves = PUBLISHED.where(JournalRow.saga_id == saga_id, JournalRow.event.is_not(None)).order_by(JournalRow.seq)
     return db.session.execute(moves).all()
 
 

@@ -89,7 +89,7 @@ def _of_database(error: SQLAlchemyError) -> Problem:
     if meant is Meaning.DEFECT:
         return _of_defect(error)
     _log.error("database.failed", meaning=meant, error=in_one_line(error))
-    services().runner.pulse.failed(error)
+    services().runner.heartbeat.failed(error)
     return _DATABASE_PROBLEMS.get(meant, _NOT_NOW)
 
 

@@ -176,10 +176,15 @@ class Process:
             sleep=lambda _seconds: None,
             broken=world.broken,
         )
-        pulse = Heartbeat(Replicas(world.database, name))
+        heartbeat = Heartbeat(Replicas(world.database, name))
         tables = Tables(world.database, registry, name)
         self.runner = Runner(
-            config=CONFIG, engine=self.engine, leases=self.leases, tables=tables, pulse=pulse, stopping=NeverStopping()
+            config=CONFIG,
+            engine=self.engine,
+            leases=self.leases,
+            tables=tables,
+            heartbeat=heartbeat,
+            stopping=NeverStopping(),
         )
         self.runner._pool = InlinePool()
         keys = Keys(self.store, SharedCache(None))

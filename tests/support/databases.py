@@ -84,7 +84,7 @@ class DatabasePool:
             self._restore = "; ".join(statements)
 
     def lend(self) -> Iterator[str]:
-        """Give the URL of a database for one test.
+        """Return the URL of a database for one test.
 
         It gets another name each time: what outlives its test (a thread, a process) finds no database any more.
         """

@@ -7,7 +7,7 @@ from app.store.statements import Statement
 
 
 def recorded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Give a list that grows by each statement on this engine."""
+    """Return a list that grows by each statement on this engine."""
     sent: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda _c, _u, statement, *_: sent.append(statement))
     run = Statement.run

@@ -31,7 +31,7 @@ def owners(app, table):
 
 def test_processes_of_one_host_name_and_pid_are_two_replicas(twins):
     for app in twins:
-        services(app).runner.pulse.beat()
+        services(app).runner.heartbeat.beat()
     first, second = owners(twins[0], "replica")
     assert first != second
     assert {owner.rpartition(":")[0] for owner in (first, second)} == {"vm:2"}

@@ -8,7 +8,7 @@ from app.access.permissions import Role
 from app.access.principal import user
 from app.services import services
 from app.store.database import db
-from app.store.dead_letters import Parked
+from app.store.dead_letters import DeadLetters
 from tests.integration.admin.conftest import seen
 
 ORDER = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
@@ -20,14 +20,14 @@ def parked(client):
     """Store a dead letter; return the path of its actions."""
 
     def park(**changed):
-        Parked(db.engine).add("/type: was not known yet", json.dumps(EVENT | changed).encode())
-        return f"/admin/parked/{Parked(db.engine).listed()[-1].id}"
+        DeadLetters(db.engine).add("/type: was not known yet", json.dumps(EVENT | changed).encode())
+        return f"/admin/parked/{DeadLetters(db.engine).listed()[-1].id}"
 
     return park
 
 
 def left():
-    return len(Parked(db.engine).listed())
+    return len(DeadLetters(db.engine).listed())
 
 
 def test_page_without_dead_letters_says_so(client):

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from app.events.event_threads import EventThreads
 from app.services import services
 from app.store.database import db
-from app.store.dead_letters import Parked
+from app.store.dead_letters import DeadLetters
 
 ORDER = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
 EVENT = {"specversion": "1.0", "id": "1", "source": "/boutique", "type": "CommandeCreate", "data": ORDER}
@@ -17,7 +17,7 @@ def parked(client):
     """Store a dead letter; return its id."""
 
     def park(**changed):
-        Parked(db.engine).add("/type: was not known yet", json.dumps(EVENT | changed).encode())
+        DeadLetters(db.engine).add("/type: was not known yet", json.dumps(EVENT | changed).encode())
         return client.get("/api/v1/events/parked").json["parked"][-1]["id"]
 
     return park

@@ -108,7 +108,7 @@ class Scene:
             engine=self.engine,
             leases=self.leases(),
             tables=Tables(self.database, self.registry, "engine"),
-            pulse=Heartbeat(Replicas(self.database, "engine")),
+            heartbeat=Heartbeat(Replicas(self.database, "engine")),
             stopping=Event(),
         )
 

@@ -47,7 +47,7 @@ def test_a_cancel_between_two_commits_loses_to_the_commit_and_is_tried_on_what_i
             asked.append(saga.state)
             scene.at_each_call = lambda _request: None
             other = scene.leases("other")
-            other.end()
+            other.expire_all()
             (taken,) = other.claim(1, 30)
             scene.engine.run(taken, 1000)
         return save(saga, *arguments)

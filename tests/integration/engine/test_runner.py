@@ -51,7 +51,7 @@ def make(scene, broker):
             engine=scene.engine,
             leases=scene.leases(),
             tables=scene.runner.tables,
-            pulse=Heartbeat(Replicas(scene.database, "engine")),
+            heartbeat=Heartbeat(Replicas(scene.database, "engine")),
             stopping=scene.runner.stopping,
             broker=broker if workers else None,
         )

@@ -9,7 +9,7 @@ from app.engine.service import SagaService
 from app.errors import KeyReusedError, ProblemError
 from app.events.intake import TRIES, Intake
 from app.events.topics import INCOMING, connect
-from app.store.dead_letters import LARGEST_BODY, LONGEST_REASON, Parked
+from app.store.dead_letters import LARGEST_BODY, LONGEST_REASON, DeadLetters
 from app.values import LARGEST_CONTENT, LONGEST_WORDS
 from tests.integration.events.fakes import ANSWERS, ORDERED
 
@@ -23,7 +23,7 @@ def wire(**changed):
 @pytest.fixture
 def intake(scene):
     scene.given(**ANSWERS)
-    parked = Parked(scene.database)
+    parked = DeadLetters(scene.database)
     yield Intake(scene.service, scene.registry, parked, CollectorRegistry(), threading.Event())
     scene.runner.stop()
 
@@ -99,7 +99,7 @@ class FakeMessage:
 def test_unusable_message_is_kept_unchanged(scene, intake):
     message = FakeMessage(b"{nothing\0\xff")
     intake._take(message)
-    (row,) = Parked(scene.database).listed()
+    (row,) = DeadLetters(scene.database).listed()
     assert row.reason == "the message: not UTF-8; send it in UTF-8"
     assert row.body == "{nothing\ufffd\ufffd"
     assert message.acknowledged
@@ -114,7 +114,7 @@ def test_message_is_acknowledged_only_after_the_commit(scene, intake, monkeypatc
     with pytest.raises(OperationalError):
         intake._take(message)
     assert not message.acknowledged
-    assert Parked(scene.database).listed() == []
+    assert DeadLetters(scene.database).listed() == []
 
 
 @pytest.mark.parametrize("failures", [TRIES - 1, TRIES])
@@ -134,7 +134,7 @@ def test_unknown_failure_is_retried_and_then_a_dead_letter(scene, intake, monkey
     scene.runner.stop()
     assert message.acknowledged
     assert len(tries) == TRIES
-    reasons = [row.reason for row in Parked(scene.database).listed()]
+    reasons = [row.reason for row in DeadLetters(scene.database).listed()]
     assert reasons == ([] if failures < TRIES else ["tried 3 times: RecursionError: whatever"])
     assert len(sagas(scene)) == (failures < TRIES)
 
@@ -148,7 +148,7 @@ def test_event_with_a_long_key_starts_its_saga_once(scene, intake):
         intake._take(message)
         assert message.acknowledged
         assert sagas(scene) == expected
-    assert Parked(scene.database).listed() == []
+    assert DeadLetters(scene.database).listed() == []
 
 
 def test_events_with_ambiguous_names_start_two_sagas(scene, intake):
@@ -181,7 +181,7 @@ def test_saga_of_another_event_of_an_earlier_release_is_ignored(scene, intake):
 def test_long_dead_letter_is_cut_and_says_so(scene, intake):
     message = FakeMessage(b"[" + b"x" * (3 * LARGEST_BODY))
     intake._take(message)
-    (row,) = Parked(scene.database).listed()
+    (row,) = DeadLetters(scene.database).listed()
     assert message.acknowledged
     assert len(row.body) == LARGEST_BODY
     assert len(row.reason) <= LONGEST_REASON
@@ -190,7 +190,7 @@ def test_long_dead_letter_is_cut_and_says_so(scene, intake):
 
 def test_reason_of_a_dead_letter_is_one_short_line(scene, intake, capsys):
     intake._take(FakeMessage(wire(type="pwd\n\N{RIGHT-TO-LEFT OVERRIDE}", data={"pwd" * 10_000: 1})))
-    (row,) = Parked(scene.database).listed()
+    (row,) = DeadLetters(scene.database).listed()
     assert (len(row.reason) <= LONGEST_WORDS, row.reason.isprintable()) == (True, True)
     assert all(len(line) < 2 * LONGEST_WORDS for line in capsys.readouterr().out.splitlines())
 
@@ -198,7 +198,7 @@ def test_reason_of_a_dead_letter_is_one_short_line(scene, intake, capsys):
 def test_undecodable_message_becomes_a_dead_letter(scene, intake):
     message = FakeMessage("\udcff garbage")
     intake._undecodable(message, ValueError("no such compression"))
-    (row,) = Parked(scene.database).listed()
+    (row,) = DeadLetters(scene.database).listed()
     assert message.acknowledged
     assert (row.reason, row.body) == ("it cannot be decoded: no such compression", "? garbage")
 

@@ -31,7 +31,7 @@ VERBS = re.compile(r"^(Tell|Say|Give|Ask whether)\b")
 
 
 def sources():
-    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")) + [ROOT / "wsgi.py"]
+    return [*(path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))), ROOT / "wsgi.py"]
 
 
 def docstrings(tree):
