@@ -42,6 +42,7 @@ coverage: $(VENV)/.dev ## run the tests and list the lines of the service that n
 		tests/unit tests/integration tests/contract
 
 check: lint test $(VENV)/.dev ## lint, all tests, chaos and fuzz in a short form, and the tests that need other programs
+	@if git log -100 --format=%s 2>/dev/null | awk 'length > 72' | grep .; then echo "these commit subjects have more than 72 characters"; exit 1; fi
 	$(BIN)/python -m diagrams --check
 	$(BIN)/python -m deploy.observability --check
 	$(BIN)/python -m pytest $(PYTEST_ARGS) $(LONG) $(SLOW)
