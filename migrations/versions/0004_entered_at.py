@@ -12,7 +12,7 @@ ORDERED = sa.text("order_ref IS NOT NULL")
 
 def upgrade() -> None:
     moment = sa.DateTime(timezone=True)
-    # A constant default: neither database rewrites the table, and the UPDATE below replaces it in each row.
+    # A constant, with which neither database writes the table anew, and which no row keeps.
     op.add_column("saga", sa.Column("entered_at", moment, nullable=False, server_default=sa.text("'1970-01-01'")))
     op.execute("UPDATE saga SET entered_at = updated_at")
     op.execute(

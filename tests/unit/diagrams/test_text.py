@@ -16,16 +16,19 @@ from machines.checkout import CHECKOUT
 from machines.machine import SagaMachine
 from machines.purchase import PURCHASE
 from machines.saga import Saga
+from machines.transitions import NOWHERE
 
 Rows = Counter[tuple[str, str, str]]
 
 
 def of_machine(saga: Saga) -> Rows:
+    """Return the transitions between two states; the diagrams draw START as their own symbol."""
     machine = SagaMachine(saga)
     return Counter(
         (transition.source, trigger, transition.dest)
         for trigger in machine.events
         for transition in machine.get_transitions(trigger)
+        if transition.source != NOWHERE
     )
 
 
