@@ -1,4 +1,4 @@
-"""The `transitions` machine of one running saga, over the rows of its table.
+"""The `transitions` machine of one running saga, over the transitions of its table.
 
 Building a `Machine` takes 250 µs, and every request creates a saga. So the states and transitions of a table are built
 once per definition, and each saga is its own `Machine` over them (about 1 µs). All sagas of a definition share these
