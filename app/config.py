@@ -129,13 +129,18 @@ def from_environment(environ: Mapping[str, str]) -> Config:
     )
 
 
+#: Share of letters that a misspelled variable has in common with the one meant; PARTICIPANT_ and _URL always match.
+_ALIKE = 0.9
+
+
 def check_participants(config: Config, definitions: "Iterable[Saga]") -> None:
     """Raise ConfigError for a participant URL that no table uses, because a misspelled variable would be ignored."""
     known = {participant_variable(name) for definition in definitions for name in definition.participants}
     for variable in config.participant_urls:
         if variable not in known:
-            nearest = get_close_matches(variable, sorted(known), n=1, cutoff=0.0)
-            raise ConfigError(f"{variable} fits no participant of the tables; did you mean {' '.join(nearest)}?")
+            nearest = get_close_matches(variable, sorted(known), n=1, cutoff=_ALIKE)
+            remedy = f"did you mean {nearest[0]}?" if nearest else f"they use {', '.join(sorted(known))}"
+            raise ConfigError(f"{variable} fits no participant of the tables; {remedy}")
 
 
 def check_serving(config: Config) -> None:

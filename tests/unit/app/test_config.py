@@ -227,6 +227,12 @@ def test_a_variable_that_fits_no_participant_is_refused_with_the_nearest():
         check_participants(config, [calling("beta", "alpha"), calling("gamma")])
 
 
+def test_a_variable_that_resembles_no_participant_is_refused_with_all_of_them():
+    config = from_environment({"PARTICIPANT_HOTEL_URL": "http://own"})
+    with pytest.raises(ConfigError, match=r"they use PARTICIPANT_ALPHA_URL, PARTICIPANT_CLIENT_URL$"):
+        check_participants(config, [calling("client", "alpha")])
+
+
 def test_the_service_is_not_made_with_the_url_of_no_participant(sqlite_url):
     with pytest.raises(ConfigError, match="PARTICIPANT_STOKC_URL"):
         create_app(from_environment({"DATABASE_URL": sqlite_url, "PARTICIPANT_STOKC_URL": "http://h"}))
