@@ -48,13 +48,13 @@ def _write_only_where(patch: MonkeyPatch, *conditions: Any) -> None:
 @guard
 def the_intent_is_durable_before_the_call(patch: MonkeyPatch) -> None:
     """A commit between two calls does not come about."""
-    keep = Engine.keep
+    keep = Engine.commit
 
     def careless(engine: Engine, saga: Instance, *arguments: Any) -> None:
         if saga.standing is None:
             keep(engine, saga, *arguments)
 
-    patch.setattr(Engine, "keep", careless)
+    patch.setattr(Engine, "commit", careless)
 
 
 @guard
