@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 AXE = Path(__file__).parent / "admin" / "axe" / "axe.min.js"
 #: WCAG 2.2, levels A and AA.
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-expect.set_options(timeout=30_000)  # a machine may be busy
+expect.set_options(timeout=120_000)  # a machine may be busy
 PHONE = {"width": 360, "height": 740}
 
 

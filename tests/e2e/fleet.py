@@ -129,7 +129,7 @@ def begin(server: Server, count: int, within_s: float = 10.0) -> list[str]:
     """Start sagas that nobody waits for; each answer comes soon."""
     url, headers, sagas = f"{server.url}/api/commande/checkout", {"Prefer": "respond-async"}, []
     for _ in range(count):
-        answer = requests.post(url, json=CART, headers=headers, timeout=20)
+        answer = requests.post(url, json=CART, headers=headers, timeout=120)
         assert answer.status_code == 202, answer.text
         assert answer.elapsed.total_seconds() < within_s
         sagas.append(answer.json()["saga_id"])

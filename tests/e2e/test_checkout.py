@@ -15,7 +15,7 @@ from tests.support.waiting import eventually
 
 def checkout(server, client_id, **headers):
     body = {"client_id": client_id, "magasin_id": 1}
-    return requests.post(f"{server.url}/api/commande/checkout", json=body, headers=headers, timeout=30)
+    return requests.post(f"{server.url}/api/commande/checkout", json=body, headers=headers, timeout=120)
 
 
 def history(server, saga_id):
@@ -118,7 +118,7 @@ def test_two_idempotency_keys_are_refused_and_one_with_a_comma_is_not(orchestrat
 def checkout_with(server, *keys):
     """Send each key in a header of its own, which requests cannot; return the status and the problem's detail."""
     body = b'{"client_id": 4, "magasin_id": 1}'
-    with closing(HTTPConnection(server.url.removeprefix("http://"), timeout=30)) as connection:
+    with closing(HTTPConnection(server.url.removeprefix("http://"), timeout=120)) as connection:
         connection.putrequest("POST", "/api/commande/checkout")
         connection.putheader("Content-Type", "application/json")
         connection.putheader("Content-Length", str(len(body)))

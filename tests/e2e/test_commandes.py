@@ -30,7 +30,7 @@ def curl(server, text):
 
 
 def order(server, **changes):
-    return requests.post(f"{server.url}/api/saga/commandes/", json=DOCUMENTED | changes, timeout=30)
+    return requests.post(f"{server.url}/api/saga/commandes/", json=DOCUMENTED | changes, timeout=120)
 
 
 def test_the_documents_curl_commands_run(orchestrator, participants):
@@ -89,7 +89,7 @@ def test_all_lines_of_an_order_are_ordered(orchestrator, participants):
 def test_the_shop_may_be_left_out(orchestrator, participants):
     server = orchestrator()
     body = {name: value for name, value in DOCUMENTED.items() if name != "magasin_id"}
-    answer = requests.post(f"{server.url}/api/saga/commandes/", json=body, timeout=30)
+    answer = requests.post(f"{server.url}/api/saga/commandes/", json=body, timeout=120)
     assert answer.json()["resume_execution"]["magasin_id"] == DOCUMENTED["magasin_id"]
 
 
@@ -116,9 +116,9 @@ def test_a_finished_order_cannot_be_compensated_and_an_orphan_can(orchestrator, 
     server.kill()  # a SQLite file has one server alone
     orphaning = orchestrator(PARTICIPANT_CATALOGUE_URL="http://127.0.0.1:9")
     waiting = requests.post(
-        f"{orphaning.url}/api/saga/commandes/", json=DOCUMENTED, headers={"Prefer": "wait=1"}, timeout=30
+        f"{orphaning.url}/api/saga/commandes/", json=DOCUMENTED, headers={"Prefer": "wait=1"}, timeout=120
     )
     assert waiting.status_code == 202
     where = f"{orphaning.url}/api/saga/commandes/{waiting.json()['saga_id']}/compenser/"
-    answer = requests.post(where, timeout=30)
+    answer = requests.post(where, timeout=120)
     assert (answer.status_code, answer.json()["success"], answer.json()["etat_final"]) == (200, True, "SAGA_ANNULEE")

@@ -20,7 +20,7 @@ CART = {"client_id": 4, "magasin_id": 1}
 
 def buy(server, key):
     headers = {"Idempotency-Key": key, "Prefer": "wait=5"}
-    return requests.post(f"{server.url}/api/commande/checkout", json=CART, headers=headers, timeout=20)
+    return requests.post(f"{server.url}/api/commande/checkout", json=CART, headers=headers, timeout=120)
 
 
 def ready(server):

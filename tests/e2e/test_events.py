@@ -176,7 +176,7 @@ def test_while_the_broker_is_away_sagas_go_on_and_their_events_wait(fleet, broke
     try:
         body = {"type": "order_saga", "data": ORDER}
         created = requests.post(f"{web.url}/api/v1/sagas", json=body, timeout=10).json()["saga"]["id"]
-        requests.post(f"{web.url}/api/v1/sagas/{created}/execute", timeout=30)
+        requests.post(f"{web.url}/api/v1/sagas/{created}/execute", timeout=120)
         assert fleet.rows("SELECT status FROM saga") == [("completed",)]
         assert fleet.rows("SELECT count(*) FROM outbox") == [(len(CONFIRMED),)]
     finally:

@@ -111,7 +111,7 @@ def test_below_api_nobody_passes_without_the_key(gateway):
 def test_orders_go_through_it_and_their_participants_are_asked_through_it(gateway, catalogues, participants):
     before = [asked(server) for server in catalogues]
     for _ in range(6):
-        done = requests.post(f"{gateway}/api/saga/commandes/", json=DOCUMENTED, headers=KEY, timeout=30)
+        done = requests.post(f"{gateway}/api/saga/commandes/", json=DOCUMENTED, headers=KEY, timeout=120)
         assert (done.status_code, done.json()["etat_final"]) == (201, "SAGA_TERMINEE"), done.text
     assert [asked(server) for server in catalogues] == [count + 2 for count in before]
     participants.assert_balanced()
@@ -119,9 +119,9 @@ def test_orders_go_through_it_and_their_participants_are_asked_through_it(gatewa
 
 def test_a_saga_is_found_where_its_answer_says(gateway):
     sagas = f"{gateway}/saga-orchestrator/api/v1/sagas"
-    created = requests.post(sagas, json={"type": "purchase_saga", "data": PURCHASE}, timeout=30)
+    created = requests.post(sagas, json={"type": "purchase_saga", "data": PURCHASE}, timeout=120)
     assert requests.get(gateway + created.headers["Location"], timeout=5).json()["status"] == "pending"
-    done = requests.post(f"{sagas}/{created.json()['saga']['id']}/execute", timeout=30)
+    done = requests.post(f"{sagas}/{created.json()['saga']['id']}/execute", timeout=120)
     assert done.json()["saga"]["status"] == "completed"
 
 
@@ -131,7 +131,7 @@ def test_a_dead_instance_is_not_noticed(gateway, catalogues, orchestrators):
     produits = [requests.get(f"{gateway}/api/catalogue/produits", headers=KEY, timeout=5) for _ in range(30)]
     assert {answer.status_code for answer in produits} == {200}
     orders = [
-        requests.post(f"{gateway}/api/saga/commandes/", json=DOCUMENTED, headers=KEY, timeout=30) for _ in range(10)
+        requests.post(f"{gateway}/api/saga/commandes/", json=DOCUMENTED, headers=KEY, timeout=120) for _ in range(10)
     ]
     assert {answer.status_code for answer in orders} == {201}
 

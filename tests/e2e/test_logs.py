@@ -21,7 +21,7 @@ def lines(file):
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_a_saga_is_told_line_by_line_with_its_trace(orchestrator, participants, tmp_path):
     server = orchestrator()
-    saga_id = requests.post(f"{server.url}/api/commande/checkout", json=CART, timeout=20).json()["saga_id"]
+    saga_id = requests.post(f"{server.url}/api/commande/checkout", json=CART, timeout=120).json()["saga_id"]
 
     def told():
         return [line for line in lines(tmp_path / "orchestrator.log") if line.get("saga_id") == saga_id]
@@ -48,8 +48,8 @@ def test_no_secret_of_the_configuration_is_told_whatever_fails(tmp_path):
     server = start("app", "/health", port, log=log, **settings)
     try:
         for path in ("/ready", "/api/v1/sagas", "/metrics"):
-            requests.get(server.url + path, timeout=20)
-        requests.post(f"{server.url}/api/commande/checkout", json=CART, timeout=20)
+            requests.get(server.url + path, timeout=120)
+        requests.post(f"{server.url}/api/commande/checkout", json=CART, timeout=120)
     finally:
         server.kill()
     assert "database.failed" in log.read_text()

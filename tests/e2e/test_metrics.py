@@ -63,18 +63,18 @@ def run(orchestrator, participants, store_url):
     def buy(client_id):
         url = f"{server.url}/api/commande/checkout"
         body = {"client_id": client_id, "magasin_id": 1}
-        return requests.post(url, json=body, headers={"Connection": "close"}, timeout=30).json()
+        return requests.post(url, json=body, headers={"Connection": "close"}, timeout=120).json()
 
     for lines in (1, 1_000_000):
         order = ORDER | {"lignes": [ORDER["lignes"][0] | {"quantite": lines}]}
-        requests.post(f"{server.url}/api/saga/commandes/", json=order, headers={"Connection": "close"}, timeout=30)
+        requests.post(f"{server.url}/api/saga/commandes/", json=order, headers={"Connection": "close"}, timeout=120)
     told = [buy(client_id) for client_id in (4, 1, 2, 3)]
     participants.told("client", kind="lose_reply", times=1, method="POST")
     told.append(buy(4))
     participants.told("ventes", kind="fail", times=4, method="POST")
     told.append(buy(4))
     yield *eventually(lambda: all_told(server), "each process has told what it noted"), told
-    requests.post(f"{server.url}/api/v1/sagas/{told[-1]['saga_id']}/retry", timeout=30)
+    requests.post(f"{server.url}/api/v1/sagas/{told[-1]['saga_id']}/retry", timeout=120)
 
 
 def all_told(server):
@@ -155,7 +155,7 @@ def test_the_processes_of_one_server_show_one_sum(orchestrator, participants):
             f"{server.url}/api/commande/checkout",
             json={"client_id": 4, "magasin_id": 1},
             headers={"Connection": "close"},
-            timeout=30,
+            timeout=120,
         )
         assert answer.status_code == 201
 

@@ -36,7 +36,7 @@ def connect(server):
 
         def connect(says: str | bytes = b""):
             at = ("127.0.0.1", int(server.url.rpartition(":")[2]))
-            made = stack.enter_context(socket.create_connection(at, timeout=30))
+            made = stack.enter_context(socket.create_connection(at, timeout=120))
             made.sendall(says.encode() if isinstance(says, str) else says)
             return made
 
@@ -46,7 +46,7 @@ def connect(server):
 def assert_serves(server):
     for path in ("/health", "/ready", "/metrics"):
         assert requests.get(server.url + path, timeout=10).status_code == 200
-    answer = requests.post(f"{server.url}/api/commande/checkout", json=CART, timeout=20)
+    answer = requests.post(f"{server.url}/api/commande/checkout", json=CART, timeout=120)
     assert answer.status_code == 201, answer.text
 
 

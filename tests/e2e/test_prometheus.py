@@ -52,13 +52,13 @@ def prometheus(replicas, participants):
 
 def checkout(server, client_id=4, **headers):
     body = {"client_id": client_id, "magasin_id": 1}
-    return requests.post(f"{server.url}/api/commande/checkout", json=body, headers=headers, timeout=30)
+    return requests.post(f"{server.url}/api/commande/checkout", json=body, headers=headers, timeout=120)
 
 
 def run(server, saga_type, data):
     sagas = f"{server.url}/api/v1/sagas"
-    created = requests.post(sagas, json={"type": saga_type, "data": data}, timeout=30).json()["saga"]
-    return requests.post(f"{sagas}/{created['id']}/execute", timeout=30).json()["saga"]
+    created = requests.post(sagas, json={"type": saga_type, "data": data}, timeout=120).json()["saga"]
+    return requests.post(f"{sagas}/{created['id']}/execute", timeout=120).json()["saga"]
 
 
 def a_busy_day(replicas, participants) -> int:
@@ -72,7 +72,7 @@ def a_busy_day(replicas, participants) -> int:
     order = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
     for server, quantity in ((one, 1), (other, 1000)):
         line = {**DOCUMENTED["lignes"][0], "quantite": quantity}
-        requests.post(f"{server.url}/api/saga/commandes/", json=DOCUMENTED | {"lignes": [line]}, timeout=30)
+        requests.post(f"{server.url}/api/saga/commandes/", json=DOCUMENTED | {"lignes": [line]}, timeout=120)
         run(server, "order_saga", order | {"produits": [{"produit_id": "456", "quantite": quantity}]})
         run(server, "return_saga", return_of(run(server, "purchase_saga", PURCHASE)))
     return 1 + 24 + 2 * 4

@@ -14,7 +14,7 @@ def api(orchestrator, participants):
 
     def call(method, path, body=None, **headers):
         url = f"{server.url}/api/v1/sagas{path}"
-        return requests.request(method, url, json=body, headers=headers, timeout=30)
+        return requests.request(method, url, json=body, headers=headers, timeout=120)
 
     return call
 

@@ -50,7 +50,7 @@ def test_a_client_that_waits_is_told_where_its_saga_stands(orchestrator, partici
     participants.told("client", kind="slow", path="/4/payer", times=None, seconds=3.0)
 
     def buy():
-        told.append(requests.post(f"{server.url}/api/commande/checkout", json=CART, timeout=20))
+        told.append(requests.post(f"{server.url}/api/commande/checkout", json=CART, timeout=120))
 
     buyer = threading.Thread(target=buy)
     buyer.start()

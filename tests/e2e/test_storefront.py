@@ -16,7 +16,7 @@ from tests.support.waiting import TIMEOUT_S, eventually, free_port
 
 pytestmark = pytest.mark.programs
 
-SLOW = 30_000
+SLOW = 120_000
 #: Keeps each state that the pages of one tab have named: a saga may leave a state between two looks of a test.
 RECORD = """
 new MutationObserver(() => {

@@ -228,7 +228,7 @@ def test_a_broker_that_dies_and_comes_back_is_missed_by_nobody(fleet, participan
 def test_what_is_not_set_is_told_in_one_line(role, environment, told):
     bare = {name: value for name, value in os.environ.items() if name not in {"BROKER_URL", "DATABASE_URL"}}
     command = [sys.executable, "-m", "celery", "-A", "app.worker", role]
-    ended = subprocess.run(command, env=bare | environment, capture_output=True, text=True, timeout=20, check=False)
+    ended = subprocess.run(command, env=bare | environment, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 2
     assert ended.stderr.startswith(f"saga: {told}")
     assert (ended.stderr.count("\n"), ended.stdout) == (1, "")

@@ -82,7 +82,7 @@ class Site:
     def open(self, path: str, **options: Any) -> Page:
         """Open a page as the operator. An error in its console fails the test."""
         page = self.context.new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(120_000)
         if options:
             page.set_viewport_size(options)
         page.goto(self.server.url + path)
