@@ -85,8 +85,7 @@ def notes(state: State) -> list[str]:
     """Return notes about the call in flight in a state: its retries and its probe. Empty for a state without a call."""
     if not state.call or not state.step:
         return []
-    probe = state.step.probe if state.phase is Phase.FORWARD else None
-    return [retry_note(state.step, state.retry), *([f"no answer: asks {probe}"] if probe else [])]
+    return [retry_note(state.step, state.retry), *([f"no answer: asks {state.probe}"] if state.probe else [])]
 
 
 def deadline_note(saga: Saga) -> str:

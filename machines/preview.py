@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from machines.call import Call
 from machines.progress import Outcome, Walk
 from machines.saga import Saga
-from machines.transitions import Phase, State, Trigger
+from machines.transitions import State, Trigger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,5 +74,4 @@ def _onward(walk: Walk) -> Iterator[Stop]:
 
 def _stops(states: Iterable[State], *, in_doubt: bool) -> Iterator[Stop]:
     for state in states:
-        probed = in_doubt and state.phase is Phase.FORWARD and state.step is not None
-        yield Stop(state=state, call=state.call, probe=state.step.probe if probed and state.step else None)
+        yield Stop(state=state, call=state.call, probe=state.probe if in_doubt else None)

@@ -27,7 +27,7 @@ from machines.machine import SagaMachine
 from machines.saga import Saga
 from machines.statuses import Status, status_of
 from machines.step import Kind
-from machines.transitions import FAILURES, Phase, State, Trigger
+from machines.transitions import GIVES_UP, Phase, State, Trigger
 
 #: Request of a person → triggers, of which the first that the table has from the saga's state is fired.
 REQUESTS: Mapping[str, tuple[Trigger, ...]] = MappingProxyType({
@@ -74,8 +74,7 @@ class Progress(SagaMachine):
     @property
     def probe(self) -> Call | None:
         """The call that asks whether an attempt in doubt has worked, where the step has one."""
-        at = self._at
-        return at.step.probe if self.in_doubt and at.step and at.phase is Phase.FORWARD else None
+        return self._at.probe if self.in_doubt else None
 
     @property
     def pivot_in_doubt(self) -> bool:
@@ -171,13 +170,9 @@ class Progress(SagaMachine):
         self.attempt, self.deferrals, self.waits_for = 0, 0, None
         # A person who retries a stuck call does not know either whether the attempts before took effect.
         self.in_doubt = trigger == Trigger.RETRY
-        if trigger in _FAIL:
+        if trigger in GIVES_UP:
             step = self.definition.states[str(row.source)].step
             self.error = f"{row.dest}: {step.name if step else ''}: {reason}"
-
-
-#: Triggers that set a saga's error.
-_FAIL = FAILURES | {Trigger.CANCEL}
 
 
 def may_have_been_sent(*, in_doubt: bool, claims: int, own_claims: int = 0) -> bool:

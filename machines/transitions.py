@@ -53,6 +53,8 @@ class Trigger(StrEnum):
 DONE = frozenset({Trigger.SUCCEEDED, Trigger.RESOLVE})
 #: Triggers by which a step fails.
 FAILURES = frozenset({Trigger.REFUSED, Trigger.REFUSED_IN_DOUBT, Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.QUARANTINE})
+#: Triggers that end a saga's way forward.
+GIVES_UP = FAILURES | {Trigger.CANCEL}
 
 
 class Direction(StrEnum):
@@ -101,8 +103,12 @@ class State:
     @property
     def rounds(self) -> int:
         """The most times the participant is asked: every attempt, and one last probe where the step has one."""
-        probed = self.phase is Phase.FORWARD and self.step is not None and self.step.probe is not None
-        return self.retry.attempts + probed
+        return self.retry.attempts + (self.probe is not None)
+
+    @property
+    def probe(self) -> Call | None:
+        """The call that asks what became of an attempt in doubt, where the step has one; an undo has none."""
+        return self.step.probe if self.step is not None and self.phase is Phase.FORWARD else None
 
     @cached_property
     def effectful(self) -> bool:

@@ -187,14 +187,18 @@ class Instance(Progress):
         super().moved(event)
         row = event.transition
         assert row is not None
-        self._note(source=row.source or None, trigger=event.event.name, dest=self.state, **event.kwargs)
-
-    def _note(self, *, source: str | None, trigger: str, dest: str, **columns: Any) -> None:
-        again = source == dest or trigger == Trigger.RETRY  # the state was entered, and its event published, before
-        event = None if again else self.definition.events.get(dest)
-        made = self.clock()
+        trigger, dest = event.event.name, self.state
+        again = row.source == dest or trigger == Trigger.RETRY  # the state was entered, and its event published, before
         self.unsaved.append(
-            Move(seq=self.next_seq, source=source, trigger=trigger, dest=dest, event=event, made=made, **columns)
+            Move(
+                seq=self.next_seq,
+                source=row.source or None,
+                trigger=trigger,
+                dest=dest,
+                event=None if again else self.definition.events.get(dest),
+                made=self.clock(),
+                **event.kwargs,
+            )
         )
         self.next_seq += 1
         self.claims = 0

@@ -5,14 +5,10 @@ from typing import NamedTuple
 from app.store.instance import Move
 from machines.history import outcome_of_move
 from machines.progress import Outcome
-from machines.transitions import FAILURES, Phase, State, Trigger
+from machines.transitions import GIVES_UP, Phase, State, Trigger
 
 #: The labels of a transition.
 LABELS = ("saga", "source", "trigger", "dest")
-#: The trigger of a new saga's first move, which is in no table.
-START = "start"
-
-_FAILURES = FAILURES | {Trigger.CANCEL}
 
 
 class CountedTransition(NamedTuple):
@@ -37,7 +33,7 @@ class CountedTransition(NamedTuple):
     @property
     def fails(self) -> bool:
         """Return True when the transition ends a saga's way forward."""
-        return self._leaves(Phase.FORWARD) and self.trigger in _FAILURES
+        return self._leaves(Phase.FORWARD) and self.trigger in GIVES_UP
 
     @property
     def succeeds(self) -> bool:

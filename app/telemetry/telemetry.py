@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from app.calls.outcome import Reply, setting_of, settings_of
 from app.store.instance import Instance, Move, SagaSnapshot
-from app.telemetry.counted_transition import LABELS, START, CountedTransition, outcome
+from app.telemetry.counted_transition import LABELS, CountedTransition, outcome
 from app.telemetry.deferred import Deferred
 from app.telemetry.derived import TRANSITIONS
 from app.telemetry.label_cache import LabelCache
@@ -191,7 +191,7 @@ class Telemetry:
         return counted
 
     def _create_series_of(self, saga: Saga) -> None:
-        self._counted_transition(saga, None, START, saga.initial)
+        self._counted_transition(saga, None, saga.start.trigger, saga.start.dest)
         for row in saga.transitions:
             self._counted_transition(saga, row.source, row.trigger, row.dest)
         for status in ("started", *_ENDS):
