@@ -7,6 +7,7 @@ the statement itself.
 import re
 from collections.abc import Mapping
 from math import inf
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import ClauseElement, Connection, PoolProxiedConnection
@@ -18,6 +19,9 @@ from app.store.pool import POOLED
 from app.store.transaction_retry import repeat
 
 _NAMED = re.compile(r"%\((\w+)\)s")
+#: Key of a connection's cursor in its `info`. A cursor is kept as long as its connection, because each new one costs a
+#: tenth of a statement.
+_CURSOR = "cursor"
 
 
 class Statement:
@@ -32,6 +36,8 @@ class Statement:
         constants = [name for name, value in compiled.params.items() if value is not None]
         assert not constants, f"they are written out, and not sent each time: {constants}"
         self._names: list[str] = compiled.positiontup or list(dict.fromkeys(_NAMED.findall(self.sql)))
+        assert len(self._names) > 1, "itemgetter of one name returns no tuple"
+        self._in_order = itemgetter(*self._names)
         self._prepare, self._execute = "", self.sql  # SQLite prepares by itself
         if self._dialect.name == "postgresql":
             placed = _NAMED.sub(lambda found: f"${self._names.index(found[1]) + 1}", self.sql)
@@ -69,7 +75,9 @@ class Statement:
         return translated
 
     def _run_on(self, connection: PoolProxiedConnection, values: Mapping[str, Any]) -> int:
-        cursor = connection.cursor()
+        cursor = connection.info.get(_CURSOR)
+        if cursor is None:
+            cursor = connection.info[_CURSOR] = connection.cursor()
         try:
             self._execute_on(cursor, connection.info, values)
         except self._errors as error:
@@ -77,7 +85,6 @@ class Statement:
                 connection.info[POOLED] = inf
             repeat(error, cursor, lambda: self._execute_on(cursor, connection.info, values))
         changed: int = cursor.rowcount
-        cursor.close()
         return changed
 
     def _execute_on(self, cursor: Any, info: Any, values: Mapping[str, Any]) -> None:
@@ -87,4 +94,4 @@ class Statement:
         if self._prepare and self._name not in info:
             cursor.execute(self._prepare)
             info[self._name] = True
-        cursor.execute(self._execute, [values[name] for name in self._names])
+        cursor.execute(self._execute, self._in_order(values))
