@@ -8,10 +8,9 @@ import sys
 
 from app import create_app
 from app.config import ConfigError, check_serving, from_environment
-from app.database_file import check_database_file
 from app.services import services
 from app.stopping import on_stop_signal
-from app.store.sqlite_lock import hold, tell_ending
+from app.store.sqlite_file import announce_ending, check_database_file, hold
 
 try:
     _config = from_environment(os.environ)
@@ -28,7 +27,7 @@ _runner = _services.runner
 
 def _stop() -> None:
     _runner.stopping.set()
-    tell_ending(_alone)
+    announce_ending(_alone)
 
 
 on_stop_signal(_stop, _services.threads, _runner.stopping)

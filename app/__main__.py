@@ -20,10 +20,9 @@ from granian.server import Server
 
 from app import serving
 from app.config import Config, check_serving, from_environment
-from app.database_file import check_database_file
 from app.logs import configure_logging
 from app.settings import DEFAULT_HOST, SHARED, ConfigError, port
-from app.store.sqlite_lock import hold
+from app.store.sqlite_file import check_database_file, hold
 from app.tables import read_tables
 
 #: Open files of a process besides its connections: the database, participants, the broker.

@@ -40,20 +40,16 @@ from app.service_threads import ServiceThreads
 from app.services import Services
 from app.shared_cache import SharedCache
 from app.store import database
-from app.store.api_keys import ApiKeys
-from app.store.bounded_query import Bounded
-from app.store.connections import Connections
-from app.store.counts import read
+from app.store.accounts import ApiKeys, LoginAttempts, Users
 from app.store.database import db
+from app.store.database_health import Bounded, schema
 from app.store.dead_letters import DeadLetters
-from app.store.leases import Leases
-from app.store.login_attempts import Attempts
+from app.store.leases import Leases, Replicas
 from app.store.outbox import Outbox
-from app.store.replicas import Replicas
 from app.store.sagas import SagaStore
-from app.store.schema_facts import schema
+from app.store.statements import Connections
+from app.store.statistics import saga_counts
 from app.store.tables import Tables
-from app.store.users import Users
 from app.tables import read_tables
 from app.telemetry import Telemetry
 from app.telemetry.breaker_gauges import BreakerGauges
@@ -104,7 +100,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         metrics=metrics,
         schema=Bounded(partial(schema, engine)),
         users=Users(engine),
-        attempts=Attempts(engine),
+        attempts=LoginAttempts(engine),
         api_keys=KeyRing(ApiKeys(engine)),
         redact=Secrets(config.log_redact).redacted,
     ).install(app)
@@ -130,7 +126,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         leases = Leases(db.engine, registry, owner)
         tables = Tables(db.engine, registry, owner)
         heartbeat = Heartbeat(Replicas(db.engine, owner))
-        saga_gauges = SagaGauges(Bounded(partial(read, db.engine, registry)), registry)
+        saga_gauges = SagaGauges(Bounded(partial(saga_counts, db.engine, registry)), registry)
     participants = HttpClient(
         config.requests + config.threads, api_key=config.participants_api_key, ca_file=config.participants_ca_file
     )

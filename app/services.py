@@ -13,11 +13,9 @@ if TYPE_CHECKING:  # every layer reads its parts here, so this module imports no
     from app.events.event_threads import EventThreads
     from app.service_threads import ServiceThreads
     from app.shared_cache import SharedCache
-    from app.store.bounded_query import Bounded
-    from app.store.login_attempts import Attempts
-    from app.store.overview import Minute
-    from app.store.schema_facts import Schema
-    from app.store.users import Users
+    from app.store.accounts import LoginAttempts, Users
+    from app.store.database_health import Bounded, Schema
+    from app.store.statistics import Minute
     from app.telemetry.exposition import Exposition
     from machines.registry import Registry
 
@@ -43,7 +41,7 @@ class Services:
     schema: "Bounded[Schema]"
     users: "Users"
     #: Counts the failed attempts to sign in.
-    attempts: "Attempts"
+    attempts: "LoginAttempts"
     api_keys: "KeyRing"
     #: Returns a value without the secrets in it.
     redact: Callable[[Any], Any]

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from sqlalchemy import Engine, create_engine
 
 from app.config import from_environment
-from app.store.connections import Connections
 from app.store.database import engine_options, make_durable
 from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.sagas import SagaStore
+from app.store.statements import Connections
 from benchmarks.contenders.saga import BENCH
 from benchmarks.harness import Harness, settings, wait_until_ended
 from benchmarks.report import Table

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from app.access.permissions import Scope
 from app.access.principal import Principal, key
 from app.errors import InvalidError, UnauthenticatedError
-from app.store.api_keys import ApiKeys
+from app.store.accounts import ApiKeys
 
 #: How long a key lookup is cached, in seconds; a revoked key stops working within this time.
 KEY_CACHE_S = 5.0

@@ -12,7 +12,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from app.access.permissions import Role
 from app.errors import BusyError, InvalidError
-from app.store.users import Users
+from app.store.accounts import Users
 
 T = TypeVar("T")
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")

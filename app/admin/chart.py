@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from app.store.overview import MINUTES, Minute
+from app.store.statistics import MINUTES, Minute
 from machines.statuses import Status
 
 #: From the bottom of a bar to its top.

@@ -12,7 +12,7 @@ from app.admin.chart import chart
 from app.admin.pages import pages
 from app.services import services
 from app.store.attention import Attention, AttentionFilter
-from app.store.overview import Minute, lately, oldest, standing
+from app.store.statistics import Minute, counts_by_status, oldest_unfinished, started_lately
 from app.views.states import dwell_limits
 from machines.statuses import FINISHED
 
@@ -27,7 +27,7 @@ _OLDEST, _GROUPS = 8, 5
 @needs(Role.VIEWER)
 def show() -> str:
     registry = services().registry
-    rows, minutes = standing(), _last_hour()
+    rows, minutes = counts_by_status(), _last_hour()
     groups = Attention(registry, dwell_limits(registry)).groups(AttentionFilter())
     now: dict[str, int] = defaultdict(int)
     sagas: dict[str, dict[str, Any]] = {name: {"now": {}, "oldest_s": 0.0} for name in registry.names}
@@ -49,7 +49,7 @@ def show() -> str:
         sagas=sagas,
         chart=chart(minutes),
         groups=groups[:_GROUPS],
-        oldest=oldest(_OLDEST),
+        oldest=oldest_unfinished(_OLDEST),
     )
 
 
@@ -58,5 +58,5 @@ def _last_hour() -> Sequence[Minute]:
     parts = services()
     cached = parts.last_hour
     if cached is None or time.monotonic() - cached[0] > CACHE_S:
-        cached = parts.last_hour = (time.monotonic(), lately(parts.registry.names))
+        cached = parts.last_hour = (time.monotonic(), started_lately(parts.registry.names))
     return cached[1]

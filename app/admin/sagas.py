@@ -9,8 +9,7 @@ from app.access.permissions import Role, needs
 from app.admin.forms import ListQuery, query_of
 from app.admin.pages import pages
 from app.services import services
-from app.store.lists import ListFilter, newest
-from app.store.search import id_prefix
+from app.store.lists import ListFilter, id_prefix, newest
 from app.views.filters import cursor_at
 from app.views.states import final_states
 from machines.statuses import Status

@@ -9,7 +9,7 @@ from app.access.sessions import sign_in, sign_out
 from app.access.user_accounts import NAME, matches
 from app.errors import BusyError
 from app.services import services
-from app.store.login_attempts import WINDOW_S
+from app.store.accounts import ATTEMPT_WINDOW_S
 
 blueprint = Blueprint("access", __name__)
 HOME = "/admin"
@@ -32,7 +32,7 @@ def login() -> Response:
     known = name if NAME.fullmatch(name) else ""  # all impossible names are counted together
     if not attempts.begin(known, counted_as):
         answer = _again(name, "Too many attempts. Wait a minute, then try again.", 429)
-        answer.headers["Retry-After"] = str(round(WINDOW_S))
+        answer.headers["Retry-After"] = str(round(ATTEMPT_WINDOW_S))
         return answer
     user = services().users.find(known) if known else None
     try:

@@ -27,7 +27,7 @@ from app.api.schemas.commandes import (
 )
 from app.errors import NotFoundError
 from app.services import services
-from app.store import queries
+from app.store import lists, queries
 from app.store.instance import SagaSnapshot
 from app.store.models import JournalRow, SagaRow
 from app.views.filters import LARGEST_PAGE
@@ -98,12 +98,12 @@ def index() -> Response:
     """List the orders, the newest first, by `etat` and `actives_seulement`."""
     query = load(ListQuery(), request.args.to_dict())
     state, active = query.get("etat"), query["actives_seulement"].lower() == "true"
-    wanted = queries.Filter(
+    wanted = lists.Filter(
         definitions=(COMMANDE.name,),
         states=(state,) if state else (),
         statuses=(Status.PENDING, *UNDER_WAY, Status.STUCK) if active else (),
     )
-    page = queries.page(wanted, limit=query["limit"], offset=query["offset"], after=query.get("cursor"))
+    page = lists.page(wanted, limit=query["limit"], offset=query["offset"], after=query.get("cursor"))
     journals = queries.journals([saga.id for saga in page.sagas], replies_of=_SUMMARY_STEPS)
     return jsonify(
         success=True,

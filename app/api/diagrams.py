@@ -13,8 +13,8 @@ from app.api.responses import page_answer, picture_answer, text_answer
 from app.errors import NotFoundError
 from app.services import services
 from app.store import queries
-from app.store.heat import heat, standing
 from app.store.loading import table_of
+from app.store.statistics import counts_by_state, heat
 from app.views.validation import load
 from diagrams.files import RENDERERS
 from diagrams.overlays.diff import Diff, diff_markdown, diff_overlay
@@ -94,7 +94,7 @@ def show_difference(name: str, kind: str) -> Response:
     """Draw the differences of two versions, and the number of sagas in the states that differ."""
     query = load(_DifferenceQuery(), request.args.to_dict())
     old, new = _definition(name, query["old"]), _definition(name, query["new"])
-    found = Diff(old=old, new=new, standing=standing(old.name, old.version))
+    found = Diff(old=old, new=new, standing=counts_by_state(old.name, old.version))
     if kind == "md":
         return text_answer(kind, diff_markdown(found), FIGURES_S)
     return picture_answer(svg(new, diff_overlay(found)), FIGURES_S)

@@ -8,7 +8,7 @@ from flask import request
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.errors import InvalidError
-from app.store.queries import SORTS, Filter, Page
+from app.store.lists import SORTS, Filter, Page
 from app.views.filters import LARGEST_PAGE, Cursor, cursor_at
 from app.views.validation import load, storable
 from machines.statuses import SAGA_STATUSES, Status

@@ -15,7 +15,7 @@ from app.api.responses import with_location
 from app.api.schemas.sagas import Journal, SagaCreated, SagaList, SagaMoved, SagaUnfinished, SagaWhole
 from app.errors import InvalidError, NotFoundError
 from app.services import services
-from app.store import queries
+from app.store import lists, queries
 from app.store.instance import SagaSnapshot
 from app.store.models import SagaRow
 from app.views.saga_data import data_schema
@@ -65,7 +65,7 @@ def create() -> Response:
 def index() -> Response:
     """List sagas by the filters of the query string."""
     wanted, limit, offset, sort, after = requested_page()
-    page = queries.page(wanted, limit=limit, offset=offset, sort=sort, after=after)
+    page = lists.page(wanted, limit=limit, offset=offset, sort=sort, after=after)
     journals = queries.journals([saga.id for saga in page.sagas], replies_of=())
     paged = pagination(page, limit, offset)
     paged |= {"next_cursor": cursor_of(page)} if sort.endswith("created_at") else {}

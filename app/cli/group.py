@@ -13,11 +13,11 @@ from flask.cli import AppGroup
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.cli.output import printable
-from app.database_file import check_database_file
 from app.errors import InvalidError, NotReadyError, ProblemError
 from app.readiness import check_ready
 from app.settings import ConfigError
 from app.store.database_errors import Meaning, in_one_line, meaning
+from app.store.sqlite_file import check_database_file
 from machines.statuses import Status
 
 FAULT, BAD_INPUT, NOT_FOUND, CONFLICT, INTERRUPTED = 1, 2, 6, 7, 130

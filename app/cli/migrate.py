@@ -8,9 +8,9 @@ from flask.cli import ScriptInfo
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.cli.group import BAD_INPUT, one_line
-from app.database_file import check_database_file
 from app.store.database import db
 from app.store.database_errors import Meaning, in_one_line, meaning, sqlstate
+from app.store.sqlite_file import check_database_file
 
 #: SQLSTATE "duplicate_table".
 _DUPLICATE_TABLE = "42P07"

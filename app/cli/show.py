@@ -15,7 +15,7 @@ from app.cli.group import EXIT_CODES, saga
 from app.cli.output import STATUS_LOOKS, Column, Line, cell, draw, grid, printable, screen, write_json
 from app.errors import MalformedError
 from app.services import services
-from app.store import queries
+from app.store import lists, queries
 from app.store.database import db
 from app.store.models import JournalRow, SagaRow
 from app.views.filters import LARGEST_PAGE
@@ -56,7 +56,7 @@ def list_sagas(
     if stuck and status not in (None, Status.STUCK):
         raise MalformedError(f"--stuck and --status {status} exclude each other; leave one out")
     registry = services().registry
-    wanted = queries.Filter(
+    wanted = lists.Filter(
         definitions=(definition,) if definition else (),
         statuses=(Status.STUCK,) if stuck else (status,) if status else (),
         states=(state,) if state else (),
@@ -64,7 +64,7 @@ def list_sagas(
         store=store,
         unknown_to=registry if unknown else None,
     )
-    page = queries.page(wanted, limit=limit)
+    page = lists.page(wanted, limit=limit)
     if as_json:
         journals = queries.journals([row.id for row in page.sagas], replies_of=())
         for row in page.sagas:
@@ -128,7 +128,7 @@ def list_of(
         return
     yield from grid(_COLUMNS, [_line(registry, row, now, width) for row in sagas], width)
     if total > len(sagas):
-        at_least = "at least " if total >= queries.LARGEST_TOTAL else ""
+        at_least = "at least " if total >= lists.LARGEST_TOTAL else ""
         yield Text(f"The newest {len(sagas)} of {at_least}{total:,}; --limit shows more.", style="dim")
 
 

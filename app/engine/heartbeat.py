@@ -6,7 +6,7 @@ from collections.abc import Callable
 import structlog
 
 from app.store.database_errors import Meaning, in_one_line, meaning
-from app.store.replicas import Replicas
+from app.store.leases import Replicas
 
 _log = structlog.get_logger("runner")
 #: Seconds after a failed commit in which this process reports itself as not ready, even when its heartbeat succeeds.

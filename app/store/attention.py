@@ -12,8 +12,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, and_, case, func, not_, or_, select, tuple_
 
 from app.store.database import db, db_now, seconds_until
+from app.store.lists import means
 from app.store.models import BRIEF_ERROR, UNFINISHED, SagaRow
-from app.store.search import means
 from app.store.tables import at_hand
 from machines.registry import Registry
 from machines.statuses import UNDER_WAY, Status

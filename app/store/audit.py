@@ -17,9 +17,9 @@ from uuid import UUID
 import structlog
 from sqlalchemy import Connection, Engine, Row, Select, func, insert, select, update
 
-from app.store.access import AuditHeadRow, AuditRow
-from app.store.atomic import atomic
 from app.store.database import db_now
+from app.store.models import AuditHeadRow, AuditRow
+from app.store.transactions import atomic
 
 _AUDIT, _HEAD = AuditRow.__table__, AuditHeadRow.__table__
 _log = structlog.get_logger("audit")

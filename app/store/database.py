@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 from math import inf
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
@@ -13,7 +13,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from app.config import Config
 from app.store.pool import SharedPool
-from app.store.transaction_retry import repeat_all
+from app.store.transactions import repeat_all
 from app.values import LONGEST_LINE, read_back, shortened, written
 
 db = SQLAlchemy()
@@ -51,7 +51,7 @@ def engine_options(url: str, threads: int, connections: int = Config.database_co
     """Return the engine's options for a process with this number of threads and at most `connections` connections.
 
     A connection is held for one statement only, so a small pool serves many threads. Half of the connections are for
-    the engine, see app.store.connections.
+    the engine, see app.store.statements.
     """
     most = min(2 * threads, connections)
     options: dict[str, Any] = {
@@ -134,7 +134,31 @@ class Words(TypeDecorator[str]):
         return value if value is None else shortened(value, LONGEST_LINE)
 
 
-class in_seconds(FunctionElement[datetime]):  # noqa: N801  reads as the SQL function it is
+_Value = TypeVar("_Value")
+
+
+class _SqlFunction(FunctionElement[_Value]):
+    """An SQL expression with a text for each database; {0}, {1} are its arguments."""
+
+    inherit_cache = True
+    postgresql: ClassVar[str]
+    sqlite: ClassVar[str]
+
+
+@compiles(_SqlFunction, "postgresql")
+def _for_postgresql(element: Any, compiler: Any, **options: Any) -> str:
+    return str(element.postgresql).format(*(compiler.process(clause, **options) for clause in element.clauses))
+
+
+@compiles(_SqlFunction, "sqlite")
+def _for_sqlite(element: Any, compiler: Any, **options: Any) -> str:
+    return str(element.sqlite).format(*(compiler.process(clause, **options) for clause in element.clauses))
+
+
+# On SQLite a moment is a text with six fraction digits, as SQLAlchemy writes and reads it.
+
+
+class in_seconds(_SqlFunction[datetime]):  # noqa: N801  reads as the SQL function it is, as do those below
     """`in_seconds(delay)`: the database's clock plus a delay in seconds; NULL for a NULL delay.
 
     It uses PostgreSQL's clock that is constant within a statement, so an index can be searched for it.
@@ -142,66 +166,50 @@ class in_seconds(FunctionElement[datetime]):  # noqa: N801  reads as the SQL fun
 
     type = UtcDateTime()
     inherit_cache = True
+    postgresql = "(statement_timestamp() + make_interval(secs => {0}))"
+    sqlite = "(strftime('%Y-%m-%d %H:%M:%f', 'now', {0} || ' seconds') || '000')"
 
 
-@compiles(in_seconds, "postgresql")
-def _in_seconds_postgresql(element: Any, compiler: Any, **options: Any) -> str:
-    return f"(statement_timestamp() + make_interval(secs => {compiler.process(element.clauses, **options)}))"
-
-
-@compiles(in_seconds, "sqlite")
-def _in_seconds_sqlite(element: Any, compiler: Any, **options: Any) -> str:
-    delay = compiler.process(element.clauses, **options)
-    # Six fraction digits, as SQLAlchemy writes and reads them.
-    return f"(strftime('%Y-%m-%d %H:%M:%f', 'now', {delay} || ' seconds') || '000')"
-
-
-class db_now(FunctionElement[datetime]):  # noqa: N801
+class db_now(_SqlFunction[datetime]):  # noqa: N801
     """`db_now()`: the database's clock at the start of the statement."""
 
     type = UtcDateTime()
     inherit_cache = True
+    postgresql = "statement_timestamp()"
+    sqlite = "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')"
 
 
-@compiles(db_now, "postgresql")
-def _db_now_postgresql(_element: Any, _compiler: Any, **_options: Any) -> str:
-    return "statement_timestamp()"
-
-
-@compiles(db_now, "sqlite")
-def _db_now_sqlite(_element: Any, _compiler: Any, **_options: Any) -> str:
-    return "(strftime('%Y-%m-%d %H:%M:%f', 'now') || '000')"
-
-
-class later_of(FunctionElement[datetime]):  # noqa: N801
+class later_of(_SqlFunction[datetime]):  # noqa: N801
     """`later_of(moment, moment)`: the later of two moments. Neither may be NULL."""
 
     type = UtcDateTime()
     inherit_cache = True
+    postgresql = "greatest({0}, {1})"
+    sqlite = "max({0}, {1})"
 
 
-@compiles(later_of, "postgresql")
-def _later_of_postgresql(element: Any, compiler: Any, **options: Any) -> str:
-    return f"greatest({compiler.process(element.clauses, **options)})"
+class minute_of(_SqlFunction[datetime]):  # noqa: N801
+    """`minute_of(moment)`: the start of its minute."""
+
+    type = UtcDateTime()
+    inherit_cache = True
+    postgresql = "date_trunc('minute', {0})"
+    sqlite = "strftime('%Y-%m-%d %H:%M:00.000000', {0})"
 
 
-@compiles(later_of, "sqlite")
-def _later_of_sqlite(element: Any, compiler: Any, **options: Any) -> str:
-    return f"max({compiler.process(element.clauses, **options)})"
-
-
-class seconds_until(FunctionElement[float]):  # noqa: N801
+class seconds_until(_SqlFunction[float]):  # noqa: N801
     """`seconds_until(moment)`: seconds from the database's clock to the moment; NULL for NULL."""
 
     type = Double()
     inherit_cache = True
+    postgresql = "extract(epoch FROM {0} - statement_timestamp())::float8"
+    sqlite = "((julianday({0}) - julianday('now')) * 86400.0)"
 
 
-@compiles(seconds_until, "postgresql")
-def _seconds_until_postgresql(element: Any, compiler: Any, **options: Any) -> str:
-    return f"extract(epoch FROM {compiler.process(element.clauses, **options)} - statement_timestamp())::float8"
+class seconds_between(_SqlFunction[float]):  # noqa: N801
+    """`seconds_between(earlier, later)`: the difference in seconds."""
 
-
-@compiles(seconds_until, "sqlite")
-def _seconds_until_sqlite(element: Any, compiler: Any, **options: Any) -> str:
-    return f"((julianday({compiler.process(element.clauses, **options)}) - julianday('now')) * 86400.0)"
+    type = Double()
+    inherit_cache = True
+    postgresql = "extract(epoch FROM {1} - {0})::float8"
+    sqlite = "((julianday({1}) - julianday({0})) * 86400.0)"

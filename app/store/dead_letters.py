@@ -6,10 +6,10 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, Table, delete, insert, select
 
-from app.store.atomic import atomic
 from app.store.audit import Entry, append
 from app.store.database import db_now
 from app.store.models import ParkedRow
+from app.store.transactions import atomic
 
 _PARKED: Table = ParkedRow.__table__
 LARGEST_PAGE = 200

@@ -1,19 +1,53 @@
-"""Leases: any process may claim a saga that is due, and holds it until the lease ends."""
+"""Ownership of sagas: the processes that run sagas, and the leases by which a process holds them.
+
+Any process may claim a saga that is due, and holds it until the lease ends.
+"""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Engine, Row, Select, bindparam, select, tuple_, update
+from sqlalchemy import ColumnElement, Engine, Row, Select, Table, bindparam, delete, select, tuple_, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.store.database import db_now, in_seconds
 from app.store.instance import Instance
 from app.store.loading import STANDS, instance, journals
-from app.store.models import SagaRow
+from app.store.models import ReplicaRow, SagaRow
 from app.store.tables import at_hand, without_table
 from machines.registry import Registry
+
+_REPLICA: Table = ReplicaRow.__table__
+#: Seconds without a heartbeat after which a replica is deleted from the list.
+FORGOTTEN_AFTER_S = 3600.0
+
+
+class Replicas:
+    """The heartbeat of this process among the replicas."""
+
+    def __init__(self, engine: Engine, owner: str) -> None:
+        self._engine = engine
+        self._owner = owner
+        insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+        new = insert(_REPLICA).values(owner=owner, started_at=db_now(), beat_at=db_now())
+        self._beat = new.on_conflict_do_update(index_elements=["owner"], set_={"beat_at": db_now()})
+
+    def beat(self) -> None:
+        """Write a heartbeat, which also proves that the database accepts writes."""
+        with self._engine.connect() as connection:
+            connection.execute(self._beat)
+
+    def forget_silent(self) -> None:
+        with self._engine.connect() as connection:
+            connection.execute(delete(_REPLICA).where(_REPLICA.c.beat_at < in_seconds(-FORGOTTEN_AFTER_S)))
+
+    def leave(self) -> None:
+        """Remove this process from the list."""
+        with self._engine.connect() as connection:
+            connection.execute(delete(_REPLICA).where(_REPLICA.c.owner == self._owner))
+
 
 _log = structlog.get_logger("store")
 _SAGA = SagaRow.__table__

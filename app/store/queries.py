@@ -1,60 +1,16 @@
-"""Queries for people: one saga, its journal, and lists that stay fast with any number of sagas."""
+"""Queries for people about known sagas: their rows, their journals and their events."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, and_, case, select
 
 from app.store.database import db, seconds_until
-from app.store.instance import SagaSnapshot, search_text
+from app.store.instance import SagaSnapshot
 from app.store.models import JournalRow, OutboxRow, SagaRow
 from app.store.outbox import PUBLISHED
-from app.store.tables import without_table
-from machines.registry import Registry
 from machines.transitions import Trigger
-
-#: Largest exact total of a list; counting millions would take too long for its use.
-LARGEST_TOTAL = 10_000
-
-#: Sort keys of a list; a minus before the name reverses the order.
-SORTS = {"created_at": SagaRow.created_at, "updated_at": SagaRow.updated_at}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Filter:
-    """Filter of a list."""
-
-    #: Any of these definitions; empty: all.
-    definitions: tuple[str, ...] = ()
-    #: Any of these statuses; empty: all.
-    statuses: tuple[str, ...] = ()
-    #: Any of these states; empty: all.
-    states: tuple[str, ...] = ()
-    #: Earliest creation, included.
-    created_from: datetime | None = None
-    #: Latest creation, excluded.
-    created_to: datetime | None = None
-    client: str | None = None
-    store: str | None = None
-    #: Only unfinished sagas whose table this registry does not have.
-    unknown_to: Registry | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Page:
-    """One page of a list. `total` is exact below LARGEST_TOTAL."""
-
-    sagas: Sequence[SagaRow]
-    total: int
-    has_more: bool
-
-    @property
-    def following(self) -> tuple[datetime, UUID] | None:
-        """The place after which the next page begins; None on the last page."""
-        return (self.sagas[-1].created_at, self.sagas[-1].id) if self.has_more else None
 
 
 def find(saga_id: UUID) -> SagaRow | None:
@@ -114,35 +70,3 @@ def standings(saga_ids: Sequence[UUID]) -> list[SagaSnapshot]:
     columns = (SagaRow.id, SagaRow.state, SagaRow.status, SagaRow.error)
     rows = db.session.execute(select(*columns).where(SagaRow.id.in_(saga_ids)))
     return [SagaSnapshot(id=row.id, state=row.state, status=row.status, error=row.error) for row in rows]
-
-
-def page(
-    wanted: Filter, *, sort: str = "-created_at", limit: int = 50, offset: int = 0,
-    after: tuple[datetime, UUID] | None = None,
-) -> Page:  # fmt: skip
-    """Return a page of the matching sagas. `after`, a page's `following`, needs a sort by created_at."""
-    query = _passing(wanted)
-    down = sort.startswith("-")
-    if after is not None:
-        place = tuple_(SagaRow.created_at, SagaRow.id)
-        query = query.where(place < after if down else place > after)
-    by = (SORTS[sort.removeprefix("-")], SagaRow.id)
-    ordered = query.order_by(*(column.desc() if down else column.asc() for column in by))
-    sagas = list(db.session.scalars(ordered.limit(limit + 1).offset(offset)))
-    counted = _passing(wanted).with_only_columns(SagaRow.id).limit(LARGEST_TOTAL).subquery()
-    total = db.session.scalar(select(func.count()).select_from(counted)) or 0
-    return Page(sagas=sagas[:limit], total=total, has_more=len(sagas) > limit)
-
-
-def _passing(wanted: Filter) -> Select[SagaRow]:
-    conditions: list[ColumnElement[bool] | None] = [
-        SagaRow.definition.in_(wanted.definitions) if wanted.definitions else None,
-        SagaRow.status.in_(wanted.statuses) if wanted.statuses else None,
-        SagaRow.state.in_(wanted.states) if wanted.states else None,
-        SagaRow.created_at >= wanted.created_from if wanted.created_from else None,
-        SagaRow.created_at < wanted.created_to if wanted.created_to else None,
-        SagaRow.client == search_text(wanted.client) if wanted.client is not None else None,
-        SagaRow.store == search_text(wanted.store) if wanted.store is not None else None,
-        without_table(wanted.unknown_to) if wanted.unknown_to is not None else None,
-    ]
-    return select(SagaRow).where(*(condition for condition in conditions if condition is not None))

@@ -25,14 +25,13 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from app.store.atomic import atomic
 from app.store.audit import Entry, append
-from app.store.connections import Connections
 from app.store.database import db_now, in_seconds, later_of
 from app.store.instance import Instance, Move, search_text
 from app.store.loading import STANDS, instance, journals
 from app.store.models import SagaRow
-from app.store.statements import Statement
+from app.store.statements import Connections, Statement
+from app.store.transactions import atomic
 from app.values import written
 from machines.registry import Registry
 

@@ -13,7 +13,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.store.counts import Stock
+from app.store.statistics import SagaCounts
 from machines.saga import Saga
 
 _log = structlog.get_logger("metrics")
@@ -25,52 +25,52 @@ class SagaGauges:
     """Reads the gauges at a scrape. While the database does not answer, only `saga_database_up` is shown."""
 
     def __init__(
-        self, read: Callable[[], Stock], definitions: Iterable[Saga], clock: Callable[[], float] = time.monotonic
+        self, read: Callable[[], SagaCounts], definitions: Iterable[Saga], clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._read, self._clock, self._lock = read, clock, Lock()
         self._known = {(saga.name, state) for saga in definitions for state in saga.states}
         self._cached_until = 0.0
-        self._stock: Stock | None = None
+        self._counts: SagaCounts | None = None
 
     def collect(self) -> Iterator[Metric]:
-        stock = self._current()
-        yield GaugeMetricFamily("saga_database_up", "Database: 1 answers, 0 does not answer", value=stock is not None)
-        if stock is not None:
-            yield from self._families(stock)
+        counts = self._current()
+        yield GaugeMetricFamily("saga_database_up", "Database: 1 answers, 0 does not answer", value=counts is not None)
+        if counts is not None:
+            yield from self._families(counts)
 
-    def _current(self) -> Stock | None:
+    def _current(self) -> SagaCounts | None:
         with self._lock:
             if self._clock() >= self._cached_until:
                 try:
-                    self._stock = self._read()
+                    self._counts = self._read()
                 except SQLAlchemyError as error:
                     _log.warning("database.away", error=str(error).partition("\n")[0])
-                    self._stock = None
+                    self._counts = None
                 self._cached_until = self._clock() + CACHE_S
-            return self._stock
+            return self._counts
 
-    def _families(self, stock: Stock) -> Iterator[Metric]:
+    def _families(self, counts: SagaCounts) -> Iterator[Metric]:
         labels = ("saga", "state")
         current = GaugeMetricFamily("saga_current", "Unfinished sagas in each state", labels=labels)
         oldest = GaugeMetricFamily(
             "saga_oldest_age_seconds", "Seconds since the oldest saga in the state entered it", labels=labels
         )
-        for place in sorted(self._known | stock.standing.keys()):
-            count, age_s = stock.standing.get(place, (0, 0.0))
+        for place in sorted(self._known | counts.by_state.keys()):
+            count, age_s = counts.by_state.get(place, (0, 0.0))
             current.add_metric(place, count)
             oldest.add_metric(place, age_s)
         yield current
         yield oldest
         without = "Unfinished sagas that this process cannot run, because it does not have their table"
         unknown = GaugeMetricFamily("saga_unknown_definition_sagas", without, labels=("saga", "version"))
-        for (name, version), count in sorted(stock.unknown.items()):
+        for (name, version), count in sorted(counts.unknown.items()):
             unknown.add_metric((name, str(version)), count)
         yield unknown
         overdue = "Seconds that the longest overdue saga has been due"
-        yield GaugeMetricFamily("saga_overdue_seconds", overdue, value=stock.overdue_s)
+        yield GaugeMetricFamily("saga_overdue_seconds", overdue, value=counts.overdue_s)
         waited = "Seconds that the oldest unpublished event has waited for the broker"
-        yield GaugeMetricFamily("saga_outbox_lag_seconds", waited, value=stock.unpublished_s)
+        yield GaugeMetricFamily("saga_outbox_lag_seconds", waited, value=counts.unpublished_s)
         yield GaugeMetricFamily(
-            "saga_events_parked", "Dead letters: received messages that wait for a person", value=stock.parked
+            "saga_events_parked", "Dead letters: received messages that wait for a person", value=counts.parked
         )
-        yield GaugeMetricFamily("saga_replicas", "Processes that run sagas", value=stock.replicas)
+        yield GaugeMetricFamily("saga_replicas", "Processes that run sagas", value=counts.replicas)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from app.store.connections import Connections
 from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.sagas import SagaStore
+from app.store.statements import Connections
 from machines.checkout import CHECKOUT
 from machines.registry import Registry, discover
 from tests.support.databases import service_engine

@@ -7,10 +7,10 @@ from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from app.store import sagas
-from app.store.access import AuditRow
-from app.store.atomic import atomic
 from app.store.audit import GENESIS, Entry, append, page, record, seal, verify
+from app.store.models import AuditRow
 from app.store.sagas import FencedError
+from app.store.transactions import atomic
 from machines.transitions import Trigger
 
 SLIPPED_IN = """

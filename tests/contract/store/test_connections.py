@@ -5,8 +5,8 @@ from select import select
 
 import pytest
 
-from app.store import connections as module
-from app.store.connections import Connections, NoTurnError
+from app.store import statements as module
+from app.store.statements import Connections, NoTurnError
 
 
 @pytest.fixture

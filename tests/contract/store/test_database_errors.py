@@ -7,8 +7,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
-from app.store.connections import NoTurnError
 from app.store.database_errors import Meaning, is_away, meaning
+from app.store.statements import NoTurnError
 
 
 def error_of(engine, *statements):

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from app.store.connections import Connections
 from app.store.database import engine_options, make_durable
 from app.store.database_errors import Meaning, meaning
 from app.store.pool import IDLE_S
+from app.store.statements import Connections
 from tests.support.databases import execute
 
 LIMIT = 6

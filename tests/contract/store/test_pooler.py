@@ -12,11 +12,11 @@ import psycopg2
 import pytest
 from sqlalchemy import create_engine, text
 
-from app.store.connections import Connections
 from app.store.database import engine_options, make_durable
 from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.sagas import SagaStore
+from app.store.statements import Connections
 from machines.checkout import CHECKOUT
 from machines.registry import discover
 from machines.transitions import Trigger

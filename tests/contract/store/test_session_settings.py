@@ -5,12 +5,12 @@ from datetime import UTC
 import pytest
 from sqlalchemy import create_engine, text
 
-from app.store.atomic import atomic
-from app.store.connections import Connections
 from app.store.database import engine_options, make_durable
 from app.store.database_errors import sqlstate
 from app.store.models import SagaRow
 from app.store.sagas import SagaStore
+from app.store.statements import Connections
+from app.store.transactions import atomic
 from machines.registry import discover
 from machines.transitions import Trigger
 

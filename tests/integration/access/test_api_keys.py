@@ -11,9 +11,9 @@ from app.access.permissions import Role, Scope
 from app.config import from_environment
 from app.errors import ConflictError, InvalidError, UnauthenticatedError
 from app.services import services
-from app.store.access import ApiKeyRow
-from app.store.api_keys import ApiKeys
+from app.store.accounts import ApiKeys
 from app.store.database import db, in_seconds
+from app.store.models import ApiKeyRow
 
 CREATE = {"type": "checkout", "data": {"client_id": 4, "magasin_id": 1}}
 SAGAS = "/api/v1/sagas"

@@ -12,9 +12,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app.access import user_accounts
 from app.access.permissions import Role
-from app.store.access import LoginAttemptRow, SessionRow
+from app.store.accounts import ATTEMPT_WINDOW_S, OF_ALL_NAMES, OF_ONE_NAME
 from app.store.database import in_seconds
-from app.store.login_attempts import OF_ALL_NAMES, OF_ONE_NAME, WINDOW_S
+from app.store.models import LoginAttemptRow, SessionRow
 from tests.integration.access.conftest import AT, PASSWORD, Browser
 
 
@@ -139,7 +139,7 @@ def test_blocked_sign_in_is_free_after_a_minute(admin_service):
         guess(browser, "admin")
     with admin_service.app.app_context():
         assert LoginAttemptRow.query.count() == OF_ONE_NAME, "those that were not looked at are not counted"
-    admin_service.run(update(LoginAttemptRow.__table__).values(at=in_seconds(-WINDOW_S - 0.1)))
+    admin_service.run(update(LoginAttemptRow.__table__).values(at=in_seconds(-ATTEMPT_WINDOW_S - 0.1)))
     assert guess(browser, "admin", password=PASSWORD) == 303
 
 

@@ -15,10 +15,10 @@ from app.access.permissions import Role
 from app.access.principal import user
 from app.config import from_environment
 from app.services import services
-from app.store.connections import Connections
 from app.store.database import db
 from app.store.instance import Instance
 from app.store.sagas import SagaStore
+from app.store.statements import Connections
 from machines.registry import discover
 from machines.transitions import Phase
 from tests.support.moves import move as make_move

@@ -7,11 +7,11 @@ from sqlalchemy import event, text
 
 from app.services import services
 from app.store.attention import Attention, AttentionFilter
-from app.store.connections import Connections
 from app.store.database import db
 from app.store.lists import ListFilter, newest
-from app.store.overview import lately, oldest, standing
 from app.store.sagas import SagaStore
+from app.store.statements import Connections
+from app.store.statistics import counts_by_status, oldest_unfinished, started_lately
 from app.views.states import dwell_limits, final_states
 from machines.registry import discover
 
@@ -180,9 +180,9 @@ def test_overview_counts_unfinished_sagas_and_the_last_hour(walk):
     first = walk(*PAID)
     for outcomes in (STUCK, STUCK, DONE, REFUSED):
         walk(*outcomes)
-    assert {row.status: row.sagas for row in standing()} == {"running": 1, "stuck": 2}
-    assert oldest(1)[0].id == first.id
-    hour = lately(discover().names)
+    assert {row.status: row.sagas for row in counts_by_status()} == {"running": 1, "stuck": 2}
+    assert oldest_unfinished(1)[0].id == first.id
+    hour = started_lately(discover().names)
     assert {minute.status: minute.sagas for minute in hour if minute.number >= 58} == {
         "running": 1, "stuck": 2, "completed": 1, "compensated": 1,
     }  # fmt: skip
@@ -193,7 +193,7 @@ def test_older_saga_is_not_counted_in_the_last_hour(walk):
     saga_id = saga.id if db.engine.dialect.name == "postgresql" else saga.id.hex
     db.session.execute(text("UPDATE saga SET created_at = '2026-01-01 00:00:00+00' WHERE id = :id"), {"id": saga_id})
     db.session.commit()
-    assert lately(discover().names) == []
+    assert started_lately(discover().names) == []
 
 
 def test_failed_attempt_does_not_reset_the_age(walk):
@@ -224,9 +224,9 @@ LOOKS = {
     "stuck": lambda: trouble().page(AttentionFilter(), 50),
     "without a table": lambda: trouble().page(AttentionFilter(unknown=True), 50),
     "groups": lambda: trouble().groups(AttentionFilter()),
-    "standing": standing,
-    "oldest": lambda: oldest(8),
-    "lately": lambda: lately(discover().names),
+    "standing": counts_by_status,
+    "oldest": lambda: oldest_unfinished(8),
+    "lately": lambda: started_lately(discover().names),
 }
 
 

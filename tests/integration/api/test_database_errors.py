@@ -50,7 +50,7 @@ def test_no_free_connection_is_answered_503_and_the_replica_stays_ready(client, 
     def none(*_, **__):
         raise NoConnectionError("none came free")
 
-    monkeypatch.setattr("app.store.queries.page", none)
+    monkeypatch.setattr("app.store.lists.page", none)
     answer = client.get("/api/v1/sagas")
     assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "1")
     assert client.get("/ready").status_code == 200

@@ -14,11 +14,11 @@ from sqlalchemy import event, text
 
 from app import create_app
 from app.config import from_environment
-from app.store.connections import Connections
 from app.store.database import db
-from app.store.heat import heat
 from app.store.instance import Instance
 from app.store.sagas import SagaStore
+from app.store.statements import Connections
+from app.store.statistics import heat
 from machines.call import post
 from machines.checkout import CHECKOUT
 from machines.registry import Registry, discover

@@ -22,11 +22,10 @@ from app.engine.idempotency import Keys
 from app.engine.runner import MAX_INLINE_WAIT_S, Runner
 from app.engine.service import SagaService
 from app.shared_cache import SharedCache
-from app.store.connections import Connections
 from app.store.instance import Instance
-from app.store.leases import Leases
-from app.store.replicas import Replicas
+from app.store.leases import Leases, Replicas
 from app.store.sagas import SagaStore
+from app.store.statements import Connections
 from app.store.tables import Tables
 from app.telemetry import Telemetry
 from app.traces import Traces

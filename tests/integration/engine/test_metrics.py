@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.store.counts import read
+from app.store.statistics import saga_counts
 from app.telemetry.exposition import Exposition
 from app.telemetry.saga_gauges import SagaGauges
 from app.views.saga_data import example
@@ -22,7 +22,7 @@ from tests.integration.engine.scene import LOST, REFUSED, answer
 def metrics(scene):
     """All that /metrics shows, after several sagas of each definition have run."""
     scene.metrics, clock = Exposition(), count(0, 10)
-    gauges = SagaGauges(lambda: read(scene.database, scene.registry), scene.registry, lambda: float(next(clock)))
+    gauges = SagaGauges(lambda: saga_counts(scene.database, scene.registry), scene.registry, lambda: float(next(clock)))
     scene.metrics.complete(transitions=scene.telemetry.transitions, collectors=[gauges.collect])
 
     def run(definition, times, **instead):

@@ -5,7 +5,7 @@ import pytest
 from app.config import Config
 from app.engine.heartbeat import Heartbeat
 from app.engine.runner import CLAIM_LIMIT, Runner
-from app.store.replicas import Replicas
+from app.store.leases import Replicas
 from tests.integration.engine.scene import NOT_SENT
 
 

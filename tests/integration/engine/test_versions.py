@@ -6,8 +6,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from app.errors import ConflictError
-from app.store.counts import read
 from app.store.leases import Leases
+from app.store.statistics import saga_counts
 from app.telemetry.saga_gauges import SagaGauges
 from machines.call import post
 from machines.checkout import CHECKOUT
@@ -75,7 +75,7 @@ def test_a_release_that_knows_all_versions_misses_none(both):
 
 
 def stock(scene, registry):
-    return read(scene.database, registry)
+    return saga_counts(scene.database, registry)
 
 
 def make_due(scene, seconds_ago):
@@ -113,7 +113,7 @@ def test_versions_of_one_saga_are_counted_together_by_state(both):
     for saga in (CHECKOUT, NEXT):
         state = both.given(payer=[NOT_SENT]).run(saga, hold_s=0).state
     for registry in (both.registry, discover()):
-        assert stock(both, registry).standing["checkout", state][0] == 2
+        assert stock(both, registry).by_state["checkout", state][0] == 2
 
 
 def test_a_saga_without_its_table_is_not_overdue(both):

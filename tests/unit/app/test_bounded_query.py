@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from app.store.bounded_query import Bounded, SilentError
+from app.store.database_health import Bounded, SilentError
 
 
 def test_the_answer_is_passed_on():

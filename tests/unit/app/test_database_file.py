@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from app.database_file import check_database_file
 from app.settings import ConfigError
+from app.store.sqlite_file import check_database_file
 
 
 def refusal(url: str, *, writes: bool = True) -> str:

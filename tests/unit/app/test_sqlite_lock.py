@@ -13,10 +13,10 @@ from app import create_app
 from app.config import from_environment
 from app.settings import ConfigError
 from app.store.database import db
-from app.store.sqlite_lock import file_of, hold, tell_ending
+from app.store.sqlite_file import announce_ending, file_of, hold
 
 HOLDER = (
-    "import sys; from app.store.sqlite_lock import hold; kept = hold(sys.argv[1]); print('held', flush=True); input()"
+    "import sys; from app.store.sqlite_file import hold; kept = hold(sys.argv[1]); print('held', flush=True); input()"
 )
 
 
@@ -59,14 +59,14 @@ def test_one_that_stays_is_waited_for_no_longer_than_that(url, holder):
 
 def test_one_that_finishes_its_calls_has_its_grace(url):
     first = hold(url)
-    tell_ending(first)
+    announce_ending(first)
     threading.Timer(0.5, first.close).start()
     hold(url, grace_s=10).close()
 
 
 def test_one_that_does_not_end_in_its_grace_is_named(url):
     first = hold(url)
-    tell_ending(first)
+    announce_ending(first)
     with pytest.raises(ConfigError, match=f"process {os.getpid()} runs the sagas"):
         hold(url, grace_s=0.3)
     first.close()

@@ -1,5 +1,5 @@
 from app.admin.chart import chart
-from app.store.overview import Minute
+from app.store.statistics import Minute
 
 
 def minute(number, status, sagas, definition="checkout"):

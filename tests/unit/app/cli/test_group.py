@@ -60,7 +60,7 @@ def test_fault_is_one_line_without_verbose(app, monkeypatch):
     def fail(*_, **__):
         raise RuntimeError("broken\nin two")
 
-    monkeypatch.setattr("app.store.queries.page", fail)
+    monkeypatch.setattr("app.store.lists.page", fail)
     obj = ScriptInfo(create_app=lambda: app)
     ended = CliRunner().invoke(saga, ["list"], obj=obj)
     assert (ended.exit_code, ended.stdout) == (1, "")

@@ -1,16 +1,20 @@
-"""Users and their sessions. Each change of a user and its audit row are one transaction."""
+"""Users and their sessions, password attempts, and API keys.
 
-from collections.abc import Mapping
+Each change of a user or key and its audit row are one transaction.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Row, and_, case, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from app.errors import ConflictError, NotFoundError
-from app.store.access import SessionRow, UserRow
-from app.store.atomic import atomic
 from app.store.audit import Entry, append, record
-from app.store.database import db_now, in_seconds
+from app.store.database import db_now, in_seconds, seconds_until
+from app.store.models import ApiKeyRow, LoginAttemptRow, SessionRow, UserRow
+from app.store.transactions import atomic
 
 _USER, _SESSION = UserRow.__table__, SessionRow.__table__
 _ADMIN = "admin"
@@ -110,3 +114,88 @@ def _entry(
     after: Mapping[str, Any] | None = None,
 ) -> Entry:
     return Entry(actor=actor, action=action, target=name, before=before, after=after)
+
+
+_ATTEMPT = LoginAttemptRow.__table__
+#: Within WINDOW_S seconds one address may fail OF_ONE_NAME times for one name, and OF_ALL_NAMES times for all names. A
+#: name is never locked alone: anyone who knows an operator's name could lock the operator out. No wait is longer.
+ATTEMPT_WINDOW_S, OF_ONE_NAME, OF_ALL_NAMES = 60.0, 5, 20
+
+
+class LoginAttempts:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def begin(self, name: str, address: str) -> bool:
+        """Record an attempt before its password is checked. Return False when there were too many: do not check it."""
+        attempt = uuid4()
+        with self._engine.connect() as connection:
+            connection.execute(delete(_ATTEMPT).where(_ATTEMPT.c.at < in_seconds(-ATTEMPT_WINDOW_S)))
+            connection.execute(insert(_ATTEMPT).values(id=attempt, name=name, address=address, at=db_now()))
+            # Counted after the insert, so that simultaneous attempts all count each other.
+            of_name = func.sum(case((_ATTEMPT.c.name == name, 1), else_=0))
+            counted = select(of_name, func.count()).where(_ATTEMPT.c.address == address)
+            names, all_names = connection.execute(counted).one()
+        allowed = names <= OF_ONE_NAME and all_names <= OF_ALL_NAMES
+        if not allowed:  # an attempt that was not checked must not lengthen the wait
+            self._forget(attempt)
+        return bool(allowed)
+
+    def forgive(self, name: str, address: str) -> None:
+        """Delete the failed attempts before a correct password."""
+        mine = and_(_ATTEMPT.c.name == name, _ATTEMPT.c.address == address)
+        with self._engine.connect() as connection:
+            connection.execute(delete(_ATTEMPT).where(mine))
+
+    def _forget(self, attempt: UUID) -> None:
+        with self._engine.connect() as connection:
+            connection.execute(delete(_ATTEMPT).where(_ATTEMPT.c.id == attempt))
+
+
+_KEY = ApiKeyRow.__table__
+_LIVE = (_KEY.c.revoked_at.is_(None), _KEY.c.expires_at > db_now())
+#: Most valid keys of one name: the one in use, and the one that replaces it.
+AT_ONCE = 2
+_DAY_S = 86_400.0
+
+
+class ApiKeys:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def all(self) -> Sequence[Row[Any]]:
+        """Return every key, grouped by name. left_s: seconds for which the key is still valid; below 0: it is not."""
+        left_s = seconds_until(func.coalesce(_KEY.c.revoked_at, _KEY.c.expires_at)).label("left_s")
+        query = select(_KEY, left_s).order_by(_KEY.c.name, _KEY.c.created_at.desc())
+        with self._engine.connect() as connection:
+            return connection.execute(query).all()
+
+    def add(self, *, prefix: str, digest: str, name: str, scopes: Sequence[str], days: int, actor: str) -> None:
+        """Add a key. Raise ConflictError when two keys of that name are valid already."""
+        told = {"scopes": list(scopes), "days": days}
+        with atomic(self._engine) as connection:
+            # First, because it locks the trail: of two keys added at once, the second counts the first.
+            append(connection, Entry(actor=actor, action="key.add", target=f"{name} {prefix}", after=told))
+            live = connection.scalar(select(func.count()).where(_KEY.c.name == name, *_LIVE)) or 0
+            if live >= AT_ONCE:
+                raise ConflictError(f"{name} has {live} live keys already; revoke one of them first")
+            row = {"prefix": prefix, "digest": digest, "name": name, "scopes": list(scopes)}
+            connection.execute(insert(_KEY).values(created_at=db_now(), expires_at=in_seconds(days * _DAY_S), **row))
+
+    def revoke(self, prefix: str, actor: str) -> None:
+        """Revoke a key. Raise NotFoundError, and ConflictError for a key that is not valid any more."""
+        with atomic(self._engine) as connection:
+            known = connection.execute(select(_KEY).where(_KEY.c.prefix == prefix)).one_or_none()
+            if known is None:
+                raise NotFoundError(f"there is no key {prefix}")
+            ended = update(_KEY).where(_KEY.c.prefix == prefix, *_LIVE).values(revoked_at=db_now())
+            if connection.execute(ended).rowcount != 1:
+                raise ConflictError(f"the key {prefix} works no more: it is revoked or has expired")
+            told = {"scopes": known.scopes}
+            append(connection, Entry(actor=actor, action="key.revoke", target=f"{known.name} {prefix}", before=told))
+
+    def live(self, digest: str) -> Row[Any] | None:
+        """Return the name and scopes of a valid key, with left_s: the seconds for which it is still valid."""
+        query = select(_KEY.c.name, _KEY.c.scopes, seconds_until(_KEY.c.expires_at).label("left_s"))
+        with self._engine.connect() as connection:
+            return connection.execute(query.where(_KEY.c.digest == digest, *_LIVE)).one_or_none()

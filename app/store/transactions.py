@@ -1,13 +1,45 @@
-"""Repeats a statement that PostgreSQL rolled back because other transactions were in the way."""
+"""Transactions: the few writes of several statements, and the repetition of statements that PostgreSQL rolled back.
+
+All other writes are one statement in autocommit.
+"""
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.store.database_errors import REPEATABLE, UNPREPARED, sqlstate
+
+_BEGIN = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN ISOLATION LEVEL READ COMMITTED"}
+
+
+@contextmanager
+def atomic(engine: Engine) -> Iterator[Connection]:
+    """Commit all that the block does, or nothing.
+
+    The connection stays in autocommit, as all connections do (see app.store.database), so statements begin and end the
+    transaction. SQLite admits only one such block at a time.
+    """
+    with engine.connect() as connection:
+        connection.exec_driver_sql(_BEGIN[engine.dialect.name])
+        try:
+            yield connection
+            connection.exec_driver_sql("COMMIT")
+        except BaseException:
+            _roll_back(connection)
+            raise
+
+
+def _roll_back(connection: Connection) -> None:
+    try:
+        connection.exec_driver_sql("ROLLBACK")
+    except SQLAlchemyError:  # no other user may get the connection with the transaction open
+        connection.invalidate()
+
 
 #: Most repetitions of a statement, and the longest pause before the first, in seconds; each later pause doubles.
 TIMES, PAUSE_S = 5, 0.01

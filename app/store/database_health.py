@@ -1,0 +1,81 @@
+"""What /ready and /metrics ask of the database, and how long they wait for it."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import TimeoutError as SilentError
+
+#: Table → the rights without which no saga runs. The other tables serve people; they may be more restricted.
+_NEEDED = {
+    "saga": ("SELECT", "INSERT", "UPDATE"),
+    "journal": ("SELECT", "INSERT"),
+    "outbox": ("INSERT",),
+    "replica": ("SELECT", "INSERT", "UPDATE"),
+    "saga_table": ("SELECT", "INSERT"),
+}
+_RIGHTS = ", ".join(f"('{table}', '{right}')" for table, rights in _NEEDED.items() for right in rights)
+_FOUND = {
+    "sqlite": "SELECT version_num, 'UTF8' AS encoding, NULL AS missing FROM alembic_version",
+    "postgresql": f"""SELECT version_num, current_setting('server_encoding') AS encoding,
+        (SELECT min(needed."right" || ' on ' || needed.name) FROM (VALUES {_RIGHTS}) AS needed(name, "right")
+         WHERE NOT has_table_privilege(needed.name, needed."right")) AS missing FROM alembic_version""",  # noqa: S608  of the constants above
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schema:
+    """The state of the schema."""
+
+    #: Last migration applied; None: none.
+    migration: str | None
+    #: Encoding of the database.
+    encoding: str
+    #: A right that the database user lacks, such as "INSERT on journal"; None: it has every right it needs.
+    missing_right: str | None
+
+
+def schema(engine: Engine) -> Schema:
+    with engine.connect() as connection:
+        row = connection.execute(text(_FOUND[engine.dialect.name])).first()
+    if row is None:
+        return Schema(migration=None, encoding="UTF8", missing_right=None)
+    return Schema(migration=row.version_num, encoding=row.encoding, missing_right=row.missing)
+
+
+Answer = TypeVar("Answer")
+#: Seconds that /ready and /metrics wait for the database; probes give up after 5 s or more.
+PATIENCE_S = 2.0
+
+
+class Bounded(Generic[Answer]):
+    """Runs a query in its own thread, one at a time; callers that come meanwhile wait for the same answer."""
+
+    def __init__(self, ask: Callable[[], Answer], patience_s: float = PATIENCE_S) -> None:
+        self._ask, self._patience_s = ask, patience_s
+        self._lock, self._asked = threading.Lock(), Future[Answer]()
+        self._asked.cancel()
+
+    def __call__(self) -> Answer:
+        """Return the answer, or raise the database's error. Raise SilentError when no answer came in time."""
+        with self._lock:
+            if self._asked.done():
+                self._asked = Future()
+                # A daemon, so that a process can end while the database hangs.
+                threading.Thread(target=self._run, args=(self._asked,), name="asking", daemon=True).start()
+            asked = self._asked
+        try:
+            return asked.result(self._patience_s)
+        except TimeoutError:
+            if asked.done():
+                raise
+            raise SilentError(f"the database has not answered within {self._patience_s:g} s") from None
+
+    def _run(self, asked: "Future[Answer]") -> None:
+        try:
+            asked.set_result(self._ask())
+        except BaseException as error:  # noqa: BLE001  raised where the answer is awaited
+            asked.set_exception(error)

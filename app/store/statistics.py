@@ -1,0 +1,273 @@
+"""Counts, ages and rates of sagas: for the metrics, for the overview page, and for the diagram of one definition.
+
+Unfinished sagas are found by their index. The past is read only from the journal rows of the window.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Engine, Row, Select, and_, func, literal_column, or_, select, union_all
+from sqlalchemy.orm import aliased
+
+from app.store.database import db, db_now, in_seconds, minute_of, seconds_between, seconds_until
+from app.store.models import ENDED, UNFINISHED, JournalRow, OutboxRow, ParkedRow, ReplicaRow, SagaRow
+from machines.registry import Registry
+from machines.statuses import FINISHED
+
+_SAGA, _REPLICA = SagaRow.__table__, ReplicaRow.__table__
+_OUTBOX, _PARKED = OutboxRow.__table__, ParkedRow.__table__
+#: Seconds without a heartbeat after which a replica counts as gone.
+SILENT_S = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class SagaCounts:
+    """The counts at one moment."""
+
+    #: (definition, state) → number of unfinished sagas there, and seconds since the first of them entered the state.
+    by_state: Mapping[tuple[str, str], tuple[int, float]]
+    #: (definition, version) → unfinished sagas whose table this process does not have; 0 for each that it has.
+    unknown: Mapping[tuple[str, int], int]
+    #: Seconds by which the saga that has been due longest is overdue, of those whose table this process has.
+    overdue_s: float
+    #: Processes that run sagas.
+    replicas: int
+    #: Seconds that the oldest event has been waiting for the broker.
+    unpublished_s: float
+    #: Dead letters: messages that wait for a person.
+    parked: int
+
+
+def saga_counts(engine: Engine, registry: Registry) -> SagaCounts:
+    with engine.connect() as connection:
+        groups = connection.execute(_GROUPS).all()
+        now = connection.execute(_NOW).one()
+    return SagaCounts(
+        by_state=_by_state(groups),
+        unknown=_unknown(groups, registry),
+        overdue_s=_overdue_s(groups, registry),
+        replicas=now.replicas,
+        unpublished_s=max(0.0, -(now.unpublished_s or 0.0)),
+        parked=now.parked,
+    )
+
+
+def _by_state(groups: Sequence[Row[Any]]) -> Mapping[tuple[str, str], tuple[int, float]]:
+    found: dict[tuple[str, str], tuple[int, float]] = {}
+    for group in groups:
+        sagas, age_s = found.get((group.definition, group.state), (0, 0.0))
+        found[group.definition, group.state] = sagas + group.sagas, max(age_s, -group.entered_s)
+    return found
+
+
+def _unknown(groups: Sequence[Row[Any]], registry: Registry) -> Mapping[tuple[str, int], int]:
+    found = {(definition.name, definition.version): 0 for definition in registry}
+    for group in groups:
+        if not registry.knows(group):
+            table = group.definition, group.definition_version
+            found[table] = found.get(table, 0) + group.sagas
+    return found
+
+
+def _overdue_s(groups: Sequence[Row[Any]], registry: Registry) -> float:
+    """Return the longest overdue time of sagas that this process can claim; `unknown` counts the others."""
+    due = [group.due_s for group in groups if group.due_s is not None and registry.knows(group)]
+    return max(0.0, -min(due, default=0.0))
+
+
+def _groups() -> Select[Any]:
+    """Return the count of unfinished sagas by table and state. One query serves all gauges of sagas."""
+    same = (_SAGA.c.definition, _SAGA.c.definition_version, _SAGA.c.table_digest, _SAGA.c.state)
+    oldest = seconds_until(func.min(_SAGA.c.entered_at)).label("entered_s")
+    due = seconds_until(func.min(_SAGA.c.due_at)).label("due_s")
+    return select(*same, func.count().label("sagas"), oldest, due).where(UNFINISHED).group_by(*same)
+
+
+def _now() -> Select[Any]:
+    alive = select(func.count()).where(_REPLICA.c.beat_at > in_seconds(-SILENT_S)).scalar_subquery()
+    oldest = select(_OUTBOX.c.at).order_by(_OUTBOX.c.id).limit(1).scalar_subquery()
+    parked = select(func.count()).select_from(_PARKED).scalar_subquery()
+    return select(
+        alive.label("replicas"),
+        seconds_until(oldest).label("unpublished_s"),
+        parked.label("parked"),
+    )
+
+
+_GROUPS, _NOW = _groups(), _now()
+
+
+#: Minutes of the past that are shown.
+MINUTES = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Minute:
+    """The sagas started in one minute, by definition and present status."""
+
+    #: Minute, from 0 for the oldest.
+    number: int
+    definition: str
+    status: str
+    sagas: int
+
+
+def counts_by_status() -> Sequence[Row[Any]]:
+    """Return the number of unfinished sagas by definition and status, with the age of the oldest."""
+    place = (SagaRow.definition, SagaRow.status)
+    oldest_s = (-seconds_until(func.min(SagaRow.created_at))).label("oldest_s")
+    counted: Any = select(*place, func.count().label("sagas"), oldest_s).where(UNFINISHED).group_by(*place)
+    return db.session.execute(counted).all()
+
+
+def oldest_unfinished(limit: int) -> Sequence[Row[Any]]:
+    """Return the unfinished sagas that started first."""
+    age_s = (-seconds_until(SagaRow.created_at)).label("age_s")
+    shown = (SagaRow.id, SagaRow.definition, SagaRow.status, SagaRow.created_at, age_s)
+    # Materialized here and below: otherwise PostgreSQL may scan all sagas in their order.
+    found = select(*shown).where(UNFINISHED).cte("unfinished").prefix_with("MATERIALIZED")
+    return db.session.execute(select(found).order_by(found.c.created_at, found.c.id).limit(limit)).all()
+
+
+def started_lately(known: Sequence[str]) -> Sequence[Minute]:
+    """Return the sagas started in the last MINUTES minutes, by minute and present status. known: all definitions.
+
+    Ended sagas are counted in their index alone, one definition and status at a time.
+    """
+    now = db.session.scalars(select(db_now())).one()
+    first = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)
+    started = (SagaRow.definition, SagaRow.status, SagaRow.created_at)
+    unfinished = select(*started).where(UNFINISHED).cte("unfinished").prefix_with("MATERIALIZED")
+    ended = [
+        select(*started).where(ENDED, SagaRow.definition == name, SagaRow.status == literal_column(f"'{status}'"))
+        for name in known
+        for status in FINISHED
+    ]
+    counted = union_all(*(_by_minute(part.subquery(), first) for part in (select(unfinished), *ended)))
+    return [
+        Minute(
+            number=(row.minute - first) // timedelta(minutes=1),
+            definition=row.definition,
+            status=row.status,
+            sagas=row.sagas,
+        )
+        for row in db.session.execute(counted)
+    ]
+
+
+def _by_minute(started: Any, first: datetime) -> Select[Any]:
+    same = (minute_of(started.c.created_at).label("minute"), started.c.definition, started.c.status)
+    return select(*same, func.count().label("sagas")).where(started.c.created_at >= first).group_by(*same)
+
+
+_P95 = 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heat:
+    """The figures of one definition."""
+
+    #: State → number of sagas in it.
+    now: Mapping[str, int]
+    #: State → longest present stay, in seconds.
+    oldest_s: Mapping[str, float]
+    #: State → 95th percentile of the stays that ended in the window, in seconds.
+    p95_s: Mapping[str, float]
+    #: (source, trigger, dest) → number of moves in the window.
+    moves: Mapping[tuple[str, str, str], int]
+
+
+def heat(definition: str, version: int, window_s: float) -> Heat:
+    # Read first, because PostgreSQL plans well only for a moment that is a constant of the query.
+    since = db.session.scalars(select(in_seconds(-window_s))).one()
+    stays = db.session.execute(_stays(definition, version)).all()
+    return Heat(
+        now={row.state: row.now for row in stays},
+        oldest_s={row.state: max(row.oldest_s or 0.0, 0.0) for row in stays},
+        p95_s={row.state: row.p95_s for row in db.session.execute(_dwell(definition, version, since))},
+        moves={
+            (row.source or "", row.trigger, row.dest): row.times
+            for row in db.session.execute(_moves(definition, version, since))
+        },
+    )
+
+
+def counts_by_state(definition: str, version: int) -> dict[str, int]:
+    """Return the number of unfinished sagas of a version by state."""
+    query = select(SagaRow.state, func.count().label("times")).where(_open(definition, version)).group_by(SagaRow.state)
+    return {row.state: row.times for row in db.session.execute(query)}
+
+
+def _open(definition: str, version: int) -> ColumnElement[bool]:
+    return and_(
+        SagaRow.status.not_in(FINISHED),
+        SagaRow.definition == definition,
+        SagaRow.definition_version == version,
+    )
+
+
+def _stays(definition: str, version: int) -> Select[Any]:
+    # Not updated_at: a failed attempt changes it, and the saga is still in its state.
+    since = (
+        select(func.max(JournalRow.at))
+        .where(JournalRow.saga_id == SagaRow.id, JournalRow.dest == SagaRow.state, _entered(JournalRow))
+        .scalar_subquery()
+    )
+    each = select(SagaRow.state, since.label("since")).where(_open(definition, version)).subquery()
+    oldest_s = func.max(seconds_between(each.c.since, db_now()))
+    return select(each.c.state, func.count().label("now"), oldest_s.label("oldest_s")).group_by(each.c.state)
+
+
+def _window(definition: str, version: int, since: datetime) -> ColumnElement[bool]:
+    return and_(
+        JournalRow.at >= since,
+        JournalRow.source.is_not(None),
+        SagaRow.definition == definition,
+        SagaRow.definition_version == version,
+    )
+
+
+def _moves(definition: str, version: int, since: datetime) -> Select[str | None, str, str, int]:
+    edge = (JournalRow.source, JournalRow.trigger, JournalRow.dest)
+    return (
+        select(*edge, func.count().label("times"))
+        .join(SagaRow, SagaRow.id == JournalRow.saga_id)
+        .where(_window(definition, version, since))
+        .group_by(*edge)
+    )
+
+
+def _dwell(definition: str, version: int, since: datetime) -> Select[Any]:
+    """Return, by state, the 95th percentile of the stays that ended in the window, counted alike on both databases."""
+    entry = aliased(JournalRow)
+    entered = (
+        select(entry.at)
+        .where(
+            entry.saga_id == JournalRow.saga_id,
+            entry.seq < JournalRow.seq,
+            entry.dest == JournalRow.source,
+            _entered(entry),
+        )
+        .order_by(entry.seq.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    left = (
+        select(JournalRow.source.label("state"), seconds_between(entered, JournalRow.at).label("dwell_s"))
+        .join(SagaRow, SagaRow.id == JournalRow.saga_id)
+        .where(_window(definition, version, since), JournalRow.source != JournalRow.dest)
+        .subquery()
+    )
+    ranked = select(
+        left.c.state,
+        left.c.dwell_s,
+        func.cume_dist().over(partition_by=left.c.state, order_by=left.c.dwell_s).label("share"),
+    ).subquery()
+    p95_s = func.min(ranked.c.dwell_s).label("p95_s")
+    return select(ranked.c.state, p95_s).where(ranked.c.share >= _P95).group_by(ranked.c.state)
+
+
+def _entered(row: Any) -> ColumnElement[bool]:
+    return or_(row.source.is_(None), row.source != row.dest)
