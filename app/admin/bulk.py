@@ -23,9 +23,10 @@ from app.admin.stuck import Group, filter_of, group_of
 from app.errors import NotFoundError, ProblemError
 from app.services import services
 from app.store import queries
-from app.store.attention import Attention, AttentionFilter
+from app.store.attention import Attention
 from app.store.database import db
 from app.store.instance import SagaSnapshot
+from app.store.lists import SagaFilter
 from app.store.loading import is_in_doubt, table_of
 from app.views.available_actions import AvailableAction, available_actions
 from app.views.filters import Cursor, cursor_at
@@ -112,7 +113,7 @@ def _trouble() -> Attention:
     return Attention(registry, dwell_limits(registry))
 
 
-def _group(trouble: Attention, wanted: AttentionFilter) -> Group | None:
+def _group(trouble: Attention, wanted: SagaFilter) -> Group | None:
     found = trouble.groups(wanted)
     if len(found) > 1:
         raise NotFoundError("these are several groups; begin with one of the list at /admin/stuck")

@@ -9,7 +9,7 @@ from app.access.permissions import Role, needs
 from app.admin.forms import ListQuery, query_of
 from app.admin.pages import pages
 from app.services import services
-from app.store.lists import ListFilter, id_prefix, newest
+from app.store.lists import SagaFilter, id_prefix, newest
 from app.views.filters import cursor_at
 from app.views.states import final_states
 from machines.statuses import Status
@@ -24,10 +24,10 @@ def show() -> str | Response:
     """List sagas. Redirect to the saga when the search names exactly one by its id, its first digits or its order."""
     query, registry = query_of(ListQuery()), services().registry
     stuck = (Status.STUCK,) if query["stuck"] else ()
-    listed = ListFilter(
+    wanted = SagaFilter(
         definitions=query["type"], statuses=query["status"] or stuck, states=query["state"], words=query["q"] or None
     )
-    found = newest(listed, final_states(registry), PAGE + 1, query["after"])
+    found = newest(wanted, final_states(registry), PAGE + 1, query["after"])
     if len(found) == 1 and query["after"] is None and _names(query["q"], found[0]):
         return redirect(url_for("admin_saga.show", saga_id=found[0].id))
     following = cursor_at(found[PAGE - 1].created_at, found[PAGE - 1].id) if len(found) > PAGE else None

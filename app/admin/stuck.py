@@ -12,7 +12,8 @@ from app.access.permissions import Role, needs
 from app.admin.forms import StuckQuery, query_of
 from app.admin.pages import pages
 from app.services import services
-from app.store.attention import Attention, AttentionFilter
+from app.store.attention import Attention
+from app.store.lists import SagaFilter
 from app.views.filters import cursor_at
 from app.views.states import dwell_limits, participant_of, state_of, states_with
 
@@ -84,15 +85,15 @@ def group_of(row: Any) -> Group:
     )
 
 
-def filter_of(query: dict[str, Any]) -> AttentionFilter:
+def filter_of(query: dict[str, Any]) -> SagaFilter:
     """Return the filter of a query string."""
     named = {name: query[name] for name in ("step", "participant")}
-    return AttentionFilter(
+    return SagaFilter(
         definitions=query["type"],
         version=query["version"],
-        state=query["state"] or None,
+        states=(query["state"],) if query["state"] else (),
         places=states_with(services().registry, **named) if any(named.values()) else None,
-        status=query["status"] or None,
+        statuses=(query["status"],) if query["status"] else (),
         error=query["error"],
         unknown=query["no_table"],
         words=query["q"] or None,

@@ -98,12 +98,14 @@ def index() -> Response:
     """List the orders, the newest first, by `etat` and `actives_seulement`."""
     query = load(ListQuery(), request.args.to_dict())
     state, active = query.get("etat"), query["actives_seulement"].lower() == "true"
-    wanted = lists.Filter(
+    wanted = lists.SagaFilter(
         definitions=(COMMANDE.name,),
         states=(state,) if state else (),
         statuses=(Status.PENDING, *UNDER_WAY, Status.STUCK) if active else (),
     )
-    page = lists.page(wanted, limit=query["limit"], offset=query["offset"], after=query.get("cursor"))
+    page = lists.page(
+        wanted, services().registry, limit=query["limit"], offset=query["offset"], after=query.get("cursor")
+    )
     journals = queries.journals([saga.id for saga in page.sagas], replies_of=_SUMMARY_STEPS)
     return jsonify(
         success=True,

@@ -8,7 +8,7 @@ from flask import request
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.errors import InvalidError
-from app.store.lists import SORTS, Filter, Page
+from app.store.lists import SORTS, Page, SagaFilter
 from app.views.filters import LARGEST_PAGE, Cursor, cursor_at
 from app.views.validation import load, storable
 from machines.statuses import SAGA_STATUSES, Status
@@ -65,7 +65,7 @@ class ListQuery(Schema):
     cursor = CURSOR
 
 
-def requested_page() -> tuple[Filter, int, int, str, tuple[datetime, UUID] | None]:
+def requested_page() -> tuple[SagaFilter, int, int, str, tuple[datetime, UUID] | None]:
     """Return the filter, limit, offset, sort and cursor of the query string. Raise InvalidError."""
     query = load(ListQuery(), request.args.to_dict())
     if "cursor" in query and not query["sort"].endswith("created_at"):
@@ -73,7 +73,7 @@ def requested_page() -> tuple[Filter, int, int, str, tuple[datetime, UUID] | Non
     statuses = tuple(ours for ours, theirs in SAGA_STATUSES.items() if theirs == query.get("status"))
     if query.get("stuck"):
         statuses = (Status.STUCK,) if not statuses or Status.STUCK in statuses else ("none",)
-    wanted = Filter(
+    wanted = SagaFilter(
         definitions=(query["type"],) if "type" in query else (),
         statuses=statuses,
         states=(query["state"],) if "state" in query else (),

@@ -65,7 +65,7 @@ def create() -> Response:
 def index() -> Response:
     """List sagas by the filters of the query string."""
     wanted, limit, offset, sort, after = requested_page()
-    page = lists.page(wanted, limit=limit, offset=offset, sort=sort, after=after)
+    page = lists.page(wanted, services().registry, limit=limit, offset=offset, sort=sort, after=after)
     journals = queries.journals([saga.id for saga in page.sagas], replies_of=())
     paged = pagination(page, limit, offset)
     paged |= {"next_cursor": cursor_of(page)} if sort.endswith("created_at") else {}

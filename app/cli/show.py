@@ -56,15 +56,15 @@ def list_sagas(
     if stuck and status not in (None, Status.STUCK):
         raise MalformedError(f"--stuck and --status {status} exclude each other; leave one out")
     registry = services().registry
-    wanted = lists.Filter(
+    wanted = lists.SagaFilter(
         definitions=(definition,) if definition else (),
         statuses=(Status.STUCK,) if stuck else (status,) if status else (),
         states=(state,) if state else (),
         client=client,
         store=store,
-        unknown_to=registry if unknown else None,
+        unknown=True if unknown else None,
     )
-    page = lists.page(wanted, limit=limit)
+    page = lists.page(wanted, registry, limit=limit)
     if as_json:
         journals = queries.journals([row.id for row in page.sagas], replies_of=())
         for row in page.sagas:

@@ -4,7 +4,6 @@ They are stuck, or in a state for longer than their table expects, or without a 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -12,14 +11,12 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, and_, case, func, not_, or_, select, tuple_
 
 from app.store.database import db, db_now, seconds_until
-from app.store.lists import means
+from app.store.lists import Place, SagaFilter
 from app.store.models import BRIEF_ERROR, UNFINISHED, SagaRow
 from app.store.tables import at_hand
 from machines.registry import Registry
 from machines.statuses import UNDER_WAY, Status
 
-#: A state of one version of a definition: name, version, state.
-Place = tuple[str, int, str]
 #: Most groups shown. With more causes at once there is one cause behind them, and the list shows every saga.
 MOST_GROUPS = 50
 #: Columns of a saga on a page of the list.
@@ -27,27 +24,6 @@ _SHOWN = (
     SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, SagaRow.client,
     SagaRow.store, BRIEF_ERROR.label("error"), SagaRow.entered_at, (-seconds_until(SagaRow.entered_at)).label("age_s"),
 )  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True)
-class AttentionFilter:
-    """Filter of the sagas that need attention."""
-
-    #: Any of these definitions; empty: all.
-    definitions: tuple[str, ...] = ()
-    #: Version, also of a table that this release does not have.
-    version: int | None = None
-    #: State, also of a table that this release does not have.
-    state: str | None = None
-    #: Only these states; None: all.
-    places: tuple[Place, ...] | None = None
-    status: str | None = None
-    #: Exact error; "" for sagas without one.
-    error: str | None = None
-    #: True: only sagas whose table this release lacks. False: only the others. None: both.
-    unknown: bool | None = None
-    #: Id or id prefix of a saga, or its client, order or key.
-    words: str | None = None
 
 
 class Attention:
@@ -59,10 +35,10 @@ class Attention:
         by_limit: dict[float, list[Place]] = {}
         for place, limit_s in limits.items():
             by_limit.setdefault(limit_s, []).append(place)
-        self._unknown = not_(at_hand(registry))
+        self._registry, self._unknown = registry, not_(at_hand(registry))
         self._is = or_(_stays_too_long(self.now, by_limit), self._unknown)
 
-    def groups(self, sought: AttentionFilter) -> Sequence[Row[Any]]:
+    def groups(self, wanted: SagaFilter) -> Sequence[Row[Any]]:
         """Return the sagas grouped by definition, state and error, the group with the oldest saga first.
 
         total: sagas of all groups. total_unknown: those without a table. total_overstayed: those with a table that are
@@ -78,7 +54,7 @@ class Attention:
         oldest = func.min(SagaRow.entered_at)
         overstayed = and_(SagaRow.status != Status.STUCK, not_(self._unknown))
         counted = self._those(
-            sought,
+            wanted,
             *same,
             func.count().label("sagas"),
             (-seconds_until(oldest)).label("oldest_s"),
@@ -91,14 +67,14 @@ class Attention:
 
     def page(
         self,
-        sought: AttentionFilter,
+        wanted: SagaFilter,
         limit: int,
         after: tuple[datetime, UUID] | None = None,
         until: datetime | None = None,
     ) -> Sequence[Row[Any]]:
         """Return the sagas longest in their state first. after: entered_at and id of the last saga seen."""
         listed = (
-            self._those(sought, *_SHOWN, self._unknown.label("unknown"))
+            self._those(wanted, *_SHOWN, self._unknown.label("unknown"))
             .order_by(SagaRow.entered_at, SagaRow.id)
             .limit(limit)
         )
@@ -108,19 +84,8 @@ class Attention:
             listed = listed.where(SagaRow.entered_at <= until)
         return db.session.execute(listed).all()
 
-    def _those(self, sought: AttentionFilter, *columns: Any) -> Select[Any]:
-        here = tuple_(SagaRow.definition, SagaRow.definition_version, SagaRow.state)
-        conditions = [
-            SagaRow.definition.in_(sought.definitions) if sought.definitions else None,
-            SagaRow.definition_version == sought.version if sought.version is not None else None,
-            SagaRow.state == sought.state if sought.state is not None else None,
-            here.in_(sought.places) if sought.places is not None else None,
-            SagaRow.status == sought.status if sought.status else None,
-            func.coalesce(BRIEF_ERROR, "") == sought.error if sought.error is not None else None,
-            None if sought.unknown is None else self._unknown if sought.unknown else not_(self._unknown),
-            means(sought.words) if sought.words else None,
-        ]
-        return select(*columns).where(UNFINISHED, self._is, *(found for found in conditions if found is not None))
+    def _those(self, wanted: SagaFilter, *columns: Any) -> Select[Any]:
+        return select(*columns).where(UNFINISHED, self._is, *wanted.conditions(self._registry))
 
 
 def _total(which: ColumnElement[bool]) -> ColumnElement[int]:

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, literal_column, o
 from app.store.database import db
 from app.store.instance import search_text
 from app.store.models import BRIEF_ERROR, ENDED, UNFINISHED, SagaRow
-from app.store.tables import without_table
+from app.store.tables import at_hand, without_table
 from machines.registry import Registry
 from machines.statuses import FINISHED
 
@@ -28,24 +28,69 @@ LARGEST_TOTAL = 10_000
 SORTS = {"created_at": SagaRow.created_at, "updated_at": SagaRow.updated_at}
 
 
+#: A state of one version of a definition: name, version, state.
+Place = tuple[str, int, str]
+#: (definition, finished status) → states that such a saga may be in, in any version.
+Ends = Mapping[tuple[str, str], frozenset[str]]
+#: Columns of a saga on a page of `newest`.
+_SHOWN: tuple[Any, ...] = (
+    SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, SagaRow.client,
+    SagaRow.order_ref, SagaRow.store, BRIEF_ERROR.label("error"), SagaRow.created_at,
+)  # fmt: skip
+_HEX_DIGITS = 32
+#: Fewest digits of an id prefix; a shorter number is more likely a customer's or an order's.
+_SHORTEST_PREFIX = 6
+
+
 @dataclass(frozen=True, kw_only=True)
-class Filter:
-    """Filter of a list."""
+class SagaFilter:
+    """Filter of a list of sagas. By default a field admits every saga."""
 
     #: Any of these definitions; empty: all.
     definitions: tuple[str, ...] = ()
+    #: Version, also of a table that this release does not have.
+    version: int | None = None
     #: Any of these statuses; empty: all.
     statuses: tuple[str, ...] = ()
-    #: Any of these states; empty: all.
+    #: Any of these states, also of a table that this release does not have; empty: all.
     states: tuple[str, ...] = ()
+    #: Any of these states, each of one version; None: all.
+    places: tuple[Place, ...] | None = None
     #: Earliest creation, included.
     created_from: datetime | None = None
     #: Latest creation, excluded.
     created_to: datetime | None = None
     client: str | None = None
     store: str | None = None
-    #: Only unfinished sagas whose table this registry does not have.
-    unknown_to: Registry | None = None
+    #: Exact error, as lists show it; "" for sagas without one.
+    error: str | None = None
+    #: True: only unfinished sagas whose table the registry lacks. False: only sagas whose table the registry has.
+    unknown: bool | None = None
+    #: Id or id prefix of a saga, or its client, business reference or idempotency key.
+    words: str | None = None
+
+    def conditions(self, registry: Registry | None = None) -> list[ColumnElement[bool]]:
+        """Return the conditions in SQL. registry: needed where `unknown` is set."""
+        of_registry = None
+        if self.unknown is not None:
+            assert registry is not None, "the registry decides which table is unknown"
+            of_registry = without_table(registry) if self.unknown else at_hand(registry)
+        here = tuple_(SagaRow.definition, SagaRow.definition_version, SagaRow.state)
+        conditions = (
+            SagaRow.definition.in_(self.definitions) if self.definitions else None,
+            SagaRow.definition_version == self.version if self.version is not None else None,
+            SagaRow.status.in_(self.statuses) if self.statuses else None,
+            SagaRow.state.in_(self.states) if self.states else None,
+            here.in_(self.places) if self.places is not None else None,
+            SagaRow.created_at >= self.created_from if self.created_from else None,
+            SagaRow.created_at < self.created_to if self.created_to else None,
+            SagaRow.client == search_text(self.client) if self.client is not None else None,
+            SagaRow.store == search_text(self.store) if self.store is not None else None,
+            func.coalesce(BRIEF_ERROR, "") == self.error if self.error is not None else None,
+            of_registry,
+            _named_by(self.words) if self.words else None,
+        )
+        return [condition for condition in conditions if condition is not None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,103 +108,54 @@ class Page:
 
 
 def page(
-    wanted: Filter, *, sort: str = "-created_at", limit: int = 50, offset: int = 0,
+    wanted: SagaFilter, registry: Registry, *, sort: str = "-created_at", limit: int = 50, offset: int = 0,
     after: tuple[datetime, UUID] | None = None,
 ) -> Page:  # fmt: skip
     """Return a page of the matching sagas. `after`, a page's `following`, needs a sort by created_at."""
-    query = _passing(wanted)
+    matching = select(SagaRow).where(*wanted.conditions(registry))
     down = sort.startswith("-")
+    query = matching
     if after is not None:
         place = tuple_(SagaRow.created_at, SagaRow.id)
         query = query.where(place < after if down else place > after)
     by = (SORTS[sort.removeprefix("-")], SagaRow.id)
     ordered = query.order_by(*(column.desc() if down else column.asc() for column in by))
     sagas = list(db.session.scalars(ordered.limit(limit + 1).offset(offset)))
-    counted = _passing(wanted).with_only_columns(SagaRow.id).limit(LARGEST_TOTAL).subquery()
+    counted = matching.with_only_columns(SagaRow.id).limit(LARGEST_TOTAL).subquery()
     total = db.session.scalar(select(func.count()).select_from(counted)) or 0
     return Page(sagas=sagas[:limit], total=total, has_more=len(sagas) > limit)
 
 
-def _passing(wanted: Filter) -> Select[SagaRow]:
-    conditions: list[ColumnElement[bool] | None] = [
-        SagaRow.definition.in_(wanted.definitions) if wanted.definitions else None,
-        SagaRow.status.in_(wanted.statuses) if wanted.statuses else None,
-        SagaRow.state.in_(wanted.states) if wanted.states else None,
-        SagaRow.created_at >= wanted.created_from if wanted.created_from else None,
-        SagaRow.created_at < wanted.created_to if wanted.created_to else None,
-        SagaRow.client == search_text(wanted.client) if wanted.client is not None else None,
-        SagaRow.store == search_text(wanted.store) if wanted.store is not None else None,
-        without_table(wanted.unknown_to) if wanted.unknown_to is not None else None,
-    ]
-    return select(SagaRow).where(*(condition for condition in conditions if condition is not None))
-
-
-_SHOWN: tuple[Any, ...] = (
-    SagaRow.id, SagaRow.definition, SagaRow.definition_version, SagaRow.state, SagaRow.status, SagaRow.client,
-    SagaRow.order_ref, SagaRow.store, BRIEF_ERROR.label("error"), SagaRow.created_at,
-)  # fmt: skip
-
-
-#: (definition, finished status) → states that such a saga may be in, in any version.
-Ends = Mapping[tuple[str, str], frozenset[str]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ListFilter:
-    """Filter of a list: any of the given values, and sagas that the words may name."""
-
-    definitions: tuple[str, ...] = ()
-    statuses: tuple[str, ...] = ()
-    states: tuple[str, ...] = ()
-    words: str | None = None
-
-    @property
-    def everything(self) -> bool:
-        return not (self.definitions or self.statuses or self.states)
-
-
 def newest(
-    listed: ListFilter, ends: Ends, limit: int, after: tuple[datetime, UUID] | None = None
+    wanted: SagaFilter, ends: Ends, limit: int, after: tuple[datetime, UUID] | None = None
 ) -> Sequence[Row[Any]]:
     """Return one page of the list. ends: of every definition. after: created_at and id of the last saga seen."""
-    parts = list(_parts(listed, ends))
+    parts = list(_parts(wanted, ends))
     if not parts:
         return []
     found = union_all(*(select(_ordered(part, limit, after).subquery()) for part in parts)).subquery()
     return db.session.execute(select(found).order_by(found.c.created_at.desc(), found.c.id.desc()).limit(limit)).all()
 
 
-def _parts(listed: ListFilter, ends: Ends) -> Iterator[Select[Any]]:
+def _parts(wanted: SagaFilter, ends: Ends) -> Iterator[Select[Any]]:
     """Yield queries that an index answers in the list's order, or that find few rows."""
-    every = select(*_SHOWN)
-    if listed.words:
-        yield every.where(means(listed.words), *_filters(listed))
-    elif listed.everything:
-        yield every
-    else:
-        if not listed.statuses or set(listed.statuses) - set(FINISHED):
-            # Materialized: otherwise PostgreSQL may scan all sagas in list order until it has found enough.
-            found = every.where(UNFINISHED, *_filters(listed)).cte("unfinished").prefix_with("MATERIALIZED")
-            yield select(found)
-        for (definition, status), states in ends.items():
-            passes = (
-                (not listed.definitions or definition in listed.definitions)
-                and (not listed.statuses or status in listed.statuses)
-                and (not listed.states or not states.isdisjoint(listed.states))
-            )
-            if passes:
-                # SQLite uses the index only when the values of its first two columns are written out.
-                here = SagaRow.definition == definition, SagaRow.status == literal_column(f"'{status}'")
-                yield every.where(ENDED, *here, *_filters(listed))
-
-
-def _filters(listed: ListFilter) -> Iterator[ColumnElement[bool]]:
-    if listed.definitions:
-        yield SagaRow.definition.in_(listed.definitions)
-    if listed.statuses:
-        yield SagaRow.status.in_(listed.statuses)
-    if listed.states:
-        yield SagaRow.state.in_(listed.states)
+    every, conditions = select(*_SHOWN), wanted.conditions()
+    if wanted.words or not conditions:
+        yield every.where(*conditions)
+        return
+    if not wanted.statuses or set(wanted.statuses) - set(FINISHED):
+        # Materialized: otherwise PostgreSQL may scan all sagas in list order until it has found enough.
+        yield select(every.where(UNFINISHED, *conditions).cte("unfinished").prefix_with("MATERIALIZED"))
+    for (definition, status), states in ends.items():
+        passes = (
+            (not wanted.definitions or definition in wanted.definitions)
+            and (not wanted.statuses or status in wanted.statuses)
+            and (not wanted.states or not states.isdisjoint(wanted.states))
+        )
+        if passes:
+            # SQLite uses the index only when the values of its first two columns are written out.
+            here = SagaRow.definition == definition, SagaRow.status == literal_column(f"'{status}'")
+            yield every.where(ENDED, *here, *conditions)
 
 
 def _ordered(part: Select[Any], limit: int, after: tuple[datetime, UUID] | None) -> Select[Any]:
@@ -168,12 +164,7 @@ def _ordered(part: Select[Any], limit: int, after: tuple[datetime, UUID] | None)
     return beyond.order_by(at.desc(), saga_id.desc()).limit(limit)
 
 
-_HEX_DIGITS = 32
-#: Fewest digits of an id prefix; a shorter number is more likely a customer's or an order's.
-_SHORTEST_PREFIX = 6
-
-
-def means(words: str) -> ColumnElement[bool]:
+def _named_by(words: str) -> ColumnElement[bool]:
     """Return the condition for sagas that the text may name: by id or id prefix, client, order or idempotency key."""
     whose = [
         SagaRow.client == search_text(words),

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterator
 
-from app.store.attention import Place
-from app.store.lists import Ends
+from app.store.lists import Ends, Place
 from machines.registry import Registry, UnknownSagaError
 from machines.statuses import Status
 from machines.transitions import Phase, State

@@ -6,9 +6,9 @@ import pytest
 from sqlalchemy import event, text
 
 from app.services import services
-from app.store.attention import Attention, AttentionFilter
+from app.store.attention import Attention
 from app.store.database import db
-from app.store.lists import ListFilter, newest
+from app.store.lists import SagaFilter, newest
 from app.store.sagas import SagaStore
 from app.store.statements import Connections
 from app.store.statistics import counts_by_status, oldest_unfinished, started_lately
@@ -35,7 +35,7 @@ def ids(rows):
 
 
 def listed(limit=50, after=None, **wanted):
-    return ids(newest(ListFilter(**wanted), final_states(discover()), limit, after))
+    return ids(newest(SagaFilter(**wanted), final_states(discover()), limit, after))
 
 
 def test_stuck_and_overstayed_sagas_are_listed_oldest_first(walk, aged):
@@ -44,30 +44,30 @@ def test_stuck_and_overstayed_sagas_are_listed_oldest_first(walk, aged):
     walk(*DONE)
     aged(old, 900)
     aged(slow, 301)  # of the 300 s that its table allows
-    assert ids(trouble().page(AttentionFilter(), 10)) == [old.id, slow.id, young.id]
-    assert count(AttentionFilter()) == 3
+    assert ids(trouble().page(SagaFilter(), 10)) == [old.id, slow.id, young.id]
+    assert count(SagaFilter()) == 3
 
 
 def test_saga_overstays_only_after_the_limit_of_its_table(walk, aged):
     aged(walk(*PAID), 290)
-    assert count(AttentionFilter()) == 0
+    assert count(SagaFilter()) == 0
 
 
 def test_pending_saga_overstays_too(walk, aged, client):
     saga_id = services(client.application).sagas.create("checkout", {"client_id": 4, "magasin_id": 1}).id
-    assert count(AttentionFilter()) == 0
+    assert count(SagaFilter()) == 0
     aged(SimpleNamespace(id=saga_id), 400)
-    assert [row.status for row in trouble().page(AttentionFilter(), 5)] == ["pending"]
+    assert [row.status for row in trouble().page(SagaFilter(), 5)] == ["pending"]
 
 
 def test_stuck_sagas_are_grouped_by_cause(walk, aged):
     aged(walk(*STUCK, reason="503"), 60)
     walk(*STUCK, reason="503")
     walk(*STUCK, reason="timeout")
-    groups = trouble().groups(AttentionFilter())
+    groups = trouble().groups(SagaFilter())
     assert [(group.sagas, group.error.split(": ")[-1]) for group in groups] == [(2, "503"), (1, "timeout")]
     assert 60 <= groups[0].oldest_s < 120
-    assert count(AttentionFilter(error=groups[1].error)) == 1
+    assert count(SagaFilter(error=groups[1].error)) == 1
 
 
 def removed(*sagas, version=7):
@@ -82,11 +82,11 @@ def test_sagas_without_their_table_are_listed_from_the_first_moment(walk):
     lost, lost_stuck, ended = walk(*PAID), walk(*STUCK), walk(*DONE)
     walk(*PAID)
     removed(lost, lost_stuck, ended)
-    assert {row.id: row.unknown for row in trouble().page(AttentionFilter(), 10)} == {
+    assert {row.id: row.unknown for row in trouble().page(SagaFilter(), 10)} == {
         lost.id: True,
         lost_stuck.id: True,
     }
-    groups = trouble().groups(AttentionFilter())
+    groups = trouble().groups(SagaFilter())
     assert {(group.status, group.unknown, group.sagas) for group in groups} == {
         ("running", True, 1),
         ("stuck", True, 1),
@@ -98,10 +98,10 @@ def test_sagas_without_their_table_are_counted_apart(walk, aged):
     aged(slow, 900)
     aged(lost, 900)
     removed(lost, lost_stuck)
-    (total,) = {(it.total, it.total_unknown, it.total_overstayed) for it in trouble().groups(AttentionFilter())}
+    (total,) = {(it.total, it.total_unknown, it.total_overstayed) for it in trouble().groups(SagaFilter())}
     assert total == (4, 2, 1)
-    assert set(ids(trouble().page(AttentionFilter(unknown=True), 10))) == {lost.id, lost_stuck.id}
-    assert set(ids(trouble().page(AttentionFilter(unknown=False), 10))) == {stuck.id, slow.id}
+    assert set(ids(trouble().page(SagaFilter(unknown=True), 10))) == {lost.id, lost_stuck.id}
+    assert set(ids(trouble().page(SagaFilter(unknown=False), 10))) == {stuck.id, slow.id}
 
 
 def test_a_group_holds_either_sagas_with_their_table_or_without(walk):
@@ -109,20 +109,20 @@ def test_a_group_holds_either_sagas_with_their_table_or_without(walk):
     saga_id = one.id if db.engine.dialect.name == "postgresql" else one.id.hex
     db.session.execute(text("UPDATE saga SET table_digest = 'another' WHERE id = :id"), {"id": saga_id})
     db.session.commit()
-    assert sorted((group.unknown, group.sagas) for group in trouble().groups(AttentionFilter())) == [
+    assert sorted((group.unknown, group.sagas) for group in trouble().groups(SagaFilter())) == [
         (False, 1),
         (True, 1),
     ]
     for unknown in (True, False):
-        assert [it.sagas for it in trouble().groups(AttentionFilter(unknown=unknown))] == [1]
+        assert [it.sagas for it in trouble().groups(SagaFilter(unknown=unknown))] == [1]
 
 
 def test_stuck_pages_continue_within_one_moment(walk):
     sagas = sorted(walk(*STUCK).id for _ in range(5))
     db.session.execute(text("UPDATE saga SET entered_at = (SELECT min(entered_at) FROM saga)"))
     db.session.commit()
-    first = trouble().page(AttentionFilter(), 3)
-    rest = trouble().page(AttentionFilter(), 3, (first[-1].entered_at, first[-1].id))
+    first = trouble().page(SagaFilter(), 3)
+    rest = trouble().page(SagaFilter(), 3, (first[-1].entered_at, first[-1].id))
     assert [ids(first), ids(rest)] == [sagas[:3], sagas[3:]]
 
 
@@ -130,13 +130,13 @@ def test_sagas_stuck_after_the_given_moment_are_left_out(walk):
     before = walk(*STUCK)
     now = trouble().now
     walk(*STUCK)
-    assert ids(trouble().page(AttentionFilter(), 9, None, now)) == [before.id]
+    assert ids(trouble().page(SagaFilter(), 9, None, now)) == [before.id]
 
 
 def test_stuck_sagas_are_found_by_id_first_digits_and_client(walk):
     mine, other = walk(*STUCK, client_id=77, magasin_id=1), walk(*STUCK)
     for words in (str(mine.id), str(mine.id)[:8], mine.id.hex[:10].upper(), "77"):
-        assert ids(trouble().page(AttentionFilter(words=words), 10)) == [mine.id]
+        assert ids(trouble().page(SagaFilter(words=words), 10)) == [mine.id]
         assert listed(words=words) == [mine.id]
     assert other.id not in listed(words="no such thing")
     assert listed(words="' OR 1=1 --") == []
@@ -171,7 +171,7 @@ def test_list_shows_matching_sagas_newest_first(walk, wanted, found):
 def test_list_continues_after_the_previous_page(walk):
     sagas = [walk(*DONE) if number % 2 else walk(*STUCK) for number in range(6)][::-1]
     for wanted in ({}, {"definitions": ("checkout",)}):
-        first = newest(ListFilter(**wanted), final_states(discover()), 4)
+        first = newest(SagaFilter(**wanted), final_states(discover()), 4)
         rest = listed(4, (first[-1].created_at, first[-1].id), **wanted)
         assert ids(first) + rest == [saga.id for saga in sagas]
 
@@ -217,13 +217,13 @@ def walk_on(saga, trigger):
 
 
 LOOKS = {
-    "newest": lambda: newest(ListFilter(), final_states(discover()), 50),
-    "of two sagas": lambda: newest(ListFilter(definitions=("checkout", "commande")), final_states(discover()), 50),
-    "of a state": lambda: newest(ListFilter(states=("ANNULEE",)), final_states(discover()), 50),
-    "of words": lambda: newest(ListFilter(words="abcdef01"), final_states(discover()), 50),
-    "stuck": lambda: trouble().page(AttentionFilter(), 50),
-    "without a table": lambda: trouble().page(AttentionFilter(unknown=True), 50),
-    "groups": lambda: trouble().groups(AttentionFilter()),
+    "newest": lambda: newest(SagaFilter(), final_states(discover()), 50),
+    "of two sagas": lambda: newest(SagaFilter(definitions=("checkout", "commande")), final_states(discover()), 50),
+    "of a state": lambda: newest(SagaFilter(states=("ANNULEE",)), final_states(discover()), 50),
+    "of words": lambda: newest(SagaFilter(words="abcdef01"), final_states(discover()), 50),
+    "stuck": lambda: trouble().page(SagaFilter(), 50),
+    "without a table": lambda: trouble().page(SagaFilter(unknown=True), 50),
+    "groups": lambda: trouble().groups(SagaFilter()),
     "standing": counts_by_status,
     "oldest": lambda: oldest_unfinished(8),
     "lately": lambda: started_lately(discover().names),
