@@ -39,9 +39,9 @@ from app.logs import Secrets, configure_logging
 from app.service_threads import ServiceThreads
 from app.services import Services
 from app.shared_cache import SharedCache
-from app.store import database
 from app.store.accounts import ApiKeys, LoginAttempts, Users
 from app.store.database import db
+from app.store.database import install as install_database
 from app.store.database_health import Bounded, schema
 from app.store.dead_letters import DeadLetters
 from app.store.leases import Leases, Replicas
@@ -80,7 +80,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     if proxies := config.trusted_proxies:
         # The last proxies set the client's address and the path prefix. A client's own headers are not trusted.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_prefix=proxies)  # type: ignore[method-assign]
-    database.install(app, config)
+    install_database(app, config)
     threads = ServiceThreads()
     metrics, deferred = Exposition(), Deferred(threads)
     Exporter(app, metrics, deferred)
@@ -89,7 +89,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     service, runner = _engine(app, config, registry, metrics, deferred, shared_cache, event_committed, owner, threads)
     event_threads = _event_threads(app, config, registry, metrics, service, runner, event_committed, owner, threads)
     with app.app_context():
-        engine = db.engine
+        database = db.engine
     Services(
         registry=registry,
         sagas=service,
@@ -98,10 +98,10 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         threads=threads,
         shared_cache=shared_cache,
         metrics=metrics,
-        schema=Bounded(partial(schema, engine)),
-        users=Users(engine),
-        attempts=LoginAttempts(engine),
-        api_keys=KeyRing(ApiKeys(engine)),
+        schema=Bounded(partial(schema, database)),
+        users=Users(database),
+        attempts=LoginAttempts(database),
+        api_keys=KeyRing(ApiKeys(database)),
         redact=Secrets(config.log_redact).redacted,
     ).install(app)
     problems.install(app)

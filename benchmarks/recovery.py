@@ -5,10 +5,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine, create_engine
+from sqlalchemy import Engine as Database
+from sqlalchemy import create_engine
 
 from app.config import from_environment
-from app.store.database import engine_options, make_durable
+from app.store.database import database_options, make_durable
 from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.sagas import SagaStore
@@ -39,8 +40,8 @@ def measure(bench: Harness) -> Table:
 
 def _claim_all(url: str) -> tuple[str, str]:
     _insert_orphans(url)
-    with _engine(url) as engine:
-        leases = Leases(engine, _REGISTRY, "heir")
+    with _database(url) as database:
+        leases = Leases(database, _REGISTRY, "heir")
         started, claimed = time.monotonic(), 0
         while found := len(leases.claim(AT_ONCE, 30.0, 0.0)):
             claimed += found
@@ -50,17 +51,17 @@ def _claim_all(url: str) -> tuple[str, str]:
 
 
 def _insert_orphans(url: str) -> None:
-    with _engine(url) as engine:
-        store = SagaStore(Connections(engine), _REGISTRY, "dead")
+    with _database(url) as database:
+        store = SagaStore(Connections(database), _REGISTRY, "dead")
         for number in range(ORPHANS):
             saga = Instance.new(BENCH, {"customer": f"c{number}", "amount": 12, "note": "none"}, actor="client")
             store.insert(saga, 0.0, "dead")
 
 
 @contextmanager
-def _engine(url: str) -> Iterator[Engine]:
+def _database(url: str) -> Iterator[Database]:
     url = from_environment({"DATABASE_URL": url}).database_url
-    engine = create_engine(url, **engine_options(url, 4))
-    make_durable(engine)
-    yield engine
-    engine.dispose()
+    database = create_engine(url, **database_options(url, 4))
+    make_durable(database)
+    yield database
+    database.dispose()

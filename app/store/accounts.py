@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Engine, Row, and_, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, case, delete, func, insert, select, update
+from sqlalchemy import Engine as Database
 from sqlalchemy.exc import IntegrityError
 
 from app.errors import ConflictError, NotFoundError
@@ -21,22 +22,22 @@ _ADMIN = "admin"
 
 
 class Users:
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def all(self) -> list[Row[Any]]:
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             return list(connection.execute(select(_USER).order_by(_USER.c.name)).all())
 
     def find(self, name: str) -> Row[Any] | None:
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             return connection.execute(select(_USER).where(_USER.c.name == name)).one_or_none()
 
     def add(self, name: str, role: str, password: str, actor: str) -> None:
         """Add a user with a hashed password. Raise ConflictError when the name is taken."""
         new = insert(_USER).values(name=name, role=role, password=password, created_at=db_now())
         try:
-            with atomic(self._engine) as connection:
+            with atomic(self._database) as connection:
                 connection.execute(new)
                 append(connection, _entry(actor, "user.add", name, after={"role": role}))
         except IntegrityError:
@@ -44,14 +45,14 @@ class Users:
 
     def change_role(self, name: str, role: str, actor: str) -> None:
         """Set a user's role. Raise NotFoundError, and ConflictError for the last admin."""
-        with atomic(self._engine) as connection:
+        with atomic(self._database) as connection:
             before = self._known(connection, name, stays_admin=role == _ADMIN)
             connection.execute(update(_USER).where(_USER.c.name == name).values(role=role))
             append(connection, _entry(actor, "user.role", name, before={"role": before.role}, after={"role": role}))
 
     def change_password(self, name: str, password: str, actor: str) -> None:
         """Set the hash of a new password and end all sessions of the user. Raise NotFoundError."""
-        with atomic(self._engine) as connection:
+        with atomic(self._database) as connection:
             self._known(connection, name, stays_admin=True)
             connection.execute(update(_USER).where(_USER.c.name == name).values(password=password))
             connection.execute(delete(_SESSION).where(_SESSION.c.user_name == name))
@@ -59,7 +60,7 @@ class Users:
 
     def remove(self, name: str, actor: str) -> None:
         """Remove a user and the user's sessions. Raise NotFoundError, and ConflictError for the last admin."""
-        with atomic(self._engine) as connection:
+        with atomic(self._database) as connection:
             before = self._known(connection, name, stays_admin=False)
             connection.execute(delete(_SESSION).where(_SESSION.c.user_name == name))
             connection.execute(delete(_USER).where(_USER.c.name == name))
@@ -68,7 +69,7 @@ class Users:
     def sign_in(self, name: str, session: str, lasts_s: float, address: str) -> None:
         """Begin a session. Raise NotFoundError when the user was removed meanwhile."""
         new = insert(_SESSION).values(id=session, user_name=name, ends_at=in_seconds(lasts_s))
-        with atomic(self._engine) as connection:
+        with atomic(self._database) as connection:
             self._known(connection, name, stays_admin=True)
             connection.execute(delete(_SESSION).where(_SESSION.c.ends_at < db_now()))
             connection.execute(new)
@@ -79,17 +80,17 @@ class Users:
 
         The typed name is not recorded then: it may be a password.
         """
-        record(self._engine, Entry(actor="nobody", action="sign_in.refused", target=name, after={"address": address}))
+        record(self._database, Entry(actor="nobody", action="sign_in.refused", target=name, after={"address": address}))
 
     def signed_in(self, session: str) -> Row[Any] | None:
         """Return the user of a session, with the user's present role."""
         query = select(_USER.c.name, _USER.c.role).join(_SESSION, _SESSION.c.user_name == _USER.c.name)
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             alive = query.where(_SESSION.c.id == session, _SESSION.c.ends_at > db_now())
             return connection.execute(alive).one_or_none()
 
     def sign_out(self, session: str) -> None:
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             connection.execute(delete(_SESSION).where(_SESSION.c.id == session))
 
     @staticmethod
@@ -123,13 +124,13 @@ ATTEMPT_WINDOW_S, OF_ONE_NAME, OF_ALL_NAMES = 60.0, 5, 20
 
 
 class LoginAttempts:
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def begin(self, name: str, address: str) -> bool:
         """Record an attempt before its password is checked. Return False when there were too many: do not check it."""
         attempt = uuid4()
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             connection.execute(delete(_ATTEMPT).where(_ATTEMPT.c.at < in_seconds(-ATTEMPT_WINDOW_S)))
             connection.execute(insert(_ATTEMPT).values(id=attempt, name=name, address=address, at=db_now()))
             # Counted after the insert, so that simultaneous attempts all count each other.
@@ -144,11 +145,11 @@ class LoginAttempts:
     def forgive(self, name: str, address: str) -> None:
         """Delete the failed attempts before a correct password."""
         mine = and_(_ATTEMPT.c.name == name, _ATTEMPT.c.address == address)
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             connection.execute(delete(_ATTEMPT).where(mine))
 
     def _forget(self, attempt: UUID) -> None:
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             connection.execute(delete(_ATTEMPT).where(_ATTEMPT.c.id == attempt))
 
 
@@ -160,20 +161,20 @@ _DAY_S = 86_400.0
 
 
 class ApiKeys:
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def all(self) -> Sequence[Row[Any]]:
         """Return every key, grouped by name. left_s: seconds for which the key is still valid; below 0: it is not."""
         left_s = seconds_until(func.coalesce(_KEY.c.revoked_at, _KEY.c.expires_at)).label("left_s")
         query = select(_KEY, left_s).order_by(_KEY.c.name, _KEY.c.created_at.desc())
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             return connection.execute(query).all()
 
     def add(self, *, prefix: str, digest: str, name: str, scopes: Sequence[str], days: int, actor: str) -> None:
         """Add a key. Raise ConflictError when two keys of that name are valid already."""
         told = {"scopes": list(scopes), "days": days}
-        with atomic(self._engine) as connection:
+        with atomic(self._database) as connection:
             # First, because it locks the trail: of two keys added at once, the second counts the first.
             append(connection, Entry(actor=actor, action="key.add", target=f"{name} {prefix}", after=told))
             live = connection.scalar(select(func.count()).where(_KEY.c.name == name, *_LIVE)) or 0
@@ -184,7 +185,7 @@ class ApiKeys:
 
     def revoke(self, prefix: str, actor: str) -> None:
         """Revoke a key. Raise NotFoundError, and ConflictError for a key that is not valid any more."""
-        with atomic(self._engine) as connection:
+        with atomic(self._database) as connection:
             known = connection.execute(select(_KEY).where(_KEY.c.prefix == prefix)).one_or_none()
             if known is None:
                 raise NotFoundError(f"there is no key {prefix}")
@@ -197,5 +198,5 @@ class ApiKeys:
     def live(self, digest: str) -> Row[Any] | None:
         """Return the name and scopes of a valid key, with left_s: the seconds for which it is still valid."""
         query = select(_KEY.c.name, _KEY.c.scopes, seconds_until(_KEY.c.expires_at).label("left_s"))
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             return connection.execute(query.where(_KEY.c.digest == digest, *_LIVE)).one_or_none()

@@ -15,7 +15,8 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from sqlalchemy import Connection, Engine, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Engine as Database
 
 from app.store.database import db_now
 from app.store.models import AuditHeadRow, AuditRow
@@ -80,9 +81,9 @@ def append(connection: Connection, entry: Entry) -> None:
     _log.info("audit.appended", seq=row["seq"], hash=row["hash"], action=entry.action)
 
 
-def record(engine: Engine, entry: Entry) -> None:
+def record(database: Database, entry: Entry) -> None:
     """Append a row about an event that changed nothing in the database, such as a refused sign-in."""
-    with atomic(engine) as connection:
+    with atomic(database) as connection:
         append(connection, entry)
 
 
@@ -97,9 +98,9 @@ def as_json(row: Row[Any]) -> dict[str, Any]:
     return {name: _plain(value) for name, value in row._mapping.items()}  # noqa: SLF001  its public name
 
 
-def verify(engine: Engine, newest: int | None = None) -> Verdict:
+def verify(database: Database, newest: int | None = None) -> Verdict:
     """Check every row, or the `newest` last rows, and that the head names the last row."""
-    with engine.connect() as connection:
+    with database.connect() as connection:
         head = connection.execute(select(_HEAD, select(func.max(_AUDIT.c.seq)).scalar_subquery().label("last"))).one()
         first = 1 if newest is None else max(1, head.seq - newest + 1)
         verdict = Verdict(rows=0, seq=first - 1, hash=_hash_of(connection, first - 1))
@@ -155,11 +156,11 @@ def _plain(value: Any) -> Any:
 
 
 def page(
-    engine: Engine, *, limit: int, before: int | None = None, saga_id: UUID | None = None, actor: str | None = None
+    database: Database, *, limit: int, before: int | None = None, saga_id: UUID | None = None, actor: str | None = None
 ) -> Sequence[Row[Any]]:
     """Return rows, the newest first. before: only rows with a smaller seq."""
     query = select(_AUDIT).order_by(_AUDIT.c.seq.desc()).limit(limit)
     for column, value in ((_AUDIT.c.saga_id, saga_id), (_AUDIT.c.actor, actor)):
         query = query if value is None else query.where(column == value)
-    with engine.connect() as connection:
+    with database.connect() as connection:
         return connection.execute(query if before is None else query.where(_AUDIT.c.seq < before)).all()

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, TypeVar
 
 from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, DateTime, Double, Engine, String, TypeDecorator, event
+from sqlalchemy import JSON, DateTime, Double, String, TypeDecorator, event
+from sqlalchemy import Engine as Database
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -40,15 +41,15 @@ _SESSION = """
 
 def install(app: Flask, config: Config) -> None:
     """Make `db.engine` of this application the database of the settings."""
-    options = engine_options(config.database_url, config.threads, config.database_connections)
+    options = database_options(config.database_url, config.threads, config.database_connections)
     app.config.update(SQLALCHEMY_DATABASE_URI=config.database_url, SQLALCHEMY_ENGINE_OPTIONS=options)
     db.init_app(app)
     with app.app_context():
         make_durable(db.engine, config.database_statement_timeout_s)
 
 
-def engine_options(url: str, threads: int, connections: int = Config.database_connections) -> dict[str, Any]:
-    """Return the engine's options for a process with this number of threads and at most `connections` connections.
+def database_options(url: str, threads: int, connections: int = Config.database_connections) -> dict[str, Any]:
+    """Return SQLAlchemy's options for a process with this number of threads and at most `connections` connections.
 
     A connection is held for one statement only, so a small pool serves many threads. Half of the connections are for
     the engine, see app.store.statements.
@@ -70,14 +71,14 @@ def engine_options(url: str, threads: int, connections: int = Config.database_co
     return options | {"connect_args": CONNECT}
 
 
-def make_durable(engine: Engine, statement_timeout_s: float = Config.database_statement_timeout_s) -> None:
+def make_durable(database: Database, statement_timeout_s: float = Config.database_statement_timeout_s) -> None:
     """Set on each connection what the statements rely on.
 
     SQLite: a commit survives a power cut, and readers can read while one writes. PostgreSQL: the session settings.
     """
-    if engine.dialect.name == "sqlite":
+    if database.dialect.name == "sqlite":
 
-        @event.listens_for(engine, "connect")
+        @event.listens_for(database, "connect")
         def _pragmas(connection: Any, _record: Any) -> None:
             cursor = connection.cursor()
             cursor.execute("PRAGMA journal_mode=WAL")
@@ -85,17 +86,17 @@ def make_durable(engine: Engine, statement_timeout_s: float = Config.database_st
             cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_MS}")
             cursor.close()
 
-    if engine.dialect.name == "postgresql":
-        repeat_all(engine)
+    if database.dialect.name == "postgresql":
+        repeat_all(database)
 
-        @event.listens_for(engine, "connect")
+        @event.listens_for(database, "connect")
         def _session(connection: Any, record: Any) -> None:
             cursor = connection.cursor()
             cursor.execute(_SESSION, [str(max(1, min(round(statement_timeout_s * 1000), LONGEST_TIMEOUT_MS)))])
             *_, served_by = cursor.fetchone()
             cursor.close()
-            if served_by != connection.get_backend_pid() and isinstance(engine.pool, SharedPool):
-                engine.pool.lasts(record.info)  # a pooler invented the process number that it sent at the connection
+            if served_by != connection.get_backend_pid() and isinstance(database.pool, SharedPool):
+                database.pool.lasts(record.info)  # a pooler invented the process number that it sent at the connection
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -6,7 +6,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine as Database
+from sqlalchemy import text
 from sqlalchemy.exc import TimeoutError as SilentError
 
 #: Table → the rights without which no saga runs. The other tables serve people; they may be more restricted.
@@ -38,9 +39,9 @@ class Schema:
     missing_right: str | None
 
 
-def schema(engine: Engine) -> Schema:
-    with engine.connect() as connection:
-        row = connection.execute(text(_FOUND[engine.dialect.name])).first()
+def schema(database: Database) -> Schema:
+    with database.connect() as connection:
+        row = connection.execute(text(_FOUND[database.dialect.name])).first()
     if row is None:
         return Schema(migration=None, encoding="UTF8", missing_right=None)
     return Schema(migration=row.version_num, encoding=row.encoding, missing_right=row.missing)

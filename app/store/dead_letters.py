@@ -4,7 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Engine, Row, Table, delete, insert, select
+from sqlalchemy import Engine as Database
+from sqlalchemy import Row, Table, delete, insert, select
 
 from app.store.audit import Entry, append
 from app.store.database import db_now
@@ -22,8 +23,8 @@ LARGEST_BODY = 64 * 1024
 
 
 class DeadLetters:
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def add(self, reason: str, body: bytes) -> None:
         """Keep a message, at most LARGEST_BODY bytes of it; the reason of a longer one has its whole length."""
@@ -32,21 +33,21 @@ class DeadLetters:
             cut = f" (only the first {LARGEST_BODY} of its {len(body)} bytes are kept; sha256 {digest})"
             reason = reason[: LONGEST_REASON - len(cut)] + cut
         values = {"reason": _storable(reason)[:LONGEST_REASON], "body": _storable(body[:LARGEST_BODY])}
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             connection.execute(insert(_PARKED).values(at=db_now(), **values))
 
     def listed(self) -> Sequence[Row[Any]]:
         """Return the oldest messages, in order of arrival."""
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             return connection.execute(select(_PARKED).order_by(_PARKED.c.id).limit(LARGEST_PAGE)).all()
 
     def find(self, parked_id: int) -> Row[Any] | None:
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             return connection.execute(select(_PARKED).where(_PARKED.c.id == parked_id)).one_or_none()
 
     def settle(self, parked_id: int, entry: Entry) -> None:
         """Delete a message and append its audit row, both or neither."""
-        with atomic(self._engine) as connection:
+        with atomic(self._database) as connection:
             connection.execute(delete(_PARKED).where(_PARKED.c.id == parked_id))
             append(connection, entry)
 

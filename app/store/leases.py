@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Engine, Row, Select, Table, bindparam, delete, select, tuple_, update
+from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, delete, select, tuple_, update
+from sqlalchemy import Engine as Database
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -27,25 +28,25 @@ FORGOTTEN_AFTER_S = 3600.0
 class Replicas:
     """The heartbeat of this process among the replicas."""
 
-    def __init__(self, engine: Engine, owner: str) -> None:
-        self._engine = engine
+    def __init__(self, database: Database, owner: str) -> None:
+        self._database = database
         self._owner = owner
-        insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+        insert = sqlite.insert if database.dialect.name == "sqlite" else postgresql.insert
         new = insert(_REPLICA).values(owner=owner, started_at=db_now(), beat_at=db_now())
         self._beat = new.on_conflict_do_update(index_elements=["owner"], set_={"beat_at": db_now()})
 
     def beat(self) -> None:
         """Write a heartbeat, which also proves that the database accepts writes."""
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             connection.execute(self._beat)
 
     def forget_silent(self) -> None:
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             connection.execute(delete(_REPLICA).where(_REPLICA.c.beat_at < in_seconds(-FORGOTTEN_AFTER_S)))
 
     def leave(self) -> None:
         """Remove this process from the list."""
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             connection.execute(delete(_REPLICA).where(_REPLICA.c.owner == self._owner))
 
 
@@ -57,16 +58,16 @@ class Leases:
     """Claims and releases sagas; each call is in autocommit."""
 
     def __init__(
-        self, engine: Engine, registry: Registry, owner: str, clock: Callable[[], float] = time.monotonic
+        self, database: Database, registry: Registry, owner: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._engine = engine
+        self._database = database
         self._registry, self._owner, self._clock = registry, owner, clock
         self._claim: ReturningUpdate[Any] | None = None
 
     def claim(self, limit: int, lease_s: float, overdue_s: float = 0.0) -> Sequence[Instance]:
         """Claim up to `limit` sagas due for at least `overdue_s`, the longest due first, each with a new epoch."""
         now = self._clock()
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             asked = {"most": limit, "lease_s": lease_s, "since_s": -overdue_s}
             if self._claim is None:  # built once, because building it takes as long as running it
                 self._claim = self._take(self._due())
@@ -91,7 +92,7 @@ class Leases:
         """
         counted = _SAGA.c.claims > _SAGA.c.epoch - saga.epoch
         taken_back: dict[str, Any] = {"claims": _SAGA.c.claims - 1} | ({"unsure": True} if saga.called else {})
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             connection.execute(update(_SAGA).where(_SAGA.c.id == saga.id, counted).values(taken_back))
 
     def expire_all(self) -> None:
@@ -101,7 +102,7 @@ class Leases:
     def unknown_definitions(self) -> Sequence[Row[Any]]:
         """Return the name and version of each table that unfinished sagas run by and that the registry lacks."""
         named = (_SAGA.c.definition, _SAGA.c.definition_version)
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             return connection.execute(select(*named).where(without_table(self._registry)).distinct()).all()
 
     def _due(self) -> Select[Any]:
@@ -135,5 +136,5 @@ class Leases:
 
     def _make_due(self, *conditions: ColumnElement[bool]) -> None:
         due = update(_SAGA).where(_SAGA.c.due_at.is_not(None), *conditions).values(due_at=db_now())
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             connection.execute(due)

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, Row, Table, delete, or_, select, update
+from sqlalchemy import Engine as Database
+from sqlalchemy import Row, Table, delete, or_, select, update
 
 from app.store.database import db_now, in_seconds
 from app.store.models import JournalRow, OutboxRow, RelayRow, SagaRow
@@ -30,18 +31,18 @@ _BATCH = (
 class Outbox:
     """Gives events to one process at a time: two publishers would mix up their order."""
 
-    def __init__(self, engine: Engine, owner: str) -> None:
-        self._engine, self._owner = engine, owner
+    def __init__(self, database: Database, owner: str) -> None:
+        self._database, self._owner = database, owner
 
     def take(self, limit: int, lease_s: float) -> Sequence[Row[Any]]:
         """Return the oldest events, for this process to publish within the lease; none while another one publishes."""
         free = or_(_RELAY.c.until < db_now(), _RELAY.c.owner == self._owner)
         mine = update(_RELAY).where(free).values(owner=self._owner, until=in_seconds(lease_s))
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             if connection.execute(_WAITING).first() is None or connection.execute(mine).rowcount == 0:
                 return []
             return connection.execute(_BATCH.limit(limit)).all()
 
     def published(self, ids: Iterable[int]) -> None:
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             connection.execute(delete(_OUTBOX).where(_OUTBOX.c.id.in_(ids)))

@@ -124,13 +124,13 @@ class SagaStore:
     def __init__(
         self, connections: Connections, registry: Registry, owner: str, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.connections, self._engine = connections, connections.engine
+        self.connections, self._database = connections, connections.database
         self._registry, self.owner, self.clock = registry, owner, clock
         self._insert = Statement("saga_insert", _INSERT, connections)
         self._save = Statement("saga_save", _SAVE, connections)
         self._save_on = Statement("saga_save_on", _SAVE_ON, connections)
         # The format in which SQLAlchemy stores a Uuid on each database.
-        self._id_of = attrgetter("id.hex" if self._engine.dialect.name == "sqlite" else "id_text")
+        self._id_of = attrgetter("id.hex" if self._database.dialect.name == "sqlite" else "id_text")
 
     def insert(self, saga: Instance, delay_s: float | None, owner: str | None) -> None:
         """Make a new saga durable. Raise KeyTakenError.
@@ -185,7 +185,7 @@ class SagaStore:
         Otherwise, after that saga is deleted, a later request of the same sender would not find this saga.
         """
         others = select(_SAGA.c.id).where(_SAGA.c.idempotency_key == saga.sent_key)
-        with atomic(self._engine) as connection:
+        with atomic(self._database) as connection:
             if connection.execute(others.with_for_update(read=True, key_share=True)).first() is None:
                 raise KeyTakenError(saga.key)
             self._insert.run_within(connection, values)
@@ -209,7 +209,7 @@ class SagaStore:
     def _save_asked(self, saga: Instance, asked: Entry, values: dict[str, Any]) -> None:
         """Commit a person's request together with its audit row, or neither."""
         after = {"state": saga.state, "status": saga.status, "version": saga.version + 1}
-        with atomic(self._engine) as connection:
+        with atomic(self._database) as connection:
             if self._save.run_within(connection, values) != 1:
                 raise FencedError(saga.id)
             append(connection, replace(asked, after=after))
@@ -247,19 +247,19 @@ class SagaStore:
 
         Raise UnknownSagaError when its definition is unknown here.
         """
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             row = connection.execute(select(*STANDS).where(_SAGA.c.id == saga_id)).one_or_none()
             journal = journals(connection, [saga_id]) if row else {}
         return instance(self._registry, row, journal[saga_id], self.clock()) if row else None
 
     def find(self, saga_id: UUID) -> Row[Any] | None:
         """Return the row of a saga, or None."""
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             return connection.execute(select(_SAGA).where(_SAGA.c.id == saga_id)).one_or_none()
 
     def find_keys(self, *keys: str) -> Sequence[Row[Any]]:
         """Return the sagas with these Idempotency-Keys, in the stored form."""
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             return connection.execute(select(_SAGA).where(_SAGA.c.idempotency_key.in_(keys))).all()
 
 

@@ -12,7 +12,8 @@ from operator import itemgetter
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from sqlalchemy import ClauseElement, Connection, Engine, PoolProxiedConnection, event
+from sqlalchemy import ClauseElement, Connection, PoolProxiedConnection, event
+from sqlalchemy import Engine as Database
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoTurnError
 
@@ -25,23 +26,23 @@ TRUSTED_S = 0.1
 
 
 class Connections:
-    """Connections taken out of the engine's pool, at most `pool.size()`, so that as many are left for other uses.
+    """Connections taken out of SQLAlchemy's pool, at most `pool.size()`, so that as many are left for other uses.
 
     Threads beyond that number wait for their turn, first come, first served. A connection returns to the pool when it
     was idle for a while, and at once when the pool cannot make another one: the server may allow fewer connections than
     this process would take.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        assert isinstance(engine.pool, SharedPool)
-        self.engine, self._pool, self._clock = engine, engine.pool, engine.pool.clock
+    def __init__(self, database: Database) -> None:
+        assert isinstance(database.pool, SharedPool)
+        self.database, self._pool, self._clock = database, database.pool, database.pool.clock
         self._turns = SimpleQueue[None]()
-        for _ in range(engine.pool.size()):
+        for _ in range(database.pool.size()):
             self._turns.put(None)
         # The connection used last is used next: its server has everything cached.
         self._idle: deque[tuple[PoolProxiedConnection, float]] = deque()
-        engine.pool.keepers.append(self)
-        event.listen(engine, "engine_disposed", lambda _engine: self._end())
+        database.pool.keepers.append(self)
+        event.listen(database, "engine_disposed", lambda _database: self._end())
 
     def take(self) -> PoolProxiedConnection:
         """Return a connection that no other thread uses, with its server there a moment ago.
@@ -53,7 +54,7 @@ class Connections:
         except Empty:
             raise NoTurnError(f"no connection to the database came free within {PATIENCE_S:g} s") from None
         try:
-            return self._there() or self.engine.raw_connection()
+            return self._there() or self.database.raw_connection()
         except BaseException:
             self._turns.put(None)
             raise
@@ -93,11 +94,11 @@ class Connections:
             return None
 
     def _end(self) -> None:
-        """Close the connections of the old pool, because the engine has a new one."""
+        """Close the connections of the old pool, because the database has a new pool."""
         while self._idle:
             self._idle.pop()[0].invalidate()
-        assert isinstance(self.engine.pool, SharedPool)
-        self._pool = self.engine.pool
+        assert isinstance(self.database.pool, SharedPool)
+        self._pool = self.database.pool
 
 
 _NAMED = re.compile(r"%\((\w+)\)s")
@@ -107,11 +108,11 @@ _CURSOR = "cursor"
 
 
 class Statement:
-    """One statement on one engine, in autocommit. Its values are passed to the driver unchanged."""
+    """One statement on one database, in autocommit. Its values are passed to the driver unchanged."""
 
     def __init__(self, name: str, clause: ClauseElement, connections: Connections) -> None:
         self._connections, self._name = connections, name
-        self._dialect = connections.engine.dialect
+        self._dialect = connections.database.dialect
         self._errors: Any = self._dialect.loaded_dbapi.Error
         compiled: Any = clause.compile(dialect=self._dialect)
         self.sql = str(compiled)

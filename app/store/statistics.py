@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Row, Select, and_, func, literal_column, or_, select, union_all
+from sqlalchemy import ColumnElement, Row, Select, and_, func, literal_column, or_, select, union_all
+from sqlalchemy import Engine as Database
 from sqlalchemy.orm import aliased
 
 from app.store.database import db, db_now, in_seconds, minute_of, seconds_between, seconds_until
@@ -40,8 +41,8 @@ class SagaCounts:
     parked: int
 
 
-def saga_counts(engine: Engine, registry: Registry) -> SagaCounts:
-    with engine.connect() as connection:
+def saga_counts(database: Database, registry: Registry) -> SagaCounts:
+    with database.connect() as connection:
         groups = connection.execute(_GROUPS).all()
         now = connection.execute(_NOW).one()
     return SagaCounts(

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Table, and_, false, func, not_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, false, func, not_, select, tuple_
+from sqlalchemy import Engine as Database
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.settings import ConfigError
@@ -51,8 +52,8 @@ def without_table(registry: Registry) -> ColumnElement[bool]:
 class Tables:
     """The comparison of this release's tables with the recorded ones. owner: the process that records."""
 
-    def __init__(self, engine: Engine, registry: Registry, owner: str) -> None:
-        self._engine, self._registry, self._owner = engine, registry, owner
+    def __init__(self, database: Database, registry: Registry, owner: str) -> None:
+        self._database, self._registry, self._owner = database, registry, owner
         #: True once the tables were compared and recorded.
         self.settled = False
 
@@ -61,7 +62,7 @@ class Tables:
 
         Raise TableChangedError when unfinished sagas run by another table; then nothing is recorded.
         """
-        with self._engine.connect() as connection:
+        with self._database.connect() as connection:
             recorded = _recorded(connection)
             held = connection.execute(_HELD).all()
             for definition in self._registry:

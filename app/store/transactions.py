@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, event
+from sqlalchemy import Connection, event
+from sqlalchemy import Engine as Database
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.store.database_errors import REPEATABLE, UNPREPARED, sqlstate
@@ -18,14 +19,14 @@ _BEGIN = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN ISOLATION LEVEL READ
 
 
 @contextmanager
-def atomic(engine: Engine) -> Iterator[Connection]:
+def atomic(database: Database) -> Iterator[Connection]:
     """Commit all that the block does, or nothing.
 
     The connection stays in autocommit, as all connections do (see app.store.database), so statements begin and end the
     transaction. SQLite admits only one such block at a time.
     """
-    with engine.connect() as connection:
-        connection.exec_driver_sql(_BEGIN[engine.dialect.name])
+    with database.connect() as connection:
+        connection.exec_driver_sql(_BEGIN[database.dialect.name])
         try:
             yield connection
             connection.exec_driver_sql("COMMIT")
@@ -62,11 +63,11 @@ def repeat(error: Exception, cursor: Any, execute: Callable[[], object]) -> None
     raise error
 
 
-def repeat_all(engine: Engine) -> None:
+def repeat_all(database: Database) -> None:
     """Repeat every statement that SQLAlchemy executes, where a repetition can help."""
-    errors = engine.dialect.loaded_dbapi.Error
+    errors = database.dialect.loaded_dbapi.Error
 
-    @event.listens_for(engine, "do_execute")
+    @event.listens_for(database, "do_execute")
     def _execute(cursor: Any, statement: str, parameters: Any, _context: Any) -> bool:
         try:
             cursor.execute(statement, parameters)

@@ -7,7 +7,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 from sqlalchemy import create_engine, event
 
-from app.store.database import engine_options
+from app.store.database import database_options
 from app.telemetry import Telemetry
 from machines.step import Retry
 from tests.property.chaos import Chaos
@@ -17,7 +17,7 @@ from tests.property.chaos import Chaos
 def chaos(sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Chaos]]:
     """Makes state machines over one database, whose sagas each of them deletes first."""
     url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'saga.db')}"
-    database = create_engine(url, **engine_options(url, 4))
+    database = create_engine(url, **database_options(url, 4))
     # No power cut here, and so no need to wait for the disk.
     event.listen(database, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
     monkeypatch.setattr("machines.transitions.PERSISTENT", Retry(attempts=3))  # ten in a row would hardly ever be drawn

@@ -17,7 +17,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from prometheus_client import CollectorRegistry
 from sqlalchemy import create_engine, event
 
-from app.store.database import engine_options
+from app.store.database import database_options
 from tests.integration.engine.scene import Scene
 from tests.property.books import Books
 from tests.property.market import NAMES, Market, open_market
@@ -43,7 +43,7 @@ def market(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Market]:
 def scene(sqlite_template: Path, tmp_path: Path) -> Iterator[Scene]:
     """One engine for all examples: its sagas stay, but each example looks at its own."""
     url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'saga.db')}"
-    database = create_engine(url, **engine_options(url, 4))
+    database = create_engine(url, **database_options(url, 4))
     event.listen(database, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
     told = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))

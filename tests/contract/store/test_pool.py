@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from app.store.database import engine_options, make_durable
+from app.store.database import database_options, make_durable
 from app.store.database_errors import Meaning, meaning
 from app.store.pool import IDLE_S
 from app.store.statements import Connections
@@ -45,7 +45,7 @@ def process(limited_url, clock):
     made = []
 
     def make(**more):
-        engine = create_engine(limited_url, **engine_options(limited_url, THREADS) | {"clock": clock} | more)
+        engine = create_engine(limited_url, **database_options(limited_url, THREADS) | {"clock": clock} | more)
         make_durable(engine)
         made.append(engine)
         return engine, Connections(engine)

@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 from sqlalchemy import create_engine, text
 
-from app.store.database import engine_options, make_durable
+from app.store.database import database_options, make_durable
 from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.sagas import SagaStore
@@ -73,7 +73,7 @@ def process(pooled_url):
     made = []
 
     def make():
-        engine = create_engine(pooled_url, **engine_options(pooled_url, 4))
+        engine = create_engine(pooled_url, **database_options(pooled_url, 4))
         make_durable(engine)
         made.append(engine)
         return SagaStore(Connections(engine), discover(), f"process {len(made)}"), engine

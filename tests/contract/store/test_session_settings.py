@@ -5,7 +5,7 @@ from datetime import UTC
 import pytest
 from sqlalchemy import create_engine, text
 
-from app.store.database import engine_options, make_durable
+from app.store.database import database_options, make_durable
 from app.store.database_errors import sqlstate
 from app.store.models import SagaRow
 from app.store.sagas import SagaStore
@@ -32,7 +32,7 @@ def engine(store_url, book):
     for setting, value in HOSTILE.items():
         book.rows(f"ALTER DATABASE {name} SET {setting} = '{value}'")
     url = store_url.replace("postgresql:", "postgresql+psycopg2:")
-    engine = create_engine(url, **engine_options(url, 4))
+    engine = create_engine(url, **database_options(url, 4))
     make_durable(engine)
     yield engine
     engine.dispose()
@@ -114,7 +114,7 @@ def test_a_part_of_a_transaction_is_not_repeated_by_itself(engine, book, saga):
 
 def test_a_statement_is_cancelled_when_it_lasts_too_long(store_url):
     url = store_url.replace("postgresql:", "postgresql+psycopg2:")
-    engine = create_engine(url, **engine_options(url, 4))
+    engine = create_engine(url, **database_options(url, 4))
     make_durable(engine, statement_timeout_s=0.05)
     with pytest.raises(Exception, match="timeout") as raised, engine.connect() as connection:
         connection.execute(text("SELECT pg_sleep(30)"))
