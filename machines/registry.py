@@ -33,7 +33,7 @@ class BadTablesError(ValueError):
 
 
 class Registry:
-    """All known definitions. Old versions stay, because a running saga is pinned to the one it began with."""
+    """All known definitions. Old versions stay, because a running saga is pinned to the version that it started with."""
 
     def __init__(self, definitions: list[Saga]) -> None:
         self._by_version: dict[tuple[str, int], Saga] = {}
@@ -48,7 +48,7 @@ class Registry:
             key = (definition.name, definition.version)
             if self._by_version.setdefault(key, definition) is not definition:
                 raise BadTablesError(f"{definition} is defined twice; give the newer one the next version")
-        self.begun_by = self._begun_by()
+        self.started_by_event = self._started_by_event()
 
     def __iter__(self) -> Iterator[Saga]:
         return iter(self._by_version.values())
@@ -87,21 +87,21 @@ class Registry:
         return True
 
     def latest(self, name: str) -> Saga:
-        """Return the version that a new saga begins with."""
+        """Return the version that a new saga starts with."""
         versions = [version for known, version in self._by_version if known == name]
         return self.get(name, max(versions, default=0))
 
-    def _begun_by(self) -> Mapping[str, Saga]:
-        """Return, by event, the saga that the event begins. Only the latest version of a saga is begun."""
-        begun: dict[str, Saga] = {}
+    def _started_by_event(self) -> Mapping[str, Saga]:
+        """Return, by event, the saga that the event starts. Only the latest version of a saga is started."""
+        started: dict[str, Saga] = {}
         for definition in map(self.latest, self.names):
             event = definition.started_by
-            if event and begun.setdefault(event, definition) is not definition:
+            if event and started.setdefault(event, definition) is not definition:
                 raise BadTablesError(
-                    f"{begun[event]} and {definition} are both started_by={event!r}, and an event begins one saga; "
+                    f"{started[event]} and {definition} are both started_by={event!r}, and an event begins one saga; "
                     "let each have an event of its own"
                 )
-        return begun
+        return started
 
 
 def discover() -> Registry:

@@ -14,7 +14,7 @@ from machines.transitions import Graph, State, Transition, derive
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Saga(Table):
-    """One version of a saga. A running saga is pinned to the name and version it began with.
+    """One version of a saga. A running saga is pinned to the name and version that it started with.
 
     Raise `TableError`, which names table, step and remedy, when the table is not legal.
     """

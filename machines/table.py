@@ -27,7 +27,7 @@ class Table:
 
     #: Type of saga, the same in each version.
     name: str
-    #: From 1; a running saga keeps the version it began with.
+    #: From 1; a running saga keeps the version that it started with.
     version: int
     #: Fields that the saga is started with, by name.
     data: Mapping[str, Field]

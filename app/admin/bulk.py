@@ -155,9 +155,9 @@ def _settled(moved: dict[UUID, SagaSnapshot]) -> list[SagaSnapshot]:
     """Return the states of the sagas when all of them have ended or are stuck, after WAIT_S at the latest."""
     end = time.monotonic() + WAIT_S
     now = dict(moved)
-    while running := [saga_id for saga_id, standing in now.items() if standing.status in UNDER_WAY]:
+    while running := [saga_id for saga_id, snapshot in now.items() if snapshot.status in UNDER_WAY]:
         db.session.rollback()
-        now |= {row.id: row for row in queries.standings(running)}
+        now |= {row.id: row for row in queries.snapshots(running)}
         if time.monotonic() > end:
             break
         time.sleep(_POLL_S)

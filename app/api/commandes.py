@@ -124,9 +124,9 @@ def index() -> Response:
 def compensate(saga_id: UUID) -> Response:
     """Force the compensation of an unfinished order: 409 when the order is finished."""
     _order(saga_id)
-    standing = services().sagas.compensate(saga_id, principal().actor, reason_given(), preferred_wait_s())
-    answer = jsonify(success=True, message="Compensation demandée", saga_id=str(standing.id), etat_final=standing.state)
-    answer.status_code = 200 if standing.status == Status.COMPENSATED else 202
+    snapshot = services().sagas.compensate(saga_id, principal().actor, reason_given(), preferred_wait_s())
+    answer = jsonify(success=True, message="Compensation demandée", saga_id=str(snapshot.id), etat_final=snapshot.state)
+    answer.status_code = 200 if snapshot.status == Status.COMPENSATED else 202
     return answer
 
 
@@ -137,26 +137,26 @@ def _order(saga_id: UUID) -> SagaRow:
     return saga
 
 
-def _answer(standing: SagaSnapshot) -> Response:
-    saga_id = str(standing.id)
-    if standing.status == Status.COMPENSATED:
-        cause = standing.error or ""
+def _answer(snapshot: SagaSnapshot) -> Response:
+    saga_id = str(snapshot.id)
+    if snapshot.status == Status.COMPENSATED:
+        cause = snapshot.error or ""
         answer = problem_answer(
-            409, "Commande annulée", cause, success=False, saga_id=saga_id, etat_final=standing.state, erreur=cause
+            409, "Commande annulée", cause, success=False, saga_id=saga_id, etat_final=snapshot.state, erreur=cause
         )
     else:
-        saga = _order(standing.id)
-        rows, finished = queries.journal(saga.id), standing.status == Status.COMPLETED
+        saga = _order(snapshot.id)
+        rows, finished = queries.journal(saga.id), snapshot.status == Status.COMPLETED
         answer = jsonify(
             success=finished,
             message="La commande est créée" if finished else "La commande est en cours",
             saga_id=saga_id,
-            etat_final=standing.state,
+            etat_final=snapshot.state,
             commande_id=_reply(rows, "creer_commande").get("commande_id"),
             resume_execution=_summary(saga, rows),
         )
         answer.status_code = 201 if finished else 202
-    return with_location(answer, url_for("commandes.show", saga_id=standing.id), replayed=standing.replayed)
+    return with_location(answer, url_for("commandes.show", saga_id=snapshot.id), replayed=snapshot.replayed)
 
 
 def _summary(saga: SagaRow, rows: Sequence[JournalRow]) -> dict[str, Any]:

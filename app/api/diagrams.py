@@ -94,7 +94,7 @@ def show_difference(name: str, kind: str) -> Response:
     """Draw the differences of two versions, and the number of sagas in the states that differ."""
     query = load(_DifferenceQuery(), request.args.to_dict())
     old, new = _definition(name, query["old"]), _definition(name, query["new"])
-    found = Diff(old=old, new=new, standing=counts_by_state(old.name, old.version))
+    found = Diff(old=old, new=new, sagas_by_state=counts_by_state(old.name, old.version))
     if kind == "md":
         return text_answer(kind, diff_markdown(found), FIGURES_S)
     return picture_answer(svg(new, diff_overlay(found)), FIGURES_S)

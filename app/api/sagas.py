@@ -155,11 +155,11 @@ def _saga(saga_id: UUID) -> SagaRow:
     return saga
 
 
-def _moved(standing: SagaSnapshot, message: str) -> Response:
-    saga = _saga(standing.id)
+def _moved(snapshot: SagaSnapshot, message: str) -> Response:
+    saga = _saga(snapshot.id)
     rows = queries.journal(saga.id)
     shown = json_with_steps(services().registry, saga, rows)
-    unfinished = standing.status in UNDER_WAY
+    unfinished = snapshot.status in UNDER_WAY
     answer = jsonify(message="Saga still running" if unfinished else message, saga=shown)
     answer.status_code = 202 if unfinished else 200
     answer.headers["Location"] = url_for("sagas.show", saga_id=saga.id)

@@ -136,7 +136,7 @@ def _run(move: Callable[[SagaService], SagaSnapshot], *, as_json: bool) -> None:
             sagas = services().sagas
             sagas.early.start()
             sagas.held_s = inf  # a command has no other work, and there may be no service that would continue the saga
-            standing = move(sagas)
+            snapshot = move(sagas)
         except Exception:
             runner.stop()
             raise
@@ -145,7 +145,7 @@ def _run(move: Callable[[SagaService], SagaSnapshot], *, as_json: bool) -> None:
         click.echo("saga: interrupted; the saga is durable, and a service continues it", err=True)
         # The saga's thread may run for the whole wait, so the process ends without it, which is safe as a crash is.
         os._exit(INTERRUPTED)
-    _show_result(standing.id, replayed=standing.replayed, as_json=as_json)
+    _show_result(snapshot.id, replayed=snapshot.replayed, as_json=as_json)
 
 
 def _show_result(saga_id: UUID, *, replayed: bool, as_json: bool) -> None:

@@ -21,14 +21,14 @@ from app.store.sagas import KeyTakenError
 _log = structlog.get_logger("early")
 #: Seconds from a saga's start to its early insert. Most sagas have ended by then and never need one.
 LATE_S = 0.1
-#: Seconds between two checks of the sagas that have begun.
+#: Seconds between two checks of the watched sagas.
 LOOK_S = 0.05
 #: Seconds between two checks of `stopping` while there are no sagas to watch.
 IDLE_S = 1.0
 
 
 class EarlyCommits:
-    """The sagas that have begun and may need an early insert, and the thread that inserts them.
+    """The sagas that have started and may need an early insert, and the thread that inserts them.
 
     insert: makes one saga durable in its initial state.
     stopping: set when the process is to end.
@@ -42,7 +42,7 @@ class EarlyCommits:
         threads: ServiceThreads | None = None,
     ) -> None:
         self._insert, self._stopping, self._clock = insert, stopping, clock
-        self._begun: deque[Instance] = deque()
+        self._watched: deque[Instance] = deque()
         self._some = threading.Event()
         self._thread = (threads or ServiceThreads()).add("early", self._look_until_stopped, stopping, daemon=True)
 
@@ -51,18 +51,18 @@ class EarlyCommits:
 
     def watch(self, saga: Instance) -> None:
         """Insert this saga after LATE_S, unless it is durable by then."""
-        self._begun.append(saga)
+        self._watched.append(saga)
         if not self._some.is_set():
             self._some.set()
 
     def look(self) -> None:
         """Insert the sagas that are late."""
-        for _ in range(len(self._begun)):
-            saga = self._begun.popleft()
+        for _ in range(len(self._watched)):
+            saga = self._watched.popleft()
             if saga.durable or saga.key_taken:
                 continue
-            if self._clock() - saga.began < LATE_S:
-                self._begun.appendleft(saga)  # the sagas behind it began later
+            if self._clock() - saga.started_at < LATE_S:
+                self._watched.appendleft(saga)  # the sagas behind it started later
                 return
             try:
                 self._insert(saga)
@@ -70,13 +70,13 @@ class EarlyCommits:
                 saga.key_taken = True
             except SQLAlchemyError as error:
                 _log.warning("early.failed", saga_id=str(saga.id), error=str(error).partition("\n")[0])
-                self._begun.append(saga)
+                self._watched.append(saga)
 
     def _look_until_stopped(self, progressed: Callable[[], None]) -> None:
         while not self._stopping.is_set():
-            if not self._begun:
+            if not self._watched:
                 self._some.clear()
-                if not self._begun:  # a saga added in between set the event before it was cleared
+                if not self._watched:  # a saga added in between set the event before it was cleared
                     self._some.wait(IDLE_S)
             self.look()
             progressed()

@@ -112,7 +112,7 @@ class Engine:
 
         Raise IncompleteReplyError when later calls need more.
         """
-        saga.ask(trigger, actor, reason)
+        saga.record_request(trigger, actor, reason)
         facts = self._resolved(saga, dict(reply or {})) if trigger is Trigger.RESOLVE else {}
         saga.request(trigger, actor=actor, then=self.actor, reason=reason, **facts)
 
@@ -127,16 +127,16 @@ class Engine:
 
     def _save(self, saga: Instance, delay_s: float | None, owner: str | None, enough_s: float | None = None) -> None:
         """Make the new moves durable, and only then count and log them."""
-        if saga.standing is None:
+        if saga.committed_snapshot is None:
             moves, before = self._first_commit(saga, delay_s, owner)
         else:
-            moves, before = saga.unsaved, saga.standing
+            moves, before = saga.unsaved, saga.committed_snapshot
             self.store.save(saga, delay_s, owner, enough_s)
         if saga.definition.events and any(move.event for move in moves):
             self.on_event()
         self.telemetry.committed(saga, moves, before)
-        if saga.status in FINISHED and saga.began < inf:
-            self.calls.traces.ended(saga, self.store.clock() - saga.began)
+        if saga.status in FINISHED and saga.started_at < inf:
+            self.calls.traces.ended(saga, self.store.clock() - saga.started_at)
 
     def insert_early(self, saga: Instance) -> None:
         """Insert a saga in its initial state while another thread runs it and has not made it durable.
@@ -174,13 +174,13 @@ class Engine:
                 else:
                     return moves, None
             saga.adopt(saga.early)
-        moves, before = saga.unsaved, saga.standing
+        moves, before = saga.unsaved, saga.committed_snapshot
         self.store.save(saga, delay_s, owner)
         return moves, before
 
     def _covered(self, saga: Instance) -> bool:
         """Return True when the lease outlasts the next call, so that no other process can claim the saga during it."""
-        lease_end = saga.early.lease_end if saga.standing is None and saga.early else saga.lease_end
+        lease_end = saga.early.lease_end if saga.committed_snapshot is None and saga.early else saga.lease_end
         return lease_end - self.store.clock() > self._call_s(saga)
 
     def _call_s(self, saga: Instance) -> float:

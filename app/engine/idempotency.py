@@ -17,7 +17,7 @@ from sqlalchemy import Row
 from app.errors import KeyReusedError, StillRunningError
 from app.shared_cache import SharedCache
 from app.store.instance import Instance, SagaSnapshot
-from app.store.loading import standing
+from app.store.loading import snapshot_of
 from app.store.sagas import SagaStore
 from machines.statuses import UNDER_WAY
 
@@ -42,10 +42,13 @@ class Keys:
         """
         if not saga.sent_key:
             return None
-        return self.known(saga) or self._begun_this_moment(saga)
+        return self.known(saga) or self._started_this_moment(saga)
 
     def known(self, saga: Instance) -> SagaSnapshot | None:
-        """Do the same as `begun` without a wait. Set the saga's key, written out where another saga has it as sent."""
+        """Do the same as `started`, without a wait.
+
+        Set the saga's key, written out where another saga has it as sent.
+        """
         if not saga.sent_key:
             return None
         own = _written_out(saga)
@@ -59,9 +62,9 @@ class Keys:
             raise KeyReusedError("this key began a saga with other data; send a new key", saga_id=str(row.id))
         if row.status in UNDER_WAY:
             raise StillRunningError("wait for it, and ask for it by its id", saga_id=str(row.id))
-        return standing(row, replayed=True)
+        return snapshot_of(row, replayed=True)
 
-    def _begun_this_moment(self, saga: Instance) -> SagaSnapshot | None:
+    def _started_this_moment(self, saga: Instance) -> SagaSnapshot | None:
         """Wait up to TURN_S for another request with this key, which came a moment ago, to make its saga durable.
 
         Otherwise participants would serve the reads of a saga that cannot be stored.

@@ -16,7 +16,7 @@ from app.engine.runner import MAX_INLINE_WAIT_S, Runner
 from app.errors import ConflictError, InvalidError, NotFoundError
 from app.service_threads import ServiceThreads
 from app.store.instance import Instance, SagaSnapshot
-from app.store.loading import standing
+from app.store.loading import snapshot_of
 from app.store.sagas import FencedError, KeyTakenError
 from machines.progress import trigger_of
 from machines.registry import Registry, UnknownSagaError
@@ -66,7 +66,7 @@ class SagaService:
                     if (left_s := until - time.monotonic()) > 0:
                         return self._await(saga, left_s)
                     self._hand_over(saga)
-                    return _standing(saga)
+                    return _durable_snapshot(saga)
                 except KeyTakenError:
                     look = self._keys.known
         raise ConflictError("other requests keep taking its key; ask again")
@@ -89,7 +89,7 @@ class SagaService:
                 return known
             try:
                 self._engine.release(saga, None)
-                return _standing(saga)
+                return _durable_snapshot(saga)
             except KeyTakenError:
                 continue
         raise ConflictError("other requests keep taking its key; ask again")
@@ -98,7 +98,7 @@ class SagaService:
         """Begin a created saga. Return an ended one as it is; raise ConflictError for a running one."""
         saga = self._read(saga_id)
         if saga.status in FINISHED:
-            return _standing(saga)
+            return _durable_snapshot(saga)
         if not saga.pending:
             raise ConflictError(f"it is {saga.status} already, in {saga.state}", saga_id=str(saga_id))
         saga.start_pending()
@@ -166,13 +166,13 @@ class SagaService:
         """Commit the requested move and run the saga on. Raise FencedError when the saga has moved in the meantime."""
         if saga.at.call is None:
             self._engine.release(saga, None)
-            return _standing(saga)
+            return _durable_snapshot(saga)
         with self._wait(wait_s) as longest_s:
             if longest_s > 0:
                 self._engine.commit(saga)
                 return self._await(saga, longest_s)
             self._hand_over(saga)
-        return _standing(saga)
+        return _durable_snapshot(saga)
 
     @contextmanager
     def _wait(self, wait_s: float | None) -> Iterator[float]:
@@ -203,17 +203,17 @@ class SagaService:
         It runs in this thread, which would only wait, until a call might last beyond the wait.
         """
         until = time.monotonic() + wait_s
-        if saga.standing is None:
+        if saga.committed_snapshot is None:
             self.early.watch(saga)
         if not self._runner.run_inline(saga, self.held_s, until):
             _wait_for(self._runner.submit(saga, self.held_s), saga, until - time.monotonic())
-        found = _standing(saga)
+        found = _durable_snapshot(saga)
         while (
             found.status in UNDER_WAY and time.monotonic() < until and not self._runner.stopping.wait(_DATABASE_POLL_S)
         ):
             row = self._store.find(saga.id)
             assert row is not None, "no saga is deleted while it is under way"
-            found = standing(row)
+            found = snapshot_of(row)
         return found
 
     def _new(
@@ -246,7 +246,7 @@ def _why_not(saga: Instance) -> str:
     return f"it is {saga.status}, in {saga.state}; its table has no such move from there"
 
 
-def _standing(saga: Instance) -> SagaSnapshot:
+def _durable_snapshot(saga: Instance) -> SagaSnapshot:
     durable = saga.durable
     assert durable is not None
     return durable

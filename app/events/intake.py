@@ -55,7 +55,7 @@ class Intake:
         stopping: threading.Event,
     ) -> None:
         self._service, self._parked, self._stopping = service, parked, stopping
-        self._definitions = definitions.begun_by
+        self._definitions = definitions.started_by_event
         self._received = Counter("saga_events_heard", "Incoming events", ["outcome"], registry=registry)
         for outcome in ("begun", "known", "parked"):
             self._received.labels(outcome)

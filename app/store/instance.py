@@ -16,8 +16,8 @@ from machines.progress import Progress
 from machines.saga import Saga
 from machines.transitions import NOWHERE, Trigger
 
-#: Most characters kept of a client, a store or an order number; an index entry of PostgreSQL holds 2,704 bytes.
-LONGEST_ORDER = 200
+#: Most characters kept of a client, a store or a business reference; an index entry of PostgreSQL holds 2,704 bytes.
+LONGEST_REFERENCE = 200
 
 
 # not frozen: a frozen dataclass takes three times as long to build, and each call builds several
@@ -58,7 +58,7 @@ class SagaSnapshot:
 
 def search_text(value: object) -> str | None:
     """Return a value of a saga's data as the database keeps it for searches: as text, shortened."""
-    return None if value is None else str(value)[:LONGEST_ORDER]
+    return None if value is None else str(value)[:LONGEST_REFERENCE]
 
 
 class Instance(Progress):
@@ -100,13 +100,13 @@ class Instance(Progress):
         self.lease_end = inf
         #: Until when a forward step may be sent, on the store's clock, in seconds.
         self.deadline = inf
-        #: When the saga began, on the clock of this process; None if it began in another process.
-        self.begun: float | None = None
+        #: When the saga started, on the clock of this process, in seconds; None: another process started it.
+        self.started_here_at: float | None = None
         #: State at the last commit, the only one that may be shown; None: not durable, and without any effect yet.
-        self.standing: SagaSnapshot | None = None
-        #: Request of a person, recorded in the audit trail by the commit that carries it out.
-        self.asked: Entry | None = None
-        #: Moves of the beginning.
+        self.committed_snapshot: SagaSnapshot | None = None
+        #: The audit row of a person's request; the commit that carries the request out also writes the row.
+        self.audit_entry: Entry | None = None
+        #: Moves of the start.
         self.start_moves: tuple[Move, ...] = ()
         #: Held by the thread that makes the saga durable.
         self.first_commit = threading.Lock()
@@ -121,7 +121,7 @@ class Instance(Progress):
     ) -> "Instance":
         """Return a new saga before its first call."""
         saga = cls(definition, uuid4(), data, NOWHERE, clock)
-        saga.begun = clock()
+        saga.started_here_at = clock()
         saga.create(actor=actor)
         saga.start_moves = tuple(saga.unsaved)
         return saga
@@ -131,28 +131,29 @@ class Instance(Progress):
         first = Instance(self.definition, self.id, self.data, self.start_moves[-1].dest, self.clock)
         first.sent_key, first.key, first.started_by = self.sent_key, self.key, self.started_by
         first.fingerprint, first.sent_digest = self.fingerprint, self.sent_digest
-        first.begun, first.unsaved, first.next_seq = self.begun, list(self.start_moves), len(self.start_moves) + 1
+        first.started_here_at = self.started_here_at
+        first.unsaved, first.next_seq = list(self.start_moves), len(self.start_moves) + 1
         return first
 
     def adopt(self, first: "Instance") -> None:
         """Continue from the early insert of this saga."""
         self.early = first
-        self.version, self.standing, self.deadline = first.version, first.standing, first.deadline
+        self.version, self.committed_snapshot, self.deadline = first.version, first.committed_snapshot, first.deadline
         self.lease_end = first.lease_end
         self.unsaved = [move for move in self.unsaved if move.seq >= first.next_seq]
 
     @property
     def durable(self) -> SagaSnapshot | None:
         """The state at the last commit, made by any thread; None before the first commit."""
-        return self.standing or (self.early.standing if self.early else None)
+        return self.committed_snapshot or (self.early.committed_snapshot if self.early else None)
 
     @property
-    def began(self) -> float:
-        """When the saga began, on the store's clock; infinite while unknown."""
-        return self.begun if self.begun is not None else self.deadline - self.definition.deadline_s
+    def started_at(self) -> float:
+        """When the saga started, on the store's clock, in seconds; infinite while unknown."""
+        return self.started_here_at if self.started_here_at is not None else self.deadline - self.definition.deadline_s
 
     @property
-    def order(self) -> str | None:
+    def reference(self) -> str | None:
         """The business number that people know the saga by, once it is known."""
         try:
             known = look_up(self.definition.order, self.data, self.results) if self.definition.order else None
@@ -162,25 +163,26 @@ class Instance(Progress):
 
     def start_pending(self) -> None:
         super().start_pending()
-        self.begun = self.clock()
+        self.started_here_at = self.clock()
 
-    def ask(self, trigger: Trigger, actor: str, reason: str) -> None:
+    def record_request(self, trigger: Trigger, actor: str, reason: str) -> None:
         """Record a person's request before the move, so that the commit of the move always writes the audit row."""
-        assert self.standing is not None, "a person asks for what is durable"
-        self.asked = Entry(
+        before = self.committed_snapshot
+        assert before is not None, "a person asks for what is durable"
+        self.audit_entry = Entry(
             actor=actor,
             action=f"saga.{trigger}",
             saga_id=self.id,
             target=self.definition.name,
             reason=reason,
-            before={"state": self.standing.state, "status": self.standing.status, "version": self.version},
+            before={"state": before.state, "status": before.status, "version": self.version},
         )
 
     def committed(self) -> None:
         """Record that a commit has saved the unsaved moves."""
         self.version += 1
-        self.unsaved, self.asked = [], None
-        self.standing = SagaSnapshot(id=self.id, state=self.state, status=self.status, error=self.error)
+        self.unsaved, self.audit_entry = [], None
+        self.committed_snapshot = SagaSnapshot(id=self.id, state=self.state, status=self.status, error=self.error)
 
     def moved(self, event: EventData) -> None:
         """Record the move for the next commit; the machine calls this method after each move."""

@@ -49,7 +49,7 @@ def instance(
     saga.epoch, saga.version, saga.claims = row.epoch, row.version, row.claims
     saga.attempt, saga.deferrals, saga.error = row.attempt, row.deferrals, row.error
     saga.deadline = inf if row.deadline_left_s is None else now + row.deadline_left_s
-    saga.standing = standing(row)
+    saga.committed_snapshot = snapshot_of(row)
     saga.pending = row.status == Status.PENDING
     last = journal[-1]
     saga.next_seq = last.seq + 1
@@ -58,7 +58,7 @@ def instance(
     return saga
 
 
-def standing(row: Row[Any], *, replayed: bool = False) -> SagaSnapshot:
+def snapshot_of(row: Row[Any], *, replayed: bool = False) -> SagaSnapshot:
     return SagaSnapshot(id=row.id, state=row.state, status=row.status, error=row.error, replayed=replayed)
 
 

@@ -65,7 +65,7 @@ def sagas(saga_ids: Sequence[UUID]) -> dict[UUID, SagaRow]:
     return {saga.id: saga for saga in db.session.scalars(select(SagaRow).where(SagaRow.id.in_(saga_ids)))}
 
 
-def standings(saga_ids: Sequence[UUID]) -> list[SagaSnapshot]:
+def snapshots(saga_ids: Sequence[UUID]) -> list[SagaSnapshot]:
     """Return the present state of each saga."""
     columns = (SagaRow.id, SagaRow.state, SagaRow.status, SagaRow.error)
     rows = db.session.execute(select(*columns).where(SagaRow.id.in_(saga_ids)))

@@ -50,11 +50,11 @@ _MOVED = {
     "owner": bindparam("new_owner"),
     "claims": bindparam("new_claims"),
     "unsure": bindparam("new_unsure"),
-    "order_ref": bindparam("new_order"),
+    "order_ref": bindparam("new_reference"),
     "due_at": in_seconds(bindparam("delay_s")),
     "moves": bindparam("new_moves", type_=_SAGA.c.moves.type),
 }
-#: The saga stays in its state. A saga that was pending enters its state only when it begins.
+#: The saga stays in its state. A saga that was pending enters its state only when it starts.
 _STAYS = and_(
     # Cast, so that the parameter has one type everywhere, which PostgreSQL requires of a prepared statement.
     _SAGA.c.state == cast(bindparam("new_state"), String),
@@ -196,31 +196,32 @@ class SagaStore:
         enough_s: the lease is not renewed when more than this remains, in seconds.
         """
         known = {"known_epoch": saga.epoch, "known_version": saga.version}
-        leased = enough_s is not None and enough_s < saga.lease_end - self.clock() < inf and not saga.asked
+        leased = enough_s is not None and enough_s < saga.lease_end - self.clock() < inf and not saga.audit_entry
         values = self._moved(saga, owner) | known
         if not leased:
             values |= self._due(saga, delay_s)
-        if saga.asked:
-            self._save_asked(saga, saga.asked, values)
+        if saga.audit_entry:
+            self._save_with_audit_row(saga, saga.audit_entry, values)
         elif (self._save_on if leased else self._save).run(values) != 1:
             raise FencedError(saga.id)
         saga.committed()
 
-    def _save_asked(self, saga: Instance, asked: Entry, values: dict[str, Any]) -> None:
+    def _save_with_audit_row(self, saga: Instance, entry: Entry, values: dict[str, Any]) -> None:
         """Commit a person's request together with its audit row, or neither."""
         after = {"state": saga.state, "status": saga.status, "version": saga.version + 1}
         with atomic(self._database) as connection:
             if self._save.run_within(connection, values) != 1:
                 raise FencedError(saga.id)
-            append(connection, replace(asked, after=after))
+            append(connection, replace(entry, after=after))
 
     def _due(self, saga: Instance, delay_s: float | None) -> dict[str, Any]:
         # Both are read before the statement is sent, so that this process never assumes a longer lease than it has.
         saga.lease_end = inf if delay_s is None else self.clock() + delay_s
         if saga.deadline < inf or saga.pending:
             return {"delay_s": delay_s, "deadline_s": None}
-        # From the beginning of the saga, which was before its leading reads.
-        left_s = saga.definition.deadline_s - (saga.clock() - saga.begun if saga.begun is not None else 0.0)
+        # From the start of the saga, which was before its leading reads.
+        age_s = 0.0 if saga.started_here_at is None else saga.clock() - saga.started_here_at
+        left_s = saga.definition.deadline_s - age_s
         saga.deadline = self.clock() + left_s
         return {"delay_s": delay_s, "deadline_s": left_s}
 
@@ -237,7 +238,7 @@ class SagaStore:
             # A saga that is released in good order did not kill this process.
             "new_claims": saga.claims if owner else 0,
             "new_unsure": saga.in_doubt or owner == self.owner,
-            "new_order": saga.order,
+            "new_reference": saga.reference,
             "new_moves": written([_as_json(move, now) for move in saga.unsaved]).decode(),
             "entered_s": _entered(saga, now) - now,
         }
@@ -277,4 +278,4 @@ def _entered(saga: Instance, now: float) -> float:
     for move in reversed(saga.unsaved):
         if move.source != move.dest:
             return move.made
-    return now if saga.begun is None else saga.begun  # a pending saga that begins now
+    return now if saga.started_here_at is None else saga.started_here_at  # a pending saga that starts now

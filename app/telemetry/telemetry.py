@@ -119,10 +119,10 @@ class Telemetry:
 
     def committed(self, saga: Instance, moves: Sequence[Move], before: SagaSnapshot | None = None) -> None:
         """Count and log each move of a successful commit. before: the saga before the commit; None for a new saga."""
-        after, took_s = saga.standing, None
+        after, took_s = saga.committed_snapshot, None
         assert after is not None, "only durable sagas are counted"
-        if after.status in FINISHED and saga.began < inf:
-            took_s = max(self._clock() - saga.began, 0.0)
+        if after.status in FINISHED and saga.started_at < inf:
+            took_s = max(self._clock() - saga.started_at, 0.0)
         data = saga.data if before is None or before.status == Status.PENDING else None
         self.deferred.add(self._committed, time.time(), saga.definition, after, saga.epoch, moves, before, took_s, data)
 
@@ -215,8 +215,8 @@ class Telemetry:
 
 
 def _committed_saga(saga: Instance) -> CommittedSaga:
-    assert saga.standing is not None, "only durable sagas are counted"
-    return CommittedSaga(time.time(), saga.definition, saga.standing, saga.epoch)
+    assert saga.committed_snapshot is not None, "only durable sagas are counted"
+    return CommittedSaga(time.time(), saga.definition, saga.committed_snapshot, saga.epoch)
 
 
 def _status_label(status: int | None) -> str:

@@ -18,12 +18,12 @@ _Fact = tuple[str, str, str]
 class Diff:
     """The diff of two versions.
 
-    standing: the number of unfinished sagas of the old version in each state.
+    sagas_by_state: the number of unfinished sagas of the old version in each state.
     """
 
     old: Saga
     new: Saga
-    standing: Mapping[str, int]
+    sagas_by_state: Mapping[str, int]
 
     @cached_property
     def added(self) -> list[Transition]:
@@ -47,7 +47,7 @@ class Diff:
         """The number of running sagas in each old state that is removed or whose transitions changed."""
         sources = {row.source for row in (*self.added, *self.removed)} | {source for source, _ in self.changed}
         gone = set(self.old.states) - set(self.new.states)
-        return {state: self.standing.get(state, 0) for state in self.old.states if state in sources | gone}
+        return {state: self.sagas_by_state.get(state, 0) for state in self.old.states if state in sources | gone}
 
     @property
     def summary(self) -> str:

@@ -51,7 +51,7 @@ def the_intent_is_durable_before_the_call(patch: MonkeyPatch) -> None:
     keep = Engine.commit
 
     def careless(engine: Engine, saga: Instance, *arguments: Any) -> None:
-        if saga.standing is None:
+        if saga.committed_snapshot is None:
             keep(engine, saga, *arguments)
 
     patch.setattr(Engine, "commit", careless)

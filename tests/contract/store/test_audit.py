@@ -148,7 +148,7 @@ def test_many_writers_make_one_chain(book):
 def asked(book, saga):
     """A saga that is durable, and that a person has just asked to be called off."""
     book.store().insert(saga, 30, owner="one")
-    saga.ask(Trigger.CANCEL, "user:ada", "the customer called")
+    saga.record_request(Trigger.CANCEL, "user:ada", "the customer called")
     saga.fire(Trigger.CANCEL, actor="user:ada", reason="the customer called")
     saga.fire(Trigger.COMPENSATE, actor="engine")
     return saga
@@ -163,7 +163,7 @@ def test_a_move_and_its_row_are_one_commit(book, asked):
     assert row.before == {"state": "INITIEE", "status": "running", "version": 1}
     assert row.after == dict(saga_row(book)) == {"state": asked.state, "status": asked.status, "version": 2}
     assert [row["actor"] for row in book.rows("SELECT actor FROM journal ORDER BY seq")][1:] == ["user:ada", "engine"]
-    assert asked.asked is None
+    assert asked.audit_entry is None
 
 
 def test_what_nobody_asked_leaves_no_row_and_costs_one_statement(book, saga):

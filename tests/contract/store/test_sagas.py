@@ -4,7 +4,7 @@ from string import ascii_letters
 import pytest
 from sqlalchemy import inspect
 
-from app.store.instance import LONGEST_ORDER, Instance
+from app.store.instance import LONGEST_REFERENCE, Instance
 from app.store.sagas import FencedError, KeyTakenError, SagaStore
 from machines.call import post
 from machines.checkout import CHECKOUT
@@ -237,5 +237,5 @@ def test_a_client_and_a_store_of_any_length_are_kept_shortened(book):
     )
     words = "".join(random.choices(ascii_letters, k=20_000))
     book.store(registry=Registry([long])).insert(Instance.new(long, {"case": words}, actor="client"), 30, owner="one")
-    kept = words[:LONGEST_ORDER]
+    kept = words[:LONGEST_REFERENCE]
     assert book.rows("SELECT client, store FROM saga") == [{"client": kept, "store": kept}]

@@ -35,7 +35,7 @@ def lines(monkeypatch):
         return told
 
     def commit(telemetry, saga):
-        moves, before = saga.unsaved, saga.standing
+        moves, before = saga.unsaved, saga.committed_snapshot
         saga.committed()
         telemetry.committed(saga, moves, before)
 

@@ -104,7 +104,7 @@ def test_durations_are_in_the_unit_a_person_would_choose():
 
 
 def test_the_difference_of_two_versions(second: Saga):
-    found = Diff(old=CHECKOUT, new=second, standing={"STOCK_RESERVE": 2, "INITIEE": 5})
+    found = Diff(old=CHECKOUT, new=second, sagas_by_state={"STOCK_RESERVE": 2, "INITIEE": 5})
     assert {row.source for row in found.added} == {
         "POINTS_DONNES",
         "ECHEC_POINTS",
@@ -122,7 +122,7 @@ def test_the_difference_of_two_versions(second: Saga):
 
 
 def test_a_difference_read_the_other_way_round(second: Saga):
-    there, back = (Diff(old=a, new=b, standing={"POINTS_DONNES": 4})
+    there, back = (Diff(old=a, new=b, sagas_by_state={"POINTS_DONNES": 4})
                    for a, b in ((CHECKOUT, second), (second, CHECKOUT)))  # fmt: skip
     assert back.removed == there.added
     assert back.added == there.removed
@@ -134,20 +134,20 @@ def test_a_probe_and_a_deadline_are_differences_too():
     *before, pivot, last = CHECKOUT.steps
     steps = (*before, dataclasses.replace(pivot, probe=None), last)
     new = dataclasses.replace(CHECKOUT, version=2, steps=steps, deadline_s=60.0)
-    found = Diff(old=CHECKOUT, new=new, standing={})
+    found = Diff(old=CHECKOUT, new=new, sagas_by_state={})
     assert "no answer: asks GET ventes/ventes/outcome" in found.changed["PAIEMENT_EFFECTUE", "retry"][0][1]
     assert [name for name, _, _ in found.changed["INITIEE", "expire"]] == ["deadline"]
     assert "After 60 s" in diff_markdown(found)
 
 
 def test_no_difference():
-    found = Diff(old=CHECKOUT, new=CHECKOUT, standing={"INITIEE": 5})
+    found = Diff(old=CHECKOUT, new=CHECKOUT, sagas_by_state={"INITIEE": 5})
     assert diff_markdown(found).count("\n") == 3
     assert found.summary.startswith("0 rows added, 0 removed, 0 changed; 0 running sagas")
 
 
 def test_the_difference_as_a_table(second: Saga):
-    text = diff_markdown(Diff(old=CHECKOUT, new=second, standing={}))
+    text = diff_markdown(Diff(old=CHECKOUT, new=second, sagas_by_state={}))
     assert "| added | `POINTS_DONNES` | succeeded | `PAIEMENT_EFFECTUE` | `POST client/{client_id}/payer` |  |" in text
     assert "to: `PAIEMENT_EFFECTUE`, now `POINTS_DONNES`" in text
 

@@ -39,7 +39,7 @@ def path(saga: Saga) -> Overlay:
 
 
 def difference(saga: Saga) -> Overlay:
-    return diff_overlay(Diff(old=CHECKOUT, new=saga, standing=dict.fromkeys(CHECKOUT.states, 7)))
+    return diff_overlay(Diff(old=CHECKOUT, new=saga, sagas_by_state=dict.fromkeys(CHECKOUT.states, 7)))
 
 
 @pytest.fixture(params=[plain, heat, path, difference], ids=lambda overlay: overlay.__name__)

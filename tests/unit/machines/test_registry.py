@@ -77,8 +77,9 @@ def test_two_sagas_that_one_event_begins_are_refused():
 
 
 def test_an_event_begins_the_latest_version_and_no_earlier_one():
-    assert Registry([begun("sale"), latest := begun("sale", 2)]).begun_by == {"OrderPlaced": latest}
-    assert Registry([begun("sale"), begun("sale", 2, None), other := begun("gift")]).begun_by == {"OrderPlaced": other}
+    assert Registry([begun("sale"), latest := begun("sale", 2)]).started_by_event == {"OrderPlaced": latest}
+    registry = Registry([begun("sale"), begun("sale", 2, None), other := begun("gift")])
+    assert registry.started_by_event == {"OrderPlaced": other}
 
 
 def test_an_illegal_table_is_refused_when_its_file_is_found(new_file):
