@@ -33,7 +33,7 @@ class BadTablesError(ValueError):
 
 
 class Registry:
-    """All known definitions. Old versions stay, because a running saga is pinned to the version that it started with."""
+    """All known definitions. Old versions stay, because a running saga keeps its version."""
 
     def __init__(self, definitions: list[Saga]) -> None:
         self._by_version: dict[tuple[str, int], Saga] = {}

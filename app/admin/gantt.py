@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Protocol
 
+from machines.transitions import Direction
+
 #: A wait longer than _LONG of the time of all calls is cut, and drawn as wide as _CUT of that time.
 _LONG, _CUT = 0.25, 0.08
 #: Least width of a bar, and the width of the label of a cut, in percent.
@@ -92,7 +94,7 @@ def gantt(moves: Sequence[Attempt]) -> Gantt | None:
     for number, (start, stop) in inside.items():
         move, left = moves[number], scale.at(start)
         bar = Bar(number=number, left=round(left, 3), width=max(round(scale.at(stop) - left, 3), _NARROWEST))
-        lanes.setdefault((move.step or "", move.direction or "do"), []).append(bar)
+        lanes.setdefault((move.step or "", move.direction or Direction.DO), []).append(bar)
     drawn = tuple(Lane(step=step, direction=way, bars=tuple(bars)) for (step, way), bars in lanes.items())
     return Gantt(lanes=drawn, cuts=_with_label_rows(scale.cuts), started_at=started_at, seconds=end)
 

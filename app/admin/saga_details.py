@@ -13,7 +13,7 @@ from machines.history import StepEffect, effects_of, outcome, replies
 from machines.progress import Outcome
 from machines.saga import Saga
 from machines.statuses import Status
-from machines.transitions import Phase, State
+from machines.transitions import Direction, Phase, State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ def _attempts(
     steps = {step.name: step for step in definition.steps}
     for number, row in enumerate(journal):
         step = steps.get(row.step or "")
-        call = (step.undo if row.direction == "undo" else step.call) if step else None
+        call = (step.undo if row.direction == Direction.UNDO else step.call) if step else None
         if step is None or call is None or row.duration_ms is None:
             continue
         path, body = filled(call, saga.data, results)

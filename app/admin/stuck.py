@@ -16,6 +16,7 @@ from app.store.attention import Attention
 from app.store.lists import SagaFilter
 from app.views.filters import cursor_at
 from app.views.states import dwell_limits, participant_of, state_of, states_with
+from machines.transitions import Direction
 
 blueprint = pages("stuck")
 PAGE = 50
@@ -31,8 +32,8 @@ class Group:
     status: str
     error: str
     step: str
-    #: do or undo: the direction of the call that failed.
-    direction: str
+    #: Direction of the call that failed.
+    direction: Direction
     participant: str
     #: True when this release does not have the table.
     unknown: bool
@@ -77,7 +78,7 @@ def group_of(row: Any) -> Group:
         status=row.status,
         error=row.error or "",
         step=state.step.name if state and state.step else "",
-        direction=state.direction if state else "do",
+        direction=state.direction if state else Direction.DO,
         participant=participant_of(state) or "",
         unknown=row.unknown,
         sagas=row.sagas,

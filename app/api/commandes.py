@@ -36,7 +36,7 @@ from app.views.validation import Reason, load
 from machines.commande import COMMANDE
 from machines.history import replies
 from machines.statuses import FINISHED, UNDER_WAY, Status
-from machines.transitions import Trigger, stuck_states
+from machines.transitions import Direction, Trigger, stuck_states
 
 blueprint = Blueprint("commandes", __name__, url_prefix="/api/saga")
 
@@ -162,6 +162,7 @@ def _answer(snapshot: SagaSnapshot) -> Response:
 def _summary(saga: SagaRow, rows: Sequence[JournalRow]) -> dict[str, Any]:
     moves = [row for row in rows if row.source != row.dest]
     durations_s = [(after.at - before.at).total_seconds() for before, after in pairwise(moves)]
+    attempts = Counter(row.step for row in rows if row.step and row.direction == Direction.DO)
     return {
         "saga_id": str(saga.id),
         "client_id": saga.data.get("client_id"),
@@ -176,7 +177,7 @@ def _summary(saga: SagaRow, rows: Sequence[JournalRow]) -> dict[str, Any]:
         "nombre_evenements": len(moves),
         "duree_totale_secondes": (saga.updated_at - saga.created_at).total_seconds(),
         "duree_par_etape": {move.dest: seconds for move, seconds in zip(moves, durations_s, strict=False)},
-        "tentatives_par_etape": dict(Counter(row.step for row in rows if row.step and row.direction == "do")),
+        "tentatives_par_etape": dict(attempts),
         "commande_finale_id": _reply(rows, "creer_commande").get("commande_id"),
         "date_creation": saga.created_at.isoformat(),
         "date_derniere_modification": saga.updated_at.isoformat(),

@@ -13,7 +13,7 @@ from app.store.models import JournalRow, SagaRow
 from app.views.formatting import age, short_duration
 from machines.saga import Saga
 from machines.statuses import FINISHED, Status
-from machines.transitions import Trigger
+from machines.transitions import Direction, Trigger
 
 #: Spaces before a line of the path, and columns of the names of facts.
 _INDENT, _FACT = 2, 10
@@ -160,7 +160,7 @@ def moves(journal: Sequence[JournalRow], width: int, *, head: bool = True) -> It
 
 
 def _move_line(row: JournalRow) -> Line:
-    undo = "undo " if row.direction == "undo" else ""
+    undo = "undo " if row.direction == Direction.UNDO else ""
     what = f"{undo}{row.step} {row.trigger}" if row.step else row.trigger
     problem = row.trigger != Trigger.SUCCEEDED and row.reason
     return Line(

@@ -11,7 +11,7 @@ from machines.progress import Outcome
 from machines.saga import Saga
 from machines.statuses import Status, StepStatus
 from machines.step import Step
-from machines.transitions import Trigger
+from machines.transitions import Direction, Trigger
 
 _FAILURES = {Trigger.REFUSED: "refused", Trigger.REFUSED_IN_DOUBT: "refused in doubt", Trigger.EXPIRE: "too late"}
 
@@ -70,8 +70,8 @@ def _step_on_path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow]
         step=view.step,
         mark=mark,
         word=word,
-        do=_calls(own, "do"),
-        undo=_calls(own, "undo"),
+        do=_calls(own, Direction.DO),
+        undo=_calls(own, Direction.UNDO),
         note=f"{_call(view.step, last.direction)}: {last.reason or 'no reason given'}" if problem and last else None,
     )
 
@@ -114,7 +114,7 @@ def _requested(definition: Saga, journal: Sequence[JournalRow], step: Step, trig
     return [row for row in journal if row.trigger == trigger and row.source in states]
 
 
-def _calls(own: Sequence[JournalRow], direction: str) -> Calls:
+def _calls(own: Sequence[JournalRow], direction: Direction) -> Calls:
     rows = [row for row in own if row.direction == direction]
     outcomes = [found for row in rows if (found := outcome(row))]
     unsent = outcomes.count(Outcome.NOT_SENT)
@@ -122,4 +122,4 @@ def _calls(own: Sequence[JournalRow], direction: str) -> Calls:
 
 
 def _call(step: Step, direction: str | None) -> str:
-    return str(step.undo if direction == "undo" and step.undo else step.call)
+    return str(step.undo if direction == Direction.UNDO and step.undo else step.call)

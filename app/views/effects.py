@@ -1,6 +1,7 @@
 """The effects that a saga has left at its participants, in words for the operator."""
 
 from machines.history import Effect, StepEffect
+from machines.transitions import Direction
 
 
 def description(effect: StepEffect) -> str:
@@ -8,7 +9,7 @@ def description(effect: StepEffect) -> str:
     participant, name = effect.call.participant, effect.step.name
     if effect.by_hand:
         return f"A person resolved it by hand; {participant} did not confirm it."
-    undo = f"to undo {name} " if effect.direction == "undo" else ""
+    undo = f"to undo {name} " if effect.direction == Direction.UNDO else ""
     if effect.refused and undo:
         return f"{participant} refuses {undo.strip()}: a person must see to it."
     if effect.in_flight:
