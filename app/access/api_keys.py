@@ -44,7 +44,7 @@ class KeyRing:
         found = self._cache.get(digest)
         if found and now < found[1]:
             return found[0]
-        row = self.keys.live(digest)
+        row = self.keys.find_valid(digest)
         if row is None:
             self._cache.pop(digest, None)
             raise UnauthenticatedError(

@@ -79,10 +79,10 @@ class Example:
 @needs(Role.OPERATOR)
 def show() -> str:
     """Show the dry run: the number of sagas, and the calls that each action would send. Change nothing."""
-    query, trouble = query_of(StuckQuery()), _trouble()
+    query, attention = query_of(StuckQuery()), _attention()
     wanted = filter_of(query)
-    group = _group(trouble, wanted)
-    examples = _examples(trouble.page(wanted, SHOWN)) if group else []
+    group = _group(attention, wanted)
+    examples = _examples(attention.page(wanted, SHOWN)) if group else []
     return render_template("admin/bulk.html", query=query, group=group, examples=examples, group_actions=GROUP_ACTIONS)
 
 
@@ -91,9 +91,9 @@ def show() -> str:
 def act() -> str:
     """Move the next part of the group, and show the result of each saga. The page then requests the next part."""
     query, part = query_of(StuckQuery()), form_of(_Part(), request.form)
-    trouble, wanted = _trouble(), filter_of(query)
-    until = (part["until"] or trouble.now).astimezone(UTC)
-    found = trouble.page(wanted, PART + 1, part["after"], until)
+    attention, wanted = _attention(), filter_of(query)
+    until = (part["until"] or attention.now).astimezone(UTC)
+    found = attention.page(wanted, PART + 1, part["after"], until)
     results = _move_all([row.id for row in found[:PART]], part)
     refused = sum(result.notice.kind == "conflict" for result in results)
     following = cursor_at(found[PART - 1].entered_at, found[PART - 1].id) if len(found) > PART else None
@@ -108,13 +108,13 @@ def act() -> str:
     )
 
 
-def _trouble() -> Attention:
+def _attention() -> Attention:
     registry = services().registry
     return Attention(registry, dwell_limits(registry))
 
 
-def _group(trouble: Attention, wanted: SagaFilter) -> Group | None:
-    found = trouble.groups(wanted)
+def _group(attention: Attention, wanted: SagaFilter) -> Group | None:
+    found = attention.groups(wanted)
     if len(found) > 1:
         raise NotFoundError("these are several groups; begin with one of the list at /admin/stuck")
     return group_of(found[0]) if found else None

@@ -30,7 +30,7 @@ def login() -> Response:
     address, counted_as = client_address(), counted_address()
     attempts = services().attempts
     known = name if NAME.fullmatch(name) else ""  # all impossible names are counted together
-    if not attempts.begin(known, counted_as):
+    if not attempts.register(known, counted_as):
         answer = _again(name, "Too many attempts. Wait a minute, then try again.", 429)
         answer.headers["Retry-After"] = str(round(ATTEMPT_WINDOW_S))
         return answer

@@ -53,8 +53,8 @@ class Group:
 @needs(Role.VIEWER)
 def show() -> str:
     query, registry = query_of(StuckQuery()), services().registry
-    wanted, trouble = filter_of(query), Attention(registry, dwell_limits(registry))
-    causes, found = trouble.groups(wanted), trouble.page(wanted, PAGE + 1, query["after"])
+    wanted, attention = filter_of(query), Attention(registry, dwell_limits(registry))
+    causes, found = attention.groups(wanted), attention.page(wanted, PAGE + 1, query["after"])
     following = cursor_at(found[PAGE - 1].entered_at, found[PAGE - 1].id) if len(found) > PAGE else None
     return render_template(
         "admin/stuck.html",

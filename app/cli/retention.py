@@ -39,7 +39,7 @@ def prune(*, days: float, archive: Path | None, dry_run: bool, limit: int | None
     while rows := retention.ended_before(days, min(BATCH, limit - deleted) if limit else BATCH):
         if archive:
             _append(archive, rows)
-        deleted += retention.forget([row.id for row in rows])
+        deleted += retention.delete_ended([row.id for row in rows])
         click.echo(f"{deleted} deleted …", err=True)
         if deleted == limit:
             break
@@ -50,7 +50,7 @@ def prune(*, days: float, archive: Path | None, dry_run: bool, limit: int | None
 def export() -> None:
     """Write every journal as JSON lines, one line per move, the oldest saga first."""
     out = sys.stdout.buffer
-    for rows in retention.every(BATCH):
+    for rows in retention.all_sagas(BATCH):
         _write(out, rows)
 
 

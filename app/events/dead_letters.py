@@ -15,7 +15,7 @@ from app.store.instance import SagaSnapshot
 
 def oldest() -> Sequence[Row[Any]]:
     """Return the oldest dead letters."""
-    return DeadLetters(db.engine).listed()
+    return DeadLetters(db.engine).oldest()
 
 
 def retry(parked_id: int, actor: str) -> SagaSnapshot:

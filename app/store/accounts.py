@@ -118,8 +118,9 @@ def _entry(
 
 
 _ATTEMPT = LoginAttemptRow.__table__
-#: Within WINDOW_S seconds one address may fail OF_ONE_NAME times for one name, and OF_ALL_NAMES times for all names. A
-#: name is never locked alone: anyone who knows an operator's name could lock the operator out. No wait is longer.
+#: Within ATTEMPT_WINDOW_S seconds one address may fail OF_ONE_NAME times for one name, and OF_ALL_NAMES times for all
+#: names. A name is never locked alone: anyone who knows an operator's name could lock the operator out. No wait is
+#: longer.
 ATTEMPT_WINDOW_S, OF_ONE_NAME, OF_ALL_NAMES = 60.0, 5, 20
 
 
@@ -127,7 +128,7 @@ class LoginAttempts:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, name: str, address: str) -> bool:
+    def register(self, name: str, address: str) -> bool:
         """Record an attempt before its password is checked. Return False when there were too many: do not check it."""
         attempt = uuid4()
         with self._database.connect() as connection:
@@ -154,9 +155,9 @@ class LoginAttempts:
 
 
 _KEY = ApiKeyRow.__table__
-_LIVE = (_KEY.c.revoked_at.is_(None), _KEY.c.expires_at > db_now())
+_VALID = (_KEY.c.revoked_at.is_(None), _KEY.c.expires_at > db_now())
 #: Most valid keys of one name: the one in use, and the one that replaces it.
-AT_ONCE = 2
+MAX_VALID_KEYS = 2
 _DAY_S = 86_400.0
 
 
@@ -173,13 +174,13 @@ class ApiKeys:
 
     def add(self, *, prefix: str, digest: str, name: str, scopes: Sequence[str], days: int, actor: str) -> None:
         """Add a key. Raise ConflictError when two keys of that name are valid already."""
-        told = {"scopes": list(scopes), "days": days}
+        details = {"scopes": list(scopes), "days": days}
         with atomic(self._database) as connection:
             # First, because it locks the trail: of two keys added at once, the second counts the first.
-            append(connection, Entry(actor=actor, action="key.add", target=f"{name} {prefix}", after=told))
-            live = connection.scalar(select(func.count()).where(_KEY.c.name == name, *_LIVE)) or 0
-            if live >= AT_ONCE:
-                raise ConflictError(f"{name} has {live} live keys already; revoke one of them first")
+            append(connection, Entry(actor=actor, action="key.add", target=f"{name} {prefix}", after=details))
+            valid = connection.scalar(select(func.count()).where(_KEY.c.name == name, *_VALID)) or 0
+            if valid >= MAX_VALID_KEYS:
+                raise ConflictError(f"{name} has {valid} live keys already; revoke one of them first")
             row = {"prefix": prefix, "digest": digest, "name": name, "scopes": list(scopes)}
             connection.execute(insert(_KEY).values(created_at=db_now(), expires_at=in_seconds(days * _DAY_S), **row))
 
@@ -189,14 +190,14 @@ class ApiKeys:
             known = connection.execute(select(_KEY).where(_KEY.c.prefix == prefix)).one_or_none()
             if known is None:
                 raise NotFoundError(f"there is no key {prefix}")
-            ended = update(_KEY).where(_KEY.c.prefix == prefix, *_LIVE).values(revoked_at=db_now())
+            ended = update(_KEY).where(_KEY.c.prefix == prefix, *_VALID).values(revoked_at=db_now())
             if connection.execute(ended).rowcount != 1:
                 raise ConflictError(f"the key {prefix} works no more: it is revoked or has expired")
-            told = {"scopes": known.scopes}
-            append(connection, Entry(actor=actor, action="key.revoke", target=f"{known.name} {prefix}", before=told))
+            details = {"scopes": known.scopes}
+            append(connection, Entry(actor=actor, action="key.revoke", target=f"{known.name} {prefix}", before=details))
 
-    def live(self, digest: str) -> Row[Any] | None:
+    def find_valid(self, digest: str) -> Row[Any] | None:
         """Return the name and scopes of a valid key, with left_s: the seconds for which it is still valid."""
         query = select(_KEY.c.name, _KEY.c.scopes, seconds_until(_KEY.c.expires_at).label("left_s"))
         with self._database.connect() as connection:
-            return connection.execute(query.where(_KEY.c.digest == digest, *_LIVE)).one_or_none()
+            return connection.execute(query.where(_KEY.c.digest == digest, *_VALID)).one_or_none()

@@ -73,16 +73,16 @@ class Attention:
         until: datetime | None = None,
     ) -> Sequence[Row[Any]]:
         """Return the sagas longest in their state first. after: entered_at and id of the last saga seen."""
-        listed = (
+        query = (
             self._those(wanted, *_SHOWN, self._unknown.label("unknown"))
             .order_by(SagaRow.entered_at, SagaRow.id)
             .limit(limit)
         )
         if after:
-            listed = listed.where(tuple_(SagaRow.entered_at, SagaRow.id) > after)
+            query = query.where(tuple_(SagaRow.entered_at, SagaRow.id) > after)
         if until:
-            listed = listed.where(SagaRow.entered_at <= until)
-        return db.session.execute(listed).all()
+            query = query.where(SagaRow.entered_at <= until)
+        return db.session.execute(query).all()
 
     def _those(self, wanted: SagaFilter, *columns: Any) -> Select[Any]:
         return select(*columns).where(UNFINISHED, self._is, *wanted.conditions(self._registry))

@@ -1,4 +1,4 @@
-"""What /ready and /metrics ask of the database, and how long they wait for it."""
+"""What /ready and /metrics read from the database, and how long they wait for it."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from sqlalchemy import Engine as Database
 from sqlalchemy import text
-from sqlalchemy.exc import TimeoutError as SilentError
+from sqlalchemy.exc import TimeoutError as NoAnswerError
 
 #: Table → the rights without which no saga runs. The other tables serve people; they may be more restricted.
 _NEEDED = {
@@ -49,34 +49,34 @@ def schema(database: Database) -> Schema:
 
 Answer = TypeVar("Answer")
 #: Seconds that /ready and /metrics wait for the database; probes give up after 5 s or more.
-PATIENCE_S = 2.0
+ANSWER_WAIT_S = 2.0
 
 
 class Bounded(Generic[Answer]):
     """Runs a query in its own thread, one at a time; callers that come meanwhile wait for the same answer."""
 
-    def __init__(self, ask: Callable[[], Answer], patience_s: float = PATIENCE_S) -> None:
-        self._ask, self._patience_s = ask, patience_s
-        self._lock, self._asked = threading.Lock(), Future[Answer]()
-        self._asked.cancel()
+    def __init__(self, query: Callable[[], Answer], wait_s: float = ANSWER_WAIT_S) -> None:
+        self._query, self._wait_s = query, wait_s
+        self._lock, self._answer = threading.Lock(), Future[Answer]()
+        self._answer.cancel()
 
     def __call__(self) -> Answer:
-        """Return the answer, or raise the database's error. Raise SilentError when no answer came in time."""
+        """Return the answer, or raise the database's error. Raise NoAnswerError when no answer came in time."""
         with self._lock:
-            if self._asked.done():
-                self._asked = Future()
+            if self._answer.done():
+                self._answer = Future()
                 # A daemon, so that a process can end while the database hangs.
-                threading.Thread(target=self._run, args=(self._asked,), name="asking", daemon=True).start()
-            asked = self._asked
+                threading.Thread(target=self._run, args=(self._answer,), name="asking", daemon=True).start()
+            answer = self._answer
         try:
-            return asked.result(self._patience_s)
+            return answer.result(self._wait_s)
         except TimeoutError:
-            if asked.done():
+            if answer.done():
                 raise
-            raise SilentError(f"the database has not answered within {self._patience_s:g} s") from None
+            raise NoAnswerError(f"the database has not answered within {self._wait_s:g} s") from None
 
-    def _run(self, asked: "Future[Answer]") -> None:
+    def _run(self, answer: "Future[Answer]") -> None:
         try:
-            asked.set_result(self._ask())
+            answer.set_result(self._query())
         except BaseException as error:  # noqa: BLE001  raised where the answer is awaited
-            asked.set_exception(error)
+            answer.set_exception(error)

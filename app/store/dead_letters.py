@@ -36,7 +36,7 @@ class DeadLetters:
         with self._database.connect() as connection:
             connection.execute(insert(_PARKED).values(at=db_now(), **values))
 
-    def listed(self) -> Sequence[Row[Any]]:
+    def oldest(self) -> Sequence[Row[Any]]:
         """Return the oldest messages, in order of arrival."""
         with self._database.connect() as connection:
             return connection.execute(select(_PARKED).order_by(_PARKED.c.id).limit(LARGEST_PAGE)).all()

@@ -15,7 +15,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from app.store.database import db_now, in_seconds
 from app.store.instance import Instance
-from app.store.loading import STANDS, instance, journals
+from app.store.loading import SAGA_COLUMNS, instance, journals
 from app.store.models import ReplicaRow, SagaRow
 from app.store.tables import at_hand, without_table
 from machines.registry import Registry
@@ -68,12 +68,12 @@ class Leases:
         """Claim up to `limit` sagas due for at least `overdue_s`, the longest due first, each with a new epoch."""
         now = self._clock()
         with self._database.connect() as connection:
-            asked = {"most": limit, "lease_s": lease_s, "since_s": -overdue_s}
+            parameters = {"most": limit, "lease_s": lease_s, "since_s": -overdue_s}
             if self._claim is None:  # built once, because building it takes as long as running it
                 self._claim = self._take(self._due())
-            rows = connection.execute(self._claim, asked).all()
+            rows = connection.execute(self._claim, parameters).all()
             journal = journals(connection, [row.id for row in rows]) if rows else {}
-        taken = [saga for row in rows if (saga := self._readable(row, journal[row.id], now))]
+        taken = [saga for row in rows if (saga := self._loaded(row, journal[row.id], now))]
         for saga in taken:
             saga.lease_end = now + lease_s
         return taken
@@ -123,10 +123,10 @@ class Leases:
                 claims=_SAGA.c.claims + 1,
                 due_at=in_seconds(bindparam("lease_s")),
             )
-            .returning(*STANDS)
+            .returning(*SAGA_COLUMNS)
         )
 
-    def _readable(self, row: Row[Any], journal: list[Row[Any]], now: float) -> Instance | None:
+    def _loaded(self, row: Row[Any], journal: list[Row[Any]], now: float) -> Instance | None:
         """Return the saga, or None if it is unreadable (its table was changed), so that others are still claimed."""
         try:
             return instance(self._registry, row, journal, now, own_claims=1)

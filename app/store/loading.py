@@ -18,7 +18,7 @@ from machines.statuses import Status
 
 _SAGA, _JOURNAL = SagaRow.__table__, JournalRow.__table__
 #: Columns of a saga's row that `instance` needs.
-STANDS = (*_SAGA.c, seconds_until(_SAGA.c.deadline_at).label("deadline_left_s"))
+SAGA_COLUMNS = (*_SAGA.c, seconds_until(_SAGA.c.deadline_at).label("deadline_left_s"))
 _JOURNALS = (
     select(_JOURNAL)
     .where(_JOURNAL.c.saga_id.in_(bindparam("saga_ids", expanding=True)))

@@ -15,7 +15,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 #: Seconds after which a thread that gets no connection gives up; a statement takes milliseconds.
-PATIENCE_S = 30.0
+CONNECTION_WAIT_S = 30.0
 #: Seconds after which an idle connection is closed: other processes may need its place at the server.
 IDLE_S = 3.0
 #: Lifetime of a connection behind a pooler, in seconds. A pooler in session mode serves a waiting client only after
@@ -27,9 +27,9 @@ POOLED = "lasts_until"
 #: server.
 POOLED_IDLE_S = 0.5
 #: Seconds between two checks for idle connections.
-_LOOK_S = 0.5
+_IDLE_CHECK_S = 0.5
 #: Seconds between two tries to make a connection that the server has refused.
-_AGAIN_S = 0.5
+_CONNECT_RETRY_S = 0.5
 
 
 class SharedPool(Pool):
@@ -43,7 +43,7 @@ class SharedPool(Pool):
         creator: Any,
         pool_size: int = 5,
         max_overflow: int = 5,
-        timeout: float = PATIENCE_S,
+        timeout: float = CONNECTION_WAIT_S,
         idle_s: float = IDLE_S,
         clock: Callable[[], float] = time.monotonic,
         keepers: list[Any] | None = None,
@@ -158,7 +158,7 @@ class SharedPool(Pool):
             self.wanted += 1
         any(keeper.lend() for keeper in self.keepers)
         with self._changed:
-            self._changed.wait_for(lambda: self._idle or not self._made, min(until - self.clock(), _AGAIN_S))
+            self._changed.wait_for(lambda: self._idle or not self._made, min(until - self.clock(), _CONNECT_RETRY_S))
             self.wanted -= 1
             if self._idle:
                 return self._idle.pop()[0]
@@ -202,7 +202,7 @@ def ended(connection: Any) -> bool:
 
 
 def _close_idle(pool: "ref[SharedPool]", disposed: threading.Event) -> None:
-    while not disposed.wait(_LOOK_S):
+    while not disposed.wait(_IDLE_CHECK_S):
         if (alive := pool()) is None:
             return
         alive.close_idle()

@@ -26,7 +26,7 @@ def ended_before(days: float, limit: int) -> Sequence[SagaRow]:
     return db.session.scalars(old.order_by(SagaRow.created_at, SagaRow.id).limit(limit)).all()
 
 
-def forget(saga_ids: Sequence[UUID]) -> int:
+def delete_ended(saga_ids: Sequence[UUID]) -> int:
     """Delete these sagas in one statement, except unfinished ones. Return how many were deleted.
 
     A saga may be unfinished again: a person may at any time compensate a completed saga whose table allows it.
@@ -38,7 +38,7 @@ def forget(saga_ids: Sequence[UUID]) -> int:
     return len(deleted)
 
 
-def every(batch: int) -> Iterator[Sequence[SagaRow]]:
+def all_sagas(batch: int) -> Iterator[Sequence[SagaRow]]:
     """Yield all sagas, the oldest first, in batches."""
     after: tuple[datetime, UUID] | None = None
     place = tuple_(SagaRow.created_at, SagaRow.id)

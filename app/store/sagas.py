@@ -28,7 +28,7 @@ from sqlalchemy.exc import IntegrityError
 from app.store.audit import Entry, append
 from app.store.database import db_now, in_seconds, later_of
 from app.store.instance import Instance, Move, search_text
-from app.store.loading import STANDS, instance, journals
+from app.store.loading import SAGA_COLUMNS, instance, journals
 from app.store.models import SagaRow
 from app.store.statements import Connections, Statement
 from app.store.transactions import atomic
@@ -249,7 +249,7 @@ class SagaStore:
         Raise UnknownSagaError when its definition is unknown here.
         """
         with self._database.connect() as connection:
-            row = connection.execute(select(*STANDS).where(_SAGA.c.id == saga_id)).one_or_none()
+            row = connection.execute(select(*SAGA_COLUMNS).where(_SAGA.c.id == saga_id)).one_or_none()
             journal = journals(connection, [saga_id]) if row else {}
         return instance(self._registry, row, journal[saga_id], self.clock()) if row else None
 

@@ -53,7 +53,7 @@ def _file_problem(path: Path) -> str:
 
 _INSTANCE = Path(__file__).parents[2] / "instance"
 #: Seconds between two tries to lock the file.
-LOOK_S = 0.1
+_POLL_S = 0.1
 #: Written after the process number when that process is about to end.
 _ENDING = "\n"
 
@@ -72,17 +72,17 @@ def hold(database_url: str, patience_s: float = 0.0, grace_s: float = 0.0) -> IO
         file = path.with_name(f"{path.name}.lock").open("a+", encoding="ascii")
     except OSError:
         return None
-    began = time.monotonic()
+    started = time.monotonic()
     while not _locked(file):
         file.seek(0)
         holder, _, ending = file.read().partition(_ENDING)
-        if time.monotonic() - began > (max(patience_s, grace_s) if ending else patience_s):
+        if time.monotonic() - started > (max(patience_s, grace_s) if ending else patience_s):
             file.close()
             raise ConfigError(
                 f"process {holder or 'of unknown number'} runs the sagas of {path}, and a SQLite file has one "
                 "such process alone; stop it, or set DATABASE_URL to another file or to a PostgreSQL"
             )
-        time.sleep(LOOK_S)
+        time.sleep(_POLL_S)
     file.truncate(0)
     file.write(str(os.getpid()))
     file.flush()

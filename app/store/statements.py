@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import ClauseElement, Connection, PoolProxiedConnection, event
 from sqlalchemy import Engine as Database
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as NoTurnError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from app.store.database_errors import UNPREPARED, sqlstate
-from app.store.pool import PATIENCE_S, POOLED, SharedPool, ended
+from app.store.pool import CONNECTION_WAIT_S, POOLED, SharedPool, ended
 from app.store.transactions import repeat
 
 #: Seconds for which a used connection counts as alive without a check; a server takes longer to restart.
@@ -47,12 +47,12 @@ class Connections:
     def take(self) -> PoolProxiedConnection:
         """Return a connection that no other thread uses, with its server there a moment ago.
 
-        Raise the driver's errors, and NoTurnError when no connection came free within PATIENCE_S.
+        Raise the driver's errors, and NoConnectionError when no connection came free within CONNECTION_WAIT_S.
         """
         try:
-            self._turns.get(timeout=PATIENCE_S)
+            self._turns.get(timeout=CONNECTION_WAIT_S)
         except Empty:
-            raise NoTurnError(f"no connection to the database came free within {PATIENCE_S:g} s") from None
+            raise NoConnectionError(f"no connection to the database came free within {CONNECTION_WAIT_S:g} s") from None
         try:
             return self._there() or self.database.raw_connection()
         except BaseException:

@@ -43,17 +43,17 @@ def _roll_back(connection: Connection) -> None:
 
 
 #: Most repetitions of a statement, and the longest pause before the first, in seconds; each later pause doubles.
-TIMES, PAUSE_S = 5, 0.01
+MAX_REPETITIONS, FIRST_PAUSE_S = 5, 0.01
 _IDLE = 0  # psycopg2's transaction status: no open transaction, so only this statement was rolled back
 
 
 def repeat(error: Exception, cursor: Any, execute: Callable[[], object]) -> None:
     """Execute again what failed with `error`. Raise the last error when no repetition succeeds."""
-    for before in range(TIMES):
+    for before in range(MAX_REPETITIONS):
         code = sqlstate(error)
         if not (code in REPEATABLE or code in UNPREPARED) or cursor.connection.get_transaction_status() != _IDLE:
             break
-        time.sleep(random.uniform(0, PAUSE_S * 2**before))  # noqa: S311  not a secret
+        time.sleep(random.uniform(0, FIRST_PAUSE_S * 2**before))  # noqa: S311  not a secret
         try:
             execute()
         except Exception as again:  # noqa: BLE001  raised, unless another repetition may help

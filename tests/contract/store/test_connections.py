@@ -6,7 +6,7 @@ from select import select
 import pytest
 
 from app.store import statements as module
-from app.store.statements import Connections, NoTurnError
+from app.store.statements import Connections, NoConnectionError
 
 
 @pytest.fixture
@@ -56,9 +56,9 @@ def test_more_threads_than_connections_wait_for_one_another(connections, book):
 
 
 def test_nobody_waits_for_a_connection_for_ever(connections, book, monkeypatch):
-    monkeypatch.setattr(module, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(module, "CONNECTION_WAIT_S", 0.01)
     taken = [connections.take() for _ in range(book.engine.pool.size())]
-    with pytest.raises(NoTurnError):
+    with pytest.raises(NoConnectionError):
         connections.take()
     connections.give_back(taken.pop())
     taken.append(connections.take())
@@ -68,7 +68,7 @@ def test_nobody_waits_for_a_connection_for_ever(connections, book, monkeypatch):
 
 def test_a_turn_that_came_to_nothing_is_another_ones(connections, book, monkeypatch):
     """Else a server that is away for a while would leave the engine without connections for good."""
-    monkeypatch.setattr(module, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(module, "CONNECTION_WAIT_S", 0.01)
     with monkeypatch.context() as away:
         away.setattr(book.engine, "raw_connection", lambda: 1 / 0)
         for _ in range(2 * book.engine.pool.size()):

@@ -8,7 +8,6 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from app.store.database_errors import Meaning, is_away, meaning
-from app.store.statements import NoTurnError
 
 
 def error_of(engine, *statements):
@@ -89,7 +88,7 @@ def test_a_broken_constraint_is_a_defect(book):
 
 
 def test_no_free_connection_is_busy_and_never_a_sign_of_ill_health():
-    assert meaning(NoTurnError("none came free")) is Meaning.BUSY
+    assert meaning(NoConnectionError("none came free")) is Meaning.BUSY
     assert meaning(NoConnectionError("none came free")) is Meaning.BUSY
 
 

@@ -59,7 +59,7 @@ def left(book):
 
 
 def pruned(days):
-    return retention.forget([row.id for row in retention.ended_before(days, 100)])
+    return retention.delete_ended([row.id for row in retention.ended_before(days, 100)])
 
 
 def test_what_ended_long_ago_goes_with_its_journal_and_what_ended_lately_stays(book):
@@ -73,7 +73,7 @@ def test_what_ended_long_ago_goes_with_its_journal_and_what_ended_lately_stays(b
 def test_an_unfinished_saga_is_never_deleted(book):
     saga = begun(book, days_ago=400)
     assert pruned(30) == 0
-    assert retention.forget([saga.id]) == 0  # not even when it was chosen before somebody took it up again
+    assert retention.delete_ended([saga.id]) == 0  # not even when it was chosen before somebody took it up again
     assert len(left(book)) == 1
 
 
@@ -93,4 +93,4 @@ def test_batches_begin_with_the_oldest_and_come_to_an_end(book):
 
 def test_every_saga_is_exported_once_the_oldest_first(book):
     ids = [cancelled(book, days_ago=days) for days in (3, 9, 6)]
-    assert [row.id for rows in retention.every(2) for row in rows] == [ids[1], ids[2], ids[0]]
+    assert [row.id for rows in retention.all_sagas(2) for row in rows] == [ids[1], ids[2], ids[0]]

@@ -21,13 +21,13 @@ def parked(client):
 
     def park(**changed):
         DeadLetters(db.engine).add("/type: was not known yet", json.dumps(EVENT | changed).encode())
-        return f"/admin/parked/{DeadLetters(db.engine).listed()[-1].id}"
+        return f"/admin/parked/{DeadLetters(db.engine).oldest()[-1].id}"
 
     return park
 
 
 def left():
-    return len(DeadLetters(db.engine).listed())
+    return len(DeadLetters(db.engine).oldest())
 
 
 def test_page_without_dead_letters_says_so(client):

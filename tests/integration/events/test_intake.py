@@ -99,7 +99,7 @@ class FakeMessage:
 def test_unusable_message_is_kept_unchanged(scene, intake):
     message = FakeMessage(b"{nothing\0\xff")
     intake._take(message)
-    (row,) = DeadLetters(scene.database).listed()
+    (row,) = DeadLetters(scene.database).oldest()
     assert row.reason == "the message: not UTF-8; send it in UTF-8"
     assert row.body == "{nothing\ufffd\ufffd"
     assert message.acknowledged
@@ -114,7 +114,7 @@ def test_message_is_acknowledged_only_after_the_commit(scene, intake, monkeypatc
     with pytest.raises(OperationalError):
         intake._take(message)
     assert not message.acknowledged
-    assert DeadLetters(scene.database).listed() == []
+    assert DeadLetters(scene.database).oldest() == []
 
 
 @pytest.mark.parametrize("failures", [TRIES - 1, TRIES])
@@ -134,7 +134,7 @@ def test_unknown_failure_is_retried_and_then_a_dead_letter(scene, intake, monkey
     scene.runner.stop()
     assert message.acknowledged
     assert len(tries) == TRIES
-    reasons = [row.reason for row in DeadLetters(scene.database).listed()]
+    reasons = [row.reason for row in DeadLetters(scene.database).oldest()]
     assert reasons == ([] if failures < TRIES else ["tried 3 times: RecursionError: whatever"])
     assert len(sagas(scene)) == (failures < TRIES)
 
@@ -148,7 +148,7 @@ def test_event_with_a_long_key_starts_its_saga_once(scene, intake):
         intake._take(message)
         assert message.acknowledged
         assert sagas(scene) == expected
-    assert DeadLetters(scene.database).listed() == []
+    assert DeadLetters(scene.database).oldest() == []
 
 
 def test_events_with_ambiguous_names_start_two_sagas(scene, intake):
@@ -181,7 +181,7 @@ def test_saga_of_another_event_of_an_earlier_release_is_ignored(scene, intake):
 def test_long_dead_letter_is_cut_and_says_so(scene, intake):
     message = FakeMessage(b"[" + b"x" * (3 * LARGEST_BODY))
     intake._take(message)
-    (row,) = DeadLetters(scene.database).listed()
+    (row,) = DeadLetters(scene.database).oldest()
     assert message.acknowledged
     assert len(row.body) == LARGEST_BODY
     assert len(row.reason) <= LONGEST_REASON
@@ -190,7 +190,7 @@ def test_long_dead_letter_is_cut_and_says_so(scene, intake):
 
 def test_reason_of_a_dead_letter_is_one_short_line(scene, intake, capsys):
     intake._take(FakeMessage(wire(type="pwd\n\N{RIGHT-TO-LEFT OVERRIDE}", data={"pwd" * 10_000: 1})))
-    (row,) = DeadLetters(scene.database).listed()
+    (row,) = DeadLetters(scene.database).oldest()
     assert (len(row.reason) <= LONGEST_WORDS, row.reason.isprintable()) == (True, True)
     assert all(len(line) < 2 * LONGEST_WORDS for line in capsys.readouterr().out.splitlines())
 
@@ -198,7 +198,7 @@ def test_reason_of_a_dead_letter_is_one_short_line(scene, intake, capsys):
 def test_undecodable_message_becomes_a_dead_letter(scene, intake):
     message = FakeMessage("\udcff garbage")
     intake._undecodable(message, ValueError("no such compression"))
-    (row,) = DeadLetters(scene.database).listed()
+    (row,) = DeadLetters(scene.database).oldest()
     assert message.acknowledged
     assert (row.reason, row.body) == ("it cannot be decoded: no such compression", "? garbage")
 

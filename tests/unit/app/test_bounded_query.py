@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from app.store.database_health import Bounded, SilentError
+from app.store.database_health import Bounded, NoAnswerError
 
 
 def test_the_answer_is_passed_on():
@@ -32,9 +32,9 @@ def test_nobody_waits_for_longer_than_the_patience_and_nobody_asks_twice_at_once
         answered.wait()
         return "late"
 
-    bounded = Bounded(ask, patience_s=0.01)
+    bounded = Bounded(ask, wait_s=0.01)
     for _ in range(3):
-        with pytest.raises(SilentError, match=r"has not answered within 0\.01 s"):
+        with pytest.raises(NoAnswerError, match=r"has not answered within 0\.01 s"):
             bounded()
     assert len(asked) == 1
     answered.set()
