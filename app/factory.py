@@ -52,11 +52,10 @@ from app.store.statistics import saga_counts
 from app.store.tables import Tables
 from app.tables import read_tables
 from app.telemetry import Telemetry
-from app.telemetry.breaker_gauges import BreakerGauges
 from app.telemetry.deferred import Deferred
 from app.telemetry.exposition import Exposition
+from app.telemetry.process_gauges import breaker_gauge, thread_gauge
 from app.telemetry.saga_gauges import SagaGauges
-from app.telemetry.thread_gauges import ThreadGauges
 from app.traces import Traces
 from app.values import LARGEST_CONTENT
 from machines.registry import Registry
@@ -135,10 +134,10 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
     called = {name for definition in registry for name in definition.participants}
     guarded = GuardedSender(participants, called, _breaker_policy(config), shared_cache)
     stopping = threading.Event()
-    telemetry, breaker_gauges = Telemetry(metrics, registry, deferred), BreakerGauges(metrics, lambda: guarded.states)
-    thread_gauges = ThreadGauges(metrics, lambda: threads.alive)
-    threads.report = thread_gauges.update
-    updates = [telemetry.create_series, deferred.flush, breaker_gauges.update, thread_gauges.update]
+    telemetry, breakers = Telemetry(metrics, registry, deferred), breaker_gauge(metrics, lambda: guarded.states)
+    alive_threads = thread_gauge(metrics, lambda: threads.alive)
+    threads.report = alive_threads.update
+    updates = [telemetry.create_series, deferred.flush, breakers.update, alive_threads.update]
     metrics.complete(transitions=telemetry.transitions, updates=updates, collectors=[saga_gauges.collect])
     engine = Engine(
         config=config,
@@ -159,7 +158,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         heartbeat=heartbeat,
         stopping=stopping,
         broker=Broker(config.broker_url, threads) if config.broker_url else None,
-        at_each_beat=(guarded.learn, breaker_gauges.update),
+        at_each_beat=(guarded.learn, breakers.update),
         threads=threads,
     )
     keys = Keys(store, shared_cache)

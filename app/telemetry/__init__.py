@@ -9,8 +9,7 @@ counted_transition  a transition with the questions that the counters have about
 derived             counters that are computed from the transition counter at each scrape
 aliases             the same metrics under the names of the reference systems
 saga_gauges         sagas by state, read from the database
-breaker_gauges      the circuit breakers of this process
-thread_gauges       the service threads of this process
+process_gauges      the circuit breakers and the service threads of this process
 exposition          all of these together, as /metrics shows them
 """
 
