@@ -94,7 +94,7 @@ class StepResult:
 
     step: Step
     #: Position in the table, from 1.
-    order: int
+    position: int
     status: StepStatus
     started_at: datetime | None
     completed_at: datetime | None
@@ -211,7 +211,7 @@ def _result(
     failures = [row for row in done if row.trigger in FAILURES]
     return StepResult(
         step=step,
-        order=number,
+        position=number,
         status=step_status(
             definition, step, state=saga.state, status=saga.status,
             done={row.trigger for row in done}, undone={row.trigger for row in undone},

@@ -1,1 +1,20 @@
-"""Durable data: sagas, the journal of their moves, users, API keys and the audit trail."""
+"""Durable data: sagas, the journal of their moves, users, API keys and the audit trail.
+
+models           the tables of the database
+database         the connection to SQLite or PostgreSQL, its types, and the SQL in which the two differ
+database_errors  what an error of the database means
+database_health  what /ready and /metrics read
+sqlite_file      the file of a SQLite database: its check, and its lock
+pool             the connections of one process
+statements       the engine's own statements and connections
+transactions     writes of several statements, and the repetition of a statement
+instance         one running saga in memory
+loading          a saga from its row and journal
+sagas            the commits of a saga
+leases           which process holds which saga
+tables           the tables that sagas run by
+queries, lists, attention, statistics    what people and metrics read of sagas
+retention        sagas that ended long ago
+outbox, dead_letters    events to publish, and messages that were not accepted
+accounts, audit  users, API keys, and what they did
+"""

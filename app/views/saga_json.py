@@ -91,7 +91,7 @@ def _steps_json(saga: SagaRow, steps: Sequence[StepResult]) -> list[dict[str, ob
             "type": view.step.name,
             "kind": view.step.kind,
             "status": view.status,
-            "step_order": view.order,
+            "step_order": view.position,
             "started_at": _moment(view.started_at),
             "completed_at": _moment(view.completed_at),
             "compensated_at": _moment(view.compensated_at),
