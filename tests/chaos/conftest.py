@@ -1,4 +1,4 @@
-"""A world for each test, and what it has shown, at the end of the run."""
+"""A world for each test, and a report of each run at the end of the session."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -20,7 +20,7 @@ def template() -> Iterator[Path]:
 
 @pytest.fixture
 def report(request: pytest.FixtureRequest) -> Iterator[Report]:
-    """Shown however the test ends."""
+    """Show the report, whether the test passes or fails."""
     report = Report(hazard=request.node.name.removeprefix("test_").replace("_", " "), seed=drawn_seed())
     yield report
     print(f"\n{report}")  # noqa: T201
@@ -35,7 +35,7 @@ def make_world(template: Path, report: Report, tmp_path: Path) -> Callable[..., 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reports in terminalreporter.stats.values():
         for test in reports:
-            # A fixture's word comes with the report of its end.
+            # The report is printed when the fixture ends.
             if getattr(test, "when", None) == "teardown":
                 for name, line in test.user_properties:
                     if name == "chaos":

@@ -1,4 +1,4 @@
-"""What can happen to a call between the orchestrator and a participant, and how often it does."""
+"""Faults that a call between the orchestrator and a participant may meet, and how often they occur."""
 
 import random
 from collections.abc import Sequence
@@ -8,16 +8,16 @@ from enum import StrEnum
 
 class Fault(StrEnum):
     LOST_CALL = "lost call"
-    #: Lost to its sender, and delivered when he has long gone on: maybe after its undo.
+    #: The sender loses the call; the participant receives the call much later, perhaps after its undo.
     LATE_CALL = "late call"
     LOST_REPLY = "lost reply"
     DUPLICATE = "duplicate"
     LATE_DUPLICATE = "late duplicate"
     DELAY = "delay"
-    #: Without having been forwarded, and after it.
+    #: The connection is lost before the call was forwarded, or afterwards.
     ERROR_500 = "500"
     ERROR_503_AFTER = "503 after"
-    #: By order, not drawn: a gateway that says that its service is away.
+    #: Never drawn at random: a gateway reports that its service is away.
     DOWN = "down"
 
 
@@ -26,8 +26,10 @@ DRAWN = tuple(fault for fault in Fault if fault is not Fault.DOWN)
 
 @dataclass
 class Weather:
-    """share: of the calls that are hit. kinds: by what. delay_s: the longest; a late call is up to four times as late.
-    down: the participants that are away.
+    """Fault settings of the proxy.
+
+    share: the share of calls with a fault. kinds: the possible faults. delay_s: the longest delay; a late call takes
+    up to four times as long. down: the participants that are away.
     """
 
     seed: int

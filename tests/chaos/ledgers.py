@@ -1,4 +1,4 @@
-"""What really happened, from those to whom it happened: the participants, who are never killed."""
+"""The participants' record of what really happened. The tests never kill the participants."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from typing import Any
 import requests
 
 WITH_EFFECTS = ("stock", "client", "ventes", "commandes", "recus")
-#: The supply chain's own business with the stock.
+#: The step of the supply chain's own deliveries, which no saga requests.
 DELIVERY = "livrer"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """One row of a participant's ledger: a call that it has answered. state: done, refused, undone or tombstone."""
+    """One row of a participant's ledger: a call that was answered. state: done, refused, undone or tombstone."""
 
     saga_id: str
     step: str

@@ -1,4 +1,4 @@
-"""The proxy as the tests see it: a process whose weather they make, and whose figures they read."""
+"""The proxy process as the tests use it: they set its faults and read its counts."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -24,11 +24,11 @@ class Network:
         requests.post(self.url + CONTROL, json=changes, timeout=10).raise_for_status()
 
     def calls(self) -> Mapping[str, Counter[str]]:
-        """What was done to each call, by its Idempotency-Key."""
+        """Return the faults of each call, by its Idempotency-Key."""
         return {key: Counter(done) for key, done in self._figures()["calls"].items()}
 
     def silent(self) -> bool:
-        """Whether no late call is still to come."""
+        """Return True when no late call is left to deliver."""
         return self._figures()["late"] == 0
 
     def totals(self) -> Counter[str]:

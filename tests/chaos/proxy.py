@@ -1,7 +1,7 @@
-"""The network between orchestrators and participants, at its worst.
+"""An unreliable network between orchestrators and participants.
 
-`python -m tests.chaos.proxy PORT PARTICIPANTS_PORT SEED` forwards every call but those that the weather hits. POST
-/_proxy changes the weather, GET /_proxy tells what was done to each call, by its Idempotency-Key.
+`python -m tests.chaos.proxy PORT PARTICIPANTS_PORT SEED` forwards every call except those that get a fault. POST
+/_proxy changes the fault settings. GET /_proxy returns the faults of each call, by its Idempotency-Key.
 """
 
 import asyncio
@@ -22,7 +22,10 @@ ARRIVED = "arrived"
 
 @dataclass
 class Proxy:
-    """done: how often each call arrived and what was done to it. late: calls that are still to come."""
+    """The proxy's state.
+
+    done: how often each call arrived and which faults it had. late: calls that are still to be delivered.
+    """
 
     participants: tuple[str, int]
     weather: Weather
@@ -30,7 +33,7 @@ class Proxy:
     late: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A killed orchestrator hangs up in the middle; the call it sent goes on all the same.
+        # A killed orchestrator closes its connection during a call; the call continues all the same.
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 request = await read_message(reader)
@@ -42,7 +45,7 @@ class Proxy:
         writer.close()
 
     async def _answered(self, request: Message) -> bytes | None:
-        """Give the reply, or nothing: then the connection is lost."""
+        """Return the reply, or None when the fault loses the connection."""
         fault = self.weather.draw(request.path)
         self.done[request.header("Idempotency-Key")].update([ARRIVED, *([fault] if fault else [])])
         match fault:

@@ -22,7 +22,7 @@ class Replica(Process):
         super().__init__("app", port=port, ready="/ready", log=log, **settings)
 
     def owners(self) -> list[str]:
-        """Return host name and pid of each process; the owner that a saga names has a random part behind them."""
+        """Return the host name and pid of each process. The owner in a saga's row ends with a random part as well."""
         return [f"{socket.gethostname()}:{pid}" for pid in self.workers()]
 
     def freeze(self) -> None:

@@ -1,4 +1,4 @@
-"""What a run has shown: a run in which nothing was hit proves nothing, and fails."""
+"""The figures of a run. A run without any fault proves nothing and fails."""
 
 import time
 from collections import Counter
@@ -11,7 +11,10 @@ from tests.chaos.sagas import Saga
 
 @dataclass
 class Report:
-    """figures: what the hazard itself counted, in words. stuck: before an operator came."""
+    """Figures of one run.
+
+    figures: what the test itself counted, as text. stuck: the number before an operator acted.
+    """
 
     hazard: str
     seed: int
@@ -25,7 +28,7 @@ class Report:
         self.figures.append(figure)
 
     def require(self, what: str, number: int, *, at_least: int) -> None:
-        """Count hits, of which there must be enough."""
+        """Report a count, and fail when the count is below its minimum."""
         self.tell(f"{number} {what}")
         assert number >= at_least, f"{number} {what}: fewer than {at_least}, so this run proves nothing"
 

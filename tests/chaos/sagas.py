@@ -1,4 +1,4 @@
-"""The orchestrator's side of the story: its tables, read as they are."""
+"""The orchestrator's side: its tables, read directly."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ FINISHED = ("completed", "compensated")
 
 @dataclass(frozen=True, kw_only=True)
 class Saga:
-    """One row, without what only the engine needs."""
+    """One row of the table `saga`, without the columns that only the engine needs."""
 
     id: str
     key: str | None
@@ -30,7 +30,10 @@ class Sagas:
         return [Saga(**dict(zip(names, row, strict=True))) for row in self._rows(f"SELECT {columns} FROM saga")]
 
     def in_flight(self, owners: Iterable[str] = ()) -> set[str]:
-        """Ids of those that are neither finished nor stuck; of those that `owners` have in hand, if any are named."""
+        """Return the ids of the sagas in flight: neither finished nor stuck.
+
+        With `owners`, only those that they hold.
+        """
         of_owners = "AND regexp_replace(owner, ':[^:]*$', '') = ANY(%s)" if owners else ""
         query = f"SELECT id::text FROM saga WHERE status IN ('pending', 'running', 'compensating') {of_owners}"
         return {saga_id for (saga_id,) in self._rows(query, *([list(owners)] if owners else []))}
@@ -41,7 +44,7 @@ class Sagas:
         return [" | ".join(map(str, row)) for row in self._rows(query, saga_id)]
 
     def moves(self, saga_id: str) -> Sequence[tuple[Any, ...]]:
-        """Give the whole journal, to be compared."""
+        """Return the whole journal of a saga."""
         return self._rows("SELECT * FROM journal WHERE saga_id = %s ORDER BY seq", saga_id)
 
     def _rows(self, query: str, *values: Any) -> Sequence[tuple[Any, ...]]:

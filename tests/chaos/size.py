@@ -1,4 +1,4 @@
-"""How much chaos: a short form for every run of the tests, the full one where CHAOS=full asks for it."""
+"""The size of the chaos tests: a short form for every run, and the full one with CHAOS=full."""
 
 import os
 import random
@@ -11,5 +11,8 @@ def size(short: int, full: int) -> int:
 
 
 def drawn_seed() -> int:
-    """CHAOS_SEED repeats a run: its orders, faults and victims, though not how the processes interleave."""
+    """Return the seed of a run.
+
+    CHAOS_SEED repeats the orders, faults and victims of a run, but not how processes interleave.
+    """
     return int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))

@@ -1,4 +1,4 @@
-"""Many clients at once with the same key are one client: one key, one saga."""
+"""Many simultaneous clients with one key start one saga."""
 
 import threading
 from collections import Counter
@@ -11,7 +11,7 @@ from tests.chaos.size import size
 KEYS, CLIENTS = size(10, 200), 20
 
 
-def test_simultaneous_clients_of_one_key(make_world, report):
+def test_simultaneous_clients_of_one_key_start_one_saga(make_world, report):
     drawn = list(islice(orders(report.seed), KEYS))
     with make_world(3) as world:
         crowd = [Client(world.urls) for _ in range(CLIENTS)]
@@ -22,7 +22,7 @@ def test_simultaneous_clients_of_one_key(make_world, report):
                 gate.wait(60)
                 try:
                     client.place(order)
-                except Exception as error:  # noqa: BLE001  the others must not wait for this one
+                except Exception as error:  # noqa: BLE001  the other threads must not wait for this one
                     troubles.append(f"{order.key}: {type(error).__name__}: {error}")
 
         threads = [threading.Thread(target=place_all, args=(client,)) for client in crowd]
@@ -37,6 +37,6 @@ def test_simultaneous_clients_of_one_key(make_world, report):
         report.require(f"keys x {CLIENTS} clients", len(promised.keys() & {o.key for o in drawn}), at_least=KEYS)
         report.tell(f"{len(sagas)} sagas of those keys")
         assert len(sagas) == KEYS
-        # Nobody hid a trouble by asking again: the weather was fine.
+        # No client had to retry, because there were no faults.
         statuses = sum((client.statuses for client in crowd), Counter())
         assert statuses.keys() <= {200, 201, 202, 409}, statuses

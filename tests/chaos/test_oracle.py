@@ -1,4 +1,4 @@
-"""The oracle can fail: it is shown a world that is right, and then each way in which one can be wrong."""
+"""The oracle finds each kind of violation in a made-up world, and nothing in a correct one."""
 
 from dataclasses import replace
 
@@ -29,17 +29,17 @@ def judged(**changes):
     return [str(complaint) for complaint in oracle.complaints(replace(RIGHT, **changes))]
 
 
-def test_a_world_in_order_is_passed():
+def test_oracle_accepts_a_correct_world():
     assert judged() == []
 
 
 @pytest.mark.parametrize("status", ["running", "compensating", "pending", "stuck"])
-def test_a_saga_that_waits_in_silence_is_found(status):
+def test_oracle_finds_a_saga_that_has_not_ended(status):
     waiting = replace(BOUGHT, status=status, state="PAYING")
     assert judged(sagas=[waiting, CALLED_OFF]) == [f"not ended: checkout is {status} in PAYING a"]
 
 
-def test_a_lost_saga_is_found_by_its_promise_and_by_its_effects():
+def test_oracle_finds_a_lost_saga_by_its_promise_and_by_its_effects():
     found = judged(sagas=[CALLED_OFF])
     assert found == [
         "lost: one was promised a saga that is not there, a",
@@ -47,29 +47,29 @@ def test_a_lost_saga_is_found_by_its_promise_and_by_its_effects():
     ]
 
 
-def test_a_doubled_effect_is_found():
+def test_oracle_finds_a_doubled_effect():
     assert judged(effects=[*RIGHT.effects, PAID]) == ["doubled: pay/do happened 2 times a"]
 
 
-def test_two_sagas_of_one_key_are_found():
+def test_oracle_finds_two_sagas_of_one_key():
     found = judged(sagas=[BOUGHT, replace(CALLED_OFF, key="one")], promised={"one": {"a", "b"}})
     assert found == ["doubled: 2 sagas of the key one", "doubled: one was promised 2 sagas"]
 
 
-def test_a_saga_of_another_key_is_found():
+def test_oracle_finds_a_saga_of_another_key():
     assert judged(promised={"one": {"b"}}) == ["mixed up: one was promised another key's saga, b"]
 
 
 @pytest.mark.parametrize("state", ["undone", "refused", "tombstone"])
-def test_an_effect_that_a_completed_saga_lacks_is_found(state):
+def test_oracle_finds_an_effect_that_a_completed_saga_lacks(state):
     assert judged(effects=[RESERVED, replace(PAID, state=state), RELEASED]) == [f"completed, but pay is {state} a"]
 
 
-def test_an_effect_that_never_came_is_found():
+def test_oracle_finds_an_effect_that_never_happened():
     assert judged(effects=[RESERVED, RELEASED]) == ["completed, but pay is missing a"]
 
 
-def test_an_effect_that_outlives_its_saga_is_found():
+def test_oracle_finds_an_effect_of_a_compensated_saga():
     assert judged(effects=[RESERVED, PAID, replace(RELEASED, state="done")]) == ["compensated, but reserve stands b"]
 
 
@@ -107,11 +107,11 @@ def audited(participant, **changes):
         ("stock", {"produits": {"456": {"initial": 10, "en_main": 7, "reserve": 0, "vendu": 2}}}, 1),
     ],
 )
-def test_books_that_do_not_agree_are_found(participant, changes, complaints):
+def test_books_find_a_disagreement(participant, changes, complaints):
     assert len(audited(participant, **changes)) == complaints
 
 
-def test_a_run_that_hit_nothing_fails():
+def test_report_fails_when_no_fault_occurred():
     report = Report(hazard="kills", seed=1)
     report.require("kills that hit", 5, at_least=5)
     with pytest.raises(AssertionError, match="proves nothing"):

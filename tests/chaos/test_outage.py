@@ -1,4 +1,4 @@
-"""A participant is away for a while under many sagas: nobody hammers it, and all is well afterwards."""
+"""A participant is away for a while under load: its calls stay within the retry limits, and every saga ends well."""
 
 import time
 from itertools import islice
@@ -13,14 +13,14 @@ from tests.chaos.world import DRAIN_S
 from tests.support.waiting import waited
 
 OUTAGE_S, SAGAS = size(4, 60), size(20, 500)
-#: Every saga but a commande needs it.
+#: Every saga except `commande` calls this participant.
 AWAY = "client"
-#: What must succeed in the end is sent as often before a person is asked; anything else as its table says.
+#: The limit of attempts of a step that must succeed in the end. Other steps have a lower limit.
 LONGEST_BUDGET = 10
 
 
 @pytest.mark.parametrize("how", ["failing", "unreachable"])
-def test_outage(make_world, report, how):
+def test_sagas_end_well_after_an_outage_of_a_participant(make_world, report, how):
     with make_world(2, apart=AWAY) as world:
         go_away(world.network_apart, how)
         until = time.monotonic() + OUTAGE_S
@@ -41,7 +41,7 @@ def test_outage(make_world, report, how):
 
 
 def go_away(network, how):
-    """Answer 503 as a gateway does whose service is gone, or be gone altogether."""
+    """Let the participant answer 503 like a gateway without its service, or let it be unreachable."""
     if how == "failing":
         network.weather(down=[AWAY])
     else:
@@ -57,7 +57,10 @@ def come_back(network, how):
 
 
 def beyond_budget(world) -> dict[str, int]:
-    """Give the calls that arrived more often than their step may be tried. Nobody was killed, so no count was lost."""
+    """Return the calls that arrived more often than their step's limit allows.
+
+    No process was killed, so every count is exact.
+    """
     attempts = {f"{step['name']}/do": step["attempts"] for steps in world.steps.values() for step in steps}
     return {
         key: done[ARRIVED]

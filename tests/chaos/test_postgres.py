@@ -1,4 +1,4 @@
-"""The database goes away under load, in every way it can, and what it had said is kept."""
+"""The database goes away under load, in several ways, and keeps every commit."""
 
 import time
 from itertools import cycle, islice
@@ -10,11 +10,11 @@ from tests.chaos.size import size
 from tests.support.waiting import eventually
 
 TIMES, SAGAS = size(3, 20), size(16, 40)
-#: With few connections it shows soon when one is not given back.
+#: With a small pool, a connection that is not given back shows soon.
 THREADS = size(3, 8)
 
 
-def test_postgres_stopped_under_load(make_world, report):
+def test_database_stopped_under_load_keeps_every_commit(make_world, report):
     draw_orders = orders(report.seed)
     with make_world(2, THREADS=str(THREADS)) as world:
         world.network.weather(share=0.1)

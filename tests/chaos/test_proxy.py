@@ -1,4 +1,4 @@
-"""The proxy does to a call what its fault says, and counts it."""
+"""The proxy applies each fault as its name says, and counts it."""
 
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +13,7 @@ from tests.support.waiting import HOST, eventually
 
 
 class Participant(BaseHTTPRequestHandler):
-    """Counts what arrives."""
+    """A participant that counts the requests it receives."""
 
     protocol_version = "HTTP/1.1"
 
@@ -64,7 +64,7 @@ def network(participant, tmp_path_factory):
         (Fault.ERROR_503_AFTER, 503, 1),
     ],
 )
-def test_a_fault_is_what_it_is_called(network, participant, fault, seen, arrivals):
+def test_proxy_applies_each_fault(network, participant, fault, seen, arrivals):
     network.weather(share=1.0, kinds=[fault], delay_s=0.1)
     assert answered(network, fault) == seen
     eventually(lambda: participant.arrived.count(fault) == arrivals and network.silent(), "the calls arrive")
@@ -80,7 +80,7 @@ def test_one_participant_can_be_down(network, participant):
 
 
 def answered(network, key, participant="stock"):
-    """Give the status that the caller sees, or nothing when its connection was lost."""
+    """Return the status that the caller receives, or None when its connection was lost."""
     try:
         url = f"{network.url}/{participant}/reserver"
         return requests.post(url, json={}, headers={"Idempotency-Key": key}, timeout=5).status_code

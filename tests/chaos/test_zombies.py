@@ -1,4 +1,4 @@
-"""A replica that sleeps beyond its leases and wakes up to find that others have finished its sagas."""
+"""A replica is frozen beyond its leases. After it wakes up, other replicas have finished its sagas."""
 
 from itertools import islice
 
@@ -12,10 +12,10 @@ from tests.support.waiting import eventually, waited
 ROUNDS, SAGAS = size(1, 12), size(24, 60)
 
 
-def test_zombies(make_world, report):
+def test_frozen_replica_cannot_write_after_a_takeover(make_world, report):
     draw_orders = orders(report.seed)
     with make_world(3) as world:
-        # Slow calls: whoever is stopped is stopped in the middle of one.
+        # Calls are slow, so a replica is frozen in the middle of a call.
         world.network.weather(share=0.7, kinds=[Fault.DELAY], delay_s=1.0)
         clients = Clients(world.urls, 16)
         taken_over, fenced = {}, 0
@@ -37,12 +37,12 @@ def test_zombies(make_world, report):
 
 
 def busy(world):
-    """Give one that has several sagas in hand."""
+    """Return a replica that holds several sagas."""
     return next((one for one in world.replicas if len(world.sagas.in_flight(one.owners())) > 2), None)
 
 
 def slept_through(world, zombie):
-    """Stop it until others have ended what it had in hand; give the moves of what they have finished."""
+    """Freeze the replica until others have ended the sagas that it held; return the moves of the finished ones."""
     zombie.freeze()
     in_hand = world.sagas.in_flight(zombie.owners())
     eventually(lambda: not in_hand & world.sagas.in_flight(), "others end the sagas of the stopped one")

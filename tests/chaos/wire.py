@@ -1,4 +1,4 @@
-"""HTTP/1.1 as far as the proxy needs it: one message with a Content-Length, kept as the bytes it came as."""
+"""HTTP/1.1 as far as the proxy needs it: one message with a Content-Length, kept as the bytes received."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ class Message:
 
 
 async def read_message(reader: asyncio.StreamReader) -> Message:
-    """Raise IncompleteReadError at the end of the connection."""
+    """Read one message. Raise IncompleteReadError at the end of the connection."""
     head = Message(head=await reader.readuntil(b"\r\n\r\n"), body=b"")
     if head.header("Transfer-Encoding"):
         raise ValueError("chunked messages are not forwarded")
@@ -46,7 +46,7 @@ def reply(status: int, title: str, body: dict[str, Any] | None = None) -> bytes:
 
 
 async def exchange(address: tuple[str, int], request: Message) -> bytes:
-    """Send on a connection of its own: what becomes of one request is then nothing to the next."""
+    """Send the request on its own connection, so that its fate does not affect another request."""
     reader, writer = await asyncio.open_connection(*address)
     try:
         writer.write(request.whole)

@@ -1,4 +1,4 @@
-"""Everything that takes part: participants, the network, PostgreSQL, replicas, and the oracle over them."""
+"""All processes of a test: participants, network, PostgreSQL and replicas, with the oracle that judges them."""
 
 import contextlib
 import random
@@ -23,16 +23,16 @@ from tests.support.process import Process
 from tests.support.waiting import eventually, restartable_port, waited
 
 REASON = {"reason": "the participant's ledger says that it was refused"}
-#: Of a stuck saga's operator: how often he tries.
+#: How many rounds of retries an operator makes for stuck sagas.
 ROUNDS = 5
-#: A compensation that has failed some times waits for up to a minute.
+#: Longest wait for all sagas to end, in seconds. A compensation that failed several times waits up to a minute.
 DRAIN_S = size(90, 300)
 
 
 class Stack:
-    """Started by `with`, and gone with all its processes at the end of it.
+    """The processes of one test, started by `with` and killed at its end.
 
-    apart: a participant that is reached over a network of its own, which can fail by itself. settings: of replicas.
+    apart: a participant behind its own network, which can fail alone. settings: of the replicas.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Stack:
         return eventually(lambda: [replica for replica in self.replicas if replica.answers()], "a replica is ready")
 
     def judge(self, promised: dict[str, set[str]], troubles: list[str]) -> None:
-        """Let everything come to its end in good weather, and fail for whatever is not as it should be."""
+        """Stop all faults, let every saga end, and fail with all violations that are found."""
         self.network.weather(share=0.0)
         self._drain()
         effects = self.ledgers.effects()
@@ -87,9 +87,10 @@ class Stack:
         assert not found, self._told(found)
 
     def _drain(self) -> None:
-        """Wait for all sagas to end; an operator sees to what is stuck. The oracle finds what is left.
+        """Wait for all sagas to end, and act as the operator of stuck sagas.
 
-        A stuck call is sent again. What its participant's ledger says was refused did not happen, and is compensated.
+        A stuck saga is retried. When the participant's ledger says that the call was refused, the step did not happen
+        and the saga is compensated.
         """
         drained = waited(lambda: not self.sagas.in_flight(), DRAIN_S)
         self.report.stuck = len(self._stuck())
@@ -113,7 +114,7 @@ class Stack:
         return "\n".join(lines)
 
     def _steps(self) -> dict[str, list[dict[str, Any]]]:
-        """Give the steps of each definition, as the API tells them."""
+        """Return the steps of each definition, as the API reports them."""
         url = f"{self.urls[0]}/api/v1/definitions"
         names = {each["type"] for each in requests.get(url, timeout=10).json()["definitions"]}
         return {name: requests.get(f"{url}/{name}", timeout=10).json()["steps"] for name in names}

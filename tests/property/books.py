@@ -1,7 +1,7 @@
-"""The state machine: customers buy and bring back, operators compensate, retry and resolve, and the books balance.
+"""The state machine of the demo's books. Customers buy and return goods, operators compensate, retry and resolve.
 
-Purchases and returns run by their real tables on the real participants. Whatever is drawn may also happen in the
-midst of another saga, before any of its calls.
+Purchases and returns run by their real tables on the real participants. A drawn operation may also happen during
+another saga, before any of its calls.
 """
 
 from collections import Counter
@@ -20,19 +20,19 @@ from tests.integration.engine.scene import Scene
 from tests.property.market import Fault, Market
 
 PRICES = {101: Decimal("49.90"), 102: Decimal("24.50"), 789: Decimal("12.50")}
-#: What each customer's account holds at first. The second one may have spent what a return gave, when it is undone.
+#: The first balance of each customer's account. The second customer may have spent a refund before it is taken back.
 OPENING = {4: Decimal(1_000_000), 5: Decimal(1_000_000), 2: Decimal(10)}
 
 WHICH = st.integers(0, 5)
 FAULTS = st.lists(st.sampled_from([Fault.NONE, Fault.NONE, *Fault]), max_size=8)
 LINES = st.dictionaries(st.sampled_from(list(PRICES)), st.integers(1, 3), min_size=1, max_size=2)
-#: What others do before the next calls: nothing, or an operation on a saga.
+#: Operations of other people before the next calls: none, or one on a saga.
 MEANWHILE = st.lists(st.none() | st.tuples(st.sampled_from(["compensate", "bring_back", "deliver"]), WHICH), max_size=6)
 
 
 @dataclass
 class Order:
-    """A purchase or a return. sale: of a return, the purchase that it brings back."""
+    """A purchase or a return. sale: the purchase that a return brings back."""
 
     saga_id: UUID
     customer: int
@@ -42,7 +42,7 @@ class Order:
 
 
 class Books(RuleBasedStateMachine):
-    """After each rule no book is broken, and at rest all books say the same."""
+    """Check after each rule that every book is consistent, and at rest that all books agree."""
 
     def __init__(self, market: Market, scene: Scene) -> None:
         super().__init__()
@@ -108,7 +108,10 @@ class Books(RuleBasedStateMachine):
     @precondition(lambda self: self._stuck())
     @rule(which=WHICH, true=st.sampled_from([True, True, True, False]))
     def resolve(self, which: int, true: bool) -> None:
-        """An operator says that it was done by hand. `true`: it was; the participant has kept to its books."""
+        """Resolve a saga as done by hand.
+
+        With `true`, the operator has really done it; the participant's own rules still hold.
+        """
         stuck = self._stuck()
         order = stuck[which % len(stuck)]
         request = next(it for it in reversed(self._market.sent) if it.headers["Saga-Id"] == str(order.saga_id))
@@ -200,7 +203,7 @@ class Books(RuleBasedStateMachine):
         )
 
     def _meanwhile(self, what: str, which: int) -> None:
-        """Let somebody else act, without faults, and then go on as drawn."""
+        """Let other people act without faults, then continue with the drawn faults."""
         market = self._market
         kept = (list(market.faults), list(market.interruptions))
         if what == "deliver":
@@ -221,7 +224,7 @@ class Books(RuleBasedStateMachine):
         return [order for order in self._orders if self._status(order) not in ("completed", "compensated")]
 
     def _sales(self) -> list[tuple[Order, str]]:
-        """Return the purchases that have a sale, cancelled or not."""
+        """Return the purchases that have a sale, whether or not the sale is cancelled."""
         found = []
         for order in self._orders:
             rows = self._market.read("ventes", f"/_ledger?saga_id={order.saga_id}") if not order.purchase else []

@@ -1,4 +1,4 @@
-"""The state machine: a random table, and whatever may befall its sagas, in any order."""
+"""The state machine of one random table: its sagas meet faults, crashes and operators in any order."""
 
 import sys
 from typing import Any
@@ -16,16 +16,16 @@ from tests.property.participant import Fault
 from tests.property.tables import Line, lines_of_tables, table_of
 from tests.property.world import Happening, Simulation
 
-#: A saga that has not come to rest after so many recoveries without a fault never will.
+#: The number of recoveries without a fault after which a saga that is not at rest counts as a failure.
 ENOUGH = 100
-#: Sagas at once, of one table.
+#: The number of sagas at once; all have the same table.
 MANY = 2
 
 Faults = list[tuple[int, Fault, int]]
 Happenings = list[tuple[int, Happening]]
 
-#: What goes wrong at the next sendings, and what happens at the next places: each after so many without.
-#: ALREADY is drawn more often: it shows only where a call that was done comes again.
+#: Faults of the next sendings and events of the next places, each after a number without any.
+#: ALREADY is drawn more often, because it shows only when a call that was done is repeated.
 FAULTS = st.lists(
     st.tuples(
         st.integers(0, 2), st.sampled_from([*list(Fault)[1:], *[Fault.ALREADY] * 3]), st.sampled_from([1, 1, 2, 4])
@@ -41,7 +41,7 @@ one_can_be_moved = precondition(lambda self: self._asked())
 
 
 class Chaos(RuleBasedStateMachine):
-    """After each rule, and at the end, the properties hold."""
+    """Check the properties after each rule and at the end."""
 
     def __init__(self, database: Database, telemetry: Telemetry) -> None:
         super().__init__()
@@ -72,14 +72,14 @@ class Chaos(RuleBasedStateMachine):
 
     @rule(action=st.sampled_from(["execute", "retry", "compensate"]), which=WHICH, wait_s=WAITS)
     def operate(self, action: str, which: int, wait_s: float) -> None:
-        """Have an operator ask for it, be it possible or not."""
+        """Let an operator request an action, whether or not the action is possible."""
         for saga in self.world.sagas()[which:][:1]:
             self.world.operate(action, saga.id, wait_s=wait_s)
 
     @one_can_be_moved
     @rule(which=WHICH)
     def ask(self, which: int) -> None:
-        """Have an operator make a move that is possible."""
+        """Let an operator make a possible move."""
         asked = self._asked()
         self.world.ask(*asked[which % len(asked)])
 
@@ -106,11 +106,11 @@ class Chaos(RuleBasedStateMachine):
             self._check(saga)
 
     def teardown(self) -> None:
-        if sys.exc_info()[0] is None:  # else it has failed already, or was broken off
+        if sys.exc_info()[0] is None:  # otherwise the run has failed already, or was aborted
             self._end()
 
     def _end(self) -> None:
-        """Take all faults away: now each saga must end, or be stuck until an operator has it tried again."""
+        """Remove all faults. Each saga must then end, or be stuck until an operator retries it."""
         self.world.participant.has_no_faults()
         self.world.happenings.clear()
         for saga in self.world.sagas():
@@ -136,7 +136,7 @@ class Chaos(RuleBasedStateMachine):
         raise AssertionError(f"not at rest after {ENOUGH} recoveries: {self.world.sagas()}")
 
     def _decide(self, saga: Any) -> None:
-        """Retry what is stuck; what cannot be sent, for it needs a reply that nobody has, is done by hand."""
+        """Retry stuck sagas. A call that needs a reply that nobody has is resolved by hand."""
         for trigger in (Trigger.RETRY, Trigger.RESOLVE) * len(self.world.table.steps) * 2:
             saga = self.world.standing(saga.id)
             if saga.status == "stuck" and (saga.id, trigger) in self._asked():
@@ -162,7 +162,7 @@ class Chaos(RuleBasedStateMachine):
             self.world.happenings.extend([*[Happening.NOTHING] * quiet, happening])
 
     def _asked(self) -> list[tuple[UUID, Trigger]]:
-        """Give the moves that an operator may make now, and would."""
+        """Return the moves that an operator may make now and would make."""
         table = self.world.table
         sagas = [saga for saga in self.world.sagas() if saga.status != "pending"]
         asked = [(saga, trigger) for saga in sagas for trigger in sorted(requests(table, saga.state))]

@@ -15,16 +15,17 @@ from tests.property.chaos import Chaos
 
 @pytest.fixture
 def chaos(sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Chaos]]:
-    """Makes state machines over one database, whose sagas each of them deletes first."""
+    """Make state machines over one database; each machine deletes the sagas of the one before."""
     url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'saga.db')}"
     database = create_engine(url, **database_options(url, 4))
-    # No power cut here, and so no need to wait for the disk.
+    # No test simulates a power failure, so commits need not wait for the disk.
     event.listen(database, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
-    monkeypatch.setattr("machines.transitions.PERSISTENT", Retry(attempts=3))  # ten in a row would hardly ever be drawn
+    # ten faults in a row would almost never be drawn
+    monkeypatch.setattr("machines.transitions.PERSISTENT", Retry(attempts=3))
     told = structlog.get_config()
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger("critical")
-    )  # a line a move would be too many
+    )  # one log line for each move would be too much
     telemetry = Telemetry(CollectorRegistry())
     yield lambda: Chaos(database, telemetry)
     structlog.configure(**told)

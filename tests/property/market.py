@@ -1,4 +1,4 @@
-"""The real participants in this process, over a network that loses, repeats and delays what the sagas send."""
+"""The real participants in this process, behind a network that loses, repeats and delays requests."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ NAMES = ("stock", "client", "ventes", "catalogue")
 
 
 class Fault(StrEnum):
-    """What befalls one sending of a call."""
+    """A fault of one sending of a call."""
 
     NONE = "none"
     LOSES_REQUEST = "loses the request"
@@ -35,9 +35,10 @@ LOST = Reply(error="the connection was lost before the answer")
 
 @dataclass
 class Market:
-    """faults: what befalls the next sendings. interruptions: what somebody else does just before them.
-    late: requests on their way still. sent: all that were sent. refused: the calls that a participant refused, by the
-    end of their path and the status.
+    """The participants and their network.
+
+    faults: of the next sendings. interruptions: what other people do just before the sendings. late: requests that
+    are still to arrive. sent: all requests. refused: the refused calls, by end of path and status.
     """
 
     apps: dict[str, Flask]
@@ -62,7 +63,7 @@ class Market:
         return LOST if fault is Fault.LOSES_REPLY else reply
 
     def deliver(self, request: Request) -> Reply:
-        """Let the request arrive at its participant."""
+        """Deliver the request to its participant."""
         path = request.url.partition(f"/{request.participant}/")[2]
         client = self.apps[request.participant].test_client()
         sent = {"data": request.body} if isinstance(request.body, bytes | str) else {"json": request.body}
@@ -76,7 +77,7 @@ class Market:
         return self.apps[name].test_client().get(path).get_json()
 
     def empty(self) -> None:
-        """Forget everything but the first rows."""
+        """Delete all rows except the first ones."""
         self.faults.clear()
         self.interruptions.clear()
         self.late.clear()
@@ -98,7 +99,8 @@ def open_market(urls: dict[str, str]) -> Iterator[Market]:
     for name, app in apps.items():
         with app.app_context():
             engine = PARTICIPANTS[name].db.engine
-            if engine.dialect.name == "sqlite":  # no power cut here, and so no need to wait for the disk
+            # no test simulates a power failure, so commits need not wait for the disk
+            if engine.dialect.name == "sqlite":
                 event.listen(engine, "connect", lambda it, _: it.execute("PRAGMA synchronous=OFF"))
                 engine.dispose()
     yield Market(apps)

@@ -1,13 +1,13 @@
-"""Guards of the service and of the participants' contract, each with a way to take it out.
+"""The guards of the service and of the participants' contract, each with a way to remove it.
 
-What is left must break a property. It says that the properties can fail, and what each guard is there for.
+Without a guard a property must fail. This proves that the properties can fail, and shows the purpose of each guard.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from pytest import MonkeyPatch  # noqa: PT013  the name that each guard is given
+from pytest import MonkeyPatch  # noqa: PT013  the import gives each guard its name
 from sqlalchemy import bindparam, update
 
 from app.engine.calls import Calls
@@ -30,7 +30,7 @@ def guard(without: Callable[[MonkeyPatch], None]) -> Callable[[MonkeyPatch], Non
 
 @guard
 def a_write_names_epoch_and_version(patch: MonkeyPatch) -> None:
-    """Each alone would do for most: a claim counts both up."""
+    """Remove both. Each alone would catch most stale writes, because a claim increases both."""
     _write_only_where(patch, sagas._SAGA.c.id == bindparam("saga_id"))
 
 
@@ -47,7 +47,7 @@ def _write_only_where(patch: MonkeyPatch, *conditions: Any) -> None:
 
 @guard
 def the_intent_is_durable_before_the_call(patch: MonkeyPatch) -> None:
-    """A commit between two calls does not come about."""
+    """Remove the commit between two calls."""
     keep = Engine.commit
 
     def careless(engine: Engine, saga: Instance, *arguments: Any) -> None:
@@ -86,7 +86,7 @@ def a_pivot_of_unknown_outcome_is_stuck(patch: MonkeyPatch) -> None:
 
 @guard
 def a_refused_pivot_that_may_have_happened_is_stuck(patch: MonkeyPatch) -> None:
-    """A participant may well say no to what it has done: that it has it already."""
+    """Remove the rule. A participant may refuse a call that it has done already."""
 
     def believed(graph: Graph) -> dict[str, str]:
         return {at.name: at.step.refused for at in graph.states.values() if at.call and at.step.kind is Kind.PIVOT}
@@ -131,7 +131,7 @@ def a_compensation_that_failed_is_stuck(patch: MonkeyPatch) -> None:
 
 
 def _leads_to(patch: MonkeyPatch, trigger: Trigger, elsewhere: Callable[[Graph], dict[str, str]]) -> None:
-    """Lead the row of this trigger from each of some states to another one."""
+    """Lead the transition of this trigger from the given states to another state."""
     derive = definitions.derive
 
     def derived(table: Any) -> Graph:

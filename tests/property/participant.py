@@ -1,4 +1,4 @@
-"""Every participant of a random table in one, which keeps the contract of DESIGN §5 over a network that does not."""
+"""One service in the role of every participant of a random table. It keeps the contract; its network has faults."""
 
 import itertools
 from collections import deque
@@ -11,7 +11,7 @@ from app.calls.outcome import Reply
 
 
 class Fault(StrEnum):
-    """What befalls one sending of a call."""
+    """A fault of one sending of a call."""
 
     NONE = "none"
     REFUSES = "refuses"
@@ -30,7 +30,7 @@ class Fault(StrEnum):
 
 
 class Was(StrEnum):
-    """What the ledger remembers of an action."""
+    """The ledger's record of an action."""
 
     DONE = "done"
     REFUSED = "refused"
@@ -46,7 +46,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Effect:
-    """Something that a participant really did. direction: do or undo."""
+    """An effect at a participant. direction: do or undo."""
 
     saga: str
     step: str
@@ -66,7 +66,9 @@ _UNHEARD = {
 
 @dataclass
 class Participant:
-    """faults: what befalls the next sendings. late: requests on their way still. effects: all that was ever done.
+    """The participants and their network.
+
+    faults: of the next sendings. late: requests that are still to arrive. effects: all effects so far.
     refuses_repeats: see Fault.ALREADY.
     """
 
@@ -102,23 +104,23 @@ class Participant:
         return told.get(fault, reply)
 
     def has_no_faults(self) -> None:
-        """Behave well from now on."""
+        """Remove all faults, present and lasting."""
         self.faults.clear()
         self.refuses_repeats = False
 
     def answer(self, request: Request, *, refuses: bool = False) -> Reply:
-        """Do what the request asks; the barrier is here."""
+        """Do what the request says, behind the barrier."""
         saga, step, direction = request.headers["Idempotency-Key"].split("/")
         if "/probe/" in request.url:
             return self._did(saga, step)
         if request.method == "GET":
-            # Each look shows something else: a request made from an older look would be another request.
+            # Each read has another reply, so a call built from an older read would be a different request.
             return UNKNOWN if refuses else Reply(status=200, body={"id": f"look-{next(self.looks)}"})
         if direction == "undo":
             return REFUSED if refuses else self.undo(saga, step)
         entry = self.ledger.get(f"{saga}/{step}")
         if entry is None and refuses and request.url.endswith("/must"):
-            return REFUSED  # what must succeed in the end does not remember that it was refused
+            return REFUSED  # a step that must succeed in the end does not remember a refusal
         if entry is None:
             entry = Entry(Was.REFUSED if refuses else Was.DONE, _words(request))
             self.ledger[f"{saga}/{step}"] = entry
@@ -130,7 +132,7 @@ class Participant:
         return REFUSED if entry.was is Was.REFUSED else self._did(saga, step)
 
     def _has_done(self, request: Request) -> bool:
-        """Tell whether the request is an action that was done before it came."""
+        """Return True when the request is an action that was done before this request."""
         saga, step, _ = request.headers["Idempotency-Key"].split("/")
         entry = self.ledger.get(f"{saga}/{step}")
         return request.url.endswith(("/do", "/must")) and entry is not None and entry.was is Was.DONE
@@ -147,7 +149,7 @@ class Participant:
         return Reply(status=200, body={"id": f"{step}-1"}) if entry and entry.was is Was.DONE else UNKNOWN
 
     def by_hand(self, saga: str, step: str, direction: str) -> None:
-        """Do what an operator has to see to before telling that it was done by hand."""
+        """Make the effect that an operator makes by hand before resolving the saga."""
         if direction == "undo":
             self.undo(saga, step)
             return
@@ -157,7 +159,7 @@ class Participant:
             self.effects.append(Effect(saga, step, direction))
 
     def deliver(self, which: int) -> None:
-        """Let a delayed request arrive; nobody reads what it is answered."""
+        """Deliver a delayed request. No process reads its reply."""
         if self.late:
             self.answer(self.late.pop(which % len(self.late)))
 

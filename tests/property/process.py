@@ -1,4 +1,4 @@
-"""The one place that knows how the service is put together: a process, without HTTP, threads and waiting."""
+"""The only module here that knows how the service is composed: one process without HTTP, threads or waiting."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -35,17 +35,19 @@ from machines.transitions import Trigger
 from tests.property.participant import Participant
 
 CONFIG = Config(threads=3, max_claims=3)
-#: Every wait between two calls: it is slept through where a request waits for the saga, and else left to the database.
+#: The wait before each retry, in seconds. A request that waits for its saga sleeps; otherwise `due_at` holds the wait.
 JITTER_S = 0.5
 
 
 class Crash(BaseException):
-    """The process died; nothing of it may go on."""
+    """The process has died; none of its code may continue."""
 
 
 class Surroundings(Protocol):
-    """What a process finds in the world. happen: lets others act here. commits, claims: how many of each saga.
-    now: on every process's clock. broken: what was raised that should not be.
+    """The world as a process sees it.
+
+    happen: lets other people and processes act now. commits, claims: the number for each saga. now: the clock of
+    every process. broken: unexpected errors.
     """
 
     database: Database
@@ -71,13 +73,13 @@ class InlinePool:
         running: Future[None] = Future()
         try:
             running.set_result(call(*arguments))
-        except Exception as error:  # noqa: BLE001  as a real pool does; a Crash takes the process with it
+        except Exception as error:  # noqa: BLE001  a real pool does the same; a Crash ends the process
             running.set_exception(error)
         return running
 
 
 class NeverStopping:
-    """Takes the place of `stopping`: the process never stops, and a request never waits for other processes."""
+    """Stands in for `stopping`: the process never stops, and a request never waits for other processes."""
 
     def is_set(self) -> bool:
         return False
@@ -87,7 +89,7 @@ class NeverStopping:
 
 
 class WatchedLeases(Leases):
-    """The leases, which count the claims."""
+    """Leases that count the claims."""
 
     world: Surroundings
 
@@ -99,12 +101,12 @@ class WatchedLeases(Leases):
 
 @cache
 def connections_of(database: Database) -> Connections:
-    """Give those that all processes of these worlds share, for they come and go in one."""
+    """Return the connections that all processes of these worlds share, because they run in one real process."""
     return Connections(database)
 
 
 class WatchedStore(SagaStore):
-    """The store, with something happening at each commit, and a look at what the commit left."""
+    """The store, with a place for events before and after each commit, and a check of what the commit left."""
 
     world: Surroundings
 
@@ -133,7 +135,7 @@ class WatchedStore(SagaStore):
         self.world.happen(saga.id)
 
     def _see_to_it(self, saga: Instance, stuck: str) -> None:
-        """An operator who says that it was done by hand has done it."""
+        """Make the effect that the operator of a resolve claims to have made by hand."""
         table = self.world.table
         (entry,) = (row.dest for row in table.transitions if row.source == stuck and row.trigger is Trigger.RETRY)
         at = table.states[entry]
@@ -142,7 +144,7 @@ class WatchedStore(SagaStore):
 
 @dataclass(frozen=True, kw_only=True)
 class WatchedEngine(Engine):
-    """The engine. What it raises is kept in `broken`, for the runner only logs it and tries again later."""
+    """The engine, which keeps its errors in `broken`. The runner would only log them and try again later."""
 
     broken: list[Exception]
 
@@ -157,7 +159,7 @@ class WatchedEngine(Engine):
 
 
 class Process:
-    """One process as `create_app` puts it together, and its connections to participants."""
+    """One process composed like `create_app` does, and its connections to participants."""
 
     def __init__(self, world: Surroundings, name: str) -> None:
         self.name, self._world = name, world
@@ -190,7 +192,7 @@ class Process:
         self.service = SagaService(config=CONFIG, registry=registry, engine=self.engine, runner=self.runner, keys=keys)
 
     def ask(self, saga_id: UUID, trigger: Trigger) -> None:
-        """Make a move that a person asks for and for which the service has no name."""
+        """Make a person's move for which the service has no method."""
         saga = self.store.read(saga_id)
         step = saga.at.step
         by_hand = dict.fromkeys(saga.definition.needed_fields[step.name], "by hand") if step else {}

@@ -1,4 +1,4 @@
-"""What must be true of every saga whatever befalls it; the table's rows say what is legal."""
+"""The properties of every saga under every fault. The table's transitions say which moves are legal."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ def a_definite_no_is_never_asked_again(journal: Sequence[Row[Any]]) -> None:
 
 
 def somebody_carries_it_on(table: Saga, saga: Row[Any]) -> None:
-    """Nothing is forgotten: what is active is due some time."""
+    """Check that every active saga is due at some time, so none is forgotten."""
     at = table.states[saga.state]
     if saga.status != "pending":
         assert at.phase is not Phase.PASSING, f"{saga.state} is not to be saved"
@@ -38,7 +38,7 @@ def somebody_carries_it_on(table: Saga, saga: Row[Any]) -> None:
 
 
 def once_and_in_order(table: Saga, journal: Sequence[Row[Any]], effects: Sequence[Effect]) -> None:
-    """No effect twice, no undo of what was not done, and a pivot that stands has all before it standing."""
+    """Check: no effect twice, no undo without its do, and every step before a pivot in effect is in effect too."""
     pivots = {step.name for step in table.steps if step.kind is Kind.PIVOT}
     assert max(Counter(effects).values(), default=0) <= 1, f"an effect came twice: {effects}"
     done: set[str] = set()
@@ -51,7 +51,7 @@ def once_and_in_order(table: Saga, journal: Sequence[Row[Any]], effects: Sequenc
 
 
 def nothing_is_left(table: Saga, saga: Row[Any], journal: Sequence[Row[Any]], effects: Iterable[Effect]) -> None:
-    """At an end: all that it does is in effect, or nothing of it."""
+    """Check at the end: all effects of the saga are in force, or none."""
     standing = {effect.step for effect in effects if effect.direction == "do"}
     standing -= {effect.step for effect in effects if effect.direction == "undo"}
     phase = table.states[saga.state].phase
@@ -60,13 +60,13 @@ def nothing_is_left(table: Saga, saga: Row[Any], journal: Sequence[Row[Any]], ef
         assert standing == {step.name for step in changing}, f"completed, and in effect are {standing}"
     if phase is Phase.COMPENSATED:
         pivots = {step.name for step in changing if step.kind is Kind.PIVOT}
-        # A person who gives up a pivot that nobody knows the outcome of takes it on himself.
+        # A person who compensates a pivot in doubt is responsible for the result.
         allowed = pivots if _pivot_given_up(table, journal) else set()
         assert standing <= allowed, f"compensated, and in effect are {standing}"
 
 
 def _pivot_given_up(table: Saga, journal: Sequence[Row[Any]]) -> bool:
-    """Whether an operator had a saga compensated that was stuck in its pivot."""
+    """Return True when an operator compensated a saga that was stuck in its pivot."""
     moves = [(table.states[move.source], table.states[move.dest]) for move in journal[1:]]
     return any(
         before.phase is Phase.STUCK

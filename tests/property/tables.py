@@ -1,4 +1,4 @@
-"""Random legal tables. A table is drawn as its lines, so that a failing example can be read and typed in again."""
+"""Random legal tables. A table is drawn as lines, so a failing example can be read and typed in again."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +16,10 @@ NAMES = "abcdef"
 
 @dataclass(frozen=True)
 class Line:
-    """A step. doing: it passes through such a state. probe: one can ask what became of it. asks: the step above whose
-    reply its calls refer to.
+    """One step.
+
+    doing: the saga passes through an extra state. probe: the step has a probe. asks: the earlier step whose reply the
+    calls refer to.
     """
 
     kind: Kind
@@ -57,7 +59,7 @@ def _call(name: str, verb: str, asked: str | None) -> Call:
 
 @st.composite
 def lines_of_tables(draw: st.DrawFn) -> tuple[Line, ...]:
-    """Draw (read | compensatable)* pivot? (read | retriable)*, of 1 to 6 steps, the first of which may be refused."""
+    """Draw (read | compensatable)* pivot? (read | retriable)*, 1 to 6 steps; the first step may be refused."""
     front = draw(st.lists(st.sampled_from([COMPENSATABLE, COMPENSATABLE, READ]), max_size=3))
     point = [PIVOT] if not front or draw(st.booleans()) else []
     after = draw(st.lists(st.sampled_from([RETRIABLE, RETRIABLE, READ]), max_size=2))

@@ -1,6 +1,6 @@
-"""Every book balances whatever customers and operators do, and whatever the network loses: on each database.
+"""All books agree whatever customers and operators do and whatever the network loses, on each database.
 
-CHAOS=full runs 1,500 examples. A failure prints the rules that led to it, which can be typed in again as a test.
+CHAOS=full runs 1,500 examples. A failure prints its rules, which can be typed in again as a test.
 """
 
 import os
@@ -41,7 +41,7 @@ def market(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Market]:
 
 @pytest.fixture
 def scene(sqlite_template: Path, tmp_path: Path) -> Iterator[Scene]:
-    """One engine for all examples: its sagas stay, but each example looks at its own."""
+    """Share one engine between all examples. The sagas stay in the database, but each example reads only its own."""
     url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'saga.db')}"
     database = create_engine(url, **database_options(url, 4))
     event.listen(database, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
@@ -52,13 +52,13 @@ def scene(sqlite_template: Path, tmp_path: Path) -> Iterator[Scene]:
     database.dispose()
 
 
-def test_every_book_balances_whatever_befalls_purchases_and_returns(market, scene):
+def test_books_agree_after_any_events_of_purchases_and_returns(market, scene):
     many = settings(
         max_examples=EXAMPLES,
         stateful_step_count=8,
         deadline=None,
         print_blob=True,
-        # To shrink takes minutes; the rules that are printed are few enough to be read as they are.
+        # Shrinking takes minutes, and the printed rules are short enough to read.
         phases=[Phase.reuse, Phase.generate],
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )

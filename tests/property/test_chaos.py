@@ -1,6 +1,6 @@
-"""Never an effect that nobody undoes, never an undone pivot, always an end or stuck: whatever befalls a saga.
+"""Every effect is undone or final, no pivot is undone, and every saga ends or is stuck, under every fault.
 
-CHAOS=full runs 3,000 examples. A failure prints the rules that led to it, which can be typed in again as a test.
+CHAOS=full runs 3,000 examples. A failure prints its rules, which can be typed in again as a test.
 """
 
 import os
@@ -11,7 +11,7 @@ from hypothesis.stateful import run_state_machine_as_test
 EXAMPLES = 3_000 if os.environ.get("CHAOS") == "full" else 200
 
 
-def test_the_properties_hold_whatever_befalls_a_saga(chaos):
+def test_properties_hold_after_any_events_of_a_saga(chaos):
     many = settings(
         max_examples=EXAMPLES,
         stateful_step_count=10,

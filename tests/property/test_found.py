@@ -1,4 +1,4 @@
-"""What the random search has found, as the shortest story of each."""
+"""Defects that the random search has found, each as its shortest sequence of events."""
 
 from machines.transitions import Trigger
 from tests.property.chaos import Chaos
@@ -29,33 +29,33 @@ def stands(state: Chaos) -> str:
     return saga.state
 
 
-def test_whoever_calls_a_saga_off_undoes_what_its_new_owner_is_just_doing(chaos):
+def test_cancel_undoes_the_call_of_a_new_owner_in_flight(chaos):
     state = begun(chaos, [Line(COMPENSATABLE)], (0, Fault.UNREACHABLE, 1))
     state.recover(faults=[], happenings=[(1, Happening.CALLED_OFF)])
     ends_well(state)
 
 
-def test_whoever_calls_a_saga_off_undoes_what_a_dead_owner_may_have_done(chaos):
+def test_cancel_undoes_what_a_dead_owner_may_have_done(chaos):
     state = begun(chaos, [Line(COMPENSATABLE)], (0, Fault.UNREACHABLE, 1))
     state.recover(faults=[], happenings=[(1, Happening.CRASH)])
     asked(state, Trigger.CANCEL)
     ends_well(state)
 
 
-def test_no_deadline_undoes_what_a_pivot_stands_on_that_a_dead_owner_may_have_sent(chaos):
+def test_deadline_does_not_compensate_a_pivot_that_may_have_been_sent(chaos):
     state = begun(chaos, [Line(COMPENSATABLE), Line(PIVOT)], (1, Fault.UNREACHABLE, 1))
     state.recover(faults=[], happenings=[(1, Happening.CRASH)])
     state.world.pass_deadlines()
     ends_well(state)
 
 
-def test_what_was_done_by_hand_leads_on_into_a_doing(chaos):
+def test_resolve_leads_into_the_next_doing_state(chaos):
     state = begun(chaos, [Line(PIVOT, attempts=1), Line(RETRIABLE, doing=True)], (0, Fault.LOSES_REQUEST, 1))
     asked(state, Trigger.RESOLVE)
     ends_well(state)
 
 
-def test_a_saga_that_has_ended_is_never_quarantined(chaos):
+def test_saga_that_has_ended_is_never_quarantined(chaos):
     state = begun(chaos, [Line(COMPENSATABLE)], (0, Fault.UNREACHABLE, 1))
     state.world.happenings.extend([Happening.NOTHING, Happening.CRASH])
     asked(state, Trigger.CANCEL)
@@ -64,14 +64,14 @@ def test_a_saga_that_has_ended_is_never_quarantined(chaos):
     ends_well(state)
 
 
-def test_a_read_of_what_was_done_by_hand_is_no_dead_end(chaos):
+def test_read_after_a_step_resolved_by_hand_continues(chaos):
     lines = [Line(PIVOT), Line(RETRIABLE, attempts=1), Line(READ, attempts=1, asks=1)]
     state = begun(chaos, lines, (1, Fault.LOSES_REQUEST, 1))
     asked(state, Trigger.RESOLVE)
     ends_well(state)
 
 
-def test_a_pivot_that_says_it_has_it_already_is_not_undone(chaos):
+def test_pivot_that_refuses_a_repeat_is_not_undone(chaos):
     state = begun(chaos, [Line(COMPENSATABLE), Line(PIVOT)], (1, Fault.LOSES_REPLY, 1), (0, Fault.ALREADY, 1))
     state.recover(faults=[], happenings=[])
     assert stands(state) == "STUCK_B"

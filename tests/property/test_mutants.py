@@ -1,4 +1,4 @@
-"""The properties can fail: without any one of the guards they do, within so many examples."""
+"""The properties can fail: each removed guard makes one fail within a limited number of examples."""
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -7,7 +7,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.property.mutants import GUARDS
 from tests.property.tables import COMPENSATABLE, PIVOT, RETRIABLE, Line, table_of
 
-#: The same examples each time, and none of them made smaller.
+#: The examples are the same in each run and are not shrunk.
 STABLE = settings(
     max_examples=400,
     stateful_step_count=10,
@@ -20,12 +20,12 @@ STABLE = settings(
 )
 
 
-#: A table that has need of each guard, and of as few attempts as can be.
+#: A table that needs every guard and as few attempts as possible.
 LINES = [Line(kind, attempts=1) for kind in (COMPENSATABLE, PIVOT, RETRIABLE)]
 
 
 @pytest.mark.parametrize("guard", GUARDS)
-def test_without_a_guard_a_property_fails(chaos, monkeypatch, guard):
+def test_property_fails_without_a_guard(chaos, monkeypatch, guard):
     monkeypatch.setattr("tests.property.chaos.table_of", lambda _lines: table_of(LINES))
     GUARDS[guard](monkeypatch)
     with pytest.raises(AssertionError):

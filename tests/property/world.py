@@ -1,7 +1,7 @@
-"""A world for one table's sagas: a database, participants, processes that come and go, and operators.
+"""The world of one table's sagas: a database, participants, processes and operators.
 
-Everything happens in one thread. What others do in the meantime is done, as drawn, in the midst of a commit or a
-call: whoever was in that commit or call then goes on with a saga that somebody else has moved.
+Everything runs in one thread. What others do at the same time is drawn, and happens in the middle of a commit or a
+call. The interrupted process then continues with a saga that another process has moved.
 """
 
 from collections import Counter, deque
@@ -35,7 +35,7 @@ _MOVES = select(_JOURNAL).where(_JOURNAL.c.saga_id == bindparam("saga_id")).orde
 
 
 class Happening(StrEnum):
-    """What may happen just before or after a commit or a sending."""
+    """An event just before or after a commit or a sending."""
 
     NOTHING = "nothing"
     CRASH = "the process dies"
@@ -47,8 +47,10 @@ class Happening(StrEnum):
 
 @dataclass
 class Simulation:
-    """happenings: what happens at the next places. frozen: sagas as a process had them when it stopped moving.
-    commits, claims: how many were made of each saga. broken: what was raised that should not be.
+    """One simulated world.
+
+    happenings: the events of the next places. frozen: sagas as a frozen process had them. commits, claims: the number
+    for each saga. broken: unexpected errors.
     """
 
     database: Database
@@ -67,7 +69,7 @@ class Simulation:
         with self.database.begin() as connection:
             connection.execute(delete(_JOURNAL))
             connection.execute(delete(_SAGA))
-        parts.cache_clear()  # or it would keep every random table
+        parts.cache_clear()  # otherwise the cache would keep every random table
 
     def start(self, key: str | None, wait_s: float) -> None:
         service = self._process().service
@@ -79,7 +81,7 @@ class Simulation:
             self._process().service.create(self.table.name, DATA, key)
 
     def recover(self) -> int:
-        """Let all leases and waits run out, and a new process take what is due; return how many that were."""
+        """End all leases and waits, let a new process claim the due sagas, and return their number."""
         process = self._process()
         process.leases.expire_all()
         with suppress(Crash):
@@ -87,41 +89,41 @@ class Simulation:
         return 1
 
     def freeze(self) -> None:
-        """Let a process claim a saga and then stop moving."""
+        """Let a process claim a saga and then freeze."""
         leases = self._process().leases
         leases.expire_all()
         self.frozen += leases.claim(1, CONFIG.lease_s)
 
     def thaw(self, which: int) -> None:
-        """Let a process that stopped moving go on with what it knew."""
+        """Let a frozen process continue with its old data."""
         saga = self.frozen.pop(which % len(self.frozen))
         with suppress(Crash):
             self._process().runner.submit(saga, hold_s=0)
 
     def pass_deadlines(self) -> None:
-        """Let so much time pass that every deadline is over, for those who know it and for those who look it up."""
+        """Move the clock beyond every deadline, both in memory and in the database."""
         self.now += 2 * self.table.deadline_s
         over = update(_SAGA).where(_SAGA.c.deadline_at.is_not(None)).values(deadline_at=in_seconds(-1))
         with self.database.begin() as connection:
             connection.execute(over)
 
     def operate(self, action: str, saga_id: UUID, **how: Any) -> None:
-        """Have an operator `execute`, `retry` or `compensate` it; who is told of a conflict has changed nothing."""
+        """Let an operator `execute`, `retry` or `compensate` a saga. A conflict must have changed nothing."""
         process = self._process()
         how |= {} if action == "execute" else {"actor": process.name, "reason": "drawn"}
         try:
-            with suppress(Crash, NotFoundError):  # not found: it still reads, and is not stored
+            with suppress(Crash, NotFoundError):  # not found: the saga is still reading and is not stored
                 getattr(process.service, action)(saga_id, **how)
         except ConflictError:
             assert process.name not in {move.actor for move in self.journal(saga_id)}, "a conflict moved something"
 
     def ask(self, saga_id: UUID, trigger: Trigger) -> None:
-        """Have an operator ask for any move that the rows allow."""
+        """Let an operator request any move that the transitions allow."""
         with suppress(Crash, FencedError):
             self._process().ask(saga_id, trigger)
 
     def happen(self, saga_id: UUID) -> None:
-        """Let happen what is drawn for this place."""
+        """Make the event that was drawn for this place."""
         happening = self.happenings.popleft() if self.happenings else Happening.NOTHING
         deeds: dict[Happening, Callable[[], Any]] = {
             Happening.TAKEN_OVER: self.recover,
@@ -148,6 +150,6 @@ class Simulation:
             return list(connection.execute(query, {"saga_id": saga_id} if saga_id else {}))
 
     def _process(self) -> Process:
-        """Begin a process with an owner's name of its own."""
+        """Make a process with a new owner's name."""
         self.processes += 1
         return Process(self, f"process-{self.processes}")

@@ -1,1 +1,1 @@
-"""What several kinds of tests use."""
+"""Helper modules that several kinds of tests share."""

@@ -24,7 +24,7 @@ from typing import IO
 from machines.registry import discover
 
 ROOT = Path(__file__).parents[2]
-#: What the programs import. Not `app.__main__`: runpy runs it.
+#: The modules that the programs import. `app.__main__` is missing because `runpy` runs it.
 _IMPORTS = (
     "app.cli",
     "app.factory",
@@ -34,7 +34,7 @@ _IMPORTS = (
     "alembic.script",
     "kombu.transport.memory",
 )
-#: Beginnings of what is read when Python starts or a library is imported. WORKERS: the service starts itself again.
+#: Prefixes of variables that Python or a library reads at its start. With WORKERS the service starts itself again.
 _READ_BEFORE = ("PYTHON", "PROMETHEUS_MULTIPROC_DIR", "OTEL_PYTHON", "OTEL_PROPAGATORS", "WORKERS")
 _STREAMS = 3
 _REQUEST_BYTES = 1 << 17  # an environment has a few thousand
@@ -42,7 +42,7 @@ _ANSWER_BYTES = 16
 
 
 class Forked:
-    """A forked program, with as much of Popen's interface as the tests use."""
+    """A forked program, with the part of Popen's interface that the tests use."""
 
     def __init__(self, command: tuple[str, ...], env: dict[str, str], streams: list[IO[bytes]]) -> None:
         self.returncode: int | None = None
@@ -75,7 +75,10 @@ class Forked:
 def start(
     *command: str, env: dict[str, str], stdout: IO[bytes], stderr: IO[bytes], stdin: IO[bytes] | None = None
 ) -> "subprocess.Popen[bytes] | Forked":
-    """Start `python -m command` in a session of its own: forked, unless `env` has what is read before the fork."""
+    """Start `python -m command` in its own session.
+
+    The program is forked, unless `env` sets a variable that is read before the fork.
+    """
     if any(name.startswith(_READ_BEFORE) and os.environ.get(name) != value for name, value in env.items()):
         plain = [sys.executable, "-m", *command]
         return subprocess.Popen(plain, env=env, stdin=stdin, stdout=stdout, stderr=stderr, start_new_session=True)
@@ -98,7 +101,7 @@ def run(
 
 @cache
 def _server() -> socket.socket:
-    """Start the server of this process, which ends with it."""
+    """Start the fork server of this process. The server ends with this process."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
         command = [sys.executable, "-m", __name__, str(theirs.fileno())]
@@ -110,7 +113,7 @@ def _server() -> socket.socket:
 
 
 def _serve(requests: socket.socket) -> tuple[str, ...]:
-    """Return only in a forked process, which is prepared to run the command."""
+    """Serve requests. Return only in a forked process, which is then ready to run the command."""
     ended, wake = socket.socketpair()
     wake.setblocking(False)
     signal.set_wakeup_fd(wake.fileno())
@@ -149,7 +152,7 @@ def _tell_ended(running: dict[int, socket.socket]) -> None:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if not pid:
             return
-        with running.pop(pid) as answers, contextlib.suppress(OSError):  # nobody waits any more
+        with running.pop(pid) as answers, contextlib.suppress(OSError):  # the requester has ended
             answers.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 

@@ -15,7 +15,10 @@ _OUTCOMES = {
 
 
 def move(saga: Progress, trigger: str, *, actor: str = "test", reason: str = "", **facts: Any) -> None:
-    """Make the move of a trigger, and the moves that follow in the same commit. facts: as for `Progress.conclude`."""
+    """Make the move of a trigger, and the moves that follow in the same commit.
+
+    `facts` are those of `Progress.conclude`.
+    """
     made = Trigger(trigger)
     if made in (Trigger.EXPIRE, Trigger.QUARANTINE):
         saga.give_up(made, actor=actor, reason=reason)

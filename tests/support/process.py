@@ -1,4 +1,4 @@
-"""A server in a session of its own, so that it and its workers can be stopped, killed and never left behind."""
+"""A server in its own session, so that the server and its workers can be stopped and killed together."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Process:
-    """`python -m module`, which listens on `url` and answers `ready` once it works."""
+    """`python -m module`, which listens on `url` and answers `ready` once it serves."""
 
     def __init__(self, module: str, *options: str, port: int, ready: str, log: Path, **environment: str) -> None:
         self.url = f"http://{HOST}:{port}"
@@ -25,7 +25,7 @@ class Process:
         self._process: subprocess.Popen[bytes] | None = None
 
     def begin(self) -> None:
-        """Start it, without waiting for its first answer."""
+        """Start the process without waiting for its first answer."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,

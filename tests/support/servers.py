@@ -1,4 +1,4 @@
-"""The programs of the service as processes that listen at a URL, and the participants as the oracle of the tests."""
+"""The programs of the service as processes that listen at a URL, and a reader of the participants' books."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ import requests
 from tests.support import forkserver
 from tests.support.waiting import eventually, free_port
 
-#: Settings of a service without API keys, for the tests that are not about access control.
+#: Settings of a service without API keys, for tests that are not about access control.
 OPEN = {"API_AUTH": "off", "SECRET_KEY": "not a secret, for it is in the tests"}
 NAMES = ("panier", "stock", "client", "ventes", "catalogue", "commandes", "recus")
 WITH_EFFECTS = ("stock", "client", "ventes", "commandes", "recus")
@@ -31,7 +31,7 @@ class Server:
         assert self.process.poll() is None, f"it ended with {self.process.returncode}"
         try:
             return requests.get(self.url + path, timeout=2).ok
-        except (requests.ConnectionError, requests.Timeout):  # not yet, or on a machine that is busy
+        except (requests.ConnectionError, requests.Timeout):  # not started yet, or the machine is busy
             return False
 
     def kill(self) -> None:
@@ -50,7 +50,7 @@ def start(module: str, ready: str, port: int, *options: str, log: Path, **enviro
 
 @dataclass
 class Participants:
-    """The oracle: what really happened, from those to whom it happened."""
+    """Reads from the participants which effects really happened."""
 
     url: str
 
@@ -65,7 +65,7 @@ class Participants:
             requests.delete(f"{self.url}/{name}/_faults", timeout=5).raise_for_status()
 
     def effects(self, saga_id: str) -> dict[str, str]:
-        """State of each action of a saga that reached a participant, by step."""
+        """Return the state of each action of a saga that reached a participant, by step."""
         rows = [row for name in WITH_EFFECTS for row in self.get(f"/{name}/_ledger?saga_id={saga_id}")]
         keys = [row["key"] for row in rows]
         assert len(keys) == len(set(keys)), "a key has two rows"
@@ -76,7 +76,7 @@ class Participants:
             assert counts["initial"] == counts["en_main"] + counts["reserve"] + counts["vendu"], produit
             assert counts["reserve"] == 0, f"{produit} is reserved for nobody"
         client = self.get("/client/_balance")
-        # A purchase is paid for in sales, an order with a receipt by its receipt.
+        # A purchase is looked up by its sale, an order with a receipt by its receipt.
         sold = sum(self.get(f"/{name}/_balance")["total"] for name in ("ventes", "recus"))
         assert round(client["debits"] - client["remboursements"], 2) == round(sold, 2)
 

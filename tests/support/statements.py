@@ -1,4 +1,4 @@
-"""Every statement that is sent, by whichever way."""
+"""A record of the SQL statements that an engine executes."""
 
 import pytest
 from sqlalchemy import Engine, event
@@ -7,7 +7,7 @@ from app.store.statements import Statement
 
 
 def recorded(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return a list that grows by each statement on this engine."""
+    """Return a list to which each statement on this engine is appended."""
     sent: list[str] = []
     event.listen(engine, "before_cursor_execute", lambda _c, _u, statement, *_: sent.append(statement))
     run = Statement.run

@@ -5,7 +5,7 @@ import threading
 
 
 class UnresponsiveServer:
-    """Accepts connections and never answers. `taken`: the accepted connections."""
+    """Accepts connections and never answers. `taken` holds the accepted connections."""
 
     def __init__(self):
         self._server = socket.create_server(("127.0.0.1", 0))

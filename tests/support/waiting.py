@@ -1,4 +1,4 @@
-"""Free ports, and waiting for something to happen."""
+"""Free ports, and waiting until a condition is true."""
 
 import random
 import socket
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 HOST = "127.0.0.1"
-#: Seconds after which a test gives up; a loaded machine starts the whole demo in more than a minute.
+#: Seconds until a test fails. Starting the whole demo on a loaded machine takes more than a minute.
 TIMEOUT_S = 180.0
 _POLL_S = 0.02
 
@@ -20,7 +20,10 @@ def free_port() -> int:
 
 
 def restartable_port() -> int:
-    """Return a free port below those that the system gives to connections, so that a restarted server finds it free."""
+    """Return a free port below the range from which the system assigns ports.
+
+    A restarted server finds this port still free.
+    """
     while True:
         port = random.SystemRandom().randrange(20_000, 32_000)
         with socket.socket() as probe:
