@@ -1,6 +1,6 @@
-"""Bodies of requests that several tests send."""
+"""Request bodies that several tests send."""
 
-#: The order of the reference documents.
+#: The order of the reference documents' example.
 DOCUMENTED = {
     "client_id": "12345678-1234-1234-1234-123456789012",
     "magasin_id": "550e8400-e29b-41d4-a716-446655440000",

@@ -1,4 +1,4 @@
-"""A real browser, and what must hold on every page that it shows."""
+"""A real browser, and checks that hold on every page."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -11,13 +11,13 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 AXE = Path(__file__).parent / "admin" / "axe" / "axe.min.js"
 #: WCAG 2.2, levels A and AA.
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-expect.set_options(timeout=120_000)  # a machine may be busy
+expect.set_options(timeout=120_000)  # a loaded machine is slow
 PHONE = {"width": 360, "height": 740}
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start the one browser of a process: Playwright's synchronous API cannot be started twice in it."""
+    """Start the browser of this process. Playwright's synchronous API can be started only once in a process."""
     program = shutil.which("chromium")
     if program is None:
         pytest.fail("the pages need a browser: chromium is not on the PATH", pytrace=False)
@@ -28,7 +28,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
-    """What axe finds wrong on the page as it stands, by these rules or by all, as rule and place."""
+    """Return what axe finds wrong on the current page, as rule and place. Without `rules`, all rules apply."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text())
     only = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": STANDARDS}
@@ -37,5 +37,5 @@ def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
 
 
 def overflows(page: Page) -> bool:
-    """Whether one has to scroll sideways to see all of it."""
+    """Return True when the page is wider than its window."""
     return page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")

@@ -1,4 +1,4 @@
-"""Real processes: the participants' service, and as many orchestrators as a test starts and kills."""
+"""Fixtures: the participants' service, and orchestrators that a test starts and kills, all as real processes."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -31,7 +31,7 @@ def participants(participants_server: Participants) -> Iterator[Participants]:
 
 @pytest.fixture
 def orchestrator(store_url: str, orchestrator_at: Callable[..., Server]) -> Callable[..., Server]:
-    """Start an orchestrator over the test's database; every one is killed at the end."""
+    """Start an orchestrator over the test's database. All are killed at the end."""
     return partial(orchestrator_at, store_url)
 
 

@@ -1,4 +1,4 @@
-"""Whole runs of every saga, and each boundary between two stages of them at which a process may die."""
+"""A complete run of every saga, and each place between two stages at which the process may die."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ CLOSED_SHOP = "550e8400-e29b-41d4-a716-446655440099"
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One way through a saga. commits, sends: how many it takes. effects: what is left of each action, by step."""
+    """One complete run of a saga. commits, sends: their numbers. effects: the final state of each action, by step."""
 
     saga: str
     data: dict[str, Any] = field(hash=False)
@@ -35,13 +35,13 @@ class Run:
         return next(number for number, kind in enumerate(kinds) if kind is not Kind.READ)
 
     def promised(self, place: str, number: int) -> bool:
-        """Tell whether the saga was durable by then: before its first commit nothing was done or promised."""
+        """Return True when the saga was durable at this place. Before its first commit nothing was done or promised."""
         return number > self.leading_reads if place.endswith("send") else (place, number) != ("before_commit", 1)
 
     def stands(self, place: str, number: int) -> str:
-        """Name the state in which the saga comes to rest: at its end, unless a refused pivot is in doubt (ADR 23).
+        """Return the state in which the saga rests: its end, or stuck when a refused pivot is in doubt (ADR 23).
 
-        It is in doubt from the commit that is its intent to the one that would have been its outcome.
+        The pivot is in doubt from the commit of its intent until the commit of its outcome.
         """
         steps = discover().latest(self.saga).steps
         for count, step in enumerate(steps, 1):

@@ -1,4 +1,4 @@
-"""Many machines in one: web processes, workers and a beat over one PostgreSQL and one broker."""
+"""Web processes, workers and a beat over one PostgreSQL and one broker, as on several machines."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from tests.support.servers import Participants, Server, start
 from tests.support.waiting import eventually, free_port
 
 CART = {"client_id": 4, "magasin_id": 1}
-#: Nobody takes from a process what it has, unless a test lets the time pass.
+#: The lease of the fleet, in seconds. It does not end during a test, unless the test ends it.
 LEASE = {"LEASE_S": "600"}
 
 
@@ -26,13 +26,13 @@ STACK = yaml.safe_load((Path(__file__).parents[2] / "docker-compose.yml").read_t
 
 
 def as_the_stack_does(service: str) -> list[str]:
-    """Give the command by which the stack runs a service, with this environment's Python."""
+    """Return the command by which docker-compose.yml runs a service, with this environment's Python."""
     program, *rest = STACK[service]["command"]
     return [str(Path(sys.executable).parent / program), *rest]
 
 
 class Fleet:
-    """Every process of it is killed at its end."""
+    """The processes of one stack. All are killed at the end."""
 
     def __init__(self, log: Path, **environment: str) -> None:
         self._log, self._environment = log, LEASE | environment
@@ -56,7 +56,7 @@ class Fleet:
         return self._workers[-1]
 
     def workers(self, count: int) -> list[subprocess.Popen[bytes]]:
-        """Give so many that run, the longest there first; start those that are missing."""
+        """Return this number of running workers, the oldest first; start those that are missing."""
         self._workers = [worker for worker in self._workers if worker.poll() is None]
         while len(self._workers) < count:
             self.worker()
@@ -85,16 +85,16 @@ class Fleet:
             return cursor.fetchall()
 
     def let_the_lease_end(self, owner: str) -> None:
-        """Let the time pass for what this owner has."""
+        """End the lease of this owner's sagas."""
         self.rows("UPDATE saga SET due_at = clock_timestamp() WHERE owner LIKE %s || ':%%' RETURNING id", owner)
 
     def ended(self, sagas: Sequence[str]) -> None:
-        """Wait until all of them are completed."""
+        """Wait until all these sagas are completed."""
         done = "SELECT count(*) FROM saga WHERE id = ANY(%s::uuid[]) AND status = 'completed'"
         eventually(lambda: self.rows(done, list(sagas))[0][0] == len(sagas), f"they end; see {self._log}")
 
     def actors(self, sagas: Sequence[str]) -> set[str]:
-        """Give the processes that have moved them."""
+        """Return the processes that have moved these sagas."""
         query = "SELECT DISTINCT actor FROM journal WHERE saga_id = ANY(%s::uuid[]) AND actor LIKE 'engine@%%'"
         return {process_of(row[0].removeprefix("engine@")) for row in self.rows(query, list(sagas))}
 
@@ -116,17 +116,17 @@ def process_of(owner: str) -> str:
 
 
 def owner(process: subprocess.Popen[bytes] | psutil.Process) -> str:
-    """Return the host name and pid that a process has in the database, see `process_of`."""
+    """Return the host name and pid that the database has for a process (see `process_of`)."""
     return f"{socket.gethostname()}:{process.pid}"
 
 
 def owners(server: Server) -> set[str]:
-    """Give those of a web server's processes."""
+    """Return the owners of a web server's processes."""
     return {owner(child) for child in psutil.Process(server.process.pid).children()}
 
 
 def begin(server: Server, count: int, within_s: float = 10.0) -> list[str]:
-    """Start sagas that nobody waits for; each answer comes soon."""
+    """Start sagas with `respond-async`. Each answer must come within `within_s` seconds."""
     url, headers, sagas = f"{server.url}/api/commande/checkout", {"Prefer": "respond-async"}, []
     for _ in range(count):
         answer = requests.post(url, json=CART, headers=headers, timeout=120)

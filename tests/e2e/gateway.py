@@ -1,4 +1,4 @@
-"""An nginx that does what deploy/kong/kong.yml says, where there is no Kong: routes, upstreams, keys and sizes."""
+"""An nginx configured from deploy/kong/kong.yml, in place of Kong: routes, upstreams, keys and size limits."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.e2e.servers import Program
 from tests.support.waiting import free_port
 
 KONG = Path(__file__).parents[2] / "deploy" / "kong" / "kong.yml"
-#: Where nobody listens.
+#: An address where no server listens.
 NOWHERE = "127.0.0.1:9"
 _UNITS = {"bytes": "", "kilobytes": "k", "megabytes": "m"}
 
@@ -55,7 +55,7 @@ def table() -> dict[str, Any]:
 
 
 def configuration(kong: Mapping[str, Any], places: Mapping[str, str], listen: str, folder: Path) -> str:
-    """places: where each target of the table (name:port) is found here."""
+    """Return the nginx configuration. places: the address here of each target of the table (name:port)."""
     temporary = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     size = next(plugin["config"] for plugin in kong["plugins"] if plugin["name"] == "request-size-limiting")
     keys = [credential["key"] for consumer in kong["consumers"] for credential in consumer["keyauth_credentials"]]

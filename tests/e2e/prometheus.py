@@ -1,4 +1,4 @@
-"""A real Prometheus over the configuration and rules of deploy/, and the queries of the dashboards."""
+"""A real Prometheus with the configuration and rules of deploy/, and the queries of the dashboards."""
 
 import json
 import math
@@ -16,11 +16,11 @@ from tests.support.servers import Participants, Server
 from tests.support.waiting import free_port
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
-#: A rule's minute lasts two seconds here.
+#: A minute in a rule is shortened to two seconds.
 FASTER = 30
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _DURATION = r"(\d+)([smh])"
-#: What Grafana puts in the place of its variables.
+#: Values for the variables that Grafana replaces.
 VARIABLES = {"$__rate_interval": "10s", "$__range": "5m", "$saga": ".*", "$instance": ".*"}
 
 
@@ -32,7 +32,7 @@ class Query(NamedTuple):
 
 
 class Prometheus(Program):
-    """Over the files of deploy/, made faster, for these replicas and their participants."""
+    """Prometheus with the files of deploy/ and shorter intervals, for these replicas and their participants."""
 
     def __init__(self, folder: Path, replicas: Iterable[Server], participants: Participants) -> None:
         port = free_port()
@@ -64,7 +64,7 @@ class Prometheus(Program):
         return answer["data"]
 
     def values(self, query: Query, end: float, seconds: float = 60) -> list[float]:
-        """Give every value of every series that is a number."""
+        """Return every value of every series that is a number."""
         expr = filled(query.expr)
         if query.instant:
             found = [series["value"] for series in self.asked("query", query=expr, time=end)["result"]]
@@ -74,7 +74,7 @@ class Prometheus(Program):
         return [number for _, text in found if not math.isnan(number := float(text))]
 
     def labels(self, query: Query, end: float, seconds: float = 60) -> list[dict[str, str]]:
-        """Give the labels of every series."""
+        """Return the labels of every series."""
         data = self.asked("query_range", query=filled(query.expr), start=end - seconds, end=end, step=1)
         return [series["metric"] for series in data["result"]]
 
@@ -83,7 +83,7 @@ class Prometheus(Program):
         return float(found[0]["value"][1]) if found else None
 
     def alerts(self) -> set[tuple[str, str, str]]:
-        """Give each alert's state, its name, and whom it is about."""
+        """Return each alert's state, name and subject."""
         return {
             (alert["state"], alert["labels"]["alertname"], _whom(alert["labels"]))
             for alert in self.asked("alerts")["alerts"]
@@ -91,7 +91,7 @@ class Prometheus(Program):
 
 
 def queries() -> Iterator[Query]:
-    """Give every query of every panel of every dashboard."""
+    """Return every query of every panel of every dashboard."""
     for file in sorted((DEPLOY / "grafana" / "dashboards").glob("*.json")):
         board = json.loads(file.read_text())
         for panel in board["panels"]:
@@ -119,5 +119,5 @@ def _faster(rules: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shorter(found: re.Match[str]) -> str:
-    # A rate needs two samples, of which there is one a second.
+    # A rate needs two samples; one is taken each second.
     return f"{max(int(found[1]) * _UNITS[found[2]] // FASTER, 2)}s"

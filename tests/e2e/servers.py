@@ -1,4 +1,4 @@
-"""Redis and RabbitMQ, each a process of the tests' own, that can be killed, frozen, emptied and brought back."""
+"""Redis and RabbitMQ as the tests' own processes, which can be killed, frozen, emptied and restarted."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ from tests.support.waiting import eventually, free_port
 
 
 class Program:
-    """A server at `url` whose data, as long as it is asked for, stay in `folder`."""
+    """A server at `url`, whose data stay in `folder` as long as the fixture uses it."""
 
     def __init__(self, folder: Path, url: str, command: list[str], **environment: str) -> None:
         self.folder, self.url, self._command = folder, url, command
@@ -48,7 +48,7 @@ class Program:
             self._process = None
 
     def freeze(self) -> None:
-        """Leave its connections open and answer on none of them."""
+        """Stop the process: its connections stay open and none is answered."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -58,14 +58,14 @@ class Program:
         self.kill()
 
     def purge(self) -> None:
-        """Lose every message."""
+        """Delete every message."""
         with Connection(self.url) as connection:
             queue = Queue(QUEUE, Exchange(QUEUE), QUEUE)(connection.default_channel)
             queue.declare()
             queue.purge()
 
     def send(self, task: str, *arguments: object, times: int = 1) -> None:
-        """Send a message as anybody may."""
+        """Send a message as any other program could."""
         with Connection(self.url) as connection, make_celery(self.url) as celery:
             for _ in range(times):
                 celery.send_task(task, args=arguments, connection=connection)
@@ -93,7 +93,7 @@ class Redis(Program):
 
 
 class RabbitMQ(Program):
-    """With an epmd of its own, for the usual one would outlive the tests."""
+    """RabbitMQ with its own epmd, because the usual epmd would outlive the tests."""
 
     def __init__(self, folder: Path) -> None:
         port, names = str(free_port()), str(free_port())
@@ -101,7 +101,7 @@ class RabbitMQ(Program):
             folder,
             f"amqp://guest:guest@127.0.0.1:{port}//",
             ["/usr/lib/rabbitmq/bin/rabbitmq-server"],
-            HOME=str(folder),  # its cookie
+            HOME=str(folder),  # for its cookie
             ERL_EPMD_PORT=names,
             RABBITMQ_CONF_ENV_FILE=str(folder / "none"),
             RABBITMQ_CONFIG_FILE=str(folder / "none"),
@@ -112,7 +112,7 @@ class RabbitMQ(Program):
             RABBITMQ_NODE_IP_ADDRESS="127.0.0.1",
             RABBITMQ_NODE_PORT=port,
             RABBITMQ_DIST_PORT=str(free_port()),
-            RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+sbwt none",  # no busy waiting
+            RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+sbwt none",  # no busy waiting of its threads
         )
         self._names = subprocess.Popen(["epmd", "-address", "127.0.0.1", "-port", names], start_new_session=True)
 
@@ -132,7 +132,7 @@ class RabbitMQ(Program):
 
 @contextmanager
 def running(kind: type[Program]) -> Iterator[Program]:
-    """Start one and wait for it."""
+    """Start a server and wait until it serves."""
     with begun(kind) as server:
         server.wait()
         yield server
@@ -140,7 +140,7 @@ def running(kind: type[Program]) -> Iterator[Program]:
 
 @contextmanager
 def begun(kind: type[Program]) -> Iterator[Program]:
-    """Start one in a folder of its own, and leave nothing of it behind."""
+    """Start a server in its own folder, and delete both at the end."""
     folder = Path(tempfile.mkdtemp(prefix="saga"))
     server = kind(folder)
     try:

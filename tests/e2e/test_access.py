@@ -1,4 +1,4 @@
-"""A real server refuses to start without a secret, and to answer without a key."""
+"""A real server does not start without a secret, and does not answer without a key."""
 
 import os
 import subprocess
@@ -28,14 +28,14 @@ def ended(*arguments, **settings):
         (("-m", "app"), {"SECRET_KEY": "x" * 32, "API_AUTH": "off", "HOST": "0.0.0.0"}, "API_AUTH=off would let"),
     ],
 )
-def test_it_refuses_to_serve(sqlite_url, program, settings, told):
+def test_server_without_a_secret_does_not_start(sqlite_url, program, settings, told):
     done = ended(*program, DATABASE_URL=sqlite_url, PORT=str(free_port()), **settings)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"saga: {told}")
     assert done.stderr.count("\n") == 1
 
 
-def test_a_started_server_asks_for_a_key(orchestrator, store_url):
+def test_server_requires_a_key(orchestrator, store_url):
     server = orchestrator(API_AUTH="on")
     added = forkserver.run("app.cli", "key", "add", "shop", "--scope", "read", env=server.environment)
     key = added.stdout.decode().strip()

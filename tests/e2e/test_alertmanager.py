@@ -1,4 +1,4 @@
-"""Who is told of what, by a real Alertmanager over deploy/alertmanager/alertmanager.yml."""
+"""A real Alertmanager with deploy/alertmanager/alertmanager.yml routes each alert."""
 
 import subprocess
 from pathlib import Path
@@ -33,7 +33,7 @@ class Alertmanager(Program):
 
     @property
     def states(self) -> dict[tuple[str, str], str]:
-        """Give the state of each alert, by its name and whom it is about."""
+        """Return the state of each alert, by its name and subject."""
         return {
             (labels["alertname"], labels.get("participant") or labels.get("saga", "")): alert["status"]["state"]
             for alert in requests.get(f"{self.url}/api/v2/alerts", timeout=5).json()
@@ -45,7 +45,7 @@ def alert(name, severity="warning", **labels):
     return {"alertname": name, "severity": severity, **labels}
 
 
-def test_what_follows_from_a_known_cause_is_kept_quiet():
+def test_alert_is_inhibited_when_its_cause_has_an_alert():
     with running(Alertmanager) as alertmanager:
         alertmanager.told(
             alert("SagaBreakerOpen", "critical", participant="client"),
@@ -67,10 +67,10 @@ def test_what_follows_from_a_known_cause_is_kept_quiet():
 
 
 @pytest.mark.parametrize(("severity", "receiver"), [("critical", "page"), ("warning", "ticket")])
-def test_what_is_critical_wakes_somebody(severity, receiver):
+def test_severity_of_an_alert_chooses_its_receiver(severity, receiver):
     command = ["amtool", "config", "routes", "test", f"--config.file={CONFIG}", f"severity={severity}"]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip() == receiver
 
 
-def test_the_configuration_is_legal():
+def test_alertmanager_configuration_is_valid():
     subprocess.run(["amtool", "check-config", CONFIG], capture_output=True, check=True)

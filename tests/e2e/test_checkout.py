@@ -1,4 +1,4 @@
-"""The checkout over HTTP, with real participants: every outcome of the reference, and what becomes of bad luck."""
+"""The checkout over HTTP with real participants: every outcome of the reference documents, and faults."""
 
 import json
 import os
@@ -43,7 +43,7 @@ OUTCOMES = [
 ]  # fmt: skip
 
 
-def test_each_client_of_the_reference_gets_the_outcome_it_names(orchestrator, participants):
+def test_each_client_gets_the_outcome_of_the_reference(orchestrator, participants):
     server = orchestrator()
     for client_id, status, state, failure, effects in OUTCOMES:
         answer = checkout(server, client_id)
@@ -70,7 +70,7 @@ def test_a_reply_lost_after_the_effect_has_its_effect_once(orchestrator, partici
     participants.assert_balanced()
 
 
-def test_respond_async_answers_at_once_and_the_saga_goes_on(orchestrator, participants):
+def test_respond_async_answers_at_once_and_the_saga_continues(orchestrator, participants):
     server = orchestrator()
     participants.told("panier", kind="slow", seconds=3, times=1)
     answer = checkout(server, 4, Prefer="respond-async")
@@ -79,7 +79,7 @@ def test_respond_async_answers_at_once_and_the_saga_goes_on(orchestrator, partic
     assert ended(server, answer.json()["saga_id"])["etat_actuel"] == "CONFIRMEE"
 
 
-def test_a_saga_that_outlasts_the_wait_is_told_so_and_goes_on(orchestrator, participants):
+def test_saga_continues_after_its_client_stopped_waiting(orchestrator, participants):
     server = orchestrator(LEASE_S="30")
     participants.told("client", kind="slow", seconds=2.5, times=1)
     answer = checkout(server, 4, Prefer="wait=1")
@@ -89,8 +89,8 @@ def test_a_saga_that_outlasts_the_wait_is_told_so_and_goes_on(orchestrator, part
     assert ended(server, answer.json()["saga_id"])["etat_actuel"] == "CONFIRMEE"
 
 
-def test_a_saga_is_durable_before_its_client_is_told_of_it(orchestrator, participants):
-    """It is not stored before its first read is over, so the answer has to wait for that."""
+def test_saga_is_durable_before_its_client_gets_an_answer(orchestrator, participants):
+    """The saga is not stored before its first read is over, so the answer must wait for the read."""
     server = orchestrator(LEASE_S="30")
     participants.told("panier", kind="slow", seconds=1.5, times=1)
     answer = checkout(server, 4, Prefer="wait=1")
@@ -109,7 +109,7 @@ def test_an_idempotency_key_gives_one_saga(orchestrator, participants):
     assert (other.status_code, other.json()["saga_id"]) == (422, first.json()["saga_id"])
 
 
-def test_two_idempotency_keys_are_refused_and_one_with_a_comma_is_not(orchestrator, participants):
+def test_two_idempotency_keys_are_refused_but_one_may_have_a_comma(orchestrator, participants):
     server, key = orchestrator(), str(uuid.uuid4())
     assert checkout_with(server, key, f"{key}-2") == (400, "Idempotency-Key came more than once; send it once")
     assert checkout_with(server, f"{key},{key}-2") == (201, None)
@@ -139,8 +139,8 @@ def test_an_idempotency_key_of_a_running_saga_is_a_conflict(orchestrator, partic
     assert checkout(server, 4, **{"Idempotency-Key": key}).status_code == 201
 
 
-def test_a_killed_orchestrator_finishes_what_it_began(orchestrator, participants):
-    """kill -9 of the server itself, at the one point where money has moved and nobody has been told."""
+def test_killed_orchestrator_finishes_its_sagas_after_a_restart(orchestrator, participants):
+    """SIGKILL hits the server after the money has moved and before any client has an answer."""
     before = {row["saga_id"] for row in participants.get("/client/_ledger")}
     with pytest.raises(requests.ConnectionError):
         checkout(orchestrator(FAILPOINT="after_send:3"), 4)
@@ -152,8 +152,11 @@ def test_a_killed_orchestrator_finishes_what_it_began(orchestrator, participants
     participants.assert_balanced()
 
 
-def test_an_embedded_service_does_not_wait_for_the_lease_of_its_own_past(orchestrator, participants, store_url):
-    """It alone uses its SQLite file, so whoever held a lease is dead; replicas have to wait for the lease's end."""
+def test_restarted_service_on_sqlite_does_not_wait_for_leases(orchestrator, participants, store_url):
+    """No other process uses the SQLite file, so every former owner is dead.
+
+    Replicas must wait for the end of the lease.
+    """
     if not store_url.startswith("sqlite"):
         return
     before = {row["saga_id"] for row in participants.get("/client/_ledger")}
@@ -163,8 +166,8 @@ def test_an_embedded_service_does_not_wait_for_the_lease_of_its_own_past(orchest
     assert ended(orchestrator(LEASE_S="3600"), saga_id)["etat_actuel"] == "CONFIRMEE"
 
 
-def test_a_participant_that_is_down_is_waited_for(orchestrator, participants):
-    """Nothing was sent, so nothing is refused: the saga goes on when the participant is back."""
+def test_saga_waits_for_a_participant_that_is_down(orchestrator, participants):
+    """The call was not sent, so it was not refused. The saga continues when the participant is back."""
     server = orchestrator(PARTICIPANT_CLIENT_URL="http://127.0.0.1:9/client")
     answer = checkout(server, 4, Prefer="wait=1")
     assert (answer.status_code, answer.json()["etat_actuel"]) == (202, "STOCK_RESERVE")

@@ -17,7 +17,7 @@ from tests.support.waiting import TIMEOUT_S, eventually
 
 @pytest.fixture
 def store_url(sqlite_template, tmp_path):
-    """SQLite only: the tests of the store cover both databases."""
+    """Use SQLite only; the tests of the store cover both databases."""
     shutil.copy(sqlite_template, tmp_path / "saga.db")
     return f"sqlite:///{tmp_path / 'saga.db'}"
 
@@ -30,7 +30,7 @@ def environment(store_url, participants):
 
 @pytest.fixture
 def saga(environment):
-    """Run a command and check its exit code. A failure is one line; a success writes nothing to stderr."""
+    """Run a command and check its exit code. An error message has one line; a success writes nothing to stderr."""
 
     def run(*arguments, code=0, stdin=b"", program="app.cli", **settings):
         ended = forkserver.run(program, *arguments, env=environment | settings, stdin=stdin)
@@ -60,7 +60,10 @@ def started(saga):
 
 @pytest.fixture
 def stuck(started, saga, participants):
-    """Return the id of a saga stuck at its pivot. The participant works again; at the end nothing is reserved."""
+    """Return the id of a saga stuck at its pivot.
+
+    The participant works again, and at the end no stock stays reserved.
+    """
     participants.told("ventes", kind="fail", times=4, method="POST")
     saga_id = started(4, code=5)["id"]
     yield saga_id
@@ -100,7 +103,7 @@ def test_seed_starts_one_example_of_every_saga_once(saga):
     assert len(saga("list", "--json").splitlines()) == 5
 
 
-def test_start_tells_where_the_saga_ended_by_its_exit_code(saga, started, participants):
+def test_start_reports_the_end_of_the_saga_by_its_exit_code(saga, started, participants):
     told = started(4)
     assert (told["status"], told["state"]) == ("completed", "CONFIRMEE")
     assert set(participants.effects(told["id"]).values()) == {"done"}
@@ -112,7 +115,7 @@ def test_start_tells_where_the_saga_ended_by_its_exit_code(saga, started, partic
     participants.assert_balanced()
 
 
-def test_a_saga_that_outlasts_the_wait_is_durable_and_a_service_ends_it(started, orchestrator, saga, participants):
+def test_started_saga_is_durable_and_a_service_ends_it_after_the_wait(started, orchestrator, saga, participants):
     participants.told("client", kind="fail", times=1)
     told = started(4, "--wait", "0", code=4)
     assert told["status"] == "in_progress"
@@ -129,7 +132,7 @@ def test_a_key_gives_one_saga(saga, started):
     assert "other data" in saga("start", "checkout", "client_id=2", "magasin_id=1", "--key", "monday", code=7)
 
 
-def test_retry_carries_a_stuck_saga_to_its_end_and_is_recorded(saga, stuck, participants):
+def test_retry_completes_a_stuck_saga_and_is_recorded(saga, stuck, participants):
     assert "a person must decide" in saga("watch", stuck, code=5)
     told = json.loads(saga("retry", stuck[:8], "--reason", "ventes is back", "--json"))
     assert (told["id"], told["status"]) == (stuck, "completed")
@@ -152,7 +155,7 @@ def step_of(told, name):
     return next(step for step in told["steps"] if step["type"] == name)
 
 
-def test_resolve_goes_on_from_what_was_done_by_hand(saga, stuck, participants):
+def test_resolve_continues_after_a_step_done_by_hand(saga, stuck, participants):
     assert "--reply: no JSON" in saga("resolve", stuck, "--reason", "x", "--reply", "{", code=2)
     sale = step_of(json.loads(saga("show", stuck, "--json")), "enregistrer_vente")["input_data"]
     key = {"Idempotency-Key": f"{stuck}/by-hand/do"}
@@ -166,7 +169,7 @@ def test_resolve_goes_on_from_what_was_done_by_hand(saga, stuck, participants):
     participants.assert_balanced()
 
 
-def test_list_filters_and_tells_scripts_a_line_a_saga(saga, started, stuck):
+def test_list_filters_and_prints_one_line_per_saga_for_scripts(saga, started, stuck):
     done, undone = started(4), started(2, code=3)
 
     def listed(*filters):
@@ -183,7 +186,7 @@ def test_list_filters_and_tells_scripts_a_line_a_saga(saga, started, stuck):
     ]
 
 
-def test_show_draws_for_people_and_tells_scripts_what_the_api_tells(saga, started):
+def test_show_draws_for_people_and_prints_api_json_for_scripts(saga, started):
     saga_id = started(4)["id"]
     whole = json.loads(saga("show", saga_id, "--json"))
     assert [step["status"] for step in whole["steps"]] == ["completed"] * 5
@@ -208,10 +211,10 @@ def test_watch_prints_every_move_until_the_end(saga, started, orchestrator, part
 
 
 def interruptible(environment, *arguments):
-    """Start a command that receives Ctrl-C, also when the tests run in the background of a shell."""
+    """Start a command that receives Ctrl-C even when the tests run in the background of a shell."""
     return subprocess.Popen(
         [sys.executable, "-m", "app.cli", *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no threads, and only a test
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no threads are running
     )  # fmt: skip
 
 
@@ -232,12 +235,12 @@ def test_ctrl_c_ends_with_130_and_leaves_the_saga_to_the_service(environment, pa
     assert watching.communicate(timeout=TIMEOUT_S)[1] == b""
     assert watching.returncode == 130
     orchestrator()
-    ends = ("completed", "compensated")  # compensated when three attempts were slower than their timeout
+    ends = ("completed", "compensated")  # the saga is compensated when three attempts were slower than their timeout
     eventually(lambda: json.loads(saga("show", saga_id, "--json"))["status"] in ends, "it ends")
     participants.assert_balanced()
 
 
-def test_it_is_a_command_of_flask_too_and_its_help_needs_no_database(saga):
+def test_flask_has_the_command_and_its_help_needs_no_database(saga):
     assert saga("--app", "app", "saga", "list", program="flask") == "No sagas match these filters.\n"
     nowhere = {"DATABASE_URL": "postgresql://x@127.0.0.1:1/x"}
     assert "3  compensated" in saga("--help", **nowhere)
@@ -246,7 +249,7 @@ def test_it_is_a_command_of_flask_too_and_its_help_needs_no_database(saga):
     assert "--wait" in saga("start", "--help", **nowhere)
 
 
-def test_pruned_sagas_are_gone_and_their_journals_in_the_archive(saga, environment, started, tmp_path):
+def test_prune_moves_journals_into_the_archive(saga, environment, started, tmp_path):
     kept = started(4)["id"]
     archive = tmp_path / "archive.jsonl"
     assert saga("prune", "--days", "1", "--archive", str(archive)) == "0 deleted\n"

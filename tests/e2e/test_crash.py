@@ -1,8 +1,8 @@
-"""kill -9 at every boundary between two stages of every saga, then a restart: nothing is lost, nothing is doubled.
+"""SIGKILL at every boundary between two stages of every saga, then a restart: nothing is lost, nothing is doubled.
 
-Each crash is a real process that dies by SIGKILL in the middle of its work on a real database, while the participants
-live on and keep the books. A third of the boundaries by default, another third on each database; all of them with
-CHAOS=full (`make chaos`).
+Each crash kills a real process in the middle of its work on a real database. The participants live on and keep the
+books. A normal run crashes at one third of the boundaries on SQLite and at another third on PostgreSQL. CHAOS=full
+(`make chaos`) crashes at all of them on both.
 """
 
 import multiprocessing
@@ -22,7 +22,7 @@ from machines.purchase import PURCHASE
 from tests.e2e.crashing import BOUNDARIES, RUNS, Run
 from tests.e2e.crashing import PURCHASE as BUY
 
-# A server that forks once the application is imported: a process costs milliseconds, not a second.
+# The fork server imports the application once, so a process starts in milliseconds instead of a second.
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["app.factory", "tests.e2e.test_crash"])
 
@@ -63,7 +63,7 @@ def recover(url: str, participants_url: str) -> None:
 
 
 def give_up(url: str, participants_url: str, saga_id: UUID) -> None:
-    """Have a person compensate it, who has seen that the refused pivot did not happen."""
+    """Compensate as a person who knows that the refused pivot did not happen."""
     services(make_app(url, participants_url)).sagas.compensate(saga_id, "ada", "sales has no such sale")
 
 
@@ -102,7 +102,7 @@ def test_a_crash_at_this_boundary_loses_and_doubles_nothing(store_url, participa
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("run", RUNS, ids=str)
-def test_the_boundaries_are_all_there_are(store_url, participants, run):
-    """One further of each kind is never reached: the list has every boundary."""
+def test_list_of_boundaries_is_complete(store_url, participants, run):
+    """One boundary more of each kind is never reached, so the list is complete."""
     for place in (f"after_commit:{run.commits + 1}", f"before_send:{run.sends + 1}"):
         assert in_a_process(begin, store_url, participants.url, place, run) == 0

@@ -1,4 +1,4 @@
-"""A database that takes no writes, because it is read-only, full or away: not ready, one clear answer, nothing lost."""
+"""A database refuses writes (read-only, full or away): the service is not ready, answers clearly and loses nothing."""
 
 import shutil
 import subprocess
@@ -28,18 +28,21 @@ def ready(server):
 
 
 def takes_no_writes(server) -> bool:
-    """Not merely that a pulse is late: with its sessions ended, it may be ready once more in between."""
+    """Return True when the service reports that the database refuses writes.
+
+    A late heartbeat is not enough: after its sessions were ended, the service may be ready again for a moment.
+    """
     answer = ready(server)
     return answer.status_code == 503 and "does not take writes" in answer.json()["detail"]
 
 
 def refused(server, times) -> bool:
-    """Tell whether nothing can be begun, so many times in a row."""
+    """Return True when this number of starts in a row is refused."""
     return all(buy(server, str(uuid4())).status_code == 503 for _ in range(times))
 
 
 def assert_trouble_loses_nothing(server, participants, ends: Callable[[], None]) -> None:
-    """Nothing can be begun while the trouble lasts, and when it `ends` all goes on by itself."""
+    """Check that no saga can start during the trouble, and that all continue by themselves when it `ends`."""
     eventually(lambda: takes_no_writes(server), "it says that it is not ready, and why")
     assert requests.get(f"{server.url}/health", timeout=5).ok, "its process is well"
     key = str(uuid4())
@@ -67,7 +70,7 @@ def test_a_read_only_server_takes_no_saga_and_loses_none(orchestrator, participa
     def read_only(switch: str) -> None:
         admin = store_url.replace(f"/{name}?", "/%s?")
         execute(admin, only.format(name, switch))
-        execute(admin, ended)  # every session of the pool is gone: new ones are made by themselves
+        execute(admin, ended)  # end every session of the pool; the service opens new ones
 
     read_only("on")
     assert_trouble_loses_nothing(server, participants, lambda: read_only("off"))
@@ -75,7 +78,7 @@ def test_a_read_only_server_takes_no_saga_and_loses_none(orchestrator, participa
 
 @pytest.fixture
 def small_disk() -> Iterator[Path]:
-    """A file system of a few megabytes, of the test's own. Not below pytest's folder, where only root gets in."""
+    """Mount a file system of 24 MB. It is not below pytest's folder, because only root may enter that."""
     folder = Path(tempfile.mkdtemp(prefix="small"))
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=777", "tmpfs", folder], check=False)
     if mounted.returncode:
@@ -112,10 +115,10 @@ def test_a_full_disk_under_postgresql_takes_no_saga_and_loses_none(small_disk, r
         assert buy(server, "before").status_code == 201
         filler = fill(small_disk)
         try:
-            # There is room in the pages that it has already, and some comes back as it tries: that is used up first.
+            # The database still has free space in its pages, and frees a little at each try. Use it up first.
             eventually(partial(refused, server, times=8), "its pages are full")
             assert_trouble_loses_nothing(server, participants, filler.unlink)
         finally:
-            filler.unlink(missing_ok=True)  # without room the server of all tests cannot even drop this database
+            filler.unlink(missing_ok=True)  # without free space the shared server could not even drop this database
             server.kill()
     execute(admin, "DROP TABLESPACE small")

@@ -1,4 +1,4 @@
-"""The demo as a person runs it: what it shows, how it ends, and what it leaves behind."""
+"""The demo as a person runs it: its output, its end, and what it leaves behind."""
 
 import os
 import re
@@ -26,7 +26,7 @@ def ports():
 
 @pytest.fixture
 def demo(ports, tmp_path):
-    """Start the demo on free ports, with its output in a file; whatever of it still lives in the end is killed."""
+    """Start the demo on free ports with its output in a file, and kill what still runs at the end."""
     started = []
 
     def start(*arguments):
@@ -62,7 +62,10 @@ def assert_nothing_left(ports, tmp_path):
 
 
 def signs_in(url, name, password):
-    """Tell whether they open the operator's pages. requests keeps no Secure cookie of http, as a browser does here."""
+    """Return True when the name and password open the operator's pages.
+
+    The Secure cookie is sent by hand, because requests, unlike a browser, does not send it to localhost over HTTP.
+    """
     page = requests.get(f"{url}/login", timeout=5)
     cookie = page.headers["Set-Cookie"].partition(";")[0]
     form = {"name": name, "password": password, "csrf_token": re.search('csrf_token" value="([^"]+)', page.text)[1]}
@@ -71,7 +74,7 @@ def signs_in(url, name, password):
     return requests.get(f"{url}/admin/users", headers={"Cookie": cookie}, allow_redirects=False, timeout=5).ok
 
 
-def test_once_shows_every_state_and_ends_with_0(demo, output, assert_nothing_left):
+def test_demo_once_shows_every_state_and_ends_with_0(demo, output, assert_nothing_left):
     assert demo("-m", "participants.demo", "--once").wait(60) == 0, output()
     stories = [" ".join(block.split()) for block in output().split("\n\n")]
     for client, states in {
@@ -90,7 +93,7 @@ def test_once_shows_every_state_and_ends_with_0(demo, output, assert_nothing_lef
     assert_nothing_left()
 
 
-def test_an_unexpected_outcome_is_said_and_ends_with_1(demo, output, assert_nothing_left):
+def test_demo_reports_an_unexpected_outcome_and_ends_with_1(demo, output, assert_nothing_left):
     program = (
         "import sys; from dataclasses import replace; from participants.demo.__main__ import main;"
         "from participants.demo.checkouts import CHECKOUTS;"
@@ -103,7 +106,7 @@ def test_an_unexpected_outcome_is_said_and_ends_with_1(demo, output, assert_noth
 
 
 @pytest.mark.parametrize(("index", "name"), [(0, "PORT"), (1, "PARTICIPANTS_PORT")])
-def test_a_port_in_use_is_one_line_that_names_the_variable(demo, output, ports, index, name):
+def test_demo_names_the_variable_of_a_port_in_use_in_one_line(demo, output, ports, index, name):
     with socket.create_server(("127.0.0.1", ports[index])):
         assert demo().wait(60) == 2
     assert output() == f"demo: cannot use port {ports[index]} (Address already in use); set {name} to a free one\n"
@@ -122,7 +125,7 @@ def assert_ends_with_all_it_started(assert_nothing_left):
     return end
 
 
-def test_ctrl_c_ends_a_demo_that_stays_with_all_it_started(demo, output, ports, assert_ends_with_all_it_started):
+def test_ctrl_c_ends_the_demo_and_all_its_programs(demo, output, ports, assert_ends_with_all_it_started):
     process = demo()
     eventually(lambda: LAST_LINE in output(), "it stays up")
     assert requests.get(f"http://127.0.0.1:{ports[0]}/health", timeout=5).ok
@@ -130,7 +133,7 @@ def test_ctrl_c_ends_a_demo_that_stays_with_all_it_started(demo, output, ports, 
     assert_ends_with_all_it_started(process, signal.SIGINT)
 
 
-def test_a_demo_that_is_stopped_halfway_stops_what_it_started(demo, output, assert_nothing_left):
+def test_demo_stopped_during_its_run_ends_its_programs(demo, output, assert_nothing_left):
     process = demo()
     eventually(lambda: "PANIER_RECUPERE" in output(), "the first order moves")
     process.send_signal(signal.SIGTERM)
@@ -138,7 +141,7 @@ def test_a_demo_that_is_stopped_halfway_stops_what_it_started(demo, output, asse
     assert_nothing_left()
 
 
-def test_a_program_that_dies_ends_the_demo_with_its_log(demo, output, assert_nothing_left):
+def test_demo_ends_with_the_log_of_a_program_that_dies(demo, output, assert_nothing_left):
     process = demo()
     eventually(lambda: LAST_LINE in output(), "it stays up")
     (participants,) = [child for child in process.children() if "participants" in child.cmdline()]
@@ -148,10 +151,8 @@ def test_a_program_that_dies_ends_the_demo_with_its_log(demo, output, assert_not
     assert_nothing_left()
 
 
-def test_an_orchestrator_that_is_killed_is_started_again_and_ends_what_it_began(
-    demo, output, ports, assert_ends_with_all_it_started
-):
-    """At its end SIGTERM ends the demo, as Ctrl-C does."""
+def test_demo_restarts_a_killed_orchestrator_which_ends_its_sagas(demo, output, ports, assert_ends_with_all_it_started):
+    """At the end SIGTERM stops the demo, as Ctrl-C does."""
     process = demo()
     eventually(lambda: LAST_LINE in output(), "it stays up")
     orchestrator, participants = (f"http://127.0.0.1:{port}" for port in ports)
@@ -168,7 +169,7 @@ def test_an_orchestrator_that_is_killed_is_started_again_and_ends_what_it_began(
     assert_ends_with_all_it_started(process, signal.SIGTERM)
 
 
-def test_books_that_disagree_are_said_one_by_one():
+def test_demo_reports_each_book_that_disagrees():
     books = Books(
         products={
             "good": Product(initial=3, on_hand=2, reserved=0, sold=1),

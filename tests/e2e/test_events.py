@@ -1,4 +1,4 @@
-"""Events over real brokers: told at least once and in order, heard exactly once, whoever dies meanwhile."""
+"""Events over real brokers: published at least once and in order, consumed exactly once, even when processes die."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def shared_broker(request):
 
 @pytest.fixture
 def broker(shared_broker):
-    """Leave no message of this test to the next one."""
+    """Delete all messages, so that none reaches the next test."""
     yield shared_broker
     with Connection(shared_broker.url) as connection, connection.channel() as channel:
         queue = topics.incoming_queue(["CommandeCreate"])(channel)
@@ -65,7 +65,7 @@ def participants_url(tmp_path_factory):
 def fleet(broker, postgres_server, postgres_template, participants_url, tmp_path):
     with contextmanager(own_database)(postgres_server, postgres_template) as url:
         settings = {"DATABASE_URL": url, "BROKER_URL": broker.url, "PARTICIPANTS_URL": participants_url}
-        # There are no workers: what is entrusted to one a web process takes after a lease.
+        # There are no workers; a web process runs their sagas after a lease.
         fleet = Fleet(tmp_path / "log", **settings, RECOVERY_INTERVAL_S="0.1", LEASE_S="0.5")
         try:
             yield fleet
@@ -75,7 +75,7 @@ def fleet(broker, postgres_server, postgres_template, participants_url, tmp_path
 
 @pytest.fixture
 def heard(broker):
-    """What a subscriber of its own has heard so far."""
+    """Return the events that a separate subscriber has received so far."""
     events, ended = [], threading.Event()
 
     def note(message):
@@ -119,7 +119,7 @@ def ended(fleet, count):
 
 
 def of(heard, saga):
-    """Give the names of a saga's events as they were heard first."""
+    """Return the names of a saga's events in the order of their first arrival."""
     names = {}
     for event in heard:
         if event["subject"] == saga:
@@ -127,11 +127,11 @@ def of(heard, saga):
     return list(names.values())
 
 
-def test_an_incoming_order_is_carried_out_once_and_told_in_order(fleet, broker, heard):
+def test_incoming_order_runs_once_and_publishes_events_in_order(fleet, broker, heard):
     web = fleet.web()
     wait_for_intake(fleet, broker)
     tell(broker, incoming(1), incoming(1), b"{no json", incoming(2), incoming(1))
-    ended(fleet, 3)  # with the one that was waited for
+    ended(fleet, 3)  # including the one that was awaited
     eventually(lambda: requests.get(f"{web.url}/api/v1/events/parked", timeout=5).json()["parked"], "it is parked")
     (parked,) = requests.get(f"{web.url}/api/v1/events/parked", timeout=5).json()["parked"]
     assert (parked["body"], "no JSON" in parked["reason"]) == ("{no json", True)
@@ -140,8 +140,8 @@ def test_an_incoming_order_is_carried_out_once_and_told_in_order(fleet, broker, 
     eventually(lambda: fleet.rows("SELECT count(*) FROM outbox") == [(0,)], "the outbox is empty")
 
 
-def test_the_order_by_event_that_operations_md_shows_begins_one_saga(fleet, broker):
-    """Run as it stands there, twice."""
+def test_example_event_of_operations_md_starts_one_saga(fleet, broker):
+    """The commands of operations.md are run as written, twice."""
     shown = OPERATIONS.read_text().partition("<<'EOF'\n")[2].partition("EOF\n")[0]
     fleet.web()
     wait_for_intake(fleet, broker)
@@ -155,7 +155,7 @@ def test_the_order_by_event_that_operations_md_shows_begins_one_saga(fleet, brok
     assert fleet.rows("SELECT count(*) FROM parked") == [(0,)]
 
 
-def test_what_a_killed_process_had_not_told_another_tells_in_order(fleet, broker, heard):
+def test_another_process_publishes_the_events_of_a_killed_one(fleet, broker, heard):
     first, sagas = fleet.web(), []
     body = {"type": "order_saga", "data": ORDER}
     for _ in range(10):
@@ -170,7 +170,7 @@ def test_what_a_killed_process_had_not_told_another_tells_in_order(fleet, broker
     assert second.process.poll() is None
 
 
-def test_while_the_broker_is_away_sagas_go_on_and_their_events_wait(fleet, broker, heard):
+def test_sagas_continue_and_events_wait_while_the_broker_is_away(fleet, broker, heard):
     web = fleet.web()
     broker.freeze()
     try:
@@ -184,8 +184,8 @@ def test_while_the_broker_is_away_sagas_go_on_and_their_events_wait(fleet, broke
     eventually(lambda: of(heard, created) == CONFIRMED, "they are told once it is back")
 
 
-def test_a_broker_that_died_and_is_back_is_heard_again(fleet, broker):
-    """Redis comes back without the queue and what was bound to it."""
+def test_intake_consumes_again_after_the_broker_restarts(fleet, broker):
+    """Redis comes back without the queue and its bindings."""
     fleet.web()
     wait_for_intake(fleet, broker)
     broker.kill()
@@ -198,7 +198,7 @@ def test_a_broker_that_died_and_is_back_is_heard_again(fleet, broker):
     eventually(taken, "what comes in is taken again")
 
 
-def test_a_redis_that_was_flushed_is_told_again_who_wants_to_hear(fleet, broker):
+def test_bindings_are_declared_again_after_redis_was_flushed(fleet, broker):
     if not isinstance(broker, Redis):
         pytest.skip("RabbitMQ forgets nothing that is durable")
     fleet.web()
@@ -215,8 +215,8 @@ def test_a_redis_that_was_flushed_is_told_again_who_wants_to_hear(fleet, broker)
 BEGINNINGS = ("TravelAsked", "HotelAsked")
 
 
-def test_of_two_tables_that_begin_by_an_event_each_hears_its_own(broker):
-    """Also once Redis was flushed, and both are declared again."""
+def test_each_of_two_tables_consumes_its_own_event(broker):
+    """Also after Redis was flushed and both queues were declared again."""
     heard, stopping = FakeConsumer(), threading.Event()
     tables = Registry([begun_by(event) for event in BEGINNINGS])
     intake = Intake(heard, tables, heard, CollectorRegistry(), stopping)
@@ -236,7 +236,7 @@ def test_of_two_tables_that_begin_by_an_event_each_hears_its_own(broker):
 
 
 class FakeConsumer:
-    """Takes the place of the service and of the dead letters."""
+    """Stands in for the service and for the dead letters."""
 
     def __init__(self):
         self.begun, self.parked = set(), []
@@ -272,7 +272,7 @@ GARBAGE = (
 )  # fmt: skip
 
 
-def test_garbage_in_the_list_of_redis_is_parked_and_what_follows_is_taken(fleet, broker):
+def test_garbage_in_redis_is_parked_and_later_messages_are_consumed(fleet, broker):
     if not isinstance(broker, Redis):
         pytest.skip("nobody can put what is no message into a queue of RabbitMQ's")
     web = fleet.web()
@@ -286,7 +286,7 @@ def test_garbage_in_the_list_of_redis_is_parked_and_what_follows_is_taken(fleet,
 
 
 def wait_for_intake(fleet, broker):
-    """Tell an order until somebody takes it: before its queue is there, a message is nobody's."""
+    """Send an order until a process consumes it. Before the queue exists, messages are lost."""
 
     def taken():
         tell(broker, incoming(0))

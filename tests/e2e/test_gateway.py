@@ -1,4 +1,4 @@
-"""deploy/kong/kong.yml at work: an nginx made of it stands between clients, orchestrators and participants."""
+"""deploy/kong/kong.yml in use: an nginx made from it stands between clients, orchestrators and participants."""
 
 import re
 import subprocess
@@ -23,7 +23,7 @@ ONE_EACH = ("inventaire", "commandes", "supply-chain", "panier", "client", "vent
 
 @pytest.fixture(scope="module")
 def participants_server(tmp_path_factory) -> Iterator[Participants]:
-    """Participants of its own, for their books are looked at."""
+    """Start separate participants, because the tests check their books."""
     yield from serve_participants(tmp_path_factory.mktemp("participants"))
 
 
@@ -59,7 +59,7 @@ def gateway_at() -> str:
 
 @pytest.fixture
 def gateway(orchestrators, catalogues, participants, gateway_at) -> Iterator[str]:
-    """URL of the gateway before two orchestrators, three catalogues and the other participants."""
+    """Return the URL of the gateway in front of two orchestrators, three catalogues and the other participants."""
     places = {f"saga-orchestrator-{number}:8009": place(server) for number, server in enumerate(orchestrators, 1)}
     places |= {f"catalogue-{number}:8010": place(server) for number, server in enumerate(catalogues, 1)}
     places |= dict.fromkeys((f"{name}:8010" for name in ONE_EACH), participants.url.removeprefix("http://"))
@@ -72,7 +72,7 @@ def place(server: Server) -> str:
 
 
 def asked(server: Server) -> int:
-    """How often somebody asked this catalogue for its products."""
+    """Return how often this catalogue was asked for its products."""
     shown = requests.get(f"{server.url}/metrics", timeout=5).text
     counts = re.findall(
         r'^flask_http_request_duration_seconds_count\{.*"/produits[^"]*".*\} (\S+)', shown, re.MULTILINE
@@ -80,7 +80,7 @@ def asked(server: Server) -> int:
     return sum(int(float(count)) for count in counts)
 
 
-def test_every_path_of_the_documents_leads_where_they_say(gateway):
+def test_gateway_routes_every_path_of_the_reference_documents(gateway):
     with_key = {
         f"/api/{name}": requests.get(f"{gateway}/api/{name}/{path}", headers=KEY, timeout=5).status_code
         for name, path in {
@@ -96,7 +96,7 @@ def test_every_path_of_the_documents_leads_where_they_say(gateway):
     assert requests.get(f"{gateway}/anything", timeout=5).status_code == 404
 
 
-def test_below_api_nobody_passes_without_the_key(gateway):
+def test_gateway_requires_the_key_below_api(gateway):
     for key in ({}, {"X-API-Key": "guessed"}):
         refused = {
             path: requests.get(gateway + path, headers=key, timeout=5).status_code
@@ -108,7 +108,7 @@ def test_below_api_nobody_passes_without_the_key(gateway):
         assert set(refused.values()) == {401}, refused
 
 
-def test_orders_go_through_it_and_their_participants_are_asked_through_it(gateway, catalogues, participants):
+def test_orders_and_their_calls_go_through_the_gateway(gateway, catalogues, participants):
     before = [asked(server) for server in catalogues]
     for _ in range(6):
         done = requests.post(f"{gateway}/api/saga/commandes/", json=DOCUMENTED, headers=KEY, timeout=120)
@@ -117,7 +117,7 @@ def test_orders_go_through_it_and_their_participants_are_asked_through_it(gatewa
     participants.assert_balanced()
 
 
-def test_a_saga_is_found_where_its_answer_says(gateway):
+def test_location_of_a_saga_works_through_the_gateway(gateway):
     sagas = f"{gateway}/saga-orchestrator/api/v1/sagas"
     created = requests.post(sagas, json={"type": "purchase_saga", "data": PURCHASE}, timeout=120)
     assert requests.get(gateway + created.headers["Location"], timeout=5).json()["status"] == "pending"
@@ -125,7 +125,7 @@ def test_a_saga_is_found_where_its_answer_says(gateway):
     assert done.json()["saga"]["status"] == "completed"
 
 
-def test_a_dead_instance_is_not_noticed(gateway, catalogues, orchestrators):
+def test_gateway_hides_a_dead_instance(gateway, catalogues, orchestrators):
     orchestrators[0].kill()
     catalogues[2].kill()
     produits = [requests.get(f"{gateway}/api/catalogue/produits", headers=KEY, timeout=5) for _ in range(30)]
@@ -137,13 +137,13 @@ def test_a_dead_instance_is_not_noticed(gateway, catalogues, orchestrators):
 
 
 def tried(gateway, *options):
-    """Run deploy/trial.py, as a person does."""
+    """Run deploy/trial.py as a person does."""
     script = str(KONG.parents[1] / "trial.py")
     command = [sys.executable, script, f"{gateway}/saga-orchestrator", f"{gateway}/api", "--key", KEY["X-API-Key"]]
     return subprocess.run([*command, *options], capture_output=True, text=True, check=False, timeout=120)
 
 
-def test_a_trial_is_passed_by_balanced_books_alone(gateway, participants):
+def test_trial_passes_only_with_balanced_books(gateway, participants):
     passed = tried(gateway, "--seconds", "1.5", "--strict")
     assert passed.returncode == 0, passed.stdout + passed.stderr
     assert "confirmed" in passed.stdout
@@ -155,6 +155,6 @@ def test_a_trial_is_passed_by_balanced_books_alone(gateway, participants):
         assert (looked.returncode, "wrong: product 456" in looked.stdout) == (expected, expected == 1), looked.stderr
 
 
-def test_what_is_larger_than_the_orchestrator_takes_is_refused_at_the_gate(gateway):
+def test_gateway_refuses_a_body_above_the_orchestrators_limit(gateway):
     sagas = f"{gateway}/saga-orchestrator/api/v1/sagas"
     assert requests.post(sagas, data=b"x" * (257 << 10), timeout=5).status_code == 413

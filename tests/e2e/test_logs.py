@@ -1,4 +1,4 @@
-"""The log of a real process: JSON a line, the three moments by name, and no secret in any of them."""
+"""The log of a real process: one JSON object per line, the three moments by name, and no secrets."""
 
 import json
 
@@ -19,7 +19,7 @@ def lines(file):
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
-def test_a_saga_is_told_line_by_line_with_its_trace(orchestrator, participants, tmp_path):
+def test_log_contains_each_move_of_a_saga_with_its_trace(orchestrator, participants, tmp_path):
     server = orchestrator()
     saga_id = requests.post(f"{server.url}/api/commande/checkout", json=CART, timeout=120).json()["saga_id"]
 
@@ -36,7 +36,7 @@ def test_a_saga_is_told_line_by_line_with_its_trace(orchestrator, participants, 
     assert {line["trace_id"] for line in told()} == {failed["trace_id"]}
 
 
-def test_no_secret_of_the_configuration_is_told_whatever_fails(tmp_path):
+def test_log_contains_no_secret_of_the_configuration_after_failures(tmp_path):
     log, port = tmp_path / "log", free_port()
     secret = "s3cret-pa55"
     settings = {
@@ -57,7 +57,7 @@ def test_no_secret_of_the_configuration_is_told_whatever_fails(tmp_path):
 
 
 class Gone:
-    """A standard output whose reader has gone."""
+    """A standard output whose reader has closed."""
 
     def write(self, *_text):
         raise BrokenPipeError
@@ -66,7 +66,7 @@ class Gone:
 
 
 @pytest.mark.parametrize("configure", [lambda: configure_logging("INFO"), lambda: configure_participants("INFO")])
-def test_a_line_that_nobody_can_read_stops_nothing(configure, monkeypatch):
+def test_service_continues_when_its_log_cannot_be_written(configure, monkeypatch):
     configure()
     monkeypatch.setattr("sys.stdout", Gone())
     structlog.get_logger("x").error("parent.gone")
@@ -85,7 +85,7 @@ def test_a_line_that_nobody_can_read_stops_nothing(configure, monkeypatch):
         {"card": "s3cret"},
     ],
 )
-def test_what_looks_like_a_secret_or_is_named_as_one_is_hidden(event):
+def test_log_hides_values_that_look_like_secrets_or_are_named_so(event):
     line = JsonLine(["card"])(None, "info", {"event": "x", **event})
     assert "s3cret" not in line
     assert HIDDEN in line

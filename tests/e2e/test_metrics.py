@@ -1,4 +1,4 @@
-"""/metrics after a real run: every name of the reference systems and ours, right, and of nobody in particular."""
+"""/metrics after a real run: the metrics of the reference systems and ours, correct and without personal data."""
 
 import re
 import uuid
@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from machines.registry import discover
 from tests.support.waiting import eventually
 
-NAMES = {  # by the labels they must have
+NAMES = {  # names by the labels they must have
     "saga_transitions_total": {"saga", "source", "trigger", "dest"},
     "saga_total": {"saga", "type", "status"},
     "saga_duration_seconds_count": {"type", "etat_final"},
@@ -53,10 +53,10 @@ ORDER = {
 
 @pytest.fixture
 def run(orchestrator, participants, store_url):
-    """A confirmed checkout, three refused ones, one with a lost reply and one that is stuck; an order that is created
-    and one that is not; then the samples.
+    """Run the sagas and return the metrics text, its samples and the answers.
 
-    On PostgreSQL two processes share the work, and whoever is asked tells of both.
+    There are one confirmed checkout, three refused ones, one with a lost reply and one that is stuck; one order is
+    created and one is not. On PostgreSQL two processes share the work, and either one reports the sums of both.
     """
     server = orchestrator(WORKERS="2" if store_url.startswith("postgresql") else "1")
 
@@ -78,7 +78,7 @@ def run(orchestrator, participants, store_url):
 
 
 def all_told(server):
-    """The text and its samples, once as many sagas are at rest as were started."""
+    """Return the text and its samples when as many sagas are at rest as were started."""
     text = requests.get(f"{server.url}/metrics", timeout=5).text
     samples = defaultdict(dict)
     for family in text_string_to_metric_families(text):
@@ -94,7 +94,7 @@ def value(samples, name, **labels):
     return sum(v for own, v in samples[name].items() if labels.items() <= dict(own).items())
 
 
-def test_every_metric_is_there_right_and_of_nobody_in_particular(run):
+def test_every_metric_is_correct_and_without_personal_data(run):
     text, samples, told = run
     for name, labels in NAMES.items():
         found = [set(dict(own)) - {"le"} for own in samples[name]]
@@ -119,7 +119,7 @@ def test_every_metric_is_there_right_and_of_nobody_in_particular(run):
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
-def test_a_name_of_the_reference_is_what_its_source_says(run):
+def test_reference_metric_equals_its_source(run):
     _text, samples, _told = run
     for alias, source, saga in (
         ("saga_etapes_total", "saga_steps_total", "saga"),
@@ -136,7 +136,7 @@ def test_a_name_of_the_reference_is_what_its_source_says(run):
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
-def test_the_size_of_the_metric_is_the_size_of_the_table(run):
+def test_size_metric_is_the_size_of_the_table(run):
     _text, samples, _told = run
     rows = {
         ("saga", definition.name, row.source, str(row.trigger), row.dest)
@@ -148,9 +148,9 @@ def test_the_size_of_the_metric_is_the_size_of_the_table(run):
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_the_processes_of_one_server_show_one_sum(orchestrator, participants):
+def test_processes_of_one_server_report_one_sum(orchestrator, participants):
     server = orchestrator(WORKERS="2")
-    for _ in range(12):  # whichever of the two takes it
+    for _ in range(12):  # either of the two processes takes the request
         answer = requests.post(
             f"{server.url}/api/commande/checkout",
             json={"client_id": 4, "magasin_id": 1},

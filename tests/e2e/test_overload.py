@@ -1,4 +1,4 @@
-"""Half requests, silent connections and waiting requests stop neither /health nor the service."""
+"""Incomplete requests, silent connections and waiting requests stop neither /health nor the service."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def server(orchestrator_at, sqlite_template, tmp_path):
 
 @pytest.fixture
 def connect(server):
-    """Open a connection that says this and no more."""
+    """Open a connection and send only these bytes."""
     with ExitStack() as stack:
 
         def connect(says: str | bytes = b""):
@@ -51,13 +51,13 @@ def assert_serves(server):
 
 
 @pytest.mark.parametrize("half", [HALF, CHUNK])
-def test_half_requests_stop_neither_health_nor_an_order(server, connect, half):
+def test_incomplete_requests_stop_neither_health_nor_an_order(server, connect, half):
     for _ in range(6 * THREADS):
         connect(half.format(path="/api/commande/checkout"))
     assert_serves(server)
 
 
-def test_a_body_that_does_not_come_is_answered_and_its_connection_closed(server, connect):
+def test_missing_body_is_answered_and_its_connection_closed(server, connect):
     half = connect(HALF.format(path="/api/commande/checkout"))
     began, answer = time.monotonic(), b""
     while received := half.recv(4096):
@@ -76,30 +76,30 @@ def test_a_body_that_comes_in_pieces_is_read(server, connect):
     assert half.recv(4096).startswith(b"HTTP/1.1 201 ")
 
 
-def test_who_has_no_session_is_refused_before_a_byte_of_the_form(server, connect):
+def test_form_without_a_session_is_refused_before_its_body_is_read(server, connect):
     half = connect("POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n")
     assert half.recv(4096).startswith(b"HTTP/1.1 403 ")
 
 
-def test_a_body_that_is_too_large_is_refused_before_it_has_come(server, connect):
+def test_too_large_body_is_refused_before_it_is_read(server, connect):
     half = connect(HALF.format(path="/api/commande/checkout").replace("60", "99999999"))
     assert half.recv(4096).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_connection_that_asks_for_http_2_is_refused(server, connect):
+def test_http_2_preface_is_refused(server, connect):
     answer = connect(PREFACE + b"\x00\x00\x00\x04\x00\x00\x00\x00\x00").recv(4096)
     assert not answer or answer.startswith(b"HTTP/1.1 400 ")
     assert_serves(server)
 
 
-def test_silent_connections_are_beside_the_point(server, connect):
+def test_silent_connections_do_not_stop_the_service(server, connect):
     for _ in range(1100):
         connect()
     assert_serves(server)
 
 
 def test_requests_that_wait_for_their_sagas_leave_room_for_others(server, participants):
-    """As many requests wait as there are places; the others get 202 at once, and every order ends."""
+    """As many requests wait as there are places. The others get 202 at once, and every order ends."""
     slow_payments(participants, 8)
 
     def order(_):

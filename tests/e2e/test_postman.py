@@ -1,4 +1,4 @@
-"""The Postman collections against real processes, as newman runs them; and that they say what the API says."""
+"""The Postman collections run by newman against real processes, and compared with the API."""
 
 import fcntl
 import shutil
@@ -18,13 +18,13 @@ NEWMAN = HERE / "node_modules" / ".bin" / "newman"
 
 @pytest.fixture(scope="module")
 def participants_server(tmp_path_factory):
-    """Participants of their own: what other tests leave unfinished is not theirs."""
+    """Start separate participants, because other tests leave unfinished sagas."""
     yield from serve_participants(tmp_path_factory.mktemp("participants"))
 
 
 @pytest.fixture
 def newman():
-    """Install it the first time, one test at a time."""
+    """Install newman the first time, in one test at a time."""
     if shutil.which("npm") is None:
         pytest.fail("the Postman collections need Node.js: npm is not on the PATH", pytrace=False)
     with (HERE / "package.json").open() as lock:
@@ -53,5 +53,5 @@ def test_the_committed_collection_is_up_to_date(path):
     assert path.read_text() == text_of(path), "run `python -m docs.postman`"
 
 
-def test_no_other_collection_is_left_behind():
+def test_folder_contains_no_other_collection():
     assert set(HERE.glob("*.postman_collection.json")) == set(FILES)

@@ -1,4 +1,4 @@
-"""Dashboards and alerts over a real Prometheus that watches real replicas at work."""
+"""Dashboards and alerts over a real Prometheus that scrapes real replicas at work."""
 
 import threading
 import time
@@ -22,26 +22,29 @@ COMPLETED = 'sum(increase(saga_total{status="completed"}[$__range]))'
 TOLD = "sum(increase(saga_events_published_total[$__range]))"
 STUCK = 'max(saga_current{saga="checkout", state="STUCK_ENREGISTRER_VENTE"})'
 REQUESTS = 'flask_http_request_duration_seconds_count{participant!=""}'
-#: increase() goes on at the same pace to the range's end: much after ten scrapes, nothing after an hour's.
+#: `increase()` extrapolates to the end of the range: the error is large after ten scrapes and small after an hour.
 EXTRAPOLATED = 1.2
 
 
 @pytest.fixture(scope="module")
 def participants_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Participants]:
-    """Participants of its own: a stuck saga leaves goods reserved, which other tests look at."""
+    """Start separate participants, because a stuck saga leaves goods reserved, which other tests would count."""
     yield from serve_participants(tmp_path_factory.mktemp("participants"))
 
 
 @pytest.fixture
 def replicas(postgres_server, postgres_template, orchestrator_at):
-    """Two, whose breakers let somebody try after a second."""
+    """Start two replicas whose open breakers allow a trial call after one second."""
     for url in own_database(postgres_server, postgres_template):
         yield [orchestrator_at(url, BREAKER_OPEN_S="1") for _ in range(2)]
 
 
 @pytest.fixture
 def prometheus(replicas, participants):
-    """Has seen each at 0, for what a counter shows first is no increase, and has evaluated the rules."""
+    """Start Prometheus and wait until it has seen each counter at 0 and evaluated the rules.
+
+    The first value of a counter is no increase.
+    """
     with running(lambda folder: Prometheus(folder, replicas, participants)) as server:
         eventually(lambda: server.value('sum(up{job="saga-orchestrator"})') == len(replicas), "both are scraped")
         eventually(lambda: server.value('up{job="participants"}') == 1, "and so are the participants")
@@ -62,7 +65,7 @@ def run(server, saga_type, data):
 
 
 def a_busy_day(replicas, participants) -> int:
-    """Let every saga succeed and fail; leave one stuck. Tell how many there were."""
+    """Let every saga succeed and fail, and leave one stuck. Return their numbers."""
     one, other = replicas
     stuck = threading.Thread(target=get_stuck, args=(one, participants))
     stuck.start()
@@ -85,7 +88,7 @@ def get_stuck(server, participants):
 
 @contextmanager
 def load(server) -> Iterator[None]:
-    """Have somebody order four times a second, and not wait for it."""
+    """Send four orders a second, without waiting for the answers."""
     over = threading.Event()
 
     def order() -> None:
@@ -103,7 +106,7 @@ def firing(prometheus: Prometheus) -> set[tuple[str, str]]:
     return {(name, whom) for state, name, whom in prometheus.alerts() if state == "firing"}
 
 
-def test_every_panel_shows_a_real_run_and_totals_outlive_a_replica(prometheus, replicas, participants):
+def test_every_panel_has_data_and_totals_survive_a_replica(prometheus, replicas, participants):
     sagas = a_busy_day(replicas, participants)
     eventually(lambda: prometheus.value(STUCK) == 1, "one is stuck")
     eventually(lambda: (prometheus.value(STARTED) or 0) >= sagas, "all were counted")
@@ -127,7 +130,7 @@ def test_every_panel_shows_a_real_run_and_totals_outlive_a_replica(prometheus, r
     eventually(lambda: prometheus.value(STARTED) >= sagas + 1, "the other one goes on counting")
 
 
-def test_a_broken_participant_fires_its_alert_alone_and_clears(prometheus, replicas, participants):
+def test_broken_participant_fires_only_its_alert_until_it_is_well(prometheus, replicas, participants):
     seen = set()
 
     def look(until: Callable[[set[tuple[str, str, str]]], bool]) -> bool:
@@ -142,5 +145,5 @@ def test_a_broken_participant_fires_its_alert_alone_and_clears(prometheus, repli
         participants.undisturbed()
         eventually(lambda: look(lambda alerts: not alerts), "the alert clears")
     assert ("pending", "SagaBreakerOpen", "client") in seen
-    # Until its breaker opens, the participant is only failing: that may be pending, but nobody is told.
+    # Until its breaker opens, the participant is only failing. That alert may be pending, but must not fire.
     assert {alert for alert in seen if alert[0] == "firing"} == {("firing", "SagaBreakerOpen", "client")}

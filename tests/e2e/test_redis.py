@@ -1,4 +1,4 @@
-"""Redis makes things cheaper and decides nothing: emptied, killed or frozen in mid-run, every result is the same."""
+"""Redis saves work and decides nothing: emptied, killed or frozen during a run, every result is the same."""
 
 import uuid
 from collections import Counter
@@ -34,7 +34,7 @@ def server():
 
 
 def ask(web, body, key):
-    """Check out once; fail when the answer takes 20 s, which is less than a lease (30 s)."""
+    """Check out once. Fail when the answer takes more than 20 s, which is less than a lease (30 s)."""
     return requests.post(web.url + CHECKOUT, json=body, headers={"Idempotency-Key": key}, timeout=120)
 
 
@@ -80,7 +80,7 @@ def test_of_twenty_requests_with_one_key_one_reads_the_cart(orchestrator, partic
 
 
 class Peer:
-    """A participant that answers what it is told, and the clock of all who ask it."""
+    """A participant that answers as the test sets it, and the clock of all processes that call it."""
 
     def __init__(self, url):
         self._url, self.now, self.during = url, 0.0, lambda: None
@@ -108,7 +108,7 @@ def breaker(web, participant):
     return next(float(text.removeprefix(line)) for text in said.splitlines() if text.startswith(line))
 
 
-def test_what_one_process_has_found_broken_another_does_not_try(orchestrator, participants, server):
+def test_open_breaker_holds_for_all_processes(orchestrator, participants, server):
     settings = {"REDIS_URL": server.url, "BREAKER_FAILURES": "3", "BREAKER_OPEN_S": "60", "LEASE_S": "30"}
     finds, learns = orchestrator(**settings), orchestrator(**settings)
     participants.told("client", kind="fail", path="/4/payer", times=1000)
@@ -123,7 +123,7 @@ def test_what_one_process_has_found_broken_another_does_not_try(orchestrator, pa
 
 
 @pytest.mark.parametrize("well", [True, False])
-def test_one_process_alone_tries_whether_it_is_well(server, well):
+def test_only_one_process_makes_the_trial_call(server, well):
     peer = Peer(server.url)
     first, second = peer.guarded(), peer.guarded()
     peer.fail(first)
@@ -140,7 +140,7 @@ def test_one_process_alone_tries_whether_it_is_well(server, well):
     assert second.send(peer.request).sent is well
 
 
-def test_without_redis_each_process_tries_by_itself(server):
+def test_each_process_makes_trial_calls_without_redis(server):
     peer = Peer(server.url)
     first, second = peer.guarded(), peer.guarded()
     peer.fail(first)

@@ -1,4 +1,4 @@
-"""What Redis keeps for all processes: answers about finished sagas, and how much each address has asked."""
+"""What Redis keeps for all processes: answers about finished sagas, and the number of requests of each address."""
 
 import uuid
 from collections import Counter
@@ -46,7 +46,7 @@ def server():
 
 @pytest.fixture
 def application(store_url, participants, server):
-    """Make the service in this process, to look into it."""
+    """Make the service in this process, so that the test can inspect it."""
     made = []
 
     def make(**environment):
@@ -63,7 +63,7 @@ def application(store_url, participants, server):
 
 @contextmanager
 def statements(app):
-    """Count what is asked of the database meanwhile."""
+    """Count the database statements of a block."""
     asked = []
 
     def note(*arguments):
@@ -95,7 +95,7 @@ def test_answers_of_finished_sagas_are_kept(application, server):
     assert client.get(path).data == first.data
 
 
-def test_answers_of_finished_sagas_are_the_same_of_every_process(application):
+def test_every_process_gives_the_same_answer_about_a_finished_saga(application):
     one, other = application(), application()
     path = f"/api/commande/{one.test_client().post(CHECKOUT, json=CART).json['saga_id']}"
     kept = one.test_client().get(path).data
@@ -105,7 +105,7 @@ def test_answers_of_finished_sagas_are_the_same_of_every_process(application):
 
 
 def test_answers_of_finished_sagas_are_not_kept_while_anything_may_change(application):
-    """A completed purchase can still be taken back, for its table has no pivot."""
+    """A completed purchase can still be compensated, because its table has no pivot."""
     app = application()
     client = app.test_client()
 
@@ -128,7 +128,7 @@ def test_answers_of_finished_sagas_are_not_kept_while_anything_may_change(applic
     assert asked == []
 
 
-def test_who_asks_too_much_is_told_when_to_come_back(application):
+def test_too_many_requests_get_429_with_retry_after(application):
     client = application(RATE_LIMIT="5/second").test_client()
     answers = [client.get(path) for _ in range(10) for path in (SAGAS, "/api/saga/sagas/")]
     (refused, *_) = [answer for answer in answers if answer.status_code == 429]
@@ -137,20 +137,20 @@ def test_who_asks_too_much_is_told_when_to_come_back(application):
     assert 1 <= int(refused.headers["Retry-After"]) <= 2
 
 
-def test_who_watches_is_never_turned_away(application):
+def test_metrics_and_health_are_never_limited(application):
     client = application(RATE_LIMIT="5/second").test_client()
     for path in ("/health", "/ready", "/metrics", "/metrics/", "/api/saga/health/"):
         assert {client.get(path).status_code for _ in range(20)} == {200}
 
 
-def test_all_processes_and_paths_count_together(application):
+def test_rate_limit_is_shared_by_all_processes_and_paths(application):
     one, other = (application(RATE_LIMIT="5/day").test_client() for _ in range(2))
     assert [one.get(SAGAS).status_code for _ in range(3)] == [200] * 3
     assert [other.get("/api/saga/sagas/").status_code for _ in range(3)] == [200, 200, 429]
 
 
 @pytest.mark.parametrize("blow", ["kill", "freeze"])
-def test_without_redis_each_process_counts_by_itself(application, server, blow):
+def test_each_process_has_its_own_rate_limit_without_redis(application, server, blow):
     app = application(RATE_LIMIT="40/day")
     gate = Barrier(16)
 

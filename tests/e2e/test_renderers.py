@@ -1,4 +1,4 @@
-"""The committed .puml and .dot in the real programs: each renders, and none has anything to complain about."""
+"""PlantUML and Graphviz render each committed .puml and .dot file without a warning."""
 
 import shutil
 import subprocess
@@ -34,7 +34,7 @@ def test_plantuml_renders_every_diagram_without_a_warning(tmp_path: Path):
         assert "Syntax Error" not in svg, name
 
 
-def test_what_plantuml_writes_are_the_words_of_the_table(tmp_path: Path):
+def test_plantuml_output_contains_the_words_of_the_table(tmp_path: Path):
     source = ROOT / RENDERED / "checkout-v1.puml"
     subprocess.run([program("plantuml"), "-tsvg", "-o", str(tmp_path), str(source)], check=True, timeout=300)
     words = {text.text for text in ET.parse(tmp_path / "checkout-v1.svg").iter() if text.tag.endswith("text")}
@@ -53,11 +53,11 @@ def test_dot_renders_every_graph_without_a_warning(source: Path, tmp_path: Path)
     ET.parse(tmp_path / "out.svg")
 
 
-def test_there_is_something_to_render():
+def test_diagrams_to_render_exist():
     assert len(DOT) >= 9
     assert len(PUML) > len(DOT)
 
 
 def warnings(stderr: str) -> list[str]:
-    """Leave out what the Java machine says of itself."""
+    """Return the warnings without the messages of the Java machine itself."""
     return [line for line in stderr.splitlines() if not line.startswith("Picked up ")]

@@ -1,4 +1,4 @@
-"""002 and 003: a purchase, and the return of that purchase, through the general API."""
+"""A purchase and its return through the general API, as in the reference documents."""
 
 import threading
 
@@ -46,7 +46,7 @@ def test_a_purchase_runs_through_the_steps_of_the_document(api, participants):
     participants.assert_balanced()
 
 
-def test_a_completed_purchase_is_taken_back_on_request(api, participants):
+def test_completed_purchase_is_compensated_on_request(api, participants):
     saga = run(api, "purchase_saga", PURCHASE)
     undone = api("POST", f"/{saga['id']}/compensate", {"reason": "ordered twice"})
     assert (undone.status_code, undone.json()["saga"]["status"]) == (200, "compensated")
@@ -64,7 +64,7 @@ def test_a_refused_payment_releases_the_reservation(api, participants):
     participants.assert_balanced()
 
 
-def test_what_was_bought_is_returned_once(api, participants):
+def test_purchase_is_returned_once(api, participants):
     purchase = run(api, "purchase_saga", PURCHASE)
     before = participants.get("/stock/_balance")["produits"]["456"]
     returned = run(api, "return_saga", return_of(purchase, 2, 59.98))
@@ -91,7 +91,7 @@ def test_two_returns_of_the_same_goods_at_once_give_one_refund(api, participants
         thread.start()
     for thread in threads:
         thread.join()
-    # A participant that times out on a slow machine may cost the winner its place, but never makes a second one.
+    # A participant that times out on a slow machine may make the first return fail, but never allows a second refund.
     assert outcomes.count("completed") <= 1
     assert set(outcomes) <= {"completed", "compensated"}
     refunded = participants.get("/client/_balance")["remboursements"] - before
@@ -107,14 +107,14 @@ def test_two_returns_of_the_same_goods_at_once_give_one_refund(api, participants
         ({"refund_amount": 500.0}, "too much"),
     ],
 )
-def test_a_return_that_does_not_fit_the_sale_stops_at_once(api, participants, changes, what):
+def test_return_that_does_not_fit_the_sale_is_refused_at_once(api, participants, changes, what):
     purchase = run(api, "purchase_saga", PURCHASE)
     saga = run(api, "return_saga", return_of(purchase) | changes)
     assert (saga["status"], participants.effects(saga["id"])) == ("compensated", {"VALIDATE_RETURN": "refused"}), what
 
 
 def test_a_unit_reserved_by_one_saga_cannot_be_sold_by_another(api, participants):
-    """One stock truth: the rare product of client 1's cart is the purchase's as well."""
+    """There is only one stock: the rare product of client 1's cart is also that of the purchase."""
     held = {"product_id": 789, "quantity": 3, "price": 12.5}
     first = run(api, "purchase_saga", PURCHASE | {"items": [held], "amount": 37.5})
     second = run(api, "purchase_saga", PURCHASE | {"items": [held | {"quantity": 1}], "amount": 12.5})
@@ -159,7 +159,7 @@ def test_an_order_with_a_receipt_is_confirmed(api, participants):
     assert (refused.status_code, "pivot" in refused.json()["detail"]) == (409, True)
 
 
-def test_an_order_that_cannot_be_paid_is_cancelled_with_all_that_came_before(api, participants):
+def test_order_that_cannot_be_paid_is_compensated_completely(api, participants):
     data = {"client_id": 2, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 2}]}
     saga = run(api, "order_saga", data)
     assert (saga["state"], saga["error_message"].split(":")[0]) == ("CommandeCancel", "PaiementCancel")

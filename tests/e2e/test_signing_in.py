@@ -26,7 +26,7 @@ def server(store_url, orchestrator):
     return orchestrator(API_AUTH="on")
 
 
-def test_who_signs_in_stays_so_until_signing_out(server, page):
+def test_session_lasts_until_sign_out(server, page):
     complaints = []
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     page.goto(f"{server.url}/admin/users")

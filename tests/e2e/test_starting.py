@@ -1,4 +1,4 @@
-"""What a process listens on, and how it ends when a setting cannot be meant: one line, exit code 2."""
+"""The addresses on which a process listens, and its end at a bad setting: one line, exit code 2."""
 
 import os
 import subprocess
@@ -35,7 +35,7 @@ def run(arguments: list[str], **environment: str) -> subprocess.CompletedProcess
         ("PARTICIPANTS_CA_FILE", "/nowhere", "cannot be used: No such file or directory"),
     ],
 )
-def test_a_setting_that_cannot_be_meant_ends_every_process_with_one_line(arguments, name, value, said):
+def test_every_process_ends_with_one_line_at_a_bad_setting(arguments, name, value, said):
     ended = run(arguments, **{name: value, "DATABASE_URL": "postgresql://h/d", "BROKER_URL": "redis://127.0.0.1:9"})
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith(f"saga: {name}")
@@ -55,7 +55,7 @@ def test_a_setting_that_cannot_be_meant_ends_every_process_with_one_line(argumen
     ],
     ids=["missing", "folder"],
 )
-def test_a_database_file_that_cannot_be_ends_every_process_with_one_line(tmp_path, arguments, path, said):
+def test_every_process_ends_with_one_line_at_a_bad_database_file(tmp_path, arguments, path, said):
     (tmp_path / "folder").mkdir()
     ended = run(arguments, DATABASE_URL=f"sqlite:///{tmp_path}/{path}", API_AUTH="on")
     assert (ended.returncode, ended.stdout) == (2, "")
@@ -66,14 +66,14 @@ def test_a_database_file_that_cannot_be_ends_every_process_with_one_line(tmp_pat
     ("host", "said"),
     [("a..b", "HOST=a..b is no address of this machine"), ("203.0.113.1", "set HOST to one of this machine")],
 )
-def test_a_host_that_cannot_be_listened_on_is_refused_by_name(sqlite_url, host, said):
+def test_host_that_cannot_be_bound_is_named_in_the_error(sqlite_url, host, said):
     ended = run(["-m", "app"], DATABASE_URL=sqlite_url, HOST=host, API_AUTH="on")
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
     assert said in ended.stderr
 
 
 @pytest.mark.parametrize("host", ["::", "::1", "localhost"])
-def test_it_listens_on_ipv6_and_on_a_name(sqlite_url, tmp_path, host):
+def test_server_listens_on_ipv6_and_on_a_host_name(sqlite_url, tmp_path, host):
     port = str(free_port())
     environment = {**os.environ, **OPEN, "API_AUTH": "on", "DATABASE_URL": sqlite_url, "HOST": host, "PORT": port}
     with (tmp_path / "log").open("wb") as log:

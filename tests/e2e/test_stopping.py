@@ -1,4 +1,4 @@
-"""SIGTERM: the process takes no more sagas, finishes the calls in flight, hands the rest back, and ends with 0."""
+"""SIGTERM: the process accepts no more sagas, finishes the calls in flight, releases its sagas, and exits with 0."""
 
 import signal
 import threading
@@ -22,14 +22,14 @@ def state(server, saga_id):
 
 
 def end(server):
-    """Send SIGTERM to the process alone, as an init does; give its exit code and how long it took."""
+    """Send SIGTERM to the process alone, as an init does; return its exit code and the seconds it took."""
     asked = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
     return server.process.wait(20), time.monotonic() - asked
 
 
-def test_what_is_in_hand_is_handed_back_and_another_process_goes_on_at_once(orchestrator, participants):
-    """With a lease of minutes only a hand-over explains that it goes on."""
+def test_sagas_are_released_at_sigterm_and_continue_elsewhere_at_once(orchestrator, participants):
+    """The lease lasts for minutes, so only a release explains that another process continues at once."""
     first = orchestrator(LEASE_S="300")
     participants.told("client", kind="slow", path="/4/payer", times=None, seconds=3.0)
     sagas = begin(first, 5)
@@ -45,7 +45,7 @@ def test_what_is_in_hand_is_handed_back_and_another_process_goes_on_at_once(orch
     participants.assert_balanced()
 
 
-def test_a_client_that_waits_is_told_where_its_saga_stands(orchestrator, participants):
+def test_waiting_client_gets_the_state_of_its_saga_at_sigterm(orchestrator, participants):
     server, told = orchestrator(), []
     participants.told("client", kind="slow", path="/4/payer", times=None, seconds=3.0)
 
@@ -65,7 +65,7 @@ def test_a_client_that_waits_is_told_where_its_saga_stands(orchestrator, partici
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
-def test_an_idle_process_ends_at_once(orchestrator):
+def test_idle_process_ends_at_once_at_sigterm(orchestrator):
     code, took_s = end(orchestrator())
     assert code == 0
     assert took_s < 3

@@ -1,4 +1,4 @@
-"""The storefront in a real browser, in front of all that `make demo` starts."""
+"""The storefront in a real browser, in front of everything that `make demo` starts."""
 
 import os
 import re
@@ -17,7 +17,8 @@ from tests.support.waiting import TIMEOUT_S, eventually, free_port
 pytestmark = pytest.mark.programs
 
 SLOW = 120_000
-#: Keeps each state that the pages of one tab have named: a saga may leave a state between two looks of a test.
+#: Record each state that the pages of one tab have named, because a saga may leave a state between two checks of a
+#: test.
 RECORD = """
 new MutationObserver(() => {
     const state = document.querySelector("#now .state")?.textContent.trim()
@@ -75,13 +76,13 @@ def demo(tmp_path_factory):
 
 @pytest.fixture
 def complaints():
-    """What the browser has complained of: a script that fails, a style that the policy keeps out."""
+    """Return the errors of the browser's console, such as a failed script or a style that the policy refused."""
     return []
 
 
 @pytest.fixture
 def open_page(browser, demo, complaints):
-    """Open a page in a window of its own; every switch is back to normal in the end, and no window has complained."""
+    """Open a page in a new window. At the end, reset all switches and check that no window has reported an error."""
     contexts = []
 
     def opened(path="/", **options):
@@ -116,13 +117,13 @@ def buy(page, how="Buy at full speed"):
 
 
 def expect_state(page, state):
-    """Wait until the page names this state and the diagram marks it, at one look, for the saga moves on."""
+    """Wait until the page names this state and the diagram marks it, both in one check, because the saga moves on."""
     marked = f'body:has(#now .state:text-is("{state}")) #diagram g.now[data-state="{state}"]'
     expect(page.locator(marked)).to_have_count(1, timeout=SLOW)
 
 
 def expect_passed(page, state):
-    """Wait until the page has named this state, in which the saga does not stay."""
+    """Wait until the page has named this state, which the saga soon leaves."""
     eventually(lambda: state in (page.evaluate("sessionStorage.getItem('named')") or ""), f"the page names {state}")
 
 
@@ -130,7 +131,7 @@ def call(page, text):
     return page.locator(".call", has_text=text)
 
 
-def test_an_order_lights_up_state_by_state_and_is_confirmed(page, demo):
+def test_order_page_shows_each_state_until_the_order_is_confirmed(page, demo):
     before = demo.balance("stock")["produits"]["101"]["vendu"]
     buy(page, "Buy, and watch")
     for state in ("STOCK_RESERVE", "PAIEMENT_EFFECTUE"):
@@ -149,7 +150,7 @@ def test_an_order_lights_up_state_by_state_and_is_confirmed(page, demo):
 @pytest.mark.parametrize(
     ("client", "why"), [(1, "5 asked, 3 available"), (2, "less than 109.88"), (3, "unpaid invoices")]
 )
-def test_each_reference_client_meets_what_awaits_him(page, demo, client, why):
+def test_each_reference_client_gets_its_outcome(page, demo, client, why):
     page.get_by_role("link", name=f"Client {client}").click()
     buy(page)
     expect_state(page, "ANNULEE")
@@ -157,7 +158,7 @@ def test_each_reference_client_meets_what_awaits_him(page, demo, client, why):
     demo.assert_books_agree()
 
 
-def test_a_payment_that_the_switch_refuses_is_undone_before_one_s_eyes(page, demo):
+def test_page_shows_the_compensation_of_a_refused_payment(page, demo):
     turn(page, "Payment", "refuse")
     buy(page, "Buy, and watch")
     expect_passed(page, "LIBERATION_STOCK")
@@ -168,7 +169,7 @@ def test_a_payment_that_the_switch_refuses_is_undone_before_one_s_eyes(page, dem
     demo.assert_books_agree()
 
 
-def test_a_lost_reply_is_asked_for_again_and_nothing_happens_twice(page, demo):
+def test_call_with_a_lost_reply_is_repeated_with_one_effect(page, demo):
     paid = demo.balance("client")["debits"]
     turn(page, "Payment", "lose")
     buy(page)
@@ -178,7 +179,7 @@ def test_a_lost_reply_is_asked_for_again_and_nothing_happens_twice(page, demo):
     expect(page.get_by_role("button", name="Payment: normal")).to_have_attribute("aria-pressed", "true")
 
 
-def test_a_participant_that_comes_back_lets_what_was_begun_be_undone(page, demo):
+def test_order_is_compensated_when_the_participant_is_back(page, demo):
     turn(page, "Payment", "down")
     buy(page)
     expect_state(page, "REMBOURSEMENT")
@@ -188,7 +189,7 @@ def test_a_participant_that_comes_back_lets_what_was_begun_be_undone(page, demo)
     demo.assert_books_agree()
 
 
-def test_a_stuck_order_says_so_and_goes_on_when_a_person_has_decided(page, demo):
+def test_stuck_order_is_shown_and_continues_after_a_decision(page, demo):
     turn(page, "Sales", "down")
     buy(page)
     expect_state(page, "STUCK_ENREGISTRER_VENTE")
@@ -204,12 +205,12 @@ def test_a_stuck_order_says_so_and_goes_on_when_a_person_has_decided(page, demo)
     demo.assert_books_agree()
 
 
-def test_an_orchestrator_killed_in_mid_order_resumes_and_ends_it(page, demo):
+def test_order_is_completed_after_a_kill_of_the_orchestrator(page, demo):
     buy(page, "Buy, and watch")
     expect_passed(page, "STOCK_RESERVE")
     subprocess.run(["bash", "-c", page.locator(".command code").first.inner_text()], check=True)
     expect(page.locator("#now .state")).to_have_text("AWAY", timeout=SLOW)
-    expect(page.locator(".call")).not_to_have_count(0)  # what was known stays in sight
+    expect(page.locator(".call")).not_to_have_count(0)  # the known state stays visible
     assert requests.get(f"{demo.url}/orders", timeout=5).status_code == 200
     expect_state(page, "CONFIRMEE")
     expect(page.locator(".calls")).to_contain_text("another process carries on")
@@ -217,7 +218,7 @@ def test_an_orchestrator_killed_in_mid_order_resumes_and_ends_it(page, demo):
     demo.assert_books_agree()
 
 
-def test_while_the_orchestrator_is_away_the_basket_is_kept_and_bought_once(page, demo):
+def test_basket_is_kept_and_bought_once_while_the_orchestrator_is_away(page, demo):
     before, times_back = demo.sagas(), demo.said().count("is back")
     page.get_by_label("Souris", exact=True).fill("3")
     subprocess.run(["bash", "-c", page.locator(".command code").first.inner_text()], check=True)
@@ -232,7 +233,7 @@ def test_while_the_orchestrator_is_away_the_basket_is_kept_and_bought_once(page,
     assert demo.sagas() == before + 1
 
 
-def test_a_form_that_is_sent_many_times_buys_once(demo):
+def test_repeated_form_buys_once(demo):
     form = {"client": "4", "key": "6d0fa27a-7a6a-4a5c-9fb6-0e1f3c0b8d11", "q102": "1", "fast": "1"}
     before = demo.sagas()
 
@@ -247,7 +248,7 @@ def test_a_form_that_is_sent_many_times_buys_once(demo):
     assert demo.sagas() == before + 1
 
 
-def test_what_was_bought_is_returned_with_its_money(page, demo):
+def test_purchase_is_returned_and_refunded(page, demo):
     buy(page)
     expect_state(page, "CONFIRMEE")
     sold, refunded = demo.balance("stock")["produits"]["456"]["vendu"], demo.balance("client")["remboursements"]
@@ -264,7 +265,7 @@ def test_what_was_bought_is_returned_with_its_money(page, demo):
 
 
 def press_until(page, name):
-    """Go on by Tab until the element of this name has the focus."""
+    """Press Tab until the element with this name has the focus."""
     for _ in range(60):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.labels?.[0]?.innerText ?? document.activeElement.innerText") == name:
@@ -272,7 +273,7 @@ def press_until(page, name):
     pytest.fail(f"{name} cannot be reached by keyboard")
 
 
-def test_it_can_all_be_done_by_keyboard(page):
+def test_storefront_works_with_the_keyboard_alone(page):
     press_until(page, "Souris")
     page.keyboard.press("ArrowUp")
     press_until(page, "Buy at full speed")
@@ -312,7 +313,7 @@ def test_every_page_is_accessible_and_fits(open_page, scheme, size):
     assert (background == "rgb(245, 247, 249)") == (scheme == "light")
 
 
-def test_without_scripts_one_buys_and_turns_switches_all_the_same(open_page):
+def test_storefront_works_without_scripts(open_page):
     page = open_page("/", java_script_enabled=False)
     page.get_by_role("button", name="Stock: refuse").click()
     expect(page.get_by_role("button", name="Stock: refuse")).to_have_attribute("aria-pressed", "true")
@@ -322,7 +323,7 @@ def test_without_scripts_one_buys_and_turns_switches_all_the_same(open_page):
     expect(page.get_by_alt_text("The way the saga took")).to_be_visible()
 
 
-def test_nothing_is_taken_from_another_site(open_page, demo):
+def test_storefront_loads_nothing_from_other_sites(open_page, demo):
     page = open_page("/")
     hosts = set()
     page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
@@ -331,7 +332,7 @@ def test_nothing_is_taken_from_another_site(open_page, demo):
     assert hosts == {demo.url.removeprefix("http://")}
 
 
-def test_it_is_also_found_below_a_prefix(open_page):
+def test_storefront_works_below_a_path_prefix(open_page):
     page = open_page("/ecommerce/")
     turn(page, "Stock", "slow")
     turn(page, "Stock", "normal")

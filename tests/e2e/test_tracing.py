@@ -1,4 +1,4 @@
-"""Spans really arrive where OTEL_EXPORTER_OTLP_ENDPOINT says, and a saga is one trace across a kill -9."""
+"""Spans arrive at OTEL_EXPORTER_OTLP_ENDPOINT, and a saga is one trace even across a SIGKILL."""
 
 import threading
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ CART = {"client_id": 4, "magasin_id": 1}
 
 
 class Collector:
-    """Takes spans over OTLP and keeps them."""
+    """Receives spans over OTLP and keeps them."""
 
     def __init__(self) -> None:
         self.spans: list[Any] = []

@@ -1,4 +1,7 @@
-"""Celery workers over a real broker. A message is only a wake-up: lost, doubled or forged, it changes nothing."""
+"""Celery workers over a real broker.
+
+A message is only a wake-up: when it is lost, doubled or forged, nothing changes.
+"""
 
 import os
 import subprocess
@@ -22,13 +25,13 @@ pytestmark = pytest.mark.programs
 
 @pytest.fixture(scope="module")
 def participants_server(tmp_path_factory):
-    """Participants of their own: what other tests leave unfinished is not theirs."""
+    """Start separate participants, because other tests leave unfinished sagas."""
     yield from serve_participants(tmp_path_factory.mktemp("participants"))
 
 
 @pytest.fixture(scope="module")
 def brokers():
-    """RabbitMQ takes seconds to start, which Redis has its tests in."""
+    """Start both brokers. RabbitMQ takes seconds to start; the tests with Redis run meanwhile."""
     with begun(RabbitMQ) as rabbitmq, begun(Redis) as redis:
         yield {"redis": redis, "rabbitmq": rabbitmq}
 
@@ -41,7 +44,7 @@ def broker(request, brokers):
 
 @pytest.fixture(scope="module")
 def machines(broker, postgres_server, postgres_template, participants_server, tmp_path_factory):
-    """All tests with one broker share them, and leave workers to the next."""
+    """Share the machines between all tests with one broker. A test leaves its workers to the next one."""
     log = tmp_path_factory.mktemp("fleet") / "log"
     with contextmanager(own_database)(postgres_server, postgres_template) as url:
         fleet = Fleet(
@@ -72,12 +75,12 @@ def web(machines):
 
 
 def in_hand(fleet, worker):
-    """Give the sagas whose payment it waits for."""
+    """Return the sagas of this worker whose payment is in flight."""
     held = "SELECT id FROM saga WHERE owner LIKE %s || ':%%' AND state = 'STOCK_RESERVE'"
     return [saga for (saga,) in fleet.rows(held, owner(worker))]
 
 
-def test_workers_side_by_side_run_what_a_web_process_takes_in(fleet, web, participants):
+def test_workers_run_the_sagas_that_a_web_process_accepts(fleet, web, participants):
     workers = fleet.workers(2)
     slow_payments(participants, 0.05)
     sagas = begin(web, 20)
@@ -86,8 +89,8 @@ def test_workers_side_by_side_run_what_a_web_process_takes_in(fleet, web, partic
     assert_each_effect_once(participants, sagas)
 
 
-def test_who_wakes_a_worker_finds_the_queue_empty_as_a_rule(broker, monkeypatch):
-    """Redis has no queue that is empty, which is no reason not to send."""
+def test_wake_up_is_sent_when_the_queue_does_not_exist(broker, monkeypatch):
+    """Redis deletes an empty queue. The wake-up must be sent nevertheless."""
     monkeypatch.setattr("app.broker.QUEUE", "nobody-listens")
     waking = Broker(broker.url)
     waking.wake()
@@ -98,7 +101,7 @@ def test_who_wakes_a_worker_finds_the_queue_empty_as_a_rule(broker, monkeypatch)
         queue.delete()
 
 
-def test_a_message_that_is_doubled_or_means_nothing_changes_nothing(fleet, web, participants, broker):
+def test_doubled_or_meaningless_message_changes_nothing(fleet, web, participants, broker):
     workers = fleet.workers(2)
     (finished,) = begin(web, 1)
     fleet.ended([finished])
@@ -144,7 +147,7 @@ def test_garbage_in_the_list_of_redis_ends_no_worker(fleet, web, participants, b
     assert [worker.poll() for worker in workers] == [None, None]
 
 
-def test_a_worker_that_is_told_to_end_hands_its_sagas_to_another(fleet, web, participants):
+def test_worker_releases_its_sagas_to_another_at_sigterm(fleet, web, participants):
     ends, stays = fleet.workers(2)
     slow_payments(participants, 1.5)
     sagas = begin(web, 8)
@@ -158,7 +161,7 @@ def test_a_worker_that_is_told_to_end_hands_its_sagas_to_another(fleet, web, par
     assert_each_effect_once(participants, sagas)
 
 
-def test_what_a_killed_worker_had_in_hand_another_finishes(fleet, web, participants):
+def test_another_worker_finishes_the_sagas_of_a_killed_one(fleet, web, participants):
     dies, stays = fleet.workers(2)
     slow_payments(participants, 1.5)
     sagas = begin(web, 8)
@@ -172,7 +175,7 @@ def test_what_a_killed_worker_had_in_hand_another_finishes(fleet, web, participa
     assert_each_effect_once(participants, sagas)
 
 
-def test_without_its_message_a_saga_is_found_by_beat(fleet, web, participants, broker):
+def test_beat_finds_a_saga_whose_message_was_lost(fleet, web, participants, broker):
     for worker in fleet.workers(1):
         kill(worker)
     sagas = begin(web, 5)
@@ -183,8 +186,8 @@ def test_without_its_message_a_saga_is_found_by_beat(fleet, web, participants, b
     assert_each_effect_once(participants, sagas)
 
 
-def test_a_broker_that_dies_and_comes_back_is_missed_by_nobody(fleet, participants, broker):
-    """While it is away web processes do all the work."""
+def test_sagas_continue_while_the_broker_is_away_and_workers_return(fleet, participants, broker):
+    """While the broker is away, web processes run all sagas."""
     web = fleet.web(LEASE_S="1")
     (ends,) = fleet.workers(1)
 
@@ -203,7 +206,7 @@ def test_a_broker_that_dies_and_comes_back_is_missed_by_nobody(fleet, participan
     broker.start()
     assert_each_effect_once(participants, sagas + without)
 
-    # One of them connects again, which takes Celery longer than a new one.
+    # One worker connects again, which takes Celery longer than a new worker.
     awake = {owner(worker) for worker in fleet.workers(2)}
 
     def runs_again():
@@ -225,7 +228,7 @@ def test_a_broker_that_dies_and_comes_back_is_missed_by_nobody(fleet, participan
         ),
     ],
 )
-def test_what_is_not_set_is_told_in_one_line(role, environment, told):
+def test_missing_setting_is_reported_in_one_line(role, environment, told):
     bare = {name: value for name, value in os.environ.items() if name not in {"BROKER_URL", "DATABASE_URL"}}
     command = [sys.executable, "-m", "celery", "-A", "app.worker", role]
     ended = subprocess.run(command, env=bare | environment, capture_output=True, text=True, timeout=120, check=False)

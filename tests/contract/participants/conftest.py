@@ -30,7 +30,7 @@ class CoinBox:
             prepare(self.db.engine, self.db.metadata, {self.table: [{"id": 1, "coins": 0}]})
 
     def empty(self) -> None:
-        #: What the views do besides their work; a test replaces these.
+        #: Extra behaviour of the views, none by default; a test replaces these functions.
         self.largest = 100
         self.inside_view: Callable[[], None] = lambda: None
         self.before_reply: Callable[[], None] = lambda: None
@@ -99,7 +99,7 @@ class CoinBox:
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def box_of_the_session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CoinBox]:
-    """Share one box per database, because creating a PostgreSQL database takes longer than most tests here."""
+    """Share one coin box per database, because creating a PostgreSQL database takes longer than most of these tests."""
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path_factory.mktemp('box') / 'box.db'}"
     else:
@@ -122,7 +122,7 @@ def box(box_of_the_session: CoinBox) -> CoinBox:
 
 @pytest.fixture
 def at_once() -> Callable[..., list[TestResponse]]:
-    """Call all of these at the same moment, each in a thread of its own."""
+    """Make all calls at the same moment, each in its own thread."""
 
     def run(*calls: Callable[[], TestResponse]) -> list[TestResponse]:
         start = threading.Barrier(len(calls))

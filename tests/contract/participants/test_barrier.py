@@ -1,4 +1,4 @@
-"""What the barrier promises, on each database."""
+"""The barrier keeps each of its promises, on each database."""
 
 from itertools import product
 
@@ -22,7 +22,7 @@ def test_a_repeated_do_has_one_effect_and_gets_the_same_answer(box):
     assert box.coins() == 5
 
 
-def test_an_undo_takes_back_what_was_done_and_a_repeated_one_gets_the_same_answer(box):
+def test_undo_reverses_the_effect_and_a_repeat_gets_the_same_answer(box):
     box.do()
     first, again = box.undo(), box.undo()
     assert (first.status_code, first.json) == (200, {"taken": 5})
@@ -33,13 +33,13 @@ def test_an_undo_takes_back_what_was_done_and_a_repeated_one_gets_the_same_answe
     assert box.states() == {"s/put/do": "undone", "s/put/undo": "done"}
 
 
-def test_an_undo_believes_what_was_done_and_not_its_own_payload(box):
+def test_undo_uses_the_recorded_effect_and_not_its_own_payload(box):
     box.do(coins=5)
     assert box.undo(body={"coins": 50}).json == {"taken": 5}
     assert box.coins() == 0
 
 
-def test_a_repeated_undo_may_say_something_else(box):
+def test_repeated_undo_may_have_another_body(box):
     box.do()
     first = box.undo(body={"coins": 5})
     assert box.undo(body={"coins": 6}).data == first.data
@@ -53,7 +53,7 @@ def test_an_undo_before_its_do_is_accepted_and_the_late_do_is_refused(box):
     assert box.states() == {"s/put/do": "tombstone", "s/put/undo": "done"}
 
 
-def test_a_repeated_undo_of_what_never_happened_gets_the_same_answer(box):
+def test_repeated_undo_without_a_do_gets_the_same_answer(box):
     first, again = box.undo(), box.undo()
     assert (again.status_code, again.data, again.headers[REPLAYED]) == (200, first.data, "true")
 
@@ -96,7 +96,7 @@ def test_a_retriable_step_does_not_remember_a_refusal(box):
     assert box.coins() == 101
 
 
-def test_undoing_what_was_refused_changes_nothing(box):
+def test_undo_of_a_refused_do_changes_nothing(box):
     box.do(coins=101)
     assert (box.undo().status_code, box.undo().json) == (200, {"undone": False, "reason": "was refused"})
     assert box.coins() == 0
@@ -131,7 +131,7 @@ def test_a_key_of_the_other_direction_is_a_bad_request(box, path, key):
     assert box.states() == {}
 
 
-def test_a_body_that_is_no_json_object_is_a_bad_request(box):
+def test_body_that_is_not_a_json_object_is_a_bad_request(box):
     for body in ([], "text", 1, {"coins": float("nan")}):
         assert box.post("/put", "s/put/do", body).status_code == 400
     assert box.states() == {}
@@ -146,7 +146,7 @@ def test_a_crash_before_the_commit_is_not_remembered(box, crash):
     assert box.coins() == 5
 
 
-def test_a_crash_between_the_effect_and_the_reply_has_had_its_one_effect(box, crash):
+def test_crash_between_the_effect_and_the_reply_leaves_one_effect(box, crash):
     box.before_reply = crash
     assert box.do().status_code == 500
     box.before_reply = nothing
@@ -174,7 +174,7 @@ def test_a_view_that_answers_an_error_instead_of_raising_it_has_no_effect(box):
     assert (box.coins(), box.states()) == (0, {})
 
 
-def test_the_ledger_tells_what_was_asked_and_answered(box):
+def test_ledger_contains_request_and_reply(box):
     box.do("a", coins=5)
     box.do("b", coins=6)
     with box.app.app_context():
@@ -194,7 +194,7 @@ def test_the_ledger_tells_what_was_asked_and_answered(box):
     assert list(box.states()) == ["a/put/do", "b/put/do"]
 
 
-def test_an_outcome_is_the_answer_of_the_call_it_asks_about(box):
+def test_outcome_repeats_the_answer_of_its_call(box):
     assert box.outcome().status_code == 404
     done = box.do()
     asked = box.outcome()
@@ -202,7 +202,7 @@ def test_an_outcome_is_the_answer_of_the_call_it_asks_about(box):
     assert box.coins() == 5, "asking changes nothing"
 
 
-def test_an_outcome_never_says_yes_to_what_was_refused_or_undone(box):
+def test_outcome_of_a_refused_or_undone_call_is_never_success(box):
     refused = box.do("refused", coins=1000)
     assert (box.outcome("refused").status_code, box.outcome("refused").json) == (409, refused.json)
     box.do("undone")

@@ -1,4 +1,4 @@
-"""The barrier with calls that truly overlap: real threads, real transactions, each database."""
+"""The barrier with calls that really overlap, in threads and transactions, on each database."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 ROUNDS = 15
 
-#: Long enough for a call that wrongly does not wait to be seen.
+#: Seconds that the two calls overlap. A call that wrongly does not wait ends within this time.
 OVERLAP_S = 0.3
 
 
@@ -46,8 +46,8 @@ def test_a_do_and_its_undo_at_the_same_time_end_balanced(box, at_once):
 
 
 @pytest.mark.parametrize("second", ["do", "undo"])
-def test_a_call_waits_for_one_with_its_key_that_has_not_committed_yet(box, second):
-    """Whatever the scheduler does: the second call is sent while the first one is inside its view."""
+def test_call_waits_for_an_uncommitted_call_with_the_same_key(box, second):
+    """Send the second call while the first is inside its view, so that the result does not depend on the scheduler."""
     inside, answered = threading.Event(), threading.Event()
 
     def wait_for_the_other() -> None:
@@ -69,8 +69,8 @@ def test_a_call_waits_for_one_with_its_key_that_has_not_committed_yet(box, secon
     assert (other.result().status_code, other.result().json, box.coins()) == expected
 
 
-def test_a_do_that_waits_for_an_undo_is_refused(box):
-    """The mirror image: the undo holds its tombstone, uncommitted, while the do arrives."""
+def test_do_that_waits_for_its_undo_is_refused(box):
+    """The undo holds its uncommitted tombstone while the do arrives."""
     inside, answered = threading.Event(), threading.Event()
     record = box.barrier.ledger.record
 
@@ -103,7 +103,7 @@ numbers = count()
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(calls=st.lists(st.sampled_from(["do", "undo", "do, crash", "undo, crash", "do, reply lost"]), max_size=8))
-def test_any_history_ends_with_the_effect_there_once_or_not_at_all(box, crash, calls):
+def test_any_order_of_calls_leaves_one_effect_or_none(box, crash, calls):
     saga, before, allowed = f"h{next(numbers)}", box.coins(), 1
     done = 0
     for call in calls:

@@ -1,4 +1,4 @@
-"""Mistakes on the command line of `python -m participants`, and what it does before it serves."""
+"""The command line of `python -m participants`: its error messages, and what it does before it serves."""
 
 import socket
 import sys
@@ -13,7 +13,7 @@ from tests.support.waiting import free_port
 
 
 def complaint(monkeypatch, capsys, *options, database_url=""):
-    """Run the command in this process, which must stop before it serves."""
+    """Run the command in this process and return its error message. It must stop before it serves."""
     monkeypatch.setattr(sys, "argv", ["participants", *options])
     monkeypatch.setenv("PARTICIPANTS_DATABASE_URL", database_url)
     monkeypatch.setattr(command, "Granian", None)
@@ -43,12 +43,12 @@ def complaint(monkeypatch, capsys, *options, database_url=""):
         (["--port", "\u0668\u0660"], "is not a port (1 to 65535)"),
     ],
 )
-def test_a_bad_option_is_one_clear_line(monkeypatch, capsys, options, words):
+def test_bad_option_is_reported_in_one_line(monkeypatch, capsys, options, words):
     port = [] if "--port" in options else ["--port", str(free_port())]
     assert words in complaint(monkeypatch, capsys, *port, *options)
 
 
-def test_a_port_in_use_is_one_clear_line_and_leaves_no_data(monkeypatch, capsys, tmp_path):
+def test_port_in_use_is_reported_in_one_line_and_leaves_no_data(monkeypatch, capsys, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         line = complaint(monkeypatch, capsys, "--port", port, "--data", str(tmp_path / "data"))
@@ -57,7 +57,7 @@ def test_a_port_in_use_is_one_clear_line_and_leaves_no_data(monkeypatch, capsys,
 
 
 def test_the_port_of_a_running_server_is_in_use(monkeypatch, capsys, tmp_path):
-    """As granian opens it: other servers that share their port may join it."""
+    """The port is open as granian opens it, with SO_REUSEPORT, so a second server could bind it without an error."""
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         server.bind(("127.0.0.1", 0))
@@ -76,11 +76,11 @@ def test_the_port_of_a_running_server_is_in_use(monkeypatch, capsys, tmp_path):
         ("oracle://x/{name}", "must begin with"),
     ],
 )
-def test_a_bad_database_is_one_clear_line(monkeypatch, capsys, database_url, words):
+def test_bad_database_url_is_reported_in_one_line(monkeypatch, capsys, database_url, words):
     assert words in complaint(monkeypatch, capsys, "--port", str(free_port()), database_url=database_url)
 
 
-def test_a_file_that_is_no_database_is_one_clear_line(monkeypatch, capsys, tmp_path):
+def test_file_that_is_not_a_database_is_reported_in_one_line(monkeypatch, capsys, tmp_path):
     (tmp_path / "stock.db").write_text("not a database at all, " * 100)
     line = complaint(monkeypatch, capsys, "--port", str(free_port()), "--only", "stock", "--data", str(tmp_path))
     assert "file is not a database" in line
@@ -90,18 +90,18 @@ def test_a_file_that_is_no_database_is_one_clear_line(monkeypatch, capsys, tmp_p
 @pytest.mark.parametrize(
     "url", ["stock:8010", "http://h:99999", "http://h:abc", "http://:80", "http://[::1", "http://h?a"]
 )
-def test_a_url_that_cannot_be_called_is_one_clear_line(monkeypatch, capsys, name, url):
+def test_invalid_url_is_reported_in_one_line(monkeypatch, capsys, name, url):
     monkeypatch.setenv(name, url)
     assert f"{name} must be a URL such as http://" in complaint(monkeypatch, capsys, "--port", str(free_port()))
 
 
-def test_a_level_of_the_log_that_is_none_is_one_clear_line(monkeypatch, capsys):
+def test_unknown_log_level_is_reported_in_one_line(monkeypatch, capsys):
     monkeypatch.setenv("LOG_LEVEL", "loud")
     assert "LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR" in complaint(monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("value", ["inf", "nan", "1e12", "-1", "often", "1_0", "+5", " 5 ", "\u0665"])
-def test_a_pause_that_no_clock_can_add_is_refused_by_a_wsgi_server_too(monkeypatch, capsys, value):
+def test_pause_too_long_for_the_clock_is_refused_under_wsgi_too(monkeypatch, capsys, value):
     monkeypatch.setenv("PARTICIPANTS_RESTOCK_S", value)
     with pytest.raises(SystemExit) as ended:
         create_application()
@@ -114,7 +114,7 @@ def test_a_pause_that_no_clock_can_add_is_refused_by_a_wsgi_server_too(monkeypat
     ("host", "found"),
     [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("::", "[::1]"), ("::1", "[::1]"), ("shop", "shop")],
 )
-def test_the_supply_chain_and_the_shop_find_their_own_server(host, found):
+def test_supply_chain_and_shop_call_their_own_server(host, found):
     assert command.own_url(host, 8010) == f"http://{found}:8010"
 
 
@@ -126,7 +126,7 @@ def test_no_database_is_open_when_the_worker_is_forked(tmp_path):
     assert [name for name in opened if name.startswith(str(tmp_path))] == []
 
 
-def test_tables_and_first_rows_can_be_made_without_serving(monkeypatch, tmp_path):
+def test_tables_and_first_rows_are_created_without_serving(monkeypatch, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         monkeypatch.setattr(sys, "argv", ["participants", "--prepare", "--port", port, "--data", str(tmp_path)])

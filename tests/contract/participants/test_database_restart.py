@@ -1,4 +1,4 @@
-"""A participant whose database was started anew goes on as if nothing had been."""
+"""A participant continues after its database was restarted."""
 
 import psycopg2
 
@@ -6,7 +6,7 @@ from participants.database import driver_url
 from participants.flask_app import create_service
 
 
-def test_connections_that_died_with_their_server_fail_no_request(postgres_url):
+def test_requests_succeed_after_a_database_restart(postgres_url):
     client = create_service("stock", driver_url(postgres_url)).test_client()
     assert client.get("/produits").status_code == 200
     with psycopg2.connect(postgres_url) as admin, admin.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""`python -m participants` as a process of its own, and its faults on the wire."""
+"""`python -m participants` as a separate process, and its faults as a client sees them."""
 
 import json
 import os
@@ -80,7 +80,7 @@ def debits(url):
     return requests.get(f"{url}/client/_balance", timeout=5).json()["debits"]
 
 
-def test_a_lost_reply_is_no_answer_but_the_effect_is_there_once(url, fault):
+def test_lost_reply_leaves_one_effect(url, fault):
     before = debits(url)
     fault(kind="lose_reply", path="/4/payer")
     with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
@@ -101,14 +101,14 @@ def test_a_failure_comes_before_any_effect(url, fault):
     assert pay(url, "failed/payer/do").status_code == 201
 
 
-def test_a_slow_call_is_slow_and_right(url, fault):
+def test_slow_fault_delays_a_correct_reply(url, fault):
     fault(kind="slow", seconds=0.2)
     assert pay(url).elapsed.total_seconds() >= 0.2
     assert requests.get(f"{url}/client/_faults", timeout=5).json() == [], "the next call is not slow"
 
 
-def test_a_slow_call_outlives_its_caller_s_patience_and_still_has_its_effect(url, fault):
-    """What a timeout means to the orchestrator: the call may have happened, and here it did."""
+def test_slow_call_has_its_effect_after_its_caller_timed_out(url, fault):
+    """A call that the orchestrator counts as timed out may still have its effect. Here it has."""
     fault(kind="slow", seconds=0.3)
     key = {"Idempotency-Key": "impatient/payer/do"}
     with pytest.raises(requests.Timeout):
@@ -120,7 +120,7 @@ def test_a_slow_call_outlives_its_caller_s_patience_and_still_has_its_effect(url
     assert pay(url, "impatient/payer/do").headers["Idempotent-Replayed"] == "true"
 
 
-def test_a_fault_hits_its_path_only_and_never_the_books(url, fault):
+def test_fault_affects_its_path_only_and_never_the_books(url, fault):
     fault(kind="fail", path="/5", times=None)
     assert pay(url).status_code == 201
     fault(kind="fail", method="GET", times=None)
@@ -152,14 +152,14 @@ def test_many_callers_at_once_are_all_served(url):
         assert {reply.status_code for reply in pool.map(lambda _: pay(url), range(64))} == {201}
 
 
-def test_behind_a_gateway_or_without_the_paths_are_the_same(url):
+def test_paths_are_the_same_behind_a_gateway_and_without_one(url):
     assert (
         requests.get(f"{url}/api/stock/produits", timeout=5).json()
         == requests.get(f"{url}/stock/produits", timeout=5).json()
     )
 
 
-def test_one_participant_alone_without_faults_and_its_data_after_a_kill(tmp_path):
+def test_single_participant_keeps_its_data_after_a_kill(tmp_path):
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     process = start(tmp_path / "data", port, "--only", "stock")
@@ -174,7 +174,7 @@ def test_one_participant_alone_without_faults_and_its_data_after_a_kill(tmp_path
     stop(process)
 
 
-def test_the_supply_chain_looks_by_itself_at_the_stock_of_its_own_server(tmp_path):
+def test_supply_chain_polls_the_stock_of_its_own_server(tmp_path):
     port, keyboard = free_port(), "550e8400-e29b-41d4-a716-446655440001"
     url = f"http://127.0.0.1:{port}/stock"
     process = start(tmp_path / "data", port, restock=0.05)
@@ -188,7 +188,7 @@ def test_the_supply_chain_looks_by_itself_at_the_stock_of_its_own_server(tmp_pat
     assert units == {"initial": 950, "en_main": 500, "reserve": 450, "vendu": 0}
 
 
-def test_each_line_of_the_log_is_an_object_whoever_writes_it(tmp_path):
+def test_every_log_line_is_a_json_object(tmp_path):
     port = free_port()
     process = start(tmp_path / "data", port)
     try:

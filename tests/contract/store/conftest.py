@@ -1,4 +1,4 @@
-"""A store over a migrated database of each kind, and a look at what it wrote."""
+"""A store over a migrated database of each kind, and direct access to the rows it writes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The audit trail: a row and what it tells are one commit, and a row that was touched is found."""
+"""The audit trail: a row and the change that it records are one commit, and an altered row is found."""
 
 import threading
 
@@ -21,14 +21,14 @@ SLIPPED_IN = """
 
 @pytest.fixture
 def trail(book):
-    """Five rows."""
+    """Write five rows."""
     for number in range(5):
         record(book.engine, Entry(actor="cli:ada", action="key.add", target=f"k{number}", after={"scopes": ["read"]}))
     return book
 
 
 def unguarded(book, sql):
-    """What somebody with all rights over the database can do."""
+    """Run SQL as a database administrator who has removed the triggers that protect the trail."""
     with book.engine.connect() as connection:
         if book.engine.dialect.name == "sqlite":
             for trigger in ("update", "delete", "replace"):
@@ -42,7 +42,7 @@ def saga_row(book):
     return book.rows("SELECT state, status, version FROM saga")[0]
 
 
-def test_a_trail_that_nobody_touched_holds(trail):
+def test_untouched_trail_is_valid(trail):
     found = verify(trail.engine)
     assert (found.rows, found.seq, found.broken) == (5, 5, None)
     rows = page(trail.engine, limit=10)
@@ -53,12 +53,12 @@ def test_a_trail_that_nobody_touched_holds(trail):
     assert verify(trail.engine, newest=2).rows == 2
 
 
-def test_an_empty_trail_holds(book):
+def test_empty_trail_is_valid(book):
     assert verify(book.engine).broken is None
 
 
 @pytest.mark.parametrize("column", ["at", "actor", "action", "saga_id", "target", "reason", "before", "after"])
-def test_a_row_that_was_changed_is_found(trail, column):
+def test_changed_row_is_found(trail, column):
     value = {
         "at": "'2020-01-01 00:00:00.000000'",
         "saga_id": "'00000000000000000000000000000001'",
@@ -84,13 +84,13 @@ def test_a_row_that_was_changed_is_found(trail, column):
         (SLIPPED_IN, 6),
     ],
 )  # fmt: skip
-def test_a_row_that_is_gone_or_slipped_in_is_found(trail, sql, broken):
+def test_deleted_or_inserted_row_is_found(trail, sql, broken):
     unguarded(trail, sql)
     assert verify(trail.engine).broken == broken
 
 
-def sealed_anew(book, seq, **changes):
-    """What somebody does who has all rights, and knows how hashes are made."""
+def rehashed(book, seq, **changes):
+    """Alter a row as a database administrator could who also knows how its hash is computed."""
     with book.engine.connect() as connection:
         (kept,) = connection.execute(select(AuditRow.__table__).where(AuditRow.seq == seq)).mappings()
         row = {**kept, **changes}
@@ -98,17 +98,17 @@ def sealed_anew(book, seq, **changes):
         connection.execute(update(AuditRow.__table__).where(AuditRow.seq == seq).values(**row))
 
 
-def test_a_row_that_was_sealed_anew_is_found_at_the_next_one(trail):
+def test_rehashed_row_is_found_at_the_next_row(trail):
     unguarded(trail, "SELECT 1")
-    sealed_anew(trail, 2, actor="cli:mallory")
+    rehashed(trail, 2, actor="cli:mallory")
     found = verify(trail.engine)
     assert (found.broken, found.why) == (3, "it does not name the hash of the row before")
     assert verify(trail.engine, newest=2).broken is None, "the newest are as they were written"
 
 
-def test_a_gap_is_found_though_the_row_after_it_was_sealed_anew(trail):
+def test_gap_is_found_although_the_next_row_was_rehashed(trail):
     unguarded(trail, "DELETE FROM audit WHERE seq = 4")
-    sealed_anew(trail, 5, previous=page(trail.engine, limit=1, before=4)[0].hash)
+    rehashed(trail, 5, previous=page(trail.engine, limit=1, before=4)[0].hash)
     found = verify(trail.engine)
     assert (found.broken, found.why) == (4, "it is missing")
 
@@ -130,7 +130,7 @@ def test_the_database_refuses_to_change_the_trail(trail, sql):
     assert verify(trail.engine).broken is None
 
 
-def test_many_writers_make_one_chain(book):
+def test_simultaneous_writers_make_one_chain(book):
     def write(name):
         for _ in range(10):
             record(book.engine, Entry(actor=name, action="sign_in"))
@@ -146,7 +146,7 @@ def test_many_writers_make_one_chain(book):
 
 @pytest.fixture
 def asked(book, saga):
-    """A saga that is durable, and that a person has just asked to be called off."""
+    """Return a stored saga that a person has just cancelled, before the commit of the move."""
     book.store().insert(saga, 30, owner="one")
     saga.record_request(Trigger.CANCEL, "user:ada", "the customer called")
     saga.fire(Trigger.CANCEL, actor="user:ada", reason="the customer called")
@@ -154,7 +154,7 @@ def asked(book, saga):
     return saga
 
 
-def test_a_move_and_its_row_are_one_commit(book, asked):
+def test_move_and_its_audit_row_are_one_commit(book, asked):
     book.store().save(asked, None, owner=None)
     (row,) = page(book.engine, limit=9)
     assert (row.actor, row.action, row.saga_id, row.reason) == (
@@ -166,7 +166,7 @@ def test_a_move_and_its_row_are_one_commit(book, asked):
     assert asked.audit_entry is None
 
 
-def test_what_nobody_asked_leaves_no_row_and_costs_one_statement(book, saga):
+def test_automatic_move_leaves_no_audit_row_and_takes_one_statement(book, saga):
     book.store().insert(saga, 30, owner="one")
     book.statements.clear()
     book.store().save(saga, 30, owner="one")
@@ -174,7 +174,7 @@ def test_what_nobody_asked_leaves_no_row_and_costs_one_statement(book, saga):
     assert page(book.engine, limit=9) == []
 
 
-def test_a_fenced_move_leaves_no_row(book, asked):
+def test_fenced_move_leaves_no_audit_row(book, asked):
     book.rows("UPDATE saga SET epoch = epoch + 1")
     before = saga_row(book)
     with pytest.raises(FencedError):
@@ -184,7 +184,7 @@ def test_a_fenced_move_leaves_no_row(book, asked):
     assert verify(book.engine).broken is None
 
 
-def test_no_move_without_its_row(book, asked, monkeypatch):
+def test_move_is_not_committed_without_its_audit_row(book, asked, monkeypatch):
     before = saga_row(book)
 
     def fails(_connection, _entry):
@@ -197,8 +197,8 @@ def test_no_move_without_its_row(book, asked, monkeypatch):
     assert len(book.rows("SELECT * FROM journal")) == 1
 
 
-def test_no_row_without_its_move(book, asked, monkeypatch):
-    """The process dies, as it were, between the row and the commit."""
+def test_audit_row_is_not_committed_without_its_move(book, asked, monkeypatch):
+    """An error between the row and the commit stands in for the death of the process."""
 
     def appends_and_dies(connection, entry):
         append(connection, entry)
@@ -212,7 +212,7 @@ def test_no_row_without_its_move(book, asked, monkeypatch):
     assert saga_row(book) == before
 
 
-def test_a_transaction_that_failed_leaves_the_connection_clean(book):
+def test_failed_transaction_leaves_the_connection_usable(book):
     def fails():
         with atomic(book.engine) as connection:
             append(connection, Entry(actor="a", action="b"))
@@ -224,7 +224,7 @@ def test_a_transaction_that_failed_leaves_the_connection_clean(book):
     assert [row.action for row in page(book.engine, limit=9)] == ["c"]
 
 
-def test_a_connection_that_is_lost_halfway_hides_no_error_and_comes_back_to_nobody(book):
+def test_lost_connection_reports_its_error_and_is_not_used_again(book):
     def loses():
         with atomic(book.engine) as connection:
             append(connection, Entry(actor="a", action="b"))

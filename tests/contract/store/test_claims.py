@@ -1,4 +1,4 @@
-"""How PostgreSQL finds what is due, which every process asks for again and again."""
+"""How PostgreSQL finds due sagas, a query that every process repeats all the time."""
 
 import pytest
 from sqlalchemy import event
@@ -25,12 +25,12 @@ def plan(book):
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_a_claim_follows_the_index_of_a_table_that_was_never_analyzed(plan):
+def test_claim_uses_the_index_of_a_table_without_statistics(plan):
     assert "Index Scan using saga_due" in plan
     assert "Sort" not in plan
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_a_claim_does_not_look_at_what_is_not_due(plan):
-    """Thousands may be under way, or wait for hours."""
+def test_claim_does_not_read_sagas_that_are_not_due(plan):
+    """Thousands of sagas may be running, or waiting for hours."""
     assert "Index Cond: (due_at <=" in plan

@@ -1,4 +1,4 @@
-"""The engine's own connections, out of SQLAlchemy's pool."""
+"""The connections that the engine keeps, out of SQLAlchemy's pool."""
 
 import threading
 from select import select
@@ -14,17 +14,17 @@ def connections(book):
     return Connections(book.engine)
 
 
-def test_a_connection_serves_again(connections):
+def test_connection_is_used_again(connections):
     first = connections.take()
     connections.give_back(first)
     assert connections.take() is first
 
 
-def test_nobody_gets_one_that_is_in_use(connections):
+def test_connection_in_use_is_not_lent_again(connections):
     assert connections.take() is not connections.take()
 
 
-def test_what_is_kept_leaves_as_many_for_others(connections, book):
+def test_kept_connections_leave_as_many_for_others(connections, book):
     most = book.engine.pool.size()
     taken = [connections.take() for _ in range(most)]
     for connection in taken:
@@ -35,8 +35,8 @@ def test_what_is_kept_leaves_as_many_for_others(connections, book):
         other.close()
 
 
-def test_more_threads_than_connections_wait_for_one_another(connections, book):
-    """A burst of requests is no error, and no crowd at the database."""
+def test_threads_wait_when_all_connections_are_in_use(connections, book):
+    """A burst of requests causes neither errors nor more connections to the database."""
     done, most = [], 3 * book.engine.pool.size()
 
     def use():
@@ -55,7 +55,7 @@ def test_more_threads_than_connections_wait_for_one_another(connections, book):
     assert book.engine.pool.checkedout() <= book.engine.pool.size()
 
 
-def test_nobody_waits_for_a_connection_for_ever(connections, book, monkeypatch):
+def test_wait_for_a_connection_has_an_end(connections, book, monkeypatch):
     monkeypatch.setattr(module, "CONNECTION_WAIT_S", 0.01)
     taken = [connections.take() for _ in range(book.engine.pool.size())]
     with pytest.raises(NoConnectionError):
@@ -66,8 +66,8 @@ def test_nobody_waits_for_a_connection_for_ever(connections, book, monkeypatch):
         connections.give_back(connection)
 
 
-def test_a_turn_that_came_to_nothing_is_another_ones(connections, book, monkeypatch):
-    """Else a server that is away for a while would leave the engine without connections for good."""
+def test_turn_is_given_back_when_connecting_fails(connections, book, monkeypatch):
+    """Otherwise the engine would have no connections left after its server was away for a while."""
     monkeypatch.setattr(module, "CONNECTION_WAIT_S", 0.01)
     with monkeypatch.context() as away:
         away.setattr(book.engine, "raw_connection", lambda: 1 / 0)
@@ -77,7 +77,7 @@ def test_a_turn_that_came_to_nothing_is_another_ones(connections, book, monkeypa
     connections.give_back(connections.take())
 
 
-def test_an_engine_that_is_disposed_of_takes_them_along(connections, book):
+def test_disposed_engine_closes_its_kept_connections(connections, book):
     connection = connections.take()
     connections.give_back(connection)
     book.engine.dispose()
@@ -85,18 +85,18 @@ def test_an_engine_that_is_disposed_of_takes_them_along(connections, book):
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_one_whose_server_has_gone_is_not_used_again(connections, book, monkeypatch):
+def test_connection_is_not_used_again_when_its_session_has_ended(connections, book, monkeypatch):
     connection = connections.take()
     pid = connection.info["pid"] = connection.dbapi_connection.get_backend_pid()
     connections.give_back(connection)
     book.rows("SELECT pg_terminate_backend(:pid)", pid=pid)
-    select([connection], [], [], 5.0)  # until its end has arrived
+    select([connection], [], [], 5.0)  # wait for the end of the connection to arrive
     monkeypatch.setattr(module, "TRUSTED_S", 0.0)
     assert connections.take().dbapi_connection.get_backend_pid() != pid
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_one_that_was_lost_in_use_is_not_kept(connections, book):
+def test_connection_lost_in_use_is_not_kept(connections, book):
     connection = connections.take()
     connection.invalidate()
     connections.give_back(connection)

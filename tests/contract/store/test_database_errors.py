@@ -1,4 +1,4 @@
-"""What errors of real databases mean."""
+"""Errors of real databases get the right meaning."""
 
 import sqlite3
 
@@ -11,7 +11,8 @@ from app.store.database_errors import Meaning, is_away, meaning
 
 
 def error_of(engine, *statements):
-    with pytest.raises(SQLAlchemyError) as raised, engine.connect() as connection:  # noqa: PT012  the last one fails
+    # the last statement fails
+    with pytest.raises(SQLAlchemyError) as raised, engine.connect() as connection:  # noqa: PT012
         for statement in statements:
             connection.execute(text(statement))
     return raised.value
@@ -60,7 +61,7 @@ def test_an_error_of_postgresql_means_what_its_sqlstate_says(book, code, meant):
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_a_value_too_long_for_an_index_is_the_senders_fault(book):
+def test_value_too_long_for_an_index_is_a_client_error(book):
     long = "(SELECT string_agg(md5(n::text), '') FROM generate_series(1, 2000) AS n)"
     assert meaning(error_of(book.engine, f"INSERT INTO user_account VALUES ({long}, 'x', 'x', now())")) is (
         Meaning.UNSTORABLE
@@ -77,7 +78,7 @@ def test_a_connection_that_was_cut_is_away(book):
     assert meaning(error_of(book.engine, "SELECT pg_terminate_backend(pg_backend_pid())")) is Meaning.AWAY
 
 
-def test_a_table_that_is_missing_means_that_nobody_migrated(store_url, book):
+def test_missing_table_means_not_migrated(store_url, book):
     assert meaning(error_of(book.engine, "SELECT * FROM no_such_table")) is Meaning.NOT_MIGRATED
     assert meaning(error_of(book.engine, "SELECT no_such_column FROM saga")) is Meaning.NOT_MIGRATED
 
@@ -87,12 +88,12 @@ def test_a_broken_constraint_is_a_defect(book):
     assert meaning(error_of(book.engine, twice)) is Meaning.DEFECT
 
 
-def test_no_free_connection_is_busy_and_never_a_sign_of_ill_health():
+def test_no_free_connection_means_busy_and_not_unhealthy():
     assert meaning(NoConnectionError("none came free")) is Meaning.BUSY
     assert meaning(NoConnectionError("none came free")) is Meaning.BUSY
 
 
-def test_an_error_that_is_not_the_databases_is_a_defect():
+def test_error_outside_the_database_is_a_defect():
     assert meaning(ValueError("x")) is Meaning.DEFECT
 
 

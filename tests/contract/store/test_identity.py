@@ -1,4 +1,4 @@
-"""Processes that share a host name and a pid, as containers on one host network do, are still two owners."""
+"""Two processes with one host name and pid, such as containers on one host network, are two owners."""
 
 import os
 import socket
@@ -14,7 +14,7 @@ from app.store.database import db
 
 @pytest.fixture
 def twins(store_url, monkeypatch):
-    """Two services on one database whose host name and pid are the same."""
+    """Make two services on one database with the same host name and pid."""
     monkeypatch.setattr(socket, "gethostname", lambda: "vm")
     monkeypatch.setattr(os, "getpid", lambda: 2)
     apps = [create_app(from_environment({"DATABASE_URL": store_url})) for _ in range(2)]
@@ -37,7 +37,7 @@ def test_processes_of_one_host_name_and_pid_are_two_replicas(twins):
     assert {owner.rpartition(":")[0] for owner in (first, second)} == {"vm:2"}
 
 
-def test_only_one_of_them_publishes(twins, book, saga):
+def test_only_one_process_publishes(twins, book, saga):
     book.store().insert(saga, 30, owner="one")
     book.rows("UPDATE journal SET event = 'CommandeCreate'")
     first, second = (services(app).events.relay for app in twins)

@@ -1,4 +1,4 @@
-"""Migrations beside what else happens: a kill at any statement, other migrators, and replicas at work."""
+"""Migrations that are killed at any statement, run beside other migrations, or run while replicas work."""
 
 import os
 import sqlite3
@@ -18,8 +18,8 @@ from app.config import from_environment
 from app.store.database import db
 from tests.support.databases import execute
 
-#: Migrates a SQLite file again and again; the nth process kills itself before its nth statement that writes. After each
-#: there must be nothing, until one ends before it comes to its nth.
+#: Migrate a SQLite file again and again. The nth process kills itself before its nth statement that writes. After each
+#: kill the file must have no tables. The loop ends when a process completes before its nth statement.
 KILLED_EVERYWHERE = """
 import os, signal, sqlite3, sys
 import flask_migrate
@@ -76,14 +76,14 @@ def app(database_url):
         db.engine.dispose()
 
 
-def test_a_sqlite_migration_that_is_killed_anywhere_leaves_nothing(tmp_path):
+def test_killed_sqlite_migration_leaves_nothing(tmp_path):
     program = [sys.executable, "-c", KILLED_EVERYWHERE, tmp_path / "saga.db"]
     done = subprocess.run(program, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 40
 
 
-def test_several_that_migrate_at_once_all_end_well(database_url):
+def test_simultaneous_migrations_all_succeed(database_url):
     program = [sys.executable, "-m", "flask", "--app", "app", "db", "upgrade"]
     environment = {**os.environ, "DATABASE_URL": database_url}
     running = [subprocess.Popen(program, env=environment, stderr=subprocess.PIPE, text=True) for _ in range(3)]
@@ -105,12 +105,13 @@ UPDATE = """
 READ = "SELECT count(*) FROM journal JOIN saga ON saga.id = journal.saga_id WHERE saga.id = %s"
 
 
-#: Seconds. Six replicas commit some hundred sagas a second all the same; without it the migrations rewrite 100,000.
+#: Seconds between two commits of a replica. Six replicas still commit some hundred sagas a second. Without the pause
+#: the migrations would have to rewrite 100,000 rows.
 PAUSE_S = 0.005
 
 
 class Replica(threading.Thread):
-    """Does what a process of an earlier release does all day: commits of sagas, and reads of journals."""
+    """Commits sagas and reads journals all the time, as a process of an earlier release does."""
 
     def __init__(self, url):
         super().__init__()
@@ -136,7 +137,7 @@ class Replica(threading.Thread):
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 @pytest.mark.parametrize(("first", "times"), [("0002", 1), ("0005", 3)])
 def test_a_migration_under_load_fails_no_replica(app, database_url, first, times):
-    """It used to deadlock with their commits: journal and then saga, in one transaction for all migrations."""
+    """A single transaction would lock the journal before the saga and deadlock with the commits of replicas."""
     flask_migrate.upgrade(revision=first)
     replicas = [Replica(database_url) for _ in range(6)]
     for replica in replicas:
@@ -155,12 +156,12 @@ def test_a_migration_under_load_fails_no_replica(app, database_url, first, times
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
-def test_a_migration_waits_for_the_locks_of_others_and_keeps_nobody_waiting(app, database_url):
+def test_migration_waits_for_locks_without_blocking_others(app, database_url):
     flask_migrate.upgrade(revision="0003")
     holder, other = psycopg2.connect(database_url), psycopg2.connect(database_url)
     other.autocommit = True
     with holder.cursor() as reading, other.cursor() as commits:
-        reading.execute("SELECT count(*) FROM journal")  # such as pg_dump, for as long as it takes
+        reading.execute("SELECT count(*) FROM journal")  # pg_dump, for example, holds such a lock as long as it runs
         migrating = threading.Thread(target=upgrade, args=(app,))
         migrating.start()
         for _ in range(20):
@@ -180,7 +181,7 @@ def upgrade(app):
 
 
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
-def test_a_database_that_cannot_keep_every_text_is_refused(postgres_server, encoding):
+def test_database_that_cannot_store_every_text_is_refused(postgres_server, encoding):
     name = f"not_{encoding.lower()}"
     execute(
         postgres_server,
@@ -201,7 +202,7 @@ def flask_db(url, *arguments):
     return subprocess.run(program, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_a_database_of_something_else_is_refused_in_one_line(tmp_path):
+def test_database_of_another_program_is_refused_in_one_line(tmp_path):
     with sqlite3.connect(tmp_path / "other.db") as other:
         other.execute("CREATE TABLE saga (theirs TEXT)")
     done = flask_db(f"sqlite:///{tmp_path}/other.db", "upgrade")

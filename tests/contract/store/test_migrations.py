@@ -17,7 +17,7 @@ def app(database_url):
         db.engine.dispose()
 
 
-def test_a_downgrade_leaves_nothing_and_an_upgrade_comes_back(app):
+def test_downgrade_leaves_no_tables_and_upgrade_restores_them(app):
     flask_migrate.upgrade()
     assert {"saga", "journal"} <= set(inspect(db.engine).get_table_names())
     flask_migrate.downgrade(revision="base")
@@ -26,6 +26,6 @@ def test_a_downgrade_leaves_nothing_and_an_upgrade_comes_back(app):
     assert {"saga", "journal"} <= set(inspect(db.engine).get_table_names())
 
 
-def test_the_migrations_make_what_the_models_say(app):
+def test_migrations_match_the_models(app):
     flask_migrate.upgrade()
-    flask_migrate.check()  # exits when a migration is missing
+    flask_migrate.check()  # exits with an error when a migration is missing

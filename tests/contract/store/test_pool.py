@@ -1,4 +1,4 @@
-"""What a process does with its connections when the server allows fewer than it would take."""
+"""The connections of a process when the server allows fewer than the process would open."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -33,7 +33,7 @@ def clock():
 
 @pytest.fixture
 def limited_url(postgres_server, postgres_url):
-    """URL of a database that takes LIMIT connections of one role."""
+    """Return the URL of a database that allows LIMIT connections to one role."""
     execute(postgres_server, f"CREATE ROLE limited LOGIN CONNECTION LIMIT {LIMIT}")
     yield postgres_url.replace("postgresql://postgres@", "postgresql+psycopg2://limited@")
     execute(postgres_server, "DROP ROLE limited")
@@ -41,7 +41,7 @@ def limited_url(postgres_server, postgres_url):
 
 @pytest.fixture
 def process(limited_url, clock):
-    """Make what a process has: its engine, and the connections that its sagas use."""
+    """Make a process: its SQLAlchemy engine, and the connections that its sagas use."""
     made = []
 
     def make(**more):
@@ -70,12 +70,12 @@ def read(engine):
 
 
 def hold(connections, count):
-    """Have so many connections made and given back."""
+    """Open this number of connections and give them all back."""
     for connection in [connections.take() for _ in range(count)]:
         connections.give_back(connection)
 
 
-def test_a_burst_beyond_the_servers_limit_fails_nobody(process):
+def test_burst_beyond_the_servers_limit_succeeds(process):
     engine, connections = process()
     with ThreadPoolExecutor(60) as pool:
         used = [pool.submit(use, connections) for _ in range(300)]
@@ -111,20 +111,20 @@ def test_a_read_waits_for_a_connection_that_is_in_use(process):
         connections.give_back(connection)
 
 
-def test_another_process_gets_the_connections_that_one_has_not_used_for_a_while(process, clock):
+def test_idle_connections_become_free_for_another_process(process, clock):
     engine, connections = process()
     hold(connections, LIMIT)
     other, of_another = process()
     with pytest.raises(OperationalError) as refused:
         read(other)
     assert meaning(refused.value) is Meaning.AWAY
-    for _ in range(2):  # from the engine to the pool, and from there to the server
+    for _ in range(2):  # the first step moves it from the engine to the pool, the second from the pool to the server
         clock.now += IDLE_S + 1
         engine.pool.close_idle()
     hold(of_another, LIMIT)
 
 
-def test_what_is_in_use_all_the_time_is_kept(process, clock):
+def test_connections_in_constant_use_are_kept(process, clock):
     engine, connections = process()
     first = connections.take()
     connections.give_back(first)
@@ -136,7 +136,7 @@ def test_what_is_in_use_all_the_time_is_kept(process, clock):
         connections.give_back(again)
 
 
-def test_a_server_that_refuses_everything_is_no_reason_to_wait(process, limited_url, postgres_server):
+def test_process_does_not_wait_when_the_server_refuses_everything(process, limited_url, postgres_server):
     _, connections = process()
     execute(postgres_server, "ALTER ROLE limited NOLOGIN")
     with pytest.raises(psycopg2.OperationalError, match="not permitted"):

@@ -29,7 +29,7 @@ POOL = 3
 
 @contextmanager
 def pgbouncer(server: str, mode: str) -> Iterator[str]:
-    """Give the URL (with %s for the database's name) of a pgbouncer with POOL connections before the tests' server."""
+    """Return the URL (with %s for the database's name) of a pgbouncer with POOL connections to the tests' server."""
     data, port = Path(server.split("host=")[1]), free_port()
     folder = Path(tempfile.mkdtemp(prefix="bouncer"))
     folder.chmod(0o755)
@@ -69,7 +69,7 @@ def pooled_url(request, postgres_server, postgres_template):
 
 @pytest.fixture
 def process(pooled_url):
-    """Make what a process has."""
+    """Make a process: its store and its SQLAlchemy engine."""
     made = []
 
     def make():
@@ -92,8 +92,8 @@ def run(store, index):
     assert store.read(saga.id).state == saga.state
 
 
-def test_two_processes_share_a_pool_smaller_than_what_each_would_take(process):
-    """In session mode the second one got nothing, and in transaction mode names of prepared statements were lost."""
+def test_two_processes_share_a_pool_smaller_than_their_own(process):
+    """Session mode must leave connections for both, and transaction mode must not lose prepared statements."""
     processes = [process() for _ in range(2)]
     with ThreadPoolExecutor(24) as pool:
         running = [pool.submit(run, store, index) for index in range(60) for store, _ in processes]
@@ -102,7 +102,7 @@ def test_two_processes_share_a_pool_smaller_than_what_each_would_take(process):
         done.result()
 
 
-def test_the_session_settings_get_through(process):
+def test_session_settings_arrive_at_the_server(process):
     _, engine = process()
     with engine.connect() as connection:
         connection.execute(text("SELECT 1"))

@@ -22,7 +22,7 @@ def application(store_url):
 
 
 def cancelled(book, *, days_ago):
-    """Store an order that was cancelled at once, so many days ago."""
+    """Store an order that was cancelled at once, this number of days ago."""
     saga = begun(book, days_ago=0)
     saga.fire(Trigger.CANCEL, actor="ada")
     saga.fire(Trigger.COMPENSATE, actor="ada")
@@ -62,7 +62,7 @@ def pruned(days):
     return retention.delete_ended([row.id for row in retention.ended_before(days, 100)])
 
 
-def test_what_ended_long_ago_goes_with_its_journal_and_what_ended_lately_stays(book):
+def test_prune_deletes_old_sagas_with_their_journals_and_keeps_new_ones(book):
     cancelled(book, days_ago=40)
     cancelled(book, days_ago=20)
     publish(book)
@@ -73,7 +73,8 @@ def test_what_ended_long_ago_goes_with_its_journal_and_what_ended_lately_stays(b
 def test_an_unfinished_saga_is_never_deleted(book):
     saga = begun(book, days_ago=400)
     assert pruned(30) == 0
-    assert retention.delete_ended([saga.id]) == 0  # not even when it was chosen before somebody took it up again
+    # the saga is kept, although it was selected before another process continued it
+    assert retention.delete_ended([saga.id]) == 0
     assert len(left(book)) == 1
 
 
@@ -84,13 +85,13 @@ def test_a_saga_whose_events_are_still_to_be_published_stays(book):
     assert pruned(30) == 1
 
 
-def test_batches_begin_with_the_oldest_and_come_to_an_end(book):
+def test_prune_batches_start_with_the_oldest_and_end(book):
     ids = [cancelled(book, days_ago=days) for days in (50, 60, 70)]
     publish(book)
     assert [row.id for row in retention.ended_before(30, 2)] == [ids[2], ids[1]]
     assert pruned(30) + pruned(30) == 3
 
 
-def test_every_saga_is_exported_once_the_oldest_first(book):
+def test_prune_exports_every_saga_once_the_oldest_first(book):
     ids = [cancelled(book, days_ago=days) for days in (3, 9, 6)]
     assert [row.id for rows in retention.all_sagas(2) for row in rows] == [ids[1], ids[2], ids[0]]

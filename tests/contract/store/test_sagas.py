@@ -27,7 +27,7 @@ def test_a_commit_is_one_statement(book, saga):
     assert [statement.split()[0] for statement in book.statements] == ["INSERT", "UPDATE"]
 
 
-def test_the_journal_tells_who_when_from_to_why_and_with_what_reply(book, saga):
+def test_journal_contains_actor_time_states_reason_and_reply(book, saga):
     store = book.store()
     store.insert(saga, 30, owner="one")
     advance(saga, attempt=1, reason="200", status_code=200, reply={"montant": 59.97, "é": [None]}, duration_ms=3.5)
@@ -61,7 +61,7 @@ def test_a_write_of_a_past_epoch_changes_nothing(book, saga):
     store = book.store()
     store.insert(saga, 0, owner="one")
     (claimed,) = book.leases("two").claim(10, 30)
-    saga.version = claimed.version  # the version alone would let it pass
+    saga.version = claimed.version  # with the version alone, the write would pass
     advance(saga)
     with pytest.raises(FencedError):
         store.save(saga, 30, owner="one")
@@ -82,7 +82,7 @@ def test_two_writers_of_one_version_leave_one_write(book, saga):
     assert len(book.rows("SELECT * FROM journal")) == 2
 
 
-def test_a_claim_brings_back_where_the_saga_stood_and_what_it_learnt(book, saga):
+def test_claim_restores_state_and_replies(book, saga):
     store = book.store()
     advance(saga, reply={"montant": 5.0, "produits": []})
     saga.fire(Trigger.RETRY, actor="engine", step="reserver_stock", direction="do", reply={"not": "a result"})
@@ -96,8 +96,11 @@ def test_a_claim_brings_back_where_the_saga_stood_and_what_it_learnt(book, saga)
     assert (claimed.epoch, claimed.in_doubt) == (2, True)
 
 
-def test_a_claim_is_the_intent_of_the_call(book, saga):
-    """The first to claim what nobody has called may call without a commit; who claims it after that one knows."""
+def test_claim_records_the_intent_of_the_call(book, saga):
+    """The first owner may call without a commit when no owner has called before.
+
+    A later owner finds the call in doubt.
+    """
     book.store().insert(saga, 0, owner=None)
     leases = book.leases()
     (first,) = leases.claim(10, 0)
@@ -107,7 +110,7 @@ def test_a_claim_is_the_intent_of_the_call(book, saga):
     assert second.in_doubt
 
 
-def test_what_is_given_back_in_good_order_was_not_sent(book, saga):
+def test_released_saga_is_not_in_doubt(book, saga):
     store = book.store()
     store.insert(saga, 0, owner=None)
     (first,) = book.leases().claim(10, 30)
@@ -172,8 +175,8 @@ def test_text_of_any_kind_survives(book):
     assert claimed.data == data
 
 
-def test_a_saga_that_cannot_be_read_keeps_no_other_waiting(book, saga):
-    """Its table was changed in place, and no longer has the state it stands in."""
+def test_unreadable_saga_does_not_delay_others(book, saga):
+    """The saga's table was changed in place and no longer has the saga's state."""
     book.store().insert(saga, 0, owner="one")
     book.rows("UPDATE saga SET state = 'NOWHERE'")
     other = Instance.new(CHECKOUT, {"client_id": 5, "magasin_id": 1}, actor="client")
@@ -194,7 +197,7 @@ def test_a_commit_early_in_its_lease_leaves_it_and_a_late_one_renews_it(book, sa
     assert due_at(book) > began
 
 
-def test_who_has_only_read_a_saga_takes_its_lease_with_the_first_commit(book, saga):
+def test_first_commit_after_a_read_takes_the_lease(book, saga):
     book.store().insert(saga, 35, "one")
     other = book.store("two").read(saga.id)
     book.store("two").save(other, 350, "two", enough_s=20)
@@ -203,8 +206,8 @@ def test_who_has_only_read_a_saga_takes_its_lease_with_the_first_commit(book, sa
     assert other.lease_end < float("inf")
 
 
-def test_no_index_holds_what_every_commit_changes(book):
-    """Else PostgreSQL writes an entry of every index with each of them."""
+def test_no_index_contains_a_column_that_every_commit_changes(book):
+    """Otherwise PostgreSQL would write an entry in every index with each commit."""
     indexed = {column for index in inspect(book.engine).get_indexes("saga") for column in index["column_names"]}
     assert {"status", "due_at", "created_at"} <= indexed
     assert not indexed & {"state", "version", "entered_at", "updated_at", "moves", "attempt", "unsure", "claims"}
@@ -214,8 +217,8 @@ def due_at(book):
     return book.rows("SELECT due_at FROM saga")[0]["due_at"]
 
 
-def test_a_client_and_a_store_of_any_length_are_kept_shortened(book):
-    """No index takes 20,000 random letters: the insert failed, and /ready with it."""
+def test_long_client_and_store_names_are_shortened(book):
+    """An index entry has a size limit. An insert with 20,000 random letters failed, and so did /ready."""
     case = compensatable(
         "hold",
         post("alpha", "/hold", case="case"),

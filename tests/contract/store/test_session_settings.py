@@ -1,4 +1,4 @@
-"""Statements mean the same whatever the database's defaults are, and a lost race is repeated."""
+"""Statements mean the same with any defaults of the database, and a transaction that lost a race is repeated."""
 
 from datetime import UTC
 
@@ -59,7 +59,7 @@ def test_a_transaction_is_read_committed_whatever_the_session_says(engine):
         assert connection.execute(text("SHOW transaction_isolation")).scalar_one() == "read committed"
 
 
-def test_moments_are_read_in_utc(engine, saga):
+def test_times_are_read_in_utc(engine, saga):
     SagaStore(Connections(engine), discover(), "one").insert(saga, 30, owner="one")
     with engine.connect() as connection:
         connection.execute(text("SET TimeZone = 'Asia/Kathmandu'"))
@@ -68,7 +68,10 @@ def test_moments_are_read_in_utc(engine, saga):
 
 
 def fails_at_first(book, code, times):
-    """Let so many updates of sagas fail with an SQLSTATE; a sequence counts them, for it is never rolled back."""
+    """Let this number of updates of sagas fail with an SQLSTATE.
+
+    A sequence counts them, because a rollback does not undo it.
+    """
     book.rows("CREATE SEQUENCE tries")
     book.rows(
         "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
@@ -78,7 +81,7 @@ def fails_at_first(book, code, times):
 
 
 @pytest.mark.parametrize("code", ["40001", "40P01", "55P03"])
-def test_a_commit_that_lost_a_race_is_repeated_at_once(engine, book, saga, code):
+def test_commit_is_repeated_at_once_after_a_lost_race(engine, book, saga, code):
     store = SagaStore(Connections(engine), discover(), "one")
     store.insert(saga, 30, owner="one")
     fails_at_first(book, code, times=3)
@@ -87,7 +90,7 @@ def test_a_commit_that_lost_a_race_is_repeated_at_once(engine, book, saga, code)
     assert store.read(saga.id).version == 2
 
 
-def test_a_claim_that_lost_a_race_is_repeated_at_once(engine, book, saga):
+def test_claim_is_repeated_at_once_after_a_lost_race(engine, book, saga):
     store = SagaStore(Connections(engine), discover(), "one")
     store.insert(saga, 0, owner="one")
     fails_at_first(book, "40P01", times=2)
@@ -95,7 +98,7 @@ def test_a_claim_that_lost_a_race_is_repeated_at_once(engine, book, saga):
         assert connection.execute(SagaRow.__table__.update().values(claims=1)).rowcount == 1
 
 
-def test_repeating_ends(engine, book, saga):
+def test_commit_is_repeated_a_limited_number_of_times(engine, book, saga):
     store = SagaStore(Connections(engine), discover(), "one")
     store.insert(saga, 30, owner="one")
     fails_at_first(book, "40001", times=1000)
@@ -104,7 +107,7 @@ def test_repeating_ends(engine, book, saga):
     assert sqlstate(raised.value.orig) == "40001"
 
 
-def test_a_part_of_a_transaction_is_not_repeated_by_itself(engine, book, saga):
+def test_statement_inside_a_transaction_is_not_repeated_alone(engine, book, saga):
     SagaStore(Connections(engine), discover(), "one").insert(saga, 30, owner="one")
     fails_at_first(book, "40P01", times=1)
     with pytest.raises(Exception, match="fail"), atomic(engine) as connection:

@@ -1,4 +1,4 @@
-"""Every move bears the time at which it happened, by the database's clock, however late it is committed."""
+"""Every move has the time at which it happened, by the database's clock, even when the move is committed later."""
 
 from datetime import datetime
 
@@ -45,7 +45,7 @@ def seconds(later, earlier) -> float:
 
 
 def read(saga, clock, took_s):
-    """Answer the saga's read after so many seconds; it is not committed."""
+    """Answer the saga's read after this number of seconds, without a commit."""
     clock.now += took_s
     saga.fire(Trigger.SUCCEEDED, actor="engine", step="lire_panier", direction="do")
 
@@ -58,7 +58,7 @@ def row(book):
     return book.rows("SELECT created_at, updated_at, entered_at, deadline_at FROM saga")[0]
 
 
-def test_moves_that_ride_along_with_one_commit_keep_their_own_times(book, store, clock, saga):
+def test_moves_of_one_commit_keep_their_own_times(book, store, clock, saga):
     read(saga, clock, 2.0)
     clock.now += 0.5
     store.insert(saga, 30, owner="one")
@@ -67,7 +67,7 @@ def test_moves_that_ride_along_with_one_commit_keep_their_own_times(book, store,
     assert seconds(row(book)["updated_at"], answered) == pytest.approx(0.5, abs=FRACTION_S)
 
 
-def test_a_saga_is_created_when_it_began_and_not_at_its_first_commit(book, store, clock, saga):
+def test_created_at_is_the_start_and_not_the_first_commit(book, store, clock, saga):
     read(saga, clock, 2.0)
     store.insert(saga, 30, owner="one")
     found = row(book)
@@ -76,7 +76,7 @@ def test_a_saga_is_created_when_it_began_and_not_at_its_first_commit(book, store
     assert seconds(found["deadline_at"], found["created_at"]) == pytest.approx(CHECKOUT.deadline_s, abs=FRACTION_S)
 
 
-def test_a_saga_entered_its_state_when_it_moved_there_and_not_at_the_commit(book, store, clock, saga):
+def test_entered_at_is_the_time_of_the_move_and_not_of_the_commit(book, store, clock, saga):
     store.insert(saga, 30, owner="one")
     book.rows("UPDATE saga SET updated_at = :long_ago", long_ago="2001-01-01 00:00:00.000000")
     read(saga, clock, 1.0)
@@ -88,8 +88,8 @@ def test_a_saga_entered_its_state_when_it_moved_there_and_not_at_the_commit(book
     assert seconds(found["updated_at"], journal(book)[1]) == pytest.approx(3.0, abs=FRACTION_S)
 
 
-def test_no_move_is_dated_before_the_commit_before_it(book, store, clock, saga):
-    """Also where a clock was set back, or a release of before sends no age."""
+def test_move_is_not_dated_before_the_previous_commit(book, store, clock, saga):
+    """This holds also when a clock was set back, or when an earlier release sends no ages."""
     store.insert(saga, 30, owner="one")
     book.rows("UPDATE saga SET updated_at = '2199-01-01 00:00:00.000000'")
     read(saga, clock, 1.0)
@@ -98,7 +98,7 @@ def test_no_move_is_dated_before_the_commit_before_it(book, store, clock, saga):
     assert moment(journal(book)[1]).year == 2199
 
 
-def test_moves_of_a_release_that_sends_no_age_bear_the_time_of_their_commit(book, store, saga):
+def test_moves_without_an_age_have_the_time_of_their_commit(book, store, saga):
     store.insert(saga, 30, owner="one")
     move = '[{"seq": 2, "source": "INITIEE", "trigger": "succeeded", "dest": "PANIER_RECUPERE", "actor": "old"}]'
     book.rows("UPDATE saga SET updated_at = '2199-01-01 00:00:00.000000', moves = :move", move=move)

@@ -91,7 +91,7 @@ class Site:
 
 @pytest.fixture(scope="session")
 def participants_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Participants]:
-    """Separate participants: a stuck saga leaves reserved goods, which other tests would find."""
+    """Start separate participants, because a stuck saga leaves goods reserved, which other tests would count."""
     yield from serve_participants(tmp_path_factory.mktemp("participants"))
 
 
@@ -99,7 +99,7 @@ def participants_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
 def admin_server(
     sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory, participants_server: Participants
 ) -> Iterator[AdminServer]:
-    """One server for all tests here."""
+    """Share one server between all tests of this folder."""
     folder = tmp_path_factory.mktemp("admin_server")
     shutil.copy(sqlite_template, folder / "saga.db")
     port = free_port()
@@ -121,7 +121,8 @@ def admin_server(
 @pytest.fixture
 def site(admin_server: AdminServer, browser: Browser, participants: Participants) -> Iterator[Site]:
     admin_server.empty()
-    context = browser.new_context(reduced_motion="reduce")  # otherwise axe sees colours in transition
+    # otherwise axe would see colours in the middle of a transition
+    context = browser.new_context(reduced_motion="reduce")
     complaints: list[str] = []
     context.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
     context.on("weberror", lambda error: complaints.append(f"Error: {error.error}"))

@@ -1,4 +1,4 @@
-"""Accessibility of the pages: keyboard, phone, dark theme, and screen readers."""
+"""Accessibility and layout of the pages: keyboard, phone, dark theme, and screen readers."""
 
 import pytest
 from playwright.sync_api import expect
@@ -9,8 +9,8 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.programs
 
 SIZES = {"desk": 1440, "phone": 360}
-#: The tables that are wider than their place when the service's host has a name of Docker's length. One evaluation does
-#: both, because the page reloads its parts and would bring the short name back in between.
+#: Return the tables that are wider than their place when the host has a name as long as Docker's. One script sets the
+#: name and measures, because the page reloads its parts and would restore the short name in between.
 TOO_WIDE = """
 for (const cell of document.querySelectorAll('td'))
   if (/^engine@/.test(cell.innerText)) cell.innerText = cell.innerText.replace(/@[^:]+/, '@3f2a8c9d1b7e');
@@ -20,7 +20,7 @@ for (const cell of document.querySelectorAll('td'))
 
 @pytest.fixture
 def paths(site):
-    """Return every page, each with content."""
+    """Return the paths of all pages, each with content."""
     site.orders(2, status="completed")
     site.orders(1, status="compensated", client=2)
     stuck, *_ = site.stuck_orders(2)
@@ -46,7 +46,7 @@ def test_axe_finds_nothing_wrong_and_no_page_is_wider_than_its_window(site, path
         page.close()
 
 
-def test_on_a_phone_one_sees_where_the_saga_stands_in_its_diagram(site):
+def test_diagram_shows_the_current_state_on_a_phone(site):
     (saga_id,) = site.stuck_orders(1)
     page = site.open(f"/admin/sagas/{saga_id}", width=SIZES["phone"], height=800)
     # Polled from outside: polling inside the page needs eval(), which the page's CSP forbids.
@@ -54,7 +54,7 @@ def test_on_a_phone_one_sees_where_the_saga_stands_in_its_diagram(site):
     eventually(lambda: diagram.evaluate("it => it.scrollLeft") > 100, "the diagram shows where the saga stands")
 
 
-def test_the_look_follows_the_system_until_one_is_chosen_and_then_stays(site):
+def test_theme_follows_the_system_until_the_user_chooses_one(site):
     page = site.open("/admin")
     ground = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(ground)

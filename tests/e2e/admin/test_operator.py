@@ -1,4 +1,4 @@
-"""An operator finds a stuck order, reads the preview of each action, and takes one."""
+"""An operator finds a stuck order, reads the preview of each action, and chooses one."""
 
 import re
 
@@ -77,7 +77,7 @@ def test_a_reason_is_asked_for_before_anything_is_done(site):
     assert site.saga(saga_id)["state"] == STUCK
 
 
-def test_what_somebody_else_has_done_meanwhile_is_told_and_not_overwritten(site):
+def test_action_is_refused_when_another_person_has_acted_meanwhile(site):
     (saga_id,) = site.stuck_orders(1)
     page = site.open(f"/admin/sagas/{saga_id}")
     # This page is not updated: its own requests are aborted.
@@ -90,7 +90,7 @@ def test_what_somebody_else_has_done_meanwhile_is_told_and_not_overwritten(site)
     assert site.saga(saga_id)["state"] == "ANNULEE"
 
 
-def test_what_was_done_by_hand_is_resolved_and_goes_on(site):
+def test_saga_continues_after_resolve(site):
     (saga_id,) = site.stuck_orders(1)
     page = site.open(f"/admin/sagas/{saga_id}")
     choose(page, "Resolve by hand", "recorded in the sales system by hand")
@@ -98,13 +98,13 @@ def test_what_was_done_by_hand_is_resolved_and_goes_on(site):
     expect(page.get_by_role("region", name="Effects")).to_contain_text("by hand")
 
 
-def test_a_page_follows_what_happens_elsewhere_and_keeps_what_is_being_written(site):
+def test_page_updates_itself_and_keeps_unsent_input(site):
     first, second = site.stuck_orders(2)
     page, listed = site.open(f"/admin/sagas/{first}"), site.open("/admin/stuck")
     offer(page, "Retry now").locator("summary").first.click()
     offer(page, "Retry now").get_by_label("Why").fill("because")
     with page.expect_response(lambda answer: answer.request.method == "GET" and answer.ok):
-        pass  # the page was fetched, and nothing has changed
+        pass  # the page has reloaded its parts, and nothing has changed
     expect(offer(page, "Retry now").get_by_label("Why")).to_have_value("because")
     other = site.open(f"/admin/sagas/{second}")
     choose(other, "Retry now", "sales is back")
@@ -115,7 +115,7 @@ def test_a_page_follows_what_happens_elsewhere_and_keeps_what_is_being_written(s
     expect(page.get_by_role("region", name="Available actions")).to_contain_text("the saga has ended")
 
 
-def test_all_of_a_group_are_retried_after_a_dry_run(site):
+def test_group_is_retried_after_a_dry_run(site):
     ids = site.stuck_orders(23)
     page = site.open("/admin/stuck")
     page.get_by_role("link", name="Act on all 23").click()
@@ -130,7 +130,7 @@ def test_all_of_a_group_are_retried_after_a_dry_run(site):
     eventually(lambda: {site.saga(saga_id)["state"] for saga_id in ids} == {"CONFIRMEE"}, "all are confirmed")
 
 
-def test_a_lost_connection_shows_and_so_does_its_return(site):
+def test_page_shows_a_lost_connection_and_its_return(site):
     page = site.open("/admin")
     expect(page.get_by_role("alert")).to_be_hidden()
     site.server.kill()
@@ -139,7 +139,7 @@ def test_a_lost_connection_shows_and_so_does_its_return(site):
     expect(page.get_by_role("alert")).to_be_hidden(timeout=15_000)
 
 
-def test_a_viewer_sees_everything_and_is_offered_no_button(site, browser):
+def test_viewer_sees_every_page_without_buttons(site, browser):
     (saga_id,) = site.stuck_orders(1)
     context = browser.new_context()
     sign_in(context, site.server.url, "eve")

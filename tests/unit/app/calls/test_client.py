@@ -125,7 +125,7 @@ def test_the_gateway_on_the_way_is_shown_its_key(peer):
     assert b"X-API-Key: k-1\r\n" in peer.received[0]
 
 
-def test_a_connection_serves_again(send, peer):
+def test_connection_is_used_again(send, peer):
     send(OK, OK)
     assert send().status == 200
     assert peer.connections == 1
