@@ -1,4 +1,4 @@
-"""A saga of one's own, taken word for word from the README: one new file in machines/, and it runs."""
+"""The README's example of an own saga, word for word: one new file in machines/, and the saga runs."""
 
 import re
 import sys
@@ -21,7 +21,7 @@ TRIP = {"customer": "Ada", "city": "Łódź", "nights": 3}
 
 
 class Agency:
-    """Four participants on one port, which do as they are told and remember what they were asked."""
+    """Four participants on one port, which answer as the test sets them and record their requests."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, object]] = []
@@ -61,7 +61,7 @@ def start(agency, store_url, tmp_path, monkeypatch):
         db.engine.dispose()
 
 
-def test_the_saga_of_the_readme_runs_to_its_end(start, agency):
+def test_saga_of_the_readme_completes(start, agency):
     saga = start(TRIP)
     assert (saga.state, saga.status) == ("BOOKED", "completed")
     assert agency.asked == [
@@ -72,7 +72,7 @@ def test_the_saga_of_the_readme_runs_to_its_end(start, agency):
     ]
 
 
-def test_the_saga_of_the_readme_is_undone_in_reverse(start, agency):
+def test_saga_of_the_readme_is_compensated_in_reverse(start, agency):
     agency.refusing.add("car/cars")
     saga = start(TRIP)
     assert (saga.state, saga.error) == ("CALLED_OFF", "NO_CAR: drive: 409 none left")

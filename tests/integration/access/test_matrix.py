@@ -6,7 +6,7 @@ import pytest
 
 from app.access.permissions import Role, Scope
 
-#: What each route needs: a role of who is signed in, a scope of a key or of who is signed in, or nothing.
+#: What each route needs: the role of a signed-in user, the scope of a key or of a user, or nothing.
 ROUTES = {
     "GET /health": "open",
     "GET /api/saga/health/": "open",
@@ -66,7 +66,7 @@ ROUTES = {
     "POST /admin/keys": "admin",
     "POST /admin/keys/<prefix>/revoke": "admin",
 }
-#: What everybody may have, beside what is open.
+#: What every principal may do, besides the open routes.
 MAY = {
     "nobody": set(),
     "viewer": {"viewer", "read"},
@@ -76,9 +76,9 @@ MAY = {
     "key of start": {"start"},
     "key of operate": {"operate"},
 }
-#: How the ways in and out answer somebody who types a wrong password.
+#: The answers of sign-in and sign-out to a wrong password.
 OPEN_ANSWERS = {"POST /login": 401, "POST /logout": 303}
-#: What is asked for stands nowhere: nothing is done, and who may ask gets as far as being told so.
+#: The requested rows do not exist, so nothing is changed, and an allowed request gets as far as 404.
 VALUES = {
     "saga_id": "00000000-0000-0000-0000-000000000000",
     "name": "nobody-of-that-name",
@@ -91,7 +91,7 @@ VALUES = {
 
 @pytest.fixture
 def store_url(sqlite_url, sqlite_template, tmp_path):
-    """SQLite only: permissions do not depend on the database."""
+    """Use SQLite only; permissions do not depend on the database."""
     shutil.copy(sqlite_template, tmp_path / "saga.db")
     return sqlite_url
 

@@ -15,7 +15,7 @@ from machines.registry import discover
 
 STUCK = "STUCK_ENREGISTRER_VENTE"
 PAID = ("succeeded", "succeeded", "succeeded")
-#: What Grafana and Prometheus put in the place of their variables.
+#: Values for the variables that Grafana and Prometheus replace.
 VARIABLES = {
     "${orchestrator}": ORCHESTRATOR,
     "${saga:csv}": ",".join(discover().names),

@@ -15,7 +15,7 @@ from tests.integration.admin.conftest import REPLY
 
 STUCK = ("succeeded", "succeeded", "succeeded", "exhausted")
 LONG = 300_000
-#: What once was read again from each of its signs, and what is hard to lay out.
+#: Texts that made a search start again at each character, or that are hard to lay out.
 HOSTILE = ["z" * LONG, "pwd" * (LONG // 3), "pwd " * (LONG // 4), "a " * (LONG // 2), "://a:" * (LONG // 5),
            "token:" + " " * LONG, 'pwd="' * (LONG // 5), "\N{RIGHT-TO-LEFT OVERRIDE}" * (LONG // 3)]  # fmt: skip
 IDS = [words[:8].strip() or "bidi" for words in HOSTILE]

@@ -66,7 +66,7 @@ def test_database_without_tables_is_answered_with_the_remedy(client):
 
 @pytest.fixture
 def role(client):
-    """A role of the database with every right that a saga needs, which each connection of the process takes on."""
+    """Make a database role with only the rights that a saga needs; each connection of the process uses this role."""
     name = f"limited_{os.getpid()}"
 
     def take_role(connection, *_):

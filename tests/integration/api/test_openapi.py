@@ -1,4 +1,4 @@
-"""The API's description is complete, committed, right for every example, and shown without a network."""
+"""The description of the API is complete, committed, correct for every example, and shown without a network."""
 
 import hashlib
 import json

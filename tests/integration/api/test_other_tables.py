@@ -17,7 +17,7 @@ DATA = {
     CHECKOUT: {"client_id": 4, "magasin_id": 1},
     COMMANDE: {"client_id": SHOP, "magasin_id": SHOP, "lignes": LINES},
 }
-#: What may have become of a table under a saga, or of the release that knew it.
+#: How a saga can lose its table: the table changed, or a release without the table runs.
 CHANGES = {
     "another table": "UPDATE saga SET table_digest = 'another'",
     "its state is gone": "UPDATE saga SET state = 'NOWHERE', table_digest = NULL",

@@ -11,7 +11,7 @@ FORWARD = ["lire_panier", "reserver_stock", "payer", "enregistrer_vente", "confi
 
 
 class DiedError(Exception):
-    """The process has died here."""
+    """Stands in for the death of the process."""
 
 
 def die():

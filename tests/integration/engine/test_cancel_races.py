@@ -1,4 +1,4 @@
-"""A cancel that comes at any moment of a saga's life: one of the two wins, and whoever loses is told."""
+"""A cancel at any moment of a saga's life: it succeeds, or it is refused and changes nothing."""
 
 from uuid import UUID
 
@@ -8,12 +8,12 @@ from app.errors import ConflictError
 
 CART = {"client_id": 4, "magasin_id": 1}
 STEPS = ["reserver_stock", "payer", "enregistrer_vente", "confirmer"]
-#: Before the pivot is in flight a cancel wins; from then on it is too late.
+#: A cancel succeeds before the pivot is in flight. From then on it is too late.
 WINS = {"reserver_stock": True, "payer": True, "enregistrer_vente": False, "confirmer": False}
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_cancel_while_a_call_is_in_flight(scene, step):
+def test_cancel_succeeds_until_the_pivot_is_in_flight(scene, step):
     told = []
 
     def cancel(request):
@@ -37,8 +37,8 @@ def test_a_cancel_while_a_call_is_in_flight(scene, step):
 
 
 @pytest.mark.parametrize("step", ["reserver_stock", "payer"])
-def test_a_cancel_between_two_commits_loses_to_the_commit_and_is_tried_on_what_it_finds(scene, step):
-    """The operator has read the saga; before the cancel is written, the engine moves it on."""
+def test_cancel_is_tried_again_after_a_commit_of_the_engine(scene, step):
+    """The operator has read the saga; before the cancel is written, the engine moves the saga on."""
     asked = []
     save = scene.engine.store.save
 

@@ -1,4 +1,4 @@
-"""A saga whose first read takes long is in the lists, durable, and answered within its client's wait."""
+"""A saga with a long first read is stored early, appears in the lists, and its client gets an answer in time."""
 
 import threading
 import time
@@ -16,13 +16,13 @@ CART = {"client_id": 4, "magasin_id": 1}
 
 @pytest.fixture
 def late(scene):
-    """Everything that has begun is late at once."""
+    """Store every new saga early at once."""
     scene.service.early = EarlyCommits(scene.engine.insert_early, threading.Event(), lambda: time.monotonic() + LATE_S)
     return scene
 
 
 def in_the_read(scene, happens):
-    """Let something happen while the saga's first read is in flight."""
+    """Call a function while the saga's first read is in flight."""
 
     def happen(_request):
         scene.at_each_call = lambda _request: None
@@ -35,7 +35,7 @@ def sagas(scene):
     return [(row["state"], row["status"], row["version"]) for row in scene.rows("SELECT * FROM saga")]
 
 
-def test_a_saga_in_its_first_read_is_stored_as_it_began(late):
+def test_saga_in_a_long_first_read_is_stored_in_its_initial_state(late):
     seen = []
     in_the_read(late, lambda: (late.service.early.look(), seen.extend(sagas(late))))
     assert late.service.start("checkout", CART).status == "completed"
@@ -45,21 +45,21 @@ def test_a_saga_in_its_first_read_is_stored_as_it_began(late):
     assert seqs == list(range(1, len(FORWARD) + 2)), "no move is written twice, and none is left out"
 
 
-def test_a_saga_that_is_not_late_is_stored_by_its_own_first_commit_alone(scene):
+def test_saga_with_a_short_first_read_is_stored_by_its_first_commit(scene):
     in_the_read(scene, scene.service.early.look)
     scene.service.start("checkout", CART)
     written = [sql.split()[0] for sql in scene.statements if sql.startswith(("INSERT", "UPDATE"))]
     assert written == ["INSERT", *["UPDATE"] * 4]
 
 
-def test_a_saga_that_ends_in_its_read_ends_after_it_was_stored(late):
+def test_saga_refused_in_its_read_ends_after_it_was_stored(late):
     late.given(lire_panier=[REFUSED])
     in_the_read(late, late.service.early.look)
     assert late.service.start("checkout", CART).status == "compensated"
     assert sagas(late) == [("ANNULEE", "compensated", 2)]
 
 
-def test_who_was_stored_early_and_died_is_run_from_its_beginning_by_another(late):
+def test_early_stored_saga_of_a_dead_process_runs_from_its_start(late):
     class DiedError(Exception):
         pass
 
@@ -77,7 +77,7 @@ def test_who_was_stored_early_and_died_is_run_from_its_beginning_by_another(late
     assert late.calls.count("payer") == 1
 
 
-def test_who_lost_its_lease_in_the_read_is_fenced_and_sends_nothing(late):
+def test_saga_that_lost_its_lease_in_the_read_sends_nothing(late):
     def taken():
         late.service.early.look()
         late.taken = late.recovered("other")
@@ -91,8 +91,8 @@ def test_who_lost_its_lease_in_the_read_is_fenced_and_sends_nothing(late):
     assert late.calls.count("payer") == 1
 
 
-def test_an_insert_of_which_nobody_knows_whether_it_was_made_is_found(late):
-    """The connection was lost behind the commit."""
+def test_insert_without_a_confirmation_is_found(late):
+    """The connection was lost after the commit, before its confirmation."""
     insert = late.engine.store.insert
 
     def lost(*arguments):
@@ -110,7 +110,7 @@ def test_an_insert_of_which_nobody_knows_whether_it_was_made_is_found(late):
     assert late.calls == FORWARD
 
 
-def test_an_early_insert_that_failed_is_tried_again(late):
+def test_failed_early_insert_is_tried_again(late):
     insert, tries = late.engine.store.insert, []
 
     def away(*_arguments):
@@ -129,7 +129,7 @@ def test_an_early_insert_that_failed_is_tried_again(late):
     assert tries == [1, ("INITIEE", "running", 1)]
 
 
-def test_a_key_that_another_saga_has_meanwhile_stays_its_own(late):
+def test_early_insert_leaves_a_key_to_the_saga_that_took_it_first(late):
     def meanwhile():
         late.service.create("checkout", CART, "k")
         late.service.early.look()
@@ -140,7 +140,7 @@ def test_a_key_that_another_saga_has_meanwhile_stays_its_own(late):
     assert "payer" not in late.calls
 
 
-def test_a_client_waits_no_longer_than_it_asked_for(late):
+def test_client_waits_no_longer_than_it_requested(late):
     """The read lasts until both requests have their answers."""
     answered, reading = threading.Event(), threading.Event()
 

@@ -14,7 +14,7 @@ PATHFINDER = Saga(
     steps=(pivot("go", post("map", "/places/{place}/go"), done="THERE", refused="LOST"),),
 )  # fmt: skip
 
-#: Books a place, and then goes to it: the second call has a field of the first reply in its path.
+#: The second step has a field of the first reply in its path.
 BOOKER = Saga(
     name="booker", version=1, initial="ASKED", completed="GONE", compensated="CALLED_OFF",
     data={"place": text()}, participants=("map",),
@@ -26,7 +26,7 @@ BOOKER = Saga(
 )  # fmt: skip
 
 
-def test_a_checkout_in_which_all_goes_well_is_confirmed(scene):
+def test_checkout_is_confirmed_when_every_call_succeeds(scene):
     saga = scene.run()
     assert (saga.state, saga.status, saga.error) == ("CONFIRMEE", "completed", None)
     assert scene.calls == FORWARD
@@ -38,16 +38,16 @@ def test_a_checkout_in_which_all_goes_well_is_confirmed(scene):
     ]
 
 
-def test_four_effectful_steps_cost_five_commits_of_one_statement_each(scene):
+def test_four_steps_with_effects_take_five_commits_of_one_statement(scene):
     scene.run()
     assert [sql.split()[0] for sql in scene.statements] == ["INSERT", "UPDATE", "UPDATE", "UPDATE", "UPDATE"]
 
 
-def test_nothing_is_called_before_its_intent_is_durable(scene):
+def test_call_is_sent_only_after_its_intent_is_durable(scene):
     durable = []
     scene.at_each_call = lambda _request: durable.append([row["state"] for row in scene.rows("SELECT state FROM saga")])
     scene.run()
-    # The read comes first and has no effect: nothing need be durable yet.
+    # The first step is a read and has no effect, so no commit is needed before it.
     assert durable == [[], ["PANIER_RECUPERE"], ["STOCK_RESERVE"], ["PAIEMENT_EFFECTUE"], ["COMMANDE_ENREGISTREE"]]
 
 
@@ -60,7 +60,7 @@ def test_no_connection_is_held_during_a_call(scene):
     assert len(kept._idle) == 1
 
 
-def test_each_call_carries_its_identity(scene):
+def test_each_call_has_its_idempotency_key_and_headers(scene):
     saga = scene.given(payer=[REFUSED]).run()
     reserve, release = scene.requests[1], scene.requests[3]
     assert reserve.headers["Idempotency-Key"] == f"{saga.id}/reserver_stock/do"
@@ -74,7 +74,7 @@ def test_each_call_carries_its_identity(scene):
     assert scene.requests[0].body is None
 
 
-def test_a_refused_cart_ends_the_saga_with_nothing_to_undo(scene):
+def test_refused_first_read_ends_the_saga_without_compensation(scene):
     saga = scene.given(lire_panier=[answer(404, title="no cart")]).run()
     assert (saga.state, saga.error) == ("ANNULEE", "ECHEC_PANIER: lire_panier: 404 no cart")
     assert scene.calls == ["lire_panier"]
@@ -94,7 +94,7 @@ def test_a_refused_pivot_undoes_everything_in_reverse(scene):
     assert scene.states[-4:] == ["ECHEC_ENREGISTREMENT", "REMBOURSEMENT", "LIBERATION_STOCK", "ANNULEE"]
 
 
-def test_an_unknown_outcome_is_asked_again_with_the_same_key(scene):
+def test_call_in_doubt_is_repeated_with_the_same_key(scene):
     saga = scene.given(payer=[LOST, answer(503)]).run()
     assert saga.state == "CONFIRMEE"
     assert scene.calls.count("payer") == 3
@@ -113,24 +113,24 @@ def test_every_attempt_is_in_the_journal(scene):
     ]
 
 
-def test_an_outcome_that_stays_unknown_is_compensated_including_itself(scene):
+def test_step_that_stays_in_doubt_is_compensated_with_those_before(scene):
     saga = scene.given(payer=[LOST] * 4).run()
     assert saga.state == "ANNULEE"
     assert scene.calls == ["lire_panier", "reserver_stock", *["payer"] * 4, "undo_payer", "undo_reserver_stock"]
     assert scene.states[-4:] == ["ECHEC_PAIEMENT", "REMBOURSEMENT", "LIBERATION_STOCK", "ANNULEE"]
 
 
-def test_a_refusal_after_an_unaccounted_attempt_is_compensated_including_itself(scene):
+def test_step_refused_in_doubt_is_compensated_with_those_before(scene):
     scene.given(payer=[LOST, REFUSED]).run()
     assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
 
 
-def test_a_read_that_stays_unknown_is_not_undone(scene):
+def test_read_that_stays_in_doubt_is_not_undone(scene):
     saga = scene.given(lire_panier=[answer(500)] * 4).run()
     assert (saga.state, scene.calls) == ("ANNULEE", ["lire_panier"] * 4)
 
 
-def test_an_unknown_pivot_is_never_guessed(scene):
+def test_pivot_in_doubt_is_stuck(scene):
     saga = scene.given(enregistrer_vente=[LOST] * 4).run()
     assert (saga.state, saga.status) == ("STUCK_ENREGISTRER_VENTE", "stuck")
     assert scene.calls.count("enregistrer_vente") == 4
@@ -139,7 +139,7 @@ def test_an_unknown_pivot_is_never_guessed(scene):
     assert scene.rows("SELECT status, due_at FROM saga") == [{"status": "stuck", "due_at": None}]
 
 
-def test_an_attempt_whose_reply_was_lost_is_asked_about_before_it_is_sent_again(scene):
+def test_probe_is_sent_before_a_call_in_doubt_is_repeated(scene):
     scene.given(enregistrer_vente=[LOST], probe_enregistrer_vente=[answer(201, vente_id="v1")])
     saga = scene.run()
     assert saga.state == "CONFIRMEE"
@@ -153,47 +153,47 @@ def test_an_attempt_whose_reply_was_lost_is_asked_about_before_it_is_sent_again(
     )
 
 
-def test_the_last_word_is_the_probe_s(scene):
+def test_probe_decides_after_the_last_attempt(scene):
     not_done = answer(404)
     scene.given(enregistrer_vente=[LOST] * 4, probe_enregistrer_vente=[not_done, not_done, not_done, answer(201)])
     assert scene.run().state == "CONFIRMEE"
     assert scene.calls.count("enregistrer_vente") == 4
 
 
-def test_a_probe_that_cannot_be_sent_leaves_the_last_word_for_later(scene):
+def test_last_probe_that_cannot_be_sent_is_deferred(scene):
     probes = [answer(404), answer(404), answer(404), NOT_SENT, answer(201)]
     scene.given(enregistrer_vente=[LOST] * 4, probe_enregistrer_vente=probes)
     assert scene.run().state == "CONFIRMEE"
     assert scene.calls.count("probe_enregistrer_vente") == 5
 
 
-def test_a_failed_probe_counts_when_its_breaker_then_keeps_the_call_back(scene):
-    """Else the probe of each attempt opens the breaker again, and a pivot in doubt never comes to an end."""
+def test_failed_probe_counts_as_an_attempt_when_the_breaker_opens(scene):
+    """Otherwise the probe of each attempt would open the breaker again, and a pivot in doubt would never end."""
     calls, probes = [LOST, *[NOT_SENT] * 20], [answer(503)] * 20
     saga = scene.given(enregistrer_vente=calls, probe_enregistrer_vente=probes).run()
     assert saga.state == "STUCK_ENREGISTRER_VENTE"
     assert scene.calls.count("probe_enregistrer_vente") == 4
 
 
-def test_a_call_that_cannot_be_sent_after_a_probe_that_answered_counts_as_no_attempt(scene):
+def test_unsent_call_after_an_answered_probe_counts_no_attempt(scene):
     calls = [LOST, *[NOT_SENT] * 5, answer(201, vente_id="v1")]
     saga = scene.given(enregistrer_vente=calls, probe_enregistrer_vente=[answer(404)] * 6).run()
     assert saga.state == "CONFIRMEE"
 
 
 @pytest.mark.parametrize("says_no", [404, 409, 410])
-def test_a_probe_that_says_no_proves_nothing(scene, says_no):
-    """The call may still be on its way: only a person can say that it will not come."""
+def test_probe_that_finds_nothing_proves_nothing(scene, says_no):
+    """The call may still be on its way. Only a person can decide that it will not arrive."""
     scene.given(enregistrer_vente=[LOST] * 4, probe_enregistrer_vente=[answer(says_no)] * 4)
     assert scene.run().state == "STUCK_ENREGISTRER_VENTE"
 
 
-def test_a_call_that_is_sent_for_the_first_time_is_not_asked_about(scene):
+def test_first_attempt_sends_no_probe(scene):
     scene.run()
     assert not [call for call in scene.calls if call.startswith("probe")]
 
 
-def test_a_crash_around_the_pivot_is_asked_about_first(scene):
+def test_probe_is_sent_first_after_a_crash_around_the_pivot(scene):
     scene.at_each_call = lambda _request: die() if len(scene.requests) == 4 else None
     with pytest.raises(DiedError):
         scene.run()
@@ -202,48 +202,48 @@ def test_a_crash_around_the_pivot_is_asked_about_first(scene):
     assert scene.calls[3:] == ["enregistrer_vente", "probe_enregistrer_vente", "confirmer"]
 
 
-def test_a_retriable_step_goes_on_and_is_stuck_at_last(scene):
+def test_retriable_step_is_stuck_after_its_last_attempt(scene):
     saga = scene.given(confirmer=[LOST, *[answer(500)] * 20]).run()
     assert saga.state == "STUCK_CONFIRMER"
     assert scene.calls.count("confirmer") == 10
     assert not [call for call in scene.calls if call.startswith("undo")]
 
 
-def test_a_refused_retriable_is_stuck_at_once_in_the_participant_s_words(scene):
+def test_refused_retriable_is_stuck_at_once_with_the_reason(scene):
     saga = scene.given(confirmer=[answer(409, detail="expired")]).run()
     assert (saga.state, saga.error) == ("STUCK_CONFIRMER", "STUCK_CONFIRMER: confirmer: 409 expired")
     assert scene.calls == FORWARD
     assert scene.rows("SELECT status, due_at FROM saga") == [{"status": "stuck", "due_at": None}]
 
 
-def test_a_compensation_without_a_clear_answer_goes_on_and_is_stuck_at_last(scene):
+def test_compensation_in_doubt_is_stuck_after_its_last_attempt(scene):
     saga = scene.given(payer=[REFUSED], undo_reserver_stock=[answer(500, detail="no")] * 20).run()
     assert (saga.state, saga.status) == ("STUCK_UNDO_RESERVER_STOCK", "stuck")
     assert saga.error == "STUCK_UNDO_RESERVER_STOCK: reserver_stock: 500 no"
     assert scene.calls.count("undo_reserver_stock") == 10
 
 
-def test_a_refused_compensation_is_stuck_at_once_in_the_participant_s_words(scene):
+def test_refused_compensation_is_stuck_at_once_with_the_reason(scene):
     saga = scene.given(payer=[REFUSED], undo_reserver_stock=[answer(409, detail="already shipped")]).run()
     assert (saga.state, saga.status) == ("STUCK_UNDO_RESERVER_STOCK", "stuck")
     assert saga.error == "STUCK_UNDO_RESERVER_STOCK: reserver_stock: 409 already shipped"
     assert scene.calls.count("undo_reserver_stock") == 1
 
 
-def test_a_compensation_refused_after_a_lost_answer_says_that_it_may_have_worked(scene):
+def test_compensation_refused_in_doubt_says_that_it_may_have_worked(scene):
     saga = scene.given(payer=[REFUSED], undo_reserver_stock=[LOST, answer(409, detail="released")]).run()
     assert saga.error == (
         "STUCK_UNDO_RESERVER_STOCK: reserver_stock: 409 released, after an attempt that may have worked"
     )
 
 
-def test_a_compensation_that_is_turned_away_waits_and_is_never_stuck(scene):
+def test_compensation_turned_away_by_a_gateway_waits(scene):
     saga = scene.given(payer=[REFUSED], undo_reserver_stock=[answer(401)] * 15).run()
     assert saga.state == "ANNULEE"
     assert scene.calls.count("undo_reserver_stock") == 16
 
 
-def test_a_pivot_refused_after_a_lost_answer_is_stuck_and_nothing_is_undone(scene):
+def test_pivot_refused_in_doubt_is_stuck_and_nothing_is_undone(scene):
     paid = answer(409, detail="order already paid")
     saga = scene.given(go=[LOST, paid]).run(PATHFINDER, place="here")
     assert (saga.state, saga.status) == ("STUCK_GO", "stuck")
@@ -252,7 +252,7 @@ def test_a_pivot_refused_after_a_lost_answer_is_stuck_and_nothing_is_undone(scen
     assert tuple(last.values()) == ("refused_in_doubt", 409)
 
 
-def test_a_pivot_refused_after_a_lost_answer_is_asked_about_once_more(scene):
+def test_probe_is_sent_after_a_pivot_is_refused_in_doubt(scene):
     scene.given(enregistrer_vente=[LOST, REFUSED], probe_enregistrer_vente=[answer(404), answer(201, vente_id="v")])
     saga = scene.run()
     assert saga.state == "CONFIRMEE"
@@ -263,7 +263,7 @@ def test_a_pivot_refused_after_a_lost_answer_is_asked_about_once_more(scene):
 
 
 @pytest.mark.parametrize("says_no", [404, 409, 410])
-def test_a_refused_pivot_of_which_the_probe_knows_nothing_is_stuck(scene, says_no):
+def test_pivot_refused_in_doubt_is_stuck_when_its_probe_finds_nothing(scene, says_no):
     no = answer(says_no, title="Not done")
     saga = scene.given(enregistrer_vente=[LOST, REFUSED], probe_enregistrer_vente=[no, no]).run()
     assert saga.error == (
@@ -273,7 +273,7 @@ def test_a_refused_pivot_of_which_the_probe_knows_nothing_is_stuck(scene, says_n
     assert not [call for call in scene.calls if call.startswith("undo")]
 
 
-def test_a_refused_pivot_whose_probe_is_turned_away_waits_for_the_probe(scene):
+def test_pivot_refused_in_doubt_waits_for_its_probe(scene):
     probes = [answer(404), answer(401), answer(404), answer(201)]
     saga = scene.given(enregistrer_vente=[LOST, REFUSED, REFUSED], probe_enregistrer_vente=probes).run()
     assert saga.state == "CONFIRMEE"
@@ -281,7 +281,7 @@ def test_a_refused_pivot_whose_probe_is_turned_away_waits_for_the_probe(scene):
     assert deferred["reason"].endswith("; its probe: 401; check PARTICIPANTS_API_KEY")
 
 
-def test_a_pivot_refused_after_a_crash_is_stuck_also_when_a_person_has_it_sent_again(scene):
+def test_pivot_refused_after_a_crash_is_stuck_again_after_a_retry(scene):
     scene.at_each_call = lambda _request: die() if len(scene.requests) == 4 else None
     with pytest.raises(DiedError):
         scene.run()
@@ -293,11 +293,11 @@ def test_a_pivot_refused_after_a_crash_is_stuck_also_when_a_person_has_it_sent_a
     assert scene.service.compensate(saga.id, "ada", "sales says it has none").status == "compensated"
 
 
-def test_a_pivot_that_is_refused_at_its_first_attempt_is_believed(scene):
+def test_pivot_refused_at_its_first_attempt_is_compensated(scene):
     assert scene.given(enregistrer_vente=[NOT_SENT, answer(429), REFUSED]).run().state == "ANNULEE"
 
 
-def test_accepted_is_not_done(scene):
+def test_202_is_in_doubt(scene):
     saga = scene.given(enregistrer_vente=[answer(202)] * 4).run()
     assert saga.state == "STUCK_ENREGISTRER_VENTE"
     saga = scene.given(payer=[answer(202)] * 4).run()
@@ -314,7 +314,7 @@ def test_accepted_is_not_done(scene):
         (answer(308), "308; check PARTICIPANT_CLIENT_URL"),
     ],
 )
-def test_a_call_that_is_turned_away_waits_counts_no_attempt_and_names_the_setting(scene, reply, reason):
+def test_call_turned_away_waits_and_names_the_setting(scene, reply, reason):
     saga = scene.given(payer=[reply] * 12).run()
     assert saga.state == "CONFIRMEE"
     assert scene.slept[:3] == [0.5, 1.0, 2.0]
@@ -335,14 +335,14 @@ def test_a_call_that_is_turned_away_is_counted_by_the_setting_to_check(scene):
     assert counted == {("client", "PARTICIPANTS_API_KEY"): 1.0, ("client", "PARTICIPANT_CLIENT_URL"): 1.0}
 
 
-def test_who_asks_to_wait_costs_no_attempt_but_may_have_done_it(scene):
+def test_503_with_retry_after_is_in_doubt_and_counts_no_attempt(scene):
     busy = Reply(status=503, body={}, retry_after_s=7.0)
     scene.given(payer=[busy] * 12 + [REFUSED]).run(hold_s=10_000)
     assert len(scene.slept) == 12
     assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
 
 
-def test_what_was_not_sent_counts_as_no_attempt(scene):
+def test_unsent_call_counts_no_attempt(scene):
     saga = scene.given(payer=[NOT_SENT] * 12).run()
     assert saga.state == "CONFIRMEE"
     assert scene.slept == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, *[30.0] * 6]
@@ -350,14 +350,14 @@ def test_what_was_not_sent_counts_as_no_attempt(scene):
     assert last["attempt"] == 1
 
 
-def test_a_success_without_what_later_steps_need_is_not_understood(scene):
+def test_success_without_a_needed_field_is_in_doubt(scene):
     saga = scene.given(reserver_stock=[answer(200)] * 4).run()
     assert saga.error == "ECHEC_STOCK: reserver_stock: 200, but without the field reservation_id"
     assert saga.state == "ANNULEE"
     assert scene.calls == ["lire_panier", *["reserver_stock"] * 4, "undo_reserver_stock"]
 
 
-def test_retry_after_is_honoured_and_bounded(scene):
+def test_retry_after_is_obeyed_up_to_a_limit(scene):
     asks = [Reply(status=503, body={}, retry_after_s=7.0), Reply(status=429, body={}, retry_after_s=1e9)]
     scene.given(payer=asks).run(hold_s=10_000)
     assert scene.slept == [7.0, pytest.approx(900.0, abs=5.0)], "until the deadline"
@@ -367,7 +367,7 @@ def test_retry_after_is_honoured_and_bounded(scene):
     assert scene.slept == [7.0, 3600.0], "no deadline ends this wait"
 
 
-def test_a_wait_longer_than_the_request_holds_is_left_to_the_database(scene):
+def test_long_wait_is_stored_and_keeps_no_thread(scene):
     saga = scene.given(payer=[LOST]).run(hold_s=0.9)
     assert (saga.state, scene.slept) == ("STOCK_RESERVE", [])
     (row,) = scene.rows("SELECT state, status, attempt, due_at FROM saga")
@@ -391,7 +391,7 @@ def test_a_fenced_saga_makes_no_further_call(scene):
     assert scene.rows("SELECT state, owner FROM saga") == [{"state": "PANIER_RECUPERE", "owner": "other"}]
 
 
-def test_what_was_not_committed_is_not_counted(scene):
+def test_move_that_was_not_committed_is_not_counted(scene):
     lose_the_lease_at_the_second_call(scene)
     with pytest.raises(FencedError):
         scene.run()
@@ -404,7 +404,7 @@ def test_what_was_not_committed_is_not_counted(scene):
     assert counted == {"INITIEE": 1.0, "PANIER_RECUPERE": 1.0}
 
 
-def test_a_recovered_saga_goes_on_from_its_last_commit(scene):
+def test_recovered_saga_continues_from_its_last_commit(scene):
     scene.at_each_call = lambda _request: die() if len(scene.requests) == 3 else None
     with pytest.raises(DiedError):
         scene.run()
@@ -416,8 +416,8 @@ def test_a_recovered_saga_goes_on_from_its_last_commit(scene):
     assert scene.requests[-1].headers["Saga-Epoch"] == "2"
 
 
-def test_a_refusal_met_after_a_crash_is_compensated_including_itself(scene):
-    """Whoever had the saga before may have sent the call, and its outcome is unaccounted for."""
+def test_step_refused_after_a_crash_is_compensated_with_those_before(scene):
+    """The former owner may have sent the call, and its outcome is unknown."""
     scene.at_each_call = lambda _request: die() if len(scene.requests) == 3 else None
     with pytest.raises(DiedError):
         scene.run()
@@ -426,7 +426,7 @@ def test_a_refusal_met_after_a_crash_is_compensated_including_itself(scene):
     assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
 
 
-def test_a_refusal_of_a_call_that_surely_was_never_sent_before_is_believed(scene):
+def test_step_refused_at_its_first_sending_is_not_compensated(scene):
     saga = scene.given(payer=[NOT_SENT]).run(hold_s=0)
     assert saga.state == "STOCK_RESERVE"
     scene.given(payer=[REFUSED])
@@ -435,15 +435,15 @@ def test_a_refusal_of_a_call_that_surely_was_never_sent_before_is_believed(scene
     assert "undo_payer" not in scene.calls
 
 
-def test_a_reply_that_fits_into_no_later_path_is_in_doubt_and_undone_at_once(scene):
-    """Else the saga would find out behind its pivot, where there is no way back."""
+def test_reply_that_fits_no_later_path_is_undone_at_once(scene):
+    """Otherwise the saga would fail after its pivot, when it cannot go back."""
     saga = scene.given(book=[answer(200, number=None)]).run(BOOKER, place="here")
     assert (saga.state, scene.calls) == ("CALLED_OFF", ["book", "undo_book"])
     assert saga.error == "FULL: book: 200, but number is null, which is no part of a path"
 
 
-def test_a_call_that_cannot_be_made_is_a_refusal_and_is_not_sent(scene):
-    """Its client asks for `..` in a path: nothing was sent, so nothing happened."""
+def test_impossible_call_is_refused_without_being_sent(scene):
+    """The client's data would put `..` into a path. The call is not sent, so it has no effect."""
     saga = scene.run(PATHFINDER, place="..")
     assert (saga.state, saga.error) == ("UNDONE", "LOST: go: place is '..', which is no part of a path")
     assert scene.calls == []

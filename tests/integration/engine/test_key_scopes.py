@@ -1,4 +1,4 @@
-"""An Idempotency-Key is one of its sender, for one type of saga; and it holds across the upgrade that made it so."""
+"""An Idempotency-Key belongs to its sender and to one type of saga, also for sagas of releases before this rule."""
 
 from uuid import UUID
 
@@ -24,12 +24,12 @@ def ask(scene, request):
 
 
 def of_before(scene, by="NULL"):
-    """Let the one saga there is be one that a release before 0006 wrote, or of another sender."""
+    """Change the only saga to one that a release before 0006 wrote, or to one of another sender."""
     with scene.database.begin() as connection:
         connection.exec_driver_sql(f"UPDATE saga SET started_by = {by}, sent_digest = NULL, table_digest = NULL")
 
 
-def test_two_senders_of_one_key_get_a_saga_each_and_the_same_one_again(scene, ask):
+def test_two_senders_of_one_key_get_their_own_saga_each_time(scene, ask):
     a, b = ask("key:a"), ask("key:b", OTHER_CART)
     assert a.id != b.id
     assert (ask("key:a").id, ask("key:b", OTHER_CART).id) == (a.id, b.id)
@@ -40,21 +40,21 @@ def test_two_senders_of_one_key_get_a_saga_each_and_the_same_one_again(scene, as
     ]  # fmt: skip
 
 
-def test_one_key_begins_sagas_of_two_types(scene, ask):
+def test_one_key_starts_sagas_of_two_types(scene, ask):
     checkout, order = ask("key:a"), ask("key:a", AN_ORDER, name=ORDER.name)
     assert checkout.id != order.id
     assert ask("key:a", AN_ORDER, name=ORDER.name).id == order.id
 
 
 @pytest.mark.parametrize("by", ["key:a", "key:b"])
-def test_a_key_that_began_a_saga_with_other_data_is_refused_to_its_own_sender(ask, by):
+def test_key_with_other_data_is_refused(ask, by):
     ask("key:a")
     ask("key:b")
     with pytest.raises(KeyReusedError):
         ask(by, OTHER_CART)
 
 
-def test_many_requests_of_two_senders_begin_one_saga_each(scene):
+def test_many_requests_of_two_senders_start_one_saga_each(scene):
     told = at_once(lambda: str(scene.service.start("checkout", CART, "k", by="key:a", sent=CART).id), number=4)
     told += at_once(lambda: str(scene.service.start("checkout", CART, "k", by="key:b", sent=CART).id), number=4)
     assert len(set(told) - {"conflict"}) == 2
@@ -62,7 +62,7 @@ def test_many_requests_of_two_senders_begin_one_saga_each(scene):
     assert scene.calls.count("payer") == 2
 
 
-def test_a_saga_of_before_the_upgrade_is_found_by_its_key(scene, ask):
+def test_saga_from_before_the_upgrade_is_found_by_its_key(scene, ask):
     before = ask("key:a")
     of_before(scene)
     assert ask("key:a").id == before.id
@@ -70,28 +70,28 @@ def test_a_saga_of_before_the_upgrade_is_found_by_its_key(scene, ask):
         ask("key:a", OTHER_CART)
 
 
-def test_a_replica_of_before_the_upgrade_finds_a_new_saga_by_its_key_and_data(scene, ask):
+def test_old_replica_finds_a_new_saga_by_its_key_and_data(scene, ask):
     begun = ask("key:a", sent={"client_id": 4})
-    of_before(scene)  # what it can read of it
+    of_before(scene)  # the columns that a release before 0006 can read
     assert scene.rows("SELECT idempotency_key FROM saga") == [{"idempotency_key": "order-1"}]
     assert ask("key:a", sent={"anything": "else"}).id == begun.id
 
 
-def test_a_release_with_another_default_gives_the_same_saga_for_what_was_sent(ask):
+def test_release_with_another_default_finds_the_same_saga(ask):
     begun = ask("key:a", CART, sent={"client_id": 4})
     assert ask("key:a", OTHER_CART, sent={"client_id": 4}).id == begun.id
     with pytest.raises(KeyReusedError):
         ask("key:a", CART, sent=CART)
 
 
-def test_members_in_another_order_and_1_for_1_0_are_the_same_request(ask):
+def test_order_of_members_and_form_of_numbers_do_not_matter(ask):
     begun = ask("key:a", sent={"client_id": 4, "lines": [{"n": 1.0}]})
     assert ask("key:a", sent={"lines": [{"n": 1}], "client_id": 4.0}).id == begun.id
     with pytest.raises(KeyReusedError):
         ask("key:a", sent={"client_id": 4, "lines": [{"n": True}]})
 
 
-def test_a_key_stays_its_senders_when_the_saga_that_had_it_first_is_deleted(scene, ask):
+def test_key_stays_its_senders_after_another_saga_was_deleted(scene, ask):
     first, second = ask("key:a"), ask("key:b")
     with scene.database.begin() as connection:
         connection.exec_driver_sql("DELETE FROM saga WHERE started_by = 'key:a'")
@@ -99,8 +99,8 @@ def test_a_key_stays_its_senders_when_the_saga_that_had_it_first_is_deleted(scen
     assert ask("key:a").id not in (first.id, second.id)
 
 
-def test_who_loses_the_race_for_a_key_to_another_sender_runs_all_the_same(scene):
-    """Another sender's saga takes the key while this one still reads."""
+def test_saga_runs_although_another_sender_took_its_key(scene):
+    """Another sender's saga takes the key while this saga still reads."""
 
     def meanwhile(_request):
         scene.at_each_call = lambda _request: None

@@ -20,7 +20,7 @@ from tests.integration.engine.scene import LOST, REFUSED, answer
 
 @pytest.fixture
 def metrics(scene):
-    """All that /metrics shows, after several sagas of each definition have run."""
+    """Return the output of /metrics after several sagas of each definition have run."""
     scene.metrics, clock = Exposition(), count(0, 10)
     gauges = SagaGauges(lambda: saga_counts(scene.database, scene.registry), scene.registry, lambda: float(next(clock)))
     scene.metrics.complete(transitions=scene.telemetry.transitions, collectors=[gauges.collect])
@@ -58,14 +58,14 @@ def states_of(definition):
     return set(definition.states)
 
 
-def test_commande_etat_total_counts_the_checkouts_orders_alone(metrics):
+def test_commande_etat_total_counts_only_orders_of_checkouts(metrics):
     assert metrics.labels("commande_etat_total", "etat") <= states_of(CHECKOUT)
     assert {state: metrics("commande_etat_total", etat=state) for state in ("INITIEE", "STOCK_RESERVE", "ANNULEE")} == {
         "INITIEE": 3, "STOCK_RESERVE": 3, "ANNULEE": 2,
     }  # fmt: skip
 
 
-def test_metrics_of_000_count_its_order_alone(metrics):
+def test_metrics_of_the_order_saga_count_only_this_saga(metrics):
     steps = {step.name for step in COMMANDE.steps}
     assert metrics.labels("saga_etapes_total", "etape") == steps
     assert metrics("saga_etapes_total", etape="reserver_stock", statut="completed") == 3 + 1
@@ -80,14 +80,14 @@ def test_metrics_of_000_count_its_order_alone(metrics):
     assert metrics("saga_actives_current") == 1
 
 
-def test_calls_of_000_are_those_that_its_order_made(metrics):
+def test_call_metrics_of_the_order_saga_count_only_its_calls(metrics):
     assert metrics.labels("services_externes_calls_total", "service") == set(COMMANDE.participants)
     assert metrics("services_externes_calls_total", service="stock", endpoint="/reserver") == 3 + 4 + 1
     assert metrics("services_externes_duree_seconds_count", service="stock", endpoint="/reserver") == 3 + 4 + 1
     assert metrics("saga_participant_calls_total", participant="stock", endpoint="/reserver") > 3 + 4 + 1
 
 
-def test_saga_steps_total_answers_as_002_writes_it(metrics):
+def test_saga_steps_total_answers_the_documented_query(metrics):
     assert metrics("saga_steps_total", type="validate_inventory", status="completed") == 7 + 8
     assert metrics("saga_steps_total", type="process_payment", status="failed") == 8
     assert metrics("saga_steps_total", type="reserve_inventory", status="compensated") == 8
@@ -105,7 +105,7 @@ def test_saga_steps_total_counts_each_step_once(metrics):
     )
 
 
-def test_what_002_calls_by_its_type_is_the_saga_elsewhere(metrics):
+def test_label_type_equals_the_label_saga_of_other_metrics(metrics):
     assert metrics("saga_total", type="purchase_saga", status="completed") == 7
     assert metrics("saga_failures_total", type="purchase_saga") == 8
     assert metrics("saga_compensations_total", type="purchase_saga") == 8

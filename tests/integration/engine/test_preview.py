@@ -1,4 +1,4 @@
-"""What the preview says is what the engine then does, for every stuck state of every table and every move from it."""
+"""The engine does what the preview says, for every stuck state of every table and every move from it."""
 
 import shutil
 from uuid import UUID
@@ -14,7 +14,7 @@ from machines.transitions import Phase, Trigger
 from tests.integration.engine.scene import LOST, Scene, answer
 
 MOST = 20
-#: What any later call of any table may refer to.
+#: Values for every field that a later call of any table may refer to.
 REPLY = {
     "produits": [{"produit_id": "p", "quantite": 2}], "montant": 21.0, "reservation_id": "r1", "vente_id": 1,
     "commande_id": "c1", "recu_id": "q", "sale_id": 1, "achat": "a1", "retour_id": "r2", "store_id": 1,
@@ -33,13 +33,13 @@ STUCK = [
 
 @pytest.fixture
 def store_url(sqlite_template, tmp_path):
-    """One database will do: what is foreseen is of the table alone."""
+    """Use one database only; the preview depends only on the table."""
     shutil.copy(sqlite_template, tmp_path / "saga.db")
     return f"sqlite:///{tmp_path / 'saga.db'}"
 
 
 def stuck_in(scene: Scene, definition, state):
-    """Let everything succeed but for the call that the state is stuck at, and what leads there."""
+    """Bring a saga into a stuck state: only the call at which it is stuck fails, and those that lead to it."""
     told = {step.name: [answer(200, **REPLY)] for step in definition.steps}
     failing = f"undo_{state.step.name}" if state.undoes else state.step.name
     behind = definition.steps[definition.steps.index(state.step) + 1 :][:1] if state.undoes else ()
@@ -54,7 +54,7 @@ def stuck_in(scene: Scene, definition, state):
 
 
 @pytest.mark.parametrize(("definition", "state", "action"), STUCK)
-def test_a_move_from_a_stuck_state_goes_where_the_preview_said(scene, definition, state, action):
+def test_move_from_a_stuck_state_ends_as_the_preview_said(scene, definition, state, action):
     saga = stuck_in(scene, definition, state)
     before = scene.states
     trigger = next(row for row in REQUESTS[action] if row in requests(definition, state.name))
@@ -74,7 +74,7 @@ def test_a_move_from_a_stuck_state_goes_where_the_preview_said(scene, definition
 
 
 @pytest.mark.parametrize("outcome", [Trigger.REFUSED_IN_DOUBT, Trigger.EXHAUSTED])
-def test_a_retry_that_fails_goes_where_the_preview_said_it_would(scene, outcome):
+def test_failed_retry_ends_as_the_preview_said(scene, outcome):
     definition = discover().latest("checkout")
     saga = stuck_in(scene, definition, definition.states["STUCK_ENREGISTRER_VENTE"])
     before = scene.states
@@ -84,7 +84,7 @@ def test_a_retry_that_fails_goes_where_the_preview_said_it_would(scene, outcome)
     assert scene.states[len(before) :] == ["PAIEMENT_EFFECTUE", *(stop.state.name for stop in seen)]
 
 
-def test_a_cancel_undoes_what_the_preview_said(scene):
+def test_cancel_undoes_what_the_preview_said(scene):
     definition, seen = discover().latest("checkout"), []
 
     def cancel(request):
@@ -98,7 +98,7 @@ def test_a_cancel_undoes_what_the_preview_said(scene):
     assert scene.states[-4:] == [stop.state.name for stop in seen[0].course]
 
 
-def test_who_has_seen_another_state_moves_nothing(scene):
+def test_request_with_an_outdated_state_moves_nothing(scene):
     definition = discover().latest("checkout")
     saga = stuck_in(scene, definition, definition.states["STUCK_ENREGISTRER_VENTE"])
     for action, more in (("retry", {}), ("compensate", {}), ("resolve", {"reply": REPLY})):

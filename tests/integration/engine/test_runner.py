@@ -1,4 +1,4 @@
-"""Who takes what is due, and how much of it at once."""
+"""Which process claims due sagas, and how many at once."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from tests.integration.engine.scene import NOT_SENT
 
 
 class Noted:
-    """A broker that notes how often it was asked to wake somebody."""
+    """A broker that counts its wake-ups."""
 
     def __init__(self):
         self.wakings = 0
@@ -23,7 +23,7 @@ class Noted:
 
 
 class Kept:
-    """A pool that keeps what it is given: each saga stays in hand."""
+    """A pool that runs nothing, so each saga stays in flight."""
 
     def __init__(self):
         self.given = []
@@ -43,7 +43,7 @@ def broker():
 
 @pytest.fixture
 def make(scene, broker):
-    """Give a runner of so many threads; with workers beside it, if that is said."""
+    """Make a runner with this number of threads, with or without workers beside it."""
 
     def made(threads, *, workers):
         runner = Runner(
@@ -67,13 +67,13 @@ def due(scene, count):
     scene.leases().expire_all()
 
 
-def test_without_workers_what_is_due_is_taken_at_once(scene, make, broker):
+def test_process_without_workers_claims_due_sagas_at_once(scene, make, broker):
     due(scene, 1)
     assert make(4, workers=False).claim_due() == 1
     assert broker.wakings == 0
 
 
-def test_with_workers_who_is_not_woken_leaves_it_to_them(scene, make):
+def test_web_process_leaves_due_sagas_to_the_workers(scene, make):
     due(scene, 1)
     runner = make(4, workers=True)
     assert runner.claim_due() == 0
@@ -81,14 +81,14 @@ def test_with_workers_who_is_not_woken_leaves_it_to_them(scene, make):
     assert runner.claim_due() == 1
 
 
-def test_a_worker_takes_what_is_due_without_a_message(scene, make):
+def test_worker_claims_due_sagas_without_a_message(scene, make):
     due(scene, 1)
     runner = make(4, workers=True)
-    runner.patience_s = 0.0  # as app.worker sets it
+    runner.patience_s = 0.0  # as app.worker sets the patience
     assert runner.claim_due() == 1
 
 
-def test_who_was_woken_looks_once(scene, make):
+def test_wake_up_causes_one_claim(scene, make):
     runner = make(4, workers=True)
     runner.wake()
     assert runner.claim_due() == 0
@@ -96,7 +96,7 @@ def test_who_was_woken_looks_once(scene, make):
     assert runner.claim_due() == 0
 
 
-def test_a_look_that_fails_is_made_up_for(scene, make, monkeypatch):
+def test_failed_claim_is_repeated(scene, make, monkeypatch):
     due(scene, 1)
     runner = make(4, workers=True)
     runner.wake()
@@ -107,7 +107,7 @@ def test_a_look_that_fails_is_made_up_for(scene, make, monkeypatch):
     assert runner.claim_due() == 1
 
 
-def test_who_finds_more_than_it_has_room_for_wakes_another_and_goes_on_when_it_has(scene, make, broker):
+def test_full_runner_wakes_another_and_claims_again_when_free(scene, make, broker):
     due(scene, 3)
     runner = make(2, workers=True)
     runner.wake()
@@ -118,8 +118,11 @@ def test_who_finds_more_than_it_has_room_for_wakes_another_and_goes_on_when_it_h
     assert runner.claim_due() == 1
 
 
-def test_who_found_more_looks_on_when_half_of_its_threads_are_free(scene, make):
-    """To take one costs as much as to take many. But what is due is not left for want of so many free ones."""
+def test_full_runner_claims_again_when_half_its_threads_are_free(scene, make):
+    """Claiming one saga costs as much as claiming many, so the runner waits for free threads.
+
+    But due sagas do not wait until all are free.
+    """
     due(scene, 7)
     runner = make(4, workers=False)
     assert runner.claim_due() == 4
@@ -134,13 +137,13 @@ def test_who_found_more_looks_on_when_half_of_its_threads_are_free(scene, make):
     assert runner.claim_due() == 2
 
 
-def test_nobody_takes_more_than_a_batch_at_once(scene, make):
+def test_runner_claims_at_most_one_batch_at_once(scene, make):
     due(scene, CLAIM_LIMIT + 1)
     runner = make(2 * CLAIM_LIMIT, workers=False)
     assert runner.claim_due() == CLAIM_LIMIT
     assert runner.claim_due() == 1
 
 
-def test_what_nobody_waits_for_is_the_workers_where_there_are_some(make):
+def test_saga_without_a_waiting_client_is_left_to_workers(make):
     assert make(4, workers=False).accepts_new
     assert not make(4, workers=True).accepts_new

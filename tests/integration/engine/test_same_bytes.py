@@ -1,4 +1,4 @@
-"""What is sent does not depend on where its values were read from: memory, SQLite's text or PostgreSQL's JSONB."""
+"""A call has the same bytes wherever its values come from: memory, SQLite's text or PostgreSQL's JSONB."""
 
 import json
 import re
@@ -29,7 +29,7 @@ from tests.integration.engine.scene import Scene
 from tests.support.databases import service_engine
 
 SOON = Retry(attempts=3, base_s=0.1)
-#: Every way in which a value gets into a call: from data and replies, into bodies and paths, of do, undo and probe.
+#: Every way of a value into a call: from data and replies, into bodies and paths, of action, undo and probe.
 EVERYWHERE = Saga(
     name="everywhere", version=1, initial="E0", completed="E_DONE", compensated="E_UNDONE",
     data={"case": text(), "amount": amount(), "n": integer()}, participants=("alpha",),
@@ -46,7 +46,7 @@ EVERYWHERE = Saga(
     ),
 )  # fmt: skip
 SAGAS = Registry([*discover(), EVERYWHERE])
-#: Told apart on purpose: they say which attempt it is.
+#: These headers differ on purpose: they identify the attempt.
 _OF_AN_ATTEMPT = re.compile(rb"(?im)^(traceparent|saga-epoch): [^\r]*\r\n")
 
 integers = st.integers(-(10**60), 10**60).map(str)
@@ -61,7 +61,7 @@ numbers = integers | decimals | floats | odd
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 quoted = st.builds(lambda words, ascii_only: json.dumps(words, ensure_ascii=ascii_only), texts, st.booleans())
 scalars = numbers | quoted.filter(lambda words: json.loads(words) not in ("", ".", "..")) | st.just("true")
-#: JSON as text, for what matters is how its numbers and texts are written.
+#: The values are JSON text, because the test compares how numbers and texts are written.
 anything = st.recursive(
     scalars | st.sampled_from(["null", '"\\u00e9"', '"\\\\u0000"']),
     lambda inner: (
@@ -76,7 +76,7 @@ anything = st.recursive(
 
 @dataclass
 class Recorder:
-    """A participant that keeps every byte it was sent, and answers as `behave` says."""
+    """A participant that records every byte it receives, and answers as `behave` says."""
 
     behave: Callable[[Request], bytes] = lambda _request: b""
     received: list[bytes] = field(default_factory=list)
@@ -108,7 +108,7 @@ class Recorder:
 def _until(connection: socket.socket, end: bytes) -> bytes:
     found = b""
     while not found.endswith(end):
-        piece = connection.recv(1)  # never more than the head
+        piece = connection.recv(1)  # never more than the head of the request
         if not piece:
             return b""
         found += piece
@@ -123,7 +123,7 @@ def recorder() -> Iterator[Recorder]:
 
 
 class OnTheWire(Scene):
-    """A scene whose calls go to a recorder as bytes."""
+    """A scene whose calls reach a recorder as bytes."""
 
     def __init__(self, database, recorder: Recorder) -> None:
         super().__init__(database, CollectorRegistry(), registry=SAGAS)
@@ -136,8 +136,10 @@ class OnTheWire(Scene):
 
 @dataclass
 class Course:
-    """How the participant behaves: the first attempt of each call is lost on its way back, and later ones are
-    answered with what the step needs. refuses: the step that says no at once, so that all before it is undone.
+    """The participant's behaviour.
+
+    The first attempt of each call gets a 500, and later attempts the reply that the step needs. refuses: the step
+    that is refused at once, so that all steps before it are undone.
     """
 
     saga: Saga
@@ -161,7 +163,7 @@ def _http(status: str, body: bytes) -> bytes:
 
 
 def value_of(a_field: Field) -> st.SearchStrategy[str]:
-    """A field's value as text of JSON."""
+    """Draw a value for a field, as JSON text."""
     match a_field.kind:
         case FieldKind.INTEGER:
             return st.integers(a_field.low, a_field.high).map(str)
@@ -191,7 +193,7 @@ def _as_object(members: list[tuple[str, str]]) -> str:
 
 @st.composite
 def courses(draw: st.DrawFn, saga: Saga) -> tuple[str, dict[str, str]]:
-    """A saga's data and what each step answers, as text of JSON."""
+    """Draw the data of a saga and the reply of each step, as JSON text."""
     calls = [call for step in saga.steps for call in (step.call, step.undo, step.probe) if call]
     in_paths = {split(reference) for call in calls for reference in re.findall(r"\{([^{}]*)\}", call.path)}
     replies = {
@@ -214,7 +216,10 @@ def database(store_url):
 
 
 def sent(scene: OnTheWire, data: str, course: Course, *, reloaded: bool) -> list[bytes]:
-    """Return all that was sent for a saga. reloaded: each attempt but the first of all comes out of the database."""
+    """Run a saga and return everything that was sent.
+
+    reloaded: load the saga from the database before each attempt but the first.
+    """
     scene.recorder.received, scene.recorder.behave = [], replace(course, seen=set())
     given = data_schema(course.saga).load(parsed_strictly(data.encode()))
     saga = Instance.new(course.saga, given, actor="client")
@@ -241,14 +246,14 @@ WORST = (
 @pytest.mark.parametrize("saga", list(SAGAS), ids=str)
 @settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(drawn=st.data())
-def test_every_call_is_sent_with_the_same_bytes_before_and_after_a_reload(database, recorder, saga, drawn):
+def test_calls_have_the_same_bytes_before_and_after_a_reload(database, recorder, saga, drawn):
     data, replies = drawn.draw(courses(saga))
     for refuses in (None, [step.name for step in saga.steps if step.refused][-1]):
         same_bytes(OnTheWire(database, recorder), data, Course(saga, replies, refuses))
 
 
 @pytest.mark.parametrize("refuses", [None, "pay"])
-def test_the_worst_values_are_sent_with_the_same_bytes_before_and_after_a_reload(database, recorder, refuses):
+def test_extreme_values_have_the_same_bytes_before_and_after_a_reload(database, recorder, refuses):
     data = '{"case": "\\u00e9/?#%", "n": 9223372036854775807, "amount": 1e2}'
     replies = {step.name: WORST for step in EVERYWHERE.steps}
     same_bytes(OnTheWire(database, recorder), data, Course(EVERYWHERE, replies, refuses))
@@ -262,7 +267,7 @@ def same_bytes(scene: OnTheWire, data: str, course: Course) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(content=anything)
-def test_what_is_parsed_is_written_in_one_form_that_reads_as_the_same(content):
+def test_parsed_value_is_written_in_one_form_and_reads_back(content):
     value = parsed(content.encode())
     form = written(value)
     again = parsed(form)
@@ -276,8 +281,8 @@ def _leaves(value):
     return [leaf for item in value for leaf in _leaves(item)] if isinstance(value, list) else [value]
 
 
-def test_a_resolved_reply_is_sent_on_with_the_same_bytes(database, recorder):
-    """What a person gives instead of a reply takes the same way."""
+def test_resolved_reply_is_sent_with_the_same_bytes(database, recorder):
+    """A reply that a person gives in a resolve is sent on in the same way."""
     scene = OnTheWire(database, recorder)
     refs = '{"ref": 12345678901234567890123, "any": {"zz": 1.0, "a": -0.0}}'
     recorder.behave = lambda head: (

@@ -1,4 +1,4 @@
-"""What people ask of a saga: each request is a move of the table, and of two that race one wins."""
+"""Requests of people: each is a move of the table, and of two simultaneous requests one succeeds."""
 
 from uuid import UUID, uuid4
 
@@ -18,7 +18,7 @@ def purchase(scene):
     return scene.given(RESERVE_INVENTORY=[RESERVED] * 9)
 
 
-def test_a_created_saga_waits_until_it_is_executed(purchase):
+def test_created_saga_waits_until_it_is_executed(purchase):
     created = purchase.service.create(PURCHASE.name, BUY)
     assert (created.status, created.state, purchase.calls) == ("pending", "PENDING", [])
     assert purchase.leases().claim(10, 30) == []
@@ -26,7 +26,7 @@ def test_a_created_saga_waits_until_it_is_executed(purchase):
     assert (executed.status, executed.state) == ("completed", "COMPLETED")
 
 
-def test_a_saga_that_ended_is_told_and_not_executed_again(purchase):
+def test_ended_saga_is_returned_and_not_executed_again(purchase):
     saga_id = purchase.service.create(PURCHASE.name, BUY).id
     first = purchase.service.execute(saga_id)
     calls = len(purchase.calls)
@@ -34,7 +34,7 @@ def test_a_saga_that_ended_is_told_and_not_executed_again(purchase):
     assert len(purchase.calls) == calls
 
 
-def test_of_many_who_execute_at_once_one_runs_it(purchase):
+def test_simultaneous_executes_run_the_saga_once(purchase):
     saga_id = purchase.service.create(PURCHASE.name, BUY).id
     told = at_once(lambda: purchase.service.execute(saga_id).status)
     assert "completed" in told
@@ -42,14 +42,14 @@ def test_of_many_who_execute_at_once_one_runs_it(purchase):
     assert purchase.calls.count("PROCESS_PAYMENT") == 1
 
 
-def test_of_many_who_take_it_back_at_once_one_does(purchase):
+def test_simultaneous_compensates_undo_the_saga_once(purchase):
     saga_id = purchase.service.start(PURCHASE.name, BUY).id
     told = at_once(lambda: purchase.service.compensate(saga_id, "ada", "wrong size").status)
     assert sorted(told) == ["compensated", *["conflict"] * 5]
     assert purchase.calls.count("undo_PROCESS_PAYMENT") == 1
 
 
-def test_of_many_who_retry_at_once_one_does(scene):
+def test_simultaneous_retries_move_the_saga_once(scene):
     stuck = scene.given(enregistrer_vente=[LOST] * 4).service.start("checkout", CART)
     told = at_once(lambda: scene.service.retry(stuck.id, "ada", "sales is back").status)
     assert sorted(told) == ["completed", *["conflict"] * 5]
@@ -57,14 +57,14 @@ def test_of_many_who_retry_at_once_one_does(scene):
 
 
 @pytest.mark.parametrize("begin", ["start", "create"])
-def test_many_with_one_key_begin_one_saga(scene, begin):
+def test_simultaneous_starts_with_one_key_start_one_saga(scene, begin):
     told = at_once(lambda: str(getattr(scene.service, begin)("checkout", CART, "key").id), number=12)
     assert len(set(told) - {"conflict"}) == 1
     assert len(scene.rows("SELECT id FROM saga")) == 1
     assert scene.calls.count("payer") == (1 if begin == "start" else 0)
 
 
-def test_a_completed_purchase_is_taken_back_in_reverse(purchase):
+def test_completed_purchase_is_compensated_in_reverse(purchase):
     saga_id = purchase.service.start(PURCHASE.name, BUY).id
     undone = purchase.service.compensate(saga_id, "ada", "wrong size")
     assert undone.status == "compensated"
@@ -75,14 +75,14 @@ def test_a_completed_purchase_is_taken_back_in_reverse(purchase):
     assert dict(move) == {"actor": "ada", "reason": "wrong size", "source": "COMPLETED"}
 
 
-def test_a_saga_is_not_taken_back_twice(purchase):
+def test_saga_is_not_compensated_twice(purchase):
     saga_id = purchase.service.start(PURCHASE.name, BUY).id
     purchase.service.compensate(saga_id, "ada", "wrong size")
     with pytest.raises(ConflictError, match="everything is undone"):
         purchase.service.compensate(saga_id, "ada", "again")
 
 
-def test_behind_a_pivot_there_is_no_way_back(scene):
+def test_saga_after_its_pivot_cannot_be_compensated(scene):
     saga_id = scene.service.start("checkout", CART).id
     with pytest.raises(ConflictError, match="its pivot enregistrer_vente is behind it"):
         scene.service.compensate(saga_id, "ada", "wrong size")
@@ -96,13 +96,13 @@ def test_a_pending_saga_is_cancelled_without_a_call(scene):
     assert scene.calls == []
 
 
-def test_a_pending_saga_has_nothing_to_retry(scene):
+def test_pending_saga_cannot_be_retried(scene):
     saga_id = scene.service.create("checkout", CART).id
     with pytest.raises(ConflictError, match="it is pending, in INITIEE"):
         scene.service.retry(saga_id, "ada", "why not")
 
 
-def test_a_stuck_saga_goes_on_when_somebody_asks(scene):
+def test_stuck_saga_continues_after_a_retry(scene):
     stuck = scene.given(enregistrer_vente=[LOST] * 4).service.start("checkout", CART)
     assert stuck.status == "stuck"
     assert scene.service.retry(stuck.id, "ada", "sales is back").status == "completed"
@@ -110,20 +110,20 @@ def test_a_stuck_saga_goes_on_when_somebody_asks(scene):
     assert dict(move) == {"actor": "ada", "reason": "sales is back", "dest": "PAIEMENT_EFFECTUE"}
 
 
-def test_a_stuck_pivot_may_be_taken_back_when_a_person_says_so(scene):
+def test_stuck_pivot_can_be_compensated_by_a_person(scene):
     stuck = scene.given(enregistrer_vente=[LOST] * 4).service.start("checkout", CART)
     assert scene.service.compensate(stuck.id, "ada", "sales says no").status == "compensated"
     assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
 
 
-def test_only_what_is_stuck_is_retried(scene):
+def test_only_a_stuck_saga_can_be_retried(scene):
     saga_id = scene.service.start("checkout", CART).id
     with pytest.raises(ConflictError):
         scene.service.retry(saga_id, "ada", "why not")
 
 
 def test_a_running_saga_is_cancelled_with_the_call_in_flight(scene):
-    """Its owner is fenced, and what it may have sent is undone with the rest."""
+    """The owner is fenced, and the call in flight is undone with the steps before it."""
     asked = []
 
     def cancel(request):
@@ -163,7 +163,7 @@ def test_an_unknown_saga_is_not_found(scene):
         scene.service.execute(uuid4())
 
 
-def test_an_order_with_a_receipt_undoes_what_came_before_it(scene):
+def test_order_with_a_failed_receipt_compensates_the_steps_before(scene):
     scene.given(
         creer_commande=[answer(201, commande_id="c1")],
         lire_produits=[answer(200, produits=[], montant=5.0)],
@@ -175,7 +175,7 @@ def test_an_order_with_a_receipt_undoes_what_came_before_it(scene):
     assert scene.calls[-3:] == ["undo_payer", "undo_reserver_inventaire", "undo_creer_commande"]
 
 
-def test_a_stuck_step_that_was_done_by_hand_is_behind_the_saga(scene):
+def test_resolve_moves_a_stuck_saga_past_its_step(scene):
     stuck = scene.given(enregistrer_vente=[LOST] * 4).service.start("checkout", CART)
     assert scene.service.resolve(stuck.id, "ada", "found in the books", {"vente_id": "v1"}).status == "completed"
     assert scene.calls.count("enregistrer_vente") == 4
@@ -186,7 +186,7 @@ def test_a_stuck_step_that_was_done_by_hand_is_behind_the_saga(scene):
 
 
 def quarantined(scene, **replies):
-    """A saga that is stuck before its goods are reserved."""
+    """Make a saga that is stuck before its goods are reserved."""
     scene.given(reserver_stock=[NOT_SENT], **replies).run(hold_s=0)
     for _ in range(11):
         poison = scene.recovered()
@@ -195,7 +195,7 @@ def quarantined(scene, **replies):
     return poison
 
 
-def test_who_resolves_a_step_says_what_later_calls_send_on(scene):
+def test_resolve_requires_the_fields_that_later_calls_send(scene):
     stuck = quarantined(scene)
     with pytest.raises(InvalidError, match="/reply: later calls send on what it answered: give reservation_id"):
         scene.service.resolve(stuck.id, "ada", "reserved by phone", {})
@@ -204,7 +204,7 @@ def test_who_resolves_a_step_says_what_later_calls_send_on(scene):
     assert scene.requests[-1].body == {"reservation_id": "r9"}
 
 
-def test_what_was_said_by_hand_survives_a_crash(scene):
+def test_resolved_reply_survives_a_crash(scene):
     stuck = quarantined(scene, payer=[NOT_SENT])
     waiting = scene.service.resolve(stuck.id, "ada", "by phone", {"reservation_id": "r9"}, wait_s=0)
     assert waiting.status == "running"
@@ -212,7 +212,7 @@ def test_what_was_said_by_hand_survives_a_crash(scene):
     assert scene.recovered().results["reserver_stock"] == {"reservation_id": "r9"}
 
 
-def test_only_what_is_stuck_is_resolved(scene):
+def test_only_a_stuck_saga_can_be_resolved(scene):
     saga_id = scene.service.start("checkout", CART).id
     with pytest.raises(ConflictError):
         scene.service.resolve(saga_id, "ada", "why not", {})

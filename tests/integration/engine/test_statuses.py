@@ -1,4 +1,4 @@
-"""What the status diagrams say is what the engine does: every journal goes from status to status as they are drawn."""
+"""The engine does what the status diagrams say: every journal contains only the drawn changes of status."""
 
 import shutil
 from itertools import pairwise
@@ -27,13 +27,13 @@ SCENES = {
 
 @pytest.fixture
 def store_url(sqlite_template, tmp_path):
-    """One database will do: a status is decided without it."""
+    """Use one database only; a status does not depend on it."""
     shutil.copy(sqlite_template, tmp_path / "saga.db")
     return f"sqlite:///{tmp_path / 'saga.db'}"
 
 
 def changes_of(definition, journal, step=None):
-    """Return each change of status that a journal shows, of the saga or of one of its steps."""
+    """Return each change of status in a journal, of the saga or of one of its steps."""
     seen, done, undone = ["pending"], set(), set()
     for row in journal:
         if step and row["step"] == step.name:
@@ -56,20 +56,20 @@ def drawn_and_not(definition, scene):
 
 
 @pytest.mark.parametrize("replies", SCENES.values(), ids=SCENES)
-def test_a_journal_shows_only_changes_that_are_drawn(scene, replies):
+def test_journal_contains_only_drawn_status_changes(scene, replies):
     scene.given(**replies).run()
     assert drawn_and_not(CHECKOUT, scene) == set()
 
 
 @pytest.mark.parametrize("ask", ["retry", "compensate", "resolve"])
-def test_what_a_person_asks_for_changes_statuses_as_drawn(scene, ask):
+def test_requests_of_a_person_change_statuses_as_drawn(scene, ask):
     saga = scene.given(enregistrer_vente=[LOST] * 4).run()
     reply = ({"vente_id": 1},) if ask == "resolve" else ()
     getattr(scene.service, ask)(saga.id, "ada", "asked the shop", *reply)
     assert drawn_and_not(CHECKOUT, scene) == set()
 
 
-def test_a_completed_purchase_that_is_taken_back_changes_statuses_as_drawn(scene):
+def test_compensated_purchase_changes_statuses_as_drawn(scene):
     scene.given(RESERVE_INVENTORY=RESERVED)
     saga_id = scene.service.start(PURCHASE.name, BUY).id
     scene.service.compensate(saga_id, "ada", "not wanted")

@@ -1,4 +1,4 @@
-"""A table that is edited in place: sagas go on by the table they began with, or not at all."""
+"""A table edited without a new version: its sagas continue by the table they started with, or not at all."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,7 @@ from tests.integration.engine.scene import NOT_SENT, answer
 
 
 def edited(saga: Saga, changed: dict[int, dict[str, Any]]) -> Saga:
-    """Change columns of some steps of a table, and not its version."""
+    """Change columns of some steps of a table without changing its version."""
     kept = {column: getattr(saga, column) for column in saga.__dataclass_fields__}
     steps = tuple(replace(step, **changed.get(number, {})) for number, step in enumerate(saga.steps))
     return Saga(**kept | {"steps": steps})
@@ -26,7 +26,7 @@ def edited(saga: Saga, changed: dict[int, dict[str, Any]]) -> Saga:
 
 STOCK, SALE = CHECKOUT.steps[1], CHECKOUT.steps[3]
 CONFIRM = post("stock", "/confirmer", reservation_id="retenir_stock.reservation_id")
-#: As in finding B1: the step's name is part of the key under which it is undone.
+#: The name of a step is part of the idempotency key of its undo, so renaming a step would lose the undo.
 RENAMED = edited(CHECKOUT, {1: {"name": "retenir_stock"}, 4: {"call": CONFIRM}})
 
 
@@ -47,7 +47,7 @@ def with_tables(scene, registry: Registry):
 
 
 def waiting(scene):
-    """A saga that waits behind its first step with an effect."""
+    """Make a saga that waits after its first step with an effect."""
     return scene.given(payer=[NOT_SENT]).run(hold_s=0)
 
 
@@ -57,13 +57,13 @@ def recorded(scene, name="checkout"):
     ]
 
 
-def test_the_first_start_records_what_it_finds_and_the_next_one_nothing_more(scene):
+def test_first_start_records_the_tables_and_the_next_one_nothing(scene):
     for _ in range(2):
         settled(scene)
         assert recorded(scene) == [CHECKOUT.digest]
 
 
-def test_a_table_that_was_changed_under_an_unfinished_saga_is_refused_by_name(scene):
+def test_table_changed_under_an_unfinished_saga_is_refused_by_name(scene):
     settled(scene)
     waiting(scene)
     with pytest.raises(TableChangedError) as refused:
@@ -76,7 +76,7 @@ def test_a_table_that_was_changed_under_an_unfinished_saga_is_refused_by_name(sc
     assert recorded(scene) == [CHECKOUT.digest]
 
 
-def test_a_table_is_taken_and_noted_when_all_its_sagas_have_ended(scene, capsys):
+def test_changed_table_is_accepted_when_all_its_sagas_have_ended(scene, capsys):
     settled(scene)
     scene.run()
     settled(scene, at_hand(RENAMED))
@@ -84,7 +84,7 @@ def test_a_table_is_taken_and_noted_when_all_its_sagas_have_ended(scene, capsys)
     assert "definition.changed" in capsys.readouterr().out
 
 
-def test_what_does_not_change_which_calls_are_made_may_change_under_a_saga(scene):
+def test_column_that_changes_no_call_may_change_under_a_saga(scene):
     settled(scene)
     waiting(scene)
     patient = edited(CHECKOUT, {1: {"timeout_s": 60.0, "dwell_s": 7.0, "retry": replace(STOCK.retry, attempts=9)}})
@@ -99,14 +99,14 @@ def test_what_does_not_change_which_calls_are_made_may_change_under_a_saga(scene
      ("probe", replace(SALE.probe, participant="stock"))],
     ids=str,
 )  # fmt: skip
-def test_what_changes_calls_or_states_may_not(scene, column, value):
+def test_column_that_changes_calls_or_states_may_not_change(scene, column, value):
     settled(scene)
     waiting(scene)
     with pytest.raises(TableChangedError, match=column):
         settled(scene, at_hand(edited(CHECKOUT, {1: {column: value}})))
 
 
-def test_processes_with_two_tables_of_one_version_leave_each_others_sagas_alone(scene):
+def test_process_leaves_sagas_of_another_table_of_one_version_alone(scene):
     old, new = scene, with_tables(scene, settled(scene, at_hand(RENAMED)))
     of_old, of_new = waiting(old), new.given(payer=[NOT_SENT]).run(RENAMED, hold_s=0)
     old.leases().expire_all()
@@ -117,7 +117,7 @@ def test_processes_with_two_tables_of_one_version_leave_each_others_sagas_alone(
             process.service.compensate(foreign.id, "ada", "why not")
 
 
-def test_a_saga_of_before_the_upgrade_runs_by_the_table_that_was_recorded_first(scene):
+def test_saga_from_before_the_upgrade_runs_by_the_first_table(scene):
     registry = settled(scene)
     begun = waiting(scene)
     with scene.database.begin() as connection:
@@ -128,7 +128,7 @@ def test_a_saga_of_before_the_upgrade_runs_by_the_table_that_was_recorded_first(
     assert [saga.id for saga in with_tables(scene, registry).leases().claim(10, 30)] == [begun.id]
 
 
-def test_a_completed_saga_of_a_table_that_was_changed_since_is_not_taken_back(scene):
+def test_completed_saga_of_a_changed_table_is_not_compensated(scene):
     settled(scene)
     bought = scene.given(RESERVE_INVENTORY=[answer(201, reservation_id="r1")]).service.start(PURCHASE.name, BUY)
     assert bought.status == "completed"
@@ -141,7 +141,7 @@ def test_a_completed_saga_of_a_table_that_was_changed_since_is_not_taken_back(sc
     assert len(scene.requests) == calls
 
 
-def test_a_saga_whose_state_its_table_has_not_is_a_conflict_to_who_would_move_it(scene):
+def test_move_of_a_saga_whose_table_lacks_its_state_is_a_conflict(scene):
     begun = waiting(scene)
     with scene.database.begin() as connection:
         connection.exec_driver_sql("UPDATE saga SET state = 'NOWHERE'")

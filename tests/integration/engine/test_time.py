@@ -1,4 +1,4 @@
-"""Deadlines, leases and the end of a process: what the clock may stop, and what it may not."""
+"""Deadlines, leases and the end of a process: what they may interrupt, and what not."""
 
 from math import inf
 
@@ -15,7 +15,7 @@ OVER = CHECKOUT.deadline_s + 1
 
 
 def at_call(scene, step, happens):
-    """Let something happen while the first call of this step is in flight."""
+    """Call a function while the first call of this step is in flight."""
 
     def happen(_request):
         if scene.calls[-1] == step and scene.calls.count(step) == 1:
@@ -34,7 +34,7 @@ def let_the_deadline_pass_in_the_database(scene):
         connection.exec_driver_sql(f"UPDATE saga SET deadline_at = {past[scene.database.dialect.name]}")
 
 
-def test_a_step_that_comes_too_late_is_not_sent_and_what_was_done_is_undone(scene):
+def test_step_after_the_deadline_is_not_sent_and_saga_is_compensated(scene):
     at_call(scene, "reserver_stock", lambda: pass_the_deadline(scene))
     saga = scene.run()
     assert (saga.state, saga.error) == ("ANNULEE", "ECHEC_PAIEMENT: payer: its deadline of 900 s is over")
@@ -42,40 +42,40 @@ def test_a_step_that_comes_too_late_is_not_sent_and_what_was_done_is_undone(scen
     assert [row["trigger"] for row in scene.rows("SELECT trigger FROM journal WHERE step = 'payer'")] == ["expire"]
 
 
-def test_a_call_in_flight_is_not_cut_short_by_the_deadline(scene):
+def test_deadline_does_not_interrupt_a_call_in_flight(scene):
     at_call(scene, "enregistrer_vente", lambda: pass_the_deadline(scene))
     assert scene.run().state == "CONFIRMEE"
     assert scene.calls == FORWARD
 
 
-def test_a_pivot_that_was_never_sent_is_called_off(scene):
+def test_unsent_pivot_is_not_sent_after_the_deadline(scene):
     at_call(scene, "payer", lambda: pass_the_deadline(scene))
     assert scene.run().state == "ANNULEE"
     assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
     assert "enregistrer_vente" not in scene.calls
 
 
-def test_a_pivot_that_may_have_been_sent_is_not_called_off(scene):
+def test_pivot_in_doubt_is_not_compensated_after_the_deadline(scene):
     scene.given(enregistrer_vente=[LOST])
     at_call(scene, "enregistrer_vente", lambda: pass_the_deadline(scene))
     assert scene.run().state == "CONFIRMEE"
 
 
-def test_a_step_that_may_have_been_sent_is_undone_with_itself_when_its_time_is_over(scene):
+def test_step_in_doubt_is_compensated_after_the_deadline(scene):
     scene.given(payer=[LOST])
     at_call(scene, "payer", lambda: pass_the_deadline(scene))
     assert scene.run().state == "ANNULEE"
     assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
 
 
-def test_a_compensation_knows_no_deadline(scene):
+def test_compensation_has_no_deadline(scene):
     scene.given(payer=[REFUSED])
     at_call(scene, "payer", lambda: pass_the_deadline(scene))
     assert scene.run().state == "ANNULEE"
     assert scene.calls[-1] == "undo_reserver_stock"
 
 
-def test_the_deadline_is_kept_through_a_crash_and_told_by_the_database(scene):
+def test_deadline_survives_a_crash_in_the_database(scene):
     saga = scene.given(payer=[NOT_SENT]).run(hold_s=0)
     assert saga.state == "STOCK_RESERVE"
     let_the_deadline_pass_in_the_database(scene)
@@ -85,7 +85,7 @@ def test_the_deadline_is_kept_through_a_crash_and_told_by_the_database(scene):
     assert scene.calls[-1] == "undo_reserver_stock"
 
 
-def test_the_deadline_counts_from_when_the_saga_begins_not_from_when_it_was_created(scene):
+def test_deadline_counts_from_the_start_and_not_from_the_creation(scene):
     created = scene.service.create("checkout", {"client_id": 4, "magasin_id": 1})
     assert scene.rows("SELECT deadline_at FROM saga") == [{"deadline_at": None}]
     pass_the_deadline(scene)
@@ -93,12 +93,12 @@ def test_the_deadline_counts_from_when_the_saga_begins_not_from_when_it_was_crea
     assert scene.rows("SELECT deadline_at FROM saga") != [{"deadline_at": None}]
 
 
-def test_no_call_is_sent_under_a_lease_that_may_end_before_it(scene):
-    """Whoever slept beyond its lease asks the database first, and learns that the saga is another's."""
+def test_no_call_is_sent_when_its_lease_may_end_earlier(scene):
+    """A process that was frozen beyond its lease asks the database first, and finds that the saga has another owner."""
 
     def sleep_too_long():
-        scene.now += 100.0  # stopped for longer than its lease, which nobody noticed …
-        scene.recovered("other")  # … but another process, which has taken the saga meanwhile
+        scene.now += 100.0  # the process is frozen for longer than its lease, without noticing …
+        scene.recovered("other")  # … and another process claims the saga meanwhile
 
     reads_first = answer(200, produits=[], montant=1.0)
     order = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
@@ -109,29 +109,29 @@ def test_no_call_is_sent_under_a_lease_that_may_end_before_it(scene):
     assert scene.calls == ["creer_commande", "lire_produits"]
 
 
-def test_a_lease_that_runs_short_is_renewed_before_the_call(scene):
+def test_short_lease_is_renewed_before_the_call(scene):
     scene.given(payer=[LOST])
-    scene.at_each_sleep = lambda: setattr(scene, "now", 31.0)  # of the 1 + 5 + 30 seconds it had, 5 are left
+    scene.at_each_sleep = lambda: setattr(scene, "now", 31.0)  # of the 36 s of the lease (1 + 5 + 30), 5 s are left
     assert scene.run().state == "CONFIRMEE"
     assert len([sql for sql in scene.statements if sql.startswith("UPDATE")]) == 4 + 1 + 1  # retry, renewal
 
 
-def test_a_process_that_ends_hands_its_saga_back_after_the_call_in_flight(scene):
+def test_ending_process_releases_its_saga_after_the_call_in_flight(scene):
     at_call(scene, "reserver_stock", lambda: setattr(scene, "stopping", True))
     saga = scene.run()
     assert (saga.state, scene.calls) == ("STOCK_RESERVE", ["lire_panier", "reserver_stock"])
     scene.stopping, scene.at_each_call = False, lambda _request: None
-    (taken,) = scene.leases("other").claim(1, 30)  # at once: nobody waits for a lease to end
+    (taken,) = scene.leases("other").claim(1, 30)  # at once: no process waits for a lease to end
     scene.engine.run(taken, 1000)
     assert taken.state == "CONFIRMEE"
     assert scene.calls == FORWARD
 
 
-def test_a_saga_that_kills_whoever_takes_it_is_quarantined(scene):
+def test_saga_that_kills_its_owners_is_quarantined(scene):
     scene.given(payer=[NOT_SENT]).run(hold_s=0)
     for _ in range(10):
         saga = scene.recovered()
-        assert saga.may("succeeded")  # … and dies of it
+        assert saga.may("succeeded")  # … and dies
     poison = scene.recovered()
     scene.engine.run(poison, 1000)
     assert (poison.state, poison.status) == ("STUCK_PAYER", "stuck")
@@ -140,7 +140,7 @@ def test_a_saga_that_kills_whoever_takes_it_is_quarantined(scene):
     assert scene.rows("SELECT due_at FROM saga") == [{"due_at": None}], "nobody takes it any more"
 
 
-def test_a_saga_that_moves_is_taken_as_often_as_need_be(scene):
+def test_saga_that_moves_is_never_quarantined(scene):
     scene.given(payer=[NOT_SENT] * 30).run(hold_s=0)
     for _ in range(25):
         saga = scene.recovered()
@@ -149,7 +149,7 @@ def test_a_saga_that_moves_is_taken_as_often_as_need_be(scene):
     assert scene.rows("SELECT claims FROM saga") == [{"claims": 0}]
 
 
-def test_a_quarantined_saga_goes_on_when_a_person_says_so(scene):
+def test_quarantined_saga_continues_after_a_retry(scene):
     scene.given(payer=[NOT_SENT]).run(hold_s=0)
     for _ in range(11):
         poison = scene.recovered()
@@ -157,7 +157,7 @@ def test_a_quarantined_saga_goes_on_when_a_person_says_so(scene):
     assert scene.service.retry(poison.id, "ada", "mended").status == "completed"
 
 
-def test_a_quarantined_saga_is_undone_with_the_step_that_may_have_happened(scene):
+def test_compensate_of_a_quarantined_saga_undoes_the_step_in_doubt(scene):
     scene.run(hold_s=0)
     scene.given(payer=[LOST])
     poison = scene.run(hold_s=0)
@@ -168,16 +168,16 @@ def test_a_quarantined_saga_is_undone_with_the_step_that_may_have_happened(scene
     assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
 
 
-def test_a_stuck_pivot_that_is_sent_again_is_still_in_doubt(scene):
-    """Its deadline is long over, but what became of the attempts before is not known: it is not called off."""
+def test_retried_pivot_is_still_in_doubt(scene):
+    """Its deadline is over, but the outcome of the earlier attempts is unknown, so the saga is not compensated."""
     stuck = scene.given(enregistrer_vente=[LOST] * 4).run()
     assert stuck.status == "stuck"
     let_the_deadline_pass_in_the_database(scene)
     assert scene.service.retry(stuck.id, "ada", "sales is back").status == "completed"
 
 
-def test_what_its_first_claimant_may_have_sent_is_undone_by_the_next(scene):
-    """The claim is all that is durable of that call: its process dies with the reply, and then the deadline is over."""
+def test_next_owner_undoes_the_call_that_the_first_may_have_sent(scene):
+    """Only the claim of that call is durable: its process dies with the reply, and then the deadline is over."""
     scene.given(payer=[NOT_SENT]).run(hold_s=0)
 
     def die(_request):
@@ -194,8 +194,8 @@ def test_what_its_first_claimant_may_have_sent_is_undone_by_the_next(scene):
     assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
 
 
-def test_whoever_takes_over_what_was_never_sent_has_said_so_before_it_sends(scene):
-    """Else somebody who cancels it in that moment would find that nothing was sent, and undo nothing of it."""
+def test_claim_of_an_unsent_call_is_in_doubt_before_it_is_sent(scene):
+    """Otherwise a person who cancels in that moment would find that nothing was sent, and would not undo the call."""
     deferred = scene.given(payer=[NOT_SENT]).run(hold_s=0)
     assert not scene.engine.store.read(deferred.id).in_doubt
     told = []
@@ -210,8 +210,8 @@ BUSY = Reply(status=503, body={}, retry_after_s=3600.0)
 
 
 @pytest.mark.parametrize("reply", [BUSY, Reply(status=429, body={}, retry_after_s=1e9), NOT_SENT, LOST])
-def test_no_wait_outlasts_the_deadline_that_ends_it(scene, reply):
-    """A Retry-After, a back-off and a deferral alike: the saga wakes when its time is over, and goes back."""
+def test_wait_ends_at_the_deadline(scene, reply):
+    """This holds for a Retry-After, a back-off and a deferral: when the time is over, the saga is compensated."""
     at_call(scene, "payer", lambda: setattr(scene, "now", OVER - 1.25))
     scene.at_each_sleep = lambda: setattr(scene, "now", scene.now + scene.slept[-1])
     saga = scene.given(payer=[reply] * 4).run(hold_s=10_000)
@@ -219,7 +219,7 @@ def test_no_wait_outlasts_the_deadline_that_ends_it(scene, reply):
     assert sum(scene.slept) <= 0.25
 
 
-def test_a_wait_that_is_left_to_the_database_ends_with_the_deadline_as_well(scene):
+def test_stored_wait_ends_at_the_deadline(scene):
     saga = scene.given(payer=[BUSY]).run(hold_s=0)
     left = {"sqlite": "julianday(due_at) - julianday(deadline_at)", "postgresql": "due_at - deadline_at"}
     early = "< 0.01" if scene.database.dialect.name == "sqlite" else "< interval '10 seconds'"
@@ -227,7 +227,7 @@ def test_a_wait_that_is_left_to_the_database_ends_with_the_deadline_as_well(scen
     assert (saga.state, bool(row["in_time"])) == ("STOCK_RESERVE", True)
 
 
-def test_a_saga_that_expires_says_what_it_waited_for(scene):
+def test_expired_saga_names_the_cause_of_its_wait(scene):
     saga = scene.given(payer=[answer(401)]).run(hold_s=0)
     let_the_deadline_pass_in_the_database(scene)
     saga = scene.recovered()
@@ -236,7 +236,7 @@ def test_a_saga_that_expires_says_what_it_waited_for(scene):
     assert "undo_payer" not in scene.calls, "it was turned away, so it did not happen"
 
 
-def test_who_asks_for_a_wait_beyond_the_deadline_of_a_pivot_is_given_its_attempts_and_then_stuck(scene):
+def test_retry_after_beyond_a_pivots_deadline_counts_attempts(scene):
     at_call(scene, "enregistrer_vente", lambda: setattr(scene, "now", OVER - 2))
     scene.at_each_sleep = lambda: setattr(scene, "now", scene.now + scene.slept[-1])
     saga = scene.given(enregistrer_vente=[BUSY] * 9).run(hold_s=10_000)
@@ -247,8 +247,8 @@ def test_who_asks_for_a_wait_beyond_the_deadline_of_a_pivot_is_given_its_attempt
 
 
 @pytest.mark.parametrize("reply", [answer(401), Reply(status=404), NOT_SENT])
-def test_a_pivot_in_doubt_that_cannot_be_sent_again_is_stuck_after_its_deadline(scene, reply):
-    """It can neither go back nor be guessed, and a person can act on what is stuck alone."""
+def test_unsendable_pivot_in_doubt_is_stuck_after_its_deadline(scene, reply):
+    """The saga can neither go back nor assume an outcome, and only a stuck saga is shown to a person."""
     at_call(scene, "enregistrer_vente", lambda: setattr(scene, "now", OVER))
     saga = scene.given(enregistrer_vente=[LOST, *[reply] * 50]).run(hold_s=10_000)
     assert saga.state == "STUCK_ENREGISTRER_VENTE"
@@ -257,13 +257,13 @@ def test_a_pivot_in_doubt_that_cannot_be_sent_again_is_stuck_after_its_deadline(
     assert not [call for call in scene.calls if call.startswith("undo")]
 
 
-def test_a_pivot_in_doubt_that_cannot_be_sent_again_waits_until_its_deadline(scene):
+def test_unsendable_pivot_in_doubt_waits_until_its_deadline(scene):
     saga = scene.given(enregistrer_vente=[LOST, *[answer(401)] * 20]).run(hold_s=10_000)
     assert saga.state == "CONFIRMEE", "its key was mended in time"
     assert scene.calls.count("enregistrer_vente") == 1 + 20 + 1
 
 
-def test_a_lease_covers_a_call_in_doubt_with_the_probes_around_it(scene):
+def test_lease_covers_a_call_in_doubt_and_its_probes(scene):
     at_call(scene, "enregistrer_vente", lambda: None)
     scene.given(enregistrer_vente=[LOST]).run(hold_s=0)
     saga = scene.recovered()
@@ -271,14 +271,14 @@ def test_a_lease_covers_a_call_in_doubt_with_the_probes_around_it(scene):
 
 
 def hang_beyond_the_lease(scene):
-    """Let another process claim the saga while this one still looks for the participant's address."""
+    """Let another process claim the saga while this one still looks up the participant's address."""
     found = []
     scene.at_each_call = lambda _request: found.append(scene.recovered())
     return found
 
 
-def test_claims_during_which_nothing_could_be_sent_do_not_quarantine_a_saga(scene):
-    """Each claimant is fenced before it can commit that it sent nothing, and takes its claim back."""
+def test_claims_without_a_sent_call_do_not_quarantine_a_saga(scene):
+    """Each claimant is fenced before it can commit that it sent nothing, and withdraws its claim."""
     scene.given(payer=[NOT_SENT] * 50).run(hold_s=0)
     found = hang_beyond_the_lease(scene)
     saga = scene.recovered()
@@ -291,7 +291,7 @@ def test_claims_during_which_nothing_could_be_sent_do_not_quarantine_a_saga(scen
     ]
 
 
-def test_claims_during_which_a_call_was_sent_quarantine_a_saga_all_the_same(scene):
+def test_claims_with_a_sent_call_quarantine_a_saga(scene):
     scene.given(payer=[NOT_SENT, *[LOST] * 50]).run(hold_s=0)
     found = hang_beyond_the_lease(scene)
     saga = scene.recovered()
@@ -302,8 +302,8 @@ def test_claims_during_which_a_call_was_sent_quarantine_a_saga_all_the_same(scen
     assert scene.rows("SELECT state FROM saga") == [{"state": "STUCK_PAYER"}]
 
 
-def test_a_database_that_keeps_no_results_does_not_quarantine_a_saga(scene, monkeypatch):
-    """A full disk takes a claim, which fits into a page that is there, and not the row of a move."""
+def test_database_that_refuses_moves_does_not_quarantine_a_saga(scene, monkeypatch):
+    """On a full disk a claim fits into an existing page, but the row of a move does not."""
     scene.given(payer=[NOT_SENT, *[LOST] * 50]).run(hold_s=0)
 
     def full(*_arguments):
@@ -319,10 +319,10 @@ def test_a_database_that_keeps_no_results_does_not_quarantine_a_saga(scene, monk
     assert saga.in_doubt, "it was sent, and its answer was lost with the commit"
 
 
-def test_a_claim_that_is_taken_back_late_is_not_that_of_who_has_the_saga_by_then(scene):
+def test_late_withdrawal_of_a_claim_leaves_the_new_owners_claim(scene):
     scene.given(payer=[NOT_SENT] * 2).run(hold_s=0)
     slow = scene.recovered()
-    scene.engine.run(scene.recovered(), 0)  # sends nothing, and says so: the count begins anew
+    scene.engine.run(scene.recovered(), 0)  # the owner sends nothing and commits so; the count starts again at 0
     scene.recovered()
     scene.leases().discount(slow)
     assert scene.rows("SELECT claims FROM saga") == [{"claims": 1}], "the owner's, which may be sending"

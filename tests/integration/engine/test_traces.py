@@ -1,4 +1,4 @@
-"""One trace a saga: its spans fit together whichever process made them, and participants are told of theirs."""
+"""One trace per saga: the spans of all processes fit together, and each participant receives its parent span."""
 
 import pytest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -37,14 +37,14 @@ def test_a_saga_is_one_trace_with_a_span_for_each_attempt(scene, exported):
     assert [span.status.is_ok for span in attempts].count(False) == 1
 
 
-def test_a_participant_is_told_the_span_of_its_call(scene, exported):
+def test_participant_receives_the_span_of_its_call(scene, exported):
     scene.given(payer=[REFUSED]).run()
     attempts, _whole = spans(exported)
     told = [request.headers["traceparent"] for request in scene.requests]
     assert told == [f"00-{s.context.trace_id:032x}-{s.context.span_id:016x}-01" for s in attempts]
 
 
-def test_a_saga_that_another_process_carries_on_stays_one_trace(scene, exported):
+def test_saga_taken_over_stays_one_trace(scene, exported):
     scene.at_each_call = lambda _request: die() if len(scene.requests) == 3 else None
     with pytest.raises(DiedError):
         scene.run()
@@ -56,7 +56,7 @@ def test_a_saga_that_another_process_carries_on_stays_one_trace(scene, exported)
     assert {span.attributes["saga.epoch"] for span in attempts} == {1, 2}
 
 
-def test_nothing_is_recorded_unless_it_is_asked_for(scene):
+def test_no_span_is_recorded_by_default(scene):
     saga = scene.run()
     told = [request.headers["traceparent"] for request in scene.requests]
     assert all(header.startswith(f"00-{saga.id.hex}-") and header.endswith("-00") for header in told)

@@ -1,4 +1,4 @@
-"""A definition that changes while sagas of it run: each goes on along the table it began with."""
+"""A definition changes while its sagas run: each saga continues by the table it started with."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from machines.saga import Saga
 from machines.step import retriable
 from tests.integration.engine.scene import LOST, NOT_SENT
 
-#: Version 2 thanks the client as well, and confirms under another name.
+#: Version 2 also thanks the client, and confirms under another name.
 TOLD = replace(CHECKOUT.steps[-1], done="CONFIRMEE_V2")
 NEXT = Saga(
     **{
@@ -30,7 +30,7 @@ NEXT = Saga(
 
 @pytest.fixture
 def both(scene):
-    """Both versions at hand, the newer one for whatever begins."""
+    """Make a process with both versions; a new saga gets the newer one."""
     scene.registry = Registry([*discover(), NEXT])
     return scene
 
@@ -46,12 +46,12 @@ def test_two_versions_of_a_saga_run_side_by_side(both):
     assert both.calls.count("remercier") == 1
 
 
-def test_a_new_saga_begins_with_the_latest_version(both):
+def test_new_saga_has_the_latest_version(both):
     begun = both.service.start("checkout", {"client_id": 4, "magasin_id": 1})
     assert begun.state == "REMERCIEE"
 
 
-def test_a_release_that_does_not_know_a_version_leaves_its_sagas_alone_and_says_which(both):
+def test_release_without_a_version_reports_and_leaves_its_sagas(both):
     begun = both.given(payer=[NOT_SENT]).run(NEXT, hold_s=0)
     before = both.rows("SELECT * FROM saga")
     older = replace(both, registry=discover(), metrics=CollectorRegistry())
@@ -69,7 +69,7 @@ def test_a_release_that_does_not_know_a_version_leaves_its_sagas_alone_and_says_
     assert [[row[name] for name in unchanged] for row in after] == [[row[name] for name in unchanged] for row in before]
 
 
-def test_a_release_that_knows_all_versions_misses_none(both):
+def test_release_with_all_versions_reports_no_unknown_one(both):
     both.given(payer=[NOT_SENT]).run(NEXT, hold_s=0)
     assert both.leases().unknown_definitions() == []
 
@@ -97,7 +97,7 @@ def test_unfinished_sagas_without_their_table_are_counted_by_version(both):
     assert stock(both, discover()).unknown == known | {("checkout", 2): 3}
 
 
-def test_a_saga_of_a_table_that_was_edited_is_counted_too(scene):
+def test_saga_of_an_edited_table_is_counted_as_unknown(scene):
     begun = scene.given(payer=[NOT_SENT]).run(hold_s=0)
     with scene.database.begin() as connection:
         connection.exec_driver_sql("UPDATE saga SET table_digest = 'another'")
@@ -139,7 +139,7 @@ def test_a_scrape_shows_how_many_sagas_have_no_table(both):
     assert (knows["checkout", "2"], lacks["checkout", "2"], lacks["checkout", "1"]) == (0, 1, 0)
 
 
-def test_only_what_is_overdue_is_taken_where_workers_take_the_rest(scene):
+def test_web_process_beside_workers_claims_only_overdue_sagas(scene):
     scene.given(payer=[NOT_SENT]).run(hold_s=0)
     scene.leases().expire_all()
     leases = Leases(scene.database, discover(), "web")
@@ -147,7 +147,7 @@ def test_only_what_is_overdue_is_taken_where_workers_take_the_rest(scene):
     assert len(leases.claim(10, 30)) == 1
 
 
-def test_what_a_process_has_lost_sight_of_is_given_back_at_once_and_nothing_else_is(scene):
+def test_lost_sagas_are_released_at_once_and_no_others(scene):
     lost, kept = (scene.given(payer=[NOT_SENT]).run(hold_s=0) for _ in range(2))
     scene.leases().expire_all()
     held = {saga.id: saga for saga in scene.leases().claim(10, 30)}

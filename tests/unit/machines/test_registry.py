@@ -51,7 +51,7 @@ def test_a_file_that_is_gone_is_not_found():
     assert not [definition for definition in discover() if definition.name == "trial"]
 
 
-def test_a_saga_that_two_files_hold_is_one(new_file):
+def test_saga_defined_in_two_imports_is_registered_once(new_file):
     new_file("a_trial", TRIAL)
     new_file("a_trial_again", "from machines.a_trial import TRIAL\n")
     assert [definition.name for definition in discover()].count("trial") == 1
