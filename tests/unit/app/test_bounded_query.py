@@ -1,4 +1,4 @@
-"""Asking a database that may hang."""
+"""A query to a database that may hang has a time limit."""
 
 import threading
 
@@ -7,16 +7,16 @@ import pytest
 from app.store.database_health import Bounded, NoAnswerError
 
 
-def test_the_answer_is_passed_on():
+def test_result_is_returned():
     assert Bounded(lambda: 42)() == 42
 
 
-def test_an_error_is_passed_on():
+def test_error_is_raised():
     with pytest.raises(ZeroDivisionError):
         Bounded(lambda: 1 / 0)()
 
 
-def test_a_timeout_of_the_database_itself_is_passed_on():
+def test_timeout_of_the_database_is_raised():
     def ask():
         raise TimeoutError("its own")
 
@@ -24,7 +24,7 @@ def test_a_timeout_of_the_database_itself_is_passed_on():
         Bounded(ask)()
 
 
-def test_nobody_waits_for_longer_than_the_patience_and_nobody_asks_twice_at_once():
+def test_callers_wait_for_a_limited_time_and_share_one_query():
     asked, answered = [], threading.Event()
 
     def ask():

@@ -46,7 +46,7 @@ class MemoryBroker:
 @pytest.fixture
 def memory():
     memory = MemoryBroker()
-    list(memory.messages())  # memory is shared by all that use it
+    list(memory.messages())  # all users of the memory transport share its queues
     return memory
 
 
@@ -73,7 +73,7 @@ def test_silent_broker_delays_no_caller_and_is_used_again(scheme, stopping, monk
         broker.start(stopping)
         assert seconds_for(lambda: [broker.wake() for _ in range(1000)]) < 0.5
         eventually(lambda: silent.asked)
-        stopping.wait(2 * TIMEOUT_S)  # until it has given up
+        stopping.wait(2 * TIMEOUT_S)  # until the broker's thread has given up
         asked = silent.asked
         assert seconds_for(lambda: [broker.wake() for _ in range(1000)]) < 0.5
         eventually(lambda: silent.asked > asked)
@@ -102,7 +102,7 @@ def test_many_wake_ups_send_few_messages_and_the_last_arrives(memory, stopping):
         memory.broker.wake()
     found = []
     eventually(lambda: found.extend(memory.messages()) or found)
-    memory.broker.wake()  # in the pause after that
+    memory.broker.wake()  # sent during the pause
     eventually(lambda: found.extend(memory.messages()) or len(found) >= 2)
     assert set(found) == {WAKE_UP}
     assert len(found) <= 10

@@ -10,7 +10,7 @@ from app.config import Config, check_participants, check_serving, from_environme
 from app.settings import SECRETS, ConfigError
 
 
-def test_nothing_set_is_the_embedded_service():
+def test_default_configuration_is_the_embedded_service():
     config = from_environment({})
     assert config == Config()
     assert config.embedded
@@ -24,7 +24,7 @@ def test_every_postgresql_url_uses_psycopg2(scheme):
     assert not config.embedded
 
 
-def test_the_parts_of_the_reference_make_a_url():
+def test_database_url_is_made_from_the_reference_variables():
     parts = {
         "DB_HOST": "db", "DB_PORT": "5433", "DB_USERNAME": "saga_user", "DB_PASSWORD": "p@ss/w:rd", "DB_DATABASE": "d",
     }  # fmt: skip
@@ -35,7 +35,7 @@ def test_a_url_overrides_the_parts():
     assert from_environment({"DATABASE_URL": "sqlite:///x.db", "DB_HOST": "db"}).database_url == "sqlite:///x.db"
 
 
-def test_a_participant_may_have_a_url_of_its_own():
+def test_participant_may_have_its_own_url():
     config = from_environment({"PARTICIPANTS_URL": "http://kong:8000/api/", "PARTICIPANT_STOCK_URL": "https://s/"})
     assert config.participant_url("stock") == "https://s"
     assert config.participant_url("client") == "http://kong:8000/api/client"
@@ -51,7 +51,7 @@ def test_a_participant_may_have_a_url_of_its_own():
         ("PARTICIPANTS_URL", "http://h/?a=b"),
         ("PARTICIPANT_STOCK_URL", "file:///etc/passwd"),
         ("BROKER_URL", "sqs://queue"),
-        ("BROKER_URL", "redis://localhost"),  # beside SQLite, where one process is alone
+        ("BROKER_URL", "redis://localhost"),  # beside SQLite, which allows only one process
         ("REDIS_URL", "localhost:6379"),
         ("RATE_LIMIT", "fast"),
         ("RATE_LIMIT", "0/second"),
@@ -82,7 +82,7 @@ def test_a_participant_may_have_a_url_of_its_own():
         ("PARTICIPANTS_CA_FILE", __file__),
     ],
 )
-def test_a_setting_that_cannot_be_meant_is_refused_by_name(name, value):
+def test_bad_setting_is_refused_by_name(name, value):
     with pytest.raises(ConfigError, match=name):
         from_environment({name: value})
 
@@ -91,21 +91,21 @@ def test_a_setting_that_cannot_be_meant_is_refused_by_name(name, value):
     ("name", "value"),
     [("BROKER_URL", "amqp://h:abc//"), ("BROKER_URL", "redis://a:6379;redis://b:0"), ("WORKERS", "999")],
 )
-def test_a_setting_for_many_machines_that_cannot_be_meant_is_refused_by_name(name, value):
+def test_bad_setting_for_many_machines_is_refused_by_name(name, value):
     with pytest.raises(ConfigError, match=name):
         from_environment({"DATABASE_URL": "postgresql://h/d", name: value})
 
 
 @pytest.mark.parametrize("name", ["DB_PORT", "REDIS_PORT"])
 @pytest.mark.parametrize("value", ["abc", "0", "65536", "-1"])
-def test_a_port_that_cannot_be_is_refused_by_name(name, value):
+def test_bad_port_is_refused_by_name(name, value):
     with pytest.raises(ConfigError, match=name):
         from_environment({"DB_HOST": "db", "REDIS_HOST": "cache", name: value})
 
 
 @pytest.mark.parametrize("name", ["LEASE_S", "WAIT_S", "RECOVERY_INTERVAL_S", "BREAKER_OPEN_S", "BREAKER_WINDOW_S"])
 @pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e12", "1e400", "0", "1e-9", "-1", "", "soon"])
-def test_a_time_is_a_number_that_a_clock_can_add(name, value):
+def test_time_too_long_for_the_clock_is_refused(name, value):
     with pytest.raises(ConfigError, match=f"{name} must be a number of seconds from 0.001 to 86400"):
         from_environment({name: value})
 
@@ -114,12 +114,12 @@ def test_a_time_is_a_number_that_a_clock_can_add(name, value):
     "name", ["THREADS", "GRACE_S", "MAX_CLAIMS", "BREAKER_FAILURES", "TRUSTED_PROXIES", "WORKERS", "METRICS_PORT"]
 )
 @pytest.mark.parametrize("value", ["inf", "nan", "1e3", "1000000000000", "9" * 5000, "-1", "1.5"])
-def test_a_count_has_an_end(name, value):
+def test_too_large_count_is_refused(name, value):
     with pytest.raises(ConfigError, match=f"{name} must be a (whole )?number from"):
         from_environment({name: value})
 
 
-#: What Python reads as the number 5 or 10 and an operator does not mean to write.
+#: Texts that Python parses as the number 5 or 10, but that an operator does not write on purpose.
 OTHER_NOTATIONS = ["1_0", "+5", " 5 ", "5\n", "1e1", "5.", "\u0665", "\uff15", "0x5"]
 
 
@@ -155,7 +155,7 @@ URLS = ["PARTICIPANTS_URL", "PARTICIPANT_STOCK_URL"]
         "http://h#f", "http://h?", "ftp://h", "//h", "", "h:80", "http://a,b", "http://é",
     ],
 )  # fmt: skip
-def test_the_url_of_a_participant_is_one_that_can_be_called(name, url):
+def test_participant_url_that_cannot_be_called_is_refused(name, url):
     with pytest.raises(ConfigError, match=f"^{name} must be a URL such as"):
         from_environment({name: url})
 
@@ -163,7 +163,7 @@ def test_the_url_of_a_participant_is_one_that_can_be_called(name, url):
 @pytest.mark.parametrize(
     "url", ["http://h", "HTTPS://stock.internal:8443/api/v1", "http://[::1]:80", "http://a_b-c.d.", "http://h/@x"]
 )
-def test_a_url_that_can_be_called_is_taken(url):
+def test_participant_url_that_can_be_called_is_accepted(url):
     assert from_environment({"PARTICIPANT_STOCK_URL": url}).participant_url("stock") == url
 
 
@@ -187,7 +187,7 @@ def test_a_password_in_a_url_is_refused_and_not_shown(name, url):
         ("http://h?token=t&x=1", "'http://h?token=***&x=1'"), ("h" * 300, f"'{'h' * 199}…'"),
     ],
 )  # fmt: skip
-def test_a_url_that_cannot_be_meant_is_quoted_as_it_was_written(name, url, shown):
+def test_bad_url_is_quoted_as_it_was_written(name, url, shown):
     with pytest.raises(ConfigError) as refused:
         from_environment({name: url})
     assert str(refused.value) == f"{name} must be a URL such as http://127.0.0.1:8010, not {shown}"
@@ -210,7 +210,7 @@ def test_a_password_of_a_server_is_not_shown(name, url):
         ("pay-svc", "PARTICIPANT_PAY_SVC_URL"), ("pay_svc2", "PARTICIPANT_PAY_SVC2_URL"),
     ],
 )  # fmt: skip
-def test_a_participant_has_a_variable_of_its_own(participant, variable):
+def test_participant_has_its_own_variable(participant, variable):
     config = from_environment({variable: "http://own"})
     assert config.participant_url(participant) == "http://own"
     assert config.participant_url("other") == "http://127.0.0.1:8010/other"
@@ -233,7 +233,7 @@ def test_a_variable_that_resembles_no_participant_is_refused_with_all_of_them():
         check_participants(config, [calling("client", "alpha")])
 
 
-def test_the_service_is_not_made_with_the_url_of_no_participant(sqlite_url):
+def test_service_refuses_a_url_of_an_unknown_participant(sqlite_url):
     with pytest.raises(ConfigError, match="PARTICIPANT_STOKC_URL"):
         create_app(from_environment({"DATABASE_URL": sqlite_url, "PARTICIPANT_STOKC_URL": "http://h"}))
 
@@ -264,7 +264,7 @@ def test_several_hosts_in_libpq_s_form_reach_the_driver(rest, hosts, ports):
     assert options.get("dbname") == ("db" if "/db" in rest else None)
 
 
-def test_one_host_and_a_socket_are_written_as_they_are():
+def test_one_host_and_a_socket_stay_unchanged_in_the_url():
     for rest in ["u:p@[::1]:5432/d?sslmode=require", "postgres@/d?host=/tmp/x", "/d", "u:p/?#w@h/d"]:
         assert (
             from_environment({"DATABASE_URL": f"postgresql://{rest}"}).database_url == f"postgresql+psycopg2://{rest}"
@@ -289,7 +289,7 @@ def test_redis_is_found_by_the_reference_s_names_too():
     assert from_environment({"REDIS_URL": "redis://a", "REDIS_HOST": "cache"}).redis_url == "redis://a"
 
 
-def test_a_broker_goes_with_a_database_for_many_machines():
+def test_broker_requires_a_database_for_many_machines():
     settings = {"DATABASE_URL": "postgresql://h/d", "BROKER_URL": "amqp://user:pass@h//"}
     assert from_environment(settings).broker_url == "amqp://user:pass@h//"
 
@@ -299,31 +299,31 @@ def test_the_breaker_has_the_reference_s_defaults():
     assert (config.breaker_failures, config.breaker_open_s, config.breaker_window_s) == (5, 30.0, 60.0)
 
 
-def test_the_api_asks_for_a_key_unless_told_not_to():
+def test_api_requires_a_key_by_default():
     assert from_environment({}).api_auth
     assert from_environment({"API_AUTH": "", "HOST": "0.0.0.0"}).api_auth
     assert not from_environment({"API_AUTH": "off"}).api_auth
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost", ""])
-def test_the_machine_itself_may_go_without_keys(host):
+def test_local_server_may_run_without_keys(host):
     assert not from_environment({"API_AUTH": "off", "HOST": host}).api_auth
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.1", "example.org", "127.0.0.1.example.org", "localhost."])
-def test_elsewhere_it_takes_as_many_words_to_go_without_keys(host):
+def test_public_server_without_keys_needs_an_explicit_setting(host):
     with pytest.raises(ConfigError, match=r"API_AUTH=off would let everybody .* API_AUTH=off-for-everyone"):
         from_environment({"API_AUTH": "off", "HOST": host})
     assert not from_environment({"API_AUTH": "off-for-everyone", "HOST": host}).api_auth
 
 
-def test_who_serves_needs_a_secret_and_is_told_how_to_make_one():
+def test_missing_secret_is_reported_with_the_command_to_make_one():
     with pytest.raises(ConfigError, match=r"SECRET_KEY is not set.*openssl rand -hex 32"):
         check_serving(from_environment({}))
     check_serving(from_environment({"SECRET_KEY": "x" * 32}))
 
 
-def test_a_secret_may_be_in_a_file_and_is_shown_nowhere(tmp_path):
+def test_secret_from_a_file_is_shown_nowhere(tmp_path):
     (tmp_path / "secret").write_text(f"{'s' * 40}\n")
     config = from_environment({"SECRET_KEY_FILE": str(tmp_path / "secret")})
     assert config.secret_key == "s" * 40
@@ -348,7 +348,7 @@ def test_a_secret_that_is_set_overrides_its_file(tmp_path):
     assert from_environment(settings).participants_api_key == "k"
 
 
-def test_the_key_is_not_told_where_the_settings_are_shown():
+def test_key_is_hidden_where_the_settings_are_shown():
     assert "k-1" not in repr(from_environment({"PARTICIPANTS_API_KEY": "k-1"}))
 
 
@@ -367,6 +367,6 @@ def test_origins_of_pages_are_read(text, origins):
 @pytest.mark.parametrize(
     "text", ["shop.example", "https://shop.example/", "https://*.example", "*, https://shop.example", "null", "ftp://x"]
 )
-def test_an_origin_that_no_browser_sends_is_refused(text):
+def test_impossible_origin_is_refused(text):
     with pytest.raises(ConfigError, match="CORS_ORIGINS must be origins such as"):
         from_environment({"CORS_ORIGINS": text})

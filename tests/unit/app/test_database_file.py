@@ -15,7 +15,7 @@ def refusal(url: str, *, writes: bool = True) -> str:
 
 @pytest.fixture
 def may_not_write(monkeypatch):
-    """Let this process have no right to write there, also when it runs as root."""
+    """Take the right to write there from this process, even when it runs as root."""
 
     def forbid(path: Path) -> None:
         monkeypatch.setattr(os, "access", lambda asked, _mode: Path(asked) != path)
@@ -46,7 +46,7 @@ def test_a_name_that_is_too_long_is_refused(tmp_path):
     assert "which cannot be used (File name too long); name " in refusal(f"sqlite:///{tmp_path}/{'x' * 300}.db")
 
 
-def test_a_folder_that_takes_no_files_is_refused_where_the_process_writes(tmp_path, may_not_write):
+def test_folder_without_write_permission_is_refused_for_writing(tmp_path, may_not_write):
     may_not_write(tmp_path)
     url = f"sqlite:///{tmp_path}/x.db"
     assert refusal(url) == (
@@ -55,7 +55,7 @@ def test_a_folder_that_takes_no_files_is_refused_where_the_process_writes(tmp_pa
     check_database_file(url, writes=False)
 
 
-def test_a_file_that_takes_no_writes_is_refused_where_the_process_writes(tmp_path, may_not_write):
+def test_file_without_write_permission_is_refused_for_writing(tmp_path, may_not_write):
     (tmp_path / "x.db").touch()
     may_not_write(tmp_path / "x.db")
     url = f"sqlite:///{tmp_path}/x.db"
@@ -64,7 +64,7 @@ def test_a_file_that_takes_no_writes_is_refused_where_the_process_writes(tmp_pat
 
 
 @pytest.mark.parametrize("url", ["sqlite:///{}/new.db", "postgresql://h/d", "sqlite:///file:/no/such/x.db?uri=true"])
-def test_what_can_be_opened_or_is_no_file_is_left_alone(tmp_path, url):
+def test_usable_file_or_other_database_is_accepted(tmp_path, url):
     check_database_file(url.replace("{}", str(tmp_path)), writes=True)
 
 

@@ -1,4 +1,4 @@
-"""Against real sockets, and a name server that answers as a test wants."""
+"""Connecting to real sockets, with a name server that answers as a test sets it."""
 
 import socket
 import threading
@@ -16,7 +16,7 @@ def address(listener: socket.socket) -> tuple:
 
 
 class NameServer:
-    """Knows one name. blocked: does not answer until the test is over. error: what it answers instead."""
+    """Knows one name. blocked: gives no answer until the test ends. error: is raised instead of an answer."""
 
     def __init__(self) -> None:
         self.known: list[tuple] = []
@@ -62,7 +62,7 @@ def alive() -> Iterator[socket.socket]:
 
 @pytest.fixture
 def mute() -> Iterator[socket.socket]:
-    """A listener whose queue is full: connecting to it takes for ever."""
+    """Return a listener whose queue is full, so connecting to it never ends."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(4):
@@ -89,7 +89,7 @@ def refused(dial: Callable, *arguments: float) -> str:
     return str(error.value)
 
 
-def test_an_address_is_connected_to_without_the_name_server(alive, names):
+def test_ip_address_needs_no_name_server(alive, names):
     names.blocked = True
     host, port = alive.getsockname()
     with Dialer(names.look_up).connect(host, port, time.monotonic() + 60) as connected:
@@ -122,14 +122,14 @@ def test_every_address_is_named_in_the_error(dial, names, mute):
     assert "stock.test:80 at 127.0.0.1 did not answer in time while connecting" in said
 
 
-def test_a_name_server_that_never_answers_holds_a_caller_until_its_deadline(dial, names):
+def test_silent_name_server_holds_a_caller_only_until_its_deadline(dial, names):
     names.blocked = True
     started = time.monotonic()
     assert refused(dial, 0.1) == "the name server did not answer for stock.test in time"
     assert time.monotonic() - started < 10
 
 
-def test_a_name_is_looked_up_by_one_thread_however_many_want_it(dial, names):
+def test_name_is_looked_up_once_for_many_callers(dial, names):
     names.blocked = True
     for _ in range(5):
         refused(dial, 0.01)
@@ -144,7 +144,7 @@ def test_a_late_answer_serves_the_next_call(dial, names, alive):
     assert names.asked == 1
 
 
-def test_an_answer_is_used_for_a_moment_without_asking_again(dial, names, clock, alive):
+def test_lookup_is_cached_for_a_short_time(dial, names, clock, alive):
     names.known = [address(alive)]
     dial()
     clock.now += FRESH_S - 0.1
@@ -155,7 +155,7 @@ def test_an_answer_is_used_for_a_moment_without_asking_again(dial, names, clock,
     assert names.asked == 2
 
 
-def test_the_last_good_answer_serves_while_the_name_server_is_silent(dial, names, clock, alive):
+def test_last_good_lookup_is_used_while_the_name_server_is_silent(dial, names, clock, alive):
     names.known = [address(alive)]
     dial()
     names.blocked = True
@@ -165,7 +165,7 @@ def test_the_last_good_answer_serves_while_the_name_server_is_silent(dial, names
     assert "did not answer" in refused(dial, 0.1)
 
 
-def test_the_last_good_answer_serves_while_the_name_server_fails(dial, names, clock, alive):
+def test_last_good_lookup_is_used_while_the_name_server_fails(dial, names, clock, alive):
     names.known = [address(alive)]
     dial()
     names.error = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
@@ -178,7 +178,7 @@ def test_the_last_good_answer_serves_while_the_name_server_fails(dial, names, cl
 @pytest.mark.parametrize(
     "error", [socket.gaierror(socket.EAI_NONAME, "Name or service not known"), UnicodeError("label too long")]
 )
-def test_a_name_that_is_gone_is_not_connected_to_by_its_last_answer(dial, names, clock, alive, error):
+def test_last_lookup_is_not_used_for_a_deleted_name(dial, names, clock, alive, error):
     names.known = [address(alive)]
     dial()
     names.error = error
@@ -186,7 +186,7 @@ def test_a_name_that_is_gone_is_not_connected_to_by_its_last_answer(dial, names,
     assert refused(dial) == "there is no host named stock.test"
 
 
-def test_nothing_is_connected_to_when_the_time_is_over(names, clock, alive):
+def test_no_connection_is_made_after_the_deadline(names, clock, alive):
     def slow(*arguments: object, **options: object) -> list[tuple]:
         clock.now += 10
         return [address(alive)]
@@ -196,7 +196,7 @@ def test_nothing_is_connected_to_when_the_time_is_over(names, clock, alive):
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux alone has it")
-def test_a_peer_that_vanished_is_noticed(alive):
+def test_vanished_peer_is_noticed(alive):
     with Dialer().connect(*alive.getsockname(), time.monotonic() + 60) as connected:
         assert connected.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert 0 < connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 30_000

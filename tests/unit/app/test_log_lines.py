@@ -1,4 +1,4 @@
-"""The line that says that a saga has started tells what it was started with."""
+"""The log line of a new saga contains the data with which the saga started."""
 
 import json
 
@@ -16,7 +16,7 @@ from machines.transitions import Trigger
 
 @pytest.fixture
 def lines(monkeypatch):
-    """What is logged of a saga with this data, pending at first or not."""
+    """Return the log lines of a saga with this data, pending at first or not."""
     told = []
 
     def write(_logger, method, event):
@@ -55,7 +55,7 @@ def test_a_saga_that_starts_is_logged_with_its_data_once(lines, pending):
     assert line["saga_id"]
 
 
-def test_what_the_log_must_not_tell_is_hidden_in_the_data_too(lines):
+def test_secrets_are_hidden_in_the_logged_data(lines):
     (line,) = [line for line in lines({"client_id": 4, "card": {"token": "t0p"}}) if "data" in line]
     assert line["data"] == {"client_id": HIDDEN, "card": {"token": HIDDEN}}
 

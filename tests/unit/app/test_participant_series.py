@@ -1,4 +1,4 @@
-"""A participant may answer with any status; the series of its calls are few all the same."""
+"""The metrics of a participant's calls have few series, whatever statuses it answers with."""
 
 from prometheus_client import CollectorRegistry
 
@@ -9,7 +9,7 @@ from machines.call import post
 from machines.checkout import CHECKOUT
 
 
-def test_the_statuses_of_a_participant_make_few_series():
+def test_statuses_of_a_participant_make_few_series():
     registry = CollectorRegistry()
     telemetry, call = Telemetry(registry), post("stock", "/reserver")
     saga = Instance.new(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="test")

@@ -1,4 +1,4 @@
-"""Without a Redis that answers, no value is known, and no caller waits."""
+"""When Redis does not answer, the cache has no values, and no caller waits."""
 
 import time
 
@@ -27,12 +27,12 @@ def question(request):
     return QUESTIONS[request.param]
 
 
-def test_without_a_url_nothing_is_known(question):
+def test_cache_is_empty_without_a_url(question):
     ask, unknown = question
     assert ask(SharedCache(None)) == unknown
 
 
-def test_nothing_is_known_without_a_server(question):
+def test_cache_is_empty_without_a_server(question):
     ask, unknown = question
     assert ask(SharedCache("redis://127.0.0.1:9")) == unknown
 

@@ -1,4 +1,4 @@
-"""Who may run the sagas of a SQLite file."""
+"""Only one process may run the sagas of a SQLite file."""
 
 import os
 import signal
@@ -34,37 +34,37 @@ def holder(url):
     process.communicate()
 
 
-def test_a_second_process_on_a_sqlite_file_is_refused_by_number(url, holder):
+def test_second_process_is_refused_with_the_pid_of_the_first(url, holder):
     with pytest.raises(ConfigError, match=f"process {holder.pid} runs the sagas of .*saga.db.* stop it, or set"):
         hold(url)
 
 
-def test_a_process_that_was_killed_holds_nothing(url, holder):
+def test_killed_process_holds_no_lock(url, holder):
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     hold(url).close()
 
 
-def test_a_process_that_is_just_leaving_is_waited_for(url, holder):
+def test_lock_waits_for_a_process_that_is_ending(url, holder):
     threading.Timer(0.3, holder.kill).start()
     hold(url, patience_s=10).close()
 
 
-def test_one_that_stays_is_waited_for_no_longer_than_that(url, holder):
+def test_lock_waits_only_a_short_time_for_a_running_process(url, holder):
     began = time.monotonic()
     with pytest.raises(ConfigError, match="stop it"):
         hold(url, patience_s=0.3, grace_s=60)
     assert 0.3 <= time.monotonic() - began < 30
 
 
-def test_one_that_finishes_its_calls_has_its_grace(url):
+def test_lock_waits_for_the_grace_time_of_an_ending_process(url):
     first = hold(url)
     announce_ending(first)
     threading.Timer(0.5, first.close).start()
     hold(url, grace_s=10).close()
 
 
-def test_one_that_does_not_end_in_its_grace_is_named(url):
+def test_process_that_exceeds_its_grace_time_is_named(url):
     first = hold(url)
     announce_ending(first)
     with pytest.raises(ConfigError, match=f"process {os.getpid()} runs the sagas"):
@@ -73,12 +73,12 @@ def test_one_that_does_not_end_in_its_grace_is_named(url):
     hold(url).close()
 
 
-def test_a_file_that_was_closed_is_free(url):
+def test_closed_file_has_no_lock(url):
     hold(url).close()
     hold(url).close()
 
 
-def test_postgresql_is_for_any_number():
+def test_postgresql_allows_many_processes():
     assert hold("postgresql+psycopg2://x@host/x") is None
 
 
@@ -90,7 +90,7 @@ def test_a_link_to_the_file_has_the_lock_of_the_file(url, tmp_path):
         hold(url.replace("saga.db", "link.db"))
 
 
-def test_a_folder_that_takes_no_files_needs_no_lock():
+def test_folder_without_write_permission_needs_no_lock():
     assert hold("sqlite:////proc/saga.db") is None
 
 

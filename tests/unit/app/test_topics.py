@@ -17,7 +17,7 @@ from app.events.topics import as_kombu_errors, connect
         ("amqp://127.0.0.1:9//", NotFound("no exchange")),
     ],
 )
-def test_what_a_broker_s_library_raises_is_an_error_of_kombu(url, error):
-    """The threads of events wait for their broker after one of those; any other would end them for good."""
+def test_error_of_the_broker_library_becomes_an_error_of_kombu(url, error):
+    """The event threads wait for their broker after such an error. Any other error would end the threads."""
     with pytest.raises(KombuError, match=str(error)[:20]), as_kombu_errors(connect(url)):
         raise error

@@ -48,12 +48,12 @@ def test_a_number_keeps_its_exact_value_and_has_one_form(content, value, form):
     ["1e307", "1.7976931348623157e308", "1.8e308", "2e308", "1e309", "1e310", "1e399", "1e-399", "5e-324",
      "9" * 309, "9" * LONGEST_NUMBER, "9" * 309 + ".5"],
 )  # fmt: skip
-def test_every_number_that_is_taken_in_is_read_back_as_it_was(sign, number):
+def test_every_accepted_number_reads_back_unchanged(sign, number):
     taken = parsed(f'{{"n": [{sign}{number}]}}'.encode())
     assert read_back(written(taken)) == taken
 
 
-def test_a_number_beyond_the_bounds_of_today_is_read_back():
+def test_stored_number_beyond_the_present_bounds_is_read_back():
     digits = "9" * (LONGEST_NUMBER + 5000)
     assert read_back(f'{{"n": {digits}}}') == {"n": Decimal(digits)}
 
@@ -82,30 +82,30 @@ def test_members_are_written_in_the_order_of_their_names():
         (b"OK", "no JSON (Expecting value: line 1 column 1 (char 0))", ""),
     ],
 )
-def test_what_cannot_be_kept_is_refused_with_the_reason(content, phrase, pointer):
+def test_unstorable_value_is_refused_with_the_reason(content, phrase, pointer):
     for read in (parsed, parsed_strictly):
         with pytest.raises(UnreadableError) as refused:
             read(content)
         assert (str(refused.value), refused.value.pointer) == (phrase, pointer)
 
 
-def test_what_is_just_within_the_bounds_is_taken():
+def test_value_at_the_bounds_is_accepted():
     assert parsed(NESTED) == parsed_strictly(NESTED)
     assert parsed(b'{"n": %b}' % (b"9" * LONGEST_NUMBER))["n"] == int("9" * LONGEST_NUMBER)
     assert parsed(b'{"n": 5e-324, "x": 1.7976931348623157e308}')["n"] == 5e-324
 
 
-def test_the_text_backslash_u0000_is_no_nul():
+def test_text_backslash_u0000_is_not_a_nul():
     assert parsed(rb'["\\u0000"]') == parsed_strictly(rb'["\\u0000"]') == [r"\u0000"]
 
 
-def test_a_name_that_stands_twice_is_refused_in_a_request_and_named():
+def test_duplicate_name_in_a_request_is_refused_and_named():
     with pytest.raises(UnreadableError, match="the name 'b' stands twice"):
         parsed_strictly(b'{"a": {"b": 1, "b": 2}}')
 
 
-def test_a_name_twice_is_found_among_many():
-    """With each name compared with all others, this takes minutes."""
+def test_duplicate_name_is_found_among_many():
+    """Comparing each name with all others would take minutes."""
     names = ",".join(f'"name {number}": 0' for number in range(50_000))
     with pytest.raises(UnreadableError, match="'name 49999' stands twice"):
         parsed_strictly(f'{{{names}, "name 49999": 1}}'.encode())
@@ -128,5 +128,5 @@ def test_a_long_name_above_many_values_is_not_copied_for_each():
         (["a", {"b": 1}], "['a', {'b': 1}]"),
     ],
 )
-def test_words_from_outside_are_one_short_line(words, line):
+def test_foreign_text_becomes_one_short_line(words, line):
     assert one_line(words) == line

@@ -1,4 +1,4 @@
-"""docker-compose.yml as Compose itself understands it; no Docker Engine is asked."""
+"""docker-compose.yml as Compose parses it. No Docker Engine is needed."""
 
 import functools
 import json

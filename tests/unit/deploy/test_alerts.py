@@ -1,4 +1,4 @@
-"""Each alert fires after its time, not before, and clears: rules/<alert>.yml says when, promtool tries it."""
+"""Each alert fires after its time, not before, and clears. promtool runs the cases of rules/<alert>.yml."""
 
 import json
 import re
@@ -27,29 +27,29 @@ def promtool(*arguments: object) -> str:
     return done.stdout + done.stderr
 
 
-def test_each_alert_has_its_page_and_its_test_and_none_is_left_over():
+def test_each_alert_has_a_runbook_and_a_test_and_none_is_unused():
     assert {page.stem for page in RUNBOOKS.glob("*")} == NAMES
     assert {file.stem for file in TESTS.glob("*")} == NAMES
 
 
-def test_each_page_says_what_it_means_how_to_look_and_what_to_do():
+def test_each_runbook_has_meaning_diagnosis_and_action():
     for page in RUNBOOKS.glob("*.md"):
         headings = re.findall("^#+ (.*)$", page.read_text(), re.MULTILINE)
         assert headings == [page.stem, "What it means", "How to look", "What to do"]
 
 
-def test_each_alert_says_what_a_person_needs():
+def test_each_alert_has_the_annotations_that_a_person_needs():
     for rule in (alert.as_rule() for alert in ALERTS):
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert {"summary", "description", "runbook_url"} <= rule["annotations"].keys()
         assert (ROOT / rule["annotations"]["runbook_url"]).exists()
 
 
-def test_whoever_may_stay_too_long_has_a_limit():
+def test_each_state_that_can_overstay_has_a_limit():
     expected = defaultdict(dict)
     for saga in discover():
         limits = {state.name: state.dwell_s for state in saga.states.values() if state.dwell_s is not None}
-        expected[saga.name] |= limits  # its versions share their alerts
+        expected[saga.name] |= limits  # the versions of a saga share their alerts
     for name, limits in expected.items():
         assert {fact.state: fact.dwell_s for fact in STATES if fact.saga == name} == limits
 
@@ -61,7 +61,7 @@ def test_a_state_names_the_participant_that_it_waits_for():
 
 
 @pytest.mark.programs
-def test_promtool_finds_nothing_wrong_with_configuration_and_rules():
+def test_promtool_accepts_configuration_and_rules():
     assert "rules found" in promtool("check", "rules", *sorted((DEPLOY / "prometheus/rules").glob("*.yml")))
     for config in ("prometheus.yml", "local.yml"):
         promtool("check", "config", DEPLOY / "prometheus" / config)
@@ -69,13 +69,16 @@ def test_promtool_finds_nothing_wrong_with_configuration_and_rules():
 
 @pytest.mark.programs
 @pytest.mark.parametrize("alert", sorted(NAMES))
-def test_it_fires_after_its_time_not_before_and_clears(alert):
+def test_alert_fires_after_its_time_not_before_and_clears(alert):
     assert "SUCCESS" in promtool("test", "rules", TESTS / f"{alert}.yml")
 
 
 @pytest.mark.programs
 def test_each_state_of_each_table_has_its_own_limit(tmp_path):
-    """A minute after the limit, and not at it; a stuck state's saga has SagaStuck from the first minute instead."""
+    """Each alert fires a minute after its limit and not at it.
+
+    A saga in a stuck state has SagaStuck from the first minute instead.
+    """
     ages = [
         {"series": f'saga_oldest_age_seconds{{saga="{fact.saga}", state="{fact.state}"}}', "values": "0+15x400"}
         for fact in STATES
@@ -97,7 +100,7 @@ def test_each_state_of_each_table_has_its_own_limit(tmp_path):
 
 
 def _moments(stuck, dwell_s):
-    """Give when which alert fires, or does not."""
+    """Return the moments at which each alert must fire or must not fire."""
     if stuck:
         return [("SagaStuck", 45, False), ("SagaStuck", 75, True), ("SagaOverstayed", dwell_s + 300, False)]
     return [("SagaOverstayed", dwell_s, False), ("SagaOverstayed", dwell_s + 90, True), ("SagaStuck", 300, False)]
@@ -110,7 +113,7 @@ def _expected(saga, state, alert, seconds, *, fires):
     return {"expr": f"sum by (saga, state) ({alerts})", "eval_time": f"{seconds:g}s", "exp_samples": samples}
 
 
-def test_alertmanager_is_told_only_of_alerts_that_exist():
+def test_alertmanager_routes_only_alerts_that_exist():
     rules = yaml.safe_load((DEPLOY / "alertmanager/alertmanager.yml").read_text())["inhibit_rules"]
     matchers = [text for rule in rules for key in ("source_matchers", "target_matchers") for text in rule[key]]
     named = {name for text in matchers if "alertname" in text for name in re.findall(r"Saga\w+", text)}

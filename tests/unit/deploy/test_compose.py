@@ -1,4 +1,4 @@
-"""The image and the stack: what a reader of the documents finds at which port, and what no container may do."""
+"""The image and the stack: the ports that the documents name, and the rights that no container may have."""
 
 import re
 import shutil
@@ -16,9 +16,9 @@ from tests.unit.deploy.kong import table
 DOCKERFILE = ROOT / "Dockerfile"
 PROFILES = ("core", "everything")
 DEMO = ROOT / "deploy" / "demo"
-#: Their names and ports stand in the documents: 002's two, 000's and 001's.
+#: The names and ports of the reference documents' services.
 ORCHESTRATORS = ("saga-orchestrator-1", "saga-orchestrator-2", "service-saga-orchestrator", "orchestrateur-service")
-#: The compose service that runs a participant, where it has another name.
+#: The compose service that runs a participant, where the service has another name.
 OTHER_NAMES = {"stock": ["inventaire"], "catalogue": ["catalogue-1", "catalogue-2", "catalogue-3"]}
 
 
@@ -36,14 +36,14 @@ def demo_secrets() -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
-def test_the_dockerfile_has_nothing_to_complain_of(tmp_path):
+def test_hadolint_accepts_the_dockerfile(tmp_path):
     checked = linted(DOCKERFILE)
     assert (checked.returncode, checked.stdout) == (0, "")
     (tmp_path / "Dockerfile").write_text(DOCKERFILE.read_text().replace("WORKDIR /app", "RUN cd /app"))
     assert linted(tmp_path / "Dockerfile").returncode == 1
 
 
-def test_the_image_needs_no_registry_but_its_base_s_and_nobody_in_it_is_root():
+def test_image_needs_one_registry_and_does_not_run_as_root():
     lines = DOCKERFILE.read_text().splitlines()
     assert {line.split()[1] for line in lines if line.startswith("FROM")} == {"python:3.13-slim", "scratch"}
     assert not [line for line in lines if re.match(r"#\s*syntax\s*=", line)]
@@ -51,7 +51,7 @@ def test_the_image_needs_no_registry_but_its_base_s_and_nobody_in_it_is_root():
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_compose_understands_it(profile):
+def test_compose_accepts_the_file(profile):
     assert asked("--profile", profile, "config", "-q").returncode == 0
 
 
@@ -71,20 +71,20 @@ def test_no_secret_is_in_the_stack_itself():
     assert [secret for secret in secrets if secret in stack] == []
 
 
-def test_without_a_profile_everything_comes_up():
+def test_every_service_starts_without_a_profile():
     named = asked("--profile", "everything", "config", "--services").stdout.split()
     assert sorted(asked("config", "--services").stdout.split()) == sorted(named)
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_nobody_but_this_machine_reaches_a_port(profile):
+def test_ports_are_reachable_only_from_this_machine(profile):
     services = composed(profile)["services"]
     published = [port for service in services.values() for port in service.get("ports", ())]
     assert published
     assert {port["host_ip"] for port in published} == {"127.0.0.1"}
 
 
-def test_the_documented_ports_lead_where_they_say():
+def test_documented_ports_lead_to_their_services():
     assert [ports(name) for name in ORCHESTRATORS] == [{"3601"}, {"3602"}, {"8009"}, {"8023"}]
     assert ports("kong") == {"8000", "8080", "8081"}
     assert [ports(f"catalogue-{number}") for number in (1, 2, 3)] == [{"8001"}, {"8006"}, {"8007"}]
@@ -93,7 +93,7 @@ def test_the_documented_ports_lead_where_they_say():
     ]  # fmt: skip
 
 
-def test_the_demo_s_people_come_in_by_the_documented_words():
+def test_demo_users_sign_in_with_the_documented_passwords():
     grafana = composed("everything")["services"]["grafana"]["environment"]
     assert (grafana["GF_SECURITY_ADMIN_USER"], grafana["GF_SECURITY_ADMIN_PASSWORD"]) == ("admin", "admin")
     keys = [credential["key"] for consumer in table()["consumers"] for credential in consumer["keyauth_credentials"]]
@@ -108,7 +108,7 @@ def test_an_orchestrator_has_the_documented_memory():
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_our_containers_may_do_nothing_they_need_not(profile):
+def test_containers_have_no_rights_that_they_do_not_need(profile):
     services = composed(profile)["services"].values()
     ours = [service for service in services if service["image"] == "saga-orchestrator"]
     assert len(ours) >= 6
@@ -122,13 +122,13 @@ def test_our_containers_may_do_nothing_they_need_not(profile):
 
 @pytest.mark.parametrize(("profile", "service"), [("core", "participants"), ("everything", "recus")])
 def test_receipts_are_written_where_a_container_may_write(profile, service):
-    """The file system is read-only but for /tmp; an order whose receipt cannot be written is stuck."""
+    """The file system is read-only except /tmp. An order whose receipt cannot be written would be stuck."""
     command = composed(profile)["services"][service]["command"]
     assert command[command.index("--data") + 1].startswith("/tmp/")
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_nothing_runs_before_what_it_needs(profile):
+def test_services_start_after_their_dependencies(profile):
     services = composed(profile)["services"]
     for name in (*ORCHESTRATORS, "worker", "beat"):
         assert services[name]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
@@ -136,19 +136,19 @@ def test_nothing_runs_before_what_it_needs(profile):
 
 
 def needed(services: dict, name: str) -> set[str]:
-    """Name all services of a profile that Compose starts with this one."""
+    """Return all services of a profile that Compose starts with this one."""
     names = set(services[name].get("depends_on", ())) & set(services)
     return names.union(*(needed(services, other) for other in names))
 
 
 @pytest.mark.parametrize("name", ["orchestrateur-service", "service-saga-orchestrator"])
-def test_up_with_a_documents_service_alone_starts_all_that_an_order_needs(name):
+def test_one_documented_service_starts_everything_an_order_needs(name):
     started = needed(composed("everything")["services"], name)
     assert started >= {"postgres", "redis", "migrate", "kong", "panier", "inventaire", "client", "ventes"}
     assert needed(composed("core")["services"], name) >= {"postgres", "redis", "migrate", "participants"}
 
 
-def test_the_core_is_a_part_of_everything_but_for_its_participants():
+def test_core_profile_is_part_of_everything_except_participants():
     core, everything = (set(composed(profile)["services"]) for profile in PROFILES)
     assert core - everything == {"participants"}
     assert {"kong", "grafana", "alertmanager"} <= everything - core
@@ -161,13 +161,13 @@ def test_every_participant_has_a_container_and_a_database():
     assert set(NAMES) <= set(re.findall(r'CREATE DATABASE "(\S+)" OWNER participants;', sql))
 
 
-def test_prometheus_watches_every_process_of_ours():
+def test_prometheus_scrapes_every_process():
     services = composed("*")["services"]
     folder = ROOT / "deploy" / "prometheus"
     jobs = {job["job_name"]: job for job in yaml.safe_load((folder / "prometheus.yml").read_text())["scrape_configs"]}
     named = {name for job in jobs.values() for found in job.get("dns_sd_configs", ()) for name in found["names"]}
     (targets,) = yaml.safe_load((folder / "targets" / "saga-orchestrator.yml").read_text())
     watched = named | {target.partition(":")[0] for target in targets["targets"]}
-    asked_nothing = {"migrate", "seed", "beat"}  # they end at once, or listen nowhere
+    asked_nothing = {"migrate", "seed", "beat"}  # these services end at once, or listen on no port
     ours = {name for name, service in services.items() if service["image"] == "saga-orchestrator"} - asked_nothing
     assert ours <= watched <= set(services)

@@ -1,4 +1,4 @@
-"""What holds for every panel, whatever it shows; tests/e2e/test_prometheus.py shows that its queries find data."""
+"""Rules for every panel of every dashboard. tests/e2e/test_prometheus.py checks that the queries find data."""
 
 import re
 
@@ -58,7 +58,7 @@ def test_the_failure_panel_of_001_names_each_failure_of_the_checkout():
 
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
-def test_panels_fill_the_grid_and_lie_on_nobody(board):
+def test_panels_fill_the_grid_without_overlap(board):
     taken = [
         (x, y)
         for panel in board.panels
@@ -71,25 +71,25 @@ def test_panels_fill_the_grid_and_lie_on_nobody(board):
 
 
 @pytest.mark.parametrize("board", BOARDS.values(), ids=BOARDS)
-def test_saga_and_instance_can_be_chosen_and_it_looks_every_ten_seconds(board):
+def test_dashboards_have_saga_and_instance_and_refresh_every_10_s(board):
     chosen = {variable.name: variable for variable in board.templating.list_val}
     assert [chosen[name].multi and chosen[name].include_all for name in ("saga", "instance")] == [True, True]
     assert chosen["saga"].all_value is None, "links need the names, and no pattern"
     assert board.refresh == "10s"
 
 
-def test_every_panel_asks_the_datasource_that_is_provisioned():
+def test_every_panel_uses_the_provisioned_datasource():
     provisioned = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml").read_text())
     uid = provisioned["datasources"][0]["uid"]
     assert {panel.datasource.uid for _, panel in PANELS} == {uid}
     assert all(panel.description for _, panel in PANELS)
 
 
-def test_every_expression_is_about_what_was_chosen():
+def test_every_expression_uses_the_chosen_saga_or_instance():
     assert [expr for expr in EXPRESSIONS if "$saga" not in expr and "$instance" not in expr] == []
 
 
-def test_counters_are_rates_or_increases_for_a_replica_that_died_still_counts():
+def test_counters_are_used_only_as_rates_or_increases():
     raw = [expr for expr in EXPRESSIONS for found in COUNTER.finditer(expr) if not _inside(expr, found.start())]
     assert raw == []
 
@@ -99,7 +99,7 @@ def _inside(expr, start):
 
 
 @pytest.mark.parametrize("gauge", GAUGES)
-def test_what_is_the_same_on_every_replica_is_never_summed_over_them(gauge):
+def test_gauge_with_one_value_for_all_replicas_is_not_summed(gauge):
     uses = [
         expr[: found.start()] for expr in EXPRESSIONS for found in re.finditer(rf"\b{gauge}\{{", expr)
     ]  # fmt: skip
@@ -108,7 +108,7 @@ def test_what_is_the_same_on_every_replica_is_never_summed_over_them(gauge):
 
 
 def test_a_link_names_only_what_its_series_have():
-    """tests/integration/admin/test_links.py follows each of them."""
+    """tests/integration/admin/test_links.py follows each link."""
     for title, panel in PANELS:
         for link in panel.field_config.defaults.links or ():
             url = link["url"] if isinstance(link, dict) else link.url
@@ -117,7 +117,7 @@ def test_a_link_names_only_what_its_series_have():
             assert all(f"{{{{{label}}}}}" in legend for label in named for legend in legends), (title, panel.title)
 
 
-def test_requests_are_ours_for_participants_count_theirs_by_the_same_name():
+def test_request_panels_exclude_the_participants_requests():
     requests = [expr for expr in EXPRESSIONS if "flask_http" in expr]
     selectors = [found for expr in requests for found in re.findall(r"flask_http\w+\{([^}]*)\}", expr)]
     assert selectors

@@ -1,4 +1,4 @@
-"""What is committed in deploy/ is what the tables say, and a change that was not written there is red."""
+"""The committed files in deploy/ fit the tables, and the check fails when a file is outdated."""
 
 import os
 import shutil
@@ -34,17 +34,17 @@ def change(copy: Path, before: str, after: str) -> None:
     table.write_text(table.read_text().replace(before, after))
 
 
-def test_the_committed_files_are_what_the_tables_say():
+def test_committed_files_fit_the_tables():
     assert OBSERVABILITY.differences(ROOT, files(discover())) == []
 
 
-def test_check_is_green_and_silent_in_every_process(copy):
+def test_check_succeeds_silently_in_every_process(copy):
     for seed in ("1", "2"):
         checked = run(copy, "--check", PYTHONHASHSEED=seed)
         assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
-def test_a_limit_that_changes_in_the_table_changes_the_rule_of_its_states(copy):
+def test_changed_limit_in_the_table_changes_its_rules(copy):
     change(copy, 'undoing="REMBOURSEMENT",', 'undoing="REMBOURSEMENT", dwell_s=60,')
     checked = run(copy, "--check")
     assert checked.returncode == 1
@@ -58,7 +58,7 @@ def test_a_limit_that_changes_in_the_table_changes_the_rule_of_its_states(copy):
     assert changed == {"STOCK_RESERVE", "REMBOURSEMENT", "STUCK_PAYER", "STUCK_UNDO_PAYER"}
 
 
-def test_a_step_that_is_new_gets_its_row_in_the_distribution(copy):
+def test_new_step_gets_a_row_in_the_distribution(copy):
     change(copy, 'retriable("confirmer"', 'read("look", get("panier", "/x"), done="LOOKED"), retriable("confirmer"')
     assert run(copy).returncode == 0
     places = [
@@ -69,7 +69,7 @@ def test_a_step_that_is_new_gets_its_row_in_the_distribution(copy):
     assert places == ["checkout 5/6", "checkout 6/6"]
 
 
-def test_writing_again_makes_check_green_and_removes_what_is_left_over(copy):
+def test_writing_again_makes_check_succeed_and_removes_old_files(copy):
     (copy / RULES / "gone.yml").write_text("old")
     (copy / "deploy/grafana/dashboards/saga-errors.json").unlink()
     checked = run(copy, "--check")

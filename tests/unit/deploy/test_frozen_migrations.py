@@ -1,4 +1,4 @@
-"""A migration that was released is never edited: databases that have run it would differ from new ones."""
+"""A released migration is never edited; otherwise databases that have run it would differ from new ones."""
 
 import hashlib
 from pathlib import Path

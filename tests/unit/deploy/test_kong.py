@@ -1,4 +1,4 @@
-"""deploy/kong/kong.yml: legal for Kong, and of one mind with the rest of the stack."""
+"""deploy/kong/kong.yml is valid for Kong and fits the rest of the stack."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ SCHEMA = Draft202012Validator(json.loads((KONG / "schema.json").read_text()))
 
 
 def changed(change: dict[tuple[Any, ...], Any]) -> dict[str, Any]:
-    kong = json.loads(json.dumps(table()))  # aliases of one another no more
+    kong = json.loads(json.dumps(table()))  # YAML aliases become separate copies
     for (*way, last), value in change.items():
         place = kong
         for step in way:
@@ -31,7 +31,7 @@ def routes() -> list[dict[str, Any]]:
     return [route for service in table()["services"] for route in service["routes"]]
 
 
-def test_it_is_legal():
+def test_kong_configuration_is_valid():
     assert [error.message for error in SCHEMA.iter_errors(table())] == []
 
 
@@ -54,18 +54,18 @@ def test_it_is_legal():
         {("consumers", 0, "keyauth_credentials", 0, "key"): ""},
     ],
 )
-def test_a_mistake_is_found(change):
+def test_check_finds_a_mistake(change):
     assert list(SCHEMA.iter_errors(changed(change)))
 
 
 @pytest.mark.skipif(shutil.which("kong") is None, reason="there is no Kong here")
-def test_kong_itself_takes_it(tmp_path: Path):
+def test_kong_accepts_the_configuration(tmp_path: Path):
     command = ["kong", "config", "parse", str(KONG / "kong.yml")]
     parsed = subprocess.run(command, capture_output=True, text=True, check=False, env={"KONG_DATABASE": "off"})
     assert parsed.returncode == 0, parsed.stderr
 
 
-def test_every_place_it_names_is_a_service_of_the_stack():
+def test_every_target_is_a_service_of_the_stack():
     kong, services = table(), composed("*")["services"]
     upstreams = {each["name"] for each in kong["upstreams"]}
     hosts = {target["target"] for each in kong["upstreams"] for target in each["targets"]}
@@ -73,18 +73,18 @@ def test_every_place_it_names_is_a_service_of_the_stack():
     assert {host.partition(":")[0] for host in hosts} <= set(services)
 
 
-def test_every_participant_is_found_below_api_by_its_name():
+def test_every_participant_has_a_route_below_api():
     paths = {path for route in routes() for path in route["paths"]}
     assert {f"/api/{name}" for name in NAMES} <= paths
 
 
-def test_every_path_of_the_documents_is_there():
+def test_every_documented_path_has_a_route():
     named = {"catalogue", "inventaire", "commandes", "supply-chain", "ecommerce", "saga"}
     documented = {f"/api/{name}" for name in named} | {"/saga-orchestrator", "/saga/health", "/saga/metrics"}
     assert documented <= {path for route in routes() for path in route["paths"]}
 
 
-def test_below_api_everything_asks_for_the_key_and_hides_it():
+def test_every_route_below_api_requires_and_hides_the_key():
     for service in table()["services"]:
         guards = [plugin["config"] for plugin in service.get("plugins", ()) if plugin["name"] == "key-auth"]
         below_api = [path.startswith("/api/") for route in service["routes"] for path in route["paths"]]

@@ -1,4 +1,4 @@
-"""deploy/kubernetes: every manifest is what Kubernetes takes, and no container may do more than it needs."""
+"""deploy/kubernetes: every manifest is valid for Kubernetes, and no container has more rights than it needs."""
 
 import copy
 import shutil
@@ -13,7 +13,7 @@ import yaml
 from tests.unit.deploy.compose import ROOT, composed
 
 FOLDER = ROOT / "deploy" / "kubernetes"
-#: Of Kubernetes: the oldest whose kinds are used, and a recent one.
+#: Versions of Kubernetes: the oldest one that has all kinds used here, and a recent one.
 VERSIONS = ("1.27", "1.34")
 
 
@@ -33,12 +33,12 @@ def of(kind: str, name: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_every_manifest_is_legal(version):
+def test_every_manifest_is_valid(version):
     for manifest in manifests():
         kubernetes_validate.validate(manifest, version, strict=True)
 
 
-def test_a_mistake_is_found():
+def test_check_finds_a_mistake():
     for way, value in ((("replicas",), "two"), (("template", "spec", "containers", 0, "readynessProbe"), {})):
         broken = copy.deepcopy(of("Deployment", "saga-orchestrator"))
         place = broken["spec"]
@@ -69,7 +69,7 @@ def test_no_container_may_do_more_than_it_needs():
 
 
 def test_each_pod_runs_what_the_stack_runs():
-    """By the commands of the stack, which the tests of workers run."""
+    """The commands are those of the stack, which the tests of workers run."""
     services = composed("core")["services"]
     stack = {name.removesuffix("-1"): service["command"] for name, service in services.items()}
     for name, pod in pods():
@@ -77,7 +77,7 @@ def test_each_pod_runs_what_the_stack_runs():
         assert container.get("command", ["python", "-m", "app"]) == stack[name], name
 
 
-def test_a_replica_is_asked_whether_it_can_work_and_has_time_to_end():
+def test_replica_has_probes_and_time_to_end():
     pod = dict(pods())["saga-orchestrator"]
     (container,) = pod["containers"]
     assert container["readinessProbe"]["httpGet"]["path"] == "/ready"
@@ -86,7 +86,7 @@ def test_a_replica_is_asked_whether_it_can_work_and_has_time_to_end():
     assert container["resources"]["limits"]["memory"] == "200Mi"
 
 
-def test_there_is_always_one_and_more_when_they_are_busy():
+def test_one_replica_always_runs_and_more_under_load():
     assert of("PodDisruptionBudget", "saga-orchestrator")["spec"]["minAvailable"] >= 1
     scaling = of("HorizontalPodAutoscaler", "saga-orchestrator")["spec"]
     assert scaling["minReplicas"] >= 2
@@ -99,7 +99,7 @@ def test_no_secret_is_in_a_file():
 
 
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="there is no kubectl here")
-def test_kustomize_puts_it_together():
+def test_kustomize_builds_the_manifests():
     built = subprocess.run(
         ["kubectl", "kustomize", str(FOLDER)], capture_output=True, text=True, check=False, timeout=60
     )

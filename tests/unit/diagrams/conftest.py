@@ -8,15 +8,15 @@ from machines.registry import discover
 from machines.saga import Saga
 from machines.step import compensatable, pivot, read, retriable
 
-#: A word that the formats reserve, with the one sign that a participant's name may have.
+#: A reserved word of the formats, with the only special character that a participant's name may contain.
 P = "participant-end"
-#: Every sign that means something to some format, in the one place of a table where almost any sign may stand.
+#: Every character that has a meaning in some format. It stands in a path, where a table allows almost any character.
 HOSTILE = "/x\"'<b>&amp;|`]]>--__**~^[a];:\\%23{client_id}?//"
 
 
 @pytest.fixture
 def hostile() -> Saga:
-    """A table whose states are reserved words, and whose calls are full of signs."""
+    """Return a table whose states are reserved words, and whose calls are full of special characters."""
     return Saga(
         name="end", version=1, initial="note", completed="state", compensated="graph",
         data=CHECKOUT.data, participants=(P,),
@@ -32,13 +32,13 @@ def hostile() -> Saga:
 
 @pytest.fixture(params=[*discover()], ids=str)
 def saga(request: pytest.FixtureRequest) -> Saga:
-    """Every table there is."""
+    """Return each table in turn."""
     return request.param
 
 
 @pytest.fixture
 def second() -> Saga:
-    """A second version of checkout: one step more before the payment, and a longer timeout for that."""
+    """Return version 2 of the checkout: one step more before the payment, which gets a longer timeout."""
     points = compensatable(
         "points", post("client", "/{client_id}/points"), undo=post("client", "/{client_id}/points/annuler"),
         undoing="POINTS_REPRIS", done="POINTS_DONNES", refused="ECHEC_POINTS",

@@ -1,4 +1,4 @@
-"""Checks that hold for every picture: nothing covers anything, and every edge is level or upright."""
+"""Checks for every picture: no element covers another, and every edge is horizontal or vertical."""
 
 import itertools
 

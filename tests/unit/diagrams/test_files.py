@@ -1,4 +1,4 @@
-"""What is committed is what the tables say, and a change that was not rendered is red."""
+"""The committed diagrams fit the tables, and the check fails when a change was not rendered."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ CHECKOUT_FILE = Path("machines/checkout.py")
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of the tables, the renderers and the diagrams that are committed."""
+    """Make a copy of the tables, the renderers and the committed diagrams."""
     for folder in ("machines", "diagrams", "docs/sequences"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     return tmp_path
@@ -31,16 +31,16 @@ def run(root: Path, *arguments: str, **environment: str) -> subprocess.Completed
     )
 
 
-def test_the_committed_diagrams_are_what_the_tables_say():
+def test_committed_diagrams_fit_the_tables():
     assert DIAGRAMS.differences(ROOT, files(discover())) == []
 
 
-def test_check_is_green_and_silent_when_nothing_differs(copy: Path):
+def test_check_succeeds_silently_when_nothing_differs(copy: Path):
     checked = run(copy, "--check")
     assert (checked.returncode, checked.stdout, checked.stderr) == (0, "", "")
 
 
-def test_check_is_red_when_a_step_changed_and_names_the_files_and_the_mend(copy: Path):
+def test_check_names_files_and_remedy_when_a_step_changed(copy: Path):
     table = copy / CHECKOUT_FILE
     before = table.read_text()
     table.write_text(before.replace('"/{client_id}/payer"', '"/{client_id}/debiter"'))
@@ -63,8 +63,8 @@ def test_check_is_red_when_a_step_changed_and_names_the_files_and_the_mend(copy:
         ("version=1,", "version=1, deadline_s=60.0,"),
     ],
 )
-def test_check_is_red_for_any_column(column: str, changed: str):
-    """Compared in this process: `--check` does no more, see above."""
+def test_check_fails_for_a_change_of_any_column(column: str, changed: str):
+    """The comparison runs in this process; `--check` does the same."""
     space: dict[str, Any] = {}
     exec(compile((ROOT / CHECKOUT_FILE).read_text().replace(column, changed, 1), CHECKOUT_FILE, "exec"), space)
     tables = [space["CHECKOUT"] if table.name == "checkout" else table for table in discover()]
@@ -73,7 +73,7 @@ def test_check_is_red_for_any_column(column: str, changed: str):
     )
 
 
-def test_writing_again_makes_check_green_and_removes_what_is_left_over(copy: Path):
+def test_writing_again_makes_check_succeed_and_removes_old_files(copy: Path):
     (copy / "diagrams/rendered/gone-v1.svg").write_text("old")
     (copy / "docs/sequences/index.md").unlink()
     checked = run(copy, "--check")

@@ -1,4 +1,4 @@
-"""The status diagrams are derived: what the tables and the code that decides a status say is what is drawn."""
+"""The status diagrams are derived from the tables and from the code that decides a status."""
 
 import re
 from collections.abc import Callable
@@ -56,14 +56,14 @@ READERS = {
 }
 
 
-def test_the_statuses_are_those_of_the_api():
+def test_statuses_equal_those_of_the_api():
     for life, reply in ((SAGAS, SagaShort), (STEPS, SagaStep)):
         (choice,) = reply().fields["status"].validators
         assert sorted(life.statuses) == sorted(choice.choices)
         assert {status for change in life.changes for status in change} == set(life.statuses)
 
 
-def test_a_saga_goes_from_pending_over_in_progress_to_its_ends():
+def test_saga_goes_from_pending_through_in_progress_to_its_ends():
     assert (SAGAS.initial, SAGAS.ends) == ("pending", {"completed", "compensated"})
     assert SAGAS.changes["pending", "in_progress"] == ("execute",)
     assert SAGAS.changes["in_progress", "completed"] == ("succeeded",)
@@ -83,13 +83,13 @@ def test_a_step_fails_by_the_outcomes_of_its_own_call():
     assert not any("another step" in move or move.startswith("undo") for move in failing)
 
 
-def test_only_a_table_without_a_pivot_leads_on_from_completed():
+def test_only_a_table_without_a_pivot_leaves_completed():
     of_checkout, of_purchase = lifecycles([CHECKOUT])[0], lifecycles([PURCHASE])[0]
     assert ("completed", "in_progress") not in of_checkout.changes
     assert of_purchase.changes["completed", "in_progress"] == ("compensate",)
 
 
-def test_what_decides_a_steps_status_decides_the_diagram(monkeypatch: pytest.MonkeyPatch):
+def test_diagram_uses_the_code_that_decides_a_steps_status(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("machines.statuses.FAILURES", frozenset())
     assert ("in_progress", "failed") not in lifecycles([CHECKOUT])[1].changes
 
@@ -100,7 +100,7 @@ def test_every_format_has_every_change_of_status(life: Lifecycle, render: Callab
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
-def test_in_the_picture_nothing_covers_anything(life: Lifecycle, check: Callable[[Picture], None]):
+def test_no_element_of_the_picture_covers_another(life: Lifecycle, check: Callable[[Picture], None]):
     check(lifecycle_picture(life))
 
 

@@ -29,7 +29,7 @@ REFUSED = [
 QUARANTINED = move("STOCK_RESERVE", "quarantine", "STUCK_PAYER", "claimed 5 times")
 
 
-def test_the_path_taken_is_numbered_and_what_remains_is_told():
+def test_path_is_numbered_and_remaining_steps_are_listed():
     overlay = path_overlay(CHECKOUT, "id", "compensating", "LIBERATION_STOCK", REFUSED)
     assert overlay.notes[("STOCK_RESERVE", "refused", "ECHEC_PAIEMENT")] == "#3"
     assert overlay.notes[("ECHEC_PAIEMENT", "compensate", "LIBERATION_STOCK")] == "#4"
@@ -38,7 +38,7 @@ def test_the_path_taken_is_numbered_and_what_remains_is_told():
     assert overlay.edges["PAIEMENT_EFFECTUE", "succeeded", "COMMANDE_ENREGISTREE"] == "dim"
 
 
-def test_where_it_failed_and_where_it_is_stand_out():
+def test_failed_and_current_state_are_highlighted():
     overlay = path_overlay(CHECKOUT, "id", "compensating", "LIBERATION_STOCK", REFUSED)
     assert overlay.states["ECHEC_PAIEMENT"] == "failed"
     assert overlay.lines["ECHEC_PAIEMENT"] == ("402 the card was refused",)
@@ -47,7 +47,7 @@ def test_where_it_failed_and_where_it_is_stand_out():
     assert overlay.states["PAIEMENT_EFFECTUE"] == "dim"
 
 
-def test_what_a_person_may_decide_is_not_dimmed():
+def test_possible_decisions_of_a_person_are_not_dimmed():
     overlay = path_overlay(CHECKOUT, "id", "stuck", "STUCK_PAYER", [*REFUSED[:4], QUARANTINED])
     ways_out = {trigger: look for (source, trigger, _), look in overlay.edges.items() if source == "STUCK_PAYER"}
     assert ways_out == dict.fromkeys(("retry", "resolve", "compensate_including"), "ahead")
@@ -66,7 +66,7 @@ def test_the_headline_says_what_remains(state: str, says: str):
     assert says in path_overlay(CHECKOUT, "id", "running", state, REFUSED[:1]).headline[-1]
 
 
-def test_heat_gives_the_share_of_those_leaving_and_leaves_repeats_out_of_it():
+def test_heat_shows_the_share_of_leaving_sagas_without_repeats():
     figures = SimpleNamespace(
         now={"STOCK_RESERVE": 3}, oldest_s={"STOCK_RESERVE": 200.0}, p95_s={"STOCK_RESERVE": 1.25},
         moves={("STOCK_RESERVE", "succeeded", "PAIEMENT_EFFECTUE"): 3,
@@ -83,7 +83,7 @@ def test_heat_gives_the_share_of_those_leaving_and_leaves_repeats_out_of_it():
     assert "last 1h" in overlay.headline[0]
 
 
-def test_heat_of_a_saga_that_nobody_started():
+def test_heat_of_a_definition_without_sagas():
     nobody: Any = SimpleNamespace(now={}, oldest_s={}, p95_s={}, moves={})
     assert "0 on the way now" in svg(CHECKOUT, heat_overlay(CHECKOUT, "7d", nobody))
 
@@ -98,7 +98,7 @@ def test_a_share_is_never_rounded_to_all_or_nothing(count: tuple[int, int], says
     assert tuple(overlay.notes[edge] for edge in edges) == says
 
 
-def test_durations_are_in_the_unit_a_person_would_choose():
+def test_durations_have_a_readable_unit():
     told = [duration(s) for s in (0.0042, 1.5, 119, 120, 7199, 7200, 172_799, 172_800)]
     assert told == ["4 ms", "1.5 s", "119.0 s", "2 min", "120 min", "2 h", "48 h", "2 d"]
 
@@ -121,7 +121,7 @@ def test_the_difference_of_two_versions(second: Saga):
     assert diff_overlay(found).states["POINTS_DONNES"] == "added"
 
 
-def test_a_difference_read_the_other_way_round(second: Saga):
+def test_difference_in_the_opposite_direction(second: Saga):
     there, back = (Diff(old=a, new=b, sagas_by_state={"POINTS_DONNES": 4})
                    for a, b in ((CHECKOUT, second), (second, CHECKOUT)))  # fmt: skip
     assert back.removed == there.added
@@ -152,7 +152,7 @@ def test_the_difference_as_a_table(second: Saga):
     assert "to: `PAIEMENT_EFFECTUE`, now `POINTS_DONNES`" in text
 
 
-def test_how_often_a_call_is_sent_again_is_said_as_the_table_has_it():
+def test_number_of_attempts_is_shown_as_in_the_table():
     payer = CHECKOUT.steps[2]
     assert retry_note(payer, payer.retry) == "up to 4 attempts, 1 s \N{MULTIPLICATION SIGN}2, timeout 5 s"
     assert retry_note(payer, Retry(attempts=1)) == "1 attempt, timeout 5 s"

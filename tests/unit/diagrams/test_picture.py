@@ -1,4 +1,4 @@
-"""What a reader sees: nothing covers anything, forward is down, back is up and at the side."""
+"""The picture as a reader sees it: no element covers another, forward is down, back is up and at the side."""
 
 from types import SimpleNamespace
 from xml.etree import ElementTree as ET
@@ -47,11 +47,11 @@ def picture(request: pytest.FixtureRequest, saga: Saga) -> Picture:
     return compose(saga, request.param(saga))
 
 
-def test_no_words_cover_others(picture: Picture):
+def test_no_text_covers_another(picture: Picture):
     picture_checks.no_words_cover_others(picture)
 
 
-def test_all_words_are_on_the_page_and_in_their_boxes(picture: Picture):
+def test_every_text_is_on_the_page_and_in_its_box(picture: Picture):
     picture_checks.all_words_are_on_the_page_and_in_their_boxes(picture)
 
 
@@ -67,11 +67,11 @@ def test_no_line_runs_through_a_box(picture: Picture):
     picture_checks.no_line_runs_through_a_box(picture)
 
 
-def test_lines_are_level_or_upright(picture: Picture):
+def test_lines_are_horizontal_or_vertical(picture: Picture):
     picture_checks.lines_are_level_or_upright(picture)
 
 
-def test_forward_is_straight_down_and_compensation_is_at_the_right_and_up(saga: Saga):
+def test_forward_goes_down_and_compensation_goes_up_at_the_right(saga: Saga):
     boxes = {box.state: box for box in compose(saga).boxes if box.state}
     phases = {name: state.phase for name, state in saga.states.items()}
     middle = boxes[saga.initial].x
@@ -86,13 +86,13 @@ def test_forward_is_straight_down_and_compensation_is_at_the_right_and_up(saga: 
             assert (boxes[row.dest].y < boxes[row.source].y) is up
 
 
-def test_the_checkout_alone_tells_what_happens_when_the_payment_is_refused():
+def test_checkout_alone_has_the_story_of_a_refused_payment():
     words = " ".join(text.words for text in compose(CHECKOUT).texts)
     assert "Refused: undoes reserver_stock No answer: undoes payer too" in words
     assert "POINT OF NO RETURN" in words
 
 
-def test_what_a_table_says_of_probes_and_of_its_deadline_is_told():
+def test_picture_contains_probes_and_deadline_of_the_table():
     picture = compose(CHECKOUT)
     words = " ".join(text.words for text in picture.texts)
     assert "No answer: asks what became of it, then stuck, a person decides" in words
@@ -101,7 +101,7 @@ def test_what_a_table_says_of_probes_and_of_its_deadline_is_told():
     assert asked == ["PAIEMENT_EFFECTUE"]
 
 
-def test_a_quarantine_is_quiet_until_something_happens_there():
+def test_quarantine_is_drawn_only_when_a_saga_is_there():
     calm = compose(CHECKOUT)
     shapes = {box.state: box.shape for box in calm.boxes}
     assert shapes["STUCK_PAYER"] == "quarantine"
@@ -121,7 +121,7 @@ def labels_at(picture: Picture, state: str) -> list[Text]:
     return [label for edge in edges for label in edge.labels]
 
 
-def test_no_script_and_nothing_from_elsewhere(saga: Saga):
+def test_picture_has_no_script_and_loads_nothing(saga: Saga):
     text = svg(saga)
     names = {element.tag.rpartition("}")[2] for element in ET.fromstring(text).iter()}
     assert names == {"svg", "title", "desc", "style", "rect", "g", "path", "polygon", "circle", "text"} - (
@@ -129,10 +129,10 @@ def test_no_script_and_nothing_from_elsewhere(saga: Saga):
     )
     assert "href" not in text
     assert text.count("http") == 1  # the namespace
-    assert "style=" not in text  # a strict Content-Security-Policy would drop it
+    assert "style=" not in text  # a strict Content-Security-Policy would ignore the attribute
 
 
-def test_words_from_outside_stay_words():
+def test_text_from_outside_is_escaped():
     overlay = Overlay(title="<script>&", lines={"INITIEE": ("</text><script>\x00\x1b\ud800\uffff",)}, footer=("]]>",))
     words = [text.text for text in ET.fromstring(svg(CHECKOUT, overlay)).iter("{http://www.w3.org/2000/svg}text")]
     assert "<script>&" in words
@@ -147,5 +147,5 @@ def test_long_words_are_broken_and_cut():
     assert all(Text(words=line, size=11).width <= 100 for line in [*lines, *wrap("x" * 500, 100, 11)])
 
 
-def test_no_line_runs_through_words(picture: Picture):
+def test_no_line_runs_through_a_text(picture: Picture):
     picture_checks.no_line_runs_through_words(picture)

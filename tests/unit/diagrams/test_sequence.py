@@ -22,13 +22,13 @@ def test_a_checkout_that_succeeds():
     ]
 
 
-def test_a_checkout_whose_payment_is_refused_releases_the_stock_and_pays_nothing_back():
+def test_refused_payment_releases_the_stock_without_a_refund():
     refused = next(run for run in runs(CHECKOUT) if run.name == "payer-refused")
     assert told(refused)[-2:] == ["payer refused ECHEC_PAIEMENT", "undo reserver_stock succeeded ANNULEE"]
     assert not any("rembourser" in str(exchange.call) for exchange in refused.exchanges)
 
 
-def test_a_checkout_whose_sale_is_not_answered_asks_what_became_of_it_and_goes_on():
+def test_unanswered_sale_is_probed_and_the_checkout_continues():
     unanswered = next(run for run in runs(CHECKOUT) if run.name == "enregistrer_vente-unanswered")
     assert told(unanswered)[3:] == [
         "enregistrer_vente retry PAIEMENT_EFFECTUE",
@@ -40,7 +40,7 @@ def test_a_checkout_whose_sale_is_not_answered_asks_what_became_of_it_and_goes_o
         assert "GET /ventes/outcome" in drawn
 
 
-def test_one_course_for_success_one_for_each_step_that_may_be_refused_and_one_for_each_probe(saga: Saga):
+def test_one_sequence_for_success_each_refusal_and_each_probe(saga: Saga):
     refused = {f"{step.name}-refused": saga.compensated for step in saga.steps if step.refused}
     unanswered = {f"{step.name}-unanswered": saga.completed for step in saga.steps if step.probe}
     courses = list(runs(saga))

@@ -1,4 +1,4 @@
-"""Each format, read back, gives the rows of the machine that runs: no more, no fewer."""
+"""Each text format, parsed again, has exactly the transitions of the machine."""
 
 import re
 from collections import Counter
@@ -22,7 +22,7 @@ Rows = Counter[tuple[str, str, str]]
 
 
 def of_machine(saga: Saga) -> Rows:
-    """Return the transitions between two states; the diagrams draw START as their own symbol."""
+    """Return the transitions between two different states. The diagrams draw START as a symbol of their own."""
     machine = SagaMachine(saga)
     return Counter(
         (transition.source, trigger, transition.dest)
@@ -64,28 +64,28 @@ def test_a_diagram_has_the_rows_of_the_machine(saga: Saga, render: Callable[[Sag
 
 
 def test_plantuml_draws_no_arrow_from_a_state_to_itself(saga: Saga):
-    """It would write the words of two such arrows over each other."""
+    """PlantUML would write the texts of two such arrows over each other."""
     assert re.findall(r"^(s_\w+) -\S*-> \1 :.*", plantuml(saga), re.MULTILINE) == []
 
 
 @pytest.mark.parametrize("render", READERS, ids=lambda render: render.__name__)
-def test_no_sign_in_a_table_breaks_a_format(hostile: Saga, render: Callable[[Saga], str]):
+def test_no_character_of_a_table_breaks_a_format(hostile: Saga, render: Callable[[Saga], str]):
     assert READERS[render](render(hostile)) == of_machine(hostile)
 
 
-def test_the_picture_has_each_row_that_moves_as_an_edge_and_each_other_in_its_box(saga: Saga):
+def test_picture_has_each_transition_as_an_edge_or_in_its_box(saga: Saga):
     edges, loops = svg_rows(svg(saga))
     expected = of_machine(saga)
     assert edges == Counter(row for row in expected if row[0] != row[2])
     assert loops == Counter(row for row in expected if row[0] == row[2])
 
 
-def test_no_sign_in_a_table_breaks_the_picture(hostile: Saga):
+def test_no_character_of_a_table_breaks_the_picture(hostile: Saga):
     edges, loops = svg_rows(svg(hostile))
     assert edges + loops == of_machine(hostile)
 
 
-def test_every_call_of_a_row_is_told_where_its_edge_is(saga: Saga):
+def test_every_call_is_written_at_its_edge(saga: Saga):
     drawn = "\n".join(title.text or "" for title in titles(svg(saga)))
     for row in saga.transitions:
         if row.call and row.source != row.dest:
@@ -93,7 +93,7 @@ def test_every_call_of_a_row_is_told_where_its_edge_is(saga: Saga):
 
 
 @pytest.mark.parametrize("render", READERS, ids=lambda render: render.__name__)
-def test_a_probe_is_told_where_its_step_is(render: Callable[[Saga], str]):
+def test_probe_is_written_at_its_step(render: Callable[[Saga], str]):
     assert "GET ventes/ventes/outcome" in render(CHECKOUT)
     assert "no answer" not in render(PURCHASE)
 

@@ -1,4 +1,4 @@
-"""Docstrings, comments, templates and texts do not use the words that made this project hard to read."""
+"""Docstrings, comments, templates and documents avoid the words that made this project hard to read."""
 
 import ast
 import io
@@ -26,7 +26,7 @@ AVOIDED = re.compile(
     r"|so many seconds|so often that|time and again|out of hand|sees? to it|dies of it|died of it)\b",
     re.IGNORECASE,
 )
-#: Functions of docstrings begin with a verb of the field.
+#: Docstrings of functions do not begin with these verbs.
 VERBS = re.compile(r"^(Tell|Say|Give|Ask whether)\b")
 
 
@@ -75,6 +75,6 @@ def test_pages_and_documents_avoid_the_words_of_the_list(folder):
     assert found == []
 
 
-def test_the_list_finds_a_word_of_the_old_manner():
+def test_list_finds_a_word_of_the_old_manner():
     assert AVOIDED.search("Nobody is told of it, for so long as it waits")
     assert VERBS.match("Tell whether it is out of hand")

@@ -1,4 +1,4 @@
-"""Every link and every path in the documents leads to a file."""
+"""Every link and every path in the documents leads to an existing file."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ PATH = re.compile(
     r"`((?:app|machines|diagrams|participants|deploy|benchmarks|docs|tests|unit|integration|e2e|contract|property|chaos)"
     r"/[\w/]+\.(?:py|md|yml|json))"
 )
-#: The README's example of a saga that the reader writes.
+#: The README's example file, which the reader writes.
 EXAMPLES = {"machines/travel.py"}
 
 

@@ -9,9 +9,9 @@ from app.settings import SECRETS, SHARED
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("app", "participants")
-#: What the environment is called where it is read.
+#: The names of the environment in the code that reads it.
 ENVIRONMENT = {"environ", "environment"}
-#: A whole family: one for each participant.
+#: The prefix of a family of variables, one for each participant.
 FAMILY = "PARTICIPANT_<NAME>_URL"
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
 
@@ -23,7 +23,7 @@ def is_environment(node: ast.AST) -> bool:
 
 
 def asked_for(node: ast.AST) -> list[ast.AST]:
-    """Give what this expression looks up in the environment: by a method, by a function it is given to, by [] or in."""
+    """Return the variables that an expression reads by a method, by a function with the environment, by [] or `in`."""
     match node:
         case ast.Call(func=ast.Attribute(value=of), args=args) if is_environment(of):
             return list(args[:1])
@@ -55,11 +55,11 @@ def documented() -> set[str]:
     return {name for row in rows for name in re.findall(r"`([A-Z][A-Z0-9_<>]+)`", row)}
 
 
-def test_the_table_names_exactly_what_the_code_reads():
+def test_table_lists_exactly_the_variables_that_the_code_reads():
     special = {f"{name}_FILE" for name in SECRETS} | {SHARED, FAMILY}
     assert documented() == read_by_the_code() | special
 
 
-def test_every_way_to_read_one_is_seen():
+def test_every_way_to_read_a_variable_is_found():
     source = 'a = environ.get("A_1"); b = number(environ, "B_2", 1); c = os.environ["C_3"]; d = "D_4" in environ'
     assert set(variables(source)) == {"A_1", "B_2", "C_3", "D_4"}

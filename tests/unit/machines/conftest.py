@@ -1,4 +1,4 @@
-"""How the tests of tables ask for a refusal."""
+"""A fixture for tests of illegal tables."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from tests.unit.machines.tables import saga
 
 @pytest.fixture
 def refusal() -> Callable[..., str]:
-    """Give the text with which a table of these steps and columns is refused."""
+    """Return the error text of a table with these steps and columns."""
 
     def refusal_of(*steps: Step, **columns: Any) -> str:
         with pytest.raises(TableError) as refused:

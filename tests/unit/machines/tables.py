@@ -1,4 +1,4 @@
-"""Tables to test with: a legal one of any order of kinds, and ways to walk its rows."""
+"""Tables for tests: a legal table for any order of kinds, and functions that follow its transitions."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +22,7 @@ quick = settings(max_examples=40, deadline=None)
 
 
 def saga(*steps: Step, **columns: Any) -> Saga:
-    """A saga of these steps that is legal in all else, but for `columns`."""
+    """Return a saga with these steps. Everything else is legal, unless `columns` changes it."""
     usual = {
         "name": "sale",
         "version": 1,
@@ -53,7 +53,10 @@ def tell(name: str = "tell", **columns: Any) -> Step:
 
 
 def table(kinds: Sequence[Kind], doing: Sequence[bool] = ()) -> Saga:
-    """A saga with one step of each kind in turn, `a`, `b`, ...; those marked in `doing` name such a state."""
+    """Return a saga with one step of each kind in turn, named `a`, `b`, ….
+
+    Steps marked in `doing` have a doing state.
+    """
     steps = []
     for number, kind in enumerate(kinds):
         name = "abcdefghijkl"[number]
@@ -97,11 +100,11 @@ def reachable(saga: Saga, state: str) -> set[str]:
 
 
 def entry_of(saga: Saga, number: int) -> str:
-    """The state in which the call of step `number` is in flight, as the table says it."""
+    """Return the state in which the call of step `number` is in flight."""
     before = saga.steps[number - 1].done if number else saga.initial
     return saga.steps[number].doing or before
 
 
 def point_of_no_return(saga: Saga) -> int | None:
-    """The number of the first pivot or retriable."""
+    """Return the number of the first pivot or retriable step."""
     return next((n for n, step in enumerate(saga.steps) if step.kind in (PIVOT, RETRIABLE)), None)

@@ -17,15 +17,15 @@ def test_a_get_has_no_body():
     assert get("shop", "/x") == Call(method="GET", participant="shop", path="/x", body={})
 
 
-def test_its_references_are_those_of_its_path_and_then_of_its_body():
+def test_references_are_those_of_the_path_and_then_of_the_body():
     assert PAY.references == ("client_id", "order.number", "order.amount", "client_id")
 
 
-def test_it_reads_as_method_participant_and_path():
+def test_call_prints_as_method_participant_and_path():
     assert str(PAY) == "POST bank/{client_id}/orders/{order.number}"
 
 
-def test_its_path_is_filled_from_data_and_replies():
+def test_path_is_filled_from_data_and_replies():
     assert PAY.filled_path(DATA, RESULTS) == "/7/orders/A%2F1"
 
 
@@ -63,16 +63,16 @@ def test_a_value_has_one_form_in_a_path(value, segment):
 
 
 @pytest.mark.parametrize(("value", "what"), [(None, "null"), ([1], "a list"), ({"a": 1}, "an object"), ("", "''")])
-def test_what_is_no_part_of_a_path_is_not_filled_in(value, what):
+def test_value_that_fits_no_path_is_not_filled_in(value, what):
     with pytest.raises(FillError, match=f"client_id is {what}, which is no part of a path"):
         get("shop", "/{client_id}").filled_path({"client_id": value}, {})
 
 
-def test_its_body_is_filled_from_data_and_replies_with_values_as_they_are():
+def test_body_is_filled_with_unchanged_data_and_replies():
     assert PAY.filled_body(DATA, RESULTS) == {"amount": [1, 2], "client": 7}
 
 
-def test_what_no_step_has_replied_cannot_be_filled_in():
+def test_missing_reply_cannot_be_filled_in():
     with pytest.raises(FillError, match=r"order\.amount is not known"):
         PAY.filled_body(DATA, {})
 
@@ -90,7 +90,7 @@ def test_a_step_and_a_field_of_data_of_one_name_are_not_mixed_up():
 
 
 def segments(path: str) -> list[str]:
-    """What a server makes of the path."""
+    """Return the segments of a path as a server parses them."""
     parts = urlsplit(f"http://shop{path}")
     assert (parts.query, parts.fragment) == ("", "")
     return [unquote(segment) for segment in parts.path.split("/")[1:]]

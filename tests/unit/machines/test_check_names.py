@@ -25,14 +25,14 @@ def test_a_state_with_a_bad_name_is_refused_and_its_step_named(refusal, column):
 
 @pytest.mark.parametrize("column", ["initial", "completed", "compensated"])
 @pytest.mark.parametrize("name", ["", "NO-NAME"])
-def test_an_end_or_beginning_with_a_bad_name_is_refused(refusal, column, name):
+def test_end_or_initial_state_with_a_bad_name_is_refused(refusal, column, name):
     step = look(done=name) if column == "completed" else look()
     text = refusal(step, **{column: name})
     assert text == f"sale v1: {name!r} is not a name; use letters, digits and underscores"
 
 
 @pytest.mark.parametrize("name", ["a", "A1", "a_b", "a" * 64])
-def test_letters_digits_and_underscores_make_a_name(name):
+def test_name_may_have_letters_digits_and_underscores(name):
     assert saga(look(name, refused="NO_LOOK"), name=name).name == name
 
 
@@ -60,13 +60,13 @@ def test_two_steps_that_share_a_state_are_refused_and_the_later_one_named(refusa
 
 @pytest.mark.parametrize("column", ["refused", "doing", "undoing"])
 @pytest.mark.parametrize("taken", ["STARTED", "DONE", "CANCELLED"])
-def test_a_step_that_takes_the_name_of_an_end_or_the_beginning_is_refused(refusal, column, taken):
+def test_step_with_the_name_of_an_end_or_initial_state_is_refused(refusal, column, taken):
     text = refusal(hold(**{column: taken}))
     assert text == f"sale v1: step hold: state {taken!r} is named twice; give each state one meaning"
 
 
 @pytest.mark.parametrize("taken", ["STARTED", "CANCELLED"])
-def test_a_step_cannot_be_done_in_the_beginning_or_when_compensated(refusal, taken):
+def test_step_cannot_be_done_in_the_initial_or_compensated_state(refusal, taken):
     text = refusal(look(done=taken), sell())
     assert text == f"sale v1: step look: state {taken!r} is named twice; give each state one meaning"
 
@@ -77,7 +77,7 @@ def test_one_step_that_uses_a_state_for_two_things_is_refused(refusal):
 
 
 @pytest.mark.parametrize("columns", [{"initial": "CANCELLED"}, {"completed": "CANCELLED"}, {"initial": "DONE"}])
-def test_a_beginning_and_ends_that_are_one_state_are_refused(refusal, columns):
+def test_initial_state_and_ends_must_differ(refusal, columns):
     (state,) = columns.values()
     text = refusal(look(done=columns.get("completed", "DONE")), **columns)
     assert text == f"sale v1: state {state!r} is named twice; give each state one meaning"

@@ -5,7 +5,7 @@ from tests.unit.machines.tables import look
 START = Transition(source=NOWHERE, trigger=Trigger.START, dest="START")
 
 
-def test_a_misspelled_completed_is_refused_with_what_was_meant(refusal):
+def test_misspelled_completed_is_refused_with_a_suggestion(refusal):
     text = refusal(look(done="CONFIRMED"), completed="CONFIRMD")
     assert text.startswith("sale v1: succeeded leads from STARTED to 'CONFIRMED', which is no state; ")
     assert "did you mean 'CONFIRMD'? or make it the done= of the last step and completed= the same" in text
@@ -26,23 +26,23 @@ def test_a_state_that_leads_nowhere_is_a_problem():
     assert problems("START → END", "START → PIT") == ["state 'PIT' has no way to an end; lead its step on to END"]
 
 
-def test_states_that_only_lead_to_one_another_are_a_problem_each():
+def test_each_state_of_a_loop_without_an_exit_is_a_problem():
     assert problems("START → END", "START → LEFT", "LEFT → RIGHT", "RIGHT → LEFT") == [
         "state 'LEFT' has no way to an end; lead its step on to END",
         "state 'RIGHT' has no way to an end; lead its step on to END",
     ]
 
 
-def test_either_end_will_do():
+def test_state_may_lead_to_either_end():
     assert problems("START → END", "START → FAILED", "FAILED → BACK") == []
 
 
-def test_a_long_way_is_a_way():
+def test_state_may_lead_to_an_end_through_many_states():
     assert problems("START → A", "A → B", "B → C", "C → A", "C → D", "D → END") == []
 
 
 def problems(*arrows: str) -> list[str]:
-    """What is wrong with the rows that these arrows draw from START to END, or to BACK if there is one."""
+    """Return the problems of these transitions from START to END, or to BACK when there is one."""
     pairs = [arrow.split(" → ") for arrow in arrows]
     states = {name: State(name=name, phase=Phase.FORWARD) for pair in [*pairs, ["START", "END"]] for name in pair}
     rows = tuple(Transition(source=source, trigger=Trigger.SUCCEEDED, dest=dest) for source, dest in pairs)

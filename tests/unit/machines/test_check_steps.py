@@ -55,7 +55,7 @@ def test_one_attempt_and_any_timeout_above_0_are_enough():
     assert saga(look(retry=Retry(attempts=1), timeout_s=0.001))
 
 
-def test_the_step_that_is_wrong_is_the_one_named(refusal):
+def test_error_names_the_wrong_step(refusal):
     assert refusal(look(done="LOOKED"), sell(done="SOLD"), tell(timeout_s=0)).startswith("sale v1: step tell: ")
 
 
@@ -70,7 +70,7 @@ def test_an_undo_that_only_reads_is_refused(refusal):
 
 
 @pytest.mark.parametrize("step", [hold, sell, tell])
-def test_an_action_may_be_a_get_as_some_gateways_want_it(step):
+def test_action_may_be_a_get(step):
     assert saga(look(done="LOOKED"), step(call=get("shop", "/send")))
 
 

@@ -1,4 +1,4 @@
-"""Every value of a table has its type and its bounds, and a column that would be ignored is refused."""
+"""Every value of a table has its type and its bounds, and a column that would have no effect is refused."""
 
 import re
 from collections.abc import Callable
@@ -21,13 +21,13 @@ SECONDS = [0, -1, inf, -inf, nan, 1e12, True, "5", None]
 
 @pytest.mark.parametrize("column", ["timeout_s", "dwell_s"])
 @pytest.mark.parametrize("value", SECONDS)
-def test_seconds_that_cannot_be_meant_are_refused(refusal, column, value):
+def test_bad_timeout_is_refused(refusal, column, value):
     told = refusal(look(**{column: value}))
     assert told.startswith(f"sale v1: step look: {column}={value!r} is out of bounds; give a number above 0 to ")
 
 
 @pytest.mark.parametrize("value", SECONDS)
-def test_a_deadline_that_cannot_be_meant_is_refused(refusal, value):
+def test_bad_deadline_is_refused(refusal, value):
     told = refusal(look(), deadline_s=value)
     assert told == f"sale v1: deadline_s={value!r} is out of bounds; give a number above 0 to 316224000"
 
@@ -39,7 +39,7 @@ def test_a_deadline_that_cannot_be_meant_is_refused(refusal, value):
         ("factor", 0), ("factor", inf), ("factor", 1e6), ("cap_s", -1), ("cap_s", nan), ("cap_s", 1e12),
     ],
 )  # fmt: skip
-def test_a_retry_that_cannot_be_meant_is_refused(refusal, column, value):
+def test_bad_retry_is_refused(refusal, column, value):
     told = refusal(sell(retry=Retry(**{column: value})))
     assert told.startswith(f"sale v1: step sell: retry: {column}={value!r} is out of bounds; give a ")
 
@@ -71,7 +71,7 @@ def test_a_participant_that_is_registered_twice_is_refused(refusal):
 
 
 @pytest.mark.parametrize("name", ["a b", "\u00e9t\u00e9", "x/../y", "", "-a", "9a", "a" * 65, "a\n"])
-def test_a_participant_s_name_is_a_name(refusal, name):
+def test_bad_participant_name_is_refused(refusal, name):
     told = refusal(look(call=get(name, "/")), participants=(name,))
     assert told == f"sale v1: participant {name!r} is not a name; use letters, digits, underscores and hyphens"
 
@@ -108,17 +108,17 @@ def test_a_hyphen_in_a_participant_s_name_is_an_underscore_in_its_setting(refusa
         (Field(kind=FieldKind.TEXT, high=5, items={}), "field 'f': items= is for list_of() alone"),
     ],
 )
-def test_a_field_that_cannot_be_meant_is_refused(refusal, field, told):
+def test_bad_field_is_refused(refusal, field, told):
     assert refusal(look(), data={"client_id": integer(), "f": field}).startswith(f"sale v1: {told}")
 
 
 @pytest.mark.parametrize("name", ["", "a.b", "{a}", "a b", "a/b", 5, None, "a" * 65, "a\x00"])
-def test_a_field_s_name_must_be_one_that_a_reference_can_name(refusal, name):
+def test_field_name_that_no_reference_can_contain_is_refused(refusal, name):
     told = refusal(look(), data={"client_id": integer(), name: text()})
     assert told == f"sale v1: field {name!r}: it is not the name of a field; use letters, digits and underscores"
 
 
-def test_lists_that_hold_themselves_are_refused(refusal):
+def test_lists_that_contain_themselves_are_refused(refusal):
     items = {"c": text()}
     items["more"] = list_of(items)
     assert "nested deeper than 5" in refusal(look(), data={"client_id": integer(), "f": list_of(items)})
@@ -127,11 +127,11 @@ def test_lists_that_hold_themselves_are_refused(refusal):
 @pytest.mark.parametrize(
     ("field", "why"), [(list_of({"c": text()}), "is a list"), (text(high=201), "may hold 201 characters")]
 )
-def test_a_saga_is_looked_for_by_one_short_value(refusal, field, why):
+def test_client_column_must_be_a_single_short_value(refusal, field, why):
     assert f"client='f' {why}" in refusal(look(), data={"client_id": integer(), "f": field}, client="f")
 
 
-def test_a_list_is_no_order_that_people_know_a_saga_by(refusal):
+def test_order_column_must_not_be_a_list(refusal):
     told = refusal(look(), data={"client_id": integer(), "f": list_of({"c": text()})}, order="f")
     assert told == "sale v1: order='f' is a list; name a field that holds one value"
 
@@ -208,7 +208,7 @@ def test_a_saga_s_column_of_the_wrong_type_is_refused(refusal, columns, told):
     assert refusal(look(), **columns).split(": ", 1)[1].startswith(told)
 
 
-def test_steps_that_are_no_tuple_are_refused():
+def test_steps_that_are_not_a_tuple_are_refused():
     usual = {"name": "s", "version": 1, "initial": "A", "completed": "DONE", "compensated": "C", "data": {}}
     for steps, told in ((look(), "steps= is a Step, no tuple"), (("look",), "steps= holds 'look'; write read(")):
         with pytest.raises(TableError, match=re.escape(told)):
@@ -252,7 +252,10 @@ SAGA = st.fixed_dictionaries(
 
 
 def complaint(make: Callable[[], Any]) -> str:
-    """What is refused, and how; nothing when it is legal. Any other error is a failure."""
+    """Return the error of an illegal value as its type and text, or None when the value is legal.
+
+    Any other error fails the test.
+    """
     try:
         make()
     except (TableError, TypeError) as error:
@@ -262,7 +265,7 @@ def complaint(make: Callable[[], Any]) -> str:
 
 @quick
 @given(kind=st.sampled_from([read, compensatable, pivot, retriable]), name=ANYTHING, step=COLUMNS, columns=SAGA)
-def test_whatever_a_table_is_written_with_it_is_legal_or_refused_by_name(kind, name, step, columns):
+def test_any_table_is_legal_or_refused_with_the_name_of_its_column(kind, name, step, columns):
     usual = {"call": LOOK, "done": "DONE"} | ({"undo": UNDO, "refused": "NO"} if kind is compensatable else {})
     usual |= {"refused": "NO"} if kind in (read, pivot) else {}
     told = complaint(lambda: saga(kind(name, **(usual | step)), **columns))
@@ -271,6 +274,6 @@ def test_whatever_a_table_is_written_with_it_is_legal_or_refused_by_name(kind, n
 
 @quick
 @given(field=FIELDS)
-def test_whatever_a_field_is_made_with_it_is_legal_or_refused_by_name(field):
+def test_any_field_is_legal_or_refused_with_the_name_of_its_value(field):
     told = complaint(lambda: saga(look(), data={"client_id": integer(), "f": field}))
     assert not told or "field 'f': " in told

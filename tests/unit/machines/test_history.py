@@ -1,4 +1,4 @@
-"""What a journal says of the calls of a saga."""
+"""What a journal says about the calls of a saga."""
 
 import pytest
 

@@ -27,7 +27,7 @@ def test_a_running_saga_is_a_transitions_machine():
 
 @quick
 @given(legal_tables())
-def test_its_transitions_are_the_rows_of_its_table_and_no_other(table):
+def test_saga_has_exactly_the_transitions_of_its_table(table):
     machine = SagaMachine(table)
     assert set(machine.states) == {NOWHERE, *table.states}
     for trigger in Trigger:
@@ -37,34 +37,34 @@ def test_its_transitions_are_the_rows_of_its_table_and_no_other(table):
     assert len(machine.get_transitions()) == 1 + len(table.transitions)
 
 
-def test_it_has_no_event_that_the_table_does_not_name():
+def test_saga_has_no_trigger_that_the_table_does_not_name():
     assert set(SagaMachine(CHECKOUT).events) == {Trigger.START} | {row.trigger for row in CHECKOUT.transitions}
 
 
-def test_it_has_no_back_door_to_a_state():
+def test_saga_has_no_trigger_that_jumps_to_a_state():
     machine = SagaMachine(CHECKOUT)
     assert not [name for name in [*dir(machine), *machine.events] if name.startswith("to_")]
 
 
-def test_it_begins_in_the_initial_state_or_where_it_stood():
+def test_saga_starts_in_the_initial_or_the_stored_state():
     assert SagaMachine(CHECKOUT).state == "INITIEE"
     assert SagaMachine(CHECKOUT, "STOCK_RESERVE").state == "STOCK_RESERVE"
 
 
-def test_two_sagas_of_one_definition_stand_each_for_itself():
+def test_two_sagas_of_one_definition_have_separate_states():
     one, other = Witnessed(CHECKOUT), Witnessed(CHECKOUT)
     one.fire(Trigger.SUCCEEDED)
     assert (one.state, other.state, SagaMachine(CHECKOUT).state) == ("PANIER_RECUPERE", "INITIEE", "INITIEE")
     assert (len(one.seen), len(other.seen)) == (1, 0)
 
 
-def test_what_is_dear_to_build_is_built_once_per_definition():
+def test_machine_parts_are_built_once_per_definition():
     one, other = SagaMachine(CHECKOUT), SagaMachine(CHECKOUT)
     assert one.get_state("INITIEE") is other.get_state("INITIEE")
     assert one.get_transitions()[0] is other.get_transitions()[0]
 
 
-def test_a_saga_that_nobody_holds_is_forgotten():
+def test_unreferenced_saga_is_garbage_collected():
     machine = SagaMachine(CHECKOUT)
     machine.fire(Trigger.SUCCEEDED)
     forgotten = weakref.ref(machine)
@@ -75,7 +75,7 @@ def test_a_saga_that_nobody_holds_is_forgotten():
 
 @quick
 @given(legal_tables(), st.data())
-def test_it_moves_along_the_rows_and_along_nothing_else(table, data):
+def test_saga_makes_only_the_transitions_of_its_table(table, data):
     machine, way = Witnessed(table), edges(table)
     for trigger in data.draw(st.lists(st.sampled_from(sorted(machine.events)), max_size=12)):
         before, seen = machine.state, len(machine.seen)
@@ -90,7 +90,7 @@ def test_it_moves_along_the_rows_and_along_nothing_else(table, data):
 
 @quick
 @given(legal_tables())
-def test_it_may_do_what_the_rows_of_its_state_say(table):
+def test_may_methods_agree_with_the_transitions_of_the_state(table):
     for state in table.states:
         machine = SagaMachine(table, state)
         assert {trigger for trigger in Trigger if machine.may(trigger)} == {
@@ -98,12 +98,12 @@ def test_it_may_do_what_the_rows_of_its_state_say(table):
         }
 
 
-def test_a_refused_move_says_what_was_tried_and_where():
+def test_refused_move_names_trigger_and_state():
     with pytest.raises(MachineError, match=r"resolve.*INITIEE"):
         SagaMachine(CHECKOUT).fire(Trigger.RESOLVE)
 
 
-def test_each_move_is_told_once_with_its_row_and_its_facts():
+def test_callback_gets_each_move_once_with_transition_and_facts():
     machine = Witnessed(CHECKOUT)
     machine.fire(Trigger.RETRY, attempt=1)
     machine.fire(Trigger.SUCCEEDED, attempt=2, actor="me")
@@ -114,7 +114,7 @@ def test_each_move_is_told_once_with_its_row_and_its_facts():
     ]
 
 
-def test_when_moved_raises_the_move_is_made_already_so_the_machine_is_to_be_discarded():
+def test_move_is_made_although_the_callback_raises():
     class Clumsy(SagaMachine):
         def moved(self, event):
             raise OSError(event.event.name)
@@ -125,7 +125,7 @@ def test_when_moved_raises_the_move_is_made_already_so_the_machine_is_to_be_disc
     assert machine.state == "PANIER_RECUPERE"
 
 
-def test_it_knows_the_phase_the_step_and_the_call_of_where_it_stands():
+def test_saga_knows_phase_step_and_call_of_its_state():
     machine = SagaMachine(CHECKOUT)
     assert (machine.at.phase, machine.at.step.name, machine.at.call.participant) == (
         Phase.FORWARD,
@@ -135,7 +135,7 @@ def test_it_knows_the_phase_the_step_and_the_call_of_where_it_stands():
     assert machine.definition is CHECKOUT
 
 
-def test_start_is_a_transition_of_the_table_like_any_other():
+def test_start_is_an_ordinary_transition_of_the_table():
     saga = SagaMachine(CHECKOUT, NOWHERE)
     assert [trigger for trigger in Trigger if saga.may(trigger)] == [Trigger.START]
     saga.fire(Trigger.START)

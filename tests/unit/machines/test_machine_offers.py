@@ -1,4 +1,4 @@
-"""What `transitions.Machine` offers on one saga: each of it works for that saga alone, or raises."""
+"""Each public attribute of `transitions.Machine` works on one saga alone, or raises an error."""
 
 from collections.abc import Callable
 from uuid import uuid4
@@ -18,7 +18,7 @@ def _data(saga):
     return EventData(saga.get_state(saga.state), saga.events["succeeded"], saga, saga, (), {})
 
 
-#: What reads: each with what it gives for a checkout that has just begun.
+#: Attributes that read, with their result for a checkout that has just started.
 READS = {
     "after_state_change": lambda saga: saga.after_state_change == ["moved"],
     "before_state_change": lambda saga: saga.before_state_change == [],
@@ -43,13 +43,13 @@ READS = {
     "wildcard_all": lambda saga: saga.wildcard_all == "*",
     "wildcard_same": lambda saga: saga.wildcard_same == "=",
 }
-#: What moves the saga, or calls its callbacks.
+#: Attributes that move the saga or call its callbacks.
 MOVES = {
     "callback": lambda saga: saga.callback("moved", _data(saga)),
     "callbacks": lambda saga: saga.callbacks(["moved"], _data(saga)),
     "dispatch": lambda saga: saga.dispatch("succeeded", actor="me"),
 }
-#: What would change the table, or the state past the table.
+#: Attributes that would change the table, or the state without a transition.
 REFUSED = {
     "add_model": lambda saga: saga.add_model(object()),
     "add_ordered_transitions": lambda saga: saga.add_ordered_transitions(),
@@ -61,7 +61,7 @@ REFUSED = {
     "remove_transition": lambda saga: saga.remove_transition("succeeded"),
     "set_state": lambda saga: saga.set_state("CONFIRMEE"),
 }
-#: What Machine's constructor would set, and what it keeps its parts in.
+#: Arguments of Machine's constructor, and the attributes in which Machine keeps its parts.
 ATTRIBUTES = (
     "after_state_change", "auto_transitions", "before_state_change", "events", "finalize_event",
     "ignore_invalid_triggers", "initial", "model_attribute", "model_override", "models", "on_exception", "on_final",
@@ -102,7 +102,7 @@ def saga():
 
 @pytest.fixture(autouse=True)
 def others_are_as_the_table_says():
-    """Whatever is done to one saga, another of the same table goes along its rows and no others."""
+    """Check that another saga of the same table still has exactly its transitions, after a change to one saga."""
     other = SagaMachine(CHECKOUT)
     yield
     for fresh in (other, SagaMachine(CHECKOUT)):
@@ -123,27 +123,27 @@ def test_each_public_name_of_machine_has_a_test_here():
 
 
 @pytest.mark.parametrize("name", READS)
-def test_what_machine_tells_of_a_saga_is_true(saga, name):
+def test_reading_attributes_of_machine_are_true_for_a_saga(saga, name):
     assert READS[name](saga)
     assert (saga.state, saga.seen) == ("INITIEE", [])
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_would_change_a_table_is_refused(saga, name):
+def test_attribute_that_would_change_a_table_is_refused(saga, name):
     with pytest.raises(MachineError, match="new version of the table"):
         REFUSED[name](saga)
     assert (saga.state, saga.seen) == ("INITIEE", [])
 
 
 @pytest.mark.parametrize("name", ATTRIBUTES)
-def test_what_a_machine_is_made_of_cannot_be_set(saga, name):
+def test_parts_of_a_machine_cannot_be_set(saga, name):
     with pytest.raises(MachineError):
         setattr(saga, name, getattr(saga, name))
     assert (saga.state, saga.seen) == ("INITIEE", [])
 
 
 @pytest.mark.parametrize("name", PAST_IT)
-def test_what_all_sagas_share_cannot_be_changed(saga, name):
+def test_parts_that_all_sagas_share_cannot_be_changed(saga, name):
     with pytest.raises((MachineError, TypeError, AttributeError)):
         PAST_IT[name](saga)
     assert (saga.state, saga.seen) == ("INITIEE", [])
@@ -175,7 +175,7 @@ def test_triggers_are_methods_of_the_saga(saga, way):
 
 
 @pytest.mark.parametrize("state", CHECKOUT.states)
-def test_a_saga_says_what_it_may_and_where_it_is(state):
+def test_may_and_is_methods_fit_the_state_of_the_saga(state):
     saga = SagaMachine(CHECKOUT, state)
     assert [known for known in CHECKOUT.states if getattr(saga, f"is_{known}")()] == [state]
     for trigger in saga.events:
@@ -194,12 +194,12 @@ def test_a_trigger_that_the_table_does_not_have_from_here_is_refused(saga):
     assert saga.may_trigger("jump") is False
 
 
-def test_its_methods_are_listed_among_its_names(saga):
+def test_dir_lists_the_methods_of_a_saga(saga):
     assert {"succeeded", "may_succeeded", "is_CONFIRMEE", "trigger", "may_trigger"} <= set(dir(saga))
     assert all(callable(getattr(saga, name)) for name in dir(saga) if name.startswith(("is_", "may_")))
 
 
-def test_nothing_of_a_stored_saga_hides_a_trigger():
+def test_no_attribute_of_a_stored_saga_hides_a_trigger():
     saga = Instance(CHECKOUT, uuid4(), {})
     hidden = [trigger for trigger in Trigger if hasattr(Instance, trigger) or trigger in vars(saga)]
     assert hidden == []

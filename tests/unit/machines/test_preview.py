@@ -12,7 +12,7 @@ def states(stops):
     return [stop.state.name for stop in stops]
 
 
-def test_a_retry_of_the_pivot_goes_on_to_the_end_and_asks_the_probe_first():
+def test_retry_of_a_pivot_sends_the_probe_first_and_completes():
     seen = preview(CHECKOUT, "STUCK_ENREGISTRER_VENTE", Trigger.RETRY, in_doubt=True)
     assert states(seen.course) == ["PAIEMENT_EFFECTUE", "COMMANDE_ENREGISTREE", "CONFIRMEE"]
     assert [str(call) for call in seen.calls] == ["POST ventes/ventes", "POST stock/confirmer"]
@@ -21,7 +21,7 @@ def test_a_retry_of_the_pivot_goes_on_to_the_end_and_asks_the_probe_first():
     assert seen.end.phase == "completed"
 
 
-def test_a_retry_of_the_pivot_may_be_refused_or_stay_unanswered_and_is_stuck_again():
+def test_failed_retry_of_a_pivot_is_stuck_again():
     otherwise = dict(preview(CHECKOUT, "STUCK_ENREGISTRER_VENTE", Trigger.RETRY, in_doubt=True).otherwise)
     assert {trigger: states(stops) for trigger, stops in otherwise.items()} == {
         Trigger.REFUSED_IN_DOUBT: ["STUCK_ENREGISTRER_VENTE"],
@@ -54,30 +54,30 @@ def test_a_cancel_undoes_the_call_in_flight_only_where_it_may_have_been_sent(in_
     assert states(seen.course) == ["ECHEC_PAIEMENT", *undone, "ANNULEE"]
 
 
-def test_a_state_before_a_call_is_passed_through():
+def test_preview_passes_through_a_doing_state():
     seen = preview(COMMANDE, "STUCK_CREER_COMMANDE", Trigger.RESOLVE, in_doubt=True)
     assert states(seen.course) == ["COMMANDE_CREEE", "SAGA_TERMINEE"]
     seen = preview(COMMANDE, "STUCK_RESERVER_STOCK", Trigger.RETRY, in_doubt=True)
     assert states(seen.course)[:3] == ["RESERVATION_STOCK", "STOCK_RESERVE", "CREATION_COMMANDE"]
 
 
-def test_a_purchase_that_is_done_is_taken_back():
+def test_completed_purchase_is_compensated_in_the_preview():
     seen = preview(PURCHASE, PURCHASE.completed, Trigger.COMPENSATE, in_doubt=False)
     assert seen.end.phase == "compensated"
     assert len(seen.calls) == sum(step.undo is not None for step in PURCHASE.steps)
 
 
-def test_what_the_table_has_not_is_not_foreseen():
+def test_preview_of_a_move_outside_the_table_is_refused():
     with pytest.raises(MachineError):
         preview(CHECKOUT, "CONFIRMEE", Trigger.COMPENSATE, in_doubt=False)
 
 
-def test_a_refusal_after_an_attempt_that_nobody_knows_of_undoes_the_step_as_well():
+def test_refusal_in_doubt_undoes_the_step_too():
     otherwise = dict(preview(CHECKOUT, "STUCK_PAYER", Trigger.RETRY, in_doubt=False).otherwise)
     undone = ["ECHEC_PAIEMENT", "REMBOURSEMENT", "LIBERATION_STOCK", "ANNULEE"]
     assert (states(otherwise[Trigger.REFUSED]), states(otherwise[Trigger.EXHAUSTED])) == (undone, undone)
 
 
-def test_a_refusal_of_a_step_that_was_never_sent_undoes_only_those_before():
+def test_refusal_without_doubt_undoes_only_the_steps_before():
     otherwise = dict(preview(COMMANDE, "STUCK_LIRE_PRODUITS", Trigger.RETRY, in_doubt=False).otherwise)
     assert states(otherwise[Trigger.REFUSED]) == ["ECHEC_PRODUIT", "SAGA_ANNULEE"]

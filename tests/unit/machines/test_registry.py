@@ -25,7 +25,7 @@ TRIAL = Saga(
 
 @pytest.fixture
 def new_file(tmp_path, monkeypatch):
-    """Write a file that machines/ holds until the test is over."""
+    """Return a function that adds a file to machines/ for the time of the test."""
     monkeypatch.setattr(machines, "__path__", [*machines.__path__, str(tmp_path)])
 
     def write(name: str, text: str) -> None:
@@ -41,7 +41,7 @@ def test_the_checkout_is_found():
     assert discover().get("checkout", 1) is CHECKOUT
 
 
-def test_a_new_file_is_found_with_nothing_else_changed(new_file):
+def test_new_file_is_found_without_other_changes(new_file):
     new_file("a_trial", TRIAL)
     assert discover().latest("trial").completed == "DONE"
     assert discover().get("checkout", 1) is CHECKOUT
@@ -71,12 +71,12 @@ def begun(name: str, version: int = 1, started_by: str | None = "OrderPlaced"):
     )  # fmt: skip
 
 
-def test_two_sagas_that_one_event_begins_are_refused():
+def test_two_sagas_started_by_one_event_are_refused():
     with pytest.raises(BadTablesError, match=r"both started_by='OrderPlaced'.*let each have an event of its own"):
         Registry([begun("sale"), begun("gift")])
 
 
-def test_an_event_begins_the_latest_version_and_no_earlier_one():
+def test_event_starts_only_the_latest_version():
     assert Registry([begun("sale"), latest := begun("sale", 2)]).started_by_event == {"OrderPlaced": latest}
     registry = Registry([begun("sale"), begun("sale", 2, None), other := begun("gift")])
     assert registry.started_by_event == {"OrderPlaced": other}
@@ -88,7 +88,7 @@ def test_an_illegal_table_is_refused_when_its_file_is_found(new_file):
         discover()
 
 
-def test_a_new_saga_begins_with_the_highest_version_and_old_ones_stay():
+def test_new_saga_has_the_highest_version_and_old_ones_stay():
     versions = [saga(look(), version=version) for version in (2, 10, 9)]
     registry = Registry([*versions, saga(look(), name="other", version=11)])
     assert registry.latest("sale") is versions[1]

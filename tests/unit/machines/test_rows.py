@@ -1,4 +1,4 @@
-"""What holds for the rows of every legal table."""
+"""Rules for the transitions of every legal table."""
 
 from collections import Counter
 
@@ -27,7 +27,7 @@ def test_every_state_can_be_reached_and_can_reach_an_end(table):
 
 @quick
 @given(legal_tables())
-def test_a_trigger_leads_from_a_state_to_one_other_only(table):
+def test_trigger_leads_from_a_state_to_only_one_other(table):
     assert Counter((row.source, row.trigger) for row in table.transitions).most_common(1)[0][1] == 1
 
 
@@ -46,7 +46,7 @@ def test_a_saga_whose_calls_all_succeed_goes_through_its_steps_in_order(table):
 
 @quick
 @given(legal_tables())
-def test_a_doing_is_passed_into_by_begin_before_its_call_is_sent(table):
+def test_doing_state_is_entered_before_its_call_is_sent(table):
     for number, step in enumerate(table.steps):
         before = table.steps[number - 1].done if number else table.initial
         if step.doing:
@@ -57,7 +57,7 @@ def test_a_doing_is_passed_into_by_begin_before_its_call_is_sent(table):
 
 @quick
 @given(legal_tables())
-def test_a_call_in_flight_has_a_row_for_each_outcome(table):
+def test_call_in_flight_has_a_transition_for_each_outcome(table):
     may_be_refused = {
         entry_of(table, number): step.refused for number, step in enumerate(table.steps) if step.refused is not None
     }
@@ -76,19 +76,19 @@ def test_a_call_in_flight_has_a_row_for_each_outcome(table):
         } | ({Trigger.REFUSED_IN_DOUBT} if pivot else set())
         assert out[Trigger.RETRY] == out[Trigger.DEFER] == name
         stuck = out[Trigger.QUARANTINE]
-        # Where there is no way back, a refusal is for a person; so is that of a pivot that may have happened.
+        # When there is no way back, a person decides about a refusal, and also about a refused pivot in doubt.
         assert out[Trigger.REFUSED] == may_be_refused.get(name, stuck)
         assert out.get(Trigger.REFUSED_IN_DOUBT) == (stuck if pivot else None)
-        # A pivot may have happened by now, so it cannot be called off.
+        # The pivot may have taken effect, so it cannot be cancelled.
         may_be_cancelled = state.phase is Phase.FORWARD and not pivot
         assert out.get(Trigger.CANCEL) == (may_be_refused.get(name) if may_be_cancelled else None)
-        # While it has not been sent, even a pivot is called off when its deadline is over.
+        # Before it is sent, even a pivot is cancelled when its deadline is over.
         assert out.get(Trigger.EXPIRE) == (may_be_refused.get(name) if state.phase is Phase.FORWARD else None)
 
 
 @quick
 @given(legal_tables())
-def test_the_rows_that_leave_a_call_in_flight_carry_that_call(table):
+def test_transitions_from_a_call_in_flight_contain_that_call(table):
     for row in table.transitions:
         outside = row.trigger in (Trigger.CANCEL, Trigger.EXPIRE, Trigger.QUARANTINE)
         told = None if outside else table.states[row.source].call
@@ -97,7 +97,7 @@ def test_the_rows_that_leave_a_call_in_flight_carry_that_call(table):
 
 @quick
 @given(legal_tables())
-def test_a_stuck_state_is_left_by_sending_again_or_as_if_the_call_had_succeeded(table):
+def test_stuck_state_is_left_by_retry_or_by_resolve(table):
     for row in table.transitions:
         stuck = table.states[row.dest]
         if stuck.phase is not Phase.STUCK:
@@ -113,7 +113,7 @@ def test_a_stuck_state_is_left_by_sending_again_or_as_if_the_call_had_succeeded(
 
 @quick
 @given(legal_tables())
-def test_whatever_is_in_flight_can_be_stuck_and_each_in_a_state_of_its_own(table):
+def test_each_call_in_flight_has_its_own_stuck_state(table):
     active = [name for name, state in table.states.items() if state.call is not None]
     stuck = [leaving(table, name)[Trigger.QUARANTINE] for name in active]
     assert len(set(stuck)) == len(active)
@@ -122,7 +122,7 @@ def test_whatever_is_in_flight_can_be_stuck_and_each_in_a_state_of_its_own(table
 
 @quick
 @given(legal_tables())
-def test_only_a_person_leaves_a_stuck_state_and_only_a_stuck_state_waits_for_one(table):
+def test_exactly_the_stuck_states_are_left_by_a_person(table):
     for row in table.transitions:
         by_a_person = table.states[row.source].phase is Phase.STUCK
         assert (row.trigger is Trigger.RESOLVE) <= by_a_person
@@ -132,13 +132,13 @@ def test_only_a_person_leaves_a_stuck_state_and_only_a_stuck_state_waits_for_one
 
 @quick
 @given(legal_tables())
-def test_a_compensated_saga_is_over(table):
+def test_compensated_saga_has_no_transition(table):
     assert leaving(table, table.compensated) == {}
 
 
 @quick
 @given(legal_tables())
-def test_a_compensation_is_sent_again_for_long_and_any_other_call_as_its_step_says(table):
+def test_compensation_has_many_attempts_and_other_calls_their_own(table):
     for state in table.states.values():
         if state.call is not None:
             assert state.retry == (PERSISTENT if state.phase is Phase.UNDOING else state.step.retry)
@@ -146,7 +146,7 @@ def test_a_compensation_is_sent_again_for_long_and_any_other_call_as_its_step_sa
 
 @quick
 @given(legal_tables())
-def test_only_a_read_leaves_nothing_behind(table):
+def test_only_a_read_has_no_effect(table):
     for number, step in enumerate(table.steps):
         state = table.states[entry_of(table, number)]
         assert state.effectful is (step.kind is not Kind.READ)

@@ -1,4 +1,4 @@
-"""What holds for the ways back of every legal table."""
+"""Rules for the compensating transitions of every legal table."""
 
 from hypothesis import given
 
@@ -25,7 +25,7 @@ from tests.unit.machines.tables import (
 
 @quick
 @given(legal_tables())
-def test_a_refused_step_undoes_those_before_it_last_first(table):
+def test_refused_step_undoes_those_before_in_reverse(table):
     for number, step in enumerate(table.steps):
         if step.refused:
             back = leaving(table, step.refused)[Trigger.COMPENSATE]
@@ -34,7 +34,7 @@ def test_a_refused_step_undoes_those_before_it_last_first(table):
 
 @quick
 @given(legal_tables())
-def test_an_exhausted_compensatable_undoes_itself_first(table):
+def test_compensatable_without_attempts_left_undoes_itself_first(table):
     for number, step in enumerate(table.steps):
         if step.kind is Kind.COMPENSATABLE:
             failure = leaving(table, entry_of(table, number))[Trigger.EXHAUSTED]
@@ -44,7 +44,7 @@ def test_an_exhausted_compensatable_undoes_itself_first(table):
 
 @quick
 @given(legal_tables())
-def test_an_exhausted_read_undoes_those_before_it(table):
+def test_read_without_attempts_left_undoes_those_before(table):
     for number, step in enumerate(table.steps):
         if step.kind is Kind.READ and step.refused:
             failure = leaving(table, entry_of(table, number))[Trigger.EXHAUSTED]
@@ -53,7 +53,7 @@ def test_an_exhausted_read_undoes_those_before_it(table):
 
 @quick
 @given(legal_tables())
-def test_an_exhausted_pivot_waits_for_a_person_who_may_still_go_back(table):
+def test_pivot_without_attempts_left_is_stuck_and_can_go_back(table):
     for number, step in enumerate(table.steps):
         if step.kind is Kind.PIVOT:
             stuck = leaving(table, entry_of(table, number))[Trigger.EXHAUSTED]
@@ -63,7 +63,7 @@ def test_an_exhausted_pivot_waits_for_a_person_who_may_still_go_back(table):
 
 @quick
 @given(legal_tables())
-def test_a_step_that_is_stuck_on_the_way_forward_is_undone_with_itself_while_it_can_be(table):
+def test_stuck_step_is_compensated_with_those_before_it(table):
     for number, step in enumerate(table.steps):
         out = leaving(table, leaving(table, entry_of(table, number))[Trigger.QUARANTINE])
         back = out.get(Trigger.COMPENSATE_INCLUDING) or out.get(Trigger.COMPENSATE)
@@ -95,7 +95,7 @@ def test_before_the_point_of_no_return_there_is_always_a_way_back(table):
 
 @quick
 @given(legal_tables())
-def test_a_completed_saga_without_point_of_no_return_can_be_undone_as_a_whole(table):
+def test_completed_saga_without_a_pivot_can_be_compensated(table):
     out = leaving(table, table.completed)
     if point_of_no_return(table) is None:
         assert set(out) == {Trigger.COMPENSATE}
@@ -123,7 +123,7 @@ def test_undos_run_in_reverse_past_the_reads_between_them():
 
 
 def undone_from(table: Saga, state: str) -> list[str]:
-    """The steps whose undo is called, in order, when every call succeeds from `state` until compensated."""
+    """Return the steps whose undo is called, in order, when every call from `state` on succeeds."""
     way, undone = edges(table), []
     while state != table.compensated:
         undone.append(table.states[state].step.name)
@@ -135,7 +135,7 @@ def undos_before(table: Saga, number: int) -> list[str]:
     return [step.name for step in reversed(table.steps[:number]) if step.kind is Kind.COMPENSATABLE]
 
 
-def test_a_person_may_ask_for_what_the_engine_does_not_do_by_itself():
+def test_moves_of_a_person_are_not_made_by_the_engine():
     asked = {name: requests(CHECKOUT, name) for name in CHECKOUT.states}
     assert asked["STOCK_RESERVE"] == {Trigger.CANCEL}, "its retry is the engine's"
     assert asked["PAIEMENT_EFFECTUE"] == frozenset(), "a pivot in flight"

@@ -103,7 +103,7 @@ PHASES = {
 }  # fmt: skip
 
 
-def test_the_checkout_has_these_rows_and_no_other():
+def test_checkout_has_exactly_these_transitions():
     derived = [(row.source, row.trigger.value, row.dest) for row in CHECKOUT.transitions]
     assert sorted(derived) == sorted(tuple(line.split()) for line in ROWS.splitlines() if line)
 

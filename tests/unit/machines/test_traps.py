@@ -1,4 +1,4 @@
-"""What once passed and should not have."""
+"""Illegal tables that earlier versions of the check accepted."""
 
 import pytest
 from transitions import MachineError
@@ -10,7 +10,7 @@ from machines.transitions import Trigger
 from tests.unit.machines.tables import hold, look, sell, tell
 
 
-def test_only_the_last_step_may_be_done_in_completed(refusal):
+def test_only_the_last_step_may_end_in_completed(refusal):
     assert "step look: state 'DONE' is named twice" in refusal(look(done="DONE"), sell())
 
 
@@ -26,7 +26,7 @@ def test_a_state_that_has_the_name_of_a_derived_stuck_state_is_refused(refusal, 
     assert "is named twice" in refusal(*steps)
 
 
-def test_a_trigger_that_no_row_of_the_table_has_is_refused_as_any_other():
+def test_trigger_outside_the_table_is_refused():
     with pytest.raises(MachineError):
         SagaMachine(CHECKOUT).fire(Trigger.BEGIN)
 
@@ -37,7 +37,7 @@ def test_a_dot_segment_cannot_leave_its_segment(value):
         get("shop", "/a/{client_id}/b").filled_path({"client_id": value}, {})
 
 
-def test_an_empty_done_is_no_name(refusal):
+def test_empty_done_is_refused(refusal):
     assert "'' is not a name" in refusal(look(done=""), sell())
 
 
@@ -54,12 +54,12 @@ def test_a_table_that_cannot_fail_is_refused(refusal):
     assert refusal(tell("a", done="TOLD"), tell("b")).endswith("begin with a step that may be refused")
 
 
-def test_a_state_that_is_not_in_the_table_is_refused_when_a_saga_is_read_back():
+def test_stored_state_outside_the_table_is_refused():
     with pytest.raises(ValueError, match="has no state 'NOWHERE'"):
         SagaMachine(CHECKOUT, "NOWHERE")
 
 
-def test_own_reply_in_undo_names_a_mend_that_works(refusal):
+def test_error_of_own_reply_in_undo_names_a_working_remedy(refusal):
     assert "move that step up" not in refusal(hold(undo=post("shop", "/undo", n="hold.number")))
 
 
@@ -67,5 +67,5 @@ def test_a_body_may_have_a_field_named_path():
     assert post("shop", "/do", path="client_id").body == {"path": "client_id"}
 
 
-def test_without_a_close_name_the_mend_reads_well(refusal):
+def test_error_without_a_similar_name_reads_well(refusal):
     assert "; or " not in refusal(look(call=get("zzzz", "/")))

@@ -1,4 +1,4 @@
-"""The reference participants, each with a fresh database that holds the seed."""
+"""The reference participants, each with a new database that contains the seed."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,12 +23,12 @@ class Service:
         return self.app.test_client().get(path)
 
     def post(self, path: str, body: object, key: str | None = None) -> TestResponse:
-        """Without a key: a new saga's action."""
+        """Post the action of a new saga, unless the test gives a key."""
         headers = {"Idempotency-Key": key or f"{self._name}-{next(self._sagas)}/step/do"}
         return self.app.test_client().post(path, json=body, headers=headers)
 
     def ask(self, path: str, body: object) -> TestResponse:
-        """A read: it has no key."""
+        """Send a read, which has no key."""
         return self.app.test_client().post(path, json=body)
 
     def books(self) -> dict:

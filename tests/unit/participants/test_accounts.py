@@ -16,7 +16,7 @@ def test_a_payment_is_taken_from_the_balance(client):
     assert client.books() == {"debits": 59.97, "remboursements": 0}
 
 
-def test_a_client_never_seen_has_the_opening_balance_and_looking_does_not_open_an_account(client):
+def test_new_client_has_the_opening_balance_and_no_account_yet(client):
     assert client.get("/123456").json == {"client_id": 123456, "solde": 1_000_000}
     with client.app.app_context():
         assert client.db.session.execute(client.db.text("SELECT client_id FROM comptes")).scalars().all() == [2]
@@ -46,7 +46,7 @@ def test_the_whole_balance_can_be_spent(client):
     assert pay(client, 2, 10).json["solde"] == 0
 
 
-def test_a_refund_gives_back_what_was_paid_to_who_paid_whatever_the_undo_says(client):
+def test_refund_uses_the_recorded_payment_and_not_the_undos_body(client):
     paid = pay(client, 4, 59.97, "s/payer/do").json
     reply = client.post("/5/rembourser", {"montant": 999}, "s/payer/undo")
     assert (reply.status_code, reply.json) == (200, {**paid, "solde": 1_000_000})
@@ -54,7 +54,7 @@ def test_a_refund_gives_back_what_was_paid_to_who_paid_whatever_the_undo_says(cl
     assert client.books() == {"debits": 59.97, "remboursements": 59.97}
 
 
-def test_what_is_in_the_accounts_and_the_books_agrees(client):
+def test_accounts_and_books_agree(client):
     pay(client, 4, 10.5, "a/payer/do")
     pay(client, 4, 20.25)
     client.post("/4/rembourser", {}, "a/payer/undo")
@@ -116,7 +116,7 @@ def test_a_bad_credit_changes_nothing(paid, body):
     assert (balance(paid, 4), paid.books()["remboursements"]) == (999_940.02, 0)
 
 
-def test_a_credit_is_taken_back_from_who_got_it_whatever_the_undo_says(paid):
+def test_undo_of_a_credit_uses_the_recorded_credit(paid):
     credited = credit(paid, 5).json
     reply = paid.post("/5/crediter/annuler", {"montant": 999}, "r/crediter/undo")
     assert (reply.status_code, reply.json) == (200, {**credited, "solde": 999_940.02})

@@ -6,7 +6,7 @@ def test_a_client_s_own_cart(panier):
     }
 
 
-def test_everybody_else_has_the_ordinary_cart(panier):
+def test_other_clients_have_the_default_cart(panier):
     for client_id in (2, 3, 4, 123456):
         cart = panier.get(f"/{client_id}").json
         assert (cart["client_id"], cart["montant"], len(cart["produits"])) == (client_id, 59.97, 2)

@@ -6,7 +6,7 @@ def test_all_products_and_one(catalogue):
     assert catalogue.get("/produits/456").json == listed[3] == {"produit_id": "456", "nom": "Câble", "prix": 29.99}
 
 
-def test_lines_are_priced_by_the_catalogue_and_not_by_who_asks(catalogue):
+def test_lines_have_the_catalogues_price_and_not_the_requests(catalogue):
     lines = [{"produit_id": 456, "quantite": 2, "prix": 0.01}, {"product_id": "789", "quantity": 1}]
     assert catalogue.ask("/produits/consulter", {"produits": lines}).json == {
         "produits": [
@@ -30,5 +30,5 @@ def test_reading_leaves_no_trace(catalogue):
     assert (catalogue.states(), catalogue.books()) == ([], {})
 
 
-def test_a_question_about_nothing_is_refused(catalogue):
+def test_empty_request_is_refused(catalogue):
     assert catalogue.ask("/produits/consulter", {}).status_code == 400

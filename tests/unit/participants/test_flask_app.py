@@ -1,4 +1,4 @@
-"""What all participants have in common, and what the seed makes of each client's order."""
+"""What all participants have in common, and the outcomes that the seed gives to the clients' orders."""
 
 import inspect
 import json
@@ -15,7 +15,7 @@ from participants.logs import configure_logging
 
 
 @pytest.mark.parametrize("name", list(PARTICIPANTS))
-def test_each_participant_is_healthy_and_has_open_books(serve, sqlite_url, name):
+def test_each_participant_is_healthy_and_shows_its_books(serve, sqlite_url, name):
     service = serve(name, sqlite_url)
     assert service.get("/health").json == {"status": "ok"}
     assert service.get("/_ledger").json == []
@@ -27,7 +27,7 @@ def test_a_restart_keeps_the_data_and_does_not_seed_again(serve, database_url):
     assert serve("client", database_url).get("/2").json["solde"] == 6
 
 
-def test_the_ledger_can_be_asked_for_one_saga(serve, sqlite_url):
+def test_ledger_can_be_filtered_by_saga(serve, sqlite_url):
     client = serve("client", sqlite_url)
     for saga in ("a", "b"):
         client.post("/4/payer", {"montant": 1}, f"{saga}/payer/do")
@@ -51,7 +51,7 @@ def test_sqlite_survives_a_power_cut_and_waits_for_its_lock(serve, sqlite_url):
     assert pragmas == ["wal", 2, 5000]
 
 
-def test_on_sqlite_only_what_writes_takes_the_write_lock(serve, sqlite_url):
+def test_only_writing_requests_take_the_write_lock_of_sqlite(serve, sqlite_url):
     client, begun = serve("client", sqlite_url), []
     with client.app.app_context():
         engine = client.db.engine
@@ -68,7 +68,7 @@ def test_a_postgresql_url_names_its_driver():
 
 
 def test_every_participant_does_its_work_on_each_database(serve, database_url):
-    """The books too: a sum of integers is a decimal on PostgreSQL."""
+    """The books too: on PostgreSQL a sum of integers is a decimal."""
     produits = [{"produit_id": 456, "quantite": 2, "prix": 14.99}]
     panier = serve("panier", database_url)
     assert [panier.get(f"/{client_id}").json["montant"] for client_id in (1, 4)] == [62.5, 59.97]
@@ -128,7 +128,7 @@ def test_the_participants_of_orders_and_returns_do_their_work_on_each_database(s
     ("client_id", "statuses"),
     [(1, [409]), (2, [201, 402]), (3, [201, 201, 409]), (4, [201, 201, 201]), (123456, [201, 201, 201])],
 )
-def test_the_seed_decides_what_becomes_of_an_order(serve, tmp_path, client_id, statuses):
+def test_seed_decides_the_outcome_of_an_order(serve, tmp_path, client_id, statuses):
     services = {name: serve(name, f"sqlite:///{tmp_path / name}.db") for name in PARTICIPANTS}
     cart = services["panier"].get(f"/{client_id}").json
     calls = (
@@ -169,8 +169,8 @@ def test_an_undo_that_comes_first_is_accepted_and_its_late_action_refused(serve,
     assert service.books() == before
 
 
-def test_every_undo_is_tried_above(serve, tmp_path):
-    """A view that takes a `done` is an undo."""
+def test_every_undo_is_covered_by_the_test_of_undos(serve, tmp_path):
+    """A view with the parameter `done` is an undo."""
     apps = [serve(name, f"sqlite:///{tmp_path / name}.db").app for name in PARTICIPANTS]
     undos = {
         re.sub("<int.*>", "4", rule.rule).replace("<vente_id>", "v")
@@ -187,9 +187,7 @@ def test_participants_import_neither_the_orchestrator_nor_its_tables():
         assert not {"app", "machines"} & set(imports), file
 
 
-def test_a_participant_counts_its_requests_by_route_and_tells_of_each_change_in_the_orchestrator_s_form(
-    serve, sqlite_url, capsys
-):
+def test_participant_counts_requests_by_route_and_logs_each_change(serve, sqlite_url, capsys):
     client = serve("client", sqlite_url)
     configure_logging("INFO")
     client.post("/4/payer", {"montant": 1}, "a0/payer/do")

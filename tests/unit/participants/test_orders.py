@@ -43,7 +43,7 @@ def test_cancelling_an_order(commandes):
     assert commandes.books() == NOTHING | {"annulee": 1}
 
 
-def test_confirming_an_order_under_whatever_key(commandes):
+def test_order_is_confirmed_with_any_key(commandes):
     commande_id = create(commandes).json["commande_id"]
     replies = [confirm(commandes, commande_id, key) for key in ("s/confirmer/do", "s/confirmer/do", "t/again/do")]
     assert {(reply.status_code, reply.json["etat"]) for reply in replies} == {(200, "confirmee")}

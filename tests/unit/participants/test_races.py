@@ -1,4 +1,4 @@
-"""Reservations of different sagas that overlap, on each database: here the barrier does not help."""
+"""Overlapping reservations of different sagas, on each database. The barrier does not order them."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +10,7 @@ def reserve(stock, *lines):
     return stock.post("/reserver", {"produits": produits}).status_code
 
 
-def test_the_last_units_go_to_as_many_buyers_as_there_are_units(serve, database_url):
+def test_last_units_are_reserved_only_once_each(serve, database_url):
     stock = serve("stock", database_url)
     with ThreadPoolExecutor(8) as pool:
         statuses = sorted(pool.map(lambda _: reserve(stock, "789"), range(8)))
@@ -18,7 +18,7 @@ def test_the_last_units_go_to_as_many_buyers_as_there_are_units(serve, database_
     assert stock.books()["produits"]["789"] == {"initial": 3, "en_main": 0, "reserve": 3, "vendu": 0}
 
 
-def test_reservations_of_the_same_products_in_another_order_do_not_lock_each_other_out(serve, database_url):
+def test_reservations_in_opposite_order_do_not_deadlock(serve, database_url):
     stock = serve("stock", database_url)
     pair = ["456", "550e8400-e29b-41d4-a716-446655440001"]
     with ThreadPoolExecutor(8) as pool:
@@ -62,7 +62,7 @@ def test_a_sale_is_either_cancelled_or_returned(serve, database_url):
     assert ventes.books()["total"] == 0
 
 
-def test_no_more_units_come_back_than_were_sold_however_many_bring_them(serve, database_url):
+def test_simultaneous_returns_never_exceed_the_sold_units(serve, database_url):
     stock, three = serve("stock", database_url), {"produits": [{"produit_id": "789", "quantite": 3}]}
     stock.post("/vendre", {"reservation_id": stock.post("/reserver", three, "s/reserver/do").json["reservation_id"]})
     one = {"produits": [{"produit_id": "789", "quantite": 1}], "achat": "s"}
@@ -85,7 +85,7 @@ def test_credits_and_the_refund_of_a_payment_at_once_never_exceed_it(serve, data
     assert client.books() == {"debits": 100, "remboursements": 100}
 
 
-def test_a_return_and_the_undoing_of_its_purchase_at_once_put_each_unit_on_hand_once(serve, database_url):
+def test_return_and_undo_of_its_purchase_restock_each_unit_once(serve, database_url):
     stock = serve("stock", database_url)
     for number in range(10):
         saga, two = f"s{number}", {"produits": [{"produit_id": "789", "quantite": 2}]}

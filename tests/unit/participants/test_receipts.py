@@ -29,12 +29,12 @@ def test_a_receipt_is_a_document_in_the_outbox(recus, outbox, tmp_path):
     assert recus.books() == {"total": 59.98, "count": 1}
 
 
-def test_a_receipt_that_is_asked_for_twice_is_sent_once(recus, outbox):
+def test_repeated_receipt_is_sent_once(recus, outbox):
     assert send(recus).json == send(recus).json
     assert (len(outbox()), recus.books()["count"]) == (1, 1)
 
 
-def test_each_saga_has_a_receipt_of_its_own(recus, outbox):
+def test_each_saga_has_its_own_receipt(recus, outbox):
     for saga in ("a", "b"):
         send(recus, f"{saga}/envoyer/do")
     assert (len(outbox()), recus.books()["count"]) == (2, 2)

@@ -1,4 +1,4 @@
-"""What may come back of a sale, and what a sale is that was cancelled."""
+"""What may be returned from a sale, and what becomes of a cancelled sale."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def test_goods_of_a_sale_can_be_returned_and_asking_changes_nothing(ventes, sale
     assert (ventes.get(sale).json["rendu"], ventes.states()) == (0, before)
 
 
-def test_a_return_is_kept_and_taken_off_the_total(ventes, sale):
+def test_return_is_stored_and_deducted_from_the_total(ventes, sale):
     reply = ventes.post(f"{sale}/retours", brought())
     assert (reply.status_code, reply.json["montant"]) == (201, 29.99)
     assert ventes.get(sale).json["rendu"] == 29.99
@@ -53,7 +53,7 @@ def test_a_return_is_refused(ventes, sale, route, why):
 
 
 @pytest.mark.parametrize("route", ["retournable", "retours", "retours/annoncer"])
-def test_nothing_comes_back_of_a_sale_that_is_unknown_or_cancelled(ventes, sale, route):
+def test_unknown_or_cancelled_sale_cannot_be_returned(ventes, sale, route):
     assert ventes.post(f"/ventes/none/{route}", brought()).status_code == 404
     ventes.post("/ventes/annuler", {}, "s/vendre/undo")
     reply = ventes.post(f"{sale}/{route}", brought())
@@ -61,7 +61,7 @@ def test_nothing_comes_back_of_a_sale_that_is_unknown_or_cancelled(ventes, sale,
 
 
 @pytest.mark.parametrize("route", ["retours", "retours/annoncer"])
-def test_what_has_come_back_or_is_announced_cannot_come_back_again(ventes, sale, route):
+def test_returned_or_announced_goods_cannot_be_returned_again(ventes, sale, route):
     for status in (201, 201, 409):
         assert ventes.post(f"{sale}/{route}", brought()).status_code == status
     reply = ventes.ask(f"{sale}/retournable", brought())
@@ -86,7 +86,7 @@ def test_a_product_sold_at_two_prices_is_worth_the_higher_and_never_more_than_th
     assert (reply.status_code, reply.json["maximum"]) == (409, 2)
 
 
-def test_a_cancelled_sale_is_out_of_the_books_and_still_there(ventes, sale):
+def test_cancelled_sale_is_kept_but_not_in_the_books(ventes, sale):
     reply = ventes.post("/ventes/annuler", {}, "s/vendre/undo")
     assert (reply.status_code, reply.json["annulee"]) == (200, True)
     assert ventes.get(sale).json["annulee"] is True
@@ -132,7 +132,7 @@ def test_a_return_is_recorded_at_its_own_sale_only(ventes, sale, sale_id):
 
 
 @pytest.mark.parametrize("recorded", ["before", "after", "never"])
-def test_a_sale_is_cancelled_whatever_came_back_of_it_and_is_worth_nothing_then(ventes, sale, recorded):
+def test_sale_with_returns_is_cancelled_and_worth_nothing(ventes, sale, recorded):
     announced = announce(ventes, sale)
     if recorded == "before":
         record(ventes, sale, announced)

@@ -22,7 +22,7 @@ def test_a_blocked_buyer_is_refused_and_nothing_is_kept(ventes):
     assert (ventes.books(), ventes.states()) == ({"total": 0, "count": 0}, ["refused"])
 
 
-def test_who_is_blocked_is_a_row_and_nothing_else(ventes):
+def test_blocked_buyers_are_rows_of_the_database(ventes):
     with ventes.app.app_context():
         ventes.db.session.execute(ventes.db.text("UPDATE acheteurs_bloques SET client_id = 4"))
         ventes.db.session.commit()

@@ -36,7 +36,7 @@ def test_a_product_on_two_lines_is_reserved_for_both(stock):
     assert units(stock, RARE) == (0, 3, 0)
 
 
-def test_one_short_line_refuses_them_all(stock):
+def test_one_line_without_stock_refuses_the_whole_reservation(stock):
     before = stock.books()
     reply = reserve(stock, line(CABLE, 1), line(RARE, 5))
     assert (reply.status_code, reply.content_type) == (409, "application/problem+json")
@@ -45,7 +45,7 @@ def test_one_short_line_refuses_them_all(stock):
     assert (stock.books(), stock.states()) == (before, ["refused"])
 
 
-def test_two_lines_that_are_only_short_together_are_refused(stock):
+def test_two_lines_whose_sum_exceeds_the_stock_are_refused(stock):
     assert reserve(stock, line(RARE, 2), line(RARE, 2)).json["demande"] == 4
     assert units(stock, RARE) == (3, 0, 0)
 
@@ -56,7 +56,7 @@ def test_an_unknown_product_is_refused_and_nothing_reserved(stock):
     assert units(stock, CABLE) == (1_000_000, 0, 0)
 
 
-def test_releasing_puts_the_reserved_units_back_whatever_the_undo_says(stock):
+def test_release_uses_the_recorded_reservation_and_not_its_body(stock):
     done = reserve(stock, line(CABLE, 2), line(RARE, 3), key="s/reserver/do")
     reply = stock.post("/liberer", {"produits": [line(KEYBOARD, 9)]}, "s/reserver/undo")
     assert (reply.status_code, reply.json) == (200, done.json)
@@ -71,14 +71,14 @@ def test_confirming_sells_the_reserved_units_once(stock):
     assert units(stock, RARE) == (1, 0, 2)
 
 
-def test_what_is_sold_cannot_be_released_any_more(stock):
+def test_sold_reservation_cannot_be_released(stock):
     reservation_id = reserve(stock, line(RARE, 2), key="s/reserver/do").json["reservation_id"]
     stock.post("/confirmer", {"reservation_id": reservation_id})
     assert stock.post("/liberer", {}, "s/reserver/undo").status_code == 409
     assert units(stock, RARE) == (1, 0, 2)
 
 
-def test_what_is_released_cannot_be_sold(stock):
+def test_released_reservation_cannot_be_sold(stock):
     reservation_id = reserve(stock, line(RARE, 2), key="s/reserver/do").json["reservation_id"]
     stock.post("/liberer", {}, "s/reserver/undo")
     assert stock.post("/confirmer", {"reservation_id": reservation_id}).status_code == 409

@@ -1,4 +1,4 @@
-"""Stock beyond the reservation: what is available, sold, brought back and delivered."""
+"""Stock beyond the reservation: available, sold, returned and delivered units."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def units(stock, produit_id=RARE):
     return tuple(stock.books()["produits"][produit_id].values())
 
 
-def test_what_is_available_is_said_line_by_line_without_a_key_or_a_trace(stock):
+def test_availability_is_answered_per_line_without_a_key(stock):
     reply = stock.ask("/disponibilite", {"produits": [line(3), {"produit_id": 456, "quantite": 1, "prix": 2.5}]})
     assert (reply.status_code, reply.json["produits"]) == (
         200,
@@ -48,7 +48,7 @@ def test_a_shortage_names_its_line_its_product_and_both_quantities(stock):
     assert told.items() <= reply.json.items()
 
 
-def test_lines_that_are_only_short_together_are_short_at_the_last_of_them(stock):
+def test_shortage_of_a_sum_is_reported_at_the_last_line(stock):
     reply = stock.ask("/disponibilite", {"produits": [line(2), line(2)]})
     assert (reply.status_code, reply.json["ligne"], reply.json["demande"]) == (409, 2, 4)
 
@@ -65,11 +65,11 @@ def test_lines_are_read_in_english_too_and_answered_in_french(stock):
     assert stock.post("/reserver", {"produits": [english]}).json["produits"] == [french]
 
 
-def test_a_line_that_is_no_object_is_refused(stock):
+def test_line_that_is_not_an_object_is_refused(stock):
     assert stock.post("/reserver", {"produits": ["789"]}).status_code == 400
 
 
-def test_selling_what_is_reserved(stock):
+def test_reservation_is_sold(stock):
     reservation = reserved(stock)
     reply = stock.post("/vendre", reservation)
     assert (reply.status_code, reply.json) == (200, {**reservation, "etat": "vendue"})
@@ -77,7 +77,7 @@ def test_selling_what_is_reserved(stock):
 
 
 @pytest.mark.parametrize("other", ["/vendre", "/confirmer"])
-def test_what_another_call_has_sold_is_refused_for_the_undo_would_be_its(stock, other):
+def test_reservation_sold_by_another_call_is_refused(stock, other):
     reservation = reserved(stock)
     stock.post(other, reservation)
     assert stock.post("/vendre", reservation).status_code == 409
@@ -97,7 +97,7 @@ def test_a_sale_that_is_undone_is_a_reservation_that_can_be_released(stock):
     assert units(stock) == (3, 3, 0, 0)
 
 
-def test_undoing_a_sale_moves_what_has_not_come_back_and_no_unit_of_another_sale(stock):
+def test_undo_of_a_sale_moves_only_its_unreturned_units(stock):
     sold(stock, 2)
     other = stock.post("/reserver", {"produits": [line(1)]}, "t/reserver/do").json[ID]
     stock.post("/vendre", {ID: other}, "t/vendre/do")
@@ -110,7 +110,7 @@ def test_undoing_a_sale_moves_what_has_not_come_back_and_no_unit_of_another_sale
 
 
 @pytest.mark.parametrize("undone", [(), ("vendre",), ("vendre", "reserver")])
-def test_goods_that_come_back_while_their_purchase_is_undone_are_put_on_hand_once(stock, undone):
+def test_goods_returned_during_the_undo_are_restocked_once(stock, undone):
     steps = ("vendre", "reserver")
     paths = {"vendre": "/vendre/annuler", "reserver": "/liberer"}
     sold(stock)
@@ -142,7 +142,7 @@ def test_goods_that_come_back_before_they_are_sold_are_not_sold(stock):
     assert units(stock) == (3, 2, 0, 1)
 
 
-def test_what_is_brought_back_is_on_hand_again(stock):
+def test_returned_goods_are_on_hand_again(stock):
     sold(stock)
     reply = bring_back(stock, line(1), line(1))
     assert (reply.status_code, reply.json["produits"]) == (200, [line(1), line(1)])
@@ -156,7 +156,7 @@ def test_units_of_a_purchase_that_reserved_nothing_are_not_taken_back(stock):
     assert units(stock) == (3, 1, 0, 2)
 
 
-def test_no_more_is_taken_back_than_was_sold(stock):
+def test_return_never_exceeds_the_sold_units(stock):
     sold(stock)
     other = stock.post("/reserver", {"produits": [line(1)]}, "t/reserver/do").json[ID]
     stock.post("/vendre", {ID: other}, "t/vendre/do")
@@ -182,18 +182,18 @@ def test_a_return_whose_goods_are_gone_again_cannot_be_undone(stock):
     assert units(stock) == (3, 0, 3, 0)
 
 
-def test_a_delivery_adds_to_what_is_on_hand_and_to_what_there_is_in_all(stock):
+def test_delivery_increases_on_hand_and_total(stock):
     reply = stock.post("/livraisons", line(7))
     assert (reply.status_code, reply.json) == (201, {**line(7), "disponible": 10})
     assert units(stock) == (10, 10, 0, 0)
     assert {"produit_id": "789", "disponible": 10} in stock.get("/produits").json["produits"]
 
 
-def test_a_delivery_that_is_sent_twice_comes_once(stock):
+def test_repeated_delivery_counts_once(stock):
     for _ in range(2):
         assert stock.post("/livraisons", line(7), "order/livrer/do").status_code == 201
     assert units(stock) == (10, 10, 0, 0)
 
 
-def test_what_is_unknown_cannot_be_delivered(stock):
+def test_unknown_product_cannot_be_delivered(stock):
     assert stock.post("/livraisons", line(1, "nothing")).status_code == 404

@@ -1,4 +1,4 @@
-"""The supply chain against a stock that is really called over HTTP."""
+"""The supply chain with a stock that it calls over HTTP."""
 
 from threading import Thread
 
@@ -47,7 +47,7 @@ def test_with_enough_on_hand_nothing_is_ordered(chain, stock):
     assert (look(chain).json, keyboards(stock)) == ({"livraisons": []}, (500, 100))
 
 
-def test_below_the_threshold_the_product_is_filled_up_once(chain, stock):
+def test_product_below_its_threshold_is_restocked_once(chain, stock):
     sell(stock, 401)
     (delivery,) = look(chain).json["livraisons"]
     assert (delivery["produit_id"], delivery["quantite"], delivery["etat"]) == (KEYBOARD, 401, "livree")
@@ -55,13 +55,13 @@ def test_below_the_threshold_the_product_is_filled_up_once(chain, stock):
     assert (keyboards(stock), chain.books()) == ((901, 500), {"livre": {KEYBOARD: 401}})
 
 
-def test_what_has_no_threshold_is_never_restocked(chain, stock):
+def test_product_without_a_threshold_is_never_restocked(chain, stock):
     stock.post("/reserver", {"produits": [{"produit_id": "789", "quantite": 3}]})
     assert look(chain).json == {"livraisons": []}
 
 
 @pytest.mark.parametrize("fault", ["fail", "lose_reply"])
-def test_a_delivery_whose_answer_is_lost_is_asked_for_again_and_comes_once(chain, stock, fault):
+def test_delivery_with_a_lost_answer_is_repeated_and_counts_once(chain, stock, fault):
     sell(stock, 450)
     stock.ask("/_faults", {"kind": fault, "path": "/livraisons"})
     assert look(chain).status_code == 502
@@ -69,7 +69,7 @@ def test_a_delivery_whose_answer_is_lost_is_asked_for_again_and_comes_once(chain
     assert (keyboards(stock), stock.states().count("done")) == ((950, 500), 2)
 
 
-def test_a_delivery_that_is_refused_is_not_asked_for_again(chain, stock):
+def test_refused_delivery_is_not_repeated(chain, stock):
     with chain.app.app_context():
         rows = {"reassort_id": "r", "produit_id": "nothing", "quantite": 1, "etat": "commandee"}
         chain.db.session.execute(module.restock_orders.insert().values(rows))
@@ -79,13 +79,13 @@ def test_a_delivery_that_is_refused_is_not_asked_for_again(chain, stock):
     assert (stock.states(), chain.books()) == (["refused"], {"livre": {}})
 
 
-def test_while_one_looks_no_other_does(chain):
+def test_only_one_supply_chain_checks_the_stock_at_a_time(chain):
     with module._check_lock:
         assert look(chain).status_code == 409
     assert look(chain).status_code == 200
 
 
-def test_a_stock_out_of_reach_is_said(serve, tmp_path):
+def test_unreachable_stock_is_reported(serve, tmp_path):
     chain = serve("supply-chain", f"sqlite:///{tmp_path / 'supply.db'}", config={"STOCK_URL": "http://127.0.0.1:1"})
     reply = look(chain)
     assert (reply.status_code, reply.json["title"]) == (502, "Stock out of reach")

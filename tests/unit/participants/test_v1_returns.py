@@ -1,4 +1,4 @@
-"""Purchases of the release before, whose returns did not name them: what is left of one is never guessed."""
+"""Purchases of the previous release, whose returns do not name them. The rest of such a purchase is never guessed."""
 
 import pytest
 from sqlalchemy import inspect
@@ -20,7 +20,10 @@ def balance(client, client_id=4):
 
 @pytest.fixture
 def stock(serve, database_url):
-    """Purchase a was returned in part. The old release undid the sale of b, but has not released it."""
+    """Make a stock in which purchase a was returned in part.
+
+    The old release undid the sale of b, but has not released it.
+    """
     with old_books(OldStock, database_url) as books:
         books.reserve("pending", 4)
         books.sell("a", 2)

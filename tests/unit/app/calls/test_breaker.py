@@ -1,4 +1,4 @@
-"""A breaker opens, lets one call try, and closes; and it never refuses anything."""
+"""A circuit breaker opens, allows one trial call, and closes. It never makes a call refused."""
 
 import threading
 
@@ -16,7 +16,7 @@ SILENT = Reply(error="no answer within 5 s")
 
 
 class Peer:
-    """A participant that answers what it is told, and a clock."""
+    """A participant that answers as the test sets it, and a clock."""
 
     def __init__(self):
         self.reply, self.now, self.sent = OK, 0.0, 0
@@ -50,7 +50,7 @@ def peer():
 
 
 @pytest.mark.parametrize("failure", [BROKEN, GONE, SILENT])
-def test_five_failures_in_a_row_open_it_and_nothing_more_is_sent(peer, failure):
+def test_breaker_opens_after_five_failures_and_no_call_is_sent(peer, failure):
     peer.fail(4, failure)
     assert peer.state is BreakerState.CLOSED
     peer.fail(1, failure)
@@ -58,7 +58,7 @@ def test_five_failures_in_a_row_open_it_and_nothing_more_is_sent(peer, failure):
     assert (peer.call(reply=OK).sent, peer.sent) == (False, 5)
 
 
-def test_a_call_that_is_not_let_through_is_deferred_and_never_refused(peer):
+def test_call_stopped_by_the_breaker_is_deferred_and_never_refused(peer):
     peer.fail()
     peer.now += 10
     reply = peer.call()
@@ -67,7 +67,7 @@ def test_a_call_that_is_not_let_through_is_deferred_and_never_refused(peer):
 
 
 @pytest.mark.parametrize("status", [200, 302, 404, 408, 409, 422])
-def test_a_participant_that_answers_in_between_is_well(peer, status):
+def test_an_answer_between_failures_resets_the_count(peer, status):
     peer.fail(4)
     peer.call(reply=Reply(status=status, body={}))
     peer.fail(4)
@@ -75,7 +75,7 @@ def test_a_participant_that_answers_in_between_is_well(peer, status):
 
 
 @pytest.mark.parametrize("status", [301, 401, 403, 429])
-def test_a_call_that_is_turned_away_in_between_says_nothing_of_the_participant(peer, status):
+def test_call_turned_away_between_failures_does_not_reset_the_count(peer, status):
     peer.fail(4)
     for _ in range(10):
         assert peer.call(reply=Reply(status=status, body={})).status == status
@@ -84,14 +84,14 @@ def test_a_call_that_is_turned_away_in_between_says_nothing_of_the_participant(p
     assert peer.state is BreakerState.OPEN, "nor is it a success that clears its failures"
 
 
-def test_a_404_of_somebody_else_says_nothing_of_the_participant(peer):
+def test_404_of_another_server_does_not_reset_the_count(peer):
     peer.fail(4)
     peer.call(reply=Reply(status=404))
     peer.fail(1)
     assert peer.state is BreakerState.OPEN
 
 
-def test_a_try_that_is_turned_away_leaves_the_next_call_to_try_at_once(peer):
+def test_next_call_is_a_trial_when_the_trial_was_turned_away(peer):
     peer.fail()
     peer.now += 30
     assert peer.call(reply=Reply(status=401)).status == 401
@@ -100,19 +100,19 @@ def test_a_try_that_is_turned_away_leaves_the_next_call_to_try_at_once(peer):
     assert peer.state is BreakerState.CLOSED
 
 
-def test_failures_far_apart_do_not_open_it(peer):
+def test_failures_far_apart_do_not_open_the_breaker(peer):
     for _ in range(10):
         peer.fail(1)
         peer.now += 16  # the fifth of them is 64 s after the first
     assert peer.state is BreakerState.CLOSED
 
 
-def test_each_participant_has_its_own(peer):
+def test_each_participant_has_its_own_breaker(peer):
     peer.fail()
     assert peer.call("client", OK) is OK
 
 
-def test_one_call_tries_when_the_time_is_over_and_its_success_closes_it(peer):
+def test_successful_trial_call_closes_the_breaker(peer):
     peer.fail()
     peer.now += 30
     assert peer.state is BreakerState.HALF_OPEN
@@ -120,7 +120,7 @@ def test_one_call_tries_when_the_time_is_over_and_its_success_closes_it(peer):
     assert peer.state is BreakerState.CLOSED
 
 
-def test_a_try_that_fails_opens_it_for_as_long_again(peer):
+def test_failed_trial_call_opens_the_breaker_again(peer):
     peer.fail()
     peer.now += 30
     peer.call(reply=BROKEN)
@@ -129,7 +129,7 @@ def test_a_try_that_fails_opens_it_for_as_long_again(peer):
     assert not peer.call(reply=OK).sent
 
 
-def test_no_second_call_is_let_through_while_one_tries(peer):
+def test_breaker_allows_no_second_call_during_the_trial(peer):
     peer.fail()
     peer.now += 30
     others = []
@@ -139,7 +139,7 @@ def test_no_second_call_is_let_through_while_one_tries(peer):
     assert (other.sent, other.retry_after_s, peer.sent) == (False, 5.0, 6)
 
 
-def test_of_many_at_the_same_moment_one_tries(peer):
+def test_only_one_of_many_simultaneous_calls_is_the_trial(peer):
     peer.fail()
     peer.now += 30
     gate, release = threading.Barrier(8), threading.Event()
@@ -161,7 +161,7 @@ def test_of_many_at_the_same_moment_one_tries(peer):
     assert [reply.sent for reply in replies].count(True) == 1
 
 
-def test_a_try_that_never_comes_back_does_not_keep_it_shut_for_good(peer):
+def test_trial_call_without_an_end_does_not_block_the_breaker(peer):
     peer.fail()
     peer.now += 30
     peer.during = lambda: (_ for _ in ()).throw(KeyboardInterrupt)

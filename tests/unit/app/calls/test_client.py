@@ -1,4 +1,4 @@
-"""Against a real socket, which answers byte for byte what a test wants."""
+"""The HTTP client against a real socket, which answers with exactly the bytes that a test sets."""
 
 import gzip
 import socket
@@ -22,7 +22,7 @@ def http(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:
 
 
 class Peer:
-    """Answers each request on each connection with the next of its answers; None closes without an answer."""
+    """Answers each request on each connection with its next answer; None closes the connection without an answer."""
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -102,7 +102,7 @@ def send(peer: Peer) -> Callable:
     return send
 
 
-def test_a_json_object_is_understood(send, peer):
+def test_json_object_is_parsed(send, peer):
     reply = send(OK, body={"montant": 59.97, "é": "ü"})
     assert (reply.status, reply.body, reply.sent) == (200, {"a": 1}, True)
     assert peer.received[0].startswith(b"POST /stock/reserver HTTP/1.1\r\n")
@@ -116,7 +116,7 @@ def test_a_get_has_no_body(send, peer):
     assert b"Content-Length" not in peer.received[0]
 
 
-def test_the_gateway_on_the_way_is_shown_its_key(peer):
+def test_gateway_key_is_sent(peer):
     peer.answers.append(OK)
     request = Request(
         participant="stock", method="GET", url=f"http://127.0.0.1:{peer.port}/", headers={}, body=None, timeout_s=5
@@ -147,13 +147,13 @@ def test_connection_is_used_again(send, peer):
         (b"x" * LARGEST_REPLY_BYTES, "larger than 1,048,576 bytes"),
     ],
 )
-def test_a_body_that_cannot_be_kept_is_not_understood_and_it_is_said_why(send, body, why):
+def test_unstorable_body_is_unreadable_and_the_reason_is_given(send, body, why):
     reply = send(http(body))
     assert (reply.status, reply.body, reply.sent) == (200, None, True)
     assert reply.unreadable == why
 
 
-def test_a_number_beyond_a_float_is_received_and_sent_as_it_is(send, peer):
+def test_number_beyond_a_float_is_received_and_sent_unchanged(send, peer):
     reply = send(http(b'{"n": 12345678901234567890123, "x": 0.10000000000000000001}'), OK)
     send(body=reply.body)
     assert peer.received[1].endswith(b'\r\n\r\n{"n":12345678901234567890123,"x":0.10000000000000000001}')
@@ -173,24 +173,24 @@ def test_a_redirect_is_not_followed(send, peer):
     assert (reply.status, len(peer.received)) == (302, 1)
 
 
-def test_a_lost_answer_was_sent_and_is_not_sent_again(send, peer):
+def test_call_with_a_lost_answer_counts_as_sent_and_is_not_repeated(send, peer):
     reply = send(None)
     assert (reply.status, reply.sent) == (None, True)
     assert reply.error == "the connection was lost before the answer: closed by the participant"
     assert len(peer.received) == 1
 
 
-def test_half_an_answer_was_sent(send, peer):
+def test_call_with_half_an_answer_counts_as_sent(send, peer):
     reply = send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", timeout_s=0.3)
     assert (reply.body, reply.sent) == (None, True)
 
 
-def test_an_answer_that_does_not_come_in_time_was_sent(send):
+def test_call_without_an_answer_in_time_counts_as_sent(send):
     reply = send(b"", timeout_s=0.2)
     assert (reply.status, reply.sent, reply.error) == (None, True, "no answer within 0.2 s")
 
 
-def test_a_refused_connection_was_not_sent(send):
+def test_call_with_a_refused_connection_counts_as_not_sent(send):
     with socket.create_server(("127.0.0.1", 0)) as probe:
         unused = probe.getsockname()[1]
     reply = send(port=unused)
@@ -198,13 +198,13 @@ def test_a_refused_connection_was_not_sent(send):
     assert reply.error == f"no connection could be made: 127.0.0.1:{unused} refused the connection"
 
 
-def test_an_answer_without_an_end_is_not_read_to_its_end(send):
+def test_endless_body_is_not_read_to_its_end(send):
     reply = send(http(b'{"a": "' + b"x" * LARGEST_REPLY_BYTES + b'"}'))
     assert (reply.status, reply.body, reply.unreadable) == (200, None, "larger than 1,048,576 bytes")
 
 
 @pytest.mark.parametrize("before", [b"", b"HTTP/1.1 103 Early Hints\r\n\r\n"])
-def test_a_head_without_an_end_is_not_read_to_its_end_and_is_no_answer(send, before):
+def test_endless_head_is_not_read_to_its_end_and_is_no_answer(send, before):
     reply = send(before + b"HTTP/1.1 200 OK\r\nX: " + b"x" * 3 * LARGEST_REPLY_BYTES)
     assert (reply.status, reply.body, reply.sent) == (None, None, True)
     assert reply.error == "the connection was lost before the answer: its head is larger than 1,048,576 bytes"
@@ -244,12 +244,13 @@ def test_a_retry_after_date_without_a_date_of_the_reply_counts_from_our_own_cloc
     assert participants.send(request).retry_after_s == 40.0
 
 
-def test_a_body_without_a_byte_is_told_from_an_empty_object(send):
+def test_missing_body_differs_from_an_empty_object(send):
     assert (send(http(b"", "404 No")).blank, send(http(b"{}", "404 No")).blank) == (True, False)
 
 
-def test_a_participant_that_drips_its_answer_does_not_hold_the_saga(peer):
-    # begun, its time runs, connects (twice looked at), sends, the first piece is asked for, the second would be
+def test_slowly_dripping_answer_ends_at_the_deadline(peer):
+    # The clock is read five times: at the start, twice while connecting, at sending and before the first piece; the
+    # second piece would be too late.
     moments = iter([0.0, 0.0, 0.0, 0.0, 0.0, 4.9, 5.1, 5.1])
     peer.answers.append(b"HTTP/1.1 200 OK\r\n")
     request = Request(
@@ -259,12 +260,12 @@ def test_a_participant_that_drips_its_answer_does_not_hold_the_saga(peer):
     assert (reply.status, reply.sent, reply.error) == (None, True, "no answer within 5 s")
 
 
-def test_an_answer_in_pieces_is_put_together(send):
+def test_answer_in_pieces_is_joined(send):
     chunked = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n{"a"\r\n4\r\n: 1}\r\n0\r\n\r\n'
     assert send(chunked).body == {"a": 1}
 
 
-def test_an_answer_that_ends_with_its_connection_is_whole(send, peer):
+def test_answer_that_ends_with_its_connection_is_complete(send, peer):
     peer.release.set()
     assert send(b'HTTP/1.1 200 OK\r\n\r\n{"a": 1}').body == {"a": 1}
 
@@ -276,14 +277,14 @@ def test_an_answer_cut_short_is_lost(send, peer):
     assert reply.error == "the connection was lost before the answer: closed by the participant"
 
 
-def test_what_comes_before_the_answer_is_not_the_answer(send):
+def test_interim_response_is_skipped(send):
     early = b"HTTP/1.1 103 Early Hints\r\nRetry-After: 9\r\n\r\n"
     reply = send(early + http(b"{}", "409 Conflict"))
     assert (reply.status, reply.retry_after_s) == (409, None)
 
 
 @pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"])
-def test_what_is_no_http_may_have_been_heard(send, answer):
+def test_reply_that_is_not_http_counts_as_sent(send, answer):
     reply = send(answer)
     assert (reply.status, reply.sent) == (None, True)
     assert reply.error == "the connection was lost before the answer: what came is no HTTP"
@@ -292,14 +293,14 @@ def test_what_is_no_http_may_have_been_heard(send, answer):
 @pytest.mark.parametrize(
     "answer", [OK.replace(b"\r\n", b"\r\nConnection: close\r\n", 1), OK + OK, b"HTTP/1.0" + OK[8:]]
 )
-def test_a_connection_that_cannot_be_trusted_any_more_does_not_serve_again(send, peer, answer):
+def test_doubtful_connection_is_not_used_again(send, peer, answer):
     assert send(answer).status == 200
     assert send(OK).status == 200
     assert peer.connections == 2
 
 
 def test_a_connection_that_its_peer_has_closed_in_between_is_not_used_again(send, peer):
-    peer.release.set()  # it closes once it has said its last answer
+    peer.release.set()  # the peer closes the connection after its last answer
     assert send(OK).status == 200
     assert peer.closed.acquire(timeout=10)
     assert send(OK).status == 200
@@ -312,7 +313,7 @@ def test_a_request_goes_out_as_one_packet(send, peer):
 
 
 @pytest.mark.parametrize("value", ["a\r\nSaga-Id: b", "a\nb", "a\rb", "é"])
-def test_a_header_cannot_smuggle_another(value):
+def test_header_cannot_contain_another_header(value):
     request = Request(
         participant="map",
         method="GET",
@@ -325,13 +326,13 @@ def test_a_header_cannot_smuggle_another(value):
         HttpClient(1).send(request)
 
 
-def test_a_call_without_a_body_says_so(send, peer):
+def test_call_without_a_body_has_content_length_0(send, peer):
     send(OK, method="DELETE")
     assert b"Content-Length: 0\r\n" in peer.received[0]
     assert b"Content-Type" not in peer.received[0]
 
 
-def test_no_content_coding_is_asked_for(send, peer):
+def test_request_accepts_no_content_coding(send, peer):
     send(OK)
     assert b"Accept-Encoding: identity\r\n" in peer.received[0]
 
@@ -340,12 +341,12 @@ def test_no_content_coding_is_asked_for(send, peer):
     ("coding", "encode"),
     [("gzip", gzip.compress), ("GZIP", gzip.compress), ("x-gzip", gzip.compress), ("deflate", zlib.compress)],
 )
-def test_a_reply_that_is_compressed_all_the_same_is_understood(send, coding, encode):
+def test_compressed_reply_is_parsed(send, coding, encode):
     reply = send(http(encode(b'{"a": 1}'), headers=f"Content-Encoding: {coding}\r\n"))
     assert (reply.body, reply.unreadable) == ({"a": 1}, "")
 
 
-def test_a_reply_of_the_identity_coding_is_understood(send):
+def test_reply_with_identity_coding_is_parsed(send):
     assert send(http(b'{"a": 1}', headers="Content-Encoding: identity\r\n")).body == {"a": 1}
 
 
@@ -357,19 +358,19 @@ def test_a_reply_of_the_identity_coding_is_understood(send):
         ("gzip", lambda: gzip.compress(b"{}")[:-5], "its gzip body is broken, or larger than 1,048,576 bytes"),
         (
             "gzip",
-            lambda: gzip.compress(b"[" * 300 * LARGEST_REPLY_BYTES),  # takes a second, so not at each collection
+            lambda: gzip.compress(b"[" * 300 * LARGEST_REPLY_BYTES),  # too slow to run at each collection
             "its gzip body is broken, or larger than 1,048,576 bytes",
         ),
     ],
     ids=["unknown", "broken", "cut off", "bomb"],
 )
-def test_why_a_compressed_reply_is_not_understood_is_said(send, coding, make_body, why):
+def test_unreadable_compressed_reply_has_a_reason(send, coding, make_body, why):
     reply = send(http(make_body(), headers=f"Content-Encoding: {coding}\r\n"))
     assert (reply.status, reply.body, reply.unreadable) == (200, None, why)
 
 
 class Forgetful:
-    """A participant behind a NAT: it is silent on every connection that was made before the NAT forgot."""
+    """A participant behind a NAT: it never answers on connections that are older than the last reset of the NAT."""
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -408,29 +409,29 @@ def get(url: str, timeout_s: float = 5.0) -> Request:
     return Request(participant="stock", method="GET", url=url, headers={}, body=None, timeout_s=timeout_s)
 
 
-def test_a_retry_does_not_go_to_another_connection_that_the_nat_forgot(forgetful):
+def test_retry_uses_a_new_connection_after_the_nat_forgot(forgetful):
     participants = HttpClient(connections=4)
     forgetful.together = threading.Barrier(3)
-    with ThreadPoolExecutor(3) as pool:  # three connections, all of them idle afterwards
+    with ThreadPoolExecutor(3) as pool:  # three connections, all idle afterwards
         assert [r.status for r in pool.map(participants.send, [get(forgetful.url)] * 3)] == [200] * 3
     forgetful.together, forgetful.forgot = threading.Barrier(1), forgetful.connections
     assert participants.send(get(forgetful.url, 0.1)).error == "no answer within 0.1 s"
     assert participants.send(get(forgetful.url)).status == 200
 
 
-def test_a_retry_after_a_lost_answer_gets_a_fresh_connection_as_well(forgetful):
+def test_retry_after_a_lost_answer_uses_a_new_connection(forgetful):
     participants = HttpClient(connections=4)
     forgetful.together = threading.Barrier(2)
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(participants.send, [get(forgetful.url)] * 2))
     forgetful.together, forgetful.forgot = threading.Barrier(1), forgetful.connections
-    forgetful.over.set()  # it hangs up instead of being silent
+    forgetful.over.set()  # close the connection instead of staying silent
     assert participants.send(get(forgetful.url)).status is None
     assert participants.send(get(forgetful.url)).status == 200
     assert forgetful.connections == 3
 
 
-def test_a_connection_that_was_idle_for_long_is_not_trusted(forgetful):
+def test_connection_is_not_used_after_a_long_idle_time(forgetful):
     now = [0.0]
     participants = HttpClient(connections=4, clock=lambda: now[0])
     participants.send(get(forgetful.url))
@@ -442,7 +443,7 @@ def test_a_connection_that_was_idle_for_long_is_not_trusted(forgetful):
     assert forgetful.connections == 2
 
 
-def test_a_name_server_that_never_answers_holds_no_call_beyond_its_time():
+def test_silent_name_server_holds_no_call_beyond_its_deadline():
     over = threading.Event()
     participants = HttpClient(connections=1, look_up=lambda *_, **__: over.wait(20))
     reply = participants.send(get("http://stock.test:8010/", 0.1))
@@ -465,7 +466,7 @@ def test_a_host_whose_first_address_is_dead_is_reached_by_the_next(peer):
     assert len(peer.received) == 1
 
 
-def test_a_host_that_accepts_and_never_finishes_tls_is_not_sent_to():
+def test_nothing_is_sent_when_tls_never_finishes():
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"https://127.0.0.1:{mute.getsockname()[1]}"
         reply = HttpClient(connections=1).send(get(f"{url}/", 0.2))
@@ -473,7 +474,7 @@ def test_a_host_that_accepts_and_never_finishes_tls_is_not_sent_to():
     assert reply.error.endswith("did not finish the TLS handshake in time")
 
 
-def test_a_participant_that_never_reads_holds_no_call_beyond_its_time():
+def test_participant_that_never_reads_holds_no_call_beyond_its_time():
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"http://127.0.0.1:{mute.getsockname()[1]}/"
         body = {"a": "x" * 30_000_000}  # more than the buffers of both sides hold

@@ -1,4 +1,4 @@
-"""Over TLS, against a server with a certificate of its own."""
+"""HTTP calls over TLS, to a server with its own certificate."""
 
 import socket
 import ssl
@@ -45,7 +45,7 @@ def authority():
 
 @pytest.fixture
 def serve():
-    """Serve with this certificate; on_hello is called when a client has said which host it wants."""
+    """Serve with this certificate. on_hello is called when a client has named the host it wants."""
     servers = []
 
     def serve(certificate, on_hello=lambda *_: None):
@@ -54,7 +54,7 @@ def serve():
         certificate.configure_cert(context)
         context.sni_callback = on_hello
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        server.handle_error = lambda *_: None  # who does not trust it hangs up
+        server.handle_error = lambda *_: None  # a client that does not trust the certificate closes the connection
         Thread(target=server.serve_forever, daemon=True).start()
         servers.append(server)
         return f"https://localhost:{server.server_port}"
@@ -77,12 +77,12 @@ def exchange(authority, tmp_path):
     return exchange
 
 
-def test_a_call_goes_over_tls_to_one_whose_private_ca_is_named(serve, exchange, authority):
+def test_call_over_tls_trusts_the_configured_private_ca(serve, exchange, authority):
     answer = exchange(serve(authority.issue_cert("localhost")))
     assert (answer.complete, answer.status, answer.body) == (True, 201, b"{}")
 
 
-def test_the_public_authorities_are_trusted_beside_a_private_one(tmp_path, authority):
+def test_public_authorities_are_trusted_beside_a_private_one(tmp_path, authority):
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
 
     def trusted(ca_file):
@@ -92,7 +92,7 @@ def test_the_public_authorities_are_trusted_beside_a_private_one(tmp_path, autho
     assert trusted(str(tmp_path / "ca.pem")) == trusted(None) + 1 > 50
 
 
-def test_nothing_is_sent_to_one_whose_authority_is_unknown(serve, exchange, authority):
+def test_nothing_is_sent_when_the_authority_is_unknown(serve, exchange, authority):
     origin = serve(authority.issue_cert("localhost"))
     with pytest.raises(NotSentError) as error:
         exchange(origin, trusting=False)
@@ -101,7 +101,7 @@ def test_nothing_is_sent_to_one_whose_authority_is_unknown(serve, exchange, auth
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
-def test_nothing_is_sent_to_one_whose_certificate_names_another(serve, exchange, authority, host):
+def test_nothing_is_sent_when_the_certificate_names_another_host(serve, exchange, authority, host):
     origin = serve(authority.issue_cert("stock.test"))
     with pytest.raises(NotSentError, match=r"has a certificate for another host name$"):
         exchange(origin.replace("localhost", host))
@@ -110,21 +110,21 @@ def test_nothing_is_sent_to_one_whose_certificate_names_another(serve, exchange,
 @pytest.mark.parametrize(
     ("days", "why"), [((-9, -2), "has an expired certificate"), ((2, 9), "has a certificate that is not valid yet")]
 )
-def test_nothing_is_sent_to_one_whose_certificate_is_not_valid_now(serve, exchange, authority, days, why):
+def test_nothing_is_sent_when_the_certificate_is_not_valid_now(serve, exchange, authority, days, why):
     first, last = (datetime.now(UTC) + timedelta(days=n) for n in days)
     origin = serve(authority.issue_cert("localhost", not_before=first, not_after=last))
     with pytest.raises(NotSentError, match=why):
         exchange(origin)
 
 
-def test_nothing_is_sent_to_one_that_does_not_speak_tls(exchange):
+def test_nothing_is_sent_to_a_server_without_tls(exchange):
     with HTTPServer(("127.0.0.1", 0), Peer) as server:
         Thread(target=server.handle_request, daemon=True).start()
         with pytest.raises(NotSentError, match="does not speak TLS; is its URL http://"):
             exchange(f"https://localhost:{server.server_port}")
 
 
-def test_nothing_is_sent_to_one_that_hangs_up_in_the_handshake(exchange):
+def test_nothing_is_sent_when_the_server_closes_in_the_handshake(exchange):
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def hang_up():
@@ -135,7 +135,7 @@ def test_nothing_is_sent_to_one_that_hangs_up_in_the_handshake(exchange):
             exchange(f"https://localhost:{listener.getsockname()[1]}")
 
 
-def test_nothing_is_sent_when_the_handshake_took_all_of_the_time(serve, exchange, authority):
+def test_nothing_is_sent_when_the_handshake_took_all_the_time(serve, exchange, authority):
     clock = Clock()
 
     def on_hello(*_):
@@ -149,5 +149,5 @@ def test_nothing_is_sent_when_the_handshake_took_all_of_the_time(serve, exchange
 @pytest.mark.parametrize(
     ("origin", "host"), [("http://stock:8010", "stock:8010"), ("https://me:secret@[::1]", "[::1]")]
 )
-def test_the_host_header_names_the_host_alone(origin, host):
+def test_host_header_contains_only_the_host(origin, host):
     assert host_of(origin) == host

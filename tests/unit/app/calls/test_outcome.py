@@ -5,7 +5,7 @@ from machines.progress import Outcome
 
 SUCCEEDED, REFUSED, UNKNOWN, NOT_SENT = Outcome
 
-#: DESIGN.md §4.3: what each status means with a JSON object as its body, as written there; the rest is in doubt.
+#: The meaning of each status with a JSON object as its body; the remaining statuses are in doubt.
 WITH_JSON = {
     SUCCEEDED: [*range(200, 202), *range(203, 300)],
     REFUSED: [
@@ -17,7 +17,7 @@ WITH_JSON = {
         *range(100, 200), 202, 300, 302, 303, 304, 305, 306, *range(309, 400), 408, 425, *range(500, 600),
     ],
 }  # fmt: skip
-#: What changes when the body is none that is understood.
+#: What changes when the body cannot be parsed.
 WITHOUT = {**dict.fromkeys(WITH_JSON[SUCCEEDED], UNKNOWN), 404: NOT_SENT}
 EXPECTED = {status: outcome for outcome, statuses in WITH_JSON.items() for status in statuses}
 
@@ -33,13 +33,13 @@ def test_a_status_means_what_the_table_says(status):
     assert outcome_of(Reply(status=status, body=None)) is without
 
 
-def test_a_404_without_a_body_is_not_the_participant_s_own_and_a_204_is():
+def test_404_without_a_body_is_not_sent_and_204_succeeds():
     assert outcome_of(Reply(status=404, body={}, blank=True)) is NOT_SENT
     assert outcome_of(Reply(status=404, body={})) is REFUSED
     assert outcome_of(Reply(status=204, body={}, blank=True)) is SUCCEEDED
 
 
-def test_a_404_of_kong_s_that_knows_no_route_is_not_the_participant_s_own():
+def test_404_of_kong_without_a_route_is_not_sent():
     reply = Reply(status=404, body={"message": "no Route matched with those values", "request_id": "5e1f"})
     assert outcome_of(reply) is NOT_SENT
     says = explained(reply, {}, "stock").reason
@@ -51,7 +51,7 @@ def test_a_success_without_a_needed_field_is_in_doubt():
     assert outcome_of(Reply(status=200, body={"b": 1}), {"a": ""}) is UNKNOWN
 
 
-def test_a_lost_answer_is_in_doubt_an_unsent_call_is_not_sent_and_an_impossible_one_refused():
+def test_outcome_of_lost_unsent_and_impossible_calls():
     assert outcome_of(Reply(error="lost")) is UNKNOWN
     assert outcome_of(Reply(error="no connection", sent=False)) is NOT_SENT
     assert outcome_of(Reply(error="no path", sent=False, impossible=True)) is REFUSED
@@ -70,7 +70,7 @@ def test_a_lost_answer_is_in_doubt_an_unsent_call_is_not_sent_and_an_impossible_
         (Reply(status=422, body={"error": {"code": 7, "ok": None}}), '422 {"code":7,"ok":null}'),
     ],
 )
-def test_the_reason_is_one_line_of_what_was_said(reply, reason):
+def test_reason_is_one_line_of_the_reply(reply, reason):
     assert reply.reason == reason
     assert explained(reply, {}, "stock").reason == reason
 
@@ -86,13 +86,13 @@ def test_the_reason_is_one_line_of_what_was_said(reply, reason):
         (Reply(status=202, body={"id": 1, "ref": 2}), "202, but accepted does not say that it is done"),
     ],
 )
-def test_the_reason_says_why_a_success_was_not_taken(reply, reason):
+def test_reason_says_why_a_success_is_in_doubt(reply, reason):
     needed = {"id"} if reply.body == {} else {"id", "ref"}
     lacking = {name: "" for name in needed if name not in (reply.body or {})}
     assert explained(reply, lacking, "stock").reason == reason
 
 
-def test_the_reason_says_why_a_field_is_of_no_use():
+def test_reason_says_why_a_field_cannot_be_used():
     reply = Reply(status=200, body={"id": None, "ref": []})
     lacking = {"id": "id is null, which is no part of a path", "ref": "ref is a list, which is no part of a path"}
     assert outcome_of(reply, lacking) is UNKNOWN
@@ -116,7 +116,7 @@ def test_the_reason_names_the_setting_to_check(reply, reason):
 
 
 @pytest.mark.parametrize("status", WITH_JSON[NOT_SENT])
-def test_whatever_is_turned_away_has_a_setting_and_nothing_else_has(status):
+def test_exactly_the_statuses_of_a_gateway_have_a_setting(status):
     assert setting_of(Reply(status=status, body={"a": 1}), "stock") in settings_of("stock")
 
 
@@ -134,5 +134,5 @@ def test_a_refusal_and_an_answer_in_doubt_name_no_setting():
         (Reply(status=429, retry_after_s=5.0), False),
     ],
 )
-def test_only_503_with_retry_after_is_no_attempt(reply, waits):
+def test_only_503_with_retry_after_counts_no_attempt(reply, waits):
     assert reply.asks_to_wait is waits

@@ -1,4 +1,4 @@
-"""The shop among the real participants, which it calls over HTTP; the orchestrator is away."""
+"""The shop and the real participants, which the shop calls over HTTP. The orchestrator is away."""
 
 from contextlib import contextmanager
 from threading import Thread
@@ -29,7 +29,7 @@ def neighbours_url(neighbours):
 
 @pytest.fixture
 def closed_url():
-    """URL of one that lets nobody in."""
+    """Return the URL of a server that refuses every request."""
 
     @Request.application
     def closed(_request):

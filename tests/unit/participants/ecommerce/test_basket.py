@@ -13,7 +13,7 @@ def basket(key: UUID = KEY, client=CLIENTS[0], **asked):
     return picked(client, SHELF, asked, key)
 
 
-def test_the_total_is_of_whole_cents():
+def test_total_is_exact_to_the_cent():
     assert basket(q101="3", q456="10").total == 3 * 49_90 + 10 * 29_99
 
 
@@ -29,5 +29,5 @@ def test_another_form_or_client_or_other_goods_are_another_order():
     assert len(keys) == 4
 
 
-def test_more_than_there_is_may_be_ordered_for_the_saga_is_to_refuse_it():
+def test_shop_accepts_more_than_the_stock_and_the_saga_refuses():
     assert basket(q101="99").errors == {}

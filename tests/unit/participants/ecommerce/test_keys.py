@@ -1,4 +1,4 @@
-"""An orchestrator, and participants, that want a key."""
+"""An orchestrator and participants that require a key."""
 
 import pytest
 from werkzeug.wrappers import Request, Response
@@ -13,7 +13,7 @@ class TestOrchestrator:
     def orchestrator_url(self, closed_url):
         return closed_url
 
-    def test_a_shop_that_it_does_not_let_in_says_which_setting_it_lacks(self, shop, form):
+    def test_shop_names_the_missing_key_of_the_orchestrator(self, shop, form):
         for reply in (shop.get("/orders"), shop.post("/buy", data=form)):
             assert reply.status_code == 502
             assert "Set ORCHESTRATOR_API_KEY" in reply.text
@@ -24,19 +24,19 @@ class TestParticipants:
     def neighbours_url(self, closed_url):
         return closed_url
 
-    def test_a_shop_that_they_do_not_let_in_says_which_setting_it_lacks(self, shop, form):
+    def test_shop_names_the_missing_key_of_the_participants(self, shop, form):
         for reply in (shop.get("/"), shop.post("/buy", data=form)):
             assert reply.status_code == 502
             assert "Set PARTICIPANTS_API_KEY" in reply.text
 
 
-def test_each_is_shown_the_key_that_is_its_own():
+def test_each_service_receives_only_its_own_key():
     settings = ShopSettings.from_environment({"ORCHESTRATOR_API_KEY": "o", "PARTICIPANTS_API_KEY": "p"})
     assert (settings.orchestrator_api_key, settings.participants_api_key) == ("o", "p")
 
 
 @pytest.mark.parametrize("key", ["k", None])
-def test_a_key_goes_along_with_each_call(key):
+def test_each_call_contains_its_key(key):
     @Request.application
     def echo(request):
         return Response(f'"{request.headers.get("X-API-Key", "none")}"')

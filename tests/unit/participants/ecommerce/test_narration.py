@@ -1,4 +1,4 @@
-"""A saga in plain words, from what the orchestrator says of it."""
+"""A saga described in plain words, from the orchestrator's JSON."""
 
 from itertools import count
 
@@ -41,7 +41,7 @@ def test_the_call_in_flight_is_the_last_of_the_list_and_the_headline():
     assert (narration.tone, narration.ended) == ("going", False)
 
 
-def test_a_refusal_says_why_in_the_participant_s_words_and_what_is_done_about_it():
+def test_refusal_is_described_with_reason_and_consequence():
     refused = entry("payer", "refused", "refused", reason="402 Client 2 has less than 5.00")
     narration = told("LIBERATION_STOCK", entry("reserver_stock"), refused)
     assert (
@@ -51,7 +51,7 @@ def test_a_refusal_says_why_in_the_participant_s_words_and_what_is_done_about_it
     assert (narration.calls[-1].undoes, narration.tone) == (True, "undoing")
 
 
-def test_a_lost_reply_is_told_as_what_may_have_happened():
+def test_lost_reply_is_described_as_possible_effect():
     lost = entry("payer", "retry", "unknown", reason="the connection was lost before the answer")
     narration = told("STOCK_RESERVE", lost)
     assert narration.headline == (
@@ -61,7 +61,7 @@ def test_a_lost_reply_is_told_as_what_may_have_happened():
     assert (narration.calls[0].outcome, narration.calls[1].attempt) == ("no answer", 2)
 
 
-def test_no_answer_at_all_is_undone_as_well():
+def test_step_without_any_answer_is_described_as_undone():
     exhausted = entry("payer", "exhausted", "unknown", reason="503 Fault")
     assert "It may have happened, so it is undone as well." in told("REMBOURSEMENT", exhausted).headline
 
@@ -74,13 +74,13 @@ def test_no_answer_at_all_is_undone_as_well():
         ("STUCK_PAYER", "stuck", "a person decides"),
     ],
 )
-def test_an_end_is_told_as_one(state, tone, words):
+def test_end_of_a_saga_is_described_as_an_end(state, tone, words):
     narration = told(state)
     assert words in narration.headline
     assert (narration.tone, narration.ended, narration.calls) == (tone, tone != "stuck", [])
 
 
-def test_another_process_that_carries_on_is_told():
+def test_takeover_by_another_process_is_described():
     narration = told("PAIEMENT_EFFECTUE", entry("lire_panier"), entry("payer", actor="engine@b"))
     assert [call.taken_over for call in narration.calls] == [False, True, False]
 
@@ -91,6 +91,6 @@ def test_the_mark_changes_with_every_move():
     assert len(set(marks)) == 3
 
 
-def test_a_saga_that_has_not_begun_has_no_call_in_flight():
+def test_pending_saga_has_no_call_in_flight():
     narration = told("INITIEE", status="pending")
     assert (narration.calls, narration.headline) == ([], "The order is about to begin.")

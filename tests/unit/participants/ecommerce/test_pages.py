@@ -20,11 +20,11 @@ def test_the_shelf_shows_what_can_be_returned_with_its_stock_and_price(shop):
     assert "kill it" in text
 
 
-def test_a_client_comes_with_what_he_is_known_for(shop):
+def test_client_is_listed_with_its_known_outcome(shop):
     assert 'name="q789" value="5"' in shop.get("/?client=1").text
 
 
-def test_each_page_has_a_key_of_its_own(shop):
+def test_each_page_has_its_own_key(shop):
     first, second = (re.search('name="key" value="([^"]+)"', shop.get("/").text)[1] for _ in range(2))
     assert first != second
 
@@ -76,7 +76,7 @@ def test_every_error_of_a_page_is_a_page(shop, method, path, status):
     assert "<b>&#39;" not in reply.text.replace("&lt;b&gt;", "")
 
 
-def test_who_asks_for_the_form_s_address_gets_the_shop(shop):
+def test_get_of_the_form_address_redirects_to_the_shop(shop):
     reply = shop.get("/buy")
     assert (reply.status_code, reply.headers["Location"]) == (303, "./")
 
@@ -108,11 +108,11 @@ def test_a_write_from_another_site_is_refused(shop, neighbours, form, headers):
 
 
 @pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "same-origin"}, {"Origin": "http://localhost"}, {}])
-def test_a_write_from_the_shop_itself_is_taken(shop, headers):
+def test_write_from_the_shop_itself_is_accepted(shop, headers):
     assert shop.post("/switches/stock", data={"mode": "slow"}, headers=headers).status_code == 303
 
 
-def test_nothing_inline_and_nothing_from_elsewhere_may_run(shop):
+def test_policy_forbids_inline_and_foreign_scripts(shop):
     reply = shop.get("/")
     policy = reply.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy
@@ -121,7 +121,7 @@ def test_nothing_inline_and_nothing_from_elsewhere_may_run(shop):
     assert not re.search(r"<style|style=|<script(?![^>]*src=)|\son\w+=|https?://", reply.text)
 
 
-def test_a_cart_is_filled_anew_however_often(neighbours):
+def test_cart_can_be_filled_again(neighbours):
     panier = neighbours["panier"]
     for client_id, quantite in ((4, 1), (4, 2), (4, 2), (LARGEST_INTEGER, 3)):
         body = {"produits": [{"produit_id": "456", "quantite": quantite, "prix": 29.99}]}

@@ -3,7 +3,7 @@ import pytest
 from participants.ecommerce.settings import ShopSettings, ShopSettingsError
 
 
-def test_a_browser_finds_the_orchestrator_where_the_server_does_unless_told():
+def test_public_orchestrator_url_defaults_to_the_servers():
     assert ShopSettings.from_environment({"ORCHESTRATOR_URL": "http://o:1/"}).public_url == "http://o:1"
     told = {"ORCHESTRATOR_URL": "http://o:1", "ORCHESTRATOR_PUBLIC_URL": "https://shop.example/o"}
     assert ShopSettings.from_environment(told).public_url == "https://shop.example/o"
@@ -11,7 +11,7 @@ def test_a_browser_finds_the_orchestrator_where_the_server_does_unless_told():
 
 @pytest.mark.parametrize("name", ["ORCHESTRATOR_URL", "ORCHESTRATOR_PUBLIC_URL", "PARTICIPANTS_URL"])
 @pytest.mark.parametrize("url", ["nonsense", "ftp://x", "http://", "javascript:alert(1)", "http://x?y"])
-def test_what_is_no_url_is_refused_by_its_name(name, url):
+def test_bad_url_is_refused_by_the_name_of_its_variable(name, url):
     with pytest.raises(ShopSettingsError, match=f"^{name} must be a URL"):
         ShopSettings.from_environment({name: url})
 

@@ -24,18 +24,18 @@ def test_a_switch_shows_the_position_it_was_turned_to(shop, mode):
         ("11111111-1111-4111-8111-111111111111", "../switches/ventes"),
     ],
 )
-def test_a_panel_that_is_rendered_anew_leads_on_from_its_own_page(shop, back, action):
+def test_rendered_panel_links_to_its_own_page(shop, back, action):
     form = {"mode": "slow", "back": back}
     panel = shop.post("/switches/stock", data=form, headers={"Accept": "application/json"}).json["parts"]["switches"]
     assert f'action="{action}"' in panel
 
 
-def test_all_can_be_turned_at_once(shop):
+def test_all_switches_can_be_turned_at_once(shop):
     assert turn(shop, "all", "down").count('value="down" aria-pressed="true"') == 4
     assert turn(shop, "all", "normal").count('value="normal" aria-pressed="true"') == 4
 
 
-def test_who_refuses_changes_nothing_and_still_undoes(shop, neighbours):
+def test_refusing_participant_changes_nothing_and_still_undoes(shop, neighbours):
     stock = neighbours["stock"]
     assert stock.post(*ACTION, "before/reserver/do").status_code == 201
     turn(shop, "stock", "refuse")
@@ -45,7 +45,7 @@ def test_who_refuses_changes_nothing_and_still_undoes(shop, neighbours):
     assert stock.books()["produits"]["456"]["reserve"] == 0
 
 
-def test_a_lost_reply_is_one_and_the_call_was_done(shop, neighbours):
+def test_lost_reply_happens_once_and_the_call_has_its_effect(shop, neighbours):
     stock = neighbours["stock"]
     turn(shop, "stock", "lose")
     lost = stock.post(*ACTION, "a/reserver/do")
@@ -54,7 +54,7 @@ def test_a_lost_reply_is_one_and_the_call_was_done(shop, neighbours):
     assert stock.post(*ACTION, "a/reserver/do").headers["Idempotent-Replayed"] == "true"
 
 
-def test_a_look_at_the_stock_does_not_use_up_the_lost_reply(shop, neighbours):
+def test_read_of_the_stock_does_not_use_the_lost_reply(shop, neighbours):
     turn(shop, "stock", "lose")
     assert neighbours["stock"].get("/produits").status_code == 200
     assert neighbours["stock"].post(*ACTION).data == b'{"'
