@@ -8,23 +8,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tests.chaos.ledgers import Effect
-from tests.chaos.oracle import Complaint
+from tests.chaos.oracle import Violation
 
 
-def complaints(effects: Sequence[Effect], balances: Mapping[str, Any]) -> list[Complaint]:
+def complaints(effects: Sequence[Effect], balances: Mapping[str, Any]) -> list[Violation]:
     stand = [effect for effect in effects if effect.stands]
     return [*_stock(stand, balances["stock"]["produits"]), *_totals(stand, balances)]
 
 
-def _stock(stand: Sequence[Effect], products: Mapping[str, Any]) -> Iterator[Complaint]:
+def _stock(stand: Sequence[Effect], products: Mapping[str, Any]) -> Iterator[Violation]:
     sold = _sold(stand)
     for name, it in products.items():
         if it["initial"] != it["en_main"] + it["reserve"] + it["vendu"]:
-            yield Complaint(text=f"product {name}: units have come or gone: {it}")
+            yield Violation(text=f"product {name}: units have come or gone: {it}")
         if it["reserve"]:
-            yield Complaint(text=f"product {name}: {it['reserve']} reserved for nobody")
+            yield Violation(text=f"product {name}: {it['reserve']} reserved for nobody")
         if it["vendu"] != sold[name]:
-            yield Complaint(text=f"product {name}: {it['vendu']} sold, the ledger says {sold[name]}")
+            yield Violation(text=f"product {name}: {it['vendu']} sold, the ledger says {sold[name]}")
 
 
 def _sold(stand: Sequence[Effect]) -> Counter[str]:
@@ -41,7 +41,7 @@ def _sold(stand: Sequence[Effect]) -> Counter[str]:
     return units
 
 
-def _totals(stand: Sequence[Effect], balances: Mapping[str, Any]) -> Iterator[Complaint]:
+def _totals(stand: Sequence[Effect], balances: Mapping[str, Any]) -> Iterator[Violation]:
     client, sales, receipts = balances["client"], balances["ventes"], balances["recus"]
     paid = _cents(client["debits"]) - _cents(client["remboursements"])
     agreeing = {
@@ -54,7 +54,7 @@ def _totals(stand: Sequence[Effect], balances: Mapping[str, Any]) -> Iterator[Co
     }
     for name, (books, ledger) in agreeing.items():
         if books != ledger:
-            yield Complaint(text=f"{name}: the books say {books}, it should be {ledger}")
+            yield Violation(text=f"{name}: the books say {books}, it should be {ledger}")
 
 
 def _cents(amount: float) -> int:

@@ -25,7 +25,7 @@ DRAWN = tuple(fault for fault in Fault if fault is not Fault.DOWN)
 
 
 @dataclass
-class Weather:
+class FaultSettings:
     """Fault settings of the proxy.
 
     share: the share of calls with a fault. kinds: the possible faults. delay_s: the longest delay; a late call takes

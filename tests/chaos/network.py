@@ -19,8 +19,8 @@ class Network:
         self.process = Process("tests.chaos.proxy", *options, port=port, ready=CONTROL, log=log)
         self.url = self.process.url
 
-    def weather(self, **changes: Any) -> None:
-        """Change fields of `Weather`."""
+    def set_faults(self, **changes: Any) -> None:
+        """Change fields of `FaultSettings`."""
         requests.post(self.url + CONTROL, json=changes, timeout=10).raise_for_status()
 
     def calls(self) -> Mapping[str, Counter[str]]:

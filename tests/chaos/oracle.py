@@ -9,7 +9,7 @@ from tests.chaos.sagas import FINISHED, Saga
 
 
 @dataclass(frozen=True, kw_only=True)
-class Complaint:
+class Violation:
     """One violation. saga_id: the saga whose journal is printed with the violation."""
 
     text: str
@@ -32,42 +32,42 @@ class Evidence:
     steps: Mapping[str, Sequence[str]]
 
 
-def complaints(evidence: Evidence) -> list[Complaint]:
+def complaints(evidence: Evidence) -> list[Violation]:
     return [*_lost(evidence), *_doubled(evidence), *_waiting(evidence), *_half_done(evidence)]
 
 
-def _lost(evidence: Evidence) -> Iterator[Complaint]:
+def _lost(evidence: Evidence) -> Iterator[Violation]:
     known = {saga.id: saga for saga in evidence.sagas}
     for key, ids in evidence.promised.items():
         for saga_id in ids:
             if saga_id not in known:
-                yield Complaint(text=f"lost: {key} was promised a saga that is not there,", saga_id=saga_id)
+                yield Violation(text=f"lost: {key} was promised a saga that is not there,", saga_id=saga_id)
             elif known[saga_id].key != key:
-                yield Complaint(text=f"mixed up: {key} was promised another key's saga,", saga_id=saga_id)
+                yield Violation(text=f"mixed up: {key} was promised another key's saga,", saga_id=saga_id)
     for saga_id in {effect.saga_id for effect in evidence.effects} - known.keys():
-        yield Complaint(text="lost: effects of a saga that is not there,", saga_id=saga_id)
+        yield Violation(text="lost: effects of a saga that is not there,", saga_id=saga_id)
 
 
-def _doubled(evidence: Evidence) -> Iterator[Complaint]:
+def _doubled(evidence: Evidence) -> Iterator[Violation]:
     for key, number in Counter(saga.key for saga in evidence.sagas).items():
         if number > 1 or key is None:
-            yield Complaint(text=f"doubled: {number} sagas of the key {key}")
+            yield Violation(text=f"doubled: {number} sagas of the key {key}")
     for key, ids in evidence.promised.items():
         if len(ids) > 1:
-            yield Complaint(text=f"doubled: {key} was promised {len(ids)} sagas")
+            yield Violation(text=f"doubled: {key} was promised {len(ids)} sagas")
     calls = Counter((effect.saga_id, effect.step, effect.direction) for effect in evidence.effects)
     for (saga_id, step, direction), number in calls.items():
         if number > 1:
-            yield Complaint(text=f"doubled: {step}/{direction} happened {number} times", saga_id=saga_id)
+            yield Violation(text=f"doubled: {step}/{direction} happened {number} times", saga_id=saga_id)
 
 
-def _waiting(evidence: Evidence) -> Iterator[Complaint]:
+def _waiting(evidence: Evidence) -> Iterator[Violation]:
     for saga in evidence.sagas:
         if saga.status not in FINISHED:
-            yield Complaint(text=f"not ended: {saga.definition} is {saga.status} in {saga.state}", saga_id=saga.id)
+            yield Violation(text=f"not ended: {saga.definition} is {saga.status} in {saga.state}", saga_id=saga.id)
 
 
-def _half_done(evidence: Evidence) -> Iterator[Complaint]:
+def _half_done(evidence: Evidence) -> Iterator[Violation]:
     """Check that all effects or none are in force. A saga that has not ended is skipped."""
     done: Mapping[str, dict[str, Effect]] = defaultdict(dict)
     for effect in evidence.effects:
@@ -80,6 +80,6 @@ def _half_done(evidence: Evidence) -> Iterator[Complaint]:
         standing = {step for step, effect in done[saga.id].items() if effect.stands}
         for step in wanted - standing:
             state = done[saga.id][step].state if step in done[saga.id] else "missing"
-            yield Complaint(text=f"{saga.status}, but {step} is {state}", saga_id=saga.id)
+            yield Violation(text=f"{saga.status}, but {step} is {state}", saga_id=saga.id)
         for step in standing - wanted:
-            yield Complaint(text=f"{saga.status}, but {step} stands", saga_id=saga.id)
+            yield Violation(text=f"{saga.status}, but {step} stands", saga_id=saga.id)

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.chaos.faults import Fault, Weather
+from tests.chaos.faults import Fault, FaultSettings
 from tests.chaos.wire import Message, exchange, read_message, reply
 from tests.support.waiting import HOST
 
@@ -28,7 +28,7 @@ class Proxy:
     """
 
     participants: tuple[str, int]
-    weather: Weather
+    settings: FaultSettings
     done: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     late: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -37,7 +37,7 @@ class Proxy:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 request = await read_message(reader)
-                answer = self._told(request) if request.path == CONTROL else await self._answered(request)
+                answer = self._described(request) if request.path == CONTROL else await self._answered(request)
                 if answer is None:
                     break
                 writer.write(answer)
@@ -46,7 +46,7 @@ class Proxy:
 
     async def _answered(self, request: Message) -> bytes | None:
         """Return the reply, or None when the fault loses the connection."""
-        fault = self.weather.draw(request.path)
+        fault = self.settings.draw(request.path)
         self.done[request.header("Idempotency-Key")].update([ARRIVED, *([fault] if fault else [])])
         match fault:
             case Fault.LOST_CALL:
@@ -62,12 +62,12 @@ class Proxy:
                 return await self._forwarded(request, fault)
 
     async def _forwarded(self, request: Message, fault: Fault | None) -> bytes | None:
-        wait_s = self.weather.wait_s() if fault is Fault.DELAY else 0
-        before = self.weather.coin()
+        wait_s = self.settings.wait_s() if fault is Fault.DELAY else 0
+        before = self.settings.coin()
         await asyncio.sleep(wait_s if before else 0)
         if fault is Fault.DUPLICATE:
             answers = await asyncio.gather(*(exchange(self.participants, request) for _ in range(2)))
-            return answers[self.weather.coin()]
+            return answers[self.settings.coin()]
         answer = await exchange(self.participants, request)
         await asyncio.sleep(0 if before else wait_s)
         if fault is Fault.LATE_DUPLICATE:
@@ -78,7 +78,7 @@ class Proxy:
 
     def _send_later(self, request: Message) -> None:
         async def send() -> None:
-            await asyncio.sleep(self.weather.wait_s() * 4)
+            await asyncio.sleep(self.settings.wait_s() * 4)
             with contextlib.suppress(OSError, asyncio.IncompleteReadError):
                 await exchange(self.participants, request)
 
@@ -86,10 +86,10 @@ class Proxy:
         self.late.add(late)
         late.add_done_callback(self.late.discard)
 
-    def _told(self, request: Message) -> bytes:
+    def _described(self, request: Message) -> bytes:
         if request.method == "POST":
             for name, value in json.loads(request.body).items():
-                setattr(self.weather, name, value)
+                setattr(self.settings, name, value)
         return reply(200, "OK", self._figures())
 
     def _figures(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class Proxy:
 
 
 async def main(port: int, participants_port: int, seed: int) -> None:
-    proxy = Proxy((HOST, participants_port), Weather(seed))
+    proxy = Proxy((HOST, participants_port), FaultSettings(seed))
     async with await asyncio.start_server(proxy.serve, HOST, port, backlog=512) as server:
         await server.serve_forever()
 

@@ -24,12 +24,12 @@ class Report:
     faults: Counter[str] = field(default_factory=Counter)
     _since: float = field(default_factory=time.monotonic)
 
-    def tell(self, figure: str) -> None:
+    def add(self, figure: str) -> None:
         self.figures.append(figure)
 
     def require(self, what: str, number: int, *, at_least: int) -> None:
         """Report a count, and fail when the count is below its minimum."""
-        self.tell(f"{number} {what}")
+        self.add(f"{number} {what}")
         assert number >= at_least, f"{number} {what}: fewer than {at_least}, so this run proves nothing"
 
     def count(self, sagas: Iterable[Saga], faults: Counter[str]) -> None:

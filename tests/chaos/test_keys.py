@@ -35,7 +35,7 @@ def test_simultaneous_clients_of_one_key_start_one_saga(make_world, report):
         world.judge(promised, troubles)
         sagas = [saga for saga in world.sagas.all() if not saga.key.endswith("-return")]
         report.require(f"keys x {CLIENTS} clients", len(promised.keys() & {o.key for o in drawn}), at_least=KEYS)
-        report.tell(f"{len(sagas)} sagas of those keys")
+        report.add(f"{len(sagas)} sagas of those keys")
         assert len(sagas) == KEYS
         # No client had to retry, because there were no faults.
         statuses = sum((client.statuses for client in crowd), Counter())

@@ -13,7 +13,7 @@ REPLICAS, SAGAS, KILLS = size(3, 4), size(48, 2000), size(6, 200)
 def test_random_kills_lose_and_double_nothing(make_world, report):
     draw_orders = orders(report.seed)
     with make_world(REPLICAS) as world:
-        world.network.weather(share=0.3)
+        world.network.set_faults(share=0.3)
         clients = Clients(world.urls, 16)
         hit, hits = 0, 0
         for _ in range(KILLS):
@@ -23,7 +23,7 @@ def test_random_kills_lose_and_double_nothing(make_world, report):
             in_hand = killed(world)
             hit, hits = hit + in_hand, hits + bool(in_hand)
         clients.finish()
-        report.tell(f"{KILLS} kills")
+        report.add(f"{KILLS} kills")
         world.judge(clients.promised, clients.troubles)
         # A killed replica answers nothing, and a live replica has no reason to answer 500.
         assert 500 not in clients.statuses, f"{clients.statuses}; see {world.log}"

@@ -33,8 +33,8 @@ def test_sagas_end_well_after_an_outage_of_a_participant(make_world, report, how
         clients.finish()
         waited(lambda: not world.sagas.in_flight(), DRAIN_S)
         over = beyond_budget(world)
-        report.tell(f"away for {OUTAGE_S} s, and asked {calls} times in it")
-        report.tell(f"{len(over)} calls beyond the retry budget")
+        report.add(f"away for {OUTAGE_S} s, and asked {calls} times in it")
+        report.add(f"{len(over)} calls beyond the retry budget")
         world.judge(clients.promised, clients.troubles)
         report.require("sagas waiting at its end", waiting, at_least=SAGAS // 10)
         assert not over
@@ -43,14 +43,14 @@ def test_sagas_end_well_after_an_outage_of_a_participant(make_world, report, how
 def go_away(network, how):
     """Let the participant answer 503 like a gateway without its service, or let it be unreachable."""
     if how == "failing":
-        network.weather(down=[AWAY])
+        network.set_faults(down=[AWAY])
     else:
         network.process.kill()
 
 
 def come_back(network, how):
     if how == "failing":
-        network.weather(down=[])
+        network.set_faults(down=[])
     else:
         network.process.begin()
         network.process.wait_until_ready()

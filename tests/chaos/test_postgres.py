@@ -17,7 +17,7 @@ THREADS = size(3, 8)
 def test_database_stopped_under_load_keeps_every_commit(make_world, report):
     draw_orders = orders(report.seed)
     with make_world(2, THREADS=str(THREADS)) as world:
-        world.network.weather(share=0.1)
+        world.network.set_faults(share=0.1)
         clients = Clients(world.urls, 16)
         in_flight = []
         for how in islice(cycle(STOPS), TIMES):
@@ -30,7 +30,7 @@ def test_database_stopped_under_load_keeps_every_commit(make_world, report):
             world.postgres.start()
         clients.finish()
         eventually(lambda: all(replica.answers() for replica in world.replicas), "every replica is ready again")
-        report.tell(f"{TIMES} stops ({', '.join(STOPS)})")
+        report.add(f"{TIMES} stops ({', '.join(STOPS)})")
         world.judge(clients.promised, clients.troubles)
         report.require("stops that hit sagas in flight", sum(map(bool, in_flight)), at_least=TIMES // 2)
         report.require("sagas in flight hit", sum(in_flight), at_least=2 * TIMES)

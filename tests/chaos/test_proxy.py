@@ -65,17 +65,17 @@ def network(participant, tmp_path_factory):
     ],
 )
 def test_proxy_applies_each_fault(network, participant, fault, seen, arrivals):
-    network.weather(share=1.0, kinds=[fault], delay_s=0.1)
+    network.set_faults(share=1.0, kinds=[fault], delay_s=0.1)
     assert answered(network, fault) == seen
     eventually(lambda: participant.arrived.count(fault) == arrivals and network.silent(), "the calls arrive")
     assert network.calls()[fault] == {ARRIVED: 1, fault: 1}
 
 
 def test_one_participant_can_be_down(network, participant):
-    network.weather(share=0.0, down=["client"])
+    network.set_faults(share=0.0, down=["client"])
     assert (answered(network, "up"), answered(network, "away", "client")) == (201, 503)
     assert (participant.arrived.count("up"), participant.arrived.count("away")) == (1, 0)
-    network.weather(down=[])
+    network.set_faults(down=[])
     assert answered(network, "back", "client") == 201
 
 

@@ -16,7 +16,7 @@ def test_frozen_replica_cannot_write_after_a_takeover(make_world, report):
     draw_orders = orders(report.seed)
     with make_world(3) as world:
         # Calls are slow, so a replica is frozen in the middle of a call.
-        world.network.weather(share=0.7, kinds=[Fault.DELAY], delay_s=1.0)
+        world.network.set_faults(share=0.7, kinds=[Fault.DELAY], delay_s=1.0)
         clients = Clients(world.urls, 16)
         taken_over, fenced = {}, 0
         for _ in range(ROUNDS):
@@ -30,7 +30,7 @@ def test_frozen_replica_cannot_write_after_a_takeover(make_world, report):
         clients.finish()
         world.judge(clients.promised, clients.troubles)
         accepted = [saga_id for saga_id, moves in taken_over.items() if world.sagas.moves(saga_id) != moves]
-        report.tell(f"{len(accepted)} with a stale write accepted")
+        report.add(f"{len(accepted)} with a stale write accepted")
         assert not accepted, "\n".join(world.sagas.journal(accepted[0]))
         report.require("sagas finished by others meanwhile", len(taken_over), at_least=ROUNDS)
         report.require("stale writes fenced", fenced, at_least=1)

@@ -12,7 +12,7 @@ from tests.chaos import books, oracle
 from tests.chaos.clients import Client
 from tests.chaos.ledgers import Ledgers
 from tests.chaos.network import Network
-from tests.chaos.oracle import Complaint, Evidence
+from tests.chaos.oracle import Evidence, Violation
 from tests.chaos.orders import SAGAS
 from tests.chaos.postgres import Postgres
 from tests.chaos.replica import Replica
@@ -74,7 +74,7 @@ class Stack:
 
     def judge(self, promised: dict[str, set[str]], troubles: list[str]) -> None:
         """Stop all faults, let every saga end, and fail with all violations that are found."""
-        self.network.weather(share=0.0)
+        self.network.set_faults(share=0.0)
         self._drain()
         effects = self.ledgers.effects()
         with_effect = {
@@ -82,9 +82,9 @@ class Stack:
         }
         evidence = Evidence(sagas=self.sagas.all(), promised=promised, effects=effects, steps=with_effect)
         self.report.count(evidence.sagas, self.network.totals() + self.network_apart.totals())
-        found = [Complaint(text=trouble) for trouble in troubles]
+        found = [Violation(text=trouble) for trouble in troubles]
         found += oracle.complaints(evidence) + books.complaints(effects, self.ledgers.balances())
-        assert not found, self._told(found)
+        assert not found, self._described(found)
 
     def _drain(self) -> None:
         """Wait for all sagas to end, and act as the operator of stuck sagas.
@@ -107,7 +107,7 @@ class Stack:
     def _stuck(self) -> list[Saga]:
         return [saga for saga in self.sagas.all() if saga.status == "stuck"]
 
-    def _told(self, found: list[Complaint]) -> str:
+    def _described(self, found: list[Violation]) -> str:
         lines = [f"{len(found)} complaints, seed {self.report.seed}, log {self.log}", *map(str, found[:30])]
         for saga_id in list(dict.fromkeys(complaint.saga_id for complaint in found if complaint.saga_id))[:3]:
             lines += [f"journal of {saga_id}:", *self.sagas.journal(saga_id)]

@@ -26,7 +26,7 @@ def participants_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
 @pytest.fixture
 def participants(participants_server: Participants) -> Iterator[Participants]:
     yield participants_server
-    participants_server.undisturbed()
+    participants_server.clear_faults()
 
 
 @pytest.fixture

@@ -145,4 +145,4 @@ def assert_each_effect_once(participants: Participants, sagas: Sequence[str]) ->
 
 
 def slow_payments(participants: Participants, seconds: float) -> None:
-    participants.told("client", kind="slow", path="/4/payer", times=None, seconds=seconds)
+    participants.add_fault("client", kind="slow", path="/4/payer", times=None, seconds=seconds)

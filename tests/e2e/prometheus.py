@@ -58,7 +58,7 @@ class Prometheus(Program):
         except requests.ConnectionError:
             return False
 
-    def asked(self, path: str, **parameters: Any) -> Any:
+    def query(self, path: str, **parameters: Any) -> Any:
         answer = requests.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=10).json()
         assert answer["status"] == "success", (answer, parameters)
         return answer["data"]
@@ -67,26 +67,26 @@ class Prometheus(Program):
         """Return every value of every series that is a number."""
         expr = filled(query.expr)
         if query.instant:
-            found = [series["value"] for series in self.asked("query", query=expr, time=end)["result"]]
+            found = [series["value"] for series in self.query("query", query=expr, time=end)["result"]]
         else:
-            data = self.asked("query_range", query=expr, start=end - seconds, end=end, step=1)
+            data = self.query("query_range", query=expr, start=end - seconds, end=end, step=1)
             found = [value for series in data["result"] for value in series["values"]]
         return [number for _, text in found if not math.isnan(number := float(text))]
 
     def labels(self, query: Query, end: float, seconds: float = 60) -> list[dict[str, str]]:
         """Return the labels of every series."""
-        data = self.asked("query_range", query=filled(query.expr), start=end - seconds, end=end, step=1)
+        data = self.query("query_range", query=filled(query.expr), start=end - seconds, end=end, step=1)
         return [series["metric"] for series in data["result"]]
 
     def value(self, expr: str) -> float | None:
-        found = self.asked("query", query=filled(expr))["result"]
+        found = self.query("query", query=filled(expr))["result"]
         return float(found[0]["value"][1]) if found else None
 
     def alerts(self) -> set[tuple[str, str, str]]:
         """Return each alert's state, name and subject."""
         return {
             (alert["state"], alert["labels"]["alertname"], _whom(alert["labels"]))
-            for alert in self.asked("alerts")["alerts"]
+            for alert in self.query("alerts")["alerts"]
         }
 
 

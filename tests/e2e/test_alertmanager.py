@@ -28,7 +28,7 @@ class Alertmanager(Program):
         except requests.ConnectionError:
             return False
 
-    def told(self, *alerts: dict[str, str]) -> None:
+    def send(self, *alerts: dict[str, str]) -> None:
         requests.post(f"{self.url}/api/v2/alerts", json=[{"labels": labels} for labels in alerts], timeout=5)
 
     @property
@@ -47,7 +47,7 @@ def alert(name, severity="warning", **labels):
 
 def test_alert_is_inhibited_when_its_cause_has_an_alert():
     with running(Alertmanager) as alertmanager:
-        alertmanager.told(
+        alertmanager.send(
             alert("SagaBreakerOpen", "critical", participant="client"),
             alert("SagaOverstayed", saga="checkout", state="STOCK_RESERVE", participant="client"),
             alert("SagaOverstayed", saga="checkout", state="INITIEE", participant="panier"),

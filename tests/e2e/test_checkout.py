@@ -61,7 +61,7 @@ def test_each_client_gets_the_outcome_of_the_reference(orchestrator, participant
 @pytest.mark.parametrize("participant", ["stock", "client", "ventes"])
 def test_a_reply_lost_after_the_effect_has_its_effect_once(orchestrator, participants, participant):
     before = {name: participants.get(f"/{name}/_balance") for name in ("client", "ventes")}
-    participants.told(participant, kind="lose_reply", times=1)
+    participants.add_fault(participant, kind="lose_reply", times=1)
     answer = checkout(orchestrator(), 4)
     assert answer.status_code == 201
     debited = participants.get("/client/_balance")["debits"] - before["client"]["debits"]
@@ -72,7 +72,7 @@ def test_a_reply_lost_after_the_effect_has_its_effect_once(orchestrator, partici
 
 def test_respond_async_answers_at_once_and_the_saga_continues(orchestrator, participants):
     server = orchestrator()
-    participants.told("panier", kind="slow", seconds=3, times=1)
+    participants.add_fault("panier", kind="slow", seconds=3, times=1)
     answer = checkout(server, 4, Prefer="respond-async")
     assert (answer.status_code, answer.json()["etat_actuel"]) == (202, "INITIEE")
     assert answer.elapsed.total_seconds() < 3
@@ -81,7 +81,7 @@ def test_respond_async_answers_at_once_and_the_saga_continues(orchestrator, part
 
 def test_saga_continues_after_its_client_stopped_waiting(orchestrator, participants):
     server = orchestrator(LEASE_S="30")
-    participants.told("client", kind="slow", seconds=2.5, times=1)
+    participants.add_fault("client", kind="slow", seconds=2.5, times=1)
     answer = checkout(server, 4, Prefer="wait=1")
     assert answer.status_code == 202
     assert answer.headers["Location"] == f"/api/commande/{answer.json()['saga_id']}"
@@ -92,7 +92,7 @@ def test_saga_continues_after_its_client_stopped_waiting(orchestrator, participa
 def test_saga_is_durable_before_its_client_gets_an_answer(orchestrator, participants):
     """The saga is not stored before its first read is over, so the answer must wait for the read."""
     server = orchestrator(LEASE_S="30")
-    participants.told("panier", kind="slow", seconds=1.5, times=1)
+    participants.add_fault("panier", kind="slow", seconds=1.5, times=1)
     answer = checkout(server, 4, Prefer="wait=1")
     assert answer.status_code in (201, 202)
     assert requests.get(server.url + answer.headers["Location"], timeout=5).status_code == 200
@@ -131,7 +131,7 @@ def checkout_with(server, *keys):
 
 def test_an_idempotency_key_of_a_running_saga_is_a_conflict(orchestrator, participants):
     server, key = orchestrator(), str(uuid.uuid4())
-    participants.told("client", kind="slow", seconds=0.7, times=1)
+    participants.add_fault("client", kind="slow", seconds=0.7, times=1)
     first = checkout(server, 4, Prefer="respond-async", **{"Idempotency-Key": key})
     again = checkout(server, 4, **{"Idempotency-Key": key})
     assert (again.status_code, again.json()["saga_id"]) == (409, first.json()["saga_id"])

@@ -64,7 +64,7 @@ def stuck(started, saga, participants):
 
     The participant works again, and at the end no stock stays reserved.
     """
-    participants.told("ventes", kind="fail", times=4, method="POST")
+    participants.add_fault("ventes", kind="fail", times=4, method="POST")
     saga_id = started(4, code=5)["id"]
     yield saga_id
     if "! stuck" in saga("show", saga_id):
@@ -116,7 +116,7 @@ def test_start_reports_the_end_of_the_saga_by_its_exit_code(saga, started, parti
 
 
 def test_started_saga_is_durable_and_a_service_ends_it_after_the_wait(started, orchestrator, saga, participants):
-    participants.told("client", kind="fail", times=1)
+    participants.add_fault("client", kind="fail", times=1)
     told = started(4, "--wait", "0", code=4)
     assert told["status"] == "in_progress"
     orchestrator()
@@ -199,8 +199,8 @@ def test_show_draws_for_people_and_prints_api_json_for_scripts(saga, started):
 
 
 def test_watch_prints_every_move_until_the_end(saga, started, orchestrator, participants):
-    participants.told("panier", kind="slow", seconds=1, times=1)
-    participants.told("client", kind="fail", times=1)
+    participants.add_fault("panier", kind="slow", seconds=1, times=1)
+    participants.add_fault("client", kind="fail", times=1)
     saga_id = started(4, "--wait", "0", code=4)["id"]
     threading.Timer(1, orchestrator).start()
     lines = saga("watch", saga_id, "--interval", "0.05", "--json").splitlines()
@@ -223,7 +223,7 @@ def test_ctrl_c_ends_with_130_and_leaves_the_saga_to_the_service(environment, pa
         return {row["saga_id"] for row in participants.get("/stock/_ledger")}
 
     before = reserved()
-    participants.told("client", kind="slow", seconds=4, times=1)
+    participants.add_fault("client", kind="slow", seconds=4, times=1)
     starting = interruptible(environment, "start", "checkout", "client_id=4", "magasin_id=1")
     (saga_id,) = eventually(lambda: reserved() - before, "its goods are reserved")
     starting.send_signal(signal.SIGINT)

@@ -74,7 +74,7 @@ def fleet(broker, postgres_server, postgres_template, participants_url, tmp_path
 
 
 @pytest.fixture
-def heard(broker):
+def received(broker):
     """Return the events that a separate subscriber has received so far."""
     events, ended = [], threading.Event()
 
@@ -102,7 +102,7 @@ def heard(broker):
     thread.join()
 
 
-def tell(broker, *bodies):
+def publish(broker, *bodies):
     with Connection(broker.url) as connection, connection.Producer() as producer:
         for body in bodies:
             raw = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -118,25 +118,25 @@ def ended(fleet, count):
     eventually(lambda: fleet.rows(done)[0][0] == count, f"{count} sagas end")
 
 
-def of(heard, saga):
+def of(received, saga):
     """Return the names of a saga's events in the order of their first arrival."""
     names = {}
-    for event in heard:
+    for event in received:
         if event["subject"] == saga:
             names.setdefault(event["id"], event["type"])
     return list(names.values())
 
 
-def test_incoming_order_runs_once_and_publishes_events_in_order(fleet, broker, heard):
+def test_incoming_order_runs_once_and_publishes_events_in_order(fleet, broker, received):
     web = fleet.web()
     wait_for_intake(fleet, broker)
-    tell(broker, incoming(1), incoming(1), b"{no json", incoming(2), incoming(1))
+    publish(broker, incoming(1), incoming(1), b"{no json", incoming(2), incoming(1))
     ended(fleet, 3)  # including the one that was awaited
     eventually(lambda: requests.get(f"{web.url}/api/v1/events/parked", timeout=5).json()["parked"], "it is parked")
     (parked,) = requests.get(f"{web.url}/api/v1/events/parked", timeout=5).json()["parked"]
     assert (parked["body"], "no JSON" in parked["reason"]) == ("{no json", True)
     sagas = [str(saga) for (saga,) in fleet.rows("SELECT id FROM saga")]
-    eventually(lambda: all(of(heard, saga) == CONFIRMED for saga in sagas), "every event is heard")
+    eventually(lambda: all(of(received, saga) == CONFIRMED for saga in sagas), "every event is received")
     eventually(lambda: fleet.rows("SELECT count(*) FROM outbox") == [(0,)], "the outbox is empty")
 
 
@@ -155,7 +155,7 @@ def test_example_event_of_operations_md_starts_one_saga(fleet, broker):
     assert fleet.rows("SELECT count(*) FROM parked") == [(0,)]
 
 
-def test_another_process_publishes_the_events_of_a_killed_one(fleet, broker, heard):
+def test_another_process_publishes_the_events_of_a_killed_one(fleet, broker, received):
     first, sagas = fleet.web(), []
     body = {"type": "order_saga", "data": ORDER}
     for _ in range(10):
@@ -166,11 +166,11 @@ def test_another_process_publishes_the_events_of_a_killed_one(fleet, broker, hea
     second = fleet.web()
     ended(fleet, 10)
     fleet.rows("UPDATE relay SET until = clock_timestamp() RETURNING id")
-    eventually(lambda: all(of(heard, saga) == CONFIRMED for saga in sagas), "every event is heard, in order")
+    eventually(lambda: all(of(received, saga) == CONFIRMED for saga in sagas), "every event is received, in order")
     assert second.process.poll() is None
 
 
-def test_sagas_continue_and_events_wait_while_the_broker_is_away(fleet, broker, heard):
+def test_sagas_continue_and_events_wait_while_the_broker_is_away(fleet, broker, received):
     web = fleet.web()
     broker.freeze()
     try:
@@ -181,7 +181,7 @@ def test_sagas_continue_and_events_wait_while_the_broker_is_away(fleet, broker, 
         assert fleet.rows("SELECT count(*) FROM outbox") == [(len(CONFIRMED),)]
     finally:
         broker.thaw()
-    eventually(lambda: of(heard, created) == CONFIRMED, "they are told once it is back")
+    eventually(lambda: of(received, created) == CONFIRMED, "they are published once it is back")
 
 
 def test_intake_consumes_again_after_the_broker_restarts(fleet, broker):
@@ -192,7 +192,7 @@ def test_intake_consumes_again_after_the_broker_restarts(fleet, broker):
     broker.start()
 
     def taken():
-        tell(broker, incoming(1))
+        publish(broker, incoming(1))
         return fleet.rows("SELECT count(*) FROM saga")[0][0] == 2
 
     eventually(taken, "what comes in is taken again")
@@ -206,7 +206,7 @@ def test_bindings_are_declared_again_after_redis_was_flushed(fleet, broker):
     broker.asked("FLUSHALL")
 
     def taken():
-        tell(broker, incoming(1))
+        publish(broker, incoming(1))
         return fleet.rows("SELECT count(*) FROM saga")[0][0] == 2
 
     eventually(taken, "what comes in is taken again")
@@ -217,19 +217,19 @@ BEGINNINGS = ("TravelAsked", "HotelAsked")
 
 def test_each_of_two_tables_consumes_its_own_event(broker):
     """Also after Redis was flushed and both queues were declared again."""
-    heard, stopping = FakeConsumer(), threading.Event()
+    received, stopping = FakeConsumer(), threading.Event()
     tables = Registry([begun_by(event) for event in BEGINNINGS])
-    intake = Intake(heard, tables, heard, CollectorRegistry(), stopping)
+    intake = Intake(received, tables, received, CollectorRegistry(), stopping)
     listening = threading.Thread(target=intake.run, args=(broker.url,))
     listening.start()
     try:
         for emptied in (False, isinstance(broker, Redis)):
             if emptied:
                 broker.asked("FLUSHALL")
-            heard.begun.clear()
-            eventually(lambda: tell_both(broker) or len(heard.begun) == 2, "both events are heard")
-        assert heard.begun == set(BEGINNINGS)
-        assert heard.parked == []
+            received.begun.clear()
+            eventually(lambda: tell_both(broker) or len(received.begun) == 2, "both events are received")
+        assert received.begun == set(BEGINNINGS)
+        assert received.parked == []
     finally:
         stopping.set()
         listening.join()
@@ -279,7 +279,7 @@ def test_garbage_in_redis_is_parked_and_later_messages_are_consumed(fleet, broke
     wait_for_intake(fleet, broker)
     for garbage in GARBAGE:
         broker.asked("LPUSH", "saga.incoming", garbage)
-    tell(broker, incoming("after"))
+    publish(broker, incoming("after"))
     ended(fleet, 2)
     eventually(lambda: fleet.rows("SELECT count(*) FROM parked") == [(len(GARBAGE),)], "all garbage is parked")
     assert requests.get(f"{web.url}/ready", timeout=5).status_code == 200
@@ -289,7 +289,7 @@ def wait_for_intake(fleet, broker):
     """Send an order until a process consumes it. Before the queue exists, messages are lost."""
 
     def taken():
-        tell(broker, incoming(0))
+        publish(broker, incoming(0))
         return fleet.rows("SELECT count(*) FROM saga")[0][0] == 1
 
     eventually(taken, "somebody takes what comes in")

@@ -71,7 +71,7 @@ def place(server: Server) -> str:
     return server.url.removeprefix("http://")
 
 
-def asked(server: Server) -> int:
+def requests_of(server: Server) -> int:
     """Return how often this catalogue was asked for its products."""
     shown = requests.get(f"{server.url}/metrics", timeout=5).text
     counts = re.findall(
@@ -109,11 +109,11 @@ def test_gateway_requires_the_key_below_api(gateway):
 
 
 def test_orders_and_their_calls_go_through_the_gateway(gateway, catalogues, participants):
-    before = [asked(server) for server in catalogues]
+    before = [requests_of(server) for server in catalogues]
     for _ in range(6):
         done = requests.post(f"{gateway}/api/saga/commandes/", json=DOCUMENTED, headers=KEY, timeout=120)
         assert (done.status_code, done.json()["etat_final"]) == (201, "SAGA_TERMINEE"), done.text
-    assert [asked(server) for server in catalogues] == [count + 2 for count in before]
+    assert [requests_of(server) for server in catalogues] == [count + 2 for count in before]
     participants.assert_balanced()
 
 

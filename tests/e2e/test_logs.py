@@ -23,17 +23,17 @@ def test_log_contains_each_move_of_a_saga_with_its_trace(orchestrator, participa
     server = orchestrator()
     saga_id = requests.post(f"{server.url}/api/commande/checkout", json=CART, timeout=120).json()["saga_id"]
 
-    def told():
+    def moves():
         return [line for line in lines(tmp_path / "orchestrator.log") if line.get("saga_id") == saga_id]
 
-    eventually(lambda: any(line.get("dest") == "ANNULEE" for line in told()), "the end is told")
-    moments = [(line["event"], line["level"]) for line in told() if line["event"] != "saga.moved"]
+    eventually(lambda: any(line.get("dest") == "ANNULEE" for line in moves()), "the end is logged")
+    moments = [(line["event"], line["level"]) for line in moves() if line["event"] != "saga.moved"]
     assert moments == [("Saga démarrée", "info"), ("Étape échouée", "error"), ("Compensation déclenchée", "warning")]
-    failed = next(line for line in told() if line["event"] == "Étape échouée")
+    failed = next(line for line in moves() if line["event"] == "Étape échouée")
     assert (failed["type"], failed["step"], failed["attempt"]) == ("checkout", "enregistrer_vente", 1)
     assert (failed["outcome"], failed["trace_id"]) == ("refused", saga_id.replace("-", ""))
     assert failed["duration_ms"] > 0
-    assert {line["trace_id"] for line in told()} == {failed["trace_id"]}
+    assert {line["trace_id"] for line in moves()} == {failed["trace_id"]}
 
 
 def test_log_contains_no_secret_of_the_configuration_after_failures(tmp_path):
@@ -56,7 +56,7 @@ def test_log_contains_no_secret_of_the_configuration_after_failures(tmp_path):
     assert secret not in log.read_text()
 
 
-class Gone:
+class ClosedOutput:
     """A standard output whose reader has closed."""
 
     def write(self, *_text):
@@ -68,7 +68,7 @@ class Gone:
 @pytest.mark.parametrize("configure", [lambda: configure_logging("INFO"), lambda: configure_participants("INFO")])
 def test_service_continues_when_its_log_cannot_be_written(configure, monkeypatch):
     configure()
-    monkeypatch.setattr("sys.stdout", Gone())
+    monkeypatch.setattr("sys.stdout", ClosedOutput())
     structlog.get_logger("x").error("parent.gone")
     monkeypatch.undo()
     configure_logging("INFO")

@@ -69,9 +69,9 @@ def run(orchestrator, participants, store_url):
         order = ORDER | {"lignes": [ORDER["lignes"][0] | {"quantite": lines}]}
         requests.post(f"{server.url}/api/saga/commandes/", json=order, headers={"Connection": "close"}, timeout=120)
     told = [buy(client_id) for client_id in (4, 1, 2, 3)]
-    participants.told("client", kind="lose_reply", times=1, method="POST")
+    participants.add_fault("client", kind="lose_reply", times=1, method="POST")
     told.append(buy(4))
-    participants.told("ventes", kind="fail", times=4, method="POST")
+    participants.add_fault("ventes", kind="fail", times=4, method="POST")
     told.append(buy(4))
     yield *eventually(lambda: all_told(server), "each process has told what it noted"), told
     requests.post(f"{server.url}/api/v1/sagas/{told[-1]['saga_id']}/retry", timeout=120)

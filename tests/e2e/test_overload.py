@@ -117,7 +117,7 @@ def test_requests_that_wait_for_their_sagas_leave_room_for_others(server, partic
         answers = [each.result() for each in waiting]
     assert set(answers) <= {201, 202}
     assert answers.count(202) >= THREADS
-    participants.undisturbed()
+    participants.clear_faults()
     eventually(confirmed, "every order is confirmed")
     participants.assert_balanced()
 

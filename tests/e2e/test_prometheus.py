@@ -82,7 +82,7 @@ def a_busy_day(replicas, participants) -> int:
 
 
 def get_stuck(server, participants):
-    participants.told("ventes", kind="fail", method="POST", times=4)
+    participants.add_fault("ventes", kind="fail", method="POST", times=4)
     checkout(server)
 
 
@@ -140,9 +140,9 @@ def test_broken_participant_fires_only_its_alert_until_it_is_well(prometheus, re
 
     with load(replicas[0]):
         eventually(lambda: (prometheus.value(COMPLETED) or 0) > 10, "all is well")
-        participants.told("client", kind="fail", times=None)
+        participants.add_fault("client", kind="fail", times=None)
         eventually(lambda: look(lambda alerts: ("firing", "SagaBreakerOpen", "client") in alerts), "the alert fires")
-        participants.undisturbed()
+        participants.clear_faults()
         eventually(lambda: look(lambda alerts: not alerts), "the alert clears")
     assert ("pending", "SagaBreakerOpen", "client") in seen
     # Until its breaker opens, the participant is only failing. That alert may be pending, but must not fire.

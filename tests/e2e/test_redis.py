@@ -64,7 +64,7 @@ def test_forty_checkouts_end_as_they_would_without_redis(orchestrator, participa
 
 def test_of_twenty_requests_with_one_key_one_reads_the_cart(orchestrator, participants, server):
     web, key, gate = orchestrator(REDIS_URL=server.url, LEASE_S="30"), str(uuid.uuid4()), Barrier(20)
-    participants.told("panier", kind="slow", times=100, seconds=0.2)
+    participants.add_fault("panier", kind="slow", times=100, seconds=0.2)
 
     def check_out(_number):
         gate.wait()
@@ -111,7 +111,7 @@ def breaker(web, participant):
 def test_open_breaker_holds_for_all_processes(orchestrator, participants, server):
     settings = {"REDIS_URL": server.url, "BREAKER_FAILURES": "3", "BREAKER_OPEN_S": "60", "LEASE_S": "30"}
     finds, learns = orchestrator(**settings), orchestrator(**settings)
-    participants.told("client", kind="fail", path="/4/payer", times=1000)
+    participants.add_fault("client", kind="fail", path="/4/payer", times=1000)
     for _ in range(3):
         requests.post(finds.url + CHECKOUT, json=CART, headers={"Prefer": "respond-async"}, timeout=10)
     eventually(lambda: breaker(finds, "client") == 2, "it is open where it was found")

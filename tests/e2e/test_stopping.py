@@ -31,13 +31,13 @@ def end(server):
 def test_sagas_are_released_at_sigterm_and_continue_elsewhere_at_once(orchestrator, participants):
     """The lease lasts for minutes, so only a release explains that another process continues at once."""
     first = orchestrator(LEASE_S="300")
-    participants.told("client", kind="slow", path="/4/payer", times=None, seconds=3.0)
+    participants.add_fault("client", kind="slow", path="/4/payer", times=None, seconds=3.0)
     sagas = begin(first, 5)
     eventually(lambda: all(state(first, saga) == "STOCK_RESERVE" for saga in sagas), "every payment is in flight")
     code, took_s = end(first)
     assert code == 0
     assert took_s < 10
-    participants.undisturbed()
+    participants.clear_faults()
     second = orchestrator(LEASE_S="300", RECOVERY_INTERVAL_S="0.1")
     eventually(lambda: all(state(second, saga) == "CONFIRMEE" for saga in sagas), "another process has finished them")
     for saga in sagas:
@@ -47,7 +47,7 @@ def test_sagas_are_released_at_sigterm_and_continue_elsewhere_at_once(orchestrat
 
 def test_waiting_client_gets_the_state_of_its_saga_at_sigterm(orchestrator, participants):
     server, told = orchestrator(), []
-    participants.told("client", kind="slow", path="/4/payer", times=None, seconds=3.0)
+    participants.add_fault("client", kind="slow", path="/4/payer", times=None, seconds=3.0)
 
     def buy():
         told.append(requests.post(f"{server.url}/api/commande/checkout", json=CART, timeout=120))

@@ -21,7 +21,7 @@ class Collector:
         self.spans: list[Any] = []
         kept = self.spans
 
-        class Taking(BaseHTTPRequestHandler):
+        class SpanReceiver(BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
@@ -33,7 +33,7 @@ class Collector:
             def log_message(self, *_arguments):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Taking)
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), SpanReceiver)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -57,7 +57,7 @@ def test_a_saga_is_one_trace_across_a_kill(orchestrator, participants, collector
         "OTEL_BSP_SCHEDULE_DELAY": "50",
     }
     first = orchestrator(**settings)
-    participants.told("client", kind="slow", path="/4/payer", times=1, seconds=3.0)
+    participants.add_fault("client", kind="slow", path="/4/payer", times=1, seconds=3.0)
     url = f"{first.url}/api/commande/checkout"
     saga_id = requests.post(url, json=CART, headers={"Prefer": "respond-async"}, timeout=10).json()["saga_id"]
     eventually(lambda: "POST stock/reserver" in collector.of(saga_id), "its first spans have come")

@@ -110,7 +110,7 @@ def test_doubled_or_meaningless_message_changes_nothing(fleet, web, participants
     slow_payments(participants, 1.5)
     waiting = {"json": CART, "headers": {"Prefer": "wait=1"}, "timeout": 10}
     elsewhere = requests.post(f"{web.url}/api/commande/checkout", **waiting).json()["saga_id"]
-    participants.undisturbed()
+    participants.clear_faults()
     broker.send(WAKE_UP, times=3)
     for meaningless in (finished, elsewhere, "", None, 7, {"id": finished}, "\0"):
         broker.send(WAKE_UP, meaningless)
@@ -154,7 +154,7 @@ def test_worker_releases_its_sagas_to_another_at_sigterm(fleet, web, participant
     held = eventually(lambda: in_hand(fleet, ends), "it has some in hand")
     ends.terminate()
     assert ends.wait(60) == 0
-    participants.undisturbed()
+    participants.clear_faults()
     fleet.ended(sagas)
     for saga in held:
         assert fleet.actors([saga]) == {owner(ends), owner(stays)}
@@ -167,7 +167,7 @@ def test_another_worker_finishes_the_sagas_of_a_killed_one(fleet, web, participa
     sagas = begin(web, 8)
     held = eventually(lambda: in_hand(fleet, dies), "it has some in hand")
     kill(dies)
-    participants.undisturbed()
+    participants.clear_faults()
     fleet.let_the_lease_end(owner(dies))
     fleet.ended(sagas)
     for saga in held:

@@ -13,8 +13,8 @@ from machines.progress import requests
 from machines.transitions import Trigger
 from tests.property import properties
 from tests.property.participant import Fault
-from tests.property.tables import Line, lines_of_tables, table_of
-from tests.property.world import Happening, Simulation
+from tests.property.tables import StepLine, lines_of_tables, table_of
+from tests.property.world import Incident, Simulation
 
 #: The number of recoveries without a fault after which a saga that is not at rest counts as a failure.
 ENOUGH = 100
@@ -22,7 +22,7 @@ ENOUGH = 100
 MANY = 2
 
 Faults = list[tuple[int, Fault, int]]
-Happenings = list[tuple[int, Happening]]
+Incidents = list[tuple[int, Incident]]
 
 #: Faults of the next sendings and events of the next places, each after a number without any.
 #: ALREADY is drawn more often, because it shows only when a call that was done is repeated.
@@ -32,7 +32,7 @@ FAULTS = st.lists(
     ),
     max_size=6,
 )
-HAPPENINGS = st.lists(st.tuples(st.integers(0, 4), st.sampled_from(list(Happening)[1:])), max_size=6)
+INCIDENTS = st.lists(st.tuples(st.integers(0, 4), st.sampled_from(list(Incident)[1:])), max_size=6)
 WAITS = st.sampled_from([0.0, 1000.0])
 WHICH = st.integers(0, 3)
 
@@ -47,10 +47,10 @@ class Chaos(RuleBasedStateMachine):
         super().__init__()
         self._database, self._telemetry = database, telemetry
 
-    @initialize(lines=lines_of_tables(), faults=FAULTS, happenings=HAPPENINGS)
-    def begin(self, lines: tuple[Line, ...], faults: Faults, happenings: Happenings) -> None:
+    @initialize(lines=lines_of_tables(), faults=FAULTS, incidents=INCIDENTS)
+    def begin(self, lines: tuple[StepLine, ...], faults: Faults, incidents: Incidents) -> None:
         self.world = Simulation(self._database, self._telemetry, table_of(lines))
-        self.start("start", None, 0.0, faults, happenings)
+        self.start("start", None, 0.0, faults, incidents)
 
     @precondition(lambda self: len(self.world.sagas()) < MANY)
     @rule(
@@ -58,16 +58,16 @@ class Chaos(RuleBasedStateMachine):
         key=st.sampled_from([None, "key"]),
         wait_s=WAITS,
         faults=FAULTS,
-        happenings=HAPPENINGS,
+        incidents=INCIDENTS,
     )
-    def start(self, how: str, key: str | None, wait_s: float, faults: Faults, happenings: Happenings) -> None:
-        self._there_will_be(faults, happenings)
+    def start(self, how: str, key: str | None, wait_s: float, faults: Faults, incidents: Incidents) -> None:
+        self._there_will_be(faults, incidents)
         self.world.start(key, wait_s) if how == "start" else self.world.create(key)
 
     @one_is_under_way
-    @rule(faults=FAULTS, happenings=HAPPENINGS)
-    def recover(self, faults: Faults, happenings: Happenings) -> None:
-        self._there_will_be(faults, happenings)
+    @rule(faults=FAULTS, incidents=INCIDENTS)
+    def recover(self, faults: Faults, incidents: Incidents) -> None:
+        self._there_will_be(faults, incidents)
         self.world.recover()
 
     @rule(action=st.sampled_from(["execute", "retry", "compensate"]), which=WHICH, wait_s=WAITS)
@@ -112,7 +112,7 @@ class Chaos(RuleBasedStateMachine):
     def _end(self) -> None:
         """Remove all faults. Each saga must then end, or be stuck until an operator retries it."""
         self.world.participant.has_no_faults()
-        self.world.happenings.clear()
+        self.world.incidents.clear()
         for saga in self.world.sagas():
             if saga.status == "pending":
                 self.world.operate("execute", saga.id)
@@ -155,11 +155,11 @@ class Chaos(RuleBasedStateMachine):
         assert saga.epoch == 1 + self.world.claims[saga.id]
         assert saga.version == self.world.commits[saga.id] + self.world.claims[saga.id]
 
-    def _there_will_be(self, faults: Faults, happenings: Happenings) -> None:
+    def _there_will_be(self, faults: Faults, incidents: Incidents) -> None:
         for quiet, fault, times in faults:
             self.world.participant.faults.extend([*[Fault.NONE] * quiet, *[fault] * times])
-        for quiet, happening in happenings:
-            self.world.happenings.extend([*[Happening.NOTHING] * quiet, happening])
+        for quiet, incident in incidents:
+            self.world.incidents.extend([*[Incident.NOTHING] * quiet, incident])
 
     def _asked(self) -> list[tuple[UUID, Trigger]]:
         """Return the moves that an operator may make now and would make."""

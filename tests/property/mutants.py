@@ -18,7 +18,7 @@ from machines import saga as definitions
 from machines.progress import Outcome, Progress
 from machines.step import Kind
 from machines.transitions import Graph, Phase, Trigger
-from tests.property.participant import Entry, Participant, Was
+from tests.property.participant import ActionState, Entry, Participant
 
 GUARDS: dict[str, Callable[[MonkeyPatch], None]] = {}
 
@@ -152,7 +152,7 @@ def the_late_do_of_an_undone_action_is_refused(patch: MonkeyPatch) -> None:
 
     def forgetful(participant: Participant, saga: str, step: str) -> Any:
         reply = undo(participant, saga, step)
-        if participant.ledger[f"{saga}/{step}"].was is Was.TOMBSTONE:
+        if participant.ledger[f"{saga}/{step}"].was is ActionState.TOMBSTONE:
             del participant.ledger[f"{saga}/{step}"]
         return reply
 
@@ -166,7 +166,7 @@ def a_participant_does_each_key_once(patch: MonkeyPatch) -> None:
     def forgetful(participant: Participant, request: Any, **how: Any) -> Any:
         if request.url.endswith(("/do", "/must")):
             key = request.headers["Idempotency-Key"].rpartition("/")[0]
-            if participant.ledger.get(key, Entry(Was.REFUSED, None)).was is Was.DONE:
+            if participant.ledger.get(key, Entry(ActionState.REFUSED, None)).was is ActionState.DONE:
                 del participant.ledger[key]
         return answer(participant, request, **how)
 

@@ -29,7 +29,7 @@ class Fault(StrEnum):
     ASKS_TO_WAIT = "does it, and answers 503 with Retry-After"
 
 
-class Was(StrEnum):
+class ActionState(StrEnum):
     """The ledger's record of an action."""
 
     DONE = "done"
@@ -40,7 +40,7 @@ class Was(StrEnum):
 
 @dataclass
 class Entry:
-    was: Was
+    was: ActionState
     request: tuple[str, Any] | None
 
 
@@ -122,40 +122,40 @@ class Participant:
         if entry is None and refuses and request.url.endswith("/must"):
             return REFUSED  # a step that must succeed in the end does not remember a refusal
         if entry is None:
-            entry = Entry(Was.REFUSED if refuses else Was.DONE, _words(request))
+            entry = Entry(ActionState.REFUSED if refuses else ActionState.DONE, _words(request))
             self.ledger[f"{saga}/{step}"] = entry
             if not refuses:
                 self.effects.append(Effect(saga, step, direction))
-        if entry.was in (Was.UNDONE, Was.TOMBSTONE):
+        if entry.was in (ActionState.UNDONE, ActionState.TOMBSTONE):
             return GONE
         assert entry.request in (None, _words(request)), f"{saga}/{step} came with another request before"
-        return REFUSED if entry.was is Was.REFUSED else self._did(saga, step)
+        return REFUSED if entry.was is ActionState.REFUSED else self._did(saga, step)
 
     def _has_done(self, request: Request) -> bool:
         """Return True when the request is an action that was done before this request."""
         saga, step, _ = request.headers["Idempotency-Key"].split("/")
         entry = self.ledger.get(f"{saga}/{step}")
-        return request.url.endswith(("/do", "/must")) and entry is not None and entry.was is Was.DONE
+        return request.url.endswith(("/do", "/must")) and entry is not None and entry.was is ActionState.DONE
 
     def undo(self, saga: str, step: str) -> Reply:
-        entry = self.ledger.setdefault(f"{saga}/{step}", Entry(Was.TOMBSTONE, None))
-        if entry.was is Was.DONE:
-            entry.was = Was.UNDONE
+        entry = self.ledger.setdefault(f"{saga}/{step}", Entry(ActionState.TOMBSTONE, None))
+        if entry.was is ActionState.DONE:
+            entry.was = ActionState.UNDONE
             self.effects.append(Effect(saga, step, "undo"))
         return Reply(status=200, body={})
 
     def _did(self, saga: str, step: str) -> Reply:
         entry = self.ledger.get(f"{saga}/{step}")
-        return Reply(status=200, body={"id": f"{step}-1"}) if entry and entry.was is Was.DONE else UNKNOWN
+        return Reply(status=200, body={"id": f"{step}-1"}) if entry and entry.was is ActionState.DONE else UNKNOWN
 
     def by_hand(self, saga: str, step: str, direction: str) -> None:
         """Make the effect that an operator makes by hand before resolving the saga."""
         if direction == "undo":
             self.undo(saga, step)
             return
-        entry = self.ledger.setdefault(f"{saga}/{step}", Entry(Was.REFUSED, None))
-        if entry.was is not Was.DONE:
-            entry.was = Was.DONE
+        entry = self.ledger.setdefault(f"{saga}/{step}", Entry(ActionState.REFUSED, None))
+        if entry.was is not ActionState.DONE:
+            entry.was = ActionState.DONE
             self.effects.append(Effect(saga, step, direction))
 
     def deliver(self, which: int) -> None:

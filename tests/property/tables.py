@@ -15,7 +15,7 @@ NAMES = "abcdef"
 
 
 @dataclass(frozen=True)
-class Line:
+class StepLine:
     """One step.
 
     doing: the saga passes through an extra state. probe: the step has a probe. asks: the earlier step whose reply the
@@ -29,11 +29,11 @@ class Line:
     asks: int | None = None
 
 
-def table_of(lines: Sequence[Line]) -> Saga:
+def table_of(lines: Sequence[StepLine]) -> Saga:
     return saga(*(_step(lines, number) for number in range(len(lines))))
 
 
-def _step(lines: Sequence[Line], number: int) -> Step:
+def _step(lines: Sequence[StepLine], number: int) -> Step:
     line, name = lines[number], NAMES[number]
     last = number == len(lines) - 1
     columns = {"done": "DONE" if last else f"{name.upper()}_DONE", "retry": Retry(attempts=line.attempts)}
@@ -58,13 +58,13 @@ def _call(name: str, verb: str, asked: str | None) -> Call:
 
 
 @st.composite
-def lines_of_tables(draw: st.DrawFn) -> tuple[Line, ...]:
+def lines_of_tables(draw: st.DrawFn) -> tuple[StepLine, ...]:
     """Draw (read | compensatable)* pivot? (read | retriable)*, 1 to 6 steps; the first step may be refused."""
     front = draw(st.lists(st.sampled_from([COMPENSATABLE, COMPENSATABLE, READ]), max_size=3))
     point = [PIVOT] if not front or draw(st.booleans()) else []
     after = draw(st.lists(st.sampled_from([RETRIABLE, RETRIABLE, READ]), max_size=2))
     return tuple(
-        Line(
+        StepLine(
             kind,
             attempts=draw(st.integers(1, 4)),
             doing=draw(st.booleans()),

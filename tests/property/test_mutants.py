@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.property.mutants import GUARDS
-from tests.property.tables import COMPENSATABLE, PIVOT, RETRIABLE, Line, table_of
+from tests.property.tables import COMPENSATABLE, PIVOT, RETRIABLE, StepLine, table_of
 
 #: The examples are the same in each run and are not shrunk.
 STABLE = settings(
@@ -21,7 +21,7 @@ STABLE = settings(
 
 
 #: A table that needs every guard and as few attempts as possible.
-LINES = [Line(kind, attempts=1) for kind in (COMPENSATABLE, PIVOT, RETRIABLE)]
+LINES = [StepLine(kind, attempts=1) for kind in (COMPENSATABLE, PIVOT, RETRIABLE)]
 
 
 @pytest.mark.parametrize("guard", GUARDS)

@@ -34,7 +34,7 @@ _ONE = select(_SAGA).where(_SAGA.c.id == bindparam("saga_id"))
 _MOVES = select(_JOURNAL).where(_JOURNAL.c.saga_id == bindparam("saga_id")).order_by(_JOURNAL.c.seq)
 
 
-class Happening(StrEnum):
+class Incident(StrEnum):
     """An event just before or after a commit or a sending."""
 
     NOTHING = "nothing"
@@ -49,7 +49,7 @@ class Happening(StrEnum):
 class Simulation:
     """One simulated world.
 
-    happenings: the events of the next places. frozen: sagas as a frozen process had them. commits, claims: the number
+    incidents: the events of the next places. frozen: sagas as a frozen process had them. commits, claims: the number
     for each saga. broken: unexpected errors.
     """
 
@@ -57,7 +57,7 @@ class Simulation:
     telemetry: Telemetry
     table: Saga
     participant: Participant = field(default_factory=Participant)
-    happenings: deque[Happening] = field(default_factory=deque)
+    incidents: deque[Incident] = field(default_factory=deque)
     frozen: list[Instance] = field(default_factory=list)
     commits: Counter[UUID] = field(default_factory=Counter)
     claims: Counter[UUID] = field(default_factory=Counter)
@@ -124,17 +124,17 @@ class Simulation:
 
     def happen(self, saga_id: UUID) -> None:
         """Make the event that was drawn for this place."""
-        happening = self.happenings.popleft() if self.happenings else Happening.NOTHING
-        deeds: dict[Happening, Callable[[], Any]] = {
-            Happening.TAKEN_OVER: self.recover,
-            Happening.CALLED_OFF: lambda: self.operate("compensate", saga_id),
-            Happening.TOO_LATE: self.pass_deadlines,
-            Happening.DELIVERED: lambda: self.participant.deliver(0),
+        incident = self.incidents.popleft() if self.incidents else Incident.NOTHING
+        deeds: dict[Incident, Callable[[], Any]] = {
+            Incident.TAKEN_OVER: self.recover,
+            Incident.CALLED_OFF: lambda: self.operate("compensate", saga_id),
+            Incident.TOO_LATE: self.pass_deadlines,
+            Incident.DELIVERED: lambda: self.participant.deliver(0),
         }
-        if happening is Happening.CRASH:
+        if incident is Incident.CRASH:
             raise Crash
-        if happening in deeds:
-            deeds[happening]()
+        if incident in deeds:
+            deeds[incident]()
 
     def sagas(self) -> list[Row[Any]]:
         return self._rows(_ALL)

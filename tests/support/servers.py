@@ -57,10 +57,10 @@ class Participants:
     def get(self, path: str) -> Any:
         return requests.get(self.url + path, timeout=5).json()
 
-    def told(self, name: str, **fault: Any) -> None:
+    def add_fault(self, name: str, **fault: Any) -> None:
         requests.post(f"{self.url}/{name}/_faults", json=fault, timeout=5).raise_for_status()
 
-    def undisturbed(self) -> None:
+    def clear_faults(self) -> None:
         for name in NAMES:
             requests.delete(f"{self.url}/{name}/_faults", timeout=5).raise_for_status()
 

@@ -38,7 +38,7 @@ class StoreFixture:
 
 
 @pytest.fixture
-def book(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[StoreFixture]:
+def stored(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[StoreFixture]:
     engine = service_engine(store_url)
     yield StoreFixture(engine, recorded(engine, monkeypatch), Connections(engine))
     engine.dispose()

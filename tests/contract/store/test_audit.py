@@ -20,17 +20,17 @@ SLIPPED_IN = """
 
 
 @pytest.fixture
-def trail(book):
+def trail(stored):
     """Write five rows."""
     for number in range(5):
-        record(book.engine, Entry(actor="cli:ada", action="key.add", target=f"k{number}", after={"scopes": ["read"]}))
-    return book
+        record(stored.engine, Entry(actor="cli:ada", action="key.add", target=f"k{number}", after={"scopes": ["read"]}))
+    return stored
 
 
-def unguarded(book, sql):
+def unguarded(stored, sql):
     """Run SQL as a database administrator who has removed the triggers that protect the trail."""
-    with book.engine.connect() as connection:
-        if book.engine.dialect.name == "sqlite":
+    with stored.engine.connect() as connection:
+        if stored.engine.dialect.name == "sqlite":
             for trigger in ("update", "delete", "replace"):
                 connection.execute(text(f"DROP TRIGGER IF EXISTS audit_no_{trigger}"))
         else:
@@ -38,8 +38,8 @@ def unguarded(book, sql):
         connection.execute(text(sql))
 
 
-def saga_row(book):
-    return book.rows("SELECT state, status, version FROM saga")[0]
+def saga_row(stored):
+    return stored.rows("SELECT state, status, version FROM saga")[0]
 
 
 def test_untouched_trail_is_valid(trail):
@@ -53,8 +53,8 @@ def test_untouched_trail_is_valid(trail):
     assert verify(trail.engine, newest=2).rows == 2
 
 
-def test_empty_trail_is_valid(book):
-    assert verify(book.engine).broken is None
+def test_empty_trail_is_valid(stored):
+    assert verify(stored.engine).broken is None
 
 
 @pytest.mark.parametrize("column", ["at", "actor", "action", "saga_id", "target", "reason", "before", "after"])
@@ -89,9 +89,9 @@ def test_deleted_or_inserted_row_is_found(trail, sql, broken):
     assert verify(trail.engine).broken == broken
 
 
-def rehashed(book, seq, **changes):
+def rehashed(stored, seq, **changes):
     """Alter a row as a database administrator could who also knows how its hash is computed."""
-    with book.engine.connect() as connection:
+    with stored.engine.connect() as connection:
         (kept,) = connection.execute(select(AuditRow.__table__).where(AuditRow.seq == seq)).mappings()
         row = {**kept, **changes}
         row["hash"] = seal(row)
@@ -130,108 +130,108 @@ def test_the_database_refuses_to_change_the_trail(trail, sql):
     assert verify(trail.engine).broken is None
 
 
-def test_simultaneous_writers_make_one_chain(book):
+def test_simultaneous_writers_make_one_chain(stored):
     def write(name):
         for _ in range(10):
-            record(book.engine, Entry(actor=name, action="sign_in"))
+            record(stored.engine, Entry(actor=name, action="sign_in"))
 
     writers = [threading.Thread(target=write, args=(f"user:{number}",)) for number in range(4)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-    found = verify(book.engine)
+    found = verify(stored.engine)
     assert (found.rows, found.broken) == (40, None)
 
 
 @pytest.fixture
-def asked(book, saga):
+def cancelled(stored, saga):
     """Return a stored saga that a person has just cancelled, before the commit of the move."""
-    book.store().insert(saga, 30, owner="one")
+    stored.store().insert(saga, 30, owner="one")
     saga.record_request(Trigger.CANCEL, "user:ada", "the customer called")
     saga.fire(Trigger.CANCEL, actor="user:ada", reason="the customer called")
     saga.fire(Trigger.COMPENSATE, actor="engine")
     return saga
 
 
-def test_move_and_its_audit_row_are_one_commit(book, asked):
-    book.store().save(asked, None, owner=None)
-    (row,) = page(book.engine, limit=9)
+def test_move_and_its_audit_row_are_one_commit(stored, cancelled):
+    stored.store().save(cancelled, None, owner=None)
+    (row,) = page(stored.engine, limit=9)
     assert (row.actor, row.action, row.saga_id, row.reason) == (
-        "user:ada", "saga.cancel", asked.id, "the customer called",
+        "user:ada", "saga.cancel", cancelled.id, "the customer called",
     )  # fmt: skip
     assert row.before == {"state": "INITIEE", "status": "running", "version": 1}
-    assert row.after == dict(saga_row(book)) == {"state": asked.state, "status": asked.status, "version": 2}
-    assert [row["actor"] for row in book.rows("SELECT actor FROM journal ORDER BY seq")][1:] == ["user:ada", "engine"]
-    assert asked.audit_entry is None
+    assert row.after == dict(saga_row(stored)) == {"state": cancelled.state, "status": cancelled.status, "version": 2}
+    assert [row["actor"] for row in stored.rows("SELECT actor FROM journal ORDER BY seq")][1:] == ["user:ada", "engine"]
+    assert cancelled.audit_entry is None
 
 
-def test_automatic_move_leaves_no_audit_row_and_takes_one_statement(book, saga):
-    book.store().insert(saga, 30, owner="one")
-    book.statements.clear()
-    book.store().save(saga, 30, owner="one")
-    assert [statement.split()[0] for statement in book.statements] == ["UPDATE"]
-    assert page(book.engine, limit=9) == []
+def test_automatic_move_leaves_no_audit_row_and_takes_one_statement(stored, saga):
+    stored.store().insert(saga, 30, owner="one")
+    stored.statements.clear()
+    stored.store().save(saga, 30, owner="one")
+    assert [statement.split()[0] for statement in stored.statements] == ["UPDATE"]
+    assert page(stored.engine, limit=9) == []
 
 
-def test_fenced_move_leaves_no_audit_row(book, asked):
-    book.rows("UPDATE saga SET epoch = epoch + 1")
-    before = saga_row(book)
+def test_fenced_move_leaves_no_audit_row(stored, cancelled):
+    stored.rows("UPDATE saga SET epoch = epoch + 1")
+    before = saga_row(stored)
     with pytest.raises(FencedError):
-        book.store().save(asked, None, owner=None)
-    assert page(book.engine, limit=9) == []
-    assert saga_row(book) == before
-    assert verify(book.engine).broken is None
+        stored.store().save(cancelled, None, owner=None)
+    assert page(stored.engine, limit=9) == []
+    assert saga_row(stored) == before
+    assert verify(stored.engine).broken is None
 
 
-def test_move_is_not_committed_without_its_audit_row(book, asked, monkeypatch):
-    before = saga_row(book)
+def test_move_is_not_committed_without_its_audit_row(stored, cancelled, monkeypatch):
+    before = saga_row(stored)
 
     def fails(_connection, _entry):
         raise RuntimeError
 
     monkeypatch.setattr(sagas, "append", fails)
     with pytest.raises(RuntimeError):
-        book.store().save(asked, None, owner=None)
-    assert saga_row(book) == before
-    assert len(book.rows("SELECT * FROM journal")) == 1
+        stored.store().save(cancelled, None, owner=None)
+    assert saga_row(stored) == before
+    assert len(stored.rows("SELECT * FROM journal")) == 1
 
 
-def test_audit_row_is_not_committed_without_its_move(book, asked, monkeypatch):
+def test_audit_row_is_not_committed_without_its_move(stored, cancelled, monkeypatch):
     """An error between the row and the commit stands in for the death of the process."""
 
     def appends_and_dies(connection, entry):
         append(connection, entry)
         raise KeyboardInterrupt
 
-    before = saga_row(book)
+    before = saga_row(stored)
     monkeypatch.setattr(sagas, "append", appends_and_dies)
     with pytest.raises(KeyboardInterrupt):
-        book.store().save(asked, None, owner=None)
-    assert page(book.engine, limit=9) == []
-    assert saga_row(book) == before
+        stored.store().save(cancelled, None, owner=None)
+    assert page(stored.engine, limit=9) == []
+    assert saga_row(stored) == before
 
 
-def test_failed_transaction_leaves_the_connection_usable(book):
+def test_failed_transaction_leaves_the_connection_usable(stored):
     def fails():
-        with atomic(book.engine) as connection:
+        with atomic(stored.engine) as connection:
             append(connection, Entry(actor="a", action="b"))
             connection.execute(text("SELECT * FROM nowhere"))
 
     with pytest.raises(DBAPIError):
         fails()
-    record(book.engine, Entry(actor="a", action="c"))
-    assert [row.action for row in page(book.engine, limit=9)] == ["c"]
+    record(stored.engine, Entry(actor="a", action="c"))
+    assert [row.action for row in page(stored.engine, limit=9)] == ["c"]
 
 
-def test_lost_connection_reports_its_error_and_is_not_used_again(book):
+def test_lost_connection_reports_its_error_and_is_not_used_again(stored):
     def loses():
-        with atomic(book.engine) as connection:
+        with atomic(stored.engine) as connection:
             append(connection, Entry(actor="a", action="b"))
             connection.connection.invalidate()
             raise FencedError
 
     with pytest.raises(FencedError):
         loses()
-    record(book.engine, Entry(actor="a", action="c"))
-    assert [row.action for row in page(book.engine, limit=9)] == ["c"]
+    record(stored.engine, Entry(actor="a", action="c"))
+    assert [row.action for row in page(stored.engine, limit=9)] == ["c"]

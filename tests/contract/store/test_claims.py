@@ -14,13 +14,13 @@ FILL = """
 
 
 @pytest.fixture
-def plan(book):
-    book.rows(FILL)
+def plan(stored):
+    stored.rows(FILL)
     asked = []
-    event.listen(book.engine, "before_cursor_execute", lambda _c, _cu, sql, given, *_: asked.append((sql, given)))
-    book.leases("two").claim(10, 30)
+    event.listen(stored.engine, "before_cursor_execute", lambda _c, _cu, sql, given, *_: asked.append((sql, given)))
+    stored.leases("two").claim(10, 30)
     (sql, given), *_ = asked
-    with book.engine.connect() as connection:
+    with stored.engine.connect() as connection:
         return "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {sql}", given))
 
 

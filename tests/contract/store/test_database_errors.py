@@ -54,16 +54,16 @@ def error_of(engine, *statements):
     ],
 )
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_an_error_of_postgresql_means_what_its_sqlstate_says(book, code, meant):
-    error = error_of(book.engine, f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$")
+def test_an_error_of_postgresql_means_what_its_sqlstate_says(stored, code, meant):
+    error = error_of(stored.engine, f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{code}'; END $$")
     assert meaning(error) is meant
     assert is_away(error) == (meant in {Meaning.AWAY, Meaning.BUSY})
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_value_too_long_for_an_index_is_a_client_error(book):
+def test_value_too_long_for_an_index_is_a_client_error(stored):
     long = "(SELECT string_agg(md5(n::text), '') FROM generate_series(1, 2000) AS n)"
-    assert meaning(error_of(book.engine, f"INSERT INTO user_account VALUES ({long}, 'x', 'x', now())")) is (
+    assert meaning(error_of(stored.engine, f"INSERT INTO user_account VALUES ({long}, 'x', 'x', now())")) is (
         Meaning.UNSTORABLE
     )
 
@@ -74,18 +74,18 @@ def test_a_server_that_refuses_the_connection_is_away():
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_a_connection_that_was_cut_is_away(book):
-    assert meaning(error_of(book.engine, "SELECT pg_terminate_backend(pg_backend_pid())")) is Meaning.AWAY
+def test_a_connection_that_was_cut_is_away(stored):
+    assert meaning(error_of(stored.engine, "SELECT pg_terminate_backend(pg_backend_pid())")) is Meaning.AWAY
 
 
-def test_missing_table_means_not_migrated(store_url, book):
-    assert meaning(error_of(book.engine, "SELECT * FROM no_such_table")) is Meaning.NOT_MIGRATED
-    assert meaning(error_of(book.engine, "SELECT no_such_column FROM saga")) is Meaning.NOT_MIGRATED
+def test_missing_table_means_not_migrated(store_url, stored):
+    assert meaning(error_of(stored.engine, "SELECT * FROM no_such_table")) is Meaning.NOT_MIGRATED
+    assert meaning(error_of(stored.engine, "SELECT no_such_column FROM saga")) is Meaning.NOT_MIGRATED
 
 
-def test_a_broken_constraint_is_a_defect(book):
+def test_a_broken_constraint_is_a_defect(stored):
     twice = "INSERT INTO audit_head VALUES (1, 0, '')"
-    assert meaning(error_of(book.engine, twice)) is Meaning.DEFECT
+    assert meaning(error_of(stored.engine, twice)) is Meaning.DEFECT
 
 
 def test_no_free_connection_means_busy_and_not_unhealthy():
@@ -98,9 +98,9 @@ def test_error_outside_the_database_is_a_defect():
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
-def test_a_sqlite_file_that_takes_no_writes_is_away(book, store_url):
+def test_a_sqlite_file_that_takes_no_writes_is_away(stored, store_url):
     write = "INSERT INTO replica VALUES ('x', '2020-01-01', '2020-01-01')"
-    assert meaning(error_of(book.engine, "PRAGMA query_only = on", write)) is Meaning.AWAY
+    assert meaning(error_of(stored.engine, "PRAGMA query_only = on", write)) is Meaning.AWAY
     locked = create_engine(store_url, connect_args={"timeout": 0})
     other = sqlite3.connect(store_url.removeprefix("sqlite:///"))
     other.execute("BEGIN IMMEDIATE")

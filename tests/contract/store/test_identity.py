@@ -37,12 +37,12 @@ def test_processes_of_one_host_name_and_pid_are_two_replicas(twins):
     assert {owner.rpartition(":")[0] for owner in (first, second)} == {"vm:2"}
 
 
-def test_only_one_process_publishes(twins, book, saga):
-    book.store().insert(saga, 30, owner="one")
-    book.rows("UPDATE journal SET event = 'CommandeCreate'")
+def test_only_one_process_publishes(twins, stored, saga):
+    stored.store().insert(saga, 30, owner="one")
+    stored.rows("UPDATE journal SET event = 'CommandeCreate'")
     first, second = (services(app).events.relay for app in twins)
     told = []
     for relay in (first, second, first):
-        book.rows("INSERT INTO outbox (saga_id, seq, at) SELECT saga_id, seq, at FROM journal")
+        stored.rows("INSERT INTO outbox (saga_id, seq, at) SELECT saga_id, seq, at FROM journal")
         told.append(relay.publish_batch())
     assert told == [1, 0, 2]

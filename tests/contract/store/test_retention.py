@@ -21,77 +21,77 @@ def application(store_url):
         db.engine.dispose()
 
 
-def cancelled(book, *, days_ago):
+def cancelled(stored, *, days_ago):
     """Store an order that was cancelled at once, this number of days ago."""
-    saga = begun(book, days_ago=0)
+    saga = started(stored, days_ago=0)
     saga.fire(Trigger.CANCEL, actor="ada")
     saga.fire(Trigger.COMPENSATE, actor="ada")
-    book.store().save(saga, None, None)
-    age(book, saga, days_ago)
+    stored.store().save(saga, None, None)
+    age(stored, saga, days_ago)
     return saga.id
 
 
-def begun(book, *, days_ago):
+def started(stored, *, days_ago):
     saga = Instance.new(ORDER, ORDERED, actor="client")
-    book.store().insert(saga, 30, "one")
-    age(book, saga, days_ago)
+    stored.store().insert(saga, 30, "one")
+    age(stored, saga, days_ago)
     return saga
 
 
-def age(book, saga, days):
+def age(stored, saga, days):
     past = {"sqlite": "datetime('now', :days)", "postgresql": "now() + CAST(:days AS interval)"}[
-        book.engine.dialect.name
+        stored.engine.dialect.name
     ]
-    book.rows(
+    stored.rows(
         f"UPDATE saga SET created_at = {past}, updated_at = {past} WHERE id = :id",
         days=f"-{days} days",
-        id=saga.id if book.engine.dialect.name == "postgresql" else saga.id.hex,
+        id=saga.id if stored.engine.dialect.name == "postgresql" else saga.id.hex,
     )
 
 
-def publish(book):
-    outbox = Outbox(book.engine, "one")
+def publish(stored):
+    outbox = Outbox(stored.engine, "one")
     outbox.published([row.id for row in outbox.take(100, 30)])
 
 
-def left(book):
-    return {(row["saga_id"]) for row in book.rows("SELECT DISTINCT saga_id FROM journal")}
+def left(stored):
+    return {(row["saga_id"]) for row in stored.rows("SELECT DISTINCT saga_id FROM journal")}
 
 
 def pruned(days):
     return retention.delete_ended([row.id for row in retention.ended_before(days, 100)])
 
 
-def test_prune_deletes_old_sagas_with_their_journals_and_keeps_new_ones(book):
-    cancelled(book, days_ago=40)
-    cancelled(book, days_ago=20)
-    publish(book)
+def test_prune_deletes_old_sagas_with_their_journals_and_keeps_new_ones(stored):
+    cancelled(stored, days_ago=40)
+    cancelled(stored, days_ago=20)
+    publish(stored)
     assert pruned(30) == 1
-    assert len(left(book)) == book.rows("SELECT count(*) AS n FROM saga")[0]["n"] == 1
+    assert len(left(stored)) == stored.rows("SELECT count(*) AS n FROM saga")[0]["n"] == 1
 
 
-def test_an_unfinished_saga_is_never_deleted(book):
-    saga = begun(book, days_ago=400)
+def test_an_unfinished_saga_is_never_deleted(stored):
+    saga = started(stored, days_ago=400)
     assert pruned(30) == 0
     # the saga is kept, although it was selected before another process continued it
     assert retention.delete_ended([saga.id]) == 0
-    assert len(left(book)) == 1
+    assert len(left(stored)) == 1
 
 
-def test_a_saga_whose_events_are_still_to_be_published_stays(book):
-    cancelled(book, days_ago=40)
+def test_a_saga_whose_events_are_still_to_be_published_stays(stored):
+    cancelled(stored, days_ago=40)
     assert pruned(30) == 0
-    publish(book)
+    publish(stored)
     assert pruned(30) == 1
 
 
-def test_prune_batches_start_with_the_oldest_and_end(book):
-    ids = [cancelled(book, days_ago=days) for days in (50, 60, 70)]
-    publish(book)
+def test_prune_batches_start_with_the_oldest_and_end(stored):
+    ids = [cancelled(stored, days_ago=days) for days in (50, 60, 70)]
+    publish(stored)
     assert [row.id for row in retention.ended_before(30, 2)] == [ids[2], ids[1]]
     assert pruned(30) + pruned(30) == 3
 
 
-def test_prune_exports_every_saga_once_the_oldest_first(book):
-    ids = [cancelled(book, days_ago=days) for days in (3, 9, 6)]
+def test_prune_exports_every_saga_once_the_oldest_first(stored):
+    ids = [cancelled(stored, days_ago=days) for days in (3, 9, 6)]
     assert [row.id for rows in retention.all_sagas(2) for row in rows] == [ids[1], ids[2], ids[0]]

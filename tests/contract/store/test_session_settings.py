@@ -27,10 +27,10 @@ pytestmark = pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 
 
 @pytest.fixture
-def engine(store_url, book):
+def engine(store_url, stored):
     name = store_url.split("/")[3].split("?")[0]
     for setting, value in HOSTILE.items():
-        book.rows(f"ALTER DATABASE {name} SET {setting} = '{value}'")
+        stored.rows(f"ALTER DATABASE {name} SET {setting} = '{value}'")
     url = store_url.replace("postgresql:", "postgresql+psycopg2:")
     engine = create_engine(url, **database_options(url, 4))
     make_durable(engine)
@@ -67,52 +67,52 @@ def test_times_are_read_in_utc(engine, saga):
     assert {row.created_at.tzinfo, row.due_at.tzinfo} == {UTC}
 
 
-def fails_at_first(book, code, times):
+def fails_at_first(stored, code, times):
     """Let this number of updates of sagas fail with an SQLSTATE.
 
     A sequence counts them, because a rollback does not undo it.
     """
-    book.rows("CREATE SEQUENCE tries")
-    book.rows(
+    stored.rows("CREATE SEQUENCE tries")
+    stored.rows(
         "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
         f"IF nextval('tries') <= {times} THEN RAISE EXCEPTION USING ERRCODE = '{code}'; END IF; RETURN NEW; END $$"
     )
-    book.rows("CREATE TRIGGER fail BEFORE UPDATE ON saga FOR EACH ROW EXECUTE FUNCTION fail()")
+    stored.rows("CREATE TRIGGER fail BEFORE UPDATE ON saga FOR EACH ROW EXECUTE FUNCTION fail()")
 
 
 @pytest.mark.parametrize("code", ["40001", "40P01", "55P03"])
-def test_commit_is_repeated_at_once_after_a_lost_race(engine, book, saga, code):
+def test_commit_is_repeated_at_once_after_a_lost_race(engine, stored, saga, code):
     store = SagaStore(Connections(engine), discover(), "one")
     store.insert(saga, 30, owner="one")
-    fails_at_first(book, code, times=3)
+    fails_at_first(stored, code, times=3)
     saga.fire(Trigger.SUCCEEDED, actor="engine", step="lire_panier", direction="do")
     store.save(saga, 30, owner="one")
     assert store.read(saga.id).version == 2
 
 
-def test_claim_is_repeated_at_once_after_a_lost_race(engine, book, saga):
+def test_claim_is_repeated_at_once_after_a_lost_race(engine, stored, saga):
     store = SagaStore(Connections(engine), discover(), "one")
     store.insert(saga, 0, owner="one")
-    fails_at_first(book, "40P01", times=2)
+    fails_at_first(stored, "40P01", times=2)
     with engine.connect() as connection:
         assert connection.execute(SagaRow.__table__.update().values(claims=1)).rowcount == 1
 
 
-def test_commit_is_repeated_a_limited_number_of_times(engine, book, saga):
+def test_commit_is_repeated_a_limited_number_of_times(engine, stored, saga):
     store = SagaStore(Connections(engine), discover(), "one")
     store.insert(saga, 30, owner="one")
-    fails_at_first(book, "40001", times=1000)
+    fails_at_first(stored, "40001", times=1000)
     with pytest.raises(Exception, match="fail") as raised:
         store.save(saga, 30, owner="one")
     assert sqlstate(raised.value.orig) == "40001"
 
 
-def test_statement_inside_a_transaction_is_not_repeated_alone(engine, book, saga):
+def test_statement_inside_a_transaction_is_not_repeated_alone(engine, stored, saga):
     SagaStore(Connections(engine), discover(), "one").insert(saga, 30, owner="one")
-    fails_at_first(book, "40P01", times=1)
+    fails_at_first(stored, "40P01", times=1)
     with pytest.raises(Exception, match="fail"), atomic(engine) as connection:
         connection.execute(SagaRow.__table__.update().values(claims=1))
-    assert book.rows("SELECT last_value FROM tries") == [{"last_value": 1}]
+    assert stored.rows("SELECT last_value FROM tries") == [{"last_value": 1}]
 
 
 def test_a_statement_is_cancelled_when_it_lasts_too_long(store_url):

@@ -69,9 +69,9 @@ class Site:
 
     def stuck_orders(self, number: int) -> list[str]:
         """Leave orders stuck at the sale. The sale is recorded, but its reply is lost."""
-        self.participants.told("ventes", kind="fail", path="/ventes", times=None)
+        self.participants.add_fault("ventes", kind="fail", path="/ventes", times=None)
         ids = self.orders(number, status="failed")
-        self.participants.undisturbed()
+        self.participants.clear_faults()
         return ids
 
     def become(self, name: str) -> None:

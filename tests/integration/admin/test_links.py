@@ -42,7 +42,7 @@ URLS = sorted({link["url"] if isinstance(link, dict) else link.url for link in l
 
 
 @pytest.fixture
-def there(walk, client):
+def stored_sagas(walk, client):
     """Store one saga of each status, and one of another table; return each with its facts."""
     made = [
         walk(*PAID),  # running
@@ -58,20 +58,20 @@ def there(walk, client):
     return found | {str(other.id): ("order_saga", other.status, other.state)}
 
 
-def meant(url, there):
+def named_sagas(url, stored_sagas):
     """Return the sagas that the link names."""
     asked = {name: values[0].split(",") for name, values in parse_qs(urlsplit(url).query).items()}
     statuses = ["stuck"] if "stuck" in asked else asked.get("status")
     return {
         saga_id
-        for saga_id, (name, status, state) in there.items()
+        for saga_id, (name, status, state) in stored_sagas.items()
         if name in asked["type"] and status in (statuses or [status]) and state in asked.get("state", [state])
     }
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("link", URLS)
-def test_link_leads_to_the_sagas_that_it_names(client, there, link):
+def test_link_leads_to_the_sagas_that_it_names(client, stored_sagas, link):
     url = link
     for variable, value in VARIABLES.items():
         url = url.replace(variable, value)
@@ -80,7 +80,7 @@ def test_link_leads_to_the_sagas_that_it_names(client, there, link):
     answer = client.get(url.removeprefix(ORCHESTRATOR))
     assert answer.status_code == 200, answer.get_data(as_text=True)
     page = answer.get_data(as_text=True)
-    assert set(re.findall(r'href="/admin/sagas/([0-9a-f-]{36})"', page)) == meant(url, there)
+    assert set(re.findall(r'href="/admin/sagas/([0-9a-f-]{36})"', page)) == named_sagas(url, stored_sagas)
 
 
 def test_there_are_links_of_each_kind():

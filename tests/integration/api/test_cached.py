@@ -10,7 +10,7 @@ from machines.purchase import PURCHASE
 from tests.integration.engine.scene import LOST, Scene, answer
 
 
-class Cache(dict):
+class FakeRedis(dict):
     """A fake of Redis."""
 
     def put(self, key, value, _for_s):
@@ -19,7 +19,7 @@ class Cache(dict):
 
 @pytest.fixture
 def scene(client):
-    services(client.application).shared_cache = Cache()
+    services(client.application).shared_cache = FakeRedis()
     scene = Scene(db.engine, None)
     scene.telemetry = services(client.application).sagas._engine.telemetry
     return scene

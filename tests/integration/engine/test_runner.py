@@ -9,7 +9,7 @@ from app.store.leases import Replicas
 from tests.integration.engine.scene import NOT_SENT
 
 
-class Noted:
+class CountingBroker:
     """A broker that counts its wake-ups."""
 
     def __init__(self):
@@ -22,7 +22,7 @@ class Noted:
         pass
 
 
-class Kept:
+class PausedPool:
     """A pool that runs nothing, so each saga stays in flight."""
 
     def __init__(self):
@@ -38,7 +38,7 @@ class Kept:
 
 @pytest.fixture
 def broker():
-    return Noted()
+    return CountingBroker()
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def make(scene, broker):
             stopping=scene.runner.stopping,
             broker=broker if workers else None,
         )
-        runner._pool = Kept()
+        runner._pool = PausedPool()
         return runner
 
     return made

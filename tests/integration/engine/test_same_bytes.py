@@ -122,7 +122,7 @@ def recorder() -> Iterator[Recorder]:
     recorder.listener.close()
 
 
-class OnTheWire(Scene):
+class WireScene(Scene):
     """A scene whose calls reach a recorder as bytes."""
 
     def __init__(self, database, recorder: Recorder) -> None:
@@ -135,7 +135,7 @@ class OnTheWire(Scene):
 
 
 @dataclass
-class Course:
+class Behaviour:
     """The participant's behaviour.
 
     The first attempt of each call gets a 500, and later attempts the reply that the step needs. refuses: the step
@@ -215,7 +215,7 @@ def database(store_url):
     database.dispose()
 
 
-def sent(scene: OnTheWire, data: str, course: Course, *, reloaded: bool) -> list[bytes]:
+def sent(scene: WireScene, data: str, course: Behaviour, *, reloaded: bool) -> list[bytes]:
     """Run a saga and return everything that was sent.
 
     reloaded: load the saga from the database before each attempt but the first.
@@ -249,17 +249,17 @@ WORST = (
 def test_calls_have_the_same_bytes_before_and_after_a_reload(database, recorder, saga, drawn):
     data, replies = drawn.draw(courses(saga))
     for refuses in (None, [step.name for step in saga.steps if step.refused][-1]):
-        same_bytes(OnTheWire(database, recorder), data, Course(saga, replies, refuses))
+        same_bytes(WireScene(database, recorder), data, Behaviour(saga, replies, refuses))
 
 
 @pytest.mark.parametrize("refuses", [None, "pay"])
 def test_extreme_values_have_the_same_bytes_before_and_after_a_reload(database, recorder, refuses):
     data = '{"case": "\\u00e9/?#%", "n": 9223372036854775807, "amount": 1e2}'
     replies = {step.name: WORST for step in EVERYWHERE.steps}
-    same_bytes(OnTheWire(database, recorder), data, Course(EVERYWHERE, replies, refuses))
+    same_bytes(WireScene(database, recorder), data, Behaviour(EVERYWHERE, replies, refuses))
 
 
-def same_bytes(scene: OnTheWire, data: str, course: Course) -> None:
+def same_bytes(scene: WireScene, data: str, course: Behaviour) -> None:
     kept, reloaded = (sent(scene, data, course, reloaded=reloaded) for reloaded in (False, True))
     assert reloaded == kept
     assert kept[0] == kept[1], "the first attempt, and the next"
@@ -283,7 +283,7 @@ def _leaves(value):
 
 def test_resolved_reply_is_sent_with_the_same_bytes(database, recorder):
     """A reply that a person gives in a resolve is sent on in the same way."""
-    scene = OnTheWire(database, recorder)
+    scene = WireScene(database, recorder)
     refs = '{"ref": 12345678901234567890123, "any": {"zz": 1.0, "a": -0.0}}'
     recorder.behave = lambda head: (
         _http("500 Broken", b"") if b"/pay" in head or b"/ship" in head else _http("200 OK", refs.encode())

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[3]
 COMPOSE = Path(sys.executable).parent / "docker-compose"
 
 
-def asked(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_compose(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environment}
     return subprocess.run(
         [str(COMPOSE), *arguments], cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=60
@@ -21,7 +21,7 @@ def asked(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
 
 @functools.cache
 def composed(profile: str) -> dict[str, Any]:
-    answer = asked("--profile", profile, "config", "--format", "json")
+    answer = run_compose("--profile", profile, "config", "--format", "json")
     assert answer.returncode == 0, answer.stderr
     read: dict[str, Any] = json.loads(answer.stdout)
     return read

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from participants.settings import NAMES
-from tests.unit.deploy.compose import ROOT, asked, composed
+from tests.unit.deploy.compose import ROOT, composed, run_compose
 from tests.unit.deploy.kong import table
 
 DOCKERFILE = ROOT / "Dockerfile"
@@ -52,14 +52,14 @@ def test_image_needs_one_registry_and_does_not_run_as_root():
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_compose_accepts_the_file(profile):
-    assert asked("--profile", profile, "config", "-q").returncode == 0
+    assert run_compose("--profile", profile, "config", "-q").returncode == 0
 
 
 @pytest.mark.parametrize("file", sorted(file.name for file in DEMO.glob("*.env")))
 def test_outside_the_demo_no_secret_has_a_default(file, tmp_path):
     shutil.copytree(DEMO, tmp_path / "mine")
     (tmp_path / "mine" / file).unlink()
-    refused = asked("--profile", "everything", "config", "-q", SECRETS=str(tmp_path / "mine"))
+    refused = run_compose("--profile", "everything", "config", "-q", SECRETS=str(tmp_path / "mine"))
     assert refused.returncode != 0
     assert file in refused.stderr
 
@@ -72,8 +72,8 @@ def test_no_secret_is_in_the_stack_itself():
 
 
 def test_every_service_starts_without_a_profile():
-    named = asked("--profile", "everything", "config", "--services").stdout.split()
-    assert sorted(asked("config", "--services").stdout.split()) == sorted(named)
+    named = run_compose("--profile", "everything", "config", "--services").stdout.split()
+    assert sorted(run_compose("config", "--services").stdout.split()) == sorted(named)
 
 
 @pytest.mark.parametrize("profile", PROFILES)

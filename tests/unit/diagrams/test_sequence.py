@@ -4,7 +4,7 @@ from machines.checkout import CHECKOUT
 from machines.saga import Saga
 
 
-def told(run: Run) -> list[str]:
+def exchanges(run: Run) -> list[str]:
     return [
         f"{exchange.asks} {exchange.step.name} {exchange.outcome} {exchange.then}".removeprefix("do ")
         for exchange in run.exchanges
@@ -13,7 +13,7 @@ def told(run: Run) -> list[str]:
 
 def test_a_checkout_that_succeeds():
     first = next(iter(runs(CHECKOUT)))
-    assert told(first) == [
+    assert exchanges(first) == [
         "lire_panier succeeded PANIER_RECUPERE",
         "reserver_stock succeeded STOCK_RESERVE",
         "payer succeeded PAIEMENT_EFFECTUE",
@@ -24,13 +24,13 @@ def test_a_checkout_that_succeeds():
 
 def test_refused_payment_releases_the_stock_without_a_refund():
     refused = next(run for run in runs(CHECKOUT) if run.name == "payer-refused")
-    assert told(refused)[-2:] == ["payer refused ECHEC_PAIEMENT", "undo reserver_stock succeeded ANNULEE"]
+    assert exchanges(refused)[-2:] == ["payer refused ECHEC_PAIEMENT", "undo reserver_stock succeeded ANNULEE"]
     assert not any("rembourser" in str(exchange.call) for exchange in refused.exchanges)
 
 
 def test_unanswered_sale_is_probed_and_the_checkout_continues():
     unanswered = next(run for run in runs(CHECKOUT) if run.name == "enregistrer_vente-unanswered")
-    assert told(unanswered)[3:] == [
+    assert exchanges(unanswered)[3:] == [
         "enregistrer_vente retry PAIEMENT_EFFECTUE",
         "probe enregistrer_vente succeeded COMMANDE_ENREGISTREE",
         "confirmer succeeded CONFIRMEE",

@@ -12,7 +12,7 @@ from machines.transitions import NOWHERE, Phase, Trigger
 from tests.unit.machines.tables import edges, legal_tables, quick
 
 
-class Witnessed(SagaMachine):
+class RecordingMachine(SagaMachine):
     def __init__(self, *arguments, **columns):
         super().__init__(*arguments, **columns)
         self.seen: list[EventData] = []
@@ -52,7 +52,7 @@ def test_saga_starts_in_the_initial_or_the_stored_state():
 
 
 def test_two_sagas_of_one_definition_have_separate_states():
-    one, other = Witnessed(CHECKOUT), Witnessed(CHECKOUT)
+    one, other = RecordingMachine(CHECKOUT), RecordingMachine(CHECKOUT)
     one.fire(Trigger.SUCCEEDED)
     assert (one.state, other.state, SagaMachine(CHECKOUT).state) == ("PANIER_RECUPERE", "INITIEE", "INITIEE")
     assert (len(one.seen), len(other.seen)) == (1, 0)
@@ -76,7 +76,7 @@ def test_unreferenced_saga_is_garbage_collected():
 @quick
 @given(legal_tables(), st.data())
 def test_saga_makes_only_the_transitions_of_its_table(table, data):
-    machine, way = Witnessed(table), edges(table)
+    machine, way = RecordingMachine(table), edges(table)
     for trigger in data.draw(st.lists(st.sampled_from(sorted(machine.events)), max_size=12)):
         before, seen = machine.state, len(machine.seen)
         if (before, trigger) in way:
@@ -104,7 +104,7 @@ def test_refused_move_names_trigger_and_state():
 
 
 def test_callback_gets_each_move_once_with_transition_and_facts():
-    machine = Witnessed(CHECKOUT)
+    machine = RecordingMachine(CHECKOUT)
     machine.fire(Trigger.RETRY, attempt=1)
     machine.fire(Trigger.SUCCEEDED, attempt=2, actor="me")
     told = [(e.event.name, e.transition.source, e.transition.dest, e.kwargs) for e in machine.seen]
@@ -115,11 +115,11 @@ def test_callback_gets_each_move_once_with_transition_and_facts():
 
 
 def test_move_is_made_although_the_callback_raises():
-    class Clumsy(SagaMachine):
+    class FailingMachine(SagaMachine):
         def moved(self, event):
             raise OSError(event.event.name)
 
-    machine = Clumsy(CHECKOUT)
+    machine = FailingMachine(CHECKOUT)
     with pytest.raises(OSError, match="succeeded"):
         machine.fire(Trigger.SUCCEEDED)
     assert machine.state == "PANIER_RECUPERE"

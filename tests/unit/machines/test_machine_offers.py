@@ -86,7 +86,7 @@ PAST_IT: dict[str, Callable[[SagaMachine], object]] = {
 }
 
 
-class Witnessed(SagaMachine):
+class RecordingMachine(SagaMachine):
     def __init__(self, *arguments):
         super().__init__(*arguments)
         self.seen: list[EventData] = []
@@ -97,7 +97,7 @@ class Witnessed(SagaMachine):
 
 @pytest.fixture
 def saga():
-    return Witnessed(CHECKOUT)
+    return RecordingMachine(CHECKOUT)
 
 
 @pytest.fixture(autouse=True)

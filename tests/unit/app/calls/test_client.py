@@ -369,7 +369,7 @@ def test_unreadable_compressed_reply_has_a_reason(send, coding, make_body, why):
     assert (reply.status, reply.body, reply.unreadable) == (200, None, why)
 
 
-class Forgetful:
+class NatParticipant:
     """A participant behind a NAT: it never answers on connections that are older than the last reset of the NAT."""
 
     def __init__(self) -> None:
@@ -398,8 +398,8 @@ class Forgetful:
 
 
 @pytest.fixture
-def forgetful() -> Iterator[Forgetful]:
-    forgetful = Forgetful()
+def forgetful() -> Iterator[NatParticipant]:
+    forgetful = NatParticipant()
     yield forgetful
     forgetful.over.set()
     forgetful.listener.close()

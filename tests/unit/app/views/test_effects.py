@@ -23,7 +23,7 @@ def effects(state, *moves, in_doubt=False):
     return {item.step.name: item.effect for item in effects_of(CHECKOUT, state, moves, in_doubt=in_doubt)}
 
 
-def says(step, state, *moves, in_doubt=False):
+def effect_of(step, state, *moves, in_doubt=False):
     found = effects_of(CHECKOUT, state, moves, in_doubt=in_doubt)
     return next(description(item) for item in found if item.step.name == step)
 
@@ -40,13 +40,13 @@ def test_stuck_pivot_is_unknown_and_earlier_steps_took_effect():
         "enregistrer_vente": Effect.UNKNOWN,
         "confirmer": Effect.NOT_DONE,
     }
-    assert says("confirmer", "STUCK_ENREGISTRER_VENTE", *moves) == "stock was not called."
+    assert effect_of("confirmer", "STUCK_ENREGISTRER_VENTE", *moves) == "stock was not called."
 
 
 @pytest.mark.parametrize("before", [(), (Row("payer", "defer"),)])
 def test_refused_step_without_doubt_was_not_done(before):
     assert effects("LIBERATION_STOCK", RESERVED, *before, Row("payer", "refused"))["payer"] is Effect.NOT_DONE
-    assert says("payer", "ANNULEE", *before, Row("payer", "refused")) == "client refused it: nothing happened."
+    assert effect_of("payer", "ANNULEE", *before, Row("payer", "refused")) == "client refused it: nothing happened."
 
 
 def test_refusal_after_an_attempt_in_doubt_is_unknown():
@@ -62,7 +62,7 @@ def test_undone_step_is_undone_and_others_stay():
 def test_an_undo_without_a_clear_answer_is_unknown():
     moves = (RESERVED, PAID, *[Row("payer", "retry", "undo")] * 9, Row("payer", "exhausted", "undo"))
     assert effects("STUCK_UNDO_PAYER", *moves)["payer"] is Effect.UNKNOWN
-    assert "called to undo payer" in says("payer", "STUCK_UNDO_PAYER", *moves)
+    assert "called to undo payer" in effect_of("payer", "STUCK_UNDO_PAYER", *moves)
 
 
 def test_undo_that_was_not_sent_changes_nothing():
@@ -73,7 +73,7 @@ def test_undo_that_was_not_sent_changes_nothing():
 def test_call_in_flight_is_unknown():
     assert effects("STOCK_RESERVE", RESERVED, in_doubt=True)["payer"] is Effect.UNKNOWN
     still = "client is being called and has given no clear answer yet: it may have happened."
-    assert says("payer", "STOCK_RESERVE", RESERVED, in_doubt=True) == still
+    assert effect_of("payer", "STOCK_RESERVE", RESERVED, in_doubt=True) == still
     assert effects("STOCK_RESERVE", RESERVED, in_doubt=False)["payer"] is Effect.NOT_DONE
     assert effects("REMBOURSEMENT", RESERVED, PAID, in_doubt=True)["payer"] is Effect.UNKNOWN
 
@@ -81,12 +81,12 @@ def test_call_in_flight_is_unknown():
 def test_resolved_step_is_described_as_done_by_hand():
     moves = (RESERVED, PAID, Row("enregistrer_vente", "retry"), Row("enregistrer_vente", "resolve"))
     assert effects("COMMANDE_ENREGISTREE", *moves)["enregistrer_vente"] is Effect.TOOK_EFFECT
-    assert "by hand" in says("enregistrer_vente", "COMMANDE_ENREGISTREE", *moves)
+    assert "by hand" in effect_of("enregistrer_vente", "COMMANDE_ENREGISTREE", *moves)
 
 
 def test_step_without_undo_is_described_so():
-    assert says("payer", "CONFIRMEE", PAID) == "client did it."
-    assert says("confirmer", "CONFIRMEE", Row("confirmer", "succeeded")) == "stock did it, and it has no undo."
+    assert effect_of("payer", "CONFIRMEE", PAID) == "client did it."
+    assert effect_of("confirmer", "CONFIRMEE", Row("confirmer", "succeeded")) == "stock did it, and it has no undo."
 
 
 def test_pivot_refused_in_doubt_is_unknown():
@@ -104,4 +104,4 @@ def test_deferred_503_is_unknown_and_deferred_401_is_not_done():
 def test_refused_undo_changes_nothing_and_is_described_so():
     moves = [RESERVED, PAID, Row("payer", "refused", "undo", 409)]
     assert effects("STUCK_UNDO_PAYER", *moves)["payer"] is Effect.TOOK_EFFECT
-    assert says("payer", "STUCK_UNDO_PAYER", *moves) == "client refuses to undo payer: a person must see to it."
+    assert effect_of("payer", "STUCK_UNDO_PAYER", *moves) == "client refuses to undo payer: a person must see to it."

@@ -26,12 +26,12 @@ def entry(step, trigger="succeeded", outcome="succeeded", **more):
     return {"step": step, "trigger": trigger, "outcome": outcome} | known | more
 
 
-def told(state, *journal, kind="checkout", status="in_progress"):
+def narration_of(state, *journal, kind="checkout", status="in_progress"):
     return narrate({"type": kind, "status": status, "state": state, "journal": list(journal)}, CHECKOUT)
 
 
 def test_the_call_in_flight_is_the_last_of_the_list_and_the_headline():
-    narration = told("STOCK_RESERVE", entry("lire_panier"), entry("reserver_stock"))
+    narration = narration_of("STOCK_RESERVE", entry("lire_panier"), entry("reserver_stock"))
     assert [(call.who, call.what, call.outcome) for call in narration.calls] == [
         ("Cart", "read the cart", "done"),
         ("Stock", "reserve the goods", "done"),
@@ -43,7 +43,7 @@ def test_the_call_in_flight_is_the_last_of_the_list_and_the_headline():
 
 def test_refusal_is_described_with_reason_and_consequence():
     refused = entry("payer", "refused", "refused", reason="402 Client 2 has less than 5.00")
-    narration = told("LIBERATION_STOCK", entry("reserver_stock"), refused)
+    narration = narration_of("LIBERATION_STOCK", entry("reserver_stock"), refused)
     assert (
         narration.headline
         == "Payment refused: Client 2 has less than 5.00. Going back: Stock is asked to release the goods."
@@ -53,7 +53,7 @@ def test_refusal_is_described_with_reason_and_consequence():
 
 def test_lost_reply_is_described_as_possible_effect():
     lost = entry("payer", "retry", "unknown", reason="the connection was lost before the answer")
-    narration = told("STOCK_RESERVE", lost)
+    narration = narration_of("STOCK_RESERVE", lost)
     assert narration.headline == (
         "Payment: The connection was lost before the answer. "
         "It may have happened, so the same call goes out again with the same key."
@@ -63,7 +63,7 @@ def test_lost_reply_is_described_as_possible_effect():
 
 def test_step_without_any_answer_is_described_as_undone():
     exhausted = entry("payer", "exhausted", "unknown", reason="503 Fault")
-    assert "It may have happened, so it is undone as well." in told("REMBOURSEMENT", exhausted).headline
+    assert "It may have happened, so it is undone as well." in narration_of("REMBOURSEMENT", exhausted).headline
 
 
 @pytest.mark.parametrize(
@@ -75,22 +75,22 @@ def test_step_without_any_answer_is_described_as_undone():
     ],
 )
 def test_end_of_a_saga_is_described_as_an_end(state, tone, words):
-    narration = told(state)
+    narration = narration_of(state)
     assert words in narration.headline
     assert (narration.tone, narration.ended, narration.calls) == (tone, tone != "stuck", [])
 
 
 def test_takeover_by_another_process_is_described():
-    narration = told("PAIEMENT_EFFECTUE", entry("lire_panier"), entry("payer", actor="engine@b"))
+    narration = narration_of("PAIEMENT_EFFECTUE", entry("lire_panier"), entry("payer", actor="engine@b"))
     assert [call.taken_over for call in narration.calls] == [False, True, False]
 
 
 def test_the_mark_changes_with_every_move():
     moves = [entry("payer", "retry", "unknown") for _ in range(3)]
-    marks = [told("STOCK_RESERVE", *moves[:number]).mark for number, _ in zip(count(1), moves, strict=False)]
+    marks = [narration_of("STOCK_RESERVE", *moves[:number]).mark for number, _ in zip(count(1), moves, strict=False)]
     assert len(set(marks)) == 3
 
 
 def test_pending_saga_has_no_call_in_flight():
-    narration = told("INITIEE", status="pending")
+    narration = narration_of("INITIEE", status="pending")
     assert (narration.calls, narration.headline) == ([], "The order is about to begin.")
