@@ -99,7 +99,7 @@ def test_saga_is_durable_before_its_client_gets_an_answer(orchestrator, particip
     assert ended(server, answer.json()["saga_id"])["etat_actuel"] == "CONFIRMEE"
 
 
-def test_an_idempotency_key_gives_one_saga(orchestrator, participants):
+def test_one_idempotency_key_starts_one_saga(orchestrator, participants):
     server, key = orchestrator(), str(uuid.uuid4())
     first, second = (checkout(server, 2, **{"Idempotency-Key": key}) for _ in range(2))
     assert first.status_code == second.status_code == 409

@@ -124,7 +124,7 @@ def test_started_saga_is_durable_and_a_service_ends_it_after_the_wait(started, o
     participants.assert_balanced()
 
 
-def test_a_key_gives_one_saga(saga, started):
+def test_one_key_starts_one_saga(saga, started):
     first = started(4, "--key", "monday")
     assert started(4, "--key", "monday")["id"] == first["id"]
     again = saga("start", "checkout", "client_id=4", "magasin_id=1", "--key", "monday")

@@ -60,7 +60,7 @@ def assert_trouble_loses_nothing(server, participants, ends: Callable[[], None])
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
-def test_a_read_only_server_takes_no_saga_and_loses_none(orchestrator, participants, store_url):
+def test_read_only_server_starts_no_saga_and_loses_none(orchestrator, participants, store_url):
     server = orchestrator()
     assert buy(server, "before").status_code == 201
     name = store_url.split("/")[3].split("?")[0]
@@ -96,7 +96,7 @@ def fill(folder: Path) -> Path:
     return filler
 
 
-def test_a_full_disk_under_sqlite_takes_no_saga_and_loses_none(small_disk, request, orchestrator_at, participants):
+def test_sqlite_with_a_full_disk_starts_no_saga_and_loses_none(small_disk, request, orchestrator_at, participants):
     shutil.copy(request.getfixturevalue("sqlite_template"), small_disk / "saga.db")
     server = orchestrator_at(f"sqlite:///{small_disk / 'saga.db'}")
     assert buy(server, "before").status_code == 201
@@ -104,7 +104,7 @@ def test_a_full_disk_under_sqlite_takes_no_saga_and_loses_none(small_disk, reque
     assert_trouble_loses_nothing(server, participants, filler.unlink)
 
 
-def test_a_full_disk_under_postgresql_takes_no_saga_and_loses_none(small_disk, request, orchestrator_at, participants):
+def test_postgresql_with_a_full_disk_starts_no_saga_and_loses_none(small_disk, request, orchestrator_at, participants):
     admin = request.getfixturevalue("postgres_server")
     template = request.getfixturevalue("postgres_template")
     data = Path(admin.split("host=")[1])

@@ -62,7 +62,7 @@ def test_forty_checkouts_end_as_they_would_without_redis(orchestrator, participa
     participants.assert_balanced()
 
 
-def test_of_twenty_requests_with_one_key_one_reads_the_cart(orchestrator, participants, server):
+def test_only_one_of_twenty_requests_with_one_key_reads_the_cart(orchestrator, participants, server):
     web, key, gate = orchestrator(REDIS_URL=server.url, LEASE_S="30"), str(uuid.uuid4()), Barrier(20)
     participants.add_fault("panier", kind="slow", times=100, seconds=0.2)
 

@@ -76,7 +76,7 @@ def statements(app):
     event.remove(engine, "before_cursor_execute", note)
 
 
-def test_answers_of_finished_sagas_are_kept(application, server):
+def test_answers_about_finished_sagas_are_cached(application, server):
     app = application()
     client = app.test_client()
     order = client.post("/api/saga/commandes/", json=ORDER).json["saga_id"]
@@ -104,7 +104,7 @@ def test_every_process_gives_the_same_answer_about_a_finished_saga(application):
     assert asked == []
 
 
-def test_answers_of_finished_sagas_are_not_kept_while_anything_may_change(application):
+def test_answers_about_sagas_that_may_change_are_not_cached(application):
     """A completed purchase can still be compensated, because its table has no pivot."""
     app = application()
     client = app.test_client()

@@ -113,7 +113,7 @@ def test_return_that_does_not_fit_the_sale_is_refused_at_once(api, participants,
     assert (saga["status"], participants.effects(saga["id"])) == ("compensated", {"VALIDATE_RETURN": "refused"}), what
 
 
-def test_a_unit_reserved_by_one_saga_cannot_be_sold_by_another(api, participants):
+def test_unit_reserved_by_one_saga_cannot_be_sold_by_another(api, participants):
     """There is only one stock: the rare product of client 1's cart is also that of the purchase."""
     held = {"product_id": 789, "quantity": 3, "price": 12.5}
     first = run(api, "purchase_saga", PURCHASE | {"items": [held], "amount": 37.5})

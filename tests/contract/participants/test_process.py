@@ -91,7 +91,7 @@ def test_lost_reply_leaves_one_effect(url, fault):
     assert debits(url) == before + 1
 
 
-def test_a_failure_comes_before_any_effect(url, fault):
+def test_failure_fault_prevents_the_effect(url, fault):
     before = debits(url)
     fault(kind="fail", times=2)
     for _ in range(2):

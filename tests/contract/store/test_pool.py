@@ -84,13 +84,13 @@ def test_burst_beyond_the_servers_limit_succeeds(process):
         done.result()
 
 
-def test_a_read_gets_a_connection_that_the_engine_keeps_and_does_not_use(process):
+def test_read_gets_an_idle_connection_of_the_engine(process):
     engine, connections = process()
     hold(connections, LIMIT)
     assert read(engine) == 1
 
 
-def test_the_engine_gets_a_connection_that_the_reads_left_idle(process):
+def test_engine_gets_an_idle_connection_of_the_reads(process):
     engine, connections = process()
     for connection in [engine.connect() for _ in range(LIMIT)]:
         connection.close()
@@ -145,7 +145,7 @@ def test_process_does_not_wait_when_the_server_refuses_everything(process, limit
     use(connections)
 
 
-def test_a_process_takes_no_more_than_its_share(process):
+def test_process_opens_no_more_connections_than_its_share(process):
     engine, connections = process(pool_size=2, max_overflow=2)
     with ThreadPoolExecutor(20) as pool:
         done = [pool.submit(use, connections) for _ in range(50)] + [pool.submit(read, engine) for _ in range(50)]

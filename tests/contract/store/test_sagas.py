@@ -137,7 +137,7 @@ def test_ended_leases_are_claimed_at_once(stored, saga):
     assert [claimed.id for claimed in stored.leases("two").claim(10, 30)] == [saga.id]
 
 
-def test_a_claim_takes_no_more_than_its_limit_and_the_longest_due_first(stored):
+def test_claim_obeys_its_limit_and_takes_the_longest_due_first(stored):
     store = stored.store()
     sagas = [Instance.new(CHECKOUT, {"client_id": 4, "magasin_id": 1}, actor="client") for _ in range(5)]
     for number, saga in enumerate(sagas):
@@ -184,7 +184,7 @@ def test_unreadable_saga_does_not_delay_others(stored, saga):
     assert [claimed.id for claimed in stored.leases().claim(10, 30)] == [other.id]
 
 
-def test_a_commit_early_in_its_lease_leaves_it_and_a_late_one_renews_it(stored, saga):
+def test_only_a_commit_late_in_its_lease_renews_the_lease(stored, saga):
     now = [0.0]
     store = SagaStore(stored.connections, discover(), "one", lambda: now[0])
     store.insert(saga, 35, "one")

@@ -54,7 +54,7 @@ def test_every_connection_has_the_settings_that_statements_rely_on(engine):
     }
 
 
-def test_a_transaction_is_read_committed_whatever_the_session_says(engine):
+def test_transaction_is_read_committed_despite_the_session(engine):
     with atomic(engine) as connection:
         assert connection.execute(text("SHOW transaction_isolation")).scalar_one() == "read committed"
 

@@ -66,7 +66,7 @@ def test_compensating_undoes_what_the_preview_said(site):
     assert site.participants.effects(saga_id) == {"payer": "undone", "reserver_stock": "undone"}
 
 
-def test_a_reason_is_asked_for_before_anything_is_done(site):
+def test_action_requires_a_reason(site):
     (saga_id,) = site.stuck_orders(1)
     page = site.open(f"/admin/sagas/{saga_id}")
     offer(page, "Retry now").locator("summary").first.click()

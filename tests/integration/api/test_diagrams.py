@@ -83,7 +83,7 @@ def words(svg: str) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_definition_in_every_format(client: FlaskClient, kind: str):
+def test_definition_is_drawn_in_every_format(client: FlaskClient, kind: str):
     answer = client.get(f"/diagrams/checkout.{kind}?version=1")
     assert answer.status_code == 200
     assert answer.content_type == KINDS[kind]
@@ -92,7 +92,7 @@ def test_a_definition_in_every_format(client: FlaskClient, kind: str):
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
 
 
-def test_the_latest_version_unless_one_is_named(client: FlaskClient):
+def test_diagram_is_of_the_latest_version_by_default(client: FlaskClient):
     assert "POINTS_DONNES" in client.get("/diagrams/checkout.md").text
     assert "POINTS_DONNES" not in client.get("/diagrams/checkout.md?version=1").text
 

@@ -125,7 +125,7 @@ OTHER_NOTATIONS = ["1_0", "+5", " 5 ", "5\n", "1e1", "5.", "\u0665", "\uff15", "
 
 @pytest.mark.parametrize("name", ["LEASE_S", "DATABASE_STATEMENT_TIMEOUT_S", "THREADS", "METRICS_PORT", "DB_PORT"])
 @pytest.mark.parametrize("value", OTHER_NOTATIONS)
-def test_a_number_is_refused_in_any_notation_but_the_plain_one(name, value):
+def test_number_is_accepted_only_in_plain_notation(name, value):
     with pytest.raises(ConfigError, match=f"^{name} must be a (whole )?number "):
         from_environment({"DB_HOST": "db", name: value})
 
@@ -221,13 +221,13 @@ def calling(*participants):
     return SimpleNamespace(participants=participants)
 
 
-def test_a_variable_that_fits_no_participant_is_refused_with_the_nearest():
+def test_misspelled_variable_is_refused_with_the_nearest_participant():
     config = from_environment({"PARTICIPANT_ALHPA_URL": "http://own"})
     with pytest.raises(ConfigError, match=r"PARTICIPANT_ALHPA_URL fits no .* did you mean PARTICIPANT_ALPHA_URL\?"):
         check_participants(config, [calling("beta", "alpha"), calling("gamma")])
 
 
-def test_a_variable_that_resembles_no_participant_is_refused_with_all_of_them():
+def test_unknown_variable_is_refused_with_all_participants():
     config = from_environment({"PARTICIPANT_HOTEL_URL": "http://own"})
     with pytest.raises(ConfigError, match=r"they use PARTICIPANT_ALPHA_URL, PARTICIPANT_CLIENT_URL$"):
         check_participants(config, [calling("client", "alpha")])

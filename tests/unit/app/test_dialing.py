@@ -97,7 +97,7 @@ def test_ip_address_needs_no_name_server(alive, names):
     assert names.asked == 0
 
 
-def test_a_dead_address_leaves_time_for_the_next_one(dial, names, mute, alive):
+def test_dead_address_leaves_time_for_the_next_address(dial, names, mute, alive):
     names.known = [address(mute), address(alive)]
     assert dial(0.6) == alive.getsockname()
 

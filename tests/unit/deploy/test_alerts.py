@@ -54,7 +54,7 @@ def test_each_state_that_can_overstay_has_a_limit():
         assert {fact.state: fact.dwell_s for fact in STATES if fact.saga == name} == limits
 
 
-def test_a_state_names_the_participant_that_it_waits_for():
+def test_each_state_has_the_participant_that_it_waits_for():
     waits = {fact.state: fact.participant for fact in STATES if fact.saga == "checkout"}
     assert (waits["STOCK_RESERVE"], waits["REMBOURSEMENT"], waits["LIBERATION_STOCK"]) == ("client", "client", "stock")
     assert (waits["STUCK_ENREGISTRER_VENTE"], waits["STUCK_UNDO_PAYER"]) == ("ventes", "client")

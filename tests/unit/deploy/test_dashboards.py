@@ -107,7 +107,7 @@ def test_gauge_with_one_value_for_all_replicas_is_not_summed(gauge):
     assert [use for use in uses if not re.search(r"max( by \([^)]*\))? \($", use)] == []
 
 
-def test_a_link_names_only_what_its_series_have():
+def test_link_uses_only_labels_of_its_series():
     """tests/integration/admin/test_links.py follows each link."""
     for title, panel in PANELS:
         for link in panel.field_config.defaults.links or ():

@@ -68,7 +68,7 @@ def test_no_container_may_do_more_than_it_needs():
         assert container["resources"]["limits"]["memory"], name
 
 
-def test_each_pod_runs_what_the_stack_runs():
+def test_each_pod_runs_the_command_of_the_stack():
     """The commands are those of the stack, which the tests of workers run."""
     services = composed("core")["services"]
     stack = {name.removesuffix("-1"): service["command"] for name, service in services.items()}

@@ -46,7 +46,7 @@ def test_an_illegal_order_is_refused(kinds):
 
 @quick
 @given(st.lists(st.sampled_from(Kind), min_size=1, max_size=6))
-def test_only_what_must_succeed_may_follow_the_point_of_no_return(kinds):
+def test_only_retriables_and_reads_may_follow_the_pivot(kinds):
     point = next((number for number, kind in enumerate(kinds) if kind in (PIVOT, RETRIABLE)), len(kinds))
     legal = not {COMPENSATABLE, PIVOT} & set(kinds[point + 1 :])
     assert order_is_refused(kinds) is not legal

@@ -19,7 +19,7 @@ def test_a_compensatable_without_a_state_for_its_undo_is_refused(refusal):
 
 
 @pytest.mark.parametrize("step", [look, hold, sell])
-def test_a_step_that_may_fail_must_name_a_state_for_it(refusal, step):
+def test_step_that_may_fail_must_name_a_failure_state(refusal, step):
     failing = replace(step("first"), refused=None)
     assert refusal(failing) == "sale v1: step first: it has no state for a refusal; name one with refused="
 

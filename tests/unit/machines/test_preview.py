@@ -49,7 +49,7 @@ def test_resolving_by_hand_does_not_send_the_call_again():
 @pytest.mark.parametrize(
     ("in_doubt", "undone"), [(True, ["REMBOURSEMENT", "LIBERATION_STOCK"]), (False, ["LIBERATION_STOCK"])]
 )
-def test_a_cancel_undoes_the_call_in_flight_only_where_it_may_have_been_sent(in_doubt, undone):
+def test_cancel_undoes_the_call_in_flight_only_when_in_doubt(in_doubt, undone):
     seen = preview(CHECKOUT, "STOCK_RESERVE", Trigger.CANCEL, in_doubt=in_doubt)
     assert states(seen.course) == ["ECHEC_PAIEMENT", *undone, "ANNULEE"]
 

@@ -9,7 +9,7 @@ def balance(client, client_id):
     return client.get(f"/{client_id}").json["solde"]
 
 
-def test_a_payment_is_taken_from_the_balance(client):
+def test_payment_is_deducted_from_the_balance(client):
     reply = pay(client, 4, 59.97)
     assert (reply.status_code, reply.json["montant"], reply.json["solde"]) == (201, 59.97, 999_940.03)
     assert client.get("/4").json == {"client_id": 4, "solde": 999_940.03}
@@ -123,7 +123,7 @@ def test_undo_of_a_credit_uses_the_recorded_credit(paid):
     assert (balance(paid, 5), paid.books()["remboursements"]) == (1_000_000, 0)
 
 
-def test_a_credit_that_is_spent_cannot_be_taken_back(client):
+def test_spent_credit_cannot_be_undone(client):
     pay(client, 2, 5, "s/payer/do")
     credit(client, 5, client_id=2)
     pay(client, 2, 7)
@@ -138,14 +138,14 @@ def test_undoing_a_payment_pays_back_what_was_not_credited(paid):
     assert credit(paid, 0.01, saga="late").status_code == 409
 
 
-def test_a_credit_undone_after_its_payment_was_paid_back_stays_with_the_client(paid):
+def test_credit_undone_after_its_refund_stays_with_the_client(paid):
     credit(paid, 29.99)
     paid.post("/4/rembourser", {}, "s/payer/undo")
     assert reverse(paid).status_code == 200
     assert (balance(paid, 4), paid.books()) == (1_000_000, {"debits": 59.98, "remboursements": 59.98})
 
 
-def test_a_credit_undone_before_its_payment_is_paid_back_with_the_payment(paid):
+def test_credit_undone_before_its_refund_is_refunded_with_it(paid):
     credit(paid, 29.99)
     reverse(paid)
     assert paid.post("/4/rembourser", {}, "s/payer/undo").json["montant"] == 59.98

@@ -1,4 +1,4 @@
-def test_all_products_and_one(catalogue):
+def test_catalogue_returns_all_products_and_one(catalogue):
     listed = catalogue.get("/produits").json["produits"]
     assert [each["produit_id"] for each in listed] == [
         "101", "102", "103", "456", "550e8400-e29b-41d4-a716-446655440001", "789",

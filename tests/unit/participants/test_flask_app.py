@@ -22,7 +22,7 @@ def test_each_participant_is_healthy_and_shows_its_books(serve, sqlite_url, name
     assert service.get("/_balance").status_code == 200
 
 
-def test_a_restart_keeps_the_data_and_does_not_seed_again(serve, database_url):
+def test_restart_keeps_the_data_and_does_not_seed_again(serve, database_url):
     assert serve("client", database_url).post("/2/payer", {"montant": 4}).status_code == 201
     assert serve("client", database_url).get("/2").json["solde"] == 6
 
@@ -67,7 +67,7 @@ def test_a_postgresql_url_names_its_driver():
     assert driver_url("postgresql+psycopg://h/d") == "postgresql+psycopg://h/d"
 
 
-def test_every_participant_does_its_work_on_each_database(serve, database_url):
+def test_every_participant_works_on_each_database(serve, database_url):
     """The books too: on PostgreSQL a sum of integers is a decimal."""
     produits = [{"produit_id": 456, "quantite": 2, "prix": 14.99}]
     panier = serve("panier", database_url)
@@ -84,7 +84,7 @@ def test_every_participant_does_its_work_on_each_database(serve, database_url):
     assert ventes.books() == {"total": 29.98, "count": 1}
 
 
-def test_the_participants_of_orders_and_returns_do_their_work_on_each_database(serve, database_url, tmp_path):
+def test_orders_and_returns_work_on_each_database(serve, database_url, tmp_path):
     line = {"produit_id": 456, "quantite": 2, "prix": 29.99}
     goods, whole = {"produits": [line]}, {"client_id": 4, "produits": [line], "montant": 59.98}
     config = {"OUTBOX": tmp_path / "outbox", "STOCK_URL": "http://127.0.0.1:1"}

@@ -12,7 +12,7 @@ def confirm(commandes, commande_id, key=None):
     return commandes.post("/commandes/confirmer", {"commande_id": commande_id}, key)
 
 
-def test_an_order_is_kept_and_can_be_read(commandes):
+def test_order_is_stored_and_can_be_read(commandes):
     reply = create(commandes)
     expected = {"client_id": "4", "magasin_id": "1", "montant": None, "etat": "creee"}
     assert (reply.status_code, expected.items() <= reply.json.items()) == (201, True)
@@ -29,7 +29,7 @@ def test_clients_and_shops_may_be_uuids_and_an_order_may_have_an_amount(commande
 
 
 @pytest.mark.parametrize("magasin_id", [99, "99", "550e8400-e29b-41d4-a716-446655440099"])
-def test_a_closed_shop_takes_no_order_and_nothing_is_kept(commandes, magasin_id):
+def test_closed_shop_refuses_an_order_and_nothing_is_stored(commandes, magasin_id):
     reply = create(commandes, magasin_id=magasin_id)
     assert (reply.status_code, reply.json["title"]) == (409, "Closed shop")
     assert (commandes.books(), commandes.states()) == (NOTHING, ["refused"])

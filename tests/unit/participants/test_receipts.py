@@ -46,7 +46,7 @@ def test_without_an_address_nothing_is_sent(recus, outbox):
     assert (outbox(), recus.books(), recus.states()) == ([], {"total": 0, "count": 0}, ["refused"])
 
 
-def test_a_crash_after_the_document_and_before_the_commit_leaves_one_document(recus, outbox, monkeypatch):
+def test_crash_between_document_and_commit_leaves_one_document(recus, outbox, monkeypatch):
     put = module._put
 
     def crash(*document):

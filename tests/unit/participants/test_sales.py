@@ -8,7 +8,7 @@ SALE = {
 }
 
 
-def test_a_sale_is_kept_and_can_be_read(ventes):
+def test_sale_is_stored_and_can_be_read(ventes):
     reply = ventes.post("/ventes", SALE)
     assert reply.status_code == 201
     assert reply.json == {**SALE, "vente_id": reply.json["vente_id"], "magasin_id": "1"}
@@ -16,7 +16,7 @@ def test_a_sale_is_kept_and_can_be_read(ventes):
     assert ventes.books() == {"total": 29.98, "count": 1}
 
 
-def test_a_blocked_buyer_is_refused_and_nothing_is_kept(ventes):
+def test_blocked_buyer_is_refused_and_nothing_is_stored(ventes):
     reply = ventes.post("/ventes", {**SALE, "client_id": 3})
     assert (reply.status_code, reply.content_type) == (409, "application/problem+json")
     assert (ventes.books(), ventes.states()) == ({"total": 0, "count": 0}, ["refused"])

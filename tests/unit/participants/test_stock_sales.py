@@ -123,7 +123,7 @@ def test_goods_returned_during_the_undo_are_restocked_once(stock, undone):
 
 
 @pytest.mark.parametrize("undone", [0, 1, 2])
-def test_a_return_undone_while_its_purchase_is_undone_takes_no_unit_twice(stock, undone):
+def test_return_undone_during_the_undo_moves_no_unit_twice(stock, undone):
     undos = (("/vendre/annuler", "s/vendre/undo"), ("/liberer", "s/reserver/undo"))
     sold(stock)
     bring_back(stock, line(2))
@@ -149,7 +149,7 @@ def test_returned_goods_are_on_hand_again(stock):
     assert units(stock) == (3, 3, 0, 0)
 
 
-def test_units_of_a_purchase_that_reserved_nothing_are_not_taken_back(stock):
+def test_purchase_without_a_reservation_cannot_be_returned(stock):
     sold(stock)
     assert bring_back(stock, line(1), achat="t").status_code == 404
     assert stock.post("/remettre", {"produits": [line(1)]}).json["title"] == "Invalid body"

@@ -235,7 +235,7 @@ def test_retry_after_is_read_in_both_of_its_forms(send, headers, seconds):
     assert send(http(b"", "503 Busy", headers)).retry_after_s == seconds
 
 
-def test_a_retry_after_date_without_a_date_of_the_reply_counts_from_our_own_clock(peer):
+def test_retry_after_date_uses_our_clock_when_the_reply_has_no_date(peer):
     peer.answers.append(http(b"", "503 Busy", "Retry-After: Thu, 01 Jan 1970 00:01:40 GMT\r\n"))
     participants = HttpClient(1, wall_clock=lambda: 60.0)
     request = Request(
@@ -299,7 +299,7 @@ def test_doubtful_connection_is_not_used_again(send, peer, answer):
     assert peer.connections == 2
 
 
-def test_a_connection_that_its_peer_has_closed_in_between_is_not_used_again(send, peer):
+def test_connection_closed_by_its_peer_is_not_used_again(send, peer):
     peer.release.set()  # the peer closes the connection after its last answer
     assert send(OK).status == 200
     assert peer.closed.acquire(timeout=10)
@@ -307,7 +307,7 @@ def test_a_connection_that_its_peer_has_closed_in_between_is_not_used_again(send
     assert peer.connections == 2
 
 
-def test_a_request_goes_out_as_one_packet(send, peer):
+def test_request_is_sent_as_one_packet(send, peer):
     send(OK, body={"a": 1})
     assert peer.first_pieces[0] == peer.received[0]
 
