@@ -1,6 +1,7 @@
-"""`python test_saga_integration.py`: the integration tests of the order saga, by the name that document 000 gives them.
+"""`python test_saga_integration.py`: the integration tests of the order saga.
 
-They start the orchestrator and its participants themselves: a success, and every failure that must be compensated.
+The reference documents use this file name. The tests start the orchestrator and its participants themselves.
+They run a success, and every failure that must be compensated.
 """
 
 import subprocess

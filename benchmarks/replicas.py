@@ -8,7 +8,7 @@ from benchmarks.harness import Harness, settings
 from benchmarks.report import Table
 
 PROCESSES, CONNECTIONS, SECONDS = (1, 2, 4), 32, 5.0
-#: The connection that counts does not count itself.
+#: Counts the connections of the database, except the one that runs this query.
 _CONNECTIONS_QUERY = "SELECT count(*) - 1 FROM pg_stat_activity WHERE datname = current_database()"
 
 

@@ -1,4 +1,4 @@
-"""An order through the gateway (000): check the stock, look up and reserve the goods, and create the order."""
+"""An order through the gateway: check the stock, look up and reserve the goods, and create the order."""
 
 from machines.call import get, post
 from machines.fields import integer, list_of, uuid

@@ -1,7 +1,7 @@
-"""The only reading of a journal: what became of each call, each step and each effect of a saga.
+"""The only reading of a journal: the outcome of each call, the result of each step and each effect of a saga.
 
-A journal is a saga's moves, in their order. The API, the pages, the command line, the diagrams and the metrics ask
-here, so no two of them can read one journal differently.
+A journal is a saga's moves, in their order. The API, the pages, the command line, the diagrams and the metrics all
+use this module, so no two of them can read one journal differently.
 """
 
 from collections.abc import Mapping, Sequence
@@ -237,8 +237,9 @@ def _of_step(moves: Sequence[_M], step: Step) -> tuple[list[_M], list[_M]]:
 def _started_at(
     saga: Snapshot, entry: str, entered_at: datetime | None, done: Sequence[JournalEntry]
 ) -> datetime | None:
-    """Return when the step's first call was sent; before its reply, when the saga entered the state before the step.
+    """Return when the step's first call was sent.
 
+    While no call has a reply, return when the saga entered the state in which the step starts.
     A saga that is executed later than it was created makes no move in between, so `entered_at` may be too early.
     """
     first = next((row for row in done if row.duration_ms is not None), None)

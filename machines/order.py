@@ -1,4 +1,4 @@
-"""An order with a receipt (004): a sent receipt cannot be called back, so sending it is the pivot."""
+"""An order with a receipt. A sent receipt cannot be called back, so sending it is the pivot."""
 
 from machines.call import get, post
 from machines.fields import integer, list_of, text

@@ -1,4 +1,4 @@
-"""A preview of a move that a person asks for: the rows are walked before anything is done.
+"""A preview of a move that a person requests: a trial saga makes the moves before anything is done.
 
 It shows the states and calls if every call succeeds, and the course if the first call does not succeed.
 """

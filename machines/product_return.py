@@ -1,7 +1,7 @@
-"""A return of goods from a purchase (002, 003): announce it, refund it, restock the goods and record the return.
+"""A return of goods from a purchase: announce it, refund it, restock the goods and record the return.
 
-The announcement reserves the goods for this return before any refund. Its reply field `achat` names the purchase to the
-other participants, so that they return no more money than it paid and no goods other than its own.
+The announcement reserves the goods for this return before any refund. Its reply field `achat` names the purchase to
+the other participants, so that they return no more money than it paid and no goods other than its own.
 """
 
 from machines.call import post

@@ -1,4 +1,4 @@
-"""A purchase (002, 003). It has no pivot, so even a completed purchase can be undone as a whole.
+"""A purchase. It has no pivot, so even a completed purchase can be undone as a whole.
 
 The stock service asks the catalogue whether `amount` is the price of the items, before anything is reserved or paid.
 """

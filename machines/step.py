@@ -19,7 +19,7 @@ class Retry:
     """How often, and how soon, a call whose outcome is in doubt is sent again.
 
     The wait after attempt n is random, from 0 to min(cap_s, base_s * factor ** (n - 1)) seconds. The defaults are
-    those of the reference document 002: 3 retries, after at most 1, 2 and 4 s.
+    those of the reference documents: 3 retries, after at most 1, 2 and 4 s.
     """
 
     #: The first call and its retries.

@@ -161,11 +161,11 @@ def grant_credit(client_id: int) -> tuple[dict[str, Any], int]:
 def revoke_credit(done: Done, client_id: int) -> dict[str, Any]:  # noqa: ARG001 - the credit knows its client
     credit_id = done.reply["credit_id"]
     credit = db.session.execute(select(credits_granted).where(credits_granted.c.credit_id == credit_id)).one()
-    # The payment is locked first, as for a credit. Otherwise a concurrent refund could miss that this credit ends.
+    # Lock the payment first, as for a credit. Otherwise a concurrent refund could overlook that this credit is undone.
     payment = _payment(payments.c.paiement_id == credit.paiement_id)
     db.session.execute(update(credits_granted).where(credits_granted.c.credit_id == credit_id).values(annule=True))
     credited, amount = credit.client_id, credit.montant
-    # The refund of a payment leaves out its credits. So the client keeps this money as part of the refund.
+    # The refund of a payment does not include its credits. After a refund the client keeps the credited money.
     new_balance = _add(credited, 0 if payment is not None and payment["rembourse"] else -amount)
     if new_balance is None:
         raise Refused(402, "Spent", f"Client {credited} has less than the {on_the_wire(amount):.2f} he was given")

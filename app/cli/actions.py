@@ -135,7 +135,8 @@ def _run(move: Callable[[SagaService], SagaSnapshot], *, as_json: bool) -> None:
         try:
             sagas = services().sagas
             sagas.early.start()
-            sagas.held_s = inf  # a command has no other work, and there may be no service that would continue the saga
+            # A command has no other work, and no service may be running that could continue the saga.
+            sagas.held_s = inf
             snapshot = move(sagas)
         except Exception:
             runner.stop()
@@ -143,7 +144,8 @@ def _run(move: Callable[[SagaService], SagaSnapshot], *, as_json: bool) -> None:
         runner.stop()
     except KeyboardInterrupt:
         click.echo("saga: interrupted; the saga is durable, and a service continues it", err=True)
-        # The saga's thread may run for the whole wait, so the process ends without it, which is safe as a crash is.
+        # The saga's thread may run for the whole wait. The process ends without it; the saga then continues as after a
+        # crash.
         os._exit(INTERRUPTED)
     _show_result(snapshot.id, replayed=snapshot.replayed, as_json=as_json)
 

@@ -42,7 +42,7 @@ class IncompleteReplyError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    """The loop, and what it needs."""
+    """The loop, with the store, the calls and the telemetry that it uses."""
 
     #: Settings of the process.
     config: Config

@@ -14,7 +14,7 @@ UNWELL_FOR_S = 10.0
 
 
 class Heartbeat:
-    """The current database error of this process, in one line, until it is over."""
+    """The heartbeat of this process, and the present database error as `last_error`, in one line."""
 
     def __init__(self, replicas: Replicas, clock: Callable[[], float] = time.monotonic) -> None:
         self._replicas, self._clock = replicas, clock

@@ -45,9 +45,9 @@ class Keys:
         return self.known(saga) or self._started_this_moment(saga)
 
     def known(self, saga: Instance) -> SagaSnapshot | None:
-        """Do the same as `started`, without a wait.
+        """Return what `started` returns, without a wait.
 
-        Set the saga's key, written out where another saga has it as sent.
+        Set the saga's key: written out when another saga has it as sent.
         """
         if not saga.sent_key:
             return None
@@ -65,7 +65,7 @@ class Keys:
         return snapshot_of(row, replayed=True)
 
     def _started_this_moment(self, saga: Instance) -> SagaSnapshot | None:
-        """Wait up to TURN_S for another request with this key, which came a moment ago, to make its saga durable.
+        """Wait up to TURN_S until a simultaneous request with this key has made its saga durable.
 
         Otherwise participants would serve the reads of a saga that cannot be stored.
         """

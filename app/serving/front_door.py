@@ -128,7 +128,7 @@ class FrontDoor:
                 headers.append(("Connection", "close"))
             if isinstance(chunks, FileWrapper) and isinstance(name := getattr(chunks.file, "name", None), str):
                 chunks.close()
-                exchange.response_file(status, headers, name)  # at the client's pace, without a thread of ours
+                exchange.response_file(status, headers, name)  # in a thread of granian, at the speed of the client
             else:
                 exchange.response_bytes(status, headers, _joined(chunks))
         except Exception:  # noqa: BLE001  the thread and its lane continue

@@ -106,7 +106,7 @@ class Instance(Progress):
         self.committed_snapshot: SagaSnapshot | None = None
         #: The audit row of a person's request; the commit that carries the request out also writes the row.
         self.audit_entry: Entry | None = None
-        #: Moves of the start.
+        #: Moves of the start, which an early insert stores.
         self.start_moves: tuple[Move, ...] = ()
         #: Held by the thread that makes the saga durable.
         self.first_commit = threading.Lock()

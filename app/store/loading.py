@@ -66,7 +66,7 @@ def table_of(registry: Registry, saga: SagaRow | Row[Any], journal: Sequence[Jou
     """Return the table that describes a saga to people; None when no known table fits it.
 
     A later release may have started the saga, or its table may have been changed; its row and journal can still be
-    read. Every list, page, diagram and command asks here.
+    read. Every list, page, diagram and command uses this function.
     """
     try:
         table = registry.of(saga)

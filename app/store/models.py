@@ -70,7 +70,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     fingerprint: Mapped[str | None]
     #: Digest of the start request as it was sent.
     sent_digest: Mapped[str | None]
-    #: Principal that started the saga (`key:shop`, `user:ada`, `api`); its Idempotency-Key is one of theirs.
+    #: Principal that started the saga (`key:shop`, `user:ada`, `api`). The Idempotency-Key belongs to this principal.
     started_by: Mapped[str | None]
     #: Digest of the table that the saga runs by, see SagaTableRow.
     table_digest: Mapped[str | None]
@@ -84,7 +84,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     claims: Mapped[int]
     #: When any process may claim the saga: the end of a lease or a wait. NULL: the engine has nothing left to do.
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: The call of the state may have been sent; so it may where there are claims.
+    #: True when the call of the state may have been sent. A claim means the same.
     unsure: Mapped[bool]
     #: Until when a forward step may be sent.
     deadline_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -132,7 +132,7 @@ class JournalRow(db.Model):  # type: ignore[name-defined,misc]
 
 
 class SagaTableRow(db.Model):  # type: ignore[name-defined,misc]
-    """A table that sagas of one definition and version run by, or ran by; the first recorded has the smallest id."""
+    """A table by which sagas of one definition and version run. The first recorded table has the smallest id."""
 
     __tablename__ = "saga_table"
     __table_args__ = (UniqueConstraint("definition", "definition_version", "digest", name="saga_table_digest"),)

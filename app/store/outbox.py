@@ -29,7 +29,7 @@ _BATCH = (
 
 
 class Outbox:
-    """Gives events to one process at a time: two publishers would mix up their order."""
+    """Returns events to one process at a time: two publishers would mix up their order."""
 
     def __init__(self, database: Database, owner: str) -> None:
         self._database, self._owner = database, owner

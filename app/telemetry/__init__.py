@@ -5,7 +5,7 @@ each value of a label is a time series of its own.
 
 telemetry           the events of the engine: commits, calls, claims, fenced writes
 deferred            counts and writes log lines later, in a thread of its own
-counted_transition  a transition with the questions that the counters have about it
+counted_transition  a transition with the properties that the counters need
 derived             counters that are computed from the transition counter at each scrape
 aliases             the same metrics under the names of the reference systems
 saga_gauges         sagas by state, read from the database

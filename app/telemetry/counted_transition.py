@@ -1,4 +1,4 @@
-"""A transition of a saga's table, with the questions that counters and log lines have about it."""
+"""A transition of a saga's table, with the properties that counters and log lines need."""
 
 from typing import NamedTuple
 

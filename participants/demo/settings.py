@@ -1,4 +1,4 @@
-"""The settings of the demo: two free ports."""
+"""The settings of the demo: two ports, which must be free."""
 
 import re
 import socket
