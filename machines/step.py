@@ -64,7 +64,7 @@ class Step:
     undo: Call | None = None
     #: State in which `undo` is in flight.
     undoing: str | None = None
-    #: Call that asks what became of an attempt in doubt; it answers as `call` would have, or with any failure.
+    #: Call that reads the outcome of an attempt in doubt; it answers as `call` would have, or with any failure.
     probe: Call | None = None
     #: Retries of the call.
     retry: Retry = Retry()

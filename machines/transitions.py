@@ -107,7 +107,7 @@ class State:
 
     @property
     def probe(self) -> Call | None:
-        """The call that asks what became of an attempt in doubt, where the step has one; an undo has none."""
+        """The call that reads the outcome of an attempt in doubt, where the step has one; an undo has none."""
         return self.step.probe if self.step is not None and self.phase is Phase.FORWARD else None
 
     @cached_property

@@ -32,7 +32,7 @@ _COLUMNS = (
     Column(title="CLIENT", gives_way=True),
     Column(title="AGE", right=True),
 )
-#: Digits of an id in a list of 80 columns: enough to tell sagas apart.
+#: Digits of an id in a list of 80 columns: enough to distinguish sagas.
 _SHORT_ID = 8
 #: Columns from which a list shows whole ids.
 _WIDE = 120

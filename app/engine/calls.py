@@ -1,4 +1,4 @@
-"""Send the next call of a saga, or ask its participant what became of an attempt in doubt."""
+"""Send the next call of a saga, or send a probe when an earlier attempt is in doubt."""
 
 from dataclasses import dataclass, replace
 

@@ -235,7 +235,7 @@ class SagaStore:
             "new_deferrals": saga.deferrals,
             "new_error": saga.error,
             "new_owner": owner,
-            # A saga that is released in good order did not kill this process.
+            # A saga that is released normally did not kill this process.
             "new_claims": saga.claims if owner else 0,
             "new_unsure": saga.in_doubt or owner == self.owner,
             "new_reference": saga.reference,

@@ -21,17 +21,17 @@ def ended(*arguments, **settings):
 
 
 @pytest.mark.parametrize(
-    ("program", "settings", "told"),
+    ("program", "settings", "message"),
     [
         (("-m", "app"), {}, "SECRET_KEY is not set"),
         (("-c", "import wsgi"), {"SECRET_KEY": ""}, "SECRET_KEY is not set"),
         (("-m", "app"), {"SECRET_KEY": "x" * 32, "API_AUTH": "off", "HOST": "0.0.0.0"}, "API_AUTH=off would let"),
     ],
 )
-def test_server_without_a_secret_does_not_start(sqlite_url, program, settings, told):
+def test_server_without_a_secret_does_not_start(sqlite_url, program, settings, message):
     done = ended(*program, DATABASE_URL=sqlite_url, PORT=str(free_port()), **settings)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"saga: {told}")
+    assert done.stderr.startswith(f"saga: {message}")
     assert done.stderr.count("\n") == 1
 
 

@@ -104,11 +104,11 @@ def test_seed_starts_one_example_of_every_saga_once(saga):
 
 
 def test_start_reports_the_end_of_the_saga_by_its_exit_code(saga, started, participants):
-    told = started(4)
-    assert (told["status"], told["state"]) == ("completed", "CONFIRMEE")
-    assert set(participants.effects(told["id"]).values()) == {"done"}
-    told = started(2, code=3)
-    assert (told["status"], told["state"]) == ("compensated", "ANNULEE")
+    shown = started(4)
+    assert (shown["status"], shown["state"]) == ("completed", "CONFIRMEE")
+    assert set(participants.effects(shown["id"]).values()) == {"done"}
+    shown = started(2, code=3)
+    assert (shown["status"], shown["state"]) == ("compensated", "ANNULEE")
     text = saga("start", "checkout", "--data", "-", code=3, stdin=b'{"client_id": 1, "magasin_id": 1}')
     assert text.startswith("■ compensated in ANNULEE  checkout v1\n")
     assert "ECHEC_STOCK: reserver_stock: 409" in text
@@ -117,10 +117,10 @@ def test_start_reports_the_end_of_the_saga_by_its_exit_code(saga, started, parti
 
 def test_started_saga_is_durable_and_a_service_ends_it_after_the_wait(started, orchestrator, saga, participants):
     participants.add_fault("client", kind="fail", times=1)
-    told = started(4, "--wait", "0", code=4)
-    assert told["status"] == "in_progress"
+    shown = started(4, "--wait", "0", code=4)
+    assert shown["status"] == "in_progress"
     orchestrator()
-    assert saga("watch", told["id"]).endswith("✓ completed in CONFIRMEE  checkout v1\n")
+    assert saga("watch", shown["id"]).endswith("✓ completed in CONFIRMEE  checkout v1\n")
     participants.assert_balanced()
 
 
@@ -134,8 +134,8 @@ def test_one_key_starts_one_saga(saga, started):
 
 def test_retry_completes_a_stuck_saga_and_is_recorded(saga, stuck, participants):
     assert "a person must decide" in saga("watch", stuck, code=5)
-    told = json.loads(saga("retry", stuck[:8], "--reason", "ventes is back", "--json"))
-    assert (told["id"], told["status"]) == (stuck, "completed")
+    shown = json.loads(saga("retry", stuck[:8], "--reason", "ventes is back", "--json"))
+    assert (shown["id"], shown["status"]) == (stuck, "completed")
     journal = json.loads(saga("show", stuck, "--json"))["journal"]
     asked = [(move["actor"], move["reason"]) for move in journal if move["trigger"] == "retry" and not move["step"]]
     assert asked == [("cli:ada", "ventes is back")]
@@ -151,8 +151,8 @@ def test_compensate_undoes_a_stuck_saga_and_is_recorded(saga, stuck, participant
     participants.assert_balanced()
 
 
-def step_of(told, name):
-    return next(step for step in told["steps"] if step["type"] == name)
+def step_of(shown, name):
+    return next(step for step in shown["steps"] if step["type"] == name)
 
 
 def test_resolve_continues_after_a_step_done_by_hand(saga, stuck, participants):
@@ -161,9 +161,9 @@ def test_resolve_continues_after_a_step_done_by_hand(saga, stuck, participants):
     key = {"Idempotency-Key": f"{stuck}/by-hand/do"}
     recorded = requests.post(f"{participants.url}/ventes/ventes", json=sale, headers=key, timeout=5).json()
     reply = json.dumps({"vente_id": recorded["vente_id"]})
-    told = json.loads(saga("resolve", stuck, "--reason", "in the books", "--reply", reply, "--json"))
-    assert told["status"] == "completed"
-    step = step_of(told, "enregistrer_vente")
+    shown = json.loads(saga("resolve", stuck, "--reason", "in the books", "--reply", reply, "--json"))
+    assert shown["status"] == "completed"
+    step = step_of(shown, "enregistrer_vente")
     assert (step["status"], step["outcome"], step["output_data"]) == ("completed", "unknown", json.loads(reply))
     assert "in the books" in saga("show", stuck)
     participants.assert_balanced()

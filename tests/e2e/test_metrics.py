@@ -68,13 +68,13 @@ def run(orchestrator, participants, store_url):
     for lines in (1, 1_000_000):
         order = ORDER | {"lignes": [ORDER["lignes"][0] | {"quantite": lines}]}
         requests.post(f"{server.url}/api/saga/commandes/", json=order, headers={"Connection": "close"}, timeout=120)
-    told = [buy(client_id) for client_id in (4, 1, 2, 3)]
+    answers = [buy(client_id) for client_id in (4, 1, 2, 3)]
     participants.add_fault("client", kind="lose_reply", times=1, method="POST")
-    told.append(buy(4))
+    answers.append(buy(4))
     participants.add_fault("ventes", kind="fail", times=4, method="POST")
-    told.append(buy(4))
-    yield *eventually(lambda: all_told(server), "each process has told what it noted"), told
-    requests.post(f"{server.url}/api/v1/sagas/{told[-1]['saga_id']}/retry", timeout=120)
+    answers.append(buy(4))
+    yield *eventually(lambda: all_told(server), "each process has counted its moves"), answers
+    requests.post(f"{server.url}/api/v1/sagas/{answers[-1]['saga_id']}/retry", timeout=120)
 
 
 def all_told(server):
@@ -95,7 +95,7 @@ def value(samples, name, **labels):
 
 
 def test_every_metric_is_correct_and_without_personal_data(run):
-    text, samples, told = run
+    text, samples, answers = run
     for name, labels in NAMES.items():
         found = [set(dict(own)) - {"le"} for own in samples[name]]
         assert found, name
@@ -112,7 +112,7 @@ def test_every_metric_is_correct_and_without_personal_data(run):
     assert value(samples, "saga_step_duration_seconds_count", step="payer", outcome="unknown") == 1
     assert value(samples, "commande_etat_total", etat="CONFIRMEE") == 2
     assert value(samples, "saga_duration_seconds_count", type="checkout") == 5
-    for one in told:
+    for one in answers:
         assert one["saga_id"] not in text
     assert not re.search(r"[0-9a-f]{8}-[0-9a-f]{4}-", text), "no id of anything is in a label"
     assert not re.search(r'endpoint="[^"]*/[0-9]+[/"]', text), "an endpoint is a template"
@@ -163,7 +163,7 @@ def test_processes_of_one_server_report_one_sum(orchestrator, participants):
         text = requests.get(f"{server.url}/metrics", headers={"Connection": "close"}, timeout=5).text
         return re.search(r'(?m)^saga_total\{saga="checkout",status="completed",type="checkout"\} (\S+)$', text)[1]
 
-    eventually(lambda: seen() == "12.0", "the other process has told what it noted")
+    eventually(lambda: seen() == "12.0", "the other process has counted its moves")
     assert {seen() for _ in range(6)} == {"12.0"}, "whichever of the two is asked"
     actors = {
         move["actor"]

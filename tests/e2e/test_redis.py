@@ -116,10 +116,10 @@ def test_open_breaker_holds_for_all_processes(orchestrator, participants, server
         requests.post(finds.url + CHECKOUT, json=CART, headers={"Prefer": "respond-async"}, timeout=10)
     eventually(lambda: breaker(finds, "client") == 2, "it is open where it was found")
     eventually(lambda: breaker(learns, "client") == 2, "it is open elsewhere")
-    (told,) = participants.get("/client/_faults")
+    (fault,) = participants.get("/client/_faults")
     stopped = requests.post(learns.url + CHECKOUT, json=CART, headers={"Prefer": "wait=1"}, timeout=10)
     assert (stopped.status_code, stopped.json()["etat_actuel"]) == (202, "STOCK_RESERVE")
-    assert participants.get("/client/_faults") == [told], "nothing more was sent"
+    assert participants.get("/client/_faults") == [fault], "nothing more was sent"
 
 
 @pytest.mark.parametrize("well", [True, False])

@@ -46,11 +46,11 @@ def test_sagas_are_released_at_sigterm_and_continue_elsewhere_at_once(orchestrat
 
 
 def test_waiting_client_gets_the_state_of_its_saga_at_sigterm(orchestrator, participants):
-    server, told = orchestrator(), []
+    server, answers = orchestrator(), []
     participants.add_fault("client", kind="slow", path="/4/payer", times=None, seconds=3.0)
 
     def buy():
-        told.append(requests.post(f"{server.url}/api/commande/checkout", json=CART, timeout=120))
+        answers.append(requests.post(f"{server.url}/api/commande/checkout", json=CART, timeout=120))
 
     buyer = threading.Thread(target=buy)
     buyer.start()
@@ -58,7 +58,7 @@ def test_waiting_client_gets_the_state_of_its_saga_at_sigterm(orchestrator, part
     eventually(lambda: requests.get(listed, timeout=5).json()["pagination"]["total"], "the payment is in flight")
     assert end(server)[0] == 0
     buyer.join()
-    (answer,) = told
+    (answer,) = answers
     assert (answer.status_code, answer.json()["etat_actuel"]) == (202, "PAIEMENT_EFFECTUE")
     second = orchestrator()
     eventually(lambda: state(second, answer.json()["saga_id"]) == "CONFIRMEE", "another process has finished it")

@@ -218,7 +218,7 @@ def test_sagas_continue_while_the_broker_is_away_and_workers_return(fleet, parti
 
 
 @pytest.mark.parametrize(
-    ("role", "environment", "told"),
+    ("role", "environment", "message"),
     [
         ("worker", {}, "set BROKER_URL to the broker that brings the messages"),
         (
@@ -228,10 +228,10 @@ def test_sagas_continue_while_the_broker_is_away_and_workers_return(fleet, parti
         ),
     ],
 )
-def test_missing_setting_is_reported_in_one_line(role, environment, told):
+def test_missing_setting_is_reported_in_one_line(role, environment, message):
     bare = {name: value for name, value in os.environ.items() if name not in {"BROKER_URL", "DATABASE_URL"}}
     command = [sys.executable, "-m", "celery", "-A", "app.worker", role]
     ended = subprocess.run(command, env=bare | environment, capture_output=True, text=True, timeout=120, check=False)
     assert ended.returncode == 2
-    assert ended.stderr.startswith(f"saga: {told}")
+    assert ended.stderr.startswith(f"saga: {message}")
     assert (ended.stderr.count("\n"), ended.stdout) == (1, "")

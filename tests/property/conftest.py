@@ -22,11 +22,11 @@ def chaos(sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     event.listen(database, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
     # ten faults in a row would almost never be drawn
     monkeypatch.setattr("machines.transitions.PERSISTENT", Retry(attempts=3))
-    told = structlog.get_config()
+    log_settings = structlog.get_config()
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger("critical")
     )  # one log line for each move would be too much
     telemetry = Telemetry(CollectorRegistry())
     yield lambda: Chaos(database, telemetry)
-    structlog.configure(**told)
+    structlog.configure(**log_settings)
     database.dispose()

@@ -95,13 +95,13 @@ class Participant:
         self.refuses_repeats |= fault is Fault.ALREADY
         if self.refuses_repeats and done_before:
             return REFUSED
-        told = {
+        replies = {
             Fault.FAILS_AFTER: Reply(status=500, body={}),
             Fault.LOSES_REPLY: LOST,
             Fault.ACCEPTS: Reply(status=202, body={"id": "later"}),
             Fault.ASKS_TO_WAIT: Reply(status=503, retry_after_s=1.0),
         }
-        return told.get(fault, reply)
+        return replies.get(fault, reply)
 
     def has_no_faults(self) -> None:
         """Remove all faults, present and lasting."""

@@ -45,10 +45,10 @@ def scene(sqlite_template: Path, tmp_path: Path) -> Iterator[Scene]:
     url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'saga.db')}"
     database = create_engine(url, **database_options(url, 4))
     event.listen(database, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))
-    told = structlog.get_config()
+    log_settings = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("critical"))
     yield Scene(database, CollectorRegistry())
-    structlog.configure(**told)
+    structlog.configure(**log_settings)
     database.dispose()
 
 

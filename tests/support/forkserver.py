@@ -1,7 +1,8 @@
 """Run the service's programs in processes forked from one that has imported the service: the import takes 2 s of CPU.
 
-`start` and `run` ask. `python -m tests.support.forkserver FD` listens at a socket: for each request it forks a process,
-which does what `python -m MODULE …` does after its imports, and tells the exit status when that process has ended.
+`start` and `run` send requests. `python -m tests.support.forkserver FD` listens at a socket. For each request it
+forks a process, which does what `python -m MODULE …` does after its imports. When the process has ended, the server
+sends its exit status.
 """
 
 import atexit

@@ -195,6 +195,6 @@ def test_every_log_line_is_a_json_object(tmp_path):
         requests.post(f"http://127.0.0.1:{port}/client/4/payer", json={}, headers={"Idempotency-Key": "x"}, timeout=5)
     finally:
         stop(process)
-    told = [json.loads(line) for line in (tmp_path / "data.log").read_text().splitlines()]
-    assert told
-    assert all({"event", "level", "timestamp"} <= line.keys() for line in told)
+    logged = [json.loads(line) for line in (tmp_path / "data.log").read_text().splitlines()]
+    assert logged
+    assert all({"event", "level", "timestamp"} <= line.keys() for line in logged)

@@ -41,8 +41,8 @@ def test_only_one_process_publishes(twins, stored, saga):
     stored.store().insert(saga, 30, owner="one")
     stored.rows("UPDATE journal SET event = 'CommandeCreate'")
     first, second = (services(app).events.relay for app in twins)
-    told = []
+    published = []
     for relay in (first, second, first):
         stored.rows("INSERT INTO outbox (saga_id, seq, at) SELECT saga_id, seq, at FROM journal")
-        told.append(relay.publish_batch())
-    assert told == [1, 0, 2]
+        published.append(relay.publish_batch())
+    assert published == [1, 0, 2]

@@ -107,8 +107,8 @@ def test_audit_list_shows_a_move_with_its_reason(admin_service, saga):
 
 
 def test_audit_verify_prints_the_last_hash_or_the_first_broken_row(admin_service, saga):
-    told = saga("audit", "verify").stdout
-    assert re.fullmatch("3 rows, each as it was written; the last one's hash is [0-9a-f]{64}\n", told)
+    output = saga("audit", "verify").stdout
+    assert re.fullmatch("3 rows, each as it was written; the last one's hash is [0-9a-f]{64}\n", output)
     admin_service.run(text("DROP TRIGGER audit_no_update"))
     admin_service.run(text("UPDATE audit SET reason = 'because' WHERE seq = 2"))
     done = saga("audit", "verify", code=1)

@@ -28,7 +28,7 @@ def test_admin_adds_a_user_who_can_sign_in(admin_service, admin):
 
 
 @pytest.mark.parametrize(
-    ("form", "status", "told"),
+    ("form", "status", "message"),
     [
         ({"name": "eve", "role": "operator", "password": "short"}, 400, "password: Give 12 to 256"),
         ({"name": "Eve <script>", "role": "operator", "password": NEW}, 400, "name: Give 1 to 64"),
@@ -37,11 +37,11 @@ def test_admin_adds_a_user_who_can_sign_in(admin_service, admin):
         ({}, 400, "role: "),
     ],
 )
-def test_invalid_user_form_shows_the_error_and_changes_nothing(admin_service, admin, form, status, told):
+def test_invalid_user_form_shows_the_error_and_changes_nothing(admin_service, admin, form, status, message):
     before = admin_service.trail()
     answer = admin.post("/admin/users", **form)
     assert answer.status_code == status
-    assert told in answer.text
+    assert message in answer.text
     assert "<script>" not in answer.text
     assert NEW not in answer.text
     assert admin_service.trail() == before

@@ -29,7 +29,7 @@ def test_a_long_text_is_searched_for_secrets_once(words):
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "redacted"),
     [
         ("pwd=hunter2", f"pwd={HIDDEN}"),
         ("a=pwd=hunter2", f"a=pwd={HIDDEN}"),
@@ -39,8 +39,8 @@ def test_a_long_text_is_searched_for_secrets_once(words):
         ("the password is wrong", "the password is wrong"),
     ],
 )
-def test_secret_is_hidden_after_every_use_of_its_name(given, told):
-    assert Secrets([]).redacted(given) == told
+def test_secret_is_hidden_after_every_use_of_its_name(given, redacted):
+    assert Secrets([]).redacted(given) == redacted
 
 
 @pytest.mark.parametrize("words", HOSTILE, ids=IDS)

@@ -88,8 +88,8 @@ def test_effect_shows_the_fields_of_its_call(client, walk):
     items = [{"product_id": 456, "quantity": 2, "price": 29.99}]
     data = {"store_id": 1, "customer_id": 9, "items": items, "payment_method": "card", "amount": 59.98}
     saga = walk("succeeded", "succeeded", definition="purchase_saga", **data)
-    told = seen(client.get(f"/admin/sagas/{saga.id}"))
-    words = set(re.search(r"· produits ([^·{]+?) (?=PROCESS_PAYMENT)", told)[1].split(", "))
+    page_text = seen(client.get(f"/admin/sagas/{saga.id}"))
+    words = set(re.search(r"· produits ([^·{]+?) (?=PROCESS_PAYMENT)", page_text)[1].split(", "))
     assert words == {"product_id 456", "quantity 2", "price 29.99"}
 
 
@@ -105,9 +105,9 @@ def test_waiting_saga_shows_its_age_and_next_attempt(client, walk, aged):
             far = f"now() + interval '{due} seconds'"
         db.session.execute(db.text(f"UPDATE saga SET owner = {owner}, due_at = {far}, attempt = 2"))
         db.session.commit()
-        told = seen(client.get(page))
-        assert f"Next try {words}" in told if words else "Next try" not in told
-        assert not words or "attempt 3 of 5" in told, "the last asks what became of it"
+        page_text = seen(client.get(page))
+        assert f"Next try {words}" in page_text if words else "Next try" not in page_text
+        assert not words or "attempt 3 of 5" in page_text, "the last asks what became of it"
 
 
 def test_saga_of_another_release_is_shown_without_actions(client, walk):
@@ -223,10 +223,10 @@ def test_group_action_reports_sagas_that_have_moved(client, walk, monkeypatch):
 
     real = bulk.move
     monkeypatch.setattr(bulk, "move", moved)
-    told = seen(client.post(f"/admin/stuck/group?{query}", data=form))
-    assert "2 of 2 : 1 moved, 1 refused" in told
-    assert f"{str(second.id)[:8]} Nothing was done: it has moved on by itself" in told
-    assert f"{str(first.id)[:8]} Done: the saga has left STUCK_ENREGISTRER_VENTE" in told
+    page_text = seen(client.post(f"/admin/stuck/group?{query}", data=form))
+    assert "2 of 2 : 1 moved, 1 refused" in page_text
+    assert f"{str(second.id)[:8]} Nothing was done: it has moved on by itself" in page_text
+    assert f"{str(first.id)[:8]} Done: the saga has left STUCK_ENREGISTRER_VENTE" in page_text
 
 
 def test_group_action_ignores_sagas_stuck_after_its_start(client, walk):

@@ -17,7 +17,7 @@ def fails_with(code):
         connection.execute(
             text(
                 "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS "
-                f"$$ BEGIN RAISE EXCEPTION 'told by the test' USING ERRCODE = '{code}'; END $$"
+                f"$$ BEGIN RAISE EXCEPTION 'raised by the test' USING ERRCODE = '{code}'; END $$"
             )
         )
         connection.execute(text("CREATE TRIGGER fail BEFORE INSERT ON saga FOR EACH ROW EXECUTE FUNCTION fail()"))

@@ -20,18 +20,18 @@ def die():
 
 def at_once(ask, number=6):
     """Call `ask` in many threads at the same moment; return the results, with "conflict" for a refusal."""
-    gate, told = threading.Barrier(number), []
+    gate, results = threading.Barrier(number), []
 
     def client():
         gate.wait()
         try:
-            told.append(ask())
+            results.append(ask())
         except (ConflictError, StillRunningError):
-            told.append("conflict")
+            results.append("conflict")
 
     threads = [threading.Thread(target=client) for _ in range(number)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return told
+    return results

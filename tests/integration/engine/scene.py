@@ -1,4 +1,4 @@
-"""A saga told as a scene: what each participant will answer, then what the engine must have asked and written."""
+"""One engine with prepared replies. A test sets the replies, runs a saga, and checks its calls and its journal."""
 
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -48,11 +48,11 @@ REFUSED = answer(409, detail="no")
 
 @dataclass
 class Scene:
-    """One engine over a real database, and participants that answer as told (and 200 otherwise)."""
+    """One engine over a real database. Participants give the prepared replies, and 200 otherwise."""
 
     database: Database
     metrics: CollectorRegistry
-    told: dict[str, deque[Reply]] = field(default_factory=lambda: defaultdict(deque))
+    replies: dict[str, deque[Reply]] = field(default_factory=lambda: defaultdict(deque))
     requests: list[Request] = field(default_factory=list)
     at_each_call: Callable[[Request], None] = lambda _request: None
     slept: list[float] = field(default_factory=list)
@@ -65,19 +65,19 @@ class Scene:
     statements: list[str] = field(default_factory=list)
 
     def given(self, **replies: list[Reply]) -> "Scene":
-        """Tell what the calls of each step will answer; undo_STEP for its compensation, probe_STEP for its probe."""
-        for call, told in replies.items():
-            self.told[call].extend(told)
+        """Add replies to the calls of each step. undo_STEP means its compensation, probe_STEP its probe."""
+        for call, added in replies.items():
+            self.replies[call].extend(added)
         return self
 
     def send(self, request: Request) -> Reply:
         self.requests.append(request)
         self.at_each_call(request)
         call = _call(request)
-        told = self.told[call]
-        if not told and call.startswith("probe_"):
+        prepared = self.replies[call]
+        if not prepared and call.startswith("probe_"):
             return answer(404, title="Not done")
-        return told.popleft() if told else Reply(status=200, body=USUAL.get(call, {}))
+        return prepared.popleft() if prepared else Reply(status=200, body=USUAL.get(call, {}))
 
     def _sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -113,7 +113,7 @@ class Scene:
 
     @cached_property
     def service(self) -> SagaService:
-        self.longest_wait_s = MAX_INLINE_WAIT_S  # a longer one would be left to recovery, and nobody recovers here
+        self.longest_wait_s = MAX_INLINE_WAIT_S  # recovery would run a longer wait, and no recovery thread runs here
         return SagaService(
             config=Config(),
             registry=self.registry,
@@ -126,7 +126,7 @@ class Scene:
         return Leases(self.database, self.registry, owner, lambda: self.now)
 
     def recovered(self, owner: str = "engine") -> Instance:
-        """The one saga there is, taken by a process to which its owner is dead."""
+        """Return the only saga, claimed by a new process after the death of its owner."""
         self.leases(owner).expire_all()
         (saga,) = self.leases(owner).claim(1, 30)
         return saga
@@ -139,12 +139,12 @@ class Scene:
 
     @property
     def calls(self) -> list[str]:
-        """Each call made, as step, undo_step or probe_step."""
+        """Return each call made, as step, undo_step or probe_step."""
         return [_call(request) for request in self.requests]
 
     @property
     def states(self) -> list[str]:
-        """Every state entered, as the journal has it."""
+        """Return every state that the saga entered, from the journal."""
         rows = self.rows("SELECT source, dest FROM journal ORDER BY seq")
         return [row["dest"] for row in rows if row["source"] != row["dest"]]
 

@@ -14,23 +14,25 @@ WINS = {"reserver_stock": True, "payer": True, "enregistrer_vente": False, "conf
 
 @pytest.mark.parametrize("step", STEPS)
 def test_cancel_succeeds_until_the_pivot_is_in_flight(scene, step):
-    told = []
+    results = []
 
     def cancel(request):
-        if f"/{step}/do" in request.headers["Idempotency-Key"] and not told:
-            told.append("asked")
+        if f"/{step}/do" in request.headers["Idempotency-Key"] and not results:
+            results.append("asked")
             try:
-                told.append(scene.service.compensate(UUID(request.headers["Saga-Id"]), "ada", "changed my mind").status)
+                results.append(
+                    scene.service.compensate(UUID(request.headers["Saga-Id"]), "ada", "changed my mind").status
+                )
             except ConflictError as error:
-                told.append(error.detail)
+                results.append(error.detail)
 
     scene.at_each_call = cancel
     ended = scene.service.start("checkout", CART)
     if WINS[step]:
-        assert told[1] == ended.status == "compensated"
+        assert results[1] == ended.status == "compensated"
         assert scene.calls.count(f"undo_{step}") == 1, "the call in flight may have happened"
     else:
-        assert "its table has no such move from there" in told[1]
+        assert "its table has no such move from there" in results[1]
         assert ended.status == "completed"
     for done in STEPS:
         assert scene.calls.count(done) == (1 if WINS[step] is False or STEPS.index(done) <= STEPS.index(step) else 0)

@@ -149,17 +149,17 @@ def test_client_waits_no_longer_than_it_requested(late):
         answered.wait(20)
 
     in_the_read(late, read)
-    told = []
+    answers = []
 
     def ask():
-        told.append(late.service.start("checkout", CART, "k", wait_s=1))
+        answers.append(late.service.start("checkout", CART, "k", wait_s=1))
 
     asking = threading.Thread(target=ask)
     asking.start()
     assert reading.wait(20)
     late.service.early.look()
     asking.join(20)
-    assert [standing.status for standing in told] == ["running"]
+    assert [standing.status for standing in answers] == ["running"]
     with pytest.raises(StillRunningError):
         late.service.start("checkout", CART, "k")
     answered.set()

@@ -55,9 +55,9 @@ def test_key_with_other_data_is_refused(ask, by):
 
 
 def test_many_requests_of_two_senders_start_one_saga_each(scene):
-    told = at_once(lambda: str(scene.service.start("checkout", CART, "k", by="key:a", sent=CART).id), number=4)
-    told += at_once(lambda: str(scene.service.start("checkout", CART, "k", by="key:b", sent=CART).id), number=4)
-    assert len(set(told) - {"conflict"}) == 2
+    ids = at_once(lambda: str(scene.service.start("checkout", CART, "k", by="key:a", sent=CART).id), number=4)
+    ids += at_once(lambda: str(scene.service.start("checkout", CART, "k", by="key:b", sent=CART).id), number=4)
+    assert len(set(ids) - {"conflict"}) == 2
     assert len(scene.rows("SELECT id FROM saga")) == 2
     assert scene.calls.count("payer") == 2
 

@@ -31,7 +31,7 @@ def metrics(scene):
                 said = answer(200, **dict.fromkeys(definition.needed_fields[step.name], "x"))
                 scene.given(**{step.name: instead.get(step.name, [said])})
             scene.run(definition, **example(definition.data))
-            scene.told.clear()
+            scene.replies.clear()
 
     run(CHECKOUT, 1)
     run(CHECKOUT, 2, payer=[REFUSED])

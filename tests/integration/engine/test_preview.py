@@ -40,15 +40,15 @@ def store_url(sqlite_template, tmp_path):
 
 def stuck_in(scene: Scene, definition, state):
     """Bring a saga into a stuck state: only the call at which it is stuck fails, and those that lead to it."""
-    told = {step.name: [answer(200, **REPLY)] for step in definition.steps}
+    replies = {step.name: [answer(200, **REPLY)] for step in definition.steps}
     failing = f"undo_{state.step.name}" if state.undoes else state.step.name
     behind = definition.steps[definition.steps.index(state.step) + 1 :][:1] if state.undoes else ()
-    scene.given(**told | {step.name: [answer(409)] for step in behind} | {failing: [LOST] * MOST})
+    scene.given(**replies | {step.name: [answer(409)] for step in behind} | {failing: [LOST] * MOST})
     saga = scene.run(definition, **example(definition.data))
     if state.undoes and not behind:
         scene.service.compensate(saga.id, "ada", "it was the last step")
     assert scene.engine.store.find(saga.id).state == state.name
-    scene.told.clear()
+    scene.replies.clear()
     scene.requests.clear()
     return saga
 
@@ -60,7 +60,7 @@ def test_move_from_a_stuck_state_ends_as_the_preview_said(scene, definition, sta
     trigger = next(row for row in REQUESTS[action] if row in requests(definition, state.name))
     seen = preview(definition, state.name, trigger, in_doubt=False)
     for step in definition.steps:
-        scene.told[step.name].append(answer(200, **REPLY))
+        scene.replies[step.name].append(answer(200, **REPLY))
 
     more = {"reply": REPLY} if action == "resolve" else {}
     getattr(scene.service, action)(saga.id, "ada", "because", **more)

@@ -36,30 +36,30 @@ def test_ended_saga_is_returned_and_not_executed_again(purchase):
 
 def test_simultaneous_executes_run_the_saga_once(purchase):
     saga_id = purchase.service.create(PURCHASE.name, BUY).id
-    told = at_once(lambda: purchase.service.execute(saga_id).status)
-    assert "completed" in told
-    assert set(told) <= {"completed", "conflict"}
+    results = at_once(lambda: purchase.service.execute(saga_id).status)
+    assert "completed" in results
+    assert set(results) <= {"completed", "conflict"}
     assert purchase.calls.count("PROCESS_PAYMENT") == 1
 
 
 def test_simultaneous_compensates_undo_the_saga_once(purchase):
     saga_id = purchase.service.start(PURCHASE.name, BUY).id
-    told = at_once(lambda: purchase.service.compensate(saga_id, "ada", "wrong size").status)
-    assert sorted(told) == ["compensated", *["conflict"] * 5]
+    results = at_once(lambda: purchase.service.compensate(saga_id, "ada", "wrong size").status)
+    assert sorted(results) == ["compensated", *["conflict"] * 5]
     assert purchase.calls.count("undo_PROCESS_PAYMENT") == 1
 
 
 def test_simultaneous_retries_move_the_saga_once(scene):
     stuck = scene.given(enregistrer_vente=[LOST] * 4).service.start("checkout", CART)
-    told = at_once(lambda: scene.service.retry(stuck.id, "ada", "sales is back").status)
-    assert sorted(told) == ["completed", *["conflict"] * 5]
+    results = at_once(lambda: scene.service.retry(stuck.id, "ada", "sales is back").status)
+    assert sorted(results) == ["completed", *["conflict"] * 5]
     assert scene.calls.count("enregistrer_vente") == 5
 
 
 @pytest.mark.parametrize("begin", ["start", "create"])
 def test_simultaneous_starts_with_one_key_start_one_saga(scene, begin):
-    told = at_once(lambda: str(getattr(scene.service, begin)("checkout", CART, "key").id), number=12)
-    assert len(set(told) - {"conflict"}) == 1
+    results = at_once(lambda: str(getattr(scene.service, begin)("checkout", CART, "key").id), number=12)
+    assert len(set(results) - {"conflict"}) == 1
     assert len(scene.rows("SELECT id FROM saga")) == 1
     assert scene.calls.count("payer") == (1 if begin == "start" else 0)
 
@@ -138,7 +138,7 @@ def test_a_running_saga_is_cancelled_with_the_call_in_flight(scene):
     assert scene.rows("SELECT state, error FROM saga") == [
         {"state": "ANNULEE", "error": "ECHEC_PAIEMENT: payer: changed my mind"}
     ]
-    assert seen_by_client.state == "ANNULEE", "its client is told how it ended, whoever ended it"
+    assert seen_by_client.state == "ANNULEE", "the client gets the end of its saga, whichever process ended it"
 
 
 def test_a_pivot_in_flight_cannot_be_cancelled(scene):

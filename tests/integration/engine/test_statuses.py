@@ -42,8 +42,10 @@ def changes_of(definition, journal, step=None):
         if phase is Phase.PASSING:
             continue
         status = status_of(phase, pending=False)
-        told = step_status(definition, step, state=row["dest"], status=status, done=done, undone=undone) if step else ""
-        seen.append(told or SAGA_STATUSES[status])
+        new_status = (
+            step_status(definition, step, state=row["dest"], status=status, done=done, undone=undone) if step else ""
+        )
+        seen.append(new_status or SAGA_STATUSES[status])
     return {(before, after) for before, after in pairwise(seen) if before != after}
 
 

@@ -198,11 +198,11 @@ def test_claim_of_an_unsent_call_is_in_doubt_before_it_is_sent(scene):
     """Otherwise a person who cancels in that moment would find that nothing was sent, and would not undo the call."""
     deferred = scene.given(payer=[NOT_SENT]).run(hold_s=0)
     assert not scene.engine.store.read(deferred.id).in_doubt
-    told = []
+    doubts = []
     saga = scene.recovered()
-    scene.at_each_call = lambda _request: told.append(scene.engine.store.read(saga.id).in_doubt)
+    scene.at_each_call = lambda _request: doubts.append(scene.engine.store.read(saga.id).in_doubt)
     scene.engine.run(saga, 1000)
-    assert told[0] is True
+    assert doubts[0] is True
     assert saga.state == "CONFIRMEE"
 
 

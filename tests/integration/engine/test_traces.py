@@ -40,8 +40,8 @@ def test_a_saga_is_one_trace_with_a_span_for_each_attempt(scene, exported):
 def test_participant_receives_the_span_of_its_call(scene, exported):
     scene.given(payer=[REFUSED]).run()
     attempts, _whole = spans(exported)
-    told = [request.headers["traceparent"] for request in scene.requests]
-    assert told == [f"00-{s.context.trace_id:032x}-{s.context.span_id:016x}-01" for s in attempts]
+    headers = [request.headers["traceparent"] for request in scene.requests]
+    assert headers == [f"00-{s.context.trace_id:032x}-{s.context.span_id:016x}-01" for s in attempts]
 
 
 def test_saga_taken_over_stays_one_trace(scene, exported):
@@ -58,6 +58,6 @@ def test_saga_taken_over_stays_one_trace(scene, exported):
 
 def test_no_span_is_recorded_by_default(scene):
     saga = scene.run()
-    told = [request.headers["traceparent"] for request in scene.requests]
-    assert all(header.startswith(f"00-{saga.id.hex}-") and header.endswith("-00") for header in told)
-    assert len(set(told)) == len(told)
+    headers = [request.headers["traceparent"] for request in scene.requests]
+    assert all(header.startswith(f"00-{saga.id.hex}-") and header.endswith("-00") for header in headers)
+    assert len(set(headers)) == len(headers)

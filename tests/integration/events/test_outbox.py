@@ -22,7 +22,7 @@ def test_confirmed_order_publishes_its_events_in_order(scene):
 
 
 @pytest.mark.parametrize(
-    ("refused", "told"),
+    ("refused", "events"),
     [
         ("creer_commande", ["CommandeFail", "CommandeCancel"]),
         ("lire_produits", ["CommandeCreate", "ProduitNotFound", "CommandeCancel"]),
@@ -30,9 +30,9 @@ def test_confirmed_order_publishes_its_events_in_order(scene):
         ("payer", ["CommandeCreate", "ProduitExist", "InventaireReserve", "PaiementCancel", "CommandeCancel"]),
     ],
 )
-def test_failed_order_publishes_the_failed_step_and_the_cancellation(scene, refused, told):
+def test_failed_order_publishes_the_failed_step_and_the_cancellation(scene, refused, events):
     scene.given(**(ANSWERS | {refused: [answer(409)]})).run(ORDER, **ORDERED)
-    assert waiting(scene) == told
+    assert waiting(scene) == events
 
 
 def test_event_is_written_by_the_statement_of_its_move(scene):
@@ -60,12 +60,12 @@ def test_retry_of_a_stuck_order_publishes_no_event_twice(scene):
 
 def test_fenced_write_publishes_nothing(scene):
     saga = scene.given(creer_commande=[answer(503)] * 4).run(ORDER, hold_s=0.0, **ORDERED)
-    told = waiting(scene)
+    events = waiting(scene)
     scene.recovered("another")
     scene.engine.request_move(saga, Trigger.CANCEL, "late", "too late")
     with pytest.raises(FencedError):
         scene.engine.release(saga, None)
-    assert waiting(scene) == told == []
+    assert waiting(scene) == events == []
 
 
 def test_a_saga_whose_table_names_no_events_leaves_the_outbox_empty(scene):

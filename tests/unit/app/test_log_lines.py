@@ -17,10 +17,10 @@ from machines.transitions import Trigger
 @pytest.fixture
 def lines(monkeypatch):
     """Return the log lines of a saga with this data, pending at first or not."""
-    told = []
+    logged = []
 
     def write(_logger, method, event):
-        told.append(json.loads(JsonLine(["client_id"])(None, method, event)))
+        logged.append(json.loads(JsonLine(["client_id"])(None, method, event)))
         raise structlog.DropEvent
 
     def start(data, *, pending=False):
@@ -32,7 +32,7 @@ def lines(monkeypatch):
             saga.start_pending()
         saga.fire(Trigger.SUCCEEDED, actor="engine", step="lire_panier", direction="do", duration_ms=1.0)
         commit(telemetry, saga)
-        return told
+        return logged
 
     def commit(telemetry, saga):
         moves, before = saga.unsaved, saga.committed_snapshot
@@ -45,8 +45,8 @@ def lines(monkeypatch):
 
 @pytest.mark.parametrize("pending", [False, True])
 def test_a_saga_that_starts_is_logged_with_its_data_once(lines, pending):
-    told = lines({"magasin_id": 1, "note": "gift"}, pending=pending)
-    (line,) = [line for line in told if "data" in line]
+    logged = lines({"magasin_id": 1, "note": "gift"}, pending=pending)
+    (line,) = [line for line in logged if "data" in line]
     assert (line["event"], line["type"], line["data"]) == (
         "Saga démarrée",
         "checkout",

@@ -99,8 +99,8 @@ def test_a_share_is_never_rounded_to_all_or_nothing(count: tuple[int, int], says
 
 
 def test_durations_have_a_readable_unit():
-    told = [duration(s) for s in (0.0042, 1.5, 119, 120, 7199, 7200, 172_799, 172_800)]
-    assert told == ["4 ms", "1.5 s", "119.0 s", "2 min", "120 min", "2 h", "48 h", "2 d"]
+    texts = [duration(s) for s in (0.0042, 1.5, 119, 120, 7199, 7200, 172_799, 172_800)]
+    assert texts == ["4 ms", "1.5 s", "119.0 s", "2 min", "120 min", "2 h", "48 h", "2 d"]
 
 
 def test_the_difference_of_two_versions(second: Saga):

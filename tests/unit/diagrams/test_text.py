@@ -103,8 +103,8 @@ def titles(text: str) -> list[ET.Element]:
 
 
 def svg_rows(text: str) -> tuple[Rows, Rows]:
-    told = "\n".join(title.text or "" for title in titles(text))
-    edges = re.findall(r"^(\w+) —(\w+)→ (\w+)", told, re.MULTILINE)
+    tooltips = "\n".join(title.text or "" for title in titles(text))
+    edges = re.findall(r"^(\w+) —(\w+)→ (\w+)", tooltips, re.MULTILINE)
     loops = []
     for title in titles(text):
         state, *lines = (title.text or "").splitlines() or [""]

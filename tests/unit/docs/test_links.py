@@ -29,3 +29,15 @@ def broken(document):
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_link_and_path_of_a_document_exists(document):
     assert list(broken(document)) == []
+
+
+def test_every_test_named_in_a_document_exists():
+    named = re.compile(r"`(?:([\w/]+\.py)|…)::(test_\w+)`")
+    names = {path: set(re.findall(r"def (test_\w+)", path.read_text())) for path in (ROOT / "tests").rglob("test_*.py")}
+    missing = [
+        f"{document.name}: {test}"
+        for document in DOCUMENTS
+        for file, test in named.findall(document.read_text())
+        if not any(test in found for path, found in names.items() if str(path).endswith(file))
+    ]
+    assert missing == []

@@ -90,8 +90,8 @@ def test_a_list_in_a_path_is_refused(refusal, step):
 
 
 def test_a_text_in_a_path_may_not_be_empty(refusal):
-    told = refusal(look(call=IN_PATH), data={"client_id": integer(), "f": text(low=0)})
-    assert told == "sale v1: step look: 'f' may be empty, which is no part of a path; give the field low=1"
+    message = refusal(look(call=IN_PATH), data={"client_id": integer(), "f": text(low=0)})
+    assert message == "sale v1: step look: 'f' may be empty, which is no part of a path; give the field low=1"
 
 
 @pytest.mark.parametrize("field", [integer(-5), amount(), text(), uuid()])

@@ -22,14 +22,14 @@ SECONDS = [0, -1, inf, -inf, nan, 1e12, True, "5", None]
 @pytest.mark.parametrize("column", ["timeout_s", "dwell_s"])
 @pytest.mark.parametrize("value", SECONDS)
 def test_bad_timeout_is_refused(refusal, column, value):
-    told = refusal(look(**{column: value}))
-    assert told.startswith(f"sale v1: step look: {column}={value!r} is out of bounds; give a number above 0 to ")
+    message = refusal(look(**{column: value}))
+    assert message.startswith(f"sale v1: step look: {column}={value!r} is out of bounds; give a number above 0 to ")
 
 
 @pytest.mark.parametrize("value", SECONDS)
 def test_bad_deadline_is_refused(refusal, value):
-    told = refusal(look(), deadline_s=value)
-    assert told == f"sale v1: deadline_s={value!r} is out of bounds; give a number above 0 to 316224000"
+    message = refusal(look(), deadline_s=value)
+    assert message == f"sale v1: deadline_s={value!r} is out of bounds; give a number above 0 to 316224000"
 
 
 @pytest.mark.parametrize(
@@ -40,8 +40,8 @@ def test_bad_deadline_is_refused(refusal, value):
     ],
 )  # fmt: skip
 def test_bad_retry_is_refused(refusal, column, value):
-    told = refusal(sell(retry=Retry(**{column: value})))
-    assert told.startswith(f"sale v1: step sell: retry: {column}={value!r} is out of bounds; give a ")
+    message = refusal(sell(retry=Retry(**{column: value})))
+    assert message.startswith(f"sale v1: step sell: retry: {column}={value!r} is out of bounds; give a ")
 
 
 @pytest.mark.parametrize(
@@ -49,8 +49,8 @@ def test_bad_retry_is_refused(refusal, column, value):
 )
 def test_an_undo_that_is_never_called_is_refused(refusal, step, kind):
     steps = (look(done="LOOKED"), step) if kind == "retriable" else (step,)
-    told = refusal(*steps)
-    assert told == (
+    message = refusal(*steps)
+    assert message == (
         f"sale v1: step {step.name}: a {kind} is never undone, so undo= would be ignored; drop it, or make it a "
         "compensatable"
     )
@@ -62,8 +62,8 @@ def test_an_undoing_without_an_undo_and_the_probe_of_a_read_are_refused(refusal)
 
 
 def test_a_participant_that_no_step_calls_is_refused(refusal):
-    told = refusal(look(), participants=("shop", "bank"))
-    assert told == "sale v1: participant 'bank' is called by no step; take it out of participants="
+    message = refusal(look(), participants=("shop", "bank"))
+    assert message == "sale v1: participant 'bank' is called by no step; take it out of participants="
 
 
 def test_a_participant_that_is_registered_twice_is_refused(refusal):
@@ -72,19 +72,19 @@ def test_a_participant_that_is_registered_twice_is_refused(refusal):
 
 @pytest.mark.parametrize("name", ["a b", "\u00e9t\u00e9", "x/../y", "", "-a", "9a", "a" * 65, "a\n"])
 def test_bad_participant_name_is_refused(refusal, name):
-    told = refusal(look(call=get(name, "/")), participants=(name,))
-    assert told == f"sale v1: participant {name!r} is not a name; use letters, digits, underscores and hyphens"
+    message = refusal(look(call=get(name, "/")), participants=(name,))
+    assert message == f"sale v1: participant {name!r} is not a name; use letters, digits, underscores and hyphens"
 
 
 def test_a_hyphen_in_a_participant_s_name_is_an_underscore_in_its_setting(refusal):
     assert saga(look(call=get("pay-svc", "/")), participants=("pay-svc",))
     steps = (look(call=get("pay-svc", "/"), done="LOOKED"), sell(call=post("pay_svc", "/")))
-    told = refusal(*steps, participants=("pay-svc", "pay_svc"))
-    assert "'pay-svc' and 'pay_svc' would both be set by PARTICIPANT_PAY_SVC_URL; rename one" in told
+    message = refusal(*steps, participants=("pay-svc", "pay_svc"))
+    assert "'pay-svc' and 'pay_svc' would both be set by PARTICIPANT_PAY_SVC_URL; rename one" in message
 
 
 @pytest.mark.parametrize(
-    ("field", "told"),
+    ("field", "message"),
     [
         (5, "field 'f': it is 5, no field; write text(), "),
         ({"c": text()}, "field 'f': it is a dict, no field; write text(), "),
@@ -108,14 +108,14 @@ def test_a_hyphen_in_a_participant_s_name_is_an_underscore_in_its_setting(refusa
         (Field(kind=FieldKind.TEXT, high=5, items={}), "field 'f': items= is for list_of() alone"),
     ],
 )
-def test_bad_field_is_refused(refusal, field, told):
-    assert refusal(look(), data={"client_id": integer(), "f": field}).startswith(f"sale v1: {told}")
+def test_bad_field_is_refused(refusal, field, message):
+    assert refusal(look(), data={"client_id": integer(), "f": field}).startswith(f"sale v1: {message}")
 
 
 @pytest.mark.parametrize("name", ["", "a.b", "{a}", "a b", "a/b", 5, None, "a" * 65, "a\x00"])
 def test_field_name_that_no_reference_can_contain_is_refused(refusal, name):
-    told = refusal(look(), data={"client_id": integer(), name: text()})
-    assert told == f"sale v1: field {name!r}: it is not the name of a field; use letters, digits and underscores"
+    message = refusal(look(), data={"client_id": integer(), name: text()})
+    assert message == f"sale v1: field {name!r}: it is not the name of a field; use letters, digits and underscores"
 
 
 def test_lists_that_contain_themselves_are_refused(refusal):
@@ -132,8 +132,8 @@ def test_client_column_must_be_a_single_short_value(refusal, field, why):
 
 
 def test_order_column_must_not_be_a_list(refusal):
-    told = refusal(look(), data={"client_id": integer(), "f": list_of({"c": text()})}, order="f")
-    assert told == "sale v1: order='f' is a list; name a field that holds one value"
+    message = refusal(look(), data={"client_id": integer(), "f": list_of({"c": text()})}, order="f")
+    assert message == "sale v1: order='f' is a list; name a field that holds one value"
 
 
 def test_examples_are_within_the_bounds_when_none_is_given():
@@ -143,7 +143,7 @@ def test_examples_are_within_the_bounds_when_none_is_given():
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "message"),
     [
         (Call(method="purge", participant="shop", path="/"), "call: its method 'purge' is none of GET, POST, PUT, "),
         (Call(method="GET", participant="shop", path="/", body={"a": "client_id"}), "call: a GET is sent without its "),
@@ -155,8 +155,8 @@ def test_examples_are_within_the_bounds_when_none_is_given():
         (None, "call is None, no call"),
     ],
 )
-def test_a_call_that_cannot_be_made_is_refused(refusal, call, told):
-    assert refusal(look(call=call)).startswith(f"sale v1: step look: {told}")
+def test_a_call_that_cannot_be_made_is_refused(refusal, call, message):
+    assert refusal(look(call=call)).startswith(f"sale v1: step look: {message}")
 
 
 UNSTORABLE = ["a\0", "\0", "\ud800", "a\udfffb"]
@@ -165,22 +165,22 @@ NO_JSON = "which has a NUL or a lone surrogate that no JSON may have; take it ou
 
 @pytest.mark.parametrize("text", UNSTORABLE)
 def test_a_member_of_a_body_that_no_json_may_have_is_refused(refusal, text):
-    told = refusal(sell(call=post("shop", "/do", **{text: "client_id"})))
-    assert told == f"sale v1: step sell: call: its body names {text!r}, {NO_JSON}"
+    message = refusal(sell(call=post("shop", "/do", **{text: "client_id"})))
+    assert message == f"sale v1: step sell: call: its body names {text!r}, {NO_JSON}"
 
 
 @pytest.mark.parametrize("text", UNSTORABLE)
 def test_a_field_of_a_reply_that_no_json_may_have_is_refused(refusal, text):
-    told = refusal(look(done="LOOKED"), sell(call=post("shop", "/do", price=f"look.{text}")))
-    assert told == f"sale v1: step sell: call: its body's 'price' is {f'look.{text}'!r}, {NO_JSON}"
+    message = refusal(look(done="LOOKED"), sell(call=post("shop", "/do", price=f"look.{text}")))
+    assert message == f"sale v1: step sell: call: its body's 'price' is {f'look.{text}'!r}, {NO_JSON}"
     assert refusal(look(), order=f"look.{text}") == f"sale v1: order= {f'look.{text}'!r}, {NO_JSON}"
 
 
 @pytest.mark.parametrize("value", UNSTORABLE)
 @pytest.mark.parametrize("column", ["default", "example"])
 def test_a_default_or_an_example_that_no_json_may_have_is_refused(refusal, column, value):
-    told = refusal(look(), data={"client_id": integer(), "f": text(**{column: value})})
-    assert told == f"sale v1: field 'f': {column}= {value!r}, {NO_JSON}"
+    message = refusal(look(), data={"client_id": integer(), "f": text(**{column: value})})
+    assert message == f"sale v1: field 'f': {column}= {value!r}, {NO_JSON}"
 
 
 @pytest.mark.parametrize("name", ["prénom", "a b", "a.b", "\U0001f600"])
@@ -189,7 +189,7 @@ def test_any_other_name_of_a_member_is_legal(name):
 
 
 @pytest.mark.parametrize(
-    ("columns", "told"),
+    ("columns", "message"),
     [
         ({"participants": "shop"}, "participants= is 'shop', no tuple; write ('stock',)"),
         ({"participants": (5,)}, "participants= holds 5; write names in quotes"),
@@ -204,14 +204,14 @@ def test_any_other_name_of_a_member_is_legal(name):
         ({"version": 2**31}, "version=2147483648 is out of bounds"),
     ],
 )
-def test_a_saga_s_column_of_the_wrong_type_is_refused(refusal, columns, told):
-    assert refusal(look(), **columns).split(": ", 1)[1].startswith(told)
+def test_a_saga_s_column_of_the_wrong_type_is_refused(refusal, columns, message):
+    assert refusal(look(), **columns).split(": ", 1)[1].startswith(message)
 
 
 def test_steps_that_are_not_a_tuple_are_refused():
     usual = {"name": "s", "version": 1, "initial": "A", "completed": "DONE", "compensated": "C", "data": {}}
-    for steps, told in ((look(), "steps= is a Step, no tuple"), (("look",), "steps= holds 'look'; write read(")):
-        with pytest.raises(TableError, match=re.escape(told)):
+    for steps, message in ((look(), "steps= is a Step, no tuple"), (("look",), "steps= holds 'look'; write read(")):
+        with pytest.raises(TableError, match=re.escape(message)):
             Saga(**usual, participants=("shop",), steps=steps)
 
 
@@ -268,12 +268,12 @@ def complaint(make: Callable[[], Any]) -> str:
 def test_any_table_is_legal_or_refused_with_the_name_of_its_column(kind, name, step, columns):
     usual = {"call": LOOK, "done": "DONE"} | ({"undo": UNDO, "refused": "NO"} if kind is compensatable else {})
     usual |= {"refused": "NO"} if kind in (read, pivot) else {}
-    told = complaint(lambda: saga(kind(name, **(usual | step)), **columns))
-    assert not told or "; " in told or "argument" in told, f"no remedy and no argument is named: {told}"
+    message = complaint(lambda: saga(kind(name, **(usual | step)), **columns))
+    assert not message or "; " in message or "argument" in message, f"no remedy and no argument is named: {message}"
 
 
 @quick
 @given(field=FIELDS)
 def test_any_field_is_legal_or_refused_with_the_name_of_its_value(field):
-    told = complaint(lambda: saga(look(), data={"client_id": integer(), "f": field}))
-    assert not told or "field 'f': " in told
+    message = complaint(lambda: saga(look(), data={"client_id": integer(), "f": field}))
+    assert not message or "field 'f': " in message

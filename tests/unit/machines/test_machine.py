@@ -107,8 +107,8 @@ def test_callback_gets_each_move_once_with_transition_and_facts():
     machine = RecordingMachine(CHECKOUT)
     machine.fire(Trigger.RETRY, attempt=1)
     machine.fire(Trigger.SUCCEEDED, attempt=2, actor="me")
-    told = [(e.event.name, e.transition.source, e.transition.dest, e.kwargs) for e in machine.seen]
-    assert told == [
+    moves = [(e.event.name, e.transition.source, e.transition.dest, e.kwargs) for e in machine.seen]
+    assert moves == [
         ("retry", "INITIEE", "INITIEE", {"attempt": 1}),
         ("succeeded", "INITIEE", "PANIER_RECUPERE", {"attempt": 2, "actor": "me"}),
     ]

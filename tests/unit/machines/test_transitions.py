@@ -91,8 +91,8 @@ def test_call_in_flight_has_a_transition_for_each_outcome(table):
 def test_transitions_from_a_call_in_flight_contain_that_call(table):
     for row in table.transitions:
         outside = row.trigger in (Trigger.CANCEL, Trigger.EXPIRE, Trigger.QUARANTINE)
-        told = None if outside else table.states[row.source].call
-        assert row.call is told
+        expected = None if outside else table.states[row.source].call
+        assert row.call is expected
 
 
 @quick

@@ -1,4 +1,4 @@
-"""What may be returned from a sale, and what becomes of a cancelled sale."""
+"""What may be returned from a sale, and the effects of cancelling a sale."""
 
 import pytest
 

@@ -44,8 +44,8 @@ def test_a_shortage_names_its_line_its_product_and_both_quantities(stock):
     reply = stock.ask("/disponibilite", {"produits": [line(1, "456"), line(1000, KEYBOARD)]})
     assert (reply.status_code, reply.content_type) == (409, "application/problem+json")
     assert reply.json["detail"] == f"Line 2: Product {KEYBOARD}: 1000 asked, 500 available"
-    told = {"ligne": 2, "produit_id": KEYBOARD, "demande": 1000, "disponible": 500}
-    assert told.items() <= reply.json.items()
+    shortage = {"ligne": 2, "produit_id": KEYBOARD, "demande": 1000, "disponible": 500}
+    assert shortage.items() <= reply.json.items()
 
 
 def test_shortage_of_a_sum_is_reported_at_the_last_line(stock):

@@ -5,8 +5,8 @@ from participants.ecommerce.settings import ShopSettings, ShopSettingsError
 
 def test_public_orchestrator_url_defaults_to_the_servers():
     assert ShopSettings.from_environment({"ORCHESTRATOR_URL": "http://o:1/"}).public_url == "http://o:1"
-    told = {"ORCHESTRATOR_URL": "http://o:1", "ORCHESTRATOR_PUBLIC_URL": "https://shop.example/o"}
-    assert ShopSettings.from_environment(told).public_url == "https://shop.example/o"
+    environment = {"ORCHESTRATOR_URL": "http://o:1", "ORCHESTRATOR_PUBLIC_URL": "https://shop.example/o"}
+    assert ShopSettings.from_environment(environment).public_url == "https://shop.example/o"
 
 
 @pytest.mark.parametrize("name", ["ORCHESTRATOR_URL", "ORCHESTRATOR_PUBLIC_URL", "PARTICIPANTS_URL"])
