@@ -45,7 +45,7 @@ class Connections:
         event.listen(database, "engine_disposed", lambda _database: self._end())
 
     def take(self) -> PoolProxiedConnection:
-        """Return a connection that no other thread uses, with its server there a moment ago.
+        """Return a connection that no other thread uses and whose server answered a moment ago.
 
         Raise the driver's errors, and NoConnectionError when no connection came free within CONNECTION_WAIT_S.
         """
