@@ -127,7 +127,7 @@ def test_cached_key_is_refused_after_it_expires(admin_service, ring, clock):
 def test_cached_key_needs_no_query(admin_service, ring, monkeypatch):
     key = admin_service.key(Scope.READ)
     ring.principal(key)
-    monkeypatch.setattr(ring.keys, "live", None)
+    monkeypatch.setattr(ring.keys, "find_valid", None)
     assert ring.principal(key).scopes == {Scope.READ}
 
 
