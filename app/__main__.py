@@ -27,7 +27,7 @@ from app.tables import read_tables
 
 #: Open files of a process besides its connections: the database, participants, the broker.
 OTHER_FILES = 1024
-#: Seconds within which a process whose parent was killed stops to listen.
+#: Seconds within which a process stops listening after its parent was killed.
 STOPS_LISTENING_WITHIN_S = 3.0
 _PREFIX = "saga-metrics-"
 #: Handler that writes the server's own warnings as JSON lines.
@@ -43,7 +43,7 @@ def main() -> int:
         at = port(os.environ, "PORT", serving.DEFAULT_PORT) or 0
         host = _free_address(os.environ.get("HOST") or DEFAULT_HOST, at)
         if lock := hold(config.database_url, STOPS_LISTENING_WITHIN_S, STOPS_LISTENING_WITHIN_S + config.grace_s):
-            lock.close()  # the worker takes it again: the worker runs the sagas
+            lock.close()  # release the lock here; the worker takes it again, because the worker runs the sagas
         configure_logging(config.log_level, config.log_redact)
         if config.workers > 1 and SHARED not in os.environ:
             _restart_with_metrics_folder()
@@ -57,7 +57,7 @@ def main() -> int:
         address=host,
         port=at,
         workers=config.workers,
-        # A worker that dies alone ends neither the requests of the others nor the counts of the metrics.
+        # When one worker dies, the server starts a new one. The other workers keep their requests and metrics.
         respawn_failed_workers=config.workers > 1,
         interface=Interfaces.WSGI,
         # Cleartext HTTP/2 has no use here, and a stream whose body never comes holds a thread for ever.
@@ -70,7 +70,7 @@ def main() -> int:
         log_dictconfig={"handlers": {"console": _JSON, "access": _JSON}},
     ).serve(spawn_target=serving.serve_in_threads)
     shared = Path(os.environ.get(SHARED, ""))
-    if shared.name.startswith(_PREFIX):  # otherwise an operator made it
+    if shared.name.startswith(_PREFIX):  # otherwise an operator created the folder
         shutil.rmtree(shared, ignore_errors=True)
     return 0
 
@@ -103,7 +103,7 @@ def _check_tables(config: Config) -> None:
     asking = get_context("fork").Process(target=_compare_tables, args=(config, sender))
     asking.start()
     sender.close()
-    with suppress(EOFError):  # no error was sent
+    with suppress(EOFError):  # the check has sent no error
         raise ConfigError(receiver.recv())
     asking.join()
 
@@ -118,7 +118,7 @@ def _compare_tables(config: Config, sender: "Connection[str, str]") -> None:
         services(create_app(config)).runner.tables.settle()
     except ConfigError as error:
         sender.send(str(error))
-    except SQLAlchemyError:  # away or never migrated: /ready says what to do, and the serving processes compare again
+    except SQLAlchemyError:  # away or never migrated: /ready names the remedy
         pass
 
 

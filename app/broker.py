@@ -48,7 +48,7 @@ def make_celery(url: str) -> "Celery":
         worker_prefetch_multiplier=1,
         broker_connection_timeout=TIMEOUT_S,
         broker_connection_retry_on_startup=True,
-        broker_connection_max_retries=None,  # no limit: a worker that gave up would not come back with the broker
+        broker_connection_max_retries=None,  # no limit: a worker waits for the broker to return
         broker_transport_options=connection_options(url),
         # A message only wakes the runner, which has its own threads.
         worker_pool="threads",

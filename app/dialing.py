@@ -17,7 +17,7 @@ AddressInfo = tuple[int, int, int, str, Any]
 #: `socket.getaddrinfo`, or its replacement in a test.
 LookUp = Callable[..., Sequence[AddressInfo]]
 
-#: Longest time for one address to accept a connection, in seconds. One lost packet fits; a second would take longer.
+#: Longest time for one address to accept a connection, in seconds. Enough to repeat one lost packet.
 CONNECT_TIMEOUT_S = 2.0
 #: Seconds for which an answer of the name server is used without a new query.
 FRESH_S = 5.0

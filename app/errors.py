@@ -78,7 +78,7 @@ class KeyReusedError(ProblemError):
 
 
 class BusyError(ProblemError):
-    """There are too many simultaneous requests for the same thing."""
+    """Too many requests of one kind run at the same moment."""
 
     status = 429
     title = "Too many requests"

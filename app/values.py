@@ -65,7 +65,7 @@ def parsed(content: bytes) -> Any:
 
 
 def parsed_strictly(content: bytes) -> Any:
-    """Do the same as `parsed`, and refuse an object with a repeated name."""
+    """Do the same as `parsed`, but refuse an object with a repeated name."""
     return _carefully(content, _STRICT)
 
 

@@ -1,4 +1,4 @@
-"""The harness of every benchmark: PostgreSQL (from a Python wheel), participants that answer at once, servers, load."""
+"""The harness of every benchmark: it starts PostgreSQL (from a Python wheel), participants, servers and the load."""
 
 import json
 import os

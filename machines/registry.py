@@ -87,7 +87,7 @@ class Registry:
         return True
 
     def latest(self, name: str) -> Saga:
-        """Return the version that a new saga starts with."""
+        """Return the newest version, which a new saga gets."""
         versions = [version for known, version in self._by_version if known == name]
         return self.get(name, max(versions, default=0))
 

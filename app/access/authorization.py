@@ -22,7 +22,7 @@ LARGEST_OPEN_FORM, LARGEST_FORM = 4096, 64 * 1024
 
 
 def install(app: Flask, config: Config) -> None:
-    # The token is checked below, because a request with an API key and without a cookie cannot be forged.
+    # The token is checked below: a request with an API key and without a cookie cannot be forged and needs no token.
     app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None)
     app.config["API_AUTH"] = config.api_auth
     app.config["LISTED_ORIGINS"] = config.cors_origins
@@ -32,7 +32,7 @@ def install(app: Flask, config: Config) -> None:
 
 def _check() -> Response | None:
     endpoint, named = request.endpoint, request.view_args
-    if endpoint is None or request.method == "OPTIONS":  # no such page, or a question about the allowed methods
+    if endpoint is None or request.method == "OPTIONS":  # no such page, or an OPTIONS request
         return None
     if named and any("\x00" in str(value) for value in named.values()):
         raise NotFoundError("nothing has a NUL in its name")  # PostgreSQL stores no NUL
@@ -114,7 +114,7 @@ def _refused(need: Need, sender: Principal) -> Response:
 
 
 def _to_sign_in() -> Response:
-    if "HX-Request" in request.headers:  # a request for a part of a page: the whole page goes to /login
+    if "HX-Request" in request.headers:  # the request was for a part of a page; redirect the whole page to /login
         answer = Response(status=401, headers={"HX-Redirect": "/login"})
     else:
         answer = redirect(f"/login?next={quote(request.full_path.rstrip('?'))}", 303)

@@ -31,7 +31,7 @@ def install(app: Flask, config: Config) -> None:
     app.session_interface = _Sessions()
     app.config.update(
         SECRET_KEY=config.secret_key,
-        # Sent only over TLS (or on the machine itself), only to this host, and never from a page of another site.
+        # Browsers send the cookie only over TLS (or to localhost), only to this host, and only for its own requests.
         SESSION_COOKIE_NAME="__Host-saga",
         SESSION_COOKIE_SECURE=True,
         SESSION_COOKIE_HTTPONLY=True,

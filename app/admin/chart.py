@@ -17,7 +17,7 @@ _WIDTH, _HEIGHT = 0.75, 100.0
 class Chart:
     """A bar chart on a field of MINUTES by 100."""
 
-    #: Each status with the outline of its parts of the bars.
+    #: Each status with the outline of its segments in all bars.
     layers: Sequence[tuple[str, str]]
     #: Most sagas started in one minute.
     most: int

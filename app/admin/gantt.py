@@ -75,7 +75,7 @@ class Gantt:
 
     @property
     def rows(self) -> int:
-        """Rows of labels."""
+        """The number of rows that the labels need."""
         return max((cut.row + 1 for cut in self.cuts), default=0)
 
 

@@ -1,1 +1,1 @@
-"""The HTTP API: each contract maps its own names to the one service beneath."""
+"""The HTTP API: each contract translates its own names to the same service."""

@@ -40,7 +40,7 @@ class Exporter(PrometheusMetrics):  # type: ignore[misc]  # it has no types
         self.app.after_request(self._end)
 
     def _end(self, response: Response) -> Response:
-        if started_at := g.get("started_at"):  # absent when an earlier hook has answered the request
+        if started_at := g.get("started_at"):  # not set when an earlier hook has answered the request
             rule = str(request.url_rule)
             method = request.method if request.method in METHODS else OTHER
             self._deferred.add(self._count, method, rule, str(response.status_code), perf_counter() - started_at)

@@ -95,7 +95,7 @@ class Answer:
 
     def on_message_begin(self) -> None:
         if self.complete:
-            # This stops the parser: only one reply was expected.
+            # Stop the parser, because only one reply was expected.
             raise LostError("more came than one reply")
 
     def on_message_complete(self) -> None:
@@ -129,7 +129,7 @@ class _Idle:
 class ExchangePool(HTTPConnectionPool):
     """A pool of connections to one origin."""
 
-    QueueCls = _Idle  # type: ignore[assignment]  # has all that urllib3 uses of a queue
+    QueueCls = _Idle  # type: ignore[assignment]  # has every method of a queue that urllib3 uses
     ConnectionCls = Connection
     dialer: Dialer
 

@@ -15,7 +15,7 @@ from machines.saga import Saga
 from machines.statuses import FINISHED, Status
 from machines.transitions import Direction, Trigger
 
-#: Spaces before a line of the path, and columns of the names of facts.
+#: Indentation of a line of the path, and width of the column with the names of facts, in characters.
 _INDENT, _FACT = 2, 10
 #: Seconds after which a due saga should have been claimed: a service looks every RECOVERY_INTERVAL_S.
 _GRACE_S = 5

@@ -19,7 +19,7 @@ from machines.statuses import Status
 
 #: Columns of a pipe or a file: wide enough that no line is cut.
 _PIPE_WIDTH = 200
-#: Spaces between two columns, and fewest characters of a column that gives way.
+#: Spaces between two columns, and fewest characters of a column that is cut.
 _GAP, _NARROWEST = 2, 8
 
 
@@ -27,7 +27,7 @@ def screen() -> Console:
     """Return the console for drawings; without colour when stdout is no terminal."""
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors="replace")  # a terminal without ✓ shows ? and the word beside it
+            reconfigure(errors="replace")  # a terminal that cannot show ✓ shows ?, and the word is beside it
     terminal = sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
     plain = bool(os.environ.get("NO_COLOR")) or not terminal
     width = None if terminal or "COLUMNS" in os.environ else _PIPE_WIDTH
@@ -85,7 +85,7 @@ class Column:
 
     title: str = ""
     right: bool = False
-    #: True when the column is cut if the lines are too wide.
+    #: True when this column is cut in lines that are too wide.
     gives_way: bool = False
     #: Fewest characters.
     least: int = 0
@@ -106,7 +106,7 @@ def cell(text: str, style: str = "") -> Text:
 def grid(
     columns: Sequence[Column], lines: Sequence[Line], width: int, *, head: bool = True, indent: int = 0
 ) -> Iterator[RenderableType]:
-    """Lay out the lines below their titles. A note begins below the second column."""
+    """Lay out the lines below their titles. A note starts in the second column."""
     titles = [cell(column.title, "dim") for column in columns]
     rows = [titles, *(line.cells for line in lines)]
     wanted = [max(column.least, *(row[n].cell_len for row in rows)) for n, column in enumerate(columns)]

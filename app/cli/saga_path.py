@@ -22,7 +22,7 @@ class Calls:
 
     #: Attempts.
     sent: int
-    #: How often no attempt could be sent.
+    #: Times that the call could not be sent.
     unsent: int
     #: Duration of all attempts, in milliseconds.
     ms: float

@@ -85,7 +85,7 @@ class Runner:
         if self._broker:
             self._broker.start(self.stopping)
         try:
-            if self._config.embedded:  # the only process on its file: leases of the process before it are void
+            if self._config.embedded:  # the only process on its SQLite file: the leases belong to a dead process
                 self._leases.expire_all()
             for row in self._leases.unknown_definitions():
                 _log.error("definition.unknown", saga=row.definition, version=row.definition_version)

@@ -51,7 +51,7 @@ class Relay:
         self._outbox, self._publisher, self._clock = outbox, publisher, clock
         self._wake, self._stopping = wake, stopping
         self._published = Counter("saga_events_published", "Events published", ["event"], registry=registry)
-        for name in names:  # makes the series, so that a rate counts its first event
+        for name in names:  # create the series at 0, so that a rate includes its first event
             self._published.labels(name)
         self._unreachable = False
 

@@ -17,7 +17,7 @@ from app.store.tables import at_hand
 from machines.registry import Registry
 from machines.statuses import UNDER_WAY, Status
 
-#: Most groups shown. With more causes at once there is one cause behind them, and the list shows every saga.
+#: Most groups shown. When there are more, they probably have one common cause; the list shows every saga.
 MOST_GROUPS = 50
 #: Columns of a saga on a page of the list.
 _SHOWN = (

@@ -123,7 +123,7 @@ class Json(TypeDecorator[Any]):
 
 
 class Words(TypeDecorator[str]):
-    """A text from outside, shortened when it is read to a length that people and pages can take.
+    """A text from outside, shortened when it is read, so that it fits on a page.
 
     An earlier release, without a bound, may have stored a longer text.
     """

@@ -77,11 +77,11 @@ class Instance(Progress):
         self.data = data
         #: Idempotency-Key as it is stored, see app.engine.idempotency.
         self.key: str | None = None
-        #: Identity of the start request for releases before 0006, see `SagaRow`.
+        #: Digest of the start request in the form of releases before 0006, see `SagaRow`.
         self.fingerprint: str | None = None
         #: Idempotency-Key as the client sent it.
         self.sent_key: str | None = None
-        #: Identity of the start request, see `SagaRow`.
+        #: Digest of the start request, see `SagaRow`.
         self.sent_digest: str | None = None
         #: Principal that started the saga, see `SagaRow`.
         self.started_by: str | None = None

@@ -61,7 +61,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     order_ref: Mapped[str | None]
     #: Failed attempts of the call in flight.
     attempt: Mapped[int]
-    #: How often the call in flight could not be sent.
+    #: Times that the call in flight could not be sent.
     deferrals: Mapped[int]
     #: Why the saga failed, in one line.
     error: Mapped[str | None] = mapped_column(Words)

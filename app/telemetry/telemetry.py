@@ -40,7 +40,7 @@ class _Counted(NamedTuple):
     """A transition with everything that one move needs, looked up once. level, event: see `level_and_event`."""
 
     transition: CountedTransition
-    #: Counts one move.
+    #: Function that counts one move.
     increment: Callable[..., None]
     level: int
     event: str

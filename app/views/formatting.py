@@ -60,7 +60,7 @@ def cause(error: str | None) -> str:
 
 
 def brief(value: Any) -> str:
-    """Return a field of a call as one short line, without the signs of JSON."""
+    """Return a field of a call as one short line, without the quotes and braces of JSON."""
     text = _plain(value)
     return text if len(text) <= _BRIEF else f"{text[:_BRIEF]} …"
 

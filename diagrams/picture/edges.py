@@ -107,7 +107,7 @@ def _back(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
     """Go right, then up beside the column of compensations, then into the box from its left."""
     person = source.shape in _STUCK
     channel, into = dest.left - (17 if person else 26), dest.bottom - (4 if person else 14)
-    into -= 8 if dest.shape == "compensated" else 0  # its corners are round
+    into -= 8 if dest.shape == "compensated" else 0  # the corners of the box are round
     y = source.y - LANE if source.shape == "failure" else source.y
     return [(source.right, y), (channel, y), (channel, into), (dest.left, into)], [(source.right + 8, y - 6)]
 

@@ -30,7 +30,7 @@ class Problem(HTTPException):
 
 
 class Refused(Problem):
-    """The business refuses the call; nothing has changed."""
+    """A refusal for a business reason. The call has changed nothing."""
 
 
 def answer_with_problems(app: Flask) -> None:

@@ -29,7 +29,7 @@ _INFO = {
 #: Relative to this document, so that it is right behind a gateway that removes a prefix.
 _SERVERS = [{"url": "./"}]
 CONFLICT = HTTPStatus.CONFLICT
-#: In the order of the page.
+#: The tags, in the order of the page.
 _TAGS = [
     {"name": "checkout", "description": "A customer's checkout, run in one request"},
     {"name": "commandes", "description": "An order behind the gateway"},
