@@ -45,6 +45,7 @@ check: lint test $(VENV)/.dev ## lint, all tests, chaos and fuzz in a short form
 	@if git log -100 --format=%s 2>/dev/null | awk 'length > 72' | grep .; then echo "these commit subjects have more than 72 characters"; exit 1; fi
 	$(BIN)/python -m diagrams --check
 	$(BIN)/python -m deploy.observability --check
+	$(BIN)/python -m app.settings_table --check
 	$(BIN)/python -m pytest $(PYTEST_ARGS) $(LONG) $(SLOW)
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --dist loadfile -m programs
 
@@ -67,8 +68,9 @@ diagrams: $(VENV)/.runtime ## write all diagrams to diagrams/rendered and docs/s
 dashboards: $(VENV)/.dev ## write the dashboards and Prometheus rules in deploy/
 	@$(BIN)/python -m deploy.observability
 
-openapi: $(VENV)/.runtime ## write docs/openapi.json and the Postman collections
+openapi: $(VENV)/.runtime ## write docs/openapi.json, the Postman collections and the table of settings
 	@$(BIN)/python -m flask --app app openapi > docs/openapi.json && $(BIN)/python -m docs.postman
+	@$(BIN)/python -m app.settings_table
 
 fuzz: $(VENV)/.dev ## test every API operation with generated requests, at full length, on both databases
 	FUZZ_EXAMPLES=400 $(BIN)/python -m pytest tests/e2e/test_fuzz.py -s

@@ -19,11 +19,10 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from app import serving
-from app.config import Config, check_serving, from_environment
+from app.config import Config, check_serving, from_environment, read_tables
 from app.logs import configure_logging
-from app.settings import DEFAULT_HOST, SHARED, ConfigError, port
+from app.settings import HOST, PORT, SHARED, ConfigError
 from app.store.sqlite_file import check_database_file, hold
-from app.tables import read_tables
 
 #: Open files of a process besides its connections: the database, participants, the broker.
 OTHER_FILES = 1024
@@ -40,8 +39,8 @@ def main() -> int:
         check_serving(config)
         check_database_file(config.database_url, writes=True)
         read_tables()
-        at = port(os.environ, "PORT", serving.DEFAULT_PORT) or 0
-        host = _free_address(os.environ.get("HOST") or DEFAULT_HOST, at)
+        port = PORT.read(os.environ)
+        host = _free_address(HOST.read(os.environ), port)
         if lock := hold(config.database_url, STOPS_LISTENING_WITHIN_S, STOPS_LISTENING_WITHIN_S + config.grace_s):
             lock.close()  # release the lock here; the worker takes it again, because the worker runs the sagas
         configure_logging(config.log_level, config.log_redact)
@@ -55,7 +54,7 @@ def main() -> int:
     Server(
         "wsgi:application",
         address=host,
-        port=at,
+        port=port,
         workers=config.workers,
         # When one worker dies, the server starts a new one. The other workers keep their requests and metrics.
         respawn_failed_workers=config.workers > 1,

@@ -1,78 +1,182 @@
-"""The settings of the service, read once from the environment. The name of a setting holds its unit."""
+"""The settings of the service, each declared once. They are read from the environment when a process starts.
+
+The table in docs/operations.md is generated from the declarations here (app/settings_table.py).
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import Any
 
-from app import settings
-from app.settings import DEFAULT_DATABASE_URL, HOW_TO_MAKE, ConfigError
+from app import server_urls, settings
+from app.settings import HOST, HOW_TO_MAKE, LONGEST_S, PORT, SHARED, ConfigError, Setting, count, seconds, setting
+from machines.registry import BadTablesError, Registry, discover
+from machines.saga import Saga
 from machines.table import participant_variable
 
-if TYPE_CHECKING:
-    from machines.saga import Saga
+MOST_CONNECTIONS = 10_000
+MOST_PROXIES = 100
+MOST_THREADS = 4096
+#: Upper bound of counts such as attempts and failures.
+MOST_TIMES = 1_000_000
+MOST_WORKERS = 256
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """All settings of a process."""
+    """All settings of a process. The names of times end with their unit."""
 
-    #: SQLAlchemy URL of the database.
-    database_url: str = DEFAULT_DATABASE_URL
-    #: Most connections of one process; the server must allow the sum over all processes.
-    database_connections: int = 24
-    #: Seconds after which PostgreSQL cancels a statement.
-    database_statement_timeout_s: float = 30.0
-    #: Base URL below which each participant is found under its name.
-    participants_url: str = "http://127.0.0.1:8010"
-    #: Variable → base URL of one participant; see machines.table.participant_variable.
-    participant_urls: Mapping[str, str] = field(default_factory=dict)
-    #: Certificates of a private CA that participants may use, besides the public CAs.
-    participants_ca_file: str | None = None
-    #: Seconds for which a process keeps a saga after the call in flight, unless a commit renews the lease.
-    lease_s: float = 30.0
-    #: Seconds for which a request waits for its saga, unless the request sets its own wait.
-    wait_s: float = 30.0
-    #: Sagas that one process runs at once.
-    threads: int = 128
-    #: Seconds between two checks for due sagas, and between two heartbeats.
-    recovery_interval_s: float = 1.0
-    #: Seconds in which a process must end after the signal to end.
-    grace_s: int = 25
-    #: Claims without a move after which a saga is quarantined.
-    max_claims: int = 10
-    #: Failures in a row, within breaker_window_s, that open a participant's circuit breaker.
-    breaker_failures: int = 5
-    #: Seconds for which a circuit breaker stays open.
-    breaker_open_s: float = 30.0
-    #: Seconds within which the failures in a row must lie.
-    breaker_window_s: float = 60.0
-    #: Redis for the shared cache, see app.shared_cache; None: none.
-    redis_url: str | None = None
-    #: Broker for workers and events, see app.worker; None: none.
-    broker_url: str | None = None
-    #: Requests that one address may send, such as "100/second"; None: no limit.
-    rate_limit: str | None = None
-    #: Proxies before this service that each add the sender's address.
-    trusted_proxies: int = 0
-    #: Key sent with each call to a participant, for the gateway before it.
-    participants_api_key: str | None = field(default=None, repr=False)
-    #: Processes that serve requests side by side.
-    workers: int = 1
-    #: Port on which a Celery worker serves its metrics; None: not served.
-    metrics_port: int | None = None
-    #: DEBUG, INFO, WARNING or ERROR.
-    log_level: str = "INFO"
-    #: Field names that are hidden in the log, besides names that look like secrets.
-    log_redact: frozenset[str] = frozenset()
-    #: Origins that may call the API from a browser, see app.access.browser_policy.
-    cors_origins: tuple[str, ...] = ()
-    #: Where a test kills the process, see app.failpoints; "" for nowhere.
-    failpoint: str = ""
-    #: Signs the cookies of signed-in users.
-    secret_key: str | None = field(default=None, repr=False)
-    #: True: the API requires a key.
-    api_auth: bool = True
+    # The server, and who may use it.
+    secret_key: str | None = setting(
+        "SECRET_KEY",
+        settings.secret_key,
+        None,
+        "32 characters or more; signs the session cookies of people who are signed in",
+        shown="none: the service does not start without one",
+        secret=True,
+    )
+    api_auth: bool = setting(
+        "API_AUTH",
+        settings.api_auth,
+        True,
+        "whether the API requires a key; `off` works only on 127.0.0.1, elsewhere write `off-for-everyone`",
+        shown="on",
+    )
+    workers: int = count(
+        "WORKERS", 1, "number of processes of one server; more than 1 needs PostgreSQL", high=MOST_WORKERS
+    )
+    threads: int = count(
+        "THREADS",
+        128,
+        "number of sagas that one process runs at once; two processes of 512 run a thousand",
+        high=MOST_THREADS,
+    )
+    trusted_proxies: int = count(
+        "TRUSTED_PROXIES",
+        0,
+        "number of proxies in front of the service; X-Forwarded-For and -Prefix are used only then",
+        low=0,
+        high=MOST_PROXIES,
+    )
+    cors_origins: tuple[str, ...] = setting(
+        "CORS_ORIGINS",
+        server_urls.cors_origins,
+        (),
+        "origins whose pages may use `/api` from a browser, such as `https://shop.example`, separated by commas, or "
+        "`*`; cookies are never accepted. Behind Kong leave it empty: Kong's own plugin does the same",
+    )
+    rate_limit: str | None = setting(
+        "RATE_LIMIT", settings.rate_limit, None, "limit for each client address, as in `100/second`"
+    )
+
+    # The database.
+    database_url: str = setting(
+        "DATABASE_URL",
+        server_urls.database_url,
+        server_urls.DEFAULT_DATABASE_URL,
+        "`postgresql://user:password@host/name`, or `sqlite:///file`; several hosts as in libpq: "
+        "`…@h1:5432,h2:5432/name?target_session_attrs=read-write`",
+        shown="`var/saga.db`",
+        secret=True,
+        parts=server_urls.DATABASE_PARTS,
+    )
+    database_connections: int = count(
+        "DATABASE_CONNECTIONS",
+        24,
+        "the maximum number of connections of one process; at least 2 ([how to add them up](#scaling))",
+        low=2,
+        high=MOST_CONNECTIONS,
+    )
+    database_statement_timeout_s: float = seconds(
+        "DATABASE_STATEMENT_TIMEOUT_S", 30.0, "PostgreSQL cancels a statement that takes longer"
+    )
+
+    # Redis and the broker.
+    redis_url: str | None = setting(
+        "REDIS_URL",
+        server_urls.redis_url,
+        None,
+        "shared cache, rate limit and circuit breakers; results are correct without it",
+        secret=True,
+        parts=server_urls.REDIS_PARTS,
+    )
+    broker_url: str | None = setting(
+        "BROKER_URL",
+        server_urls.broker_url,
+        None,
+        "`redis://` or `amqp://`: workers run sagas too, and events are published and consumed",
+        secret=True,
+    )
+
+    # The participants.
+    participants_url: str = setting(
+        "PARTICIPANTS_URL",
+        server_urls.http_url,
+        "http://127.0.0.1:8010",
+        "base URL; each participant is below it, under its name; without user and password",
+    )
+    participant_urls: Mapping[str, str] = field(
+        default_factory=dict,
+        metadata=settings.declaration(
+            Setting(
+                name="PARTICIPANT_<NAME>_URL",
+                parse=server_urls.participant_urls,
+                default={},
+                help="the URL of one participant, when it is elsewhere; see [below](#where-the-participants-are)",
+            )
+        ),
+    )
+    participants_ca_file: str | None = setting(
+        "PARTICIPANTS_CA_FILE",
+        settings.ca_file,
+        None,
+        "a PEM file of private CAs, trusted for `https://` participants in addition to the public CAs",
+    )
+    participants_api_key: str | None = setting(
+        "PARTICIPANTS_API_KEY",
+        settings.header_value,
+        None,
+        "sent to participants as X-API-Key, for a gateway in front of them; the storefront uses it too, but does not "
+        "read the file",
+        secret=True,
+    )
+    breaker_failures: int = count(
+        "BREAKER_FAILURES",
+        5,
+        "number of failures in a row that open a participant's circuit breaker",
+        high=MOST_TIMES,
+    )
+    breaker_window_s: float = seconds("BREAKER_WINDOW_S", 60.0, "time within which these failures must happen")
+    breaker_open_s: float = seconds("BREAKER_OPEN_S", 30.0, "how long the circuit breaker stays open")
+
+    # The sagas.
+    wait_s: float = seconds("WAIT_S", 30.0, "how long a request waits for its saga, unless the request says so itself")
+    lease_s: float = seconds(
+        "LEASE_S", 30.0, "how long the sagas of a dead process wait before another process claims them"
+    )
+    recovery_interval_s: float = seconds("RECOVERY_INTERVAL_S", 1.0, "pause between two claims of such sagas")
+    grace_s: int = count(
+        "GRACE_S",
+        25,
+        "how long a process may take to end after SIGTERM; wait longer than this before SIGKILL",
+        high=int(LONGEST_S),
+    )
+    max_claims: int = count(
+        "MAX_CLAIMS", 10, "how often a saga that never moves is claimed before it is quarantined", high=MOST_TIMES
+    )
+
+    # The log and the metrics.
+    log_level: str = setting("LOG_LEVEL", settings.log_level, "INFO", "DEBUG, INFO, WARNING or ERROR")
+    log_redact: frozenset[str] = setting(
+        "LOG_REDACT",
+        settings.comma_separated,
+        frozenset(),
+        "names of fields that the log must not show, separated by commas",
+    )
+    metrics_port: int | None = setting(
+        "METRICS_PORT", settings.optional_port, None, "the port on which a worker serves its metrics"
+    )
+    failpoint: str = setting("FAILPOINT", settings.as_written, "", "for tests: the place at which to kill the process")
 
     @property
     def requests(self) -> int:
@@ -87,53 +191,60 @@ class Config:
         return self.participant_urls.get(participant_variable(name), f"{self.participants_url}/{name}")
 
 
+_DECLARED = settings.declared_in(Config)
+OTEL_ENDPOINT = Setting(
+    name="OTEL_EXPORTER_OTLP_ENDPOINT",
+    parse=settings.as_written,
+    default="",
+    help="where traces are sent; without it there are no traces",
+)
+OTEL_SERVICE_NAME = Setting(
+    name="OTEL_SERVICE_NAME",
+    parse=settings.as_written,
+    default="saga-orchestrator",
+    help="the service's name in traces",
+)
+_METRICS_FOLDER = Setting(
+    name=SHARED,
+    parse=settings.as_written,
+    default="",
+    shown="a folder in /tmp",
+    help="the folder in which several processes of one server combine their metrics",
+)
+#: Every setting, in the order of the table: those of Config, each before its parts, and those that are read elsewhere.
+SETTINGS: tuple[Setting[Any], ...] = (
+    *(HOST, PORT),
+    *(each for declared in _DECLARED.values() for each in (declared, *declared.parts)),
+    *(_METRICS_FOLDER, OTEL_ENDPOINT, OTEL_SERVICE_NAME),
+)
+#: Names of the settings that may also come from a file: NAME_FILE instead of NAME.
+SECRETS = tuple(declared.name for declared in SETTINGS if declared.secret)
+
+
 def from_environment(environ: Mapping[str, str]) -> Config:
     """Return the settings. Raise ConfigError for the first illegal one."""
-    environ = settings.with_secrets(environ)
-    database_url = settings.database_url(environ)
-    return Config(
-        database_url=database_url,
-        database_connections=settings.count(
-            environ, "DATABASE_CONNECTIONS", Config.database_connections, low=2, high=settings.MOST_CONNECTIONS
-        ),
-        database_statement_timeout_s=settings.number(
-            environ, "DATABASE_STATEMENT_TIMEOUT_S", Config.database_statement_timeout_s
-        ),
-        participants_url=settings.http_url(environ, "PARTICIPANTS_URL", Config.participants_url),
-        participant_urls=settings.participant_urls(environ),
-        participants_ca_file=settings.ca_file(environ),
-        lease_s=settings.number(environ, "LEASE_S", Config.lease_s),
-        wait_s=settings.number(environ, "WAIT_S", Config.wait_s),
-        threads=settings.count(environ, "THREADS", Config.threads, high=settings.MOST_THREADS),
-        recovery_interval_s=settings.number(environ, "RECOVERY_INTERVAL_S", Config.recovery_interval_s),
-        grace_s=settings.count(environ, "GRACE_S", Config.grace_s, high=int(settings.LONGEST_S)),
-        max_claims=settings.count(environ, "MAX_CLAIMS", Config.max_claims, high=settings.MOST_TIMES),
-        breaker_failures=settings.count(environ, "BREAKER_FAILURES", Config.breaker_failures, high=settings.MOST_TIMES),
-        breaker_open_s=settings.number(environ, "BREAKER_OPEN_S", Config.breaker_open_s),
-        breaker_window_s=settings.number(environ, "BREAKER_WINDOW_S", Config.breaker_window_s),
-        redis_url=settings.redis_url(environ),
-        broker_url=settings.broker_url(environ, database_url),
-        rate_limit=settings.rate_limit(environ),
-        trusted_proxies=settings.count(
-            environ, "TRUSTED_PROXIES", Config.trusted_proxies, low=0, high=settings.MOST_PROXIES
-        ),
-        participants_api_key=settings.api_key(environ),
-        workers=settings.workers(environ, database_url),
-        metrics_port=settings.port(environ, "METRICS_PORT"),
-        log_level=settings.log_level(environ),
-        log_redact=frozenset(name for text in environ.get("LOG_REDACT", "").split(",") if (name := text.strip())),
-        cors_origins=settings.cors_origins(environ),
-        failpoint=environ.get("FAILPOINT", ""),
-        secret_key=settings.secret_key(environ),
-        api_auth=settings.api_auth(environ),
-    )
+    environ = settings.with_secrets(environ, SECRETS)
+    config = Config(**{name: declared.read(environ) for name, declared in _DECLARED.items()})
+    if config.embedded and config.broker_url:
+        raise ConfigError("BROKER_URL needs a database for many machines; set DATABASE_URL to a PostgreSQL")
+    if config.embedded and config.workers > 1:
+        raise ConfigError("WORKERS must be 1 on SQLite, which has one process alone; set DATABASE_URL to a PostgreSQL")
+    return config
+
+
+def read_tables() -> Registry:
+    """Return all definitions. Raise ConfigError with one line that names the table, its problem and the remedy."""
+    try:
+        return discover()
+    except BadTablesError as error:
+        raise ConfigError(str(error)) from error
 
 
 #: Share of letters that a misspelled variable has in common with the one meant; PARTICIPANT_ and _URL always match.
 _ALIKE = 0.9
 
 
-def check_participants(config: Config, definitions: "Iterable[Saga]") -> None:
+def check_participants(config: Config, definitions: Iterable[Saga]) -> None:
     """Raise ConfigError for a participant URL that no table uses, because a misspelled variable would be ignored."""
     known = {participant_variable(name) for definition in definitions for name in definition.participants}
     for variable in config.participant_urls:

@@ -23,7 +23,7 @@ from app.calls.breakers import GuardedSender
 from app.calls.client import HttpClient
 from app.cli import saga
 from app.cli.migrate import MigrateCommand
-from app.config import Config, check_participants, from_environment
+from app.config import OTEL_ENDPOINT, Config, check_participants, from_environment, read_tables
 from app.engine.calls import Calls
 from app.engine.engine import Engine
 from app.engine.heartbeat import Heartbeat
@@ -50,7 +50,6 @@ from app.store.sagas import SagaStore
 from app.store.statements import Connections
 from app.store.statistics import saga_counts
 from app.store.tables import Tables
-from app.tables import read_tables
 from app.telemetry import Telemetry
 from app.telemetry.deferred import Deferred
 from app.telemetry.exposition import Exposition
@@ -199,7 +198,7 @@ def _limit(app: Flask, config: Config) -> None:
 
 
 def _traces() -> Traces:
-    if not os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"):
+    if not OTEL_ENDPOINT.read(os.environ):
         return Traces()
     from app.otlp import provider  # noqa: PLC0415
 

@@ -8,6 +8,7 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 
+from app.config import OTEL_SERVICE_NAME
 from app.traces import root_of
 
 
@@ -25,7 +26,7 @@ class SagaIds(RandomIdGenerator):
 
 def provider(processor: SpanProcessor | None = None) -> TracerProvider:
     """Return a provider as the OTEL_ variables say. processor: receives the spans; default: batches to the endpoint."""
-    name = os.environ.get("OTEL_SERVICE_NAME", "saga-orchestrator")
-    made = TracerProvider(resource=Resource.create({"service.name": name}), id_generator=SagaIds())
+    resource = Resource.create({"service.name": OTEL_SERVICE_NAME.read(os.environ)})
+    made = TracerProvider(resource=resource, id_generator=SagaIds())
     made.add_span_processor(processor or BatchSpanProcessor(OTLPSpanExporter()))
     return made

@@ -20,12 +20,11 @@ from prometheus_client import start_http_server
 
 from app import create_app
 from app.broker import WAKE_UP, make_celery
-from app.config import Config, check_participants, from_environment
+from app.config import Config, check_participants, from_environment, read_tables
 from app.engine.runner import Runner
 from app.logs import configure_logging
 from app.services import services
-from app.settings import DEFAULT_HOST, ConfigError
-from app.tables import read_tables
+from app.settings import HOST, ConfigError
 
 _log = structlog.get_logger("worker")
 
@@ -84,8 +83,7 @@ def _start_runner(**_: Any) -> None:
     """Start the runner before the first message arrives, so that the process is listed as a replica at once."""
     try:
         if config.metrics_port:
-            host = os.environ.get("HOST") or DEFAULT_HOST
-            start_http_server(config.metrics_port, host, registry=services(application()).metrics)
+            start_http_server(config.metrics_port, HOST.read(os.environ), registry=services(application()).metrics)
         runner().patience_s = 0.0
         runner().start()
         services(application()).events.start()

@@ -11,6 +11,6 @@ others, is answered with 408. ADR 28 has the reasons and the measurements.
 """
 
 from app.serving.front_door import MAX_CONNECTIONS
-from app.serving.worker_process import DEFAULT_PORT, serve_in_threads, threads_of
+from app.serving.worker_process import serve_in_threads, threads_of
 
-__all__ = ["DEFAULT_PORT", "MAX_CONNECTIONS", "serve_in_threads", "threads_of"]
+__all__ = ["MAX_CONNECTIONS", "serve_in_threads", "threads_of"]

@@ -15,7 +15,7 @@ from granian.server.mp import WorkerProcess
 from app.config import Config
 from app.serving.bodies import MIN_BODY_S, AwaitedBodies
 from app.serving.front_door import MAX_MONITORING, FrontDoor
-from app.settings import DEFAULT_HOST
+from app.settings import HOST, PORT
 
 if TYPE_CHECKING:  # the main process serves nothing, and does not import Flask
     from flask import Flask
@@ -25,7 +25,6 @@ _log = structlog.get_logger("server")
 SPARE_THREADS = 4
 #: Seconds between two checks for overdue bodies, and for the parent process.
 CHECK_EVERY_S = 0.5
-DEFAULT_PORT = "8009"
 
 
 def threads_of(config: Config) -> int:
@@ -63,7 +62,7 @@ def serve_in_threads(  # noqa: PLR0917  granian's signature
     from app.services import services  # noqa: PLC0415  the main process needs no Flask
 
     runner = services(application).runner
-    address = os.environ.get("HOST") or DEFAULT_HOST, int(os.environ.get("PORT") or DEFAULT_PORT)
+    address = HOST.read(os.environ), PORT.read(os.environ)
     door, loop, ended = FrontDoor(application, at_once(runner.config), address), _Loop(), threading.Event()
     watching = watch((door.read_ahead, door.bodies), runner.stopping)
     services(application).threads.add("bodies", watching, runner.stopping).start()

@@ -6,8 +6,8 @@ from sqlalchemy import make_url
 from sqlalchemy.dialects.postgresql.psycopg2 import PGDialect_psycopg2
 
 from app import create_app
-from app.config import Config, check_participants, check_serving, from_environment
-from app.settings import SECRETS, ConfigError
+from app.config import SECRETS, Config, check_participants, check_serving, from_environment
+from app.settings import ConfigError
 
 
 def test_default_configuration_is_the_embedded_service():

@@ -5,7 +5,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.settings import SECRETS, SHARED
+from app.config import SECRETS, SETTINGS
+from app.settings import SHARED
+from app.settings_table import SETTINGS_TABLE, page
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("app", "participants")
@@ -56,8 +58,12 @@ def documented() -> set[str]:
 
 
 def test_table_lists_exactly_the_variables_that_the_code_reads():
-    special = {f"{name}_FILE" for name in SECRETS} | {SHARED, FAMILY}
+    special = {f"{name}_FILE" for name in SECRETS} | {SHARED, FAMILY} | {setting.name for setting in SETTINGS}
     assert documented() == read_by_the_code() | special
+
+
+def test_table_has_the_declared_settings():
+    assert not SETTINGS_TABLE.differences(ROOT, {Path("docs/operations.md"): page()})
 
 
 def test_every_way_to_read_a_variable_is_found():

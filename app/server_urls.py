@@ -1,0 +1,143 @@
+"""Parsers of the settings that hold the URL of a server: the database, participants, Redis, the broker, origins."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+from app.logs import Secrets
+from app.settings import ConfigError, Setting, as_written, port
+from app.values import shortened
+
+#: Parts of a refused URL that are not shown: what the log hides, and other usual names of secrets in a query.
+_SECRETS = Secrets(("auth", "code", "key", "pass", "sig", "signature"))
+DEFAULT_DATABASE_URL = f"sqlite:///{Path(__file__).parent.parent / 'var' / 'saga.db'}"
+
+DB_HOST = Setting(
+    name="DB_HOST",
+    parse=as_written,
+    default="",
+    help="the database's host, when there is no `DATABASE_URL`; the URL overrides this and the four below",
+)
+DB_PORT = Setting(name="DB_PORT", parse=port, default=5432, help="the database's port")
+DB_USERNAME = Setting(name="DB_USERNAME", parse=as_written, default="postgres", help="the database's user")
+DB_PASSWORD = Setting(
+    name="DB_PASSWORD", parse=as_written, default="", shown="empty", help="that user's password", secret=True
+)
+DB_DATABASE = Setting(name="DB_DATABASE", parse=as_written, default="saga_db", help="the database's name")
+#: The database's URL in parts.
+DATABASE_PARTS = (DB_HOST, DB_PORT, DB_USERNAME, DB_PASSWORD, DB_DATABASE)
+
+REDIS_HOST = Setting(name="REDIS_HOST", parse=as_written, default="", help="Redis's host, instead of the URL")
+REDIS_PORT = Setting(name="REDIS_PORT", parse=port, default=6379, help="Redis's port")
+#: The URL of Redis in parts.
+REDIS_PARTS = (REDIS_HOST, REDIS_PORT)
+
+
+def database_url(environ: Mapping[str, str], name: str, default: str) -> str:
+    url = environ.get(name, "")
+    if not url and DB_HOST.name in environ:
+        user, password = (quote(part.read(environ), safe="") for part in (DB_USERNAME, DB_PASSWORD))
+        host, database = _bracketed(DB_HOST.read(environ)), quote(DB_DATABASE.read(environ), safe="")
+        return _postgresql(f"{user}:{password}@{host}:{DB_PORT.read(environ)}/{database}", DB_HOST.name)
+    if not url:
+        return default
+    scheme, separator, rest = url.partition("://")
+    if scheme.partition("+")[0] in ("postgresql", "postgres") and separator:
+        return _postgresql(rest, name)
+    if scheme == "sqlite" and rest.strip("/") not in ("", ":memory:"):
+        return url
+    raise ConfigError(f"{name} must begin with postgresql:// or name a file after sqlite:///")
+
+
+def _postgresql(rest: str, name: str) -> str:
+    """Return SQLAlchemy's URL for the part after postgresql://. Several hosts, as in libpq, go into its query."""
+    parts = re.fullmatch(
+        r"(?P<user>(?:[^:/?@]*(?::[^@]*)?@)?)(?P<hosts>[^/?]*)(?P<name>/?[^?]*)(?P<query>\??.*)", rest, re.DOTALL
+    )
+    assert parts
+    found = [re.fullmatch(r"(\[[^\[\]]*\]|[^@:\[\]]*)(?::([0-9]{0,5}))?", host) for host in parts["hosts"].split(",")]
+    hosts, ports = zip(*(host.groups(default="") if host else ("", "0") for host in found), strict=True)
+    if not all(port == "" or 0 < int(port) < 1 << 16 for port in ports):
+        raise ConfigError(
+            f"{name} must name a host and a port from 1 to 65535, as in postgresql://user:password@host:5432/name; "
+            "a sign such as @ or : in the password is written %40 or %3A"
+        )
+    driver = "postgresql+psycopg2://"  # SQLAlchemy 2.1 would choose psycopg 3
+    if len(hosts) == 1:
+        return driver + rest
+    query = f"host={','.join(host.strip('[]') for host in hosts)}&port={','.join(ports)}"
+    return f"{driver}{parts['user']}{parts['name']}?{query}&{parts['query'][1:]}".removesuffix("&")
+
+
+def http_url(environ: Mapping[str, str], name: str, default: str) -> str:
+    written = environ.get(name, default)
+    url = written.rstrip("/")
+    if "@" in re.split("[/?#]", url.partition("//")[2])[0]:
+        raise ConfigError(f"{name} must hold no user and no password; what a gateway asks for is PARTICIPANTS_API_KEY")
+    try:
+        parts = urlsplit(url)
+        sound = _resolvable(parts.hostname or "") and parts.port != 0 and not parts.netloc.endswith(":")
+    except ValueError:  # an illegal port, label or IPv6 address
+        sound = False
+    if not sound or not re.fullmatch("https?://[!-~]*", url, re.IGNORECASE) or "?" in url or "#" in url:
+        # Before an @ any text may be a password. Elsewhere only query values with the name of a secret may be one.
+        shown = "what it holds" if "@" in url else repr(shortened(_SECRETS.redacted(written), 200))
+        raise ConfigError(f"{name} must be a URL such as http://127.0.0.1:8010, not {shown}")
+    return url
+
+
+def _resolvable(host: str) -> bool:
+    """Return True for an address, or a name that can be resolved. Raise ValueError for a label that is too long."""
+    return bool(host) and (":" in host or bool(re.fullmatch("[a-z0-9._-]+", host) and host.encode("idna")))
+
+
+def participant_urls(environ: Mapping[str, str], pattern: str, _default: Mapping[str, str]) -> Mapping[str, str]:
+    """Return the URL of each participant by its variable. pattern: the variable's name, with <NAME> for any text."""
+    names = [name for name in environ if re.fullmatch(pattern.replace("<NAME>", ".*"), name.upper())]
+    return {name.upper(): http_url(environ, name, "") for name in names}
+
+
+def redis_url(environ: Mapping[str, str], name: str, default: str | None) -> str | None:
+    url = environ.get(name, "")
+    if not url and REDIS_HOST.name in environ:
+        url = f"redis://{_bracketed(REDIS_HOST.read(environ))}:{REDIS_PORT.read(environ)}"
+    _check_server(name, url, ("redis://", "rediss://", "unix://"))
+    return url or default
+
+
+def broker_url(environ: Mapping[str, str], name: str, default: str | None) -> str | None:
+    url = environ.get(name, "")
+    for one in url.split(";"):  # kombu uses the first one that is reachable
+        _check_server(name, one, ("redis://", "rediss://", "amqp://", "amqps://"))
+    return url or default
+
+
+def _check_server(name: str, url: str, schemes: tuple[str, ...]) -> None:
+    """Raise ConfigError for an illegal URL of a Redis or a broker, without its password in the text."""
+    if url and not url.startswith(schemes):
+        raise ConfigError(f"{name} must begin with {', '.join(schemes[:-1])} or {schemes[-1]}")
+    try:
+        sound = urlsplit(url).port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        raise ConfigError(f"{name} must name a host and a port from 1 to 65535, as in {schemes[0]}host:1234")
+
+
+def _bracketed(host: str) -> str:
+    """Return the host as a URL has it: an IPv6 address is in brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def cors_origins(environ: Mapping[str, str], name: str, _default: tuple[str, ...]) -> tuple[str, ...]:
+    origins = tuple(origin for text in environ.get(name, "").split(",") if (origin := text.strip()))
+    if origins == ("*",):
+        return origins
+    for origin in origins:
+        if not re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", origin):
+            raise ConfigError(
+                f"{name} must be origins such as https://shop.example, with commas between them, or * alone, "
+                f"not {origin!r}"
+            )
+    return origins
