@@ -8,8 +8,8 @@ import sys
 
 from app import create_app
 from app.config import ConfigError, check_serving, from_environment
+from app.service_threads import on_stop_signal
 from app.services import services
-from app.stopping import on_stop_signal
 from app.store.sqlite_file import announce_ending, check_database_file, hold
 
 try:

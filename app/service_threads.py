@@ -1,9 +1,12 @@
-"""The service threads of a process. A thread continues after any error, and the process knows which threads fail.
+"""The service threads of a process, and the signal that ends the process.
 
+A thread continues after any error, and the process knows which threads fail.
 A service thread runs as long as the process: event intake and relay, recovery, wake-ups, telemetry. Its work calls
 `progressed` after each turn. An exception is logged, and the work starts again after a pause.
 """
 
+import signal
+import socket
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +23,7 @@ STALLED_AFTER_S = 90.0
 
 #: Seconds between two reports of the threads' states to the other processes of a server.
 REPORT_EVERY_S = 1.0
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 Work = Callable[[Callable[[], None]], None]
 
@@ -135,3 +139,26 @@ class ServiceThreads:
         if self._clock() >= self._next_report:
             self._next_report = self._clock() + REPORT_EVERY_S
             self.report()
+
+
+def on_stop_signal(stop: Callable[[], None], threads: ServiceThreads, stopping: threading.Event) -> None:
+    """Call `stop` in a separate thread after SIGTERM or SIGINT. Call this function in the main thread.
+
+    stopping: set once the process is to end.
+
+    A server sets its own handlers after it has imported the application, and then waits for the running requests. The
+    interpreter writes the number of each signal to the wake-up socket before any handler runs, so the sagas end at the
+    same time as the requests that wait for them.
+    """
+    receiver, sender = socket.socketpair()
+    sender.setblocking(False)
+    signal.set_wakeup_fd(sender.fileno(), warn_on_full_buffer=False)
+
+    def watch(_progressed: Callable[[], None]) -> None:
+        with receiver, sender:
+            while received := receiver.recv(1):
+                if received[0] in _STOP_SIGNALS:
+                    return stop()
+        return None
+
+    threads.add("stopping", watch, stopping, stalls=False, daemon=True).start()

@@ -1,12 +1,18 @@
-"""The address of the client of a request."""
+"""The address of the client of a request, and the limit of requests per address (RATE_LIMIT)."""
 
 import ipaddress
+from typing import cast
 
-from flask import request
+from flask import Flask, request
+
+from app.config import Config
+from app.shared_cache import TIMEOUT_S
 
 #: A customer of an internet provider has an IPv6 network of this length, so the network counts as one address.
 _IPV6_NETWORK_BITS = 64
 _IPV6_BITS = 128
+#: Endpoints of probes and of Prometheus, which have no limit.
+_UNLIMITED = ("health.live", "health.ready", "prometheus_metrics")
 
 
 def client_address() -> str:
@@ -28,6 +34,32 @@ def counted_address() -> str:
         rest = _IPV6_BITS - _IPV6_NETWORK_BITS
         return f"{ipaddress.IPv6Address(int(address) >> rest << rest)}/{_IPV6_NETWORK_BITS}"
     return str(address or "")
+
+
+def install_rate_limit(app: Flask, config: Config) -> None:
+    """Answer 429 with Retry-After to requests beyond the limit.
+
+    Requests are counted in Redis, or in each process where there is no Redis.
+    """
+    from flask_limiter import Limiter  # noqa: PLC0415  takes 0.1 s, so a process without RATE_LIMIT does not import it
+
+    assert config.rate_limit
+    timeouts = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
+    url = config.redis_url or "memory://"
+    limiter = Limiter(
+        counted_address,
+        app=app,
+        application_limits=[config.rate_limit],
+        storage_uri=f"redis+{url}" if url.startswith("unix") else url,
+        storage_options=cast("dict[str, str | int]", timeouts if config.redis_url else {}),
+        in_memory_fallback_enabled=True,
+        # When Redis fails, one request switches to the memory; requests at the same moment would fail otherwise.
+        swallow_errors=True,
+        headers_enabled=True,
+        key_prefix="saga/limit",
+    )
+    for endpoint in _UNLIMITED:
+        limiter.exempt(app.view_functions[endpoint])
 
 
 def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

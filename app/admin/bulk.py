@@ -29,8 +29,8 @@ from app.store.instance import SagaSnapshot
 from app.store.lists import SagaFilter
 from app.store.loading import is_in_doubt, table_of
 from app.views.available_actions import AvailableAction, available_actions
-from app.views.filters import Cursor, cursor_at
 from app.views.states import dwell_limits
+from app.views.validation import Cursor, cursor_at
 from machines.history import replies
 from machines.statuses import UNDER_WAY
 

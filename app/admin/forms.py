@@ -6,8 +6,7 @@ from typing import Any
 from flask import request
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
-from app.views.filters import Cursor
-from app.views.validation import LONGEST_REASON, load, storable
+from app.views.validation import LONGEST_REASON, Cursor, load, storable
 from machines.progress import REQUESTS
 from machines.statuses import Status
 

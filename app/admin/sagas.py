@@ -10,8 +10,8 @@ from app.admin.forms import ListQuery, query_of
 from app.admin.pages import pages
 from app.services import services
 from app.store.lists import SagaFilter, id_prefix, newest
-from app.views.filters import cursor_at
 from app.views.states import final_states
+from app.views.validation import cursor_at
 from machines.statuses import Status
 
 blueprint = pages("sagas")

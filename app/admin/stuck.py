@@ -14,8 +14,8 @@ from app.admin.pages import pages
 from app.services import services
 from app.store.attention import Attention
 from app.store.lists import SagaFilter
-from app.views.filters import cursor_at
 from app.views.states import dwell_limits, participant_of, state_of, states_with
+from app.views.validation import cursor_at
 from machines.transitions import Direction
 
 blueprint = pages("stuck")

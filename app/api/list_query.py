@@ -9,8 +9,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.errors import InvalidError
 from app.store.lists import SORTS, Page, SagaFilter
-from app.views.filters import LARGEST_PAGE, Cursor, cursor_at
-from app.views.validation import load, storable
+from app.views.validation import LARGEST_PAGE, Cursor, cursor_at, load, storable
 from machines.statuses import SAGA_STATUSES, Status
 
 #: Largest offset; a cursor reaches every further page.

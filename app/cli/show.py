@@ -18,9 +18,9 @@ from app.services import services
 from app.store import lists, queries
 from app.store.database import db
 from app.store.models import JournalRow, SagaRow
-from app.views.filters import LARGEST_PAGE
 from app.views.formatting import age
 from app.views.saga_json import line_json, move_json, whole_json
+from app.views.validation import LARGEST_PAGE
 from machines.registry import Registry
 from machines.statuses import FINISHED, Status
 

@@ -1,7 +1,11 @@
 """Strict validation of input, wherever the input comes from: a request, a form, a message or the command line."""
 
+import base64
+import binascii
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any, cast
+from uuid import UUID
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
@@ -12,6 +16,8 @@ from app.values import UnreadableError, check, parsed_strictly
 LONGEST_KEY = 255
 #: Most characters of a reason; every reason is recorded.
 LONGEST_REASON = 500
+#: Most sagas of a page of a list.
+LARGEST_PAGE = 200
 
 
 def storable(value: Any) -> None:
@@ -42,6 +48,22 @@ class Resolution(Reason):
         validate=storable,
         metadata={"description": "the reply that the participant would have sent"},
     )
+
+
+class Cursor(fields.Field[tuple[datetime, UUID]]):
+    """The place where a page ended, as an opaque text."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[datetime, UUID]:
+        try:
+            at, saga_id = base64.urlsafe_b64decode(str(value)).decode().split(" ")
+            return datetime.fromisoformat(at).astimezone(UTC), UUID(saga_id)
+        except (ValueError, OverflowError, binascii.Error):
+            raise ValidationError("Not a cursor; use next_cursor of the previous page.") from None
+
+
+def cursor_at(at: datetime, saga_id: UUID) -> str:
+    """Return the text of a cursor: the next page begins after this saga."""
+    return base64.urlsafe_b64encode(f"{at.astimezone(UTC).isoformat()} {saga_id}".encode()).decode()
 
 
 def load(schema: Schema, given: Mapping[str, Any], below: str = "") -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 import os
 
+from app.service_threads import on_stop_signal
 from app.services import services
-from app.stopping import on_stop_signal
 from benchmarks.contenders.saga import make_application
 
 application = make_application(os.environ)

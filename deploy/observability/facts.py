@@ -1,7 +1,11 @@
-"""The facts that dashboards and rules need from the definitions. All versions are merged: metrics have no version."""
+"""The facts that dashboards and rules need from the definitions. All versions are merged: metrics have no version.
+
+Recording rules give Prometheus the facts as constants: the order of the steps and the time limits.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from machines.saga import Saga
 from machines.transitions import Phase, Trigger
@@ -58,6 +62,28 @@ def facts(sagas: Iterable[Saga]) -> Facts:
         states=tuple(states.values()),
         failures={saga: tuple(found) for saga, found in failures.items()},
     )
+
+
+def table_rules(known: Facts) -> list[dict[str, Any]]:
+    """Return one series per step, with its place in its saga, and one per state, with its time limit."""
+    places = [_constant("saga_step_info", 1, saga=fact.saga, step=fact.step, place=fact.place) for fact in known.steps]
+    limits = [
+        _constant(
+            "saga_dwell_limit_seconds",
+            fact.dwell_s,
+            saga=fact.saga,
+            state=fact.state,
+            step=fact.step,
+            participant=fact.participant,
+            phase=fact.phase.value,
+        )
+        for fact in known.states
+    ]
+    return places + limits
+
+
+def _constant(name: str, value: float, **labels: str) -> dict[str, Any]:
+    return {"record": name, "expr": f"vector({value:g})", "labels": labels}
 
 
 def _failures(saga: Saga) -> list[str]:

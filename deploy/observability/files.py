@@ -11,8 +11,7 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from deploy.observability.alerts import MEASURED, OF_THE_BUDGET
 from deploy.observability.budget import budget_rules
 from deploy.observability.dashboards import dashboards
-from deploy.observability.facts import facts
-from deploy.observability.tables import table_rules
+from deploy.observability.facts import facts, table_rules
 from diagrams.generated import GeneratedFiles
 from machines.saga import Saga
 

@@ -15,9 +15,8 @@ import requests
 
 from participants.demo.checkouts import CHECKOUTS, Checkout
 from participants.demo.course import Show
-from participants.demo.processes import ProgramError, Programs
+from participants.demo.processes import ProgramError, Programs, StoppableClock, StoppedError
 from participants.demo.settings import SettingError, from_environment
-from participants.demo.stopping import StoppableClock, StoppedError
 
 
 def main(arguments: Sequence[str] | None = None, checkouts: Sequence[Checkout] = CHECKOUTS) -> int:

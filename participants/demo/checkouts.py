@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from uuid import uuid4
 
+from participants.demo.processes import StoppableClock
 from participants.demo.services import Orchestrator
-from participants.demo.stopping import StoppableClock
 
 COMPLETED, COMPENSATED = "CONFIRMEE", "ANNULEE"
 #: Prefix of the states in which a saga waits for an operator.

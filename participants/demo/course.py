@@ -12,11 +12,10 @@ from uuid import uuid4
 
 from participants.demo.books import read_books
 from participants.demo.checkouts import Checkout, Order
-from participants.demo.processes import Program, Programs
+from participants.demo.processes import Program, Programs, StoppableClock, StoppedError
 from participants.demo.screen import Screen
 from participants.demo.services import Orchestrator, Participants
 from participants.demo.settings import LOOPBACK, Settings
-from participants.demo.stopping import StoppableClock, StoppedError
 
 #: Duration of each call to a participant in seconds: for watching, and with --once.
 WATCHED_S, ONCE_S = 0.2, 0.02

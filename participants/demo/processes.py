@@ -1,9 +1,14 @@
-"""The programs that the demo starts and always stops."""
+"""The programs that the demo starts and always stops, and the signals that stop the demo.
+
+Signals such as Ctrl-C only take effect where the demo waits. A signal that raised an exception anywhere could lose a
+process that was just being started.
+"""
 
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,17 +18,45 @@ from typing import Self
 
 import requests
 
-from participants.demo.stopping import StoppableClock
-
 ROOT = Path(__file__).parents[2]
 START_S = 60.0
 STOP_S = 10.0
 POLL_S = 0.05
 TAIL_LINES = 15
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 #: Only these variables are passed to a program, so that no setting of the shell, such as a real database, reaches it.
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 INHERITED_PREFIXES = ("LC_", "LD_", "DYLD_", "PYTHON")
+
+
+class StoppedError(Exception):
+    """A signal requested the demo to stop."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal_number)
+        self.exit_code = 128 + signal_number
+
+
+class StoppableClock:
+    """A clock whose sleep a signal ends."""
+
+    def __init__(self) -> None:
+        self._stop_requested = threading.Event()
+        self._signal = 0
+        for number in SIGNALS:
+            # Under `nohup` SIGHUP is ignored and stays ignored.
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._request_stop)
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep for this many seconds. Raise StoppedError after a signal."""
+        if self._stop_requested.wait(seconds):
+            raise StoppedError(self._signal)
+
+    def _request_stop(self, number: int, _frame: object) -> None:
+        self._signal = number
+        self._stop_requested.set()
 
 
 class ProgramError(Exception):
