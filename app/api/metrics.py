@@ -12,7 +12,7 @@ from werkzeug.exceptions import MethodNotAllowed
 
 from app.telemetry.deferred import Deferred
 from app.telemetry.exposition import Exposition
-from app.telemetry.label_cache import LabelCache
+from app.telemetry.telemetry import cached
 
 #: The methods that this service accepts. A client may send any text as the method, and each would make a new series.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
@@ -35,7 +35,7 @@ class Exporter(PrometheusMetrics):  # type: ignore[misc]  # it has no types
         labels = ("method", self.group_by, "status")
         durations = Histogram("flask_http_request_duration_seconds", "Requests", labels, registry=self.registry)
         requests = Counter("flask_http_request", "Requests", ("method", "status"), registry=self.registry)
-        self._durations, self._requests = LabelCache(durations), LabelCache(requests)
+        self._durations, self._requests = cached(durations), cached(requests)
         self.app.before_request(_start_clock)
         self.app.after_request(self._end)
 
@@ -47,8 +47,8 @@ class Exporter(PrometheusMetrics):  # type: ignore[misc]  # it has no types
         return response
 
     def _count(self, method: str, rule: str, status: str, seconds: float) -> None:
-        self._durations[method, rule, status](seconds)
-        self._requests[method, status]()
+        self._durations.labels(method, rule, status).observe(seconds)
+        self._requests.labels(method, status).inc()
 
     def generate_metrics(self, accept_header: str | None = None, names: Iterable[str] | None = None) -> tuple[str, str]:
         shown = self.registry.restricted_registry(names) if names else self.registry

@@ -8,9 +8,10 @@ moves (`SagaStore.save` in app/store/sagas.py). After the commit, `Telemetry.com
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cache
 from http import HTTPStatus
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
@@ -19,7 +20,6 @@ from app.store.instance import Instance, Move, SagaSnapshot
 from app.telemetry.counted_transition import LABELS, CountedTransition, outcome
 from app.telemetry.deferred import Deferred
 from app.telemetry.derived import TRANSITIONS
-from app.telemetry.label_cache import LabelCache
 from app.telemetry.log_lines import CREATED, CommittedSaga, LogLines, level_and_event
 from machines.call import Call
 from machines.progress import Outcome
@@ -34,16 +34,26 @@ _CALL_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _ENDS = (*FINISHED, Status.STUCK)
 _STATUSES = frozenset(map(int, HTTPStatus))
 _CLASSES = range(1, 6)
+_Metric = TypeVar("_Metric", Counter, Histogram)
 
 
 class _Counted(NamedTuple):
     """A transition with everything that one move needs, looked up once. level, event: see `level_and_event`."""
 
     transition: CountedTransition
-    #: Function that counts one move.
-    increment: Callable[..., None]
+    #: The series that counts the transition.
+    series: Counter
     level: int
     event: str
+
+
+def cached(metric: _Metric) -> _Metric:
+    """Let `labels` of a metric return each series from a cache, and return the metric.
+
+    This saves 2 µs per count: prometheus_client takes 3 µs for `labels().inc()`, and less than 1 µs with the cache.
+    """
+    metric.labels = cache(metric.labels)  # type: ignore[method-assign]
+    return metric
 
 
 class Telemetry:
@@ -56,11 +66,11 @@ class Telemetry:
         deferred: Deferred | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        def counter(name: str, text: str, *labels: str) -> LabelCache:
-            return LabelCache(Counter(name, text, labels, registry=registry))
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return cached(Counter(name, text, labels, registry=registry))
 
-        def histogram(name: str, text: str, buckets: Sequence[float], *labels: str) -> LabelCache:
-            return LabelCache(Histogram(name, text, labels, buckets=buckets, registry=registry))
+        def histogram(name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
+            return cached(Histogram(name, text, labels, buckets=buckets, registry=registry))
 
         self._clock, self._lines = clock, LogLines()
         #: Entries that are not counted and logged yet.
@@ -137,10 +147,10 @@ class Telemetry:
         self.deferred.add(self._fenced_off, _committed_saga(saga))
 
     def _called(self, saga: str, call: Call, status: int | None, duration_ms: float, setting: str) -> None:
-        self._calls[saga, call.participant, call.path, _status_label(status)]()
-        self._call_s[saga, call.participant, call.path](duration_ms / 1000)
+        self._calls.labels(saga, call.participant, call.path, _status_label(status)).inc()
+        self._call_s.labels(saga, call.participant, call.path).observe(duration_ms / 1000)
         if setting:
-            self._turned_away[call.participant, setting]()
+            self._turned_away.labels(call.participant, setting).inc()
 
     def _committed(  # noqa: PLR0917  the facts that `committed` has recorded
         self, at: float, definition: Saga, snapshot: SagaSnapshot, epoch: int, moves: Sequence[Move],
@@ -148,32 +158,32 @@ class Telemetry:
     ) -> None:  # fmt: skip
         saga = CommittedSaga(at, definition, snapshot, epoch)
         for move in moves:
-            transition, increment, level, event = self._counted_transition(
+            transition, series, level, event = self._counted_transition(
                 definition, move.source, move.trigger, move.dest
             )
-            increment()
+            series.inc()
             if result := outcome(move):
-                attempt = self._attempt_s[transition.saga, move.step or "", move.direction or "", result]
-                attempt((move.duration_ms or 0.0) / 1000)
+                attempts = self._attempt_s.labels(transition.saga, move.step or "", move.direction or "", result)
+                attempts.observe((move.duration_ms or 0.0) / 1000)
             created = transition.source is None and snapshot.status == Status.PENDING
             self._lines.moved(saga, move, transition, level, CREATED if created else event, data)
         old_status = before.status if before else None
         if old_status != snapshot.status:
             self._status_changed(saga, old_status, data)
             if took_s is not None:
-                self._saga_s[definition.name, snapshot.state](took_s)
+                self._saga_s.labels(definition.name, snapshot.state).observe(took_s)
 
     def _status_changed(self, saga: CommittedSaga, old_status: str | None, data: Mapping[str, Any] | None) -> None:
         name, status = saga.definition.name, saga.snapshot.status
         if status != Status.PENDING and old_status in (None, Status.PENDING):
-            self._sagas[name, name, "started"]()
+            self._sagas.labels(name, name, "started").inc()
             if old_status:
                 self._lines.started(saga, data)
         if status in _ENDS:
-            self._sagas[name, name, status]()
+            self._sagas.labels(name, name, status).inc()
 
     def _claimed(self, saga: CommittedSaga) -> None:
-        self._claims[saga.definition.name,]()
+        self._claims.labels(saga.definition.name).inc()
         self._lines.claimed(saga)
 
     def _fenced_off(self, saga: CommittedSaga) -> None:
@@ -186,7 +196,7 @@ class Telemetry:
         states = saga.states
         transition = CountedTransition(saga.name, states[source] if source else None, trigger, states[dest])
         self.transitions[transition.labels] = transition
-        counted = _Counted(transition, self._transitions[transition.labels], *level_and_event(transition))
+        counted = _Counted(transition, self._transitions.labels(*transition.labels), *level_and_event(transition))
         self._counted[saga, source, trigger, dest] = counted
         return counted
 
@@ -195,10 +205,10 @@ class Telemetry:
         for row in saga.transitions:
             self._counted_transition(saga, row.source, row.trigger, row.dest)
         for status in ("started", *_ENDS):
-            self._sagas[saga.name, saga.name, status]
+            self._sagas.labels(saga.name, saga.name, status)
         for end in (saga.completed, saga.compensated):
-            self._saga_s[saga.name, end]
-        self._claims[saga.name,]
+            self._saga_s.labels(saga.name, end)
+        self._claims.labels(saga.name)
         for state in saga.states.values():
             self._create_call_series(saga.name, state)
 
@@ -206,12 +216,12 @@ class Telemetry:
         if state.step is None or state.call is None:
             return
         for result in Outcome:
-            self._attempt_s[saga, state.step.name, state.direction, result]
+            self._attempt_s.labels(saga, state.step.name, state.direction, result)
         for call in (state.call, state.step.probe):
             if call is not None:
-                self._call_s[saga, call.participant, call.path]
+                self._call_s.labels(saga, call.participant, call.path)
                 for setting in settings_of(call.participant):
-                    self._turned_away[call.participant, setting]
+                    self._turned_away.labels(call.participant, setting)
 
 
 def _committed_saga(saga: Instance) -> CommittedSaga:
