@@ -10,8 +10,9 @@ outcome is stored with the next commit.
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from math import inf
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
@@ -30,6 +31,15 @@ from machines.transitions import Phase, Trigger
 DEFERRED = Retry(base_s=0.5, cap_s=30.0)
 #: Longest Retry-After that is honoured, in seconds; a saga whose deadline is later waits up to its deadline.
 LONGEST_RETRY_AFTER_S = 3600.0
+
+
+class RunEnd(Enum):
+    """Why a run of a saga has ended."""
+
+    #: The saga has ended, waits, or is stuck. Its process no longer holds it.
+    RELEASED = auto()
+    #: The next call might last beyond the limit of the run. The process still holds the saga and must run it again.
+    OUT_OF_TIME = auto()
 
 
 class IncompleteReplyError(ValueError):
@@ -63,10 +73,10 @@ class Engine:
     #: Called when an event has become durable and is to be published.
     on_event: Callable[[], object] = lambda: None
 
-    def run(self, saga: Instance, hold_s: float, until: float = inf) -> bool:
-        """Drive the saga until it ends, is stuck, or has to wait longer than `hold_s` or beyond `until`; return True.
+    def run(self, saga: Instance, hold_s: float, until: float = inf) -> RunEnd:
+        """Drive the saga until it ends, is stuck, or has to wait longer than `hold_s` or beyond `until`; release it.
 
-        Return False, and keep the saga, when the next call might last beyond `until` (on time.monotonic's clock).
+        Return OUT_OF_TIME, without a release, when the next call might last beyond `until` (on time.monotonic's clock).
         Raise FencedError or KeyTakenError; the caller then forgets the saga.
         """
         if saga.claims > self.config.max_claims and saga.at.call is not None:
@@ -74,9 +84,10 @@ class Engine:
             saga.give_up(Trigger.QUARANTINE, actor=self.actor, reason=reason)
         while saga.at.call is not None:
             if self.stopping():
-                return self.release(saga, 0.0)
+                self.release(saga, 0.0)
+                return RunEnd.RELEASED
             if until < inf and time.monotonic() + self._call_s(saga) > until:
-                return False
+                return RunEnd.OUT_OF_TIME
             if saga.can_expire and self._is_late(saga):
                 saga.give_up(Trigger.EXPIRE, actor=self.actor, reason=_too_late(saga))
                 continue
@@ -84,11 +95,13 @@ class Engine:
                 self.commit(saga)
             wait_s = self._advance(saga, *self.calls.make(saga))
             if wait_s > hold_s or (until < inf and time.monotonic() + wait_s > until):
-                return self.release(saga, wait_s)
+                self.release(saga, wait_s)
+                return RunEnd.RELEASED
             if wait_s > 0:
                 self.commit(saga, wait_s)
                 self.sleep(wait_s)
-        return self.release(saga, None)
+        self.release(saga, None)
+        return RunEnd.RELEASED
 
     def commit(self, saga: Instance, wait_s: float = 0.0) -> None:
         """Commit and keep the saga: its lease outlasts the wait and the next call.
@@ -98,10 +111,9 @@ class Engine:
         busy_s, lease_s = wait_s + self._call_s(saga), self.config.lease_s
         self._save(saga, busy_s + lease_s, self.store.owner, enough_s=busy_s + lease_s / 2)
 
-    def release(self, saga: Instance, after_s: float | None) -> Literal[True]:
+    def release(self, saga: Instance, after_s: float | None) -> None:
         """Commit and release the saga. It becomes due after `after_s` seconds; None: it waits for a person or ended."""
         self._save(saga, after_s, None)
-        return True
 
     def request_move(
         self, saga: Instance, trigger: Trigger, actor: str, reason: str, reply: Mapping[str, Any] | None = None

@@ -5,7 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from math import inf
 
 import structlog
@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.broker import Broker
 from app.config import Config
-from app.engine.engine import Engine
+from app.engine.engine import Engine, RunEnd
 from app.engine.heartbeat import Heartbeat
 from app.service_threads import ServiceThreads
 from app.store.database_errors import is_away
@@ -40,7 +40,7 @@ class Runner:
     """Runs `config.threads` sagas at once: those submitted, and due ones, whose owner died or whose wait is over.
 
     heartbeat: the heartbeat. stopping: set when the process is to end. broker: wakes workers; None without workers.
-    at_each_beat: functions called with each heartbeat.
+    at_each_beat: functions called with each heartbeat. pool: runs the submitted sagas; default: a thread for each.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Runner:
         broker: Broker | None = None,
         at_each_beat: Iterable[Callable[[], None]] = (),
         threads: ServiceThreads | None = None,
+        pool: Executor | None = None,
     ) -> None:
         self._at_each_beat = tuple(at_each_beat)
         self._broker = broker
@@ -63,12 +64,18 @@ class Runner:
         self.patience_s = config.lease_s if broker else 0.0
         self._config, self._engine, self._leases = config, engine, leases
         self.heartbeat, self.stopping, self.tables = heartbeat, stopping, tables
-        self._pool = ThreadPoolExecutor(config.threads, thread_name_prefix="saga")
-        self._running, self._more_due, self._woken = 0, False, False
+        self.pool = pool or ThreadPoolExecutor(config.threads, thread_name_prefix="saga")
+        #: Sagas that this process runs now, also in the threads of requests.
+        self._running = 0
+        #: True: the last claim found as many sagas as there was room for, so more may be due.
+        self._more_due = False
+        #: True: the next claim takes every due saga, also one that is left to the workers at first.
+        self._woken = False
         # One claim of several sagas costs as much as a claim of one, so claim when half of the threads are free.
         self._claim_at = min((config.threads + 1) // 2, CLAIM_LIMIT)
         self._counting = threading.Lock()
-        self._wake = threading.Event()
+        #: Set: the recovery thread claims at once, and not only at its next turn.
+        self.claim_now = threading.Event()
         self._lost: list[Instance] = []
         # Not a daemon: the process waits for this thread, so that no claimed saga is abandoned.
         self._recovery = (threads or ServiceThreads()).add("recovery", self._recover_until_stopped, stopping)
@@ -96,9 +103,9 @@ class Runner:
     def stop(self) -> None:
         """Accept no more sagas, let each finish its call, and release the unfinished sagas."""
         self.stopping.set()
-        self._wake.set()
+        self.claim_now.set()
         self._recovery.join()
-        self._pool.shutdown()
+        self.pool.shutdown()
         self._engine.telemetry.deferred.join()
 
     @property
@@ -123,20 +130,20 @@ class Runner:
     def wake(self) -> None:
         """Wake the recovery thread, so that it claims due sagas now."""
         self._woken = True
-        self._wake.set()
+        self.claim_now.set()
 
-    def run_inline(self, saga: Instance, hold_s: float, until: float) -> bool:
-        """Run the saga in the calling thread, at most until `until`. Return False when the saga is still held."""
+    def run_inline(self, saga: Instance, hold_s: float, until: float) -> RunEnd:
+        """Run the saga in the calling thread, at most until `until`. The caller submits a saga that is out of time."""
         self._count(1)
         try:
             return self._run(saga, hold_s, until)
         finally:
             self._count(-1)
 
-    def submit(self, saga: Instance, hold_s: float) -> "Future[bool]":
+    def submit(self, saga: Instance, hold_s: float) -> "Future[RunEnd]":
         """Run the saga in the pool, where it may sleep for at most `hold_s` seconds at once."""
         self._count(1)
-        running = self._pool.submit(self._run, saga, hold_s)
+        running = self.pool.submit(self._run, saga, hold_s)
         running.add_done_callback(lambda _done: self._count(-1))
         return running
 
@@ -166,7 +173,7 @@ class Runner:
     def _claim_more(self) -> None:
         """Wake the recovery thread when more sagas are due and enough threads are free."""
         if self._more_due and self.free >= self._claim_at:
-            self._wake.set()
+            self.claim_now.set()
 
     def _count(self, change: int) -> None:
         with self._counting:
@@ -174,8 +181,8 @@ class Runner:
         if change < 0:
             self._claim_more()
 
-    def _run(self, saga: Instance, hold_s: float, until: float = inf) -> bool:
-        """Run the saga. Return True when this process no longer holds it (finished, released or fenced)."""
+    def _run(self, saga: Instance, hold_s: float, until: float = inf) -> RunEnd:
+        """Run the saga. After a fenced write or an error, too, this process no longer holds the saga."""
         try:
             return self._engine.run(saga, hold_s, until)
         except FencedError:
@@ -192,7 +199,7 @@ class Runner:
             if saga.durable is None:
                 raise
             # Recovery claims the saga again: at once when the database was away, otherwise when its lease ends.
-        return True
+        return RunEnd.RELEASED
 
     def _settle_tables(self) -> None:
         try:
@@ -206,7 +213,7 @@ class Runner:
     def _recover_until_stopped(self, progressed: Callable[[], None]) -> None:
         next_beat = time.monotonic()
         while not self.stopping.is_set():
-            self._wake.clear()
+            self.claim_now.clear()
             try:
                 if time.monotonic() >= next_beat:
                     next_beat = time.monotonic() + self._config.recovery_interval_s
@@ -216,7 +223,7 @@ class Runner:
             except (SQLAlchemyError, TableChangedError):  # until this is repaired, /ready reports it: see Heartbeat
                 _log.exception("recovery.failed")
             progressed()
-            self._wake.wait(max(next_beat - time.monotonic(), 0.0))
+            self.claim_now.wait(max(next_beat - time.monotonic(), 0.0))
         self.heartbeat.end()
 
     def _beat(self) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from app.config import Config
 from app.engine.early_commits import EarlyCommits
-from app.engine.engine import Engine, IncompleteReplyError
+from app.engine.engine import Engine, IncompleteReplyError, RunEnd
 from app.engine.idempotency import Keys, fingerprint, sent_digest
 from app.engine.runner import MAX_INLINE_WAIT_S, Runner
 from app.errors import ConflictError, InvalidError, NotFoundError
@@ -205,7 +205,7 @@ class SagaService:
         until = time.monotonic() + wait_s
         if saga.committed_snapshot is None:
             self.early.watch(saga)
-        if not self._runner.run_inline(saga, self.held_s, until):
+        if self._runner.run_inline(saga, self.held_s, until) is RunEnd.OUT_OF_TIME:
             _wait_for(self._runner.submit(saga, self.held_s), saga, until - time.monotonic())
         found = _durable_snapshot(saga)
         while (
@@ -252,7 +252,7 @@ def _durable_snapshot(saga: Instance) -> SagaSnapshot:
     return durable
 
 
-def _wait_for(running: "Future[bool]", saga: Instance, wait_s: float) -> None:
+def _wait_for(running: "Future[RunEnd]", saga: Instance, wait_s: float) -> None:
     try:
         running.result(wait_s)
     except TimeoutError:

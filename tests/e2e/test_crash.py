@@ -59,7 +59,7 @@ def recover(url: str, participants_url: str) -> None:
     runner._leases.expire_all()
     while runner.claim_due():
         pass
-    runner._pool.shutdown()
+    runner.pool.shutdown()
 
 
 def give_up(url: str, participants_url: str, saga_id: UUID) -> None:

@@ -16,7 +16,7 @@ from app.calls.client import Request
 from app.calls.outcome import Reply
 from app.config import Config
 from app.engine.calls import Calls
-from app.engine.engine import Engine
+from app.engine.engine import Engine, RunEnd
 from app.engine.heartbeat import Heartbeat
 from app.engine.idempotency import Keys
 from app.engine.runner import Runner
@@ -69,8 +69,8 @@ class Surroundings(Protocol):
 class InlinePool:
     """A thread pool that runs each call at once, in the caller's thread."""
 
-    def submit(self, call: Callable[..., None], *arguments: Any) -> "Future[None]":
-        running: Future[None] = Future()
+    def submit(self, call: Callable[..., RunEnd], *arguments: Any) -> "Future[RunEnd]":
+        running: Future[RunEnd] = Future()
         try:
             running.set_result(call(*arguments))
         except Exception as error:  # noqa: BLE001  a real pool does the same; a Crash ends the process
@@ -148,9 +148,9 @@ class WatchedEngine(Engine):
 
     broken: list[Exception]
 
-    def run(self, *arguments: Any, **how: Any) -> None:
+    def run(self, *arguments: Any, **how: Any) -> RunEnd:
         try:
-            super().run(*arguments, **how)
+            return super().run(*arguments, **how)
         except (FencedError, KeyTakenError):
             raise
         except Exception as error:
@@ -186,8 +186,8 @@ class Process:
             tables=tables,
             heartbeat=heartbeat,
             stopping=NeverStopping(),
+            pool=InlinePool(),
         )
-        self.runner._pool = InlinePool()
         keys = Keys(self.store, SharedCache(None))
         self.service = SagaService(config=CONFIG, registry=registry, engine=self.engine, runner=self.runner, keys=keys)
 

@@ -23,17 +23,20 @@ class CountingBroker:
 
 
 class PausedPool:
-    """A pool that runs nothing, so each saga stays in flight."""
+    """A pool that runs nothing, so each saga stays in flight until `finish`."""
 
     def __init__(self):
-        self.given = []
+        self._done = []
 
-    def submit(self, _run, saga, _hold_s):
-        self.given.append(saga)
+    def submit(self, _run, _saga, _hold_s):
         return self
 
     def add_done_callback(self, done):
-        pass
+        self._done.append(done)
+
+    def finish(self):
+        """Finish the run of one saga."""
+        self._done.pop()(self)
 
 
 @pytest.fixture
@@ -45,18 +48,17 @@ def broker():
 def make(scene, broker):
     """Make a runner with this number of threads, with or without workers beside it."""
 
-    def made(threads, *, workers):
-        runner = Runner(
+    def made(threads, *, workers, leases=None):
+        return Runner(
             config=Config(threads=threads),
             engine=scene.engine,
-            leases=scene.leases(),
+            leases=leases or scene.leases(),
             tables=scene.runner.tables,
             heartbeat=Heartbeat(Replicas(scene.database, "engine")),
             stopping=scene.runner.stopping,
             broker=broker if workers else None,
+            pool=PausedPool(),
         )
-        runner._pool = PausedPool()
-        return runner
 
     return made
 
@@ -98,10 +100,11 @@ def test_wake_up_causes_one_claim(scene, make):
 
 def test_failed_claim_is_repeated(scene, make, monkeypatch):
     due(scene, 1)
-    runner = make(4, workers=True)
+    leases = scene.leases()
+    runner = make(4, workers=True, leases=leases)
     runner.wake()
     with monkeypatch.context() as broken:
-        broken.setattr(runner._leases, "claim", lambda *_: 1 / 0)
+        broken.setattr(leases, "claim", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             runner.claim_due()
     assert runner.claim_due() == 1
@@ -114,7 +117,7 @@ def test_full_runner_wakes_another_and_claims_again_when_free(scene, make, broke
     assert runner.claim_due() == 2
     assert broker.wakings == 1
     assert runner.claim_due() == 0, "there is no room"
-    runner._count(-1)
+    runner.pool.finish()
     assert runner.claim_due() == 1
 
 
@@ -126,14 +129,14 @@ def test_full_runner_claims_again_when_half_its_threads_are_free(scene, make):
     due(scene, 7)
     runner = make(4, workers=False)
     assert runner.claim_due() == 4
-    runner._wake.clear()
-    runner._count(-1)
-    assert not runner._wake.is_set()
+    runner.claim_now.clear()
+    runner.pool.finish()
+    assert not runner.claim_now.is_set()
     assert runner.claim_due() == 1, "at its next look"
-    runner._wake.clear()
-    runner._count(-1)
-    runner._count(-1)
-    assert runner._wake.is_set()
+    runner.claim_now.clear()
+    runner.pool.finish()
+    runner.pool.finish()
+    assert runner.claim_now.is_set()
     assert runner.claim_due() == 2
 
 
