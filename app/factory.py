@@ -11,6 +11,7 @@ from typing import Any
 
 from flask import Flask
 from flask.json.provider import JSONProvider
+from prometheus_client import CollectorRegistry
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import access, admin, failpoints
@@ -91,11 +92,13 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_prefix=proxies)  # type: ignore[method-assign]
     install_database(app, config)
     threads = ServiceThreads()
-    metrics, deferred = Exposition(), Deferred(threads)
+    metrics, deferred = CollectorRegistry(), Deferred(threads)
     Exporter(app, metrics, deferred)
     shared_cache = SharedCache(config.redis_url)
     event_committed, owner = threading.Event(), new_owner()
-    service, runner = _engine(app, config, registry, metrics, deferred, shared_cache, event_committed, owner, threads)
+    service, runner, exposition = _engine(
+        app, config, registry, metrics, deferred, shared_cache, event_committed, owner, threads
+    )
     event_threads = _event_threads(app, config, registry, metrics, service, runner, event_committed, owner, threads)
     with app.app_context():
         database = db.engine
@@ -106,7 +109,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         events=event_threads,
         threads=threads,
         shared_cache=shared_cache,
-        metrics=metrics,
+        metrics=exposition,
         schema=Bounded(partial(schema, database)),
         users=Users(database),
         attempts=LoginAttempts(database),
@@ -128,9 +131,9 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
 
 
 def _engine(  # noqa: PLR0917  connects parts that are built already
-    app: Flask, config: Config, registry: Registry, metrics: Exposition, deferred: Deferred, shared_cache: SharedCache,
-    event_committed: threading.Event, owner: str, threads: ServiceThreads,
-) -> tuple[SagaService, Runner]:  # fmt: skip
+    app: Flask, config: Config, registry: Registry, metrics: CollectorRegistry, deferred: Deferred,
+    shared_cache: SharedCache, event_committed: threading.Event, owner: str, threads: ServiceThreads,
+) -> tuple[SagaService, Runner, Exposition]:  # fmt: skip
     with app.app_context():
         store = SagaStore(Connections(db.engine), registry, owner)
         leases = Leases(db.engine, registry, owner)
@@ -149,7 +152,9 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
     alive_threads = thread_gauge(metrics, lambda: threads.alive)
     threads.report = alive_threads.update
     updates = [telemetry.create_series, deferred.flush, breakers.update, alive_threads.update]
-    metrics.complete(transitions=telemetry.transitions, updates=updates, collectors=[saga_gauges.collect])
+    exposition = Exposition(
+        metrics, transitions=telemetry.transitions, updates=updates, collectors=[saga_gauges.collect]
+    )
     engine = Engine(
         config=config,
         store=store,
@@ -174,12 +179,12 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
     )
     keys = Keys(store, shared_cache)
     service = SagaService(config=config, registry=registry, engine=engine, runner=runner, keys=keys, threads=threads)
-    return service, runner
+    return service, runner, exposition
 
 
 def _event_threads(  # noqa: PLR0917  connects parts that are built already
-    app: Flask, config: Config, definitions: Registry, metrics: Exposition, service: SagaService, runner: Runner,
-    event_committed: threading.Event, owner: str, threads: ServiceThreads,
+    app: Flask, config: Config, definitions: Registry, metrics: CollectorRegistry, service: SagaService,
+    runner: Runner, event_committed: threading.Event, owner: str, threads: ServiceThreads,
 ) -> EventThreads:  # fmt: skip
     url = config.broker_url or IN_MEMORY
     with app.app_context():

@@ -5,13 +5,13 @@ from time import perf_counter
 from typing import Any
 
 from flask import Flask, Response, g, request
-from prometheus_client import Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import choose_encoder
 from prometheus_flask_exporter import PrometheusMetrics
 from werkzeug.exceptions import MethodNotAllowed
 
+from app.services import services
 from app.telemetry.deferred import Deferred
-from app.telemetry.exposition import Exposition
 from app.telemetry.telemetry import cached
 
 #: The methods that this service accepts. A client may send any text as the method, and each would make a new series.
@@ -21,11 +21,11 @@ OTHER = "other"
 
 
 class Exporter(PrometheusMetrics):  # type: ignore[misc]  # it has no types
-    """Counts requests by route, and serves /metrics."""
+    """Counts requests by route in `registry`, and serves /metrics."""
 
-    def __init__(self, app: Flask, exposition: Exposition, deferred: Deferred) -> None:
+    def __init__(self, app: Flask, registry: CollectorRegistry, deferred: Deferred) -> None:
         self._deferred = deferred
-        super().__init__(app, group_by="url_rule", registry=exposition)
+        super().__init__(app, group_by="url_rule", registry=registry)
         # The contract of /api/saga has the slash, the others do not.
         app.add_url_rule("/metrics/", "prometheus_metrics")
 
@@ -51,7 +51,8 @@ class Exporter(PrometheusMetrics):  # type: ignore[misc]  # it has no types
         self._requests.labels(method, status).inc()
 
     def generate_metrics(self, accept_header: str | None = None, names: Iterable[str] | None = None) -> tuple[str, str]:
-        shown = self.registry.restricted_registry(names) if names else self.registry
+        metrics = services().metrics
+        shown = metrics.restricted_registry(names) if names else metrics
         encode, content_type = choose_encoder(accept_header or "")
         return encode(shown).decode(), content_type
 

@@ -15,27 +15,23 @@ from app.telemetry.derived import TRANSITIONS, derive
 
 
 class Exposition(CollectorRegistry):
-    """The registry of all metrics. A scrape also returns the derived counters and the aliases."""
+    """What a scrape returns: the metrics of a registry, the derived counters, and the aliases.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._transitions: Mapping[tuple[str, ...], CountedTransition] = {}
-        self._updates: tuple[Callable[[], None], ...] = ()
-        self._collectors: tuple[Callable[[], Iterable[Metric]], ...] = ()
+    transitions: by the values of the labels of TRANSITIONS. updates: called before each scrape. collectors: return
+    further metrics, which no process counts.
+    """
 
-    def complete(
+    def __init__(
         self,
+        registry: CollectorRegistry,
         *,
         transitions: Mapping[tuple[str, ...], CountedTransition],
         updates: Iterable[Callable[[], None]] = (),
         collectors: Iterable[Callable[[], Iterable[Metric]]] = (),
     ) -> None:
-        """Add what is computed at each scrape.
-
-        transitions: by the values of the labels of TRANSITIONS. updates: called before each scrape. collectors: return
-        further metrics, which no process counts.
-        """
-        self._transitions, self._updates, self._collectors = transitions, tuple(updates), tuple(collectors)
+        super().__init__()
+        self._registry, self._transitions = registry, transitions
+        self._updates, self._collectors = tuple(updates), tuple(collectors)
 
     def collect(self) -> Iterator[Metric]:
         for update in self._updates:
@@ -60,7 +56,7 @@ class Exposition(CollectorRegistry):
     def _counted(self) -> Iterable[Metric]:
         folder = os.environ.get(SHARED)
         if folder is None:
-            return super().collect()
+            return self._registry.collect()
         _drop_gauges_of_dead_processes(Path(folder))
         merged: Iterable[Metric] = MultiProcessCollector(None, folder).collect()  # type: ignore[no-untyped-call]
         return merged

@@ -21,9 +21,9 @@ from tests.integration.engine.scene import LOST, REFUSED, answer
 @pytest.fixture
 def metrics(scene):
     """Return the output of /metrics after several sagas of each definition have run."""
-    scene.metrics, clock = Exposition(), count(0, 10)
+    clock = count(0, 10)
     gauges = SagaGauges(lambda: saga_counts(scene.database, scene.registry), scene.registry, lambda: float(next(clock)))
-    scene.metrics.complete(transitions=scene.telemetry.transitions, collectors=[gauges.collect])
+    shown = Exposition(scene.metrics, transitions=scene.telemetry.transitions, collectors=[gauges.collect])
 
     def run(definition, times, **instead):
         for _ in range(times):
@@ -44,7 +44,7 @@ def metrics(scene):
     run(PURCHASE, 8, PROCESS_PAYMENT=[REFUSED])
     run(RETURN, 9)
     samples = []
-    for family in text_string_to_metric_families(generate_latest(scene.metrics).decode()):
+    for family in text_string_to_metric_families(generate_latest(shown).decode()):
         samples += family.samples
 
     def value(name, **labels):
