@@ -67,7 +67,7 @@ class SagaTransition(_SetOnce, Transition):
         vars(self).update({name: FixedList() for name in ("prepare", "before", "after", "conditions")})
 
     def execute(self, event_data: EventData) -> bool:
-        """Make the move and record it. Transition does more only for callbacks, and this class has none."""
+        """Make the move and record it. The base class does more only for callbacks, which no row has."""
         self._change_state(event_data)
         event_data.machine.callbacks(event_data.machine.after_state_change, event_data)
         return True
@@ -92,7 +92,7 @@ class SagaEvent(Event):
         self.name, self.machine, self.transitions = name, machine, transitions
 
     def trigger(self, model: object, *args: Any, **kwargs: Any) -> bool:
-        """Make the move. Event does more only for queues, conditions and callbacks, which a saga cannot have."""
+        """Make the move. The base class does more only for queues, conditions and callbacks, which no saga has."""
         saga = cast("SagaMachine", self.machine)
         if model is not saga:
             raise MachineError("a saga is moved by its own events only")

@@ -178,9 +178,9 @@ class Progress(SagaMachine):
 def may_have_been_sent(*, in_doubt: bool, claims: int, own_claims: int = 0) -> bool:
     """Return True when the call of a stored saga may have been sent, so that it is in doubt.
 
-    It may have been sent by the process that committed the state, or by one that claimed the saga since: a claim is the
-    intent of that call, which needs no other commit. in_doubt: as stored. claims: since the last move. own_claims:
-    those of the caller, which do not count.
+    The sender may be the process that committed the state, or a process that claimed the saga since then: a claim is
+    the intent of that call. in_doubt: as stored. claims: the claims since the last move. own_claims: the claims of the
+    caller, which do not count.
     """
     return in_doubt or claims > own_claims
 

@@ -90,7 +90,7 @@ class Lasting(More, total=False):
 
 
 def read(name: str, call: Call, *, done: str, refused: str | None = None, **more: Unpack[More]) -> Step:
-    """Return a step that changes nothing, so it may be repeated. After a pivot it has no `refused`: no way back."""
+    """Return a step that changes nothing, so it may be repeated. After a pivot it has no `refused` state."""
     return Step(name=name, kind=Kind.READ, call=call, done=done, refused=refused, **more)
 
 

@@ -12,7 +12,7 @@ from machines.fields import Field
 from machines.step import Step
 
 
-@cache  # called for each call
+@cache  # needed for each call
 def participant_variable(participant: str) -> str:
     """Return the environment variable of a participant's URL: PARTICIPANT_PAY_SVC_URL for pay-svc.
 

@@ -250,7 +250,7 @@ def _unstorable(what: str, text: str) -> Iterator[str]:
 def _out_of(
     what: str, value: Any, least: float, most: float, *, whole: bool = False, above: bool = False
 ) -> Iterator[str]:
-    """Yield a problem unless the number is from `least` (or above it) to `most`, and whole where it must be."""
+    """Yield a problem for a number out of its bounds, or for a fraction where only whole numbers are legal."""
     kinds = int if whole else (int, float)
     number = isinstance(value, kinds) and not isinstance(value, bool) and (isinstance(value, int) or isfinite(value))
     if not number or not least <= value <= most or (above and value == least):

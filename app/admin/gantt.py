@@ -8,7 +8,7 @@ from typing import Protocol
 
 from machines.transitions import Direction
 
-#: A wait longer than _LONG of the time of all calls is cut, and drawn as wide as _CUT of that time.
+#: A wait is cut when it is longer than _LONG times the time of all calls. It is then drawn as _CUT times that time.
 _LONG, _CUT = 0.25, 0.08
 #: Least width of a bar, and the width of the label of a cut, in percent.
 _NARROWEST, _LABEL = 0.1, 6.0

@@ -33,8 +33,8 @@ def cached(view: Callable[[UUID], Response]) -> Callable[[UUID], Response]:
         saga = queries.find(saga_id)  # the view finds the saga in the session, without a second query
         if saga is None or saga.status not in FINISHED:
             return view(saga_id)
-        # The version is read before the journal: the answer of a newer version may be cached under an older version,
-        # which no request reads any more, but never the other way round.
+        # The version is read before the journal. So a newer answer may be cached under an older version, which no
+        # request reads any more. An older answer is never cached under a newer version.
         key = key if _never_changes(saga) else f"{key}@{saga.version}"
         found = cache.get(key)
         if found is not None:

@@ -29,7 +29,7 @@ blueprint = Blueprint("diagrams", __name__)
 WINDOWS_S = {"15m": 900, "1h": 3_600, "24h": 86_400, "7d": 604_800}
 _SVG = ("image/svg+xml",)
 _KINDS = "any(svg,puml,dot,mmd,md)"
-#: Seconds that a browser caches the picture of a definition, which changes with a release only, and a count.
+#: Seconds that a browser caches: the picture of a definition, which changes only with a release, and a count.
 DEFINITION_S, FIGURES_S = 60, 5
 
 

@@ -97,7 +97,7 @@ class HttpClient:
         return found
 
     def _asked_to_wait(self, headers: Mapping[bytes, bytes]) -> float | None:
-        """Return how many seconds a Retry-After asks for, in either of its forms; None without a legal one.
+        """Return how many seconds a Retry-After asks for, in either of its forms; None when it is missing or illegal.
 
         A date is compared with the participant's own Date header, if there is one: its clock may differ from ours.
         """

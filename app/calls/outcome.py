@@ -47,7 +47,7 @@ class Reply:
     blank: bool = False
     #: Why there is no answer, in one line.
     error: str = ""
-    #: The whole reason, where there is more to say than the participant's words.
+    #: The whole reason, when it contains more than the participant's words.
     says: str = ""
     #: False when nothing left this process.
     sent: bool = True

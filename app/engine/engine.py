@@ -229,13 +229,13 @@ class Engine:
     def _wait(self, saga: Instance, retry: Retry, attempt: int, reply: Reply) -> float:
         """Draw the wait before the next call: at least the Retry-After, and at most until the deadline."""
         left_s, longest_s = 0.0, inf
-        if saga.may(Trigger.EXPIRE):  # min: before its first commit a saga has all of its time
+        if saga.may(Trigger.EXPIRE):  # min: before the first commit, the whole time is left
             left_s = min(saga.deadline - self.store.clock(), saga.definition.deadline_s)
             # The deadline is over and a pivot is in doubt: ask again at the table's pace, at most its cap apart.
             longest_s = left_s if left_s > 0 else retry.cap_s
         asked_s = min(reply.retry_after_s or 0.0, max(LONGEST_RETRY_AFTER_S, left_s))
         drawn = self.jitter(retry.longest_wait_s(attempt))
-        # Never 0: with a wait the attempt is committed, so it counts after a crash.
+        # Never 0: a wait above 0 commits the attempt, so the attempt counts after a crash.
         return max(min(max(drawn, asked_s), longest_s), 0.001)
 
 

@@ -30,7 +30,7 @@ LONGEST_TIMEOUT_MS = (1 << 31) - 1
 #: How long a SQLite writer waits for another writer, in milliseconds.
 SQLITE_BUSY_MS = 10_000
 #: Session settings that the statements rely on, whatever the defaults of server, database and role are. One statement
-#: per connection sets them all, and shows whether its server is the process that was connected to (no pooler between).
+#: per connection sets them all. Its answer names the server process, and so shows whether a pooler is in between.
 _SESSION = """
     SELECT set_config('default_transaction_isolation', 'read committed', false),
            set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false),

@@ -121,7 +121,7 @@ def in_one_line(error: BaseException) -> str:
 
 
 def _of_sqlite(error: sqlite3.Error) -> Meaning:
-    code: int | None = getattr(error, "sqlite_errorcode", None)  # misuse of the module has no code
+    code: int | None = getattr(error, "sqlite_errorcode", None)  # an error of wrong use of sqlite3 has no code
     if code is None:
         return Meaning.DEFECT
     if code & _PRIMARY == sqlite3.SQLITE_ERROR and any(words in str(error) for words in _MISSING):

@@ -41,7 +41,7 @@ def is_in_doubt(row: SagaRow | Row[Any], own_claims: int = 0) -> bool:
 def instance(
     registry: Registry, row: Row[Any], journal: Sequence[Row[Any]], now: float, own_claims: int = 0
 ) -> Instance:
-    """Return the saga of a row. now: on the clock that its deadline is held on. own_claims: as for `is_in_doubt`.
+    """Return the saga of a row. now: the time on the clock of its deadline. own_claims: as for `is_in_doubt`.
 
     Raise UnknownSagaError for an unknown table, and ValueError for a state that the table does not have.
     """

@@ -196,7 +196,7 @@ class SharedPool(Pool):
 def ended(connection: Any) -> bool:
     """Return True when the server of a driver's connection has gone. SQLite has no server.
 
-    An idle connection can only become readable by its end. A query to the server would take as long as a statement.
+    An idle connection becomes readable only when it ends. A query to the server would take as long as a statement.
     """
     return hasattr(connection, "fileno") and bool(select([connection], [], [], 0)[0])
 

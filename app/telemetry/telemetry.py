@@ -38,7 +38,7 @@ _Metric = TypeVar("_Metric", Counter, Histogram)
 
 
 class _Counted(NamedTuple):
-    """A transition with everything that one move needs, looked up once. level, event: see `level_and_event`."""
+    """A transition with its counter and log fields, looked up once. level, event: see `level_and_event`."""
 
     transition: CountedTransition
     #: The series that counts the transition.

@@ -86,7 +86,7 @@ def _failed(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
 
 
 def _aside(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
-    """Go right, or first down where the stuck state is below the failure."""
+    """Return a route to the right; it goes down first when the stuck state is below the failure."""
     x, y = source.right - 24, dest.y - _lane(dest)
     start = [(source.right, y)] if dest.y == source.y else [(x, source.bottom), (x, y)]
     return [*start, (dest.left, y)], [(source.right + 10, y - 5)]
@@ -104,7 +104,7 @@ def _lane(stuck: Box) -> float:
 
 
 def _back(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
-    """Go right, then up beside the column of compensations, then into the box from its left."""
+    """Return a route to the right, up beside the column of compensations, and into the box from its left."""
     person = source.shape in _STUCK
     channel, into = dest.left - (17 if person else 26), dest.bottom - (4 if person else 14)
     into -= 8 if dest.shape == "compensated" else 0  # the corners of the box are round

@@ -110,7 +110,7 @@ def _path(points: list[Point]) -> str:
 
 
 def _towards(point: Point, other: Point, length: float) -> Point:
-    """Return the point `length` away from `point` towards `other`, at most the middle. Lines are level or upright."""
+    """Return the point at `length` from `point` towards `other`, at most the middle. Lines are never diagonal."""
     dx, dy = other[0] - point[0], other[1] - point[1]
     far = min(length, (abs(dx) + abs(dy)) / 2)
     return point[0] + far * ((dx > 0) - (dx < 0)), point[1] + far * ((dy > 0) - (dy < 0))

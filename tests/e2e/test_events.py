@@ -131,7 +131,7 @@ def test_incoming_order_runs_once_and_publishes_events_in_order(fleet, broker, r
     web = fleet.web()
     wait_for_intake(fleet, broker)
     publish(broker, incoming(1), incoming(1), b"{no json", incoming(2), incoming(1))
-    ended(fleet, 3)  # including the one that was awaited
+    ended(fleet, 3)  # 1, 2, and the order of wait_for_intake
     eventually(lambda: requests.get(f"{web.url}/api/v1/events/parked", timeout=5).json()["parked"], "it is parked")
     (parked,) = requests.get(f"{web.url}/api/v1/events/parked", timeout=5).json()["parked"]
     assert (parked["body"], "no JSON" in parked["reason"]) == ("{no json", True)

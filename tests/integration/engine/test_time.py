@@ -177,7 +177,7 @@ def test_retried_pivot_is_still_in_doubt(scene):
 
 
 def test_next_owner_undoes_the_call_that_the_first_may_have_sent(scene):
-    """Only the claim of that call is durable: its process dies with the reply, and then the deadline is over."""
+    """Only the claim is durable: the process dies before it stores the reply, and then the deadline is over."""
     scene.given(payer=[NOT_SENT]).run(hold_s=0)
 
     def die(_request):
