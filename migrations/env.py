@@ -1,7 +1,8 @@
 """Runs the migrations on the application's own database: one process at a time, each migration as a whole.
 
-SQLite: all of them in one transaction. PostgreSQL: a transaction for each, which gives way when it does not get its
-locks at once, for replicas work meanwhile. See ADR 25 for what a migration may do.
+SQLite: all migrations in one transaction. PostgreSQL: one transaction for each migration. A migration that does not get
+its locks at once is rolled back and tried again, because replicas work at the same time. ADR 25 says what a migration
+may do.
 """
 
 import re
@@ -17,17 +18,17 @@ from sqlalchemy.exc import DBAPIError
 from app.settings import ConfigError
 from app.store.database_errors import REPEATABLE, sqlstate
 
-#: Any number that no other program locks in this database.
+#: The number of the advisory lock; no other program locks this number in this database.
 TURN = 5_349_786_201
-#: Seconds until a migrator gives up, waiting for another one or for its locks.
+#: Seconds after which a process that waits for another migrator, or for its locks, gives up.
 PATIENCE_S = 120.0
-#: Between two looks whether another migrator has ended, in seconds.
+#: Seconds between two checks whether another migrator has ended.
 LOOK_S = 0.2
-#: Between two tries of a migration that did not get its locks, in seconds: replicas catch up.
+#: Seconds between two tries of a migration that did not get its locks. Replicas commit in this time.
 AGAIN_S = 1.0
-#: Less than PostgreSQL's deadlock_timeout of 1 s, so that never a replica is cancelled for a migration's sake.
+#: Less than PostgreSQL's deadlock_timeout of 1 s, so that a deadlock cancels the migration and never a replica.
 LOCK_TIMEOUT_MS = 500
-#: In this order, which is that of the engine's commits: the row of the saga first, then its trigger writes the journal.
+#: The order of the engine's commits: first the row of the saga, then the journal, which the trigger writes.
 LOCKED = ("saga", "journal")
 _TOUCHES = re.compile(rf"\b({'|'.join(LOCKED)})\b")
 
@@ -41,7 +42,7 @@ def _run(connection: Connection, *, each: bool) -> None:
 
 
 def _on_sqlite(engine: Engine) -> None:
-    # Alembic leaves alone a transaction that has begun. Python's module begins none before DDL, so it is done by hand;
+    # Alembic uses a transaction that is already open. Python's sqlite3 opens none before DDL, so it is opened here.
     # IMMEDIATE lets one process in at a time.
     with engine.connect() as connection:
         try:
@@ -50,7 +51,7 @@ def _on_sqlite(engine: Engine) -> None:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
                 _run(connection, each=False)
         finally:
-            connection.invalidate()  # a long busy_timeout must not reach the next user of the pool
+            connection.invalidate()  # the next user of this pooled connection must not get the long busy_timeout
 
 
 def _on_postgresql(engine: Engine) -> None:
@@ -67,7 +68,7 @@ def _on_postgresql(engine: Engine) -> None:
             while not _done(connection, until):
                 time.sleep(AGAIN_S)
         finally:
-            connection.invalidate()  # with its settings
+            connection.invalidate()  # with the session settings
 
 
 def _check_encoding(connection: Connection) -> None:
@@ -80,8 +81,8 @@ def _check_encoding(connection: Connection) -> None:
 def _take_turn(turn: Connection, until: float) -> None:
     """Wait until no other process migrates.
 
-    The lock ends with the transaction, so that it works behind a pooler as well and goes when this process dies. It is
-    asked for again and again: CREATE INDEX CONCURRENTLY waits for those who wait in a statement.
+    The lock ends with the transaction, so it works behind a pooler and is released when this process dies. The lock is
+    tried repeatedly instead of awaited: CREATE INDEX CONCURRENTLY would wait for a session that waits in a statement.
     """
     while not turn.execute(text("SELECT pg_try_advisory_xact_lock(:turn)"), {"turn": TURN}).scalar_one():
         turn.rollback()
@@ -92,7 +93,7 @@ def _take_turn(turn: Connection, until: float) -> None:
 
 
 def _done(connection: Connection, until: float) -> bool:
-    """Migrate; False: a lock was not to be had, and what has not been committed is to be tried again."""
+    """Migrate. Return False when a lock was not free: the migrations that were not committed must be tried again."""
     try:
         _run(connection, each=True)
     except DBAPIError as error:

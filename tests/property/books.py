@@ -181,20 +181,20 @@ class Books(RuleBasedStateMachine):
         assert Decimal(str(books["debits"])) - Decimal(str(books["remboursements"])) == value
 
     def _start(self, name: str, data: dict[str, Any], order: Order, faults: list[Fault], meanwhile: list[Any]) -> Order:
-        self._there_will_be(faults, meanwhile)
+        self._schedule(faults, meanwhile)
         order.saga_id = self._scene.service.create(name, data).id
         self._orders.append(order)
         self._scene.service.execute(order.saga_id, 1000.0)
-        self._there_will_be([], [])
+        self._schedule([], [])
         return order
 
     def _operate(self, move: Callable[..., object], which: int, faults: list[Fault], meanwhile: list[Any]) -> None:
-        self._there_will_be(faults, meanwhile)
+        self._schedule(faults, meanwhile)
         with suppress(ConflictError):
             move(self._orders[which % len(self._orders)].saga_id, "operator", "drawn", 1000.0)
-        self._there_will_be([], [])
+        self._schedule([], [])
 
-    def _there_will_be(self, faults: list[Fault], meanwhile: list[Any]) -> None:
+    def _schedule(self, faults: list[Fault], meanwhile: list[Any]) -> None:
         self._market.faults.clear()
         self._market.faults.extend(faults)
         self._market.interruptions.clear()

@@ -61,13 +61,13 @@ class Chaos(RuleBasedStateMachine):
         incidents=INCIDENTS,
     )
     def start(self, how: str, key: str | None, wait_s: float, faults: Faults, incidents: Incidents) -> None:
-        self._there_will_be(faults, incidents)
+        self._schedule(faults, incidents)
         self.world.start(key, wait_s) if how == "start" else self.world.create(key)
 
     @one_is_under_way
     @rule(faults=FAULTS, incidents=INCIDENTS)
     def recover(self, faults: Faults, incidents: Incidents) -> None:
-        self._there_will_be(faults, incidents)
+        self._schedule(faults, incidents)
         self.world.recover()
 
     @rule(action=st.sampled_from(["execute", "retry", "compensate"]), which=WHICH, wait_s=WAITS)
@@ -149,13 +149,13 @@ class Chaos(RuleBasedStateMachine):
         effects = [effect for effect in self.world.participant.effects if effect.saga == str(saga.id)]
         properties.journal_follows_the_table(table, saga, journal)
         properties.a_definite_no_is_never_asked_again(journal)
-        properties.somebody_carries_it_on(table, saga)
+        properties.every_active_saga_is_due(table, saga)
         properties.once_and_in_order(table, journal, effects)
-        properties.nothing_is_left(table, saga, journal, effects)
+        properties.all_or_no_effects_remain(table, saga, journal, effects)
         assert saga.epoch == 1 + self.world.claims[saga.id]
         assert saga.version == self.world.commits[saga.id] + self.world.claims[saga.id]
 
-    def _there_will_be(self, faults: Faults, incidents: Incidents) -> None:
+    def _schedule(self, faults: Faults, incidents: Incidents) -> None:
         for quiet, fault, times in faults:
             self.world.participant.faults.extend([*[Fault.NONE] * quiet, *[fault] * times])
         for quiet, incident in incidents:

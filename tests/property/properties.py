@@ -28,7 +28,7 @@ def a_definite_no_is_never_asked_again(journal: Sequence[Row[Any]]) -> None:
     assert not [move for move in again if move.status_code in (404, 409, 410)], "a refusal was taken for something else"
 
 
-def somebody_carries_it_on(table: Saga, saga: Row[Any]) -> None:
+def every_active_saga_is_due(table: Saga, saga: Row[Any]) -> None:
     """Check that every active saga is due at some time, so none is forgotten."""
     at = table.states[saga.state]
     if saga.status != "pending":
@@ -50,7 +50,9 @@ def once_and_in_order(table: Saga, journal: Sequence[Row[Any]], effects: Sequenc
         assert not (undone and pivots & done), f"a pivot took effect, and was not all there was: {effects}"
 
 
-def nothing_is_left(table: Saga, saga: Row[Any], journal: Sequence[Row[Any]], effects: Iterable[Effect]) -> None:
+def all_or_no_effects_remain(
+    table: Saga, saga: Row[Any], journal: Sequence[Row[Any]], effects: Iterable[Effect]
+) -> None:
     """Check at the end: all effects of the saga are in force, or none."""
     standing = {effect.step for effect in effects if effect.direction == "do"}
     standing -= {effect.step for effect in effects if effect.direction == "undo"}
