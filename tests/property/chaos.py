@@ -151,7 +151,7 @@ class Chaos(RuleBasedStateMachine):
         properties.a_definite_no_is_never_asked_again(journal)
         properties.every_active_saga_is_due(table, saga)
         properties.once_and_in_order(table, journal, effects)
-        properties.all_or_no_effects_remain(table, saga, journal, effects)
+        properties.all_effects_or_none(table, saga, journal, effects)
         assert saga.epoch == 1 + self.world.claims[saga.id]
         assert saga.version == self.world.commits[saga.id] + self.world.claims[saga.id]
 

@@ -50,9 +50,7 @@ def once_and_in_order(table: Saga, journal: Sequence[Row[Any]], effects: Sequenc
         assert not (undone and pivots & done), f"a pivot took effect, and was not all there was: {effects}"
 
 
-def all_or_no_effects_remain(
-    table: Saga, saga: Row[Any], journal: Sequence[Row[Any]], effects: Iterable[Effect]
-) -> None:
+def all_effects_or_none(table: Saga, saga: Row[Any], journal: Sequence[Row[Any]], effects: Iterable[Effect]) -> None:
     """Check at the end: all effects of the saga are in force, or none."""
     standing = {effect.step for effect in effects if effect.direction == "do"}
     standing -= {effect.step for effect in effects if effect.direction == "undo"}
