@@ -52,7 +52,7 @@ class _SetOnce:
 
 
 class SagaState(_SetOnce, State):
-    """A state of a table, without callbacks of its own."""
+    """A state of a table. It has no callbacks."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

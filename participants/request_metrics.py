@@ -19,7 +19,7 @@ def count_requests(app: Flask) -> None:
     serve = app.wsgi_app
 
     def refuse_unknown_methods(wsgi_environ: dict[str, Any], start_response: Any) -> Any:
-        """Answer 405 for an unknown method: each invented method would create a series of its own."""
+        """Answer 405 for an unknown method: each invented method would create a new series."""
         known = wsgi_environ["REQUEST_METHOD"] in METHODS
         return (serve if known else MethodNotAllowed(sorted(METHODS)))(wsgi_environ, start_response)
 

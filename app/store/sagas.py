@@ -136,7 +136,7 @@ class SagaStore:
         """Make a new saga durable. Raise KeyTakenError.
 
         delay_s: seconds after which any process may claim it; None: the engine has nothing left to do.
-        owner: who holds it until then: this process, which may call its participants, or nobody.
+        owner: the holder of its lease until then: this process, which may call its participants, or None.
         """
         definition = saga.definition
         values = (

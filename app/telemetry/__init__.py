@@ -1,10 +1,10 @@
 """Metrics and log lines of sagas.
 
 Everything is counted and logged after the commit that it describes. No label holds a saga's id or a client, because
-each value of a label is a time series of its own.
+each value of a label is a separate time series.
 
 telemetry           the events of the engine: commits, calls, claims, fenced writes
-deferred            counts and writes log lines later, in a thread of its own
+deferred            counts and writes log lines later, in a separate thread
 counted_transition  a transition with the properties that the counters need
 derived             counters that are computed from the transition counter at each scrape
 aliases             the same metrics under the names of the reference systems

@@ -1,4 +1,4 @@
-"""One log line for each move; start, failure and compensation have event names of their own."""
+"""One log line for each move; start, failure and compensation have their own event names."""
 
 import logging
 from collections.abc import Mapping

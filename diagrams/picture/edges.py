@@ -28,7 +28,7 @@ def _edge(layout: Layout, rows: list[Transition]) -> Edge:
     source, dest = layout.boxes[rows[0].source], layout.boxes[rows[0].dest]
     points, places = _way(rows[0], source, dest)
     labels = [label(layout.saga, row, layout.overlay) for row in rows]
-    for before in labels[len(places) - 1 : -1]:  # labels without a place of their own continue on the last line
+    for before in labels[len(places) - 1 : -1]:  # further labels continue on the last line
         places.append((places[-1][0] + before.width + BESIDE, places[-1][1]))
     return Edge(
         rows=tuple(rows),

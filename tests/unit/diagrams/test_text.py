@@ -22,7 +22,7 @@ Rows = Counter[tuple[str, str, str]]
 
 
 def of_machine(saga: Saga) -> Rows:
-    """Return the transitions between two different states. The diagrams draw START as a symbol of their own."""
+    """Return the transitions between two different states. The diagrams draw START as a symbol, not as a state."""
     machine = SagaMachine(saga)
     return Counter(
         (transition.source, trigger, transition.dest)
