@@ -15,7 +15,7 @@ _WIDTH, _HEIGHT = 0.75, 100.0
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A bar chart on a field of MINUTES by 100."""
+    """A bar chart, MINUTES wide and 100 high."""
 
     #: Each status with the outline of its segments in all bars.
     layers: Sequence[tuple[str, str]]

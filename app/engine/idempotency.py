@@ -47,7 +47,7 @@ class Keys:
     def known(self, saga: Instance) -> SagaSnapshot | None:
         """Return what `started` returns, without a wait.
 
-        Set the saga's key: written out when another saga has it as sent.
+        Also set the key that the saga is stored with: the written-out form when another saga has the key as sent.
         """
         if not saga.sent_key:
             return None

@@ -151,7 +151,7 @@ class Intake:
         raise AssertionError("the last try returns or raises")
 
     def _undecodable(self, message: Message, error: Exception) -> None:
-        """Keep a message that kombu cannot decode as a dead letter."""
+        """Store a message as a dead letter, because kombu cannot decode it."""
         body = message.body if isinstance(message.body, bytes) else str(message.body).encode(errors="replace")
         self._add_dead_letter(f"it cannot be decoded: {error}", body)
         message.ack()

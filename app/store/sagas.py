@@ -274,7 +274,7 @@ def _as_json(move: Move, now: float) -> dict[str, Any]:
 
 
 def _entered(saga: Instance, now: float) -> float:
-    """Return when the saga entered its state, if the commit that is being made brings it there."""
+    """Return when the saga entered its state, if this commit moves it there."""
     for move in reversed(saga.unsaved):
         if move.source != move.dest:
             return move.made

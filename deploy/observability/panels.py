@@ -94,7 +94,7 @@ def limited(panel: TimeSeries, limit: float) -> TimeSeries:
 
 
 def number(title: str, expr: str, *, unit: str, text: str, steps: Mapping[float, str] | None = None) -> Stat:
-    """Return a panel with one number. `steps`: the colour from each value on."""
+    """Return a panel with one number. `steps`: each colour with the value from which it applies."""
     panel = (
         Stat()
         .with_target(Dataquery().expr(expr).instant().ref_id("A"))
