@@ -37,7 +37,7 @@ class Proxy:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 request = await read_message(reader)
-                answer = self._described(request) if request.path == CONTROL else await self._answered(request)
+                answer = self._control(request) if request.path == CONTROL else await self._answered(request)
                 if answer is None:
                     break
                 writer.write(answer)
@@ -86,7 +86,7 @@ class Proxy:
         self.late.add(late)
         late.add_done_callback(self.late.discard)
 
-    def _described(self, request: Message) -> bytes:
+    def _control(self, request: Message) -> bytes:
         if request.method == "POST":
             for name, value in json.loads(request.body).items():
                 setattr(self.settings, name, value)

@@ -227,7 +227,7 @@ def test_each_of_two_tables_consumes_its_own_event(broker):
             if emptied:
                 broker.asked("FLUSHALL")
             received.begun.clear()
-            eventually(lambda: tell_both(broker) or len(received.begun) == 2, "both events are received")
+            eventually(lambda: publish_both(broker) or len(received.begun) == 2, "both events are received")
         assert received.begun == set(BEGINNINGS)
         assert received.parked == []
     finally:
@@ -257,7 +257,7 @@ def begun_by(event):
     )  # fmt: skip
 
 
-def tell_both(broker):
+def publish_both(broker):
     with Connection(broker.url) as connection, connection.Producer() as producer:
         for event in BEGINNINGS:
             message = {"specversion": "1.0", "id": str(uuid4()), "source": "/x", "type": event, "data": {"case": "1"}}

@@ -73,11 +73,11 @@ def run(orchestrator, participants, store_url):
     answers.append(buy(4))
     participants.add_fault("ventes", kind="fail", times=4, method="POST")
     answers.append(buy(4))
-    yield *eventually(lambda: all_told(server), "each process has counted its moves"), answers
+    yield *eventually(lambda: complete_metrics(server), "each process has counted its moves"), answers
     requests.post(f"{server.url}/api/v1/sagas/{answers[-1]['saga_id']}/retry", timeout=120)
 
 
-def all_told(server):
+def complete_metrics(server):
     """Return the text and its samples when as many sagas are at rest as were started."""
     text = requests.get(f"{server.url}/metrics", timeout=5).text
     samples = defaultdict(dict)
@@ -120,7 +120,7 @@ def test_every_metric_is_correct_and_without_personal_data(run):
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_reference_metric_equals_its_source(run):
-    _text, samples, _told = run
+    _text, samples, _answers = run
     for alias, source, saga in (
         ("saga_etapes_total", "saga_steps_total", "saga"),
         ("saga_echecs_total", "saga_failures_total", "type"),
@@ -137,7 +137,7 @@ def test_reference_metric_equals_its_source(run):
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_size_metric_is_the_size_of_the_table(run):
-    _text, samples, _told = run
+    _text, samples, _answers = run
     rows = {
         ("saga", definition.name, row.source, str(row.trigger), row.dest)
         for definition in discover()
