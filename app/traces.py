@@ -20,7 +20,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusC
 from app.calls.outcome import Reply
 from app.store.instance import Instance
 from machines.call import Call
-from machines.progress import Outcome
+from machines.outcomes import Outcome
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

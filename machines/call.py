@@ -1,22 +1,36 @@
 """A call to a participant as the table writes it: pure data, filled in from the saga when the call is sent.
 
-A *reference* names where a value comes from: `client_id` is a field of the saga's data, `lire_panier.montant` is
-a field of the reply to step `lire_panier`.
+`machines.references` says what a reference is, `machines.templates` what else stands in the place of a value.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import Any
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+from machines.fields import Field
+from machines.keeps import Kept
+from machines.outcomes import Outcome
+from machines.references import NO_ROOTS, PLACEHOLDER, SAGA, FillError, look_up, scalar_text, segment
+from machines.retry import Retry
+from machines.templates import LEFT_OUT, Value, described, fill, references
+
+#: What a status, or a value of a field of the reply, means: an outcome, or for a field the outcome of each value.
+Means = Mapping[int | str, "Outcome | str | Mapping[str | bool | int | None, Outcome | str]"]
+
+
+class _Fields:
+    """Marks a body that is written as fields: post("stock", "/reserve", items="lines")."""
+
+
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """An HTTP request to a participant, with references in the place of values."""
+    """An HTTP request to a participant, with values from the saga."""
 
     #: HTTP method, in capitals.
     method: str
@@ -24,83 +38,168 @@ class Call:
     participant: str
     #: Path below the participant's URL. `{reference}` stands for a value.
     path: str
-    #: Field on the wire → reference that its value comes from.
-    body: Mapping[str, str] = field(default_factory=dict)
+    #: Body: a value of any shape; None for a call without a body.
+    body: Value = field(default_factory=dict)
+    #: Parameter of the query → value; a list sends the parameter once for each item.
+    query: Mapping[str, Value] = field(default_factory=dict)
+    #: Header → value.
+    headers: Mapping[str, Value] = field(default_factory=dict)
+    #: True: the body is sent as application/x-www-form-urlencoded.
+    form: bool = False
+    #: Name → what is kept of the reply under this name. Empty: the whole body is kept.
+    keeps: Mapping[str, "Kept | Field"] = field(default_factory=dict)
+    #: Status, or path of a field in the reply's body → the outcome; see Means.
+    means: Means = field(default_factory=dict)
+    #: Retries of this call; None: those of its step. For each outcome its own: {IN_DOUBT: …, NOT_SENT: …}.
+    retry: "Retry | Mapping[Outcome | str, Retry] | None" = None
 
     @property
     def references(self) -> tuple[str, ...]:
-        return (*self.path_references, *self.body.values())
+        """Every reference, of the path, the body, the query and the headers."""
+        values = (self.body, dict(self.query), dict(self.headers))
+        return (*self.path_references, *(reference for value in values for reference in references(value)))
+
+    @property
+    def required_references(self) -> tuple[str, ...]:
+        """The references without whose values the call cannot be sent: all except those of maybe() and fallback()."""
+        values = (self.body, dict(self.query), dict(self.headers))
+        required = (reference for value in values for reference in references(value, optional=False))
+        return (*self.path_references, *required)
 
     @property
     def path_references(self) -> tuple[str, ...]:
-        return tuple(_PLACEHOLDER.findall(self.path))
+        return tuple(PLACEHOLDER.findall(self.path))
+
+    @cached_property
+    def uses_saga(self) -> bool:
+        """True when the call names the saga's id or its own idempotency key."""
+        return any(reference.startswith(f"{SAGA}.") for reference in self.references)
 
     @property
     def plain_path(self) -> str:
         """The path with an `x` in the place of each placeholder, for checks of its form."""
-        return _PLACEHOLDER.sub("x", self.path)
+        return PLACEHOLDER.sub("x", self.path)
 
     @property
     def well_formed(self) -> bool:
-        return not set("{}") & set(_PLACEHOLDER.sub("", self.path))
+        return not set("{}") & set(PLACEHOLDER.sub("", self.path))
 
     def __str__(self) -> str:
         return f"{self.method} {self.participant}{self.path}"
 
-    def filled_path(self, data: Mapping[str, Any], results: Mapping[str, Any]) -> str:
-        """Return the path with every value percent-encoded, so that no value can leave its segment.
+    @property
+    def described_body(self) -> str:
+        """The body as the table writes it, for diagrams."""
+        if isinstance(self.body, Mapping):
+            return ", ".join(f"{name}={described(value)}" for name, value in sorted(self.body.items()))
+        return "" if self.body is None else described(self.body)
+
+    @cached_property
+    def _flat(self) -> bool:
+        """True when the body is a dict of references, as most are."""
+        return isinstance(self.body, Mapping) and all(isinstance(value, str) for value in self.body.values())
+
+    def filled_path(
+        self, data: Mapping[str, Any], results: Mapping[str, Any], roots: Mapping[str, Any] = NO_ROOTS
+    ) -> str:
+        """Return the path and the query with every value percent-encoded, so that no value can leave its place.
 
         Raise FillError for a value that would change the path even when it is encoded.
         """
-        return _PLACEHOLDER.sub(lambda found: segment(found[1], look_up(found[1], data, results)), self.path)
+        path = PLACEHOLDER.sub(lambda found: segment(found[1], look_up(found[1], data, results, roots)), self.path)
+        if not self.query:
+            return path
+        pairs = "&".join(f"{quote(name, safe='')}={value}" for name, value in self._parameters(data, results, roots))
+        return f"{path}{'&' if '?' in path else '?'}{pairs}" if pairs else path
 
-    def filled_body(self, data: Mapping[str, Any], results: Mapping[str, Any]) -> dict[str, Any]:
-        return {name: look_up(reference, data, results) for name, reference in self.body.items()}
+    def _parameters(
+        self, data: Mapping[str, Any], results: Mapping[str, Any], roots: Mapping[str, Any]
+    ) -> Iterator[tuple[str, str]]:
+        for name, value in self.query.items():
+            filled = fill(value, data, results, roots)
+            for each in filled if isinstance(filled, list) else () if filled is LEFT_OUT else (filled,):
+                yield name, quote(scalar_text(described(value), each, "a query"), safe="")
+
+    def filled_headers(
+        self, data: Mapping[str, Any], results: Mapping[str, Any], roots: Mapping[str, Any] = NO_ROOTS
+    ) -> dict[str, str]:
+        """Return the headers. Raise FillError for a value that no header can have."""
+        filled = {}
+        for name, value in self.headers.items():
+            found = fill(value, data, results, roots)
+            if found is LEFT_OUT:
+                continue
+            text = scalar_text(described(value), found, "a header")
+            if not (text.isascii() and text.isprintable() and text == text.strip()):
+                raise FillError(f"{described(value)} has a character that no header may have")
+            filled[name] = text
+        return filled
+
+    def filled_body(
+        self, data: Mapping[str, Any], results: Mapping[str, Any], roots: Mapping[str, Any] = NO_ROOTS
+    ) -> Any:
+        """Return the body; None for a call without one. Raise FillError."""
+        if self._flat:
+            return {name: look_up(reference, data, results, roots) for name, reference in self.body.items()}
+        filled = None if self.body is None else fill(self.body, data, results, roots)
+        return None if filled is LEFT_OUT else filled
 
 
-class FillError(ValueError):
-    """The call cannot be built from the saga's data and replies; nothing was sent."""
+class Columns(TypedDict, total=False):
+    """Columns that a call of every method may have."""
+
+    query: Mapping[str, Value]
+    headers: Mapping[str, Value]
+    keeps: Mapping[str, Kept | Field]
+    means: Means
+    retry: Retry | Mapping[Outcome | str, Retry]
 
 
-def get(participant: str, path: str, /) -> Call:
-    return Call(method="GET", participant=participant, path=path)
+def get(participant: str, path: str, /, **columns: Unpack[Columns]) -> Call:
+    return Call(method="GET", participant=participant, path=path, **columns)
 
 
-def post(participant: str, path: str, /, **body: str) -> Call:
-    return Call(method="POST", participant=participant, path=path, body=body)
+def post(participant: str, path: str, /, **more: Any) -> Call:
+    """Return a POST. more: the columns of a call, `body=` or `form=`, and fields of the body with their references."""
+    return _with_body("POST", participant, path, more)
 
 
-def split(reference: str) -> tuple[str | None, str]:
-    """Split a reference into its step (None for the saga's data) and its field."""
-    step, dot, name = reference.rpartition(".")
-    return (step if dot else None), name
+def put(participant: str, path: str, /, **more: Any) -> Call:
+    """Return a PUT; see post()."""
+    return _with_body("PUT", participant, path, more)
 
 
-def look_up(reference: str, data: Mapping[str, Any], results: Mapping[str, Any]) -> Any:
-    step, name = split(reference)
-    try:
-        return data[name] if step is None else results[step][name]
-    except KeyError:  # a step that was resolved by hand may have no reply
-        raise FillError(f"{reference} is not known") from None
+def patch(participant: str, path: str, /, **more: Any) -> Call:
+    """Return a PATCH; see post()."""
+    return _with_body("PATCH", participant, path, more)
 
 
-def segment(reference: str, value: Any) -> str:
-    """Return a value as one segment of a path, with the same text before and after the saga was stored and read back.
+def delete(participant: str, path: str, /, **more: Any) -> Call:
+    """Return a DELETE, without a body unless one is given; see post(). 404 and 410 mean that it is done."""
+    return _with_body("DELETE", participant, path, {"body": None} | more if _no_body(more) else more)
 
-    Raise FillError for a value that cannot be a segment, and for one that leads to another path.
-    """
-    match value:
-        case bool():
-            text = "true" if value else "false"
-        case Decimal():
-            text = format(value, "f")
-        case str() | int() | float():
-            text = str(value)
-        case None:
-            raise FillError(f"{reference} is null, which is no part of a path")
-        case _:
-            what = "an object" if isinstance(value, Mapping) else "a list"
-            raise FillError(f"{reference} is {what}, which is no part of a path")
-    if text in ("", ".", ".."):
-        raise FillError(f"{reference} is {text!r}, which is no part of a path")
-    return quote(text, safe="")
+
+def _no_body(more: Mapping[str, Any]) -> bool:
+    return not more.keys() - Columns.__annotations__.keys()
+
+
+def _with_body(method: str, participant: str, path: str, more: Mapping[str, Any]) -> Call:
+    columns = {name: more[name] for name in Columns.__annotations__ if name in more}
+    rest = {name: value for name, value in more.items() if name not in columns}
+    body, form = rest.pop("body", _Fields), rest.pop("form", _Fields)
+    if form is not _Fields:
+        body = form if body is _Fields and not rest else Mixed(tuple(rest), form=True, body=body is not _Fields)
+    elif body is _Fields:
+        body = rest
+    elif rest:
+        body = Mixed(tuple(rest), body=True)
+    return Call(method=method, participant=participant, path=path, body=body, form=form is not _Fields, **columns)
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """A body that was written in two ways at once; check() refuses it."""
+
+    fields: tuple[str, ...]
+    form: bool = False
+    body: bool = False

@@ -2,16 +2,19 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 
-from machines.call import Call, split
+from machines.call import Call
+from machines.check_references import order_problems, reference_problems, scope_of
+from machines.check_types import mend
+from machines.check_values import value_problems
 from machines.fields import FieldKind
+from machines.outcomes import REFUSED_UNDO
+from machines.references import SAGA
 from machines.step import Kind, Step
 from machines.table import Table, participant_variable
 from machines.transitions import Graph, derive, stuck_states
-from machines.values import value_problems
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _PARTICIPANT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
@@ -61,10 +64,10 @@ def _saga_problems(table: Table) -> Iterator[str]:
     for column in ("client", "store"):
         name = getattr(table, column)
         if name is not None and name not in table.data:
-            yield f"{column}={name!r} is no field of data; {_mend(name, table.data, f'leave {column}= out')}"
+            yield f"{column}={name!r} is no field of data; {mend(name, table.data, f'leave {column}= out')}"
     yield from _participant_problems(table)
     if table.order is not None:
-        yield from _order_problems(table, table.order)
+        yield from order_problems(table, table.order)
     kinds = [step.kind for step in table.steps]
     if not _ORDER.fullmatch("".join(_LETTERS[kind] for kind in kinds)):
         yield (
@@ -94,21 +97,12 @@ def _uncalled(table: Table) -> Iterator[str]:
             yield f"participant {name!r} is called by no step; take it out of participants="
 
 
-def _order_problems(table: Table, order: str) -> Iterator[str]:
-    step, name = split(order)
-    steps = [known.name for known in table.steps]
-    if step is None and name not in table.data:
-        yield f"order={order!r} is no field of data; {_mend(name, table.data, 'write step.field for one of a reply')}"
-    elif step is not None and step not in steps:
-        yield f"order={order!r} names no step; {_mend(step, steps, 'leave order= out')}"
-    elif not name:
-        yield f"order={order!r} names no field; write step.field"
-
-
 def _step_problems(step: Step, *, forward_only: bool) -> Iterator[str]:
     for column in ("undo", "undoing"):
         if step.kind is not Kind.COMPENSATABLE and getattr(step, column) is not None:
             yield f"a {step.kind} is never undone, so {column}= would be ignored; drop it, or make it a compensatable"
+    if step.repeatable and not (step.undo and step.undo_needs_reply and step.probe is None):
+        yield "repeatable= serves an undo that refers to its own step's reply and has no probe=; drop it"
     if step.kind is Kind.READ and step.probe is not None:
         yield "a read may simply be sent again, so that nobody asks its probe=; drop it"
     if step.kind is Kind.COMPENSATABLE and (step.undo is None or not step.undoing):
@@ -118,6 +112,29 @@ def _step_problems(step: Step, *, forward_only: bool) -> Iterator[str]:
     if not (step.kind is Kind.RETRIABLE or forward_only) and not step.refused:
         yield "it has no state for a refusal; name one with refused="
     yield from _method_problems(step)
+    yield from _column_problems(step)
+
+
+def _column_problems(step: Step) -> Iterator[str]:
+    """Yield a problem for each column of a call that would be ignored."""
+    for column, call in (("undo", step.undo), ("probe", step.probe)):
+        if call is None:
+            continue
+        if call.keeps and call is step.undo:
+            yield "nothing refers to the reply of an undo, so its keeps= would be ignored; drop it"
+        if call.retry is not None and call is step.probe:
+            yield "a probe is asked before each attempt of its call, so its retry= would be ignored; drop it"
+        if _leaves_something(call):
+            yield f"the means= of its {column} has REFUSED_UNDO, which is for the call of a compensatable; use REFUSED"
+    if _leaves_something(step.call) and step.kind is not Kind.COMPENSATABLE:
+        yield "REFUSED_UNDO means that the step is undone, and it has no undo; use REFUSED, or make it a compensatable"
+    if step.probe is not None and step.probe.keeps and (missing := step.call.keeps.keys() - step.probe.keeps.keys()):
+        yield f"its probe does not keep {', '.join(sorted(missing))}, as its call does; add it to the probe's keeps="
+
+
+def _leaves_something(call: Call) -> bool:
+    meanings = [one for each in call.means.values() for one in (each.values() if isinstance(each, Mapping) else [each])]
+    return REFUSED_UNDO in meanings
 
 
 def _method_problems(step: Step) -> Iterator[str]:
@@ -134,24 +151,10 @@ def _call_problems(table: Table, call: Call, number: int) -> Iterator[str]:
     if call.participant not in table.participants:
         yield (
             f"participant {call.participant!r} is not registered; "
-            f"{_mend(call.participant, table.participants, 'add it to participants=')}"
+            f"{mend(call.participant, table.participants, 'add it to participants=')}"
         )
     yield from _address_problems(call)
-    yield from _segment_problems(table, call)
-    earlier = [step.name for step in table.steps[:number]]
-    for reference in call.references:
-        step, name = split(reference)
-        if step is None and name not in table.data:
-            mend = _mend(name, table.data, "add it to data=, or write step.field for a field of an earlier reply")
-            yield f"{reference!r} is no field of data; {mend}"
-        if not name:
-            yield f"{reference!r} names no field; write step.field"
-        if step is not None and step not in earlier:
-            # Not even the step's own reply: an undo must be able to run when that reply was lost.
-            lost = "refer to data or to a step above, for that reply may be lost"
-            own = step == table.steps[number].name
-            mend = lost if own else _mend(step, earlier, "move that step up")
-            yield f"{reference!r} refers to no earlier step; {mend}"
+    yield from reference_problems(scope_of(table, number, call), call)
 
 
 def _address_problems(call: Call) -> Iterator[str]:
@@ -176,18 +179,6 @@ def _address_problems(call: Call) -> Iterator[str]:
         yield f"path {call.path!r} has a segment . or .., which leads to another path; write that path"
 
 
-def _segment_problems(table: Table, call: Call) -> Iterator[str]:
-    """Yield a problem for each data field in the path that may hold a value that is no segment, see `call.segment`."""
-    for reference in call.path_references:
-        field = table.data.get(reference)
-        if field is None:
-            continue
-        if field.kind is FieldKind.LIST:
-            yield f"{reference!r} is a list, which is no part of a path; name a field of one value, or use a body"
-        elif field.kind is FieldKind.TEXT and field.low == 0:
-            yield f"{reference!r} may be empty, which is no part of a path; give the field low=1"
-
-
 def _name_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
     owners: list[tuple[Step | None, str]] = [
         (None, table.initial),
@@ -202,6 +193,11 @@ def _name_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
     for owner, name in [(None, table.name), *names, *owners]:
         if not _NAME.fullmatch(name):
             yield owner, f"{name!r} is not a name; use letters, digits and underscores"
+    for step in table.steps:
+        if step.name == SAGA:
+            yield step, f"{SAGA!r} is the name of what saga.id refers to; give the step another name"
+        elif step.name in table.data and table.data[step.name].kind in (FieldKind.OBJECT, FieldKind.LIST):
+            yield step, f"{step.name!r} is also a field of data with fields of its own; rename one of them"
     for owner, name in _repeated(names):
         yield owner, f"step {name!r} is named twice; give each step a name of its own"
     derived = [(step, state) for step in table.steps for state in stuck_states(step)]
@@ -212,7 +208,7 @@ def _name_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
 def _event_problems(table: Table, graph: Graph) -> Iterator[str]:
     for state in table.events:
         if state not in graph.states:
-            yield f"events= names {state!r}, which is no state; {_mend(state, graph.states, 'take it out')}"
+            yield f"events= names {state!r}, which is no state; {mend(state, graph.states, 'take it out')}"
     for event in (*table.events.values(), table.started_by):
         if event is not None and not _NAME.fullmatch(event):
             yield f"{event!r} is not the name of an event; use letters, digits and underscores"
@@ -229,7 +225,7 @@ def path_problems(graph: Graph, initial: str, ends: tuple[str, ...]) -> Iterator
         if row.dest not in graph.states:
             yield (
                 f"{row.trigger} leads from {row.source} to {row.dest!r}, which is no state; "
-                f"{_mend(row.dest, graph.states, 'make it the done= of the last step and completed= the same')}"
+                f"{mend(row.dest, graph.states, 'make it the done= of the last step and completed= the same')}"
             )
     onward: dict[str, set[str]] = {state: set() for state in graph.states}
     backward: dict[str, set[str]] = {state: set() for state in graph.states}
@@ -250,8 +246,3 @@ def _closure(edges: Mapping[str, set[str]], starts: tuple[str, ...]) -> set[str]
         seen |= found
         ahead += found
     return seen
-
-
-def _mend(word: str, known: Iterable[str], otherwise: str) -> str:
-    close = get_close_matches(word, known, n=1)
-    return f"did you mean {close[0]!r}? or {otherwise}" if close else otherwise

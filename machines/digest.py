@@ -8,19 +8,28 @@ change the digest of a table that does not use it.
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import Field as Column
+from decimal import Decimal
 from typing import Any
 
+from machines.call import Call
+from machines.fields import Field
 from machines.step import Step
 from machines.table import Table
+from machines.templates import Function
 
 #: Columns that may change under a running saga. Of a table: the data a new saga starts with, the fields people search
-#: by, the events published, and the deadline. Of a step: its retries and time limits.
+#: by, the events published, and the deadline. Of a step: its retries and time limits. Of a call: its retries, and what
+#: a reply means. Of a kept value: its bounds. A function of the author is known by its name.
 _MAY_CHANGE: Mapping[type, frozenset[str]] = {
     Table: frozenset(
         {"name", "version", "data", "participants", "client", "store", "order", "events", "started_by", "deadline_s"}
     ),
     Step: frozenset({"retry", "timeout_s", "dwell_s"}),
+    Call: frozenset({"means", "retry"}),
+    Field: frozenset({"low", "high", "default", "example", "secret"}),
+    Function: frozenset({"own"}),
 }
 #: Characters in a digest. It only has to distinguish the few tables of one name and version.
 _LENGTH = 16
@@ -58,10 +67,10 @@ def _plain(value: Any) -> Any:
         return {str(name): _plain(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(each) for each in value]
-    return value
+    return str(value) if isinstance(value, Decimal) else value
 
 
-def _default(column: Field[Any]) -> Any:
+def _default(column: Column[Any]) -> Any:
     factory: Callable[[], Any] | Any = column.default_factory
     return column.default if factory is MISSING else factory()
 

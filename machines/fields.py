@@ -1,13 +1,18 @@
-"""The fields of a saga's `data`, described so that any schema language can be generated from them."""
+"""The types of values: of the fields of a saga's `data`, and of what a call keeps of its reply.
+
+Any schema language can be generated from them. `machines.accepting` reads a value by its field.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 LARGEST_INTEGER = 2**63 - 1  # default bound of integer(); the largest signed 64-bit integer
-LARGEST_AMOUNT = 10**9  # default bound of amount()
+LARGEST_AMOUNT = 10**9  # default bound of amount(), money() and decimal()
 LONGEST_TEXT = 200  # default bound of text(), in characters
 LONGEST_LIST = 200  # default bound of list_of(), in items
+CENTS = 2  # decimals of amount() and money()
 
 
 class FieldKind(StrEnum):
@@ -16,11 +21,19 @@ class FieldKind(StrEnum):
     TEXT = "text"
     UUID = "uuid"
     LIST = "list"
+    BOOLEAN = "boolean"
+    NUMBER = "number"
+    DECIMAL = "decimal"
+    DATE = "date"
+    DATETIME = "datetime"
+    CHOICE = "choice"
+    OBJECT = "object"
+    ANYTHING = "anything"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Field:
-    """One field of the data that a saga is started with."""
+    """The type of one value."""
 
     #: Type of the value.
     kind: FieldKind
@@ -28,23 +41,60 @@ class Field:
     low: int = 0
     #: Largest number, or most characters of a text or items of a list.
     high: int = 0
-    #: Value when the field is left out; None: the field is required.
-    default: str | int | None = None
-    #: Fields of each item of a list; None for any other kind.
+    #: Value when the field is left out; None: the field is required, unless it is optional.
+    default: str | int | bool | None = None
+    #: Fields of an object, or of each item of a list of objects; None for any other kind.
     items: Mapping[str, "Field"] | None = None
+    #: Type of each item of a list of other values; None for any other kind.
+    item: "Field | None" = None
+    #: Decimals of a decimal.
+    places: int = 0
+    #: Legal values of a choice.
+    choices: tuple[str, ...] = ()
+    #: True: the field may be left out; a call refers to it with maybe() or fallback().
+    optional: bool = False
+    #: True: the value may be null; a call refers to it with fallback(), or sends null in a body.
+    nullable: bool = False
+    #: True: no page, reply, command, log line or event shows the value.
+    secret: bool = False
     #: Value shown in the API's documentation.
-    example: str | int | float | None = None
+    example: Any = None
+
+    @property
+    def required(self) -> bool:
+        return self.default is None and not self.optional
 
 
-def integer(low: int = 0, high: int = LARGEST_INTEGER, *, example: int | None = None) -> Field:
-    return Field(
-        kind=FieldKind.INTEGER, low=low, high=high, example=_near(1, low, high) if example is None else example
-    )
+def integer(
+    low: int = 0, high: int = LARGEST_INTEGER, *, default: int | None = None, example: int | None = None
+) -> Field:
+    example = int(_near(1, low, high)) if example is None else example
+    return Field(kind=FieldKind.INTEGER, low=low, high=high, default=default, example=example)
 
 
 def amount(high: int = LARGEST_AMOUNT, *, example: float | None = None) -> Field:
-    """Return a field for an amount of money: not negative, with two decimals at most."""
+    """Return a field for a JSON number that is not negative and has two decimals at most."""
     return Field(kind=FieldKind.AMOUNT, high=high, example=_near(59.98, 0, high) if example is None else example)
+
+
+def money(high: int = LARGEST_AMOUNT, *, example: str = "59.98") -> Field:
+    """Return a field for an exact amount of money with two decimals, not negative: the text "12.30"."""
+    return decimal(CENTS, 0, high, example=example)
+
+
+def decimal(places: int, low: int = -LARGEST_AMOUNT, high: int = LARGEST_AMOUNT, *, example: str = "") -> Field:
+    """Return a field for an exact decimal with so many places: a text, such as "1.250" with three places.
+
+    A JSON number that has no more places is accepted too. The saga holds, and sends, the text with all places.
+    """
+    whole = _near(1, low, high)
+    example = example or (f"{whole}.{'0' * places}" if isinstance(places, int) and places > 0 else str(whole))
+    return Field(kind=FieldKind.DECIMAL, places=places, low=low, high=high, example=example)
+
+
+def number(*, example: float = 1.5) -> Field:
+    """Return a field for any JSON number, kept exactly."""
+    return Field(kind=FieldKind.NUMBER, example=example)
 
 
 def text(low: int = 1, high: int = LONGEST_TEXT, *, default: str | None = None, example: str | None = None) -> Field:
@@ -56,8 +106,54 @@ def uuid(*, default: str | None = None, example: str = "12345678-1234-1234-1234-
     return Field(kind=FieldKind.UUID, default=default, example=example)
 
 
-def list_of(items: Mapping[str, Field], low: int = 1, high: int = LONGEST_LIST) -> Field:
+def boolean(*, default: bool | None = None) -> Field:
+    return Field(kind=FieldKind.BOOLEAN, default=default, example=True)
+
+
+def date(*, example: str = "2027-01-31") -> Field:
+    """Return a field for a calendar date: the text "2027-01-31"."""
+    return Field(kind=FieldKind.DATE, example=example)
+
+
+def datetime(*, example: str = "2027-01-31T09:30:00+01:00") -> Field:
+    """Return a field for a moment with its time zone (RFC 3339): the text "2027-01-31T09:30:00+01:00"."""
+    return Field(kind=FieldKind.DATETIME, example=example)
+
+
+def choice(*choices: str, default: str | None = None) -> Field:
+    """Return a field for one of these texts."""
+    return Field(kind=FieldKind.CHOICE, choices=choices, default=default, example=choices[0] if choices else None)
+
+
+def object_of(fields: Mapping[str, Field]) -> Field:
+    return Field(kind=FieldKind.OBJECT, items=fields)
+
+
+def list_of(items: Mapping[str, Field] | Field, low: int = 1, high: int = LONGEST_LIST) -> Field:
+    """Return a field for a list of objects with these fields, or of values of one type."""
+    if isinstance(items, Field):
+        return Field(kind=FieldKind.LIST, low=low, high=high, item=items)
     return Field(kind=FieldKind.LIST, low=low, high=high, items=items)
+
+
+def anything() -> Field:
+    """Return a field for any JSON value."""
+    return Field(kind=FieldKind.ANYTHING, example={"any": ["JSON"]})
+
+
+def optional(field: Field) -> Field:
+    """Return a field that may be left out."""
+    return replace(field, optional=True)
+
+
+def nullable(field: Field) -> Field:
+    """Return a field whose value may be null."""
+    return replace(field, nullable=True)
+
+
+def secret(field: Field) -> Field:
+    """Return a field whose value is sent to participants and shown nowhere."""
+    return replace(field, secret=True)
 
 
 def _near(example: float, low: float, high: float) -> int | float:

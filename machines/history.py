@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
+from uuid import UUID
 
-from machines.call import Call, FillError
-from machines.progress import Outcome
+from machines.call import Call
+from machines.outcomes import Outcome
+from machines.references import FillError, roots_of
 from machines.saga import Saga
 from machines.statuses import Status, StepStatus, step_status
 from machines.step import Kind, Step
@@ -20,8 +22,6 @@ from machines.transitions import DONE, FAILURES, Direction, Phase, Trigger
 
 #: Status of a reply that may ask to wait: DEFER with this status was sent, so it is in doubt.
 _UNAVAILABLE = 503
-#: Releases before ADR 22 recorded these refusals under the trigger of another attempt.
-_REFUSED_BEFORE = frozenset({400, 401, 402, 403, 404, 409, 410, 412, 422})
 #: Trigger of a move → outcome of its call; the other triggers record none.
 _OUTCOMES: Mapping[str, Outcome] = MappingProxyType({
     Trigger.SUCCEEDED: Outcome.SUCCEEDED,
@@ -79,6 +79,8 @@ class Snapshot(Protocol):
     """What the steps of a saga are read from besides its journal."""
 
     @property
+    def id(self) -> UUID: ...
+    @property
     def state(self) -> str: ...
     @property
     def status(self) -> str: ...
@@ -105,8 +107,8 @@ class StepResult:
     retries: int
     #: Outcome of the last attempt; unknown: the attempt is in doubt.
     outcome: Outcome | None
-    input: dict[str, Any] | None
-    output: dict[str, Any] | None
+    input: Any
+    output: Any
     error: str | None
 
 
@@ -132,8 +134,6 @@ def outcome_of_move(trigger: str, status_code: int | None) -> Outcome | None:
     """Return the outcome of the call that a move records; None when it records none. status_code: of its reply."""
     if trigger == Trigger.DEFER and status_code == _UNAVAILABLE:
         return Outcome.UNKNOWN  # the participant asked to wait: not a failed attempt, and in doubt
-    if trigger in (Trigger.RETRY, Trigger.EXHAUSTED) and status_code in _REFUSED_BEFORE:
-        return Outcome.REFUSED
     return _OUTCOMES.get(trigger)
 
 
@@ -254,9 +254,10 @@ def _done_at(rows: Sequence[JournalEntry]) -> datetime | None:
     return next((row.at for row in reversed(rows) if row.trigger in DONE), None)
 
 
-def _input(step: Step, saga: Snapshot, found: Mapping[str, Any]) -> dict[str, Any] | None:
+def _input(step: Step, saga: Snapshot, found: Mapping[str, Any]) -> Any:
+    roots = roots_of(str(saga.id), step.name, Direction.DO)
     try:
-        return step.call.filled_body(saga.data, found)
+        return step.call.filled_body(saga.data, found, roots)
     except FillError:  # a person resolved an earlier step without its reply
         return None
 
@@ -267,7 +268,9 @@ def _effect(definition: Saga, step: Step, state: str, moves: Sequence[Move], *, 
     in_flight = at.phase in (Phase.FORWARD, Phase.UNDOING) and at.step == step and in_doubt
     undoing = in_flight and at.undoes
     if step.undo and (undone or undoing):
-        before = Effect.UNKNOWN if undoing or _any_in_doubt(undone) else _effect_of_action(done)
+        # An undo is sent only for a step that took effect or may have, also when it was refused and left something.
+        certain = _succeeded(done) and not undoing and not _any_in_doubt(undone)
+        before = Effect.TOOK_EFFECT if certain else Effect.UNKNOWN
         return StepEffect(
             step=step,
             effect=Effect.UNDONE if _succeeded(undone) else before,
@@ -305,5 +308,4 @@ def _succeeded(moves: Sequence[Move]) -> bool:
 def _any_in_doubt(moves: Sequence[Move]) -> bool:
     """Return True when an attempt is in doubt. A refusal after such an attempt proves nothing."""
     in_doubt = any(outcome_of_move(move.trigger, move.status_code) is Outcome.UNKNOWN for move in moves)
-    # Older releases sent a refused call again where there was no way back; their journal rows remain.
-    return in_doubt or _any(moves, Trigger.RETRY, Trigger.EXHAUSTED, Trigger.QUARANTINE)
+    return in_doubt or _any(moves, Trigger.QUARANTINE)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from machines.call import Call
-from machines.progress import Outcome, Walk
+from machines.outcomes import Outcome
+from machines.progress import Walk
 from machines.saga import Saga
 from machines.transitions import State, Trigger
 

@@ -8,6 +8,7 @@ other module writes `in_doubt`.
     outcome of the call     what the saga does
     succeeded               goes on with the next call
     refused                 compensates the steps before; this step too when it is in doubt. A pivot in doubt is stuck
+    refused, but undo it    compensates this step too
     unknown                 sends the call again, in doubt; after the last attempt it compensates this step too, or is
                             stuck
     not sent                sends the call later; no attempt is counted
@@ -16,7 +17,6 @@ A *passing* state is left in the same commit: by the next call that begins, or b
 """
 
 from collections.abc import Mapping
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
@@ -24,6 +24,7 @@ from transitions import EventData
 
 from machines.call import Call
 from machines.machine import SagaMachine
+from machines.outcomes import Outcome
 from machines.saga import Saga
 from machines.statuses import Status, status_of
 from machines.step import Kind
@@ -35,18 +36,6 @@ REQUESTS: Mapping[str, tuple[Trigger, ...]] = MappingProxyType({
     "compensate": (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING, Trigger.CANCEL),
     "resolve": (Trigger.RESOLVE,),
 })  # fmt: skip
-
-
-class Outcome(StrEnum):
-    """What the reply to a call means."""
-
-    SUCCEEDED = "succeeded"
-    #: The participant did not do it, and says so.
-    REFUSED = "refused"
-    #: In doubt: the participant may have done it.
-    UNKNOWN = "unknown"
-    #: The participant did not act on the call; no attempt is counted.
-    NOT_SENT = "not_sent"
 
 
 class Progress(SagaMachine):
@@ -110,7 +99,7 @@ class Progress(SagaMachine):
         )
         attempt = self.attempt + ((sent or overdue) and not waits)
         trigger = Trigger.DEFER if waits else self._trigger_of(outcome)
-        including = self.in_doubt or trigger is Trigger.EXHAUSTED
+        including = self.in_doubt or trigger is Trigger.EXHAUSTED or outcome is Outcome.REFUSED_UNDO
         self.fire(trigger, actor=actor, step=at.step.name, direction=at.direction, attempt=attempt, **facts)
         if trigger is Trigger.DEFER:
             self.in_doubt |= outcome is not Outcome.NOT_SENT
@@ -123,7 +112,7 @@ class Progress(SagaMachine):
     def _trigger_of(self, outcome: Outcome) -> Trigger:
         if outcome is Outcome.SUCCEEDED:
             return Trigger.SUCCEEDED
-        if outcome is Outcome.REFUSED:
+        if outcome in (Outcome.REFUSED, Outcome.REFUSED_UNDO):
             doubted = self.in_doubt and self.may(Trigger.REFUSED_IN_DOUBT)
             return Trigger.REFUSED_IN_DOUBT if doubted else Trigger.REFUSED
         return Trigger.RETRY if self.attempt + 1 < self._at.rounds else Trigger.EXHAUSTED

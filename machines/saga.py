@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from machines.call import Call, FillError, segment, split
+from machines.call import Call
 from machines.check import check
 from machines.digest import content_of, digest_of
+from machines.fields import Field
+from machines.keeps import Kept, keep
+from machines.references import FillError, parts, segment, split, within
 from machines.table import Table
 from machines.transitions import Graph, State, Transition, derive
 
@@ -53,33 +56,49 @@ class Saga(Table):
 
     @cached_property
     def needed_fields(self) -> Mapping[str, frozenset[str]]:
-        """Step → the fields of its reply that a later call refers to; a reply without them is unreadable."""
-        return self._by_step(reference for call in self._calls for reference in call.references)
+        """Step → the fields of its reply that a call refers to; a reply without them is unreadable."""
+        return self._by_step(reference for call in self._calls for reference in call.required_references)
 
     @cached_property
     def path_fields(self) -> Mapping[str, frozenset[str]]:
-        """Step → the fields of its reply that stand in the path of a later call."""
+        """Step → the fields of its reply that stand in the path of a call."""
         return self._by_step(reference for call in self._calls for reference in call.path_references)
 
-    def lacking(self, step: str, reply: Mapping[str, Any]) -> Mapping[str, str]:
-        """Return the reply fields that make a later call impossible, each with the reason.
+    def taken(self, step: str, call: Call, body: Any, headers: Mapping[bytes, bytes]) -> tuple[Any, Mapping[str, str]]:
+        """Return what is stored of a reply, and what it lacks as `lacking` does. call: the call, or its probe."""
+        keeps = call.keeps or self._keeps[step]
+        if not keeps:
+            return body, self.lacking(step, body)
+        stored, lacking = keep(keeps, body, headers)
+        return stored, lacking or self.lacking(step, stored)
+
+    def lacking(self, step: str, reply: Any) -> Mapping[str, str]:
+        """Return the fields of a stored reply that make a call impossible, each with the reason.
 
         The reason is "" for a missing field.
         """
         needed = self.needed_fields[step]
         if not needed:
             return {}
-        found = dict.fromkeys(needed - reply.keys(), "")
-        for name in self.path_fields[step] & reply.keys():
+        lacking, in_paths = {}, self.path_fields[step]
+        for name in needed:
             try:
-                segment(name, reply[name])
+                value = within(reply, parts(name))
+                if name in in_paths:
+                    segment(name, value)
+            except (LookupError, TypeError):
+                lacking[name] = ""
             except FillError as error:
-                found[name] = str(error)
-        return found
+                lacking[name] = str(error)
+        return lacking
+
+    @cached_property
+    def _keeps(self) -> Mapping[str, Mapping[str, Kept | Field]]:
+        return {step.name: step.call.keeps for step in self.steps}
 
     @property
     def _calls(self) -> list[Call]:
-        return [call for step in self.steps for call in (step.call, step.undo) if call is not None]
+        return [call for step in self.steps for call in (step.call, step.undo, step.probe) if call is not None]
 
     def _by_step(self, references: Iterable[str]) -> Mapping[str, frozenset[str]]:
         apart = [split(reference) for reference in references]

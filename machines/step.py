@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import TypedDict, Unpack
 
 from machines.call import Call
+from machines.references import split
+from machines.retry import PERSISTENT, Retry
 
 
 class Kind(StrEnum):
@@ -12,36 +15,6 @@ class Kind(StrEnum):
     COMPENSATABLE = "compensatable"
     PIVOT = "pivot"
     RETRIABLE = "retriable"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Retry:
-    """How often, and how soon, a call whose outcome is in doubt is sent again.
-
-    The wait after attempt n is random, from 0 to min(cap_s, base_s * factor ** (n - 1)) seconds. The defaults are
-    those of the reference documents: 3 retries, after at most 1, 2 and 4 s.
-    """
-
-    #: The first call and its retries.
-    attempts: int = 4
-    #: Longest wait after the first attempt, in seconds.
-    base_s: float = 1.0
-    #: Growth of the longest wait from one attempt to the next.
-    factor: float = 2.0
-    #: Longest wait after any attempt, in seconds.
-    cap_s: float = 60.0
-
-    @property
-    def retries(self) -> int:
-        """The most times that a call is sent again."""
-        return self.attempts - 1
-
-    def longest_wait_s(self, attempt: int) -> float:
-        return min(self.cap_s, self.base_s * self.factor ** min(attempt - 1, 63))
-
-
-#: For calls that must succeed in the end (retriable steps, compensations): some minutes, then a person decides.
-PERSISTENT = Retry(attempts=10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,14 +37,27 @@ class Step:
     undo: Call | None = None
     #: State in which `undo` is in flight.
     undoing: str | None = None
-    #: Call that reads the outcome of an attempt in doubt; it answers as `call` would have, or with any failure.
+    #: Call that reads the outcome of an attempt in doubt. It answers as `call` would have, or has `keeps` of its own.
     probe: Call | None = None
+    #: True: the participant answers a repeated idempotency key with the reply that it gave first. Then `undo` may refer
+    #: to the step's own reply: when that reply is lost, the call is sent again to get it.
+    repeatable: bool = False
     #: Retries of the call.
     retry: Retry = Retry()
     #: Longest time for one attempt, in seconds.
     timeout_s: float = 5.0
     #: Longest expected stay in one of the step's states, in seconds; after that a person should look.
     dwell_s: float = 300.0
+
+    @cached_property
+    def undo_needs_reply(self) -> bool:
+        """True when the undo refers to the step's own reply."""
+        return self.undo is not None and any(split(each)[0] == self.name for each in self.undo.references)
+
+    @property
+    def recovery(self) -> Call | None:
+        """The call that gets the step's lost reply; None without one."""
+        return self.probe or (self.call if self.repeatable else None)
 
 
 class More(TypedDict, total=False):
@@ -87,10 +73,11 @@ class Lasting(More, total=False):
     """Columns that only a step with an effect may have."""
 
     probe: Call
+    repeatable: bool
 
 
 def read(name: str, call: Call, *, done: str, refused: str | None = None, **more: Unpack[More]) -> Step:
-    """Return a step that changes nothing, so it may be repeated. After a pivot it has no `refused` state."""
+    """Return a step that changes nothing, so it may be repeated. After a pivot it has no `refused`: no way back."""
     return Step(name=name, kind=Kind.READ, call=call, done=done, refused=refused, **more)
 
 

@@ -25,7 +25,9 @@ from enum import StrEnum
 from functools import cached_property
 
 from machines.call import Call
-from machines.step import PERSISTENT, Kind, Retry, Step
+from machines.outcomes import IN_DOUBT, NOT_SENT, Outcome
+from machines.retry import DEFERRED, PERSISTENT, Retry
+from machines.step import Kind, Step
 from machines.table import Table
 
 #: Source of START: the saga does not exist yet. The journal records it as no source.
@@ -87,6 +89,8 @@ class State:
     call: Call | None = None
     #: Retries of the call in flight.
     retry: Retry = Retry()
+    #: Waits between two tries to send the call in flight when it could not be sent.
+    deferral: Retry = DEFERRED
     #: True where the call in flight, or the call that is stuck, is the step's compensation.
     undoes: bool = False
 
@@ -168,7 +172,14 @@ def _forward(table: Table) -> Iterator[State | Transition]:
             yield State(name=before, phase=Phase.PASSING, step=step)
             yield Transition(source=before, trigger=Trigger.BEGIN, dest=step.doing)
         entry, stuck = step.doing or before, stuck_states(step)[0]
-        yield State(name=entry, phase=Phase.FORWARD, step=step, call=step.call, retry=step.retry)
+        yield State(
+            name=entry,
+            phase=Phase.FORWARD,
+            step=step,
+            call=step.call,
+            retry=_retry(step.call, step.retry),
+            deferral=_deferral(step.call),
+        )
         yield Transition(source=entry, trigger=Trigger.SUCCEEDED, dest=step.done, call=step.call)
         yield from _sent_again(entry, step.call)
         yield from _stuck(entry, step, stuck, step.done)
@@ -179,6 +190,18 @@ def _forward(table: Table) -> Iterator[State | Transition]:
         else:
             yield from _failure(table, number, entry, stuck)
         before, forward_only = step.done, forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
+
+
+def _retry(call: Call, otherwise: Retry) -> Retry:
+    """Return the retries of a call in doubt: its own, or those of its step."""
+    if isinstance(call.retry, Mapping):
+        return next((each for outcome, each in call.retry.items() if Outcome(outcome) is IN_DOUBT), otherwise)
+    return call.retry or otherwise
+
+
+def _deferral(call: Call) -> Retry:
+    own = call.retry if isinstance(call.retry, Mapping) else {}
+    return next((each for outcome, each in own.items() if Outcome(outcome) is NOT_SENT), DEFERRED)
 
 
 def _failure(table: Table, number: int, entry: str, stuck: str) -> Iterator[State | Transition]:
@@ -207,8 +230,9 @@ def _backward(table: Table) -> Iterator[State | Transition]:
         if step.undo and step.undoing:
             undone = _undone_before(table, number)
             yield State(
-                name=step.undoing, phase=Phase.UNDOING, step=step, call=step.undo, retry=PERSISTENT, undoes=True
-            )
+                name=step.undoing, phase=Phase.UNDOING, step=step, call=step.undo, undoes=True,
+                retry=_retry(step.undo, PERSISTENT), deferral=_deferral(step.undo),
+            )  # fmt: skip
             yield Transition(source=step.undoing, trigger=Trigger.SUCCEEDED, dest=undone, call=step.undo)
             yield from _sent_again(step.undoing, step.undo)
             stuck = stuck_states(step)[1]

@@ -130,7 +130,7 @@ def _examples(found: Sequence[Any]) -> list[Example]:
             journal = journals[row.id]
             definition, results = table_of(services().registry, saga, journal), replies(journal)
             actions = (
-                available_actions(definition, saga.state, saga.data, results, in_doubt=is_in_doubt(saga))
+                available_actions(definition, saga.state, saga.id, saga.data, results, in_doubt=is_in_doubt(saga))
                 if definition
                 else []
             )

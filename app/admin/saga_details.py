@@ -7,10 +7,10 @@ from typing import Any
 from app.admin.gantt import Gantt, gantt
 from app.store.loading import is_in_doubt
 from app.store.models import JournalRow, SagaRow
-from app.views.available_actions import AvailableAction, available_actions, filled
+from app.views.available_actions import AvailableAction, CallKey, available_actions, filled
 from machines.call import Call
 from machines.history import StepEffect, effects_of, outcome, replies
-from machines.progress import Outcome
+from machines.outcomes import Outcome
 from machines.saga import Saga
 from machines.statuses import Status
 from machines.transitions import Direction, Phase, State
@@ -57,12 +57,16 @@ def saga_details(definition: Saga, row: SagaRow, journal: Sequence[JournalRow]) 
         at=at,
         summary=_summary(row, at),
         effects=effects,
-        sent={effect.step.name: filled(effect.call, row.data, results) for effect in effects},
-        actions=available_actions(definition, row.state, row.data, results, in_doubt=in_doubt),
+        sent={effect.step.name: _sent(effect, row, results) for effect in effects},
+        actions=available_actions(definition, row.state, row.id, row.data, results, in_doubt=in_doubt),
         gantt=gantt(journal),
         attempts=dict(_attempts(definition, row, journal, results)),
         in_doubt=in_doubt,
     )
+
+
+def _sent(effect: StepEffect, row: SagaRow, results: Mapping[str, Any]) -> tuple[str | None, Any]:
+    return filled(effect.call, CallKey(row.id, effect.step.name, effect.direction), row.data, results)
 
 
 def _attempts(
@@ -74,7 +78,7 @@ def _attempts(
         call = (step.undo if row.direction == Direction.UNDO else step.call) if step else None
         if step is None or call is None or row.duration_ms is None:
             continue
-        path, body = filled(call, saga.data, results)
+        path, body = filled(call, CallKey(saga.id, step.name, row.direction or ""), saga.data, results)
         yield (
             number,
             Attempt(

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
 from werkzeug.http import parse_date
 
@@ -13,6 +14,7 @@ from app.calls.exchange import LARGEST_REPLY_BYTES, Answer, ExchangeAdapter, Exc
 from app.calls.outcome import Reply
 from app.dialing import Dialer, LookUp
 from app.values import UnreadableError, parsed, written
+from machines.references import scalar_text
 
 
 # not frozen: a frozen dataclass takes three times as long to build, and each call builds several
@@ -28,10 +30,15 @@ class Request:
     url: str
     #: Headers of this request, besides those of every request.
     headers: Mapping[str, str]
-    #: JSON body; None for a call without one.
-    body: Mapping[str, Any] | None
+    #: Body; None for a call without one.
+    body: Any
     #: Longest duration of the whole attempt, in seconds.
     timeout_s: float
+    #: True: the body is sent as a form, and not as JSON.
+    form: bool = False
+
+
+_FORM = "application/x-www-form-urlencoded"
 
 
 class Sender(Protocol):
@@ -88,6 +95,7 @@ class HttpClient:
             body=body,
             unreadable=unreadable,
             blank=answer.complete and not answer.body,
+            headers=answer.headers,
             retry_after_s=self._asked_to_wait(answer.headers),
             duration_ms=self._since(started),
         )
@@ -120,12 +128,24 @@ class HttpClient:
 def _request_bytes(request: Request, path: str, common_headers: str) -> bytes:
     content, about = b"", ""
     if request.body is not None:
-        content = written(request.body)
-        about = f"Content-Type: application/json\r\nContent-Length: {len(content)}\r\n"
+        content = _form(request.body) if request.form else written(request.body)
+        about = f"Content-Length: {len(content)}\r\n"
+        if "Content-Type" not in request.headers:
+            about += f"Content-Type: {_FORM if request.form else 'application/json'}\r\n"
     elif request.method != "GET":
         about = "Content-Length: 0\r\n"
     head = f"{request.method} {path} HTTP/1.1\r\n{common_headers}{about}{_lines(request.headers)}\r\n"
     return head.encode("ascii") + content
+
+
+def _form(fields: Mapping[str, Any]) -> bytes:
+    """Return fields as a form, in their order; a list sends its field once for each item."""
+    pairs = [
+        (name, scalar_text(name, each, "a form"))
+        for name, value in fields.items()
+        for each in (value if isinstance(value, list) else [value])
+    ]
+    return urlencode(pairs).encode()
 
 
 def _lines(headers: Mapping[str, str]) -> str:

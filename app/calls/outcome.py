@@ -5,7 +5,10 @@ status                                                          outcome
 4xx, unless listed below, answered by the participant itself    refused: it did not happen
 401 403 405 406 407 414 415 421 429 431, 301 307 308, 404       not sent: a setting or the load is at fault, not the
   whose body is no JSON object, or is Kong's own                  order; counts as no attempt
+404 or 410 to a DELETE, answered by the participant itself      succeeded: what it deletes is gone
 all others, no answer, a body that is not understood            unknown (in doubt): it may have happened
+
+The `means=` of a call goes before this table.
 """
 
 from collections.abc import Mapping
@@ -14,7 +17,9 @@ from types import MappingProxyType
 from typing import Any
 
 from app.values import one_line, written
-from machines.progress import Outcome
+from machines.call import Call
+from machines.outcomes import Outcome
+from machines.references import parts, within
 from machines.table import participant_variable
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -26,6 +31,7 @@ _TURNED_AWAY: Mapping[int, str] = {
     414: _URL, 415: _URL, 421: _URL, 429: _LOAD, 431: _URL,
 }  # fmt: skip
 _OK, _ACCEPTED, _REDIRECT, _BAD_REQUEST, _NOT_FOUND, _SERVER_ERROR, _UNAVAILABLE = 200, 202, 300, 400, 404, 500, 503
+_GONE = 410
 #: Kong's message for a path without a route. It is JSON, but not a participant's.
 _NO_ROUTE = "no Route matched with those values"
 #: Request Timeout and Too Early: it is unknown how far the participant has come.
@@ -39,8 +45,10 @@ class Reply:
 
     #: HTTP status; None when no answer was read.
     status: int | None = None
-    #: JSON object; None when the body was not understood.
-    body: Mapping[str, Any] | None = None
+    #: JSON value, or what the call keeps of it; None when the body was not understood.
+    body: Any = None
+    #: Headers, by name in lower case.
+    headers: Mapping[bytes, bytes] | None = None
     #: Why the body was not understood, as a phrase after "200, but ", such as "text/plain is no JSON object".
     unreadable: str = ""
     #: True when the body is empty; it is then understood as an object without fields.
@@ -67,7 +75,7 @@ class Reply:
     def _words(self) -> str:
         if self.status is None:
             return self.error
-        body = self.body or {}
+        body = self.body if isinstance(self.body, Mapping) else {}
         message = body.get("detail") or body.get("title") or body.get("error") or body.get("message") or ""
         words = message if isinstance(message, str) else written(message).decode()
         return f"{self.status} {words}".strip()
@@ -76,7 +84,7 @@ class Reply:
     def turned_away(self) -> bool:
         """True when the call was answered, but not by a participant that acted on it."""
         if self.status == _NOT_FOUND:
-            return self.body is None or self.blank or self.body.get("message") == _NO_ROUTE
+            return not isinstance(self.body, Mapping) or self.blank or self.body.get("message") == _NO_ROUTE
         return self.status in _TURNED_AWAY
 
     @property
@@ -85,13 +93,16 @@ class Reply:
         return self.status == _UNAVAILABLE and self.retry_after_s is not None
 
 
-def outcome_of(reply: Reply, lacking: Mapping[str, str] = NOTHING) -> Outcome:
+def outcome_of(reply: Reply, lacking: Mapping[str, str] = NOTHING, call: Call | None = None) -> Outcome:
     """Return the outcome of a reply. lacking: fields that a later call needs and cannot use, see `Saga.lacking`."""
     status = reply.status
     if status is None:
         if reply.impossible:
             return Outcome.REFUSED
         return Outcome.UNKNOWN if reply.sent else Outcome.NOT_SENT
+    meaning = _meaning(reply, call) if call is not None and (call.means or call.method == "DELETE") else None
+    if meaning is not None:
+        return Outcome.UNKNOWN if meaning is Outcome.SUCCEEDED and lacking else meaning
     if _OK <= status < _REDIRECT:
         understood = status != _ACCEPTED and reply.body is not None and not lacking
         return Outcome.SUCCEEDED if understood else Outcome.UNKNOWN
@@ -100,11 +111,45 @@ def outcome_of(reply: Reply, lacking: Mapping[str, str] = NOTHING) -> Outcome:
     return Outcome.REFUSED if _BAD_REQUEST <= status < _SERVER_ERROR and status not in _IN_DOUBT else Outcome.UNKNOWN
 
 
-def explained(reply: Reply, lacking: Mapping[str, str], participant: str) -> Reply:
+def _meaning(reply: Reply, call: Call) -> Outcome | None:
+    """Return the outcome that the call's `means=` names, or that its method implies; None without either."""
+    if found := _meant_by_field(reply, call):
+        return found[2]
+    if isinstance(named := call.means.get(reply.status or 0), str):
+        return Outcome(named)
+    # A 404 that is not the participant's own may come from a mistyped path: then nothing was deleted.
+    gone = reply.status == _GONE or (reply.status == _NOT_FOUND and not reply.turned_away)
+    return Outcome.SUCCEEDED if gone and call.method == "DELETE" else None
+
+
+def _meant_by_field(reply: Reply, call: Call) -> tuple[str, Any, Outcome] | None:
+    """Return the first field of the reply whose value has a meaning, with its value and outcome."""
+    if reply.body is None:
+        return None
+    for path, meanings in call.means.items():
+        if not isinstance(path, str) or not isinstance(meanings, Mapping):
+            continue
+        try:
+            value = within(reply.body, parts(path))
+        except (LookupError, TypeError):
+            value = None
+        for meant, outcome in meanings.items():
+            if meant == value and type(meant) is type(value):
+                return path, value, Outcome(outcome)
+    return None
+
+
+def explained(reply: Reply, lacking: Mapping[str, str], call: Call) -> Reply:
     """Return the reply with a reason: why a success was not accepted, or which setting to check."""
-    if reply.status is not None and _OK <= reply.status < _REDIRECT:
+    if call.means and (found := _meant_by_field(reply, call)) and found[2] is not Outcome.SUCCEEDED:
+        path, value, _ = found
+        said = "is missing" if value is None else f"is {written(value).decode()}"
+        return replace(reply, says=one_line(f"{reply.reason}: {path} {said}"))
+    if reply.status is not None and _OK <= reply.status < _REDIRECT and reply.status not in call.means:
         return replace(reply, says=f"{reply.reason}, but {_why_not_taken(reply, lacking)}")
-    if setting := setting_of(reply, participant):
+    if lacking:
+        return replace(reply, says=f"{reply.reason}, but {_what_lacks(lacking)}")
+    if reply.status not in call.means and (setting := setting_of(reply, call.participant)):
         # A 404 with a JSON body is the participant's own, and a refusal; this one may come from anything on the way.
         anybody = " without a JSON body" if reply.status == _NOT_FOUND and not reply.body else ""
         return replace(reply, says=f"{reply.reason}{anybody}; check {setting}")
@@ -130,6 +175,13 @@ def _why_not_taken(reply: Reply, lacking: Mapping[str, str]) -> str:
         return "accepted does not say that it is done"
     if reply.body is None:
         return reply.unreadable or "its body is no JSON object"
+    return _what_lacks(lacking)
+
+
+def _what_lacks(lacking: Mapping[str, str]) -> str:
     if missing := sorted(name for name, reason in lacking.items() if not reason):
-        return f"without the field{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+        plural = "s" if len(missing) > 1 else ""
+        headers = all(name.startswith("header ") for name in missing)
+        names = ", ".join(name.removeprefix("header ").removeprefix("field ") for name in missing)
+        return f"without the {'header' if headers else 'field'}{plural} {names}"
     return "; ".join(lacking[name] for name in sorted(lacking))

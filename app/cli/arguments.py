@@ -124,10 +124,16 @@ def _fields(definition: Saga, pairs: Sequence[str]) -> dict[str, Any]:
     return given
 
 
+#: Kinds of fields whose values are texts, also where they look like a number.
+_TEXTS = frozenset({
+    FieldKind.TEXT, FieldKind.UUID, FieldKind.DECIMAL, FieldKind.DATE, FieldKind.DATETIME, FieldKind.CHOICE,
+})  # fmt: skip
+
+
 def _value(definition: Saga, name: str, text: str) -> Any:
     """Return a value of the field's kind. A value that is no JSON stays a text, which the schema then refuses."""
     field = definition.data.get(name)
-    if field is None or field.kind in (FieldKind.TEXT, FieldKind.UUID):
+    if field is None or field.kind in _TEXTS:
         return text
     try:
         return parsed(text.encode(errors="surrogateescape"), name)

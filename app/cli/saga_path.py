@@ -7,7 +7,7 @@ from app.cli.output import Mark
 from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import action_names
 from machines.history import StepResult, outcome, steps_of
-from machines.progress import Outcome
+from machines.outcomes import Outcome
 from machines.saga import Saga
 from machines.statuses import Status, StepStatus
 from machines.step import Step

@@ -8,9 +8,12 @@ from app.config import Config
 from app.store.instance import Instance
 from app.telemetry import Telemetry
 from app.traces import Traces
-from machines.call import Call, FillError
-from machines.progress import Outcome
+from machines.call import Call
+from machines.outcomes import Outcome
+from machines.references import NO_ROOTS, FillError, idempotency_key, roots_of
+from machines.transitions import Direction
 
+_CONFLICT = 409
 _TO_EXPLAIN = (Outcome.UNKNOWN, Outcome.NOT_SENT)
 
 
@@ -24,7 +27,14 @@ class Calls:
     traces: Traces
 
     def make(self, saga: Instance) -> tuple[Reply, Outcome]:
-        """Send the call and return its reply and outcome. If an attempt is in doubt, send the step's probe first."""
+        """Send the call and return its reply and outcome.
+
+        If an attempt is in doubt, send the step's probe first. If an undo needs the lost reply of its step, recover it.
+        """
+        unrecovered = self._recover(saga) if _lost_reply(saga) else None
+        return unrecovered or self._make(saga)
+
+    def _make(self, saga: Instance) -> tuple[Reply, Outcome]:
         at, probe = saga.at, saga.probe
         assert at.call is not None
         asked: tuple[Reply, Outcome] | None = None
@@ -51,8 +61,32 @@ class Calls:
         if at.step is None:
             return 0.0
         if saga.probe is None:
-            return at.step.timeout_s
+            return at.step.timeout_s * (1 + _lost_reply(saga))
         return at.step.timeout_s * (2 + at.doubts_refusals)
+
+    def _recover(self, saga: Instance) -> tuple[Reply, Outcome] | None:
+        """Get the step's lost reply, which its undo refers to. Return None when the undo can be sent.
+
+        Otherwise return the reply and outcome of the undo: succeeded when there is nothing to undo.
+        """
+        step = saga.at.step
+        assert step is not None
+        call = step.recovery
+        assert call is not None
+        reply, outcome = self._send(saga, call, Direction.DO)
+        if outcome in (Outcome.SUCCEEDED, Outcome.REFUSED_UNDO) and reply.body is not None:
+            saga.results[step.name] = reply.body
+            return None
+        # A conflict with the same key may be the first attempt, which the participant still works on.
+        conflict = call is step.call and reply.status == _CONFLICT and _CONFLICT not in call.means
+        if outcome is Outcome.REFUSED and not (reply.impossible or conflict):
+            says = f"nothing to undo, {step.name} was never done: {reply.reason}"
+            return replace(reply, says=says, body={}), Outcome.SUCCEEDED
+        if outcome is not Outcome.NOT_SENT and not reply.impossible:
+            outcome = Outcome.UNKNOWN
+        return replace(
+            reply, says=f"the reply of {step.name} is lost, and {call} did not recover it: {reply.reason}"
+        ), outcome
 
     def _doubted(self, saga: Instance, refused: Reply, probe: Call | None) -> tuple[Reply, Outcome]:
         """Return the outcome of a refusal after an attempt in doubt: as the probe says, or refused without a probe."""
@@ -67,42 +101,56 @@ class Calls:
             return replace(refused, says=says), outcome
         return replace(reply, says=says), outcome
 
-    def _send(self, saga: Instance, call: Call) -> tuple[Reply, Outcome]:
+    def _send(self, saga: Instance, call: Call, direction: Direction | None = None) -> tuple[Reply, Outcome]:
         at = saga.at
         assert at.step is not None
+        direction = direction or at.direction
         with self.traces.attempt(saga, call) as attempt:
             called, saga.called = saga.called, True  # set before sending: an exception leaves open whether it was sent
             try:
-                reply = self.sender.send(self._request(saga, call, attempt.traceparent))
+                reply = self.sender.send(self._request(saga, call, direction, attempt.traceparent))
             except FillError as error:
                 reply = Reply(error=str(error), sent=False, impossible=True)
             saga.called = called or reply.sent
-            lacking = NOTHING
-            if not (at.undoes or reply.body is None):
-                lacking = saga.definition.lacking(at.step.name, reply.body)
-            outcome = outcome_of(reply, lacking)
-            if outcome in _TO_EXPLAIN:
-                reply = explained(reply, lacking, call.participant)
+            taken, lacking = reply.body, NOTHING
+            if direction is Direction.DO and reply.status is not None and (taken is not None or call.means):
+                taken, lacking = saga.definition.taken(at.step.name, call, reply.body, reply.headers or {})
+            outcome = outcome_of(reply, lacking, call)
+            if call.means or outcome in _TO_EXPLAIN:
+                reply = explained(reply, lacking, call)
+            if taken is not reply.body:
+                kept = outcome is Outcome.SUCCEEDED or (outcome is Outcome.REFUSED_UNDO and not lacking)
+                reply = replace(reply, says=reply.reason, body=taken if kept else None)
             attempt.set_outcome(reply, outcome)
         self.telemetry.called(saga, call, reply)
         return reply, outcome
 
-    def _request(self, saga: Instance, call: Call, traceparent: str) -> Request:
+    def _request(self, saga: Instance, call: Call, direction: Direction, traceparent: str) -> Request:
         at = saga.at
         assert at.step is not None
         saga_id = saga.id_text
         headers = {
-            "Idempotency-Key": f"{saga_id}/{at.step.name}/{at.direction}",
+            "Idempotency-Key": idempotency_key(saga_id, at.step.name, direction),
             "Saga-Id": saga_id,
             "Saga-Step": at.step.name,
             "Saga-Epoch": str(saga.epoch),
             "traceparent": traceparent,
         }
+        roots = roots_of(saga_id, at.step.name, direction) if call.uses_saga else NO_ROOTS
+        if call.headers:
+            headers |= call.filled_headers(saga.data, saga.results, roots)
         return Request(
             participant=call.participant,
             method=call.method,
-            url=self.config.participant_url(call.participant) + call.filled_path(saga.data, saga.results),
+            url=self.config.participant_url(call.participant) + call.filled_path(saga.data, saga.results, roots),
             headers=headers,
-            body=call.filled_body(saga.data, saga.results) if call.method != "GET" else None,
+            body=call.filled_body(saga.data, saga.results, roots) if call.method != "GET" else None,
+            form=call.form,
             timeout_s=at.step.timeout_s,
         )
+
+
+def _lost_reply(saga: Instance) -> bool:
+    """Return True when the undo in flight refers to the step's own reply, which this process does not have."""
+    at = saga.at
+    return at.undoes and at.step is not None and at.step.undo_needs_reply and at.step.name not in saga.results

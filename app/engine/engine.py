@@ -22,13 +22,11 @@ from app.engine.calls import Calls
 from app.store.instance import Instance, Move, SagaSnapshot
 from app.store.sagas import KeyTakenError, SagaStore
 from app.telemetry import Telemetry
-from machines.progress import Outcome
+from machines.outcomes import Outcome
+from machines.retry import Retry
 from machines.statuses import FINISHED
-from machines.step import Retry
 from machines.transitions import Phase, Trigger
 
-#: Wait between two tries to send a call that could not be sent.
-DEFERRED = Retry(base_s=0.5, cap_s=30.0)
 #: Longest Retry-After that is honoured, in seconds; a saga whose deadline is later waits up to its deadline.
 LONGEST_RETRY_AFTER_S = 3600.0
 
@@ -218,10 +216,12 @@ class Engine:
             reply=reply.body,
             duration_ms=reply.duration_ms,
         )
-        if trigger is Trigger.SUCCEEDED and at.phase is Phase.FORWARD:
+        if outcome is Outcome.REFUSED_UNDO and reply.body is not None:
+            saga.results[at.step.name] = reply.body  # for the undo; another process recovers it
+        elif trigger is Trigger.SUCCEEDED and at.phase is Phase.FORWARD:
             saga.results[at.step.name] = reply.body
         elif trigger is Trigger.DEFER:
-            return self._wait(saga, DEFERRED, saga.deferrals, reply)
+            return self._wait(saga, at.deferral, saga.deferrals, reply)
         elif trigger is Trigger.RETRY:
             return self._wait(saga, at.retry, saga.attempt, reply)
         return 0.0

@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 from transitions import EventData
 
 from app.store.audit import Entry
-from machines.call import FillError, look_up
 from machines.progress import Progress
+from machines.references import FillError, look_up
 from machines.saga import Saga
 from machines.transitions import NOWHERE, Trigger
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from app.store.instance import Move
 from machines.history import outcome_of_move
-from machines.progress import Outcome
+from machines.outcomes import Outcome
 from machines.transitions import GIVES_UP, Phase, State, Trigger
 
 #: The labels of a transition.

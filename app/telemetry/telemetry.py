@@ -22,7 +22,7 @@ from app.telemetry.deferred import Deferred
 from app.telemetry.derived import TRANSITIONS
 from app.telemetry.log_lines import CREATED, CommittedSaga, LogLines, level_and_event
 from machines.call import Call
-from machines.progress import Outcome
+from machines.outcomes import Outcome
 from machines.saga import Saga
 from machines.statuses import FINISHED, Status
 from machines.transitions import State

@@ -5,11 +5,13 @@ The transitions of the saga's table decide which actions there are.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 
-from machines.call import Call, FillError
+from machines.call import Call
 from machines.preview import Preview, Stop, preview
 from machines.progress import REQUESTS, trigger_of
+from machines.references import FillError, roots_of
 from machines.saga import Saga
 from machines.step import Kind
 from machines.transitions import Phase, State, Trigger
@@ -46,13 +48,21 @@ class AvailableAction:
     needs: tuple[str, ...]
 
 
+class CallKey(NamedTuple):
+    """What the idempotency key of a call is made of."""
+
+    saga_id: UUID
+    step: str
+    direction: str
+
+
 def action_names(saga: Saga, state: str) -> list[str]:
     """Return the names of the actions that the table allows in a state."""
     return [name for name in REQUESTS if trigger_of(name, saga, state)]
 
 
 def available_actions(
-    saga: Saga, state: str, data: Mapping[str, Any], results: Mapping[str, Any], *, in_doubt: bool
+    saga: Saga, state: str, saga_id: UUID, data: Mapping[str, Any], results: Mapping[str, Any], *, in_doubt: bool
 ) -> list[AvailableAction]:
     """Return every action that the table allows in a state.
 
@@ -70,24 +80,23 @@ def available_actions(
                 description=description,
                 safe=safe,
                 preview=seen,
-                calls=tuple(_planned_calls(seen.course, data, results)),
+                calls=tuple(_planned_calls(seen.course, saga_id, data, results)),
                 needs=tuple(sorted(saga.needed_fields[step])) if name == "resolve" and not at.undoes else (),
             )
             available.append(action)
     return available
 
 
-def filled(
-    call: Call, data: Mapping[str, Any], results: Mapping[str, Any]
-) -> tuple[str | None, Mapping[str, Any] | None]:
+def filled(call: Call, key: CallKey, data: Mapping[str, Any], results: Mapping[str, Any]) -> tuple[str | None, Any]:
     """Return the path and the body of a call, each None while it needs a reply that has not come yet."""
+    roots = roots_of(str(key.saga_id), key.step, key.direction)
     try:
-        path = call.filled_path(data, results)
-    except (FillError, TypeError):  # TypeError: a person resolved a step without any reply
+        path = call.filled_path(data, results, roots)
+    except FillError:
         path = None
     try:
-        return path, call.filled_body(data, results)
-    except (FillError, TypeError):
+        return path, call.filled_body(data, results, roots)
+    except FillError:
         return path, None
 
 
@@ -117,10 +126,10 @@ def _explained(at: State, trigger: Trigger, step: str) -> tuple[str, str, bool]:
 
 
 def _planned_calls(
-    course: tuple[Stop, ...], data: Mapping[str, Any], results: Mapping[str, Any]
+    course: tuple[Stop, ...], saga_id: UUID, data: Mapping[str, Any], results: Mapping[str, Any]
 ) -> Iterator[PlannedCall]:
     for stop in course:
         if stop.call and stop.state.step:
-            path, body = filled(stop.call, data, results)
             step, undoes = stop.state.step.name, stop.state.undoes
+            path, body = filled(stop.call, CallKey(saga_id, step, stop.state.direction), data, results)
             yield PlannedCall(call=stop.call, probe=stop.probe, undoes=undoes, step=step, path=path, body=body)

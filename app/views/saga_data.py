@@ -1,14 +1,16 @@
 """The schema of a saga's `data`, derived from the fields of its table."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
+from types import MappingProxyType
 from typing import Any, cast
 from uuid import UUID
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.views.validation import storable
+from machines.accepting import NotAcceptedError, accept
 from machines.fields import Field, FieldKind
 from machines.saga import Saga
 
@@ -26,7 +28,7 @@ def json_schema(data: Mapping[str, Field]) -> dict[str, Any]:
     """Return the same schema as JSON Schema, for the API's description."""
     return {
         "type": "object",
-        "required": [name for name, field in data.items() if field.default is None],
+        "required": [name for name, field in data.items() if field.required],
         "additionalProperties": False,
         "properties": {name: _property(field) for name, field in data.items()},
     }
@@ -34,7 +36,15 @@ def json_schema(data: Mapping[str, Field]) -> dict[str, Any]:
 
 def example(data: Mapping[str, Field]) -> dict[str, Any]:
     """Return example data that passes the schema."""
-    return {name: [example(field.items)] if field.items else field.example for name, field in data.items()}
+    return {name: _example(field) for name, field in data.items()}
+
+
+def _example(field: Field) -> Any:
+    if field.kind is FieldKind.OBJECT:
+        return example(field.items or {})
+    if field.kind is FieldKind.LIST:
+        return [_example(field.item) if field.item else example(field.items or {})]
+    return field.example
 
 
 def _object_schema(data: Mapping[str, Field]) -> type[Schema]:
@@ -46,19 +56,49 @@ def _object_schema(data: Mapping[str, Field]) -> type[Schema]:
 
 
 def _column(field: Field) -> fields.Field[Any]:
-    presence: dict[str, Any] = {"required": True} if field.default is None else {"load_default": field.default}
-    length = validate.Length(field.low, field.high)
-    match field.kind:
-        case FieldKind.INTEGER:
-            return fields.Integer(strict=True, validate=validate.Range(field.low, field.high), **presence)
-        case FieldKind.AMOUNT:
-            return _Amount(validate=validate.Range(field.low, field.high), **presence)
-        case FieldKind.TEXT:
-            return fields.String(validate=[length, storable], **presence)
-        case FieldKind.UUID:
-            return fields.String(validate=_uuid, **presence)
-        case FieldKind.LIST:
-            return fields.List(fields.Nested(_object_schema(field.items or {})), validate=length, **presence)
+    presence: dict[str, Any] = {"required": field.required, "allow_none": field.nullable}
+    if field.default is not None:
+        presence["load_default"] = field.default
+    return _BUILDERS.get(field.kind, _Accepted)(field, **presence)
+
+
+def _integer(field: Field, **presence: Any) -> fields.Field[Any]:
+    return fields.Integer(strict=True, validate=validate.Range(field.low, field.high), **presence)
+
+
+def _amount(field: Field, **presence: Any) -> fields.Field[Any]:
+    return _Amount(validate=validate.Range(field.low, field.high), **presence)
+
+
+def _text(field: Field, **presence: Any) -> fields.Field[Any]:
+    return fields.String(validate=[validate.Length(field.low, field.high), storable], **presence)
+
+
+def _id(_field: Field, **presence: Any) -> fields.Field[Any]:
+    return fields.String(validate=_uuid, **presence)
+
+
+def _list(field: Field, **presence: Any) -> fields.Field[Any]:
+    item = _column(field.item) if field.item else fields.Nested(_object_schema(field.items or {}))
+    return fields.List(item, validate=validate.Length(field.low, field.high), **presence)
+
+
+def _object(field: Field, **presence: Any) -> fields.Field[Any]:
+    return fields.Nested(_object_schema(field.items or {}), **presence)
+
+
+class _Accepted(fields.Field[Any]):
+    """A value that `machines.accepting` reads."""
+
+    def __init__(self, field: Field, **presence: Any) -> None:
+        super().__init__(**presence)
+        self._declared = field
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        try:
+            return accept(self._declared, value)
+        except NotAcceptedError as error:
+            raise ValidationError(f"It {error.problem}.") from None
 
 
 class _Amount(fields.Field[Any]):
@@ -83,17 +123,47 @@ def _uuid(text: str) -> None:
 
 
 def _property(field: Field) -> dict[str, Any]:
-    schema: dict[str, Any]
-    match field.kind:
-        case FieldKind.INTEGER:
-            schema = {"type": "integer", "minimum": field.low, "maximum": field.high}
-        case FieldKind.AMOUNT:
-            schema = {"type": "number", "minimum": field.low, "maximum": field.high, "multipleOf": 0.01}
-        case FieldKind.TEXT:
-            schema = {"type": "string", "minLength": field.low, "maxLength": field.high}
-        case FieldKind.UUID:
-            schema = {"type": "string", "format": "uuid"}
-        case FieldKind.LIST:
-            items = json_schema(field.items or {})
-            schema = {"type": "array", "minItems": field.low, "maxItems": field.high, "items": items}
+    schema = _typed(field)
+    if field.nullable and "type" in schema:
+        schema["type"] = [schema["type"], "null"]
+    if field.secret:
+        schema["writeOnly"] = True
     return schema if field.default is None else schema | {"default": field.default}
+
+
+def _typed(field: Field) -> dict[str, Any]:
+    bounds = {"minimum": field.low, "maximum": field.high}
+    match field.kind:
+        case FieldKind.LIST:
+            items = _property(field.item) if field.item else json_schema(field.items or {})
+            return {"type": "array", "minItems": field.low, "maxItems": field.high, "items": items}
+        case FieldKind.OBJECT:
+            return json_schema(field.items or {})
+    plain: Mapping[FieldKind, dict[str, Any]] = {
+        FieldKind.INTEGER: {"type": "integer", **bounds},
+        FieldKind.AMOUNT: {"type": "number", **bounds, "multipleOf": 0.01},
+        FieldKind.TEXT: {"type": "string", "minLength": field.low, "maxLength": field.high},
+        FieldKind.DECIMAL: {"type": "string", "format": "decimal", "description": _decimals(field)},
+        FieldKind.CHOICE: {"type": "string", "enum": list(field.choices)},
+    }
+    return plain.get(field.kind) or dict(_FORMATS[field.kind])
+
+
+def _decimals(field: Field) -> str:
+    return f"a decimal from {field.low} to {field.high} with at most {field.places} places; a number is accepted too"
+
+
+#: Kind → its JSON Schema, for the kinds without bounds.
+_FORMATS: Mapping[FieldKind, Mapping[str, str]] = MappingProxyType({
+    FieldKind.UUID: {"type": "string", "format": "uuid"},
+    FieldKind.BOOLEAN: {"type": "boolean"},
+    FieldKind.NUMBER: {"type": "number"},
+    FieldKind.DATE: {"type": "string", "format": "date"},
+    FieldKind.DATETIME: {"type": "string", "format": "date-time"},
+    FieldKind.ANYTHING: {},
+})  # fmt: skip
+#: Kind → builder of its marshmallow field; the others are read by `machines.accepting`.
+_BUILDERS: Mapping[FieldKind, Callable[..., fields.Field[Any]]] = MappingProxyType({
+    FieldKind.INTEGER: _integer, FieldKind.AMOUNT: _amount, FieldKind.TEXT: _text, FieldKind.UUID: _id,
+    FieldKind.LIST: _list, FieldKind.OBJECT: _object,
+})  # fmt: skip

@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, event
 
 from app.store.database import database_options
 from app.telemetry import Telemetry
-from machines.step import Retry
+from machines.retry import Retry
 from tests.property.chaos import Chaos
 
 

@@ -15,7 +15,8 @@ from app.engine.engine import Engine
 from app.store import leases, loading, sagas
 from app.store.instance import Instance
 from machines import saga as definitions
-from machines.progress import Outcome, Progress
+from machines.outcomes import Outcome
+from machines.progress import Progress
 from machines.step import Kind
 from machines.transitions import Graph, Phase, Trigger
 from tests.property.participant import ActionState, Entry, Participant

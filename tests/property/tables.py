@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 
 from machines.call import Call, get, post
+from machines.retry import Retry
 from machines.saga import Saga
-from machines.step import Kind, Retry, Step, compensatable, pivot, read, retriable
+from machines.step import Kind, Step, compensatable, pivot, read, retriable
 from tests.unit.machines.tables import can_be_refused, saga
 
 READ, COMPENSATABLE, PIVOT, RETRIABLE = Kind

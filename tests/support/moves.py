@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from machines.progress import Outcome, Progress
+from machines.outcomes import Outcome
+from machines.progress import Progress
 from machines.transitions import Trigger
 
 _OUTCOMES = {

@@ -4,7 +4,7 @@ from marshmallow import fields
 
 from app.api.schemas.base import Reply, maybe, moment, one_of
 from app.views.saga_json import SAGA_STATUS_WORDS
-from machines.progress import Outcome
+from machines.outcomes import Outcome
 from machines.statuses import SAGA_STATUSES, StepStatus
 from machines.step import Kind
 

@@ -3,8 +3,9 @@ import pytest
 from app.store.sagas import FencedError
 from machines.call import post
 from machines.fields import text
+from machines.retry import Retry
 from machines.saga import Saga
-from machines.step import Retry, compensatable, pivot
+from machines.step import compensatable, pivot
 from tests.integration.engine.inputs import FORWARD, DiedError, die
 from tests.integration.engine.scene import LOST, NOT_SENT, REFUSED, Reply, answer
 

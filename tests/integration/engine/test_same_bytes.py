@@ -18,12 +18,14 @@ from app.calls.outcome import Reply
 from app.store.instance import Instance
 from app.values import parsed, parsed_strictly, written
 from app.views.saga_data import data_schema
-from machines.call import get, post, split
+from machines.call import get, post
 from machines.fields import Field, FieldKind, amount, integer, text
+from machines.references import split
 from machines.registry import Registry, discover
+from machines.retry import Retry
 from machines.saga import Saga
 from machines.statuses import UNDER_WAY
-from machines.step import Retry, compensatable, pivot, retriable
+from machines.step import compensatable, pivot, retriable
 from machines.transitions import Trigger
 from tests.integration.engine.scene import Scene
 from tests.support.databases import service_engine

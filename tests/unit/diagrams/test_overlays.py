@@ -10,8 +10,8 @@ from diagrams.overlays.heat import duration, heat_overlay
 from diagrams.overlays.path import path_overlay
 from diagrams.picture.svg import svg
 from machines.checkout import CHECKOUT
+from machines.retry import Retry
 from machines.saga import Saga
-from machines.step import Retry
 
 
 def move(source: str | None, trigger: str, dest: str, reason: str | None = None) -> Any:

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from machines.call import Call, FillError, get, look_up, post, split
+from machines.call import Call, get, post
+from machines.references import FillError, look_up, split
 from tests.unit.machines.tables import quick
 
 PAY = post("bank", "/{client_id}/orders/{order.number}", amount="order.amount", client="client_id")

@@ -5,7 +5,7 @@ from machines.fields import amount, integer, list_of, text, uuid
 from tests.unit.machines.tables import UNDO, hold, look, saga, sell
 
 
-def test_unregistered_participant_is_refused_with_a_suggestion(refusal):
+def test_a_participant_that_is_not_registered_is_refused_with_the_name_that_was_meant(refusal):
     text = refusal(look(call=get("shpo", "/")))
     assert text.startswith("sale v1: step look: participant 'shpo' is not registered; ")
     assert text.endswith("did you mean 'shop'? or add it to participants=")
@@ -64,7 +64,7 @@ def test_any_other_path_is_legal(path):
 
 
 @pytest.mark.parametrize("call", [get("shop", "/{clientid}"), get("shop", "/a/{client_id}/{clientid}")])
-def test_misspelled_field_of_data_in_a_path_gets_a_suggestion(refusal, call):
+def test_a_misspelled_field_of_data_in_a_path_is_refused_with_the_one_that_was_meant(refusal, call):
     text = refusal(look(call=call))
     assert text.startswith("sale v1: step look: 'clientid' is no field of data; did you mean 'client_id'? ")
     assert "add it to data=, or write step.field for a field of an earlier reply" in text
@@ -90,16 +90,16 @@ def test_a_list_in_a_path_is_refused(refusal, step):
 
 
 def test_a_text_in_a_path_may_not_be_empty(refusal):
-    message = refusal(look(call=IN_PATH), data={"client_id": integer(), "f": text(low=0)})
-    assert message == "sale v1: step look: 'f' may be empty, which is no part of a path; give the field low=1"
+    told = refusal(look(call=IN_PATH), data={"client_id": integer(), "f": text(low=0)})
+    assert told == "sale v1: step look: 'f' may be empty, which is no part of a path; give the field low=1"
 
 
 @pytest.mark.parametrize("field", [integer(-5), amount(), text(), uuid()])
-def test_any_single_value_may_be_in_a_path(field):
+def test_any_one_value_may_stand_in_a_path(field):
     assert saga(look(call=IN_PATH), data={"client_id": integer(), "f": field})
 
 
-def test_a_list_may_be_in_a_body():
+def test_a_list_may_stand_in_a_body():
     assert saga(sell(call=post("shop", "/do", f="f")), data={"client_id": integer(), "f": LIST})
 
 
@@ -108,7 +108,7 @@ def test_a_placeholder_without_a_name_is_refused(refusal):
 
 
 @pytest.mark.parametrize("column", ["client", "store"])
-def test_client_column_must_be_a_field_of_data(refusal, column):
+def test_whose_saga_it_is_must_be_a_field_of_data(refusal, column):
     text = refusal(look(), **{column: "clientid"})
     assert text.startswith(f"sale v1: {column}='clientid' is no field of data; did you mean 'client_id'? ")
     assert text.endswith(f"or leave {column}= out")
@@ -122,23 +122,23 @@ def test_client_column_must_be_a_field_of_data(refusal, column):
         ("look.", "names no field; write step.field"),
     ],
 )
-def test_order_column_without_a_field_is_refused(refusal, order, wrong):
+def test_an_order_that_nothing_answers_is_refused(refusal, order, wrong):
     assert refusal(look(), order=order) == f"sale v1: order={order!r} {wrong}"
 
 
-def test_order_column_is_a_field_of_any_reply_or_of_data():
+def test_an_order_is_a_field_of_any_reply_or_of_data():
     assert {saga(look(), order=order).order for order in ("client_id", "look.number", None)} == {
         "client_id", "look.number", None,
     }  # fmt: skip
 
 
 @pytest.mark.parametrize("columns", [{}, {"client": "client_id"}, {"store": "client_id"}])
-def test_client_column_may_be_omitted(columns):
+def test_whose_saga_it_is_may_be_left_out(columns):
     table = saga(look(), **columns)
     assert (table.client, table.store) == (columns.get("client"), columns.get("store"))
 
 
-def test_misspelled_step_is_refused_with_a_suggestion(refusal):
+def test_a_misspelled_step_is_refused_with_the_one_that_was_meant(refusal):
     text = refusal(look(done="LOOKED"), sell(call=post("shop", "/do", price="lok.price")))
     assert text.startswith("sale v1: step sell: 'lok.price' refers to no earlier step; did you mean 'look'? ")
 
@@ -154,9 +154,11 @@ def test_a_call_cannot_refer_to_its_own_reply(refusal):
     assert text.startswith("sale v1: step sell: 'sell.number' refers to no earlier step; ")
 
 
-def test_undo_cannot_refer_to_its_own_steps_reply(refusal):
+def test_an_undo_that_refers_to_its_own_reply_says_how_a_lost_one_is_recovered(refusal):
     text = refusal(hold(undo=post("shop", "/undo/{hold.number}")))
-    assert text.startswith("sale v1: step hold: 'hold.number' refers to no earlier step; ")
+    assert text.startswith(
+        "sale v1: step hold: 'hold.number' refers to the step's own reply, which may be lost; say how"
+    )
 
 
 def test_a_call_and_its_undo_may_refer_to_any_earlier_reply_and_to_data():
@@ -165,7 +167,7 @@ def test_a_call_and_its_undo_may_refer_to_any_earlier_reply_and_to_data():
     assert table.needed_fields == {"look": {"price"}, "hold": frozenset(), "sell": frozenset()}
 
 
-def test_field_that_only_an_undo_refers_to_is_needed():
+def test_what_only_an_undo_refers_to_is_needed_too():
     release = post("shop", "/undo/{look.basket}")
     assert saga(look(done="LOOKED"), hold(undo=release)).needed_fields["look"] == {"basket"}
 
@@ -178,7 +180,7 @@ def test_field_that_only_an_undo_refers_to_is_needed():
         ("..", "basket is '..', which is no part of a path"),
     ],
 )
-def test_reply_field_that_is_missing_or_fits_no_path_is_lacking(value, reason):
+def test_a_reply_lacks_a_field_that_is_missing_or_fits_into_no_later_path(value, reason):
     table = saga(look(done="LOOKED"), hold(call=post("shop", "/{look.basket}", price="look.price")))
     assert table.lacking("look", {"basket": value, "price": None}) == {"basket": reason}
     assert table.lacking("look", {"basket": "b", "price": None}) == {}

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from machines.call import Call, get, post
-from machines.step import Retry
+from machines.retry import Retry
 from tests.unit.machines.tables import hold, look, saga, sell, tell
 
 

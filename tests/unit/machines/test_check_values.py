@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from machines.call import Call, get, post
 from machines.check import TableError
 from machines.fields import Field, FieldKind, amount, integer, list_of, text, uuid
+from machines.retry import Retry
 from machines.saga import Saga
-from machines.step import Retry, compensatable, pivot, read, retriable
+from machines.step import compensatable, pivot, read, retriable
 from tests.unit.machines.tables import DO, LOOK, UNDO, look, quick, saga, sell, tell
 
 SECONDS = [0, -1, inf, -inf, nan, 1e12, True, "5", None]
@@ -88,7 +89,7 @@ def test_a_hyphen_in_a_participant_s_name_is_an_underscore_in_its_setting(refusa
     [
         (5, "field 'f': it is 5, no field; write text(), "),
         ({"c": text()}, "field 'f': it is a dict, no field; write text(), "),
-        (list_of(text()), "field 'f': list_of() takes the fields of an item, not a Field; write list_of({'name': "),
+        (list_of(5), "field 'f': list_of() takes the fields of an item, not 5; write list_of({'name': "),
         (list_of({}), "field 'f': list_of() takes the fields of an item, not a dict"),
         (list_of({"c": 5}), "field 'f': item 'c': it is 5, no field"),
         (list_of({"c": text()}, high=10**9), "field 'f': high=1000000000 is out of bounds"),
@@ -105,7 +106,7 @@ def test_a_hyphen_in_a_participant_s_name_is_an_underscore_in_its_setting(refusa
         (text(default=5), "field 'f': default=5 is not what the field allows"),
         (uuid(default="x"), "field 'f': default='x' is not what the field allows; give a UUID"),
         (Field(kind="text", high=5), "field 'f': its kind 'text' is none; use text(), "),
-        (Field(kind=FieldKind.TEXT, high=5, items={}), "field 'f': items= is for list_of() alone"),
+        (Field(kind=FieldKind.TEXT, high=5, items={}), "field 'f': items= is for list_of() and object_of() alone"),
     ],
 )
 def test_bad_field_is_refused(refusal, field, message):
@@ -147,7 +148,8 @@ def test_examples_are_within_the_bounds_when_none_is_given():
     [
         (Call(method="purge", participant="shop", path="/"), "call: its method 'purge' is none of GET, POST, PUT, "),
         (Call(method="GET", participant="shop", path="/", body={"a": "client_id"}), "call: a GET is sent without its "),
-        (post("shop", "/", body={"a": "b"}), "call: its body's 'body' is a dict, no reference; write body='field' "),
+        (post("shop", "/", body="client_id"), "call: its body is 'client_id', no dict; write post("),
+        (post("shop", "/", body={"a": "client_id"}, b="client_id"), "call: its body is written as body= and as 'b'"),
         (post("shop", "/", n=5), "call: its body's 'n' is 5, no reference"),
         (post("shop", 5), "call: its path 5 is no text"),
         (get(None, "/"), "call: its participant None is no text"),

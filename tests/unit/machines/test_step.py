@@ -1,6 +1,6 @@
 import pytest
 
-from machines.step import PERSISTENT, Retry
+from machines.retry import PERSISTENT, Retry
 from tests.unit.machines.tables import hold, look, sell, tell
 
 

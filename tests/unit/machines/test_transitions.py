@@ -4,7 +4,8 @@ from collections import Counter
 
 from hypothesis import given
 
-from machines.step import PERSISTENT, Kind
+from machines.retry import PERSISTENT
+from machines.step import Kind
 from machines.transitions import Phase, Trigger
 from tests.unit.machines.tables import (
     edges,

@@ -3,9 +3,10 @@
 import pytest
 from transitions import MachineError
 
-from machines.call import FillError, get, post
+from machines.call import get, post
 from machines.checkout import CHECKOUT
 from machines.machine import SagaMachine
+from machines.references import FillError
 from machines.transitions import Trigger
 from tests.unit.machines.tables import hold, look, sell, tell
 

@@ -1,9 +1,11 @@
 import pytest
 
 from app.calls.outcome import Reply, explained, outcome_of, setting_of, settings_of
-from machines.progress import Outcome
+from machines.call import post
+from machines.outcomes import Outcome
 
-SUCCEEDED, REFUSED, UNKNOWN, NOT_SENT = Outcome
+SUCCEEDED, REFUSED, UNKNOWN, NOT_SENT = Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.UNKNOWN, Outcome.NOT_SENT
+STOCK = post("stock", "/reserve")
 
 #: The meaning of each status with a JSON object as its body; the remaining statuses are in doubt.
 WITH_JSON = {
@@ -42,7 +44,7 @@ def test_404_without_a_body_is_not_sent_and_204_succeeds():
 def test_404_of_kong_without_a_route_is_not_sent():
     reply = Reply(status=404, body={"message": "no Route matched with those values", "request_id": "5e1f"})
     assert outcome_of(reply) is NOT_SENT
-    says = explained(reply, {}, "stock").reason
+    says = explained(reply, {}, STOCK).reason
     assert says == "404 no Route matched with those values; check PARTICIPANT_STOCK_URL"
     assert outcome_of(Reply(status=404, body={"message": "no such product"})) is REFUSED
 
@@ -72,7 +74,7 @@ def test_outcome_of_lost_unsent_and_impossible_calls():
 )
 def test_reason_is_one_line_of_the_reply(reply, reason):
     assert reply.reason == reason
-    assert explained(reply, {}, "stock").reason == reason
+    assert explained(reply, {}, STOCK).reason == reason
 
 
 @pytest.mark.parametrize(
@@ -89,14 +91,14 @@ def test_reason_is_one_line_of_the_reply(reply, reason):
 def test_reason_says_why_a_success_is_in_doubt(reply, reason):
     needed = {"id"} if reply.body == {} else {"id", "ref"}
     lacking = {name: "" for name in needed if name not in (reply.body or {})}
-    assert explained(reply, lacking, "stock").reason == reason
+    assert explained(reply, lacking, STOCK).reason == reason
 
 
 def test_reason_says_why_a_field_cannot_be_used():
     reply = Reply(status=200, body={"id": None, "ref": []})
     lacking = {"id": "id is null, which is no part of a path", "ref": "ref is a list, which is no part of a path"}
     assert outcome_of(reply, lacking) is UNKNOWN
-    assert explained(reply, lacking, "stock").reason == f"200, but {lacking['id']}; {lacking['ref']}"
+    assert explained(reply, lacking, STOCK).reason == f"200, but {lacking['id']}; {lacking['ref']}"
 
 
 @pytest.mark.parametrize(
@@ -111,7 +113,7 @@ def test_reason_says_why_a_field_cannot_be_used():
     ],
 )
 def test_the_reason_names_the_setting_to_check(reply, reason):
-    assert explained(reply, {}, "stock").reason == reason
+    assert explained(reply, {}, STOCK).reason == reason
     assert setting_of(reply, "stock") in settings_of("stock")
 
 

@@ -1,0 +1,136 @@
+"""The checks of fields: of the data of a saga, and of what a call keeps of its reply."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from machines.accepting import NotAcceptedError, accept
+from machines.check_types import column_of, out_of, shown, unstorable
+from machines.fields import LARGEST_AMOUNT, LARGEST_INTEGER, Field, FieldKind
+
+MOST_CHARACTERS = 1_000_000  # bound of a text field's low and high
+MOST_ITEMS = 100_000  # bound of a list field's low and high
+MOST_PLACES = 30  # bound of the decimals of a decimal; cryptocurrencies have 18
+MOST_CHOICES = 1_000  # bound of the texts of a choice
+DEEPEST_FIELD = 5  # most levels of lists and objects, one inside the other
+#: Names of fields. They stand in references, where dots and braces have a meaning.
+FIELD_NAME = re.compile(r"[^\s.{}/]{1,64}")
+_CONSTRUCTORS = "text(), integer(), amount(), money(), boolean(), object_of({…}) or list_of({…})"
+_BOUNDS = {
+    FieldKind.INTEGER: (-LARGEST_INTEGER - 1, LARGEST_INTEGER),
+    FieldKind.AMOUNT: (0, LARGEST_AMOUNT),
+    FieldKind.DECIMAL: (-LARGEST_INTEGER - 1, LARGEST_INTEGER),
+    FieldKind.TEXT: (0, MOST_CHARACTERS),
+    FieldKind.LIST: (0, MOST_ITEMS),
+}
+_DEEP = frozenset({FieldKind.LIST, FieldKind.OBJECT})
+
+
+def field_problems(name: object, field: object, depth: int = DEEPEST_FIELD) -> Iterator[str]:
+    """Yield each problem of one field. depth: levels of lists and objects that it may still have."""
+    if not isinstance(name, str) or not (FIELD_NAME.fullmatch(name) and name.isprintable()):
+        yield "it is not the name of a field; use letters, digits and underscores"
+        return
+    yield from type_problems(field, depth)
+
+
+def type_problems(field: object, depth: int = DEEPEST_FIELD) -> Iterator[str]:
+    if not isinstance(field, Field):
+        yield f"it is {shown(field)}, no field; write {_CONSTRUCTORS}"
+        return
+    if not isinstance(kind := column_of(field, "kind"), FieldKind):
+        yield f"its kind {shown(kind)} is none; use {_CONSTRUCTORS}"
+        return
+    bounds = list(_bound_problems(field))
+    yield from bounds
+    yield from _flag_problems(field)
+    if field.kind in _DEEP:
+        yield from _item_problems(field, depth)
+    elif field.items is not None or field.item is not None:
+        yield f"items= is for list_of() and object_of() alone, and {field.kind} would ignore it; take it out"
+    elif not bounds:
+        yield from _value_problems(field)
+
+
+def _value_problems(field: Field) -> Iterator[str]:
+    for column in ("default", "example"):
+        value = getattr(field, column)
+        if value is None:
+            continue
+        try:
+            accept(field, value)
+        except NotAcceptedError:
+            yield f"{column}={shown(value)} is not what the field allows; {_allowed(field)}"
+        else:
+            if isinstance(value, str):
+                yield from unstorable(f"{column}=", value)
+
+
+def _flag_problems(field: Field) -> Iterator[str]:
+    for column in ("optional", "nullable", "secret"):
+        if not isinstance(value := column_of(field, column), bool):
+            yield f"{column}= is {shown(value)}; write {column}(text())"
+    if field.optional is True and field.default is not None:
+        yield f"it is optional and has default={shown(field.default)}, so that it is never missing; drop one of them"
+
+
+def _item_problems(field: Field, depth: int) -> Iterator[str]:
+    what = "a list" if field.kind is FieldKind.LIST else "an object"
+    constructor = "list_of" if field.kind is FieldKind.LIST else "object_of"
+    if field.default is not None or field.example is not None:
+        yield f"{what} has no default= and no example=; give its items theirs"
+    if depth == 0:
+        yield f"its lists are nested deeper than {DEEPEST_FIELD}; send the inner ones as lists of their own"
+    elif field.kind is FieldKind.LIST and field.item is not None:
+        yield from (f"item: {problem}" for problem in type_problems(field.item, depth - 1))
+    elif not isinstance(field.items, Mapping) or not field.items:
+        yield (
+            f"{constructor}() takes the fields of an item, not {shown(field.items)}; "
+            f"write {constructor}({{'name': text()}})"
+        )
+    else:
+        for name, item in field.items.items():
+            yield from (f"item {name!r}: {problem}" for problem in field_problems(name, item, depth - 1))
+
+
+def _bound_problems(field: Field) -> Iterator[str]:
+    if field.kind is FieldKind.CHOICE:
+        yield from _choice_problems(field)
+    if field.kind is FieldKind.DECIMAL:
+        yield from out_of("places=", field.places, 0, MOST_PLACES, whole=True)
+    least, most = _BOUNDS.get(field.kind, (0, 0))
+    whole = field.kind is not FieldKind.AMOUNT
+    wrong = [
+        problem
+        for column in ("low", "high")
+        for problem in out_of(f"{column}=", getattr(field, column), least, most, whole=whole)
+    ]
+    yield from wrong
+    if not wrong and field.low > field.high:
+        yield f"low={field.low} is above high={field.high}, so that no value fits; mend one of them"
+
+
+def _choice_problems(field: Field) -> Iterator[str]:
+    choices = column_of(field, "choices")
+    if not choices or not all(isinstance(each, str) and each for each in choices) or len(choices) > MOST_CHOICES:
+        yield f"choice() takes from 1 to {MOST_CHOICES} texts; write choice('SMALL', 'LARGE')"
+    elif len(set(choices)) < len(choices):
+        yield "one of its texts stands twice; take one out"
+    else:
+        for each in choices:
+            yield from unstorable("one of its texts is", each)
+
+
+def _allowed(field: Field) -> str:
+    match field.kind:
+        case FieldKind.TEXT:
+            return f"give a text of {field.low} to {field.high} characters"
+        case FieldKind.UUID:
+            return "give a UUID in lower case, with its four hyphens"
+        case FieldKind.INTEGER:
+            return f"give an integer from {field.low} to {field.high}"
+        case FieldKind.CHOICE:
+            return f"give one of {', '.join(map(str, field.choices))}"
+        case FieldKind.AMOUNT:
+            return f"give a number from {field.low} to {field.high} with two decimals at most"
+        case _:
+            return f"give a legal {field.kind}"

@@ -1,0 +1,49 @@
+"""What the checks of a table share: short texts of values, and problems of types and bounds."""
+
+import re
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from math import isfinite
+from typing import Any
+
+#: Characters that no JSON reader and no database keeps, see app.values.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+def column_of(owner: object, column: str) -> Any:
+    """Return a column's value as Any: its type is not certain, because an author need not run a type checker."""
+    return getattr(owner, column)
+
+
+def no_text(what: str, value: object) -> Iterator[str]:
+    if not isinstance(value, str):
+        yield f"{what} {shown(value)} is no text; write a name in quotes"
+
+
+def unstorable(what: str, text: str) -> Iterator[str]:
+    if _UNSTORABLE.search(text):
+        yield f"{what} {shown(text)}, which has a NUL or a lone surrogate that no JSON may have; take it out"
+
+
+def out_of(
+    what: str, value: Any, least: float, most: float, *, whole: bool = False, above: bool = False
+) -> Iterator[str]:
+    """Yield a problem for a number out of its bounds, or for a fraction where only whole numbers are legal."""
+    kinds = int if whole else (int, float)
+    number = isinstance(value, kinds) and not isinstance(value, bool) and (isinstance(value, int) or isfinite(value))
+    if not number or not least <= value <= most or (above and value == least):
+        sort = "a whole number" if whole else "a number"
+        first = f"above {least}" if above else f"from {least}"
+        yield f"{what}{shown(value)} is out of bounds; give {sort} {first} to {most}"
+
+
+def shown(value: object) -> str:
+    """Return any value as a short text."""
+    text = repr(value) if isinstance(value, (str, int, float, type(None))) else f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}…"  # noqa: PLR2004  one line of an error message
+
+
+def mend(word: str, known: Iterable[str], otherwise: str) -> str:
+    """Return the remedy for an unknown word: the nearest known one, or something else."""
+    close = get_close_matches(word, known, n=1)
+    return f"did you mean {close[0]!r}? or {otherwise}" if close else otherwise

@@ -1,0 +1,101 @@
+"""The check that each value of a table has its type and lies within its bounds, made before anything is derived."""
+
+from collections.abc import Iterator, Mapping
+
+from machines.call import Call
+from machines.check_calls import LONGEST_WAIT_S, retry_problems, shape_problems
+from machines.check_fields import field_problems
+from machines.check_types import column_of, no_text, out_of, shown, unstorable
+from machines.fields import LONGEST_TEXT, Field, FieldKind
+from machines.retry import Retry
+from machines.step import Kind, Step
+from machines.table import Table
+
+#: One hour, in seconds. During a call the saga holds a thread and a lease.
+LONGEST_CALL_S = 3_600
+LARGEST_VERSION = 2**31 - 1  # largest value of the database column
+
+Problems = Iterator[tuple[Step | None, str]]
+
+
+def value_problems(table: Table) -> Problems:
+    """Yield each value with a wrong type or out of bounds, with its step."""
+    saga_level = list(_saga_problems(table))
+    yield from ((None, problem) for problem in saga_level)
+    if saga_level:
+        return
+    for name, field in table.data.items():
+        yield from ((None, f"field {name!r}: {problem}") for problem in field_problems(name, field))
+    for column in ("client", "store"):
+        yield from ((None, problem) for problem in _search_problems(table, column))
+    yield from ((None, problem) for problem in _order_problems(table))
+    for step in table.steps:
+        yield from ((step, problem) for problem in _step_problems(step))
+
+
+def _saga_problems(table: Table) -> Iterator[str]:
+    for column in ("name", "initial", "completed", "compensated"):
+        yield from no_text(f"{column}=", getattr(table, column))
+    for column in ("client", "store", "order", "started_by"):
+        if getattr(table, column) is not None:
+            yield from no_text(f"{column}=", getattr(table, column))
+    yield from out_of("version=", table.version, 1, LARGEST_VERSION, whole=True)
+    yield from out_of("deadline_s=", table.deadline_s, 0, LONGEST_WAIT_S, above=True)
+    for column, what, example in (
+        ("participants", str, "('stock',)"),
+        ("steps", Step, "(read(…), pivot(…)), with a comma after the only one"),
+    ):
+        values = getattr(table, column)
+        if not isinstance(values, (tuple, list)):
+            yield f"{column}= is {shown(values)}, no tuple; write {example}"
+        elif wrong := [value for value in values if not isinstance(value, what)]:
+            mend = "names in quotes" if what is str else "read(…), compensatable(…), pivot(…) or retriable(…)"
+            yield f"{column}= holds {shown(wrong[0])}; write {mend}"
+    data, events = column_of(table, "data"), column_of(table, "events")
+    if not isinstance(data, Mapping):
+        yield f"data= is {shown(data)}, no dict; write {{'name': text()}}"
+    if not isinstance(events, Mapping):
+        yield f"events= is {shown(events)}, no dict; write {{'STATE': 'EventName'}}"
+    else:
+        for state, event in events.items():
+            yield from no_text("events= names", state)
+            yield from no_text(f"the event of {shown(state)}", event)
+
+
+def _search_problems(table: Table, column: str) -> Iterator[str]:
+    """Yield a problem when the column's field cannot be indexed: sagas are searched by it in the database."""
+    field = table.data.get(getattr(table, column) or "")
+    if isinstance(field, Field) and field.kind is FieldKind.LIST:
+        yield f"{column}={getattr(table, column)!r} is a list; name a field that holds one value"
+    elif isinstance(field, Field) and field.kind is FieldKind.TEXT and field.high > LONGEST_TEXT:
+        long = f"may hold {field.high} characters, and what a saga is looked for by has {LONGEST_TEXT} at most"
+        yield f"{column}={getattr(table, column)!r} {long}; give the field high={LONGEST_TEXT}"
+
+
+def _order_problems(table: Table) -> Iterator[str]:
+    yield from unstorable("order=", table.order or "")
+    field = table.data.get(table.order or "")
+    if isinstance(field, Field) and field.kind is FieldKind.LIST:
+        yield f"order={table.order!r} is a list; name a field that holds one value"
+
+
+def _step_problems(step: Step) -> Iterator[str]:
+    yield from no_text("its name", step.name)
+    if not isinstance(kind := column_of(step, "kind"), Kind):
+        yield f"its kind {shown(kind)} is none; use read(), compensatable(), pivot() or retriable()"
+    yield from no_text("done=", step.done)
+    for column in ("refused", "doing", "undoing"):
+        if getattr(step, column) is not None:
+            yield from no_text(f"{column}=", getattr(step, column))
+    for column in ("call", "undo", "probe"):
+        call = getattr(step, column)
+        if isinstance(call, Call):
+            yield from (f"{column}: {problem}" for problem in shape_problems(call))
+        elif call is not None or column == "call":
+            yield f"{column} is {shown(call)}, no call; write get('participant', '/path') or post(…)"
+    yield from out_of("timeout_s=", step.timeout_s, 0, LONGEST_CALL_S, above=True)
+    yield from out_of("dwell_s=", step.dwell_s, 0, LONGEST_WAIT_S, above=True)
+    if isinstance(retry := column_of(step, "retry"), Retry):
+        yield from retry_problems(retry)
+    else:
+        yield f"retry= is {shown(retry)}; write Retry(attempts=3)"

@@ -1,0 +1,103 @@
+"""What a call keeps of its reply: typed values from its body and its headers, under names of the author's choice.
+
+    keeps={"booking.id": text(),                                  # by its path; `fly.booking.id` refers to it
+           "price": at("booking.price.amount", money()),          # under another name
+           "id": header("Location", last_segment=True)}           # from a header
+
+Only what is kept is stored. A reply without it is not understood: its outcome is in doubt.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from machines.accepting import NotAcceptedError, accept
+from machines.fields import Field, text
+from machines.references import parts, within
+
+#: Most characters of a header that is kept, unless its field says otherwise.
+LONGEST_HEADER = 2_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """One value that is kept of a reply."""
+
+    #: Type of the value.
+    field: Field
+    #: Path in the body, or name of the header.
+    source: str
+    #: True: `source` is the name of a header.
+    header: bool = False
+    #: True: only the last segment of the header's path is kept.
+    last_segment: bool = False
+
+    def __str__(self) -> str:
+        return f"header {self.source}" if self.header else f"field {self.source}"
+
+
+def at(path: str, field: Field, /) -> Kept:
+    """Return a value that is kept under another name than its path in the body."""
+    return Kept(field=field, source=path)
+
+
+def header(name: str, field: Field | None = None, /, *, last_segment: bool = False) -> Kept:
+    """Return a value that is kept from a header, by default as text.
+
+    last_segment: keep only the last segment of its path, decoded: `42` of `https://x.example/rentals/42?a=b`.
+    """
+    return Kept(field=field or text(high=LONGEST_HEADER), source=name, header=True, last_segment=last_segment)
+
+
+def kept_of(name: str, declared: Kept | Field) -> Kept:
+    """Return the declaration in full: a field alone is kept by its path."""
+    return declared if isinstance(declared, Kept) else Kept(field=declared, source=name)
+
+
+def keep(
+    keeps: Mapping[str, Kept | Field], body: Any, headers: Mapping[bytes, bytes]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return what is kept of a reply, as nested objects, and the reason for each value that the reply lacks.
+
+    The reason is "" for a missing value. headers: by name in lower case.
+    """
+    stored: dict[str, Any] = {}
+    lacking: dict[str, str] = {}
+    for name, declared in keeps.items():
+        kept = kept_of(name, declared)
+        try:
+            found = accept(kept.field, _found(kept, body, headers), strict=False)
+        except LookupError:
+            if not kept.field.optional:
+                lacking[str(kept)] = ""
+            continue
+        except NotAcceptedError as error:
+            where = ".".join([kept.source, *map(str, error.path)])
+            lacking[str(kept)] = f"{'header' if kept.header else 'field'} {where} {error.problem}"
+            continue
+        _put(stored, parts(name), found)
+    return stored, lacking
+
+
+def _found(kept: Kept, body: Any, headers: Mapping[bytes, bytes]) -> Any:
+    """Return the value in the reply. Raise LookupError without one."""
+    if not kept.header:
+        try:
+            return within(body, parts(kept.source))
+        except TypeError:
+            raise LookupError(kept.source) from None
+    value = headers[kept.source.lower().encode()].strip().decode("latin-1")
+    if not kept.last_segment:
+        return value
+    segment = unquote(urlsplit(value).path.rstrip("/").rpartition("/")[2])
+    if not segment:
+        raise LookupError(kept.source)
+    return segment
+
+
+def _put(stored: dict[str, Any], path: Iterable[str], value: Any) -> None:
+    *above, last = path
+    for name in above:
+        stored = stored.setdefault(name, {})
+    stored[last] = value

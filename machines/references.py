@@ -1,0 +1,112 @@
+"""References: where a value of a call comes from.
+
+client_id               a field of the saga's data
+trip.city               a field of an object in the data
+fly.booking.id          a field, at any depth, of the reply to step `fly`
+cart.items.0.sku        a field of the first item of a list
+saga.id                 the id of the saga
+saga.key                the idempotency key of the call
+item.sku                a field of the current item, within each_item()
+"""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import quote
+
+PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+#: Roots of references that no step and no field of data may have as its name.
+SAGA, ITEM = "saga", "item"
+#: What `saga.` has.
+SAGA_FIELDS = ("id", "key")
+#: The roots of a call that refers to none.
+NO_ROOTS: Mapping[str, Any] = MappingProxyType({})
+
+
+class FillError(ValueError):
+    """The call cannot be built from the saga's data and replies; nothing was sent."""
+
+
+def idempotency_key(saga_id: str, step: str, direction: str) -> str:
+    """Return the key that is the same at each attempt of a call, of its probe, and of its recovery."""
+    return f"{saga_id}/{step}/{direction}"
+
+
+def roots_of(saga_id: str, step: str, direction: str) -> Mapping[str, Any]:
+    """Return what `saga.` means in a call of a step."""
+    return {SAGA: {"id": saga_id, "key": idempotency_key(saga_id, step, direction)}}
+
+
+@cache
+def split(reference: str) -> tuple[str | None, str]:
+    """Split a reference into its root (None for a field of the saga's data) and the rest."""
+    root, dot, rest = reference.partition(".")
+    return (root, rest) if dot else (None, root)
+
+
+@cache
+def parts(reference: str) -> tuple[str, ...]:
+    return tuple(reference.split("."))
+
+
+def look_up(
+    reference: str, data: Mapping[str, Any], results: Mapping[str, Any], roots: Mapping[str, Any] = NO_ROOTS
+) -> Any:
+    """Return the value of a reference. roots: the values of `saga` and `item`. Raise FillError when it is not known."""
+    first, *path = parts(reference)
+    try:
+        value = data[first] if not path and first != ITEM else roots[first] if first in roots else _root(
+            first, data, results
+        )  # fmt: skip
+        return within(value, path)
+    except (LookupError, TypeError):  # a step that was resolved by hand may have no reply
+        raise FillError(f"{reference} is not known") from None
+
+
+def _root(name: str, data: Mapping[str, Any], results: Mapping[str, Any]) -> Any:
+    return results[name] if name in results else data[name]
+
+
+def within(value: Any, path: "tuple[str, ...] | list[str]") -> Any:
+    """Return the value at a path of names and of indexes of lists. Raise LookupError or TypeError without one."""
+    for name in path:
+        if isinstance(value, Mapping):
+            value = value[name]
+        elif isinstance(value, list) and name.isdigit():
+            value = value[int(name)]
+        else:
+            raise LookupError(name)
+    return value
+
+
+def scalar_text(reference: str, value: Any, where: str) -> str:
+    """Return a value as text, the same before and after the saga was stored. where: what it is put into.
+
+    Raise FillError for null, a list and an object.
+    """
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case Decimal():
+            return format(value, "f")
+        case str() | int() | float():
+            return str(value)
+        case None:
+            raise FillError(f"{reference} is null, which is no part of {where}")
+        case _:
+            what = "an object" if isinstance(value, Mapping) else "a list"
+            raise FillError(f"{reference} is {what}, which is no part of {where}")
+
+
+def segment(reference: str, value: Any) -> str:
+    """Return a value as one segment of a path.
+
+    Raise FillError for a value that cannot be a segment, and for one that leads to another path.
+    """
+    text = scalar_text(reference, value, "a path")
+    if text in ("", ".", ".."):
+        raise FillError(f"{reference} is {text!r}, which is no part of a path")
+    return quote(text, safe="")

@@ -1,0 +1,37 @@
+"""How often, and how soon, a call is sent again."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """How often, and how soon, a call whose outcome is in doubt is sent again.
+
+    The wait after attempt n is random, from 0 to min(cap_s, base_s * factor ** (n - 1)) seconds. The defaults are
+    those of the reference documents: 3 retries, after at most 1, 2 and 4 s.
+    """
+
+    #: The first call and its retries.
+    attempts: int = 4
+    #: Longest wait after the first attempt, in seconds.
+    base_s: float = 1.0
+    #: Growth of the longest wait from one attempt to the next.
+    factor: float = 2.0
+    #: Longest wait after any attempt, in seconds.
+    cap_s: float = 60.0
+
+    @property
+    def retries(self) -> int:
+        """The most times that a call is sent again."""
+        return self.attempts - 1
+
+    def longest_wait_s(self, attempt: int) -> float:
+        return min(self.cap_s, self.base_s * self.factor ** min(attempt - 1, 63))
+
+
+#: For calls that must succeed in the end (retriable steps, compensations): some minutes, then a person decides.
+PERSISTENT = Retry(attempts=10)
+#: For a participant that keeps no idempotency keys: one attempt, then its outcome is in doubt.
+NEVER = Retry(attempts=1)
+#: Wait between two tries to send a call that could not be sent; `attempts` has no meaning for it.
+DEFERRED = Retry(base_s=0.5, cap_s=30.0)

@@ -1,0 +1,270 @@
+"""The values of a call: references, constants, and a small closed set of pure functions.
+
+A text is a reference, see `machines.references`. Everything else is a function of this module, a dict or a list, at any
+depth. A template is pure data: it is checked at import, compared, and shown in diagrams.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from math import isfinite
+from operator import methodcaller
+from types import MappingProxyType
+from typing import Any
+
+from machines.references import ITEM, FillError, look_up, scalar_text
+
+#: A value of a call: a reference, a Function, or a dict or list of values.
+Value = Any
+#: Member that a maybe() leaves out.
+LEFT_OUT = object()
+#: Exact arithmetic: more digits than any number of a reply may have. Python's default would round to 28.
+_EXACTLY = Context(prec=5_000)
+
+
+@dataclass(frozen=True)
+class Function:
+    """A value that is computed. Equal functions have equal names and arguments."""
+
+    #: Name in the table, such as "cents".
+    name: str
+    #: Values that it is computed from. Of const(): the constant. Of each_item(): the list, and the template of an item.
+    arguments: tuple[Any, ...]
+    #: The author's own function, of computed().
+    own: Callable[..., Any] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(described(argument) for argument in self.arguments)})"
+
+
+def const(value: Any, /) -> Function:
+    """Return a constant: any JSON value."""
+    return Function("const", (value,))
+
+
+def maybe(reference: str, /) -> Function:
+    """Return an optional value: while it is missing or null, its member, parameter or header is left out."""
+    return Function("maybe", (reference,))
+
+
+def fallback(reference: str, otherwise: Value, /) -> Function:
+    """Return the value of the reference, or the other value while it is missing or null."""
+    return Function("fallback", (reference, otherwise))
+
+
+def cents(value: Value, /) -> Function:
+    """Return an amount in hundredths, as an integer: 1230 for 12.30. More than two decimals are refused."""
+    return Function("cents", (value,))
+
+
+def number(value: Value, /) -> Function:
+    """Return a decimal as a JSON number: 12.3 for "12.30"."""
+    return Function("number", (value,))
+
+
+def text_of(value: Value, /) -> Function:
+    """Return a number or a boolean as text: "7" for 7."""
+    return Function("text_of", (value,))
+
+
+def total(reference: str, /) -> Function:
+    """Return the exact sum of one field over all items of a list, such as "lines.amount"."""
+    return Function("total", (reference,))
+
+
+def join(separator: str, /, *values: Value) -> Function:
+    """Return texts and numbers joined to one text."""
+    return Function("join", (const(separator), *values))
+
+
+def upper(value: Value, /) -> Function:
+    return Function("upper", (value,))
+
+
+def lower(value: Value, /) -> Function:
+    return Function("lower", (value,))
+
+
+def each_item(reference: str, value: Value, /) -> Function:
+    """Return a list: the value once for each item of a list; in it, `item.sku` is a field of the item."""
+    return Function("each_item", (reference, value))
+
+
+def computed(function: Callable[..., Any], /, *values: Value) -> Function:
+    """Return what the author's own pure function returns for these values.
+
+    It is called at each attempt and must return the same JSON value for the same arguments. Whatever it raises becomes
+    the reason why the call cannot be sent.
+    """
+    return Function(f"{function.__module__}.{function.__qualname__}", values, function)
+
+
+def fill(value: Value, data: Mapping[str, Any], results: Mapping[str, Any], roots: Mapping[str, Any]) -> Any:
+    """Return the value. Raise FillError when it cannot be computed. LEFT_OUT: an optional value is missing."""
+    if isinstance(value, str):
+        return look_up(value, data, results, roots)
+    if isinstance(value, Mapping):
+        members = ((name, fill(each, data, results, roots)) for name, each in value.items())
+        return {name: filled for name, filled in members if filled is not LEFT_OUT}
+    if isinstance(value, (list, tuple)):
+        items = (fill(each, data, results, roots) for each in value)
+        return [filled for filled in items if filled is not LEFT_OUT]
+    if special := _SPECIAL.get(value.name):
+        return special(value.arguments, data, results, roots)
+    return _computed(value, [fill(argument, data, results, roots) for argument in value.arguments])
+
+
+def _constant(arguments: tuple[Any, ...], *_: Any) -> Any:
+    return arguments[0]
+
+
+def _maybe(arguments: tuple[Any, ...], *sources: Mapping[str, Any]) -> Any:
+    found = _found(arguments[0], *sources)
+    return LEFT_OUT if found is None else found
+
+
+def _fallback(arguments: tuple[Any, ...], *sources: Mapping[str, Any]) -> Any:
+    found = _found(arguments[0], *sources)
+    return fill(arguments[1], *sources) if found is None else found
+
+
+def _each_item(
+    arguments: tuple[Any, ...], data: Mapping[str, Any], results: Mapping[str, Any], roots: Mapping[str, Any]
+) -> list[Any]:
+    items = look_up(arguments[0], data, results, roots)
+    if not isinstance(items, list):
+        raise FillError(f"{arguments[0]} is no list")
+    return [fill(arguments[1], data, results, {**roots, ITEM: item}) for item in items]
+
+
+def _found(reference: str, data: Mapping[str, Any], results: Mapping[str, Any], roots: Mapping[str, Any]) -> Any:
+    try:
+        return look_up(reference, data, results, roots)
+    except FillError:
+        return None
+
+
+def _computed(function: Function, arguments: list[Any]) -> Any:
+    try:
+        if function.own is not None:
+            return _json(function.own(*arguments))
+        return _FUNCTIONS[function.name](*arguments)
+    except FillError as error:
+        raise FillError(f"{function}: {error}") from None
+    except Exception as error:  # the author's code
+        raise FillError(f"{function} failed: {type(error).__name__}: {error}") from error
+
+
+def _json(value: Any) -> Any:
+    """Return the value when it is JSON. Raise TypeError."""
+    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
+        return {name: _json(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_json(each) for each in value]
+    if value is None or isinstance(value, (str, int, Decimal)) or (isinstance(value, float) and isfinite(value)):
+        return value
+    raise TypeError(f"it returned a {type(value).__name__}, which is no JSON")
+
+
+def _exact(value: Any) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal, str)):
+        raise FillError(f"{scalar_text('the value', value, 'a sum')} is no number")
+    try:
+        exact = Decimal(str(value))
+    except ArithmeticError:
+        raise FillError("the value is no number") from None
+    if not exact.is_finite():
+        raise FillError("the value is no number")
+    return exact
+
+
+def _cents(value: Any) -> int:
+    exact = _EXACTLY.multiply(_exact(value), Decimal(100))
+    if exact != exact.to_integral_value():
+        raise FillError("it has more than two decimals")
+    return int(exact)
+
+
+def _plain_number(exact: Decimal) -> int | Decimal:
+    """Return the number without needless zeros, as JSON shows it."""
+    return int(exact) if exact == exact.to_integral_value() else exact.normalize(_EXACTLY)
+
+
+def _total(arguments: tuple[Any, ...], *sources: Mapping[str, Any]) -> Any:
+    """Return the sum: a text with as many places as the longest item if the items are texts, else a number."""
+    reference = arguments[0]
+    where, _, name = reference.rpartition(".")
+    items = look_up(where, *sources)
+    if not isinstance(items, list) or not all(isinstance(item, Mapping) and name in item for item in items):
+        raise FillError(f"{where} is no list of objects with {name}")
+    values = [item[name] for item in items]
+    exact = Decimal(0)
+    try:
+        for value in values:
+            exact = _EXACTLY.add(exact, _exact(value))
+    except FillError as error:
+        raise FillError(f"total({reference}): {error}") from None
+    if values and all(isinstance(value, str) for value in values):
+        return format(exact, "f")
+    return _plain_number(exact)
+
+
+def _joined(separator: str, *values: Any) -> str:
+    return separator.join(scalar_text("a value", value, "a text") for value in values)
+
+
+_FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType({
+    "cents": _cents,
+    "number": lambda value: _plain_number(_exact(value)),
+    "text_of": lambda value: scalar_text("the value", value, "a text"),
+    "join": _joined,
+    "upper": methodcaller("upper"),
+    "lower": methodcaller("lower"),
+})  # fmt: skip
+
+#: Functions that do not compute their value from all of their arguments.
+_SPECIAL: Mapping[str, Callable[..., Any]] = MappingProxyType({
+    "const": _constant, "maybe": _maybe, "fallback": _fallback, "each_item": _each_item, "total": _total,
+})  # fmt: skip
+
+
+def references(value: Value, *, optional: bool = True) -> Iterator[str]:
+    """Yield every reference of a value, except those to an item of each_item().
+
+    optional: those of maybe() and fallback() too, whose values may be missing.
+    """
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from references(each, optional=optional)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from references(each, optional=optional)
+    elif isinstance(value, Function):
+        yield from _references_of(value, optional=optional)
+
+
+def _references_of(function: Function, *, optional: bool) -> Iterator[str]:
+    name, arguments = function.name, function.arguments
+    if name == "const":
+        return
+    if name == "total":
+        arguments = (arguments[0].rpartition(".")[0],)
+    if name in ("maybe", "fallback") and not optional:
+        arguments = arguments[1:]
+    for argument in arguments:
+        for reference in references(argument, optional=optional):
+            if name != "each_item" or not reference.startswith(f"{ITEM}."):
+                yield reference
+
+
+def described(value: Value) -> str:
+    """Return a value as the table writes it, for diagrams and messages."""
+    if isinstance(value, Function):
+        return repr(value.arguments[0]) if value.name == "const" else str(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {described(each)}" for name, each in value.items()) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(described(each) for each in value) + "]"
+    return str(value)
