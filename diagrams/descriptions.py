@@ -1,8 +1,8 @@
 """The texts that all diagrams share: the meaning of kinds, phases and triggers, and notes about calls."""
 
+from machines.retry import Retry
 from machines.saga import Saga
 from machines.step import Kind, Step
-from machines.retry import Retry
 from machines.transitions import Phase, State, Transition, Trigger
 
 KINDS = {

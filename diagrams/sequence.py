@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from machines.call import Call
-from machines.progress import Walk
 from machines.outcomes import Outcome
+from machines.progress import Walk
 from machines.saga import Saga
 from machines.step import Step
 from machines.transitions import Trigger

@@ -118,7 +118,7 @@ def _compared(old_saga: Saga, old: Transition, new_saga: Saga, new: Transition) 
 
 def _facts(saga: Saga, row: Transition) -> dict[str, str]:
     at = saga.states[row.source]
-    body = ", ".join(f"{name}={reference}" for name, reference in sorted(row.call.body.items())) if row.call else ""
+    body = row.call.described_body if row.call else ""
     return {
         "to": row.dest,
         "call": str(row.call or "none"),

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from diagrams.descriptions import KINDS, PHASES, POINT_OF_NO_RETURN, TRIGGERS, deadline_note, retry_note
+from machines.retry import PERSISTENT
 from machines.saga import Saga
 from machines.step import Kind
-from machines.retry import PERSISTENT
 
 
 def markdown(saga: Saga) -> str:

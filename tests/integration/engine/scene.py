@@ -155,5 +155,5 @@ class Scene:
 
 def _call(request: Request) -> str:
     _, step, direction = request.headers["Idempotency-Key"].split("/")
-    prefix = "probe_" if request.url.endswith("/outcome") else "" if direction == "do" else "undo_"
+    prefix = "probe_" if request.url.partition("?")[0].endswith("/outcome") else "" if direction == "do" else "undo_"
     return prefix + step
