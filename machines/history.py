@@ -32,6 +32,9 @@ _OUTCOMES: Mapping[str, Outcome] = MappingProxyType({
     Trigger.DEFER: Outcome.NOT_SENT,
 })  # fmt: skip
 
+#: Outcomes that a journal shows: a refusal that leaves something behind is recorded as a refusal.
+RECORDED = tuple(outcome for outcome in Outcome if outcome is not Outcome.REFUSED_UNDO)
+
 
 class Effect(StrEnum):
     """What a step has left at its participant."""

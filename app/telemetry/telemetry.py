@@ -22,7 +22,7 @@ from app.telemetry.deferred import Deferred
 from app.telemetry.derived import TRANSITIONS
 from app.telemetry.log_lines import CREATED, CommittedSaga, LogLines, level_and_event
 from machines.call import Call
-from machines.outcomes import Outcome
+from machines.history import RECORDED
 from machines.saga import Saga
 from machines.statuses import FINISHED, Status
 from machines.transitions import State
@@ -215,7 +215,7 @@ class Telemetry:
     def _create_call_series(self, saga: str, state: State) -> None:
         if state.step is None or state.call is None:
             return
-        for result in Outcome:
+        for result in RECORDED:
             self._attempt_s.labels(saga, state.step.name, state.direction, result)
         for call in (state.call, state.step.probe):
             if call is not None:

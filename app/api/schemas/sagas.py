@@ -4,7 +4,7 @@ from marshmallow import fields
 
 from app.api.schemas.base import Reply, maybe, moment, one_of
 from app.views.saga_json import SAGA_STATUS_WORDS
-from machines.outcomes import Outcome
+from machines.history import RECORDED
 from machines.statuses import SAGA_STATUSES, StepStatus
 from machines.step import Kind
 
@@ -38,7 +38,7 @@ class SagaStep(Reply):
     output_data = maybe(fields.Dict)
     error_message = maybe(fields.String)
     attempts = fields.Integer()
-    outcome = one_of(Outcome, allow_none=True)
+    outcome = one_of(RECORDED, allow_none=True)
     retry_count = fields.Integer()
 
 
@@ -56,7 +56,7 @@ class JournalEntry(Reply):
     step = maybe(fields.String)
     direction = maybe(fields.String)
     attempt = maybe(fields.Integer)
-    outcome = one_of(Outcome, allow_none=True)
+    outcome = one_of(RECORDED, allow_none=True)
     actor = fields.String()
     reason = maybe(fields.String)
     status_code = maybe(fields.Integer)
