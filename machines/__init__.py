@@ -1,6 +1,102 @@
-"""One file per saga: each file here that holds a `Saga` adds that saga to the service, without any registration.
+"""The language of saga tables, and the tables: each file here that holds a `Saga` adds that saga to the service.
+
+A table needs one import line, `from machines import …`; docs/tables.md describes every word.
 
 Read in this order: `table` (the columns of a table), `transitions` (the states and transitions derived from a table),
 `machine` (the `transitions` machine over them), `progress` (what an outcome or a request does to a saga), `history`
 (what a journal says), `checkout` (a complete saga).
 """
+
+from machines.call import delete, get, patch, post, put
+from machines.check import TableError
+from machines.fields import (
+    amount,
+    anything,
+    boolean,
+    choice,
+    date,
+    datetime,
+    decimal,
+    integer,
+    list_of,
+    money,
+    nullable,
+    number,
+    object_of,
+    optional,
+    secret,
+    text,
+    uuid,
+)
+from machines.keeps import at, header
+from machines.outcomes import IN_DOUBT, NOT_SENT, REFUSED, REFUSED_UNDO, SUCCEEDED
+from machines.retry import NEVER, PERSISTENT, Retry
+from machines.saga import Saga
+from machines.step import compensatable, pivot, read, retriable
+from machines.templates import (
+    cents,
+    computed,
+    const,
+    each_item,
+    fallback,
+    join,
+    lower,
+    maybe,
+    number_of,
+    text_of,
+    total,
+    upper,
+)
+
+__all__ = [
+    "IN_DOUBT",
+    "NEVER",
+    "NOT_SENT",
+    "PERSISTENT",
+    "REFUSED",
+    "REFUSED_UNDO",
+    "SUCCEEDED",
+    "Retry",
+    "Saga",
+    "TableError",
+    "amount",
+    "anything",
+    "at",
+    "boolean",
+    "cents",
+    "choice",
+    "compensatable",
+    "computed",
+    "const",
+    "date",
+    "datetime",
+    "decimal",
+    "delete",
+    "each_item",
+    "fallback",
+    "get",
+    "header",
+    "integer",
+    "join",
+    "list_of",
+    "lower",
+    "maybe",
+    "money",
+    "nullable",
+    "number",
+    "number_of",
+    "object_of",
+    "optional",
+    "patch",
+    "pivot",
+    "post",
+    "put",
+    "read",
+    "retriable",
+    "secret",
+    "text",
+    "text_of",
+    "total",
+    "upper",
+    "uuid",
+]

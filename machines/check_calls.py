@@ -32,7 +32,7 @@ _OF_HEADER = frozenset({
 _LOWEST_STATUS, _HIGHEST_STATUS = 200, 599
 #: Functions with the number of their arguments; join() and computed() take any number.
 _ARGUMENTS = {
-    "const": 1, "maybe": 1, "fallback": 2, "cents": 1, "number": 1, "text_of": 1, "total": 1, "upper": 1, "lower": 1,
+    "const": 1, "maybe": 1, "fallback": 2, "cents": 1, "number_of": 1, "text_of": 1, "total": 1, "upper": 1, "lower": 1,
     "each_item": 2,
 }  # fmt: skip
 

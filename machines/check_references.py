@@ -19,7 +19,7 @@ _TEXT = Field(kind=FieldKind.TEXT, low=1)
 #: Function → the types of its arguments, and the type of its value.
 _TYPES = {
     "cents": (_NUMBERS | {FieldKind.TEXT}, Field(kind=FieldKind.INTEGER)),
-    "number": (_NUMBERS | {FieldKind.TEXT}, Field(kind=FieldKind.NUMBER)),
+    "number_of": (_NUMBERS | {FieldKind.TEXT}, Field(kind=FieldKind.NUMBER)),
     "text_of": (_NUMBERS | _TEXTS | {FieldKind.BOOLEAN}, _TEXT),
     "join": (_NUMBERS | _TEXTS | {FieldKind.BOOLEAN}, _TEXT),
     "upper": (_TEXTS, _TEXT),

@@ -57,9 +57,9 @@ def cents(value: Value, /) -> Function:
     return Function("cents", (value,))
 
 
-def number(value: Value, /) -> Function:
+def number_of(value: Value, /) -> Function:
     """Return a decimal as a JSON number: 12.3 for "12.30"."""
-    return Function("number", (value,))
+    return Function("number_of", (value,))
 
 
 def text_of(value: Value, /) -> Function:
@@ -215,7 +215,7 @@ def _joined(separator: str, *values: Any) -> str:
 
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType({
     "cents": _cents,
-    "number": lambda value: _plain_number(_exact(value)),
+    "number_of": lambda value: _plain_number(_exact(value)),
     "text_of": lambda value: scalar_text("the value", value, "a text"),
     "join": _joined,
     "upper": methodcaller("upper"),
