@@ -38,7 +38,7 @@ def main() -> int:
         config = from_environment(os.environ)
         check_serving(config)
         check_database_file(config.database_url, writes=True)
-        read_tables()
+        read_tables(config)
         port = PORT.read(os.environ)
         host = _free_address(HOST.read(os.environ), port)
         if lock := hold(config.database_url, STOPS_LISTENING_WITHIN_S, STOPS_LISTENING_WITHIN_S + config.grace_s):

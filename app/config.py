@@ -10,7 +10,8 @@ from typing import Any
 
 from app import server_urls, settings
 from app.settings import HOST, HOW_TO_MAKE, LONGEST_S, PORT, SHARED, ConfigError, Setting, count, seconds, setting
-from machines.registry import BadTablesError, Registry, discover
+from machines.discovery import discover
+from machines.registry import BadTablesError, Registry
 from machines.saga import Saga
 from machines.table import participant_variable
 
@@ -67,6 +68,15 @@ class Config:
     )
     rate_limit: str | None = setting(
         "RATE_LIMIT", settings.rate_limit, None, "limit for each client address, as in `100/second`"
+    )
+
+    # The sagas.
+    sagas: str = setting(
+        "SAGAS",
+        settings.as_written,
+        "samples",
+        "where the tables are: folders, such as `/sagas`, modules, such as `shop.sagas`, and `samples`, separated by "
+        "commas; the contracts of the samples are served only with `samples`",
     )
 
     # The database.
@@ -232,10 +242,13 @@ def from_environment(environ: Mapping[str, str]) -> Config:
     return config
 
 
-def read_tables() -> Registry:
-    """Return all definitions. Raise ConfigError with one line that names the table, its problem and the remedy."""
+def read_tables(config: Config) -> Registry:
+    """Return all definitions that SAGAS names.
+
+    Raise ConfigError with one line that names the table, its problem and the remedy.
+    """
     try:
-        return discover()
+        return discover(config.sagas)
     except BadTablesError as error:
         raise ConfigError(str(error)) from error
 

@@ -53,12 +53,15 @@ from app.store.statements import Connections
 from app.store.statistics import saga_counts
 from app.store.tables import Tables
 from app.telemetry import Telemetry
+from app.telemetry.aliases import ALIASES
 from app.telemetry.deferred import Deferred
 from app.telemetry.exposition import Exposition
 from app.telemetry.process_gauges import breaker_gauge, thread_gauge
 from app.telemetry.saga_gauges import SagaGauges
 from app.traces import Traces
 from app.values import LARGEST_CONTENT, read_back, written
+from machines.checkout import CHECKOUT
+from machines.commande import COMMANDE
 from machines.registry import Registry
 
 
@@ -82,7 +85,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     """Build the service, see `app.create_app`."""
     config = config or from_environment(os.environ)
     configure_logging(config.log_level, config.log_redact)
-    registry = registry or read_tables()
+    registry = registry or read_tables(config)
     check_participants(config, registry)
     app = _Application(__name__)
     app.json = _OrjsonProvider(app)
@@ -117,8 +120,11 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         redact=Secrets(config.log_redact).redacted,
     ).install(app)
     problems.install(app)
-    for module in (health, checkout, commandes, sagas, events, definitions, docs, diagrams):
+    for module in (health, sagas, events, definitions, docs, diagrams):
         app.register_blueprint(module.blueprint)
+    for table, contract in ((CHECKOUT, checkout), (COMMANDE, commandes)):
+        if table in registry:  # a reference contract is served only with its table
+            app.register_blueprint(contract.blueprint)
     admin.install(app, otherwise=problems.answer_to)
     if config.rate_limit:
         install_rate_limit(app, config)
@@ -153,7 +159,11 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
     threads.report = alive_threads.update
     updates = [telemetry.create_series, deferred.flush, breakers.update, alive_threads.update]
     exposition = Exposition(
-        metrics, transitions=telemetry.transitions, updates=updates, collectors=[saga_gauges.collect]
+        metrics,
+        transitions=telemetry.transitions,
+        updates=updates,
+        collectors=[saga_gauges.collect],
+        aliases=[alias for alias in ALIASES if alias.saga in registry],
     )
     engine = Engine(
         config=config,

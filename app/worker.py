@@ -38,7 +38,7 @@ def _configured() -> tuple[Config, Celery]:
     try:
         config = from_environment(os.environ)
         # Checked here as well: Celery continues after an error in its worker_init.
-        check_participants(config, read_tables())
+        check_participants(config, read_tables(config))
     except ConfigError as error:
         _exit(error)
     if config.broker_url is None:

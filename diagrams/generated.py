@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from machines.registry import discover
+from machines.discovery import discover
 from machines.saga import Saga
 
 ROOT = Path(__file__).parents[1]

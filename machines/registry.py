@@ -1,14 +1,8 @@
-"""The registry of all saga definitions in this folder, by name and version."""
+"""The registry of all saga definitions, by name and version."""
 
-import importlib
-import pkgutil
-import traceback
 from collections.abc import Iterator, Mapping
-from types import ModuleType
 from typing import Protocol
 
-import machines
-from machines.check import TableError
 from machines.saga import Saga
 from machines.table import participant_variable
 
@@ -29,7 +23,7 @@ class OfSaga(Protocol):
 
 
 class BadTablesError(ValueError):
-    """The files of machines/ hold an illegal table; the text names, in one line, the file or table and the remedy."""
+    """A table is illegal or cannot be read; the text names, in one line, the file or table and the remedy."""
 
 
 class Registry:
@@ -50,6 +44,9 @@ class Registry:
                 raise BadTablesError(f"{definition} is defined twice; give the newer one the next version")
         self.started_by_event = self._started_by_event()
 
+    def __contains__(self, definition: Saga) -> bool:
+        return self._by_version.get((definition.name, definition.version)) is definition
+
     def __iter__(self) -> Iterator[Saga]:
         return iter(self._by_version.values())
 
@@ -61,7 +58,7 @@ class Registry:
         try:
             return self._by_version[name, version]
         except KeyError:
-            raise UnknownSagaError(f"saga {name} v{version} is not defined in machines/") from None
+            raise UnknownSagaError(f"saga {name} v{version} is not defined") from None
 
     def know_first(self, digests: Mapping[tuple[str, int], str]) -> None:
         """Set the table digests, by name and version, of sagas that store none; default: the table known here."""
@@ -75,7 +72,7 @@ class Registry:
         """Return the table that a saga runs by. Raise UnknownSagaError, also when the version's table has changed."""
         found = self.get(saga.definition, saga.definition_version)
         if saga.table_digest != found.digest and (saga.table_digest or not self.takes_unnamed(found)):
-            raise UnknownSagaError(f"saga {found} runs by another table of that version than the one in machines/")
+            raise UnknownSagaError(f"saga {found} runs by another table of that version than the one defined now")
         return found
 
     def knows(self, saga: OfSaga) -> bool:
@@ -102,25 +99,3 @@ class Registry:
                     "let each have an event of its own"
                 )
         return started
-
-
-def discover() -> Registry:
-    """Import every file of machines/ and collect its sagas. Raise BadTablesError for an illegal one."""
-    found: dict[int, Saga] = {}
-    for module in pkgutil.iter_modules(machines.__path__):
-        members = vars(_imported(module.name))
-        found |= {id(member): member for member in members.values() if isinstance(member, Saga)}
-    return Registry(list(found.values()))
-
-
-def _imported(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(f"machines.{name}")
-    except TableError as error:
-        raise BadTablesError(str(error)) from error
-    except Exception as error:
-        frames = [it for it in traceback.extract_tb(error.__traceback__) if it.filename.endswith(f"{name}.py")]
-        number = error.lineno if isinstance(error, SyntaxError) else frames[-1].lineno if frames else None
-        where = f"machines/{name}.py" + (f", line {number}" if number else "")
-        said = error.msg if isinstance(error, SyntaxError) else str(error)
-        raise BadTablesError(f"{where}: {type(error).__name__}: {' '.join(said.split())}") from error

@@ -12,6 +12,7 @@ from prometheus_client import Metric
 
 from machines.checkout import CHECKOUT
 from machines.commande import COMMANDE
+from machines.saga import Saga
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +28,11 @@ class Alias:
     only: Mapping[str, str]
     #: Upper bounds of a histogram's buckets, in seconds. The source must have the same bounds.
     buckets: frozenset[float] = field(default=frozenset())
+
+    @property
+    def saga(self) -> Saga:
+        """The saga whose reference system has this name."""
+        return CHECKOUT if CHECKOUT.name in self.only.values() else COMMANDE
 
     def metric_from(self, source: Metric) -> Metric:
         """Return the alias, computed from the samples of its source."""

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from app.settings import SHARED
-from app.telemetry.aliases import ALIASES
+from app.telemetry.aliases import Alias
 from app.telemetry.counted_transition import CountedTransition
 from app.telemetry.derived import TRANSITIONS, derive
 
@@ -18,7 +18,7 @@ class Exposition(CollectorRegistry):
     """What a scrape returns: the metrics of a registry, the derived counters, and the aliases.
 
     transitions: by the values of the labels of TRANSITIONS. updates: called before each scrape. collectors: return
-    further metrics, which no process counts.
+    further metrics, which no process counts. aliases: further names of metrics.
     """
 
     def __init__(
@@ -28,10 +28,11 @@ class Exposition(CollectorRegistry):
         transitions: Mapping[tuple[str, ...], CountedTransition],
         updates: Iterable[Callable[[], None]] = (),
         collectors: Iterable[Callable[[], Iterable[Metric]]] = (),
+        aliases: Iterable[Alias] = (),
     ) -> None:
         super().__init__()
         self._registry, self._transitions = registry, transitions
-        self._updates, self._collectors = tuple(updates), tuple(collectors)
+        self._updates, self._collectors, self._aliases = tuple(updates), tuple(collectors), tuple(aliases)
 
     def collect(self) -> Iterator[Metric]:
         for update in self._updates:
@@ -40,7 +41,7 @@ class Exposition(CollectorRegistry):
         for metric in self._metrics():
             collected[metric.name] = metric
             yield metric
-        yield from (alias.metric_from(collected[alias.source]) for alias in ALIASES if alias.source in collected)
+        yield from (alias.metric_from(collected[alias.source]) for alias in self._aliases if alias.source in collected)
 
     def restricted_registry(self, names: Iterable[str]) -> "_SelectedSamples":  # type: ignore[override]  # it is only collected
         return _SelectedSamples(self, frozenset(names))

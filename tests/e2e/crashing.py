@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from machines.registry import discover
+from machines.discovery import discover
 from machines.step import Kind
 
 LINES = [{"produit_id": "456", "quantite": 1}]

@@ -9,7 +9,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from machines.registry import discover
+from machines.discovery import discover
 from tests.support.waiting import eventually
 
 NAMES = {  # names by the labels they must have

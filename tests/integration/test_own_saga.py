@@ -1,4 +1,4 @@
-"""The README's example of an own saga, word for word: one new file in machines/, and the saga runs."""
+"""The README's example of an own saga, word for word: one file in a folder that SAGAS names, and the saga runs."""
 
 import re
 import sys
@@ -9,7 +9,6 @@ import pytest
 from flask import Flask, request
 from werkzeug.serving import make_server
 
-import machines
 from app import create_app
 from app.config import from_environment
 from app.services import services
@@ -46,19 +45,37 @@ def agency():
 
 
 @pytest.fixture
-def start(agency, store_url, tmp_path, monkeypatch):
-    (source,) = re.findall(r"`machines/travel.py`:\n\n```python\n(.*?)```", README.read_text(), re.DOTALL)
+def application(agency, store_url, tmp_path):
+    (source,) = re.findall(r"`sagas/travel.py`:\n\n```python\n(.*?)```", README.read_text(), re.DOTALL)
     (tmp_path / "travel.py").write_text(source)
-    monkeypatch.setattr(machines, "__path__", [*machines.__path__, str(tmp_path)])
     port = agency.server.server_port
-    app = create_app(
-        from_environment(OPEN | {"DATABASE_URL": store_url, "PARTICIPANTS_URL": f"http://127.0.0.1:{port}"})
-    )
-    yield lambda data: services(app).sagas.start("travel", data)
-    sys.modules.pop("machines.travel", None)
+    settings = {"DATABASE_URL": store_url, "PARTICIPANTS_URL": f"http://127.0.0.1:{port}", "SAGAS": str(tmp_path)}
+    app = create_app(from_environment(OPEN | settings))
+    yield app
+    for name in ("sagas", "sagas.travel"):
+        sys.modules.pop(name, None)
     services(app).runner.stop()
     with app.app_context():
         db.engine.dispose()
+
+
+@pytest.fixture
+def start(application):
+    return lambda data: services(application).sagas.start("travel", data)
+
+
+@pytest.fixture
+def client(application):
+    return application.test_client()
+
+
+def test_contracts_of_the_samples_are_not_served_without_them(client):
+    assert client.get("/ready").status_code == 200
+    assert client.post("/api/v1/checkout", json={}).status_code == 404
+    paths = client.get("/openapi.json").get_json()["paths"]
+    assert "/api/v1/sagas" in paths
+    assert not [path for path in paths if "checkout" in path or "commandes" in path]
+    assert "commande_etat" not in client.get("/metrics").text
 
 
 def test_saga_of_the_readme_completes(start, agency):

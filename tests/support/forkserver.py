@@ -22,7 +22,7 @@ from functools import cache
 from pathlib import Path
 from typing import IO
 
-from machines.registry import discover
+from machines.discovery import discover
 
 ROOT = Path(__file__).parents[2]
 #: The modules that the programs import. `app.__main__` is missing because `runpy` runs it.

@@ -12,7 +12,8 @@ from app.store.leases import Leases
 from app.store.sagas import SagaStore
 from app.store.statements import Connections
 from machines.checkout import CHECKOUT
-from machines.registry import Registry, discover
+from machines.discovery import discover
+from machines.registry import Registry
 from tests.support.databases import service_engine
 from tests.support.statements import recorded
 

@@ -18,7 +18,7 @@ from app.store.leases import Leases
 from app.store.sagas import SagaStore
 from app.store.statements import Connections
 from machines.checkout import CHECKOUT
-from machines.registry import discover
+from machines.discovery import discover
 from machines.transitions import Trigger
 from tests.support.databases import own_database
 from tests.support.waiting import eventually, free_port

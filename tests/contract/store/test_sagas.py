@@ -8,8 +8,9 @@ from app.store.instance import LONGEST_REFERENCE, Instance
 from app.store.sagas import FencedError, KeyTakenError, SagaStore
 from machines.call import post
 from machines.checkout import CHECKOUT
+from machines.discovery import discover
 from machines.fields import text
-from machines.registry import Registry, discover
+from machines.registry import Registry
 from machines.saga import Saga
 from machines.step import compensatable
 from machines.transitions import Trigger

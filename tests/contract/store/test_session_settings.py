@@ -11,7 +11,7 @@ from app.store.models import SagaRow
 from app.store.sagas import SagaStore
 from app.store.statements import Connections
 from app.store.transactions import atomic
-from machines.registry import discover
+from machines.discovery import discover
 from machines.transitions import Trigger
 
 HOSTILE = {

@@ -7,7 +7,7 @@ import pytest
 from app.store.instance import Instance
 from app.store.sagas import SagaStore
 from machines.checkout import CHECKOUT
-from machines.registry import discover
+from machines.discovery import discover
 from machines.transitions import Trigger
 
 FRACTION_S = 0.05

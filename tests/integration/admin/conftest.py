@@ -19,7 +19,7 @@ from app.store.database import db
 from app.store.instance import Instance
 from app.store.sagas import SagaStore
 from app.store.statements import Connections
-from machines.registry import discover
+from machines.discovery import discover
 from machines.transitions import Phase
 from tests.support.moves import move as make_move
 

@@ -11,7 +11,7 @@ from deploy.observability.alerts import ALERTS
 from deploy.observability.dashboards import dashboards
 from deploy.observability.facts import facts
 from deploy.observability.links import ORCHESTRATOR
-from machines.registry import discover
+from machines.discovery import discover
 
 STUCK = "STUCK_ENREGISTRER_VENTE"
 PAID = ("succeeded", "succeeded", "succeeded")

@@ -13,7 +13,7 @@ from app.store.sagas import SagaStore
 from app.store.statements import Connections
 from app.store.statistics import counts_by_status, oldest_unfinished, started_lately
 from app.views.states import dwell_limits, final_states
-from machines.registry import discover
+from machines.discovery import discover
 
 PAID = ("succeeded", "succeeded", "succeeded")
 DONE = (*PAID, "succeeded", "succeeded")

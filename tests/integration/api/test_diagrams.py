@@ -21,7 +21,8 @@ from app.store.statements import Connections
 from app.store.statistics import heat
 from machines.call import post
 from machines.checkout import CHECKOUT
-from machines.registry import Registry, discover
+from machines.discovery import discover
+from machines.registry import Registry
 from machines.saga import Saga
 from machines.step import compensatable
 from machines.transitions import Phase

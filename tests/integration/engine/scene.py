@@ -30,7 +30,8 @@ from app.store.tables import Tables
 from app.telemetry import Telemetry
 from app.traces import Traces
 from machines.checkout import CHECKOUT
-from machines.registry import Registry, discover
+from machines.discovery import discover
+from machines.registry import Registry
 from machines.saga import Saga
 
 CART = {"produits": [{"produit_id": "p", "quantite": 2, "prix": 10.5}], "montant": 21.0}

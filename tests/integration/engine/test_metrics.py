@@ -7,6 +7,7 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.store.statistics import saga_counts
+from app.telemetry.aliases import ALIASES
 from app.telemetry.exposition import Exposition
 from app.telemetry.saga_gauges import SagaGauges
 from app.views.saga_data import example
@@ -23,7 +24,9 @@ def metrics(scene):
     """Return the output of /metrics after several sagas of each definition have run."""
     clock = count(0, 10)
     gauges = SagaGauges(lambda: saga_counts(scene.database, scene.registry), scene.registry, lambda: float(next(clock)))
-    shown = Exposition(scene.metrics, transitions=scene.telemetry.transitions, collectors=[gauges.collect])
+    shown = Exposition(
+        scene.metrics, transitions=scene.telemetry.transitions, collectors=[gauges.collect], aliases=ALIASES
+    )
 
     def run(definition, times, **instead):
         for _ in range(times):

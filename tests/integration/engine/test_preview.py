@@ -7,9 +7,9 @@ import pytest
 
 from app.errors import ConflictError
 from app.views.saga_data import example
+from machines.discovery import discover
 from machines.preview import preview
 from machines.progress import REQUESTS, requests
-from machines.registry import discover
 from machines.transitions import Phase, Trigger
 from tests.integration.engine.scene import LOST, Scene, answer
 

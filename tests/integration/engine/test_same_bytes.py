@@ -19,9 +19,10 @@ from app.store.instance import Instance
 from app.values import parsed, parsed_strictly, written
 from app.views.saga_data import data_schema
 from machines.call import get, post
+from machines.discovery import discover
 from machines.fields import Field, FieldKind, amount, integer, text
 from machines.references import split
-from machines.registry import Registry, discover
+from machines.registry import Registry
 from machines.retry import Retry
 from machines.saga import Saga
 from machines.statuses import UNDER_WAY

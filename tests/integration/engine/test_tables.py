@@ -10,8 +10,9 @@ from app.errors import ConflictError
 from app.store.tables import TableChangedError, Tables
 from machines.call import post
 from machines.checkout import CHECKOUT
+from machines.discovery import discover
 from machines.purchase import PURCHASE
-from machines.registry import Registry, discover
+from machines.registry import Registry
 from machines.saga import Saga
 from tests.integration.engine.inputs import BUY
 from tests.integration.engine.scene import NOT_SENT, answer

@@ -11,7 +11,8 @@ from app.store.statistics import saga_counts
 from app.telemetry.saga_gauges import SagaGauges
 from machines.call import post
 from machines.checkout import CHECKOUT
-from machines.registry import Registry, discover
+from machines.discovery import discover
+from machines.registry import Registry
 from machines.saga import Saga
 from machines.step import retriable
 from tests.integration.engine.scene import LOST, NOT_SENT

@@ -12,7 +12,7 @@ import yaml
 from deploy.observability.alerts import ALERTS
 from deploy.observability.facts import facts
 from diagrams.generated import ROOT
-from machines.registry import discover
+from machines.discovery import discover
 from machines.transitions import Phase
 
 DEPLOY, TESTS, RUNBOOKS = ROOT / "deploy", Path(__file__).parent / "rules", ROOT / "docs" / "runbooks"

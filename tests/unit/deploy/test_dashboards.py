@@ -9,7 +9,7 @@ from deploy.observability.dashboards import dashboards
 from deploy.observability.facts import facts
 from diagrams.generated import ROOT
 from machines.checkout import CHECKOUT
-from machines.registry import discover
+from machines.discovery import discover
 
 KNOWN = facts(discover())
 BOARDS = {board.title: board for board in dashboards(KNOWN)}

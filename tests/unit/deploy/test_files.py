@@ -11,7 +11,7 @@ import yaml
 
 from deploy.observability.files import OBSERVABILITY, RULES, files
 from diagrams.generated import ROOT
-from machines.registry import discover
+from machines.discovery import discover
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from machines.call import get, post
 from machines.checkout import CHECKOUT
-from machines.registry import discover
+from machines.discovery import discover
 from machines.saga import Saga
 from machines.step import compensatable, pivot, read, retriable
 

@@ -11,7 +11,7 @@ import pytest
 
 from diagrams.files import DIAGRAMS, files
 from diagrams.generated import ROOT
-from machines.registry import discover
+from machines.discovery import discover
 
 CHECKOUT_FILE = Path("machines/checkout.py")
 

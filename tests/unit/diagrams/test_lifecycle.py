@@ -11,8 +11,8 @@ from diagrams.picture.elements import Picture
 from diagrams.picture.lifecycle_picture import lifecycle_picture
 from diagrams.text.lifecycle_text import graphviz_lifecycle, markdown_lifecycle, mermaid_lifecycle, plantuml_lifecycle
 from machines.checkout import CHECKOUT
+from machines.discovery import discover
 from machines.purchase import PURCHASE
-from machines.registry import discover
 from tests.unit.diagrams import picture_checks
 
 SAGAS, STEPS = lifecycles(discover())

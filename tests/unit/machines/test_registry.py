@@ -4,8 +4,9 @@ import pytest
 
 import machines
 from machines.checkout import CHECKOUT
+from machines.discovery import discover
 from machines.fields import integer
-from machines.registry import BadTablesError, Registry, UnknownSagaError, discover
+from machines.registry import BadTablesError, Registry, UnknownSagaError
 from machines.saga import Saga
 from tests.unit.machines.tables import look, saga
 
@@ -98,7 +99,7 @@ def test_new_saga_has_the_highest_version_and_old_ones_stay():
 
 @pytest.mark.parametrize("version", [2, 0])
 def test_an_unknown_version_is_named(version):
-    with pytest.raises(UnknownSagaError, match=f"saga checkout v{version} is not defined in machines/"):
+    with pytest.raises(UnknownSagaError, match=f"saga checkout v{version} is not defined"):
         Registry([CHECKOUT]).get("checkout", version)
 
 

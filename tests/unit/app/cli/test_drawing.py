@@ -8,8 +8,8 @@ from rich.console import Console
 from app.cli import drawing
 from app.cli.output import draw
 from app.cli.show import list_of
+from machines.discovery import discover
 from machines.purchase import PURCHASE
-from machines.registry import discover
 from tests.unit.app.cli.saga_in_memory import BEGUN, SagaInMemory, drawn
 
 COMPENSATED = """\

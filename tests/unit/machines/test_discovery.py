@@ -1,0 +1,126 @@
+import sys
+from pathlib import Path
+
+import pytest
+
+from machines.checkout import CHECKOUT
+from machines.discovery import discover
+from machines.registry import BadTablesError
+
+TABLE = """
+from machines.call import post
+from machines.fields import text
+from machines.saga import Saga
+from machines.step import pivot
+
+{name} = Saga(
+    name="{name}", version=1, initial="ASKED", completed="DONE", compensated="CANCELLED",
+    data={{"city": text()}}, participants=("shop",),
+    steps=(pivot("go", post("shop", "/go", city="city"), done="DONE", refused="NO"),),
+)
+"""
+
+
+@pytest.fixture(autouse=True)
+def forgotten():
+    """Forget every module that a test has made this process import."""
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "trip.py").write_text(TABLE.format(name="trip"))
+    return tmp_path
+
+
+def test_sagas_of_a_folder_replace_the_samples(folder):
+    assert discover(str(folder)).names == ["trip"]
+
+
+def test_sagas_of_a_folder_stand_beside_the_samples(folder):
+    registry = discover(f"samples, {folder}")
+    assert CHECKOUT in registry
+    assert registry.latest("trip").completed == "DONE"
+
+
+def test_samples_are_found_without_a_setting(monkeypatch):
+    monkeypatch.delenv("SAGAS", raising=False)
+    assert CHECKOUT in discover()
+
+
+def test_setting_names_the_tables(folder, monkeypatch):
+    monkeypatch.setenv("SAGAS", str(folder))
+    assert discover().names == ["trip"]
+
+
+def test_sagas_of_several_folders_are_found(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    (other / "ride.py").write_text(TABLE.format(name="ride"))
+    assert discover(f"{folder},{other}").names == ["ride", "trip"]
+
+
+def test_one_file_of_a_folder_imports_from_another(folder):
+    (folder / "again.py").write_text("from sagas.trip import trip\n")
+    assert discover(str(folder)).names == ["trip"]
+
+
+def test_tests_in_a_folder_are_not_imported(folder):
+    (folder / "test_trip.py").write_text("raise AssertionError\n")
+    (folder / "conftest.py").write_text("raise AssertionError\n")
+    assert discover(str(folder)).names == ["trip"]
+
+
+@pytest.mark.parametrize("source", ["shop_of_test.sagas", "shop_of_test.sagas.trip"])
+def test_sagas_of_a_package_and_of_a_module_are_found(tmp_path, monkeypatch, source):
+    package = tmp_path / "shop_of_test" / "sagas"
+    package.mkdir(parents=True)
+    for at in (package, package.parent):
+        (at / "__init__.py").touch()
+    (package / "trip.py").write_text(TABLE.format(name="trip"))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert discover(source).names == ["trip"]
+
+
+@pytest.mark.parametrize(
+    ("sources", "problem"),
+    [
+        ("", "SAGAS is empty; name folders or modules with tables, or samples"),
+        ("./nowhere", "SAGAS: there is no folder nowhere; name one, or a module such as shop.sagas"),
+        ("nowhere_at_all.sagas", "SAGAS: there is no module nowhere_at_all.sagas; check PYTHONPATH, or name a folder"),
+        ("json", "SAGAS: json holds no saga; name a folder or a module that defines one"),
+    ],
+)
+def test_source_without_sagas_is_refused(sources, problem):
+    with pytest.raises(BadTablesError) as refused:
+        discover(sources)
+    assert str(refused.value).startswith(problem)
+
+
+def test_folder_without_its_slash_is_refused(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    with pytest.raises(BadTablesError, match=f"{folder.name} is a folder; write ./{folder.name}"):
+        discover(folder.name)
+
+
+def test_two_folders_with_one_file_name_are_refused(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    (other / "trip.py").write_text(TABLE.format(name="ride"))
+    with pytest.raises(BadTablesError, match=r"both have trip\.py; rename one of them"):
+        discover(f"{folder},{other}")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("x = (\n", r"^sagas/trip\.py, line 1: SyntaxError: '\(' was never closed$"),
+        ("\n1 / 0\n", r"^sagas/trip\.py, line 2: ZeroDivisionError: division by zero$"),
+        (TABLE.format(name="trip").replace('"/go"', '"go"'), r"^trip v1: step go: path 'go' must begin with a slash"),
+    ],
+)
+def test_file_that_cannot_be_read_is_refused_in_one_line(folder, text, problem):
+    (folder / "trip.py").write_text(text)
+    with pytest.raises(BadTablesError, match=problem):
+        discover(str(folder))
