@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 #: Ids of trace and span for the next root span; see app.otlp.
 root_of: ContextVar[tuple[int, int] | None] = ContextVar("root_of", default=None)
-_FAILED = (Outcome.REFUSED, Outcome.REFUSED_UNDO, Outcome.UNKNOWN)
+_FAILED = (Outcome.REFUSED, Outcome.REFUSED_UNDO, Outcome.IN_DOUBT)
 
 
 class Attempt:

@@ -48,7 +48,7 @@ def runs(saga: Saga) -> Iterator[Run]:
             yield _run(saga, f"{step.name}-refused", f"{step.name} is refused", {step.name: Outcome.REFUSED})
         if step.probe:
             says = f"the answer to {step.name} is lost, and its probe finds that it succeeded"
-            yield _run(saga, f"{step.name}-unanswered", says, {step.name: Outcome.UNKNOWN})
+            yield _run(saga, f"{step.name}-unanswered", says, {step.name: Outcome.IN_DOUBT})
 
 
 def _run(saga: Saga, name: str, says: str, unwell: Mapping[str, Outcome]) -> Run:

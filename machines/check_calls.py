@@ -67,7 +67,7 @@ def _body_problems(call: Call) -> Iterator[str]:
         example = "write post('participant', '/path', name='field'), or body={'name': 'field'}"
         yield f"its body is {shown(body)}, no dict; {example}"
     else:
-        yield from value_problems("its body", body)
+        yield from template_problems("its body", body)
 
 
 def _named_values(call: Call, column: str) -> Iterator[str]:
@@ -77,7 +77,7 @@ def _named_values(call: Call, column: str) -> Iterator[str]:
         yield f"{column}= is {shown(values)}, no dict; {mended}"
         return
     for name, value in values.items():
-        yield from value_problems(f"{column}= {name!r}" if isinstance(name, str) else f"{column}=", {name: value})
+        yield from template_problems(f"{column}= {name!r}" if isinstance(name, str) else f"{column}=", {name: value})
 
 
 def _header_problems(name: object) -> Iterator[str]:
@@ -87,7 +87,7 @@ def _header_problems(name: object) -> Iterator[str]:
         yield f"the header {name} is set by the service itself; take it out"
 
 
-def value_problems(what: str, value: Any, depth: int = _DEEPEST) -> Iterator[str]:
+def template_problems(what: str, value: Any, depth: int = _DEEPEST) -> Iterator[str]:
     """Yield each part of a value of a call that is neither a reference, nor a function, nor a container of them."""
     if depth == 0:
         yield f"{what} is nested deeper than {_DEEPEST}; make it flatter"
@@ -97,7 +97,7 @@ def value_problems(what: str, value: Any, depth: int = _DEEPEST) -> Iterator[str
         yield from _member_problems(what, value, depth)
     elif isinstance(value, (list, tuple)):
         for each in value:
-            yield from value_problems(what, each, depth - 1)
+            yield from template_problems(what, each, depth - 1)
     elif isinstance(value, Function):
         yield from _function_problems(what, value, depth)
     elif value is not None:
@@ -113,7 +113,7 @@ def _member_problems(what: str, value: Mapping[Any, Any], depth: int) -> Iterato
         if each is None or isinstance(each, (bool, int, float)):
             yield f"{what}'s {name!r} is {shown(each)}, no reference; write {_instead(name, each)}"
         else:
-            yield from value_problems(f"{what}'s {name!r}", each, depth - 1)
+            yield from template_problems(f"{what}'s {name!r}", each, depth - 1)
 
 
 def _instead(name: str, value: Any) -> str:
@@ -137,7 +137,7 @@ def _function_problems(what: str, function: Function, depth: int) -> Iterator[st
         if function.own is not None and (not callable(function.own) or "<lambda>" in name or "<locals>" in name):
             yield f"{what}: computed() takes a function with a name, defined in a module; give it one"
         for argument in arguments:
-            yield from value_problems(f"{what}: {name}()", argument, depth - 1)
+            yield from template_problems(f"{what}: {name}()", argument, depth - 1)
 
 
 def _is_json(value: Any) -> bool:

@@ -26,9 +26,9 @@ _UNAVAILABLE = 503
 _OUTCOMES: Mapping[str, Outcome] = MappingProxyType({
     Trigger.SUCCEEDED: Outcome.SUCCEEDED,
     Trigger.REFUSED: Outcome.REFUSED,
-    Trigger.REFUSED_IN_DOUBT: Outcome.UNKNOWN,
-    Trigger.RETRY: Outcome.UNKNOWN,
-    Trigger.EXHAUSTED: Outcome.UNKNOWN,
+    Trigger.REFUSED_IN_DOUBT: Outcome.IN_DOUBT,
+    Trigger.RETRY: Outcome.IN_DOUBT,
+    Trigger.EXHAUSTED: Outcome.IN_DOUBT,
     Trigger.DEFER: Outcome.NOT_SENT,
 })  # fmt: skip
 
@@ -136,7 +136,7 @@ class StepEffect:
 def outcome_of_move(trigger: str, status_code: int | None) -> Outcome | None:
     """Return the outcome of the call that a move records; None when it records none. status_code: of its reply."""
     if trigger == Trigger.DEFER and status_code == _UNAVAILABLE:
-        return Outcome.UNKNOWN  # the participant asked to wait: not a failed attempt, and in doubt
+        return Outcome.IN_DOUBT  # the participant asked to wait: not a failed attempt, and in doubt
     return _OUTCOMES.get(trigger)
 
 
@@ -310,5 +310,5 @@ def _succeeded(moves: Sequence[Move]) -> bool:
 
 def _any_in_doubt(moves: Sequence[Move]) -> bool:
     """Return True when an attempt is in doubt. A refusal after such an attempt proves nothing."""
-    in_doubt = any(outcome_of_move(move.trigger, move.status_code) is Outcome.UNKNOWN for move in moves)
+    in_doubt = any(outcome_of_move(move.trigger, move.status_code) is Outcome.IN_DOUBT for move in moves)
     return in_doubt or _any(moves, Trigger.QUARANTINE)

@@ -99,16 +99,16 @@ def outcome_of(reply: Reply, lacking: Mapping[str, str] = NOTHING, call: Call | 
     if status is None:
         if reply.impossible:
             return Outcome.REFUSED
-        return Outcome.UNKNOWN if reply.sent else Outcome.NOT_SENT
+        return Outcome.IN_DOUBT if reply.sent else Outcome.NOT_SENT
     meaning = _meaning(reply, call) if call is not None and (call.means or call.method == "DELETE") else None
     if meaning is not None:
-        return Outcome.UNKNOWN if meaning is Outcome.SUCCEEDED and lacking else meaning
+        return Outcome.IN_DOUBT if meaning is Outcome.SUCCEEDED and lacking else meaning
     if _OK <= status < _REDIRECT:
         understood = status != _ACCEPTED and reply.body is not None and not lacking
-        return Outcome.SUCCEEDED if understood else Outcome.UNKNOWN
+        return Outcome.SUCCEEDED if understood else Outcome.IN_DOUBT
     if reply.turned_away:
         return Outcome.NOT_SENT
-    return Outcome.REFUSED if _BAD_REQUEST <= status < _SERVER_ERROR and status not in _IN_DOUBT else Outcome.UNKNOWN
+    return Outcome.REFUSED if _BAD_REQUEST <= status < _SERVER_ERROR and status not in _IN_DOUBT else Outcome.IN_DOUBT
 
 
 def _meaning(reply: Reply, call: Call) -> Outcome | None:

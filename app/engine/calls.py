@@ -14,7 +14,7 @@ from machines.references import NO_ROOTS, FillError, idempotency_key, roots_of
 from machines.transitions import Direction
 
 _CONFLICT = 409
-_TO_EXPLAIN = (Outcome.UNKNOWN, Outcome.NOT_SENT)
+_TO_EXPLAIN = (Outcome.IN_DOUBT, Outcome.NOT_SENT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +45,9 @@ class Calls:
             if saga.attempt >= at.retry.attempts:  # the last round; only a success of the probe settles it
                 if outcome is Outcome.NOT_SENT or reply.asks_to_wait:
                     return asked
-                return replace(reply, says=f"still unknown: {reply.reason}", status=None), Outcome.UNKNOWN
+                return replace(reply, says=f"still unknown: {reply.reason}", status=None), Outcome.IN_DOUBT
         reply, outcome = self._send(saga, at.call)
-        if asked and asked[1] is Outcome.UNKNOWN and not reply.sent and outcome is Outcome.NOT_SENT:
+        if asked and asked[1] is Outcome.IN_DOUBT and not reply.sent and outcome is Outcome.NOT_SENT:
             # The probe found the participant failing and so opened its circuit breaker: count this as an attempt.
             # Otherwise each probe would open the breaker before the call, and no attempt would ever count.
             return asked
@@ -83,7 +83,7 @@ class Calls:
             says = f"nothing to undo, {step.name} was never done: {reply.reason}"
             return replace(reply, says=says, body={}), Outcome.SUCCEEDED
         if outcome is not Outcome.NOT_SENT and not reply.impossible:
-            outcome = Outcome.UNKNOWN
+            outcome = Outcome.IN_DOUBT
         return replace(
             reply, says=f"the reply of {step.name} is lost, and {call} did not recover it: {reply.reason}"
         ), outcome

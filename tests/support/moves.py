@@ -9,8 +9,8 @@ from machines.transitions import Trigger
 _OUTCOMES = {
     Trigger.SUCCEEDED: Outcome.SUCCEEDED,
     Trigger.REFUSED: Outcome.REFUSED,
-    Trigger.RETRY: Outcome.UNKNOWN,
-    Trigger.EXHAUSTED: Outcome.UNKNOWN,
+    Trigger.RETRY: Outcome.IN_DOUBT,
+    Trigger.EXHAUSTED: Outcome.IN_DOUBT,
     Trigger.DEFER: Outcome.NOT_SENT,
 }
 

@@ -5,7 +5,7 @@ import pytest
 from machines.history import outcome_of_move
 from machines.outcomes import Outcome
 
-SUCCEEDED, REFUSED, UNKNOWN, NOT_SENT = Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.UNKNOWN, Outcome.NOT_SENT
+SUCCEEDED, REFUSED, IN_DOUBT, NOT_SENT = Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.IN_DOUBT, Outcome.NOT_SENT
 
 
 @pytest.mark.parametrize(
@@ -13,14 +13,14 @@ SUCCEEDED, REFUSED, UNKNOWN, NOT_SENT = Outcome.SUCCEEDED, Outcome.REFUSED, Outc
     [
         ("succeeded", 200, SUCCEEDED),
         ("refused", 409, REFUSED),
-        ("refused_in_doubt", 409, UNKNOWN),
-        ("retry", 500, UNKNOWN),
-        ("retry", None, UNKNOWN),
-        ("exhausted", 202, UNKNOWN),
+        ("refused_in_doubt", 409, IN_DOUBT),
+        ("retry", 500, IN_DOUBT),
+        ("retry", None, IN_DOUBT),
+        ("exhausted", 202, IN_DOUBT),
         ("defer", None, NOT_SENT),
         ("defer", 401, NOT_SENT),
         ("defer", 404, NOT_SENT),
-        ("defer", 503, UNKNOWN),
+        ("defer", 503, IN_DOUBT),
         ("begin", None, None),
         ("start", None, None),
     ],
@@ -31,6 +31,6 @@ def test_a_move_records_the_outcome_of_its_call(trigger, status, outcome):
 
 @pytest.mark.parametrize("trigger", ["retry", "exhausted"])
 def test_a_call_that_is_sent_again_is_in_doubt_whatever_its_status(trigger):
-    assert outcome_of_move(trigger, 409) is UNKNOWN
+    assert outcome_of_move(trigger, 409) is IN_DOUBT
     assert outcome_of_move("refused", 401) is REFUSED
     assert outcome_of_move("succeeded", 202) is SUCCEEDED

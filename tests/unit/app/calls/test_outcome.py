@@ -4,7 +4,7 @@ from app.calls.outcome import Reply, explained, outcome_of, setting_of, settings
 from machines.call import post
 from machines.outcomes import Outcome
 
-SUCCEEDED, REFUSED, UNKNOWN, NOT_SENT = Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.UNKNOWN, Outcome.NOT_SENT
+SUCCEEDED, REFUSED, IN_DOUBT, NOT_SENT = Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.IN_DOUBT, Outcome.NOT_SENT
 STOCK = post("stock", "/reserve")
 
 #: The meaning of each status with a JSON object as its body; the remaining statuses are in doubt.
@@ -15,12 +15,12 @@ WITH_JSON = {
         *range(432, 500),
     ],
     NOT_SENT: [301, 307, 308, 401, 403, 405, 406, 407, 414, 415, 421, 429, 431],
-    UNKNOWN: [
+    IN_DOUBT: [
         *range(100, 200), 202, 300, 302, 303, 304, 305, 306, *range(309, 400), 408, 425, *range(500, 600),
     ],
 }  # fmt: skip
 #: What changes when the body cannot be parsed.
-WITHOUT = {**dict.fromkeys(WITH_JSON[SUCCEEDED], UNKNOWN), 404: NOT_SENT}
+WITHOUT = {**dict.fromkeys(WITH_JSON[SUCCEEDED], IN_DOUBT), 404: NOT_SENT}
 EXPECTED = {status: outcome for outcome, statuses in WITH_JSON.items() for status in statuses}
 
 
@@ -50,11 +50,11 @@ def test_404_of_kong_without_a_route_is_not_sent():
 
 
 def test_a_success_without_a_needed_field_is_in_doubt():
-    assert outcome_of(Reply(status=200, body={"b": 1}), {"a": ""}) is UNKNOWN
+    assert outcome_of(Reply(status=200, body={"b": 1}), {"a": ""}) is IN_DOUBT
 
 
 def test_outcome_of_lost_unsent_and_impossible_calls():
-    assert outcome_of(Reply(error="lost")) is UNKNOWN
+    assert outcome_of(Reply(error="lost")) is IN_DOUBT
     assert outcome_of(Reply(error="no connection", sent=False)) is NOT_SENT
     assert outcome_of(Reply(error="no path", sent=False, impossible=True)) is REFUSED
 
@@ -97,7 +97,7 @@ def test_reason_says_why_a_success_is_in_doubt(reply, reason):
 def test_reason_says_why_a_field_cannot_be_used():
     reply = Reply(status=200, body={"id": None, "ref": []})
     lacking = {"id": "id is null, which is no part of a path", "ref": "ref is a list, which is no part of a path"}
-    assert outcome_of(reply, lacking) is UNKNOWN
+    assert outcome_of(reply, lacking) is IN_DOUBT
     assert explained(reply, lacking, STOCK).reason == f"200, but {lacking['id']}; {lacking['ref']}"
 
 
