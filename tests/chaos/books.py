@@ -66,7 +66,7 @@ def _sum(stand: Sequence[Effect], reply_id: str) -> int:
 
 
 def _count(stand: Sequence[Effect], participant: str, reply_id: str) -> int:
-    """Count the sales. A return also names the sale that it cancels."""
+    """Count the participant's effects whose reply has the member `reply_id`, such as `vente_id` for sales."""
     return sum(effect.participant == participant and reply_id in (effect.reply or {}) for effect in stand)
 
 

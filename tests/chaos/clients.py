@@ -21,16 +21,15 @@ PATIENCE_S = 60.0
 
 
 class Client:
-    """A client that moves from replica to replica.
-
-    promised: the saga ids received for each key. statuses: the status codes received.
-    """
+    """A client that sends each request to a random replica."""
 
     def __init__(self, urls: Sequence[str]) -> None:
         self._urls = urls
         self._session = requests.Session()
         self._session.trust_env = False
+        #: The saga ids that the client received for each key.
         self.promised: dict[str, set[str]] = defaultdict(set)
+        #: How often the client received each status code.
         self.statuses: Counter[int] = Counter()
 
     def place(self, order: Order) -> None:
@@ -72,12 +71,13 @@ class Client:
 
 
 class Clients:
-    """Many clients at once, which take their orders from one queue. troubles: errors that no client may meet."""
+    """Many clients at once, which take their orders from one queue."""
 
     def __init__(self, urls: Sequence[str], number: int) -> None:
         self._queue: queue.Queue[Order | None] = queue.Queue()
         self._clients = [Client(urls) for _ in range(number)]
         self._threads = [threading.Thread(target=self._serve, args=(one,), daemon=True) for one in self._clients]
+        #: Errors of clients. A correct run has none.
         self.troubles: list[str] = []
         for thread in self._threads:
             thread.start()
@@ -107,7 +107,7 @@ class Clients:
 
     def _serve(self, client: Client) -> None:
         while (order := self._queue.get()) is not None:
-            if self.troubles:  # the run has failed already, so it ends early
+            if self.troubles:  # the run has failed already, so the remaining orders are not placed
                 continue
             try:
                 client.place(order)

@@ -1,4 +1,4 @@
-"""A world for each test, and a report of each run at the end of the session."""
+"""Fixtures: all processes of a test, and a report of each run at the end of the session."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -35,7 +35,7 @@ def make_world(template: Path, report: Report, tmp_path: Path) -> Callable[..., 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reports in terminalreporter.stats.values():
         for test in reports:
-            # The report is printed when the fixture ends.
+            # The fixture adds the report at its end, so of a test's three phases only the teardown has it.
             if getattr(test, "when", None) == "teardown":
                 for name, line in test.user_properties:
                     if name == "chaos":

@@ -8,16 +8,17 @@ from enum import StrEnum
 
 class Fault(StrEnum):
     LOST_CALL = "lost call"
-    #: The sender loses the call; the participant receives the call much later, perhaps after its undo.
+    #: The sender gets no answer. The participant receives the call much later, perhaps after the undo of the call.
     LATE_CALL = "late call"
     LOST_REPLY = "lost reply"
     DUPLICATE = "duplicate"
     LATE_DUPLICATE = "late duplicate"
     DELAY = "delay"
-    #: The connection is lost before the call was forwarded, or afterwards.
+    #: The sender gets 500, and the call is not forwarded.
     ERROR_500 = "500"
+    #: The call is forwarded, but the sender gets 503 instead of the reply.
     ERROR_503_AFTER = "503 after"
-    #: Never drawn at random: a gateway reports that its service is away.
+    #: A gateway's 503 when the participant behind it is away. A test sets this fault; it is never drawn at random.
     DOWN = "down"
 
 
@@ -26,16 +27,16 @@ DRAWN = tuple(fault for fault in Fault if fault is not Fault.DOWN)
 
 @dataclass
 class FaultSettings:
-    """Fault settings of the proxy.
-
-    share: the share of calls with a fault. kinds: the possible faults. delay_s: the longest delay; a late call takes
-    up to four times as long. down: the participants that are away.
-    """
+    """Fault settings of the proxy."""
 
     seed: int
+    #: The share of the calls that get a fault, from 0 to 1.
     share: float = 0.0
+    #: The faults that are drawn.
     kinds: Sequence[str] = DRAWN
+    #: The longest delay in seconds. A late call takes up to four times as long.
     delay_s: float = 0.8
+    #: The names of the participants that are away.
     down: Sequence[str] = ()
     _random: random.Random = field(init=False)
 

@@ -1,4 +1,4 @@
-"""The participants' record of what really happened. The tests never kill the participants."""
+"""The participants' ledgers, which record what really happened. They are complete: no test kills a participant."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

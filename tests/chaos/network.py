@@ -24,11 +24,11 @@ class Network:
         requests.post(self.url + CONTROL, json=changes, timeout=10).raise_for_status()
 
     def calls(self) -> Mapping[str, Counter[str]]:
-        """Return the faults of each call, by its Idempotency-Key."""
+        """Return how often each call arrived and had each fault, by its Idempotency-Key."""
         return {key: Counter(done) for key, done in self._figures()["calls"].items()}
 
     def silent(self) -> bool:
-        """Return True when no late call is left to deliver."""
+        """Return True when every late call has been delivered."""
         return self._figures()["late"] == 0
 
     def totals(self) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""The judge: the promises to clients and the effects at participants must fit the sagas, one by one."""
+"""The judge of a run: each promise to a client and each effect at a participant must fit its saga."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,14 +21,13 @@ class Violation:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What a run left.
-
-    promised: the ids that clients received, by key. steps: the steps with an effect, by definition.
-    """
+    """What exists after a run."""
 
     sagas: Sequence[Saga]
+    #: The saga ids that the clients received, by idempotency key.
     promised: Mapping[str, set[str]]
     effects: Sequence[Effect]
+    #: The names of the steps that have an effect, by the name of the saga definition.
     steps: Mapping[str, Sequence[str]]
 
 
@@ -68,7 +67,7 @@ def _waiting(evidence: Evidence) -> Iterator[Violation]:
 
 
 def _half_done(evidence: Evidence) -> Iterator[Violation]:
-    """Check that all effects or none are in force. A saga that has not ended is skipped."""
+    """Check that the effects of each ended saga are either all in force or none of them."""
     done: Mapping[str, dict[str, Effect]] = defaultdict(dict)
     for effect in evidence.effects:
         if effect.direction == "do":

@@ -1,4 +1,4 @@
-"""The clients' orders: a seeded mix of all five sagas, some of which each participant will refuse."""
+"""The clients' orders: a random mix of all five sagas. Each participant refuses some of them."""
 
 import random
 from collections.abc import Iterator
@@ -16,20 +16,19 @@ CLIENTS = (1, 2, 3, 4, 4, 4, 4, 4, 4)
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """One order of a client.
-
-    prefer: how long the client is ready to wait. brings_back: True when the client returns the goods.
-    """
+    """One order of a client."""
 
     key: str
     path: str
     body: dict[str, Any]
+    #: The header Prefer, which says how long the client waits for the saga.
     prefer: str
+    #: True when the client later returns the goods.
     brings_back: bool = False
 
 
 def orders(seed: int, name: str = "") -> Iterator[Order]:
-    """Yield orders without end."""
+    """Yield random orders without end. The same seed yields the same orders."""
     draw, number = random.Random(seed), 0
     while True:
         number += 1

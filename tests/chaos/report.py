@@ -11,15 +11,15 @@ from tests.chaos.sagas import Saga
 
 @dataclass
 class Report:
-    """Figures of one run.
+    """Figures of one run."""
 
-    figures: what the test itself counted, as text. stuck: the number before an operator acted.
-    """
-
+    #: What the processes meet in this run, from the name of the test.
     hazard: str
     seed: int
+    #: Counts of the test itself, as text.
     figures: list[str] = field(default_factory=list)
     ended: Counter[str] = field(default_factory=Counter)
+    #: The number of stuck sagas before an operator acted.
     stuck: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     _since: float = field(default_factory=time.monotonic)

@@ -1,4 +1,4 @@
-"""The orchestrator's side: its tables, read directly."""
+"""The sagas and their journals, read from the orchestrator's database without the orchestrator."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Sagas:
     def in_flight(self, owners: Iterable[str] = ()) -> set[str]:
         """Return the ids of the sagas in flight: neither finished nor stuck.
 
-        With `owners`, only those that they hold.
+        With `owners`, return only the sagas that these owners hold.
         """
         of_owners = "AND regexp_replace(owner, ':[^:]*$', '') = ANY(%s)" if owners else ""
         query = f"SELECT id::text FROM saga WHERE status IN ('pending', 'running', 'compensating') {of_owners}"

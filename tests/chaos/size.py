@@ -1,4 +1,4 @@
-"""The size of the chaos tests: a short form for every run, and the full one with CHAOS=full."""
+"""The size of the chaos tests: short by default, full with CHAOS=full."""
 
 import os
 import random
@@ -13,6 +13,6 @@ def size(short: int, full: int) -> int:
 def drawn_seed() -> int:
     """Return the seed of a run.
 
-    CHAOS_SEED repeats the orders, faults and victims of a run, but not how processes interleave.
+    CHAOS_SEED repeats the orders, the faults and the choice of killed processes, but not the timing of the processes.
     """
     return int(os.environ.get("CHAOS_SEED") or random.SystemRandom().randrange(1_000_000))

@@ -25,7 +25,7 @@ def test_random_kills_lose_and_double_nothing(make_world, report):
         clients.finish()
         report.add(f"{KILLS} kills")
         world.judge(clients.promised, clients.troubles)
-        # A killed replica answers nothing, and a live replica has no reason to answer 500.
+        # A 500 would be a defect: a killed replica sends no answer, and a kill causes no error in other replicas.
         assert 500 not in clients.statuses, f"{clients.statuses}; see {world.log}"
         report.require("kills that hit", hits, at_least=KILLS // 2)
         report.require("sagas in flight killed", hit, at_least=KILLS)

@@ -13,9 +13,9 @@ from tests.chaos.world import DRAIN_S
 from tests.support.waiting import waited
 
 OUTAGE_S, SAGAS = size(4, 60), size(20, 500)
-#: Every saga except `commande` calls this participant.
+#: The participant that goes away. Every saga except `commande` calls it.
 AWAY = "client"
-#: The limit of attempts of a step that must succeed in the end. Other steps have a lower limit.
+#: Largest limit of attempts of any call: that of a step that must succeed in the end.
 LONGEST_BUDGET = 10
 
 
@@ -41,7 +41,7 @@ def test_sagas_end_well_after_an_outage_of_a_participant(make_world, report, how
 
 
 def go_away(network, how):
-    """Let the participant answer 503 like a gateway without its service, or let it be unreachable."""
+    """Make the participant unavailable: its gateway answers 503, or no connection to it is possible."""
     if how == "failing":
         network.set_faults(down=[AWAY])
     else:
@@ -59,7 +59,7 @@ def come_back(network, how):
 def beyond_budget(world) -> dict[str, int]:
     """Return the calls that arrived more often than their step's limit allows.
 
-    No process was killed, so every count is exact.
+    The counts are exact, because this test kills no process.
     """
     attempts = {f"{step['name']}/do": step["attempts"] for steps in world.steps.values() for step in steps}
     return {

@@ -10,7 +10,8 @@ from tests.chaos.size import size
 from tests.support.waiting import eventually
 
 TIMES, SAGAS = size(3, 20), size(16, 40)
-#: With a small pool, a connection that is not given back shows soon.
+#: Threads of each replica, which also set the size of its pool. In a small pool, a connection that is never given back
+#: is soon missed.
 THREADS = size(3, 8)
 
 

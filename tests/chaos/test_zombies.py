@@ -1,4 +1,4 @@
-"""A replica is frozen beyond its leases. After it wakes up, other replicas have finished its sagas."""
+"""A replica is frozen until its leases have ended. When it continues, other replicas have finished its sagas."""
 
 from itertools import islice
 
@@ -15,7 +15,7 @@ ROUNDS, SAGAS = size(1, 12), size(24, 60)
 def test_frozen_replica_cannot_write_after_a_takeover(make_world, report):
     draw_orders = orders(report.seed)
     with make_world(3) as world:
-        # Calls are slow, so a replica is frozen in the middle of a call.
+        # The calls are slow, so that the freeze hits a replica in the middle of a call.
         world.network.set_faults(share=0.7, kinds=[Fault.DELAY], delay_s=1.0)
         clients = Clients(world.urls, 16)
         taken_over, fenced = {}, 0

@@ -46,7 +46,7 @@ def reply(status: int, title: str, body: dict[str, Any] | None = None) -> bytes:
 
 
 async def exchange(address: tuple[str, int], request: Message) -> bytes:
-    """Send the request on its own connection, so that its fate does not affect another request."""
+    """Send the request on a new connection, so that an error affects no other request; return the reply."""
     reader, writer = await asyncio.open_connection(*address)
     try:
         writer.write(request.whole)

@@ -23,16 +23,17 @@ from tests.support.process import Process
 from tests.support.waiting import eventually, restartable_port, waited
 
 REASON = {"reason": "the participant's ledger says that it was refused"}
-#: How many rounds of retries an operator makes for stuck sagas.
+#: Largest number of times that the operator acts on all stuck sagas. Sagas that are stuck after that fail the run.
 ROUNDS = 5
-#: Longest wait for all sagas to end, in seconds. A compensation that failed several times waits up to a minute.
+#: Longest wait for all sagas to end, in seconds. A compensation that failed several times waits up to a minute
+#: before its next attempt.
 DRAIN_S = size(90, 300)
 
 
 class Stack:
     """The processes of one test, started by `with` and killed at its end.
 
-    apart: a participant behind its own network, which can fail alone. settings: of the replicas.
+    The participant named `apart` has a network of its own, which can fail alone. `settings` are those of the replicas.
     """
 
     def __init__(

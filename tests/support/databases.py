@@ -1,4 +1,4 @@
-"""Databases for tests. Making one of PostgreSQL takes a tenth of a second, so a clean one is emptied and used again."""
+"""Databases for tests. Creating a PostgreSQL database takes 0.1 s, so each one is emptied and used again."""
 
 import uuid
 from collections.abc import Iterator
@@ -27,7 +27,8 @@ SELECT md5(string_agg(row, ' ' ORDER BY row)) FROM (
 """
 _TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
 _SEQUENCES = "SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'"
-#: End the database's sessions and wait until each is gone, so that none writes after the rows were deleted.
+#: End each other session of the database, and wait up to 10 s for its end. Otherwise a session could still write
+#: after the rows were deleted.
 _END_OTHERS = """
 SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
@@ -37,7 +38,7 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type 
 def service_engine(url: str) -> Engine:
     """Return the SQLAlchemy engine that the service makes for this URL.
 
-    Making the whole service would take 0.06 s of CPU more.
+    Making the whole service would take 0.06 s more of CPU time.
     """
     app, config = Flask(__name__), from_environment({"DATABASE_URL": url})
     configure_logging(config.log_level, config.log_redact)
@@ -77,7 +78,7 @@ class DatabasePool:
     def __post_init__(self) -> None:
         with self._connected(self.template) as template, template.cursor() as cursor:
             self._fingerprint = _only(cursor, _FINGERPRINT)
-            # otherwise the audit trail's trigger refuses to delete its rows
+            # Without this setting, the trigger of the audit trail refuses to delete rows.
             statements = ["SET session_replication_role = replica"]
             for table in _column(cursor, _TABLES):
                 statements.append(f"DELETE FROM {table}")
@@ -91,8 +92,7 @@ class DatabasePool:
     def lend(self) -> Iterator[str]:
         """Return the URL of a database for one test.
 
-        The database is renamed for each test, so a thread or process that outlives its test finds no database any
-        more.
+        The database gets a new name for each test, so a thread or process that outlives its test cannot connect.
         """
         name = new_name()
         if self._clean:
@@ -106,7 +106,7 @@ class DatabasePool:
             execute(self.server, f"DROP DATABASE {name} WITH (FORCE)")
 
     def _restored(self, name: str) -> bool:
-        """Return False for a database whose tables differ from the template's."""
+        """Restore the rows of the template. Return False when the test has changed the schema."""
         with self._connected(name) as database, database.cursor() as cursor:
             cursor.execute(_END_OTHERS)
             if _only(cursor, _FINGERPRINT) != self._fingerprint:

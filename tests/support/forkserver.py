@@ -1,8 +1,8 @@
-"""Run the service's programs in processes forked from one that has imported the service: the import takes 2 s of CPU.
+"""Run the service's programs as forks of one server process, because importing the service takes 2 s of CPU time.
 
-`start` and `run` send requests. `python -m tests.support.forkserver FD` listens at a socket. For each request it
-forks a process, which does what `python -m MODULE …` does after its imports. When the process has ended, the server
-sends its exit status.
+The server, `python -m tests.support.forkserver FD`, imports the service and reads requests from the socket FD. `start`
+and `run` send them. For each request the server forks a process, which does what `python -m MODULE …` does after its
+imports. When the forked process has ended, the server sends its exit status.
 """
 
 import atexit
@@ -25,7 +25,7 @@ from typing import IO
 from machines.discovery import discover
 
 ROOT = Path(__file__).parents[2]
-#: The modules that the programs import. `app.__main__` is missing because `runpy` runs it.
+#: The modules that the programs import. `app.__main__` is not imported, because `runpy` runs it as the program.
 _IMPORTS = (
     "app.cli",
     "app.factory",
@@ -35,10 +35,11 @@ _IMPORTS = (
     "alembic.script",
     "kombu.transport.memory",
 )
-#: Prefixes of variables that Python or a library reads at its start. With WORKERS the service starts itself again.
+#: Prefixes of variables that have no effect in a fork, because Python or a library reads them when it starts. WORKERS
+#: is one of them because `python -m app` then replaces itself with a new Python process.
 _READ_BEFORE = ("PYTHON", "PROMETHEUS_MULTIPROC_DIR", "OTEL_PYTHON", "OTEL_PROPAGATORS", "WORKERS")
 _STREAMS = 3
-_REQUEST_BYTES = 1 << 17  # an environment has a few thousand
+_REQUEST_BYTES = 1 << 17  # most bytes of a request; the environment in it has a few thousand
 _ANSWER_BYTES = 16
 
 
@@ -78,7 +79,7 @@ def start(
 ) -> "subprocess.Popen[bytes] | Forked":
     """Start `python -m command` in its own session.
 
-    The program is forked, unless `env` sets a variable that is read before the fork.
+    The program is forked, unless `env` changes a variable of `_READ_BEFORE`. Then a new Python process is started.
     """
     if any(name.startswith(_READ_BEFORE) and os.environ.get(name) != value for name, value in env.items()):
         plain = [sys.executable, "-m", *command]
@@ -109,12 +110,12 @@ def _server() -> socket.socket:
         silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
         process = subprocess.Popen(command, cwd=ROOT, pass_fds=[theirs.fileno()], **silent)
     atexit.register(process.wait)
-    atexit.register(ours.close)  # before it waits
+    atexit.register(ours.close)  # atexit calls this before `process.wait`; it makes the server end
     return ours
 
 
 def _serve(requests: socket.socket) -> tuple[str, ...]:
-    """Serve requests. Return only in a forked process, which is then ready to run the command."""
+    """Serve requests until the socket closes. In each forked process, return the command to run."""
     ended, wake = socket.socketpair()
     wake.setblocking(False)
     signal.set_wakeup_fd(wake.fileno())
@@ -153,7 +154,10 @@ def _tell_ended(running: dict[int, socket.socket]) -> None:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if not pid:
             return
-        with running.pop(pid) as answers, contextlib.suppress(OSError):  # the requester has ended
+        with (
+            running.pop(pid) as answers,
+            contextlib.suppress(OSError),
+        ):  # the process that sent the request may have ended
             answers.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 

@@ -18,7 +18,7 @@ _OUTCOMES = {
 def move(saga: Progress, trigger: str, *, actor: str = "test", reason: str = "", **facts: Any) -> None:
     """Make the move of a trigger, and the moves that follow in the same commit.
 
-    `facts` are those of `Progress.conclude`.
+    `facts` are arguments of `Progress.conclude`.
     """
     made = Trigger(trigger)
     if made in (Trigger.EXPIRE, Trigger.QUARANTINE):

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Process:
-    """`python -m module`, which listens on `url` and answers `ready` once it serves."""
+    """A process `python -m module` that listens on `url`. It is ready when a GET of the path `ready` succeeds."""
 
     def __init__(self, module: str, *options: str, port: int, ready: str, log: Path, **environment: str) -> None:
         self.url = f"http://{HOST}:{port}"

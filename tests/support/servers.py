@@ -65,7 +65,7 @@ class Participants:
             requests.delete(f"{self.url}/{name}/_faults", timeout=5).raise_for_status()
 
     def effects(self, saga_id: str) -> dict[str, str]:
-        """Return the state of each action of a saga that reached a participant, by step."""
+        """Return the state of each action of the saga that reached a participant, by the name of its step."""
         rows = [row for name in WITH_EFFECTS for row in self.get(f"/{name}/_ledger?saga_id={saga_id}")]
         keys = [row["key"] for row in rows]
         assert len(keys) == len(set(keys)), "a key has two rows"
@@ -76,7 +76,7 @@ class Participants:
             assert counts["initial"] == counts["en_main"] + counts["reserve"] + counts["vendu"], produit
             assert counts["reserve"] == 0, f"{produit} is reserved for nobody"
         client = self.get("/client/_balance")
-        # A purchase is looked up by its sale, an order with a receipt by its receipt.
+        # What the clients paid is recorded either as a sale (ventes) or as a receipt (recus), never as both.
         sold = sum(self.get(f"/{name}/_balance")["total"] for name in ("ventes", "recus"))
         assert round(client["debits"] - client["remboursements"], 2) == round(sold, 2)
 

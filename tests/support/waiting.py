@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 HOST = "127.0.0.1"
-#: Seconds until a test fails. Starting the whole demo on a loaded machine takes more than a minute.
+#: Longest wait for a condition, in seconds. Starting the demo on a loaded machine takes more than a minute.
 TIMEOUT_S = 180.0
 _POLL_S = 0.02
 
@@ -20,9 +20,9 @@ def free_port() -> int:
 
 
 def restartable_port() -> int:
-    """Return a free port below the range from which the system assigns ports.
+    """Return a free port that is still free when the server on it restarts.
 
-    A restarted server finds this port still free.
+    The port is below the range from which the system assigns ports.
     """
     while True:
         port = random.SystemRandom().randrange(20_000, 32_000)
