@@ -9,10 +9,27 @@ from app.access.permissions import Scope
 from app.access.principal import principal
 from app.api.cached import cached
 from app.api.list_query import ListQuery, cursor_of, pagination, requested_page
-from app.api.openapi.operation import BAD_BODY, EVERY_SAGA, START_ANSWER_HEADERS, operation
-from app.api.request_parsing import idempotency_key, json_object, preferred_wait_s, reason_given
+from app.api.openapi.operation import (
+    BAD_BODY,
+    EVERY_DATA,
+    EVERY_SAGA,
+    START_ANSWER_HEADERS,
+    START_REQUEST_HEADERS,
+    operation,
+)
+from app.api.problems import problem_answer
+from app.api.request_parsing import idempotency_key, json_object, preferred_wait_s, reason_given, start_saga
 from app.api.responses import with_location
-from app.api.schemas.sagas import Journal, SagaCreated, SagaList, SagaMoved, SagaUnfinished, SagaWhole
+from app.api.schemas.sagas import (
+    Journal,
+    SagaCompleted,
+    SagaCreated,
+    SagaList,
+    SagaMoved,
+    SagaUnderWay,
+    SagaUnfinished,
+    SagaWhole,
+)
 from app.errors import InvalidError, NotFoundError
 from app.services import services
 from app.store import lists, queries
@@ -23,7 +40,7 @@ from app.views.saga_json import json_with_steps, line_json, move_json, short_jso
 from app.views.validation import Reason, Resolution, load
 from machines.registry import UnknownSagaError
 from machines.saga import Saga
-from machines.statuses import UNDER_WAY
+from machines.statuses import SAGA_STATUSES, UNDER_WAY, Status
 
 blueprint = Blueprint("sagas", __name__, url_prefix="/api/v1/sagas")
 
@@ -58,6 +75,26 @@ def create() -> Response:
     answer = jsonify(message="Saga created", saga=short_json(saga))
     answer.status_code = 201
     return with_location(answer, url_for("sagas.show", saga_id=saga.id), replayed=created.replayed)
+
+
+@blueprint.post("/<saga_type>")
+@operation(
+    "Start a saga", "sagas", {201: SagaCompleted(), 202: SagaUnderWay()}, body=EVERY_DATA,
+    problems=(*BAD_BODY, 404, 409, 422), conflict="The saga was compensated, or the saga of this key still runs.",
+    request_headers=START_REQUEST_HEADERS, answer_headers=START_ANSWER_HEADERS,
+    leads_to=("sagas.show", "sagas.journal", "sagas.compensate"), id_at="/id", need=Scope.START,
+)  # fmt: skip
+def start(saga_type: str) -> Response:
+    """Run a saga in one request, with its data as the body.
+
+    201 when it has completed, 409 when it was compensated, 202 when it is under way after the wait, or stuck.
+    """
+    try:
+        definition = services().registry.latest(saga_type)
+    except UnknownSagaError:
+        known = ", ".join(services().registry.names)
+        raise NotFoundError(f"there is no saga type {saga_type}; use one of {known}") from None
+    return _ended(definition, start_saga(definition))
 
 
 @blueprint.get("")
@@ -153,6 +190,24 @@ def _saga(saga_id: UUID) -> SagaRow:
     if saga is None:
         raise NotFoundError(f"there is no saga {saga_id}")
     return saga
+
+
+def _ended(definition: Saga, saga: SagaSnapshot) -> Response:
+    """Return the answer to a start, from the state at the last commit."""
+    location = url_for("sagas.show", saga_id=saga.id)
+    if saga.status == Status.COMPENSATED:
+        answer = problem_answer(409, "Saga compensated", saga.error or "", saga_id=str(saga.id), state=saga.state)
+        return with_location(answer, location, replayed=saga.replayed)
+    answer = jsonify(
+        id=str(saga.id),
+        type=definition.name,
+        status=SAGA_STATUSES[saga.status],
+        state=saga.state,
+        stuck=saga.status == Status.STUCK,
+        error_message=saga.error,
+    )
+    answer.status_code = 201 if saga.status == Status.COMPLETED else 202
+    return with_location(answer, location, replayed=saga.replayed)
 
 
 def _moved(snapshot: SagaSnapshot, message: str) -> Response:

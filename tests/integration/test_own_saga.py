@@ -94,3 +94,63 @@ def test_saga_of_the_readme_is_compensated_in_reverse(start, agency):
     saga = start(TRIP)
     assert (saga.state, saga.error) == ("CALLED_OFF", "NO_CAR: drive: 409 none left")
     assert [path for path, _ in agency.asked[-3:]] == ["car/cars", "hotel/rooms/undo", "flight/seats/undo"]
+
+
+START = "/api/v1/sagas/travel"
+
+
+def test_one_request_starts_a_saga_and_answers_with_its_end(client, agency):
+    answer = client.post(START, json=TRIP)
+    assert answer.status_code == 201
+    saga = answer.get_json()
+    assert saga | {"id": ""} == {
+        "id": "", "type": "travel", "status": "completed", "state": "BOOKED", "stuck": False, "error_message": None,
+    }  # fmt: skip
+    assert client.get(answer.headers["Location"]).get_json()["id"] == saga["id"]
+
+
+def test_one_request_answers_409_with_the_reason_when_the_saga_was_compensated(client, agency):
+    agency.refusing.add("car/cars")
+    answer = client.post(START, json=TRIP)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (409, "application/problem+json")
+    problem = answer.get_json(force=True)
+    assert (problem["title"], problem["detail"]) == ("Saga compensated", "NO_CAR: drive: 409 none left")
+    assert (problem["type"], problem["state"]) == ("about:blank", "CALLED_OFF")
+    assert answer.headers["Location"].endswith(problem["saga_id"])
+
+
+def test_one_request_answers_202_while_the_saga_is_under_way(client):
+    answer = client.post(START, json=TRIP, headers={"Prefer": "respond-async"})
+    assert answer.status_code == 202
+    assert (answer.get_json()["status"], answer.get_json()["stuck"]) == ("in_progress", False)
+
+
+def test_one_request_answers_202_and_says_so_when_the_saga_is_stuck(client, agency):
+    agency.refusing.add("invoice/invoices")
+    answer = client.post(START, json=TRIP)
+    assert answer.status_code == 202
+    saga = answer.get_json()
+    assert (saga["status"], saga["state"], saga["stuck"]) == ("failed", "STUCK_BILL", True)
+    assert saga["error_message"] == "STUCK_BILL: bill: 409 none left"
+
+
+def test_one_request_with_a_known_key_returns_the_same_saga(client, agency):
+    first, again = (client.post(START, json=TRIP, headers={"Idempotency-Key": "trip-1"}) for _ in range(2))
+    assert first.get_json() == again.get_json()
+    assert (first.headers.get("Idempotent-Replayed"), again.headers["Idempotent-Replayed"]) == (None, "true")
+    assert [path for path, _ in agency.asked].count("car/cars") == 1
+    other = client.post(START, json=TRIP | {"nights": 4}, headers={"Idempotency-Key": "trip-1"})
+    assert other.status_code == 422
+
+
+def test_one_request_with_wrong_data_names_the_field_and_starts_nothing(client, agency):
+    answer = client.post(START, json=TRIP | {"nights": 0})
+    assert answer.status_code == 400
+    assert [error["pointer"] for error in answer.get_json(force=True)["errors"]] == ["/nights"]
+    assert agency.asked == []
+
+
+def test_one_request_for_an_unknown_type_names_the_known_ones(client):
+    answer = client.post("/api/v1/sagas/trvael", json=TRIP)
+    assert answer.status_code == 404
+    assert answer.get_json(force=True)["detail"] == "there is no saga type trvael; use one of travel"

@@ -31,6 +31,7 @@ def body_of(declared: Operation, registry: Registry) -> dict[str, Any]:
         examples = {d.name: {"type": d.name, "data": example(d.data)} for d in newest(registry)}
     elif isinstance(declared.body, Saga):
         content["schema"] = _ref(_data_name(declared.body))
+        examples = examples or {declared.body.name: example(declared.body.data)}
     if examples:
         content["examples"] = {name: {"summary": name, "value": value} for name, value in examples.items()}
     return {"required": not declared.body_optional, "content": {"application/json": content}}

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -13,7 +14,7 @@ from werkzeug.routing import Rule
 
 from app.api.openapi import components
 from app.api.openapi.bodies import add_bodies, body_of, newest
-from app.api.openapi.operation import Operation, operation_of
+from app.api.openapi.operation import EVERY_DATA, Operation, operation_of
 from app.api.schemas.base import Problem
 from app.services import services
 from machines.registry import Registry
@@ -55,6 +56,16 @@ def document(app: Flask) -> dict[str, Any]:
     components.add(spec)
     add_bodies(spec, registry)
     for rule, declared in documented(app):
+        if declared.body == EVERY_DATA:
+            for definition in newest(registry):  # a path for each type, so that each has the schema of its own data
+                shown = _operation(app, rule, replace(declared, body=definition), registry)
+                shown |= {
+                    "operationId": f"{_id(app, rule)}_{definition.name}",
+                    "parameters": [*declared.request_headers],
+                }
+                shown["summary"] = f"{declared.summary}: {definition.name}"
+                spec.path(_ARGUMENT.sub(definition.name, rule.rule), operations={"post": shown})
+            continue
         methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
         shown = {method.lower(): _operation(app, rule, declared, registry) for method in sorted(methods)}
         spec.path(_ARGUMENT.sub(r"{\2}", rule.rule), operations=shown)

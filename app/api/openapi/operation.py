@@ -30,7 +30,7 @@ class Operation:
     problems: Sequence[int] = ()
     #: Description of status 409.
     conflict: str = ""
-    #: Schema of the request, the saga whose data the request is, or EVERY_SAGA.
+    #: Schema of the request, the saga whose data the request is, EVERY_SAGA or EVERY_DATA.
     body: Schema | Saga | str | None = None
     body_optional: bool = False
     #: Bodies that work without changes, by name.
@@ -50,6 +50,8 @@ class Operation:
 
 #: The body `{type, data}` of a new saga of any type.
 EVERY_SAGA = "every saga"
+#: The body of a new saga of any type whose type stands in the path: its data.
+EVERY_DATA = "every data"
 
 
 def operation(summary: str, tag: str, replies: Mapping[int, Schema | str], **more: Any) -> Callable[[View], View]:

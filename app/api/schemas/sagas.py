@@ -88,6 +88,23 @@ class SagaCreated(Reply):
     saga = fields.Nested(SagaShort)
 
 
+class SagaStarted(Reply):
+    id = fields.UUID()
+    type = fields.String()
+    status = one_of(sorted(set(SAGA_STATUSES.values())), metadata={"description": SAGA_STATUS_WORDS})
+    state = fields.String()
+    stuck = fields.Boolean(metadata={"description": "true: the saga waits for a person"})
+    error_message = maybe(fields.String)
+
+
+class SagaCompleted(SagaStarted):
+    """The saga has completed."""
+
+
+class SagaUnderWay(SagaStarted):
+    """The saga is under way, or stuck; its state is at Location."""
+
+
 class SagaMoved(Reply):
     """The saga is completed, compensated or stuck (failed)."""
 

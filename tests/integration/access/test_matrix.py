@@ -41,6 +41,7 @@ ROUTES = {
     "POST /api/commande/checkout": "start",
     "POST /api/saga/commandes/": "start",
     "POST /api/v1/sagas": "start",
+    "POST /api/v1/sagas/<saga_type>": "start",
     "POST /api/v1/sagas/<uuid:saga_id>/execute": "start",
     "POST /api/saga/commandes/<uuid:saga_id>/compenser/": "operate",
     "POST /api/v1/sagas/<uuid:saga_id>/compensate": "operate",
@@ -81,6 +82,7 @@ OPEN_ANSWERS = {"POST /login": 401, "POST /logout": 303}
 #: The requested rows do not exist, so nothing is changed, and an allowed request gets as far as 404.
 VALUES = {
     "saga_id": "00000000-0000-0000-0000-000000000000",
+    "saga_type": "no_such_saga",
     "name": "nobody-of-that-name",
     "kind": "svg",
     "prefix": "x",
