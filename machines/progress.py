@@ -49,6 +49,8 @@ class Progress(SagaMachine):
         self.attempt = 0
         #: Times that the call in flight was put off; they count as no attempt.
         self.deferrals = 0
+        #: A person has asked for the call in flight, although it may have been sent before.
+        self.sends_again = False
         #: Why the call in flight is sent again; None for the first time.
         self.waits_for: str | None = None
         #: True while the saga waits for a request to start; none of its calls was sent.
@@ -64,6 +66,12 @@ class Progress(SagaMachine):
     def probe(self) -> Call | None:
         """The call that asks whether an attempt in doubt has worked, where the step has one."""
         return self._at.probe if self.in_doubt else None
+
+    @property
+    def must_not_send(self) -> bool:
+        """True when the call may have been sent, and its table allows one attempt: its participant keeps no keys."""
+        once = self._at.effectful and self._at.retry.attempts == 1
+        return once and self.in_doubt and not self.sends_again
 
     @property
     def pivot_in_doubt(self) -> bool:
@@ -103,8 +111,9 @@ class Progress(SagaMachine):
         self.fire(trigger, actor=actor, step=at.step.name, direction=at.direction, attempt=attempt, **facts)
         if trigger is Trigger.DEFER:
             self.in_doubt |= outcome is not Outcome.NOT_SENT
+            self.sends_again &= outcome is Outcome.NOT_SENT
         elif trigger is Trigger.RETRY:
-            self.in_doubt = True
+            self.in_doubt, self.sends_again = True, False
         else:
             self.pass_on(including=including, actor=actor)
         return trigger
@@ -135,7 +144,7 @@ class Progress(SagaMachine):
 
     def start_pending(self) -> None:
         """Start a saga that waited for a request."""
-        self.pending = self.in_doubt = False
+        self.pending = self.in_doubt = self.sends_again = False
 
     def pass_on(self, *, including: bool = False, actor: str = "") -> None:
         """Leave passing states. including: the step that failed may have taken effect, so it is compensated as well."""
@@ -158,7 +167,7 @@ class Progress(SagaMachine):
             return
         self.attempt, self.deferrals, self.waits_for = 0, 0, None
         # A person who retries a stuck call does not know either whether the attempts before took effect.
-        self.in_doubt = trigger == Trigger.RETRY
+        self.in_doubt = self.sends_again = trigger == Trigger.RETRY
         if trigger in GIVES_UP:
             step = self.definition.states[str(row.source)].step
             self.error = f"{row.dest}: {step.name if step else ''}: {reason}"

@@ -31,7 +31,8 @@ class Retry:
 
 #: For calls that must succeed in the end (retriable steps, compensations): some minutes, then a person decides.
 PERSISTENT = Retry(attempts=10)
-#: For a participant that keeps no idempotency keys: one attempt, then its outcome is in doubt.
+#: For a participant that keeps no idempotency keys: one attempt, then its outcome is in doubt. Neither another process
+#: after a crash nor a "503, try again" sends it a second time; only a person does.
 NEVER = Retry(attempts=1)
 #: Wait between two tries to send a call that could not be sent; `attempts` has no meaning for it.
 DEFERRED = Retry(base_s=0.5, cap_s=30.0)

@@ -37,15 +37,11 @@ class Calls:
     def _make(self, saga: Instance) -> tuple[Reply, Outcome]:
         at, probe = saga.at, saga.probe
         assert at.call is not None
-        asked: tuple[Reply, Outcome] | None = None
-        if probe:
-            asked = reply, outcome = self._send(saga, probe)
-            if outcome is Outcome.SUCCEEDED:
-                return asked
-            if saga.attempt >= at.retry.attempts:  # the last round; only a success of the probe settles it
-                if outcome is Outcome.NOT_SENT or reply.asks_to_wait:
-                    return asked
-                return replace(reply, says=f"still unknown: {reply.reason}", status=None), Outcome.IN_DOUBT
+        asked = self._send(saga, probe) if probe else None
+        if asked and asked[1] is Outcome.SUCCEEDED:
+            return asked
+        if saga.must_not_send or (asked and saga.attempt >= at.retry.attempts):
+            return _not_again(asked)
         reply, outcome = self._send(saga, at.call)
         if asked and asked[1] is Outcome.IN_DOUBT and not reply.sent and outcome is Outcome.NOT_SENT:
             # The probe found the participant failing and so opened its circuit breaker: count this as an attempt.
@@ -148,6 +144,16 @@ class Calls:
             form=call.form,
             timeout_s=at.step.timeout_s,
         )
+
+
+def _not_again(asked: tuple[Reply, Outcome] | None) -> tuple[Reply, Outcome]:
+    """Return the outcome of a call that is not sent again: only a success of its probe would have settled it."""
+    if asked is None:
+        return Reply(error="it may have been sent before, and it is sent only once"), Outcome.IN_DOUBT
+    reply, outcome = asked
+    if outcome is Outcome.NOT_SENT or reply.asks_to_wait:
+        return asked
+    return replace(reply, says=f"still unknown: {reply.reason}", status=None), Outcome.IN_DOUBT
 
 
 def _lost_reply(saga: Instance) -> bool:

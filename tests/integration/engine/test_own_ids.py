@@ -21,6 +21,7 @@ BOOKED = answer(200, booking={"id": "b/7", "card": "4242"})
 def trip(**columns: object) -> Saga:
     """Return a saga that books, and undoes the booking by its id when the payment is refused."""
     means, pay_retry = columns.pop("means", {}), columns.pop("pay_retry", Retry())
+    pay_probe = columns.pop("pay_probe", None)
     return Saga(
         name="trip", version=1, initial="ASKED", completed="PAID", compensated="CALLED_OFF",
         data={"city": text()}, participants=("fly", "pay"),
@@ -30,7 +31,7 @@ def trip(**columns: object) -> Saga:
                 undo=delete("fly", "/bookings/{book.id}", retry=TWICE), done="BOOKED", refused="FULL",
                 **({"repeatable": True, "retry": ONCE} | columns),
             ),
-            pivot("pay", post("pay", "/pay"), done="PAID", refused="DECLINED", retry=pay_retry),
+            pivot("pay", post("pay", "/pay"), done="PAID", refused="DECLINED", retry=pay_retry, probe=pay_probe),
         ),
     )  # fmt: skip
 
@@ -181,3 +182,46 @@ def test_an_id_from_a_header_is_kept_by_its_last_segment(scene):
     created = Reply(status=201, body={}, blank=True, headers={b"location": b"https://fly.example/bookings/b%2F7?x=y"})
     run(scene.given(book=[created], pay=[REFUSED]), definition)
     assert paths(scene)[-1] == "DELETE /fly/bookings/b%2F7"
+
+
+def taken_over(scene: Scene, definition: Saga):
+    """Run the saga until its payment is in flight, let the process die, and return the saga of the next process."""
+    scene.registry = Registry([definition])
+
+    def die(request):
+        if request.headers["Saga-Step"] == "pay":
+            raise KeyboardInterrupt
+
+    scene.at_each_call = die
+    with pytest.raises(KeyboardInterrupt):
+        scene.run(definition, city="Oslo")
+    scene.at_each_call = lambda _request: None
+    return scene.recovered("other")
+
+
+def test_a_call_that_is_sent_only_once_is_not_sent_again_after_a_crash(scene):
+    saga = taken_over(scene.given(book=[BOOKED]), trip(pay_retry=NEVER))
+    scene.engine.run(saga, 1000.0)
+    assert (saga.state, scene.calls) == ("STUCK_PAY", ["book", "pay"])
+    assert saga.error == "STUCK_PAY: pay: it may have been sent before, and it is sent only once"
+
+
+def test_the_probe_of_a_call_that_is_sent_only_once_is_asked_after_a_crash(scene):
+    probe = get("pay", "/payments/outcome", query={"ref": "saga.id"})
+    saga = taken_over(scene.given(book=[BOOKED]), trip(pay_retry=NEVER, pay_probe=probe))
+    scene.given(probe_pay=[LOST, answer(200)])
+    scene.engine.run(saga, 1000.0)
+    assert (saga.state, scene.calls) == ("PAID", ["book", "pay", "probe_pay", "probe_pay"])
+
+
+def test_a_call_that_is_sent_only_once_is_not_sent_again_after_a_busy_answer(scene):
+    busy = Reply(status=503, body={}, retry_after_s=1.0)
+    saga = run(scene.given(book=[BOOKED], pay=[busy]), trip(pay_retry=NEVER))
+    assert (saga.state, scene.calls) == ("STUCK_PAY", ["book", "pay"])
+
+
+def test_a_person_may_send_a_call_again_that_is_sent_only_once(scene):
+    definition = trip(pay_retry=NEVER)
+    saga = run(scene.given(book=[BOOKED], pay=[LOST]), definition)
+    scene.service.retry(saga.id, "ada", "the bank says that it has no payment")
+    assert scene.calls == ["book", "pay", "pay"]
