@@ -1,1 +1,1 @@
-"""The HTTP API: each contract translates its own names to the same service."""
+"""The HTTP API: /api/commande, /api/saga and /api/v1 have different JSON formats and call the same service."""

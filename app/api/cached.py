@@ -1,8 +1,7 @@
-"""The answers about ended sagas, cached in Redis.
+"""The cache of answers about ended sagas, in Redis.
 
-A saga that has ended and cannot be compensated never changes, so its answer is cached under its path. An ended saga
-that can still be compensated is cached under its path and version: a compensation makes a new version, and the old
-answer is never read again.
+The cache key of an answer is the path of the request. An ended saga that can still be compensated also has its version
+in the key: a compensation gives the saga a new version, so no request reads the old answer any more.
 """
 
 from collections.abc import Callable
@@ -17,12 +16,15 @@ from app.store.loading import table_of
 from app.store.models import SagaRow
 from machines.statuses import FINISHED
 
-#: Seconds that an answer is cached, so that a release with another shape of answer is seen soon.
+#: How long an answer is cached, in seconds. After an upgrade, a client can get the old JSON for this time.
 CACHE_S = 600.0
 
 
 def cached(view: Callable[[UUID], Response]) -> Callable[[UUID], Response]:
-    """Answer a GET of one ended saga from the cache, where there is a Redis."""
+    """Wrap a view that returns one saga: the answer comes from the cache when the saga has ended.
+
+    Without Redis, nothing is cached.
+    """
 
     @wraps(view)
     def wrapped(saga_id: UUID) -> Response:
@@ -30,11 +32,12 @@ def cached(view: Callable[[UUID], Response]) -> Callable[[UUID], Response]:
         found = cache.get(key)
         if found is not None:
             return _as_json(found)
-        saga = queries.find(saga_id)  # the view finds the saga in the session, without a second query
+        saga = queries.find(saga_id)  # the view finds it in the session, without a second query
         if saga is None or saga.status not in FINISHED:
             return view(saga_id)
-        # The version is read before the journal. So a newer answer may be cached under an older version, which no
-        # request reads any more. An older answer is never cached under a newer version.
+        # The version is read before the journal, and the saga may move between the two reads. A newer answer is then
+        # cached under the older version, which no request reads any more. An older answer is never cached under a newer
+        # version.
         key = key if _never_changes(saga) else f"{key}@{saga.version}"
         found = cache.get(key)
         if found is not None:

@@ -1,4 +1,4 @@
-"""/api/commande: the contract of a checkout, run in one request."""
+"""/api/commande: the API for a checkout. One request runs the whole saga."""
 
 from uuid import UUID
 
@@ -38,7 +38,10 @@ _EXAMPLES = {
     need=Scope.START,
 )  # fmt: skip
 def start() -> Response:
-    """Run the saga: 201 when confirmed, 409 when cancelled, 202 when it is not finished within the wait."""
+    """Run the saga of an order.
+
+    201: the order is confirmed. 409: the order is cancelled. 202: the saga still runs or is stuck.
+    """
     return _answer(start_saga(CHECKOUT))
 
 
@@ -58,7 +61,7 @@ def show(saga_id: UUID) -> Response:
 @blueprint.get("/<uuid:saga_id>/historique")
 @operation("Show an order's history", "checkout", {200: OrderState(many=True)}, problems=(404,))
 def history(saga_id: UUID) -> Response:
-    """Return every state that the order has entered, in order."""
+    """Return the states that the order has entered, the oldest first."""
     entered = [row for row in queries.journal(_order(saga_id).id) if row.source != row.dest]
     return jsonify(
         [{"saga_id": str(row.saga_id), "etat": row.dest, "timestamp": row.at.isoformat()} for row in entered]

@@ -1,4 +1,4 @@
-"""/api/saga: the contract of orders behind the gateway, in French words."""
+"""/api/saga: the API for orders that come through the gateway. The JSON has French names."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -39,12 +39,12 @@ from machines.transitions import Direction, Trigger, stuck_states
 
 blueprint = Blueprint("commandes", __name__, url_prefix="/api/saga")
 
-#: Steps whose replies are in the summary of an order.
+#: Steps whose replies the summary of an order needs: the first has the total amount, the second the order number.
 _SUMMARY_STEPS = ("lire_produits", "creer_commande")
 
 
 class ListQuery(Schema):
-    """The parameters of the list. The contract ignores other parameters."""
+    """The query parameters of the list of orders. Other parameters are ignored."""
 
     class Meta:
         unknown = EXCLUDE
@@ -66,7 +66,10 @@ class ListQuery(Schema):
     need=Scope.START,
 )  # fmt: skip
 def start() -> Response:
-    """Start an order: 201 when created, 409 when cancelled, 202 when it is not finished within the wait."""
+    """Start an order.
+
+    201: the order is created. 409: the order is cancelled. 202: the saga still runs or is stuck.
+    """
     return _answer(start_saga(COMMANDE))
 
 
@@ -94,7 +97,7 @@ def show(saga_id: UUID) -> Response:
 @blueprint.get("/sagas/")
 @operation("List orders", "commandes", {200: CommandeList()}, problems=(400,), query=ListQuery)
 def index() -> Response:
-    """List the orders, the newest first, by `etat` and `actives_seulement`."""
+    """List the orders, the newest first. The parameters `etat` and `actives_seulement` filter the list."""
     query = load(ListQuery(), request.args.to_dict())
     state, active = query.get("etat"), query["actives_seulement"].lower() == "true"
     wanted = lists.SagaFilter(
@@ -184,7 +187,7 @@ def _summary(saga: SagaRow, rows: Sequence[JournalRow]) -> dict[str, Any]:
 
 
 def _needs_compensation(saga: SagaRow) -> bool:
-    """Return True when the order goes back, or can only go back, and some step is still to be undone."""
+    """Return True when the order is compensating, or is stuck and a compensation would undo some step."""
     states = COMMANDE.states
     if saga.status != Status.STUCK or saga.state not in states:
         return saga.status == Status.COMPENSATING
@@ -208,19 +211,22 @@ def _events(rows: Sequence[JournalRow]) -> Iterator[dict[str, Any]]:
 
 
 def _event_type(row: JournalRow, last: str) -> str:
-    """Return the contract's event of a move. last: the event before, used for a state that the table does not have."""
+    """Return the type that a move has in `historique_evenements`.
+
+    last: the type of the previous move. It is repeated when the table does not have the state that the move enters.
+    """
     if row.trigger == Trigger.CANCEL:
         return "COMPENSATION_DEMANDEE"
-    if row.dest == COMMANDE.compensated:  # without a compensation, the event before has cancelled the order
+    if row.dest == COMMANDE.compensated:  # when nothing was undone, the type of the failed step is repeated
         return "COMPENSATION_TERMINEE" if row.source in _UNDOING else last
     return _ENTERED_BY.get(row.dest, last)
 
 
 def _entered_by() -> dict[str, str]:
-    """Return for each state the contract's event with which an order enters it.
+    """Return, by state, the event type of a move that enters the state.
 
-    The contract has no event for the start of a step, for the read of the products, or for a stuck order. Such a state
-    has the event that led to it.
+    The API has no event type for the start of a step, for the read of the products, or for a stuck order. A move to
+    such a state repeats the type of the latest success or failure.
     """
     names = {"verifier_stock": "STOCK_VERIFIE", "reserver_stock": "STOCK_RESERVE", "creer_commande": "COMMANDE_CREEE"}
     last = failure = "SAGA_DEMARRE"

@@ -35,7 +35,11 @@ _LINK = Markup('<li><a href="{to}">{words}</a></li>')
 
 
 def gallery(sagas: Sequence[Saga], windows: Sequence[str]) -> tuple[str, str]:
-    """Return the page and its style sheet. sagas: sorted by name, the latest version of each name first."""
+    """Return the page and its style sheet.
+
+    sagas: sorted by name, the latest version of each name first.
+    windows: the time windows of the heat diagrams, such as 1h.
+    """
     entries = Markup().join(_LINK.format(to=f"#{_anchor(saga)}", words=saga) for saga in sagas)
     sections = Markup("\n").join(_section(saga, sagas, windows) for saga in sagas)
     return str(_PAGE.format(style=_STYLE, entries=entries, sections=sections)), str(_STYLE)

@@ -1,4 +1,4 @@
-"""The live diagrams: of a definition, of one saga, of all sagas, and of the difference of two versions."""
+"""The live diagrams: a definition, one saga's path, the counts of all sagas, and the differences of two versions."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -29,7 +29,7 @@ blueprint = Blueprint("diagrams", __name__)
 WINDOWS_S = {"15m": 900, "1h": 3_600, "24h": 86_400, "7d": 604_800}
 _SVG = ("image/svg+xml",)
 _KINDS = "any(svg,puml,dot,mmd,md)"
-#: Seconds that a browser caches: the picture of a definition, which changes only with a release, and a count.
+#: How long a browser caches a diagram, in seconds: without counts (it changes only with a release), and with counts.
 DEFINITION_S, FIGURES_S = 60, 5
 
 
@@ -78,7 +78,7 @@ def show(name: str, kind: str) -> Response:
     media_types=_SVG,
 )  # fmt: skip
 def show_heat(name: str) -> Response:
-    """Draw the number of sagas in each state, their ages, and the transitions that sagas made within a window."""
+    """Draw the number and the age of the sagas in each state, and the transitions that sagas made within the window."""
     query = load(_HeatQuery(), request.args.to_dict())
     saga, window = _definition(name, query["version"]), query["window"]
     figures = heat(saga.name, saga.version, WINDOWS_S[window])
@@ -118,7 +118,7 @@ def show_path(saga_id: UUID) -> Response:
 
 @lru_cache(maxsize=256)
 def _drawn(saga: Saga, render: Callable[[Saga], str]) -> str:
-    """Draw a definition, once per process."""
+    """Draw a definition. The result is cached, because a definition does not change while the process runs."""
     return render(saga)
 
 

@@ -23,7 +23,7 @@ blueprint = Blueprint("events", __name__, url_prefix="/api/v1")
 @blueprint.get("/sagas/<uuid:saga_id>/events")
 @operation("Show the events of a saga", "events", {200: EventList()}, problems=(404,))
 def of_saga(saga_id: UUID) -> Response:
-    """Return the events of a saga as CloudEvents, in order, also those that the broker has not confirmed yet."""
+    """Return the events of a saga as CloudEvents, the oldest first, including events that no broker has confirmed."""
     if queries.find(saga_id) is None:
         raise NotFoundError(f"there is no saga {saga_id}")
     waiting = queries.unpublished(saga_id)
@@ -45,7 +45,10 @@ def parked() -> Response:
 @blueprint.post(f"/events/parked/{PARKED_ID}/retry")
 @operation("Retry a dead letter", "events", {200: ParkedTaken()}, problems=(400, 404, 409), need=Scope.OPERATE)
 def retry(parked_id: int) -> Response:
-    """Start the saga of a dead letter, after its cause was corrected here. An unusable message stays."""
+    """Start the saga of a dead letter, after a person has corrected the cause of the failure.
+
+    The dead letter stays when its message is still unusable.
+    """
     started = dead_letters.retry(parked_id, principal().actor)
     answer = jsonify(message="Event taken", saga_id=str(started.id))
     return with_location(answer, url_for("sagas.show", saga_id=started.id), replayed=started.replayed)

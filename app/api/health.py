@@ -24,7 +24,7 @@ def live() -> Response:
 def ready() -> Response:
     """Answer 200 when this process can do its work.
 
-    The database answers, has the tables of this release or a later one, accepts writes of this process, and every
+    The database answers, has the tables of this release or of a later one, and accepts writes of this process. Every
     service thread of this process works.
     """
     check_ready()

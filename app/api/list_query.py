@@ -12,12 +12,12 @@ from app.store.lists import SORTS, Page, SagaFilter
 from app.views.validation import LARGEST_PAGE, Cursor, cursor_at, load, storable
 from machines.statuses import SAGA_STATUSES, Status
 
-#: Largest offset; a cursor reaches every further page.
+#: Largest offset, in sagas. The database reads and skips every saga before the offset, so later pages need a cursor.
 LARGEST_OFFSET = 100_000
 
 
 class _Moment(fields.AwareDateTime):
-    """A moment, converted to UTC because SQLite stores no time zone. Without a time zone, the moment is in UTC."""
+    """A time, converted to UTC because SQLite stores no time zone. A text without a time zone is read as UTC."""
 
     def __init__(self) -> None:
         super().__init__(format="iso", default_timezone=UTC)

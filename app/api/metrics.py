@@ -14,9 +14,9 @@ from app.services import services
 from app.telemetry.deferred import Deferred
 from app.telemetry.telemetry import cached
 
-#: The methods that this service accepts. A client may send any text as the method, and each would make a new series.
+#: Methods that have a label value of their own. A client can send any text as the method, and each would make a series.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
-#: Label value for every other method.
+#: Label value of every method that is not in METHODS.
 OTHER = "other"
 
 
@@ -26,11 +26,11 @@ class Exporter(PrometheusMetrics):  # type: ignore[misc]  # it has no types
     def __init__(self, app: Flask, registry: CollectorRegistry, deferred: Deferred) -> None:
         self._deferred = deferred
         super().__init__(app, group_by="url_rule", registry=registry)
-        # The contract of /api/saga has the slash, the others do not.
+        # /metrics/ works like /metrics, because the paths below /api/saga end with a slash and the other paths do not.
         app.add_url_rule("/metrics/", "prometheus_metrics")
 
     def export_defaults(self, **_options: Any) -> None:
-        """Make the series of HTTP requests. They are counted together with all other deferred metrics."""
+        """Create the metrics of HTTP requests. They are updated after the answer, with all other deferred metrics."""
         self.info("flask_exporter_info", "Information about the Prometheus Flask exporter", version=self.version)
         labels = ("method", self.group_by, "status")
         durations = Histogram("flask_http_request_duration_seconds", "Requests", labels, registry=self.registry)

@@ -10,7 +10,7 @@ from werkzeug.exceptions import HTTPException
 from app.errors import ProblemError
 from app.views.problems import problem_of
 
-#: Below this path every error has the member `error` as well.
+#: Below this path, every error also has the member `error`, a copy of `detail`.
 _WITH_ERROR_MEMBER = "/api/saga/"
 
 
@@ -20,7 +20,7 @@ def install(app: Flask) -> None:
 
 
 def answer_to(error: Exception) -> Response:
-    """Return the answer to an error."""
+    """Return the answer to an error, as a problem document."""
     problem = problem_of(error)
     answer = problem_answer(problem.status, problem.title, problem.detail, **problem.members)
     answer.headers.update(problem.headers)

@@ -13,28 +13,31 @@ from app.views.saga_data import data_schema
 from app.views.validation import Reason, checked_key, load, parsed_object
 from machines.saga import Saga
 
-#: Longest wait in seconds that a client may ask for with `Prefer: wait`.
+#: Longest wait that a client can request with `Prefer: wait=N`, in seconds. A longer wait is shortened to this.
 LONGEST_WAIT_S = 60.0
 #: Every browser sends at least one of these headers with a form.
 _BROWSER_HEADERS = ("Origin", "Referer", "Cookie", "Sec-Fetch-Site")
 
 
 def start_saga(definition: Saga) -> SagaSnapshot:
-    """Start a saga for the sender, with the body as its data, as Idempotency-Key and Prefer require."""
+    """Start a saga for the sender. The body is the data of the saga; the headers Idempotency-Key and Prefer apply."""
     sent = json_object()
     data, key, wait_s = load(data_schema(definition), sent), idempotency_key(), preferred_wait_s()
     return services().sagas.start(definition.name, data, key, wait_s, by=principal().actor, sent=sent)
 
 
 def idempotency_key() -> str | None:
-    """Return the request's key, or None. Raise MalformedError for an invalid key, or for several keys."""
+    """Return the request's Idempotency-Key or None. Raise MalformedError for an invalid key, or for several keys."""
     if "idempotency-key" in request.environ.get(REPEATED_HEADERS, ()):
         raise MalformedError("Idempotency-Key came more than once; send it once")
     return checked_key(request.headers.get("Idempotency-Key"))
 
 
 def preferred_wait_s() -> float | None:
-    """Return the wait of RFC 7240 Prefer: 0 for `respond-async`, N for `wait=N`. Other values are ignored."""
+    """Return the wait that the header Prefer (RFC 7240) requests, in seconds; None when it requests none.
+
+    `respond-async` is 0, `wait=N` is N. Other preferences are ignored.
+    """
     for preference in ",".join(request.headers.getlist("Prefer")).split(","):
         name, _, value = (part.strip() for part in preference.partition("="))
         if name.lower() == "respond-async":
@@ -45,7 +48,7 @@ def preferred_wait_s() -> float | None:
 
 
 def reason_given() -> str:
-    """Return the field `reason` of an optional body."""
+    """Return the `reason` in the body. A request without a body, or without a reason, gets a default reason."""
     return str(load(Reason(), json_object() if request.get_data() else {})["reason"])
 
 
@@ -57,10 +60,10 @@ def json_object() -> dict[str, Any]:
 
 
 def _sent_by_curl() -> bool:
-    """Return True for JSON that `curl -d` sends without a Content-Type: curl then declares it as a form.
+    """Return True for JSON that `curl -d` sends without a Content-Type, because curl then declares the body as a form.
 
-    A page of another site can send a form without permission, so the form of a browser is refused: a browser names its
-    origin. For `application/json` a browser asks for permission first.
+    The form of a browser is refused, because a page of another site can send a form without permission. A browser sends
+    at least one of _BROWSER_HEADERS. Before `application/json`, a browser asks this service for permission (CORS).
     """
     if request.mimetype != "application/x-www-form-urlencoded" or any(h in request.headers for h in _BROWSER_HEADERS):
         return False

@@ -1,4 +1,4 @@
-"""The headers of answers: content type, caching, Content-Security-Policy, and where the saga is found."""
+"""The headers of answers: content type, caching, Content-Security-Policy, and the URL of the saga."""
 
 import base64
 import hashlib
@@ -32,7 +32,7 @@ def text_answer(kind: str, text: str, max_age_s: int) -> Response:
 
 
 def page_answer(page: tuple[str, str], max_age_s: int) -> Response:
-    """Return the answer with an HTML page and the one style sheet in it."""
+    """Return the answer for a page. page: the HTML, and the one style sheet that it contains."""
     html, style = page
     own = f"img-src 'self'; style-src {_style_hash(style)}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     return _answer(html, "text/html; charset=utf-8", max_age_s, f"default-src 'none'; {own}")

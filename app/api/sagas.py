@@ -1,4 +1,4 @@
-"""/api/v1/sagas: the general contract, for a saga of any type."""
+"""/api/v1/sagas: the API for sagas of any type."""
 
 from uuid import UUID
 
@@ -53,7 +53,7 @@ class _CreateBody(Schema):
     data = fields.Dict(required=True)
 
 
-#: Endpoints that take the id of a saga.
+#: Endpoints whose URL takes the id of a saga.
 MOVES = ("sagas.show", "sagas.journal", "diagrams.show_path", "sagas.execute", "sagas.compensate", "sagas.retry",
          "sagas.resolve")  # fmt: skip
 

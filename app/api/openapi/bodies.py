@@ -11,7 +11,7 @@ from machines.saga import Saga
 
 
 def add_bodies(spec: APISpec, registry: Registry) -> None:
-    """Add for each saga type the schema of its data, and of the request that creates a saga."""
+    """Add two schemas for each saga type: of its data, and of the request that creates a saga of this type."""
     for definition in newest(registry):
         spec.components.schema(_data_name(definition), json_schema(definition.data))
         create = {

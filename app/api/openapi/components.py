@@ -6,7 +6,7 @@ from marshmallow import Schema, fields
 from app.access.permissions import OPEN
 from app.api.openapi.operation import Operation
 
-#: Status → meaning.
+#: Status of an error → its description in the document.
 PROBLEMS = {
     400: "The request is malformed, or some fields are wrong; `errors` names each.",
     401: "No API key was sent, or the key is unknown, revoked or expired.",
@@ -22,7 +22,7 @@ PROBLEMS = {
 _REQUEST_HEADERS = {
     "Idempotency-Key": {
         "description": "The same key returns the same saga: its answer, 409 while it runs, 422 for another body.",
-        # HTTP removes spaces at both ends of a header.
+        # The pattern allows no space at either end, because HTTP removes it from a header's value.
         "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     },
     "Prefer": {
@@ -39,7 +39,7 @@ _ANSWER_HEADERS = {
 }
 
 
-#: A request uses either scheme. An operation's `security` lists the scope that it needs.
+#: A request uses one of these schemes. The `security` of an operation lists the scope that its API key must have.
 _SCHEMES = {
     "ApiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "`saga key add` makes one."},
     "Bearer": {"type": "http", "scheme": "bearer", "description": "The same key, as a bearer token."},
@@ -61,7 +61,7 @@ def security(declared: Operation) -> list[dict[str, list[str]]]:
 
 
 def refusals(declared: Operation) -> tuple[int, ...]:
-    """Return the statuses of requests without permission."""
+    """Return the error statuses for a request without permission; none for an operation that needs no permission."""
     return (401, 403) if security(declared) else ()
 
 

@@ -27,10 +27,10 @@ _INFO = {
     ),
     "license": {"name": "MIT", "identifier": "MIT"},
 }
-#: Relative to this document, so that it is right behind a gateway that removes a prefix.
+#: The URL is relative to the address of the document, so it is also right behind a gateway that removes a path prefix.
 _SERVERS = [{"url": "./"}]
 CONFLICT = HTTPStatus.CONFLICT
-#: The tags, in the order of the page.
+#: The tags, in the order in which Swagger UI shows them.
 _TAGS = [
     {"name": "checkout", "description": "A customer's checkout, run in one request"},
     {"name": "commandes", "description": "An order behind the gateway"},
@@ -107,7 +107,7 @@ def _path_parameters(rule: Rule, registry: Registry) -> list[dict[str, Any]]:
 
 
 def _narrowed(converter: str, registry: Registry) -> dict[str, Any]:
-    """Return the schema of a route's converter: `uuid`, `int(max=…)`, `any(these,words)`, or any name."""
+    """Return the JSON Schema of a path parameter. converter: `uuid`, `int(…)`, `any(…)`; "" for a saga type."""
     if converter.startswith("int("):
         return {"type": "integer", "format": "int64"}
     if converter.startswith("any("):
@@ -135,7 +135,7 @@ def _problems(app: Flask, declared: Operation) -> dict[str, Any]:
     content = {"application/problem+json": {"schema": "Problem"}}
     statuses = (*declared.problems, *components.refusals(declared))
     shown = {str(status): _response(components.PROBLEMS[status], content) for status in sorted(statuses)}
-    if CONFLICT in declared.problems:  # a conflict names its saga
+    if CONFLICT in declared.problems:  # the body of a 409 contains the id of a saga
         links = _links(app, declared, "/saga_id")
         description = declared.conflict or components.PROBLEMS[CONFLICT]
         shown[str(int(CONFLICT))] = _response(description, content, declared.answer_headers, links)
@@ -151,7 +151,7 @@ def _response(
 
 
 def _links(app: Flask, declared: Operation, pointer: str) -> dict[str, Any]:
-    """Return a link to each endpoint that takes the id at this JSON pointer."""
+    """Return a link to each endpoint of `leads_to`. pointer: the JSON pointer of the saga's id in the answer."""
     found = {}
     for endpoint in declared.leads_to:
         rule = next(app.url_map.iter_rules(endpoint))
@@ -161,6 +161,6 @@ def _links(app: Flask, declared: Operation, pointer: str) -> dict[str, Any]:
 
 
 def _id(app: Flask, rule: Rule) -> str:
-    """Return the operation id: the endpoint, with a number for each path after the first."""
+    """Return the operation id: the endpoint's name. The second path of an endpoint has the suffix _2, and so on."""
     number = [known.rule for known in app.url_map.iter_rules(rule.endpoint)].index(rule.rule) + 1
     return str(rule.endpoint).replace(".", "_") + (f"_{number}" if number > 1 else "")

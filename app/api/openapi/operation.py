@@ -14,7 +14,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 #: Headers of the request and of the answer of an operation that starts a saga.
 START_REQUEST_HEADERS = ("Idempotency-Key", "Prefer")
 START_ANSWER_HEADERS = ("Location", "Idempotent-Replayed")
-#: Statuses of a wrong body.
+#: Statuses of the errors that a wrong request body can cause.
 BAD_BODY = (400, 413, 415)
 
 
@@ -24,33 +24,34 @@ class Operation:
 
     summary: str
     tag: str
-    #: Status → schema of a success, whose docstring is the description; or the description of an answer in text.
+    #: Success status → schema of the JSON answer, whose docstring is the description; or the description of a text
+    #: answer.
     replies: Mapping[int, Schema | str]
-    #: Statuses of the errors.
+    #: Statuses of the errors that the view can return.
     problems: Sequence[int] = ()
     #: Description of status 409.
     conflict: str = ""
-    #: Schema of the request, the saga whose data the request is, EVERY_SAGA or EVERY_DATA.
+    #: Request body: a schema, the saga type whose data is the body, EVERY_SAGA or EVERY_DATA. None: no body.
     body: Schema | Saga | str | None = None
     body_optional: bool = False
-    #: Bodies that work without changes, by name.
+    #: Example request bodies by name. Each works without changes.
     examples: Mapping[str, Any] = field(default_factory=dict)
     query: type[Schema] | None = None
-    #: Names of headers.
+    #: Names of the headers of the request and of the answer that the document lists.
     request_headers: Sequence[str] = ()
     answer_headers: Sequence[str] = ()
-    #: Endpoints that take the id at `id_at` of a success.
+    #: Endpoints whose URL takes the saga's id. A client finds this id at `id_at` in a successful answer.
     leads_to: Sequence[str] = ()
-    #: JSON pointer of that id.
+    #: JSON pointer of the saga's id in a successful answer.
     id_at: str = ""
     media_types: Sequence[str] = ("application/json",)
     #: The scope that the operation needs, or OPEN.
     need: Need = Scope.READ
 
 
-#: The body `{type, data}` of a new saga of any type.
+#: Value of `Operation.body`: the body is `{type, data}`, a new saga of any type.
 EVERY_SAGA = "every saga"
-#: The body of a new saga of any type whose type stands in the path: its data.
+#: Value of `Operation.body`: the body is the data of a new saga. The path of the request names the type of the saga.
 EVERY_DATA = "every data"
 
 

@@ -1,4 +1,4 @@
-"""Every reply of the API as a schema, for the API's description and for the fuzzer, which checks each reply.
+"""The schemas of all replies of the API. /openapi.json shows them, and the fuzz test checks each reply against them.
 
 The docstring of a schema is the description of the reply.
 """

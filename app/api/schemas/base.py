@@ -1,4 +1,4 @@
-"""The base of every reply, and the replies of all contracts: problems and probes."""
+"""The base class of every reply, and the replies that all parts of the API share: problems and health probes."""
 
 from typing import Any, ClassVar
 

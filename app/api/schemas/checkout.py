@@ -15,7 +15,7 @@ class OrderConfirmed(Reply):
 
 
 class OrderUnfinished(Reply):
-    """The saga still runs or is stuck; its state is at Location."""
+    """The saga still runs or is stuck. The header Location has the URL of its state."""
 
     saga_id = fields.UUID()
     etat_actuel = state_of(CHECKOUT)
@@ -32,7 +32,7 @@ class Order(Reply):
 
 
 class OrderState(Reply):
-    """Every state that the order has entered, in order."""
+    """The states that the order has entered, the oldest first."""
 
     saga_id = fields.UUID()
     etat = state_of(CHECKOUT)

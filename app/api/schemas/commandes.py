@@ -46,10 +46,10 @@ class CommandeStarted(Reply):
 
 
 class CommandeUnfinished(CommandeStarted):
-    """The saga still runs or is stuck; its state is at Location."""
+    """The saga still runs or is stuck. The header Location has the URL of its state."""
 
 
-#: The events of the contract.
+#: The event types in `historique_evenements`.
 EVENTS = (
     "SAGA_DEMARRE", "STOCK_VERIFIE_SUCCES", "STOCK_VERIFIE_ECHEC", "STOCK_RESERVE_SUCCES", "STOCK_RESERVE_ECHEC",
     "COMMANDE_CREEE_SUCCES", "COMMANDE_CREEE_ECHEC", "COMPENSATION_DEMANDEE", "COMPENSATION_TERMINEE",
@@ -98,7 +98,7 @@ class CommandeList(Reply):
 
 
 class CommandeCompensated(Reply):
-    """Everything is undone."""
+    """Every step that was done is undone."""
 
     success = fields.Boolean()
     message = fields.String()

@@ -28,7 +28,7 @@ class Event(Reply):
 
 
 class EventList(Reply):
-    """Every event of the saga, in order."""
+    """The events of the saga, the oldest first."""
 
     events = fields.List(fields.Nested(Event))
 

@@ -76,7 +76,7 @@ class SagaWhole(SagaWithSteps):
 
 
 class Journal(Reply):
-    """Every move of the saga, in order."""
+    """The moves of the saga, the oldest first."""
 
     journal = fields.List(fields.Nested(JournalEntry))
 
@@ -113,7 +113,7 @@ class SagaMoved(Reply):
 
 
 class SagaUnfinished(SagaMoved):
-    """The saga still runs; its state is at Location."""
+    """The saga still runs. The header Location has the URL of its state."""
 
 
 class Pagination(Reply):
