@@ -56,24 +56,21 @@ def look_up(
     reference: str, data: Mapping[str, Any], results: Mapping[str, Any], roots: Mapping[str, Any] = NO_ROOTS
 ) -> Any:
     """Return the value of a reference. roots: the values of `saga` and `item`. Raise FillError when it is not known."""
-    first, *path = parts(reference)
+    path = parts(reference)
+    first = path[0]
     try:
-        value = data[first] if not path and first != ITEM else roots[first] if first in roots else _root(
-            first, data, results
-        )  # fmt: skip
-        return within(value, path)
+        if len(path) == 1:
+            return roots[first] if first == ITEM and ITEM in roots else data[first]
+        source = roots if first in roots else results if first in results else data
+        return within(source[first], path[1:])
     except (LookupError, TypeError):  # a step that was resolved by hand may have no reply
         raise FillError(f"{reference} is not known") from None
 
 
-def _root(name: str, data: Mapping[str, Any], results: Mapping[str, Any]) -> Any:
-    return results[name] if name in results else data[name]
-
-
-def within(value: Any, path: "tuple[str, ...] | list[str]") -> Any:
+def within(value: Any, path: tuple[str, ...]) -> Any:
     """Return the value at a path of names and of indexes of lists. Raise LookupError or TypeError without one."""
     for name in path:
-        if isinstance(value, Mapping):
+        if isinstance(value, (dict, Mapping)):  # dict first, because a Mapping is recognized slowly
             value = value[name]
         elif isinstance(value, list) and name.isdigit():
             value = value[int(name)]

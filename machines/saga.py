@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from machines.call import Call
@@ -13,6 +14,8 @@ from machines.keeps import Kept, keep
 from machines.references import FillError, parts, segment, split, within
 from machines.table import Table
 from machines.transitions import Graph, State, Transition, derive
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,7 +71,7 @@ class Saga(Table):
         """Return what is stored of a reply, and what it lacks as `lacking` does. call: the call, or its probe."""
         keeps = call.keeps or self._keeps[step]
         if not keeps:
-            return body, self.lacking(step, body)
+            return body, self.lacking(step, body) if self._needs[step] else _NOTHING
         stored, lacking = keep(keeps, body, headers)
         return stored, lacking or self.lacking(step, stored)
 
@@ -77,20 +80,25 @@ class Saga(Table):
 
         The reason is "" for a missing field.
         """
-        needed = self.needed_fields[step]
-        if not needed:
-            return {}
-        lacking, in_paths = {}, self.path_fields[step]
-        for name in needed:
+        lacking = {}
+        for name, path, in_path in self._needs[step]:
             try:
-                value = within(reply, parts(name))
-                if name in in_paths:
+                value = within(reply, path)
+                if in_path:
                     segment(name, value)
             except (LookupError, TypeError):
                 lacking[name] = ""
             except FillError as error:
                 lacking[name] = str(error)
         return lacking
+
+    @cached_property
+    def _needs(self) -> Mapping[str, tuple[tuple[str, tuple[str, ...], bool], ...]]:
+        """Step → the fields of its reply that a call refers to, each with its path, and True where a URL has it."""
+        return {
+            step: tuple((name, parts(name), name in self.path_fields[step]) for name in sorted(needed))
+            for step, needed in self.needed_fields.items()
+        }
 
     @cached_property
     def _keeps(self) -> Mapping[str, Mapping[str, Kept | Field]]:
