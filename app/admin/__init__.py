@@ -1,4 +1,4 @@
-"""The operator's pages: stuck sagas, their effects, the available actions, and who may sign in."""
+"""The operator's pages: stuck sagas, their effects, the available actions, users and API keys."""
 
 from collections.abc import Callable
 

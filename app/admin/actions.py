@@ -16,7 +16,7 @@ from machines.statuses import FINISHED, Status
 class Notice:
     """A message to the operator."""
 
-    #: done, warning, conflict or wrong.
+    #: One of `done`, `warning`, `conflict` and `wrong`.
     kind: str
     text: str
 
@@ -24,14 +24,18 @@ class Notice:
 def act(  # noqa: PLR0917
     sagas: SagaService, saga_id: UUID, actor: str, action: Mapping[str, Any], reply: Mapping[str, str], wait_s: float
 ) -> Notice:
-    """Make the move if the saga is still in the state that the operator saw. Raise ConflictError or InvalidError."""
+    """Make the requested move, and describe its result. The saga must still be in the state that the operator saw.
+
+    action: the validated form.
+    reply: the fields of a resolution's reply, as the operator entered them. Raise ConflictError or InvalidError.
+    """
     return notice_of(action["seen"], move(sagas, saga_id, actor, action, reply, wait_s))
 
 
 def move(  # noqa: PLR0917
     sagas: SagaService, saga_id: UUID, actor: str, action: Mapping[str, Any], reply: Mapping[str, str], wait_s: float
 ) -> SagaSnapshot:
-    """Make the move and return the saga's state afterwards. Raise as `act` does."""
+    """Make the requested move and return the saga's state afterwards. The parameters and errors are those of `act`."""
     seen, reason = action["seen"], action["reason"]
     match action["action"]:
         case "retry":
@@ -45,7 +49,7 @@ def move(  # noqa: PLR0917
 
 
 def notice_of(seen: str, now: SagaSnapshot) -> Notice:
-    """Describe the result of a move by the state of the saga after the commit."""
+    """Describe the result of a move. seen: the saga's state before the move. now: the saga after the move."""
     if now.status == Status.STUCK:
         again = "again " if now.state == seen else ""
         return Notice(
@@ -57,7 +61,7 @@ def notice_of(seen: str, now: SagaSnapshot) -> Notice:
 
 
 def value_of(text: str) -> Any:
-    """Return a field of a reply: its value when the text is JSON, otherwise the text."""
+    """Return the value that the operator entered in a field: parsed when it is JSON, otherwise as a text."""
     try:
         return parsed(text.encode(), "the field")
     except MalformedError:

@@ -10,7 +10,7 @@ from app.errors import InvalidError, ProblemError
 from app.services import services
 
 blueprint = Blueprint("keys", __name__, url_prefix="/admin/keys")
-#: Days that a new key is valid, unless the form says otherwise.
+#: Validity of a new key in days, with which the form is filled at first.
 _DEFAULT_DAYS = 90
 
 
@@ -23,7 +23,7 @@ def index() -> Response:
 @blueprint.post("")
 @needs(Role.ADMIN)
 def add() -> Response:
-    """Make a key and show it in this answer. The service does not store the key, so there is no redirect."""
+    """Make a key and show it in this answer. There is no redirect, because the service stores only the key's digest."""
     try:
         made = services().api_keys.make(request.form.get("name", "").strip(), _scopes(), _days(), principal().actor)
     except ProblemError as error:

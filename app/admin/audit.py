@@ -13,9 +13,9 @@ from app.store.database import db
 
 blueprint = Blueprint("audit", __name__, url_prefix="/admin/audit")
 ROWS = 50
-#: Newest rows that the page verifies; `saga audit verify` verifies all rows, which takes longer.
+#: Number of newest rows that the page verifies; `saga audit verify` verifies all rows, which takes longer.
 VERIFIED = 5000
-#: Largest number of a row.
+#: Largest possible row number; the column is a 32-bit integer.
 _LARGEST = 2**31 - 1
 
 

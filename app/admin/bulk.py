@@ -1,7 +1,8 @@
-"""/admin/stuck/group: one action on all sagas of a group. The page shows a dry run first, then acts part by part.
+"""/admin/stuck/group: one action on all sagas of a group. The page first shows a dry run, then moves part by part.
 
-The server keeps no progress. Each part names the saga after which the next part begins, so the operator may leave the
-page, and the server may restart, after any part. Sagas that become stuck after the first part (`until`) are not moved.
+The server stores no progress: the form of each part contains the last saga of the previous part. So the operator can
+leave the page, and the server can restart, between two parts. Sagas that became stuck after the start of the first part
+(`until`) are not moved.
 """
 
 import time
@@ -35,25 +36,25 @@ from machines.history import replies
 from machines.statuses import UNDER_WAY
 
 blueprint = pages("bulk")
-#: Sagas that one part moves.
+#: Number of sagas that one part moves.
 PART = 20
-#: Seconds that a part waits for the results of its sagas, and seconds between two looks at them.
+#: Seconds that a part waits for the results of its sagas, and seconds between two reads of their states.
 WAIT_S, _POLL_S = 1.0, 0.05
-#: Sagas that the dry run shows one by one.
+#: Number of sagas that the dry run shows one by one.
 SHOWN = 10
-#: Actions on a whole group. A resolution needs a person's work for each saga, so it is not one of them.
+#: Actions on a whole group. `resolve` is missing, because a person must first do the work of each saga by hand.
 GROUP_ACTIONS = ("retry", "compensate")
 
 
 class _Part(Action):
-    """One part of a group."""
+    """The form of one part of a group."""
 
     action = fields.String(required=True, validate=validate.OneOf(GROUP_ACTIONS))
-    #: Where the previous part ended.
+    #: The last saga of the previous part; None in the first part.
     after = Cursor(load_default=None)
-    #: Start of the first part.
+    #: The time at which the first part started; None in the first part.
     until = fields.AwareDateTime(load_default=None, default_timezone=UTC)
-    #: Sagas of the group, sagas moved so far, and sagas refused so far.
+    #: Number of sagas of the group, of sagas moved so far, and of sagas refused so far.
     count = fields.Integer(load_default=0, validate=validate.Range(0))
     moved = fields.Integer(load_default=0, validate=validate.Range(0))
     refused = fields.Integer(load_default=0, validate=validate.Range(0))
@@ -61,7 +62,7 @@ class _Part(Action):
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """The result for one saga."""
+    """The result of the action on one saga."""
 
     saga_id: UUID
     notice: Notice
@@ -152,7 +153,7 @@ def _move_all(saga_ids: Sequence[UUID], part: dict[str, Any]) -> list[Result]:
 
 
 def _settled(moved: dict[UUID, SagaSnapshot]) -> list[SagaSnapshot]:
-    """Return the states of the sagas when all of them have ended or are stuck, after WAIT_S at the latest."""
+    """Wait until all sagas have ended or are stuck, at most WAIT_S. Return their states."""
     end = time.monotonic() + WAIT_S
     now = dict(moved)
     while running := [saga_id for saga_id, snapshot in now.items() if snapshot.status in UNDER_WAY]:

@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from app.store.statistics import MINUTES, Minute
 from machines.statuses import Status
 
-#: From the bottom of a bar to its top.
+#: The statuses in a bar, from the bottom to the top.
 ORDER = (Status.COMPLETED, Status.COMPENSATED, Status.RUNNING, Status.COMPENSATING, Status.PENDING, Status.STUCK)
-#: Width of a bar within its place of 1, and height of the highest bar.
+#: Width of a bar (each minute is 1 unit wide) and height of the highest bar, in units of the chart.
 _WIDTH, _HEIGHT = 0.75, 100.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A bar chart, MINUTES wide and 100 high."""
+    """A bar chart. It is MINUTES units wide and 100 units high."""
 
-    #: Each status with the outline of its segments in all bars.
+    #: Each status with its SVG path: the rectangles of this status in all bars.
     layers: Sequence[tuple[str, str]]
-    #: Most sagas started in one minute.
+    #: Largest number of sagas that were started in one minute.
     most: int
     total: int
     #: Each status with its number of sagas.

@@ -14,7 +14,7 @@ _STATUSES = tuple(Status)
 
 
 class _Names(fields.Field[tuple[str, ...]]):
-    """Names separated by commas, as Grafana writes them."""
+    """Names separated by commas, as the links in the Grafana dashboards write them."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[str, ...]:
         storable(str(value))
@@ -86,7 +86,7 @@ class Action(Schema):
 
 
 def query_of(schema: Schema) -> dict[str, Any]:
-    """Return the validated query string. A parameter that a form left empty counts as absent."""
+    """Return the validated query string. An empty parameter counts as absent, except `error`, which can be empty."""
     return load(schema, {name: value for name, value in request.args.items() if value or name == "error"})
 
 

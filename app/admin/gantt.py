@@ -8,11 +8,12 @@ from typing import Protocol
 
 from machines.transitions import Direction
 
-#: A wait is cut when it is longer than _LONG times the time of all calls. It is then drawn as _CUT times that time.
+#: A wait between two calls is cut when it is longer than _LONG times the duration of all calls together. A cut wait is
+#: drawn as wide as _CUT times this duration.
 _LONG, _CUT = 0.25, 0.08
-#: Least width of a bar, and the width of the label of a cut, in percent.
+#: Smallest width of a bar, and width of the label of a cut wait, in percent of the chart.
 _NARROWEST, _LABEL = 0.1, 6.0
-#: Least duration of a chart, in seconds, so that a saga without any duration can be drawn.
+#: Smallest duration of a chart, in seconds. It prevents a division by zero when no call took any time.
 _SHORTEST_S = 0.001
 
 
@@ -33,9 +34,9 @@ class Attempt(Protocol):
 class Bar:
     """One attempt."""
 
-    #: Row of the journal, from 0.
+    #: Index of the attempt's row in the journal; the first row has 0.
     number: int
-    #: In percent of the chart.
+    #: Position and width in percent of the chart.
     left: float
     width: float
 
@@ -51,14 +52,14 @@ class Lane:
 
 @dataclass(frozen=True, kw_only=True)
 class Cut:
-    """A wait that is drawn short."""
+    """A long wait between two calls, which is drawn short."""
 
-    #: In percent of the chart.
+    #: Position and width in percent of the chart.
     left: float
     width: float
-    #: Duration of the wait.
+    #: The real duration of the wait.
     seconds: float
-    #: Row of its label, from 0.
+    #: The row in which the label is drawn; the first row has 0. Several rows keep the labels from overlapping.
     row: int = 0
 
 
@@ -70,12 +71,12 @@ class Gantt:
     cuts: tuple[Cut, ...]
     #: Start of the first attempt.
     started_at: datetime
-    #: Seconds to the end of the last attempt.
+    #: Seconds from `started_at` to the end of the last attempt.
     seconds: float
 
     @property
     def rows(self) -> int:
-        """The number of rows that the labels need."""
+        """The number of rows that the labels of the cut waits need."""
         return max((cut.row + 1 for cut in self.cuts), default=0)
 
 
@@ -112,7 +113,11 @@ def _with_label_rows(cuts: Sequence[Cut]) -> tuple[Cut, ...]:
 
 
 def _spans(moves: Sequence[Attempt]) -> dict[int, tuple[datetime, datetime]]:
-    """Return start and end of each attempt. Moves of one commit have one time, so they are laid out in sequence."""
+    """Return the start and end of each attempt, by its index in the journal.
+
+    Attempts of one commit have the same time in the journal. So an attempt is drawn to end when the next attempt
+    starts.
+    """
     spans: dict[int, tuple[datetime, datetime]] = {}
     after: datetime | None = None
     for number in range(len(moves) - 1, -1, -1):
@@ -126,7 +131,7 @@ def _spans(moves: Sequence[Attempt]) -> dict[int, tuple[datetime, datetime]]:
 
 
 class _Scale:
-    """Converts seconds to percent, with the long waits cut."""
+    """Converts a time in seconds to a position in percent of the chart; long waits are cut."""
 
     def __init__(self, spans: Sequence[tuple[float, float]], end: float) -> None:
         waits = [(stop, start) for (_, stop), (start, _) in pairwise(spans) if start > stop]

@@ -20,7 +20,7 @@ from machines.statuses import FINISHED
 blueprint = pages("overview")
 #: Seconds that the counts of the last hour are cached; each open page requests them every 2 s.
 CACHE_S = 5.0
-#: Sagas and groups that the page shows.
+#: Largest number of sagas, and of groups, that the page shows.
 _OLDEST, _GROUPS = 8, 5
 
 

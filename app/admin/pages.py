@@ -14,12 +14,12 @@ from app.views import formatting
 from app.views.effects import description
 from app.views.problems import problem_of
 
-#: Most characters of a reply or a message on a page; the API returns all of them.
+#: Largest number of characters of a reply or a message on a page; the API returns all characters.
 LONGEST_SHOWN = 20_000
 
 
 def pages(name: str) -> Blueprint:
-    """Return a blueprint whose errors are pages."""
+    """Return a blueprint that answers errors with HTML pages."""
     blueprint = Blueprint(f"admin_{name}", __name__)
     blueprint.register_error_handler(Exception, _error_page)
     blueprint.context_processor(lambda: {"may_act": principal().has(Role.OPERATOR)})
@@ -27,7 +27,7 @@ def pages(name: str) -> Blueprint:
 
 
 def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
-    """Register the filters, and the page for an unknown address below /admin/.
+    """Register the template filters, and the page for an unknown address below /admin/.
 
     otherwise: returns the answer for every other unknown address.
     """

@@ -46,7 +46,7 @@ def act(saga_id: UUID) -> Response:
     except InvalidError as error:
         wrong = " ".join(f"{item['pointer'].strip('/')}: {item['detail']}" for item in error.members["errors"])
         notice, status = Notice(kind="wrong", text=f"Nothing was done. {wrong}"), error.status
-    db.session.rollback()  # read the saga again: the engine has written it in another session
+    db.session.rollback()  # the engine has changed the saga in another session: read it again
     return make_response(_page(_saga(saga_id), notice), status)
 
 

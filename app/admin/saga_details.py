@@ -38,10 +38,10 @@ class SagaDetails:
     summary: str
     effects: Sequence[StepEffect]
     actions: Sequence[AvailableAction]
-    #: Step → path and body of the call that its effect is about.
+    #: Step name → path and body of the call that decides the step's effect.
     sent: Mapping[str, tuple[str | None, Any]]
     gantt: Gantt | None
-    #: Row of the journal, from 0 → attempt.
+    #: Index of a row in the journal (the first row has 0) → the attempt that the row records.
     attempts: Mapping[int, Attempt]
     #: True when the call of the saga's state may have been sent.
     in_doubt: bool

@@ -21,7 +21,10 @@ PAGE = 50
 @blueprint.get("/admin/sagas")
 @needs(Role.VIEWER)
 def show() -> str | Response:
-    """List sagas. Redirect to the saga when the search names exactly one by its id, its first digits or its order."""
+    """List sagas. When the search finds exactly one saga by its id or its business reference, redirect to that saga.
+
+    The first digits of an id are enough.
+    """
     query, registry = query_of(ListQuery()), services().registry
     stuck = (Status.STUCK,) if query["stuck"] else ()
     wanted = SagaFilter(
@@ -37,6 +40,6 @@ def show() -> str | Response:
 
 
 def _names(words: str, row: Any) -> bool:
-    """Return True when the search is for this saga itself, and not for its client."""
+    """Return True when the words are the business reference of this saga, its id, or the first digits of its id."""
     digits = id_prefix(words)
     return bool(words) and (words == row.order_ref or bool(digits and row.id.hex.startswith(digits)))

@@ -13,7 +13,7 @@ from app.store.accounts import ATTEMPT_WINDOW_S
 
 blueprint = Blueprint("access", __name__)
 HOME = "/admin"
-#: Most characters of a name.
+#: Largest number of characters of a user name; further characters are cut off.
 _LONGEST_NAME = 64
 
 
@@ -29,7 +29,7 @@ def login() -> Response:
     name, password = request.form.get("name", "").strip()[:_LONGEST_NAME], request.form.get("password", "")
     address, counted_as = client_address(), counted_address()
     attempts = services().attempts
-    known = name if NAME.fullmatch(name) else ""  # all impossible names are counted together
+    known = name if NAME.fullmatch(name) else ""  # all invalid names are counted as one name
     if not attempts.register(known, counted_as):
         answer = _again(name, "Too many attempts. Wait a minute, then try again.", 429)
         answer.headers["Retry-After"] = str(round(ATTEMPT_WINDOW_S))
@@ -63,6 +63,9 @@ def _again(name: str, wrong: str, status: int) -> Response:
 
 
 def _next(wanted: str) -> str:
-    """Return the path when it is one of this service, else HOME. Browsers take two slashes for another site."""
+    """Return the path if it belongs to this service, otherwise HOME.
+
+    A browser reads a path that begins with two slashes as the address of another site.
+    """
     ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
     return wanted if ours else HOME

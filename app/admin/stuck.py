@@ -1,6 +1,6 @@
-"""/admin/stuck: the sagas that need attention, by cause and one by one, the oldest first.
+"""/admin/stuck: the sagas that need attention, in groups by cause and one by one, the oldest first.
 
-The list includes the sagas whose table this release does not have. No action is possible on them here.
+The list includes sagas whose table this release does not have. No action is possible on these sagas here.
 """
 
 from dataclasses import dataclass
