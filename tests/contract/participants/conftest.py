@@ -30,8 +30,9 @@ class CoinBox:
             prepare(self.db.engine, self.db.metadata, {self.table: [{"id": 1, "coins": 0}]})
 
     def empty(self) -> None:
-        #: Extra behaviour of the views, none by default; a test replaces these functions.
+        #: The largest number of coins that one call may put; a call with more is refused.
         self.largest = 100
+        #: Functions that a test replaces. The first is called inside each view, the second before each reply is sent.
         self.inside_view: Callable[[], None] = lambda: None
         self.before_reply: Callable[[], None] = lambda: None
         with self.app.app_context():
@@ -122,7 +123,7 @@ def box(box_of_the_session: CoinBox) -> CoinBox:
 
 @pytest.fixture
 def at_once() -> Callable[..., list[TestResponse]]:
-    """Make all calls at the same moment, each in its own thread."""
+    """Return a function that makes all given calls at the same moment, each in its own thread."""
 
     def run(*calls: Callable[[], TestResponse]) -> list[TestResponse]:
         start = threading.Barrier(len(calls))

@@ -1,4 +1,4 @@
-"""The barrier keeps each of its promises, on each database."""
+"""The barrier, on each database: each key has one effect, which is undone at most once."""
 
 from itertools import product
 

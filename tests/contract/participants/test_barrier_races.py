@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 ROUNDS = 15
 
-#: Seconds that the two calls overlap. A call that wrongly does not wait ends within this time.
+#: How long the first of two calls stays unfinished, in seconds. If the second call wrongly did not wait for the first,
+#: it would end within this time.
 OVERLAP_S = 0.3
 
 
@@ -70,7 +71,7 @@ def test_call_waits_for_an_uncommitted_call_with_the_same_key(box, second):
 
 
 def test_do_that_waits_for_its_undo_is_refused(box):
-    """The undo holds its uncommitted tombstone while the do arrives."""
+    """The do arrives while the transaction of the undo is about to record its tombstone."""
     inside, answered = threading.Event(), threading.Event()
     record = box.barrier.ledger.record
 

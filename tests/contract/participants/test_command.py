@@ -13,7 +13,7 @@ from tests.support.waiting import free_port
 
 
 def complaint(monkeypatch, capsys, *options, database_url=""):
-    """Run the command in this process and return its error message. It must stop before it serves."""
+    """Run the command in this process and return its error message. The command must stop before it serves."""
     monkeypatch.setattr(sys, "argv", ["participants", *options])
     monkeypatch.setenv("PARTICIPANTS_DATABASE_URL", database_url)
     monkeypatch.setattr(command, "Granian", None)
@@ -57,7 +57,7 @@ def test_port_in_use_is_reported_in_one_line_and_leaves_no_data(monkeypatch, cap
 
 
 def test_the_port_of_a_running_server_is_in_use(monkeypatch, capsys, tmp_path):
-    """The port is open as granian opens it, with SO_REUSEPORT, so a second server could bind it without an error."""
+    """granian opens its port with SO_REUSEPORT, so a second server could bind the same port without an error."""
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         server.bind(("127.0.0.1", 0))
@@ -119,7 +119,7 @@ def test_supply_chain_and_shop_call_their_own_server(host, found):
 
 
 def test_no_database_is_open_when_the_worker_is_forked(tmp_path):
-    """SQLite's locks do not survive a fork."""
+    """A SQLite connection that was open before a fork is unsafe in the child, because the child has not its locks."""
     command.prepare_databases(Settings(data=tmp_path))
     assert len(list(tmp_path.glob("*.db"))) == len(NAMES)
     opened = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.exists()]

@@ -21,7 +21,7 @@ SLIPPED_IN = """
 
 @pytest.fixture
 def trail(stored):
-    """Write five rows."""
+    """Write five rows of the audit trail."""
     for number in range(5):
         record(stored.engine, Entry(actor="cli:ada", action="key.add", target=f"k{number}", after={"scopes": ["read"]}))
     return stored
@@ -90,7 +90,7 @@ def test_deleted_or_inserted_row_is_found(trail, sql, broken):
 
 
 def rehashed(stored, seq, **changes):
-    """Alter a row as a database administrator could who also knows how its hash is computed."""
+    """Alter a row and its hash, as a database administrator could who knows how the hash is computed."""
     with stored.engine.connect() as connection:
         (kept,) = connection.execute(select(AuditRow.__table__).where(AuditRow.seq == seq)).mappings()
         row = {**kept, **changes}
@@ -146,7 +146,7 @@ def test_simultaneous_writers_make_one_chain(stored):
 
 @pytest.fixture
 def cancelled(stored, saga):
-    """Return a stored saga that a person has just cancelled, before the commit of the move."""
+    """Return a stored saga with a cancel by a person that is not committed yet."""
     stored.store().insert(saga, 30, owner="one")
     saga.record_request(Trigger.CANCEL, "user:ada", "the customer called")
     saga.fire(Trigger.CANCEL, actor="user:ada", reason="the customer called")
@@ -198,7 +198,7 @@ def test_move_is_not_committed_without_its_audit_row(stored, cancelled, monkeypa
 
 
 def test_audit_row_is_not_committed_without_its_move(stored, cancelled, monkeypatch):
-    """An error between the row and the commit stands in for the death of the process."""
+    """An error after the audit row is written and before the commit stands in for the death of the process."""
 
     def appends_and_dies(connection, entry):
         append(connection, entry)

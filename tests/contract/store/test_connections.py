@@ -1,4 +1,4 @@
-"""The connections that the engine keeps, out of SQLAlchemy's pool."""
+"""`Connections` keeps the connections that the sagas use, and does not return them to SQLAlchemy's pool each time."""
 
 import threading
 from select import select
@@ -67,7 +67,7 @@ def test_wait_for_a_connection_has_an_end(connections, stored, monkeypatch):
 
 
 def test_turn_is_given_back_when_connecting_fails(connections, stored, monkeypatch):
-    """Otherwise the engine would have no connections left after its server was away for a while."""
+    """A turn is the right to use one connection. If turns were lost while the server is away, none would be left."""
     monkeypatch.setattr(module, "CONNECTION_WAIT_S", 0.01)
     with monkeypatch.context() as away:
         away.setattr(stored.engine, "raw_connection", lambda: 1 / 0)
@@ -90,7 +90,7 @@ def test_connection_is_not_used_again_when_its_session_has_ended(connections, st
     pid = connection.info["pid"] = connection.dbapi_connection.get_backend_pid()
     connections.give_back(connection)
     stored.rows("SELECT pg_terminate_backend(:pid)", pid=pid)
-    select([connection], [], [], 5.0)  # wait for the end of the connection to arrive
+    select([connection], [], [], 5.0)  # wait until this process sees that the server has closed the connection
     monkeypatch.setattr(module, "TRUSTED_S", 0.0)
     assert connections.take().dbapi_connection.get_backend_pid() != pid
 

@@ -11,7 +11,7 @@ from app.store.database_errors import Meaning, is_away, meaning
 
 
 def error_of(engine, *statements):
-    # the last statement fails
+    # Only the last statement is expected to fail.
     with pytest.raises(SQLAlchemyError) as raised, engine.connect() as connection:  # noqa: PT012
         for statement in statements:
             connection.execute(text(statement))

@@ -1,4 +1,4 @@
-"""Two processes with one host name and pid, such as containers on one host network, are two owners."""
+"""Two processes with equal host names and pids, such as containers on one host network, are two owners."""
 
 import os
 import socket

@@ -137,7 +137,7 @@ class Replica(threading.Thread):
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 @pytest.mark.parametrize(("first", "times"), [("0002", 1), ("0005", 3)])
 def test_a_migration_under_load_fails_no_replica(app, database_url, first, times):
-    """A single transaction would lock the journal before the saga and deadlock with the commits of replicas."""
+    """A migration in one transaction would lock the journal before the saga, and deadlock with replicas' commits."""
     flask_migrate.upgrade(revision=first)
     replicas = [Replica(database_url) for _ in range(6)]
     for replica in replicas:

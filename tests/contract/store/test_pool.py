@@ -33,7 +33,7 @@ def clock():
 
 @pytest.fixture
 def limited_url(postgres_server, postgres_url):
-    """Return the URL of a database that allows LIMIT connections to one role."""
+    """Return a database URL whose role may open at most LIMIT connections."""
     execute(postgres_server, f"CREATE ROLE limited LOGIN CONNECTION LIMIT {LIMIT}")
     yield postgres_url.replace("postgresql://postgres@", "postgresql+psycopg2://limited@")
     execute(postgres_server, "DROP ROLE limited")
@@ -41,7 +41,7 @@ def limited_url(postgres_server, postgres_url):
 
 @pytest.fixture
 def process(limited_url, clock):
-    """Make a process: its SQLAlchemy engine, and the connections that its sagas use."""
+    """Return a function that makes what a process has: an SQLAlchemy engine, and the connections of its sagas."""
     made = []
 
     def make(**more):
@@ -118,7 +118,7 @@ def test_idle_connections_become_free_for_another_process(process, clock):
     with pytest.raises(OperationalError) as refused:
         read(other)
     assert meaning(refused.value) is Meaning.AWAY
-    for _ in range(2):  # the first step moves it from the engine to the pool, the second from the pool to the server
+    for _ in range(2):  # first `Connections` returns its idle connections to the pool, then the pool closes them
         clock.now += IDLE_S + 1
         engine.pool.close_idle()
     hold(of_another, LIMIT)

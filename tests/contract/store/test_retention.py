@@ -73,7 +73,7 @@ def test_prune_deletes_old_sagas_with_their_journals_and_keeps_new_ones(stored):
 def test_an_unfinished_saga_is_never_deleted(stored):
     saga = started(stored, days_ago=400)
     assert pruned(30) == 0
-    # the saga is kept, although it was selected before another process continued it
+    # `delete_ended` checks each saga again, because another process may have continued it after it was selected.
     assert retention.delete_ended([saga.id]) == 0
     assert len(left(stored)) == 1
 

@@ -62,7 +62,7 @@ def test_a_write_of_a_past_epoch_changes_nothing(stored, saga):
     store = stored.store()
     store.insert(saga, 0, owner="one")
     (claimed,) = stored.leases("two").claim(10, 30)
-    saga.version = claimed.version  # with the version alone, the write would pass
+    saga.version = claimed.version  # a write that names only the version would now succeed
     advance(saga)
     with pytest.raises(FencedError):
         store.save(saga, 30, owner="one")
@@ -98,9 +98,9 @@ def test_claim_restores_state_and_replies(stored, saga):
 
 
 def test_claim_records_the_intent_of_the_call(stored, saga):
-    """The first owner may call without a commit when no owner has called before.
+    """The claim stores that the call is in doubt, so the first owner can send the call without another commit.
 
-    A later owner finds the call in doubt.
+    A later owner finds the call in doubt, because the first owner may have sent it.
     """
     stored.store().insert(saga, 0, owner=None)
     leases = stored.leases()
@@ -208,7 +208,7 @@ def test_first_commit_after_a_read_takes_the_lease(stored, saga):
 
 
 def test_no_index_contains_a_column_that_every_commit_changes(stored):
-    """Otherwise PostgreSQL would write an entry in every index with each commit."""
+    """With such a column in an index, PostgreSQL would write an entry into every index at each commit."""
     indexed = {column for index in inspect(stored.engine).get_indexes("saga") for column in index["column_names"]}
     assert {"status", "due_at", "created_at"} <= indexed
     assert not indexed & {"state", "version", "entered_at", "updated_at", "moves", "attempt", "unsure", "claims"}
@@ -219,7 +219,7 @@ def due_at(stored):
 
 
 def test_long_client_and_store_names_are_shortened(stored):
-    """An index entry has a size limit. An insert with 20,000 random letters failed, and so did /ready."""
+    """Both columns are indexed, and PostgreSQL refuses an index entry of 20,000 random letters."""
     case = compensatable(
         "hold",
         post("alpha", "/hold", case="case"),

@@ -1,4 +1,4 @@
-"""Statements mean the same with any defaults of the database, and a transaction that lost a race is repeated."""
+"""Statements work with any default settings of the database. A transaction that lost a race is repeated."""
 
 from datetime import UTC
 
@@ -68,9 +68,9 @@ def test_times_are_read_in_utc(engine, saga):
 
 
 def fails_at_first(stored, code, times):
-    """Let this number of updates of sagas fail with an SQLSTATE.
+    """Make the first `times` updates of sagas fail with the SQLSTATE `code`.
 
-    A sequence counts them, because a rollback does not undo it.
+    A sequence counts the updates, because a rollback does not reset a sequence.
     """
     stored.rows("CREATE SEQUENCE tries")
     stored.rows(

@@ -45,7 +45,7 @@ def seconds(later, earlier) -> float:
 
 
 def read(saga, clock, took_s):
-    """Answer the saga's read after this number of seconds, without a commit."""
+    """Let the saga's first step succeed after `took_s` seconds, without a commit."""
     clock.now += took_s
     saga.fire(Trigger.SUCCEEDED, actor="engine", step="lire_panier", direction="do")
 
@@ -89,7 +89,7 @@ def test_entered_at_is_the_time_of_the_move_and_not_of_the_commit(stored, store,
 
 
 def test_move_is_not_dated_before_the_previous_commit(stored, store, clock, saga):
-    """This holds also when a clock was set back, or when an earlier release sends no ages."""
+    """The clock of the database may have been set back between the two commits."""
     store.insert(saga, 30, owner="one")
     stored.rows("UPDATE saga SET updated_at = '2199-01-01 00:00:00.000000'")
     read(saga, clock, 1.0)
