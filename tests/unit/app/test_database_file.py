@@ -15,7 +15,7 @@ def refusal(url: str, *, writes: bool = True) -> str:
 
 @pytest.fixture
 def may_not_write(monkeypatch):
-    """Take the right to write there from this process, even when it runs as root."""
+    """Return a function that makes a path appear as not writable, even when the tests run as root."""
 
     def forbid(path: Path) -> None:
         monkeypatch.setattr(os, "access", lambda asked, _mode: Path(asked) != path)

@@ -9,7 +9,7 @@ from app.telemetry.deferred import Deferred
 
 
 class Stopping:
-    """Replaces the event: each wait ends when the test calls `let`, with its result."""
+    """Stands in for the event `stopping`. Each `wait` returns when the test calls `let`, and returns `end`."""
 
     def __init__(self):
         self.ends, self.waiting = queue.Queue(), threading.Semaphore(0)
@@ -37,7 +37,7 @@ def stopping():
 
 @pytest.fixture
 def deferred(stopping):
-    """Return started entries, which are processed later."""
+    """Return a started `Deferred`. A thread processes its entries later."""
     deferred = Deferred()
     deferred.start(stopping)
     return deferred
@@ -53,7 +53,7 @@ def test_entries_are_processed_later_in_order_after_the_start(deferred, stopping
         deferred.add(done.append, number)
     assert done == []
     stopping.let(end=False)
-    stopping.waiting.acquire(timeout=5)  # the next wait has begun
+    stopping.waiting.acquire(timeout=5)  # the thread waits again, so it has processed the entries
     assert done == list(range(100))
 
 

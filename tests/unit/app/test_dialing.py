@@ -16,12 +16,15 @@ def address(listener: socket.socket) -> tuple:
 
 
 class NameServer:
-    """Knows one name. blocked: gives no answer until the test ends. error: is raised instead of an answer."""
+    """A fake name server, which answers each look-up with the addresses in `known`."""
 
     def __init__(self) -> None:
         self.known: list[tuple] = []
+        #: Raised instead of an answer.
         self.error: Exception | None = None
+        #: The number of look-ups.
         self.asked = 0
+        #: True when look-ups get no answer until the test ends.
         self.blocked = False
         self.release = threading.Event()
 

@@ -16,7 +16,7 @@ from machines.transitions import Trigger
 
 @pytest.fixture
 def lines(monkeypatch):
-    """Return the log lines of a saga with this data, pending at first or not."""
+    """Return a function that starts a saga with this data, at first pending or not, and returns its log lines."""
     logged = []
 
     def write(_logger, method, event):

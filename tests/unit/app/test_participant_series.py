@@ -1,4 +1,4 @@
-"""The metrics of a participant's calls have few series, whatever statuses it answers with."""
+"""The metrics of the calls to a participant have few series, even if it answers with many different statuses."""
 
 from prometheus_client import CollectorRegistry
 

@@ -75,9 +75,9 @@ def test_alert_fires_after_its_time_not_before_and_clears(alert):
 
 @pytest.mark.programs
 def test_each_state_of_each_table_has_its_own_limit(tmp_path):
-    """Each alert fires a minute after its limit and not at it.
+    """The alert of a state fires one minute after the state's dwell limit, and not at the limit.
 
-    A saga in a stuck state has SagaStuck from the first minute instead.
+    A stuck state has the alert SagaStuck instead, which fires one minute after the saga is stuck.
     """
     ages = [
         {"series": f'saga_oldest_age_seconds{{saga="{fact.saga}", state="{fact.state}"}}', "values": "0+15x400"}
@@ -100,7 +100,7 @@ def test_each_state_of_each_table_has_its_own_limit(tmp_path):
 
 
 def _moments(stuck, dwell_s):
-    """Return the moments at which each alert must fire or must not fire."""
+    """Return triples of an alert, a time in seconds, and whether the alert must fire at that time."""
     if stuck:
         return [("SagaStuck", 45, False), ("SagaStuck", 75, True), ("SagaOverstayed", dwell_s + 300, False)]
     return [("SagaOverstayed", dwell_s, False), ("SagaOverstayed", dwell_s + 90, True), ("SagaStuck", 300, False)]

@@ -1,4 +1,4 @@
-"""The image and the stack: the ports that the documents name, and the rights that no container may have."""
+"""The image and docker-compose.yml: the ports that the documents name, and no right that a container does not need."""
 
 import re
 import shutil
@@ -16,9 +16,9 @@ from tests.unit.deploy.kong import table
 DOCKERFILE = ROOT / "Dockerfile"
 PROFILES = ("core", "everything")
 DEMO = ROOT / "deploy" / "demo"
-#: The names and ports of the reference documents' services.
+#: The names that the reference documents give to the orchestrator.
 ORCHESTRATORS = ("saga-orchestrator-1", "saga-orchestrator-2", "service-saga-orchestrator", "orchestrateur-service")
-#: The compose service that runs a participant, where the service has another name.
+#: The Compose services that run a participant, where they do not have the participant's name.
 OTHER_NAMES = {"stock": ["inventaire"], "catalogue": ["catalogue-1", "catalogue-2", "catalogue-3"]}
 
 
@@ -122,7 +122,7 @@ def test_containers_have_no_rights_that_they_do_not_need(profile):
 
 @pytest.mark.parametrize(("profile", "service"), [("core", "participants"), ("everything", "recus")])
 def test_receipts_are_written_where_a_container_may_write(profile, service):
-    """The file system is read-only except /tmp. An order whose receipt cannot be written would be stuck."""
+    """Only /tmp can be written in a container. An order whose receipt cannot be written would be stuck."""
     command = composed(profile)["services"][service]["command"]
     assert command[command.index("--data") + 1].startswith("/tmp/")
 
@@ -136,7 +136,7 @@ def test_services_start_after_their_dependencies(profile):
 
 
 def needed(services: dict, name: str) -> set[str]:
-    """Return all services of a profile that Compose starts with this one."""
+    """Return the services that Compose starts before the service `name`, directly or indirectly."""
     names = set(services[name].get("depends_on", ())) & set(services)
     return names.union(*(needed(services, other) for other in names))
 
@@ -168,6 +168,10 @@ def test_prometheus_scrapes_every_process():
     named = {name for job in jobs.values() for found in job.get("dns_sd_configs", ()) for name in found["names"]}
     (targets,) = yaml.safe_load((folder / "targets" / "saga-orchestrator.yml").read_text())
     watched = named | {target.partition(":")[0] for target in targets["targets"]}
-    asked_nothing = {"migrate", "seed", "beat"}  # these services end at once, or listen on no port
+    asked_nothing = {
+        "migrate",
+        "seed",
+        "beat",
+    }  # no metrics to scrape: these services end at once, or listen on no port
     ours = {name for name, service in services.items() if service["image"] == "saga-orchestrator"} - asked_nothing
     assert ours <= watched <= set(services)

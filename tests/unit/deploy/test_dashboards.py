@@ -108,7 +108,7 @@ def test_gauge_with_one_value_for_all_replicas_is_not_summed(gauge):
 
 
 def test_link_uses_only_labels_of_its_series():
-    """tests/integration/admin/test_links.py follows each link."""
+    """Grafana leaves any other label in the link empty. tests/integration/admin/test_links.py follows each link."""
     for title, panel in PANELS:
         for link in panel.field_config.defaults.links or ():
             url = link["url"] if isinstance(link, dict) else link.url

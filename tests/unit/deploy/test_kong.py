@@ -18,7 +18,7 @@ SCHEMA = Draft202012Validator(json.loads((KONG / "schema.json").read_text()))
 
 
 def changed(change: dict[tuple[Any, ...], Any]) -> dict[str, Any]:
-    kong = json.loads(json.dumps(table()))  # YAML aliases become separate copies
+    kong = json.loads(json.dumps(table()))  # a copy in which YAML aliases are separate values
     for (*way, last), value in change.items():
         place = kong
         for step in way:

@@ -69,7 +69,7 @@ def test_no_container_may_do_more_than_it_needs():
 
 
 def test_each_pod_runs_the_command_of_the_stack():
-    """The commands are those of the stack, which the tests of workers run."""
+    """tests/e2e/test_workers.py runs the commands of docker-compose.yml. The pods have the same commands."""
     services = composed("core")["services"]
     stack = {name.removesuffix("-1"): service["command"] for name, service in services.items()}
     for name, pod in pods():

@@ -8,7 +8,7 @@ from machines.discovery import discover
 from machines.saga import Saga
 from machines.step import compensatable, pivot, read, retriable
 
-#: A reserved word of the formats, with the only special character that a participant's name may contain.
+#: A participant's name with a reserved word of the diagram formats and `-`, the only special character of a name.
 P = "participant-end"
 #: Every character that has a meaning in some format. It stands in a path, where a table allows almost any character.
 HOSTILE = "/x\"'<b>&amp;|`]]>--__**~^[a];:\\%23{client_id}?//"

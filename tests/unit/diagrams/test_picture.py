@@ -1,4 +1,4 @@
-"""The picture as a reader sees it: no element covers another, forward is down, back is up and at the side."""
+"""The picture as a reader sees it: no element covers another, actions go down, compensations go up at the side."""
 
 from types import SimpleNamespace
 from xml.etree import ElementTree as ET
@@ -128,7 +128,7 @@ def test_picture_has_no_script_and_loads_nothing(saga: Saga):
         set() if "circle" in names else {"circle"}
     )
     assert "href" not in text
-    assert text.count("http") == 1  # the namespace
+    assert text.count("http") == 1  # only the namespace of SVG; any other address would be loaded
     assert "style=" not in text  # a strict Content-Security-Policy would ignore the attribute
 
 

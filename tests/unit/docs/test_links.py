@@ -12,7 +12,7 @@ PATH = re.compile(
     r"`((?:app|machines|diagrams|participants|deploy|benchmarks|docs|tests|unit|integration|e2e|contract|property|chaos)"
     r"/[\w/]+\.(?:py|md|yml|json))"
 )
-#: The README's example file, which the reader writes.
+#: Files that do not exist, because a reader of the README writes them.
 EXAMPLES = {"machines/travel.py"}
 
 

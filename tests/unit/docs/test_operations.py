@@ -11,9 +11,9 @@ from app.settings_table import SETTINGS_TABLE, page
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("app", "participants")
-#: The names of the environment in the code that reads it.
+#: The names under which the code reads the environment.
 ENVIRONMENT = {"environ", "environment"}
-#: The prefix of a family of variables, one for each participant.
+#: How the document names the variables of which each participant has one.
 FAMILY = "PARTICIPANT_<NAME>_URL"
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
 
@@ -25,7 +25,10 @@ def is_environment(node: ast.AST) -> bool:
 
 
 def asked_for(node: ast.AST) -> list[ast.AST]:
-    """Return the variables that an expression reads by a method, by a function with the environment, by [] or `in`."""
+    """Return the names of variables in an expression that reads the environment.
+
+    Such an expression is `environ.get(name)`, `function(environ, name)`, `environ[name]` or `name in environ`.
+    """
     match node:
         case ast.Call(func=ast.Attribute(value=of), args=args) if is_environment(of):
             return list(args[:1])

@@ -22,7 +22,7 @@ quick = settings(max_examples=40, deadline=None)
 
 
 def saga(*steps: Step, **columns: Any) -> Saga:
-    """Return a saga with these steps. Everything else is legal, unless `columns` changes it."""
+    """Return a saga with these steps. All other columns have legal values, unless `columns` replaces them."""
     usual = {
         "name": "sale",
         "version": 1,
@@ -55,7 +55,7 @@ def tell(name: str = "tell", **columns: Any) -> Step:
 def table(kinds: Sequence[Kind], doing: Sequence[bool] = ()) -> Saga:
     """Return a saga with one step of each kind in turn, named `a`, `b`, ….
 
-    Steps marked in `doing` have a doing state.
+    A step has a doing state when its element of `doing` is True.
     """
     steps = []
     for number, kind in enumerate(kinds):

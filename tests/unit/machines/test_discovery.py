@@ -23,7 +23,7 @@ from machines.step import pivot
 
 @pytest.fixture(autouse=True)
 def forgotten():
-    """Forget every module that a test has made this process import."""
+    """Remove the modules that the test has imported, so that the next test imports them again."""
     before = set(sys.modules)
     yield
     for name in set(sys.modules) - before:

@@ -4,7 +4,7 @@ import machines
 from machines import call, check, fields, keeps, outcomes, retry, saga, step, templates
 from machines.step import Kind
 
-#: Public names of those modules that no table needs.
+#: Public names of the modules of `machines` that no author of a table needs.
 INTERNAL = {
     "Call", "Columns", "Mixed", "Means", "Field", "FieldKind", "Kept", "Step", "Kind", "More", "Lasting", "Outcome",
     "Function", "Value", "fill", "references", "described", "keep", "kept_of", "check", "path_problems", "DEFERRED",

@@ -18,7 +18,7 @@ def _data(saga):
     return EventData(saga.get_state(saga.state), saga.events["succeeded"], saga, saga, (), {})
 
 
-#: Attributes that read, with their result for a checkout that has just started.
+#: Attributes that only read. Each function checks the result for a checkout that has just started.
 READS = {
     "after_state_change": lambda saga: saga.after_state_change == ["moved"],
     "before_state_change": lambda saga: saga.before_state_change == [],
@@ -49,7 +49,7 @@ MOVES = {
     "callbacks": lambda saga: saga.callbacks(["moved"], _data(saga)),
     "dispatch": lambda saga: saga.dispatch("succeeded", actor="me"),
 }
-#: Attributes that would change the table, or the state without a transition.
+#: Attributes that would change the table, or change the state without a transition. They raise an error.
 REFUSED = {
     "add_model": lambda saga: saga.add_model(object()),
     "add_ordered_transitions": lambda saga: saga.add_ordered_transitions(),
@@ -67,7 +67,7 @@ ATTRIBUTES = (
     "ignore_invalid_triggers", "initial", "model_attribute", "model_override", "models", "on_exception", "on_final",
     "prepare_event", "send_event", "state", "states",
 )  # fmt: skip
-#: Other ways to the parts that all sagas of a definition share.
+#: Ways to change a part that all sagas of a definition share, such as an event or a state.
 PAST_IT: dict[str, Callable[[SagaMachine], object]] = {
     "an event": lambda saga: saga.events["succeeded"].add_transition(saga.get_transitions()[0]),
     "an event's transitions": lambda saga: saga.events["succeeded"].transitions.update(X=[]),
@@ -102,7 +102,7 @@ def saga():
 
 @pytest.fixture(autouse=True)
 def others_are_as_the_table_says():
-    """Check that another saga of the same table still has exactly its transitions, after a change to one saga."""
+    """After each test, check that other sagas of the same table still have exactly the transitions of the table."""
     other = SagaMachine(CHECKOUT)
     yield
     for fresh in (other, SagaMachine(CHECKOUT)):

@@ -1,10 +1,10 @@
-"""One module decides what a saga does: no other fires a trigger or writes that a call is in doubt."""
+"""One module decides what a saga does: no other module fires a trigger or writes `in_doubt`."""
 
 import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-#: machine.py defines `fire`.
+#: progress.py makes the decisions, and machine.py defines `fire`.
 INTERPRETER = {ROOT / "machines" / "progress.py", ROOT / "machines" / "machine.py"}
 
 

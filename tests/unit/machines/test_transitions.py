@@ -77,13 +77,13 @@ def test_call_in_flight_has_a_transition_for_each_outcome(table):
         } | ({Trigger.REFUSED_IN_DOUBT} if pivot else set())
         assert out[Trigger.RETRY] == out[Trigger.DEFER] == name
         stuck = out[Trigger.QUARANTINE]
-        # When there is no way back, a person decides about a refusal, and also about a refused pivot in doubt.
+        # A refusal makes the saga stuck when it cannot go back, or when the call is a pivot in doubt.
         assert out[Trigger.REFUSED] == may_be_refused.get(name, stuck)
         assert out.get(Trigger.REFUSED_IN_DOUBT) == (stuck if pivot else None)
         # The pivot may have taken effect, so it cannot be cancelled.
         may_be_cancelled = state.phase is Phase.FORWARD and not pivot
         assert out.get(Trigger.CANCEL) == (may_be_refused.get(name) if may_be_cancelled else None)
-        # Before it is sent, even a pivot is cancelled when its deadline is over.
+        # When the deadline is over before a call is sent, the saga goes back, even if the call is the pivot.
         assert out.get(Trigger.EXPIRE) == (may_be_refused.get(name) if state.phase is Phase.FORWARD else None)
 
 

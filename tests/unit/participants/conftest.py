@@ -23,12 +23,12 @@ class Service:
         return self.app.test_client().get(path)
 
     def post(self, path: str, body: object, key: str | None = None) -> TestResponse:
-        """Post the action of a new saga, unless the test gives a key."""
+        """Post with the idempotency key `key`, by default that of an action of a new saga."""
         headers = {"Idempotency-Key": key or f"{self._name}-{next(self._sagas)}/step/do"}
         return self.app.test_client().post(path, json=body, headers=headers)
 
     def ask(self, path: str, body: object) -> TestResponse:
-        """Send a read, which has no key."""
+        """Post a read. Reads have no idempotency key."""
         return self.app.test_client().post(path, json=body)
 
     def books(self) -> dict:

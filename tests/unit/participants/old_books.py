@@ -1,4 +1,4 @@
-"""The databases of stock and client as release 0d18086 left them. Its returns do not name their purchase."""
+"""The databases of stock and client as release 0d18086 wrote them: a return does not name its purchase."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,7 +45,7 @@ def _ledger(metadata: MetaData) -> Table:
 
 
 class OldBooks:
-    """Writes the rows of the old release. Each action is one minute later than the one before it."""
+    """Writes rows as release 0d18086 wrote them. Each action is one minute later than the action before it."""
 
     def __init__(self, connection: Connection, metadata: MetaData, ledger: Table) -> None:
         self._connection, self._ledger, self._minutes = connection, ledger, count()

@@ -1,4 +1,4 @@
-"""Overlapping reservations of different sagas, on each database. The barrier does not order them."""
+"""Overlapping calls of different sagas, on each database. The barrier orders only calls with equal keys."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,4 +1,4 @@
-"""Stock beyond the reservation: available, sold, returned and delivered units."""
+"""Units of the stock: available, sold, returned and delivered."""
 
 import pytest
 

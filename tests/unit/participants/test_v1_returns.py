@@ -1,4 +1,4 @@
-"""Purchases of the previous release, whose returns do not name them. The rest of such a purchase is never guessed."""
+"""Purchases of release 0d18086. Its returns do not name their purchase, and the code never guesses the purchase."""
 
 import pytest
 from sqlalchemy import inspect
@@ -20,9 +20,9 @@ def balance(client, client_id=4):
 
 @pytest.fixture
 def stock(serve, database_url):
-    """Make a stock in which purchase a was returned in part.
+    """Make a stock in which units of purchase `a` may have been returned.
 
-    The old release undid the sale of b, but has not released it.
+    The old release undid the sale of purchase `b`, but did not release the reservation.
     """
     with old_books(OldStock, database_url) as books:
         books.reserve("pending", 4)
@@ -46,7 +46,7 @@ def client(serve, database_url):
 
 
 def test_old_sale_is_not_undone_when_a_v1_return_may_be_of_it(stock):
-    for _ in range(2):  # a refused undo is not remembered: an operator may retry it
+    for _ in range(2):  # the refusal is not stored, so an operator can retry the undo
         reply = undo(stock, "/vendre/annuler", "a/vendre")
         assert (reply.status_code, reply.json["title"]) == (409, "Returned")
         assert reply.json["detail"] == (

@@ -1,4 +1,4 @@
-"""A circuit breaker opens, allows one trial call, and closes. It never makes a call refused."""
+"""A circuit breaker opens, allows one trial call, and closes. A call that it does not send is never refused."""
 
 import threading
 
@@ -16,7 +16,7 @@ SILENT = Reply(error="no answer within 5 s")
 
 
 class Peer:
-    """A participant that answers as the test sets it, and a clock."""
+    """A participant behind a circuit breaker. The test sets its reply and the time."""
 
     def __init__(self):
         self.reply, self.now, self.sent = OK, 0.0, 0
@@ -103,7 +103,7 @@ def test_next_call_is_a_trial_when_the_trial_was_turned_away(peer):
 def test_failures_far_apart_do_not_open_the_breaker(peer):
     for _ in range(10):
         peer.fail(1)
-        peer.now += 16  # the fifth of them is 64 s after the first
+        peer.now += 16  # five failures span 64 s, which is longer than the window of 60 s
     assert peer.state is BreakerState.CLOSED
 
 

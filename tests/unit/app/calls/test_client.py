@@ -22,7 +22,7 @@ def http(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:
 
 
 class Peer:
-    """Answers each request on each connection with its next answer; None closes the connection without an answer."""
+    """A server that answers each request with the next of `answers`. None closes the connection without an answer."""
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -249,8 +249,8 @@ def test_missing_body_differs_from_an_empty_object(send):
 
 
 def test_slowly_dripping_answer_ends_at_the_deadline(peer):
-    # The clock is read five times: at the start, twice while connecting, at sending and before the first piece; the
-    # second piece would be too late.
+    # The client reads the clock five times before it sends, at 4.9 s when it sends, and at 5.1 s before it receives.
+    # The deadline of 5 s is then over.
     moments = iter([0.0, 0.0, 0.0, 0.0, 0.0, 4.9, 5.1, 5.1])
     peer.answers.append(b"HTTP/1.1 200 OK\r\n")
     request = Request(
@@ -358,7 +358,9 @@ def test_reply_with_identity_coding_is_parsed(send):
         ("gzip", lambda: gzip.compress(b"{}")[:-5], "its gzip body is broken, or larger than 1,048,576 bytes"),
         (
             "gzip",
-            lambda: gzip.compress(b"[" * 300 * LARGEST_REPLY_BYTES),  # too slow to run at each collection
+            lambda: gzip.compress(
+                b"[" * 300 * LARGEST_REPLY_BYTES
+            ),  # a lambda, because as a value it would slow down each collection of the tests
             "its gzip body is broken, or larger than 1,048,576 bytes",
         ),
     ],
@@ -370,7 +372,7 @@ def test_unreadable_compressed_reply_has_a_reason(send, coding, make_body, why):
 
 
 class NatParticipant:
-    """A participant behind a NAT: it never answers on connections that are older than the last reset of the NAT."""
+    """A participant behind a NAT that has forgotten the first `forgot` connections: requests on them get no answer."""
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -412,7 +414,7 @@ def get(url: str, timeout_s: float = 5.0) -> Request:
 def test_retry_uses_a_new_connection_after_the_nat_forgot(forgetful):
     participants = HttpClient(connections=4)
     forgetful.together = threading.Barrier(3)
-    with ThreadPoolExecutor(3) as pool:  # three connections, all idle afterwards
+    with ThreadPoolExecutor(3) as pool:  # opens three connections, which are idle afterwards
         assert [r.status for r in pool.map(participants.send, [get(forgetful.url)] * 3)] == [200] * 3
     forgetful.together, forgetful.forgot = threading.Barrier(1), forgetful.connections
     assert participants.send(get(forgetful.url, 0.1)).error == "no answer within 0.1 s"
@@ -425,7 +427,7 @@ def test_retry_after_a_lost_answer_uses_a_new_connection(forgetful):
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(participants.send, [get(forgetful.url)] * 2))
     forgetful.together, forgetful.forgot = threading.Barrier(1), forgetful.connections
-    forgetful.over.set()  # close the connection instead of staying silent
+    forgetful.over.set()  # the forgotten connections close instead of staying silent
     assert participants.send(get(forgetful.url)).status is None
     assert participants.send(get(forgetful.url)).status == 200
     assert forgetful.connections == 3
@@ -477,7 +479,7 @@ def test_nothing_is_sent_when_tls_never_finishes():
 def test_participant_that_never_reads_holds_no_call_beyond_its_time():
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"http://127.0.0.1:{mute.getsockname()[1]}/"
-        body = {"a": "x" * 30_000_000}  # more than the buffers of both sides hold
+        body = {"a": "x" * 30_000_000}  # more than the buffers of both sockets hold, so the client cannot send it all
         request = Request(participant="stock", method="POST", url=url, headers={}, body=body, timeout_s=0.2)
         reply = HttpClient(connections=1).send(request)
     assert (reply.status, reply.sent, reply.error) == (None, True, "no answer within 0.2 s")

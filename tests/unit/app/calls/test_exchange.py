@@ -45,7 +45,7 @@ def authority():
 
 @pytest.fixture
 def serve():
-    """Serve with this certificate. on_hello is called when a client has named the host it wants."""
+    """Return a function that starts a server with a certificate. `on_hello` runs when a client has sent a host name."""
     servers = []
 
     def serve(certificate, on_hello=lambda *_: None):

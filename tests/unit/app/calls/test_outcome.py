@@ -7,7 +7,7 @@ from machines.outcomes import Outcome
 SUCCEEDED, REFUSED, IN_DOUBT, NOT_SENT = Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.IN_DOUBT, Outcome.NOT_SENT
 STOCK = post("stock", "/reserve")
 
-#: The meaning of each status with a JSON object as its body; the remaining statuses are in doubt.
+#: The outcome of each status when the body is a JSON object. The outcome of any other status is unknown.
 WITH_JSON = {
     SUCCEEDED: [*range(200, 202), *range(203, 300)],
     REFUSED: [
@@ -19,7 +19,7 @@ WITH_JSON = {
         *range(100, 200), 202, 300, 302, 303, 304, 305, 306, *range(309, 400), 408, 425, *range(500, 600),
     ],
 }  # fmt: skip
-#: What changes when the body cannot be parsed.
+#: The outcomes that are different when the body cannot be parsed.
 WITHOUT = {**dict.fromkeys(WITH_JSON[SUCCEEDED], IN_DOUBT), 404: NOT_SENT}
 EXPECTED = {status: outcome for outcome, statuses in WITH_JSON.items() for status in statuses}
 

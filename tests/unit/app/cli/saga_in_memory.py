@@ -20,7 +20,7 @@ OWN = (Trigger.SUCCEEDED, Trigger.REFUSED, Trigger.RETRY, Trigger.DEFER, Trigger
 
 
 class SagaInMemory:
-    """A saga in memory. Each move is 100 ms later: move("succeeded"), move("compensate", by="cli:ada")."""
+    """A saga in memory. Each move, such as `move("compensate", by="cli:ada")`, is 100 ms after the move before it."""
 
     def __init__(self, definition=CHECKOUT):
         self.definition = definition
@@ -65,5 +65,5 @@ def drawn(saga, width=80, seconds_later=120, definition=CHECKOUT, **columns):
 
 def _row(move, at):
     columns = asdict(move)
-    del columns["made"]  # the database's trigger sets `at`
+    del columns["made"]  # no column of the journal; a trigger of the database computes `at` from it
     return JournalRow(**columns, saga_id=SAGA_ID, at=at)

@@ -1,4 +1,4 @@
-"""An orchestrator and participants that require a key."""
+"""The shop with an orchestrator and participants that require an API key."""
 
 import pytest
 from werkzeug.wrappers import Request, Response
