@@ -8,7 +8,8 @@ from flask import Flask, request
 from app.config import Config
 from app.shared_cache import TIMEOUT_S
 
-#: A customer of an internet provider has an IPv6 network of this length, so the network counts as one address.
+#: Number of leading bits of an IPv6 network. An internet provider gives each customer a network of this size, so all
+#: addresses in it are counted as one client.
 _IPV6_NETWORK_BITS = 64
 _IPV6_BITS = 128
 #: Endpoints of probes and of Prometheus, which have no limit.
@@ -28,7 +29,7 @@ def client_address() -> str:
 
 
 def counted_address() -> str:
-    """Return the address or the network whose requests are counted together."""
+    """Return the key under which requests are counted: the IPv4 address, or the IPv6 network."""
     address = _parsed(client_address())
     if isinstance(address, ipaddress.IPv6Address):
         rest = _IPV6_BITS - _IPV6_NETWORK_BITS
@@ -39,9 +40,9 @@ def counted_address() -> str:
 def install_rate_limit(app: Flask, config: Config) -> None:
     """Answer 429 with Retry-After to requests beyond the limit.
 
-    Requests are counted in Redis, or in each process where there is no Redis.
+    Requests are counted in Redis. Without Redis, each process counts its own requests.
     """
-    from flask_limiter import Limiter  # noqa: PLC0415  takes 0.1 s, so a process without RATE_LIMIT does not import it
+    from flask_limiter import Limiter  # noqa: PLC0415  only with RATE_LIMIT, because the import takes 0.1 s
 
     assert config.rate_limit
     timeouts = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
@@ -53,7 +54,8 @@ def install_rate_limit(app: Flask, config: Config) -> None:
         storage_uri=f"redis+{url}" if url.startswith("unix") else url,
         storage_options=cast("dict[str, str | int]", timeouts if config.redis_url else {}),
         in_memory_fallback_enabled=True,
-        # When Redis fails, one request switches to the memory; requests at the same moment would fail otherwise.
+        # When Redis fails, one request switches the limiter to the memory of the process. Without this option, other
+        # requests that run at this time would fail.
         swallow_errors=True,
         headers_enabled=True,
         key_prefix="saga/limit",
@@ -63,7 +65,7 @@ def install_rate_limit(app: Flask, config: Config) -> None:
 
 
 def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the address of a text, also of one with a port, as some proxies write; None for any other text."""
+    """Return the address in a text, with or without a port (some proxies add one); None when it is no address."""
     host = text.strip()
     if host.startswith("["):
         host = host[1:].partition("]")[0]

@@ -14,9 +14,9 @@ from app.store.accounts import ApiKeys
 
 #: How long a key lookup is cached, in seconds; a revoked key stops working within this time.
 KEY_CACHE_S = 5.0
-#: Most cached keys. Only live keys are cached, and there are few of them.
+#: Largest number of cached keys. Only valid keys are cached, and a service has few of them.
 _CACHED_KEYS = 1000
-#: Most days for which a key works.
+#: Longest validity of a key, in days.
 LONGEST_DAYS = 366
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
@@ -27,7 +27,7 @@ class NewKey:
 
     #: The whole key.
     secret: str
-    #: Its visible beginning.
+    #: The beginning of the key, which the lists of keys show.
     prefix: str
 
 
@@ -39,7 +39,7 @@ class KeyRing:
         self._cache: dict[str, tuple[Principal, float]] = {}
 
     def principal(self, secret: str) -> Principal:
-        """Return the principal of a key. Raise UnauthenticatedError."""
+        """Return the principal of a key. Raise UnauthenticatedError for an unknown, revoked or expired key."""
         digest, now = digest_of(secret), self._clock()
         found = self._cache.get(digest)
         if found and now < found[1]:
@@ -57,7 +57,7 @@ class KeyRing:
         return found_principal
 
     def make(self, name: str, scopes: Iterable[Scope], days: int, actor: str) -> NewKey:
-        """Return a new key. Raise InvalidError, or ConflictError when two keys of that name are live already."""
+        """Return a new key. Raise InvalidError, or ConflictError when two valid keys have this name already."""
         wanted = frozenset(scopes)
         ordered = [scope for scope in Scope if scope in wanted]
         if not NAME.fullmatch(name):

@@ -15,14 +15,15 @@ from app.services import services
 
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _csrf = CSRFProtect()
-#: Flask-WTF's name of the token, in the session and in the form.
+#: The name that Flask-WTF gives the CSRF token in the session and in the form.
 _CSRF_FIELD = "csrf_token"
-#: Most bytes of the form of /login, which anybody may send, and of a form of a signed-in person.
+#: Largest size of a form in bytes: of the form of /login, which anybody can send, and of a signed-in person's form.
 LARGEST_OPEN_FORM, LARGEST_FORM = 4096, 64 * 1024
 
 
 def install(app: Flask, config: Config) -> None:
-    # The token is checked below: a request with an API key and without a cookie cannot be forged and needs no token.
+    # `_check` decides which requests need the CSRF token. A request with an API key and without a cookie needs none,
+    # because a page of another site cannot forge it.
     app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None)
     app.config["API_AUTH"] = config.api_auth
     app.config["LISTED_ORIGINS"] = config.cors_origins
@@ -32,7 +33,7 @@ def install(app: Flask, config: Config) -> None:
 
 def _check() -> Response | None:
     endpoint, named = request.endpoint, request.view_args
-    if endpoint is None or request.method == "OPTIONS":  # no such page, or an OPTIONS request
+    if endpoint is None or request.method == "OPTIONS":  # an unknown path, or a CORS preflight
         return None
     if named and any("\x00" in str(value) for value in named.values()):
         raise NotFoundError("nothing has a NUL in its name")  # PostgreSQL stores no NUL
@@ -63,7 +64,8 @@ def _api_sender() -> Principal:
     if secret is not None:
         return services().api_keys.principal(secret)
     if not auth and request.method not in _SAFE and "X-CSRFToken" not in request.headers:
-        listed = request.headers.get("Origin") in current_app.config["LISTED_ORIGINS"]  # `*` is not an origin
+        # A `*` in CORS_ORIGINS does not count here: only an origin that is listed by its name does.
+        listed = request.headers.get("Origin") in current_app.config["LISTED_ORIGINS"]
         if request.headers.get("Sec-Fetch-Site") == "cross-site" and not listed:
             raise ForgedError(
                 "a page of another site sent this; send it from a page of this service, or from a program"
@@ -71,7 +73,7 @@ def _api_sender() -> Principal:
         return ANYBODY
     person = signed_in()
     if person:
-        # A browser sends the cookie for a page of any site, so every change needs the token as well.
+        # A browser adds the session cookie by itself, so every change also needs the CSRF token.
         _check_form(None)
     return person or (NOBODY if auth else ANYBODY)
 
@@ -85,13 +87,13 @@ def _key_sent() -> str | None:
 
 
 def _check_session() -> None:
-    """Refuse a form without a session before its body is read: a form of this service always has a session."""
+    """Refuse a form whose sender has no session, before its body is read. A form of this service has a session."""
     if request.method not in _SAFE and _CSRF_FIELD not in session:
         raise ForgedError("The CSRF session token is missing; reload the page and send its form")
 
 
 def _check_form(largest: int | None) -> None:
-    """Check the CSRF token. largest: most bytes of the form; None: the limit of every request."""
+    """Check the CSRF token. largest: largest size of the form in bytes; None: the limit that all requests have."""
     if request.method in _SAFE:
         return
     if largest is not None:
@@ -114,7 +116,7 @@ def _refused(need: Need, sender: Principal) -> Response:
 
 
 def _to_sign_in() -> Response:
-    if "HX-Request" in request.headers:  # the request was for a part of a page; redirect the whole page to /login
+    if "HX-Request" in request.headers:  # htmx requested a part of a page: redirect the whole page
         answer = Response(status=401, headers={"HX-Redirect": "/login"})
     else:
         answer = redirect(f"/login?next={quote(request.full_path.rstrip('?'))}", 303)

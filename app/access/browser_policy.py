@@ -1,4 +1,4 @@
-"""The policies for browsers: Content-Security-Policy of the pages here, and CORS for pages of other sites."""
+"""The policies for browsers: Content-Security-Policy for this service's pages, and CORS for pages of other sites."""
 
 import secrets
 
@@ -12,7 +12,7 @@ PREFLIGHT_CACHE_S = 600
 
 
 def install_csp(app: Flask) -> None:
-    """Send every page with a policy that runs only the scripts and styles of this service."""
+    """Add to every page a Content-Security-Policy that allows only the scripts and styles of this service."""
     app.jinja_env.globals["csp_nonce"] = csp_nonce
     app.after_request(_add_headers)
 
@@ -22,7 +22,7 @@ def install_cors(app: Flask, origins: tuple[str, ...]) -> None:
 
     Such a page sends an API key and never the cookie of a signed-in person, so no origin may send credentials.
     """
-    from flask_cors import CORS  # noqa: PLC0415  takes 0.1 s, so a process without CORS_ORIGINS does not import it
+    from flask_cors import CORS  # noqa: PLC0415  only with CORS_ORIGINS, because the import takes 0.1 s
 
     CORS(
         app,
@@ -30,7 +30,7 @@ def install_cors(app: Flask, origins: tuple[str, ...]) -> None:
         allow_headers=list(SENT),
         expose_headers=list(READ),
         supports_credentials=False,
-        send_wildcard=True,  # the answer to `*` is `*`, with which a browser sends no cookie
+        send_wildcard=True,  # the answer to any origin is `*`: a browser then sends no cookie
         max_age=PREFLIGHT_CACHE_S,
     )
 

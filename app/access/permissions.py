@@ -8,7 +8,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Role(IntEnum):
-    """The role of a person. Each role includes the ones before it.
+    """The role of a person. Each role includes the permissions of the roles before it.
 
     viewer: read. operator: act on sagas. admin: manage users and keys.
     """
@@ -23,14 +23,17 @@ class Role(IntEnum):
 
 
 class Scope(StrEnum):
-    """The scope of a program. read: read. start: start sagas. operate: retry, compensate, resolve."""
+    """The scope of a program's API key.
+
+    read: read sagas. start: start sagas. operate: retry, compensate and resolve sagas.
+    """
 
     READ = "read"
     START = "start"
     OPERATE = "operate"
 
 
-#: The scopes that a person has at the API.
+#: Role of a signed-in person → scopes that the person has at the API.
 SCOPES = {
     Role.VIEWER: frozenset({Scope.READ}),
     Role.OPERATOR: frozenset(Scope),
@@ -44,19 +47,19 @@ def role_named(word: str) -> Role:
 
 
 class Open:
-    """No permission is needed."""
+    """The permission of a view that anybody may call."""
 
 
 OPEN = Open()
 Need = Role | Scope | Open
-#: Routes of libraries, by endpoint: the static files, and /metrics.
+#: Endpoint → permission, for the routes that libraries add: the static files, and /metrics.
 _OF_LIBRARIES = {"static": OPEN, "prometheus_metrics": OPEN}
 
 
 def needs(permission: Need) -> Callable[[View], View]:
-    """Declare the permission of a view: a role for a page, a scope for the API, or OPEN. Put it below the route.
+    """Declare the permission of a view: a role for a page, a scope for the API, or OPEN.
 
-    A view without this declaration is refused to everybody.
+    Write this decorator below the route's decorator. A view without a declared permission refuses every request.
     """
 
     def mark(view: View) -> View:

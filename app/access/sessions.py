@@ -1,4 +1,4 @@
-"""The sessions of people: a signed cookie names the session, and a row of the database keeps it alive."""
+"""The sessions of people: a signed cookie contains the session's token, and a row of the database makes it valid."""
 
 import hashlib
 import secrets
@@ -19,7 +19,7 @@ _NAME = "session"
 
 
 class _Sessions(SecureCookieSessionInterface):
-    """Flask's sessions, without the verification of a cookie that is absent, as in every request of a program."""
+    """Flask's sessions. A request without the cookie gets an empty session at once; requests of programs have none."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         if app.secret_key and self.get_cookie_name(app) not in request.cookies:
@@ -49,7 +49,7 @@ def sign_in(name: str) -> None:
 
 
 def sign_out() -> None:
-    """End the session. A copy of its cookie is useless afterwards."""
+    """End the session. A copy of the session's cookie is useless afterwards."""
     token = session.get(_NAME)
     session.clear()
     if token:

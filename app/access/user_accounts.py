@@ -16,11 +16,13 @@ from app.store.accounts import Users
 
 T = TypeVar("T")
 NAME = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
-#: Fewest and most characters of a password.
+#: Smallest and largest number of characters of a password.
 SHORTEST, LONGEST = 12, 256
-#: 19 MiB and two passes, the least that OWASP recommends, so that parallel sign-ins do not exhaust a small machine.
+#: Each hash takes 19 MiB and two passes, the least that OWASP recommends. More would overload a small machine when many
+#: people sign in at the same time.
 _HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-#: Threads that hash passwords. The threads of requests do not hash: each of them would keep its 19 MiB afterwards.
+#: Number of threads that hash passwords. The threads that serve requests do not hash, because each of them would keep
+#: the 19 MiB of memory afterwards.
 HASHED_AT_ONCE = 1
 #: Longest wait of a request for its hash, in seconds. One hash takes about 0.04 s.
 LONGEST_WAIT_S = 1.0
@@ -40,16 +42,17 @@ def change_password(users: Users, name: str, password: str, actor: str) -> None:
 
 
 def hashed(password: str) -> str:
-    """Return the hash of a password. Raise InvalidError for a wrong length, and BusyError."""
+    """Return the hash of a password. Raise InvalidError for a wrong length, or BusyError when too many hashes wait."""
     if not SHORTEST <= len(password) <= LONGEST:
         raise InvalidError(("/password", f"Give {SHORTEST} to {LONGEST} characters."))
     return _in_pool(lambda: _HASHER.hash(password))
 
 
 def matches(password: str, known: str | None) -> bool:
-    """Return True when the password matches the hash. Raise BusyError.
+    """Return True when the password matches the hash. Raise BusyError when too many hashes wait.
 
-    known: None for an unknown user. The check takes the same time then, so that the time reveals no user names.
+    known: the stored hash; None for an unknown user. The check then takes the same time, because a shorter check would
+    reveal which users exist.
     """
 
     def verify() -> bool:
@@ -64,7 +67,7 @@ def matches(password: str, known: str | None) -> bool:
 
 @cache
 def _hash_of_unknown() -> str:
-    """Return the hash of a password that no user has. It takes 0.05 s, so it is made when it is first needed."""
+    """Return the hash of a password that no user has. It is made at its first use, because hashing takes 0.05 s."""
     return _HASHER.hash("\x00")
 
 

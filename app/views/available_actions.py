@@ -22,7 +22,8 @@ class PlannedCall:
     """A call that an action will send."""
 
     call: Call
-    #: Call that is sent first; when it finds that `call` took effect, `call` is not sent.
+    #: The probe that is sent before `call`; None without one. When it finds that `call` took effect, `call` is not
+    #: sent.
     probe: Call | None
     undoes: bool
     step: str
@@ -49,7 +50,7 @@ class AvailableAction:
 
 
 class CallKey(NamedTuple):
-    """What the idempotency key of a call is made of."""
+    """The parts of a call's idempotency key."""
 
     saga_id: UUID
     step: str
@@ -66,7 +67,7 @@ def available_actions(
 ) -> list[AvailableAction]:
     """Return every action that the table allows in a state.
 
-    in_doubt: the call of the state may have been sent. results: the replies of the steps so far.
+    in_doubt: True when the call of the state may have been sent. results: the replies of the steps so far.
     """
     at = saga.states[state]
     step, available = at.step.name if at.step else "", []
@@ -88,7 +89,7 @@ def available_actions(
 
 
 def filled(call: Call, key: CallKey, data: Mapping[str, Any], results: Mapping[str, Any]) -> tuple[str | None, Any]:
-    """Return the path and the body of a call, each None while it needs a reply that has not come yet."""
+    """Return the path and the body of a call. Either is None while it needs a reply that has not come yet."""
     roots = roots_of(str(key.saga_id), key.step, key.direction)
     try:
         path = call.filled_path(data, results, roots)

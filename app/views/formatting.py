@@ -5,7 +5,7 @@ from typing import Any
 
 from app.values import written
 
-#: Most characters of a field on one line.
+#: Largest number of characters of a field that is shown on one line.
 _BRIEF = 120
 _MS_PER_S, _MINUTE_S, _HOUR_S, _DAY_S = 1000, 60, 3600, 86_400
 
@@ -55,7 +55,7 @@ def time_of_day(at: datetime) -> str:
 
 
 def cause(error: str | None) -> str:
-    """Return a saga's error without the state and the step at its beginning; both are shown beside it."""
+    """Return a saga's error without the state and the step at its beginning; the pages show both beside the error."""
     return (error or "").split(": ", 2)[-1]
 
 

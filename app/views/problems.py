@@ -1,4 +1,4 @@
-"""The problem that an error means to the sender: status, title and detail, for an API answer or a page."""
+"""The conversion of an error to a problem for the sender: status, title and detail, for an API answer or a page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class Problem:
     status: int
     title: str
     detail: str
-    #: Extension members.
+    #: Members beyond those of RFC 9457, such as the id of a saga.
     members: Mapping[str, Any] = field(default_factory=dict)
     #: Headers of the answer.
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -84,7 +84,10 @@ def _of_http(error: HTTPException) -> Problem:
 
 
 def _of_database(error: SQLAlchemyError) -> Problem:
-    """Return the problem that says who can correct it. After a lost connection it is unknown what was committed."""
+    """Return the problem for a database error; its detail says who can correct the cause.
+
+    After a lost connection, nobody knows whether the transaction was committed.
+    """
     meant = meaning(error)
     if meant is Meaning.DEFECT:
         return _of_defect(error)

@@ -14,7 +14,7 @@ from machines.accepting import NotAcceptedError, accept
 from machines.fields import Field, FieldKind
 from machines.saga import Saga
 
-#: Decimals of an amount: cents.
+#: Largest number of decimals of an amount: the smallest unit is a cent.
 _DECIMALS = 2
 
 
@@ -25,7 +25,7 @@ def data_schema(definition: Saga) -> Schema:
 
 
 def json_schema(data: Mapping[str, Field]) -> dict[str, Any]:
-    """Return the same schema as JSON Schema, for the API's description."""
+    """Return the schema of a new saga's data as JSON Schema, for the API's description."""
     return {
         "type": "object",
         "required": [name for name, field in data.items() if field.required],
@@ -35,7 +35,7 @@ def json_schema(data: Mapping[str, Field]) -> dict[str, Any]:
 
 
 def example(data: Mapping[str, Field]) -> dict[str, Any]:
-    """Return example data that passes the schema."""
+    """Return example data that the schema accepts."""
     return {name: _example(field) for name, field in data.items()}
 
 
@@ -88,7 +88,7 @@ def _object(field: Field, **presence: Any) -> fields.Field[Any]:
 
 
 class _Accepted(fields.Field[Any]):
-    """A value that `machines.accepting` reads."""
+    """A field whose value is checked and converted by `machines.accepting`."""
 
     def __init__(self, field: Field, **presence: Any) -> None:
         super().__init__(**presence)
@@ -115,7 +115,8 @@ class _Amount(fields.Field[Any]):
 
 def _uuid(text: str) -> None:
     try:
-        if str(UUID(text)) == text.lower():  # participants may compare texts, so only the usual spelling passes
+        # Only the usual spelling is accepted, because participants may compare ids as texts.
+        if str(UUID(text)) == text.lower():
             return
     except ValueError:
         pass
@@ -153,7 +154,7 @@ def _decimals(field: Field) -> str:
     return f"a decimal from {field.low} to {field.high} with at most {field.places} places; a number is accepted too"
 
 
-#: Kind → its JSON Schema, for the kinds without bounds.
+#: Field kind → JSON Schema, for the kinds that have no bounds.
 _FORMATS: Mapping[FieldKind, Mapping[str, str]] = MappingProxyType({
     FieldKind.UUID: {"type": "string", "format": "uuid"},
     FieldKind.BOOLEAN: {"type": "boolean"},
@@ -162,7 +163,7 @@ _FORMATS: Mapping[FieldKind, Mapping[str, str]] = MappingProxyType({
     FieldKind.DATETIME: {"type": "string", "format": "date-time"},
     FieldKind.ANYTHING: {},
 })  # fmt: skip
-#: Kind → builder of its marshmallow field; the others are read by `machines.accepting`.
+#: Field kind → function that builds the marshmallow field. `machines.accepting` reads the values of all other kinds.
 _BUILDERS: Mapping[FieldKind, Callable[..., fields.Field[Any]]] = MappingProxyType({
     FieldKind.INTEGER: _integer, FieldKind.AMOUNT: _amount, FieldKind.TEXT: _text, FieldKind.UUID: _id,
     FieldKind.LIST: _list, FieldKind.OBJECT: _object,

@@ -1,4 +1,4 @@
-"""A saga as JSON in the words of the API: short, as a line of a list, after a move, and whole."""
+"""A saga as JSON of the API, in four forms: short, as a line of a list, with its steps, and whole."""
 
 from collections.abc import Sequence
 
@@ -36,7 +36,7 @@ def json_with_steps(registry: Registry, saga: SagaRow, journal: Sequence[Journal
 
 
 def line_json(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow]) -> dict[str, object]:
-    """Return the saga as a line of a list. The journal needs no replies."""
+    """Return the saga as a line of a list. The rows of `journal` need no replies."""
     definition = table_of(registry, saga, journal)
     steps, completed = (len(definition.steps), completed_steps(definition, saga, journal)) if definition else (0, 0)
     return short_json(saga) | {"steps_count": steps, "completed_steps": completed}
@@ -59,7 +59,7 @@ def whole_json(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow])
 
 
 def move_json(row: JournalRow) -> dict[str, object]:
-    """Return one row of the journal."""
+    """Return one row of the journal as JSON."""
     return {
         "seq": row.seq,
         "at": _moment(row.at),

@@ -1,4 +1,4 @@
-"""The states of all definitions at hand: their dwell limits, their participants, and where sagas end."""
+"""The states of all definitions of this release: dwell limits, participants, and the states in which sagas end."""
 
 from collections.abc import Iterator
 

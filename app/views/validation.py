@@ -12,11 +12,11 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from app.errors import InvalidError, MalformedError
 from app.values import UnreadableError, check, parsed_strictly
 
-#: Most characters of an Idempotency-Key.
+#: Largest number of characters of an Idempotency-Key.
 LONGEST_KEY = 255
-#: Most characters of a reason; every reason is recorded.
+#: Largest number of characters of a reason; every reason is recorded.
 LONGEST_REASON = 500
-#: Most sagas of a page of a list.
+#: Largest number of sagas on one page of a list.
 LARGEST_PAGE = 200
 
 
@@ -51,7 +51,7 @@ class Resolution(Reason):
 
 
 class Cursor(fields.Field[tuple[datetime, UUID]]):
-    """The place where a page ended, as an opaque text."""
+    """The last saga of a page, as an opaque text; the next page begins after it."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> tuple[datetime, UUID]:
         try:
@@ -78,14 +78,14 @@ def load(schema: Schema, given: Mapping[str, Any], below: str = "") -> dict[str,
 
 
 def checked_key(key: str | None) -> str | None:
-    """Return the Idempotency-Key unchanged. Raise MalformedError for a key that is not 1 to 255 printable ASCII."""
+    """Return the Idempotency-Key unchanged. Raise MalformedError unless it has 1 to 255 printable ASCII characters."""
     if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
         raise MalformedError(f"Idempotency-Key must have 1 to {LONGEST_KEY} printable ASCII characters")
     return key
 
 
 def parsed_object(raw: bytes, name: str) -> dict[str, Any]:
-    """Parse a JSON object strictly. Raise MalformedError or InvalidError. name: as for `parsed`."""
+    """Parse a JSON object strictly. Raise MalformedError or InvalidError. name: see `parsed`."""
     body = parsed(raw, name)
     if not isinstance(body, dict):
         raise MalformedError(f"{name} must be a JSON object")
