@@ -1,9 +1,9 @@
-"""The language of saga tables, and the tables: each file here that holds a `Saga` adds that saga to the service.
+"""The language of saga tables, and the sample tables, which the service runs while the setting SAGAS is not set.
 
 A table needs one import line, `from machines import …`; docs/tables.md describes every word.
 
-Read in this order: `table` (the columns of a table), `transitions` (the states and transitions derived from a table),
-`machine` (the `transitions` machine over them), `progress` (what an outcome or a request does to a saga), `history`
+Read the files in this order: `table` (the columns of a table), `transitions` (the states and transitions derived from
+a table), `machine` (the state machine of one saga), `progress` (what an outcome or a request does to a saga), `history`
 (what a journal says), `checkout` (a complete saga).
 """
 

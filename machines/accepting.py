@@ -1,6 +1,6 @@
-"""Reads a value by its field: of the data that a client sends, and of a participant's reply.
+"""Checks a value against its field: a value of the data that a client sends, or of a participant's reply.
 
-The value that is accepted is the value that is stored and sent: a decimal is a text with all of its places.
+The accepted value is the value that is stored and sent. A decimal becomes a text with all of its decimal places.
 """
 
 import datetime as dt
@@ -13,28 +13,28 @@ from uuid import UUID
 
 from machines.fields import CENTS, Field, FieldKind
 
-#: Most characters of a value that an error shows.
+#: Longest text of a value in an error message, in characters; a longer text would hide the message.
 _LONGEST_SHOWN = 40
 _PLAIN_DECIMAL = re.compile(r"-?\d{1,100}(\.\d{1,100})?", re.ASCII)
 
 
 class NotAcceptedError(ValueError):
-    """The value does not fit its field. `path` names the member of an object or the index of a list."""
+    """The value does not fit its field. `path`: names of members and indexes of lists that lead to the wrong part."""
 
     def __init__(self, problem: str, path: tuple[str | int, ...] = ()) -> None:
         super().__init__(problem)
         self.problem, self.path = problem, path
 
     def below(self, name: str | int) -> "NotAcceptedError":
-        """Return the same error as seen from the object or list that holds the value under `name`."""
+        """Return the error with `name`, the value's name or index in its object or list, at the start of the path."""
         return NotAcceptedError(self.problem, (name, *self.path))
 
 
 def accept(field: Field, value: Any, *, strict: bool = True) -> Any:
-    """Return the value as it is stored. Raise NotAcceptedError.
+    """Return the value as it is stored. Raise NotAcceptedError when it does not fit the field.
 
-    strict: an object with members beside its fields is refused; otherwise these members are left out, because a
-    participant may add members to its replies.
+    strict: refuse an object with a member that is no field. Otherwise leave such members out, because a participant
+    may add members to its replies.
     """
     if value is None:
         if field.nullable or field.kind is FieldKind.ANYTHING:
@@ -45,7 +45,7 @@ def accept(field: Field, value: Any, *, strict: bool = True) -> Any:
     try:
         return _accept(field, value, strict=strict)
     except NotAcceptedError as error:
-        raise NotAcceptedError("is not what its field allows", error.path) from None  # the problem may show the value
+        raise NotAcceptedError("is not what its field allows", error.path) from None  # its text may show the secret
 
 
 def _accept(field: Field, value: Any, *, strict: bool) -> Any:
@@ -92,7 +92,7 @@ def _list(field: Field, value: Any, *, strict: bool) -> list[Any]:
 
 def _integer(field: Field, value: Any) -> int:
     if isinstance(value, Decimal) and value == value.to_integral_value():
-        value = int(value)  # beyond 64 bits; see app.values
+        value = int(value)  # app.values reads an integer beyond 64 bits as a Decimal
     if not isinstance(value, int) or isinstance(value, bool):
         raise NotAcceptedError(f"is {_shown(value)}, no integer")
     _within(field, value, _shown(value))
@@ -143,7 +143,7 @@ def _text(field: Field, value: Any) -> str:
 
 
 def _uuid(_field: Field, value: Any) -> str:
-    # Participants may compare texts, so only the usual spelling is accepted.
+    # A participant may compare UUIDs as texts, so a spelling without hyphens or with braces is refused.
     try:
         if isinstance(value, str) and str(UUID(value)) == value.lower():
             return value
@@ -192,7 +192,7 @@ def _within(field: Field, number: Any, shown: str) -> None:
 
 
 def _shown(value: Any) -> str:
-    """Return a value as a short text. An object and a list are only named."""
+    """Return a value as a short text for an error message: "an object" or "a list" instead of a long value."""
     match value:
         case bool():
             return "true" if value else "false"

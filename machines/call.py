@@ -1,6 +1,7 @@
 """A call to a participant as the table writes it: pure data, filled in from the saga when the call is sent.
 
-`machines.references` says what a reference is, `machines.templates` what else stands in the place of a value.
+Each value in a call is a reference (see `machines.references`) or is computed from references by a function (see
+`machines.templates`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,12 +18,12 @@ from machines.references import NO_ROOTS, PLACEHOLDER, SAGA, FillError, look_up,
 from machines.retry import Retry
 from machines.templates import LEFT_OUT, Value, described, fill, references
 
-#: What a status, or a value of a field of the reply, means: an outcome, or for a field the outcome of each value.
+#: The meaning of replies: HTTP status → outcome, or path of a field in the reply → the outcome of each of its values.
 Means = Mapping[int | str, "Outcome | str | Mapping[str | bool | int | None, Outcome | str]"]
 
 
 class _Fields:
-    """Marks a body that is written as fields: post("stock", "/reserve", items="lines")."""
+    """Marks that post() got no `body=` or no `form=`: the body is then written as fields, such as `items="lines"`."""
 
 
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})
@@ -36,7 +37,7 @@ class Call:
     method: str
     #: Name of the participant; its URL comes from the settings.
     participant: str
-    #: Path below the participant's URL. `{reference}` stands for a value.
+    #: Path below the participant's URL. A reference in braces, such as `{client_id}`, is replaced by its value.
     path: str
     #: Body: a value of any shape; None for a call without a body.
     body: Value = field(default_factory=dict)
@@ -50,18 +51,18 @@ class Call:
     keeps: Mapping[str, "Kept | Field"] = field(default_factory=dict)
     #: Status, or path of a field in the reply's body → the outcome; see Means.
     means: Means = field(default_factory=dict)
-    #: Retries of this call; None: those of its step. For each outcome its own: {IN_DOUBT: …, NOT_SENT: …}.
+    #: Retries of this call; None: the retries of its step. A dict has separate ones: {IN_DOUBT: …, NOT_SENT: …}.
     retry: "Retry | Mapping[Outcome | str, Retry] | None" = None
 
     @property
     def references(self) -> tuple[str, ...]:
-        """Every reference, of the path, the body, the query and the headers."""
+        """Every reference in the path, the body, the query and the headers."""
         values = (self.body, dict(self.query), dict(self.headers))
         return (*self.path_references, *(reference for value in values for reference in references(value)))
 
     @property
     def required_references(self) -> tuple[str, ...]:
-        """The references without whose values the call cannot be sent: all except those of maybe() and fallback()."""
+        """The references whose values the call needs: all except those in maybe() and fallback()."""
         values = (self.body, dict(self.query), dict(self.headers))
         required = (reference for value in values for reference in references(value, optional=False))
         return (*self.path_references, *required)
@@ -72,12 +73,12 @@ class Call:
 
     @cached_property
     def uses_saga(self) -> bool:
-        """True when the call names the saga's id or its own idempotency key."""
+        """True when the call refers to the saga's id (`saga.id`) or to its own idempotency key (`saga.key`)."""
         return any(reference.startswith(f"{SAGA}.") for reference in self.references)
 
     @property
     def plain_path(self) -> str:
-        """The path with an `x` in the place of each placeholder, for checks of its form."""
+        """The path with an `x` instead of each reference in braces, so that its form can be checked."""
         return PLACEHOLDER.sub("x", self.path)
 
     @property
@@ -96,15 +97,15 @@ class Call:
 
     @cached_property
     def _flat(self) -> bool:
-        """True when the body is a dict of references, as most are."""
+        """True when the body is a dict of plain references, as most bodies are."""
         return isinstance(self.body, Mapping) and all(isinstance(value, str) for value in self.body.values())
 
     def filled_path(
         self, data: Mapping[str, Any], results: Mapping[str, Any], roots: Mapping[str, Any] = NO_ROOTS
     ) -> str:
-        """Return the path and the query with every value percent-encoded, so that no value can leave its place.
+        """Return the path and the query. Every value is percent-encoded, so it cannot add a segment or a parameter.
 
-        Raise FillError for a value that would change the path even when it is encoded.
+        Raise FillError for a value that is not known, or that a path cannot contain, such as `..` or null.
         """
         path = PLACEHOLDER.sub(lambda found: segment(found[1], look_up(found[1], data, results, roots)), self.path)
         if not self.query:
@@ -123,7 +124,7 @@ class Call:
     def filled_headers(
         self, data: Mapping[str, Any], results: Mapping[str, Any], roots: Mapping[str, Any] = NO_ROOTS
     ) -> dict[str, str]:
-        """Return the headers. Raise FillError for a value that no header can have."""
+        """Return the headers. Raise FillError for a value that is not known, or that a header cannot contain."""
         filled = {}
         for name, value in self.headers.items():
             found = fill(value, data, results, roots)
@@ -138,7 +139,7 @@ class Call:
     def filled_body(
         self, data: Mapping[str, Any], results: Mapping[str, Any], roots: Mapping[str, Any] = NO_ROOTS
     ) -> Any:
-        """Return the body; None for a call without one. Raise FillError."""
+        """Return the body; None for a call without one. Raise FillError when a value is not known."""
         if self._flat:
             return {name: look_up(reference, data, results, roots) for name, reference in self.body.items()}
         filled = None if self.body is None else fill(self.body, data, results, roots)
@@ -146,7 +147,7 @@ class Call:
 
 
 class Columns(TypedDict, total=False):
-    """Columns that a call of every method may have."""
+    """Columns that a call may have, whatever its HTTP method is."""
 
     query: Mapping[str, Value]
     headers: Mapping[str, Value]
@@ -160,22 +161,22 @@ def get(participant: str, path: str, /, **columns: Unpack[Columns]) -> Call:
 
 
 def post(participant: str, path: str, /, **more: Any) -> Call:
-    """Return a POST. more: the columns of a call, `body=` or `form=`, and fields of the body with their references."""
+    """Return a POST call. more: columns of `Columns`, and the body as `body=`, as `form=`, or as one word per field."""
     return _with_body("POST", participant, path, more)
 
 
 def put(participant: str, path: str, /, **more: Any) -> Call:
-    """Return a PUT; see post()."""
+    """Return a PUT call; the arguments are those of post()."""
     return _with_body("PUT", participant, path, more)
 
 
 def patch(participant: str, path: str, /, **more: Any) -> Call:
-    """Return a PATCH; see post()."""
+    """Return a PATCH call; the arguments are those of post()."""
     return _with_body("PATCH", participant, path, more)
 
 
 def delete(participant: str, path: str, /, **more: Any) -> Call:
-    """Return a DELETE, without a body unless one is given; see post(). 404 and 410 mean that it is done."""
+    """Return a DELETE call; the arguments are those of post(), the body may be absent. 404 and 410 mean success."""
     return _with_body("DELETE", participant, path, {"body": None} | more if _no_body(more) else more)
 
 
@@ -198,7 +199,7 @@ def _with_body(method: str, participant: str, path: str, more: Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Mixed:
-    """A body that was written in two ways at once; check() refuses it."""
+    """A body that the author wrote in two ways, for example as body= and as fields; check() refuses it."""
 
     fields: tuple[str, ...]
     form: bool = False

@@ -21,9 +21,9 @@ _PARTICIPANT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _SENDABLE = re.compile(r"[!-~]*")
 _ENCODED_DOT = re.compile("%2e", re.IGNORECASE)
 _LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
-_ORDER = re.compile(r"[rc]*p?[rt]*")  # one letter for each kind, see _LETTERS
+_ORDER = re.compile(r"[rc]*p?[rt]*")  # legal orders of steps; _LETTERS has the letter of each kind
 _LETTERS = {Kind.READ: "r", Kind.COMPENSATABLE: "c", Kind.PIVOT: "p", Kind.RETRIABLE: "t"}
-#: Methods that always change something (RFC 9110). POST is absent: it may carry a query that is too long for a path.
+#: Methods that always change something (RFC 9110). POST is absent, because a read may use it for a long query.
 _CHANGING = frozenset({"PUT", "PATCH", "DELETE"})
 
 
@@ -116,7 +116,7 @@ def _step_problems(step: Step, *, forward_only: bool) -> Iterator[str]:
 
 
 def _column_problems(step: Step) -> Iterator[str]:
-    """Yield a problem for each column of a call that would be ignored."""
+    """Yield a problem for each column of a call that would be ignored, and for REFUSED_UNDO where nothing is undone."""
     for column, call in (("undo", step.undo), ("probe", step.probe)):
         if call is None:
             continue
@@ -158,7 +158,7 @@ def _call_problems(table: Table, call: Call, number: int) -> Iterator[str]:
 
 
 def _address_problems(call: Call) -> Iterator[str]:
-    """Yield a problem where a participant, or a proxy before it, would read another path than the one written."""
+    """Yield each problem of a path that a participant, or a proxy before it, may read as another path."""
     if not call.path.startswith("/"):
         yield f"path {call.path!r} must begin with a slash"
     if not _SENDABLE.fullmatch(call.path):

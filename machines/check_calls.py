@@ -1,4 +1,4 @@
-"""The checks of one call by itself: the shape of its columns, before its references are looked at."""
+"""The checks of one call alone: the types and bounds of its columns. `check_references` checks its references later."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -14,23 +14,24 @@ from machines.retry import Retry
 from machines.templates import Function
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-MOST_ATTEMPTS = 1_000_000  # bound of Retry.attempts
-LARGEST_FACTOR = 100  # bound of Retry.factor
-#: Ten years, in seconds. A longer wait is a typing error, and dates beyond year 9999 cannot be stored.
+MOST_ATTEMPTS = 1_000_000  # largest Retry.attempts; a larger number is a typing error
+LARGEST_FACTOR = 100  # largest Retry.factor; a larger number is a typing error
+#: Longest wait or deadline, in seconds: ten years. A longer one is a typing error, and may end after the year 9999,
+#: which no date can hold.
 LONGEST_WAIT_S = 10 * 366 * 86_400
-_DEEPEST = 20  # levels of a body
+_DEEPEST = 20  # most dicts and lists in a value, one inside the other; the checks recurse into them
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
-#: Headers that the service itself sends, in lower case.
+#: Headers that a table cannot set, in lower case: the service or its HTTP connection decides them.
 _OURS = frozenset({
     "host", "content-length", "transfer-encoding", "connection", "accept-encoding", "idempotency-key", "traceparent",
     "saga-id", "saga-step", "saga-epoch", "expect", "upgrade", "te", "trailer",
 })  # fmt: skip
-#: Types that the text of a header can have.
+#: Types of a value that is kept from a header: a header is a text, and these values are texts.
 _OF_HEADER = frozenset({
     FieldKind.TEXT, FieldKind.UUID, FieldKind.DATE, FieldKind.DATETIME, FieldKind.CHOICE, FieldKind.DECIMAL,
 })  # fmt: skip
 _LOWEST_STATUS, _HIGHEST_STATUS = 200, 599
-#: Functions with the number of their arguments; join() and computed() take any number.
+#: Function → the number of its arguments. join() and computed() are absent, because they take any number.
 _ARGUMENTS = {
     "const": 1, "maybe": 1, "fallback": 2, "cents": 1, "number_of": 1, "text_of": 1, "total": 1, "upper": 1, "lower": 1,
     "each_item": 2,
@@ -38,7 +39,7 @@ _ARGUMENTS = {
 
 
 def shape_problems(call: Call) -> Iterator[str]:
-    """Yield each problem of a call that can be seen without its table."""
+    """Yield each problem of a call that can be found without the rest of the table."""
     if call.method not in _METHODS:
         yield f"its method {shown(call.method)} is none of {', '.join(_METHODS)}; use get() or post()"
     yield from no_text("its participant", call.participant)
@@ -88,7 +89,10 @@ def _header_problems(name: object) -> Iterator[str]:
 
 
 def template_problems(what: str, value: Any, depth: int = _DEEPEST) -> Iterator[str]:
-    """Yield each part of a value of a call that is neither a reference, nor a function, nor a container of them."""
+    """Yield a problem for each part of a value that is no reference, no function, and no dict or list of them.
+
+    what: the words for the value in the problem. depth: how many levels of dicts and lists the value may have.
+    """
     if depth == 0:
         yield f"{what} is nested deeper than {_DEEPEST}; make it flatter"
     elif isinstance(value, str):
@@ -173,7 +177,7 @@ def _means_problems(call: Call) -> Iterator[str]:
 
 def _outcome_problems(what: str, outcome: object) -> Iterator[str]:
     try:
-        Outcome(outcome)  # type: ignore[arg-type]  # it may be anything
+        Outcome(outcome)  # type: ignore[arg-type]  # an author may write any value
     except ValueError:
         words = "SUCCEEDED, REFUSED, REFUSED_UNDO, IN_DOUBT or NOT_SENT"
         yield f"{what} is {shown(outcome)}, no outcome; use {words}"

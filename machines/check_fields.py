@@ -1,4 +1,4 @@
-"""The checks of fields: of the data of a saga, and of what a call keeps of its reply."""
+"""The checks of fields: the fields of a saga's data, and those of the values that a call keeps of its reply."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,12 +7,12 @@ from machines.accepting import NotAcceptedError, accept
 from machines.check_types import column_of, out_of, shown, unstorable
 from machines.fields import LARGEST_AMOUNT, LARGEST_INTEGER, Field, FieldKind
 
-MOST_CHARACTERS = 1_000_000  # bound of a text field's low and high
-MOST_ITEMS = 100_000  # bound of a list field's low and high
-MOST_PLACES = 30  # bound of the decimals of a decimal; cryptocurrencies have 18
-MOST_CHOICES = 1_000  # bound of the texts of a choice
-DEEPEST_FIELD = 5  # most levels of lists and objects, one inside the other
-#: Names of fields. They stand in references, where dots and braces have a meaning.
+MOST_CHARACTERS = 1_000_000  # largest low= and high= of text(), in characters; a larger bound is a typing error
+MOST_ITEMS = 100_000  # largest low= and high= of list_of(), in items; a larger bound is a typing error
+MOST_PLACES = 30  # most decimal places of decimal(); cryptocurrencies have 18
+MOST_CHOICES = 1_000  # most texts of choice(); an error message lists all of them
+DEEPEST_FIELD = 5  # most lists and objects in a field, one inside the other; the checks recurse into them
+#: Legal names of fields. A name is a part of references, where dots and braces have a meaning, so it has neither.
 FIELD_NAME = re.compile(r"[^\s.{}/]{1,64}")
 _CONSTRUCTORS = "text(), integer(), amount(), money(), boolean(), object_of({…}) or list_of({…})"
 _BOUNDS = {
@@ -26,7 +26,7 @@ _DEEP = frozenset({FieldKind.LIST, FieldKind.OBJECT})
 
 
 def field_problems(name: object, field: object, depth: int = DEEPEST_FIELD) -> Iterator[str]:
-    """Yield each problem of one field. depth: levels of lists and objects that it may still have."""
+    """Yield each problem of one field. depth: how many levels of lists and objects the field may have."""
     if not isinstance(name, str) or not (FIELD_NAME.fullmatch(name) and name.isprintable()):
         yield "it is not the name of a field; use letters, digits and underscores"
         return

@@ -1,4 +1,4 @@
-"""The check of references: each exists, is known when the call is sent, and has a type that fits its place."""
+"""The check of references: each one exists, has a value when the call is sent, and has a type that fits its place."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -33,17 +33,18 @@ class _Problem(Exception):  # noqa: N818  it never leaves this module
 
 @dataclass(frozen=True)
 class Scope:
-    """What the references of one call may mean."""
+    """What the references of one call may refer to."""
 
     table: Table
     #: Step of the call.
     step: Step
-    #: Steps whose replies are known.
+    #: Steps before it, whose replies the call may refer to.
     earlier: tuple[Step, ...]
-    #: True for an undo, which runs after its own step.
+    #: True for an undo. It runs after its own step, so it may refer to the reply of that step.
     undoes: bool = False
-    #: Type of `item`, within each_item().
+    #: Type of `item`, within each_item(); None: not known.
     item: Field | None = None
+    #: True within each_item(), where `item` may be referred to.
     within_item: bool = False
 
 
@@ -91,7 +92,7 @@ def _placed(scope: Scope, reference: str, where: str, instead: str) -> Iterator[
 
 
 def _place_problems(scope: Scope, value: Value, where: str, *, lists: bool = False) -> Iterator[str]:
-    """Yield a problem where a value would be a list or an object in a place for one text."""
+    """Yield a problem for a list, an object or a null in a place for one text. lists: a list is legal there."""
     if isinstance(value, Mapping) or (isinstance(value, (list, tuple)) and not lists):
         yield f"{described(value)} is no part of {where}; name one value"
         return
@@ -186,7 +187,7 @@ def _item_of_total(scope: Scope, reference: str) -> None:
 
 
 def type_of(scope: Scope, value: Value) -> Field | None:
-    """Return the type of a value without a problem; None while it is not known before the saga runs."""
+    """Return the type of a value; None when only a reply will decide it, or when the value has a problem."""
     if isinstance(value, str):
         try:
             return field_of(scope, value)
@@ -210,7 +211,7 @@ def _type_of_function(scope: Scope, function: Function) -> Field | None:
 
 
 def field_of(scope: Scope, reference: str) -> Field | None:
-    """Return the type of a reference; None while only the reply can tell. Raise _Problem."""
+    """Return the type of the value that a reference names; None when only a reply will decide it. Raise _Problem."""
     first, *path = parts(reference)
     if path and not (first and all(path)):
         raise _Problem(f"{reference!r} names no field; write step.field")
@@ -265,7 +266,10 @@ def _kept(name: str, declared: Kept | Field) -> Field:
 
 
 def _walk(field: Field | None, path: tuple[str, ...], reference: str) -> Field | None:
-    """Return the type at a path below a field. A part that may be missing or null makes what is below it so too."""
+    """Return the type at a path inside a field; None when only a reply will decide it. Raise _Problem.
+
+    A value inside an object or a list that may be missing or null may be missing, too.
+    """
     optional = nullable = False
     for name in path:
         if field is None or field.kind is FieldKind.ANYTHING:
@@ -287,7 +291,7 @@ def _walk(field: Field | None, path: tuple[str, ...], reference: str) -> Field |
 
 
 def order_problems(table: Table, order: str) -> Iterator[str]:
-    """Yield the problem of the reference by which people know a saga."""
+    """Yield each problem of `order=`, the reference of the number by which people know a saga."""
     step, name = split(order)
     steps = [known.name for known in table.steps]
     if step is None and name not in table.data:

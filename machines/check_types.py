@@ -1,4 +1,4 @@
-"""What the checks of a table share: short texts of values, and problems of types and bounds."""
+"""Functions that all checks of a table use: they show a value as a short text, and check its type and bounds."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -6,12 +6,12 @@ from difflib import get_close_matches
 from math import isfinite
 from typing import Any
 
-#: Characters that no JSON reader and no database keeps, see app.values.
+#: The NUL character and lone surrogates: app.values refuses them, because the databases cannot store them.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def column_of(owner: object, column: str) -> Any:
-    """Return a column's value as Any: its type is not certain, because an author need not run a type checker."""
+    """Return a column's value as Any. It may have another type than declared: authors need not run a type checker."""
     return getattr(owner, column)
 
 
@@ -28,7 +28,10 @@ def unstorable(what: str, text: str) -> Iterator[str]:
 def out_of(
     what: str, value: Any, least: float, most: float, *, whole: bool = False, above: bool = False
 ) -> Iterator[str]:
-    """Yield a problem for a number out of its bounds, or for a fraction where only whole numbers are legal."""
+    """Yield a problem for a value that is not a number from `least` to `most`.
+
+    what: the words before the value in the problem. whole: a fraction is a problem. above: `least` is a problem.
+    """
     kinds = int if whole else (int, float)
     number = isinstance(value, kinds) and not isinstance(value, bool) and (isinstance(value, int) or isfinite(value))
     if not number or not least <= value <= most or (above and value == least):
@@ -44,6 +47,6 @@ def shown(value: object) -> str:
 
 
 def mend(word: str, known: Iterable[str], otherwise: str) -> str:
-    """Return the remedy for an unknown word: the nearest known one, or something else."""
+    """Return the remedy for an unknown word: the most similar known word, if there is one, or `otherwise`."""
     close = get_close_matches(word, known, n=1)
     return f"did you mean {close[0]!r}? or {otherwise}" if close else otherwise

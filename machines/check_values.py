@@ -1,4 +1,4 @@
-"""The check that each value of a table has its type and lies within its bounds, made before anything is derived."""
+"""The check that each value of a table has its type and lies within its bounds. It runs before all other checks."""
 
 from collections.abc import Iterator, Mapping
 
@@ -11,15 +11,15 @@ from machines.retry import Retry
 from machines.step import Kind, Step
 from machines.table import Table
 
-#: One hour, in seconds. During a call the saga holds a thread and a lease.
+#: Largest timeout_s= of a step, in seconds: one hour, because a call keeps a thread busy and its saga leased.
 LONGEST_CALL_S = 3_600
-LARGEST_VERSION = 2**31 - 1  # largest value of the database column
+LARGEST_VERSION = 2**31 - 1  # largest version= of a table; the database column is a signed 32-bit integer
 
 Problems = Iterator[tuple[Step | None, str]]
 
 
 def value_problems(table: Table) -> Problems:
-    """Yield each value with a wrong type or out of bounds, with its step."""
+    """Yield a problem for each value with a wrong type or out of bounds, with the step that has the value."""
     saga_level = list(_saga_problems(table))
     yield from ((None, problem) for problem in saga_level)
     if saga_level:
@@ -63,7 +63,7 @@ def _saga_problems(table: Table) -> Iterator[str]:
 
 
 def _search_problems(table: Table, column: str) -> Iterator[str]:
-    """Yield a problem when the column's field cannot be indexed: sagas are searched by it in the database."""
+    """Yield a problem when the field that the column names cannot be indexed: the database searches sagas by it."""
     field = table.data.get(getattr(table, column) or "")
     if isinstance(field, Field) and field.kind is FieldKind.LIST:
         yield f"{column}={getattr(table, column)!r} is a list; name a field that holds one value"

@@ -19,9 +19,10 @@ from machines.step import Step
 from machines.table import Table
 from machines.templates import Function
 
-#: Columns that may change under a running saga. Of a table: the data a new saga starts with, the fields people search
-#: by, the events published, and the deadline. Of a step: its retries and time limits. Of a call: its retries, and what
-#: a reply means. Of a kept value: its bounds. A function of the author is known by its name.
+#: Columns that may change under a running saga, so the digest leaves them out. Of a table: the data a new saga starts
+#: with, the fields people search by, the events published, and the deadline. Of a step: its retries and time limits. Of
+#: a call: its retries, and what a reply means. Of a kept value: its bounds. Of a computed() function: its code; the
+#: digest contains its name.
 _MAY_CHANGE: Mapping[type, frozenset[str]] = {
     Table: frozenset(
         {"name", "version", "data", "participants", "client", "store", "order", "events", "started_by", "deadline_s"}
@@ -31,9 +32,9 @@ _MAY_CHANGE: Mapping[type, frozenset[str]] = {
     Field: frozenset({"low", "high", "default", "example", "secret"}),
     Function: frozenset({"own"}),
 }
-#: Characters in a digest. It only has to distinguish the few tables of one name and version.
+#: Length of a digest, in characters. A digest only has to distinguish the few tables of one name and version.
 _LENGTH = 16
-#: Changes that `change` names; it only counts the others.
+#: Most differences that `change` describes, so that its text stays one line; it only counts the others.
 _NAMED = 3
 
 _Plain = Mapping[str, Any]
@@ -49,7 +50,7 @@ def digest_of(content: str) -> str:
 
 
 def change(old: str, new: str) -> str:
-    """Return in one line the differences between two contents."""
+    """Return in one line the differences between two tables, each as `content_of` returned it."""
     found = list(_changes(json.loads(old), json.loads(new)))
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     return "; ".join(found[:_NAMED]) + more

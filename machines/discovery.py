@@ -18,16 +18,17 @@ from machines.check import TableError
 from machines.registry import BadTablesError, Registry
 from machines.saga import Saga
 
-#: Name in SAGAS of the tables in this package.
+#: Word in SAGAS for the sample tables, which are in this package.
 SAMPLES = "samples"
-#: Package that holds the files of all folders.
+#: Package of the modules that are made from the files of the folders in SAGAS.
 _PACKAGE = "sagas"
 
 
 def discover(sources: str | None = None) -> Registry:
-    """Import every file that `sources` names and collect its sagas. None: what SAGAS in the environment names.
+    """Import every file that `sources` names, and return the registry of their sagas.
 
-    Raise BadTablesError for an illegal table, and for a source that has none.
+    sources: a list as in SAGAS; None: the value of SAGAS in the environment. Raise BadTablesError for a table that is
+    illegal or cannot be imported, and for a source without a table.
     """
     named = os.environ.get("SAGAS", SAMPLES) if sources is None else sources
     found: dict[int, Saga] = {}
@@ -99,7 +100,7 @@ def _imported(name: str) -> ModuleType:
 
 
 def _place_and_reason(name: str, error: Exception) -> str:
-    """Return in one line the file and line of an error, and what it says."""
+    """Return in one line the file and the line number of an error, its type and its message."""
     if isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]:
         return f"SAGAS: there is no module {name}; check PYTHONPATH, or name a folder such as ./sagas"
     short = name.rpartition(".")[2]

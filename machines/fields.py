@@ -1,6 +1,6 @@
-"""The types of values: of the fields of a saga's `data`, and of what a call keeps of its reply.
+"""The types of values: a `Field` is the type of one value in a saga's `data` or in a reply.
 
-Any schema language can be generated from them. `machines.accepting` reads a value by its field.
+A schema in any language can be generated from fields. `machines.accepting` checks a value against its field.
 """
 
 from collections.abc import Mapping
@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-LARGEST_INTEGER = 2**63 - 1  # default bound of integer(); the largest signed 64-bit integer
-LARGEST_AMOUNT = 10**9  # default bound of amount(), money() and decimal()
-LONGEST_TEXT = 200  # default bound of text(), in characters
-LONGEST_LIST = 200  # default bound of list_of(), in items
+LARGEST_INTEGER = 2**63 - 1  # default high= of integer(): the largest signed 64-bit integer
+LARGEST_AMOUNT = 10**9  # default high= of amount(), money() and decimal(); a larger amount is most likely an error
+LONGEST_TEXT = 200  # default high= of text(), in characters; also the longest text that sagas can be searched by
+LONGEST_LIST = 200  # default high= of list_of(), in items; a longer list is most likely an error
 CENTS = 2  # decimals of amount() and money()
 
 
@@ -43,11 +43,11 @@ class Field:
     high: int = 0
     #: Value when the field is left out; None: the field is required, unless it is optional.
     default: str | int | bool | None = None
-    #: Fields of an object, or of each item of a list of objects; None for any other kind.
+    #: Fields of an object, or of each item of a list of objects; None for every other field.
     items: Mapping[str, "Field"] | None = None
-    #: Type of each item of a list of other values; None for any other kind.
+    #: Type of each item of a list whose items are no objects; None for every other field.
     item: "Field | None" = None
-    #: Decimals of a decimal.
+    #: Number of decimal places of a decimal.
     places: int = 0
     #: Legal values of a choice.
     choices: tuple[str, ...] = ()
@@ -83,9 +83,9 @@ def money(high: int = LARGEST_AMOUNT, *, example: str = "59.98") -> Field:
 
 
 def decimal(places: int, low: int = -LARGEST_AMOUNT, high: int = LARGEST_AMOUNT, *, example: str = "") -> Field:
-    """Return a field for an exact decimal with so many places: a text, such as "1.250" with three places.
+    """Return a field for an exact decimal number with `places` decimal places: a text, such as "1.250" for three.
 
-    A JSON number that has no more places is accepted too. The saga holds, and sends, the text with all places.
+    A JSON number without more places is accepted, too. The saga stores and sends the text with all places.
     """
     whole = _near(1, low, high)
     example = example or (f"{whole}.{'0' * places}" if isinstance(places, int) and places > 0 else str(whole))
@@ -130,7 +130,7 @@ def object_of(fields: Mapping[str, Field]) -> Field:
 
 
 def list_of(items: Mapping[str, Field] | Field, low: int = 1, high: int = LONGEST_LIST) -> Field:
-    """Return a field for a list of objects with these fields, or of values of one type."""
+    """Return a field for a list. items: the fields of each object in the list, or the type of each value in it."""
     if isinstance(items, Field):
         return Field(kind=FieldKind.LIST, low=low, high=high, item=items)
     return Field(kind=FieldKind.LIST, low=low, high=high, items=items)
@@ -157,14 +157,14 @@ def secret(field: Field) -> Field:
 
 
 def _near(example: float, low: float, high: float) -> int | float:
-    """Return an example within the bounds. Bounds that are not numbers are left for check() to refuse."""
+    """Return an example within the bounds. Ignore bounds that are not numbers: check() refuses them later."""
     if not all(isinstance(bound, (int, float)) for bound in (low, high)):
         return example
     return max(low, min(example, high))
 
 
 def _text_of(low: int, high: int) -> str:
-    """Return an example of a legal length. Bounds that no text fits are left for check() to refuse."""
+    """Return an example of a legal length. Ignore bounds that are not numbers or too large: check() refuses them."""
     if not all(isinstance(bound, int) and 0 <= bound <= 10**6 for bound in (low, high)):
         return "text"
     length = max(low, min(len("text"), high))

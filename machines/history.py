@@ -20,9 +20,9 @@ from machines.statuses import Status, StepStatus, step_status
 from machines.step import Kind, Step
 from machines.transitions import DONE, FAILURES, Direction, Phase, Trigger
 
-#: Status of a reply that may ask to wait: DEFER with this status was sent, so it is in doubt.
+#: HTTP status of a reply that asks to wait. The participant got the call and may have acted on it.
 _UNAVAILABLE = 503
-#: Trigger of a move → outcome of its call; the other triggers record none.
+#: Trigger of a move → outcome that the move records; moves with other triggers record no outcome.
 _OUTCOMES: Mapping[str, Outcome] = MappingProxyType({
     Trigger.SUCCEEDED: Outcome.SUCCEEDED,
     Trigger.REFUSED: Outcome.REFUSED,
@@ -32,7 +32,7 @@ _OUTCOMES: Mapping[str, Outcome] = MappingProxyType({
     Trigger.DEFER: Outcome.NOT_SENT,
 })  # fmt: skip
 
-#: Outcomes that a journal shows: a refusal that leaves something behind is recorded as a refusal.
+#: Outcomes that a journal can show. REFUSED_UNDO is absent, because the journal records it as a plain refusal.
 RECORDED = tuple(outcome for outcome in Outcome if outcome is not Outcome.REFUSED_UNDO)
 
 
@@ -79,7 +79,7 @@ class JournalEntry(Move, Protocol):
 
 
 class Snapshot(Protocol):
-    """What the steps of a saga are read from besides its journal."""
+    """The columns of a saga that `steps_of` reads besides the saga's journal."""
 
     @property
     def id(self) -> UUID: ...
@@ -95,7 +95,7 @@ class Snapshot(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class StepResult:
-    """One step of one saga, as far as the saga has come."""
+    """The result, so far, of one step of one saga."""
 
     step: Step
     #: Position in the table, from 1.
@@ -104,11 +104,11 @@ class StepResult:
     started_at: datetime | None
     completed_at: datetime | None
     compensated_at: datetime | None
-    #: Calls that were sent for the action.
+    #: How often the action was sent.
     attempts: int
-    #: Retries of the action, see `retries`.
+    #: Retries of the action, counted by `retries`.
     retries: int
-    #: Outcome of the last attempt; unknown: the attempt is in doubt.
+    #: Outcome of the last attempt of the action; None: no attempt has an outcome yet.
     outcome: Outcome | None
     input: Any
     output: Any
@@ -123,20 +123,20 @@ class StepEffect:
     effect: Effect
     #: The call that was sent last: the action or the compensation.
     call: Call
-    #: Direction of that call.
+    #: Direction of `call`: do for the action, undo for the compensation.
     direction: Direction
-    #: A person resolved the call; the participant has not confirmed it.
+    #: True: a person resolved the call; the participant has not confirmed it.
     by_hand: bool = False
-    #: The participant refused the call.
+    #: True: the participant refused the call.
     refused: bool = False
-    #: The call is in flight: its reply may come at any moment.
+    #: True: the call is in flight; its reply may come at any moment.
     in_flight: bool = False
 
 
 def outcome_of_move(trigger: str, status_code: int | None) -> Outcome | None:
-    """Return the outcome of the call that a move records; None when it records none. status_code: of its reply."""
+    """Return the outcome that a move records; None when it records none. status_code: HTTP status of the reply."""
     if trigger == Trigger.DEFER and status_code == _UNAVAILABLE:
-        return Outcome.IN_DOUBT  # the participant asked to wait: not a failed attempt, and in doubt
+        return Outcome.IN_DOUBT  # the participant asked to wait, but may have acted on the call
     return _OUTCOMES.get(trigger)
 
 
@@ -157,7 +157,7 @@ def steps_of(definition: Saga, saga: Snapshot, journal: Sequence[JournalEntry]) 
 
 
 def completed_steps(definition: Saga, saga: Snapshot, journal: Sequence[Move]) -> int:
-    """Return the number of steps that are done and not undone. The journal needs no replies for this."""
+    """Return the number of steps that are done and not undone. The journal may be loaded without its replies."""
     moves: dict[tuple[str, str], set[str]] = {}
     for row in journal:
         moves.setdefault((row.step or "", row.direction or ""), set()).add(row.trigger)
@@ -172,10 +172,10 @@ def completed_steps(definition: Saga, saga: Snapshot, journal: Sequence[Move]) -
 
 
 def retries(definition: Saga | None, journal: Sequence[JournalEntry]) -> tuple[int, int]:
-    """Return the retries of the call that was retried most, and the retries that this call may have.
+    """Find the call that was retried most. Return how often it was retried, and how often its table allows that.
 
-    Without any retry, the call is the first one. A probe is no retry. When a person retries a stuck call, its count
-    starts from 0. For a call whose table this release does not have, the limit is the number of retries made.
+    Without any retry, the second number is that of the first step. A probe is no retry. When a person retries a stuck
+    call, its count starts from 0. When this release does not have the table, the second number equals the first.
     """
     most, limit, made = 0, definition.steps[0].retry.retries if definition else 0, 0
     for row in journal:
@@ -193,7 +193,7 @@ def retries(definition: Saga | None, journal: Sequence[JournalEntry]) -> tuple[i
 def effects_of(definition: Saga, state: str, moves: Sequence[Move], *, in_doubt: bool) -> list[StepEffect]:
     """Return every step that changes something, in the table's order, with its effect.
 
-    in_doubt: the call of the present state may have been sent.
+    in_doubt: the call of the state that the saga is in may have been sent.
     """
     return [
         _effect(definition, step, state, moves, in_doubt=in_doubt)
@@ -240,10 +240,11 @@ def _of_step(moves: Sequence[_M], step: Step) -> tuple[list[_M], list[_M]]:
 def _started_at(
     saga: Snapshot, entry: str, entered_at: datetime | None, done: Sequence[JournalEntry]
 ) -> datetime | None:
-    """Return when the step's first call was sent.
+    """Return when the step's first call was sent; None while the saga is pending or has not reached the step.
 
-    While no call has a reply, return when the saga entered the state in which the step starts.
-    A saga that is executed later than it was created makes no move in between, so `entered_at` may be too early.
+    entry: the state in which the step starts. entered_at: when the saga moved to it. Only a reply records the start of
+    its call; before the first reply, the start is when the saga entered the state. A saga that was created first and
+    executed later made no move at its execution, but its column `entered_at` has the time of the execution.
     """
     first = next((row for row in done if row.duration_ms is not None), None)
     if entered_at and first:
@@ -271,7 +272,7 @@ def _effect(definition: Saga, step: Step, state: str, moves: Sequence[Move], *, 
     in_flight = at.phase in (Phase.FORWARD, Phase.UNDOING) and at.step == step and in_doubt
     undoing = in_flight and at.undoes
     if step.undo and (undone or undoing):
-        # An undo is sent only for a step that took effect or may have, also when it was refused and left something.
+        # An undo is sent when the action took effect, when it is in doubt, or when its refusal left something behind.
         certain = _succeeded(done) and not undoing and not _any_in_doubt(undone)
         before = Effect.TOOK_EFFECT if certain else Effect.UNKNOWN
         return StepEffect(
@@ -309,6 +310,6 @@ def _succeeded(moves: Sequence[Move]) -> bool:
 
 
 def _any_in_doubt(moves: Sequence[Move]) -> bool:
-    """Return True when an attempt is in doubt. A refusal after such an attempt proves nothing."""
+    """Return True when an attempt is in doubt. A later refusal does not prove that the attempt had no effect."""
     in_doubt = any(outcome_of_move(move.trigger, move.status_code) is Outcome.IN_DOUBT for move in moves)
     return in_doubt or _any(moves, Trigger.QUARANTINE)

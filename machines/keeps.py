@@ -1,10 +1,10 @@
-"""What a call keeps of its reply: typed values from its body and its headers, under names of the author's choice.
+"""What a call keeps of its reply: typed values from its body and its headers, under names that the author chooses.
 
     keeps={"booking.id": text(),                                  # by its path; `fly.booking.id` refers to it
            "price": at("booking.price.amount", money()),          # under another name
            "id": header("Location", last_segment=True)}           # from a header
 
-Only what is kept is stored. A reply without it is not understood: its outcome is in doubt.
+Only the kept values are stored. When a reply lacks one of them, the outcome of the call is in doubt.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ from machines.accepting import NotAcceptedError, accept
 from machines.fields import Field, text
 from machines.references import parts, within
 
-#: Most characters of a header that is kept, unless its field says otherwise.
+#: Longest value that is kept from a header, in characters, unless the author gives header() a field.
 LONGEST_HEADER = 2_000
 
 
@@ -30,7 +30,7 @@ class Kept:
     source: str
     #: True: `source` is the name of a header.
     header: bool = False
-    #: True: only the last segment of the header's path is kept.
+    #: True: the header holds a URL, and only the last segment of its path is kept.
     last_segment: bool = False
 
     def __str__(self) -> str:
@@ -45,13 +45,13 @@ def at(path: str, field: Field, /) -> Kept:
 def header(name: str, field: Field | None = None, /, *, last_segment: bool = False) -> Kept:
     """Return a value that is kept from a header, by default as text.
 
-    last_segment: keep only the last segment of its path, decoded: `42` of `https://x.example/rentals/42?a=b`.
+    last_segment: the header holds a URL; keep the last segment of its path, decoded: `42` of `https://x/rentals/42?a=b`.
     """
     return Kept(field=field or text(high=LONGEST_HEADER), source=name, header=True, last_segment=last_segment)
 
 
 def kept_of(name: str, declared: Kept | Field) -> Kept:
-    """Return the declaration in full: a field alone is kept by its path."""
+    """Return the declaration as a `Kept`. A plain field is kept from the body, and its name is its path."""
     return declared if isinstance(declared, Kept) else Kept(field=declared, source=name)
 
 
@@ -60,7 +60,7 @@ def keep(
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Return what is kept of a reply, as nested objects, and the reason for each value that the reply lacks.
 
-    The reason is "" for a missing value. headers: by name in lower case.
+    The reason is "" for a missing value. headers: those of the reply, by name in lower case.
     """
     stored: dict[str, Any] = {}
     lacking: dict[str, str] = {}
@@ -81,7 +81,7 @@ def keep(
 
 
 def _found(kept: Kept, body: Any, headers: Mapping[bytes, bytes]) -> Any:
-    """Return the value in the reply. Raise LookupError without one."""
+    """Return the value of the reply that is to be kept. Raise LookupError when the reply does not have it."""
     if not kept.header:
         try:
             return within(body, parts(kept.source))

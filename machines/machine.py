@@ -1,11 +1,11 @@
 """The `transitions` machine of one running saga, over the transitions of its table.
 
 Building a `Machine` takes 250 µs, and every request creates a saga. So the states and transitions of a table are built
-once per definition, and each saga is its own `Machine` over them (about 1 µs). All sagas of a definition share these
-parts, so the parts are immutable: each method of `Machine` on a saga either works for that saga alone or raises.
+once per definition, and each saga is a small `Machine` that uses them; building it takes about 1 µs. All sagas of a
+definition share these parts, so the parts are immutable: a method of `Machine` that would change them raises.
 
-The table is the only way to move a saga: by `fire`, by `trigger("refused")` or by `saga.refused()`. Each move is passed
-to `moved`, which is the machine's `after_state_change` callback.
+Only the transitions of its table move a saga: by `fire`, by `trigger("refused")` or by `saga.refused()`. After each
+move the machine calls `moved`, its `after_state_change` callback.
 """
 
 from collections import deque
@@ -22,7 +22,7 @@ from machines.saga import Saga
 from machines.transitions import NOWHERE, Phase, Trigger
 from machines.transitions import State as TableState
 
-#: Where a saga is before START; no commit and no page ever shows it.
+#: The state of a saga before the trigger START; it is never stored and never shown.
 _NOT_STARTED = TableState(name=NOWHERE, phase=Phase.PASSING)
 
 
@@ -43,7 +43,7 @@ class FixedList(list[Any]):
 
 
 class _SetOnce:
-    """A part that all sagas of a definition share: each attribute is set once, when the part is built."""
+    """Base of the parts that all sagas of a definition share. An attribute cannot be changed after it was set."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in vars(self):
@@ -60,14 +60,14 @@ class SagaState(_SetOnce, State):
 
 
 class SagaTransition(_SetOnce, Transition):
-    """A row of a table: the only thing that changes the state of a saga."""
+    """A transition of a table. Nothing else changes the state of a saga."""
 
     def __init__(self, source: str, dest: str) -> None:
         super().__init__(source, dest)
         vars(self).update({name: FixedList() for name in ("prepare", "before", "after", "conditions")})
 
     def execute(self, event_data: EventData) -> bool:
-        """Make the move and record it. The base class does more only for callbacks, which no row has."""
+        """Make the move and record it. The base class would also run callbacks, but these transitions have none."""
         self._change_state(event_data)
         event_data.machine.callbacks(event_data.machine.after_state_change, event_data)
         return True
@@ -81,7 +81,7 @@ class SagaTransition(_SetOnce, Transition):
 
 
 class SagaEvent(Event):
-    """A trigger of one saga, over the transitions that its table has for the trigger."""
+    """A trigger of one saga, with the transitions that the saga's table has for this trigger."""
 
     add_transition = add_callback = _refuse
 
@@ -92,7 +92,7 @@ class SagaEvent(Event):
         self.name, self.machine, self.transitions = name, machine, transitions
 
     def trigger(self, model: object, *args: Any, **kwargs: Any) -> bool:
-        """Make the move. The base class does more only for queues, conditions and callbacks, which no saga has."""
+        """Make the move. The base class also handles queues, conditions and callbacks, but a saga has none."""
         saga = cast("SagaMachine", self.machine)
         if model is not saga:
             raise MachineError("a saga is moved by its own events only")
@@ -127,9 +127,9 @@ class Parts:
 
     #: Name → state.
     states: Mapping[str, SagaState]
-    #: Trigger → its name and its transitions by source state.
+    #: Name of a trigger → the trigger, and its transitions by source state.
     events: Mapping[str, tuple[Trigger, Mapping[str, FixedList]]]
-    #: Name → factory of a method that `Machine` adds to its model.
+    #: Name of a method that `Machine` adds to its model, such as `may_refused` → function that builds it for a saga.
     methods: Mapping[str, Callable[["SagaMachine"], Callable[..., Any]]]
 
 
@@ -169,7 +169,7 @@ class SagaMachine(Machine):
 
     state_cls, transition_cls, event_cls = SagaState, SagaTransition, SagaEvent
 
-    # Attributes that Machine's constructor would set on each instance, and that are the same for every saga.
+    # Machine's constructor would set these attributes on each instance, but they are the same for every saga.
     name = ""
     _queued, _transition_queue = False, deque(maxlen=0)
     _before_state_change = _prepare_event = _finalize_event = _on_exception = _on_final = FixedList()
@@ -180,7 +180,7 @@ class SagaMachine(Machine):
     model_attribute = _fixed(lambda _: "state")
     model_override = _fixed(lambda _: False)
 
-    # Methods that would change the table, or change the state without a move.
+    # These methods would change the table, or change the state without a move.
     add_model = remove_model = add_state = add_states = set_state = _refuse
     add_transition = add_transitions = add_ordered_transitions = remove_transition = _refuse
     before_state_change = _fixed(attrgetter("_before_state_change"))
@@ -208,7 +208,7 @@ class SagaMachine(Machine):
         self._at = definition.states[state or definition.initial]
 
     def __getattr__(self, name: str) -> Any:
-        """Return `refused`, `may_refused`, `is_ANNULEE` and similar methods, which a saga does not store."""
+        """Return a method such as `refused`, `may_refused` or `is_ANNULEE`; it is built when it is used."""
         shared = vars(self).get("_parts")
         made = shared and shared.methods.get(name)
         return made(self) if made else super().__getattr__(name)
@@ -217,7 +217,7 @@ class SagaMachine(Machine):
         return [*super().__dir__(), *self._parts.methods]
 
     def trigger(self, trigger_name: str, *args: Any, **facts: Any) -> bool:
-        """Make the move of this name, as `Machine` offers it. Raise what `fire` raises."""
+        """Make the move with the trigger of this name; every `Machine` has this method. The service calls `fire`."""
         return bool(self._get_trigger(self, trigger_name, *args, **facts))
 
     def may_trigger(self, trigger_name: str, *args: Any, **facts: Any) -> bool:
@@ -228,11 +228,11 @@ class SagaMachine(Machine):
         return event is not None and self._at.name in event[1]
 
     def fire(self, trigger: Trigger, **facts: Any) -> None:
-        """Make the move. Raise `transitions.MachineError` when the table has no row for this state and trigger."""
+        """Make the move. Raise `transitions.MachineError` when the table has no such move from the saga's state."""
         event = self._parts.events.get(trigger)
         if event is None:
             raise MachineError(f"{self.definition} has no row for {trigger}")
         SagaEvent(event[0], self, event[1]).trigger(self, **facts)
 
     def moved(self, event: EventData) -> None:
-        """Receive each move after it: its row is `event.transition`, its facts are the arguments of `fire`."""
+        """Do nothing after a move; subclasses record it. `event.kwargs` has the facts that `fire` received."""

@@ -1,4 +1,4 @@
-"""The closed set of outcomes of a call. `app.calls.outcome` decides which one a reply has, `progress` what follows."""
+"""The five outcomes of a call. `app.calls.outcome` finds the outcome of a reply, `machines.progress` acts on it."""
 
 from enum import StrEnum
 
@@ -7,11 +7,11 @@ class Outcome(StrEnum):
     """What the reply to a call means."""
 
     SUCCEEDED = "succeeded"
-    #: The participant did not do it, and says so.
+    #: The participant replied that it did not do what the call asks for.
     REFUSED = "refused"
-    #: The participant refused, but left something behind, so the step is undone as well.
+    #: The participant refused, but left something behind, so the step itself is undone, too.
     REFUSED_UNDO = "refused_undo"
-    #: The participant may have done it. Metrics, log lines and the API have always called it "unknown".
+    #: The participant may have done what the call asks for. The API, metrics and log lines call this "unknown".
     IN_DOUBT = "unknown"
     #: The participant did not act on the call; no attempt is counted.
     NOT_SENT = "not_sent"

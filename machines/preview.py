@@ -1,6 +1,6 @@
-"""A preview of a move that a person requests: a trial saga makes the moves before anything is done.
+"""A preview of a move that a person requests. A trial saga in memory makes the moves; nothing is sent or stored.
 
-It shows the states and calls if every call succeeds, and the course if the first call does not succeed.
+The preview shows the states and calls that follow if every call succeeds, and those that follow if the first one fails.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ from machines.transitions import State, Trigger
 class Stop:
     """A state that the saga will enter."""
 
-    #: The state.
+    #: State of the saga's table.
     state: State
     #: Call sent in the state; not sent when `probe` finds that it was already done.
     call: Call | None
@@ -29,7 +29,7 @@ class Stop:
 class Preview:
     """The states to come after a move."""
 
-    #: The move.
+    #: Trigger of the move.
     trigger: Trigger
     #: All states to come if every call succeeds.
     course: tuple[Stop, ...]
@@ -46,7 +46,7 @@ class Preview:
 
 
 def preview(saga: Saga, state: str, trigger: Trigger, *, in_doubt: bool) -> Preview:
-    """Return the course from a state after the trigger. in_doubt: an attempt of the call in flight may have worked.
+    """Return the preview of a move from a state. in_doubt: an attempt of the call in flight may have worked.
 
     Raise `transitions.MachineError` when the table has no such transition.
     """
@@ -60,14 +60,14 @@ def preview(saga: Saga, state: str, trigger: Trigger, *, in_doubt: bool) -> Prev
 
 
 def _otherwise(walk: Walk) -> Iterator[tuple[Trigger, tuple[Stop, ...]]]:
-    """Yield the course after a refusal of the call in flight, and after no clear reply to any attempt."""
+    """Yield two courses: one after a refusal of the call in flight, one after no clear reply to any attempt of it."""
     refused, unanswered = (Walk(walk.definition, walk.state, in_doubt=walk.in_doubt) for _ in range(2))
     yield refused.conclude(Outcome.REFUSED), tuple(_onward(refused))
     yield unanswered.exhaust(), tuple(_onward(unanswered))
 
 
 def _onward(walk: Walk) -> Iterator[Stop]:
-    """Yield the stops that the walk has made, and those to come if every call succeeds."""
+    """Let every call succeed from here to the end. Yield the states that the walk has entered."""
     while walk.at.call:
         walk.conclude(Outcome.SUCCEEDED)
     return _stops(walk.take(), in_doubt=False)

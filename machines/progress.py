@@ -1,19 +1,20 @@
 """The only interpreter of a table: what an outcome, a deadline, a crash or a person's request does to a saga.
 
-A saga is in a state; the state names the call in flight. What is known of that call is one fact: it is *in doubt* when
-an earlier attempt may have worked. From these two, and from what has just happened, this module decides which moves
-the saga makes. The engine, the previews, the diagrams and the tests call it. No other module fires a trigger, and no
-other module writes `in_doubt`.
+The saga's state names the call in flight. One fact is known of that call: it is *in doubt* when an earlier attempt may
+have worked. From the state, this fact and the event, this module decides which moves the saga makes. The engine, the
+previews, the diagrams and the tests call it. No other module fires a trigger, and no other module writes `in_doubt`.
 
     outcome of the call     what the saga does
     succeeded               goes on with the next call
-    refused                 compensates the steps before; this step too when it is in doubt. A pivot in doubt is stuck
-    refused, but undo it    compensates this step too
-    unknown                 sends the call again, in doubt; after the last attempt it compensates this step too, or is
-                            stuck
+    refused                 compensates the steps before this one, and this step when it is in doubt; is stuck where
+                            there is no way back, and when a pivot is in doubt
+    refused, but undo it    compensates this step and the steps before it
+    unknown                 sends the call again, in doubt; after the last attempt it compensates this step and the
+                            steps before it, or is stuck
     not sent                sends the call later; no attempt is counted
 
-A *passing* state is left in the same commit: by the next call that begins, or by the first compensation.
+A saga leaves a *passing* state in the same commit. It enters the state of the next call, or of the first compensation
+to be sent: steps are undone in reverse order, so that is the compensation of the last step that has one.
 """
 
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ from machines.statuses import Status, status_of
 from machines.step import Kind
 from machines.transitions import GIVES_UP, Phase, State, Trigger
 
-#: Request of a person → triggers, of which the first that the table has from the saga's state is fired.
+#: Request of a person → triggers that carry it out. The first one that the table has from the saga's state is fired.
 REQUESTS: Mapping[str, tuple[Trigger, ...]] = MappingProxyType({
     "retry": (Trigger.RETRY,),
     "compensate": (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING, Trigger.CANCEL),
@@ -43,15 +44,15 @@ class Progress(SagaMachine):
 
     def __init__(self, definition: Saga, state: str | None = None, *, in_doubt: bool = False) -> None:
         super().__init__(definition, state)
-        #: True when an attempt of the call in flight may have worked; then a later refusal proves nothing.
+        #: True when an attempt of the call in flight may have worked. A later refusal does not prove the opposite.
         self.in_doubt = in_doubt
-        #: Attempts of the call in flight that failed.
+        #: Number of failed attempts of the call in flight.
         self.attempt = 0
-        #: Times that the call in flight was put off; they count as no attempt.
+        #: How often the call in flight was deferred; a deferral counts as no attempt.
         self.deferrals = 0
-        #: A person has asked for the call in flight, although it may have been sent before.
+        #: True when a person has asked to send the call in flight again, although it is in doubt.
         self.sends_again = False
-        #: Why the call in flight is sent again; None for the first time.
+        #: Why the call in flight is sent again; None before its first attempt.
         self.waits_for: str | None = None
         #: True while the saga waits for a request to start; none of its calls was sent.
         self.pending = False
@@ -64,27 +65,27 @@ class Progress(SagaMachine):
 
     @property
     def probe(self) -> Call | None:
-        """The call that asks whether an attempt in doubt has worked, where the step has one."""
+        """The call that asks whether an attempt in doubt has worked; None: no attempt is in doubt, or no probe."""
         return self._at.probe if self.in_doubt else None
 
     @property
     def must_not_send(self) -> bool:
-        """True when the call may have been sent, and its table allows one attempt: its participant keeps no keys."""
+        """True when the call may have been sent and must not be sent twice, because its table allows one attempt."""
         once = self._at.effectful and self._at.retry.attempts == 1
         return once and self.in_doubt and not self.sends_again
 
     @property
     def pivot_in_doubt(self) -> bool:
-        """True when the pivot may have worked: then no deadline and no refusal undoes the saga."""
+        """True when the pivot may have worked. Then neither the deadline nor a refusal undoes the saga."""
         return self.in_doubt and self._at.step is not None and self._at.step.kind is Kind.PIVOT
 
     @property
     def can_expire(self) -> bool:
-        """True when the call in flight is not sent after the saga's deadline."""
+        """True when the call in flight must not be sent after the saga's deadline."""
         return not self.pivot_in_doubt and self.may(Trigger.EXPIRE)
 
     def create(self, *, actor: str) -> None:
-        """Create the saga in its initial state, and begin its first call where the table names a state for it."""
+        """Create the saga in its initial state. Enter the state of its first call where the table names one."""
         self.fire(Trigger.START, actor=actor)
         self.pass_on(actor=actor)
 
@@ -92,15 +93,15 @@ class Progress(SagaMachine):
         self, outcome: Outcome, *, sent: bool = True, asks_to_wait: bool = False, late: bool = False,
         actor: str = "", **facts: Any,
     ) -> Trigger:  # fmt: skip
-        """Make the moves that the outcome of the call in flight means. Return the trigger of the first.
+        """Make the moves that follow from the outcome of the call in flight. Return the trigger of the first move.
 
         sent: the call left this process. asks_to_wait: the participant said when to send the call again. late: the
-        saga's deadline is over. facts: recorded with the first move. After RETRY and DEFER the same call is to be sent
-        again, after a wait.
+        saga's deadline is over. facts: recorded with the first move. After RETRY or DEFER, the caller waits and sends
+        the same call again.
         """
         at = self._at
         assert at.step is not None
-        # A pivot in doubt cannot expire at its deadline. From then on each round counts, so that it ends or is stuck.
+        # A pivot in doubt does not expire. After the deadline each try counts as an attempt, so that the tries end.
         overdue = late and self.pivot_in_doubt and self.may(Trigger.EXPIRE)
         waits = outcome is not Outcome.SUCCEEDED and (
             (outcome is Outcome.NOT_SENT and not overdue) or (asks_to_wait and not late)
@@ -127,14 +128,14 @@ class Progress(SagaMachine):
         return Trigger.RETRY if self.attempt + 1 < self._at.rounds else Trigger.EXHAUSTED
 
     def give_up(self, trigger: Trigger, *, actor: str, reason: str) -> None:
-        """Do not send the call in flight: the deadline is over (EXPIRE), or it ended its processes (QUARANTINE)."""
+        """Abandon the call in flight: the deadline is over (EXPIRE), or each process that ran it died (QUARANTINE)."""
         at, including = self._at, self.in_doubt
         assert at.step is not None
         self.fire(trigger, actor=actor, step=at.step.name, direction=at.direction, reason=reason)
         self.pass_on(including=including, actor=actor)
 
     def request(self, trigger: Trigger, *, actor: str = "", then: str = "", **facts: Any) -> None:
-        """Make the move that a person requests, see `trigger_of`. then: recorded as the actor of the moves that follow.
+        """Make the move that a person requests. then: the actor of the moves that follow in the same commit.
 
         Raise `transitions.MachineError` when the table has no such transition.
         """
@@ -147,7 +148,7 @@ class Progress(SagaMachine):
         self.pending = self.in_doubt = self.sends_again = False
 
     def pass_on(self, *, including: bool = False, actor: str = "") -> None:
-        """Leave passing states. including: the step that failed may have taken effect, so it is compensated as well."""
+        """Leave passing states. including: the failed step may have taken effect, so it is compensated, too."""
         while self._at.phase is Phase.PASSING:
             if self.may(Trigger.BEGIN):
                 self.fire(Trigger.BEGIN, actor=actor)
@@ -157,7 +158,7 @@ class Progress(SagaMachine):
                 self.fire(Trigger.COMPENSATE, actor=actor)
 
     def moved(self, event: EventData) -> None:
-        """Keep what is known of the call in flight true after a move; `Machine` calls it after each."""
+        """Update what is known of the call in flight. `Machine` calls this method after each move."""
         row, trigger, reason = event.transition, event.event.name, event.kwargs.get("reason")
         assert row is not None
         if row.source == row.dest:
@@ -166,7 +167,7 @@ class Progress(SagaMachine):
             self.deferrals += trigger == Trigger.DEFER
             return
         self.attempt, self.deferrals, self.waits_for = 0, 0, None
-        # A person who retries a stuck call does not know either whether the attempts before took effect.
+        # A person retried a stuck call. It stays in doubt, because an earlier attempt may have taken effect.
         self.in_doubt = self.sends_again = trigger == Trigger.RETRY
         if trigger in GIVES_UP:
             step = self.definition.states[str(row.source)].step
@@ -176,15 +177,15 @@ class Progress(SagaMachine):
 def may_have_been_sent(*, in_doubt: bool, claims: int, own_claims: int = 0) -> bool:
     """Return True when the call of a stored saga may have been sent, so that it is in doubt.
 
-    The sender may be the process that committed the state, or a process that claimed the saga since then: a claim is
-    the intent of that call. in_doubt: as stored. claims: the claims since the last move. own_claims: the claims of the
-    caller, which do not count.
+    The sender may be the process that committed the state, or a process that claimed the saga since then: a process
+    that claims a saga may send its call without another commit. in_doubt: the value stored with the saga. claims: the
+    number of claims since its last move. own_claims: how many of these claims the caller made; they do not count.
     """
     return in_doubt or claims > own_claims
 
 
 def requests(saga: Saga, state: str) -> frozenset[Trigger]:
-    """Return the moves that only a person makes from this state; they exclude the engine's own retry."""
+    """Return the triggers that only a person fires from this state. The retries of the engine are not among them."""
     waits = saga.states[state].phase in (Phase.STUCK, Phase.COMPLETED)
     return frozenset(
         row.trigger for row in saga.transitions if row.source == state and (waits or row.trigger is Trigger.CANCEL)
@@ -198,11 +199,11 @@ def trigger_of(request: str, saga: Saga, state: str) -> Trigger | None:
 
 
 class Walk(Progress):
-    """A saga that is only tried out: it records the states that it enters."""
+    """A trial saga in memory, for previews and diagrams. It records the states that it enters."""
 
     def __init__(self, definition: Saga, state: str | None = None, *, in_doubt: bool = False) -> None:
         super().__init__(definition, state, in_doubt=in_doubt)
-        #: States entered since the beginning or the last `take`.
+        #: States entered since the last `take`, or since the beginning.
         self.entered: list[State] = []
 
     def moved(self, event: EventData) -> None:
@@ -210,7 +211,7 @@ class Walk(Progress):
         self.entered.append(self._at)
 
     def take(self) -> list[State]:
-        """Return the states entered since the last call."""
+        """Return the states entered since the last `take`, or since the beginning."""
         taken, self.entered = self.entered, []
         return taken
 

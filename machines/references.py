@@ -18,11 +18,11 @@ from typing import Any
 from urllib.parse import quote
 
 PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-#: Roots of references that no step and no field of data may have as its name.
+#: First parts of references with a fixed meaning: the saga itself, and the current item within each_item().
 SAGA, ITEM = "saga", "item"
-#: What `saga.` has.
+#: Fields of `saga`: the saga's id, and the call's idempotency key.
 SAGA_FIELDS = ("id", "key")
-#: The roots of a call that refers to none.
+#: For a call that refers neither to `saga` nor to `item`.
 NO_ROOTS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -31,12 +31,12 @@ class FillError(ValueError):
 
 
 def idempotency_key(saga_id: str, step: str, direction: str) -> str:
-    """Return the key that is the same at each attempt of a call, of its probe, and of its recovery."""
+    """Return the idempotency key of a call. Each attempt, the call's probe and its recovery send the same key."""
     return f"{saga_id}/{step}/{direction}"
 
 
 def roots_of(saga_id: str, step: str, direction: str) -> Mapping[str, Any]:
-    """Return what `saga.` means in a call of a step."""
+    """Return the values of `saga.id` and `saga.key` in one call. direction: "do" or "undo"."""
     return {SAGA: {"id": saga_id, "key": idempotency_key(saga_id, step, direction)}}
 
 
@@ -55,7 +55,10 @@ def parts(reference: str) -> tuple[str, ...]:
 def look_up(
     reference: str, data: Mapping[str, Any], results: Mapping[str, Any], roots: Mapping[str, Any] = NO_ROOTS
 ) -> Any:
-    """Return the value of a reference. roots: the values of `saga` and `item`. Raise FillError when it is not known."""
+    """Return the value of a reference. Raise FillError when the value is not known.
+
+    results: the replies, by step. roots: the values of `saga` and `item`.
+    """
     path = parts(reference)
     first = path[0]
     try:
@@ -68,7 +71,7 @@ def look_up(
 
 
 def within(value: Any, path: tuple[str, ...]) -> Any:
-    """Return the value at a path of names and of indexes of lists. Raise LookupError or TypeError without one."""
+    """Return the part of a value at a path of names and list indexes. Raise LookupError or TypeError if absent."""
     for name in path:
         if isinstance(value, (dict, Mapping)):  # dict first, because a Mapping is recognized slowly
             value = value[name]
@@ -80,9 +83,9 @@ def within(value: Any, path: tuple[str, ...]) -> Any:
 
 
 def scalar_text(reference: str, value: Any, where: str) -> str:
-    """Return a value as text, the same before and after the saga was stored. where: what it is put into.
+    """Return a value as text. It is the same text before the saga is stored and after the saga is loaded.
 
-    Raise FillError for null, a list and an object.
+    where: the place of the text, for the error. Raise FillError for null, a list and an object.
     """
     match value:
         case bool():
@@ -101,7 +104,7 @@ def scalar_text(reference: str, value: Any, where: str) -> str:
 def segment(reference: str, value: Any) -> str:
     """Return a value as one segment of a path.
 
-    Raise FillError for a value that cannot be a segment, and for one that leads to another path.
+    Raise FillError for null, a list, an object and an empty text, and for `.` and `..`, which lead to another path.
     """
     text = scalar_text(reference, value, "a path")
     if text in ("", ".", ".."):

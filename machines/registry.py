@@ -61,22 +61,22 @@ class Registry:
             raise UnknownSagaError(f"saga {name} v{version} is not defined") from None
 
     def know_first(self, digests: Mapping[tuple[str, int], str]) -> None:
-        """Set the table digests, by name and version, of sagas that store none; default: the table known here."""
+        """Set, by name and version, the digest of the sagas that store none. Default: the digest of the table here."""
         self._first = digests
 
     def takes_unnamed(self, definition: Saga) -> bool:
-        """Return True when sagas that store no digest run by this table."""
+        """Return True when the sagas that store no digest run by this table."""
         return self._first.get((definition.name, definition.version), definition.digest) == definition.digest
 
     def of(self, saga: OfSaga) -> Saga:
-        """Return the table that a saga runs by. Raise UnknownSagaError, also when the version's table has changed."""
+        """Return the table that a saga runs by. Raise UnknownSagaError if it is absent, or has another digest now."""
         found = self.get(saga.definition, saga.definition_version)
         if saga.table_digest != found.digest and (saga.table_digest or not self.takes_unnamed(found)):
             raise UnknownSagaError(f"saga {found} runs by another table of that version than the one defined now")
         return found
 
     def knows(self, saga: OfSaga) -> bool:
-        """Return True when the table that a saga runs by is known here."""
+        """Return True when this registry has the table that a saga runs by."""
         try:
             self.of(saga)
         except UnknownSagaError:
@@ -84,7 +84,7 @@ class Registry:
         return True
 
     def latest(self, name: str) -> Saga:
-        """Return the newest version, which a new saga gets."""
+        """Return the newest version of a table; new sagas run by it."""
         versions = [version for known, version in self._by_version if known == name]
         return self.get(name, max(versions, default=0))
 

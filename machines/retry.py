@@ -7,11 +7,11 @@ from dataclasses import dataclass
 class Retry:
     """How often, and how soon, a call whose outcome is in doubt is sent again.
 
-    The wait after attempt n is random, from 0 to min(cap_s, base_s * factor ** (n - 1)) seconds. The defaults are
-    those of the reference documents: 3 retries, after at most 1, 2 and 4 s.
+    The wait after attempt n is random, from 0 to min(cap_s, base_s * factor ** (n - 1)) seconds. By default there are
+    3 retries, after at most 1, 2 and 4 s.
     """
 
-    #: The first call and its retries.
+    #: Most attempts: the first attempt and the retries.
     attempts: int = 4
     #: Longest wait after the first attempt, in seconds.
     base_s: float = 1.0
@@ -31,8 +31,8 @@ class Retry:
 
 #: For calls that must succeed in the end (retriable steps, compensations): some minutes, then a person decides.
 PERSISTENT = Retry(attempts=10)
-#: For a participant that keeps no idempotency keys: one attempt, then its outcome is in doubt. Neither another process
-#: after a crash nor a "503, try again" sends it a second time; only a person does.
+#: One attempt. For a participant that keeps no idempotency keys, because a second attempt could take effect twice. Only
+#: a person sends such a call again: a process that takes the saga over does not, and no 503 with Retry-After causes it.
 NEVER = Retry(attempts=1)
 #: Wait between two tries to send a call that could not be sent; `attempts` has no meaning for it.
 DEFERRED = Retry(base_s=0.5, cap_s=30.0)

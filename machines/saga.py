@@ -20,9 +20,9 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Saga(Table):
-    """One version of a saga. A running saga is pinned to the name and version that it started with.
+    """One version of a saga. A running saga keeps the name and version that it started with.
 
-    Raise `TableError`, which names table, step and remedy, when the table is not legal.
+    The constructor raises `TableError` for an illegal table; the error names the table, the step and the remedy.
     """
 
     def __post_init__(self) -> None:
@@ -59,16 +59,16 @@ class Saga(Table):
 
     @cached_property
     def needed_fields(self) -> Mapping[str, frozenset[str]]:
-        """Step → the fields of its reply that a call refers to; a reply without them is unreadable."""
+        """Step → the fields of its reply that other calls need. A reply that lacks one leaves the step in doubt."""
         return self._by_step(reference for call in self._calls for reference in call.required_references)
 
     @cached_property
     def path_fields(self) -> Mapping[str, frozenset[str]]:
-        """Step → the fields of its reply that stand in the path of a call."""
+        """Step → the fields of its reply that the paths of other calls contain."""
         return self._by_step(reference for call in self._calls for reference in call.path_references)
 
     def taken(self, step: str, call: Call, body: Any, headers: Mapping[bytes, bytes]) -> tuple[Any, Mapping[str, str]]:
-        """Return what is stored of a reply, and what it lacks as `lacking` does. call: the call, or its probe."""
+        """Return what is stored of a reply, and the fields that it lacks, as `lacking`. call: the call or its probe."""
         keeps = call.keeps or self._keeps[step]
         if not keeps:
             return body, self.lacking(step, body) if self._needs[step] else _NOTHING
@@ -76,7 +76,7 @@ class Saga(Table):
         return stored, lacking or self.lacking(step, stored)
 
     def lacking(self, step: str, reply: Any) -> Mapping[str, str]:
-        """Return the fields of a stored reply that make a call impossible, each with the reason.
+        """Return the fields of a stored reply that other calls need but cannot use, each with the reason.
 
         The reason is "" for a missing field.
         """

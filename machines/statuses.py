@@ -1,7 +1,7 @@
-"""The status of a saga and of each of its steps, as people see them. No other module decides either.
+"""The status of a saga and of each of its steps, as people see them. No other module decides a status.
 
-The database column `status` holds a `Status`. The API has its own words for it, and words for a step; the status
-diagrams are drawn from these functions.
+The database column `status` holds a `Status`. The API shows a saga's status in other words (`SAGA_STATUSES`). The
+status diagrams are drawn from the functions of this module.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,7 +15,7 @@ from machines.transitions import DONE, FAILURES, Phase
 class Status(StrEnum):
     """The status of a saga, as the column `status` holds it."""
 
-    #: Created; its execution was not requested yet.
+    #: Created; nobody has requested its execution yet.
     PENDING = "pending"
     RUNNING = "running"
     COMPENSATING = "compensating"
@@ -37,7 +37,7 @@ class StepStatus(StrEnum):
 
 #: Statuses of sagas that have ended.
 FINISHED = (Status.COMPLETED, Status.COMPENSATED)
-#: Statuses of sagas that the engine moves on.
+#: Statuses of sagas that the engine runs.
 UNDER_WAY = (Status.RUNNING, Status.COMPENSATING)
 
 #: Phase → status. No commit ends in a passing state, so that phase has none.
@@ -61,7 +61,7 @@ SAGA_STATUSES: Mapping[str, str] = {
 
 
 def status_of(phase: Phase, *, pending: bool) -> Status:
-    """Return the status of a saga. pending: it was created, but its execution was not requested yet."""
+    """Return the status of a saga. pending: the saga was created, but nobody has requested its execution."""
     return Status.PENDING if pending else _OF_PHASE[phase]
 
 
@@ -70,7 +70,8 @@ def step_status(
 ) -> StepStatus:
     """Return the status of a step.
 
-    state, status: those of its saga. done, undone: the triggers in the journal of its call and of its compensation.
+    state, status: of the step's saga. done: the triggers of the moves that the step's action made. undone: the triggers
+    of the moves that its compensation made.
     """
     if not DONE.isdisjoint(undone):
         return StepStatus.COMPENSATED

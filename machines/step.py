@@ -31,13 +31,14 @@ class Step:
     done: str
     #: State after a refusal; None where there is no way back.
     refused: str | None = None
-    #: State in which the call is in flight; None: the state before the step.
+    #: State in which the call is in flight; None: the state in which the step before ended.
     doing: str | None = None
     #: Call that compensates the step.
     undo: Call | None = None
     #: State in which `undo` is in flight.
     undoing: str | None = None
-    #: Call that reads the outcome of an attempt in doubt. It answers as `call` would have, or has `keeps` of its own.
+    #: Call that reads the outcome of an attempt in doubt. Its reply has the fields of the reply to `call`, unless the
+    #: probe has its own `keeps`.
     probe: Call | None = None
     #: True: the participant answers a repeated idempotency key with the reply that it gave first. Then `undo` may refer
     #: to the step's own reply: when that reply is lost, the call is sent again to get it.
@@ -56,7 +57,7 @@ class Step:
 
     @property
     def recovery(self) -> Call | None:
-        """The call that gets the step's lost reply; None without one."""
+        """The call that gets a lost reply of the step again: the probe, or the call itself; None: neither can."""
         return self.probe or (self.call if self.repeatable else None)
 
 
@@ -77,14 +78,14 @@ class Lasting(More, total=False):
 
 
 def read(name: str, call: Call, *, done: str, refused: str | None = None, **more: Unpack[More]) -> Step:
-    """Return a step that changes nothing, so it may be repeated. After a pivot it has no `refused`: no way back."""
+    """Return a step that changes nothing and can be repeated. After a pivot it has no `refused` state."""
     return Step(name=name, kind=Kind.READ, call=call, done=done, refused=refused, **more)
 
 
 def compensatable(
     name: str, call: Call, *, undo: Call, done: str, refused: str, undoing: str = "", **more: Unpack[Lasting]
 ) -> Step:
-    """Return a step whose effect `undo` takes back; `undoing` names the state in which the undo is in flight."""
+    """Return a step whose effect the call `undo` takes back; the undo is in flight in the state `undoing`."""
     undoing = undoing or f"UNDOING_{str(name).upper()}"  # str: check() refuses a name that is no text
     return Step(
         name=name,

@@ -27,7 +27,7 @@ class Table:
 
     #: Type of saga, the same in each version.
     name: str
-    #: From 1; a running saga keeps the version that it started with.
+    #: Version of the table, from 1. A running saga keeps the version that it started with.
     version: int
     #: Fields that the saga is started with, by name.
     data: Mapping[str, Field]
@@ -45,14 +45,14 @@ class Table:
     client: str | None = None
     #: Field of `data` with the shop, to search sagas by; None: no such search.
     store: str | None = None
-    #: Reference of the business number that people know the saga by, such as the order that a step created.
+    #: Reference of the number by which people know the saga, such as the number of an order that a step created.
     order: str | None = None
     #: State → name of the event published when a saga enters the state.
     events: Mapping[str, str] = field(default_factory=dict)
-    #: Incoming event that starts a saga, with `data` as its content; None: no event does.
+    #: Incoming event that starts a saga; its content is the saga's `data`. None: no event starts a saga.
     started_by: str | None = None
-    #: Seconds from the start in which a forward step may still be sent; then the saga is compensated. It limits neither
-    #: a call in flight, nor a compensation, nor a step after the pivot.
+    #: Seconds from the start of a saga in which it may send forward steps; after that it is compensated. The deadline
+    #: does not stop a call in flight, a compensation or a step after the pivot.
     deadline_s: float = 900.0
 
     def __str__(self) -> str:

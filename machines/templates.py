@@ -16,21 +16,21 @@ from machines.references import ITEM, FillError, look_up, scalar_text
 
 #: A value of a call: a reference, a Function, or a dict or list of values.
 Value = Any
-#: Member that a maybe() leaves out.
+#: Value of a maybe() that has no value; its member, parameter or header is left out.
 LEFT_OUT = object()
-#: Exact arithmetic: more digits than any number of a reply may have. Python's default would round to 28.
+#: Exact arithmetic with 5,000 digits. Numbers of replies have 400 at most; Python's default would round to 28.
 _EXACTLY = Context(prec=5_000)
 
 
 @dataclass(frozen=True)
 class Function:
-    """A value that is computed. Equal functions have equal names and arguments."""
+    """A value of a call that is computed when the call is sent."""
 
     #: Name in the table, such as "cents".
     name: str
-    #: Values that it is computed from. Of const(): the constant. Of each_item(): the list, and the template of an item.
+    #: Arguments as the table writes them. Of const(): the constant. Of each_item(): the list and the value of an item.
     arguments: tuple[Any, ...]
-    #: The author's own function, of computed().
+    #: For computed(): the function that the author of the table wrote. None for all others.
     own: Callable[..., Any] | None = None
 
     def __str__(self) -> str:
@@ -43,17 +43,17 @@ def const(value: Any, /) -> Function:
 
 
 def maybe(reference: str, /) -> Function:
-    """Return an optional value: while it is missing or null, its member, parameter or header is left out."""
+    """Return an optional value. Its member, parameter or header is left out when the value is missing or null."""
     return Function("maybe", (reference,))
 
 
 def fallback(reference: str, otherwise: Value, /) -> Function:
-    """Return the value of the reference, or the other value while it is missing or null."""
+    """Return the value of the reference, or `otherwise` when that value is missing or null."""
     return Function("fallback", (reference, otherwise))
 
 
 def cents(value: Value, /) -> Function:
-    """Return an amount in hundredths, as an integer: 1230 for 12.30. More than two decimals are refused."""
+    """Return an amount in hundredths, as an integer: 1230 for 12.30. A call with more than two decimals is not sent."""
     return Function("cents", (value,))
 
 
@@ -86,21 +86,24 @@ def lower(value: Value, /) -> Function:
 
 
 def each_item(reference: str, value: Value, /) -> Function:
-    """Return a list: the value once for each item of a list; in it, `item.sku` is a field of the item."""
+    """Return a list with the value for each item of the list `reference`; `item.sku` is a field of the current item."""
     return Function("each_item", (reference, value))
 
 
 def computed(function: Callable[..., Any], /, *values: Value) -> Function:
-    """Return what the author's own pure function returns for these values.
+    """Return what a function of the table's author returns for these values.
 
-    It is called at each attempt and must return the same JSON value for the same arguments. Whatever it raises becomes
-    the reason why the call cannot be sent.
+    The function is called at each attempt, so it must return the same JSON value for the same arguments. When it raises
+    an error, the call is not sent, and the error's text is the reason.
     """
     return Function(f"{function.__module__}.{function.__qualname__}", values, function)
 
 
 def fill(value: Value, data: Mapping[str, Any], results: Mapping[str, Any], roots: Mapping[str, Any]) -> Any:
-    """Return the value. Raise FillError when it cannot be computed. LEFT_OUT: an optional value is missing."""
+    """Return the value that is sent. Return LEFT_OUT for a maybe() without a value.
+
+    results: the replies, by step. roots: the values of `saga` and `item`. Raise FillError when a value is not known.
+    """
     if isinstance(value, str):
         return look_up(value, data, results, roots)
     if isinstance(value, Mapping):
@@ -151,12 +154,12 @@ def _computed(function: Function, arguments: list[Any]) -> Any:
         return _FUNCTIONS[function.name](*arguments)
     except FillError as error:
         raise FillError(f"{function}: {error}") from None
-    except Exception as error:  # the author's code
+    except Exception as error:  # the author's function may raise any error
         raise FillError(f"{function} failed: {type(error).__name__}: {error}") from error
 
 
 def _json(value: Any) -> Any:
-    """Return the value when it is JSON. Raise TypeError."""
+    """Return the value when it is JSON. Raise TypeError when it is not."""
     if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
         return {name: _json(each) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
@@ -186,12 +189,12 @@ def _cents(value: Any) -> int:
 
 
 def _plain_number(exact: Decimal) -> int | Decimal:
-    """Return the number without needless zeros, as JSON shows it."""
+    """Return the number without zeros at its end: 12 for 12.00, 12.5 for 12.50."""
     return int(exact) if exact == exact.to_integral_value() else exact.normalize(_EXACTLY)
 
 
 def _total(arguments: tuple[Any, ...], *sources: Mapping[str, Any]) -> Any:
-    """Return the sum: a text with as many places as the longest item if the items are texts, else a number."""
+    """Return the sum. It is a text with the most decimal places of an item if all items are texts, else a number."""
     reference = arguments[0]
     where, _, name = reference.rpartition(".")
     items = look_up(where, *sources)
@@ -222,7 +225,7 @@ _FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType({
     "lower": methodcaller("lower"),
 })  # fmt: skip
 
-#: Functions that do not compute their value from all of their arguments.
+#: Functions that get their arguments as the table writes them; `_FUNCTIONS` get the values of their arguments.
 _SPECIAL: Mapping[str, Callable[..., Any]] = MappingProxyType({
     "const": _constant, "maybe": _maybe, "fallback": _fallback, "each_item": _each_item, "total": _total,
 })  # fmt: skip
@@ -231,7 +234,7 @@ _SPECIAL: Mapping[str, Callable[..., Any]] = MappingProxyType({
 def references(value: Value, *, optional: bool = True) -> Iterator[str]:
     """Yield every reference of a value, except those to an item of each_item().
 
-    optional: those of maybe() and fallback() too, whose values may be missing.
+    optional: yield the references of maybe() and fallback(), too; their values may be missing.
     """
     if isinstance(value, str):
         yield value

@@ -1,22 +1,25 @@
-"""The states and rows (source, trigger, dest, call) derived from a table. No other module creates a transition.
+"""The states and transitions that are derived from a table. No other module creates a transition.
 
-In an *active* state exactly one call is in flight, the call that its rows name. The outcome is the trigger:
+In an *active* state exactly one call is in flight. A transition from such a state names its trigger, which is what
+happened to the call:
 
     start             the saga is created, in the initial state
     succeeded         continue with the next step, or with the next compensation
-    refused           it did not happen: enter the step's `refused` state; stuck where there is no way back (in an undo)
+    refused           the call had no effect: enter the step's `refused` state; stuck after the pivot and in an undo
     refused_in_doubt  a pivot is refused after an attempt that may have worked: stuck
-    retry             in doubt, and sent again
-    defer             not sent, or the participant asks to wait: sent later, and counts as no attempt
-    exhausted         in doubt and no attempt left: compensate *including this step*, or stuck
+    retry             the call is in doubt, and is sent again
+    defer             the call was not sent, or the participant asks to wait: it is sent later; counts as no attempt
+    exhausted         the call is in doubt and has no attempt left: compensate *including this step*, or stuck
     cancel            a person cancels the saga while it can still go back
     expire            the deadline was over before the call was sent
-    quarantine        the processes that claimed the saga died repeatedly: stuck, before it kills another one
+    quarantine        the processes that claimed the saga died repeatedly: stuck, before the saga kills another process
 
-A *passing* state (a failure, or the state before a `doing`) is left in the same commit, by `begin`, `compensate` (the
-step certainly did not happen) or `compensate_including` (it may have happened). Every active state has a *stuck* state,
-which only a person leaves: by `retry`, by `resolve` (the work was done by hand) or, while the saga may still go back,
-by `compensate` (a pivot certainly did not happen) or `compensate_including`.
+A saga leaves a *passing* state (a step's `refused` state, or the state before a step's `doing`) in the same commit: by
+`begin`, by `compensate` (the step certainly had no effect) or by `compensate_including` (the step may have had one).
+
+Every active state has a *stuck* state, which a saga leaves only by the decision of a person: `retry`, `resolve` (the
+person did the work by hand) or, while the saga can still go back, `compensate_including` (of a step with an undo) or
+`compensate` (of a step without one).
 """
 
 from collections.abc import Iterator, Mapping
@@ -30,7 +33,7 @@ from machines.retry import DEFERRED, PERSISTENT, Retry
 from machines.step import Kind, Step
 from machines.table import Table
 
-#: Source of START: the saga does not exist yet. The journal records it as no source.
+#: Source of the transition START, because a saga has no state before it is created. The journal stores NULL for it.
 NOWHERE = ""
 
 
@@ -51,11 +54,11 @@ class Trigger(StrEnum):
     RESOLVE = "resolve"
 
 
-#: Triggers by which a step, or its compensation, is done.
+#: Triggers after which a step's action, or its compensation, is done.
 DONE = frozenset({Trigger.SUCCEEDED, Trigger.RESOLVE})
 #: Triggers by which a step fails.
 FAILURES = frozenset({Trigger.REFUSED, Trigger.REFUSED_IN_DOUBT, Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.QUARANTINE})
-#: Triggers that end a saga's way forward.
+#: Triggers after which a saga does not go forward any more.
 GIVES_UP = FAILURES | {Trigger.CANCEL}
 
 
@@ -85,7 +88,7 @@ class State:
     phase: Phase
     #: Step that the state belongs to; None for an end.
     step: Step | None = None
-    #: Call in flight; None where none is.
+    #: Call in flight; None: no call is in flight in this state.
     call: Call | None = None
     #: Retries of the call in flight.
     retry: Retry = Retry()
@@ -120,7 +123,7 @@ class State:
 
     @cached_property
     def doubts_refusals(self) -> bool:
-        """True where a refusal makes the saga stuck when an earlier attempt may have worked."""
+        """True when a refusal after an attempt in doubt makes the saga stuck."""
         return self.step is not None and (self.undoes or self.step.kind in (Kind.PIVOT, Kind.RETRIABLE))
 
 
@@ -150,7 +153,7 @@ class Graph:
 
 
 def derive(table: Table) -> Graph:
-    """Derive every state and row of a table that has passed `check`."""
+    """Derive every state and transition of a table that has passed `check`."""
     derived = tuple(_forward(table)) + tuple(_backward(table)) + tuple(_ends(table))
     states = {item.name: item for item in derived if isinstance(item, State)}
     return Graph(
@@ -161,7 +164,7 @@ def derive(table: Table) -> Graph:
 
 
 def stuck_states(step: Step) -> tuple[str, str]:
-    """Return the names of the states in which the step, and its compensation, wait for a person."""
+    """Return the names of two states that wait for a person: the step is stuck, or its compensation is stuck."""
     return f"STUCK_{step.name.upper()}", f"STUCK_UNDO_{step.name.upper()}"
 
 
@@ -205,7 +208,7 @@ def _deferral(call: Call) -> Retry:
 
 
 def _failure(table: Table, number: int, entry: str, stuck: str) -> Iterator[State | Transition]:
-    """Yield the rows of a step that may fail, and its failure state with its rows."""
+    """Yield the failure state of a step that may be refused, and the transitions of its failures."""
     step, back = table.steps[number], _undone_before(table, number)
     failure = step.refused or ""  # check() requires it here
     yield State(name=failure, phase=Phase.PASSING, step=step)
@@ -216,7 +219,7 @@ def _failure(table: Table, number: int, entry: str, stuck: str) -> Iterator[Stat
         yield Transition(source=entry, trigger=Trigger.REFUSED_IN_DOUBT, dest=stuck, call=step.call)
     else:
         yield Transition(source=entry, trigger=Trigger.EXHAUSTED, dest=failure, call=step.call)
-        # Not while a pivot is in flight: then it is unknown whether the saga can still go back.
+        # A pivot in flight cannot be cancelled, because it is unknown whether the saga can still go back.
         yield Transition(source=entry, trigger=Trigger.CANCEL, dest=failure)
     if step.undoing:
         for source in (failure, stuck):
@@ -264,6 +267,9 @@ def _stuck(entry: str, step: Step, stuck: str, resolved: str, *, undoes: bool = 
 
 
 def _undone_before(table: Table, number: int) -> str:
-    """Return the state in which the last compensation before step `number` is in flight, or the compensated end."""
+    """Return the state that begins the way back from step `number`; steps are undone in reverse order.
+
+    It compensates the nearest step before `number` that has an undo; without such a step it is the compensated end.
+    """
     undoing = [step.undoing for step in table.steps[:number] if step.undoing]
     return undoing[-1] if undoing else table.compensated
