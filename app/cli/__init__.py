@@ -1,4 +1,4 @@
-"""The command line `saga`: the service, queries and JSON of the API, for people at a terminal and for scripts."""
+"""The command line `saga`, for people and for scripts. It uses the service, the queries and the JSON of the API."""
 
 from app.cli import accounts, actions, audit, retention, show
 from app.cli.group import saga

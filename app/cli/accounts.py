@@ -1,6 +1,6 @@
 """`saga user` and `saga key`: the people who may sign in to the pages, and the API keys of programs.
 
-The first admin is made here.
+Only `saga user add` can add the first admin.
 """
 
 import sys
@@ -101,7 +101,7 @@ def add_key(name: str, scopes: tuple[str, ...], days: int) -> None:
 @key.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line.")
 def list_keys(as_json: bool) -> None:
-    """List the keys, each by its visible beginning."""
+    """List the keys. Only the beginning of each key is shown."""
     rows = services().api_keys.keys.all()
     if as_json:
         for row in rows:
@@ -120,7 +120,7 @@ def list_keys(as_json: bool) -> None:
 @key.command("revoke")
 @click.argument("prefix", metavar="KEY")
 def revoke_key(prefix: str) -> None:
-    """Revoke a key, within a few seconds. KEY is the beginning that `saga key list` shows."""
+    """Revoke a key: it stops working within a few seconds. KEY is the beginning that `saga key list` shows."""
     services().api_keys.keys.revoke(prefix, actor_named())
     click.echo(f"{prefix} is revoked; every process refuses it within a few seconds.")
 

@@ -43,7 +43,7 @@ def start(
     *, definition_name: str, pairs: tuple[str, ...], data: str | None, key: str | None, wait_s: float | None,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Start a saga and show its state after the wait.
+    """Start a saga, wait for its end, and show its state.
 
     For example: saga start checkout client_id=4 magasin_id=1
     """
@@ -113,7 +113,7 @@ def seed() -> None:
 
 
 def _started_example(definition: Saga) -> SagaSnapshot | None:
-    """Return the state of the example; None when an earlier run has started it and it is still running."""
+    """Return the state of the example; None when an earlier run has started this saga and the saga still runs."""
     data = load(data_schema(definition), example(definition.data))
     try:
         return services().sagas.start(definition.name, data, f"seed/{definition.name}/{definition.version}")
@@ -135,7 +135,8 @@ def _run(move: Callable[[SagaService], SagaSnapshot], *, as_json: bool) -> None:
         try:
             sagas = services().sagas
             sagas.early.start()
-            # A command has no other work, and no service may be running that could continue the saga.
+            # The saga stays in this process until it ends. The command has no other work, and possibly no service runs
+            # that could continue the saga.
             sagas.held_s = inf
             snapshot = move(sagas)
         except Exception:
@@ -144,8 +145,8 @@ def _run(move: Callable[[SagaService], SagaSnapshot], *, as_json: bool) -> None:
         runner.stop()
     except KeyboardInterrupt:
         click.echo("saga: interrupted; the saga is durable, and a service continues it", err=True)
-        # The saga's thread may run for the whole wait. The process ends without it; the saga then continues as after a
-        # crash.
+        # The process ends at once and does not wait for the thread that runs the saga. A service then continues the
+        # saga as after a crash.
         os._exit(INTERRUPTED)
     _show_result(snapshot.id, replayed=snapshot.replayed, as_json=as_json)
 

@@ -27,19 +27,19 @@ from machines.fields import FieldKind
 from machines.registry import Registry, UnknownSagaError
 from machines.saga import Saga
 
-#: The first hexadecimal digits of an id, at least 4 of 32.
+#: The beginning of a saga's id, or the whole id: 4 to 32 hexadecimal digits.
 _FIRST_DIGITS = re.compile(r"[0-9a-f]{4,32}")
 _DIGITS = 32
 
 
 class Seconds(click.FloatRange):
-    """A number of seconds within bounds. `nan`, which passes every bound, is refused."""
+    """A number of seconds within bounds. `nan` is refused, because it passes every check of bounds."""
 
     name = "seconds"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         seconds = float(super().convert(value, param, ctx))
-        if seconds != seconds:  # noqa: PLR0124  true for nan alone
+        if seconds != seconds:  # noqa: PLR0124  only nan differs from itself
             self.fail(f"{value!r} is no number of seconds.", param, ctx)
         return seconds
 
@@ -60,7 +60,7 @@ def actor_named(name: str | None = None) -> str:
 
 
 def saga_with_id(text: str) -> SagaRow:
-    """Return the saga with this id, or whose id begins with these digits. Raise MalformedError or NotFoundError."""
+    """Return the saga whose id is this text or begins with it. Raise MalformedError or NotFoundError."""
     digits = text.lower().replace("-", "")
     if not _FIRST_DIGITS.fullmatch(digits):
         raise MalformedError(f"{text!r} is no id of a saga; give one that `saga list` shows, or its first 4 digits")
@@ -74,7 +74,7 @@ def saga_with_id(text: str) -> SagaRow:
 
 
 def definition_of(saga: SagaRow) -> Saga | None:
-    """Return the saga's table; None when this release does not have it."""
+    """Return the saga's table; None when this release does not have the table."""
     return table_of(services().registry, saga, queries.journal(saga.id))
 
 
@@ -87,9 +87,10 @@ def definition_named(registry: Registry, name: str) -> Saga:
 
 
 def data_from(definition: Saga, text: str | None, pairs: Sequence[str]) -> Mapping[str, Any]:
-    """Return the data of a new saga from JSON and from field=value. A pair overrides the same field of the JSON.
+    """Return the data of a new saga. Raise MalformedError.
 
-    text: JSON, `@FILE` or `-` for standard input. Raise MalformedError.
+    text: JSON, `@FILE`, or `-` for standard input.
+    pairs: `field=value`; a pair overrides the same field of the JSON.
     """
     data = _object(text) | _fields(definition, pairs)
     try:
@@ -124,14 +125,17 @@ def _fields(definition: Saga, pairs: Sequence[str]) -> dict[str, Any]:
     return given
 
 
-#: Kinds of fields whose values are texts, also where they look like a number.
+#: Kinds of fields whose values are texts. A value of these kinds stays a text even if it looks like a number.
 _TEXTS = frozenset({
     FieldKind.TEXT, FieldKind.UUID, FieldKind.DECIMAL, FieldKind.DATE, FieldKind.DATETIME, FieldKind.CHOICE,
 })  # fmt: skip
 
 
 def _value(definition: Saga, name: str, text: str) -> Any:
-    """Return a value of the field's kind. A value that is no JSON stays a text, which the schema then refuses."""
+    """Return the value for a field: a text or parsed JSON, as the kind of the field needs.
+
+    A text that is no JSON is returned unchanged; the schema of the data refuses it later.
+    """
     field = definition.data.get(name)
     if field is None or field.kind in _TEXTS:
         return text

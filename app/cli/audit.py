@@ -21,7 +21,7 @@ _COLUMNS = (
     Column(title="WHAT"),
     Column(title="ON", gives_way=True),
 )
-#: Most rows of a list.
+#: Largest number of rows that `saga audit list` shows.
 _LARGEST = 1000
 
 

@@ -15,9 +15,9 @@ from machines.saga import Saga
 from machines.statuses import FINISHED, Status
 from machines.transitions import Direction, Trigger
 
-#: Indentation of a line of the path, and width of the column with the names of facts, in characters.
+#: Indentation of the path's lines, and width of the column with words such as `started`, in characters.
 _INDENT, _FACT = 2, 10
-#: Seconds after which a due saga should have been claimed: a service looks every RECOVERY_INTERVAL_S.
+#: Seconds within which a running service claims a due saga. Later, the command suggests that no service runs.
 _GRACE_S = 5
 _PATH = (Column(), Column(gives_way=True), Column(), *(Column(right=True),) * 2, Column())
 _STYLES = {
@@ -52,7 +52,7 @@ def headline(saga: SagaRow) -> Text:
 
 
 def header(definition: Saga | None, saga: SagaRow, width: int, now: datetime) -> Iterator[RenderableType]:
-    """Draw the saga's state and its problem, and the commands that the table allows."""
+    """Draw the saga's state, the saga's error, and the commands that the table allows."""
     owners = [f"{name} {printable(value)}" for name, value in (("client", saga.client), ("store", saga.store)) if value]
     started = f"{saga.created_at:%Y-%m-%d %H:%M:%S} UTC, {age((now - saga.created_at).total_seconds())} ago"
     facts = [
@@ -97,7 +97,7 @@ def _now(saga: SagaRow, now: datetime) -> str:
 
 
 def path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], width: int) -> Iterator[RenderableType]:
-    """Draw the steps from top to bottom. A step that was undone is marked at its place."""
+    """Draw the steps from top to bottom. A step that was undone keeps its place and has the mark ↩."""
     steps = path_of(definition, saga, journal)
     end = definition.compensated if goes_back(definition, saga) else definition.completed
     lines, pivot = [_line(step) for step in steps], next((s for s in steps if s.step.kind == "pivot"), None)

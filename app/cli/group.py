@@ -33,7 +33,7 @@ EXIT_CODES: Mapping[str, int] = {
 }
 
 _PROBLEMS = {400: BAD_INPUT, 404: NOT_FOUND, 409: CONFLICT, 422: CONFLICT, 503: BAD_INPUT}
-#: Log level above every line of this service.
+#: A log level that no log line of this service has, so that nothing is logged.
 _SILENT = 50
 _CHECK = "check DATABASE_URL and that it runs"
 _REMEDIES = {
@@ -89,7 +89,7 @@ class SagaGroup(AppGroup):
 def saga(verbose: bool) -> None:
     """Show sagas, start them, and decide about stuck ones.
 
-    The commands use the service's database and no HTTP, whether or not the service runs.
+    The commands use the service's database directly, so they also work while the service does not run.
     """
 
 
@@ -109,7 +109,7 @@ def _after_checks(body: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _log_to_stderr(*, verbose: bool) -> None:
-    """Send the log to stderr, or nowhere; the journal contains the same moves."""
+    """Send the log to stderr if `verbose`; otherwise discard it, because the journal records the same moves."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     if not verbose:
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_SILENT))
@@ -143,7 +143,7 @@ def _text_and_code(error: Exception) -> tuple[str, int]:
             return _detail(error), _PROBLEMS.get(error.status, FAULT)
         case click.ClickException():
             return error.format_message(), BAD_INPUT
-        case ConfigError() | UnicodeEncodeError():  # an argument that is not UTF-8
+        case ConfigError() | UnicodeEncodeError():  # UnicodeEncodeError: an argument is not UTF-8
             return str(error), BAD_INPUT
         case SQLAlchemyError():
             return f"the database failed: {in_one_line(error)}; {_REMEDIES.get(meaning(error), _CHECK)}", BAD_INPUT

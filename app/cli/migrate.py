@@ -12,22 +12,22 @@ from app.store.database import db
 from app.store.database_errors import Meaning, in_one_line, meaning, sqlstate
 from app.store.sqlite_file import check_database_file
 
-#: SQLSTATE "duplicate_table".
+#: PostgreSQL's error code (SQLSTATE) "duplicate_table".
 _DUPLICATE_TABLE = "42P07"
 
 
 def enable_migrations(app: Flask) -> None:
-    """Register flask_migrate, and its command, on this application."""
+    """Register flask_migrate and its command `db` on this application."""
     from flask_migrate import Migrate  # noqa: PLC0415
 
     Migrate(app, db)
 
 
 class MigrateCommand(click.Command):
-    """Stands in for flask_migrate's command until it is called. A database error is reported in one line."""
+    """Replaces `flask db` until its first use, which imports flask_migrate. A database error becomes one line."""
 
     def __init__(self, name: str, **options: Any) -> None:
-        # All arguments, also --help, are for flask_migrate's own command.
+        # flask_migrate's own command interprets all arguments, including --help.
         settings = {"ignore_unknown_options": True, "allow_extra_args": True}
         super().__init__(name, add_help_option=False, context_settings=settings, **options)
 
@@ -53,7 +53,7 @@ class MigrateCommand(click.Command):
 
 
 def _is_foreign(error: SQLAlchemyError) -> bool:
-    """Return True when a migration finds a table that it was about to create."""
+    """Return True when a migration failed because a table that it creates exists already."""
     return isinstance(error, DBAPIError) and (
         sqlstate(error.orig) == _DUPLICATE_TABLE or "already exists" in in_one_line(error)
     )

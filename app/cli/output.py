@@ -1,6 +1,6 @@
 """The output of every command: the terminal, JSON lines, lines in columns, and the marks of steps and sagas.
 
-Every colour comes with a word or a symbol.
+Every colour comes with a word or a symbol, so that the output is clear without colours.
 """
 
 import os
@@ -17,9 +17,9 @@ from rich.text import Text
 from app.values import written
 from machines.statuses import Status
 
-#: Columns of a pipe or a file: wide enough that no line is cut.
+#: Width of the output in characters when it goes to a pipe or a file: wide enough that no line is cut.
 _PIPE_WIDTH = 200
-#: Spaces between two columns, and fewest characters of a column that is cut.
+#: Spaces between two columns, and smallest width of a column that is cut, in characters.
 _GAP, _NARROWEST = 2, 8
 
 
@@ -27,7 +27,7 @@ def screen() -> Console:
     """Return the console for drawings; without colour when stdout is no terminal."""
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors="replace")  # a terminal that cannot show ✓ shows ?, and the word is beside it
+            reconfigure(errors="replace")  # a terminal without ✓ shows ? and the word beside it
     terminal = sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
     plain = bool(os.environ.get("NO_COLOR")) or not terminal
     width = None if terminal or "COLUMNS" in os.environ else _PIPE_WIDTH
@@ -58,7 +58,7 @@ class Look:
 
 
 class Mark(Enum):
-    """The mark of a step."""
+    """The mark of a step, as a symbol and a style."""
 
     DONE = Look("✓", "green")
     CURRENT = Look("●", "bold cyan")
@@ -68,7 +68,7 @@ class Mark(Enum):
     STUCK = Look("!", "bold white on red")
 
 
-#: Status of a saga → its mark.
+#: Status of a saga → its mark, as a symbol and a style.
 STATUS_LOOKS: Mapping[str, Look] = {
     Status.PENDING: Look("○", "dim"),
     Status.RUNNING: Look("●", "cyan"),
@@ -85,15 +85,18 @@ class Column:
 
     title: str = ""
     right: bool = False
-    #: True when this column is cut in lines that are too wide.
+    #: True when this column becomes narrower, and its texts are cut, in lines that are too wide for the terminal.
     gives_way: bool = False
-    #: Fewest characters.
+    #: Smallest width in characters.
     least: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line of a grid, and a note of the full width below the line. A table of rich has no such notes."""
+    """One line of a grid, and an optional note below the line, which can use the full width.
+
+    The tables of the package rich have no such notes.
+    """
 
     cells: tuple[Text, ...]
     note: Text | None = None
@@ -106,7 +109,7 @@ def cell(text: str, style: str = "") -> Text:
 def grid(
     columns: Sequence[Column], lines: Sequence[Line], width: int, *, head: bool = True, indent: int = 0
 ) -> Iterator[RenderableType]:
-    """Lay out the lines below their titles. A note starts in the second column."""
+    """Return the lines in columns, below the titles of the columns. The note of a line starts in the second column."""
     titles = [cell(column.title, "dim") for column in columns]
     rows = [titles, *(line.cells for line in lines)]
     wanted = [max(column.least, *(row[n].cell_len for row in rows)) for n, column in enumerate(columns)]

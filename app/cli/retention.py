@@ -16,7 +16,7 @@ from app.store.models import SagaRow
 from app.values import written
 from app.views.saga_json import move_json
 
-#: Sagas that are read, archived and deleted together.
+#: Number of sagas that are read, archived and deleted together.
 BATCH = 500
 
 

@@ -20,9 +20,9 @@ _FAILURES = {Trigger.REFUSED: "refused", Trigger.REFUSED_IN_DOUBT: "refused in d
 class Calls:
     """The calls of a step in one direction."""
 
-    #: Attempts.
+    #: Number of attempts.
     sent: int
-    #: Times that the call could not be sent.
+    #: Number of times that the call could not be sent.
     unsent: int
     #: Duration of all attempts, in milliseconds.
     ms: float
@@ -47,7 +47,7 @@ def path_of(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow]) -> l
 
 
 def goes_back(definition: Saga, saga: SagaRow) -> bool:
-    """Return True when the saga is being compensated, or is compensated."""
+    """Return True when the saga is compensating, is compensated, or is stuck in a compensation."""
     return saga.status in (Status.COMPENSATING, Status.COMPENSATED) or _undoing(definition, saga.state)
 
 
@@ -109,7 +109,7 @@ def _undoing(definition: Saga, state: str | None) -> bool:
 
 
 def _requested(definition: Saga, journal: Sequence[JournalRow], step: Step, trigger: Trigger) -> list[JournalRow]:
-    """Return the moves of this kind that a person requested while the saga was at the step."""
+    """Return the moves with this trigger that were made while the saga was at this step."""
     states = {name for name, state in definition.states.items() if state.step == step}
     return [row for row in journal if row.trigger == trigger and row.source in states]
 

@@ -1,4 +1,4 @@
-"""`saga list`, `saga show` and `saga watch`: sagas as they are."""
+"""`saga list`, `saga show` and `saga watch`: the commands that read sagas and change nothing."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -32,9 +32,9 @@ _COLUMNS = (
     Column(title="CLIENT", gives_way=True),
     Column(title="AGE", right=True),
 )
-#: Digits of an id in a list of 80 columns: enough to distinguish sagas.
+#: Number of digits of an id in a narrow list: enough to distinguish sagas.
 _SHORT_ID = 8
-#: Columns from which a list shows whole ids.
+#: Width of the terminal, in characters, from which a list shows whole ids.
 _WIDE = 120
 
 
@@ -83,7 +83,7 @@ def show(saga_id: str, as_json: bool) -> None:
     \b
     ✓ done    ● under way    ○ to come    ✗ failed    ↩ undone    ! stuck
     Below the point of no return a saga only goes forward.
-    """  # noqa: D301  click needs the character
+    """  # noqa: D301  click needs the backspace character
     row = saga_with_id(saga_id)
     journal = queries.journal(row.id)
     if as_json:
@@ -151,7 +151,10 @@ def _line(registry: Registry, row: SagaRow, now: datetime, width: int) -> Line:
 
 
 def _status_and_new_moves(saga_id: UUID, seen: int) -> tuple[str, list[JournalRow]]:
-    """Read the saga again, the status first, so that the journal contains at least every move up to that status."""
+    """Return the status of the saga, and its moves after the move number `seen`.
+
+    The status is read first, so that the journal has at least every move up to this status.
+    """
     db.session.remove()
     row = queries.find(saga_id)
     assert row is not None, "an unfinished saga is never deleted"

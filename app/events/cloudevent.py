@@ -11,7 +11,7 @@ from app.values import LARGEST_CONTENT
 from app.views.validation import load, parsed_object, storable
 
 CONTENT_TYPE = "application/cloudevents+json"
-#: Length and characters of a name.
+#: Checks of a text attribute: 1 to 500 characters that the database can store.
 _NAME: list[Callable[[Any], Any]] = [validate.Length(1, 500), storable]
 
 
@@ -29,7 +29,10 @@ class CloudEvent(Schema):
 
 
 def as_cloudevent(move: Row[Any]) -> dict[str, Any]:
-    """Return the event of a row of `outbox.PUBLISHED`. A repeated event has the same id."""
+    """Return the CloudEvent of a move. A move that is published again has the same event id.
+
+    move: a row of the query `outbox.PUBLISHED`.
+    """
     return {
         "specversion": "1.0",
         "id": f"{move.saga_id}/{move.seq}",

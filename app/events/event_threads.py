@@ -7,17 +7,17 @@ from app.events.intake import Intake
 from app.events.relay import Relay
 from app.service_threads import ServiceThreads
 
-#: Broker when none is set: events stay within the process.
+#: URL of the broker when BROKER_URL is not set: events then stay within this process.
 IN_MEMORY = "memory://"
 
 
 class EventThreads:
-    """Publish and receive events, once started, until the process ends."""
+    """Publishes and receives events from `start` until the process ends."""
 
     def __init__(
         self, url: str, relay: Relay, intake: Intake, threads: ServiceThreads, stopping: threading.Event
     ) -> None:
-        # Not daemons: at the end of the process they finish their batch first.
+        # The threads are no daemons, so the process ends only after they have finished their batch.
         self._threads = [threads.add("relay", relay.run, stopping)]
         if intake.event_types:
             self._threads.append(threads.add("intake", partial(intake.run, url), stopping))

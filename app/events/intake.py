@@ -31,15 +31,16 @@ _log = structlog.get_logger("intake")
 RETRY_S = 1.0
 #: Longest wait for a message, in seconds; afterwards the thread reports progress.
 _POLL_S = 0.5
-#: Seconds between two declarations of the queue's bindings, which a flushed Redis has lost.
+#: Seconds between two declarations of the queue's bindings. Redis loses the bindings when it is flushed.
 _DECLARE_S = 2.0
-#: Attempts before a message that fails for an unknown reason becomes a dead letter, and seconds between them.
+#: Number of attempts with a message that fails for an unknown reason, and seconds between two attempts. After the last
+#: attempt the message becomes a dead letter.
 TRIES, BETWEEN_TRIES_S = 3, 0.2
-#: Most bytes of a plain event key; a longer key is hashed.
+#: Largest size of an event's idempotency key as plain text, in bytes; a longer key is hashed.
 LONGEST_PLAIN_KEY = 500
-#: Most bytes of a key in an index of PostgreSQL, so no earlier release can have stored a longer key.
+#: Largest size of a value in a PostgreSQL index, in bytes. So no earlier release can have stored a longer key.
 LONGEST_INDEXED = 2704
-#: Most unacknowledged messages of one replica; other replicas can take the rest.
+#: Largest number of messages that a replica holds without acknowledging them; other replicas can take the rest.
 _PREFETCH = 20
 
 
@@ -66,7 +67,7 @@ class Intake:
         return sorted(self._definitions)
 
     def run(self, url: str, progressed: Callable[[], None] = lambda: None) -> None:
-        """Consume messages until the process is to end. progressed: called after each message and each wait."""
+        """Consume messages until the process is to end. progressed: called after each wait for a message."""
         while not self._stopping.is_set():
             try:
                 self._read(url, progressed)
@@ -91,7 +92,8 @@ class Intake:
         source, event_id, sent = event["source"], event["id"], event["data"]
         try:
             if former := former_key(source, event_id):
-                # An earlier release may have started the saga, with a key that another event could have as well.
+                # An earlier release may have started the saga. Its key is not unique: another event can have the same
+                # key.
                 with suppress(KeyReusedError):
                     if started := self._service.started_with(definition.name, data, former, "event", sent):
                         return started
@@ -164,15 +166,16 @@ class Intake:
 
 
 def _mended_by_operator(error: Exception) -> bool:
-    """Return True for an error that an operator corrects at the database, and that no other message would avoid."""
+    """Return True for a database error that an operator must correct, and that every other message would meet too."""
     return isinstance(error, SQLAlchemyError) and meaning(error) not in {Meaning.UNSTORABLE, Meaning.DEFECT}
 
 
 def event_key(source: str, event_id: str) -> str:
     """Return the idempotency key of an event. It is not ASCII, so no request can send it as Idempotency-Key.
 
-    The key contains source and id unchanged where possible, as in earlier releases, which may run during an upgrade. A
-    source with white space would make the key ambiguous, and a long key fits no index: such keys are hashed.
+    The key is `✉ source id` in plain text, as in earlier releases, which can run at the same time during an upgrade.
+    The key is a hash when the source contains white space, because the plain key would be ambiguous, or when the plain
+    key is too long for an index.
     """
     plain = _plain_key(source, event_id)
     if len(plain.encode()) <= LONGEST_PLAIN_KEY and not any(map(str.isspace, source)):
@@ -181,7 +184,7 @@ def event_key(source: str, event_id: str) -> str:
 
 
 def former_key(source: str, event_id: str) -> str | None:
-    """Return the key that earlier releases used for the event; None when it is the same key."""
+    """Return the key that earlier releases used for the event; None if `event_key` returns it or it was too long."""
     plain = _plain_key(source, event_id)
     fits = len(plain.encode()) <= LONGEST_INDEXED
     return plain if fits and plain != event_key(source, event_id) else None

@@ -14,16 +14,16 @@ from app.events.cloudevent import as_cloudevent
 from app.store.outbox import Outbox
 
 _log = structlog.get_logger("relay")
-#: Events that are published together.
+#: Largest number of events that are read from the outbox and published together.
 BATCH = 100
-#: Seconds for which one process is the only publisher.
+#: Seconds for which one process alone publishes. Another process can take over afterwards.
 LEASE_S = 10.0
-#: Seconds between two reads of the outbox; another process may have left events in it.
+#: Longest time between two reads of the outbox, in seconds. Another process may have written to the outbox.
 IDLE_S = 1.0
 
 
 class EventPublisher(Protocol):
-    """Publishes one event, and raises an error when the broker may not have it."""
+    """Publishes one event. Raises an error unless the broker has confirmed the event."""
 
     def publish(self, event: dict[str, Any]) -> None: ...
 
@@ -33,7 +33,8 @@ class EventPublisher(Protocol):
 class Relay:
     """Publishes the outbox in its own thread.
 
-    names: the types of all events. wake: set when this process has written to the outbox.
+    names: the types of all events.
+    wake: set when this process has written to the outbox.
     stopping: set when the process is to end.
     """
 
@@ -65,12 +66,12 @@ class Relay:
         self._publisher.close()
 
     def publish_batch(self) -> int:
-        """Publish the oldest events, and remove the confirmed ones from the outbox. Return their number."""
+        """Publish the oldest events, and remove them from the outbox. Return the number of published events."""
         until = self._clock() + LEASE_S
         batch, ids = self._outbox.take(BATCH, LEASE_S), []
         try:
             for move in batch:
-                if self._clock() >= until:  # another process may publish now
+                if self._clock() >= until:  # the lease is over: another process may publish
                     break
                 self._publisher.publish(as_cloudevent(move))
                 ids.append(move.id)
@@ -85,7 +86,7 @@ class Relay:
             while self.publish_batch() == BATCH and not self._stopping.is_set():
                 progressed()
         except (KombuError, OSError) as error:
-            if not self._unreachable:  # one line for the whole outage
+            if not self._unreachable:  # log one line for the whole outage
                 _log.warning("broker.away", error=str(error), mend="events wait in the outbox until it is back")
             self._unreachable = True
         except SQLAlchemyError as error:

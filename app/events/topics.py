@@ -20,7 +20,7 @@ _VISIBILITY_TIMEOUT_S = 60
 def incoming_queue(event_types: list[str]) -> Queue:
     """Return the queue of all these events; every replica consumes it.
 
-    The queue has one binding per event type. Several queues of one name are impossible: kombu finds a queue by name.
+    The queue has one binding per event type. Several queues of one name would not work: kombu finds a queue by name.
     """
     return Queue("saga.incoming", bindings=[binding(INCOMING, name) for name in event_types], durable=True)
 
@@ -31,7 +31,7 @@ def connect(url: str) -> Connection:
     if url.startswith("amqp"):
         options["confirm_publish"] = True  # an event counts as published when the broker has confirmed it
     else:
-        # An event without a subscriber is dropped, as in RabbitMQ; otherwise such events would collect without end.
+        # An event without a subscriber is dropped, as in RabbitMQ; otherwise such events would pile up for ever.
         options["deadletter_queue"] = None
     if url.startswith("redis"):
         options["visibility_timeout"] = _VISIBILITY_TIMEOUT_S
@@ -45,7 +45,7 @@ class Publisher:
         self._connection = connect(url)
 
     def publish(self, event: dict[str, Any]) -> None:
-        """Publish an event and wait for the broker. Raise kombu's errors or OSError without its confirmation."""
+        """Publish an event and wait for the broker's confirmation. Raise an error of kombu or OSError without one."""
         try:
             with as_kombu_errors(self._connection):
                 self._connection.Producer().publish(
