@@ -21,7 +21,7 @@ from app.store import audit
 from app.store.database import db
 
 PASSWORD = "correct horse battery"
-#: Browsers keep a __Host- cookie only over TLS, or from the machine itself.
+#: The address of the service. A browser accepts a `__Host-` cookie from an address with https.
 AT = "https://saga.example"
 
 
@@ -32,21 +32,22 @@ def hashed() -> str:
 
 @dataclass
 class Browser:
-    """A browser with its cookies. token: the CSRF token of the forms on its pages."""
+    """A browser with its cookies."""
 
     client: FlaskClient
+    #: The CSRF token in the forms of its pages.
     token: str = ""
 
     def get(self, path: str, **headers: str) -> TestResponse:
         return self.client.get(path, base_url=AT, headers=headers)
 
     def post(self, path: str, *, token: str | None = None, **form: Any) -> TestResponse:
-        """Send a form of the present page; token="" sends a forged form."""
+        """Send a form with the CSRF token of this browser. `token=""` sends a forged form."""
         form |= {"csrf_token": self.token if token is None else token}
         return self.client.post(path, base_url=AT, data=form, headers={"Referer": f"{AT}/admin"})
 
     def look(self) -> "Browser":
-        """Open a page with a form."""
+        """Open the sign-in page and keep its CSRF token."""
         self.token = re.search('name="csrf_token" value="([^"]+)"', self.get("/login").text)[1]
         return self
 
@@ -88,7 +89,7 @@ class AdminService:
 def admin_service(store_url: str) -> Iterator[AdminService]:
     settings = {"DATABASE_URL": store_url, "PARTICIPANTS_URL": "http://127.0.0.1:9", "WAIT_S": "0.1"}
     app = create_app(from_environment(settings | {"SECRET_KEY": "0" * 32}))
-    # No context stays open: requests would share it, and with it the principal.
+    # The context is closed before any request: requests would share an open context, and with it the principal.
     with app.app_context():
         engine = db.engine
     for role in Role:

@@ -21,7 +21,7 @@ SAGAS = "/api/v1/sagas"
 
 @pytest.fixture
 def ask(admin_service):
-    """Call the API with these headers and no cookie."""
+    """Return a function that calls the API with the given headers and no cookie."""
 
     def ask(method="GET", path=SAGAS, json=None, **headers):
         named = {name.replace("_", "-"): value for name, value in headers.items()}

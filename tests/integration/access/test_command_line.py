@@ -17,7 +17,7 @@ from tests.integration.access.conftest import PASSWORD
 
 @pytest.fixture
 def store_url(sqlite_url, sqlite_template, tmp_path):
-    """Use SQLite only; the tests of the store cover both databases."""
+    """Use SQLite only; tests/contract/store covers both databases."""
     shutil.copy(sqlite_template, tmp_path / "saga.db")
     return sqlite_url
 

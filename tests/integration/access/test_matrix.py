@@ -1,4 +1,4 @@
-"""The answer of every route to every principal. A route that is missing in the table fails."""
+"""The answer of every route to every principal. A route that is missing in `ROUTES` fails a test."""
 
 import shutil
 
@@ -6,7 +6,7 @@ import pytest
 
 from app.access.permissions import Role, Scope
 
-#: What each route needs: the role of a signed-in user, the scope of a key or of a user, or nothing.
+#: What each route needs: a role (only signed-in users), a scope (users and API keys), or nothing (`open`).
 ROUTES = {
     "GET /health": "open",
     "GET /api/saga/health/": "open",
@@ -67,7 +67,7 @@ ROUTES = {
     "POST /admin/keys": "admin",
     "POST /admin/keys/<prefix>/revoke": "admin",
 }
-#: What every principal may do, besides the open routes.
+#: The needs from `ROUTES` that each principal fulfils. Every principal can use the open routes.
 MAY = {
     "nobody": set(),
     "viewer": {"viewer", "read"},
@@ -77,9 +77,10 @@ MAY = {
     "key of start": {"start"},
     "key of operate": {"operate"},
 }
-#: The answers of sign-in and sign-out to a wrong password.
+#: The status with which a sign-in with a wrong password, and a sign-out, count as allowed.
 OPEN_ANSWERS = {"POST /login": 401, "POST /logout": 303}
-#: The requested rows do not exist, so nothing is changed, and an allowed request gets as far as 404.
+#: Values for the parameters in the paths. They name nothing that exists, so an allowed request gets 404 and changes
+#: nothing.
 VALUES = {
     "saga_id": "00000000-0000-0000-0000-000000000000",
     "saga_type": "no_such_saga",
@@ -107,7 +108,7 @@ def routes(app):
 
 
 def verdict(answer):
-    """Return allowed, refused or unauthenticated for an answer."""
+    """Return "yes" for an allowed request, "no" for a refused one, and "who?" for an unauthenticated one."""
     if answer.status_code == 401 or (answer.status_code == 303 and "/login?next=" in answer.headers["Location"]):
         return "who?"
     return "no" if answer.status_code == 403 else "yes"
@@ -124,10 +125,10 @@ def test_each_principal_gets_exactly_its_permissions(admin_service, who):
     if who.startswith("key of "):
         headers = {"X-API-Key": admin_service.key(Scope(who.removeprefix("key of ")))}
     found, expected = {}, {}
-    # A request that ends the session comes last.
+    # The sign-out is sent last, because it ends the session.
     for route, method, path in sorted(routes(admin_service.app), key=lambda it: it[0] == "POST /logout"):
         if who.startswith("key of ") and ROUTES[route] in ("viewer", "operator", "admin", "open"):
-            continue  # a page accepts no keys; see below
+            continue  # the test of API keys and pages covers these routes
         form = {"name": "nobody", "password": "x"} if route == "POST /login" else {}
         answer = browser.client.open(path, method=method, base_url="https://saga.example", headers=headers, data=form)
         assert answer.status_code < 500, (route, answer.text)
@@ -148,7 +149,7 @@ def test_api_key_opens_no_page(admin_service):
 
 @pytest.mark.parametrize("role", list(Role))
 def test_cookie_without_csrf_token_changes_nothing(admin_service, role):
-    """A page of another site can make a browser send its cookies, but does not have the token."""
+    """A page of another site can make a browser send the cookies of this service, but does not know the token."""
     browser = admin_service.browser(role)
     forged = 0
     for route, method, path in routes(admin_service.app):

@@ -53,7 +53,7 @@ def test_wrong_password_does_not_reveal_whether_the_user_exists(admin_service, n
 
 
 def test_unknown_name_is_stored_nowhere(admin_service, capsys):
-    """The person may have typed the password as the name."""
+    """A person may type the password into the field of the name."""
     admin_service.browser().post("/login", name="hunter2hunter2", password="x")
     assert "hunter2" not in str(admin_service.trail()) + capsys.readouterr().out
 
@@ -92,7 +92,7 @@ def test_session_expires(admin_service):
 
 
 def test_stored_session_digest_is_no_valid_cookie(admin_service):
-    """A row contains only a digest of the session's token."""
+    """The database contains only the digest of a session's token, so its content is of no use for signing in."""
     browser = admin_service.browser(Role.ADMIN)
     with admin_service.app.app_context():
         row = SessionRow.query.one()

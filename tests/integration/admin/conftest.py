@@ -28,13 +28,13 @@ SETTINGS = {"PARTICIPANTS_URL": "http://127.0.0.1:9", "SECRET_KEY": "s" * 40, "L
 
 
 def seen(answer: TestResponse) -> str:
-    """Return the words of a page."""
+    """Return the text of a page, without tags."""
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", answer.get_data(as_text=True))))
 
 
 @pytest.fixture
 def client(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
-    """A client that is signed in as operator. No participant is reachable."""
+    """Return a client that is signed in as operator. No participant is reachable."""
     monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("ada", Role.OPERATOR))
     monkeypatch.setattr("app.access.authorization._check_session", lambda: None)
     monkeypatch.setattr("app.access.authorization._check_form", lambda _largest: None)
@@ -48,7 +48,7 @@ def client(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskCli
 
 @pytest.fixture
 def walk(client: FlaskClient) -> Callable[..., Instance]:
-    """Store a saga with these outcomes, one commit each, as the engine does."""
+    """Return a function that stores a saga and makes a move for each outcome, each in a commit of its own."""
     store = SagaStore(Connections(db.engine), discover(), "test")
 
     def move(*outcomes: str, definition: str = "checkout", reason: str = "no", **data: Any) -> Instance:
@@ -67,7 +67,7 @@ def walk(client: FlaskClient) -> Callable[..., Instance]:
 
 @pytest.fixture
 def aged(client: FlaskClient) -> Callable[[Instance, float], None]:
-    """Move the entry of a saga into its state to the past."""
+    """Return a function that dates the entry of a saga into its state back by `seconds`."""
 
     def age(saga: Instance, seconds: float) -> None:
         later = (

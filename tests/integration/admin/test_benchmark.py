@@ -1,4 +1,4 @@
-"""Tests the preparation of `make bench-pages`, which a person runs."""
+"""The database that `make bench-pages` prepares. A person runs the benchmark itself."""
 
 import sqlite3
 from contextlib import closing

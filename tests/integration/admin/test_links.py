@@ -29,7 +29,7 @@ VARIABLES = {
 
 
 def links():
-    """Return every URL of the panels, their data, their columns, and the alerts."""
+    """Yield every link of the panels, of their values and columns, and of the alerts."""
     panels = [panel for board in dashboards(facts(discover())) for panel in board.panels]
     for panel in panels:
         config = panel.field_config
@@ -43,7 +43,7 @@ URLS = sorted({link["url"] if isinstance(link, dict) else link.url for link in l
 
 @pytest.fixture
 def stored_sagas(walk, client):
-    """Store one saga of each status, and one of another table; return each with its facts."""
+    """Store a saga of each status, and one of another table. Return the name, status and state of each, by its id."""
     made = [
         walk(*PAID),  # running
         walk(*PAID, "exhausted"),  # stuck

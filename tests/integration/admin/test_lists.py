@@ -43,7 +43,7 @@ def test_stuck_and_overstayed_sagas_are_listed_oldest_first(walk, aged):
     walk(*PAID)
     walk(*DONE)
     aged(old, 900)
-    aged(slow, 301)  # of the 300 s that its table allows
+    aged(slow, 301)  # longer than the 300 s that its table allows
     assert ids(trouble().page(SagaFilter(), 10)) == [old.id, slow.id, young.id]
     assert count(SagaFilter()) == 3
 
@@ -71,7 +71,7 @@ def test_stuck_sagas_are_grouped_by_cause(walk, aged):
 
 
 def removed(*sagas, version=7):
-    """Change the version of all sagas to one that this release does not have."""
+    """Change the version of the sagas to one that this release does not have."""
     for saga in sagas:
         saga_id = saga.id if db.engine.dialect.name == "postgresql" else saga.id.hex
         db.session.execute(text(f"UPDATE saga SET definition_version = {version} WHERE id = :id"), {"id": saga_id})

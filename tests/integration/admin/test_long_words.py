@@ -1,6 +1,6 @@
-"""Very long texts in rows of an older release: every page and drawing shows them.
+"""Very long texts, which only an older release could store: every page and drawing shows them.
 
-Nothing here is timed. A quadratic algorithm takes hours with texts of this length, so its test would not end.
+No test measures time: with texts of this length, a quadratic algorithm takes hours, so its test would not end.
 """
 
 import pytest
@@ -15,7 +15,7 @@ from tests.integration.admin.conftest import REPLY
 
 STUCK = ("succeeded", "succeeded", "succeeded", "exhausted")
 LONG = 300_000
-#: Texts that made a search start again at each character, or that are hard to lay out.
+#: Texts with which a regular expression may start again at each character, or which are hard to lay out.
 HOSTILE = ["z" * LONG, "pwd" * (LONG // 3), "pwd " * (LONG // 4), "a " * (LONG // 2), "://a:" * (LONG // 5),
            "token:" + " " * LONG, 'pwd="' * (LONG // 5), "\N{RIGHT-TO-LEFT OVERRIDE}" * (LONG // 3)]  # fmt: skip
 IDS = [words[:8].strip() or "bidi" for words in HOSTILE]

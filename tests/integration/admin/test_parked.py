@@ -17,7 +17,7 @@ EVENT = {"specversion": "1.0", "id": "1", "source": "/boutique", "type": "Comman
 
 @pytest.fixture
 def parked(client):
-    """Store a dead letter; return the path of its actions."""
+    """Return a function that stores a dead letter and returns the path of its actions."""
 
     def park(**changed):
         DeadLetters(db.engine).add("/type: was not known yet", json.dumps(EVENT | changed).encode())

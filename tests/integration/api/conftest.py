@@ -14,7 +14,7 @@ from tests.support.servers import OPEN
 
 @pytest.fixture
 def client(store_url: str) -> Iterator[FlaskClient]:
-    """A client of the application. No participant is reachable."""
+    """Return a client of the application. No participant is reachable."""
     settings = {"DATABASE_URL": store_url, "PARTICIPANTS_URL": "http://127.0.0.1:9", "WAIT_S": "0.1"}
     app = create_app(from_environment(OPEN | settings))
     with app.app_context():
@@ -26,5 +26,5 @@ def client(store_url: str) -> Iterator[FlaskClient]:
 
 @pytest.fixture
 def begun(client: FlaskClient) -> Any:
-    """Return the number of sagas."""
+    """Return a function that counts the stored sagas."""
     return lambda: db.session.query(SagaRow).count()

@@ -11,7 +11,7 @@ from tests.integration.engine.scene import LOST, Scene, answer
 
 
 class FakeRedis(dict):
-    """A fake of Redis."""
+    """Stands in for the shared cache. Its values do not expire."""
 
     def put(self, key, value, _for_s):
         self[key] = value

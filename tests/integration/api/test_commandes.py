@@ -13,7 +13,7 @@ from tests.integration.engine.scene import LOST, REFUSED, Scene, answer
 
 ORDER = example(COMMANDE.data)
 ORDERS, LIST, SAGAS = "/api/saga/commandes/", "/api/saga/sagas/", "/api/v1/sagas"
-#: The events up to where the stock is reserved, and the states that they lead to.
+#: The events of an order until its stock is reserved, each with the state that it leads to.
 RESERVED = [
     ("SAGA_DEMARRE", "EN_ATTENTE"), ("SAGA_DEMARRE", "VERIFICATION_STOCK"), ("STOCK_VERIFIE_SUCCES", "STOCK_VERIFIE"),
     ("STOCK_VERIFIE_SUCCES", "PRODUITS_LUS"), ("STOCK_VERIFIE_SUCCES", "RESERVATION_STOCK"),
@@ -31,7 +31,7 @@ def scene(client):
 
 @pytest.fixture
 def ordered(client, scene):
-    """Run an order with these replies; return its summary and its history as (type, state entered)."""
+    """Return a function that runs an order and returns its summary and its history as (event type, state entered)."""
 
     def run(ask=None, **instead):
         for step in COMMANDE.steps:
@@ -94,7 +94,7 @@ def test_stuck_compensation_still_needs_compensation(ordered):
 
 
 def test_every_event_has_a_name_of_the_contract(ordered):
-    """Check every transition that changes the state."""
+    """The test covers every transition that changes the state."""
     from app.api.commandes import _event_type  # noqa: PLC0415
     from app.store.models import JournalRow  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""The answers to a client and of /ready after a database error. A trigger of the test raises real errors."""
+"""The answers of the API and of /ready after a database error. A database trigger of the test raises the errors."""
 
 import os
 
@@ -12,7 +12,7 @@ BODY = {"type": "checkout", "data": {"client_id": 4, "magasin_id": 1}}
 
 
 def fails_with(code):
-    """Let the database refuse each new saga with an SQLSTATE."""
+    """Make the database refuse each new saga with the SQLSTATE `code`."""
     with db.engine.connect() as connection:
         connection.execute(
             text(

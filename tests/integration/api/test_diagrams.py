@@ -64,7 +64,7 @@ def client(store_url: str, registry: Registry) -> Iterator[FlaskClient]:
 
 @pytest.fixture
 def walk(client: FlaskClient, registry: Registry) -> Any:
-    """Store a saga of checkout v1 with these outcomes, one commit each, as the engine does."""
+    """Return a function that stores a checkout v1 and makes a move for each outcome, each in a commit of its own."""
     store = SagaStore(Connections(db.engine), registry, "test")
 
     def move(*outcomes: str, reason: str | None = None) -> Instance:
@@ -247,7 +247,7 @@ def test_diff_counts_the_sagas_in_changed_states(client: FlaskClient, walk: Any)
 
 
 def shift(saga: Instance, *, seconds: float, upto: int | None = None) -> None:
-    """Move the first rows of a saga's journal to the past."""
+    """Date the first `upto` rows of a saga's journal back by `seconds`; without `upto`, all rows."""
     rows = db.session.execute(text("SELECT seq, at FROM journal WHERE saga_id = :id ORDER BY seq"), keys(saga)).all()
     sqlite = db.engine.dialect.name == "sqlite"
     for row in itertools.islice(rows, upto):

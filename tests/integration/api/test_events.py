@@ -14,7 +14,7 @@ EVENT = {"specversion": "1.0", "id": "1", "source": "/boutique", "type": "Comman
 
 @pytest.fixture
 def parked(client):
-    """Store a dead letter; return its id."""
+    """Return a function that stores a dead letter and returns its id."""
 
     def park(**changed):
         DeadLetters(db.engine).add("/type: was not known yet", json.dumps(EVENT | changed).encode())

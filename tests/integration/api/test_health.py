@@ -64,7 +64,7 @@ def test_unknown_paths_and_methods_make_no_new_series(client):
             assert answer.status_code == (200 if method == "GET" else 405)
 
     ask(0)
-    series()  # the request for the metrics is counted, too
+    series()  # the first request for /metrics adds series of its own
     once = series()
     for number in range(1, 20):
         ask(number)
@@ -120,7 +120,7 @@ def paused(server):
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 def test_hanging_database_blocks_neither_readiness_nor_metrics(client, postgres_server):
-    """Otherwise a supervisor believes that the process is dead, and restarts it without effect."""
+    """If /ready did not answer, a supervisor would restart the process, which does not repair the database."""
     assert client.get("/ready").status_code == 200
     with paused(postgres_server):
         began = time.monotonic()

@@ -34,7 +34,7 @@ def operations(document):
 
 
 def of_pages(app, endpoint):
-    """Return True for the pages of people and their files."""
+    """Return True for a page that people open in a browser, and for the static files of pages."""
     need = need_of(endpoint, app.view_functions[endpoint])
     return isinstance(need, Role) or endpoint.startswith("access.") or endpoint == "static"
 

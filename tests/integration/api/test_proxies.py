@@ -17,7 +17,7 @@ SAGAS = "/api/v1/sagas"
 
 @pytest.fixture
 def behind(store_url: str) -> Iterator[Callable[[int], FlaskClient]]:
-    """Return a client of the application behind this number of proxies."""
+    """Return a function that makes a client of an application behind the given number of proxies."""
     apps = []
 
     def application(proxies: int) -> FlaskClient:

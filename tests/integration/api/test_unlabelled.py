@@ -1,4 +1,4 @@
-"""`curl -d` without a Content-Type declares JSON as a form. Pages of other sites could do the same."""
+"""JSON that is declared as a form, as `curl -d` does by default. Pages of other sites can send such requests too."""
 
 import json
 

@@ -49,7 +49,7 @@ REFUSED = answer(409, detail="no")
 
 @dataclass
 class Scene:
-    """One engine over a real database. Participants give the prepared replies, and 200 otherwise."""
+    """One engine over a real database. Participants give the prepared replies, and 200 when none is left."""
 
     database: Database
     metrics: CollectorRegistry
@@ -114,7 +114,9 @@ class Scene:
 
     @cached_property
     def service(self) -> SagaService:
-        self.longest_wait_s = MAX_INLINE_WAIT_S  # recovery would run a longer wait, and no recovery thread runs here
+        self.longest_wait_s = (
+            MAX_INLINE_WAIT_S  # a longer wait would end in the recovery thread, which does not run here
+        )
         return SagaService(
             config=Config(),
             registry=self.registry,

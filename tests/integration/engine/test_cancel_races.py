@@ -8,7 +8,7 @@ from app.errors import ConflictError
 
 CART = {"client_id": 4, "magasin_id": 1}
 STEPS = ["reserver_stock", "payer", "enregistrer_vente", "confirmer"]
-#: A cancel succeeds before the pivot is in flight. From then on it is too late.
+#: Whether a cancel succeeds while the action of this step is in flight. The pivot is `enregistrer_vente`.
 WINS = {"reserver_stock": True, "payer": True, "enregistrer_vente": False, "confirmer": False}
 
 

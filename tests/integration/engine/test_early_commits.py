@@ -16,7 +16,7 @@ CART = {"client_id": 4, "magasin_id": 1}
 
 @pytest.fixture
 def late(scene):
-    """Store every new saga early at once."""
+    """Make the service store every new saga early, as if its read had taken long already."""
     scene.service.early = EarlyCommits(scene.engine.insert_early, threading.Event(), lambda: time.monotonic() + LATE_S)
     return scene
 

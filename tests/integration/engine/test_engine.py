@@ -15,7 +15,7 @@ PATHFINDER = Saga(
     steps=(pivot("go", post("map", "/places/{place}/go"), done="THERE", refused="LOST"),),
 )  # fmt: skip
 
-#: The second step has a field of the first reply in its path.
+#: A saga whose second call has a field of the first reply in its path.
 BOOKER = Saga(
     name="booker", version=1, initial="ASKED", completed="GONE", compensated="CALLED_OFF",
     data={"place": text()}, participants=("map",),
@@ -169,7 +169,7 @@ def test_last_probe_that_cannot_be_sent_is_deferred(scene):
 
 
 def test_failed_probe_counts_as_an_attempt_when_the_breaker_opens(scene):
-    """Otherwise the probe of each attempt would open the breaker again, and a pivot in doubt would never end."""
+    """If such a probe did not count, each probe would open the breaker again, and the saga would never end."""
     calls, probes = [LOST, *[NOT_SENT] * 20], [answer(503)] * 20
     saga = scene.given(enregistrer_vente=calls, probe_enregistrer_vente=probes).run()
     assert saga.state == "STUCK_ENREGISTRER_VENTE"
@@ -437,7 +437,7 @@ def test_step_refused_at_its_first_sending_is_not_compensated(scene):
 
 
 def test_reply_that_fits_no_later_path_is_undone_at_once(scene):
-    """Otherwise the saga would fail after its pivot, when it cannot go back."""
+    """A later call could not be built from this reply. After the pivot, the saga could not go back either."""
     saga = scene.given(book=[answer(200, number=None)]).run(BOOKER, place="here")
     assert (saga.state, scene.calls) == ("CALLED_OFF", ["book", "undo_book"])
     assert saga.error == "FULL: book: 200, but number is null, which is no part of a path"

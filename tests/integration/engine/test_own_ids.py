@@ -1,4 +1,4 @@
-"""An undo by the id that the participant chose: the reply that holds the id may be lost."""
+"""An undo by an id that the participant chooses. The reply with the id may be lost."""
 
 import pytest
 

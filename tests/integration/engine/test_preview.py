@@ -33,13 +33,13 @@ STUCK = [
 
 @pytest.fixture
 def store_url(sqlite_template, tmp_path):
-    """Use one database only; the preview depends only on the table."""
+    """Use SQLite only; the preview depends only on the table of the saga."""
     shutil.copy(sqlite_template, tmp_path / "saga.db")
     return f"sqlite:///{tmp_path / 'saga.db'}"
 
 
 def stuck_in(scene: Scene, definition, state):
-    """Bring a saga into a stuck state: only the call at which it is stuck fails, and those that lead to it."""
+    """Run a saga into a stuck state. Only the call at which it gets stuck fails, and the call that makes it go back."""
     replies = {step.name: [answer(200, **REPLY)] for step in definition.steps}
     failing = f"undo_{state.step.name}" if state.undoes else state.step.name
     behind = definition.steps[definition.steps.index(state.step) + 1 :][:1] if state.undoes else ()

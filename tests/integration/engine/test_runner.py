@@ -46,7 +46,7 @@ def broker():
 
 @pytest.fixture
 def make(scene, broker):
-    """Make a runner with this number of threads, with or without workers beside it."""
+    """Return a function that makes a runner with a number of threads, with or without workers beside it."""
 
     def made(threads, *, workers, leases=None):
         return Runner(
@@ -86,7 +86,7 @@ def test_web_process_leaves_due_sagas_to_the_workers(scene, make):
 def test_worker_claims_due_sagas_without_a_message(scene, make):
     due(scene, 1)
     runner = make(4, workers=True)
-    runner.patience_s = 0.0  # as app.worker sets the patience
+    runner.patience_s = 0.0  # app.worker sets this value, so that a worker claims without delay
     assert runner.claim_due() == 1
 
 
@@ -124,7 +124,7 @@ def test_full_runner_wakes_another_and_claims_again_when_free(scene, make, broke
 def test_full_runner_claims_again_when_half_its_threads_are_free(scene, make):
     """Claiming one saga costs as much as claiming many, so the runner waits for free threads.
 
-    But due sagas do not wait until all are free.
+    Due sagas need not wait until all threads are free.
     """
     due(scene, 7)
     runner = make(4, workers=False)

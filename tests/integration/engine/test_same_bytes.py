@@ -111,7 +111,7 @@ class Recorder:
 def _until(connection: socket.socket, end: bytes) -> bytes:
     found = b""
     while not found.endswith(end):
-        piece = connection.recv(1)  # never more than the head of the request
+        piece = connection.recv(1)  # one byte at a time, so that the body stays in the socket
         if not piece:
             return b""
         found += piece
@@ -139,15 +139,14 @@ class WireScene(Scene):
 
 @dataclass
 class Behaviour:
-    """The participant's behaviour.
-
-    The first attempt of each call gets a 500, and later attempts the reply that the step needs. refuses: the step
-    that is refused at once, so that all steps before it are undone.
-    """
+    """The participant's behaviour: the first attempt of each call gets a 500, later attempts the reply of the step."""
 
     saga: Saga
+    #: The reply of each step, as JSON text.
     replies: dict[str, str]
+    #: The step that is refused at once, so that all steps before it are undone.
     refuses: str | None
+    #: The calls that had an attempt, each as step, direction, and True for a probe.
     seen: set[tuple[str, str, bool]] = field(default_factory=set)
 
     def __call__(self, head: bytes) -> bytes:
@@ -221,7 +220,7 @@ def database(store_url):
 def sent(scene: WireScene, data: str, course: Behaviour, *, reloaded: bool) -> list[bytes]:
     """Run a saga and return everything that was sent.
 
-    reloaded: load the saga from the database before each attempt but the first.
+    With `reloaded`, the saga is loaded from the database before each attempt except the first.
     """
     scene.recorder.received, scene.recorder.behave = [], replace(course, seen=set())
     given = data_schema(course.saga).load(parsed_strictly(data.encode()))
@@ -285,7 +284,7 @@ def _leaves(value):
 
 
 def test_resolved_reply_is_sent_with_the_same_bytes(database, recorder):
-    """A reply that a person gives in a resolve is sent on in the same way."""
+    """A later call has the same bytes, whether a person gave the reply in a resolve or a participant sent it."""
     scene = WireScene(database, recorder)
     refs = '{"ref": 12345678901234567890123, "any": {"zz": 1.0, "a": -0.0}}'
     recorder.behave = lambda head: (

@@ -27,7 +27,7 @@ SCENES = {
 
 @pytest.fixture
 def store_url(sqlite_template, tmp_path):
-    """Use one database only; a status does not depend on it."""
+    """Use SQLite only; a status does not depend on the database."""
     shutil.copy(sqlite_template, tmp_path / "saga.db")
     return f"sqlite:///{tmp_path / 'saga.db'}"
 

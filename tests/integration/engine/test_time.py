@@ -111,9 +111,11 @@ def test_no_call_is_sent_when_its_lease_may_end_earlier(scene):
 
 def test_short_lease_is_renewed_before_the_call(scene):
     scene.given(payer=[LOST])
-    scene.at_each_sleep = lambda: setattr(scene, "now", 31.0)  # of the 36 s of the lease (1 + 5 + 30), 5 s are left
+    scene.at_each_sleep = lambda: setattr(scene, "now", 31.0)  # the lease of 36 s (1 + 5 + 30) has 5 s left
     assert scene.run().state == "CONFIRMEE"
-    assert len([sql for sql in scene.statements if sql.startswith("UPDATE")]) == 4 + 1 + 1  # retry, renewal
+    assert (
+        len([sql for sql in scene.statements if sql.startswith("UPDATE")]) == 4 + 1 + 1
+    )  # 4 as without faults, 1 for the retry, 1 for the renewal
 
 
 def test_ending_process_releases_its_saga_after_the_call_in_flight(scene):
@@ -121,7 +123,7 @@ def test_ending_process_releases_its_saga_after_the_call_in_flight(scene):
     saga = scene.run()
     assert (saga.state, scene.calls) == ("STOCK_RESERVE", ["lire_panier", "reserver_stock"])
     scene.stopping, scene.at_each_call = False, lambda _request: None
-    (taken,) = scene.leases("other").claim(1, 30)  # at once: no process waits for a lease to end
+    (taken,) = scene.leases("other").claim(1, 30)  # without waiting for the end of the lease
     scene.engine.run(taken, 1000)
     assert taken.state == "CONFIRMEE"
     assert scene.calls == FORWARD
@@ -131,7 +133,7 @@ def test_saga_that_kills_its_owners_is_quarantined(scene):
     scene.given(payer=[NOT_SENT]).run(hold_s=0)
     for _ in range(10):
         saga = scene.recovered()
-        assert saga.may("succeeded")  # … and dies
+        assert saga.may("succeeded")  # the process could make the move, but dies
     poison = scene.recovered()
     scene.engine.run(poison, 1000)
     assert (poison.state, poison.status) == ("STUCK_PAYER", "stuck")
@@ -169,7 +171,7 @@ def test_compensate_of_a_quarantined_saga_undoes_the_step_in_doubt(scene):
 
 
 def test_retried_pivot_is_still_in_doubt(scene):
-    """Its deadline is over, but the outcome of the earlier attempts is unknown, so the saga is not compensated."""
+    """The deadline is over, but the saga is not compensated, because the earlier attempts may have taken effect."""
     stuck = scene.given(enregistrer_vente=[LOST] * 4).run()
     assert stuck.status == "stuck"
     let_the_deadline_pass_in_the_database(scene)
@@ -177,7 +179,7 @@ def test_retried_pivot_is_still_in_doubt(scene):
 
 
 def test_next_owner_undoes_the_call_that_the_first_may_have_sent(scene):
-    """Only the claim is durable: the process dies before it stores the reply, and then the deadline is over."""
+    """The process claims the saga and dies before it stores the reply. Then the deadline is over."""
     scene.given(payer=[NOT_SENT]).run(hold_s=0)
 
     def die(_request):
@@ -195,7 +197,7 @@ def test_next_owner_undoes_the_call_that_the_first_may_have_sent(scene):
 
 
 def test_claim_of_an_unsent_call_is_in_doubt_before_it_is_sent(scene):
-    """Otherwise a person who cancels in that moment would find that nothing was sent, and would not undo the call."""
+    """A person may cancel while the call is sent. Without the doubt, the cancel would not undo the call."""
     deferred = scene.given(payer=[NOT_SENT]).run(hold_s=0)
     assert not scene.engine.store.read(deferred.id).in_doubt
     doubts = []
@@ -211,7 +213,7 @@ BUSY = Reply(status=503, body={}, retry_after_s=3600.0)
 
 @pytest.mark.parametrize("reply", [BUSY, Reply(status=429, body={}, retry_after_s=1e9), NOT_SENT, LOST])
 def test_wait_ends_at_the_deadline(scene, reply):
-    """This holds for a Retry-After, a back-off and a deferral: when the time is over, the saga is compensated."""
+    """The wait is a Retry-After, a back-off or a deferral. At the deadline the saga is compensated."""
     at_call(scene, "payer", lambda: setattr(scene, "now", OVER - 1.25))
     scene.at_each_sleep = lambda: setattr(scene, "now", scene.now + scene.slept[-1])
     saga = scene.given(payer=[reply] * 4).run(hold_s=10_000)
@@ -278,7 +280,7 @@ def hang_beyond_the_lease(scene):
 
 
 def test_claims_without_a_sent_call_do_not_quarantine_a_saga(scene):
-    """Each claimant is fenced before it can commit that it sent nothing, and withdraws its claim."""
+    """Each process that claims the saga is fenced before it commits that it sent nothing. It withdraws its claim."""
     scene.given(payer=[NOT_SENT] * 50).run(hold_s=0)
     found = hang_beyond_the_lease(scene)
     saga = scene.recovered()
@@ -322,7 +324,7 @@ def test_database_that_refuses_moves_does_not_quarantine_a_saga(scene, monkeypat
 def test_late_withdrawal_of_a_claim_leaves_the_new_owners_claim(scene):
     scene.given(payer=[NOT_SENT] * 2).run(hold_s=0)
     slow = scene.recovered()
-    scene.engine.run(scene.recovered(), 0)  # the owner sends nothing and commits so; the count starts again at 0
+    scene.engine.run(scene.recovered(), 0)  # the owner commits that it sent nothing, which sets `claims` to 0
     scene.recovered()
     scene.leases().discount(slow)
     assert scene.rows("SELECT claims FROM saga") == [{"claims": 1}], "the owner's, which may be sending"

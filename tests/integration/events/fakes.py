@@ -15,7 +15,7 @@ ANSWERS = {
 
 
 class FakePublisher:
-    """Keeps the published events. broken_at: the call, from 1, from which the broker is unreachable."""
+    """Keeps the published events. Publishing event number `broken_at` (from 1; 0 for none) fails each time."""
 
     def __init__(self, broken_at: int = 0) -> None:
         self.events: list[dict[str, Any]] = []
