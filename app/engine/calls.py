@@ -29,7 +29,8 @@ class Calls:
     def make(self, saga: Instance) -> tuple[Reply, Outcome]:
         """Send the call and return its reply and outcome.
 
-        If an attempt is in doubt, send the step's probe first. If an undo needs the lost reply of its step, recover it.
+        If an attempt is in doubt, send the step's probe first. If an undo needs a lost reply of its step, get that
+        reply again first.
         """
         unrecovered = self._recover(saga) if _lost_reply(saga) else None
         return unrecovered or self._make(saga)
@@ -44,15 +45,15 @@ class Calls:
             return _not_again(asked)
         reply, outcome = self._send(saga, at.call)
         if asked and asked[1] is Outcome.IN_DOUBT and not reply.sent and outcome is Outcome.NOT_SENT:
-            # The probe found the participant failing and so opened its circuit breaker: count this as an attempt.
-            # Otherwise each probe would open the breaker before the call, and no attempt would ever count.
+            # The probe failed and opened the participant's circuit breaker, so the call was not sent. Count an attempt,
+            # because the probe of every later attempt may open the breaker again.
             return asked
         if outcome is Outcome.REFUSED and saga.in_doubt and at.doubts_refusals:
             return self._doubted(saga, reply, probe)
         return reply, outcome
 
     def longest_s(self, saga: Instance) -> float:
-        """Return the longest duration of `make`, in seconds, with a probe before the call and one after a refusal."""
+        """Return the longest duration of `make`, in seconds: the call, and the other calls that it may send."""
         at = saga.at
         if at.step is None:
             return 0.0
@@ -61,9 +62,9 @@ class Calls:
         return at.step.timeout_s * (2 + at.doubts_refusals)
 
     def _recover(self, saga: Instance) -> tuple[Reply, Outcome] | None:
-        """Get the step's lost reply, which its undo refers to. Return None when the undo can be sent.
+        """Get a lost reply of the step again, because its undo refers to it. Return None when the undo can be sent.
 
-        Otherwise return the reply and outcome of the undo: succeeded when there is nothing to undo.
+        Otherwise return a reply and an outcome in place of those of the undo: succeeded when there is nothing to undo.
         """
         step = saga.at.step
         assert step is not None
@@ -73,7 +74,7 @@ class Calls:
         if outcome in (Outcome.SUCCEEDED, Outcome.REFUSED_UNDO) and reply.body is not None:
             saga.results[step.name] = reply.body
             return None
-        # A conflict with the same key may be the first attempt, which the participant still works on.
+        # A 409 to a repeated key may mean that the participant is still busy with the first attempt.
         conflict = call is step.call and reply.status == _CONFLICT and _CONFLICT not in call.means
         if outcome is Outcome.REFUSED and not (reply.impossible or conflict):
             says = f"nothing to undo, {step.name} was never done: {reply.reason}"
@@ -85,7 +86,7 @@ class Calls:
         ), outcome
 
     def _doubted(self, saga: Instance, refused: Reply, probe: Call | None) -> tuple[Reply, Outcome]:
-        """Return the outcome of a refusal after an attempt in doubt: as the probe says, or refused without a probe."""
+        """Return the reply and outcome of a call that was refused after an attempt in doubt; ask its probe, if any."""
         says = f"{refused.reason}, after an attempt that may have worked"
         if probe is None:
             return replace(refused, says=says), Outcome.REFUSED
@@ -102,7 +103,7 @@ class Calls:
         assert at.step is not None
         direction = direction or at.direction
         with self.traces.attempt(saga, call) as attempt:
-            called, saga.called = saga.called, True  # set before sending: an exception leaves open whether it was sent
+            called, saga.called = saga.called, True  # before sending: an error may occur after the call left
             try:
                 reply = self.sender.send(self._request(saga, call, direction, attempt.traceparent))
             except FillError as error:
@@ -147,7 +148,7 @@ class Calls:
 
 
 def _not_again(asked: tuple[Reply, Outcome] | None) -> tuple[Reply, Outcome]:
-    """Return the outcome of a call that is not sent again: only a success of its probe would have settled it."""
+    """Return the reply and outcome of a call that must not be sent again. asked: those of its probe, if it has one."""
     if asked is None:
         return Reply(error="it may have been sent before, and it is sent only once"), Outcome.IN_DOUBT
     reply, outcome = asked
@@ -157,6 +158,6 @@ def _not_again(asked: tuple[Reply, Outcome] | None) -> tuple[Reply, Outcome]:
 
 
 def _lost_reply(saga: Instance) -> bool:
-    """Return True when the undo in flight refers to the step's own reply, which this process does not have."""
+    """Return True when the call is an undo that refers to its step's reply, and this process lacks that reply."""
     at = saga.at
     return at.undoes and at.step is not None and at.step.undo_needs_reply and at.step.name not in saga.results

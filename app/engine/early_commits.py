@@ -1,9 +1,9 @@
 """A thread that inserts sagas in their initial state when their first commit is late.
 
-A saga is stored by its first commit, which comes before its first effect (ADR 3). A saga that reads for long before
-that, or waits for a thread, would be in no list, and its client would wait for the commit beyond the wait that it
-asked for. So a saga that is not durable after LATE_S is inserted in its initial state; its own first commit is then
-an update (ADR 27).
+A saga is stored by its first commit, which comes before its first call with an effect (ADR 3). The commit is late when
+the reads before that call take long, or when the saga waits for a thread. Until the commit, no list shows the saga, and
+its client waits, even longer than it asked for. So a saga that is not durable after LATE_S is inserted in its initial
+state, and its first commit is an update (ADR 27).
 """
 
 import threading
@@ -19,7 +19,7 @@ from app.store.instance import Instance
 from app.store.sagas import KeyTakenError
 
 _log = structlog.get_logger("early")
-#: Seconds from a saga's start to its early insert. Most sagas have ended by then and never need one.
+#: Seconds from a saga's start to its early insert. Most sagas end earlier and need no early insert.
 LATE_S = 0.1
 #: Seconds between two checks of the watched sagas.
 LOOK_S = 0.05
@@ -76,7 +76,7 @@ class EarlyCommits:
         while not self._stopping.is_set():
             if not self._watched:
                 self._some.clear()
-                if not self._watched:  # a saga added in between set the event before it was cleared
+                if not self._watched:  # check again: a saga that was added before clear() has lost its event
                     self._some.wait(IDLE_S)
             self.look()
             progressed()

@@ -1,10 +1,10 @@
-"""The loop that drives a saga along the rows of its table. It knows rows, and no particular saga.
+"""The loop that drives a saga along the transitions of its table. It is the same loop for every table.
 
     commit → send → outcome → move → commit → send → …
 
-A call is sent only after the state that names it is durable (its intent). The commit of one call's outcome is also the
-intent of the next call, so n effectful steps cost n + 1 commits. A read changes nothing, so it needs no intent, and its
-outcome is stored with the next commit.
+A call with an effect is sent only after its intent is durable: the commit of the state that names the call. The commit
+of one call's outcome is also the intent of the next call, so n steps with an effect cost n + 1 commits. A read changes
+nothing, so it needs no intent, and its outcome is stored with the next commit.
 """
 
 import time
@@ -27,7 +27,7 @@ from machines.retry import Retry
 from machines.statuses import FINISHED
 from machines.transitions import Phase, Trigger
 
-#: Longest Retry-After that is honoured, in seconds; a saga whose deadline is later waits up to its deadline.
+#: Longest wait that a participant gets by Retry-After, in seconds. It gets a longer wait only before a later deadline.
 LONGEST_RETRY_AFTER_S = 3600.0
 
 
@@ -41,7 +41,7 @@ class RunEnd(Enum):
 
 
 class IncompleteReplyError(ValueError):
-    """The reply given with a resolve lacks fields that later calls need; `fields` holds their names, or the reasons."""
+    """A person resolved a step with a reply that lacks fields for later calls. `fields`: their names or the reasons."""
 
     def __init__(self, fields: Sequence[str]) -> None:
         super().__init__(", ".join(fields))
@@ -58,9 +58,9 @@ class Engine:
     store: SagaStore
     #: Sends the calls to participants.
     calls: Calls
-    #: Receives what was committed.
+    #: Counts and logs the committed moves.
     telemetry: Telemetry
-    #: Recorded in the journal for each move that the engine makes.
+    #: Actor in the journal of the moves that the engine makes.
     actor: str
     #: Returns a random wait from 0 to its argument, in seconds.
     jitter: Callable[[float], float]
@@ -72,10 +72,11 @@ class Engine:
     on_event: Callable[[], object] = lambda: None
 
     def run(self, saga: Instance, hold_s: float, until: float = inf) -> RunEnd:
-        """Drive the saga until it ends, is stuck, or has to wait longer than `hold_s` or beyond `until`; release it.
+        """Drive the saga until it ends, is stuck, or must wait longer than `hold_s` seconds. Then release it.
 
-        Return OUT_OF_TIME, without a release, when the next call might last beyond `until` (on time.monotonic's clock).
-        Raise FencedError or KeyTakenError; the caller then forgets the saga.
+        until: end of the run, on the clock of time.monotonic. Release the saga when a wait would last beyond it. Return
+        OUT_OF_TIME, without a release, when the next call might last beyond it. After a FencedError or KeyTakenError
+        the caller must forget the saga.
         """
         if saga.claims > self.config.max_claims and saga.at.call is not None:
             reason = f"claimed {saga.claims} times, and never came a step further"
@@ -110,17 +111,16 @@ class Engine:
         self._save(saga, busy_s + lease_s, self.store.owner, enough_s=busy_s + lease_s / 2)
 
     def release(self, saga: Instance, after_s: float | None) -> None:
-        """Commit and release the saga. It becomes due after `after_s` seconds; None: it waits for a person or ended."""
+        """Commit and release the saga. It becomes due after `after_s` seconds; None: it has ended or needs a person."""
         self._save(saga, after_s, None)
 
     def request_move(
         self, saga: Instance, trigger: Trigger, actor: str, reason: str, reply: Mapping[str, Any] | None = None
     ) -> None:
-        """Make a move that a person asks for. The table must allow it; the caller commits and goes on.
+        """Make the move that a person requests; the caller commits it. The saga's table must allow the move.
 
-        reply: with a resolve, the reply that the step would have got.
-
-        Raise IncompleteReplyError when later calls need more.
+        reply: for a resolve, the reply that the step would have got. Raise IncompleteReplyError when the reply lacks
+        fields that later calls need.
         """
         saga.record_request(trigger, actor, reason)
         facts = self._resolved(saga, dict(reply or {})) if trigger is Trigger.RESOLVE else {}
@@ -136,7 +136,7 @@ class Engine:
         return {"step": at.step.name, "direction": at.direction, "reply": reply}
 
     def _save(self, saga: Instance, delay_s: float | None, owner: str | None, enough_s: float | None = None) -> None:
-        """Make the new moves durable, and only then count and log them."""
+        """Commit the unsaved moves, and only then count and log them. The arguments are those of `SagaStore.save`."""
         if saga.committed_snapshot is None:
             moves, before = self._first_commit(saga, delay_s, owner)
         else:
@@ -169,7 +169,10 @@ class Engine:
     def _first_commit(
         self, saga: Instance, delay_s: float | None, owner: str | None
     ) -> tuple[Sequence[Move], SagaSnapshot | None]:
-        """Insert the saga, or update it after an early insert. Return the moves committed, and the state before."""
+        """Insert the saga, or update it after an early insert. Return the committed moves.
+
+        Also return the snapshot of the saga before these moves; None: it was inserted.
+        """
         with saga.first_commit:
             if saga.early is None:
                 try:
@@ -178,7 +181,7 @@ class Engine:
                 except (KeyTakenError, IntegrityError):
                     if not (saga.insert_tried and self.store.find(saga.id)):
                         raise
-                    # The early insert was durable, although its thread saw it fail.
+                    # The early insert was committed, although its thread got an error.
                     saga.early = saga.as_started()
                     saga.early.committed()
                 else:
@@ -202,7 +205,7 @@ class Engine:
         return saga.deadline <= self.store.clock()
 
     def _advance(self, saga: Instance, reply: Reply, outcome: Outcome) -> float:
-        """Make the moves that the reply means. Return the wait before the next call, in seconds."""
+        """Make the moves that follow from the outcome of the call. Return the wait before the next call, in seconds."""
         at = saga.at
         assert at.step is not None
         trigger = saga.conclude(
@@ -217,7 +220,7 @@ class Engine:
             duration_ms=reply.duration_ms,
         )
         if outcome is Outcome.REFUSED_UNDO and reply.body is not None:
-            saga.results[at.step.name] = reply.body  # for the undo; another process recovers it
+            saga.results[at.step.name] = reply.body  # for the undo; after a takeover `Calls` gets it again
         elif trigger is Trigger.SUCCEEDED and at.phase is Phase.FORWARD:
             saga.results[at.step.name] = reply.body
         elif trigger is Trigger.DEFER:
@@ -227,19 +230,19 @@ class Engine:
         return 0.0
 
     def _wait(self, saga: Instance, retry: Retry, attempt: int, reply: Reply) -> float:
-        """Draw the wait before the next call: at least the Retry-After, and at most until the deadline."""
+        """Return a random wait before the next call, in seconds: from the Retry-After, at most until the deadline."""
         left_s, longest_s = 0.0, inf
-        if saga.may(Trigger.EXPIRE):  # min: before the first commit, the whole time is left
+        if saga.may(Trigger.EXPIRE):  # min: before the first commit the deadline is infinite
             left_s = min(saga.deadline - self.store.clock(), saga.definition.deadline_s)
-            # The deadline is over and a pivot is in doubt: ask again at the table's pace, at most its cap apart.
+            # After the deadline only a pivot in doubt is still sent; it waits at most the cap of its retries.
             longest_s = left_s if left_s > 0 else retry.cap_s
         asked_s = min(reply.retry_after_s or 0.0, max(LONGEST_RETRY_AFTER_S, left_s))
         drawn = self.jitter(retry.longest_wait_s(attempt))
-        # Never 0: a wait above 0 commits the attempt, so the attempt counts after a crash.
+        # Never 0: `run` commits the attempt only before a wait above 0, and only then it counts after a crash.
         return max(min(max(drawn, asked_s), longest_s), 0.001)
 
 
 def _too_late(saga: Instance) -> str:
-    """Return the reason that the deadline is over, with what the saga was waiting for."""
+    """Return the reason for EXPIRE: the deadline is over, and why the last call was to be sent again."""
     over = f"its deadline of {saga.definition.deadline_s:g} s is over"
     return f"{over}; last: {saga.waits_for}" if saga.waits_for else over

@@ -9,17 +9,17 @@ from app.store.database_errors import Meaning, in_one_line, meaning
 from app.store.leases import Replicas
 
 _log = structlog.get_logger("runner")
-#: Seconds after a failed commit in which this process reports itself as not ready, even when its heartbeat succeeds.
+#: How long after a failed commit this process is reported as not ready, in seconds, even when its heartbeat succeeds.
 UNWELL_FOR_S = 10.0
 
 
 class Heartbeat:
-    """The heartbeat of this process, and the present database error as `last_error`, in one line."""
+    """The heartbeat of this process, and its current problem with the database in one line, as `last_error`."""
 
     def __init__(self, replicas: Replicas, clock: Callable[[], float] = time.monotonic) -> None:
         self._replicas, self._clock = replicas, clock
         self._silent: str | None = None
-        self.refused: str | None = None  # why this process may not run sagas; only a restart clears it
+        self.refused: str | None = None  # why this process must not run sagas; only a restart clears it
         self._failed: tuple[float, str] | None = None
 
     @property
@@ -29,7 +29,7 @@ class Heartbeat:
         return self.refused or self._silent or recent
 
     def beat(self) -> None:
-        """Write the heartbeat of this process. Keep and raise the database's error."""
+        """Write the heartbeat of this process. Raise the database's error, and keep it for `last_error`."""
         try:
             self._replicas.beat()
         except Exception as error:
@@ -39,7 +39,7 @@ class Heartbeat:
         self._silent = None
 
     def failed(self, error: Exception) -> None:
-        """Keep an error that means that the database is away. An error in a statement does not mean that."""
+        """Keep an error for `last_error` if it means that the database is away. Ignore an error in a statement."""
         if meaning(error) is Meaning.AWAY:
             self._failed = self._clock(), in_one_line(error)
 
@@ -47,5 +47,5 @@ class Heartbeat:
         """Remove this process from the list of replicas, if the database can be reached."""
         try:
             self._replicas.leave()
-        except Exception as error:  # noqa: BLE001  the list forgets it after a while
+        except Exception as error:  # noqa: BLE001  the list drops silent processes after a while
             _log.warning("replica.not_removed", error=in_one_line(error))

@@ -1,9 +1,9 @@
-"""The same start request, with the same Idempotency-Key, returns the same saga.
+"""Finds the saga that an earlier request with the same Idempotency-Key has started.
 
 A key belongs to its sender and the type of saga: two shops that both send `order-1` each get their own order. The
-database has one unique column of keys. Replicas of the release before also use that column, and store each key as it
-was sent. So the first saga with a key stores it as it was sent. A saga of another sender or type with the same key
-stores the written-out form: sender, type and key. Two requests of one sender find each other in either form.
+database has one unique column of keys, and replicas of the release before store each key there as it was sent. So the
+first saga with a key also stores the key as it was sent. A saga of another sender or type with an equal key stores the
+written-out form: sender, type and key. A request looks for both forms.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from app.store.loading import snapshot_of
 from app.store.sagas import SagaStore
 from machines.statuses import UNDER_WAY
 
-#: Seconds in which the first request with a key may make its saga durable, before another request tries.
+#: Longest wait, in seconds, of a second request with a key for the first request to make its saga durable.
 TURN_S = 1.0
 #: Seconds between two looks for the saga of the first request.
 _POLL_S = 0.005
@@ -65,9 +65,9 @@ class Keys:
         return snapshot_of(row, replayed=True)
 
     def _started_this_moment(self, saga: Instance) -> SagaSnapshot | None:
-        """Wait up to TURN_S until a simultaneous request with this key has made its saga durable.
+        """Wait up to TURN_S until a simultaneous request with this key has made its saga durable; return that saga.
 
-        Otherwise participants would serve the reads of a saga that cannot be stored.
+        Without this wait, the second saga would send its reads to participants, although it can never be stored.
         """
         if self._cache.lock(f"key/{_written_out(saga)}", TURN_S) is False:
             until = time.monotonic() + TURN_S
@@ -79,12 +79,12 @@ class Keys:
 
 
 def fingerprint(name: str, data: Mapping[str, Any]) -> str:
-    """Return the identity of a request for releases before 0006: a digest of its data, with the release's defaults."""
+    """Return a digest of a request's data, defaults included. Releases before migration 0006 compare requests by it."""
     return hashlib.sha256(json.dumps([name, data], sort_keys=True, default=str).encode()).hexdigest()
 
 
 def sent_digest(sent: Mapping[str, Any]) -> str:
-    """Return the identity of a request: a digest of what its client sent, in any order of members; 1.0 equals 1."""
+    """Return a digest of what a client sent. The order of members does not matter, and 1.0 equals 1."""
     return hashlib.sha256(json.dumps(_plain(sent), sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -100,7 +100,7 @@ def _written_out(saga: Instance) -> str:
 
 
 def _of_the_same(row: Row[Any], saga: Instance) -> bool:
-    """Return True when the row has the saga's type and sender. A row from before 0006 has no sender and matches all."""
+    """Return True when the row has the saga's type and sender. Rows older than migration 0006 match every sender."""
     return row.definition == saga.definition.name and row.started_by in (None, saga.started_by)
 
 

@@ -26,7 +26,7 @@ _log = structlog.get_logger("runner")
 #: Longest wait, in seconds, that a saga's thread sleeps through while a client waits for the saga's end. For a longer
 #: wait the saga is released, because a sleeping thread runs no other saga.
 MAX_INLINE_WAIT_S = 2.0
-#: Most sagas in one claim, so that other processes with room get some as well.
+#: Most sagas in one claim, so that other processes with free threads get sagas, too.
 CLAIM_LIMIT = 32
 #: Interval, in seconds, at which a thread that waits for the GIL asks for it. Hundreds of threads wait (ADR 20), so the
 #: interval is long; a thread also releases the GIL at each call and each statement.
@@ -37,10 +37,10 @@ GC_THRESHOLD = 10_000
 
 
 class Runner:
-    """Runs `config.threads` sagas at once: those submitted, and due ones, whose owner died or whose wait is over.
+    """Runs up to `config.threads` sagas at once: sagas that are submitted, and due sagas that it claims.
 
-    heartbeat: the heartbeat. stopping: set when the process is to end. broker: wakes workers; None without workers.
-    at_each_beat: functions called with each heartbeat. pool: runs the submitted sagas; default: a thread for each.
+    stopping: set when the process is to end. broker: wakes workers; None without workers. at_each_beat: functions that
+    are called with each heartbeat. pool: runs the submitted sagas; default: `config.threads` threads.
     """
 
     def __init__(
@@ -59,8 +59,8 @@ class Runner:
     ) -> None:
         self._at_each_beat = tuple(at_each_beat)
         self._broker = broker
-        #: Seconds for which this process leaves due sagas to the workers, unless it is woken. A worker sets it to 0: it
-        #: claims due sagas by itself, also without a message, Celery's beat or a broker.
+        #: How long this process leaves a due saga to the workers, in seconds. A worker sets it to 0, so that it claims
+        #: due sagas without a wake-up, too.
         self.patience_s = config.lease_s if broker else 0.0
         self._config, self._engine, self._leases = config, engine, leases
         self.heartbeat, self.stopping, self.tables = heartbeat, stopping, tables
@@ -69,12 +69,12 @@ class Runner:
         self._running = 0
         #: True: the last claim found as many sagas as there was room for, so more may be due.
         self._more_due = False
-        #: True: the next claim takes every due saga, also one that is left to the workers at first.
+        #: True: the next claim also takes the due sagas that this process would still leave to the workers.
         self._woken = False
         # One claim of several sagas costs as much as a claim of one, so claim when half of the threads are free.
         self._claim_at = min((config.threads + 1) // 2, CLAIM_LIMIT)
         self._counting = threading.Lock()
-        #: Set: the recovery thread claims at once, and not only at its next turn.
+        #: Set: the recovery thread claims at once. Otherwise it claims every `recovery_interval_s`.
         self.claim_now = threading.Event()
         self._lost: list[Instance] = []
         # Not a daemon: the process waits for this thread, so that no claimed saga is abandoned.
@@ -83,7 +83,7 @@ class Runner:
     def start(self) -> None:
         """Start the recovery thread.
 
-        Raise TableChangedError, with nothing started.
+        Raise TableChangedError, before anything starts, when unfinished sagas run by another table than this release's.
         """
         self._settle_tables()
         sys.setswitchinterval(GIL_SWITCH_S)
@@ -96,7 +96,7 @@ class Runner:
                 self._leases.expire_all()
             for row in self._leases.unknown_definitions():
                 _log.error("definition.unknown", saga=row.definition, version=row.definition_version)
-        except SQLAlchemyError:  # no tables yet, so no sagas; /ready says what to do
+        except SQLAlchemyError:  # the database has no tables yet, so it has no sagas; /ready says what to do
             _log.warning("database.not_migrated")
         self._recovery.start()
 
@@ -114,12 +114,12 @@ class Runner:
 
     @property
     def free(self) -> int:
-        """The number of sagas that this process could run in addition."""
+        """The number of sagas that this process can run besides those that it runs now."""
         return max(self._config.threads - self._running, 0)
 
     @property
     def accepts_new(self) -> bool:
-        """True when this process is to run sagas for which no client waits. Where there are workers, they do."""
+        """True when this process runs sagas for which no client waits. When there is a broker, the workers run them."""
         return self.free > 0 and not self._broker
 
     def wake_worker(self) -> None:
@@ -133,7 +133,7 @@ class Runner:
         self.claim_now.set()
 
     def run_inline(self, saga: Instance, hold_s: float, until: float) -> RunEnd:
-        """Run the saga in the calling thread, at most until `until`. The caller submits a saga that is out of time."""
+        """Run the saga in the calling thread, see `Engine.run`. After OUT_OF_TIME the caller must submit the saga."""
         self._count(1)
         try:
             return self._run(saga, hold_s, until)
@@ -141,14 +141,14 @@ class Runner:
             self._count(-1)
 
     def submit(self, saga: Instance, hold_s: float) -> "Future[RunEnd]":
-        """Run the saga in the pool, where it may sleep for at most `hold_s` seconds at once."""
+        """Run the saga in the pool. hold_s: longest wait, in seconds, that its thread sleeps through."""
         self._count(1)
         running = self.pool.submit(self._run, saga, hold_s)
         running.add_done_callback(lambda _done: self._count(-1))
         return running
 
     def claim_due(self) -> int:
-        """Claim due sagas, up to the number of free threads and CLAIM_LIMIT, and run them. Return how many."""
+        """Claim due sagas, up to the number of free threads and CLAIM_LIMIT, and run them. Return their number."""
         telemetry, woken, room = self._engine.telemetry, self._woken, min(self.free, CLAIM_LIMIT)
         if not room:
             self._more_due = True
@@ -158,7 +158,7 @@ class Runner:
             with telemetry.claiming():
                 claimed = self._leases.claim(room, self._config.lease_s, 0.0 if woken else self.patience_s)
         except Exception:
-            self._woken |= woken  # no second wake-up will come for these sagas
+            self._woken |= woken  # keep the wake-up for the next claim: it is not sent again
             raise
         for saga in claimed:
             telemetry.claimed(saga)
@@ -182,7 +182,7 @@ class Runner:
             self._claim_more()
 
     def _run(self, saga: Instance, hold_s: float, until: float = inf) -> RunEnd:
-        """Run the saga. After a fenced write or an error, too, this process no longer holds the saga."""
+        """Run the saga. After a fenced write or an error, this process no longer holds the saga, either."""
         try:
             return self._engine.run(saga, hold_s, until)
         except FencedError:
@@ -204,7 +204,7 @@ class Runner:
     def _settle_tables(self) -> None:
         try:
             self.tables.settle()
-        except SQLAlchemyError:  # away, or never migrated: this process claims nothing until the tables are compared
+        except SQLAlchemyError:  # the database is away or not migrated; nothing is claimed before the comparison
             _log.warning("tables.not_compared")
         except TableChangedError as error:
             self.heartbeat.refused = str(error)
@@ -234,7 +234,7 @@ class Runner:
         for function in self._at_each_beat:
             try:
                 function()
-            except Exception:  # noqa: BLE001  none of them may stop the recovery of sagas
+            except Exception:  # noqa: BLE001  an error in a function must not stop the recovery
                 _log.exception("look.failed")
         self.release_lost()
 
@@ -247,9 +247,9 @@ class Runner:
             del self._lost[: len(lost)]
 
     def _discount(self, sagas: Iterable[Instance]) -> None:
-        """Subtract claims that killed no process, so that they bring no saga nearer to its quarantine."""
+        """Subtract a claim of each saga. It killed no process, so it must not count towards the saga's quarantine."""
         try:
             for saga in sagas:
                 self._leases.discount(saga)
-        except SQLAlchemyError:  # one claim too many is counted: the saga may be quarantined a little earlier
+        except SQLAlchemyError:  # then one claim too many is counted, and the saga may be quarantined a little earlier
             _log.warning("claims.not_discounted", exc_info=True)

@@ -1,4 +1,4 @@
-"""The operations of the API on sagas: start one per Idempotency-Key, move it on request, and wait for it."""
+"""The operations of the API on sagas: start them, make the moves that people request, and wait for the result."""
 
 import threading
 import time
@@ -23,11 +23,11 @@ from machines.registry import Registry, UnknownSagaError
 from machines.statuses import FINISHED, UNDER_WAY
 from machines.transitions import Phase
 
-#: Seconds between two checks whether a saga that is still reading has become durable.
+#: Seconds between two checks whether a saga is durable. A saga that has only sent reads is often not stored yet.
 _POLL_S = 0.005
 #: Seconds between two reads of a saga that waits in the database, or that another process has claimed.
 _DATABASE_POLL_S = 0.1
-#: Most tries of a request when the saga keeps moving by itself.
+#: Most tries of one request. A try fails when the saga moves by itself, or when another request takes its key.
 _TRIES = 20
 
 
@@ -44,17 +44,18 @@ class SagaService:
         self._waiters = threading.BoundedSemaphore(config.requests)
         #: Longest wait, in seconds, that a saga's thread sleeps through while its client waits for the saga.
         self.held_s = MAX_INLINE_WAIT_S
-        #: Makes sagas durable whose leading reads take long, once it is started.
+        #: Stores a saga early when the reads before its first commit take long. `early.start()` starts its thread.
         self.early = EarlyCommits(engine.insert_early, runner.stopping, threads=threads)
 
     def start(  # noqa: PLR0917
         self, name: str, data: Mapping[str, Any], key: str | None = None, wait_s: float | None = None,
         by: str = "api", sent: Mapping[str, Any] | None = None,
     ) -> SagaSnapshot:  # fmt: skip
-        """Start a saga. Return its state when it is done or `wait_s` is over; it is durable by then.
+        """Start a saga. Return its durable state when the saga has ended or `wait_s` seconds are over.
 
-        by: the sender, who owns the key. sent: the data before defaults were filled in. A known key returns its saga.
-        Raise StillRunningError while that saga runs, and KeyReusedError when it was started with other data.
+        by: the sender, who owns the key. sent: the data before defaults were filled in. When the sender has started a
+        saga with this key before, return that saga. Raise StillRunningError while that saga runs, and KeyReusedError
+        when it was started with other data.
         """
         with self._wait(wait_s) as longest_s:
             until, look = time.monotonic() + longest_s, self._keys.started
@@ -81,7 +82,7 @@ class SagaService:
         self, name: str, data: Mapping[str, Any], key: str | None = None, by: str = "api",
         sent: Mapping[str, Any] | None = None,
     ) -> SagaSnapshot:  # fmt: skip
-        """Store a saga that waits for `execute`. by, sent: as for `start`."""
+        """Store a saga that waits for `execute`. The other arguments and the result are those of `start`."""
         for _ in range(_TRIES):
             saga = self._new(name, data, key, by, sent)
             saga.pending = True
@@ -95,7 +96,7 @@ class SagaService:
         raise ConflictError("other requests keep taking its key; ask again")
 
     def execute(self, saga_id: UUID, wait_s: float | None = None) -> SagaSnapshot:
-        """Begin a created saga. Return an ended one as it is; raise ConflictError for a running one."""
+        """Start a saga that `create` stored. Return a saga that has ended; raise ConflictError for a running saga."""
         saga = self._read(saga_id)
         if saga.status in FINISHED:
             return _durable_snapshot(saga)
@@ -112,14 +113,17 @@ class SagaService:
     ) -> SagaSnapshot:
         """Send the call of a stuck saga again. seen: the state in which the caller saw the saga.
 
-        Raise ConflictError when the saga has left that state; so do the methods below.
+        Raise ConflictError when the saga has left that state, or when its table has no retry from there.
         """
         return self._request(saga_id, "retry", actor, reason, wait_s, seen)
 
     def compensate(
         self, saga_id: UUID, actor: str, reason: str, wait_s: float | None = None, *, seen: str | None = None
     ) -> SagaSnapshot:
-        """Undo a saga as far as its table allows: cancel a running one, or compensate a completed one."""
+        """Undo a saga as far as its table allows: cancel a running saga, or compensate a stuck or completed one.
+
+        seen and the errors are those of `retry`.
+        """
         return self._request(saga_id, "compensate", actor, reason, wait_s, seen)
 
     def resolve(
@@ -128,7 +132,8 @@ class SagaService:
     ) -> SagaSnapshot:  # fmt: skip
         """Continue from a stuck step as if it had succeeded, because a person did its work by hand.
 
-        reply: what the participant would have replied, as far as later calls need it.
+        reply: what the participant would have replied, as far as later calls need it. seen and the errors are those of
+        `retry`; also raise InvalidError when later calls need more of the reply.
         """
         return self._request(saga_id, "resolve", actor, reason, wait_s, seen, reply)
 
@@ -163,7 +168,7 @@ class SagaService:
         raise ConflictError("it keeps moving; ask again", saga_id=str(saga_id))
 
     def _run_on(self, saga: Instance, wait_s: float | None) -> SagaSnapshot:
-        """Commit the requested move and run the saga on. Raise FencedError when the saga has moved in the meantime."""
+        """Commit the requested move and continue the saga. Raise FencedError when the saga has moved since its read."""
         if saga.at.call is None:
             self._engine.release(saga, None)
             return _durable_snapshot(saga)
@@ -178,7 +183,7 @@ class SagaService:
     def _wait(self, wait_s: float | None) -> Iterator[float]:
         """Yield how long the request may wait, in seconds.
 
-        It is 0 while `config.requests` others wait, so that threads stay free for other requests.
+        The time is 0 while `config.requests` other requests wait, because each waiting request occupies a thread.
         """
         wait_s = self._config.wait_s if wait_s is None else wait_s
         waits = wait_s > 0 and self._waiters.acquire(blocking=False)
@@ -189,7 +194,7 @@ class SagaService:
                 self._waiters.release()
 
     def _hand_over(self, saga: Instance) -> None:
-        """Make the saga durable and let it run: here if this process accepts it, otherwise in whichever claims it."""
+        """Make the saga durable. It runs in this process if this process accepts it, else in the one that claims it."""
         if self._runner.accepts_new:
             self._engine.commit(saga)
             self._runner.submit(saga, hold_s=0)
@@ -198,9 +203,10 @@ class SagaService:
             self._runner.wake_worker()
 
     def _await(self, saga: Instance, wait_s: float) -> SagaSnapshot:
-        """Run the saga and wait for its end, even when another thread or process finishes it.
+        """Run the saga, wait for its end for at most `wait_s` seconds, and return its durable state.
 
-        It runs in this thread, which would only wait, until a call might last beyond the wait.
+        The saga runs in this thread, because the thread would otherwise only wait. When the next call might last longer
+        than the rest of the time, the pool continues the saga. When the saga is released, any process may continue it.
         """
         until = time.monotonic() + wait_s
         if saga.committed_snapshot is None:
@@ -256,7 +262,7 @@ def _wait_for(running: "Future[RunEnd]", saga: Instance, wait_s: float) -> None:
     try:
         running.result(wait_s)
     except TimeoutError:
-        # A response promises that the saga is durable, and a saga that still reads may not be.
+        # The response promises that the saga is durable, but a saga that has only sent reads may not be stored yet.
         while not (saga.durable or saga.key_taken or running.done()):
             time.sleep(_POLL_S)
         if running.done():
