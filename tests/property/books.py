@@ -1,7 +1,7 @@
 """The state machine of the demo's books. Customers buy and return goods, operators compensate, retry and resolve.
 
-Purchases and returns run by their real tables on the real participants. A drawn operation may also happen during
-another saga, before any of its calls.
+Purchases and returns run with their real tables on the real participants. A drawn operation can also happen during
+another saga, just before one of its calls.
 """
 
 from collections import Counter
@@ -20,29 +20,31 @@ from tests.integration.engine.scene import Scene
 from tests.property.market import Fault, Market
 
 PRICES = {101: Decimal("49.90"), 102: Decimal("24.50"), 789: Decimal("12.50")}
-#: The first balance of each customer's account. The second customer may have spent a refund before it is taken back.
+#: The first balance of each customer's account. Customer 2 has so little money that a refund may be spent before the
+#: refund is undone.
 OPENING = {4: Decimal(1_000_000), 5: Decimal(1_000_000), 2: Decimal(10)}
 
 WHICH = st.integers(0, 5)
 FAULTS = st.lists(st.sampled_from([Fault.NONE, Fault.NONE, *Fault]), max_size=8)
 LINES = st.dictionaries(st.sampled_from(list(PRICES)), st.integers(1, 3), min_size=1, max_size=2)
-#: Operations of other people before the next calls: none, or one on a saga.
+#: For each of the next calls, what other people do before it: nothing, or an operation on a saga.
 MEANWHILE = st.lists(st.none() | st.tuples(st.sampled_from(["compensate", "bring_back", "deliver"]), WHICH), max_size=6)
 
 
 @dataclass
 class Order:
-    """A purchase or a return. sale: the purchase that a return brings back."""
+    """A purchase or a return."""
 
     saga_id: UUID
     customer: int
     lines: dict[int, int]
     amount: Decimal
+    #: For a return, the purchase of which goods are returned.
     purchase: "Order | None" = None
 
 
 class Books(RuleBasedStateMachine):
-    """Check after each rule that every book is consistent, and at rest that all books agree."""
+    """Check after each rule that each book is consistent, and when all sagas are at rest that all books agree."""
 
     def __init__(self, market: Market, scene: Scene) -> None:
         super().__init__()
@@ -110,7 +112,7 @@ class Books(RuleBasedStateMachine):
     def resolve(self, which: int, true: bool) -> None:
         """Resolve a saga as done by hand.
 
-        With `true`, the operator has really done it; the participant's own rules still hold.
+        With `true`, the operator has really done the step at the participant, which may refuse it.
         """
         stuck = self._stuck()
         order = stuck[which % len(stuck)]
@@ -203,7 +205,7 @@ class Books(RuleBasedStateMachine):
         )
 
     def _meanwhile(self, what: str, which: int) -> None:
-        """Let other people act without faults, then continue with the drawn faults."""
+        """Let other people do the operation `what` without faults, then continue with the drawn faults."""
         market = self._market
         kept = (list(market.faults), list(market.interruptions))
         if what == "deliver":

@@ -16,22 +16,23 @@ from tests.property.participant import Fault
 from tests.property.tables import StepLine, lines_of_tables, table_of
 from tests.property.world import Incident, Simulation
 
-#: The number of recoveries without a fault after which a saga that is not at rest counts as a failure.
+#: Most recoveries without faults that a saga may need to come to rest. Needing more of them is a failure.
 ENOUGH = 100
-#: The number of sagas at once; all have the same table.
+#: Most sagas in one example. All have the same table.
 MANY = 2
 
 Faults = list[tuple[int, Fault, int]]
 Incidents = list[tuple[int, Incident]]
 
-#: Faults of the next sendings and events of the next places, each after a number without any.
-#: ALREADY is drawn more often, because it shows only when a call that was done is repeated.
+#: Faults of the next sendings: how many sendings have no fault, the fault of those after them, and their number.
+#: ALREADY is drawn more often, because it has an effect only when a call that was done is repeated.
 FAULTS = st.lists(
     st.tuples(
         st.integers(0, 2), st.sampled_from([*list(Fault)[1:], *[Fault.ALREADY] * 3]), st.sampled_from([1, 1, 2, 4])
     ),
     max_size=6,
 )
+#: Incidents at the next commits and sendings: how many of them have no incident, and the incident of the next one.
 INCIDENTS = st.lists(st.tuples(st.integers(0, 4), st.sampled_from(list(Incident)[1:])), max_size=6)
 WAITS = st.sampled_from([0.0, 1000.0])
 WHICH = st.integers(0, 3)
@@ -41,7 +42,7 @@ one_can_be_moved = precondition(lambda self: self._asked())
 
 
 class Chaos(RuleBasedStateMachine):
-    """Check the properties after each rule and at the end."""
+    """Check the functions of tests/property/properties.py after each rule and at the end."""
 
     def __init__(self, database: Database, telemetry: Telemetry) -> None:
         super().__init__()
@@ -79,7 +80,7 @@ class Chaos(RuleBasedStateMachine):
     @one_can_be_moved
     @rule(which=WHICH)
     def ask(self, which: int) -> None:
-        """Let an operator make a possible move."""
+        """Let an operator make a move that is possible now."""
         asked = self._asked()
         self.world.ask(*asked[which % len(asked)])
 
@@ -106,11 +107,11 @@ class Chaos(RuleBasedStateMachine):
             self._check(saga)
 
     def teardown(self) -> None:
-        if sys.exc_info()[0] is None:  # otherwise the run has failed already, or was aborted
+        if sys.exc_info()[0] is None:  # after an exception, the example has failed already or was aborted
             self._end()
 
     def _end(self) -> None:
-        """Remove all faults. Each saga must then end, or be stuck until an operator retries it."""
+        """Remove all faults. Each saga must then end, or be stuck and end after an operator has acted on it."""
         self.world.participant.has_no_faults()
         self.world.incidents.clear()
         for saga in self.world.sagas():
@@ -136,7 +137,7 @@ class Chaos(RuleBasedStateMachine):
         raise AssertionError(f"not at rest after {ENOUGH} recoveries: {self.world.sagas()}")
 
     def _decide(self, saga: Any) -> None:
-        """Retry stuck sagas. A call that needs a reply that nobody has is resolved by hand."""
+        """Retry a saga while it is stuck, or resolve it where a retry does not help."""
         for trigger in (Trigger.RETRY, Trigger.RESOLVE) * len(self.world.table.steps) * 2:
             saga = self.world.standing(saga.id)
             if saga.status == "stuck" and (saga.id, trigger) in self._asked():
@@ -162,7 +163,7 @@ class Chaos(RuleBasedStateMachine):
             self.world.incidents.extend([*[Incident.NOTHING] * quiet, incident])
 
     def _asked(self) -> list[tuple[UUID, Trigger]]:
-        """Return the moves that an operator may make now and would make."""
+        """Return the moves that an operator can make now, each as the id of a saga and a trigger."""
         table = self.world.table
         sagas = [saga for saga in self.world.sagas() if saga.status != "pending"]
         asked = [(saga, trigger) for saga in sagas for trigger in sorted(requests(table, saga.state))]

@@ -35,17 +35,19 @@ LOST = Reply(error="the connection was lost before the answer")
 
 @dataclass
 class Market:
-    """The participants and their network.
+    """The participants and their network."""
 
-    faults: of the next sendings. interruptions: what other people do just before the sendings. late: requests that
-    are still to arrive. sent: all requests. refused: the refused calls, by end of path and status.
-    """
-
+    #: The application of each participant, by its name.
     apps: dict[str, Flask]
+    #: The faults of the next sendings.
     faults: deque[Fault] = field(default_factory=deque)
+    #: What other people do just before each of the next sendings.
     interruptions: deque[Callable[[], object] | None] = field(default_factory=deque)
+    #: Delayed requests that have not arrived yet.
     late: list[Request] = field(default_factory=list)
+    #: All requests.
     sent: list[Request] = field(default_factory=list)
+    #: The last segment of the path, and the status, of each refused call.
     refused: list[tuple[str, int]] = field(default_factory=list)
 
     def send(self, request: Request) -> Reply:
@@ -63,7 +65,7 @@ class Market:
         return LOST if fault is Fault.LOSES_REPLY else reply
 
     def deliver(self, request: Request) -> Reply:
-        """Deliver the request to its participant."""
+        """Deliver the request to its participant, without a fault, and return the reply."""
         path = request.url.partition(f"/{request.participant}/")[2]
         client = self.apps[request.participant].test_client()
         sent = {"data": request.body} if isinstance(request.body, bytes | str) else {"json": request.body}
@@ -77,7 +79,7 @@ class Market:
         return self.apps[name].test_client().get(path).get_json()
 
     def empty(self) -> None:
-        """Delete all rows except the first ones."""
+        """Forget faults and requests, and give every participant its first rows again."""
         self.faults.clear()
         self.interruptions.clear()
         self.late.clear()

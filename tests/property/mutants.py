@@ -1,6 +1,6 @@
 """The guards of the service and of the participants' contract, each with a way to remove it.
 
-Without a guard a property must fail. This proves that the properties can fail, and shows the purpose of each guard.
+When a guard is removed, a property must fail. This proves that the properties can fail, and shows what each guard does.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def guard(without: Callable[[MonkeyPatch], None]) -> Callable[[MonkeyPatch], Non
 
 @guard
 def a_write_names_epoch_and_version(patch: MonkeyPatch) -> None:
-    """Remove both. Each alone would catch most stale writes, because a claim increases both."""
+    """Remove epoch and version from the condition of a write. One of them alone would find most stale writes."""
     _write_only_where(patch, sagas._SAGA.c.id == bindparam("saga_id"))
 
 
@@ -48,7 +48,7 @@ def _write_only_where(patch: MonkeyPatch, *conditions: Any) -> None:
 
 @guard
 def the_intent_is_durable_before_the_call(patch: MonkeyPatch) -> None:
-    """Remove the commit between two calls."""
+    """Remove every commit except the first one, so that a call is sent before its intent is stored."""
     keep = Engine.commit
 
     def careless(engine: Engine, saga: Instance, *arguments: Any) -> None:
@@ -87,7 +87,7 @@ def a_pivot_of_unknown_outcome_is_stuck(patch: MonkeyPatch) -> None:
 
 @guard
 def a_refused_pivot_that_may_have_happened_is_stuck(patch: MonkeyPatch) -> None:
-    """Remove the rule. A participant may refuse a call that it has done already."""
+    """Compensate such a saga. This is wrong, because a participant may refuse a call that it has done already."""
 
     def believed(graph: Graph) -> dict[str, str]:
         return {at.name: at.step.refused for at in graph.states.values() if at.call and at.step.kind is Kind.PIVOT}
@@ -132,7 +132,7 @@ def a_compensation_that_failed_is_stuck(patch: MonkeyPatch) -> None:
 
 
 def _leads_to(patch: MonkeyPatch, trigger: Trigger, elsewhere: Callable[[Graph], dict[str, str]]) -> None:
-    """Lead the transition of this trigger from the given states to another state."""
+    """Change where a trigger leads. `elsewhere` returns the new destination of each changed source state."""
     derive = definitions.derive
 
     def derived(table: Any) -> Graph:

@@ -1,4 +1,4 @@
-"""One service in the role of every participant of a random table. It keeps the contract; its network has faults."""
+"""One service that is every participant of a random table. It keeps the contract, but its network has faults."""
 
 import itertools
 from collections import deque
@@ -30,7 +30,7 @@ class Fault(StrEnum):
 
 
 class ActionState(StrEnum):
-    """The ledger's record of an action."""
+    """The state of an action in the ledger."""
 
     DONE = "done"
     REFUSED = "refused"
@@ -46,10 +46,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Effect:
-    """An effect at a participant. direction: do or undo."""
+    """An effect at a participant."""
 
     saga: str
     step: str
+    #: `do` or `undo`.
     direction: str
 
 
@@ -66,17 +67,19 @@ _UNHEARD = {
 
 @dataclass
 class Participant:
-    """The participants and their network.
+    """The participants and their network."""
 
-    faults: of the next sendings. late: requests that are still to arrive. effects: all effects so far.
-    refuses_repeats: see Fault.ALREADY.
-    """
-
+    #: The faults of the next sendings.
     faults: deque[Fault] = field(default_factory=deque)
+    #: Delayed requests that have not arrived yet.
     late: list[Request] = field(default_factory=list)
+    #: All effects so far, in order.
     effects: list[Effect] = field(default_factory=list)
+    #: The entry of each action, by `saga/step`.
     ledger: dict[str, Entry] = field(default_factory=dict)
+    #: Numbers the reads, so that no two reads have the same reply.
     looks: itertools.count = field(default_factory=itertools.count)
+    #: True after `Fault.ALREADY`: an action that was done before is refused when it is repeated.
     refuses_repeats: bool = False
 
     def send(self, request: Request) -> Reply:
@@ -104,23 +107,23 @@ class Participant:
         return replies.get(fault, reply)
 
     def has_no_faults(self) -> None:
-        """Remove all faults, present and lasting."""
+        """Remove the faults of the next sendings, and end the lasting fault `ALREADY`."""
         self.faults.clear()
         self.refuses_repeats = False
 
     def answer(self, request: Request, *, refuses: bool = False) -> Reply:
-        """Do what the request says, behind the barrier."""
+        """Do what the request says, with the rules of the barrier."""
         saga, step, direction = request.headers["Idempotency-Key"].split("/")
         if "/probe/" in request.url:
             return self._did(saga, step)
         if request.method == "GET":
-            # Each read has another reply, so a call built from an older read would be a different request.
+            # Each read has a new reply, so the test can see when a call is built from an older read.
             return UNKNOWN if refuses else Reply(status=200, body={"id": f"look-{next(self.looks)}"})
         if direction == "undo":
             return REFUSED if refuses else self.undo(saga, step)
         entry = self.ledger.get(f"{saga}/{step}")
         if entry is None and refuses and request.url.endswith("/must"):
-            return REFUSED  # a step that must succeed in the end does not remember a refusal
+            return REFUSED  # not stored, because a step that must succeed in the end can be retried
         if entry is None:
             entry = Entry(ActionState.REFUSED if refuses else ActionState.DONE, _words(request))
             self.ledger[f"{saga}/{step}"] = entry
@@ -159,7 +162,7 @@ class Participant:
             self.effects.append(Effect(saga, step, direction))
 
     def deliver(self, which: int) -> None:
-        """Deliver a delayed request. No process reads its reply."""
+        """Deliver one of the delayed requests. No process reads its reply."""
         if self.late:
             self.answer(self.late.pop(which % len(self.late)))
 

@@ -1,4 +1,4 @@
-"""The only module here that knows how the service is composed: one process without HTTP, threads or waiting."""
+"""One process of the service, without HTTP, threads or waiting. No other module here composes the service."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +35,7 @@ from machines.transitions import Trigger
 from tests.property.participant import Participant
 
 CONFIG = Config(threads=3, max_claims=3)
-#: The wait before each retry, in seconds. A request that waits for its saga sleeps; otherwise `due_at` holds the wait.
+#: The wait before each retry, in seconds. A request that waits for its saga sleeps; otherwise `due_at` is set.
 JITTER_S = 0.5
 
 
@@ -44,21 +44,21 @@ class Crash(BaseException):
 
 
 class Surroundings(Protocol):
-    """The world as a process sees it.
-
-    happen: lets other people and processes act now. commits, claims: the number for each saga. now: the clock of
-    every process. broken: unexpected errors.
-    """
+    """The part of `Simulation` (tests/property/world.py) that a process uses."""
 
     database: Database
     telemetry: Telemetry
     table: Saga
     participant: Participant
+    #: The number of commits and of claims of each saga.
     commits: Counter[UUID]
     claims: Counter[UUID]
+    #: Unexpected errors.
     broken: list[Exception]
+    #: The time in seconds, the same for every process.
     now: float
 
+    #: Let other people and processes act now.
     def happen(self, saga_id: UUID) -> None: ...
 
     def standing(self, saga_id: UUID) -> Row[Any] | None: ...
@@ -73,7 +73,7 @@ class InlinePool:
         running: Future[RunEnd] = Future()
         try:
             running.set_result(call(*arguments))
-        except Exception as error:  # noqa: BLE001  a real pool does the same; a Crash ends the process
+        except Exception as error:  # noqa: BLE001  as in a real pool; a Crash is no Exception and ends the process
             running.set_exception(error)
         return running
 
@@ -101,12 +101,12 @@ class WatchedLeases(Leases):
 
 @cache
 def connections_of(database: Database) -> Connections:
-    """Return the connections that all processes of these worlds share, because they run in one real process."""
+    """Return the connections that all simulated processes share, because all run in one real process."""
     return Connections(database)
 
 
 class WatchedStore(SagaStore):
-    """The store, with a place for events before and after each commit, and a check of what the commit left."""
+    """The store, which lets an incident happen before and after each commit, and checks what each commit changed."""
 
     world: Surroundings
 
@@ -144,7 +144,7 @@ class WatchedStore(SagaStore):
 
 @dataclass(frozen=True, kw_only=True)
 class WatchedEngine(Engine):
-    """The engine, which keeps its errors in `broken`. The runner would only log them and try again later."""
+    """The engine, which keeps unexpected errors in `broken`. The runner would only log them and retry."""
 
     broken: list[Exception]
 
@@ -159,7 +159,7 @@ class WatchedEngine(Engine):
 
 
 class Process:
-    """One process composed like `create_app` does, and its connections to participants."""
+    """One process, composed as `create_app` composes it, and its connections to participants."""
 
     def __init__(self, world: Surroundings, name: str) -> None:
         self.name, self._world = name, world
@@ -192,7 +192,7 @@ class Process:
         self.service = SagaService(config=CONFIG, registry=registry, engine=self.engine, runner=self.runner, keys=keys)
 
     def ask(self, saga_id: UUID, trigger: Trigger) -> None:
-        """Make a person's move for which the service has no method."""
+        """Make the move that a person requests, also where `SagaService` has no method for it."""
         saga = self.store.read(saga_id)
         step = saga.at.step
         by_hand = dict.fromkeys(saga.definition.needed_fields[step.name], "by hand") if step else {}

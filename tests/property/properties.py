@@ -29,7 +29,7 @@ def a_definite_no_is_never_asked_again(journal: Sequence[Row[Any]]) -> None:
 
 
 def every_active_saga_is_due(table: Saga, saga: Row[Any]) -> None:
-    """Check that every active saga is due at some time, so none is forgotten."""
+    """Check that every active saga has a time at which it is due, so that a process will claim it."""
     at = table.states[saga.state]
     if saga.status != "pending":
         assert at.phase is not Phase.PASSING, f"{saga.state} is not to be saved"
@@ -38,7 +38,10 @@ def every_active_saga_is_due(table: Saga, saga: Row[Any]) -> None:
 
 
 def once_and_in_order(table: Saga, journal: Sequence[Row[Any]], effects: Sequence[Effect]) -> None:
-    """Check: no effect twice, no undo without its do, and every step before a pivot in effect is in effect too."""
+    """Check that no effect happens twice and none is undone before it was done.
+
+    After a pivot took effect, no step may be undone, except when an operator compensated a saga stuck in its pivot.
+    """
     pivots = {step.name for step in table.steps if step.kind is Kind.PIVOT}
     assert max(Counter(effects).values(), default=0) <= 1, f"an effect came twice: {effects}"
     done: set[str] = set()
@@ -51,7 +54,7 @@ def once_and_in_order(table: Saga, journal: Sequence[Row[Any]], effects: Sequenc
 
 
 def all_effects_or_none(table: Saga, saga: Row[Any], journal: Sequence[Row[Any]], effects: Iterable[Effect]) -> None:
-    """Check at the end: all effects of the saga are in force, or none."""
+    """Check that the effects of an ended saga are either all in force or none of them."""
     standing = {effect.step for effect in effects if effect.direction == "do"}
     standing -= {effect.step for effect in effects if effect.direction == "undo"}
     phase = table.states[saga.state].phase

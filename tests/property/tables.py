@@ -1,4 +1,4 @@
-"""Random legal tables. A table is drawn as lines, so a failing example can be read and typed in again."""
+"""Random legal tables. A table is drawn as `StepLine`s, so a person can read a failing example and repeat it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,16 +17,15 @@ NAMES = "abcdef"
 
 @dataclass(frozen=True)
 class StepLine:
-    """One step.
-
-    doing: the saga passes through an extra state. probe: the step has a probe. asks: the earlier step whose reply the
-    calls refer to.
-    """
+    """One step of a table."""
 
     kind: Kind
     attempts: int = 2
+    #: The step has a doing state.
     doing: bool = False
+    #: The step has a probe.
     probe: bool = False
+    #: The number of an earlier step. The calls of this step refer to its reply.
     asks: int | None = None
 
 
@@ -60,7 +59,7 @@ def _call(name: str, verb: str, asked: str | None) -> Call:
 
 @st.composite
 def lines_of_tables(draw: st.DrawFn) -> tuple[StepLine, ...]:
-    """Draw (read | compensatable)* pivot? (read | retriable)*, 1 to 6 steps; the first step may be refused."""
+    """Draw a table of up to 6 steps: (read | compensatable)* pivot? (read | retriable)*."""
     front = draw(st.lists(st.sampled_from([COMPENSATABLE, COMPENSATABLE, READ]), max_size=3))
     point = [PIVOT] if not front or draw(st.booleans()) else []
     after = draw(st.lists(st.sampled_from([RETRIABLE, RETRIABLE, READ]), max_size=2))

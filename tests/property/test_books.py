@@ -1,6 +1,6 @@
-"""All books agree whatever customers and operators do and whatever the network loses, on each database.
+"""On each database, all books agree after any requests of customers and operators and any faults of the network.
 
-CHAOS=full runs 1,500 examples. A failure prints its rules, which can be typed in again as a test.
+CHAOS=full runs 1,500 examples. A failure prints the rules that led to it, and a new test can repeat them.
 """
 
 import os

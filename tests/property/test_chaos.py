@@ -1,6 +1,6 @@
-"""Every effect is undone or final, no pivot is undone, and every saga ends or is stuck, under every fault.
+"""Under every fault: each effect is undone or final, no pivot is undone, and each saga ends or is stuck.
 
-CHAOS=full runs 3,000 examples. A failure prints its rules, which can be typed in again as a test.
+CHAOS=full runs 3,000 examples. A failure prints the rules that led to it, and a new test can repeat them.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Defects that the random search has found, each as its shortest sequence of events."""
+"""Defects that the random tests have found, each as the shortest sequence of events that shows the defect."""
 
 from machines.transitions import Trigger
 from tests.property.chaos import Chaos

@@ -1,4 +1,4 @@
-"""The properties can fail: each removed guard makes one fail within a limited number of examples."""
+"""The properties can fail: when a guard is removed, one of them fails within 400 examples."""
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -7,7 +7,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.property.mutants import GUARDS
 from tests.property.tables import COMPENSATABLE, PIVOT, RETRIABLE, StepLine, table_of
 
-#: The examples are the same in each run and are not shrunk.
+#: Each run has the same examples, and a failing one is not shrunk, because the test expects a failure.
 STABLE = settings(
     max_examples=400,
     stateful_step_count=10,

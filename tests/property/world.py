@@ -1,7 +1,7 @@
 """The world of one table's sagas: a database, participants, processes and operators.
 
-Everything runs in one thread. What others do at the same time is drawn, and happens in the middle of a commit or a
-call. The interrupted process then continues with a saga that another process has moved.
+Everything runs in one thread. Random incidents just before and after commits and sendings stand in for what others do
+at the same time. The interrupted process then continues with a saga that another process has moved.
 """
 
 from collections import Counter, deque
@@ -47,29 +47,31 @@ class Incident(StrEnum):
 
 @dataclass
 class Simulation:
-    """One simulated world.
-
-    incidents: the events of the next places. frozen: sagas as a frozen process had them. commits, claims: the number
-    for each saga. broken: unexpected errors.
-    """
+    """The sagas of one table, with everything that acts on them."""
 
     database: Database
     telemetry: Telemetry
     table: Saga
     participant: Participant = field(default_factory=Participant)
+    #: The incidents of the next commits and sendings.
     incidents: deque[Incident] = field(default_factory=deque)
+    #: Sagas in the memory of frozen processes.
     frozen: list[Instance] = field(default_factory=list)
+    #: The number of commits and of claims of each saga.
     commits: Counter[UUID] = field(default_factory=Counter)
     claims: Counter[UUID] = field(default_factory=Counter)
+    #: Unexpected errors.
     broken: list[Exception] = field(default_factory=list)
+    #: The number of processes so far.
     processes: int = 0
+    #: The time in seconds, the same for every process.
     now: float = 0.0
 
     def __post_init__(self) -> None:
         with self.database.begin() as connection:
             connection.execute(delete(_JOURNAL))
             connection.execute(delete(_SAGA))
-        parts.cache_clear()  # otherwise the cache would keep every random table
+        parts.cache_clear()  # the cache would keep every random table in memory
 
     def start(self, key: str | None, wait_s: float) -> None:
         service = self._process().service
@@ -95,7 +97,7 @@ class Simulation:
         self.frozen += leases.claim(1, CONFIG.lease_s)
 
     def thaw(self, which: int) -> None:
-        """Let a frozen process continue with its old data."""
+        """Let a frozen process continue with the saga as it was at the freeze."""
         saga = self.frozen.pop(which % len(self.frozen))
         with suppress(Crash):
             self._process().runner.submit(saga, hold_s=0)
@@ -108,11 +110,12 @@ class Simulation:
             connection.execute(over)
 
     def operate(self, action: str, saga_id: UUID, **how: Any) -> None:
-        """Let an operator `execute`, `retry` or `compensate` a saga. A conflict must have changed nothing."""
+        """Let an operator `execute`, `retry` or `compensate` a saga. After a conflict, nothing may have changed."""
         process = self._process()
         how |= {} if action == "execute" else {"actor": process.name, "reason": "drawn"}
         try:
-            with suppress(Crash, NotFoundError):  # not found: the saga is still reading and is not stored
+            # NotFoundError: the first read of the saga is in flight, and the saga is not stored yet.
+            with suppress(Crash, NotFoundError):
                 getattr(process.service, action)(saga_id, **how)
         except ConflictError:
             assert process.name not in {move.actor for move in self.journal(saga_id)}, "a conflict moved something"
@@ -123,7 +126,7 @@ class Simulation:
             self._process().ask(saga_id, trigger)
 
     def happen(self, saga_id: UUID) -> None:
-        """Make the event that was drawn for this place."""
+        """Make the incident that was drawn for the present commit or sending."""
         incident = self.incidents.popleft() if self.incidents else Incident.NOTHING
         deeds: dict[Incident, Callable[[], Any]] = {
             Incident.TAKEN_OVER: self.recover,
@@ -150,6 +153,6 @@ class Simulation:
             return list(connection.execute(query, {"saga_id": saga_id} if saga_id else {}))
 
     def _process(self) -> Process:
-        """Make a process with a new owner's name."""
+        """Make a process with the name of a new owner."""
         self.processes += 1
         return Process(self, f"process-{self.processes}")

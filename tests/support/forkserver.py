@@ -154,10 +154,8 @@ def _tell_ended(running: dict[int, socket.socket]) -> None:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if not pid:
             return
-        with (
-            running.pop(pid) as answers,
-            contextlib.suppress(OSError),
-        ):  # the process that sent the request may have ended
+        # An OSError means that the process that sent the request has ended.
+        with running.pop(pid) as answers, contextlib.suppress(OSError):
             answers.send(str(os.waitstatus_to_exitcode(status)).encode())
 
 

@@ -114,9 +114,8 @@ class Scene:
 
     @cached_property
     def service(self) -> SagaService:
-        self.longest_wait_s = (
-            MAX_INLINE_WAIT_S  # a longer wait would end in the recovery thread, which does not run here
-        )
+        # A longer wait would end in the recovery thread, which does not run here.
+        self.longest_wait_s = MAX_INLINE_WAIT_S
         return SagaService(
             config=Config(),
             registry=self.registry,

@@ -113,9 +113,8 @@ def test_short_lease_is_renewed_before_the_call(scene):
     scene.given(payer=[LOST])
     scene.at_each_sleep = lambda: setattr(scene, "now", 31.0)  # the lease of 36 s (1 + 5 + 30) has 5 s left
     assert scene.run().state == "CONFIRMEE"
-    assert (
-        len([sql for sql in scene.statements if sql.startswith("UPDATE")]) == 4 + 1 + 1
-    )  # 4 as without faults, 1 for the retry, 1 for the renewal
+    # 4 as without faults, 1 for the retry, 1 for the renewal of the lease.
+    assert len([sql for sql in scene.statements if sql.startswith("UPDATE")]) == 4 + 1 + 1
 
 
 def test_ending_process_releases_its_saga_after_the_call_in_flight(scene):

@@ -168,10 +168,7 @@ def test_prometheus_scrapes_every_process():
     named = {name for job in jobs.values() for found in job.get("dns_sd_configs", ()) for name in found["names"]}
     (targets,) = yaml.safe_load((folder / "targets" / "saga-orchestrator.yml").read_text())
     watched = named | {target.partition(":")[0] for target in targets["targets"]}
-    asked_nothing = {
-        "migrate",
-        "seed",
-        "beat",
-    }  # no metrics to scrape: these services end at once, or listen on no port
+    # These services have no metrics: they end at once, or listen on no port.
+    asked_nothing = {"migrate", "seed", "beat"}
     ours = {name for name, service in services.items() if service["image"] == "saga-orchestrator"} - asked_nothing
     assert ours <= watched <= set(services)

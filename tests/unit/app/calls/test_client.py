@@ -358,9 +358,8 @@ def test_reply_with_identity_coding_is_parsed(send):
         ("gzip", lambda: gzip.compress(b"{}")[:-5], "its gzip body is broken, or larger than 1,048,576 bytes"),
         (
             "gzip",
-            lambda: gzip.compress(
-                b"[" * 300 * LARGEST_REPLY_BYTES
-            ),  # a lambda, because as a value it would slow down each collection of the tests
+            # A function, because making this value would slow down each collection of the tests.
+            lambda: gzip.compress(b"[" * 300 * LARGEST_REPLY_BYTES),
             "its gzip body is broken, or larger than 1,048,576 bytes",
         ),
     ],
