@@ -16,7 +16,7 @@ from participants.flask_app import PARTICIPANTS, THREADS, create_service
 from participants.logs import configure_logging, log_level
 from participants.settings import MAX_PAUSE_S, NAMES, Settings, SettingsError, decimal
 
-#: Writes the server's own log records as JSON lines too.
+#: Logging configuration: the server writes its own log records as JSON lines too.
 _JSON = {"class": "participants.logs.JsonHandler"}
 
 
@@ -62,16 +62,15 @@ def require_free(host: str, port: int) -> None:
 
 
 def own_url(host: str, port: int) -> str:
-    """Return the URL of this server."""
+    """Return the URL under which this machine reaches the server."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - an address that binds to all
     return f"http://{f'[{reachable}]' if ':' in reachable else reachable}:{port}"
 
 
 def prepare_databases(settings: Settings) -> None:
-    """Create the tables before the server starts.
+    """Create the tables before the server starts, because a failure in the server's worker would only show a traceback.
 
-    A failure in the server's worker would only show a traceback. All connections are closed, because the worker is
-    forked.
+    All connections are closed at the end: the worker is a fork of this process and must not share them.
     """
     if not settings.database_url:
         settings.data.mkdir(parents=True, exist_ok=True)
@@ -124,7 +123,7 @@ def main() -> None:
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
         factory=True,
-        # One worker: the ordered faults are in its memory.
+        # One worker, because the ordered faults are in the memory of the worker.
         workers=1,
         blocking_threads=THREADS,
         log_level=LogLevels.warning,

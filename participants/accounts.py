@@ -92,7 +92,10 @@ class PaymentBody(Body):
 
 
 class CreditBody(PaymentBody):
-    """`achat`: the purchase whose goods were returned, from the reply of the announced return."""
+    """The body of a credit.
+
+    achat: the id of the purchase whose goods were returned. The reply to the announcement of the return has this id.
+    """
 
     achat = Identifier(required=True)
 
@@ -121,7 +124,7 @@ def pay(client_id: int) -> tuple[dict[str, Any], int]:
 
 @routes.post(f"/{CLIENT_ID}/rembourser")
 @barrier.undo
-def refund(done: Done, client_id: int) -> dict[str, Any]:  # noqa: ARG001 - the payment knows its client
+def refund(done: Done, client_id: int) -> dict[str, Any]:  # noqa: ARG001 - the client is in the payment's row
     """Pay back the payment, less the credits for returned goods."""
     payment_id = done.reply["paiement_id"]
     payment = _payment(payments.c.paiement_id == payment_id)
@@ -158,14 +161,14 @@ def grant_credit(client_id: int) -> tuple[dict[str, Any], int]:
 
 @routes.post(f"/{CLIENT_ID}/crediter/annuler")
 @barrier.undo
-def revoke_credit(done: Done, client_id: int) -> dict[str, Any]:  # noqa: ARG001 - the credit knows its client
+def revoke_credit(done: Done, client_id: int) -> dict[str, Any]:  # noqa: ARG001 - the client is in the credit's row
     credit_id = done.reply["credit_id"]
     credit = db.session.execute(select(credits_granted).where(credits_granted.c.credit_id == credit_id)).one()
-    # Lock the payment first, as for a credit. Otherwise a concurrent refund could overlook that this credit is undone.
+    # Lock the payment first. Otherwise a concurrent refund could miss that this credit is undone.
     payment = _payment(payments.c.paiement_id == credit.paiement_id)
     db.session.execute(update(credits_granted).where(credits_granted.c.credit_id == credit_id).values(annule=True))
     credited, amount = credit.client_id, credit.montant
-    # The refund of a payment does not include its credits. After a refund the client keeps the credited money.
+    # A refund pays the payment back without its credits. So after a refund the client keeps the credited money.
     new_balance = _add(credited, 0 if payment is not None and payment["rembourse"] else -amount)
     if new_balance is None:
         raise Refused(402, "Spent", f"Client {credited} has less than the {on_the_wire(amount):.2f} he was given")
@@ -183,7 +186,10 @@ def balance() -> dict[str, Any]:
 
 
 def _payment(*where: ColumnElement[bool]) -> dict[str, Any] | None:
-    """Return the payment, with the remaining amount as `reste`. Other calls for it wait until this call ends."""
+    """Return and lock a payment. `reste` is the part of the payment that is not paid back.
+
+    Other calls for this payment wait until this call ends.
+    """
     # SQLite has no row locks and needs none: only one transaction writes at a time.
     query = select(payments).where(*where).order_by(payments.c.paiement_id).limit(1)
     payment = db.session.execute(query.with_for_update()).mappings().one_or_none()

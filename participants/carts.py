@@ -13,7 +13,7 @@ from participants.payloads import CLIENT_ID, Body, Line, PricedLine, lines, on_t
 db = SQLAlchemy()
 routes = Blueprint("panier", __name__)
 
-#: `produits` holds lines with prices in cents. The cart without a client is the default for clients without a cart.
+#: `produits` holds lines with prices in cents. The row without a client is the cart of all clients without a row.
 carts = Table(
     "paniers",
     db.metadata,
@@ -50,7 +50,7 @@ def fill_cart(client_id: int) -> dict[str, Any]:
     with db.session.begin():
         connection = db.session.connection(execution_options=WRITING)
         own = carts.c.client_id == client_id
-        # A sequence would repeat the ids of the seeded rows.
+        # The id is not from a sequence, because a sequence would start with the ids of the seeded rows.
         next_id = select(func.coalesce(func.max(carts.c.id), 0) + 1).scalar_subquery()
         row = {"client_id": client_id, "produits": cart_lines}
         while not insert_new(connection, carts, id=next_id, **row):

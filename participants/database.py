@@ -11,7 +11,7 @@ from participants.barrier import WRITING, insert_new
 #: participants. Earlier releases did not have this column.
 SAGA = "achat"
 
-#: Key in the `info` of a table: the function that fills the table from other tables when it is created.
+#: Key in the `info` of a table. Its value is the function that fills the new table from other tables.
 FILL = "fill"
 
 

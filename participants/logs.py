@@ -29,7 +29,10 @@ def log_level(environment: Mapping[str, str] = os.environ) -> str:
 
 
 def configure_logging(level: str = "") -> None:
-    """Configure the log. `level`: default LOG_LEVEL, or INFO. Request bodies are never logged, so no secret is."""
+    """Configure the log. `level`: by default LOG_LEVEL, or INFO.
+
+    Request bodies are never logged, because they can contain secrets.
+    """
     level = level or log_level()
     structlog.configure(
         processors=[

@@ -13,14 +13,14 @@ LARGEST_INTEGER = 2**63 - 1
 LARGEST_AMOUNT = 10**14
 LONGEST_TEXT = 200
 
-#: For a route. The maximum excludes numbers that the database cannot store.
+#: The part of a route that takes a client's id. The maximum excludes numbers that the database cannot store.
 CLIENT_ID = f"<int(max={LARGEST_INTEGER}):client_id>"
 
 _FRENCH = {"product_id": "produit_id", "quantity": "quantite", "price": "prix"}
 
 
 class Amount(fields.Field[int]):
-    """A number with at most two decimals. It is converted through its shortest text, without float arithmetic."""
+    """A number with at most two decimals. Its text is converted to cents, because float arithmetic would round."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int | float):

@@ -1,4 +1,7 @@
-"""The receipts. A file in the outbox is a sent receipt; it cannot be recalled, so there is no undo."""
+"""The receipts. A receipt is sent when its file is in the folder `outbox`.
+
+A sent receipt cannot be recalled, so there is no undo.
+"""
 
 import os
 from collections.abc import Iterator

@@ -180,14 +180,14 @@ def announce_return(vente_id: str) -> tuple[dict[str, Any], int]:
 
 @routes.post("/ventes/<vente_id>/retours/annoncer/annuler")
 @barrier.undo
-def withdraw_announcement(done: Done, vente_id: str) -> dict[str, Any]:  # noqa: ARG001 - the return knows its sale
+def withdraw_announcement(done: Done, vente_id: str) -> dict[str, Any]:  # noqa: ARG001 - the return's row has the sale
     return _take_back(done)
 
 
 @routes.post("/ventes/<vente_id>/retours/enregistrer")
 @barrier.do
 def record_return(vente_id: str) -> dict[str, Any]:
-    """Record an announced return, even when its sale was cancelled in the meantime: the goods are back."""
+    """Record an announced return. This is also possible after its sale was cancelled, because the goods are back."""
     return_id = read_body(AnnouncementBody())["retour_id"]
     announced = (returns.c.retour_id == return_id) & (returns.c.vente_id == vente_id) & ~returns.c.annule
     if not _change_state(announced, "annonce", "enregistre"):
@@ -211,7 +211,7 @@ def record_v1_return(vente_id: str) -> tuple[dict[str, Any], int]:
 
 @routes.post("/ventes/<vente_id>/retours/annuler")
 @barrier.undo
-def undo_v1_return(done: Done, vente_id: str) -> dict[str, Any]:  # noqa: ARG001 - the return knows its sale
+def undo_v1_return(done: Done, vente_id: str) -> dict[str, Any]:  # noqa: ARG001 - the return's row has the sale
     return _take_back(done)
 
 

@@ -31,7 +31,7 @@ class Settings:
 
     data: Path = Path("var/participants")  # folder of the SQLite files and of the receipts
     names: tuple[str, ...] = NAMES  # the participants that run
-    faults: bool = False  # accept orders for faults
+    faults: bool = False  # allow clients to order faults
     database_url: str | None = None  # contains `{name}`; None: each participant has a SQLite file in `data`
     stock_url: str = "http://127.0.0.1:8010/stock"  # the stock that the supply chain fills
     catalogue_url: str | None = None  # the catalogue that checks prices; None: the catalogue of the same server

@@ -47,7 +47,7 @@ from participants.v1_returns import Answered, Returned, V1Returns, refusal
 barrier = Barrier(db)
 routes = Blueprint("stock", __name__)
 
-#: `etat` is reservee, then liberee or vendue. An undone sale is reservee again.
+#: `etat` is reservee, then liberee or vendue. When a sale is undone, `etat` is reservee again.
 reservations = Table(
     "reservations",
     db.metadata,
@@ -75,7 +75,7 @@ returned_units = Table(
 
 
 def _v1_returns(_: Connection, answered: Answered) -> Iterator[Returned]:
-    """Yield the returns of version 1. Their reply contains only goods: the reply of a later return also has an id."""
+    """Yield the returns of return_saga v1. Their replies contain only goods; later replies also have an id."""
     for key, reply in answered:
         if reply.keys() == {"produits"}:
             for product_id, quantity in per_product(reply["produits"]):
@@ -99,7 +99,10 @@ class AvailabilityBody(LinesBody):
 
 
 class ReturnedGoodsBody(LinesBody):
-    """`achat`: the purchase whose goods are returned, from the reply of the announced return."""
+    """The body of returned goods.
+
+    achat: the id of the purchase whose goods are returned. The reply to the announcement of the return has this id.
+    """
 
     achat = Identifier(required=True)
 
@@ -120,7 +123,7 @@ def check_availability() -> dict[str, Any]:
     body = read_body(AvailabilityBody())
     asked = body["produits"]
     if body["montant"] is not None:
-        # Before the database is read, so that no transaction is open during the call.
+        # The prices are checked before the database is read, so that no transaction is open during the call.
         require_price(json_object())
     on_hand = available(line["produit_id"] for line in asked)
     total: Counter[str] = Counter()
@@ -153,7 +156,7 @@ def reserve() -> tuple[dict[str, Any], int]:
 @barrier.undo
 def release(done: Done) -> dict[str, Any]:
     reservation_id, undo = done.reply["reservation_id"], IdempotencyKey.of_request(Direction.UNDO)
-    # Only sold goods can be returned. A saga that only reserved here has sold nothing.
+    # Only sold goods can be returned. A saga without another action at this participant has sold nothing.
     if barrier.ledger.has_other_actions(undo.of_action):
         _refuse_if_returned(undo, reservation_id)
     if not _change_state(reservation_id, "reservee", "liberee"):
@@ -218,12 +221,13 @@ def take_back() -> dict[str, Any]:
 @barrier.undo
 def undo_taking_back(done: Done) -> dict[str, Any]:
     return_id = done.reply.get("remise_id")
-    if return_id is None:  # of return_saga v1
+    if return_id is None:  # a return of return_saga v1 has no id
         for product_id, quantity in per_product(done.reply["produits"]):
             move(product_id, quantity, ON_HAND, SOLD)
         return done.reply
     _, place = _locked(reservations.c[SAGA] == done.reply["achat"])
-    # The reservation is locked first. Otherwise a concurrent release could miss that it holds these units again.
+    # The reservation is locked first. Otherwise a concurrent release could miss that the reservation holds these units
+    # again.
     db.session.execute(update(returned_units).where(returned_units.c.remise_id == return_id).values(annulee=True))
     if place is not None:
         for product_id, quantity in per_product(done.reply["produits"]):
@@ -278,7 +282,10 @@ def _not_reserved(reservation_id: str, state: str | None) -> Refused:
 
 
 def _locked(where: ColumnElement[bool]) -> tuple[str, Column[int] | None]:
-    """Return the reservation and the place of its units. Other calls for it wait until this call ends."""
+    """Lock a reservation. Return its id and the place of its units.
+
+    Other calls for this reservation wait until this call ends.
+    """
     # SQLite has no row locks and needs none: only one transaction writes at a time.
     query = select(reservations).where(where).order_by(reservations.c.reservation_id).limit(1).with_for_update()
     row = db.session.execute(query).mappings().one_or_none()

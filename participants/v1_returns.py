@@ -15,7 +15,7 @@ from participants.barrier import Direction, IdempotencyKey, Ledger, Refused, Sta
 from participants.database import FILL
 from participants.payloads import LONGEST_TEXT
 
-#: What an operator does about a refused undo. A return of version 2 names the purchase and so is correct everywhere.
+#: Advice to an operator about a refused undo. A return of return_saga v2 names its purchase, so all books stay correct.
 ADVICE = "Return what is left of this sale with return_saga, or move it by hand; then resolve this step"
 
 
@@ -37,7 +37,7 @@ Answered = Iterator[tuple[str, dict[str, Any]]]
 
 
 class V1Returns:
-    """The table of v1 returns. It is filled once, when it is created: later releases make no such returns.
+    """The table of v1 returns. It is filled once, when it is created, because later releases make no such returns.
 
     read: select the v1 returns from the ledger's actions, which are given as (key, reply).
     """
@@ -62,7 +62,7 @@ class V1Returns:
         query = (
             select(self.table.c.objet, func.sum(self.table.c.quantite))
             .join(done, done.c.key == self.table.c.cle)
-            # An undone v1 return has reversed its own units and money.
+            # An undone v1 return does not count, because its undo has moved the units and the money back.
             .where(self.table.c.objet.in_(subjects), done.c.state == State.DONE, done.c.at >= began.scalar_subquery())
             .group_by(self.table.c.objet)
             .order_by(self.table.c.objet)

@@ -31,24 +31,24 @@ class Done:
 
 
 class Barrier:
-    """The barrier of one database. Its ledger is in the same database, so that both commit together."""
+    """The barrier of one database. Its ledger is in the same database, so that effects and ledger commit together."""
 
     def __init__(self, db: SQLAlchemy) -> None:
         self._session = db.session
         self.ledger = Ledger(db)
 
     def do(self, view: Callable[P, ViewResult]) -> Callable[P, Response]:
-        """Put a view behind the barrier that does an action. A refusal is recorded."""
+        """Put a view that does an action behind the barrier. A refusal is recorded."""
         return self._once(view, record_refusals=True)
 
     def retriable(self, view: Callable[P, ViewResult]) -> Callable[P, Response]:
-        """Put a view behind the barrier that does a retriable action. A refusal is not recorded."""
+        """Put a view that does a retriable action behind the barrier. A refusal is not recorded."""
         return self._once(view, record_refusals=False)
 
     def undo(self, view: Callable[Concatenate[Done, P], ViewResult]) -> Callable[P, Response]:
-        """Put a view behind the barrier that undoes an action.
+        """Put a view that undoes an action behind the barrier.
 
-        The payload of an undo is ignored, so it may differ between duplicates.
+        The payload of an undo is ignored, so duplicates of an undo can have different payloads.
         """
 
         @wraps(view)
@@ -64,9 +64,9 @@ class Barrier:
         return guarded
 
     def outcome(self) -> Response:
-        """Answer a GET with the answer of the action with this key.
+        """Answer a GET with the recorded answer of the action that has the request's key.
 
-        404 means that the action has not arrived; it may still arrive.
+        404 means that the action has not arrived; it can still arrive.
         """
         key = IdempotencyKey.of_request(Direction.DO)
         entry = self.ledger.find(key)
@@ -120,7 +120,8 @@ class Barrier:
     def _undo(self, action: IdempotencyKey, epoch: int | None, view: Callable[[Done], ViewResult]) -> Reply:
         if self.ledger.add(action, State.TOMBSTONE, epoch):
             return _NEVER_DONE
-        # No lock is needed: only an undo changes this row, and the undo's own key admits one undo at a time.
+        # No lock is needed. Only an undo changes the row of the action, and the ledger's row of the undo lets only one
+        # undo run at a time.
         entry = self.ledger.read(action)
         if entry.state is State.REFUSED:
             return _WAS_REFUSED
@@ -141,7 +142,7 @@ def _epoch() -> int | None:
 
 
 def _fingerprint(body: dict[str, Any]) -> str:
-    """Return a digest of path and body. The path counts too: the same body may be sent for another client."""
+    """Return a digest of path and body. The path is included, because it can name the client."""
     text = f"{request.method} {request.full_path}\n{_canonical(body)}"
     return hashlib.sha256(text.encode()).hexdigest()
 

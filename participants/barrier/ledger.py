@@ -14,7 +14,7 @@ from .idempotency_key import Direction, IdempotencyKey
 from .problem import MEDIA_TYPE, Refused
 from .transactions import insert_new
 
-#: What a view behind the barrier returns: a JSON object, with its status unless the status is 200.
+#: The result of a view behind the barrier: a JSON object (the status is then 200), or a JSON object and a status.
 ViewResult = dict[str, Any] | tuple[dict[str, Any], int]
 
 
@@ -36,7 +36,7 @@ class Reply:
 
     @classmethod
     def of_view(cls, result: ViewResult) -> "Reply":
-        """Return the reply of a view. Raise ValueError for an error status: its effects would be kept."""
+        """Return the reply of a view. Raise ValueError for an error status: its changes would be kept."""
         body, status = result if isinstance(result, tuple) else (result, 200)
         if not 200 <= status < 300:  # noqa: PLR2004
             raise ValueError(f"a view behind the barrier answered {status}: it must raise Refused instead")
@@ -97,7 +97,7 @@ class Ledger:
         )
 
     def read(self, key: IdempotencyKey) -> Entry:
-        """Return the row of a key that has one."""
+        """Return the row of a key. The row must exist."""
         entry = self.find(key)
         assert entry is not None, f"the row of {key} has gone"
         return entry
@@ -110,7 +110,7 @@ class Ledger:
         return Entry(state=State(row.state), fingerprint=row.fingerprint, request=row.request, reply=reply)
 
     def has_other_actions(self, action: IdempotencyKey) -> bool:
-        """Return True when the ledger holds another action of the same saga, done or refused."""
+        """Return True when the ledger contains another action of this action's saga, done or refused."""
         of_saga = (self.table.c.saga_id == action.saga_id) & (self.table.c.direction == Direction.DO)
         query = select(self.table.c.key).where(of_saga, self.table.c.key != str(action)).limit(1)
         return self._session.execute(query).first() is not None

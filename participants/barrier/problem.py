@@ -46,5 +46,5 @@ def answer_with_problems(app: Flask) -> None:
 
 
 def _without_content_type(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Return the other headers of an error, such as the `Allow` of a 405."""
+    """Return the headers of an error without Content-Type. The others stay, such as the `Allow` of a 405."""
     return [(name, value) for name, value in headers if name.lower() != "content-type"]

@@ -7,8 +7,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
-#: Execution options of a transaction that writes. SQLite then takes its only write lock at BEGIN, where the busy
-#: timeout applies. A transaction that reads first and writes later would fail at once instead of waiting.
+#: Execution options of a transaction that writes. With them SQLite takes its only write lock at BEGIN, and waits for
+#: the lock up to the busy timeout. A transaction that reads first and writes later would fail at once instead of
+#: waiting.
 WRITING = {"sqlite_begin": "IMMEDIATE"}
 
 _PRAGMAS = ("busy_timeout = 5000", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")

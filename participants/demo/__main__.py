@@ -1,6 +1,6 @@
 """`python -m participants.demo`: run the demo.
 
-Exit code 0: everything was as expected. 1: something was not. 2: a setting or a port cannot be used.
+Exit code 0: every result was as expected. 1: a result was not. 2: a setting or a port cannot be used.
 """
 
 import argparse

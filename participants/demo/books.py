@@ -28,7 +28,10 @@ class Books:
     sale_count: int
 
     def complaints(self, confirmed: int) -> list[str]:
-        """Return a line for each disagreement, given that no order is open and `confirmed` orders were confirmed."""
+        """Return a line for each disagreement. Call this only when no order is open.
+
+        confirmed: number of confirmed orders.
+        """
         wrong = [
             f"product {name}: initial {it.initial} ≠ on hand {it.on_hand} + reserved {it.reserved} + sold {it.sold}"
             for name, it in self.products.items()

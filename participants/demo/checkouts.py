@@ -20,7 +20,7 @@ MAX_ORDER_S = 30.0
 class Checkout:
     """A checkout with its expected result.
 
-    states: every state that the order must enter, in order.
+    states: the states that the order must enter, from the first to the last.
     status: the HTTP status that the client must get.
     """
 

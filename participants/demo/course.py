@@ -17,7 +17,7 @@ from participants.demo.screen import Screen
 from participants.demo.services import Orchestrator, Participants
 from participants.demo.settings import LOOPBACK, Settings
 
-#: Duration of each call to a participant in seconds: for watching, and with --once.
+#: Duration of each call to a participant in seconds: by default, so that people can watch the states, and with --once.
 WATCHED_S, ONCE_S = 0.2, 0.02
 #: Seconds that a killed orchestrator stays down, so that the outage is visible.
 RESTART_DELAY_S = 4.0
@@ -27,7 +27,7 @@ SETTLED_S = 10.0
 GROUP_FILE = "orchestrator.pid"
 #: A client without own rows in the participants' databases; the order of this client succeeds.
 ORDINARY_CLIENT = 5
-#: The account for the operator's pages; its password is only valid for this run.
+#: The name of the account for the operator's pages. The password of the account is only valid for this run.
 LOGIN = "demo"
 
 
@@ -106,7 +106,7 @@ class Show:
 
     @property
     def _kill_command(self) -> str:
-        """The shell command that kills the orchestrator that runs at that moment."""
+        """The shell command that kills the orchestrator. It reads the process group from GROUP_FILE when it is run."""
         return f"kill -9 -- -$(cat {shlex.quote(str(self._folder / GROUP_FILE))})"
 
     def _stay(self) -> None:

@@ -39,7 +39,7 @@ class StoppedError(Exception):
 
 
 class StoppableClock:
-    """A clock whose sleep a signal ends."""
+    """A clock whose sleep ends early when a signal arrives."""
 
     def __init__(self) -> None:
         self._stop_requested = threading.Event()

@@ -17,7 +17,7 @@ GOOD, BAD, QUIET = "bold green", "bold red", "dim"
 
 
 def mark(state: str, before: list[str]) -> tuple[str, str]:
-    """Return the symbol and style of a state. A state between a failure and an end is a compensation."""
+    """Return the symbol and style of a state. before: the earlier states. After a failure follow compensations."""
     if state == COMPLETED:
         return "✔", GOOD
     if state == COMPENSATED:
@@ -126,6 +126,6 @@ class Screen:
         return len(INDENT)
 
     def _write(self, text: str, style: str = "") -> None:
-        # Neither wrapped nor cropped: a URL must stay copyable, and a pipe has no width.
+        # The text is neither wrapped nor cut, so that a URL in it can be copied.
         self._console.print(Text(text, style=style), end="", soft_wrap=True)
         self._console.file.flush()

@@ -37,7 +37,7 @@ def from_environment(environ: Mapping[str, str]) -> Settings:
 
 
 def _free_port(environ: Mapping[str, str], name: str, default: int) -> int:
-    # An empty variable counts as not set; make passes variables like that.
+    # An empty variable counts as not set, because make passes a variable that is not set as an empty one.
     text = environ.get(name) or str(default)
     if not (re.fullmatch("[0-9]{1,5}", text) and 0 < int(text) <= HIGHEST_PORT):
         raise SettingError(

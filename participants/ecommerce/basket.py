@@ -55,7 +55,7 @@ class Line:
 class Basket:
     """A basket.
 
-    key: the key of the form, so that a form that is sent repeatedly is bought once.
+    key: the key of the form. A form that is sent several times buys once, because its key is the same.
     errors: the error of each invalid form field.
     """
 

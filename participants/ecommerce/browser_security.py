@@ -14,8 +14,8 @@ _POLICY = (
 def require_same_origin() -> None:
     """Raise Forbidden for a write that a page of another site has sent.
 
-    A browser reports the site in Sec-Fetch-Site; an older browser, or one on plain HTTP, in Origin. A client that sends
-    neither is no browser and has no visitor's rights.
+    A browser names the site of the page in Sec-Fetch-Site; an older browser, or one on plain HTTP, in Origin. A client
+    that sends neither header is no browser, so it cannot misuse the rights of a visitor.
     """
     if request.method in {"GET", "HEAD", "OPTIONS"}:
         return

@@ -46,13 +46,13 @@ class Orchestrator:
         return _saga_id(response, decoded(response).get("saga_id"))
 
     def bring_back(self, data: dict[str, Any], key: str) -> UUID:
-        """Start a return; each key starts one. Raise AwayError or RefusedError."""
+        """Start a return; each key starts at most one return. Raise AwayError or RefusedError."""
         body = {"type": RETURN, "data": data}
         response = self._http.send("POST", "/api/v1/sagas", json=body, headers={"Idempotency-Key": key})
         answer = decoded(response)
         saga_id = _saga_id(response, answer.get("saga", {}).get("id") or answer.get("saga_id"))
         started = self._http.send("POST", f"/api/v1/sagas/{saga_id}/execute", headers={"Prefer": "respond-async"})
-        if not started.ok and started.status_code != HTTPStatus.CONFLICT:  # 409: an earlier request started it
+        if not started.ok and started.status_code != HTTPStatus.CONFLICT:  # 409: an earlier request started the saga
             raise RefusedError(_detail(started))
         return saga_id
 
@@ -79,7 +79,7 @@ class Orchestrator:
             self._definitions[name] = Definition(
                 phases={state["name"]: state["phase"] for state in body["states"]},
                 steps={state["name"]: state["step"] for state in body["states"]},
-                # The text of a call is "POST stock/reserver".
+                # A call is a text such as "POST stock/reserver". The participant is between the space and the slash.
                 participants={s["name"]: s["call"].split(" ")[1].partition("/")[0] for s in body["steps"]},
             )
         return self._definitions[name]

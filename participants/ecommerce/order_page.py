@@ -37,7 +37,7 @@ def order(saga_id: UUID) -> Response:
 
 @routes.get("/orders/<uuid:saga_id>/live")
 def live(saga_id: UUID) -> Response:
-    """Return the parts of the page; with the diagram when the saga has moved since ?mark=."""
+    """Return the parts of the page that change. The diagram is included when the saga has moved since ?mark=."""
     purchase, narration = _known(saga_id)
     here = place("order", saga_id=saga_id)
     parts = {
@@ -119,7 +119,7 @@ def _sale(saga_id: UUID) -> str:
 
 
 def _known(saga_id: UUID) -> tuple[purchases.Purchase | None, Narration | None]:
-    """Return the purchase and the narration of an order; no narration while the orchestrator is away."""
+    """Return the purchase and the narration of an order. The narration is None while the orchestrator is away."""
     purchase = purchases.find(saga_id)
     try:
         saga = shop().orchestrator.saga(saga_id)

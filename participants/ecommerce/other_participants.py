@@ -38,7 +38,7 @@ class Books:
 
 
 class OtherParticipants:
-    """The other participants below one base URL. Each method may raise AwayError or DeniedError."""
+    """The other participants below one base URL. Each method can raise AwayError or DeniedError."""
 
     def __init__(self, url: str, api_key: str | None) -> None:
         self._http = HttpClient("A participant", url, api_key, "PARTICIPANTS_API_KEY")
@@ -78,7 +78,7 @@ class OtherParticipants:
         return list(self._http.read(f"/{name}/_ledger", params={"saga_id": str(saga_id)}))
 
     def faults(self, name: str) -> list[dict[str, Any]] | None:
-        """Return the ordered faults; None when the participant accepts no orders for faults."""
+        """Return the ordered faults; None when the participant does not allow anybody to order faults."""
         response = self._http.send("GET", f"/{name}/_faults")
         return None if response.status_code == HTTPStatus.NOT_FOUND else list(response.json())
 

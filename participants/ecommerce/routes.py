@@ -57,7 +57,10 @@ def shop() -> Shop:
 
 
 def link(endpoint: str, **values: Any) -> str:
-    """Return the relative link from the current page to another page. A gateway may remove a prefix from the path."""
+    """Return the link from the current page to another page.
+
+    The link is relative, because a gateway can remove a prefix from the path.
+    """
     return _way(request.path, endpoint, **values)
 
 
@@ -90,7 +93,7 @@ def part(name: str, page_path: str, **values: Any) -> str:
 
 
 def panel() -> dict[str, Any]:
-    """Return the values of the switches' template; None as switches when they cannot be read."""
+    """Return the values for the template of the switches; `switches` is None when they cannot be read."""
     try:
         switches = positions(shop().participants)
     except (AwayError, DeniedError):  # the page that shows this error has a panel too

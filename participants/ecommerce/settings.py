@@ -43,7 +43,7 @@ def _http_url(environment: Mapping[str, str], name: str, default: str) -> str:
 
 
 def http_url(name: str, url: str) -> str:
-    """Return the URL that the variable `name` holds. Raise ShopSettingsError for one that cannot be called."""
+    """Return the URL that the variable `name` holds. Raise ShopSettingsError for a URL that cannot be called."""
     try:
         parts = urlsplit(url)
         sound = bool(parts.hostname) and parts.port != 0 and not (parts.query or parts.fragment)

@@ -5,7 +5,7 @@ from participants.ecommerce.purchases import balance, barrier, db
 from participants.ecommerce.routes import routes
 from participants.participant import Participant
 
-#: The import of a page's module adds its routes.
+#: The modules of the pages. The import of a module adds the routes of its page.
 PAGES = (shelf_page, order_page, switches_page)
 
 ECOMMERCE = Participant(name="ecommerce", db=db, barrier=barrier, routes=routes, balance=balance)

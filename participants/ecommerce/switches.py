@@ -43,7 +43,7 @@ class Switch:
 
 
 def positions(participants: OtherParticipants) -> list[Switch] | None:
-    """Return the switches; None when the participants accept no orders for faults. Raise AwayError."""
+    """Return the switches; None when the participants do not allow anybody to order faults. Raise AwayError."""
     found = []
     for name, title in TITLES.items():
         faults = participants.faults(name)

@@ -53,7 +53,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
-// A page from the browser's back-forward cache contains a used key.
+// Load a page from the back-forward cache again, because the key of its form may already be used.
 addEventListener("pageshow", (event) => event.persisted && location.reload());
 
 const live = document.querySelector("[data-live]");
