@@ -10,7 +10,8 @@ from app.services import services
 from app.store.database_errors import Meaning, meaning
 
 _MIGRATE = "run `flask --app app db upgrade`"
-_MIGRATIONS = Path(__file__).parents[1] / "migrations"
+#: Folder of the migrations, also of an installed service.
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 
 def check_ready() -> None:
@@ -43,4 +44,4 @@ def check_ready() -> None:
 def _newest_migration() -> str:
     from alembic.script import ScriptDirectory  # noqa: PLC0415  takes 0.2 s, so it is imported only when needed
 
-    return ScriptDirectory(str(_MIGRATIONS)).get_current_head() or ""
+    return ScriptDirectory(str(MIGRATIONS)).get_current_head() or ""

@@ -11,7 +11,11 @@ from app.values import shortened
 
 #: Parts of a refused URL that are not shown: what the log hides, and other usual names of secrets in a query.
 _SECRETS = Secrets(("auth", "code", "key", "pass", "sig", "signature"))
-DEFAULT_DATABASE_URL = f"sqlite:///{Path(__file__).parent.parent / 'var' / 'saga.db'}"
+_ROOT = Path(__file__).parents[1]
+#: The database of a checkout is in its folder var; that of a service installed from a wheel in the current folder.
+_INSTALLED = next(_ROOT.glob("saga_orchestrator-*.dist-info"), None) is not None
+_FILE = Path.cwd() / "saga.db" if _INSTALLED else _ROOT / "var" / "saga.db"
+DEFAULT_DATABASE_URL = f"sqlite:///{_FILE}"
 
 DB_HOST = Setting(
     name="DB_HOST",

@@ -1,9 +1,53 @@
-"""`python -m app.cli`: the same as `flask --app app saga`, except that a wrong setting is reported in one line."""
+"""The command `saga` (also `python -m app.cli`): all of `flask --app app saga`, and the processes of the service."""
 
+import os
+import sys
+from collections.abc import Callable
+
+import click
 from flask.cli import ScriptInfo
 
 from app.cli import saga
+from app.cli.group import SagaGroup
+
+#: Command → the Python module that it runs with the rest of the command line, and its help.
+_PROCESSES = {
+    "serve": (("app",), "Serve the API and the pages, and run sagas; HOST, PORT and WORKERS set how."),
+    "worker": (
+        ("celery", "-A", "app.worker", "worker", "--without-gossip", "--without-mingle"),
+        "Run sagas on this machine; needs BROKER_URL.",
+    ),
+    "beat": (("celery", "-A", "app.worker", "beat"), "Wake the workers at intervals: one process in all."),
+    "migrate": (("flask", "--app", "app", "db", "upgrade"), "Bring the database up to date."),
+}
+
+
+def main() -> None:
+    """Run the command line of an installed service."""
+    commands = dict(saga.commands)
+    for name, (module, text) in _PROCESSES.items():
+        commands[name] = click.Command(
+            name,
+            callback=_starter(module),
+            params=[click.Argument(["more"], nargs=-1, type=click.UNPROCESSED)],
+            context_settings={"ignore_unknown_options": True},
+            help=text,
+        )
+    group = SagaGroup(
+        saga.name, commands, callback=saga.callback, params=saga.params, help=saga.help, epilog=saga.epilog
+    )
+    # The application is named and not imported: app imports app.cli.
+    group(prog_name="saga", obj=ScriptInfo(app_import_path="app"))
+
+
+def _starter(module: tuple[str, ...]) -> Callable[[tuple[str, ...]], None]:
+    def start(more: tuple[str, ...]) -> None:
+        """Replace this process, so that signals reach the service itself."""
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, "-m", *module, *more])  # noqa: S606  no shell
+
+    return start
+
 
 if __name__ == "__main__":
-    # The application is given by its name, because app imports app.cli: an import here would be circular.
-    saga(prog_name="saga", obj=ScriptInfo(app_import_path="app"))
+    main()

@@ -8,6 +8,7 @@ from flask.cli import ScriptInfo
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.cli.group import BAD_INPUT, one_line
+from app.readiness import MIGRATIONS
 from app.store.database import db
 from app.store.database_errors import Meaning, in_one_line, meaning, sqlstate
 from app.store.sqlite_file import check_database_file
@@ -20,7 +21,7 @@ def enable_migrations(app: Flask) -> None:
     """Register flask_migrate and its command `db` on this application."""
     from flask_migrate import Migrate  # noqa: PLC0415
 
-    Migrate(app, db)
+    Migrate(app, db, directory=str(MIGRATIONS))
 
 
 class MigrateCommand(click.Command):
