@@ -1,6 +1,6 @@
 """Request bodies that several tests send."""
 
-#: The order of the reference documents' example.
+#: The example order of the reference documents.
 DOCUMENTED = {
     "client_id": "12345678-1234-1234-1234-123456789012",
     "magasin_id": "550e8400-e29b-41d4-a716-446655440000",

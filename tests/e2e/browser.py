@@ -9,15 +9,15 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 AXE = Path(__file__).parent / "admin" / "axe" / "axe.min.js"
-#: WCAG 2.2, levels A and AA.
+#: The rules that axe applies: WCAG 2.2 at the levels A and AA, and axe's best practices.
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-expect.set_options(timeout=120_000)  # a loaded machine is slow
+expect.set_options(timeout=120_000)  # milliseconds; a loaded machine is slow
 PHONE = {"width": 360, "height": 740}
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Start the browser of this process. Playwright's synchronous API can be started only once in a process."""
+    """Start the only browser of this process: Playwright's synchronous API can start only once in a process."""
     program = shutil.which("chromium")
     if program is None:
         pytest.fail("the pages need a browser: chromium is not on the PATH", pytrace=False)
@@ -28,7 +28,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
-    """Return what axe finds wrong on the current page, as rule and place. Without `rules`, all rules apply."""
+    """Return what axe finds wrong on the current page, as rule and element. Without `rules`, `STANDARDS` apply."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text())
     only = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": STANDARDS}

@@ -31,13 +31,13 @@ def participants(participants_server: Participants) -> Iterator[Participants]:
 
 @pytest.fixture
 def orchestrator(store_url: str, orchestrator_at: Callable[..., Server]) -> Callable[..., Server]:
-    """Start an orchestrator over the test's database. All are killed at the end."""
+    """Return a function that starts an orchestrator over the test's database. At the end all of them are killed."""
     return partial(orchestrator_at, store_url)
 
 
 @pytest.fixture
 def orchestrator_at(participants: Participants, tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Start an orchestrator over the database of a URL."""
+    """Return a function that starts an orchestrator over the database of a URL. At the end all of them are killed."""
     started: list[Server] = []
 
     def start_one(url: str, **environment: str) -> Server:

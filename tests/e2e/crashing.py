@@ -1,4 +1,4 @@
-"""A complete run of every saga, and each place between two stages at which the process may die."""
+"""A complete run of every saga, and each boundary between two stages of a run, at which a test kills the process."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,13 +17,17 @@ CLOSED_SHOP = "550e8400-e29b-41d4-a716-446655440099"
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One complete run of a saga. commits, sends: their numbers. effects: the final state of each action, by step."""
+    """One complete run of a saga without a crash."""
 
     saga: str
     data: dict[str, Any] = field(hash=False)
+    #: The final state of the saga.
     end: str
+    #: The number of commits.
     commits: int
+    #: The number of calls sent.
     sends: int
+    #: The final state of each action at its participant, by the name of its step.
     effects: dict[str, str] = field(hash=False)
 
     def __str__(self) -> str:
@@ -35,11 +39,13 @@ class Run:
         return next(number for number, kind in enumerate(kinds) if kind is not Kind.READ)
 
     def promised(self, place: str, number: int) -> bool:
-        """Return True when the saga was durable at this place. Before its first commit nothing was done or promised."""
+        """Return True when the saga is stored after a crash at this place: it comes after the first commit."""
         return number > self.leading_reads if place.endswith("send") else (place, number) != ("before_commit", 1)
 
     def stands(self, place: str, number: int) -> str:
-        """Return the state in which the saga rests: its end, or stuck when a refused pivot is in doubt (ADR 23).
+        """Return the state in which the saga comes to rest after a crash at this place.
+
+        This is its end, except that a crash makes a refused pivot doubtful, and then the saga is stuck (ADR 23).
 
         The pivot is in doubt from the commit of its intent until the commit of its outcome.
         """

@@ -1,4 +1,4 @@
-"""Web processes, workers and a beat over one PostgreSQL and one broker, as on several machines."""
+"""Web processes, workers and a Celery beat over one PostgreSQL and one broker, as on several machines."""
 
 import os
 import signal
@@ -18,7 +18,7 @@ from tests.support.servers import Participants, Server, start
 from tests.support.waiting import eventually, free_port
 
 CART = {"client_id": 4, "magasin_id": 1}
-#: The lease of the fleet, in seconds. It does not end during a test, unless the test ends it.
+#: The lease of every process, in seconds. It is so long that it ends during a test only when the test ends it.
 LEASE = {"LEASE_S": "600"}
 
 
@@ -32,7 +32,7 @@ def as_the_stack_does(service: str) -> list[str]:
 
 
 class Fleet:
-    """The processes of one stack. All are killed at the end."""
+    """Processes over one database and one broker. `end` kills all of them."""
 
     def __init__(self, log: Path, **environment: str) -> None:
         self._log, self._environment = log, LEASE | environment
@@ -56,7 +56,7 @@ class Fleet:
         return self._workers[-1]
 
     def workers(self, count: int) -> list[subprocess.Popen[bytes]]:
-        """Return this number of running workers, the oldest first; start those that are missing."""
+        """Return `count` running workers, the oldest first. Start workers when there are fewer."""
         self._workers = [worker for worker in self._workers if worker.poll() is None]
         while len(self._workers) < count:
             self.worker()
@@ -85,7 +85,7 @@ class Fleet:
             return cursor.fetchall()
 
     def let_the_lease_end(self, owner: str) -> None:
-        """End the lease of this owner's sagas."""
+        """End the leases of all sagas of the process `owner`."""
         self.rows("UPDATE saga SET due_at = clock_timestamp() WHERE owner LIKE %s || ':%%' RETURNING id", owner)
 
     def ended(self, sagas: Sequence[str]) -> None:
@@ -111,17 +111,17 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def process_of(owner: str) -> str:
-    """Return the host name and pid in the name of an owner, without its random part."""
+    """Return `host:pid` from an owner `host:pid:random`."""
     return owner.rpartition(":")[0]
 
 
 def owner(process: subprocess.Popen[bytes] | psutil.Process) -> str:
-    """Return the host name and pid that the database has for a process (see `process_of`)."""
+    """Return `host:pid` of a process, with which its owner in the database begins."""
     return f"{socket.gethostname()}:{process.pid}"
 
 
 def owners(server: Server) -> set[str]:
-    """Return the owners of a web server's processes."""
+    """Return `host:pid` of each process of a web server."""
     return {owner(child) for child in psutil.Process(server.process.pid).children()}
 
 

@@ -55,7 +55,7 @@ def table() -> dict[str, Any]:
 
 
 def configuration(kong: Mapping[str, Any], places: Mapping[str, str], listen: str, folder: Path) -> str:
-    """Return the nginx configuration. places: the address here of each target of the table (name:port)."""
+    """Return the configuration of nginx. `places` has the local address of each upstream target (name:port)."""
     temporary = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     size = next(plugin["config"] for plugin in kong["plugins"] if plugin["name"] == "request-size-limiting")
     keys = [credential["key"] for consumer in kong["consumers"] for credential in consumer["keyauth_credentials"]]

@@ -16,11 +16,11 @@ from tests.support.servers import Participants, Server
 from tests.support.waiting import free_port
 
 DEPLOY = Path(__file__).parent.parent.parent / "deploy"
-#: A minute in a rule is shortened to two seconds.
+#: The factor by which the durations in the rules are divided: a minute becomes two seconds.
 FASTER = 30
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _DURATION = r"(\d+)([smh])"
-#: Values for the variables that Grafana replaces.
+#: Values for the variables in queries, in place of Grafana's.
 VARIABLES = {"$__rate_interval": "10s", "$__range": "5m", "$saga": ".*", "$instance": ".*"}
 
 
@@ -64,7 +64,7 @@ class Prometheus(Program):
         return answer["data"]
 
     def values(self, query: Query, end: float, seconds: float = 60) -> list[float]:
-        """Return every value of every series that is a number."""
+        """Return all values of all series of the result, without NaN."""
         expr = filled(query.expr)
         if query.instant:
             found = [series["value"] for series in self.query("query", query=expr, time=end)["result"]]
@@ -74,7 +74,7 @@ class Prometheus(Program):
         return [number for _, text in found if not math.isnan(number := float(text))]
 
     def labels(self, query: Query, end: float, seconds: float = 60) -> list[dict[str, str]]:
-        """Return the labels of every series."""
+        """Return the labels of each series of the result."""
         data = self.query("query_range", query=filled(query.expr), start=end - seconds, end=end, step=1)
         return [series["metric"] for series in data["result"]]
 
@@ -83,7 +83,7 @@ class Prometheus(Program):
         return float(found[0]["value"][1]) if found else None
 
     def alerts(self) -> set[tuple[str, str, str]]:
-        """Return each alert's state, name and subject."""
+        """Return the state, the name and the subject (such as a saga or a participant) of each alert."""
         return {
             (alert["state"], alert["labels"]["alertname"], _whom(alert["labels"]))
             for alert in self.query("alerts")["alerts"]
@@ -119,5 +119,5 @@ def _faster(rules: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shorter(found: re.Match[str]) -> str:
-    # A rate needs two samples; one is taken each second.
+    # At least 2 s: a rate needs two samples, and Prometheus takes one each second.
     return f"{max(int(found[1]) * _UNITS[found[2]] // FASTER, 2)}s"

@@ -1,4 +1,4 @@
-"""Redis and RabbitMQ as the tests' own processes, which can be killed, frozen, emptied and restarted."""
+"""Redis and RabbitMQ as processes that a test can kill, freeze, empty and restart."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ from tests.support.waiting import eventually, free_port
 
 
 class Program:
-    """A server at `url`, whose data stay in `folder` as long as the fixture uses it."""
+    """A server process at `url`. Its data are in `folder`, so they survive a restart."""
 
     def __init__(self, folder: Path, url: str, command: list[str], **environment: str) -> None:
         self.folder, self.url, self._command = folder, url, command
@@ -48,7 +48,7 @@ class Program:
             self._process = None
 
     def freeze(self) -> None:
-        """Stop the process: its connections stay open and none is answered."""
+        """Stop the process without ending it: its connections stay open, but get no answer."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -58,14 +58,14 @@ class Program:
         self.kill()
 
     def purge(self) -> None:
-        """Delete every message."""
+        """Delete every message of the queue of wake-ups."""
         with Connection(self.url) as connection:
             queue = Queue(QUEUE, Exchange(QUEUE), QUEUE)(connection.default_channel)
             queue.declare()
             queue.purge()
 
     def send(self, task: str, *arguments: object, times: int = 1) -> None:
-        """Send a message as any other program could."""
+        """Send a Celery message `times` times, as any program with access to the broker can."""
         with Connection(self.url) as connection, make_celery(self.url) as celery:
             for _ in range(times):
                 celery.send_task(task, args=arguments, connection=connection)
@@ -93,7 +93,7 @@ class Redis(Program):
 
 
 class RabbitMQ(Program):
-    """RabbitMQ with its own epmd, because the usual epmd would outlive the tests."""
+    """RabbitMQ with an own epmd (Erlang's name server). The epmd that RabbitMQ starts would outlive the tests."""
 
     def __init__(self, folder: Path) -> None:
         port, names = str(free_port()), str(free_port())
@@ -101,7 +101,7 @@ class RabbitMQ(Program):
             folder,
             f"amqp://guest:guest@127.0.0.1:{port}//",
             ["/usr/lib/rabbitmq/bin/rabbitmq-server"],
-            HOME=str(folder),  # for its cookie
+            HOME=str(folder),  # RabbitMQ writes its Erlang cookie there
             ERL_EPMD_PORT=names,
             RABBITMQ_CONF_ENV_FILE=str(folder / "none"),
             RABBITMQ_CONFIG_FILE=str(folder / "none"),
@@ -112,7 +112,7 @@ class RabbitMQ(Program):
             RABBITMQ_NODE_IP_ADDRESS="127.0.0.1",
             RABBITMQ_NODE_PORT=port,
             RABBITMQ_DIST_PORT=str(free_port()),
-            RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+sbwt none",  # no busy waiting of its threads
+            RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="+sbwt none",  # its threads do not busy-wait
         )
         self._names = subprocess.Popen(["epmd", "-address", "127.0.0.1", "-port", names], start_new_session=True)
 

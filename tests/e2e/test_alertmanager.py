@@ -33,7 +33,7 @@ class Alertmanager(Program):
 
     @property
     def states(self) -> dict[tuple[str, str], str]:
-        """Return the state of each alert, by its name and subject."""
+        """Return the state of each alert, by its name and its participant or saga."""
         return {
             (labels["alertname"], labels.get("participant") or labels.get("saga", "")): alert["status"]["state"]
             for alert in requests.get(f"{self.url}/api/v2/alerts", timeout=5).json()

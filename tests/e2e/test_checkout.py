@@ -90,7 +90,7 @@ def test_saga_continues_after_its_client_stopped_waiting(orchestrator, participa
 
 
 def test_saga_is_durable_before_its_client_gets_an_answer(orchestrator, participants):
-    """The saga is not stored before its first read is over, so the answer must wait for the read."""
+    """A saga is not stored before its first read is over, so the answer must wait for this read."""
     server = orchestrator(LEASE_S="30")
     participants.add_fault("panier", kind="slow", seconds=1.5, times=1)
     answer = checkout(server, 4, Prefer="wait=1")
@@ -140,7 +140,7 @@ def test_an_idempotency_key_of_a_running_saga_is_a_conflict(orchestrator, partic
 
 
 def test_killed_orchestrator_finishes_its_sagas_after_a_restart(orchestrator, participants):
-    """SIGKILL hits the server after the money has moved and before any client has an answer."""
+    """The server is killed after the payment was made and before the client has an answer."""
     before = {row["saga_id"] for row in participants.get("/client/_ledger")}
     with pytest.raises(requests.ConnectionError):
         checkout(orchestrator(FAILPOINT="after_send:3"), 4)
@@ -153,9 +153,9 @@ def test_killed_orchestrator_finishes_its_sagas_after_a_restart(orchestrator, pa
 
 
 def test_restarted_service_on_sqlite_does_not_wait_for_leases(orchestrator, participants, store_url):
-    """No other process uses the SQLite file, so every former owner is dead.
+    """Only one process uses a SQLite file, so the former owners of all sagas are dead when a new process starts.
 
-    Replicas must wait for the end of the lease.
+    On PostgreSQL a former owner may still run, so a new process waits for the end of the lease.
     """
     if not store_url.startswith("sqlite"):
         return
@@ -167,7 +167,7 @@ def test_restarted_service_on_sqlite_does_not_wait_for_leases(orchestrator, part
 
 
 def test_saga_waits_for_a_participant_that_is_down(orchestrator, participants):
-    """The call was not sent, so it was not refused. The saga continues when the participant is back."""
+    """A call that was not sent is not refused. The saga waits, and continues when the participant is back."""
     server = orchestrator(PARTICIPANT_CLIENT_URL="http://127.0.0.1:9/client")
     answer = checkout(server, 4, Prefer="wait=1")
     assert (answer.status_code, answer.json()["etat_actuel"]) == (202, "STOCK_RESERVE")

@@ -17,7 +17,7 @@ from tests.support.waiting import TIMEOUT_S, eventually
 
 @pytest.fixture
 def store_url(sqlite_template, tmp_path):
-    """Use SQLite only; the tests of the store cover both databases."""
+    """Use SQLite only; tests/contract/store covers both databases."""
     shutil.copy(sqlite_template, tmp_path / "saga.db")
     return f"sqlite:///{tmp_path / 'saga.db'}"
 
@@ -30,7 +30,7 @@ def environment(store_url, participants):
 
 @pytest.fixture
 def saga(environment):
-    """Run a command and check its exit code. An error message has one line; a success writes nothing to stderr."""
+    """Return a function that runs a command and returns its output. It checks the exit code and the form of errors."""
 
     def run(*arguments, code=0, stdin=b"", program="app.cli", **settings):
         ended = forkserver.run(program, *arguments, env=environment | settings, stdin=stdin)
@@ -48,7 +48,7 @@ def saga(environment):
 
 @pytest.fixture
 def started(saga):
-    """Start a checkout and return its JSON."""
+    """Return a function that starts a checkout and returns its JSON."""
 
     def start(client_id, *options, code=0):
         return json.loads(
@@ -62,7 +62,7 @@ def started(saga):
 def stuck(started, saga, participants):
     """Return the id of a saga stuck at its pivot.
 
-    The participant works again, and at the end no stock stays reserved.
+    When the test starts, the participant works again. At the end the saga is compensated, which releases its goods.
     """
     participants.add_fault("ventes", kind="fail", times=4, method="POST")
     saga_id = started(4, code=5)["id"]
@@ -211,7 +211,7 @@ def test_watch_prints_every_move_until_the_end(saga, started, orchestrator, part
 
 
 def interruptible(environment, *arguments):
-    """Start a command that receives Ctrl-C even when the tests run in the background of a shell."""
+    """Start a command that SIGINT can interrupt, also when the tests run in the background and ignore SIGINT."""
     return subprocess.Popen(
         [sys.executable, "-m", "app.cli", *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no threads are running
@@ -235,7 +235,8 @@ def test_ctrl_c_ends_with_130_and_leaves_the_saga_to_the_service(environment, pa
     assert watching.communicate(timeout=TIMEOUT_S)[1] == b""
     assert watching.returncode == 130
     orchestrator()
-    ends = ("completed", "compensated")  # the saga is compensated when three attempts were slower than their timeout
+    # On a slow machine all attempts of a call may time out, and then the saga is compensated.
+    ends = ("completed", "compensated")
     eventually(lambda: json.loads(saga("show", saga_id, "--json"))["status"] in ends, "it ends")
     participants.assert_balanced()
 

@@ -9,7 +9,7 @@ import requests
 
 from tests.e2e.bodies import DOCUMENTED
 
-#: The document's address, and the port that the test's server has instead.
+#: The curl command of the reference document. The test replaces the address by that of its own server.
 CURL = """
 curl -X POST http://localhost:8009/api/saga/commandes/ \\
   -H 'Content-Type: application/json' \\
@@ -113,7 +113,7 @@ def test_a_finished_order_cannot_be_compensated_and_an_orphan_can(orchestrator, 
     done = order(server).json()["saga_id"]
     answer = requests.post(f"{server.url}/api/saga/commandes/{done}/compenser/", timeout=5)
     assert (answer.status_code, answer.json()["etat_final"]) == (409, "SAGA_TERMINEE")
-    server.kill()  # a SQLite file has only one server
+    server.kill()  # on SQLite, the next server can start only after this one has ended
     orphaning = orchestrator(PARTICIPANT_CATALOGUE_URL="http://127.0.0.1:9")
     waiting = requests.post(
         f"{orphaning.url}/api/saga/commandes/", json=DOCUMENTED, headers={"Prefer": "wait=1"}, timeout=120

@@ -1,8 +1,8 @@
 """SIGKILL at every boundary between two stages of every saga, then a restart: nothing is lost, nothing is doubled.
 
-Each crash kills a real process in the middle of its work on a real database. The participants live on and keep the
-books. A normal run crashes at one third of the boundaries on SQLite and at another third on PostgreSQL. CHAOS=full
-(`make chaos`) crashes at all of them on both.
+Each crash kills a real process in the middle of its work on a real database. The participants keep running, and their
+books show what happened. By default, one third of the boundaries is tested on SQLite and another third on PostgreSQL.
+CHAOS=full (`make chaos`) tests all boundaries on both.
 """
 
 import multiprocessing
@@ -46,7 +46,7 @@ def begin(url: str, participants_url: str, failpoint: str, run: Run) -> None:
 
 
 def a_return(url: str, participants_url: str) -> dict[str, Any]:
-    """Buy something first, so that it can be returned."""
+    """Make a purchase and return the data of a saga that returns it."""
     app = make_app(url, participants_url)
     bought = services(app).sagas.start(PURCHASE.name, BUY | {"customer_id": 123})
     sale = services(app).runner._engine.store.read(bought.id).results["CREATE_SALE"]
@@ -63,7 +63,7 @@ def recover(url: str, participants_url: str) -> None:
 
 
 def give_up(url: str, participants_url: str, saga_id: UUID) -> None:
-    """Compensate as a person who knows that the refused pivot did not happen."""
+    """Compensate the saga, as a person does who knows that the refused pivot did not happen."""
     services(make_app(url, participants_url)).sagas.compensate(saga_id, "ada", "sales has no such sale")
 
 
@@ -103,6 +103,6 @@ def test_a_crash_at_this_boundary_loses_and_doubles_nothing(store_url, participa
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("run", RUNS, ids=str)
 def test_list_of_boundaries_is_complete(store_url, participants, run):
-    """One boundary more of each kind is never reached, so the list is complete."""
+    """No run reaches a commit or a sending after the last one of the list."""
     for place in (f"after_commit:{run.commits + 1}", f"before_send:{run.sends + 1}"):
         assert in_a_process(begin, store_url, participants.url, place, run) == 0

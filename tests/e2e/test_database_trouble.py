@@ -1,4 +1,4 @@
-"""A database refuses writes (read-only, full or away): the service is not ready, answers clearly and loses nothing."""
+"""When the database refuses writes (read-only, full or away), /ready says so, requests get 503, and nothing is lost."""
 
 import shutil
 import subprocess
@@ -30,19 +30,19 @@ def ready(server):
 def takes_no_writes(server) -> bool:
     """Return True when the service reports that the database refuses writes.
 
-    A late heartbeat is not enough: after its sessions were ended, the service may be ready again for a moment.
+    A 503 because of a late heartbeat does not count: its sessions have just ended, and it may be ready again soon.
     """
     answer = ready(server)
     return answer.status_code == 503 and "does not take writes" in answer.json()["detail"]
 
 
 def refused(server, times) -> bool:
-    """Return True when this number of starts in a row is refused."""
+    """Return True when `times` starts in a row are refused with 503."""
     return all(buy(server, str(uuid4())).status_code == 503 for _ in range(times))
 
 
 def assert_trouble_loses_nothing(server, participants, ends: Callable[[], None]) -> None:
-    """Check that no saga can start during the trouble, and that all continue by themselves when it `ends`."""
+    """Check that no saga starts while writes are refused, and that the service recovers after the call of `ends`."""
     eventually(lambda: takes_no_writes(server), "it says that it is not ready, and why")
     assert requests.get(f"{server.url}/health", timeout=5).ok, "its process is well"
     key = str(uuid4())
@@ -70,7 +70,8 @@ def test_read_only_server_starts_no_saga_and_loses_none(orchestrator, participan
     def read_only(switch: str) -> None:
         admin = store_url.replace(f"/{name}?", "/%s?")
         execute(admin, only.format(name, switch))
-        execute(admin, ended)  # end every session of the pool; the service opens new ones
+        # The setting applies to new sessions only. The service replaces the sessions that end.
+        execute(admin, ended)
 
     read_only("on")
     assert_trouble_loses_nothing(server, participants, lambda: read_only("off"))
@@ -78,7 +79,7 @@ def test_read_only_server_starts_no_saga_and_loses_none(orchestrator, participan
 
 @pytest.fixture
 def small_disk() -> Iterator[Path]:
-    """Mount a file system of 24 MB. It is not below pytest's folder, because only root may enter that."""
+    """Mount a file system of 24 MB, but not below pytest's folder, which only root can enter."""
     folder = Path(tempfile.mkdtemp(prefix="small"))
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m,mode=777", "tmpfs", folder], check=False)
     if mounted.returncode:
@@ -115,10 +116,10 @@ def test_postgresql_with_a_full_disk_starts_no_saga_and_loses_none(small_disk, r
         assert buy(server, "before").status_code == 201
         filler = fill(small_disk)
         try:
-            # The database still has free space in its pages, and frees a little at each try. Use it up first.
+            # The pages of the database still have free space, and each refused start frees a little. Use it up first.
             eventually(partial(refused, server, times=8), "its pages are full")
             assert_trouble_loses_nothing(server, participants, filler.unlink)
         finally:
-            filler.unlink(missing_ok=True)  # without free space the shared server could not even drop this database
+            filler.unlink(missing_ok=True)  # without free space the PostgreSQL server could not drop this database
             server.kill()
     execute(admin, "DROP TABLESPACE small")

@@ -26,7 +26,7 @@ def ports():
 
 @pytest.fixture
 def demo(ports, tmp_path):
-    """Start the demo on free ports with its output in a file, and kill what still runs at the end."""
+    """Return a function that starts the demo on free ports, with its output in a file. At the end, kill what runs."""
     started = []
 
     def start(*arguments):
@@ -64,7 +64,8 @@ def assert_nothing_left(ports, tmp_path):
 def signs_in(url, name, password):
     """Return True when the name and password open the operator's pages.
 
-    The Secure cookie is sent by hand, because requests, unlike a browser, does not send it to localhost over HTTP.
+    The cookie has the attribute Secure. Browsers send it to localhost over HTTP. The library requests does not, so this
+    function sets the header itself.
     """
     page = requests.get(f"{url}/login", timeout=5)
     cookie = page.headers["Set-Cookie"].partition(";")[0]
@@ -152,7 +153,7 @@ def test_demo_ends_with_the_log_of_a_program_that_dies(demo, output, assert_noth
 
 
 def test_demo_restarts_a_killed_orchestrator_which_ends_its_sagas(demo, output, ports, assert_ends_with_all_it_started):
-    """At the end SIGTERM stops the demo, as Ctrl-C does."""
+    """At the end, the test stops the demo with SIGTERM instead of Ctrl-C."""
     process = demo()
     eventually(lambda: LAST_LINE in output(), "it stays up")
     orchestrator, participants = (f"http://127.0.0.1:{port}" for port in ports)

@@ -47,7 +47,7 @@ def shared_broker(request):
 
 @pytest.fixture
 def broker(shared_broker):
-    """Delete all messages, so that none reaches the next test."""
+    """After each test, delete all incoming messages, so that none reaches the next test."""
     yield shared_broker
     with Connection(shared_broker.url) as connection, connection.channel() as channel:
         queue = topics.incoming_queue(["CommandeCreate"])(channel)
@@ -65,7 +65,7 @@ def participants_url(tmp_path_factory):
 def fleet(broker, postgres_server, postgres_template, participants_url, tmp_path):
     with contextmanager(own_database)(postgres_server, postgres_template) as url:
         settings = {"DATABASE_URL": url, "BROKER_URL": broker.url, "PARTICIPANTS_URL": participants_url}
-        # There are no workers; a web process runs their sagas after a lease.
+        # There are no workers, so a web process runs each started saga, but only after a lease.
         fleet = Fleet(tmp_path / "log", **settings, RECOVERY_INTERVAL_S="0.1", LEASE_S="0.5")
         try:
             yield fleet
@@ -131,7 +131,7 @@ def test_incoming_order_runs_once_and_publishes_events_in_order(fleet, broker, r
     web = fleet.web()
     wait_for_intake(fleet, broker)
     publish(broker, incoming(1), incoming(1), b"{no json", incoming(2), incoming(1))
-    ended(fleet, 3)  # 1, 2, and the order of wait_for_intake
+    ended(fleet, 3)  # the orders 1 and 2, and order 0 of wait_for_intake
     eventually(lambda: requests.get(f"{web.url}/api/v1/events/parked", timeout=5).json()["parked"], "it is parked")
     (parked,) = requests.get(f"{web.url}/api/v1/events/parked", timeout=5).json()["parked"]
     assert (parked["body"], "no JSON" in parked["reason"]) == ("{no json", True)
@@ -141,7 +141,7 @@ def test_incoming_order_runs_once_and_publishes_events_in_order(fleet, broker, r
 
 
 def test_example_event_of_operations_md_starts_one_saga(fleet, broker):
-    """The commands of operations.md are run as written, twice."""
+    """The example is run as written, twice."""
     shown = OPERATIONS.read_text().partition("<<'EOF'\n")[2].partition("EOF\n")[0]
     fleet.web()
     wait_for_intake(fleet, broker)
@@ -185,7 +185,7 @@ def test_sagas_continue_and_events_wait_while_the_broker_is_away(fleet, broker, 
 
 
 def test_intake_consumes_again_after_the_broker_restarts(fleet, broker):
-    """Redis comes back without the queue and its bindings."""
+    """A Redis that restarts has lost the queue and its bindings."""
     fleet.web()
     wait_for_intake(fleet, broker)
     broker.kill()
@@ -216,7 +216,7 @@ BEGINNINGS = ("TravelAsked", "HotelAsked")
 
 
 def test_each_of_two_tables_consumes_its_own_event(broker):
-    """Also after Redis was flushed and both queues were declared again."""
+    """On Redis, this holds also after FLUSHALL, when both queues have been declared again."""
     received, stopping = FakeConsumer(), threading.Event()
     tables = Registry([begun_by(event) for event in BEGINNINGS])
     intake = Intake(received, tables, received, CollectorRegistry(), stopping)
@@ -236,7 +236,7 @@ def test_each_of_two_tables_consumes_its_own_event(broker):
 
 
 class FakeConsumer:
-    """Stands in for the service and for the dead letters."""
+    """Stands in for `SagaService` and for `DeadLetters`, and records what the intake starts and parks."""
 
     def __init__(self):
         self.begun, self.parked = set(), []

@@ -1,7 +1,7 @@
-"""A schema checker calls every operation: no 5xx, and no answer that /openapi.json does not describe.
+"""Schemathesis calls every operation of the API: no answer is a 5xx, and /openapi.json describes each answer.
 
-FUZZ_EXAMPLES sets the number of random cases per operation, and the number of sequences along the links. The cases
-that the schema itself suggests are always made.
+FUZZ_EXAMPLES sets the number of random cases for each operation, and the number of sequences of linked operations. The
+examples in the schema are always tried too.
 """
 
 import os
@@ -15,7 +15,8 @@ import pytest
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2"))
 
-#: Excluded: a key that is in use (422), 4.0 as an integer, and an invented cursor fit the schema but are refused.
+#: One check is excluded, because some values fit the schema but are refused: an idempotency key in use, 4.0 as an
+#: integer, and an invented cursor.
 CHECKS = ["--checks=all", "--exclude-checks=positive_data_acceptance"]
 SETTINGS = f"""
 suppress-health-check = ["all"]
@@ -30,7 +31,7 @@ generation.max-examples = {EXAMPLES * 5}
 
 @pytest.fixture
 def key(store_url):
-    """Return a key with every scope. Another check proves that each operation needs a key."""
+    """Return an API key with every scope."""
     command = [sys.executable, "-m", "app.cli", "key", "add", "fuzz"]
     scopes = [f"--scope={scope}" for scope in ("read", "start", "operate")]
     environment = os.environ | {"DATABASE_URL": store_url}

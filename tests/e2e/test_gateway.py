@@ -1,4 +1,4 @@
-"""deploy/kong/kong.yml in use: an nginx made from it stands between clients, orchestrators and participants."""
+"""An nginx configured from deploy/kong/kong.yml, between clients, orchestrators and participants."""
 
 import re
 import subprocess
@@ -23,7 +23,7 @@ ONE_EACH = ("inventaire", "commandes", "supply-chain", "panier", "client", "vent
 
 @pytest.fixture(scope="module")
 def participants_server(tmp_path_factory) -> Iterator[Participants]:
-    """Start separate participants, because the tests check their books."""
+    """Start participants for these tests alone, because the tests check the books of the participants."""
     yield from serve_participants(tmp_path_factory.mktemp("participants"))
 
 
@@ -72,7 +72,7 @@ def place(server: Server) -> str:
 
 
 def requests_of(server: Server) -> int:
-    """Return how often this catalogue was asked for its products."""
+    """Return the number of requests for products that this catalogue has received."""
     shown = requests.get(f"{server.url}/metrics", timeout=5).text
     counts = re.findall(
         r'^flask_http_request_duration_seconds_count\{.*"/produits[^"]*".*\} (\S+)', shown, re.MULTILINE

@@ -1,4 +1,4 @@
-"""The log of a real process: one JSON object per line, the three moments by name, and no secrets."""
+"""The log of a real process: one JSON object per line, the events of a failing saga by their names, and no secrets."""
 
 import json
 

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from machines.discovery import discover
 from tests.support.waiting import eventually
 
-NAMES = {  # names by the labels they must have
+NAMES = {  # each metric with the labels that it must have
     "saga_transitions_total": {"saga", "source", "trigger", "dest"},
     "saga_total": {"saga", "type", "status"},
     "saga_duration_seconds_count": {"type", "etat_final"},
@@ -53,10 +53,10 @@ ORDER = {
 
 @pytest.fixture
 def run(orchestrator, participants, store_url):
-    """Run the sagas and return the metrics text, its samples and the answers.
+    """Run eight sagas, and return the text of /metrics, its samples, and the answers of the checkouts.
 
-    There are one confirmed checkout, three refused ones, one with a lost reply and one that is stuck; one order is
-    created and one is not. On PostgreSQL two processes share the work, and either one reports the sums of both.
+    The sagas are six checkouts (one confirmed, three refused, one with a lost reply, one stuck) and two orders (one
+    created, one refused). On PostgreSQL two processes run them, and each process reports the sums of both.
     """
     server = orchestrator(WORKERS="2" if store_url.startswith("postgresql") else "1")
 
@@ -78,7 +78,7 @@ def run(orchestrator, participants, store_url):
 
 
 def complete_metrics(server):
-    """Return the text and its samples when as many sagas are at rest as were started."""
+    """Return the text of /metrics and its samples, or None while not all eight sagas have ended or are stuck."""
     text = requests.get(f"{server.url}/metrics", timeout=5).text
     samples = defaultdict(dict)
     for family in text_string_to_metric_families(text):

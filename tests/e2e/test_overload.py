@@ -1,4 +1,4 @@
-"""Incomplete requests, silent connections and waiting requests stop neither /health nor the service."""
+"""Incomplete requests, silent connections and requests that wait for sagas stop neither /health nor new sagas."""
 
 import os
 import signal
@@ -31,7 +31,7 @@ def server(orchestrator_at, sqlite_template, tmp_path):
 
 @pytest.fixture
 def connect(server):
-    """Open a connection and send only these bytes."""
+    """Return a function that opens a connection and sends only the given bytes."""
     with ExitStack() as stack:
 
         def connect(says: str | bytes = b""):
@@ -99,7 +99,7 @@ def test_silent_connections_do_not_stop_the_service(server, connect):
 
 
 def test_requests_that_wait_for_their_sagas_leave_room_for_others(server, participants):
-    """As many requests wait as there are places. The others get 202 at once, and every order ends."""
+    """A limited number of requests can wait for their sagas. All others get 202 at once, and every order ends."""
     slow_payments(participants, 8)
 
     def order(_):

@@ -1,4 +1,4 @@
-"""The Postman collections run by newman against real processes, and compared with the API."""
+"""newman runs the Postman collections against real processes, and the collections cover the API."""
 
 import fcntl
 import shutil
@@ -18,13 +18,13 @@ NEWMAN = HERE / "node_modules" / ".bin" / "newman"
 
 @pytest.fixture(scope="module")
 def participants_server(tmp_path_factory):
-    """Start separate participants, because other tests leave unfinished sagas."""
+    """Start participants for these tests alone, because other tests leave unfinished sagas."""
     yield from serve_participants(tmp_path_factory.mktemp("participants"))
 
 
 @pytest.fixture
 def newman():
-    """Install newman the first time, in one test at a time."""
+    """Return the path of newman. Install it when it is missing; a lock lets only one process install it."""
     if shutil.which("npm") is None:
         pytest.fail("the Postman collections need Node.js: npm is not on the PATH", pytrace=False)
     with (HERE / "package.json").open() as lock:

@@ -22,13 +22,14 @@ COMPLETED = 'sum(increase(saga_total{status="completed"}[$__range]))'
 TOLD = "sum(increase(saga_events_published_total[$__range]))"
 STUCK = 'max(saga_current{saga="checkout", state="STUCK_ENREGISTRER_VENTE"})'
 REQUESTS = 'flask_http_request_duration_seconds_count{participant!=""}'
-#: `increase()` extrapolates to the end of the range: the error is large after ten scrapes and small after an hour.
+#: Largest factor by which `increase()` may be too high. It extrapolates to the ends of its range, which is inexact when
+#: there are few scrapes.
 EXTRAPOLATED = 1.2
 
 
 @pytest.fixture(scope="module")
 def participants_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Participants]:
-    """Start separate participants, because a stuck saga leaves goods reserved, which other tests would count."""
+    """Start participants for these tests alone: a stuck saga leaves goods reserved, which other tests would count."""
     yield from serve_participants(tmp_path_factory.mktemp("participants"))
 
 
@@ -43,7 +44,7 @@ def replicas(postgres_server, postgres_template, orchestrator_at):
 def prometheus(replicas, participants):
     """Start Prometheus and wait until it has seen each counter at 0 and evaluated the rules.
 
-    The first value of a counter is no increase.
+    A counter that Prometheus has not seen at 0 shows no increase at its first value.
     """
     with running(lambda folder: Prometheus(folder, replicas, participants)) as server:
         eventually(lambda: server.value('sum(up{job="saga-orchestrator"})') == len(replicas), "both are scraped")
@@ -65,7 +66,7 @@ def run(server, saga_type, data):
 
 
 def a_busy_day(replicas, participants) -> int:
-    """Let every saga succeed and fail, and leave one stuck. Return their numbers."""
+    """Run sagas of each kind that succeed and fail, and leave one stuck. Return the number of sagas."""
     one, other = replicas
     stuck = threading.Thread(target=get_stuck, args=(one, participants))
     stuck.start()
@@ -145,5 +146,5 @@ def test_broken_participant_fires_only_its_alert_until_it_is_well(prometheus, re
         participants.clear_faults()
         eventually(lambda: look(lambda alerts: not alerts), "the alert clears")
     assert ("pending", "SagaBreakerOpen", "client") in seen
-    # Until its breaker opens, the participant is only failing. That alert may be pending, but must not fire.
+    # SagaParticipantFailing may be pending until the breaker opens. If it fired too, one cause would have two alerts.
     assert {alert for alert in seen if alert[0] == "firing"} == {("firing", "SagaBreakerOpen", "client")}

@@ -1,4 +1,4 @@
-"""Redis saves work and decides nothing: emptied, killed or frozen during a run, every result is the same."""
+"""Redis only saves work. When it is emptied, killed or frozen during a run, every result stays the same."""
 
 import uuid
 from collections import Counter
@@ -34,7 +34,7 @@ def server():
 
 
 def ask(web, body, key):
-    """Check out once. Fail when the answer takes more than 20 s, which is less than a lease (30 s)."""
+    """Send one checkout and return the answer."""
     return requests.post(web.url + CHECKOUT, json=body, headers={"Idempotency-Key": key}, timeout=120)
 
 
@@ -80,7 +80,7 @@ def test_only_one_of_twenty_requests_with_one_key_reads_the_cart(orchestrator, p
 
 
 class Peer:
-    """A participant that answers as the test sets it, and the clock of all processes that call it."""
+    """A participant whose reply the test sets, and the clock of all processes that call it."""
 
     def __init__(self, url):
         self._url, self.now, self.during = url, 0.0, lambda: None

@@ -1,4 +1,4 @@
-"""What Redis keeps for all processes: answers about finished sagas, and the number of requests of each address."""
+"""What Redis keeps for all processes: answers about finished sagas, and how many requests each address has sent."""
 
 import uuid
 from collections import Counter
@@ -46,7 +46,7 @@ def server():
 
 @pytest.fixture
 def application(store_url, participants, server):
-    """Make the service in this process, so that the test can inspect it."""
+    """Return a function that makes the service in this process, where the test can inspect it."""
     made = []
 
     def make(**environment):
@@ -63,7 +63,7 @@ def application(store_url, participants, server):
 
 @contextmanager
 def statements(app):
-    """Count the database statements of a block."""
+    """Return a list to which each database statement inside the `with` block is appended."""
     asked = []
 
     def note(*arguments):

@@ -59,5 +59,5 @@ def test_diagrams_to_render_exist():
 
 
 def warnings(stderr: str) -> list[str]:
-    """Return the warnings without the messages of the Java machine itself."""
+    """Return the warnings, without the messages of the Java virtual machine about its options."""
     return [line for line in stderr.splitlines() if not line.startswith("Picked up ")]

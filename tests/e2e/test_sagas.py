@@ -91,7 +91,7 @@ def test_two_returns_of_the_same_goods_at_once_give_one_refund(api, participants
         thread.start()
     for thread in threads:
         thread.join()
-    # A participant that times out on a slow machine may make the first return fail, but never allows a second refund.
+    # A second completed return would be a second refund. There may be none, because a slow participant may time out.
     assert outcomes.count("completed") <= 1
     assert set(outcomes) <= {"completed", "compensated"}
     refunded = participants.get("/client/_balance")["remboursements"] - before
@@ -114,7 +114,7 @@ def test_return_that_does_not_fit_the_sale_is_refused_at_once(api, participants,
 
 
 def test_unit_reserved_by_one_saga_cannot_be_sold_by_another(api, participants):
-    """There is only one stock: the rare product of client 1's cart is also that of the purchase."""
+    """Both sagas take the product 789 from one stock, which has only three units of it."""
     held = {"product_id": 789, "quantity": 3, "price": 12.5}
     first = run(api, "purchase_saga", PURCHASE | {"items": [held], "amount": 37.5})
     second = run(api, "purchase_saga", PURCHASE | {"items": [held | {"quantity": 1}], "amount": 12.5})

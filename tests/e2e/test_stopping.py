@@ -22,14 +22,14 @@ def state(server, saga_id):
 
 
 def end(server):
-    """Send SIGTERM to the process alone, as an init does; return its exit code and the seconds it took."""
+    """Send SIGTERM to the main process only, as an init does. Return the exit code and the seconds until the end."""
     asked = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
     return server.process.wait(20), time.monotonic() - asked
 
 
 def test_sagas_are_released_at_sigterm_and_continue_elsewhere_at_once(orchestrator, participants):
-    """The lease lasts for minutes, so only a release explains that another process continues at once."""
+    """The lease is 300 s, so another process can continue at once only because the sagas were released."""
     first = orchestrator(LEASE_S="300")
     participants.add_fault("client", kind="slow", path="/4/payer", times=None, seconds=3.0)
     sagas = begin(first, 5)

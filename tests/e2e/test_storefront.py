@@ -17,8 +17,8 @@ from tests.support.waiting import TIMEOUT_S, eventually, free_port
 pytestmark = pytest.mark.programs
 
 SLOW = 120_000
-#: Record each state that the pages of one tab have named, because a saga may leave a state between two checks of a
-#: test.
+#: Script that records each state that the pages of a tab name. Without it, a test could miss a state between two
+#: checks.
 RECORD = """
 new MutationObserver(() => {
     const state = document.querySelector("#now .state")?.textContent.trim()
@@ -40,7 +40,7 @@ class Demo:
 
     def wait(self):
         eventually(lambda: "Ctrl-C stops everything" in self.said(), "the demo stays up")
-        self._paid_for_receipts = self._paid_beyond_sales()  # the order_saga of the examples records no sale
+        self._paid_for_receipts = self._paid_beyond_sales()  # the example order_saga is paid, but records no sale
 
     def said(self):
         return self._output.read_text()
@@ -82,7 +82,7 @@ def complaints():
 
 @pytest.fixture
 def open_page(browser, demo, complaints):
-    """Open a page in a new window. At the end, reset all switches and check that no window has reported an error."""
+    """Return a function that opens a page in a new window. At the end, reset the switches and check for errors."""
     contexts = []
 
     def opened(path="/", **options):
@@ -117,7 +117,7 @@ def buy(page, how="Buy at full speed"):
 
 
 def expect_state(page, state):
-    """Wait until the page names this state and the diagram marks it, both in one check, because the saga moves on."""
+    """Wait until the page names this state and the diagram marks it. One check does both, because the saga moves on."""
     marked = f'body:has(#now .state:text-is("{state}")) #diagram g.now[data-state="{state}"]'
     expect(page.locator(marked)).to_have_count(1, timeout=SLOW)
 
@@ -210,7 +210,7 @@ def test_order_is_completed_after_a_kill_of_the_orchestrator(page, demo):
     expect_passed(page, "STOCK_RESERVE")
     subprocess.run(["bash", "-c", page.locator(".command code").first.inner_text()], check=True)
     expect(page.locator("#now .state")).to_have_text("AWAY", timeout=SLOW)
-    expect(page.locator(".call")).not_to_have_count(0)  # the known state stays visible
+    expect(page.locator(".call")).not_to_have_count(0)  # the page must not become empty while the orchestrator is away
     assert requests.get(f"{demo.url}/orders", timeout=5).status_code == 200
     expect_state(page, "CONFIRMEE")
     expect(page.locator(".calls")).to_contain_text("another process carries on")

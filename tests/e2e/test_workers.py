@@ -1,6 +1,6 @@
 """Celery workers over a real broker.
 
-A message is only a wake-up: when it is lost, doubled or forged, nothing changes.
+A message is only a wake-up: when it is lost, doubled or forged, the results of the sagas stay the same.
 """
 
 import os
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.programs
 
 @pytest.fixture(scope="module")
 def participants_server(tmp_path_factory):
-    """Start separate participants, because other tests leave unfinished sagas."""
+    """Start participants for these tests alone, because other tests leave unfinished sagas."""
     yield from serve_participants(tmp_path_factory.mktemp("participants"))
 
 
@@ -44,7 +44,7 @@ def broker(request, brokers):
 
 @pytest.fixture(scope="module")
 def machines(broker, postgres_server, postgres_template, participants_server, tmp_path_factory):
-    """Share the machines between all tests with one broker. A test leaves its workers to the next one."""
+    """Return a fleet and a web server for all tests with one broker. The workers of a test stay for the next one."""
     log = tmp_path_factory.mktemp("fleet") / "log"
     with contextmanager(own_database)(postgres_server, postgres_template) as url:
         fleet = Fleet(
@@ -90,7 +90,7 @@ def test_workers_run_the_sagas_that_a_web_process_accepts(fleet, web, participan
 
 
 def test_wake_up_is_sent_when_the_queue_does_not_exist(broker, monkeypatch):
-    """Redis deletes an empty queue. The wake-up must be sent nevertheless."""
+    """Redis deletes an empty queue. A wake-up must create the queue again and must not be lost."""
     monkeypatch.setattr("app.broker.QUEUE", "nobody-listens")
     waking = Broker(broker.url)
     waking.wake()
@@ -206,7 +206,7 @@ def test_sagas_continue_while_the_broker_is_away_and_workers_return(fleet, parti
     broker.start()
     assert_each_effect_once(participants, sagas + without)
 
-    # One worker connects again, which takes Celery longer than a new worker.
+    # One of these workers has lost its broker. Celery takes longer to connect it again than to start a new worker.
     awake = {owner(worker) for worker in fleet.workers(2)}
 
     def runs_again():

@@ -53,7 +53,7 @@ class Site:
         return self.admin_server.server
 
     def orders(self, number: int, *, status: str, client: int = 4) -> list[str]:
-        """Place orders in parallel, and wait until each has a status; return their ids."""
+        """Place `number` orders, wait until each has the status `status`, and return their ids."""
         body = {"client_id": client, "magasin_id": 1}
         ids = [
             requests.post(
@@ -80,7 +80,7 @@ class Site:
         sign_in(self.context, self.server.url, name)
 
     def open(self, path: str, **options: Any) -> Page:
-        """Open a page as the operator. An error in its console fails the test."""
+        """Open a page. A script error, or a violation of its Content-Security-Policy, fails the test at its end."""
         page = self.context.new_page()
         page.set_default_timeout(120_000)
         if options:
@@ -91,7 +91,7 @@ class Site:
 
 @pytest.fixture(scope="session")
 def participants_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Participants]:
-    """Start separate participants, because a stuck saga leaves goods reserved, which other tests would count."""
+    """Start participants for these tests alone: a stuck saga leaves goods reserved, which other tests would count."""
     yield from serve_participants(tmp_path_factory.mktemp("participants"))
 
 
@@ -121,7 +121,7 @@ def admin_server(
 @pytest.fixture
 def site(admin_server: AdminServer, browser: Browser, participants: Participants) -> Iterator[Site]:
     admin_server.empty()
-    # otherwise axe would see colours in the middle of a transition
+    # Without animations, because axe would check colours in the middle of a transition.
     context = browser.new_context(reduced_motion="reduce")
     complaints: list[str] = []
     context.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)

@@ -9,8 +9,8 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.programs
 
 SIZES = {"desk": 1440, "phone": 360}
-#: Return the tables that are wider than their place when the host has a name as long as Docker's. One script sets the
-#: name and measures, because the page reloads its parts and would restore the short name in between.
+#: Script that returns the text of each table that is wider than the box around it. Before, it gives the engine a host
+#: name as long as Docker's. One script does both, because the page reloads its parts, which restores the short name.
 TOO_WIDE = """
 for (const cell of document.querySelectorAll('td'))
   if (/^engine@/.test(cell.innerText)) cell.innerText = cell.innerText.replace(/@[^:]+/, '@3f2a8c9d1b7e');
@@ -49,7 +49,7 @@ def test_axe_finds_nothing_wrong_and_no_page_is_wider_than_its_window(site, path
 def test_diagram_shows_the_current_state_on_a_phone(site):
     (saga_id,) = site.stuck_orders(1)
     page = site.open(f"/admin/sagas/{saga_id}", width=SIZES["phone"], height=800)
-    # Polled from outside: polling inside the page needs eval(), which the page's CSP forbids.
+    # The test polls, because Playwright's own polling needs eval(), which the Content-Security-Policy forbids.
     diagram = page.locator(".diagram")
     eventually(lambda: diagram.evaluate("it => it.scrollLeft") > 100, "the diagram shows where the saga stands")
 

@@ -80,7 +80,7 @@ def test_action_requires_a_reason(site):
 def test_action_is_refused_when_another_person_has_acted_meanwhile(site):
     (saga_id,) = site.stuck_orders(1)
     page = site.open(f"/admin/sagas/{saga_id}")
-    # This page is not updated: its own requests are aborted.
+    # This page stays outdated, because all of its requests except the form are aborted.
     page.route("**/*", lambda route: route.continue_() if route.request.method == "POST" else route.abort())
     other = site.open(f"/admin/sagas/{saga_id}")
     choose(other, "Compensate", "sales says no")
