@@ -1,14 +1,15 @@
 # One image for every part of the stack; the command selects the part:
 #   python -m app                                      the orchestrator, on HOST and PORT
-#   flask --app app db upgrade                         its migrations, once before it
-#   python -m celery -A app.worker worker | … beat     what runs sagas on other machines
+#   flask --app app db upgrade                         the orchestrator's migrations, once before its start
+#   python -m celery -A app.worker worker | … beat     workers that run sagas, and the clock that wakes them
 #   python -m participants --only stock                a reference participant
-# The root file system may be read-only if /tmp is writable. The image contains no package installer and no compiler.
+# The root file system can be read-only, but /tmp must be writable. The image has no package installer and no compiler.
 
 FROM python:3.13-slim AS packages
 WORKDIR /app
 COPY requirements.txt .
-# Compile now: on a read-only file system every start would compile again. unchecked-hash: file times do not matter.
+# Compile Python files now, because on a read-only file system every start would compile them again. With
+# unchecked-hash, Python does not compare the times of the files.
 RUN python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --no-compile --disable-pip-version-check -r requirements.txt \
     && rm -rf /venv/lib/python3*/site-packages/pip* /venv/lib/python3*/site-packages/setuptools* \
@@ -18,7 +19,7 @@ RUN python -m venv /venv \
 COPY . .
 RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash /app
 
-# Only what Python needs to run: the parts of the base image for installing and building are removed.
+# Keep only what Python needs to run. The parts of the base image for installing and building are removed.
 FROM python:3.13-slim AS system
 RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin saga \
     && for library in /usr/lib/python3.* /usr/local/lib/python3.*; do \

@@ -1,4 +1,4 @@
-# All targets run in .venv; the first target that needs it creates it.
+# All targets run in .venv. The first target that needs .venv creates it.
 # Override variables on the command line, for example `make demo PORT=9009 ONCE=1`.
 
 PYTHON ?= python3
@@ -8,16 +8,16 @@ ONCE ?=
 # Two test processes per core, because many tests wait for other processes.
 PYTEST_ARGS ?= -n $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 ))) --dist worksteal
 
-# Tests with a target of their own at full length; `check` runs them in a short form.
+# Tests that `make chaos` and `make fuzz` run at full length. `make check` runs them in a short form.
 LONG := tests/chaos tests/property tests/e2e/test_crash.py tests/e2e/test_fuzz.py
-# Slow tests: they start whole programs many times or wait for time limits. Only `check` runs them.
+# Slow tests: they start whole programs many times or wait for time limits. Of the targets, only `make check` runs them.
 SLOW := $(addprefix tests/e2e/test_,$(addsuffix .py,cli database_trouble demo metrics overload starting stopping)) \
 	tests/contract/store/test_migrating.py
 
 VENV := .venv
 BIN := $(VENV)/bin
 
-# All processes of a test run share one cache of compiled files, with the rewritten asserts.
+# All processes of a test run share one cache of compiled Python files, so that pytest rewrites each assert only once.
 unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 
@@ -97,13 +97,13 @@ clean: ## remove .venv and all caches, but no database
 demo run: export PORT := $(PORT)
 demo: export PARTICIPANTS_PORT := $(PARTICIPANTS_PORT)
 
-# The environment. Each failure is reported in one line; pip's own output stays in its log.
+# The virtual environment. Each failure is reported in one line; pip's own output is in .venv/pip.log.
 
 fail = { echo $(1) >&2; exit 1; }
 version = import sys; print("%d.%d.%d" % sys.version_info[:3]); sys.exit(sys.version_info < (3, 11))
 no_network = NewConnectionError|NameResolutionError|ConnectTimeoutError|ReadTimeoutError|ProxyError|MaxRetryError
 
-# Only needed when .venv has no Python that runs; the Python that created .venv may have been removed.
+# Creates .venv when its Python does not run: .venv is missing, or the Python that created it was removed.
 environment:
 	@found=$$($(PYTHON) -c '$(version)' 2>/dev/null) || case "$$found" in \
 		'') $(call fail,"$(PYTHON) does not run; install Python 3.11 or newer$(,) or say where it is: make PYTHON=…") ;; \
@@ -121,7 +121,7 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 
 , := ,
 
-# $(call install,the name of the packages in the first prerequisite)
+# Use: $(call install,NAME). Installs the packages of the first prerequisite; NAME is their name in messages.
 define install
 @echo 'installing the packages of $(1) (once, about 20 s) …'
 @$(BIN)/python -m pip install --disable-pip-version-check --no-input --retries 2 -r $< >$(VENV)/pip.log 2>&1 \

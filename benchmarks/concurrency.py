@@ -12,7 +12,7 @@ from benchmarks.harness import Harness, settings
 from benchmarks.report import Table
 
 CALLS = 4
-#: (orders in flight, seconds that a participant takes for one call)
+#: The loads: (orders in flight, seconds that a participant takes for one call).
 LOADS = ((16, 0.1), (64, 0.1), (256, 0.1), (1000, 0.1), (1000, 1.0))
 SECONDS, WORKERS, THREADS = 15.0, 2, 512
 

@@ -55,7 +55,7 @@ class Harness:
         return _migrated(server % name)
 
     def settle(self) -> None:
-        """Checkpoint the database, so that no measurement pays for the writes of the one before it."""
+        """Checkpoint the database, so that no measurement pays for the writes of the measurement before."""
         for server in self._postgres:
             _execute(server, "CHECKPOINT")
 
@@ -64,7 +64,7 @@ class Harness:
         return _migrated(f"sqlite:///{self.folder / f'{time.monotonic_ns()}.db'}")
 
     def responder(self, delay_s: float = 0.0, refused: int = 0) -> str:
-        """Start a responder and return its URL. `refused`: it refuses one sale in this many; 0: none."""
+        """Start a responder and return its URL. `refused`: with N, one of N sales is refused; with 0, none."""
         port = free_port()
         self.program("benchmarks.responder", str(port), str(delay_s), str(refused))
         wait_until_open(port)

@@ -26,7 +26,7 @@ class Client(asyncio.Protocol):
     """A connection that sends requests until the time `until` (of the monotonic clock).
 
     durations: the duration of each request in seconds is added to this list.
-    ended: done at the end; fails at the first response that is not 2xx.
+    ended: a future that is done at the end; it fails at the first response that is not 2xx.
     """
 
     def __init__(self, request: bytes, until: float, durations: list[float]) -> None:

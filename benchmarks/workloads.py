@@ -18,7 +18,7 @@ class Workload:
     name: str
     steps: int = 4
     note: int = 4  # bytes that travel with each call
-    refused: int = 0  # the participants refuse one sale in this many; 0: none
+    refused: int = 0  # with N, one of N sales is refused; with 0, none
     delay_s: float = 0.0  # seconds that a participant takes for each call
 
 

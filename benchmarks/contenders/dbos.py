@@ -1,4 +1,4 @@
-"""The same order as a durable workflow of DBOS. Each call is a step of the workflow."""
+"""The benchmarks' order as a durable workflow of DBOS. Each call is a step of the workflow."""
 
 import os
 from typing import Any

@@ -1,4 +1,4 @@
-"""The same loop with one SQL statement per step, written by hand: the alternative to an orchestrator."""
+"""A loop of `requests` calls that records each step with one SQL statement: the alternative without an orchestrator."""
 
 import os
 import threading

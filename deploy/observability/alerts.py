@@ -79,7 +79,8 @@ SAGAS = (
         name="SagaDefinitionUnknown",
         severity=CRITICAL,
         lasts="2m",
-        # The minimum over all processes: a process that has the definition runs the sagas, as in a rolling upgrade.
+        # The minimum over all processes is 0 when one process has the definition. This process runs the sagas, for
+        # example during a rolling upgrade.
         expr="min by (saga, version) (saga_unknown_definition_sagas) > 0",
         summary="{{ $value }} {{ $labels.saga }} v{{ $labels.version }} do not run: no process has their definition",
         description="The definition was removed, renamed or edited while sagas of it were unfinished. Deploy a release "
@@ -107,7 +108,8 @@ PARTICIPANTS = (
         name="SagaBreakerOpen",
         severity=CRITICAL,
         lasts="2m",
-        # The maximum over a minute, because an open breaker is half open at times. An idle breaker stays half open.
+        # The maximum over one minute, because an open breaker is half open for short times. A breaker without calls
+        # stays half open.
         expr=f"max by (participant) (max_over_time(saga_breaker_state[1m])) >= {OPEN}",
         summary="Circuit breaker open for {{ $labels.participant }}: no calls are sent",
         description="Repeated calls failed. Sagas that need {{ $labels.participant }} wait; those that can be undone "
@@ -117,8 +119,8 @@ PARTICIPANTS = (
         name="SagaParticipantFailing",
         severity=WARNING,
         lasts="2m",
-        # Both 5xx and no answer leave a call in doubt. Not while SagaBreakerOpen covers the same cause, and not while
-        # the calls from before the breaker closed are in the window.
+        # A 5xx and a missing answer both leave a call in doubt. The alert does not fire while SagaBreakerOpen covers
+        # the same cause, and not while calls from before the breaker closed are in the window.
         expr="sum by (participant) "
         '(rate(saga_participant_calls_total{status_code=~"5..|none"}[5m]))\n'
         "/ sum by (participant) (rate(saga_participant_calls_total[5m]))\n"

@@ -1,6 +1,7 @@
-"""The facts that dashboards and rules need from the definitions. All versions are merged: metrics have no version.
+"""The facts that dashboards and rules need from the definitions.
 
-Recording rules give Prometheus the facts as constants: the order of the steps and the time limits.
+All versions of a definition are merged, because metrics have no version. Recording rules give Prometheus the facts as
+constants: the order of the steps and the time limits.
 """
 
 from collections.abc import Iterable, Mapping
@@ -65,7 +66,7 @@ def facts(sagas: Iterable[Saga]) -> Facts:
 
 
 def table_rules(known: Facts) -> list[dict[str, Any]]:
-    """Return one series per step, with its place in its saga, and one per state, with its time limit."""
+    """Return rules that record one series per step (with its place in the saga) and per state (with its time limit)."""
     places = [_constant("saga_step_info", 1, saga=fact.saga, step=fact.step, place=fact.place) for fact in known.steps]
     limits = [
         _constant(

@@ -28,7 +28,8 @@ def files(sagas: Iterable[Saga]) -> dict[Path, str]:
     }
     return drawn | {
         RULES / "alerts.yml": _rules("saga-alerts", [alert.as_rule() for alert in MEASURED]),
-        # One group: only within a group are the rates recorded before the alerts read them.
+        # The rates and the alerts that read them are in one group, because Prometheus evaluates only the rules of one
+        # group one after the other.
         RULES / "budget.yml": _rules("saga-budget", [*budget_rules(), *(alert.as_rule() for alert in OF_THE_BUDGET)]),
         RULES / "tables.yml": _rules("saga-tables", table_rules(known)),
     }

@@ -31,7 +31,8 @@ def framed(uid: str, title: str, panels: Iterable[Buildable[Panel]]) -> Dashboar
         .refresh("10s")
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .with_variable(_variable("saga", "Saga", "label_values(saga_current, saga)"))
-        # The value `.*` for all: a list of instances would miss those that start after the page was loaded.
+        # The choice `All` has the value `.*`. A list of instances would miss an instance that starts after the page was
+        # loaded.
         .with_variable(_variable("instance", "Instance", "label_values(saga_total, instance)").all_value(".*"))
         .with_variable(TextBoxVariable("orchestrator").label("Orchestrator").default_value(ORCHESTRATOR))
         .link(DashboardLink("Sagas").type(DashboardLinkType.DASHBOARDS).tags([TAG]).include_vars(True).keep_time(True))

@@ -3,7 +3,7 @@
 #: The address of the service in alerts, and the default of the dashboards' variable `orchestrator`.
 ORCHESTRATOR = "http://localhost:8009"
 RUNBOOKS = "docs/runbooks"
-#: Statuses for the filter of the admin page's list.
+#: Values for the filter `status` of the page /admin/sagas.
 UNFINISHED, NOT_COMPLETED = "pending,running,compensating,stuck", "compensating,compensated,stuck"
 
 

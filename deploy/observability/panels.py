@@ -144,7 +144,7 @@ def with_list(panel: Panel, **also: str) -> Panel:
 
 
 def with_row_list(panel: Panel, saga: str, **also: str) -> Panel:
-    """Link each row or series to the admin page's list. `saga`: Grafana's variable for its saga."""
+    """Link each row or series to the admin page's list. `saga`: Grafana's variable that holds the row's saga type."""
     return panel.data_links([_link(sagas_in(saga, orchestrator="${orchestrator}", **also))])
 
 

@@ -5,24 +5,25 @@ its share. Database gauges are equal on every replica: use `max`, never `sum`.
 """
 
 INSTANCE = 'instance=~"$instance"'
-#: The label of the saga's type is `saga` in some metrics and `type` in those of the reference interface.
+#: Filters for the selected saga types and instances. The label of the saga type is `saga` in most metrics, and `type`
+#: in the metrics that the reference documents (docs/coverage.md) require.
 SAGA, TYPE = f'saga=~"$saga",{INSTANCE}', f'type=~"$saga",{INSTANCE}'
 LEADING = 10
 WINDOW, RANGE = "$__rate_interval", "$__range"
 
 
 def rate(metric: str, selector: str, *by: str) -> str:
-    """Return the rate per second."""
+    """Return the query for the rate of a counter per second."""
     return f"{_sum(by)} (rate({metric}{{{selector}}}[{WINDOW}]))"
 
 
 def per_minute(metric: str, selector: str, *by: str) -> str:
-    """Return the rate per minute of the series that occurred in the shown range."""
+    """Return the query for the rate of a counter per minute, without series that did not grow in the shown range."""
     return happened(f"60 * {rate(metric, selector, *by)}", metric, selector, *by)
 
 
 def count(metric: str, selector: str, *by: str) -> str:
-    """Return the number in the shown range."""
+    """Return the query for the increase of a counter in the shown range."""
     return f"{_sum(by)} (increase({metric}{{{selector}}}[{RANGE}]))"
 
 

@@ -24,7 +24,10 @@ def _finished(status: str) -> str:
 
 
 def _reached() -> str:
-    """Return the share of the started sagas; at most 1, because some sagas started before the shown range."""
+    """Return the query for the share of the started sagas that have finished each step.
+
+    The share is limited to 1, because sagas that started before the shown range can finish a step within it.
+    """
     started = count("saga_total", f'{SAGA},status="started"', "saga")
     return f"clamp_max({_finished('completed')} / on (saga) group_left () ({started} > 0), 1)"
 

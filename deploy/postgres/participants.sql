@@ -1,4 +1,5 @@
--- Runs once, on a new volume: each participant has its own database and no access to the orchestrator's.
+-- PostgreSQL runs this once, on a new volume. Each participant gets a database of its own, and no access to the
+-- orchestrator's database.
 \getenv password PARTICIPANTS_PASSWORD
 CREATE ROLE participants LOGIN PASSWORD :'password';
 REVOKE CONNECT ON DATABASE saga_db FROM PUBLIC;

@@ -16,6 +16,6 @@ FILES = {
 
 
 def text_of(path: Path) -> str:
-    """Return the content of one of the files."""
+    """Return the content of the collection at this path."""
     api = json.loads(_API.read_text())
     return json.dumps(FILES[path](api), indent=2, ensure_ascii=False) + "\n"

@@ -7,7 +7,7 @@ from typing import Any
 SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 BASE = {"key": "baseUrl", "value": "http://127.0.0.1:8009"}
 
-#: Empty when the service runs with API_AUTH=off, as in the demo.
+#: The API key, as a variable of the collection. It is empty for a service with API_AUTH=off, such as the demo.
 KEY = {"key": "apiKey", "value": ""}
 AUTH = {
     "type": "apikey",
@@ -53,7 +53,7 @@ def begins(path: str, expected: str) -> str:
 
 
 def entered(expected: Sequence[str]) -> str:
-    """Assert that the history is exactly this."""
+    """Return an assertion that the history consists of exactly these states."""
     shown = json.dumps(expected)
     return f"pm.test('historique', () => pm.expect(body.map((row) => row.etat)).to.eql({shown}));"
 
@@ -64,7 +64,7 @@ def steps(path: str, expected: Sequence[str]) -> str:
 
 
 def keep(variable: str, expression: str) -> str:
-    """Keep a value for the requests that follow."""
+    """Return a script that stores the value of a JavaScript expression in a variable, for later requests."""
     return f"pm.collectionVariables.set('{variable}', {expression});"
 
 

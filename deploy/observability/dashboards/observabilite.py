@@ -1,4 +1,4 @@
-"""The dashboard Observabilité des Sagas: the panels that the reference documents name, and the states of the sagas."""
+"""The dashboard Observabilité des Sagas: the panels that docs/coverage.md requires, and the states of the sagas."""
 
 from collections.abc import Iterator
 
@@ -16,7 +16,7 @@ from machines.checkout import CHECKOUT
 
 UID, TITLE = "observabilite-sagas", "Observabilité des Sagas - LOG430 Lab6"
 
-#: A metric of the reference interface: how often checkouts entered each state.
+#: A metric that the reference documents (docs/coverage.md) require: how often checkouts entered each state.
 _STATES = "commande_etat_total"
 
 
