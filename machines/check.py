@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
 
 from machines.call import Call
 from machines.check_references import order_problems, reference_problems, scope_of
@@ -28,21 +27,31 @@ _CHANGING = frozenset({"PUT", "PATCH", "DELETE"})
 
 
 class TableError(ValueError):
-    """A table is not legal; the text names the table, the step, the problem and the remedy."""
+    """A table is not legal; the text names the table, the step, the first problem and its remedy."""
 
-    def __init__(self, table: Table, step: Step | None, problem: str) -> None:
-        super().__init__(f"{table}: {f'step {step.name}: ' if step else ''}{problem}")
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__(problems[0])
+        #: Every problem found, each in the same form as the text.
+        self.problems = tuple(problems)
 
 
 def check(table: Table) -> None:
-    """Raise TableError for the first problem of the table."""
-    for step, problem in chain(value_problems(table), _problems(table)):
-        raise TableError(table, step, problem)
+    """Raise TableError with the problems of the table. A later check relies on what an earlier one has found legal."""
+    for find in (value_problems, _problems, _graph_problems):
+        if found := [_in_full(table, step, problem) for step, problem in find(table)]:
+            raise TableError(found)
+
+
+def _in_full(table: Table, step: Step | None, problem: str) -> str:
+    return f"{table}: {f'step {step.name}: ' if step else ''}{problem}"
+
+
+def _graph_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
     graph = derive(table)
     for problem in path_problems(graph, table.initial, (table.completed, table.compensated)):
-        raise TableError(table, None, problem)
+        yield None, problem
     for problem in _event_problems(table, graph):
-        raise TableError(table, None, problem)
+        yield None, problem
 
 
 def _problems(table: Table) -> Iterator[tuple[Step | None, str]]:

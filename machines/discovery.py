@@ -25,22 +25,13 @@ _PACKAGE = "sagas"
 
 
 def discover(sources: str | None = None) -> Registry:
-    """Import every file that `sources` names, and return the registry of their sagas.
+    """Import every file that `sources` names and collect its sagas. None: what SAGAS in the environment names.
 
-    sources: a list as in SAGAS; None: the value of SAGAS in the environment. Raise BadTablesError for a table that is
-    illegal or cannot be imported, and for a source without a table.
+    Raise BadTablesError for an illegal table, and for a source that has none.
     """
-    named = os.environ.get("SAGAS", SAMPLES) if sources is None else sources
     found: dict[int, Saga] = {}
-    for source in dict.fromkeys(each.strip() for each in named.split(",")):
-        if not source:
-            continue
-        tables = {
-            id(member): member
-            for module in _modules(source)
-            for member in vars(module).values()
-            if isinstance(member, Saga)
-        }
+    for source in _sources(sources):
+        tables = {id(saga): saga for name in _modules(source) for saga in _sagas(_imported(name))}
         if not tables:
             raise BadTablesError(f"SAGAS: {source} holds no saga; name a folder or a module that defines one")
         found |= tables
@@ -49,7 +40,39 @@ def discover(sources: str | None = None) -> Registry:
     return Registry(list(found.values()))
 
 
-def _modules(source: str) -> Iterator[ModuleType]:
+def problems(sources: str | None = None) -> list[str]:
+    """Return every problem of every file that `sources` names, each in one line, instead of raising the first."""
+    found: list[str] = []
+    for source in _sources(sources):
+        try:
+            names = list(_modules(source))
+        except BadTablesError as error:
+            found += error.problems
+            continue
+        for name in names:
+            try:
+                _imported(name)
+            except BadTablesError as error:
+                found += error.problems
+    if not found:  # the files are legal: look at all of them together
+        try:
+            discover(sources)
+        except BadTablesError as error:
+            found += error.problems
+    return found
+
+
+def _sources(sources: str | None) -> list[str]:
+    named = os.environ.get("SAGAS", SAMPLES) if sources is None else sources
+    return list(dict.fromkeys(source for each in named.split(",") if (source := each.strip())))
+
+
+def _sagas(module: ModuleType) -> list[Saga]:
+    return [member for member in vars(module).values() if isinstance(member, Saga)]
+
+
+def _modules(source: str) -> Iterator[str]:
+    """Yield the names of the modules of a source."""
     if source == SAMPLES:
         return _of_package(machines.__name__, machines.__path__)
     if "/" in source or os.sep in source or source.startswith("."):
@@ -59,14 +82,14 @@ def _modules(source: str) -> Iterator[ModuleType]:
     return _of_module(source)
 
 
-def _of_module(name: str) -> Iterator[ModuleType]:
+def _of_module(name: str) -> Iterator[str]:
+    yield name
     module = _imported(name)
-    yield module
     if hasattr(module, "__path__"):
         yield from _of_package(name, module.__path__)
 
 
-def _of_folder(folder: Path) -> Iterator[ModuleType]:
+def _of_folder(folder: Path) -> Iterator[str]:
     if not folder.is_dir():
         raise BadTablesError(f"SAGAS: there is no folder {folder}; name one, or a module such as shop.sagas")
     package = sys.modules.get(_PACKAGE)
@@ -83,18 +106,18 @@ def _of_folder(folder: Path) -> Iterator[ModuleType]:
     return _of_package(_PACKAGE, [place])
 
 
-def _of_package(package: str, path: Iterable[str]) -> Iterator[ModuleType]:
-    """Yield the modules of a package, except tests."""
+def _of_package(package: str, path: Iterable[str]) -> Iterator[str]:
+    """Yield the names of the modules of a package, except tests."""
     for module in pkgutil.iter_modules(path):
         if not module.name.startswith("test_") and module.name != "conftest":
-            yield _imported(f"{package}.{module.name}")
+            yield f"{package}.{module.name}"
 
 
 def _imported(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except TableError as error:
-        raise BadTablesError(str(error)) from error
+        raise BadTablesError(str(error), error.problems) from error
     except Exception as error:
         raise BadTablesError(_place_and_reason(name, error)) from error
 

@@ -1,6 +1,6 @@
 """The registry of all saga definitions, by name and version."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from machines.saga import Saga
@@ -24,6 +24,11 @@ class OfSaga(Protocol):
 
 class BadTablesError(ValueError):
     """A table is illegal or cannot be read; the text names, in one line, the file or table and the remedy."""
+
+    def __init__(self, text: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(text)
+        #: Every problem found, each in one line.
+        self.problems = tuple(problems) or (text,)
 
 
 class Registry:

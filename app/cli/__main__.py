@@ -8,6 +8,7 @@ import click
 from flask.cli import ScriptInfo
 
 from app.cli import saga
+from app.cli.author import check, draw
 from app.cli.group import SagaGroup
 
 #: Command → the Python module that it runs with the rest of the command line, and its help.
@@ -24,7 +25,7 @@ _PROCESSES = {
 
 def main() -> None:
     """Run the command line of an installed service."""
-    commands = dict(saga.commands)
+    commands = dict(saga.commands) | {"check": check, "draw": draw}
     for name, (module, text) in _PROCESSES.items():
         commands[name] = click.Command(
             name,

@@ -1,0 +1,86 @@
+"""`saga check` and `saga draw`, on a folder of tables."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from app.cli.author import check, draw
+
+LEGAL = """
+from machines import Saga, pivot, post, text
+
+TRIP = Saga(
+    name="trip", version=1, initial="ASKED", completed="DONE", compensated="CANCELLED",
+    data={"city": text()}, participants=("shop",),
+    steps=(pivot("go", post("shop", "/go", city="city"), done="DONE", refused="NO"),),
+)
+"""
+
+
+@pytest.fixture(autouse=True)
+def forgotten(monkeypatch):
+    """Forget every module that a test has made this process import."""
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    before = set(sys.modules)
+    yield
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "trip.py").write_text(LEGAL)
+    return tmp_path
+
+
+def run(command, folder: Path, *arguments: str):
+    found = CliRunner().invoke(command, [*arguments, "--sagas", str(folder)])
+    return found.exit_code, found.output
+
+
+def test_check_names_the_legal_tables(folder):
+    assert run(check, folder) == (0, "1 legal: trip v1\n")
+
+
+def test_check_lists_every_problem_of_every_file(folder):
+    (folder / "ride.py").write_text(
+        LEGAL.replace('"trip"', '"ride"').replace("/go", "go").replace('"city")', '"town")')
+    )
+    (folder / "walk.py").write_text("1 / 0\n")
+    code, output = run(check, folder)
+    assert code == 1
+    first, second, third = output.splitlines()
+    assert first == "ride v1: step go: path 'go' must begin with a slash"
+    assert second.startswith("ride v1: step go: 'town' is no field of data; add it to data=")
+    assert third == "sagas/walk.py, line 1: ZeroDivisionError: division by zero"
+
+
+def test_check_sees_two_files_with_one_saga(folder):
+    (folder / "again.py").write_text(LEGAL)
+    assert run(check, folder) == (1, "trip v1 is defined twice; give the newer one the next version\n")
+
+
+def test_check_writes_json(folder):
+    (folder / "trip.py").write_text(LEGAL.replace("/go", "go"))
+    code, output = run(check, folder, "--json")
+    assert (code, json.loads(output)) == (1, {"problems": ["trip v1: step go: path 'go' must begin with a slash"]})
+
+
+def test_check_annotates_on_github(folder, monkeypatch):
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    (folder / "trip.py").write_text(LEGAL.replace("/go", "go"))
+    assert run(check, folder)[1].startswith("::error::trip v1: step go: ")
+
+
+def test_draw_writes_the_diagram(folder):
+    code, output = run(draw, folder, "trip", "--kind", "puml")
+    assert code == 0
+    assert output.startswith("@startuml")
+    assert "ASKED" in output
+
+
+def test_draw_names_the_known_sagas(folder):
+    assert run(draw, folder, "trap") == (6, "saga: there is no saga trap; use one of trip\n")
