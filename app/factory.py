@@ -5,7 +5,7 @@ import random
 import secrets
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -38,6 +38,7 @@ from app.events.intake import Intake
 from app.events.relay import Relay
 from app.events.topics import Publisher
 from app.logs import Secrets, configure_logging
+from app.participant_settings.model import ParticipantSettings
 from app.service_threads import ServiceThreads
 from app.services import Services
 from app.shared_cache import SharedCache
@@ -146,12 +147,10 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         tables = Tables(db.engine, registry, owner)
         heartbeat = Heartbeat(Replicas(db.engine, owner))
         saga_gauges = SagaGauges(Bounded(partial(saga_counts, db.engine, registry)), registry)
-    participants = HttpClient(
-        config.requests + config.threads, api_key=config.participants_api_key, ca_file=config.participants_ca_file
-    )
+    called = {name for definition in registry for name in definition.participants}
+    participants = HttpClient(config.requests + config.threads, participants=participant_settings(config, called))
     if config.failpoint:
         failpoints.arm(config.failpoint, store, participants)
-    called = {name for definition in registry for name in definition.participants}
     guarded = GuardedSender(participants, called, _breaker_policy(config), shared_cache)
     stopping = threading.Event()
     telemetry, breakers = Telemetry(metrics, registry, deferred), breaker_gauge(metrics, lambda: guarded.states)
@@ -220,6 +219,15 @@ def _traces() -> Traces:
     from app.otlp import provider  # noqa: PLC0415  takes 0.1 s, so a process without traces does not import it
 
     return Traces(provider())
+
+
+def participant_settings(config: Config, participants: Iterable[str]) -> Mapping[str, ParticipantSettings]:
+    ca_files = (config.participants_ca_file,) if config.participants_ca_file else ()
+    key = {"X-API-Key": config.participants_api_key} if config.participants_api_key else {}
+    return {
+        name: ParticipantSettings(url=config.participant_url(name), ca_files=ca_files, headers=key)
+        for name in participants
+    }
 
 
 def _breaker_policy(config: Config) -> BreakerPolicy:

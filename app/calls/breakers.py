@@ -37,7 +37,8 @@ class GuardedSender:
         if wait_s > 0:
             return Reply(error=f"the breaker of {name} is open", sent=False, retry_after_s=wait_s)
         reply = self._sender.send(request)
-        if reply.turned_away:  # answered by a proxy, a gateway or a limit: the participant's state is unknown
+        # Answered by a proxy, a gateway or a limit, or held back for want of a credential: its state is unknown.
+        if reply.turned_away or reply.withheld:
             breaker.undecided()
             if trying:
                 self._cache.drop(f"try/{name}")

@@ -9,12 +9,19 @@ from urllib.parse import urlencode
 
 from werkzeug.http import parse_date
 
+from app.calls.answer import Answer, LostError, TooLargeError
+from app.calls.auth import Credential, Message, NoCredentialError
 from app.calls.connection import NotSentError
-from app.calls.exchange import LARGEST_REPLY_BYTES, Answer, ExchangeAdapter, ExchangePool, LostError, host_of
+from app.calls.exchange import ExchangePool
 from app.calls.outcome import Reply
+from app.calls.ways import Origin, Way, Ways
 from app.dialing import Dialer, LookUp
+from app.participant_settings.model import IDEMPOTENCY_HEADER, ParticipantSettings
 from app.values import UnreadableError, parsed, written
 from machines.references import scalar_text
+
+_UNAUTHORIZED = 401
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 # not frozen: a frozen dataclass takes three times as long to build, and each call builds several
@@ -50,8 +57,7 @@ class Sender(Protocol):
 class HttpClient:
     """A pool of connections to every participant, used by many threads at once.
 
-    api_key: sent to the gateway before the participants.
-    ca_file: certificates of a private CA.
+    participants: settings by name; one without any is called without credentials.
     look_up: resolves host names.
     wall_clock: seconds since 1970, for a Retry-After that is a date.
     """
@@ -61,48 +67,75 @@ class HttpClient:
         connections: int,
         clock: Callable[[], float] = time.monotonic,
         *,
-        api_key: str | None = None,
-        ca_file: str | None = None,
+        participants: Mapping[str, ParticipantSettings] | None = None,
         look_up: LookUp = socket.getaddrinfo,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._clock, self._wall_clock = clock, wall_clock
-        # Here and not in each request, so that a request that is shown or logged does not show the key.
-        common = {"User-Agent": "saga-orchestrator", "Accept-Encoding": "identity"}
-        self._shown = _lines(common | ({"X-API-Key": api_key} if api_key else {}))
-        self._adapter = ExchangeAdapter(Dialer(look_up, clock), ca_file=ca_file, connections=connections)
-        self._origins: dict[str, tuple[ExchangePool, str]] = {}
+        # Here and not in each request, so that a request that is shown or logged does not show a credential.
+        self._ways = Ways(participants or {}, Dialer(look_up, clock), connections)
 
     def send(self, request: Request) -> Reply:
-        """Send the request and read its reply. Raise ValueError for a header that cannot be sent."""
+        """Send the request and read its reply."""
         started = self._clock()
-        origin, path = _split(request.url)
-        pool, common_headers = self._origins.get(origin) or self._origin(origin)
+        way = self._ways[request.participant]
+        timeout_s = request.timeout_s if way.timeout_s is None else min(request.timeout_s, way.timeout_s)
         try:
-            answer = pool.exchange(_request_bytes(request, path, common_headers), request.timeout_s, self._clock)
-        except NotSentError as error:
-            words = f"no connection could be made: {error}"
-            return Reply(error=words, sent=False, duration_ms=self._since(started))
+            answer = self._exchange(request, way, timeout_s)
+        except (NotSentError, NoCredentialError) as error:
+            made = isinstance(error, NotSentError)
+            words = f"no connection could be made: {error}" if made else str(error)
+            return Reply(error=words, sent=False, withheld=not made, duration_ms=self._since(started))
         except TimeoutError:
-            words = f"no answer within {request.timeout_s:g} s"
+            words = f"no answer within {timeout_s:g} s"
             return Reply(error=words, duration_ms=self._since(started))
         except LostError as error:
             words = f"the connection was lost before the answer: {error}"
             return Reply(error=words, duration_ms=self._since(started))
-        body, unreadable = _parse_body(answer)
+        except ValueError as error:  # a header that cannot be sent
+            return Reply(error=str(error), sent=False, impossible=True)
+        body, unreadable, final = _parse_body(answer)
         return Reply(
             status=answer.status,
             body=body,
             unreadable=unreadable,
             blank=answer.complete and not answer.body,
+            final=final,
             headers=answer.headers,
             retry_after_s=self._asked_to_wait(answer.headers),
             duration_ms=self._since(started),
         )
 
-    def _origin(self, origin: str) -> tuple[ExchangePool, str]:
-        found = self._origins[origin] = self._adapter.pool(origin), f"Host: {host_of(origin)}\r\n{self._shown}"
-        return found
+    def _exchange(self, request: Request, way: Way, timeout_s: float) -> Answer:
+        origin, path = _split(request.url)
+        place, content = way.origins[origin], _content(request)
+        head = _head(request, place, path, len(content), way.idempotency_header)
+        if way.credential is None:
+            return place.pool.exchange(f"{head}\r\n".encode("ascii") + content, timeout_s, self._clock)
+        message = Message(
+            method=request.method, url=request.url, headers=request.headers, body=content,
+            deadline=self._clock() + timeout_s,
+        )  # fmt: skip
+        return self._exchange_known(message, head, way.credential, place.pool)
+
+    def _exchange_known(self, message: Message, head: str, credential: Credential, pool: ExchangePool) -> Answer:
+        """Send the request with its credential; once again after a 401, where the credential could be renewed.
+
+        A 401 says that the participant has not acted on the request, so the second one does nothing twice.
+        """
+
+        def exchange(shown: Mapping[str, str]) -> Answer:
+            sent = f"{head}{_lines(shown)}\r\n".encode("ascii") + message.body
+            return pool.exchange(sent, message.deadline - self._clock(), self._clock)
+
+        shown = credential.headers(message)
+        answer = exchange(shown)
+        if answer.status != _UNAUTHORIZED or not credential.renew(shown, message.deadline):
+            return answer
+        try:
+            return exchange(credential.headers(message))
+        except (NotSentError, NoCredentialError):
+            return answer
 
     def _asked_to_wait(self, headers: Mapping[bytes, bytes]) -> float | None:
         """Return how many seconds a Retry-After asks for, in either of its forms; None when it is missing or illegal.
@@ -125,17 +158,24 @@ class HttpClient:
         return round((self._clock() - started) * 1000, 3)
 
 
-def _request_bytes(request: Request, path: str, common_headers: str) -> bytes:
-    content, about = b"", ""
+def _content(request: Request) -> bytes:
+    if request.body is None:
+        return b""
+    return _form(request.body) if request.form else written(request.body)
+
+
+def _head(request: Request, place: Origin, path: str, length: int, idempotency_header: str) -> str:
+    """Return the request line and the header lines, without the empty line after them."""
+    about, headers = "", request.headers
     if request.body is not None:
-        content = _form(request.body) if request.form else written(request.body)
-        about = f"Content-Length: {len(content)}\r\n"
-        if "Content-Type" not in request.headers:
+        about = f"Content-Length: {length}\r\n"
+        if "Content-Type" not in headers:
             about += f"Content-Type: {_FORM if request.form else 'application/json'}\r\n"
     elif request.method != "GET":
         about = "Content-Length: 0\r\n"
-    head = f"{request.method} {path} HTTP/1.1\r\n{common_headers}{about}{_lines(request.headers)}\r\n"
-    return head.encode("ascii") + content
+    if idempotency_header != IDEMPOTENCY_HEADER:
+        headers = {idempotency_header if n == IDEMPOTENCY_HEADER else n: text for n, text in headers.items()}
+    return f"{request.method} {place.before}{path} HTTP/1.1\r\n{place.lines}{about}{_lines(headers)}"
 
 
 def _form(fields: Mapping[str, Any]) -> bytes:
@@ -162,15 +202,16 @@ def _split(url: str) -> tuple[str, str]:
     return (url[:slash], url[slash:]) if slash > 0 else (url, "/")
 
 
-def _parse_body(answer: Answer) -> tuple[Mapping[str, Any] | None, str]:
-    """Return the JSON object of an answer, or None and the reason."""
-    if not answer.complete:
-        return None, f"larger than {LARGEST_REPLY_BYTES:,} bytes"
+def _parse_body(answer: Answer) -> tuple[Any, str, bool]:
+    """Return the JSON value of an answer, or None and the reason; True when every answer would be too large.
+
+    An empty body and `null` are objects without fields.
+    """
     try:
         content = answer.content()
         if content == b"":
-            return {}, ""
-        body = parsed(content)
+            return {}, "", False
+        value = parsed(content.removeprefix(_BYTE_ORDER_MARK))
     except UnreadableError as error:
-        return None, str(error)
-    return (body, "") if isinstance(body, dict) else (None, "JSON, and no object")
+        return None, str(error), isinstance(error, TooLargeError)
+    return {} if value is None else value, "", False

@@ -3,36 +3,101 @@
 import socket
 import ssl
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from app.calls.answer import LostError
 from app.dialing import CONNECT_TIMEOUT_S, Dialer, UnreachableError
+from app.participant_settings.proxies import Proxy
 
 #: Longest idle time, in seconds, after which a connection is still reused. NAT gateways and load balancers forget an
 #: idle connection without a notice: Azure after 4 minutes, AWS after 350 s, many proxies after 60 s.
 IDLE_S = 30.0
+#: Largest answer of a proxy to CONNECT, in bytes.
+_LARGEST_TUNNEL_REPLY = 65_536
 
 #: OpenSSL's verify codes (X509_V_ERR_… in x509_vfy.h).
 _EXPIRED, _NOT_YET, _OTHER_NAME, _OTHER_ADDRESS = 10, 9, 62, 64
 _UNKNOWN_CA = frozenset({2, 18, 19, 20, 21})
+#: Alerts by which a server ends a handshake because of our certificate. With TLS 1.3 they come when the client's part
+#: of the handshake is done, in the place of the answer.
+_REFUSED_CERTIFICATE = frozenset({
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_BAD_CERTIFICATE", "SSLV3_ALERT_CERTIFICATE_EXPIRED",
+    "SSLV3_ALERT_CERTIFICATE_REVOKED", "SSLV3_ALERT_CERTIFICATE_UNKNOWN", "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE", "TLSV1_ALERT_UNKNOWN_CA", "TLSV1_ALERT_ACCESS_DENIED",
+})  # fmt: skip
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"})
 
 
 class NotSentError(Exception):
-    """Nothing has left this process. The text says why, in plain words."""
+    """The participant has not got the request. The text says why, in plain words."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """How sockets to a participant are opened: directly or through a proxy."""
+
+    dialer: Dialer
+    proxy: Proxy | None = None
+
+    def open(self, host: str, port: int, tunnel: bool, deadline: float, clock: Callable[[], float]) -> socket.socket:
+        """Return a socket before the deadline. tunnel: the proxy connects it to the host. Raise OSError."""
+        if self.proxy is None:
+            return self.dialer.connect(host, port, deadline)
+        try:
+            opened = self.dialer.connect(self.proxy.host, self.proxy.port, deadline)
+        except UnreachableError as error:
+            raise UnreachableError(f"the proxy on the way: {error}") from error
+        if tunnel:
+            try:
+                _open_tunnel(
+                    opened, self.proxy, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", deadline, clock
+                )
+            except BaseException:
+                opened.close()
+                raise
+        return opened
+
+
+def _open_tunnel(opened: socket.socket, proxy: Proxy, target: str, deadline: float, clock: Callable[[], float]) -> None:
+    """Ask the proxy to connect the socket to the target. Raise UnreachableError."""
+    credential = f"Proxy-Authorization: {proxy.authorization}\r\n" if proxy.authorization else ""
+    reply, end = b"", b"\r\n\r\n"
+    try:
+        opened.sendall(f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{credential}\r\n".encode("ascii"))
+        while end not in reply and len(reply) < _LARGEST_TUNNEL_REPLY:
+            left = deadline - clock()
+            if left <= 0:
+                raise TimeoutError  # noqa: TRY301  the same as a read that takes too long
+            opened.settimeout(left)
+            piece = opened.recv(4096)
+            if not piece:
+                break
+            reply += piece
+    except TimeoutError:
+        raise UnreachableError(f"the proxy {proxy} did not answer in time") from None
+    except OSError as error:
+        raise UnreachableError(f"the proxy {proxy} ended the connection ({error.strerror or error})") from None
+    status = reply.split(b"\r\n", 1)[0].partition(b" ")[2].decode("ascii", "replace")[:80]
+    # Over TLS the client speaks first, so whatever comes behind the head is no tunnel.
+    if not status.startswith("2") or not reply.endswith(end):
+        raise UnreachableError(f"the proxy {proxy} makes no connection to {target}: {status or 'it hung up'}")
 
 
 class Connection(HTTPConnection):
-    """urllib3's connection, made by a Dialer."""
+    """urllib3's connection, whose socket comes from a Route."""
 
     #: When the last answer was read, on the caller's clock.
     idle_since = 0.0
+    _tunnels = False  # a proxy forwards plain HTTP
     _new_socket: Callable[[], socket.socket]
 
-    def open(self, dialer: Dialer, deadline: float, clock: Callable[[], float]) -> None:
+    def open(self, route: Route, deadline: float, clock: Callable[[], float]) -> None:
         """Connect before the deadline, including the TLS handshake. Raise NotSentError."""
 
         def new_socket() -> socket.socket:
-            opened = dialer.connect(self._dns_host.strip("[]"), self.port, deadline)
+            opened = route.open(self._dns_host.strip("[]"), self.port, self._tunnels, deadline, clock)
             # The handshake gets the rest of the call's time, but at most the time that one address has to accept.
             opened.settimeout(max(min(CONNECT_TIMEOUT_S, deadline - clock()), 0.001))
             return opened
@@ -52,6 +117,17 @@ class Connection(HTTPConnection):
 class SecureConnection(Connection, HTTPSConnection):
     """A Connection over TLS."""
 
+    _tunnels = True
+
+
+def lost(error: OSError, *, first: bool) -> Exception:
+    """Return what an error of a sent request means. first: nothing was received on this connection before."""
+    if isinstance(error, TimeoutError):
+        return error
+    if first and isinstance(error, ssl.SSLError) and error.reason in _REFUSED_CERTIFICATE:
+        return NotSentError(f"the participant refused our certificate in the TLS handshake ({error.reason})")
+    return LostError("reset by the participant" if isinstance(error, ConnectionError) else str(error.strerror or error))
+
 
 def _why(error: Exception) -> str:
     """Return why a TLS handshake failed."""
@@ -61,11 +137,7 @@ def _why(error: Exception) -> str:
         return "did not finish the TLS handshake in time"
     if isinstance(error, ssl.SSLEOFError | ConnectionError):
         return "closed the connection during the TLS handshake"
-    if isinstance(error, ssl.SSLError) and error.reason in {
-        "WRONG_VERSION_NUMBER",
-        "HTTP_REQUEST",
-        "RECORD_LAYER_FAILURE",
-    }:
+    if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
         return "does not speak TLS; is its URL http:// instead of https://?"
     return f"failed in the TLS handshake ({getattr(error, 'reason', None) or error})"
 

@@ -6,103 +6,21 @@ times per saga (ADR 19).
 """
 
 import socket
-import ssl
-import zlib
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cached_property
 from queue import Empty, Full
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 import requests
-from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
-from requests.adapters import DEFAULT_CA_BUNDLE_PATH, HTTPAdapter
+from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.util.ssl_ import create_urllib3_context
 
-from app.calls.connection import IDLE_S, Connection, NotSentError, SecureConnection
-from app.dialing import Dialer
-from app.values import UnreadableError
+from app.calls.answer import FINAL, LARGEST, LARGEST_REPLY_BYTES, Answer, LostError
+from app.calls.connection import IDLE_S, Connection, NotSentError, Route, SecureConnection, lost
+from app.calls.trust import Trust
 
-#: Largest reply that is read to its end, with its head, in bytes.
-LARGEST_REPLY_BYTES = 1 << 20
-_LARGEST = f"{LARGEST_REPLY_BYTES:,} bytes"
 _PIECE_BYTES = 8192  # holds most replies; for a buffer of 64 KiB malloc takes several times as long
-_UNCODED = "send it without a content coding"
-_ZLIB = frozenset({b"gzip", b"x-gzip", b"deflate"})
-_FINAL = 200  # a status below is informational: the reply follows
-
-
-class LostError(Exception):
-    """The connection ended, or the answer is not HTTP: the request may have arrived. The text says which."""
-
-
-class Answer:
-    """The answer, as far as the parser has read it.
-
-    complete: it was read to its end. keep_alive: the connection can be used again. headers: by name in lower case.
-    """
-
-    def __init__(self) -> None:
-        self.status, self.headers, self.body = 0, dict[bytes, bytes](), b""
-        self.received_bytes = 0
-        self.complete = self.keep_alive = False
-        self._parser: HttpResponseParser | None = HttpResponseParser(self)
-
-    def feed(self, data: bytes) -> None:
-        """Parse received data; b"" means the end of the connection. Raise LostError."""
-        assert self._parser
-        self.received_bytes += len(data)
-        if data:
-            try:
-                self._parser.feed_data(data)
-            except (HttpParserError, HttpParserUpgrade) as error:
-                if not self.complete:
-                    raise LostError("what came is no HTTP") from error
-                self.keep_alive = False
-        elif self.status >= _FINAL and not self.headers.keys() & {b"content-length", b"transfer-encoding"}:
-            self.complete, self.keep_alive = True, False
-        else:
-            raise LostError("closed by the participant")
-        if self.complete:
-            self._parser = None  # breaks a reference cycle: thousands a second would keep the collector busy
-
-    def content(self) -> bytes:
-        """Return the body, decoded if it has a content coding, although none was requested. Raise UnreadableError."""
-        coding = self.headers.get(b"content-encoding")
-        if not coding or not self.body or coding.lower() == b"identity":
-            return self.body
-        if coding.lower() not in _ZLIB:
-            raise UnreadableError(f"its Content-Encoding is {coding[:40].decode('ascii', 'replace')}", _UNCODED)
-        decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)  # 32: detects gzip or zlib
-        with suppress(zlib.error):
-            content = decoder.decompress(self.body, LARGEST_REPLY_BYTES)
-            if decoder.eof and not decoder.unused_data:
-                return content
-        raise UnreadableError(f"its {coding.decode()} body is broken, or larger than {_LARGEST}", _UNCODED)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self.headers[name.lower()] = value
-
-    def on_headers_complete(self) -> None:
-        assert self._parser
-        self.status, self.keep_alive = self._parser.get_status_code(), self._parser.should_keep_alive()
-
-    def on_body(self, piece: bytes) -> None:
-        self.body += piece
-
-    def on_message_begin(self) -> None:
-        if self.complete:
-            # Stop the parser, because only one reply was expected.
-            raise LostError("more came than one reply")
-
-    def on_message_complete(self) -> None:
-        if self.status < _FINAL:
-            self.headers = {}
-        else:
-            self.complete = self.received_bytes <= LARGEST_REPLY_BYTES
 
 
 class _Idle:
@@ -131,7 +49,7 @@ class ExchangePool(HTTPConnectionPool):
 
     QueueCls = _Idle  # type: ignore[assignment]  # has every method of a queue that urllib3 uses
     ConnectionCls = Connection
-    dialer: Dialer
+    route: Route
 
     def exchange(self, request_bytes: bytes, timeout_s: float, clock: Callable[[], float]) -> Answer:
         """Send a request and return its answer, within `timeout_s` for everything, including the connection.
@@ -146,9 +64,9 @@ class ExchangePool(HTTPConnectionPool):
         used_before = connection.sock is not None
         try:
             if not used_before:
-                connection.open(self.dialer, deadline, clock)
-            _send(connection.sock, request_bytes, deadline, clock)
-            _receive(connection.sock, answer, deadline, clock)
+                connection.open(self.route, deadline, clock)
+            unsent = _send(connection.sock, request_bytes, deadline, clock)
+            _receive(connection.sock, answer, deadline, clock, unsent, first=not used_before)
         except (TimeoutError, LostError):
             if used_before:
                 self.drop_idle()
@@ -180,46 +98,36 @@ class SecureExchangePool(ExchangePool, HTTPSConnectionPool):
 
 
 class ExchangeAdapter(HTTPAdapter):
-    """requests' adapter with our pools. ca_file: certificates trusted besides the public ones."""
+    """requests' adapter with our pools, for participants of one route and one trust."""
 
-    def __init__(self, dialer: Dialer, *, ca_file: str | None = None, connections: int = 10) -> None:
-        self._dialer, self._ca_file = dialer, ca_file
+    def __init__(self, route: Route, trust: Trust, *, connections: int = 10) -> None:
+        self._route, self._trust = route, trust
         super().__init__(pool_connections=connections, pool_maxsize=connections)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = {"http": ExchangePool, "https": SecureExchangePool}
 
-    @cached_property
-    def _trust(self) -> ssl.SSLContext:
-        """The TLS context of all connections: reading the public certificates takes 10 ms."""
-        context = create_urllib3_context()
-        context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
-        if self._ca_file:
-            context.load_verify_locations(self._ca_file)
-        return context
-
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
     ) -> Any:
         host, options = super().build_connection_pool_key_attributes(request, verify, cert)
-        return host, options | ({"ssl_context": self._trust} if host["scheme"] == "https" else {})
+        return host, options | ({"ssl_context": self._trust.context()} if host["scheme"] == "https" else {})
 
     def pool(self, origin: str) -> ExchangePool:
         """Return the pool that requests would use for this origin."""
         anything = requests.Request("GET", origin).prepare()
         found = cast("ExchangePool", self.get_connection_with_tls_context(anything, verify=True, proxies={}))
-        found.dialer = self._dialer
+        found.route = self._route
         return found
 
 
-def host_of(origin: str) -> str:
-    """Return the Host header of an origin: without user name and password."""
-    return urlsplit(origin).netloc.rpartition("@")[2]
+def _send(sock: socket.socket, request_bytes: bytes, deadline: float, clock: Callable[[], float]) -> OSError | None:
+    """Send everything before the deadline; return the error when the participant did not read to the end.
 
-
-def _send(sock: socket.socket, request_bytes: bytes, deadline: float, clock: Callable[[], float]) -> None:
-    """Send everything before the deadline. Over TLS, `sendall` would apply the whole timeout to each piece."""
+    It may have answered nevertheless: a server may refuse a request after its head, and close the connection. Over
+    TLS, `sendall` would apply the whole timeout to each piece.
+    """
     left = deadline - clock()
     if left <= 0:
         raise NotSentError("the time was over when the connection had been made")
@@ -229,30 +137,36 @@ def _send(sock: socket.socket, request_bytes: bytes, deadline: float, clock: Cal
         while sent < len(request_bytes):
             sock.settimeout(_left(deadline, clock()))
             sent += sock.send(memoryview(request_bytes)[sent:])
+    except TimeoutError:
+        raise
     except OSError as error:
-        raise _lost(error) from error
+        return error
+    return None
 
 
-def _receive(sock: socket.socket, answer: Answer, deadline: float, clock: Callable[[], float]) -> None:
-    """Read until the answer is complete, or larger than allowed."""
+def _receive(
+    sock: socket.socket, answer: Answer, deadline: float, clock: Callable[[], float], unsent: OSError | None, *,
+    first: bool,
+) -> None:  # fmt: skip
+    """Read until the answer is complete, or larger than allowed. unsent: why the request was not read to its end."""
     try:
         while not answer.complete and answer.received_bytes <= LARGEST_REPLY_BYTES:
             # Each read gets only the time that is left: a participant that drips bytes would outlast the saga's lease.
             sock.settimeout(_left(deadline, clock()))
             answer.feed(sock.recv(_PIECE_BYTES))
     except OSError as error:
-        raise _lost(error) from error
-    if answer.status < _FINAL:
-        raise LostError(f"its head is larger than {_LARGEST}")
+        raise lost(error, first=first and not answer.received_bytes) from error
+    except LostError:
+        if unsent and not answer.received_bytes:
+            raise lost(unsent, first=first) from unsent
+        raise
+    if unsent:
+        answer.keep_alive = False
+    if answer.status < FINAL:
+        raise LostError(f"its head is larger than {LARGEST}")
 
 
 def _left(deadline: float, now: float) -> float:
     if now >= deadline:
         raise TimeoutError
     return deadline - now
-
-
-def _lost(error: OSError) -> Exception:
-    if isinstance(error, TimeoutError):
-        return error
-    return LostError("reset by the participant" if isinstance(error, ConnectionError) else str(error.strerror or error))

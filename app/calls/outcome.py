@@ -12,7 +12,7 @@ The `means=` of a call goes before this table.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -45,11 +45,12 @@ class Reply:
 
     #: HTTP status; None when no answer was read.
     status: int | None = None
-    #: JSON value, or what the call keeps of it; None when the body was not understood.
+    #: JSON value, or what the call keeps of it; None when the body was not understood. An empty body and `null` are an
+    #: object without fields.
     body: Any = None
-    #: Headers, by name in lower case.
-    headers: Mapping[bytes, bytes] | None = None
-    #: Why the body was not understood, as a phrase after "200, but ", such as "text/plain is no JSON object".
+    #: Headers, by name in lower case; see `header`.
+    headers: Mapping[bytes, bytes] | None = field(default=None, repr=False)
+    #: Why the body was not understood, as a phrase after "200, but ", such as "not UTF-8".
     unreadable: str = ""
     #: True when the body is empty; it is then understood as an object without fields.
     blank: bool = False
@@ -61,6 +62,10 @@ class Reply:
     sent: bool = True
     #: True when the call can never be sent, because it cannot be built.
     impossible: bool = False
+    #: True when this process held the call back: a limit is reached, or there is no credential.
+    withheld: bool = False
+    #: True when another attempt would get the same answer, so that this one is the last: the reply is too large.
+    final: bool = False
     #: Seconds that the participant asks to wait; None when it does not ask.
     retry_after_s: float | None = None
     #: Duration from sending to the last byte, in milliseconds.
@@ -72,10 +77,20 @@ class Reply:
         return self.says or one_line(self._words)
 
     @property
+    def fields(self) -> Mapping[str, Any]:
+        """The members of the body; none when it is no object."""
+        return self.body if isinstance(self.body, Mapping) else {}
+
+    def header(self, name: str) -> str | None:
+        """Return the value of a header of the reply, repeated ones joined with commas; None when it is missing."""
+        value = (self.headers or {}).get(name.lower().encode("latin-1", "replace"))
+        return None if value is None else value.decode("latin-1")
+
+    @property
     def _words(self) -> str:
         if self.status is None:
             return self.error
-        body = self.body if isinstance(self.body, Mapping) else {}
+        body = self.fields
         message = body.get("detail") or body.get("title") or body.get("error") or body.get("message") or ""
         words = message if isinstance(message, str) else written(message).decode()
         return f"{self.status} {words}".strip()

@@ -11,8 +11,10 @@ from threading import Thread
 import pytest
 import trustme
 
-from app.calls.connection import NotSentError
-from app.calls.exchange import ExchangeAdapter, host_of
+from app.calls.connection import NotSentError, Route
+from app.calls.exchange import ExchangeAdapter
+from app.calls.trust import Trust
+from app.calls.ways import host_of
 from app.dialing import Dialer
 
 SAID = b"POST /pay HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
@@ -70,7 +72,8 @@ def exchange(authority, tmp_path):
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
 
     def exchange(origin, *, trusting=True, clock=time.monotonic):
-        adapter = ExchangeAdapter(Dialer(clock=clock), ca_file=str(tmp_path / "ca.pem") if trusting else None)
+        trust = Trust(ca_files=(str(tmp_path / "ca.pem"),) if trusting else ())
+        adapter = ExchangeAdapter(Route(Dialer(clock=clock)), trust)
         with closing(adapter.pool(origin)) as pool:
             return pool.exchange(SAID, 5.0, clock)
 
@@ -85,11 +88,11 @@ def test_call_over_tls_trusts_the_configured_private_ca(serve, exchange, authori
 def test_public_authorities_are_trusted_beside_a_private_one(tmp_path, authority):
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
 
-    def trusted(ca_file):
-        pool = ExchangeAdapter(Dialer(), ca_file=ca_file).pool("https://localhost")
+    def trusted(*ca_files):
+        pool = ExchangeAdapter(Route(Dialer()), Trust(ca_files=ca_files)).pool("https://localhost")
         return pool.conn_kw["ssl_context"].cert_store_stats()["x509_ca"]
 
-    assert trusted(str(tmp_path / "ca.pem")) == trusted(None) + 1 > 50
+    assert trusted(str(tmp_path / "ca.pem")) == trusted() + 1 > 50
 
 
 def test_nothing_is_sent_when_the_authority_is_unknown(serve, exchange, authority):

@@ -1,0 +1,1 @@
+"""How each participant is reached: its settings, from one file or from the environment, checked at start."""

@@ -1,0 +1,54 @@
+"""The settings of one participant, after they were read and checked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from app.participant_settings.proxies import Proxy
+
+IDEMPOTENCY_HEADER = "Idempotency-Key"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Auth:
+    """How a participant knows us. Its secrets stand in no repr."""
+
+    #: bearer, basic, api_key, oauth2, hmac or plugin.
+    type: str
+    #: Settings of this type that are no secrets.
+    options: Mapping[str, str] = field(default_factory=dict)
+    #: Setting → secret.
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    #: Setting → file from which the secret was read; it is read again when the participant refuses the secret.
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> str:
+        return self.secrets.get(name) or self.options.get(name, "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParticipantSettings:
+    """How one participant is reached."""
+
+    #: Base URL, without a slash at its end.
+    url: str
+    auth: Auth | None = None
+    #: Headers of every request, such as an API's version.
+    headers: Mapping[str, str] = field(default_factory=dict)
+    #: Public CAs: a file or a folder; None for those of requests.
+    public_cas: str | None = None
+    #: Private CAs, trusted besides the public ones.
+    ca_files: tuple[str, ...] = ()
+    #: Our certificate and its key, for a participant that asks for one (mTLS).
+    client_cert_file: str | None = None
+    client_key_file: str | None = None
+    proxy: Proxy | None = None
+    #: Name of the header that carries the idempotency key.
+    idempotency_header: str = IDEMPOTENCY_HEADER
+    #: Upper bound of the duration of a call, in seconds; None: the step's own alone.
+    timeout_s: float | None = None
+    #: Most calls at once from one process; None: no limit.
+    concurrency: int | None = None
+    #: Most calls from one process, and the seconds in which they lie; None: no limit.
+    rate: tuple[int, float] | None = None
+    #: Path below the URL that `saga participants check` asks; None: the URL itself.
+    health: str | None = None
