@@ -91,13 +91,14 @@ class Progress(SagaMachine):
 
     def conclude(
         self, outcome: Outcome, *, sent: bool = True, asks_to_wait: bool = False, late: bool = False,
-        actor: str = "", **facts: Any,
+        final: bool = False, actor: str = "", **facts: Any,
     ) -> Trigger:  # fmt: skip
         """Make the moves that follow from the outcome of the call in flight. Return the trigger of the first move.
 
         sent: the call left this process. asks_to_wait: the participant said when to send the call again. late: the
-        saga's deadline is over. facts: recorded with the first move. After RETRY or DEFER, the caller waits and sends
-        the same call again.
+        saga's deadline is over. final: the same call would get the same reply, so this attempt counts as the last, and
+        only the probe is asked after it. facts: recorded with the first move. After RETRY or DEFER, the caller waits
+        and sends the same call again.
         """
         at = self._at
         assert at.step is not None
@@ -107,6 +108,8 @@ class Progress(SagaMachine):
             (outcome is Outcome.NOT_SENT and not overdue) or (asks_to_wait and not late)
         )
         attempt = self.attempt + ((sent or overdue) and not waits)
+        if final and outcome is Outcome.IN_DOUBT:
+            self.attempt = max(self.attempt, at.retry.attempts - 1)
         trigger = Trigger.DEFER if waits else self._trigger_of(outcome)
         including = self.in_doubt or trigger is Trigger.EXHAUSTED or outcome is Outcome.REFUSED_UNDO
         self.fire(trigger, actor=actor, step=at.step.name, direction=at.direction, attempt=attempt, **facts)

@@ -250,4 +250,5 @@ _ENTERED_BY = _entered_by()
 
 
 def _reply(rows: Sequence[JournalRow], step: str) -> dict[str, Any]:
-    return replies(rows).get(step) or {}
+    reply = replies(rows).get(step)
+    return reply if isinstance(reply, dict) else {}

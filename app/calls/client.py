@@ -13,7 +13,7 @@ from app.calls.answer import Answer, LostError, TooLargeError
 from app.calls.auth import Credential, Message, NoCredentialError
 from app.calls.connection import NotSentError
 from app.calls.exchange import ExchangePool
-from app.calls.outcome import Reply
+from app.calls.outcome import SCALAR, Reply
 from app.calls.ways import Origin, Way, Ways
 from app.dialing import Dialer, LookUp
 from app.participant_settings.model import IDEMPOTENCY_HEADER, ParticipantSettings
@@ -95,9 +95,11 @@ class HttpClient:
         except ValueError as error:  # a header that cannot be sent
             return Reply(error=str(error), sent=False, impossible=True)
         body, unreadable, final = _parse_body(answer)
+        scalar = not (body is None or isinstance(body, dict | list))
         return Reply(
             status=answer.status,
-            body=body,
+            body={SCALAR: body} if scalar else body,
+            scalar=scalar,
             unreadable=unreadable,
             blank=answer.complete and not answer.body,
             final=final,

@@ -23,6 +23,8 @@ from machines.references import parts, within
 from machines.table import participant_variable
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
+#: The one field of a reply that is a text, number or boolean. SQLite's JSON columns keep no such value alone.
+SCALAR = "value"
 #: Settings to check. _URL stands for the participant's own variable.
 _KEY, _URL, _LOAD = "PARTICIPANTS_API_KEY", "URL", "THREADS"
 #: Statuses that reject a call before the participant acts on it, each with the setting to check.
@@ -45,8 +47,8 @@ class Reply:
 
     #: HTTP status; None when no answer was read.
     status: int | None = None
-    #: JSON value, or what the call keeps of it; None when the body was not understood. An empty body and `null` are an
-    #: object without fields.
+    #: JSON object or array, or what the call keeps of it; None when the body was not understood. An empty body and
+    #: `null` are an object without fields; a text, number or boolean is an object with the one field `value`.
     body: Any = None
     #: Headers, by name in lower case; see `header`.
     headers: Mapping[bytes, bytes] | None = field(default=None, repr=False)
@@ -54,6 +56,8 @@ class Reply:
     unreadable: str = ""
     #: True when the body is empty; it is then understood as an object without fields.
     blank: bool = False
+    #: True when the body is a text, number or boolean.
+    scalar: bool = False
     #: Why there is no answer, in one line.
     error: str = ""
     #: The whole reason, when it contains more than the participant's words.
@@ -92,6 +96,8 @@ class Reply:
             return self.error
         body = self.fields
         message = body.get("detail") or body.get("title") or body.get("error") or body.get("message") or ""
+        if self.scalar:
+            message = body[SCALAR]
         words = message if isinstance(message, str) else written(message).decode()
         return f"{self.status} {words}".strip()
 
@@ -99,7 +105,8 @@ class Reply:
     def turned_away(self) -> bool:
         """True when the call was answered, but not by a participant that acted on it."""
         if self.status == _NOT_FOUND:
-            return not isinstance(self.body, Mapping) or self.blank or self.body.get("message") == _NO_ROUTE
+            owned = isinstance(self.body, Mapping) and not (self.blank or self.scalar)
+            return not owned or self.fields.get("message") == _NO_ROUTE
         return self.status in _TURNED_AWAY
 
     @property

@@ -212,6 +212,7 @@ class Engine:
             outcome,
             sent=reply.sent,
             asks_to_wait=reply.asks_to_wait,
+            final=reply.final,
             late=self._is_late(saga),
             actor=self.actor,
             reason=reply.reason,

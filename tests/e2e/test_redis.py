@@ -86,7 +86,7 @@ class Peer:
         self._url, self.now, self.during = url, 0.0, lambda: None
         self.reply = Reply(status=503, body={})
         self.request = Request(
-            participant="stock", method="POST", url="http://stock/", headers={}, body=b"{}", timeout_s=5.0
+            participant="stock", method="POST", url="http://stock/", headers={}, body={}, timeout_s=5.0
         )
 
     def guarded(self):

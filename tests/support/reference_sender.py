@@ -5,8 +5,8 @@ from typing import Any
 import requests
 
 from app.calls.client import Request
-from app.calls.outcome import Reply
-from app.values import UnreadableError, parsed
+from app.calls.outcome import SCALAR, Reply
+from app.values import UnreadableError, parsed, written
 
 
 class ReferenceSender:
@@ -18,12 +18,12 @@ class ReferenceSender:
         self._verify, self._cert, self._auth = verify, cert, auth
 
     def send(self, request: Request) -> Reply:
-        headers = dict(request.headers)
-        if request.body is not None:
-            headers["Content-Type"] = request.content_type
+        headers, data = dict(request.headers), request.body
+        if data is not None and not request.form:
+            headers, data = {"Content-Type": "application/json"} | headers, written(data)
         try:
             answer = self._session.request(
-                request.method, request.url, headers=headers, data=request.body, timeout=request.timeout_s,
+                request.method, request.url, headers=headers, data=data, timeout=request.timeout_s,
                 allow_redirects=False, cert=self._cert, auth=self._auth,
                 **({} if self._verify is True else {"verify": self._verify}),
             )  # fmt: skip
@@ -41,4 +41,5 @@ class ReferenceSender:
         except UnreadableError as error:
             return Reply(status=answer.status_code, unreadable=str(error))
         headers_read = {name.lower().encode("latin-1"): text.encode("latin-1") for name, text in answer.headers.items()}
-        return Reply(status=answer.status_code, body={} if value is None else value, raw_headers=headers_read)
+        value = {} if value is None else value if isinstance(value, dict | list) else {SCALAR: value}
+        return Reply(status=answer.status_code, body=value, headers=headers_read)

@@ -11,7 +11,7 @@ class EventData(Reply):
     state = fields.String()
     step = maybe(fields.String)
     reason = maybe(fields.String)
-    reply = maybe(fields.Dict)
+    reply = maybe(fields.Raw, metadata={"description": "an object or an array"})
     started_with = fields.Dict()
 
 

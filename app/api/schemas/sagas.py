@@ -60,7 +60,7 @@ class JournalEntry(Reply):
     actor = fields.String()
     reason = maybe(fields.String)
     status_code = maybe(fields.Integer)
-    reply = maybe(fields.Dict)
+    reply = maybe(fields.Raw, metadata={"description": "an object or an array"})
     duration_ms = maybe(fields.Float)
 
 

@@ -358,6 +358,49 @@ def test_success_without_a_needed_field_is_in_doubt(scene):
     assert scene.calls == ["lire_panier", *["reserver_stock"] * 4, "undo_reserver_stock"]
 
 
+TOO_LARGE = Reply(status=200, unreadable="larger than 1,048,576 bytes", final=True)
+
+
+def test_success_too_large_to_read_is_not_sent_again(scene):
+    saga = scene.given(payer=[TOO_LARGE]).run()
+    assert saga.error == "ECHEC_PAIEMENT: payer: 200, but larger than 1,048,576 bytes"
+    assert scene.calls == ["lire_panier", "reserver_stock", "payer", "undo_payer", "undo_reserver_stock"]
+
+
+def test_retriable_is_stuck_at_once_when_its_reply_is_too_large(scene):
+    saga = scene.given(confirmer=[TOO_LARGE]).run()
+    assert (saga.state, scene.calls) == ("STUCK_CONFIRMER", FORWARD)
+
+
+def test_probe_decides_when_the_reply_of_the_pivot_is_too_large(scene):
+    saga = scene.given(enregistrer_vente=[TOO_LARGE], probe_enregistrer_vente=[answer(201, vente_id="v1")]).run()
+    assert (saga.state, saga.results["enregistrer_vente"]) == ("CONFIRMEE", {"vente_id": "v1"})
+    assert scene.calls.count("enregistrer_vente") == 1
+
+
+def test_pivot_is_stuck_when_its_reply_is_too_large_and_its_probe_finds_nothing(scene):
+    saga = scene.given(enregistrer_vente=[TOO_LARGE]).run()
+    assert (saga.state, scene.calls.count("enregistrer_vente")) == ("STUCK_ENREGISTRER_VENTE", 1)
+    assert scene.calls[-1] == "probe_enregistrer_vente"
+
+
+@pytest.mark.parametrize("body", [[{"reservation_id": "r1"}], {"value": "r1"}])
+def test_array_lacks_the_fields_that_are_needed(scene, body):
+    saga = scene.given(reserver_stock=[Reply(status=200, body=body)] * 4).run()
+    assert saga.error == "ECHEC_STOCK: reserver_stock: 200, but without the field reservation_id"
+
+
+@pytest.mark.parametrize("body", [["a", {"b": 1}], [], {"value": "done"}])
+def test_array_is_kept_where_no_field_is_needed(scene, body):
+    scene.at_each_call = lambda _request: die() if len(scene.requests) == 4 else None
+    with pytest.raises(DiedError):
+        scene.given(payer=[Reply(status=200, body=body)]).run()
+    saga = scene.recovered()
+    assert saga.results["payer"] == body
+    scene.engine.run(saga, 1000)
+    assert saga.state == "CONFIRMEE"
+
+
 def test_retry_after_is_obeyed_up_to_a_limit(scene):
     asks = [Reply(status=503, body={}, retry_after_s=7.0), Reply(status=429, body={}, retry_after_s=1e9)]
     scene.given(payer=asks).run(hold_s=10_000)

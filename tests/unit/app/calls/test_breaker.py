@@ -32,7 +32,7 @@ class Peer:
     def call(self, participant="stock", reply=None):
         self.reply = reply or self.reply
         url = f"http://{participant}/"
-        request = Request(participant=participant, method="POST", url=url, headers={}, body=b"{}", timeout_s=5.0)
+        request = Request(participant=participant, method="POST", url=url, headers={}, body={}, timeout_s=5.0)
         return self.guarded.send(request)
 
     def fail(self, times=5, reply=BROKEN):
@@ -172,4 +172,4 @@ def test_trial_call_without_an_end_does_not_block_the_breaker(peer):
 
 
 def _another():
-    return Request(participant="stock", method="POST", url="http://stock/", headers={}, body=b"{}", timeout_s=5.0)
+    return Request(participant="stock", method="POST", url="http://stock/", headers={}, body={}, timeout_s=5.0)

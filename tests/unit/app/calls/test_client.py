@@ -14,7 +14,6 @@ from app.calls.answer import LARGEST_REPLY_BYTES
 from app.calls.client import HttpClient, Request
 from app.calls.connection import IDLE_S
 from app.participant_settings.model import ParticipantSettings
-from app.values import written
 from tests.support.scripted_server import ScriptedServer, http, serving
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n" + b'{"a": 1}'
@@ -38,7 +37,7 @@ def send(peer: ScriptedServer) -> Callable:
                 method=method,
                 url=f"http://127.0.0.1:{port or peer.port}/stock/reserver",
                 headers={"Idempotency-Key": "k"},
-                body=None if body is None else written(body),
+                body=body,
                 timeout_s=timeout_s,
             )
         )

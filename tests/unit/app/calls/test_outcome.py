@@ -64,6 +64,8 @@ def test_outcome_of_lost_unsent_and_impossible_calls():
     [
         (Reply(status=402, body={"title": "No", "detail": "the balance lacks 5"}), "402 the balance lacks 5"),
         (Reply(status=404, body={"error": "unknown"}), "404 unknown"),
+        (Reply(status=409, body={"value": "no seat"}, scalar=True), "409 no seat"),
+        (Reply(status=409, body=["no seat"]), "409"),
         (Reply(status=503), "503"),
         (Reply(error="no answer within 5 s"), "no answer within 5 s"),
         (Reply(status=409, body={"detail": "z" * 900_000}), "409 " + "z" * 495 + "…"),
@@ -108,6 +110,7 @@ def test_reason_says_why_a_field_cannot_be_used():
         (Reply(status=403), "403; check PARTICIPANTS_API_KEY"),
         (Reply(status=404), "404 without a JSON body; check PARTICIPANT_STOCK_URL"),
         (Reply(status=404, body={}, blank=True), "404 without a JSON body; check PARTICIPANT_STOCK_URL"),
+        (Reply(status=404, body={"value": "Not found"}, scalar=True), "404 Not found; check PARTICIPANT_STOCK_URL"),
         (Reply(status=308), "308; check PARTICIPANT_STOCK_URL"),
         (Reply(status=429), "429; check THREADS"),
     ],
