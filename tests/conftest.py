@@ -21,7 +21,7 @@ from tests.support.databases import DatabasePool, execute, own_database
 def pytest_collection_finish() -> None:
     """Exclude imported modules and collected tests from garbage collection.
 
-    Otherwise each collection scans these objects, which took a tenth of the test time.
+    Otherwise each run of the garbage collector scans these objects, which took a tenth of the test time.
     """
     gc.collect()
     gc.freeze()
@@ -34,7 +34,8 @@ def compiled_rules() -> Iterator[None]:
     compile_builder, compiled = Rule._compile_builder, {}
 
     def compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        if rule.defaults:  # with defaults, the code also depends on the converters, which the key below lacks
+        # The compiled code of a rule with defaults also depends on the rule's converters, which the key lacks.
+        if rule.defaults:
             return compile_builder(rule, append_unknown)
         of = (rule.rule, tuple(rule._trace), append_unknown)
         if of not in compiled:
@@ -79,7 +80,7 @@ def sqlite_url(tmp_path: Path) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """Run the test once on each database."""
+    """Return the URL of an empty database. The test runs once on SQLite and once on PostgreSQL."""
     return request.getfixturevalue(f"{request.param.replace('postgresql', 'postgres')}_url")
 
 
@@ -106,7 +107,7 @@ def postgres_pool(postgres_server: str, postgres_template: str) -> DatabasePool:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """Return the URL of a migrated database for one test. The test runs once on each kind of database."""
+    """Return the URL of a migrated database. The test runs once on SQLite and once on PostgreSQL."""
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "saga.db")
         yield f"sqlite:///{tmp_path / 'saga.db'}"

@@ -1,4 +1,4 @@
-"""A PostgreSQL server for one world, which tests stop in several ways and start again."""
+"""A PostgreSQL server for one test, which stops it in several ways and starts it again."""
 
 import os
 import shutil

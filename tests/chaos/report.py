@@ -13,7 +13,7 @@ from tests.chaos.sagas import Saga
 class Report:
     """Figures of one run."""
 
-    #: What the processes meet in this run, from the name of the test.
+    #: What happens to the processes in this run, from the name of the test.
     hazard: str
     seed: int
     #: Counts of the test itself, as text.

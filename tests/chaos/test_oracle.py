@@ -1,4 +1,4 @@
-"""The oracle finds each kind of violation in a made-up world, and nothing in a correct one."""
+"""The oracle finds each kind of violation in made-up evidence, and no violation in correct evidence."""
 
 from dataclasses import replace
 

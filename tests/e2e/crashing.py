@@ -45,7 +45,7 @@ class Run:
     def stands(self, place: str, number: int) -> str:
         """Return the state in which the saga comes to rest after a crash at this place.
 
-        This is its end, except that a crash makes a refused pivot doubtful, and then the saga is stuck (ADR 23).
+        It comes to its end. But when the crash leaves a refused pivot in doubt, the saga is stuck (ADR 23).
 
         The pivot is in doubt from the commit of its intent until the commit of its outcome.
         """

@@ -131,7 +131,7 @@ def test_incoming_order_runs_once_and_publishes_events_in_order(fleet, broker, r
     web = fleet.web()
     wait_for_intake(fleet, broker)
     publish(broker, incoming(1), incoming(1), b"{no json", incoming(2), incoming(1))
-    ended(fleet, 3)  # the orders 1 and 2, and order 0 of wait_for_intake
+    ended(fleet, 3)  # orders 1 and 2, and the order that wait_for_intake has sent
     eventually(lambda: requests.get(f"{web.url}/api/v1/events/parked", timeout=5).json()["parked"], "it is parked")
     (parked,) = requests.get(f"{web.url}/api/v1/events/parked", timeout=5).json()["parked"]
     assert (parked["body"], "no JSON" in parked["reason"]) == ("{no json", True)
@@ -141,7 +141,7 @@ def test_incoming_order_runs_once_and_publishes_events_in_order(fleet, broker, r
 
 
 def test_example_event_of_operations_md_starts_one_saga(fleet, broker):
-    """The example is run as written, twice."""
+    """The test runs the example as written, twice. The second run must start no second saga."""
     shown = OPERATIONS.read_text().partition("<<'EOF'\n")[2].partition("EOF\n")[0]
     fleet.web()
     wait_for_intake(fleet, broker)

@@ -1,4 +1,4 @@
-"""The wheel, installed elsewhere: migrate, serve, start and list in an empty folder, with a folder of own tables."""
+"""The installed wheel, without the repository: `saga` runs in an empty folder, with the tables of another folder."""
 
 import json
 import os
@@ -33,7 +33,7 @@ TRIP = Saga(
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
-    """Install the wheel without its dependencies, which this environment has."""
+    """Install the wheel and return its folder. Its dependencies come from the environment of the tests."""
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("installed")
     for name in ("app", "machines", "diagrams", "migrations"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))

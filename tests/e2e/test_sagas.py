@@ -91,7 +91,7 @@ def test_two_returns_of_the_same_goods_at_once_give_one_refund(api, participants
         thread.start()
     for thread in threads:
         thread.join()
-    # A second completed return would be a second refund. There may be none, because a slow participant may time out.
+    # Two completed returns would be two refunds. Even the first return may fail when a slow participant times out.
     assert outcomes.count("completed") <= 1
     assert set(outcomes) <= {"completed", "compensated"}
     refunded = participants.get("/client/_balance")["remboursements"] - before

@@ -76,7 +76,7 @@ def demo(tmp_path_factory):
 
 @pytest.fixture
 def complaints():
-    """Return the errors of the browser's console, such as a failed script or a style that the policy refused."""
+    """Return the errors of the browser's console, such as a failed script, or a style that its policy forbids."""
     return []
 
 

@@ -24,7 +24,7 @@ MANY = 2
 Faults = list[tuple[int, Fault, int]]
 Incidents = list[tuple[int, Incident]]
 
-#: Faults of the next sendings: how many sendings have no fault, the fault of those after them, and their number.
+#: Faults of the next sendings, each as (sendings without a fault before it, the fault, sendings with the fault).
 #: ALREADY is drawn more often, because it has an effect only when a call that was done is repeated.
 FAULTS = st.lists(
     st.tuples(
@@ -32,7 +32,7 @@ FAULTS = st.lists(
     ),
     max_size=6,
 )
-#: Incidents at the next commits and sendings: how many of them have no incident, and the incident of the next one.
+#: Incidents at the next commits and sendings, each as (commits and sendings without one before it, the incident).
 INCIDENTS = st.lists(st.tuples(st.integers(0, 4), st.sampled_from(list(Incident)[1:])), max_size=6)
 WAITS = st.sampled_from([0.0, 1000.0])
 WHICH = st.integers(0, 3)

@@ -31,7 +31,7 @@ def guard(without: Callable[[MonkeyPatch], None]) -> Callable[[MonkeyPatch], Non
 
 @guard
 def a_write_names_epoch_and_version(patch: MonkeyPatch) -> None:
-    """Remove epoch and version from the condition of a write. One of them alone would find most stale writes."""
+    """Remove epoch and version from the condition of a write: both, because each alone stops most stale writes."""
     _write_only_where(patch, sagas._SAGA.c.id == bindparam("saga_id"))
 
 

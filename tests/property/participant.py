@@ -117,7 +117,7 @@ class Participant:
         if "/probe/" in request.url:
             return self._did(saga, step)
         if request.method == "GET":
-            # Each read has a new reply, so the test can see when a call is built from an older read.
+            # Each read has a new reply, so a retry that is built from another read than its first attempt is found.
             return UNKNOWN if refuses else Reply(status=200, body={"id": f"look-{next(self.looks)}"})
         if direction == "undo":
             return REFUSED if refuses else self.undo(saga, step)

@@ -1,4 +1,4 @@
-"""Databases for tests. Creating a PostgreSQL database takes 0.1 s, so each one is emptied and used again."""
+"""Databases for tests. Creating a PostgreSQL database takes 0.1 s, so each database is emptied and used again."""
 
 import uuid
 from collections.abc import Iterator

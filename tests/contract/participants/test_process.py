@@ -1,4 +1,4 @@
-"""`python -m participants` as a separate process, and its faults as a client sees them."""
+"""`python -m participants` as a separate process, and its simulated faults as a client sees them."""
 
 import json
 import os

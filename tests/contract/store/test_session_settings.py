@@ -1,4 +1,4 @@
-"""Statements work with any default settings of the database. A transaction that lost a race is repeated."""
+"""Statements work with any default settings of the database. A transaction that another one makes fail is repeated."""
 
 from datetime import UTC
 

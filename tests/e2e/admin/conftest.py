@@ -68,7 +68,7 @@ class Site:
         return requests.get(f"{self.server.url}/api/v1/sagas/{saga_id}", timeout=10).json()
 
     def stuck_orders(self, number: int) -> list[str]:
-        """Leave orders stuck at the sale. The sale is recorded, but its reply is lost."""
+        """Place orders that get stuck at the sale, because `ventes` answers 503. Afterwards `ventes` works again."""
         self.participants.add_fault("ventes", kind="fail", path="/ventes", times=None)
         ids = self.orders(number, status="failed")
         self.participants.clear_faults()

@@ -104,7 +104,7 @@ def test_page_updates_itself_and_keeps_unsent_input(site):
     offer(page, "Retry now").locator("summary").first.click()
     offer(page, "Retry now").get_by_label("Why").fill("because")
     with page.expect_response(lambda answer: answer.request.method == "GET" and answer.ok):
-        pass  # the page has reloaded its parts, and nothing has changed
+        pass  # wait until the page has reloaded its parts, which must not delete the text in the form
     expect(offer(page, "Retry now").get_by_label("Why")).to_have_value("because")
     other = site.open(f"/admin/sagas/{second}")
     choose(other, "Retry now", "sales is back")

@@ -169,7 +169,7 @@ def test_last_probe_that_cannot_be_sent_is_deferred(scene):
 
 
 def test_failed_probe_counts_as_an_attempt_when_the_breaker_opens(scene):
-    """If such a probe did not count, each probe would open the breaker again, and the saga would never end."""
+    """If a failed probe did not count, each probe would open the breaker again, and the saga would never end."""
     calls, probes = [LOST, *[NOT_SENT] * 20], [answer(503)] * 20
     saga = scene.given(enregistrer_vente=calls, probe_enregistrer_vente=probes).run()
     assert saga.state == "STUCK_ENREGISTRER_VENTE"

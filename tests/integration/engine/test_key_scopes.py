@@ -24,7 +24,7 @@ def ask(scene, request):
 
 
 def of_before(scene, by="NULL"):
-    """Remove from the only saga what releases before migration 0006 do not store; `by` is its sender."""
+    """Remove from the only saga what releases before migration 0006 do not store, and set its sender to `by`."""
     with scene.database.begin() as connection:
         connection.exec_driver_sql(f"UPDATE saga SET started_by = {by}, sent_digest = NULL, table_digest = NULL")
 

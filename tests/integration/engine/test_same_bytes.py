@@ -126,7 +126,7 @@ def recorder() -> Iterator[Recorder]:
 
 
 class WireScene(Scene):
-    """A scene whose calls reach a recorder as bytes."""
+    """A scene that sends its calls over HTTP to a `Recorder`."""
 
     def __init__(self, database, recorder: Recorder) -> None:
         super().__init__(database, CollectorRegistry(), registry=SAGAS)

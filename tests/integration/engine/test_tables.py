@@ -19,7 +19,7 @@ from tests.integration.engine.scene import NOT_SENT, answer
 
 
 def edited(saga: Saga, changed: dict[int, dict[str, Any]]) -> Saga:
-    """Return the table with the same version and with changed columns of some steps, by the number of the step."""
+    """Return the table with changed columns and the same version. `changed` has the columns by the step's number."""
     kept = {column: getattr(saga, column) for column in saga.__dataclass_fields__}
     steps = tuple(replace(step, **changed.get(number, {})) for number, step in enumerate(saga.steps))
     return Saga(**kept | {"steps": steps})

@@ -196,7 +196,7 @@ def test_next_owner_undoes_the_call_that_the_first_may_have_sent(scene):
 
 
 def test_claim_of_an_unsent_call_is_in_doubt_before_it_is_sent(scene):
-    """A person may cancel while the call is sent. Without the doubt, the cancel would not undo the call."""
+    """A person may cancel while the call is sent. If the call were not in doubt, the cancel would not undo it."""
     deferred = scene.given(payer=[NOT_SENT]).run(hold_s=0)
     assert not scene.engine.store.read(deferred.id).in_doubt
     doubts = []

@@ -46,7 +46,7 @@ class MemoryBroker:
 @pytest.fixture
 def memory():
     memory = MemoryBroker()
-    list(memory.messages())  # all users of the memory transport share its queues
+    list(memory.messages())  # empties the queue, which all users of the memory transport share
     return memory
 
 
@@ -102,7 +102,7 @@ def test_many_wake_ups_send_few_messages_and_the_last_arrives(memory, stopping):
         memory.broker.wake()
     found = []
     eventually(lambda: found.extend(memory.messages()) or found)
-    memory.broker.wake()  # sent during the pause
+    memory.broker.wake()  # this message arrives too, although the broker thread pauses after the first one
     eventually(lambda: found.extend(memory.messages()) or len(found) >= 2)
     assert set(found) == {WAKE_UP}
     assert len(found) <= 10

@@ -51,7 +51,8 @@ def test_participant_may_have_its_own_url():
         ("PARTICIPANTS_URL", "http://h/?a=b"),
         ("PARTICIPANT_STOCK_URL", "file:///etc/passwd"),
         ("BROKER_URL", "sqs://queue"),
-        ("BROKER_URL", "redis://localhost"),  # beside SQLite, which allows only one process
+        # A broker is for several processes, but the default database, SQLite, allows only one.
+        ("BROKER_URL", "redis://localhost"),
         ("REDIS_URL", "localhost:6379"),
         ("RATE_LIMIT", "fast"),
         ("RATE_LIMIT", "0/second"),

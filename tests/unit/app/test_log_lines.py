@@ -16,7 +16,7 @@ from machines.transitions import Trigger
 
 @pytest.fixture
 def lines(monkeypatch):
-    """Return a function that starts a saga with this data, at first pending or not, and returns its log lines."""
+    """Return a function that starts a saga with the given data, at first pending or not, and returns its log lines."""
     logged = []
 
     def write(_logger, method, event):

@@ -1,4 +1,4 @@
-"""A service thread continues after any error, and a thread that does not work is named."""
+"""A service thread continues after any error, and a thread that does not work is reported by its name."""
 
 import threading
 

@@ -20,7 +20,7 @@ PACKAGES = (
     "migrations",
     "tests",
 )
-#: Words that readers had to read twice; STYLE.md says what to write instead.
+#: Words that readers of this project had to read twice.
 AVOIDED = re.compile(
     r"\b(told|anew|whoever|whatsoever|betimes|left in peace|leave in peace|comes? of it|became of it|for so long"
     r"|so many seconds|so often that|time and again|out of hand|sees? to it|dies of it|died of it"

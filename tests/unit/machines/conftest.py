@@ -12,7 +12,7 @@ from tests.unit.machines.tables import saga
 
 @pytest.fixture
 def refusal() -> Callable[..., str]:
-    """Return a function that makes an illegal table with these steps and columns, and returns its error text."""
+    """Return a function that makes an illegal table from the given steps and columns, and returns its error text."""
 
     def refusal_of(*steps: Step, **columns: Any) -> str:
         with pytest.raises(TableError) as refused:

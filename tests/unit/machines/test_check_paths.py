@@ -42,7 +42,7 @@ def test_state_may_lead_to_an_end_through_many_states():
 
 
 def problems(*arrows: str) -> list[str]:
-    """Return the problems of these transitions. The saga starts in START and ends in END, or in BACK if it exists."""
+    """Return the problems of a saga with these transitions. It starts in START. Its ends are END, and BACK if used."""
     pairs = [arrow.split(" → ") for arrow in arrows]
     states = {name: State(name=name, phase=Phase.FORWARD) for pair in [*pairs, ["START", "END"]] for name in pair}
     rows = tuple(Transition(source=source, trigger=Trigger.SUCCEEDED, dest=dest) for source, dest in pairs)

@@ -7,7 +7,7 @@ from machines.outcomes import Outcome
 SUCCEEDED, REFUSED, IN_DOUBT, NOT_SENT = Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.IN_DOUBT, Outcome.NOT_SENT
 STOCK = post("stock", "/reserve")
 
-#: The outcome of each status when the body is a JSON object. The outcome of any other status is unknown.
+#: The statuses with each outcome when the body is a JSON object.
 WITH_JSON = {
     SUCCEEDED: [*range(200, 202), *range(203, 300)],
     REFUSED: [

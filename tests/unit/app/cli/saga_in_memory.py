@@ -1,4 +1,4 @@
-"""A saga in memory, built move by move, as the database returns it."""
+"""A saga in memory, built move by move, with the rows that the database would return."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The exact output for an operator. A change here is a change of the screen."""
+"""The exact output of `saga show`. An expectation changes only when the screen of an operator changes."""
 
 from datetime import timedelta
 
@@ -106,7 +106,7 @@ def stuck():
 
 
 def path_lines(saga, **columns):
-    """Return the lines of the path."""
+    """Return the lines of the output that show the path of the saga."""
     lines = drawn(saga, **columns).splitlines()
     begin = next(number for number, line in enumerate(lines) if line.startswith("  ┌"))
     return lines[begin + 1 : lines.index("", begin) - 1]

@@ -23,7 +23,8 @@ def app(sqlite_template, tmp_path_factory):
     file = shutil.copy(sqlite_template, tmp_path_factory.mktemp("cli"))
     app = made(f"sqlite:///{file}")
     yield app
-    structlog.configure(**logging)  # the commands log to a stderr that no longer exists
+    # The commands have configured a log to a stderr that is closed now.
+    structlog.configure(**logging)
     with app.app_context():
         db.engine.dispose()
 
