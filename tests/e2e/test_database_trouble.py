@@ -30,7 +30,7 @@ def ready(server):
 def takes_no_writes(server) -> bool:
     """Return True when the service reports that the database refuses writes.
 
-    A 503 because of a late heartbeat does not count: its sessions have just ended, and it may be ready again soon.
+    A 503 because of a late heartbeat does not count, because it soon ends by itself.
     """
     answer = ready(server)
     return answer.status_code == 503 and "does not take writes" in answer.json()["detail"]

@@ -112,7 +112,7 @@ class Books(RuleBasedStateMachine):
     def resolve(self, which: int, true: bool) -> None:
         """Resolve a saga as done by hand.
 
-        With `true`, the operator has really done the step at the participant, which may refuse it.
+        With `true`, the operator really does the step first. When the participant refuses it, nothing is resolved.
         """
         stuck = self._stuck()
         order = stuck[which % len(stuck)]

@@ -1,4 +1,4 @@
-"""A sender that uses `requests` in the plainest way, as the reference for our own exchange."""
+"""The reference sender: it uses the library requests. Tests compare `HttpClient` with it."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from app.values import UnreadableError, parsed, written
 
 
 class ReferenceSender:
-    """Sends requests with a requests.Session. verify, cert and auth are those of requests."""
+    """Sends requests with a `requests.Session`. `verify`, `cert` and `auth` are arguments of that library."""
 
     def __init__(self, *, verify: str | bool = True, cert: Any = None, auth: Any = None) -> None:
         self._session = requests.Session()

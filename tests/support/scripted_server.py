@@ -1,4 +1,4 @@
-"""A server on a real socket that answers byte for byte what a test wants."""
+"""A server on a real socket, which sends exactly the bytes that a test sets."""
 
 import socket
 import ssl
@@ -15,10 +15,11 @@ def http(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:
 
 
 class ScriptedServer:
-    """Answers each request on each connection with the next of its answers; None closes without an answer.
+    """A server that answers each request, on any connection, with the next of `answers`.
 
-    An answer is sent in one piece. A tuple is sent in pieces, 50 ms apart. When no answer is left, the connection
-    stays open until `release`. reads_body: False answers as soon as the head has come.
+    Bytes are sent in one piece, a tuple in pieces that are 50 ms apart. None closes the connection without an answer.
+    When no answer is left, the connection stays open until `release` is set. With `reads_body=False`, the server
+    answers when it has received the head of the request.
     """
 
     def __init__(self, host: str = LOCAL, tls: ssl.SSLContext | None = None, *, reads_body: bool = True) -> None:
@@ -117,7 +118,7 @@ def serving(
 
 
 class HttpProxy:
-    """A forward proxy: tunnels CONNECT to wherever it is asked, and answers every other request by itself."""
+    """A forward proxy. It opens a tunnel for CONNECT, and answers every other request itself."""
 
     def __init__(self, refuses: bytes = b"", goes_to: tuple[str, int] | None = None) -> None:
         self.listener = socket.create_server((LOCAL, 0))

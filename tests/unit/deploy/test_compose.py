@@ -18,7 +18,7 @@ PROFILES = ("core", "everything")
 DEMO = ROOT / "deploy" / "demo"
 #: The names that the reference documents give to the orchestrator.
 ORCHESTRATORS = ("saga-orchestrator-1", "saga-orchestrator-2", "service-saga-orchestrator", "orchestrateur-service")
-#: The Compose services that run a participant, where they do not have the participant's name.
+#: For each participant whose Compose services have other names than the participant: these names.
 OTHER_NAMES = {"stock": ["inventaire"], "catalogue": ["catalogue-1", "catalogue-2", "catalogue-3"]}
 
 

@@ -315,7 +315,8 @@ def test_reply_with_identity_coding_is_parsed(send):
         ("gzip", lambda: gzip.compress(b"{}")[:-5], "its gzip body is broken"),
         (
             "gzip",
-            lambda: gzip.compress(b"[" * 20 * LARGEST_REPLY_BYTES),  # takes a moment, so not at each collection
+            # A function, because making this value would slow down each collection of the tests.
+            lambda: gzip.compress(b"[" * 20 * LARGEST_REPLY_BYTES),
             "larger than 1,048,576 bytes when unpacked",
         ),
     ],

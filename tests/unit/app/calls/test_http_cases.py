@@ -1,6 +1,6 @@
-"""One suite of HTTP cases for two senders: our own exchange, and `requests` used plainly, as the reference.
+"""One suite of HTTP cases for two senders: `HttpClient` (ours), and the library requests (the reference).
 
-Where the two differ, the case says what the reference does and why ours does not do the same.
+Where the results of the two differ, the case contains the result of the reference, and why ours is different.
 """
 
 import gzip
@@ -46,7 +46,7 @@ def ask(url: str, method: str = "POST", body: Any = (), timeout_s: float = 3.0, 
 
 
 def meaning(reply: Reply) -> Any:
-    """Return what is compared: the status with the body, or why there is none."""
+    """Return what the tests compare: the status with the body, or why there is no status."""
     if reply.status is None:
         return LOST if reply.sent else "not sent"
     return reply.status, UNREADABLE if reply.unreadable else reply.body
@@ -54,15 +54,16 @@ def meaning(reply: Reply) -> Any:
 
 @dataclass(frozen=True)
 class Case:
-    """One answer, and what a sender makes of it."""
+    """One answer of a server, and the result of a sender that receives it."""
 
     name: str
     answer: bytes | tuple[bytes, ...] | None
     means: Any
-    #: What the reference makes of it, where that differs, and why ours does not do the same.
+    #: The result of the reference, when it is another one.
     reference: Any = None
+    #: Why ours has another result than the reference.
     why: str = ""
-    #: The server closes the connection after its answer.
+    #: True when the server closes the connection after its answer.
     closes: bool = False
 
 
@@ -77,7 +78,7 @@ def raw_deflate(content: bytes) -> bytes:
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
 CASES = [
-    # content codings, although none was asked for
+    # Content codings, although the request accepts none.
     Case("gzip", coded(gzip.compress(JSON), "gzip"), (200, {"a": 1})),
     Case("gzip in capitals", coded(gzip.compress(JSON), "GZIP"), (200, {"a": 1})),
     Case("x-gzip", coded(gzip.compress(JSON), "x-gzip"), (200, {"a": 1})),
@@ -94,7 +95,7 @@ CASES = [
         (200, UNREADABLE),
     ),
     Case("gzip and no byte", coded(b"", "gzip"), (200, {})),
-    # the body
+    # Bodies.
     Case("an object", http(JSON), (200, {"a": 1})),
     Case("an array", http(b'[{"id": 7}, 2]'), (200, [{"id": 7}, 2])),
     Case("a text", http(b'"booked"'), (200, {"value": "booked"})),
@@ -116,7 +117,7 @@ CASES = [
         (200, {"value": "x" * LARGEST_REPLY_BYTES}),
         "the reference reads any size, and ours must be kept in a row",
     ),
-    # the protocol
+    # The protocol.
     Case("100 before", b"HTTP/1.1 100 Continue\r\n\r\n" + http(JSON), (200, {"a": 1})),
     Case(
         "103 twice before",
@@ -210,7 +211,7 @@ def test_connection_is_not_used_when_closed_while_idle(kind: str, server: Script
     sender = SENDERS[kind]()
     for _ in range(2):
         server.answers.append(http(JSON))
-        server.release.set()  # it closes after its last answer
+        server.release.set()  # the server closes the connection after its last answer
         assert sender.send(ask(server.url)).status == 200
         assert server.closed.acquire(timeout=10)
     assert server.connections == 2
@@ -224,7 +225,7 @@ def test_connection_is_not_used_after_connection_close(kind: str, server: Script
 
 
 def test_cookie_is_not_sent_back(kind: str, server: ScriptedServer):
-    """The reference sends it back. A saga's calls share no session: a call must not depend on an earlier one."""
+    """The reference sends the cookie back. Our calls share no session, because no call may depend on an earlier one."""
     server.answers += [http(JSON, headers="Set-Cookie: session=1\r\n"), http(JSON)]
     sender = SENDERS[kind]()
     for _ in range(2):
@@ -233,7 +234,7 @@ def test_cookie_is_not_sent_back(kind: str, server: ScriptedServer):
 
 
 def test_early_answer_is_read_when_the_body_is_not(kind: str):
-    """A server may refuse a request by its head (413), and close the connection while the body is still coming."""
+    """A server can refuse a request after its head (413), and close the connection while the body is being sent."""
     with serving(reads_body=False) as server:
         server.answers.append(http(JSON, "413 Too large", "Connection: close\r\n"))
         server.release.set()
@@ -248,7 +249,7 @@ def test_header_of_the_reply_can_be_read(kind: str, server: ScriptedServer):
 
 
 def test_dripping_answer_ends_at_the_timeout(kind: str, server: ScriptedServer):
-    """The reference starts its timeout again with each piece, so a participant could hold a saga beyond its lease."""
+    """The reference restarts its timeout at each piece, so a participant could hold a saga beyond the lease."""
     drops = tuple(bytes([letter]) for letter in http(JSON)[:25])
     server.answers.append((*drops, http(JSON)[25:]))
     reply = SENDERS[kind]().send(ask(server.url, timeout_s=0.3))

@@ -22,7 +22,7 @@ TRIP = Saga(
 
 @pytest.fixture(autouse=True)
 def forgotten(monkeypatch):
-    """Forget every module that a test has made this process import."""
+    """Remove the modules that the test has imported, so that the next test imports them again."""
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
     before = set(sys.modules)
     yield
