@@ -97,7 +97,7 @@ class Harness:
             yield Server(f"http://127.0.0.1:{port}/order", psutil.Process(process.pid))
 
     def program(self, *arguments: str, stack: ExitStack | None = None, **environment: str) -> "subprocess.Popen[bytes]":
-        """Start a Python module, or the program at an absolute path. `stack` ends it; by default the harness does."""
+        """Start a Python module, or the program at an absolute path. `stack` (default: the harness) ends it later."""
         command = arguments if arguments[0].startswith("/") else (sys.executable, "-m", *arguments)
         with (self.folder / f"{Path(arguments[0]).name}-{time.monotonic_ns()}.log").open("wb") as log:
             process = subprocess.Popen(  # noqa: S603  no input from outside

@@ -1,7 +1,7 @@
 """The clients' accounts: payments, refunds and credits.
 
-A credit for returned goods is part of the payment of their purchase. Credits and refund together never exceed the
-payment, in any order of the calls and their undos.
+A credit for returned goods pays back a part of the payment for these goods. The credits and the refund of a payment
+together never exceed the payment, in whatever order the calls and their undos arrive.
 """
 
 from collections.abc import Iterator
@@ -176,7 +176,10 @@ def revoke_credit(done: Done, client_id: int) -> dict[str, Any]:  # noqa: ARG001
 
 
 def balance() -> dict[str, Any]:
-    """Return the sum of all payments and of all refunds. The credits of a refunded payment count as refunds."""
+    """Return the sum of all payments, and the sum of all money that was paid back.
+
+    A refunded payment counts with its whole amount, because its refund and its credits together are this amount.
+    """
     debits = _sum(select(func.sum(payments.c.montant)))
     paid_back = _sum(select(func.sum(payments.c.montant)).where(payments.c.rembourse))
     its_payment = payments.c.paiement_id == credits_granted.c.paiement_id

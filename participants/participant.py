@@ -14,7 +14,8 @@ from participants.barrier import Barrier
 class Participant:
     """A reference participant.
 
-    balance: return the totals of the business tables, so that a client can check that the books agree.
+    balance: the function that returns the totals of the business tables. A client checks with them that the books
+    agree.
     """
 
     name: str

@@ -53,7 +53,7 @@ def send() -> tuple[dict[str, Any], int]:
         select(clients_without_address).where(clients_without_address.c.client_id == receipt["client_id"])
     ):
         raise Refused(409, "No address", f"Client {receipt['client_id']} has no address to send a receipt to")
-    # The id follows from the key, so a repeated call overwrites the file that a crash left behind.
+    # The receipt's id is computed from the idempotency key, so a repeated call overwrites the file that a crash left.
     receipt_id = str(uuid5(NAMESPACE_URL, str(IdempotencyKey.of_request(Direction.DO))))
     file_name = f"recu-{receipt_id}.txt"
     row = {"commande_id": receipt["commande_id"], "montant": receipt["montant"]}

@@ -216,7 +216,7 @@ def undo_v1_return(done: Done, vente_id: str) -> dict[str, Any]:  # noqa: ARG001
 
 
 def balance() -> dict[str, Any]:
-    """Return the number of valid sales and their sum, less the refunds of their returns."""
+    """Return the number of valid sales, and the sum of their amounts less the refunds for returned goods."""
     valid = select(func.count(), func.coalesce(func.sum(sales.c.montant), 0)).where(~sales.c.annulee)
     count, total = db.session.execute(valid).one()
     recorded = ~returns.c.annule & (func.coalesce(returns.c.etat, "enregistre") == "enregistre")

@@ -1,4 +1,4 @@
-"""The first rows of each participant. They decide which reference orders succeed and which fail.
+"""The first rows of each participant. They decide which orders succeed and which fail.
 
 Client 1 wants more units of a rare product than the stock has. Client 2 has too little money. Client 3 is blocked.
 Client 6600 has no address for a receipt. Shop 99 is closed. Every other client succeeds, with the ordinary cart and a

@@ -1,7 +1,7 @@
 """The supply chain: it checks the stock and orders deliveries of products that fall below their threshold.
 
-An order is stored before it is sent, and it is sent with its own id as idempotency key until it is answered. So a crash
-neither loses a delivery nor repeats it.
+An order is stored before it is sent. It is sent again, with its own id as idempotency key, until the stock answers. So
+a crash neither loses nor repeats a delivery.
 """
 
 import logging

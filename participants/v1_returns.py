@@ -1,7 +1,7 @@
 """The returns of return_saga v1 in the tables of the stock and of the client accounts.
 
-The calls of version 1 did not name the purchase. So the remaining goods and money of an earlier purchase are unknown:
-to undo that purchase could move the returned units, and pay the returned money, a second time.
+The calls of version 1 did not name the purchase. So the remaining goods and money of an earlier purchase are unknown.
+An undo of that purchase could move the returned units a second time, and pay the returned money a second time.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -56,7 +56,7 @@ class V1Returns:
         )
 
     def since(self, purchase: IdempotencyKey, subjects: Collection[str] | Select[tuple[str]]) -> dict[str, int]:
-        """Return the returned quantity by subject since the first action of the purchase at this participant."""
+        """Return, by subject, the quantity returned since the first action of the purchase at this participant."""
         done = self._ledger
         began = select(func.min(done.c.at)).where(done.c.saga_id == purchase.saga_id, done.c.direction == Direction.DO)
         query = (

@@ -62,7 +62,7 @@ def create_application() -> "WSGIApplication":
         apps["stock"].config["CATALOGUE"] = catalogue_in(apps["catalogue"])
     if settings.restock_s and "supply-chain" in apps:
         check_every(settings.restock_s, apps["supply-chain"])
-    # Also below /api, as behind the gateway, so that the same URLs work without a gateway.
+    # The participants are also served below /api, as the gateway does, so that the same URLs work without a gateway.
     services: dict[str, WSGIApplication] = {
         f"{below}/{name}": app for below in ("", "/api") for name, app in apps.items()
     }

@@ -19,7 +19,7 @@ _UNLIMITED = ("health.live", "health.ready", "prometheus_metrics")
 def client_address() -> str:
     """Return the address that the outermost trusted proxy names, or the address of the connection.
 
-    X-Forwarded-For may contain any text; a text that is no address is ignored.
+    X-Forwarded-For can contain any text; a text that is no address is ignored.
     """
     named = _parsed(request.remote_addr or "")
     if named is None:

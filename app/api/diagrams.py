@@ -66,7 +66,7 @@ def index() -> Response:
     media_types=(*_SVG, "text/vnd.graphviz", "text/markdown", "text/plain"),
 )  # fmt: skip
 def show(name: str, kind: str) -> Response:
-    """Draw a definition: its latest version, or the version of ?version=."""
+    """Draw the latest version of a definition, or the version that the parameter `version` names."""
     version = load(_VersionQuery(), request.args.to_dict())["version"]
     drawn = _drawn(_definition(name, version), RENDERERS[kind])
     return picture_answer(drawn, DEFINITION_S) if kind == "svg" else text_answer(kind, drawn, DEFINITION_S)

@@ -1,6 +1,6 @@
 """The API's description for programs (/openapi.json) and for people (Swagger UI at /docs and /api-docs).
 
-The page loads files of this service only and has no inline script: see static/swagger/README.md.
+The page of Swagger UI loads only files of this service, and has no inline script.
 """
 
 from pathlib import Path
@@ -54,5 +54,5 @@ def page() -> Response:
 
 @blueprint.cli.command("openapi")
 def print_document() -> None:
-    """Print the API's description, as in docs/openapi.json."""
+    """Print the API's description, from which `make openapi` writes docs/openapi.json."""
     click.echo(text_of(current_app), nl=False)

@@ -47,7 +47,7 @@ def _answer(body: str, content_type: str, max_age_s: int, policy: str) -> Respon
     answer = Response(body, content_type=content_type)
     answer.headers["Content-Security-Policy"] = policy
     answer.headers["X-Content-Type-Options"] = "nosniff"
-    # Private: counts and the path of a saga must not stay in a shared cache.
+    # private: a cache that several people share must not store counts or the path of a saga.
     answer.headers["Cache-Control"] = f"private, max-age={max_age_s}" if max_age_s else "private, no-cache"
     answer.add_etag()
     answer.make_conditional(request)

@@ -99,7 +99,7 @@ def resolve(saga_id: str, *, reason: str, reply: str, actor: str | None, wait_s:
 def seed() -> None:
     """Start one example of every saga type, with the example data of its table.
 
-    A second run starts nothing: each example has its own key.
+    A second run starts nothing, because each example has an idempotency key of its own.
     """
     runner = services().runner
     try:

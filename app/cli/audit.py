@@ -49,9 +49,10 @@ def list_rows(saga_id: str | None, actor: str | None, limit: int, as_json: bool)
 
 @trail.command("verify")
 def verify() -> None:
-    """Verify every row, and print the hash of the last row. Exit code 1 names the first row that was changed.
+    """Verify every row, and print the hash of the last row.
 
-    A hash that you keep elsewhere also reveals a trail that was replaced as a whole.
+    Exit code 1: a row was changed; the message names the first such row. To detect a trail that was replaced as a
+    whole, store the printed hash elsewhere and look for it later.
     """
     verdict = audit.verify(db.engine)
     if verdict.broken is not None:

@@ -40,7 +40,7 @@ class MigrateCommand(click.Command):
             with command.make_context(ctx.info_name, [*ctx.args], parent=ctx.parent) as inner:
                 check_database_file(app.config["SQLALCHEMY_DATABASE_URI"], writes=True)
                 return command.invoke(inner)
-        except SystemExit as error:  # flask_migrate has logged the reason in one line, such as an unknown revision
+        except SystemExit as error:  # flask_migrate has already logged the reason, such as an unknown revision
             ctx.exit(BAD_INPUT if error.code else 0)
         except SQLAlchemyError as error:
             if _is_foreign(error):

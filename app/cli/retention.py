@@ -28,8 +28,8 @@ BATCH = 500
 def prune(*, days: float, archive: Path | None, dry_run: bool, limit: int | None) -> None:
     """Delete finished sagas and their journals, the oldest first, a batch at a time.
 
-    A saga that is not finished, or whose events are not published yet, is never deleted. The Idempotency-Key of a
-    deleted saga is free again.
+    A saga that is not finished, or whose events are not published yet, is never deleted. After a deletion, the
+    Idempotency-Key of the saga can be used again.
     """
     if dry_run:
         found = len(retention.ended_before(days, min(limit or BATCH, BATCH)))

@@ -166,7 +166,7 @@ class Intake:
 
 
 def _mended_by_operator(error: Exception) -> bool:
-    """Return True for a database error that an operator must correct, and that every other message would meet too."""
+    """Return True for a database error that an operator must correct. Other messages would fail with it too."""
     return isinstance(error, SQLAlchemyError) and meaning(error) not in {Meaning.UNSTORABLE, Meaning.DEFECT}
 
 

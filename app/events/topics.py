@@ -26,7 +26,7 @@ def incoming_queue(event_types: list[str]) -> Queue:
 
 
 def connect(url: str) -> Connection:
-    """Return a connection that is opened when it is first used, with one attempt."""
+    """Return a connection. Its first use opens it, with only one attempt."""
     options: dict[str, Any] = dict(connection_options(url))
     if url.startswith("amqp"):
         options["confirm_publish"] = True  # an event counts as published when the broker has confirmed it

@@ -1,6 +1,6 @@
 """The actions that a person may take on a saga in its present state, each with its preview.
 
-The transitions of the saga's table decide which actions there are.
+The transitions of the saga's table decide which actions are possible.
 """
 
 from collections.abc import Iterator, Mapping

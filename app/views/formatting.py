@@ -45,12 +45,12 @@ def age(seconds: float) -> str:
 
 
 def moment(at: datetime) -> str:
-    """Return a moment to the second, in UTC."""
+    """Return a date and time in UTC, without fractions of a second."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def time_of_day(at: datetime) -> str:
-    """Return the time of day to the millisecond, in UTC."""
+    """Return the time of day in UTC, with milliseconds."""
     return at.astimezone(UTC).strftime("%H:%M:%S.%f")[:-3]
 
 

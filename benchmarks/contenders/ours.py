@@ -1,4 +1,4 @@
-"""The orchestrator, as its own server starts it."""
+"""The orchestrator as a contender. It starts the same threads as in production (wsgi.py)."""
 
 import os
 

@@ -1,7 +1,8 @@
 """The alerts: critical ones page an operator at once, warnings can wait until the morning.
 
-Each alert has a runbook in docs/runbooks/. One cause fires one alert: consequences of a cause with its own alert are
-excluded here where the labels allow it, and otherwise inhibited in deploy/alertmanager/alertmanager.yml.
+Each alert has a runbook in docs/runbooks/. One cause fires one alert: when a cause has its own alert, the alerts for
+its consequences are excluded here where the labels allow it, and otherwise inhibited in
+deploy/alertmanager/alertmanager.yml.
 
 Database gauges are equal on every replica: use `max`, never `sum`. Only saga_unknown_definition_sagas differs between
 replicas: use `min`.

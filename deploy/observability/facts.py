@@ -16,7 +16,7 @@ from machines.transitions import Phase, Trigger
 class StepFact:
     """A step of a saga.
 
-    place: the saga's name and the step's number; sorting by it gives the order of the steps.
+    place: the saga's name and the step's number. Places sorted as texts have the order of the steps.
     """
 
     saga: str
@@ -40,7 +40,7 @@ class StateFact:
 class Facts:
     steps: tuple[StepFact, ...]
     states: tuple[StateFact, ...]
-    failures: Mapping[str, tuple[str, ...]]  # by saga: the states that a failed step leads to
+    failures: Mapping[str, tuple[str, ...]]  # by saga: refused states, then stuck states
 
     def named(self, phase: Phase) -> list[str]:
         """Return the names of the states of a phase in all sagas."""

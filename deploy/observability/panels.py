@@ -83,7 +83,7 @@ def lines(title: str, queries: Mapping[str, str], *, unit: str, text: str, stack
 
 
 def wide(panel: TimeSeries, span: int = 12) -> TimeSeries:
-    """Return the panel with its legend at the right, and wide enough for it."""
+    """Return the panel with its legend at the right, and wide enough for the legend."""
     return panel.span(span).legend(_legend(LegendPlacement.RIGHT))
 
 

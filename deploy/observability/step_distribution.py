@@ -44,7 +44,7 @@ def _oldest() -> str:
 
 
 def _each_step(expr: str) -> str:
-    """Return a row for each step of the definitions; 0 where nothing was counted."""
+    """Return the query with one row for each step of the definitions; a step without a count has 0."""
     return f"{_STEP} * on (saga, step) group_left () ({expr})\nor 0 * {_STEP}"
 
 

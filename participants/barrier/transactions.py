@@ -34,7 +34,10 @@ def _begin(connection: Connection) -> None:
 
 
 def insert_new(connection: Connection, table: Table, **values: Any) -> bool:
-    """Insert a row; return False when its key exists. A concurrent insert of the same key waits for the first one."""
+    """Insert a row. Return False when a row with its key exists.
+
+    Of two concurrent inserts of one key, the second waits until the transaction of the first has ended.
+    """
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(table).values(**values).on_conflict_do_nothing()
     return connection.execute(statement.returning(*table.primary_key)).first() is not None

@@ -151,5 +151,8 @@ class Show:
             self._complaints.append(complaint)
 
     def _seed(self) -> None:
-        """Start one saga of every kind for the lists and pages, after the audit, which counts only the checkouts."""
+        """Start one saga of every type, for the lists and pages.
+
+        Call this after the check of the books, which counts only the checkouts.
+        """
         self._programs.until_done(self._programs.start("examples", "app.cli", "seed", environment=self._environment))

@@ -31,7 +31,7 @@ LEDGER: Mapping[str, str] = {
 
 _STATUS = re.compile(r"^[1-5][0-9]{2} ")
 _OUTCOMES = {"succeeded": "done", "refused": "refused", "unknown": "no answer", "not_sent": "not sent"}
-#: The consequence of each trigger after a call that did not succeed.
+#: Trigger of the move after a call that did not succeed → its consequence, in a customer's words.
 _CONSEQUENCES = {
     "retry": "It may have happened, so the same call goes out again with the same key",
     "defer": "It did not happen, and is tried again in a moment",

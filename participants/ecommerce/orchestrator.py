@@ -42,7 +42,8 @@ class Orchestrator:
         body = {"client_id": client_id, "magasin_id": STORE}
         headers = {"Idempotency-Key": key, "Prefer": "respond-async"}
         response = self._http.send("POST", "/api/commande/checkout", json=body, headers=headers)
-        # The refusal of a repeated request (the saga runs, or was compensated) contains the saga's id too.
+        # A repeated request is refused while the saga runs and after its compensation. The refusal also has the saga's
+        # id.
         return _saga_id(response, decoded(response).get("saga_id"))
 
     def bring_back(self, data: dict[str, Any], key: str) -> UUID:

@@ -114,7 +114,7 @@ def show_error(error: HTTPException) -> Response:
 
 @routes.errorhandler(DeniedError)
 def denied(error: DeniedError) -> Response:
-    """Answer a request for which a service rejected the shop's key: the installation is wrong."""
+    """Answer with an error page when a service rejected the shop's key: the setting of the shop is wrong."""
     words = f"{error}: it does not let the shop in. Set {error.setting} to a key that it, or its gateway, accepts."
     return page("error", 502, title="The shop has no key", words=words)
 

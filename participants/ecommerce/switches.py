@@ -71,7 +71,9 @@ def _fault(name: str, mode: Mode) -> dict[str, Any] | None:
         return None
     fault = {"kind": _KINDS[mode], "seconds": SLOW_S, "times": 1 if mode is Mode.LOSE else None}
     if name == "panier":
-        fault["method"] = "GET"  # the orchestrator reads a cart with GET; the shop must always be able to fill it
+        # Only the orchestrator's read of the cart is a GET. The shop must still be able to fill the cart.
+        fault["method"] = "GET"
     elif mode in (Mode.REFUSE, Mode.LOSE):
-        fault["method"] = "POST"  # spare the reads of the shop, so that the fault affects a call of the saga
+        # Only the calls of the saga are POST. The reads of the shop must not use up the fault.
+        fault["method"] = "POST"
     return fault
