@@ -1,6 +1,7 @@
-"""A circuit breaker before each participant, shared by all processes where there is a Redis.
+"""A circuit breaker for each participant. With Redis, all processes share the breakers' states.
 
-A call that the breaker blocks is not sent: its saga defers it, which counts as no attempt and is no refusal.
+A call that an open breaker blocks is not sent. Its saga defers the call, which counts neither as an attempt nor as a
+refusal.
 """
 
 import time
@@ -55,7 +56,7 @@ class GuardedSender:
         return {name: breaker.state for name, breaker in self._breakers.items()}
 
     def learn(self) -> None:
-        """Open the breakers that another process has opened. The runner calls this with each heartbeat."""
+        """Open the breakers that another process has opened. The runner calls this method with each heartbeat."""
         closed = [name for name, breaker in self._breakers.items() if breaker.state is not BreakerState.OPEN]
         for key, left_s in self._cache.expiries_s([f"open/{name}" for name in closed]).items():
             self._breakers[key.removeprefix("open/")].open_for(left_s)

@@ -1,4 +1,4 @@
-"""One HTTP call, sent once, within its time. It raises no exception for what the network or a participant does."""
+"""An HTTP client that sends a request once, within its time. A failure of the network is a reply, no exception."""
 
 import socket
 import time
@@ -35,7 +35,7 @@ class Request:
     method: str
     #: Full URL.
     url: str
-    #: Headers of this request, besides those of every request.
+    #: Headers of this request. The client adds the headers that every request has.
     headers: Mapping[str, str]
     #: Body; None for a call without one.
     body: Any
@@ -140,9 +140,10 @@ class HttpClient:
             return answer
 
     def _asked_to_wait(self, headers: Mapping[bytes, bytes]) -> float | None:
-        """Return how many seconds a Retry-After asks for, in either of its forms; None when it is missing or illegal.
+        """Return the wait that a Retry-After asks for, in seconds; None when the header is missing or illegal.
 
-        A date is compared with the participant's own Date header, if there is one: its clock may differ from ours.
+        The header has a number of seconds or a date. A date is compared with the reply's Date header, if there is one,
+        because the participant's clock may differ from ours.
         """
         asked = headers.get(b"retry-after")
         if asked is None:
@@ -181,7 +182,7 @@ def _head(request: Request, place: Origin, path: str, length: int, idempotency_h
 
 
 def _form(fields: Mapping[str, Any]) -> bytes:
-    """Return fields as a form, in their order; a list sends its field once for each item."""
+    """Return fields as the body of a form, in their order. A field with a list is repeated for each item."""
     pairs = [
         (name, scalar_text(name, each, "a form"))
         for name, value in fields.items()
@@ -191,7 +192,7 @@ def _form(fields: Mapping[str, Any]) -> bytes:
 
 
 def _lines(headers: Mapping[str, str]) -> str:
-    """Return headers as text. Raise ValueError for one that cannot be sent."""
+    """Return headers as text, one line each. Raise ValueError for a header that cannot be sent."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     if not lines.isascii() or lines.count("\r") != len(headers) or lines.count("\n") != len(headers):
         raise ValueError(f"one of these headers has a line break, or is not ASCII: {', '.join(headers)}")
@@ -199,7 +200,7 @@ def _lines(headers: Mapping[str, str]) -> str:
 
 
 def _split(url: str) -> tuple[str, str]:
-    """Split a URL into its origin and the rest."""
+    """Split a URL into its origin, such as http://stock:8080, and its path with the query."""
     slash = url.find("/", len("https://"))
     return (url[:slash], url[slash:]) if slash > 0 else (url, "/")
 

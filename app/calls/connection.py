@@ -1,4 +1,4 @@
-"""A connection to a participant: made within the deadline of its call, and reused only for a while."""
+"""A connection to a participant. It is opened within the time of a call, and reused while it is not idle too long."""
 
 import socket
 import ssl
@@ -88,7 +88,7 @@ def _open_tunnel(opened: socket.socket, proxy: Proxy, target: str, deadline: flo
 class Connection(HTTPConnection):
     """urllib3's connection, whose socket comes from a Route."""
 
-    #: When the last answer was read, on the caller's clock.
+    #: When the last answer was read, in seconds on the clock that `ExchangePool.exchange` gets.
     idle_since = 0.0
     _tunnels = False  # a proxy forwards plain HTTP
     _new_socket: Callable[[], socket.socket]

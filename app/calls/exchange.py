@@ -1,8 +1,8 @@
 """One request and its reply over a connection that stays open.
 
-requests manages the connections: their pools, certificates and limits. The exchange over a connection is our own code:
-requests' layers for proxies, redirects, cookies and streams would take ten times as long as the exchange itself, four
-times per saga (ADR 19).
+The library requests manages the connections: their pools, certificates and limits. The exchange over a connection is
+our own code, because the layers of requests for proxies, redirects, cookies and streams take ten times as long as the
+exchange itself (ADR 19).
 """
 
 import socket
@@ -24,7 +24,7 @@ _PIECE_BYTES = 8192  # holds most replies; for a buffer of 64 KiB malloc takes s
 
 
 class _Idle:
-    """The idle connections of a pool that never blocks: a LifoQueue without locks for waiting."""
+    """The idle connections of a pool. It replaces a LifoQueue and never blocks, so it needs no locks."""
 
     def __init__(self, maxsize: int) -> None:
         self._most, self._idle = maxsize, deque[Any]()
@@ -52,10 +52,10 @@ class ExchangePool(HTTPConnectionPool):
     route: Route
 
     def exchange(self, request_bytes: bytes, timeout_s: float, clock: Callable[[], float]) -> Answer:
-        """Send a request and return its answer, within `timeout_s` for everything, including the connection.
+        """Send a request and return its answer. timeout_s: longest time of both and of opening a connection.
 
-        The request is sent at once: one packet wakes its reader once. A too large answer is not `complete`. Raise
-        NotSentError, LostError or TimeoutError.
+        Head and body are sent together, so that they often fit into one packet. An answer that is too large is not
+        `complete`. Raise NotSentError, LostError or TimeoutError.
         """
         started = clock()
         deadline, connection, answer = started + timeout_s, cast("Connection", self._get_conn()), Answer()
@@ -80,9 +80,10 @@ class ExchangePool(HTTPConnectionPool):
         return answer
 
     def drop_idle(self) -> None:
-        """Close every idle connection, so that the retry gets a new one.
+        """Close every idle connection, so that a retry opens a new one.
 
-        One of them has just failed, and the cause (a NAT that forgot, a host that died) may have broken them all.
+        A reused connection has just failed. The cause, such as a NAT gateway that forgot its connections or a dead
+        host, may have broken all idle connections.
         """
         assert self.pool is not None
         with suppress(Empty):
@@ -115,7 +116,7 @@ class ExchangeAdapter(HTTPAdapter):
         return host, options | ({"ssl_context": self._trust.context()} if host["scheme"] == "https" else {})
 
     def pool(self, origin: str) -> ExchangePool:
-        """Return the pool that requests would use for this origin."""
+        """Return the pool of connections to this origin."""
         anything = requests.Request("GET", origin).prepare()
         found = cast("ExchangePool", self.get_connection_with_tls_context(anything, verify=True, proxies={}))
         found.route = self._route
@@ -151,7 +152,7 @@ def _receive(
     """Read until the answer is complete, or larger than allowed. unsent: why the request was not read to its end."""
     try:
         while not answer.complete and answer.received_bytes <= LARGEST_REPLY_BYTES:
-            # Each read gets only the time that is left: a participant that drips bytes would outlast the saga's lease.
+            # Each read gets only the rest of the time. Otherwise slow single bytes could outlast the saga's lease.
             sock.settimeout(_left(deadline, clock()))
             answer.feed(sock.recv(_PIECE_BYTES))
     except OSError as error:

@@ -1,14 +1,15 @@
-"""The meaning of a reply. Every reply has one of four outcomes, and no other module decides it (ADR 22).
+"""The meaning of a reply. Every reply has one of five outcomes, and no other module decides it (ADR 22).
 
 status                                                          outcome
 2xx other than 202, with a body that is understood              succeeded
-4xx, unless listed below, answered by the participant itself    refused: it did not happen
-401 403 405 406 407 414 415 421 429 431, 301 307 308, 404       not sent: a setting or the load is at fault, not the
-  whose body is no JSON object, or is Kong's own                  order; counts as no attempt
-404 or 410 to a DELETE, answered by the participant itself      succeeded: what it deletes is gone
-all others, no answer, a body that is not understood            unknown (in doubt): it may have happened
+4xx, unless listed below, answered by the participant itself    refused: the action did not happen
+401 403 405 406 407 414 415 421 429 431, 301 307 308, 404       not sent: a setting or the load is the cause, not the
+  whose body is no JSON object, or is Kong's own                  saga's data; counts as no attempt
+404 or 410 to a DELETE, answered by the participant itself      succeeded: what the call deletes is gone
+all others, no answer, a body that is not understood            in doubt ("unknown"): the action may have happened
 
-The `means=` of a call goes before this table.
+A call's `means=` has priority over these rules. The fifth outcome, refused with an undo (REFUSED_UNDO), comes only from
+`means=`: the participant refused, but left something behind.
 """
 
 from collections.abc import Mapping
@@ -34,9 +35,9 @@ _TURNED_AWAY: Mapping[int, str] = {
 }  # fmt: skip
 _OK, _ACCEPTED, _REDIRECT, _BAD_REQUEST, _NOT_FOUND, _SERVER_ERROR, _UNAVAILABLE = 200, 202, 300, 400, 404, 500, 503
 _GONE = 410
-#: Kong's message for a path without a route. It is JSON, but not a participant's.
+#: Message of the gateway Kong for a path without a route. The reply is JSON, but no participant has sent it.
 _NO_ROUTE = "no Route matched with those values"
-#: Request Timeout and Too Early: it is unknown how far the participant has come.
+#: Request Timeout and Too Early: these 4xx statuses do not say whether the participant has acted on the call.
 _IN_DOUBT = frozenset({408, 425})
 
 
@@ -60,7 +61,7 @@ class Reply:
     scalar: bool = False
     #: Why there is no answer, in one line.
     error: str = ""
-    #: The whole reason, when it contains more than the participant's words.
+    #: Complete reason with an explanation by this service; "": the participant's words are the reason.
     says: str = ""
     #: False when nothing left this process.
     sent: bool = True
@@ -103,7 +104,7 @@ class Reply:
 
     @property
     def turned_away(self) -> bool:
-        """True when the call was answered, but not by a participant that acted on it."""
+        """True when a reply came, but no participant acted on the call."""
         if self.status == _NOT_FOUND:
             owned = isinstance(self.body, Mapping) and not (self.blank or self.scalar)
             return not owned or self.fields.get("message") == _NO_ROUTE
@@ -111,12 +112,12 @@ class Reply:
 
     @property
     def asks_to_wait(self) -> bool:
-        """True when the participant says when to ask again: such an answer is not a failed attempt."""
+        """True when the participant says when to send the call again. Such a reply counts as no failed attempt."""
         return self.status == _UNAVAILABLE and self.retry_after_s is not None
 
 
 def outcome_of(reply: Reply, lacking: Mapping[str, str] = NOTHING, call: Call | None = None) -> Outcome:
-    """Return the outcome of a reply. lacking: fields that a later call needs and cannot use, see `Saga.lacking`."""
+    """Return the outcome of a reply. lacking: fields that a later call needs but cannot use, each with the reason."""
     status = reply.status
     if status is None:
         if reply.impossible:
@@ -139,7 +140,7 @@ def _meaning(reply: Reply, call: Call) -> Outcome | None:
         return found[2]
     if isinstance(named := call.means.get(reply.status or 0), str):
         return Outcome(named)
-    # A 404 that is not the participant's own may come from a mistyped path: then nothing was deleted.
+    # A 404 from a gateway may come from a mistyped path, and then nothing was deleted.
     gone = reply.status == _GONE or (reply.status == _NOT_FOUND and not reply.turned_away)
     return Outcome.SUCCEEDED if gone and call.method == "DELETE" else None
 
@@ -162,7 +163,7 @@ def _meant_by_field(reply: Reply, call: Call) -> tuple[str, Any, Outcome] | None
 
 
 def explained(reply: Reply, lacking: Mapping[str, str], call: Call) -> Reply:
-    """Return the reply with a reason: why a success was not accepted, or which setting to check."""
+    """Return the reply with an explanation: why its success is not accepted, or which setting to check."""
     if call.means and (found := _meant_by_field(reply, call)) and found[2] is not Outcome.SUCCEEDED:
         path, value, _ = found
         said = "is missing" if value is None else f"is {written(value).decode()}"
@@ -172,7 +173,7 @@ def explained(reply: Reply, lacking: Mapping[str, str], call: Call) -> Reply:
     if lacking:
         return replace(reply, says=f"{reply.reason}, but {_what_lacks(lacking)}")
     if reply.status not in call.means and (setting := setting_of(reply, call.participant)):
-        # A 404 with a JSON body is the participant's own, and a refusal; this one may come from anything on the way.
+        # A 404 with a JSON body is a refusal by the participant. A 404 without one may come from a proxy or a gateway.
         anybody = " without a JSON body" if reply.status == _NOT_FOUND and not reply.body else ""
         return replace(reply, says=f"{reply.reason}{anybody}; check {setting}")
     return reply
