@@ -13,8 +13,8 @@ loading          a saga from its row and journal
 sagas            the commits of a saga
 leases           which process holds which saga
 tables           the tables that sagas run by
-queries, lists, attention, statistics    what people and metrics read of sagas
+queries, lists, attention, statistics    the sagas as people and metrics read them
 retention        sagas that ended long ago
-outbox, dead_letters    events to publish, and messages that were not accepted
-accounts, audit  users, API keys, and what they did
+outbox, dead_letters    events to publish, and incoming messages that were not accepted
+accounts, audit  users and API keys, and the record of what people and keys did
 """

@@ -1,6 +1,6 @@
 """Users and their sessions, password attempts, and API keys.
 
-Each change of a user or key and its audit row are one transaction.
+A change of a user or a key is committed in one transaction with its audit row.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,14 +44,14 @@ class Users:
             raise ConflictError(f"there is a user {name} already") from None
 
     def change_role(self, name: str, role: str, actor: str) -> None:
-        """Set a user's role. Raise NotFoundError, and ConflictError for the last admin."""
+        """Set a user's role. Raise NotFoundError for an unknown user, and ConflictError for the last admin."""
         with atomic(self._database) as connection:
             before = self._known(connection, name, stays_admin=role == _ADMIN)
             connection.execute(update(_USER).where(_USER.c.name == name).values(role=role))
             append(connection, _entry(actor, "user.role", name, before={"role": before.role}, after={"role": role}))
 
     def change_password(self, name: str, password: str, actor: str) -> None:
-        """Set the hash of a new password and end all sessions of the user. Raise NotFoundError."""
+        """Set the hash of a new password and end all sessions of the user. Raise NotFoundError for an unknown user."""
         with atomic(self._database) as connection:
             self._known(connection, name, stays_admin=True)
             connection.execute(update(_USER).where(_USER.c.name == name).values(password=password))
@@ -59,7 +59,7 @@ class Users:
             append(connection, _entry(actor, "user.password", name))
 
     def remove(self, name: str, actor: str) -> None:
-        """Remove a user and the user's sessions. Raise NotFoundError, and ConflictError for the last admin."""
+        """Remove a user and the user's sessions. Raise NotFoundError if unknown, ConflictError for the last admin."""
         with atomic(self._database) as connection:
             before = self._known(connection, name, stays_admin=False)
             connection.execute(delete(_SESSION).where(_SESSION.c.user_name == name))
@@ -67,7 +67,7 @@ class Users:
             append(connection, _entry(actor, "user.remove", name, before={"role": before.role}))
 
     def sign_in(self, name: str, session: str, lasts_s: float, address: str) -> None:
-        """Begin a session. Raise NotFoundError when the user was removed meanwhile."""
+        """Store a new session that ends after `lasts_s` seconds. Raise NotFoundError when the user was removed."""
         new = insert(_SESSION).values(id=session, user_name=name, ends_at=in_seconds(lasts_s))
         with atomic(self._database) as connection:
             self._known(connection, name, stays_admin=True)
@@ -76,14 +76,14 @@ class Users:
             append(connection, _entry(f"user:{name}", "sign_in", name, after={"address": address}))
 
     def refused(self, name: str | None, address: str) -> None:
-        """Record a failed sign-in in the audit trail. name: None when there is no such user.
+        """Record a failed sign-in in the audit trail. name: the user; None when the typed name is no user's name.
 
-        The typed name is not recorded then: it may be a password.
+        A typed name that no user has is not recorded, because it may be a password.
         """
         record(self._database, Entry(actor="nobody", action="sign_in.refused", target=name, after={"address": address}))
 
     def signed_in(self, session: str) -> Row[Any] | None:
-        """Return the user of a session, with the user's present role."""
+        """Return the name and the current role of a session's user; None when the session has ended."""
         query = select(_USER.c.name, _USER.c.role).join(_SESSION, _SESSION.c.user_name == _USER.c.name)
         with self._database.connect() as connection:
             alive = query.where(_SESSION.c.id == session, _SESSION.c.ends_at > db_now())
@@ -95,8 +95,12 @@ class Users:
 
     @staticmethod
     def _known(connection: Connection, name: str, *, stays_admin: bool) -> Row[Any]:
-        """Return the user, locked. Also lock all admins when one of them may be removed."""
-        if not stays_admin:  # always in the same order, so that two transactions cannot deadlock
+        """Lock and return the user's row. Raise NotFoundError for an unknown user.
+
+        stays_admin: False when the change may remove an admin. Then lock all admins first, and raise ConflictError for
+        the last one.
+        """
+        if not stays_admin:  # the rows are locked in a fixed order, so that two transactions cannot deadlock
             admins = select(_USER.c.name).where(_USER.c.role == _ADMIN).order_by(_USER.c.name).with_for_update()
             if connection.execute(admins).scalars().all() == [name]:
                 raise ConflictError(f"{name} is the last admin; make another one first")
@@ -118,9 +122,8 @@ def _entry(
 
 
 _ATTEMPT = LoginAttemptRow.__table__
-#: Within ATTEMPT_WINDOW_S seconds one address may fail OF_ONE_NAME times for one name, and OF_ALL_NAMES times for all
-#: names. A name is never locked alone: anyone who knows an operator's name could lock the operator out. No wait is
-#: longer.
+#: Within ATTEMPT_WINDOW_S seconds one address can fail OF_ONE_NAME times for one name, and OF_ALL_NAMES times for all
+#: names. Other addresses can still sign in with the name; otherwise anyone who knows it could lock the operator out.
 ATTEMPT_WINDOW_S, OF_ONE_NAME, OF_ALL_NAMES = 60.0, 5, 20
 
 
@@ -129,22 +132,25 @@ class LoginAttempts:
         self._database = database
 
     def register(self, name: str, address: str) -> bool:
-        """Record an attempt before its password is checked. Return False when there were too many: do not check it."""
+        """Record an attempt before its password is checked. Return False, without a record, after too many attempts.
+
+        The caller must then refuse the attempt without a check of its password.
+        """
         attempt = uuid4()
         with self._database.connect() as connection:
             connection.execute(delete(_ATTEMPT).where(_ATTEMPT.c.at < in_seconds(-ATTEMPT_WINDOW_S)))
             connection.execute(insert(_ATTEMPT).values(id=attempt, name=name, address=address, at=db_now()))
-            # Counted after the insert, so that simultaneous attempts all count each other.
+            # The count comes after the insert, so that each of several simultaneous attempts counts the others.
             of_name = func.sum(case((_ATTEMPT.c.name == name, 1), else_=0))
             counted = select(of_name, func.count()).where(_ATTEMPT.c.address == address)
             names, all_names = connection.execute(counted).one()
         allowed = names <= OF_ONE_NAME and all_names <= OF_ALL_NAMES
-        if not allowed:  # an attempt that was not checked must not lengthen the wait
+        if not allowed:  # an attempt whose password is not checked must not extend the time until the next one
             self._forget(attempt)
         return bool(allowed)
 
     def forgive(self, name: str, address: str) -> None:
-        """Delete the failed attempts before a correct password."""
+        """Delete the attempts for this name from this address, because a correct password followed."""
         mine = and_(_ATTEMPT.c.name == name, _ATTEMPT.c.address == address)
         with self._database.connect() as connection:
             connection.execute(delete(_ATTEMPT).where(mine))
@@ -166,7 +172,7 @@ class ApiKeys:
         self._database = database
 
     def all(self) -> Sequence[Row[Any]]:
-        """Return every key, grouped by name. left_s: seconds for which the key is still valid; below 0: it is not."""
+        """Return every key, grouped by name. Column left_s: seconds until the key becomes invalid; below 0: it is."""
         left_s = seconds_until(func.coalesce(_KEY.c.revoked_at, _KEY.c.expires_at)).label("left_s")
         query = select(_KEY, left_s).order_by(_KEY.c.name, _KEY.c.created_at.desc())
         with self._database.connect() as connection:
@@ -176,7 +182,7 @@ class ApiKeys:
         """Add a key. Raise ConflictError when two keys of that name are valid already."""
         details = {"scopes": list(scopes), "days": days}
         with atomic(self._database) as connection:
-            # First, because it locks the trail: of two keys added at once, the second counts the first.
+            # The audit row comes first, because its lock makes a simultaneous `add` wait and then count this key.
             append(connection, Entry(actor=actor, action="key.add", target=f"{name} {prefix}", after=details))
             valid = connection.scalar(select(func.count()).where(_KEY.c.name == name, *_VALID)) or 0
             if valid >= MAX_VALID_KEYS:
@@ -197,7 +203,7 @@ class ApiKeys:
             append(connection, Entry(actor=actor, action="key.revoke", target=f"{known.name} {prefix}", before=details))
 
     def find_valid(self, digest: str) -> Row[Any] | None:
-        """Return the name and scopes of a valid key, with left_s: the seconds for which it is still valid."""
+        """Return name and scopes of a valid key, and left_s, the seconds until it expires; None for any other key."""
         query = select(_KEY.c.name, _KEY.c.scopes, seconds_until(_KEY.c.expires_at).label("left_s"))
         with self._database.connect() as connection:
             return connection.execute(query.where(_KEY.c.digest == digest, *_VALID)).one_or_none()

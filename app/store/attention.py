@@ -1,6 +1,6 @@
-"""The sagas that need attention.
+"""The sagas that a person should look at.
 
-They are stuck, or in a state for longer than their table expects, or without a table in this release.
+Such a saga is stuck, or stays in a state longer than its table expects, or has a table that this release lacks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from app.store.tables import at_hand
 from machines.registry import Registry
 from machines.statuses import UNDER_WAY, Status
 
-#: Most groups shown. When there are more, they probably have one common cause; the list shows every saga.
+#: Most groups on a page. More groups probably have one common cause, and the list of sagas still shows every saga.
 MOST_GROUPS = 50
 #: Columns of a saga on a page of the list.
 _SHOWN = (
@@ -27,10 +27,10 @@ _SHOWN = (
 
 
 class Attention:
-    """The sagas that need attention, at one moment. limits: longest expected stay in each state, in seconds."""
+    """The sagas that need attention at the time of the request. limits: longest expected stay by state, in seconds."""
 
     def __init__(self, registry: Registry, limits: Mapping[Place, float]) -> None:
-        # Read first, because PostgreSQL plans well only for a moment that is a constant of the query.
+        # A query of its own reads the time, because PostgreSQL plans a comparison well only with a constant time.
         self.now = db.session.scalars(select(db_now())).one()
         by_limit: dict[float, list[Place]] = {}
         for place, limit_s in limits.items():
@@ -41,8 +41,8 @@ class Attention:
     def groups(self, wanted: SagaFilter) -> Sequence[Row[Any]]:
         """Return the sagas grouped by definition, state and error, the group with the oldest saga first.
 
-        total: sagas of all groups. total_unknown: those without a table. total_overstayed: those with a table that are
-        not stuck.
+        Each row has three sums over all groups. total: all sagas. total_unknown: sagas whose table this release lacks.
+        total_overstayed: sagas that have stayed too long in their state.
         """
         same = (
             SagaRow.definition,
@@ -72,7 +72,10 @@ class Attention:
         after: tuple[datetime, UUID] | None = None,
         until: datetime | None = None,
     ) -> Sequence[Row[Any]]:
-        """Return the sagas longest in their state first. after: entered_at and id of the last saga seen."""
+        """Return sagas, those longest in their state first.
+
+        after: entered_at and id of the last saga of the page before. until: latest time of entering the state.
+        """
         query = (
             self._those(wanted, *_SHOWN, self._unknown.label("unknown"))
             .order_by(SagaRow.entered_at, SagaRow.id)

@@ -1,9 +1,9 @@
-"""The audit trail: who did what, why, and what it changed. Each row is sealed by a hash over itself and the row before.
+"""The audit trail: who did what, why, and what it changed. The hashes of its rows form a chain.
 
     hash = SHA-256(the row as JSON, keys sorted, without blanks, ASCII only, with `previous` and without `hash`)
 
-So a changed, removed or inserted row breaks the chain at its place. A row is appended in the transaction of the change
-that it records. `audit_head` is locked meanwhile, so that there is one chain for any number of writers.
+`previous` is the hash of the row before, so a changed, removed or inserted row breaks the chain. A row is appended in
+the transaction of the change that it records. That transaction locks `audit_head`, so several writers extend one chain.
 """
 
 import hashlib
@@ -24,15 +24,15 @@ from app.store.transactions import atomic
 
 _AUDIT, _HEAD = AuditRow.__table__, AuditHeadRow.__table__
 _log = structlog.get_logger("audit")
-#: `previous` of the first row.
+#: `previous` of the first row of the trail, which has no row before it.
 GENESIS = "0" * 64
-#: Rows read at a time by `verify`.
+#: Most rows that `verify` reads at a time, to bound its memory.
 _BATCH = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A row to append; see `AuditRow` for the columns."""
+    """A row to append. `AuditRow` describes the columns."""
 
     actor: str
     action: str
@@ -53,14 +53,14 @@ class Verdict:
     seq: int
     #: Hash of the last intact row.
     hash: str
-    #: Number of the first row that is not as it was written; None: intact.
+    #: Number of the first row that was changed, removed or inserted; None: there is no such row.
     broken: int | None = None
-    #: What is wrong with that row.
+    #: What is wrong with the row `broken`.
     why: str = ""
 
 
 def append(connection: Connection, entry: Entry) -> None:
-    """Append a row in the connection's open transaction. Keep it short, because other writers wait for its end."""
+    """Append a row in the connection's open transaction. Other writers wait until the transaction ends."""
     head = connection.execute(select(_HEAD).with_for_update()).one()
     row = {
         "seq": head.seq + 1,
@@ -77,7 +77,7 @@ def append(connection: Connection, entry: Entry) -> None:
     row["hash"] = seal(row)
     connection.execute(insert(_AUDIT), row)
     connection.execute(update(_HEAD).values(seq=row["seq"], hash=row["hash"]))
-    # The log is kept elsewhere, so it disagrees with a trail that was rewritten as a whole.
+    # The log is kept outside the database, so it also exposes a trail whose rows were all written again.
     _log.info("audit.appended", seq=row["seq"], hash=row["hash"], action=entry.action)
 
 
@@ -94,12 +94,12 @@ def seal(row: Mapping[str, Any]) -> str:
 
 
 def as_json(row: Row[Any]) -> dict[str, Any]:
-    """Return a row in the form that is sealed, with its hash."""
+    """Return a row in the form that its hash is made of, together with the hash."""
     return {name: _plain(value) for name, value in row._mapping.items()}  # noqa: SLF001  its public name
 
 
 def verify(database: Database, newest: int | None = None) -> Verdict:
-    """Check every row, or the `newest` last rows, and that the head names the last row."""
+    """Check every row, or only the `newest` last rows. Also check that the head names the last row."""
     with database.connect() as connection:
         head = connection.execute(select(_HEAD, select(func.max(_AUDIT.c.seq)).scalar_subquery().label("last"))).one()
         first = 1 if newest is None else max(1, head.seq - newest + 1)
@@ -115,7 +115,7 @@ def verify(database: Database, newest: int | None = None) -> Verdict:
 
 
 def _following(seq: int, last: int) -> Select[Any]:
-    # Up to the head that was read: rows appended meanwhile come after it.
+    # Only up to the head that was read at the start of the check; later rows are appended during the check.
     return select(_AUDIT).where(_AUDIT.c.seq > seq, _AUDIT.c.seq <= last).order_by(_AUDIT.c.seq).limit(_BATCH)
 
 

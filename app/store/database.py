@@ -19,8 +19,9 @@ from app.values import LONGEST_LINE, read_back, shortened, written
 
 db = SQLAlchemy()
 
-#: With these a vanished server is noticed in seconds, not after the operating system's quarter of an hour.
-#: client_encoding is set here because the driver must know it too; a pooler accepts it, but refuses `options`.
+#: Connection options for PostgreSQL. With these times, in seconds (tcp_user_timeout: milliseconds), a dead server is
+#: noticed within seconds; by default it takes a quarter of an hour. client_encoding is here and not in _SESSION,
+#: because the driver must know it.
 CONNECT = {
     "connect_timeout": 5, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
     "tcp_user_timeout": 20_000, "client_encoding": "utf8",
@@ -29,8 +30,8 @@ CONNECT = {
 LONGEST_TIMEOUT_MS = (1 << 31) - 1
 #: How long a SQLite writer waits for another writer, in milliseconds.
 SQLITE_BUSY_MS = 10_000
-#: Session settings that the statements rely on, whatever the defaults of server, database and role are. One statement
-#: per connection sets them all. Its answer names the server process, and so shows whether a pooler is in between.
+#: Statement that each new connection runs. It sets the session settings that all other statements rely on. It also
+#: returns the number of the server process, which shows whether a connection pooler is between client and server.
 _SESSION = """
     SELECT set_config('default_transaction_isolation', 'read committed', false),
            set_config('TimeZone', 'UTC', false), set_config('DateStyle', 'ISO', false),
@@ -40,7 +41,7 @@ _SESSION = """
 
 
 def install(app: Flask, config: Config) -> None:
-    """Make `db.engine` of this application the database of the settings."""
+    """Connect `db.engine` of this application to the database of DATABASE_URL."""
     options = database_options(config.database_url, config.threads, config.database_connections)
     app.config.update(SQLALCHEMY_DATABASE_URI=config.database_url, SQLALCHEMY_ENGINE_OPTIONS=options)
     db.init_app(app)
@@ -51,15 +52,15 @@ def install(app: Flask, config: Config) -> None:
 def database_options(url: str, threads: int, connections: int = Config.database_connections) -> dict[str, Any]:
     """Return SQLAlchemy's options for a process with this number of threads and at most `connections` connections.
 
-    A connection is held for one statement only, so a small pool serves many threads. Half of the connections are for
-    the engine, see app.store.statements.
+    A connection is held for one statement only, so a small pool serves many threads. Half of the connections are
+    reserved for the statements of the engine, see app.store.statements.
     """
     most = min(2 * threads, connections)
     options: dict[str, Any] = {
         "json_serializer": lambda value: written(value).decode(),
         "json_deserializer": read_back,
-        # For every connection, not per use: a reset when a connection is returned fails if the server has gone, and
-        # then the connection's place in the pool is lost.
+        # Autocommit is set once for each connection. When it is set for each use, it is reset at the return of the
+        # connection; this fails when the server has gone, and the pool then loses the connection's place.
         "isolation_level": "AUTOCOMMIT",
         "pool_reset_on_return": None,  # autocommit leaves nothing to roll back
         "poolclass": SharedPool,
@@ -72,9 +73,10 @@ def database_options(url: str, threads: int, connections: int = Config.database_
 
 
 def make_durable(database: Database, statement_timeout_s: float = Config.database_statement_timeout_s) -> None:
-    """Set on each connection what the statements rely on.
+    """Make each new connection set its session settings.
 
-    SQLite: a commit survives a power cut, and readers can read while one writes. PostgreSQL: the session settings.
+    On SQLite a commit then survives a power cut, and readers do not wait for a writer. On PostgreSQL the settings are
+    those of _SESSION, and statements that were rolled back are repeated.
     """
     if database.dialect.name == "sqlite":
 
@@ -96,7 +98,7 @@ def make_durable(database: Database, statement_timeout_s: float = Config.databas
             *_, served_by = cursor.fetchone()
             cursor.close()
             if served_by != connection.get_backend_pid() and isinstance(database.pool, SharedPool):
-                database.pool.lasts(record.info)  # a pooler invented the process number that it sent at the connection
+                database.pool.lasts(record.info)  # a pooler answers with a process number that no server process has
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -123,9 +125,9 @@ class Json(TypeDecorator[Any]):
 
 
 class Words(TypeDecorator[str]):
-    """A text from outside, shortened when it is read, so that it fits on a page.
+    """A text from a participant or a person, shortened to LONGEST_LINE characters when it is read.
 
-    An earlier release, without a bound, may have stored a longer text.
+    An earlier release may have stored a longer text, because it had no bound.
     """
 
     impl = String
@@ -139,7 +141,7 @@ _Value = TypeVar("_Value")
 
 
 class _SqlFunction(FunctionElement[_Value]):
-    """An SQL expression with a text for each database; {0}, {1} are its arguments."""
+    """An SQL expression, written once for each database. {0} and {1} stand for its arguments."""
 
     inherit_cache = True
     postgresql: ClassVar[str]
@@ -156,13 +158,13 @@ def _for_sqlite(element: Any, compiler: Any, **options: Any) -> str:
     return str(element.sqlite).format(*(compiler.process(clause, **options) for clause in element.clauses))
 
 
-# On SQLite a moment is a text with six fraction digits, as SQLAlchemy writes and reads it.
+# SQLAlchemy stores a timestamp on SQLite as a text with six fraction digits, so the expressions return such texts.
 
 
-class in_seconds(_SqlFunction[datetime]):  # noqa: N801  reads as the SQL function it is, as do those below
+class in_seconds(_SqlFunction[datetime]):  # noqa: N801  named like a function of SQL
     """`in_seconds(delay)`: the database's clock plus a delay in seconds; NULL for a NULL delay.
 
-    It uses PostgreSQL's clock that is constant within a statement, so an index can be searched for it.
+    On PostgreSQL the value is constant within a statement, so a comparison with it can use an index.
     """
 
     type = UtcDateTime()
@@ -181,7 +183,7 @@ class db_now(_SqlFunction[datetime]):  # noqa: N801
 
 
 class later_of(_SqlFunction[datetime]):  # noqa: N801
-    """`later_of(moment, moment)`: the later of two moments. Neither may be NULL."""
+    """`later_of(moment, moment)`: the later of two timestamps. The databases treat a NULL differently, so pass none."""
 
     type = UtcDateTime()
     inherit_cache = True
@@ -190,7 +192,7 @@ class later_of(_SqlFunction[datetime]):  # noqa: N801
 
 
 class minute_of(_SqlFunction[datetime]):  # noqa: N801
-    """`minute_of(moment)`: the start of its minute."""
+    """`minute_of(moment)`: the start of the minute that contains a timestamp."""
 
     type = UtcDateTime()
     inherit_cache = True
@@ -199,7 +201,7 @@ class minute_of(_SqlFunction[datetime]):  # noqa: N801
 
 
 class seconds_until(_SqlFunction[float]):  # noqa: N801
-    """`seconds_until(moment)`: seconds from the database's clock to the moment; NULL for NULL."""
+    """`seconds_until(moment)`: seconds from now, on the database's clock, to a timestamp; NULL for NULL."""
 
     type = Double()
     inherit_cache = True
@@ -208,7 +210,7 @@ class seconds_until(_SqlFunction[float]):  # noqa: N801
 
 
 class seconds_between(_SqlFunction[float]):  # noqa: N801
-    """`seconds_between(earlier, later)`: the difference in seconds."""
+    """`seconds_between(earlier, later)`: the difference of two timestamps in seconds."""
 
     type = Double()
     inherit_cache = True

@@ -1,7 +1,7 @@
-"""The meaning of a database error; no other module decides it.
+"""The meaning of a database error. No other module decides it.
 
-It is decided by SQLSTATE on PostgreSQL and by the result code on SQLite, never by the driver's class: psycopg2 raises
-the same OperationalError for a lost server and for a value that is too long for an index.
+The SQLSTATE decides on PostgreSQL, and the result code on SQLite. The class of the driver's exception does not decide,
+because psycopg2 raises the same OperationalError for a lost server and for a value that is too long for an index.
 """
 
 import sqlite3
@@ -20,24 +20,24 @@ from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 
 class Meaning(StrEnum):
-    """Who can repair an error, and whether the same statement may succeed later."""
+    """The cause of an error. It says who can repair it, and whether the same statement can succeed later."""
 
-    AWAY = "away"  # down, full, read-only or a standby: a process that sees it is not ready
-    BUSY = "busy"  # others were in the way (deadlock, lock, no free connection): works later; the process stays ready
-    NOT_MIGRATED = "not migrated"  # tables or columns of this release are missing: the operator migrates
-    FORBIDDEN = "forbidden"  # the role of DATABASE_URL lacks a privilege: the operator grants it
-    UNSTORABLE = "unstorable"  # a value cannot be stored: its sender changes it
+    AWAY = "away"  # the database is down, full, read-only or a standby: the process is not ready
+    BUSY = "busy"  # a deadlock, a lock or no free connection: a later try can succeed; the process stays ready
+    NOT_MIGRATED = "not migrated"  # tables or columns of this release are missing: the operator must migrate
+    FORBIDDEN = "forbidden"  # the role of DATABASE_URL lacks a privilege: the operator must grant it
+    UNSTORABLE = "unstorable"  # a value cannot be stored: its sender must change it
     DEFECT = "defect"  # a defect of this program
 
 
-#: SQLSTATEs of a failed transaction that changed nothing and may be repeated at once: serialization failure, deadlock,
+#: SQLSTATEs of statements that changed nothing and can be repeated at once: serialization failure, deadlock and
 #: lock_timeout.
 REPEATABLE = frozenset({"40001", "40P01", "55P03"})
-#: SQLSTATEs of a prepared statement that is missing or exists already: behind a pooler, each transaction may run on
-#: another server.
+#: SQLSTATEs of a prepared statement that is missing or exists already. They occur behind a pooler, which can run each
+#: transaction on another server.
 UNPREPARED = frozenset({"26000", "42P05"})
 
-#: The longest matching prefix decides; without a match the error is a defect.
+#: Prefix of a SQLSTATE → meaning. The longest matching prefix decides; without a match the error is a defect.
 _BY_SQLSTATE = {
     "08": Meaning.AWAY,  # connection
     "25006": Meaning.AWAY,  # read-only transaction
@@ -83,13 +83,13 @@ _BY_SQLITE_CODE = {
 }
 _PRIMARY = 0xFF  # the lowest byte of an extended result code is the primary code
 _MISSING = ("no such table", "no such column", "has no column named")
-#: Without a code, these classes still mean an error in the statement. Any other error without a code means that a
+#: Errors without a SQLSTATE: an error of these classes is in the statement. An error of any other class means that a
 #: connection could not be made or was lost.
 _OF_THE_STATEMENT = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 
 
 def meaning(error: BaseException) -> Meaning:
-    """Return the meaning of an error of SQLAlchemy's. Any other exception is a defect."""
+    """Return the meaning of an error that SQLAlchemy raised. Any other exception is a defect."""
     if isinstance(error, NoConnectionError):
         return Meaning.BUSY
     if isinstance(error, DisconnectionError):
@@ -121,7 +121,7 @@ def in_one_line(error: BaseException) -> str:
 
 
 def _of_sqlite(error: sqlite3.Error) -> Meaning:
-    code: int | None = getattr(error, "sqlite_errorcode", None)  # an error of wrong use of sqlite3 has no code
+    code: int | None = getattr(error, "sqlite_errorcode", None)  # None: this program used sqlite3 wrongly
     if code is None:
         return Meaning.DEFECT
     if code & _PRIMARY == sqlite3.SQLITE_ERROR and any(words in str(error) for words in _MISSING):

@@ -10,7 +10,7 @@ from sqlalchemy import Engine as Database
 from sqlalchemy import text
 from sqlalchemy.exc import TimeoutError as NoAnswerError
 
-#: Table → the rights without which no saga runs. The other tables serve people; they may be more restricted.
+#: Table → the rights without which no saga runs. /ready does not need rights on the other tables: people use those.
 _NEEDED = {
     "saga": ("SELECT", "INSERT", "UPDATE"),
     "journal": ("SELECT", "INSERT"),
@@ -23,19 +23,19 @@ _FOUND = {
     "sqlite": "SELECT version_num, 'UTF8' AS encoding, NULL AS missing FROM alembic_version",
     "postgresql": f"""SELECT version_num, current_setting('server_encoding') AS encoding,
         (SELECT min(needed."right" || ' on ' || needed.name) FROM (VALUES {_RIGHTS}) AS needed(name, "right")
-         WHERE NOT has_table_privilege(needed.name, needed."right")) AS missing FROM alembic_version""",  # noqa: S608  of the constants above
+         WHERE NOT has_table_privilege(needed.name, needed."right")) AS missing FROM alembic_version""",  # noqa: S608  built from constants
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Schema:
-    """The state of the schema."""
+    """The state of the database's schema."""
 
-    #: Last migration applied; None: none.
+    #: Number of the last migration applied; None: no migration.
     migration: str | None
-    #: Encoding of the database.
+    #: Character encoding of the database.
     encoding: str
-    #: A right that the database user lacks, such as "INSERT on journal"; None: it has every right it needs.
+    #: A right that the database user lacks, such as "INSERT on journal"; None: the user has all rights of _NEEDED.
     missing_right: str | None
 
 
@@ -48,12 +48,12 @@ def schema(database: Database) -> Schema:
 
 
 Answer = TypeVar("Answer")
-#: Seconds that /ready and /metrics wait for the database; probes give up after 5 s or more.
+#: Longest wait of /ready and /metrics for the database, in seconds. Their callers give up after 5 s or more.
 ANSWER_WAIT_S = 2.0
 
 
 class Bounded(Generic[Answer]):
-    """Runs a query in its own thread, one at a time; callers that come meanwhile wait for the same answer."""
+    """Runs a query in its own thread, so that a caller waits a limited time. Simultaneous callers share one query."""
 
     def __init__(self, query: Callable[[], Answer], wait_s: float = ANSWER_WAIT_S) -> None:
         self._query, self._wait_s = query, wait_s
@@ -65,7 +65,7 @@ class Bounded(Generic[Answer]):
         with self._lock:
             if self._answer.done():
                 self._answer = Future()
-                # A daemon, so that a process can end while the database hangs.
+                # A daemon thread, so that the process can end while the database does not answer.
                 threading.Thread(target=self._run, args=(self._answer,), name="asking", daemon=True).start()
             answer = self._answer
         try:
@@ -78,5 +78,5 @@ class Bounded(Generic[Answer]):
     def _run(self, answer: "Future[Answer]") -> None:
         try:
             answer.set_result(self._query())
-        except BaseException as error:  # noqa: BLE001  raised where the answer is awaited
+        except BaseException as error:  # noqa: BLE001  `__call__` raises it
             answer.set_exception(error)

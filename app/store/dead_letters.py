@@ -14,11 +14,11 @@ from app.store.transactions import atomic
 
 _PARKED: Table = ParkedRow.__table__
 LARGEST_PAGE = 200
-#: Part of a route; the largest id that can be stored.
+#: Part of a URL path with the id of a dead letter. The largest id is that of the database's 64-bit column.
 PARKED_ID = "<int(max=9223372036854775807):parked_id>"
-#: Most characters of a reason.
+#: Longest stored reason, in characters.
 LONGEST_REASON = 1000
-#: Most bytes of a body. A page of 200 dead letters must fit into the memory of a small process.
+#: Largest stored body, in bytes. A page of 200 dead letters must fit into the memory of a small process.
 LARGEST_BODY = 64 * 1024
 
 
@@ -27,7 +27,7 @@ class DeadLetters:
         self._database = database
 
     def add(self, reason: str, body: bytes) -> None:
-        """Keep a message, at most LARGEST_BODY bytes of it; the reason of a longer one has its whole length."""
+        """Store a message. Of a body over LARGEST_BODY bytes, store the beginning, and add its length to the reason."""
         if len(body) > LARGEST_BODY:
             digest = hashlib.sha256(body).hexdigest()
             cut = f" (only the first {LARGEST_BODY} of its {len(body)} bytes are kept; sha256 {digest})"
@@ -37,7 +37,7 @@ class DeadLetters:
             connection.execute(insert(_PARKED).values(at=db_now(), **values))
 
     def oldest(self) -> Sequence[Row[Any]]:
-        """Return the oldest messages, in order of arrival."""
+        """Return the LARGEST_PAGE oldest messages, in order of arrival."""
         with self._database.connect() as connection:
             return connection.execute(select(_PARKED).order_by(_PARKED.c.id).limit(LARGEST_PAGE)).all()
 
@@ -46,13 +46,13 @@ class DeadLetters:
             return connection.execute(select(_PARKED).where(_PARKED.c.id == parked_id)).one_or_none()
 
     def settle(self, parked_id: int, entry: Entry) -> None:
-        """Delete a message and append its audit row, both or neither."""
+        """Delete a message and append its audit row in one transaction."""
         with atomic(self._database) as connection:
             connection.execute(delete(_PARKED).where(_PARKED.c.id == parked_id))
             append(connection, entry)
 
 
 def _storable(text: str | bytes) -> str:
-    """Return a text that every database stores: without NUL, and valid UTF-8."""
+    """Return a text that every database can store: NUL and invalid UTF-8 are replaced by a mark."""
     raw = text.encode(errors="replace") if isinstance(text, str) else text
     return raw.decode(errors="replace").replace("\0", "\ufffd")

@@ -1,4 +1,4 @@
-"""One running saga in memory: its machine, its data, the replies so far, and the moves that are not saved."""
+"""One running saga in memory: its state machine, its data, the replies so far, and the moves since its last commit."""
 
 import threading
 import time
@@ -16,21 +16,22 @@ from machines.references import FillError, look_up
 from machines.saga import Saga
 from machines.transitions import NOWHERE, Trigger
 
-#: Most characters kept of a client, a store or a business reference; an index entry of PostgreSQL holds 2,704 bytes.
+#: Longest stored client, store or business reference, in characters. Each has an index, and PostgreSQL refuses an index
+#: entry over 2,704 bytes.
 LONGEST_REFERENCE = 200
 
 
 # not frozen: a frozen dataclass takes three times as long to build, and each call builds several
 @dataclass(kw_only=True)
 class Move:
-    """One row of the journal before the database has dated it; see `JournalRow` for the columns."""
+    """A move that is not stored yet, with the columns of its row in the journal (`JournalRow`)."""
 
     seq: int
     source: str | None
     trigger: str
     dest: str
     actor: str
-    #: When it happened, on the saga's clock, in seconds.
+    #: When the move was made, in seconds on the clock of the saga (`Instance.clock`).
     made: float
     step: str | None = None
     direction: str | None = None
@@ -50,14 +51,14 @@ class SagaSnapshot:
     id: UUID
     state: str
     status: str
-    #: Why the saga failed, if it did.
+    #: Why the saga failed; None: it has not failed.
     error: str | None
     #: True when a request with the same idempotency key found the saga.
     replayed: bool = False
 
 
 def search_text(value: object) -> str | None:
-    """Return a value of a saga's data as the database keeps it for searches: as text, shortened."""
+    """Return a value of a saga's data as the database stores it for searches: a text of LONGEST_REFERENCE at most."""
     return None if value is None else str(value)[:LONGEST_REFERENCE]
 
 
@@ -72,12 +73,12 @@ class Instance(Progress):
         #: Clock of this process, in seconds; it dates each move.
         self.clock = clock
         self.id = saga_id
-        #: The id as text, which each call, span and statement needs.
+        #: The id as text, kept because each call, trace and statement needs it.
         self.id_text = str(saga_id)
         self.data = data
-        #: Idempotency-Key as it is stored, see app.engine.idempotency.
+        #: Idempotency-Key in the form in which it is stored, see app.engine.idempotency.
         self.key: str | None = None
-        #: Digest of the start request in the form of releases before 0006, see `SagaRow`.
+        #: Digest of the start request as releases before migration 0006 made it, see `SagaRow`.
         self.fingerprint: str | None = None
         #: Idempotency-Key as the client sent it.
         self.sent_key: str | None = None
@@ -94,25 +95,25 @@ class Instance(Progress):
         self.version = 0
         #: Number of claims since the last move.
         self.claims = 0
-        #: A call was sent, or may have been sent, since this process has the saga.
+        #: True: this process has sent, or may have sent, a call of the saga since it created or claimed the saga.
         self.called = False
         #: When the lease of this process ends, on the store's clock, in seconds.
         self.lease_end = inf
-        #: Until when a forward step may be sent, on the store's clock, in seconds.
+        #: Time of the deadline, in seconds on the store's clock; infinite: not known yet.
         self.deadline = inf
         #: When the saga started, on the clock of this process, in seconds; None: another process started it.
         self.started_here_at: float | None = None
-        #: State at the last commit, the only one that may be shown; None: not durable, and without any effect yet.
+        #: State at the last commit; people see only this one. None: the saga is not durable and has had no effect yet.
         self.committed_snapshot: SagaSnapshot | None = None
-        #: The audit row of a person's request; the commit that carries the request out also writes the row.
+        #: Audit row of a person's request; the commit of the requested move also writes it. None: no request.
         self.audit_entry: Entry | None = None
-        #: Moves of the start, which an early insert stores.
+        #: The moves that created the saga; an early insert stores only these.
         self.start_moves: tuple[Move, ...] = ()
         #: Held by the thread that makes the saga durable.
         self.first_commit = threading.Lock()
-        #: Copy that another thread inserted in its initial state; the saga's own first commit adopts it.
+        #: Copy of this saga that another thread has inserted in the initial state; None: there was no early insert.
         self.early: Instance | None = None
-        #: insert_tried: an early insert may have succeeded. key_taken: the key turned out to be another saga's.
+        #: insert_tried: an early insert may have succeeded. key_taken: another saga has the key, so each insert fails.
         self.insert_tried = self.key_taken = False
 
     @classmethod
@@ -127,7 +128,7 @@ class Instance(Progress):
         return saga
 
     def as_started(self) -> "Instance":
-        """Return a copy of the saga in its initial state; another thread may be moving this one."""
+        """Return a copy of the saga in its initial state, for an early insert while another thread moves the saga."""
         first = Instance(self.definition, self.id, self.data, self.start_moves[-1].dest, self.clock)
         first.sent_key, first.key, first.started_by = self.sent_key, self.key, self.started_by
         first.fingerprint, first.sent_digest = self.fingerprint, self.sent_digest
@@ -136,7 +137,7 @@ class Instance(Progress):
         return first
 
     def adopt(self, first: "Instance") -> None:
-        """Continue from the early insert of this saga."""
+        """Take over version, snapshot, deadline and lease of `first`, which was inserted early. Drop its moves."""
         self.early = first
         self.version, self.committed_snapshot, self.deadline = first.version, first.committed_snapshot, first.deadline
         self.lease_end = first.lease_end
@@ -144,17 +145,17 @@ class Instance(Progress):
 
     @property
     def durable(self) -> SagaSnapshot | None:
-        """The state at the last commit, made by any thread; None before the first commit."""
+        """The state at the last commit, including an early insert; None before the first commit."""
         return self.committed_snapshot or (self.early.committed_snapshot if self.early else None)
 
     @property
     def started_at(self) -> float:
-        """When the saga started, on the store's clock, in seconds; infinite while unknown."""
+        """When the saga started, in seconds on the store's clock; infinite while it is not known."""
         return self.started_here_at if self.started_here_at is not None else self.deadline - self.definition.deadline_s
 
     @property
     def reference(self) -> str | None:
-        """The business number that people know the saga by, once it is known."""
+        """The number by which people know the saga, such as an order's; None while it is not known."""
         try:
             known = look_up(self.definition.order, self.data, self.results) if self.definition.order else None
         except (FillError, TypeError):  # TypeError: a step that was resolved by hand, without a reply
@@ -166,7 +167,7 @@ class Instance(Progress):
         self.started_here_at = self.clock()
 
     def record_request(self, trigger: Trigger, actor: str, reason: str) -> None:
-        """Record a person's request before the move, so that the commit of the move always writes the audit row."""
+        """Prepare the audit row of a person's request, before its move; the commit of the move writes the row."""
         before = self.committed_snapshot
         assert before is not None, "a person asks for what is durable"
         self.audit_entry = Entry(
@@ -179,7 +180,7 @@ class Instance(Progress):
         )
 
     def committed(self) -> None:
-        """Record that a commit has saved the unsaved moves."""
+        """Note that the unsaved moves and the audit row are committed."""
         self.version += 1
         self.unsaved, self.audit_entry = [], None
         self.committed_snapshot = SagaSnapshot(id=self.id, state=self.state, status=self.status, error=self.error)
@@ -190,7 +191,7 @@ class Instance(Progress):
         row = event.transition
         assert row is not None
         trigger, dest = event.event.name, self.state
-        again = row.source == dest or trigger == Trigger.RETRY  # the state was entered, and its event published, before
+        again = row.source == dest or trigger == Trigger.RETRY  # its event was published when the saga entered dest
         self.unsaved.append(
             Move(
                 seq=self.next_seq,

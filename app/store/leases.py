@@ -1,6 +1,6 @@
-"""Ownership of sagas: the processes that run sagas, and the leases by which a process holds them.
+"""Ownership of sagas: the list of processes that run sagas, and the leases by which they hold sagas.
 
-Any process may claim a saga that is due, and holds it until the lease ends.
+Any process can claim a saga that is due. It then holds the saga until the lease ends.
 """
 
 import time
@@ -26,7 +26,7 @@ FORGOTTEN_AFTER_S = 3600.0
 
 
 class Replicas:
-    """The heartbeat of this process among the replicas."""
+    """The list of processes that run sagas; this process writes its heartbeat to it."""
 
     def __init__(self, database: Database, owner: str) -> None:
         self._database = database
@@ -65,7 +65,10 @@ class Leases:
         self._claim: ReturningUpdate[Any] | None = None
 
     def claim(self, limit: int, lease_s: float, overdue_s: float = 0.0) -> Sequence[Instance]:
-        """Claim up to `limit` sagas due for at least `overdue_s`, the longest due first, each with a new epoch."""
+        """Claim up to `limit` sagas that have been due for `overdue_s` seconds or longer, the longest due first.
+
+        A claim sets a new epoch and a lease of `lease_s` seconds.
+        """
         now = self._clock()
         with self._database.connect() as connection:
             parameters = {"most": limit, "lease_s": lease_s, "since_s": -overdue_s}
@@ -79,16 +82,17 @@ class Leases:
         return taken
 
     def release(self, held: Iterable[Instance]) -> None:
-        """Release sagas at once whose last commit has an unknown result. This process is their owner."""
+        """Make sagas of this process due at once, because it does not know whether their last commit succeeded."""
         mine = tuple_(_SAGA.c.id, _SAGA.c.epoch).in_([(saga.id, saga.epoch) for saga in held])
         self._make_due(mine, _SAGA.c.owner == self._owner)
 
     def discount(self, saga: Instance) -> None:
-        """Subtract the claim of a saga whose process lives, so that it does not count as a death.
+        """Subtract this process's claim from the count of a saga's claims, because the claim did not end in a crash.
 
-        A call that was sent is in doubt; until now the claim recorded that. Another process may own the saga by now. A
-        move resets the count to 0; so if the count still exceeds the claims made since (each raises the epoch by one),
-        this claim is counted. Neither epoch nor version changes, so no owner is fenced.
+        The count also records that a call may have been sent, so `unsure` records that now. Another process may have
+        claimed or moved the saga since. A move sets the count to 0. Each later claim raises the epoch and the count by
+        one, so a count above the rise of the epoch still includes this claim. Epoch and version stay, so no write of
+        the new owner is fenced.
         """
         counted = _SAGA.c.claims > _SAGA.c.epoch - saga.epoch
         taken_back: dict[str, Any] = {"claims": _SAGA.c.claims - 1} | ({"unsure": True} if saga.called else {})
@@ -96,11 +100,11 @@ class Leases:
             connection.execute(update(_SAGA).where(_SAGA.c.id == saga.id, counted).values(taken_back))
 
     def expire_all(self) -> None:
-        """Make every unfinished saga due. Only for a process that knows itself to be the only one."""
+        """Make every unfinished saga due. Only the only process on a database calls this."""
         self._make_due()
 
     def unknown_definitions(self) -> Sequence[Row[Any]]:
-        """Return the name and version of each table that unfinished sagas run by and that the registry lacks."""
+        """Return name and version of each table by which unfinished sagas run and which the registry lacks."""
         named = (_SAGA.c.definition, _SAGA.c.definition_version)
         with self._database.connect() as connection:
             return connection.execute(select(*named).where(without_table(self._registry)).distinct()).all()
@@ -111,7 +115,7 @@ class Leases:
         return due.order_by(_SAGA.c.due_at).limit(bindparam("most")).with_for_update(skip_locked=True)
 
     def _take(self, chosen: Select[Any]) -> ReturningUpdate[Any]:
-        # A CTE, because PostgreSQL may run a plain subquery more than once and then lock more than the limit.
+        # A CTE, because PostgreSQL can run a plain subquery several times and would then lock more rows than the limit.
         batch = chosen.cte("due")
         return (
             update(_SAGA)
@@ -127,7 +131,7 @@ class Leases:
         )
 
     def _loaded(self, row: Row[Any], journal: list[Row[Any]], now: float) -> Instance | None:
-        """Return the saga, or None if it is unreadable (its table was changed), so that others are still claimed."""
+        """Return the saga; None if it cannot be loaded, so that the other sagas of the claim still run."""
         try:
             return instance(self._registry, row, journal, now, own_claims=1)
         except (ValueError, LookupError) as error:

@@ -1,8 +1,8 @@
 """Lists of sagas: the filters, the search by the text of a search box, and the pages.
 
-The list of the admin pages takes as long with a million sagas as with a hundred. A filter runs once over the unfinished
-sagas, which are few, and once over each definition's ended sagas through an index in the order of the list: no query
-plan can sort a million rows.
+The list of the admin pages is as fast with a million sagas as with a hundred. It never sorts all sagas: one query reads
+the unfinished sagas, which are few, and one query for each definition reads its ended sagas through an index that has
+the order of the list.
 """
 
 import re
@@ -21,16 +21,16 @@ from app.store.tables import at_hand, without_table
 from machines.registry import Registry
 from machines.statuses import FINISHED
 
-#: Largest exact total of a list; counting millions would take too long for its use.
+#: Largest total of a list, in sagas. More sagas are not counted, because that takes too long for a number in a page.
 LARGEST_TOTAL = 10_000
 
 #: Sort keys of a list; a minus before the name reverses the order.
 SORTS = {"created_at": SagaRow.created_at, "updated_at": SagaRow.updated_at}
 
 
-#: A state of one version of a definition: name, version, state.
+#: A state of one version of a definition: name of the definition, version, state.
 Place = tuple[str, int, str]
-#: (definition, finished status) → states that such a saga may be in, in any version.
+#: (definition, finished status) → the end states with this status, of all versions of the definition.
 Ends = Mapping[tuple[str, str], frozenset[str]]
 #: Columns of a saga on a page of `newest`.
 _SHOWN: tuple[Any, ...] = (
@@ -38,31 +38,31 @@ _SHOWN: tuple[Any, ...] = (
     SagaRow.order_ref, SagaRow.store, BRIEF_ERROR.label("error"), SagaRow.created_at,
 )  # fmt: skip
 _HEX_DIGITS = 32
-#: Fewest digits of an id prefix; a shorter number is more likely a customer's or an order's.
+#: Fewest digits of an id prefix in a search. A shorter number is more likely the number of a customer or an order.
 _SHORTEST_PREFIX = 6
 
 
 @dataclass(frozen=True, kw_only=True)
 class SagaFilter:
-    """Filter of a list of sagas. By default a field admits every saga."""
+    """Filter of a list of sagas. A field with its default value admits every saga."""
 
     #: Any of these definitions; empty: all.
     definitions: tuple[str, ...] = ()
-    #: Version, also of a table that this release does not have.
+    #: Version of the definition, also of a table that this release does not have.
     version: int | None = None
     #: Any of these statuses; empty: all.
     statuses: tuple[str, ...] = ()
     #: Any of these states, also of a table that this release does not have; empty: all.
     states: tuple[str, ...] = ()
-    #: Any of these states, each of one version; None: all.
+    #: Any of these states of one version; None: all.
     places: tuple[Place, ...] | None = None
-    #: Earliest creation, included.
+    #: Sagas created at this time or later.
     created_from: datetime | None = None
-    #: Latest creation, excluded.
+    #: Sagas created before this time.
     created_to: datetime | None = None
     client: str | None = None
     store: str | None = None
-    #: Exact error, as lists show it; "" for sagas without one.
+    #: Exact text of the error, shortened as lists show it; "": sagas without an error.
     error: str | None = None
     #: True: only unfinished sagas whose table the registry lacks. False: only sagas whose table the registry has.
     unknown: bool | None = None
@@ -70,7 +70,7 @@ class SagaFilter:
     words: str | None = None
 
     def conditions(self, registry: Registry | None = None) -> list[ColumnElement[bool]]:
-        """Return the conditions in SQL. registry: needed where `unknown` is set."""
+        """Return the filter as SQL conditions. registry: required when `unknown` is set."""
         of_registry = None
         if self.unknown is not None:
             assert registry is not None, "the registry decides which table is unknown"
@@ -103,7 +103,7 @@ class Page:
 
     @property
     def following(self) -> tuple[datetime, UUID] | None:
-        """The place after which the next page begins; None on the last page."""
+        """created_at and id of the last saga, after which the next page begins; None on the last page."""
         return (self.sagas[-1].created_at, self.sagas[-1].id) if self.has_more else None
 
 
@@ -111,7 +111,7 @@ def page(
     wanted: SagaFilter, registry: Registry, *, sort: str = "-created_at", limit: int = 50, offset: int = 0,
     after: tuple[datetime, UUID] | None = None,
 ) -> Page:  # fmt: skip
-    """Return a page of the matching sagas. `after`, a page's `following`, needs a sort by created_at."""
+    """Return a page of the matching sagas. after: `following` of the page before; it requires a sort by created_at."""
     matching = select(SagaRow).where(*wanted.conditions(registry))
     down = sort.startswith("-")
     query = matching
@@ -129,7 +129,10 @@ def page(
 def newest(
     wanted: SagaFilter, ends: Ends, limit: int, after: tuple[datetime, UUID] | None = None
 ) -> Sequence[Row[Any]]:
-    """Return one page of the list. ends: of every definition. after: created_at and id of the last saga seen."""
+    """Return one page of the admin list. ends: those of all definitions.
+
+    after: created_at and id of the last saga of the page before.
+    """
     parts = list(_parts(wanted, ends))
     if not parts:
         return []
@@ -138,13 +141,13 @@ def newest(
 
 
 def _parts(wanted: SagaFilter, ends: Ends) -> Iterator[Select[Any]]:
-    """Yield queries that an index answers in the list's order, or that find few rows."""
+    """Yield queries for parts of the list. Each reads an index in the order of the list, or finds few rows."""
     every, conditions = select(*_SHOWN), wanted.conditions()
     if wanted.words or not conditions:
         yield every.where(*conditions)
         return
     if not wanted.statuses or set(wanted.statuses) - set(FINISHED):
-        # Materialized: otherwise PostgreSQL may scan all sagas in list order until it has found enough.
+        # MATERIALIZED, because otherwise PostgreSQL may read all sagas in the list's order to find unfinished ones.
         yield select(every.where(UNFINISHED, *conditions).cte("unfinished").prefix_with("MATERIALIZED"))
     for (definition, status), states in ends.items():
         passes = (
@@ -153,7 +156,7 @@ def _parts(wanted: SagaFilter, ends: Ends) -> Iterator[Select[Any]]:
             and (not wanted.states or not states.isdisjoint(wanted.states))
         )
         if passes:
-            # SQLite uses the index only when the values of its first two columns are written out.
+            # The values are written into the statement, because SQLite uses the index only then.
             here = SagaRow.definition == definition, SagaRow.status == literal_column(f"'{status}'")
             yield every.where(ENDED, *here, *conditions)
 
@@ -165,7 +168,7 @@ def _ordered(part: Select[Any], limit: int, after: tuple[datetime, UUID] | None)
 
 
 def _named_by(words: str) -> ColumnElement[bool]:
-    """Return the condition for sagas that the text may name: by id or id prefix, client, order or idempotency key."""
+    """Return the condition for sagas with this id, id prefix, client, business reference or idempotency key."""
     whose = [
         SagaRow.client == search_text(words),
         SagaRow.order_ref == search_text(words),
@@ -175,7 +178,7 @@ def _named_by(words: str) -> ColumnElement[bool]:
 
 
 def id_prefix(words: str) -> str | None:
-    """Return the digits if the text is an id or an id prefix, otherwise None."""
+    """Return the digits, without hyphens, if the text is an id or an id prefix, otherwise None."""
     digits = words.replace("-", "").lower()
     return digits if re.fullmatch(rf"[0-9a-f]{{{_SHORTEST_PREFIX},{_HEX_DIGITS}}}", digits) else None
 

@@ -1,4 +1,4 @@
-"""Loads a saga from the database: its row, and the replies in its journal."""
+"""Loads a saga from the database: from its row, and from the replies in its journal."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from math import inf
@@ -34,14 +34,14 @@ def journals(connection: Connection, saga_ids: Iterable[UUID]) -> Mapping[UUID, 
 
 
 def is_in_doubt(row: SagaRow | Row[Any], own_claims: int = 0) -> bool:
-    """Return True when the call of a stored saga is in doubt. own_claims: claims of the caller, which do not count."""
+    """Return True when the call of a stored saga is in doubt. own_claims: claims by the caller, which do not count."""
     return may_have_been_sent(in_doubt=row.unsure, claims=row.claims, own_claims=own_claims)
 
 
 def instance(
     registry: Registry, row: Row[Any], journal: Sequence[Row[Any]], now: float, own_claims: int = 0
 ) -> Instance:
-    """Return the saga of a row. now: the time on the clock of its deadline. own_claims: as for `is_in_doubt`.
+    """Return the saga of a row. now: the present time on the store's clock. own_claims: see `is_in_doubt`.
 
     Raise UnknownSagaError for an unknown table, and ValueError for a state that the table does not have.
     """
@@ -63,10 +63,10 @@ def snapshot_of(row: Row[Any], *, replayed: bool = False) -> SagaSnapshot:
 
 
 def table_of(registry: Registry, saga: SagaRow | Row[Any], journal: Sequence[JournalRow] = ()) -> Saga | None:
-    """Return the table that describes a saga to people; None when no known table fits it.
+    """Return the table by which a saga is shown to people; None when this release has no table that fits the saga.
 
-    A later release may have started the saga, or its table may have been changed; its row and journal can still be
-    read. Every list, page, diagram and command uses this function.
+    No table fits when a later release has started the saga, or when its table was changed. People can still read its
+    row and its journal. Every list, page, diagram and command uses this function.
     """
     try:
         table = registry.of(saga)

@@ -22,16 +22,16 @@ from app.values import LONGEST_LINE
 
 _DUE = text("due_at IS NOT NULL")
 _KEYED = text("idempotency_key IS NOT NULL")
-#: Type of an unlimited counter; SQLite generates numbers only in an INTEGER column.
+#: Type of a 64-bit number that the database generates. SQLite generates numbers only in an INTEGER column.
 _COUNTED = BigInteger().with_variant(Integer(), "sqlite")
 _ORDERED = text("order_ref IS NOT NULL")
-#: Conditions to use verbatim: SQLite uses a partial index only when the query repeats its condition.
+#: Conditions of partial indexes. Queries use these texts unchanged, because SQLite compares the texts to find an index.
 UNFINISHED = text("status NOT IN ('completed', 'compensated')")
 ENDED = text("status IN ('completed', 'compensated')")
 
 
 class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy makes its base class at run time
-    """A saga and its state. fingerprint, sent_digest and table_digest are NULL in rows written before release 0006."""
+    """A saga. A column that a later release added is NULL in rows that were written before."""
 
     __tablename__ = "saga"
     __table_args__ = (
@@ -48,27 +48,27 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     definition: Mapped[str]
     definition_version: Mapped[int]
-    #: State of the table.
+    #: State of the saga's table that the saga is in.
     state: Mapped[str]
     #: Meaning of the state: pending, running, compensating, stuck, completed or compensated.
     status: Mapped[str]
     data: Mapped[Any] = mapped_column(Json)
-    #: Customer, from the data, as the definition's `client` names it.
+    #: Customer: the field of the data that the table's `client` names.
     client: Mapped[str | None]
-    #: Shop, from the data, as the definition's `store` names it.
+    #: Shop: the field of the data that the table's `store` names.
     store: Mapped[str | None]
-    #: Business number that people know the saga by, as the definition's `order` names it.
+    #: Number by which people know the saga: the value of the reference in the table's `order`.
     order_ref: Mapped[str | None]
-    #: Failed attempts of the call in flight.
+    #: Number of failed attempts of the call in flight.
     attempt: Mapped[int]
-    #: Times that the call in flight could not be sent.
+    #: How often the call in flight was deferred.
     deferrals: Mapped[int]
     #: Why the saga failed, in one line.
     error: Mapped[str | None] = mapped_column(Words)
     idempotency_key: Mapped[str | None]
-    #: Digest of the start request with the release's default values.
+    #: Digest of the start request with the default values of the release that received it.
     fingerprint: Mapped[str | None]
-    #: Digest of the start request as it was sent.
+    #: Digest of the start request as the client sent it.
     sent_digest: Mapped[str | None]
     #: Principal that started the saga (`key:shop`, `user:ada`, `api`). The Idempotency-Key belongs to this principal.
     started_by: Mapped[str | None]
@@ -76,28 +76,28 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     table_digest: Mapped[str | None]
     #: Process that holds the lease.
     owner: Mapped[str | None]
-    #: Fencing token: counts the owners; every write names it.
+    #: Fencing token. It counts the owners; a write with an old epoch changes nothing.
     epoch: Mapped[int]
-    #: Counts the commits; every write names it.
+    #: Number of commits. A write that is based on an old version changes nothing.
     version: Mapped[int]
-    #: Claims since the last move or release.
+    #: Number of claims since the last move or release.
     claims: Mapped[int]
     #: When any process may claim the saga: the end of a lease or a wait. NULL: the engine has nothing left to do.
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: True when the call of the state may have been sent. A claim means the same.
+    #: True when the call of the current state may have been sent. It may also have been sent when `claims` is above 0.
     unsure: Mapped[bool]
-    #: Until when a forward step may be sent.
+    #: The deadline: no forward step is sent after this time.
     deadline_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     #: When the saga entered its state. Failed attempts change updated_at, but not this.
     entered_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    #: Moves of the last commit. The database's trigger writes the journal from them, and dates each by its age_us:
-    #: microseconds from the move to the commit; missing below a millisecond.
+    #: Moves of the last commit. A trigger of the database writes them to the journal. A move has age_us, its age at the
+    #: commit in microseconds, unless it was made less than a millisecond before.
     moves: Mapped[Any] = mapped_column(Json, deferred=True)
 
 
-#: Error as lists show it: only its beginning, which distinguishes errors, is read from the database.
+#: Error as lists show it: its first LONGEST_LINE characters, so that the database does not send long texts.
 BRIEF_ERROR = func.substr(SagaRow.error, literal_column("1"), literal_column(str(LONGEST_LINE)))
 
 
@@ -107,21 +107,22 @@ class JournalRow(db.Model):  # type: ignore[name-defined,misc]
     __tablename__ = "journal"
     __table_args__ = (Index("journal_at", "at", postgresql_using="brin"),)
 
-    # No foreign key, which would look up the saga for each move: the saga's own trigger writes and deletes these rows.
+    # There is no foreign key, because its check would look the saga up for each move. Triggers of the table `saga`
+    # write and delete these rows.
     saga_id: Mapped[UUID] = mapped_column(primary_key=True)
     seq: Mapped[int] = mapped_column(primary_key=True)
-    #: When it happened.
+    #: When the move was made.
     at: Mapped[datetime] = mapped_column(UtcDateTime)
-    #: State before; NULL for the first move.
+    #: State before the move; NULL for the first move.
     source: Mapped[str | None]
     trigger: Mapped[str]
     dest: Mapped[str]
     step: Mapped[str | None]
     direction: Mapped[str | None]
     attempt: Mapped[int | None]
-    #: Who made the move.
+    #: Principal or process that made the move.
     actor: Mapped[str]
-    #: Why, in one line.
+    #: Why the move was made, in one line.
     reason: Mapped[str | None] = mapped_column(Words)
     status_code: Mapped[int | None]
     reply: Mapped[Any] = mapped_column(Json, nullable=True)
@@ -132,7 +133,7 @@ class JournalRow(db.Model):  # type: ignore[name-defined,misc]
 
 
 class SagaTableRow(db.Model):  # type: ignore[name-defined,misc]
-    """A table by which sagas of one definition and version run. The first recorded table has the smallest id."""
+    """A table by which sagas of one definition and version run. A version whose table was edited has several rows."""
 
     __tablename__ = "saga_table"
     __table_args__ = (UniqueConstraint("definition", "definition_version", "digest", name="saga_table_digest"),)
@@ -149,7 +150,7 @@ class SagaTableRow(db.Model):  # type: ignore[name-defined,misc]
 
 
 class OutboxRow(db.Model):  # type: ignore[name-defined,misc]
-    """A move whose event is not yet published; the database's trigger writes it together with the move."""
+    """A move whose event is not yet published. A trigger of the database writes this row together with the move."""
 
     __tablename__ = "outbox"
     __table_args__ = (ForeignKeyConstraint(["saga_id", "seq"], ["journal.saga_id", "journal.seq"]),)
@@ -161,7 +162,7 @@ class OutboxRow(db.Model):  # type: ignore[name-defined,misc]
 
 
 class RelayRow(db.Model):  # type: ignore[name-defined,misc]
-    """The one row that names the process that publishes events, and until when: one at a time keeps their order."""
+    """The only row names the process that publishes events, and until when. One process at a time keeps their order."""
 
     __tablename__ = "relay"
 
@@ -182,7 +183,7 @@ class ParkedRow(db.Model):  # type: ignore[name-defined,misc]
 
 
 class ReplicaRow(db.Model):  # type: ignore[name-defined,misc]
-    """A process that runs sagas, with the time of its last heartbeat, which also proves that the database writes."""
+    """A process that runs sagas, with the time of its last heartbeat."""
 
     __tablename__ = "replica"
 
@@ -192,7 +193,7 @@ class ReplicaRow(db.Model):  # type: ignore[name-defined,misc]
 
 
 class UserRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy makes its base class at run time
-    """A person who may sign in."""
+    """A person who can sign in to the admin pages."""
 
     __tablename__ = "user_account"
 
@@ -218,7 +219,7 @@ class SessionRow(db.Model):  # type: ignore[name-defined,misc]
 
 
 class LoginAttemptRow(db.Model):  # type: ignore[name-defined,misc]
-    """A password attempt that failed or is being checked; deleted after a minute."""
+    """An attempt to sign in whose password was wrong or is being checked. It is deleted after a minute."""
 
     __tablename__ = "login_attempt"
     __table_args__ = (Index("login_attempt_address", "address", "at"),)
@@ -241,7 +242,7 @@ class ApiKeyRow(db.Model):  # type: ignore[name-defined,misc]
     prefix: Mapped[str] = mapped_column(primary_key=True)
     #: SHA-256 of the whole key.
     digest: Mapped[str] = mapped_column(unique=True)
-    #: Owner. Two keys of one owner may be valid at once, so that one can replace the other.
+    #: Name of the program that owns the key. Two keys of one program can be valid, so that one can replace the other.
     name: Mapped[str]
     #: List of scopes: read, start, operate.
     scopes: Mapped[Any] = mapped_column(Json)
@@ -251,7 +252,7 @@ class ApiKeyRow(db.Model):  # type: ignore[name-defined,misc]
 
 
 class AuditRow(db.Model):  # type: ignore[name-defined,misc]
-    """An action of a person or program. The database refuses any change of a row."""
+    """An action of a person or a program. The database refuses every change of a row."""
 
     __tablename__ = "audit"
     __table_args__ = (Index("audit_saga", "saga_id"), Index("audit_actor", "actor"))
@@ -264,7 +265,7 @@ class AuditRow(db.Model):  # type: ignore[name-defined,misc]
     #: What was done, such as `key.add`.
     action: Mapped[str]
     saga_id: Mapped[UUID | None]
-    #: User or key that the action changed; of an action on a saga, its type.
+    #: User or key that the action changed. For an action on a saga: the name of its definition.
     target: Mapped[str | None]
     reason: Mapped[str | None]
     #: State before the action.
@@ -278,7 +279,7 @@ class AuditRow(db.Model):  # type: ignore[name-defined,misc]
 
 
 class AuditHeadRow(db.Model):  # type: ignore[name-defined,misc]
-    """The one row with the end of the audit trail. Each writer to the trail locks it first."""
+    """The only row names the last row of the audit trail. Each writer to the trail locks it first."""
 
     __tablename__ = "audit_head"
 

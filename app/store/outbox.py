@@ -14,7 +14,7 @@ _OUTBOX: Table = OutboxRow.__table__
 _RELAY: Table = RelayRow.__table__
 
 
-#: Query of moves with the columns of their event.
+#: Query of moves, with the columns that their events are made from.
 PUBLISHED = select(
     *(_JOURNAL.c[name] for name in ("saga_id", "seq", "at", "dest", "step", "reply", "reason", "event")),
     *(_SAGA.c[name] for name in ("definition", "definition_version", "data")),
@@ -29,13 +29,16 @@ _BATCH = (
 
 
 class Outbox:
-    """Returns events to one process at a time: two publishers would mix up their order."""
+    """Returns the stored events to one process at a time, because two publishers would mix up their order."""
 
     def __init__(self, database: Database, owner: str) -> None:
         self._database, self._owner = database, owner
 
     def take(self, limit: int, lease_s: float) -> Sequence[Row[Any]]:
-        """Return the oldest events, for this process to publish within the lease; none while another one publishes."""
+        """Return the oldest events; none while another process publishes.
+
+        This process then has the exclusive right to publish for `lease_s` seconds.
+        """
         free = or_(_RELAY.c.until < db_now(), _RELAY.c.owner == self._owner)
         mine = update(_RELAY).where(free).values(owner=self._owner, until=in_seconds(lease_s))
         with self._database.connect() as connection:

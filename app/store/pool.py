@@ -1,4 +1,4 @@
-"""The database connections of one process: a limited number, shared by all users, and closed when idle."""
+"""The database connections of one process: a limited number, shared by all threads, and closed when idle."""
 
 import threading
 import time
@@ -14,28 +14,28 @@ from sqlalchemy import Pool
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-#: Seconds after which a thread that gets no connection gives up; a statement takes milliseconds.
+#: Longest wait of a thread for a connection, in seconds. Statements take milliseconds, so a longer wait means a fault.
 CONNECTION_WAIT_S = 30.0
-#: Seconds after which an idle connection is closed: other processes may need its place at the server.
+#: Seconds after which an idle connection is closed, because the server's connections are limited for all processes.
 IDLE_S = 3.0
-#: Lifetime of a connection behind a pooler, in seconds. A pooler in session mode serves a waiting client only after
-#: another client has disconnected, and a connection in constant use would never disconnect.
+#: Lifetime of a connection behind a pooler such as PgBouncer, in seconds. In session mode, a pooler serves a waiting
+#: client only after another client has disconnected, so even a busy connection must be closed from time to time.
 POOLED_S = 2.0
-#: Key in a connection's info: when a connection behind a pooler is retired, on the pool's clock.
+#: Key in a connection's `info` for the end of the lifetime of a connection behind a pooler, on the pool's clock.
 POOLED = "lasts_until"
-#: Seconds after which an idle connection behind a pooler is closed: a new one is cheap, and others may wait for its
-#: server.
+#: Seconds after which an idle connection behind a pooler is closed. Another process may wait for it, and a pooler makes
+#: new connections quickly.
 POOLED_IDLE_S = 0.5
 #: Seconds between two checks for idle connections.
 _IDLE_CHECK_S = 0.5
-#: Seconds between two tries to make a connection that the server has refused.
+#: Seconds between two tries to open a connection when the server refuses connections.
 _CONNECT_RETRY_S = 0.5
 
 
 class SharedPool(Pool):
-    """Up to `pool_size + max_overflow` connections. The one used last is used next, so that the others become idle.
+    """Up to `pool_size + max_overflow` connections. The last used one is used next, so that unneeded ones become idle.
 
-    When the server refuses another connection, a user waits for one of this process.
+    When the server refuses a new connection, a thread waits for an existing connection of this process.
     """
 
     def __init__(  # noqa: PLR0917  SQLAlchemy finds the names of the arguments in this list
@@ -53,11 +53,11 @@ class SharedPool(Pool):
         self._creation, self._options = creator, options
         self._size, self._overflow, self._timeout = pool_size, max_overflow, timeout
         self._idle_s, self.clock = idle_s, clock
-        #: Objects that keep connections for themselves. Each has `lend()`, which returns an idle connection at once,
-        #: and `give_back_idle(idle_s)`.
+        #: Objects that keep connections of this pool for themselves. Each has `lend()`, which returns one idle
+        #: connection to the pool, and `give_back_idle(idle_s)`.
         self.keepers: list[Any] = [] if keepers is None else keepers
-        #: wanted: users that wait although a keeper may have an idle connection. behind_pooler: set by the first
-        #: connection that turns out to go through a pooler.
+        #: wanted: number of threads that wait for a connection while the server refuses new ones. behind_pooler: True
+        #: once a connection was found to go through a pooler.
         self.wanted, self.behind_pooler = 0, False
         self._made = 0
         self._idle: deque[tuple[ConnectionPoolEntry, float]] = deque()
@@ -65,7 +65,7 @@ class SharedPool(Pool):
         self._watched = idle_s == inf
 
     def size(self) -> int:
-        """Return the number of connections that the engine may keep for itself."""
+        """Return the number of connections that a keeper can take out of the pool."""
         return self._size
 
     def made(self) -> int:
@@ -96,7 +96,7 @@ class SharedPool(Pool):
             self._close(record)
 
     def close_idle(self) -> None:
-        """Close the connections that were idle for a while."""
+        """Close the connections that have been idle for the pool's limit, also those of its keepers."""
         idle_s = min(self._idle_s, POOLED_IDLE_S) if self.behind_pooler else self._idle_s
         for keeper in self.keepers:
             keeper.give_back_idle(idle_s)
@@ -104,11 +104,11 @@ class SharedPool(Pool):
             self._close(record)
 
     def retired(self, info: Any) -> bool:
-        """Return True when the connection with this info has reached the end of its lifetime."""
+        """Return True when a connection has reached the end of its lifetime. info: the connection's `info`."""
         return bool(self.clock() >= info.get(POOLED, inf))
 
     def lasts(self, info: Any) -> None:
-        """Record that the connection goes through a pooler, and set its lifetime."""
+        """Set the lifetime of a connection that goes through a pooler. info: the connection's `info`."""
         self.behind_pooler = True
         info[POOLED] = self.clock() + POOLED_S
 
@@ -126,7 +126,7 @@ class SharedPool(Pool):
             try:
                 self._watch()
                 return self._create_connection()
-            except Exception as error:  # noqa: BLE001  raised unless this process has another connection
+            except Exception as error:  # noqa: BLE001  `_idle_of_others` raises it if no other connection exists
                 self._forget()
                 refused = error
 
@@ -139,7 +139,7 @@ class SharedPool(Pool):
             self._changed.notify()
 
     def _idle_or_place(self, until: float) -> ConnectionPoolEntry | None:
-        """Return an idle connection, or None when the caller may make one."""
+        """Return an idle connection, or None when the caller must open one. Wait until one of both is possible."""
         most = self._size + self._overflow
         with self._changed:
             if not self._changed.wait_for(lambda: self._idle or self._made < most, until - self.clock()):
@@ -150,9 +150,10 @@ class SharedPool(Pool):
             return None
 
     def _idle_of_others(self, refused: Exception, until: float) -> ConnectionPoolEntry | None:
-        """Return a connection of this process, because the server refuses a new one. None: try again to make one.
+        """Wait for an existing connection of this process after the server has refused a new one.
 
-        Raise the refusal when this process has no connection.
+        Return it; None: the caller must try again to open one. Raise `refused` when this process has no connection, or
+        when the time is over.
         """
         with self._changed:
             self.wanted += 1
@@ -168,12 +169,12 @@ class SharedPool(Pool):
             return None
 
     def _watch(self) -> None:
-        """Start the thread that closes idle connections, also while no connection is requested."""
+        """Start the thread that closes idle connections, unless it runs already."""
         with self._changed:
             if self._watched:
                 return
             self._watched = True
-        # A daemon that does not keep the pool alive: a process that ends closes its connections anyway.
+        # A daemon thread with a weak reference, so that it keeps neither the process nor the pool alive.
         watching = threading.Thread(target=_close_idle, args=(ref(self), self._disposed), name="idle", daemon=True)
         watching.start()
 
@@ -194,9 +195,10 @@ class SharedPool(Pool):
 
 
 def ended(connection: Any) -> bool:
-    """Return True when the server of a driver's connection has gone. SQLite has no server.
+    """Return True when the server has closed an idle connection of the driver. SQLite has no server.
 
-    An idle connection becomes readable only when it ends. A query to the server would take as long as a statement.
+    An idle connection becomes readable only when the server closes it. This check sends nothing, so it is faster than a
+    query.
     """
     return hasattr(connection, "fileno") and bool(select([connection], [], [], 0)[0])
 

@@ -1,4 +1,4 @@
-"""Queries for people about known sagas: their rows, their journals and their events."""
+"""Queries about sagas with known ids, for the API and the pages: their rows, their journals and their events."""
 
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -24,7 +24,7 @@ def journal(saga_id: UUID) -> Sequence[JournalRow]:
 def journals(saga_ids: Sequence[UUID], replies_of: Collection[str] | None = None) -> dict[UUID, list[Any]]:
     """Return the journals of a page of sagas in one query.
 
-    replies_of: steps whose replies are read, where they succeeded; None: all replies. Replies may be long.
+    replies_of: steps whose replies are read, if they succeeded; None: all replies. Replies may be long.
     """
     found: dict[UUID, list[Any]] = {saga_id: [] for saga_id in saga_ids}
     reply: ColumnElement[Any] = JournalRow.__table__.c.reply
@@ -39,10 +39,9 @@ def journals(saga_ids: Sequence[UUID], replies_of: Collection[str] | None = None
 
 
 def moments(saga_id: UUID) -> Row[Any]:
-    """Return age_s, how long a saga has been in its state, and next_s, when it is tried again, in seconds.
+    """Return two times in seconds: age_s, since the saga entered its state, and next_s, until its next attempt.
 
-    Both use the database's clock. next_s is None while a process holds the saga or is about to claim it, and when
-    nothing is left to try.
+    next_s is below 0 when the saga is due, and None while a process holds the saga or when no attempt is planned.
     """
     next_s = case((SagaRow.owner.is_(None), seconds_until(SagaRow.due_at))).label("next_s")
     age_s = (-seconds_until(SagaRow.entered_at)).label("age_s")
@@ -61,12 +60,12 @@ def unpublished(saga_id: UUID) -> frozenset[int]:
 
 
 def sagas(saga_ids: Sequence[UUID]) -> dict[UUID, SagaRow]:
-    """Return the existing sagas of these ids, in one query."""
+    """Return the sagas with these ids, by id. An id without a saga is left out."""
     return {saga.id: saga for saga in db.session.scalars(select(SagaRow).where(SagaRow.id.in_(saga_ids)))}
 
 
 def snapshots(saga_ids: Sequence[UUID]) -> list[SagaSnapshot]:
-    """Return the present state of each saga."""
+    """Return the current state of each of these sagas. An id without a saga is left out."""
     columns = (SagaRow.id, SagaRow.state, SagaRow.status, SagaRow.error)
     rows = db.session.execute(select(*columns).where(SagaRow.id.in_(saga_ids)))
     return [SagaSnapshot(id=row.id, state=row.state, status=row.status, error=row.error) for row in rows]

@@ -1,4 +1,4 @@
-"""Sagas that ended long ago: read for the archive, and deleted with their journals, in batches."""
+"""Sagas that ended long ago. They are read for the archive and deleted with their journals, both in batches."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -18,7 +18,7 @@ def ended_before(days: float, limit: int) -> Sequence[SagaRow]:
     past = in_seconds(-days * _DAY_S)
     unpublished = exists().where(OutboxRow.saga_id == SagaRow.id)
     old = select(SagaRow).where(
-        SagaRow.created_at < past,  # for the index; no saga ends before it begins
+        SagaRow.created_at < past,  # always true here; it lets the database use the index on created_at
         SagaRow.updated_at < past,
         SagaRow.status.in_(FINISHED),
         ~unpublished,
@@ -27,9 +27,9 @@ def ended_before(days: float, limit: int) -> Sequence[SagaRow]:
 
 
 def delete_ended(saga_ids: Sequence[UUID]) -> int:
-    """Delete these sagas in one statement, except unfinished ones. Return how many were deleted.
+    """Delete these sagas in one statement, except unfinished sagas. Return the number of deleted sagas.
 
-    A saga may be unfinished again: a person may at any time compensate a completed saga whose table allows it.
+    A saga that had ended can be unfinished now, because a person has compensated the completed saga.
     """
     gone = delete(SagaRow).where(SagaRow.id.in_(saga_ids), SagaRow.status.in_(FINISHED)).returning(SagaRow.id)
     deleted = db.session.execute(gone.execution_options(synchronize_session=False)).all()

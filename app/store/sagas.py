@@ -1,4 +1,4 @@
-"""Writes of sagas: each commit is one statement, guarded by the epoch and version that it was decided on."""
+"""Writes of sagas. A commit is one statement. It changes nothing when epoch or version have changed since the read."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -37,7 +37,8 @@ from machines.registry import Registry
 
 _SAGA = SagaRow.__table__
 
-#: Seconds. A move this close to its commit gets the commit's time, which saves the database a calculation.
+#: A move that is made less than this time before its commit, in seconds, gets the time of the commit. This saves the
+#: database a calculation.
 SAME_MOMENT_S = 0.001
 _ONE: ColumnElement[int] = literal_column("1", Integer())
 _DEADLINE = in_seconds(bindparam("deadline_s"))
@@ -54,14 +55,15 @@ _MOVED = {
     "due_at": in_seconds(bindparam("delay_s")),
     "moves": bindparam("new_moves", type_=_SAGA.c.moves.type),
 }
-#: The saga stays in its state. A saga that was pending enters its state only when it starts.
+#: Condition: the commit leaves the saga in its state. A pending saga counts as entering its state when it starts.
 _STAYS = and_(
-    # Cast, so that the parameter has one type everywhere, which PostgreSQL requires of a prepared statement.
+    # The casts give the parameter one type in the whole statement, which a prepared statement of PostgreSQL requires.
     _SAGA.c.state == cast(bindparam("new_state"), String),
     _SAGA.c.status == cast(bindparam("new_status"), String),
 )
 _ENTERED = case((_STAYS, _SAGA.c.entered_at), else_=in_seconds(bindparam("entered_s")))
-#: Never before the previous commit, so that a clock that is set back keeps the journal in order.
+#: Time of the commit. It is never earlier than the commit before, so the journal keeps its order when the clock is set
+#: back.
 _UPDATED = later_of(_SAGA.c.updated_at, db_now())
 _INSERT = insert(_SAGA).values(
     **_MOVED,
@@ -99,7 +101,7 @@ _SAVE = (
         updated_at=_UPDATED,
     )
 )
-#: Commit under the remaining lease. No indexed column changes, so PostgreSQL writes only the row (a HOT update).
+#: A commit that does not renew the lease. It changes no indexed column, so PostgreSQL updates no index (a HOT update).
 _SAVE_ON = (
     update(_SAGA)
     .where(*_AS_KNOWN)
@@ -111,11 +113,11 @@ _SAVE_ON = (
 
 
 class FencedError(Exception):
-    """Another process owns the saga: this process's copy is out of date and must be forgotten."""
+    """The write changed no row, because the saga has moved elsewhere. This process must forget its copy of the saga."""
 
 
 class KeyTakenError(Exception):
-    """The Idempotency-Key has changed its saga since it was looked up: look it up again."""
+    """Another saga has taken the Idempotency-Key, or has freed it, since it was looked up. Look the key up again."""
 
 
 class SagaStore:
@@ -133,10 +135,10 @@ class SagaStore:
         self._id_of = attrgetter("id.hex" if self._database.dialect.name == "sqlite" else "id_text")
 
     def insert(self, saga: Instance, delay_s: float | None, owner: str | None) -> None:
-        """Make a new saga durable. Raise KeyTakenError.
+        """Make a new saga durable. Raise KeyTakenError when another saga has its Idempotency-Key.
 
-        delay_s: seconds after which any process may claim it; None: the engine has nothing left to do.
-        owner: the holder of its lease until then: this process, which may call its participants, or None.
+        delay_s: seconds after which any process may claim the saga; None: the engine has nothing left to do.
+        owner: the process that holds the lease until then; None: no process runs the saga.
         """
         definition = saga.definition
         values = (
@@ -168,9 +170,9 @@ class SagaStore:
         saga.committed()
 
     def insert_first(self, saga: Instance, delay_s: float, owner: str) -> None:
-        """Insert a saga in its initial state. Do nothing when an earlier attempt, which seemed to fail, inserted it.
+        """Insert a saga in its initial state. Do nothing when an earlier attempt has inserted it despite an error.
 
-        Raise KeyTakenError.
+        Raise KeyTakenError when another saga has its Idempotency-Key.
         """
         try:
             self.insert(saga, delay_s, owner)
@@ -180,9 +182,9 @@ class SagaStore:
             saga.committed()
 
     def _insert_beside(self, saga: Instance, values: dict[str, Any]) -> None:
-        """Insert a saga whose key another sender's saga has, only while that saga exists.
+        """Insert a saga with the written-out form of its key, because another sender's saga has the key as it was sent.
 
-        Otherwise, after that saga is deleted, a later request of the same sender would not find this saga.
+        Lock the other saga, and raise KeyTakenError when it was deleted: the key as it was sent is then free again.
         """
         others = select(_SAGA.c.id).where(_SAGA.c.idempotency_key == saga.sent_key)
         with atomic(self._database) as connection:
@@ -191,9 +193,9 @@ class SagaStore:
             self._insert.run_within(connection, values)
 
     def save(self, saga: Instance, delay_s: float | None, owner: str | None, enough_s: float | None = None) -> None:
-        """Commit the moves since the last commit. Raise FencedError, with nothing written.
+        """Commit the moves since the last commit. Raise FencedError, with nothing written, when the saga has moved.
 
-        enough_s: the lease is not renewed when more than this remains, in seconds.
+        delay_s, owner: see `insert`. enough_s: do not renew the lease when it lasts longer than this, in seconds.
         """
         known = {"known_epoch": saga.epoch, "known_version": saga.version}
         leased = enough_s is not None and enough_s < saga.lease_end - self.clock() < inf and not saga.audit_entry
@@ -207,7 +209,7 @@ class SagaStore:
         saga.committed()
 
     def _save_with_audit_row(self, saga: Instance, entry: Entry, values: dict[str, Any]) -> None:
-        """Commit a person's request together with its audit row, or neither."""
+        """Commit the moves and the audit row of a person's request in one transaction. Raise FencedError."""
         after = {"state": saga.state, "status": saga.status, "version": saga.version + 1}
         with atomic(self._database) as connection:
             if self._save.run_within(connection, values) != 1:
@@ -215,11 +217,11 @@ class SagaStore:
             append(connection, replace(entry, after=after))
 
     def _due(self, saga: Instance, delay_s: float | None) -> dict[str, Any]:
-        # Both are read before the statement is sent, so that this process never assumes a longer lease than it has.
+        # The clock is read before the statement is sent, so that this process never assumes a longer lease than it has.
         saga.lease_end = inf if delay_s is None else self.clock() + delay_s
         if saga.deadline < inf or saga.pending:
             return {"delay_s": delay_s, "deadline_s": None}
-        # From the start of the saga, which was before its leading reads.
+        # The deadline counts from the start of the saga, which was before the reads that preceded this commit.
         age_s = 0.0 if saga.started_here_at is None else saga.clock() - saga.started_here_at
         left_s = saga.definition.deadline_s - age_s
         saga.deadline = self.clock() + left_s
@@ -235,7 +237,7 @@ class SagaStore:
             "new_deferrals": saga.deferrals,
             "new_error": saga.error,
             "new_owner": owner,
-            # A saga that is released normally did not kill this process.
+            # A release sets the count of claims to 0, because the saga has not killed this process.
             "new_claims": saga.claims if owner else 0,
             "new_unsure": saga.in_doubt or owner == self.owner,
             "new_reference": saga.reference,
@@ -244,9 +246,9 @@ class SagaStore:
         }
 
     def read(self, saga_id: UUID) -> Instance | None:
-        """Return the saga as it is now. The first process to commit a move owns it; the others are fenced.
+        """Return the saga as it is now; None when there is none. When several processes move it, the first commit wins.
 
-        Raise UnknownSagaError when its definition is unknown here.
+        Raise UnknownSagaError when this release does not have the saga's table.
         """
         with self._database.connect() as connection:
             row = connection.execute(select(*SAGA_COLUMNS).where(_SAGA.c.id == saga_id)).one_or_none()
@@ -259,13 +261,13 @@ class SagaStore:
             return connection.execute(select(_SAGA).where(_SAGA.c.id == saga_id)).one_or_none()
 
     def find_keys(self, *keys: str) -> Sequence[Row[Any]]:
-        """Return the sagas with these Idempotency-Keys, in the stored form."""
+        """Return the rows of the sagas with these Idempotency-Keys. keys: in the form in which they are stored."""
         with self._database.connect() as connection:
             return connection.execute(select(_SAGA).where(_SAGA.c.idempotency_key.in_(keys))).all()
 
 
 def _as_json(move: Move, now: float) -> dict[str, Any]:
-    """Return the move as the journal's trigger reads it: its columns, and `age_us` when the commit comes later."""
+    """Return the move as JSON for the database's trigger: its columns, and its age at the commit as `age_us`."""
     columns = {column: value for column, value in vars(move).items() if value is not None}
     age = now - columns.pop("made")
     if age >= SAME_MOMENT_S:
@@ -274,7 +276,7 @@ def _as_json(move: Move, now: float) -> dict[str, Any]:
 
 
 def _entered(saga: Instance, now: float) -> float:
-    """Return when the saga entered its state, if this commit moves it there."""
+    """Return when the saga entered its state, on the saga's clock, if this commit moves it to the state."""
     for move in reversed(saga.unsaved):
         if move.source != move.dest:
             return move.made

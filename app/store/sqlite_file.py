@@ -1,6 +1,6 @@
-"""The SQLite file of DATABASE_URL: the check before anything starts, and the lock that lets one process run its sagas.
+"""The SQLite file of DATABASE_URL: a check of the file at the start of a process, and the lock of the file.
 
-A second process would claim sagas in flight.
+Only the process with the lock runs sagas, because a second process would claim sagas whose calls are in flight.
 """
 
 import fcntl
@@ -15,8 +15,8 @@ from app.settings import ConfigError
 def check_database_file(database_url: str, *, writes: bool) -> None:
     """Raise ConfigError, with the reason and the remedy, when SQLite cannot open the file.
 
-    writes: also raise when this process cannot write the file; a command that only reads works on such a file.
-    PostgreSQL is not checked, and neither is a file named by a URI (`sqlite:///file:…`).
+    writes: also raise when this process cannot write the file. A URL of PostgreSQL, and a file that is named by a URI
+    (`sqlite:///file:…`), are not checked.
     """
     path = file_of(database_url)
     if path is None or database_url.startswith("sqlite:///file:"):
@@ -46,7 +46,7 @@ def _file_problem(path: Path) -> str:
     if not os.access(path, os.R_OK | os.W_OK):
         return f"names {path}, which this process may not write; allow it, or name another file"
     if path.stat().st_nlink > 1:
-        # SQLite locks and journals a file by its name: two processes under two names would both change it.
+        # SQLite locks a file by its name, so two processes with two names of one file would both write to it.
         return f"names {path}, a file with several names (hard links), which SQLite damages; keep one of them"
     return ""
 
@@ -54,16 +54,16 @@ def _file_problem(path: Path) -> str:
 _INSTANCE = Path(__file__).parents[2] / "instance"
 #: Seconds between two tries to lock the file.
 _POLL_S = 0.1
-#: Written after the process number when that process is about to end.
+#: Mark in the lock file after the number of the process, when that process is about to end.
 _ENDING = "\n"
 
 
 def hold(database_url: str, patience_s: float = 0.0, grace_s: float = 0.0) -> IO[str] | None:
-    """Lock the database's file until the returned file is closed or this process ends, in any way.
+    """Lock the database's file. The lock ends when the returned file is closed or this process ends.
 
-    Wait patience_s for the process that holds the lock, and grace_s once that process is ending. Raise ConfigError when
-    it still holds the lock then. Return None for PostgreSQL, which any number of processes may share, and where no lock
-    file can be created: in such a folder SQLite cannot write either.
+    patience_s: how long to wait for a process that holds the lock, in seconds. grace_s: the same for a process that has
+    announced its end. Raise ConfigError after that time. Return None without a lock for PostgreSQL, which several
+    processes can share, and for a folder without write access, where SQLite cannot write, either.
     """
     path = file_of(database_url)
     if path is None:
@@ -90,7 +90,7 @@ def hold(database_url: str, patience_s: float = 0.0, grace_s: float = 0.0) -> IO
 
 
 def announce_ending(file: IO[str] | None) -> None:
-    """Announce to processes that wait for the lock that this process releases it soon."""
+    """Write to the lock file that this process will end soon; processes that wait for the lock read this."""
     if file is not None:
         file.write(f"{_ENDING}it finishes its calls\n")
         file.flush()
@@ -105,9 +105,9 @@ def _locked(file: IO[str]) -> bool:
 
 
 def file_of(database_url: str) -> Path | None:
-    """Return the file of a SQLite URL, which Flask-SQLAlchemy resolves below Flask's instance folder.
+    """Return the file of a SQLite URL; None for another database. Relative names are below Flask's instance folder.
 
-    Links are followed, as SQLite does, so one file has one lock under any name.
+    Symbolic links are followed, as SQLite follows them, so a file has one lock, whatever its name is.
     """
     scheme, _, name = database_url.partition(":///")
     return (_INSTANCE / name.partition("?")[0]).resolve() if scheme == "sqlite" else None

@@ -1,7 +1,8 @@
-"""The engine's own statements, each compiled once and prepared once on each connection, and the connections for them.
+"""The few statements that the engine runs most often, and the connections for them.
 
-SQLAlchemy builds the statements and its pool supplies the connections. To borrow a connection from the pool takes half
-as long as the statement, and SQLAlchemy's other work for each execution as long as the statement itself.
+SQLAlchemy compiles each statement once, and each connection prepares it once. The driver then executes it directly,
+because SQLAlchemy's work for an execution takes as long as the statement itself. The engine keeps connections out of
+SQLAlchemy's pool, because to borrow one takes half as long as the statement.
 """
 
 import re
@@ -21,16 +22,15 @@ from app.store.database_errors import UNPREPARED, sqlstate
 from app.store.pool import CONNECTION_WAIT_S, POOLED, SharedPool, ended
 from app.store.transactions import repeat
 
-#: Seconds for which a used connection counts as alive without a check; a server takes longer to restart.
+#: Seconds after its last use for which a connection is used without a check. A server takes longer to restart.
 TRUSTED_S = 0.1
 
 
 class Connections:
-    """Connections taken out of SQLAlchemy's pool, at most `pool.size()`, so that as many are left for other uses.
+    """Connections that the engine takes out of SQLAlchemy's pool. It takes at most `pool.size()`, half of the pool.
 
-    Threads beyond that number wait for their turn, first come, first served. A connection returns to the pool when it
-    was idle for a while, and at once when the pool cannot make another one: the server may allow fewer connections than
-    this process would take.
+    Further threads wait for a connection in the order of their arrival. A connection returns to the pool when it has
+    been idle for a while, and at once when the server refuses the pool another connection.
     """
 
     def __init__(self, database: Database) -> None:
@@ -39,15 +39,16 @@ class Connections:
         self._turns = SimpleQueue[None]()
         for _ in range(database.pool.size()):
             self._turns.put(None)
-        # The connection used last is used next: its server has everything cached.
+        # The last used connection is used next, because its server process has the statements and rows in its caches.
         self._idle: deque[tuple[PoolProxiedConnection, float]] = deque()
         database.pool.keepers.append(self)
         event.listen(database, "engine_disposed", lambda _database: self._end())
 
     def take(self) -> PoolProxiedConnection:
-        """Return a connection that no other thread uses and whose server answered a moment ago.
+        """Return a connection for this thread alone, which its server has not closed.
 
-        Raise the driver's errors, and NoConnectionError when no connection came free within CONNECTION_WAIT_S.
+        Raise the driver's error when no connection can be opened, and NoConnectionError when none came free within
+        CONNECTION_WAIT_S.
         """
         try:
             self._turns.get(timeout=CONNECTION_WAIT_S)
@@ -68,7 +69,7 @@ class Connections:
         self._turns.put(None)
 
     def lend(self) -> bool:
-        """Return an idle connection to the pool, where a user waits for it. Return False when there is none."""
+        """Return an idle connection to the pool, where a thread waits for it. The result is False without one."""
         try:
             self._idle.pop()[0].close()
         except IndexError:
@@ -76,7 +77,7 @@ class Connections:
         return True
 
     def give_back_idle(self, idle_s: float) -> None:
-        """Return to the pool the connections that were idle for `idle_s` seconds."""
+        """Return to the pool the connections that have been idle for more than `idle_s` seconds."""
         try:
             while self._clock() - self._idle[0][1] > idle_s:
                 self._idle.popleft()[0].close()
@@ -94,7 +95,7 @@ class Connections:
             return None
 
     def _end(self) -> None:
-        """Close the connections of the old pool, because the database has a new pool."""
+        """Close all idle connections after a dispose of the database, and use its new pool from now on."""
         while self._idle:
             self._idle.pop()[0].invalidate()
         assert isinstance(self.database.pool, SharedPool)
@@ -102,13 +103,13 @@ class Connections:
 
 
 _NAMED = re.compile(r"%\((\w+)\)s")
-#: Key of a connection's cursor in its `info`. A cursor is kept as long as its connection, because each new one costs a
-#: tenth of a statement.
+#: Key in a connection's `info` for its cursor. Each connection keeps one cursor, because a new cursor takes a tenth of
+#: the time of a statement.
 _CURSOR = "cursor"
 
 
 class Statement:
-    """One statement on one database, in autocommit. Its values are passed to the driver unchanged."""
+    """One statement for one database, in autocommit. The driver gets its values unchanged."""
 
     def __init__(self, name: str, clause: ClauseElement, connections: Connections) -> None:
         self._connections, self._name = connections, name
@@ -121,14 +122,14 @@ class Statement:
         self._names: list[str] = compiled.positiontup or list(dict.fromkeys(_NAMED.findall(self.sql)))
         assert len(self._names) > 1, "itemgetter of one name returns no tuple"
         self._in_order = itemgetter(*self._names)
-        self._prepare, self._execute = "", self.sql  # SQLite prepares by itself
+        self._prepare, self._execute = "", self.sql  # SQLite: the driver prepares each statement by itself
         if self._dialect.name == "postgresql":
             placed = _NAMED.sub(lambda found: f"${self._names.index(found[1]) + 1}", self.sql)
             self._prepare = f"PREPARE {name} AS {placed}"
             self._execute = f"EXECUTE {name} ({', '.join(['%s'] * len(self._names))})"
 
     def run(self, values: Mapping[str, Any]) -> int:
-        """Return the number of changed rows. Raise SQLAlchemy's errors."""
+        """Execute the statement and return the number of changed rows. Raise SQLAlchemy's errors."""
         connection: PoolProxiedConnection | None = None
         try:
             connection = self._connections.take()
@@ -140,14 +141,14 @@ class Statement:
                 self._connections.give_back(connection)
 
     def run_within(self, connection: Connection, values: Mapping[str, Any]) -> int:
-        """Do the same as `run` on a connection with an open transaction."""
+        """Execute the statement as `run` does, but on a connection with an open transaction."""
         try:
             return self._run_on(connection.connection, values)
         except self._errors as error:
             raise self._translated(error, connection.connection) from error
 
     def _translated(self, error: Any, connection: PoolProxiedConnection | None) -> DBAPIError:
-        """Return the error as SQLAlchemy raises it. A lost connection is invalidated, so that no one gets it again."""
+        """Return a driver's error as SQLAlchemy's error. Invalidate a lost connection, so that it is not used again."""
         dialect = self._dialect
         lost = connection is not None and dialect.is_disconnect(error, connection.dbapi_connection, None)
         if connection is not None and lost:
@@ -164,14 +165,14 @@ class Statement:
         try:
             self._execute_on(cursor, connection.info, values)
         except self._errors as error:
-            if sqlstate(error) in UNPREPARED:  # a pooler that no other sign has shown
+            if sqlstate(error) in UNPREPARED:  # so there is a pooler that the check at the connection did not find
                 connection.info[POOLED] = inf
             repeat(error, cursor, lambda: self._execute_on(cursor, connection.info, values))
         changed: int = cursor.rowcount
         return changed
 
     def _execute_on(self, cursor: Any, info: Any, values: Mapping[str, Any]) -> None:
-        if self._prepare and POOLED in info:  # the next transaction may run on a server without it
+        if self._prepare and POOLED in info:  # behind a pooler the next server may not have the prepared statement
             cursor.execute(self.sql, values)
             return
         if self._prepare and self._name not in info:

@@ -1,6 +1,6 @@
 """Counts, ages and rates of sagas: for the metrics, for the overview page, and for the diagram of one definition.
 
-Unfinished sagas are found by their index. The past is read only from the journal rows of the window.
+Unfinished sagas are found through an index. Of the past, only the journal rows of a limited time are read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,19 +25,19 @@ SILENT_S = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class SagaCounts:
-    """The counts at one moment."""
+    """The counts of sagas, processes, events and dead letters at the time of the query."""
 
-    #: (definition, state) → number of unfinished sagas there, and seconds since the first of them entered the state.
+    #: (definition, state) → number of unfinished sagas in the state, and seconds since the first of them entered it.
     by_state: Mapping[tuple[str, str], tuple[int, float]]
-    #: (definition, version) → unfinished sagas whose table this process does not have; 0 for each that it has.
+    #: (definition, version) → number of unfinished sagas that this process cannot move, because it lacks their table.
     unknown: Mapping[tuple[str, int], int]
-    #: Seconds by which the saga that has been due longest is overdue, of those whose table this process has.
+    #: Longest time, in seconds, that a saga whose table this process has is due and not claimed.
     overdue_s: float
-    #: Processes that run sagas.
+    #: Number of processes that run sagas.
     replicas: int
-    #: Seconds that the oldest event has been waiting for the broker.
+    #: How long the oldest unpublished event has waited for the broker, in seconds.
     unpublished_s: float
-    #: Dead letters: messages that wait for a person.
+    #: Number of dead letters.
     parked: int
 
 
@@ -73,13 +73,13 @@ def _unknown(groups: Sequence[Row[Any]], registry: Registry) -> Mapping[tuple[st
 
 
 def _overdue_s(groups: Sequence[Row[Any]], registry: Registry) -> float:
-    """Return the longest overdue time of sagas that this process can claim; `unknown` counts the others."""
+    """Return the longest time, in seconds, that a saga which this process can claim has been due."""
     due = [group.due_s for group in groups if group.due_s is not None and registry.knows(group)]
     return max(0.0, -min(due, default=0.0))
 
 
 def _groups() -> Select[Any]:
-    """Return the count of unfinished sagas by table and state. One query serves all gauges of sagas."""
+    """Return the query that counts unfinished sagas by table and state. All gauges of sagas use its one result."""
     same = (_SAGA.c.definition, _SAGA.c.definition_version, _SAGA.c.table_digest, _SAGA.c.state)
     oldest = seconds_until(func.min(_SAGA.c.entered_at)).label("entered_s")
     due = seconds_until(func.min(_SAGA.c.due_at)).label("due_s")
@@ -100,15 +100,15 @@ def _now() -> Select[Any]:
 _GROUPS, _NOW = _groups(), _now()
 
 
-#: Minutes of the past that are shown.
+#: How many minutes of the past the overview page shows.
 MINUTES = 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class Minute:
-    """The sagas started in one minute, by definition and present status."""
+    """The number of sagas of one definition that were started in one minute and have one status now."""
 
-    #: Minute, from 0 for the oldest.
+    #: Number of the minute; 0 is the oldest.
     number: int
     definition: str
     status: str
@@ -127,15 +127,15 @@ def oldest_unfinished(limit: int) -> Sequence[Row[Any]]:
     """Return the unfinished sagas that started first."""
     age_s = (-seconds_until(SagaRow.created_at)).label("age_s")
     shown = (SagaRow.id, SagaRow.definition, SagaRow.status, SagaRow.created_at, age_s)
-    # Materialized here and below: otherwise PostgreSQL may scan all sagas in their order.
+    # MATERIALIZED, because otherwise PostgreSQL may read all sagas in the order of creation.
     found = select(*shown).where(UNFINISHED).cte("unfinished").prefix_with("MATERIALIZED")
     return db.session.execute(select(found).order_by(found.c.created_at, found.c.id).limit(limit)).all()
 
 
 def started_lately(known: Sequence[str]) -> Sequence[Minute]:
-    """Return the sagas started in the last MINUTES minutes, by minute and present status. known: all definitions.
+    """Return the numbers of sagas started in the last MINUTES minutes. known: the names of all definitions.
 
-    Ended sagas are counted in their index alone, one definition and status at a time.
+    Sagas that have ended are counted by one query for each definition and status, because each reads only an index.
     """
     now = db.session.scalars(select(db_now())).one()
     first = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)
@@ -168,20 +168,20 @@ _P95 = 0.95
 
 @dataclass(frozen=True, kw_only=True)
 class Heat:
-    """The figures of one definition."""
+    """The numbers that a diagram shows for one version of a definition. The window is a time up to now."""
 
-    #: State → number of sagas in it.
+    #: State → number of sagas that are in the state now.
     now: Mapping[str, int]
-    #: State → longest present stay, in seconds.
+    #: State → how long the oldest of these sagas has been in the state, in seconds.
     oldest_s: Mapping[str, float]
-    #: State → 95th percentile of the stays that ended in the window, in seconds.
+    #: State → 95th percentile of the stays in the state that ended in the window, in seconds.
     p95_s: Mapping[str, float]
-    #: (source, trigger, dest) → number of moves in the window.
+    #: (source, trigger, dest) → number of these moves in the window.
     moves: Mapping[tuple[str, str, str], int]
 
 
 def heat(definition: str, version: int, window_s: float) -> Heat:
-    # Read first, because PostgreSQL plans well only for a moment that is a constant of the query.
+    # A query of its own reads the time, because PostgreSQL plans a comparison well only with a constant time.
     since = db.session.scalars(select(in_seconds(-window_s))).one()
     stays = db.session.execute(_stays(definition, version)).all()
     return Heat(
@@ -196,7 +196,7 @@ def heat(definition: str, version: int, window_s: float) -> Heat:
 
 
 def counts_by_state(definition: str, version: int) -> dict[str, int]:
-    """Return the number of unfinished sagas of a version by state."""
+    """Return the number of unfinished sagas of one version of a definition, by state."""
     query = select(SagaRow.state, func.count().label("times")).where(_open(definition, version)).group_by(SagaRow.state)
     return {row.state: row.times for row in db.session.execute(query)}
 
@@ -210,7 +210,7 @@ def _open(definition: str, version: int) -> ColumnElement[bool]:
 
 
 def _stays(definition: str, version: int) -> Select[Any]:
-    # Not updated_at: a failed attempt changes it, and the saga is still in its state.
+    # The column updated_at is no help, because a failed attempt changes it while the saga stays in its state.
     since = (
         select(func.max(JournalRow.at))
         .where(JournalRow.saga_id == SagaRow.id, JournalRow.dest == SagaRow.state, _entered(JournalRow))
@@ -241,7 +241,10 @@ def _moves(definition: str, version: int, since: datetime) -> Select[str | None,
 
 
 def _dwell(definition: str, version: int, since: datetime) -> Select[Any]:
-    """Return, by state, the 95th percentile of the stays that ended in the window, counted alike on both databases."""
+    """Return the query for the 95th percentile, by state, of the stays that ended in the window.
+
+    It uses cume_dist, because SQLite has no function for percentiles.
+    """
     entry = aliased(JournalRow)
     entered = (
         select(entry.at)

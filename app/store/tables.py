@@ -1,8 +1,8 @@
-"""The tables that sagas run by, recorded in the database: a table must not be edited under its running sagas.
+"""The record, in the database, of the tables that sagas run by. A table must not be edited under its running sagas.
 
-A saga's row names its table by a digest (machines.digest), and only a process with that table moves the saga. So
-processes with different tables of one name and version do not touch each other's sagas. A row without a digest was
-written before release 0006; it runs by the first recorded table, which the first start after the upgrade recorded.
+A saga's row names its table by a digest (machines.digest), and only a process with that table moves the saga. So two
+processes with different tables of one name and version do not move each other's sagas. A row without a digest was
+written before migration 0006. Its saga runs by the first recorded table of its name and version.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,29 +28,29 @@ _Place = tuple[str, int]
 
 
 class TableChangedError(ConfigError):
-    """Unfinished sagas run by another table of that name and version than the one in machines/."""
+    """A table of this release was edited: unfinished sagas of its name and version run by another table."""
 
 
 def at_hand(registry: Registry) -> ColumnElement[bool]:
-    """Return the condition for sagas whose table the registry has: `Registry.knows`, in SQL."""
+    """Return the SQL condition for sagas whose table the registry has. It must agree with `Registry.knows`."""
     table = tuple_(_SAGA.c.definition, _SAGA.c.definition_version, func.coalesce(_SAGA.c.table_digest, ""))
     known = [
         (definition.name, definition.version, digest)
         for definition in registry
         for digest in (definition.digest, *([""] if registry.takes_unnamed(definition) else []))
     ]
-    # Before it has analyzed the table, PostgreSQL expects few matches and would read and sort them all instead of
-    # following the index. For a coalesced condition it expects half of the rows.
+    # PostgreSQL expects few rows from the plain condition while the table is not analyzed. It would then read and sort
+    # all matching rows. With coalesce it expects half of the rows, so it follows an index.
     return func.coalesce(table.in_(known), false())
 
 
 def without_table(registry: Registry) -> ColumnElement[bool]:
-    """Return the condition for unfinished sagas whose table the registry lacks; this process moves none of them."""
+    """Return the SQL condition for unfinished sagas whose table the registry lacks. This process cannot move them."""
     return and_(UNFINISHED, not_(at_hand(registry)))
 
 
 class Tables:
-    """The comparison of this release's tables with the recorded ones. owner: the process that records."""
+    """Compares the tables of this release with the recorded tables, and records new tables. owner: this process."""
 
     def __init__(self, database: Database, registry: Registry, owner: str) -> None:
         self._database, self._registry, self._owner = database, registry, owner
@@ -58,9 +58,9 @@ class Tables:
         self.settled = False
 
     def settle(self) -> None:
-        """Compare each table with those that sagas run by, and record it.
+        """Compare each table of this release with the tables of unfinished sagas, and record it.
 
-        Raise TableChangedError when unfinished sagas run by another table; then nothing is recorded.
+        Raise TableChangedError when a table was edited under unfinished sagas; then nothing is recorded.
         """
         with self._database.connect() as connection:
             recorded = _recorded(connection)
@@ -101,7 +101,7 @@ class Tables:
             recorded_at=db_now(),
             recorded_by=self._owner,
         )
-        # Another process that starts at the same moment may have recorded it first.
+        # Another process that started at the same time may have recorded the table first.
         connection.execute(new.on_conflict_do_nothing())
 
 

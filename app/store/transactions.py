@@ -1,6 +1,6 @@
-"""Transactions: the few writes of several statements, and the repetition of statements that PostgreSQL rolled back.
+"""Transactions for the few writes of several statements, and the repetition of statements that PostgreSQL rolled back.
 
-All other writes are one statement in autocommit.
+Every other write is one statement in autocommit.
 """
 
 import random
@@ -20,10 +20,10 @@ _BEGIN = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "BEGIN ISOLATION LEVEL READ
 
 @contextmanager
 def atomic(database: Database) -> Iterator[Connection]:
-    """Commit all that the block does, or nothing.
+    """Commit everything that the block does, or nothing.
 
-    The connection stays in autocommit, as all connections do (see app.store.database), so statements begin and end the
-    transaction. SQLite admits only one such block at a time.
+    Every connection is in autocommit (see app.store.database), so this function sends BEGIN and COMMIT itself. On
+    SQLite only one such block runs at a time.
     """
     with database.connect() as connection:
         connection.exec_driver_sql(_BEGIN[database.dialect.name])
@@ -38,25 +38,26 @@ def atomic(database: Database) -> Iterator[Connection]:
 def _roll_back(connection: Connection) -> None:
     try:
         connection.exec_driver_sql("ROLLBACK")
-    except SQLAlchemyError:  # no other user may get the connection with the transaction open
+    except SQLAlchemyError:  # the transaction may still be open, so the connection must not be used again
         connection.invalidate()
 
 
-#: Most repetitions of a statement, and the longest pause before the first, in seconds; each later pause doubles.
+#: Most repetitions of a statement, and the longest pause before the first one, in seconds. The longest pause doubles
+#: with each repetition.
 MAX_REPETITIONS, FIRST_PAUSE_S = 5, 0.01
-_IDLE = 0  # psycopg2's transaction status: no open transaction, so only this statement was rolled back
+_IDLE = 0  # psycopg2's status of a connection without an open transaction; then only the one statement was rolled back
 
 
 def repeat(error: Exception, cursor: Any, execute: Callable[[], object]) -> None:
-    """Execute again what failed with `error`. Raise the last error when no repetition succeeds."""
+    """Execute a statement again that has failed with `error`. Raise the last error when no repetition succeeds."""
     for before in range(MAX_REPETITIONS):
         code = sqlstate(error)
         if not (code in REPEATABLE or code in UNPREPARED) or cursor.connection.get_transaction_status() != _IDLE:
             break
-        time.sleep(random.uniform(0, FIRST_PAUSE_S * 2**before))  # noqa: S311  not a secret
+        time.sleep(random.uniform(0, FIRST_PAUSE_S * 2**before))  # noqa: S311  no secret depends on it
         try:
             execute()
-        except Exception as again:  # noqa: BLE001  raised, unless another repetition may help
+        except Exception as again:  # noqa: BLE001  the loop repeats or raises it
             error = again
         else:
             return
@@ -64,7 +65,7 @@ def repeat(error: Exception, cursor: Any, execute: Callable[[], object]) -> None
 
 
 def repeat_all(database: Database) -> None:
-    """Repeat every statement that SQLAlchemy executes, where a repetition can help."""
+    """Make SQLAlchemy repeat each statement whose error `repeat` can repair."""
     errors = database.dialect.loaded_dbapi.Error
 
     @event.listens_for(database, "do_execute")
