@@ -89,12 +89,12 @@ class Fleet:
         self.rows("UPDATE saga SET due_at = clock_timestamp() WHERE owner LIKE %s || ':%%' RETURNING id", owner)
 
     def ended(self, sagas: Sequence[str]) -> None:
-        """Wait until all these sagas are completed."""
+        """Wait until all sagas of the list are completed."""
         done = "SELECT count(*) FROM saga WHERE id = ANY(%s::uuid[]) AND status = 'completed'"
         eventually(lambda: self.rows(done, list(sagas))[0][0] == len(sagas), f"they end; see {self._log}")
 
     def actors(self, sagas: Sequence[str]) -> set[str]:
-        """Return the processes that have moved these sagas."""
+        """Return the processes that have moved at least one saga of the list."""
         query = "SELECT DISTINCT actor FROM journal WHERE saga_id = ANY(%s::uuid[]) AND actor LIKE 'engine@%%'"
         return {process_of(row[0].removeprefix("engine@")) for row in self.rows(query, list(sagas))}
 

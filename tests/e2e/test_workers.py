@@ -31,7 +31,7 @@ def participants_server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def brokers():
-    """Start both brokers. RabbitMQ takes seconds to start; the tests with Redis run meanwhile."""
+    """Start RabbitMQ and Redis. RabbitMQ needs seconds to start; the tests with Redis run during that time."""
     with begun(RabbitMQ) as rabbitmq, begun(Redis) as redis:
         yield {"redis": redis, "rabbitmq": rabbitmq}
 

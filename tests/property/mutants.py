@@ -31,7 +31,7 @@ def guard(without: Callable[[MonkeyPatch], None]) -> Callable[[MonkeyPatch], Non
 
 @guard
 def a_write_names_epoch_and_version(patch: MonkeyPatch) -> None:
-    """Remove epoch and version from the condition of a write: both, because each alone stops most stale writes."""
+    """Remove epoch and version from the condition of a write. One of them alone would stop most stale writes."""
     _write_only_where(patch, sagas._SAGA.c.id == bindparam("saga_id"))
 
 
@@ -87,7 +87,7 @@ def a_pivot_of_unknown_outcome_is_stuck(patch: MonkeyPatch) -> None:
 
 @guard
 def a_refused_pivot_that_may_have_happened_is_stuck(patch: MonkeyPatch) -> None:
-    """Compensate such a saga. This is wrong, because a participant may refuse a call that it has done already."""
+    """Compensate a saga after a refusal of its pivot in doubt, although the pivot may have taken effect before."""
 
     def believed(graph: Graph) -> dict[str, str]:
         return {at.name: at.step.refused for at in graph.states.values() if at.call and at.step.kind is Kind.PIVOT}

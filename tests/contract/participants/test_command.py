@@ -119,7 +119,7 @@ def test_supply_chain_and_shop_call_their_own_server(host, found):
 
 
 def test_no_database_is_open_when_the_worker_is_forked(tmp_path):
-    """A SQLite connection that was open before a fork is unsafe in the child, because the child lacks its locks."""
+    """A fork does not copy file locks, so the child could not use an open SQLite connection safely."""
     command.prepare_databases(Settings(data=tmp_path))
     assert len(list(tmp_path.glob("*.db"))) == len(NAMES)
     opened = [str(each.readlink()) for each in Path("/proc/self/fd").iterdir() if each.exists()]

@@ -70,7 +70,7 @@ def read(engine):
 
 
 def hold(connections, count):
-    """Open this number of connections and give them all back."""
+    """Open `count` connections and give all of them back."""
     for connection in [connections.take() for _ in range(count)]:
         connections.give_back(connection)
 

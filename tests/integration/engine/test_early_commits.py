@@ -22,7 +22,7 @@ def late(scene):
 
 
 def in_the_read(scene, happens):
-    """Call a function while the saga's first read is in flight."""
+    """Let `happens` be called while the saga's first read is in flight."""
 
     def happen(_request):
         scene.at_each_call = lambda _request: None

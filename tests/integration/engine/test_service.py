@@ -1,4 +1,4 @@
-"""Requests of people: each is a move of the table, and of two simultaneous requests one succeeds."""
+"""Requests of people. Each request makes a move of the table. Of two requests at the same moment, one succeeds."""
 
 from uuid import UUID, uuid4
 

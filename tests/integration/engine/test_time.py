@@ -15,7 +15,7 @@ OVER = CHECKOUT.deadline_s + 1
 
 
 def at_call(scene, step, happens):
-    """Call a function while the first call of this step is in flight."""
+    """Let `happens` be called while the first call of the step is in flight."""
 
     def happen(_request):
         if scene.calls[-1] == step and scene.calls.count(step) == 1:

@@ -129,7 +129,7 @@ def test_picture_has_no_script_and_loads_nothing(saga: Saga):
     )
     assert "href" not in text
     assert text.count("http") == 1  # only the namespace of SVG; any other address would be loaded
-    assert "style=" not in text  # a strict Content-Security-Policy would ignore the attribute
+    assert "style=" not in text  # the attribute has no effect under a strict Content-Security-Policy
 
 
 def test_text_from_outside_is_escaped():
