@@ -36,7 +36,7 @@ def install_cors(app: Flask, origins: tuple[str, ...]) -> None:
 
 
 def csp_nonce() -> str:
-    """Return the nonce that marks the scripts and styles of this answer as ours."""
+    """Return the nonce that marks the scripts and styles of this answer as those of this service."""
     if "csp_nonce" not in g:
         g.csp_nonce = secrets.token_urlsafe(16)
     return str(g.csp_nonce)

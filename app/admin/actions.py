@@ -24,10 +24,12 @@ class Notice:
 def act(  # noqa: PLR0917
     sagas: SagaService, saga_id: UUID, actor: str, action: Mapping[str, Any], reply: Mapping[str, str], wait_s: float
 ) -> Notice:
-    """Make the requested move, and describe its result. The saga must still be in the state that the operator saw.
+    """Make the requested move, and describe its result. Raise ConflictError or InvalidError.
+
+    The saga must still be in the state that the operator saw.
 
     action: the validated form.
-    reply: the fields of a resolution's reply, as the operator entered them. Raise ConflictError or InvalidError.
+    reply: the fields of a resolution's reply, as the operator entered them.
     """
     return notice_of(action["seen"], move(sagas, saga_id, actor, action, reply, wait_s))
 

@@ -10,7 +10,7 @@ from app.errors import InvalidError, ProblemError
 from app.services import services
 
 blueprint = Blueprint("keys", __name__, url_prefix="/admin/keys")
-#: Validity of a new key in days, with which the form is filled at first.
+#: Validity of a new key in days; the form has this value until a person changes it.
 _DEFAULT_DAYS = 90
 
 

@@ -54,7 +54,7 @@ class _Part(Action):
     after = Cursor(load_default=None)
     #: The time at which the first part started; None in the first part.
     until = fields.AwareDateTime(load_default=None, default_timezone=UTC)
-    #: Number of sagas of the group, of sagas moved so far, and of sagas refused so far.
+    #: Number of sagas of the group, of sagas moved so far, and of sagas whose move was refused so far.
     count = fields.Integer(load_default=0, validate=validate.Range(0))
     moved = fields.Integer(load_default=0, validate=validate.Range(0))
     refused = fields.Integer(load_default=0, validate=validate.Range(0))

@@ -20,7 +20,7 @@ _BROWSER_HEADERS = ("Origin", "Referer", "Cookie", "Sec-Fetch-Site")
 
 
 def start_saga(definition: Saga) -> SagaSnapshot:
-    """Start a saga for the sender. The body is the data of the saga; the headers Idempotency-Key and Prefer apply."""
+    """Start a saga for the sender. Its data is the body, its key is Idempotency-Key; Prefer sets the longest wait."""
     sent = json_object()
     data, key, wait_s = load(data_schema(definition), sent), idempotency_key(), preferred_wait_s()
     return services().sagas.start(definition.name, data, key, wait_s, by=principal().actor, sent=sent)
@@ -36,7 +36,7 @@ def idempotency_key() -> str | None:
 def preferred_wait_s() -> float | None:
     """Return the wait that the header Prefer (RFC 7240) requests, in seconds; None when it requests none.
 
-    `respond-async` is 0, `wait=N` is N. Other preferences are ignored.
+    `respond-async` requests 0 s, and `wait=N` requests N s. Other preferences are ignored.
     """
     for preference in ",".join(request.headers.getlist("Prefer")).split(","):
         name, _, value = (part.strip() for part in preference.partition("="))

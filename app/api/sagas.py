@@ -85,9 +85,9 @@ def create() -> Response:
     leads_to=("sagas.show", "sagas.journal", "sagas.compensate"), id_at="/id", need=Scope.START,
 )  # fmt: skip
 def start(saga_type: str) -> Response:
-    """Run a saga in one request, with its data as the body.
+    """Run a saga in one request. The body is the data of the saga.
 
-    201 when it has completed, 409 when it was compensated, 202 when it is under way after the wait, or stuck.
+    201: the saga has completed. 409: the saga was compensated. 202: the saga still runs or is stuck.
     """
     try:
         definition = services().registry.latest(saga_type)

@@ -11,7 +11,7 @@ from app.cli import saga
 from app.cli.author import check, draw
 from app.cli.group import SagaGroup
 
-#: Command → the Python module that it runs with the rest of the command line, and its help.
+#: Command → the Python module to run with the rest of the command line, and the help of the command.
 _PROCESSES = {
     "serve": (("app",), "Serve the API and the pages, and run sagas; HOST, PORT and WORKERS set how."),
     "worker": (
@@ -37,13 +37,13 @@ def main() -> None:
     group = SagaGroup(
         saga.name, commands, callback=saga.callback, params=saga.params, help=saga.help, epilog=saga.epilog
     )
-    # The application is named and not imported: app imports app.cli.
+    # The application is given by its name. An import of app here would be circular, because app imports app.cli.
     group(prog_name="saga", obj=ScriptInfo(app_import_path="app"))
 
 
 def _starter(module: tuple[str, ...]) -> Callable[[tuple[str, ...]], None]:
     def start(more: tuple[str, ...]) -> None:
-        """Replace this process, so that signals reach the service itself."""
+        """Replace this process by the started one, so that signals reach the started process."""
         sys.stdout.flush()
         os.execv(sys.executable, [sys.executable, "-m", *module, *more])  # noqa: S606  no shell
 

@@ -11,7 +11,8 @@ from diagrams.files import RENDERERS
 from machines.discovery import discover, problems
 from machines.registry import BadTablesError
 
-#: Set by GitHub's runners, which show lines in this form beside the commit.
+#: Environment variable that GitHub Actions sets. GitHub shows output lines that begin with `::error::` beside the
+#: commit.
 _ON_GITHUB = "GITHUB_ACTIONS"
 _SAGAS = click.option("--sagas", metavar="LIST", help="Folders and modules with tables, instead of SAGAS.")
 
@@ -20,7 +21,7 @@ _SAGAS = click.option("--sagas", metavar="LIST", help="Folders and modules with 
 @click.option("--json", "as_json", is_flag=True, help="Write the problems as JSON.")
 @_SAGAS
 def check(sagas: str | None, as_json: bool) -> None:
-    """Check every table and list all problems, one in a line; exit code 1 when there is one."""
+    """Check every table and list all problems, one per line. Exit code 1: a table has a problem."""
     found = problems(sagas)
     if as_json:
         write_json({"problems": found})

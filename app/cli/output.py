@@ -27,7 +27,7 @@ def screen() -> Console:
     """Return the console for drawings; without colour when stdout is no terminal."""
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
-            reconfigure(errors="replace")  # a terminal without ✓ shows ? and the word beside it
+            reconfigure(errors="replace")  # a terminal without ✓ shows ?; each symbol has a word beside it
     terminal = sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
     plain = bool(os.environ.get("NO_COLOR")) or not terminal
     width = None if terminal or "COLUMNS" in os.environ else _PIPE_WIDTH

@@ -92,8 +92,8 @@ class Intake:
         source, event_id, sent = event["source"], event["id"], event["data"]
         try:
             if former := former_key(source, event_id):
-                # An earlier release may have started the saga. Its key is not unique: another event can have the same
-                # key.
+                # An earlier release may have started the saga, with a key that is not unique: another event can have
+                # the same key.
                 with suppress(KeyReusedError):
                     if started := self._service.started_with(definition.name, data, former, "event", sent):
                         return started

@@ -102,7 +102,7 @@ class _Accepted(fields.Field[Any]):
 
 
 class _Amount(fields.Field[Any]):
-    """A number with at most two decimals. A text, a boolean or a third decimal is refused and never rounded."""
+    """A number with at most two decimals. A text, a boolean or a third decimal is refused; nothing is rounded."""
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):

@@ -57,7 +57,7 @@ def document(app: Flask) -> dict[str, Any]:
     add_bodies(spec, registry)
     for rule, declared in documented(app):
         if declared.body == EVERY_DATA:
-            for definition in newest(registry):  # a path for each type, so that each has the schema of its own data
+            for definition in newest(registry):  # one path for each type, with the schema of the type's data
                 shown = _operation(app, rule, replace(declared, body=definition), registry)
                 shown |= {
                     "operationId": f"{_id(app, rule)}_{definition.name}",

@@ -102,7 +102,7 @@ class SagaCompleted(SagaStarted):
 
 
 class SagaUnderWay(SagaStarted):
-    """The saga is under way, or stuck; its state is at Location."""
+    """The saga still runs or is stuck. The header Location has the URL of its state."""
 
 
 class SagaMoved(Reply):
