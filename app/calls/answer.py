@@ -1,4 +1,4 @@
-"""The answer to one request, as httptools parses it, and its body without its content coding."""
+"""The answer to one request. httptools parses it; this module decodes its body."""
 
 import zlib
 from contextlib import suppress
@@ -7,32 +7,34 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from app.values import UnreadableError
 
-#: Largest reply that is read to its end, with its head, in bytes. A body is also this long at most when unpacked.
+#: Largest reply that is read to its end, in bytes, including its head; it bounds the memory of a call. A decompressed
+#: body has the same limit.
 LARGEST_REPLY_BYTES = 1 << 20
 LARGEST = f"{LARGEST_REPLY_BYTES:,} bytes"
-FINAL = 200  # a status below is informational: the reply follows
+FINAL = 200  # lowest status of a reply; a lower status is informational, and the reply follows it
 _UNCODED = "send it without a content coding"
 _ZLIB = frozenset({b"gzip", b"x-gzip", b"deflate"})
-_MOST_CODINGS = 3  # one after the other; every further one would be a way to keep this process busy
-_DETECT = zlib.MAX_WBITS | 32  # a gzip header or a zlib header
-_RAW = -zlib.MAX_WBITS  # what several servers call deflate: no header at all
+_MOST_CODINGS = 3  # most content codings of one body; each costs a decompression
+_DETECT = zlib.MAX_WBITS | 32  # for zlib: the data has a gzip header or a zlib header
+_RAW = -zlib.MAX_WBITS  # for zlib: the data has no header, as the "deflate" of several servers
 
 
 class LostError(Exception):
-    """The connection ended, or the answer is not HTTP: the request may have arrived. The text says which."""
+    """The connection ended, or the answer is not HTTP. The request may have arrived. The text is the reason."""
 
 
 class TooLargeError(UnreadableError):
-    """A reply is larger than can be kept. The participant repeats it for the same request."""
+    """The reply is too large. A retry is useless, because the participant would send the same reply again."""
 
     def __init__(self, phrase: str = f"larger than {LARGEST}") -> None:
         super().__init__(phrase, "send less")
 
 
 class Answer:
-    """The answer, as far as the parser has read it.
+    """An answer, which may be only partly read.
 
-    complete: it was read to its end. keep_alive: the connection can be used again. headers: by name in lower case.
+    complete: the answer was read to its end. keep_alive: the connection can be used again. headers: by name in lower
+    case.
     """
 
     def __init__(self) -> None:
@@ -40,12 +42,12 @@ class Answer:
         self.received_bytes = 0
         self.complete = self.keep_alive = False
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
-        # Old servers fold headers, or end lines with LF alone. It is dangerous where several senders share a
-        # connection; here a participant could only deceive itself.
+        # Old servers continue a header on the next line, or end lines with LF alone. To accept this is dangerous only
+        # where the requests of several senders share a connection, as in a proxy.
         self._parser.set_dangerous_leniencies(lenient_headers=True, lenient_optional_cr_before_lf=True)
 
     def feed(self, data: bytes) -> None:
-        """Parse received data; b"" means the end of the connection. Raise LostError."""
+        """Parse received data; b"" means the end of the connection. Raise LostError for an answer that is not HTTP."""
         assert self._parser
         self.received_bytes += len(data)
         if data:
@@ -60,10 +62,13 @@ class Answer:
         else:
             raise LostError("closed by the participant")
         if self.complete:
-            self._parser = None  # breaks a reference cycle: thousands a second would keep the collector busy
+            self._parser = None  # breaks a reference cycle, which the garbage collector would have to find
 
     def content(self) -> bytes:
-        """Return the body, decoded if it has a content coding, although none was requested. Raise UnreadableError."""
+        """Return the body. Decode it when the participant used a content coding, which no request asks for.
+
+        Raise UnreadableError for an unknown coding, and for a body that cannot be decoded or is too large.
+        """
         if not self.complete:
             raise TooLargeError
         coding = self.headers.get(b"content-encoding")
@@ -90,7 +95,7 @@ class Answer:
 
     def on_message_begin(self) -> None:
         if self.complete:
-            # This stops the parser: only one reply was expected.
+            # A second reply begins, but a request has one reply. The error stops the parser.
             raise LostError("more came than one reply")
 
     def on_message_complete(self) -> None:
@@ -101,7 +106,7 @@ class Answer:
 
 
 def _unpacked(packed: bytes, coding: str) -> bytes:
-    """Return the content of a gzip or deflate body. Raise UnreadableError."""
+    """Return the content of a gzip or deflate body. Raise UnreadableError for a broken one, and TooLargeError."""
     content = _inflated(packed, _DETECT)
     if content is None and coding == "deflate":
         content = _inflated(packed, _RAW)
@@ -111,7 +116,10 @@ def _unpacked(packed: bytes, coding: str) -> bytes:
 
 
 def _inflated(packed: bytes, window: int) -> bytes | None:
-    """Return the content of all members, one after the other; None for a broken one. Raise TooLargeError."""
+    """Return the decompressed data, which may consist of several gzip members; None for broken data.
+
+    window: wbits for zlib. Raise TooLargeError.
+    """
     content = b""
     with suppress(zlib.error):
         while packed:

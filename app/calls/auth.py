@@ -1,4 +1,4 @@
-"""How a request shows who sends it: one small class for each kind of credential."""
+"""The credentials by which a participant recognizes this service: one small class for each kind."""
 
 import base64
 import hashlib
@@ -15,18 +15,18 @@ from app.participant_settings.model import Auth
 
 
 class NoCredentialError(Exception):
-    """There is no credential, so nothing is sent. The text says why, and which setting to check."""
+    """There is no credential, so the request is not sent. The text names the reason and the setting to check."""
 
 
 @dataclass(kw_only=True)
 class Message:
-    """What a credential may depend on: the request as it goes out."""
+    """The request as it is sent; a credential may depend on its parts."""
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes
-    #: Moment on the monotonic clock by which the credential must be there.
+    #: When the time of the request is over, in seconds on the clock of time.monotonic.
     deadline: float
 
 
@@ -34,16 +34,22 @@ class Credential(Protocol):
     """Adds headers to each request to one participant."""
 
     def headers(self, message: Message) -> Mapping[str, str]:
-        """Return the headers to add. Raise NoCredentialError."""
+        """Return the headers to add. Raise NoCredentialError when there is no credential."""
         ...
 
     def renew(self, refused: Mapping[str, str], deadline: float) -> bool:
-        """Do what helps after a 401 to these headers. Return True when the request is worth being sent once again."""
+        """Try to renew the credential after a 401. Return True when the request should be sent a second time.
+
+        refused: the headers that got the 401. deadline: as in `Message`.
+        """
         ...
 
 
 class FixedCredential:
-    """bearer, basic and api_key: one header, the same for every request. A secret's file is read again after a 401."""
+    """A credential of type bearer, basic or api_key: every request has the same header.
+
+    After a 401 the secret is read from its file again, because it may have been replaced.
+    """
 
     def __init__(self, auth: Auth) -> None:
         self._auth = auth
@@ -56,7 +62,7 @@ class FixedCredential:
         try:
             read = {name: Path(file).read_text().strip() for name, file in self._auth.files.items()}
         except (OSError, UnicodeDecodeError):
-            return False  # the file is being replaced; the secret in memory stays
+            return False  # the file may be about to be replaced; keep the secret in memory
         self._headers = _fixed(self._auth, {**self._auth.secrets, **read})
         return self._headers != refused
 
@@ -73,7 +79,7 @@ def _fixed(auth: Auth, secrets: Mapping[str, str]) -> Mapping[str, str]:
 
 
 class HmacCredential:
-    """A signature of each request: an HMAC over a canonical text, both as the participant defines them."""
+    """A signature of each request: an HMAC over a text with parts of the request, as the participant defines it."""
 
     def __init__(self, auth: Auth, clock: Callable[[], float] = time.time) -> None:
         self._key, self._clock = auth["key"].encode(), clock
@@ -96,7 +102,7 @@ class HmacCredential:
             "body_sha256": hashlib.sha256(message.body).hexdigest(),
             "newline": "\n",
         }
-        # The body is put in last and as bytes: it may hold a $, and bytes that are no text.
+        # The body is inserted last and as bytes, because it may contain a $ or bytes that are no text.
         head, mark, tail = self._canonical.substitute(known, body="\0").partition("\0")
         signed = head.encode() + (message.body if mark else b"") + tail.encode()
         mac = hmac.new(self._key, signed, self._digest).digest()
@@ -106,5 +112,5 @@ class HmacCredential:
             added[self._timestamp_header] = timestamp
         return added
 
-    def renew(self, refused: Mapping[str, str], deadline: float) -> bool:  # noqa: ARG002  a new one says the same
+    def renew(self, refused: Mapping[str, str], deadline: float) -> bool:  # noqa: ARG002  a new signature is refused, too
         return False

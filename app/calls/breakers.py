@@ -38,7 +38,7 @@ class GuardedSender:
         if wait_s > 0:
             return Reply(error=f"the breaker of {name} is open", sent=False, retry_after_s=wait_s)
         reply = self._sender.send(request)
-        # Answered by a proxy, a gateway or a limit, or held back for want of a credential: its state is unknown.
+        # A proxy, a gateway or a limit answered, or there was no credential: the participant's state is not known.
         if reply.turned_away or reply.withheld:
             breaker.undecided()
             if trying:

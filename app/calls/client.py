@@ -57,7 +57,8 @@ class Sender(Protocol):
 class HttpClient:
     """A pool of connections to every participant, used by many threads at once.
 
-    participants: settings by name; one without any is called without credentials.
+    connections: most idle connections to one origin that are kept. participants: settings by name; a participant
+    without settings is called without credentials.
     look_up: resolves host names.
     wall_clock: seconds since 1970, for a Retry-After that is a date.
     """
@@ -72,11 +73,11 @@ class HttpClient:
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._clock, self._wall_clock = clock, wall_clock
-        # Here and not in each request, so that a request that is shown or logged does not show a credential.
+        # The credentials are here and not in each `Request`, so that a logged `Request` does not show them.
         self._ways = Ways(participants or {}, Dialer(look_up, clock), connections)
 
     def send(self, request: Request) -> Reply:
-        """Send the request and read its reply."""
+        """Send the request and return its reply, or a reply with the reason why there is none."""
         started = self._clock()
         way = self._ways[request.participant]
         timeout_s = request.timeout_s if way.timeout_s is None else min(request.timeout_s, way.timeout_s)
@@ -121,9 +122,9 @@ class HttpClient:
         return self._exchange_known(message, head, way.credential, place.pool)
 
     def _exchange_known(self, message: Message, head: str, credential: Credential, pool: ExchangePool) -> Answer:
-        """Send the request with its credential; once again after a 401, where the credential could be renewed.
+        """Send the request with its credential. After a 401, send it a second time if the credential was renewed.
 
-        A 401 says that the participant has not acted on the request, so the second one does nothing twice.
+        The participant has not acted on a request that it answers with 401, so the second one repeats no effect.
         """
 
         def exchange(shown: Mapping[str, str]) -> Answer:
@@ -206,9 +207,9 @@ def _split(url: str) -> tuple[str, str]:
 
 
 def _parse_body(answer: Answer) -> tuple[Any, str, bool]:
-    """Return the JSON value of an answer, or None and the reason; True when every answer would be too large.
+    """Return the JSON value of an answer, why it cannot be read, and True when the answer is too large.
 
-    An empty body and `null` are objects without fields.
+    The value is None when the answer cannot be read. An empty body and `null` become an object without fields.
     """
     try:
         content = answer.content()

@@ -14,14 +14,14 @@ from app.participant_settings.proxies import Proxy
 #: Longest idle time, in seconds, after which a connection is still reused. NAT gateways and load balancers forget an
 #: idle connection without a notice: Azure after 4 minutes, AWS after 350 s, many proxies after 60 s.
 IDLE_S = 30.0
-#: Largest answer of a proxy to CONNECT, in bytes.
+#: Largest answer of a proxy to CONNECT that is read, in bytes; it bounds the memory of a call.
 _LARGEST_TUNNEL_REPLY = 65_536
 
 #: OpenSSL's verify codes (X509_V_ERR_… in x509_vfy.h).
 _EXPIRED, _NOT_YET, _OTHER_NAME, _OTHER_ADDRESS = 10, 9, 62, 64
 _UNKNOWN_CA = frozenset({2, 18, 19, 20, 21})
-#: Alerts by which a server ends a handshake because of our certificate. With TLS 1.3 they come when the client's part
-#: of the handshake is done, in the place of the answer.
+#: TLS alerts by which a server refuses our certificate. With TLS 1.3 an alert comes after the client has finished the
+#: handshake, in place of the answer to the request.
 _REFUSED_CERTIFICATE = frozenset({
     "TLSV13_ALERT_CERTIFICATE_REQUIRED", "SSLV3_ALERT_BAD_CERTIFICATE", "SSLV3_ALERT_CERTIFICATE_EXPIRED",
     "SSLV3_ALERT_CERTIFICATE_REVOKED", "SSLV3_ALERT_CERTIFICATE_UNKNOWN", "SSLV3_ALERT_UNSUPPORTED_CERTIFICATE",
@@ -31,7 +31,7 @@ _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILU
 
 
 class NotSentError(Exception):
-    """The participant has not got the request. The text says why, in plain words."""
+    """The participant did not receive the request. The text is the reason in plain words."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,10 @@ class Route:
     proxy: Proxy | None = None
 
     def open(self, host: str, port: int, tunnel: bool, deadline: float, clock: Callable[[], float]) -> socket.socket:
-        """Return a socket before the deadline. tunnel: the proxy connects it to the host. Raise OSError."""
+        """Return a connected socket. tunnel: the proxy, if any, connects the socket to the host.
+
+        Raise OSError when no connection is made before the deadline.
+        """
         if self.proxy is None:
             return self.dialer.connect(host, port, deadline)
         try:
@@ -61,7 +64,7 @@ class Route:
 
 
 def _open_tunnel(opened: socket.socket, proxy: Proxy, target: str, deadline: float, clock: Callable[[], float]) -> None:
-    """Ask the proxy to connect the socket to the target. Raise UnreachableError."""
+    """Let the proxy connect the socket to the target. Raise UnreachableError when it does not do so in time."""
     credential = f"Proxy-Authorization: {proxy.authorization}\r\n" if proxy.authorization else ""
     reply, end = b"", b"\r\n\r\n"
     try:
@@ -69,7 +72,7 @@ def _open_tunnel(opened: socket.socket, proxy: Proxy, target: str, deadline: flo
         while end not in reply and len(reply) < _LARGEST_TUNNEL_REPLY:
             left = deadline - clock()
             if left <= 0:
-                raise TimeoutError  # noqa: TRY301  the same as a read that takes too long
+                raise TimeoutError  # noqa: TRY301  treated like a read that takes too long
             opened.settimeout(left)
             piece = opened.recv(4096)
             if not piece:
@@ -80,25 +83,25 @@ def _open_tunnel(opened: socket.socket, proxy: Proxy, target: str, deadline: flo
     except OSError as error:
         raise UnreachableError(f"the proxy {proxy} ended the connection ({error.strerror or error})") from None
     status = reply.split(b"\r\n", 1)[0].partition(b" ")[2].decode("ascii", "replace")[:80]
-    # Over TLS the client speaks first, so whatever comes behind the head is no tunnel.
+    # Over TLS the client sends first, so more bytes after the head mean that there is no tunnel.
     if not status.startswith("2") or not reply.endswith(end):
         raise UnreachableError(f"the proxy {proxy} makes no connection to {target}: {status or 'it hung up'}")
 
 
 class Connection(HTTPConnection):
-    """urllib3's connection, whose socket comes from a Route."""
+    """urllib3's connection, with a socket that a Route opens."""
 
     #: When the last answer was read, in seconds on the clock that `ExchangePool.exchange` gets.
     idle_since = 0.0
-    _tunnels = False  # a proxy forwards plain HTTP
+    _tunnels = False  # without TLS a proxy needs no tunnel: it forwards the request
     _new_socket: Callable[[], socket.socket]
 
     def open(self, route: Route, deadline: float, clock: Callable[[], float]) -> None:
-        """Connect before the deadline, including the TLS handshake. Raise NotSentError."""
+        """Connect before the deadline, including the TLS handshake. Raise NotSentError when that fails."""
 
         def new_socket() -> socket.socket:
             opened = route.open(self._dns_host.strip("[]"), self.port, self._tunnels, deadline, clock)
-            # The handshake gets the rest of the call's time, but at most the time that one address has to accept.
+            # The TLS handshake may last until the deadline, but at most CONNECT_TIMEOUT_S.
             opened.settimeout(max(min(CONNECT_TIMEOUT_S, deadline - clock()), 0.001))
             return opened
 
@@ -121,7 +124,7 @@ class SecureConnection(Connection, HTTPSConnection):
 
 
 def lost(error: OSError, *, first: bool) -> Exception:
-    """Return what an error of a sent request means. first: nothing was received on this connection before."""
+    """Return the exception for an error after a request was sent. first: the connection was not used before."""
     if isinstance(error, TimeoutError):
         return error
     if first and isinstance(error, ssl.SSLError) and error.reason in _REFUSED_CERTIFICATE:

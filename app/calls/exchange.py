@@ -20,7 +20,7 @@ from app.calls.answer import FINAL, LARGEST, LARGEST_REPLY_BYTES, Answer, LostEr
 from app.calls.connection import IDLE_S, Connection, NotSentError, Route, SecureConnection, lost
 from app.calls.trust import Trust
 
-_PIECE_BYTES = 8192  # holds most replies; for a buffer of 64 KiB malloc takes several times as long
+_PIECE_BYTES = 8192  # most bytes of one read; most replies fit, and malloc is several times slower for 64 KiB
 
 
 class _Idle:
@@ -99,7 +99,7 @@ class SecureExchangePool(ExchangePool, HTTPSConnectionPool):
 
 
 class ExchangeAdapter(HTTPAdapter):
-    """requests' adapter with our pools, for participants of one route and one trust."""
+    """The adapter of requests, with our pools, for participants with equal routes and certificates."""
 
     def __init__(self, route: Route, trust: Trust, *, connections: int = 10) -> None:
         self._route, self._trust = route, trust
@@ -124,10 +124,10 @@ class ExchangeAdapter(HTTPAdapter):
 
 
 def _send(sock: socket.socket, request_bytes: bytes, deadline: float, clock: Callable[[], float]) -> OSError | None:
-    """Send everything before the deadline; return the error when the participant did not read to the end.
+    """Send all bytes before the deadline. Return the error when the participant closed the connection before the end.
 
-    It may have answered nevertheless: a server may refuse a request after its head, and close the connection. Over
-    TLS, `sendall` would apply the whole timeout to each piece.
+    The participant may have answered before: a server can refuse a request after its head. `sendall` is not used,
+    because over TLS it applies the whole timeout to each piece.
     """
     left = deadline - clock()
     if left <= 0:
@@ -149,7 +149,10 @@ def _receive(
     sock: socket.socket, answer: Answer, deadline: float, clock: Callable[[], float], unsent: OSError | None, *,
     first: bool,
 ) -> None:  # fmt: skip
-    """Read until the answer is complete, or larger than allowed. unsent: why the request was not read to its end."""
+    """Read until the answer is complete, or larger than allowed.
+
+    unsent: the error that `_send` returned. first: the connection was not used before.
+    """
     try:
         while not answer.complete and answer.received_bytes <= LARGEST_REPLY_BYTES:
             # Each read gets only the rest of the time. Otherwise slow single bytes could outlast the saga's lease.

@@ -24,9 +24,10 @@ from machines.references import parts, within
 from machines.table import participant_variable
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
-#: The one field of a reply that is a text, number or boolean. SQLite's JSON columns keep no such value alone.
+#: Name of the only field of a reply whose JSON is a text, number or boolean. SQLite's JSON columns cannot store such a
+#: value, so it is stored in an object.
 SCALAR = "value"
-#: Settings to check. _URL stands for the participant's own variable.
+#: Settings to check when a call was not sent. _URL is replaced by the variable of the participant's URL.
 _KEY, _URL, _LOAD = "PARTICIPANTS_API_KEY", "URL", "THREADS"
 #: Statuses that reject a call before the participant acts on it, each with the setting to check.
 _TURNED_AWAY: Mapping[int, str] = {
@@ -67,9 +68,9 @@ class Reply:
     sent: bool = True
     #: True when the call can never be sent, because it cannot be built.
     impossible: bool = False
-    #: True when this process held the call back: a limit is reached, or there is no credential.
+    #: True when this process did not send the call, because a limit is reached or there is no credential.
     withheld: bool = False
-    #: True when another attempt would get the same answer, so that this one is the last: the reply is too large.
+    #: True when the reply is too large: another attempt would get the same reply, so this one is the last.
     final: bool = False
     #: Seconds that the participant asks to wait; None when it does not ask.
     retry_after_s: float | None = None
@@ -87,7 +88,7 @@ class Reply:
         return self.body if isinstance(self.body, Mapping) else {}
 
     def header(self, name: str) -> str | None:
-        """Return the value of a header of the reply, repeated ones joined with commas; None when it is missing."""
+        """Return the value of a header of the reply; None when it is missing. Commas join repeated headers."""
         value = (self.headers or {}).get(name.lower().encode("latin-1", "replace"))
         return None if value is None else value.decode("latin-1")
 

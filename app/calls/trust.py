@@ -1,4 +1,4 @@
-"""What a TLS connection trusts, and which certificate it shows."""
+"""The certificates of TLS connections: those that are trusted, and the one that this service shows."""
 
 import ssl
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ from urllib3.util.ssl_ import create_urllib3_context
 class Trust:
     """The certificates of connections to one participant, as files in PEM form."""
 
-    #: The public CAs: a file or a folder; None for those that requests brings along.
+    #: File or folder with the public CAs; None: those of the library requests.
     public_cas: str | None = None
-    #: Private CAs, trusted besides the public ones.
+    #: Files with private CAs, which are trusted besides the public ones.
     ca_files: tuple[str, ...] = ()
-    #: Our own certificate, for a participant that asks for one (mTLS).
+    #: File with the certificate of this service, for a participant that requires one (mTLS); None: no certificate.
     cert_file: str | None = None
-    #: The key of `cert_file`; None when that file holds it too.
+    #: File with the key of `cert_file`; None: `cert_file` contains the key, too.
     key_file: str | None = None
 
     def context(self) -> ssl.SSLContext:
-        """Return the TLS context. Reading the public certificates takes 10 ms, so equal ones share a context."""
+        """Return the TLS context. Equal `Trust`s share a context, because reading the public CAs takes 10 ms."""
         return _context(self)
 
 

@@ -1,4 +1,4 @@
-"""The way to each participant, built from its settings at the first call."""
+"""How each participant is called: connections, credential and headers. Built from its settings at the first call."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ _COMMON = {"User-Agent": "saga-orchestrator", "Accept-Encoding": "identity"}
 
 
 class Origin(NamedTuple):
-    """Where a participant is."""
+    """The connections to one origin, and the parts that are equal in all requests to it."""
 
     pool: ExchangePool
-    #: What stands before the path in a request: the origin for a proxy that forwards it, otherwise nothing.
+    #: Text before the path in the request line: the origin when a proxy forwards the request, otherwise "".
     before: str
-    #: Header lines of every request.
+    #: Lines of the headers that every request has.
     lines: str
 
 
 class Origins(dict[str, Origin]):
-    """What is known of each origin, such as https://api.example:8443; found out when it is called first."""
+    """Origin, such as https://api.example:8443 → its `Origin`, which is built at the first call."""
 
     def __init__(self, adapter: ExchangeAdapter, proxy: Proxy | None, common: str) -> None:
         super().__init__()
@@ -48,13 +48,16 @@ class Way:
     """How one participant is called."""
 
     origins: Origins
+    #: None: requests have no credential.
     credential: Credential | None
+    #: Longest duration of one attempt, in seconds; None: only the step's timeout counts.
     timeout_s: float | None
+    #: Name of the header that carries the idempotency key.
     idempotency_header: str
 
 
 class Ways(dict[str, Way]):
-    """The ways to all participants, by name. Those with one route and one trust share their connections."""
+    """Name of a participant → its `Way`. Participants with equal routes and certificates share connections."""
 
     def __init__(self, participants: Mapping[str, ParticipantSettings], dialer: Dialer, connections: int) -> None:
         super().__init__()
@@ -70,7 +73,7 @@ class Ways(dict[str, Way]):
             key_file=settings.client_key_file,
         )
         key = Route(self._dialer, settings.proxy), trust
-        # setdefault: two threads may build the same at once, and all must use one of them.
+        # setdefault, because two threads may build an adapter at the same time, and all threads must use one of them.
         adapter = self._adapters.setdefault(key, ExchangeAdapter(*key, connections=self._connections))
         common = "".join(f"{name}: {value}\r\n" for name, value in (_COMMON | dict(settings.headers)).items())
         way = Way(
@@ -91,5 +94,5 @@ def credential_of(auth: Auth) -> Credential:
 
 
 def host_of(origin: str) -> str:
-    """Return the Host header of an origin: without user name and password."""
+    """Return the Host header of an origin: its host and port, without a user name and password."""
     return urlsplit(origin).netloc.rpartition("@")[2]
