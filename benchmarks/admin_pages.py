@@ -1,7 +1,7 @@
 """Measure the operator's pages and the API's lists with a million sagas: `python -m benchmarks.admin_pages`.
 
 The script fills a PostgreSQL of its own (from a Python wheel) in about a minute, starts the service on it, signs in and
-requests each page over HTTP. The sagas are spread over 30 days, every fortieth in the last hour; 2,000 are stuck.
+requests each page over HTTP. The sagas are spread over 30 days; one in forty is of the last hour, and 2,000 are stuck.
 """
 
 import os

@@ -1,8 +1,8 @@
 """Compare the orders per second of the orchestrator with those of its alternatives.
 
 Every contender runs on the same WSGI server and calls the same participants, which answer at once. The contenders take
-turns for several rounds, each round starting with another one; the medians count. The orchestrator runs with metrics,
-log and validation, as in production.
+turns for several rounds. Each round starts with another contender, and the medians count. The orchestrator runs with
+metrics, log and validation, as in production.
 """
 
 import statistics

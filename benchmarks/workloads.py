@@ -1,4 +1,4 @@
-"""Measure other orders than the plain one: more steps, larger bodies, refused orders, slower participants."""
+"""Measure orders that differ from the usual one: more steps, larger bodies, refused orders, slower participants."""
 
 import statistics
 import sys

@@ -13,7 +13,7 @@ TIMEOUT_S = 4.0
 
 def health_url(environ: "os._Environ[str]", arguments: list[str]) -> str:
     host = environ.get("HOST") or "127.0.0.1"
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 addresses that mean all interfaces
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  addresses that mean all interfaces
     host = f"[{host}]" if ":" in host else host
     return arguments[0] if arguments else f"http://{host}:{environ.get('PORT', '8009')}/health"
 

@@ -33,7 +33,7 @@ class Fault:
 
 class FaultBody(Schema):
     class Meta:
-        # A misspelled fault would never happen, and a test would pass without testing anything.
+        # Refuse unknown fields: with a misspelled field, a fault would never happen, and a test would test nothing.
         unknown = RAISE
 
     kind = fields.String(required=True, validate=validate.OneOf(["slow", "fail", "refuse", "lose_reply"]))

@@ -37,7 +37,7 @@ THREADS = 16
 def create_service(
     name: str, database_url: str, *, faults: bool = False, config: Mapping[str, Any] = NO_CONFIG
 ) -> Flask:
-    """Return the Flask app of a participant. `config`: see `Settings.config`."""
+    """Return the Flask app of a participant. `config`: the shared configuration that `Settings.config` returns."""
     participant = PARTICIPANTS[name]
     app = Flask(name)
     # pool_pre_ping tests a pooled connection before each use, because the database server may have restarted.

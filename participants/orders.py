@@ -36,7 +36,7 @@ closed_shops = Table(
 
 
 class OrderBody(Body):
-    """The body of a request and of its answer."""
+    """The body of a request for an order, and of the answer."""
 
     commande_id = fields.String(dump_only=True)
     client_id = Identifier(required=True)

@@ -1,7 +1,7 @@
 """Sales, their returns, and the buyers who are blocked.
 
-A return is announced before it is paid for, and recorded when money and goods are back. Once a return is announced, the
-same goods cannot be returned again.
+A return is announced before the money is paid back, and recorded when money and goods are back. The goods of an
+announced return cannot be returned again.
 """
 
 from collections.abc import Iterable
@@ -48,8 +48,8 @@ sales = Table(
     Column("annulee", Boolean, nullable=False, default=False),
     Column(SAGA, String(100)),
 )
-#: `etat` is annonce, then enregistre. It is null for a return that return_saga v1 recorded: neither the stock nor the
-#: client's account knows the sale of such a return.
+#: `etat` is annonce, then enregistre. `etat` is null for a return that return_saga v1 recorded: the books of the stock
+#: and of the client's account do not contain the sale of such a return.
 returns = Table(
     "retours",
     db.metadata,
@@ -73,7 +73,7 @@ def buyer() -> fields.Integer:
 
 
 class SaleBody(Body):
-    """The body of a request and of its answer."""
+    """The body of a request for a sale, and of the answer."""
 
     vente_id = fields.String(dump_only=True)
     client_id = buyer()
@@ -144,7 +144,7 @@ def record_sale() -> tuple[dict[str, Any], int]:
 @routes.post("/ventes/annuler")
 @barrier.undo
 def cancel_sale(done: Done) -> dict[str, Any]:
-    """Cancel the rest of the sale, without the goods that were returned."""
+    """Cancel a sale, except for the goods that were returned."""
     sale_id = done.reply["vente_id"]
     _find(sale_id, lock=True)
     if any(goods_return["etat"] is None for goods_return in _returned(sale_id)):

@@ -46,7 +46,7 @@ SEED: Mapping[Table, Sequence[Mapping[str, Any]]] = {
     thresholds: ({"produit_id": KEYBOARD, "seuil": 100, "cible": 500},),
     articles: (
         {"produit_id": KEYBOARD, "nom": "Clavier", "prix": 29_99},
-        # More expensive than in the carts, which keep their earlier price.
+        # The cable costs more here than in the carts, because a cart keeps the price at the time when it was filled.
         {"produit_id": CABLE, "nom": "Câble", "prix": 29_99},
         {"produit_id": RARE, "nom": "Édition rare", "prix": 12_50},
         {"produit_id": HEADPHONES, "nom": "Casque", "prix": 49_90},

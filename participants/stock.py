@@ -93,7 +93,10 @@ class LinesBody(Body):
 
 
 class AvailabilityBody(LinesBody):
-    """`montant`: the amount that the buyer will pay. When it is given, the prices are checked too."""
+    """The body of a check of availability.
+
+    montant: the amount that the buyer will pay. When the body has it, the prices are checked too.
+    """
 
     montant = Amount(load_default=None)
 

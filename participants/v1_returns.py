@@ -39,7 +39,7 @@ Answered = Iterator[tuple[str, dict[str, Any]]]
 class V1Returns:
     """The table of v1 returns. It is filled once, when it is created, because later releases make no such returns.
 
-    read: select the v1 returns from the ledger's actions, which are given as (key, reply).
+    read: the function that selects the v1 returns from the ledger's actions, given as pairs (key, reply).
     """
 
     def __init__(

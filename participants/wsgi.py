@@ -28,8 +28,8 @@ from participants.supply_chain import check_every
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-#: Seconds between two checks that the server's main process is alive. When it is killed, its worker would otherwise
-#: continue to serve and keep the port.
+#: Seconds between two checks that the server's main process is alive. Without these checks, the worker of a killed
+#: server would continue to serve and keep the port.
 PARENT_CHECK_S = 0.5
 
 

@@ -1,4 +1,4 @@
-"""The barrier: it makes lost, repeated and overtaking calls harmless to a participant of a saga.
+"""The barrier: calls that are lost, repeated or in the wrong order do no harm to a participant of a saga.
 
 This package imports nothing beside it. Copy the folder to use it in another service. Flask-SQLAlchemy is required.
 
@@ -7,7 +7,7 @@ barrier runs the view in a transaction, together with one row of its ledger, so 
 
 - The same key gets the same answer again (`Idempotent-Replayed: true`); the effect happens once.
 - An undo of an action that never happened is accepted and recorded. The action is refused when it arrives later (410).
-- An undo gets the recorded result of its action. It never relies on its own payload.
+- An undo gets the recorded request and reply of its action. The payload of the undo is not used.
 - A refusal changes nothing and is recorded. Otherwise a delayed duplicate could take effect after the orchestrator
   received the refusal. A `retriable` view does not record refusals, because its caller must succeed in the end.
 - A crash changes nothing and is not recorded, so the call can be sent again.

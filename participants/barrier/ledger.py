@@ -133,7 +133,7 @@ class Ledger:
 
 
 def _as_json(row: Row[Any]) -> dict[str, Any]:
-    # SQLite does not store the time zone.
+    # SQLite returns times without a time zone. All stored times are in UTC.
     at = row.at if row.at.tzinfo else row.at.replace(tzinfo=UTC)
     hidden = {"fingerprint", "at"}
     values = {name: value for name, value in row._mapping.items() if name not in hidden}  # noqa: SLF001 - public

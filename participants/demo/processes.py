@@ -25,7 +25,7 @@ POLL_S = 0.05
 TAIL_LINES = 15
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-#: Only these variables are passed to a program, so that no setting of the shell, such as a real database, reaches it.
+#: Only these variables are passed to a program, so that no setting of the shell, such as a real database, takes effect.
 INHERITED = ("PATH", "HOME", "LANG", "TMPDIR")
 INHERITED_PREFIXES = ("LC_", "LD_", "DYLD_", "PYTHON")
 

@@ -37,7 +37,7 @@ class Orchestrator(Service):
         return self.call("POST", self.CHECKOUT, json=body, headers=headers)
 
     def states(self, order: str) -> list[str]:
-        """Return every state that the order at this path has entered, in order."""
+        """Return the states that the order at this path has entered, the oldest first."""
         return [entry["etat"] for entry in self.read(f"{order}/historique")]
 
 

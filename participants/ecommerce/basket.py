@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 
 @dataclass(frozen=True, kw_only=True)
 class Client:
-    """A reference client. `participants.seed` decides the result of the client's order."""
+    """A client that the shop offers. `participants.seed` decides the result of the client's order."""
 
     client_id: int
     awaits: str  # the expected result
@@ -96,7 +96,7 @@ def picked(client: Client, shelf: Iterable[Product], asked: Mapping[str, str], k
 
 
 def client_of(text: str | None) -> Client | None:
-    """Return the reference client with this number; None when there is none."""
+    """Return the offered client with this number; None when no client has this number."""
     return next((client for client in CLIENTS if str(client.client_id) == text), None)
 
 

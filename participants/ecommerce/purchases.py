@@ -81,6 +81,6 @@ def _newest(query: Any) -> list[Purchase]:
 
 
 def _read(row: RowMapping) -> Purchase:
-    # SQLite does not store the time zone.
+    # SQLite returns times without a time zone. All stored times are in UTC.
     at = row["moment"]
     return {**row, "moment": at if at.tzinfo else at.replace(tzinfo=UTC)}
