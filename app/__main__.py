@@ -114,7 +114,7 @@ def _compare_tables(config: Config, sender: "Connection[str, str]") -> None:
     from app.services import services  # noqa: PLC0415
 
     try:
-        services(create_app(config)).runner.tables.settle()
+        services(create_app(config)).runner.tables.compare()
     except ConfigError as error:
         sender.send(str(error))
     except SQLAlchemyError:  # away or never migrated: /ready names the remedy

@@ -64,12 +64,12 @@ class Traces:
 
     @contextmanager
     def _recorded(self, tracer: trace.Tracer, saga: Instance, call: Call) -> Iterator[Attempt]:
-        step = saga.at.step
+        step = saga.current.step
         attributes: dict[str, str | int] = {
             "saga.id": saga.id_text,
             "saga.type": saga.definition.name,
             "saga.step": step.name if step else "",
-            "saga.direction": saga.at.direction,
+            "saga.direction": saga.current.direction,
             "saga.attempt": saga.attempt + 1,
             "saga.epoch": saga.epoch,
             "peer.service": call.participant,

@@ -56,8 +56,8 @@ def _run(saga: Saga, name: str, says: str, unwell: Mapping[str, Outcome]) -> Run
     walk, outcomes = Walk(saga), dict(unwell)
     walk.pass_on()
     exchanges: list[Exchange] = []
-    while call := walk.probe or walk.at.call:
-        at, asks = walk.at, Asks.PROBE if walk.probe else Asks(walk.at.direction)
+    while call := walk.probe or walk.current.call:
+        at, asks = walk.current, Asks.PROBE if walk.probe else Asks(walk.current.direction)
         assert at.step is not None
         walk.take()
         outcome = walk.conclude(outcomes.pop(at.step.name, Outcome.SUCCEEDED) if asks is Asks.DO else Outcome.SUCCEEDED)

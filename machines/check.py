@@ -230,12 +230,14 @@ def _repeated(named: Sequence[tuple[Step | None, str]]) -> Iterator[tuple[Step |
 
 def path_problems(graph: Graph, initial: str, ends: tuple[str, ...]) -> Iterator[str]:
     """Yield a problem for each state that is misspelled, cannot be reached, or cannot reach an end."""
-    for row in graph.transitions:
-        if row.dest not in graph.states:
-            yield (
-                f"{row.trigger} leads from {row.source} to {row.dest!r}, which is no state; "
-                f"{mend(row.dest, graph.states, 'make it the done= of the last step and completed= the same')}"
-            )
+    astray = [row for row in graph.transitions if row.dest not in graph.states]
+    for row in astray:
+        yield (
+            f"{row.trigger} leads from {row.source} to {row.dest!r}, which is no state; "
+            f"{mend(row.dest, graph.states, 'make it the done= of the last step and completed= the same')}"
+        )
+    if astray:
+        return
     onward: dict[str, set[str]] = {state: set() for state in graph.states}
     backward: dict[str, set[str]] = {state: set() for state in graph.states}
     for row in graph.transitions:

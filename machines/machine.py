@@ -191,7 +191,7 @@ class SagaMachine(Machine):
     on_final = _fixed(attrgetter("_on_final"))
 
     #: The derived state that the saga is in, with its phase, its step and the call in flight.
-    at: TableState = _fixed(attrgetter("_at"))
+    current: TableState = _fixed(attrgetter("_at"))
     state = _fixed(attrgetter("_at.name"))
     initial = _fixed(attrgetter("definition.initial"))
     states = _fixed(attrgetter("_parts.states"))

@@ -55,7 +55,7 @@ def preview(saga: Saga, state: str, trigger: Trigger, *, in_doubt: bool) -> Prev
     return Preview(
         trigger=trigger,
         course=(*_stops(walk.take(), in_doubt=walk.in_doubt), *_onward(Walk(saga, walk.state))),
-        otherwise=tuple(_otherwise(walk)) if walk.at.call else (),
+        otherwise=tuple(_otherwise(walk)) if walk.current.call else (),
     )
 
 
@@ -68,7 +68,7 @@ def _otherwise(walk: Walk) -> Iterator[tuple[Trigger, tuple[Stop, ...]]]:
 
 def _onward(walk: Walk) -> Iterator[Stop]:
     """Let every call succeed from here to the end. Yield the states that the walk has entered."""
-    while walk.at.call:
+    while walk.current.call:
         walk.conclude(Outcome.SUCCEEDED)
     return _stops(walk.take(), in_doubt=False)
 

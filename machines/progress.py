@@ -220,5 +220,5 @@ class Walk(Progress):
 
     def exhaust(self) -> Trigger:
         """Let every attempt of the call in flight end without a clear reply. Return the trigger of the first move."""
-        self.attempt = self.at.rounds
+        self.attempt = self.current.rounds
         return self.conclude(Outcome.IN_DOUBT)

@@ -130,14 +130,14 @@ def _checked_reason(reason: str) -> str:
 
 def _run(move: Callable[[SagaService], SagaSnapshot], *, as_json: bool) -> None:
     runner = services().runner
-    runner.tables.settle()
+    runner.tables.compare()
     try:
         try:
             sagas = services().sagas
             sagas.early.start()
             # The saga stays in this process until it ends. The command has no other work, and possibly no service runs
             # that could continue the saga.
-            sagas.held_s = inf
+            sagas.max_sleep_s = inf
             snapshot = move(sagas)
         except Exception:
             runner.stop()

@@ -36,7 +36,7 @@ class Calls:
         return unrecovered or self._make(saga)
 
     def _make(self, saga: Instance) -> tuple[Reply, Outcome]:
-        at, probe = saga.at, saga.probe
+        at, probe = saga.current, saga.probe
         assert at.call is not None
         asked = self._send(saga, probe) if probe else None
         if asked and asked[1] is Outcome.SUCCEEDED:
@@ -54,7 +54,7 @@ class Calls:
 
     def longest_s(self, saga: Instance) -> float:
         """Return the longest duration of `make`, in seconds: the call, and the other calls that it may send."""
-        at = saga.at
+        at = saga.current
         if at.step is None:
             return 0.0
         if saga.probe is None:
@@ -66,7 +66,7 @@ class Calls:
 
         Otherwise return a reply and an outcome in place of those of the undo: succeeded when there is nothing to undo.
         """
-        step = saga.at.step
+        step = saga.current.step
         assert step is not None
         call = step.recovery
         assert call is not None
@@ -99,7 +99,7 @@ class Calls:
         return replace(reply, says=says), outcome
 
     def _send(self, saga: Instance, call: Call, direction: Direction | None = None) -> tuple[Reply, Outcome]:
-        at = saga.at
+        at = saga.current
         assert at.step is not None
         direction = direction or at.direction
         with self.traces.attempt(saga, call) as attempt:
@@ -123,7 +123,7 @@ class Calls:
         return reply, outcome
 
     def _request(self, saga: Instance, call: Call, direction: Direction, traceparent: str) -> Request:
-        at = saga.at
+        at = saga.current
         assert at.step is not None
         saga_id = saga.id_text
         headers = {
@@ -159,5 +159,5 @@ def _not_again(asked: tuple[Reply, Outcome] | None) -> tuple[Reply, Outcome]:
 
 def _lost_reply(saga: Instance) -> bool:
     """Return True when the call is an undo that refers to its step's reply, and this process lacks that reply."""
-    at = saga.at
+    at = saga.current
     return at.undoes and at.step is not None and at.step.undo_needs_reply and at.step.name not in saga.results

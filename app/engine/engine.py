@@ -71,17 +71,17 @@ class Engine:
     #: Called when an event has become durable and is to be published.
     on_event: Callable[[], object] = lambda: None
 
-    def run(self, saga: Instance, hold_s: float, until: float = inf) -> RunEnd:
-        """Drive the saga until it ends, is stuck, or must wait longer than `hold_s` seconds. Then release it.
+    def run(self, saga: Instance, max_sleep_s: float, until: float = inf) -> RunEnd:
+        """Drive the saga until it ends, is stuck, or must wait longer than `max_sleep_s` seconds. Then release it.
 
         until: end of the run, on the clock of time.monotonic. Release the saga when a wait would last beyond it. Return
         OUT_OF_TIME, without a release, when the next call might last beyond it. After a FencedError or KeyTakenError
         the caller must forget the saga.
         """
-        if saga.claims > self.config.max_claims and saga.at.call is not None:
+        if saga.claims > self.config.max_claims and saga.current.call is not None:
             reason = f"claimed {saga.claims} times, and never came a step further"
             saga.give_up(Trigger.QUARANTINE, actor=self.actor, reason=reason)
-        while saga.at.call is not None:
+        while saga.current.call is not None:
             if self.stopping():
                 self.release(saga, 0.0)
                 return RunEnd.RELEASED
@@ -90,10 +90,10 @@ class Engine:
             if saga.can_expire and self._is_late(saga):
                 saga.give_up(Trigger.EXPIRE, actor=self.actor, reason=_too_late(saga))
                 continue
-            if (saga.at.effectful and saga.unsaved) or not self._covered(saga):
+            if (saga.current.effectful and saga.unsaved) or not self._covered(saga):
                 self.commit(saga)
             wait_s = self._advance(saga, *self.calls.make(saga))
-            if wait_s > hold_s or (until < inf and time.monotonic() + wait_s > until):
+            if wait_s > max_sleep_s or (until < inf and time.monotonic() + wait_s > until):
                 self.release(saga, wait_s)
                 return RunEnd.RELEASED
             if wait_s > 0:
@@ -127,7 +127,7 @@ class Engine:
         saga.request(trigger, actor=actor, then=self.actor, reason=reason, **facts)
 
     def _resolved(self, saga: Instance, reply: dict[str, Any]) -> dict[str, Any]:
-        at = saga.at
+        at = saga.current
         assert at.step is not None
         if not at.undoes:
             if lacking := saga.definition.lacking(at.step.name, reply):
@@ -206,7 +206,7 @@ class Engine:
 
     def _advance(self, saga: Instance, reply: Reply, outcome: Outcome) -> float:
         """Make the moves that follow from the outcome of the call. Return the wait before the next call, in seconds."""
-        at = saga.at
+        at = saga.current
         assert at.step is not None
         trigger = saga.conclude(
             outcome,

@@ -132,18 +132,18 @@ class Runner:
         self._woken = True
         self.claim_now.set()
 
-    def run_inline(self, saga: Instance, hold_s: float, until: float) -> RunEnd:
+    def run_inline(self, saga: Instance, max_sleep_s: float, until: float) -> RunEnd:
         """Run the saga in the calling thread, see `Engine.run`. After OUT_OF_TIME the caller must submit the saga."""
         self._count(1)
         try:
-            return self._run(saga, hold_s, until)
+            return self._run(saga, max_sleep_s, until)
         finally:
             self._count(-1)
 
-    def submit(self, saga: Instance, hold_s: float) -> "Future[RunEnd]":
-        """Run the saga in the pool. hold_s: longest wait, in seconds, that its thread sleeps through."""
+    def submit(self, saga: Instance, max_sleep_s: float) -> "Future[RunEnd]":
+        """Run the saga in the pool. max_sleep_s: longest wait, in seconds, that its thread sleeps through."""
         self._count(1)
-        running = self.pool.submit(self._run, saga, hold_s)
+        running = self.pool.submit(self._run, saga, max_sleep_s)
         running.add_done_callback(lambda _done: self._count(-1))
         return running
 
@@ -162,7 +162,7 @@ class Runner:
             raise
         for saga in claimed:
             telemetry.claimed(saga)
-            self.submit(saga, hold_s=0)
+            self.submit(saga, max_sleep_s=0)
         self._more_due = len(claimed) == room
         if self._more_due:
             self._woken |= woken
@@ -181,14 +181,14 @@ class Runner:
         if change < 0:
             self._claim_more()
 
-    def _run(self, saga: Instance, hold_s: float, until: float = inf) -> RunEnd:
+    def _run(self, saga: Instance, max_sleep_s: float, until: float = inf) -> RunEnd:
         """Run the saga. After a fenced write or an error, this process no longer holds the saga, either."""
         try:
-            return self._engine.run(saga, hold_s, until)
+            return self._engine.run(saga, max_sleep_s, until)
         except FencedError:
             self._engine.telemetry.fenced(saga)
             if not saga.called:
-                self._discount([saga])
+                self._uncount_claims([saga])
         except KeyTakenError:
             raise
         except Exception as error:
@@ -203,7 +203,7 @@ class Runner:
 
     def _settle_tables(self) -> None:
         try:
-            self.tables.settle()
+            self.tables.compare()
         except SQLAlchemyError:  # the database is away or not migrated; nothing is claimed before the comparison
             _log.warning("tables.not_compared")
         except TableChangedError as error:
@@ -218,7 +218,7 @@ class Runner:
                 if time.monotonic() >= next_beat:
                     next_beat = time.monotonic() + self._config.recovery_interval_s
                     self._beat()
-                if self.tables.settled:
+                if self.tables.compared:
                     self.claim_due()
             except (SQLAlchemyError, TableChangedError):  # until this is repaired, /ready reports it: see Heartbeat
                 _log.exception("recovery.failed")
@@ -229,7 +229,7 @@ class Runner:
     def _beat(self) -> None:
         """Write the heartbeat and call the periodic functions."""
         self.heartbeat.beat()
-        if not self.tables.settled:
+        if not self.tables.compared:
             self._settle_tables()
         for function in self._at_each_beat:
             try:
@@ -242,14 +242,14 @@ class Runner:
         """Release the sagas whose last commit the database did not confirm, so that they continue without a wait."""
         lost = self._lost[:]
         if lost:
-            self._discount(lost)
+            self._uncount_claims(lost)
             self._leases.release(lost)
             del self._lost[: len(lost)]
 
-    def _discount(self, sagas: Iterable[Instance]) -> None:
+    def _uncount_claims(self, sagas: Iterable[Instance]) -> None:
         """Subtract a claim of each saga. It killed no process, so it must not count towards the saga's quarantine."""
         try:
             for saga in sagas:
-                self._leases.discount(saga)
+                self._leases.uncount_claim(saga)
         except SQLAlchemyError:  # then one claim too many is counted, and the saga may be quarantined a little earlier
             _log.warning("claims.not_discounted", exc_info=True)

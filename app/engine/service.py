@@ -43,7 +43,7 @@ class SagaService:
         self._keys = keys
         self._waiters = threading.BoundedSemaphore(config.requests)
         #: Longest wait, in seconds, that a saga's thread sleeps through while its client waits for the saga.
-        self.held_s = MAX_INLINE_WAIT_S
+        self.max_sleep_s = MAX_INLINE_WAIT_S
         #: Stores a saga early when the reads before its first commit take long. `early.start()` starts its thread.
         self.early = EarlyCommits(engine.insert_early, runner.stopping, threads=threads)
 
@@ -169,7 +169,7 @@ class SagaService:
 
     def _run_on(self, saga: Instance, wait_s: float | None) -> SagaSnapshot:
         """Commit the requested move and continue the saga. Raise FencedError when the saga has moved since its read."""
-        if saga.at.call is None:
+        if saga.current.call is None:
             self._engine.release(saga, None)
             return _durable_snapshot(saga)
         with self._wait(wait_s) as longest_s:
@@ -197,7 +197,7 @@ class SagaService:
         """Make the saga durable. It runs in this process if this process accepts it, else in the one that claims it."""
         if self._runner.accepts_new:
             self._engine.commit(saga)
-            self._runner.submit(saga, hold_s=0)
+            self._runner.submit(saga, max_sleep_s=0)
         else:
             self._engine.release(saga, 0.0)
             self._runner.wake_worker()
@@ -211,8 +211,8 @@ class SagaService:
         until = time.monotonic() + wait_s
         if saga.committed_snapshot is None:
             self.early.watch(saga)
-        if self._runner.run_inline(saga, self.held_s, until) is RunEnd.OUT_OF_TIME:
-            _wait_for(self._runner.submit(saga, self.held_s), saga, until - time.monotonic())
+        if self._runner.run_inline(saga, self.max_sleep_s, until) is RunEnd.OUT_OF_TIME:
+            _wait_for(self._runner.submit(saga, self.max_sleep_s), saga, until - time.monotonic())
         found = _durable_snapshot(saga)
         while (
             found.status in UNDER_WAY and time.monotonic() < until and not self._runner.stopping.wait(_DATABASE_POLL_S)
@@ -244,10 +244,10 @@ class SagaService:
 
 
 def _why_not(saga: Instance) -> str:
-    if saga.at.phase is Phase.COMPENSATED:
+    if saga.current.phase is Phase.COMPENSATED:
         return f"it has ended in {saga.state}: everything is undone"
     pivot = next((step.name for step in saga.definition.steps if step.kind == "pivot"), None)
-    if saga.at.phase is Phase.COMPLETED and pivot:
+    if saga.current.phase is Phase.COMPLETED and pivot:
         return f"it has ended in {saga.state}: its pivot {pivot} is behind it, and from there is no way back"
     return f"it is {saga.status}, in {saga.state}; its table has no such move from there"
 

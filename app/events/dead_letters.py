@@ -40,7 +40,7 @@ def _name(parked_id: int) -> str:
 
 
 def _settle(parked_id: int, entry: Entry) -> None:
-    DeadLetters(db.engine).settle(parked_id, entry)
+    DeadLetters(db.engine).remove(parked_id, entry)
 
 
 def _found(parked_id: int) -> Row[Any]:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, case, func, not_, or_, 
 from app.store.database import db, db_now, seconds_until
 from app.store.lists import Place, SagaFilter
 from app.store.models import BRIEF_ERROR, UNFINISHED, SagaRow
-from app.store.tables import at_hand
+from app.store.tables import table_is_known
 from machines.registry import Registry
 from machines.statuses import UNDER_WAY, Status
 
@@ -35,7 +35,7 @@ class Attention:
         by_limit: dict[float, list[Place]] = {}
         for place, limit_s in limits.items():
             by_limit.setdefault(limit_s, []).append(place)
-        self._registry, self._unknown = registry, not_(at_hand(registry))
+        self._registry, self._unknown = registry, not_(table_is_known(registry))
         self._is = or_(_stays_too_long(self.now, by_limit), self._unknown)
 
     def groups(self, wanted: SagaFilter) -> Sequence[Row[Any]]:

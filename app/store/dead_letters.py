@@ -45,7 +45,7 @@ class DeadLetters:
         with self._database.connect() as connection:
             return connection.execute(select(_PARKED).where(_PARKED.c.id == parked_id)).one_or_none()
 
-    def settle(self, parked_id: int, entry: Entry) -> None:
+    def remove(self, parked_id: int, entry: Entry) -> None:
         """Delete a message and append its audit row in one transaction."""
         with atomic(self._database) as connection:
             connection.execute(delete(_PARKED).where(_PARKED.c.id == parked_id))

@@ -17,7 +17,7 @@ from app.store.database import db_now, in_seconds
 from app.store.instance import Instance
 from app.store.loading import SAGA_COLUMNS, instance, journals
 from app.store.models import ReplicaRow, SagaRow
-from app.store.tables import at_hand, without_table
+from app.store.tables import table_is_known, without_table
 from machines.registry import Registry
 
 _REPLICA: Table = ReplicaRow.__table__
@@ -86,7 +86,7 @@ class Leases:
         mine = tuple_(_SAGA.c.id, _SAGA.c.epoch).in_([(saga.id, saga.epoch) for saga in held])
         self._make_due(mine, _SAGA.c.owner == self._owner)
 
-    def discount(self, saga: Instance) -> None:
+    def uncount_claim(self, saga: Instance) -> None:
         """Subtract this process's claim from the count of a saga's claims, because the claim did not end in a crash.
 
         The count also records that a call may have been sent, so `unsure` records that now. Another process may have
@@ -111,7 +111,9 @@ class Leases:
 
     def _due(self) -> Select[Any]:
         """Select due sagas that no other process is claiming now, and whose table this process has."""
-        due = select(_SAGA.c.id).where(_SAGA.c.due_at <= in_seconds(bindparam("since_s")), at_hand(self._registry))
+        due = select(_SAGA.c.id).where(
+            _SAGA.c.due_at <= in_seconds(bindparam("since_s")), table_is_known(self._registry)
+        )
         return due.order_by(_SAGA.c.due_at).limit(bindparam("most")).with_for_update(skip_locked=True)
 
     def _take(self, chosen: Select[Any]) -> ReturningUpdate[Any]:

@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, literal_column, o
 from app.store.database import db
 from app.store.instance import search_text
 from app.store.models import BRIEF_ERROR, ENDED, UNFINISHED, SagaRow
-from app.store.tables import at_hand, without_table
+from app.store.tables import table_is_known, without_table
 from machines.registry import Registry
 from machines.statuses import FINISHED
 
@@ -74,7 +74,7 @@ class SagaFilter:
         of_registry = None
         if self.unknown is not None:
             assert registry is not None, "the registry decides which table is unknown"
-            of_registry = without_table(registry) if self.unknown else at_hand(registry)
+            of_registry = without_table(registry) if self.unknown else table_is_known(registry)
         here = tuple_(SagaRow.definition, SagaRow.definition_version, SagaRow.state)
         conditions = (
             SagaRow.definition.in_(self.definitions) if self.definitions else None,

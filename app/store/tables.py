@@ -31,7 +31,7 @@ class TableChangedError(ConfigError):
     """A table of this release was edited: unfinished sagas of its name and version run by another table."""
 
 
-def at_hand(registry: Registry) -> ColumnElement[bool]:
+def table_is_known(registry: Registry) -> ColumnElement[bool]:
     """Return the SQL condition for sagas whose table the registry has. It must agree with `Registry.knows`."""
     table = tuple_(_SAGA.c.definition, _SAGA.c.definition_version, func.coalesce(_SAGA.c.table_digest, ""))
     known = [
@@ -46,7 +46,7 @@ def at_hand(registry: Registry) -> ColumnElement[bool]:
 
 def without_table(registry: Registry) -> ColumnElement[bool]:
     """Return the SQL condition for unfinished sagas whose table the registry lacks. This process cannot move them."""
-    return and_(UNFINISHED, not_(at_hand(registry)))
+    return and_(UNFINISHED, not_(table_is_known(registry)))
 
 
 class Tables:
@@ -55,7 +55,7 @@ class Tables:
     def __init__(self, database: Database, registry: Registry, owner: str) -> None:
         self._database, self._registry, self._owner = database, registry, owner
         #: True once the tables were compared and recorded.
-        self.settled = False
+        self.compared = False
 
     def settle(self) -> None:
         """Compare each table of this release with the tables of unfinished sagas, and record it.
@@ -71,7 +71,7 @@ class Tables:
                 self._record(connection, definition, recorded.get(_place(definition), []))
             first = {place: rows[0].digest for place, rows in _recorded(connection).items()}
         self._registry.know_first(first)
-        self.settled = True
+        self.compared = True
 
     def _check(self, definition: Saga, recorded: Sequence[Row[Any]], held: Sequence[Row[Any]]) -> None:
         contents = {row.digest: row.content for row in recorded}

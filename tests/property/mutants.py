@@ -100,7 +100,7 @@ def a_compensation_that_is_refused_is_not_sent_again(patch: MonkeyPatch) -> None
     advance = Engine._advance
 
     def persistent(engine: Engine, saga: Instance, reply: Any, outcome: Any) -> float:
-        insists = outcome is Outcome.REFUSED and saga.at.phase is Phase.UNDOING
+        insists = outcome is Outcome.REFUSED and saga.current.phase is Phase.UNDOING
         return advance(engine, saga, reply, Outcome.IN_DOUBT if insists else outcome)
 
     patch.setattr(Engine, "_advance", persistent)

@@ -194,11 +194,11 @@ class Process:
     def ask(self, saga_id: UUID, trigger: Trigger) -> None:
         """Make the move that a person requests, also where `SagaService` has no method for it."""
         saga = self.store.read(saga_id)
-        step = saga.at.step
+        step = saga.current.step
         by_hand = dict.fromkeys(saga.definition.needed_fields[step.name], "by hand") if step else {}
         self.engine.request_move(saga, trigger, self.name, "drawn", by_hand)
         self.engine.commit(saga)
-        self.runner.submit(saga, hold_s=0)
+        self.runner.submit(saga, max_sleep_s=0)
 
     def send(self, request: Request) -> Reply:
         saga_id = UUID(request.headers["Saga-Id"])

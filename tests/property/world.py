@@ -100,7 +100,7 @@ class Simulation:
         """Let a frozen process continue with the saga as it was at the freeze."""
         saga = self.frozen.pop(which % len(self.frozen))
         with suppress(Crash):
-            self._process().runner.submit(saga, hold_s=0)
+            self._process().runner.submit(saga, max_sleep_s=0)
 
     def pass_deadlines(self) -> None:
         """Move the clock beyond every deadline, both in memory and in the database."""

@@ -23,9 +23,9 @@ def move(saga: Progress, trigger: str, *, actor: str = "test", reason: str = "",
     made = Trigger(trigger)
     if made in (Trigger.EXPIRE, Trigger.QUARANTINE):
         saga.give_up(made, actor=actor, reason=reason)
-    elif saga.at.call is None or made not in _OUTCOMES:
+    elif saga.current.call is None or made not in _OUTCOMES:
         saga.request(made, actor=actor, then=actor, reason=reason)
     else:
         if made is Trigger.EXHAUSTED:
-            saga.attempt = saga.at.rounds
+            saga.attempt = saga.current.rounds
         saga.conclude(_OUTCOMES[made], actor=actor, reason=reason, **facts)

@@ -56,8 +56,8 @@ def walk(client: FlaskClient) -> Callable[..., Instance]:
         saga = Instance.new(discover().latest(definition), given, actor="test")
         store.insert(saga, None, owner=None)
         for outcome in outcomes:
-            if outcome == "succeeded" and saga.at.phase is Phase.FORWARD:
-                saga.results[saga.at.step.name] = REPLY
+            if outcome == "succeeded" and saga.current.phase is Phase.FORWARD:
+                saga.results[saga.current.step.name] = REPLY
             make_move(saga, outcome, reason=reason, reply=REPLY, duration_ms=5.0)
             store.save(saga, None, owner=None)
         return saga

@@ -72,7 +72,7 @@ def walk(client: FlaskClient, registry: Registry) -> Any:
         store.insert(saga, HOUR_S, owner="one")
         for outcome in outcomes:
             make_move(saga, outcome, reason=reason)
-            ended = saga.at.phase in (Phase.COMPLETED, Phase.COMPENSATED)
+            ended = saga.current.phase in (Phase.COMPLETED, Phase.COMPENSATED)
             store.save(saga, None if ended else HOUR_S, owner="test")
         return saga
 

@@ -133,10 +133,10 @@ class Scene:
         (saga,) = self.leases(owner).claim(1, 30)
         return saga
 
-    def run(self, definition: Saga = CHECKOUT, hold_s: float = 1000.0, **data: Any) -> Instance:
+    def run(self, definition: Saga = CHECKOUT, max_sleep_s: float = 1000.0, **data: Any) -> Instance:
         data = data or {"client_id": 4, "magasin_id": 1}
         saga = Instance.new(definition, data, actor="client", clock=lambda: self.now)
-        self.engine.run(saga, hold_s)
+        self.engine.run(saga, max_sleep_s)
         return saga
 
     @property

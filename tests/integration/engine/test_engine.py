@@ -338,7 +338,7 @@ def test_a_call_that_is_turned_away_is_counted_by_the_setting_to_check(scene):
 
 def test_503_with_retry_after_is_in_doubt_and_counts_no_attempt(scene):
     busy = Reply(status=503, body={}, retry_after_s=7.0)
-    scene.given(payer=[busy] * 12 + [REFUSED]).run(hold_s=10_000)
+    scene.given(payer=[busy] * 12 + [REFUSED]).run(max_sleep_s=10_000)
     assert len(scene.slept) == 12
     assert scene.calls[-2:] == ["undo_payer", "undo_reserver_stock"]
 
@@ -403,16 +403,16 @@ def test_array_is_kept_where_no_field_is_needed(scene, body):
 
 def test_retry_after_is_obeyed_up_to_a_limit(scene):
     asks = [Reply(status=503, body={}, retry_after_s=7.0), Reply(status=429, body={}, retry_after_s=1e9)]
-    scene.given(payer=asks).run(hold_s=10_000)
+    scene.given(payer=asks).run(max_sleep_s=10_000)
     assert scene.slept == [7.0, pytest.approx(900.0, abs=5.0)], "until the deadline"
     assert scene.slept[1] <= 900.0
     scene.slept.clear()
-    scene.given(confirmer=asks).run(hold_s=10_000)
+    scene.given(confirmer=asks).run(max_sleep_s=10_000)
     assert scene.slept == [7.0, 3600.0], "no deadline ends this wait"
 
 
 def test_long_wait_is_stored_and_keeps_no_thread(scene):
-    saga = scene.given(payer=[LOST]).run(hold_s=0.9)
+    saga = scene.given(payer=[LOST]).run(max_sleep_s=0.9)
     assert (saga.state, scene.slept) == ("STOCK_RESERVE", [])
     (row,) = scene.rows("SELECT state, status, attempt, due_at FROM saga")
     assert (row["state"], row["status"], row["attempt"]) == ("STOCK_RESERVE", "running", 1)
@@ -471,7 +471,7 @@ def test_step_refused_after_a_crash_is_compensated_with_those_before(scene):
 
 
 def test_step_refused_at_its_first_sending_is_not_compensated(scene):
-    saga = scene.given(payer=[NOT_SENT]).run(hold_s=0)
+    saga = scene.given(payer=[NOT_SENT]).run(max_sleep_s=0)
     assert saga.state == "STOCK_RESERVE"
     scene.given(payer=[REFUSED])
     scene.engine.run(scene.recovered(), 1000)

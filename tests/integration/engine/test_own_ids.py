@@ -109,7 +109,7 @@ def test_another_process_recovers_the_reply_again(scene):
     definition = trip()
     scene.registry = Registry([definition])
     scene.given(book=[LOST, BOOKED], undo_book=[NOT_SENT])
-    scene.run(definition, hold_s=0.0, city="Oslo")
+    scene.run(definition, max_sleep_s=0.0, city="Oslo")
     scene.given(book=[BOOKED])
     saga = scene.recovered("other")
     assert (saga.state, saga.results) == ("UNDOING_BOOK", {})
@@ -148,7 +148,7 @@ def test_a_delete_of_what_is_gone_is_done_when_the_participant_itself_says_so(sc
     definition = trip()
     scene.registry = Registry([definition])
     scene.given(book=[BOOKED], pay=[REFUSED], undo_book=[reply])
-    saga = scene.run(definition, hold_s=0.0, city="Oslo")
+    saga = scene.run(definition, max_sleep_s=0.0, city="Oslo")
     assert saga.state == (state or "UNDOING_BOOK")
 
 

@@ -28,7 +28,7 @@ class PausedPool:
     def __init__(self):
         self._done = []
 
-    def submit(self, _run, _saga, _hold_s):
+    def submit(self, _run, _saga, _max_sleep_s):
         return self
 
     def add_done_callback(self, done):
@@ -65,7 +65,7 @@ def make(scene, broker):
 
 def due(scene, count):
     for _ in range(count):
-        scene.given(payer=[NOT_SENT]).run(hold_s=0)
+        scene.given(payer=[NOT_SENT]).run(max_sleep_s=0)
     scene.leases().expire_all()
 
 

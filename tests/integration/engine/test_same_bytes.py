@@ -226,11 +226,11 @@ def sent(scene: WireScene, data: str, course: Behaviour, *, reloaded: bool) -> l
     given = data_schema(course.saga).load(parsed_strictly(data.encode()))
     saga = Instance.new(course.saga, given, actor="client")
     saga_id = saga.id
-    scene.engine.run(saga, hold_s=0.0 if reloaded else 10_000.0)
+    scene.engine.run(saga, max_sleep_s=0.0 if reloaded else 10_000.0)
     while reloaded and saga.status in UNDER_WAY:
         scene.leases().expire_all()
         (saga,) = scene.leases("another").claim(1, 30)
-        scene.engine.run(saga, hold_s=0.0)
+        scene.engine.run(saga, max_sleep_s=0.0)
     assert saga.status in ("completed", "compensated"), saga.error
     return [_comparable(request, saga_id) for request in scene.recorder.received]
 
@@ -292,14 +292,14 @@ def test_resolved_reply_is_sent_with_the_same_bytes(database, recorder):
     )
     data = data_schema(EVERYWHERE).load(parsed_strictly(b'{"case": "x", "n": 1, "amount": 1}'))
     saga = Instance.new(EVERYWHERE, data, actor="client")
-    scene.engine.run(saga, hold_s=10_000.0)
+    scene.engine.run(saga, max_sleep_s=10_000.0)
     assert saga.status == "stuck"
     scene.engine.request_move(saga, Trigger.RESOLVE, "user:ada", "seen to", parsed_strictly(refs.encode()))
     recorder.received = []
-    scene.engine.run(saga, hold_s=0.0)
+    scene.engine.run(saga, max_sleep_s=0.0)
     scene.leases().expire_all()
     (saga,) = scene.leases("another").claim(1, 30)
-    scene.engine.run(saga, hold_s=0.0)
+    scene.engine.run(saga, max_sleep_s=0.0)
     first, second = (_comparable(request, saga.id) for request in recorder.received)
     assert first == second
     assert b'"pay":{"a":0.0,"zz":1.0}' in first

@@ -187,7 +187,7 @@ def test_resolve_moves_a_stuck_saga_past_its_step(scene):
 
 def quarantined(scene, **replies):
     """Return a saga that was claimed too often and is stuck before its goods were reserved."""
-    scene.given(reserver_stock=[NOT_SENT], **replies).run(hold_s=0)
+    scene.given(reserver_stock=[NOT_SENT], **replies).run(max_sleep_s=0)
     for _ in range(11):
         poison = scene.recovered()
     scene.engine.run(poison, 1000)

@@ -31,15 +31,15 @@ CONFIRM = post("stock", "/confirmer", reservation_id="retenir_stock.reservation_
 RENAMED = edited(CHECKOUT, {1: {"name": "retenir_stock"}, 4: {"call": CONFIRM}})
 
 
-def at_hand(*changed: Saga) -> Registry:
+def with_known_tables(*changed: Saga) -> Registry:
     names = {(saga.name, saga.version) for saga in changed}
     return Registry([*changed, *(saga for saga in discover() if (saga.name, saga.version) not in names)])
 
 
-def settled(scene, registry: Registry | None = None) -> Registry:
+def compared(scene, registry: Registry | None = None) -> Registry:
     """Let a process start with these tables."""
-    registry = registry or at_hand()
-    Tables(scene.database, registry, "one").settle()
+    registry = registry or with_known_tables()
+    Tables(scene.database, registry, "one").compare()
     return registry
 
 
@@ -49,7 +49,7 @@ def with_tables(scene, registry: Registry):
 
 def waiting(scene):
     """Make a saga that waits after its first step with an effect."""
-    return scene.given(payer=[NOT_SENT]).run(hold_s=0)
+    return scene.given(payer=[NOT_SENT]).run(max_sleep_s=0)
 
 
 def recorded(scene, name="checkout"):
@@ -60,15 +60,15 @@ def recorded(scene, name="checkout"):
 
 def test_first_start_records_the_tables_and_the_next_one_nothing(scene):
     for _ in range(2):
-        settled(scene)
+        compared(scene)
         assert recorded(scene) == [CHECKOUT.digest]
 
 
 def test_table_changed_under_an_unfinished_saga_is_refused_by_name(scene):
-    settled(scene)
+    compared(scene)
     waiting(scene)
     with pytest.raises(TableChangedError) as refused:
-        settled(scene, at_hand(RENAMED))
+        compared(scene, with_known_tables(RENAMED))
     said = str(refused.value)
     assert "the table of checkout v1 was changed while 1 unfinished saga(s) of it run by another one" in said
     assert "step 'reserver_stock' is now 'retenir_stock'" in said
@@ -78,18 +78,18 @@ def test_table_changed_under_an_unfinished_saga_is_refused_by_name(scene):
 
 
 def test_changed_table_is_accepted_when_all_its_sagas_have_ended(scene, capsys):
-    settled(scene)
+    compared(scene)
     scene.run()
-    settled(scene, at_hand(RENAMED))
+    compared(scene, with_known_tables(RENAMED))
     assert recorded(scene) == [CHECKOUT.digest, RENAMED.digest]
     assert "definition.changed" in capsys.readouterr().out
 
 
 def test_column_that_changes_no_call_may_change_under_a_saga(scene):
-    settled(scene)
+    compared(scene)
     waiting(scene)
     patient = edited(CHECKOUT, {1: {"timeout_s": 60.0, "dwell_s": 7.0, "retry": replace(STOCK.retry, attempts=9)}})
-    settled(scene, at_hand(patient))
+    compared(scene, with_known_tables(patient))
     assert recorded(scene) == [CHECKOUT.digest]
 
 
@@ -101,15 +101,15 @@ def test_column_that_changes_no_call_may_change_under_a_saga(scene):
     ids=str,
 )  # fmt: skip
 def test_column_that_changes_calls_or_states_may_not_change(scene, column, value):
-    settled(scene)
+    compared(scene)
     waiting(scene)
     with pytest.raises(TableChangedError, match=column):
-        settled(scene, at_hand(edited(CHECKOUT, {1: {column: value}})))
+        compared(scene, with_known_tables(edited(CHECKOUT, {1: {column: value}})))
 
 
 def test_process_leaves_sagas_of_another_table_of_one_version_alone(scene):
-    old, new = scene, with_tables(scene, settled(scene, at_hand(RENAMED)))
-    of_old, of_new = waiting(old), new.given(payer=[NOT_SENT]).run(RENAMED, hold_s=0)
+    old, new = scene, with_tables(scene, compared(scene, with_known_tables(RENAMED)))
+    of_old, of_new = waiting(old), new.given(payer=[NOT_SENT]).run(RENAMED, max_sleep_s=0)
     old.leases().expire_all()
     assert [saga.id for saga in old.leases("old").claim(10, 30)] == [of_old.id]
     assert [saga.id for saga in new.leases("new").claim(10, 30)] == [of_new.id]
@@ -119,23 +119,23 @@ def test_process_leaves_sagas_of_another_table_of_one_version_alone(scene):
 
 
 def test_saga_from_before_the_upgrade_runs_by_the_first_table(scene):
-    registry = settled(scene)
+    registry = compared(scene)
     begun = waiting(scene)
     with scene.database.begin() as connection:
         connection.exec_driver_sql("UPDATE saga SET table_digest = NULL")
     with pytest.raises(TableChangedError, match="retenir_stock"):
-        settled(scene, at_hand(RENAMED))
+        compared(scene, with_known_tables(RENAMED))
     with_tables(scene, registry).leases().expire_all()
     assert [saga.id for saga in with_tables(scene, registry).leases().claim(10, 30)] == [begun.id]
 
 
 def test_completed_saga_of_a_changed_table_is_not_compensated(scene):
-    settled(scene)
+    compared(scene)
     bought = scene.given(RESERVE_INVENTORY=[answer(201, reservation_id="r1")]).service.start(PURCHASE.name, BUY)
     assert bought.status == "completed"
     number = next(number for number, step in enumerate(PURCHASE.steps) if step.name == "PROCESS_PAYMENT")
     changed = edited(PURCHASE, {number: {"undo": replace(PURCHASE.steps[number].undo, path="/elsewhere")}})
-    later = with_tables(scene, settled(scene, at_hand(changed)))
+    later = with_tables(scene, compared(scene, with_known_tables(changed)))
     calls = len(scene.requests)
     with pytest.raises(ConflictError, match="another table"):
         later.service.compensate(bought.id, "ada", "wrong size")

@@ -76,7 +76,7 @@ def test_compensation_has_no_deadline(scene):
 
 
 def test_deadline_survives_a_crash_in_the_database(scene):
-    saga = scene.given(payer=[NOT_SENT]).run(hold_s=0)
+    saga = scene.given(payer=[NOT_SENT]).run(max_sleep_s=0)
     assert saga.state == "STOCK_RESERVE"
     let_the_deadline_pass_in_the_database(scene)
     saga = scene.recovered()
@@ -129,7 +129,7 @@ def test_ending_process_releases_its_saga_after_the_call_in_flight(scene):
 
 
 def test_saga_that_kills_its_owners_is_quarantined(scene):
-    scene.given(payer=[NOT_SENT]).run(hold_s=0)
+    scene.given(payer=[NOT_SENT]).run(max_sleep_s=0)
     for _ in range(10):
         saga = scene.recovered()
         assert saga.may("succeeded")  # the process could make the move, but dies
@@ -142,7 +142,7 @@ def test_saga_that_kills_its_owners_is_quarantined(scene):
 
 
 def test_saga_that_moves_is_never_quarantined(scene):
-    scene.given(payer=[NOT_SENT] * 30).run(hold_s=0)
+    scene.given(payer=[NOT_SENT] * 30).run(max_sleep_s=0)
     for _ in range(25):
         saga = scene.recovered()
         scene.engine.run(saga, 0)
@@ -151,7 +151,7 @@ def test_saga_that_moves_is_never_quarantined(scene):
 
 
 def test_quarantined_saga_continues_after_a_retry(scene):
-    scene.given(payer=[NOT_SENT]).run(hold_s=0)
+    scene.given(payer=[NOT_SENT]).run(max_sleep_s=0)
     for _ in range(11):
         poison = scene.recovered()
     scene.engine.run(poison, 1000)
@@ -159,9 +159,9 @@ def test_quarantined_saga_continues_after_a_retry(scene):
 
 
 def test_compensate_of_a_quarantined_saga_undoes_the_step_in_doubt(scene):
-    scene.run(hold_s=0)
+    scene.run(max_sleep_s=0)
     scene.given(payer=[LOST])
-    poison = scene.run(hold_s=0)
+    poison = scene.run(max_sleep_s=0)
     for _ in range(11):
         poison = scene.recovered()
     scene.engine.run(poison, 1000)
@@ -179,7 +179,7 @@ def test_retried_pivot_is_still_in_doubt(scene):
 
 def test_next_owner_undoes_the_call_that_the_first_may_have_sent(scene):
     """The process claims the saga and dies before it stores the reply. Then the deadline is over."""
-    scene.given(payer=[NOT_SENT]).run(hold_s=0)
+    scene.given(payer=[NOT_SENT]).run(max_sleep_s=0)
 
     def die(_request):
         raise KeyboardInterrupt
@@ -197,7 +197,7 @@ def test_next_owner_undoes_the_call_that_the_first_may_have_sent(scene):
 
 def test_claim_of_an_unsent_call_is_in_doubt_before_it_is_sent(scene):
     """A person may cancel while the call is sent. If the call were not in doubt, the cancel would not undo it."""
-    deferred = scene.given(payer=[NOT_SENT]).run(hold_s=0)
+    deferred = scene.given(payer=[NOT_SENT]).run(max_sleep_s=0)
     assert not scene.engine.store.read(deferred.id).in_doubt
     doubts = []
     saga = scene.recovered()
@@ -215,13 +215,13 @@ def test_wait_ends_at_the_deadline(scene, reply):
     """The wait is a Retry-After, a back-off or a deferral. At the deadline the saga is compensated."""
     at_call(scene, "payer", lambda: setattr(scene, "now", OVER - 1.25))
     scene.at_each_sleep = lambda: setattr(scene, "now", scene.now + scene.slept[-1])
-    saga = scene.given(payer=[reply] * 4).run(hold_s=10_000)
+    saga = scene.given(payer=[reply] * 4).run(max_sleep_s=10_000)
     assert saga.state == "ANNULEE"
     assert sum(scene.slept) <= 0.25
 
 
 def test_stored_wait_ends_at_the_deadline(scene):
-    saga = scene.given(payer=[BUSY]).run(hold_s=0)
+    saga = scene.given(payer=[BUSY]).run(max_sleep_s=0)
     left = {"sqlite": "julianday(due_at) - julianday(deadline_at)", "postgresql": "due_at - deadline_at"}
     early = "< 0.01" if scene.database.dialect.name == "sqlite" else "< interval '10 seconds'"
     (row,) = scene.rows(f"SELECT {left[scene.database.dialect.name]} {early} AS in_time FROM saga")
@@ -229,7 +229,7 @@ def test_stored_wait_ends_at_the_deadline(scene):
 
 
 def test_expired_saga_names_the_cause_of_its_wait(scene):
-    saga = scene.given(payer=[answer(401)]).run(hold_s=0)
+    saga = scene.given(payer=[answer(401)]).run(max_sleep_s=0)
     let_the_deadline_pass_in_the_database(scene)
     saga = scene.recovered()
     scene.engine.run(saga, 1000)
@@ -240,7 +240,7 @@ def test_expired_saga_names_the_cause_of_its_wait(scene):
 def test_retry_after_beyond_a_pivots_deadline_counts_attempts(scene):
     at_call(scene, "enregistrer_vente", lambda: setattr(scene, "now", OVER - 2))
     scene.at_each_sleep = lambda: setattr(scene, "now", scene.now + scene.slept[-1])
-    saga = scene.given(enregistrer_vente=[BUSY] * 9).run(hold_s=10_000)
+    saga = scene.given(enregistrer_vente=[BUSY] * 9).run(max_sleep_s=10_000)
     assert saga.state == "STUCK_ENREGISTRER_VENTE"
     assert scene.calls.count("enregistrer_vente") == 1 + 4
     assert max(scene.slept) <= CHECKOUT.steps[3].retry.cap_s, "the deadline ends its wish to wait"
@@ -251,7 +251,7 @@ def test_retry_after_beyond_a_pivots_deadline_counts_attempts(scene):
 def test_unsendable_pivot_in_doubt_is_stuck_after_its_deadline(scene, reply):
     """The saga can neither go back nor assume an outcome, and only a stuck saga is shown to a person."""
     at_call(scene, "enregistrer_vente", lambda: setattr(scene, "now", OVER))
-    saga = scene.given(enregistrer_vente=[LOST, *[reply] * 50]).run(hold_s=10_000)
+    saga = scene.given(enregistrer_vente=[LOST, *[reply] * 50]).run(max_sleep_s=10_000)
     assert saga.state == "STUCK_ENREGISTRER_VENTE"
     assert scene.calls.count("enregistrer_vente") == 4, "its attempts"
     assert scene.calls[-1] == "probe_enregistrer_vente", "the last word"
@@ -259,14 +259,14 @@ def test_unsendable_pivot_in_doubt_is_stuck_after_its_deadline(scene, reply):
 
 
 def test_unsendable_pivot_in_doubt_waits_until_its_deadline(scene):
-    saga = scene.given(enregistrer_vente=[LOST, *[answer(401)] * 20]).run(hold_s=10_000)
+    saga = scene.given(enregistrer_vente=[LOST, *[answer(401)] * 20]).run(max_sleep_s=10_000)
     assert saga.state == "CONFIRMEE", "its key was mended in time"
     assert scene.calls.count("enregistrer_vente") == 1 + 20 + 1
 
 
 def test_lease_covers_a_call_in_doubt_and_its_probes(scene):
     at_call(scene, "enregistrer_vente", lambda: None)
-    scene.given(enregistrer_vente=[LOST]).run(hold_s=0)
+    scene.given(enregistrer_vente=[LOST]).run(max_sleep_s=0)
     saga = scene.recovered()
     assert scene.engine.calls.longest_s(saga) == 3 * CHECKOUT.steps[3].timeout_s
 
@@ -280,7 +280,7 @@ def hang_beyond_the_lease(scene):
 
 def test_claims_without_a_sent_call_do_not_quarantine_a_saga(scene):
     """Each process that claims the saga is fenced before it commits that it sent nothing. It withdraws its claim."""
-    scene.given(payer=[NOT_SENT] * 50).run(hold_s=0)
+    scene.given(payer=[NOT_SENT] * 50).run(max_sleep_s=0)
     found = hang_beyond_the_lease(scene)
     saga = scene.recovered()
     for _ in range(25):
@@ -293,7 +293,7 @@ def test_claims_without_a_sent_call_do_not_quarantine_a_saga(scene):
 
 
 def test_claims_with_a_sent_call_quarantine_a_saga(scene):
-    scene.given(payer=[NOT_SENT, *[LOST] * 50]).run(hold_s=0)
+    scene.given(payer=[NOT_SENT, *[LOST] * 50]).run(max_sleep_s=0)
     found = hang_beyond_the_lease(scene)
     saga = scene.recovered()
     for _ in range(12):
@@ -305,7 +305,7 @@ def test_claims_with_a_sent_call_quarantine_a_saga(scene):
 
 def test_database_that_refuses_moves_does_not_quarantine_a_saga(scene, monkeypatch):
     """On a full disk a claim fits into an existing page, but the row of a move does not."""
-    scene.given(payer=[NOT_SENT, *[LOST] * 50]).run(hold_s=0)
+    scene.given(payer=[NOT_SENT, *[LOST] * 50]).run(max_sleep_s=0)
 
     def full(*_arguments):
         raise OperationalError("INSERT", {}, Exception("No space left on device"))
@@ -321,9 +321,9 @@ def test_database_that_refuses_moves_does_not_quarantine_a_saga(scene, monkeypat
 
 
 def test_late_withdrawal_of_a_claim_leaves_the_new_owners_claim(scene):
-    scene.given(payer=[NOT_SENT] * 2).run(hold_s=0)
+    scene.given(payer=[NOT_SENT] * 2).run(max_sleep_s=0)
     slow = scene.recovered()
     scene.engine.run(scene.recovered(), 0)  # the owner commits that it sent nothing, which sets `claims` to 0
     scene.recovered()
-    scene.leases().discount(slow)
+    scene.leases().uncount_claim(slow)
     assert scene.rows("SELECT claims FROM saga") == [{"claims": 1}], "the owner's, which may be sending"

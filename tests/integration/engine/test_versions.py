@@ -37,8 +37,8 @@ def both(scene):
 
 
 def test_two_versions_of_a_saga_run_side_by_side(both):
-    old = both.given(payer=[NOT_SENT]).run(CHECKOUT, hold_s=0)
-    new = both.given(payer=[NOT_SENT]).run(NEXT, hold_s=0)
+    old = both.given(payer=[NOT_SENT]).run(CHECKOUT, max_sleep_s=0)
+    new = both.given(payer=[NOT_SENT]).run(NEXT, max_sleep_s=0)
     both.leases().expire_all()
     for saga in both.leases().claim(10, 30):
         both.engine.run(saga, 1000)
@@ -53,7 +53,7 @@ def test_new_saga_has_the_latest_version(both):
 
 
 def test_release_without_a_version_reports_and_leaves_its_sagas(both):
-    begun = both.given(payer=[NOT_SENT]).run(NEXT, hold_s=0)
+    begun = both.given(payer=[NOT_SENT]).run(NEXT, max_sleep_s=0)
     before = both.rows("SELECT * FROM saga")
     older = replace(both, registry=discover(), metrics=CollectorRegistry())
     leases = older.leases()
@@ -61,7 +61,7 @@ def test_release_without_a_version_reports_and_leaves_its_sagas(both):
     assert leases.claim(10, 30) == []
     assert [tuple(row) for row in leases.unknown_definitions()] == [("checkout", 2)]
     for ask in (older.service.compensate, older.service.retry):
-        with pytest.raises(ConflictError, match="saga checkout v2 is not defined in machines/, so it is left as it is"):
+        with pytest.raises(ConflictError, match="saga checkout v2 is not defined, so it is left as it is"):
             ask(begun.id, "ada", "why not")
     with pytest.raises(ConflictError, match="checkout v2"):
         older.service.execute(begun.id)
@@ -71,7 +71,7 @@ def test_release_without_a_version_reports_and_leaves_its_sagas(both):
 
 
 def test_release_with_all_versions_reports_no_unknown_one(both):
-    both.given(payer=[NOT_SENT]).run(NEXT, hold_s=0)
+    both.given(payer=[NOT_SENT]).run(NEXT, max_sleep_s=0)
     assert both.leases().unknown_definitions() == []
 
 
@@ -89,9 +89,9 @@ def make_due(scene, seconds_ago):
 
 def test_unfinished_sagas_without_their_table_are_counted_by_version(both):
     both.run(NEXT)
-    both.given(payer=[NOT_SENT]).run(CHECKOUT, hold_s=0)
+    both.given(payer=[NOT_SENT]).run(CHECKOUT, max_sleep_s=0)
     for _ in range(2):
-        both.given(payer=[NOT_SENT]).run(NEXT, hold_s=0)
+        both.given(payer=[NOT_SENT]).run(NEXT, max_sleep_s=0)
     assert both.given(enregistrer_vente=[LOST] * 9).run(NEXT).status == "stuck"
     known = {(saga.name, saga.version): 0 for saga in discover()}
     assert stock(both, both.registry).unknown == known | {("checkout", 2): 0}, "0 says that a process has the table"
@@ -99,7 +99,7 @@ def test_unfinished_sagas_without_their_table_are_counted_by_version(both):
 
 
 def test_saga_of_an_edited_table_is_counted_as_unknown(scene):
-    begun = scene.given(payer=[NOT_SENT]).run(hold_s=0)
+    begun = scene.given(payer=[NOT_SENT]).run(max_sleep_s=0)
     with scene.database.begin() as connection:
         connection.exec_driver_sql("UPDATE saga SET table_digest = 'another'")
     assert stock(scene, scene.registry).unknown["checkout", 1] == 1
@@ -112,23 +112,23 @@ def test_saga_of_an_edited_table_is_counted_as_unknown(scene):
 
 def test_versions_of_one_saga_are_counted_together_by_state(both):
     for saga in (CHECKOUT, NEXT):
-        state = both.given(payer=[NOT_SENT]).run(saga, hold_s=0).state
+        state = both.given(payer=[NOT_SENT]).run(saga, max_sleep_s=0).state
     for registry in (both.registry, discover()):
         assert stock(both, registry).by_state["checkout", state][0] == 2
 
 
 def test_a_saga_without_its_table_is_not_overdue(both):
-    both.given(payer=[NOT_SENT]).run(NEXT, hold_s=0)
+    both.given(payer=[NOT_SENT]).run(NEXT, max_sleep_s=0)
     make_due(both, 600)
     assert stock(both, both.registry).overdue_s >= 600
     assert stock(both, discover()).overdue_s == 0, "recovery runs: the cause is another one, with its own alert"
-    both.given(payer=[NOT_SENT]).run(CHECKOUT, hold_s=0)
+    both.given(payer=[NOT_SENT]).run(CHECKOUT, max_sleep_s=0)
     make_due(both, 60)
     assert 60 <= stock(both, discover()).overdue_s < 600
 
 
 def test_a_scrape_shows_how_many_sagas_have_no_table(both):
-    both.given(payer=[NOT_SENT]).run(NEXT, hold_s=0)
+    both.given(payer=[NOT_SENT]).run(NEXT, max_sleep_s=0)
     shown = {}
     for registry in (both.registry, discover()):
         gauges = SagaGauges(lambda registry=registry: stock(both, registry), registry)
@@ -141,7 +141,7 @@ def test_a_scrape_shows_how_many_sagas_have_no_table(both):
 
 
 def test_web_process_beside_workers_claims_only_overdue_sagas(scene):
-    scene.given(payer=[NOT_SENT]).run(hold_s=0)
+    scene.given(payer=[NOT_SENT]).run(max_sleep_s=0)
     scene.leases().expire_all()
     leases = Leases(scene.database, discover(), "web")
     assert leases.claim(10, 30, overdue_s=60) == []
@@ -149,7 +149,7 @@ def test_web_process_beside_workers_claims_only_overdue_sagas(scene):
 
 
 def test_lost_sagas_are_released_at_once_and_no_others(scene):
-    lost, kept = (scene.given(payer=[NOT_SENT]).run(hold_s=0) for _ in range(2))
+    lost, kept = (scene.given(payer=[NOT_SENT]).run(max_sleep_s=0) for _ in range(2))
     scene.leases().expire_all()
     held = {saga.id: saga for saga in scene.leases().claim(10, 30)}
     scene.leases("other").release([held[lost.id]])

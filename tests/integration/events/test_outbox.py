@@ -59,7 +59,7 @@ def test_retry_of_a_stuck_order_publishes_no_event_twice(scene):
 
 
 def test_fenced_write_publishes_nothing(scene):
-    saga = scene.given(creer_commande=[answer(503)] * 4).run(ORDER, hold_s=0.0, **ORDERED)
+    saga = scene.given(creer_commande=[answer(503)] * 4).run(ORDER, max_sleep_s=0.0, **ORDERED)
     events = waiting(scene)
     scene.recovered("another")
     scene.engine.request_move(saga, Trigger.CANCEL, "late", "too late")

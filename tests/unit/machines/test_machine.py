@@ -127,7 +127,7 @@ def test_move_is_made_although_the_callback_raises():
 
 def test_saga_knows_phase_step_and_call_of_its_state():
     machine = SagaMachine(CHECKOUT)
-    assert (machine.at.phase, machine.at.step.name, machine.at.call.participant) == (
+    assert (machine.current.phase, machine.current.step.name, machine.current.call.participant) == (
         Phase.FORWARD,
         "lire_panier",
         "panier",

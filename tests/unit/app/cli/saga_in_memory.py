@@ -29,7 +29,7 @@ class SagaInMemory:
 
     def move(self, *triggers, reason=None, by=None):
         for trigger in triggers:
-            at = self.saga.at
+            at = self.saga.current
             facts = {"actor": by or "engine@h:1", "reason": reason}
             if trigger in OWN and by is None:
                 facts |= {"step": at.step.name, "direction": at.direction, "attempt": 1, "duration_ms": 12.0}
