@@ -57,7 +57,7 @@ class Tables:
         #: True once the tables were compared and recorded.
         self.compared = False
 
-    def settle(self) -> None:
+    def compare(self) -> None:
         """Compare each table of this release with the tables of unfinished sagas, and record it.
 
         Raise TableChangedError when a table was edited under unfinished sagas; then nothing is recorded.
