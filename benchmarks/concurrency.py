@@ -1,6 +1,6 @@
 """Measure throughput and memory with many sagas in flight on slow participants.
 
-The same load on a plain loop of `requests` calls, with as many threads, shows what this machine can carry at most.
+A plain loop of `requests` calls gets the same load with the same number of threads. It shows the limit of this machine.
 """
 
 import statistics

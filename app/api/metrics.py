@@ -14,7 +14,7 @@ from app.services import services
 from app.telemetry.deferred import Deferred
 from app.telemetry.telemetry import cached
 
-#: Methods that have a label value of their own. A client can send any text as the method, and each would make a series.
+#: Methods that have a label value of their own. Any other text that a client sends as the method would add a series.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
 #: Label value of every method that is not in METHODS.
 OTHER = "other"

@@ -51,8 +51,8 @@ def list_rows(saga_id: str | None, actor: str | None, limit: int, as_json: bool)
 def verify() -> None:
     """Verify every row, and print the hash of the last row.
 
-    Exit code 1: a row was changed; the message names the first such row. To detect a trail that was replaced as a
-    whole, store the printed hash elsewhere and look for it later.
+    Exit code 1: a row was changed; the message names the first such row. If you keep the printed hash elsewhere, you
+    can also detect that the whole trail was replaced.
     """
     verdict = audit.verify(db.engine)
     if verdict.broken is not None:

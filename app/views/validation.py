@@ -14,14 +14,14 @@ from app.values import UnreadableError, check, parsed_strictly
 
 #: Largest number of characters of an Idempotency-Key.
 LONGEST_KEY = 255
-#: Largest number of characters of a reason; every reason is recorded.
+#: Largest number of characters of a reason, which the journal and the audit trail keep.
 LONGEST_REASON = 500
 #: Largest number of sagas on one page of a list.
 LARGEST_PAGE = 200
 
 
 def storable(value: Any) -> None:
-    """Refuse a text that the database cannot store, also inside an object of any shape."""
+    """Raise ValidationError for a text that the database cannot store. Texts inside objects and lists count too."""
     try:
         check(value)
     except UnreadableError as error:
@@ -69,7 +69,7 @@ def cursor_at(at: datetime, saga_id: UUID) -> str:
 def load(schema: Schema, given: Mapping[str, Any], below: str = "") -> dict[str, Any]:
     """Return the validated input. Raise InvalidError.
 
-    below: the JSON pointer of `given` within the whole input.
+    below: the JSON pointer of `given` in the input that the sender wrote, such as /data. Errors begin with it.
     """
     try:
         return cast("dict[str, Any]", schema.load(given))

@@ -120,8 +120,8 @@ class Barrier:
     def _undo(self, action: IdempotencyKey, epoch: int | None, view: Callable[[Done], ViewResult]) -> Reply:
         if self.ledger.add(action, State.TOMBSTONE, epoch):
             return _NEVER_DONE
-        # No lock is needed. Only an undo changes the row of the action, and the ledger's row of the undo lets only one
-        # undo run at a time.
+        # The action's row needs no lock: only its undo changes the row. Two calls of that undo never run at the same
+        # time, because the second one waits for the first one's ledger row.
         entry = self.ledger.read(action)
         if entry.state is State.REFUSED:
             return _WAS_REFUSED

@@ -36,7 +36,7 @@ class Reply:
 
     @classmethod
     def of_view(cls, result: ViewResult) -> "Reply":
-        """Return the reply of a view. Raise ValueError for an error status: its changes would be kept."""
+        """Return the reply of a view. Raise ValueError for an error status: a view must raise Refused."""
         body, status = result if isinstance(result, tuple) else (result, 200)
         if not 200 <= status < 300:  # noqa: PLR2004
             raise ValueError(f"a view behind the barrier answered {status}: it must raise Refused instead")

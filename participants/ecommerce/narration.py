@@ -52,7 +52,7 @@ class Call:
     attempt: int
     reason: str = ""
     duration_ms: float | None = None
-    taken_over: bool = False  # True when another process made the call before this one
+    taken_over: bool = False  # True when another process of the orchestrator made the previous call
 
     @property
     def look(self) -> str:

@@ -1,4 +1,4 @@
-"""The endpoint of the switches: turn the switch of one participant, or all switches."""
+"""The endpoint that sets the mode of one participant (slow, down, …), or of all participants."""
 
 from collections.abc import Callable
 from http import HTTPStatus
