@@ -1,13 +1,13 @@
-"""The way of a request to the application in `python -m app`.
+"""How `python -m app` passes a request to the application. The HTTP server is the library granian.
 
-bodies          the bodies of requests, with a limit on the time that they may take
-front_door      receives each request, and runs it when there is room
+bodies          the bodies of requests, with a limit of the time that they may take
+front_door      receives each request, and runs it when a thread is free
 worker_process  connects granian's RSGI server with the front door, in each worker process
 
-granian's WSGI server waits for a body in the request's thread, without a time limit (upstream issue 728 is closed as
-"won't fix"). Its RSGI server can abandon a body, so its connections are used here, with WSGI threads. A request runs
-only when there is room for it, and otherwise waits without a thread. A body that does not come in time, or that blocks
-others, is answered with 408. ADR 28 has the reasons and the measurements.
+granian's WSGI server waits for a body in the request's thread, without a time limit (its issue 728 is closed as "won't
+fix"). Its RSGI server can abandon a body. So this package uses the connections of the RSGI server, and runs the WSGI
+application in threads. A request without a free thread waits in a queue. A request whose body does not come in time, or
+whose body blocks other requests, gets 408. ADR 28 has the reasons and the measurements.
 """
 
 from app.serving.front_door import MAX_CONNECTIONS

@@ -1,4 +1,4 @@
-"""The bodies of requests. A body that takes too long, or that blocks others, is answered with 408."""
+"""The bodies of requests. A request whose body takes too long, or blocks other requests, gets 408."""
 
 import threading
 import time
@@ -9,13 +9,13 @@ from typing import Any, Protocol
 import orjson
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, RequestTimeout
 
-#: Seconds from the first read within which a whole body must come.
+#: Longest time for a whole body to arrive, in seconds from the first read.
 MAX_BODY_S = 10.0
-#: Seconds after which an awaited body can be dropped for another one, when all places are taken.
+#: Shortest time that a body gets to arrive, in seconds. After that it can be dropped for the body of another request.
 MIN_BODY_S = 0.2
 BODY_TOO_LATE = "the body did not come in time; send the whole request at once"
 
-#: granian's side of a request: its body, and its answer, which any thread may send. Only the first answer is sent.
+#: granian's object for a request: it reads the body and sends the answer. Any thread can answer; only the first counts.
 Exchange = Any
 Environ = dict[str, Any]
 Run = Callable[[Exchange, Environ], None]
@@ -29,7 +29,7 @@ class AwaitedBody(Protocol):
 
 
 class AwaitedBodies:
-    """The bodies that requests wait for, at most `most`; the body awaited longest is the first."""
+    """The bodies that requests wait for, in the order in which the wait began. most: largest number of them."""
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._most, self._clock = most, clock
@@ -37,7 +37,7 @@ class AwaitedBodies:
         self._room = threading.Condition()
 
     def enter(self, body: AwaitedBody) -> None:
-        """Take a place. When all are taken, drop the body that has been awaited longest."""
+        """Add a body. When there are `most` bodies, first drop the one that has been awaited longest."""
         with self._room:
             while len(self._awaited) >= self._most:
                 first, since = next(iter(self._awaited.items()))
@@ -49,13 +49,13 @@ class AwaitedBodies:
             self._awaited[body] = self._clock()
 
     def leave(self, body: AwaitedBody) -> None:
-        """Free the place of a body that has arrived or is given up."""
+        """Remove a body that has arrived or is given up."""
         with self._room:
             self._awaited.pop(body, None)
             self._room.notify()
 
     def drop_overdue(self, after_s: float = MAX_BODY_S) -> None:
-        """Answer 408 to the requests whose body has been awaited too long."""
+        """Answer 408 to the requests whose body has been awaited for `after_s` seconds or longer."""
         with self._room:
             for body, since in list(self._awaited.items()):
                 if self._clock() - since < after_s:
@@ -135,7 +135,7 @@ class BodyReadAhead:
         self._coming: Any = None
 
     def start(self) -> None:
-        """Begin to read the body. The request runs when the body has arrived."""
+        """Begin to read the body. When the body has arrived, the request runs."""
         self._coming = self._exchange()
         self._bodies.enter(self)
         self._coming.add_done_callback(self._arrived)
@@ -145,7 +145,7 @@ class BodyReadAhead:
         self._coming.cancel()  # granian drops the body, and with it the connection
 
     def _arrived(self, coming: Any) -> None:
-        """Run the request in granian's thread that received the body."""
+        """Run the request in the thread of granian that calls this function after the body has arrived."""
         self._bodies.leave(self)
         if coming.cancelled():
             return answer_problem(self._exchange, 408, RequestTimeout().name, BODY_TOO_LATE)

@@ -1,4 +1,4 @@
-"""Receives each request, translates it to WSGI, and runs it in the application when there is room."""
+"""Receives each request, translates it to WSGI, and runs it in the application when a thread is free."""
 
 import sys
 import threading
@@ -18,20 +18,20 @@ if TYPE_CHECKING:  # the main process serves nothing, and does not import Flask
     from flask import Flask
 
 _log = structlog.get_logger("server")
-#: Paths for liveness checks. They run beside all other requests and never wait for them.
+#: Paths for liveness checks. These requests never wait for other requests.
 LIVENESS = frozenset({"/health", "/api/saga/health/"})
-#: Paths for monitoring, which query the database.
+#: Paths for monitoring. These requests query the database.
 MONITORING = frozenset({"/ready", "/metrics", "/metrics/"})
-#: Most MONITORING requests at once: the database may be slow, and the requests must not take all threads.
+#: Most MONITORING requests at once, so that they do not take all threads while the database is slow.
 MAX_MONITORING = 4
-#: Largest body that is read before its request runs, in bytes; a larger one is read when the application needs it.
+#: Largest body that is read before its request runs, in bytes. A larger body is read when the application needs it.
 MAX_READ_AHEAD_BYTES = 16 * 1024
-#: Connections of one process. granian closes a silent one after 30 s; until then each takes about 10 kB.
+#: Most connections of one process. A connection takes about 10 kB, and granian closes a silent one after 30 s.
 MAX_CONNECTIONS = 4096
 
 
 class Lane:
-    """Runs up to `most` requests at once. Further requests queue in order, without a thread."""
+    """Runs up to `most` requests at once. Further requests wait in a queue and occupy no thread."""
 
     def __init__(self, most: int, serve: Run) -> None:
         self._most, self._serve = most, serve
@@ -89,9 +89,9 @@ class FrontDoor:
         return lane.run(exchange, request)
 
     def _reads_ahead(self, request: Environ, length: str) -> bool:
-        """Return True for a small API body whose sender shows a key where one is required.
+        """Return True for a small JSON body of an API request, if its sender shows a key where keys are required.
 
-        A form is not read ahead: a sender without a session is refused before any of it is read.
+        A form of the admin pages is not read ahead, because a sender without a session is refused before that.
         """
         if not request["PATH_INFO"].startswith("/api/"):
             return False
@@ -131,13 +131,13 @@ class FrontDoor:
                 exchange.response_file(status, headers, name)  # in a thread of granian, at the speed of the client
             else:
                 exchange.response_bytes(status, headers, _joined(chunks))
-        except Exception:  # noqa: BLE001  the thread and its lane continue
+        except Exception:  # noqa: BLE001  the thread must continue with other requests
             _log.exception("request.crashed")
             answer_problem(exchange, 500, "Internal error", "the request could not be answered; the log says why")
 
 
 def add_headers(request: Environ, headers: Any) -> None:
-    """Add a request's headers under PEP 3333's names, and the names of repeated headers."""
+    """Add the headers of a request under the names of PEP 3333. Also add the names of repeated headers."""
     different = 0
     for name, value in headers.items():
         variable = _VARIABLES.get(name) or _variable(name)
@@ -147,7 +147,7 @@ def add_headers(request: Environ, headers: Any) -> None:
         else:
             request[variable] = value
             different += 1
-    if different < len(headers):  # granian skips headers whose value is not text, although they were sent
+    if different < len(headers):  # items() of granian's headers omits a header whose value is not text
         for name in headers.keys():  # noqa: SIM118  it is no mapping
             request.setdefault(_VARIABLES.get(name) or _variable(name), "")
 
@@ -156,7 +156,7 @@ def _variable(name: str) -> str:
     return f"HTTP_{name.upper().replace('-', '_')}"
 
 
-#: Frequent headers. Only CONTENT_TYPE and CONTENT_LENGTH have no HTTP_ prefix.
+#: Name of a frequent header → its variable in WSGI. Only CONTENT_TYPE and CONTENT_LENGTH have no HTTP_ prefix.
 _VARIABLES = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"} | {
     name: _variable(name)
     for name in (

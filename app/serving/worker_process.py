@@ -1,4 +1,4 @@
-"""A worker process of `python -m app`: granian's RSGI connections, WSGI threads, and no event loop."""
+"""A process of `python -m app` that serves requests. It uses granian's RSGI server without an event loop."""
 
 import multiprocessing
 import os
@@ -21,24 +21,24 @@ if TYPE_CHECKING:  # the main process serves nothing, and does not import Flask
     from flask import Flask
 
 _log = structlog.get_logger("server")
-#: Threads for liveness checks, and for handing over other requests.
+#: Number of threads for liveness checks, and for requests until they have a place in a queue.
 SPARE_THREADS = 4
-#: Seconds between two checks for overdue bodies, and for the parent process.
+#: Seconds between two checks for overdue bodies. Each check also looks whether the parent process lives.
 CHECK_EVERY_S = 0.5
 
 
 def threads_of(config: Config) -> int:
-    """Return how many threads granian needs for one process."""
+    """Return the number of threads that granian needs in one process."""
     return at_once(config) + MAX_MONITORING + SPARE_THREADS
 
 
 def at_once(config: Config) -> int:
-    """Return how many requests run at once: all that may wait for their sagas, and as many others."""
+    """Return the most requests that run at once: those that can wait for their sagas, and as many others."""
     return 2 * config.requests
 
 
 class _Loop:
-    """Replaces an event loop: it runs each callback of granian in granian's own thread."""
+    """Replaces granian's event loop. It runs each callback of granian in the calling thread."""
 
     def call_soon(self, callback: Callable[[Any], None], argument: Any, context: Any = None) -> None:  # noqa: ARG002
         callback(argument)
@@ -58,7 +58,7 @@ def serve_in_threads(  # noqa: PLR0917  granian's signature
     _task_impl: Any, http_mode: Any, http1_settings: Any, http2_settings: Any, _websockets: bool, static_path: Any,
     _log_access_fmt: Any, ssl_ctx: Any, _scope_opts: Any, metrics: Any,
 ) -> None:  # fmt: skip
-    """Serve in one worker process: granian's RSGI connections, with a FrontDoor instead of its event loop."""
+    """Serve requests in one process: with granian's RSGI server, and a FrontDoor instead of an event loop."""
     from app.services import services  # noqa: PLC0415  the main process needs no Flask
 
     runner = services(application).runner
@@ -83,7 +83,7 @@ def serve_in_threads(  # noqa: PLR0917  granian's signature
 
 
 def watch(all_bodies: tuple[AwaitedBodies, ...], stopping: threading.Event) -> Callable[[Callable[[], None]], None]:
-    """Return the work of the thread that drops overdue bodies and ends a process whose parent was killed."""
+    """Return the function of a thread that drops overdue bodies, and ends this process when its parent was killed."""
     server = multiprocessing.parent_process()
     assert server is not None, "granian forks its workers"
     parent = server.pid

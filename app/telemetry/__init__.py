@@ -1,10 +1,10 @@
 """Metrics and log lines of sagas.
 
-Everything is counted and logged after the commit that it describes. No label holds a saga's id or a client, because
-each value of a label is a separate time series.
+A move is counted and logged after its commit. No label holds a saga's id or a client, because each value of a label is
+a separate time series.
 
 telemetry           the events of the engine: commits, calls, claims, fenced writes
-deferred            counts and writes log lines later, in a separate thread
+deferred            a thread that counts and writes log lines a little later
 counted_transition  a transition with the properties that the counters need
 derived             counters that are computed from the transition counter at each scrape
 aliases             the same metrics under the names of the reference systems

@@ -1,7 +1,7 @@
-"""The same metrics under the names of the reference systems.
+"""Aliases: some metrics under a second name, which a reference system for this service has given them.
 
-The values of an alias are computed from its source, so the two always agree. A reference system describes one saga, so
-its aliases count only that saga (ADR 32).
+The values of an alias are computed from the metric that it repeats, so both always agree. A reference system describes
+one saga, so its aliases count only that saga (ADR 32).
 """
 
 from collections.abc import Mapping
@@ -17,21 +17,21 @@ from machines.saga import Saga
 
 @dataclass(frozen=True, kw_only=True)
 class Alias:
-    """A metric under the name and the labels that a reference system has for it."""
+    """A metric under the name and the labels of a reference system."""
 
     name: str
-    #: Name of our metric.
+    #: Name of the service's own metric.
     source: str
     #: Label of the alias → label of the source. The values are summed over all other labels of the source.
     labels: Mapping[str, str]
-    #: Label of the source → value; only samples with these values are counted.
+    #: Label of the source → value. Only samples with these values are counted.
     only: Mapping[str, str]
-    #: Upper bounds of a histogram's buckets, in seconds. The source must have the same bounds.
+    #: For a histogram: upper bounds of its buckets, in seconds. The source must have these bounds, too.
     buckets: frozenset[float] = field(default=frozenset())
 
     @property
     def saga(self) -> Saga:
-        """The saga whose reference system has this name."""
+        """The saga that this alias counts."""
         return CHECKOUT if CHECKOUT.name in self.only.values() else COMMANDE
 
     def metric_from(self, source: Metric) -> Metric:

@@ -12,11 +12,11 @@ LABELS = ("saga", "source", "trigger", "dest")
 
 
 class CountedTransition(NamedTuple):
-    """A transition as it is counted."""
+    """A transition, with the questions that the counters ask about it."""
 
     #: Name of the definition.
     saga: str
-    #: None for the move that starts a saga.
+    #: State before the move; None for the move that creates a saga.
     source: State | None
     trigger: str
     dest: State
@@ -32,7 +32,7 @@ class CountedTransition(NamedTuple):
 
     @property
     def fails(self) -> bool:
-        """Return True when the transition ends a saga's way forward."""
+        """Return True when the saga does not go forward after the transition."""
         return self._leaves(Phase.FORWARD) and self.trigger in GIVES_UP
 
     @property
@@ -47,12 +47,12 @@ class CountedTransition(NamedTuple):
 
     @property
     def retries(self) -> bool:
-        """Return True when the engine sends the call again. A person's retry leaves another state: a stuck one."""
+        """Return True when the engine sends the call again. A retry by a person is another transition, from stuck."""
         return self.trigger == Trigger.RETRY and self.source is self.dest
 
     @property
     def sticks(self) -> bool:
-        """Return True when the saga needs a person afterwards."""
+        """Return True when the saga is stuck after the transition."""
         return self.dest.phase is Phase.STUCK
 
     def _leaves(self, phase: Phase) -> bool:
@@ -60,5 +60,5 @@ class CountedTransition(NamedTuple):
 
 
 def outcome(move: Move) -> Outcome | None:
-    """Return the outcome of the attempt that made this move; None when no attempt made the move."""
+    """Return the outcome of the attempt that caused this move; None when no attempt caused it."""
     return None if move.duration_ms is None else outcome_of_move(move.trigger, move.status_code)

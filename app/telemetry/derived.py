@@ -1,6 +1,6 @@
-"""Counters that are computed from the transition counter.
+"""Counters that are computed from the transition counter, at each scrape.
 
-They are computed at each scrape. So a move costs nothing more, and these counters always agree with the transitions.
+So a move increments only one counter, and the other counters always agree with it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -22,7 +22,7 @@ class DerivedCounter:
     name: str
     help: str
     labels: tuple[str, ...]
-    #: Returns the label values for a transition, and None for a transition that does not count.
+    #: Returns the values of the labels for a transition; None for a transition that is not counted.
     values: Callable[[CountedTransition], tuple[str, ...] | None]
 
 
@@ -32,7 +32,7 @@ def _step(move: CountedTransition) -> tuple[str, ...] | None:
 
 
 DERIVED = (
-    # The reference API for purchases and returns has the step as `type`, in lower case; ADR 32 has the reasons.
+    # The label `type` holds the step in lower case, because a reference API requires it (ADR 32).
     DerivedCounter(
         name="saga_steps", help="Outcomes of steps", labels=("saga", "type", "step", "status"), values=_step
     ),
@@ -70,7 +70,7 @@ DERIVED = (
 
 
 def derive(metric: Metric, transitions: Mapping[tuple[str, ...], CountedTransition]) -> Iterator[Metric]:
-    """Compute all derived counters from the transition counter. transitions: by the values of their labels."""
+    """Compute all derived counters. metric: the transition counter. transitions: by the values of their labels."""
     found = (
         (transitions.get(tuple(sample.labels[label] for label in LABELS)), sample.value) for sample in metric.samples
     )

@@ -15,10 +15,10 @@ from app.telemetry.derived import TRANSITIONS, derive
 
 
 class Exposition(CollectorRegistry):
-    """What a scrape returns: the metrics of a registry, the derived counters, and the aliases.
+    """The metrics that a scrape returns: those of a registry, the derived counters, and the aliases.
 
-    transitions: by the values of the labels of TRANSITIONS. updates: called before each scrape. collectors: return
-    further metrics, which no process counts. aliases: further names of metrics.
+    transitions: all transitions by the values of their labels. updates: functions to call before each scrape.
+    collectors: functions that return metrics which are read from the database. aliases: second names of metrics.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Exposition(CollectorRegistry):
 
 
 class _SelectedSamples(CollectorRegistry):
-    """Only the samples with the names that the scrape selects."""
+    """The samples of an exposition whose names the scrape has selected."""
 
     def __init__(self, exposition: Exposition, names: frozenset[str]) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class _SelectedSamples(CollectorRegistry):
 
 
 def _drop_gauges_of_dead_processes(folder: Path) -> None:
-    """Delete the gauges of processes that have ended. Their counters stay, because a sum must not decrease."""
+    """Delete the gauges of processes that have ended. Keep their counters, because a sum must not decrease."""
     for file in folder.glob("gauge_live*_*.db"):
         process = int(file.stem.rpartition("_")[2])
         try:

@@ -1,4 +1,4 @@
-"""One log line for each move; start, failure and compensation have their own event names."""
+"""The log lines of sagas: one line for each move. Start, failure and compensation have their own event names."""
 
 import logging
 from collections.abc import Mapping
@@ -15,15 +15,15 @@ from machines.saga import Saga
 from machines.transitions import FAILURES, Phase, Trigger
 
 STARTED, FAILED, COMPENSATES = "Saga démarrée", "Étape échouée", "Compensation déclenchée"
-#: Event of a saga that is created, and starts only when a client executes it.
+#: Event name for a saga that is created but waits for a client to execute it.
 CREATED = "saga.created"
-#: Largest data that the log shows, in bytes. Common log collectors cut a line off after 16 kB.
+#: Largest data of a saga in a log line, in bytes as JSON. Common log collectors cut a line off after 16 kB.
 LARGEST_DATA_BYTES = 8 * 1024
 _NOTABLE = frozenset({Trigger.CANCEL, Trigger.RETRY, Trigger.DEFER})
 
 
 def level_and_event(transition: CountedTransition) -> tuple[int, str]:
-    """Return the log level and the event of a transition."""
+    """Return the log level and the event name of a transition."""
     if transition.source is None:
         return logging.INFO, STARTED
     if transition.trigger in FAILURES:
@@ -34,7 +34,7 @@ def level_and_event(transition: CountedTransition) -> tuple[int, str]:
 
 
 class CommittedSaga(NamedTuple):
-    """A saga as its last commit left it."""
+    """The state of a saga at its last commit, for log lines."""
 
     #: Time of the log line, in seconds since 1970.
     at: float
@@ -48,7 +48,7 @@ class LogLines:
 
     @cached_property
     def _log(self) -> Any:
-        """The bound logger, made for the first line. To bind it for each line would double the cost of a line."""
+        """The logger, bound once at the first line, because binding it takes as long as writing a line."""
         return structlog.get_logger("saga").bind()
 
     def moved(  # noqa: PLR0917  the facts of one move
@@ -107,6 +107,6 @@ class LogLines:
 
 
 def _data_field(data: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the data of a saga as its log line shows them."""
+    """Return the field of a log line with a saga's data, or with their size when they are too large."""
     size = len(orjson.dumps(data))
     return {"data": data if size <= LARGEST_DATA_BYTES else f"{size} bytes; GET /api/v1/sagas/{{id}} shows it"}

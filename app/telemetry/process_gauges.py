@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 
 class ProcessGauge:
-    """A gauge with one label. Where several processes serve one address, /metrics shows the worst value of them."""
+    """A gauge with one label. When one server has several processes, /metrics shows the worst of their values."""
 
     def __init__(
         self, registry: CollectorRegistry, name: str, text: str, *, label: str,
@@ -18,18 +18,21 @@ class ProcessGauge:
         self.update()
 
     def update(self) -> None:
-        """Set the gauge: before each scrape, and for the other processes of a server also when a value changes."""
+        """Set the gauge to the current values. Call this before each scrape, and when a value changes.
+
+        The second is for a scrape that another process of the server answers.
+        """
         for value, number in self._read().items():
             self._gauge.labels(value).set(number)
 
 
 def breaker_gauge(registry: CollectorRegistry, states: Callable[[], Mapping[str, int]]) -> ProcessGauge:
-    """Return the gauge of the circuit breakers. Each process has its own; it is updated at each heartbeat."""
+    """Return the gauge of this process's circuit breakers. It is also updated at each heartbeat."""
     text = "Circuit breaker of a participant: 0 closed, 1 half open, 2 open (no calls are sent)"
     return ProcessGauge(registry, "saga_breaker_state", text, label="participant", worst="livemax", read=states)
 
 
 def thread_gauge(registry: CollectorRegistry, alive: Callable[[], Mapping[str, bool]]) -> ProcessGauge:
-    """Return the gauge of the service threads."""
+    """Return the gauge of this process's service threads."""
     text = "Service thread: 1 works, 0 has ended, keeps failing, or makes no progress"
     return ProcessGauge(registry, "saga_thread_alive", text, label="thread", worst="livemin", read=alive)

@@ -1,7 +1,7 @@
-"""Sagas by state, read from the database. Every replica shows the same values, so a query takes their `max`.
+"""Gauges of sagas by state, read from the database. All replicas show equal values, so PromQL queries take the `max`.
 
-Only `saga_unknown_definition_sagas` depends on the replica's own tables. A saga cannot continue only when no replica
-has its table, so a query takes the `min`; a replica shows 0 for each table that it has.
+`saga_unknown_definition_sagas` is different. A replica shows 0 for each table that it has. A saga cannot continue when
+all replicas lack its table, so queries of this gauge take the `min`.
 """
 
 import time
@@ -17,12 +17,12 @@ from app.store.statistics import SagaCounts
 from machines.saga import Saga
 
 _log = structlog.get_logger("metrics")
-#: How long the counts are cached, in seconds: several scrapes at the same time cost one query.
+#: How long the counts are cached, in seconds, so that simultaneous scrapes cost one query.
 CACHE_S = 1.0
 
 
 class SagaGauges:
-    """Reads the gauges at a scrape. While the database does not answer, only `saga_database_up` is shown."""
+    """Reads the gauges at a scrape. When the database does not answer, the only gauge is `saga_database_up`."""
 
     def __init__(
         self, read: Callable[[], SagaCounts], definitions: Iterable[Saga], clock: Callable[[], float] = time.monotonic

@@ -1,8 +1,8 @@
-"""The events of the engine: commits, calls, claims and fenced writes are counted and logged here.
+"""Counts and logs the engine's commits, calls, claims and fenced writes.
 
-One table drives a saga's moves, its journal and its metrics. The machine's callback records each move
-(`Progress.moved` in machines/progress.py, `Instance.moved` in app/store/instance.py). The commit writes the recorded
-moves (`SagaStore.save` in app/store/sagas.py). After the commit, `Telemetry.committed` counts the same moves.
+The journal and the metrics contain the same moves. `Instance.moved` (app/store/instance.py) records each move in
+memory. The commit writes the recorded moves to the journal (`SagaStore.save` in app/store/sagas.py). After the commit,
+`Telemetry.committed` counts and logs them.
 """
 
 import time
@@ -38,7 +38,7 @@ _Metric = TypeVar("_Metric", Counter, Histogram)
 
 
 class _Counted(NamedTuple):
-    """A transition with its counter and log fields, looked up once. level, event: see `level_and_event`."""
+    """A transition with its counter, log level and event name; cached, because each move needs them."""
 
     transition: CountedTransition
     #: The series that counts the transition.
@@ -48,16 +48,16 @@ class _Counted(NamedTuple):
 
 
 def cached(metric: _Metric) -> _Metric:
-    """Let `labels` of a metric return each series from a cache, and return the metric.
+    """Make `labels` of a metric return each series from a cache. Return the metric.
 
-    This saves 2 µs per count: prometheus_client takes 3 µs for `labels().inc()`, and less than 1 µs with the cache.
+    prometheus_client takes 3 µs for `labels().inc()`, and less than 1 µs with the cache.
     """
     metric.labels = cache(metric.labels)  # type: ignore[method-assign]
     return metric
 
 
 class Telemetry:
-    """Counts and logs. The first scrape already contains every series of the definitions, with the value 0."""
+    """Counts and logs what the engine does. Even the first scrape has every series of the definitions."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Telemetry:
             return cached(Histogram(name, text, labels, buckets=buckets, registry=registry))
 
         self._clock, self._lines = clock, LogLines()
-        #: Entries that are not counted and logged yet.
+        #: The entries that wait to be counted and logged.
         self.deferred = deferred or Deferred()
         self._transitions = counter(TRANSITIONS, "Transitions of sagas, counted after their commit", *LABELS)
         self._sagas = counter("saga", "Sagas that have started, ended or got stuck", "saga", "type", "status")
@@ -113,17 +113,17 @@ class Telemetry:
         self._without_series = tuple(definitions)
 
     def create_series(self) -> None:
-        """Create each series of each table before the first scrape, so that a rate includes the first event.
+        """Create each series of each table with the value 0, so that a rate in PromQL includes its first event.
 
-        A process that is never scraped, such as a command, skips this, which would take most of its start.
+        A scrape calls this. A process without scrapes, such as a command, starts faster without it.
         """
         for definition in self._without_series:
             self._create_series_of(definition)
         self._without_series = ()
 
     def called(self, saga: Instance, call: Call, reply: Reply) -> None:
-        """Count a call, with or without an answer."""
-        if reply.sent or reply.duration_ms:  # otherwise no call was sent: the breaker is open, or it cannot be built
+        """Count a call and its duration. Do not count a call that was stopped by a breaker or cannot be built."""
+        if reply.sent or reply.duration_ms:  # a failed connection has a duration, although nothing was sent
             setting = setting_of(reply, call.participant)
             self.deferred.add(self._called, saga.definition.name, call, reply.status, reply.duration_ms, setting)
 
@@ -230,7 +230,7 @@ def _committed_saga(saga: Instance) -> CommittedSaga:
 
 
 def _status_label(status: int | None) -> str:
-    """Return the label of an HTTP status. Any other number that a participant answers gets the label of its class."""
+    """Return the label of an HTTP status. A status that HTTP does not define gets the label of its class, as "5xx"."""
     if status is None:
         return "none"
     if status in _STATUSES:
