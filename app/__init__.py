@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
 
 def create_app(config: "Config | None" = None, registry: "Registry | None" = None) -> "Flask":
-    """Return the service, configured from the environment by default.
+    """Return the service as a Flask application. By default it is configured from the environment.
 
-    `services(app).runner` recovers sagas and `services(app).events` transports events, once they are started.
+    The caller starts `services(app).runner`, which recovers sagas, and `services(app).events`, which transports events.
     """
-    # Imported late: `python -m app` first checks its settings and sets the folder of the metrics.
+    # Imported here, because `python -m app` must check its settings and set the folder of the metrics first.
     from app.factory import make  # noqa: PLC0415
 
     return make(config, registry)

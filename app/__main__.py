@@ -24,12 +24,12 @@ from app.logs import configure_logging
 from app.settings import HOST, PORT, SHARED, ConfigError
 from app.store.sqlite_file import check_database_file, hold
 
-#: Open files of a process besides its connections: the database, participants, the broker.
+#: Most open files of a process besides its HTTP clients: connections to the database, participants and the broker.
 OTHER_FILES = 1024
-#: Seconds within which a process stops listening after its parent was killed.
+#: Longest time, in seconds, for which a process still listens after its parent was killed.
 STOPS_LISTENING_WITHIN_S = 3.0
 _PREFIX = "saga-metrics-"
-#: Handler that writes the server's own warnings as JSON lines.
+#: Configuration of the log handler that writes granian's warnings as JSON lines.
 _JSON = {"class": "app.logs.LibraryWarnings"}
 
 
@@ -42,7 +42,7 @@ def main() -> int:
         port = PORT.read(os.environ)
         host = _free_address(HOST.read(os.environ), port)
         if lock := hold(config.database_url, STOPS_LISTENING_WITHIN_S, STOPS_LISTENING_WITHIN_S + config.grace_s):
-            lock.close()  # release the lock here; the worker takes it again, because the worker runs the sagas
+            lock.close()  # this process only checks that the lock is free; the worker process takes it and runs sagas
         configure_logging(config.log_level, config.log_redact)
         if config.workers > 1 and SHARED not in os.environ:
             _restart_with_metrics_folder()
@@ -56,10 +56,11 @@ def main() -> int:
         address=host,
         port=port,
         workers=config.workers,
-        # When one worker dies, the server starts a new one. The other workers keep their requests and metrics.
+        # When one of several worker processes dies, the server starts a new one and keeps the others. When the only one
+        # dies, the server ends.
         respawn_failed_workers=config.workers > 1,
         interface=Interfaces.WSGI,
-        # Cleartext HTTP/2 has no use here, and a stream whose body never comes holds a thread for ever.
+        # HTTP/2 without TLS has no use here, and a stream whose body never comes would occupy a thread for ever.
         http=HTTPModes.http1,
         blocking_threads=serving.threads_of(config),
         backpressure=connections(),
@@ -75,15 +76,19 @@ def main() -> int:
 
 
 def _restart_with_metrics_folder() -> None:
-    """Restart with the shared metrics folder set, before anything imports the library that reads the variable."""
+    """Run the same command again with the variable of the shared metrics folder set.
+
+    prometheus_client reads the variable at its import, so it cannot be set later.
+    """
     os.environ[SHARED] = tempfile.mkdtemp(prefix=_PREFIX)
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  the same command again
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  no input of a user is in it
 
 
 def _import_service() -> None:
-    """Import the service once before its processes are forked, so that they start at once and share its memory.
+    """Import the service before the worker processes are forked, so that they start quickly and share its memory.
 
-    The garbage collector is off meanwhile and then ignores these objects; otherwise it would copy the shared pages.
+    gc.freeze hides these objects from the garbage collector, which would otherwise write to them and so copy the shared
+    pages.
     """
     gc.disable()
     import app.factory  # noqa: F401, PLC0415  only after the settings are checked and the metrics folder is set
@@ -122,9 +127,9 @@ def _compare_tables(config: Config, sender: "Connection[str, str]") -> None:
 
 
 def _free_address(host: str, port: int) -> str:
-    """Return the address to listen on, because the server accepts no name. Raise ConfigError for an unusable one.
+    """Return the IP address to listen on, because granian accepts no host name. Raise ConfigError if it is not usable.
 
-    Wait a moment for a port that the processes of a killed server are about to release.
+    Wait up to STOPS_LISTENING_WITHIN_S for a port that the processes of a killed server still use.
     """
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -149,7 +154,7 @@ def _free_address(host: str, port: int) -> str:
 
 
 def connections() -> int:
-    """Return the number of connections of one process: CONNECTIONS, or as many as the operating system allows."""
+    """Return the most HTTP connections of one process: MAX_CONNECTIONS, or fewer if the limit of open files is low."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = serving.MAX_CONNECTIONS + OTHER_FILES
     if soft < wanted:

@@ -1,8 +1,8 @@
-"""A circuit breaker: after repeated failures no calls are sent for a while.
+"""A circuit breaker: after several failures in a row, no calls are sent for a time.
 
-closed      every call passes; a number of failures in a row, within the window, opens the breaker
-open        no call passes
-half open   after the open time one trial call passes: its success closes the breaker, its failure opens it again
+closed      every call is sent; a number of failures in a row, within a time window, opens the breaker
+open        no call is sent
+half open   the time is over and one trial call is sent: success closes the breaker, failure opens it again
 """
 
 import time
@@ -25,16 +25,16 @@ class BreakerState(IntEnum):
 class BreakerPolicy:
     """When a breaker opens, and for how long."""
 
-    #: Failures in a row that open it.
+    #: Number of failures in a row that open the breaker.
     failures: int
-    #: How long it stays open, in seconds.
+    #: How long the breaker stays open, in seconds.
     open_s: float
-    #: Longest time from the first to the last of these failures, in seconds.
+    #: Longest time from the first to the last of the failures, in seconds. Slower failures do not open the breaker.
     window_s: float
 
 
 class Breaker:
-    """A circuit breaker for many threads at once; it holds no lock during a call."""
+    """A circuit breaker for many threads at once. The caller asks before a call and reports the result after it."""
 
     def __init__(self, policy: BreakerPolicy, clock: Callable[[], float] = time.monotonic) -> None:
         self._policy, self._clock, self._lock = policy, clock, Lock()
@@ -50,9 +50,9 @@ class Breaker:
         return BreakerState.OPEN if self._clock() < until else BreakerState.HALF_OPEN
 
     def admit(self, lasts_s: float) -> float:
-        """Return 0 when a call may pass now, otherwise the seconds to wait before the next try.
+        """Return 0 when a call can be sent now, otherwise the seconds to wait before the next try.
 
-        lasts_s: longest duration of the call, in case it is the trial call.
+        lasts_s: longest duration of the call. If it is the trial call, all other calls wait for this time.
         """
         with self._lock:
             if self._open_until is None:
@@ -64,7 +64,7 @@ class Breaker:
             return max(closed_for, 0.0)
 
     def succeeded(self) -> bool:
-        """Record a success. Return True when it closed the breaker."""
+        """Record a successful call. Return True when it closed the breaker."""
         with self._lock:
             was_open = self._open_until is not None
             self._failures.clear()
@@ -72,7 +72,7 @@ class Breaker:
             return was_open
 
     def failed(self) -> bool:
-        """Record a failure. Return True when it opened the breaker, for the first time or again."""
+        """Record a failed call. Return True when it opened the breaker, for the first time or again."""
         with self._lock:
             now = self._clock()
             self._failures.append(now)
@@ -83,11 +83,11 @@ class Breaker:
             return opens
 
     def undecided(self) -> None:
-        """Record an answer that is neither success nor failure: it is not counted, and the next call may pass."""
+        """Record a call that neither succeeded nor failed. If it was the trial call, the next call becomes one."""
         with self._lock:
             self._try_until = 0.0
 
     def open_for(self, seconds: float) -> None:
-        """Open the breaker for this time, because another process has opened it."""
+        """Open the breaker for at least this time, because another process has opened its breaker."""
         with self._lock:
             self._open_until = max(self._open_until or 0.0, self._clock() + seconds)

@@ -1,7 +1,7 @@
-"""Messages that wake workers, through Celery over Redis or RabbitMQ, whichever the URL names.
+"""Messages that wake workers. Celery sends them over Redis or RabbitMQ; the URL decides which.
 
-A message only says that something is due; the database decides what is due and who runs it. So one message wakes a
-worker for many sagas, and a lost or repeated message changes nothing but the time.
+A message only says that some saga is due. The database decides which sagas are due, and which process runs them. So one
+message is enough for many sagas. A lost message only delays a saga, and a repeated one does nothing.
 """
 
 import threading
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from celery import Celery
 
 _log = structlog.get_logger("broker")
-# For every connection of this process, including Celery's. kombu imports the transport when it connects to a Redis.
+# Every connection to a Redis in this process uses this transport, also Celery's. kombu imports it when it connects.
 TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "app.redis_transport:Transport"))
 #: Name of the Celery message that app.worker receives.
 WAKE_UP = "saga.look"
-#: Queue of that message, separate from other uses of the broker.
+#: Queue of the wake-up messages.
 QUEUE = "saga"
 #: Longest wait for the broker, in seconds.
 TIMEOUT_S = 1.0
-#: Seconds between two messages of one process. Sagas that become due in between share the second message.
+#: Shortest time between two messages of one process, in seconds. Sagas that become due in this time share a message.
 MIN_INTERVAL_S = 0.2
-#: Seconds until the next message after the broker was unreachable.
+#: Seconds until the next message when the broker cannot be reached.
 BACK_OFF_S = 5.0
-#: Most messages in the queue. More are useless: a worker that receives one claims until nothing is due.
+#: Most messages in the queue. More messages are useless, because a woken worker claims until no saga is due.
 MAX_QUEUED = 32
 
 
@@ -48,12 +48,12 @@ def make_celery(url: str) -> "Celery":
         worker_prefetch_multiplier=1,
         broker_connection_timeout=TIMEOUT_S,
         broker_connection_retry_on_startup=True,
-        broker_connection_max_retries=None,  # no limit: a worker waits for the broker to return
+        broker_connection_max_retries=None,  # no limit: a worker waits until the broker can be reached again
         broker_transport_options=connection_options(url),
-        # A message only wakes the runner, which has its own threads.
+        # One Celery thread is enough, because a message only wakes the runner, which has its own threads.
         worker_pool="threads",
         worker_concurrency=1,
-        # No message may stop a worker; and two workers on a machine would compete for the control queue.
+        # Remote control is off, so that no message can stop a worker, and two workers of one machine share no queue.
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
     )
@@ -61,14 +61,14 @@ def make_celery(url: str) -> "Celery":
 
 
 def connection_options(url: str) -> dict[str, float]:
-    """Return the transport's options: a short timeout and one connection attempt, so that senders wait at most 1 s."""
+    """Return kombu's options for a broker: TIMEOUT_S for each operation, and one attempt to connect."""
     waits = ("socket_timeout", "socket_connect_timeout") if url.startswith("redis") else ("write_timeout",)
     return {"max_retries": 0} | dict.fromkeys(waits, TIMEOUT_S)
 
 
 @contextmanager
 def as_kombu_errors(connection: Connection) -> Iterator[None]:
-    """Convert the errors of Redis and AMQP, which are neither KombuError nor OSError, to kombu's OperationalError."""
+    """Raise errors of the Redis and AMQP libraries as kombu's OperationalError, so that callers catch one class."""
     try:
         yield
     except (*connection.connection_errors, *connection.channel_errors) as error:
@@ -76,11 +76,14 @@ def as_kombu_errors(connection: Connection) -> Iterator[None]:
 
 
 def declare_again(queue: Queue) -> None:
-    """Declare a queue again. A channel does not notice when Redis was flushed, so its memory is cleared first."""
+    """Declare a queue again, because it is gone after Redis was flushed.
+
+    A Redis channel remembers declared queues and would do nothing, so the queue is first removed from its memory.
+    """
     if getattr(queue.channel.connection, "driver_type", None) == "redis":
         bound = [(each.exchange, each.routing_key) for each in queue.bindings]
         for exchange, routing_key in bound or [(queue.exchange, queue.routing_key)]:
-            queue.unbind_from(exchange, routing_key)  # only in the channel's memory; Redis loses nothing
+            queue.unbind_from(exchange, routing_key)  # changes only the channel's memory, and nothing in Redis
     queue.declare()
 
 
@@ -93,7 +96,7 @@ class Broker:
         self._requested, self._started = threading.Event(), False
 
     def wake(self) -> None:
-        """Wake a worker, because a saga has become due. If the message is lost, a later check finds the saga."""
+        """Wake a worker, because a saga has become due. When the message is lost, a worker finds the saga later."""
         if self._started:
             self._requested.set()
         else:
@@ -110,7 +113,8 @@ class Broker:
                     stopping.wait(MIN_INTERVAL_S if self._send() else BACK_OFF_S)
                 progressed()
 
-        # A daemon, because unsent messages may be lost. The name is a label value of saga_thread_alive.
+        # A daemon thread, because unsent messages can be lost without harm. Its name is a label value of the metric
+        # saga_thread_alive, so it must not change.
         self._threads.add("waking", send_until_stopped, stopping, daemon=True).start()
 
     def _send(self) -> bool:
@@ -119,7 +123,7 @@ class Broker:
             with self._celery.producer_pool.acquire(block=True) as producer, as_kombu_errors(producer.connection):
                 queue = self._celery.amqp.queues[QUEUE].bind(producer.channel)
                 declare_again(queue)
-                # Not passive: in Redis an empty queue does not exist.
+                # The declaration is not passive, because an empty queue does not exist in Redis.
                 if queue.queue_declare().message_count < MAX_QUEUED:
                     self._celery.send_task(WAKE_UP, producer=producer, retry=False)
         except (KombuError, OSError) as error:

@@ -18,7 +18,7 @@ from machines.table import participant_variable
 MOST_CONNECTIONS = 10_000
 MOST_PROXIES = 100
 MOST_THREADS = 4096
-#: Upper bound of counts such as attempts and failures.
+#: Upper bound of settings that count failures or claims; a larger number is a typing error.
 MOST_TIMES = 1_000_000
 MOST_WORKERS = 256
 
@@ -190,7 +190,7 @@ class Config:
 
     @property
     def requests(self) -> int:
-        """The number of requests that one process serves at once; a request that waits for its saga costs little."""
+        """The most requests of one process that wait for their sagas at once. A waiting request needs few resources."""
         return 2 * self.threads
 
     @property
@@ -221,13 +221,13 @@ _METRICS_FOLDER = Setting(
     shown="a folder in /tmp",
     help="the folder in which several processes of one server combine their metrics",
 )
-#: Every setting, in the order of the table: those of Config, each before its parts, and those that are read elsewhere.
+#: Every setting, in the order of the table in docs/operations.md. Each setting of Config comes before its parts.
 SETTINGS: tuple[Setting[Any], ...] = (
     *(HOST, PORT),
     *(each for declared in _DECLARED.values() for each in (declared, *declared.parts)),
     *(_METRICS_FOLDER, OTEL_ENDPOINT, OTEL_SERVICE_NAME),
 )
-#: Names of the settings that may also come from a file: NAME_FILE instead of NAME.
+#: Names of the settings that can also be read from a file, whose path is in NAME_FILE instead of NAME.
 SECRETS = tuple(declared.name for declared in SETTINGS if declared.secret)
 
 
@@ -243,9 +243,9 @@ def from_environment(environ: Mapping[str, str]) -> Config:
 
 
 def read_tables(config: Config) -> Registry:
-    """Return all definitions that SAGAS names.
+    """Return the registry of all sagas in the places that SAGAS names.
 
-    Raise ConfigError with one line that names the table, its problem and the remedy.
+    Raise ConfigError for an illegal table, with one line that names the table, the problem and the remedy.
     """
     try:
         return discover(config.sagas)
@@ -253,12 +253,13 @@ def read_tables(config: Config) -> Registry:
         raise ConfigError(str(error)) from error
 
 
-#: Share of letters that a misspelled variable has in common with the one meant; PARTICIPANT_ and _URL always match.
+#: Smallest similarity, from 0 to 1, of a variable to the suggested one. It is high, because the words PARTICIPANT and
+#: URL make all these variables similar.
 _ALIKE = 0.9
 
 
 def check_participants(config: Config, definitions: Iterable[Saga]) -> None:
-    """Raise ConfigError for a participant URL that no table uses, because a misspelled variable would be ignored."""
+    """Raise ConfigError for a PARTICIPANT_…_URL that no table uses, because its name is probably misspelled."""
     known = {participant_variable(name) for definition in definitions for name in definition.participants}
     for variable in config.participant_urls:
         if variable not in known:
@@ -268,6 +269,6 @@ def check_participants(config: Config, definitions: Iterable[Saga]) -> None:
 
 
 def check_serving(config: Config) -> None:
-    """Raise ConfigError when a setting is missing that only serving needs."""
+    """Raise ConfigError when a setting is missing that only a server needs, and no command."""
     if config.secret_key is None:
         raise ConfigError(f"SECRET_KEY is not set, and there is no default; {HOW_TO_MAKE}")

@@ -1,6 +1,6 @@
-"""Connects to a host within one deadline for everything: the name resolution and each address.
+"""Connects to a host. One deadline bounds the name resolution and the attempts at all addresses of the host.
 
-`socket.create_connection` applies its timeout to each address in turn, and resolves the name without any.
+`socket.create_connection` has no such deadline: its timeout applies to each address, and not to the name resolution.
 """
 
 import socket
@@ -12,24 +12,25 @@ from contextlib import suppress
 from math import inf
 from typing import Any
 
-#: One address in the form of `socket.getaddrinfo`.
+#: One address of a host, in the form of `socket.getaddrinfo`.
 AddressInfo = tuple[int, int, int, str, Any]
 #: `socket.getaddrinfo`, or its replacement in a test.
 LookUp = Callable[..., Sequence[AddressInfo]]
 
-#: Longest time for one address to accept a connection, in seconds. Enough to repeat one lost packet.
+#: Longest time for one address to accept a connection, in seconds. TCP can repeat one lost packet within this time.
 CONNECT_TIMEOUT_S = 2.0
-#: Seconds for which an answer of the name server is used without a new query.
+#: How long an answer of the name server is used without a new query, in seconds.
 FRESH_S = 5.0
-#: Seconds for which the last good answer is used when the name server fails. Addresses change within minutes.
+#: How long the last answer is used when the name server fails, in seconds. Addresses can change within minutes.
 KEPT_S = 60.0
-#: Seconds to wait for the name server when there is a last good answer.
+#: Longest wait for the name server when an older answer is known, in seconds.
 PATIENCE_S = 0.5
-#: Seconds for which an unreachable address is tried only after the others.
+#: How long after a failure an address is tried only after the other addresses, in seconds.
 SHUNNED_S = 30.0
-_FEW = 3  # addresses that an error names
+_FEW = 3  # most addresses that an error message names
 
-#: A vanished peer is noticed in half a minute, not in hours, as for the database (app.store.database.CONNECT).
+#: Socket options: with these times, in seconds (USER_TIMEOUT: milliseconds), TCP notices a dead peer in half a minute.
+#: The defaults take hours.
 _OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
     (socket.IPPROTO_TCP, getattr(socket, name), value)
     for name, value in {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 20_000}.items()
@@ -38,11 +39,11 @@ _OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, soc
 
 
 class UnreachableError(OSError):
-    """No connection could be made. The text says why, in plain words."""
+    """No connection could be made. The text is the reason in plain words."""
 
 
 class Dialer:
-    """Connects to hosts, for many threads at once. Times are on `clock`."""
+    """Connects to hosts, for many threads at once. Its deadlines are times on `clock`."""
 
     def __init__(self, look_up: LookUp = socket.getaddrinfo, clock: Callable[[], float] = time.monotonic) -> None:
         self._resolver, self._clock = Resolver(look_up, clock), clock
@@ -51,7 +52,7 @@ class Dialer:
     def connect(self, host: str, port: int, deadline: float) -> socket.socket:
         """Return a socket connected to the first address that accepts. Raise UnreachableError when none does.
 
-        Each address gets a share of the time left, so that an unreachable one does not use up all of it.
+        Each address gets an equal share of the rest of the time, so that an unreachable address does not use all of it.
         """
         addresses, said = self._resolver.addresses(host, port, deadline), list[str]()
         now, failed = self._clock(), self._failed
@@ -74,9 +75,9 @@ class Dialer:
 
 
 class Resolver:
-    """Resolves names in separate threads, so that a silent name server holds no caller beyond its deadline.
+    """Resolves names in separate threads, so that a caller can stop waiting for the name server at its deadline.
 
-    There is at most one thread per name, and every caller that needs the name waits for that thread.
+    There is at most one thread for each name. All callers that need the name wait for its thread.
     """
 
     def __init__(self, look_up: LookUp, clock: Callable[[], float]) -> None:
@@ -85,7 +86,7 @@ class Resolver:
         self._known: dict[tuple[str, int], tuple[Sequence[AddressInfo], float]] = {}
 
     def addresses(self, host: str, port: int, deadline: float) -> Sequence[AddressInfo]:
-        """Return the addresses of the host. Raise UnreachableError when there is none in time."""
+        """Return the addresses of the host. Raise UnreachableError when no address is found before the deadline."""
         with suppress(socket.gaierror):  # a numeric address: no query is needed
             return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         now = self._clock()
@@ -111,7 +112,7 @@ class Resolver:
             if running := self._running.get((host, port)):
                 return running
             answer = Future[Sequence[AddressInfo]]()
-            # A daemon, so that the process can end. It writes nothing before it holds the lock.
+            # A daemon thread, so that the process can end while the name server is silent.
             try:
                 threading.Thread(target=self._ask, args=(host, port, answer), name="resolver", daemon=True).start()
             except RuntimeError as error:
@@ -123,7 +124,7 @@ class Resolver:
         failure, found = None, list[AddressInfo]()
         try:
             found = list(self._look_up(host, port, type=socket.SOCK_STREAM))
-        except Exception as error:  # noqa: BLE001  passed to the callers that wait
+        except Exception as error:  # noqa: BLE001  the callers that wait get it
             failure = error
         with self._lock:
             del self._running[host, port]
@@ -136,7 +137,7 @@ class Resolver:
 
 
 def _passing(error: Exception) -> bool:
-    """Return True for a failure of the name server, which may pass, and False when the name does not exist."""
+    """Return True when the name server failed, so that a later query can succeed; False for an unknown name."""
     lasting = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
     return isinstance(error, OSError) and error.errno not in lasting
 
@@ -162,7 +163,7 @@ def _place(host: str, port: int, address: AddressInfo) -> str:
 
 
 def _why(error: OSError) -> str:
-    """Return the reason in fixed words, because equal errors are counted and shown together."""
+    """Return the reason in fixed words, because sagas with equal error texts are counted and shown together."""
     if isinstance(error, ConnectionRefusedError):
         return "refused the connection"
     if isinstance(error, TimeoutError):

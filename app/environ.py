@@ -1,5 +1,5 @@
-"""Facts about a request that the server adds to its WSGI environment, beyond PEP 3333."""
+"""Keys that the server adds to the WSGI environment of a request, in addition to those of PEP 3333."""
 
-#: Key for the names, in lower case, of the headers that came more than once. PEP 3333 joins their values with commas,
-#: and a value may contain a comma, so the joined text does not show whether a header was repeated.
+#: Key for the set of repeated headers, with their names in lower case. A WSGI server joins repeated headers with
+#: commas, so the application cannot see otherwise whether a header was repeated or contains a comma.
 REPEATED_HEADERS = "saga.repeated_headers"

@@ -1,11 +1,11 @@
-"""The errors of a request, each an RFC 9457 problem that says how to correct it."""
+"""The errors that a request can get. Each one becomes a problem document (RFC 9457) that says how to correct it."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 
 class ProblemError(Exception):
-    """An error that the user can act upon. `members` are extension members of the problem document."""
+    """An error that the sender of the request can correct. members: further members of the problem document."""
 
     status = 500
     title = "Internal error"
@@ -23,7 +23,7 @@ class MalformedError(ProblemError):
 
 
 class InvalidError(ProblemError):
-    """Fields that are wrong, as pairs of a JSON pointer and the problem."""
+    """A request with wrong fields. wrong: pairs of a field, as a JSON pointer, and its problem."""
 
     status = 400
     title = "Invalid request"
@@ -78,7 +78,7 @@ class KeyReusedError(ProblemError):
 
 
 class BusyError(ProblemError):
-    """Too many requests of one kind run at the same moment."""
+    """Too many requests of one kind run at the same time."""
 
     status = 429
     title = "Too many requests"

@@ -68,12 +68,12 @@ from machines.registry import Registry
 
 class _Application(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function unchanged: none is a coroutine, and Flask would check that eight times per request."""
+        """Return the function unchanged. Flask checks eight times per request for a coroutine, and there is none."""
         return func
 
 
 class _OrjsonProvider(JSONProvider):
-    """Serves `jsonify`, and `tojson` in templates, with exact numbers and in a tenth of the time."""
+    """Makes `jsonify` and the template filter `tojson` keep numbers exact. It takes a tenth of the default's time."""
 
     def dumps(self, obj: Any, **_options: Any) -> str:
         return written(obj).decode()
@@ -92,7 +92,8 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     app.json = _OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_CONTENT
     if proxies := config.trusted_proxies:
-        # The last proxies set the client's address and the path prefix. A client's own headers are not trusted.
+        # The address of the client and the path prefix are those that the trusted proxies have written. Values that a
+        # client itself has sent are ignored.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_prefix=proxies)  # type: ignore[method-assign]
     install_database(app, config)
     threads = ServiceThreads()
@@ -131,7 +132,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         install_rate_limit(app, config)
     if config.cors_origins:
         browser_policy.install_cors(app, config.cors_origins)
-    access.install(app, config)  # after the rate limit, so that the limit protects it too
+    access.install(app, config)  # after the rate limit, so that the limit also protects the check of passwords and keys
     app.cli.add_command(saga)
     app.cli.add_command(MigrateCommand("db", help="Bring the database up to date."))
     return app
@@ -205,10 +206,9 @@ def _event_threads(  # noqa: PLR0917  connects parts that are built already
 
 
 def new_owner() -> str:
-    """Return a name for this process that is unique on its database.
+    """Return a name for this process that no other process on its database has.
 
-    Host name and process id are for people. They are not unique: containers on one host network share the name, and
-    each container uses the same small ids. The random part makes the name unique.
+    Its host name and process id are for people. They can be equal in two containers, so a random part follows.
     """
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 

@@ -1,8 +1,7 @@
 """Deliberate crashes for the tests that prove recovery.
 
 FAILPOINT=after_commit:3 kills the process right after its third commit. The places are before_commit, after_commit,
-before_send and after_send. The store and the sender are wrapped only when the variable is set, so otherwise it costs
-nothing.
+before_send and after_send. Without the variable nothing is wrapped, so it costs nothing.
 """
 
 import os
@@ -17,7 +16,7 @@ _PLACES = ("before_commit", "after_commit", "before_send", "after_send")
 
 
 def arm(spec: str, store: Any, sender: Any) -> None:
-    """Wrap the methods that commit or send, as `spec` says."""
+    """Wrap the methods that commit or send, so that they kill the process. spec: the value of FAILPOINT."""
     place, _, number = spec.partition(":")
     if place not in _PLACES or not number.isdecimal():
         raise ConfigError(f"FAILPOINT must be one of {', '.join(_PLACES)}, a colon and a number, not {spec!r}")
@@ -29,7 +28,7 @@ def arm(spec: str, store: Any, sender: Any) -> None:
 
 
 class _Countdown:
-    """Kills the process without any cleanup at the given call."""
+    """A function that kills the process, without any cleanup, when it is called for the `number`th time."""
 
     def __init__(self, number: int) -> None:
         self._left, self._lock = number, threading.Lock()

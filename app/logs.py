@@ -13,33 +13,33 @@ import orjson
 import structlog
 
 HIDDEN = "***"
-#: A field is a secret when its name contains one of these words; - and _ are equal, and may be missing.
+#: A field is a secret when its name contains one of these words. A `_` also stands for a `-` or for nothing.
 _WORDS = (
     "password", "passwd", "passphrase", "pwd", "secret", "token", "api_key", "private_key", "authorization", "cookie",
     "credential",
 )  # fmt: skip
-#: The password of a URL, which may contain an @.
+#: The user and the password in a URL; the password can contain an @.
 _URL = re.compile(r"(://[^\s/@:]*:)[^\s/]*@")
-#: A name followed by its value, as in a query, a header, a connection string or a dict; a header's value may have two
-#: words. Possessive quantifiers read each word once, however long: no match begins inside a word, and none backtracks.
+#: A name before its value, as in a query, a header, a connection string or a dict. A header's value can have two words.
+#: Possessive quantifiers (`++`) never backtrack, so a long text takes linear time.
 _NAME = re.compile(r"""(?<![\w-])([\w-]++)["']?\s*+[=:]\s*+(?:(?:Bearer|Basic)\s++)?""", re.IGNORECASE)
 _VALUE = re.compile(r""""[^"]*"|'[^']*'|[^\s,;&)}\]"']+""")
 
 
 def configure_logging(level: str, redacted: Iterable[str] = ()) -> None:
-    """Configure the log. redacted: names of fields to hide, besides names that look like secrets."""
+    """Configure the log. redacted: names of fields to hide, in addition to those that _WORDS finds."""
     structlog.configure(
         processors=[JsonLine(redacted)],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level)),
-        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Output())),  # only write and flush are used
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Output())),  # structlog needs only write and flush
         cache_logger_on_first_use=False,  # the command line redirects its log later
     )
-    # basicConfig does nothing when the root logger has a handler, as in a test that captures the log.
+    # basicConfig does nothing when the root logger has a handler; so a test can capture the log.
     logging.basicConfig(handlers=[LibraryWarnings()], level=logging.WARNING)
 
 
 class _Output:
-    """Standard output. Errors are ignored, because a lost line must not stop the service: the disk may be full."""
+    """Standard output without errors. A line that cannot be written, as on a full disk, must not stop the service."""
 
     def write(self, text: str) -> None:
         with suppress(OSError):
@@ -62,14 +62,14 @@ class LibraryWarnings(logging.Handler):
 
 
 class JsonLine:
-    """The only processor of the log. It runs for every move of every saga, so several would be too slow."""
+    """The only processor of the log: it makes the line. A chain of processors would be too slow for each move."""
 
     def __init__(self, redacted: Iterable[str] = ()) -> None:
         self._secrets = Secrets(redacted)
 
     def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
         event["level"] = method
-        if "timestamp" not in event:  # a line written later than its event has its own timestamp
+        if "timestamp" not in event:  # a line that is written later than its event brings the time of the event
             event["timestamp"] = datetime.now(UTC)
         if "exc_info" in event:
             event = structlog.processors.format_exc_info(logger, method, event)
@@ -78,7 +78,7 @@ class JsonLine:
 
 
 class Secrets:
-    """Hides secrets: fields at any depth with the name of a secret, such names in texts, and passwords in URLs."""
+    """Hides secrets: values with the name of a secret, in fields at any depth and in texts, and passwords in URLs."""
 
     def __init__(self, names: Iterable[str]) -> None:
         own = tuple(name.lower() for name in names)
@@ -88,7 +88,7 @@ class Secrets:
         self._named = re.compile(named, re.IGNORECASE)
 
     def may_be_in(self, line: str) -> bool:
-        """Return True when the line may contain a secret. This check is fast, and rarely True."""
+        """Return True when the line may contain a secret. This fast check saves the slow `redacted` for most lines."""
         return any(map(line.lower().__contains__, self._hints))
 
     def redacted(self, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The export of spans over OTLP to OTEL_EXPORTER_OTLP_ENDPOINT. Imported only when that is set."""
+"""The export of traces over OTLP. This module is imported only when OTEL_EXPORTER_OTLP_ENDPOINT is set."""
 
 import os
 
@@ -13,7 +13,7 @@ from app.traces import root_of
 
 
 class SagaIds(RandomIdGenerator):
-    """Gives the span of a whole saga the ids that are derived from the saga's id."""
+    """Generates the ids of spans. The span of a whole saga gets ids that are derived from the saga's id."""
 
     def generate_trace_id(self) -> int:
         root = root_of.get()
@@ -25,7 +25,10 @@ class SagaIds(RandomIdGenerator):
 
 
 def provider(processor: SpanProcessor | None = None) -> TracerProvider:
-    """Return a provider as the OTEL_ variables say. processor: receives the spans; default: batches to the endpoint."""
+    """Return a provider of traces, configured by the OTEL_ variables.
+
+    processor: receives the spans; default: sends them to the endpoint in batches.
+    """
     resource = Resource.create({"service.name": OTEL_SERVICE_NAME.read(os.environ)})
     made = TracerProvider(resource=resource, id_generator=SagaIds())
     made.add_span_processor(processor or BatchSpanProcessor(OTLPSpanExporter()))

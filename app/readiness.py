@@ -1,4 +1,4 @@
-"""Whether this process can do its work: the check of /ready, and of every command before it begins."""
+"""The check whether this process can do its work. /ready makes it, and every command before it begins."""
 
 from functools import cache
 from pathlib import Path
@@ -17,8 +17,8 @@ MIGRATIONS = Path(__file__).parents[1] / "migrations"
 def check_ready() -> None:
     """Raise NotReadyError when this process cannot do its work.
 
-    The database must answer, have the tables of this release or a later one, and accept writes of this process. Every
-    service thread of this process must work.
+    The database must answer, have the tables of this release or of a later one, and accept writes of this process.
+    Every service thread of this process must work.
     """
     try:
         found = services().schema()
@@ -26,8 +26,7 @@ def check_ready() -> None:
         if meaning(error) is Meaning.NOT_MIGRATED:
             raise NotReadyError(f"the database has no tables; {_MIGRATE}") from error
         raise NotReadyError("the database cannot be read; check DATABASE_URL and that it runs") from error
-    # A later release only adds tables and columns, so old replicas keep serving while it migrates. Migrations have
-    # numbers.
+    # A later migration has a larger number. It only adds tables and columns, so this release works with it, too.
     if found.migration is None or found.migration < _newest_migration():
         raise NotReadyError(f"the database is at migration {found.migration}, not {_newest_migration()}; {_MIGRATE}")
     if found.encoding != "UTF8":

@@ -1,8 +1,8 @@
 """A Redis transport for kombu that accepts values which are not messages.
 
-Any client of Redis can push any value to a list. kombu raises an error for a value that it cannot decode, and the
-error ends the event intake or the whole Celery worker. Here such a value becomes the body of a message, and a reader
-treats it like any other message that it cannot read.
+Any client of Redis can push any value to a list. kombu raises an error for a value that it cannot decode, and the error
+ends the thread that receives events, or the whole Celery worker. This transport makes such a value the body of a
+message. The receiver then treats it like any other message that it cannot read.
 """
 
 import uuid
@@ -12,7 +12,7 @@ from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 
-#: Most bytes kept of a value that is not a message.
+#: Most bytes that are kept of a value that is no message; it bounds the memory for such values.
 MAX_UNREADABLE_BYTES = 128 * 1024
 
 
@@ -22,7 +22,7 @@ class Channel(redis.Channel):
     def _get_client(self) -> Any:
         """Return the class of the client that reads the lists."""
         client = super()._get_client()  # type: ignore[no-untyped-call]  # kombu has no types
-        if not isinstance(client, type):  # an instance with a prefix for all keys, which is never set here
+        if not isinstance(client, type):  # kombu's client with a prefix for all keys, an option that is not used here
             return client
         channel = self
 
@@ -48,18 +48,18 @@ class Channel(redis.Channel):
                 and all(isinstance(message.delivery_info[name], str) for name in ("exchange", "routing_key"))
                 and isinstance(message.body, str | bytes | None)
             )
-        except Exception:  # noqa: BLE001  any error here would be raised out of the event loop
+        except Exception:  # noqa: BLE001  an error would end the reader
             return False
 
 
 class Transport(redis.Transport):
-    """The transport that app.broker registers for redis:// URLs."""
+    """kombu's transport for redis:// URLs. app.broker registers it."""
 
     Channel = Channel
 
 
 def as_message(item: bytes | str, queue: str) -> str:
-    """Return a message with this body, sent directly to the queue, in kombu's format."""
+    """Return a message in kombu's format, with this body, as if it had been sent to the queue."""
     raw = item if isinstance(item, bytes) else item.encode(errors="replace")
     message: str = dumps(
         {

@@ -9,7 +9,7 @@ from app.logs import Secrets
 from app.settings import ConfigError, Setting, as_written, port
 from app.values import shortened
 
-#: Parts of a refused URL that are not shown: what the log hides, and other usual names of secrets in a query.
+#: Hides secrets in the URL of an error message: those that the log hides, and parameters of these names.
 _SECRETS = Secrets(("auth", "code", "key", "pass", "sig", "signature"))
 _ROOT = Path(__file__).parents[1]
 #: The database of a checkout is in its folder var; that of a service installed from a wheel in the current folder.
@@ -29,12 +29,12 @@ DB_PASSWORD = Setting(
     name="DB_PASSWORD", parse=as_written, default="", shown="empty", help="that user's password", secret=True
 )
 DB_DATABASE = Setting(name="DB_DATABASE", parse=as_written, default="saga_db", help="the database's name")
-#: The database's URL in parts.
+#: Settings that can replace DATABASE_URL.
 DATABASE_PARTS = (DB_HOST, DB_PORT, DB_USERNAME, DB_PASSWORD, DB_DATABASE)
 
 REDIS_HOST = Setting(name="REDIS_HOST", parse=as_written, default="", help="Redis's host, instead of the URL")
 REDIS_PORT = Setting(name="REDIS_PORT", parse=port, default=6379, help="Redis's port")
-#: The URL of Redis in parts.
+#: Settings that can replace REDIS_URL.
 REDIS_PARTS = (REDIS_HOST, REDIS_PORT)
 
 
@@ -55,7 +55,7 @@ def database_url(environ: Mapping[str, str], name: str, default: str) -> str:
 
 
 def _postgresql(rest: str, name: str) -> str:
-    """Return SQLAlchemy's URL for the part after postgresql://. Several hosts, as in libpq, go into its query."""
+    """Return the URL for SQLAlchemy. rest: the part after postgresql://. Several hosts are moved into the query."""
     parts = re.fullmatch(
         r"(?P<user>(?:[^:/?@]*(?::[^@]*)?@)?)(?P<hosts>[^/?]*)(?P<name>/?[^?]*)(?P<query>\??.*)", rest, re.DOTALL
     )
@@ -85,19 +85,20 @@ def http_url(environ: Mapping[str, str], name: str, default: str) -> str:
     except ValueError:  # an illegal port, label or IPv6 address
         sound = False
     if not sound or not re.fullmatch("https?://[!-~]*", url, re.IGNORECASE) or "?" in url or "#" in url:
-        # Before an @ any text may be a password. Elsewhere only query values with the name of a secret may be one.
+        # A URL with an @ is not shown, because any text before it may be a password. In another URL, only the values of
+        # parameters may be secrets.
         shown = "what it holds" if "@" in url else repr(shortened(_SECRETS.redacted(written), 200))
         raise ConfigError(f"{name} must be a URL such as http://127.0.0.1:8010, not {shown}")
     return url
 
 
 def _resolvable(host: str) -> bool:
-    """Return True for an address, or a name that can be resolved. Raise ValueError for a label that is too long."""
+    """Return True for an IP address or a legal host name. Raise ValueError for a name with a label that is too long."""
     return bool(host) and (":" in host or bool(re.fullmatch("[a-z0-9._-]+", host) and host.encode("idna")))
 
 
 def participant_urls(environ: Mapping[str, str], pattern: str, _default: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the URL of each participant by its variable. pattern: the variable's name, with <NAME> for any text."""
+    """Return variable → URL of each participant. pattern: the name of the variables, where <NAME> stands for a text."""
     names = [name for name in environ if re.fullmatch(pattern.replace("<NAME>", ".*"), name.upper())]
     return {name.upper(): http_url(environ, name, "") for name in names}
 
@@ -112,13 +113,13 @@ def redis_url(environ: Mapping[str, str], name: str, default: str | None) -> str
 
 def broker_url(environ: Mapping[str, str], name: str, default: str | None) -> str | None:
     url = environ.get(name, "")
-    for one in url.split(";"):  # kombu uses the first one that is reachable
+    for one in url.split(";"):  # kombu connects to the first of several URLs that it can reach
         _check_server(name, one, ("redis://", "rediss://", "amqp://", "amqps://"))
     return url or default
 
 
 def _check_server(name: str, url: str, schemes: tuple[str, ...]) -> None:
-    """Raise ConfigError for an illegal URL of a Redis or a broker, without its password in the text."""
+    """Raise ConfigError for an illegal URL of a Redis or a broker. The text does not contain the URL's password."""
     if url and not url.startswith(schemes):
         raise ConfigError(f"{name} must begin with {', '.join(schemes[:-1])} or {schemes[-1]}")
     try:
@@ -130,7 +131,7 @@ def _check_server(name: str, url: str, schemes: tuple[str, ...]) -> None:
 
 
 def _bracketed(host: str) -> str:
-    """Return the host as a URL has it: an IPv6 address is in brackets."""
+    """Return the host as a URL contains it: an IPv6 address gets brackets."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 

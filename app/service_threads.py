@@ -1,8 +1,8 @@
 """The service threads of a process, and the signal that ends the process.
 
-A thread continues after any error, and the process knows which threads fail.
-A service thread runs as long as the process: event intake and relay, recovery, wake-ups, telemetry. Its work calls
-`progressed` after each turn. An exception is logged, and the work starts again after a pause.
+A service thread runs as long as its process: event intake and relay, recovery, wake-ups, telemetry. It repeats its
+work, and calls `progressed` after each turn. After an exception, the work starts again after a pause. The process knows
+which threads fail.
 """
 
 import signal
@@ -14,14 +14,15 @@ from collections.abc import Callable
 import structlog
 
 _log = structlog.get_logger("threads")
-#: Pause before the work starts again after an error, in seconds; doubled with each further error, up to the maximum.
+#: Pause after an error before the work starts again, in seconds. It doubles with each further error, up to the maximum.
 BACK_OFF_S, MAX_BACK_OFF_S = 1.0, 30.0
-#: Seconds of failures without a successful turn after which a thread counts as dead.
+#: A thread is reported as failing after this time of errors without a successful turn, in seconds.
 FAILING_FOR_S = 10.0
-#: Seconds without a finished turn after which a thread counts as dead. A turn may wait 30 s for the database.
+#: A thread is reported as failing after this time without a finished turn, in seconds. A turn can wait for the database
+#: for 30 s.
 STALLED_AFTER_S = 90.0
 
-#: Seconds between two reports of the threads' states to the other processes of a server.
+#: Seconds between two calls of `ServiceThreads.report`.
 REPORT_EVERY_S = 1.0
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -31,9 +32,9 @@ Work = Callable[[Callable[[], None]], None]
 class ServiceThread:
     """One service thread.
 
-    work: runs until `stopping` is set, and calls its argument after each turn.
-    stalls: False for work without turns, which waits for a single event.
-    report: called after each turn.
+    work: a function that runs until `stopping` is set, and calls its argument after each turn.
+    stalls: False for work without turns, which only waits for one event.
+    report: a function to call after each turn.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class ServiceThread:
             self._thread.join()
 
     def progressed(self) -> None:
-        """Record that a turn of the work has succeeded."""
+        """Note that a turn of the work has succeeded."""
         self._progressed_at = self._clock()
         self._failures = 0
         self._report()
@@ -74,7 +75,7 @@ class ServiceThread:
     def failure(self) -> str | None:
         """Why the thread does not work; None while it works."""
         if self._thread.ident is None or self._stopping.is_set():
-            return None  # not started, or about to end as intended
+            return None  # the thread was not started, or its process ends
         if not self._thread.is_alive():
             return "it has ended"
         now = self._clock()
@@ -87,12 +88,12 @@ class ServiceThread:
     def _keep_working(self) -> None:
         while not self._run():
             if self._stopping.is_set():
-                self._run()  # the last turn of the work, to release and close
+                self._run()  # a last turn, in which the work releases what it holds
                 return
             self._stopping.wait(min(BACK_OFF_S * 2 ** (self._failures - 1), MAX_BACK_OFF_S))
 
     def _run(self) -> bool:
-        """Run the work. Return True when it has ended by itself."""
+        """Run the work. Return True when it has ended without an error."""
         try:
             self._work(self.progressed)
         except Exception as error:  # noqa: BLE001  the thread continues after any error
@@ -106,7 +107,7 @@ class ServiceThread:
 
 
 class ServiceThreads:
-    """All service threads of a process. `report` is called about once a second by a thread that makes progress."""
+    """All service threads of a process. report: a function that one of the threads calls about once a second."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -117,7 +118,7 @@ class ServiceThreads:
     def add(
         self, name: str, work: Work, stopping: threading.Event, *, stalls: bool = True, daemon: bool = False
     ) -> ServiceThread:
-        """Return a new thread, which the caller starts."""
+        """Return a new thread; the caller starts it. The arguments are those of `ServiceThread`."""
         thread = ServiceThread(
             name, work, stopping, stalls=stalls, daemon=daemon, clock=self._clock, report=self._report_if_due
         )
@@ -131,7 +132,7 @@ class ServiceThreads:
 
     @property
     def failure(self) -> str | None:
-        """Which threads do not work, and why; None while all work."""
+        """Which threads do not work, and why; None while all threads work."""
         failures = {name: thread.failure for name, thread in list(self._threads.items())}
         return "; ".join(f"the thread {name}: {failure}" for name, failure in failures.items() if failure) or None
 
@@ -144,11 +145,11 @@ class ServiceThreads:
 def on_stop_signal(stop: Callable[[], None], threads: ServiceThreads, stopping: threading.Event) -> None:
     """Call `stop` in a separate thread after SIGTERM or SIGINT. Call this function in the main thread.
 
-    stopping: set once the process is to end.
+    stopping: set when the process is to end.
 
-    A server sets its own handlers after it has imported the application, and then waits for the running requests. The
-    interpreter writes the number of each signal to the wake-up socket before any handler runs, so the sagas end at the
-    same time as the requests that wait for them.
+    A signal handler does not work here: a server sets its own handlers after the import of the application, and its
+    handler waits for the running requests, which wait for their sagas. The interpreter writes the number of each signal
+    to a wake-up socket before any handler runs, so `stop` does not wait for the requests.
     """
     receiver, sender = socket.socketpair()
     sender.setblocking(False)

@@ -1,4 +1,4 @@
-"""The parts of the service, typed, for the code that runs inside the Flask application."""
+"""The parts of the service, with their types. All code inside the Flask application gets them from here."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, current_app
 
-if TYPE_CHECKING:  # every layer reads its parts here, so this module imports none of them
+if TYPE_CHECKING:  # every layer imports this module, so this module must not import them at run time
     from app.access.api_keys import KeyRing
     from app.engine.runner import Runner
     from app.engine.service import SagaService
@@ -29,15 +29,15 @@ class Services:
     registry: "Registry"
     #: Starts and moves sagas.
     sagas: "SagaService"
-    #: Recovers sagas, once it is started.
+    #: Runs sagas, and recovers sagas after its start.
     runner: "Runner"
-    #: Publishes and receives events, once they are started.
+    #: Publish and receive events after their start.
     events: "EventThreads"
     #: Every service thread of the process.
     threads: "ServiceThreads"
     shared_cache: "SharedCache"
     metrics: "Exposition"
-    #: Reads the migration and the encoding of the database.
+    #: Reads the migration, the encoding and the missing rights of the database.
     schema: "Bounded[Schema]"
     users: "Users"
     #: Counts the failed attempts to sign in.
@@ -45,9 +45,9 @@ class Services:
     api_keys: "KeyRing"
     #: Returns a value without the secrets in it.
     redact: Callable[[Any], Any]
-    #: The text of /openapi.json, after the first request for it.
+    #: The text of /openapi.json; None before the first request for it.
     openapi: str | None = None
-    #: When the overview page last counted the sagas of the last hour, and the counts.
+    #: The cached counts of the overview page for the last hour, after the time at which they were read.
     last_hour: "tuple[float, Sequence[Minute]] | None" = None
 
     def install(self, app: Flask) -> None:
@@ -55,5 +55,5 @@ class Services:
 
 
 def services(app: Flask | None = None) -> Services:
-    """Return the parts of an application, by default of the current one."""
+    """Return the parts of an application; default: the application of the current request or command."""
     return cast("Services", (current_app if app is None else app).extensions[_KEY])

@@ -1,6 +1,6 @@
-"""One setting: its declaration, the parsers of legal values, and the error for any other value.
+"""The class of a setting's declaration, the parsers of settings, and the error for an illegal value.
 
-A setting is declared once, in app/config.py. Parsers of URLs are in app/server_urls.py.
+Each setting is declared once, most of them in app/config.py. Parsers of URLs are in app/server_urls.py.
 """
 
 import ipaddress
@@ -15,17 +15,18 @@ from typing import IO, Any, Generic, TypeVar
 import click
 
 T = TypeVar("T")
-#: Returns the value of a setting from the environment, the setting's name, and its default. Raises ConfigError.
+#: Function that returns the value of a setting. Arguments: the environment, the setting's name and its default. It
+#: raises ConfigError for an illegal value.
 Parser = Callable[[Mapping[str, str], str, T], T]
 
 SHORTEST_SECRET = 32
-#: Bounds of every time, in seconds. A wait of more than a day is a mistake, and clocks overflow far beyond that.
+#: Bounds of every setting that is a time, in seconds. A time of more than a day is a typing error.
 SHORTEST_S, LONGEST_S = 0.001, 86_400.0
 #: The only notation of numbers in settings. Python's float() and int() also accept 1_0, +5, " 5 ", 1e3 and digits of
-#: other scripts, which an operator does not mean to write.
+#: other scripts, which are most likely typing errors.
 _DECIMAL = re.compile(r"[0-9]*\.?[0-9]+")
 HOW_TO_MAKE = "make one with `openssl rand -hex 32` and keep it: SECRET_KEY=…, or in a file named by SECRET_KEY_FILE"
-#: Variable of the folder in which the processes of one server count their metrics.
+#: Name of the variable with the folder in which the processes of one server combine their metrics.
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 #: Key of the declaration in the metadata of a dataclass field.
 _DECLARATION = "setting"
@@ -55,15 +56,15 @@ class Setting(Generic[T]):
     default: T
     #: What the setting does, in one line, for the table in docs/operations.md.
     help: str
-    #: The default in that table, when the value itself does not say enough.
+    #: Text for the default in the table of docs/operations.md; "": the default itself.
     shown: str = ""
-    #: True: the value is never shown, and may be in a file that NAME_FILE names.
+    #: True: the value is never shown, and can be read from a file that NAME_FILE names.
     secret: bool = False
-    #: Settings that are read instead of this one when it is not set.
+    #: Settings that are read instead of this setting when it is not set.
     parts: "tuple[Setting[Any], ...]" = ()
 
     def read(self, environ: Mapping[str, str]) -> T:
-        """Return the value. Raise ConfigError for an illegal one."""
+        """Return the value of the setting. Raise ConfigError for an illegal value."""
         return self.parse(environ, self.name, self.default)
 
 
@@ -78,12 +79,12 @@ def setting(
 
 
 def seconds(name: str, default: float, help: str) -> float:  # noqa: A002
-    """Return the field of a time, in seconds."""
+    """Return the dataclass field of a setting that is a time in seconds."""
     return setting(name, number_of_seconds, default, help)
 
 
 def count(name: str, default: int, help: str, *, low: int = 1, high: int) -> int:  # noqa: A002
-    """Return the field of a whole number from `low` to `high`."""
+    """Return the dataclass field of a setting that is a whole number from `low` to `high`."""
     return setting(name, partial(whole_number, low=low, high=high), default, help)
 
 
@@ -93,12 +94,15 @@ def declaration(declared: Setting[Any]) -> Mapping[str, Setting[Any]]:
 
 
 def declared_in(config: type) -> dict[str, Setting[Any]]:
-    """Return the settings of a dataclass by the names of their fields, in the order of their declaration."""
+    """Return name of a field → its setting, for each field of a dataclass, in their order."""
     return {each.name: each.metadata[_DECLARATION] for each in fields(config)}
 
 
 def with_secrets(environ: Mapping[str, str], secrets: Iterable[str]) -> Mapping[str, str]:
-    """Return the environment with each secret read from the file that NAME_FILE names, unless NAME is set."""
+    """Return the environment, with the secrets that are in files. secrets: names of settings.
+
+    The value of NAME is read from the file that NAME_FILE names, unless NAME itself is set.
+    """
     files = {name: file for name in secrets if not environ.get(name) and (file := environ.get(f"{name}_FILE"))}
     try:
         return {**environ, **{name: Path(file).read_text().strip() for name, file in files.items()}}
@@ -108,7 +112,7 @@ def with_secrets(environ: Mapping[str, str], secrets: Iterable[str]) -> Mapping[
 
 
 def as_written(environ: Mapping[str, str], name: str, default: str) -> str:
-    """Return the text of the variable, also an empty one."""
+    """Return the text of the variable, even if it is empty."""
     return environ.get(name, default)
 
 
@@ -137,9 +141,9 @@ def whole_number(environ: Mapping[str, str], name: str, default: int, *, low: in
 
 
 def _decimal(text: str) -> float:
-    """Return the number in plain decimal notation; nan, which no bound allows, for any other text.
+    """Return the number in plain decimal notation. Return nan, which every check of bounds refuses, for other texts.
 
-    Every numeric setting is parsed here. A float is exact for every whole number that a setting allows.
+    Whole numbers are parsed here, too: a float is exact for every whole number that a setting allows.
     """
     return float(text) if _DECIMAL.fullmatch(text) else float("nan")
 
@@ -194,7 +198,7 @@ def _loopback(host: str) -> bool:
 
 
 def header_value(environ: Mapping[str, str], name: str, default: str | None) -> str | None:
-    """Return a text that may be sent as the value of an HTTP header."""
+    """Return the text of the variable. Raise ConfigError when it cannot be the value of an HTTP header."""
     key = environ.get(name, "")
     if not (key.isascii() and key.isprintable()):
         raise ConfigError(f"{name} must be one line of plain letters, digits and signs")

@@ -9,14 +9,14 @@ from app.settings import Setting
 from diagrams.generated import ROOT, GeneratedFiles
 
 PAGE = Path("docs/operations.md")
-#: The lines around the table in the page.
+#: The lines before and after the table in the page.
 BEGIN = "<!-- Written by `make openapi` from app/config.py: change that, not this table. -->\n\n"
 END = "\n<!-- The table ends. -->\n"
 _NOT_SET = "–"  # noqa: RUF001  a dash, as in every table of the page
 
 
 def settings_table() -> str:
-    """Return the table in Markdown: one row for each setting, and one for the files of secrets."""
+    """Return the table in Markdown: a row for each setting, and a row for the files of secrets."""
     rows = [(_name(setting), _default(setting), setting.help) for setting in SETTINGS]
     rows.append((", ".join(f"`{name}_FILE`" for name in SECRETS), _NOT_SET, "a file that contains the value"))
     lines = ["| variable | default | what it is |", "|---|---|---|"]
@@ -25,7 +25,7 @@ def settings_table() -> str:
 
 
 def page() -> str:
-    """Return the page with the table of the declared settings."""
+    """Return the text of docs/operations.md with the current table."""
     before, begin, rest = (ROOT / PAGE).read_text().partition(BEGIN)
     _table, end, after = rest.partition(END)
     if not (begin and end):

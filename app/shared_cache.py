@@ -1,7 +1,7 @@
-"""A cache in Redis that all processes share. Any value may be lost at any time.
+"""A cache in Redis that all processes share. Any value can be lost at any time.
 
-The cache decides nothing. When a value is not known, the caller works as if there were no Redis: only the database is
-authoritative.
+Correct results never depend on the cache, because only the database is authoritative. When a value is missing, the
+caller works as if there were no Redis.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _log = structlog.get_logger("redis")
-#: Longest wait for Redis, in seconds. The database answers within this time.
+#: Longest wait for Redis, in seconds. A longer wait is useless, because the database answers within this time.
 TIMEOUT_S = 0.1
-#: After one failure Redis is not used for 5 s, so that a slow Redis delays one request in hundreds instead of each.
+#: After one failure Redis is not used for 5 s, so that a slow Redis does not delay each request.
 _POLICY = BreakerPolicy(failures=1, open_s=5.0, window_s=1.0)
 
 
 class SharedCache:
-    """Values that expire by themselves. Without a URL no value is ever known."""
+    """Values that expire. Without a URL there is no Redis, and every value is missing."""
 
     def __init__(self, url: str | None) -> None:
         self._breaker = Breaker(_POLICY)
         self._redis = _client(url) if url else None
 
     def get(self, key: str) -> bytes | None:
-        """Return the value; None when there is none, or when Redis does not answer."""
+        """Return a value; None when it is missing, or when Redis does not answer."""
         value = self._query(lambda server: server.get(_prefixed(key)), None)
         return value.encode() if isinstance(value, str) else value
 
@@ -43,11 +43,11 @@ class SharedCache:
         self._query(lambda server: server.delete(*map(_prefixed, keys)), None)
 
     def lock(self, key: str, ttl_s: float) -> bool | None:
-        """Return True for the first caller within `ttl_s`, False for the others, and None without an answer."""
+        """Return True for the first caller within `ttl_s` seconds, False for later callers; None without an answer."""
         return self._query(lambda server: bool(server.set(_prefixed(key), b"", nx=True, px=int(ttl_s * 1000))), None)
 
     def expiries_s(self, keys: Sequence[str]) -> dict[str, float]:
-        """Return the existing keys, each with the seconds until it expires."""
+        """Return those of the keys that exist, each with the seconds until it expires."""
 
         def query(server: "Redis") -> dict[str, float]:
             pipeline = server.pipeline(transaction=False)
@@ -75,7 +75,7 @@ class SharedCache:
 def _client(url: str) -> "Redis":
     from redis import Redis  # noqa: PLC0415  a process without a Redis starts faster
 
-    # No retry: the caller does not need the answer, and cannot wait for it.
+    # No retries, because the caller can work without the answer and must not wait for it.
     return Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=None)
 
 

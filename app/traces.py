@@ -1,8 +1,8 @@
-"""Traces: one per saga across all processes, with a span for each attempt of each call.
+"""Traces: one trace for each saga, with a span for each attempt of a call and a span for the whole saga.
 
-The saga's id is the id of its trace, and its last half is the id of the span of the whole saga. So nothing is stored or
-passed on, and a restarted process continues the same trace. Traces are off unless OTEL_EXPORTER_OTLP_ENDPOINT names
-where spans are sent; then the other OTEL_ variables of the SDK apply as well.
+The id of the trace is the saga's id, and the id of the saga's span is the second half of it. So no id is stored, and
+each process continues the same trace. Traces are off unless OTEL_EXPORTER_OTLP_ENDPOINT is set. The other OTEL_
+variables of the OpenTelemetry SDK work, too.
 """
 
 import random
@@ -25,7 +25,7 @@ from machines.outcomes import Outcome
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-#: Ids of trace and span for the next root span; see app.otlp.
+#: Ids of the trace and of the span for the next span that is created; None: random ids. app.otlp reads them.
 root_of: ContextVar[tuple[int, int] | None] = ContextVar("root_of", default=None)
 _FAILED = (Outcome.REFUSED, Outcome.REFUSED_UNDO, Outcome.IN_DOUBT)
 
@@ -35,7 +35,7 @@ class Attempt:
 
     def __init__(self, saga: Instance, span: trace.Span | None) -> None:
         self._span = span
-        # The id is not a secret. It only has to differ from other ids.
+        # A simple random number is enough, because the id is no secret; it must only differ from other ids.
         own = span.get_span_context().span_id if span else random.getrandbits(64)
         self.traceparent = f"00-{saga.id.hex}-{own:016x}-{'01' if span else '00'}"
 
@@ -51,13 +51,13 @@ class Attempt:
 
 
 class Traces:
-    """The recorder of spans. Without a provider nothing is recorded, and the trace header says so."""
+    """Records spans. Without a provider it records nothing, and the trace header says that the call is not recorded."""
 
     def __init__(self, provider: "TracerProvider | None" = None) -> None:
         self._tracer = provider.get_tracer("saga") if provider else None
 
     def attempt(self, saga: Instance, call: Call) -> AbstractContextManager[Attempt]:
-        """Return a context that is recorded as one attempt of the call."""
+        """Return a context manager that records its block as one attempt of the call."""
         if self._tracer is None:
             return nullcontext(Attempt(saga, None))
         return self._recorded(self._tracer, saga, call)
@@ -82,7 +82,7 @@ class Traces:
             yield Attempt(saga, span)
 
     def ended(self, saga: Instance, took_s: float) -> None:
-        """Record the span of the whole saga after its end."""
+        """Record the span of the whole saga after its end. took_s: its duration in seconds."""
         if self._tracer is None:
             return
         now = time.time_ns()

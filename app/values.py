@@ -1,12 +1,12 @@
 """JSON values that the service accepts, stores and sends. No other module sets their bounds.
 
-Incoming values (a participant's reply, a request, an event, a reply that a person gives) are read by `parsed`. Both
-databases can store what it returns, and return the same value. `written` has one form for each value. So a call is sent
-with the same bytes whether its values come from memory or from a database: PostgreSQL's JSONB reorders members, writes
-numbers in full and has no -0.0, while SQLite keeps the text (ADR 24).
+`parsed` reads every incoming value: a participant's reply, a request, an event, a reply that a person gives. Both
+databases can store its result, and return an equal value. `written` has one form for each value. So a call is sent with
+the same bytes, whether its values come from memory or from a database. This is not obvious: PostgreSQL's JSONB reorders
+members, writes numbers in full and has no -0.0, while SQLite keeps the text (ADR 24).
 
-A number keeps its exact value. It is an int where 64 bits hold it, a float where the float's shortest form is the
-number, and a Decimal otherwise. An integral number from 1e16 on is never a float: JSONB would write it as an integer.
+A number keeps its exact value. It is an int if 64 bits can hold it, a float if the shortest text of that float is the
+number, and a Decimal otherwise. A whole number from 1e16 on is never a float, because JSONB writes it as an integer.
 """
 
 import re
@@ -17,18 +17,18 @@ from typing import Any
 
 import orjson
 
-DEEPEST = 100  # levels of objects and lists; orjson writes 254, and an API response wraps a reply in a few more
-LONGEST_NUMBER = 400  # digits of a number in full notation; every float has fewer
-LONGEST_WORDS = 500  # characters kept of a text from a participant or an event
-LONGEST_LINE = 1000  # characters read back of such a text with the service's own words around it
-LARGEST_CONTENT = 256 * 1024  # bytes of a request or an event
+DEEPEST = 100  # most levels of objects and lists; orjson writes 254, and API responses add a few around a reply
+LONGEST_NUMBER = 400  # most digits of a number without an exponent; every float has fewer
+LONGEST_WORDS = 500  # most characters that are kept of a text from a participant or an event
+LONGEST_LINE = 1000  # most characters that are read of a stored reason: such a text, and the service's words around it
+LARGEST_CONTENT = 256 * 1024  # most bytes of a request or an event
 
-_SMALLEST, _LARGEST = -(2**63), 2**64 - 1  # the integers that orjson reads and writes
-_INTEGRAL = 1e16  # from here on a float is written with an exponent, which JSONB turns into an integer
-_TINY = 1e-290  # below, a float has fewer digits than elsewhere
-#: For `_plain`: maps every digit and point to "0", and every exponent letter to "e".
+_SMALLEST, _LARGEST = -(2**63), 2**64 - 1  # smallest and largest integer that orjson reads and writes
+_INTEGRAL = 1e16  # a float from here on is written with an exponent, and JSONB makes an integer of that
+_TINY = 1e-290  # a float close to 0 has fewer exact digits than others; this is a safe limit
+#: Translation for `_plain`: every digit and point becomes "0", and every exponent letter "e".
 _SHAPES = bytes.maketrans(b"0123456789.E", b"00000000000e")
-_LONG_RUN = b"0" * 16  # a float is exact up to 15 digits
+_LONG_RUN = b"0" * 16  # digits that a float may not hold exactly; up to 15 digits are exact
 _UNSTORABLE = re.compile("[\u0000\ud800-\udfff]")
 _BREAKS = re.compile(r"[\s\u0085\u2028\u2029]+")
 #: Control characters, and characters that change the direction of the text after them.
@@ -37,15 +37,15 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u206
 _SORTED = orjson.OPT_SORT_KEYS
 _INDENTED = _SORTED | orjson.OPT_INDENT_2
 
-#: Place of a value: the place of its container, and its name or index there. Only errors build a pointer from it,
-#: because names may be long.
+#: Place of a value: the place of its container, and its name or index in the container. It is cheaper than a JSON
+#: pointer, which is built only for an error.
 _Place = tuple["_Place", Any] | None
 
 
 class UnreadableError(ValueError):
-    """Content that is not accepted. The text is a short phrase after "but ".
+    """Content that is not accepted. The text is a short phrase that follows "but ".
 
-    remedy: what the sender can do. pointer: where in the content, as a JSON pointer; "" when not known.
+    remedy: what the sender can do. pointer: place of the problem in the content, as a JSON pointer; "": not known.
     """
 
     def __init__(self, phrase: str, remedy: str, pointer: str = "") -> None:
@@ -54,36 +54,36 @@ class UnreadableError(ValueError):
 
 
 def parsed(content: bytes) -> Any:
-    """Return the value of JSON content within the bounds. Raise UnreadableError."""
+    """Return the value of JSON content. Raise UnreadableError for illegal content, and for values out of bounds."""
     try:
         value = orjson.loads(content)
     except orjson.JSONDecodeError:
-        return _carefully(content, _EXACT)  # it names the error, or reads what orjson cannot
+        return _carefully(content, _EXACT)  # it raises an error with a reason, or reads a number that orjson cannot
     if content.count(b"[") + content.count(b"{") > DEEPEST or b"\\u0000" in content:
         check(value)
     return value if _plain(content, value) else _carefully(content, _EXACT)
 
 
 def parsed_strictly(content: bytes) -> Any:
-    """Do the same as `parsed`, but refuse an object with a repeated name."""
+    """Return the value of JSON content as `parsed` does, but refuse an object with a repeated name."""
     return _carefully(content, _STRICT)
 
 
 def read_back(text: str | bytes) -> Any:
-    """Return the value of stored JSON, whatever the bounds were when it was stored.
+    """Return the value of stored JSON, without a check of bounds.
 
-    No number is too long for it: rows are read in batches, and an unreadable row would stop its whole batch.
+    A value that an earlier release stored may be out of bounds. An error would stop all rows of the same query.
     """
     content = text.encode() if isinstance(text, str) else text
     try:
         value = orjson.loads(content)
-    except orjson.JSONDecodeError:  # also a number larger than any float, which `parsed` accepts
+    except orjson.JSONDecodeError:  # for example a number that is larger than any float, which `parsed` accepts
         return _exactly(content)
     return value if _plain(content, value) else _exactly(content)
 
 
 def written(value: Any, *, indent: bool = False) -> bytes:
-    """Return the only form of a value: members sorted by name, exact numbers. Dates and UUIDs become text."""
+    """Return a value as JSON in its only form: members sorted by name, exact numbers, dates and UUIDs as text."""
     return orjson.dumps(value, _as_number, _INDENTED if indent else _SORTED)
 
 
@@ -98,7 +98,7 @@ def check(value: Any) -> None:
 
 
 def one_line(words: object) -> str:
-    """Return a text from outside as at most LONGEST_WORDS characters on one line, safe to display."""
+    """Return a text from outside on one line, shortened to LONGEST_WORDS characters and without control characters."""
     text = str(words)
     if len(text) <= LONGEST_WORDS and text.isprintable():
         return text
@@ -107,12 +107,12 @@ def one_line(words: object) -> str:
 
 
 def shortened(words: str, longest: int = LONGEST_WORDS) -> str:
-    """Return at most `longest` characters, with an ellipsis as the last one when the text was longer."""
+    """Return a text of at most `longest` characters. A longer text is cut, and ends with an ellipsis."""
     return words if len(words) <= longest else f"{words[: longest - 1]}…"
 
 
 def _plain(content: bytes, value: Any) -> bool:
-    """Return True when orjson cannot have changed a number: each float in the content has at most 15 digits."""
+    """Return True when orjson has certainly read each number exactly: no number in the content has 16 digits."""
     shape = content.translate(_SHAPES)
     if _LONG_RUN in shape:
         return False
@@ -150,7 +150,7 @@ def _carefully(content: bytes, decoder: JSONDecoder) -> Any:
 
 
 def _walk(value: Any) -> Iterator[tuple[_Place, int, Any]]:
-    """Yield each name and each value, with its place and the number of objects and lists around it."""
+    """Yield each name and each value, with its place and its depth: the number of objects and lists around it."""
     ahead: list[tuple[_Place, int, Any]] = [(None, 0, value)]
     while ahead:
         place, depth, item = ahead.pop()
@@ -183,13 +183,13 @@ def _number(text: str) -> float | int | Decimal:
     """Return the exact value of a number with a point or an exponent."""
     try:
         exact = Decimal(text) if len(text) <= LONGEST_NUMBER else None
-    except InvalidOperation:  # an exponent that not even a Decimal holds
+    except InvalidOperation:  # its exponent is too large even for a Decimal
         exact = None
     if exact is None or (exact and not -LONGEST_NUMBER < exact.adjusted() < LONGEST_NUMBER):
         raise _too_long()
     near = float(text)
     if not exact:
-        return 0.0  # without a sign
+        return 0.0  # -0.0 becomes 0.0, because JSONB has no -0.0
     if abs(near) < _INTEGRAL and Decimal(repr(near)) == exact:
         return near
     digits = format(exact, "f")
@@ -222,7 +222,7 @@ def _as_number(value: Any) -> orjson.Fragment:
     raise TypeError(f"{type(value).__name__} is no JSON")
 
 
-#: For values that were stored before there were bounds.
+#: Decoder for stored values that are out of bounds.
 _BOUNDLESS = JSONDecoder(parse_int=Decimal, parse_float=Decimal)
 _EXACT = JSONDecoder(parse_int=_integer, parse_float=_number, parse_constant=_constant)
 _STRICT = JSONDecoder(

@@ -1,9 +1,9 @@
-"""The Celery worker, which runs sagas on any number of machines. Its messages come from the broker of BROKER_URL.
+"""The Celery worker, which runs sagas without serving the API. Its messages come from the broker of BROKER_URL.
 
-celery -A app.worker worker       runs THREADS sagas at once; any number of workers
+celery -A app.worker worker       runs up to THREADS sagas at once; there can be any number of workers
 celery -A app.worker beat         wakes a worker regularly, for sagas whose owner has died or whose wait is over
 
-A message only saves time: each worker also claims due sagas by itself, every RECOVERY_INTERVAL_S.
+A message only saves time, because each worker also claims due sagas every RECOVERY_INTERVAL_S.
 """
 
 import os
@@ -37,7 +37,7 @@ def _exit(error: object) -> NoReturn:
 def _configured() -> tuple[Config, Celery]:
     try:
         config = from_environment(os.environ)
-        # Checked here as well: Celery continues after an error in its worker_init.
+        # This check is here, because Celery ignores errors of `worker_init`, where the application makes it again.
         check_participants(config, read_tables(config))
     except ConfigError as error:
         _exit(error)
@@ -45,11 +45,11 @@ def _configured() -> tuple[Config, Celery]:
         _exit("set BROKER_URL to the broker that brings the messages")
     celery = make_celery(config.broker_url)
     wake_up = {"task": WAKE_UP, "schedule": timedelta(seconds=config.recovery_interval_s)}
-    # A message expires when no worker receives it in time.
+    # Each message expires after a while, so that messages do not pile up while there is no worker.
     celery.conf.beat_schedule = {
         WAKE_UP: wake_up | {"options": {"expires": max(60.0, 10 * config.recovery_interval_s)}}
     }
-    celery.conf.beat_scheduler = "celery.beat:Scheduler"  # in memory: there is no state to keep
+    celery.conf.beat_scheduler = "celery.beat:Scheduler"  # this one writes no file, because it has no state to keep
     return config, celery
 
 
@@ -68,7 +68,7 @@ def runner() -> Runner:
 
 @celery.task(name=WAKE_UP)
 def wake() -> None:
-    """Claim due sagas."""
+    """Wake the runner, so that it claims due sagas."""
     runner().wake()
 
 
@@ -96,7 +96,7 @@ def _start_runner(**_: Any) -> None:
 
 @worker_shutting_down.connect
 def _release_sagas(**_: Any) -> None:
-    """Let each saga finish its current call, and release the saga."""
+    """Make the runner release each saga after its current call."""
     runner().stopping.set()
 
 
