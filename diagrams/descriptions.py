@@ -1,4 +1,4 @@
-"""The texts that all diagrams share: the meaning of kinds, phases and triggers, and notes about calls."""
+"""Texts for all diagrams: the meaning of kinds of steps, of phases and of triggers, and notes about calls."""
 
 from machines.retry import Retry
 from machines.saga import Saga
@@ -37,8 +37,8 @@ TRIGGERS = {
     Trigger.RESOLVE: "a person did it by hand",
 }
 
-#: Two shapes besides the phases. A failure is a passing state that readers look for. A quarantine is a stuck state that
-#: only a quarantine leads to; few sagas ever enter it, so it is drawn small.
+#: Names of two shapes; the other shapes have the names of the phases. FAILURE is the shape of a step's `refused` state.
+#: QUARANTINE is the shape of a stuck state that only a quarantine leads to; it is small, because few sagas enter it.
 FAILURE, QUARANTINE = "failure", "quarantine"
 TIMES = "\N{MULTIPLICATION SIGN}"
 POINT_OF_NO_RETURN = "point of no return"
@@ -52,7 +52,7 @@ def shape_of(saga: Saga, state: State) -> str:
 
 
 def edge_kind(saga: Saga, row: Transition) -> str:
-    """Return the kind of an edge: forward, fail, back (compensation), lost (in doubt), person or quarantine."""
+    """Return the kind of an edge: forward, fail, back (compensate), lost (to stuck), person (from it), or quarantine."""
     phase, to = saga.states[row.source].phase, saga.states[row.dest].phase
     if row.trigger is Trigger.QUARANTINE or _quarantined(saga, saga.states[row.source]):
         return QUARANTINE
@@ -83,7 +83,7 @@ def retry_note(step: Step, retry: Retry) -> str:
 
 
 def notes(state: State) -> list[str]:
-    """Return notes about the call in flight in a state: its retries and its probe. Empty for a state without a call."""
+    """Return notes about the call in flight in a state: its retries and its probe. The list may be empty."""
     if not state.call or not state.step:
         return []
     return [retry_note(state.step, state.retry), *([f"no answer: asks {state.probe}"] if state.probe else [])]

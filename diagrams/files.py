@@ -1,4 +1,4 @@
-"""The diagrams and sequence diagrams of all definitions, as files by their path."""
+"""The files with diagrams and sequence diagrams of all definitions: their paths and their content."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -35,7 +35,7 @@ RENDERED, SEQUENCES = Path("diagrams/rendered"), Path("docs/sequences")
 
 
 def files(sagas: Iterable[Saga]) -> dict[Path, str]:
-    """Return the content of every file by its path relative to the repository's root."""
+    """Return path → content of every file. A path is relative to the root of the repository."""
     ordered = sorted(sagas, key=lambda saga: (saga.name, saga.version))
     found = {
         RENDERED / f"{file_stem(saga)}.{kind}": render(saga) for saga in ordered for kind, render in RENDERERS.items()

@@ -1,4 +1,4 @@
-"""Files that are generated from the saga definitions: write them, or check that the committed files are up to date."""
+"""Files that are generated from the saga definitions: a command writes them, or checks the committed files."""
 
 import argparse
 import sys
@@ -17,10 +17,10 @@ class GeneratedFiles:
     """A set of generated files, and the command that writes them.
 
     module: the Python module of the command. description: the help text of the command.
-    folders: the folders, relative to the root, that hold generated files and nothing else.
-    render: return the content of each file by its path relative to the root.
-    outdated, obsolete: what is wrong with a file that differs, and with a file that is no longer generated.
-    fix: what the reader of an error does about it.
+    folders: the folders that hold only generated files; paths are relative to the root of the repository.
+    render: returns path → content of each file.
+    outdated: text of the error for a file that differs. obsolete: text for a file that is no longer generated.
+    fix: text of the remedy, after both.
     """
 
     module: str

@@ -1,6 +1,7 @@
-"""The lifecycle of SagaStatus and of StepStatus, found by walking the tables of all definitions.
+"""The lifecycles of a saga's status and of a step's status: which status can follow which, in all definitions.
 
-`machines.statuses` decides the status of each point, for the API as well as here.
+They are found by making every possible move in every table. `machines.statuses` decides the status before and after a
+move, as it does for the API.
 """
 
 import itertools
@@ -15,11 +16,11 @@ from machines.statuses import SAGA_STATUSES, StepStatus, status_of, step_status
 from machines.step import Step
 from machines.transitions import DONE, FAILURES, Phase, Transition, Trigger
 
-#: The request that starts a created saga. No table has a row for it.
+#: Name for the request that starts a created saga. It is no trigger, because no table has a transition for it.
 EXECUTE = "execute"
 _ENDS = (Phase.COMPLETED, Phase.COMPENSATED)
 
-#: The shape of each status; see `descriptions.shape_of`.
+#: Status → its shape in the diagram, see `descriptions.shape_of`; all others have the shape "forward".
 _SHAPES = {"pending": "passing", "completed": "completed", "failed": "failure", "compensated": "compensated"}
 
 Change = tuple[str, str]
@@ -29,8 +30,8 @@ Change = tuple[str, str]
 class Lifecycle:
     """A state machine whose states are statuses.
 
-    changes: the moves that lead from one status to another, by (status before, status after).
-    ends: the statuses that a saga, or its step, may have when the saga has ended.
+    changes: (status before, status after) → the moves that make this change.
+    ends: the statuses that a saga, or a step of it, can have when the saga has ended.
     """
 
     name: str
@@ -47,14 +48,14 @@ class Lifecycle:
 
 
 class _Point(NamedTuple):
-    """A point that a saga may reach.
-
-    done, undone: the moves so far of one step's call, and of its compensation.
-    """
+    """A situation that a saga can reach: its state, and what has happened to the step that is looked at."""
 
     state: str
+    #: True: the saga was created and not started.
     pending: bool = False
+    #: Triggers of the moves that the step's action has made.
     done: frozenset[Trigger] = frozenset()
+    #: Triggers of the moves that the step's compensation has made.
     undone: frozenset[Trigger] = frozenset()
 
 
@@ -100,7 +101,7 @@ def _status(saga: Saga, step: Step | None, point: _Point) -> str:
 
 
 def _walk(saga: Saga, step: Step | None, initial: _Point) -> Iterator[tuple[_Point, str, _Point]]:
-    """Yield every move that a saga may make, with the points before and after it."""
+    """Yield every move that a saga can make from `initial`, with the points before and after the move."""
     seen, ahead = {initial}, deque([initial])
     while ahead:
         before = ahead.popleft()
@@ -123,23 +124,23 @@ def _moves(saga: Saga, step: Step | None, point: _Point) -> Iterator[tuple[str, 
 
 
 def _in_doubt(row: Transition, point: _Point) -> tuple[bool, ...]:
-    """Return the possible values of `in doubt` for a move: whether the call in flight may have been sent."""
+    """Return the values that `in_doubt` can have at a move: True when the call in flight may have been sent."""
     if point.pending:
         return (False,)
     return (True,) if row.trigger is Trigger.EXHAUSTED else (False, True)
 
 
 def _stop(saga: Saga, state: str, *, in_doubt: bool) -> str:
-    """Return the state in which the saga stays after it has left the passing states."""
+    """Return the state in which the saga stays when it has left the passing states. state: the state that it enters."""
     walk = Walk(saga, state)
     walk.pass_on(including=in_doubt)
     return str(walk.state)
 
 
 def _noted(saga: Saga, step: Step | None, row: Transition, point: _Point) -> _Point:
-    """Add the move to the step's moves, as the journal does: by the step and direction of the state that it leaves.
+    """Return the point with this move added to the moves of the step, if the move is one of this step.
 
-    `step_status` only checks whether the moves contain one of DONE or of FAILURES, so one trigger represents each.
+    `step_status` only checks for a trigger of DONE and for one of FAILURES, so one trigger stands for each group.
     """
     at = saga.states[row.source]
     if at.step != step or row.trigger not in DONE | FAILURES:

@@ -1,4 +1,4 @@
-"""The runs of a saga for sequence diagrams: the calls in their order, found by running the definition."""
+"""The runs of a saga for sequence diagrams: the calls in their order. A trial saga makes each run in memory."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,23 +20,29 @@ class Asks(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Exchange:
-    """A call, its outcome, and the state of the saga after it. `asks`: do, undo or probe."""
+    """A call in a sequence diagram, with its outcome."""
 
     step: Step
     call: Call
+    #: Purpose of the call.
     asks: Asks
+    #: Trigger of the move that followed.
     outcome: Trigger
+    #: State of the saga after that move.
     then: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run of a saga. `end`: its last state. `name`: part of the file name."""
+    """One run of a saga, for one sequence diagram."""
 
     saga: Saga
+    #: Name of the run in the names of its files.
     name: str
+    #: What happens in the run, for the title of the diagram.
     says: str
     exchanges: tuple[Exchange, ...]
+    #: Last state of the saga.
     end: str
 
 
@@ -52,7 +58,7 @@ def runs(saga: Saga) -> Iterator[Run]:
 
 
 def _run(saga: Saga, name: str, says: str, unwell: Mapping[str, Outcome]) -> Run:
-    """Run a definition. `unwell`: the outcome of a step's first call, for the steps whose first call fails."""
+    """Run a saga in memory. unwell: step → outcome of its first call; all other calls succeed."""
     walk, outcomes = Walk(saga), dict(unwell)
     walk.pass_on()
     exchanges: list[Exchange] = []

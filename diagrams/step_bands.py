@@ -1,4 +1,4 @@
-"""Divide a saga's states into bands, one per step. The bands follow from the definition; no layout is drawn by hand."""
+"""Bands: the states of a diagram in groups, one group for each step. They are derived from the definition."""
 
 from dataclasses import dataclass
 
@@ -6,25 +6,28 @@ from machines.saga import Saga
 from machines.step import Kind, Step
 from machines.transitions import Trigger
 
-#: The row and the column of each state in the grid.
+#: State → its row and its column in the grid of a diagram.
 GridPositions = dict[str, tuple[int, int]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """One step and its states.
+    """One step and the names of its states."""
 
-    before: the state in which the step waits to be started; None when the step has no such state.
-    stuck, undo_stuck: the states in which an operator must decide.
-    """
-
+    #: Position of the step, from 1.
     number: int
     step: Step
+    #: State in which the step's action is in flight.
     active: str
+    #: Passing state before `active`; None: the step has no such state.
     before: str | None
+    #: State after a refusal; None: the saga cannot go back from this step.
     failure: str | None
+    #: State in which the action is stuck.
     stuck: str
+    #: State in which the compensation is in flight; None: the step has none.
     undoing: str | None
+    #: State in which the compensation is stuck; None: the step has none.
     undo_stuck: str | None
 
     @property
@@ -59,7 +62,7 @@ def step_bands(saga: Saga) -> list[Band]:
 
 
 def grid_positions(saga: Saga) -> GridPositions:
-    """Return the row (from the top) and the column (from the left, forward states in column 0) of each state."""
+    """Return the row and the column of each state, from 0 at the top left. Forward states are in column 0."""
     found: GridPositions = {saga.compensated: (0, 2)}
     row = 0
     for band in step_bands(saga):

@@ -1,1 +1,1 @@
-"""Overlays: figures and highlights drawn over the picture of a table."""
+"""Overlays: numbers, texts and highlights that are added to the picture of a table."""

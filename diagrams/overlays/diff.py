@@ -1,4 +1,4 @@
-"""The diff of two versions of a saga: the changed transitions, and the running sagas in changed states."""
+"""The diff of two versions of a definition: the changed transitions, and the running sagas in changed states."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class Diff:
 
     @cached_property
     def changed(self) -> dict[_Place, list[_Fact]]:
-        """The changed facts of each transition that both versions have, by source and trigger."""
+        """(source, trigger) → the changed facts of a transition that both versions have."""
         both = [
             (place, row, _rows(self.new)[place]) for place, row in _rows(self.old).items() if place in _rows(self.new)
         ]
@@ -44,7 +44,7 @@ class Diff:
 
     @cached_property
     def touched(self) -> dict[str, int]:
-        """The number of running sagas in each old state that is removed or whose transitions changed."""
+        """State of the old version that is removed, or whose transitions changed → its number of running sagas."""
         sources = {row.source for row in (*self.added, *self.removed)} | {source for source, _ in self.changed}
         gone = set(self.old.states) - set(self.new.states)
         return {state: self.sagas_by_state.get(state, 0) for state in self.old.states if state in sources | gone}
@@ -56,12 +56,12 @@ class Diff:
 
 
 def diff_overlay(found: Diff) -> Overlay:
-    """Return the overlay for the new version's picture. The footer lists what was removed."""
+    """Return the overlay for the picture of the new version. Its footer lists what was removed."""
     added = {row.dest for row in found.added} | {row.source for row in found.added}
     fresh = added - set(found.old.states)
     lines: dict[str, list[str]] = {state: ["+ new"] for state in fresh}
     for (source, trigger), facts in found.changed.items():
-        for name, before, _ in facts:  # the picture itself shows the new value
+        for name, before, _ in facts:  # only the old value, because the picture itself shows the new one
             lines.setdefault(source, []).append(f"was: {f'{trigger} →' if name == 'to' else name} {before}")
     for state, count in found.touched.items():
         lines.setdefault(state, []).append(f"{count} running of {found.old} here")

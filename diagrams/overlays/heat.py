@@ -1,4 +1,4 @@
-"""The heat map: the number of sagas in each state, how long they stay, and which transitions they take."""
+"""The heat map: how many sagas are in each state, how long they stay, and which transitions they take."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -8,12 +8,17 @@ from diagrams.overlays.overlay import EdgeKey, Overlay, edge_key
 from machines.saga import Saga
 from machines.transitions import Phase
 
-#: Thresholds of the line widths: a box by its share of the unfinished sagas, an edge by its share of the busiest edge.
+#: Thresholds for the widths of lines. A box counts by its share of the unfinished sagas, an edge by the number of its
+#: moves as a share of the busiest edge.
 _BOXES, _LINES = (0.0, 0.2, 0.5), (0.0, 0.05, 0.25, 0.75)
 
 
 class Figures(Protocol):
-    """The figures of one definition: now, oldest_s and p95_s by state; moves within the window by edge."""
+    """The numbers of one definition.
+
+    By state: the sagas in it now, the longest stay, and the 95th percentile of the stays, both in seconds. By edge: the
+    moves within a time window.
+    """
 
     @property
     def now(self) -> Mapping[str, int]: ...
@@ -80,8 +85,8 @@ def duration(seconds: float) -> str:
 
 
 def _percent(share: float) -> str:
-    """Return a share in percent; a share just below 100 % or just above 0 % reads >99 % or <1 %."""
-    if 0 < share < 0.01 or 0.99 < share < 1:  # noqa: PLR2004  within 1 % of either end
+    """Return a share in percent. A share between 0 and 1 % is "<1 %", and one between 99 and 100 % is ">99 %"."""
+    if 0 < share < 0.01 or 0.99 < share < 1:  # noqa: PLR2004  explained above
         return "<1 %" if share < 0.5 else ">99 %"  # noqa: PLR2004
     return f"{share:.0%}".replace("%", " %")
 

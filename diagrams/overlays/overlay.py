@@ -5,20 +5,20 @@ from dataclasses import dataclass, field
 
 from machines.transitions import Transition
 
-#: An edge by (source, trigger, dest), as in the journal.
+#: Key of an edge: source state, trigger and destination state of its transition.
 EdgeKey = tuple[str, str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Overlay:
-    """What is drawn over a picture."""
+    """The additions to a picture."""
 
     title: str
     headline: tuple[str, ...] = ()  # lines under the title
-    lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # additional lines in a state's box, by state
-    notes: Mapping[EdgeKey, str] = field(default_factory=dict)  # text after an edge's trigger
-    states: Mapping[str, str] = field(default_factory=dict)  # CSS classes of a state
-    edges: Mapping[EdgeKey, str] = field(default_factory=dict)  # CSS classes of an edge
+    lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # state → additional lines in its box
+    notes: Mapping[EdgeKey, str] = field(default_factory=dict)  # edge → text after its trigger
+    states: Mapping[str, str] = field(default_factory=dict)  # state → CSS classes of its box
+    edges: Mapping[EdgeKey, str] = field(default_factory=dict)  # edge → its CSS classes
     footer: tuple[str, ...] = ()  # lines under the picture
 
 

@@ -1,4 +1,4 @@
-"""The path of one saga: the transitions that it took, its current state, what remains, and where it failed."""
+"""The path of one saga: the transitions that it made, its current state, the steps that remain, and where it failed."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ _ENDS = (Phase.COMPLETED, Phase.COMPENSATED)
 
 
 class Move(Protocol):
-    """A row of the journal. The members are properties, so that any record type fits."""
+    """A row of the journal. The fields are properties, so that any type of record is accepted."""
 
     @property
     def source(self) -> str | None: ...
@@ -35,7 +35,7 @@ def path_overlay(saga: Saga, saga_id: str, status: str, state: str, moves: Seque
             order.setdefault((move.source, move.trigger, move.dest), []).append(place)
     ahead = list(_ahead(saga, state))
     edges = {edge_key(row): "dim" for row in saga.transitions} | dict.fromkeys(ahead, "ahead")
-    if saga.states[state].phase is Phase.STUCK:  # what a person may decide
+    if saga.states[state].phase is Phase.STUCK:  # show every move that a person can request
         edges |= {edge_key(row): "ahead" for row in saga.transitions if row.source == state}
     edges |= dict.fromkeys(order, "taken")
     seen = {move.dest for move in moves} | {dest for _, _, dest in ahead} | {state}
@@ -50,7 +50,7 @@ def path_overlay(saga: Saga, saga_id: str, status: str, state: str, moves: Seque
 
 
 def _ahead(saga: Saga, state: str) -> Iterator[EdgeKey]:
-    """Follow the rows that lead on from a state if all goes well."""
+    """Yield the edges that the saga will take from a state if every call succeeds."""
     onward = {
         row.source: row for row in reversed(saga.transitions) if row.trigger in (Trigger.SUCCEEDED, Trigger.BEGIN)
     }

@@ -1,1 +1,1 @@
-"""The SVG renderer: `layout` places the states, `edges` and `captions` draw around them, `svg` writes the file."""
+"""The SVG renderer. `layout` places the states, `edges` and `captions` add lines and texts, `svg` writes the file."""

@@ -1,4 +1,4 @@
-"""The texts around the states: title, column heads, step notes, the line of no return and the legend."""
+"""The texts around the states: title, column heads, notes about steps, the line at the pivot, and the legend."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""The edges of a picture. Each kind of transition has its own route, so that no two edges overlap."""
+"""The edges of a picture. Each kind of transition has its own route between the boxes, so that no two edges overlap."""
 
 from collections.abc import Iterator
 
@@ -12,11 +12,11 @@ _STUCK = (str(Phase.STUCK), QUARANTINE)
 
 
 def edges(layout: Layout) -> Iterator[Edge]:
-    """Yield the edges of all transitions that change the state. A box's tooltip lists the transitions to itself."""
+    """Yield the edges. A transition that stays in its state has no edge; the tooltip of the state's box lists it."""
     groups: dict[tuple[str, str, str], list[Transition]] = {}
     for row in layout.saga.transitions:
         if row.source != row.dest:
-            # Transitions with equal source and destination share an edge, except compensations.
+            # Transitions with equal source and destination share an edge. Each compensation has an edge of its own.
             apart = row.trigger if row.trigger in (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING) else ""
             groups.setdefault((row.source, row.dest, apart), []).append(row)
     for rows in groups.values():
@@ -24,11 +24,11 @@ def edges(layout: Layout) -> Iterator[Edge]:
 
 
 def _edge(layout: Layout, rows: list[Transition]) -> Edge:
-    rows = sorted(rows, key=lambda row: row.trigger is Trigger.QUARANTINE)  # the rarest trigger comes last
+    rows = sorted(rows, key=lambda row: row.trigger is Trigger.QUARANTINE)  # the rarest trigger is the last label
     source, dest = layout.boxes[rows[0].source], layout.boxes[rows[0].dest]
     points, places = _way(rows[0], source, dest)
     labels = [label(layout.saga, row, layout.overlay) for row in rows]
-    for before in labels[len(places) - 1 : -1]:  # further labels continue on the last line
+    for before in labels[len(places) - 1 : -1]:  # labels without a place follow on the line of the last place
         places.append((places[-1][0] + before.width + BESIDE, places[-1][1]))
     return Edge(
         rows=tuple(rows),
@@ -39,7 +39,7 @@ def _edge(layout: Layout, rows: list[Transition]) -> Edge:
 
 
 def _look(layout: Layout, row: Transition) -> str:
-    """Return the style of an edge. The edges of a quarantine that is drawn as stuck look like stuck edges."""
+    """Return the style of an edge. Edges of a quarantine state that is drawn as a stuck state look like stuck edges."""
     shapes = [layout.boxes[state].shape for state in (row.source, row.dest)]
     way = edge_kind(layout.saga, row)
     if way != QUARANTINE or QUARANTINE in shapes:
@@ -54,7 +54,7 @@ def _strongest(labels: list[Text]) -> str:
 
 
 def _way(row: Transition, source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
-    """Return the points of an edge and the positions of its labels."""
+    """Return the points of an edge, from its start to its arrow, and the positions of its labels."""
     down = dest.y > source.y
     match row.trigger:
         case Trigger.SUCCEEDED | Trigger.BEGIN:
@@ -86,7 +86,7 @@ def _failed(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
 
 
 def _aside(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
-    """Return a route to the right; it goes down first when the stuck state is below the failure."""
+    """Return a route to a stuck state at the right. It goes down first when that state is lower than the source."""
     x, y = source.right - 24, dest.y - _lane(dest)
     start = [(source.right, y)] if dest.y == source.y else [(x, source.bottom), (x, y)]
     return [*start, (dest.left, y)], [(source.right + 10, y - 5)]
@@ -104,10 +104,10 @@ def _lane(stuck: Box) -> float:
 
 
 def _back(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
-    """Return a route to the right, up beside the column of compensations, and into the box from its left."""
+    """Return a route to the right, then up at the left of the compensations, then into the box from its left side."""
     person = source.shape in _STUCK
     channel, into = dest.left - (17 if person else 26), dest.bottom - (4 if person else 14)
-    into -= 8 if dest.shape == "compensated" else 0  # the corners of the box are round
+    into -= 8 if dest.shape == "compensated" else 0  # higher, because the corners of this box are round
     y = source.y - LANE if source.shape == "failure" else source.y
     return [(source.right, y), (channel, y), (channel, into), (dest.left, into)], [(source.right + 8, y - 6)]
 

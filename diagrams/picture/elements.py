@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from machines.transitions import Transition
 
-#: Width of a character as a fraction of the font size, by kind of character. The values are generous: fonts differ.
+#: Kind of character → its width as a fraction of the font size. The values are large enough for the usual fonts.
 _WIDTHS = {"upper": 0.70, "lower": 0.54, "digit": 0.57, "narrow": 0.31}
 _MONO, _BOLD = 0.605, 1.06
 
@@ -17,8 +17,10 @@ Point = tuple[float, float]
 class Text:
     """One line of text.
 
-    y: the base line.
-    look: CSS classes; `mono` and `bold` make the text wider.
+    x, y: the point at which the text is anchored, on its base line.
+    size: the font size in pixels.
+    look: CSS classes. `mono`, `bold` and `mark` also change the estimated width.
+    anchor: which part of the text is at x: start, middle or end.
     """
 
     words: str
@@ -34,7 +36,7 @@ class Text:
 
     @property
     def extent(self) -> tuple[float, float, float, float]:
-        """Left, top, right and bottom."""
+        """The left, top, right and bottom of the text in the picture."""
         left = self.x - self.width * {"start": 0, "middle": 0.5, "end": 1}[self.anchor]
         return left, self.y - 0.78 * self.size, left + self.width, self.y + 0.22 * self.size
 
@@ -44,10 +46,11 @@ class Text:
 
 @dataclass(frozen=True, kw_only=True)
 class Box:
-    """A state.
+    """The box of a state.
 
-    x, y: the centre.
-    title: the tooltip.
+    x, y: the centre of the box.
+    look: CSS classes.
+    title: the text of the tooltip.
     """
 
     state: str
@@ -87,9 +90,9 @@ class Box:
 
 @dataclass(frozen=True, kw_only=True)
 class Edge:
-    """A line with an arrow at its end, for one transition or for several with the same source and destination.
+    """A line with an arrow at its end, for one transition or for several with equal source and destination.
 
-    title: the tooltip of an edge without transitions.
+    rows: the transitions; the tooltip lists them. title: the tooltip of an edge without transitions.
     """
 
     rows: tuple[Transition, ...]
@@ -132,7 +135,7 @@ def line_height(line: Text) -> float:
 
 
 def wrap(words: str, width: float, size: float, lines: int = 3) -> list[str]:
-    """Break words into at most `lines` lines of a width; the rest is cut off with an ellipsis."""
+    """Break words into at most `lines` lines of `width` pixels. Replace the rest by an ellipsis."""
     found: list[str] = [""]
     for word in words.split():
         longer = f"{found[-1]} {word}".strip()
@@ -147,7 +150,7 @@ def wrap(words: str, width: float, size: float, lines: int = 3) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def _width(words: str, look: str) -> float:
-    """Estimate the width of words as a fraction of the font size. Cached: a picture contains many equal texts."""
+    """Estimate the width of words as a fraction of the font size. Cached, because a picture has many equal texts."""
     looks = look.split()
     if "mono" in looks:
         return len(words) * _MONO
@@ -155,7 +158,7 @@ def _width(words: str, look: str) -> float:
 
 
 def _cut(line: str, width: float, size: float) -> str:
-    """Cut a line to a width and add an ellipsis."""
+    """Return the line. If it is wider than `width` pixels, cut it and add an ellipsis."""
     room, end = width / size, _width("…", "")
     used, fits = 0.0, 0
     for sign in line:

@@ -1,4 +1,4 @@
-"""The position and size of each state: one band per step, with compensations to the right of the forward states."""
+"""The position and the size of each state. Each step has a band, with its compensation at the right of its action."""
 
 from dataclasses import dataclass, replace
 
@@ -13,21 +13,21 @@ from machines.transitions import Phase, State, Transition, Trigger
 MARGIN = 24
 HEADLINE_Y, HEAD = 34, 92
 GAP, PIVOT_GAP = 58, 84
-#: Distance of each of two parallel edges from the middle of a box.
+#: Distance of an edge from the middle of a box when two parallel edges meet the box, in pixels.
 LANE = 9
-#: Space between two labels of one edge.
+#: Space between two labels of one edge, in pixels.
 BESIDE = 8
 _PADDING = {"stuck": 40, "failure": 30, QUARANTINE: 16}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """The layout of a diagram.
+    """The layout of a diagram. All lengths are pixels.
 
-    boxes: the states with their positions.
-    notes_width: the width of the step notes at the left of the bands.
-    lines: the y at which each band begins, and the y at which the last band ends.
-    start_y: the y of the initial dot.
+    boxes: state → its box with its position.
+    notes_width: the width of the notes about steps, at the left of the bands.
+    lines: the y at which each band begins, and then the y at which the last band ends.
+    start_y: the y of the dot from which the first edge starts.
     """
 
     saga: Saga
@@ -89,7 +89,7 @@ def _sized(saga: Saga, state: State, overlay: Overlay) -> Box:
 
 
 def _shape(saga: Saga, state: State, overlay: Overlay) -> str:
-    """Return the shape of a state. A quarantine state that the overlay marks is drawn like any other stuck state."""
+    """Return the shape of a state. A quarantine state with lines or styles of the overlay is drawn as a stuck state."""
     shape = shape_of(saga, state)
     marked = overlay.lines.get(state.name) or overlay.states.get(state.name, "dim") != "dim"
     return str(Phase.STUCK) if shape == QUARANTINE and marked else shape
@@ -102,7 +102,7 @@ def _title(saga: Saga, state: State) -> str:
 
 
 def _columns(saga: Saga, found: list[Band], sized: dict[str, Box], overlay: Overlay, left: float) -> dict[str, Box]:
-    """Return the boxes with the centre and width of their column; the space between columns fits the labels."""
+    """Return the boxes with the x and the width of their column. The labels fit into the space between columns."""
     columns: list[list[str | None]] = [
         [*(b.active for b in found), *(b.before for b in found), saga.completed],
         [*(b.failure for b in found), *(b.stuck for b in found)],
@@ -113,7 +113,7 @@ def _columns(saga: Saga, found: list[Band], sized: dict[str, Box], overlay: Over
     for names, gap in zip(columns, _gaps(saga, overlay), strict=True):
         boxes = [sized[name] for name in names if name]
         width = max((box.width for box in boxes), default=0.0)
-        # A label beside the edge in the middle of a column must end before the edges at its right.
+        # A label at an edge in the middle of a column must fit into the right half of the column.
         width = max(width, 2 * _widest(saga, _straight(saga, names), overlay) + 114 if boxes else 0)
         for box in boxes:
             own = box.width if box.shape == QUARANTINE else width
@@ -123,7 +123,7 @@ def _columns(saga: Saga, found: list[Band], sized: dict[str, Box], overlay: Over
 
 
 def _gaps(saga: Saga, overlay: Overlay) -> tuple[float, float, float, float]:
-    """Return the space to the right of each column: the width of the longest label there."""
+    """Return the space at the right of each column, in which the longest label there fits."""
     phases = {state.name: state.phase for state in saga.states.values()}
     rows = [row for row in saga.transitions if row.source != row.dest]
     out = [row for row in rows if phases[row.source] is Phase.FORWARD]
@@ -134,7 +134,7 @@ def _gaps(saga: Saga, overlay: Overlay) -> tuple[float, float, float, float]:
 
 
 def _beside(saga: Saga, rows: list[Transition], overlay: Overlay) -> float:
-    """Return the width of labels side by side: the labels of all transitions into one stuck state."""
+    """Return the width of the widest row of labels. All transitions into one stuck state have their labels in a row."""
     widths: dict[str, float] = {}
     for row in rows:
         if saga.states[row.dest].phase is Phase.STUCK:
@@ -155,7 +155,7 @@ def _widest(saga: Saga, rows: list[Transition], overlay: Overlay) -> float:
 
 
 def label(saga: Saga, row: Transition, overlay: Overlay) -> Text:
-    """Return the label of a transition: its trigger and the overlay's note. A quarantine without a note has none."""
+    """Return the label of a transition: its trigger and the note of the overlay. Quarantines have only the note."""
     note = overlay.notes.get(edge_key(row), "")
     quiet = row.trigger is Trigger.QUARANTINE or _shape(saga, saga.states[row.source], overlay) == QUARANTINE
     return Text(
@@ -165,7 +165,7 @@ def label(saga: Saga, row: Transition, overlay: Overlay) -> Text:
 
 
 def _band(band: Band, placed: dict[str, Box], top: float) -> float:
-    """Set the y of a band's boxes, starting at `top`; return the y of the band's end."""
+    """Set the y of the boxes of a band that begins at `top`. Return the y at which the band ends."""
     if band.before:
         before = placed[band.before]
         placed[band.before] = replace(before, y=top + before.height / 2)

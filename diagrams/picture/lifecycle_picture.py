@@ -1,6 +1,7 @@
 """Draw a lifecycle as SVG: the statuses below each other, downward changes at the right, upward changes at the left.
 
-Each change has its own lane and its own port at each box, and its label is before the first lane, so nothing overlaps.
+A change is a line from one box to another. It has its own vertical lane and its own port (point) at each box, and its
+label is between the box and the first lane, so nothing overlaps.
 """
 
 from dataclasses import dataclass, replace
@@ -13,9 +14,9 @@ from diagrams.text.lifecycle_text import LAST
 
 _LOOKS = {"completed": "forward", "failed": "fail", "compensated": "back"}
 _WIDTH, _LEAST_HEIGHT, _GAP = 190.0, 64.0, 34.0
-#: The maximum width of a label in pixels: about three moves per line.
+#: Largest width of a line of a label, in pixels; about three moves fit.
 _LABEL = 190.0
-#: Safety factor: some fonts are wider than `Text` estimates, and the labels are bold.
+#: Factor for the width of labels, because they are bold, and some fonts are wider than `Text` estimates.
 _WIDER = 1.25
 _LANE, _PORT = 22.0, 18.0
 
@@ -24,9 +25,10 @@ _LANE, _PORT = 22.0, 18.0
 class _Side:
     """The changes on one side of the boxes.
 
-    away: 1 for the right side (changes that lead down), -1 for the left side (changes that lead up).
-    ports: the distance of each end of a change from the top of its box.
-    labels: the lines of each change's label.
+    away: 1 for the right side with the changes that lead down, -1 for the left side with those that lead up.
+    lanes: change → number of its lane.
+    ports: (status, change) → distance of the change's port from the top of the status's box, in pixels.
+    labels: change → the lines of its label.
     """
 
     away: int
@@ -36,7 +38,7 @@ class _Side:
 
     @property
     def room(self) -> float:
-        """The width of the labels and lanes."""
+        """The width of the labels and lanes together, in pixels."""
         widths = [Text(words=line, look="label").width for lines in self.labels.values() for line in lines]
         return _WIDER * max(widths, default=0) + 30 + _LANE * len(self.lanes)
 
@@ -81,7 +83,7 @@ def _side(life: Lifecycle, place: dict[str, int], away: int) -> _Side:
     labels = {change: wrap(", ".join(life.changes[change]), _LABEL, 11, lines=4) for change in changes}
     ports: dict[tuple[str, Change], float] = {}
     for status in life.statuses:
-        # In this order no two changes that leave or enter the same box cross.
+        # This order of the ports keeps the lines of one box from crossing each other.
         entering = [change for change in changes if change[1] == status][::away]
         leaving = [change for change in changes if change[0] == status][::-away]
         y = 0.0

@@ -1,4 +1,4 @@
-"""The notes at the left of each band: the step, its kind, and what happens when the step does not succeed."""
+"""The notes at the left of each band: the step, its kind, and the consequence when the step does not succeed."""
 
 from diagrams.descriptions import KINDS
 from diagrams.picture.elements import Text, line_height, wrap
@@ -14,7 +14,7 @@ def notes_width(saga: Saga) -> float:
 
 
 def step_notes(saga: Saga, band: Band, width: float) -> list[Text]:
-    """Return the lines about a step; no line is wider than `width`."""
+    """Return the lines of the note about a step. No line is wider than `width` pixels."""
     notes = [KINDS[band.step.kind], refusal_note(saga, band), no_answer_note(band)]
     lines = [line for words in notes if words for line in wrap(words, width - 20, _SIZE, 8)]
     kind = Text(words=band.step.kind, look="kind")
@@ -34,7 +34,7 @@ def refusal_note(saga: Saga, band: Band) -> str:
 
 
 def no_answer_note(band: Band) -> str:
-    """Return the consequence of a lost answer: the step is in doubt."""
+    """Return the consequence when no attempt of the step gets an answer, so that the step is in doubt."""
     asks = "asks what became of it, then " if band.step.probe else ""
     if band.pivot or not band.failure:
         return f"No answer: {asks}stuck, a person decides"

@@ -1,6 +1,6 @@
 """The style sheet of every SVG, for light and dark mode.
 
-The colours are the colour-blind safe palette of Okabe and Ito; each colour also has its own shape or line style.
+The colours are the palette of Okabe and Ito for colour-blind readers. Each colour also has its own shape or line style.
 """
 
 STYLE = """

@@ -60,7 +60,7 @@ def _box(box: Box) -> str:
 
 
 def _shape(box: Box) -> Iterator[str]:
-    """Yield the outline of a state. Each kind of state has its own outline, so that colour is not needed."""
+    """Yield the outline of a state. Each kind of state has its own outline, so readers do not need the colours."""
     cut = {"failure": 12.0, "stuck": 18.0, QUARANTINE: 10.0}.get(box.shape)
     if box.shape == "start":
         yield f'<circle class="box" cx="{_n(box.x)}" cy="{_n(box.y)}" r="{_n(box.width / 2)}"/>'
@@ -98,7 +98,7 @@ def _row(row: Transition) -> str:
 
 
 def _path(points: list[Point]) -> str:
-    """Return a path with round corners that ends where its arrow begins."""
+    """Return the path of an edge, with round corners. The path ends where the arrow begins."""
     *through, last = points
     before = through[-1]
     through.append(_towards(last, before, 8))
@@ -110,7 +110,10 @@ def _path(points: list[Point]) -> str:
 
 
 def _towards(point: Point, other: Point, length: float) -> Point:
-    """Return the point at `length` from `point` towards `other`, at most the middle. Lines are never diagonal."""
+    """Return the point at distance `length` from `point` towards `other`, but not beyond the middle between them.
+
+    The line between the points must be horizontal or vertical.
+    """
     dx, dy = other[0] - point[0], other[1] - point[1]
     far = min(length, (abs(dx) + abs(dy)) / 2)
     return point[0] + far * ((dx > 0) - (dx < 0)), point[1] + far * ((dy > 0) - (dy < 0))
@@ -125,7 +128,7 @@ def _tip(points: list[Point], size: float) -> str:
 
 
 def _clean(words: str) -> str:
-    """Remove the characters that XML forbids even when escaped."""
+    """Remove the characters that XML does not allow, not even as an entity."""
     return _NO_XML.sub("", words)
 
 

@@ -1,1 +1,1 @@
-"""Renderers that write a saga's table, a lifecycle or a sequence as text."""
+"""Diagrams as text: each module writes a saga's table, a lifecycle or a run in one or more languages."""

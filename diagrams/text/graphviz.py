@@ -44,7 +44,7 @@ def graphviz(saga: Saga) -> str:
 
 
 def _ranks(saga: Saga) -> list[str]:
-    """Return the statements that keep the states of one grid row on one line."""
+    """Return the Graphviz statements that put the states of each grid row on one line."""
     found: dict[int, list[str]] = {0: ['"*"']}
     for state, (row, _) in grid_positions(saga).items():
         found.setdefault(row, []).append(quoted(state))

@@ -1,4 +1,4 @@
-"""Write a lifecycle as PlantUML, Graphviz, Mermaid and Markdown: every change of status is one arrow with its moves."""
+"""Write a lifecycle as PlantUML, Graphviz, Mermaid or Markdown. Each change of status is one arrow with its moves."""
 
 from diagrams.lifecycle import Lifecycle
 from diagrams.text import mermaid
@@ -6,7 +6,7 @@ from diagrams.text.graphviz import LOOKS, quoted
 from diagrams.text.markdown import code, table
 from diagrams.text.plantuml import SKIN, text
 
-#: The note at a status that a saga, or its step, may have when the saga has ended.
+#: Note at a status that a saga, or a step of it, can have when the saga has ended.
 LAST = "may be the last"
 
 

@@ -53,5 +53,5 @@ def table(head: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> str:
 
 
 def code(words: str) -> str:
-    """Return words as inline code. A bar would end the table cell and a backtick the code, so both are replaced."""
+    """Return words as inline code in a table. Backticks, bars and line breaks would end it, so they are replaced."""
     return "`" + words.replace("`", "'").replace("|", "\\|").replace("\n", " ") + "`"

@@ -1,4 +1,4 @@
-"""Write a saga's table as a Mermaid state diagram: every transition is an arrow."""
+"""Write a saga's table as a Mermaid state diagram. Every transition is an arrow."""
 
 import re
 
@@ -36,10 +36,10 @@ def mermaid(saga: Saga) -> str:
 
 
 def _alias(state: str) -> str:
-    """Return an alias for a state: a state named `end` or `class` would be read as a Mermaid keyword."""
+    """Return an alias for a state, because Mermaid would read the name `end` or `class` as a keyword."""
     return f"s_{state}"
 
 
 def text(words: str) -> str:
-    """Return words with every character that Mermaid would interpret replaced by an entity."""
+    """Return words in which each character with a meaning in Mermaid is replaced by an entity."""
     return re.sub(rf"[^\w /.,{TIMES}-]|--+", lambda found: "".join(f"#{ord(sign)};" for sign in found[0]), words)

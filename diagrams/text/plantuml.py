@@ -1,4 +1,4 @@
-"""Write a saga's table as a PlantUML state diagram: every transition is an arrow, or a line inside its state."""
+"""Write a saga's table as a PlantUML state diagram. A transition is an arrow, or a line inside its state."""
 
 import re
 
@@ -67,14 +67,14 @@ def _arrow(saga: Saga, row: Transition, positions: GridPositions) -> str:
 
 
 def _stays(row: Transition) -> str:
-    """Return a transition to the same state as a line inside the state: PlantUML draws loops over their labels."""
+    """Return the line for a transition that stays in its state. PlantUML would draw a loop over its label."""
     return f"{_alias(row.source)} : {row.trigger}{f' / {text(str(row.call))}' if row.call else ''}"
 
 
 def _direction(saga: Saga, row: Transition, positions: GridPositions) -> str:
-    """Return the direction of an arrow: forward transitions point down, compensations are at their side."""
+    """Return the direction of an arrow, so that forward states come below each other and compensations beside them."""
     if edge_kind(saga, row) in ("fail", "lost"):
-        return "down"  # several arrows side by side: PlantUML would overlap their labels
+        return "down"  # PlantUML overlaps the labels of several arrows that point to the side
     (source_row, source_column), (dest_row, dest_column) = (positions[state] for state in (row.source, row.dest))
     if source_row == dest_row:
         return "left" if dest_column < source_column else "right"
@@ -82,10 +82,10 @@ def _direction(saga: Saga, row: Transition, positions: GridPositions) -> str:
 
 
 def _alias(state: str) -> str:
-    """Return an alias for a state: a state named `end` or `note` would be read as a PlantUML keyword."""
+    """Return an alias for a state, because PlantUML would read the name `end` or `note` as a keyword."""
     return f"s_{state}"
 
 
 def text(words: str) -> str:
-    """Return words with every character that PlantUML would interpret replaced by its code point."""
+    """Return words in which each character with a meaning in PlantUML is replaced by its code point."""
     return re.sub(rf"[^\w /.,{{}}(){TIMES}-]|(?<=([/_-]))\1", lambda found: f"<U+{ord(found[0]):04X}>", words)
