@@ -24,7 +24,7 @@ from app.logs import configure_logging
 from app.settings import HOST, PORT, SHARED, ConfigError
 from app.store.sqlite_file import check_database_file, hold
 
-#: Most open files of a process besides its HTTP clients: connections to the database, participants and the broker.
+#: Most open files of a process besides the connections of HTTP clients: the database, participants, the broker.
 OTHER_FILES = 1024
 #: Longest time, in seconds, for which a process still listens after its parent was killed.
 STOPS_LISTENING_WITHIN_S = 3.0
@@ -98,10 +98,10 @@ def _import_service() -> None:
 
 
 def _check_tables(config: Config) -> None:
-    """Raise ConfigError when unfinished sagas run by another table than the one in machines/.
+    """Raise ConfigError when a table was edited under unfinished sagas.
 
-    A separate process compares them: the serving processes are forked from this one, which may have no connection and
-    no thread then.
+    A separate process checks this. The serving processes are forked from this process, so this process must open no
+    connection and start no thread.
     """
     receiver, sender = Pipe(duplex=False)
     asking = get_context("fork").Process(target=_compare_tables, args=(config, sender))
@@ -122,7 +122,7 @@ def _compare_tables(config: Config, sender: "Connection[str, str]") -> None:
         services(create_app(config)).runner.tables.compare()
     except ConfigError as error:
         sender.send(str(error))
-    except SQLAlchemyError:  # away or never migrated: /ready names the remedy
+    except SQLAlchemyError:  # the database is away or not migrated; /ready names the remedy
         pass
 
 

@@ -47,7 +47,7 @@ class Services:
     redact: Callable[[Any], Any]
     #: The text of /openapi.json; None before the first request for it.
     openapi: str | None = None
-    #: The cached counts of the overview page for the last hour, after the time at which they were read.
+    #: Cache of the overview page: when it was filled, and the numbers of sagas started in the last hour.
     last_hour: "tuple[float, Sequence[Minute]] | None" = None
 
     def install(self, app: Flask) -> None:

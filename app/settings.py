@@ -48,7 +48,7 @@ class ConfigError(click.ClickException):
 class Setting(Generic[T]):
     """The declaration of one setting."""
 
-    #: Variable of the environment; times have their unit at the end.
+    #: Name of the environment variable. The name of a time ends with its unit.
     name: str
     #: Checks the text of the variable and returns its value.
     parse: Parser[T]

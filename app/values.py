@@ -20,7 +20,7 @@ import orjson
 DEEPEST = 100  # most levels of objects and lists; orjson writes 254, and API responses add a few around a reply
 LONGEST_NUMBER = 400  # most digits of a number without an exponent; every float has fewer
 LONGEST_WORDS = 500  # most characters that are kept of a text from a participant or an event
-LONGEST_LINE = 1000  # most characters that are read of a stored reason: such a text, and the service's words around it
+LONGEST_LINE = 1000  # most characters of a stored reason: a text of LONGEST_WORDS, and the service's words around it
 LARGEST_CONTENT = 256 * 1024  # most bytes of a request or an event
 
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1  # smallest and largest integer that orjson reads and writes

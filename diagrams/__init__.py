@@ -1,4 +1,6 @@
-"""Diagrams of the saga definitions, drawn from the transitions that the engine runs. It imports only `machines`.
+"""Diagrams of the saga definitions, drawn from the transitions that the engine runs.
+
+The package imports only `machines`.
 
 - `text/`: diagrams as text, in PlantUML, Graphviz, Mermaid and Markdown. Each lists every transition.
 - `picture/`: the diagram as SVG, with its own layout.

@@ -52,7 +52,7 @@ def shape_of(saga: Saga, state: State) -> str:
 
 
 def edge_kind(saga: Saga, row: Transition) -> str:
-    """Return the kind of an edge: forward, fail, back (compensate), lost (to stuck), person (from it) or quarantine."""
+    """Return the kind of an edge: forward, fail, back (compensate), lost (to stuck), person (decides), quarantine."""
     phase, to = saga.states[row.source].phase, saga.states[row.dest].phase
     if row.trigger is Trigger.QUARANTINE or _quarantined(saga, saga.states[row.source]):
         return QUARANTINE

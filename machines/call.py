@@ -23,7 +23,7 @@ Means = Mapping[int | str, "Outcome | str | Mapping[str | bool | int | None, Out
 
 
 class _Fields:
-    """Marks that post() got no `body=` or no `form=`: the body is then written as fields, such as `items="lines"`."""
+    """Stands for an argument `body=` or `form=` that was not given."""
 
 
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})
@@ -161,7 +161,7 @@ def get(participant: str, path: str, /, **columns: Unpack[Columns]) -> Call:
 
 
 def post(participant: str, path: str, /, **more: Any) -> Call:
-    """Return a POST call. more: columns of `Columns`, and the body as `body=`, as `form=`, or as one word per field."""
+    """Return a POST call. more: columns of `Columns`, and the body: as body=, form= or fields such as items="lines"."""
     return _with_body("POST", participant, path, more)
 
 

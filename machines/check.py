@@ -36,7 +36,7 @@ class TableError(ValueError):
 
 
 def check(table: Table) -> None:
-    """Raise TableError with the problems of the table. A later check relies on what an earlier one has found legal."""
+    """Raise TableError with all problems that the first failing check finds; later checks rely on the earlier ones."""
     for find in (value_problems, _problems, _graph_problems):
         if found := [_in_full(table, step, problem) for step, problem in find(table)]:
             raise TableError(found)

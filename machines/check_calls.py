@@ -26,7 +26,7 @@ _OURS = frozenset({
     "host", "content-length", "transfer-encoding", "connection", "accept-encoding", "idempotency-key", "traceparent",
     "saga-id", "saga-step", "saga-epoch", "expect", "upgrade", "te", "trailer",
 })  # fmt: skip
-#: Types of a value that is kept from a header: a header is a text, and these values are texts.
+#: Legal types of a value that is kept from a header. All of them are texts, because a header is a text.
 _OF_HEADER = frozenset({
     FieldKind.TEXT, FieldKind.UUID, FieldKind.DATE, FieldKind.DATETIME, FieldKind.CHOICE, FieldKind.DECIMAL,
 })  # fmt: skip
@@ -91,7 +91,7 @@ def _header_problems(name: object) -> Iterator[str]:
 def template_problems(what: str, value: Any, depth: int = _DEEPEST) -> Iterator[str]:
     """Yield a problem for each part of a value that is no reference, no function, and no dict or list of them.
 
-    what: the words for the value in the problem. depth: how many levels of dicts and lists the value may have.
+    what: the words for the value in the problem. depth: how many levels of dicts and lists the value can have.
     """
     if depth == 0:
         yield f"{what} is nested deeper than {_DEEPEST}; make it flatter"

@@ -38,13 +38,13 @@ class Scope:
     table: Table
     #: Step of the call.
     step: Step
-    #: Steps before it, whose replies the call may refer to.
+    #: Steps before `step`; the call can refer to their replies.
     earlier: tuple[Step, ...]
     #: True for an undo. It runs after its own step, so it may refer to the reply of that step.
     undoes: bool = False
     #: Type of `item`, within each_item(); None: not known.
     item: Field | None = None
-    #: True within each_item(), where `item` may be referred to.
+    #: True within each_item(), where references to `item` are legal.
     within_item: bool = False
 
 
@@ -268,7 +268,7 @@ def _kept(name: str, declared: Kept | Field) -> Field:
 def _walk(field: Field | None, path: tuple[str, ...], reference: str) -> Field | None:
     """Return the type at a path inside a field; None when only a reply will decide it. Raise _Problem.
 
-    A value inside an object or a list that may be missing or null may be missing, too.
+    If an object or a list may be missing or null, the values inside it may be missing, too.
     """
     optional = nullable = False
     for name in path:

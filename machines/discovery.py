@@ -20,14 +20,15 @@ from machines.saga import Saga
 
 #: Word in SAGAS for the sample tables, which are in this package.
 SAMPLES = "samples"
-#: Package of the modules that are made from the files of the folders in SAGAS.
+#: Package for the files of all folders in SAGAS: the file trip.py becomes the module sagas.trip.
 _PACKAGE = "sagas"
 
 
 def discover(sources: str | None = None) -> Registry:
-    """Import every file that `sources` names and collect its sagas. None: what SAGAS in the environment names.
+    """Import every file that `sources` names, and return the registry of their sagas.
 
-    Raise BadTablesError for an illegal table, and for a source that has none.
+    sources: a list as in SAGAS; None: the value of SAGAS in the environment. Raise BadTablesError for a table that is
+    illegal or cannot be imported, and for a source without a table.
     """
     found: dict[int, Saga] = {}
     for source in _sources(sources):
@@ -41,7 +42,7 @@ def discover(sources: str | None = None) -> Registry:
 
 
 def problems(sources: str | None = None) -> list[str]:
-    """Return every problem of every file that `sources` names, each in one line, instead of raising the first."""
+    """Return every problem of every file that `sources` names, each in one line. sources: see `discover`."""
     found: list[str] = []
     for source in _sources(sources):
         try:
@@ -54,7 +55,7 @@ def problems(sources: str | None = None) -> list[str]:
                 _imported(name)
             except BadTablesError as error:
                 found += error.problems
-    if not found:  # the files are legal: look at all of them together
+    if not found:  # each file is legal alone, but two sagas of different files may not fit together
         try:
             discover(sources)
         except BadTablesError as error:

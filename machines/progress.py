@@ -44,7 +44,7 @@ class Progress(SagaMachine):
 
     def __init__(self, definition: Saga, state: str | None = None, *, in_doubt: bool = False) -> None:
         super().__init__(definition, state)
-        #: True when an attempt of the call in flight may have worked. A later refusal does not prove the opposite.
+        #: True when an attempt of the call in flight may have worked. A later refusal does not prove that it failed.
         self.in_doubt = in_doubt
         #: Number of failed attempts of the call in flight.
         self.attempt = 0
@@ -65,7 +65,7 @@ class Progress(SagaMachine):
 
     @property
     def probe(self) -> Call | None:
-        """The call that asks whether an attempt in doubt has worked; None: no attempt is in doubt, or no probe."""
+        """The call that asks if an attempt in doubt has worked. None: no attempt is in doubt, or the step has none."""
         return self._at.probe if self.in_doubt else None
 
     @property

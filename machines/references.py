@@ -22,7 +22,7 @@ PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 SAGA, ITEM = "saga", "item"
 #: Fields of `saga`: the saga's id, and the call's idempotency key.
 SAGA_FIELDS = ("id", "key")
-#: For a call that refers neither to `saga` nor to `item`.
+#: Values of `saga` and `item` for a call that refers to neither.
 NO_ROOTS: Mapping[str, Any] = MappingProxyType({})
 
 

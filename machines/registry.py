@@ -66,7 +66,10 @@ class Registry:
             raise UnknownSagaError(f"saga {name} v{version} is not defined") from None
 
     def know_first(self, digests: Mapping[tuple[str, int], str]) -> None:
-        """Set, by name and version, the digest of the sagas that store none. Default: the digest of the table here."""
+        """Set the tables by which the sagas without a stored digest run. digests: (name, version) → digest.
+
+        Without an entry, such a saga runs by the table of this registry.
+        """
         self._first = digests
 
     def takes_unnamed(self, definition: Saga) -> bool:

@@ -68,7 +68,7 @@ class Saga(Table):
         return self._by_step(reference for call in self._calls for reference in call.path_references)
 
     def taken(self, step: str, call: Call, body: Any, headers: Mapping[bytes, bytes]) -> tuple[Any, Mapping[str, str]]:
-        """Return what is stored of a reply, and the fields that it lacks, as `lacking`. call: the call or its probe."""
+        """Return the stored part of a reply, and the result of `lacking` for it. call: the step's call or its probe."""
         keeps = call.keeps or self._keeps[step]
         if not keeps:
             return body, self.lacking(step, body) if self._needs[step] else _NOTHING
@@ -94,7 +94,7 @@ class Saga(Table):
 
     @cached_property
     def _needs(self) -> Mapping[str, tuple[tuple[str, tuple[str, ...], bool], ...]]:
-        """Step → the fields of its reply that a call refers to, each with its path, and True where a URL has it."""
+        """Step → its needed fields, each with its parts and True if it is in the path of a call."""
         return {
             step: tuple((name, parts(name), name in self.path_fields[step]) for name in sorted(needed))
             for step, needed in self.needed_fields.items()

@@ -57,7 +57,7 @@ class Step:
 
     @property
     def recovery(self) -> Call | None:
-        """The call that gets a lost reply of the step again: the probe, or the call itself; None: neither can."""
+        """The call that gets a lost reply of the step again: the probe or the repeated call; None: there is neither."""
         return self.probe or (self.call if self.repeatable else None)
 
 

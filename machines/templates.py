@@ -86,7 +86,10 @@ def lower(value: Value, /) -> Function:
 
 
 def each_item(reference: str, value: Value, /) -> Function:
-    """Return a list with the value for each item of the list `reference`; `item.sku` is a field of the current item."""
+    """Return a list that has `value` once for each item of the list `reference`.
+
+    In `value`, a reference such as `item.sku` names a field of the current item.
+    """
     return Function("each_item", (reference, value))
 
 

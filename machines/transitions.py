@@ -109,7 +109,7 @@ class State:
 
     @property
     def rounds(self) -> int:
-        """The most times the participant is asked: every attempt, and one last probe where the step has one."""
+        """The most times that the participant is called: each attempt, and a last probe where the step has one."""
         return self.retry.attempts + (self.probe is not None)
 
     @property

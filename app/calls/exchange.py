@@ -52,7 +52,7 @@ class ExchangePool(HTTPConnectionPool):
     route: Route
 
     def exchange(self, request_bytes: bytes, timeout_s: float, clock: Callable[[], float]) -> Answer:
-        """Send a request and return its answer. timeout_s: longest time of both and of opening a connection.
+        """Send a request and return its answer. timeout_s: longest time for all, including opening a connection.
 
         Head and body are sent together, so that they often fit into one packet. An answer that is too large is not
         `complete`. Raise NotSentError, LostError or TimeoutError.

@@ -27,7 +27,7 @@ from machines.retry import Retry
 from machines.statuses import FINISHED
 from machines.transitions import Phase, Trigger
 
-#: Longest wait that a participant gets by Retry-After, in seconds. It gets a longer wait only before a later deadline.
+#: Longest Retry-After that is obeyed, in seconds. A longer one is obeyed only up to the deadline of the saga.
 LONGEST_RETRY_AFTER_S = 3600.0
 
 
@@ -239,7 +239,7 @@ class Engine:
             longest_s = left_s if left_s > 0 else retry.cap_s
         asked_s = min(reply.retry_after_s or 0.0, max(LONGEST_RETRY_AFTER_S, left_s))
         drawn = self.jitter(retry.longest_wait_s(attempt))
-        # Never 0: `run` commits the attempt only before a wait above 0, and only then it counts after a crash.
+        # Never 0, because `run` commits the attempt only before a wait. Without a commit a crash would lose its count.
         return max(min(max(drawn, asked_s), longest_s), 0.001)
 
 

@@ -247,7 +247,7 @@ class Runner:
             del self._lost[: len(lost)]
 
     def _uncount_claims(self, sagas: Iterable[Instance]) -> None:
-        """Subtract a claim of each saga. It killed no process, so it must not count towards the saga's quarantine."""
+        """Subtract one claim from each saga, because it killed no process. Claims are counted for the quarantine."""
         try:
             for saga in sagas:
                 self._leases.uncount_claim(saga)

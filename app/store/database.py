@@ -68,7 +68,7 @@ def database_options(url: str, threads: int, connections: int = Config.database_
         "max_overflow": most - most // 2,
     }
     if url.startswith("sqlite"):
-        return options | {"idle_s": inf}  # a file has room for every connection
+        return options | {"idle_s": inf}  # a SQLite file does not limit the number of connections
     return options | {"connect_args": CONNECT}
 
 
@@ -98,7 +98,7 @@ def make_durable(database: Database, statement_timeout_s: float = Config.databas
             *_, served_by = cursor.fetchone()
             cursor.close()
             if served_by != connection.get_backend_pid() and isinstance(database.pool, SharedPool):
-                database.pool.lasts(record.info)  # a pooler answers with a process number that no server process has
+                database.pool.lasts(record.info)  # the numbers differ because a pooler answered the connection
 
 
 class UtcDateTime(TypeDecorator[datetime]):

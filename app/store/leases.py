@@ -100,7 +100,7 @@ class Leases:
             connection.execute(update(_SAGA).where(_SAGA.c.id == saga.id, counted).values(taken_back))
 
     def expire_all(self) -> None:
-        """Make every unfinished saga due. Only the only process on a database calls this."""
+        """Make every unfinished saga due. Call this only when no other process uses the database."""
         self._make_due()
 
     def unknown_definitions(self) -> Sequence[Row[Any]]:

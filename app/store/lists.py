@@ -54,7 +54,7 @@ class SagaFilter:
     statuses: tuple[str, ...] = ()
     #: Any of these states, also of a table that this release does not have; empty: all.
     states: tuple[str, ...] = ()
-    #: Any of these states of one version; None: all.
+    #: Any of these states, each of one version of a definition; None: all.
     places: tuple[Place, ...] | None = None
     #: Sagas created at this time or later.
     created_from: datetime | None = None

@@ -48,7 +48,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     definition: Mapped[str]
     definition_version: Mapped[int]
-    #: State of the saga's table that the saga is in.
+    #: State of its table that the saga is in.
     state: Mapped[str]
     #: Meaning of the state: pending, running, compensating, stuck, completed or compensated.
     status: Mapped[str]
@@ -162,7 +162,7 @@ class OutboxRow(db.Model):  # type: ignore[name-defined,misc]
 
 
 class RelayRow(db.Model):  # type: ignore[name-defined,misc]
-    """The only row names the process that publishes events, and until when. One process at a time keeps their order."""
+    """The only row of this table: the process that publishes events now. One process at a time keeps their order."""
 
     __tablename__ = "relay"
 
@@ -279,7 +279,7 @@ class AuditRow(db.Model):  # type: ignore[name-defined,misc]
 
 
 class AuditHeadRow(db.Model):  # type: ignore[name-defined,misc]
-    """The only row names the last row of the audit trail. Each writer to the trail locks it first."""
+    """The only row of this table: the end of the audit trail. Each writer to the trail first locks this row."""
 
     __tablename__ = "audit_head"
 

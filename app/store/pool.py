@@ -139,7 +139,7 @@ class SharedPool(Pool):
             self._changed.notify()
 
     def _idle_or_place(self, until: float) -> ConnectionPoolEntry | None:
-        """Return an idle connection, or None when the caller must open one. Wait until one of both is possible."""
+        """Wait for an idle connection and return it. Return None when the caller can open a new one."""
         most = self._size + self._overflow
         with self._changed:
             if not self._changed.wait_for(lambda: self._idle or self._made < most, until - self.clock()):

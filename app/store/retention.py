@@ -18,7 +18,7 @@ def ended_before(days: float, limit: int) -> Sequence[SagaRow]:
     past = in_seconds(-days * _DAY_S)
     unpublished = exists().where(OutboxRow.saga_id == SagaRow.id)
     old = select(SagaRow).where(
-        SagaRow.created_at < past,  # always true here; it lets the database use the index on created_at
+        SagaRow.created_at < past,  # excludes no saga, but lets the database use the index on created_at
         SagaRow.updated_at < past,
         SagaRow.status.in_(FINISHED),
         ~unpublished,

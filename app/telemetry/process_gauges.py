@@ -20,7 +20,7 @@ class ProcessGauge:
     def update(self) -> None:
         """Set the gauge to the current values. Call this before each scrape, and when a value changes.
 
-        The second is for a scrape that another process of the server answers.
+        Another process of the server may answer the scrape, so the value is also set when it changes.
         """
         for value, number in self._read().items():
             self._gauge.labels(value).set(number)
