@@ -113,7 +113,7 @@ class Calls:
             if direction is Direction.DO and reply.status is not None and (taken is not None or call.means):
                 taken, lacking = saga.definition.taken(at.step.name, call, reply.body, reply.headers or {})
             outcome = outcome_of(reply, lacking, call)
-            if call.means or outcome in _TO_EXPLAIN:
+            if outcome in _TO_EXPLAIN or (call.means and outcome is not Outcome.SUCCEEDED):
                 reply = explained(reply, lacking, call)
             if taken is not reply.body:
                 kept = outcome is Outcome.SUCCEEDED or (outcome is Outcome.REFUSED_UNDO and not lacking)

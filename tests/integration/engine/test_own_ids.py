@@ -225,3 +225,9 @@ def test_a_person_may_send_a_call_again_that_is_sent_only_once(scene):
     saga = run(scene.given(book=[BOOKED], pay=[LOST]), definition)
     scene.service.retry(saga.id, "ada", "the bank says that it has no payment")
     assert scene.calls == ["book", "pay", "pay"]
+
+
+def test_a_success_of_a_call_with_meanings_is_not_explained(scene):
+    run(scene.given(book=[BOOKED]), trip(means={"status": {"failed": "refused"}}))
+    (row,) = scene.rows("SELECT reason FROM journal WHERE step = 'book'")
+    assert row["reason"] == "200"
