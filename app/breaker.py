@@ -2,7 +2,8 @@
 
 closed      every call is sent; a number of failures in a row, within a time window, opens the breaker
 open        no call is sent
-half open   the time is over and one trial call is sent: success closes the breaker, failure opens it again
+half open   the breaker was open for its time, and one trial call is sent: its success closes the breaker, its failure
+            opens the breaker again
 """
 
 import time

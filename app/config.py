@@ -27,7 +27,7 @@ MOST_WORKERS = 256
 class Config:
     """All settings of a process. The names of times end with their unit."""
 
-    # The server, and who may use it.
+    # The server, and the access to it.
     secret_key: str | None = setting(
         "SECRET_KEY",
         settings.secret_key,

@@ -25,7 +25,7 @@ from machines.outcomes import Outcome
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
-#: Ids of the trace and of the span for the next span that is created; None: random ids. app.otlp reads them.
+#: Trace id and span id that the next new span gets; None: random ids. app.otlp reads them.
 root_of: ContextVar[tuple[int, int] | None] = ContextVar("root_of", default=None)
 _FAILED = (Outcome.REFUSED, Outcome.REFUSED_UNDO, Outcome.IN_DOUBT)
 

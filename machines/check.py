@@ -22,7 +22,7 @@ _ENCODED_DOT = re.compile("%2e", re.IGNORECASE)
 _LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _ORDER = re.compile(r"[rc]*p?[rt]*")  # legal orders of steps; _LETTERS has the letter of each kind
 _LETTERS = {Kind.READ: "r", Kind.COMPENSATABLE: "c", Kind.PIVOT: "p", Kind.RETRIABLE: "t"}
-#: Methods that always change something (RFC 9110). POST is absent, because a read may use it for a long query.
+#: Methods that always change something (RFC 9110). POST is absent, because a read can use it for a long query.
 _CHANGING = frozenset({"PUT", "PATCH", "DELETE"})
 
 

@@ -26,7 +26,7 @@ _DEEP = frozenset({FieldKind.LIST, FieldKind.OBJECT})
 
 
 def field_problems(name: object, field: object, depth: int = DEEPEST_FIELD) -> Iterator[str]:
-    """Yield each problem of one field. depth: how many levels of lists and objects the field may have."""
+    """Yield each problem of one field. depth: how many levels of lists and objects the field can have."""
     if not isinstance(name, str) or not (FIELD_NAME.fullmatch(name) and name.isprintable()):
         yield "it is not the name of a field; use letters, digits and underscores"
         return

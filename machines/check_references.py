@@ -33,14 +33,14 @@ class _Problem(Exception):  # noqa: N818  it never leaves this module
 
 @dataclass(frozen=True)
 class Scope:
-    """What the references of one call may refer to."""
+    """What the references of one call can refer to."""
 
     table: Table
     #: Step of the call.
     step: Step
     #: Steps before `step`; the call can refer to their replies.
     earlier: tuple[Step, ...]
-    #: True for an undo. It runs after its own step, so it may refer to the reply of that step.
+    #: True for an undo. It runs after its own step, so it can refer to the reply of that step.
     undoes: bool = False
     #: Type of `item`, within each_item(); None: not known.
     item: Field | None = None

@@ -51,9 +51,9 @@ class Field:
     places: int = 0
     #: Legal values of a choice.
     choices: tuple[str, ...] = ()
-    #: True: the field may be left out; a call refers to it with maybe() or fallback().
+    #: True: the field can be left out; a call refers to it with maybe() or fallback().
     optional: bool = False
-    #: True: the value may be null; a call refers to it with fallback(), or sends null in a body.
+    #: True: the value can be null; a call refers to it with fallback(), or sends null in a body.
     nullable: bool = False
     #: True: no page, reply, command, log line or event shows the value.
     secret: bool = False
@@ -121,7 +121,7 @@ def datetime(*, example: str = "2027-01-31T09:30:00+01:00") -> Field:
 
 
 def choice(*choices: str, default: str | None = None) -> Field:
-    """Return a field for one of these texts."""
+    """Return a field whose value is one of these texts."""
     return Field(kind=FieldKind.CHOICE, choices=choices, default=default, example=choices[0] if choices else None)
 
 
@@ -142,17 +142,17 @@ def anything() -> Field:
 
 
 def optional(field: Field) -> Field:
-    """Return a field that may be left out."""
+    """Return the field as one that can be left out."""
     return replace(field, optional=True)
 
 
 def nullable(field: Field) -> Field:
-    """Return a field whose value may be null."""
+    """Return the field as one whose value can be null."""
     return replace(field, nullable=True)
 
 
 def secret(field: Field) -> Field:
-    """Return a field whose value is sent to participants and shown nowhere."""
+    """Return the field as one whose value is sent to participants but shown nowhere."""
     return replace(field, secret=True)
 
 

@@ -46,7 +46,7 @@ class Effect(StrEnum):
 
 
 class Move(Protocol):
-    """A move that may record the outcome of a call."""
+    """A move, with the columns that record the outcome of a call; a move without a call has none."""
 
     @property
     def trigger(self) -> str: ...
@@ -157,7 +157,7 @@ def steps_of(definition: Saga, saga: Snapshot, journal: Sequence[JournalEntry]) 
 
 
 def completed_steps(definition: Saga, saga: Snapshot, journal: Sequence[Move]) -> int:
-    """Return the number of steps that are done and not undone. The journal may be loaded without its replies."""
+    """Return the number of steps that are done and not undone. journal: its replies are not needed."""
     moves: dict[tuple[str, str], set[str]] = {}
     for row in journal:
         moves.setdefault((row.step or "", row.direction or ""), set()).add(row.trigger)

@@ -88,7 +88,7 @@ class SagaEvent(Event):
     transitions: Mapping[str, FixedList]  # type: ignore[assignment]  # Event only reads it
 
     def __init__(self, name: str, machine: "SagaMachine", transitions: Mapping[str, FixedList]) -> None:
-        # Event's own constructor would build an empty collection first.
+        # The constructor of Event is not called, because it would only build a collection that is then replaced.
         self.name, self.machine, self.transitions = name, machine, transitions
 
     def trigger(self, model: object, *args: Any, **kwargs: Any) -> bool:

@@ -13,8 +13,8 @@ previews, the diagrams and the tests call it. No other module fires a trigger, a
                             steps before it, or is stuck
     not sent                sends the call later; no attempt is counted
 
-A saga leaves a *passing* state in the same commit. It enters the state of the next call, or of the first compensation
-to be sent: steps are undone in reverse order, so that is the compensation of the last step that has one.
+A saga leaves a *passing* state in the same commit, for the state of the next call or of a compensation. Steps are
+undone in reverse order, so the last step with an undo is compensated first.
 """
 
 from collections.abc import Mapping
@@ -65,7 +65,7 @@ class Progress(SagaMachine):
 
     @property
     def probe(self) -> Call | None:
-        """The call that asks if an attempt in doubt has worked. None: no attempt is in doubt, or the step has none."""
+        """The step's probe, which asks if an attempt in doubt has worked. None: no attempt is in doubt, or no probe."""
         return self._at.probe if self.in_doubt else None
 
     @property

@@ -31,7 +31,7 @@ class Table:
     version: int
     #: Fields that the saga is started with, by name.
     data: Mapping[str, Field]
-    #: Every service that a step may call.
+    #: Names of all participants that the steps call.
     participants: tuple[str, ...]
     #: State in which the saga begins.
     initial: str
@@ -51,8 +51,8 @@ class Table:
     events: Mapping[str, str] = field(default_factory=dict)
     #: Incoming event that starts a saga; its content is the saga's `data`. None: no event starts a saga.
     started_by: str | None = None
-    #: Seconds from the start of a saga in which it may send forward steps; after that it is compensated. The deadline
-    #: does not stop a call in flight, a compensation or a step after the pivot.
+    #: Deadline, in seconds from the start of a saga. After it no further step forward is sent, and the saga is
+    #: compensated. It does not stop a call in flight, a compensation or a step after the pivot.
     deadline_s: float = 900.0
 
     def __str__(self) -> str:

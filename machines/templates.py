@@ -197,7 +197,10 @@ def _plain_number(exact: Decimal) -> int | Decimal:
 
 
 def _total(arguments: tuple[Any, ...], *sources: Mapping[str, Any]) -> Any:
-    """Return the sum. It is a text with the most decimal places of an item if all items are texts, else a number."""
+    """Return the sum. If all items are texts, it is a text with as many decimal places as the longest of them.
+
+    Otherwise it is a number.
+    """
     reference = arguments[0]
     where, _, name = reference.rpartition(".")
     items = look_up(where, *sources)

@@ -1,7 +1,7 @@
 """The states and transitions that are derived from a table. No other module creates a transition.
 
-In an *active* state exactly one call is in flight. A transition from such a state names its trigger, which is what
-happened to the call:
+In an *active* state exactly one call is in flight. The trigger of a transition says what happened to the call or to the
+saga:
 
     start             the saga is created, in the initial state
     succeeded         continue with the next step, or with the next compensation

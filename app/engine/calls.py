@@ -46,7 +46,7 @@ class Calls:
         reply, outcome = self._send(saga, at.call)
         if asked and asked[1] is Outcome.IN_DOUBT and not reply.sent and outcome is Outcome.NOT_SENT:
             # The probe failed and opened the participant's circuit breaker, so the call was not sent. Count an attempt,
-            # because the probe of every later attempt may open the breaker again.
+            # because otherwise each probe could open the breaker, and the attempts would never end.
             return asked
         if outcome is Outcome.REFUSED and saga.in_doubt and at.doubts_refusals:
             return self._doubted(saga, reply, probe)

@@ -181,7 +181,7 @@ class SagaService:
 
     @contextmanager
     def _wait(self, wait_s: float | None) -> Iterator[float]:
-        """Yield how long the request may wait, in seconds.
+        """Yield how long the request is allowed to wait, in seconds.
 
         The time is 0 while `config.requests` other requests wait, because each waiting request occupies a thread.
         """

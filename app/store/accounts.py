@@ -97,8 +97,8 @@ class Users:
     def _known(connection: Connection, name: str, *, stays_admin: bool) -> Row[Any]:
         """Lock and return the user's row. Raise NotFoundError for an unknown user.
 
-        stays_admin: False when the change may remove an admin. Then lock all admins first, and raise ConflictError for
-        the last one.
+        stays_admin: False when the user will be no admin after the change. Then lock all admins first, and raise
+        ConflictError for the last one.
         """
         if not stays_admin:  # the rows are locked in a fixed order, so that two transactions cannot deadlock
             admins = select(_USER.c.name).where(_USER.c.role == _ADMIN).order_by(_USER.c.name).with_for_update()

@@ -82,7 +82,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     version: Mapped[int]
     #: Number of claims since the last move or release.
     claims: Mapped[int]
-    #: When any process may claim the saga: the end of a lease or a wait. NULL: the engine has nothing left to do.
+    #: When any process can claim the saga: the end of a lease or a wait. NULL: the engine has nothing left to do.
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: True when the call of the current state may have been sent. It may also have been sent when `claims` is above 0.
     unsure: Mapped[bool]

@@ -137,7 +137,7 @@ class SagaStore:
     def insert(self, saga: Instance, delay_s: float | None, owner: str | None) -> None:
         """Make a new saga durable. Raise KeyTakenError when another saga has its Idempotency-Key.
 
-        delay_s: seconds after which any process may claim the saga; None: the engine has nothing left to do.
+        delay_s: seconds after which any process can claim the saga; None: the engine has nothing left to do.
         owner: the process that holds the lease until then; None: no process runs the saga.
         """
         definition = saga.definition
@@ -246,7 +246,7 @@ class SagaStore:
         }
 
     def read(self, saga_id: UUID) -> Instance | None:
-        """Return the saga as it is now; None when there is none. When several processes move it, the first commit wins.
+        """Return the stored saga; None for an unknown id. When several processes move the saga, the first commit wins.
 
         Raise UnknownSagaError when this release does not have the saga's table.
         """

@@ -29,8 +29,8 @@ TRUSTED_S = 0.1
 class Connections:
     """Connections that the engine takes out of SQLAlchemy's pool. It takes at most `pool.size()`, half of the pool.
 
-    Further threads wait for a connection in the order of their arrival. A connection returns to the pool when it has
-    been idle for a while, and at once when the server refuses the pool another connection.
+    When all are in use, threads wait for a connection in the order of their arrival. A connection returns to the pool
+    when it has been idle for a while, and at once when the server refuses the pool another connection.
     """
 
     def __init__(self, database: Database) -> None:
@@ -45,7 +45,7 @@ class Connections:
         event.listen(database, "engine_disposed", lambda _database: self._end())
 
     def take(self) -> PoolProxiedConnection:
-        """Return a connection for this thread alone, which its server has not closed.
+        """Return an open connection for this thread alone.
 
         Raise the driver's error when no connection can be opened, and NoConnectionError when none came free within
         CONNECTION_WAIT_S.

@@ -32,7 +32,7 @@ class CountedTransition(NamedTuple):
 
     @property
     def fails(self) -> bool:
-        """Return True when the saga does not go forward after the transition."""
+        """Return True when a forward step fails, so that the saga does not go forward any more."""
         return self._leaves(Phase.FORWARD) and self.trigger in GIVES_UP
 
     @property

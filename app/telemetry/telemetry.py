@@ -57,7 +57,7 @@ def cached(metric: _Metric) -> _Metric:
 
 
 class Telemetry:
-    """Counts and logs what the engine does. Even the first scrape has every series of the definitions."""
+    """Counts and logs what the engine does. Each series of the definitions is shown from the first scrape on."""
 
     def __init__(
         self,
