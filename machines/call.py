@@ -51,7 +51,7 @@ class Call:
     keeps: Mapping[str, "Kept | Field"] = field(default_factory=dict)
     #: Status, or path of a field in the reply's body → the outcome; see Means.
     means: Means = field(default_factory=dict)
-    #: Retries of this call; None: the retries of its step. A dict has separate ones: {IN_DOUBT: …, NOT_SENT: …}.
+    #: Retries of this call; None: the retries of its step. A dict has retries by outcome: {IN_DOUBT: …, NOT_SENT: …}.
     retry: "Retry | Mapping[Outcome | str, Retry] | None" = None
 
     @property

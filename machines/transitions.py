@@ -208,7 +208,7 @@ def _deferral(call: Call) -> Retry:
 
 
 def _failure(table: Table, number: int, entry: str, stuck: str) -> Iterator[State | Transition]:
-    """Yield the failure state of a step that may be refused, and the transitions of its failures."""
+    """Yield the failure state of a step that the saga can go back from, and the transitions of the step's failures."""
     step, back = table.steps[number], _undone_before(table, number)
     failure = step.refused or ""  # check() requires it here
     yield State(name=failure, phase=Phase.PASSING, step=step)

@@ -82,7 +82,7 @@ class SagaService:
         self, name: str, data: Mapping[str, Any], key: str | None = None, by: str = "api",
         sent: Mapping[str, Any] | None = None,
     ) -> SagaSnapshot:  # fmt: skip
-        """Store a saga that waits for `execute`. The other arguments and the result are those of `start`."""
+        """Store a saga that waits for `execute`. The arguments, the result and the errors are those of `start`."""
         for _ in range(_TRIES):
             saga = self._new(name, data, key, by, sent)
             saga.pending = True

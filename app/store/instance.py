@@ -58,7 +58,7 @@ class SagaSnapshot:
 
 
 def search_text(value: object) -> str | None:
-    """Return a value of a saga's data as the database stores it for searches: a text of LONGEST_REFERENCE at most."""
+    """Return a value of a saga's data as the text that is stored for searches, cut to LONGEST_REFERENCE characters."""
     return None if value is None else str(value)[:LONGEST_REFERENCE]
 
 

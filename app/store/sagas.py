@@ -209,7 +209,7 @@ class SagaStore:
         saga.committed()
 
     def _save_with_audit_row(self, saga: Instance, entry: Entry, values: dict[str, Any]) -> None:
-        """Commit the moves and the audit row of a person's request in one transaction. Raise FencedError."""
+        """Commit the moves and the audit row of a person's request in one transaction. Raise FencedError, as `save`."""
         after = {"state": saga.state, "status": saga.status, "version": saga.version + 1}
         with atomic(self._database) as connection:
             if self._save.run_within(connection, values) != 1:

@@ -31,7 +31,7 @@ class SagaCounts:
     by_state: Mapping[tuple[str, str], tuple[int, float]]
     #: (definition, version) → number of unfinished sagas that this process cannot move, because it lacks their table.
     unknown: Mapping[tuple[str, int], int]
-    #: Longest time, in seconds, that a saga whose table this process has is due and not claimed.
+    #: How long the longest overdue saga has been due, in seconds. Only sagas whose table this process has are counted.
     overdue_s: float
     #: Number of processes that run sagas.
     replicas: int
@@ -73,7 +73,7 @@ def _unknown(groups: Sequence[Row[Any]], registry: Registry) -> Mapping[tuple[st
 
 
 def _overdue_s(groups: Sequence[Row[Any]], registry: Registry) -> float:
-    """Return the longest time, in seconds, that a saga which this process can claim has been due."""
+    """Return how long the longest overdue saga has been due, in seconds. Only sagas that this process can claim count."""
     due = [group.due_s for group in groups if group.due_s is not None and registry.knows(group)]
     return max(0.0, -min(due, default=0.0))
 
