@@ -56,7 +56,7 @@ class Progress(SagaMachine):
         self.waits_for: str | None = None
         #: True while the saga waits for a request to start; none of its calls was sent.
         self.pending = False
-        #: Why the saga failed, as "state: step: reason"; None while it has not.
+        #: Why the saga failed, as "state: step: reason"; None: it has not failed.
         self.error: str | None = None
 
     @property

@@ -231,7 +231,10 @@ class Engine:
         return 0.0
 
     def _wait(self, saga: Instance, retry: Retry, attempt: int, reply: Reply) -> float:
-        """Return a random wait before the next call, in seconds: from the Retry-After, at most until the deadline."""
+        """Return a random wait before the next call, in seconds.
+
+        It is not shorter than the Retry-After of the reply, and does not last beyond the deadline of the saga.
+        """
         left_s, longest_s = 0.0, inf
         if saga.may(Trigger.EXPIRE):  # min: before the first commit the deadline is infinite
             left_s = min(saga.deadline - self.store.clock(), saga.definition.deadline_s)

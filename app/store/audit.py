@@ -94,7 +94,7 @@ def seal(row: Mapping[str, Any]) -> str:
 
 
 def as_json(row: Row[Any]) -> dict[str, Any]:
-    """Return a row in the form that its hash is made of, together with the hash."""
+    """Return a row as JSON values: all columns as `seal` hashes them, and the hash."""
     return {name: _plain(value) for name, value in row._mapping.items()}  # noqa: SLF001  its public name
 
 

@@ -73,7 +73,7 @@ def _unknown(groups: Sequence[Row[Any]], registry: Registry) -> Mapping[tuple[st
 
 
 def _overdue_s(groups: Sequence[Row[Any]], registry: Registry) -> float:
-    """Return how long the longest overdue saga has been due, in seconds. Only sagas that this process can claim count."""
+    """Return how long the longest overdue saga has been due, in seconds. Count only sagas that the registry knows."""
     due = [group.due_s for group in groups if group.due_s is not None and registry.knows(group)]
     return max(0.0, -min(due, default=0.0))
 
