@@ -157,6 +157,8 @@ def _meant_by_field(reply: Reply, call: Call) -> tuple[str, Any, Outcome] | None
             value = within(reply.body, parts(path))
         except (LookupError, TypeError):
             value = None
+        if value is None and not _OK <= (reply.status or 0) < _REDIRECT:
+            continue  # an error has other fields than a success, so a missing one proves nothing
         for meant, outcome in meanings.items():
             if meant == value and type(meant) is type(value):
                 return path, value, Outcome(outcome)

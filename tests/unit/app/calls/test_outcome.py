@@ -1,7 +1,7 @@
 import pytest
 
 from app.calls.outcome import Reply, explained, outcome_of, setting_of, settings_of
-from machines.call import post
+from machines.call import get, post
 from machines.outcomes import Outcome
 
 SUCCEEDED, REFUSED, IN_DOUBT, NOT_SENT = Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.IN_DOUBT, Outcome.NOT_SENT
@@ -141,3 +141,13 @@ def test_a_refusal_and_an_answer_in_doubt_name_no_setting():
 )
 def test_only_503_with_retry_after_counts_no_attempt(reply, waits):
     assert reply.asks_to_wait is waits
+
+
+@pytest.mark.parametrize(("reply", "outcome"), [
+    (Reply(status=200, body=[]), REFUSED), (Reply(status=200, body=[{"id": None}]), REFUSED),
+    (Reply(status=200, body=[{"id": 7}]), SUCCEEDED), (Reply(status=500, body={"error": "x"}), IN_DOUBT),
+    (Reply(status=401, body={"error": "x"}), NOT_SENT), (Reply(status=200, body=None), IN_DOUBT),
+])  # fmt: skip
+def test_a_missing_field_has_its_meaning_only_in_a_success(reply, outcome):
+    search = get("stock", "/reservations", means={"0.id": {None: REFUSED}})
+    assert outcome_of(reply, call=search) is outcome
