@@ -1,4 +1,4 @@
-"""The properties can fail: when a guard is removed, one of them fails within 400 examples."""
+"""The properties can fail: when a guard is removed, one of them fails within 1,500 examples."""
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -9,7 +9,7 @@ from tests.property.tables import COMPENSATABLE, PIVOT, RETRIABLE, StepLine, tab
 
 #: Each run has the same examples, and a failing one is not shrunk, because the test expects a failure.
 STABLE = settings(
-    max_examples=400,
+    max_examples=1500,
     stateful_step_count=10,
     deadline=None,
     derandomize=True,
