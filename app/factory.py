@@ -200,7 +200,10 @@ def _event_threads(  # noqa: PLR0917  connects parts that are built already
     with app.app_context():
         outbox, dead_letters = Outbox(db.engine, owner), DeadLetters(db.engine)
     names = {event for definition in definitions for event in definition.events.values()}
-    relay = Relay(outbox, Publisher(url), metrics, names=names, wake=event_committed, stopping=runner.stopping)
+    relay = Relay(
+        outbox, Publisher(url), metrics, names=names, wake=event_committed, stopping=runner.stopping,
+        secrets_of=definitions.secrets_of,
+    )  # fmt: skip
     intake = Intake(service, definitions, dead_letters, metrics, runner.stopping)
     return EventThreads(url, relay, intake, threads, runner.stopping)
 

@@ -6,7 +6,7 @@ The accepted value is the value that is stored and sent. A decimal becomes a tex
 import datetime as dt
 import re
 from collections.abc import Callable, Mapping
-from decimal import Decimal
+from decimal import Context, Decimal
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,10 @@ from machines.fields import CENTS, Field, FieldKind
 
 #: Longest text of a value in an error message, in characters; a longer text would hide the message.
 _LONGEST_SHOWN = 40
+#: A date and time with a zone, as RFC 3339 writes it. Python reads more, such as week dates and times without seconds.
+_RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+#: Exact arithmetic: more digits than any number that is accepted. Python's default would round to 28.
+_EXACTLY = Context(prec=5_000)
 _PLAIN_DECIMAL = re.compile(r"-?\d{1,100}(\.\d{1,100})?", re.ASCII)
 
 
@@ -115,7 +119,7 @@ def _decimal(field: Field, value: Any) -> str:
     exact = _exact(value, from_text=True)
     _places(exact, field.places, value)
     _within(field, exact, _shown(value))
-    text = format(exact.quantize(Decimal(1).scaleb(-field.places)), "f")
+    text = format(exact.quantize(Decimal(1).scaleb(-field.places), context=_EXACTLY), "f")
     return text.removeprefix("-") if exact == 0 else text
 
 
@@ -129,7 +133,7 @@ def _exact(value: Any, *, from_text: bool) -> Decimal:
 
 
 def _places(exact: Decimal, places: int, value: Any) -> None:
-    exponent = exact.normalize().as_tuple().exponent
+    exponent = exact.normalize(_EXACTLY).as_tuple().exponent
     if isinstance(exponent, int) and exponent < -places:
         raise NotAcceptedError(f"is {_shown(value)}, which has more than {places} decimals")
 
@@ -169,7 +173,7 @@ def _date(_field: Field, value: Any) -> str:
 
 def _datetime(_field: Field, value: Any) -> str:
     try:
-        if isinstance(value, str) and dt.datetime.fromisoformat(value).tzinfo and value[10:11] in ("T", "t", " "):
+        if isinstance(value, str) and _RFC_3339.fullmatch(value) and dt.datetime.fromisoformat(value.upper()):
             return value
     except ValueError:
         pass

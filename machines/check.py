@@ -5,7 +5,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from machines.call import Call
-from machines.check_references import order_problems, reference_problems, scope_of
+from machines.check_references import order_problems, reference_problems
+from machines.check_scope import scope_of
+from machines.check_secrets import address_problems, search_problems
 from machines.check_types import mend
 from machines.check_values import value_problems
 from machines.fields import FieldKind
@@ -22,6 +24,7 @@ _ENCODED_DOT = re.compile("%2e", re.IGNORECASE)
 _LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _ORDER = re.compile(r"[rc]*p?[rt]*")  # legal orders of steps; _LETTERS has the letter of each kind
 _LETTERS = {Kind.READ: "r", Kind.COMPENSATABLE: "c", Kind.PIVOT: "p", Kind.RETRIABLE: "t"}
+_WITH_FIELDS = (FieldKind.OBJECT, FieldKind.LIST, FieldKind.ANYTHING)  # kinds whose values can have fields
 #: Methods that always change something (RFC 9110). POST is absent, because a read can use it for a long query.
 _CHANGING = frozenset({"PUT", "PATCH", "DELETE"})
 
@@ -77,6 +80,7 @@ def _saga_problems(table: Table) -> Iterator[str]:
     yield from _participant_problems(table)
     if table.order is not None:
         yield from order_problems(table, table.order)
+    yield from search_problems(table)
     kinds = [step.kind for step in table.steps]
     if not _ORDER.fullmatch("".join(_LETTERS[kind] for kind in kinds)):
         yield (
@@ -163,7 +167,9 @@ def _call_problems(table: Table, call: Call, number: int) -> Iterator[str]:
             f"{mend(call.participant, table.participants, 'add it to participants=')}"
         )
     yield from _address_problems(call)
-    yield from reference_problems(scope_of(table, number, call), call)
+    scope = scope_of(table, number, call)
+    yield from reference_problems(scope, call)
+    yield from address_problems(scope, call)
 
 
 def _address_problems(call: Call) -> Iterator[str]:
@@ -205,7 +211,7 @@ def _name_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
     for step in table.steps:
         if step.name == SAGA:
             yield step, f"{SAGA!r} is the name of what saga.id refers to; give the step another name"
-        elif step.name in table.data and table.data[step.name].kind in (FieldKind.OBJECT, FieldKind.LIST):
+        elif step.name in table.data and table.data[step.name].kind in _WITH_FIELDS:
             yield step, f"{step.name!r} is also a field of data with fields of its own; rename one of them"
     for owner, name in _repeated(names):
         yield owner, f"step {name!r} is named twice; give each step a name of its own"

@@ -20,6 +20,7 @@ LARGEST_FACTOR = 100  # largest Retry.factor; a larger number is a typing error
 #: which no date can hold.
 LONGEST_WAIT_S = 10 * 366 * 86_400
 _DEEPEST = 20  # most dicts and lists in a value, one inside the other; the checks recurse into them
+_SMALLEST_CONSTANT, _LARGEST_CONSTANT = -(2**63), 2**64 - 1  # a larger integer is written number(const("…"))
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 #: Headers that a table cannot set, in lower case: the service or its HTTP connection decides them.
 _OURS = frozenset({
@@ -126,12 +127,15 @@ def _instead(name: str, value: Any) -> str:
 
 
 def _function_problems(what: str, function: Function, depth: int) -> Iterator[str]:
-    name, arguments = function.name, function.arguments
+    name, arguments = column_of(function, "name"), column_of(function, "arguments")
+    if not (isinstance(name, str) and isinstance(arguments, tuple)):
+        yield f"{what} is a Function that was made by hand; use a function of machines.templates"
+        return
     expected = _ARGUMENTS.get(name)
     if function.own is None and name != "join" and expected is None:
-        yield f"{what} has the function {name!r}, which is none"
+        yield f"{what} has the function {name!r}, which is none; use one of machines.templates"
     elif expected is not None and len(arguments) != expected:
-        yield f"{what}: {name}() takes {expected} argument{'s' if expected > 1 else ''}"
+        yield f"{what}: {name}() takes {expected} argument{'s' if expected > 1 else ''}; use the function {name}()"
     elif name == "const":
         if not _is_json(arguments[0]):
             yield f"{what}: const({shown(arguments[0])}) is no JSON; give a text, a number, a dict or a list"
@@ -151,7 +155,9 @@ def _is_json(value: Any) -> bool:
         return all(map(_is_json, value))
     if isinstance(value, str):
         return not list(unstorable("", value))
-    return value is None or (isinstance(value, (bool, int, float)) and not list(out_of("", value or 0, -1e300, 1e300)))
+    if isinstance(value, int):
+        return _SMALLEST_CONSTANT <= value <= _LARGEST_CONSTANT
+    return value is None or (isinstance(value, float) and not list(out_of("", value, -1e300, 1e300)))
 
 
 def _means_problems(call: Call) -> Iterator[str]:

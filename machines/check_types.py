@@ -1,13 +1,12 @@
 """Functions that all checks of a table use: they show a value as a short text, and check its type and bounds."""
 
-import re
 from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
+from enum import StrEnum
 from math import isfinite
 from typing import Any
 
-#: The NUL character and lone surrogates: app.values refuses them, because the databases cannot store them.
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+from machines.references import unstorable_text
 
 
 def column_of(owner: object, column: str) -> Any:
@@ -21,7 +20,7 @@ def no_text(what: str, value: object) -> Iterator[str]:
 
 
 def unstorable(what: str, text: str) -> Iterator[str]:
-    if _UNSTORABLE.search(text):
+    if unstorable_text(text):
         yield f"{what} {shown(text)}, which has a NUL or a lone surrogate that no JSON may have; take it out"
 
 
@@ -42,6 +41,8 @@ def out_of(
 
 def shown(value: object) -> str:
     """Return any value as a short text."""
+    if isinstance(value, StrEnum):
+        value = str(value)
     text = repr(value) if isinstance(value, (str, int, float, type(None))) else f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:57]}…"  # noqa: PLR2004  one line of an error message
 

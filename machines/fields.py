@@ -13,6 +13,7 @@ LARGEST_AMOUNT = 10**9  # default high= of amount(), money() and decimal(); a la
 LONGEST_TEXT = 200  # default high= of text(), in characters; also the longest text that sagas can be searched by
 LONGEST_LIST = 200  # default high= of list_of(), in items; a longer list is most likely an error
 CENTS = 2  # decimals of amount() and money()
+_USUAL_AMOUNT = 60  # money() with at least this bound has the example "59.98"
 
 
 class FieldKind(StrEnum):
@@ -77,9 +78,10 @@ def amount(high: int = LARGEST_AMOUNT, *, example: float | None = None) -> Field
     return Field(kind=FieldKind.AMOUNT, high=high, example=_near(59.98, 0, high) if example is None else example)
 
 
-def money(high: int = LARGEST_AMOUNT, *, example: str = "59.98") -> Field:
+def money(high: int = LARGEST_AMOUNT, *, example: str = "") -> Field:
     """Return a field for an exact amount of money with two decimals, not negative: the text "12.30"."""
-    return decimal(CENTS, 0, high, example=example)
+    usual = "59.98" if isinstance(high, int) and high >= _USUAL_AMOUNT else ""
+    return decimal(CENTS, 0, high, example=example or usual)
 
 
 def decimal(places: int, low: int = -LARGEST_AMOUNT, high: int = LARGEST_AMOUNT, *, example: str = "") -> Field:

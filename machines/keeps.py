@@ -69,7 +69,9 @@ def keep(
         try:
             found = accept(kept.field, _found(kept, body, headers), strict=False)
         except LookupError:
-            if not kept.field.optional:
+            if kept.field.default is not None:
+                _put(stored, parts(name), kept.field.default)
+            elif not kept.field.optional:
                 lacking[str(kept)] = ""
             continue
         except NotAcceptedError as error:

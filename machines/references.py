@@ -26,6 +26,21 @@ SAGA_FIELDS = ("id", "key")
 NO_ROOTS: Mapping[str, Any] = MappingProxyType({})
 
 
+_LONGEST_INDEX = 9  # digits of the number of an item of a list
+#: Characters that no JSON reader and no database keeps, see `app.values`.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
+
+class _Masked(str):
+    """The text that people see in the place of a secret value."""
+
+    __slots__ = ()
+
+
+#: The one instance: a function of it, and a reference below it, is masked as well.
+MASKED = _Masked("***")
+
+
 class FillError(ValueError):
     """The call cannot be built from the saga's data and replies; nothing was sent."""
 
@@ -70,16 +85,28 @@ def look_up(
         raise FillError(f"{reference} is not known") from None
 
 
+def is_index(name: str) -> bool:
+    """Return True when a part of a reference is the number of an item of a list, from 0."""
+    return name.isdecimal() and len(name) <= _LONGEST_INDEX
+
+
 def within(value: Any, path: tuple[str, ...]) -> Any:
     """Return the part of a value at a path of names and list indexes. Raise LookupError or TypeError if absent."""
     for name in path:
         if isinstance(value, (dict, Mapping)):  # dict first, because a Mapping is recognized slowly
             value = value[name]
-        elif isinstance(value, list) and name.isdigit():
+        elif isinstance(value, list) and is_index(name):
             value = value[int(name)]
+        elif value is MASKED:
+            return MASKED
         else:
             raise LookupError(name)
     return value
+
+
+def unstorable_text(text: str) -> bool:
+    """Return True for a text with a NUL or a lone surrogate."""
+    return _UNSTORABLE.search(text) is not None
 
 
 def scalar_text(reference: str, value: Any, where: str) -> str:

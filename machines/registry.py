@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from machines.saga import Saga
+from machines.secrets import SecretFields
 from machines.table import participant_variable
 
 
@@ -36,6 +37,7 @@ class Registry:
 
     def __init__(self, definitions: list[Saga]) -> None:
         self._by_version: dict[tuple[str, int], Saga] = {}
+        self._secrets: dict[str, SecretFields | None] = {}
         self._first: Mapping[tuple[str, int], str] = {}
         called: dict[str, str] = {}
         for definition in definitions:
@@ -95,6 +97,16 @@ class Registry:
         """Return the newest version of a table; new sagas run by it."""
         versions = [version for known, version in self._by_version if known == name]
         return self.get(name, max(versions, default=0))
+
+    def secrets_of(self, name: str) -> SecretFields | None:
+        """Return the secret fields of all versions of a saga; None without any.
+
+        So a value stays hidden when its field became secret later, and when this release lacks the saga's own version.
+        """
+        if name not in self._secrets:
+            versions = [table for (known, _), table in self._by_version.items() if known == name]
+            self._secrets[name] = SecretFields(versions) or None
+        return self._secrets[name]
 
     def _started_by_event(self) -> Mapping[str, Saga]:
         """Return, by event, the saga that the event starts. Only the latest version of a saga is started."""

@@ -12,6 +12,7 @@ from machines.digest import content_of, digest_of
 from machines.fields import Field
 from machines.keeps import Kept, keep
 from machines.references import FillError, parts, segment, split, within
+from machines.secrets import SecretFields
 from machines.table import Table
 from machines.transitions import Graph, State, Transition, derive
 
@@ -56,6 +57,11 @@ class Saga(Table):
     def digest(self) -> str:
         """The digest that distinguishes this table from another table of the same name and version."""
         return digest_of(self.content)
+
+    @cached_property
+    def secrets(self) -> SecretFields | None:
+        """The secret fields of the table; None without any."""
+        return SecretFields([self]) or None
 
     @cached_property
     def needed_fields(self) -> Mapping[str, frozenset[str]]:

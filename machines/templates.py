@@ -6,20 +6,17 @@ depth. A template is pure data: it is checked at import, compared, and shown in 
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Context, Decimal
-from math import isfinite
-from operator import methodcaller
+from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
 
-from machines.references import ITEM, FillError, look_up, scalar_text
+from machines.exact import add, as_json, cents_of, exact_number, plain_number
+from machines.references import ITEM, MASKED, FillError, look_up, scalar_text
 
 #: A value of a call: a reference, a Function, or a dict or list of values.
 Value = Any
 #: Value of a maybe() that has no value; its member, parameter or header is left out.
 LEFT_OUT = object()
-#: Exact arithmetic with 5,000 digits. Numbers of replies have 400 at most; Python's default would round to 28.
-_EXACTLY = Context(prec=5_000)
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,10 @@ def const(value: Any, /) -> Function:
 
 
 def maybe(reference: str, /) -> Function:
-    """Return an optional value. Its member, parameter or header is left out when the value is missing or null."""
+    """Return an optional value. Its member, parameter or header is left out when the value is missing or null.
+
+    A function of an optional value is left out, too. join() leaves out this part alone.
+    """
     return Function("maybe", (reference,))
 
 
@@ -136,11 +136,14 @@ def _fallback(arguments: tuple[Any, ...], *sources: Mapping[str, Any]) -> Any:
 
 def _each_item(
     arguments: tuple[Any, ...], data: Mapping[str, Any], results: Mapping[str, Any], roots: Mapping[str, Any]
-) -> list[Any]:
+) -> Any:
     items = look_up(arguments[0], data, results, roots)
+    if items is MASKED:
+        return MASKED
     if not isinstance(items, list):
         raise FillError(f"{arguments[0]} is no list")
-    return [fill(arguments[1], data, results, {**roots, ITEM: item}) for item in items]
+    filled = (fill(arguments[1], data, results, {**roots, ITEM: item}) for item in items)
+    return [each for each in filled if each is not LEFT_OUT]
 
 
 def _found(reference: str, data: Mapping[str, Any], results: Mapping[str, Any], roots: Mapping[str, Any]) -> Any:
@@ -151,49 +154,20 @@ def _found(reference: str, data: Mapping[str, Any], results: Mapping[str, Any], 
 
 
 def _computed(function: Function, arguments: list[Any]) -> Any:
+    if any(argument is LEFT_OUT for argument in arguments):
+        arguments = [argument for argument in arguments if argument is not LEFT_OUT]
+        if function.name != "join" or len(arguments) == 1:  # 1: only the separator is left
+            return LEFT_OUT
+    if any(argument is MASKED for argument in arguments):
+        return MASKED
     try:
         if function.own is not None:
-            return _json(function.own(*arguments))
+            return as_json(function.own(*arguments))
         return _FUNCTIONS[function.name](*arguments)
     except FillError as error:
         raise FillError(f"{function}: {error}") from None
     except Exception as error:  # the author's function may raise any error
         raise FillError(f"{function} failed: {type(error).__name__}: {error}") from error
-
-
-def _json(value: Any) -> Any:
-    """Return the value when it is JSON. Raise TypeError when it is not."""
-    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
-        return {name: _json(each) for name, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_json(each) for each in value]
-    if value is None or isinstance(value, (str, int, Decimal)) or (isinstance(value, float) and isfinite(value)):
-        return value
-    raise TypeError(f"it returned a {type(value).__name__}, which is no JSON")
-
-
-def _exact(value: Any) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal, str)):
-        raise FillError(f"{scalar_text('the value', value, 'a sum')} is no number")
-    try:
-        exact = Decimal(str(value))
-    except ArithmeticError:
-        raise FillError("the value is no number") from None
-    if not exact.is_finite():
-        raise FillError("the value is no number")
-    return exact
-
-
-def _cents(value: Any) -> int:
-    exact = _EXACTLY.multiply(_exact(value), Decimal(100))
-    if exact != exact.to_integral_value():
-        raise FillError("it has more than two decimals")
-    return int(exact)
-
-
-def _plain_number(exact: Decimal) -> int | Decimal:
-    """Return the number without zeros at its end: 12 for 12.00, 12.5 for 12.50."""
-    return int(exact) if exact == exact.to_integral_value() else exact.normalize(_EXACTLY)
 
 
 def _total(arguments: tuple[Any, ...], *sources: Mapping[str, Any]) -> Any:
@@ -204,31 +178,41 @@ def _total(arguments: tuple[Any, ...], *sources: Mapping[str, Any]) -> Any:
     reference = arguments[0]
     where, _, name = reference.rpartition(".")
     items = look_up(where, *sources)
+    if items is MASKED:
+        return MASKED
     if not isinstance(items, list) or not all(isinstance(item, Mapping) and name in item for item in items):
         raise FillError(f"{where} is no list of objects with {name}")
     values = [item[name] for item in items]
+    if any(value is MASKED for value in values):
+        return MASKED
     exact = Decimal(0)
     try:
         for value in values:
-            exact = _EXACTLY.add(exact, _exact(value))
+            exact = add(exact, exact_number(value))
     except FillError as error:
         raise FillError(f"total({reference}): {error}") from None
     if values and all(isinstance(value, str) for value in values):
         return format(exact, "f")
-    return _plain_number(exact)
+    return plain_number(exact)
 
 
 def _joined(separator: str, *values: Any) -> str:
     return separator.join(scalar_text("a value", value, "a text") for value in values)
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise FillError("the value is no text")
+    return value
+
+
 _FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType({
-    "cents": _cents,
-    "number_of": lambda value: _plain_number(_exact(value)),
+    "cents": cents_of,
+    "number_of": lambda value: plain_number(exact_number(value)),
     "text_of": lambda value: scalar_text("the value", value, "a text"),
     "join": _joined,
-    "upper": methodcaller("upper"),
-    "lower": methodcaller("lower"),
+    "upper": lambda value: _text(value).upper(),
+    "lower": lambda value: _text(value).lower(),
 })  # fmt: skip
 
 #: Functions that get their arguments as the table writes them; `_FUNCTIONS` get the values of their arguments.

@@ -30,6 +30,7 @@ from app.store.instance import SagaSnapshot
 from app.store.lists import SagaFilter
 from app.store.loading import is_in_doubt, table_of
 from app.views.available_actions import AvailableAction, available_actions
+from app.views.masking import shown
 from app.views.states import dwell_limits
 from app.views.validation import Cursor, cursor_at
 from machines.history import replies
@@ -128,7 +129,7 @@ def _examples(found: Sequence[Any]) -> list[Example]:
     examples = []
     for row in found:
         if saga := sagas.get(row.id):
-            journal = journals[row.id]
+            saga, journal = shown(services().registry, saga, journals[row.id])
             definition, results = table_of(services().registry, saga, journal), replies(journal)
             actions = (
                 available_actions(definition, saga.state, saga.id, saga.data, results, in_doubt=is_in_doubt(saga))

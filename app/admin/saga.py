@@ -17,6 +17,7 @@ from app.store import queries
 from app.store.database import db
 from app.store.loading import table_of
 from app.store.models import SagaRow
+from app.views.masking import shown
 
 blueprint = pages("saga")
 #: Seconds that an action waits for its result; afterwards the page shows the progress.
@@ -51,7 +52,7 @@ def act(saga_id: UUID) -> Response:
 
 
 def _page(saga: SagaRow, notice: Notice | None = None) -> str:
-    journal = queries.journal(saga.id)
+    saga, journal = shown(services().registry, saga, queries.journal(saga.id))
     definition = table_of(services().registry, saga, journal)
     return render_template(
         "admin/saga.html",

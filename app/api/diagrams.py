@@ -15,6 +15,7 @@ from app.services import services
 from app.store import queries
 from app.store.loading import table_of
 from app.store.statistics import counts_by_state, heat
+from app.views.masking import shown
 from app.views.validation import load
 from diagrams.files import RENDERERS
 from diagrams.overlays.diff import Diff, diff_markdown, diff_overlay
@@ -107,7 +108,7 @@ def show_path(saga_id: UUID) -> Response:
     saga = queries.find(saga_id)
     if saga is None:
         raise NotFoundError(f"there is no saga {saga_id}")
-    journal = queries.journal(saga.id)
+    saga, journal = shown(services().registry, saga, queries.journal(saga.id))
     definition = table_of(services().registry, saga, journal)
     if definition is None:
         unknown = f"{saga.definition} v{saga.definition_version} is not known here with the table of this saga"

@@ -13,6 +13,7 @@ from app.api.schemas.events import Discarded, EventList, ParkedList, ParkedTaken
 from app.errors import NotFoundError
 from app.events import dead_letters
 from app.events.cloudevent import as_cloudevent
+from app.services import services
 from app.store import queries
 from app.store.dead_letters import PARKED_ID
 from app.views.validation import Reason
@@ -24,11 +25,13 @@ blueprint = Blueprint("events", __name__, url_prefix="/api/v1")
 @operation("Show the events of a saga", "events", {200: EventList()}, problems=(404,))
 def of_saga(saga_id: UUID) -> Response:
     """Return the events of a saga as CloudEvents, the oldest first, including events that no broker has confirmed."""
-    if queries.find(saga_id) is None:
+    saga = queries.find(saga_id)
+    if saga is None:
         raise NotFoundError(f"there is no saga {saga_id}")
     waiting = queries.unpublished(saga_id)
+    secrets = services().registry.secrets_of(saga.definition)
     moves = queries.published_moves(saga_id)
-    return jsonify(events=[as_cloudevent(move) | {"published": move.seq not in waiting} for move in moves])
+    return jsonify(events=[as_cloudevent(move, secrets) | {"published": move.seq not in waiting} for move in moves])
 
 
 @blueprint.get("/events/parked")

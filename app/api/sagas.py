@@ -35,6 +35,7 @@ from app.services import services
 from app.store import lists, queries
 from app.store.instance import SagaSnapshot
 from app.store.models import SagaRow
+from app.views.masking import shown
 from app.views.saga_data import data_schema
 from app.views.saga_json import json_with_steps, line_json, move_json, short_json, whole_json
 from app.views.validation import Reason, Resolution, load
@@ -122,7 +123,9 @@ def show(saga_id: UUID) -> Response:
 @blueprint.get("/<uuid:saga_id>/journal")
 @operation("Show a saga's journal", "sagas", {200: Journal()}, problems=(404,))
 def journal(saga_id: UUID) -> Response:
-    return jsonify(journal=[move_json(row) for row in queries.journal(_saga(saga_id).id)])
+    saga = _saga(saga_id)
+    _, rows = shown(services().registry, saga, queries.journal(saga.id))
+    return jsonify(journal=[move_json(row) for row in rows])
 
 
 @blueprint.post("/<uuid:saga_id>/execute")

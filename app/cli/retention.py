@@ -11,9 +11,11 @@ import click
 from app.cli.group import saga
 from app.engine.idempotency import as_sent
 from app.errors import MalformedError
+from app.services import services
 from app.store import queries, retention
 from app.store.models import SagaRow
 from app.values import written
+from app.views.masking import shown
 from app.views.saga_json import move_json
 
 #: Number of sagas that are read, archived and deleted together.
@@ -71,9 +73,10 @@ def _write(out: BinaryIO, rows: Sequence[SagaRow]) -> None:
 
 def _lines(rows: Sequence[SagaRow]) -> Iterator[bytes]:
     journals = queries.journals([row.id for row in rows])
-    for row in rows:
+    for saga_row in rows:
+        row, journal = shown(services().registry, saga_row, journals[saga_row.id])
         of_saga = {"saga_id": str(row.id), "saga": row.definition, "version": row.definition_version}
         of_first = {"data": row.data, "idempotency_key": as_sent(row.idempotency_key), "started_by": row.started_by}
-        for move in journals[row.id]:
+        for move in journal:
             line = of_saga | move_json(move) | (of_first if move.source is None else {})
             yield written(line) + b"\n"

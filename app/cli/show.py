@@ -19,6 +19,7 @@ from app.store import lists, queries
 from app.store.database import db
 from app.store.models import JournalRow, SagaRow
 from app.views.formatting import age
+from app.views.masking import shown
 from app.views.saga_json import line_json, move_json, whole_json
 from app.views.validation import LARGEST_PAGE
 from machines.registry import Registry
@@ -89,6 +90,7 @@ def show(saga_id: str, as_json: bool) -> None:
     if as_json:
         write_json(whole_json(services().registry, row, journal))
         return
+    row, journal = shown(services().registry, row, journal)
     console = screen()
     draw(drawing.whole(definition_of(row), row, journal, console.width, datetime.now(UTC)), on=console)
 
@@ -159,4 +161,5 @@ def _status_and_new_moves(saga_id: UUID, seen: int) -> tuple[str, list[JournalRo
     row = queries.find(saga_id)
     assert row is not None, "an unfinished saga is never deleted"
     status = row.status
-    return status, [move for move in queries.journal(saga_id) if move.seq > seen]
+    _, journal = shown(services().registry, row, queries.journal(saga_id))
+    return status, [move for move in journal if move.seq > seen]

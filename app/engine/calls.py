@@ -1,6 +1,8 @@
 """Send the next call of a saga, or send a probe when an earlier attempt is in doubt."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from app.calls.client import Request, Sender
 from app.calls.outcome import NOTHING, Reply, explained, outcome_of
@@ -118,6 +120,8 @@ class Calls:
             if taken is not reply.body:
                 kept = outcome is Outcome.SUCCEEDED or (outcome is Outcome.REFUSED_UNDO and not lacking)
                 reply = replace(reply, says=reply.reason, body=taken if kept else None)
+            if saga.definition.secrets is not None:
+                reply = _without_secrets(saga, reply, {at.step.name: taken} if direction is Direction.DO else {})
             attempt.set_outcome(reply, outcome)
         self.telemetry.called(saga, call, reply)
         return reply, outcome
@@ -155,6 +159,13 @@ def _not_again(asked: tuple[Reply, Outcome] | None) -> tuple[Reply, Outcome]:
     if outcome is Outcome.NOT_SENT or reply.asks_to_wait:
         return asked
     return replace(reply, says=f"still unknown: {reply.reason}", status=None), Outcome.IN_DOUBT
+
+
+def _without_secrets(saga: Instance, reply: Reply, taken: Mapping[str, Any]) -> Reply:
+    """Return the reply with a reason that shows no secret value, neither of the saga nor of this reply."""
+    secrets = saga.definition.secrets
+    assert secrets is not None
+    return replace(reply, says=secrets.values(saga.data, {**saga.results, **taken}).hidden_in(reply.reason))
 
 
 def _lost_reply(saga: Instance) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import Row
 from app.errors import MalformedError
 from app.values import LARGEST_CONTENT
 from app.views.validation import load, parsed_object, storable
+from machines.secrets import SecretFields
 
 CONTENT_TYPE = "application/cloudevents+json"
 #: Checks of a text attribute: 1 to 500 characters that the database can store.
@@ -28,11 +29,17 @@ class CloudEvent(Schema):
     data = fields.Dict(required=True)
 
 
-def as_cloudevent(move: Row[Any]) -> dict[str, Any]:
+def as_cloudevent(move: Row[Any], secrets: SecretFields | None = None) -> dict[str, Any]:
     """Return the CloudEvent of a move. A move that is published again has the same event id.
 
-    move: a row of the query `outbox.PUBLISHED`.
+    move: a row of the query `outbox.PUBLISHED`. secrets: the secret fields of its saga, see `Registry.secrets_of`; the
+    event has "***" for each secret value.
     """
+    reply, data, reason = move.reply, move.data, move.reason
+    if secrets is not None:
+        values = secrets.values(data, {move.step or "": reply})
+        reply, data = secrets.masked_reply(move.step, reply), secrets.masked_data(data)
+        reply, data, reason = map(values.hidden_in, (reply, data, reason))
     return {
         "specversion": "1.0",
         "id": f"{move.saga_id}/{move.seq}",
@@ -46,9 +53,9 @@ def as_cloudevent(move: Row[Any]) -> dict[str, Any]:
             "version": move.definition_version,
             "state": move.dest,
             "step": move.step,
-            "reason": move.reason,
-            "reply": move.reply,
-            "started_with": move.data,
+            "reason": reason,
+            "reply": reply,
+            "started_with": data,
         },
     }
 

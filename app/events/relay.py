@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.events.cloudevent import as_cloudevent
 from app.store.outbox import Outbox
+from machines.secrets import SecretFields
 
 _log = structlog.get_logger("relay")
 #: Largest number of events that are read from the outbox and published together.
@@ -36,6 +37,7 @@ class Relay:
     names: the types of all events.
     wake: set when this process has written to the outbox.
     stopping: set when the process is to end.
+    secrets_of: see `Registry.secrets_of`.
     """
 
     def __init__(
@@ -47,10 +49,11 @@ class Relay:
         names: Iterable[str],
         wake: threading.Event,
         stopping: threading.Event,
+        secrets_of: Callable[[str], SecretFields | None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._outbox, self._publisher, self._clock = outbox, publisher, clock
-        self._wake, self._stopping = wake, stopping
+        self._wake, self._stopping, self._secrets_of = wake, stopping, secrets_of
         self._published = Counter("saga_events_published", "Events published", ["event"], registry=registry)
         for name in names:  # create the series at 0, so that a rate includes its first event
             self._published.labels(name)
@@ -73,7 +76,7 @@ class Relay:
             for move in batch:
                 if self._clock() >= until:  # the lease is over: another process may publish
                     break
-                self._publisher.publish(as_cloudevent(move))
+                self._publisher.publish(as_cloudevent(move, self._secrets_of(move.definition)))
                 ids.append(move.id)
                 self._published.labels(move.event).inc()
         finally:

@@ -134,6 +134,8 @@ class Telemetry:
         if after.status in FINISHED and saga.started_at < inf:
             took_s = max(self._clock() - saga.started_at, 0.0)
         data = saga.data if before is None or before.status == Status.PENDING else None
+        if data is not None and (secrets := saga.definition.secrets):
+            data = secrets.masked_data(data)
         self.deferred.add(self._committed, time.time(), saga.definition, after, saga.epoch, moves, before, took_s, data)
 
     def claiming(self) -> AbstractContextManager[Any]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from app.store.loading import table_of
 from app.store.models import JournalRow, SagaRow
+from app.views.masking import shown
 from machines.history import StepResult, completed_steps, outcome, retries, steps_of
 from machines.registry import Registry
 from machines.statuses import FINISHED, SAGA_STATUSES, Status, StepStatus
@@ -31,6 +32,7 @@ def short_json(saga: SagaRow) -> dict[str, object]:
 
 def json_with_steps(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow]) -> dict[str, object]:
     """Return the saga with its steps, as the answer to a move."""
+    saga, journal = shown(registry, saga, journal)
     steps = _steps(registry, saga, journal)
     return short_json(saga) | {"completed_at": _moment(_ended_at(saga)), "steps": _steps_json(saga, steps)}
 
@@ -44,6 +46,7 @@ def line_json(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow]) 
 
 def whole_json(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow]) -> dict[str, object]:
     """Return the saga with its data, steps and journal."""
+    saga, journal = shown(registry, saga, journal)
     steps = _steps(registry, saga, journal)
     retry_count, max_retries = retries(table_of(registry, saga, journal), journal)
     return short_json(saga) | {
@@ -59,7 +62,7 @@ def whole_json(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow])
 
 
 def move_json(row: JournalRow) -> dict[str, object]:
-    """Return one row of the journal as JSON."""
+    """Return one row of the journal as JSON. The row comes from `shown`, which hides secret values."""
     return {
         "seq": row.seq,
         "at": _moment(row.at),

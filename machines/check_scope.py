@@ -1,0 +1,199 @@
+"""What a reference means in one call of a table: the type of its value, as far as the table says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from machines.call import Call
+from machines.check_types import mend
+from machines.fields import Field, FieldKind
+from machines.keeps import Kept, kept_of
+from machines.references import ITEM, SAGA, SAGA_FIELDS, is_index, parts
+from machines.step import Step
+from machines.table import Table
+from machines.templates import Function, Value
+
+NUMBERS = frozenset({FieldKind.INTEGER, FieldKind.AMOUNT, FieldKind.DECIMAL, FieldKind.NUMBER})
+TEXTS = frozenset({FieldKind.TEXT, FieldKind.UUID, FieldKind.DATE, FieldKind.DATETIME, FieldKind.CHOICE})
+DEEP = {FieldKind.LIST: "a list", FieldKind.OBJECT: "an object"}
+_TEXT = Field(kind=FieldKind.TEXT, low=1)
+#: Function → the types of its arguments, and the type of its value.
+TYPES = {
+    "cents": (NUMBERS | {FieldKind.TEXT}, Field(kind=FieldKind.INTEGER)),
+    "number_of": (NUMBERS | {FieldKind.TEXT}, Field(kind=FieldKind.NUMBER)),
+    "text_of": (NUMBERS | TEXTS | {FieldKind.BOOLEAN}, _TEXT),
+    "join": (NUMBERS | TEXTS | {FieldKind.BOOLEAN}, _TEXT),
+    "upper": (TEXTS, _TEXT),
+    "lower": (TEXTS, _TEXT),
+}
+#: Function → what it takes, in words.
+WANTED = {
+    "cents": "a number", "number_of": "a number", "text_of": "a value that is no object and no list",
+    "join": "a value that is no object and no list", "upper": "a text", "lower": "a text",
+}  # fmt: skip
+
+
+class ReferenceProblem(Exception):  # noqa: N818  it never leaves the checks
+    """A reference is wrong; the text says how, and what to do."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What the references of one call can refer to."""
+
+    table: Table
+    #: Step of the call.
+    step: Step
+    #: Steps before `step`; the call can refer to their replies.
+    earlier: tuple[Step, ...]
+    #: True for an undo. It runs after its own step, so it can refer to the reply of that step.
+    undoes: bool = False
+    #: Type of `item`, within each_item(); None: not known.
+    item: Field | None = None
+    #: True within each_item(), where references to `item` are legal.
+    within_item: bool = False
+
+
+def scope_of(table: Table, number: int, call: Call) -> Scope:
+    step = table.steps[number]
+    return Scope(table, step, table.steps[:number], undoes=call is step.undo)
+
+
+def item_type(scope: Scope, reference: str, name: str) -> Field | None:
+    """Return the type of an item of a list. Raise ReferenceProblem when the reference names no list.
+
+    name: the function that takes the list.
+    """
+    field = field_of(scope, reference)
+    if field is None or field.kind is FieldKind.ANYTHING:
+        return None
+    if field.kind is not FieldKind.LIST:
+        raise ReferenceProblem(f"{reference!r} is {named(field)}, and {name}() takes a list; name a list")
+    if field.optional or field.nullable:
+        without, wrap = ("missing", "optional") if field.optional else ("null", "nullable")
+        mended = f"take {wrap}() away, and send an empty list (low=0)"
+        raise ReferenceProblem(f"{reference!r} may be {without}, and {name}() takes a list; {mended}")
+    return field.item or Field(kind=FieldKind.OBJECT, items=field.items)
+
+
+def named(field: Field) -> str:
+    """Return a type in words."""
+    return DEEP.get(field.kind) or f"of type {field.kind}"
+
+
+def type_of(scope: Scope, value: Value) -> Field | None:
+    """Return the type of a value; None when only a reply will decide it, or when the value has a problem."""
+    if isinstance(value, str):
+        try:
+            return field_of(scope, value)
+        except ReferenceProblem:
+            return None
+    if isinstance(value, Function):
+        return _type_of_function(scope, value)
+    return Field(kind=FieldKind.OBJECT if isinstance(value, Mapping) else FieldKind.LIST)
+
+
+def _type_of_function(scope: Scope, function: Function) -> Field | None:
+    if function.name == "maybe":
+        found = type_of(scope, function.arguments[0])
+        return found and replace(found, optional=False, nullable=False)
+    if function.name == "const":
+        constant = function.arguments[0]
+        return type_of(scope, constant) if isinstance(constant, (Mapping, list, tuple)) else None
+    if function.name == "each_item":
+        try:
+            item = item_type(scope, function.arguments[0], function.name)
+        except ReferenceProblem:
+            return None
+        inner = replace(scope, item=item, within_item=True)
+        return Field(kind=FieldKind.LIST, item=type_of(inner, function.arguments[1]))
+    return TYPES[function.name][1] if function.name in TYPES else None
+
+
+def field_of(scope: Scope, reference: str) -> Field | None:
+    """Return the type of the value that a reference names; None when only a reply will decide it.
+
+    Raise ReferenceProblem.
+    """
+    first, *path = parts(reference)
+    if path and not (first and all(path)):
+        raise ReferenceProblem(f"{reference!r} names no field; write step.field")
+    if first == ITEM and scope.within_item:
+        return field_below(scope.item, tuple(path), reference) if scope.item else None
+    if not path:
+        if first not in scope.table.data:
+            otherwise = "add it to data=, or write step.field for a field of an earlier reply"
+            raise ReferenceProblem(f"{reference!r} is no field of data; {mend(first, scope.table.data, otherwise)}")
+        return scope.table.data[first]
+    if first == SAGA:
+        if reference not in {f"{SAGA}.{name}" for name in SAGA_FIELDS}:
+            raise ReferenceProblem(f"{reference!r} is unknown; saga.id and saga.key are known")
+        return _TEXT
+    if first == scope.step.name or first in {step.name for step in scope.earlier}:
+        return reply_field(scope, first, ".".join(path), reference)
+    field = scope.table.data.get(first)
+    if field is not None and field.kind in (FieldKind.OBJECT, FieldKind.LIST, FieldKind.ANYTHING):
+        return field_below(field, tuple(path), reference)
+    earlier = [step.name for step in scope.earlier]
+    raise ReferenceProblem(f"{reference!r} refers to no earlier step; {mend(first, earlier, 'move that step up')}")
+
+
+def reply_field(scope: Scope, name: str, path: str, reference: str) -> Field | None:
+    """Return the type of a field of a step's reply, as `field_of` does. path: below the reply."""
+    step = next(step for step in scope.table.steps if step.name == name)
+    if step is scope.step:
+        if not scope.undoes:
+            lost = "refer to data or to a step above, for that reply may be lost"
+            raise ReferenceProblem(f"{reference!r} refers to no earlier step; {lost}")
+        if step.recovery is None:
+            raise ReferenceProblem(
+                f"{reference!r} refers to the step's own reply, which may be lost; say how it is recovered: "
+                "repeatable=True if the participant answers a repeated key with the same reply, or a probe="
+            )
+    keeps = step.call.keeps
+    if not keeps:
+        return None
+    for known, declared in keeps.items():
+        if path == known:
+            return _kept(known, declared)
+        if path.startswith(f"{known}."):
+            return field_below(_kept(known, declared), parts(path[len(known) + 1 :]), reference)
+    if below := [_kept(known, declared) for known, declared in keeps.items() if known.startswith(f"{path}.")]:
+        secret = any(field.secret for field in below)
+        return Field(kind=FieldKind.OBJECT, optional=all(field.optional for field in below), secret=secret)
+    raise ReferenceProblem(
+        f"{reference!r} is not kept of the reply to {name}; {mend(path, keeps, f'add {path!r} to its keeps=')}"
+    )
+
+
+def _kept(name: str, declared: Kept | Field) -> Field:
+    return kept_of(name, declared).field
+
+
+def field_below(field: Field | None, path: tuple[str, ...], reference: str) -> Field | None:
+    """Return the type at a path inside a field; None when only a reply will decide it. Raise ReferenceProblem.
+
+    If an object or a list may be missing or null, the values inside it may be missing, too. An item beyond the fewest
+    of its list may be missing. A value inside a secret object or list is secret.
+    """
+    optional = nullable = secret = False
+    for name in path:
+        if field is None or field.kind is FieldKind.ANYTHING:
+            return None
+        optional, nullable = optional or field.optional, nullable or field.nullable
+        secret = secret or field.secret
+        if field.kind is FieldKind.OBJECT:
+            if field.items is not None and name not in field.items:
+                raise ReferenceProblem(f"{reference!r} names no field; {mend(name, field.items, 'add the field')}")
+            field = field.items[name] if field.items is not None else None
+        elif field.kind is FieldKind.LIST:
+            if not is_index(name):
+                mended = "write the number of an item, such as 0"
+                raise ReferenceProblem(f"{reference!r} names {name!r} of a list; {mended}")
+            optional = optional or int(name) >= field.low
+            field = field.item or Field(kind=FieldKind.OBJECT, items=field.items)
+        else:
+            without = f"of a value of type {field.kind}, which has no fields; name the value itself"
+            raise ReferenceProblem(f"{reference!r} names {name!r} {without}")
+    if field is None:
+        return None
+    return replace(field, optional=optional or field.optional or nullable, secret=secret or field.secret)

@@ -1,0 +1,183 @@
+"""The secret values of a saga: what a person, a log line, an event or a file shows in their place.
+
+A field that is secret() is shown as "***", in the data and in the kept replies. The text of a secret value is also
+replaced where it stands within another text: in the participant's words, in the reason of a failure, in a reply that
+repeats what was sent. It costs nothing for a table without secrets: `Saga.secrets` is then None.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+from urllib.parse import quote
+
+from machines.fields import Field, FieldKind
+from machines.keeps import kept_of
+from machines.references import MASKED, parts, within
+from machines.table import Table
+
+#: A shorter secret is replaced only where it stands as a word: "123" in "cvc 123", not in "order 51234".
+_SHORTEST_PART = 4
+#: End of a text that was cut off.
+_ELLIPSIS = "…"
+
+
+def holds_secret(field: Field) -> bool:
+    """Return True when the field, or a field in it, is secret."""
+    inner = (*(field.items or {}).values(), *([field.item] if field.item else []))
+    return field.secret or any(map(holds_secret, inner))
+
+
+class SecretFields:
+    """The secret fields of a table, or of all versions of a table."""
+
+    def __init__(self, tables: Iterable[Table]) -> None:
+        self._tables = [found for table in tables if any(found := (_of_data(table), _of_replies(table)))]
+
+    def __bool__(self) -> bool:
+        return bool(self._tables)
+
+    def masked_data(self, data: Any) -> Any:
+        """Return the data of a saga with "***" for each secret value."""
+        for fields, _ in self._tables:
+            data = _masked_members(fields, data)
+        return data
+
+    def masked_reply(self, step: str | None, reply: Any) -> Any:
+        """Return a stored reply of a step with "***" for each secret value that it keeps."""
+        for _, kept in self._tables:
+            for name, field in kept.get(step or "", {}).items():
+                reply = _masked_below(parts(name), field, reply)
+        return reply
+
+    def values(self, data: Any, replies: Mapping[str, Any]) -> "SecretValues":
+        """Return the secret values of one saga. replies: step → its stored reply."""
+        found: list[Any] = []
+        for fields, kept in self._tables:
+            found += _values_of(Field(kind=FieldKind.OBJECT, items=fields), data)
+            for step, names in kept.items():
+                for name, field in names.items():
+                    found += _values_of(field, _below(replies.get(step), name))
+        return SecretValues(found)
+
+
+class SecretValues:
+    """The secret values of one saga, found in texts and replies."""
+
+    def __init__(self, values: Iterable[Any]) -> None:
+        self._texts = {_text(value) for value in values if value is not None and not isinstance(value, bool)} - {""}
+        spellings = {spelling for text in self._texts for spelling in _spellings(text)} - {""}
+        self._spellings = sorted(spellings, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(_as_pattern, self._spellings))) if spellings else None
+
+    def hidden_in(self, value: Any) -> Any:
+        """Return a text, or any other JSON value, with "***" for each secret value in it."""
+        if self._pattern is None or value is None or isinstance(value, bool) or value is MASKED:
+            return value
+        if isinstance(value, str):
+            return MASKED if value in self._texts else self._without_rest(self._pattern.sub(MASKED, value))
+        if isinstance(value, Mapping):
+            return {self.hidden_in(name): self.hidden_in(each) for name, each in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.hidden_in(each) for each in value]
+        return MASKED if _text(value) in self._texts else value
+
+    def _without_rest(self, text: str) -> str:
+        """Return a text that was cut off without the beginning of a secret at its end."""
+        whole = text.removesuffix(_ELLIPSIS)
+        if whole == text:
+            return text
+        for spelling in self._spellings:
+            for length in range(len(spelling) - 1, _SHORTEST_PART - 1, -1):
+                if whole.endswith(spelling[:length]):
+                    return f"{whole[:-length]}{MASKED}{_ELLIPSIS}"
+        return text
+
+
+def _of_data(table: Table) -> dict[str, Field]:
+    return {name: field for name, field in table.data.items() if holds_secret(field)}
+
+
+def _of_replies(table: Table) -> dict[str, dict[str, Field]]:
+    """Return the secret fields that are kept of replies: step → name → field."""
+    found: dict[str, dict[str, Field]] = {}
+    for step in table.steps:
+        for call in (step.call, step.probe):
+            for name, declared in call.keeps.items() if call else ():
+                if holds_secret(field := kept_of(name, declared).field):
+                    found.setdefault(step.name, {})[name] = field
+    return found
+
+
+def _masked(field: Field, value: Any) -> Any:
+    if value is None:
+        return None
+    if field.secret:
+        return MASKED
+    if field.kind is FieldKind.LIST and isinstance(value, list):
+        item = field.item or Field(kind=FieldKind.OBJECT, items=field.items)
+        return [_masked(item, each) for each in value]
+    return _masked_members(field.items or {}, value)
+
+
+def _masked_members(fields: Mapping[str, Field], value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _masked(fields[name], each) if name in fields else each for name, each in value.items()}
+
+
+def _masked_below(path: Sequence[str], field: Field, value: Any) -> Any:
+    if not path:
+        return _masked(field, value)
+    if not isinstance(value, Mapping) or path[0] not in value:
+        return value
+    return {**value, path[0]: _masked_below(path[1:], field, value[path[0]])}
+
+
+def _below(reply: Any, name: str) -> Any:
+    try:
+        return within(reply, parts(name))
+    except (LookupError, TypeError):
+        return None
+
+
+def _values_of(field: Field, value: Any) -> Iterator[Any]:
+    """Yield each single value that is secret."""
+    if field.secret:
+        yield from _leaves(value)
+    elif isinstance(value, Mapping):
+        for name, inner in (field.items or {}).items():
+            yield from _values_of(inner, value.get(name))
+    elif isinstance(value, list):
+        item = field.item or Field(kind=FieldKind.OBJECT, items=field.items)
+        for each in value:
+            yield from _values_of(item, each)
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, (list, tuple)):
+        for each in value:
+            yield from _leaves(each)
+    else:
+        yield value
+
+
+def _text(value: Any) -> str:
+    return format(value, "f") if isinstance(value, Decimal) else str(value)
+
+
+def _spellings(text: str) -> Iterator[str]:
+    """Yield the ways in which a text may stand in another one."""
+    yield text
+    yield " ".join(text.split())  # in one line
+    yield repr(text)[1:-1]
+    yield text.replace("\\", "\\\\").replace('"', '\\"')  # in JSON
+    yield quote(text, safe="")
+    yield text.upper()
+    yield text.lower()
+
+
+def _as_pattern(text: str) -> str:
+    return re.escape(text) if len(text) >= _SHORTEST_PART else rf"(?<!\w){re.escape(text)}(?!\w)"
