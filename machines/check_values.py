@@ -13,6 +13,10 @@ from machines.table import Table
 
 #: Largest timeout_s= of a step, in seconds: one hour, because a call keeps a thread busy and its saga leased.
 LONGEST_CALL_S = 3_600
+#: Kinds of fields that hold no single value, in words.
+_SEVERAL = {
+    FieldKind.LIST: "is a list", FieldKind.OBJECT: "is an object", FieldKind.ANYTHING: "may be a list or an object",
+}  # fmt: skip
 LARGEST_VERSION = 2**31 - 1  # largest version= of a table; the database column is a signed 32-bit integer
 
 Problems = Iterator[tuple[Step | None, str]]
@@ -65,8 +69,8 @@ def _saga_problems(table: Table) -> Iterator[str]:
 def _search_problems(table: Table, column: str) -> Iterator[str]:
     """Yield a problem when the field that the column names cannot be indexed: the database searches sagas by it."""
     field = table.data.get(getattr(table, column) or "")
-    if isinstance(field, Field) and field.kind is FieldKind.LIST:
-        yield f"{column}={getattr(table, column)!r} is a list; name a field that holds one value"
+    if isinstance(field, Field) and (what := _SEVERAL.get(field.kind)):
+        yield f"{column}={getattr(table, column)!r} {what}; name a field that holds one value"
     elif isinstance(field, Field) and field.kind is FieldKind.TEXT and _is_above(field.high, LONGEST_TEXT):
         long = f"may hold {field.high} characters, and what a saga is looked for by has {LONGEST_TEXT} at most"
         yield f"{column}={getattr(table, column)!r} {long}; give the field high={LONGEST_TEXT}"
@@ -79,8 +83,8 @@ def _is_above(value: object, most: int) -> bool:
 def _order_problems(table: Table) -> Iterator[str]:
     yield from unstorable("order=", table.order or "")
     field = table.data.get(table.order or "")
-    if isinstance(field, Field) and field.kind is FieldKind.LIST:
-        yield f"order={table.order!r} is a list; name a field that holds one value"
+    if isinstance(field, Field) and (what := _SEVERAL.get(field.kind)):
+        yield f"order={table.order!r} {what}; name a field that holds one value"
 
 
 def _step_problems(step: Step) -> Iterator[str]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from machines.call import Call, get, post
 from machines.check import TableError
-from machines.fields import Field, FieldKind, amount, integer, list_of, text, uuid
+from machines.fields import Field, FieldKind, amount, anything, integer, list_of, object_of, text, uuid
 from machines.retry import Retry
 from machines.saga import Saga
 from machines.step import compensatable, pivot, read, retriable
@@ -135,6 +135,15 @@ def test_client_column_must_be_a_single_short_value(refusal, field, why):
 def test_order_column_must_not_be_a_list(refusal):
     message = refusal(look(), data={"client_id": integer(), "f": list_of({"c": text()})}, order="f")
     assert message == "sale v1: order='f' is a list; name a field that holds one value"
+
+
+@pytest.mark.parametrize("column", ["client", "store", "order"])
+@pytest.mark.parametrize(
+    ("field", "what"), [(object_of({"a": text()}), "is an object"), (anything(), "may be a list or an object")]
+)
+def test_what_a_saga_is_looked_for_by_is_one_value(refusal, column, field, what):
+    message = refusal(look(), data={"client_id": integer(), "f": field}, **{column: "f"})
+    assert message == f"sale v1: {column}='f' {what}; name a field that holds one value"
 
 
 def test_examples_are_within_the_bounds_when_none_is_given():
