@@ -33,7 +33,7 @@ TIMEOUT_S = 1.0
 MIN_INTERVAL_S = 0.2
 #: Seconds until the next message when the broker cannot be reached.
 BACK_OFF_S = 5.0
-#: Most messages in the queue. More messages are useless, because a woken worker claims until no saga is due.
+#: Largest number of messages in the queue. More are useless, because a woken worker claims until no saga is due.
 MAX_QUEUED = 32
 
 

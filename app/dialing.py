@@ -27,7 +27,7 @@ KEPT_S = 60.0
 PATIENCE_S = 0.5
 #: How long after a failure an address is tried only after the other addresses, in seconds.
 SHUNNED_S = 30.0
-_FEW = 3  # most addresses that an error message names
+_FEW = 3  # largest number of addresses that an error message names
 
 #: Socket options: with these times, in seconds (USER_TIMEOUT: milliseconds), TCP notices a dead peer in half a minute.
 #: The defaults take hours.

@@ -12,7 +12,7 @@ from kombu.transport import redis, virtual
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import dumps, loads
 
-#: Most bytes that are kept of a value that is no message; it bounds the memory for such values.
+#: Largest number of bytes that are kept of a value that is no message; it bounds the memory for such values.
 MAX_UNREADABLE_BYTES = 128 * 1024
 
 

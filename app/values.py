@@ -17,11 +17,15 @@ from typing import Any
 
 import orjson
 
-DEEPEST = 100  # most levels of objects and lists; orjson writes 254, and API responses add a few around a reply
-LONGEST_NUMBER = 400  # most digits of a number without an exponent; every float has fewer
-LONGEST_WORDS = 500  # most characters that are kept of a text from a participant or an event
-LONGEST_LINE = 1000  # most characters of a stored reason: a text of LONGEST_WORDS, and the service's words around it
-LARGEST_CONTENT = 256 * 1024  # most bytes of a request or an event
+DEEPEST = (
+    100  # largest number of levels of objects and lists; orjson writes 254, and API responses add a few around a reply
+)
+LONGEST_NUMBER = 400  # largest number of digits of a number without an exponent; every float has fewer
+LONGEST_WORDS = 500  # largest number of characters that are kept of a text from a participant or an event
+LONGEST_LINE = (
+    1000  # largest number of characters of a stored reason: a text of LONGEST_WORDS, and the service's words around it
+)
+LARGEST_CONTENT = 256 * 1024  # largest number of bytes of a request or an event
 
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1  # smallest and largest integer that orjson reads and writes
 _INTEGRAL = 1e16  # a float from here on is written with an exponent, and JSONB makes an integer of that

@@ -19,7 +19,7 @@ LARGEST_FACTOR = 100  # largest Retry.factor; a larger number is a typing error
 #: Longest wait or deadline, in seconds: ten years. A longer one is a typing error, and may end after the year 9999,
 #: which no date can hold.
 LONGEST_WAIT_S = 10 * 366 * 86_400
-_DEEPEST = 20  # most dicts and lists in a value, one inside the other; the checks recurse into them
+_DEEPEST = 20  # largest number of dicts and lists in a value, one inside the other; the checks recurse into them
 _SMALLEST_CONSTANT, _LARGEST_CONSTANT = -(2**63), 2**64 - 1  # a larger integer is written number(const("…"))
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 #: Headers that a table cannot set, in lower case: the service or its HTTP connection decides them.

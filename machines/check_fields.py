@@ -9,9 +9,9 @@ from machines.fields import LARGEST_AMOUNT, LARGEST_INTEGER, Field, FieldKind
 
 MOST_CHARACTERS = 1_000_000  # largest low= and high= of text(), in characters; a larger bound is a typing error
 MOST_ITEMS = 100_000  # largest low= and high= of list_of(), in items; a larger bound is a typing error
-MOST_PLACES = 30  # most decimal places of decimal(); cryptocurrencies have 18
-MOST_CHOICES = 1_000  # most texts of choice(); an error message lists all of them
-DEEPEST_FIELD = 5  # most lists and objects in a field, one inside the other; the checks recurse into them
+MOST_PLACES = 30  # largest number of decimal places of decimal(); cryptocurrencies have 18
+MOST_CHOICES = 1_000  # largest number of texts of choice(); an error message lists all of them
+DEEPEST_FIELD = 5  # largest number of lists and objects in a field, one inside the other; the checks recurse into them
 #: Legal names of fields. A name is a part of references, where dots and braces have a meaning, so it has neither.
 FIELD_NAME = re.compile(r"[^\s.{}/]{1,64}")
 _CONSTRUCTORS = "text(), integer(), amount(), money(), boolean(), object_of({…}) or list_of({…})"

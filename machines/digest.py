@@ -34,7 +34,7 @@ _MAY_CHANGE: Mapping[type, frozenset[str]] = {
 }
 #: Length of a digest, in characters. A digest only has to distinguish the few tables of one name and version.
 _LENGTH = 16
-#: Most differences that `change` describes, so that its text stays one line; it only counts the others.
+#: Largest number of differences that `change` describes, so that its text stays one line; it only counts the others.
 _NAMED = 3
 
 _Plain = Mapping[str, Any]

@@ -129,7 +129,8 @@ class Parts:
     states: Mapping[str, SagaState]
     #: Name of a trigger → the trigger, and its transitions by source state.
     events: Mapping[str, tuple[Trigger, Mapping[str, FixedList]]]
-    #: Name of a method that `Machine` adds to its model, such as `may_refused` → function that builds it for a saga.
+    #: Name of a method → function that builds the method for a saga. `Machine` adds these methods to its model;
+    #: `may_refused` is one of them.
     methods: Mapping[str, Callable[["SagaMachine"], Callable[..., Any]]]
 
 

@@ -20,7 +20,7 @@ def install_csp(app: Flask) -> None:
 def install_cors(app: Flask, origins: tuple[str, ...]) -> None:
     """Let pages of these origins call the API from a browser.
 
-    Such a page sends an API key and never the cookie of a signed-in person, so no origin may send credentials.
+    Such a page sends an API key in a header. It needs no cookie of a signed-in person, so CORS allows none.
     """
     from flask_cors import CORS  # noqa: PLC0415  only with CORS_ORIGINS, because the import takes 0.1 s
 

@@ -14,7 +14,7 @@ LARGEST = f"{LARGEST_REPLY_BYTES:,} bytes"
 FINAL = 200  # lowest status of a reply; a lower status is informational, and the reply follows it
 _UNCODED = "send it without a content coding"
 _ZLIB = frozenset({b"gzip", b"x-gzip", b"deflate"})
-_MOST_CODINGS = 3  # most content codings of one body; each costs a decompression
+_MOST_CODINGS = 3  # largest number of content codings of one body; each costs a decompression
 _DETECT = zlib.MAX_WBITS | 32  # for zlib: the data has a gzip header or a zlib header
 _RAW = -zlib.MAX_WBITS  # for zlib: the data has no header, as the "deflate" of several servers
 

@@ -20,7 +20,9 @@ from app.calls.answer import FINAL, LARGEST, LARGEST_REPLY_BYTES, Answer, LostEr
 from app.calls.connection import IDLE_S, Connection, NotSentError, Route, SecureConnection, lost
 from app.calls.trust import Trust
 
-_PIECE_BYTES = 8192  # most bytes of one read; most replies fit, and malloc is several times slower for 64 KiB
+_PIECE_BYTES = (
+    8192  # largest number of bytes of one read; most replies fit, and malloc is several times slower for 64 KiB
+)
 
 
 class _Idle:

@@ -26,7 +26,7 @@ _log = structlog.get_logger("runner")
 #: Longest wait, in seconds, that a saga's thread sleeps through while a client waits for the saga's end. For a longer
 #: wait the saga is released, because a sleeping thread runs no other saga.
 MAX_INLINE_WAIT_S = 2.0
-#: Most sagas in one claim, so that other processes with free threads get sagas, too.
+#: Largest number of sagas in one claim, so that other processes with free threads get sagas, too.
 CLAIM_LIMIT = 32
 #: Interval, in seconds, at which a thread that waits for the GIL asks for it. Hundreds of threads wait (ADR 20), so the
 #: interval is long; a thread also releases the GIL at each call and each statement.

@@ -23,11 +23,12 @@ from machines.registry import Registry, UnknownSagaError
 from machines.statuses import FINISHED, UNDER_WAY
 from machines.transitions import Phase
 
-#: Seconds between two checks whether a saga is durable. A saga that has only sent reads is often not stored yet.
+#: Seconds between two checks whether a saga is durable. A saga whose calls were all reads is often not stored yet.
 _POLL_S = 0.005
 #: Seconds between two reads of a saga that waits in the database, or that another process has claimed.
 _DATABASE_POLL_S = 0.1
-#: Most tries of one request. A try fails when the saga moves by itself, or when another request takes its key.
+#: Largest number of tries of one request. A try fails when the saga moves by itself, or another request takes its
+#: key.
 _TRIES = 20
 
 
@@ -205,8 +206,9 @@ class SagaService:
     def _await(self, saga: Instance, wait_s: float) -> SagaSnapshot:
         """Run the saga, wait for its end for at most `wait_s` seconds, and return its durable state.
 
-        The saga runs in this thread, because the thread would otherwise only wait. When the next call might last longer
-        than the rest of the time, the pool continues the saga. When the saga is released, any process may continue it.
+        The saga runs in this thread, because the thread would otherwise only wait. When the next call may take longer
+        than what is left of `wait_s`, the thread pool runs the rest of the saga. A saga that must wait too long is
+        released to the database: then any process may continue it, and this thread only reads its state.
         """
         until = time.monotonic() + wait_s
         if saga.committed_snapshot is None:

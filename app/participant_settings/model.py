@@ -46,9 +46,9 @@ class ParticipantSettings:
     idempotency_header: str = IDEMPOTENCY_HEADER
     #: Upper bound of the duration of a call, in seconds; None: the step's own alone.
     timeout_s: float | None = None
-    #: Most calls at once from one process; None: no limit.
+    #: Largest number of calls at once from one process; None: no limit.
     concurrency: int | None = None
-    #: Most calls from one process, and the seconds in which they lie; None: no limit.
+    #: Largest number of calls from one process, and the seconds in which they lie; None: no limit.
     rate: tuple[int, float] | None = None
     #: Path below the URL that `saga participants check` asks; None: the URL itself.
     health: str | None = None

@@ -11,7 +11,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, Reque
 
 #: Longest time for a whole body to arrive, in seconds from the first read.
 MAX_BODY_S = 10.0
-#: Shortest time that a body gets to arrive, in seconds. After that it can be dropped for the body of another request.
+#: Every body has at least this many seconds to arrive. After them it is dropped when another body needs its place.
 MIN_BODY_S = 0.2
 BODY_TOO_LATE = "the body did not come in time; send the whole request at once"
 
@@ -145,7 +145,7 @@ class BodyReadAhead:
         self._coming.cancel()  # granian drops the body, and with it the connection
 
     def _arrived(self, coming: Any) -> None:
-        """Run the request in the thread of granian that calls this function after the body has arrived."""
+        """Run the request when its body has arrived, or answer 408 when it came too late."""
         self._bodies.leave(self)
         if coming.cancelled():
             return answer_problem(self._exchange, 408, RequestTimeout().name, BODY_TOO_LATE)

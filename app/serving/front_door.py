@@ -26,7 +26,8 @@ MONITORING = frozenset({"/ready", "/metrics", "/metrics/"})
 MAX_MONITORING = 4
 #: Largest body that is read before its request runs, in bytes. A larger body is read when the application needs it.
 MAX_READ_AHEAD_BYTES = 16 * 1024
-#: Most connections of one process. A connection takes about 10 kB, and granian closes a silent one after 30 s.
+#: Largest number of connections of one process. A connection takes about 10 kB; granian closes a silent one after
+#: 30 s.
 MAX_CONNECTIONS = 4096
 
 

@@ -26,7 +26,7 @@ _AUDIT, _HEAD = AuditRow.__table__, AuditHeadRow.__table__
 _log = structlog.get_logger("audit")
 #: `previous` of the first row of the trail, which has no row before it.
 GENESIS = "0" * 64
-#: Most rows that `verify` reads at a time, to bound its memory.
+#: Largest number of rows that `verify` reads at a time, to bound its memory.
 _BATCH = 1000
 
 

@@ -53,8 +53,8 @@ class SharedPool(Pool):
         self._creation, self._options = creator, options
         self._size, self._overflow, self._timeout = pool_size, max_overflow, timeout
         self._idle_s, self.clock = idle_s, clock
-        #: Objects that keep connections of this pool for themselves. Each has `lend()`, which returns one idle
-        #: connection to the pool, and `give_back_idle(idle_s)`.
+        #: Objects that hold connections of this pool. `lend()` gives one idle connection back to the pool, and
+        #: `give_back_idle(idle_s)` gives back all that have been idle for more than `idle_s` seconds.
         self.keepers: list[Any] = [] if keepers is None else keepers
         #: wanted: number of threads that wait for a connection while the server refuses new ones. behind_pooler: True
         #: once a connection was found to go through a pooler.

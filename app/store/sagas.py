@@ -37,8 +37,8 @@ from machines.registry import Registry
 
 _SAGA = SagaRow.__table__
 
-#: A move that is made less than this time before its commit, in seconds, gets the time of the commit. This saves the
-#: database a calculation.
+#: In seconds. A move that is younger than this at its commit is stored with the time of the commit, so that the
+#: database need not compute the move's own time.
 SAME_MOMENT_S = 0.001
 _ONE: ColumnElement[int] = literal_column("1", Integer())
 _DEADLINE = in_seconds(bindparam("deadline_s"))

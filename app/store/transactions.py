@@ -42,8 +42,8 @@ def _roll_back(connection: Connection) -> None:
         connection.invalidate()
 
 
-#: Most repetitions of a statement, and the longest pause before the first one, in seconds. The longest pause doubles
-#: with each repetition.
+#: Largest number of repetitions of a statement, and the longest pause before the first one, in seconds. The longest
+#: pause doubles with each repetition.
 MAX_REPETITIONS, FIRST_PAUSE_S = 5, 0.01
 _IDLE = 0  # psycopg2's status of a connection without an open transaction; then only the one statement was rolled back
 

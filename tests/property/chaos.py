@@ -18,7 +18,7 @@ from tests.property.world import Incident, Simulation
 
 #: Most recoveries without faults that a saga may need to come to rest. Needing more of them is a failure.
 ENOUGH = 100
-#: Most sagas in one example. All have the same table.
+#: Largest number of sagas in one example. All have the same table.
 MANY = 2
 
 Faults = list[tuple[int, Fault, int]]

@@ -39,7 +39,7 @@ _IMPORTS = (
 #: is one of them because `python -m app` then replaces itself with a new Python process.
 _READ_BEFORE = ("PYTHON", "PROMETHEUS_MULTIPROC_DIR", "OTEL_PYTHON", "OTEL_PROPAGATORS", "WORKERS")
 _STREAMS = 3
-_REQUEST_BYTES = 1 << 17  # most bytes of a request; the environment in it has a few thousand
+_REQUEST_BYTES = 1 << 17  # largest size of a request; its environment takes a few thousand bytes
 _ANSWER_BYTES = 16
 
 
