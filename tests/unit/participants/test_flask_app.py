@@ -68,7 +68,7 @@ def test_a_postgresql_url_names_its_driver():
 
 
 def test_every_participant_works_on_each_database(serve, database_url):
-    """The test also reads the totals of /_balance: PostgreSQL returns a sum of integers as a decimal, SQLite does not."""
+    """The test also reads the totals of /_balance: PostgreSQL sums integers to a decimal, SQLite does not."""
     produits = [{"produit_id": 456, "quantite": 2, "prix": 14.99}]
     panier = serve("panier", database_url)
     assert [panier.get(f"/{client_id}").json["montant"] for client_id in (1, 4)] == [62.5, 59.97]
