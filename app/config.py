@@ -5,10 +5,12 @@ The table in docs/operations.md is generated from the declarations here (app/set
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
+from functools import cached_property
 from typing import Any
 
 from app import server_urls, settings
+from app.participant_settings import reading
+from app.participant_settings.model import ParticipantSettings
 from app.settings import HOST, HOW_TO_MAKE, LONGEST_S, PORT, SHARED, ConfigError, Setting, count, seconds, setting
 from machines.discovery import discover
 from machines.registry import BadTablesError, Registry
@@ -125,14 +127,46 @@ class Config:
         "http://127.0.0.1:8010",
         "base URL; each participant is below it, under its name; without user and password",
     )
-    participant_urls: Mapping[str, str] = field(
+    participants_file: Mapping[str, Any] = field(
         default_factory=dict,
+        repr=False,
         metadata=settings.declaration(
             Setting(
-                name="PARTICIPANT_<NAME>_URL",
-                parse=server_urls.participant_urls,
+                name="PARTICIPANTS_FILE",
+                parse=reading.participants_file,
                 default={},
-                help="the URL of one participant, when it is elsewhere; see [below](#where-the-participants-are)",
+                help="a TOML file with the settings of each participant; see [participants](participants.md)",
+            )
+        ),
+    )
+    participant_variables: Mapping[str, str] = field(
+        default_factory=dict,
+        repr=False,
+        metadata=settings.declaration(
+            Setting(
+                name="PARTICIPANT_<NAME>_<SETTING>",
+                parse=reading.participant_variables,
+                default={},
+                help="one setting of one participant, such as PARTICIPANT_STOCK_URL; it wins over the file",
+            )
+        ),
+    )
+    public_cas: str | None = setting(
+        "REQUESTS_CA_BUNDLE",
+        reading.public_cas,
+        None,
+        "a PEM file, or a folder, of the CAs to trust instead of the public ones; also CURL_CA_BUNDLE, SSL_CERT_FILE",
+        shown="the public CAs",
+    )
+    proxies: Mapping[str, str] = field(
+        default_factory=dict,
+        repr=False,
+        metadata=settings.declaration(
+            Setting(
+                name="HTTPS_PROXY",
+                parse=reading.proxy_variables,
+                default={},
+                help="the proxy on the way to `https://` participants; also HTTP_PROXY, ALL_PROXY, NO_PROXY",
             )
         ),
     )
@@ -146,8 +180,8 @@ class Config:
         "PARTICIPANTS_API_KEY",
         settings.header_value,
         None,
-        "sent to participants as X-API-Key, for a gateway in front of them; the storefront uses it too, but does not "
-        "read the file",
+        "sent as X-API-Key to participants below PARTICIPANTS_URL, for the gateway there; the storefront uses it too, "
+        "but does not read the file",
         secret=True,
     )
     breaker_failures: int = count(
@@ -198,7 +232,18 @@ class Config:
         return self.database_url.startswith("sqlite")
 
     def participant_url(self, name: str) -> str:
-        return self.participant_urls.get(participant_variable(name), f"{self.participants_url}/{name}")
+        return self._urls.get(name) or self._url_of(name)
+
+    @cached_property
+    def _urls(self) -> dict[str, str]:
+        return {}
+
+    def _url_of(self, name: str) -> str:
+        own = self.participant_variables.get(participant_variable(name)) or self.participants_file.get(name, {}).get(
+            "url"
+        )
+        found = self._urls[name] = str(own).rstrip("/") if own else f"{self.participants_url}/{name}"
+        return found
 
 
 _DECLARED = settings.declared_in(Config)
@@ -253,19 +298,21 @@ def read_tables(config: Config) -> Registry:
         raise ConfigError(str(error)) from error
 
 
-#: Smallest similarity, from 0 to 1, of a variable to the suggested one. It is high, because the words PARTICIPANT and
-#: URL make all these variables similar.
-_ALIKE = 0.9
+def check_participants(config: Config, definitions: Iterable[Saga]) -> Mapping[str, ParticipantSettings]:
+    """Return the settings of every participant that a table names.
 
-
-def check_participants(config: Config, definitions: Iterable[Saga]) -> None:
-    """Raise ConfigError for a PARTICIPANT_…_URL that no table uses, because its name is probably misspelled."""
-    known = {participant_variable(name) for definition in definitions for name in definition.participants}
-    for variable in config.participant_urls:
-        if variable not in known:
-            nearest = get_close_matches(variable, sorted(known), n=1, cutoff=_ALIKE)
-            remedy = f"did you mean {nearest[0]}?" if nearest else f"they use {', '.join(sorted(known))}"
-            raise ConfigError(f"{variable} fits no participant of the tables; {remedy}")
+    Raise ConfigError for one that is wrong, and for one of a participant that no table names: a misspelled setting
+    would be ignored.
+    """
+    common = reading.Common(
+        url=config.participants_url,
+        api_key=config.participants_api_key,
+        ca_file=config.participants_ca_file,
+        public_cas=config.public_cas,
+        proxies=config.proxies,
+    )
+    called = {name for definition in definitions for name in definition.participants}
+    return reading.participant_settings(called, config.participants_file, config.participant_variables, common)
 
 
 def check_serving(config: Config) -> None:

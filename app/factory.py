@@ -5,7 +5,7 @@ import random
 import secrets
 import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,7 @@ from app.breaker import BreakerPolicy
 from app.broker import Broker
 from app.calls.breakers import GuardedSender
 from app.calls.client import HttpClient
+from app.calls.limits import LimitedSender
 from app.cli import saga
 from app.cli.migrate import MigrateCommand
 from app.config import OTEL_ENDPOINT, Config, check_participants, from_environment, read_tables
@@ -87,7 +88,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     config = config or from_environment(os.environ)
     configure_logging(config.log_level, config.log_redact)
     registry = registry or read_tables(config)
-    check_participants(config, registry)
+    participants = check_participants(config, registry)
     app = _Application(__name__)
     app.json = _OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_CONTENT
@@ -102,13 +103,14 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     shared_cache = SharedCache(config.redis_url)
     event_committed, owner = threading.Event(), new_owner()
     service, runner, exposition = _engine(
-        app, config, registry, metrics, deferred, shared_cache, event_committed, owner, threads
+        app, config, registry, participants, metrics, deferred, shared_cache, event_committed, owner, threads
     )
     event_threads = _event_threads(app, config, registry, metrics, service, runner, event_committed, owner, threads)
     with app.app_context():
         database = db.engine
     Services(
         registry=registry,
+        participants=participants,
         sagas=service,
         runner=runner,
         events=event_threads,
@@ -139,8 +141,9 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
 
 
 def _engine(  # noqa: PLR0917  connects parts that are built already
-    app: Flask, config: Config, registry: Registry, metrics: CollectorRegistry, deferred: Deferred,
-    shared_cache: SharedCache, event_committed: threading.Event, owner: str, threads: ServiceThreads,
+    app: Flask, config: Config, registry: Registry, participants: Mapping[str, ParticipantSettings],
+    metrics: CollectorRegistry, deferred: Deferred, shared_cache: SharedCache, event_committed: threading.Event,
+    owner: str, threads: ServiceThreads,
 ) -> tuple[SagaService, Runner, Exposition]:  # fmt: skip
     with app.app_context():
         store = SagaStore(Connections(db.engine), registry, owner)
@@ -148,11 +151,10 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         tables = Tables(db.engine, registry, owner)
         heartbeat = Heartbeat(Replicas(db.engine, owner))
         saga_gauges = SagaGauges(Bounded(partial(saga_counts, db.engine, registry)), registry)
-    called = {name for definition in registry for name in definition.participants}
-    participants = HttpClient(config.requests + config.threads, participants=participant_settings(config, called))
+    client = HttpClient(config.requests + config.threads, participants=participants)
     if config.failpoint:
-        failpoints.arm(config.failpoint, store, participants)
-    guarded = GuardedSender(participants, called, _breaker_policy(config), shared_cache)
+        failpoints.arm(config.failpoint, store, client)
+    guarded = GuardedSender(client, participants, _breaker_policy(config), shared_cache)
     stopping = threading.Event()
     telemetry, breakers = Telemetry(metrics, registry, deferred), breaker_gauge(metrics, lambda: guarded.states)
     alive_threads = thread_gauge(metrics, lambda: threads.alive)
@@ -168,7 +170,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
     engine = Engine(
         config=config,
         store=store,
-        calls=Calls(config=config, sender=guarded, telemetry=telemetry, traces=_traces()),
+        calls=Calls(config=config, sender=LimitedSender(guarded, participants), telemetry=telemetry, traces=_traces()),
         telemetry=telemetry,
         actor=f"engine@{owner}",
         jitter=lambda longest_s: random.uniform(0, longest_s),  # noqa: S311  not a secret
@@ -222,15 +224,6 @@ def _traces() -> Traces:
     from app.otlp import provider  # noqa: PLC0415  takes 0.1 s, so a process without traces does not import it
 
     return Traces(provider())
-
-
-def participant_settings(config: Config, participants: Iterable[str]) -> Mapping[str, ParticipantSettings]:
-    ca_files = (config.participants_ca_file,) if config.participants_ca_file else ()
-    key = {"X-API-Key": config.participants_api_key} if config.participants_api_key else {}
-    return {
-        name: ParticipantSettings(url=config.participant_url(name), ca_files=ca_files, headers=key)
-        for name in participants
-    }
 
 
 def _breaker_policy(config: Config) -> BreakerPolicy:

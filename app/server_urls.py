@@ -78,7 +78,9 @@ def http_url(environ: Mapping[str, str], name: str, default: str) -> str:
     written = environ.get(name, default)
     url = written.rstrip("/")
     if "@" in re.split("[/?#]", url.partition("//")[2])[0]:
-        raise ConfigError(f"{name} must hold no user and no password; what a gateway asks for is PARTICIPANTS_API_KEY")
+        raise ConfigError(
+            f"{name} must hold no user and no password; a credential is a setting of its own: docs/participants.md"
+        )
     try:
         parts = urlsplit(url)
         sound = _resolvable(parts.hostname or "") and parts.port != 0 and not parts.netloc.endswith(":")
@@ -95,12 +97,6 @@ def http_url(environ: Mapping[str, str], name: str, default: str) -> str:
 def _resolvable(host: str) -> bool:
     """Return True for an IP address or a legal host name. Raise ValueError for a name with a label that is too long."""
     return bool(host) and (":" in host or bool(re.fullmatch("[a-z0-9._-]+", host) and host.encode("idna")))
-
-
-def participant_urls(environ: Mapping[str, str], pattern: str, _default: Mapping[str, str]) -> Mapping[str, str]:
-    """Return variable → URL of each participant. pattern: the name of the variables, where <NAME> stands for a text."""
-    names = [name for name in environ if re.fullmatch(pattern.replace("<NAME>", ".*"), name.upper())]
-    return {name.upper(): http_url(environ, name, "") for name in names}
 
 
 def redis_url(environ: Mapping[str, str], name: str, default: str | None) -> str | None:

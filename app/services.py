@@ -1,6 +1,6 @@
 """The parts of the service, with their types. All code inside the Flask application gets them from here."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # every layer imports this module, so this module must not im
     from app.engine.runner import Runner
     from app.engine.service import SagaService
     from app.events.event_threads import EventThreads
+    from app.participant_settings.model import ParticipantSettings
     from app.service_threads import ServiceThreads
     from app.shared_cache import SharedCache
     from app.store.accounts import LoginAttempts, Users
@@ -27,6 +28,8 @@ class Services:
     """The parts of one application, which `app.factory` builds."""
 
     registry: "Registry"
+    #: Settings of every participant that a table names.
+    participants: "Mapping[str, ParticipantSettings]"
     #: Starts and moves sagas.
     sagas: "SagaService"
     #: Runs sagas, and recovers sagas after its start.

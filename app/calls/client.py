@@ -3,8 +3,7 @@
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlencode
 
 from werkzeug.http import parse_date
@@ -14,44 +13,18 @@ from app.calls.auth import Credential, Message, NoCredentialError
 from app.calls.connection import NotSentError
 from app.calls.exchange import ExchangePool
 from app.calls.outcome import SCALAR, Reply
+from app.calls.request import Request, Sender
 from app.calls.ways import Origin, Way, Ways
 from app.dialing import Dialer, LookUp
 from app.participant_settings.model import IDEMPOTENCY_HEADER, ParticipantSettings
 from app.values import UnreadableError, parsed, written
 from machines.references import scalar_text
 
-_UNAUTHORIZED = 401
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
-# not frozen: a frozen dataclass takes three times as long to build, and each call builds several
-@dataclass(kw_only=True)
-class Request:
-    """One attempt of one call."""
-
-    #: Name of the participant.
-    participant: str
-    #: HTTP method.
-    method: str
-    #: Full URL.
-    url: str
-    #: Headers of this request. The client adds the headers that every request has.
-    headers: Mapping[str, str]
-    #: Body; None for a call without one.
-    body: Any
-    #: Longest duration of the whole attempt, in seconds.
-    timeout_s: float
-    #: True: the body is sent as a form, and not as JSON.
-    form: bool = False
-
+__all__ = ["HttpClient", "Request", "Sender"]
 
 _FORM = "application/x-www-form-urlencoded"
-
-
-class Sender(Protocol):
-    """An HTTP client that sends one request once."""
-
-    def send(self, request: Request) -> Reply: ...
+_UNAUTHORIZED = 401
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class HttpClient:
@@ -74,7 +47,7 @@ class HttpClient:
     ) -> None:
         self._clock, self._wall_clock = clock, wall_clock
         # The credentials are here and not in each `Request`, so that a logged `Request` does not show them.
-        self._ways = Ways(participants or {}, Dialer(look_up, clock), connections)
+        self._ways = Ways(participants or {}, Dialer(look_up, clock), connections, self.send, clock)
 
     def send(self, request: Request) -> Reply:
         """Send the request and return its reply, or a reply with the reason why there is none."""
@@ -101,6 +74,7 @@ class HttpClient:
             status=answer.status,
             body={SCALAR: body} if scalar else body,
             scalar=scalar,
+            key_setting=way.key_setting,
             unreadable=unreadable,
             blank=answer.complete and not answer.body,
             final=final,

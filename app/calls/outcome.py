@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
+from app.participant_settings.words import variable_of
 from app.values import one_line, written
 from machines.call import Call
 from machines.outcomes import Outcome
@@ -72,6 +73,8 @@ class Reply:
     withheld: bool = False
     #: True when the reply is too large: another attempt would get the same reply, so this one is the last.
     final: bool = False
+    #: Setting of the credential that was shown, or that could be; "" for PARTICIPANTS_API_KEY.
+    key_setting: str = ""
     #: Seconds that the participant asks to wait; None when it does not ask.
     retry_after_s: float | None = None
     #: Duration from sending to the last byte, in milliseconds.
@@ -184,12 +187,20 @@ def explained(reply: Reply, lacking: Mapping[str, str], call: Call) -> Reply:
 
 def setting_of(reply: Reply, participant: str) -> str:
     """Return the name of the setting to check when a call was turned away, otherwise ""."""
-    return _named(_TURNED_AWAY.get(reply.status or 0, _URL), participant) if reply.turned_away else ""
+    if not reply.turned_away:
+        return ""
+    setting = _TURNED_AWAY.get(reply.status or 0, _URL)
+    return reply.key_setting or setting if setting == _KEY else _named(setting, participant)
 
 
 def settings_of(participant: str) -> list[str]:
     """Return every setting that `setting_of` may name for a participant."""
-    return sorted({_named(setting, participant) for setting in _TURNED_AWAY.values()})
+    return sorted({_named(setting, participant) for setting in _TURNED_AWAY.values()} | {key_setting_of(participant)})
+
+
+def key_setting_of(participant: str) -> str:
+    """Return the name of the setting of a participant's own credential."""
+    return variable_of(participant, "auth")
 
 
 def _named(setting: str, participant: str) -> str:

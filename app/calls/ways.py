@@ -1,13 +1,16 @@
 """How each participant is called: connections, credential and headers. Built from its settings at the first call."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from app.calls.auth import Credential, FixedCredential, HmacCredential
 from app.calls.connection import Route
 from app.calls.exchange import ExchangeAdapter, ExchangePool
+from app.calls.oauth2 import OAuth2Credential
+from app.calls.outcome import Reply, key_setting_of
+from app.calls.request import Request
 from app.calls.trust import Trust
 from app.dialing import Dialer
 from app.participant_settings.model import Auth, ParticipantSettings
@@ -54,14 +57,32 @@ class Way:
     timeout_s: float | None
     #: Name of the header that carries the idempotency key.
     idempotency_header: str
+    #: See Reply.key_setting.
+    key_setting: str
 
 
 class Ways(dict[str, Way]):
     """Name of a participant → its `Way`. Participants with equal routes and certificates share connections."""
 
-    def __init__(self, participants: Mapping[str, ParticipantSettings], dialer: Dialer, connections: int) -> None:
+    def __init__(
+        self, participants: Mapping[str, ParticipantSettings], dialer: Dialer, connections: int,
+        send: Callable[[Request], Reply], clock: Callable[[], float],
+    ) -> None:  # fmt: skip
         super().__init__()
-        self._settings, self._dialer, self._connections = participants, dialer, connections
+        self._dialer, self._connections, self._send, self._clock = dialer, connections, send, clock
+        tokens = {
+            _token_way(name): replace(
+                settings,
+                url=settings.auth["token_url"],
+                auth=None,
+                proxy=settings.token_proxy,
+                headers={},
+                timeout_s=None,
+            )
+            for name, settings in participants.items()
+            if settings.auth and settings.auth.type == "oauth2"
+        }
+        self._settings = {**participants, **tokens}
         self._adapters = dict[tuple[Route, Trust], ExchangeAdapter]()
 
     def __missing__(self, participant: str) -> Way:
@@ -78,19 +99,26 @@ class Ways(dict[str, Way]):
         common = "".join(f"{name}: {value}\r\n" for name, value in (_COMMON | dict(settings.headers)).items())
         way = Way(
             origins=Origins(adapter, settings.proxy, common),
-            credential=credential_of(settings.auth) if settings.auth else None,
+            credential=self._credential(participant, settings.auth) if settings.auth else None,
             timeout_s=settings.timeout_s,
             idempotency_header=settings.idempotency_header,
+            key_setting="" if settings.behind_gateway and not settings.auth else key_setting_of(participant),
         )
         return self.setdefault(participant, way)
 
+    def _credential(self, participant: str, auth: Auth) -> Credential:
+        match auth.type:
+            case "oauth2":
+                return OAuth2Credential(auth, _token_way(participant), self._send, self._clock)
+            case "hmac":
+                return HmacCredential(auth)
+            case _:
+                return FixedCredential(auth)
 
-def credential_of(auth: Auth) -> Credential:
-    match auth.type:
-        case "hmac":
-            return HmacCredential(auth)
-        case _:
-            return FixedCredential(auth)
+
+def _token_way(participant: str) -> str:
+    """Return the name of the way to the token server of a participant; no participant has a slash in its name."""
+    return f"{participant}/token"
 
 
 def host_of(origin: str) -> str:

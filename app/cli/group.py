@@ -20,7 +20,7 @@ from app.store.database_errors import Meaning, in_one_line, meaning
 from app.store.sqlite_file import check_database_file
 from machines.statuses import Status
 
-FAULT, BAD_INPUT, NOT_FOUND, CONFLICT, INTERRUPTED = 1, 2, 6, 7, 130
+FAULT, BAD_INPUT, NOT_FOUND, CONFLICT, UNREACHABLE, INTERRUPTED = 1, 2, 6, 7, 8, 130
 
 #: Status of a saga → exit code of a command that started, moved or watched the saga.
 EXIT_CODES: Mapping[str, int] = {
@@ -53,7 +53,8 @@ Exit codes of start, retry, compensate and watch, by the saga's status:
 Exit codes of every command:
     0  done                        6  there is no such saga
     1  a fault of this program     7  not possible in this state
-    2  bad input or no database  130  interrupted
+    2  bad input or no database    8  a participant fails its check
+                               130  interrupted
 \b
 An ID may be cut to its first 4 digits or more. DATABASE_URL and
 PARTICIPANTS_URL must be those of the service. NO_COLOR=1 turns colours off.

@@ -32,6 +32,8 @@ class ParticipantSettings:
     #: Base URL, without a slash at its end.
     url: str
     auth: Auth | None = None
+    #: True below PARTICIPANTS_URL: the gateway there gets PARTICIPANTS_API_KEY.
+    behind_gateway: bool = True
     #: Headers of every request, such as an API's version.
     headers: Mapping[str, str] = field(default_factory=dict)
     #: Public CAs: a file or a folder; None for those of requests.
@@ -42,6 +44,8 @@ class ParticipantSettings:
     client_cert_file: str | None = None
     client_key_file: str | None = None
     proxy: Proxy | None = None
+    #: The proxy on the way to the server that gives OAuth 2 tokens.
+    token_proxy: Proxy | None = None
     #: Name of the header that carries the idempotency key.
     idempotency_header: str = IDEMPOTENCY_HEADER
     #: Upper bound of the duration of a call, in seconds; None: the step's own alone.

@@ -14,7 +14,6 @@ PACKAGES = ("app", "participants")
 #: The names under which the code reads the environment.
 ENVIRONMENT = {"environ", "environment"}
 #: How the document names the variables of which each participant has one.
-FAMILY = "PARTICIPANT_<NAME>_URL"
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
 
 
@@ -61,7 +60,7 @@ def documented() -> set[str]:
 
 
 def test_table_lists_exactly_the_variables_that_the_code_reads():
-    special = {f"{name}_FILE" for name in SECRETS} | {SHARED, FAMILY} | {setting.name for setting in SETTINGS}
+    special = {f"{name}_FILE" for name in SECRETS} | {SHARED} | {setting.name for setting in SETTINGS}
     assert documented() == read_by_the_code() | special
 
 
