@@ -11,8 +11,10 @@ from machines.fields import Field, FieldKind
 from machines.keeps import Kept
 from machines.outcomes import IN_DOUBT, NOT_SENT, Outcome
 from machines.retry import Retry
-from machines.templates import Function
+from machines.templates import Function, references
 
+#: Header with the idempotency key. A table may send another key that follows from this one, such as a shorter one.
+KEY_HEADER = "Idempotency-Key"
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MOST_ATTEMPTS = 1_000_000  # largest Retry.attempts; a larger number is a typing error
 LARGEST_FACTOR = 100  # largest Retry.factor; a larger number is a typing error
@@ -24,7 +26,7 @@ _SMALLEST_CONSTANT, _LARGEST_CONSTANT = -(2**63), 2**64 - 1  # a larger integer 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 #: Headers that a table cannot set, in lower case: the service or its HTTP connection decides them.
 _OURS = frozenset({
-    "host", "content-length", "transfer-encoding", "connection", "accept-encoding", "idempotency-key", "traceparent",
+    "host", "content-length", "transfer-encoding", "connection", "accept-encoding", "traceparent",
     "saga-id", "saga-step", "saga-epoch", "expect", "upgrade", "te", "trailer",
 })  # fmt: skip
 #: Legal types of a value that is kept from a header. All of them are texts, because a header is a text.
@@ -49,7 +51,7 @@ def shape_problems(call: Call) -> Iterator[str]:
     yield from _named_values(call, "query")
     yield from _named_values(call, "headers")
     if isinstance(call.headers, Mapping):
-        yield from (problem for name in call.headers for problem in _header_problems(name))
+        yield from (problem for name, value in call.headers.items() for problem in _header_problems(name, value))
     yield from _means_problems(call)
     yield from _keeps_problems(call)
     yield from call_retry_problems(call)
@@ -82,11 +84,16 @@ def _named_values(call: Call, column: str) -> Iterator[str]:
         yield from template_problems(f"{column}= {name!r}" if isinstance(name, str) else f"{column}=", {name: value})
 
 
-def _header_problems(name: object) -> Iterator[str]:
+def _header_problems(name: object, value: Any) -> Iterator[str]:
     if not isinstance(name, str) or not _HEADER.fullmatch(name):
         yield f"headers= names {shown(name)}, which no header may be called"
     elif name.lower() in _OURS:
         yield f"the header {name} is set by the service itself; take it out"
+    elif name.lower() == KEY_HEADER.lower():
+        if name != KEY_HEADER:
+            yield f"the header {name} is set by the service as {KEY_HEADER}; write it so, or take it out"
+        elif "saga.key" not in references(value):
+            yield f"the header {name} does not follow from saga.key; write computed(function, 'saga.key')"
 
 
 def template_problems(what: str, value: Any, depth: int = _DEEPEST) -> Iterator[str]:

@@ -11,6 +11,7 @@ from machines.registry import Registry
 from machines.retry import NEVER, Retry
 from machines.saga import Saga
 from machines.step import compensatable, pivot
+from machines.templates import computed
 from tests.integration.engine.scene import LOST, NOT_SENT, REFUSED, Scene, answer
 
 ONCE = Retry(attempts=1)
@@ -20,6 +21,7 @@ BOOKED = answer(200, booking={"id": "b/7", "card": "4242"})
 
 def trip(**columns: object) -> Saga:
     """Return a saga that books, and undoes the booking by its id when the payment is refused."""
+    headers = columns.pop("headers", {})
     means, pay_retry = columns.pop("means", {}), columns.pop("pay_retry", Retry())
     pay_probe = columns.pop("pay_probe", None)
     return Saga(
@@ -27,7 +29,8 @@ def trip(**columns: object) -> Saga:
         data={"city": text()}, participants=("fly", "pay"),
         steps=(
             compensatable(
-                "book", post("fly", "/bookings", city="city", keeps={"id": at("booking.id", text())}, means=means),
+                "book", post("fly", "/bookings", city="city", keeps={"id": at("booking.id", text())}, means=means,
+                             headers=headers),
                 undo=delete("fly", "/bookings/{book.id}", retry=TWICE), done="BOOKED", refused="FULL",
                 **({"repeatable": True, "retry": ONCE} | columns),
             ),
@@ -231,3 +234,15 @@ def test_a_success_of_a_call_with_meanings_is_not_explained(scene):
     run(scene.given(book=[BOOKED]), trip(means={"status": {"failed": "refused"}}))
     (row,) = scene.rows("SELECT reason FROM journal WHERE step = 'book'")
     assert row["reason"] == "200"
+
+
+def without_most_of_the_id(key: str) -> str:
+    return key[24:]
+
+
+def test_a_participant_gets_the_key_that_it_takes_at_each_attempt_and_in_the_recovery(scene):
+    own = {"Idempotency-Key": computed(without_most_of_the_id, "saga.key")}
+    saga = run(scene.given(book=[LOST, BOOKED]), trip(headers=own))
+    keys = [request.headers["Idempotency-Key"] for request in scene.requests]
+    short = str(saga.id)[24:]
+    assert keys == [f"{short}/book/do", f"{short}/book/do", f"{saga.id}/book/undo"]
