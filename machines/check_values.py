@@ -69,11 +69,16 @@ def _saga_problems(table: Table) -> Iterator[str]:
 def _search_problems(table: Table, column: str) -> Iterator[str]:
     """Yield a problem when the field that the column names cannot be indexed: the database searches sagas by it."""
     field = table.data.get(getattr(table, column) or "")
-    if isinstance(field, Field) and (what := _SEVERAL.get(field.kind)):
+    if isinstance(field, Field) and (what := _several(field)):
         yield f"{column}={getattr(table, column)!r} {what}; name a field that holds one value"
     elif isinstance(field, Field) and field.kind is FieldKind.TEXT and _is_above(field.high, LONGEST_TEXT):
         long = f"may hold {field.high} characters, and what a saga is looked for by has {LONGEST_TEXT} at most"
         yield f"{column}={getattr(table, column)!r} {long}; give the field high={LONGEST_TEXT}"
+
+
+def _several(field: Field) -> str | None:
+    kind = column_of(field, "kind")  # an author may write any value, a list too
+    return _SEVERAL.get(kind) if isinstance(kind, FieldKind) else None
 
 
 def _is_above(value: object, most: int) -> bool:
@@ -83,7 +88,7 @@ def _is_above(value: object, most: int) -> bool:
 def _order_problems(table: Table) -> Iterator[str]:
     yield from unstorable("order=", table.order or "")
     field = table.data.get(table.order or "")
-    if isinstance(field, Field) and (what := _SEVERAL.get(field.kind)):
+    if isinstance(field, Field) and (what := _several(field)):
         yield f"order={table.order!r} {what}; name a field that holds one value"
 
 

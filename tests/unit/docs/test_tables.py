@@ -100,12 +100,14 @@ def messages():
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Yield):
                 value = node.value
-            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "_Problem":
+            elif isinstance(node, ast.FunctionDef) and node.name == "_problem":
+                value = node.body[-1].value
+            elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "ReferenceProblem":
                 value = node.args[0]
             else:
                 continue
             message = text_of(value.elts[-1] if isinstance(value, ast.Tuple) else value)
-            if message:
+            if message and re.search("[a-z]", message):
                 yield message
 
 
