@@ -390,7 +390,7 @@ def test_array_lacks_the_fields_that_are_needed(scene, body):
     assert saga.error == "ECHEC_STOCK: reserver_stock: 200, but without the field reservation_id"
 
 
-@pytest.mark.parametrize("body", [["a", {"b": 1}], [], {"value": "done"}])
+@pytest.mark.parametrize("body", [["a", {"b": 1}], [], {"value": "done"}, {"path": "C:\\u0000"}])
 def test_array_is_kept_where_no_field_is_needed(scene, body):
     scene.at_each_call = lambda _request: die() if len(scene.requests) == 4 else None
     with pytest.raises(DiedError):
