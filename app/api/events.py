@@ -12,11 +12,12 @@ from app.api.responses import with_location
 from app.api.schemas.events import Discarded, EventList, ParkedList, ParkedTaken
 from app.errors import NotFoundError
 from app.events import dead_letters
-from app.events.cloudevent import as_cloudevent
+from app.events.cloudevent import NO_REPLIES, as_cloudevent
 from app.services import services
 from app.store import queries
 from app.store.dead_letters import PARKED_ID
 from app.views.validation import Reason
+from machines.history import replies
 
 blueprint = Blueprint("events", __name__, url_prefix="/api/v1")
 
@@ -30,8 +31,12 @@ def of_saga(saga_id: UUID) -> Response:
         raise NotFoundError(f"there is no saga {saga_id}")
     waiting = queries.unpublished(saga_id)
     secrets = services().registry.secrets_of(saga.definition)
-    moves = queries.published_moves(saga_id)
-    return jsonify(events=[as_cloudevent(move, secrets) | {"published": move.seq not in waiting} for move in moves])
+    kept = NO_REPLIES if secrets is None else replies(queries.journal(saga_id))
+    events = [
+        as_cloudevent(move, secrets, kept) | {"published": move.seq not in waiting}
+        for move in queries.published_moves(saga_id)
+    ]
+    return jsonify(events=events)
 
 
 @blueprint.get("/events/parked")

@@ -1,6 +1,7 @@
 """CloudEvents 1.0 as JSON: the event of a move, and the parsing of incoming events."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from marshmallow import INCLUDE, Schema, fields, validate
@@ -11,6 +12,8 @@ from app.values import LARGEST_CONTENT
 from app.views.validation import load, parsed_object, storable
 from machines.secrets import SecretFields
 
+#: For a saga without secrets.
+NO_REPLIES: Mapping[str, Any] = MappingProxyType({})
 CONTENT_TYPE = "application/cloudevents+json"
 #: Checks of a text attribute: 1 to 500 characters that the database can store.
 _NAME: list[Callable[[Any], Any]] = [validate.Length(1, 500), storable]
@@ -29,15 +32,17 @@ class CloudEvent(Schema):
     data = fields.Dict(required=True)
 
 
-def as_cloudevent(move: Row[Any], secrets: SecretFields | None = None) -> dict[str, Any]:
+def as_cloudevent(
+    move: Row[Any], secrets: SecretFields | None = None, replies: Mapping[str, Any] = NO_REPLIES
+) -> dict[str, Any]:
     """Return the CloudEvent of a move. A move that is published again has the same event id.
 
     move: a row of the query `outbox.PUBLISHED`. secrets: the secret fields of its saga, see `Registry.secrets_of`; the
-    event has "***" for each secret value.
+    event has "***" for each secret value. replies: those of the saga's steps, in which secrets may be kept.
     """
     reply, data, reason = move.reply, move.data, move.reason
     if secrets is not None:
-        values = secrets.values(data, {move.step or "": reply})
+        values = secrets.values(data, replies)
         reply, data = secrets.masked_reply(move.step, reply), secrets.masked_data(data)
         reply, data, reason = map(values.hidden_in, (reply, data, reason))
     return {

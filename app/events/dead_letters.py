@@ -1,11 +1,14 @@
 """Dead letters: list them, retry them, discard them. The audit trail records every retry and every discard."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row
 
 from app.errors import ConflictError, NotFoundError
+from app.events.shown_messages import shown_body
 from app.services import services
 from app.store.audit import Entry
 from app.store.database import db
@@ -13,9 +16,25 @@ from app.store.dead_letters import DeadLetters
 from app.store.instance import SagaSnapshot
 
 
-def oldest() -> Sequence[Row[Any]]:
+@dataclass(frozen=True, kw_only=True)
+class DeadLetter:
+    """A dead letter as people may see it."""
+
+    id: int
+    #: When it arrived.
+    at: datetime
+    #: Why it was not accepted.
+    reason: str
+    #: Text of the message, without secret values.
+    body: str
+
+
+def oldest() -> Sequence[DeadLetter]:
     """Return the oldest dead letters."""
-    return DeadLetters(db.engine).oldest()
+    return [
+        DeadLetter(id=row.id, at=row.at, reason=row.reason, body=shown_body(services().registry, row.body))
+        for row in DeadLetters(db.engine).oldest()
+    ]
 
 
 def retry(parked_id: int, actor: str) -> SagaSnapshot:
@@ -31,7 +50,7 @@ def retry(parked_id: int, actor: str) -> SagaSnapshot:
 def discard(parked_id: int, actor: str, reason: str) -> None:
     """Delete a dead letter; the audit trail keeps its text."""
     row = _found(parked_id)
-    text = {"reason": row.reason, "body": row.body}
+    text = {"reason": row.reason, "body": shown_body(services().registry, row.body)}
     _settle(parked_id, Entry(actor=actor, action="event.discard", reason=reason, target=_name(parked_id), before=text))
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import structlog
 from kombu.exceptions import KombuError
 from prometheus_client import CollectorRegistry, Counter
+from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.events.cloudevent import as_cloudevent
@@ -76,13 +77,19 @@ class Relay:
             for move in batch:
                 if self._clock() >= until:  # the lease is over: another process may publish
                     break
-                self._publisher.publish(as_cloudevent(move, self._secrets_of(move.definition)))
+                self._publisher.publish(self._event_of(move))
                 ids.append(move.id)
                 self._published.labels(move.event).inc()
         finally:
             if ids:
                 self._outbox.published(ids)
         return len(ids)
+
+    def _event_of(self, move: Row[Any]) -> dict[str, Any]:
+        secrets = self._secrets_of(move.definition)
+        return (
+            as_cloudevent(move) if secrets is None else as_cloudevent(move, secrets, self._outbox.replies(move.saga_id))
+        )
 
     def _publish_all(self, progressed: Callable[[], None]) -> None:
         try:

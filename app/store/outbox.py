@@ -1,13 +1,15 @@
 """Events that are durable and still to be published."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Engine as Database
 from sqlalchemy import Row, Table, delete, or_, select, update
 
 from app.store.database import db_now, in_seconds
 from app.store.models import JournalRow, OutboxRow, RelayRow, SagaRow
+from machines.history import replies
 
 _SAGA, _JOURNAL = SagaRow.__table__, JournalRow.__table__
 _OUTBOX: Table = OutboxRow.__table__
@@ -45,6 +47,13 @@ class Outbox:
             if connection.execute(_WAITING).first() is None or connection.execute(mine).rowcount == 0:
                 return []
             return connection.execute(_BATCH.limit(limit)).all()
+
+    def replies(self, saga_id: UUID) -> Mapping[str, Any]:
+        """Return the replies of a saga's steps, by step."""
+        columns = (_JOURNAL.c[name] for name in ("trigger", "step", "direction", "reply"))
+        with self._database.connect() as connection:
+            rows = connection.execute(select(*columns).where(_JOURNAL.c.saga_id == saga_id).order_by(_JOURNAL.c.seq))
+            return replies(rows.all())
 
     def published(self, ids: Iterable[int]) -> None:
         with self._database.connect() as connection:

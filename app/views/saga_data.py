@@ -1,6 +1,7 @@
 """The schema of a saga's `data`, derived from the fields of its table."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 from types import MappingProxyType
@@ -56,10 +57,18 @@ def _object_schema(data: Mapping[str, Field]) -> type[Schema]:
 
 
 def _column(field: Field) -> fields.Field[Any]:
+    if field.secret:  # its errors must not show the values in it
+        field = _secret_throughout(field)
     presence: dict[str, Any] = {"required": field.required, "allow_none": field.nullable}
     if field.default is not None:
         presence["load_default"] = field.default
     return _BUILDERS.get(field.kind, _Accepted)(field, **presence)
+
+
+def _secret_throughout(field: Field) -> Field:
+    """Return the field with every field in it secret."""
+    items = {name: replace(each, secret=True) for name, each in field.items.items()} if field.items else field.items
+    return replace(field, items=items, item=replace(field.item, secret=True) if field.item else None)
 
 
 def _integer(field: Field, **presence: Any) -> fields.Field[Any]:
@@ -127,6 +136,8 @@ def _property(field: Field) -> dict[str, Any]:
     schema = _typed(field)
     if field.nullable and "type" in schema:
         schema["type"] = [schema["type"], "null"]
+        if "enum" in schema:
+            schema["enum"] = [*schema["enum"], None]
     if field.secret:
         schema["writeOnly"] = True
     return schema if field.default is None else schema | {"default": field.default}
@@ -144,10 +155,15 @@ def _typed(field: Field) -> dict[str, Any]:
         FieldKind.INTEGER: {"type": "integer", **bounds},
         FieldKind.AMOUNT: {"type": "number", **bounds, "multipleOf": 0.01},
         FieldKind.TEXT: {"type": "string", "minLength": field.low, "maxLength": field.high},
-        FieldKind.DECIMAL: {"type": "string", "format": "decimal", "description": _decimals(field)},
+        FieldKind.DECIMAL: {"type": "string", "pattern": _decimal_pattern(field), "description": _decimals(field)},
         FieldKind.CHOICE: {"type": "string", "enum": list(field.choices)},
     }
     return plain.get(field.kind) or dict(_FORMATS[field.kind])
+
+
+def _decimal_pattern(field: Field) -> str:
+    sign = "" if field.low >= 0 else "-?"
+    return rf"^{sign}\d+(\.\d{{1,{field.places}}})?$" if field.places else rf"^{sign}\d+$"
 
 
 def _decimals(field: Field) -> str:
