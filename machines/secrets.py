@@ -5,6 +5,7 @@ replaced where it stands within another text: in the participant's words, in the
 repeats what was sent. It costs nothing for a table without secrets: `Saga.secrets` is then None.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -169,14 +170,14 @@ def _text(value: Any) -> str:
 
 
 def _spellings(text: str) -> Iterator[str]:
-    """Yield the ways in which a text may stand in another one."""
-    yield text
-    yield " ".join(text.split())  # in one line
-    yield repr(text)[1:-1]
-    yield text.replace("\\", "\\\\").replace('"', '\\"')  # in JSON
-    yield quote(text, safe="")
-    yield text.upper()
-    yield text.lower()
+    """Yield the ways in which a text may stand in another one: in capitals, in one line, in JSON, in a URL, …."""
+    for each in (text, text.upper(), text.lower()):
+        yield each
+        yield " ".join(each.split())
+        yield repr(each)[1:-1]
+        yield json.dumps(each)[1:-1]
+        yield json.dumps(each, ensure_ascii=False)[1:-1]
+        yield quote(each, safe="")
 
 
 def _as_pattern(text: str) -> str:
