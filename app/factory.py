@@ -126,6 +126,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     problems.install(app)
     for module in (health, sagas, events, definitions, docs, diagrams):
         app.register_blueprint(module.blueprint)
+    sagas.add_starts(app, registry)
     for table, contract in ((CHECKOUT, checkout), (COMMANDE, commandes)):
         if table in registry:  # a reference contract is served only with its table
             app.register_blueprint(contract.blueprint)

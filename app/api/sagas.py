@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from flask import Blueprint, Response, jsonify, url_for
+from flask import Blueprint, Flask, Response, jsonify, url_for
 from marshmallow import RAISE, Schema, fields
 
 from app.access.permissions import Scope
@@ -39,7 +39,7 @@ from app.views.masking import shown
 from app.views.saga_data import data_schema
 from app.views.saga_json import json_with_steps, line_json, move_json, short_json, whole_json
 from app.views.validation import Reason, Resolution, load
-from machines.registry import UnknownSagaError
+from machines.registry import Registry, UnknownSagaError
 from machines.saga import Saga
 from machines.statuses import SAGA_STATUSES, UNDER_WAY, Status
 
@@ -78,10 +78,9 @@ def create() -> Response:
     return with_location(answer, url_for("sagas.show", saga_id=saga.id), replayed=created.replayed)
 
 
-@blueprint.post("/<saga_type>")
 @operation(
     "Start a saga", "sagas", {201: SagaCompleted(), 202: SagaUnderWay()}, body=EVERY_DATA,
-    problems=(*BAD_BODY, 404, 409, 422), conflict="The saga was compensated, or the saga of this key still runs.",
+    problems=(*BAD_BODY, 409, 422), conflict="The saga was compensated, or the saga of this key still runs.",
     request_headers=START_REQUEST_HEADERS, answer_headers=START_ANSWER_HEADERS,
     leads_to=("sagas.show", "sagas.journal", "sagas.compensate"), id_at="/id", need=Scope.START,
 )  # fmt: skip
@@ -90,12 +89,16 @@ def start(saga_type: str) -> Response:
 
     201: the saga has completed. 409: the saga was compensated. 202: the saga still runs or is stuck.
     """
-    try:
-        definition = services().registry.latest(saga_type)
-    except UnknownSagaError:
-        known = ", ".join(services().registry.names)
-        raise NotFoundError(f"there is no saga type {saga_type}; use one of {known}") from None
+    definition = services().registry.latest(saga_type)
     return _ended(definition, start_saga(definition))
+
+
+def add_starts(app: Flask, registry: Registry) -> None:
+    """Add a path for each type of saga. A path for any name would also answer to the id of a saga."""
+    for name in registry.names:
+        app.add_url_rule(
+            f"{blueprint.url_prefix}/{name}", "sagas.start", start, defaults={"saga_type": name}, methods=["POST"]
+        )
 
 
 @blueprint.get("")

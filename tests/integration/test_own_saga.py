@@ -150,7 +150,5 @@ def test_one_request_with_wrong_data_names_the_field_and_starts_nothing(client, 
     assert agency.asked == []
 
 
-def test_one_request_for_an_unknown_type_names_the_known_ones(client):
-    answer = client.post("/api/v1/sagas/trvael", json=TRIP)
-    assert answer.status_code == 404
-    assert answer.get_json(force=True)["detail"] == "there is no saga type trvael; use one of travel"
+def test_one_request_for_an_unknown_type_is_not_found(client):
+    assert client.post("/api/v1/sagas/trvael", json=TRIP).status_code == 404

@@ -56,15 +56,14 @@ def document(app: Flask) -> dict[str, Any]:
     components.add(spec)
     add_bodies(spec, registry)
     for rule, declared in documented(app):
-        if declared.body == EVERY_DATA:
-            for definition in newest(registry):  # one path for each type, with the schema of the type's data
-                shown = _operation(app, rule, replace(declared, body=definition), registry)
-                shown |= {
-                    "operationId": f"{_id(app, rule)}_{definition.name}",
-                    "parameters": [*declared.request_headers],
-                }
-                shown["summary"] = f"{declared.summary}: {definition.name}"
-                spec.path(_ARGUMENT.sub(definition.name, rule.rule), operations={"post": shown})
+        if declared.body == EVERY_DATA:  # this path starts one type of saga, and has the schema of its data
+            definition = registry.latest((rule.defaults or {})["saga_type"])
+            shown = _operation(app, rule, replace(declared, body=definition), registry)
+            shown |= {
+                "operationId": f"sagas_start_{definition.name}",
+                "summary": f"{declared.summary}: {definition.name}",
+            }
+            spec.path(rule.rule, operations={"post": shown})
             continue
         methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
         shown = {method.lower(): _operation(app, rule, declared, registry) for method in sorted(methods)}

@@ -41,7 +41,11 @@ ROUTES = {
     "POST /api/commande/checkout": "start",
     "POST /api/saga/commandes/": "start",
     "POST /api/v1/sagas": "start",
-    "POST /api/v1/sagas/<saga_type>": "start",
+    "POST /api/v1/sagas/checkout": "start",
+    "POST /api/v1/sagas/commande": "start",
+    "POST /api/v1/sagas/order_saga": "start",
+    "POST /api/v1/sagas/purchase_saga": "start",
+    "POST /api/v1/sagas/return_saga": "start",
     "POST /api/v1/sagas/<uuid:saga_id>/execute": "start",
     "POST /api/saga/commandes/<uuid:saga_id>/compenser/": "operate",
     "POST /api/v1/sagas/<uuid:saga_id>/compensate": "operate",
@@ -83,7 +87,6 @@ OPEN_ANSWERS = {"POST /login": 401, "POST /logout": 303}
 #: nothing.
 VALUES = {
     "saga_id": "00000000-0000-0000-0000-000000000000",
-    "saga_type": "no_such_saga",
     "name": "nobody-of-that-name",
     "kind": "svg",
     "prefix": "x",
@@ -101,7 +104,7 @@ def store_url(sqlite_url, sqlite_template, tmp_path):
 
 def routes(app):
     for rule in app.url_map.iter_rules():
-        values = {name: VALUES[name] for name in rule.arguments}
+        values = {name: VALUES[name] for name in rule.arguments - (rule.defaults or {}).keys()}
         _, path = rule.build(values, append_unknown=False)
         for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
             yield f"{method} {rule.rule}", method, path
