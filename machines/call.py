@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict
 from urllib.parse import quote
 
 from machines.fields import Field
@@ -156,7 +156,10 @@ class Columns(TypedDict, total=False):
     retry: Retry | Mapping[Outcome | str, Retry]
 
 
-def get(participant: str, path: str, /, **columns: Unpack[Columns]) -> Call:
+def get(participant: str, path: str, /, **columns: Any) -> Call:
+    """Return a GET call. columns: those of `Columns`; a GET has no body."""
+    if fields := tuple(columns.keys() - Columns.__annotations__.keys()):
+        columns = {name: value for name, value in columns.items() if name not in fields} | {"body": Mixed(fields)}
     return Call(method="GET", participant=participant, path=path, **columns)
 
 

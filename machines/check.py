@@ -11,7 +11,7 @@ from machines.check_secrets import address_problems, search_problems
 from machines.check_types import mend
 from machines.check_values import value_problems
 from machines.fields import FieldKind
-from machines.outcomes import REFUSED_UNDO
+from machines.outcomes import IN_DOUBT, REFUSED_UNDO, Outcome
 from machines.references import SAGA
 from machines.step import Kind, Step
 from machines.table import Table, participant_variable
@@ -110,10 +110,20 @@ def _uncalled(table: Table) -> Iterator[str]:
             yield f"participant {name!r} is called by no step; take it out of participants="
 
 
+def _attempts(step: Step) -> int:
+    """Return how often the call of a step may be sent."""
+    own = step.call.retry
+    if isinstance(own, Mapping):
+        own = next((each for outcome, each in own.items() if Outcome(outcome) is IN_DOUBT), None)
+    return (own or step.retry).attempts
+
+
 def _step_problems(step: Step, *, forward_only: bool) -> Iterator[str]:
     for column in ("undo", "undoing"):
         if step.kind is not Kind.COMPENSATABLE and getattr(step, column) is not None:
             yield f"a {step.kind} is never undone, so {column}= would be ignored; drop it, or make it a compensatable"
+    if step.repeatable and _attempts(step) == 1:
+        yield "repeatable= sends the call again, and its retry= lets it be sent once; give it a probe= instead"
     if step.repeatable and not (step.undo and step.undo_needs_reply and step.probe is None):
         yield "repeatable= serves an undo that refers to its own step's reply and has no probe=; drop it"
     if step.kind is Kind.READ and step.probe is not None:

@@ -8,7 +8,7 @@ from machines.call import Call, Mixed
 from machines.check_fields import FIELD_NAME, type_problems
 from machines.check_types import column_of, no_text, out_of, shown, unstorable
 from machines.fields import Field, FieldKind
-from machines.keeps import Kept
+from machines.keeps import Kept, kept_of
 from machines.outcomes import IN_DOUBT, NOT_SENT, Outcome
 from machines.retry import Retry
 from machines.templates import Function, references
@@ -34,6 +34,11 @@ _OF_HEADER = frozenset({
     FieldKind.TEXT, FieldKind.UUID, FieldKind.DATE, FieldKind.DATETIME, FieldKind.CHOICE, FieldKind.DECIMAL,
 })  # fmt: skip
 _LOWEST_STATUS, _HIGHEST_STATUS = 200, 599
+#: Type of a field → the types of the values that it has in a reply. The other types have texts and numbers.
+_MEANT = {
+    FieldKind.BOOLEAN: (bool,), FieldKind.TEXT: (str,), FieldKind.CHOICE: (str,), FieldKind.UUID: (str,),
+    FieldKind.INTEGER: (int,), FieldKind.DATE: (str,), FieldKind.DATETIME: (str,),
+}  # fmt: skip
 #: Function → the number of its arguments. join() and computed() are absent, because they take any number.
 _ARGUMENTS = {
     "const": 1, "maybe": 1, "fallback": 2, "cents": 1, "number_of": 1, "text_of": 1, "total": 1, "upper": 1, "lower": 1,
@@ -59,6 +64,10 @@ def shape_problems(call: Call) -> Iterator[str]:
 
 def _body_problems(call: Call) -> Iterator[str]:
     body = column_of(call, "body")
+    if isinstance(body, Mixed) and call.method == "GET":
+        name = min(body.fields)
+        yield f"a GET has no body, so {name}= would be ignored; write query={{{name!r}: …}}, or use post()"
+        return
     if isinstance(body, Mixed):
         ways = [*(["body="] if body.body else []), *(["form="] if body.form else []), *map(repr, body.fields)]
         yield f"its body is written as {' and as '.join(ways)}; write one of body=, form= and fields"
@@ -182,10 +191,28 @@ def _means_problems(call: Call) -> Iterator[str]:
         elif not isinstance(meaning, Mapping) or not meaning:
             yield f"means= {key!r} is {shown(meaning)}; write {{{key!r}: {{'declined': REFUSED}}}}"
         else:
+            yield from _unmatched_problems(call, key, meaning)
             for value, outcome in meaning.items():
                 if not (value is None or isinstance(value, (str, int))):
                     yield f"means= {key!r} names the value {shown(value)}; give a text, a number, true, false or None"
                 yield from _outcome_problems(f"means= {key!r} {shown(value)}", outcome)
+
+
+def _unmatched_problems(call: Call, path: str, meaning: Mapping[Any, Any]) -> Iterator[str]:
+    """Yield a problem for each value that the field at this path never has, as far as keeps= says what it has."""
+    if not isinstance(keeps := column_of(call, "keeps"), Mapping):
+        return
+    kept = {name: kept_of(name, each) for name, each in keeps.items() if isinstance(each, (Kept, Field))}
+    sources = {each.source: each.field for each in kept.values() if isinstance(each.source, str) and not each.header}
+    if path in kept and path not in sources and not kept[path].header:
+        yield f"means= {path!r} is the name of what is kept, not its place in the reply; write {kept[path].source!r}"
+    field = sources.get(path)
+    if not isinstance(field, Field) or field.kind not in _MEANT or not isinstance(field.choices, tuple):
+        return
+    for value in meaning:
+        fits = type(value) in _MEANT[field.kind] and (field.kind is not FieldKind.CHOICE or value in field.choices)
+        if value is not None and not fits:
+            yield f"means= {path!r} names the value {shown(value)}, which a field of type {field.kind} never has"
 
 
 def _outcome_problems(what: str, outcome: object) -> Iterator[str]:

@@ -111,7 +111,12 @@ def _bound_problems(field: Field) -> Iterator[str]:
 
 def _choice_problems(field: Field) -> Iterator[str]:
     choices = column_of(field, "choices")
-    if not choices or not all(isinstance(each, str) and each for each in choices) or len(choices) > MOST_CHOICES:
+    if (
+        not isinstance(choices, tuple)
+        or not choices
+        or not all(isinstance(each, str) and each for each in choices)
+        or len(choices) > MOST_CHOICES
+    ):
         yield f"choice() takes from 1 to {MOST_CHOICES} texts; write choice('SMALL', 'LARGE')"
     elif len(set(choices)) < len(choices):
         yield "one of its texts stands twice; take one out"

@@ -9,8 +9,8 @@ from typing import Any
 from machines.call import Call
 from machines.check import check
 from machines.digest import content_of, digest_of
-from machines.fields import Field
-from machines.keeps import Kept, keep
+from machines.fields import Field, optional
+from machines.keeps import Kept, keep, kept_of
 from machines.references import FillError, parts, segment, split, within
 from machines.secrets import SecretFields
 from machines.table import Table
@@ -80,6 +80,20 @@ class Saga(Table):
             return body, self.lacking(step, body) if self._needs[step] else _NOTHING
         stored, lacking = keep(keeps, body, headers)
         return stored, lacking or self.lacking(step, stored)
+
+    def accepted(self, step: str, reply: Mapping[str, Any]) -> tuple[Any, Mapping[str, str]]:
+        """Return a reply that a person gives as it is stored, and what it lacks as `lacking` does.
+
+        A value that the call keeps must have the type of its field; only what a call refers to is required.
+        """
+        keeps = {
+            name: Kept(field=optional(kept_of(name, declared).field), source=name)
+            for name, declared in self._keeps[step].items()
+        }
+        if not keeps:
+            return reply, self.lacking(step, reply)
+        stored, wrong = keep(keeps, reply, {})
+        return stored, wrong or self.lacking(step, stored)
 
     def lacking(self, step: str, reply: Any) -> Mapping[str, str]:
         """Return the fields of a stored reply that other calls need but cannot use, each with the reason.

@@ -176,7 +176,7 @@ def explained(reply: Reply, lacking: Mapping[str, str], call: Call) -> Reply:
         return replace(reply, says=one_line(f"{reply.reason}: {path} {said}"))
     if reply.status is not None and _OK <= reply.status < _REDIRECT and reply.status not in call.means:
         return replace(reply, says=f"{reply.reason}, but {_why_not_taken(reply, lacking)}")
-    if lacking:
+    if lacking and _meaning(reply, call) is Outcome.SUCCEEDED:
         return replace(reply, says=f"{reply.reason}, but {_what_lacks(lacking)}")
     if reply.status not in call.means and (setting := setting_of(reply, call.participant)):
         # A 404 with a JSON body is a refusal by the participant. A 404 without one may come from a proxy or a gateway.

@@ -130,7 +130,8 @@ class Engine:
         at = saga.current
         assert at.step is not None
         if not at.undoes:
-            if lacking := saga.definition.lacking(at.step.name, reply):
+            reply, lacking = saga.definition.accepted(at.step.name, reply)
+            if lacking:
                 raise IncompleteReplyError(sorted(lacking[name] or name for name in lacking))
             saga.results[at.step.name] = reply
         return {"step": at.step.name, "direction": at.direction, "reply": reply}

@@ -1,7 +1,10 @@
 import pytest
 
 from machines.call import get, post
-from machines.fields import amount, integer, list_of, text, uuid
+from machines.fields import amount, boolean, choice, integer, list_of, text, uuid
+from machines.keeps import at
+from machines.outcomes import REFUSED
+from machines.retry import Retry
 from tests.unit.machines.tables import UNDO, hold, look, saga, sell
 
 
@@ -191,3 +194,43 @@ def test_an_undo_whose_path_lacks_the_slash_is_refused(refusal):
     path = UNDO.path.removeprefix("/")
     text = refusal(hold(undo=post("shop", path)))
     assert text == f"sale v1: step hold: path {path!r} must begin with a slash"
+
+
+def test_field_of_a_get_is_refused_with_the_query_as_the_remedy(refusal):
+    text = refusal(look(call=get("shop", "/x", client_id="client_id")))
+    assert "a GET has no body, so client_id= would be ignored; write query={'client_id': …}, or use post()" in text
+
+
+def test_repeatable_call_that_may_be_sent_once_is_refused(refusal):
+    text = refusal(hold(undo=post("shop", "/undo/{hold.id}"), repeatable=True, retry=Retry(attempts=1)))
+    assert "repeatable= sends the call again, and its retry= lets it be sent once" in text
+
+
+@pytest.mark.parametrize(
+    ("keeps", "means", "problem"),
+    [
+        (
+            {"free": boolean()},
+            {"free": {"false": REFUSED}},
+            "names the value 'false', which a field of",
+        ),
+        (
+            {"size": choice("S", "L")},
+            {"size": {"XL": REFUSED}},
+            "names the value 'XL', which a field of",
+        ),
+        ({"count": integer()}, {"count": {True: REFUSED}}, "names the value True, which a field of"),
+        (
+            {"free": at("available", boolean())},
+            {"free": {False: REFUSED}},
+            "not its place in the reply",
+        ),
+    ],
+)
+def test_meaning_that_no_reply_can_have_is_refused(refusal, keeps, means, problem):
+    assert problem in refusal(look(call=get("shop", "/x", keeps=keeps, means=means)))
+
+
+def test_meaning_of_a_value_that_the_field_has_is_legal():
+    keeps = {"free": at("available", boolean())}
+    saga(look(call=get("shop", "/x", keeps=keeps, means={"available": {False: REFUSED, None: REFUSED}}), done="DONE"))
