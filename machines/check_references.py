@@ -19,7 +19,7 @@ from machines.check_scope import (
     type_of,
 )  # fmt: skip
 from machines.check_types import mend
-from machines.fields import Field, FieldKind
+from machines.fields import CENTS, Field, FieldKind
 from machines.references import ITEM, split
 from machines.table import Table
 from machines.templates import Function, Value, described
@@ -143,6 +143,9 @@ def _argument_problems(scope: Scope, function: Function, argument: Value) -> Ite
         yield f"{function}: {what}; name {WANTED[function.name]}"
     elif field.nullable:
         yield f"{function}: {described(argument)} may be null; write fallback({described(argument)!r}, …)"
+    elif function.name == "cents" and field.kind is FieldKind.DECIMAL and field.places > CENTS:
+        places = f"{described(argument)} may have {field.places} decimals"
+        yield f"{function}: {places}, and cents() takes two; use computed()"
 
 
 def _item_of_total(scope: Scope, reference: str) -> None:

@@ -218,3 +218,9 @@ def test_what_a_later_call_needs_is_known_of_each_reply():
     )  # fmt: skip
     assert definition.needed_fields["fly"] == {"id", "price.amount"}
     assert definition.path_fields["fly"] == {"id"}
+
+
+def test_cents_of_a_value_with_more_than_two_decimals_is_refused(refusal):
+    data = {"fine": decimal(3), "client_id": integer()}
+    problem = refusal(hold(), sell(call=post("shop", "/do", amount=cents("fine"))), data=data)
+    assert "fine may have 3 decimals, and cents() takes two" in problem
