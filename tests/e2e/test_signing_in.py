@@ -14,6 +14,7 @@ pytestmark = pytest.mark.programs
 @pytest.fixture
 def page(browser):
     context = browser.new_context()
+    context.set_default_timeout(120_000)
     yield context.new_page()
     context.close()
 

@@ -142,6 +142,7 @@ def test_page_shows_a_lost_connection_and_its_return(site):
 def test_viewer_sees_every_page_without_buttons(site, browser):
     (saga_id,) = site.stuck_orders(1)
     context = browser.new_context()
+    context.set_default_timeout(120_000)
     sign_in(context, site.server.url, "eve")
     page = context.new_page()
     page.goto(f"{site.server.url}/admin/sagas/{saga_id}")

@@ -22,7 +22,7 @@ STATES = facts(discover()).states
 
 def promtool(*arguments: object) -> str:
     command = ["promtool", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
