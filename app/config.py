@@ -4,14 +4,26 @@ The table in docs/operations.md is generated from the declarations here (app/set
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from app import server_urls, settings
 from app.participant_settings import reading
 from app.participant_settings.model import ParticipantSettings
-from app.settings import HOST, HOW_TO_MAKE, LONGEST_S, PORT, SHARED, ConfigError, Setting, count, seconds, setting
+from app.settings import (
+    HOST,
+    HOW_TO_MAKE,
+    LONGEST_S,
+    PORT,
+    SHARED,
+    ConfigError,
+    Setting,
+    count,
+    mapping,
+    seconds,
+    setting,
+)
 from machines.discovery import discover
 from machines.registry import BadTablesError, Registry
 from machines.saga import Saga
@@ -127,29 +139,15 @@ class Config:
         "http://127.0.0.1:8010",
         "base URL; each participant is below it, under its name; without user and password",
     )
-    participants_file: Mapping[str, Any] = field(
-        default_factory=dict,
-        repr=False,
-        metadata=settings.declaration(
-            Setting(
-                name="PARTICIPANTS_FILE",
-                parse=reading.participants_file,
-                default={},
-                help="a TOML file with the settings of each participant; see [participants](participants.md)",
-            )
-        ),
+    participants_file: Mapping[str, Any] = mapping(
+        "PARTICIPANTS_FILE",
+        reading.participants_file,
+        "a TOML file with the settings of each participant; see [participants](participants.md)",
     )
-    participant_variables: Mapping[str, str] = field(
-        default_factory=dict,
-        repr=False,
-        metadata=settings.declaration(
-            Setting(
-                name="PARTICIPANT_<NAME>_<SETTING>",
-                parse=reading.participant_variables,
-                default={},
-                help="one setting of one participant, such as PARTICIPANT_STOCK_URL; it wins over the file",
-            )
-        ),
+    participant_variables: Mapping[str, str] = mapping(
+        "PARTICIPANT_<NAME>_<SETTING>",
+        reading.participant_variables,
+        "one setting of one participant, such as PARTICIPANT_STOCK_URL; it wins over the file",
     )
     public_cas: str | None = setting(
         "REQUESTS_CA_BUNDLE",
@@ -158,17 +156,10 @@ class Config:
         "a PEM file, or a folder, of the CAs to trust instead of the public ones; also CURL_CA_BUNDLE, SSL_CERT_FILE",
         shown="the public CAs",
     )
-    proxies: Mapping[str, str] = field(
-        default_factory=dict,
-        repr=False,
-        metadata=settings.declaration(
-            Setting(
-                name="HTTPS_PROXY",
-                parse=reading.proxy_variables,
-                default={},
-                help="the proxy on the way to `https://` participants; also HTTP_PROXY, ALL_PROXY, NO_PROXY",
-            )
-        ),
+    proxies: Mapping[str, str] = mapping(
+        "HTTPS_PROXY",
+        reading.proxy_variables,
+        "the proxy on the way to `https://` participants; also HTTP_PROXY, ALL_PROXY, NO_PROXY",
     )
     participants_ca_file: str | None = setting(
         "PARTICIPANTS_CA_FILE",

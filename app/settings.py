@@ -78,6 +78,13 @@ def setting(
     return found
 
 
+def mapping(name: str, parse: Parser[Mapping[str, Any]], help: str) -> Mapping[str, Any]:  # noqa: A002
+    """Return the dataclass field of a setting that has several values. They may be secret, so none is shown."""
+    declared = Setting[Mapping[str, Any]](name=name, parse=parse, default={}, help=help)
+    found: Mapping[str, Any] = field(default_factory=dict, repr=False, metadata=declaration(declared))
+    return found
+
+
 def seconds(name: str, default: float, help: str) -> float:  # noqa: A002
     """Return the dataclass field of a setting that is a time in seconds."""
     return setting(name, number_of_seconds, default, help)

@@ -17,6 +17,8 @@ from typing import Any
 
 import orjson
 
+from machines.references import UNSTORABLE
+
 DEEPEST = (
     100  # largest number of levels of objects and lists; orjson writes 254, and API responses add a few around a reply
 )
@@ -33,7 +35,6 @@ _TINY = 1e-290  # a float close to 0 has fewer exact digits than others; this is
 #: Translation for `_plain`: every digit and point becomes "0", and every exponent letter "e".
 _SHAPES = bytes.maketrans(b"0123456789.E", b"00000000000e")
 _LONG_RUN = b"0" * 16  # digits that a float may not hold exactly; up to 15 digits are exact
-_UNSTORABLE = re.compile("[\u0000\ud800-\udfff]")
 _BREAKS = re.compile(r"[\s\u0085\u2028\u2029]+")
 #: Control characters, and characters that change the direction of the text after them.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -96,7 +97,7 @@ def check(value: Any) -> None:
     for place, depth, item in _walk(value):
         if depth > DEEPEST:
             raise UnreadableError(f"nested deeper than {DEEPEST}", "nest it less deeply", _pointer(place))
-        if isinstance(item, str) and (found := _UNSTORABLE.search(item)):
+        if isinstance(item, str) and (found := UNSTORABLE.search(item)):
             what = "a NUL character" if found[0] == "\0" else "a lone surrogate"
             raise UnreadableError(f"{what} in a text", "leave it out; it cannot be stored", _pointer(place))
 

@@ -7,7 +7,6 @@ Each value in a call is a reference (see `machines.references`) or is computed f
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any, TypedDict
 from urllib.parse import quote
 
@@ -24,9 +23,6 @@ Means = Mapping[int | str, "Outcome | str | Mapping[str | bool | int | None, Out
 
 class _Fields:
     """Stands for an argument `body=` or `form=` that was not given."""
-
-
-_NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,15 +53,16 @@ class Call:
     @property
     def references(self) -> tuple[str, ...]:
         """Every reference in the path, the body, the query and the headers."""
-        values = (self.body, dict(self.query), dict(self.headers))
-        return (*self.path_references, *(reference for value in values for reference in references(value)))
+        return self._references(optional=True)
 
     @property
     def required_references(self) -> tuple[str, ...]:
         """The references whose values the call needs: all except those in maybe() and fallback()."""
-        values = (self.body, dict(self.query), dict(self.headers))
-        required = (reference for value in values for reference in references(value, optional=False))
-        return (*self.path_references, *required)
+        return self._references(optional=False)
+
+    def _references(self, *, optional: bool) -> tuple[str, ...]:
+        values = [self.body, dict(self.query), dict(self.headers)]
+        return (*self.path_references, *references(values, optional=optional))
 
     @property
     def path_references(self) -> tuple[str, ...]:

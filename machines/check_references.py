@@ -20,7 +20,7 @@ from machines.check_scope import (
 )  # fmt: skip
 from machines.check_types import mend
 from machines.fields import CENTS, Field, FieldKind
-from machines.references import ITEM, split
+from machines.references import ITEM, members, split
 from machines.table import Table
 from machines.templates import Function, Value, described
 
@@ -99,14 +99,10 @@ def _value_problems(scope: Scope, value: Value) -> Iterator[str]:
         else:
             if field is not None and field.optional:
                 yield f"{value!r} may be missing; write maybe({value!r}) to leave it out, or fallback({value!r}, …)"
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from _value_problems(scope, each)
-    elif isinstance(value, (list, tuple)):
-        for each in value:
-            yield from _value_problems(scope, each)
     elif isinstance(value, Function):
         yield from _function_problems(scope, value)
+    for each in members(value):
+        yield from _value_problems(scope, each)
 
 
 def _function_problems(scope: Scope, function: Function) -> Iterator[str]:

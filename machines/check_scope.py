@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from machines.call import Call
 from machines.check_types import mend
 from machines.fields import Field, FieldKind
-from machines.keeps import Kept, kept_of
+from machines.keeps import kept_of
 from machines.references import ITEM, SAGA, SAGA_FIELDS, is_index, parts
 from machines.step import Step
 from machines.table import Table
@@ -149,24 +149,20 @@ def reply_field(scope: Scope, name: str, path: str, reference: str) -> Field | N
                 f"{reference!r} refers to the step's own reply, which may be lost; say how it is recovered: "
                 "repeatable=True if the participant answers a repeated key with the same reply, or a probe="
             )
-    keeps = step.call.keeps
+    keeps = {known: kept_of(known, declared).field for known, declared in step.call.keeps.items()}
     if not keeps:
         return None
-    for known, declared in keeps.items():
+    for known, field in keeps.items():
         if path == known:
-            return _kept(known, declared)
+            return field
         if path.startswith(f"{known}."):
-            return field_below(_kept(known, declared), parts(path[len(known) + 1 :]), reference)
-    if below := [_kept(known, declared) for known, declared in keeps.items() if known.startswith(f"{path}.")]:
+            return field_below(field, parts(path[len(known) + 1 :]), reference)
+    if below := [field for known, field in keeps.items() if known.startswith(f"{path}.")]:
         secret = any(field.secret for field in below)
         return Field(kind=FieldKind.OBJECT, optional=all(field.optional for field in below), secret=secret)
     raise ReferenceProblem(
         f"{reference!r} is not kept of the reply to {name}; {mend(path, keeps, f'add {path!r} to its keeps=')}"
     )
-
-
-def _kept(name: str, declared: Kept | Field) -> Field:
-    return kept_of(name, declared).field
 
 
 def field_below(field: Field | None, path: tuple[str, ...], reference: str) -> Field | None:

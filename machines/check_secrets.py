@@ -1,11 +1,12 @@
 """The check that no secret value is put where it would be shown: an address, or what a saga is looked for by."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 from machines.call import Call
 from machines.check_scope import ReferenceProblem, Scope, field_of, item_type
 from machines.fields import Field
+from machines.references import members
 from machines.secrets import holds_secret
 from machines.table import Table
 from machines.templates import Function, Value
@@ -50,14 +51,10 @@ def _references(scope: Scope, value: Value) -> Iterator[tuple[Scope, str]]:
     """Yield each reference of a value, with what it means where it stands."""
     if isinstance(value, str):
         yield scope, value
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from _references(scope, each)
-    elif isinstance(value, (list, tuple)):
-        for each in value:
-            yield from _references(scope, each)
     elif isinstance(value, Function):
         yield from _references_of(scope, value)
+    for each in members(value):
+        yield from _references(scope, each)
 
 
 def _references_of(scope: Scope, function: Function) -> Iterator[tuple[Scope, str]]:

@@ -10,7 +10,7 @@ item.sku                a field of the current item, within each_item()
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import cache
 from types import MappingProxyType
@@ -28,7 +28,7 @@ NO_ROOTS: Mapping[str, Any] = MappingProxyType({})
 
 _LONGEST_INDEX = 9  # digits of the number of an item of a list
 #: Characters that no JSON reader and no database keeps, see `app.values`.
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class _Masked(str):
@@ -104,9 +104,16 @@ def within(value: Any, path: tuple[str, ...]) -> Any:
     return value
 
 
+def members(value: Any) -> Iterable[Any]:
+    """Return the values directly inside a dict or a list; any other value has none."""
+    if isinstance(value, Mapping):
+        return value.values()
+    return value if isinstance(value, (list, tuple)) else ()
+
+
 def unstorable_text(text: str) -> bool:
     """Return True for a text with a NUL or a lone surrogate."""
-    return _UNSTORABLE.search(text) is not None
+    return UNSTORABLE.search(text) is not None
 
 
 def scalar_text(reference: str, value: Any, where: str) -> str:

@@ -78,8 +78,7 @@ class Saga(Table):
         keeps = call.keeps or self._keeps[step]
         if not keeps:
             return body, self.lacking(step, body) if self._needs[step] else _NOTHING
-        stored, lacking = keep(keeps, body, headers)
-        return stored, lacking or self.lacking(step, stored)
+        return self._kept(step, keeps, body, headers)
 
     def accepted(self, step: str, reply: Mapping[str, Any]) -> tuple[Any, Mapping[str, str]]:
         """Return a reply that a person gives as it is stored, and what it lacks as `lacking` does.
@@ -92,8 +91,13 @@ class Saga(Table):
         }
         if not keeps:
             return reply, self.lacking(step, reply)
-        stored, wrong = keep(keeps, reply, {})
-        return stored, wrong or self.lacking(step, stored)
+        return self._kept(step, keeps, reply, {})
+
+    def _kept(
+        self, step: str, keeps: Mapping[str, Kept | Field], body: Any, headers: Mapping[bytes, bytes]
+    ) -> tuple[Any, Mapping[str, str]]:
+        stored, lacking = keep(keeps, body, headers)
+        return stored, lacking or self.lacking(step, stored)
 
     def lacking(self, step: str, reply: Any) -> Mapping[str, str]:
         """Return the fields of a stored reply that other calls need but cannot use, each with the reason.

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from machines.exact import add, as_json, cents_of, exact_number, plain_number
-from machines.references import ITEM, MASKED, FillError, look_up, scalar_text
+from machines.references import ITEM, MASKED, FillError, look_up, members, scalar_text
 
 #: A value of a call: a reference, a Function, or a dict or list of values.
 Value = Any
@@ -228,14 +228,10 @@ def references(value: Value, *, optional: bool = True) -> Iterator[str]:
     """
     if isinstance(value, str):
         yield value
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from references(each, optional=optional)
-    elif isinstance(value, (list, tuple)):
-        for each in value:
-            yield from references(each, optional=optional)
     elif isinstance(value, Function):
         yield from _references_of(value, optional=optional)
+    for each in members(value):
+        yield from references(each, optional=optional)
 
 
 def _references_of(function: Function, *, optional: bool) -> Iterator[str]:
