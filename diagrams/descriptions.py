@@ -51,22 +51,24 @@ def shape_of(saga: Saga, state: State) -> str:
     return FAILURE if state.name in {step.refused for step in saga.steps} else str(state.phase)
 
 
-def edge_kind(saga: Saga, row: Transition) -> str:
+def edge_kind(saga: Saga, transition: Transition) -> str:
     """Return the kind of an edge: forward, fail, back (compensate), lost (to stuck), person (decides), quarantine."""
-    phase, to = saga.states[row.source].phase, saga.states[row.dest].phase
-    if row.trigger is Trigger.QUARANTINE or _quarantined(saga, saga.states[row.source]):
+    phase, to = saga.states[transition.source].phase, saga.states[transition.dest].phase
+    if transition.trigger is Trigger.QUARANTINE or _quarantined(saga, saga.states[transition.source]):
         return QUARANTINE
     if phase is Phase.STUCK:
         return "person"
-    if row.trigger in (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING):
+    if transition.trigger in (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING):
         return "back"
-    if row.trigger in (Trigger.SUCCEEDED, Trigger.BEGIN):
+    if transition.trigger in (Trigger.SUCCEEDED, Trigger.BEGIN):
         return "back" if phase is Phase.UNDOING else "forward"
     return "lost" if to is Phase.STUCK else "fail"
 
 
 def _quarantined(saga: Saga, state: State) -> bool:
-    exhausted = any(row.dest == state.name and row.trigger is Trigger.EXHAUSTED for row in saga.transitions)
+    exhausted = any(
+        transition.dest == state.name and transition.trigger is Trigger.EXHAUSTED for transition in saga.transitions
+    )
     return state.phase is Phase.STUCK and not exhausted
 
 

@@ -116,18 +116,21 @@ def _moves(saga: Saga, step: Step | None, point: _Point) -> Iterator[tuple[str, 
     if point.pending:
         yield EXECUTE, point._replace(pending=False, state=_stop(saga, saga.initial, in_doubt=False))
     asked = requests(saga, point.state)
-    for row in saga.transitions:
-        if row.source == point.state and (not point.pending or row.trigger in asked):
-            after = _noted(saga, step, row, point)._replace(pending=False)
-            for in_doubt in _in_doubt(row, point):
-                yield _words(saga, step, row), after._replace(state=_stop(saga, row.dest, in_doubt=in_doubt))
+    for transition in saga.transitions:
+        if transition.source == point.state and (not point.pending or transition.trigger in asked):
+            after = _noted(saga, step, transition, point)._replace(pending=False)
+            for in_doubt in _in_doubt(transition, point):
+                yield (
+                    _words(saga, step, transition),
+                    after._replace(state=_stop(saga, transition.dest, in_doubt=in_doubt)),
+                )
 
 
-def _in_doubt(row: Transition, point: _Point) -> tuple[bool, ...]:
+def _in_doubt(transition: Transition, point: _Point) -> tuple[bool, ...]:
     """Return the values that `in_doubt` can have at a move: True when the call in flight may have been sent."""
     if point.pending:
         return (False,)
-    return (True,) if row.trigger is Trigger.EXHAUSTED else (False, True)
+    return (True,) if transition.trigger is Trigger.EXHAUSTED else (False, True)
 
 
 def _stop(saga: Saga, state: str, *, in_doubt: bool) -> str:
@@ -137,22 +140,22 @@ def _stop(saga: Saga, state: str, *, in_doubt: bool) -> str:
     return str(walk.state)
 
 
-def _noted(saga: Saga, step: Step | None, row: Transition, point: _Point) -> _Point:
+def _noted(saga: Saga, step: Step | None, transition: Transition, point: _Point) -> _Point:
     """Return the point with this move added to the moves of the step, if the move is one of this step.
 
     `step_status` only checks for a trigger of DONE and for one of FAILURES, so one trigger stands for each group.
     """
-    at = saga.states[row.source]
-    if at.step != step or row.trigger not in DONE | FAILURES:
+    at = saga.states[transition.source]
+    if at.step != step or transition.trigger not in DONE | FAILURES:
         return point
-    move = Trigger.SUCCEEDED if row.trigger in DONE else Trigger.REFUSED
+    move = Trigger.SUCCEEDED if transition.trigger in DONE else Trigger.REFUSED
     if at.undoes:
         return point._replace(undone=point.undone | {move})
     return point._replace(done=point.done | {move})
 
 
-def _words(saga: Saga, step: Step | None, row: Transition) -> str:
-    at = saga.states[row.source]
+def _words(saga: Saga, step: Step | None, transition: Transition) -> str:
+    at = saga.states[transition.source]
     if step is not None and at.step != step:
-        return f"{row.trigger} (another step)"
-    return f"undo {row.trigger}" if at.undoes else str(row.trigger)
+        return f"{transition.trigger} (another step)"
+    return f"undo {transition.trigger}" if at.undoes else str(transition.trigger)

@@ -40,7 +40,7 @@ class Band:
 
 
 def step_bands(saga: Saga) -> list[Band]:
-    ahead = {(row.source, row.trigger): row.dest for row in saga.transitions}
+    ahead = {(transition.source, transition.trigger): transition.dest for transition in saga.transitions}
     found, entry = [], saga.initial
     for number, step in enumerate(saga.steps, 1):
         active = step.doing or entry

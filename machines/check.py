@@ -246,19 +246,19 @@ def _repeated(named: Sequence[tuple[Step | None, str]]) -> Iterator[tuple[Step |
 
 def path_problems(graph: Graph, initial: str, ends: tuple[str, ...]) -> Iterator[str]:
     """Yield a problem for each state that is misspelled, cannot be reached, or cannot reach an end."""
-    astray = [row for row in graph.transitions if row.dest not in graph.states]
-    for row in astray:
+    astray = [transition for transition in graph.transitions if transition.dest not in graph.states]
+    for transition in astray:
         yield (
-            f"{row.trigger} leads from {row.source} to {row.dest!r}, which is no state; "
-            f"{mend(row.dest, graph.states, 'make it the done= of the last step and completed= the same')}"
+            f"{transition.trigger} leads from {transition.source} to {transition.dest!r}, which is no state; "
+            f"{mend(transition.dest, graph.states, 'make it the done= of the last step and completed= the same')}"
         )
     if astray:
         return
     onward: dict[str, set[str]] = {state: set() for state in graph.states}
     backward: dict[str, set[str]] = {state: set() for state in graph.states}
-    for row in graph.transitions:
-        onward[row.source].add(row.dest)
-        backward[row.dest].add(row.source)
+    for transition in graph.transitions:
+        onward[transition.source].add(transition.dest)
+        backward[transition.dest].add(transition.source)
     for state in graph.states:
         if state not in _closure(onward, (initial,)):
             yield f"state {state!r} cannot be reached; take it out, or lead a step to it"

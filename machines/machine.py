@@ -138,8 +138,10 @@ class Parts:
 def parts(definition: Saga) -> Parts:
     """Build the shared parts of a definition; the result is cached."""
     found: dict[Trigger, dict[str, FixedList]] = {}
-    for row in (definition.start, *definition.transitions):
-        found.setdefault(row.trigger, {})[row.source] = FixedList([SagaTransition(row.source, row.dest)])
+    for transition in (definition.start, *definition.transitions):
+        found.setdefault(transition.trigger, {})[transition.source] = FixedList(
+            [SagaTransition(transition.source, transition.dest)]
+        )
     events: dict[str, tuple[Trigger, Mapping[str, FixedList]]] = {
         trigger: (trigger, MappingProxyType(transitions)) for trigger, transitions in found.items()
     }

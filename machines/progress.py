@@ -162,9 +162,9 @@ class Progress(SagaMachine):
 
     def moved(self, event: EventData) -> None:
         """Update what is known of the call in flight. `Machine` calls this method after each move."""
-        row, trigger, reason = event.transition, event.event.name, event.kwargs.get("reason")
-        assert row is not None
-        if row.source == row.dest:
+        transition, trigger, reason = event.transition, event.event.name, event.kwargs.get("reason")
+        assert transition is not None
+        if transition.source == transition.dest:
             self.waits_for = reason
             self.attempt += trigger == Trigger.RETRY
             self.deferrals += trigger == Trigger.DEFER
@@ -173,8 +173,8 @@ class Progress(SagaMachine):
         # A person retried a stuck call. It stays in doubt, because an earlier attempt may have taken effect.
         self.in_doubt = self.sends_again = trigger == Trigger.RETRY
         if trigger in GIVES_UP:
-            step = self.definition.states[str(row.source)].step
-            self.error = f"{row.dest}: {step.name if step else ''}: {reason}"
+            step = self.definition.states[str(transition.source)].step
+            self.error = f"{transition.dest}: {step.name if step else ''}: {reason}"
 
 
 def may_have_been_sent(*, in_doubt: bool, claims: int, own_claims: int = 0) -> bool:
@@ -191,7 +191,9 @@ def requests(saga: Saga, state: str) -> frozenset[Trigger]:
     """Return the triggers that only a person fires from this state. The retries of the engine are not among them."""
     waits = saga.states[state].phase in (Phase.STUCK, Phase.COMPLETED)
     return frozenset(
-        row.trigger for row in saga.transitions if row.source == state and (waits or row.trigger is Trigger.CANCEL)
+        transition.trigger
+        for transition in saga.transitions
+        if transition.source == state and (waits or transition.trigger is Trigger.CANCEL)
     )
 
 

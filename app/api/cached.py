@@ -56,4 +56,4 @@ def _as_json(answer: bytes) -> Response:
 def _never_changes(saga: SagaRow) -> bool:
     """Return True when no transition of the table leaves the saga's state."""
     table = table_of(services().registry, saga)
-    return table is not None and not any(row.source == saga.state for row in table.transitions)
+    return table is not None and not any(transition.source == saga.state for transition in table.transitions)

@@ -191,8 +191,12 @@ def _needs_compensation(saga: SagaRow) -> bool:
     states = COMMANDE.states
     if saga.status != Status.STUCK or saga.state not in states:
         return saga.status == Status.COMPENSATING
-    rows_back = (row for row in COMMANDE.transitions if row.source == saga.state and row.trigger in _BACK)
-    return states[saga.state].undoes or any(states[row.dest].undoes for row in rows_back)
+    ways_back = (
+        transition
+        for transition in COMMANDE.transitions
+        if transition.source == saga.state and transition.trigger in _BACK
+    )
+    return states[saga.state].undoes or any(states[transition.dest].undoes for transition in ways_back)
 
 
 def _events(rows: Sequence[JournalRow]) -> Iterator[dict[str, Any]]:

@@ -58,11 +58,11 @@ def _whole(definition: Saga) -> dict[str, object]:
         ],
         "rows": [
             {
-                "source": row.source,
-                "trigger": row.trigger,
-                "dest": row.dest,
-                "call": str(row.call) if row.call else None,
+                "source": transition.source,
+                "trigger": transition.trigger,
+                "dest": transition.dest,
+                "call": str(transition.call) if transition.call else None,
             }
-            for row in definition.transitions
+            for transition in definition.transitions
         ],
     }

@@ -188,14 +188,15 @@ class Instance(Progress):
     def moved(self, event: EventData) -> None:
         """Record the move for the next commit; the machine calls this method after each move."""
         super().moved(event)
-        row = event.transition
-        assert row is not None
+        transition = event.transition
+        assert transition is not None
         trigger, dest = event.event.name, self.state
-        again = row.source == dest or trigger == Trigger.RETRY  # its event was published when the saga entered dest
+        # The event of `dest` is published only when the saga enters that state for the first time.
+        again = transition.source == dest or trigger == Trigger.RETRY
         self.unsaved.append(
             Move(
                 seq=self.next_seq,
-                source=row.source or None,
+                source=transition.source or None,
                 trigger=trigger,
                 dest=dest,
                 event=None if again else self.definition.events.get(dest),

@@ -204,8 +204,8 @@ class Telemetry:
 
     def _create_series_of(self, saga: Saga) -> None:
         self._counted_transition(saga, None, saga.start.trigger, saga.start.dest)
-        for row in saga.transitions:
-            self._counted_transition(saga, row.source, row.trigger, row.dest)
+        for transition in saga.transitions:
+            self._counted_transition(saga, transition.source, transition.trigger, transition.dest)
         for status in ("started", *_ENDS):
             self._sagas.labels(saga.name, saga.name, status)
         for end in (saga.completed, saga.compensated):

@@ -104,7 +104,11 @@ def _steps(saga: Saga) -> list[StepFact]:
 def _states(saga: Saga) -> list[StateFact]:
     states = saga.states
     # A stuck saga waits for the call that a retry would send.
-    sent = {row.source: states[row.dest].call for row in saga.transitions if row.trigger is Trigger.RETRY}
+    sent = {
+        transition.source: states[transition.dest].call
+        for transition in saga.transitions
+        if transition.trigger is Trigger.RETRY
+    }
     found = []
     for state in states.values():
         call = sent.get(state.name)

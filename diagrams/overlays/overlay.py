@@ -22,5 +22,5 @@ class Overlay:
     footer: tuple[str, ...] = ()  # lines under the picture
 
 
-def edge_key(row: Transition) -> EdgeKey:
-    return row.source, str(row.trigger), row.dest
+def edge_key(transition: Transition) -> EdgeKey:
+    return transition.source, str(transition.trigger), transition.dest

@@ -34,9 +34,9 @@ def path_overlay(saga: Saga, saga_id: str, status: str, state: str, moves: Seque
             place = sum(map(len, order.values())) + 1
             order.setdefault((move.source, move.trigger, move.dest), []).append(place)
     ahead = list(_ahead(saga, state))
-    edges = {edge_key(row): "dim" for row in saga.transitions} | dict.fromkeys(ahead, "ahead")
+    edges = {edge_key(transition): "dim" for transition in saga.transitions} | dict.fromkeys(ahead, "ahead")
     if saga.states[state].phase is Phase.STUCK:  # show every move that a person can request
-        edges |= {edge_key(row): "ahead" for row in saga.transitions if row.source == state}
+        edges |= {edge_key(transition): "ahead" for transition in saga.transitions if transition.source == state}
     edges |= dict.fromkeys(order, "taken")
     seen = {move.dest for move in moves} | {dest for _, _, dest in ahead} | {state}
     return Overlay(
@@ -52,7 +52,9 @@ def path_overlay(saga: Saga, saga_id: str, status: str, state: str, moves: Seque
 def _ahead(saga: Saga, state: str) -> Iterator[EdgeKey]:
     """Yield the edges that the saga will take from a state if every call succeeds."""
     onward = {
-        row.source: row for row in reversed(saga.transitions) if row.trigger in (Trigger.SUCCEEDED, Trigger.BEGIN)
+        transition.source: transition
+        for transition in reversed(saga.transitions)
+        if transition.trigger in (Trigger.SUCCEEDED, Trigger.BEGIN)
     }
     while state in onward:
         yield edge_key(onward[state])

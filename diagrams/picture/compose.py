@@ -46,7 +46,7 @@ def compose(saga: Saga, overlay: Overlay | None = None) -> Picture:
 def _start(found: Layout) -> tuple[Box, Edge]:
     first = found.boxes[found.saga.initial]
     dot = Box(state="", shape="start", lines=(), x=first.x, y=found.start_y, width=16, height=16, title="start")
-    return dot, Edge(rows=(), points=((dot.x, dot.bottom), (first.x, first.top)), labels=(), look="forward")
+    return dot, Edge(transitions=(), points=((dot.x, dot.bottom), (first.x, first.top)), labels=(), look="forward")
 
 
 def _description(saga: Saga) -> str:

@@ -14,34 +14,37 @@ _STUCK = (str(Phase.STUCK), QUARANTINE)
 def edges(layout: Layout) -> Iterator[Edge]:
     """Yield the edges. A transition that stays in its state has no edge; the tooltip of the state's box lists it."""
     groups: dict[tuple[str, str, str], list[Transition]] = {}
-    for row in layout.saga.transitions:
-        if row.source != row.dest:
+    for transition in layout.saga.transitions:
+        if transition.source != transition.dest:
             # Transitions with equal source and destination share an edge. Each compensation has an edge of its own.
-            apart = row.trigger if row.trigger in (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING) else ""
-            groups.setdefault((row.source, row.dest, apart), []).append(row)
-    for rows in groups.values():
-        yield _edge(layout, rows)
+            apart = (
+                transition.trigger if transition.trigger in (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING) else ""
+            )
+            groups.setdefault((transition.source, transition.dest, apart), []).append(transition)
+    for transitions in groups.values():
+        yield _edge(layout, transitions)
 
 
-def _edge(layout: Layout, rows: list[Transition]) -> Edge:
-    rows = sorted(rows, key=lambda row: row.trigger is Trigger.QUARANTINE)  # the rarest trigger is the last label
-    source, dest = layout.boxes[rows[0].source], layout.boxes[rows[0].dest]
-    points, places = _way(rows[0], source, dest)
-    labels = [label(layout.saga, row, layout.overlay) for row in rows]
+def _edge(layout: Layout, transitions: list[Transition]) -> Edge:
+    # The rarest trigger is the last label.
+    transitions = sorted(transitions, key=lambda transition: transition.trigger is Trigger.QUARANTINE)
+    source, dest = layout.boxes[transitions[0].source], layout.boxes[transitions[0].dest]
+    points, places = _way(transitions[0], source, dest)
+    labels = [label(layout.saga, transition, layout.overlay) for transition in transitions]
     for before in labels[len(places) - 1 : -1]:  # labels without a place follow on the line of the last place
         places.append((places[-1][0] + before.width + BESIDE, places[-1][1]))
     return Edge(
-        rows=tuple(rows),
+        transitions=tuple(transitions),
         points=tuple(points),
         labels=tuple(text.at(*place) for text, place in zip(labels, places, strict=False) if text.words),
-        look=f"{_look(layout, rows[0])} {_strongest(labels)}".strip(),
+        look=f"{_look(layout, transitions[0])} {_strongest(labels)}".strip(),
     )
 
 
-def _look(layout: Layout, row: Transition) -> str:
+def _look(layout: Layout, transition: Transition) -> str:
     """Return the style of an edge. Edges of a quarantine state that is drawn as a stuck state look like stuck edges."""
-    shapes = [layout.boxes[state].shape for state in (row.source, row.dest)]
-    way = edge_kind(layout.saga, row)
+    shapes = [layout.boxes[state].shape for state in (transition.source, transition.dest)]
+    way = edge_kind(layout.saga, transition)
     if way != QUARANTINE or QUARANTINE in shapes:
         return way
     return "person" if shapes[0] in _STUCK else "lost"
@@ -53,10 +56,10 @@ def _strongest(labels: list[Text]) -> str:
     return max(looks, key=lambda look: (look not in ("dim", "ahead"), look != "dim", look))
 
 
-def _way(row: Transition, source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
+def _way(transition: Transition, source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
     """Return the points of an edge, from its start to its arrow, and the positions of its labels."""
     down = dest.y > source.y
-    match row.trigger:
+    match transition.trigger:
         case Trigger.SUCCEEDED | Trigger.BEGIN:
             return _down(source, dest) if down else _up(source, dest)
         case Trigger.COMPENSATE_INCLUDING if source.shape not in _STUCK:

@@ -92,10 +92,10 @@ class Box:
 class Edge:
     """A line with an arrow at its end, for one transition or for several with equal source and destination.
 
-    rows: the transitions; the tooltip lists them. title: the tooltip of an edge without transitions.
+    transitions: the tooltip lists them. title: the tooltip of an edge without transitions.
     """
 
-    rows: tuple[Transition, ...]
+    transitions: tuple[Transition, ...]
     points: tuple[Point, ...]
     labels: tuple[Text, ...]
     look: str = ""

@@ -96,8 +96,8 @@ def _shape(saga: Saga, state: State, overlay: Overlay) -> str:
 
 
 def _title(saga: Saga, state: State) -> str:
-    again = [row for row in saga.transitions if row.source == row.dest == state.name]
-    loops = [f"{row.trigger}: stays here ({row.call})" for row in again]
+    again = [transition for transition in saga.transitions if transition.source == transition.dest == state.name]
+    loops = [f"{transition.trigger}: stays here ({transition.call})" for transition in again]
     return "\n".join([f"{state.name}: {PHASES[state.phase]}", *notes(state), *loops])
 
 
@@ -125,20 +125,24 @@ def _columns(saga: Saga, found: list[Band], sized: dict[str, Box], overlay: Over
 def _gaps(saga: Saga, overlay: Overlay) -> tuple[float, float, float, float]:
     """Return the space at the right of each column, in which the longest label there fits."""
     phases = {state.name: state.phase for state in saga.states.values()}
-    rows = [row for row in saga.transitions if row.source != row.dest]
-    out = [row for row in rows if phases[row.source] is Phase.FORWARD]
-    back = [row for row in rows if row.trigger.startswith("compensate")]
-    undo = [row for row in rows if phases[row.source] is Phase.UNDOING]
-    outward, undoing = (max(_widest(saga, rows, overlay), _beside(saga, rows, overlay)) for rows in (out, undo))
+    transitions = [transition for transition in saga.transitions if transition.source != transition.dest]
+    out = [transition for transition in transitions if phases[transition.source] is Phase.FORWARD]
+    back = [transition for transition in transitions if transition.trigger.startswith("compensate")]
+    undo = [transition for transition in transitions if phases[transition.source] is Phase.UNDOING]
+    outward, undoing = (
+        max(_widest(saga, transitions, overlay), _beside(saga, transitions, overlay)) for transitions in (out, undo)
+    )
     return outward + 58, _widest(saga, back, overlay) + 50, undoing + 46, 0
 
 
-def _beside(saga: Saga, rows: list[Transition], overlay: Overlay) -> float:
+def _beside(saga: Saga, transitions: list[Transition], overlay: Overlay) -> float:
     """Return the width of the widest row of labels. All transitions into one stuck state have their labels in a row."""
     widths: dict[str, float] = {}
-    for row in rows:
-        if saga.states[row.dest].phase is Phase.STUCK:
-            widths[row.dest] = widths.get(row.dest, -BESIDE) + label(saga, row, overlay).width + BESIDE
+    for transition in transitions:
+        if saga.states[transition.dest].phase is Phase.STUCK:
+            widths[transition.dest] = (
+                widths.get(transition.dest, -BESIDE) + label(saga, transition, overlay).width + BESIDE
+            )
     return max(widths.values(), default=0.0)
 
 
@@ -146,21 +150,25 @@ def _straight(saga: Saga, names: list[str | None]) -> list[Transition]:
     """Return the transitions that lead straight up or down within a column."""
     ways = ("forward", "back")
     return [
-        row for row in saga.transitions if row.source in names and row.dest in names and edge_kind(saga, row) in ways
+        transition
+        for transition in saga.transitions
+        if transition.source in names and transition.dest in names and edge_kind(saga, transition) in ways
     ]
 
 
-def _widest(saga: Saga, rows: list[Transition], overlay: Overlay) -> float:
-    return max((label(saga, row, overlay).width for row in rows), default=0.0)
+def _widest(saga: Saga, transitions: list[Transition], overlay: Overlay) -> float:
+    return max((label(saga, transition, overlay).width for transition in transitions), default=0.0)
 
 
-def label(saga: Saga, row: Transition, overlay: Overlay) -> Text:
+def label(saga: Saga, transition: Transition, overlay: Overlay) -> Text:
     """Return the label of a transition: its trigger and the note of the overlay. Quarantines have only the note."""
-    note = overlay.notes.get(edge_key(row), "")
-    quiet = row.trigger is Trigger.QUARANTINE or _shape(saga, saga.states[row.source], overlay) == QUARANTINE
+    note = overlay.notes.get(edge_key(transition), "")
+    quiet = (
+        transition.trigger is Trigger.QUARANTINE or _shape(saga, saga.states[transition.source], overlay) == QUARANTINE
+    )
     return Text(
-        words="" if quiet and not note else f"{row.trigger} {note}".strip(),
-        look=f"label {overlay.edges.get(edge_key(row), '')}".strip(),
+        words="" if quiet and not note else f"{transition.trigger} {note}".strip(),
+        look=f"label {overlay.edges.get(edge_key(transition), '')}".strip(),
     )
 
 

@@ -55,7 +55,7 @@ def lifecycle_picture(life: Lifecycle) -> Picture:
     edges = [_edge(change, side, boxes) for side in (down, up) for change in side.lanes]
     first = boxes[life.initial]
     dot = Box(state="", shape="start", lines=(), x=x, y=first.top - 34, width=16, height=16, title="start")
-    start_edge = Edge(rows=(), points=((x, dot.bottom), (x, first.top)), labels=(), look="forward")
+    start_edge = Edge(transitions=(), points=((x, dot.bottom), (x, first.top)), labels=(), look="forward")
     texts = (
         Text(words=life.title, x=MARGIN, y=HEADLINE_Y, size=20, look="bold"),
         Text(words=life.description, x=MARGIN, y=HEADLINE_Y + 24, size=13, look="mark"),
@@ -120,7 +120,7 @@ def _edge(change: Change, side: _Side, boxes: dict[str, Box]) -> Edge:
     y = start - 5 - line_height(texts[0]) * (len(texts) - 1) * 0.8
     labels = [replace(text, x=edge + side.away * 10, y=y + n * line_height(text) * 0.8) for n, text in enumerate(texts)]
     return Edge(
-        rows=(),
+        transitions=(),
         points=((edge, start), (lane, start), (lane, end), (edge, end)),
         labels=tuple(labels),
         look=_LOOKS.get(change[1], "person" if side.away < 0 else "forward"),

@@ -85,16 +85,18 @@ def _rectangle(box: Box, inset: float, corner: float, look: str) -> str:
 
 
 def _edge(edge: Edge) -> str:
-    rows = "\n".join(_row(row) for row in edge.rows) or edge.title
+    transitions = "\n".join(_described(transition) for transition in edge.transitions) or edge.title
     points = [point for point, after in zip(edge.points, edge.points[1:], strict=False) if point != after]
     points.append(edge.points[-1])
     tip = _tip(points, 6 if QUARANTINE in edge.look.split() else 10)
     shape = f'<path class="line" d="{_path(points)}"/><polygon class="tip" points="{tip}"/>'
-    return f"<g class={quoteattr(f'edge {edge.look}'.strip())}><title>{escape(_clean(rows))}</title>{shape}</g>"
+    return f"<g class={quoteattr(f'edge {edge.look}'.strip())}><title>{escape(_clean(transitions))}</title>{shape}</g>"
 
 
-def _row(row: Transition) -> str:
-    return f"{row.source} —{row.trigger}→ {row.dest}" + (f" ({row.call})" if row.call else "")
+def _described(transition: Transition) -> str:
+    return f"{transition.source} —{transition.trigger}→ {transition.dest}" + (
+        f" ({transition.call})" if transition.call else ""
+    )
 
 
 def _path(points: list[Point]) -> str:

@@ -37,7 +37,7 @@ def graphviz(saga: Saga) -> str:
         f'  "*" -> {quoted(saga.initial)} [arrowhead=vee]',
     ]
     lines += [_node(saga, state) for state in saga.states.values()]
-    lines += [_edge(saga, row) for row in saga.transitions]
+    lines += [_edge(saga, transition) for transition in saga.transitions]
     lines += [f"  {quoted(b.failure)} -> {quoted(b.stuck)} [style=invis]" for b in step_bands(saga) if b.failure]
     lines += _ranks(saga)
     return "\n".join([*lines, "}", ""])
@@ -59,15 +59,20 @@ def _node(saga: Saga, state: State) -> str:
     return f"  {quoted(state.name)} [label={quoted(label)} {LOOKS[shape_of(saga, state)]}]"
 
 
-def _edge(saga: Saga, row: Transition) -> str:
-    label = f"{row.trigger}\n{row.call}" if row.call else str(row.trigger)
-    look, source = _WAYS[edge_kind(saga, row)], saga.states[row.source]
-    if row.source == row.dest:
+def _edge(saga: Saga, transition: Transition) -> str:
+    label = f"{transition.trigger}\n{transition.call}" if transition.call else str(transition.trigger)
+    look, source = _WAYS[edge_kind(saga, transition)], saga.states[transition.source]
+    if transition.source == transition.dest:
         port = "s" if source.phase is Phase.UNDOING else "w"  # the side that no other edge uses
         look += f" tailport={port} headport={port}"
-    elif row.trigger is Trigger.SUCCEEDED and source.phase is Phase.FORWARD and source.step and source.step.refused:
+    elif (
+        transition.trigger is Trigger.SUCCEEDED
+        and source.phase is Phase.FORWARD
+        and source.step
+        and source.step.refused
+    ):
         look += " minlen=2"  # room for the stuck state below the failure
-    return f"  {quoted(row.source)} -> {quoted(row.dest)} [label={quoted(label)} {look}]"
+    return f"  {quoted(transition.source)} -> {quoted(transition.dest)} [label={quoted(label)} {look}]"
 
 
 def quoted(words: str) -> str:

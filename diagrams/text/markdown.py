@@ -25,9 +25,14 @@ def markdown(saga: Saga) -> str:
         (code(s.name), f"{s.phase}: {PHASES[s.phase]}", code(s.step.name) if s.step else "")
         for s in saga.states.values()
     ]
-    rows = [
-        (code(row.source), row.trigger, code(row.dest), code(str(row.call)) if row.call else "")
-        for row in saga.transitions
+    transitions = [
+        (
+            code(transition.source),
+            transition.trigger,
+            code(transition.dest),
+            code(str(transition.call)) if transition.call else "",
+        )
+        for transition in saga.transitions
     ]
     pivot = next((step for step in saga.steps if step.kind is Kind.PIVOT), None)
     line = f"The {POINT_OF_NO_RETURN} is {code(pivot.name)}." if pivot else "It has no point of no return."
@@ -40,7 +45,7 @@ def markdown(saga: Saga) -> str:
         "## States",
         table(("state", "phase", "step"), states),
         "## Rows",
-        table(("source", "trigger", "dest", "call"), rows),
+        table(("source", "trigger", "dest", "call"), transitions),
         "## Triggers",
         table(("trigger", "meaning"), [(str(trigger), meaning) for trigger, meaning in TRIGGERS.items()]),
     ]

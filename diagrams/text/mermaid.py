@@ -22,9 +22,9 @@ def mermaid(saga: Saga) -> str:
     lines = [f"%% {text(str(saga))}", "stateDiagram-v2", "  direction TB", CLASSES]
     lines += [f'  state "{text(state.name)}" as {_alias(state.name)}' for state in states]
     lines.append(f"  [*] --> {_alias(saga.initial)}")
-    for row in saga.transitions:
-        call = f" {text(str(row.call))}" if row.call else ""
-        lines.append(f"  {_alias(row.source)} --> {_alias(row.dest)} : {row.trigger}{call}")
+    for transition in saga.transitions:
+        call = f" {text(str(transition.call))}" if transition.call else ""
+        lines.append(f"  {_alias(transition.source)} --> {_alias(transition.dest)} : {transition.trigger}{call}")
     lines += [f"  {_alias(end)} --> [*]" for end in (saga.completed, saga.compensated)]
     for state in states:
         if state.call and state.step:

@@ -48,7 +48,10 @@ def plantuml(saga: Saga) -> str:
     positions = grid_positions(saga)
     lines = ["@startuml", SKIN, f"title {text(str(saga))}", f"[*] --> {_alias(saga.initial)}"]
     lines += [f'state "{text(s.name)}" as {_alias(s.name)} <<{shape_of(saga, s)}>>' for s in saga.states.values()]
-    lines += [_stays(row) if row.source == row.dest else _arrow(saga, row, positions) for row in saga.transitions]
+    lines += [
+        _stays(transition) if transition.source == transition.dest else _arrow(saga, transition, positions)
+        for transition in saga.transitions
+    ]
     lines += [f"{_alias(end)} --> [*]" for end in (saga.completed, saga.compensated)]
     for state in saga.states.values():
         if state.call and state.step:
@@ -60,22 +63,25 @@ def plantuml(saga: Saga) -> str:
     return "\n".join([*lines, "@enduml", ""])
 
 
-def _arrow(saga: Saga, row: Transition, positions: GridPositions) -> str:
-    line = f"-[{_WAYS[edge_kind(saga, row)]}]{_direction(saga, row, positions)}->"
-    call = f"\\n{text(str(row.call))}" if row.call else ""
-    return f"{_alias(row.source)} {line} {_alias(row.dest)} : {row.trigger}{call}"
+def _arrow(saga: Saga, transition: Transition, positions: GridPositions) -> str:
+    line = f"-[{_WAYS[edge_kind(saga, transition)]}]{_direction(saga, transition, positions)}->"
+    call = f"\\n{text(str(transition.call))}" if transition.call else ""
+    return f"{_alias(transition.source)} {line} {_alias(transition.dest)} : {transition.trigger}{call}"
 
 
-def _stays(row: Transition) -> str:
+def _stays(transition: Transition) -> str:
     """Return the line for a transition that stays in its state. PlantUML would draw a loop over its label."""
-    return f"{_alias(row.source)} : {row.trigger}{f' / {text(str(row.call))}' if row.call else ''}"
+    call = f" / {text(str(transition.call))}" if transition.call else ""
+    return f"{_alias(transition.source)} : {transition.trigger}{call}"
 
 
-def _direction(saga: Saga, row: Transition, positions: GridPositions) -> str:
+def _direction(saga: Saga, transition: Transition, positions: GridPositions) -> str:
     """Return the direction of an arrow, so that forward states come below each other and compensations beside them."""
-    if edge_kind(saga, row) in ("fail", "lost"):
+    if edge_kind(saga, transition) in ("fail", "lost"):
         return "down"  # PlantUML overlaps the labels of several arrows that point to the side
-    (source_row, source_column), (dest_row, dest_column) = (positions[state] for state in (row.source, row.dest))
+    (source_row, source_column), (dest_row, dest_column) = (
+        positions[state] for state in (transition.source, transition.dest)
+    )
     if source_row == dest_row:
         return "left" if dest_column < source_column else "right"
     return "up" if dest_row < source_row else "down"

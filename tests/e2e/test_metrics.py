@@ -138,13 +138,13 @@ def test_reference_metric_equals_its_source(run):
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_size_metric_is_the_size_of_the_table(run):
     _text, samples, _answers = run
-    rows = {
-        ("saga", definition.name, row.source, str(row.trigger), row.dest)
+    transitions = {
+        ("saga", definition.name, transition.source, str(transition.trigger), transition.dest)
         for definition in discover()
-        for row in definition.transitions
+        for transition in definition.transitions
     } | {("saga", definition.name, "", "start", definition.initial) for definition in discover()}
     labels = [dict(own) for own in samples["saga_transitions_total"]]
-    assert {("saga", own["saga"], own["source"], own["trigger"], own["dest"]) for own in labels} == rows
+    assert {("saga", own["saga"], own["source"], own["trigger"], own["dest"]) for own in labels} == transitions
 
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)

@@ -123,9 +123,9 @@ def a_compensation_that_failed_is_stuck(patch: MonkeyPatch) -> None:
     def swallowed(graph: Graph) -> dict[str, str]:
         undoing = {at.name for at in graph.states.values() if at.phase is Phase.UNDOING}
         return {
-            row.source: row.dest
-            for row in graph.transitions
-            if row.source in undoing and row.trigger is Trigger.SUCCEEDED
+            transition.source: transition.dest
+            for transition in graph.transitions
+            if transition.source in undoing and transition.trigger is Trigger.SUCCEEDED
         }
 
     _leads_to(patch, Trigger.EXHAUSTED, swallowed)
@@ -139,8 +139,10 @@ def _leads_to(patch: MonkeyPatch, trigger: Trigger, elsewhere: Callable[[Graph],
         graph = derive(table)
         dests = elsewhere(graph)
         led = (
-            replace(row, dest=dests[row.source]) if row.trigger is trigger and row.source in dests else row
-            for row in graph.transitions
+            replace(transition, dest=dests[transition.source])
+            if transition.trigger is trigger and transition.source in dests
+            else transition
+            for transition in graph.transitions
         )
         return replace(graph, transitions=tuple(led))
 

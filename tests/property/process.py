@@ -137,7 +137,11 @@ class WatchedStore(SagaStore):
     def _see_to_it(self, saga: Instance, stuck: str) -> None:
         """Make the effect that the operator of a resolve claims to have made by hand."""
         table = self.world.table
-        (entry,) = (row.dest for row in table.transitions if row.source == stuck and row.trigger is Trigger.RETRY)
+        (entry,) = (
+            transition.dest
+            for transition in table.transitions
+            if transition.source == stuck and transition.trigger is Trigger.RETRY
+        )
         at = table.states[entry]
         self.world.participant.by_hand(str(saga.id), at.step.name, at.direction)
 

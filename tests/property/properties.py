@@ -17,7 +17,7 @@ def journal_follows_the_table(table: Saga, saga: Row[Any], journal: Sequence[Row
     assert [move.seq for move in journal] == list(range(1, len(journal) + 1))
     assert (journal[0].source, journal[0].dest) == (None, table.initial)
     assert all(after.source == before.dest for before, after in pairwise(journal))
-    legal = {(row.source, row.trigger, row.dest) for row in table.transitions}
+    legal = {(transition.source, transition.trigger, transition.dest) for transition in table.transitions}
     made = {(move.source, move.trigger, move.dest) for move in journal[1:]}
     assert made <= legal, f"no rows of the table: {made - legal}"
     assert journal[-1].dest == saga.state

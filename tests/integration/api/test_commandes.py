@@ -98,8 +98,11 @@ def test_every_event_has_a_name_of_the_contract(ordered):
     from app.api.commandes import _event_type  # noqa: PLC0415
     from app.store.models import JournalRow  # noqa: PLC0415
 
-    rows = [row for row in COMMANDE.transitions if row.source != row.dest]
-    moves = [JournalRow(source=row.source, trigger=str(row.trigger), dest=row.dest) for row in rows]
+    transitions = [transition for transition in COMMANDE.transitions if transition.source != transition.dest]
+    moves = [
+        JournalRow(source=transition.source, trigger=str(transition.trigger), dest=transition.dest)
+        for transition in transitions
+    ]
     assert {_event_type(move, "SAGA_DEMARRE") for move in moves} == set(EVENTS)
     assert not set(EVENTS) & {trigger.upper() for trigger in Trigger}
 

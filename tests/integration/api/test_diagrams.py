@@ -238,7 +238,7 @@ def test_diff_counts_the_sagas_in_changed_states(client: FlaskClient, walk: Any)
     answer = client.get("/diagrams/checkout/diff.svg?from=1&to=2")
     assert answer.status_code == 200
     said = words(answer.text)
-    assert any(line.endswith("2 running sagas of checkout v1 stand in a changed state") for line in said)
+    assert any(line.endswith("2 running sagas of checkout v1 are in a changed state") for line in said)
     assert {"2 running of checkout v1 here", "succeeded + new", "succeeded ~ changed"} <= set(said)
     assert 'class="forward added" data-state="POINTS_DONNES"' in answer.text
     table = client.get("/diagrams/checkout/diff.md?from=1&to=2")

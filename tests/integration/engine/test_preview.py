@@ -25,7 +25,10 @@ STUCK = [
     for definition in map(discover().latest, discover().names)
     for state in definition.states.values()
     if state.phase is Phase.STUCK
-    and any(row.dest == state.name and row.trigger is Trigger.EXHAUSTED for row in definition.transitions)
+    and any(
+        transition.dest == state.name and transition.trigger is Trigger.EXHAUSTED
+        for transition in definition.transitions
+    )
     for action, triggers in REQUESTS.items()
     if requests(definition, state.name) & set(triggers)
 ]

@@ -37,7 +37,9 @@ def no_line_runs_through_a_box(picture: Picture) -> None:
         inner = (left + 1, top + 1, right - 1, bottom - 1)
         for (ax, ay), (bx, by) in itertools.pairwise(edge.points):
             line = (min(ax, bx), min(ay, by), max(ax, bx) + 0.1, max(ay, by) + 0.1)
-            assert not overlap(line, inner), f"{[row.trigger for row in edge.rows]} runs through {box.state}"
+            assert not overlap(line, inner), (
+                f"{[transition.trigger for transition in edge.transitions]} runs through {box.state}"
+            )
 
 
 def no_line_runs_through_words(picture: Picture) -> None:
@@ -45,7 +47,9 @@ def no_line_runs_through_words(picture: Picture) -> None:
     for edge, text in itertools.product(picture.edges, words):
         for (ax, ay), (bx, by) in itertools.pairwise(edge.points):
             line = (min(ax, bx) - 1, min(ay, by) - 1, max(ax, bx) + 1, max(ay, by) + 1)
-            assert not overlap(line, text.extent), f"{[row.trigger for row in edge.rows]} through {text.words!r}"
+            assert not overlap(line, text.extent), (
+                f"{[transition.trigger for transition in edge.transitions]} through {text.words!r}"
+            )
 
 
 def lines_are_level_or_upright(picture: Picture) -> None:

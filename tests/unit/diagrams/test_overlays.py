@@ -105,7 +105,7 @@ def test_durations_have_a_readable_unit():
 
 def test_the_difference_of_two_versions(second: Saga):
     found = Diff(old=CHECKOUT, new=second, sagas_by_state={"STOCK_RESERVE": 2, "INITIEE": 5})
-    assert {row.source for row in found.added} == {
+    assert {transition.source for transition in found.added} == {
         "POINTS_DONNES",
         "ECHEC_POINTS",
         "POINTS_REPRIS",
@@ -117,7 +117,7 @@ def test_the_difference_of_two_versions(second: Saga):
     assert any(fact[0] == "sent again" for fact in found.changed["REMBOURSEMENT", "retry"])
     others = ("STUCK_PAYER", "ECHEC_PAIEMENT", "REMBOURSEMENT", "STUCK_UNDO_PAYER")
     assert found.touched == {"STOCK_RESERVE": 2} | dict.fromkeys(others, 0)
-    assert found.summary.endswith("2 running sagas of checkout v1 stand in a changed state")
+    assert found.summary.endswith("2 running sagas of checkout v1 are in a changed state")
     assert diff_overlay(found).states["POINTS_DONNES"] == "added"
 
 
@@ -143,7 +143,7 @@ def test_a_probe_and_a_deadline_are_differences_too():
 def test_no_difference():
     found = Diff(old=CHECKOUT, new=CHECKOUT, sagas_by_state={"INITIEE": 5})
     assert diff_markdown(found).count("\n") == 3
-    assert found.summary.startswith("0 rows added, 0 removed, 0 changed; 0 running sagas")
+    assert found.summary.startswith("0 transitions added, 0 removed, 0 changed; 0 running sagas")
 
 
 def test_the_difference_as_a_table(second: Saga):

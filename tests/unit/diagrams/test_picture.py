@@ -26,15 +26,17 @@ def heat(saga: Saga) -> Overlay:
     states = saga.states
     figures = SimpleNamespace(
         now=dict.fromkeys(states, 1234), oldest_s=dict.fromkeys(states, 5e5), p95_s=dict.fromkeys(states, 4000.0),
-        moves={edge_key(row): 987_654 for row in saga.transitions},
+        moves={edge_key(transition): 987_654 for transition in saga.transitions},
     )  # fmt: skip
     return heat_overlay(saga, "24h", figures)
 
 
 def path(saga: Saga) -> Overlay:
     reason = "503 no answer from a participant that had a lot to say about why it could not, at great length, again"
-    moves = [SimpleNamespace(source=row.source, trigger=str(row.trigger), dest=row.dest, reason=reason, actor="a")
-             for row in saga.transitions]  # fmt: skip
+    moves = [
+        SimpleNamespace(source=source, trigger=trigger, dest=dest, reason=reason, actor="a")
+        for source, trigger, dest in map(edge_key, saga.transitions)
+    ]
     return path_overlay(saga, "x" * 36, "stuck", saga.initial, moves)
 
 
@@ -80,10 +82,10 @@ def test_forward_goes_down_and_compensation_goes_up_at_the_right(saga: Saga):
             assert box.x == middle
         if phases[name] in (Phase.UNDOING, Phase.COMPENSATED):
             assert box.left > boxes[saga.initial].right
-    for row in saga.transitions:
-        if row.trigger == "succeeded":
-            up = phases[row.source] is Phase.UNDOING
-            assert (boxes[row.dest].y < boxes[row.source].y) is up
+    for transition in saga.transitions:
+        if transition.trigger == "succeeded":
+            up = phases[transition.source] is Phase.UNDOING
+            assert (boxes[transition.dest].y < boxes[transition.source].y) is up
 
 
 def test_checkout_alone_has_the_story_of_a_refused_payment():
@@ -117,7 +119,11 @@ def test_quarantine_is_drawn_only_when_a_saga_is_there():
 
 
 def labels_at(picture: Picture, state: str) -> list[Text]:
-    edges = [edge for edge in picture.edges if any(state in (row.source, row.dest) for row in edge.rows)]
+    edges = [
+        edge
+        for edge in picture.edges
+        if any(state in (transition.source, transition.dest) for transition in edge.transitions)
+    ]
     return [label for edge in edges for label in edge.labels]
 
 

@@ -87,9 +87,9 @@ def test_no_character_of_a_table_breaks_the_picture(hostile: Saga):
 
 def test_every_call_is_written_at_its_edge(saga: Saga):
     drawn = "\n".join(title.text or "" for title in titles(svg(saga)))
-    for row in saga.transitions:
-        if row.call and row.source != row.dest:
-            assert f"{row.source} —{row.trigger}→ {row.dest} ({row.call})" in drawn
+    for transition in saga.transitions:
+        if transition.call and transition.source != transition.dest:
+            assert f"{transition.source} —{transition.trigger}→ {transition.dest} ({transition.call})" in drawn
 
 
 @pytest.mark.parametrize("render", READERS, ids=lambda render: render.__name__)

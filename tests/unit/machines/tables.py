@@ -83,11 +83,11 @@ def legal_tables(draw: st.DrawFn) -> Saga:
 
 
 def edges(saga: Saga) -> dict[tuple[str, Trigger], str]:
-    return {(row.source, row.trigger): row.dest for row in saga.transitions}
+    return {(transition.source, transition.trigger): transition.dest for transition in saga.transitions}
 
 
 def leaving(saga: Saga, state: str) -> dict[Trigger, str]:
-    return {row.trigger: row.dest for row in saga.transitions if row.source == state}
+    return {transition.trigger: transition.dest for transition in saga.transitions if transition.source == state}
 
 
 def reachable(saga: Saga, state: str) -> set[str]:
@@ -95,7 +95,7 @@ def reachable(saga: Saga, state: str) -> set[str]:
     ahead = {state}
     while ahead:
         seen |= ahead
-        ahead = {row.dest for row in saga.transitions if row.source in ahead} - seen
+        ahead = {transition.dest for transition in saga.transitions if transition.source in ahead} - seen
     return seen
 
 

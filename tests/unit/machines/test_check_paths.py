@@ -45,6 +45,6 @@ def problems(*arrows: str) -> list[str]:
     """Return the problems of a saga with these transitions. It starts in START. Its ends are END, and BACK if used."""
     pairs = [arrow.split(" → ") for arrow in arrows]
     states = {name: State(name=name, phase=Phase.FORWARD) for pair in [*pairs, ["START", "END"]] for name in pair}
-    rows = tuple(Transition(source=source, trigger=Trigger.SUCCEEDED, dest=dest) for source, dest in pairs)
+    transitions = tuple(Transition(source=source, trigger=Trigger.SUCCEEDED, dest=dest) for source, dest in pairs)
     ends = ("END", "BACK") if "BACK" in states else ("END",)
-    return list(path_problems(Graph(states=states, transitions=rows, start=START), "START", ends))
+    return list(path_problems(Graph(states=states, transitions=transitions, start=START), "START", ends))

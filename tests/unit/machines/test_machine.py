@@ -32,13 +32,19 @@ def test_saga_has_exactly_the_transitions_of_its_table(table):
     assert set(machine.states) == {NOWHERE, *table.states}
     for trigger in Trigger:
         found = machine.get_transitions(trigger) if trigger in machine.events else []
-        rows = [(row.source, row.dest) for row in (table.start, *table.transitions) if row.trigger is trigger]
-        assert sorted((edge.source, edge.dest) for edge in found) == sorted(rows)
+        transitions = [
+            (transition.source, transition.dest)
+            for transition in (table.start, *table.transitions)
+            if transition.trigger is trigger
+        ]
+        assert sorted((edge.source, edge.dest) for edge in found) == sorted(transitions)
     assert len(machine.get_transitions()) == 1 + len(table.transitions)
 
 
 def test_saga_has_no_trigger_that_the_table_does_not_name():
-    assert set(SagaMachine(CHECKOUT).events) == {Trigger.START} | {row.trigger for row in CHECKOUT.transitions}
+    assert set(SagaMachine(CHECKOUT).events) == {Trigger.START} | {
+        transition.trigger for transition in CHECKOUT.transitions
+    }
 
 
 def test_saga_has_no_trigger_that_jumps_to_a_state():

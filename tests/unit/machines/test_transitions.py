@@ -29,7 +29,9 @@ def test_every_state_can_be_reached_and_can_reach_an_end(table):
 @quick
 @given(legal_tables())
 def test_trigger_leads_from_a_state_to_only_one_other(table):
-    assert Counter((row.source, row.trigger) for row in table.transitions).most_common(1)[0][1] == 1
+    assert (
+        Counter((transition.source, transition.trigger) for transition in table.transitions).most_common(1)[0][1] == 1
+    )
 
 
 @quick
@@ -90,25 +92,25 @@ def test_call_in_flight_has_a_transition_for_each_outcome(table):
 @quick
 @given(legal_tables())
 def test_transitions_from_a_call_in_flight_contain_that_call(table):
-    for row in table.transitions:
-        outside = row.trigger in (Trigger.CANCEL, Trigger.EXPIRE, Trigger.QUARANTINE)
-        expected = None if outside else table.states[row.source].call
-        assert row.call is expected
+    for transition in table.transitions:
+        outside = transition.trigger in (Trigger.CANCEL, Trigger.EXPIRE, Trigger.QUARANTINE)
+        expected = None if outside else table.states[transition.source].call
+        assert transition.call is expected
 
 
 @quick
 @given(legal_tables())
 def test_stuck_state_is_left_by_retry_or_by_resolve(table):
-    for row in table.transitions:
-        stuck = table.states[row.dest]
+    for transition in table.transitions:
+        stuck = table.states[transition.dest]
         if stuck.phase is not Phase.STUCK:
             continue
         refused = (Trigger.REFUSED, Trigger.REFUSED_IN_DOUBT)
-        assert row.trigger in (Trigger.EXHAUSTED, Trigger.QUARANTINE, *refused)
+        assert transition.trigger in (Trigger.EXHAUSTED, Trigger.QUARANTINE, *refused)
         assert stuck.call is None
         out = leaving(table, stuck.name)
-        assert out[Trigger.RETRY] == row.source
-        done = leaving(table, row.source)[Trigger.SUCCEEDED]
+        assert out[Trigger.RETRY] == transition.source
+        done = leaving(table, transition.source)[Trigger.SUCCEEDED]
         assert out.get(Trigger.RESOLVE) == (None if stuck.step.kind is Kind.READ else done)
 
 
@@ -124,11 +126,11 @@ def test_each_call_in_flight_has_its_own_stuck_state(table):
 @quick
 @given(legal_tables())
 def test_exactly_the_stuck_states_are_left_by_a_person(table):
-    for row in table.transitions:
-        by_a_person = table.states[row.source].phase is Phase.STUCK
-        assert (row.trigger is Trigger.RESOLVE) <= by_a_person
+    for transition in table.transitions:
+        by_a_person = table.states[transition.source].phase is Phase.STUCK
+        assert (transition.trigger is Trigger.RESOLVE) <= by_a_person
         asked = (Trigger.RETRY, Trigger.RESOLVE, Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING)
-        assert by_a_person <= (row.trigger in asked)
+        assert by_a_person <= (transition.trigger in asked)
 
 
 @quick

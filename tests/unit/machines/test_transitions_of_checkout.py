@@ -104,7 +104,7 @@ PHASES = {
 
 
 def test_checkout_has_exactly_these_transitions():
-    derived = [(row.source, row.trigger.value, row.dest) for row in CHECKOUT.transitions]
+    derived = [(transition.source, transition.trigger.value, transition.dest) for transition in CHECKOUT.transitions]
     assert sorted(derived) == sorted(tuple(line.split()) for line in ROWS.splitlines() if line)
 
 
