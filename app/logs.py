@@ -103,12 +103,12 @@ class Secrets:
         return self._redacted_text(_URL.sub(rf"\1{HIDDEN}@", str(value)))
 
     def _redacted_text(self, text: str) -> str:
-        parts, done = [], 0
+        parts, end = [], 0
         for name in _NAME.finditer(text):
-            if name.start() >= done and self._named.search(name[1]) and (value := _VALUE.match(text, name.end())):
-                parts += [text[done : name.end()], HIDDEN]
-                done = value.end()
-        return "".join([*parts, text[done:]])
+            if name.start() >= end and self._named.search(name[1]) and (value := _VALUE.match(text, name.end())):
+                parts += [text[end : name.end()], HIDDEN]
+                end = value.end()
+        return "".join([*parts, text[end:]])
 
 
 def _json(event: Any) -> str:

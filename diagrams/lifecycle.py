@@ -54,9 +54,9 @@ class _Point(NamedTuple):
     #: True: the saga was created and not started.
     pending: bool = False
     #: Triggers of the moves that the step's action has made.
-    done: frozenset[Trigger] = frozenset()
+    action_triggers: frozenset[Trigger] = frozenset()
     #: Triggers of the moves that the step's compensation has made.
-    undone: frozenset[Trigger] = frozenset()
+    undo_triggers: frozenset[Trigger] = frozenset()
 
 
 def lifecycles(sagas: Iterable[Saga]) -> list[Lifecycle]:
@@ -97,7 +97,14 @@ def _status(saga: Saga, step: Step | None, point: _Point) -> str:
     status = status_of(saga.states[point.state].phase, pending=point.pending)
     if step is None:
         return SAGA_STATUSES[status]
-    return step_status(saga, step, state=point.state, status=status, done=point.done, undone=point.undone)
+    return step_status(
+        saga,
+        step,
+        state=point.state,
+        status=status,
+        action_triggers=point.action_triggers,
+        undo_triggers=point.undo_triggers,
+    )
 
 
 def _walk(saga: Saga, step: Step | None, initial: _Point) -> Iterator[tuple[_Point, str, _Point]]:
@@ -150,8 +157,8 @@ def _noted(saga: Saga, step: Step | None, transition: Transition, point: _Point)
         return point
     move = Trigger.SUCCEEDED if transition.trigger in DONE else Trigger.REFUSED
     if at.undoes:
-        return point._replace(undone=point.undone | {move})
-    return point._replace(done=point.done | {move})
+        return point._replace(undo_triggers=point.undo_triggers | {move})
+    return point._replace(action_triggers=point.action_triggers | {move})
 
 
 def _words(saga: Saga, step: Step | None, transition: Transition) -> str:

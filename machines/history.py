@@ -157,14 +157,15 @@ def steps_of(definition: Saga, saga: Snapshot, journal: Sequence[JournalEntry]) 
 
 
 def completed_steps(definition: Saga, saga: Snapshot, journal: Sequence[Move]) -> int:
-    """Return the number of steps that are done and not undone. journal: its replies are not needed."""
-    moves: dict[tuple[str, str], set[str]] = {}
+    """Return the number of completed steps; a compensated step is not completed. `journal` may lack the replies."""
+    triggers: dict[tuple[str, str], set[str]] = {}
     for row in journal:
-        moves.setdefault((row.step or "", row.direction or ""), set()).add(row.trigger)
+        triggers.setdefault((row.step or "", row.direction or ""), set()).add(row.trigger)
     statuses = (
         step_status(
             definition, step, state=saga.state, status=saga.status,
-            done=moves.get((step.name, Direction.DO), ()), undone=moves.get((step.name, Direction.UNDO), ()),
+            action_triggers=triggers.get((step.name, Direction.DO), ()),
+            undo_triggers=triggers.get((step.name, Direction.UNDO), ()),
         )
         for step in definition.steps
     )  # fmt: skip
@@ -206,24 +207,24 @@ def _result(
     definition: Saga, saga: Snapshot, number: int, journal: Sequence[JournalEntry], found: Mapping[str, Any]
 ) -> StepResult:
     step = definition.steps[number - 1]
-    done, undone = _of_step(journal, step)
+    action_moves, undo_moves = _of_step(journal, step)
     entry = step.doing or (definition.steps[number - 2].done if number > 1 else definition.initial)
     entered_at = next((row.at for row in journal if row.dest == entry and row.source != row.dest), None)
-    started_at = _started_at(saga, entry, entered_at, done)
-    outcomes = [made for row in done if (made := outcome(row))]
-    failures = [row for row in done if row.trigger in FAILURES]
+    started_at = _started_at(saga, entry, entered_at, action_moves)
+    outcomes = [made for row in action_moves if (made := outcome(row))]
+    failures = [row for row in action_moves if row.trigger in FAILURES]
     return StepResult(
         step=step,
         position=number,
         status=step_status(
             definition, step, state=saga.state, status=saga.status,
-            done={row.trigger for row in done}, undone={row.trigger for row in undone},
+            action_triggers={row.trigger for row in action_moves}, undo_triggers={row.trigger for row in undo_moves},
         ),
         started_at=started_at,
-        completed_at=_done_at(done),
-        compensated_at=_done_at(undone),
+        completed_at=_done_at(action_moves),
+        compensated_at=_done_at(undo_moves),
         attempts=sum(made is not Outcome.NOT_SENT for made in outcomes),
-        retries=retries(definition, done)[0],
+        retries=retries(definition, action_moves)[0],
         outcome=outcomes[-1] if outcomes else None,
         input=_input(step, saga, found) if started_at else None,
         output=found.get(step.name),
@@ -233,12 +234,12 @@ def _result(
 
 def _of_step(moves: Sequence[_M], step: Step) -> tuple[list[_M], list[_M]]:
     """Return the moves of a step's action, and those of its compensation."""
-    done = [move for move in moves if move.step == step.name and move.direction == Direction.DO]
-    return done, [move for move in moves if move.step == step.name and move.direction == Direction.UNDO]
+    action_moves = [move for move in moves if move.step == step.name and move.direction == Direction.DO]
+    return action_moves, [move for move in moves if move.step == step.name and move.direction == Direction.UNDO]
 
 
 def _started_at(
-    saga: Snapshot, entry: str, entered_at: datetime | None, done: Sequence[JournalEntry]
+    saga: Snapshot, entry: str, entered_at: datetime | None, action_moves: Sequence[JournalEntry]
 ) -> datetime | None:
     """Return when the step's first call was sent; None while the saga is pending or has not reached the step.
 
@@ -246,7 +247,7 @@ def _started_at(
     its call; before the first reply, the start is when the saga entered the state. A saga that was created first and
     executed later made no move at its execution, but its column `entered_at` has the time of the execution.
     """
-    first = next((row for row in done if row.duration_ms is not None), None)
+    first = next((row for row in action_moves if row.duration_ms is not None), None)
     if entered_at and first:
         return max(entered_at, first.at - timedelta(milliseconds=first.duration_ms or 0.0))
     if saga.status == Status.PENDING:
@@ -267,38 +268,38 @@ def _input(step: Step, saga: Snapshot, found: Mapping[str, Any]) -> Any:
 
 
 def _effect(definition: Saga, step: Step, state: str, moves: Sequence[Move], *, in_doubt: bool) -> StepEffect:
-    done, undone = _of_step(moves, step)
+    action_moves, undo_moves = _of_step(moves, step)
     at = definition.states[state]
     in_flight = at.phase in (Phase.FORWARD, Phase.UNDOING) and at.step == step and in_doubt
     undoing = in_flight and at.undoes
-    if step.undo and (undone or undoing):
+    if step.undo and (undo_moves or undoing):
         # An undo is sent when the action took effect, when it is in doubt, or when its refusal left something behind.
-        certain = _succeeded(done) and not undoing and not _any_in_doubt(undone)
+        certain = _succeeded(action_moves) and not undoing and not _any_in_doubt(undo_moves)
         before = Effect.TOOK_EFFECT if certain else Effect.UNKNOWN
         return StepEffect(
             step=step,
-            effect=Effect.UNDONE if _succeeded(undone) else before,
+            effect=Effect.UNDONE if _succeeded(undo_moves) else before,
             call=step.undo,
             direction=Direction.UNDO,
-            by_hand=_any(undone, Trigger.RESOLVE),
-            refused=_any(undone, Trigger.REFUSED) and not _succeeded(undone),
+            by_hand=_any(undo_moves, Trigger.RESOLVE),
+            refused=_any(undo_moves, Trigger.REFUSED) and not _succeeded(undo_moves),
             in_flight=undoing,
         )
     return StepEffect(
         step=step,
-        effect=Effect.UNKNOWN if in_flight else _effect_of_action(done),
+        effect=Effect.UNKNOWN if in_flight else _effect_of_action(action_moves),
         call=step.call,
         direction=Direction.DO,
-        by_hand=_any(done, Trigger.RESOLVE),
-        refused=_any(done, Trigger.REFUSED),
+        by_hand=_any(action_moves, Trigger.RESOLVE),
+        refused=_any(action_moves, Trigger.REFUSED),
         in_flight=in_flight,
     )
 
 
-def _effect_of_action(done: Sequence[Move]) -> Effect:
-    if _succeeded(done):
+def _effect_of_action(action_moves: Sequence[Move]) -> Effect:
+    if _succeeded(action_moves):
         return Effect.TOOK_EFFECT
-    return Effect.UNKNOWN if _any_in_doubt(done) else Effect.NOT_DONE
+    return Effect.UNKNOWN if _any_in_doubt(action_moves) else Effect.NOT_DONE
 
 
 def _any(moves: Sequence[Move], *triggers: Trigger) -> bool:

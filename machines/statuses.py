@@ -66,17 +66,17 @@ def status_of(phase: Phase, *, pending: bool) -> Status:
 
 
 def step_status(
-    saga: Saga, step: Step, *, state: str, status: str, done: Collection[str], undone: Collection[str]
+    saga: Saga, step: Step, *, state: str, status: str, action_triggers: Collection[str], undo_triggers: Collection[str]
 ) -> StepStatus:
     """Return the status of a step.
 
-    state, status: of the step's saga. done: the triggers of the moves that the step's action made. undone: the triggers
-    of the moves that its compensation made.
+    state, status: of the step's saga. action_triggers: the triggers of the moves that the step's action made.
+    undo_triggers: the triggers of the moves that its compensation made.
     """
-    if not DONE.isdisjoint(undone):
+    if not DONE.isdisjoint(undo_triggers):
         return StepStatus.COMPENSATED
-    if not DONE.isdisjoint(done):
+    if not DONE.isdisjoint(action_triggers):
         return StepStatus.COMPLETED
     if status == Status.RUNNING and saga.states[state].step == step:
         return StepStatus.IN_PROGRESS
-    return StepStatus.PENDING if FAILURES.isdisjoint(done) else StepStatus.FAILED
+    return StepStatus.PENDING if FAILURES.isdisjoint(action_triggers) else StepStatus.FAILED

@@ -209,7 +209,7 @@ def _deferral(call: Call) -> Retry:
 
 def _failure(table: Table, number: int, entry: str, stuck: str) -> Iterator[State | Transition]:
     """Yield the failure state of a step that the saga can go back from, and the transitions of the step's failures."""
-    step, back = table.steps[number], _undone_before(table, number)
+    step, back = table.steps[number], _compensation_before(table, number)
     failure = step.refused or ""  # check() requires it here
     yield State(name=failure, phase=Phase.PASSING, step=step)
     yield Transition(source=entry, trigger=Trigger.REFUSED, dest=failure, call=step.call)
@@ -231,15 +231,15 @@ def _failure(table: Table, number: int, entry: str, stuck: str) -> Iterator[Stat
 def _backward(table: Table) -> Iterator[State | Transition]:
     for number, step in reversed(list(enumerate(table.steps))):
         if step.undo and step.undoing:
-            undone = _undone_before(table, number)
+            onward = _compensation_before(table, number)
             yield State(
                 name=step.undoing, phase=Phase.UNDOING, step=step, call=step.undo, undoes=True,
                 retry=_retry(step.undo, PERSISTENT), deferral=_deferral(step.undo),
             )  # fmt: skip
-            yield Transition(source=step.undoing, trigger=Trigger.SUCCEEDED, dest=undone, call=step.undo)
+            yield Transition(source=step.undoing, trigger=Trigger.SUCCEEDED, dest=onward, call=step.undo)
             yield from _sent_again(step.undoing, step.undo)
             stuck = stuck_states(step)[1]
-            yield from _stuck(step.undoing, step, stuck, undone, undoes=True)
+            yield from _stuck(step.undoing, step, stuck, onward, undoes=True)
             for failed in (Trigger.REFUSED, Trigger.EXHAUSTED):
                 yield Transition(source=step.undoing, trigger=failed, dest=stuck, call=step.undo)
 
@@ -249,7 +249,7 @@ def _ends(table: Table) -> Iterator[State | Transition]:
     yield State(name=table.compensated, phase=Phase.COMPENSATED)
     if all(step.kind in (Kind.READ, Kind.COMPENSATABLE) for step in table.steps):
         yield Transition(
-            source=table.completed, trigger=Trigger.COMPENSATE, dest=_undone_before(table, len(table.steps))
+            source=table.completed, trigger=Trigger.COMPENSATE, dest=_compensation_before(table, len(table.steps))
         )
 
 
@@ -266,10 +266,10 @@ def _stuck(entry: str, step: Step, stuck: str, resolved: str, *, undoes: bool = 
         yield Transition(source=stuck, trigger=Trigger.RESOLVE, dest=resolved)
 
 
-def _undone_before(table: Table, number: int) -> str:
-    """Return the state that begins the way back from step `number`; steps are undone in reverse order.
+def _compensation_before(table: Table, number: int) -> str:
+    """Return the state that compensates the nearest step before step `number` that has an undo.
 
-    It compensates the nearest step before `number` that has an undo; without such a step it is the compensated end.
+    Without such a step, return the end state of a compensated saga. So steps are undone in reverse order.
     """
     undoing = [step.undoing for step in table.steps[:number] if step.undoing]
     return undoing[-1] if undoing else table.compensated

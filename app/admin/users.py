@@ -45,8 +45,8 @@ def change_role(name: str) -> Response:
 @needs(Role.ADMIN)
 def change_password(name: str) -> Response:
     password = request.form.get("password", "")
-    done = f"{name} has another password now, and must sign in with it."
-    return _done(lambda: user_accounts.change_password(services().users, name, password, principal().actor), done)
+    success = f"{name} has another password now, and must sign in with it."
+    return _done(lambda: user_accounts.change_password(services().users, name, password, principal().actor), success)
 
 
 @blueprint.post("/<name>/remove")
@@ -55,12 +55,12 @@ def remove(name: str) -> Response:
     return _done(lambda: services().users.remove(name, principal().actor), f"{name} may not sign in any more.")
 
 
-def _done(change: Callable[[], None], done: str) -> Response:
+def _done(change: Callable[[], None], success: str) -> Response:
     try:
         change()
     except ProblemError as error:
         return _page(error)
-    flash(done, "done")
+    flash(success, "done")
     return redirect(url_for("users.index"), 303)
 
 

@@ -41,10 +41,10 @@ def order() -> Response:
     data, order_id = request.get_json(), str(uuid.uuid4())
     insert = "INSERT INTO handwritten (id, state, data) VALUES (%s, 'begun', %s)"
     cursor().execute(insert, (order_id, request.get_data(as_text=True)))
-    for place, step in enumerate(STEPS):
+    for number, step in enumerate(STEPS):
         if call(step, order_id, data) == REFUSED:
-            for done in reversed(STEPS[:place]):
-                call(f"undo_{done}", order_id, data)
+            for earlier in reversed(STEPS[:number]):
+                call(f"undo_{earlier}", order_id, data)
             return jsonify(id=order_id, status="compensated")
     return jsonify(id=order_id, status="completed")
 

@@ -29,8 +29,8 @@ def refusal_note(saga: Saga, band: Band) -> str:
     """Return the consequence of a refusal of this step."""
     if not band.failure:
         return ""
-    undone = [step.name for step in saga.steps[: band.number - 1] if step.undo][::-1]
-    return f"Refused: undoes {', '.join(undone)}" if undone else "Refused: nothing to undo"
+    to_undo = [step.name for step in saga.steps[: band.number - 1] if step.undo][::-1]
+    return f"Refused: undoes {', '.join(to_undo)}" if to_undo else "Refused: nothing to undo"
 
 
 def no_answer_note(band: Band) -> str:

@@ -46,12 +46,12 @@ def _kept_sale() -> dict[str, Any]:
 
 
 def _compensated() -> list[dict[str, Any]]:
-    undone = [_DONE, *[_UNDONE] * 4]
+    step_statuses = [_DONE, *[_UNDONE] * 4]
     path = _SAGAS + "/{{saga_id}}/compensate"
     reason = {"reason": "ordered twice"}
     return [
         request("Compenser", "POST", path, status(200), equal("saga.status", _UNDONE),
-                steps("saga.steps", undone), body=reason),
+                steps("saga.steps", step_statuses), body=reason),
         request("Compenser encore", "POST", path, status(409), equal("status", 409), body=reason),
     ]  # fmt: skip
 

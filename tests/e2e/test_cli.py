@@ -170,19 +170,19 @@ def test_resolve_continues_after_a_step_done_by_hand(saga, stuck, participants):
 
 
 def test_list_filters_and_prints_one_line_per_saga_for_scripts(saga, started, stuck):
-    done, undone = started(4), started(2, code=3)
+    completed, compensated = started(4), started(2, code=3)
 
     def listed(*filters):
         return [json.loads(line)["id"] for line in saga("list", "--json", *filters).splitlines()]
 
-    assert listed() == [undone["id"], done["id"], stuck]
-    assert listed("--limit", "1") == [undone["id"]]
+    assert listed() == [compensated["id"], completed["id"], stuck]
+    assert listed("--limit", "1") == [compensated["id"]]
     assert listed("--stuck") == listed("--status", "stuck") == listed("--state", "STUCK_ENREGISTRER_VENTE") == [stuck]
-    assert listed("--client", "2", "--store", "1", "--type", "checkout") == [undone["id"]]
+    assert listed("--client", "2", "--store", "1", "--type", "checkout") == [compensated["id"]]
     assert listed("--client", "999") == listed("--type", "purchase_saga") == []
     assert [line.split()[0] for line in saga("list", COLUMNS="80").splitlines()[1:4:2]] == [
-        undone["id"][:8],
-        done["id"][:8],
+        compensated["id"][:8],
+        completed["id"][:8],
     ]
 
 

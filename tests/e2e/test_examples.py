@@ -137,12 +137,12 @@ def test_a_trip_is_booked_as_each_company_wants_it(orchestrator, trip):
     ({"city": "Bethlehem"}, "NO_ROOM: sleep: 409 there is no room", ["flight/v1/bookings/bk_"]),
     ({"nights": 31}, "NO_CAR: drive: 422 at most 30 days", ["hotel/reservations/", "flight/v1/bookings/bk_"]),
 ])  # fmt: skip
-def test_what_is_booked_of_a_refused_trip_is_deleted_by_its_id(orchestrator, trip, changes, reason, undone):
+def test_what_is_booked_of_a_refused_trip_is_deleted_by_its_id(orchestrator, trip, changes, reason, starts):
     saga = orchestrator.run("trip", TRIP | changes)
     assert saga["status"] == "compensated"
     assert re.match(reason, saga["error_message"])
     deleted = [str(sent).removeprefix("DELETE ") for sent in trip.services.sent if sent.method == "DELETE"]
-    assert [name[: len(start)] for name, start in zip(deleted, undone, strict=True)] == undone
+    assert [name[: len(start)] for name, start in zip(deleted, starts, strict=True)] == starts
     assert trip.left == NOTHING
 
 

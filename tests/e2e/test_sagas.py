@@ -48,9 +48,9 @@ def test_a_purchase_runs_through_the_steps_of_the_document(api, participants):
 
 def test_completed_purchase_is_compensated_on_request(api, participants):
     saga = run(api, "purchase_saga", PURCHASE)
-    undone = api("POST", f"/{saga['id']}/compensate", {"reason": "ordered twice"})
-    assert (undone.status_code, undone.json()["saga"]["status"]) == (200, "compensated")
-    assert [step["status"] for step in undone.json()["saga"]["steps"]] == ["completed", *["compensated"] * 4]
+    answer = api("POST", f"/{saga['id']}/compensate", {"reason": "ordered twice"})
+    assert (answer.status_code, answer.json()["saga"]["status"]) == (200, "compensated")
+    assert [step["status"] for step in answer.json()["saga"]["steps"]] == ["completed", *["compensated"] * 4]
     assert set(participants.effects(saga["id"]).values()) == {"undone"}
     participants.assert_balanced()
     assert api("POST", f"/{saga['id']}/compensate").status_code == 409

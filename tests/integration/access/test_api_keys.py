@@ -56,8 +56,8 @@ def test_refusal_names_the_missing_scope(admin_service, ask):
 def test_journal_and_audit_trail_name_the_key(admin_service, ask):
     key = admin_service.key(Scope.START, Scope.OPERATE, Scope.READ)
     saga_id = ask("POST", json=CREATE, X_API_Key=key).get_json()["saga"]["id"]
-    undone = ask("POST", f"{SAGAS}/{saga_id}/compensate", json={"reason": "ordered twice"}, X_API_Key=key)
-    assert undone.status_code == 200, undone.text
+    answer = ask("POST", f"{SAGAS}/{saga_id}/compensate", json={"reason": "ordered twice"}, X_API_Key=key)
+    assert answer.status_code == 200, answer.text
     journal = ask("GET", f"{SAGAS}/{saga_id}/journal", X_API_Key=key).get_json()["journal"]
     assert [row["actor"] for row in journal if row["reason"] == "ordered twice"] == ["key:shop"]
     assert admin_service.trail()[-1] == ("key:shop", "saga.cancel", "checkout")

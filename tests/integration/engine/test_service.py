@@ -66,8 +66,8 @@ def test_simultaneous_starts_with_one_key_start_one_saga(scene, begin):
 
 def test_completed_purchase_is_compensated_in_reverse(purchase):
     saga_id = purchase.service.start(PURCHASE.name, BUY).id
-    undone = purchase.service.compensate(saga_id, "ada", "wrong size")
-    assert undone.status == "compensated"
+    compensated = purchase.service.compensate(saga_id, "ada", "wrong size")
+    assert compensated.status == "compensated"
     assert purchase.calls[-4:] == [
         "undo_UPDATE_INVENTORY", "undo_CREATE_SALE", "undo_PROCESS_PAYMENT", "undo_RESERVE_INVENTORY",
     ]  # fmt: skip

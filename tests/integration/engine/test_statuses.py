@@ -34,18 +34,23 @@ def store_url(sqlite_template, tmp_path):
 
 def changes_of(definition, journal, step=None):
     """Return each change of status in a journal, of the saga or of one of its steps."""
-    seen, done, undone = ["pending"], set(), set()
+    seen, action_triggers, undo_triggers = ["pending"], set(), set()
     for row in journal:
         if step and row["step"] == step.name:
-            (undone if row["direction"] == "undo" else done).add(row["trigger"])
+            (undo_triggers if row["direction"] == "undo" else action_triggers).add(row["trigger"])
         phase = definition.states[row["dest"]].phase
         if phase is Phase.PASSING:
             continue
         status = status_of(phase, pending=False)
-        new_status = (
-            step_status(definition, step, state=row["dest"], status=status, done=done, undone=undone) if step else ""
-        )
-        seen.append(new_status or SAGA_STATUSES[status])
+        if step is None:
+            seen.append(SAGA_STATUSES[status])
+            continue
+        seen.append(
+            step_status(
+                definition, step, state=row["dest"], status=status,
+                action_triggers=action_triggers, undo_triggers=undo_triggers,
+            )
+        )  # fmt: skip
     return {(before, after) for before, after in pairwise(seen) if before != after}
 
 
