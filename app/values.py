@@ -42,15 +42,15 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u206
 _SORTED = orjson.OPT_SORT_KEYS
 _INDENTED = _SORTED | orjson.OPT_INDENT_2
 
-#: Place of a value: the place of its container, and its name or index in the container. It is cheaper than a JSON
+#: Path of a value: the path of its container, and its name or index in the container. It is cheaper than a JSON
 #: pointer, which is built only for an error.
-_Place = tuple["_Place", Any] | None
+_Path = tuple["_Path", Any] | None
 
 
 class UnreadableError(ValueError):
     """Content that is not accepted. The text is a short phrase that follows "but ".
 
-    remedy: what the sender can do. pointer: place of the problem in the content, as a JSON pointer; "": not known.
+    remedy: what the sender can do. pointer: JSON pointer to the problem in the content; "": not known.
     """
 
     def __init__(self, phrase: str, remedy: str, pointer: str = "") -> None:
@@ -94,12 +94,12 @@ def written(value: Any, *, indent: bool = False) -> bytes:
 
 def check(value: Any) -> None:
     """Raise UnreadableError for a value that is nested too deeply or has text that cannot be stored."""
-    for place, depth, item in _walk(value):
+    for path, depth, item in _walk(value):
         if depth > DEEPEST:
-            raise UnreadableError(f"nested deeper than {DEEPEST}", "nest it less deeply", _pointer(place))
+            raise UnreadableError(f"nested deeper than {DEEPEST}", "nest it less deeply", _pointer(path))
         if isinstance(item, str) and (found := UNSTORABLE.search(item)):
             what = "a NUL character" if found[0] == "\0" else "a lone surrogate"
-            raise UnreadableError(f"{what} in a text", "leave it out; it cannot be stored", _pointer(place))
+            raise UnreadableError(f"{what} in a text", "leave it out; it cannot be stored", _pointer(path))
 
 
 def one_line(words: object) -> str:
@@ -154,25 +154,25 @@ def _carefully(content: bytes, decoder: JSONDecoder) -> Any:
     return value
 
 
-def _walk(value: Any) -> Iterator[tuple[_Place, int, Any]]:
-    """Yield each name and each value, with its place and its depth: the number of objects and lists around it."""
-    ahead: list[tuple[_Place, int, Any]] = [(None, 0, value)]
+def _walk(value: Any) -> Iterator[tuple[_Path, int, Any]]:
+    """Yield each name and each value, with its path and its depth: the number of objects and lists around it."""
+    ahead: list[tuple[_Path, int, Any]] = [(None, 0, value)]
     while ahead:
-        place, depth, item = ahead.pop()
+        path, depth, item = ahead.pop()
         if not isinstance(item, Mapping | list):
-            yield place, depth, item
+            yield path, depth, item
             continue
-        yield place, depth + 1, item
+        yield path, depth + 1, item
         for name, below in item.items() if isinstance(item, Mapping) else enumerate(item):
-            yield (place, name), depth + 1, name
-            ahead.append(((place, name), depth + 1, below))
+            yield (path, name), depth + 1, name
+            ahead.append(((path, name), depth + 1, below))
 
 
-def _pointer(place: _Place) -> str:
-    """Return the JSON pointer (RFC 6901) of a place."""
+def _pointer(path: _Path) -> str:
+    """Return the JSON pointer (RFC 6901) of a value."""
     names: list[str] = []
-    while place is not None:
-        place, name = place
+    while path is not None:
+        path, name = path
         names.append(str(name).replace("~", "~0").replace("/", "~1"))
     return one_line("".join(f"/{name}" for name in reversed(names)))
 

@@ -143,7 +143,7 @@ class Call:
         return None if filled is LEFT_OUT else filled
 
 
-class Columns(TypedDict, total=False):
+class CallColumns(TypedDict, total=False):
     """Columns that a call may have, whatever its HTTP method is."""
 
     query: Mapping[str, Value]
@@ -154,39 +154,42 @@ class Columns(TypedDict, total=False):
 
 
 def get(participant: str, path: str, /, **columns: Any) -> Call:
-    """Return a GET call. columns: those of `Columns`; a GET has no body."""
-    if fields := tuple(columns.keys() - Columns.__annotations__.keys()):
+    """Return a GET call. columns: those of `CallColumns`; a GET has no body."""
+    if fields := tuple(columns.keys() - CallColumns.__annotations__.keys()):
         columns = {name: value for name, value in columns.items() if name not in fields} | {"body": Mixed(fields)}
     return Call(method="GET", participant=participant, path=path, **columns)
 
 
-def post(participant: str, path: str, /, **more: Any) -> Call:
-    """Return a POST call. more: columns of `Columns`, and the body: as body=, form= or fields such as items="lines"."""
-    return _with_body("POST", participant, path, more)
+def post(participant: str, path: str, /, **arguments: Any) -> Call:
+    """Return a POST call.
+
+    arguments: the columns of `CallColumns`, and the body: as body=, as form=, or as fields such as items="lines".
+    """
+    return _with_body("POST", participant, path, arguments)
 
 
-def put(participant: str, path: str, /, **more: Any) -> Call:
-    """Return a PUT call; the arguments are those of post()."""
-    return _with_body("PUT", participant, path, more)
+def put(participant: str, path: str, /, **arguments: Any) -> Call:
+    """Return a PUT call; its arguments are those of post()."""
+    return _with_body("PUT", participant, path, arguments)
 
 
-def patch(participant: str, path: str, /, **more: Any) -> Call:
-    """Return a PATCH call; the arguments are those of post()."""
-    return _with_body("PATCH", participant, path, more)
+def patch(participant: str, path: str, /, **arguments: Any) -> Call:
+    """Return a PATCH call; its arguments are those of post()."""
+    return _with_body("PATCH", participant, path, arguments)
 
 
-def delete(participant: str, path: str, /, **more: Any) -> Call:
-    """Return a DELETE call; the arguments are those of post(), the body may be absent. 404 and 410 mean success."""
-    return _with_body("DELETE", participant, path, {"body": None} | more if _no_body(more) else more)
+def delete(participant: str, path: str, /, **arguments: Any) -> Call:
+    """Return a DELETE call; its arguments are those of post(), the body may be absent. 404 and 410 mean success."""
+    return _with_body("DELETE", participant, path, {"body": None} | arguments if _no_body(arguments) else arguments)
 
 
-def _no_body(more: Mapping[str, Any]) -> bool:
-    return not more.keys() - Columns.__annotations__.keys()
+def _no_body(arguments: Mapping[str, Any]) -> bool:
+    return not arguments.keys() - CallColumns.__annotations__.keys()
 
 
-def _with_body(method: str, participant: str, path: str, more: Mapping[str, Any]) -> Call:
-    columns = {name: more[name] for name in Columns.__annotations__ if name in more}
-    rest = {name: value for name, value in more.items() if name not in columns}
+def _with_body(method: str, participant: str, path: str, arguments: Mapping[str, Any]) -> Call:
+    columns = {name: arguments[name] for name in CallColumns.__annotations__ if name in arguments}
+    rest = {name: value for name, value in arguments.items() if name not in columns}
     body, form = rest.pop("body", _Fields), rest.pop("form", _Fields)
     if form is not _Fields:
         body = form if body is _Fields and not rest else Mixed(tuple(rest), form=True, body=body is not _Fields)

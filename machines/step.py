@@ -61,7 +61,7 @@ class Step:
         return self.probe or (self.call if self.repeatable else None)
 
 
-class More(TypedDict, total=False):
+class StepColumns(TypedDict, total=False):
     """Columns that every kind of step may have."""
 
     doing: str
@@ -70,20 +70,27 @@ class More(TypedDict, total=False):
     dwell_s: float
 
 
-class Lasting(More, total=False):
+class EffectStepColumns(StepColumns, total=False):
     """Columns that only a step with an effect may have."""
 
     probe: Call
     repeatable: bool
 
 
-def read(name: str, call: Call, *, done: str, refused: str | None = None, **more: Unpack[More]) -> Step:
+def read(name: str, call: Call, *, done: str, refused: str | None = None, **columns: Unpack[StepColumns]) -> Step:
     """Return a step that changes nothing and can be repeated. After a pivot it has no `refused` state."""
-    return Step(name=name, kind=Kind.READ, call=call, done=done, refused=refused, **more)
+    return Step(name=name, kind=Kind.READ, call=call, done=done, refused=refused, **columns)
 
 
 def compensatable(
-    name: str, call: Call, *, undo: Call, done: str, refused: str, undoing: str = "", **more: Unpack[Lasting]
+    name: str,
+    call: Call,
+    *,
+    undo: Call,
+    done: str,
+    refused: str,
+    undoing: str = "",
+    **columns: Unpack[EffectStepColumns],
 ) -> Step:
     """Return a step whose effect the call `undo` takes back; the undo is in flight in the state `undoing`."""
     undoing = undoing or f"UNDOING_{str(name).upper()}"  # str: check() refuses a name that is no text
@@ -95,15 +102,15 @@ def compensatable(
         undoing=undoing,
         done=done,
         refused=refused,
-        **more,
+        **columns,
     )
 
 
-def pivot(name: str, call: Call, *, done: str, refused: str, **more: Unpack[Lasting]) -> Step:
+def pivot(name: str, call: Call, *, done: str, refused: str, **columns: Unpack[EffectStepColumns]) -> Step:
     """Return the point of no return: after its success the saga only goes forward."""
-    return Step(name=name, kind=Kind.PIVOT, call=call, done=done, refused=refused, **more)
+    return Step(name=name, kind=Kind.PIVOT, call=call, done=done, refused=refused, **columns)
 
 
-def retriable(name: str, call: Call, *, done: str, **more: Unpack[Lasting]) -> Step:
+def retriable(name: str, call: Call, *, done: str, **columns: Unpack[EffectStepColumns]) -> Step:
     """Return a step that must succeed in the end: it is retried until it succeeds or a person decides."""
-    return Step(name=name, kind=Kind.RETRIABLE, call=call, done=done, **({"retry": PERSISTENT} | more))
+    return Step(name=name, kind=Kind.RETRIABLE, call=call, done=done, **({"retry": PERSISTENT} | columns))

@@ -93,7 +93,7 @@ def filter_of(query: dict[str, Any]) -> SagaFilter:
         definitions=query["type"],
         version=query["version"],
         states=(query["state"],) if query["state"] else (),
-        places=states_with(services().registry, **named) if any(named.values()) else None,
+        state_keys=states_with(services().registry, **named) if any(named.values()) else None,
         statuses=(query["status"],) if query["status"] else (),
         error=query["error"],
         unknown=query["no_table"],

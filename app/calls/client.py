@@ -84,16 +84,16 @@ class HttpClient:
         )
 
     def _exchange(self, request: Request, way: Way, timeout_s: float) -> Answer:
-        origin, path = _split(request.url)
-        place, content = way.origins[origin], _content(request)
-        head = _head(request, place, path, len(content), way.idempotency_header)
+        origin_url, path = _split(request.url)
+        origin, content = way.origins[origin_url], _content(request)
+        head = _head(request, origin, path, len(content), way.idempotency_header)
         if way.credential is None:
-            return place.pool.exchange(f"{head}\r\n".encode("ascii") + content, timeout_s, self._clock)
+            return origin.pool.exchange(f"{head}\r\n".encode("ascii") + content, timeout_s, self._clock)
         message = Message(
             method=request.method, url=request.url, headers=request.headers, body=content,
             deadline=self._clock() + timeout_s,
         )  # fmt: skip
-        return self._exchange_known(message, head, way.credential, place.pool)
+        return self._exchange_known(message, head, way.credential, origin.pool)
 
     def _exchange_known(self, message: Message, head: str, credential: Credential, pool: ExchangePool) -> Answer:
         """Send the request with its credential. After a 401, send it a second time if the credential was renewed.
@@ -142,7 +142,7 @@ def _content(request: Request) -> bytes:
     return _form(request.body) if request.form else written(request.body)
 
 
-def _head(request: Request, place: Origin, path: str, length: int, idempotency_header: str) -> str:
+def _head(request: Request, origin: Origin, path: str, length: int, idempotency_header: str) -> str:
     """Return the request line and the header lines, without the empty line after them."""
     about, headers = "", request.headers
     if request.body is not None:
@@ -153,7 +153,7 @@ def _head(request: Request, place: Origin, path: str, length: int, idempotency_h
         about = "Content-Length: 0\r\n"
     if idempotency_header != IDEMPOTENCY_HEADER:
         headers = {idempotency_header if n == IDEMPOTENCY_HEADER else n: text for n, text in headers.items()}
-    return f"{request.method} {place.before}{path} HTTP/1.1\r\n{place.lines}{about}{_lines(headers)}"
+    return f"{request.method} {origin.before}{path} HTTP/1.1\r\n{origin.lines}{about}{_lines(headers)}"
 
 
 def _form(fields: Mapping[str, Any]) -> bytes:

@@ -102,11 +102,12 @@ def path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], width: 
     end = definition.compensated if goes_back(definition, saga) else definition.completed
     lines, pivot = [_line(step) for step in steps], next((s for s in steps if s.step.kind == "pivot"), None)
     drawn = list(grid(_PATH, lines, width, head=False, indent=_INDENT))
-    places = [number for number, item in enumerate(drawn) if isinstance(item, Text)]
+    line_numbers = [number for number, item in enumerate(drawn) if isinstance(item, Text)]
     if pivot:
         after = steps.index(pivot) + 1
         drawn.insert(
-            places[after] if after < len(places) else len(drawn), _pivot_line(pivot, journal, definition, width)
+            line_numbers[after] if after < len(line_numbers) else len(drawn),
+            _pivot_line(pivot, journal, definition, width),
         )
     yield Text(f"{' ' * _INDENT}┌ {definition.initial}", style="dim")
     yield from drawn

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, Select, and_, case, func, not_, or_, select, tuple_
 
 from app.store.database import db, db_now, seconds_until
-from app.store.lists import Place, SagaFilter
+from app.store.lists import SagaFilter, StateKey
 from app.store.models import BRIEF_ERROR, UNFINISHED, SagaRow
 from app.store.tables import table_is_known
 from machines.registry import Registry
@@ -29,12 +29,12 @@ _SHOWN = (
 class Attention:
     """The sagas that need attention at the time of the request. limits: longest expected stay by state, in seconds."""
 
-    def __init__(self, registry: Registry, limits: Mapping[Place, float]) -> None:
+    def __init__(self, registry: Registry, limits: Mapping[StateKey, float]) -> None:
         # A query of its own reads the time, because PostgreSQL plans a comparison well only with a constant time.
         self.now = db.session.scalars(select(db_now())).one()
-        by_limit: dict[float, list[Place]] = {}
-        for place, limit_s in limits.items():
-            by_limit.setdefault(limit_s, []).append(place)
+        by_limit: dict[float, list[StateKey]] = {}
+        for key, limit_s in limits.items():
+            by_limit.setdefault(limit_s, []).append(key)
         self._registry, self._unknown = registry, not_(table_is_known(registry))
         self._is = or_(_stays_too_long(self.now, by_limit), self._unknown)
 
@@ -96,14 +96,14 @@ def _total(which: ColumnElement[bool]) -> ColumnElement[int]:
     return func.sum(func.sum(case((which, 1), else_=0))).over()
 
 
-def _stays_too_long(now: datetime, by_limit: Mapping[float, Sequence[Place]]) -> ColumnElement[bool]:
+def _stays_too_long(now: datetime, by_limit: Mapping[float, Sequence[StateKey]]) -> ColumnElement[bool]:
     here = tuple_(SagaRow.definition, SagaRow.definition_version, SagaRow.state)
     overstayed = [
         and_(
             SagaRow.status.in_((Status.PENDING, *UNDER_WAY)),
             SagaRow.entered_at < now - timedelta(seconds=limit_s),
-            here.in_(places),
+            here.in_(state_keys),
         )
-        for limit_s, places in by_limit.items()
+        for limit_s, state_keys in by_limit.items()
     ]
     return or_(SagaRow.status == Status.STUCK, *overstayed)

@@ -29,7 +29,7 @@ SORTS = {"created_at": SagaRow.created_at, "updated_at": SagaRow.updated_at}
 
 
 #: A state of one version of a definition: name of the definition, version, state.
-Place = tuple[str, int, str]
+StateKey = tuple[str, int, str]
 #: (definition, finished status) → the end states with this status, of all versions of the definition.
 Ends = Mapping[tuple[str, str], frozenset[str]]
 #: Columns of a saga on a page of `newest`.
@@ -55,7 +55,7 @@ class SagaFilter:
     #: Any of these states, also of a table that this release does not have; empty: all.
     states: tuple[str, ...] = ()
     #: Any of these states, each of one version of a definition; None: all.
-    places: tuple[Place, ...] | None = None
+    state_keys: tuple[StateKey, ...] | None = None
     #: Sagas created at this time or later.
     created_from: datetime | None = None
     #: Sagas created before this time.
@@ -81,7 +81,7 @@ class SagaFilter:
             SagaRow.definition_version == self.version if self.version is not None else None,
             SagaRow.status.in_(self.statuses) if self.statuses else None,
             SagaRow.state.in_(self.states) if self.states else None,
-            here.in_(self.places) if self.places is not None else None,
+            here.in_(self.state_keys) if self.state_keys is not None else None,
             SagaRow.created_at >= self.created_from if self.created_from else None,
             SagaRow.created_at < self.created_to if self.created_to else None,
             SagaRow.client == search_text(self.client) if self.client is not None else None,
@@ -116,8 +116,8 @@ def page(
     down = sort.startswith("-")
     query = matching
     if after is not None:
-        place = tuple_(SagaRow.created_at, SagaRow.id)
-        query = query.where(place < after if down else place > after)
+        position = tuple_(SagaRow.created_at, SagaRow.id)
+        query = query.where(position < after if down else position > after)
     by = (SORTS[sort.removeprefix("-")], SagaRow.id)
     ordered = query.order_by(*(column.desc() if down else column.asc() for column in by))
     sagas = list(db.session.scalars(ordered.limit(limit + 1).offset(offset)))

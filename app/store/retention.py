@@ -41,9 +41,9 @@ def delete_ended(saga_ids: Sequence[UUID]) -> int:
 def all_sagas(batch: int) -> Iterator[Sequence[SagaRow]]:
     """Yield all sagas, the oldest first, in batches."""
     after: tuple[datetime, UUID] | None = None
-    place = tuple_(SagaRow.created_at, SagaRow.id)
+    position = tuple_(SagaRow.created_at, SagaRow.id)
     ordered = select(SagaRow).order_by(SagaRow.created_at, SagaRow.id).limit(batch)
-    while rows := db.session.scalars(ordered if after is None else ordered.where(place > after)).all():
+    while rows := db.session.scalars(ordered if after is None else ordered.where(position > after)).all():
         after = rows[-1].created_at, rows[-1].id
         yield rows
         db.session.expunge_all()

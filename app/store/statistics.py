@@ -117,9 +117,9 @@ class Minute:
 
 def counts_by_status() -> Sequence[Row[Any]]:
     """Return the number of unfinished sagas by definition and status, with the age of the oldest."""
-    place = (SagaRow.definition, SagaRow.status)
+    columns = (SagaRow.definition, SagaRow.status)
     oldest_s = (-seconds_until(func.min(SagaRow.created_at))).label("oldest_s")
-    counted: Any = select(*place, func.count().label("sagas"), oldest_s).where(UNFINISHED).group_by(*place)
+    counted: Any = select(*columns, func.count().label("sagas"), oldest_s).where(UNFINISHED).group_by(*columns)
     return db.session.execute(counted).all()
 
 

@@ -24,7 +24,7 @@ _SAGA = SagaRow.__table__
 _TABLE: Table = SagaTableRow.__table__
 _log = structlog.get_logger("store")
 
-_Place = tuple[str, int]
+_VersionKey = tuple[str, int]
 
 
 class TableChangedError(ConfigError):
@@ -66,10 +66,10 @@ class Tables:
             recorded = _recorded(connection)
             held = connection.execute(_HELD).all()
             for definition in self._registry:
-                self._check(definition, recorded.get(_place(definition), []), held)
+                self._check(definition, recorded.get(_version_key(definition), []), held)
             for definition in self._registry:
-                self._record(connection, definition, recorded.get(_place(definition), []))
-            first = {place: rows[0].digest for place, rows in _recorded(connection).items()}
+                self._record(connection, definition, recorded.get(_version_key(definition), []))
+            first = {key: rows[0].digest for key, rows in _recorded(connection).items()}
         self._registry.know_first(first)
         self.compared = True
 
@@ -78,7 +78,7 @@ class Tables:
         first = recorded[0].digest if recorded else definition.digest
         for row in held:
             digest = row.table_digest or first
-            if (row.definition, row.definition_version) == _place(definition) and digest != definition.digest:
+            if (row.definition, row.definition_version) == _version_key(definition) and digest != definition.digest:
                 what = change(contents[digest], definition.content) if digest in contents else "its steps"
                 raise TableChangedError(
                     f"the table of {definition} was changed while {row.sagas} unfinished saga(s) of it run by another "
@@ -105,14 +105,14 @@ class Tables:
         connection.execute(new.on_conflict_do_nothing())
 
 
-def _recorded(connection: Connection) -> Mapping[_Place, list[Row[Any]]]:
-    found: dict[_Place, list[Row[Any]]] = {}
+def _recorded(connection: Connection) -> Mapping[_VersionKey, list[Row[Any]]]:
+    found: dict[_VersionKey, list[Row[Any]]] = {}
     for row in connection.execute(select(_TABLE).order_by(_TABLE.c.id)):
         found.setdefault((row.definition, row.definition_version), []).append(row)
     return found
 
 
-def _place(definition: Saga) -> _Place:
+def _version_key(definition: Saga) -> _VersionKey:
     return definition.name, definition.version
 
 

@@ -55,10 +55,10 @@ class SagaGauges:
         oldest = GaugeMetricFamily(
             "saga_oldest_age_seconds", "Seconds since the oldest saga in the state entered it", labels=labels
         )
-        for place in sorted(self._known | counts.by_state.keys()):
-            count, age_s = counts.by_state.get(place, (0, 0.0))
-            current.add_metric(place, count)
-            oldest.add_metric(place, age_s)
+        for key in sorted(self._known | counts.by_state.keys()):
+            count, age_s = counts.by_state.get(key, (0, 0.0))
+            current.add_metric(key, count)
+            oldest.add_metric(key, age_s)
         yield current
         yield oldest
         without = "Unfinished sagas that this process cannot run, because it does not have their table"

@@ -2,26 +2,26 @@
 
 from collections.abc import Iterator
 
-from app.store.lists import Ends, Place
+from app.store.lists import Ends, StateKey
 from machines.registry import Registry, UnknownSagaError
 from machines.statuses import Status
 from machines.transitions import Phase, State
 
 
-def dwell_limits(registry: Registry) -> dict[Place, float]:
+def dwell_limits(registry: Registry) -> dict[StateKey, float]:
     """Return the active states that have a dwell limit, each with its limit in seconds."""
     return {
-        place: state.dwell_s
-        for place, state in _states(registry)
+        key: state.dwell_s
+        for key, state in _states(registry)
         if state.dwell_s is not None and state.phase in (Phase.FORWARD, Phase.UNDOING)
     }
 
 
-def states_with(registry: Registry, *, step: str, participant: str) -> tuple[Place, ...]:
+def states_with(registry: Registry, *, step: str, participant: str) -> tuple[StateKey, ...]:
     """Return the states of this step whose call goes to this participant; "" matches any step or participant."""
     return tuple(
-        place
-        for place, found in _states(registry)
+        key
+        for key, found in _states(registry)
         if step in ("", found.step.name if found.step else None) and participant in ("", participant_of(found))
     )
 
@@ -31,14 +31,14 @@ def final_states(registry: Registry) -> Ends:
     found: dict[tuple[str, str], frozenset[str]] = {}
     for definition in registry:
         for status, state in ((Status.COMPLETED, definition.completed), (Status.COMPENSATED, definition.compensated)):
-            place = (definition.name, status)
-            found[place] = found.get(place, frozenset()) | {state}
+            key = (definition.name, status)
+            found[key] = found.get(key, frozenset()) | {state}
     return found
 
 
-def state_of(registry: Registry, place: Place) -> State | None:
+def state_of(registry: Registry, key: StateKey) -> State | None:
     """Return the state; None when this release does not have it."""
-    definition, version, state = place
+    definition, version, state = key
     try:
         return registry.get(definition, version).states.get(state)
     except UnknownSagaError:
@@ -53,7 +53,7 @@ def participant_of(state: State | None) -> str | None:
     return call.participant if call else None
 
 
-def _states(registry: Registry) -> Iterator[tuple[Place, State]]:
+def _states(registry: Registry) -> Iterator[tuple[StateKey, State]]:
     for definition in registry:
         for state in definition.states.values():
             yield (definition.name, definition.version, state.name), state

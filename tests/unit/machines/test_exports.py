@@ -6,8 +6,9 @@ from machines.step import Kind
 
 #: Public names of the modules of `machines` that no author of a table needs.
 INTERNAL = {
-    "Call", "Columns", "Mixed", "Means", "Field", "FieldKind", "Kept", "Step", "Kind", "More", "Lasting", "Outcome",
-    "Function", "Value", "fill", "references", "described", "keep", "kept_of", "check", "path_problems", "DEFERRED",
+    "Call", "CallColumns", "Mixed", "Means", "Field", "FieldKind", "Kept", "Step", "Kind", "StepColumns",
+    "EffectStepColumns", "Outcome", "Function", "Value", "fill", "references", "described", "keep", "kept_of", "check",
+    "path_problems", "DEFERRED",
 }  # fmt: skip
 
 
