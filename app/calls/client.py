@@ -1,5 +1,6 @@
 """An HTTP client that sends a request once, within its time. A failure of the network is a reply, no exception."""
 
+import re
 import socket
 import time
 from collections.abc import Callable, Mapping
@@ -24,6 +25,7 @@ __all__ = ["HttpClient", "Request", "Sender"]
 
 _FORM = "application/x-www-form-urlencoded"
 _UNAUTHORIZED = 401
+_SECONDS = re.compile(rb"[0-9]+(\.[0-9]+)?")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -105,9 +107,8 @@ class HttpClient:
             sent = f"{head}{_lines(shown)}\r\n".encode("ascii") + message.body
             return pool.exchange(sent, message.deadline - self._clock(), self._clock)
 
-        shown = credential.headers(message)
-        answer = exchange(shown)
-        if answer.status != _UNAUTHORIZED or not credential.renew(shown, message.deadline):
+        answer = exchange(credential.headers(message))
+        if answer.status != _UNAUTHORIZED or not credential.renew(message):
             return answer
         try:
             return exchange(credential.headers(message))
@@ -117,20 +118,20 @@ class HttpClient:
     def _asked_to_wait(self, headers: Mapping[bytes, bytes]) -> float | None:
         """Return the wait that a Retry-After asks for, in seconds; None when the header is missing or illegal.
 
-        The header has a number of seconds or a date. A date is compared with the reply's Date header, if there is one,
-        because the participant's clock may differ from ours.
+        The header has a number of seconds, which may have decimals, or a date. A date is compared with the reply's Date
+        header, if there is one, because the participant's clock may differ from ours.
         """
         asked = headers.get(b"retry-after")
         if asked is None:
             return None
         asked = asked.strip(b" \t")
-        if asked.isdigit():
+        if _SECONDS.fullmatch(asked):
             return float(asked)
-        until = parse_date(asked.decode("latin-1"))
+        until = _date(asked)
         if until is None:
             return None
-        sent = parse_date(headers.get(b"date", b"").decode("latin-1"))
-        return max(until.timestamp() - (sent.timestamp() if sent else self._wall_clock()), 0.0)
+        sent = _date(headers.get(b"date", b""))
+        return max(until - (self._wall_clock() if sent is None else sent), 0.0)
 
     def _since(self, started: float) -> float:
         return round((self._clock() - started) * 1000, 3)
@@ -178,6 +179,15 @@ def _split(url: str) -> tuple[str, str]:
     """Split a URL into its origin, such as http://stock:8080, and its path with the query."""
     slash = url.find("/", len("https://"))
     return (url[:slash], url[slash:]) if slash > 0 else (url, "/")
+
+
+def _date(text: bytes) -> float | None:
+    """Return a date of HTTP as seconds since 1970; None when it is illegal."""
+    try:
+        date = parse_date(text.decode("latin-1"))
+    except OverflowError:  # a number or a time zone of very many digits
+        return None
+    return None if date is None else date.timestamp()
 
 
 def _parse_body(answer: Answer) -> tuple[Any, str, bool]:

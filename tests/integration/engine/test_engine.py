@@ -411,6 +411,12 @@ def test_retry_after_is_obeyed_up_to_a_limit(scene):
     assert scene.slept == [7.0, 3600.0], "no deadline ends this wait"
 
 
+def test_retry_after_may_be_longer_than_an_hour_when_the_deadline_is_later(scene, monkeypatch):
+    monkeypatch.setattr("app.engine.engine.LONGEST_RETRY_AFTER_S", 60.0)  # as an hour is to a deadline of some days
+    scene.given(payer=[Reply(status=429, body={}, retry_after_s=600.0)]).run(max_sleep_s=10_000)
+    assert scene.slept == [600.0]
+
+
 def test_long_wait_is_stored_and_keeps_no_thread(scene):
     saga = scene.given(payer=[LOST]).run(max_sleep_s=0.9)
     assert (saga.state, scene.slept) == ("STOCK_RESERVE", [])

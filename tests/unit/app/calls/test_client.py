@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from math import inf
 
 import pytest
 
@@ -27,7 +28,7 @@ def peer() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def send(peer: ScriptedServer) -> Callable:
-    participants = HttpClient(connections=4)
+    participants = HttpClient(connections=4, wall_clock=lambda: 60.0)
 
     def send(*answers: bytes | None, method="POST", body=None, timeout_s=5.0, port=None):
         peer.answers.extend(answers)
@@ -167,6 +168,7 @@ def test_endless_head_is_not_read_to_its_end_and_is_no_answer(send, before):
     assert reply.duration_ms < 4000, "it did not wait for the end"
 
 
+EARLY = "Thu, 01 Jan 1970 00:01:40 GMT"
 DATE = "Date: Wed, 21 Oct 2026 07:27:30 GMT\r\n"
 
 
@@ -181,13 +183,22 @@ DATE = "Date: Wed, 21 Oct 2026 07:27:30 GMT\r\n"
         (f"{DATE}Retry-After: Wed Oct 21 07:28:00 2026\r\n", 30.0),
         (f"{DATE}Retry-After: Wed, 21 Oct 2026 07:00:00 GMT\r\n", 0.0),
         ("", None),
-        ("Retry-After: 1.5\r\n", None),
+        ("Retry-After: 5.5\r\n", 5.5),
+        (f"Retry-After: {'9' * 500}\r\n", inf),
+        ("Retry-After: 5.\r\n", None),
+        ("Retry-After: 1e3\r\n", None),
+        ("Retry-After: 5, 10\r\n", None),
+        ("Retry-After: nan\r\n", None),
+        ("Retry-After: Wed, 21 Oct 2026 07:28:00 +99999999999999999999\r\n", None),
+        ("Retry-After: 99999999999999999999999999 Jan 2026 1:1:1\r\n", None),
+        (f"Date: soon\r\nRetry-After: {EARLY}\r\n", 40.0),
+        (f"Date: 1 Jan 99999999999999999999999\r\nRetry-After: {EARLY}\r\n", 40.0),
         ("Retry-After: -5\r\n", None),
         ("Retry-After: soon\r\n", None),
         ("Retry-After: \r\n", None),
     ],
 )
-def test_retry_after_is_read_in_both_of_its_forms(send, headers, seconds):
+def test_retry_after_is_read_in_each_of_its_forms(send, headers, seconds):
     assert send(http(b"", "503 Busy", headers)).retry_after_s == seconds
 
 
