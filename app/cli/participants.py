@@ -17,6 +17,7 @@ _OK, _REDIRECT = 200, 300
 _HEADERS: Mapping[str, str] = {"Accept": "application/json"}
 #: Statuses by which a participant, or a proxy on the way, refuses the credential.
 _REFUSED = frozenset({401, 403, 407})
+_FINE, _REACHED, _FAILED = "ok", "reached", "FAILED"
 
 
 # AppGroup: the commands need no database, so the checks of the other commands are left out.
@@ -31,7 +32,8 @@ def participants() -> None:
 def check(ctx: click.Context, name: tuple[str, ...]) -> None:
     """Try each participant (or those named): URL, TLS, credential and health.
 
-    A participant with the setting `health` must answer 2xx there. Otherwise every answer but 401, 403 and 407 is fine.
+    "ok" is said of a participant that answers 2xx at its setting `health`. Without that setting no status proves
+    anything, so "reached" says only that an HTTP server answers, and does not refuse the credential (401, 403, 407).
     Nothing is changed: only a GET is sent.
     """
     settings = services().participants
@@ -42,15 +44,15 @@ def check(ctx: click.Context, name: tuple[str, ...]) -> None:
     widths = max(map(len, chosen)), max(len(found.url) for found in chosen.values())
     good = True
     for each, found in chosen.items():
-        fine, words = _tried(client, each, found)
-        good &= fine
-        click.echo(f"{each:{widths[0]}}  {found.url:{widths[1]}}  {'ok     ' if fine else 'FAILED '}  {words}")
+        verdict, words = _tried(client, each, found)
+        good &= verdict != _FAILED
+        click.echo(f"{each:{widths[0]}}  {found.url:{widths[1]}}  {verdict:{len(_REACHED)}}  {words}")
     if not good:
         ctx.exit(UNREACHABLE)
 
 
-def _tried(client: HttpClient, name: str, settings: ParticipantSettings) -> tuple[bool, str]:
-    """Return True when the participant answers as it should, and the words for it."""
+def _tried(client: HttpClient, name: str, settings: ParticipantSettings) -> tuple[str, str]:
+    """Return the verdict on a participant, and the words for it."""
     reply = client.send(
         Request(
             participant=name,
@@ -63,12 +65,15 @@ def _tried(client: HttpClient, name: str, settings: ParticipantSettings) -> tupl
     )
     shown = f"{_known_by(settings)}, {reply.duration_ms:.0f} ms"
     if reply.status is None:
-        return False, one_line(reply.error)
-    if settings.health:
-        return _OK <= reply.status < _REDIRECT, f"{reply.status} at {settings.health}, {shown}"
+        return _FAILED, one_line(reply.error)
+    at = f"{reply.status} at {settings.health or '/'}"
     if reply.status in _REFUSED:
-        return False, f"{reply.status}: the credential is refused ({shown}); check {setting_of(reply, name)}"
-    return True, f"{reply.status}, {shown}; set health to a path that answers 2xx to know more"
+        return _FAILED, f"{at}: the credential is refused ({shown}); check {setting_of(reply, name)}"
+    if not settings.health:
+        return _REACHED, f"{at}, {shown}; a server answers, which says nothing of its health: set health"
+    if _OK <= reply.status < _REDIRECT:
+        return _FINE, f"{at}, {shown}"
+    return _FAILED, f"{at}, {shown}; a healthy participant answers 2xx there"
 
 
 def _known_by(settings: ParticipantSettings) -> str:

@@ -43,8 +43,11 @@ def test_participant_that_answers_at_its_health_path_is_fine(run, server):
 @pytest.mark.parametrize(
     ("answer", "variables", "words"),
     [
-        (http(b"{}", "401 No"), {}, "401: the credential is refused (no credential, "),
+        (http(b"{}", "401 No"), {}, "401 at /: the credential is refused (no credential, "),
         (http(b"{}", "401 No"), {}, "check PARTICIPANT_STOCK_AUTH"),
+        (http(b"{}", "403 No"), {"HEALTH": "/health"}, "403 at /health: the credential is refused (no credential, "),
+        (http(b"{}", "404 No"), {"HEALTH": "/health"}, "404 at /health"),
+        (http(b"{}", "302 Found"), {"HEALTH": "/health"}, "a healthy participant answers 2xx there"),
         (http(b"{}", "503 Busy"), {"HEALTH": "/health"}, "503 at /health"),
         (None, {}, "the connection was lost before the answer: closed by the participant"),
     ],
@@ -57,6 +60,15 @@ def test_participant_that_does_not_answer_well_fails(run, server, answer, variab
     assert result.exit_code == UNREACHABLE
     assert "FAILED" in result.output
     assert words in result.output
+
+
+@pytest.mark.parametrize("status", ["200 OK", "404 No", "500 Oops"])
+def test_answer_without_a_health_path_is_no_proof_of_health(run, server, status):
+    server.answers.append(http(b"{}", status))
+    result = run("stock", PARTICIPANT_STOCK_URL=server.url)
+    assert result.exit_code == 0
+    assert result.output.startswith(f"stock  {server.url}  reached  {status[:3]} at /, no credential, ")
+    assert result.output.endswith("; a server answers, which says nothing of its health: set health\n")
 
 
 def test_every_participant_has_one_line(run):
