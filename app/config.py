@@ -302,7 +302,12 @@ def check_participants(config: Config, definitions: Iterable[Saga]) -> Mapping[s
         public_cas=config.public_cas,
         proxies=config.proxies,
     )
-    called = {name for definition in definitions for name in definition.participants}
+    called: dict[str, set[str]] = {}
+    for definition in definitions:
+        for name in definition.participants:
+            called.setdefault(name, set())
+        for call in (call for step in definition.steps for call in (step.call, step.undo, step.probe) if call):
+            called[call.participant].update(call.headers)
     return reading.participant_settings(called, config.participants_file, config.participant_variables, common)
 
 

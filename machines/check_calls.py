@@ -25,7 +25,7 @@ _DEEPEST = 20  # largest number of dicts and lists in a value, one inside the ot
 _SMALLEST_CONSTANT, _LARGEST_CONSTANT = -(2**63), 2**64 - 1  # a larger integer is written number(const("…"))
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 #: Headers that a table cannot set, in lower case: the service or its HTTP connection decides them.
-_OURS = frozenset({
+OUR_HEADERS = frozenset({
     "host", "content-length", "transfer-encoding", "connection", "accept-encoding", "traceparent",
     "saga-id", "saga-step", "saga-epoch", "expect", "upgrade", "te", "trailer",
 })  # fmt: skip
@@ -96,7 +96,7 @@ def _named_values(call: Call, column: str) -> Iterator[str]:
 def _header_problems(name: object, value: Any) -> Iterator[str]:
     if not isinstance(name, str) or not _HEADER.fullmatch(name):
         yield f"headers= names {shown(name)}, which no header may be called"
-    elif name.lower() in _OURS:
+    elif name.lower() in OUR_HEADERS:
         yield f"the header {name} is set by the service itself; take it out"
     elif name.lower() == KEY_HEADER.lower():
         if name != KEY_HEADER:

@@ -5,13 +5,16 @@ import hashlib
 import hmac
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from string import Template
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from werkzeug.http import http_date
+
 from app.participant_settings.model import Auth
+from app.participant_settings.secret_files import SecretFiles
 
 
 class NoCredentialError(Exception):
@@ -28,6 +31,8 @@ class Message:
     body: bytes
     #: When the time of the request is over, in seconds on the clock of time.monotonic.
     deadline: float
+    #: What the credential showed last, or signed with. It is not sent.
+    secret: object = field(default=None, repr=False)
 
 
 class Credential(Protocol):
@@ -37,34 +42,28 @@ class Credential(Protocol):
         """Return the headers to add. Raise NoCredentialError when there is no credential."""
         ...
 
-    def renew(self, refused: Mapping[str, str], deadline: float) -> bool:
-        """Try to renew the credential after a 401. Return True when the request should be sent a second time.
-
-        refused: the headers that got the 401. deadline: as in `Message`.
-        """
+    def renew(self, message: Message) -> bool:
+        """Try to renew the credential after a 401. Return True when the message should be sent a second time."""
         ...
 
 
 class FixedCredential:
-    """A credential of type bearer, basic or api_key: every request has the same header.
+    """A credential of type bearer, basic or api_key: every request has the same header."""
 
-    After a 401 the secret is read from its file again, because it may have been replaced.
-    """
-
-    def __init__(self, auth: Auth) -> None:
-        self._auth = auth
+    def __init__(self, auth: Auth, clock: Callable[[], float] = time.monotonic) -> None:
+        self._auth, self._files = auth, SecretFiles(auth.secrets, auth.files, clock)
         self._headers = _fixed(auth, auth.secrets)
 
-    def headers(self, message: Message) -> Mapping[str, str]:  # noqa: ARG002  the same for every message
+    def headers(self, message: Message) -> Mapping[str, str]:
+        if self._files.look():
+            self._headers = _fixed(self._auth, self._files.secrets)
+        message.secret = self._headers
         return self._headers
 
-    def renew(self, refused: Mapping[str, str], deadline: float) -> bool:  # noqa: ARG002  reading a file takes no time
-        try:
-            read = {name: Path(file).read_text().strip() for name, file in self._auth.files.items()}
-        except (OSError, UnicodeDecodeError):
-            return False  # the file may be about to be replaced; keep the secret in memory
-        self._headers = _fixed(self._auth, {**self._auth.secrets, **read})
-        return self._headers != refused
+    def renew(self, message: Message) -> bool:
+        self._files.read()
+        self._headers = _fixed(self._auth, self._files.secrets)
+        return self._headers != message.secret
 
 
 def _fixed(auth: Auth, secrets: Mapping[str, str]) -> Mapping[str, str]:
@@ -78,19 +77,32 @@ def _fixed(auth: Auth, secrets: Mapping[str, str]) -> Mapping[str, str]:
             return {"Authorization": f"Bearer {secrets['token']}"}
 
 
+#: Forms of the time of a request, by the setting `timestamp`.
+_TIMESTAMPS: Mapping[str, Callable[[float], str]] = {
+    "seconds": lambda now: str(int(now)),
+    "milliseconds": lambda now: str(int(now * 1000)),
+    "iso8601": lambda now: f"{datetime.fromtimestamp(int(now), UTC):%Y-%m-%dT%H:%M:%SZ}",
+    "http_date": http_date,
+}
+
+
 class HmacCredential:
     """A signature of each request: an HMAC over a text with parts of the request, as the participant defines it."""
 
-    def __init__(self, auth: Auth, clock: Callable[[], float] = time.time) -> None:
-        self._key, self._clock = auth["key"].encode(), clock
+    def __init__(
+        self, auth: Auth, clock: Callable[[], float] = time.monotonic, wall_clock: Callable[[], float] = time.time
+    ) -> None:
+        self._files, self._wall_clock = SecretFiles(auth.secrets, auth.files, clock), wall_clock
         self._digest = getattr(hashlib, auth["algorithm"] or "sha256")
-        self._encoding = auth["encoding"] or "hex"
+        self._encoding, self._timestamp = auth["encoding"] or "hex", _TIMESTAMPS[auth["timestamp"] or "seconds"]
         self._header, self._value = auth["header"], Template(auth["value"] or "${signature}")
         self._timestamp_header, self._canonical = auth["timestamp_header"], Template(auth["canonical"])
 
     def headers(self, message: Message) -> Mapping[str, str]:
+        self._files.look()
+        message.secret = key = self._files.secrets["key"]
         parts = urlsplit(message.url)
-        timestamp = str(int(self._clock()))
+        timestamp = self._timestamp(self._wall_clock())
         known = {
             "method": message.method,
             "path": parts.path or "/",
@@ -103,14 +115,15 @@ class HmacCredential:
             "newline": "\n",
         }
         # The body is inserted last and as bytes, because it may contain a $ or bytes that are no text.
-        head, mark, tail = self._canonical.substitute(known, body="\0").partition("\0")
-        signed = head.encode() + (message.body if mark else b"") + tail.encode()
-        mac = hmac.new(self._key, signed, self._digest).digest()
+        around = self._canonical.substitute(known, body="\0").split("\0")
+        signed = message.body.join(part.encode() for part in around)
+        mac = hmac.new(key.encode(), signed, self._digest).digest()
         signature = mac.hex() if self._encoding == "hex" else base64.b64encode(mac).decode()
         added = {self._header: self._value.substitute(signature=signature, timestamp=timestamp)}
         if self._timestamp_header:
             added[self._timestamp_header] = timestamp
         return added
 
-    def renew(self, refused: Mapping[str, str], deadline: float) -> bool:  # noqa: ARG002  a new signature is refused, too
-        return False
+    def renew(self, message: Message) -> bool:
+        self._files.read()
+        return self._files.secrets["key"] != message.secret

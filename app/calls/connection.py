@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from app.calls.answer import LostError
+from app.calls.trust import Trust
 from app.dialing import CONNECT_TIMEOUT_S, Dialer, UnreachableError
 from app.participant_settings.proxies import Proxy
 
@@ -96,8 +97,9 @@ class Connection(HTTPConnection):
     _tunnels = False  # without TLS a proxy needs no tunnel: it forwards the request
     _new_socket: Callable[[], socket.socket]
 
-    def open(self, route: Route, deadline: float, clock: Callable[[], float]) -> None:
+    def open(self, route: Route, trust: Trust, deadline: float, clock: Callable[[], float]) -> None:
         """Connect before the deadline, including the TLS handshake. Raise NotSentError when that fails."""
+        self._use(trust, clock)
 
         def new_socket() -> socket.socket:
             opened = route.open(self._dns_host.strip("[]"), self.port, self._tunnels, deadline, clock)
@@ -116,11 +118,20 @@ class Connection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         return self._new_socket()
 
+    def _use(self, trust: Trust, clock: Callable[[], float]) -> None:
+        """Without TLS there are no certificates."""
+
 
 class SecureConnection(Connection, HTTPSConnection):
     """A Connection over TLS."""
 
     _tunnels = True
+
+    def _use(self, trust: Trust, clock: Callable[[], float]) -> None:
+        try:
+            self.ssl_context = trust.context(clock())
+        except OSError as error:
+            raise NotSentError(f"a file of a CA or of our certificate cannot be used ({error})") from error
 
 
 def lost(error: OSError, *, first: bool) -> Exception:

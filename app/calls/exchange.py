@@ -9,6 +9,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from math import inf
 from queue import Empty, Full
 from typing import Any, cast
 
@@ -52,6 +53,7 @@ class ExchangePool(HTTPConnectionPool):
     QueueCls = _Idle  # type: ignore[assignment]  # has every method of a queue that urllib3 uses
     ConnectionCls = Connection
     route: Route
+    trust: Trust
 
     def exchange(self, request_bytes: bytes, timeout_s: float, clock: Callable[[], float]) -> Answer:
         """Send a request and return its answer. timeout_s: longest time for all, including opening a connection.
@@ -66,7 +68,7 @@ class ExchangePool(HTTPConnectionPool):
         used_before = connection.sock is not None
         try:
             if not used_before:
-                connection.open(self.route, deadline, clock)
+                connection.open(self.route, self.trust, deadline, clock)
             unsent = _send(connection.sock, request_bytes, deadline, clock)
             _receive(connection.sock, answer, deadline, clock, unsent, first=not used_before)
         except (TimeoutError, LostError):
@@ -111,17 +113,14 @@ class ExchangeAdapter(HTTPAdapter):
         super().init_poolmanager(*arguments, **options)
         self.poolmanager.pool_classes_by_scheme = {"http": ExchangePool, "https": SecureExchangePool}
 
-    def build_connection_pool_key_attributes(
-        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
-    ) -> Any:
-        host, options = super().build_connection_pool_key_attributes(request, verify, cert)
-        return host, options | ({"ssl_context": self._trust.context()} if host["scheme"] == "https" else {})
-
     def pool(self, origin: str) -> ExchangePool:
         """Return the pool of connections to this origin."""
         anything = requests.Request("GET", origin).prepare()
         found = cast("ExchangePool", self.get_connection_with_tls_context(anything, verify=True, proxies={}))
-        found.route = self._route
+        found.route, found.trust = self._route, self._trust
+        if found.scheme == "https":
+            with suppress(OSError):  # the first connection raises it again, with its reason
+                self._trust.context(-inf)  # now, because it would take time of the first call
         return found
 
 

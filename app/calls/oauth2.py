@@ -12,6 +12,7 @@ from urllib.parse import quote_plus
 
 from app.calls.auth import Message, NoCredentialError
 from app.calls.request import Request
+from app.participant_settings.secret_files import SecretFiles
 from app.values import one_line
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ _EARLY_S = 30.0
 #: Seconds for which no other token is asked for after a failure, so that waiting calls do not ask one by one.
 _PAUSE_S = 1.0
 _OK = 200
+#: Statuses by which a token server refuses the client's secret (RFC 6749, 5.2).
+_REFUSED = frozenset({400, 401})
 
 
 class OAuth2Credential:
@@ -30,16 +33,20 @@ class OAuth2Credential:
 
     def __init__(self, auth: "Auth", way: str, send: "Callable[[Request], Reply]", clock: Callable[[], float]) -> None:
         self._auth, self._way, self._send, self._clock = auth, way, send, clock
-        self._lock = Lock()
+        self._files, self._lock = SecretFiles(auth.secrets, auth.files, clock), Lock()
         self._headers: Mapping[str, str] = {}
         self._until = 0.0
         self._failure, self._failed_at = "", float("-inf")
 
     def headers(self, message: Message) -> Mapping[str, str]:
+        message.secret = headers = self._current(message.deadline)
+        return headers
+
+    def _current(self, deadline: float) -> Mapping[str, str]:
         now, headers = self._clock(), self._headers
         if headers and now < self._until:
             return headers
-        if not self._lock.acquire(timeout=max(message.deadline - now, 0.0)):
+        if not self._lock.acquire(timeout=max(deadline - now, 0.0)):
             raise NoCredentialError("no access token came within the time of the call")
         try:
             now = self._clock()
@@ -47,26 +54,28 @@ class OAuth2Credential:
                 return self._headers
             if now - self._failed_at < _PAUSE_S:
                 raise NoCredentialError(self._failure)
-            return self._fetch(message.deadline - now)
+            return self._fetch(deadline)
         finally:
             self._lock.release()
 
-    def renew(self, refused: Mapping[str, str], deadline: float) -> bool:
+    def renew(self, message: Message) -> bool:
         """Forget the token, unless another thread has got a new one already."""
-        if not self._lock.acquire(timeout=max(deadline - self._clock(), 0.0)):
+        if not self._lock.acquire(timeout=max(message.deadline - self._clock(), 0.0)):
             return False
         try:
-            if self._headers == refused:
+            if self._headers == message.secret:
                 self._headers = {}
             return True
         finally:
             self._lock.release()
 
-    def _fetch(self, timeout_s: float) -> Mapping[str, str]:
-        if timeout_s <= 0:
-            raise NoCredentialError("no time was left to ask for an access token")
+    def _fetch(self, deadline: float) -> Mapping[str, str]:
+        self._files.look()
         sent = self._clock()
-        reply = self._send(self._request(timeout_s))
+        reply = self._ask(deadline - sent)
+        if reply.status in _REFUSED and self._files.read():
+            sent = self._clock()
+            reply = self._ask(deadline - sent)
         try:
             token, life_s = _token_of(reply)
         except ValueError as error:
@@ -78,14 +87,19 @@ class OAuth2Credential:
         self._headers = {"Authorization": f"Bearer {token}"}
         return self._headers
 
+    def _ask(self, timeout_s: float) -> "Reply":
+        if timeout_s <= 0:
+            raise NoCredentialError("no time was left to ask for an access token")
+        return self._send(self._request(timeout_s))
+
     def _request(self, timeout_s: float) -> Request:
-        auth, headers = self._auth, {"Accept": "application/json"}
+        auth, secret, headers = self._auth, self._files.secrets["client_secret"], {"Accept": "application/json"}
         fields = {"grant_type": "client_credentials"}
         fields |= {name: auth[name] for name in ("scope", "audience") if auth[name]}
         if auth["client_auth"] == "body":
-            fields |= {name: auth[name] for name in ("client_id", "client_secret")}
+            fields |= {"client_id": auth["client_id"], "client_secret": secret}
         else:
-            pair = f"{quote_plus(auth['client_id'])}:{quote_plus(auth['client_secret'])}"  # RFC 6749, 2.3.1
+            pair = f"{quote_plus(auth['client_id'])}:{quote_plus(secret)}"  # RFC 6749, 2.3.1
             headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
         return Request(
             participant=self._way, method="POST", url=auth["token_url"], headers=headers, body=fields, form=True,
@@ -102,6 +116,6 @@ def _token_of(reply: "Reply") -> tuple[str, float]:
     if not token.isascii() or not token.isprintable() or " " in token or not token:
         raise ValueError("the token is no single word of plain characters")
     try:
-        return token, max(float(life), 1.0) if life is not None else 0.0
+        return token, max(1.0, float(life)) if life is not None else 0.0  # in this order, NaN becomes 1
     except (TypeError, ValueError):
         return token, 0.0

@@ -1,12 +1,18 @@
-"""The certificates of TLS connections: those that are trusted, and the one that this service shows."""
+"""The certificates of TLS connections: those that are trusted, and the one that this service shows.
+
+The files of the private CAs, of our certificate and of its key follow the rule of `secret_files`: a new connection uses
+what they contain now.
+"""
 
 import ssl
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from requests.adapters import DEFAULT_CA_BUNDLE_PATH
 from urllib3.util.ssl_ import create_urllib3_context
+
+from app.participant_settings.secret_files import LOOK_S
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,21 +28,48 @@ class Trust:
     #: File with the key of `cert_file`; None: `cert_file` contains the key, too.
     key_file: str | None = None
 
-    def context(self) -> ssl.SSLContext:
-        """Return the TLS context. Equal `Trust`s share a context, because reading the public CAs takes 10 ms."""
-        return _context(self)
+    def context(self, now: float) -> ssl.SSLContext:
+        """Return the TLS context. now: the time, in seconds on a clock that never goes back.
+
+        Equal `Trust`s share a context, because reading the public CAs takes 10 ms. Raise OSError when the files cannot
+        be used and never could be.
+        """
+        last = _LAST.get(self)
+        files = [file for file in (*self.ca_files, self.cert_file, self.key_file) if file]
+        if last and (not files or now - last.looked_at < LOOK_S):
+            return last.context
+        try:
+            # Read before OpenSSL reads the files: if they change in between, the next look finds the change.
+            contents = tuple(Path(file).read_bytes() for file in files)
+            context = last.context if last and contents == last.contents else self._new_context()
+        except OSError:  # SSLError is a subclass
+            if not last:
+                raise
+            # The files may be about to be replaced: a certificate comes before its key.
+            context, contents = last.context, last.contents
+        _LAST[self] = _Last(context, contents, now)
+        return context
+
+    def _new_context(self) -> ssl.SSLContext:
+        context = create_urllib3_context()
+        public = self.public_cas or DEFAULT_CA_BUNDLE_PATH
+        if Path(public).is_dir():
+            context.load_verify_locations(capath=public)
+        else:
+            context.load_verify_locations(public)
+        for file in self.ca_files:
+            context.load_verify_locations(file)
+        if self.cert_file:
+            context.load_cert_chain(self.cert_file, self.key_file, password=lambda: "")  # never asked on a terminal
+        return context
 
 
-@cache
-def _context(trust: Trust) -> ssl.SSLContext:
-    context = create_urllib3_context()
-    public = trust.public_cas or DEFAULT_CA_BUNDLE_PATH
-    if Path(public).is_dir():
-        context.load_verify_locations(capath=public)
-    else:
-        context.load_verify_locations(public)
-    for file in trust.ca_files:
-        context.load_verify_locations(file)
-    if trust.cert_file:
-        context.load_cert_chain(trust.cert_file, trust.key_file)
-    return context
+class _Last(NamedTuple):
+    """The last context of a `Trust`, the contents of its files, and when they were read."""
+
+    context: ssl.SSLContext
+    contents: tuple[bytes, ...]
+    looked_at: float
+
+
+_LAST: dict[Trust, _Last] = {}

@@ -38,7 +38,7 @@ class Origins(dict[str, Origin]):
 
     def __missing__(self, origin: str) -> Origin:
         before, lines = "", f"Host: {host_of(origin)}\r\n{self._common}"
-        if self._proxy and origin.startswith("http:"):  # https goes through a tunnel
+        if self._proxy and urlsplit(origin).scheme == "http":  # https goes through a tunnel
             before = origin
             if self._proxy.authorization:
                 lines += f"Proxy-Authorization: {self._proxy.authorization}\r\n"
@@ -96,7 +96,9 @@ class Ways(dict[str, Way]):
         key = Route(self._dialer, settings.proxy), trust
         # setdefault, because two threads may build an adapter at the same time, and all threads must use one of them.
         adapter = self._adapters.setdefault(key, ExchangeAdapter(*key, connections=self._connections))
-        common = "".join(f"{name}: {value}\r\n" for name, value in (_COMMON | dict(settings.headers)).items())
+        own = {name.lower() for name in settings.headers}
+        headers = {name: value for name, value in _COMMON.items() if name.lower() not in own} | dict(settings.headers)
+        common = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         way = Way(
             origins=Origins(adapter, settings.proxy, common),
             credential=self._credential(participant, settings.auth) if settings.auth else None,
@@ -111,9 +113,9 @@ class Ways(dict[str, Way]):
             case "oauth2":
                 return OAuth2Credential(auth, _token_way(participant), self._send, self._clock)
             case "hmac":
-                return HmacCredential(auth)
+                return HmacCredential(auth, self._clock)
             case _:
-                return FixedCredential(auth)
+                return FixedCredential(auth, self._clock)
 
 
 def _token_way(participant: str) -> str:

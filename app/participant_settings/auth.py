@@ -1,12 +1,12 @@
 """Reads how a participant knows us: kind, secrets and options. A half-configured credential is refused."""
 
 import hashlib
-import re
-from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING
 
+from app.participant_settings.headers import header_name
 from app.participant_settings.model import Auth
+from app.participant_settings.secret_files import is_plain, secret_in
 from app.participant_settings.words import NEEDED, OPTIONAL, SECRETS, nearest_of, options_of
 from app.server_urls import http_url
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 #: Names that the canonical text of a signature may contain.
 CANONICAL = ("method", "path", "query", "target", "host", "timestamp", "key", "body", "body_sha256", "newline")
 ALGORITHMS = ("sha256", "sha384", "sha512", "sha1")
+TIMESTAMPS = ("seconds", "milliseconds", "iso8601", "http_date")
 NAMES = frozenset(f"auth.{name}" for kind in SECRETS for name in options_of(kind))
 _HEADERS = ("header", "timestamp_header")
 
@@ -56,29 +57,29 @@ def _secret(reader: "Reader", kind: str, name: str, files: dict[str, str]) -> st
     """Return a secret, from its setting or from the file that …_file names."""
     setting = f"auth.{name}"
     secret, file = reader.text(setting), reader.text(f"{setting}_file")
-    if file and not secret:
-        try:
-            secret = Path(file).read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or "it is no text"
-            raise reader.error(f"{setting}_file", f"={file} cannot be read: {why}") from None
-        if not secret:
-            raise reader.error(f"{setting}_file", f"={file} is empty")
+    if secret and file:
+        if reader.is_variable(setting) == reader.is_variable(f"{setting}_file"):
+            raise reader.error(f"{setting}_file", f"is set, and {reader.label(setting)} is, too; take one of them out")
+        secret, file = (secret, "") if reader.is_variable(setting) else ("", file)
+    if file:
         files[name] = file
+        try:
+            return secret_in(file)
+        except OSError as error:
+            raise reader.error(f"{setting}_file", f"={file} cannot be read: {error.strerror}") from None
+        except ValueError as error:
+            raise reader.error(f"{setting}_file", f"={file} {error}") from None
     if not secret:
         raise reader.error(setting, f"is not set, and {kind} needs it; {reader.label(f'{setting}_file')} names a file")
-    if not (secret.isascii() and secret.isprintable()):
-        raise reader.error(
-            f"{setting}_file" if file else setting, "must be one line of plain letters, digits and signs"
-        )
+    if not is_plain(secret):
+        raise reader.error(setting, "must be one line of plain letters, digits and signs")
     return secret
 
 
 def _check(reader: "Reader", auth: Auth) -> None:
     for name in _HEADERS:
-        if auth[name] and not re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", auth[name]):
-            raise reader.error(f"auth.{name}", f"must be the name of a header, not {auth[name][:40]!r}")
-    for name in ("user", "prefix", "client_id", "scope", "audience"):
+        header_name(reader, f"auth.{name}")
+    for name in ("user", "prefix", "client_id", "scope", "audience", "value"):
         if not auth.options.get(name, "").isascii():
             raise reader.error(f"auth.{name}", "must be plain letters, digits and signs")
     if ":" in auth.options.get("user", ""):
@@ -97,13 +98,19 @@ def _check_hmac(reader: "Reader", auth: Auth) -> None:
         raise reader.error("auth.algorithm", f"must be one of {', '.join(ALGORITHMS)}")
     if auth["encoding"] not in ("", "hex", "base64"):
         raise reader.error("auth.encoding", "must be hex or base64")
+    if auth["timestamp"] not in ("", *TIMESTAMPS):
+        raise reader.error("auth.timestamp", f"must be one of {', '.join(TIMESTAMPS)}")
     for name, allowed in (("canonical", CANONICAL), ("value", ("signature", "timestamp"))):
         template = Template(auth[name])
         unknown = sorted(set(template.get_identifiers()) - set(allowed))
         if unknown or not template.is_valid():
             what = f"has ${{{unknown[0]}}}" if unknown else "has a $ without a name; write $$ for a $"
             raise reader.error(f"auth.{name}", f"{what}; it may have {', '.join(f'${{{each}}}' for each in allowed)}")
-    if auth["value"] and "signature" not in Template(auth["value"]).get_identifiers():
+    shown, signed = (Template(auth[name]).get_identifiers() for name in ("value", "canonical"))
+    if auth["value"] and "signature" not in shown:
         raise reader.error("auth.value", "must contain ${signature}")
-    if "body" not in auth["canonical"]:
+    if not {"body", "body_sha256"}.intersection(signed):
         raise reader.error("auth.canonical", "must contain ${body} or ${body_sha256}; otherwise a body can be replaced")
+    if "timestamp" in signed and not auth["timestamp_header"] and "timestamp" not in shown:
+        remedy = "set timestamp_header, or put ${timestamp} into value"
+        raise reader.error("auth.canonical", f"has ${{timestamp}}, which the participant does not learn; {remedy}")

@@ -12,13 +12,13 @@ IDEMPOTENCY_HEADER = "Idempotency-Key"
 class Auth:
     """How a participant knows us. Its secrets stand in no repr."""
 
-    #: bearer, basic, api_key, oauth2, hmac or plugin.
+    #: bearer, basic, api_key, oauth2 or hmac.
     type: str
     #: Settings of this type that are no secrets.
     options: Mapping[str, str] = field(default_factory=dict)
     #: Setting → secret.
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
-    #: Setting → file from which the secret was read; it is read again when the participant refuses the secret.
+    #: Setting → file from which the secret was read; see `secret_files`.
     files: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> str:
@@ -34,8 +34,8 @@ class ParticipantSettings:
     auth: Auth | None = None
     #: True below PARTICIPANTS_URL: the gateway there gets PARTICIPANTS_API_KEY.
     behind_gateway: bool = True
-    #: Headers of every request, such as an API's version.
-    headers: Mapping[str, str] = field(default_factory=dict)
+    #: Headers of every request, such as an API's version. They may contain the key of the gateway.
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     #: Public CAs: a file or a folder; None for those of requests.
     public_cas: str | None = None
     #: Private CAs, trusted besides the public ones.

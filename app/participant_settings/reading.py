@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app.participant_settings import auth
+from app.participant_settings.headers import check_sources, header_name, plain_headers
 from app.participant_settings.model import IDEMPOTENCY_HEADER, ParticipantSettings
 from app.participant_settings.proxies import Proxy, environment_proxy, proxy_at
 from app.participant_settings.words import PLAIN, by_participant, nearest_of, variable_of
@@ -16,7 +17,6 @@ from app.server_urls import http_url
 from app.settings import LONGEST_S, SHORTEST_S, ConfigError, ca_file
 
 _MOST_CALLS = 10_000
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _RATE = re.compile(r"([1-9][0-9]{0,5})/(second|minute|hour)")
 _PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 
@@ -87,11 +87,14 @@ class Reader:
             self._table |= {"auth" if name == "type" else f"auth.{name}": value for name, value in kind.items()}
         elif kind is not None:
             raise self.error("auth", 'must be a table, such as auth = {type = "bearer", token_file = "/run/…"}')
-        self.headers = self._headers(self._table.pop("headers", {}))
+        self.headers = plain_headers(self, self._table.pop("headers", {}))
 
     @property
     def names(self) -> frozenset[str]:
         return frozenset(self._table) | frozenset(self._variables)
+
+    def is_variable(self, setting: str) -> bool:
+        return bool(self._variables.get(setting))
 
     def label(self, setting: str) -> str:
         """Return the name of a setting where it was set, or could be set."""
@@ -129,21 +132,14 @@ class Reader:
             raise self.error(setting, f"must be {what} from {low:g} to {high:g}, not {text[:40]!r}")
         return float(text)
 
-    def _headers(self, headers: object) -> Mapping[str, str]:
-        if not isinstance(headers, Mapping):
-            raise self.error("headers", 'must be a table, such as headers = {"Api-Version" = "2026-01-01"}')
-        for name, text in headers.items():
-            if not _HEADER_NAME.fullmatch(name) or not (
-                isinstance(text, str) and text.isascii() and text.isprintable()
-            ):
-                raise self.error("headers", f"has {name!r}, which is no header with one line of plain text")
-        return dict(headers)
-
 
 def participant_settings(
-    participants: Iterable[str], tables: Mapping[str, Any], variables: Mapping[str, str], common: Common
+    participants: Mapping[str, Iterable[str]], tables: Mapping[str, Any], variables: Mapping[str, str], common: Common
 ) -> Mapping[str, ParticipantSettings]:
-    """Return the settings of every participant. Raise ConfigError for the first that is wrong or belongs to none."""
+    """Return the settings of every participant. Raise ConfigError for the first that is wrong or belongs to none.
+
+    participants: name → the headers that the calls of the tables set.
+    """
     names = sorted(participants)
     for table in tables:
         if table not in names:
@@ -151,16 +147,23 @@ def participant_settings(
             remedy = f"did you mean [{near}]?" if near else f"they use {', '.join(names)}"
             raise ConfigError(f"PARTICIPANTS_FILE: [{table}] is no participant of the tables; {remedy}")
     own = by_participant(variables, names)
-    return {name: _settings(Reader(name, tables.get(name, {}), own.get(name, {})), common) for name in names}
+    return {
+        name: _settings(Reader(name, tables.get(name, {}), own.get(name, {})), common, participants[name])
+        for name in names
+    }
 
 
-def _settings(reader: Reader, common: Common) -> ParticipantSettings:
+def _settings(reader: Reader, common: Common, tables_set: Iterable[str]) -> ParticipantSettings:
     _check_names(reader)
     url = reader.parsed("url", http_url) or f"{common.url}/{reader.participant}"
     credential = auth.read(reader)
     behind_gateway = url == common.url or url.startswith(f"{common.url}/")
     headers = dict(reader.headers)
-    if common.api_key and behind_gateway and not (credential and credential["header"].lower() == "x-api-key"):
+    own_key = credential is not None and credential["header"].lower() == "x-api-key"
+    key_header = header_name(reader, "idempotency_header", IDEMPOTENCY_HEADER)
+    gateway = bool(common.api_key) and behind_gateway and not own_key
+    check_sources(reader, credential, key_header, gateway, tables_set)
+    if common.api_key and gateway:
         headers["X-API-Key"] = common.api_key
     private = (common.ca_file, reader.parsed("ca_file", ca_file))
     cert, key = _client_certificate(reader)
@@ -178,7 +181,7 @@ def _settings(reader: Reader, common: Common) -> ParticipantSettings:
         client_key_file=key,
         proxy=_proxy(reader, url, common),
         token_proxy=_proxy(reader, credential["token_url"], common) if credential else None,
-        idempotency_header=_idempotency_header(reader),
+        idempotency_header=key_header,
         timeout_s=reader.number("timeout_s", SHORTEST_S, LONGEST_S, "a number of seconds"),
         concurrency=int(concurrency) if concurrency else None,
         rate=_rate(reader),
@@ -215,13 +218,6 @@ def _proxy(reader: Reader, url: str, common: Common) -> Proxy | None:
     if text == "none":
         return None
     return proxy_at(text, reader.label("proxy")) if text else environment_proxy(url, common.proxies)
-
-
-def _idempotency_header(reader: Reader) -> str:
-    name = reader.text("idempotency_header") or IDEMPOTENCY_HEADER
-    if not _HEADER_NAME.fullmatch(name):
-        raise reader.error("idempotency_header", f"must be the name of a header, not {name[:40]!r}")
-    return name
 
 
 def _rate(reader: Reader) -> tuple[int, float] | None:

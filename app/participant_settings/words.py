@@ -24,7 +24,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType({
 #: Kind of credential → the settings that it may have.
 OPTIONAL: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "bearer": (), "basic": (), "api_key": ("header", "prefix"), "oauth2": ("scope", "audience", "client_auth"),
-    "hmac": ("algorithm", "encoding", "value", "timestamp_header"),
+    "hmac": ("algorithm", "encoding", "value", "timestamp_header", "timestamp"),
 })  # fmt: skip
 
 

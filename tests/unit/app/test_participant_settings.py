@@ -14,12 +14,12 @@ NAMES = ("flight", "hotel", "pay-svc")
 
 @pytest.fixture
 def read(tmp_path):
-    def read(toml: str = "", names=NAMES, **variables: str) -> dict[str, ParticipantSettings]:
+    def read(toml: str = "", names=NAMES, steps=(), **variables: str) -> dict[str, ParticipantSettings]:
         if toml:
             (tmp_path / "participants.toml").write_text(toml)
             variables["PARTICIPANTS_FILE"] = str(tmp_path / "participants.toml")
         config = from_environment(variables)
-        settings = check_participants(config, [SimpleNamespace(participants=names)])
+        settings = check_participants(config, [SimpleNamespace(participants=names, steps=steps)])
         assert all(config.participant_url(name) == found.url for name, found in settings.items())
         return settings
 
@@ -125,7 +125,8 @@ def test_variable_of_two_participants_is_refused(read):
         read(names=("pay", "PAY"), PARTICIPANT_PAY_URL="http://pay")
 
 
-CERT = "client_cert_file"
+HMAC = '[flight]\nauth = {type = "hmac", key = "k", header = "X-S", %s}'
+OAUTH = '[flight]\nauth = {type = "oauth2", client_id = "c", client_secret = "s", token_url = "http://t", %s}'
 
 
 @pytest.mark.parametrize(
@@ -170,6 +171,20 @@ CERT = "client_cert_file"
             '[flight]\nauth = {type = "hmac", key = "k", header = "X-S", canonical = "${body}", algorithm = "md5"}',
             "auth.algorithm must be one of sha256",
         ),
+        (HMAC % 'canonical = "nobody"', "must contain .*body"),
+        (HMAC % 'canonical = "${body}", value = "é${signature}"', "auth.value must be plain letters"),
+        (HMAC % 'canonical = "${body}", value = "v1"', r"auth.value must contain \$\{signature\}"),
+        (HMAC % 'canonical = "${body}", value = "${signature}$"', "auth.value has a \\$ without a name"),
+        (HMAC % 'canonical = "${body}", encoding = "hax"', "auth.encoding must be hex or base64"),
+        (HMAC % 'canonical = "${body}", timestamp = "minutes"', "auth.timestamp must be one of seconds, milliseconds"),
+        (
+            HMAC % 'canonical = "${body}${timestamp}"',
+            r"auth.canonical has \$\{timestamp\}, which the participant does not learn; set timestamp_header",
+        ),
+        ('[flight]\nauth = {type = "bearer", token = "t", token_file = "/t"}', "auth.token_file is set, and .*is, too"),
+        ('[flight]\nauth = {type = "bearer", token = "é"}', "auth.token must be one line of plain letters"),
+        (OAUTH % 'client_auth = "post"', "auth.client_auth must be basic or body"),
+        (OAUTH % 'scope = "é"', "auth.scope must be plain letters"),
         ('[flight]\nclient_key_file = "/k"', "CLIENT_CERT_FILE is not set, but .*client_key_file is; set both"),
         ('[flight]\nclient_cert_file = "/c"', "client_cert_file: /c cannot be read: No such file"),
         ('[flight]\nca_file = "/c"', r"PARTICIPANTS_FILE: \[flight\] ca_file=/c cannot be used: No such file"),
@@ -189,6 +204,32 @@ def test_half_configured_participant_is_refused_by_name(read, toml, problem):
     assert "\n" not in refused.value.message
     assert "secret" not in refused.value.message
     assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b" \n", "is empty"),
+        (b"a\nb", "must be one line of plain letters, digits and signs"),
+        ("é".encode(), "must be one line of plain letters, digits and signs"),
+        (b"\xff", "cannot be read: it is no text"),
+    ],
+)
+def test_file_without_a_secret_is_refused_by_name(read, tmp_path, content, problem):
+    (tmp_path / "token").write_bytes(content)
+    toml = f'[flight]\nauth = {{type = "bearer", token_file = "{tmp_path}/token"}}'
+    with pytest.raises(ConfigError, match=rf"\[flight\] auth.token_file=? ?={tmp_path}/token {problem}$"):
+        read(toml)
+
+
+def test_secret_of_a_variable_wins_over_that_of_the_file(read, tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(name)
+    in_file = f'[flight]\nauth = {{type = "bearer", token_file = "{tmp_path}/a"}}'
+    as_text = '[flight]\nauth = {type = "bearer", token = "a"}'
+    assert read(in_file, PARTICIPANT_FLIGHT_AUTH_TOKEN="b")["flight"].auth.files == {}
+    found = read(as_text, PARTICIPANT_FLIGHT_AUTH_TOKEN_FILE=str(tmp_path / "b"))["flight"].auth
+    assert (found["token"], found.files) == ("b", {"token": str(tmp_path / "b")})
 
 
 def test_missing_file_is_refused_by_name(read):

@@ -99,6 +99,13 @@ def test_idempotency_key_is_sent_in_the_header_that_is_named(server):
     assert (headers["x-request-id"], headers["saga-id"], "idempotency-key" in headers) == ("k/1", "s", False)
 
 
+def test_own_user_agent_replaces_that_of_the_service(server):
+    server.answers.append(http(JSON))
+    client(None, headers={"user-agent": "shop/1", "Api-Version": "2"}).send(ask(server))
+    assert server.received[0].lower().count(b"user-agent:") == 1
+    assert (server.headers()["user-agent"], server.headers()["api-version"]) == ("shop/1", "2")
+
+
 def test_shorter_of_both_timeouts_holds(server):
     server.answers.append(b"")
     assert client(None, timeout_s=0.1).send(ask(server)).error == "no answer within 0.1 s"
@@ -159,6 +166,18 @@ def test_token_is_renewed_before_it_expires(server, tokens):
     for moment in (0.0, 89.0, 91.0):
         now[0] = moment
         sender.send(ask(server))
+    assert [server.headers(n)["authorization"] for n in range(3)] == ["Bearer t-1", "Bearer t-1", "Bearer t-2"]
+
+
+@pytest.mark.parametrize("life", ['"NaN"', "0", "-5", "0.5"])
+def test_token_with_a_senseless_life_is_kept_for_a_second(server, tokens, life):
+    now = [0.0]
+    server.answers += [http(JSON)] * 3
+    tokens.answers += [http(f'{{"access_token": "t-{n}", "expires_in": {life}}}'.encode()) for n in (1, 2)]
+    sender = HttpClient(4, lambda: now[0], participants={"flight": ParticipantSettings(url="", auth=oauth2(tokens))})
+    for moment in (0.0, 0.8, 1.0):
+        now[0] = moment
+        assert sender.send(ask(server)).status == 200
     assert [server.headers(n)["authorization"] for n in range(3)] == ["Bearer t-1", "Bearer t-1", "Bearer t-2"]
 
 
@@ -236,6 +255,36 @@ def test_signature_covers_what_the_canonical_text_names(server):
     signed = f"POST\n/v1/book?x=1\n{when}\ns/book/do\n".encode() + server.body()
     expected = hmac.new(b"k", signed, hashlib.sha256).hexdigest()
     assert headers["x-signature"] == f"t={when},v1={expected}"
+
+
+def signed(canonical, body=b"", now=1_792_567_680.9, **options):
+    """Return the headers of a message, and the signature that a canonical text would have."""
+    options = {"header": "X-S", "canonical": canonical, "timestamp_header": "X-T"} | options
+    credential = HmacCredential(Auth(type="hmac", secrets={"key": "k"}, options=options), wall_clock=lambda: now)
+    message = Message(method="PUT", url="https://h.test:8443?q=1", headers={}, body=body, deadline=0)
+    return credential.headers(message), lambda text: hmac.new(b"k", text, hashlib.sha256).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("form", "timestamp"),
+    [
+        ("", "1792567680"),
+        ("seconds", "1792567680"),
+        ("milliseconds", "1792567680900"),
+        ("iso8601", "2026-10-21T07:28:00Z"),
+        ("http_date", "Wed, 21 Oct 2026 07:28:00 GMT"),
+    ],
+)
+def test_timestamp_of_a_signature_has_the_form_of_its_setting(form, timestamp):
+    headers, sign = signed("${timestamp}", timestamp=form)
+    assert headers == {"X-S": sign(timestamp.encode()), "X-T": timestamp}
+
+
+def test_every_part_of_the_request_can_be_signed():
+    canonical = "${method}${newline}${host}${newline}${path}${newline}${query}${newline}${target}${newline}${key}"
+    headers, sign = signed(f"{canonical}${{body_sha256}}${{body}}${{body}}", body=b"$b")
+    digest = hashlib.sha256(b"$b").hexdigest().encode()
+    assert headers["X-S"] == sign(b"PUT\nh.test:8443\n/\nq=1\n/?q=1\n" + digest + b"$b$b")
 
 
 @pytest.mark.parametrize("body", [b"$method ${x} $$", b"\xff\x00", b""])

@@ -238,6 +238,11 @@ def test_http_is_forwarded_by_the_proxy(kind, proxy, monkeypatch):
     assert b"Proxy-Authorization: Basic bWU6c2VjcmV0\r\n" in proxy.heads[0]
 
 
+def test_http_is_forwarded_when_its_scheme_is_in_capitals(proxy):
+    assert ours(proxy=proxy_at(proxy.url, "HTTP_PROXY")).send(get("HTTP://stock.test:8010")).body == {"by": "proxy"}
+    assert proxy.heads[0].startswith(b"GET HTTP://stock.test:8010/a HTTP/1.1\r\nHost: stock.test:8010\r\n")
+
+
 def test_nothing_is_sent_when_the_proxy_refuses_the_tunnel(kind, authority, ca_file, monkeypatch):
     proxy = HttpProxy(refuses=b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
     monkeypatch.setenv("HTTPS_PROXY", proxy.url)
