@@ -36,5 +36,5 @@ try:
 except ConfigError as error:  # sagas that run by another table
     sys.stderr.write(f"saga: {error}\n")
     sys.exit(2)
-_services.sagas.early.start()
+_services.sagas.early_commits.start()
 _services.events.start()

@@ -56,7 +56,7 @@ from app.store.statistics import saga_counts
 from app.store.tables import Tables
 from app.telemetry import Telemetry
 from app.telemetry.aliases import ALIASES
-from app.telemetry.deferred import Deferred
+from app.telemetry.entry_queue import EntryQueue
 from app.telemetry.exposition import Exposition
 from app.telemetry.process_gauges import breaker_gauge, thread_gauge
 from app.telemetry.saga_gauges import SagaGauges
@@ -98,12 +98,12 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_prefix=proxies)  # type: ignore[method-assign]
     install_database(app, config)
     threads = ServiceThreads()
-    metrics, deferred = CollectorRegistry(), Deferred(threads)
-    Exporter(app, metrics, deferred)
+    metrics, queue = CollectorRegistry(), EntryQueue(threads)
+    Exporter(app, metrics, queue)
     shared_cache = SharedCache(config.redis_url)
     event_committed, owner = threading.Event(), new_owner()
     service, runner, exposition = _engine(
-        app, config, registry, participants, metrics, deferred, shared_cache, event_committed, owner, threads
+        app, config, registry, participants, metrics, queue, shared_cache, event_committed, owner, threads
     )
     event_threads = _event_threads(app, config, registry, metrics, service, runner, event_committed, owner, threads)
     with app.app_context():
@@ -119,7 +119,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         metrics=exposition,
         schema=Bounded(partial(schema, database)),
         users=Users(database),
-        attempts=LoginAttempts(database),
+        login_attempts=LoginAttempts(database),
         api_keys=KeyRing(ApiKeys(database)),
         redact=Secrets(config.log_redact).redacted,
     ).install(app)
@@ -143,7 +143,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
 
 def _engine(  # noqa: PLR0917  connects parts that are built already
     app: Flask, config: Config, registry: Registry, participants: Mapping[str, ParticipantSettings],
-    metrics: CollectorRegistry, deferred: Deferred, shared_cache: SharedCache, event_committed: threading.Event,
+    metrics: CollectorRegistry, queue: EntryQueue, shared_cache: SharedCache, event_committed: threading.Event,
     owner: str, threads: ServiceThreads,
 ) -> tuple[SagaService, Runner, Exposition]:  # fmt: skip
     with app.app_context():
@@ -157,10 +157,10 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         failpoints.arm(config.failpoint, store, client)
     guarded = GuardedSender(client, participants, _breaker_policy(config), shared_cache)
     stopping = threading.Event()
-    telemetry, breakers = Telemetry(metrics, registry, deferred), breaker_gauge(metrics, lambda: guarded.states)
+    telemetry, breakers = Telemetry(metrics, registry, queue), breaker_gauge(metrics, lambda: guarded.states)
     alive_threads = thread_gauge(metrics, lambda: threads.alive)
     threads.report = alive_threads.update
-    updates = [telemetry.create_series, deferred.flush, breakers.update, alive_threads.update]
+    updates = [telemetry.create_series, queue.flush, breakers.update, alive_threads.update]
     exposition = Exposition(
         metrics,
         transitions=telemetry.transitions,

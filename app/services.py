@@ -44,7 +44,7 @@ class Services:
     schema: "Bounded[Schema]"
     users: "Users"
     #: Counts the failed attempts to sign in.
-    attempts: "LoginAttempts"
+    login_attempts: "LoginAttempts"
     api_keys: "KeyRing"
     #: Returns a value without the secrets in it.
     redact: Callable[[Any], Any]

@@ -70,7 +70,7 @@ class Traces:
             "saga.type": saga.definition.name,
             "saga.step": step.name if step else "",
             "saga.direction": saga.current.direction,
-            "saga.attempt": saga.attempt + 1,
+            "saga.attempt": saga.failed_attempts + 1,
             "saga.epoch": saga.epoch,
             "peer.service": call.participant,
             "http.request.method": call.method,

@@ -17,7 +17,7 @@ from app.calls.client import HttpClient
 from app.engine.service import SagaService
 from app.services import services
 from app.store.statements import Statement
-from app.telemetry.deferred import Deferred
+from app.telemetry.entry_queue import EntryQueue
 from benchmarks.contenders.saga import make_application
 from benchmarks.harness import Harness, settings
 from benchmarks.observability import discarded_log
@@ -31,7 +31,7 @@ PARTS: dict[str, tuple[type, str]] = {
     "HTTP: four calls": (HttpClient, "send"),
     "SQL: five commits": (Statement, "run"),
     "machine: four moves": (SagaMachine, "fire"),
-    "metrics and log: nine deferred entries": (Deferred, "add"),
+    "metrics and log: nine queued entries": (EntryQueue, "add"),
 }
 
 
@@ -44,17 +44,17 @@ def measure(bench: Harness) -> Table:
         _orders(client, WARM_UP)
         for part, (owner, name) in PARTS.items():
             stack.enter_context(patch.object(owner, name, _timed(getattr(owner, name), spent, part, time.perf_counter)))
-        flush = _timed(Deferred.flush, spent, DEFERRED, time.thread_time)
-        stack.enter_context(patch.object(Deferred, "flush", flush))
+        flush = _timed(EntryQueue.flush, spent, DEFERRED, time.thread_time)
+        stack.enter_context(patch.object(EntryQueue, "flush", flush))
         started = time.perf_counter()
         _orders(client, ORDERS)
         whole = time.perf_counter() - started
         services(application).runner.stop()
-    saga, deferred = spent.pop(SAGA), spent.pop(DEFERRED)
+    saga, queue = spent.pop(SAGA), spent.pop(DEFERRED)
     rest = {
         "the engine between them": saga - sum(spent.values()),
         "Flask, and the client": whole - saga,
-        DEFERRED: deferred,
+        DEFERRED: queue,
     }
     return Table(
         name="breakdown",

@@ -2,7 +2,8 @@
 
 Two applications run in one process, each on a SQLite file of its own, with the same participants. One is as in
 production, the other has neither metrics nor log. Short rounds of checkouts alternate between the two; a round includes
-the deferred work of its checkouts. The median of all rounds counts, because other processes disturb single rounds.
+the queued metrics and log lines of its checkouts. The median of all rounds counts, because other processes disturb
+single rounds.
 """
 
 import os
@@ -23,7 +24,7 @@ from app import create_app, factory
 from app.config import from_environment
 from app.services import services
 from app.telemetry import Telemetry
-from app.telemetry.deferred import Deferred
+from app.telemetry.entry_queue import EntryQueue
 from benchmarks.harness import Harness
 from benchmarks.report import Table
 
@@ -36,7 +37,7 @@ class NoTelemetry:
 
     def __init__(self, *_: Any) -> None:
         self.transitions: dict[tuple[str, ...], Any] = {}
-        self.deferred = Deferred()
+        self.queue = EntryQueue()
 
     def create_series(self) -> None: ...
 
@@ -52,7 +53,7 @@ class NoTelemetry:
 class Side:
     """One of the two applications.
 
-    flush: writes the metrics and log lines that were deferred.
+    flush: writes the queued metrics and log lines.
     """
 
     client: FlaskClient
@@ -103,7 +104,7 @@ def side(database_url: str, url: str, *, silent: bool) -> Iterator[Side]:
     with patch.multiple(factory, Telemetry=telemetry, **without):
         application = create_app(from_environment(settings))
     services(application).runner.start()
-    yield Side(application.test_client(), made[0].deferred.flush)
+    yield Side(application.test_client(), made[0].queue.flush)
     services(application).runner.stop()
 
 

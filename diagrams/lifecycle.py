@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from machines.progress import Walk, requests
+from machines.progress import Walk, operator_triggers
 from machines.saga import Saga
 from machines.statuses import SAGA_STATUSES, StepStatus, status_of, step_status
 from machines.step import Step
@@ -122,9 +122,9 @@ def _walk(saga: Saga, step: Step | None, initial: _Point) -> Iterator[tuple[_Poi
 def _moves(saga: Saga, step: Step | None, point: _Point) -> Iterator[tuple[str, _Point]]:
     if point.pending:
         yield EXECUTE, point._replace(pending=False, state=_stop(saga, saga.initial, in_doubt=False))
-    asked = requests(saga, point.state)
+    by_operator = operator_triggers(saga, point.state)
     for transition in saga.transitions:
-        if transition.source == point.state and (not point.pending or transition.trigger in asked):
+        if transition.source == point.state and (not point.pending or transition.trigger in by_operator):
             after = _noted(saga, step, transition, point)._replace(pending=False)
             for in_doubt in _in_doubt(transition, point):
                 yield (

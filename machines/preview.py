@@ -51,7 +51,7 @@ def preview(saga: Saga, state: str, trigger: Trigger, *, in_doubt: bool) -> Prev
     Raise `transitions.MachineError` when the table has no such transition.
     """
     walk = Walk(saga, state, in_doubt=in_doubt)
-    walk.request(trigger)
+    walk.request_move(trigger)
     return Preview(
         trigger=trigger,
         course=(*_stops(walk.take(), in_doubt=walk.in_doubt), *_onward(Walk(saga, walk.state))),

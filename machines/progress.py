@@ -1,4 +1,4 @@
-"""The only interpreter of a table: what an outcome, a deadline, a crash or a person's request does to a saga.
+"""The only interpreter of a table: what an outcome, a deadline, a crash or an operator action does to a saga.
 
 The saga's state names the call in flight. One fact is known of that call: it is *in doubt* when an earlier attempt may
 have worked. From the state, this fact and the event, this module decides which moves the saga makes. The engine, the
@@ -31,8 +31,8 @@ from machines.statuses import Status, status_of
 from machines.step import Kind
 from machines.transitions import GIVES_UP, Phase, State, Trigger
 
-#: Request of a person → triggers that carry it out. The first one that the table has from the saga's state is fired.
-REQUESTS: Mapping[str, tuple[Trigger, ...]] = MappingProxyType({
+#: Operator action → triggers that carry it out. The first one that the table has from the saga's state is fired.
+OPERATOR_ACTIONS: Mapping[str, tuple[Trigger, ...]] = MappingProxyType({
     "retry": (Trigger.RETRY,),
     "compensate": (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING, Trigger.CANCEL),
     "resolve": (Trigger.RESOLVE,),
@@ -47,7 +47,7 @@ class Progress(SagaMachine):
         #: True when an attempt of the call in flight may have worked. A later refusal does not prove that it failed.
         self.in_doubt = in_doubt
         #: Number of failed attempts of the call in flight.
-        self.attempt = 0
+        self.failed_attempts = 0
         #: How often the call in flight was deferred; a deferral counts as no attempt.
         self.deferrals = 0
         #: True when a person has asked to send the call in flight again, although it is in doubt.
@@ -107,12 +107,12 @@ class Progress(SagaMachine):
         waits = outcome is not Outcome.SUCCEEDED and (
             (outcome is Outcome.NOT_SENT and not overdue) or (asks_to_wait and not late)
         )
-        attempt = self.attempt + ((sent or overdue) and not waits)
+        attempt_number = self.failed_attempts + ((sent or overdue) and not waits)
         if final and outcome is Outcome.IN_DOUBT:
-            self.attempt = max(self.attempt, at.retry.attempts - 1)
+            self.failed_attempts = max(self.failed_attempts, at.retry.attempts - 1)
         trigger = Trigger.DEFER if waits else self._trigger_of(outcome)
         including = self.in_doubt or trigger is Trigger.EXHAUSTED or outcome is Outcome.REFUSED_UNDO
-        self.fire(trigger, actor=actor, step=at.step.name, direction=at.direction, attempt=attempt, **facts)
+        self.fire(trigger, actor=actor, step=at.step.name, direction=at.direction, attempt=attempt_number, **facts)
         if trigger is Trigger.DEFER:
             self.in_doubt |= outcome is not Outcome.NOT_SENT
             self.sends_again &= outcome is Outcome.NOT_SENT
@@ -128,7 +128,7 @@ class Progress(SagaMachine):
         if outcome in (Outcome.REFUSED, Outcome.REFUSED_UNDO):
             doubted = self.in_doubt and self.may(Trigger.REFUSED_IN_DOUBT)
             return Trigger.REFUSED_IN_DOUBT if doubted else Trigger.REFUSED
-        return Trigger.RETRY if self.attempt + 1 < self._at.rounds else Trigger.EXHAUSTED
+        return Trigger.RETRY if self.failed_attempts + 1 < self._at.rounds else Trigger.EXHAUSTED
 
     def give_up(self, trigger: Trigger, *, actor: str, reason: str) -> None:
         """Abandon the call in flight: the deadline is over (EXPIRE), or each process that ran it died (QUARANTINE)."""
@@ -137,7 +137,7 @@ class Progress(SagaMachine):
         self.fire(trigger, actor=actor, step=at.step.name, direction=at.direction, reason=reason)
         self.pass_on(including=including, actor=actor)
 
-    def request(self, trigger: Trigger, *, actor: str = "", then: str = "", **facts: Any) -> None:
+    def request_move(self, trigger: Trigger, *, actor: str = "", then: str = "", **facts: Any) -> None:
         """Make the move that a person requests. then: the actor of the moves that follow in the same commit.
 
         Raise `transitions.MachineError` when the table has no such transition.
@@ -166,10 +166,10 @@ class Progress(SagaMachine):
         assert transition is not None
         if transition.source == transition.dest:
             self.waits_for = reason
-            self.attempt += trigger == Trigger.RETRY
+            self.failed_attempts += trigger == Trigger.RETRY
             self.deferrals += trigger == Trigger.DEFER
             return
-        self.attempt, self.deferrals, self.waits_for = 0, 0, None
+        self.failed_attempts, self.deferrals, self.waits_for = 0, 0, None
         # A person retried a stuck call. It stays in doubt, because an earlier attempt may have taken effect.
         self.in_doubt = self.sends_again = trigger == Trigger.RETRY
         if trigger in GIVES_UP:
@@ -187,7 +187,7 @@ def may_have_been_sent(*, in_doubt: bool, claims: int, own_claims: int = 0) -> b
     return in_doubt or claims > own_claims
 
 
-def requests(saga: Saga, state: str) -> frozenset[Trigger]:
+def operator_triggers(saga: Saga, state: str) -> frozenset[Trigger]:
     """Return the triggers that only a person fires from this state. The retries of the engine are not among them."""
     waits = saga.states[state].phase in (Phase.STUCK, Phase.COMPLETED)
     return frozenset(
@@ -197,10 +197,10 @@ def requests(saga: Saga, state: str) -> frozenset[Trigger]:
     )
 
 
-def trigger_of(request: str, saga: Saga, state: str) -> Trigger | None:
-    """Return the trigger that a person's request fires in this state; None when the table does not allow it."""
-    allowed = requests(saga, state)
-    return next((trigger for trigger in REQUESTS[request] if trigger in allowed), None)
+def trigger_of(operator_action: str, saga: Saga, state: str) -> Trigger | None:
+    """Return the trigger that an operator action fires in this state; None when the table does not allow the action."""
+    allowed = operator_triggers(saga, state)
+    return next((trigger for trigger in OPERATOR_ACTIONS[operator_action] if trigger in allowed), None)
 
 
 class Walk(Progress):
@@ -222,5 +222,5 @@ class Walk(Progress):
 
     def exhaust(self) -> Trigger:
         """Let every attempt of the call in flight end without a clear reply. Return the trigger of the first move."""
-        self.attempt = self.current.rounds
+        self.failed_attempts = self.current.rounds
         return self.conclude(Outcome.IN_DOUBT)

@@ -25,8 +25,9 @@ class Retry:
         """The most times that a call is sent again."""
         return self.attempts - 1
 
-    def longest_wait_s(self, attempt: int) -> float:
-        return min(self.cap_s, self.base_s * self.factor ** min(attempt - 1, 63))
+    def longest_wait_s(self, number: int) -> float:
+        """Return the longest wait after attempt `number`, in seconds; the first attempt has the number 1."""
+        return min(self.cap_s, self.base_s * self.factor ** min(number - 1, 63))
 
 
 #: For calls that must succeed in the end (retriable steps, compensations): some minutes, then a person decides.

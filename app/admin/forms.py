@@ -7,7 +7,7 @@ from flask import request
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.views.validation import LONGEST_REASON, Cursor, load, storable
-from machines.progress import REQUESTS
+from machines.progress import OPERATOR_ACTIONS
 from machines.statuses import Status
 
 _STATUSES = tuple(Status)
@@ -74,7 +74,7 @@ class Action(Schema):
         unknown = RAISE
 
     csrf_token = fields.String()
-    action = fields.String(required=True, validate=validate.OneOf(tuple(REQUESTS)))
+    action = fields.String(required=True, validate=validate.OneOf(tuple(OPERATOR_ACTIONS)))
     seen = fields.String(required=True, validate=storable)
     reason = _Trimmed(
         required=True,

@@ -28,9 +28,9 @@ def show_login() -> str:
 def login() -> Response:
     name, password = request.form.get("name", "").strip()[:_LONGEST_NAME], request.form.get("password", "")
     address, counted_as = client_address(), counted_address()
-    attempts = services().attempts
+    login_attempts = services().login_attempts
     known = name if NAME.fullmatch(name) else ""  # all invalid names are counted as one name
-    if not attempts.register(known, counted_as):
+    if not login_attempts.register(known, counted_as):
         answer = _again(name, "Too many attempts. Wait a minute, then try again.", 429)
         answer.headers["Retry-After"] = str(round(ATTEMPT_WINDOW_S))
         return answer
@@ -44,7 +44,7 @@ def login() -> Response:
     if not right:
         services().users.refused(name if user else None, address)
         return _again(name, "Name or password is wrong.", 401)
-    attempts.forgive(known, counted_as)
+    login_attempts.forgive(known, counted_as)
     sign_in(known)
     return redirect(_next(request.form.get("next", "")), 303)
 

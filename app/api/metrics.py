@@ -11,7 +11,7 @@ from prometheus_flask_exporter import PrometheusMetrics
 from werkzeug.exceptions import MethodNotAllowed
 
 from app.services import services
-from app.telemetry.deferred import Deferred
+from app.telemetry.entry_queue import EntryQueue
 from app.telemetry.telemetry import cached
 
 #: Methods that have a label value of their own. Any other text that a client sends as the method would add a series.
@@ -23,14 +23,14 @@ OTHER = "other"
 class Exporter(PrometheusMetrics):  # type: ignore[misc]  # it has no types
     """Counts requests by route in `registry`, and serves /metrics."""
 
-    def __init__(self, app: Flask, registry: CollectorRegistry, deferred: Deferred) -> None:
-        self._deferred = deferred
+    def __init__(self, app: Flask, registry: CollectorRegistry, queue: EntryQueue) -> None:
+        self._queue = queue
         super().__init__(app, group_by="url_rule", registry=registry)
         # /metrics/ works like /metrics, because the paths below /api/saga end with a slash and the other paths do not.
         app.add_url_rule("/metrics/", "prometheus_metrics")
 
     def export_defaults(self, **_options: Any) -> None:
-        """Create the metrics of HTTP requests. They are updated after the answer, with all other deferred metrics."""
+        """Create the metrics of HTTP requests. The thread of the `EntryQueue` updates them after the answer."""
         self.info("flask_exporter_info", "Information about the Prometheus Flask exporter", version=self.version)
         labels = ("method", self.group_by, "status")
         durations = Histogram("flask_http_request_duration_seconds", "Requests", labels, registry=self.registry)
@@ -43,7 +43,7 @@ class Exporter(PrometheusMetrics):  # type: ignore[misc]  # it has no types
         if started_at := g.get("started_at"):  # not set when an earlier hook has answered the request
             rule = str(request.url_rule)
             method = request.method if request.method in METHODS else OTHER
-            self._deferred.add(self._count, method, rule, str(response.status_code), perf_counter() - started_at)
+            self._queue.add(self._count, method, rule, str(response.status_code), perf_counter() - started_at)
         return response
 
     def _count(self, method: str, rule: str, status: str, seconds: float) -> None:

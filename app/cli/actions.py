@@ -134,7 +134,7 @@ def _run(move: Callable[[SagaService], SagaSnapshot], *, as_json: bool) -> None:
     try:
         try:
             sagas = services().sagas
-            sagas.early.start()
+            sagas.early_commits.start()
             # The saga stays in this process until it ends. The command has no other work, and possibly no service runs
             # that could continue the saga.
             sagas.max_sleep_s = inf

@@ -40,16 +40,16 @@ class Calls:
     def _make(self, saga: Instance) -> tuple[Reply, Outcome]:
         at, probe = saga.current, saga.probe
         assert at.call is not None
-        asked = self._send(saga, probe) if probe else None
-        if asked and asked[1] is Outcome.SUCCEEDED:
-            return asked
-        if saga.must_not_send or (asked and saga.attempt >= at.retry.attempts):
-            return _not_again(asked)
+        probed = self._send(saga, probe) if probe else None
+        if probed and probed[1] is Outcome.SUCCEEDED:
+            return probed
+        if saga.must_not_send or (probed and saga.failed_attempts >= at.retry.attempts):
+            return _not_again(probed)
         reply, outcome = self._send(saga, at.call)
-        if asked and asked[1] is Outcome.IN_DOUBT and not reply.sent and outcome is Outcome.NOT_SENT:
+        if probed and probed[1] is Outcome.IN_DOUBT and not reply.sent and outcome is Outcome.NOT_SENT:
             # The probe failed and opened the participant's circuit breaker, so the call was not sent. Count an attempt,
             # because otherwise each probe could open the breaker, and the attempts would never end.
-            return asked
+            return probed
         if outcome is Outcome.REFUSED and saga.in_doubt and at.doubts_refusals:
             return self._doubted(saga, reply, probe)
         return reply, outcome
@@ -151,13 +151,13 @@ class Calls:
         )
 
 
-def _not_again(asked: tuple[Reply, Outcome] | None) -> tuple[Reply, Outcome]:
-    """Return the reply and outcome of a call that must not be sent again. asked: those of its probe, if it has one."""
-    if asked is None:
+def _not_again(probed: tuple[Reply, Outcome] | None) -> tuple[Reply, Outcome]:
+    """Return the reply and outcome of a call that must not be sent again. probed: those of its probe, if it has one."""
+    if probed is None:
         return Reply(error="it may have been sent before, and it is sent only once"), Outcome.IN_DOUBT
-    reply, outcome = asked
+    reply, outcome = probed
     if outcome is Outcome.NOT_SENT or reply.asks_to_wait:
-        return asked
+        return probed
     return replace(reply, says=f"still unknown: {reply.reason}", status=None), Outcome.IN_DOUBT
 
 

@@ -122,9 +122,9 @@ class Engine:
         reply: for a resolve, the reply that the step would have got. Raise IncompleteReplyError when the reply lacks
         fields that later calls need.
         """
-        saga.record_request(trigger, actor, reason)
+        saga.prepare_audit(trigger, actor, reason)
         facts = self._resolved(saga, dict(reply or {})) if trigger is Trigger.RESOLVE else {}
-        saga.request(trigger, actor=actor, then=self.actor, reason=reason, **facts)
+        saga.request_move(trigger, actor=actor, then=self.actor, reason=reason, **facts)
 
     def _resolved(self, saga: Instance, reply: dict[str, Any]) -> dict[str, Any]:
         at = saga.current
@@ -162,7 +162,7 @@ class Engine:
             saga.insert_tried, first = True, saga.as_started()
             moves, delay_s = first.unsaved, self._call_s(first) + self.config.lease_s
             self.store.insert_first(first, delay_s, self.store.owner)
-            saga.early = first
+            saga.early_copy = first
         finally:
             saga.first_commit.release()
         self.telemetry.committed(first, moves)
@@ -175,7 +175,7 @@ class Engine:
         Also return the snapshot of the saga before these moves; None: it was inserted.
         """
         with saga.first_commit:
-            if saga.early is None:
+            if saga.early_copy is None:
                 try:
                     moves = saga.unsaved
                     self.store.insert(saga, delay_s, owner)
@@ -183,18 +183,18 @@ class Engine:
                     if not (saga.insert_tried and self.store.find(saga.id)):
                         raise
                     # The early insert was committed, although its thread got an error.
-                    saga.early = saga.as_started()
-                    saga.early.committed()
+                    saga.early_copy = saga.as_started()
+                    saga.early_copy.committed()
                 else:
                     return moves, None
-            saga.adopt(saga.early)
+            saga.adopt(saga.early_copy)
         moves, before = saga.unsaved, saga.committed_snapshot
         self.store.save(saga, delay_s, owner)
         return moves, before
 
     def _covered(self, saga: Instance) -> bool:
         """Return True when the lease outlasts the next call, so that no other process can claim the saga during it."""
-        lease_end = saga.early.lease_end if saga.committed_snapshot is None and saga.early else saga.lease_end
+        lease_end = saga.early_copy.lease_end if saga.committed_snapshot is None and saga.early_copy else saga.lease_end
         return lease_end - self.store.clock() > self._call_s(saga)
 
     def _call_s(self, saga: Instance) -> float:
@@ -228,13 +228,13 @@ class Engine:
         elif trigger is Trigger.DEFER:
             return self._wait(saga, at.deferral, saga.deferrals, reply)
         elif trigger is Trigger.RETRY:
-            return self._wait(saga, at.retry, saga.attempt, reply)
+            return self._wait(saga, at.retry, saga.failed_attempts, reply)
         return 0.0
 
-    def _wait(self, saga: Instance, retry: Retry, attempt: int, reply: Reply) -> float:
-        """Return a random wait before the next call, in seconds.
+    def _wait(self, saga: Instance, retry: Retry, number: int, reply: Reply) -> float:
+        """Return a random wait before the next call, in seconds. number: how often the call has failed or was deferred.
 
-        It is not shorter than the Retry-After of the reply, and does not last beyond the deadline of the saga.
+        The wait is not shorter than the Retry-After of the reply, and does not last beyond the deadline of the saga.
         """
         left_s, longest_s = 0.0, inf
         if saga.may(Trigger.EXPIRE):  # min: before the first commit the deadline is infinite
@@ -242,8 +242,8 @@ class Engine:
             # After the deadline only a pivot in doubt is still sent; it waits at most the cap of its retries.
             longest_s = left_s if left_s > 0 else retry.cap_s
         asked_s = min(reply.retry_after_s or 0.0, max(LONGEST_RETRY_AFTER_S, left_s))
-        drawn = self.jitter(retry.longest_wait_s(attempt))
-        # Never 0, because `run` commits the attempt only before a wait. Without a commit a crash would lose its count.
+        drawn = self.jitter(retry.longest_wait_s(number))
+        # Never 0, because `run` commits only before a wait. Without a commit, a crash would lose the count of attempts.
         return max(min(max(drawn, asked_s), longest_s), 0.001)
 
 

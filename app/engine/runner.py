@@ -88,7 +88,7 @@ class Runner:
         self._settle_tables()
         sys.setswitchinterval(GIL_SWITCH_S)
         gc.set_threshold(GC_THRESHOLD)
-        self._engine.telemetry.deferred.start(self.stopping)
+        self._engine.telemetry.queue.start(self.stopping)
         if self._broker:
             self._broker.start(self.stopping)
         try:
@@ -106,7 +106,7 @@ class Runner:
         self.claim_now.set()
         self._recovery.join()
         self.pool.shutdown()
-        self._engine.telemetry.deferred.join()
+        self._engine.telemetry.queue.join()
 
     @property
     def config(self) -> Config:

@@ -45,8 +45,8 @@ class SagaService:
         self._waiters = threading.BoundedSemaphore(config.requests)
         #: Longest wait, in seconds, that a saga's thread sleeps through while its client waits for the saga.
         self.max_sleep_s = MAX_INLINE_WAIT_S
-        #: Stores a saga early when the reads before its first commit take long. `early.start()` starts its thread.
-        self.early = EarlyCommits(engine.insert_early, runner.stopping, threads=threads)
+        #: Stores a saga early when the reads before its first commit take long. Its `start` starts a thread.
+        self.early_commits = EarlyCommits(engine.insert_early, runner.stopping, threads=threads)
 
     def start(  # noqa: PLR0917
         self, name: str, data: Mapping[str, Any], key: str | None = None, wait_s: float | None = None,
@@ -116,7 +116,7 @@ class SagaService:
 
         Raise ConflictError when the saga has left that state, or when its table has no retry from there.
         """
-        return self._request(saga_id, "retry", actor, reason, wait_s, seen)
+        return self._take_action(saga_id, "retry", actor, reason, wait_s, seen)
 
     def compensate(
         self, saga_id: UUID, actor: str, reason: str, wait_s: float | None = None, *, seen: str | None = None
@@ -125,7 +125,7 @@ class SagaService:
 
         seen and the errors are those of `retry`.
         """
-        return self._request(saga_id, "compensate", actor, reason, wait_s, seen)
+        return self._take_action(saga_id, "compensate", actor, reason, wait_s, seen)
 
     def resolve(
         self, saga_id: UUID, actor: str, reason: str, reply: Mapping[str, Any], wait_s: float | None = None, *,
@@ -136,12 +136,12 @@ class SagaService:
         reply: what the participant would have replied, as far as later calls need it. seen and the errors are those of
         `retry`; also raise InvalidError when later calls need more of the reply.
         """
-        return self._request(saga_id, "resolve", actor, reason, wait_s, seen, reply)
+        return self._take_action(saga_id, "resolve", actor, reason, wait_s, seen, reply)
 
-    def _request(  # noqa: PLR0917  one private method for three public ones
+    def _take_action(  # noqa: PLR0917  one private method for three public ones
         self,
         saga_id: UUID,
-        request: str,
+        operator_action: str,
         actor: str,
         reason: str,
         wait_s: float | None,
@@ -153,7 +153,7 @@ class SagaService:
             if seen not in (None, saga.state):
                 moved = f"it has moved on by itself, or somebody else has moved it: from {seen} to {saga.state}"
                 raise ConflictError(moved, saga_id=str(saga_id), etat_final=saga.state)
-            trigger = trigger_of(request, saga.definition, saga.state)
+            trigger = trigger_of(operator_action, saga.definition, saga.state)
             if trigger is None:
                 raise ConflictError(_why_not(saga), saga_id=str(saga_id), etat_final=saga.state)
             if saga.pending:
@@ -212,7 +212,7 @@ class SagaService:
         """
         until = time.monotonic() + wait_s
         if saga.committed_snapshot is None:
-            self.early.watch(saga)
+            self.early_commits.watch(saga)
         if self._runner.run_inline(saga, self.max_sleep_s, until) is RunEnd.OUT_OF_TIME:
             _wait_for(self._runner.submit(saga, self.max_sleep_s), saga, until - time.monotonic())
         found = _durable_snapshot(saga)

@@ -136,17 +136,17 @@ class LoginAttempts:
 
         The caller must then refuse the attempt without a check of its password.
         """
-        attempt = uuid4()
+        attempt_id = uuid4()
         with self._database.connect() as connection:
             connection.execute(delete(_ATTEMPT).where(_ATTEMPT.c.at < in_seconds(-ATTEMPT_WINDOW_S)))
-            connection.execute(insert(_ATTEMPT).values(id=attempt, name=name, address=address, at=db_now()))
+            connection.execute(insert(_ATTEMPT).values(id=attempt_id, name=name, address=address, at=db_now()))
             # The count comes after the insert, so that each of several simultaneous attempts counts the others.
             of_name = func.sum(case((_ATTEMPT.c.name == name, 1), else_=0))
             counted = select(of_name, func.count()).where(_ATTEMPT.c.address == address)
             names, all_names = connection.execute(counted).one()
         allowed = names <= OF_ONE_NAME and all_names <= OF_ALL_NAMES
         if not allowed:  # an attempt whose password is not checked must not extend the time until the next one
-            self._forget(attempt)
+            self._forget(attempt_id)
         return bool(allowed)
 
     def forgive(self, name: str, address: str) -> None:
@@ -155,9 +155,9 @@ class LoginAttempts:
         with self._database.connect() as connection:
             connection.execute(delete(_ATTEMPT).where(mine))
 
-    def _forget(self, attempt: UUID) -> None:
+    def _forget(self, attempt_id: UUID) -> None:
         with self._database.connect() as connection:
-            connection.execute(delete(_ATTEMPT).where(_ATTEMPT.c.id == attempt))
+            connection.execute(delete(_ATTEMPT).where(_ATTEMPT.c.id == attempt_id))
 
 
 _KEY = ApiKeyRow.__table__

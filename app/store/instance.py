@@ -105,14 +105,14 @@ class Instance(Progress):
         self.started_here_at: float | None = None
         #: State at the last commit; people see only this one. None: the saga is not durable and has had no effect yet.
         self.committed_snapshot: SagaSnapshot | None = None
-        #: Audit row of a person's request; the commit of the requested move also writes it. None: no request.
+        #: Audit row of an operator action; the commit of its move also writes the row. None: no such action.
         self.audit_entry: Entry | None = None
         #: The moves that created the saga; an early insert stores only these.
         self.start_moves: tuple[Move, ...] = ()
         #: Held by the thread that makes the saga durable.
         self.first_commit = threading.Lock()
         #: Copy of this saga that another thread has inserted in the initial state; None: there was no early insert.
-        self.early: Instance | None = None
+        self.early_copy: Instance | None = None
         #: insert_tried: an early insert may have succeeded. key_taken: another saga has the key, so each insert fails.
         self.insert_tried = self.key_taken = False
 
@@ -138,7 +138,7 @@ class Instance(Progress):
 
     def adopt(self, first: "Instance") -> None:
         """Take over version, snapshot, deadline and lease of `first`, which was inserted early. Drop its moves."""
-        self.early = first
+        self.early_copy = first
         self.version, self.committed_snapshot, self.deadline = first.version, first.committed_snapshot, first.deadline
         self.lease_end = first.lease_end
         self.unsaved = [move for move in self.unsaved if move.seq >= first.next_seq]
@@ -146,7 +146,7 @@ class Instance(Progress):
     @property
     def durable(self) -> SagaSnapshot | None:
         """The state at the last commit, including an early insert; None before the first commit."""
-        return self.committed_snapshot or (self.early.committed_snapshot if self.early else None)
+        return self.committed_snapshot or (self.early_copy.committed_snapshot if self.early_copy else None)
 
     @property
     def started_at(self) -> float:
@@ -166,10 +166,10 @@ class Instance(Progress):
         super().start_pending()
         self.started_here_at = self.clock()
 
-    def record_request(self, trigger: Trigger, actor: str, reason: str) -> None:
-        """Prepare the audit row of a person's request, before its move; the commit of the move writes the row."""
+    def prepare_audit(self, trigger: Trigger, actor: str, reason: str) -> None:
+        """Prepare the audit row of an operator action, before its move; the commit of the move writes the row."""
         before = self.committed_snapshot
-        assert before is not None, "a person asks for what is durable"
+        assert before is not None, "an operator sees only durable sagas"
         self.audit_entry = Entry(
             actor=actor,
             action=f"saga.{trigger}",

@@ -47,7 +47,7 @@ def instance(
     """
     saga = Instance(registry.of(row), row.id, row.data, row.state, in_doubt=is_in_doubt(row, own_claims))
     saga.epoch, saga.version, saga.claims = row.epoch, row.version, row.claims
-    saga.attempt, saga.deferrals, saga.error = row.attempt, row.deferrals, row.error
+    saga.failed_attempts, saga.deferrals, saga.error = row.attempt, row.deferrals, row.error
     saga.deadline = inf if row.deadline_left_s is None else now + row.deadline_left_s
     saga.committed_snapshot = snapshot_of(row)
     saga.pending = row.status == Status.PENDING

@@ -233,7 +233,7 @@ class SagaStore:
             "saga_id": self._id_of(saga),
             "new_state": saga.state,
             "new_status": saga.status,
-            "new_attempt": saga.attempt,
+            "new_attempt": saga.failed_attempts,
             "new_deferrals": saga.deferrals,
             "new_error": saga.error,
             "new_owner": owner,

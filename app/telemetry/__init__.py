@@ -4,7 +4,7 @@ A move is counted and logged after its commit. No label holds a saga's id or a c
 a separate time series.
 
 telemetry           the events of the engine: commits, calls, claims, fenced writes
-deferred            a thread that counts and writes log lines a little later
+entry_queue         a thread that counts and writes log lines a little later
 counted_transition  a transition with the properties that the counters need
 derived             counters that are computed from the transition counter at each scrape
 aliases             the same metrics under the names of the reference systems

@@ -18,8 +18,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from app.calls.outcome import Reply, setting_of, settings_of
 from app.store.instance import Instance, Move, SagaSnapshot
 from app.telemetry.counted_transition import LABELS, CountedTransition, outcome
-from app.telemetry.deferred import Deferred
 from app.telemetry.derived import TRANSITIONS
+from app.telemetry.entry_queue import EntryQueue
 from app.telemetry.log_lines import CREATED, CommittedSaga, LogLines, level_and_event
 from machines.call import Call
 from machines.history import RECORDED
@@ -63,7 +63,7 @@ class Telemetry:
         self,
         registry: CollectorRegistry,
         definitions: Iterable[Saga] = (),
-        deferred: Deferred | None = None,
+        queue: EntryQueue | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -74,7 +74,7 @@ class Telemetry:
 
         self._clock, self._lines = clock, LogLines()
         #: The entries that wait to be counted and logged.
-        self.deferred = deferred or Deferred()
+        self.queue = queue or EntryQueue()
         self._transitions = counter(TRANSITIONS, "Transitions of sagas, counted after their commit", *LABELS)
         self._sagas = counter("saga", "Sagas that have started, ended or got stuck", "saga", "type", "status")
         self._claims = counter("saga_claims", "Due sagas claimed from the database", "saga")
@@ -125,7 +125,7 @@ class Telemetry:
         """Count a call and its duration. Do not count a call that was stopped by a breaker or cannot be built."""
         if reply.sent or reply.duration_ms:  # a failed connection has a duration, although nothing was sent
             setting = setting_of(reply, call.participant)
-            self.deferred.add(self._called, saga.definition.name, call, reply.status, reply.duration_ms, setting)
+            self.queue.add(self._called, saga.definition.name, call, reply.status, reply.duration_ms, setting)
 
     def committed(self, saga: Instance, moves: Sequence[Move], before: SagaSnapshot | None = None) -> None:
         """Count and log each move of a successful commit. before: the saga before the commit; None for a new saga."""
@@ -136,17 +136,17 @@ class Telemetry:
         data = saga.data if before is None or before.status == Status.PENDING else None
         if data is not None and (secrets := saga.definition.secrets):
             data = secrets.masked_data(data)
-        self.deferred.add(self._committed, time.time(), saga.definition, after, saga.epoch, moves, before, took_s, data)
+        self.queue.add(self._committed, time.time(), saga.definition, after, saga.epoch, moves, before, took_s, data)
 
     def claiming(self) -> AbstractContextManager[Any]:
         """Return a context that measures the duration of a claim."""
         return self._claim_s.time()
 
     def claimed(self, saga: Instance) -> None:
-        self.deferred.add(self._claimed, _committed_saga(saga))
+        self.queue.add(self._claimed, _committed_saga(saga))
 
     def fenced(self, saga: Instance) -> None:
-        self.deferred.add(self._fenced_off, _committed_saga(saga))
+        self.queue.add(self._fenced_off, _committed_saga(saga))
 
     def _called(self, saga: str, call: Call, status: int | None, duration_ms: float, setting: str) -> None:
         self._calls.labels(saga, call.participant, call.path, _status_label(status)).inc()

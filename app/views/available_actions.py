@@ -10,7 +10,7 @@ from uuid import UUID
 
 from machines.call import Call
 from machines.preview import Preview, Stop, preview
-from machines.progress import REQUESTS, trigger_of
+from machines.progress import OPERATOR_ACTIONS, trigger_of
 from machines.references import FillError, roots_of
 from machines.saga import Saga
 from machines.step import Kind
@@ -59,7 +59,7 @@ class CallKey(NamedTuple):
 
 def action_names(saga: Saga, state: str) -> list[str]:
     """Return the names of the actions that the table allows in a state."""
-    return [name for name in REQUESTS if trigger_of(name, saga, state)]
+    return [name for name in OPERATOR_ACTIONS if trigger_of(name, saga, state)]
 
 
 def available_actions(
@@ -71,7 +71,7 @@ def available_actions(
     """
     at = saga.states[state]
     step, available = at.step.name if at.step else "", []
-    for name in REQUESTS:
+    for name in OPERATOR_ACTIONS:
         if trigger := trigger_of(name, saga, state):
             seen = preview(saga, state, trigger, in_doubt=in_doubt)
             title, description, safe = _explained(at, trigger, step)

@@ -10,5 +10,5 @@ application = make_application(os.environ)
 _runner = services(application).runner
 on_stop_signal(_runner.stopping.set, services(application).threads, _runner.stopping)
 services(application).runner.start()
-services(application).sagas.early.start()
+services(application).sagas.early_commits.start()
 services(application).events.start()

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from sqlalchemy import Engine as Database
 
 from app.telemetry import Telemetry
-from machines.progress import requests
+from machines.progress import operator_triggers
 from machines.transitions import Trigger
 from tests.property import properties
 from tests.property.participant import Fault
@@ -166,5 +166,5 @@ class Chaos(RuleBasedStateMachine):
         """Return the moves that an operator can make now, each as the id of a saga and a trigger."""
         table = self.world.table
         sagas = [saga for saga in self.world.sagas() if saga.status != "pending"]
-        asked = [(saga, trigger) for saga in sagas for trigger in sorted(requests(table, saga.state))]
+        asked = [(saga, trigger) for saga in sagas for trigger in sorted(operator_triggers(table, saga.state))]
         return [(saga.id, trigger) for saga, trigger in asked]

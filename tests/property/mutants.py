@@ -112,7 +112,7 @@ def a_key_is_the_same_at_each_attempt(patch: MonkeyPatch) -> None:
 
     def fresh(calls: Calls, saga: Instance, call: Any) -> Any:
         made = request(calls, saga, call)
-        key = made.headers["Idempotency-Key"].replace(str(saga.id), f"{saga.id}-{saga.attempt}")
+        key = made.headers["Idempotency-Key"].replace(str(saga.id), f"{saga.id}-{saga.failed_attempts}")
         return replace(made, headers={**made.headers, "Idempotency-Key": key})
 
     patch.setattr(Calls, "_request", fresh)

@@ -24,8 +24,8 @@ def move(saga: Progress, trigger: str, *, actor: str = "test", reason: str = "",
     if made in (Trigger.EXPIRE, Trigger.QUARANTINE):
         saga.give_up(made, actor=actor, reason=reason)
     elif saga.current.call is None or made not in _OUTCOMES:
-        saga.request(made, actor=actor, then=actor, reason=reason)
+        saga.request_move(made, actor=actor, then=actor, reason=reason)
     else:
         if made is Trigger.EXHAUSTED:
-            saga.attempt = saga.current.rounds
+            saga.failed_attempts = saga.current.rounds
         saga.conclude(_OUTCOMES[made], actor=actor, reason=reason, **facts)

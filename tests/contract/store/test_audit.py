@@ -148,7 +148,7 @@ def test_simultaneous_writers_make_one_chain(stored):
 def cancelled(stored, saga):
     """Return a stored saga with a cancel by a person that is not committed yet."""
     stored.store().insert(saga, 30, owner="one")
-    saga.record_request(Trigger.CANCEL, "user:ada", "the customer called")
+    saga.prepare_audit(Trigger.CANCEL, "user:ada", "the customer called")
     saga.fire(Trigger.CANCEL, actor="user:ada", reason="the customer called")
     saga.fire(Trigger.COMPENSATE, actor="engine")
     return saga

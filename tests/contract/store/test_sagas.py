@@ -93,7 +93,7 @@ def test_claim_restores_state_and_replies(stored, saga):
     (claimed,) = stored.leases().claim(10, 30)
     assert (claimed.id, claimed.state, claimed.data) == (saga.id, "PANIER_RECUPERE", {"client_id": 4, "magasin_id": 1})
     assert claimed.results == {"lire_panier": {"montant": 5.0, "produits": []}}
-    assert (claimed.attempt, claimed.deferrals, claimed.error, claimed.next_seq) == (1, 1, "why", 5)
+    assert (claimed.failed_attempts, claimed.deferrals, claimed.error, claimed.next_seq) == (1, 1, "why", 5)
     assert (claimed.epoch, claimed.in_doubt) == (2, True)
 
 

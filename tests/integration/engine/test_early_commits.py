@@ -17,7 +17,9 @@ CART = {"client_id": 4, "magasin_id": 1}
 @pytest.fixture
 def late(scene):
     """Make the service store every new saga early, as if its read had taken long already."""
-    scene.service.early = EarlyCommits(scene.engine.insert_early, threading.Event(), lambda: time.monotonic() + LATE_S)
+    scene.service.early_commits = EarlyCommits(
+        scene.engine.insert_early, threading.Event(), lambda: time.monotonic() + LATE_S
+    )
     return scene
 
 
@@ -37,7 +39,7 @@ def sagas(scene):
 
 def test_saga_in_a_long_first_read_is_stored_in_its_initial_state(late):
     seen = []
-    in_the_read(late, lambda: (late.service.early.look(), seen.extend(sagas(late))))
+    in_the_read(late, lambda: (late.service.early_commits.look(), seen.extend(sagas(late))))
     assert late.service.start("checkout", CART).status == "completed"
     assert seen == [("INITIEE", "running", 1)]
     assert late.calls == FORWARD
@@ -46,7 +48,7 @@ def test_saga_in_a_long_first_read_is_stored_in_its_initial_state(late):
 
 
 def test_saga_with_a_short_first_read_is_stored_by_its_first_commit(scene):
-    in_the_read(scene, scene.service.early.look)
+    in_the_read(scene, scene.service.early_commits.look)
     scene.service.start("checkout", CART)
     written = [sql.split()[0] for sql in scene.statements if sql.startswith(("INSERT", "UPDATE"))]
     assert written == ["INSERT", *["UPDATE"] * 4]
@@ -54,7 +56,7 @@ def test_saga_with_a_short_first_read_is_stored_by_its_first_commit(scene):
 
 def test_saga_refused_in_its_read_ends_after_it_was_stored(late):
     late.given(lire_panier=[REFUSED])
-    in_the_read(late, late.service.early.look)
+    in_the_read(late, late.service.early_commits.look)
     assert late.service.start("checkout", CART).status == "compensated"
     assert sagas(late) == [("ANNULEE", "compensated", 2)]
 
@@ -64,7 +66,7 @@ def test_early_stored_saga_of_a_dead_process_runs_from_its_start(late):
         pass
 
     def die():
-        late.service.early.look()
+        late.service.early_commits.look()
         raise DiedError
 
     in_the_read(late, die)
@@ -79,7 +81,7 @@ def test_early_stored_saga_of_a_dead_process_runs_from_its_start(late):
 
 def test_saga_that_lost_its_lease_in_the_read_sends_nothing(late):
     def taken():
-        late.service.early.look()
+        late.service.early_commits.look()
         late.taken = late.recovered("other")
 
     in_the_read(late, taken)
@@ -101,7 +103,7 @@ def test_insert_without_a_confirmation_is_found(late):
 
     def look():
         late.engine.store.insert = lost
-        late.service.early.look()
+        late.service.early_commits.look()
         late.engine.store.insert = insert
 
     in_the_read(late, look)
@@ -119,9 +121,9 @@ def test_failed_early_insert_is_tried_again(late):
 
     def look():
         late.engine.store.insert = away
-        late.service.early.look()
+        late.service.early_commits.look()
         late.engine.store.insert = insert
-        late.service.early.look()
+        late.service.early_commits.look()
         tries.extend(sagas(late))
 
     in_the_read(late, look)
@@ -132,7 +134,7 @@ def test_failed_early_insert_is_tried_again(late):
 def test_early_insert_leaves_a_key_to_the_saga_that_took_it_first(late):
     def meanwhile():
         late.service.create("checkout", CART, "k")
-        late.service.early.look()
+        late.service.early_commits.look()
 
     in_the_read(late, meanwhile)
     assert late.service.start("checkout", CART, "k").status == "pending"
@@ -157,7 +159,7 @@ def test_client_waits_no_longer_than_it_requested(late):
     asking = threading.Thread(target=ask)
     asking.start()
     assert reading.wait(20)
-    late.service.early.look()
+    late.service.early_commits.look()
     asking.join(20)
     assert [standing.status for standing in answers] == ["running"]
     with pytest.raises(StillRunningError):

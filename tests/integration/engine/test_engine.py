@@ -326,7 +326,7 @@ def test_call_turned_away_waits_and_names_the_setting(scene, reply, reason):
 
 def test_a_call_that_is_turned_away_is_counted_by_the_setting_to_check(scene):
     scene.given(payer=[answer(401), Reply(status=404)]).run()
-    scene.telemetry.deferred.join()
+    scene.telemetry.queue.join()
     counted = {
         (sample.labels["participant"], sample.labels["setting"]): sample.value
         for metric in scene.metrics.collect()

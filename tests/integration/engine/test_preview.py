@@ -9,7 +9,7 @@ from app.errors import ConflictError
 from app.views.saga_data import example
 from machines.discovery import discover
 from machines.preview import preview
-from machines.progress import REQUESTS, requests
+from machines.progress import OPERATOR_ACTIONS, operator_triggers
 from machines.transitions import Phase, Trigger
 from tests.integration.engine.scene import LOST, Scene, answer
 
@@ -29,8 +29,8 @@ STUCK = [
         transition.dest == state.name and transition.trigger is Trigger.EXHAUSTED
         for transition in definition.transitions
     )
-    for action, triggers in REQUESTS.items()
-    if requests(definition, state.name) & set(triggers)
+    for action, triggers in OPERATOR_ACTIONS.items()
+    if operator_triggers(definition, state.name) & set(triggers)
 ]
 
 
@@ -60,13 +60,15 @@ def stuck_in(scene: Scene, definition, state):
 def test_move_from_a_stuck_state_ends_as_the_preview_said(scene, definition, state, action):
     saga = stuck_in(scene, definition, state)
     before = scene.states
-    trigger = next(row for row in REQUESTS[action] if row in requests(definition, state.name))
+    trigger = next(
+        trigger for trigger in OPERATOR_ACTIONS[action] if trigger in operator_triggers(definition, state.name)
+    )
     seen = preview(definition, state.name, trigger, in_doubt=False)
     for step in definition.steps:
         scene.replies[step.name].append(answer(200, **REPLY))
 
-    more = {"reply": REPLY} if action == "resolve" else {}
-    getattr(scene.service, action)(saga.id, "ada", "because", **more)
+    reply = {"reply": REPLY} if action == "resolve" else {}
+    getattr(scene.service, action)(saga.id, "ada", "because", **reply)
     assert scene.states[len(before) :] == [stop.state.name for stop in seen.course]
     sent = [call for call in scene.calls if not call.startswith("probe_")]
     foreseen = [("undo_" if s.state.undoes else "") + s.state.step.name for s in seen.course if s.call and s.state.step]

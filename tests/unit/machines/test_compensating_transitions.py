@@ -3,7 +3,7 @@
 from hypothesis import given
 
 from machines.checkout import CHECKOUT
-from machines.progress import requests
+from machines.progress import operator_triggers
 from machines.purchase import PURCHASE
 from machines.saga import Saga
 from machines.step import Kind
@@ -136,11 +136,11 @@ def undos_before(table: Saga, number: int) -> list[str]:
 
 
 def test_moves_of_a_person_are_not_made_by_the_engine():
-    asked = {name: requests(CHECKOUT, name) for name in CHECKOUT.states}
+    asked = {name: operator_triggers(CHECKOUT, name) for name in CHECKOUT.states}
     assert asked["STOCK_RESERVE"] == {Trigger.CANCEL}, "its retry is the engine's"
     assert asked["PAIEMENT_EFFECTUE"] == frozenset(), "a pivot in flight"
     assert asked["STUCK_ENREGISTRER_VENTE"] == {Trigger.RETRY, Trigger.RESOLVE, Trigger.COMPENSATE}
     assert asked["STUCK_PAYER"] == {Trigger.RETRY, Trigger.RESOLVE, Trigger.COMPENSATE_INCLUDING}
     assert asked["STUCK_UNDO_PAYER"] == {Trigger.RETRY, Trigger.RESOLVE}
     assert asked["REMBOURSEMENT"] == asked["CONFIRMEE"] == asked["ANNULEE"] == frozenset()
-    assert requests(PURCHASE, "COMPLETED") == {Trigger.COMPENSATE}
+    assert operator_triggers(PURCHASE, "COMPLETED") == {Trigger.COMPENSATE}

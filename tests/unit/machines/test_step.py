@@ -6,7 +6,7 @@ from tests.unit.machines.tables import hold, look, sell, tell
 
 def test_wait_grows_with_each_attempt_up_to_its_cap():
     retry = Retry(base_s=1.0, factor=2.0, cap_s=5.0)
-    assert [retry.longest_wait_s(attempt) for attempt in (1, 2, 3, 4, 5)] == [1.0, 2.0, 4.0, 5.0, 5.0]
+    assert [retry.longest_wait_s(number) for number in (1, 2, 3, 4, 5)] == [1.0, 2.0, 4.0, 5.0, 5.0]
 
 
 def test_wait_stays_at_its_cap_after_many_attempts():

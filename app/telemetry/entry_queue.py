@@ -18,7 +18,7 @@ _log = structlog.get_logger("notes")
 FLUSH_S = 0.25
 
 
-class Deferred:
+class EntryQueue:
     """Entries of many threads, processed in their order. Before `start`, `add` processes each entry at once."""
 
     def __init__(self, threads: ServiceThreads | None = None) -> None:
