@@ -32,6 +32,8 @@ _MAY_CHANGE: Mapping[type, frozenset[str]] = {
     Field: frozenset({"low", "high", "default", "example", "secret"}),
     Function: frozenset({"own"}),
 }
+#: The code of a computed() function has no text that can be compared.
+_NEVER_SHOWN = frozenset({"own"})
 #: Length of a digest, in characters. A digest only has to distinguish the few tables of one name and version.
 _LENGTH = 16
 #: Largest number of differences that `change` describes, so that its text stays one line; it only counts the others.
@@ -42,7 +44,7 @@ _Plain = Mapping[str, Any]
 
 def content_of(table: Table) -> str:
     """Return the part of the table that must not change under a running saga, as canonical JSON."""
-    return json.dumps(_plain(table), sort_keys=True, separators=(",", ":"))
+    return json.dumps(plain(table), sort_keys=True, separators=(",", ":"))
 
 
 def digest_of(content: str) -> str:
@@ -56,18 +58,20 @@ def change(old: str, new: str) -> str:
     return "; ".join(found[:_NAMED]) + more
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any, *, whole: bool = False) -> Any:
+    """Return a part of a table as JSON values. whole: with the columns that may change under a running saga."""
     if is_dataclass(value):
-        kept = _MAY_CHANGE.get(next((kind for kind in _MAY_CHANGE if isinstance(value, kind)), type(value)), ())
+        kind = next((kind for kind in _MAY_CHANGE if isinstance(value, kind)), type(value))
+        left_out = _NEVER_SHOWN if whole else _MAY_CHANGE.get(kind, ())
         return {
-            column.name: _plain(getattr(value, column.name))
+            column.name: plain(getattr(value, column.name), whole=whole)
             for column in fields(value)
-            if column.name not in kept and getattr(value, column.name) != _default(column)
+            if column.name not in left_out and getattr(value, column.name) != _default(column)
         }
     if isinstance(value, Mapping):
-        return {str(name): _plain(each) for name, each in value.items()}
+        return {str(name): plain(each, whole=whole) for name, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
+        return [plain(each, whole=whole) for each in value]
     return str(value) if isinstance(value, Decimal) else value
 
 
@@ -77,7 +81,7 @@ def _default(column: Column[Any]) -> Any:
 
 
 def _changes(old: _Plain, new: _Plain) -> Iterator[str]:
-    yield from _columns("", {**old, "steps": None}, {**new, "steps": None})
+    yield from column_changes("", {**old, "steps": None}, {**new, "steps": None})
     before, after = ({step["name"]: step for step in content["steps"]} for content in (old, new))
     gone, added = ([name for name in one if name not in other] for one, other in ((before, after), (after, before)))
     for name in gone:
@@ -86,7 +90,7 @@ def _changes(old: _Plain, new: _Plain) -> Iterator[str]:
         if len(before) == len(after) and instead in added:
             added.remove(instead)
             yield f"step {name!r} is now {instead!r}"
-            yield from _columns(f"step {instead!r}: ", before[name] | {"name": instead}, after[instead])
+            yield from column_changes(f"step {instead!r}: ", before[name] | {"name": instead}, after[instead])
         else:
             yield f"step {name!r} is gone"
     yield from (f"step {name!r} is new" for name in added)
@@ -94,16 +98,20 @@ def _changes(old: _Plain, new: _Plain) -> Iterator[str]:
     if (order := [name for name in after if name in before]) != common:
         yield f"the order of the steps was {', '.join(common)} and is {', '.join(order)}"
     for name in common:
-        yield from _columns(f"step {name!r}: ", before[name], after[name])
+        yield from column_changes(f"step {name!r}: ", before[name], after[name])
 
 
-def _columns(where: str, old: _Plain, new: _Plain) -> Iterator[str]:
+def column_changes(where: str, old: _Plain, new: _Plain) -> Iterator[str]:
+    """Yield in words each difference between two objects that `plain` returned. where: the words before it."""
     for column in sorted(old.keys() | new.keys()):
         was, now = old.get(column), new.get(column)
         if was != now:
             said, says = _said(was), _said(now)
-            alike = f"{where}{column} {says} is no longer the same in its other columns"
-            yield alike if said == says else f"{where}{column} was {said} and is {says}"
+            if said == says and isinstance(was, Mapping) and isinstance(now, Mapping):  # calls of one method and path
+                other = ", ".join(name for name in sorted(was.keys() | now.keys()) if was.get(name) != now.get(name))
+                yield f"{where}{column} {says} has another {other}"
+            else:
+                yield f"{where}{column} was {said} and is {says}"
 
 
 def _said(value: Any) -> str:

@@ -41,6 +41,26 @@ def discover(sources: str | None = None) -> Registry:
     return Registry(list(found.values()))
 
 
+def tables_at(place: Path) -> list[Saga]:
+    """Return the tables of a file or a folder, imported apart from all others, so that two states of one can be read.
+
+    Raise BadTablesError as `discover` does.
+    """
+    names = {name for name in sys.modules if name.split(".")[0] == _PACKAGE}
+    others = {name: sys.modules.pop(name) for name in names}
+    try:
+        modules = _of_folder(place.parent if place.is_file() else place)
+        wanted = [name for name in modules if place.is_dir() or name == f"{_PACKAGE}.{place.stem}"]
+        found = {id(saga): saga for name in wanted for saga in _sagas(_imported(name))}
+    finally:
+        for name in [name for name in sys.modules if name.split(".")[0] == _PACKAGE]:
+            del sys.modules[name]
+        sys.modules.update(others)
+    if not found:
+        raise BadTablesError(f"{place} holds no saga")
+    return list(Registry(list(found.values())))
+
+
 def problems(sources: str | None = None) -> list[str]:
     """Return every problem of every file that `sources` names, each in one line. sources: see `discover`."""
     found: list[str] = []

@@ -15,6 +15,7 @@ from uuid import UUID
 from machines.call import Call
 from machines.outcomes import Outcome
 from machines.references import FillError, roots_of
+from machines.renaming import as_named_now
 from machines.saga import Saga
 from machines.statuses import Status, StepStatus, step_status
 from machines.step import Kind, Step
@@ -152,7 +153,7 @@ def replies(journal: Sequence[JournalEntry]) -> dict[str, Any]:
 
 def steps_of(definition: Saga, saga: Snapshot, journal: Sequence[JournalEntry]) -> list[StepResult]:
     """Return every step of the table, in its order, including the steps still to come."""
-    found = replies(journal)
+    found, journal = replies(journal), as_named_now(journal)
     return [_result(definition, saga, number, journal, found) for number in range(1, len(definition.steps) + 1)]
 
 
@@ -179,7 +180,7 @@ def retries(definition: Saga | None, journal: Sequence[JournalEntry]) -> tuple[i
     call, its count starts from 0. When this release does not have the table, the second number equals the first.
     """
     most, limit, made = 0, definition.steps[0].retry.retries if definition else 0, 0
-    for row in journal:
+    for row in as_named_now(journal):
         if row.source != row.dest:
             made = 0
         elif row.trigger == Trigger.RETRY:

@@ -23,6 +23,7 @@ from diagrams.overlays.heat import heat_overlay
 from diagrams.overlays.path import path_overlay
 from diagrams.picture.svg import svg
 from machines.registry import UnknownSagaError
+from machines.renaming import as_named_now
 from machines.saga import Saga
 
 blueprint = Blueprint("diagrams", __name__)
@@ -113,7 +114,7 @@ def show_path(saga_id: UUID) -> Response:
     if definition is None:
         unknown = f"{saga.definition} v{saga.definition_version} is not known here with the table of this saga"
         raise NotFoundError(f"{unknown}; its journal is at /api/v1/sagas/{saga_id}/journal")
-    overlay = path_overlay(definition, str(saga.id), saga.status, saga.state, journal)
+    overlay = path_overlay(definition, str(saga.id), saga.status, saga.state, as_named_now(journal))
     return picture_answer(svg(definition, overlay), 0)
 
 

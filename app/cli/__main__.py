@@ -9,6 +9,7 @@ from flask.cli import ScriptInfo
 
 from app.cli import saga
 from app.cli.author import check, draw
+from app.cli.diff import diff
 from app.cli.group import SagaGroup
 
 #: Command → the Python module to run with the rest of the command line, and the help of the command.
@@ -25,7 +26,7 @@ _PROCESSES = {
 
 def main() -> None:
     """Run the command line of an installed service."""
-    commands = dict(saga.commands) | {"check": check, "draw": draw}
+    commands = dict(saga.commands) | {"check": check, "diff": diff, "draw": draw}
     for name, (module, text) in _PROCESSES.items():
         commands[name] = click.Command(
             name,

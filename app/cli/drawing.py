@@ -11,6 +11,7 @@ from app.cli.output import STATUS_LOOKS, Column, Line, Mark, cell, grid, printab
 from app.cli.saga_path import Calls, StepOnPath, commands_for, goes_back, passed_pivot, path_of
 from app.store.models import JournalRow, SagaRow
 from app.views.formatting import age, short_duration
+from machines.renaming import as_named_now
 from machines.saga import Saga
 from machines.statuses import FINISHED, Status
 from machines.transitions import Direction, Trigger
@@ -98,6 +99,7 @@ def _now(saga: SagaRow, now: datetime) -> str:
 
 def path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], width: int) -> Iterator[RenderableType]:
     """Draw the steps from top to bottom. A step that was undone keeps its place and has the mark ↩."""
+    journal = as_named_now(journal)
     steps = path_of(definition, saga, journal)
     end = definition.compensated if goes_back(definition, saga) else definition.completed
     lines, pivot = [_line(step) for step in steps], next((s for s in steps if s.step.kind == "pivot"), None)

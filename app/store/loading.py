@@ -13,6 +13,7 @@ from app.store.models import JournalRow, SagaRow
 from machines.history import replies
 from machines.progress import may_have_been_sent
 from machines.registry import Registry, UnknownSagaError
+from machines.renaming import MIGRATE, as_named_now
 from machines.saga import Saga
 from machines.statuses import Status
 
@@ -51,8 +52,8 @@ def instance(
     saga.deadline = inf if row.deadline_left_s is None else now + row.deadline_left_s
     saga.committed_snapshot = snapshot_of(row)
     saga.pending = row.status == Status.PENDING
-    last = journal[-1]
-    saga.next_seq = last.seq + 1
+    saga.next_seq = journal[-1].seq + 1
+    last = next(entry for entry in reversed(journal) if entry.trigger != MIGRATE)
     saga.waits_for = last.reason if last.source == last.dest else None
     saga.results = replies(journal)
     return saga
@@ -72,6 +73,7 @@ def table_of(registry: Registry, saga: SagaRow | Row[Any], journal: Sequence[Jou
         table = registry.of(saga)
     except UnknownSagaError:
         return None
+    journal = as_named_now(journal)
     states = {saga.state, *(row.dest for row in journal), *(row.source for row in journal if row.source is not None)}
     steps = {row.step for row in journal if row.step is not None}
     known = states <= table.states.keys() and steps <= {step.name for step in table.steps}

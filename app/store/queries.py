@@ -4,12 +4,13 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, and_, case, select
+from sqlalchemy import ColumnElement, Row, and_, case, or_, select
 
 from app.store.database import db, seconds_until
 from app.store.instance import SagaSnapshot
 from app.store.models import JournalRow, OutboxRow, SagaRow
 from app.store.outbox import PUBLISHED
+from machines.renaming import MIGRATE
 from machines.transitions import Trigger
 
 
@@ -24,13 +25,14 @@ def journal(saga_id: UUID) -> Sequence[JournalRow]:
 def journals(saga_ids: Sequence[UUID], replies_of: Collection[str] | None = None) -> dict[UUID, list[Any]]:
     """Return the journals of a page of sagas in one query.
 
-    replies_of: steps whose replies are read, if they succeeded; None: all replies. Replies may be long.
+    replies_of: steps whose replies are read, if they succeeded; None: all replies. Replies may be long. The renames of
+    a migration are always read.
     """
     found: dict[UUID, list[Any]] = {saga_id: [] for saga_id in saga_ids}
     reply: ColumnElement[Any] = JournalRow.__table__.c.reply
     if replies_of is not None:
-        wanted = JournalRow.step.in_(replies_of), JournalRow.trigger == Trigger.SUCCEEDED
-        reply = case((and_(*wanted), reply)).label("reply")
+        wanted = and_(JournalRow.step.in_(replies_of), JournalRow.trigger == Trigger.SUCCEEDED)
+        reply = case((or_(wanted, JournalRow.trigger == MIGRATE), reply)).label("reply")
     columns = [column for column in JournalRow.__table__.c if column.name != "reply"]
     rows = select(*columns, reply).where(JournalRow.saga_id.in_(saga_ids))
     for row in db.session.execute(rows.order_by(JournalRow.saga_id, JournalRow.seq)):
