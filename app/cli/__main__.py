@@ -11,6 +11,7 @@ from app.cli import saga
 from app.cli.author import check, draw
 from app.cli.diff import diff
 from app.cli.group import SagaGroup
+from app.cli.new import new
 
 #: Command → the Python module to run with the rest of the command line, and the help of the command.
 _PROCESSES = {
@@ -26,7 +27,7 @@ _PROCESSES = {
 
 def main() -> None:
     """Run the command line of an installed service."""
-    commands = dict(saga.commands) | {"check": check, "diff": diff, "draw": draw}
+    commands = dict(saga.commands) | {"check": check, "diff": diff, "draw": draw, "new": new}
     for name, (module, text) in _PROCESSES.items():
         commands[name] = click.Command(
             name,

@@ -1,0 +1,111 @@
+"""The files that `saga new` writes. `$name` is the name of the saga, `$constant` the same in capitals."""
+
+TABLE = '''"""The saga $name: reserve, pay, confirm. Change the steps; docs/tables.md has every word."""
+
+from machines import Saga, compensatable, pivot, post, retriable, text
+
+$constant = Saga(
+    name="$name",
+    version=1,
+    initial="ASKED",
+    completed="CONFIRMED",
+    compensated="CALLED_OFF",
+    data={"customer": text(example="Ada")},
+    client="customer",
+    participants=("shop",),
+    steps=(
+        compensatable(
+            "reserve",
+            post("shop", "/reservations", customer="customer"),
+            undo=post("shop", "/reservations/undo"),
+            done="RESERVED",
+            refused="NOT_RESERVED",
+        ),
+        pivot("pay", post("shop", "/payments", customer="customer"), done="PAID", refused="NOT_PAID"),
+        retriable("confirm", post("shop", "/confirmations", customer="customer"), done="CONFIRMED"),
+    ),
+)
+'''
+
+TEST = '''"""The saga $name, without a database, a server or a participant."""
+
+from pathlib import Path
+
+from machines import REFUSED, SUCCEEDED
+from machines.discovery import discover
+from machines.progress import Walk
+
+TABLE = discover(str(Path(__file__).resolve().parents[1] / "sagas")).latest("$name")
+
+
+def run(**outcomes):
+    """Return the calls of a saga and the state in which it ends. outcomes: of steps; the others succeed."""
+    saga, calls = Walk(TABLE), []
+    saga.pass_on()
+    while saga.current.call:
+        calls.append(("undo " if saga.current.undoes else "") + saga.current.step.name)
+        saga.conclude(outcomes.get(saga.current.step.name, SUCCEEDED) if not saga.current.undoes else SUCCEEDED)
+    return calls, saga.state
+
+
+def test_every_step_succeeds():
+    assert run() == (["reserve", "pay", "confirm"], "CONFIRMED")
+
+
+def test_refused_payment_gives_the_reservation_back():
+    assert run(pay=REFUSED) == (["reserve", "pay", "undo reserve"], "CALLED_OFF")
+'''
+
+PARTICIPANT = '''"""A participant for trying out, on PORT (8100). It keeps in memory what it did, by idempotency key.
+
+A real participant keeps its keys in its database, in the transaction of the effect. Replace this file by your service.
+"""
+
+import json
+import os
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock
+
+#: Idempotency key -> (status, reply) of the first request with this key.
+ANSWERS: dict[str, tuple[int, dict[str, object]]] = {}
+LOCK = Lock()
+
+
+def answer(key: str, path: str, body: dict[str, object]) -> tuple[int, dict[str, object]]:
+    """Return status and reply; the same for a repeated key. An action that comes after its undo is refused."""
+    with LOCK:
+        if key in ANSWERS:
+            return ANSWERS[key]
+        if key.endswith("/do") and key.removesuffix("do") + "undo" in ANSWERS:
+            return 410, {"detail": "it was undone before"}
+        print(f"{path} {json.dumps(body)}", flush=True)  # the effect
+        ANSWERS[key] = 201, {"number": len(ANSWERS) + 1}
+        return ANSWERS[key]
+
+
+class Participant(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+        status, reply = answer(self.headers["Idempotency-Key"], self.path, body)
+        text = json.dumps(reply).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Print nothing for each request; `answer` prints the effects."""
+
+
+if __name__ == "__main__":
+    port = int(os.environ.get("PORT", "8100"))
+    print(f"listening on {port}", file=sys.stderr, flush=True)
+    ThreadingHTTPServer((os.environ.get("HOST", "127.0.0.1"), port), Participant).serve_forever()
+'''
+
+DOCKERFILE = """FROM saga-orchestrator:$image
+COPY sagas /sagas
+RUN ["saga", "check"]
+"""
