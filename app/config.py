@@ -30,6 +30,8 @@ from machines.saga import Saga
 from machines.table import participant_variable
 
 MOST_CONNECTIONS = 10_000
+#: Upper bound of settings in days, ten years; a larger number is a typing error.
+MOST_DAYS = 3650
 MOST_PROXIES = 100
 MOST_THREADS = 4096
 #: Upper bound of settings that count failures or claims; a larger number is a typing error.
@@ -190,6 +192,13 @@ class Config:
         "LEASE_S", 30.0, "how long the sagas of a dead process wait before another process claims them"
     )
     recovery_interval_s: float = seconds("RECOVERY_INTERVAL_S", 1.0, "pause between two claims of such sagas")
+    draft_days: int = count(
+        "DRAFT_DAYS",
+        7,
+        "how many days a saga that `POST /api/v1/sagas` stored waits to be started; then it ends compensated, without "
+        "a call",
+        high=MOST_DAYS,
+    )
     grace_s: int = count(
         "GRACE_S",
         25,

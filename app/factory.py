@@ -18,6 +18,7 @@ from app import access, admin, failpoints
 from app.access import browser_policy
 from app.access.address import install_rate_limit
 from app.access.api_keys import KeyRing
+from app.api import batches as batches_api
 from app.api import checkout, commandes, definitions, diagrams, docs, events, health, problems, sagas
 from app.api.metrics import Exporter
 from app.breaker import BreakerPolicy
@@ -28,7 +29,9 @@ from app.calls.limits import LimitedSender
 from app.cli import saga
 from app.cli.migrate import MigrateCommand
 from app.config import OTEL_ENDPOINT, Config, check_participants, from_environment, read_tables
+from app.engine.batch import Batches
 from app.engine.calls import Calls
+from app.engine.drafts import Drafts
 from app.engine.engine import Engine
 from app.engine.heartbeat import Heartbeat
 from app.engine.idempotency import Keys
@@ -102,7 +105,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     Exporter(app, metrics, queue)
     shared_cache = SharedCache(config.redis_url)
     event_committed, owner = threading.Event(), new_owner()
-    service, runner, exposition = _engine(
+    service, batches, runner, exposition = _engine(
         app, config, registry, participants, metrics, queue, shared_cache, event_committed, owner, threads
     )
     event_threads = _event_threads(app, config, registry, metrics, service, runner, event_committed, owner, threads)
@@ -112,6 +115,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         registry=registry,
         participants=participants,
         sagas=service,
+        batches=batches,
         runner=runner,
         events=event_threads,
         threads=threads,
@@ -124,9 +128,10 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         redact=Secrets(config.log_redact).redacted,
     ).install(app)
     problems.install(app)
-    for module in (health, sagas, events, definitions, docs, diagrams):
+    for module in (health, sagas, batches_api, events, definitions, docs, diagrams):
         app.register_blueprint(module.blueprint)
     sagas.add_starts(app, registry)
+    batches_api.add_batches(app, registry)
     for table, contract in ((CHECKOUT, checkout), (COMMANDE, commandes)):
         if table in registry:  # a reference contract is served only with its table
             app.register_blueprint(contract.blueprint)
@@ -145,7 +150,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
     app: Flask, config: Config, registry: Registry, participants: Mapping[str, ParticipantSettings],
     metrics: CollectorRegistry, queue: EntryQueue, shared_cache: SharedCache, event_committed: threading.Event,
     owner: str, threads: ServiceThreads,
-) -> tuple[SagaService, Runner, Exposition]:  # fmt: skip
+) -> tuple[SagaService, Batches, Runner, Exposition]:  # fmt: skip
     with app.app_context():
         store = SagaStore(Connections(db.engine), registry, owner)
         leases = Leases(db.engine, registry, owner)
@@ -179,6 +184,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         stopping=stopping.is_set,
         on_event=event_committed.set,
     )
+    drafts = Drafts(engine, leases, tables, config.draft_days)
     runner = Runner(
         config=config,
         engine=engine,
@@ -187,12 +193,12 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         heartbeat=heartbeat,
         stopping=stopping,
         broker=Broker(config.broker_url, threads) if config.broker_url else None,
-        at_each_beat=(guarded.learn, breakers.update),
+        at_each_beat=(guarded.learn, breakers.update, drafts.expire),
         threads=threads,
     )
     keys = Keys(store, shared_cache)
     service = SagaService(config=config, registry=registry, engine=engine, runner=runner, keys=keys, threads=threads)
-    return service, runner, exposition
+    return service, Batches(engine, runner, keys), runner, exposition
 
 
 def _event_threads(  # noqa: PLR0917  connects parts that are built already

@@ -8,6 +8,7 @@ from flask import Flask, current_app
 
 if TYPE_CHECKING:  # every layer imports this module, so this module must not import them at run time
     from app.access.api_keys import KeyRing
+    from app.engine.batch import Batches
     from app.engine.runner import Runner
     from app.engine.service import SagaService
     from app.events.event_threads import EventThreads
@@ -32,6 +33,8 @@ class Services:
     participants: "Mapping[str, ParticipantSettings]"
     #: Starts and moves sagas.
     sagas: "SagaService"
+    #: Starts many sagas in one commit.
+    batches: "Batches"
     #: Runs sagas, and recovers sagas after its start.
     runner: "Runner"
     #: Publish and receive events after their start.

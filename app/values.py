@@ -27,7 +27,8 @@ LONGEST_WORDS = 500  # largest number of characters that are kept of a text from
 LONGEST_LINE = (
     1000  # largest number of characters of a stored reason: a text of LONGEST_WORDS, and the service's words around it
 )
-LARGEST_CONTENT = 256 * 1024  # largest number of bytes of a request or an event
+LARGEST_CONTENT = 256 * 1024  # largest number of bytes of a request, an event, or the data of one start in a batch
+LARGEST_BATCH = 4 * 1024 * 1024  # largest number of bytes of a batch of starts
 
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1  # smallest and largest integer that orjson reads and writes
 _INTEGRAL = 1e16  # a float from here on is written with an exponent, and JSONB makes an integer of that
@@ -72,6 +73,11 @@ def parsed(content: bytes) -> Any:
 def parsed_strictly(content: bytes) -> Any:
     """Return the value of JSON content as `parsed` does, but refuse an object with a repeated name."""
     return _carefully(content, _STRICT)
+
+
+def decoded_strictly(content: bytes) -> Any:
+    """Return the value of JSON content as `parsed_strictly` does, but leave the call of `check` to the caller."""
+    return _decoded(content, _STRICT)
 
 
 def read_back(text: str | bytes) -> Any:
@@ -141,17 +147,21 @@ def _floats_are_plain(value: Any) -> bool:
 
 
 def _carefully(content: bytes, decoder: JSONDecoder) -> Any:
+    value = _decoded(content, decoder)
+    if content.count(b"[") + content.count(b"{") > DEEPEST or b"\\u" in content:
+        check(value)
+    return value
+
+
+def _decoded(content: bytes, decoder: JSONDecoder) -> Any:
     try:
-        value = decoder.decode(content.decode())
+        return decoder.decode(content.decode())
     except RecursionError:
         raise UnreadableError(f"nested deeper than {DEEPEST}", "nest it less deeply") from None
     except UnicodeDecodeError:
         raise UnreadableError("not UTF-8", "send it in UTF-8") from None
     except JSONDecodeError as error:
         raise UnreadableError(f"no JSON ({error})", "send JSON") from None
-    if content.count(b"[") + content.count(b"{") > DEEPEST or b"\\u" in content:
-        check(value)
-    return value
 
 
 def _walk(value: Any) -> Iterator[tuple[_Path, int, Any]]:

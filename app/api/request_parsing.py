@@ -1,5 +1,6 @@
 """Parsing of a request: strict JSON, Idempotency-Key, Prefer, and the start of a saga with the body as its data."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import request
@@ -9,8 +10,9 @@ from app.environ import REPEATED_HEADERS
 from app.errors import MalformedError, MediaTypeError
 from app.services import services
 from app.store.instance import SagaSnapshot
+from app.values import parsed_strictly
 from app.views.saga_data import data_schema
-from app.views.validation import Reason, checked_key, load, parsed_object
+from app.views.validation import Reason, checked_key, load, object_in, parsed
 from machines.saga import Saga
 
 #: Longest wait that a client can request with `Prefer: wait=N`, in seconds. A longer wait is shortened to this.
@@ -54,9 +56,26 @@ def reason_given() -> str:
 
 def json_object() -> dict[str, Any]:
     """Return the body as a JSON object. Raise MediaTypeError, MalformedError or InvalidError."""
+    return object_in(json_body(), "the body")
+
+
+def json_body(parse: Callable[[bytes], Any] = parsed_strictly) -> Any:
+    """Return the body as JSON. Raise MediaTypeError, MalformedError or InvalidError. parse: see app.values."""
     if request.mimetype != "application/json" and not _sent_by_curl():
         raise MediaTypeError("send Content-Type: application/json")
-    return parsed_object(request.get_data(), "the body")
+    return parsed(request.get_data(), "the body", parse)
+
+
+def refuse_prefer(why: str) -> None:
+    """Raise MalformedError for a header Prefer that asks for a wait, or for none. why: why this request has none."""
+    if preferred_wait_s() is not None:
+        refuse_header("Prefer", why)
+
+
+def refuse_header(name: str, why: str) -> None:
+    """Raise MalformedError when the request has this header, because it would be ignored."""
+    if name in request.headers:
+        raise MalformedError(f"{name}: {why}; leave the header out")
 
 
 def _sent_by_curl() -> bool:

@@ -18,7 +18,14 @@ from app.api.openapi.operation import (
     operation,
 )
 from app.api.problems import problem_answer
-from app.api.request_parsing import idempotency_key, json_object, preferred_wait_s, reason_given, start_saga
+from app.api.request_parsing import (
+    idempotency_key,
+    json_object,
+    preferred_wait_s,
+    reason_given,
+    refuse_prefer,
+    start_saga,
+)
 from app.api.responses import with_location
 from app.api.schemas.sagas import (
     Journal,
@@ -37,11 +44,11 @@ from app.store.instance import SagaSnapshot
 from app.store.models import SagaRow
 from app.views.masking import shown
 from app.views.saga_data import data_schema
-from app.views.saga_json import json_with_steps, line_json, move_json, short_json, whole_json
+from app.views.saga_json import json_with_steps, line_json, move_json, short_json, started_json, whole_json
 from app.views.validation import Reason, Resolution, load
 from machines.registry import Registry, UnknownSagaError
 from machines.saga import Saga
-from machines.statuses import SAGA_STATUSES, UNDER_WAY, Status
+from machines.statuses import UNDER_WAY, Status
 
 blueprint = Blueprint("sagas", __name__, url_prefix="/api/v1/sagas")
 
@@ -67,13 +74,23 @@ MOVES = ("sagas.show", "sagas.journal", "diagrams.show_path", "sagas.execute", "
     need=Scope.START,
 )  # fmt: skip
 def create() -> Response:
-    """Create a saga of any type. POST …/execute starts it."""
+    """Store a saga of any type. Nothing runs yet: POST …/execute starts it. Unstarted, it ends after DRAFT_DAYS.
+
+    POST /api/v1/sagas/{type} stores and starts a saga in one request.
+    """
+    refuse_prefer("nothing runs yet, so send it with POST …/execute")
     body = load(_CreateBody(), json_object())
     definition = _definition(body["type"])
     data = load(data_schema(definition), body["data"], below="/data")
     created = services().sagas.create(definition.name, data, idempotency_key(), by=principal().actor, sent=body["data"])
     saga = _saga(created.id)
-    answer = jsonify(message="Saga created", saga=short_json(saga))
+    execute_url = url_for("sagas.execute", saga_id=saga.id)
+    if saga.status == Status.PENDING:
+        days = services().runner.config.draft_days
+        message = f"Saga created; nothing runs yet. POST {execute_url} starts it; unstarted, it ends after {days} days"
+    else:
+        message = "The saga of this key was started before"
+    answer = jsonify(message=message, saga=short_json(saga), execute=execute_url)
     answer.status_code = 201
     return with_location(answer, url_for("sagas.show", saga_id=saga.id), replayed=created.replayed)
 
@@ -204,14 +221,7 @@ def _ended(definition: Saga, saga: SagaSnapshot) -> Response:
     if saga.status == Status.COMPENSATED:
         answer = problem_answer(409, "Saga compensated", saga.error or "", saga_id=str(saga.id), state=saga.state)
         return with_location(answer, location, replayed=saga.replayed)
-    answer = jsonify(
-        id=str(saga.id),
-        type=definition.name,
-        status=SAGA_STATUSES[saga.status],
-        state=saga.state,
-        stuck=saga.status == Status.STUCK,
-        error_message=saga.error,
-    )
+    answer = jsonify(started_json(definition, saga))
     answer.status_code = 201 if saga.status == Status.COMPLETED else 202
     return with_location(answer, location, replayed=saga.replayed)
 

@@ -149,6 +149,15 @@ class Engine:
         if saga.status in FINISHED and saga.started_at < inf:
             self.calls.traces.ended(saga, self.store.clock() - saga.started_at)
 
+    def insert_all(self, sagas: Sequence[Instance]) -> None:
+        """Store new sagas in one commit. Each is due at once. Raise KeyTakenError, with nothing stored."""
+        moves = [saga.unsaved for saga in sagas]
+        self.store.insert_all(sagas)
+        if any(move.event for made in moves for move in made):
+            self.on_event()
+        for saga, made in zip(sagas, moves, strict=True):
+            self.telemetry.committed(saga, made)
+
     def insert_early(self, saga: Instance) -> None:
         """Insert a saga in its initial state while another thread runs it and has not made it durable.
 

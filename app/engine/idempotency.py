@@ -9,7 +9,7 @@ written-out form: sender, type and key. A request looks for both forms.
 import hashlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row
@@ -19,6 +19,7 @@ from app.shared_cache import SharedCache
 from app.store.instance import Instance, SagaSnapshot
 from app.store.loading import snapshot_of
 from app.store.sagas import SagaStore
+from machines.saga import Saga
 from machines.statuses import UNDER_WAY
 
 #: Longest wait, in seconds, of a second request with a key for the first request to make its saga durable.
@@ -45,24 +46,28 @@ class Keys:
         return self.known(saga) or self._started_this_moment(saga)
 
     def known(self, saga: Instance) -> SagaSnapshot | None:
-        """Return what `started` returns, without a wait.
-
-        Also set the key that the saga is stored with: the written-out form when another saga has the key as sent.
-        """
+        """Return what `started` returns, without a wait. Also set the key that the saga is stored with."""
         if not saga.sent_key:
             return None
-        own = _written_out(saga)
-        rows = {row.idempotency_key: row for row in self._store.find_keys(saga.sent_key, own)}
-        first = rows.get(saga.sent_key)
-        row = rows.get(own) or (first if first is not None and _of_the_same(first, saga) else None)
+        row = _earlier(saga, self._rows([saga]))
         if row is None:
-            saga.key = saga.sent_key if first is None else own
             return None
-        if not _same_request(row, saga):
-            raise KeyReusedError("this key began a saga with other data; send a new key", saga_id=str(row.id))
         if row.status in UNDER_WAY:
             raise StillRunningError("wait for it, and ask for it by its id", saga_id=str(row.id))
         return snapshot_of(row, replayed=True)
+
+    def known_all(self, sagas: Sequence[Instance]) -> list[SagaSnapshot | KeyReusedError | None]:
+        """Return for each saga what `known` returns for it. A saga that still runs is returned, too.
+
+        A KeyReusedError stands in its saga's place, so that it does not stop the others.
+        """
+        rows = self._rows(sagas)
+        return [_snapshot_or_error(saga, rows) for saga in sagas]
+
+    def _rows(self, sagas: Iterable[Instance]) -> Mapping[str, Row[Any]]:
+        """Return key → row, for each stored saga that has the key of one of these sagas."""
+        keys = [key for saga in sagas if saga.sent_key for key in (saga.sent_key, _written_out(saga))]
+        return {row.idempotency_key: row for row in self._store.find_keys(*keys)}
 
     def _started_this_moment(self, saga: Instance) -> SagaSnapshot | None:
         """Wait up to TURN_S until a simultaneous request with this key has made its saga durable; return that saga.
@@ -76,6 +81,19 @@ class Keys:
                     return known
                 time.sleep(_POLL_S)
         return None
+
+
+def new_saga(
+    definition: Saga, data: Mapping[str, Any], key: str | None, by: str, sent: Mapping[str, Any] | None
+) -> Instance:
+    """Return a new saga with its key and its sender. The arguments are those of `SagaService.start`."""
+    saga = Instance.new(definition, data, actor="client")
+    saga.started_by = by
+    if key is not None:
+        saga.sent_key = saga.key = key
+        saga.fingerprint = fingerprint(definition.name, data)
+        saga.sent_digest = None if sent is None else sent_digest(sent)
+    return saga
 
 
 def fingerprint(name: str, data: Mapping[str, Any]) -> str:
@@ -93,6 +111,28 @@ def as_sent(key: str | None) -> str | None:
     if key is None or not key.startswith(_WRITTEN_OUT):
         return key
     return key.removeprefix(_WRITTEN_OUT).split(" ", 2)[2]
+
+
+def _earlier(saga: Instance, rows: Mapping[str, Row[Any]]) -> Row[Any] | None:
+    """Return the row of the earlier saga with this saga's key, or None. Raise KeyReusedError for other data.
+
+    Also set the key that the saga is stored with: the written-out form when another saga has the key as sent.
+    """
+    own, first = _written_out(saga), rows.get(str(saga.sent_key))
+    row = rows.get(own) or (first if first is not None and _of_the_same(first, saga) else None)
+    if row is None:
+        saga.key = saga.sent_key if first is None else own
+    elif not _same_request(row, saga):
+        raise KeyReusedError("this key began a saga with other data; send a new key", saga_id=str(row.id))
+    return row
+
+
+def _snapshot_or_error(saga: Instance, rows: Mapping[str, Row[Any]]) -> SagaSnapshot | KeyReusedError | None:
+    try:
+        row = _earlier(saga, rows)
+    except KeyReusedError as error:
+        return error
+    return None if row is None else snapshot_of(row, replayed=True)
 
 
 def _written_out(saga: Instance) -> str:

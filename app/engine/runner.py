@@ -127,6 +127,13 @@ class Runner:
         if self._broker:
             self._broker.wake()
 
+    def announce_due(self) -> None:
+        """Have due sagas claimed now: by a worker when there is a broker, else by this process."""
+        if self._broker:
+            self._broker.wake()
+        else:
+            self.wake()
+
     def wake(self) -> None:
         """Wake the recovery thread, so that it claims due sagas now."""
         self._woken = True

@@ -11,7 +11,7 @@ from uuid import UUID
 from app.config import Config
 from app.engine.early_commits import EarlyCommits
 from app.engine.engine import Engine, IncompleteReplyError, RunEnd
-from app.engine.idempotency import Keys, fingerprint, sent_digest
+from app.engine.idempotency import Keys, new_saga
 from app.engine.runner import MAX_INLINE_WAIT_S, Runner
 from app.errors import ConflictError, InvalidError, NotFoundError
 from app.service_threads import ServiceThreads
@@ -227,13 +227,7 @@ class SagaService:
     def _new(
         self, name: str, data: Mapping[str, Any], key: str | None, by: str, sent: Mapping[str, Any] | None
     ) -> Instance:
-        saga = Instance.new(self._registry.latest(name), data, actor="client")
-        saga.started_by = by
-        if key is not None:
-            saga.sent_key = saga.key = key
-            saga.fingerprint = fingerprint(name, data)
-            saga.sent_digest = None if sent is None else sent_digest(sent)
-        return saga
+        return new_saga(self._registry.latest(name), data, key, by, sent)
 
     def _read(self, saga_id: UUID) -> Instance:
         try:

@@ -13,6 +13,7 @@ from werkzeug.wsgi import FileWrapper
 
 from app.environ import REPEATED_HEADERS
 from app.serving.bodies import AwaitedBodies, Body, BodyReadAhead, Environ, Exchange, Run, answer_problem
+from app.values import LARGEST_BATCH
 
 if TYPE_CHECKING:  # the main process serves nothing, and does not import Flask
     from flask import Flask
@@ -22,6 +23,8 @@ _log = structlog.get_logger("server")
 LIVENESS = frozenset({"/health", "/api/saga/health/"})
 #: Paths for monitoring. These requests query the database.
 MONITORING = frozenset({"/ready", "/metrics", "/metrics/"})
+#: Beginning and end of the paths of batches. Only their bodies may have LARGEST_BATCH bytes.
+SAGAS, BATCH = "/api/v1/sagas/", "/batch"
 #: Most MONITORING requests at once, so that they do not take all threads while the database is slow.
 MAX_MONITORING = 4
 #: Largest body that is read before its request runs, in bytes. A larger body is read when the application needs it.
@@ -86,7 +89,8 @@ class FrontDoor:
             return lane.run(exchange, request)
         if self._reads_ahead(request, length):
             return BodyReadAhead(exchange, request, lane.run, self.read_ahead).start()
-        request["wsgi.input"] = Body(exchange, length, self.bodies, self._largest)
+        largest = LARGEST_BATCH if path.startswith(SAGAS) and path.endswith(BATCH) else self._largest
+        request["wsgi.input"] = Body(exchange, length, self.bodies, largest)
         return lane.run(exchange, request)
 
     def _reads_ahead(self, request: Environ, length: str) -> bool:

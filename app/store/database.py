@@ -158,6 +158,9 @@ def _for_sqlite(element: Any, compiler: Any, **options: Any) -> str:
     return str(element.sqlite).format(*(compiler.process(clause, **options) for clause in element.clauses))
 
 
+#: Seconds of a day.
+DAY_S = 86_400.0
+
 # SQLAlchemy stores a timestamp on SQLite as a text with six fraction digits, so the expressions return such texts.
 
 

@@ -6,6 +6,7 @@ Any process can claim a saga that is due. It then holds the saga until the lease
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 import structlog
 from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, delete, select, tuple_, update
@@ -13,12 +14,13 @@ from sqlalchemy import Engine as Database
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from app.store.database import db_now, in_seconds
+from app.store.database import DAY_S, db_now, in_seconds
 from app.store.instance import Instance
 from app.store.loading import SAGA_COLUMNS, instance, journals
-from app.store.models import ReplicaRow, SagaRow
+from app.store.models import UNFINISHED, ReplicaRow, SagaRow
 from app.store.tables import table_is_known, without_table
 from machines.registry import Registry
+from machines.statuses import Status
 
 _REPLICA: Table = ReplicaRow.__table__
 #: Seconds without a heartbeat after which a replica is deleted from the list.
@@ -102,6 +104,20 @@ class Leases:
     def expire_all(self) -> None:
         """Make every unfinished saga due. Call this only when no other process uses the database."""
         self._make_due()
+
+    def old_drafts(self, days: int, limit: int) -> Sequence[UUID]:
+        """Return the ids of sagas that were stored at least `days` days ago and never started, the oldest first.
+
+        Leave out sagas whose table this process does not have.
+        """
+        old = select(_SAGA.c.id).where(
+            UNFINISHED,  # the condition of the index on status and created_at
+            _SAGA.c.status == Status.PENDING.value,
+            _SAGA.c.created_at < in_seconds(-days * DAY_S),
+            table_is_known(self._registry),
+        )
+        with self._database.connect() as connection:
+            return connection.scalars(old.order_by(_SAGA.c.created_at).limit(limit)).all()
 
     def unknown_definitions(self) -> Sequence[Row[Any]]:
         """Return name and version of each table by which unfinished sagas run and which the registry lacks."""

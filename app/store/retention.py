@@ -6,16 +6,14 @@ from uuid import UUID
 
 from sqlalchemy import delete, exists, select, tuple_
 
-from app.store.database import db, in_seconds
+from app.store.database import DAY_S, db, in_seconds
 from app.store.models import OutboxRow, SagaRow
 from machines.statuses import FINISHED
-
-_DAY_S = 86_400.0
 
 
 def ended_before(days: float, limit: int) -> Sequence[SagaRow]:
     """Return the oldest sagas that ended at least `days` ago and whose events are all published."""
-    past = in_seconds(-days * _DAY_S)
+    past = in_seconds(-days * DAY_S)
     unpublished = exists().where(OutboxRow.saga_id == SagaRow.id)
     old = select(SagaRow).where(
         SagaRow.created_at < past,  # excludes no saga, but lets the database use the index on created_at

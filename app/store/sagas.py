@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
+    Connection,
     Integer,
     Row,
     String,
@@ -140,8 +141,57 @@ class SagaStore:
         delay_s: seconds after which any process can claim the saga; None: the engine has nothing left to do.
         owner: the process that holds the lease until then; None: no process runs the saga.
         """
+        values = self._new(saga, delay_s, owner)
+        try:
+            if saga.key == saga.sent_key:
+                self._insert.run(values)
+            else:
+                self._insert_beside(saga, values)
+        except IntegrityError as error:
+            if saga.key is None:
+                raise
+            raise KeyTakenError(saga.key) from error
+        saga.committed()
+
+    def insert_all(self, sagas: Sequence[Instance]) -> None:
+        """Make new sagas with keys durable in one transaction, each due at once. No process holds them yet.
+
+        Raise KeyTakenError, with nothing written, when another saga has one of the keys.
+        """
+        try:
+            with atomic(self._database) as connection:
+                # In the order of the keys, so that two batches with the same keys do not wait for each other.
+                for saga in sorted(sagas, key=attrgetter("key")):
+                    if saga.key != saga.sent_key:
+                        _lock_other(connection, saga)
+                    self._insert.run_within(connection, self._new(saga, 0.0, None))
+        except IntegrityError as error:
+            raise KeyTakenError from error
+        for saga in sagas:
+            saga.committed()
+
+    def insert_first(self, saga: Instance, delay_s: float, owner: str) -> None:
+        """Insert a saga in its initial state. Do nothing when an earlier attempt has inserted it despite an error.
+
+        Raise KeyTakenError when another saga has its Idempotency-Key.
+        """
+        try:
+            self.insert(saga, delay_s, owner)
+        except (KeyTakenError, IntegrityError):
+            if self.find(saga.id) is None:
+                raise
+            saga.committed()
+
+    def _insert_beside(self, saga: Instance, values: dict[str, Any]) -> None:
+        """Insert a saga with the written-out form of its key, because another sender's saga has the key as sent."""
+        with atomic(self._database) as connection:
+            _lock_other(connection, saga)
+            self._insert.run_within(connection, values)
+
+    def _new(self, saga: Instance, delay_s: float | None, owner: str | None) -> dict[str, Any]:
+        """Return the values of a new row. The arguments are those of `insert`."""
         definition = saga.definition
-        values = (
+        return (
             self._moved(saga, owner)
             | self._due(saga, delay_s)
             | {
@@ -158,39 +208,6 @@ class SagaStore:
                 "created_s": saga.unsaved[0].made - saga.clock(),
             }
         )
-        try:
-            if saga.key == saga.sent_key:
-                self._insert.run(values)
-            else:
-                self._insert_beside(saga, values)
-        except IntegrityError as error:
-            if saga.key is None:
-                raise
-            raise KeyTakenError(saga.key) from error
-        saga.committed()
-
-    def insert_first(self, saga: Instance, delay_s: float, owner: str) -> None:
-        """Insert a saga in its initial state. Do nothing when an earlier attempt has inserted it despite an error.
-
-        Raise KeyTakenError when another saga has its Idempotency-Key.
-        """
-        try:
-            self.insert(saga, delay_s, owner)
-        except (KeyTakenError, IntegrityError):
-            if self.find(saga.id) is None:
-                raise
-            saga.committed()
-
-    def _insert_beside(self, saga: Instance, values: dict[str, Any]) -> None:
-        """Insert a saga with the written-out form of its key, because another sender's saga has the key as it was sent.
-
-        Lock the other saga, and raise KeyTakenError when it was deleted: the key as it was sent is then free again.
-        """
-        others = select(_SAGA.c.id).where(_SAGA.c.idempotency_key == saga.sent_key)
-        with atomic(self._database) as connection:
-            if connection.execute(others.with_for_update(read=True, key_share=True)).first() is None:
-                raise KeyTakenError(saga.key)
-            self._insert.run_within(connection, values)
 
     def save(self, saga: Instance, delay_s: float | None, owner: str | None, enough_s: float | None = None) -> None:
         """Commit the moves since the last commit. Raise FencedError, with nothing written, when the saga has moved.
@@ -264,6 +281,16 @@ class SagaStore:
         """Return the rows of the sagas with these Idempotency-Keys. keys: in the form in which they are stored."""
         with self._database.connect() as connection:
             return connection.execute(select(_SAGA).where(_SAGA.c.idempotency_key.in_(keys))).all()
+
+
+def _lock_other(connection: Connection, saga: Instance) -> None:
+    """Lock the other sender's saga that has the key as it was sent, until the end of the transaction.
+
+    Raise KeyTakenError when it was deleted: the key as it was sent is then free again.
+    """
+    others = select(_SAGA.c.id).where(_SAGA.c.idempotency_key == saga.sent_key)
+    if connection.execute(others.with_for_update(read=True, key_share=True)).first() is None:
+        raise KeyTakenError(saga.key)
 
 
 def _as_json(move: Move, now: float) -> dict[str, Any]:

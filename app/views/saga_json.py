@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from app.store.instance import SagaSnapshot
 from app.store.loading import table_of
 from app.store.models import JournalRow, SagaRow
 from app.views.masking import shown
 from machines.history import StepResult, completed_steps, outcome, retries, steps_of
 from machines.registry import Registry
+from machines.saga import Saga
 from machines.statuses import FINISHED, SAGA_STATUSES, Status, StepStatus
 
 #: Each status of the API, with the matching values of the column `status`.
@@ -26,6 +28,18 @@ def short_json(saga: SagaRow) -> dict[str, object]:
         "state": saga.state,
         "created_at": _moment(saga.created_at),
         "updated_at": _moment(saga.updated_at),
+        "error_message": saga.error,
+    }
+
+
+def started_json(definition: Saga, saga: SagaSnapshot) -> dict[str, object]:
+    """Return the saga as the answer to its start, from the state at its last commit."""
+    return {
+        "id": str(saga.id),
+        "type": definition.name,
+        "status": SAGA_STATUSES[saga.status],
+        "state": saga.state,
+        "stuck": saga.status == Status.STUCK,
         "error_message": saga.error,
     }
 

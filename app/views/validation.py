@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
@@ -16,6 +16,8 @@ from app.values import UnreadableError, check, parsed_strictly
 LONGEST_KEY = 255
 #: Largest number of characters of a reason, which the journal and the audit trail keep.
 LONGEST_REASON = 500
+#: Largest number of starts in one batch.
+LARGEST_NUMBER_OF_STARTS = 1000
 #: Largest number of sagas on one page of a list.
 LARGEST_PAGE = 200
 
@@ -86,19 +88,23 @@ def checked_key(key: str | None) -> str | None:
 
 def parsed_object(raw: bytes, name: str) -> dict[str, Any]:
     """Parse a JSON object strictly. Raise MalformedError or InvalidError. name: see `parsed`."""
-    body = parsed(raw, name)
-    if not isinstance(body, dict):
+    return object_in(parsed(raw, name), name)
+
+
+def object_in(value: Any, name: str) -> dict[str, Any]:
+    """Return the value if it is a JSON object, else raise MalformedError. name: see `parsed`."""
+    if not isinstance(value, dict):
         raise MalformedError(f"{name} must be a JSON object")
-    return body
+    return value
 
 
-def parsed(raw: bytes, name: str) -> Any:
+def parsed(raw: bytes, name: str, parse: Callable[[bytes], Any] = parsed_strictly) -> Any:
     """Parse JSON strictly. Raise MalformedError or InvalidError.
 
-    name: the input in the sender's words, for the error, such as "the body".
+    name: the input in the sender's words, for the error, such as "the body". parse: see app.values.
     """
     try:
-        return parsed_strictly(raw)
+        return parse(raw)
     except UnreadableError as error:
         problem = f"{error}; {error.remedy}"
         if error.pointer:

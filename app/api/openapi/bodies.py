@@ -4,8 +4,10 @@ from typing import Any
 
 from apispec import APISpec
 
+from app.api.openapi import components
 from app.api.openapi.operation import EVERY_SAGA, Operation
 from app.views.saga_data import example, json_schema
+from app.views.validation import LARGEST_NUMBER_OF_STARTS
 from machines.registry import Registry
 from machines.saga import Saga
 
@@ -35,6 +37,26 @@ def body_of(declared: Operation, registry: Registry) -> dict[str, Any]:
     if examples:
         content["examples"] = {name: {"summary": name, "value": value} for name, value in examples.items()}
     return {"required": not declared.body_optional, "content": {"application/json": content}}
+
+
+def batch_of(definition: Saga) -> dict[str, Any]:
+    """Return the request body of a batch of starts."""
+    start = {
+        "type": "object",
+        "required": ["key", "data"],
+        "additionalProperties": False,
+        "properties": {"key": components.IDEMPOTENCY_KEY, "data": _ref(_data_name(definition))},
+    }
+    starts = {"type": "array", "minItems": 1, "maxItems": LARGEST_NUMBER_OF_STARTS, "items": start}
+    schema = {
+        "type": "object",
+        "required": ["starts"],
+        "additionalProperties": False,
+        "properties": {"starts": starts},
+    }
+    value = {"starts": [{"key": f"{definition.name}-{n}", "data": example(definition.data)} for n in (1, 2)]}
+    examples = {definition.name: {"summary": definition.name, "value": value}}
+    return {"required": True, "content": {"application/json": {"schema": schema, "examples": examples}}}
 
 
 def newest(registry: Registry) -> list[Saga]:

@@ -13,17 +13,18 @@ PROBLEMS = {
     403: "The key does not have the scope that this operation needs.",
     404: "Not found.",
     409: "Not possible in the present state of the saga.",
-    413: "The body is larger than 256 KiB.",
+    413: "The body is larger than 256 KiB (a batch: 4 MiB).",
     415: "The body is not sent as application/json.",
     422: "The Idempotency-Key belongs to a saga with other data; send a new key.",
     503: "The database does not answer, or is not migrated to this release.",
 }
 
+#: Schema of an idempotency key. It allows no space at either end, because HTTP removes it from a header's value.
+IDEMPOTENCY_KEY = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"}
 _REQUEST_HEADERS = {
     "Idempotency-Key": {
         "description": "The same key returns the same saga: its answer, 409 while it runs, 422 for another body.",
-        # The pattern allows no space at either end, because HTTP removes it from a header's value.
-        "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"},
+        "schema": IDEMPOTENCY_KEY,
     },
     "Prefer": {
         "description": "RFC 7240. `wait=5`: seconds to wait for the saga; `respond-async`: no wait.",

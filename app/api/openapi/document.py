@@ -13,8 +13,8 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from app.api.openapi import components
-from app.api.openapi.bodies import add_bodies, body_of, newest
-from app.api.openapi.operation import EVERY_DATA, Operation, operation_of
+from app.api.openapi.bodies import add_bodies, batch_of, body_of, newest
+from app.api.openapi.operation import EVERY_BATCH, EVERY_DATA, Operation, operation_of
 from app.api.schemas.base import Problem
 from app.services import services
 from machines.registry import Registry
@@ -56,14 +56,8 @@ def document(app: Flask) -> dict[str, Any]:
     components.add(spec)
     add_bodies(spec, registry)
     for rule, declared in documented(app):
-        if declared.body == EVERY_DATA:  # this path starts one type of saga, and has the schema of its data
-            definition = registry.latest((rule.defaults or {})["saga_type"])
-            shown = _operation(app, rule, replace(declared, body=definition), registry)
-            shown |= {
-                "operationId": f"sagas_start_{definition.name}",
-                "summary": f"{declared.summary}: {definition.name}",
-            }
-            spec.path(rule.rule, operations={"post": shown})
+        if declared.body in (EVERY_DATA, EVERY_BATCH):
+            spec.path(rule.rule, operations={"post": _of_one_type(app, rule, declared, registry)})
             continue
         methods = (rule.methods or set()) - {"HEAD", "OPTIONS"}
         shown = {method.lower(): _operation(app, rule, declared, registry) for method in sorted(methods)}
@@ -96,6 +90,19 @@ def _operation(app: Flask, rule: Rule, declared: Operation, registry: Registry) 
     if declared.body:
         shown["requestBody"] = body_of(declared, registry)
     return shown
+
+
+def _of_one_type(app: Flask, rule: Rule, declared: Operation, registry: Registry) -> dict[str, Any]:
+    """Return the operation of a path that starts one type of saga, with the schema of its data."""
+    definition = registry.latest((rule.defaults or {})["saga_type"])
+    shown = _operation(app, rule, replace(declared, body=definition), registry)
+    if declared.body == EVERY_BATCH:
+        shown["requestBody"] = batch_of(definition)
+    name = "start_batch" if declared.body == EVERY_BATCH else "start"
+    return shown | {
+        "operationId": f"sagas_{name}_{definition.name}",
+        "summary": f"{declared.summary}: {definition.name}",
+    }
 
 
 def _path_parameters(rule: Rule, registry: Registry) -> list[dict[str, Any]]:

@@ -31,7 +31,8 @@ class Operation:
     problems: Sequence[int] = ()
     #: Description of status 409.
     conflict: str = ""
-    #: Request body: a schema, the saga type whose data is the body, EVERY_SAGA or EVERY_DATA. None: no body.
+    #: Request body: a schema, the saga type whose data is the body, EVERY_SAGA, EVERY_DATA or EVERY_BATCH. None: no
+    #: body.
     body: Schema | Saga | str | None = None
     body_optional: bool = False
     #: Example request bodies by name. Each works without changes.
@@ -53,6 +54,8 @@ class Operation:
 EVERY_SAGA = "every saga"
 #: Value of `Operation.body`: the body is the data of a new saga. The path of the request names the type of the saga.
 EVERY_DATA = "every data"
+#: Value of `Operation.body`: the body is a batch of starts. The path of the request names the type of the sagas.
+EVERY_BATCH = "every batch"
 
 
 def operation(summary: str, tag: str, replies: Mapping[int, Schema | str], **more: Any) -> Callable[[View], View]:

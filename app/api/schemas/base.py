@@ -35,6 +35,10 @@ def maybe(field: type[fields.Field[Any]], **more: Any) -> fields.Field[Any]:
     return field(allow_none=True, **more)
 
 
+def maybe_nested(schema: type[Schema], description: str) -> fields.Nested:
+    return fields.Nested(schema, allow_none=True, metadata={"description": description})
+
+
 class WrongField(Reply):
     pointer = fields.String(metadata={"description": "JSON pointer of the field; a query parameter by its name"})
     detail = fields.String()

@@ -2,7 +2,7 @@
 
 from marshmallow import fields
 
-from app.api.schemas.base import Reply, maybe, moment, one_of
+from app.api.schemas.base import Problem, Reply, maybe, maybe_nested, moment, one_of
 from app.views.saga_json import SAGA_STATUS_WORDS
 from machines.history import RECORDED
 from machines.statuses import SAGA_STATUSES, StepStatus
@@ -82,10 +82,11 @@ class Journal(Reply):
 
 
 class SagaCreated(Reply):
-    """The saga is stored and waits for POST …/execute."""
+    """The saga is stored. Nothing runs yet: POST …/execute starts it."""
 
     message = fields.String()
     saga = fields.Nested(SagaShort)
+    execute = fields.String(metadata={"description": "the path of the request that starts it"})
 
 
 class SagaStarted(Reply):
@@ -95,6 +96,19 @@ class SagaStarted(Reply):
     state = fields.String()
     stuck = fields.Boolean(metadata={"description": "true: the saga waits for a person"})
     error_message = maybe(fields.String)
+
+
+class BatchResult(Reply):
+    key = maybe(fields.String, metadata={"description": "key of the start; null: it has no legal key"})
+    saga = maybe_nested(SagaStarted, "the saga of the start; null: there is a problem")
+    replayed = fields.Boolean(metadata={"description": "true: an earlier start with this key started the saga"})
+    problem = maybe_nested(Problem, "why there is no saga; null: there is one")
+
+
+class BatchResults(Reply):
+    """A result for each start, in the order of the starts."""
+
+    results = fields.List(fields.Nested(BatchResult))
 
 
 class SagaCompleted(SagaStarted):

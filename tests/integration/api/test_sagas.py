@@ -94,3 +94,27 @@ def test_a_saga_is_created_once_for_its_key(client):
     assert again.headers["Idempotent-Replayed"] == "true"
     body["data"] = PURCHASE | {"customer_id": 5}
     assert client.post(SAGAS, json=body, headers={"Idempotency-Key": "k"}).status_code == 422
+
+
+def test_a_created_saga_says_that_nothing_runs_yet_and_how_to_start_it(client):
+    body = {"type": "purchase_saga", "data": PURCHASE}
+    headers = {"Idempotency-Key": "draft"}
+    created = client.post(SAGAS, json=body, headers=headers).get_json()
+    execute = f"{SAGAS}/{created['saga']['id']}/execute"
+    assert created["execute"] == execute
+    assert created["message"] == (
+        f"Saga created; nothing runs yet. POST {execute} starts it; unstarted, it ends after 7 days"
+    )
+    assert client.post(created["execute"].replace("execute", "compensate")).status_code == 200
+    assert client.post(SAGAS, json=body, headers=headers).get_json()["message"].startswith("The saga of this key")
+
+
+@pytest.mark.parametrize("prefer", ["wait=5", "respond-async", "return=minimal, wait=1"])
+def test_prefer_is_refused_where_nothing_runs_yet(client, prefer):
+    body = {"type": "purchase_saga", "data": PURCHASE}
+    answer = client.post(SAGAS, json=body, headers={"Prefer": prefer})
+    assert (answer.status_code, answer.get_json(force=True)["detail"]) == (
+        400, "Prefer: nothing runs yet, so send it with POST …/execute; leave the header out",
+    )  # fmt: skip
+    assert client.get(SAGAS).get_json()["sagas"] == []
+    assert client.post(SAGAS, json=body, headers={"Prefer": "return=minimal"}).status_code == 201

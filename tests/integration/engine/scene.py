@@ -15,6 +15,7 @@ from sqlalchemy import text
 from app.calls.client import Request
 from app.calls.outcome import Reply
 from app.config import Config
+from app.engine.batch import Batches
 from app.engine.calls import Calls
 from app.engine.engine import Engine
 from app.engine.heartbeat import Heartbeat
@@ -121,8 +122,16 @@ class Scene:
             registry=self.registry,
             engine=self.engine,
             runner=self.runner,
-            keys=Keys(self.engine.store, SharedCache(None)),
+            keys=self.keys,
         )
+
+    @cached_property
+    def keys(self) -> Keys:
+        return Keys(self.engine.store, SharedCache(None))
+
+    @cached_property
+    def batches(self) -> Batches:
+        return Batches(self.engine, self.runner, self.keys)
 
     def leases(self, owner: str = "engine") -> Leases:
         return Leases(self.database, self.registry, owner, lambda: self.now)

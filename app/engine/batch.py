@@ -1,0 +1,73 @@
+"""Starts many sagas in one commit. Each start has its own idempotency key and its own result.
+
+A batch sends no call itself: its sagas are due at once, and the processes that claim them run them. So a batch that is
+sent again, after a lost answer, finds the sagas of its first request by their keys.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from app.engine.engine import Engine
+from app.engine.idempotency import Keys, new_saga
+from app.engine.runner import Runner
+from app.errors import ConflictError, KeyReusedError
+from app.store.instance import Instance, SagaSnapshot
+from app.store.sagas import KeyTakenError
+from machines.saga import Saga
+
+#: Largest number of tries of one batch. A try fails when another request takes one of its keys.
+_TRIES = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """One start of a batch."""
+
+    #: Idempotency key.
+    key: str
+    data: Mapping[str, Any]
+    #: The data before defaults were filled in.
+    sent: Mapping[str, Any]
+
+
+class Batches:
+    """Starts sagas of one type together."""
+
+    def __init__(self, engine: Engine, runner: Runner, keys: Keys) -> None:
+        self._engine, self._runner, self._keys = engine, runner, keys
+
+    def start(self, definition: Saga, starts: Sequence[Start], by: str) -> list[SagaSnapshot | KeyReusedError]:
+        """Start a saga for each key that is new. Return the durable state of each start's saga, in order.
+
+        by: the sender, who owns the keys. A start whose key is known gets the saga of that key, finished or not, and
+        KeyReusedError when that saga was started with other data. The first start with a key decides for its batch.
+        """
+        for _ in range(_TRIES):
+            sagas = [new_saga(definition, each.data, each.key, by, each.sent) for each in starts]
+            first = {saga.sent_key: saga for saga in reversed(sagas)}
+            known = self._keys.known_all(sagas)
+            new = [saga for saga, found in zip(sagas, known, strict=True) if not found and first[saga.sent_key] is saga]
+            try:
+                self._store(new)
+            except KeyTakenError:
+                continue
+            return [found or _result(saga, first[saga.sent_key]) for saga, found in zip(sagas, known, strict=True)]
+        raise ConflictError("other requests keep taking its keys; ask again")
+
+    def _store(self, new: Sequence[Instance]) -> None:
+        if not new:
+            return
+        self._engine.insert_all(new)
+        self._runner.announce_due()
+
+
+def _result(saga: Instance, first: Instance) -> SagaSnapshot | KeyReusedError:
+    """Return the result of a start whose key was new. first: the saga of the first start with this key."""
+    stored = first.durable
+    assert stored is not None
+    if saga is first:
+        return stored
+    if saga.sent_digest != first.sent_digest:
+        return KeyReusedError("an earlier start of this batch has this key and other data", saga_id=str(stored.id))
+    return SagaSnapshot(id=stored.id, state=stored.state, status=stored.status, error=stored.error, replayed=True)
