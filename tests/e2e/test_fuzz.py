@@ -21,6 +21,7 @@ CHECKS = ["--checks=all", "--exclude-checks=positive_data_acceptance"]
 SETTINGS = f"""
 suppress-health-check = ["all"]
 continue-on-failure = true
+request-timeout = 60
 [generation]
 max-examples = {EXAMPLES}
 [phases.stateful]
