@@ -1,0 +1,45 @@
+"""The client of the saga orchestrator: `Sagas`, its twin `AsyncSagas` for asyncio, their results and their errors."""
+
+from saga_client.asynchronous import AsyncSagas
+from saga_client.client import Sagas
+from saga_client.errors import (
+    Compensated,
+    Conflict,
+    Forbidden,
+    InvalidData,
+    KeyReused,
+    NotFound,
+    SagaError,
+    StillRunning,
+    Stuck,
+    Unauthorized,
+    Unavailable,
+    Unexpected,
+    WrongField,
+)
+from saga_client.results import BatchResult, Saga, SagaDetails, SagaType, Status, Step, StepStatus
+
+__all__ = [
+    "AsyncSagas",
+    "BatchResult",
+    "Compensated",
+    "Conflict",
+    "Forbidden",
+    "InvalidData",
+    "KeyReused",
+    "NotFound",
+    "Saga",
+    "SagaDetails",
+    "SagaError",
+    "SagaType",
+    "Sagas",
+    "Status",
+    "Step",
+    "StepStatus",
+    "StillRunning",
+    "Stuck",
+    "Unauthorized",
+    "Unavailable",
+    "Unexpected",
+    "WrongField",
+]

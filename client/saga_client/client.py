@@ -1,0 +1,116 @@
+"""The client for programs with threads."""
+
+from __future__ import annotations
+
+import random
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Self, TypeVar, overload
+from uuid import UUID
+
+from saga_client.protocol import Pause, Protocol, Steps
+from saga_client.results import BatchResult, Data, Saga, SagaDetails, SagaType
+from saga_client.transport import LOST, Answer, Transport
+
+T = TypeVar("T")
+#: Default of `wait`, in seconds.
+WAIT_S = 60.0
+
+
+class Sagas:
+    """Starts sagas of one service, waits for them, and reads them. Any number of threads may use one object.
+
+    url: base URL of the service. key: API key. timeout: seconds that the service may take for an answer, beyond the
+    wait. attempts: how often a request is sent at most, while the service cannot be reached or answers 5xx or 429.
+    tls: the certificates to trust; default: those of the system. sleep, clock, jitter: for tests.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str | None = None,
+        *,
+        timeout: float = 10.0,
+        attempts: int = 5,
+        tls: ssl.SSLContext | None = None,
+        sleep: Callable[[float], object] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        jitter: Callable[[float], float] = lambda longest: random.uniform(0, longest),  # noqa: S311  no secret
+    ) -> None:
+        self._transport = Transport(url, key, timeout, tls)
+        self._protocol = Protocol(attempts, clock, jitter)
+        self._sleep = sleep
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the idle connections. The object can still be used."""
+        self._transport.close()
+
+    @overload
+    def run(self, type: SagaType[Data], data: Data, *, key: str | None = ..., wait: float = ...) -> Saga: ...
+    @overload
+    def run(self, type: str, data: Mapping[str, Any], *, key: str | None = ..., wait: float = ...) -> Saga: ...
+    def run(
+        self, type: SagaType[Any] | str, data: Mapping[str, Any], *, key: str | None = None, wait: float = WAIT_S  # noqa: A002
+    ) -> Saga:  # fmt: skip
+        """Start a saga, wait for its end for at most `wait` seconds, and return the completed saga.
+
+        key: idempotency key. The same key gets the same saga, also from another process, and after a crash of this
+        one. Without a key the client makes one, which is good for the repetitions of this call only. Raise
+        Compensated, Stuck or StillRunning for a saga that does not complete, and the other errors when none starts.
+        """
+        return self._carry_out(self._protocol.run(str(type), data, key, wait))
+
+    @overload
+    def start(self, type: SagaType[Data], data: Data, *, key: str | None = ...) -> Saga: ...
+    @overload
+    def start(self, type: str, data: Mapping[str, Any], *, key: str | None = ...) -> Saga: ...
+    def start(self, type: SagaType[Any] | str, data: Mapping[str, Any], *, key: str | None = None) -> Saga:  # noqa: A002
+        """Start a saga and return it without a wait. Its status may be any: see `Saga.status`. key: see `run`."""
+        return self._carry_out(self._protocol.start(str(type), data, key))
+
+    @overload
+    def batch(self, type: SagaType[Data], starts: Mapping[str, Data]) -> list[BatchResult]: ...
+    @overload
+    def batch(self, type: str, starts: Mapping[str, Mapping[str, Any]]) -> list[BatchResult]: ...
+    def batch(self, type: SagaType[Any] | str, starts: Mapping[str, Mapping[str, Any]]) -> list[BatchResult]:  # noqa: A002
+        """Start up to 1,000 sagas in one commit, without a wait. Return a result for each, in order.
+
+        starts: idempotency key → data. A start that is refused has an error, and stops no other.
+        """
+        return self._carry_out(self._protocol.batch(str(type), starts))
+
+    def get(self, saga: UUID | str | Saga) -> SagaDetails:
+        """Return a saga with its data and steps. saga: its id, or what `start` returned."""
+        return self._carry_out(self._protocol.get(id_of(saga)))
+
+    def wait_for_end(self, saga: UUID | str | Saga, *, wait: float = WAIT_S) -> SagaDetails:
+        """Return the completed saga. Raise Compensated, Stuck, or StillRunning after `wait` seconds."""
+        return self._carry_out(self._protocol.wait_for_end(id_of(saga), wait))
+
+    def _carry_out(self, steps: Steps[T]) -> T:
+        outcome: Answer | Exception | None = None
+        while True:
+            try:
+                step = steps.send(outcome)
+            except StopIteration as end:
+                found: T = end.value
+                return found
+            if isinstance(step, Pause):
+                outcome = None
+                self._sleep(step.seconds)
+            else:
+                try:
+                    outcome = self._transport.send(step)
+                except LOST as error:
+                    outcome = error
+
+
+def id_of(saga: UUID | str | Saga) -> UUID | str:
+    return saga.id if isinstance(saga, Saga) else saga

@@ -1,0 +1,242 @@
+"""What the client sends and how it reads the answers, without any input or output of its own.
+
+An operation is a generator: it yields a Request, and gets its Answer or the error of a lost connection; or it yields a
+Pause. `Sagas` and `AsyncSagas` carry the same generators out, each in its way.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, TypeVar
+from urllib.parse import quote
+from uuid import UUID, uuid4
+
+from saga_client.errors import (
+    Compensated,
+    InvalidData,
+    SagaError,
+    StillRunning,
+    Stuck,
+    Unavailable,
+    Unexpected,
+    error_of,
+)
+from saga_client.results import BatchResult, Saga, SagaDetails, Status, details_of, saga_of
+from saga_client.transport import Answer, Request
+
+#: Statuses after which the same request is sent again: the service, or a proxy before it, cannot answer now.
+AGAIN = frozenset({408, 425, 429, *range(500, 600)})
+#: Statuses of an answer with the started saga.
+STARTED = frozenset({200, 201, 202})
+#: Longest `wait=` of one request, in seconds. The service waits no longer; the client then asks again.
+LONGEST_WAIT_S = 60
+#: Longest Retry-After that the client obeys, in seconds. After a longer one it gives up.
+LONGEST_RETRY_AFTER_S = 60.0
+#: First and longest pause before a repetition, and between two looks at a running saga, in seconds.
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
+FIRST_LOOK_S, LONGEST_LOOK_S = 0.1, 2.0
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Pause:
+    """A pause between two requests."""
+
+    seconds: float
+
+
+Steps = Generator[Request | Pause, Answer | Exception | None, T]
+
+
+class Protocol:
+    """The operations. attempts: how often one request is sent at most.
+
+    clock: the time in seconds. jitter: returns a random number from 0 to its argument.
+    """
+
+    def __init__(self, attempts: int, clock: Callable[[], float], jitter: Callable[[float], float]) -> None:
+        if attempts < 1:
+            raise ValueError("attempts must be 1 or more")
+        self._attempts, self._clock, self._jitter = attempts, clock, jitter
+
+    def start(self, name: str, data: Mapping[str, Any], key: str | None, wait_s: float = 0.0) -> Steps[Saga]:
+        """Start a saga. Return it as the service answers, after at most `wait_s` seconds and LONGEST_WAIT_S."""
+        wait = max(min(int(wait_s), LONGEST_WAIT_S), 0)
+        headers = {
+            "Idempotency-Key": key or str(uuid4()),
+            "Prefer": f"wait={wait}" if wait else "respond-async",
+        }
+        request = _post(_path(name), data, wait, **headers)
+        answer = yield from self._send(request)
+        body, replayed = _json(answer), answer.headers.get("idempotent-replayed") == "true"
+        if answer.status in STARTED:
+            return _read(saga_of, body, replayed=replayed)
+        if answer.status == HTTPStatus.CONFLICT and "saga_id" in body:
+            if "state" in body:
+                return _compensated(name, body, replayed=replayed)
+            running = yield from self.get(body["saga_id"])  # an earlier request with this key has started it
+            return Saga(**{each: getattr(running, each) for each in Saga.__dataclass_fields__} | {"replayed": True})
+        raise _error(answer, body)
+
+    def run(self, name: str, data: Mapping[str, Any], key: str | None, wait_s: float) -> Steps[Saga]:
+        """Start a saga and wait for its end. Return the completed saga; raise as `wait_for_end` does."""
+        until = self._clock() + wait_s
+        saga = yield from self.start(name, data, key, wait_s)
+        if not (saga.ended or saga.stuck) and until > self._clock():
+            saga = yield from self.wait_for_end(saga.id, until - self._clock())
+        return _completed(saga)
+
+    def get(self, saga_id: UUID | str) -> Steps[SagaDetails]:
+        answer = yield from self._send(Request(method="GET", path=_path(str(saga_id))))
+        body = _json(answer)
+        if answer.status != HTTPStatus.OK:
+            raise _error(answer, body)
+        return _read(details_of, body)
+
+    def wait_for_end(self, saga_id: UUID | str, wait_s: float) -> Steps[SagaDetails]:
+        """Return the completed saga. Raise Compensated, Stuck, or StillRunning after `wait_s` seconds."""
+        until, pause_s = self._clock() + wait_s, FIRST_LOOK_S
+        while True:
+            saga = yield from self.get(saga_id)
+            left_s = until - self._clock()
+            if saga.ended or saga.stuck or left_s <= 0:
+                return _completed(saga)
+            yield Pause(min(pause_s, left_s))
+            pause_s = min(pause_s * 1.5, LONGEST_LOOK_S)
+
+    def batch(self, name: str, starts: Mapping[str, Mapping[str, Any]]) -> Steps[list[BatchResult]]:
+        """Start a saga for each key. Return a result for each, in order."""
+        body = {"starts": [{"key": key, "data": data} for key, data in starts.items()]}
+        answer = yield from self._send(_post(f"{_path(name)}/batch", body, 0))
+        found = _json(answer)
+        if answer.status != HTTPStatus.OK:
+            raise _error(answer, found)
+        return _read(_results, found, keys=list(starts))
+
+    def _send(self, request: Request) -> Steps[Answer]:
+        """Send the request until there is an answer of the service. Raise Unavailable after the last attempt."""
+        for attempt in range(1, self._attempts + 1):
+            outcome = yield request
+            if isinstance(outcome, Answer) and outcome.status not in AGAIN:
+                return outcome
+            asked_s = _retry_after_s(outcome) if isinstance(outcome, Answer) else 0.0
+            if attempt == self._attempts or asked_s > LONGEST_RETRY_AFTER_S:
+                raise _unavailable(outcome, attempt)
+            longest_s = min(FIRST_PAUSE_S * 2 ** (attempt - 1), LONGEST_PAUSE_S)
+            yield Pause(max(self._jitter(longest_s), asked_s))
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _post(path: str, body: object, wait_s: float, **headers: str) -> Request:
+    try:
+        content = json.dumps(body, default=_plain, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise InvalidData(f"the data is no JSON: {error}") from error
+    headers["Content-Type"] = "application/json"
+    return Request(method="POST", path=path, body=content, headers=headers, wait_s=wait_s)
+
+
+def _path(name: str) -> str:
+    return f"/api/v1/sagas/{quote(name, safe='')}"
+
+
+def _plain(value: object) -> object:
+    """Return the JSON form of a value that `json` does not know."""
+    if isinstance(value, Decimal):
+        if Decimal(repr(float(value))) != value:
+            raise ValueError(f"{value} has more digits than a JSON number keeps; send it as text")
+        return float(value)
+    if isinstance(value, (date, datetime)):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def _json(answer: Answer) -> dict[str, Any]:
+    """Return the JSON object in an answer; an empty one when there is none."""
+    try:
+        body = json.loads(answer.body)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _read(read: Callable[..., T], body: Mapping[str, Any], **more: Any) -> T:
+    """Return `read(body)`. Raise Unexpected for an answer that is none of the service's."""
+    try:
+        return read(body, **more)
+    except (KeyError, TypeError, ValueError) as error:
+        raise Unexpected(f"the answer is none of the service's ({error!r}); check the URL") from error
+
+
+def _error(answer: Answer, body: Mapping[str, Any]) -> SagaError:
+    return error_of(answer.status, body, answer.body.decode(errors="replace"))
+
+
+def _unavailable(outcome: Answer | Exception | None, attempts: int) -> Unavailable:
+    if isinstance(outcome, Answer):
+        problem = _json(outcome)
+        why, status = str(problem.get("detail", f"status {outcome.status}")), outcome.status
+        return Unavailable(f"{status}: {why} (attempts: {attempts})", status=status, problem=problem)
+    return Unavailable(f"no answer: {outcome!r} (attempts: {attempts})")
+
+
+def _compensated(name: str, problem: Mapping[str, Any], *, replayed: bool) -> Saga:
+    """Return the saga of the problem that answers a start: the saga was compensated."""
+    return Saga(
+        id=UUID(problem["saga_id"]),
+        type=name,
+        status=Status.COMPENSATED,
+        state=problem["state"],
+        reason=problem["detail"],
+        replayed=replayed,
+    )
+
+
+_SagaT = TypeVar("_SagaT", bound=Saga)
+
+
+def _completed(saga: _SagaT) -> _SagaT:
+    match saga.status:
+        case Status.COMPLETED:
+            return saga
+        case Status.COMPENSATED:
+            raise Compensated(f"{saga.type} {saga.id} was compensated: {saga.reason}", saga)
+        case Status.FAILED:
+            raise Stuck(f"{saga.type} {saga.id} is stuck, a person must decide: {saga.reason}", saga)
+        case _:
+            raise StillRunning(f"{saga.type} {saga.id} has not ended: it is {saga.status}, in {saga.state}", saga)
+
+
+def _results(body: Mapping[str, Any], *, keys: list[str]) -> list[BatchResult]:
+    return [_result(each, key) for key, each in zip(keys, body["results"], strict=True)]
+
+
+def _result(body: Mapping[str, Any], key: str) -> BatchResult:
+    saga, problem = body["saga"], body["problem"]
+    return BatchResult(
+        key=key,
+        saga=saga and saga_of(saga, replayed=body["replayed"]),
+        error=problem and error_of(problem["status"], problem),
+    )
+
+
+def _retry_after_s(answer: Answer) -> float:
+    """Return the seconds of Retry-After: a number, or a date; 0 when there is none, or an unreadable one."""
+    text = answer.headers.get("retry-after", "")
+    if text.isdecimal():
+        return float(text)
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return 0.0
+    now = datetime.now(UTC)
+    return max((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now.timestamp(), 0.0)

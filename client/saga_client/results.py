@@ -1,0 +1,172 @@
+"""What the client returns: a saga after its start, a saga with all its details, and the results of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from saga_client.errors import SagaError
+
+#: Type of the data of a saga type, such as a TypedDict that `saga client-types` has generated.
+Data = TypeVar("Data", bound=Mapping[str, object])
+
+
+@dataclass(frozen=True)
+class SagaType(Generic[Data]):
+    """The name of a saga type, with the type of its data, so that a type checker checks the data of a start."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Status(StrEnum):
+    """The status of a saga."""
+
+    #: It was created and waits for a request to execute it.
+    PENDING = "pending"
+    #: It runs, or it is being undone.
+    IN_PROGRESS = "in_progress"
+    #: It has ended: every step is done.
+    COMPLETED = "completed"
+    #: It has ended: a step was refused or could not be done, and everything before it is undone.
+    COMPENSATED = "compensated"
+    #: It is stuck: a person must decide.
+    FAILED = "failed"
+
+
+class StepStatus(StrEnum):
+    """The status of a step."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    COMPENSATED = "compensated"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saga:
+    """A saga at the moment of the answer."""
+
+    id: UUID
+    #: Name of its table.
+    type: str
+    status: Status
+    #: State of its table that it is in.
+    state: str
+    #: Why it is not completed; None: it has not failed.
+    reason: str | None = None
+    #: True: an earlier request with the same key had started it.
+    replayed: bool = False
+
+    @property
+    def stuck(self) -> bool:
+        """True when a person must decide."""
+        return self.status is Status.FAILED
+
+    @property
+    def ended(self) -> bool:
+        """True when the saga is completed or compensated."""
+        return self.status in (Status.COMPLETED, Status.COMPENSATED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A step of a saga."""
+
+    name: str
+    #: read, compensatable, pivot or retriable.
+    kind: str
+    status: StepStatus
+    #: How often its call was sent.
+    attempts: int
+    #: What its call sent and what it returned, without secrets; None: nothing yet.
+    input: Any
+    output: Any
+    error: str | None
+    started_at: datetime | None
+    completed_at: datetime | None
+    compensated_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SagaDetails(Saga):
+    """A saga with its data and its steps."""
+
+    #: Version of its table.
+    version: int
+    data: Mapping[str, Any]
+    #: Who started it, such as `key:shop`; None: not known.
+    started_by: str | None
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+    steps: tuple[Step, ...]
+
+    def step(self, name: str) -> Step:
+        """Return the step with this name. Raise KeyError for another name."""
+        found = next((step for step in self.steps if step.name == name), None)
+        if found is None:
+            raise KeyError(f"{self.type} has no step {name}; it has {', '.join(step.name for step in self.steps)}")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchResult:
+    """The result of one start of a batch: a saga, or the error for which there is none."""
+
+    key: str
+    saga: Saga | None
+    error: SagaError | None
+
+
+def saga_of(body: Mapping[str, Any], *, replayed: bool = False) -> Saga:
+    """Return the saga of an answer to a start."""
+    return Saga(
+        id=UUID(body["id"]),
+        type=body["type"],
+        status=Status(body["status"]),
+        state=body["state"],
+        reason=body["error_message"],
+        replayed=replayed,
+    )
+
+
+def details_of(body: Mapping[str, Any]) -> SagaDetails:
+    """Return the saga of an answer to GET."""
+    return SagaDetails(
+        **vars(saga_of(body)),
+        version=body["version"],
+        data=body["data"],
+        started_by=body["started_by"],
+        created_at=datetime.fromisoformat(body["created_at"]),
+        updated_at=datetime.fromisoformat(body["updated_at"]),
+        completed_at=_moment(body["completed_at"]),
+        steps=tuple(_step(each) for each in body["steps"]),
+    )
+
+
+def _step(body: Mapping[str, Any]) -> Step:
+    return Step(
+        name=body["type"],
+        kind=body["kind"],
+        status=StepStatus(body["status"]),
+        attempts=body["attempts"],
+        input=body["input_data"],
+        output=body["output_data"],
+        error=body["error_message"],
+        started_at=_moment(body["started_at"]),
+        completed_at=_moment(body["completed_at"]),
+        compensated_at=_moment(body["compensated_at"]),
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
