@@ -31,7 +31,7 @@ PARTS: dict[str, tuple[type, str]] = {
     "HTTP: four calls": (HttpClient, "send"),
     "SQL: five commits": (Statement, "run"),
     "machine: four moves": (SagaMachine, "fire"),
-    "metrics and log: nine queued entries": (EntryQueue, "add"),
+    "metrics and log: nine entries": (EntryQueue, "add"),
 }
 
 
