@@ -3,6 +3,10 @@
 #   flask --app app db upgrade                         the orchestrator's migrations, once before its start
 #   python -m celery -A app.worker worker | … beat     workers that run sagas, and the clock that wakes them
 #   python -m participants --only stock                a reference participant
+#   saga check                                         any command of the command line
+# It is also the base of an image with sagas of your own, whose whole Dockerfile is:
+#   FROM saga-orchestrator
+#   COPY sagas /sagas
 # The root file system can be read-only, but /tmp must be writable. The image has no package installer and no compiler.
 
 FROM python:3.13-slim AS packages
@@ -17,6 +21,7 @@ RUN python -m venv /venv \
     && find /venv -depth \( -name tests -o -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' \) -exec rm -rf {} + \
     && python -m compileall -q -j 0 --invalidation-mode unchecked-hash /venv
 COPY . .
+RUN printf '#!/bin/sh\nexec python -m app.cli "$@"\n' >/venv/bin/saga && chmod 755 /venv/bin/saga
 RUN python -m compileall -q -j 0 --invalidation-mode unchecked-hash /app
 
 # Keep only what Python needs to run. The parts of the base image for installing and building are removed.
@@ -41,6 +46,7 @@ COPY --from=packages /venv /venv
 COPY --from=packages /app /app
 ENV PATH=/venv/bin:/usr/local/bin:/usr/bin:/bin \
     LANG=C.UTF-8 \
+    PYTHONPATH=/app \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 WORKDIR /app
@@ -49,3 +55,5 @@ EXPOSE 8009
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=5s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-S", "deploy/healthy.py"]
 CMD ["python", "-m", "app"]
+# Only an image that is built from this one gets the setting; this image itself runs the samples.
+ONBUILD ENV SAGAS=/sagas

@@ -45,7 +45,8 @@ def diff(old: str, new: str, sagas: str | None, as_json: bool) -> None:
     """Show what differs between two states of a table, and what that means for running sagas.
 
     OLD and NEW are a file, a folder, or NAME@VERSION, such as trip@1. Of two folders, each table of OLD is compared
-    with the same version in NEW, and its newest version with a newer one.
+    with the same version in NEW, and its newest version with a newer one. A newer version beside the old one does not
+    count for the exit code.
 
     \b
     Exit codes:
@@ -63,8 +64,14 @@ def diff(old: str, new: str, sagas: str | None, as_json: bool) -> None:
         for pair in pairs:
             for line in _lines(pair):
                 click.echo(printable(line) if not line.startswith(" ") else f"  {printable(line)}")
-    effects = [Effect.BREAKING if isinstance(pair, _Gone) else pair.effect for pair in pairs]
-    sys.exit(max((EXIT_CODES[effect] for effect in effects), default=0))
+    sys.exit(_exit_code(pairs))
+
+
+def _exit_code(pairs: Sequence[Comparison | _Gone]) -> int:
+    """Return the exit code of the greatest effect. A newer version beside an unchanged old one harms no saga."""
+    kept = [pair for pair in pairs if isinstance(pair, _Gone) or pair.old.version == pair.new.version]
+    effects = [Effect.BREAKING if isinstance(pair, _Gone) else pair.effect for pair in kept or pairs]
+    return max((EXIT_CODES[effect] for effect in effects), default=0)
 
 
 def _tables(side: str, sagas: str | None) -> list[Saga]:

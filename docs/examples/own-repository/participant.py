@@ -1,0 +1,47 @@
+"""A participant for trying out, on PORT (8100). It keeps in memory what it did, by idempotency key.
+
+A real participant keeps its keys in its database, in the transaction of the effect. Replace this file by your service.
+"""
+
+import json
+import os
+import sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock
+
+#: Idempotency key -> (status, reply) of the first request with this key.
+ANSWERS: dict[str, tuple[int, dict[str, object]]] = {}
+LOCK = Lock()
+
+
+def answer(key: str, path: str, body: dict[str, object]) -> tuple[int, dict[str, object]]:
+    """Return status and reply; the same for a repeated key. An action that comes after its undo is refused."""
+    with LOCK:
+        if key in ANSWERS:
+            return ANSWERS[key]
+        if key.endswith("/do") and key.removesuffix("do") + "undo" in ANSWERS:
+            return 410, {"detail": "it was undone before"}
+        print(f"{path} {json.dumps(body)}", flush=True)  # the effect
+        ANSWERS[key] = 201, {"number": len(ANSWERS) + 1}
+        return ANSWERS[key]
+
+
+class Participant(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length") or 0)) or b"{}")
+        status, reply = answer(self.headers["Idempotency-Key"], self.path, body)
+        text = json.dumps(reply).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *_arguments: object) -> None:
+        """Print nothing for each request; `answer` prints the effects."""
+
+
+if __name__ == "__main__":
+    port = int(os.environ.get("PORT", "8100"))
+    print(f"listening on {port}", file=sys.stderr, flush=True)
+    ThreadingHTTPServer((os.environ.get("HOST", "127.0.0.1"), port), Participant).serve_forever()
