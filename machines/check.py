@@ -1,8 +1,11 @@
 """The checks of a table at import: each error names the table, the step, the problem and the remedy."""
 
+import inspect
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Self
 
 from machines.call import Call
 from machines.check_references import order_problems, reference_problems
@@ -27,6 +30,23 @@ _LETTERS = {Kind.READ: "r", Kind.COMPENSATABLE: "c", Kind.PIVOT: "p", Kind.RETRI
 _WITH_FIELDS = (FieldKind.OBJECT, FieldKind.LIST, FieldKind.ANYTHING)  # kinds whose values can have fields
 #: Methods that always change something (RFC 9110). POST is absent, because a read can use it for a long query.
 _CHANGING = frozenset({"PUT", "PATCH", "DELETE"})
+#: Files of the code that makes a table; "<string>" has the constructor of a dataclass.
+_MAKING = frozenset({__file__, str(Path(__file__).with_name("saga.py")), "<string>"})
+
+
+class Problem(str):
+    """A problem of a table, in one line, with the place where the table is written."""
+
+    __slots__ = ("file", "line")
+
+    def __new__(cls, text: str, file: str, line: int) -> Self:
+        made = super().__new__(cls, text)
+        made.file, made.line = file, line
+        return made
+
+    #: File with the table, and the line of its call of Saga().
+    file: str
+    line: int
 
 
 class TableError(ValueError):
@@ -35,7 +55,15 @@ class TableError(ValueError):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__(problems[0])
         #: Every problem found, each in the same form as the text.
-        self.problems = tuple(problems)
+        self.problems = tuple(Problem(problem, *_place_of_the_table()) for problem in problems)
+
+
+def _place_of_the_table() -> tuple[str, int]:
+    """Return the file and the line of the innermost code that is not part of making a table."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_filename in _MAKING:
+        frame = frame.f_back
+    return (frame.f_code.co_filename, frame.f_lineno) if frame is not None else ("", 0)
 
 
 def check(table: Table) -> None:

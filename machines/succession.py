@@ -149,7 +149,7 @@ def touched(old: Saga, saga: Standing) -> int:
         if row.step is not None and not (row.trigger == Trigger.DEFER and outcome(row) is Outcome.NOT_SENT)
     ]
     at = old.states[saga.state]
-    if saga.in_doubt and at.step is not None:
+    if at.step is not None and (saga.in_doubt or at.phase is not Phase.FORWARD):
         found.append(numbers[at.step.name] + 1)
     return min(max(found), len(old.steps))
 

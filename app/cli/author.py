@@ -1,38 +1,59 @@
 """Commands for the author of a table. They need no database and no service: `saga check` and `saga draw`."""
 
 import os
+import re
 import sys
+from pathlib import Path
 
 import click
 
 from app.cli.group import FAULT, NOT_FOUND
 from app.cli.output import printable, write_json
 from diagrams.files import RENDERERS
+from machines.check import Problem
 from machines.discovery import discover, problems
 from machines.registry import BadTablesError
 
-#: Environment variable that GitHub Actions sets. GitHub shows output lines that begin with `::error::` beside the
-#: commit.
+#: Environment variable that GitHub Actions sets. GitHub shows output lines that begin with `::error` beside the code.
 _ON_GITHUB = "GITHUB_ACTIONS"
+#: The beginning of the problem of a file that cannot be imported.
+_PLACE = re.compile(r"(?P<file>.+?\.py), line (?P<line>\d+): ")
 _SAGAS = click.option("--sagas", metavar="LIST", help="Folders and modules with tables, instead of SAGAS.")
 
 
 @click.command("check")
 @click.option("--json", "as_json", is_flag=True, help="Write the problems as JSON.")
+@click.option("--github", is_flag=True, help="Write annotations for GitHub; the default where GITHUB_ACTIONS=true.")
 @_SAGAS
-def check(sagas: str | None, as_json: bool) -> None:
+def check(sagas: str | None, as_json: bool, github: bool) -> None:
     """Check every table and list all problems, one per line. Exit code 1: a table has a problem."""
     found = problems(sagas)
     if as_json:
         write_json({"problems": found})
     elif found:
-        form = "::error::{}" if os.environ.get(_ON_GITHUB) == "true" else "{}"
+        github = github or os.environ.get(_ON_GITHUB) == "true"
         for problem in found:
-            click.echo(form.format(printable(problem)))
+            click.echo(_annotation(problem) if github else printable(problem))
     else:
         registry = discover(sagas)
         click.echo(f"{len(list(registry))} legal: {', '.join(sorted(map(str, registry)))}")
     sys.exit(FAULT if found else 0)
+
+
+def _annotation(problem: str) -> str:
+    """Return the line that shows a problem beside its table in the pull request."""
+    text = printable(problem).replace("%", "%25")
+    named = _PLACE.match(problem)
+    if isinstance(problem, Problem):
+        file, line = problem.file, str(problem.line)
+    elif named:
+        file, line = named["file"], named["line"]
+    else:
+        return f"::error::{text}"
+    path = os.path.relpath(file) if Path(file).is_relative_to(Path.cwd()) else file
+    for character, code in (("%", "%25"), (":", "%3A"), (",", "%2C")):
+        path = path.replace(character, code)
+    return f"::error file={path},line={line}::{text}"
 
 
 @click.command("draw")

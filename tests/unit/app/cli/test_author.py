@@ -72,7 +72,25 @@ def test_check_writes_json(folder):
 def test_check_annotates_on_github(folder, monkeypatch):
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     (folder / "trip.py").write_text(LEGAL.replace("/go", "go"))
-    assert run(check, folder)[1].startswith("::error::trip v1: step go: ")
+    place = f"::error file={folder / 'trip.py'},line=4::"
+    assert run(check, folder) == (1, f"{place}trip v1: step go: path 'go' must begin with a slash\n")
+
+
+def test_check_annotates_by_flag_with_a_path_from_the_working_directory(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    (folder / "trip.py").write_text(LEGAL.replace("/go", "go%"))
+    (folder / "walk.py").write_text("x = 1\n1 / 0\n")
+    code, output = run(check, folder, "--github")
+    first, *_, last = output.splitlines()
+    assert (code, first) == (
+        1, f"::error file={folder.name}/trip.py,line=4::trip v1: step go: path 'go%25' must begin with a slash",
+    )  # fmt: skip
+    assert last == "::error file=sagas/walk.py,line=2::sagas/walk.py, line 2: ZeroDivisionError: division by zero"
+
+
+def test_annotation_of_a_problem_without_a_place_has_none(folder):
+    (folder / "again.py").write_text(LEGAL)
+    assert run(check, folder, "--github")[1].startswith("::error::trip v1 is defined twice")
 
 
 def test_draw_writes_the_diagram(folder):
