@@ -146,6 +146,15 @@ def test_step_with_a_move_in_the_journal_keeps_its_name():
     assert obstacle == "its journal names step 'pay', which is 'charge' in trip v2"
 
 
+def test_step_to_come_has_a_state_of_its_own_in_both_versions_or_in_none():
+    own = replace(PAY, doing="PAYING")
+    (obstacle,) = passage(OLD, new(BOOK, own, SEND), standing("BOOKED", BOOKED)).obstacles
+    assert obstacle == "only one version gives step 'pay' a state of its own (doing=)"
+    paying = standing("PAYING", BOOKED, Row("BOOKED", "begin", "PAYING", direction=None))
+    assert passage(table(BOOK, own, SEND), new(BOOK, PAY, SEND), paying).state is None
+    assert passage(table(BOOK, own, SEND), new(BOOK, own), paying).state == "PAYING"
+
+
 def test_renamed_state_needs_its_new_name():
     later, saga = new(replace(BOOK, done="HELD"), PAY, SEND), standing("BOOKED", BOOKED)
     (obstacle,) = passage(OLD, later, saga).obstacles
