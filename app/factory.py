@@ -19,7 +19,7 @@ from app.access import browser_policy
 from app.access.address import install_rate_limit
 from app.access.api_keys import KeyRing
 from app.api import batches as batches_api
-from app.api import checkout, commandes, definitions, diagrams, docs, events, health, problems, sagas
+from app.api import checkout, commandes, definitions, diagrams, docs, events, health, problems, sagas, signals
 from app.api.metrics import Exporter
 from app.breaker import BreakerPolicy
 from app.broker import Broker
@@ -37,6 +37,7 @@ from app.engine.heartbeat import Heartbeat
 from app.engine.idempotency import Keys
 from app.engine.runner import Runner
 from app.engine.service import SagaService
+from app.engine.waits import Waits
 from app.events.event_threads import IN_MEMORY, EventThreads
 from app.events.intake import Intake
 from app.events.relay import Relay
@@ -47,6 +48,7 @@ from app.service_threads import ServiceThreads
 from app.services import Services
 from app.shared_cache import SharedCache
 from app.store.accounts import ApiKeys, LoginAttempts, Users
+from app.store.arrivals import Arrivals
 from app.store.database import db
 from app.store.database import install as install_database
 from app.store.database_health import Bounded, schema
@@ -128,10 +130,11 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         redact=Secrets(config.log_redact).redacted,
     ).install(app)
     problems.install(app)
-    for module in (health, sagas, batches_api, events, definitions, docs, diagrams):
+    for module in (health, sagas, batches_api, signals, events, definitions, docs, diagrams):
         app.register_blueprint(module.blueprint)
     sagas.add_starts(app, registry)
     batches_api.add_batches(app, registry)
+    signals.add_signals(app, registry)
     for table, contract in ((CHECKOUT, checkout), (COMMANDE, commandes)):
         if table in registry:  # a reference contract is served only with its table
             app.register_blueprint(contract.blueprint)
@@ -155,6 +158,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         store = SagaStore(Connections(db.engine), registry, owner)
         leases = Leases(db.engine, registry, owner)
         tables = Tables(db.engine, registry, owner)
+        waits = Waits(arrivals=Arrivals(db.engine))
         heartbeat = Heartbeat(Replicas(db.engine, owner))
         saga_gauges = SagaGauges(Bounded(partial(saga_counts, db.engine, registry)), registry)
     client = HttpClient(config.requests + config.threads, participants=participants)
@@ -177,6 +181,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         config=config,
         store=store,
         calls=Calls(config=config, sender=LimitedSender(guarded, participants), telemetry=telemetry, traces=_traces()),
+        waits=waits,
         telemetry=telemetry,
         actor=f"engine@{owner}",
         jitter=lambda longest_s: random.uniform(0, longest_s),  # noqa: S311  not a secret

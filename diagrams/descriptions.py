@@ -4,17 +4,21 @@ from machines.retry import Retry
 from machines.saga import Saga
 from machines.step import Kind, Step
 from machines.transitions import Phase, State, Transition, Trigger
+from machines.waiting import duration
 
 KINDS = {
     Kind.READ: "changes nothing",
     Kind.COMPENSATABLE: "can be undone",
     Kind.PIVOT: "the point of no return",
     Kind.RETRIABLE: "repeated until it succeeds",
+    Kind.PAUSE: "time passes",
+    Kind.WAIT: "a signal is awaited",
 }
 
 PHASES = {
     Phase.FORWARD: "a call is in flight",
     Phase.PASSING: "left at once",
+    Phase.WAITING: "waits for a signal or a time",
     Phase.UNDOING: "compensation in flight",
     Phase.STUCK: "stuck: a person decides",
     Phase.COMPLETED: "the end: all is done",
@@ -22,8 +26,8 @@ PHASES = {
 }
 
 TRIGGERS = {
-    Trigger.SUCCEEDED: "the participant did it",
-    Trigger.REFUSED: "the participant said no: it did not happen",
+    Trigger.SUCCEEDED: "the participant did it; the wait is over",
+    Trigger.REFUSED: "the participant said no: it did not happen; the wait ended with a no",
     Trigger.REFUSED_IN_DOUBT: "the participant said no, but an earlier attempt may have worked",
     Trigger.EXHAUSTED: "no clear answer to the last attempt: it may have happened",
     Trigger.EXPIRE: "the deadline passed before the call was sent",
@@ -85,14 +89,22 @@ def retry_note(step: Step, retry: Retry) -> str:
 
 
 def notes(state: State) -> list[str]:
-    """Return notes about the call in flight in a state: its retries and its probe. The list may be empty."""
+    """Return notes about a state: what it waits for, or the retries and the probe of its call. They may be empty."""
+    if state.waits:
+        return [str(state.waits)]
     if not state.call or not state.step:
         return []
     return [retry_note(state.step, state.retry), *([f"no answer: asks {state.probe}"] if state.probe else [])]
 
 
+def phases_of(saga: Saga) -> dict[Phase, str]:
+    """Return the phases that the saga has, each with its meaning. Only WAITING can be missing."""
+    found = {state.phase for state in saga.states.values()} | set(Phase) - {Phase.WAITING}
+    return {phase: says for phase, says in PHASES.items() if phase in found}
+
+
 def deadline_note(saga: Saga) -> str:
-    return f"After {number(saga.deadline_s)} s no step that may fail is sent any more: what was done is undone."
+    return f"After {duration(saga.deadline_s)} no step that may fail is sent any more: what was done is undone."
 
 
 def file_stem(saga: Saga) -> str:

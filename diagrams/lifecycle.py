@@ -81,6 +81,7 @@ def _lifecycle(subject: str, statuses: tuple[str, ...], walked: Iterable[tuple[S
                 found.setdefault(change, set()).add(move)
             if saga.states[after.state].phase in _ENDS:
                 ends.add(change[1])
+    statuses = tuple(status for status in statuses if status in {first, *itertools.chain(*found)})
     ordered = itertools.product(statuses, repeat=2)
     return Lifecycle(
         name=f"{subject}-status",

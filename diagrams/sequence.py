@@ -8,7 +8,7 @@ from machines.call import Call
 from machines.outcomes import Outcome
 from machines.progress import Walk
 from machines.saga import Saga
-from machines.step import Step
+from machines.step import Kind, Step
 from machines.transitions import Trigger
 
 
@@ -50,7 +50,7 @@ def runs(saga: Saga) -> Iterator[Run]:
     """Yield the run in which every step succeeds, one run for each refusal, and one run for each probe."""
     yield _run(saga, "success", "every step succeeds", {})
     for step in saga.steps:
-        if step.refused:
+        if step.refused and step.kind is not Kind.PAUSE:
             yield _run(saga, f"{step.name}-refused", f"{step.name} is refused", {step.name: Outcome.REFUSED})
         if step.probe:
             says = f"the answer to {step.name} is lost, and its probe finds that it succeeded"
@@ -62,7 +62,13 @@ def _run(saga: Saga, name: str, says: str, unwell: Mapping[str, Outcome]) -> Run
     walk, outcomes = Walk(saga), dict(unwell)
     walk.pass_on()
     exchanges: list[Exchange] = []
-    while call := walk.probe or walk.current.call:
+    while walk.current.runs:
+        call = walk.probe or walk.current.call
+        if call is None:  # a pause, or a wait for a signal
+            step = walk.current.step
+            walk.conclude(outcomes.pop(step.name, Outcome.SUCCEEDED) if step else Outcome.SUCCEEDED)
+            walk.take()
+            continue
         at, asks = walk.current, Asks.PROBE if walk.probe else Asks(walk.current.direction)
         assert at.step is not None
         walk.take()

@@ -32,7 +32,7 @@ from machines.keeps import at, header
 from machines.outcomes import IN_DOUBT, NOT_SENT, REFUSED, REFUSED_UNDO, SUCCEEDED
 from machines.retry import NEVER, PERSISTENT, Retry
 from machines.saga import Saga
-from machines.step import compensatable, pivot, read, retriable
+from machines.step import approval, compensatable, pause, pivot, read, retriable, wait
 from machines.templates import (
     cents,
     computed,
@@ -61,6 +61,7 @@ __all__ = [
     "TableError",
     "amount",
     "anything",
+    "approval",
     "at",
     "boolean",
     "cents",
@@ -88,6 +89,7 @@ __all__ = [
     "object_of",
     "optional",
     "patch",
+    "pause",
     "pivot",
     "post",
     "put",
@@ -99,4 +101,5 @@ __all__ = [
     "total",
     "upper",
     "uuid",
+    "wait",
 ]

@@ -13,6 +13,7 @@ from machines.check_scope import scope_of
 from machines.check_secrets import address_problems, search_problems
 from machines.check_types import mend
 from machines.check_values import value_problems
+from machines.check_waiting import waiting_problems
 from machines.fields import FieldKind
 from machines.outcomes import IN_DOUBT, REFUSED_UNDO, Outcome
 from machines.references import SAGA
@@ -25,8 +26,10 @@ _PARTICIPANT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _SENDABLE = re.compile(r"[!-~]*")
 _ENCODED_DOT = re.compile("%2e", re.IGNORECASE)
 _LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
-_ORDER = re.compile(r"[rc]*p?[rt]*")  # legal orders of steps; _LETTERS has the letter of each kind
-_LETTERS = {Kind.READ: "r", Kind.COMPENSATABLE: "c", Kind.PIVOT: "p", Kind.RETRIABLE: "t"}
+_ORDER = re.compile(r"[rcw]*p?[rtw]*")  # legal orders of steps; _LETTERS has the letter of each kind
+_LETTERS = {
+    Kind.READ: "r", Kind.COMPENSATABLE: "c", Kind.PIVOT: "p", Kind.RETRIABLE: "t", Kind.PAUSE: "w", Kind.WAIT: "w",
+}  # fmt: skip
 _WITH_FIELDS = (FieldKind.OBJECT, FieldKind.LIST, FieldKind.ANYTHING)  # kinds whose values can have fields
 #: Methods that always change something (RFC 9110). POST is absent, because a read can use it for a long query.
 _CHANGING = frozenset({"PUT", "PATCH", "DELETE"})
@@ -94,6 +97,7 @@ def _problems(table: Table) -> Iterator[tuple[Step | None, str]]:
             if call is not None:
                 yield from ((step, problem) for problem in _call_problems(table, call, number))
         forward_only = forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
+    yield from waiting_problems(table)
     yield from _name_problems(table)
     yield from ((None, problem) for problem in _uncalled(table))
 
@@ -113,7 +117,7 @@ def _saga_problems(table: Table) -> Iterator[str]:
     if not _ORDER.fullmatch("".join(_LETTERS[kind] for kind in kinds)):
         yield (
             f"the order {', '.join(kinds)} is not legal; put reads and compensatables first, then at most one pivot, "
-            "then reads and retriables"
+            "then reads and retriables; a pause or a wait may stand anywhere"
         )
     elif kinds and kinds[0] is Kind.RETRIABLE:
         yield f"it cannot fail, so it would never end in {table.compensated!r}; begin with a step that may be refused"
@@ -140,7 +144,7 @@ def _uncalled(table: Table) -> Iterator[str]:
 
 def _attempts(step: Step) -> int:
     """Return how often the call of a step may be sent."""
-    own = step.call.retry
+    own = step.call.retry if step.call else None
     if isinstance(own, Mapping):
         own = next((each for outcome, each in own.items() if Outcome(outcome) is IN_DOUBT), None)
     return (own or step.retry).attempts
@@ -177,6 +181,8 @@ def _column_problems(step: Step) -> Iterator[str]:
             yield "a probe is asked before each attempt of its call, so its retry= would be ignored; drop it"
         if _leaves_something(call):
             yield f"the means= of its {column} has REFUSED_UNDO, which is for the call of a compensatable; use REFUSED"
+    if step.call is None:
+        return
     if _leaves_something(step.call) and step.kind is not Kind.COMPENSATABLE:
         yield "REFUSED_UNDO means that the step is undone, and it has no undo; use REFUSED, or make it a compensatable"
     if step.probe is not None and step.probe.keeps and (missing := step.call.keeps.keys() - step.probe.keeps.keys()):
@@ -192,7 +198,7 @@ def _method_problems(step: Step) -> Iterator[str]:
     """Yield a problem for each call whose method does not fit its purpose."""
     if step.undo and step.undo.method == "GET":
         yield f"its undo {step.undo} only reads, so it would undo nothing; write post()"
-    if step.kind is Kind.READ and step.call.method in _CHANGING:
+    if step.call and step.kind is Kind.READ and step.call.method in _CHANGING:
         yield f"it is a read, but its call {step.call} changes something; use get() or post(), or make it another kind"
     if step.probe and step.probe.method != "GET":
         yield f"its probe {step.probe} might change something; ask with get()"

@@ -7,6 +7,7 @@ from machines.call import Call
 from machines.check_types import mend
 from machines.fields import Field, FieldKind
 from machines.keeps import kept_of
+from machines.outcomes import Outcome
 from machines.references import ITEM, SAGA, SAGA_FIELDS, is_index, parts
 from machines.step import Step
 from machines.table import Table
@@ -149,8 +150,8 @@ def reply_field(scope: Scope, name: str, path: str, reference: str) -> Field | N
                 f"{reference!r} refers to the step's own reply, which may be lost; say how it is recovered: "
                 "repeatable=True if the participant answers a repeated key with the same reply, or a probe="
             )
-    keeps = {known: kept_of(known, declared).field for known, declared in step.call.keeps.items()}
-    if not keeps:
+    keeps = {known: _field_of(step, kept_of(known, declared).field) for known, declared in step.keeps.items()}
+    if not keeps and step.call:
         return None
     for known, field in keeps.items():
         if path == known:
@@ -160,9 +161,18 @@ def reply_field(scope: Scope, name: str, path: str, reference: str) -> Field | N
     if below := [field for known, field in keeps.items() if known.startswith(f"{path}.")]:
         secret = any(field.secret for field in below)
         return Field(kind=FieldKind.OBJECT, optional=all(field.optional for field in below), secret=secret)
+    if step.call is None:
+        mended = mend(path, keeps, f"add {path!r} to its brings=")
+        raise ReferenceProblem(f"{reference!r} is not brought by the signal of {name}; {mended}")
     raise ReferenceProblem(
         f"{reference!r} is not kept of the reply to {name}; {mend(path, keeps, f'add {path!r} to its keeps=')}"
     )
+
+
+def _field_of(step: Step, field: Field) -> Field:
+    """Return the type of a kept value. What a signal brings may be missing when the step succeeds without a signal."""
+    without = step.waits is not None and step.waits.over is Outcome.SUCCEEDED
+    return replace(field, optional=True) if without else field
 
 
 def field_below(field: Field | None, path: tuple[str, ...], reference: str) -> Field | None:

@@ -6,9 +6,10 @@ from machines.call import Call
 from machines.check_calls import LONGEST_WAIT_S, retry_problems, shape_problems
 from machines.check_fields import field_problems
 from machines.check_types import column_of, no_text, out_of, shown, unstorable
+from machines.check_waiting import waiting_value_problems
 from machines.fields import LONGEST_TEXT, Field, FieldKind
 from machines.retry import Retry
-from machines.step import Kind, Step
+from machines.step import CALLING, Kind, Step
 from machines.table import Table
 
 #: Largest timeout_s= of a step, in seconds: one hour, because a call keeps a thread busy and its saga leased.
@@ -96,11 +97,15 @@ def _step_problems(step: Step) -> Iterator[str]:
     yield from no_text("its name", step.name)
     if not isinstance(kind := column_of(step, "kind"), Kind):
         yield f"its kind {shown(kind)} is none; use read(), compensatable(), pivot() or retriable()"
+        return
     yield from no_text("done=", step.done)
     for column in ("refused", "doing", "undoing"):
         if getattr(step, column) is not None:
             yield from no_text(f"{column}=", getattr(step, column))
-    for column in ("call", "undo", "probe"):
+    calls = ("call", "undo", "probe") if kind in CALLING else ("undo", "probe")
+    if step.waits is not None or kind not in CALLING:
+        yield from waiting_value_problems(step)
+    for column in calls:
         call = getattr(step, column)
         if isinstance(call, Call):
             yield from (f"{column}: {problem}" for problem in shape_problems(call))

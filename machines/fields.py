@@ -32,6 +32,12 @@ class FieldKind(StrEnum):
     ANYTHING = "anything"
 
 
+#: Kinds of fields whose values are texts.
+_TEXTS = frozenset({
+    FieldKind.TEXT, FieldKind.UUID, FieldKind.DECIMAL, FieldKind.DATE, FieldKind.DATETIME, FieldKind.CHOICE,
+})  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class Field:
     """The type of one value."""
@@ -64,6 +70,11 @@ class Field:
     @property
     def required(self) -> bool:
         return self.default is None and not self.optional
+
+    @property
+    def is_text(self) -> bool:
+        """True when each value is a text, even one that looks like a number."""
+        return self.kind in _TEXTS
 
 
 def integer(

@@ -18,7 +18,7 @@ from machines.references import FillError, roots_of
 from machines.renaming import as_named_now
 from machines.saga import Saga
 from machines.statuses import Status, StepStatus, step_status
-from machines.step import Kind, Step
+from machines.step import EFFECTFUL, Step
 from machines.transitions import DONE, FAILURES, Direction, Phase, Trigger
 
 #: HTTP status of a reply that asks to wait. The participant got the call and may have acted on it.
@@ -200,7 +200,7 @@ def effects_of(definition: Saga, state: str, moves: Sequence[Move], *, in_doubt:
     return [
         _effect(definition, step, state, moves, in_doubt=in_doubt)
         for step in definition.steps
-        if step.kind is not Kind.READ
+        if step.kind in EFFECTFUL
     ]
 
 
@@ -224,7 +224,7 @@ def _result(
         started_at=started_at,
         completed_at=_done_at(action_moves),
         compensated_at=_done_at(undo_moves),
-        attempts=sum(made is not Outcome.NOT_SENT for made in outcomes),
+        attempts=sum(made is not Outcome.NOT_SENT for made in outcomes) if step.call else 0,
         retries=retries(definition, action_moves)[0],
         outcome=outcomes[-1] if outcomes else None,
         input=_input(step, saga, found) if started_at else None,
@@ -262,6 +262,8 @@ def _done_at(rows: Sequence[JournalEntry]) -> datetime | None:
 
 def _input(step: Step, saga: Snapshot, found: Mapping[str, Any]) -> Any:
     roots = roots_of(str(saga.id), step.name, Direction.DO)
+    if step.call is None:
+        return None
     try:
         return step.call.filled_body(saga.data, found, roots)
     except FillError:  # a person resolved an earlier step without its reply
@@ -286,6 +288,7 @@ def _effect(definition: Saga, step: Step, state: str, moves: Sequence[Move], *, 
             refused=_any(undo_moves, Trigger.REFUSED) and not _succeeded(undo_moves),
             in_flight=undoing,
         )
+    assert step.call is not None, "a step with an effect has a call"
     return StepEffect(
         step=step,
         effect=Effect.UNKNOWN if in_flight else _effect_of_action(action_moves),

@@ -68,7 +68,7 @@ def _otherwise(walk: Walk) -> Iterator[tuple[Trigger, tuple[Stop, ...]]]:
 
 def _onward(walk: Walk) -> Iterator[Stop]:
     """Let every call succeed from here to the end. Yield the states that the walk has entered."""
-    while walk.current.call:
+    while walk.current.runs:
         walk.conclude(Outcome.SUCCEEDED)
     return _stops(walk.take(), in_doubt=False)
 

@@ -45,7 +45,7 @@ class Progress(SagaMachine):
     def __init__(self, definition: Saga, state: str | None = None, *, in_doubt: bool = False) -> None:
         super().__init__(definition, state)
         #: True when an attempt of the call in flight may have worked. A later refusal does not prove that it failed.
-        self.in_doubt = in_doubt
+        self.in_doubt = in_doubt and self._at.waits is None
         #: Number of failed attempts of the call in flight.
         self.failed_attempts = 0
         #: How often the call in flight was deferred; a deferral counts as no attempt.
@@ -145,6 +145,10 @@ class Progress(SagaMachine):
         including = self.in_doubt
         self.fire(trigger, actor=actor, **facts)
         self.pass_on(including=including, actor=then)
+
+    def end_wait(self, outcome: Outcome, *, reason: str, actor: str, body: Mapping[str, Any] | None = None) -> None:
+        """End the wait of the present state: its signal has come with this body, or its time is over."""
+        self.conclude(outcome, final=True, actor=actor, reason=reason, reply=body)
 
     def start_pending(self) -> None:
         """Start a saga that waited for a request."""

@@ -126,7 +126,7 @@ class Saga(Table):
 
     @cached_property
     def _keeps(self) -> Mapping[str, Mapping[str, Kept | Field]]:
-        return {step.name: step.call.keeps for step in self.steps}
+        return {step.name: step.keeps for step in self.steps}
 
     @property
     def _calls(self) -> list[Call]:

@@ -19,6 +19,8 @@ class Status(StrEnum):
     PENDING = "pending"
     RUNNING = "running"
     COMPENSATING = "compensating"
+    #: Waits for the end of a pause, or for a signal.
+    WAITING = "waiting"
     #: Waits for a person.
     STUCK = "stuck"
     COMPLETED = "completed"
@@ -43,6 +45,7 @@ UNDER_WAY = (Status.RUNNING, Status.COMPENSATING)
 #: Phase → status. No commit ends in a passing state, so that phase has none.
 _OF_PHASE = {
     Phase.FORWARD: Status.RUNNING,
+    Phase.WAITING: Status.WAITING,
     Phase.UNDOING: Status.COMPENSATING,
     Phase.STUCK: Status.STUCK,
     Phase.COMPLETED: Status.COMPLETED,
@@ -54,6 +57,7 @@ SAGA_STATUSES: Mapping[str, str] = {
     Status.PENDING: "pending",
     Status.RUNNING: "in_progress",
     Status.COMPENSATING: "in_progress",
+    Status.WAITING: "waiting",
     Status.STUCK: "failed",
     Status.COMPLETED: "completed",
     Status.COMPENSATED: "compensated",
@@ -77,6 +81,6 @@ def step_status(
         return StepStatus.COMPENSATED
     if not DONE.isdisjoint(action_triggers):
         return StepStatus.COMPLETED
-    if status == Status.RUNNING and saga.states[state].step == step:
+    if status in (Status.RUNNING, Status.WAITING) and saga.states[state].step == step:
         return StepStatus.IN_PROGRESS
     return StepStatus.PENDING if FAILURES.isdisjoint(action_triggers) else StepStatus.FAILED

@@ -1,13 +1,18 @@
-"""The four kinds of step, each with a constructor that takes its columns."""
+"""The kinds of step, each with a constructor that takes its columns."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import TypedDict, Unpack
 
 from machines.call import Call
+from machines.fields import Field, boolean, optional, text
+from machines.keeps import Kept
+from machines.outcomes import REFUSED, Outcome
 from machines.references import split
 from machines.retry import PERSISTENT, Retry
+from machines.waiting import Waiting
 
 
 class Kind(StrEnum):
@@ -15,6 +20,14 @@ class Kind(StrEnum):
     COMPENSATABLE = "compensatable"
     PIVOT = "pivot"
     RETRIABLE = "retriable"
+    PAUSE = "pause"
+    WAIT = "wait"
+
+
+#: Kinds of steps that call a participant.
+CALLING = frozenset({Kind.READ, Kind.COMPENSATABLE, Kind.PIVOT, Kind.RETRIABLE})
+#: Kinds of steps that change something at a participant.
+EFFECTFUL = CALLING - {Kind.READ}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +36,10 @@ class Step:
 
     #: Name, unique in the table; part of the idempotency key.
     name: str
-    #: read, compensatable, pivot or retriable.
+    #: read, compensatable, pivot, retriable, pause or wait.
     kind: Kind
-    #: Call that carries the step out.
-    call: Call
+    #: Call that carries the step out; None where the saga only waits.
+    call: Call | None
     #: State after the step has succeeded.
     done: str
     #: State after a refusal; None where there is no way back.
@@ -49,6 +62,20 @@ class Step:
     timeout_s: float = 5.0
     #: Longest expected stay in one of the step's states, in seconds; after that a person should look.
     dwell_s: float = 300.0
+    #: What the saga waits for, in a pause or a wait.
+    waits: Waiting | None = None
+
+    @property
+    def keeps(self) -> Mapping[str, Kept | Field]:
+        """The values that the step keeps of its reply, or of the signal that it waits for."""
+        return self.call.keeps if self.call else self.waits.brings if self.waits else {}
+
+    @property
+    def action(self) -> Call | Waiting:
+        """What carries the step out: its call, or its wait."""
+        action = self.call or self.waits
+        assert action is not None, "check() refuses a step without either"
+        return action
 
     @cached_property
     def undo_needs_reply(self) -> bool:
@@ -114,3 +141,63 @@ def pivot(name: str, call: Call, *, done: str, refused: str, **columns: Unpack[E
 def retriable(name: str, call: Call, *, done: str, **columns: Unpack[EffectStepColumns]) -> Step:
     """Return a step that must succeed in the end: it is retried until it succeeds or a person decides."""
     return Step(name=name, kind=Kind.RETRIABLE, call=call, done=done, **({"retry": PERSISTENT} | columns))
+
+
+class WaitColumns(TypedDict, total=False):
+    """Columns that a pause and a wait may have."""
+
+    doing: str
+    dwell_s: float
+
+
+def pause(
+    name: str,
+    *,
+    done: str,
+    refused: str | None = None,
+    for_s: float | None = None,
+    until: str | None = None,
+    **columns: Unpack[WaitColumns],
+) -> Step:
+    """Return a step in which the saga waits `for_s` seconds, or until the date or datetime that `until` refers to.
+
+    A date begins at midnight UTC. refused: state after the saga was cancelled, or its deadline was over, in the pause;
+    a pause after the pivot has none.
+    """
+    waits = Waiting(for_s=for_s, until=until)
+    return Step(name=name, kind=Kind.PAUSE, call=None, waits=waits, done=done, refused=refused, **columns)
+
+
+def wait(
+    name: str,
+    *,
+    signal: str,
+    within_s: float,
+    done: str,
+    refused: str | None = None,
+    brings: Mapping[str, Field] | None = None,
+    means: Mapping[str, Mapping[object, Outcome]] | None = None,
+    over: Outcome | None = None,
+    **columns: Unpack[WaitColumns],
+) -> Step:
+    """Return a step in which the saga waits for a signal, `within_s` seconds at most.
+
+    brings: the fields of the signal's body. means: field → value → REFUSED, for a body that refuses; every other body
+    means SUCCEEDED. over: what it means that the time is over; default: REFUSED, and stuck after the pivot.
+    """
+    waits = Waiting(for_s=within_s, signal=signal, brings=brings or {}, means=means or {}, over=over)
+    return Step(name=name, kind=Kind.WAIT, call=None, waits=waits, done=done, refused=refused, **columns)
+
+
+def approval(
+    name: str, *, role: str, within_s: float, done: str, refused: str | None = None, **columns: Unpack[WaitColumns]
+) -> Step:
+    """Return a wait for a person with the role: its signal has the step's name, `approved` and a `comment`."""
+    waits = Waiting(
+        for_s=within_s,
+        signal=name,
+        role=role,
+        brings={"approved": boolean(), "comment": optional(text(high=1_000))},
+        means={"approved": {False: REFUSED}},
+    )
+    return Step(name=name, kind=Kind.WAIT, call=None, waits=waits, done=done, refused=refused, **columns)

@@ -1,7 +1,8 @@
 """The states and transitions that are derived from a table. No other module creates a transition.
 
-In an *active* state exactly one call is in flight. The trigger of a transition says what happened to the call or to the
-saga:
+In an *active* state exactly one call is in flight. In a *waiting* state the saga waits for the end of a pause, which is
+`succeeded`, or for a signal, which is `succeeded` or `refused`. The trigger of a transition says what happened to the
+call or to the saga:
 
     start             the saga is created, in the initial state
     succeeded         continue with the next step, or with the next compensation
@@ -29,9 +30,10 @@ from functools import cached_property
 
 from machines.call import Call
 from machines.outcomes import IN_DOUBT, NOT_SENT, Outcome
-from machines.retry import DEFERRED, PERSISTENT, Retry
-from machines.step import Kind, Step
+from machines.retry import DEFERRED, NEVER, PERSISTENT, Retry
+from machines.step import EFFECTFUL, Kind, Step
 from machines.table import Table
+from machines.waiting import Waiting
 
 #: Source of the transition START, because a saga has no state before it is created. The journal stores NULL for it.
 NOWHERE = ""
@@ -72,6 +74,7 @@ class Direction(StrEnum):
 class Phase(StrEnum):
     FORWARD = "forward"
     PASSING = "passing"
+    WAITING = "waiting"
     UNDOING = "undoing"
     STUCK = "stuck"
     COMPLETED = "completed"
@@ -94,8 +97,20 @@ class State:
     retry: Retry = Retry()
     #: Waits between two tries to send the call in flight when it could not be sent.
     deferral: Retry = DEFERRED
+    #: What the saga waits for in this state; None: it does not wait.
+    waits: Waiting | None = None
     #: True where the call in flight, or the call that is stuck, is the step's compensation.
     undoes: bool = False
+
+    @cached_property
+    def runs(self) -> bool:
+        """True when the engine has something to do in this state: a call to send, or a wait to end."""
+        return self.call is not None or self.waits is not None
+
+    @property
+    def action(self) -> Call | Waiting | None:
+        """The call in flight, or what the saga waits for; None in a state in which nothing is done."""
+        return self.call or self.waits
 
     @cached_property
     def direction(self) -> Direction:
@@ -104,6 +119,8 @@ class State:
     @property
     def dwell_s(self) -> float | None:
         """Longest expected stay in this state, in seconds; None for an end and for a state left in the same commit."""
+        if self.waits:
+            return None if self.waits.for_s is None or self.step is None else self.waits.for_s + self.step.dwell_s
         stays = self.phase in (Phase.FORWARD, Phase.UNDOING, Phase.STUCK)
         return self.step.dwell_s if stays and self.step else None
 
@@ -119,7 +136,7 @@ class State:
 
     @cached_property
     def effectful(self) -> bool:
-        return self.step is not None and self.step.kind is not Kind.READ
+        return self.step is not None and self.step.kind in EFFECTFUL
 
     @cached_property
     def doubts_refusals(self) -> bool:
@@ -175,24 +192,34 @@ def _forward(table: Table) -> Iterator[State | Transition]:
             yield State(name=before, phase=Phase.PASSING, step=step)
             yield Transition(source=before, trigger=Trigger.BEGIN, dest=step.doing)
         entry, stuck = step.doing or before, stuck_states(step)[0]
-        yield State(
-            name=entry,
-            phase=Phase.FORWARD,
-            step=step,
-            call=step.call,
-            retry=_retry(step.call, step.retry),
-            deferral=_deferral(step.call),
-        )
+        if step.call:
+            yield State(
+                name=entry,
+                phase=Phase.FORWARD,
+                step=step,
+                call=step.call,
+                retry=_retry(step.call, step.retry),
+                deferral=_deferral(step.call),
+            )
+        else:
+            yield State(name=entry, phase=Phase.WAITING, step=step, waits=step.waits, retry=NEVER)
         yield Transition(source=entry, trigger=Trigger.SUCCEEDED, dest=step.done, call=step.call)
-        yield from _sent_again(entry, step.call)
+        if step.call:
+            yield from _sent_again(entry, step.call)
         yield from _stuck(entry, step, stuck, step.done)
-        if step.kind in (Kind.PIVOT, Kind.RETRIABLE) or forward_only:
+        if step.kind in (Kind.PIVOT, Kind.RETRIABLE) or (forward_only and _can_exhaust(step)):
             yield Transition(source=entry, trigger=Trigger.EXHAUSTED, dest=stuck, call=step.call)
         if step.kind is Kind.RETRIABLE or forward_only:  # refused, and there is no way back
-            yield Transition(source=entry, trigger=Trigger.REFUSED, dest=stuck, call=step.call)
+            if step.call:
+                yield Transition(source=entry, trigger=Trigger.REFUSED, dest=stuck, call=step.call)
         else:
             yield from _failure(table, number, entry, stuck)
         before, forward_only = step.done, forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
+
+
+def _can_exhaust(step: Step) -> bool:
+    """Return True when a step after the pivot can end without a clear result."""
+    return step.waits is None or step.waits.outcome_at_end(can_go_back=False) is Outcome.IN_DOUBT
 
 
 def _retry(call: Call, otherwise: Retry) -> Retry:
@@ -212,13 +239,15 @@ def _failure(table: Table, number: int, entry: str, stuck: str) -> Iterator[Stat
     step, back = table.steps[number], _compensation_before(table, number)
     failure = step.refused or ""  # check() requires it here
     yield State(name=failure, phase=Phase.PASSING, step=step)
-    yield Transition(source=entry, trigger=Trigger.REFUSED, dest=failure, call=step.call)
+    if step.kind is not Kind.PAUSE:
+        yield Transition(source=entry, trigger=Trigger.REFUSED, dest=failure, call=step.call)
     yield Transition(source=entry, trigger=Trigger.EXPIRE, dest=failure)
     yield Transition(source=failure, trigger=Trigger.COMPENSATE, dest=back)
     if step.kind is Kind.PIVOT:
         yield Transition(source=entry, trigger=Trigger.REFUSED_IN_DOUBT, dest=stuck, call=step.call)
     else:
-        yield Transition(source=entry, trigger=Trigger.EXHAUSTED, dest=failure, call=step.call)
+        if step.call:
+            yield Transition(source=entry, trigger=Trigger.EXHAUSTED, dest=failure, call=step.call)
         # A pivot in flight cannot be cancelled, because it is unknown whether the saga can still go back.
         yield Transition(source=entry, trigger=Trigger.CANCEL, dest=failure)
     if step.undoing:
@@ -247,7 +276,7 @@ def _backward(table: Table) -> Iterator[State | Transition]:
 def _ends(table: Table) -> Iterator[State | Transition]:
     yield State(name=table.completed, phase=Phase.COMPLETED)
     yield State(name=table.compensated, phase=Phase.COMPENSATED)
-    if all(step.kind in (Kind.READ, Kind.COMPENSATABLE) for step in table.steps):
+    if not any(step.kind in (Kind.PIVOT, Kind.RETRIABLE) for step in table.steps):
         yield Transition(
             source=table.completed, trigger=Trigger.COMPENSATE, dest=_compensation_before(table, len(table.steps))
         )

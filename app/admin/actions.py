@@ -5,9 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from app.access.principal import Principal
+from app.access.signals import require_role
 from app.engine.service import SagaService
 from app.errors import MalformedError
+from app.services import Services
+from app.store.arrivals import Signal
 from app.store.instance import SagaSnapshot
+from app.store.models import SagaRow
+from app.views.signals import signal_body, signal_entry, signal_step
 from app.views.validation import Resolution, load, parsed
 from machines.statuses import FINISHED, Status
 
@@ -48,6 +54,23 @@ def move(  # noqa: PLR0917
             return sagas.resolve(saga_id, actor, reason, checked, wait_s, seen=seen)
         case _:
             return sagas.compensate(saga_id, actor, reason, wait_s, seen=seen)
+
+
+def signal(  # noqa: PLR0917
+    parts: Services, saga: SagaRow, name: str, given: Mapping[str, str], sender: Principal, wait_s: float
+) -> Notice:
+    """Send a signal to the saga, and describe the result. given: the fields of its body, as the operator entered them.
+
+    Raise ConflictError, ForbiddenError, InvalidError or NotFoundError.
+    """
+    definition = parts.registry.of(saga)
+    step = signal_step(definition, name)
+    require_role(step, sender)
+    brings = step.waits.brings if step.waits else {}
+    body = {key: text if key in brings and brings[key].is_text else value_of(text) for key, text in given.items()}
+    sent = Signal(name=name, body=signal_body(definition, step, body), sender=sender.actor)
+    seen, entry = saga.state, signal_entry(saga, sent)
+    return notice_of(seen, parts.sagas.signal(saga.id, sent, wait_s, entry=entry))
 
 
 def notice_of(seen: str, now: SagaSnapshot) -> Notice:

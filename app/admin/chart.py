@@ -8,7 +8,15 @@ from app.store.statistics import MINUTES, Minute
 from machines.statuses import Status
 
 #: The statuses in a bar, from the bottom to the top.
-ORDER = (Status.COMPLETED, Status.COMPENSATED, Status.RUNNING, Status.COMPENSATING, Status.PENDING, Status.STUCK)
+ORDER = (
+    Status.COMPLETED,
+    Status.COMPENSATED,
+    Status.RUNNING,
+    Status.COMPENSATING,
+    Status.WAITING,
+    Status.PENDING,
+    Status.STUCK,
+)
 #: Width of a bar (each minute is 1 unit wide) and height of the highest bar, in units of the chart.
 _WIDTH, _HEIGHT = 0.75, 100.0
 

@@ -11,7 +11,7 @@ from app.admin.actions import Notice
 from app.admin.forms import Action, form_of
 from app.admin.pages import pages
 from app.admin.saga_details import saga_details
-from app.errors import ConflictError, InvalidError, NotFoundError
+from app.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from app.services import services
 from app.store import queries
 from app.store.database import db
@@ -22,7 +22,7 @@ from app.views.masking import shown
 blueprint = pages("saga")
 #: Seconds that an action waits for its result; afterwards the page shows the progress.
 WAIT_S = 1.5
-_REPLY = "reply."
+_REPLY, _BODY = "reply.", "body."
 
 
 @blueprint.get("/admin/sagas/<uuid:saga_id>")
@@ -43,6 +43,23 @@ def act(saga_id: UUID) -> Response:
         notice = actions.act(services().sagas, saga_id, principal().actor, action, reply, WAIT_S)
         status = 200
     except ConflictError as error:
+        notice, status = Notice(kind="conflict", text=f"Nothing was done: {error.detail}."), error.status
+    except InvalidError as error:
+        wrong = " ".join(f"{item['pointer'].strip('/')}: {item['detail']}" for item in error.members["errors"])
+        notice, status = Notice(kind="wrong", text=f"Nothing was done. {wrong}"), error.status
+    db.session.rollback()  # the engine has changed the saga in another session: read it again
+    return make_response(_page(_saga(saga_id), notice), status)
+
+
+@blueprint.post("/admin/sagas/<uuid:saga_id>/signals/<name>")
+@needs(Role.OPERATOR)
+def send_signal(saga_id: UUID, name: str) -> Response:
+    """Send the signal that the saga waits for. The answers are those of `act`."""
+    given = {key.removeprefix(_BODY): value for key, value in request.form.items() if key.startswith(_BODY) and value}
+    saga, status = _saga(saga_id), 200
+    try:
+        notice = actions.signal(services(), saga, name, given, principal(), WAIT_S)
+    except (ConflictError, ForbiddenError, NotFoundError) as error:
         notice, status = Notice(kind="conflict", text=f"Nothing was done: {error.detail}."), error.status
     except InvalidError as error:
         wrong = " ".join(f"{item['pointer'].strip('/')}: {item['detail']}" for item in error.members["errors"])

@@ -100,9 +100,8 @@ def _summary(row: SagaRow, at: State) -> str:
     what = f"{'the undo of ' if at.undoes else ''}{name}"
     match at.phase:
         case Phase.STUCK:
-            return (
-                f"The engine has stopped at {what}; a person must decide. Check at {participant} whether it happened."
-            )
+            check = f" Check at {participant} whether it happened." if call else ""
+            return f"The engine has stopped at {what}; a person must decide.{check}"
         case Phase.COMPLETED:
             return "Completed: every step succeeded."
         case Phase.COMPENSATED:
@@ -112,4 +111,4 @@ def _summary(row: SagaRow, at: State) -> str:
         case Phase.UNDOING:
             return f"Compensating: {participant} is called to undo {name}."
         case _:
-            return f"Running: {participant} is called for {what}."
+            return f"Waiting at {name}: {at.waits}." if at.waits else f"Running: {participant} is called for {what}."

@@ -45,7 +45,7 @@ def _whole(definition: Saga) -> dict[str, object]:
             {
                 "name": step.name,
                 "kind": step.kind,
-                "call": str(step.call),
+                "call": str(step.action),
                 "undo": str(step.undo) if step.undo else None,
                 "attempts": step.retry.attempts,
                 "timeout_s": step.timeout_s,

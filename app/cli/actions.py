@@ -10,17 +10,27 @@ import click
 from rich.text import Text
 
 from app.cli import drawing
-from app.cli.arguments import Seconds, actor_named, data_from, definition_named, definition_of, saga_with_id
+from app.cli.arguments import (
+    Seconds,
+    actor_named,
+    data_from,
+    definition_named,
+    definition_of,
+    saga_with_id,
+    signal_body_from,
+)  # fmt: skip
 from app.cli.group import EXIT_CODES, INTERRUPTED, saga
 from app.cli.output import draw, screen, write_json
 from app.engine.service import SagaService
-from app.errors import InvalidError, MalformedError, StillRunningError
+from app.errors import ConflictError, InvalidError, MalformedError, StillRunningError
 from app.services import services
 from app.store import queries
+from app.store.arrivals import Signal
 from app.store.database import db
 from app.store.instance import SagaSnapshot
 from app.views.saga_data import data_schema, example
 from app.views.saga_json import json_with_steps
+from app.views.signals import signal_entry, signal_step
 from app.views.validation import Reason, Resolution, checked_key, load, parsed_object
 from machines.saga import Saga
 
@@ -93,6 +103,33 @@ def resolve(saga_id: str, *, reason: str, reply: str, actor: str | None, wait_s:
     by, why, row = actor_named(actor), _checked_reason(reason), saga_with_id(saga_id).id
     checked = load(Resolution(), {"reason": why, "reply": parsed_object(reply.encode(), "--reply")})["reply"]
     _run(lambda sagas: sagas.resolve(row, by, why, checked, wait_s), as_json=as_json)
+
+
+@saga.command("signal")
+@click.argument("saga_id", metavar="ID")
+@click.argument("name", metavar="SIGNAL")
+@click.argument("pairs", nargs=-1, metavar="[FIELD=VALUE]...")
+@click.option("--body", "text", metavar="JSON|@FILE|-", help="The signal's body as JSON, from a file, or from stdin.")
+@_actor
+@_wait
+@_as_json
+def signal(  # noqa: PLR0917  the arguments of the command
+    saga_id: str, name: str, pairs: tuple[str, ...], text: str | None, actor: str | None, wait_s: float | None,
+    *, as_json: bool,
+) -> None:  # fmt: skip
+    """Send a signal to a saga that waits for it, or will wait for it.
+
+    For example: saga signal 3f2a decision approved=true
+    """
+    by, row = actor_named(actor), saga_with_id(saga_id)
+    definition = definition_of(row)
+    if definition is None:
+        raise ConflictError(f"this release does not have the table of {row.definition} v{row.definition_version}")
+    step = signal_step(definition, name)
+    body = signal_body_from(definition, step, str(row.id), text, pairs)
+    sent = Signal(name=name, body=body, sender=by)
+    entry = signal_entry(row, sent)
+    _run(lambda sagas: sagas.signal(row.id, sent, wait_s, entry=entry), as_json=as_json)
 
 
 @saga.command("seed")

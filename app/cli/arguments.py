@@ -12,7 +12,7 @@ from uuid import UUID
 
 import click
 import orjson
-from marshmallow import ValidationError
+from marshmallow import Schema, ValidationError
 from sqlalchemy import select
 
 from app.errors import InvalidError, MalformedError, NotFoundError
@@ -21,11 +21,13 @@ from app.store import queries
 from app.store.database import db
 from app.store.loading import table_of
 from app.store.models import SagaRow
-from app.views.saga_data import data_schema, example
+from app.values import written
+from app.views.saga_data import data_schema, example, signal_schema
 from app.views.validation import load, parsed, parsed_object, storable
-from machines.fields import FieldKind
+from machines.fields import Field
 from machines.registry import Registry, UnknownSagaError
 from machines.saga import Saga
+from machines.step import Step
 
 #: The beginning of a saga's id, or the whole id: 4 to 32 hexadecimal digits.
 _FIRST_DIGITS = re.compile(r"[0-9a-f]{4,32}")
@@ -92,12 +94,28 @@ def data_from(definition: Saga, text: str | None, pairs: Sequence[str]) -> Mappi
     text: JSON, `@FILE`, or `-` for standard input.
     pairs: `field=value`; a pair overrides the same field of the JSON.
     """
-    data = _object(text) | _fields(definition, pairs)
+    return _checked(definition.data, data_schema(definition), _example_command(definition), text, pairs)
+
+
+def signal_body_from(
+    definition: Saga, step: Step, saga_id: str, text: str | None, pairs: Sequence[str]
+) -> Mapping[str, Any]:
+    """Return the body of the signal that the step waits for. The arguments and errors are those of `data_from`."""
+    assert step.waits is not None
+    fields, signal = step.waits.brings, step.waits.signal
+    example_command = " ".join([f"saga signal {saga_id} {signal}", *_pairs(example(fields))])
+    return _checked(fields, signal_schema(definition, step.name), example_command, text, pairs)
+
+
+def _checked(
+    fields: Mapping[str, Field], schema: Schema, example_command: str, text: str | None, pairs: Sequence[str]
+) -> Mapping[str, Any]:
+    given = _object(text) | _fields(fields, example_command, pairs)
     try:
-        return load(data_schema(definition), data)
+        return load(schema, given)
     except InvalidError as error:
         wrong = "; ".join(f"{item['pointer'][1:]}: {item['detail'].rstrip('.')}" for item in error.members["errors"])
-        raise MalformedError(f"{wrong}. Try: {_example_command(definition)}") from None
+        raise MalformedError(f"{wrong}. Try: {example_command}") from None
 
 
 def _object(text: str | None) -> dict[str, Any]:
@@ -113,31 +131,25 @@ def _object(text: str | None) -> dict[str, Any]:
         raise MalformedError(f"--data: {text[1:]} cannot be read: {error.strerror}") from None
 
 
-def _fields(definition: Saga, pairs: Sequence[str]) -> dict[str, Any]:
+def _fields(fields: Mapping[str, Field], example_command: str, pairs: Sequence[str]) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise MalformedError(f"{pair!r} is no field=value; try: {_example_command(definition)}")
+            raise MalformedError(f"{pair!r} is no field=value; try: {example_command}")
         if name in given:
             raise MalformedError(f"{name}: it is given twice; give it once")
-        given[name] = _value(definition, name, value)
+        given[name] = _value(fields, name, value)
     return given
 
 
-#: Kinds of fields whose values are texts. A value of these kinds stays a text even if it looks like a number.
-_TEXTS = frozenset({
-    FieldKind.TEXT, FieldKind.UUID, FieldKind.DECIMAL, FieldKind.DATE, FieldKind.DATETIME, FieldKind.CHOICE,
-})  # fmt: skip
-
-
-def _value(definition: Saga, name: str, text: str) -> Any:
+def _value(fields: Mapping[str, Field], name: str, text: str) -> Any:
     """Return the value for a field: a text or parsed JSON, as the kind of the field needs.
 
     A text that is no JSON is returned unchanged; the schema of the data refuses it later.
     """
-    field = definition.data.get(name)
-    if field is None or field.kind in _TEXTS:
+    field = fields.get(name)
+    if field is None or field.is_text:
         return text
     try:
         return parsed(text.encode(errors="surrogateescape"), name)
@@ -149,5 +161,11 @@ def _example_command(definition: Saga) -> str:
     data = example(definition.data)
     if any(isinstance(value, list) for value in data.values()):
         return f"saga start {definition.name} --data {shlex.quote(orjson.dumps(data).decode())}"
-    pairs = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in data.items())
-    return f"saga start {definition.name} {pairs}"
+    return " ".join([f"saga start {definition.name}", *_pairs(data)])
+
+
+def _pairs(data: Mapping[str, Any]) -> list[str]:
+    return [
+        f"{name}={shlex.quote(value if isinstance(value, str) else written(value).decode())}"
+        for name, value in data.items()
+    ]

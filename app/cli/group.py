@@ -29,6 +29,7 @@ EXIT_CODES: Mapping[str, int] = {
     Status.PENDING: 4,
     Status.RUNNING: 4,
     Status.COMPENSATING: 4,
+    Status.WAITING: 4,
     Status.STUCK: 5,
 }
 

@@ -73,6 +73,7 @@ STATUS_LOOKS: Mapping[str, Look] = {
     Status.PENDING: Look("○", "dim"),
     Status.RUNNING: Look("●", "cyan"),
     Status.COMPENSATING: Look("↩", "yellow"),
+    Status.WAITING: Look("◷", "cyan"),
     Status.STUCK: Look("!", "bold red"),
     Status.COMPLETED: Look("✓", "green"),
     Status.COMPENSATED: Look("■", "magenta"),

@@ -70,7 +70,7 @@ def _step_on_path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow]
         step=view.step,
         mark=mark,
         word=word,
-        do=_calls(own, Direction.DO),
+        do=_calls(own if view.step.call else (), Direction.DO),
         undo=_calls(own, Direction.UNDO),
         note=f"{_call(view.step, last.direction)}: {last.reason or 'no reason given'}" if problem and last else None,
     )
@@ -100,7 +100,8 @@ def _current(definition: Saga, saga: SagaRow) -> tuple[Mark, str]:
     undoing = goes_back(definition, saga)
     if saga.status == Status.STUCK:
         return Mark.STUCK, "stuck undoing" if undoing else "stuck"
-    return Mark.CURRENT, "being undone" if undoing else "running"
+    running = "waiting" if saga.status == Status.WAITING else "running"
+    return Mark.CURRENT, "being undone" if undoing else running
 
 
 def _undoing(definition: Saga, state: str | None) -> bool:
@@ -122,4 +123,4 @@ def _calls(own: Sequence[JournalRow], direction: Direction) -> Calls:
 
 
 def _call(step: Step, direction: str | None) -> str:
-    return str(step.undo if direction == Direction.UNDO and step.undo else step.call)
+    return str(step.undo if direction == Direction.UNDO and step.undo else step.action)

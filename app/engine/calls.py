@@ -57,7 +57,7 @@ class Calls:
     def longest_s(self, saga: Instance) -> float:
         """Return the longest duration of `make`, in seconds: the call, and the other calls that it may send."""
         at = saga.current
-        if at.step is None:
+        if at.step is None or at.waits:
             return 0.0
         if saga.probe is None:
             return at.step.timeout_s * (1 + _lost_reply(saga))

@@ -19,6 +19,7 @@ from sqlalchemy.exc import IntegrityError
 from app.calls.outcome import Reply
 from app.config import Config
 from app.engine.calls import Calls
+from app.engine.waits import Waits
 from app.store.instance import Instance, Move, SagaSnapshot
 from app.store.sagas import KeyTakenError, SagaStore
 from app.telemetry import Telemetry
@@ -58,6 +59,8 @@ class Engine:
     store: SagaStore
     #: Sends the calls to participants.
     calls: Calls
+    #: Ends the waits of sagas.
+    waits: Waits
     #: Counts and logs the committed moves.
     telemetry: Telemetry
     #: Actor in the journal of the moves that the engine makes.
@@ -78,10 +81,8 @@ class Engine:
         OUT_OF_TIME, without a release, when the next call might last beyond it. After a FencedError or KeyTakenError
         the caller must forget the saga.
         """
-        if saga.claims > self.config.max_claims and saga.current.call is not None:
-            reason = f"claimed {saga.claims} times, and never came a step further"
-            saga.give_up(Trigger.QUARANTINE, actor=self.actor, reason=reason)
-        while saga.current.call is not None:
+        self._quarantine(saga)
+        while saga.current.runs:
             if self.stopping():
                 self.release(saga, 0.0)
                 return RunEnd.RELEASED
@@ -89,6 +90,11 @@ class Engine:
                 return RunEnd.OUT_OF_TIME
             if saga.can_expire and self._is_late(saga):
                 saga.give_up(Trigger.EXPIRE, actor=self.actor, reason=_too_late(saga))
+                continue
+            if saga.current.waits:
+                if (left_s := self._end_wait(saga)) > 0:
+                    self.release(saga, left_s)
+                    return RunEnd.RELEASED
                 continue
             if (saga.current.effectful and saga.unsaved) or not self._covered(saga):
                 self.commit(saga)
@@ -101,6 +107,22 @@ class Engine:
                 self.sleep(wait_s)
         self.release(saga, None)
         return RunEnd.RELEASED
+
+    def _quarantine(self, saga: Instance) -> None:
+        """Make a saga stuck whose processes have died repeatedly."""
+        if saga.claims > self.config.max_claims and saga.current.runs:
+            reason = f"claimed {saga.claims} times, and never came a step further"
+            saga.give_up(Trigger.QUARANTINE, actor=self.actor, reason=reason)
+
+    def _end_wait(self, saga: Instance) -> float:
+        """End the wait of a waiting saga. Return the seconds that it still has to wait, or 0 when the wait has ended.
+
+        A wait does not last beyond the deadline that ends it.
+        """
+        left_s = self.waits.end(saga, self.actor)
+        if left_s > 0 and saga.can_expire:  # min: before the first commit the deadline is infinite
+            left_s = min(left_s, saga.deadline - self.store.clock(), saga.definition.deadline_s)
+        return left_s
 
     def commit(self, saga: Instance, wait_s: float = 0.0) -> None:
         """Commit and keep the saga: its lease outlasts the wait and the next call.

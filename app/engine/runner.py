@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from math import inf
+from uuid import UUID
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -176,6 +177,13 @@ class Runner:
             self.wake_worker()
             self._claim_more()
         return len(claimed)
+
+    def claim_one(self, saga_id: UUID) -> Instance | None:
+        """Claim this saga, which the caller then runs; None when it is not due, or another process has it."""
+        saga = self._leases.claim_one(saga_id, self._config.lease_s)
+        if saga:
+            self._engine.telemetry.claimed(saga)
+        return saga
 
     def _claim_more(self) -> None:
         """Wake the recovery thread when more sagas are due and enough threads are free."""

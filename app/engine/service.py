@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +14,11 @@ from app.engine.early_commits import EarlyCommits
 from app.engine.engine import Engine, IncompleteReplyError, RunEnd
 from app.engine.idempotency import Keys, new_saga
 from app.engine.runner import MAX_INLINE_WAIT_S, Runner
+from app.engine.signals import admit
 from app.errors import ConflictError, InvalidError, NotFoundError
 from app.service_threads import ServiceThreads
+from app.store.arrivals import Signal
+from app.store.audit import Entry
 from app.store.instance import Instance, SagaSnapshot
 from app.store.loading import snapshot_of
 from app.store.sagas import FencedError, KeyTakenError
@@ -138,6 +142,30 @@ class SagaService:
         """
         return self._take_action(saga_id, "resolve", actor, reason, wait_s, seen, reply)
 
+    def signal(
+        self, saga_id: UUID, sent: Signal, wait_s: float | None = None, *, entry: Entry | None = None
+    ) -> SagaSnapshot:
+        """Send a signal to a saga. Return its durable state, within `wait_s` seconds when the signal ends a wait.
+
+        The body of the signal must be checked, see app.views.signals. A signal that comes early is kept until the saga
+        waits for it. The same signal again changes nothing. Raise NotFoundError, ConflictError when the signal comes
+        too late or another one was first, and KeyReusedError. entry: the audit row of a person's signal.
+        """
+        check = partial(admit, self._registry, sent)
+        self._engine.waits.arrivals.add(saga_id, sent, check, entry)
+        if wait_s == 0.0:
+            self._runner.wake()
+            self._runner.wake_worker()
+        elif saga := self._runner.claim_one(saga_id):
+            try:
+                with self._wait(wait_s) as longest_s:
+                    return self._await(saga, longest_s)
+            except FencedError:
+                pass
+        row = self._store.find(saga_id)
+        assert row is not None, "no saga is deleted while it is under way"
+        return snapshot_of(row)
+
     def _take_action(  # noqa: PLR0917  one private method for three public ones
         self,
         saga_id: UUID,
@@ -170,7 +198,7 @@ class SagaService:
 
     def _run_on(self, saga: Instance, wait_s: float | None) -> SagaSnapshot:
         """Commit the requested move and continue the saga. Raise FencedError when the saga has moved since its read."""
-        if saga.current.call is None:
+        if not saga.current.runs:
             self._engine.release(saga, None)
             return _durable_snapshot(saga)
         with self._wait(wait_s) as longest_s:

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 from transitions import EventData
 
 from app.store.audit import Entry
+from machines.outcomes import Outcome
 from machines.progress import Progress
 from machines.references import FillError, look_up
 from machines.saga import Saga
@@ -101,6 +102,10 @@ class Instance(Progress):
         self.lease_end = inf
         #: Time of the deadline, in seconds on the store's clock; infinite: not known yet.
         self.deadline = inf
+        #: When the saga entered its state, in seconds on `clock`.
+        self.entered = -inf
+        #: Number of signals that had arrived when the saga was read.
+        self.arrived = 0
         #: When the saga started, on the clock of this process, in seconds; None: another process started it.
         self.started_here_at: float | None = None
         #: State at the last commit; people see only this one. None: the saga is not durable and has had no effect yet.
@@ -162,9 +167,15 @@ class Instance(Progress):
             known = None
         return search_text(known)
 
+    def end_wait(self, outcome: Outcome, *, reason: str, actor: str, body: Mapping[str, Any] | None = None) -> None:
+        at = self.current
+        super().end_wait(outcome, reason=reason, actor=actor, body=body)
+        if outcome is Outcome.SUCCEEDED and at.step is not None:
+            self.results[at.step.name] = {} if body is None else body
+
     def start_pending(self) -> None:
         super().start_pending()
-        self.started_here_at = self.clock()
+        self.started_here_at = self.entered = self.clock()
 
     def prepare_audit(self, trigger: Trigger, actor: str, reason: str) -> None:
         """Prepare the audit row of an operator action, before its move; the commit of the move writes the row."""
@@ -190,7 +201,9 @@ class Instance(Progress):
         super().moved(event)
         transition = event.transition
         assert transition is not None
-        trigger, dest = event.event.name, self.state
+        trigger, dest, now = event.event.name, self.state, self.clock()
+        if transition.source != dest:
+            self.entered = now
         # The event of `dest` is published only when the saga enters that state for the first time.
         again = transition.source == dest or trigger == Trigger.RETRY
         self.unsaved.append(
@@ -200,7 +213,7 @@ class Instance(Progress):
                 trigger=trigger,
                 dest=dest,
                 event=None if again else self.definition.events.get(dest),
-                made=self.clock(),
+                made=now,
                 **event.kwargs,
             )
         )

@@ -83,6 +83,18 @@ class Leases:
             saga.lease_end = now + lease_s
         return taken
 
+    def claim_one(self, saga_id: UUID, lease_s: float) -> Instance | None:
+        """Claim this saga; None when it is not due, or when another process claims it."""
+        now = self._clock()
+        one = self._take(self._due().where(_SAGA.c.id == saga_id))
+        with self._database.connect() as connection:
+            row = connection.execute(one, {"most": 1, "lease_s": lease_s, "since_s": 0.0}).one_or_none()
+            journal = journals(connection, [saga_id]) if row else {}
+        saga = self._loaded(row, journal[saga_id], now) if row else None
+        if saga:
+            saga.lease_end = now + lease_s
+        return saga
+
     def release(self, held: Iterable[Instance]) -> None:
         """Make sagas of this process due at once, because it does not know whether their last commit succeeded."""
         mine = tuple_(_SAGA.c.id, _SAGA.c.epoch).in_([(saga.id, saga.epoch) for saga in held])

@@ -19,7 +19,11 @@ from machines.statuses import Status
 
 _SAGA, _JOURNAL = SagaRow.__table__, JournalRow.__table__
 #: Columns of a saga's row that `instance` needs.
-SAGA_COLUMNS = (*_SAGA.c, seconds_until(_SAGA.c.deadline_at).label("deadline_left_s"))
+SAGA_COLUMNS = (
+    *_SAGA.c,
+    seconds_until(_SAGA.c.deadline_at).label("deadline_left_s"),
+    seconds_until(_SAGA.c.entered_at).label("entered_in_s"),
+)
 _JOURNALS = (
     select(_JOURNAL)
     .where(_JOURNAL.c.saga_id.in_(bindparam("saga_ids", expanding=True)))
@@ -50,6 +54,7 @@ def instance(
     saga.epoch, saga.version, saga.claims = row.epoch, row.version, row.claims
     saga.failed_attempts, saga.deferrals, saga.error = row.attempt, row.deferrals, row.error
     saga.deadline = inf if row.deadline_left_s is None else now + row.deadline_left_s
+    saga.entered, saga.arrived = saga.clock() + row.entered_in_s, row.arrived
     saga.committed_snapshot = snapshot_of(row)
     saga.pending = row.status == Status.PENDING
     saga.next_seq = journal[-1].seq + 1

@@ -50,7 +50,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     definition_version: Mapped[int]
     #: State of its table that the saga is in.
     state: Mapped[str]
-    #: Meaning of the state: pending, running, compensating, stuck, completed or compensated.
+    #: Meaning of the state: pending, running, compensating, waiting, stuck, completed or compensated.
     status: Mapped[str]
     data: Mapped[Any] = mapped_column(Json)
     #: Customer: the field of the data that the table's `client` names.
@@ -82,6 +82,8 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     version: Mapped[int]
     #: Number of claims since the last move or release.
     claims: Mapped[int]
+    #: Number of signals that have arrived for the saga, see ArrivalRow.
+    arrived: Mapped[int] = mapped_column(server_default="0")
     #: When any process can claim the saga: the end of a lease or a wait. NULL: the engine has nothing left to do.
     due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: True when the call of the current state may have been sent. It may also have been sent when `claims` is above 0.
@@ -130,6 +132,22 @@ class JournalRow(db.Model):  # type: ignore[name-defined,misc]
     duration_ms: Mapped[float | None]
     #: Name of the event published for this move; NULL: none.
     event: Mapped[str | None]
+
+
+class ArrivalRow(db.Model):  # type: ignore[name-defined,misc]
+    """A signal that has arrived for a saga. The first signal of a name counts; a second one is refused."""
+
+    __tablename__ = "arrival"
+
+    saga_id: Mapped[UUID] = mapped_column(ForeignKey("saga.id", ondelete="CASCADE"), primary_key=True)
+    #: Name of the signal.
+    name: Mapped[str] = mapped_column(primary_key=True)
+    body: Mapped[Any] = mapped_column(Json)
+    #: Principal that sent the signal.
+    sender: Mapped[str]
+    #: Idempotency-Key of the request; None: it had none.
+    key: Mapped[str | None]
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class SagaTableRow(db.Model):  # type: ignore[name-defined,misc]

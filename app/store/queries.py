@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Row, and_, case, or_, select
 
 from app.store.database import db, seconds_until
-from app.store.instance import SagaSnapshot
-from app.store.models import JournalRow, OutboxRow, SagaRow
+from app.store.instance import SagaSnapshot, search_text
+from app.store.models import UNFINISHED, JournalRow, OutboxRow, SagaRow
 from app.store.outbox import PUBLISHED
 from machines.renaming import MIGRATE
 from machines.transitions import Trigger
@@ -16,6 +16,12 @@ from machines.transitions import Trigger
 
 def find(saga_id: UUID) -> SagaRow | None:
     return db.session.get(SagaRow, saga_id)
+
+
+def unfinished_of(definition: str, reference: str) -> Sequence[SagaRow]:
+    """Return the unfinished sagas of a definition with this business reference, at most two."""
+    known = SagaRow.definition == definition, SagaRow.order_ref == search_text(reference), UNFINISHED
+    return db.session.scalars(select(SagaRow).where(*known).limit(2)).all()
 
 
 def journal(saga_id: UUID) -> Sequence[JournalRow]:

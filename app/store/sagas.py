@@ -102,6 +102,12 @@ _SAVE = (
         updated_at=_UPDATED,
     )
 )
+#: A commit that releases a waiting saga. The saga is due at once when a signal has arrived since it was read. The CASE
+#: reads a column of the row itself, which PostgreSQL reads again when another transaction has held the row. A subquery
+#: would not see the signal of that transaction.
+_SAVE_WAITING = _SAVE.values(
+    due_at=case((_SAGA.c.arrived != bindparam("known_arrived"), db_now()), else_=in_seconds(bindparam("delay_s")))
+)
 #: A commit that does not renew the lease. It changes no indexed column, so PostgreSQL updates no index (a HOT update).
 _SAVE_ON = (
     update(_SAGA)
@@ -131,6 +137,7 @@ class SagaStore:
         self._registry, self.owner, self.clock = registry, owner, clock
         self._insert = Statement("saga_insert", _INSERT, connections)
         self._save = Statement("saga_save", _SAVE, connections)
+        self._save_waiting = Statement("saga_save_waiting", _SAVE_WAITING, connections)
         self._save_on = Statement("saga_save_on", _SAVE_ON, connections)
         # The format in which SQLAlchemy stores a Uuid on each database.
         self._id_of = attrgetter("id.hex" if self._database.dialect.name == "sqlite" else "id_text")
@@ -217,19 +224,23 @@ class SagaStore:
         known = {"known_epoch": saga.epoch, "known_version": saga.version}
         leased = enough_s is not None and enough_s < saga.lease_end - self.clock() < inf and not saga.audit_entry
         values = self._moved(saga, owner) | known
+        statement = self._save_on if leased else self._save
         if not leased:
             values |= self._due(saga, delay_s)
+            if saga.current.waits is not None and owner is None:
+                statement = self._save_waiting
+                values["known_arrived"] = saga.arrived
         if saga.audit_entry:
-            self._save_with_audit_row(saga, saga.audit_entry, values)
-        elif (self._save_on if leased else self._save).run(values) != 1:
+            self._save_with_audit_row(saga, saga.audit_entry, statement, values)
+        elif statement.run(values) != 1:
             raise FencedError(saga.id)
         saga.committed()
 
-    def _save_with_audit_row(self, saga: Instance, entry: Entry, values: dict[str, Any]) -> None:
+    def _save_with_audit_row(self, saga: Instance, entry: Entry, statement: Statement, values: dict[str, Any]) -> None:
         """Commit the moves and the audit row of a person's request in one transaction. Raise FencedError, as `save`."""
         after = {"state": saga.state, "status": saga.status, "version": saga.version + 1}
         with atomic(self._database) as connection:
-            if self._save.run_within(connection, values) != 1:
+            if statement.run_within(connection, values) != 1:
                 raise FencedError(saga.id)
             append(connection, replace(entry, after=after))
 

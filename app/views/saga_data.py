@@ -25,6 +25,13 @@ def data_schema(definition: Saga) -> Schema:
     return _object_schema(definition.data)()
 
 
+@cache
+def signal_schema(definition: Saga, step: str) -> Schema:
+    """Return the schema that validates the body of the signal that a step waits for."""
+    waits = next(each.waits for each in definition.steps if each.name == step)
+    return _object_schema(waits.brings if waits else {})()
+
+
 def json_schema(data: Mapping[str, Field]) -> dict[str, Any]:
     """Return the schema of a new saga's data as JSON Schema, for the API's description."""
     return {

@@ -70,7 +70,7 @@ def whole_json(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow])
         "retry_count": retry_count,
         "max_retries": max_retries,
         "steps": _steps_json(saga, steps),
-        "remaining_steps": remaining(steps) if saga.status in (Status.PENDING, Status.RUNNING) else [],
+        "remaining_steps": remaining(steps) if saga.status in (Status.PENDING, Status.RUNNING, Status.WAITING) else [],
         "journal": [move_json(row) for row in journal],
     }
 

@@ -13,7 +13,7 @@ def dwell_limits(registry: Registry) -> dict[StateKey, float]:
     return {
         key: state.dwell_s
         for key, state in _states(registry)
-        if state.dwell_s is not None and state.phase in (Phase.FORWARD, Phase.UNDOING)
+        if state.dwell_s is not None and state.phase in (Phase.FORWARD, Phase.UNDOING, Phase.WAITING)
     }
 
 

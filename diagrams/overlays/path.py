@@ -69,7 +69,7 @@ def _headline(saga: Saga, state: str, ahead: list[str]) -> list[str]:
         return [f"It is stuck in {state}: a person decides."]
     steps = [saga.states[name] for name in ahead]
     undo = "undo " if phase is Phase.UNDOING else ""
-    remains = ", ".join(f"{undo}{at.step.name}" for at in steps if at.step and at.call)
+    remains = ", ".join(f"{undo}{at.step.name}" for at in steps if at.step and at.action)
     return [f"It is in {state}. What remains: {remains}."]
 
 

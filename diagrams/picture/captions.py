@@ -11,6 +11,7 @@ from diagrams.step_bands import Band
 _LEGEND = (
     ("forward", "a call is in flight"),
     ("passing", "waits to be sent"),
+    ("waiting", "waits for a signal or a time"),
     ("failure", "failed: turns back"),
     ("undoing", "undoes a step"),
     ("stuck", "stuck: a person decides"),

@@ -55,7 +55,7 @@ def _description(saga: Saga) -> str:
     lines.append(deadline_note(saga))
     for band in step_bands(saga):
         parts = (
-            f"{band.number}. {band.step.name}, {band.step.kind}: {band.step.call}",
+            f"{band.number}. {band.step.name}, {band.step.kind}: {band.step.action}",
             refusal_note(saga, band),
             no_answer_note(band),
         )

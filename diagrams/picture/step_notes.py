@@ -35,6 +35,8 @@ def refusal_note(saga: Saga, band: Band) -> str:
 
 def no_answer_note(band: Band) -> str:
     """Return the consequence when no attempt of the step gets an answer, so that the step is in doubt."""
+    if band.step.call is None:
+        return ""
     asks = "asks what became of it, then " if band.step.probe else ""
     if band.pivot or not band.failure:
         return f"No answer: {asks}stuck, a person decides"

@@ -18,6 +18,7 @@ text{fill:var(--ink)}.quiet,.head{fill:var(--quiet)}.head{letter-spacing:.06em;f
 .paper{fill:var(--paper)}.band{fill:var(--band)}.pivot{fill:var(--ink)}
 .box{stroke-width:1.8;stroke:var(--blue);fill:var(--blue-in)}
 .passing .box{fill:var(--paper);stroke-dasharray:2 3}
+.waiting .box{stroke:var(--grey);fill:var(--paper);stroke-dasharray:6 3}
 .failure .box{stroke:var(--red);fill:var(--red-in)}
 .undoing .box{stroke:var(--gold);fill:var(--gold-in);stroke-dasharray:8 4}
 .stuck .box{stroke:var(--pink);fill:var(--pink-in);stroke-width:3.5}

@@ -9,6 +9,7 @@ from machines.transitions import Phase, State, Transition, Trigger
 LOOKS = {
     "forward": 'shape=box style="rounded,filled" fillcolor="#e6f1f8" color="#0072b2" penwidth=2',
     "passing": 'shape=box style="rounded,dashed" color="#0072b2"',
+    "waiting": 'shape=box style="rounded,dashed" color="#5a6570" penwidth=2',
     "failure": 'shape=octagon style=filled fillcolor="#fbe6da" color="#d55e00"',
     "undoing": 'shape=box style="filled,dashed" fillcolor="#fdf1d5" color="#b27a00" penwidth=2',
     "stuck": 'shape=hexagon style=filled fillcolor="#f6e1ee" color="#a8447c" penwidth=3',

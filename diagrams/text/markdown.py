@@ -5,7 +5,11 @@ from collections.abc import Iterable
 from diagrams.descriptions import KINDS, PHASES, POINT_OF_NO_RETURN, TRIGGERS, deadline_note, retry_note
 from machines.retry import PERSISTENT
 from machines.saga import Saga
-from machines.step import Kind
+from machines.step import Kind, Step
+
+
+def _sent_again(step: Step) -> str:
+    return retry_note(step, step.retry) if step.call else ""
 
 
 def markdown(saga: Saga) -> str:
@@ -14,8 +18,8 @@ def markdown(saga: Saga) -> str:
             str(place),
             code(step.name),
             f"{step.kind}: {KINDS[step.kind]}",
-            code(str(step.call)),
-            retry_note(step, step.retry) + (f"; no answer: asks {code(str(step.probe))}" if step.probe else ""),
+            code(str(step.action)),
+            _sent_again(step) + (f"; no answer: asks {code(str(step.probe))}" if step.probe else ""),
             code(str(step.undo)) if step.undo else "",
             retry_note(step, PERSISTENT) if step.undo else "",
         )

@@ -8,6 +8,7 @@ from machines.step import Kind
 
 CLASSES = """\
   classDef forward fill:#e6f1f8,stroke:#0072b2,stroke-width:2px,color:#111
+  classDef waiting fill:#ffffff,stroke:#5a6570,stroke-dasharray:6 3,color:#111
   classDef passing fill:#ffffff,stroke:#0072b2,stroke-dasharray:2 2,color:#111
   classDef failure fill:#fbe6da,stroke:#d55e00,stroke-width:2px,color:#111
   classDef undoing fill:#fdf1d5,stroke:#b27a00,stroke-width:2px,stroke-dasharray:7 3,color:#111
@@ -27,7 +28,7 @@ def mermaid(saga: Saga) -> str:
         lines.append(f"  {_alias(transition.source)} --> {_alias(transition.dest)} : {transition.trigger}{call}")
     lines += [f"  {_alias(end)} --> [*]" for end in (saga.completed, saga.compensated)]
     for state in states:
-        if state.call and state.step:
+        if state.action and state.step:
             said = [*notes(state), *([POINT_OF_NO_RETURN] if state.step.kind is Kind.PIVOT else [])]
             note = " - ".join(map(text, said))
             lines.append(f"  note left of {_alias(state.name)} : {note}")

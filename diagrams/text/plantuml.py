@@ -2,7 +2,7 @@
 
 import re
 
-from diagrams.descriptions import PHASES, POINT_OF_NO_RETURN, QUARANTINE, TIMES, edge_kind, notes, shape_of
+from diagrams.descriptions import POINT_OF_NO_RETURN, QUARANTINE, TIMES, edge_kind, notes, phases_of, shape_of
 from diagrams.step_bands import GridPositions, grid_positions
 from machines.saga import Saga
 from machines.step import Kind
@@ -29,6 +29,8 @@ skinparam state {
   BackgroundColor<<compensated>> #EEF0F2
   BorderColor<<compensated>> #5A6570
   BackgroundColor<<passing>> #FFFFFF
+  BackgroundColor<<waiting>> #FFFFFF
+  BorderColor<<waiting>> #5A6570
 }
 skinparam legendBackgroundColor #FFFFFF
 skinparam noteBackgroundColor #FFFFFF
@@ -54,12 +56,12 @@ def plantuml(saga: Saga) -> str:
     ]
     lines += [f"{_alias(end)} --> [*]" for end in (saga.completed, saga.compensated)]
     for state in saga.states.values():
-        if state.call and state.step:
+        if state.action and state.step:
             said = [text(line) for line in notes(state)]
             said += [f"<b>{POINT_OF_NO_RETURN}</b>"] if state.step.kind is Kind.PIVOT else []
             note = "\\n".join(said)
             lines.append(f"note left of {_alias(state.name)} : {note}")
-    lines += ["legend right", *(f"| {phase} | {says} |" for phase, says in PHASES.items()), "endlegend"]
+    lines += ["legend right", *(f"| {phase} | {says} |" for phase, says in phases_of(saga).items()), "endlegend"]
     return "\n".join([*lines, "@enduml", ""])
 
 

@@ -21,7 +21,9 @@ from app.engine.heartbeat import Heartbeat
 from app.engine.idempotency import Keys
 from app.engine.runner import Runner
 from app.engine.service import SagaService
+from app.engine.waits import Waits
 from app.shared_cache import SharedCache
+from app.store.arrivals import Arrivals
 from app.store.instance import Instance
 from app.store.leases import Leases, Replicas
 from app.store.sagas import FencedError, KeyTakenError, SagaStore
@@ -175,6 +177,7 @@ class Process:
             config=CONFIG,
             store=self.store,
             calls=Calls(config=CONFIG, sender=self, telemetry=world.telemetry, traces=Traces()),
+            waits=Waits(arrivals=Arrivals(world.database)),
             telemetry=world.telemetry,
             actor=name,
             jitter=lambda _longest: JITTER_S,

@@ -11,7 +11,7 @@ from machines.saga import Saga
 from machines.step import Kind, Step, compensatable, pivot, read, retriable
 from tests.unit.machines.tables import can_be_refused, saga
 
-READ, COMPENSATABLE, PIVOT, RETRIABLE = Kind
+READ, COMPENSATABLE, PIVOT, RETRIABLE, *_ = Kind
 NAMES = "abcdef"
 
 

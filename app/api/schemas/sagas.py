@@ -81,6 +81,15 @@ class Journal(Reply):
     journal = fields.List(fields.Nested(JournalEntry))
 
 
+class Signalled(Reply):
+    """The signal is stored. It is kept until the saga waits for it."""
+
+    id = fields.UUID()
+    signal = fields.String()
+    status = one_of(sorted(set(SAGA_STATUSES.values())))
+    state = fields.String()
+
+
 class SagaCreated(Reply):
     """The saga is stored. Nothing runs yet: POST …/execute starts it."""
 

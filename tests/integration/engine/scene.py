@@ -22,7 +22,9 @@ from app.engine.heartbeat import Heartbeat
 from app.engine.idempotency import Keys
 from app.engine.runner import MAX_INLINE_WAIT_S, Runner
 from app.engine.service import SagaService
+from app.engine.waits import Waits
 from app.shared_cache import SharedCache
+from app.store.arrivals import Arrivals
 from app.store.instance import Instance
 from app.store.leases import Leases, Replicas
 from app.store.sagas import SagaStore
@@ -95,6 +97,7 @@ class Scene:
             config=Config(),
             store=SagaStore(Connections(self.database), self.registry, "engine", lambda: self.now),
             calls=Calls(config=Config(), sender=self, telemetry=self.telemetry, traces=self.traces),
+            waits=Waits(arrivals=Arrivals(self.database)),
             telemetry=self.telemetry,
             actor="engine",
             jitter=lambda longest: min(longest, self.longest_wait_s),

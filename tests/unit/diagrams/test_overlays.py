@@ -137,7 +137,7 @@ def test_a_probe_and_a_deadline_are_differences_too():
     found = Diff(old=CHECKOUT, new=new, sagas_by_state={})
     assert "no answer: asks GET ventes/ventes/outcome" in found.changed["PAIEMENT_EFFECTUE", "retry"][0][1]
     assert [name for name, _, _ in found.changed["INITIEE", "expire"]] == ["deadline"]
-    assert "After 60 s" in diff_markdown(found)
+    assert "After 1 min" in diff_markdown(found)
 
 
 def test_no_difference():

@@ -98,7 +98,7 @@ def test_picture_contains_probes_and_deadline_of_the_table():
     picture = compose(CHECKOUT)
     words = " ".join(text.words for text in picture.texts)
     assert "No answer: asks what became of it, then stuck, a person decides" in words
-    assert "After 900 s no step that may fail is sent any more" in words
+    assert "After 15 min no step that may fail is sent any more" in words
     asked = [box.state for box in picture.boxes if "asks GET ventes/ventes/outcome" in box.title]
     assert asked == ["PAIEMENT_EFFECTUE"]
 

@@ -51,7 +51,7 @@ def as_saga(value, names):
     calls = [call for step in steps for call in (step.call, step.undo, step.probe) if call]
     return Saga(
         name="page", version=1, initial="ASKED", completed=steps[-1].done, compensated="BACK", data=data,
-        participants=tuple(dict.fromkeys(call.participant for call in calls)), steps=steps,
+        participants=tuple(dict.fromkeys(call.participant for call in calls)), steps=steps, deadline_s=30 * 86_400,
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from machines.saga import Saga
 from machines.step import Kind, Step, compensatable, pivot, read, retriable
 from machines.transitions import Trigger
 
-READ, COMPENSATABLE, PIVOT, RETRIABLE = Kind
+READ, COMPENSATABLE, PIVOT, RETRIABLE, *_ = Kind
 
 LOOK = get("shop", "/{client_id}")
 DO = post("shop", "/do", client_id="client_id")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from machines.check import TableError
-from machines.step import Kind
+from machines.step import CALLING, Kind
 from tests.unit.machines.tables import COMPENSATABLE, PIVOT, READ, RETRIABLE, quick, saga, table
 
 
@@ -45,7 +45,7 @@ def test_an_illegal_order_is_refused(kinds):
 
 
 @quick
-@given(st.lists(st.sampled_from(Kind), min_size=1, max_size=6))
+@given(st.lists(st.sampled_from(sorted(CALLING)), min_size=1, max_size=6))
 def test_only_retriables_and_reads_may_follow_the_pivot(kinds):
     point = next((number for number, kind in enumerate(kinds) if kind in (PIVOT, RETRIABLE)), len(kinds))
     legal = not {COMPENSATABLE, PIVOT} & set(kinds[point + 1 :])

@@ -7,8 +7,8 @@ from machines.step import Kind
 #: Public names of the modules of `machines` that no author of a table needs.
 INTERNAL = {
     "Call", "CallColumns", "Mixed", "Means", "Field", "FieldKind", "Kept", "Step", "Kind", "StepColumns",
-    "EffectStepColumns", "Outcome", "Function", "Value", "fill", "references", "described", "keep", "kept_of", "check",
-    "path_problems", "DEFERRED",
+    "EffectStepColumns", "WaitColumns", "Outcome", "Function", "Value", "fill", "references", "described", "keep",
+    "kept_of", "check", "path_problems", "DEFERRED",
 }  # fmt: skip
 
 

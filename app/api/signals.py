@@ -1,0 +1,88 @@
+"""Signals to sagas that wait: by the id of the saga, or by its type and the number by which people know it."""
+
+from uuid import UUID
+
+from flask import Blueprint, Flask, Response, jsonify, request, url_for
+from marshmallow import INCLUDE, Schema
+
+from app.access.permissions import Scope
+from app.access.principal import principal
+from app.access.signals import require_role
+from app.api.openapi.operation import BAD_BODY, operation
+from app.api.request_parsing import idempotency_key, json_object, preferred_wait_s
+from app.api.schemas.sagas import Signalled
+from app.errors import ConflictError, NotFoundError
+from app.services import services
+from app.store import queries
+from app.store.arrivals import Signal
+from app.store.models import SagaRow
+from app.views.signals import signal_body, signal_entry, signal_step
+from machines.registry import Registry, UnknownSagaError
+from machines.signals import waits_of
+from machines.statuses import SAGA_STATUSES
+
+blueprint = Blueprint("signals", __name__, url_prefix="/api/v1/sagas")
+
+
+class _Body(Schema):
+    """The fields that `brings=` of the wait names in the saga's table."""
+
+    class Meta:
+        unknown = INCLUDE
+
+
+@blueprint.post("/<uuid:saga_id>/signals/<name>")
+@operation(
+    "Send a signal to a saga", "sagas", {202: Signalled()}, body=_Body(), body_optional=True,
+    problems=(*BAD_BODY, 403, 404, 409, 422), conflict="The signal comes too late, or another one was first.",
+    request_headers=["Idempotency-Key", "Prefer"], answer_headers=["Location"], need=Scope.START,
+)  # fmt: skip
+def send(saga_id: UUID, name: str) -> Response:
+    """Answer the wait of a saga. A signal that comes early is kept until the saga waits for it."""
+    saga = queries.find(saga_id)
+    if saga is None:
+        raise NotFoundError(f"there is no saga {saga_id}")
+    return _sent(saga, name)
+
+
+@operation(
+    "Send a signal to the saga of a number", "sagas", {202: Signalled()}, body=_Body(), body_optional=True,
+    problems=(*BAD_BODY, 403, 404, 409, 422), conflict="As for the id of a saga, or several unfinished sagas have it.",
+    request_headers=["Idempotency-Key", "Prefer"], answer_headers=["Location"], need=Scope.START,
+)  # fmt: skip
+def send_by_reference(saga_type: str, reference: str, name: str) -> Response:
+    """Answer the wait of the only unfinished saga of this type with this `order=` of its table."""
+    found = queries.unfinished_of(saga_type, reference)
+    if not found:
+        raise NotFoundError(f"there is no unfinished {saga_type} saga with the number {reference}")
+    if len(found) > 1:
+        raise ConflictError(f"several unfinished {saga_type} sagas have the number {reference}; use the id of the saga")
+    return _sent(found[0], name)
+
+
+def add_signals(app: Flask, registry: Registry) -> None:
+    """Add the path by a saga's number for each type of saga that waits for signals and has a number."""
+    for name in registry.names:
+        definition = registry.latest(name)
+        if definition.order and any(waits_of(definition)):
+            app.add_url_rule(
+                f"{blueprint.url_prefix}/{name}/<reference>/signals/<name>", "signals.send_by_reference",
+                send_by_reference, defaults={"saga_type": name}, methods=["POST"],
+            )  # fmt: skip
+
+
+def _sent(saga: SagaRow, name: str) -> Response:
+    try:
+        definition = services().registry.of(saga)
+    except UnknownSagaError as error:
+        raise ConflictError(f"{error}, so no signal can be checked", saga_id=str(saga.id)) from None
+    step, sender = signal_step(definition, name), principal()
+    require_role(step, sender)
+    body = signal_body(definition, step, json_object() if request.get_data() else {})
+    sent = Signal(name=name, body=body, sender=sender.actor, key=idempotency_key())
+    entry = signal_entry(saga, sent) if sender.role is not None else None
+    found = services().sagas.signal(saga.id, sent, preferred_wait_s(), entry=entry)
+    answer = jsonify(id=str(found.id), signal=name, status=SAGA_STATUSES[found.status], state=found.state)
+    answer.status_code = 202
+    answer.headers["Location"] = url_for("sagas.show", saga_id=found.id)
+    return answer

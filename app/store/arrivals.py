@@ -1,0 +1,75 @@
+"""Signals that arrive for sagas. The writer locks the saga's row first, so no commit of the saga can miss a signal."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine as Database
+from sqlalchemy import Row, and_, bindparam, case, insert, select, update
+
+from app.store.audit import Entry, append
+from app.store.database import UtcDateTime, db_now, seconds_until
+from app.store.models import ArrivalRow, SagaRow
+from app.store.transactions import atomic
+from machines.statuses import Status
+
+_ARRIVAL, _SAGA = ArrivalRow.__table__, SagaRow.__table__
+_FIND = select(_ARRIVAL).where(_ARRIVAL.c.saga_id == bindparam("saga_id"), _ARRIVAL.c.name == bindparam("signal"))
+#: A process that holds the waiting saga sees the signal at its next commit, so only a released saga becomes due.
+_ARRIVED = {
+    "arrived": _SAGA.c.arrived + 1,
+    "due_at": case((and_(_SAGA.c.status == Status.WAITING, _SAGA.c.owner.is_(None)), db_now()), else_=_SAGA.c.due_at),
+}
+_UNTIL = select(seconds_until(bindparam("moment", type_=UtcDateTime())))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signal:
+    """A signal as it is sent."""
+
+    name: str
+    body: Mapping[str, Any]
+    #: Principal that sends the signal.
+    sender: str
+    #: Idempotency-Key of the request; None: it has none.
+    key: str | None = None
+
+
+class Arrivals:
+    """The stored signals of all sagas, and the database's clock for waits until a date."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def add(
+        self, saga_id: UUID, signal: Signal, admit: Callable[[Row[Any] | None, Row[Any] | None], None],
+        entry: Entry | None = None,
+    ) -> None:  # fmt: skip
+        """Store a signal, and make a saga that waits due. Do nothing when the signal has arrived before.
+
+        admit: called with the saga's row, which is then locked, and with the signal of this name that has arrived
+        before; None: there is none. It raises an error when the signal is refused. entry: the audit row of a person's
+        signal, for the same transaction.
+        """
+        with atomic(self._database) as connection:
+            saga = connection.execute(select(_SAGA).where(_SAGA.c.id == saga_id).with_for_update()).one_or_none()
+            known = connection.execute(_FIND, {"saga_id": saga_id, "signal": signal.name}).one_or_none()
+            admit(saga, known)
+            if known is not None:
+                return
+            connection.execute(insert(_ARRIVAL).values(saga_id=saga_id, at=db_now(), **vars(signal)))
+            connection.execute(update(_SAGA).where(_SAGA.c.id == saga_id).values(_ARRIVED))
+            if entry is not None:
+                append(connection, entry)
+
+    def find(self, saga_id: UUID, name: str) -> Row[Any] | None:
+        """Return the signal of this name that has arrived for the saga, or None."""
+        with self._database.connect() as connection:
+            return connection.execute(_FIND, {"saga_id": saga_id, "signal": name}).one_or_none()
+
+    def seconds_until(self, moment: datetime) -> float:
+        """Return the seconds from now, on the database's clock, to the moment."""
+        with self._database.connect() as connection:
+            return float(connection.execute(_UNTIL, {"moment": moment}).scalar_one())

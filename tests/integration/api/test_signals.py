@@ -1,0 +1,142 @@
+"""Signals by the API: to the id of a saga, and to its number."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from app import create_app
+from app.access.permissions import Role, Scope
+from app.access.principal import key, user
+from app.config import from_environment
+from app.services import services
+from app.store.database import db
+from app.store.models import AuditRow
+from tests.support.servers import OPEN
+
+DATA = {"person": "Ada", "number": "L-7"}
+
+#: Folder of a table that only waits.
+SAGAS = Path(__file__).parents[2] / "support" / "waiting_sagas"
+
+
+@pytest.fixture
+def client(store_url: str) -> Iterator[FlaskClient]:
+    settings = {"DATABASE_URL": store_url, "SAGAS": str(SAGAS), "WAIT_S": "0.1"}
+    app = create_app(from_environment(OPEN | settings))
+    with app.app_context():
+        yield app.test_client()
+        services(app).runner.stop()
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def leave(client: FlaskClient) -> str:
+    """Return the path of a saga that waits for an approval."""
+    started = client.post("/api/v1/sagas/leave", json=DATA)
+    assert (started.status_code, started.json["status"], started.json["state"]) == (202, "waiting", "ASKED")
+    return f"/api/v1/sagas/{started.json['id']}"
+
+
+def send(client: FlaskClient, path: str, name: str, body: Any = None, **headers: str) -> Any:
+    return client.post(f"{path}/signals/{name}", json=body, headers=headers)
+
+
+def test_signals_lead_a_saga_to_its_end(client, leave):
+    agreed = send(client, leave, "agree", {"approved": True})
+    assert (agreed.status_code, agreed.json["state"], agreed.json["status"]) == (202, "AGREED", "waiting")
+    assert agreed.headers["Location"] == leave
+    planned = send(client, leave, "plan", {"days": 3, "how": "paid"})
+    assert (planned.json["state"], planned.json["status"]) == ("TAKEN", "completed")
+    steps = client.get(leave).json["steps"]
+    assert [step["output_data"] for step in steps] == [{"approved": True}, {"days": 3, "how": "paid"}]
+    assert [step["attempts"] for step in steps] == [0, 0]
+
+
+def test_a_signal_finds_the_saga_by_its_number(client, leave):
+    agreed = send(client, "/api/v1/sagas/leave/L-7", "agree", {"approved": True})
+    assert agreed.headers["Location"] == leave
+    assert send(client, "/api/v1/sagas/leave/L-8", "agree", {"approved": True}).status_code == 404
+
+
+def test_a_number_of_several_unfinished_sagas_names_none(client, leave):
+    client.post("/api/v1/sagas/leave", json=DATA)
+    answer = send(client, "/api/v1/sagas/leave/L-7", "agree", {"approved": True})
+    assert answer.status_code == 409
+    assert "use the id of the saga" in answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "pointer"),
+    [
+        ("agree", {}, "/approved"),
+        ("agree", {"approved": "yes"}, "/approved"),
+        ("agree", {"approved": True, "other": 1}, "/other"),
+        ("plan", {"days": 31, "how": "paid"}, "/days"),
+        ("plan", {"days": 3, "how": "later"}, "/how"),
+    ],
+)
+def test_a_wrong_body_names_the_field_and_leaves_the_saga_waiting(client, leave, name, body, pointer):
+    answer = send(client, leave, name, body)
+    assert answer.status_code == 400
+    assert [error["pointer"] for error in answer.json["errors"]] == [pointer]
+    assert client.get(leave).json["state"] == "ASKED"
+
+
+def test_a_signal_without_a_body_is_checked_too(client, leave):
+    assert client.post(f"{leave}/signals/agree").json["errors"][0]["pointer"] == "/approved"
+
+
+def test_the_problem_names_the_signals_that_exist(client, leave):
+    answer = send(client, leave, "agreed", {})
+    assert answer.status_code == 404
+    assert answer.json["detail"] == "leave v1 waits for no signal agreed; it waits for agree, plan"
+    assert send(client, "/api/v1/sagas/2f1b8c36-3f6c-4f2f-8f52-1b7a2f6f0a55", "agree", {}).status_code == 404
+
+
+def test_a_repeated_key_is_one_signal_and_its_other_body_is_refused(client, leave):
+    for _ in range(2):
+        sent = send(client, leave, "agree", {"approved": True}, **{"Idempotency-Key": "k"})
+        assert (sent.status_code, sent.json["state"]) == (202, "AGREED")
+    assert send(client, leave, "agree", {"approved": False}, **{"Idempotency-Key": "k"}).status_code == 422
+    assert send(client, leave, "agree", {"approved": False}).status_code == 409
+
+
+def test_a_refusal_ends_the_saga_and_later_signals_are_too_late(client, leave):
+    assert send(client, leave, "agree", {"approved": False, "comment": "no"}).json["status"] == "compensated"
+    late = send(client, leave, "plan", {"days": 3, "how": "paid"})
+    assert late.status_code == 409
+    assert "it has ended in NOT_TAKEN" in late.json["detail"]
+
+
+def test_an_approval_needs_its_role(client, leave, monkeypatch):
+    for sender, status in ((key("shop", frozenset({Scope.START})), 403), (key("office", frozenset(Scope)), 202)):
+        monkeypatch.setattr("app.api.signals.principal", lambda sender=sender: sender)
+        assert send(client, leave, "agree", {"approved": True}).status_code == status
+
+
+def test_a_persons_signal_stands_in_the_audit_trail_and_a_programs_does_not(client, leave, monkeypatch):
+    monkeypatch.setattr("app.api.signals.principal", lambda: user("eve", Role.OPERATOR))
+    send(client, leave, "agree", {"approved": True})
+    monkeypatch.setattr("app.api.signals.principal", lambda: key("shop", frozenset({Scope.START})))
+    send(client, leave, "plan", {"days": 3, "how": "paid"})
+    (row,) = db.session.query(AuditRow).all()
+    assert (row.actor, row.action, row.after) == (
+        "user:eve", "saga.signal", {"signal": "agree", "body": {"approved": True}},
+    )  # fmt: skip
+
+
+def test_a_waiting_saga_is_found_by_its_status(client, leave):
+    assert [saga["status"] for saga in client.get("/api/v1/sagas?status=waiting").json["sagas"]] == ["waiting"]
+    assert client.get("/api/v1/sagas?status=in_progress").json["sagas"] == []
+
+
+def test_a_repeated_start_of_a_waiting_saga_shows_the_saga(client):
+    first, again = (
+        client.post("/api/v1/sagas/leave", json=DATA, headers={"Idempotency-Key": "start"}) for _ in range(2)
+    )
+    assert (again.status_code, again.json) == (202, first.json)
+    assert again.headers["Idempotent-Replayed"] == "true"
