@@ -102,7 +102,7 @@ class Resolver:
         except (OSError, ValueError) as error:  # ValueError: a name that cannot be queried
             if not _passing(error):
                 raise UnreachableError(f"there is no host named {host}") from error
-            why = f"the name server cannot say at the moment where {host} is"
+            why = f"the name server has no answer at the moment for {host} is"
         if kept:
             return kept
         raise UnreachableError(why)
@@ -116,7 +116,7 @@ class Resolver:
             try:
                 threading.Thread(target=self._ask, args=(host, port, answer), name="resolver", daemon=True).start()
             except RuntimeError as error:
-                raise UnreachableError(f"no thread was left to look {host} up in") from error
+                raise UnreachableError(f"no thread was free to look {host} up in") from error
             self._running[host, port] = answer
             return answer
 

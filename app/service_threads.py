@@ -80,7 +80,7 @@ class ServiceThread:
             return "it has ended"
         now = self._clock()
         if self._failures and now - self._failing_since > FAILING_FOR_S:
-            return f"it fails again and again: {self._error}"
+            return f"it keeps failing: {self._error}"
         if self._stalls and now - self._progressed_at > STALLED_AFTER_S:
             return f"it has made no progress for {now - self._progressed_at:.0f} s"
         return None

@@ -159,11 +159,11 @@ def _step_problems(step: Step, *, forward_only: bool) -> Iterator[str]:
     if step.repeatable and not (step.undo and step.undo_needs_reply and step.probe is None):
         yield "repeatable= serves an undo that refers to its own step's reply and has no probe=; drop it"
     if step.kind is Kind.READ and step.probe is not None:
-        yield "a read may simply be sent again, so that nobody asks its probe=; drop it"
+        yield "a read can be sent again at any time, so its probe= would be ignored; drop it"
     if step.kind is Kind.COMPENSATABLE and (step.undo is None or not step.undoing):
         yield "it is compensatable but has no undo; give it one, or make it a pivot or a retriable"
     if (step.kind is Kind.RETRIABLE or forward_only) and step.refused:
-        yield f"it cannot be refused, for there is no way back; drop refused={step.refused!r}"
+        yield f"it cannot be refused, because there is no way back; drop refused={step.refused!r}"
     if not (step.kind is Kind.RETRIABLE or forward_only) and not step.refused:
         yield "it has no state for a refusal; name one with refused="
     yield from _method_problems(step)

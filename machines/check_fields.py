@@ -106,7 +106,7 @@ def _bound_problems(field: Field) -> Iterator[str]:
     ]
     yield from wrong
     if not wrong and field.low > field.high:
-        yield f"low={field.low} is above high={field.high}, so that no value fits; mend one of them"
+        yield f"low={field.low} is above high={field.high}, so that no value fits; correct one of them"
 
 
 def _choice_problems(field: Field) -> Iterator[str]:
@@ -119,7 +119,7 @@ def _choice_problems(field: Field) -> Iterator[str]:
     ):
         yield f"choice() takes from 1 to {MOST_CHOICES} texts; write choice('SMALL', 'LARGE')"
     elif len(set(choices)) < len(choices):
-        yield "one of its texts stands twice; take one out"
+        yield "one of its texts is listed twice; take one out"
     else:
         for each in choices:
             yield from unstorable("one of its texts is", each)

@@ -36,7 +36,7 @@ def _check() -> Response | None:
     if endpoint is None or request.method == "OPTIONS":  # an unknown path, or a CORS preflight
         return None
     if named and any("\x00" in str(value) for value in named.values()):
-        raise NotFoundError("nothing has a NUL in its name")  # PostgreSQL stores no NUL
+        raise NotFoundError("a path must not contain a NUL character")  # PostgreSQL stores no NUL
     g.principal = NOBODY
     need = need_of(endpoint, current_app.view_functions[endpoint])
     match need:

@@ -55,7 +55,7 @@ _START = _Start()
 
 @operation(
     "Start many sagas", "sagas", {200: BatchResults()}, body=EVERY_BATCH, problems=(*BAD_BODY, 409), need=Scope.START,
-    conflict="Other requests keep taking keys of this batch; send it again.",
+    conflict="Other requests use keys of this batch at the same time; send the batch again.",
 )  # fmt: skip
 def start_batch(saga_type: str) -> Response:
     """Start up to 1,000 sagas in one commit, each with its own idempotency key. Each start gets a result, in order.

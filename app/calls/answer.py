@@ -55,7 +55,7 @@ class Answer:
                 self._parser.feed_data(data)
             except (HttpParserError, HttpParserUpgrade) as error:
                 if not self.complete:
-                    raise LostError("what came is no HTTP") from error
+                    raise LostError("the answer is not HTTP") from error
                 self.keep_alive = False
         elif self.status >= FINAL and not self.headers.keys() & {b"content-length", b"transfer-encoding"}:
             self.complete, self.keep_alive = True, False
@@ -96,7 +96,7 @@ class Answer:
     def on_message_begin(self) -> None:
         if self.complete:
             # A second reply begins, but a request has one reply. The error stops the parser.
-            raise LostError("more came than one reply")
+            raise LostError("more data than one reply was received")
 
     def on_message_complete(self) -> None:
         if self.status < FINAL:

@@ -47,7 +47,7 @@ class OAuth2Credential:
         if headers and now < self._until:
             return headers
         if not self._lock.acquire(timeout=max(deadline - now, 0.0)):
-            raise NoCredentialError("no access token came within the time of the call")
+            raise NoCredentialError("no access token was received within the time of the call")
         try:
             now = self._clock()
             if self._headers and now < self._until:
@@ -89,7 +89,7 @@ class OAuth2Credential:
 
     def _ask(self, timeout_s: float) -> "Reply":
         if timeout_s <= 0:
-            raise NoCredentialError("no time was left to ask for an access token")
+            raise NoCredentialError("no time was left to request an access token")
         return self._send(self._request(timeout_s))
 
     def _request(self, timeout_s: float) -> Request:

@@ -93,7 +93,7 @@ def _now(saga: SagaRow, now: datetime) -> str:
         return f"due for {age(overdue_s)}, and no process has claimed it; is a service running?"
     if overdue_s > 0:
         return "due now: a service will claim it"
-    goes_on = f"by {saga.owner}; goes on, or is taken over," if saga.owner else "and waits; goes on"
+    goes_on = f"by {saga.owner}; continues, or is taken over," if saga.owner else "and waits; continues"
     return f"last moved {still} ago {goes_on} within {age(-overdue_s)}"
 
 

@@ -53,7 +53,7 @@ Exit codes of start, retry, compensate and watch, by the saga's status:
 \b
 Exit codes of every command:
     0  done                        6  there is no such saga
-    1  a fault of this program     7  not possible in this state
+    1  an error in this program     7  not possible in this state
     2  bad input or no database    8  a participant fails its check
                                130  interrupted
 \b
@@ -150,7 +150,7 @@ def _text_and_code(error: Exception) -> tuple[str, int]:
         case SQLAlchemyError():
             return f"the database failed: {in_one_line(error)}; {_REMEDIES.get(meaning(error), _CHECK)}", BAD_INPUT
         case _:
-            return f"a fault of this program: {type(error).__name__}: {error}; --verbose shows more", FAULT
+            return f"an error in this program: {type(error).__name__}: {error}; --verbose shows more", FAULT
 
 
 def _detail(error: ProblemError) -> str:

@@ -42,7 +42,7 @@ class _Survey:
 
 @saga.command("migrate-running")
 @click.argument("name")
-@click.option("--from", "old", type=click.IntRange(1), required=True, help="Version that the sagas run by now.")
+@click.option("--from", "old", type=click.IntRange(1), required=True, help="Version by which the sagas run now.")
 @click.option("--to", "new", type=click.IntRange(1), required=True, help="Version that they are to run by.")
 @click.option("--map", "pairs", multiple=True, metavar="OLD=NEW", help="A state that has another name there.")
 @click.option("--apply", "applies", is_flag=True, help="Move them. Without it, only show what would be done.")

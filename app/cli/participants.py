@@ -70,7 +70,7 @@ def _tried(client: HttpClient, name: str, settings: ParticipantSettings) -> tupl
     if reply.status in _REFUSED:
         return _FAILED, f"{at}: the credential is refused ({shown}); check {setting_of(reply, name)}"
     if not settings.health:
-        return _REACHED, f"{at}, {shown}; a server answers, which says nothing of its health: set health"
+        return _REACHED, f"{at}, {shown}; a server answers, but this does not prove that it is healthy: set health"
     if _OK <= reply.status < _REDIRECT:
         return _FINE, f"{at}, {shown}"
     return _FAILED, f"{at}, {shown}; a healthy participant answers 2xx there"

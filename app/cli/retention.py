@@ -26,7 +26,7 @@ BATCH = 500
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), required=True, help="Sagas that ended before.")
 @click.option("--archive", type=click.Path(path_type=Path), help="Append their journals to this file first.")
 @click.option("--dry-run", is_flag=True, help="Print the size of the next batch, and delete nothing.")
-@click.option("--limit", type=click.IntRange(1), help="Most sagas to delete.")
+@click.option("--limit", type=click.IntRange(1), help="Largest number of sagas to delete.")
 def prune(*, days: float, archive: Path | None, dry_run: bool, limit: int | None) -> None:
     """Delete finished sagas and their journals, the oldest first, a batch at a time.
 

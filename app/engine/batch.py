@@ -53,7 +53,7 @@ class Batches:
             except KeyTakenError:
                 continue
             return [found or _result(saga, first[saga.sent_key]) for saga, found in zip(sagas, known, strict=True)]
-        raise ConflictError("other requests keep taking its keys; ask again")
+        raise ConflictError("other requests use the same keys at the same time; send the batch again")
 
     def _store(self, new: Sequence[Instance]) -> None:
         if not new:

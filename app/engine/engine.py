@@ -111,7 +111,7 @@ class Engine:
     def _quarantine(self, saga: Instance) -> None:
         """Make a saga stuck whose processes have died repeatedly."""
         if saga.claims > self.config.max_claims and saga.current.runs:
-            reason = f"claimed {saga.claims} times, and never came a step further"
+            reason = f"claimed {saga.claims} times, and made no move"
             saga.give_up(Trigger.QUARANTINE, actor=self.actor, reason=reason)
 
     def _end_wait(self, saga: Instance) -> float:

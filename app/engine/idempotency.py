@@ -53,7 +53,7 @@ class Keys:
         if row is None:
             return None
         if row.status in UNDER_WAY:
-            raise StillRunningError("wait for it, and ask for it by its id", saga_id=str(row.id))
+            raise StillRunningError("wait until that saga has ended, or read it by its saga_id", saga_id=str(row.id))
         return snapshot_of(row, replayed=True)
 
     def known_all(self, sagas: Sequence[Instance]) -> list[SagaSnapshot | KeyReusedError | None]:
@@ -123,7 +123,7 @@ def _earlier(saga: Instance, rows: Mapping[str, Row[Any]]) -> Row[Any] | None:
     if row is None:
         saga.key = saga.sent_key if first is None else own
     elif not _same_request(row, saga):
-        raise KeyReusedError("this key began a saga with other data; send a new key", saga_id=str(row.id))
+        raise KeyReusedError("this key started a saga with other data; send a new key", saga_id=str(row.id))
     return row
 
 

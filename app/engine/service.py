@@ -75,7 +75,7 @@ class SagaService:
                     return _durable_snapshot(saga)
                 except KeyTakenError:
                     look = self._keys.known
-        raise ConflictError("other requests keep taking its key; ask again")
+        raise ConflictError("other requests use the same key at the same time; send the request again")
 
     def started_with(
         self, name: str, data: Mapping[str, Any], key: str, by: str = "api", sent: Mapping[str, Any] | None = None
@@ -98,7 +98,7 @@ class SagaService:
                 return _durable_snapshot(saga)
             except KeyTakenError:
                 continue
-        raise ConflictError("other requests keep taking its key; ask again")
+        raise ConflictError("other requests use the same key at the same time; send the request again")
 
     def execute(self, saga_id: UUID, wait_s: float | None = None) -> SagaSnapshot:
         """Start a saga that `create` stored. Return a saga that has ended; raise ConflictError for a running saga."""
@@ -106,12 +106,12 @@ class SagaService:
         if saga.status in FINISHED:
             return _durable_snapshot(saga)
         if not saga.pending:
-            raise ConflictError(f"it is {saga.status} already, in {saga.state}", saga_id=str(saga_id))
+            raise ConflictError(f"the saga is {saga.status} already, in {saga.state}", saga_id=str(saga_id))
         saga.start_pending()
         try:
             return self._run_on(saga, wait_s)
         except FencedError:
-            raise ConflictError("somebody else has just begun it", saga_id=str(saga_id)) from None
+            raise ConflictError("another request has just started the saga", saga_id=str(saga_id)) from None
 
     def retry(
         self, saga_id: UUID, actor: str, reason: str, wait_s: float | None = None, *, seen: str | None = None
@@ -179,7 +179,7 @@ class SagaService:
         for _ in range(_TRIES):
             saga = self._read(saga_id)
             if seen not in (None, saga.state):
-                moved = f"it has moved on by itself, or somebody else has moved it: from {seen} to {saga.state}"
+                moved = f"the saga has moved from {seen} to {saga.state} in the meantime"
                 raise ConflictError(moved, saga_id=str(saga_id), etat_final=saga.state)
             trigger = trigger_of(operator_action, saga.definition, saga.state)
             if trigger is None:
@@ -189,12 +189,12 @@ class SagaService:
             try:
                 self._engine.request_move(saga, trigger, actor, reason, reply)
             except IncompleteReplyError as error:
-                raise InvalidError(("/reply", f"later calls send on what it answered: give {error}")) from None
+                raise InvalidError(("/reply", f"later calls need the reply of the participant: give {error}")) from None
             try:
                 return self._run_on(saga, wait_s)
             except FencedError:
                 continue  # the saga has moved by itself: read it again
-        raise ConflictError("it keeps moving; ask again", saga_id=str(saga_id))
+        raise ConflictError("the saga keeps moving; send the request again", saga_id=str(saga_id))
 
     def _run_on(self, saga: Instance, wait_s: float | None) -> SagaSnapshot:
         """Commit the requested move and continue the saga. Raise FencedError when the saga has moved since its read."""
@@ -261,7 +261,7 @@ class SagaService:
         try:
             saga = self._store.read(saga_id)
         except (UnknownSagaError, ValueError) as error:  # ValueError: a state that its table does not have
-            raise ConflictError(f"{error}, so it is left as it is", saga_id=str(saga_id)) from None
+            raise ConflictError(f"{error}, so this release does not move the saga", saga_id=str(saga_id)) from None
         if saga is None:
             raise NotFoundError(f"there is no saga {saga_id}")
         return saga
@@ -269,11 +269,11 @@ class SagaService:
 
 def _why_not(saga: Instance) -> str:
     if saga.current.phase is Phase.COMPENSATED:
-        return f"it has ended in {saga.state}: everything is undone"
+        return f"the saga has ended in {saga.state}: everything is undone"
     pivot = next((step.name for step in saga.definition.steps if step.kind == "pivot"), None)
     if saga.current.phase is Phase.COMPLETED and pivot:
-        return f"it has ended in {saga.state}: its pivot {pivot} is behind it, and from there is no way back"
-    return f"it is {saga.status}, in {saga.state}; its table has no such move from there"
+        return f"the saga has ended in {saga.state}: its pivot {pivot} has succeeded, so it cannot go back"
+    return f"the saga is {saga.status}, in {saga.state}; its table has no such move from this state"
 
 
 def _durable_snapshot(saga: Instance) -> SagaSnapshot:

@@ -13,7 +13,7 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, Reque
 MAX_BODY_S = 10.0
 #: Every body has at least this many seconds to arrive. After them it is dropped when another body needs its place.
 MIN_BODY_S = 0.2
-BODY_TOO_LATE = "the body did not come in time; send the whole request at once"
+BODY_TOO_LATE = "the body did not arrive in time; send the whole request at once"
 
 #: granian's object for a request: it reads the body and sends the answer. Any thread can answer; only the first counts.
 Exchange = Any

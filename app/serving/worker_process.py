@@ -93,7 +93,9 @@ def watch(all_bodies: tuple[AwaitedBodies, ...], stopping: threading.Event) -> C
             for bodies in all_bodies:
                 bodies.drop_overdue()
             if os.getppid() != parent:
-                _log.error("parent.gone", mend="the server's main process was killed; this one ends in good order")
+                _log.error(
+                    "parent.gone", mend="the server's main process was killed; this one finishes its calls and ends"
+                )
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
             progressed()

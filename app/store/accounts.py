@@ -198,7 +198,7 @@ class ApiKeys:
                 raise NotFoundError(f"there is no key {prefix}")
             ended = update(_KEY).where(_KEY.c.prefix == prefix, *_VALID).values(revoked_at=db_now())
             if connection.execute(ended).rowcount != 1:
-                raise ConflictError(f"the key {prefix} works no more: it is revoked or has expired")
+                raise ConflictError(f"the key {prefix} is not valid any more: it was revoked or has expired")
             details = {"scopes": known.scopes}
             append(connection, Entry(actor=actor, action="key.revoke", target=f"{known.name} {prefix}", before=details))
 

@@ -11,7 +11,7 @@ def description(effect: StepEffect) -> str:
         return f"A person resolved it by hand; {participant} did not confirm it."
     undo = f"to undo {name} " if effect.direction == Direction.UNDO else ""
     if effect.refused and undo:
-        return f"{participant} refuses {undo.strip()}: a person must see to it."
+        return f"{participant} refuses {undo.strip()}: a person must decide."
     if effect.in_flight:
         return f"{participant} is being called {undo}and has given no clear answer yet: it may have happened."
     descriptions = {

@@ -31,7 +31,7 @@ class Problem:
 _NOT_NOW = Problem(
     status=NotReadyError.status,
     title=NotReadyError.title,
-    detail="the database cannot do this now; ask again, with the same Idempotency-Key if you sent one",
+    detail="the database cannot do this now; send the request again, with the same Idempotency-Key if you sent one",
     headers={"Retry-After": "1"},
 )
 _DATABASE_PROBLEMS = {

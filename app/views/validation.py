@@ -37,7 +37,7 @@ class Reason(Schema):
         unknown = RAISE
 
     reason = fields.String(
-        load_default="asked for over the API", validate=[validate.Length(1, LONGEST_REASON), storable]
+        load_default="requested over the API", validate=[validate.Length(1, LONGEST_REASON), storable]
     )
 
 

@@ -79,7 +79,9 @@ def bring_back(saga_id: UUID) -> AnyResponse:
         try:
             known = _brought_back(purchase, saga_id, str(key))
         except AwayError:
-            raise ServiceUnavailable("The orchestrator is away. Nothing was returned yet; try again soon.") from None
+            raise ServiceUnavailable(
+                "The orchestrator does not answer. Nothing was returned; try again soon."
+            ) from None
         except RefusedError as error:
             raise Conflict(str(error)) from None
     return redirect(link("order", saga_id=known), HTTPStatus.SEE_OTHER)

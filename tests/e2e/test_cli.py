@@ -139,7 +139,7 @@ def test_retry_completes_a_stuck_saga_and_is_recorded(saga, stuck, participants)
     journal = json.loads(saga("show", stuck, "--json"))["journal"]
     asked = [(move["actor"], move["reason"]) for move in journal if move["trigger"] == "retry" and not move["step"]]
     assert asked == [("cli:ada", "ventes is back")]
-    assert "its pivot enregistrer_vente is behind it" in saga("compensate", stuck, "--reason", "x", code=7)
+    assert "its pivot enregistrer_vente has succeeded" in saga("compensate", stuck, "--reason", "x", code=7)
     participants.assert_balanced()
 
 

@@ -213,7 +213,7 @@ def test_order_is_completed_after_a_kill_of_the_orchestrator(page, demo):
     expect(page.locator(".call")).not_to_have_count(0)  # the page must not become empty while the orchestrator is away
     assert requests.get(f"{demo.url}/orders", timeout=5).status_code == 200
     expect_state(page, "CONFIRMEE")
-    expect(page.locator(".calls")).to_contain_text("another process carries on")
+    expect(page.locator(".calls")).to_contain_text("another process continues the order")
     assert "the orchestrator is back" in demo.said()
     demo.assert_books_agree()
 

@@ -266,7 +266,7 @@ def test_two_releases_side_by_side_leave_each_others_sagas_alone(release):
             each.store.save(saga, 0, owner=None)
     refused = old.client.post(f"/api/v1/sagas/{of_new.id}/compensate", json={})
     assert refused.status_code == 409
-    assert "trip v2 is not defined, so it is left as it is" in refused.get_json(force=True)["detail"]
+    assert "trip v2 is not defined, so this release does not move the saga" in refused.get_json(force=True)["detail"]
     listed = old.run("list", "--unknown").output
     assert "trip v2: its table is not in this release." in listed
 

@@ -20,7 +20,7 @@ class CommandeSummary(Reply):
     est_terminee = fields.Boolean()
     est_en_echec = fields.Boolean()
     necessite_compensation = fields.Boolean(
-        metadata={"description": "it goes back, and some step is still to be undone"}
+        metadata={"description": "true: the order is being cancelled, and a step must still be undone"}
     )
     montant_total = maybe(fields.Float)
     quantite_totale_articles = fields.Integer()

@@ -125,7 +125,7 @@ def test_group_is_retried_after_a_dry_run(site):
     assert {site.saga(saga_id)["state"] for saga_id in ids} == {STUCK}
     choose(page, "Retry now: all 23", "sales is back")
     result = page.get_by_role("region", name="Result", exact=True)
-    expect(result).to_contain_text("23 of 23: 23 moved, 0 refused. That was all.")
+    expect(result).to_contain_text("23 of 23: 23 moved, 0 refused. Finished.")
     expect(result.locator("#results tr")).to_have_count(23)
     eventually(lambda: {site.saga(saga_id)["state"] for saga_id in ids} == {"CONFIRMEE"}, "all are confirmed")
 

@@ -225,7 +225,7 @@ def test_group_action_reports_sagas_that_have_moved(client, walk, monkeypatch):
     monkeypatch.setattr(bulk, "move", moved)
     page_text = seen(client.post(f"/admin/stuck/group?{query}", data=form))
     assert "2 of 2 : 1 moved, 1 refused" in page_text
-    assert f"{str(second.id)[:8]} Nothing was done: it has moved on by itself" in page_text
+    assert f"{str(second.id)[:8]} Nothing was done: the saga has moved from" in page_text
     assert f"{str(first.id)[:8]} Done: the saga has left STUCK_ENREGISTRER_VENTE" in page_text
 
 
@@ -236,7 +236,7 @@ def test_group_action_ignores_sagas_stuck_after_its_start(client, walk):
     query = "type=checkout&version=1&state=STUCK_ENREGISTRER_VENTE&status=stuck"
     form = {"action": "compensate", "seen": "STUCK_ENREGISTRER_VENTE", "reason": "because", "count": "2",
             "until": f"{began}".replace(" ", "T")}  # fmt: skip
-    assert "0 of 2 : 0 moved, 0 refused. That was all." in seen(client.post(f"/admin/stuck/group?{query}", data=form))
+    assert "0 of 2 : 0 moved, 0 refused. Finished." in seen(client.post(f"/admin/stuck/group?{query}", data=form))
     assert db.session.execute(db.text("SELECT status FROM saga")).scalar_one() == "stuck"
 
 

@@ -74,7 +74,7 @@ def test_move_of_a_saga_without_its_table_is_refused_with_the_cause(client, chan
     ):
         answer = client.post(f"/api/v1/sagas/{changed.id}/compensate", json={})
         assert answer.status_code == 409
-        assert "left as it is" in answer.get_json(force=True)["detail"]
+        assert "this release does not move the saga" in answer.get_json(force=True)["detail"]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def test_cancel_succeeds_until_the_pivot_is_in_flight(scene, step):
         assert results[1] == ended.status == "compensated"
         assert scene.calls.count(f"undo_{step}") == 1, "the call in flight may have happened"
     else:
-        assert "its table has no such move from there" in results[1]
+        assert "its table has no such move from this state" in results[1]
         assert ended.status == "completed"
     for done in STEPS:
         assert scene.calls.count(done) == (1 if WINS[step] is False or STEPS.index(done) <= STEPS.index(step) else 0)
@@ -58,7 +58,7 @@ def test_cancel_is_tried_again_after_a_commit_of_the_engine(scene, step):
 
     def cancel(request):
         if f"/{step}/do" in request.headers["Idempotency-Key"]:
-            with pytest.raises(ConflictError, match="its pivot enregistrer_vente is behind it"):
+            with pytest.raises(ConflictError, match="its pivot enregistrer_vente has succeeded"):
                 scene.service.compensate(UUID(request.headers["Saga-Id"]), "ada", "changed my mind")
 
     scene.at_each_call = cancel

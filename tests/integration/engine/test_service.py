@@ -84,7 +84,7 @@ def test_saga_is_not_compensated_twice(purchase):
 
 def test_saga_after_its_pivot_cannot_be_compensated(scene):
     saga_id = scene.service.start("checkout", CART).id
-    with pytest.raises(ConflictError, match="its pivot enregistrer_vente is behind it"):
+    with pytest.raises(ConflictError, match="its pivot enregistrer_vente has succeeded"):
         scene.service.compensate(saga_id, "ada", "wrong size")
     assert scene.rows("SELECT state FROM saga") == [{"state": "CONFIRMEE"}]
 
@@ -98,7 +98,7 @@ def test_a_pending_saga_is_cancelled_without_a_call(scene):
 
 def test_pending_saga_cannot_be_retried(scene):
     saga_id = scene.service.create("checkout", CART).id
-    with pytest.raises(ConflictError, match="it is pending, in INITIEE"):
+    with pytest.raises(ConflictError, match="the saga is pending, in INITIEE"):
         scene.service.retry(saga_id, "ada", "why not")
 
 
@@ -197,7 +197,7 @@ def quarantined(scene, **replies):
 
 def test_resolve_requires_the_fields_that_later_calls_send(scene):
     stuck = quarantined(scene)
-    with pytest.raises(InvalidError, match="/reply: later calls send on what it answered: give reservation_id"):
+    with pytest.raises(InvalidError, match="later calls need the reply of the participant: give reservation_id"):
         scene.service.resolve(stuck.id, "ada", "reserved by phone", {})
     assert scene.rows("SELECT state FROM saga") == [{"state": "STUCK_RESERVER_STOCK"}], "nothing has been done"
     assert scene.service.resolve(stuck.id, "ada", "by phone", {"reservation_id": "r9"}).status == "completed"

@@ -136,7 +136,7 @@ def test_saga_that_kills_its_owners_is_quarantined(scene):
     poison = scene.recovered()
     scene.engine.run(poison, 1000)
     assert (poison.state, poison.status) == ("STUCK_PAYER", "stuck")
-    assert poison.error == "STUCK_PAYER: payer: claimed 11 times, and never came a step further"
+    assert poison.error == "STUCK_PAYER: payer: claimed 11 times, and made no move"
     assert scene.calls.count("payer") == 1
     assert scene.rows("SELECT due_at FROM saga") == [{"due_at": None}], "nobody takes it any more"
 

@@ -61,7 +61,7 @@ def test_release_without_a_version_reports_and_leaves_its_sagas(both):
     assert leases.claim(10, 30) == []
     assert [tuple(row) for row in leases.unknown_definitions()] == [("checkout", 2)]
     for ask in (older.service.compensate, older.service.retry):
-        with pytest.raises(ConflictError, match="saga checkout v2 is not defined, so it is left as it is"):
+        with pytest.raises(ConflictError, match="v2 is not defined, so this release does not move the saga"):
             ask(begun.id, "ada", "why not")
     with pytest.raises(ConflictError, match="checkout v2"):
         older.service.execute(begun.id)

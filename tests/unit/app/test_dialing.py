@@ -175,7 +175,7 @@ def test_last_good_lookup_is_used_while_the_name_server_fails(dial, names, clock
     clock.now += KEPT_S - 1
     assert dial() == alive.getsockname()
     clock.now += 2
-    assert refused(dial) == "the name server cannot say at the moment where stock.test is"
+    assert refused(dial) == "the name server has no answer at the moment for stock.test is"
 
 
 @pytest.mark.parametrize(

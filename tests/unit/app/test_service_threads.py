@@ -68,7 +68,7 @@ def test_thread_that_keeps_failing_counts_as_dead(clock, stopping):
         assert failed.acquire(timeout=10)
     assert threads.failure is None  # the thread has failed for less than FAILING_FOR_S, which is no failure yet
     clock.now += FAILING_FOR_S + 1
-    assert threads.failure == "the thread intake: it fails again and again: ValueError: not JSON"
+    assert threads.failure == "the thread intake: it keeps failing: ValueError: not JSON"
     assert threads.alive == {"intake": False}
     stopping.set()
     thread.join()

@@ -27,13 +27,13 @@ def test_step_that_may_fail_must_name_a_failure_state(refusal, step):
 @pytest.mark.parametrize("before", [sell, tell])
 def test_a_read_after_the_point_of_no_return_cannot_be_refused(refusal, before):
     text = refusal(hold(done="HELD"), before("before", done="SOLD"), look(refused="NO_LOOK"))
-    assert text.startswith("sale v1: step look: it cannot be refused, for there is no way back; ")
+    assert text.startswith("sale v1: step look: it cannot be refused, because there is no way back; ")
     assert text.endswith("drop refused='NO_LOOK'")
 
 
 def test_a_retriable_cannot_be_refused(refusal):
     text = refusal(hold(done="HELD"), replace(tell(), refused="NO_TELL"))
-    assert text.startswith("sale v1: step tell: it cannot be refused, for there is no way back; ")
+    assert text.startswith("sale v1: step tell: it cannot be refused, because there is no way back; ")
 
 
 def test_a_read_after_the_point_of_no_return_needs_no_state_for_a_refusal():

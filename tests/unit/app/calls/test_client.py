@@ -254,7 +254,7 @@ def test_interim_response_is_skipped(send):
 def test_reply_that_is_not_http_counts_as_sent(send, answer):
     reply = send(answer)
     assert (reply.status, reply.sent) == (None, True)
-    assert reply.error == "the connection was lost before the answer: what came is no HTTP"
+    assert reply.error == "the connection was lost before the answer: the answer is not HTTP"
 
 
 @pytest.mark.parametrize(

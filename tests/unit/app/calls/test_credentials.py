@@ -305,5 +305,5 @@ def test_thread_that_waits_for_a_token_ends_at_its_deadline(server, tokens):
     eventually(lambda: tokens.received, "the first call asks for a token")
     reply = sender.send(ask(server, timeout_s=0.1))
     assert not release.is_set(), "it has not waited for the first one"
-    assert reply.error == "no access token came within the time of the call"
+    assert reply.error == "no access token was received within the time of the call"
     first.join()

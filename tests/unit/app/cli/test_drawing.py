@@ -77,7 +77,7 @@ RUNNING = """\
   saga    1f2e3d4c-0000-4000-8000-000000000001
   whose   client 4, store 1
   started 2026-03-01 02:30:00 UTC, 2s ago
-  now     last moved 1s ago by h:1; goes on, or is taken over, within 28s
+  now     last moved 1s ago by h:1; continues, or is taken over, within 28s
   you may saga compensate 1f2e3d4c --reason '…'
 
   ┌ INITIEE

@@ -65,7 +65,7 @@ def test_fault_is_one_line_without_verbose(app, monkeypatch):
     obj = ScriptInfo(create_app=lambda: app)
     ended = CliRunner().invoke(saga, ["list"], obj=obj)
     assert (ended.exit_code, ended.stdout) == (1, "")
-    assert ended.stderr == "saga: a fault of this program: RuntimeError: broken in two; --verbose shows more\n"
+    assert ended.stderr == "saga: an error in this program: RuntimeError: broken in two; --verbose shows more\n"
     assert isinstance(CliRunner().invoke(saga, ["--verbose", "list"], obj=obj).exception, RuntimeError)
 
 

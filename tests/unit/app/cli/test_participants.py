@@ -68,7 +68,7 @@ def test_answer_without_a_health_path_is_no_proof_of_health(run, server, status)
     result = run("stock", PARTICIPANT_STOCK_URL=server.url)
     assert result.exit_code == 0
     assert result.output.startswith(f"stock  {server.url}  reached  {status[:3]} at /, no credential, ")
-    assert result.output.endswith("; a server answers, which says nothing of its health: set health\n")
+    assert result.output.endswith("; a server answers, but this does not prove that it is healthy: set health\n")
 
 
 def test_every_participant_has_one_line(run):

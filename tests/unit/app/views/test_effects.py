@@ -104,4 +104,4 @@ def test_deferred_503_is_unknown_and_deferred_401_is_not_done():
 def test_refused_undo_changes_nothing_and_is_described_so():
     moves = [RESERVED, PAID, Row("payer", "refused", "undo", 409)]
     assert effects("STUCK_UNDO_PAYER", *moves)["payer"] is Effect.TOOK_EFFECT
-    assert effect_of("payer", "STUCK_UNDO_PAYER", *moves) == "client refuses to undo payer: a person must see to it."
+    assert effect_of("payer", "STUCK_UNDO_PAYER", *moves) == "client refuses to undo payer: a person must decide."

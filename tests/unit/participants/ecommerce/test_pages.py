@@ -88,7 +88,7 @@ def test_an_unknown_order_has_no_return(shop):
 def test_an_order_is_shown_while_the_orchestrator_is_away(shop):
     seen = shop.get(f"/orders/{uuid4()}/live").json
     assert (seen["away"], seen["ended"]) == (True, False)
-    assert "The orchestrator is away" in seen["parts"]["now"]
+    assert "The orchestrator does not answer" in seen["parts"]["now"]
     assert "calls" not in seen["parts"], "those that are in sight stay there"
     assert "The books agree" in seen["parts"]["ledgers"]
     assert shop.get("/orders").status_code == 200
