@@ -8,7 +8,7 @@ import click
 from flask.cli import ScriptInfo
 
 from app.cli import saga
-from app.cli.author import check, draw
+from app.cli.author import check, draw, types
 from app.cli.diff import diff
 from app.cli.group import SagaGroup
 from app.cli.new import new
@@ -27,7 +27,7 @@ _PROCESSES = {
 
 def main() -> None:
     """Run the command line of an installed service."""
-    commands = dict(saga.commands) | {"check": check, "diff": diff, "draw": draw, "new": new}
+    commands = dict(saga.commands) | {"check": check, "client-types": types, "diff": diff, "draw": draw, "new": new}
     for name, (module, text) in _PROCESSES.items():
         commands[name] = click.Command(
             name,

@@ -1,4 +1,4 @@
-"""Commands for the author of a table. They need no database and no service: `saga check` and `saga draw`."""
+"""Commands that need tables alone, no database and no service: `saga check`, `saga draw` and `saga client-types`."""
 
 import os
 import re
@@ -7,12 +7,14 @@ from pathlib import Path
 
 import click
 
+from app.cli.client_types import client_types
 from app.cli.group import FAULT, NOT_FOUND
 from app.cli.output import printable, write_json
 from diagrams.files import RENDERERS
 from machines.check import Problem
 from machines.discovery import discover, problems
 from machines.registry import BadTablesError
+from machines.saga import Saga
 
 #: Environment variable that GitHub Actions sets. GitHub shows output lines that begin with `::error` beside the code.
 _ON_GITHUB = "GITHUB_ACTIONS"
@@ -62,11 +64,29 @@ def _annotation(problem: str) -> str:
 @_SAGAS
 def draw(name: str, kind: str, sagas: str | None) -> None:
     """Write the diagram of the newest version of a saga to the standard output."""
+    (found,) = _newest((name,), sagas)
+    click.echo(RENDERERS[kind](found), nl=False)
+
+
+@click.command("client-types")
+@click.argument("names", metavar="TYPE...", nargs=-1, required=True)
+@_SAGAS
+def types(names: tuple[str, ...], sagas: str | None) -> None:
+    """Write a Python module with the types of the data of these sagas, for programs that use the client.
+
+    For example: saga client-types travel > shop/travel_types.py
+    """
+    click.echo(client_types(_newest(names, sagas)), nl=False)
+
+
+def _newest(names: tuple[str, ...], sagas: str | None) -> list[Saga]:
+    """Return the newest version of each of these sagas. Exit with NOT_FOUND for an unknown name."""
     try:
         registry = discover(sagas)
     except BadTablesError as error:
         raise click.ClickException(str(error)) from error
-    if name not in registry.names:
-        click.echo(f"saga: there is no saga {name}; use one of {', '.join(registry.names)}", err=True)
-        sys.exit(NOT_FOUND)
-    click.echo(RENDERERS[kind](registry.latest(name)), nl=False)
+    for name in names:
+        if name not in registry.names:
+            click.echo(f"saga: there is no saga {name}; use one of {', '.join(registry.names)}", err=True)
+            sys.exit(NOT_FOUND)
+    return [registry.latest(name) for name in dict.fromkeys(names)]
