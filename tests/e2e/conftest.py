@@ -1,5 +1,8 @@
 """Fixtures: the participants' service, and orchestrators that a test starts and kills, all as real processes."""
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -56,3 +59,13 @@ def orchestrator_at(participants: Participants, tmp_path: Path) -> Iterator[Call
     for server in started:
         if server.process.poll() is None:
             server.kill()
+
+
+@pytest.fixture
+def url_and_key(orchestrator_at: Callable[..., Server], sqlite_template: Path, tmp_path: Path) -> tuple[str, str]:
+    """Start an orchestrator on SQLite that requires keys. Return its URL, and a key that may read and start."""
+    shutil.copy(sqlite_template, tmp_path / "keyed.db")
+    server = orchestrator_at(f"sqlite:///{tmp_path / 'keyed.db'}", API_AUTH="on")
+    command = [sys.executable, "-m", "app.cli", "key", "add", "shop", "--scope=read", "--scope=start"]
+    made = subprocess.run(command, env=dict(server.environment), capture_output=True, text=True, check=True)
+    return server.url, made.stdout.strip()

@@ -11,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 PACKAGES = (
     "app",
+    "client",
     "machines",
     "diagrams",
     "deploy",
