@@ -12,6 +12,8 @@ from contextlib import suppress
 from math import inf
 from typing import Any
 
+from app.server_urls import bracketed
+
 #: One address of a host, in the form of `socket.getaddrinfo`.
 AddressInfo = tuple[int, int, int, str, Any]
 #: `socket.getaddrinfo`, or its replacement in a test.
@@ -67,7 +69,7 @@ class Dialer:
             except OSError as error:
                 said.append(f"{_place(host, port, address)} {_why(error)}")
                 self._note_failure(address[4])
-        raise UnreachableError("; ".join(said[:_FEW]) or f"no time was left to connect to {host}:{port}")
+        raise UnreachableError("; ".join(said[:_FEW]) or f"no time was left to connect to {bracketed(host)}:{port}")
 
     def _note_failure(self, address: Any) -> None:
         now = self._clock()
@@ -158,8 +160,8 @@ def _open(address: AddressInfo, timeout_s: float) -> socket.socket:
 
 
 def _place(host: str, port: int, address: AddressInfo) -> str:
-    numeric = address[4][0]
-    return f"{host}:{port}" if host == numeric else f"{host}:{port} at {numeric}"
+    numeric, place = address[4][0], f"{bracketed(host)}:{port}"
+    return place if host == numeric else f"{place} at {numeric}"
 
 
 def _why(error: OSError) -> str:

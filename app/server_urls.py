@@ -42,7 +42,7 @@ def database_url(environ: Mapping[str, str], name: str, default: str) -> str:
     url = environ.get(name, "")
     if not url and DB_HOST.name in environ:
         user, password = (quote(part.read(environ), safe="") for part in (DB_USERNAME, DB_PASSWORD))
-        host, database = _bracketed(DB_HOST.read(environ)), quote(DB_DATABASE.read(environ), safe="")
+        host, database = bracketed(DB_HOST.read(environ)), quote(DB_DATABASE.read(environ), safe="")
         return _postgresql(f"{user}:{password}@{host}:{DB_PORT.read(environ)}/{database}", DB_HOST.name)
     if not url:
         return default
@@ -102,7 +102,7 @@ def _resolvable(host: str) -> bool:
 def redis_url(environ: Mapping[str, str], name: str, default: str | None) -> str | None:
     url = environ.get(name, "")
     if not url and REDIS_HOST.name in environ:
-        url = f"redis://{_bracketed(REDIS_HOST.read(environ))}:{REDIS_PORT.read(environ)}"
+        url = f"redis://{bracketed(REDIS_HOST.read(environ))}:{REDIS_PORT.read(environ)}"
     _check_server(name, url, ("redis://", "rediss://", "unix://"))
     return url or default
 
@@ -126,7 +126,7 @@ def _check_server(name: str, url: str, schemes: tuple[str, ...]) -> None:
         raise ConfigError(f"{name} must name a host and a port from 1 to 65535, as in {schemes[0]}host:1234")
 
 
-def _bracketed(host: str) -> str:
+def bracketed(host: str) -> str:
     """Return the host as a URL contains it: an IPv6 address gets brackets."""
     return f"[{host}]" if ":" in host and not host.startswith("[") else host
 

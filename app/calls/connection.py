@@ -11,6 +11,7 @@ from app.calls.answer import LostError
 from app.calls.trust import Trust
 from app.dialing import CONNECT_TIMEOUT_S, Dialer, UnreachableError
 from app.participant_settings.proxies import Proxy
+from app.server_urls import bracketed
 
 #: Longest idle time, in seconds, after which a connection is still reused. NAT gateways and load balancers forget an
 #: idle connection without a notice: Azure after 4 minutes, AWS after 350 s, many proxies after 60 s.
@@ -55,9 +56,7 @@ class Route:
             raise UnreachableError(f"the proxy on the way: {error}") from error
         if tunnel:
             try:
-                _open_tunnel(
-                    opened, self.proxy, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", deadline, clock
-                )
+                _open_tunnel(opened, self.proxy, f"{bracketed(host)}:{port}", deadline, clock)
             except BaseException:
                 opened.close()
                 raise
@@ -113,7 +112,7 @@ class Connection(HTTPConnection):
         except UnreachableError as error:
             raise NotSentError(str(error)) from error
         except (OSError, ValueError) as error:  # ValueError: a host name that TLS cannot use
-            raise NotSentError(f"{self.host}:{self.port} {_why(error)}") from error
+            raise NotSentError(f"{bracketed(self.host)}:{self.port} {_why(error)}") from error
 
     def _new_conn(self) -> socket.socket:
         return self._new_socket()

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from requests.utils import select_proxy, should_bypass_proxies
 
+from app.server_urls import bracketed
 from app.settings import ConfigError
 
 _DEFAULT_PORT = 3128
@@ -23,7 +24,7 @@ class Proxy:
     authorization: str = field(default="", repr=False)
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
+        return f"{bracketed(self.host)}:{self.port}"
 
 
 def proxy_at(url: str, name: str) -> Proxy:

@@ -126,6 +126,13 @@ CASES = [
         (103, {}),
         "http.client takes an informational answer other than 100 for the answer",
     ),
+    Case(
+        "101, which nobody asked for",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
+        LOST,
+        (101, {}),
+        "an answer follows a 1xx, and after this one none can",
+    ),
     Case("HTTP/1.0", b"HTTP/1.0 200 OK\r\nContent-Length: 8\r\n\r\n" + JSON, (200, {"a": 1})),
     Case("HTTP/1.0 until it closes", b"HTTP/1.0 200 OK\r\n\r\n" + JSON, (200, {"a": 1}), closes=True),
     Case("HTTP/1.1 until it closes", b"HTTP/1.1 201 OK\r\n\r\n" + JSON, (201, {"a": 1}), closes=True),
