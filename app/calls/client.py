@@ -148,7 +148,7 @@ def _head(request: Request, origin: Origin, path: str, length: int, idempotency_
     about, headers = "", request.headers
     if request.body is not None:
         about = f"Content-Length: {length}\r\n"
-        if "Content-Type" not in headers:
+        if "content-type" not in map(str.lower, headers):
             about += f"Content-Type: {_FORM if request.form else 'application/json'}\r\n"
     elif request.method != "GET":
         about = "Content-Length: 0\r\n"

@@ -22,17 +22,16 @@ from app.values import one_line, written
 from machines.call import Call
 from machines.outcomes import Outcome
 from machines.references import parts, within
-from machines.table import participant_variable
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 #: Name of the only field of a reply whose JSON is a text, number or boolean. SQLite's JSON columns cannot store such a
 #: value, so it is stored in an object.
 SCALAR = "value"
-#: Settings to check when a call was not sent. _URL is replaced by the variable of the participant's URL.
-_KEY, _URL, _LOAD = "PARTICIPANTS_API_KEY", "URL", "THREADS"
+#: Settings to check when a call was not sent. _URL and _PROXY are replaced by variables of the participant.
+_KEY, _URL, _PROXY, _LOAD = "PARTICIPANTS_API_KEY", "url", "proxy", "THREADS"
 #: Statuses that reject a call before the participant acts on it, each with the setting to check.
 _TURNED_AWAY: Mapping[int, str] = {
-    301: _URL, 307: _URL, 308: _URL, 401: _KEY, 403: _KEY, 405: _URL, 406: _URL, 407: _URL,
+    301: _URL, 307: _URL, 308: _URL, 401: _KEY, 403: _KEY, 405: _URL, 406: _URL, 407: _PROXY,
     414: _URL, 415: _URL, 421: _URL, 429: _LOAD, 431: _URL,
 }  # fmt: skip
 _OK, _ACCEPTED, _REDIRECT, _BAD_REQUEST, _NOT_FOUND, _SERVER_ERROR, _UNAVAILABLE = 200, 202, 300, 400, 404, 500, 503
@@ -204,7 +203,7 @@ def key_setting_of(participant: str) -> str:
 
 
 def _named(setting: str, participant: str) -> str:
-    return participant_variable(participant) if setting == _URL else setting
+    return variable_of(participant, setting) if setting in (_URL, _PROXY) else setting
 
 
 def _why_not_taken(reply: Reply, lacking: Mapping[str, str]) -> str:

@@ -16,7 +16,8 @@ _TIMEOUT_S = 5.0
 _OK, _REDIRECT = 200, 300
 _HEADERS: Mapping[str, str] = {"Accept": "application/json"}
 #: Statuses by which a participant, or a proxy on the way, refuses the credential.
-_REFUSED = frozenset({401, 403, 407})
+_PROXY_REFUSED = 407
+_REFUSED = frozenset({401, 403, _PROXY_REFUSED})
 _FINE, _REACHED, _FAILED = "ok", "reached", "FAILED"
 
 
@@ -68,7 +69,8 @@ def _tried(client: HttpClient, name: str, settings: ParticipantSettings) -> tupl
         return _FAILED, one_line(reply.error)
     at = f"{reply.status} at {settings.health or '/'}"
     if reply.status in _REFUSED:
-        return _FAILED, f"{at}: the credential is refused ({shown}); check {setting_of(reply, name)}"
+        whose = "the proxy's credential" if reply.status == _PROXY_REFUSED else "the credential"
+        return _FAILED, f"{at}: {whose} is refused ({shown}); check {setting_of(reply, name)}"
     if not settings.health:
         return _REACHED, f"{at}, {shown}; a server answers, but this does not prove that it is healthy: set health"
     if _OK <= reply.status < _REDIRECT:

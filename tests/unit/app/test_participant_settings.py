@@ -185,6 +185,10 @@ OAUTH = '[flight]\nauth = {type = "oauth2", client_id = "c", client_secret = "s"
         ('[flight]\nauth = {type = "bearer", token = "é"}', "auth.token must be one line of plain letters"),
         (OAUTH % 'client_auth = "post"', "auth.client_auth must be basic or body"),
         (OAUTH % 'scope = "é"', "auth.scope must be plain letters"),
+        (OAUTH % 'audience = "é"', "auth.audience must be plain letters"),
+        ((OAUTH % "").replace('"c"', '"é"').replace(", }", "}"), "auth.client_id must be plain letters"),
+        ('[flight]\nauth = {type = "basic", user = "é", password = "p"}', "auth.user must be plain letters"),
+        ('[flight]\nauth = {type = "api_key", key = "k", prefix = "é"}', "auth.prefix must be plain letters"),
         ('[flight]\nclient_key_file = "/k"', "CLIENT_CERT_FILE is not set, but .*client_key_file is; set both"),
         ('[flight]\nclient_cert_file = "/c"', "client_cert_file: /c cannot be read: No such file"),
         ('[flight]\nca_file = "/c"', r"PARTICIPANTS_FILE: \[flight\] ca_file=/c cannot be used: No such file"),
@@ -204,6 +208,23 @@ def test_half_configured_participant_is_refused_by_name(read, toml, problem):
     assert "\n" not in refused.value.message
     assert "secret" not in refused.value.message
     assert refused.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        *(f'algorithm = "{name}"' for name in ("sha256", "sha384", "sha512", "sha1")),
+        *(f'encoding = "{name}"' for name in ("hex", "base64")),
+        *(f'timestamp = "{name}"' for name in ("seconds", "milliseconds", "iso8601", "http_date")),
+        'value = "t=${timestamp},v1=${signature}"',
+    ],
+)
+def test_every_word_of_a_signature_is_legal(read, setting):
+    canonical = "${method}${path}${query}${target}${host}${timestamp}${key}${body}${newline}"
+    for body in ("${body}", "${body_sha256}"):
+        toml = HMAC % f'canonical = "{canonical.replace("${body}", body)}", timestamp_header = "X-T", {setting}'
+        name, _, word = setting.partition(" = ")
+        assert read(toml)["flight"].auth[name] == word.strip('"')
 
 
 @pytest.mark.parametrize(

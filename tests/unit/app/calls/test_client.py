@@ -55,6 +55,18 @@ def test_json_object_is_parsed(send, peer):
     assert peer.received[0].endswith('{"montant":59.97,"é":"ü"}'.encode())
 
 
+@pytest.mark.parametrize("name", ["Content-Type", "content-type"])
+def test_content_type_of_the_table_replaces_that_of_the_service(peer, name):
+    peer.answers.append(OK)
+    request = Request(
+        participant="stock", method="POST", url=f"http://127.0.0.1:{peer.port}/", headers={name: "application/a+json"},
+        body={}, timeout_s=5,
+    )  # fmt: skip
+    HttpClient(connections=1).send(request)
+    assert peer.received[0].lower().count(b"content-type:") == 1
+    assert peer.headers()["content-type"] == "application/a+json"
+
+
 def test_a_get_has_no_body(send, peer):
     send(OK, method="GET")
     assert b"Content-Length" not in peer.received[0]

@@ -112,6 +112,7 @@ def test_reason_says_why_a_field_cannot_be_used():
         (Reply(status=404, body={}, blank=True), "404 without a JSON body; check PARTICIPANT_STOCK_URL"),
         (Reply(status=404, body={"value": "Not found"}, scalar=True), "404 Not found; check PARTICIPANT_STOCK_URL"),
         (Reply(status=308), "308; check PARTICIPANT_STOCK_URL"),
+        (Reply(status=407), "407; check PARTICIPANT_STOCK_PROXY"),
         (Reply(status=429), "429; check THREADS"),
     ],
 )

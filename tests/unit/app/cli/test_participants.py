@@ -46,6 +46,8 @@ def test_participant_that_answers_at_its_health_path_is_fine(run, server):
         (http(b"{}", "401 No"), {}, "401 at /: the credential is refused (no credential, "),
         (http(b"{}", "401 No"), {}, "check PARTICIPANT_STOCK_AUTH"),
         (http(b"{}", "403 No"), {"HEALTH": "/health"}, "403 at /health: the credential is refused (no credential, "),
+        (http(b"{}", "407 No"), {}, "407 at /: the proxy's credential is refused (no credential, "),
+        (http(b"{}", "407 No"), {"HEALTH": "/health"}, "check PARTICIPANT_STOCK_PROXY"),
         (http(b"{}", "404 No"), {"HEALTH": "/health"}, "404 at /health"),
         (http(b"{}", "302 Found"), {"HEALTH": "/health"}, "a healthy participant answers 2xx there"),
         (http(b"{}", "503 Busy"), {"HEALTH": "/health"}, "503 at /health"),
