@@ -46,6 +46,15 @@ def test_axe_finds_nothing_wrong_and_no_page_is_wider_than_its_window(site, path
         page.close()
 
 
+def test_the_refresh_of_a_page_does_not_dim_its_buttons(site, paths):
+    """htmx marks the element whose request is in flight. For the refresh, all forms are inside that element."""
+    site.become("root")
+    page = site.open(paths[5], width=SIZES["desk"], height=900)
+    page.evaluate("document.getElementById('live').classList.add('htmx-request')")
+    button = page.locator("#live form button[type=submit]").first
+    assert button.evaluate("it => getComputedStyle(it).opacity") == "1"
+
+
 def test_diagram_shows_the_current_state_on_a_phone(site):
     (saga_id,) = site.stuck_orders(1)
     page = site.open(f"/admin/sagas/{saga_id}", width=SIZES["phone"], height=800)
