@@ -51,6 +51,8 @@ NEW = table(
     SEND,
     THANK,
 )
+#: No step of the old table differs, so only its process keeps a saga from being moved to it.
+SAME = table(2, replace(BOOK, done="HELD", undoing="RELEASING"), PAY, SEND, THANK)
 MAPPED = {"BOOKED": "HELD", "UNDOING_BOOK": "RELEASING", "STUCK_UNDO_BOOK": "STUCK_UNDO_BOOK"}
 BACK = {"HELD": "BOOKED", "RELEASING": "UNDOING_BOOK"}
 USUAL = {"book": [answer(201, id="b1")]}
@@ -69,12 +71,12 @@ def new(scene):
     return replace(scene, registry=Registry([NEW]), metrics=CollectorRegistry())
 
 
-def there(scene, mapped=MAPPED):
-    return Succession(scene.database, OLD, NEW, mapped, unnamed=True)
+def there(scene, mapped=MAPPED, to=NEW):
+    return Succession(scene.database, OLD, to, mapped, unnamed=True)
 
 
-def back(scene):
-    return Succession(scene.database, NEW, OLD, BACK, unnamed=True)
+def back(scene, of=NEW):
+    return Succession(scene.database, of, OLD, BACK, unnamed=True)
 
 
 def moved(movement, batch=100):
@@ -125,11 +127,10 @@ def test_saga_on_its_way_back_goes_on_undoing(old, new):
     old.given(**USUAL, pay=[REFUSED], undo_book=[NOT_SENT]).run(OLD, max_sleep_s=0, city="Oslo")
     before = [found.passage for found in there(old).examine()]
     assert before[0].obstacles, "it has called the payment, which differs"
-    same_pay = table(2, replace(BOOK, done="HELD", undoing="RELEASING"), PAY, SEND, THANK)
-    way = Succession(old.database, OLD, same_pay, MAPPED, unnamed=True)
+    way = there(old, to=SAME)
     assert len(moved(way)) == 1
     assert rows(old)[0]["state"] == "RELEASING"
-    continued(replace(new, registry=Registry([same_pay])))
+    continued(replace(new, registry=Registry([SAME])))
     assert (rows(old)[0]["state"], old.calls[-1]) == ("OFF", "undo_book")
 
 
@@ -201,12 +202,11 @@ def test_pending_saga_is_moved_before_its_first_call(old, new):
 
 
 def test_stuck_saga_is_moved_and_a_person_still_decides(old, new):
-    same_pay = table(2, replace(BOOK, done="HELD", undoing="RELEASING"), PAY, SEND, THANK)
     old.given(**USUAL, send=[REFUSED]).run(OLD, city="Oslo")
-    assert len(moved(Succession(old.database, OLD, same_pay, MAPPED, unnamed=True))) == 1
+    assert len(moved(there(old, to=SAME))) == 1
     (row,) = rows(old)
     assert (row["state"], row["status"], row["due_at"]) == ("STUCK_SEND", "stuck", None)
-    later = replace(new, registry=Registry([same_pay]))
+    later = replace(new, registry=Registry([SAME]))
     ended = later.service.retry(UUID(str(row["id"])), "ada", "the shop works again")
     assert ended.state == "THANKED"
 
@@ -216,10 +216,25 @@ def test_saga_that_a_process_holds_is_not_moved(old):
     old.leases().expire_all()
     (held,) = old.leases().claim(1, 30)
     before = rows(old)
-    assert moved(there(old)) == []
+    assert moved(there(old, to=SAME)) == []
     assert rows(old) == before
     old.engine.run(held, 1000)
     assert rows(old)[0]["state"] == "SENT"
+
+
+def test_saga_that_has_changed_since_it_was_examined_is_not_moved(old):
+    before_payment(old)
+    movement = there(old)
+    examined = movement._examined
+
+    def examined_too_early(connection, found):
+        result = examined(connection, found)
+        connection.exec_driver_sql("UPDATE saga SET version = version + 1")
+        return result
+
+    movement._examined = examined_too_early
+    assert moved(movement) == []
+    assert rows(old)[0]["definition_version"] == 1
 
 
 def test_process_with_an_older_copy_of_a_moved_saga_is_fenced(old, new):
@@ -335,10 +350,10 @@ def test_moves_that_race_running_workers_lose_and_double_nothing(old, new):
     for _ in range(12):
         before_payment(old)
     old.leases().expire_all()
-    with Workers(old, new) as workers:
+    with Workers(old, replace(new, registry=Registry([SAME]))) as workers:
         for _ in range(10):
-            moved(there(old), 3)
-            moved(back(old), 3)
+            moved(there(old, to=SAME), 3)
+            moved(back(old, of=SAME), 3)
         waited(lambda: all(row["due_at"] is None for row in rows(old)), 60)
     assert workers.failures == []
     assert {row["state"] for row in rows(old)} <= {"SENT", "THANKED"}
