@@ -252,8 +252,18 @@ def test_process_with_an_older_copy_of_a_moved_saga_is_fenced(old, new):
 def test_ended_saga_keeps_its_version(old):
     old.given(**USUAL).run(OLD, city="Oslo")
     before = rows(old)
+    assert list(there(old).examine()) == []
     assert moved(there(old)) == []
     assert rows(old) == before
+
+
+def test_moved_saga_still_says_what_it_waits_for(old, new):
+    waits_for = before_payment(old).waits_for
+    moved(there(old))
+    new.leases().expire_all()
+    (saga,) = new.leases().claim(1, 30)
+    assert (saga.waits_for, saga.failed_attempts, saga.deferrals) == (waits_for, 0, 1)
+    assert waits_for
 
 
 def test_saga_of_another_table_of_the_old_version_is_not_moved(old):
