@@ -72,7 +72,7 @@ def _sized(saga: Saga, state: State, overlay: Overlay) -> Box:
         lines.append(Text(words=str(state.call), size=10.5, look="mono", anchor="middle"))
         lines.append(Text(words=f"↻ {notes(state)[0]}", size=10, look="quiet", anchor="middle"))
     elif state.waits:
-        lines.append(Text(words=f"⏱ {state.waits}", size=10.5, look="quiet", anchor="middle"))
+        lines.append(Text(words=f"◷ {state.waits}", size=10.5, look="quiet", anchor="middle"))
     elif state.phase in (Phase.COMPLETED, Phase.COMPENSATED):
         lines.append(Text(words=PHASES[state.phase].removeprefix("the end: "), look="quiet", anchor="middle"))
     room = max(240.0, *(line.width for line in lines))
