@@ -1,6 +1,7 @@
 """Pauses and waits: what ends them, and what follows."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -262,3 +263,63 @@ def test_a_signal_for_a_later_wait_does_not_keep_the_present_wait_busy(scene):
     while continue_due(scene):
         pass
     assert scene.rows("SELECT state FROM saga")[0]["state"] == "PAID"
+
+
+class Crash(BaseException):
+    """The process dies."""
+
+
+def dies_at(scene: Scene, commit: int, *, after: bool, monkeypatch: pytest.MonkeyPatch) -> Callable[[], bool]:
+    """Let the process die before or after this commit. Return a function that tells whether it has died."""
+    made = {"commits": 0, "died": False}
+    for name in ("insert", "save"):
+        real = getattr(scene.engine.store, name)
+
+        def commits(*given: Any, real: Callable[..., None] = real, **how: Any) -> None:
+            made["commits"] += 1
+            fatal = made["commits"] == commit
+            made["died"] |= fatal
+            if fatal and not after:
+                raise Crash
+            real(*given, **how)
+            if fatal:
+                raise Crash
+
+        monkeypatch.setattr(scene.engine.store, name, commits)
+    return lambda: bool(made["died"])
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("commit", range(1, 8))
+def test_a_crash_at_any_commit_loses_no_signal_and_doubles_no_effect(scene, monkeypatch, commit, after):
+    """Each commit of a saga with a wait, a pause and a pivot; a restart, the signal again, and time that passes."""
+    rest = pause("rest", for_s=HOUR, done="RESTED", refused="STOPPED")
+    table = loan(APPROVE, rest, pay={"body": {"by": "approve.by"}})
+    died = dies_at(scene, commit, after=after, monkeypatch=monkeypatch)
+    with suppress(Crash):
+        begin(scene, table)
+    rows = scene.rows("SELECT id FROM saga")
+    if not rows:  # it died before anything was durable, and before any call
+        assert scene.calls == []
+        return
+    saga_id = UUID(str(rows[0]["id"]))
+    for _ in range(8):
+        scene.leases("next").expire_all()
+        for saga in scene.leases("next").claim(1, 30):
+            with suppress(Crash):
+                scene.engine.run(saga, 0)
+        if scene.rows("SELECT status FROM saga")[0]["status"] == "waiting":
+            with suppress(Crash):
+                scene.service.signal(saga_id, Signal(name="decision", body=YES, sender="a", key="k"))
+            pass_time(scene, HOUR / 2 + 1)
+    (row,) = scene.rows("SELECT state FROM saga")
+    assert row["state"] == "PAID"
+    assert died() or commit > 5, "the boundary was reached"
+    keys = {request.headers["Idempotency-Key"] for request in scene.requests}
+    assert len(keys) == 2, "hold and pay, each with one key at every attempt"
+    assert all(request.body == {"by": "eve"} for request in scene.requests if request.url.endswith("/pay"))
+    assert len(scene.rows("SELECT * FROM arrival")) == 1
+    succeeded = [
+        row["step"] for row in scene.rows("SELECT step FROM journal WHERE \"trigger\" = 'succeeded' ORDER BY seq")
+    ]
+    assert succeeded == ["hold", "approve", "rest", "pay"]
