@@ -16,6 +16,7 @@ from machines.outcomes import Outcome
 from machines.references import NO_ROOTS, PLACEHOLDER, SAGA, FillError, look_up, scalar_text, segment
 from machines.retry import Retry
 from machines.templates import LEFT_OUT, Value, described, fill, references
+from machines.words import word
 
 #: The meaning of replies: HTTP status → outcome, or path of a field in the reply → the outcome of each of its values.
 Means = Mapping[int | str, "Outcome | str | Mapping[str | bool | int | None, Outcome | str]"]
@@ -153,6 +154,7 @@ class CallColumns(TypedDict, total=False):
     retry: Retry | Mapping[Outcome | str, Retry]
 
 
+@word
 def get(participant: str, path: str, /, **columns: Any) -> Call:
     """Return a GET call. columns: those of `CallColumns`; a GET has no body."""
     if fields := tuple(columns.keys() - CallColumns.__annotations__.keys()):
@@ -160,6 +162,7 @@ def get(participant: str, path: str, /, **columns: Any) -> Call:
     return Call(method="GET", participant=participant, path=path, **columns)
 
 
+@word
 def post(participant: str, path: str, /, **arguments: Any) -> Call:
     """Return a POST call.
 
@@ -168,16 +171,19 @@ def post(participant: str, path: str, /, **arguments: Any) -> Call:
     return _with_body("POST", participant, path, arguments)
 
 
+@word
 def put(participant: str, path: str, /, **arguments: Any) -> Call:
     """Return a PUT call; its arguments are those of post()."""
     return _with_body("PUT", participant, path, arguments)
 
 
+@word
 def patch(participant: str, path: str, /, **arguments: Any) -> Call:
     """Return a PATCH call; its arguments are those of post()."""
     return _with_body("PATCH", participant, path, arguments)
 
 
+@word
 def delete(participant: str, path: str, /, **arguments: Any) -> Call:
     """Return a DELETE call; its arguments are those of post(), the body may be absent. 404 and 410 mean success."""
     return _with_body("DELETE", participant, path, {"body": None} | arguments if _no_body(arguments) else arguments)

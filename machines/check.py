@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Self
 
 from machines.call import Call
+from machines.check_graph import path_problems
+from machines.check_known import known_part
 from machines.check_references import order_problems, reference_problems
 from machines.check_scope import scope_of
 from machines.check_secrets import address_problems, search_problems
@@ -34,7 +36,7 @@ _WITH_FIELDS = (FieldKind.OBJECT, FieldKind.LIST, FieldKind.ANYTHING)  # kinds w
 #: Methods that always change something (RFC 9110). POST is absent, because a read can use it for a long query.
 _CHANGING = frozenset({"PUT", "PATCH", "DELETE"})
 #: Files of the code that makes a table; "<string>" has the constructor of a dataclass.
-_MAKING = frozenset({__file__, str(Path(__file__).with_name("saga.py")), "<string>"})
+_MAKING = frozenset({__file__, *(str(Path(__file__).with_name(name)) for name in ("saga.py", "words.py")), "<string>"})
 
 
 class Problem(str):
@@ -70,10 +72,15 @@ def _place_of_the_table() -> tuple[str, int]:
 
 
 def check(table: Table) -> None:
-    """Raise TableError with all problems that the first failing check finds; later checks rely on the earlier ones."""
-    for find in (value_problems, _problems, _graph_problems):
-        if found := [_in_full(table, step, problem) for step, problem in find(table)]:
-            raise TableError(found)
+    """Raise TableError with the problems of a table.
+
+    A table with a value of a wrong type gets the problems of its other steps, too; its graph is checked only when all
+    else is legal.
+    """
+    found = list(value_problems(table))
+    found += _problems_beside(table, [step for step, _ in found if step]) if found else _problems(table)
+    if found := found or list(_graph_problems(table)):
+        raise TableError([_in_full(table, step, problem) for step, problem in found])
 
 
 def _in_full(table: Table, step: Step | None, problem: str) -> str:
@@ -100,6 +107,16 @@ def _problems(table: Table) -> Iterator[tuple[Step | None, str]]:
     yield from waiting_problems(table)
     yield from _name_problems(table)
     yield from ((None, problem) for problem in _uncalled(table))
+
+
+def _problems_beside(table: Table, wrong: Sequence[Step]) -> Iterator[tuple[Step | None, str]]:
+    """Yield the problems of the calls of the legal steps. wrong: the steps with a value of a wrong type."""
+    if (known := known_part(table, wrong)) is None:
+        return
+    for number, (step, own) in enumerate(zip(known.steps, table.steps, strict=True)):
+        for call in (step.call, step.undo, step.probe) if step is own else ():
+            if call is not None:
+                yield from ((step, problem) for problem in _call_problems(known, call, number))
 
 
 def _saga_problems(table: Table) -> Iterator[str]:
@@ -276,34 +293,3 @@ def _event_problems(table: Table, graph: Graph) -> Iterator[str]:
 def _repeated(named: Sequence[tuple[Step | None, str]]) -> Iterator[tuple[Step | None, str]]:
     count = Counter(name for _, name in named)
     return (item for item in reversed(named) if count[item[1]] > 1)
-
-
-def path_problems(graph: Graph, initial: str, ends: tuple[str, ...]) -> Iterator[str]:
-    """Yield a problem for each state that is misspelled, cannot be reached, or cannot reach an end."""
-    astray = [transition for transition in graph.transitions if transition.dest not in graph.states]
-    for transition in astray:
-        yield (
-            f"{transition.trigger} leads from {transition.source} to {transition.dest!r}, which is no state; "
-            f"{mend(transition.dest, graph.states, 'make it the done= of the last step and completed= the same')}"
-        )
-    if astray:
-        return
-    onward: dict[str, set[str]] = {state: set() for state in graph.states}
-    backward: dict[str, set[str]] = {state: set() for state in graph.states}
-    for transition in graph.transitions:
-        onward[transition.source].add(transition.dest)
-        backward[transition.dest].add(transition.source)
-    for state in graph.states:
-        if state not in _closure(onward, (initial,)):
-            yield f"state {state!r} cannot be reached; take it out, or lead a step to it"
-        if state not in _closure(backward, ends):
-            yield f"state {state!r} has no way to an end; lead its step on to {' or '.join(ends)}"
-
-
-def _closure(edges: Mapping[str, set[str]], starts: tuple[str, ...]) -> set[str]:
-    seen, ahead = set(starts), list(starts)
-    while ahead:
-        found = edges[ahead.pop()] - seen
-        seen |= found
-        ahead += found
-    return seen

@@ -6,12 +6,14 @@ from typing import Any
 
 from machines.call import Call, Mixed
 from machines.check_fields import FIELD_NAME, type_problems
-from machines.check_types import column_of, no_text, out_of, shown, unstorable
+from machines.check_templates import template_problems
+from machines.check_types import column_of, misused, no_text, out_of, shown
 from machines.fields import Field, FieldKind
 from machines.keeps import Kept, kept_of
 from machines.outcomes import IN_DOUBT, NOT_SENT, Outcome
 from machines.retry import Retry
 from machines.templates import Function, references
+from machines.words import Misused
 
 #: Header with the idempotency key. A table may send another key that follows from this one, such as a shorter one.
 KEY_HEADER = "Idempotency-Key"
@@ -21,8 +23,6 @@ LARGEST_FACTOR = 100  # largest Retry.factor; a larger number is a typing error
 #: Longest wait or deadline, in seconds: ten years. A longer one is a typing error, and may end after the year 9999,
 #: which no date can hold.
 LONGEST_WAIT_S = 10 * 366 * 86_400
-_DEEPEST = 20  # largest number of dicts and lists in a value, one inside the other; the checks recurse into them
-_SMALLEST_CONSTANT, _LARGEST_CONSTANT = -(2**63), 2**64 - 1  # a larger integer is written number(const("…"))
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 #: Headers that a table cannot set, in lower case: the service or its HTTP connection decides them.
 OUR_HEADERS = frozenset({
@@ -39,11 +39,6 @@ _MEANT = {
     FieldKind.BOOLEAN: (bool,), FieldKind.TEXT: (str,), FieldKind.CHOICE: (str,), FieldKind.UUID: (str,),
     FieldKind.INTEGER: (int,), FieldKind.DATE: (str,), FieldKind.DATETIME: (str,),
 }  # fmt: skip
-#: Function → the number of its arguments. join() and computed() are absent, because they take any number.
-_ARGUMENTS = {
-    "const": 1, "maybe": 1, "fallback": 2, "cents": 1, "number_of": 1, "text_of": 1, "total": 1, "upper": 1, "lower": 1,
-    "each_item": 2,
-}  # fmt: skip
 
 
 def shape_problems(call: Call) -> Iterator[str]:
@@ -56,7 +51,7 @@ def shape_problems(call: Call) -> Iterator[str]:
     yield from _named_values(call, "query")
     yield from _named_values(call, "headers")
     if isinstance(call.headers, Mapping):
-        yield from (problem for name, value in call.headers.items() for problem in _header_problems(name, value))
+        yield from (problem for name in call.headers for problem in _header_problems(call, name))
     yield from _means_problems(call)
     yield from _keeps_problems(call)
     yield from call_retry_problems(call)
@@ -76,7 +71,7 @@ def _body_problems(call: Call) -> Iterator[str]:
         yield "a GET is sent without its body; put the value into the path as {field}, or use post()"
     if call.form and not isinstance(body, Mapping):
         yield f"its form is {shown(body)}, no dict; write form={{'field': 'reference'}}"
-    elif isinstance(body, str) or not (body is None or isinstance(body, (Mapping, list, tuple, Function))):
+    elif isinstance(body, str) or not (body is None or isinstance(body, (Mapping, list, tuple, Function, Misused))):
         example = "write post('participant', '/path', name='field'), or body={'name': 'field'}"
         yield f"its body is {shown(body)}, no dict; {example}"
     else:
@@ -93,7 +88,7 @@ def _named_values(call: Call, column: str) -> Iterator[str]:
         yield from template_problems(f"{column}= {name!r}" if isinstance(name, str) else f"{column}=", {name: value})
 
 
-def _header_problems(name: object, value: Any) -> Iterator[str]:
+def _header_problems(call: Call, name: object) -> Iterator[str]:
     if not isinstance(name, str) or not _HEADER.fullmatch(name):
         yield f"headers= names {shown(name)}, which no header may be called"
     elif name.lower() in OUR_HEADERS:
@@ -101,79 +96,8 @@ def _header_problems(name: object, value: Any) -> Iterator[str]:
     elif name.lower() == KEY_HEADER.lower():
         if name != KEY_HEADER:
             yield f"the header {name} is set by the service as {KEY_HEADER}; write it so, or take it out"
-        elif "saga.key" not in references(value):
+        elif not list(template_problems("", value := call.headers[name])) and "saga.key" not in references(value):
             yield f"the header {name} does not follow from saga.key; write computed(function, 'saga.key')"
-
-
-def template_problems(what: str, value: Any, depth: int = _DEEPEST) -> Iterator[str]:
-    """Yield a problem for each part of a value that is no reference, no function, and no dict or list of them.
-
-    what: the words for the value in the problem. depth: how many levels of dicts and lists the value can have.
-    """
-    if depth == 0:
-        yield f"{what} is nested deeper than {_DEEPEST}; make it flatter"
-    elif isinstance(value, str):
-        yield from unstorable(f"{what} is", value)
-    elif isinstance(value, Mapping):
-        yield from _member_problems(what, value, depth)
-    elif isinstance(value, (list, tuple)):
-        for each in value:
-            yield from template_problems(what, each, depth - 1)
-    elif isinstance(value, Function):
-        yield from _function_problems(what, value, depth)
-    elif value is not None:
-        yield f"{what} is {shown(value)}, no reference; write {_instead('name', value)}"
-
-
-def _member_problems(what: str, value: Mapping[Any, Any], depth: int) -> Iterator[str]:
-    for name, each in value.items():
-        if not isinstance(name, str):
-            yield f"{what} names {shown(name)}; write a text"
-            continue
-        yield from unstorable(f"{what} names", name)
-        if each is None or isinstance(each, (bool, int, float)):
-            yield f"{what}'s {name!r} is {shown(each)}, no reference; write {_instead(name, each)}"
-        else:
-            yield from template_problems(f"{what}'s {name!r}", each, depth - 1)
-
-
-def _instead(name: str, value: Any) -> str:
-    flat = f"{name}='field' for one of data, or {name}='step.field' for one of an earlier reply"
-    return f"const({shown(value)}) for a constant, {flat}" if _is_json(value) else flat
-
-
-def _function_problems(what: str, function: Function, depth: int) -> Iterator[str]:
-    name, arguments = column_of(function, "name"), column_of(function, "arguments")
-    if not (isinstance(name, str) and isinstance(arguments, tuple)):
-        yield f"{what} is a Function that was made by hand; use a function of machines.templates"
-        return
-    expected = _ARGUMENTS.get(name)
-    if function.own is None and name != "join" and expected is None:
-        yield f"{what} has the function {name!r}, which is none; use one of machines.templates"
-    elif expected is not None and len(arguments) != expected:
-        yield f"{what}: {name}() takes {expected} argument{'s' if expected > 1 else ''}; use the function {name}()"
-    elif name == "const":
-        if not _is_json(arguments[0]):
-            yield f"{what}: const({shown(arguments[0])}) is no JSON; give a text, a number, a dict or a list"
-    elif name in ("maybe", "fallback", "total", "each_item") and not isinstance(arguments[0], str):
-        yield f"{what}: {name}() takes a reference, not {shown(arguments[0])}; write {name}('field'…)"
-    else:
-        if function.own is not None and (not callable(function.own) or "<lambda>" in name or "<locals>" in name):
-            yield f"{what}: computed() takes a function with a name, defined in a module; give it one"
-        for argument in arguments:
-            yield from template_problems(f"{what}: {name}()", argument, depth - 1)
-
-
-def _is_json(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return all(isinstance(name, str) and _is_json(each) for name, each in value.items())
-    if isinstance(value, (list, tuple)):
-        return all(map(_is_json, value))
-    if isinstance(value, str):
-        return not list(unstorable("", value))
-    if isinstance(value, int):
-        return _SMALLEST_CONSTANT <= value <= _LARGEST_CONSTANT
-    return value is None or (isinstance(value, float) and not list(out_of("", value, -1e300, 1e300)))
 
 
 def _means_problems(call: Call) -> Iterator[str]:
@@ -186,8 +110,10 @@ def _means_problems(call: Call) -> Iterator[str]:
             if not _LOWEST_STATUS <= key <= _HIGHEST_STATUS:
                 yield f"means= names the status {key}; give one from {_LOWEST_STATUS} to {_HIGHEST_STATUS}"
             yield from _outcome_problems(f"means= {key}", meaning)
-        elif not isinstance(key, str) or not key:
+        elif not isinstance(key, str) or "" in key.split("."):
             yield f"means= names {shown(key)}; give a status, or the path of a field of the reply in quotes"
+        elif key.isdecimal() and not isinstance(meaning, Mapping):
+            yield f"means= names the status {key!r} as a text; write the number {key}, without quotes"
         elif not isinstance(meaning, Mapping) or not meaning:
             yield f"means= {key!r} is {shown(meaning)}; write {{{key!r}: {{'declined': REFUSED}}}}"
         else:
@@ -243,7 +169,7 @@ def _kept_problems(kept: object) -> Iterator[str]:
     yield from type_problems(field)
     if not isinstance(kept, Kept) or not isinstance(field, Field):
         return
-    if not isinstance(column_of(kept, "source"), str) or not kept.source:
+    if not isinstance(column_of(kept, "source"), str) or ("" in kept.source.split(".") and not kept.header):
         yield f"it comes from {shown(kept.source)}; write a path such as 'booking.id', or the name of a header"
     elif kept.header and not _HEADER.fullmatch(kept.source):
         yield f"{kept.source!r} is no name of a header"
@@ -253,13 +179,17 @@ def _kept_problems(kept: object) -> Iterator[str]:
 
 def call_retry_problems(call: Call) -> Iterator[str]:
     retry = column_of(call, "retry")
-    if isinstance(retry, Retry):
+    if isinstance(retry, Misused):
+        yield from misused("retry", retry)
+    elif isinstance(retry, Retry):
         yield from retry_problems(retry)
     elif isinstance(retry, Mapping):
         for outcome, each in retry.items():
             if outcome not in (IN_DOUBT, "in_doubt", NOT_SENT):
                 yield f"retry= names {shown(outcome)}; only IN_DOUBT and NOT_SENT are sent again"
-            if isinstance(each, Retry):
+            if isinstance(each, Misused):
+                yield from misused("retry", each)
+            elif isinstance(each, Retry):
                 yield from retry_problems(each)
             else:
                 yield f"retry= {shown(outcome)} is {shown(each)}; write Retry(attempts=3)"

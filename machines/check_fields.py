@@ -2,14 +2,16 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from math import isfinite
 
 from machines.accepting import NotAcceptedError, accept
 from machines.check_types import column_of, out_of, shown, unstorable
-from machines.fields import LARGEST_AMOUNT, LARGEST_INTEGER, Field, FieldKind
+from machines.fields import LARGEST_AMOUNT, LARGEST_INTEGER, MOST_PLACES, Field, FieldKind
+from machines.words import Misused
 
 MOST_CHARACTERS = 1_000_000  # largest low= and high= of text(), in characters; a larger bound is a typing error
 MOST_ITEMS = 100_000  # largest low= and high= of list_of(), in items; a larger bound is a typing error
-MOST_PLACES = 30  # largest number of decimal places of decimal(); cryptocurrencies have 18
 MOST_CHOICES = 1_000  # largest number of texts of choice(); an error message lists all of them
 DEEPEST_FIELD = 5  # largest number of lists and objects in a field, one inside the other; the checks recurse into them
 #: Legal names of fields. A name is a part of references, where dots and braces have a meaning, so it has neither.
@@ -22,6 +24,8 @@ _BOUNDS = {
     FieldKind.TEXT: (0, MOST_CHARACTERS),
     FieldKind.LIST: (0, MOST_ITEMS),
 }
+#: Kinds whose bounds may have decimals.
+_EXACT = frozenset({FieldKind.AMOUNT, FieldKind.DECIMAL})
 _DEEP = frozenset({FieldKind.LIST, FieldKind.OBJECT})
 
 
@@ -34,6 +38,9 @@ def field_problems(name: object, field: object, depth: int = DEEPEST_FIELD) -> I
 
 
 def type_problems(field: object, depth: int = DEEPEST_FIELD) -> Iterator[str]:
+    if isinstance(field, Misused):
+        yield field.problem
+        return
     if not isinstance(field, Field):
         yield f"it is {shown(field)}, no field; write {_CONSTRUCTORS}"
         return
@@ -97,16 +104,30 @@ def _bound_problems(field: Field) -> Iterator[str]:
         yield from _choice_problems(field)
     if field.kind is FieldKind.DECIMAL:
         yield from out_of("places=", field.places, 0, MOST_PLACES, whole=True)
-    least, most = _BOUNDS.get(field.kind, (0, 0))
-    whole = field.kind is not FieldKind.AMOUNT
-    wrong = [
-        problem
-        for column in ("low", "high")
-        for problem in out_of(f"{column}=", getattr(field, column), least, most, whole=whole)
-    ]
+    wrong = [problem for column in ("low", "high") for problem in _one_bound_problems(field, column)]
     yield from wrong
     if not wrong and field.low > field.high:
         yield f"low={field.low} is above high={field.high}, so that no value fits; correct one of them"
+
+
+def _one_bound_problems(field: Field, column: str) -> Iterator[str]:
+    least, most = _BOUNDS.get(field.kind, (0, 0))
+    bound = column_of(field, column)
+    if field.kind not in _EXACT:
+        yield from out_of(f"{column}=", bound, least, most, whole=True)
+    elif isinstance(bound, float) and isfinite(bound):
+        yield f"{column}={bound} is a float, and a float is not exact; write {column}={str(bound)!r}"
+    elif isinstance(bound, bool) or not isinstance(bound, (int, Decimal)) or not Decimal(bound).is_finite():
+        yield f"{column}={shown(bound)} is no number; write {column}=1, or a text such as {column}='0.01'"
+    elif not least <= bound <= most:
+        yield f"{column}={shown(bound)} is out of bounds; give a number from {least} to {most}"
+    elif field.kind is FieldKind.DECIMAL and isinstance(bound, Decimal) and _decimals(bound) > field.places:
+        yield f"{column}={bound} has more decimals than places={field.places}; round it"
+
+
+def _decimals(number: Decimal) -> int:
+    exponent = number.normalize().as_tuple().exponent
+    return -exponent if isinstance(exponent, int) else 0
 
 
 def _choice_problems(field: Field) -> Iterator[str]:

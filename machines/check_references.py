@@ -95,7 +95,7 @@ def _value_problems(scope: Scope, value: Value) -> Iterator[str]:
         try:
             field = field_of(scope, value)
         except ReferenceProblem as problem:
-            yield str(problem)
+            yield f"{problem}, or const({value!r}) for a constant text" if problem.unknown else str(problem)
         else:
             if field is not None and field.optional:
                 yield f"{value!r} may be missing; write maybe({value!r}) to leave it out, or fallback({value!r}, …)"

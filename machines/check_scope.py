@@ -36,6 +36,11 @@ WANTED = {
 class ReferenceProblem(Exception):  # noqa: N818  it never leaves the checks
     """A reference is wrong; the text says how, and what to do."""
 
+    def __init__(self, problem: str, *, unknown: bool = False) -> None:
+        super().__init__(problem)
+        #: True: the first part of the reference names nothing, so the author may have meant a constant.
+        self.unknown = unknown
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -123,7 +128,9 @@ def field_of(scope: Scope, reference: str) -> Field | None:
     if not path:
         if first not in scope.table.data:
             otherwise = "add it to data=, or write step.field for a field of an earlier reply"
-            raise ReferenceProblem(f"{reference!r} is no field of data; {mend(first, scope.table.data, otherwise)}")
+            raise ReferenceProblem(
+                f"{reference!r} is no field of data; {mend(first, scope.table.data, otherwise)}", unknown=True
+            )
         return scope.table.data[first]
     if first == SAGA:
         if reference not in {f"{SAGA}.{name}" for name in SAGA_FIELDS}:
@@ -131,11 +138,23 @@ def field_of(scope: Scope, reference: str) -> Field | None:
         return _TEXT
     if first == scope.step.name or first in {step.name for step in scope.earlier}:
         return reply_field(scope, first, ".".join(path), reference)
-    field = scope.table.data.get(first)
-    if field is not None and field.kind in (FieldKind.OBJECT, FieldKind.LIST, FieldKind.ANYTHING):
-        return field_below(field, tuple(path), reference)
-    earlier = [step.name for step in scope.earlier]
-    raise ReferenceProblem(f"{reference!r} refers to no earlier step; {mend(first, earlier, 'move that step up')}")
+    if first in scope.table.data and first not in {step.name for step in scope.table.steps}:
+        return field_below(scope.table.data[first], tuple(path), reference)
+    raise _unknown(scope, first, reference)
+
+
+def _unknown(scope: Scope, first: str, reference: str) -> ReferenceProblem:
+    """Return the problem of a reference whose first part is neither an earlier step nor a field of data."""
+    if first in {step.name for step in scope.table.steps}:
+        return ReferenceProblem(f"{reference!r} refers to no earlier step; move step {first} up")
+    if first == ITEM:
+        return ReferenceProblem(f"{reference!r} is known within each_item() alone; write 'lines.0.sku' for one item")
+    known = [*(step.name for step in scope.earlier), *scope.table.data]
+    return ReferenceProblem(
+        f"{reference!r} begins with {first!r}, which is no earlier step and no field of data; "
+        f"{mend(first, known, 'add the field to data=')}",
+        unknown=True,
+    )
 
 
 def reply_field(scope: Scope, name: str, path: str, reference: str) -> Field | None:

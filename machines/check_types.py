@@ -1,12 +1,14 @@
 """Functions that all checks of a table use: they show a value as a short text, and check its type and bounds."""
 
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from difflib import get_close_matches
 from enum import StrEnum
 from math import isfinite
 from typing import Any
 
 from machines.references import unstorable_text
+from machines.words import Misused
 
 
 def column_of(owner: object, column: str) -> Any:
@@ -22,6 +24,11 @@ def no_text(what: str, value: object) -> Iterator[str]:
 def unstorable(what: str, text: str) -> Iterator[str]:
     if unstorable_text(text):
         yield f"{what} {shown(text)}, which has a NUL or a lone surrogate that no JSON may have; take it out"
+
+
+def misused(what: str, value: Misused) -> Iterator[str]:
+    """Yield the problem of a word with wrong arguments."""
+    yield f"{what}: {value.problem}"
 
 
 def out_of(
@@ -41,9 +48,13 @@ def out_of(
 
 def shown(value: object) -> str:
     """Return any value as a short text."""
+    if isinstance(value, Misused):
+        return f"{value.word}() with other arguments than it takes"
     if isinstance(value, StrEnum):
         value = str(value)
-    text = repr(value) if isinstance(value, (str, int, float, type(None))) else f"a {type(value).__name__}"
+    text = str(value) if isinstance(value, Decimal) else f"a {type(value).__name__}"
+    if isinstance(value, (str, int, float, type(None))):
+        text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}…"  # noqa: PLR2004  one line of an error message
 
 

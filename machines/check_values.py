@@ -1,16 +1,17 @@
 """The check that each value of a table has its type and lies within its bounds. It runs before all other checks."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from machines.call import Call
 from machines.check_calls import LONGEST_WAIT_S, retry_problems, shape_problems
 from machines.check_fields import field_problems
-from machines.check_types import column_of, no_text, out_of, shown, unstorable
+from machines.check_types import column_of, misused, no_text, out_of, shown, unstorable
 from machines.check_waiting import waiting_value_problems
 from machines.fields import LONGEST_TEXT, Field, FieldKind
 from machines.retry import Retry
 from machines.step import CALLING, Kind, Step
 from machines.table import Table
+from machines.words import Misused
 
 #: Largest timeout_s= of a step, in seconds: one hour, because a call keeps a thread busy and its saga leased.
 LONGEST_CALL_S = 3_600
@@ -25,20 +26,25 @@ Problems = Iterator[tuple[Step | None, str]]
 
 def value_problems(table: Table) -> Problems:
     """Yield a problem for each value with a wrong type or out of bounds, with the step that has the value."""
-    saga_level = list(_saga_problems(table))
-    yield from ((None, problem) for problem in saga_level)
-    if saga_level:
+    columns = list(column_problems(table))
+    yield from ((None, problem) for problem in columns)
+    if columns:
         return
     for name, field in table.data.items():
         yield from ((None, f"field {name!r}: {problem}") for problem in field_problems(name, field))
     for column in ("client", "store"):
         yield from ((None, problem) for problem in _search_problems(table, column))
     yield from ((None, problem) for problem in _order_problems(table))
-    for step in table.steps:
-        yield from ((step, problem) for problem in _step_problems(step))
+    steps: Iterable[object] = table.steps  # an author may write any value
+    for step in steps:
+        if isinstance(step, Step):
+            yield from ((step, problem) for problem in _step_problems(step))
+        else:
+            yield from ((None, problem) for problem in _misfit_problems(step))
 
 
-def _saga_problems(table: Table) -> Iterator[str]:
+def column_problems(table: Table) -> Iterator[str]:
+    """Yield a problem for each column of the table with a wrong type, without the parts of data= and steps=."""
     for column in ("name", "initial", "completed", "compensated"):
         yield from no_text(f"{column}=", getattr(table, column))
     for column in ("client", "store", "order", "started_by"):
@@ -46,16 +52,18 @@ def _saga_problems(table: Table) -> Iterator[str]:
             yield from no_text(f"{column}=", getattr(table, column))
     yield from out_of("version=", table.version, 1, LARGEST_VERSION, whole=True)
     yield from out_of("deadline_s=", table.deadline_s, 0, LONGEST_WAIT_S, above=True)
-    for column, what, example in (
-        ("participants", str, "('stock',)"),
-        ("steps", Step, "(read(…), pivot(…)), with a comma after the only one"),
+    for column, example in (
+        ("participants", "('stock',)"),
+        ("steps", "(read(…), pivot(…)), with a comma after the only one"),
     ):
-        values = getattr(table, column)
-        if not isinstance(values, (tuple, list)):
+        if not isinstance(values := getattr(table, column), (tuple, list)):
             yield f"{column}= is {shown(values)}, no tuple; write {example}"
-        elif wrong := [value for value in values if not isinstance(value, what)]:
-            mend = "names in quotes" if what is str else "read(…), compensatable(…), pivot(…) or retriable(…)"
-            yield f"{column}= holds {shown(wrong[0])}; write {mend}"
+        elif column == "participants":
+            yield from (
+                f"participants= holds {shown(name)}; write names in quotes"
+                for name in values
+                if not isinstance(name, str)
+            )
     data, events = column_of(table, "data"), column_of(table, "events")
     if not isinstance(data, Mapping):
         yield f"data= is {shown(data)}, no dict; write {{'name': text()}}"
@@ -65,6 +73,19 @@ def _saga_problems(table: Table) -> Iterator[str]:
         for state, event in events.items():
             yield from no_text("events= names", state)
             yield from no_text(f"the event of {shown(state)}", event)
+
+
+def _misfit_problems(value: object) -> Iterator[str]:
+    """Yield a problem for what stands in steps= and is no step, with the name of the step where the author gave one."""
+    if not isinstance(value, Misused):
+        yield f"steps= holds {shown(value)}; write read(…), compensatable(…), pivot(…) or retriable(…)"
+        return
+    name = value.step_name
+    where = f"step {name}" if name else f"steps= holds {shown(value)}"
+    yield from misused(where, value)
+    for call in (*value.values, *value.named.values()):
+        if isinstance(call, Call):
+            yield from (f"{where}: {problem}" for problem in shape_problems(call))
 
 
 def _search_problems(table: Table, column: str) -> Iterator[str]:
@@ -107,13 +128,23 @@ def _step_problems(step: Step) -> Iterator[str]:
         yield from waiting_value_problems(step)
     for column in calls:
         call = getattr(step, column)
-        if isinstance(call, Call):
+        if isinstance(call, Misused):
+            yield from misused(column, call)
+        elif isinstance(call, Call):
             yield from (f"{column}: {problem}" for problem in shape_problems(call))
         elif call is not None or column == "call":
             yield f"{column} is {shown(call)}, no call; write get('participant', '/path') or post(…)"
     yield from out_of("timeout_s=", step.timeout_s, 0, LONGEST_CALL_S, above=True)
     yield from out_of("dwell_s=", step.dwell_s, 0, LONGEST_WAIT_S, above=True)
-    if isinstance(retry := column_of(step, "retry"), Retry):
+    yield from _retry_problems(column_of(step, "retry"))
+
+
+def _retry_problems(retry: object) -> Iterator[str]:
+    if isinstance(retry, Retry):
         yield from retry_problems(retry)
+    elif isinstance(retry, Misused):
+        yield from misused("retry", retry)
+    elif isinstance(retry, Mapping):
+        yield "retry= of a step is one Retry; write retry={IN_DOUBT: …, NOT_SENT: …} in its call"
     else:
         yield f"retry= is {shown(retry)}; write Retry(attempts=3)"

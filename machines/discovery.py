@@ -5,6 +5,7 @@ a folder becomes the module `sagas.<name of the file>`, so that one file can imp
 """
 
 import importlib
+import importlib.util
 import os
 import pkgutil
 import sys
@@ -16,7 +17,7 @@ from types import ModuleType
 import machines
 from machines.check import TableError
 from machines.registry import BadTablesError, Registry
-from machines.saga import Saga
+from machines.saga import Saga, collecting
 
 #: Word in SAGAS for the sample tables, which are in this package.
 SAMPLES = "samples"
@@ -62,25 +63,40 @@ def tables_at(place: Path) -> list[Saga]:
 
 
 def problems(sources: str | None = None) -> list[str]:
-    """Return every problem of every file that `sources` names, each in one line. sources: see `discover`."""
+    """Return every problem of every table that `sources` names, each in one line. sources: see `discover`."""
     found: list[str] = []
-    for source in _sources(sources):
-        try:
-            names = list(_modules(source))
-        except BadTablesError as error:
-            found += error.problems
-            continue
-        for name in names:
-            try:
-                _imported(name)
-            except BadTablesError as error:
-                found += error.problems
-    if not found:  # each file is legal alone, but two sagas of different files may not fit together
+    before = set(sys.modules)
+    with collecting(found):
+        for source in _sources(sources):
+            for name in _listed(source, found):
+                try:
+                    _imported(name)
+                except BadTablesError as error:
+                    found += error.problems
+    if found:
+        _forget(set(sys.modules) - before)
+    else:  # each file is legal alone, but two sagas of different files may not fit together
         try:
             discover(sources)
         except BadTablesError as error:
             found += error.problems
-    return found
+    return list(dict.fromkeys(found))  # two files may import a third one that has the problem
+
+
+def _listed(source: str, found: list[str]) -> list[str]:
+    """Return the names of the modules of a source. Add to `found` why they cannot be listed."""
+    try:
+        return list(_modules(source))
+    except BadTablesError as error:
+        found += error.problems
+        return []
+
+
+def _forget(names: Iterable[str]) -> None:
+    """Remove the modules that hold a table, so that a later import refuses the illegal tables among them."""
+    for name in names:
+        if _sagas(sys.modules[name]):
+            del sys.modules[name]
 
 
 def _sources(sources: str | None) -> list[str]:
@@ -89,7 +105,7 @@ def _sources(sources: str | None) -> list[str]:
 
 
 def _sagas(module: ModuleType) -> list[Saga]:
-    return [member for member in vars(module).values() if isinstance(member, Saga)]
+    return [member for member in getattr(module, "__dict__", {}).values() if isinstance(member, Saga)]
 
 
 def _modules(source: str) -> Iterator[str]:
@@ -139,17 +155,42 @@ def _imported(name: str) -> ModuleType:
         return importlib.import_module(name)
     except TableError as error:
         raise BadTablesError(str(error), error.problems) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BadTablesError(_place_and_reason(name, error)) from error
 
 
-def _place_and_reason(name: str, error: Exception) -> str:
+def _place_and_reason(name: str, error: BaseException) -> str:
     """Return in one line the file and the line number of an error, its type and its message."""
     if isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]:
         return f"SAGAS: there is no module {name}; check PYTHONPATH, or name a folder such as ./sagas"
-    short = name.rpartition(".")[2]
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename.endswith(f"{short}.py")]
-    number = error.lineno if isinstance(error, SyntaxError) else frames[-1].lineno if frames else None
-    where = f"{name.replace('.', '/')}.py" + (f", line {number}" if number else "")
     reason = error.msg if isinstance(error, SyntaxError) else str(error)
-    return f"{where}: {type(error).__name__}: {' '.join(reason.split())}"
+    return f"{_place(name, error)}: {type(error).__name__}: {' '.join(reason.split())}"
+
+
+def _place(name: str, error: BaseException) -> str:
+    """Return the file and the line number of an error: the last line of the author's own files that led to it.
+
+    A file of another folder is a library; the line of the author that called it says more.
+    """
+    folders = _folders(name)
+    frames = [(each.filename, each.lineno) for each in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:
+        frames.append((error.filename, error.lineno))
+    own = [frame for frame in frames if any(Path(frame[0]).is_relative_to(folder) for folder in folders)]
+    if not own:
+        return f"the module {name}"
+    file, number = own[-1]
+    shown = os.path.relpath(file)
+    return f"{file if shown.startswith('..') else shown}, line {number}"
+
+
+def _folders(name: str) -> list[str]:
+    """Return the folders with the author's files, of which the module of this name is one."""
+    top = name.partition(".")[0]
+    try:
+        spec = sys.modules[top].__spec__ if top in sys.modules else importlib.util.find_spec(top)
+    except ValueError:
+        spec = None
+    if spec is None:
+        return list(getattr(sys.modules.get(top), "__path__", []))
+    return list(spec.submodule_search_locations or [spec.origin or ""])

@@ -3,17 +3,27 @@
 A schema in any language can be generated from fields. `machines.accepting` checks a value against its field.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from math import isfinite
+from typing import Any, cast
+
+from machines.words import word
 
 LARGEST_INTEGER = 2**63 - 1  # default high= of integer(): the largest signed 64-bit integer
 LARGEST_AMOUNT = 10**9  # default high= of amount(), money() and decimal(); a larger amount is most likely an error
 LONGEST_TEXT = 200  # default high= of text(), in characters; also the longest text that sagas can be searched by
 LONGEST_LIST = 200  # default high= of list_of(), in items; a longer list is most likely an error
 CENTS = 2  # decimals of amount() and money()
-_USUAL_AMOUNT = 60  # money() with at least this bound has the example "59.98"
+MOST_PLACES = 30  # largest number of decimal places of decimal(); cryptocurrencies have 18
+_USUAL_AMOUNT = Decimal("59.98")  # example of amount() and money() whose bounds allow it
+_LARGEST_BOUND = Decimal(10) ** 30  # a larger bound is a typing error, and makes no example
+_BOUND = re.compile(r"-?\d{1,30}(\.\d{1,30})?", re.ASCII)
+#: A bound: an int, or a Decimal where the value may have decimals. An author may write any value; check() refuses it.
+Bound = Any
 
 
 class FieldKind(StrEnum):
@@ -45,9 +55,9 @@ class Field:
     #: Type of the value.
     kind: FieldKind
     #: Smallest number, or fewest characters of a text or items of a list.
-    low: int = 0
+    low: Bound = 0
     #: Largest number, or most characters of a text or items of a list.
-    high: int = 0
+    high: Bound = 0
     #: Value when the field is left out; None: the field is required, unless it is optional.
     default: str | int | bool | None = None
     #: Fields of an object, or of each item of a list of objects; None for every other field.
@@ -77,6 +87,7 @@ class Field:
         return self.kind in _TEXTS
 
 
+@word
 def integer(
     low: int = 0, high: int = LARGEST_INTEGER, *, default: int | None = None, example: int | None = None
 ) -> Field:
@@ -84,64 +95,90 @@ def integer(
     return Field(kind=FieldKind.INTEGER, low=low, high=high, default=default, example=example)
 
 
-def amount(high: int = LARGEST_AMOUNT, *, example: float | None = None) -> Field:
+@word
+def amount(
+    high: float | str | Decimal = LARGEST_AMOUNT, *, low: int | str | Decimal = 0, example: float | None = None
+) -> Field:
     """Return a field for a JSON number that is not negative and has two decimals at most."""
-    return Field(kind=FieldKind.AMOUNT, high=high, example=_near(59.98, 0, high) if example is None else example)
+    low, high = _exact(low), _exact(str(high) if isinstance(high, float) and isfinite(high) else high)
+    near = _near(_USUAL_AMOUNT, low, high)
+    example = (float(near) if isinstance(near, Decimal) else near) if example is None else example
+    return Field(kind=FieldKind.AMOUNT, low=low, high=high, example=example)
 
 
-def money(high: int = LARGEST_AMOUNT, *, example: str = "") -> Field:
+@word
+def money(high: int | str | Decimal = LARGEST_AMOUNT, *, low: int | str | Decimal = 0, example: str = "") -> Field:
     """Return a field for an exact amount of money with two decimals, not negative: the text "12.30"."""
-    usual = "59.98" if isinstance(high, int) and high >= _USUAL_AMOUNT else ""
-    return decimal(CENTS, 0, high, example=example or usual)
+    usual = str(_USUAL_AMOUNT)
+    fits = _near(_USUAL_AMOUNT, _exact(low), _exact(high)) == _USUAL_AMOUNT
+    return decimal(CENTS, low, high, example=example or (usual if fits else ""))
 
 
-def decimal(places: int, low: int = -LARGEST_AMOUNT, high: int = LARGEST_AMOUNT, *, example: str = "") -> Field:
+@word
+def decimal(
+    places: int,
+    low: int | str | Decimal = -LARGEST_AMOUNT,
+    high: int | str | Decimal = LARGEST_AMOUNT,
+    *,
+    example: str = "",
+) -> Field:
     """Return a field for an exact decimal number with `places` decimal places: a text, such as "1.250" for three.
 
-    A JSON number without more places is accepted, too. The saga stores and sends the text with all places.
+    A JSON number without more places is accepted, too. The saga stores and sends the text with all places. The bounds
+    are exact: 1, "0.01" or Decimal("0.01"), and no float.
     """
-    whole = _near(1, low, high)
-    example = example or (f"{whole}.{'0' * places}" if isinstance(places, int) and places > 0 else str(whole))
+    low, high = _exact(low), _exact(high)
+    legal = type(places) is int and 0 <= places <= MOST_PLACES
+    example = example or format(Decimal(_near(1, low, high)), f".{places if legal else 0}f")
     return Field(kind=FieldKind.DECIMAL, places=places, low=low, high=high, example=example)
 
 
+@word
 def number(*, example: float = 1.5) -> Field:
     """Return a field for any JSON number, kept exactly."""
     return Field(kind=FieldKind.NUMBER, example=example)
 
 
+@word
 def text(low: int = 1, high: int = LONGEST_TEXT, *, default: str | None = None, example: str | None = None) -> Field:
     example = _text_of(low, high) if example is None else example
     return Field(kind=FieldKind.TEXT, low=low, high=high, default=default, example=example)
 
 
+@word
 def uuid(*, default: str | None = None, example: str = "12345678-1234-1234-1234-123456789012") -> Field:
     return Field(kind=FieldKind.UUID, default=default, example=example)
 
 
+@word
 def boolean(*, default: bool | None = None) -> Field:
     return Field(kind=FieldKind.BOOLEAN, default=default, example=True)
 
 
+@word
 def date(*, example: str = "2027-01-31") -> Field:
     """Return a field for a calendar date: the text "2027-01-31"."""
     return Field(kind=FieldKind.DATE, example=example)
 
 
+@word
 def datetime(*, example: str = "2027-01-31T09:30:00+01:00") -> Field:
     """Return a field for a moment with its time zone (RFC 3339): the text "2027-01-31T09:30:00+01:00"."""
     return Field(kind=FieldKind.DATETIME, example=example)
 
 
+@word
 def choice(*choices: str, default: str | None = None) -> Field:
     """Return a field whose value is one of these texts."""
     return Field(kind=FieldKind.CHOICE, choices=choices, default=default, example=choices[0] if choices else None)
 
 
+@word
 def object_of(fields: Mapping[str, Field]) -> Field:
     return Field(kind=FieldKind.OBJECT, items=fields)
 
 
+@word
 def list_of(items: Mapping[str, Field] | Field, low: int = 1, high: int = LONGEST_LIST) -> Field:
     """Return a field for a list. items: the fields of each object in the list, or the type of each value in it."""
     if isinstance(items, Field):
@@ -149,31 +186,48 @@ def list_of(items: Mapping[str, Field] | Field, low: int = 1, high: int = LONGES
     return Field(kind=FieldKind.LIST, low=low, high=high, items=items)
 
 
+@word
 def anything() -> Field:
     """Return a field for any JSON value."""
     return Field(kind=FieldKind.ANYTHING, example={"any": ["JSON"]})
 
 
+@word
 def optional(field: Field) -> Field:
     """Return the field as one that can be left out."""
-    return replace(field, optional=True)
+    return _flagged(field, optional=True)
 
 
+@word
 def nullable(field: Field) -> Field:
     """Return the field as one whose value can be null."""
-    return replace(field, nullable=True)
+    return _flagged(field, nullable=True)
 
 
+@word
 def secret(field: Field) -> Field:
     """Return the field as one whose value is sent to participants but shown nowhere."""
-    return replace(field, secret=True)
+    return _flagged(field, secret=True)
 
 
-def _near(example: float, low: float, high: float) -> int | float:
-    """Return an example within the bounds. Ignore bounds that are not numbers: check() refuses them later."""
-    if not all(isinstance(bound, (int, float)) for bound in (low, high)):
-        return example
-    return max(low, min(example, high))
+def _flagged(field: Field, **flag: bool) -> Field:
+    """Return the field with one flag; what is no field stays as it is, and check() refuses it."""
+    return replace(field, **cast("Any", flag)) if isinstance(field, Field) else field
+
+
+def _exact(bound: Bound) -> Bound:
+    """Return a bound that is written as a text as a Decimal; any other value stays as it is, for check()."""
+    return Decimal(bound) if isinstance(bound, str) and _BOUND.fullmatch(bound) else bound
+
+
+def _near(example: int | Decimal, low: Bound, high: Bound) -> int | Decimal:
+    """Return an example within the bounds. Ignore bounds that are not exact numbers: check() refuses them later."""
+    for bound in (low, high):
+        exact = Decimal(bound) if isinstance(bound, (int, Decimal)) else Decimal("NaN")
+        if not exact.is_finite() or abs(exact) > _LARGEST_BOUND:
+            return example
+    nearest: int | Decimal = max(low, min(example, high))
+    return nearest
 
 
 def _text_of(low: int, high: int) -> str:

@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from machines.accepting import NotAcceptedError, accept
 from machines.fields import Field, text
 from machines.references import parts, within
+from machines.words import word
 
 #: Longest value that is kept from a header, in characters, unless the author gives header() a field.
 LONGEST_HEADER = 2_000
@@ -37,11 +38,13 @@ class Kept:
         return f"header {self.source}" if self.header else f"field {self.source}"
 
 
+@word
 def at(path: str, field: Field, /) -> Kept:
     """Return a value that is kept under another name than its path in the body."""
     return Kept(field=field, source=path)
 
 
+@word
 def header(name: str, field: Field | None = None, /, *, last_segment: bool = False) -> Kept:
     """Return a value that is kept from a header, by default as text.
 

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from machines.words import WordClass
+
 
 @dataclass(frozen=True, kw_only=True)
-class Retry:
+class Retry(metaclass=WordClass):
     """How often, and how soon, a call whose outcome is in doubt is sent again.
 
     The wait after attempt n is random, from 0 to min(cap_s, base_s * factor ** (n - 1)) seconds. By default there are

@@ -1,13 +1,15 @@
 """A saga definition: a checked table, and what is derived from it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
 from machines.call import Call
-from machines.check import check
+from machines.check import TableError, check
 from machines.digest import content_of, digest_of
 from machines.fields import Field, optional
 from machines.keeps import Kept, keep, kept_of
@@ -15,19 +17,54 @@ from machines.references import FillError, parts, segment, split, within
 from machines.secrets import SecretFields
 from machines.table import Table
 from machines.transitions import Graph, State, Transition, derive
+from machines.words import Misused, WordClass
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
+#: Where the problems of illegal tables are collected; None: an illegal table raises TableError.
+_COLLECTED: ContextVar[list[str] | None] = ContextVar("collected", default=None)
+
+
+@contextmanager
+def collecting(problems: list[str]) -> Iterator[None]:
+    """Add the problems of illegal tables to the list instead of raising TableError, so that a file is read to its end.
+
+    The illegal tables exist afterwards; the caller must not run them.
+    """
+    token = _COLLECTED.set(problems)
+    try:
+        yield
+    finally:
+        _COLLECTED.reset(token)
+
+
+def _refuse(error: TableError) -> None:
+    collected = _COLLECTED.get()
+    if collected is None:
+        raise error
+    collected += error.problems
+
+
+class _SagaClass(WordClass):
+    def misused(cls, misused: Misused) -> Misused:  # noqa: N805  a metaclass
+        name, version = misused.named.get("name", "a saga without a name"), misused.named.get("version")
+        _refuse(TableError([f"{name}{'' if version is None else f' v{version}'}: {misused.problem}"]))
+        return misused
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Saga(Table):
+class Saga(Table, metaclass=_SagaClass):
     """One version of a saga. A running saga keeps the name and version that it started with.
 
     The constructor raises `TableError` for an illegal table; the error names the table, the step and the remedy.
     """
 
     def __post_init__(self) -> None:
-        check(self)
+        try:
+            check(self)
+        except TableError as error:
+            _refuse(error)
 
     @cached_property
     def states(self) -> Mapping[str, State]:

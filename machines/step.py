@@ -13,6 +13,7 @@ from machines.outcomes import REFUSED, Outcome
 from machines.references import split
 from machines.retry import PERSISTENT, Retry
 from machines.waiting import Waiting
+from machines.words import word
 
 
 class Kind(StrEnum):
@@ -104,11 +105,13 @@ class EffectStepColumns(StepColumns, total=False):
     repeatable: bool
 
 
+@word
 def read(name: str, call: Call, *, done: str, refused: str | None = None, **columns: Unpack[StepColumns]) -> Step:
     """Return a step that changes nothing and can be repeated. After a pivot it has no `refused` state."""
     return Step(name=name, kind=Kind.READ, call=call, done=done, refused=refused, **columns)
 
 
+@word
 def compensatable(
     name: str,
     call: Call,
@@ -133,11 +136,13 @@ def compensatable(
     )
 
 
+@word
 def pivot(name: str, call: Call, *, done: str, refused: str, **columns: Unpack[EffectStepColumns]) -> Step:
     """Return the point of no return: after its success the saga only goes forward."""
     return Step(name=name, kind=Kind.PIVOT, call=call, done=done, refused=refused, **columns)
 
 
+@word
 def retriable(name: str, call: Call, *, done: str, **columns: Unpack[EffectStepColumns]) -> Step:
     """Return a step that must succeed in the end: it is retried until it succeeds or a person decides."""
     return Step(name=name, kind=Kind.RETRIABLE, call=call, done=done, **({"retry": PERSISTENT} | columns))
@@ -150,6 +155,7 @@ class WaitColumns(TypedDict, total=False):
     dwell_s: float
 
 
+@word
 def pause(
     name: str,
     *,
@@ -168,6 +174,7 @@ def pause(
     return Step(name=name, kind=Kind.PAUSE, call=None, waits=waits, done=done, refused=refused, **columns)
 
 
+@word
 def wait(
     name: str,
     *,
@@ -189,6 +196,7 @@ def wait(
     return Step(name=name, kind=Kind.WAIT, call=None, waits=waits, done=done, refused=refused, **columns)
 
 
+@word
 def approval(
     name: str, *, role: str, within_s: float, done: str, refused: str | None = None, **columns: Unpack[WaitColumns]
 ) -> Step:

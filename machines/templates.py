@@ -12,6 +12,7 @@ from typing import Any
 
 from machines.exact import add, as_json, cents_of, exact_number, plain_number
 from machines.references import ITEM, MASKED, FillError, look_up, members, scalar_text
+from machines.words import word
 
 #: A value of a call: a reference, a Function, or a dict or list of values.
 Value = Any
@@ -34,11 +35,13 @@ class Function:
         return f"{self.name}({', '.join(described(argument) for argument in self.arguments)})"
 
 
+@word
 def const(value: Any, /) -> Function:
     """Return a constant: any JSON value."""
     return Function("const", (value,))
 
 
+@word
 def maybe(reference: str, /) -> Function:
     """Return an optional value. Its member, parameter or header is left out when the value is missing or null.
 
@@ -47,44 +50,53 @@ def maybe(reference: str, /) -> Function:
     return Function("maybe", (reference,))
 
 
+@word
 def fallback(reference: str, otherwise: Value, /) -> Function:
     """Return the value of the reference, or `otherwise` when that value is missing or null."""
     return Function("fallback", (reference, otherwise))
 
 
+@word
 def cents(value: Value, /) -> Function:
     """Return an amount in hundredths, as an integer: 1230 for 12.30. A call with more than two decimals is not sent."""
     return Function("cents", (value,))
 
 
+@word
 def number_of(value: Value, /) -> Function:
     """Return a decimal as a JSON number: 12.3 for "12.30"."""
     return Function("number_of", (value,))
 
 
+@word
 def text_of(value: Value, /) -> Function:
     """Return a number or a boolean as text: "7" for 7."""
     return Function("text_of", (value,))
 
 
+@word
 def total(reference: str, /) -> Function:
     """Return the exact sum of one field over all items of a list, such as "lines.amount"."""
     return Function("total", (reference,))
 
 
+@word
 def join(separator: str, /, *values: Value) -> Function:
     """Return texts and numbers joined to one text."""
     return Function("join", (const(separator), *values))
 
 
+@word
 def upper(value: Value, /) -> Function:
     return Function("upper", (value,))
 
 
+@word
 def lower(value: Value, /) -> Function:
     return Function("lower", (value,))
 
 
+@word
 def each_item(reference: str, value: Value, /) -> Function:
     """Return a list that has `value` once for each item of the list `reference`.
 
@@ -93,13 +105,15 @@ def each_item(reference: str, value: Value, /) -> Function:
     return Function("each_item", (reference, value))
 
 
+@word
 def computed(function: Callable[..., Any], /, *values: Value) -> Function:
     """Return what a function of the table's author returns for these values.
 
     The function is called at each attempt, so it must return the same JSON value for the same arguments. When it raises
     an error, the call is not sent, and the error's text is the reason.
     """
-    return Function(f"{function.__module__}.{function.__qualname__}", values, function)
+    name = getattr(function, "__qualname__", "<locals>")  # check() refuses what is no function with a name
+    return Function(f"{getattr(function, '__module__', '')}.{name}", values, function)
 
 
 def fill(value: Value, data: Mapping[str, Any], results: Mapping[str, Any], roots: Mapping[str, Any]) -> Any:

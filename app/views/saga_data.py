@@ -83,7 +83,7 @@ def _integer(field: Field, **presence: Any) -> fields.Field[Any]:
 
 
 def _amount(field: Field, **presence: Any) -> fields.Field[Any]:
-    return _Amount(validate=validate.Range(field.low, field.high), **presence)
+    return _Amount(validate.Range(field.low, field.high), **presence)
 
 
 def _text(field: Field, **presence: Any) -> fields.Field[Any]:
@@ -120,12 +120,18 @@ class _Accepted(fields.Field[Any]):
 class _Amount(fields.Field[Any]):
     """A number with at most two decimals. A text, a boolean or a third decimal is refused; nothing is rounded."""
 
+    def __init__(self, bounds: validate.Range, **presence: Any) -> None:
+        super().__init__(**presence)
+        self._bounds = bounds
+
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
         if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
             raise ValidationError("Not a valid amount.")
-        exponent = Decimal(str(value)).normalize().as_tuple().exponent
+        exact = Decimal(str(value))
+        exponent = exact.normalize().as_tuple().exponent
         if not isinstance(exponent, int) or exponent < -_DECIMALS:
             raise ValidationError("Not an amount with two decimals at most.")
+        self._bounds(exact)  # the exact value: 0.29 as a float is less than 0.29
         return value
 
 
@@ -151,7 +157,7 @@ def _property(field: Field) -> dict[str, Any]:
 
 
 def _typed(field: Field) -> dict[str, Any]:
-    bounds = {"minimum": field.low, "maximum": field.high}
+    bounds = {"minimum": _json(field.low), "maximum": _json(field.high)}
     match field.kind:
         case FieldKind.LIST:
             items = _property(field.item) if field.item else json_schema(field.items or {})
@@ -166,6 +172,10 @@ def _typed(field: Field) -> dict[str, Any]:
         FieldKind.CHOICE: {"type": "string", "enum": list(field.choices)},
     }
     return plain.get(field.kind) or dict(_FORMATS[field.kind])
+
+
+def _json(bound: int | Decimal) -> int | float:
+    return float(bound) if isinstance(bound, Decimal) else bound
 
 
 def _decimal_pattern(field: Field) -> str:

@@ -143,13 +143,14 @@ def test_whose_saga_it_is_may_be_left_out(columns):
 
 def test_a_misspelled_step_is_refused_with_the_one_that_was_meant(refusal):
     text = refusal(look(done="LOOKED"), sell(call=post("shop", "/do", price="lok.price")))
-    assert text.startswith("sale v1: step sell: 'lok.price' refers to no earlier step; did you mean 'look'? ")
+    unknown = "'lok.price' begins with 'lok', which is no earlier step and no field of data"
+    assert text.startswith(f"sale v1: step sell: {unknown}; did you mean 'look'? ")
 
 
 def test_a_reference_to_a_later_step_is_refused(refusal):
     text = refusal(look(done="LOOKED", call=get("shop", "/{sell.number}")), sell())
     assert text.startswith("sale v1: step look: 'sell.number' refers to no earlier step; ")
-    assert text.endswith("move that step up")
+    assert text.endswith("move step sell up")
 
 
 def test_a_call_cannot_refer_to_its_own_reply(refusal):

@@ -1,4 +1,4 @@
-from machines.check import path_problems
+from machines.check_graph import path_problems
 from machines.transitions import NOWHERE, Graph, Phase, State, Transition, Trigger
 from tests.unit.machines.tables import look
 

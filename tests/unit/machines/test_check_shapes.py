@@ -191,7 +191,7 @@ def test_a_column_that_would_be_ignored_is_refused(refusal, step, problem):
         (decimal(31), "places=31 is out of"),
         (decimal(2.0), "places=2.0 is out of bounds"), (decimal("2"), "places='2' is out of bounds"),
         (decimal(2, 5, 4), "low=5 is above high=4, so that no value fits; correct one of them"),
-        (decimal(2, 0.5), "low=0.5 is out of bounds; give a whole number"), (money(-1), "low=0 is above high=-1"),
+        (decimal(2, 0.5), "low=0.5 is a float, and a float is not exact; "), (money(-1), "low=0 is above high=-1"),
         (money(example="1.001"), "example='1.001' is not what the field allows; give a legal decimal"),
         (money(example=5.555), "example=5.555 is not what the field allows"),
         (choice(), "choice() takes from 1 to 1000 "),

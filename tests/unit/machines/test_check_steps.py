@@ -86,4 +86,6 @@ def test_a_read_may_ask_with_post():
 
 def test_a_probe_is_checked_like_any_call(refusal):
     assert "participant 'till' is not registered" in refusal(sell(probe=get("till", "/sales")))
-    assert "'look.price' refers to no earlier step" in refusal(sell(probe=get("shop", "/sales/{look.price}")))
+    assert "'look.price' begins with 'look', which is no earlier step and no field of data" in refusal(
+        sell(probe=get("shop", "/sales/{look.price}"))
+    )

@@ -98,7 +98,7 @@ def test_a_hyphen_in_a_participant_s_name_is_an_underscore_in_its_setting(refusa
         (integer(0.5), "field 'f': low=0.5 is out of bounds; give a whole number"),
         (integer("1"), "field 'f': low='1' is out of bounds"),
         (integer(example=-1), "field 'f': example=-1 is not what the field allows; give an integer from 0 to "),
-        (amount(nan), "field 'f': high=nan is out of bounds"),
+        (amount(nan), "field 'f': high=nan is no number; write high=1, or a text such as high='0.01'"),
         (amount(example=1.001), "field 'f': example=1.001 is not what the field allows"),
         (text(-1), "field 'f': low=-1 is out of bounds"),
         (text(high=10**7), "field 'f': high=10000000 is out of bounds"),

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from machines.checkout import CHECKOUT
-from machines.discovery import discover
+from machines.discovery import discover, problems
 from machines.registry import BadTablesError
 
 TABLE = """
@@ -115,8 +115,11 @@ def test_two_folders_with_one_file_name_are_refused(folder, tmp_path_factory):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("x = (\n", r"^sagas/trip\.py, line 1: SyntaxError: '\(' was never closed$"),
-        ("\n1 / 0\n", r"^sagas/trip\.py, line 2: ZeroDivisionError: division by zero$"),
+        ("x = (\n", r"^/.*/trip\.py, line 1: SyntaxError: '\(' was never closed$"),
+        ("\n1 / 0\n", r"^/.*/trip\.py, line 2: ZeroDivisionError: division by zero$"),
+        ("import json\n\njson.loads('{')\n", r"^/.*/trip\.py, line 3: JSONDecodeError: Expecting property name"),
+        ("raise SystemExit(3)\n", r"^/.*/trip\.py, line 1: SystemExit: 3$"),
+        ("import no_such_library\n", r"^/.*/trip\.py, line 1: ModuleNotFoundError: No module named 'no_such_library'$"),
         (TABLE.format(name="trip").replace('"/go"', '"go"'), r"^trip v1: step go: path 'go' must begin with a slash"),
     ],
 )
@@ -124,3 +127,41 @@ def test_file_that_cannot_be_read_is_refused_in_one_line(folder, text, problem):
     (folder / "trip.py").write_text(text)
     with pytest.raises(BadTablesError, match=problem):
         discover(str(folder))
+
+
+def test_the_file_with_the_error_is_named_and_not_the_one_that_imports_it(folder, monkeypatch):
+    (folder / "parts.py").write_text("\n\n1 / 0\n")
+    (folder / "again.py").write_text("from sagas.parts import x\n")
+    monkeypatch.chdir(folder)
+    assert problems("./") == ["parts.py, line 3: ZeroDivisionError: division by zero"]
+
+
+def test_every_problem_of_every_table_is_listed(folder):
+    bad = TABLE.replace('"/go", city="city"', '"go", city="town"')
+    (folder / "more.py").write_text(bad.format(name="ride") + bad.format(name="walk") + "1 / 0\n")
+    found = problems(str(folder))
+    line = len((folder / "more.py").read_text().splitlines())
+    assert [problem.partition("; ")[0] for problem in found] == [
+        "ride v1: step go: path 'go' must begin with a slash", "ride v1: step go: 'town' is no field of data",
+        "walk v1: step go: path 'go' must begin with a slash", "walk v1: step go: 'town' is no field of data",
+        f"{folder}/more.py, line {line}: ZeroDivisionError: division by zero",
+    ]  # fmt: skip
+
+
+def test_an_illegal_table_is_refused_after_its_problems_were_listed(folder):
+    (folder / "trip.py").write_text(TABLE.format(name="trip").replace("refused", "refuse"))
+    (folder / "again.py").write_text("from sagas.trip import trip\n")
+    (problem,) = problems(str(folder))
+    assert problem.startswith(
+        "trip v1: step go: pivot() has no refuse=, did you mean refused=?; pivot() lacks refused=; "
+    )
+    with pytest.raises(BadTablesError, match=r"^trip v1: step go: "):
+        discover(str(folder))
+
+
+def test_a_saga_with_a_word_that_does_not_exist_hides_no_other_table(folder):
+    text = TABLE.format(name="trip")
+    (folder / "trip.py").write_text(text.replace("version=1", "versoin=1") + text.replace('"/go"', '"go"'))
+    first, second = problems(str(folder))
+    assert first.startswith("trip: Saga() has no versoin=, did you mean version=?; Saga() lacks version=; ")
+    assert second == "trip v1: step go: path 'go' must begin with a slash"
