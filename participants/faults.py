@@ -92,9 +92,9 @@ def order_faults(app: Flask) -> None:
             case Fault(kind="slow", seconds=seconds):
                 time.sleep(seconds)
             case Fault(kind="fail"):
-                raise Problem(503, "Fault", "This failure was ordered; nothing has been done")
+                raise Problem(503, "Fault", "A simulated failure: nothing was done")
             case Fault(kind="refuse"):
-                raise Problem(409, "Ordered refusal", "This refusal was ordered; nothing has been done")
+                raise Problem(409, "Simulated refusal", "A simulated refusal: nothing was done")
 
     @app.after_request
     def after(response: Response) -> Response:

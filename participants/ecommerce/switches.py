@@ -35,7 +35,7 @@ _KINDS = {Mode.SLOW: "slow", Mode.REFUSE: "refuse", Mode.LOSE: "lose_reply", Mod
 
 @dataclass(frozen=True, kw_only=True)
 class Switch:
-    """The switch of one participant. `mode`: None when a fault was ordered that no switch represents."""
+    """The switch of one participant. `mode`: None when the participant has a fault that no switch represents."""
 
     name: str
     title: str

@@ -40,7 +40,7 @@ def test_refusing_participant_changes_nothing_and_still_undoes(shop, neighbours)
     assert stock.post(*ACTION, "before/reserver/do").status_code == 201
     turn(shop, "stock", "refuse")
     refused = stock.post(*ACTION, "after/reserver/do")
-    assert (refused.status_code, refused.json["title"]) == (409, "Ordered refusal")
+    assert (refused.status_code, refused.json["title"]) == (409, "Simulated refusal")
     assert stock.post("/liberer", {}, "before/reserver/undo").status_code == 200
     assert stock.books()["produits"]["456"]["reserve"] == 0
 
