@@ -1,5 +1,9 @@
+import gzip
+
 import pytest
 
+from app.calls.answer import LARGEST_REPLY_BYTES
+from app.calls.client import HttpClient, Request
 from app.store.sagas import FencedError
 from machines.call import post
 from machines.fields import text
@@ -8,6 +12,7 @@ from machines.saga import Saga
 from machines.step import compensatable, pivot
 from tests.integration.engine.inputs import FORWARD, DiedError, die
 from tests.integration.engine.scene import LOST, NOT_SENT, REFUSED, Reply, answer
+from tests.support.scripted_server import http, serving
 
 PATHFINDER = Saga(
     name="pathfinder", version=1, initial="HERE", completed="THERE", compensated="UNDONE",
@@ -365,6 +370,26 @@ def test_success_too_large_to_read_is_not_sent_again(scene):
     saga = scene.given(payer=[TOO_LARGE]).run()
     assert saga.error == "ECHEC_PAIEMENT: payer: 200, but larger than 1,048,576 bytes"
     assert scene.calls == ["lire_panier", "reserver_stock", "payer", "undo_payer", "undo_reserver_stock"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        http(b" " * LARGEST_REPLY_BYTES),
+        http(gzip.compress(b" " * 2 * LARGEST_REPLY_BYTES), headers="Content-Encoding: gzip\r\n"),
+    ],
+    ids=["plain", "gzip"],
+)
+def test_too_large_success_of_a_real_server_is_not_sent_again(scene, content):
+    with serving() as server:
+        server.answers.append(content)
+        request = Request(
+            participant="client", method="POST", url=f"{server.url}/pay", headers={}, body={}, timeout_s=10
+        )
+        reply = HttpClient(1).send(request)
+    saga = scene.given(payer=[reply]).run()
+    assert saga.error.startswith("ECHEC_PAIEMENT: payer: 200, but larger than 1,048,576 bytes")
+    assert scene.calls.count("payer") == 1
 
 
 def test_retriable_is_stuck_at_once_when_its_reply_is_too_large(scene):

@@ -27,7 +27,7 @@ OF_THE_SERVICE = [
 ELSEWHERE = {
     "Content-Type": "it belongs to the body of each call",
     "Proxy-Authorization": "it belongs to the proxy",
-    "authorization": "it is a credential; write it as auth = ",
+    "Authorization": "it is a credential; write it as auth = ",
     "Idempotency-Key": "it has the key of each call",
 }
 
@@ -104,6 +104,25 @@ def test_header_of_a_setting_and_of_a_table_is_refused(read, toml, setting):
     calls = [get("flight", "/a"), post("flight", "/b", headers={"Api-Version": "version"})]
     with pytest.raises(ConfigError, match=rf"^{setting} sets the header Api-Version, but a table's call sets it as"):
         read(toml, calls)
+
+
+@pytest.mark.parametrize(
+    ("toml", "problem"),
+    [
+        ("headers = 1", "headers must be a table, such as"),
+        ('headers = {"a b" = "1"}', "headers has 'a b', which is no header with one line of plain text"),
+        ('headers = {"A" = 1}', "headers has 'A', which is no header with one line of plain text"),
+        ('headers = {"A" = "é"}', "headers has 'A', which is no header with one line of plain text"),
+    ],
+)
+def test_header_that_is_none_is_refused(read, toml, problem):
+    with pytest.raises(ConfigError, match=rf"^PARTICIPANTS_FILE: \[flight\] {problem}"):
+        read(toml)
+
+
+def test_other_headers_of_a_table_are_legal(read):
+    calls = [post("flight", "/b", headers={"Api-Version": "version"})]
+    assert read('headers = {"Api-Region" = "eu"}', calls).headers == {"Api-Region": "eu"}
 
 
 def test_table_may_derive_the_idempotency_key(read):

@@ -14,7 +14,9 @@ import pytest
 from app.calls.answer import LARGEST_REPLY_BYTES
 from app.calls.client import HttpClient, Request
 from app.calls.connection import IDLE_S
+from app.calls.outcome import outcome_of
 from app.participant_settings.model import ParticipantSettings
+from machines.outcomes import Outcome
 from tests.support.scripted_server import ScriptedServer, http, serving
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n" + b'{"a": 1}'
@@ -212,6 +214,13 @@ DATE = "Date: Wed, 21 Oct 2026 07:27:30 GMT\r\n"
 )
 def test_retry_after_is_read_in_each_of_its_forms(send, headers, seconds):
     assert send(http(b"", "503 Busy", headers)).retry_after_s == seconds
+
+
+@pytest.mark.parametrize(("headers", "seconds"), [("", None), ("Retry-After: 5.5\r\n", 5.5)])
+def test_429_is_not_sent_and_waits_as_long_as_it_asks(send, headers, seconds):
+    """Without the header the engine backs off, as for every call that is not sent."""
+    reply = send(http(b"{}", "429 Too Many Requests", headers))
+    assert (outcome_of(reply), reply.retry_after_s) == (Outcome.NOT_SENT, seconds)
 
 
 def test_retry_after_date_uses_our_clock_when_the_reply_has_no_date(peer):

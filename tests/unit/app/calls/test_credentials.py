@@ -257,11 +257,11 @@ def test_signature_covers_what_the_canonical_text_names(server):
     assert headers["x-signature"] == f"t={when},v1={expected}"
 
 
-def signed(canonical, body=b"", now=1_792_567_680.9, **options):
+def signed(canonical, body=b"", now=1_792_567_680.9, url="https://h.test:8443/v1?q=1", **options):
     """Return the headers of a message, and the signature that a canonical text would have."""
     options = {"header": "X-S", "canonical": canonical, "timestamp_header": "X-T"} | options
     credential = HmacCredential(Auth(type="hmac", secrets={"key": "k"}, options=options), wall_clock=lambda: now)
-    message = Message(method="PUT", url="https://h.test:8443?q=1", headers={}, body=body, deadline=0)
+    message = Message(method="PUT", url=url, headers={}, body=body, deadline=0)
     return credential.headers(message), lambda text: hmac.new(b"k", text, hashlib.sha256).hexdigest()
 
 
@@ -284,7 +284,12 @@ def test_every_part_of_the_request_can_be_signed():
     canonical = "${method}${newline}${host}${newline}${path}${newline}${query}${newline}${target}${newline}${key}"
     headers, sign = signed(f"{canonical}${{body_sha256}}${{body}}${{body}}", body=b"$b")
     digest = hashlib.sha256(b"$b").hexdigest().encode()
-    assert headers["X-S"] == sign(b"PUT\nh.test:8443\n/\nq=1\n/?q=1\n" + digest + b"$b$b")
+    assert headers["X-S"] == sign(b"PUT\nh.test:8443\n/v1\nq=1\n/v1?q=1\n" + digest + b"$b$b")
+
+
+def test_path_of_a_bare_host_is_signed_as_a_slash():
+    headers, sign = signed("${path} ${target} ${body}", url="https://h.test")
+    assert headers["X-S"] == sign(b"/ / ")
 
 
 @pytest.mark.parametrize("body", [b"$method ${x} $$", b"\xff\x00", b""])
