@@ -1,7 +1,7 @@
 """The certificates of TLS connections: those that are trusted, and the one that this service shows.
 
-The files of the private CAs, of our certificate and of its key follow the rule of `secret_files`: a new connection uses
-what they contain now.
+The files of the CAs, of our certificate and of its key follow the rule of `secret_files`: a new connection uses what
+they contain now.
 """
 
 import ssl
@@ -35,12 +35,11 @@ class Trust:
         be used and never could be.
         """
         last = _LAST.get(self)
-        files = [file for file in (*self.ca_files, self.cert_file, self.key_file) if file]
-        if last and (not files or now - last.looked_at < LOOK_S):
+        if last and now - last.looked_at < LOOK_S:
             return last.context
         try:
             # Read before OpenSSL reads the files: if they change in between, the next look finds the change.
-            contents = tuple(Path(file).read_bytes() for file in files)
+            contents = tuple(Path(file).read_bytes() for file in self._files())
             context = last.context if last and contents == last.contents else self._new_context()
         except OSError:  # SSLError is a subclass
             if not last:
@@ -49,6 +48,12 @@ class Trust:
             context, contents = last.context, last.contents
         _LAST[self] = _Last(context, contents, now)
         return context
+
+    def _files(self) -> list[str]:
+        named = (self.public_cas, *self.ca_files, self.cert_file, self.key_file)
+        return [
+            file for file in named if file and not Path(file).is_dir()
+        ]  # OpenSSL reads a folder for each connection
 
     def _new_context(self) -> ssl.SSLContext:
         context = create_urllib3_context()

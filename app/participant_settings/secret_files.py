@@ -43,7 +43,7 @@ class SecretFiles:
 
     def look(self) -> bool:
         """Read the files if the last time is LOOK_S seconds ago. Return True when a secret has changed."""
-        return bool(self._files) and self._clock() >= self._next_look and self.read()
+        return self._clock() >= self._next_look and self.read()
 
     def read(self) -> bool:
         """Read the files. Return True when a secret has changed."""

@@ -59,7 +59,7 @@ HMAC = 'auth = {type = "hmac", key = "k", canonical = "${body}${timestamp}", hea
 @pytest.mark.parametrize(
     ("toml", "variables", "problem"),
     [
-        ('headers = {"A" = "1", "a" = "2"}', {}, r"headers has a twice; keep one of them"),
+        ('headers = {"a" = "1", "A" = "2"}', {}, r"headers has A twice; keep one of them"),
         (HMAC % "x-s", {}, r"auth.header and auth.timestamp_header both set the header x-s; take one of them out"),
         (
             'idempotency_header = "Authorization"\nauth = {type = "bearer", token = "t"}',
@@ -129,6 +129,13 @@ def test_table_may_derive_the_idempotency_key(read):
     calls = [post("flight", "/b", headers={"Idempotency-Key": "saga.key"})]
     assert read('idempotency_header = "X-Request-Id"', calls).idempotency_header == "X-Request-Id"
     assert read('auth = {type = "bearer", token = "t"}', calls).idempotency_header == "Idempotency-Key"
+
+
+@pytest.mark.parametrize("kind", ["api_key", "hmac"])
+def test_credential_in_any_header_may_be_in_authorization(read, kind):
+    canonical = ', canonical = "${body}"' if kind == "hmac" else ""
+    auth = read(f'auth = {{type = "{kind}", key = "k", header = "Authorization"{canonical}}}').auth
+    assert auth["header"] == "Authorization"
 
 
 def test_own_key_in_the_header_of_the_gateways_key_wins(read):

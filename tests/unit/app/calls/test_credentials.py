@@ -189,6 +189,13 @@ def test_token_is_renewed_once_when_it_is_refused(server, tokens):
     assert [server.headers(n)["authorization"][-3:] for n in range(4)] == ["t-1", "t-2", "t-2", "t-3"]
 
 
+def test_401_stays_the_answer_when_no_other_token_can_be_had(server, tokens):
+    server.answers += [REFUSED, http(JSON)]
+    tokens.answers += [token("t-1", expires_in=3600), http(b"{}", "503 Busy")]
+    reply = client(oauth2(tokens)).send(ask(server))
+    assert (reply.status, reply.reason, len(server.received)) == (401, "401 expired", 1)
+
+
 def test_one_thread_asks_for_the_token_and_the_others_wait(tokens):
     with serving() as server:
         server.answers += [http(JSON)] * 8

@@ -202,10 +202,12 @@ def test_replaced_client_certificate_is_shown_by_new_connections(authority, tmp_
         assert client.send(ask).status == 200
 
 
-def test_replaced_ca_is_trusted_by_a_connection_that_is_opened_again(authority, tmp_path, clock):
+@pytest.mark.parametrize("setting", ["ca_files", "public_cas"])
+def test_replaced_ca_is_trusted_by_a_connection_that_is_opened_again(authority, tmp_path, clock, setting):
     ca, other = tmp_path / "ca.pem", trustme.CA()
     authority.cert_pem.write_to_path(ca)
-    client = HttpClient(1, clock, participants={"flight": ParticipantSettings(url="", ca_files=(str(ca),))})
+    files = {"ca_files": (str(ca),)} if setting == "ca_files" else {"public_cas": str(ca)}
+    client = HttpClient(1, clock, participants={"flight": ParticipantSettings(url="", **files)})
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     with serving(tls=context) as server:
