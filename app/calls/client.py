@@ -78,7 +78,7 @@ class HttpClient:
             scalar=scalar,
             key_setting=way.key_setting,
             unreadable=unreadable,
-            blank=answer.complete and not answer.body,
+            blank=not answer.body,
             final=final,
             headers=answer.headers,
             retry_after_s=self._asked_to_wait(answer.headers),

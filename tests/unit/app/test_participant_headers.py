@@ -143,6 +143,17 @@ def test_own_key_in_the_header_of_the_gateways_key_wins(read):
     assert read(toml, PARTICIPANTS_API_KEY="gateway").headers == {}
 
 
+def test_key_of_the_gateway_is_sent_beside_another_credential(read):
+    auth = 'auth = {type = "bearer", token = "t"}'
+    assert read(auth, PARTICIPANTS_API_KEY="gateway").headers == {"X-API-Key": "gateway"}
+
+
+def test_any_key_in_a_header_is_legal_without_the_key_of_the_gateway(read):
+    assert read('headers = {"X-API-Key" = "1"}').headers == {"X-API-Key": "1"}
+    elsewhere = 'url = "https://f.test"\nheaders = {"X-API-Key" = "1"}'
+    assert read(elsewhere, PARTICIPANTS_API_KEY="gateway").headers == {"X-API-Key": "1"}
+
+
 def test_user_agent_may_be_another_one(read):
     assert read('headers = {"user-agent" = "shop/1"}').headers == {"user-agent": "shop/1"}
 

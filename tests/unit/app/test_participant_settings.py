@@ -66,6 +66,14 @@ def test_every_setting_is_read_from_variables(read, tmp_path):
     assert (found.timeout_s, found.rate) == (3.0, (5, 1.0))
 
 
+@pytest.mark.parametrize(
+    ("text", "rate"), [("1/second", (1, 1.0)), ("999999/minute", (999_999, 60.0)), ("5000/hour", (5000, 3600.0))]
+)
+def test_rate_has_three_periods(read, text, rate):
+    found = read(PARTICIPANT_FLIGHT_RATE=text, PARTICIPANT_FLIGHT_CONCURRENCY="10000")["flight"]
+    assert (found.rate, found.concurrency) == (rate, 10_000)
+
+
 def test_variable_wins_over_the_file(read):
     toml = '[flight]\nurl = "https://a.test"\ntimeout_s = 1'
     flight = read(toml, PARTICIPANT_FLIGHT_URL="https://b.test")["flight"]
@@ -85,6 +93,8 @@ def test_key_of_the_gateway_is_for_participants_below_its_url(read):
     )
     keys = {name: settings.headers.get("X-API-Key") for name, settings in found.items()}
     assert keys == {"flight": None, "hotel": "k-1", "pay-svc": "k-1"}
+    itself = read(PARTICIPANTS_URL="http://kong/", PARTICIPANTS_API_KEY="k", PARTICIPANT_FLIGHT_URL="http://kong")
+    assert itself["flight"].headers == {"X-API-Key": "k"}
     elsewhere = read(
         PARTICIPANTS_URL="http://kong", PARTICIPANTS_API_KEY="k", PARTICIPANT_FLIGHT_URL="http://kong.evil"
     )
@@ -194,6 +204,7 @@ OAUTH = '[flight]\nauth = {type = "oauth2", client_id = "c", client_secret = "s"
         ('[flight]\nca_file = "/c"', r"PARTICIPANTS_FILE: \[flight\] ca_file=/c cannot be used: No such file"),
         ("[flight]\ntimeout_s = 0", "timeout_s must be a number of seconds from 0.001 to 86400, not '0'"),
         ("[flight]\ntimeout_s = true", "timeout_s must be a text or a number"),
+        ("[flight]\nconcurrency = 10001", "concurrency must be a number of calls from 1 to 10000, not '10001'"),
         ("[flight]\nconcurrency = 1.5", "concurrency must be a whole number"),
         ('[flight]\nrate = "often"', "rate must be a limit such as 100/second"),
         ('[flight]\nproxy = "socks5://p"', r"PARTICIPANTS_FILE: \[flight\] proxy must be the URL of an HTTP proxy"),

@@ -161,9 +161,10 @@ def test_call_with_a_refused_connection_counts_as_not_sent(send):
         (http(b'{"a": "' + b"x" * LARGEST_REPLY_BYTES + b'"}'), True),
         (http(gzip.compress(b"x" * 2 * LARGEST_REPLY_BYTES), headers="Content-Encoding: gzip\r\n"), True),
         (http(b"<html>"), False),
+        (http(b""), False),
         (OK, False),
     ],
-    ids=["too large", "too large unpacked", "no JSON", "fine"],
+    ids=["too large", "too large unpacked", "no JSON", "nothing", "fine"],
 )
 def test_reply_is_final_when_it_is_too_large(send, answer, final):
     assert send(answer).final is final
@@ -246,6 +247,7 @@ def test_slowly_dripping_answer_ends_at_the_deadline(peer):
     )
     reply = HttpClient(1, clock=lambda: next(moments)).send(request)
     assert (reply.status, reply.sent, reply.error) == (None, True, "no answer within 5 s")
+    assert reply.duration_ms == 5100.0
 
 
 def test_answer_in_pieces_is_joined(send):

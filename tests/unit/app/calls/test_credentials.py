@@ -125,6 +125,14 @@ def test_401_names_the_setting_of_the_credential(server):
         assert setting in settings_of("flight")
 
 
+def test_call_with_a_credential_ends_at_its_timeout(server):
+    server.answers += [REFUSED, b""]
+    reply = client(Auth(type="bearer", secrets={"token": "t"})).send(ask(server, timeout_s=0.2))
+    assert reply.status == 401
+    reply = client(Auth(type="bearer", secrets={"token": "t"})).send(ask(server, timeout_s=0.2))
+    assert (reply.error, reply.duration_ms < 5000) == ("no answer within 0.2 s", True)
+
+
 # oauth2
 
 

@@ -73,6 +73,11 @@ def test_https_goes_through_the_proxy_of_a_variable(authority, tmp_path, proxy, 
     assert proxy.heads[0].startswith(f"CONNECT flight.test:{server.port} HTTP/1.1\r\n".encode())
 
 
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_http_is_forwarded_by_the_proxy_of_a_variable(proxy, variable):
+    assert send(PARTICIPANT_FLIGHT_URL="http://flight.test", **{variable: proxy.url}).body == {"by": "proxy"}
+
+
 @pytest.mark.parametrize(
     "more", [{"NO_PROXY": "flight.test"}, {"PARTICIPANT_FLIGHT_PROXY": "none"}], ids=["NO_PROXY", "none"]
 )

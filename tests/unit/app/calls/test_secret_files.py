@@ -111,17 +111,21 @@ def test_replaced_secret_is_shown_at_once_after_a_401(kind, server, tokens, file
 
 def test_replaced_secret_is_shown_after_a_while_without_a_401(*, kind, server, tokens, file, clock, send):
     """Some participants answer 403 or 400 to a wrong secret."""
-    server.answers += [http(JSON)] * 3
-    tokens.answers += [token("old"), token("old"), token("new")]
+    server.answers += [http(JSON)] * 4
+    tokens.answers += [token("old"), token("old"), token("new"), token("new")]
     send()
     file.write_text("new\n")
     clock.now += LOOK_S - 1
     send()
     clock.now += 1
     send()
-    assert [shown(kind, server, number) for number in range(3)] == ["old", "old", "new"]
+    file.write_text("newer\n")
+    clock.now += LOOK_S - 1
+    send()
+    assert [shown(kind, server, number) for number in range(4)] == ["old", "old", "new", "new"]
     if kind == "oauth2":
-        assert [tokens.body(number).partition(b"secret=")[2] for number in range(3)] == [b"old", b"old", b"new"]
+        secrets = [tokens.body(number).partition(b"secret=")[2] for number in range(4)]
+        assert secrets == [b"old", b"old", b"new", b"new"]
 
 
 @pytest.mark.parametrize("content", [None, b"", b" \n", b"two\nlines", b"\xff\xfe", "clé".encode()])
