@@ -33,12 +33,13 @@ class Client:
         self.statuses: Counter[int] = Counter()
 
     def place(self, order: Order) -> None:
-        headers = {"Idempotency-Key": order.key, "Prefer": order.prefer}
-        said = self.ask("POST", order.path, order.body, headers)
+        key, prefer = {"Idempotency-Key": order.key}, {"Prefer": order.prefer}
+        # The creation of a saga runs nothing, so it takes no Prefer.
+        said = self.ask("POST", order.path, order.body, key if order.path == SAGAS else key | prefer)
         saga_id = said.get("saga_id") or said["saga"]["id"]
         self.promised[order.key].add(saga_id)
         if order.path == SAGAS and "saga" in said:
-            self.ask("POST", f"{SAGAS}/{saga_id}/execute", None, headers)
+            self.ask("POST", f"{SAGAS}/{saga_id}/execute", None, prefer)
         if order.brings_back and (sale_id := self._sale(saga_id)):
             self.place(return_of(order, sale_id))
 

@@ -81,9 +81,12 @@ def test_a_value_that_cannot_be_stored_stops_no_other_start(client, begun):
     deep = []
     for _ in range(200):
         deep = [deep]
-    found = results(client, start("nul", payment_method="a\0"), start("deep", items=deep), start("good"))
-    assert [each["problem"] and each["problem"]["status"] for each in found] == [400, 400, None]
+    starts = start("nul", payment_method="a\0"), start("deep", items=deep), start("name", **{"a\0": 1}), start("good")
+    found = results(client, *starts)
+    assert [each["problem"] and each["problem"]["status"] for each in found] == [400, 400, 400, None]
     assert pointers(found[0]) == ["/starts/0/data/payment_method"]
+    assert "nested deeper than 100" in found[1]["problem"]["detail"]
+    assert pointers(found[2]) == ["/starts/2/data/a\ufffd"]
     assert begun() == 1
 
 
@@ -179,3 +182,22 @@ def test_no_batch_path_matches_the_id_of_a_saga(client):
     saga_id = "00000000-0000-4000-8000-000000000000"
     assert client.post(f"/api/v1/sagas/{saga_id}/batch", json={"starts": [start("k")]}).status_code == 404
     assert client.post("/api/v1/sagas/trvael/batch", json={"starts": [start("k")]}).status_code == 404
+
+
+def test_a_key_that_becomes_free_during_the_batch_is_looked_up_again(client, monkeypatch):
+    """The batch must not keep the written-out form of the key, because the next request would not find it."""
+    client.post("/api/v1/sagas/checkout", json={"client_id": 4, "magasin_id": 1}, headers={"Idempotency-Key": "both"})
+    keys = services(client.application).batches._keys
+    known_all = keys.known_all
+
+    def pruned(new):
+        found = known_all(new)
+        db.session.query(SagaRow).delete()
+        db.session.commit()
+        monkeypatch.undo()
+        return found
+
+    monkeypatch.setattr(keys, "known_all", pruned)
+    (found,) = results(client, start("both"))
+    assert found["saga"]
+    assert [row.idempotency_key for row in db.session.query(SagaRow)] == ["both"]

@@ -68,11 +68,12 @@ def test_each_start_without_a_key_gets_a_key_and_a_saga_of_its_own(sagas, servic
     assert len(set(keys)) == len(keys) == 2
 
 
-def test_run_raises_the_reason_when_the_saga_was_compensated(sagas, agency):
+def test_run_raises_the_reason_when_the_saga_was_compensated(sagas, agency, service):
     agency.refusing.add("car/cars")
     with pytest.raises(Compensated, match="was compensated: NO_CAR: drive: 409 none left") as caught:
         sagas.run("travel", TRIP, wait=30)
     assert caught.value.reason == "NO_CAR: drive: 409 none left"
+    assert len(service.faults.seen) == 1
     assert (caught.value.saga.status, caught.value.saga.state) == (Status.COMPENSATED, "CALLED_OFF")
     assert sagas.get(caught.value.saga).reason == caught.value.reason
 
