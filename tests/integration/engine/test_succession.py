@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from app.store import succession
+from app.store.arrivals import Signal
 from app.store.audit import verify
 from app.store.sagas import FencedError
 from app.store.succession import Succession
@@ -18,7 +19,7 @@ from machines.call import delete, post
 from machines.fields import text
 from machines.registry import Registry
 from machines.saga import Saga
-from machines.step import compensatable, pivot, retriable
+from machines.step import compensatable, pivot, retriable, wait
 from tests.integration.engine.scene import LOST, NOT_SENT, REFUSED, answer
 from tests.support.databases import service_engine
 from tests.support.waiting import waited
@@ -199,6 +200,22 @@ def test_pending_saga_is_moved_before_its_first_call(old, new):
     assert moved(there(old)) == [created.id]
     new.given(**USUAL)
     assert new.service.execute(created.id).state == "THANKED"
+
+
+def test_waiting_saga_is_moved_and_its_signal_ends_the_wait(old, new):
+    approve = wait("approve", signal="decision", within_s=60, done="APPROVED", refused="DENIED")
+    asks, asks_too = table(1, BOOK, approve, PAY), table(2, replace(BOOK, done="HELD"), approve, PAY, THANK)
+    old.registry = Registry([asks])
+    saga = old.given(**USUAL).run(asks, city="Oslo")
+    before = rows(old)[0]
+    movement = Succession(old.database, asks, asks_too, {"BOOKED"}, unnamed=True)
+    assert moved(movement) == [saga.id]
+    after = rows(old)[0]
+    assert (after["state"], after["status"], after["due_at"]) == ("HELD", "waiting", before["due_at"])
+    later = replace(new, registry=Registry([asks_too]))
+    later.service.signal(saga.id, Signal(name="decision", body={}, sender="user:eve"))
+    continued(later)
+    assert rows(old)[0]["state"] == "THANKED"
 
 
 def test_stuck_saga_is_moved_and_a_person_still_decides(old, new):

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from machines.call import delete, get, post
-from machines.fields import integer, optional, text
+from machines.fields import date, integer, optional, text
 from machines.renaming import MIGRATE, as_named_now
 from machines.saga import Saga
-from machines.step import compensatable, pivot, read, retriable
+from machines.step import compensatable, pause, pivot, read, retriable, wait
 from machines.succession import Standing, passage, touched
 
 BOOK = compensatable(
@@ -180,6 +180,22 @@ def test_later_call_needs_data_that_the_saga_has():
     assert obstacle == "its 'to' is no integer, as step 'send' of trip v2 needs it"
     maybe = data | {"to": optional(text())}
     assert passage(OLD, new(BOOK, PAY, SEND, data=maybe), standing("BOOKED", BOOKED)).state == "BOOKED"
+
+
+def test_pause_to_come_needs_the_date_at_which_it_ends():
+    later = new(BOOK, pause("rest", until="day", done="RESTED", refused="STOPPED"), PAY, SEND,
+                data={"city": text(), "day": date()})  # fmt: skip
+    (obstacle,) = passage(OLD, later, standing("BOOKED", BOOKED)).obstacles
+    assert obstacle == "its data has no 'day', which step 'rest' of trip v2 sends"
+
+
+def test_wait_that_a_saga_is_in_must_stay_what_it_is():
+    signal = wait("approve", signal="decision", within_s=60, done="APPROVED", refused="DENIED")
+    old, other = table(BOOK, signal, PAY, SEND), replace(signal, name="allow")
+    waiting = standing("BOOKED", BOOKED)
+    assert passage(old, new(BOOK, signal, PAY, SEND), waiting).state == "BOOKED"
+    assert passage(old, new(BOOK, other, PAY, SEND), waiting).state is None
+    assert passage(old, new(BOOK, PAY, SEND), waiting).state is None
 
 
 def test_saga_on_its_way_back_needs_nothing_of_later_steps():

@@ -95,6 +95,11 @@ def test_each_state_says_what_its_sagas_can_do(compared):
         assert f"  {line}\n" in output
 
 
+def test_state_of_a_step_that_differs_needs_no_new_name(compared):
+    _, output = compared(('pivot("pay"', 'pivot("charge"'), ('done="PAID"', 'done="CHARGED"'), NEXT)
+    assert "--map" not in output
+
+
 def test_new_data_that_running_sagas_lack_is_breaking(compared):
     data = ('data={"city": text()}', 'data={"city": text(), "to": text()}')
     code, output = compared(('"/send")', '"/send", to="to")'), data, NEXT)
