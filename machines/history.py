@@ -14,12 +14,13 @@ from uuid import UUID
 
 from machines.call import Call
 from machines.outcomes import Outcome
+from machines.progress import failure, goes_back
 from machines.references import FillError, roots_of
 from machines.renaming import as_named_now
 from machines.saga import Saga
 from machines.statuses import Status, StepStatus, step_status
 from machines.step import EFFECTFUL, Step
-from machines.transitions import DONE, FAILURES, Direction, Phase, Trigger
+from machines.transitions import DONE, FAILURES, GIVES_UP, Direction, Phase, Trigger
 
 #: HTTP status of a reply that asks to wait. The participant got the call and may have acted on it.
 _UNAVAILABLE = 503
@@ -151,6 +152,20 @@ def replies(journal: Sequence[JournalEntry]) -> dict[str, Any]:
     return {row.step or "": row.reply for row in journal if row.trigger in DONE and row.direction == Direction.DO}
 
 
+def cause_of(definition: Saga, journal: Sequence[JournalEntry]) -> str | None:
+    """Return the error for which a saga goes back, as `Progress.cause` has it; None while it goes forward."""
+    error, cause = None, None
+    for entry in as_named_now(journal):
+        if entry.trigger in GIVES_UP:
+            error = failure(definition, entry.source or "", entry.dest, entry.reason)
+        after = definition.states.get(entry.dest)
+        if after is not None and after.phase is Phase.COMPLETED:
+            error = None
+        if after is not None and goes_back(definition.states.get(entry.source or ""), after):
+            cause = error
+    return cause
+
+
 def steps_of(definition: Saga, saga: Snapshot, journal: Sequence[JournalEntry]) -> list[StepResult]:
     """Return every step of the table, in its order, including the steps still to come."""
     found, journal = replies(journal), as_named_now(journal)
@@ -229,7 +244,7 @@ def _result(
         outcome=outcomes[-1] if outcomes else None,
         input=_input(step, saga, found) if started_at else None,
         output=found.get(step.name),
-        error=failures[-1].reason if failures else None,
+        error=failures[-1].reason if failures and not _succeeded(action_moves) else None,
     )  # fmt: skip
 
 

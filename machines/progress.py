@@ -56,8 +56,10 @@ class Progress(SagaMachine):
         self.waits_for: str | None = None
         #: True while the saga waits for a request to start; none of its calls was sent.
         self.pending = False
-        #: Why the saga failed, as "state: step: reason"; None: it has not failed.
+        #: Why the saga failed, as "state: step: reason"; None: it has not failed, or has completed all the same.
         self.error: str | None = None
+        #: The error for which the saga goes back; None: it goes forward, or a person asked for it after its end.
+        self.cause: str | None = None
 
     @property
     def status(self) -> Status:
@@ -177,8 +179,31 @@ class Progress(SagaMachine):
         # A person retried a stuck call. It stays in doubt, because an earlier attempt may have taken effect.
         self.in_doubt = self.sends_again = trigger == Trigger.RETRY
         if trigger in GIVES_UP:
-            step = self.definition.states[str(transition.source)].step
-            self.error = f"{transition.dest}: {step.name if step else ''}: {reason}"
+            self.error = failure(self.definition, str(transition.source), str(transition.dest), reason)
+        if self._at.phase is not Phase.FORWARD:
+            self._end(str(transition.source))
+
+    def _end(self, source: str) -> None:
+        """Keep the error for which the saga goes back. An ended saga shows no error of a time when it was stuck."""
+        before, phase = self.definition.states.get(source), self._at.phase
+        if goes_back(before, self._at):
+            self.cause = self.error
+        if phase is Phase.COMPLETED:
+            self.error = None
+        elif phase is Phase.COMPENSATED:
+            self.error = self.cause
+
+
+def failure(definition: Saga, source: str, dest: str, reason: str | None) -> str:
+    """Return the error of a saga whose call failed in the state `source`."""
+    state = definition.states.get(source)
+    return f"{dest}: {state.step.name if state and state.step else ''}: {reason}"
+
+
+def goes_back(before: State | None, after: State) -> bool:
+    """Return True for the move with which a saga begins to go back."""
+    back = after.phase in (Phase.UNDOING, Phase.COMPENSATED)
+    return back and not (before is not None and before.undoes)
 
 
 def may_have_been_sent(*, in_doubt: bool, claims: int, own_claims: int = 0) -> bool:

@@ -158,7 +158,11 @@ def _not_again(probed: tuple[Reply, Outcome] | None) -> tuple[Reply, Outcome]:
     reply, outcome = probed
     if outcome is Outcome.NOT_SENT or reply.asks_to_wait:
         return probed
-    return replace(reply, says=f"still unknown: {reply.reason}", status=None), Outcome.IN_DOUBT
+    # An attempt may still arrive after the probe has said that nothing was done, so the outcome stays in doubt.
+    says = (
+        "its probe says that it was not done, and no attempt is left" if outcome is Outcome.REFUSED else "still unknown"
+    )
+    return replace(reply, says=f"{says}: {reply.reason}", status=None), Outcome.IN_DOUBT
 
 
 def _without_secrets(saga: Instance, reply: Reply, taken: Mapping[str, Any]) -> Reply:

@@ -9,6 +9,7 @@ from typing import Any, cast
 from app.store.models import JournalRow, SagaRow
 from machines.history import replies
 from machines.registry import Registry
+from machines.statuses import Status
 
 
 class _Shown:
@@ -25,7 +26,12 @@ class _Shown:
 def shown(
     registry: Registry, saga: SagaRow, journal: Sequence[JournalRow] = ()
 ) -> tuple[SagaRow, Sequence[JournalRow]]:
-    """Return the row and the journal of a saga with "***" for each secret value; without secrets, as they are."""
+    """Return the row and the journal of a saga with "***" for each secret value; without secrets, as they are.
+
+    A completed saga has no error; earlier releases kept that of a time when it was stuck.
+    """
+    if saga.status == Status.COMPLETED and saga.error is not None:
+        saga = cast("SagaRow", _Shown(saga, error=None))
     secrets = registry.secrets_of(saga.definition)
     if secrets is None:
         return saga, journal
