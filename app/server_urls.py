@@ -9,10 +9,11 @@ from app.logs import Secrets
 from app.settings import ConfigError, Setting, as_written, port
 from app.values import shortened
 
-#: Hides secrets in the URL of an error message: those that the log hides, and parameters of these names.
+#: Hides secrets in a URL that an error message shows: what the log hides, and parameters with these names.
 _SECRETS = Secrets(("auth", "code", "key", "pass", "sig", "signature"))
 _ROOT = Path(__file__).parents[1]
-#: The database of a checkout is in its folder var; that of a service installed from a wheel in the current folder.
+#: True when the service was installed from a wheel: then the default database is in the current folder. False in a
+#: checkout of the repository: then it is in the folder var.
 _INSTALLED = next(_ROOT.glob("saga_orchestrator-*.dist-info"), None) is not None
 _FILE = Path.cwd() / "saga.db" if _INSTALLED else _ROOT / "var" / "saga.db"
 DEFAULT_DATABASE_URL = f"sqlite:///{_FILE}"

@@ -76,7 +76,7 @@ def parsed_strictly(content: bytes) -> Any:
 
 
 def decoded_strictly(content: bytes) -> Any:
-    """Return the value of JSON content as `parsed_strictly` does, but leave the call of `check` to the caller."""
+    """Return the value of JSON content. The caller must call `check`. Errors: see `parsed_strictly`."""
     return _decoded(content, _STRICT)
 
 

@@ -1,4 +1,4 @@
-"""What is known of a table with values of a wrong type, so that its other steps can be checked."""
+"""The part of a table that is known when some values have a wrong type, so that the other steps can be checked."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -11,12 +11,12 @@ from machines.step import Kind, Step
 from machines.table import Table
 from machines.words import Misused
 
-#: Stands for a call with a value of a wrong type. Any reference to its reply is legal.
+#: Replaces a call with a value of a wrong type. Any reference to its reply is legal.
 _ANY = Call(method="POST", participant="", path="/")
 
 
 def known_part(table: Table, wrong: Sequence[Step]) -> Table | None:
-    """Return the table with a type for each legal field, and a step whose reply is not known for each wrong one.
+    """Return the table with the legal fields. A step with an unknown reply replaces each step of `wrong`.
 
     wrong: the steps with a value of a wrong type. Return None when a column of the table itself has a wrong type.
     """

@@ -67,7 +67,7 @@ def scope_of(table: Table, number: int, call: Call) -> Scope:
 def item_type(scope: Scope, reference: str, name: str) -> Field | None:
     """Return the type of an item of a list. Raise ReferenceProblem when the reference names no list.
 
-    name: the function that takes the list.
+    name: name of the function that has the list as its argument, for the error.
     """
     field = field_of(scope, reference)
     if field is None or field.kind is FieldKind.ANYTHING:
@@ -82,7 +82,7 @@ def item_type(scope: Scope, reference: str, name: str) -> Field | None:
 
 
 def named(field: Field) -> str:
-    """Return a type in words."""
+    """Return the type of a field in words, for an error."""
     return DEEP.get(field.kind) or f"of type {field.kind}"
 
 

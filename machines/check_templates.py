@@ -1,4 +1,4 @@
-"""The checks of the values of a call alone: what stands in a body, a query and the headers."""
+"""The checks of the values in a call's body, query and headers. They do not need the rest of the table."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,14 @@ from machines.words import HOME, Misused
 _DEEPEST = 20  # largest number of dicts and lists in a value, one inside the other; the checks recurse into them
 _DEEPEST_CONSTANT = 100  # largest number of dicts and lists in a constant, one inside the other, as in a reply
 _SMALLEST_CONSTANT, _LARGEST_CONSTANT = -(2**63), 2**64 - 1  # a larger integer is written number_of(const("…"))
-_TEMPLATES = (str, Mapping, list, tuple, Function, Misused)  # all that may stand in a value, or that names its problem
+_TEMPLATES = (
+    str,
+    Mapping,
+    list,
+    tuple,
+    Function,
+    Misused,
+)  # every type that a value can have; Misused names its problem
 #: Function → the number of its arguments. join() and computed() are absent, because they take any number.
 _ARGUMENTS = {
     "const": 1, "maybe": 1, "fallback": 2, "cents": 1, "number_of": 1, "text_of": 1, "total": 1, "upper": 1, "lower": 1,

@@ -15,11 +15,11 @@ from machines.transitions import Phase
 class Effect(StrEnum):
     """What a difference means for running sagas, from the mildest."""
 
-    #: They go on by the new table without a new version.
+    #: Running sagas continue by the new table, without a new version.
     WORDING = "wording"
-    #: It needs a new version; the sagas can be moved to it.
+    #: The table needs a new version; every running saga can be moved to that version.
     COMPATIBLE = "compatible"
-    #: It needs a new version; sagas that have called a changed step end by the old one.
+    #: The table needs a new version; sagas that have called a changed step continue by the old version.
     BREAKING = "breaking"
 
 
@@ -27,7 +27,7 @@ class Fate(StrEnum):
     """Whether a saga in a state can be moved to the new version."""
 
     MOVES = "moves"
-    #: Only while it has not called a step that differs.
+    #: The saga can be moved only while it has not called a step that differs.
     DEPENDS = "depends"
     STAYS = "stays"
 
@@ -37,7 +37,7 @@ class Difference:
     """One difference."""
 
     effect: Effect
-    #: Name of the step; None: it concerns the whole table.
+    #: Name of the step; None: the difference concerns the whole table.
     step: str | None
     #: The difference in words, in one line.
     text: str
@@ -45,13 +45,13 @@ class Difference:
 
 @dataclass(frozen=True, kw_only=True)
 class StateFate:
-    """What becomes possible for the running sagas in one state of the old table."""
+    """Whether the running sagas in one state of the old table can be moved, and to which state."""
 
     state: str
     fate: Fate
     #: State in the new table of the sagas that can be moved.
     to: str
-    #: Why a saga cannot be moved; empty where each can.
+    #: Why a saga cannot be moved; empty: every saga can be moved.
     reason: str
 
 
@@ -125,7 +125,7 @@ def _wording(old: Step, new: Step) -> Iterator[str]:
 
 
 def _of_the_table(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Yield each difference in the columns of the whole table; of its data only the names of the fields."""
+    """Yield each difference in the columns of the whole table. In the data, compare only the names of the fields."""
     was, now = old.get("data", {}), new.get("data", {})
     for name in sorted(was.keys() | now.keys()):
         if was.get(name) != now.get(name):
@@ -139,9 +139,9 @@ def _whole(table: Saga) -> Mapping[str, Any]:
 
 
 def _lacking(old: Saga, new: Saga) -> Mapping[str, tuple[str, str]]:
-    """Return each field of the data that running sagas do not have as a step of the new version sends it.
+    """Return the fields of the data that a step of the new version sends and that running sagas lack or have otherwise.
 
-    Each with the name of the step, and what is wrong.
+    Field → name of the step, and what is wrong.
     """
     found: dict[str, tuple[str, str]] = {}
     for step in new.steps:

@@ -26,7 +26,7 @@ SAGA_FIELDS = ("id", "key")
 NO_ROOTS: Mapping[str, Any] = MappingProxyType({})
 
 
-_LONGEST_INDEX = 9  # digits of the number of an item of a list
+_LONGEST_INDEX = 9  # most digits of the index of a list item in a reference
 #: Characters that no JSON reader and no database keeps, see `app.values`.
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 

@@ -1,6 +1,6 @@
-"""The journal of a saga that was moved to another version of its table, read in the names of its present table.
+"""Reads the journal of a saga that was moved to another version of its table, with the state names of the new version.
 
-The journal keeps the names that each move had. The row of a migration says which states were renamed.
+Each row of the journal keeps the state names of its time. The row of a migration says which states were renamed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 #: Trigger of the journal's row that records a move to another version. It is no transition of a table.
 MIGRATE = "migrate"
-#: Member of that row's `reply` with the renamed states: old name → new name.
+#: Member of `reply` in the MIGRATE row with the renamed states: old name → new name.
 STATES = "states"
 
 _Row = TypeVar("_Row")
@@ -26,7 +26,7 @@ class _Renamed:
 
 
 def as_named_now(journal: Sequence[_Row]) -> Sequence[_Row]:
-    """Return the journal in the names of the saga's present table; without a migration, the journal itself."""
+    """Return the journal with the state names of the saga's present table. Without a migration, return it unchanged."""
     rows: Sequence[Any] = journal
     if not any(row.trigger == MIGRATE for row in rows):
         return journal
@@ -36,7 +36,7 @@ def as_named_now(journal: Sequence[_Row]) -> Sequence[_Row]:
         dest, reply = _now(row.dest, later), row.reply
         if row.trigger == MIGRATE:
             later.insert(0, (reply or {}).get(STATES) or {})
-            reply = None  # so that a second reading renames nothing
+            reply = None  # so that a second call of this function renames nothing
         named.append(_Renamed(row, source=_now(row.source, later), dest=dest, reply=reply))
     return named[::-1]
 

@@ -1,9 +1,10 @@
-"""What a new version of a table means for the sagas that run by the old version, and which of them may go on by it.
+"""What a new version of a table means for the sagas that run by the old version, and which of them can continue by it.
 
-A saga may go on by the new version when everything that it has done, or may have done, is the same there: its first
-steps, up to the last one whose call may have been sent, have the same names, kinds, calls, undos and probes in both
-tables. So every idempotency key stays what it was, and every undo that the saga owes is sent as the old table says.
-Only the names of their states may differ. What comes later may be anything that the saga's data and replies can fill.
+A saga can continue by the new version when everything that it has done, or may have done, is the same in both tables.
+That is: its first steps, up to the last step whose call may have been sent, have the same names, kinds, calls, undos
+and probes. So every idempotency key stays what it was, and every undo that the saga still needs is sent as the old
+table says. Only the names of their states may differ. The later steps may differ, if the saga's data and replies can
+fill their calls.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -22,15 +23,15 @@ from machines.transitions import Phase, Trigger, stuck_states
 
 #: Columns of a step with the names of its states.
 STATE_COLUMNS = ("doing", "done", "refused", "undoing")
-#: What a state is to its table: a role, and the number of the step from 0.
-Place = tuple[str, int]
+#: The role of a state in its table, such as done, and the number of the state's step, from 0.
+StateRole = tuple[str, int]
 #: Roles of states that a saga enters only after the call of their step may have been sent.
 _AFTER_THE_CALL = frozenset({"done", "refused", "undoing", "stuck", "undo stuck"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """What is known of one unfinished saga. The journal is in the names of its table, see machines.renaming."""
+    """What is known of one unfinished saga. Its journal has the state names of its table, see `machines.renaming`."""
 
     state: str
     data: Mapping[str, Any]
@@ -41,20 +42,20 @@ class Standing:
 
 @dataclass(frozen=True, kw_only=True)
 class Passage:
-    """The way of one saga to the other version."""
+    """The result of `passage`: how one saga can move to the other version, or why it cannot."""
 
-    #: State of the other version; None: the saga cannot go there.
+    #: State in the other version; None: the saga cannot be moved.
     state: str | None
     #: State of the saga's past or present → its name in the other version, where that differs.
     renamed: Mapping[str, str]
-    #: Why the saga cannot go on by the other version, each in one line.
+    #: Why the saga cannot continue by the other version, one line for each reason.
     obstacles: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=64)
-def places(table: Saga) -> Mapping[str, Place]:
-    """Return each state of a table with its place."""
-    found: dict[str, Place] = {table.initial: ("initial", 0)}
+def state_roles(table: Saga) -> Mapping[str, StateRole]:
+    """Return the role of each state of a table."""
+    found: dict[str, StateRole] = {table.initial: ("initial", 0)}
     for number, step in enumerate(table.steps):
         stuck, undo_stuck = stuck_states(step)
         found |= {getattr(step, column): (column, number) for column in STATE_COLUMNS if getattr(step, column)}
@@ -64,9 +65,9 @@ def places(table: Saga) -> Mapping[str, Place]:
 
 @lru_cache(maxsize=64)
 def renames(old: Saga, new: Saga) -> Mapping[str, str]:
-    """Return each state of the old table that has another name in the new one, by its place."""
-    names = {place: name for name, place in places(new).items()}
-    return {name: names[at] for name, at in places(old).items() if names.get(at, name) != name}
+    """Return the renamed states: name in the old table → name of the state with the same role in the new one."""
+    names = {role: name for name, role in state_roles(new).items()}
+    return {name: names[at] for name, at in state_roles(old).items() if names.get(at, name) != name}
 
 
 def step_changes(old: Step, new: Step) -> list[str]:
@@ -85,14 +86,14 @@ def step_changes(old: Step, new: Step) -> list[str]:
 
 @lru_cache(maxsize=64)
 def shared_steps(old: Saga, new: Saga) -> int:
-    """Return how many of the first steps are the same in both tables but for the names of their states."""
+    """Return how many of the first steps are the same in both tables, apart from the names of their states."""
     both = zip(old.steps, new.steps, strict=False)
     same = [not step_changes(was, now) for was, now in both]
     return same.index(False) if False in same else len(same)
 
 
 def first_change(old: Saga, new: Saga) -> str:
-    """Return in words the first difference that keeps sagas from going on by the new version."""
+    """Return in words the first difference that prevents sagas from continuing by the new version."""
     number = shared_steps(old, new)
     if number >= len(new.steps):
         return f"step {old.steps[number].name!r} is gone"
@@ -102,9 +103,9 @@ def first_change(old: Saga, new: Saga) -> str:
 
 
 def passage(old: Saga, new: Saga, saga: Standing, mapped: Collection[str] = ()) -> Passage:
-    """Return the state by which a saga of the old version goes on by the new one, or why it cannot.
+    """Return the state in which a saga of the old version continues by the new version, or why it cannot continue.
 
-    mapped: the states of the old version whose other name in the new one was given.
+    mapped: the states of the old version for which a person has given the new name.
     """
     found = list(_obstacles(old, new, saga))
     known = {saga.state, *_states(saga.journal)}
@@ -117,7 +118,7 @@ def passage(old: Saga, new: Saga, saga: Standing, mapped: Collection[str] = ()) 
 
 
 def _obstacles(old: Saga, new: Saga, saga: Standing) -> Iterator[str]:
-    if unknown := {saga.state, *_states(saga.journal)} - places(old).keys():
+    if unknown := {saga.state, *_states(saga.journal)} - state_roles(old).keys():
         yield f"its journal names the state {min(unknown)}, which {old} does not have"
         return
     if not old.states[saga.state].step:
@@ -141,7 +142,7 @@ def touched(old: Saga, saga: Standing) -> int:
     numbers = {step.name: number for number, step in enumerate(old.steps)}
     found = [0]
     for name in (saga.state, *_states(saga.journal)):
-        role, number = places(old)[name]
+        role, number = state_roles(old)[name]
         found.append(number + (role in _AFTER_THE_CALL))
     found += [
         numbers.get(row.step, len(numbers)) + 1
@@ -155,7 +156,7 @@ def touched(old: Saga, saga: Standing) -> int:
 
 
 def _ahead(old: Saga, new: Saga, saga: Standing, number: int) -> str | Sequence[Step]:
-    """Return the steps of the new version that the saga may still call first, or why there are none."""
+    """Return the steps of the new version that the saga may call next, or the reason why it can call none."""
     at = old.states[saga.state]
     if at.phase is not Phase.FORWARD or number > len(new.steps):
         return new.steps[number:]
@@ -173,7 +174,7 @@ def _ahead(old: Saga, new: Saga, saga: Standing, number: int) -> str | Sequence[
 
 
 def _missing_data(new: Saga, ahead: Iterable[Step], data: Mapping[str, Any]) -> Iterator[str]:
-    """Yield each field of the data that a call to come needs and that the saga does not have as the table says."""
+    """Yield each field that a later call needs and that the saga's data lacks, or has with an illegal value."""
     for step in ahead:
         for name in sorted(data_of(new, step)):
             field = new.data[name]

@@ -31,12 +31,12 @@ class Waiting:
     means: Mapping[str, Mapping[Any, Outcome]] = field(default_factory=dict)
     #: Role that a person needs to send the signal; None: each caller that may start sagas can send it.
     role: str | None = None
-    #: What it means when the time is over and no signal has come: SUCCEEDED, or REFUSED. None: REFUSED before the
-    #: pivot; after the pivot the saga is stuck.
+    #: Outcome of the wait when the time is over and no signal has arrived: SUCCEEDED or REFUSED. None: REFUSED before
+    #: the pivot; after the pivot the saga is stuck.
     over: Outcome | None = None
 
     def outcome_of(self, body: Mapping[str, Any]) -> Outcome:
-        """Return what the body of a signal means."""
+        """Return the outcome that the body of a signal means."""
         for path, meanings in self.means.items():
             try:
                 value = within(body, parts(path))
@@ -48,7 +48,7 @@ class Waiting:
         return SUCCEEDED
 
     def outcome_at_end(self, *, can_go_back: bool) -> Outcome:
-        """Return what it means that the time is over. can_go_back: the saga can still be compensated."""
+        """Return the outcome of a wait whose time is over. can_go_back: the saga can still be compensated."""
         if self.signal is None:
             return SUCCEEDED
         return self.over or (REFUSED if can_go_back else IN_DOUBT)

@@ -1,7 +1,7 @@
 """The words of a table as functions: arguments that a word does not take become a problem of the table.
 
-Python would raise a TypeError at the first of them, which names neither the table nor the step nor the words that
-exist. A word returns a `Misused` instead, and check() names it together with every other problem of the table.
+Python would raise a TypeError at the first wrong argument. That error would name neither the table nor the step nor the
+legal words. So a word returns a `Misused` instead, and check() names it with every other problem of the table.
 """
 
 import inspect
@@ -19,7 +19,7 @@ _CALL, _STEP, _SAGA = "a call such as post(…)", "a step such as pivot(…)", "
 #: Words that make a step.
 STEPS = ("read", "compensatable", "pivot", "retriable", "pause", "wait", "approval")
 _CALLING = STEPS[:4]
-#: Column → what has it, for an author who writes the column in another place.
+#: Column → the word that takes it, for an author who wrote the column at another word.
 HOME: Mapping[str, str] = {
     **dict.fromkeys(("query", "headers", "body", "form", "keeps", "means"), _CALL),
     **dict.fromkeys(
@@ -31,7 +31,7 @@ HOME: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Misused:
-    """Stands in a table where a word has arguments that it does not take; check() refuses it."""
+    """Replaces, in a table, a word with arguments that the word does not take; check() refuses it."""
 
     #: The word, such as "pivot".
     word: str
@@ -63,7 +63,10 @@ def word(constructor: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 class WordClass(type):
-    """The type of a class that is a word of a table, such as Retry. Its call returns what `word` says."""
+    """The type of a class that is a word of a table, such as Retry.
+
+    Calling the class with wrong arguments returns a `Misused`, as with a function that `word` decorates.
+    """
 
     def __call__(cls, *values: Any, **named: Any) -> Any:
         takes = inspect.signature(vars(cls)["__init__"])
@@ -73,12 +76,12 @@ class WordClass(type):
         return super().__call__(*values, **named)
 
     def misused(cls, misused: Misused) -> Any:
-        """Return what stands in the table for a call with wrong arguments."""
+        """Return the replacement in the table for a call with wrong arguments."""
         return misused
 
 
 def misuse(name: str, takes: inspect.Signature, values: Sequence[Any], named: Mapping[str, Any]) -> str:
-    """Return what is wrong with the arguments of a word, and what it has; "" for arguments that it takes."""
+    """Return what is wrong with the arguments of a word, and which arguments it takes; "": nothing is wrong."""
     problems = list(_problems(name, takes, values, named))
     placed, names = _columns(takes)
     has = ", ".join([*placed, *(f"{each}=" for each in names or ())])
@@ -111,7 +114,7 @@ def _problems(name: str, takes: inspect.Signature, values: Sequence[Any], named:
 
 
 def _columns(takes: inspect.Signature) -> tuple[list[str], list[str] | None]:
-    """Return what a word takes without a name alone, and the names that it takes; None: it takes any name."""
+    """Return the positional-only parameters of a word, and the names of the others; None: it takes any name."""
     placed: list[str] = []
     names: list[str] = []
     for each in takes.parameters.values():

@@ -28,7 +28,7 @@ LOOK_S = 0.2
 AGAIN_S = 1.0
 #: Less than PostgreSQL's deadlock_timeout of 1 s, so that a deadlock cancels the migration and never a replica.
 LOCK_TIMEOUT_MS = 500
-#: The order of the engine's commits: first the row of the saga, then the journal, which the trigger writes.
+#: The tables to lock, in the order in which the engine's commits lock them: the trigger writes the journal last.
 LOCKED = ("saga", "journal")
 _TOUCHES = re.compile(rf"\b({'|'.join(LOCKED)})\b")
 

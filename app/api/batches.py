@@ -91,7 +91,7 @@ def _starts() -> list[Any]:
 
 
 def _checked(definition: Saga, number: int, given: Any) -> Start | tuple[str | None, ProblemError]:
-    """Return a start that is legal by itself; for another one its key, if it has a usable one, and the problem."""
+    """Return a valid start. For an invalid start, return its key (None: it has no usable key) and the problem."""
     place = f"/starts/{number}"
     if not isinstance(given, dict):
         return None, InvalidError((place, "Not an object."))

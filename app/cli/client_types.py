@@ -21,9 +21,9 @@ _TYPES: Mapping[FieldKind, str] = {
     FieldKind.DATETIME: "str | datetime",
     FieldKind.ANYTHING: "object",
 }
-#: Names that a type uses. A member of a class with such a name would hide it.
+#: Built-in types that the generated annotations use. A member of a class with such a name would hide the type.
 _USED = {"bool", "float", "int", "list", "object", "str"}
-#: Name that a type uses → its import.
+#: Name in a generated annotation → its import line.
 _IMPORTS = {
     "date": "from datetime import date", "datetime": "from datetime import datetime",
     "Decimal": "from decimal import Decimal", "Literal": "from typing import Literal",

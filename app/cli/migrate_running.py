@@ -25,11 +25,11 @@ from machines.succession import renames
 class _Survey:
     """The unfinished sagas of the old version, counted."""
 
-    #: (state, state of the new version) → number of the sagas that may move.
+    #: (state, state of the new version) → number of sagas that can be moved.
     ways: Counter[tuple[str, str]] = field(default_factory=Counter)
     #: Why sagas cannot move → their number.
     obstacles: Counter[str] = field(default_factory=Counter)
-    #: The same reason → one of the sagas.
+    #: Why sagas cannot move → the id of one of them.
     examples: dict[str, UUID] = field(default_factory=dict)
 
     def add(self, saga: Examined) -> None:
@@ -95,7 +95,7 @@ def _table(registry: Registry, name: str, version: int, option: str) -> Saga:
 
 
 def _given(pairs: Sequence[str], old: Saga, new: Saga) -> Mapping[str, str]:
-    """Return the renamed states. Raise MalformedError for one that has another place in the new version."""
+    """Return the renamed states. Raise MalformedError for a state that is named otherwise in the new version."""
     given = {}
     for pair in pairs:
         name, _, now = pair.partition("=")

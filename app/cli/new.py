@@ -12,7 +12,7 @@ import click
 from app.cli.new_files import DOCKERFILE, PARTICIPANT, TABLE, TEST
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-#: Prefix and name of files in a folder of tables that are no tables, see machines.discovery.
+#: Beginnings of the names of test files. `machines.discovery` does not read these files as tables.
 _TESTS = ("test_", "conftest")
 
 

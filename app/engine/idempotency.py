@@ -46,7 +46,10 @@ class Keys:
         return self.known(saga) or self._started_this_moment(saga)
 
     def known(self, saga: Instance) -> SagaSnapshot | None:
-        """Return what `started` returns, without a wait. Also set the key that the saga is stored with."""
+        """Return the earlier saga with this saga's key, or None. Set the key that the saga is stored with. Do not wait.
+
+        The errors are those of `started`.
+        """
         if not saga.sent_key:
             return None
         row = _earlier(saga, self._rows([saga]))

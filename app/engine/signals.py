@@ -1,4 +1,4 @@
-"""Decides whether a signal is admitted: the saga must be able to wait for it, and no other may have come first."""
+"""Decides whether a signal is admitted. The saga must be able to wait for it, and no other such signal has arrived."""
 
 from typing import Any
 
@@ -12,7 +12,10 @@ from machines.statuses import FINISHED, Status
 
 
 def admit(registry: Registry, signal: Signal, saga: Row[Any] | None, known: Row[Any] | None) -> None:
-    """Raise an error when the signal is refused. saga: the row, locked. known: the signal that has come before."""
+    """Raise an error when the signal is refused.
+
+    saga: the row, locked. known: the signal of this name that arrived earlier.
+    """
     if saga is None:
         raise NotFoundError("there is no such saga")
     if known is not None:
@@ -27,7 +30,7 @@ def admit(registry: Registry, signal: Signal, saga: Row[Any] | None, known: Row[
 
 
 def _same(known: Row[Any], signal: Signal) -> None:
-    """Raise an error unless the signal is the one that has come before."""
+    """Raise an error unless `known`, which arrived earlier, is the same signal."""
     if signal.key is not None and known.key == signal.key and known.sender == signal.sender:
         if known.body != signal.body:
             raise KeyReusedError("the signal of this key had another body; use a new key")

@@ -28,7 +28,7 @@ class Waits:
             return 0.0
         try:
             left_s = self._left_s(saga, waits)
-        except FillError as error:  # a person resolved the step with this reply, without the reply
+        except FillError as error:  # a person resolved the referenced step without giving its reply
             saga.give_up(Trigger.QUARANTINE, actor=actor, reason=f"the time to wait until is not known: {error}")
             return 0.0
         if left_s > 0:

@@ -1,6 +1,7 @@
-"""Secrets that stand in files. One rule for all of them: a changed file is read again, without a restart.
+"""Secrets in files. One rule for all secrets: a changed file is read again, without a restart.
 
-A credential and a TLS connection look at their files at most every LOOK_S seconds; a credential also after a 401. A
+A credential and a TLS connection check their files at most every LOOK_S seconds. A credential also checks them after
+a 401. A
 file that cannot be read, or whose content is no secret, may be about to be replaced: the last good content stays valid.
 """
 
@@ -9,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-#: Shortest time between two looks at a file, in seconds.
+#: Shortest time between two checks of a file, in seconds.
 LOOK_S = 10.0
 
 
@@ -42,7 +43,7 @@ class SecretFiles:
         self._next_look = clock() + LOOK_S if files else float("inf")
 
     def look(self) -> bool:
-        """Read the files if the last time is LOOK_S seconds ago. Return True when a secret has changed."""
+        """Read the files if the last read is LOOK_S seconds ago. Return True when a secret has changed."""
         return self._clock() >= self._next_look and self.read()
 
     def read(self) -> bool:

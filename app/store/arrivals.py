@@ -47,7 +47,7 @@ class Arrivals:
         self, saga_id: UUID, signal: Signal, admit: Callable[[Row[Any] | None, Row[Any] | None], None],
         entry: Entry | None = None,
     ) -> None:  # fmt: skip
-        """Store a signal, and make a saga that waits due. Do nothing when the signal has arrived before.
+        """Store a signal. If the saga waits for it, make the saga due. Do nothing when the signal arrived earlier.
 
         admit: called with the saga's row, which is then locked, and with the signal of this name that has arrived
         before; None: there is none. It raises an error when the signal is refused. entry: the audit row of a person's

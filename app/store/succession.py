@@ -1,4 +1,4 @@
-"""Moves unfinished sagas from one version of their table to another. machines.succession decides which ones may move.
+"""Moves unfinished sagas to another version of their table. `machines.succession` decides which sagas can move.
 
 A saga moves only while no process holds it: its row is locked, and the write raises its epoch and its version. So a
 process that still has an older copy of the saga is fenced, as after a takeover. The journal keeps what it has and gets
@@ -87,7 +87,7 @@ class Succession:
             after = rows[-1].id
 
     def move(self, actor: str, reason: str, batch: int = BATCH) -> Iterator[Sequence[Examined]]:
-        """Move every saga that may move and that no process holds. Yield the moved sagas after each commit."""
+        """Move every saga that can move and that no process holds. Yield the moved sagas after each commit."""
         after = _FIRST
         while True:
             with atomic(self._database) as connection:

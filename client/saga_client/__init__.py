@@ -1,4 +1,4 @@
-"""The client of the saga orchestrator: `Sagas`, its twin `AsyncSagas` for asyncio, their results and their errors."""
+"""The client of the saga orchestrator: `Sagas` for threads, `AsyncSagas` for asyncio, results and errors."""
 
 from saga_client.asynchronous import AsyncSagas
 from saga_client.client import Sagas

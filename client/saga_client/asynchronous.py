@@ -1,8 +1,8 @@
 """The client for programs with asyncio.
 
-It sends each request in a thread of its own pool, because asyncio has no HTTP. A pause occupies no thread, so the pool
-bounds only the requests that are open at once. A task that is cancelled does not stop its request; the key makes that
-harmless.
+It sends each request in a thread of its own pool, because asyncio has no HTTP client. A pause occupies no thread, so
+the pool bounds only the requests that are open at once. A cancelled task does not stop its request. This does no harm,
+because a repeated request with the same key finds the same saga.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class AsyncSagas:
-    """The twin of `Sagas`: the same words, each one to be awaited. connections: most requests that are open at once."""
+    """`Sagas` for asyncio: it has the same methods, as coroutines. connections: most requests that are open at once."""
 
     def __init__(
         self,

@@ -61,8 +61,8 @@ class Sagas:
     ) -> Saga:  # fmt: skip
         """Start a saga, wait for its end for at most `wait` seconds, and return the completed saga.
 
-        key: idempotency key. The same key gets the same saga, also from another process, and after a crash of this
-        one. Without a key the client makes one, which is good for the repetitions of this call only. Raise
+        key: idempotency key. The same key returns the same saga, also in another process, and after a crash of this
+        process. Without a key, the client makes one for this call and its repetitions. Raise
         Compensated, Stuck or StillRunning for a saga that does not complete, and the other errors when none starts.
         """
         return self._carry_out(self._protocol.run(str(type), data, key, wait))
@@ -72,7 +72,7 @@ class Sagas:
     @overload
     def start(self, type: str, data: Mapping[str, Any], *, key: str | None = ...) -> Saga: ...
     def start(self, type: SagaType[Any] | str, data: Mapping[str, Any], *, key: str | None = None) -> Saga:  # noqa: A002
-        """Start a saga and return it without a wait. Its status may be any: see `Saga.status`. key: see `run`."""
+        """Start a saga and return it without a wait. It can have any status: see `Saga.status`. key: see `run`."""
         return self._carry_out(self._protocol.start(str(type), data, key))
 
     @overload
@@ -82,7 +82,7 @@ class Sagas:
     def batch(self, type: SagaType[Any] | str, starts: Mapping[str, Mapping[str, Any]]) -> list[BatchResult]:  # noqa: A002
         """Start up to 1,000 sagas in one commit, without a wait. Return a result for each, in order.
 
-        starts: idempotency key → data. A start that is refused has an error, and stops no other.
+        starts: idempotency key → data. The result of a refused start has an error; the other starts are not affected.
         """
         return self._carry_out(self._protocol.batch(str(type), starts))
 

@@ -60,7 +60,7 @@ class Stuck(_AboutSaga):
 
 
 class StillRunning(_AboutSaga):
-    """The saga has not ended within the wait. It goes on; wait for it with `wait_for_end`."""
+    """The saga has not ended within the wait. It continues; wait for it with `wait_for_end`."""
 
 
 class InvalidData(SagaError):
@@ -100,7 +100,7 @@ class Unavailable(SagaError):
 
 
 class Unexpected(SagaError):
-    """The answer is none of the service's. Check the URL."""
+    """The answer does not come from the service. Check the URL."""
 
 
 #: Status of an answer → error. The statuses that are sent again are not among them.

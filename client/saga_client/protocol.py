@@ -1,7 +1,7 @@
 """What the client sends and how it reads the answers, without any input or output of its own.
 
 An operation is a generator: it yields a Request, and gets its Answer or the error of a lost connection; or it yields a
-Pause. `Sagas` and `AsyncSagas` carry the same generators out, each in its way.
+Pause. `Sagas` runs these generators in the caller's thread, and `AsyncSagas` runs them with asyncio.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from saga_client.transport import Answer, Request
 AGAIN = frozenset({408, 425, 429, *range(500, 600)})
 #: Statuses of an answer with the started saga.
 STARTED = frozenset({200, 201, 202})
-#: Longest `wait=` of one request, in seconds. The service waits no longer; the client then asks again.
+#: Longest `wait=` of one request, in seconds. The service never waits longer, so the client repeats the request.
 LONGEST_WAIT_S = 60
 #: Longest Retry-After that the client obeys, in seconds. After a longer one it gives up.
 LONGEST_RETRY_AFTER_S = 60.0
-#: First and longest pause before a repetition, and between two looks at a running saga, in seconds.
+#: First and longest pause before a repetition, and between two reads of a running saga, in seconds.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
 FIRST_LOOK_S, LONGEST_LOOK_S = 0.1, 2.0
 
@@ -67,7 +67,7 @@ class Protocol:
         self._attempts, self._clock, self._jitter = attempts, clock, jitter
 
     def start(self, name: str, data: Mapping[str, Any], key: str | None, wait_s: float = 0.0) -> Steps[Saga]:
-        """Start a saga. Return it as the service answers, after at most `wait_s` seconds and LONGEST_WAIT_S."""
+        """Start a saga and return it. The service waits for its end: at most `wait_s` seconds and LONGEST_WAIT_S."""
         wait = max(min(int(wait_s), LONGEST_WAIT_S), 0)
         headers = {
             "Idempotency-Key": key or str(uuid4()),
@@ -121,7 +121,7 @@ class Protocol:
         return _read(_results, found, keys=list(starts))
 
     def _send(self, request: Request) -> Steps[Answer]:
-        """Send the request until there is an answer of the service. Raise Unavailable after the last attempt."""
+        """Send the request until the service answers. Raise Unavailable after the last attempt."""
         for attempt in range(1, self._attempts + 1):
             outcome = yield request
             if isinstance(outcome, Answer) and outcome.status not in AGAIN:
@@ -170,7 +170,7 @@ def _json(answer: Answer) -> dict[str, Any]:
 
 
 def _read(read: Callable[..., T], body: Mapping[str, Any], **more: Any) -> T:
-    """Return `read(body)`. Raise Unexpected for an answer that is none of the service's."""
+    """Return `read(body)`. Raise Unexpected for an answer that does not come from the service."""
     try:
         return read(body, **more)
     except (KeyError, TypeError, ValueError) as error:
@@ -190,7 +190,7 @@ def _unavailable(outcome: Answer | Exception | None, attempts: int) -> Unavailab
 
 
 def _compensated(name: str, problem: Mapping[str, Any], *, replayed: bool) -> Saga:
-    """Return the saga of the problem that answers a start: the saga was compensated."""
+    """Return the compensated saga that a problem document describes. The problem is the answer to a start."""
     return Saga(
         id=UUID(problem["saga_id"]),
         type=name,

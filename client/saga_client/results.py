@@ -59,7 +59,7 @@ class Saga:
     #: Name of its table.
     type: str
     status: Status
-    #: State of its table that it is in.
+    #: Present state, as its table names it.
     state: str
     #: Why it is not completed; None: it has not failed.
     reason: str | None = None

@@ -1,4 +1,4 @@
-"""HTTP/1.1 over http.client, with connections that are used again. It knows nothing of sagas."""
+"""HTTP/1.1 over http.client, with connections that are used again. This module knows nothing about sagas."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Signals that arrive for sagas which wait.
+"""A table for the signals that arrive for waiting sagas.
 
-Only catalogue changes. Replicas of the release before go on beside it: they have no tables with waits, and their rows
+Only catalogue changes. Replicas of the previous release keep working: their saga tables have no waits, and their rows
 get the default of the new column.
 """
 
