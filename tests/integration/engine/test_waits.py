@@ -270,7 +270,7 @@ class Crash(BaseException):
 
 
 def dies_at(scene: Scene, commit: int, *, after: bool, monkeypatch: pytest.MonkeyPatch) -> Callable[[], bool]:
-    """Let the process die before or after this commit. Return a function that tells whether it has died."""
+    """Let the process die before or after this commit. Return a function that returns True when it has died."""
     made = {"commits": 0, "died": False}
     for name in ("insert", "save"):
         real = getattr(scene.engine.store, name)
