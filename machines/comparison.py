@@ -8,7 +8,7 @@ from typing import Any
 from machines.digest import column_changes, plain
 from machines.saga import Saga
 from machines.step import Step
-from machines.succession import STATE_COLUMNS, data_of, first_change, places, renames, shared_steps, step_changes
+from machines.succession import STATE_COLUMNS, data_of, first_change, state_roles, renames, shared_steps, step_changes
 from machines.transitions import Phase
 
 
@@ -80,7 +80,7 @@ def compare(old: Saga, new: Saga) -> Comparison:
 def _differences(old: Saga, new: Saga) -> Iterator[Difference]:
     yield from _of_steps(old, new)
     for name, now in renames(old, new).items():
-        role, number = places(old)[name]
+        role, number = state_roles(old)[name]
         if number >= shared_steps(old, new) and role not in ("initial", "compensated"):
             continue  # no saga that was in this state can be moved
         text = f"state {name} is now {now}: migrate-running needs --map {name}={now}"

@@ -1,4 +1,4 @@
-"""AsyncSagas has the words of Sagas, and does the same."""
+"""AsyncSagas has the same methods as Sagas, with the same results."""
 
 import asyncio
 import inspect
