@@ -8,7 +8,7 @@ from typing import Any
 from machines.digest import column_changes, plain
 from machines.saga import Saga
 from machines.step import Step
-from machines.succession import STATE_COLUMNS, data_of, first_change, state_roles, renames, shared_steps, step_changes
+from machines.succession import STATE_COLUMNS, data_of, first_change, renames, shared_steps, state_roles, step_changes
 from machines.transitions import Phase
 
 

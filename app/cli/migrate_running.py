@@ -56,8 +56,8 @@ def migrate_running(
     """Move the unfinished sagas of NAME from one version of its table to another.
 
     Both versions must be in SAGAS. First each saga is checked against both: everything that it has called, or may have
-    called, must be the same in the new version. When one saga cannot move, none is moved. Without --apply the command only
-    shows the result of this check.
+    called, must be the same in the new version. When one saga cannot move, none is moved. Without --apply the command
+    only shows the result of this check.
 
     The same command with --from and --to exchanged moves the sagas back, if they have made no new call since then.
     Exit code 7: some sagas cannot be moved, or a process holds them now.

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.programs
 
 SIZES = {"desk": 1440, "phone": 360}
 #: Script that first replaces the engine's host name by one as long as Docker's, and then returns the text of each table
-#: that is wider than the box around it. Both steps are in one script, because each update of the page restores the name.
+#: that is wider than the box around it. Both steps are in one script, because each update restores the name.
 TOO_WIDE = """
 for (const cell of document.querySelectorAll('td'))
   if (/^engine@/.test(cell.innerText)) cell.innerText = cell.innerText.replace(/@[^:]+/, '@3f2a8c9d1b7e');

@@ -32,7 +32,7 @@ from tests.integration.engine.scene import Scene
 from tests.support.databases import service_engine
 
 SOON = Retry(attempts=3, base_s=0.1)
-#: Every way of a value into a call: from data and replies, into bodies and paths, of action, undo and probe.
+#: A saga in which values from data and from replies are put into the bodies and the paths of action, undo and probe.
 EVERYWHERE = Saga(
     name="everywhere", version=1, initial="E0", completed="E_DONE", compensated="E_UNDONE",
     data={"case": text(), "amount": amount(), "n": integer()}, participants=("alpha",),

@@ -292,7 +292,7 @@ def dies_at(scene: Scene, commit: int, *, after: bool, monkeypatch: pytest.Monke
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("commit", range(1, 8))
 def test_a_crash_at_any_commit_loses_no_signal_and_doubles_no_effect(scene, monkeypatch, commit, after):
-    """Each commit of a saga with a wait, a pause and a pivot; a restart, the signal again, and time that passes."""
+    """The process dies at each commit of a saga with a wait, a pause and a pivot. The sender repeats the signal."""
     rest = pause("rest", for_s=HOUR, done="RESTED", refused="STOPPED")
     table = loan(APPROVE, rest, pay={"body": {"by": "approve.by"}})
     died = dies_at(scene, commit, after=after, monkeypatch=monkeypatch)
