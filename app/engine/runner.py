@@ -262,7 +262,7 @@ class Runner:
             del self._lost[: len(lost)]
 
     def _uncount_claims(self, sagas: Iterable[Instance]) -> None:
-        """Subtract one claim from each saga, because it killed no process. Claims are counted for the quarantine."""
+        """Subtract one claim from each saga. Claims lead to quarantine, but these sagas killed no process."""
         try:
             for saga in sagas:
                 self._leases.uncount_claim(saga)

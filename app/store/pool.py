@@ -33,7 +33,7 @@ _CONNECT_RETRY_S = 0.5
 
 
 class SharedPool(Pool):
-    """Up to `pool_size + max_overflow` connections. The connection that was used last is used next, so the others become idle.
+    """Up to `pool_size + max_overflow` connections. The last used connection is used next, so the others become idle.
 
     When the server refuses a new connection, a thread waits for an existing connection of this process.
     """

@@ -13,7 +13,7 @@ from machines.statuses import Status
 
 
 class _Shown:
-    """A row of the database, some of whose columns have another value."""
+    """A row of the database in which some columns have been replaced, because their values are secret."""
 
     def __init__(self, row: Any, **instead: Any) -> None:
         self.__dict__.update(instead)
