@@ -116,9 +116,9 @@ def _type_of_function(scope: Scope, function: Function) -> Field | None:
 
 
 def field_of(scope: Scope, reference: str) -> Field | None:
-    """Return the type of the value that a reference names; None when only a reply will decide it.
+    """Return the type of the value that a reference names; None when it is known only after the reply.
 
-    Raise ReferenceProblem.
+    Raise ReferenceProblem for a reference that names no value.
     """
     first, *path = parts(reference)
     if path and not (first and all(path)):

@@ -13,7 +13,7 @@ from machines.statuses import Status
 
 
 class _Shown:
-    """A row of the database in which some columns have been replaced, because their values are secret."""
+    """A row of the database with other values in some columns, such as "***" for a secret."""
 
     def __init__(self, row: Any, **instead: Any) -> None:
         self.__dict__.update(instead)
@@ -28,7 +28,7 @@ def shown(
 ) -> tuple[SagaRow, Sequence[JournalRow]]:
     """Return the row and the journal of a saga with "***" for each secret value; without secrets, as they are.
 
-    A completed saga has no error; earlier releases kept that of a time when it was stuck.
+    A completed saga is shown without an error. Earlier releases kept the error of a saga that was stuck before.
     """
     if saga.status == Status.COMPLETED and saga.error is not None:
         saga = cast("SagaRow", _Shown(saga, error=None))

@@ -10,7 +10,7 @@ TABLE = discover(str(Path(__file__).resolve().parents[1] / "sagas")).latest("gif
 
 
 def run(**outcomes):
-    """Return the calls of a saga and the state in which it ends. outcomes: step → outcome; a step without one succeeds."""
+    """Return the calls of a saga and its end state. outcomes: step → outcome; a step without one succeeds."""
     saga, calls = Walk(TABLE), []
     saga.pass_on()
     while saga.current.call:

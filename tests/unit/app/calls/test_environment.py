@@ -1,4 +1,4 @@
-"""From the environment to the wire: what a variable says holds for the call."""
+"""The environment variables for proxies and certificates, as they affect a call."""
 
 import socket
 import ssl
