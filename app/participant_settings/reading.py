@@ -103,8 +103,7 @@ class Reader:
         return f"PARTICIPANTS_FILE: [{self.participant}] {setting}"
 
     def error(self, setting: str, problem: str) -> ConfigError:
-        known = (*PLAIN, "auth", "headers")
-        if setting.partition(".")[0] not in known or setting == "headers":
+        if setting == "headers":  # it has no variable
             return ConfigError(f"PARTICIPANTS_FILE: [{self.participant}] {setting} {problem}")
         return ConfigError(f"{self.label(setting)} {problem}")
 

@@ -66,6 +66,24 @@ def test_every_setting_is_read_from_variables(read, tmp_path):
     assert (found.timeout_s, found.rate) == (3.0, (5, 1.0))
 
 
+def test_error_names_the_variable_that_wins_over_the_file(read):
+    with pytest.raises(ConfigError, match=r"^PARTICIPANT_FLIGHT_TIMEOUT_S must be a number of seconds"):
+        read("[flight]\ntimeout_s = 1", PARTICIPANT_FLIGHT_TIMEOUT_S="soon")
+
+
+def test_secret_without_its_kind_is_refused_in_variables_too(read):
+    with pytest.raises(ConfigError, match=r"^PARTICIPANT_FLIGHT_AUTH is not set, but PARTICIPANT_FLIGHT_AUTH_TOKEN is"):
+        read(PARTICIPANT_FLIGHT_AUTH_TOKEN="t")
+
+
+def test_signed_text_may_have_several_lines(read):
+    assert read(HMAC % 'canonical = "${method}\\n${body}"')["flight"].auth["canonical"] == "${method}\n${body}"
+
+
+def test_variable_in_lower_case_is_read(read):
+    assert read(participant_flight_url="https://b.test")["flight"].url == "https://b.test"
+
+
 @pytest.mark.parametrize(
     ("text", "rate"), [("1/second", (1, 1.0)), ("999999/minute", (999_999, 60.0)), ("5000/hour", (5000, 3600.0))]
 )
@@ -204,6 +222,8 @@ OAUTH = '[flight]\nauth = {type = "oauth2", client_id = "c", client_secret = "s"
         ('[flight]\nca_file = "/c"', r"PARTICIPANTS_FILE: \[flight\] ca_file=/c cannot be used: No such file"),
         ("[flight]\ntimeout_s = 0", "timeout_s must be a number of seconds from 0.001 to 86400, not '0'"),
         ("[flight]\ntimeout_s = true", "timeout_s must be a text or a number"),
+        ("[flight]\nurl = []", r"\[flight\] url must be a text or a number"),
+        ('[flight]\nhealth = "/a\\nb"', r"\[flight\] health must be one line of plain text"),
         ("[flight]\nconcurrency = 10001", "concurrency must be a number of calls from 1 to 10000, not '10001'"),
         ("[flight]\nconcurrency = 1.5", "concurrency must be a whole number"),
         ('[flight]\nrate = "often"', "rate must be a limit such as 100/second"),

@@ -184,6 +184,7 @@ def test_request_is_the_same_for_both_senders(method: str, body: Any, kind: str,
         "idempotency-key": "k/1",
         "content-length": length,
         "accept-encoding": "identity",
+        "user-agent": "saga-orchestrator",
     }
     assert {name: headers.get(name) for name in expected} == expected
     assert headers.get("content-type") == ("application/json" if body else None)

@@ -153,12 +153,13 @@ def test_call_is_sent_once_after_a_401_when_the_secret_is_the_same(kind, server,
     assert len(server.received) == (2 if kind == "oauth2" else 1), "an access token may be new with the same secret"
 
 
-def test_secret_is_read_again_when_the_token_server_refuses_it(server, tokens, file, clock):
+@pytest.mark.parametrize("status", ["400 Bad Request", "401 Unauthorized"])
+def test_secret_is_read_again_when_the_token_server_refuses_it(*, server, tokens, file, clock, status):
     file.write_text("new")
     settings = {"token_url": f"{tokens.url}/token", "client_id": "saga", "client_auth": "body"}
     auth = Auth(type="oauth2", options=settings, secrets={"client_secret": "old"}, files={"client_secret": str(file)})
     client = HttpClient(4, clock, participants={"flight": ParticipantSettings(url="", auth=auth)})
-    tokens.answers += [http(b'{"error": "invalid_client"}', "400 Bad Request"), token("t-1")]
+    tokens.answers += [http(b'{"error": "invalid_client"}', status), token("t-1")]
     server.answers.append(http(JSON))
     ask = Request(participant="flight", method="POST", url=f"{server.url}/", headers={}, body={}, timeout_s=5.0)
     assert client.send(ask).status == 200
