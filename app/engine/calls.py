@@ -159,9 +159,8 @@ def _not_again(probed: tuple[Reply, Outcome] | None) -> tuple[Reply, Outcome]:
     if outcome is Outcome.NOT_SENT or reply.asks_to_wait:
         return probed
     # An attempt may still arrive after the probe has said that nothing was done, so the outcome stays in doubt.
-    says = (
-        "its probe says that it was not done, and no attempt is left" if outcome is Outcome.REFUSED else "still unknown"
-    )
+    denied = outcome is Outcome.REFUSED and not reply.impossible
+    says = "its probe says that it was not done, and no attempt is left" if denied else "still unknown"
     return replace(reply, says=f"{says}: {reply.reason}", status=None), Outcome.IN_DOUBT
 
 
