@@ -13,7 +13,7 @@ import orjson
 import structlog
 
 HIDDEN = "***"
-#: A field is a secret when its name contains one of these words. A `_` also stands for a `-` or for nothing.
+#: A field is a secret when its name contains one of these words. A `_` also matches a `-` or no character.
 _WORDS = (
     "password", "passwd", "passphrase", "pwd", "secret", "token", "api_key", "private_key", "authorization", "cookie",
     "credential",

@@ -23,7 +23,7 @@ Means = Mapping[int | str, "Outcome | str | Mapping[str | bool | int | None, Out
 
 
 class _Fields:
-    """Stands for an argument `body=` or `form=` that was not given."""
+    """Default of the arguments `body=` and `form=`: the argument was not given."""
 
 
 @dataclass(frozen=True, kw_only=True)

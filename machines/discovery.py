@@ -168,9 +168,9 @@ def _place_and_reason(name: str, error: BaseException) -> str:
 
 
 def _place(name: str, error: BaseException) -> str:
-    """Return the file and the line number of an error: the last line of the author's own files that led to it.
+    """Return the file and the line number of an error: the last line of the author's own files in the traceback.
 
-    A file of another folder is a library; the line of the author that called it says more.
+    Files of other folders are libraries. The author's line that called the library helps the author more.
     """
     folders = _folders(name)
     frames = [(each.filename, each.lineno) for each in traceback.extract_tb(error.__traceback__)]

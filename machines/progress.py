@@ -5,7 +5,7 @@ have worked. From the state, this fact and the event, this module decides which 
 previews, the diagrams and the tests call it. No other module fires a trigger, and no other module writes `in_doubt`.
 
     outcome of the call     what the saga does
-    succeeded               goes on with the next call
+    succeeded               continues with the next call
     refused                 compensates the steps before this one, and this step when it is in doubt; is stuck where
                             there is no way back, and when a pivot is in doubt
     refused, but undo it    compensates this step and the steps before it
@@ -58,7 +58,7 @@ class Progress(SagaMachine):
         self.pending = False
         #: Why the saga failed, as "state: step: reason"; None: it has not failed, or has completed all the same.
         self.error: str | None = None
-        #: The error for which the saga goes back; None: it goes forward, or a person asked for it after its end.
+        #: Error that made the saga go back; None: the saga goes forward, or a person requested to undo an ended saga.
         self.cause: str | None = None
 
     @property

@@ -170,7 +170,7 @@ def _text(value: Any) -> str:
 
 
 def _spellings(text: str) -> Iterator[str]:
-    """Yield the ways in which a text may stand in another one: in capitals, in one line, in JSON, in a URL, …."""
+    """Yield the forms in which a text can occur in another text: in capitals, in one line, in JSON, in a URL, …."""
     for each in (text, text.upper(), text.lower()):
         yield each
         yield " ".join(each.split())

@@ -123,7 +123,7 @@ def main() -> None:
         interface=Interfaces.WSGI,
         http=HTTPModes.http1,
         factory=True,
-        # One worker, because the ordered faults are in the memory of the worker.
+        # One worker, because the simulated faults are in the memory of the worker.
         workers=1,
         blocking_threads=THREADS,
         log_level=LogLevels.warning,

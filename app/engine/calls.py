@@ -64,9 +64,9 @@ class Calls:
         return at.step.timeout_s * (2 + at.doubts_refusals)
 
     def _recover(self, saga: Instance) -> tuple[Reply, Outcome] | None:
-        """Get a lost reply of the step again, because its undo refers to it. Return None when the undo can be sent.
+        """Get the lost reply of a step again, if its undo refers to the reply. Return None when the undo can be sent.
 
-        Otherwise return a reply and an outcome in place of those of the undo: succeeded when there is nothing to undo.
+        Otherwise return a reply and an outcome for the undo, which is not sent: succeeded when there is nothing to undo.
         """
         step = saga.current.step
         assert step is not None

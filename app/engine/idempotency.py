@@ -62,7 +62,7 @@ class Keys:
     def known_all(self, sagas: Sequence[Instance]) -> list[SagaSnapshot | KeyReusedError | None]:
         """Return for each saga what `known` returns for it. A saga that still runs is returned, too.
 
-        A KeyReusedError stands in its saga's place, so that it does not stop the others.
+        For a saga whose key was reused, the list contains the KeyReusedError, so that the other sagas are not stopped.
         """
         rows = self._rows(sagas)
         return [_snapshot_or_error(saga, rows) for saga in sagas]

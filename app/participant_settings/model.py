@@ -10,7 +10,7 @@ IDEMPOTENCY_HEADER = "Idempotency-Key"
 
 @dataclass(frozen=True, kw_only=True)
 class Auth:
-    """How a participant knows us. Its secrets stand in no repr."""
+    """The credential that a participant knows us by. No repr contains its secrets."""
 
     #: bearer, basic, api_key, oauth2 or hmac.
     type: str

@@ -45,7 +45,7 @@ def variable_of(participant: str, setting: str) -> str:
 
 
 def by_participant(variables: Mapping[str, str], participants: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
-    """Return participant → setting → text. Raise ConfigError for a variable that belongs to none, or to two."""
+    """Return participant → setting → text. Raise ConfigError for a variable of no participant, or of two."""
     known: dict[str, list[tuple[str, str]]] = {}
     for name in sorted(participants):
         for setting in _ENDS:

@@ -121,7 +121,7 @@ class Show:
             ended.signal(signal.SIGKILL)  # remaining processes of the group would keep the port
             self._clock.sleep(RESTART_DELAY_S)
             self._start_orchestrator()
-            self._screen.good("the orchestrator is back; every saga goes on where it stopped")
+            self._screen.good("the orchestrator is back; every saga continues where it stopped")
 
     def _watch(self, checkout: Checkout) -> Order:
         order = Order(self._orchestrator, checkout)

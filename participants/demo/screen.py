@@ -116,7 +116,7 @@ class Screen:
     def shop(self, url: str, kill_command: str) -> None:
         self.title("Storefront", "buy, watch the saga, and make trouble")
         self.line(f"{INDENT}{url}/")
-        self.line(f"{INDENT}kill the orchestrator, and see it go on:  {kill_command}")
+        self.line(f"{INDENT}kill the orchestrator, and see it continue:  {kill_command}")
 
     def _checked(self, text: str, *, good: bool) -> None:
         self.good(text) if good else self.bad(text)

@@ -43,7 +43,7 @@ class Run:
         return number > self.leading_reads if place.endswith("send") else (place, number) != ("before_commit", 1)
 
     def stands(self, place: str, number: int) -> str:
-        """Return the state in which the saga comes to rest after a crash at this place.
+        """Return the state in which the saga ends after a crash at this place.
 
         It comes to its end. But when the crash leaves a refused pivot in doubt, the saga is stuck (ADR 23).
 

@@ -16,7 +16,7 @@ from tests.property.participant import Fault
 from tests.property.tables import StepLine, lines_of_tables, table_of
 from tests.property.world import Incident, Simulation
 
-#: Most recoveries without faults that a saga may need to come to rest. Needing more of them is a failure.
+#: Most recoveries without faults after which a saga must have ended or be stuck. Otherwise the test fails.
 ENOUGH = 100
 #: Largest number of sagas in one example. All have the same table.
 MANY = 2

@@ -10,7 +10,7 @@ from machines.step import compensatable, pivot, read, retriable
 
 #: A participant's name with a reserved word of the diagram formats and `-`, the only special character of a name.
 P = "participant-end"
-#: Every character that has a meaning in some format. It stands in a path, where a table allows almost any character.
+#: A path with every character that has a meaning in some format. A path may contain almost any character.
 HOSTILE = "/x\"'<b>&amp;|`]]>--__**~^[a];:\\%23{client_id}?//"
 
 

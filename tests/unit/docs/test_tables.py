@@ -19,7 +19,7 @@ ERRORS = PAGE.partition("## Every error of a table")[2]
 
 
 def run(block, names):
-    """Execute a block, and return the value of each expression that stands in it alone."""
+    """Execute a block, and return the value of each line that is only an expression."""
     values = []
     for node in ast.parse(block).body:
         if isinstance(node, ast.Expr):
