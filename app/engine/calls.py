@@ -66,7 +66,7 @@ class Calls:
     def _recover(self, saga: Instance) -> tuple[Reply, Outcome] | None:
         """Get the lost reply of a step again, if its undo refers to the reply. Return None when the undo can be sent.
 
-        Otherwise return a reply and an outcome for the undo, which is not sent: succeeded when there is nothing to undo.
+        Otherwise return a reply and an outcome for the undo, which is not sent: succeeded when nothing is to undo.
         """
         step = saga.current.step
         assert step is not None
