@@ -13,7 +13,7 @@ _EXACTLY = Context(prec=5_000)
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 #: A number as text. Python reads more, such as "1_0", "1e999999999" and "NaN".
 _NUMBER = re.compile(r"[+-]?(\d{1,1000}(\.\d{0,1000})?|\.\d{1,1000})", re.ASCII)
-_LONGEST = 1_000  # digits of a number that a function of the author returns
+_LONGEST = 1_000  # most digits of a number that an author's function returns
 _DEEPEST = 100  # levels of objects and lists that a function of the author returns
 
 

@@ -71,5 +71,5 @@ def _remedy(variable: str, known: Iterable[str]) -> str:
 
 def nearest_of(word: str, known: Iterable[str]) -> str:
     """Return the known name that was probably meant; "" when none is near enough."""
-    alike = 0.9 if word.startswith("PARTICIPANT_") else 0.6  # a variable shares its first letters with all others
+    alike = 0.9 if word.startswith("PARTICIPANT_") else 0.6  # all variables have this prefix, so they are alike
     return next(iter(get_close_matches(word, sorted(known), n=1, cutoff=alike)), "")

@@ -89,7 +89,8 @@ def test_each_step_of_the_examples_ci_passes(installed, repository):
         step["name"]: step["run"] for step in yaml.safe_load(CI.read_text())["jobs"]["sagas"]["steps"] if "run" in step
     }
     assert list(steps) == ["install", "check", "test", "compare", "build"]
-    for name in ("check", "test", "compare"):  # the fixture `installed` has done the first step of the workflow; the last step, the image, follows below
+    # The fixture `installed` has done the first step of the workflow. The last step, the image, follows below.
+    for name in ("check", "test", "compare"):
         done = ran(steps[name], repository, installed)
         assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
 
