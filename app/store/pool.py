@@ -152,8 +152,8 @@ class SharedPool(Pool):
     def _idle_of_others(self, refused: Exception, until: float) -> ConnectionPoolEntry | None:
         """Wait for an existing connection of this process after the server has refused a new one.
 
-        Return the connection; None: the caller must try again to open a new one. Raise `refused` when this process has no connection, or
-        when the time is over.
+        Return the connection; None: the caller must try again to open one. Raise `refused` when this process has no
+        connection, or when the time is over.
         """
         with self._changed:
             self.wanted += 1
