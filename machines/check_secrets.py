@@ -1,4 +1,4 @@
-"""The check that no secret value is put where it would be shown: an address, or what a saga is looked for by."""
+"""The check that no secret is where people see it: in an address, or in a value by which they search sagas."""
 
 from collections.abc import Iterator
 from dataclasses import replace

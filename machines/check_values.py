@@ -94,7 +94,7 @@ def _search_problems(table: Table, column: str) -> Iterator[str]:
     if isinstance(field, Field) and (what := _several(field)):
         yield f"{column}={getattr(table, column)!r} {what}; name a field that holds one value"
     elif isinstance(field, Field) and field.kind is FieldKind.TEXT and _is_above(field.high, LONGEST_TEXT):
-        long = f"may hold {field.high} characters, and what a saga is looked for by has {LONGEST_TEXT} at most"
+        long = f"may hold {field.high} characters, and a value to search sagas by has {LONGEST_TEXT} at most"
         yield f"{column}={getattr(table, column)!r} {long}; give the field high={LONGEST_TEXT}"
 
 

@@ -216,7 +216,7 @@ def _flagged(field: Field, **flag: bool) -> Field:
 
 
 def _exact(bound: Bound) -> Bound:
-    """Return a bound that is written as a text as a Decimal; any other value stays as it is, for check()."""
+    """Return the Decimal of a bound that is written as a text. Return any other value unchanged; check() tests it."""
     return Decimal(bound) if isinstance(bound, str) and _BOUND.fullmatch(bound) else bound
 
 

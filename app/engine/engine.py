@@ -42,7 +42,10 @@ class RunEnd(Enum):
 
 
 class IncompleteReplyError(ValueError):
-    """A person resolved a step with a reply that lacks fields for later calls. `fields`: their names or the reasons."""
+    """A person resolved a step with a reply that lacks fields for later calls.
+
+    fields: the name of each field, or why it is wrong.
+    """
 
     def __init__(self, fields: Sequence[str]) -> None:
         super().__init__(", ".join(fields))

@@ -1,4 +1,4 @@
-"""A secret value is refused where everybody would see it: in addresses, and in what a saga is looked for by."""
+"""A secret value is refused where everybody would see it: in addresses, and in values by which people search sagas."""
 
 import pytest
 
