@@ -114,7 +114,7 @@ def test_answers_about_sagas_that_may_change_are_not_cached(application):
         for _ in range(2):
             with statements(app) as asked:
                 seen.append(client.get(path).json["status"])
-        assert asked, "it is read anew"
+        assert asked, "it is read again"
         return seen
 
     path = f"{SAGAS}/{client.post(SAGAS, json=PURCHASE).json['saga']['id']}"

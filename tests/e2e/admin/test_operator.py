@@ -52,7 +52,7 @@ def test_a_stuck_order_is_found_understood_and_retried(site):
     expect(page.locator("#live .pill").first).to_have_text("completed")
     expect(page.get_by_role("region", name="Journal")).to_contain_text("sales is back")
     expect(page.get_by_role("region", name="Journal")).to_contain_text("user:ada")
-    assert page.evaluate("document.body.dataset.same") == "page", "it was not loaded anew"
+    assert page.evaluate("document.body.dataset.same") == "page", "it was not loaded again"
     assert site.saga(saga_id)["state"] == "CONFIRMEE"
 
 
