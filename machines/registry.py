@@ -39,17 +39,35 @@ class Registry:
         self._by_version: dict[tuple[str, int], Saga] = {}
         self._secrets: dict[str, SecretFields | None] = {}
         self._first: Mapping[tuple[str, int], str] = {}
+        if problems := [*self._misfits(definitions), *self._ambiguous_events()]:
+            raise BadTablesError(problems[0], problems)
+        self.started_by_event: Mapping[str, Saga] = {
+            event: definition for definition in map(self.latest, self.names) if (event := definition.started_by)
+        }
+
+    def _misfits(self, definitions: list[Saga]) -> Iterator[str]:
+        """Add the definitions, and yield a problem for each one that does not fit those before it."""
         called: dict[str, str] = {}
         for definition in definitions:
             for name in definition.participants:
                 variable = participant_variable(name)
                 if (other := called.setdefault(variable, name)) != name:
                     both = f"would be set by {variable}, as {other!r} of another saga is; write both alike"
-                    raise BadTablesError(f"{definition}: participant {name!r} {both}")
+                    yield f"{definition}: participant {name!r} {both}"
             key = (definition.name, definition.version)
             if self._by_version.setdefault(key, definition) is not definition:
-                raise BadTablesError(f"{definition} is defined twice; give the newer one the next version")
-        self.started_by_event = self._started_by_event()
+                yield f"{definition} is defined twice; give the newer one the next version"
+
+    def _ambiguous_events(self) -> Iterator[str]:
+        """Yield a problem for each event that would start two sagas. Only the latest version of a saga is started."""
+        started: dict[str, Saga] = {}
+        for definition in map(self.latest, self.names):
+            event = definition.started_by
+            if event and started.setdefault(event, definition) is not definition:
+                yield (
+                    f"{started[event]} and {definition} are both started_by={event!r}, and an event begins one saga; "
+                    "let each have an event of its own"
+                )
 
     def __contains__(self, definition: Saga) -> bool:
         return self._by_version.get((definition.name, definition.version)) is definition
@@ -107,15 +125,3 @@ class Registry:
             versions = [table for (known, _), table in self._by_version.items() if known == name]
             self._secrets[name] = SecretFields(versions) or None
         return self._secrets[name]
-
-    def _started_by_event(self) -> Mapping[str, Saga]:
-        """Return, by event, the saga that the event starts. Only the latest version of a saga is started."""
-        started: dict[str, Saga] = {}
-        for definition in map(self.latest, self.names):
-            event = definition.started_by
-            if event and started.setdefault(event, definition) is not definition:
-                raise BadTablesError(
-                    f"{started[event]} and {definition} are both started_by={event!r}, and an event begins one saga; "
-                    "let each have an event of its own"
-                )
-        return started

@@ -165,3 +165,11 @@ def test_a_saga_with_a_word_that_does_not_exist_hides_no_other_table(folder):
     first, second = problems(str(folder))
     assert first.startswith("trip: Saga() has no versoin=, did you mean version=?; Saga() lacks version=; ")
     assert second == "trip v1: step go: path 'go' must begin with a slash"
+
+
+def test_every_pair_of_tables_that_does_not_fit_is_listed(folder):
+    ride = TABLE.format(name="ride")
+    for name in ("one", "two"):
+        (folder / f"{name}.py").write_text(TABLE.format(name="trip") + ride)
+    twice = "is defined twice; give the newer one the next version"
+    assert set(problems(str(folder))) == {f"trip v1 {twice}", f"ride v1 {twice}"}
