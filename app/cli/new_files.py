@@ -1,4 +1,7 @@
-"""The files that `saga new` writes. `$name` is the name of the saga, `$constant` the same in capitals."""
+"""The files that `saga new` writes. `$name` is the name of the saga, `$constant` the same in capitals.
+
+docs/examples/own-repository has the same files: change both together.
+"""
 
 TABLE = '''"""The saga $name: reserve, pay, confirm. Change the steps; docs/tables.md has every word."""
 
@@ -39,7 +42,7 @@ TABLE = discover(str(Path(__file__).resolve().parents[1] / "sagas")).latest("$na
 
 
 def run(**outcomes):
-    """Return the calls of a saga and the state in which it ends. outcomes: of steps; the others succeed."""
+    """Return the calls of a saga and its end state. outcomes: step → outcome; a step without one succeeds."""
     saga, calls = Walk(TABLE), []
     saga.pass_on()
     while saga.current.call:
