@@ -33,6 +33,8 @@ class Status(StrEnum):
     PENDING = "pending"
     #: It runs, or it is being undone.
     IN_PROGRESS = "in_progress"
+    #: It waits for a signal, a callback, or a time.
+    WAITING = "waiting"
     #: It has ended: every step is done.
     COMPLETED = "completed"
     #: It has ended: a step was refused or could not be done, and everything before it is undone.

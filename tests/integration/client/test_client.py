@@ -31,6 +31,8 @@ from app.access.permissions import Scope
 from app.services import services
 from app.store.database import db
 from app.store.models import SagaRow
+from machines import statuses
+from machines.statuses import SAGA_STATUSES
 from tests.support.waiting import eventually, free_port
 
 TRIP = {"customer": "Ada", "city": "Łódź", "nights": 3}
@@ -272,6 +274,11 @@ def test_an_answer_of_another_program_is_unexpected(sagas, service, answer):
         service.faults.next = [answer]
         with pytest.raises(Unexpected):
             ask()
+
+
+def test_the_client_has_the_statuses_of_the_service():
+    assert set(Status) == set(SAGA_STATUSES.values())
+    assert set(StepStatus) == set(statuses.StepStatus)
 
 
 def test_every_error_is_a_saga_error():
