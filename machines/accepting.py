@@ -16,9 +16,9 @@ from machines.fields import CENTS, Field, FieldKind
 #: Longest text of a value in an error message, in characters; a longer text would hide the message.
 _LONGEST_SHOWN = 40
 #: A date and time with a zone, as RFC 3339 writes it. Python reads more, such as week dates and times without seconds.
-_RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+_RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:[0-5]\d)", re.ASCII)
 #: Exact arithmetic: more digits than any number that is accepted. Python's default would round to 28.
-_EXACTLY = Context(prec=5_000)
+EXACTLY = Context(prec=5_000)
 _PLAIN_DECIMAL = re.compile(r"-?\d{1,100}(\.\d{1,100})?", re.ASCII)
 
 
@@ -94,9 +94,20 @@ def _list(field: Field, value: Any, *, strict: bool) -> list[Any]:
     return accepted
 
 
+def whole(value: Any) -> Any:
+    """Return a number without a fraction as an integer, and every other value unchanged.
+
+    JSON has one number for 5 and 5.0. `app.values` reads an integer beyond 64 bits as a Decimal.
+    """
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
+        return int(value)
+    return value
+
+
 def _integer(field: Field, value: Any) -> int:
-    if isinstance(value, Decimal) and value == value.to_integral_value():
-        value = int(value)  # app.values reads an integer beyond 64 bits as a Decimal
+    value = whole(value)
     if not isinstance(value, int) or isinstance(value, bool):
         raise NotAcceptedError(f"is {_shown(value)}, no integer")
     _within(field, value, _shown(value))
@@ -119,7 +130,7 @@ def _decimal(field: Field, value: Any) -> str:
     exact = _exact(value, from_text=True)
     _places(exact, field.places, value)
     _within(field, exact, _shown(value))
-    text = format(exact.quantize(Decimal(1).scaleb(-field.places), context=_EXACTLY), "f")
+    text = format(exact.quantize(Decimal(1).scaleb(-field.places), context=EXACTLY), "f")
     return text.removeprefix("-") if exact == 0 else text
 
 
@@ -133,7 +144,7 @@ def _exact(value: Any, *, from_text: bool) -> Decimal:
 
 
 def _places(exact: Decimal, places: int, value: Any) -> None:
-    exponent = exact.normalize(_EXACTLY).as_tuple().exponent
+    exponent = exact.normalize(EXACTLY).as_tuple().exponent
     if isinstance(exponent, int) and exponent < -places:
         raise NotAcceptedError(f"is {_shown(value)}, which has more than {places} decimals")
 

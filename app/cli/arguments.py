@@ -114,8 +114,15 @@ def _checked(
     try:
         return load(schema, given)
     except InvalidError as error:
-        wrong = "; ".join(f"{item['pointer'][1:]}: {item['detail'].rstrip('.')}" for item in error.members["errors"])
+        errors = error.members["errors"]
+        wrong = "; ".join(f"{_place(item['pointer'])}: {item['detail'].rstrip('.')}" for item in errors)
         raise MalformedError(f"{wrong}. Try: {example_command}") from None
+
+
+def _place(pointer: str) -> str:
+    """Return the name of a field, as in `field=value`; for a value within a field, its JSON pointer."""
+    name = pointer[1:]
+    return pointer if "/" in name else name
 
 
 def _object(text: str | None) -> dict[str, Any]:
@@ -159,7 +166,7 @@ def _value(fields: Mapping[str, Field], name: str, text: str) -> Any:
 
 def _example_command(definition: Saga) -> str:
     data = example(definition.data)
-    if any(isinstance(value, list) for value in data.values()):
+    if any(isinstance(value, (list, dict)) for value in data.values()):
         return f"saga start {definition.name} --data {shlex.quote(orjson.dumps(data).decode())}"
     return " ".join([f"saga start {definition.name}", *_pairs(data)])
 

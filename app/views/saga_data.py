@@ -11,7 +11,7 @@ from uuid import UUID
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.views.validation import storable
-from machines.accepting import NotAcceptedError, accept
+from machines.accepting import EXACTLY, NotAcceptedError, accept, whole
 from machines.fields import Field, FieldKind
 from machines.saga import Saga
 
@@ -60,13 +60,15 @@ def _object_schema(data: Mapping[str, Field]) -> type[Schema]:
         unknown = RAISE
 
     columns: dict[str, Any] = {name: _column(field) for name, field in data.items()}
-    return cast("type[Schema]", type("DataSchema", (Schema,), {**columns, "Meta": Meta}))
+    columns |= {"Meta": Meta, "error_messages": {"type": "Not an object."}}
+    return cast("type[Schema]", type("DataSchema", (Schema,), columns))
 
 
 def _column(field: Field) -> fields.Field[Any]:
     if field.secret:  # its errors must not show the values in it
         field = _secret_throughout(field)
-    presence: dict[str, Any] = {"required": field.required, "allow_none": field.nullable}
+    takes_null = field.nullable or field.kind is FieldKind.ANYTHING
+    presence: dict[str, Any] = {"required": field.required, "allow_none": takes_null}
     if field.default is not None:
         presence["load_default"] = field.default
     return _BUILDERS.get(field.kind, _Accepted)(field, **presence)
@@ -79,7 +81,7 @@ def _secret_throughout(field: Field) -> Field:
 
 
 def _integer(field: Field, **presence: Any) -> fields.Field[Any]:
-    return fields.Integer(strict=True, validate=validate.Range(field.low, field.high), **presence)
+    return _Integer(strict=True, validate=validate.Range(field.low, field.high), **presence)
 
 
 def _amount(field: Field, **presence: Any) -> fields.Field[Any]:
@@ -117,6 +119,13 @@ class _Accepted(fields.Field[Any]):
             raise ValidationError(f"It {error.problem}.") from None
 
 
+class _Integer(fields.Integer):
+    """An integer, also when it is written with decimals that are zero: JSON has one number for 5 and 5.0."""
+
+    def _validated(self, value: Any) -> Any:
+        return super()._validated(whole(value))
+
+
 class _Amount(fields.Field[Any]):
     """A number with at most two decimals. A text, a boolean or a third decimal is refused; nothing is rounded."""
 
@@ -128,7 +137,7 @@ class _Amount(fields.Field[Any]):
         if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
             raise ValidationError("Not a valid amount.")
         exact = Decimal(str(value))
-        exponent = exact.normalize().as_tuple().exponent
+        exponent = exact.normalize(EXACTLY).as_tuple().exponent
         if not isinstance(exponent, int) or exponent < -_DECIMALS:
             raise ValidationError("Not an amount with two decimals at most.")
         self._bounds(exact)  # the exact value: 0.29 as a float is less than 0.29
@@ -149,10 +158,12 @@ def _property(field: Field) -> dict[str, Any]:
     schema = _typed(field)
     if field.nullable and "type" in schema:
         schema["type"] = [schema["type"], "null"]
-        if "enum" in schema:
-            schema["enum"] = [*schema["enum"], None]
+    if field.nullable and "enum" in schema:
+        schema["enum"] = [*schema["enum"], None]
+    if field.nullable and "anyOf" in schema:
+        schema["anyOf"] = [*schema["anyOf"], {"type": "null"}]
     if field.secret:
-        schema["writeOnly"] = True
+        return schema | {"writeOnly": True}  # without its default, which is a secret value
     return schema if field.default is None else schema | {"default": field.default}
 
 
@@ -164,11 +175,12 @@ def _typed(field: Field) -> dict[str, Any]:
             return {"type": "array", "minItems": field.low, "maxItems": field.high, "items": items}
         case FieldKind.OBJECT:
             return json_schema(field.items or {})
+        case FieldKind.DECIMAL:
+            return _decimal_schema(field, bounds)
     plain: Mapping[FieldKind, dict[str, Any]] = {
         FieldKind.INTEGER: {"type": "integer", **bounds},
         FieldKind.AMOUNT: {"type": "number", **bounds, "multipleOf": 0.01},
         FieldKind.TEXT: {"type": "string", "minLength": field.low, "maxLength": field.high},
-        FieldKind.DECIMAL: {"type": "string", "pattern": _decimal_pattern(field), "description": _decimals(field)},
         FieldKind.CHOICE: {"type": "string", "enum": list(field.choices)},
     }
     return plain.get(field.kind) or dict(_FORMATS[field.kind])
@@ -178,13 +190,16 @@ def _json(bound: int | Decimal) -> int | float:
     return float(bound) if isinstance(bound, Decimal) else bound
 
 
-def _decimal_pattern(field: Field) -> str:
+def _decimal_schema(field: Field, bounds: Mapping[str, int | float]) -> dict[str, Any]:
+    """Return the schema of a decimal: a text, or a number with as many places. A pattern cannot name its bounds."""
+    digits = len(str(int(max(abs(field.low), abs(field.high)))))
     sign = "" if field.low >= 0 else "-?"
-    return rf"^{sign}\d+(\.\d{{1,{field.places}}})?$" if field.places else rf"^{sign}\d+$"
-
-
-def _decimals(field: Field) -> str:
-    return f"a decimal from {field.low} to {field.high} with at most {field.places} places; a number is accepted too"
+    decimals = rf"[0-9]{{1,{field.places}}}0*" if field.places else "0+"
+    number = {"type": "number", "multipleOf": 10**-field.places} if field.places else {"type": "integer"}
+    return {
+        "description": f"a decimal from {field.low} to {field.high} with at most {field.places} places",
+        "anyOf": [{"type": "string", "pattern": rf"^{sign}0*[0-9]{{1,{digits}}}(\.{decimals})?$"}, {**number, **bounds}],
+    }
 
 
 #: Field kind → JSON Schema, for the kinds that have no bounds.

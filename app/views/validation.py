@@ -2,12 +2,14 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, cast
 from uuid import UUID
 
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow.exceptions import SCHEMA
 
 from app.errors import InvalidError, MalformedError
 from app.values import UnreadableError, check, parsed_strictly
@@ -18,6 +20,8 @@ LONGEST_KEY = 255
 LONGEST_REASON = 500
 #: Largest number of starts in one batch.
 LARGEST_NUMBER_OF_STARTS = 1000
+#: Largest number of wrong fields that one error names; a list of wrong items can have thousands.
+MOST_ERRORS = 50
 #: Largest number of sagas on one page of a list.
 LARGEST_PAGE = 200
 
@@ -76,7 +80,7 @@ def load(schema: Schema, given: Mapping[str, Any], below: str = "") -> dict[str,
     try:
         return cast("dict[str, Any]", schema.load(given))
     except ValidationError as error:
-        raise InvalidError(*_flat(error.messages, below)) from None
+        raise InvalidError(*islice(_flat(error.messages, below), MOST_ERRORS)) from None
 
 
 def checked_key(key: str | None) -> str | None:
@@ -112,8 +116,17 @@ def parsed(raw: bytes, name: str, parse: Callable[[bytes], Any] = parsed_strictl
         raise MalformedError(f"{name}: {problem}") from None
 
 
-def _flat(messages: Any, pointer: str = "") -> list[tuple[str, str]]:
+def _flat(messages: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
     """Turn marshmallow's tree of messages into (JSON pointer, message) pairs."""
     if isinstance(messages, dict):
-        return [pair for name, below in messages.items() for pair in _flat(below, f"{pointer}/{name}")]
-    return [(pointer, str(message)) for message in messages]
+        for name, below in messages.items():
+            yield from _flat(below, pointer + _token(name))
+    else:
+        yield from ((pointer, str(message)) for message in messages)
+
+
+def _token(name: str | int) -> str:
+    """Return the part of a JSON pointer (RFC 6901) for a member or an index."""
+    if name == SCHEMA:  # marshmallow's name for the object itself
+        return ""
+    return "/" + str(name).replace("~", "~0").replace("/", "~1")

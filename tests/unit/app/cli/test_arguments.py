@@ -1,13 +1,19 @@
 import io
+import shlex
 import types
+from dataclasses import replace
 
+import orjson
 import pytest
 
 from app.cli.arguments import data_from, definition_named
 from app.errors import MalformedError
+from app.views.saga_data import example
 from machines.checkout import CHECKOUT
+from machines.fields import boolean, integer, money, text
 from machines.purchase import PURCHASE
 from machines.registry import Registry
+from tests.support.tables.kitchen_sink import KITCHEN_SINK
 
 
 def test_field_is_parsed_by_its_kind():
@@ -50,6 +56,32 @@ def test_invalid_data_names_the_field_and_an_example(text, pairs, said):
     with pytest.raises(MalformedError) as raised:
         data_from(CHECKOUT, text, pairs)
     assert raised.value.detail == said
+
+
+def test_an_error_in_a_nested_value_has_its_pointer():
+    traveller = '{"name": "Ada", "emails": [5], "phone": null, "address": {"street": "x", "zip": "1234"}}'
+    with pytest.raises(MalformedError) as raised:
+        data_from(KITCHEN_SINK, orjson.dumps(example(KITCHEN_SINK.data)).decode(), [f"traveller={traveller}"])
+    assert raised.value.detail.startswith(
+        "/traveller/emails/0: Not a valid string. Try: saga start kitchen_sink --data "
+    )
+
+
+def test_the_example_of_an_error_can_be_given_as_it_is():
+    with pytest.raises(MalformedError) as raised:
+        data_from(KITCHEN_SINK, None, [])
+    text = shlex.split(raised.value.detail.partition("Try: ")[2])[-1]
+    assert data_from(KITCHEN_SINK, text, [])["traveller"]["name"] == "text"
+
+
+def test_the_example_has_every_value_as_a_pair_takes_it():
+    more = {"express": boolean(), "price": money(), "note": text()}
+    flat = replace(CHECKOUT, data={"client_id": integer(), "magasin_id": integer(), **more})
+    with pytest.raises(MalformedError) as raised:
+        data_from(flat, None, [])
+    pairs = shlex.split(raised.value.detail.partition("Try: saga start checkout ")[2])
+    assert pairs == ["client_id=1", "magasin_id=1", "express=true", "price=59.98", "note=text"]
+    assert data_from(flat, None, pairs)["express"] is True
 
 
 def test_unknown_type_lists_the_known_types():
