@@ -22,6 +22,10 @@ from machines.statuses import Status, StepStatus, step_status
 from machines.step import EFFECTFUL, Step
 from machines.transitions import DONE, FAILURES, GIVES_UP, Direction, Phase, Trigger
 
+#: Beginnings of the reason of a move that records the reply to a step's probe; the step's call was not sent with it.
+#: The last two are of a call that has no attempt left.
+PROBED, STILL_UNKNOWN = "probe: ", "still unknown: "
+NO_ATTEMPT_LEFT = "its probe says that it was not done, and no attempt is left: "
 #: HTTP status of a reply that asks to wait. The participant got the call and may have acted on it.
 _UNAVAILABLE = 503
 #: Trigger of a move → outcome that the move records; moves with other triggers record no outcome.
@@ -63,7 +67,14 @@ class Move(Protocol):
 _M = TypeVar("_M", bound=Move)
 
 
-class JournalEntry(Move, Protocol):
+class Reasoned(Protocol):
+    """A move with its reason."""
+
+    @property
+    def reason(self) -> str | None: ...
+
+
+class JournalEntry(Move, Reasoned, Protocol):
     """A row of the journal."""
 
     @property
@@ -72,8 +83,6 @@ class JournalEntry(Move, Protocol):
     def dest(self) -> str: ...
     @property
     def at(self) -> datetime: ...
-    @property
-    def reason(self) -> str | None: ...
     @property
     def reply(self) -> Any: ...
     @property
@@ -106,7 +115,7 @@ class StepResult:
     started_at: datetime | None
     completed_at: datetime | None
     compensated_at: datetime | None
-    #: How often the action was sent.
+    #: How often the action was sent; at least 1 when a probe found that it took effect.
     attempts: int
     #: Retries of the action, counted by `retries`.
     retries: int
@@ -145,6 +154,11 @@ def outcome_of_move(trigger: str, status_code: int | None) -> Outcome | None:
 def outcome(move: Move) -> Outcome | None:
     """Return the outcome of the call that a row of the journal records; None when the row records no call."""
     return None if move.step is None else outcome_of_move(move.trigger, move.status_code)
+
+
+def is_probe(move: Reasoned) -> bool:
+    """Return True when a row of the journal records the reply to a probe, and not to the call of its step."""
+    return move.reason is not None and move.reason.startswith((PROBED, STILL_UNKNOWN, NO_ATTEMPT_LEFT))
 
 
 def replies(journal: Sequence[JournalEntry]) -> dict[str, Any]:
@@ -239,13 +253,19 @@ def _result(
         started_at=started_at,
         completed_at=_done_at(action_moves),
         compensated_at=_done_at(undo_moves),
-        attempts=sum(made is not Outcome.NOT_SENT for made in outcomes) if step.call else 0,
+        attempts=_attempts(action_moves) if step.call else 0,
         retries=retries(definition, action_moves)[0],
         outcome=outcomes[-1] if outcomes else None,
         input=_input(step, saga, found) if started_at else None,
         output=found.get(step.name),
         error=failures[-1].reason if failures and not _succeeded(action_moves) else None,
     )  # fmt: skip
+
+
+def _attempts(done: Sequence[JournalEntry]) -> int:
+    """Return how often the action was sent. After a crash, its probe may be the only sign of it."""
+    sent = sum(outcome(row) not in (None, Outcome.NOT_SENT) and not is_probe(row) for row in done)
+    return max(sent, any(is_probe(row) and row.trigger in DONE for row in done))
 
 
 def _of_step(moves: Sequence[_M], step: Step) -> tuple[list[_M], list[_M]]:

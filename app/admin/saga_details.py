@@ -9,10 +9,11 @@ from app.store.loading import is_in_doubt
 from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import AvailableAction, CallKey, available_actions, filled
 from machines.call import Call
-from machines.history import StepEffect, effects_of, outcome, replies
+from machines.history import StepEffect, effects_of, is_probe, outcome, replies
 from machines.outcomes import Outcome
 from machines.saga import Saga
 from machines.statuses import Status
+from machines.step import Step
 from machines.transitions import Direction, Phase, State
 
 
@@ -27,6 +28,8 @@ class Attempt:
     body: Mapping[str, Any] | None
     #: Idempotency-Key of the call.
     key: str
+    #: True: the call is the step's probe.
+    probe: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +78,7 @@ def _attempts(
     steps = {step.name: step for step in definition.steps}
     for number, row in enumerate(journal):
         step = steps.get(row.step or "")
-        call = (step.undo if row.direction == Direction.UNDO else step.call) if step else None
+        call = _call(step, row) if step else None
         if step is None or call is None or row.duration_ms is None:
             continue
         path, body = filled(call, CallKey(saga.id, step.name, row.direction or ""), saga.data, results)
@@ -88,8 +91,16 @@ def _attempts(
                 path=path,
                 body=body if call.method != "GET" else None,
                 key=f"{saga.id}/{step.name}/{row.direction}",
+                probe=is_probe(row),
             ),
         )
+
+
+def _call(step: Step, row: JournalRow) -> Call | None:
+    """Return the call whose outcome the row records."""
+    if is_probe(row):
+        return step.probe
+    return step.undo if row.direction == Direction.UNDO else step.call
 
 
 def _summary(row: SagaRow, at: State) -> str:

@@ -11,6 +11,7 @@ from app.cli.output import STATUS_LOOKS, Column, Line, Mark, cell, grid, printab
 from app.cli.saga_path import Calls, StepOnPath, commands_for, goes_back, passed_pivot, path_of
 from app.store.models import JournalRow, SagaRow
 from app.views.formatting import age, short_duration
+from machines.history import is_probe
 from machines.renaming import as_named_now
 from machines.saga import Saga
 from machines.statuses import FINISHED, Status
@@ -139,7 +140,7 @@ def _line(step: StepOnPath) -> Line:
             cell(step.step.name, quiet or "bold"),
             cell(step.word, look.style),
             cell(_sent(step.do)),
-            cell(short_duration(step.do.ms) if step.do.sent else ""),
+            cell(short_duration(step.do.ms) if step.do.sent or step.do.probes else ""),
             cell(undo, "magenta"),
         ),
         note=Text(printable(step.note), style="red") if step.note else None,
@@ -147,8 +148,12 @@ def _line(step: StepOnPath) -> Line:
 
 
 def _sent(calls: Calls) -> str:
-    sent = f"{calls.sent} call{'s' if calls.sent > 1 else ''}" if calls.sent else ""
-    return ", ".join(part for part in (sent, f"{calls.unsent} not sent" if calls.unsent else "") if part)
+    parts = [_counted(calls.sent, "call"), _counted(calls.probes, "probe")]
+    return ", ".join(part for part in (*parts, f"{calls.unsent} not sent" if calls.unsent else "") if part)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number > 1 else ''}" if number else ""
 
 
 def moves(journal: Sequence[JournalRow], width: int, *, head: bool = True) -> Iterator[RenderableType]:
@@ -163,8 +168,8 @@ def moves(journal: Sequence[JournalRow], width: int, *, head: bool = True) -> It
 
 
 def _move_line(row: JournalRow) -> Line:
-    undo = "undo " if row.direction == Direction.UNDO else ""
-    what = f"{undo}{row.step} {row.trigger}" if row.step else row.trigger
+    kind = "probe " if is_probe(row) else "undo " if row.direction == Direction.UNDO else ""
+    what = f"{kind}{row.step} {row.trigger}" if row.step else row.trigger
     problem = row.trigger != Trigger.SUCCEEDED and row.reason
     return Line(
         cells=(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.cli.output import Mark
 from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import action_names
-from machines.history import StepResult, outcome, steps_of
+from machines.history import StepResult, is_probe, outcome, steps_of
 from machines.outcomes import Outcome
 from machines.saga import Saga
 from machines.statuses import Status, StepStatus
@@ -22,6 +22,8 @@ class Calls:
 
     #: Number of attempts.
     sent: int
+    #: Number of probes whose reply decided what the saga did.
+    probes: int
     #: Number of times that the call could not be sent.
     unsent: int
     #: Duration of all attempts, in milliseconds.
@@ -72,7 +74,7 @@ def _step_on_path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow]
         word=word,
         do=_calls(own if view.step.call else (), Direction.DO),
         undo=_calls(own, Direction.UNDO),
-        note=f"{_call(view.step, last.direction)}: {last.reason or 'no reason given'}" if problem and last else None,
+        note=f"{_call(view.step, last)}: {last.reason or 'no reason given'}" if problem and last else None,
     )
 
 
@@ -117,10 +119,14 @@ def _requested(definition: Saga, journal: Sequence[JournalRow], step: Step, trig
 
 def _calls(own: Sequence[JournalRow], direction: Direction) -> Calls:
     rows = [row for row in own if row.direction == direction]
-    outcomes = [found for row in rows if (found := outcome(row))]
+    probes = sum(is_probe(row) for row in rows)
+    outcomes = [found for row in rows if (found := outcome(row)) and not is_probe(row)]
     unsent = outcomes.count(Outcome.NOT_SENT)
-    return Calls(sent=len(outcomes) - unsent, unsent=unsent, ms=sum(row.duration_ms or 0 for row in rows))
+    ms = sum(row.duration_ms or 0 for row in rows)
+    return Calls(sent=len(outcomes) - unsent, probes=probes, unsent=unsent, ms=ms)
 
 
-def _call(step: Step, direction: str | None) -> str:
-    return str(step.undo if direction == Direction.UNDO and step.undo else step.action)
+def _call(step: Step, row: JournalRow) -> str:
+    if step.probe and is_probe(row):
+        return str(step.probe)
+    return str(step.undo if row.direction == Direction.UNDO and step.undo else step.action)

@@ -11,6 +11,7 @@ from app.store.instance import Instance
 from app.telemetry import Telemetry
 from app.traces import Traces
 from machines.call import Call
+from machines.history import NO_ATTEMPT_LEFT, PROBED, STILL_UNKNOWN
 from machines.outcomes import Outcome
 from machines.references import NO_ROOTS, FillError, idempotency_key, roots_of
 from machines.transitions import Direction
@@ -40,7 +41,7 @@ class Calls:
     def _make(self, saga: Instance) -> tuple[Reply, Outcome]:
         at, probe = saga.current, saga.probe
         assert at.call is not None
-        probed = self._send(saga, probe) if probe else None
+        probed = self._ask(saga, probe) if probe else None
         if probed and probed[1] is Outcome.SUCCEEDED:
             return probed
         if saga.must_not_send or (probed and saga.failed_attempts >= at.retry.attempts):
@@ -92,13 +93,18 @@ class Calls:
         says = f"{refused.reason}, after an attempt that may have worked"
         if probe is None:
             return replace(refused, says=says), Outcome.REFUSED
-        reply, outcome = self._send(saga, probe)
+        reply, outcome = self._ask(saga, probe)
         if outcome is Outcome.SUCCEEDED:
             return reply, outcome
-        says = f"{says}; its probe: {reply.reason}"
+        says = f"{says}; its {reply.reason}"
         if outcome is Outcome.REFUSED:
             return replace(refused, says=says), outcome
         return replace(reply, says=says), outcome
+
+    def _ask(self, saga: Instance, probe: Call) -> tuple[Reply, Outcome]:
+        """Send the probe. The reason of its reply says that the reply is not that of the call."""
+        reply, outcome = self._send(saga, probe)
+        return replace(reply, says=f"{PROBED}{reply.reason}"), outcome
 
     def _send(self, saga: Instance, call: Call, direction: Direction | None = None) -> tuple[Reply, Outcome]:
         at = saga.current
@@ -160,8 +166,8 @@ def _not_again(probed: tuple[Reply, Outcome] | None) -> tuple[Reply, Outcome]:
         return probed
     # An attempt may still arrive after the probe has said that nothing was done, so the outcome stays in doubt.
     denied = outcome is Outcome.REFUSED and not reply.impossible
-    says = "its probe says that it was not done, and no attempt is left" if denied else "still unknown"
-    return replace(reply, says=f"{says}: {reply.reason}", status=None), Outcome.IN_DOUBT
+    says = NO_ATTEMPT_LEFT if denied else STILL_UNKNOWN
+    return replace(reply, says=says + reply.reason.removeprefix(PROBED), status=None), Outcome.IN_DOUBT
 
 
 def _without_secrets(saga: Instance, reply: Reply, taken: Mapping[str, Any]) -> Reply:

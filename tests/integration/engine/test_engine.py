@@ -1,4 +1,5 @@
 import gzip
+from types import SimpleNamespace
 
 import pytest
 
@@ -7,6 +8,7 @@ from app.calls.client import HttpClient, Request
 from app.store.sagas import FencedError
 from machines.call import post
 from machines.fields import text
+from machines.history import is_probe
 from machines.retry import Retry
 from machines.saga import Saga
 from machines.step import compensatable, pivot
@@ -257,6 +259,16 @@ def test_pivot_refused_in_doubt_is_stuck_and_nothing_is_undone(scene):
     assert saga.error == "STUCK_GO: go: 409 order already paid, after an attempt that may have worked"
     (last,) = scene.rows("SELECT trigger, status_code FROM journal ORDER BY seq DESC LIMIT 1")
     assert tuple(last.values()) == ("refused_in_doubt", 409)
+
+
+def test_a_move_by_a_probe_says_so_and_counts_as_no_attempt_of_the_call(scene):
+    scene.given(enregistrer_vente=[LOST], probe_enregistrer_vente=[answer(201, vente_id="v1")])
+    saga = scene.run()
+    rows = scene.rows("SELECT trigger, reason FROM journal WHERE step = 'enregistrer_vente' ORDER BY seq")
+    assert [row["trigger"] for row in rows] == ["retry", "succeeded"]
+    assert [is_probe(SimpleNamespace(**row)) for row in rows] == [False, True]
+    assert rows[1]["reason"] == "probe: 201"
+    assert saga.state == "CONFIRMEE"
 
 
 def test_probe_is_sent_after_a_pivot_is_refused_in_doubt(scene):

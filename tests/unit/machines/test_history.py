@@ -1,8 +1,15 @@
 """What a journal says about the calls of a saga."""
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
+
 import pytest
 
-from machines.history import outcome_of_move
+from machines.checkout import CHECKOUT
+from machines.history import outcome_of_move, steps_of
 from machines.outcomes import Outcome
 
 SUCCEEDED, REFUSED, IN_DOUBT, NOT_SENT = Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.IN_DOUBT, Outcome.NOT_SENT
@@ -34,3 +41,35 @@ def test_a_call_that_is_sent_again_is_in_doubt_whatever_its_status(trigger):
     assert outcome_of_move(trigger, 409) is IN_DOUBT
     assert outcome_of_move("refused", 401) is REFUSED
     assert outcome_of_move("succeeded", 202) is SUCCEEDED
+
+
+@dataclass
+class Row:
+    """A row of the journal, of the step that records the sale of a checkout."""
+
+    trigger: str
+    reason: str | None
+    step: str = "enregistrer_vente"
+    direction: str = "do"
+    source: str = "PAIEMENT_EFFECTUE"
+    dest: str = "PAIEMENT_EFFECTUE"
+    status_code: int | None = None
+    reply: Any = None
+    duration_ms: float | None = 1.0
+    at: datetime = datetime(2027, 1, 31, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("rows", "attempts"),
+    [
+        ([Row("succeeded", "201")], 1),
+        ([Row("retry", "timed out"), Row("succeeded", "probe: 200")], 1),
+        ([Row("retry", "timed out"), Row("retry", "500"), Row("exhausted", "still unknown: 404")], 2),
+        ([Row("succeeded", "probe: 200")], 1),
+        ([Row("exhausted", "still unknown: 404")], 0),
+    ],
+)
+def test_a_probe_is_no_attempt_of_its_call(rows, attempts):
+    saga = SimpleNamespace(id=uuid4(), state="COMMANDE_ENREGISTREE", status="running", entered_at=Row.at, data={})
+    sale = next(found for found in steps_of(CHECKOUT, saga, rows) if found.step.name == "enregistrer_vente")
+    assert sale.attempts == attempts

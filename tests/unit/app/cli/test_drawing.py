@@ -233,3 +233,17 @@ def test_every_status_has_a_symbol_and_a_word():
         drawing.headline(SagaInMemory().row(status=status)).plain.split(" in ")[0] for status in drawing.STATUS_LOOKS
     }
     assert headlines == {"○ pending", "● running", "↩ compensating", "! stuck", "✓ completed", "■ compensated"}
+
+
+def test_a_probe_is_drawn_as_the_probe_that_it_is():
+    saga = SagaInMemory().move("succeeded", "succeeded", "succeeded").move("retry", reason="timed out")
+    shown = drawn(saga.move("succeeded", reason="probe: 200"), width=100)
+    assert "✓  enregistrer_vente  done     1 call, 1 probe  24 ms" in shown
+    assert "probe enregistrer_vente succeeded" in shown
+
+
+def test_a_pivot_that_is_still_unknown_names_its_probe():
+    saga = SagaInMemory().move("succeeded", "succeeded", "succeeded").move("retry", reason="timed out")
+    shown = drawn(saga.move("exhausted", reason="still unknown: 404"))
+    assert "1 call, 1 probe" in shown
+    assert "GET ventes/ventes/outcome: still unknown: 404" in shown
