@@ -1,5 +1,10 @@
 """Texts for all diagrams: the meaning of kinds of steps, of phases and of triggers, and notes about calls."""
 
+import json
+from collections.abc import Mapping
+
+from machines.call import Call
+from machines.outcomes import Outcome
 from machines.retry import Retry
 from machines.saga import Saga
 from machines.step import Kind, Step
@@ -39,6 +44,15 @@ TRIGGERS = {
     Trigger.RETRY: "outcome unknown: sent again; from a stuck state, by a person",
     Trigger.DEFER: "not sent at all: sent later, counts as no attempt",
     Trigger.RESOLVE: "a person did it by hand",
+}
+
+#: Outcome → what it means for the step, in the notes about `means=`.
+MEANINGS = {
+    Outcome.SUCCEEDED: "done",
+    Outcome.REFUSED: "refused",
+    Outcome.REFUSED_UNDO: "refused, but undone: it leaves something behind",
+    Outcome.IN_DOUBT: "in doubt",
+    Outcome.NOT_SENT: "not done yet, sent again",
 }
 
 #: Names of two shapes; the other shapes have the names of the phases. FAILURE is the shape of a step's `refused` state.
@@ -94,7 +108,36 @@ def notes(state: State) -> list[str]:
         return [str(state.waits)]
     if not state.call or not state.step:
         return []
-    return [retry_note(state.step, state.retry), *([f"no answer: asks {state.probe}"] if state.probe else [])]
+    found = [retry_note(state.step, state.retry)]
+    found += [f"no answer: asks {state.probe}"] if state.probe else []
+    found += [recovery_note(state.step)] if state.undoes and state.step.undo_needs_reply else []
+    replies: dict[str, list[str]] = {}
+    for reply, outcome in meanings(state.call):
+        replies.setdefault(MEANINGS[outcome], []).append(reply)
+    return [*found, *(f"{' or '.join(each)}: {meaning}" for meaning, each in replies.items())]
+
+
+def recovery_note(step: Step) -> str:
+    """Return how the undo gets the reply of its own step when that reply is lost."""
+    if step.probe:
+        return f"reply of {step.name} lost: asks {step.probe} first"
+    return f"reply of {step.name} lost: sends {step.call} again first, with the same key"
+
+
+def meanings(call: Call | None) -> list[tuple[str, Outcome]]:
+    """Return what `means=` says: pairs of a reply, such as `409` or `status null`, and its outcome."""
+    found: list[tuple[str, Outcome]] = []
+    for reply, meant in (call.means if call else {}).items():
+        if isinstance(meant, Mapping):
+            found += [(f"{reply} {_as_json(value)}", Outcome(outcome)) for value, outcome in meant.items()]
+        else:
+            found.append((str(reply), Outcome(meant)))
+    return found
+
+
+def _as_json(value: object) -> str:
+    """Return a value of a reply as JSON, a text without its quotes; null stands for a missing field too."""
+    return value if isinstance(value, str) else "null or missing" if value is None else json.dumps(value)
 
 
 def phases_of(saga: Saga) -> dict[Phase, str]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from diagrams.descriptions import meanings
 from machines.call import Call
 from machines.outcomes import Outcome
 from machines.progress import Walk
@@ -15,6 +16,8 @@ from machines.transitions import Trigger
 class Asks(StrEnum):
     DO = "do"
     PROBE = "probe"
+    #: Gets the reply of a step again, because its undo needs that reply.
+    RECOVER = "recover"
     UNDO = "undo"
 
 
@@ -30,6 +33,8 @@ class Exchange:
     outcome: Trigger
     #: State of the saga after that move.
     then: str
+    #: True: the participant refused the call, but left something behind.
+    leaves_something: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,18 +52,27 @@ class Run:
 
 
 def runs(saga: Saga) -> Iterator[Run]:
-    """Yield the run in which every step succeeds, one run for each refusal, and one run for each probe."""
+    """Yield the run in which every step succeeds, and one run for each other outcome that the table provides for."""
     yield _run(saga, "success", "every step succeeds", {})
     for step in saga.steps:
         if step.refused and step.kind is not Kind.PAUSE:
             yield _run(saga, f"{step.name}-refused", f"{step.name} is refused", {step.name: Outcome.REFUSED})
+        if Outcome.REFUSED_UNDO in {outcome for _, outcome in meanings(step.call)}:
+            says = f"{step.name} is refused, but leaves something behind"
+            yield _run(saga, f"{step.name}-refused-undo", says, {step.name: Outcome.REFUSED_UNDO})
         if step.probe:
             says = f"the answer to {step.name} is lost, and its probe finds that it succeeded"
             yield _run(saga, f"{step.name}-unanswered", says, {step.name: Outcome.IN_DOUBT})
+        if step.recovery and step.undo_needs_reply:
+            says = f"no answer to {step.name} comes, and its undo needs that answer"
+            yield _run(saga, f"{step.name}-lost", says, {}, lost=step.name)
 
 
-def _run(saga: Saga, name: str, says: str, unwell: Mapping[str, Outcome]) -> Run:
-    """Run a saga in memory. unwell: step → outcome of its first call; all other calls succeed."""
+def _run(saga: Saga, name: str, says: str, unwell: Mapping[str, Outcome], lost: str = "") -> Run:
+    """Run a saga in memory. unwell: step → outcome of its first call; all other calls succeed.
+
+    lost: the step whose answers are all lost.
+    """
     walk, outcomes = Walk(saga), dict(unwell)
     walk.pass_on()
     exchanges: list[Exchange] = []
@@ -71,7 +85,25 @@ def _run(saga: Saga, name: str, says: str, unwell: Mapping[str, Outcome]) -> Run
             continue
         at, asks = walk.current, Asks.PROBE if walk.probe else Asks(walk.current.direction)
         assert at.step is not None
+        if at.undoes and at.step.name == lost:
+            exchanges.append(_recovery(at.step, at.name))
         walk.take()
-        outcome = walk.conclude(outcomes.pop(at.step.name, Outcome.SUCCEEDED) if asks is Asks.DO else Outcome.SUCCEEDED)
-        exchanges.append(Exchange(step=at.step, call=call, asks=asks, outcome=outcome, then=walk.take()[0].name))
+        outcome = outcomes.pop(at.step.name, Outcome.SUCCEEDED) if asks is Asks.DO else Outcome.SUCCEEDED
+        if at.step.name == lost and asks is not Asks.UNDO:
+            last = asks is Asks.PROBE or not at.probe
+            trigger = walk.exhaust() if last else walk.conclude(Outcome.IN_DOUBT)
+        else:
+            trigger = walk.conclude(outcome)
+        exchanges.append(
+            Exchange(
+                step=at.step, call=call, asks=asks, outcome=trigger, then=walk.take()[0].name,
+                leaves_something=outcome is Outcome.REFUSED_UNDO,
+            )
+        )  # fmt: skip
     return Run(saga=saga, name=name, says=says, exchanges=tuple(exchanges), end=walk.state)
+
+
+def _recovery(step: Step, state: str) -> Exchange:
+    """Return the call that gets the lost reply of a step again, in the state of its undo."""
+    assert step.recovery is not None
+    return Exchange(step=step, call=step.recovery, asks=Asks.RECOVER, outcome=Trigger.SUCCEEDED, then=state)

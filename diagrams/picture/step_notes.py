@@ -1,8 +1,9 @@
 """The notes at the left of each band: the step, its kind, and the consequence when the step does not succeed."""
 
-from diagrams.descriptions import KINDS
+from diagrams.descriptions import KINDS, meanings
 from diagrams.picture.elements import Text, line_height, wrap
 from diagrams.step_bands import Band, step_bands
+from machines.outcomes import Outcome
 from machines.saga import Saga
 
 NARROWEST = 178.0
@@ -15,7 +16,10 @@ def notes_width(saga: Saga) -> float:
 
 def step_notes(saga: Saga, band: Band, width: float) -> list[Text]:
     """Return the lines of the note about a step. No line is wider than `width` pixels."""
-    notes = [KINDS[band.step.kind], refusal_note(saga, band), no_answer_note(band)]
+    notes = [
+        KINDS[band.step.kind], refusal_note(saga, band), refused_undo_note(band), no_answer_note(band),
+        lost_reply_note(band),
+    ]  # fmt: skip
     lines = [line for words in notes if words for line in wrap(words, width - 20, _SIZE, 8)]
     kind = Text(words=band.step.kind, look="kind")
     return [_name(band), kind, *(Text(words=words, size=_SIZE, look="quiet") for words in lines)]
@@ -31,6 +35,20 @@ def refusal_note(saga: Saga, band: Band) -> str:
         return ""
     to_undo = [step.name for step in saga.steps[: band.number - 1] if step.undo][::-1]
     return f"Refused: undoes {', '.join(to_undo)}" if to_undo else "Refused: nothing to undo"
+
+
+def refused_undo_note(band: Band) -> str:
+    """Return which refusals leave something behind, so that this step is undone too."""
+    replies = [reply for reply, outcome in meanings(band.step.call) if outcome is Outcome.REFUSED_UNDO]
+    return f"Refused with {' or '.join(replies)}: undoes {band.step.name} too" if replies else ""
+
+
+def lost_reply_note(band: Band) -> str:
+    """Return how the undo gets the reply that it needs when that reply is lost."""
+    if not band.step.undo_needs_reply:
+        return ""
+    how = "asks for it" if band.step.probe else "sends the call again with the same key"
+    return f"Undo needs the reply: if it is lost, {how} first"
 
 
 def no_answer_note(band: Band) -> str:

@@ -1,27 +1,34 @@
 """Write a saga's table as Markdown: its steps, its states and every transition."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from diagrams.descriptions import KINDS, PHASES, POINT_OF_NO_RETURN, TRIGGERS, deadline_note, retry_note
-from machines.retry import PERSISTENT
+from diagrams.descriptions import (
+    KINDS,
+    MEANINGS,
+    PHASES,
+    POINT_OF_NO_RETURN,
+    TRIGGERS,
+    deadline_note,
+    meanings,
+    recovery_note,
+    retry_note,
+)
+from machines.retry import Retry
 from machines.saga import Saga
 from machines.step import Kind, Step
 
 
-def _sent_again(step: Step) -> str:
-    return retry_note(step, step.retry) if step.call else ""
-
-
 def markdown(saga: Saga) -> str:
+    retries = {(s.step.name, s.undoes): s.retry for s in saga.states.values() if s.call and s.step}
     steps = [
         (
             str(place),
             code(step.name),
             f"{step.kind}: {KINDS[step.kind]}",
             code(str(step.action)),
-            _sent_again(step) + (f"; no answer: asks {code(str(step.probe))}" if step.probe else ""),
-            code(str(step.undo)) if step.undo else "",
-            retry_note(step, PERSISTENT) if step.undo else "",
+            _sent_again(step, retries) + (f"; no answer: asks {code(str(step.probe))}" if step.probe else ""),
+            code(str(step.undo)) + (f"; {recovery_note(step)}" if step.undo_needs_reply else "") if step.undo else "",
+            retry_note(step, retries[step.name, True]) if step.undo else "",
         )
         for place, step in enumerate(saga.steps, 1)
     ]
@@ -46,6 +53,7 @@ def markdown(saga: Saga) -> str:
         deadline_note(saga),
         "## Steps",
         table(("#", "step", "kind", "call", "sent again", "undo", "undo sent again"), steps),
+        *_replies(saga),
         "## States",
         table(("state", "phase", "step"), states),
         "## Rows",
@@ -54,6 +62,22 @@ def markdown(saga: Saga) -> str:
         table(("trigger", "meaning"), [(str(trigger), meaning) for trigger, meaning in TRIGGERS.items()]),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _sent_again(step: Step, retries: Mapping[tuple[str, bool], Retry]) -> str:
+    """Return the retries of the step's call. retries: by the name of the step, and whether it is the undo."""
+    return retry_note(step, retries[step.name, False]) if step.call else ""
+
+
+def _replies(saga: Saga) -> list[str]:
+    """Return the section about replies that have a meaning of their own; nothing when no call has such replies."""
+    calls = {str(call): call for step in saga.steps for call in (step.call, step.undo, step.probe) if call}
+    lines = [
+        (code(name), code(reply), MEANINGS[outcome])
+        for name, call in calls.items()
+        for reply, outcome in meanings(call)
+    ]
+    return ["## Replies", table(("call", "reply", "meaning"), lines)] if lines else []
 
 
 def table(head: tuple[str, ...], lines: Iterable[tuple[str, ...]]) -> str:

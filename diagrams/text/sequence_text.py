@@ -24,7 +24,7 @@ def plantuml_sequence(run: Run) -> str:
         ]
         if _no_return(exchange):
             lines.append(f"== {POINT_OF_NO_RETURN} ==")
-        if exchange.outcome is Trigger.REFUSED:
+        if exchange.outcome in (Trigger.REFUSED, Trigger.EXHAUSTED):
             lines.append("== the way back ==")
     return "\n".join([*lines, f"{_SAGA} --> {_CLIENT} : {text(run.end)}", "@enduml", ""])
 
@@ -56,12 +56,17 @@ def _alias(participant: str) -> str:
 
 
 def _asks(exchange: Exchange) -> str:
-    prefix = "" if exchange.asks is Asks.DO else f"{exchange.asks} "
-    return f"{prefix}{exchange.step.name}: {exchange.call.method} {exchange.call.path}"
+    words = {
+        Asks.DO: exchange.step.name,
+        Asks.RECOVER: f"the lost reply of {exchange.step.name}",
+    }.get(exchange.asks, f"{exchange.asks} {exchange.step.name}")
+    return f"{words}: {exchange.call.method} {exchange.call.path}"
 
 
 def _answers(exchange: Exchange) -> str:
-    return "no answer" if exchange.outcome is Trigger.RETRY else str(exchange.outcome)
+    if exchange.outcome in (Trigger.RETRY, Trigger.EXHAUSTED):
+        return "no answer"
+    return f"{exchange.outcome}{', but it left something behind' if exchange.leaves_something else ''}"
 
 
 def _well(exchange: Exchange) -> bool:

@@ -2,6 +2,7 @@ from diagrams.sequence import Run, runs
 from diagrams.text.sequence_text import mermaid_sequence, plantuml_sequence
 from machines.checkout import CHECKOUT
 from machines.saga import Saga
+from tests.support.tables.kitchen_sink import KITCHEN_SINK
 
 
 def exchanges(run: Run) -> list[str]:
@@ -46,6 +47,29 @@ def test_one_sequence_for_success_each_refusal_and_each_probe(saga: Saga):
     courses = list(runs(saga))
     assert {run.name: run.end for run in courses} == {"success": saga.completed} | refused | unanswered
     assert len(courses) == 1 + len(refused) + len(unanswered)
+
+
+def run_of(name: str) -> Run:
+    return next(run for run in runs(KITCHEN_SINK) if run.name == name)
+
+
+def test_a_lost_reply_is_got_again_before_the_undo_that_needs_it():
+    run = run_of("book-lost")
+    assert exchanges(run)[2:] == [
+        "book exhausted NO_SEAT", "recover book succeeded UNDOING_BOOK", "undo book succeeded LETTING_GO",
+        "undo hold succeeded CALLED_OFF",
+    ]  # fmt: skip
+    drawn = mermaid_sequence(run)
+    assert "the lost reply of book#58; POST /bookings" in drawn
+    assert "no answer" in drawn
+    assert "the lost reply of redeem#58; GET /redemptions" in mermaid_sequence(run_of("redeem-lost"))
+
+
+def test_a_refusal_that_leaves_something_behind_undoes_its_own_step():
+    run = run_of("redeem-refused-undo")
+    assert "undo redeem succeeded UNDOING_BOOK" in exchanges(run)
+    for drawn in (plantuml_sequence(run), mermaid_sequence(run)):
+        assert "refused, but it left something behind" in drawn
 
 
 def test_compensations_run_in_reverse(saga: Saga):
