@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from flask import Flask, request
 from prometheus_client import CollectorRegistry
+from sqlalchemy import inspect, text
 from werkzeug.serving import make_server
 
 from app import create_app
@@ -150,6 +151,22 @@ def every_surface(application, saga_id, tmp_path, capfd) -> dict[str, str]:
     return found | {"log": "".join(capfd.readouterr())}
 
 
+#: The only columns that hold secret values: those from which the calls are built.
+HOLDING = {("saga", "data"), ("saga", "moves"), ("journal", "reply")}
+
+
+def other_columns() -> dict[str, str]:
+    """Return the content of each column of the database that is not meant to hold a secret value."""
+    found = {}
+    with db.engine.connect() as connection:
+        for table in inspect(connection).get_table_names():
+            rows = connection.execute(text(f'SELECT * FROM "{table}"')).mappings().all()
+            for column in {name for row in rows for name in row} if rows else ():
+                if (table, column) not in HOLDING:
+                    found[f"{table}.{column}"] = "\n".join(str(row[column]) for row in rows)
+    return found
+
+
 def start(application, **more):
     body = {"type": "secretive", "data": DATA | more}
     client = application.test_client()
@@ -192,6 +209,24 @@ def test_a_secret_is_sent_and_shown_nowhere(application, bank, tmp_path, capfd, 
     assert "***" in found["log"]
     assert "***" in found[f"/admin/sagas/{saga_id}"]
     assert "***" in found["archive"] or state.startswith("STUCK")
+
+
+def test_a_secret_stays_hidden_when_its_saga_is_stuck_and_resolved(application, bank, tmp_path, capfd):
+    bank.refusing = {"pay/pay": 402, "bank/unscore": 422}
+    saga_id, _ = start(application)
+    client = application.test_client()
+    stuck = {path: client.get(path).get_data(as_text=True) for path in ("/admin/stuck", f"/admin/sagas/{saga_id}")}
+    answers = [
+        client.post(f"/api/v1/sagas/{saga_id}/retry", json={"reason": "again"}, headers={"Prefer": "wait=20"}),
+        client.post(
+            f"/api/v1/sagas/{saga_id}/resolve", json={"reason": "done by phone"}, headers={"Prefer": "wait=20"}
+        ),
+    ]
+    assert [answer.get_json()["saga"]["state"] for answer in answers] == ["STUCK_UNDO_SCORE", "NOT_PAID"]
+    texts = {f"answer {number}": answer.get_data(as_text=True) for number, answer in enumerate(answers)}
+    columns = other_columns()
+    assert "done by phone" in columns["journal.reason"]
+    check(every_surface(application, saga_id, tmp_path, capfd) | stuck | texts | columns)
 
 
 def test_a_function_of_the_author_that_fails_shows_no_secret(application, tmp_path, capfd):
