@@ -198,7 +198,10 @@ def _decimal_schema(field: Field, bounds: Mapping[str, int | float]) -> dict[str
     number = {"type": "number", "multipleOf": 10**-field.places} if field.places else {"type": "integer"}
     return {
         "description": f"a decimal from {field.low} to {field.high} with at most {field.places} places",
-        "anyOf": [{"type": "string", "pattern": rf"^{sign}0*[0-9]{{1,{digits}}}(\.{decimals})?$"}, {**number, **bounds}],
+        "anyOf": [
+            {"type": "string", "pattern": rf"^{sign}0*[0-9]{{1,{digits}}}(\.{decimals})?$"},
+            {**number, **bounds},
+        ],
     }
 
 
