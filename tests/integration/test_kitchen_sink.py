@@ -147,6 +147,8 @@ def test_each_way_to_start_names_the_wrong_value(application, described, wrong, 
         answer = client.post(path, json=body)
         assert (answer.status_code, answer.content_type) == (400, "application/problem+json")
         assert [error["pointer"] for error in answer.get_json()["errors"]] == [below + pointer]
+    batch = client.post("/api/v1/sagas/kitchen_sink/batch", json={"starts": [{"data": data, "key": "1"}]})
+    assert f'"/starts/0/data{pointer}"' in batch.get_data(as_text=True)
     with pytest.raises(InvalidError) as refused:
         by_event(application, data)
     assert [error["pointer"] for error in refused.value.members["errors"]] == [f"/data{pointer}"]
