@@ -216,14 +216,14 @@ def test_a_secret_stays_hidden_when_its_saga_is_stuck_and_resolved(application, 
     saga_id, _ = start(application)
     client = application.test_client()
     stuck = {path: client.get(path).get_data(as_text=True) for path in ("/admin/stuck", f"/admin/sagas/{saga_id}")}
-    answers = [
-        client.post(f"/api/v1/sagas/{saga_id}/retry", json={"reason": "again"}, headers={"Prefer": "wait=20"}),
-        client.post(
-            f"/api/v1/sagas/{saga_id}/resolve", json={"reason": "done by phone"}, headers={"Prefer": "wait=20"}
-        ),
-    ]
-    assert [answer.get_json()["saga"]["state"] for answer in answers] == ["STUCK_UNDO_SCORE", "NOT_PAID"]
-    texts = {f"answer {number}": answer.get_data(as_text=True) for number, answer in enumerate(answers)}
+    texts = {}
+    for action, reason, state in (("retry", "again", "STUCK_UNDO_SCORE"), ("resolve", "done by phone", "NOT_PAID")):
+        db.session.rollback()  # all requests of this test share a session
+        path = f"/api/v1/sagas/{saga_id}/{action}"
+        answer = client.post(path, json={"reason": reason}, headers={"Prefer": "wait=20"})
+        assert answer.get_json()["saga"]["state"] == state
+        texts[action] = answer.get_data(as_text=True)
+    db.session.rollback()
     columns = other_columns()
     assert "done by phone" in columns["journal.reason"]
     check(every_surface(application, saga_id, tmp_path, capfd) | stuck | texts | columns)
