@@ -80,6 +80,15 @@ def test_signed_text_may_have_several_lines(read):
     assert read(HMAC % 'canonical = "${method}\\n${body}"')["flight"].auth["canonical"] == "${method}\n${body}"
 
 
+@pytest.mark.parametrize(("text", "number"), [("0.001", 0.001), ("86400", 86_400.0), (".5", 0.5)])
+def test_bounds_of_a_timeout_are_legal(read, text, number):
+    assert read(PARTICIPANT_FLIGHT_TIMEOUT_S=text)["flight"].timeout_s == number
+
+
+def test_proxy_may_end_with_a_slash(read):
+    assert str(read(PARTICIPANT_FLIGHT_PROXY="http://p:1/")["flight"].proxy) == "p:1"
+
+
 def test_variable_in_lower_case_is_read(read):
     assert read(participant_flight_url="https://b.test")["flight"].url == "https://b.test"
 
@@ -228,6 +237,10 @@ OAUTH = '[flight]\nauth = {type = "oauth2", client_id = "c", client_secret = "s"
         ("[flight]\nconcurrency = 1.5", "concurrency must be a whole number"),
         ('[flight]\nrate = "often"', "rate must be a limit such as 100/second"),
         ('[flight]\nproxy = "socks5://p"', r"PARTICIPANTS_FILE: \[flight\] proxy must be the URL of an HTTP proxy"),
+        *(
+            (f'[flight]\nproxy = "{url}"', r"PARTICIPANTS_FILE: \[flight\] proxy must be the URL of an HTTP proxy")
+            for url in ("http://p:99999", "http://:80", "https://p", "http://p/a", "http://p?a", "http://pé")
+        ),
         ('[flight]\nhealth = "health"', "health must be a path such as /health"),
         ('[flight]\nidempotency_header = "a b"', "idempotency_header must be the name of a header"),
         ('[flight]\nheaders = {"A" = "b\\nc"}', r"\[flight\] headers has 'A', which is no header"),

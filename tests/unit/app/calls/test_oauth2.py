@@ -8,7 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from app.calls.auth import Message, NoCredentialError
 from app.calls.client import HttpClient, Request
+from app.calls.oauth2 import OAuth2Credential
 from app.participant_settings.model import Auth, ParticipantSettings
 from tests.support.scripted_server import http, serving
 from tests.support.waiting import eventually
@@ -188,3 +190,12 @@ def test_thread_that_waits_for_a_token_ends_at_its_deadline(server, tokens):
     assert not release.is_set(), "it has not waited for the first one"
     assert reply.error == "no access token was received within the time of the call"
     first.join()
+
+
+def test_token_server_is_not_asked_when_the_time_of_the_call_is_over(tokens):
+    asked = []
+    credential = OAuth2Credential(oauth2(tokens), "flight/token", asked.append, lambda: 100.0)
+    message = Message(method="GET", url="", headers={}, body=b"", deadline=100.0)
+    with pytest.raises(NoCredentialError, match="no time was left"):
+        credential.headers(message)
+    assert asked == []
