@@ -411,6 +411,15 @@ def test_retry_uses_a_new_connection_after_the_nat_forgot(forgetful):
     assert participants.send(get(forgetful.url)).status == 200
 
 
+@pytest.mark.parametrize(("kept", "opened"), [(1, 3), (2, 2)])
+def test_no_more_idle_connections_are_kept_than_allowed(forgetful, kept, opened):
+    participants, forgetful.together = HttpClient(connections=kept), threading.Barrier(2)
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(2):  # each time two calls at once
+            assert [r.status for r in pool.map(participants.send, [get(forgetful.url)] * 2)] == [200] * 2
+    assert forgetful.connections == opened
+
+
 def test_retry_after_a_lost_answer_uses_a_new_connection(forgetful):
     participants = HttpClient(connections=4)
     forgetful.together = threading.Barrier(2)
@@ -474,3 +483,25 @@ def test_participant_that_never_reads_holds_no_call_beyond_its_time():
         reply = HttpClient(connections=1).send(request)
     assert (reply.status, reply.sent, reply.error) == (None, True, "no answer within 0.2 s")
     assert reply.duration_ms < 5000
+
+
+def test_rest_of_a_request_is_not_sent_when_its_time_is_over():
+    received = [0]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def read():
+            with listener.accept()[0] as connection:
+                while piece := connection.recv(65_536):
+                    received[0] += len(piece)
+
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        url, size = f"http://127.0.0.1:{listener.getsockname()[1]}/", 30_000_000  # more than one `send` can take
+        request = Request(
+            participant="stock", method="POST", url=url, headers={}, body={"a": "x" * size}, timeout_s=5.0
+        )
+        moments = iter([0.0, 0.0, 0.0, 0.0, 0.0, 4.9, 5.1, 5.1])  # as above: the first part is sent at 4.9 s
+        reply = HttpClient(1, clock=lambda: next(moments, 5.1)).send(request)
+        reader.join(10)
+    assert (reply.sent, reply.error) == (True, "no answer within 5 s")
+    assert 0 < received[0] < size
