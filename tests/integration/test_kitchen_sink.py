@@ -62,12 +62,13 @@ WRONG = [
 
 
 class World:
-    """The participants of the kitchen sink. `lost`: calls whose effect happens and whose reply is lost."""
+    """The participants of the kitchen sink. lost: calls whose reply is lost. refused: calls that are refused."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.bodies: list[object] = []
         self.lost: set[str] = set()
+        self.refused: set[str] = set()
         app = Flask("world")
 
         @app.route("/<path:path>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
@@ -77,6 +78,8 @@ class World:
             self.bodies.append(request.get_json(silent=True))
             if call in self.lost:
                 return "lost", 500
+            if call in self.refused:
+                return {"detail": "no"}, 409
             return self.reply(request.method, path)
 
         self.server = make_server("127.0.0.1", 0, app, threaded=True)
@@ -197,6 +200,20 @@ def test_a_successful_probe_is_shown_as_the_probe_that_it_is(application, probed
     shown = application.test_cli_runner().invoke(args=["saga", "show", probed]).output
     assert "1 call, 1 probe" in shown
     assert "probe redeem succeeded" in shown
+
+
+def test_the_page_of_a_stuck_saga_shows_an_undo_whose_body_is_a_list(application, world):
+    world.refused = {"POST pay/payments/C0DE/capture", "DELETE fly/bookings/b1"}
+    client = application.test_client()
+    stuck = client.post("/api/v1/sagas/kitchen_sink", json=EXAMPLE, headers={"Prefer": "wait=30"}).get_json()
+    world.refused = set()
+    assert stuck["state"] == "STUCK_UNDO_BOOK"
+    answer = client.get(f"/admin/sagas/{stuck['id']}")
+    assert answer.status_code == 200
+    assert "PATCH points/redemptions/7" in answer.get_data(as_text=True)
+    assert "undone; by " in answer.get_data(as_text=True)
+    assert "DELETE fly/bookings/b1" in answer.get_data(as_text=True)
+    assert "needs replies that have not come yet" not in answer.get_data(as_text=True)  # the undo has no body
 
 
 def test_the_example_fits_its_own_schema_in_the_definition(application):
