@@ -142,6 +142,13 @@ def test_call_with_half_an_answer_counts_as_sent(send, peer):
     assert (reply.body, reply.sent) == (None, True)
 
 
+def test_connection_with_half_an_answer_is_not_used_again(send, peer):
+    """The rest of the answer would be taken for the answer to the next request."""
+    assert send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{", timeout_s=0.2).status is None
+    assert send(OK).status == 200
+    assert peer.connections == 2
+
+
 def test_call_without_an_answer_in_time_counts_as_sent(send):
     reply = send(b"", timeout_s=0.2)
     assert (reply.status, reply.sent, reply.error) == (None, True, "no answer within 0.2 s")
