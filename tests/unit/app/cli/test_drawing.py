@@ -232,7 +232,9 @@ def test_every_status_has_a_symbol_and_a_word():
     headlines = {
         drawing.headline(SagaInMemory().row(status=status)).plain.split(" in ")[0] for status in drawing.STATUS_LOOKS
     }
-    assert headlines == {"○ pending", "● running", "↩ compensating", "! stuck", "✓ completed", "■ compensated"}
+    assert headlines == {
+        "○ pending", "● running", "◷ waiting", "↩ compensating", "! stuck", "✓ completed", "■ compensated",
+    }  # fmt: skip
 
 
 def test_a_probe_is_drawn_as_the_probe_that_it_is():
