@@ -132,7 +132,7 @@ def test_a_trip_is_booked_as_each_company_wants_it(orchestrator, trip):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("changes", "reason", "undone"), [
+@pytest.mark.parametrize(("changes", "reason", "starts"), [
     ({"city": "Atlantis"}, r"NO_SEAT: fly: 422 .*no_seats", []),
     ({"city": "Bethlehem"}, "NO_ROOM: sleep: 409 there is no room", ["flight/v1/bookings/bk_"]),
     ({"nights": 31}, "NO_CAR: drive: 422 at most 30 days", ["hotel/reservations/", "flight/v1/bookings/bk_"]),
