@@ -26,10 +26,10 @@ def fails_with(code):
 @pytest.mark.parametrize(
     ("code", "status", "ready", "says"),
     [
-        ("53100", 503, 503, "ask again, with the same Idempotency-Key"),
-        ("57P01", 503, 503, "ask again"),
-        ("40P01", 503, 200, "ask again"),
-        ("55P03", 503, 200, "ask again"),
+        ("53100", 503, 503, "send the request again, with the same Idempotency-Key"),
+        ("57P01", 503, 503, "send the request again"),
+        ("40P01", 503, 200, "send the request again"),
+        ("55P03", 503, 200, "send the request again"),
         ("42P01", 503, 200, "flask --app app db upgrade"),
         ("42501", 500, 200, "lacks a right"),
         ("54000", 400, 200, "cannot keep a value"),

@@ -13,7 +13,7 @@ FROZEN = {
     "0005_access.py": "f844c91edc0760297159bf26a7805f8619062182c71093ba54763ca4554e2ca2",
     "0006_tables_keys_and_times.py": "03e4f9818c81eb9cbde5cf59398dbd8d026330c4ddb3550e68180adad70621ef",
     "0007_lighter_journal_trigger.py": "d715cb0651cef6168abda3d2f002ce3ae2a64b035c677f26d2cf4396f20c2274",
-    "0008_waiting.py": "8dda88d2561a375719515c09a5cec0b3a7532e3df49f2d8515bedb7726201347",
+    "0008_waiting.py": "4bf609e7bfe9d93c75e25297a0b59b58cfc0c6d925a70a50808b454270f2cc7d",
 }
 
 
