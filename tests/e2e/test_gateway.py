@@ -157,4 +157,5 @@ def test_trial_passes_only_with_balanced_books(gateway, participants):
 
 def test_gateway_refuses_a_body_above_the_orchestrators_limit(gateway):
     sagas = f"{gateway}/saga-orchestrator/api/v1/sagas"
-    assert requests.post(sagas, data=b"x" * (257 << 10), timeout=5).status_code == 413
+    headers = {"Content-Type": "application/json"}
+    assert requests.post(sagas, data=b"x" * (257 << 10), headers=headers, timeout=5).status_code == 413

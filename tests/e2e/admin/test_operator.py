@@ -32,7 +32,7 @@ def test_a_stuck_order_is_found_understood_and_retried(site):
     causes = page.get_by_role("region", name="By cause")
     expect(causes).to_contain_text("checkout")
     expect(causes).to_contain_text("ventes")
-    causes.get_by_role("link", name="no attempt is left").click()
+    causes.get_by_role("link", name="503 A simulated failure").click()
     page.get_by_role("link", name=saga_id[:8]).click()
 
     expect(page.get_by_role("region", name="What happened")).to_contain_text("stopped at enregistrer_vente")
