@@ -71,29 +71,14 @@ class Leases:
 
         A claim sets a new epoch and a lease of `lease_s` seconds.
         """
-        now = self._clock()
-        with self._database.connect() as connection:
-            parameters = {"most": limit, "lease_s": lease_s, "since_s": -overdue_s}
-            if self._claim is None:  # built once, because building it takes as long as running it
-                self._claim = self._take(self._due())
-            rows = connection.execute(self._claim, parameters).all()
-            journal = journals(connection, [row.id for row in rows]) if rows else {}
-        taken = [saga for row in rows if (saga := self._loaded(row, journal[row.id], now))]
-        for saga in taken:
-            saga.lease_end = now + lease_s
-        return taken
+        if self._claim is None:  # built once, because building it takes as long as running it
+            self._claim = self._take(self._due())
+        return self._taken(self._claim, limit, lease_s, overdue_s)
 
     def claim_one(self, saga_id: UUID, lease_s: float) -> Instance | None:
         """Claim this saga; None when it is not due, or when another process claims it."""
-        now = self._clock()
         one = self._take(self._due().where(_SAGA.c.id == saga_id))
-        with self._database.connect() as connection:
-            row = connection.execute(one, {"most": 1, "lease_s": lease_s, "since_s": 0.0}).one_or_none()
-            journal = journals(connection, [saga_id]) if row else {}
-        saga = self._loaded(row, journal[saga_id], now) if row else None
-        if saga:
-            saga.lease_end = now + lease_s
-        return saga
+        return next(iter(self._taken(one, 1, lease_s)), None)
 
     def release(self, held: Iterable[Instance]) -> None:
         """Make sagas of this process due at once, because it does not know whether their last commit succeeded."""
@@ -159,6 +144,19 @@ class Leases:
             )
             .returning(*SAGA_COLUMNS)
         )
+
+    def _taken(
+        self, claim: ReturningUpdate[Any], limit: int, lease_s: float, overdue_s: float = 0.0
+    ) -> Sequence[Instance]:
+        """Execute a claim, and load the sagas that it took."""
+        now = self._clock()
+        with self._database.connect() as connection:
+            rows = connection.execute(claim, {"most": limit, "lease_s": lease_s, "since_s": -overdue_s}).all()
+            journal = journals(connection, [row.id for row in rows]) if rows else {}
+        taken = [saga for row in rows if (saga := self._loaded(row, journal[row.id], now))]
+        for saga in taken:
+            saga.lease_end = now + lease_s
+        return taken
 
     def _loaded(self, row: Row[Any], journal: list[Row[Any]], now: float) -> Instance | None:
         """Return the saga; None if it cannot be loaded, so that the other sagas of the claim still run."""
