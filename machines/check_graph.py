@@ -22,13 +22,14 @@ def path_problems(graph: Graph, initial: str, ends: tuple[str, ...]) -> Iterator
         onward[transition.source].add(transition.dest)
         backward[transition.dest].add(transition.source)
     for state in graph.states:
-        if state not in _closure(onward, (initial,)):
+        if state not in closure(onward, (initial,)):
             yield f"state {state!r} cannot be reached; take it out, or lead a step to it"
-        if state not in _closure(backward, ends):
+        if state not in closure(backward, ends):
             yield f"state {state!r} has no way to an end; lead its step on to {' or '.join(ends)}"
 
 
-def _closure(edges: Mapping[str, set[str]], starts: tuple[str, ...]) -> set[str]:
+def closure(edges: Mapping[str, set[str]], starts: tuple[str, ...]) -> set[str]:
+    """Return the starts, and every state that can be reached from them."""
     seen, ahead = set(starts), list(starts)
     while ahead:
         found = edges[ahead.pop()] - seen

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from machines.check_graph import closure
 from machines.saga import Saga
 from machines.step import Step
 
@@ -19,10 +20,7 @@ def step_waiting_for(saga: Saga, signal: str) -> Step | None:
 def can_still_wait(saga: Saga, state: str, step: Step) -> bool:
     """Return True when a saga in this state waits for the step's signal, or can come to wait for it."""
     (entry,) = (name for name, at in saga.states.items() if at.waits is not None and at.step == step)
-    seen, ahead = {state}, [state]
-    while ahead:
-        source = ahead.pop()
-        found = {row.dest for row in saga.transitions if row.source == source} - seen
-        seen |= found
-        ahead += found
-    return entry in seen
+    onward: dict[str, set[str]] = {name: set() for name in saga.states}
+    for transition in saga.transitions:
+        onward[transition.source].add(transition.dest)
+    return entry in closure(onward, (state,))
