@@ -63,8 +63,7 @@ def signal(  # noqa: PLR0917
 
     Raise ConflictError, ForbiddenError, InvalidError or NotFoundError.
     """
-    definition = parts.registry.of(saga)
-    step = signal_step(definition, name)
+    definition, step = signal_step(parts.registry, saga, name)
     require_role(step, sender)
     brings = step.waits.brings if step.waits else {}
     body = {key: text if key in brings and brings[key].is_text else value_of(text) for key, text in given.items()}

@@ -1,5 +1,6 @@
 """/admin/sagas/<id>: one saga and the actions on it."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 from flask import Response, make_response, render_template, request
@@ -38,17 +39,10 @@ def act(saga_id: UUID) -> Response:
     _saga(saga_id)
     given = {name: value for name, value in request.form.items() if not name.startswith(_REPLY)}
     reply = {name.removeprefix(_REPLY): value for name, value in request.form.items() if name.startswith(_REPLY)}
-    try:
-        action = form_of(Action(), given)
-        notice = actions.act(services().sagas, saga_id, principal().actor, action, reply, WAIT_S)
-        status = 200
-    except ConflictError as error:
-        notice, status = Notice(kind="conflict", text=f"Nothing was done: {error.detail}."), error.status
-    except InvalidError as error:
-        wrong = " ".join(f"{item['pointer'].strip('/')}: {item['detail']}" for item in error.members["errors"])
-        notice, status = Notice(kind="wrong", text=f"Nothing was done. {wrong}"), error.status
-    db.session.rollback()  # the engine has changed the saga in another session: read it again
-    return make_response(_page(_saga(saga_id), notice), status)
+    return _answered(
+        saga_id,
+        lambda: actions.act(services().sagas, saga_id, principal().actor, form_of(Action(), given), reply, WAIT_S),
+    )
 
 
 @blueprint.post("/admin/sagas/<uuid:saga_id>/signals/<name>")
@@ -56,9 +50,15 @@ def act(saga_id: UUID) -> Response:
 def send_signal(saga_id: UUID, name: str) -> Response:
     """Send the signal that the saga waits for. The answers are those of `act`."""
     given = {key.removeprefix(_BODY): value for key, value in request.form.items() if key.startswith(_BODY) and value}
-    saga, status = _saga(saga_id), 200
+    saga = _saga(saga_id)
+    return _answered(saga_id, lambda: actions.signal(services(), saga, name, given, principal(), WAIT_S))
+
+
+def _answered(saga_id: UUID, action: Callable[[], Notice]) -> Response:
+    """Take an action, and return the saga's page with the result, or with the reason why nothing was done."""
+    status = 200
     try:
-        notice = actions.signal(services(), saga, name, given, principal(), WAIT_S)
+        notice = action()
     except (ConflictError, ForbiddenError, NotFoundError) as error:
         notice, status = Notice(kind="conflict", text=f"Nothing was done: {error.detail}."), error.status
     except InvalidError as error:

@@ -17,7 +17,7 @@ from app.store import queries
 from app.store.arrivals import Signal
 from app.store.models import SagaRow
 from app.views.signals import signal_body, signal_entry, signal_step
-from machines.registry import Registry, UnknownSagaError
+from machines.registry import Registry
 from machines.signals import waits_of
 from machines.statuses import SAGA_STATUSES
 
@@ -72,11 +72,8 @@ def add_signals(app: Flask, registry: Registry) -> None:
 
 
 def _sent(saga: SagaRow, name: str) -> Response:
-    try:
-        definition = services().registry.of(saga)
-    except UnknownSagaError as error:
-        raise ConflictError(f"{error}, so no signal can be checked", saga_id=str(saga.id)) from None
-    step, sender = signal_step(definition, name), principal()
+    definition, step = signal_step(services().registry, saga, name)
+    sender = principal()
     require_role(step, sender)
     body = signal_body(definition, step, json_object() if request.get_data() else {})
     sent = Signal(name=name, body=body, sender=sender.actor, key=idempotency_key())

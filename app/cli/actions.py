@@ -22,7 +22,7 @@ from app.cli.arguments import (
 from app.cli.group import EXIT_CODES, INTERRUPTED, saga
 from app.cli.output import draw, screen, write_json
 from app.engine.service import SagaService
-from app.errors import ConflictError, InvalidError, MalformedError, StillRunningError
+from app.errors import InvalidError, MalformedError, StillRunningError
 from app.services import services
 from app.store import queries
 from app.store.arrivals import Signal
@@ -122,10 +122,7 @@ def signal(  # noqa: PLR0917  the arguments of the command
     For example: saga signal 3f2a decision approved=true
     """
     by, row = actor_named(actor), saga_with_id(saga_id)
-    definition = definition_of(row)
-    if definition is None:
-        raise ConflictError(f"this release does not have the table of {row.definition} v{row.definition_version}")
-    step = signal_step(definition, name)
+    definition, step = signal_step(services().registry, row, name)
     body = signal_body_from(definition, step, str(row.id), text, pairs)
     sent = Signal(name=name, body=body, sender=by)
     entry = signal_entry(row, sent)

@@ -5,14 +5,14 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import click
 import orjson
-from marshmallow import Schema, ValidationError
+from marshmallow import ValidationError
 from sqlalchemy import select
 
 from app.errors import InvalidError, MalformedError, NotFoundError
@@ -22,7 +22,8 @@ from app.store.database import db
 from app.store.loading import table_of
 from app.store.models import SagaRow
 from app.values import written
-from app.views.saga_data import data_schema, example, signal_schema
+from app.views.saga_data import data_schema, example
+from app.views.signals import signal_body
 from app.views.validation import load, parsed, parsed_object, storable
 from machines.fields import Field
 from machines.registry import Registry, UnknownSagaError
@@ -94,7 +95,8 @@ def data_from(definition: Saga, text: str | None, pairs: Sequence[str]) -> Mappi
     text: JSON, `@FILE`, or `-` for standard input.
     pairs: `field=value`; a pair overrides the same field of the JSON.
     """
-    return _checked(definition.data, data_schema(definition), _example_command(definition), text, pairs)
+    schema = data_schema(definition)
+    return _checked(definition.data, lambda given: load(schema, given), _example_command(definition), text, pairs)
 
 
 def signal_body_from(
@@ -104,15 +106,19 @@ def signal_body_from(
     assert step.waits is not None
     fields, signal = step.waits.brings, step.waits.signal
     example_command = " ".join([f"saga signal {saga_id} {signal}", *_pairs(example(fields))])
-    return _checked(fields, signal_schema(definition, step.name), example_command, text, pairs)
+    return _checked(fields, lambda given: signal_body(definition, step, given), example_command, text, pairs)
 
 
 def _checked(
-    fields: Mapping[str, Field], schema: Schema, example_command: str, text: str | None, pairs: Sequence[str]
+    fields: Mapping[str, Field],
+    check: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+    example_command: str,
+    text: str | None,
+    pairs: Sequence[str],
 ) -> Mapping[str, Any]:
     given = _object(text) | _fields(fields, example_command, pairs)
     try:
-        return load(schema, given)
+        return check(given)
     except InvalidError as error:
         errors = error.members["errors"]
         wrong = "; ".join(f"{_place(item['pointer'])}: {item['detail'].rstrip('.')}" for item in errors)

@@ -3,24 +3,32 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.errors import InvalidError, NotFoundError
+from app.errors import ConflictError, InvalidError, NotFoundError
 from app.store.arrivals import Signal
 from app.store.audit import Entry
 from app.store.models import SagaRow
 from app.views.saga_data import signal_schema
 from app.views.validation import load
+from machines.registry import Registry, UnknownSagaError
 from machines.saga import Saga
 from machines.signals import step_waiting_for, waits_of
 from machines.step import Step
 
 
-def signal_step(definition: Saga, name: str) -> Step:
-    """Return the step that waits for the signal. Raise NotFoundError when no step does."""
+def signal_step(registry: Registry, saga: SagaRow, name: str) -> tuple[Saga, Step]:
+    """Return the saga's table, and its step that waits for the signal.
+
+    Raise ConflictError when this release does not have the table, or NotFoundError when no step waits for the signal.
+    """
+    try:
+        definition = registry.of(saga)
+    except UnknownSagaError as error:
+        raise ConflictError(f"{error}, so no signal can be checked", saga_id=str(saga.id)) from None
     step = step_waiting_for(definition, name)
     if step is None:
         known = ", ".join(str(each.waits.signal) for each in waits_of(definition) if each.waits)
         raise NotFoundError(f"{definition} waits for no signal {name}; it waits for {known or 'no signal at all'}")
-    return step
+    return definition, step
 
 
 def signal_entry(saga: SagaRow, sent: Signal) -> Entry:

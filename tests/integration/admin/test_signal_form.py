@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from app import create_app
 from app.access.permissions import Role
@@ -12,7 +13,7 @@ from app.access.principal import user
 from app.config import from_environment
 from app.services import services
 from app.store.database import db
-from app.store.models import AuditRow
+from app.store.models import AuditRow, SagaRow
 from tests.integration.admin.conftest import SETTINGS, seen
 
 #: Folder of a table that only waits.
@@ -75,3 +76,11 @@ def test_a_viewer_sees_no_form(client, page, monkeypatch):
     monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("eve", Role.VIEWER))
     assert 'name="body.approved"' not in client.get(page).text
     assert client.post(f"{page}/signals/agree", data={"body.approved": "true"}).status_code == 403
+
+
+def test_signal_to_a_saga_without_its_table_is_refused_with_the_reason(client, page):
+    db.session.execute(update(SagaRow).values(definition_version=77))
+    db.session.commit()
+    answer = client.post(f"{page}/signals/agree", data={"body.approved": "true"})
+    assert answer.status_code == 409
+    assert "so no signal can be checked" in seen(answer)

@@ -6,9 +6,10 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from app.cli.arguments import data_from, definition_named
+from app.cli.arguments import data_from, definition_named, signal_body_from
 from app.errors import MalformedError
 from app.views.saga_data import example
+from machines import Saga, put, retriable, wait
 from machines.checkout import CHECKOUT
 from machines.fields import boolean, integer, money, text
 from machines.purchase import PURCHASE
@@ -87,3 +88,27 @@ def test_the_example_has_every_value_as_a_pair_takes_it():
 def test_unknown_type_lists_the_known_types():
     with pytest.raises(MalformedError, match="there is no saga 'x'; take one of checkout, purchase_saga"):
         definition_named(Registry([PURCHASE, CHECKOUT]), "x")
+
+
+def test_value_of_a_signal_that_no_path_can_hold_is_refused_by_name():
+    parcel = Saga(
+        name="parcel",
+        version=1,
+        initial="PACKED",
+        completed="SHIPPED",
+        compensated="UNPACKED",
+        participants=("carrier",),
+        data={"number": text()},
+        client="number",
+        deadline_s=86_400,
+        steps=(
+            wait(
+                "label", signal="label", within_s=3600, done="LABELLED", refused="NOT_LABELLED", brings={"id": text()}
+            ),
+            retriable("ship", put("carrier", "/parcels/{label.id}"), done="SHIPPED"),
+        ),
+    )
+    step = parcel.steps[0]
+    assert signal_body_from(parcel, step, "3f2a", None, ["id=A7"]) == {"id": "A7"}
+    with pytest.raises(MalformedError, match=r"^id: .*Try: saga signal 3f2a label id="):
+        signal_body_from(parcel, step, "3f2a", None, ["id=.."])
