@@ -91,7 +91,7 @@ beat: migrate ## wake the workers for due sagas (BROKER_URL)
 	@$(BIN)/python -m celery -A app.worker beat
 
 clean: ## remove .venv and all caches, but no database
-	rm -rf $(VENV) .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build *.egg-info .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 demo run: export PORT := $(PORT)

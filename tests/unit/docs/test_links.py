@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    *(path for path in sorted((ROOT / "docs").rglob("*.md")) if "node_modules" not in path.parts),
+]
 LINK = re.compile(r"\]\(([^)#\s]+)")
 PATH = re.compile(
     r"`((?:app|machines|diagrams|participants|deploy|benchmarks|docs|tests|unit|integration|e2e|contract|property|chaos)"
