@@ -12,6 +12,7 @@ from machines.check_graph import path_problems
 from machines.check_known import known_part
 from machines.check_references import order_problems, reference_problems
 from machines.check_scope import scope_of
+from machines.check_search import tag_problems
 from machines.check_secrets import address_problems, search_problems
 from machines.check_types import mend
 from machines.check_values import value_problems
@@ -129,6 +130,7 @@ def _saga_problems(table: Table) -> Iterator[str]:
     yield from _participant_problems(table)
     if table.order is not None:
         yield from order_problems(table, table.order)
+    yield from tag_problems(table)
     yield from search_problems(table)
     kinds = [step.kind for step in table.steps]
     if not _ORDER.fullmatch("".join(_LETTERS[kind] for kind in kinds)):

@@ -25,12 +25,16 @@ def address_problems(scope: Scope, call: Call) -> Iterator[str]:
 
 def search_problems(table: Table) -> Iterator[str]:
     """Yield a problem for each column that would show a secret value in lists of sagas."""
+    if not table.steps:
+        return
+    scope = Scope(table, table.steps[-1], tuple(table.steps), undoes=True)
     for column in ("client", "store", "order"):
         reference = getattr(table, column)
-        if reference is None or not table.steps:
-            continue
-        if _is_secret(Scope(table, table.steps[-1], tuple(table.steps), undoes=True), reference):
+        if reference is not None and _is_secret(scope, reference):
             yield f"{column}={reference!r} is secret, and lists of sagas show it; name another field, or leave it out"
+    for name in table.tags:
+        if name in table.data and _is_secret(scope, name):
+            yield f"tags= names {name!r}, which is secret, and the index of tags would show it; take it out"
 
 
 def _problem(reference: str, where: str) -> str:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from machines.call import Call
 from machines.check_calls import LONGEST_WAIT_S, retry_problems, shape_problems
 from machines.check_fields import field_problems
-from machines.check_types import column_of, misused, no_text, out_of, shown, unstorable
+from machines.check_search import search_value_problems, tag_type_problems
+from machines.check_types import column_of, misused, no_text, out_of, shown
 from machines.check_waiting import waiting_value_problems
-from machines.fields import LONGEST_TEXT, Field, FieldKind
 from machines.retry import Retry
 from machines.step import CALLING, Kind, Step
 from machines.table import Table
@@ -15,10 +15,6 @@ from machines.words import Misused
 
 #: Largest timeout_s= of a step, in seconds: one hour, because a call keeps a thread busy and its saga leased.
 LONGEST_CALL_S = 3_600
-#: Kinds of fields that hold no single value, in words.
-_SEVERAL = {
-    FieldKind.LIST: "is a list", FieldKind.OBJECT: "is an object", FieldKind.ANYTHING: "may be a list or an object",
-}  # fmt: skip
 LARGEST_VERSION = 2**31 - 1  # largest version= of a table; the database column is a signed 32-bit integer
 
 Problems = Iterator[tuple[Step | None, str]]
@@ -32,9 +28,7 @@ def value_problems(table: Table) -> Problems:
         return
     for name, field in table.data.items():
         yield from ((None, f"field {name!r}: {problem}") for problem in field_problems(name, field))
-    for column in ("client", "store"):
-        yield from ((None, problem) for problem in _search_problems(table, column))
-    yield from ((None, problem) for problem in _order_problems(table))
+    yield from ((None, problem) for problem in search_value_problems(table))
     steps: Iterable[object] = table.steps  # an author may write any value
     for step in steps:
         if isinstance(step, Step):
@@ -64,6 +58,7 @@ def column_problems(table: Table) -> Iterator[str]:
                 for name in values
                 if not isinstance(name, str)
             )
+    yield from tag_type_problems(table)
     data, events = column_of(table, "data"), column_of(table, "events")
     if not isinstance(data, Mapping):
         yield f"data= is {shown(data)}, no dict; write {{'name': text()}}"
@@ -86,32 +81,6 @@ def _misfit_problems(value: object) -> Iterator[str]:
     for call in (*value.values, *value.named.values()):
         if isinstance(call, Call):
             yield from (f"{where}: {problem}" for problem in shape_problems(call))
-
-
-def _search_problems(table: Table, column: str) -> Iterator[str]:
-    """Yield a problem when the field that the column names cannot be indexed: the database searches sagas by it."""
-    field = table.data.get(getattr(table, column) or "")
-    if isinstance(field, Field) and (what := _several(field)):
-        yield f"{column}={getattr(table, column)!r} {what}; name a field that holds one value"
-    elif isinstance(field, Field) and field.kind is FieldKind.TEXT and _is_above(field.high, LONGEST_TEXT):
-        long = f"may hold {field.high} characters, and a value to search sagas by has {LONGEST_TEXT} at most"
-        yield f"{column}={getattr(table, column)!r} {long}; give the field high={LONGEST_TEXT}"
-
-
-def _several(field: Field) -> str | None:
-    kind = column_of(field, "kind")  # an author may write any value, a list too
-    return _SEVERAL.get(kind) if isinstance(kind, FieldKind) else None
-
-
-def _is_above(value: object, most: int) -> bool:
-    return isinstance(value, (int, float)) and value > most  # an author may write any value
-
-
-def _order_problems(table: Table) -> Iterator[str]:
-    yield from unstorable("order=", table.order or "")
-    field = table.data.get(table.order or "")
-    if isinstance(field, Field) and (what := _several(field)):
-        yield f"order={table.order!r} {what}; name a field that holds one value"
 
 
 def _step_problems(step: Step) -> Iterator[str]:

@@ -26,7 +26,19 @@ from machines.waiting import Waiting
 #: its bounds. Of a computed() function: its code; the digest contains its name.
 _MAY_CHANGE: Mapping[type, frozenset[str]] = {
     Table: frozenset(
-        {"name", "version", "data", "participants", "client", "store", "order", "events", "started_by", "deadline_s"}
+        {
+            "name",
+            "version",
+            "data",
+            "participants",
+            "client",
+            "store",
+            "order",
+            "tags",
+            "events",
+            "started_by",
+            "deadline_s",
+        }
     ),
     Step: frozenset({"retry", "timeout_s", "dwell_s"}),
     Call: frozenset({"means", "retry"}),

@@ -47,6 +47,8 @@ class Table:
     store: str | None = None
     #: Reference of the number by which people know the saga, such as the number of an order that a step created.
     order: str | None = None
+    #: Fields of `data` whose values are indexed, so that lists of sagas can be filtered by them.
+    tags: tuple[str, ...] = ()
     #: State → name of the event published when a saga enters the state.
     events: Mapping[str, str] = field(default_factory=dict)
     #: Incoming event that starts a saga; its content is the saga's `data`. None: no event starts a saga.

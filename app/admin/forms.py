@@ -6,6 +6,7 @@ from typing import Any
 from flask import request
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
+from app.views.saga_filters import FilterWords
 from app.views.validation import LONGEST_REASON, Cursor, load, storable
 from machines.progress import OPERATOR_ACTIONS
 from machines.statuses import Status
@@ -38,10 +39,7 @@ class _Trimmed(fields.String):
         return super()._deserialize(value, *arguments, **more).strip()
 
 
-class _Query(Schema):
-    class Meta:
-        unknown = RAISE
-
+class _Query(FilterWords):
     type = _Names(load_default=())
     q = _Trimmed(load_default="", validate=[validate.Length(max=200), storable])
     after = Cursor(load_default=None)
@@ -87,7 +85,10 @@ class Action(Schema):
 
 def query_of(schema: Schema) -> dict[str, Any]:
     """Return the validated query string. An empty parameter counts as absent, except `error`, which can be empty."""
-    return load(schema, {name: value for name, value in request.args.items() if value or name == "error"})
+    given: dict[str, Any] = {name: value for name, value in request.args.items() if value or name == "error"}
+    if tags := [tag for tag in request.args.getlist("tag") if tag]:
+        given["tag"] = tags
+    return load(schema, given)
 
 
 def form_of(schema: Schema, given: Mapping[str, str]) -> dict[str, Any]:

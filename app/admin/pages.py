@@ -13,6 +13,7 @@ from app.values import shortened, written
 from app.views import formatting
 from app.views.effects import description
 from app.views.problems import problem_of
+from app.views.saga_filters import narrowed
 
 #: Largest number of characters of a reply or a message on a page; the API returns all characters.
 LONGEST_SHOWN = 20_000
@@ -43,7 +44,7 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
         "breakable": breakable,
         "brief": formatting.brief,
     }
-    app.jinja_env.globals["query_with"] = _query_with
+    app.jinja_env.globals |= {"query_with": _query_with, "narrows": lambda query: any(narrowed(query).values())}
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     def not_found(error: Exception) -> Response:
@@ -76,9 +77,10 @@ def _cause(error: str | None) -> str:
     return str(redacted(formatting.cause(error)))
 
 
-def _query_with(**changed: str | None) -> dict[str, str]:
+def _query_with(**changed: Any) -> dict[str, Any]:
     """Return this page's query string with changes; None removes a parameter."""
-    return {name: value for name, value in (request.args.to_dict() | changed).items() if value is not None}
+    kept: dict[str, Any] = request.args.to_dict(flat=False)  # a parameter may come several times
+    return {name: value for name, value in (kept | changed).items() if value is not None}
 
 
 def _error_page(error: Exception) -> Response:

@@ -10,6 +10,7 @@ from app.admin.forms import ListQuery, query_of
 from app.admin.pages import pages
 from app.services import services
 from app.store.lists import SagaFilter, id_prefix, newest
+from app.views.saga_filters import narrowed
 from app.views.states import final_states
 from app.views.validation import cursor_at
 from machines.statuses import Status
@@ -28,7 +29,11 @@ def show() -> str | Response:
     query, registry = query_of(ListQuery()), services().registry
     stuck = (Status.STUCK,) if query["stuck"] else ()
     wanted = SagaFilter(
-        definitions=query["type"], statuses=query["status"] or stuck, states=query["state"], words=query["q"] or None
+        definitions=query["type"],
+        statuses=query["status"] or stuck,
+        states=query["state"],
+        words=query["q"] or None,
+        **narrowed(query),
     )
     found = newest(wanted, final_states(registry), PAGE + 1, query["after"])
     if len(found) == 1 and query["after"] is None and _names(query["q"], found[0]):

@@ -14,6 +14,7 @@ from app.admin.pages import pages
 from app.services import services
 from app.store.attention import Attention
 from app.store.lists import SagaFilter
+from app.views.saga_filters import narrowed
 from app.views.states import dwell_limits, participant_of, state_of, states_with
 from app.views.validation import cursor_at
 from machines.transitions import Direction
@@ -88,14 +89,15 @@ def group_of(row: Any) -> Group:
 
 def filter_of(query: dict[str, Any]) -> SagaFilter:
     """Return the filter of a query string."""
-    named = {name: query[name] for name in ("step", "participant")}
+    of_states = {name: query[name] for name in ("step", "participant")}
     return SagaFilter(
         definitions=query["type"],
         version=query["version"],
         states=(query["state"],) if query["state"] else (),
-        state_keys=states_with(services().registry, **named) if any(named.values()) else None,
+        state_keys=states_with(services().registry, **of_states) if any(of_states.values()) else None,
         statuses=(query["status"],) if query["status"] else (),
         error=query["error"],
         unknown=query["no_table"],
         words=query["q"] or None,
+        **narrowed(query),
     )

@@ -1,32 +1,19 @@
 """The query string of a list of sagas: filters, sort, page."""
 
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 from flask import request
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import fields, validate
 
 from app.errors import InvalidError
 from app.store.lists import SORTS, Page, SagaFilter
+from app.views.saga_filters import FilterWords, narrowed
 from app.views.validation import LARGEST_PAGE, Cursor, cursor_at, load, storable
 from machines.statuses import SAGA_STATUSES, Status
 
 #: Largest offset, in sagas. The database reads and skips every saga before the offset, so later pages need a cursor.
 LARGEST_OFFSET = 100_000
-
-
-class _Moment(fields.AwareDateTime):
-    """A time, converted to UTC because SQLite stores no time zone. A text without a time zone is read as UTC."""
-
-    def __init__(self) -> None:
-        super().__init__(format="iso", default_timezone=UTC)
-
-    def _deserialize(self, value: Any, *arguments: Any, **more: Any) -> datetime:
-        try:
-            return super()._deserialize(value, *arguments, **more).astimezone(UTC)
-        except OverflowError:
-            raise ValidationError("Not a moment between the years 1 and 9999.") from None
 
 
 CURSOR = Cursor(
@@ -42,20 +29,13 @@ def offset_of() -> fields.Integer:
     return fields.Integer(load_default=0, validate=validate.Range(0, LARGEST_OFFSET))
 
 
-class ListQuery(Schema):
+class ListQuery(FilterWords):
     """The parameters of the list; all of them are optional."""
-
-    class Meta:
-        unknown = RAISE
 
     type = fields.String(validate=storable, metadata={"description": "name of the definition"})
     status = fields.String(validate=validate.OneOf(sorted(set(SAGA_STATUSES.values()))))
     state = fields.String(validate=storable)
     stuck = fields.Boolean(metadata={"description": "true: only sagas that wait for a person"})
-    created_from = _Moment()
-    created_to = _Moment()
-    client = fields.String(validate=storable)
-    store = fields.String(validate=storable)
     sort = fields.String(
         load_default="-created_at", validate=validate.OneOf([sign + name for name in SORTS for sign in ("-", "")])
     )
@@ -66,7 +46,8 @@ class ListQuery(Schema):
 
 def requested_page() -> tuple[SagaFilter, int, int, str, tuple[datetime, UUID] | None]:
     """Return the filter, limit, offset, sort and cursor of the query string. Raise InvalidError."""
-    query = load(ListQuery(), request.args.to_dict())
+    tags = request.args.getlist("tag")
+    query = load(ListQuery(), request.args.to_dict() | ({"tag": tags} if tags else {}))
     if "cursor" in query and not query["sort"].endswith("created_at"):
         raise InvalidError(("/cursor", "A cursor needs sort=created_at or sort=-created_at."))
     statuses = tuple(ours for ours, theirs in SAGA_STATUSES.items() if theirs == query.get("status"))
@@ -76,10 +57,7 @@ def requested_page() -> tuple[SagaFilter, int, int, str, tuple[datetime, UUID] |
         definitions=(query["type"],) if "type" in query else (),
         statuses=statuses,
         states=(query["state"],) if "state" in query else (),
-        created_from=query.get("created_from"),
-        created_to=query.get("created_to"),
-        client=query.get("client"),
-        store=query.get("store"),
+        **narrowed(query),
     )
     return wanted, query["limit"], query["offset"], query["sort"], query.get("cursor")
 

@@ -23,6 +23,7 @@ from app.store.loading import table_of
 from app.store.models import SagaRow
 from app.values import written
 from app.views.saga_data import data_schema, example
+from app.views.saga_filters import FilterWords, narrowed
 from app.views.signals import signal_body
 from app.views.validation import load, parsed, parsed_object, storable
 from machines.fields import Field
@@ -87,6 +88,22 @@ def definition_named(registry: Registry, name: str) -> Saga:
     except UnknownSagaError:
         known = ", ".join(registry.names)
         raise MalformedError(f"TYPE: there is no saga {name!r}; take one of {known}") from None
+
+
+def filters_from(words: Mapping[str, str | None], tags: Sequence[str]) -> dict[str, Any]:
+    """Return the arguments of a `SagaFilter`. tags: `NAME=VALUE`. Raise MalformedError."""
+    for tag in tags:
+        if "=" not in tag:
+            raise MalformedError(f"--tag: {tag!r} is no NAME=VALUE; try: saga list --tag customer=Ada")
+    given: dict[str, Any] = {name: value for name, value in words.items() if value is not None}
+    if tags:
+        given["tag"] = [tag.replace("=", ":", 1) for tag in tags]
+    try:
+        return narrowed(load(FilterWords(), given))
+    except InvalidError as error:
+        wrong = error.members["errors"][0]
+        name = wrong["pointer"].split("/")[1].replace("_", "-")
+        raise MalformedError(f"--{name}: {wrong['detail'].rstrip('.')}") from None
 
 
 def data_from(definition: Saga, text: str | None, pairs: Sequence[str]) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from app.cli import drawing
-from app.cli.arguments import Seconds, definition_of, saga_with_id
+from app.cli.arguments import Seconds, definition_of, filters_from, saga_with_id
 from app.cli.group import EXIT_CODES, saga
 from app.cli.output import STATUS_LOOKS, Column, Line, cell, draw, grid, printable, screen, write_json
 from app.errors import MalformedError
@@ -45,13 +45,17 @@ _WIDE = 120
 @click.option("--state", help="Sagas in this state of their table.")
 @click.option("--client", help="Sagas of this client.")
 @click.option("--store", help="Sagas of this store.")
+@click.option("--order", help="Sagas with this business number, the order= of their table.")
+@click.option("--tag", "tags", metavar="NAME=VALUE", multiple=True, help="Sagas with this tag; repeat it for several.")
+@click.option("--created-from", metavar="TIME", help="Sagas created at this time or later, such as 2027-01-31.")
+@click.option("--created-to", metavar="TIME", help="Sagas created before this time.")
 @click.option("--stuck", is_flag=True, help="Sagas that wait for a person: --status stuck.")
 @click.option("--unknown", is_flag=True, help="Unfinished sagas whose table this release does not have.")
 @click.option("--limit", type=click.IntRange(1, LARGEST_PAGE), default=50, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line, as the API does.")
 def list_sagas(
-    *, definition: str | None, status: str | None, state: str | None, client: str | None, store: str | None,
-    stuck: bool, unknown: bool, limit: int, as_json: bool,
+    *, definition: str | None, status: str | None, state: str | None, tags: tuple[str, ...], stuck: bool,
+    unknown: bool, limit: int, as_json: bool, **words: str | None,
 ) -> None:  # fmt: skip
     """List sagas, the newest first."""
     if stuck and status not in (None, Status.STUCK):
@@ -61,9 +65,8 @@ def list_sagas(
         definitions=(definition,) if definition else (),
         statuses=(Status.STUCK,) if stuck else (status,) if status else (),
         states=(state,) if state else (),
-        client=client,
-        store=store,
         unknown=True if unknown else None,
+        **filters_from(words, tags),
     )
     page = lists.page(wanted, registry, limit=limit)
     if as_json:

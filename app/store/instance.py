@@ -63,6 +63,11 @@ def search_text(value: object) -> str | None:
     return None if value is None else str(value)[:LONGEST_REFERENCE]
 
 
+def tag_text(value: object) -> str | None:
+    """Return the value of a tag as the text that is stored and searched for; None for a value that is missing."""
+    return str(value).lower() if isinstance(value, bool) else search_text(value)
+
+
 class Instance(Progress):
     """A saga that one process runs. After an exception the process forgets it and reads it from the store again."""
 
@@ -166,6 +171,12 @@ class Instance(Progress):
         except (FillError, TypeError):  # TypeError: a step that was resolved by hand, without a reply
             known = None
         return search_text(known)
+
+    @property
+    def tags(self) -> list[tuple[str, str]]:
+        """Name and value of each tag that the data has a value for."""
+        named = ((name, tag_text(self.data.get(name))) for name in self.definition.tags)
+        return [(name, value) for name, value in named if value is not None]
 
     def end_wait(self, outcome: Outcome, *, reason: str, actor: str, body: Mapping[str, Any] | None = None) -> None:
         at = self.current

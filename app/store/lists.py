@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Row, Select, and_, func, literal_column, o
 
 from app.store.database import db
 from app.store.instance import search_text
-from app.store.models import BRIEF_ERROR, ENDED, UNFINISHED, SagaRow
+from app.store.models import BRIEF_ERROR, ENDED, UNFINISHED, SagaRow, SagaTagRow
 from app.store.tables import table_is_known, without_table
 from machines.registry import Registry
 from machines.statuses import FINISHED
@@ -62,6 +62,10 @@ class SagaFilter:
     created_to: datetime | None = None
     client: str | None = None
     store: str | None = None
+    #: Business reference: the value of the table's `order`.
+    order: str | None = None
+    #: Name and value of tags; a saga must have all of them.
+    tags: tuple[tuple[str, str], ...] = ()
     #: Exact text of the error, shortened as lists show it; "": sagas without an error.
     error: str | None = None
     #: True: only unfinished sagas whose table the registry lacks. False: only sagas whose table the registry has.
@@ -86,11 +90,25 @@ class SagaFilter:
             SagaRow.created_at < self.created_to if self.created_to else None,
             SagaRow.client == search_text(self.client) if self.client is not None else None,
             SagaRow.store == search_text(self.store) if self.store is not None else None,
+            SagaRow.order_ref == search_text(self.order) if self.order is not None else None,
+            *(self._tagged(name, value) for name, value in self.tags),
             func.coalesce(BRIEF_ERROR, "") == self.error if self.error is not None else None,
             of_registry,
             _named_by(self.words) if self.words else None,
         )
         return [condition for condition in conditions if condition is not None]
+
+    @property
+    def finds_few(self) -> bool:
+        """True when an index finds the few sagas that have a value."""
+        return bool(self.words or self.tags) or self.order is not None
+
+    def _tagged(self, name: str, value: str) -> ColumnElement[bool]:
+        """Return the condition for sagas with a tag. The type is compared twice, so that the index of tags has it."""
+        tagged = select(SagaTagRow.saga_id).where(SagaTagRow.name == name, SagaTagRow.value == search_text(value))
+        if self.definitions:
+            tagged = tagged.where(SagaTagRow.definition.in_(self.definitions))
+        return SagaRow.id.in_(tagged)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +161,7 @@ def newest(
 def _parts(wanted: SagaFilter, ends: Ends) -> Iterator[Select[Any]]:
     """Yield queries for parts of the list. Each reads an index in the order of the list, or finds few rows."""
     every, conditions = select(*_SHOWN), wanted.conditions()
-    if wanted.words or not conditions:
+    if wanted.finds_few or not conditions:
         yield every.where(*conditions)
         return
     if not wanted.statuses or set(wanted.statuses) - set(FINISHED):

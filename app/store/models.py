@@ -150,6 +150,21 @@ class ArrivalRow(db.Model):  # type: ignore[name-defined,misc]
     at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class SagaTagRow(db.Model):  # type: ignore[name-defined,misc]
+    """A value by which a saga is found again: a field of its data that the `tags` of its table name."""
+
+    __tablename__ = "saga_tag"
+    __table_args__ = (Index("saga_tag_value", "name", "value", "definition"),)
+
+    saga_id: Mapped[UUID] = mapped_column(ForeignKey("saga.id", ondelete="CASCADE"), primary_key=True)
+    #: Name of the field.
+    name: Mapped[str] = mapped_column(primary_key=True)
+    #: Value as text, cut as other searched values are.
+    value: Mapped[str]
+    #: Definition of the saga, so that the index serves a search with the type and one without.
+    definition: Mapped[str]
+
+
 class SagaTableRow(db.Model):  # type: ignore[name-defined,misc]
     """A table by which sagas of one definition and version run. A version whose table was edited has several rows."""
 

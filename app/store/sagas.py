@@ -30,13 +30,13 @@ from app.store.audit import Entry, append
 from app.store.database import db_now, in_seconds, later_of
 from app.store.instance import Instance, Move, search_text
 from app.store.loading import SAGA_COLUMNS, instance, journals
-from app.store.models import SagaRow
+from app.store.models import SagaRow, SagaTagRow
 from app.store.statements import Connections, Statement
 from app.store.transactions import atomic
 from app.values import written
 from machines.registry import Registry
 
-_SAGA = SagaRow.__table__
+_SAGA, _TAG = SagaRow.__table__, SagaTagRow.__table__
 
 #: In seconds. A move that is younger than this at its commit is stored with the time of the commit, so that the
 #: database need not compute the move's own time.
@@ -150,10 +150,11 @@ class SagaStore:
         """
         values = self._new(saga, delay_s, owner)
         try:
-            if saga.key == saga.sent_key:
+            if saga.key == saga.sent_key and not saga.definition.tags:
                 self._insert.run(values)
             else:
-                self._insert_beside(saga, values)
+                with atomic(self._database) as connection:
+                    self._insert_within(connection, saga, values)
         except IntegrityError as error:
             if saga.key is None:
                 raise
@@ -169,9 +170,7 @@ class SagaStore:
             with atomic(self._database) as connection:
                 # In the order of the keys, so that two batches with the same keys do not wait for each other.
                 for saga in sorted(sagas, key=attrgetter("key")):
-                    if saga.key != saga.sent_key:
-                        _lock_other(connection, saga)
-                    self._insert.run_within(connection, self._new(saga, 0.0, None))
+                    self._insert_within(connection, saga, self._new(saga, 0.0, None))
         except IntegrityError as error:
             raise KeyTakenError from error
         for saga in sagas:
@@ -189,11 +188,14 @@ class SagaStore:
                 raise
             saga.committed()
 
-    def _insert_beside(self, saga: Instance, values: dict[str, Any]) -> None:
-        """Insert a saga with the written-out form of its key, because another sender's saga has the key as sent."""
-        with atomic(self._database) as connection:
+    def _insert_within(self, connection: Connection, saga: Instance, values: dict[str, Any]) -> None:
+        """Insert a saga and its tags. Its key is written out when another sender's saga has the key as sent."""
+        if saga.key != saga.sent_key:
             _lock_other(connection, saga)
-            self._insert.run_within(connection, values)
+        self._insert.run_within(connection, values)
+        if tags := saga.tags:
+            of_saga = {"saga_id": saga.id, "definition": saga.definition.name}
+            connection.execute(insert(_TAG), [of_saga | {"name": name, "value": value} for name, value in tags])
 
     def _new(self, saga: Instance, delay_s: float | None, owner: str | None) -> dict[str, Any]:
         """Return the values of a new row. The arguments are those of `insert`."""

@@ -14,6 +14,7 @@ FROZEN = {
     "0006_tables_keys_and_times.py": "03e4f9818c81eb9cbde5cf59398dbd8d026330c4ddb3550e68180adad70621ef",
     "0007_lighter_journal_trigger.py": "d715cb0651cef6168abda3d2f002ce3ae2a64b035c677f26d2cf4396f20c2274",
     "0008_waiting.py": "4bf609e7bfe9d93c75e25297a0b59b58cfc0c6d925a70a50808b454270f2cc7d",
+    "0009_tags.py": "b31f505def97aabdbef352a7d60fbcc4c6f14a4f667ac9d91887453eff103dcd",
 }
 
 

@@ -1,0 +1,64 @@
+"""The words by which people and programs find sagas again. The API, the pages and the command line share them."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import RAISE, Schema, ValidationError, fields
+
+from app.services import services
+from app.views.validation import storable
+
+
+class Moment(fields.AwareDateTime):
+    """A time, converted to UTC because SQLite stores no time zone. A text without a time zone is read as UTC."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(format="iso", default_timezone=UTC, **options)
+
+    def _deserialize(self, value: Any, *arguments: Any, **more: Any) -> datetime:
+        try:
+            return super()._deserialize(value, *arguments, **more).astimezone(UTC)
+        except OverflowError:
+            raise ValidationError("Not a moment between the years 1 and 9999.") from None
+
+
+class _Tag(fields.String):
+    """Name and value of a tag, with a colon between them."""
+
+    def _deserialize(self, value: Any, *_: Any, **__: Any) -> Any:
+        name, colon, wanted = str(value).partition(":")
+        if not colon or not wanted:
+            raise ValidationError("Not a tag with its value, such as customer:Ada.")
+        known = sorted({tag for definition in services().registry for tag in definition.tags})
+        if name not in known:
+            raise ValidationError(f"No table has the tag {name!r}; {_known(known)}.")
+        storable(wanted)
+        return name, wanted
+
+
+class FilterWords(Schema):
+    """Filters of a list of sagas; all of them are optional, and a saga must match each."""
+
+    class Meta:
+        unknown = RAISE
+
+    created_from = Moment(metadata={"description": "sagas created at this time or later"})
+    created_to = Moment(metadata={"description": "sagas created before this time"})
+    client = fields.String(validate=storable)
+    store = fields.String(validate=storable)
+    order = fields.String(validate=storable, metadata={"description": "value of the table's `order=`"})
+    tag = fields.List(
+        _Tag(),
+        metadata={"description": "NAME:VALUE of a field in the table's `tags=`; repeat it for several, all must match"},
+    )
+
+
+def narrowed(query: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a `SagaFilter` for the filter words in a validated query."""
+    words = ("created_from", "created_to", "client", "store", "order")
+    return {name: query[name] for name in words if name in query} | {"tags": tuple(query.get("tag", ()))}
+
+
+def _known(tags: Sequence[str]) -> str:
+    return f"the tags are {', '.join(tags)}" if tags else "name the fields to search by in its tags="
