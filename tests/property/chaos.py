@@ -149,7 +149,7 @@ class Chaos(RuleBasedStateMachine):
         journal = self.world.journal(saga.id)
         effects = [effect for effect in self.world.participant.effects if effect.saga == str(saga.id)]
         properties.journal_follows_the_table(table, saga, journal)
-        properties.a_definite_no_is_never_asked_again(journal)
+        properties.a_definite_no_is_never_asked_again(table, journal)
         properties.every_active_saga_is_due(table, saga)
         properties.once_and_in_order(table, journal, effects)
         properties.all_effects_or_none(table, saga, journal, effects)

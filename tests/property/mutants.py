@@ -10,6 +10,7 @@ from typing import Any
 from pytest import MonkeyPatch  # noqa: PT013  the import gives each guard its name
 from sqlalchemy import bindparam, update
 
+from app.calls.outcome import Reply
 from app.engine.calls import Calls
 from app.engine.engine import Engine
 from app.store import leases, loading, sagas
@@ -107,6 +108,27 @@ def a_compensation_that_is_refused_is_not_sent_again(patch: MonkeyPatch) -> None
 
 
 @guard
+def a_lost_reply_is_recovered_before_its_undo(patch: MonkeyPatch) -> None:
+    """Take a step whose reply is lost for a step that was never done."""
+    patch.setattr(Calls, "_recover", lambda _calls, _saga: (Reply(status=200, body={}), Outcome.SUCCEEDED))
+
+
+@guard
+def a_conflict_at_a_repeated_key_proves_nothing(patch: MonkeyPatch) -> None:
+    patch.setattr("app.engine.calls._CONFLICT", 0)
+
+
+@guard
+def what_a_refusal_leaves_behind_is_undone(patch: MonkeyPatch) -> None:
+    advance = Engine._advance
+
+    def believing(engine: Engine, saga: Instance, reply: Any, outcome: Any) -> float:
+        return advance(engine, saga, reply, Outcome.REFUSED if outcome is Outcome.REFUSED_UNDO else outcome)
+
+    patch.setattr(Engine, "_advance", believing)
+
+
+@guard
 def a_key_is_the_same_at_each_attempt(patch: MonkeyPatch) -> None:
     request = Calls._request
 
@@ -169,7 +191,10 @@ def a_participant_does_each_key_once(patch: MonkeyPatch) -> None:
     def forgetful(participant: Participant, request: Any, **how: Any) -> Any:
         if request.url.endswith(("/do", "/must")):
             key = request.headers["Idempotency-Key"].rpartition("/")[0]
-            if participant.ledger.get(key, Entry(ActionState.REFUSED, None)).was is ActionState.DONE:
+            if (
+                participant.ledger.get(key, Entry(ActionState.REFUSED, None, ActionState.REFUSED)).was
+                is ActionState.DONE
+            ):
                 del participant.ledger[key]
         return answer(participant, request, **how)
 

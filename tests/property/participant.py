@@ -15,6 +15,7 @@ class Fault(StrEnum):
 
     NONE = "none"
     REFUSES = "refuses"
+    LEAVES = "refuses with status 422, and leaves something behind where the table says so"
     FAILS_BEFORE = "answers 500 and has done nothing"
     FAILS_AFTER = "answers 500 and has done it"
     LOSES_REPLY = "loses the reply"
@@ -34,6 +35,7 @@ class ActionState(StrEnum):
 
     DONE = "done"
     REFUSED = "refused"
+    LEFT = "refused, with something left behind"
     UNDONE = "undone"
     TOMBSTONE = "undone before it was done"
 
@@ -42,6 +44,8 @@ class ActionState(StrEnum):
 class Entry:
     was: ActionState
     request: tuple[str, Any] | None
+    #: The state after the first request.
+    first: ActionState
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,9 @@ class Participant:
     ledger: dict[str, Entry] = field(default_factory=dict)
     #: Numbers the reads, so that no two reads have the same reply.
     looks: itertools.count = field(default_factory=itertools.count)
+    #: The names of the steps whose ids the participant chooses, and of those whose refusal leaves something behind.
+    own_ids: frozenset[str] = frozenset()
+    leaving: frozenset[str] = frozenset()
     #: True after `Fault.ALREADY`: an action that was done before is refused when it is repeated.
     refuses_repeats: bool = False
 
@@ -90,7 +97,7 @@ class Participant:
             self.late += [request] * (fault is Fault.DELAYS)
             return LOST
         done_before = self._has_done(request)
-        reply = self.answer(request, refuses=fault is Fault.REFUSES)
+        reply = self.answer(request, refuses=fault is Fault.REFUSES, leaves=fault is Fault.LEAVES)
         if fault is Fault.SHORT:
             return replace(reply, body={})
         if fault is Fault.UNREADABLE:
@@ -111,28 +118,43 @@ class Participant:
         self.faults.clear()
         self.refuses_repeats = False
 
-    def answer(self, request: Request, *, refuses: bool = False) -> Reply:
-        """Do what the request says, with the rules of the barrier."""
+    def answer(self, request: Request, *, refuses: bool = False, leaves: bool = False) -> Reply:
+        """Do what the request says."""
         saga, step, direction = request.headers["Idempotency-Key"].split("/")
+        refuses |= leaves and (step not in self.leaving or direction == "undo")
         if "/probe/" in request.url:
             return self._did(saga, step)
         if request.method == "GET":
             # Each read has a new reply, so a retry that is built from another read than its first attempt is found.
             return UNKNOWN if refuses else Reply(status=200, body={"id": f"look-{next(self.looks)}"})
         if direction == "undo":
-            return REFUSED if refuses else self.undo(saga, step)
+            return REFUSED if refuses else self._undo(saga, step, request)
+        return self._act(saga, step, request, _first_state(refuses=refuses, leaves=leaves))
+
+    def _act(self, saga: str, step: str, request: Request, first: ActionState) -> Reply:
+        """Do an action at its first request, and answer every request with its key.
+
+        After the undo, a participant with own ids repeats its first reply, and the barrier answers 410.
+        """
         entry = self.ledger.get(f"{saga}/{step}")
-        if entry is None and refuses and request.url.endswith("/must"):
+        if entry is None and first is ActionState.REFUSED and request.url.endswith("/must"):
             return REFUSED  # not stored, because a step that must succeed in the end can be retried
         if entry is None:
-            entry = Entry(ActionState.REFUSED if refuses else ActionState.DONE, _words(request))
-            self.ledger[f"{saga}/{step}"] = entry
-            if not refuses:
-                self.effects.append(Effect(saga, step, direction))
-        if entry.was in (ActionState.UNDONE, ActionState.TOMBSTONE):
+            entry = self.ledger[f"{saga}/{step}"] = Entry(first, _words(request), first)
+            if first is not ActionState.REFUSED:
+                self.effects.append(Effect(saga, step, "do"))
+        said = entry.first if step in self.own_ids else entry.was
+        if said in (ActionState.UNDONE, ActionState.TOMBSTONE):
             return GONE
         assert entry.request in (None, _words(request)), f"{saga}/{step} came with another request before"
-        return REFUSED if entry.was is ActionState.REFUSED else self._did(saga, step)
+        if said is ActionState.REFUSED:
+            return REFUSED
+        return Reply(status=200 if said is ActionState.DONE else 422, body={"id": own_id(saga, step)})
+
+    def _undo(self, saga: str, step: str, request: Request) -> Reply:
+        """Undo an action: by the id that the participant chose, or by the key."""
+        by_id = step in self.own_ids
+        return UNKNOWN if by_id and not request.url.endswith(own_id(saga, step)) else self.undo(saga, step)
 
     def _has_done(self, request: Request) -> bool:
         """Return True when the request is an action that was done before this request."""
@@ -141,22 +163,24 @@ class Participant:
         return request.url.endswith(("/do", "/must")) and entry is not None and entry.was is ActionState.DONE
 
     def undo(self, saga: str, step: str) -> Reply:
-        entry = self.ledger.setdefault(f"{saga}/{step}", Entry(ActionState.TOMBSTONE, None))
-        if entry.was is ActionState.DONE:
+        entry = self.ledger.setdefault(f"{saga}/{step}", Entry(ActionState.TOMBSTONE, None, ActionState.TOMBSTONE))
+        if entry.was in (ActionState.DONE, ActionState.LEFT):
             entry.was = ActionState.UNDONE
             self.effects.append(Effect(saga, step, "undo"))
         return Reply(status=200, body={})
 
     def _did(self, saga: str, step: str) -> Reply:
         entry = self.ledger.get(f"{saga}/{step}")
-        return Reply(status=200, body={"id": f"{step}-1"}) if entry and entry.was is ActionState.DONE else UNKNOWN
+        return (
+            Reply(status=200, body={"id": own_id(saga, step)}) if entry and entry.was is ActionState.DONE else UNKNOWN
+        )
 
     def by_hand(self, saga: str, step: str, direction: str) -> None:
         """Make the effect that an operator makes by hand before resolving the saga."""
         if direction == "undo":
             self.undo(saga, step)
             return
-        entry = self.ledger.setdefault(f"{saga}/{step}", Entry(ActionState.REFUSED, None))
+        entry = self.ledger.setdefault(f"{saga}/{step}", Entry(ActionState.REFUSED, None, ActionState.REFUSED))
         if entry.was is not ActionState.DONE:
             entry.was = ActionState.DONE
             self.effects.append(Effect(saga, step, direction))
@@ -165,6 +189,15 @@ class Participant:
         """Deliver one of the delayed requests. No process reads its reply."""
         if self.late:
             self.answer(self.late.pop(which % len(self.late)))
+
+
+def _first_state(*, refuses: bool, leaves: bool) -> ActionState:
+    return ActionState.REFUSED if refuses else ActionState.LEFT if leaves else ActionState.DONE
+
+
+def own_id(saga: str, step: str) -> str:
+    """Return the id that the participant chooses for an action."""
+    return f"{step}-of-{saga}"
 
 
 def _words(request: Request) -> tuple[str, Any]:

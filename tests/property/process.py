@@ -34,7 +34,7 @@ from app.traces import Traces
 from machines.registry import Registry
 from machines.saga import Saga
 from machines.transitions import Trigger
-from tests.property.participant import Participant
+from tests.property.participant import Participant, own_id
 
 CONFIG = Config(threads=3, max_claims=3)
 #: The wait before each retry, in seconds. A request that waits for its saga sleeps; otherwise `due_at` is set.
@@ -202,7 +202,8 @@ class Process:
         """Make the move that a person requests, also where `SagaService` has no method for it."""
         saga = self.store.read(saga_id)
         step = saga.current.step
-        by_hand = dict.fromkeys(saga.definition.needed_fields[step.name], "by hand") if step else {}
+        known = own_id(str(saga.id), step.name) if step else ""
+        by_hand = dict.fromkeys(saga.definition.needed_fields[step.name], known) if step else {}
         self.engine.request_move(saga, trigger, self.name, "drawn", by_hand)
         self.engine.commit(saga)
         self.runner.submit(saga, max_sleep_s=0)

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hypothesis import strategies as st
 
-from machines.call import Call, get, post
+from machines.call import Call, delete, get, post
+from machines.fields import text
+from machines.outcomes import Outcome
 from machines.retry import Retry
 from machines.saga import Saga
 from machines.step import Kind, Step, compensatable, pivot, read, retriable
@@ -27,6 +30,10 @@ class StepLine:
     probe: bool = False
     #: The number of an earlier step. The calls of this step refer to its reply.
     asks: int | None = None
+    #: The participant chooses the id of what it does. The undo is by that id, and a repeated key gets the same reply.
+    own_id: bool = False
+    #: A refusal with status 422 leaves something behind, which is to undo.
+    leaves: bool = False
 
 
 def table_of(lines: Sequence[StepLine]) -> Saga:
@@ -46,15 +53,28 @@ def _step(lines: Sequence[StepLine], number: int) -> Step:
         columns["refused"] = f"NO_{name.upper()}"
     if line.kind is READ:
         return read(name, get("shop", f"/{name}/read/{{{f'{asked}.id' if asked else 'client_id'}}}"), **columns)
+    if line.own_id:
+        call = _call(name, "do", asked, keeps={"id": text()}, **_means(line))
+        undo = delete("shop", f"/{name}/undo/{{{name}.id}}")
+        return compensatable(name, call, undo=undo, repeatable=True, **columns | {"retry": _repeated(line)})
     if line.kind is COMPENSATABLE:
-        return compensatable(name, _call(name, "do", asked), undo=_call(name, "undo", asked), **columns)
+        return compensatable(name, _call(name, "do", asked, **_means(line)), undo=_call(name, "undo", asked), **columns)
     make = pivot if line.kind is PIVOT else retriable
     return make(name, _call(name, "must" if line.kind is RETRIABLE else "do", asked), **columns)
 
 
-def _call(name: str, verb: str, asked: str | None) -> Call:
+def _call(name: str, verb: str, asked: str | None, **columns: Any) -> Call:
     references = {f"of_{asked}": f"{asked}.id"} if asked else {}
-    return post("shop", f"/{name}/{verb}", client_id="client_id", **references)
+    return post("shop", f"/{name}/{verb}", client_id="client_id", **references, **columns)
+
+
+def _means(line: StepLine) -> dict[str, Any]:
+    return {"means": {422: Outcome.REFUSED_UNDO}} if line.leaves else {}
+
+
+def _repeated(line: StepLine) -> Retry:
+    """Return a retry of two attempts or more, because a call of one attempt is never repeated."""
+    return Retry(attempts=max(line.attempts, 2))
 
 
 @st.composite
@@ -63,13 +83,19 @@ def lines_of_tables(draw: st.DrawFn) -> tuple[StepLine, ...]:
     front = draw(st.lists(st.sampled_from([COMPENSATABLE, COMPENSATABLE, READ]), max_size=3))
     point = [PIVOT] if not front or draw(st.booleans()) else []
     after = draw(st.lists(st.sampled_from([RETRIABLE, RETRIABLE, READ]), max_size=2))
-    return tuple(
-        StepLine(
-            kind,
-            attempts=draw(st.integers(1, 4)),
-            doing=draw(st.booleans()),
-            probe=draw(st.booleans()),
-            asks=draw(st.none() | st.integers(0, number - 1)) if number else None,
-        )
-        for number, kind in enumerate([*front, *point, *after])
+    return tuple(draw(_lines(kind, number)) for number, kind in enumerate([*front, *point, *after]))
+
+
+@st.composite
+def _lines(draw: st.DrawFn, kind: Kind, number: int) -> StepLine:
+    """Draw a step. What leaves something behind, and an id that a repeated key gets again, have no probe."""
+    own_id, leaves = (kind is COMPENSATABLE and draw(st.booleans()) for _ in range(2))
+    return StepLine(
+        kind,
+        attempts=draw(st.integers(1, 4)),
+        doing=draw(st.booleans()),
+        probe=not (own_id or leaves) and draw(st.booleans()),
+        asks=draw(st.none() | st.integers(0, number - 1)) if number else None,
+        own_id=own_id,
+        leaves=leaves,
     )

@@ -22,6 +22,7 @@ STABLE = settings(
 
 #: A table that needs every guard, with as few attempts as possible: a call with one attempt is never sent again.
 LINES = [StepLine(kind, attempts=2) for kind in (COMPENSATABLE, PIVOT, RETRIABLE)]
+LINES.insert(0, StepLine(COMPENSATABLE, attempts=2, own_id=True, leaves=True))
 
 
 @pytest.mark.parametrize("guard", GUARDS)

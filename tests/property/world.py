@@ -23,6 +23,7 @@ from app.store.sagas import FencedError
 from app.telemetry import Telemetry
 from machines.machine import parts
 from machines.saga import Saga
+from machines.step import Kind
 from machines.transitions import Trigger
 from tests.property.participant import Participant
 from tests.property.process import CONFIG, Crash, Process
@@ -71,6 +72,10 @@ class Simulation:
         with self.database.begin() as connection:
             connection.execute(delete(_JOURNAL))
             connection.execute(delete(_SAGA))
+        self.participant.own_ids = frozenset(step.name for step in self.table.steps if step.undo_needs_reply)
+        self.participant.leaving = frozenset(
+            step.name for step in self.table.steps if step.call and step.call.means and step.kind is Kind.COMPENSATABLE
+        )
         parts.cache_clear()  # the cache would keep every random table in memory
 
     def start(self, key: str | None, wait_s: float) -> None:
