@@ -11,10 +11,10 @@ from sqlalchemy import event
 
 from app import create_app
 from app.config import from_environment
-from app.services import services
 from app.store.database import db
 from tests.e2e.fleet import CART
 from tests.e2e.servers import Redis, running
+from tests.support.applications import close
 from tests.support.databases import own_database
 from tests.support.servers import OPEN
 
@@ -56,9 +56,7 @@ def application(store_url, participants, server):
 
     yield make
     for app in made:
-        services(app).runner.stop()
-        with app.app_context():
-            db.engine.dispose()
+        close(app)
 
 
 @contextmanager

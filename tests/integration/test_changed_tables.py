@@ -16,6 +16,7 @@ from app.services import services
 from app.store.database import db
 from app.store.instance import Instance
 from machines.outcomes import Outcome
+from tests.support.applications import close
 from tests.support.servers import OPEN
 
 TABLES = """
@@ -95,9 +96,7 @@ def release(tmp_path, store_url):
 
     yield new
     for each in made:
-        services(each.app).runner.stop()
-        with each.app.app_context():
-            db.engine.dispose()
+        close(each.app)
     for name in ("sagas", "sagas.trips"):
         sys.modules.pop(name, None)
 

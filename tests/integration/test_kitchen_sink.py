@@ -22,6 +22,7 @@ from app.store.database import db
 from app.store.dead_letters import DeadLetters
 from app.values import written
 from app.views.saga_data import example
+from tests.support.applications import opened
 from tests.support.servers import OPEN
 from tests.support.tables.kitchen_sink import KITCHEN_SINK
 from tests.support.waiting import eventually
@@ -115,11 +116,8 @@ def application(world, tmp_path_factory, sqlite_template):
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("app.access.authorization.signed_in", lambda: user("ada", Role.OPERATOR))
         app = create_app(from_environment(OPEN | settings))
-        with app.app_context():
+        with opened(app):
             yield app
-            services(app).runner.stop()
-            db.session.remove()
-            db.engine.dispose()
     for name in ("sagas", "sagas.kitchen_sink"):
         sys.modules.pop(name, None)
 

@@ -12,7 +12,7 @@ from werkzeug.serving import make_server
 from app import create_app
 from app.config import from_environment
 from app.services import services
-from app.store.database import db
+from tests.support.applications import close
 from tests.support.servers import OPEN
 
 README = Path(__file__).parents[2] / "README.md"
@@ -54,9 +54,7 @@ def application(agency, store_url, tmp_path):
     yield app
     for name in ("sagas", "sagas.travel"):
         sys.modules.pop(name, None)
-    services(app).runner.stop()
-    with app.app_context():
-        db.engine.dispose()
+    close(app)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from app.services import services
 from app.store.database import db
 from app.store.dead_letters import DeadLetters
 from app.store.outbox import Outbox
+from tests.support.applications import opened
 from tests.support.servers import OPEN
 
 #: Every secret value of these tests holds this text in some form.
@@ -115,11 +116,8 @@ def application(bank, store_url, tables, monkeypatch):
     url = f"http://127.0.0.1:{bank.server.server_port}"
     settings = {"DATABASE_URL": store_url, "PARTICIPANTS_URL": url, "SAGAS": str(tables)}
     app = create_app(from_environment(OPEN | settings))
-    with app.app_context():
+    with opened(app):
         yield app
-        services(app).runner.stop()
-        db.session.remove()
-        db.engine.dispose()
 
 
 def every_surface(application, saga_id, tmp_path, capfd) -> dict[str, str]:

@@ -10,10 +10,10 @@ from app.access.api_keys import KEY_CACHE_S, KeyRing
 from app.access.permissions import Role, Scope
 from app.config import from_environment
 from app.errors import ConflictError, InvalidError, UnauthenticatedError
-from app.services import services
 from app.store.accounts import ApiKeys
-from app.store.database import db, in_seconds
+from app.store.database import in_seconds
 from app.store.models import ApiKeyRow
+from tests.support.applications import close
 
 CREATE = {"type": "checkout", "data": {"client_id": 4, "magasin_id": 1}}
 SAGAS = "/api/v1/sagas"
@@ -166,9 +166,7 @@ def test_signed_in_person_needs_the_csrf_token_for_a_change(admin_service):
 def open_app(store_url):
     app = create_app(from_environment({"DATABASE_URL": store_url, "API_AUTH": "off", "PARTICIPANTS_URL": "http://h:9"}))
     yield app
-    services(app).runner.stop()
-    with app.app_context():
-        db.engine.dispose()
+    close(app)
 
 
 def test_api_auth_off_makes_every_sender_the_actor_api(open_app):

@@ -14,13 +14,13 @@ from app import create_app
 from app.access.permissions import Role
 from app.access.principal import user
 from app.config import from_environment
-from app.services import services
 from app.store.database import db
 from app.store.instance import Instance
 from app.store.sagas import SagaStore
 from app.store.statements import Connections
 from machines.discovery import discover
 from machines.transitions import Phase
+from tests.support.applications import opened
 from tests.support.moves import move as make_move
 
 REPLY = {"iban": "CH93", "montant": 5, "vente_id": "sale-17"}
@@ -39,11 +39,8 @@ def client(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskCli
     monkeypatch.setattr("app.access.authorization._check_session", lambda: None)
     monkeypatch.setattr("app.access.authorization._check_form", lambda _largest: None)
     app = create_app(from_environment({"DATABASE_URL": store_url, **SETTINGS}))
-    with app.app_context():
+    with opened(app):
         yield app.test_client()
-        services(app).runner.stop()
-        db.session.remove()
-        db.engine.dispose()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from app.services import services
 from app.store.database import db
 from app.store.models import AuditRow, SagaRow
 from tests.integration.admin.conftest import SETTINGS, seen
+from tests.support.applications import opened
 
 #: Folder of a table that only waits.
 SAGAS = Path(__file__).parents[2] / "support" / "waiting_sagas"
@@ -28,11 +29,8 @@ def client(store_url: str, monkeypatch) -> Iterator[FlaskClient]:
     monkeypatch.setattr("app.access.authorization._check_form", lambda _largest: None)
     sagas = str(SAGAS)
     app = create_app(from_environment({"DATABASE_URL": store_url, **SETTINGS, "SAGAS": sagas}))
-    with app.app_context():
+    with opened(app):
         yield app.test_client()
-        services(app).runner.stop()
-        db.session.remove()
-        db.engine.dispose()
 
 
 @pytest.fixture

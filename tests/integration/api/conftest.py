@@ -6,9 +6,9 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.config import from_environment
-from app.services import services
 from app.store.database import db
 from app.store.models import SagaRow
+from tests.support.applications import opened
 from tests.support.servers import OPEN
 
 
@@ -17,11 +17,8 @@ def client(store_url: str) -> Iterator[FlaskClient]:
     """Return a client of the application. No participant is reachable."""
     settings = {"DATABASE_URL": store_url, "PARTICIPANTS_URL": "http://127.0.0.1:9", "WAIT_S": "0.1"}
     app = create_app(from_environment(OPEN | settings))
-    with app.app_context():
+    with opened(app):
         yield app.test_client()
-        services(app).runner.stop()
-        db.session.remove()
-        db.engine.dispose()
 
 
 @pytest.fixture

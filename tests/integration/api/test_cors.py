@@ -4,8 +4,7 @@ import pytest
 
 from app import create_app
 from app.config import from_environment
-from app.services import services
-from app.store.database import db
+from tests.support.applications import close
 from tests.support.servers import OPEN
 
 SHOP, PATH = "https://shop.example", "/api/v1/sagas"
@@ -25,10 +24,7 @@ def serving(store_url):
 
     yield make
     for app in made:
-        with app.app_context():
-            services(app).runner.stop()
-            db.session.remove()
-            db.engine.dispose()
+        close(app)
 
 
 def test_cors_is_off_by_default(serving):

@@ -26,6 +26,7 @@ from machines.registry import Registry
 from machines.saga import Saga
 from machines.step import compensatable
 from machines.transitions import Phase
+from tests.support.applications import opened
 from tests.support.moves import move as make_move
 from tests.support.servers import OPEN
 
@@ -56,10 +57,8 @@ def registry() -> Registry:
 @pytest.fixture
 def client(store_url: str, registry: Registry) -> Iterator[FlaskClient]:
     app = create_app(from_environment(OPEN | {"DATABASE_URL": store_url}), registry)
-    with app.app_context():
+    with opened(app):
         yield app.test_client()
-        db.session.remove()
-        db.engine.dispose()
 
 
 @pytest.fixture

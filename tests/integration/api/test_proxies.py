@@ -8,8 +8,7 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.config import from_environment
-from app.services import services
-from app.store.database import db
+from tests.support.applications import close
 from tests.support.servers import OPEN
 
 SAGAS = "/api/v1/sagas"
@@ -27,9 +26,7 @@ def behind(store_url: str) -> Iterator[Callable[[int], FlaskClient]]:
 
     yield application
     for app in apps:
-        with app.app_context():
-            services(app).runner.stop()
-            db.engine.dispose()
+        close(app)
 
 
 def statuses(client: FlaskClient, *forwarded_for: str) -> list[int]:

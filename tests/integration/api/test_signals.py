@@ -11,9 +11,9 @@ from app import create_app
 from app.access.permissions import Role, Scope
 from app.access.principal import key, user
 from app.config import from_environment
-from app.services import services
 from app.store.database import db
 from app.store.models import AuditRow
+from tests.support.applications import opened
 from tests.support.servers import OPEN
 
 DATA = {"person": "Ada", "number": "L-7"}
@@ -26,11 +26,8 @@ SAGAS = Path(__file__).parents[2] / "support" / "waiting_sagas"
 def client(store_url: str) -> Iterator[FlaskClient]:
     settings = {"DATABASE_URL": store_url, "SAGAS": str(SAGAS), "WAIT_S": "0.1"}
     app = create_app(from_environment(OPEN | settings))
-    with app.app_context():
+    with opened(app):
         yield app.test_client()
-        services(app).runner.stop()
-        db.session.remove()
-        db.engine.dispose()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from app import create_app
 from app.access.permissions import Scope
 from app.config import from_environment
 from app.services import services
-from app.store.database import db
+from tests.support.applications import close
 from tests.support.servers import OPEN
 
 README = Path(__file__).parents[3] / "README.md"
@@ -110,11 +110,9 @@ def service(agency: Agency, sqlite_template: Path, tmp_path: Path) -> Iterator[A
     server.shutdown()
     server.server_close()
     agency.free.set()
-    services(app).runner.stop()
+    close(app)
     for name in [name for name in sys.modules if name.split(".")[0] == "sagas"]:
         sys.modules.pop(name)
-    with app.app_context():
-        db.engine.dispose()
 
 
 @pytest.fixture
