@@ -24,6 +24,8 @@ from app.settings import (
     seconds,
     setting,
 )
+from app.webhook_settings import reading as webhook_reading
+from app.webhook_settings.model import Network, Webhooks
 from machines.discovery import discover
 from machines.registry import BadTablesError, Registry
 from machines.saga import Saga
@@ -143,7 +145,7 @@ class Config:
     )
     participants_file: Mapping[str, Any] = mapping(
         "PARTICIPANTS_FILE",
-        reading.participants_file,
+        reading.toml_tables,
         "a TOML file with the settings of each participant; see [participants](participants.md)",
     )
     participant_variables: Mapping[str, str] = mapping(
@@ -185,6 +187,25 @@ class Config:
     )
     breaker_window_s: float = seconds("BREAKER_WINDOW_S", 60.0, "time within which these failures must happen")
     breaker_open_s: float = seconds("BREAKER_OPEN_S", 30.0, "how long the circuit breaker stays open")
+
+    # The webhooks.
+    webhooks_file: Mapping[str, Any] = mapping(
+        "WEBHOOKS_FILE",
+        webhook_reading.webhooks_file,
+        "a TOML file with the receivers of the ends of sagas; see [webhooks](webhooks.md)",
+    )
+    webhook_secrets: Mapping[str, str] = mapping(
+        "WEBHOOK_<NAME>_SECRETS",
+        webhook_reading.webhook_secrets,
+        "the secrets of one webhook, separated by spaces, instead of its `secrets_file`; each of them signs",
+    )
+    webhook_networks: tuple[Network, ...] = setting(
+        "WEBHOOK_NETWORKS",
+        webhook_reading.networks,
+        (),
+        "private networks that webhooks may call, such as `10.1.0.0/16`, separated by commas",
+        shown="none: only public addresses",
+    )
 
     # The sagas.
     wait_s: float = seconds("WAIT_S", 30.0, "how long a request waits for its saga, unless the request says so itself")
@@ -318,6 +339,13 @@ def check_participants(config: Config, definitions: Iterable[Saga]) -> Mapping[s
         for call in (call for step in definition.steps for call in (step.call, step.undo, step.probe) if call):
             called[call.participant].update(call.headers)
     return reading.participant_settings(called, config.participants_file, config.participant_variables, common)
+
+
+def check_webhooks(config: Config, definitions: Registry) -> Webhooks:
+    """Return the webhooks. Raise ConfigError for a wrong setting, and for a saga that no table defines."""
+    return webhook_reading.read(
+        config.webhooks_file, config.webhook_secrets, config.webhook_networks, definitions.names
+    )
 
 
 def check_serving(config: Config) -> None:

@@ -45,10 +45,17 @@ class UnreachableError(OSError):
 
 
 class Dialer:
-    """Connects to hosts, for many threads at once. Its deadlines are times on `clock`."""
+    """Connects to hosts, for many threads at once. Its deadlines are times on `clock`.
 
-    def __init__(self, look_up: LookUp = socket.getaddrinfo, clock: Callable[[], float] = time.monotonic) -> None:
-        self._resolver, self._clock = Resolver(look_up, clock), clock
+    allows: returns True for an IP address that may be connected to. It sees the address itself, after the resolution
+    of the name, so that no name can lead elsewhere between the check and the connection.
+    """
+
+    def __init__(
+        self, look_up: LookUp = socket.getaddrinfo, clock: Callable[[], float] = time.monotonic,
+        allows: Callable[[str], bool] = lambda _address: True,
+    ) -> None:  # fmt: skip
+        self._resolver, self._clock, self._allows = Resolver(look_up, clock), clock, allows
         self._failed: dict[Any, float] = {}  # address → when it was last unreachable
 
     def connect(self, host: str, port: int, deadline: float) -> socket.socket:
@@ -60,6 +67,9 @@ class Dialer:
         now, failed = self._clock(), self._failed
         addresses = sorted(addresses, key=lambda address: now - failed.get(address[4], -inf) < SHUNNED_S)
         for number, address in enumerate(addresses):
+            if not self._allows(address[4][0]):
+                said.append(f"{_place(host, port, address)} is an address that must not be called")
+                continue
             left = deadline - self._clock()
             if left <= 0:
                 break

@@ -21,7 +21,7 @@ _RATE = re.compile(r"([1-9][0-9]{0,5})/(second|minute|hour)")
 _PERIODS = {"second": 1.0, "minute": 60.0, "hour": 3600.0}
 
 
-def participants_file(environ: Mapping[str, str], name: str, _default: object) -> Mapping[str, Any]:
+def toml_tables(environ: Mapping[str, str], name: str, _default: object) -> Mapping[str, Any]:
     """Return the tables of the TOML file that a variable names."""
     if not (path := environ.get(name)):
         return {}

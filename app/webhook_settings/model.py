@@ -1,0 +1,143 @@
+"""The webhooks after their settings were read and checked, and the addresses that may be called.
+
+A start names a webhook by its name, or by an address below the `prefix` of a webhook. There is no other address.
+"""
+
+import base64
+import binascii
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+from app.participant_settings.secret_files import SecretFiles
+from app.server_urls import http_url
+from app.settings import ConfigError
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+#: How each secret begins; base64 of its bytes follows (Standard Webhooks).
+SECRET_PREFIX = "whsec_"  # noqa: S105  the prefix of every secret
+#: Smallest and largest number of bytes of a secret, as Standard Webhooks recommends.
+SHORTEST_SECRET, LONGEST_SECRET = 24, 64
+#: Longest address of a webhook that a start names, in characters.
+LONGEST_URL = 2000
+#: A path that a server may read as another one: a dot segment, or an encoded slash, dot or backslash.
+_MISREAD = re.compile(r"/\.{1,2}(/|$)|//|\\|%2e|%2f|%5c", re.IGNORECASE)
+#: IPv6 networks whose addresses lead to an IPv4 address, and the number of bits after that address.
+_TRANSLATED = {"64:ff9b::/96": 0, "64:ff9b:1::/48": 0, "::/96": 0, "2002::/16": 80}
+_TRANSLATED_NETWORKS = [(ipaddress.ip_network(network), bits) for network, bits in _TRANSLATED.items()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook:
+    """One webhook of WEBHOOKS_FILE."""
+
+    name: str
+    #: Address for its sagas, and for starts that give its name; "": it has only a prefix.
+    url: str
+    #: A start may give each address below this one; "": none.
+    prefix: str
+    #: Types of sagas whose ends it always receives.
+    sagas: frozenset[str]
+    events: frozenset[str]
+    attempts: int
+    #: Longest duration of one attempt, in seconds.
+    timeout_s: float
+    #: One text with all secrets, separated by spaces.
+    secrets: SecretFiles = field(repr=False)
+
+    def admits(self, url: str) -> bool:
+        """Return True when the address is this webhook's own, or below its prefix."""
+        return bool(url) and (url == self.url or (bool(self.prefix) and url.startswith(self.prefix)))
+
+    def keys(self) -> list[bytes]:
+        """Return the secrets as bytes. A changed file is read again.
+
+        Each of them signs, so that during a rotation a receiver may know the old secret or the new one.
+        """
+        self.secrets.look()
+        return [key for secret in self.secrets.secrets[""].split(" ") if (key := decoded(secret))]
+
+
+class Webhooks:
+    """All webhooks. networks: private networks whose addresses may be called."""
+
+    def __init__(self, found: Iterable[Webhook] = (), networks: Sequence[Network] = ()) -> None:
+        self.by_name: Mapping[str, Webhook] = MappingProxyType({each.name: each for each in found})
+        self._networks = tuple(networks)
+        self._of_saga: dict[str, tuple[Webhook, ...]] = {}
+        for each in self.by_name.values():
+            for saga in each.sagas:
+                self._of_saga[saga] = (*self._of_saga.get(saga, ()), each)
+
+    def __bool__(self) -> bool:
+        return bool(self.by_name)
+
+    def concerns(self, saga: str, named: str | None) -> bool:
+        """Return True when a saga has a webhook. named: what its start named."""
+        return named is not None or saga in self._of_saga
+
+    def targets(self, saga: str, named: str | None, event: str) -> list[dict[str, str]]:
+        """Return webhook and address for each receiver of an event of a saga, each once.
+
+        A name that this process does not know stays: another process may know it.
+        """
+        found: dict[tuple[str, str], Webhook | None]
+        found = {(each.name, each.url): each for each in self._of_saga.get(saga, ())}
+        if named is not None:
+            own = self.named(named)
+            url = named if "://" in named else own.url if own else ""
+            found[own.name if own else named, url] = own
+        return [
+            {"webhook": name, "url": url, "event": event}
+            for (name, url), each in found.items()
+            if each is None or event in each.events
+        ]
+
+    def named(self, named: str) -> Webhook | None:
+        """Return the webhook with this name, or with a prefix of this address; None: it is not allowed."""
+        if "://" not in named:
+            found = self.by_name.get(named)
+            return found if found and found.url else None
+        if len(named) > LONGEST_URL or not plain_url(named):
+            return None
+        return next((each for each in self.by_name.values() if each.admits(named)), None)
+
+    def allows(self, address: str) -> bool:
+        """Return True for a public IP address, and for one of the private networks that the settings name."""
+        found = ipaddress.ip_address(address.partition("%")[0])
+        real = _embedded(found)
+        if any(found in network or real in network for network in self._networks):
+            return True
+        return real.is_global and not real.is_multicast
+
+
+def _embedded(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Any:
+    """Return the IPv4 address that an IPv6 address leads to, or the address itself."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    for network, bits in _TRANSLATED_NETWORKS:
+        if address in network:
+            return ipaddress.IPv4Address((int(address) >> bits) & 0xFFFF_FFFF)
+    return address.ipv4_mapped or address
+
+
+def plain_url(url: str) -> bool:
+    try:
+        return http_url({"url": url}, "url", "") == url.removesuffix("/") and not _MISREAD.search(urlsplit(url).path)
+    except ConfigError:
+        return False
+
+
+def decoded(secret: str) -> bytes:
+    """Return the bytes of a secret; empty when it has not the form of a secret."""
+    if not secret.startswith(SECRET_PREFIX):
+        return b""
+    try:
+        found = base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        return b""
+    return found if SHORTEST_SECRET <= len(found) <= LONGEST_SECRET else b""
