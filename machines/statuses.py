@@ -52,6 +52,9 @@ _OF_PHASE = {
     Phase.COMPENSATED: Status.COMPENSATED,
 }
 
+#: Phase → status, for the phases in which the engine has nothing left to do. Webhooks receive them.
+REPORTED = {phase: _OF_PHASE[phase] for phase in (Phase.COMPLETED, Phase.COMPENSATED, Phase.STUCK)}
+
 #: Status → the API's word for it. A saga that is being undone is in progress; a stuck saga has failed.
 SAGA_STATUSES: Mapping[str, str] = {
     Status.PENDING: "pending",

@@ -29,6 +29,8 @@ class Start:
     data: Mapping[str, Any]
     #: The data before defaults were filled in.
     sent: Mapping[str, Any]
+    #: Webhook, see `SagaService.start`.
+    webhook: str | None = None
 
 
 class Batches:
@@ -44,7 +46,7 @@ class Batches:
         KeyReusedError when that saga was started with other data. The first start with a key decides for its batch.
         """
         for _ in range(_TRIES):
-            sagas = [new_saga(definition, each.data, each.key, by, each.sent) for each in starts]
+            sagas = [new_saga(definition, each.data, each.key, by, each.sent, webhook=each.webhook) for each in starts]
             first = {saga.sent_key: saga for saga in reversed(sagas)}
             known = self._keys.known_all(sagas)
             new = [saga for saga, found in zip(sagas, known, strict=True) if not found and first[saga.sent_key] is saga]

@@ -25,7 +25,7 @@ from app.store.sagas import KeyTakenError, SagaStore
 from app.telemetry import Telemetry
 from machines.outcomes import Outcome
 from machines.retry import Retry
-from machines.statuses import FINISHED
+from machines.statuses import FINISHED, REPORTED
 from machines.transitions import Phase, Trigger
 
 #: Longest Retry-After that is obeyed, in seconds. A longer one is obeyed only up to the deadline of the saga.
@@ -76,6 +76,8 @@ class Engine:
     stopping: Callable[[], bool] = lambda: False
     #: Called when an event has become durable and is to be published.
     on_event: Callable[[], object] = lambda: None
+    #: Called when a message to a webhook has become durable and is to be sent.
+    on_delivery: Callable[[], object] = lambda: None
 
     def run(self, saga: Instance, max_sleep_s: float, until: float = inf) -> RunEnd:
         """Drive the saga until it ends, is stuck, or must wait longer than `max_sleep_s` seconds. Then release it.
@@ -170,6 +172,8 @@ class Engine:
             self.store.save(saga, delay_s, owner, enough_s)
         if saga.definition.events and any(move.event for move in moves):
             self.on_event()
+        if saga.current.phase in REPORTED and self.store.has_webhook(saga):
+            self.on_delivery()
         self.telemetry.committed(saga, moves, before)
         if saga.status in FINISHED and saga.started_at < inf:
             self.calls.traces.ended(saga, self.store.clock() - saga.started_at)

@@ -87,15 +87,17 @@ class Keys:
 
 
 def new_saga(
-    definition: Saga, data: Mapping[str, Any], key: str | None, by: str, sent: Mapping[str, Any] | None
-) -> Instance:
-    """Return a new saga with its key and its sender. The arguments are those of `SagaService.start`."""
+    definition: Saga, data: Mapping[str, Any], key: str | None, by: str, sent: Mapping[str, Any] | None,
+    *, webhook: str | None = None,
+) -> Instance:  # fmt: skip
+    """Return a new saga with its key, its sender and its webhook. The arguments are those of `SagaService.start`."""
     saga = Instance.new(definition, data, actor="client")
-    saga.started_by = by
+    saga.started_by, saga.webhook = by, webhook
     if key is not None:
         saga.sent_key = saga.key = key
         saga.fingerprint = fingerprint(definition.name, data)
-        saga.sent_digest = None if sent is None else sent_digest(sent)
+        if sent is not None:  # the webhook is a part of what the client sent
+            saga.sent_digest = sent_digest(sent if webhook is None else {"data": sent, "webhook": webhook})
     return saga
 
 

@@ -54,18 +54,18 @@ class SagaService:
 
     def start(  # noqa: PLR0917
         self, name: str, data: Mapping[str, Any], key: str | None = None, wait_s: float | None = None,
-        by: str = "api", sent: Mapping[str, Any] | None = None,
+        by: str = "api", sent: Mapping[str, Any] | None = None, *, webhook: str | None = None,
     ) -> SagaSnapshot:  # fmt: skip
         """Start a saga. Return its durable state when the saga has ended or `wait_s` seconds are over.
 
-        by: the sender, who owns the key. sent: the data before defaults were filled in. When the sender has started a
-        saga with this key before, return that saga. Raise StillRunningError while that saga runs, and KeyReusedError
-        when it was started with other data.
+        by: the sender, who owns the key. sent: the data before defaults were filled in. webhook: a webhook, by its name
+        or by an address that it admits. When the sender has started a saga with this key before, return that saga.
+        Raise StillRunningError while that saga runs, and KeyReusedError when it was started with other data.
         """
         with self._wait(wait_s) as longest_s:
             until, look = time.monotonic() + longest_s, self._keys.started
             for _ in range(_TRIES):
-                saga = self._new(name, data, key, by, sent)
+                saga = self._new(name, data, key, by, sent, webhook)
                 if known := look(saga):
                     return known
                 try:
@@ -81,15 +81,15 @@ class SagaService:
         self, name: str, data: Mapping[str, Any], key: str, by: str = "api", sent: Mapping[str, Any] | None = None
     ) -> SagaSnapshot | None:
         """Return the saga that was started with this key, or None. Raise as `start` does."""
-        return self._keys.known(self._new(name, data, key, by, sent))
+        return self._keys.known(self._new(name, data, key, by, sent, None))
 
     def create(
         self, name: str, data: Mapping[str, Any], key: str | None = None, by: str = "api",
-        sent: Mapping[str, Any] | None = None,
+        sent: Mapping[str, Any] | None = None, *, webhook: str | None = None,
     ) -> SagaSnapshot:  # fmt: skip
         """Store a saga that waits for `execute`. The arguments, the result and the errors are those of `start`."""
         for _ in range(_TRIES):
-            saga = self._new(name, data, key, by, sent)
+            saga = self._new(name, data, key, by, sent, webhook)
             saga.pending = True
             if known := self._keys.known(saga):
                 return known
@@ -252,10 +252,11 @@ class SagaService:
             found = snapshot_of(row)
         return found
 
-    def _new(
-        self, name: str, data: Mapping[str, Any], key: str | None, by: str, sent: Mapping[str, Any] | None
-    ) -> Instance:
-        return new_saga(self._registry.latest(name), data, key, by, sent)
+    def _new(  # noqa: PLR0917  one private method for three public ones
+        self, name: str, data: Mapping[str, Any], key: str | None, by: str, sent: Mapping[str, Any] | None,
+        webhook: str | None,
+    ) -> Instance:  # fmt: skip
+        return new_saga(self._registry.latest(name), data, key, by, sent, webhook=webhook)
 
     def _read(self, saga_id: UUID) -> Instance:
         try:

@@ -16,5 +16,6 @@ tables           the tables that sagas run by
 queries, lists, attention, statistics    the sagas as people and metrics read them
 retention        sagas that ended long ago
 outbox, dead_letters    events to publish, and incoming messages that were not accepted
+deliveries       messages to webhooks
 accounts, audit  users and API keys, and the record of what people and keys did
 """

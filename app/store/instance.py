@@ -92,6 +92,8 @@ class Instance(Progress):
         self.sent_digest: str | None = None
         #: Principal that started the saga, see `SagaRow`.
         self.started_by: str | None = None
+        #: Webhook that the start named, see `SagaRow`.
+        self.webhook: str | None = None
         #: Step → its reply, for the steps that succeeded.
         self.results: dict[str, Any] = {}
         #: Moves since the last commit.
@@ -142,7 +144,7 @@ class Instance(Progress):
         first = Instance(self.definition, self.id, self.data, self.start_moves[-1].dest, self.clock)
         first.sent_key, first.key, first.started_by = self.sent_key, self.key, self.started_by
         first.fingerprint, first.sent_digest = self.fingerprint, self.sent_digest
-        first.started_here_at = self.started_here_at
+        first.started_here_at, first.webhook = self.started_here_at, self.webhook
         first.unsaved, first.next_seq = list(self.start_moves), len(self.start_moves) + 1
         return first
 

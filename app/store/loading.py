@@ -55,7 +55,7 @@ def instance(
     saga.failed_attempts, saga.deferrals, saga.error = row.attempt, row.deferrals, row.error
     saga.deadline = inf if row.deadline_left_s is None else now + row.deadline_left_s
     saga.entered, saga.arrived = saga.clock() + row.entered_in_s, row.arrived
-    saga.committed_snapshot = snapshot_of(row)
+    saga.committed_snapshot, saga.webhook = snapshot_of(row), row.webhook
     saga.pending = row.status == Status.PENDING
     saga.next_seq = journal[-1].seq + 1
     last = next(entry for entry in reversed(journal) if entry.trigger != MIGRATE)

@@ -28,6 +28,7 @@ _ORDERED = text("order_ref IS NOT NULL")
 #: Conditions of partial indexes. Queries use these texts unchanged, because SQLite compares the texts to find an index.
 UNFINISHED = text("status NOT IN ('completed', 'compensated')")
 ENDED = text("status IN ('completed', 'compensated')")
+DEAD = text("due_at IS NULL AND delivered_at IS NULL")
 
 
 class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy makes its base class at run time
@@ -72,6 +73,8 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     sent_digest: Mapped[str | None]
     #: Principal that started the saga (`key:shop`, `user:ada`, `api`). The Idempotency-Key belongs to this principal.
     started_by: Mapped[str | None]
+    #: Webhook that the start named: the name of a webhook, or an address. NULL: none.
+    webhook: Mapped[str | None]
     #: Digest of the table that the saga runs by, see SagaTableRow.
     table_digest: Mapped[str | None]
     #: Process that holds the lease.
@@ -202,6 +205,42 @@ class RelayRow(db.Model):  # type: ignore[name-defined,misc]
     id: Mapped[int] = mapped_column(primary_key=True)
     owner: Mapped[str | None]
     until: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class DeliveryRow(db.Model):  # type: ignore[name-defined,misc]
+    """The message to one webhook about one move. A trigger of the database writes this row together with the move.
+
+    A message that is to be sent has `due_at`. A delivered one has `delivered_at`. A dead letter has neither.
+    """
+
+    __tablename__ = "webhook_delivery"
+    __table_args__ = (
+        Index("webhook_delivery_due", "webhook", "due_at", sqlite_where=_DUE, postgresql_where=_DUE),
+        Index("webhook_delivery_dead", "id", sqlite_where=DEAD, postgresql_where=DEAD),
+        Index("webhook_delivery_saga", "saga_id"),
+    )
+
+    id: Mapped[int] = mapped_column(_COUNTED, primary_key=True)
+    saga_id: Mapped[UUID] = mapped_column(ForeignKey("saga.id", ondelete="CASCADE"))
+    #: Number of the move in the saga's journal.
+    seq: Mapped[int]
+    #: completed, compensated or stuck.
+    event: Mapped[str]
+    #: Name of the webhook in WEBHOOKS_FILE.
+    webhook: Mapped[str]
+    #: Address of the receiver.
+    url: Mapped[str]
+    #: When the move was committed.
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Number of attempts, each counted before it is made.
+    attempts: Mapped[int]
+    #: Process that makes, or made, the last attempt.
+    owner: Mapped[str | None]
+    #: When any process can make the next attempt: the end of a lease or of a wait. NULL: no further attempt is made.
+    due_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    delivered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Why the last attempt failed.
+    error: Mapped[str | None]
 
 
 class ParkedRow(db.Model):  # type: ignore[name-defined,misc]

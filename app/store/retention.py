@@ -7,12 +7,15 @@ from uuid import UUID
 from sqlalchemy import delete, exists, select, tuple_
 
 from app.store.database import DAY_S, db, in_seconds
-from app.store.models import OutboxRow, SagaRow
+from app.store.models import DeliveryRow, OutboxRow, SagaRow
 from machines.statuses import FINISHED
 
 
 def ended_before(days: float, limit: int) -> Sequence[SagaRow]:
-    """Return the oldest sagas that ended at least `days` ago and whose events are all published."""
+    """Return the oldest sagas that ended at least `days` ago, and whose events and messages are all sent.
+
+    A message to a webhook that is a dead letter does not keep its saga.
+    """
     past = in_seconds(-days * DAY_S)
     unpublished = exists().where(OutboxRow.saga_id == SagaRow.id)
     old = select(SagaRow).where(
@@ -20,6 +23,7 @@ def ended_before(days: float, limit: int) -> Sequence[SagaRow]:
         SagaRow.updated_at < past,
         SagaRow.status.in_(FINISHED),
         ~unpublished,
+        ~exists().where(DeliveryRow.saga_id == SagaRow.id, DeliveryRow.due_at.is_not(None)),
     )
     return db.session.scalars(old.order_by(SagaRow.created_at, SagaRow.id).limit(limit)).all()
 

@@ -28,12 +28,14 @@ from sqlalchemy.exc import IntegrityError
 
 from app.store.audit import Entry, append
 from app.store.database import db_now, in_seconds, later_of
+from app.store.deliveries import address
 from app.store.instance import Instance, Move, search_text
 from app.store.loading import SAGA_COLUMNS, instance, journals
 from app.store.models import SagaRow, SagaTagRow
 from app.store.statements import Connections, Statement
 from app.store.transactions import atomic
 from app.values import written
+from app.webhook_settings.model import Webhooks
 from machines.registry import Registry
 
 _SAGA, _TAG = SagaRow.__table__, SagaTagRow.__table__
@@ -82,6 +84,7 @@ _INSERT = insert(_SAGA).values(
     started_by=bindparam("new_started_by"),
     sent_digest=bindparam("new_sent_digest"),
     table_digest=bindparam("new_table_digest"),
+    webhook=bindparam("new_webhook"),
     created_at=in_seconds(bindparam("created_s")),
     entered_at=in_seconds(bindparam("entered_s")),
     updated_at=db_now(),
@@ -128,13 +131,18 @@ class KeyTakenError(Exception):
 
 
 class SagaStore:
-    """The engine's access to the database, in autocommit: every call is one statement and durable on return."""
+    """The engine's access to the database, in autocommit: every call is one statement and durable on return.
+
+    webhooks: decides which moves are sent to which webhooks.
+    """
 
     def __init__(
-        self, connections: Connections, registry: Registry, owner: str, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+        self, connections: Connections, registry: Registry, owner: str, clock: Callable[[], float] = time.monotonic,
+        webhooks: Webhooks | None = None,
+    ) -> None:  # fmt: skip
         self.connections, self._database = connections, connections.database
         self._registry, self.owner, self.clock = registry, owner, clock
+        self._webhooks = webhooks or Webhooks()
         self._insert = Statement("saga_insert", _INSERT, connections)
         self._save = Statement("saga_save", _SAVE, connections)
         self._save_waiting = Statement("saga_save_waiting", _SAVE_WAITING, connections)
@@ -214,6 +222,7 @@ class SagaStore:
                 "new_sent_digest": saga.sent_digest,
                 "new_started_by": saga.started_by,
                 "new_table_digest": definition.digest,
+                "new_webhook": saga.webhook,
                 "created_s": saga.unsaved[0].made - saga.clock(),
             }
         )
@@ -271,9 +280,18 @@ class SagaStore:
             "new_claims": saga.claims if owner else 0,
             "new_unsure": saga.in_doubt or owner == self.owner,
             "new_reference": saga.reference,
-            "new_moves": written([_as_json(move, now) for move in saga.unsaved]).decode(),
+            "new_moves": written(self._moves(saga, now)).decode(),
             "entered_s": _entered(saga, now) - now,
         }
+
+    def has_webhook(self, saga: Instance) -> bool:
+        return self._webhooks.concerns(saga.definition.name, saga.webhook)
+
+    def _moves(self, saga: Instance, now: float) -> list[dict[str, Any]]:
+        moves = [_as_json(move, now) for move in saga.unsaved]
+        if self.has_webhook(saga):
+            address(moves, saga, self._webhooks)
+        return moves
 
     def read(self, saga_id: UUID) -> Instance | None:
         """Return the stored saga; None for an unknown id. When several processes move the saga, the first commit wins.

@@ -8,17 +8,29 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, literal_column, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    ScalarSelect,
+    Select,
+    TextClause,
+    and_,
+    func,
+    literal_column,
+    or_,
+    select,
+    union_all,
+)
 from sqlalchemy import Engine as Database
 from sqlalchemy.orm import aliased
 
 from app.store.database import db, db_now, in_seconds, minute_of, seconds_between, seconds_until
-from app.store.models import ENDED, UNFINISHED, JournalRow, OutboxRow, ParkedRow, ReplicaRow, SagaRow
+from app.store.models import DEAD, ENDED, UNFINISHED, DeliveryRow, JournalRow, OutboxRow, ParkedRow, ReplicaRow, SagaRow
 from machines.registry import Registry
 from machines.statuses import FINISHED
 
 _SAGA, _REPLICA = SagaRow.__table__, ReplicaRow.__table__
-_OUTBOX, _PARKED = OutboxRow.__table__, ParkedRow.__table__
+_OUTBOX, _PARKED, _DELIVERY = OutboxRow.__table__, ParkedRow.__table__, DeliveryRow.__table__
 #: Seconds without a heartbeat after which a replica counts as gone.
 SILENT_S = 10.0
 
@@ -37,8 +49,11 @@ class SagaCounts:
     replicas: int
     #: How long the oldest unpublished event has waited for the broker, in seconds.
     unpublished_s: float
-    #: Number of dead letters.
+    #: Number of dead letters among the received messages.
     parked: int
+    #: Number of messages to webhooks that are still to be sent, and of those that are dead letters.
+    webhooks_pending: int
+    webhooks_dead: int
 
 
 def saga_counts(database: Database, registry: Registry) -> SagaCounts:
@@ -52,6 +67,8 @@ def saga_counts(database: Database, registry: Registry) -> SagaCounts:
         replicas=now.replicas,
         unpublished_s=max(0.0, -(now.unpublished_s or 0.0)),
         parked=now.parked,
+        webhooks_pending=now.webhooks_pending,
+        webhooks_dead=now.webhooks_dead,
     )
 
 
@@ -94,7 +111,14 @@ def _now() -> Select[Any]:
         alive.label("replicas"),
         seconds_until(oldest).label("unpublished_s"),
         parked.label("parked"),
+        _count_of(_DELIVERY.c.due_at.is_not(None)).label("webhooks_pending"),
+        _count_of(DEAD).label("webhooks_dead"),
     )
+
+
+def _count_of(condition: ColumnElement[bool] | TextClause) -> ScalarSelect[int]:
+    """Return the number of messages to webhooks that match the condition of a partial index."""
+    return select(func.count()).select_from(_DELIVERY).where(condition).scalar_subquery()
 
 
 _GROUPS, _NOW = _groups(), _now()

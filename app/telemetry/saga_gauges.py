@@ -73,4 +73,8 @@ class SagaGauges:
         yield GaugeMetricFamily(
             "saga_events_parked", "Dead letters: received messages that wait for a person", value=counts.parked
         )
+        pending = "Messages to webhooks that are still to be sent"
+        yield GaugeMetricFamily("saga_webhooks_pending", pending, value=counts.webhooks_pending)
+        dead = "Dead letters: messages to webhooks that were not delivered, and wait for a person"
+        yield GaugeMetricFamily("saga_webhooks_dead", dead, value=counts.webhooks_dead)
         yield GaugeMetricFamily("saga_replicas", "Processes that run sagas", value=counts.replicas)

@@ -32,6 +32,7 @@ from app.store.statements import Connections
 from app.store.tables import Tables
 from app.telemetry import Telemetry
 from app.traces import Traces
+from app.webhook_settings.model import Webhooks
 from machines.checkout import CHECKOUT
 from machines.discovery import discover
 from machines.registry import Registry
@@ -66,6 +67,8 @@ class Scene:
     stopping: bool = False
     traces: Traces = field(default_factory=Traces)
     registry: Registry = field(default_factory=discover)
+    webhooks: Webhooks = field(default_factory=Webhooks)
+    on_delivery: Callable[[], object] = lambda: None
     statements: list[str] = field(default_factory=list)
 
     def given(self, **replies: list[Reply]) -> "Scene":
@@ -95,7 +98,9 @@ class Scene:
     def engine(self) -> Engine:
         return Engine(
             config=Config(),
-            store=SagaStore(Connections(self.database), self.registry, "engine", lambda: self.now),
+            store=SagaStore(
+                Connections(self.database), self.registry, "engine", lambda: self.now, webhooks=self.webhooks
+            ),
             calls=Calls(config=Config(), sender=self, telemetry=self.telemetry, traces=self.traces),
             waits=Waits(arrivals=Arrivals(self.database)),
             telemetry=self.telemetry,
@@ -103,6 +108,7 @@ class Scene:
             jitter=lambda longest: min(longest, self.longest_wait_s),
             sleep=self._sleep,
             stopping=lambda: self.stopping,
+            on_delivery=lambda: self.on_delivery(),  # noqa: PLW0108  a test may set it later
         )
 
     @cached_property

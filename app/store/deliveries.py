@@ -1,0 +1,146 @@
+"""Messages to webhooks: written with the move that they are about, claimed for each attempt, kept as dead letters.
+
+A saga whose webhooks receive a move names them in the move; the database's trigger writes a row for each of them. A
+claim counts the attempt and sets a lease, so that the message is sent again when its process dies.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Engine as Database
+from sqlalchemy import Row, Table, bindparam, delete, literal, null, select, union_all, update
+
+from app.store.audit import Entry, append
+from app.store.database import db_now, in_seconds
+from app.store.instance import Instance
+from app.store.models import DEAD, DeliveryRow, JournalRow
+from app.store.outbox import PUBLISHED
+from app.store.transactions import atomic
+from app.webhook_settings.model import Webhooks
+from machines.statuses import REPORTED
+
+_DELIVERY: Table = DeliveryRow.__table__
+_JOURNAL = JournalRow.__table__
+#: Largest number of dead letters of one list.
+LARGEST_LIST = 200
+#: Part of a URL path with the id of a delivery. The largest id is that of the database's 64-bit column.
+DELIVERY_ID = "<int(max=9223372036854775807):delivery_id>"
+#: Longest stored error, in characters.
+LONGEST_ERROR = 500
+#: After this time, in seconds, a message to a webhook that is in no settings becomes a dead letter. Until then, another
+#: process may have newer settings.
+UNKNOWN_FOR_S = 3600.0
+
+_DUE = _DELIVERY.c.due_at <= db_now()
+
+
+def address(moves: Sequence[dict[str, Any]], saga: Instance, webhooks: Webhooks) -> None:
+    """Add to each move that ends the saga, or makes it stuck, the webhooks that receive it."""
+    for move in moves:
+        event = REPORTED.get(saga.definition.states[move["dest"]].phase)
+        if event is None or move.get("source") == move["dest"]:
+            continue
+        if targets := webhooks.targets(saga.definition.name, saga.webhook, event):
+            move["webhooks"] = targets
+
+
+class Deliveries:
+    """owner: this process. Each call is one statement in autocommit, unless it writes an audit row."""
+
+    def __init__(self, database: Database, owner: str) -> None:
+        self._database, self._owner = database, owner
+
+    def due(self, webhooks: Sequence[str]) -> Sequence[str]:
+        """Return those of these webhooks that have a message to be sent now."""
+        if not webhooks:
+            return []
+        rows = select(_DELIVERY.c.id).where(_DUE)
+        wanted = [
+            select(literal(name).label("name")).where(rows.where(_DELIVERY.c.webhook == name).exists())
+            for name in webhooks
+        ]
+        with self._database.connect() as connection:
+            return connection.scalars(union_all(*wanted)).all()
+
+    def claim(self, webhook: str, limit: int, lease_s: float) -> Sequence[Row[Any]]:
+        """Claim up to `limit` messages of a webhook, the longest due first, and count an attempt of each."""
+        due = select(_DELIVERY.c.id).where(_DUE, _DELIVERY.c.webhook == webhook)
+        batch = due.order_by(_DELIVERY.c.due_at).limit(limit).with_for_update(skip_locked=True).cte("due")
+        claimed = (
+            update(_DELIVERY)
+            .where(_DELIVERY.c.id.in_(select(batch.c.id)))
+            .values(owner=self._owner, attempts=_DELIVERY.c.attempts + 1, due_at=in_seconds(lease_s))
+            .returning(*_DELIVERY.c)
+        )
+        with self._database.connect() as connection:
+            return connection.execute(claimed).all()
+
+    def content(self, delivery: Row[Any]) -> tuple[Row[Any], Sequence[Row[Any]]] | None:
+        """Return the move that a message is about, and the saga's journal up to it; None: the saga was deleted."""
+        of_saga = _JOURNAL.c.saga_id == delivery.saga_id
+        with self._database.connect() as connection:
+            move = connection.execute(PUBLISHED.where(of_saga, _JOURNAL.c.seq == delivery.seq)).one_or_none()
+            journal = select(_JOURNAL).where(of_saga, _JOURNAL.c.seq <= delivery.seq).order_by(_JOURNAL.c.seq)
+            return None if move is None else (move, connection.execute(journal).all())
+
+    def delivered(self, delivery: Row[Any]) -> None:
+        self._settle(delivery, due_at=null(), delivered_at=db_now(), error=null())
+
+    def failed(self, delivery: Row[Any], error: str, delay_s: float | None) -> None:
+        """Note a failed attempt. delay_s: seconds until the next one; None: the message becomes a dead letter."""
+        due_at = null() if delay_s is None else in_seconds(delay_s)
+        self._settle(delivery, due_at=due_at, error=error[:LONGEST_ERROR])
+
+    def _settle(self, delivery: Row[Any], **values: Any) -> None:
+        """Write the result of an attempt, unless the lease was over and another process has made a later attempt."""
+        own = (
+            _DELIVERY.c.id == delivery.id, _DELIVERY.c.owner == self._owner, _DELIVERY.c.attempts == delivery.attempts,
+        )  # fmt: skip
+        with self._database.connect() as connection:
+            connection.execute(update(_DELIVERY).where(*own, _DELIVERY.c.due_at.is_not(None)).values(values))
+
+    def bury_unknown(self, known: Sequence[str]) -> int:
+        """Make dead letters of the messages to unknown webhooks. Return their number."""
+        old = (_DUE, _DELIVERY.c.webhook.not_in(known), _DELIVERY.c.at < in_seconds(-UNKNOWN_FOR_S))
+        why = "no webhook of this name is in WEBHOOKS_FILE"
+        with self._database.connect() as connection:
+            return connection.execute(update(_DELIVERY).where(*old).values(due_at=null(), error=why)).rowcount
+
+    def dead(self, limit: int = LARGEST_LIST) -> Sequence[Row[Any]]:
+        """Return the oldest dead letters."""
+        with self._database.connect() as connection:
+            return connection.execute(select(_DELIVERY).where(DEAD).order_by(_DELIVERY.c.id).limit(limit)).all()
+
+    def of_saga(self, saga_id: UUID) -> Sequence[Row[Any]]:
+        """Return the messages about a saga, the oldest first."""
+        own = select(_DELIVERY).where(_DELIVERY.c.saga_id == saga_id).order_by(_DELIVERY.c.id)
+        with self._database.connect() as connection:
+            return connection.execute(own).all()
+
+    def find(self, delivery_id: int) -> Row[Any] | None:
+        with self._database.connect() as connection:
+            return connection.execute(select(_DELIVERY).where(_DELIVERY.c.id == delivery_id)).one_or_none()
+
+    def redeliver(self, delivery_id: int, entry: Entry) -> bool:
+        """Make a dead or a delivered message due again, as if no attempt was made, and append the audit row.
+
+        Return False, with nothing written, when the message is to be sent anyway.
+        """
+        settled = (_DELIVERY.c.id == bindparam("delivery_id"), _DELIVERY.c.due_at.is_(None))
+        again: Mapping[str, Any] = {"due_at": db_now(), "delivered_at": null(), "attempts": 0, "owner": null()}
+        with atomic(self._database) as connection:
+            changed = connection.execute(
+                update(_DELIVERY).where(*settled).values(again), {"delivery_id": delivery_id}
+            ).rowcount
+            if changed:
+                append(connection, entry)
+        return bool(changed)
+
+    def discard(self, delivery_id: int, entry: Entry) -> bool:
+        """Delete a dead letter and append the audit row. Return False, with nothing written, when it is not dead."""
+        with atomic(self._database) as connection:
+            gone = connection.execute(delete(_DELIVERY).where(_DELIVERY.c.id == delivery_id, DEAD)).rowcount
+            if gone:
+                append(connection, entry)
+        return bool(gone)
