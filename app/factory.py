@@ -6,6 +6,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -28,7 +29,7 @@ from app.calls.client import HttpClient
 from app.calls.limits import LimitedSender
 from app.cli import saga
 from app.cli.migrate import MigrateCommand
-from app.config import OTEL_ENDPOINT, Config, check_participants, from_environment, read_tables
+from app.config import OTEL_ENDPOINT, Config, check_participants, check_webhooks, from_environment, read_tables
 from app.engine.batch import Batches
 from app.engine.calls import Calls
 from app.engine.drafts import Drafts
@@ -42,6 +43,7 @@ from app.events.event_threads import IN_MEMORY, EventThreads
 from app.events.intake import Intake
 from app.events.relay import Relay
 from app.events.topics import Publisher
+from app.events.webhooks import THREADS, WebhookSender
 from app.logs import Secrets, configure_logging
 from app.participant_settings.model import ParticipantSettings
 from app.service_threads import ServiceThreads
@@ -53,6 +55,7 @@ from app.store.database import db
 from app.store.database import install as install_database
 from app.store.database_health import Bounded, schema
 from app.store.dead_letters import DeadLetters
+from app.store.deliveries import Deliveries
 from app.store.leases import Leases, Replicas
 from app.store.outbox import Outbox
 from app.store.sagas import SagaStore
@@ -67,6 +70,7 @@ from app.telemetry.process_gauges import breaker_gauge, thread_gauge
 from app.telemetry.saga_gauges import SagaGauges
 from app.traces import Traces
 from app.values import LARGEST_CONTENT, read_back, written
+from app.webhook_settings.model import Webhooks
 from machines.checkout import CHECKOUT
 from machines.commande import COMMANDE
 from machines.registry import Registry
@@ -93,7 +97,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     config = config or from_environment(os.environ)
     configure_logging(config.log_level, config.log_redact)
     registry = registry or read_tables(config)
-    participants = check_participants(config, registry)
+    participants, webhooks = check_participants(config, registry), check_webhooks(config, registry)
     app = _Application(__name__)
     app.json = _OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_CONTENT
@@ -106,16 +110,18 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     metrics, queue = CollectorRegistry(), EntryQueue(threads)
     Exporter(app, metrics, queue)
     shared_cache = SharedCache(config.redis_url)
-    event_committed, owner = threading.Event(), new_owner()
+    committed, owner = _Committed(), new_owner()
     service, batches, runner, exposition = _engine(
-        app, config, registry, participants, metrics, queue, shared_cache, event_committed, owner, threads
+        app, config, registry, participants, webhooks, metrics, queue, shared_cache, committed, owner, threads
     )
-    event_threads = _event_threads(app, config, registry, metrics, service, runner, event_committed, owner, threads)
+    event_threads = _event_threads(app, config, registry, webhooks, metrics, service, runner, committed, owner, threads)
     with app.app_context():
         database = db.engine
     Services(
         registry=registry,
         participants=participants,
+        webhooks=webhooks,
+        deliveries=Deliveries(database, owner),
         sagas=service,
         batches=batches,
         runner=runner,
@@ -149,13 +155,21 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     return app
 
 
+@dataclass(frozen=True)
+class _Committed:
+    """Set when an event, or a message to a webhook, has become durable in this process."""
+
+    event: threading.Event = field(default_factory=threading.Event)
+    delivery: threading.Event = field(default_factory=threading.Event)
+
+
 def _engine(  # noqa: PLR0917  connects parts that are built already
     app: Flask, config: Config, registry: Registry, participants: Mapping[str, ParticipantSettings],
-    metrics: CollectorRegistry, queue: EntryQueue, shared_cache: SharedCache, event_committed: threading.Event,
-    owner: str, threads: ServiceThreads,
+    webhooks: Webhooks, metrics: CollectorRegistry, queue: EntryQueue, shared_cache: SharedCache,
+    committed: _Committed, owner: str, threads: ServiceThreads,
 ) -> tuple[SagaService, Batches, Runner, Exposition]:  # fmt: skip
     with app.app_context():
-        store = SagaStore(Connections(db.engine), registry, owner)
+        store = SagaStore(Connections(db.engine), registry, owner, webhooks=webhooks)
         leases = Leases(db.engine, registry, owner)
         tables = Tables(db.engine, registry, owner)
         waits = Waits(arrivals=Arrivals(db.engine))
@@ -187,7 +201,8 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         jitter=lambda longest_s: random.uniform(0, longest_s),  # noqa: S311  not a secret
         sleep=stopping.wait,
         stopping=stopping.is_set,
-        on_event=event_committed.set,
+        on_event=committed.event.set,
+        on_delivery=committed.delivery.set,
     )
     drafts = Drafts(engine, leases, tables, config.draft_days)
     runner = Runner(
@@ -207,19 +222,35 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
 
 
 def _event_threads(  # noqa: PLR0917  connects parts that are built already
-    app: Flask, config: Config, definitions: Registry, metrics: CollectorRegistry, service: SagaService,
-    runner: Runner, event_committed: threading.Event, owner: str, threads: ServiceThreads,
+    app: Flask, config: Config, definitions: Registry, webhooks: Webhooks, metrics: CollectorRegistry,
+    service: SagaService, runner: Runner, committed: _Committed, owner: str, threads: ServiceThreads,
 ) -> EventThreads:  # fmt: skip
     url = config.broker_url or IN_MEMORY
     with app.app_context():
         outbox, dead_letters = Outbox(db.engine, owner), DeadLetters(db.engine)
+        deliveries = Deliveries(db.engine, owner)
     names = {event for definition in definitions for event in definition.events.values()}
     relay = Relay(
-        outbox, Publisher(url), metrics, names=names, wake=event_committed, stopping=runner.stopping,
+        outbox, Publisher(url), metrics, names=names, wake=committed.event, stopping=runner.stopping,
         secrets_of=definitions.secrets_of,
     )  # fmt: skip
     intake = Intake(service, definitions, dead_letters, metrics, runner.stopping)
-    return EventThreads(url, relay, intake, threads, runner.stopping)
+    sender = None
+    if webhooks:
+        sender = WebhookSender(
+            webhooks, deliveries, _webhook_client(config, webhooks), definitions, metrics,
+            wake=committed.delivery, stopping=runner.stopping,
+        )  # fmt: skip
+    return EventThreads(url, relay, intake, sender, threads, runner.stopping)
+
+
+def _webhook_client(config: Config, webhooks: Webhooks) -> HttpClient:
+    """Return the client for webhooks. It connects to allowed addresses only, and so without a proxy."""
+    own_cas = (config.participants_ca_file,) if config.participants_ca_file else ()
+    settings = {
+        name: ParticipantSettings(url="", public_cas=config.public_cas, ca_files=own_cas) for name in webhooks.by_name
+    }
+    return HttpClient(THREADS, participants=settings, allows=webhooks.allows)
 
 
 def new_owner() -> str:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:  # every layer imports this module, so this module must not im
     from app.shared_cache import SharedCache
     from app.store.accounts import LoginAttempts, Users
     from app.store.database_health import Bounded, Schema
+    from app.store.deliveries import Deliveries
     from app.store.statistics import Minute
     from app.telemetry.exposition import Exposition
+    from app.webhook_settings.model import Webhooks
     from machines.registry import Registry
 
 _KEY = "saga"
@@ -31,6 +33,9 @@ class Services:
     registry: "Registry"
     #: Settings of every participant that a table names.
     participants: "Mapping[str, ParticipantSettings]"
+    webhooks: "Webhooks"
+    #: The messages to webhooks.
+    deliveries: "Deliveries"
     #: Starts and moves sagas.
     sagas: "SagaService"
     #: Starts many sagas in one commit.

@@ -20,7 +20,7 @@ from prometheus_client import start_http_server
 
 from app import create_app
 from app.broker import WAKE_UP, make_celery
-from app.config import Config, check_participants, from_environment, read_tables
+from app.config import Config, check_participants, check_webhooks, from_environment, read_tables
 from app.engine.runner import Runner
 from app.logs import configure_logging
 from app.services import services
@@ -37,8 +37,10 @@ def _exit(error: object) -> NoReturn:
 def _configured() -> tuple[Config, Celery]:
     try:
         config = from_environment(os.environ)
-        # This check is here, because Celery ignores errors of `worker_init`, where the application makes it again.
-        check_participants(config, read_tables(config))
+        # These checks are here, because Celery ignores errors of `worker_init`, where the application makes them again.
+        registry = read_tables(config)
+        check_participants(config, registry)
+        check_webhooks(config, registry)
     except ConfigError as error:
         _exit(error)
     if config.broker_url is None:

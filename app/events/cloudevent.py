@@ -1,7 +1,7 @@
 """CloudEvents 1.0 as JSON: the event of a move, and the parsing of incoming events."""
 
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 from marshmallow import INCLUDE, Schema, fields, validate
@@ -33,12 +33,12 @@ class CloudEvent(Schema):
 
 
 def as_cloudevent(
-    move: Row[Any], secrets: SecretFields | None = None, replies: Mapping[str, Any] = NO_REPLIES
+    move: Row[Any] | SimpleNamespace, secrets: SecretFields | None = None, replies: Mapping[str, Any] = NO_REPLIES
 ) -> dict[str, Any]:
     """Return the CloudEvent of a move. A move that is published again has the same event id.
 
-    move: a row of the query `outbox.PUBLISHED`. secrets: the secret fields of its saga, see `Registry.secrets_of`; the
-    event has "***" for each secret value. replies: those of the saga's steps, in which secrets may be kept.
+    move: the columns of a row of `outbox.PUBLISHED`. secrets: the secret fields of its saga, see `Registry.secrets_of`;
+    the event has "***" for each secret value. replies: those of the saga's steps, in which secrets may be kept.
     """
     reply, data, reason = move.reply, move.data, move.reason
     if secrets is not None:

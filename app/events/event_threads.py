@@ -1,10 +1,11 @@
-"""The threads that publish and receive the events of a process."""
+"""The threads that publish and receive the events of a process, and that send its messages to webhooks."""
 
 import threading
 from functools import partial
 
 from app.events.intake import Intake
 from app.events.relay import Relay
+from app.events.webhooks import WebhookSender
 from app.service_threads import ServiceThreads
 
 #: URL of the broker when BROKER_URL is not set: events then stay within this process.
@@ -12,16 +13,19 @@ IN_MEMORY = "memory://"
 
 
 class EventThreads:
-    """Publishes and receives events from `start` until the process ends."""
+    """Publishes and receives events from `start` until the process ends. webhooks: None when there are none."""
 
-    def __init__(
-        self, url: str, relay: Relay, intake: Intake, threads: ServiceThreads, stopping: threading.Event
-    ) -> None:
+    def __init__(  # noqa: PLR0917
+        self, url: str, relay: Relay, intake: Intake, webhooks: WebhookSender | None, threads: ServiceThreads,
+        stopping: threading.Event,
+    ) -> None:  # fmt: skip
         # The threads are no daemons, so the process ends only after they have finished their batch.
         self._threads = [threads.add("relay", relay.run, stopping)]
         if intake.event_types:
             self._threads.append(threads.add("intake", partial(intake.run, url), stopping))
-        self.relay, self.intake = relay, intake
+        if webhooks:
+            self._threads.append(threads.add("webhooks", webhooks.run, stopping))
+        self.relay, self.intake, self.webhooks = relay, intake, webhooks
 
     def start(self) -> None:
         for thread in self._threads:
