@@ -15,6 +15,7 @@ from app.admin import (
     sign_in,
     stuck,
     users,
+    webhooks,
 )
 from app.admin.pages import prepare
 
@@ -22,5 +23,5 @@ from app.admin.pages import prepare
 def install(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
     """Register every page. otherwise: returns the answer for an unknown address outside /admin/."""
     prepare(app, otherwise)
-    for page in (overview, stuck, bulk, sagas, saga, dead_letters, sign_in, users, api_keys, audit):
+    for page in (overview, stuck, bulk, sagas, saga, dead_letters, webhooks, sign_in, users, api_keys, audit):
         app.register_blueprint(page.blueprint)

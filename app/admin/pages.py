@@ -44,7 +44,11 @@ def prepare(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
         "breakable": breakable,
         "brief": formatting.brief,
     }
-    app.jinja_env.globals |= {"query_with": _query_with, "narrows": lambda query: any(narrowed(query).values())}
+    app.jinja_env.globals |= {
+        "query_with": _query_with,
+        "narrows": lambda query: any(narrowed(query).values()),
+        "has_webhooks": lambda: bool(services().webhooks),
+    }
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 
     def not_found(error: Exception) -> Response:

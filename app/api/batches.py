@@ -8,7 +8,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from app.access.permissions import Scope
 from app.access.principal import principal
 from app.api.openapi.operation import BAD_BODY, EVERY_BATCH, operation
-from app.api.request_parsing import json_body, refuse_header, refuse_prefer
+from app.api.request_parsing import UNKNOWN_WEBHOOK, WEBHOOK_HEADER, json_body, refuse_header, refuse_prefer
 from app.api.schemas.sagas import BatchResults
 from app.engine.batch import Start
 from app.errors import InvalidError, MalformedError, ProblemError
@@ -42,12 +42,18 @@ def _usable(key: str) -> None:
         raise ValidationError(f"{error.detail}.") from None
 
 
+def _allowed(webhook: str) -> None:
+    if services().webhooks.named(webhook) is None:
+        raise ValidationError(f"It {UNKNOWN_WEBHOOK}.")
+
+
 class _Start(Schema):
     class Meta:
         unknown = RAISE
 
     key = fields.String(required=True, validate=_usable)
     data = fields.Dict(required=True)
+    webhook = fields.String(validate=_allowed)
 
 
 _START = _Start()
@@ -64,6 +70,7 @@ def start_batch(saga_type: str) -> Response:
     """
     refuse_prefer("a batch does not wait for its sagas")
     refuse_header("Idempotency-Key", "each start of a batch has its own key, as its member `key`")
+    refuse_header(WEBHOOK_HEADER, "each start of a batch has its own, as its member `webhook`")
     definition = services().registry.latest(saga_type)
     checked = [_checked(definition, number, each) for number, each in enumerate(_starts())]
     legal = [each for each in checked if isinstance(each, Start)]
@@ -101,7 +108,7 @@ def _checked(definition: Saga, number: int, given: Any) -> Start | tuple[str | N
         data = load(data_schema(definition), start["data"], below=f"{place}/data")
     except InvalidError as error:
         return (None if "key" in _START.validate(given) else given["key"]), error
-    return Start(key=start["key"], data=data, sent=start["data"])
+    return Start(key=start["key"], data=data, sent=start["data"], webhook=start.get("webhook"))
 
 
 def _check_values(given: dict[str, Any], place: str) -> None:

@@ -17,6 +17,11 @@ from machines.saga import Saga
 
 #: Longest wait that a client can request with `Prefer: wait=N`, in seconds. A longer wait is shortened to this.
 LONGEST_WAIT_S = 60.0
+#: Header of a start with the webhook that receives the end of the saga.
+WEBHOOK_HEADER = "Saga-Webhook"
+UNKNOWN_WEBHOOK = (
+    "names no webhook of this service; send the name of a webhook in WEBHOOKS_FILE, or an address below its prefix"
+)
 #: Every browser sends at least one of these headers with a form.
 _BROWSER_HEADERS = ("Origin", "Referer", "Cookie", "Sec-Fetch-Site")
 
@@ -25,7 +30,19 @@ def start_saga(definition: Saga) -> SagaSnapshot:
     """Start a saga for the sender. Its data is the body, its key is Idempotency-Key; Prefer sets the longest wait."""
     sent = json_object()
     data, key, wait_s = load(data_schema(definition), sent), idempotency_key(), preferred_wait_s()
-    return services().sagas.start(definition.name, data, key, wait_s, by=principal().actor, sent=sent)
+    webhook = webhook_named()
+    return services().sagas.start(definition.name, data, key, wait_s, by=principal().actor, sent=sent, webhook=webhook)
+
+
+def webhook_named() -> str | None:
+    """Return the webhook that the header Saga-Webhook names, or None. Raise MalformedError for one that is not allowed.
+
+    The error does not repeat the header, and does not list the names: a client knows its own webhook.
+    """
+    named = request.headers.get(WEBHOOK_HEADER)
+    if named is not None and services().webhooks.named(named) is None:
+        raise MalformedError(f"{WEBHOOK_HEADER} {UNKNOWN_WEBHOOK}")
+    return named
 
 
 def idempotency_key() -> str | None:

@@ -25,6 +25,7 @@ from app.api.request_parsing import (
     reason_given,
     refuse_prefer,
     start_saga,
+    webhook_named,
 )
 from app.api.responses import with_location
 from app.api.schemas.sagas import (
@@ -70,8 +71,8 @@ MOVES = ("sagas.show", "sagas.journal", "diagrams.show_path", "sagas.execute", "
 @operation(
     "Create a saga", "sagas", {201: SagaCreated()}, body=EVERY_SAGA,
     problems=(*BAD_BODY, 409, 422), conflict="The saga of this key has been executed and still runs.",
-    request_headers=["Idempotency-Key"], answer_headers=START_ANSWER_HEADERS, leads_to=MOVES, id_at="/saga/id",
-    need=Scope.START,
+    request_headers=["Idempotency-Key", "Saga-Webhook"], answer_headers=START_ANSWER_HEADERS,
+    leads_to=MOVES, id_at="/saga/id", need=Scope.START,
 )  # fmt: skip
 def create() -> Response:
     """Store a saga of any type. Nothing runs yet: POST …/execute starts it. Unstarted, it ends after DRAFT_DAYS.
@@ -82,7 +83,9 @@ def create() -> Response:
     body = load(_CreateBody(), json_object())
     definition = _definition(body["type"])
     data = load(data_schema(definition), body["data"], below="/data")
-    created = services().sagas.create(definition.name, data, idempotency_key(), by=principal().actor, sent=body["data"])
+    created = services().sagas.create(
+        definition.name, data, idempotency_key(), by=principal().actor, sent=body["data"], webhook=webhook_named()
+    )
     saga = _saga(created.id)
     execute_url = url_for("sagas.execute", saga_id=saga.id)
     if saga.status == Status.PENDING:

@@ -16,13 +16,14 @@ from app.cli.arguments import (
     data_from,
     definition_named,
     definition_of,
+    reason_from,
     saga_with_id,
     signal_body_from,
 )  # fmt: skip
 from app.cli.group import EXIT_CODES, INTERRUPTED, saga
 from app.cli.output import draw, screen, write_json
 from app.engine.service import SagaService
-from app.errors import InvalidError, MalformedError, StillRunningError
+from app.errors import MalformedError, StillRunningError
 from app.services import services
 from app.store import queries
 from app.store.arrivals import Signal
@@ -31,7 +32,7 @@ from app.store.instance import SagaSnapshot
 from app.views.saga_data import data_schema, example
 from app.views.saga_json import json_with_steps
 from app.views.signals import signal_entry, signal_step
-from app.views.validation import Reason, Resolution, checked_key, load, parsed_object
+from app.views.validation import Resolution, checked_key, load, parsed_object
 from machines.saga import Saga
 
 _LONGEST_WAIT_S = 3600
@@ -47,11 +48,12 @@ _actor = click.option("--actor", help="Your name, recorded as cli:NAME; the logi
 @click.argument("pairs", nargs=-1, metavar="[FIELD=VALUE]...")
 @click.option("--data", metavar="JSON|@FILE|-", help="The saga's data as JSON, from a JSON file, or from stdin.")
 @click.option("--key", help="Idempotency key: the same key returns the same saga.")
+@click.option("--webhook", metavar="NAME|URL", help="Webhook that receives the end: its name, or an address of it.")
 @_wait
 @_as_json
 def start(
-    *, definition_name: str, pairs: tuple[str, ...], data: str | None, key: str | None, wait_s: float | None,
-    as_json: bool,
+    *, definition_name: str, pairs: tuple[str, ...], data: str | None, key: str | None, webhook: str | None,
+    wait_s: float | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Start a saga, wait for its end, and show its state.
 
@@ -60,8 +62,10 @@ def start(
     definition = definition_named(services().registry, definition_name)
     checked = data_from(definition, data, pairs)
     checked_key(key)
+    if webhook is not None and services().webhooks.named(webhook) is None:
+        raise MalformedError("--webhook: no webhook of WEBHOOKS_FILE has this name, or a prefix of this address")
     by = actor_named()
-    _run(lambda sagas: sagas.start(definition.name, checked, key, wait_s, by=by), as_json=as_json)
+    _run(lambda sagas: sagas.start(definition.name, checked, key, wait_s, by=by, webhook=webhook), as_json=as_json)
 
 
 @saga.command("retry")
@@ -72,7 +76,7 @@ def start(
 @_as_json
 def retry(saga_id: str, reason: str, actor: str | None, wait_s: float | None, as_json: bool) -> None:
     """Send the call of a stuck saga again."""
-    by, why, row = actor_named(actor), _checked_reason(reason), saga_with_id(saga_id).id
+    by, why, row = actor_named(actor), reason_from(reason), saga_with_id(saga_id).id
     _run(lambda sagas: sagas.retry(row, by, why, wait_s), as_json=as_json)
 
 
@@ -87,7 +91,7 @@ def compensate(saga_id: str, reason: str, actor: str | None, wait_s: float | Non
 
     Exit code 3 means success: the saga is compensated.
     """
-    by, why, row = actor_named(actor), _checked_reason(reason), saga_with_id(saga_id).id
+    by, why, row = actor_named(actor), reason_from(reason), saga_with_id(saga_id).id
     _run(lambda sagas: sagas.compensate(row, by, why, wait_s), as_json=as_json)
 
 
@@ -100,7 +104,7 @@ def compensate(saga_id: str, reason: str, actor: str | None, wait_s: float | Non
 @_as_json
 def resolve(saga_id: str, *, reason: str, reply: str, actor: str | None, wait_s: float | None, as_json: bool) -> None:
     """Continue from a stuck step as if it had succeeded, after you have done its work by hand."""
-    by, why, row = actor_named(actor), _checked_reason(reason), saga_with_id(saga_id).id
+    by, why, row = actor_named(actor), reason_from(reason), saga_with_id(saga_id).id
     checked = load(Resolution(), {"reason": why, "reply": parsed_object(reply.encode(), "--reply")})["reply"]
     _run(lambda sagas: sagas.resolve(row, by, why, checked, wait_s), as_json=as_json)
 
@@ -153,13 +157,6 @@ def _started_example(definition: Saga) -> SagaSnapshot | None:
         return services().sagas.start(definition.name, data, f"seed/{definition.name}/{definition.version}")
     except StillRunningError:
         return None
-
-
-def _checked_reason(reason: str) -> str:
-    try:
-        return str(load(Reason(), {"reason": reason.strip()})["reason"])
-    except InvalidError as error:
-        raise MalformedError(f"--reason: {error.members['errors'][0]['detail']}") from None
 
 
 def _run(move: Callable[[SagaService], SagaSnapshot], *, as_json: bool) -> None:

@@ -25,7 +25,7 @@ from app.values import written
 from app.views.saga_data import data_schema, example
 from app.views.saga_filters import FilterWords, narrowed
 from app.views.signals import signal_body
-from app.views.validation import load, parsed, parsed_object, storable
+from app.views.validation import Reason, load, parsed, parsed_object, storable
 from machines.fields import Field
 from machines.registry import Registry, UnknownSagaError
 from machines.saga import Saga
@@ -61,6 +61,14 @@ def actor_named(name: str | None = None) -> str:
     if not found.strip():
         raise MalformedError("--actor: it is empty; give a name")
     return f"cli:{found}"
+
+
+def reason_from(text: str) -> str:
+    """Return the reason of an action. Raise MalformedError for one that cannot be recorded."""
+    try:
+        return str(load(Reason(), {"reason": text.strip()})["reason"])
+    except InvalidError as error:
+        raise MalformedError(f"--reason: {error.members['errors'][0]['detail']}") from None
 
 
 def saga_with_id(text: str) -> SagaRow:

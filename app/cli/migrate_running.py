@@ -8,14 +8,13 @@ from uuid import UUID
 
 import click
 
-from app.cli.arguments import actor_named
+from app.cli.arguments import actor_named, reason_from
 from app.cli.group import saga
 from app.cli.output import printable, write_json
-from app.errors import ConflictError, InvalidError, MalformedError
+from app.errors import ConflictError, MalformedError
 from app.services import services
 from app.store.database import db
 from app.store.succession import Examined, Succession
-from app.views.validation import Reason, load
 from machines.registry import Registry, UnknownSagaError
 from machines.saga import Saga
 from machines.succession import renames
@@ -112,10 +111,7 @@ def _given(pairs: Sequence[str], old: Saga, new: Saga) -> Mapping[str, str]:
 def _reason(text: str | None) -> str:
     if text is None:
         raise MalformedError("--reason: it is recorded in the journal and in the audit trail; give it with --apply")
-    try:
-        return str(load(Reason(), {"reason": text.strip()})["reason"])
-    except InvalidError as error:
-        raise MalformedError(f"--reason: {error.members['errors'][0]['detail']}") from None
+    return reason_from(text)
 
 
 def _show(survey: _Survey, moved: int | None, *, as_json: bool, of: tuple[Saga, Saga]) -> None:

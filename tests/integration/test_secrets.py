@@ -14,14 +14,17 @@ from werkzeug.serving import make_server
 from app import create_app
 from app.access.permissions import Role
 from app.access.principal import user
+from app.calls.outcome import Reply
 from app.config import from_environment
 from app.events.relay import Relay
+from app.events.webhooks import WebhookSender
 from app.services import services
 from app.store.database import db
 from app.store.dead_letters import DeadLetters
 from app.store.outbox import Outbox
 from tests.support.applications import opened
 from tests.support.servers import OPEN
+from tests.support.webhooks import OLD, webhooks_file
 
 #: Every secret value of these tests holds this text in some form.
 MARKER = "S3CRET"
@@ -109,12 +112,14 @@ def tables(tmp_path_factory):
 
 
 @pytest.fixture
-def application(bank, store_url, tables, monkeypatch):
+def application(bank, store_url, tables, monkeypatch, tmp_path):
     monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("ada", Role.OPERATOR))
     monkeypatch.setattr("app.access.authorization._check_session", lambda: None)
     monkeypatch.setattr("app.access.authorization._check_form", lambda _largest: None)
     url = f"http://127.0.0.1:{bank.server.server_port}"
-    settings = {"DATABASE_URL": store_url, "PARTICIPANTS_URL": url, "SAGAS": str(tables)}
+    receiver = "[shop]\nurl = 'https://shop.example'\nsecrets_file = SECRET\nsagas = ['secretive', 'broken']"
+    webhooks = str(webhooks_file(tmp_path, receiver))
+    settings = {"DATABASE_URL": store_url, "PARTICIPANTS_URL": url, "SAGAS": str(tables), "WEBHOOKS_FILE": webhooks}
     app = create_app(from_environment(OPEN | settings))
     with opened(app):
         yield app
@@ -130,21 +135,33 @@ def every_surface(application, saga_id, tmp_path, capfd) -> dict[str, str]:
         wake=threading.Event(), stopping=threading.Event(), secrets_of=registry.secrets_of,
     )  # fmt: skip
     relay.publish_batch()
+    messages: list[str] = []
+    receiver = SimpleNamespace(send=lambda request: messages.append(json.dumps(request.body)) or Reply(status=410))
+    sender = WebhookSender(
+        services().webhooks, services().deliveries, receiver, registry, CollectorRegistry(),
+        wake=threading.Event(), stopping=threading.Event(),
+    )  # fmt: skip
+    for delivery in list(sender.claimed()):
+        sender.deliver(delivery)
+    assert messages
     pages = [
         f"/api/v1/sagas/{saga_id}", f"/api/v1/sagas/{saga_id}/journal", f"/api/v1/sagas/{saga_id}/events",
         f"/api/v1/sagas/{saga_id}/diagram.svg", "/api/v1/sagas", "/admin", "/admin/sagas", "/admin/stuck",
         "/admin/audit",
         f"/admin/sagas/{saga_id}", "/metrics", "/openapi.json", "/api/v1/definitions", "/admin/parked",
-        "/api/v1/events/parked",
+        "/api/v1/events/parked", "/admin/webhooks",
     ]  # fmt: skip
     found = {path: client.get(path).get_data(as_text=True) for path in pages}
     archive = tmp_path / "archive.jsonl"
     commands = [
         ["show", str(saga_id)], ["show", str(saga_id), "--json"], ["list", "--json"], ["list"], ["export"],
+        ["webhooks", "list", "--json"],
         ["watch", str(saga_id), "--json"], ["watch", str(saga_id)],
         ["prune", "--days", "0.0000001", "--archive", str(archive)],
     ]  # fmt: skip
     found |= {" ".join(command[:1] + command[2:3]): cli.invoke(args=["saga", *command]).output for command in commands}
+    assert "the receiver answered 410" in found["/admin/webhooks"]
+    found |= {"webhook": "".join(messages), "secret": (OLD in "".join(found.values()) and MARKER) or ""}
     found |= {"archive": archive.read_text() if archive.exists() else "", "events": json.dumps(published)}
     return found | {"log": "".join(capfd.readouterr())}
 

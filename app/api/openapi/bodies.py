@@ -45,7 +45,11 @@ def batch_of(definition: Saga) -> dict[str, Any]:
         "type": "object",
         "required": ["key", "data"],
         "additionalProperties": False,
-        "properties": {"key": components.IDEMPOTENCY_KEY, "data": _ref(_data_name(definition))},
+        "properties": {
+            "key": components.IDEMPOTENCY_KEY,
+            "data": _ref(_data_name(definition)),
+            "webhook": components.WEBHOOK,
+        },
     }
     starts = {"type": "array", "minItems": 1, "maxItems": LARGEST_NUMBER_OF_STARTS, "items": start}
     schema = {

@@ -21,6 +21,7 @@ PROBLEMS = {
 
 #: Schema of an idempotency key. It allows no space at either end, because HTTP removes it from a header's value.
 IDEMPOTENCY_KEY = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"}
+WEBHOOK = {"type": "string", "minLength": 1, "maxLength": 2000}
 _REQUEST_HEADERS = {
     "Idempotency-Key": {
         "description": "The same key returns the same saga: its answer, 409 while it runs, 422 for another body.",
@@ -29,6 +30,10 @@ _REQUEST_HEADERS = {
     "Prefer": {
         "description": "RFC 7240. `wait=5`: seconds to wait for the saga; `respond-async`: no wait.",
         "schema": {"type": "string", "examples": ["respond-async"]},
+    },
+    "Saga-Webhook": {
+        "description": "The name of a webhook, or an address below its prefix, that receives the end of the saga.",
+        "schema": WEBHOOK,
     },
 }
 _ANSWER_HEADERS = {

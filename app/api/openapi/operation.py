@@ -12,7 +12,7 @@ from machines.saga import Saga
 View = TypeVar("View", bound=Callable[..., Any])
 
 #: Headers of the request and of the answer of an operation that starts a saga.
-START_REQUEST_HEADERS = ("Idempotency-Key", "Prefer")
+START_REQUEST_HEADERS = ("Idempotency-Key", "Prefer", "Saga-Webhook")
 START_ANSWER_HEADERS = ("Location", "Idempotent-Replayed")
 #: Statuses of the errors that a wrong request body can cause.
 BAD_BODY = (400, 413, 415)

@@ -68,6 +68,9 @@ ROUTES = {
     "GET /admin/parked": "viewer",
     "POST /admin/parked/<int(max=9223372036854775807):parked_id>/retry": "operator",
     "POST /admin/parked/<int(max=9223372036854775807):parked_id>/discard": "operator",
+    "GET /admin/webhooks": "viewer",
+    "POST /admin/webhooks/<int(max=9223372036854775807):delivery_id>/redeliver": "operator",
+    "POST /admin/webhooks/<int(max=9223372036854775807):delivery_id>/discard": "operator",
     "GET /admin/audit": "viewer",
     "GET /admin/users": "admin",
     "POST /admin/users": "admin",
@@ -98,6 +101,7 @@ VALUES = {
     "kind": "svg",
     "prefix": "x",
     "parked_id": "7",
+    "delivery_id": "7",
     "filename": "admin/icon.svg",
 }
 
