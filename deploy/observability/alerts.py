@@ -213,6 +213,15 @@ EVENTS = (
         summary="{{ $value }} dead letters in the incoming events",
         description="The senders wait for sagas that will not start. GET /api/v1/events/parked shows the errors.",
     ),
+    Alert(
+        name="SagaWebhookDead",
+        severity=WARNING,
+        lasts="0s",
+        expr="max(saga_webhooks_dead) > 0",
+        summary="{{ $value }} messages to webhooks were not delivered",
+        description="Their receivers do not know that sagas have ended. `saga webhooks list` shows the errors; when "
+        "the receiver is repaired, `saga webhooks redeliver` sends the messages again.",
+    ),
 )
 
 MEASURED = (*SAGAS, *PARTICIPANTS, *REPLICAS, *EVENTS)
