@@ -27,6 +27,12 @@ _PROCESSES = {
 
 def main() -> None:
     """Run the command line of an installed service."""
+    # The application is given by its name. An import of app here would be circular, because app imports app.cli.
+    command_line()(prog_name="saga", obj=ScriptInfo(app_import_path="app"))
+
+
+def command_line() -> SagaGroup:
+    """Return the command `saga` with all its commands."""
     commands = dict(saga.commands) | {"check": check, "client-types": types, "diff": diff, "draw": draw, "new": new}
     for name, (module, text) in _PROCESSES.items():
         commands[name] = click.Command(
@@ -36,11 +42,9 @@ def main() -> None:
             context_settings={"ignore_unknown_options": True},
             help=text,
         )
-    group = SagaGroup(
+    return SagaGroup(
         saga.name, commands, callback=saga.callback, params=saga.params, help=saga.help, epilog=saga.epilog
     )
-    # The application is given by its name. An import of app here would be circular, because app imports app.cli.
-    group(prog_name="saga", obj=ScriptInfo(app_import_path="app"))
 
 
 def _starter(module: tuple[str, ...]) -> Callable[[tuple[str, ...]], None]:

@@ -68,5 +68,6 @@ saga check --sagas ./sagas && python -m pytest tests    # check and test it
 python participant.py &                                 # run it
 export SAGAS=./sagas PARTICIPANT_SHOP_URL=http://127.0.0.1:8100
 export API_AUTH=off SECRET_KEY=$(openssl rand -hex 32)
-saga migrate && saga serve &
+saga migrate
+saga serve &
 saga start {name} customer=Ada"""
