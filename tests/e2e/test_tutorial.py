@@ -1,0 +1,91 @@
+"""The tutorial and the README's way to an own saga, followed word for word: commands, files and output."""
+
+import os
+import re
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from tests.support.documented import Block, Shell, blocks, differs
+from tests.support.waiting import free_port
+
+pytestmark = pytest.mark.programs
+ROOT = Path(__file__).parents[2]
+#: What the wheel is built from.
+SOURCES = (
+    "app",
+    "machines",
+    "diagrams",
+    "migrations",
+    "pyproject.toml",
+    "requirements.txt",
+    "README.md",
+    "LICENSE",
+    "wsgi.py",
+)
+
+
+@pytest.fixture
+def shell(tmp_path):
+    """Return a shell in a copy of the repository, with an empty home and none of this process's settings."""
+    clone, home = tmp_path / "clone", tmp_path / "home"
+    home.mkdir()
+    for name in SOURCES:
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        clone.mkdir(exist_ok=True)
+        copy(source, clone / name)
+    environment = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "HTTP"))} | {
+        "PATH": os.pathsep.join([str(Path(sys.executable).resolve().parent), "/usr/local/bin", "/usr/bin", "/bin"]),
+        "HOME": str(home),
+        # The packages that the service needs are those of the tests: pip installs only what the page is about.
+        "PIP_NO_DEPS": "1",
+        "PYTHONPATH": sysconfig.get_path("purelib"),
+    }
+    shell = Shell(clone, environment)
+    yield shell
+    shell.close()
+
+
+def follow(page: str, shell: Shell) -> str:
+    """Do what the page says, and return the output of the last command."""
+    service, participant = str(free_port()), str(free_port())
+    #: Only the ports differ from the page, because other tests run at the same time.
+    instead = {
+        "8009": service,
+        "8100": participant,
+        "saga serve": f"PORT={service} saga serve",
+        "python participant.py": f"PORT={participant} python participant.py",
+    }
+    output = ""
+    for block in blocks(page):
+        text = re.sub("|".join(instead), lambda found: instead[found[0]], block.text)
+        match block:
+            case Block(file=str(name)):
+                folder = Path(shell.run("pwd").strip())
+                (folder / name).write_text(text)
+            case Block(language="bash"):
+                output = shell.run(text)
+            case Block(language="text"):
+                assert not (missing := differs(output, text)), f"{missing!r} is not in the output:\n{output}"
+            case _:
+                pytest.fail(f"a reader cannot do anything with this {block.language} block:\n{text}")
+    return output
+
+
+def test_the_readmes_way_to_an_own_saga_works_word_for_word(shell):
+    page = (ROOT / "README.md").read_text()
+    section = page.partition("## Your own saga in ten minutes\n")[2].partition("\n## ")[0]
+    output = follow(section, shell)
+    assert '"state":"CONFIRMED","status":"completed"' in output
+    assert output.splitlines()[-3:] == [
+        f'/{path} {{"customer": "Ada"}}' for path in ("reservations", "payments", "confirmations")
+    ]
+
+
+def test_tutorial_works_word_for_word(shell):
+    follow((ROOT / "docs" / "tutorial.md").read_text(), shell)
+    assert "POST /bank/payments" in shell.run("cat theatre.log")
