@@ -22,7 +22,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test watch coverage check lint migrate run diagrams dashboards openapi fuzz chaos bench bench-pages worker beat clean environment
+.PHONY: help demo test watch coverage check lint migrate run diagrams dashboards openapi docs fuzz chaos bench bench-pages worker beat clean environment
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s  %s\n", $$1, $$2 }' Makefile
@@ -46,6 +46,8 @@ check: lint test $(VENV)/.dev ## lint, all tests, chaos and fuzz in a short form
 	$(BIN)/python -m diagrams --check
 	$(BIN)/python -m deploy.observability --check
 	$(BIN)/python -m app.settings_table --check
+	$(BIN)/python -m docs.reference --check
+	$(BIN)/python -m docs.site
 	$(BIN)/python -m pytest $(PYTEST_ARGS) $(LONG) $(SLOW)
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --dist loadfile -m programs
 
@@ -68,9 +70,13 @@ diagrams: $(VENV)/.runtime ## write all diagrams to diagrams/rendered and docs/s
 dashboards: $(VENV)/.dev ## write the dashboards and Prometheus rules in deploy/
 	@$(BIN)/python -m deploy.observability
 
-openapi: $(VENV)/.runtime ## write docs/openapi.json, the Postman collections and the table of settings
+docs: $(VENV)/.dev ## build the documentation as a site in var/docs; a broken link or anchor is an error
+	@$(BIN)/python -m docs.site
+
+openapi: $(VENV)/.runtime ## write docs/openapi.json, the Postman collections, the table of settings and docs/reference
 	@$(BIN)/python -m flask --app app openapi > docs/openapi.json && $(BIN)/python -m docs.postman
 	@$(BIN)/python -m app.settings_table
+	@$(BIN)/python -m docs.reference
 
 fuzz: $(VENV)/.dev ## test every API operation with generated requests, at full length, on both databases
 	FUZZ_EXAMPLES=400 $(BIN)/python -m pytest tests/e2e/test_fuzz.py -s

@@ -1,6 +1,8 @@
 """The reference of the metrics, from the service's own registry."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Any
 
 from flask import Flask
 from prometheus_client import Metric
@@ -14,7 +16,8 @@ from docs.reference.markdown import WRITTEN, table
 from docs.reference.service import service
 
 _HEAD = ("metric", "labels", "what it counts or measures")
-_NO_SAGAS = SagaCounts(by_state={}, unknown={}, overdue_s=0, replicas=0, unpublished_s=0, parked=0)
+#: Counts that are all empty or zero: the page shows no values.
+_NOTHING: dict[str, Any] = {known.name: {} if "Mapping" in str(known.type) else 0 for known in fields(SagaCounts)}
 #: A metric that names the library, not the service.
 _OF_THE_LIBRARY = "flask_exporter_info"
 _TEXT = """# Metrics
@@ -86,5 +89,5 @@ def _metrics(app: Flask) -> Iterator[tuple[Metric, tuple[str, ...]]]:
             yield metric, tuple(getattr(collector, "_labelnames", ()))
     for counter in DERIVED:
         yield Metric(counter.name, counter.help, "counter"), counter.labels
-    for family in SagaGauges(lambda: _NO_SAGAS, services(app).registry).collect():
+    for family in SagaGauges(lambda: SagaCounts(**_NOTHING), services(app).registry).collect():
         yield family, tuple(getattr(family, "_labelnames", ()))
