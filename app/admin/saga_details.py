@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.admin.gantt import Gantt, gantt
-from app.store.loading import is_in_doubt
+from app.store.loading import is_in_doubt, start_of
 from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import AvailableAction, CallKey, available_actions, filled
 from machines.call import Call
@@ -118,7 +118,8 @@ def _summary(row: SagaRow, at: State) -> str:
         case Phase.COMPENSATED:
             return "Compensated: every step that was done is undone."
         case _ if row.status == Status.PENDING:
-            return "Created, and not executed yet."
+            start_at = start_of(row)
+            return f"It starts at {start_at:%Y-%m-%d %H:%M:%S} UTC." if start_at else "Created, and not executed yet."
         case Phase.UNDOING:
             return f"Compensating: {participant} is called to undo {name}."
         case _:

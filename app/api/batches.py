@@ -15,6 +15,7 @@ from app.errors import InvalidError, MalformedError, ProblemError
 from app.services import services
 from app.store.instance import SagaSnapshot
 from app.values import LARGEST_BATCH, LARGEST_CONTENT, UnreadableError, check, decoded_strictly, written
+from app.views.moments import StartAt
 from app.views.problems import problem_of
 from app.views.saga_data import data_schema
 from app.views.saga_json import started_json
@@ -54,6 +55,7 @@ class _Start(Schema):
     key = fields.String(required=True, validate=_usable)
     data = fields.Dict(required=True)
     webhook = fields.String(validate=_allowed)
+    start_at = StartAt(load_default=None)
 
 
 _START = _Start()
@@ -66,7 +68,8 @@ _START = _Start()
 def start_batch(saga_type: str) -> Response:
     """Start up to 1,000 sagas in one commit, each with its own idempotency key. Each start gets a result, in order.
 
-    A start with wrong data gets a problem, and does not stop the others. The same batch again gets the same sagas.
+    A start with `start_at` runs at that time. A start with wrong data gets a problem, and does not stop the others.
+    The same batch again gets the same sagas.
     """
     refuse_prefer("a batch does not wait for its sagas")
     refuse_header("Idempotency-Key", "each start of a batch has its own key, as its member `key`")
@@ -108,7 +111,13 @@ def _checked(definition: Saga, number: int, given: Any) -> Start | tuple[str | N
         data = load(data_schema(definition), start["data"], below=f"{place}/data")
     except InvalidError as error:
         return (None if "key" in _START.validate(given) else given["key"]), error
-    return Start(key=start["key"], data=data, sent=start["data"], webhook=start.get("webhook"))
+    return Start(
+        key=start["key"],
+        data=data,
+        sent=start["data"],
+        webhook=start.get("webhook"),
+        start_at=start["start_at"],
+    )
 
 
 def _check_values(given: dict[str, Any], place: str) -> None:

@@ -1,6 +1,7 @@
 """Parsing of a request: strict JSON, Idempotency-Key, Prefer, and the start of a saga with the body as its data."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from flask import request
@@ -43,6 +44,16 @@ def webhook_named() -> str | None:
     if named is not None and services().webhooks.named(named) is None:
         raise MalformedError(f"{WEBHOOK_HEADER} {UNKNOWN_WEBHOOK}")
     return named
+
+
+def start_saga_later(definition: Saga, start_at: datetime) -> SagaSnapshot:
+    """Store a saga that starts at `start_at`. The sender, the data and the key are those of `start_saga`."""
+    refuse_prefer("the saga starts later, so the request does not wait for it")
+    sent = json_object()
+    data, key, by = load(data_schema(definition), sent), idempotency_key(), principal().actor
+    return services().sagas.create(
+        definition.name, data, key, by=by, sent=sent, webhook=webhook_named(), start_at=start_at
+    )
 
 
 def idempotency_key() -> str | None:

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from flask import Blueprint, Flask, Response, jsonify, url_for
+from flask import Blueprint, Flask, Response, jsonify, request, url_for
 from marshmallow import RAISE, Schema, fields
 
 from app.access.permissions import Scope
@@ -25,6 +25,7 @@ from app.api.request_parsing import (
     reason_given,
     refuse_prefer,
     start_saga,
+    start_saga_later,
     webhook_named,
 )
 from app.api.responses import with_location
@@ -44,6 +45,7 @@ from app.store import lists, queries
 from app.store.instance import SagaSnapshot
 from app.store.models import SagaRow
 from app.views.masking import shown
+from app.views.moments import StartAt
 from app.views.saga_data import data_schema
 from app.views.saga_json import json_with_steps, line_json, move_json, short_json, started_json, whole_json
 from app.views.validation import Reason, Resolution, load
@@ -52,6 +54,15 @@ from machines.saga import Saga
 from machines.statuses import UNDER_WAY, Status
 
 blueprint = Blueprint("sagas", __name__, url_prefix="/api/v1/sagas")
+
+
+class _StartQuery(Schema):
+    class Meta:
+        unknown = RAISE
+
+    start_at = StartAt(
+        load_default=None, metadata={"description": "when the saga starts, such as 2027-01-31T09:30:00Z; default: now"}
+    )
 
 
 class _CreateBody(Schema):
@@ -102,15 +113,17 @@ def create() -> Response:
     "Start a saga", "sagas", {201: SagaCompleted(), 202: SagaUnderWay()}, body=EVERY_DATA,
     problems=(*BAD_BODY, 409, 422), conflict="The saga was compensated, or the saga of this key still runs.",
     request_headers=START_REQUEST_HEADERS, answer_headers=START_ANSWER_HEADERS,
-    leads_to=("sagas.show", "sagas.journal", "sagas.compensate"), id_at="/id", need=Scope.START,
+    leads_to=("sagas.show", "sagas.journal", "sagas.compensate"), id_at="/id", need=Scope.START, query=_StartQuery,
 )  # fmt: skip
 def start(saga_type: str) -> Response:
     """Run a saga in one request. The body is the data of the saga.
 
-    201: the saga has completed. 409: the saga was compensated. 202: the saga still runs or is stuck.
+    201: the saga has completed. 409: the saga was compensated. 202: the saga still runs, is stuck, or starts at
+    `start_at`.
     """
     definition = services().registry.latest(saga_type)
-    return _ended(definition, start_saga(definition))
+    start_at = load(_StartQuery(), request.args.to_dict())["start_at"]
+    return _ended(definition, start_saga(definition) if start_at is None else start_saga_later(definition, start_at))
 
 
 def add_starts(app: Flask, registry: Registry) -> None:

@@ -16,6 +16,7 @@ from app.cli.arguments import (
     data_from,
     definition_named,
     definition_of,
+    moment_from,
     reason_from,
     saga_with_id,
     signal_body_from,
@@ -29,6 +30,7 @@ from app.store import queries
 from app.store.arrivals import Signal
 from app.store.database import db
 from app.store.instance import SagaSnapshot
+from app.views.moments import StartAt
 from app.views.saga_data import data_schema, example
 from app.views.saga_json import json_with_steps
 from app.views.signals import signal_entry, signal_step
@@ -49,10 +51,14 @@ _actor = click.option("--actor", help="Your name, recorded as cli:NAME; the logi
 @click.option("--data", metavar="JSON|@FILE|-", help="The saga's data as JSON, from a JSON file, or from stdin.")
 @click.option("--key", help="Idempotency key: the same key returns the same saga.")
 @click.option("--webhook", metavar="NAME|URL", help="Webhook that receives the end: its name, or an address of it.")
+@click.option(
+    "--at", "start_at", metavar="TIME", help="Start it later, such as 2027-01-31T09:30:00Z; a service runs it."
+)
 @_wait
 @_as_json
 def start(
     *, definition_name: str, pairs: tuple[str, ...], data: str | None, key: str | None, webhook: str | None,
+    start_at: str | None,
     wait_s: float | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Start a saga, wait for its end, and show its state.
@@ -65,6 +71,15 @@ def start(
     if webhook is not None and services().webhooks.named(webhook) is None:
         raise MalformedError("--webhook: no webhook of WEBHOOKS_FILE has this name, or a prefix of this address")
     by = actor_named()
+    if start_at is not None:
+        if wait_s is not None:
+            raise MalformedError("--wait: the saga starts later, so nothing is waited for; leave it out")
+        at = moment_from("--at", StartAt(), start_at)
+        _run(
+            lambda sagas: sagas.create(definition.name, checked, key, by=by, webhook=webhook, start_at=at),
+            as_json=as_json,
+        )
+        return
     _run(lambda sagas: sagas.start(definition.name, checked, key, wait_s, by=by, webhook=webhook), as_json=as_json)
 
 

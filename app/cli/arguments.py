@@ -6,6 +6,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,7 @@ from app.store.database import db
 from app.store.loading import table_of
 from app.store.models import SagaRow
 from app.values import written
+from app.views.moments import Moment
 from app.views.saga_data import data_schema, example
 from app.views.saga_filters import FilterWords, narrowed
 from app.views.signals import signal_body
@@ -112,6 +114,14 @@ def filters_from(words: Mapping[str, str | None], tags: Sequence[str]) -> dict[s
         wrong = error.members["errors"][0]
         name = wrong["pointer"].split("/")[1].replace("_", "-")
         raise MalformedError(f"--{name}: {wrong['detail'].rstrip('.')}") from None
+
+
+def moment_from(option: str, field: Moment, text: str) -> datetime:
+    """Return the time that an option gives. Raise MalformedError."""
+    try:
+        return field.deserialize(text)
+    except ValidationError as error:
+        raise MalformedError(f"{option}: {error.messages[0].rstrip('.')}") from None
 
 
 def data_from(definition: Saga, text: str | None, pairs: Sequence[str]) -> Mapping[str, Any]:

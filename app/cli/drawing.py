@@ -9,6 +9,7 @@ from rich.text import Text
 
 from app.cli.output import STATUS_LOOKS, Column, Line, Mark, cell, grid, printable
 from app.cli.saga_path import Calls, StepOnPath, commands_for, goes_back, passed_pivot, path_of
+from app.store.loading import start_of
 from app.store.models import JournalRow, SagaRow
 from app.views.formatting import age, short_duration
 from machines.history import is_probe
@@ -84,7 +85,8 @@ def _now(saga: SagaRow, now: datetime) -> str:
     if saga.status == Status.STUCK:
         return f"nothing has moved for {still}; a person must decide"
     if saga.status == Status.PENDING:
-        return "not executed yet"
+        start_at = start_of(saga)
+        return f"it starts at {start_at:%Y-%m-%d %H:%M:%S} UTC" if start_at else "not executed yet"
     if saga.due_at is None:
         return (
             f"it ended {still} ago, after {short_duration((saga.updated_at - saga.created_at).total_seconds() * 1000)}"

@@ -1,11 +1,12 @@
 """Starts many sagas in one commit. Each start has its own idempotency key and its own result.
 
-A batch sends no call itself: its sagas are due at once, and the processes that claim them run them. So a batch that is
-sent again, after a lost answer, finds the sagas of its first request by their keys.
+A batch sends no call itself: its sagas are due at once, or at their own time, and the processes that claim them run
+them. So a batch that is sent again, after a lost answer, finds the sagas of its first request by their keys.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from app.engine.engine import Engine
@@ -31,6 +32,8 @@ class Start:
     sent: Mapping[str, Any]
     #: Webhook, see `SagaService.start`.
     webhook: str | None = None
+    #: When the saga is to start; None: at once.
+    start_at: datetime | None = None
 
 
 class Batches:
@@ -46,7 +49,10 @@ class Batches:
         KeyReusedError when that saga was started with other data. The first start with a key decides for its batch.
         """
         for _ in range(_TRIES):
-            sagas = [new_saga(definition, each.data, each.key, by, each.sent, webhook=each.webhook) for each in starts]
+            sagas = [
+                new_saga(definition, each.data, each.key, by, each.sent, webhook=each.webhook, start_at=each.start_at)
+                for each in starts
+            ]
             first = {saga.sent_key: saga for saga in reversed(sagas)}
             known = self._keys.known_all(sagas)
             new = [saga for saga, found in zip(sagas, known, strict=True) if not found and first[saga.sent_key] is saga]
@@ -72,4 +78,4 @@ def _result(saga: Instance, first: Instance) -> SagaSnapshot | KeyReusedError:
         return stored
     if saga.sent_digest != first.sent_digest:
         return KeyReusedError("an earlier start of this batch has this key and other data", saga_id=str(stored.id))
-    return SagaSnapshot(id=stored.id, state=stored.state, status=stored.status, error=stored.error, replayed=True)
+    return replace(stored, replayed=True)

@@ -86,7 +86,13 @@ class Engine:
         OUT_OF_TIME, without a release, when the next call might last beyond it. After a FencedError or KeyTakenError
         the caller must forget the saga.
         """
+        if not self._started(saga):
+            return RunEnd.RELEASED
         self._quarantine(saga)
+        return self._drive(saga, max_sleep_s, until)
+
+    def _drive(self, saga: Instance, max_sleep_s: float, until: float) -> RunEnd:
+        """Do what `run` says, for a saga that has started."""
         while saga.current.runs:
             if self.stopping():
                 self.release(saga, 0.0)
@@ -112,6 +118,17 @@ class Engine:
                 self.sleep(wait_s)
         self.release(saga, None)
         return RunEnd.RELEASED
+
+    def _started(self, saga: Instance) -> bool:
+        """Start a saga that was to start later. Release it and return False when it was claimed before its time."""
+        if not saga.pending:
+            return True
+        if (left_s := saga.entered - saga.clock()) > 0:
+            self.release(saga, left_s)
+            return False
+        saga.start_pending()
+        self.commit(saga)  # the start is durable before the first call, so that a cancel knows of the call
+        return True
 
     def _quarantine(self, saga: Instance) -> None:
         """Make a saga stuck whose processes have died repeatedly."""

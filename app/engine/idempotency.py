@@ -10,6 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row
@@ -26,6 +27,8 @@ from machines.statuses import UNDER_WAY
 TURN_S = 1.0
 #: Seconds between two looks for the saga of the first request.
 _POLL_S = 0.005
+#: Member of a digested request for the time of its start. No field of data has this name, because it has a space.
+_START_AT = "start at"
 #: Prefix of a written-out key. A client cannot send a key that begins with it: keys are ASCII.
 _WRITTEN_OUT = "\N{KEY} "
 
@@ -88,16 +91,22 @@ class Keys:
 
 def new_saga(
     definition: Saga, data: Mapping[str, Any], key: str | None, by: str, sent: Mapping[str, Any] | None,
-    *, webhook: str | None = None,
+    *, webhook: str | None = None, start_at: datetime | None = None,
 ) -> Instance:  # fmt: skip
-    """Return a new saga with its key, its sender and its webhook. The arguments are those of `SagaService.start`."""
+    """Return a new saga with its key, its sender and its webhook. The arguments are those of `SagaService.start`.
+
+    start_at: when it is to start. A start at another time is another request, so the digests contain the time.
+    """
     saga = Instance.new(definition, data, actor="client")
     saga.started_by, saga.webhook = by, webhook
+    saga.start_at, saga.pending = start_at, start_at is not None
     if key is not None:
+        at = {} if start_at is None else {_START_AT: start_at.astimezone(UTC).isoformat()}
         saga.sent_key = saga.key = key
-        saga.fingerprint = fingerprint(definition.name, data)
-        if sent is not None:  # the webhook is a part of what the client sent
-            saga.sent_digest = sent_digest(sent if webhook is None else {"data": sent, "webhook": webhook})
+        saga.fingerprint = fingerprint(definition.name, {**data, **at})
+        if sent is not None:
+            beside = at if webhook is None else at | {"webhook": webhook}
+            saga.sent_digest = sent_digest({"data": sent} | beside if beside else sent)
     return saga
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -85,11 +86,14 @@ class SagaService:
 
     def create(
         self, name: str, data: Mapping[str, Any], key: str | None = None, by: str = "api",
-        sent: Mapping[str, Any] | None = None, *, webhook: str | None = None,
+        sent: Mapping[str, Any] | None = None, *, webhook: str | None = None, start_at: datetime | None = None,
     ) -> SagaSnapshot:  # fmt: skip
-        """Store a saga that waits for `execute`. The arguments, the result and the errors are those of `start`."""
+        """Store a saga that waits for `execute`, or for its start at `start_at`; a past time is now.
+
+        The other arguments, the result and the errors are those of `start`.
+        """
         for _ in range(_TRIES):
-            saga = self._new(name, data, key, by, sent, webhook)
+            saga = new_saga(self._registry.latest(name), data, key, by, sent, webhook=webhook, start_at=start_at)
             saga.pending = True
             if known := self._keys.known(saga):
                 return known

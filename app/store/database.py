@@ -113,6 +113,12 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+def stored_moment(moment: datetime, database: Database) -> datetime | str:
+    """Return a timestamp in the form that the driver stores, for statements that pass their values unchanged."""
+    moment = moment.astimezone(UTC)
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f") if database.dialect.name == "sqlite" else moment
+
+
 class Json(TypeDecorator[Any]):
     """Any JSON value; JSONB on PostgreSQL."""
 

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from math import inf
 from typing import Any
 from uuid import UUID, uuid4
@@ -56,6 +57,8 @@ class SagaSnapshot:
     error: str | None
     #: True when a request with the same idempotency key found the saga.
     replayed: bool = False
+    #: When the saga is to start; None: it has started, or waits for a request to execute it.
+    start_at: datetime | None = None
 
 
 def search_text(value: object) -> str | None:
@@ -90,6 +93,8 @@ class Instance(Progress):
         self.sent_key: str | None = None
         #: Digest of the start request, see `SagaRow`.
         self.sent_digest: str | None = None
+        #: When the saga is to start; None: at once, or when a person requests it.
+        self.start_at: datetime | None = None
         #: Principal that started the saga, see `SagaRow`.
         self.started_by: str | None = None
         #: Webhook that the start named, see `SagaRow`.
@@ -188,6 +193,7 @@ class Instance(Progress):
 
     def start_pending(self) -> None:
         super().start_pending()
+        self.start_at = None
         self.started_here_at = self.entered = self.clock()
 
     def prepare_audit(self, trigger: Trigger, actor: str, reason: str) -> None:
@@ -207,7 +213,9 @@ class Instance(Progress):
         """Note that the unsaved moves and the audit row are committed."""
         self.version += 1
         self.unsaved, self.audit_entry = [], None
-        self.committed_snapshot = SagaSnapshot(id=self.id, state=self.state, status=self.status, error=self.error)
+        self.committed_snapshot = SagaSnapshot(
+            id=self.id, state=self.state, status=self.status, error=self.error, start_at=self.start_at
+        )
 
     def moved(self, event: EventData) -> None:
         """Record the move for the next commit; the machine calls this method after each move."""

@@ -105,11 +105,12 @@ class Leases:
     def old_drafts(self, days: int, limit: int) -> Sequence[UUID]:
         """Return the ids of sagas that were stored at least `days` days ago and never started, the oldest first.
 
-        Leave out sagas whose table this process does not have.
+        Leave out sagas that are to start later, and sagas whose table this process does not have.
         """
         old = select(_SAGA.c.id).where(
             UNFINISHED,  # the condition of the index on status and created_at
             _SAGA.c.status == Status.PENDING.value,
+            _SAGA.c.due_at.is_(None),
             _SAGA.c.created_at < in_seconds(-days * DAY_S),
             table_is_known(self._registry),
         )

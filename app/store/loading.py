@@ -1,6 +1,7 @@
 """Loads a saga from the database: from its row, and from the replies in its journal."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from math import inf
 from typing import Any
 from uuid import UUID
@@ -56,7 +57,7 @@ def instance(
     saga.deadline = inf if row.deadline_left_s is None else now + row.deadline_left_s
     saga.entered, saga.arrived = saga.clock() + row.entered_in_s, row.arrived
     saga.committed_snapshot, saga.webhook = snapshot_of(row), row.webhook
-    saga.pending = row.status == Status.PENDING
+    saga.pending, saga.start_at = row.status == Status.PENDING, start_of(row)
     saga.next_seq = journal[-1].seq + 1
     last = next(entry for entry in reversed(journal) if entry.trigger != MIGRATE)
     saga.waits_for = last.reason if last.source == last.dest else None
@@ -67,7 +68,14 @@ def instance(
 
 
 def snapshot_of(row: Row[Any], *, replayed: bool = False) -> SagaSnapshot:
-    return SagaSnapshot(id=row.id, state=row.state, status=row.status, error=row.error, replayed=replayed)
+    return SagaSnapshot(
+        id=row.id, state=row.state, status=row.status, error=row.error, replayed=replayed, start_at=start_of(row)
+    )
+
+
+def start_of(row: SagaRow | Row[Any]) -> datetime | None:
+    """Return when a stored saga is to start; None: it has started, or waits for a request to execute it."""
+    return row.entered_at if row.status == Status.PENDING and row.due_at is not None else None
 
 
 def table_of(registry: Registry, saga: SagaRow | Row[Any], journal: Sequence[JournalRow] = ()) -> Saga | None:

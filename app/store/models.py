@@ -95,7 +95,8 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     deadline_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    #: When the saga entered its state. Failed attempts change updated_at, but not this.
+    #: When the saga entered its state. Failed attempts change updated_at, but not this. Of a saga that starts later
+    #: (pending, with due_at) it is the time of its start, so such a saga has not stayed too long.
     entered_at: Mapped[datetime] = mapped_column(UtcDateTime)
     #: Moves of the last commit. A trigger of the database writes them to the journal. A move has age_us, its age at the
     #: commit in microseconds, unless it was made less than a millisecond before.

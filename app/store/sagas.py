@@ -27,7 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from app.store.audit import Entry, append
-from app.store.database import db_now, in_seconds, later_of
+from app.store.database import db_now, in_seconds, later_of, stored_moment
 from app.store.deliveries import address
 from app.store.instance import Instance, Move, search_text
 from app.store.loading import SAGA_COLUMNS, instance, journals
@@ -89,6 +89,8 @@ _INSERT = insert(_SAGA).values(
     entered_at=in_seconds(bindparam("entered_s")),
     updated_at=db_now(),
 )
+#: The insert of a saga that is to start later: it is due then, and counts as entering its state then.
+_INSERT_LATER = _INSERT.values(due_at=bindparam("start_at"), entered_at=bindparam("start_at"))
 _AS_KNOWN = (
     _SAGA.c.id == bindparam("saga_id"),
     _SAGA.c.epoch == bindparam("known_epoch"),
@@ -144,6 +146,7 @@ class SagaStore:
         self._registry, self.owner, self.clock = registry, owner, clock
         self._webhooks = webhooks or Webhooks()
         self._insert = Statement("saga_insert", _INSERT, connections)
+        self._insert_later = Statement("saga_insert_later", _INSERT_LATER, connections)
         self._save = Statement("saga_save", _SAVE, connections)
         self._save_waiting = Statement("saga_save_waiting", _SAVE_WAITING, connections)
         self._save_on = Statement("saga_save_on", _SAVE_ON, connections)
@@ -159,7 +162,7 @@ class SagaStore:
         values = self._new(saga, delay_s, owner)
         try:
             if saga.key == saga.sent_key and not saga.definition.tags:
-                self._insert.run(values)
+                self._insert_of(saga).run(values)
             else:
                 with atomic(self._database) as connection:
                     self._insert_within(connection, saga, values)
@@ -170,7 +173,7 @@ class SagaStore:
         saga.committed()
 
     def insert_all(self, sagas: Sequence[Instance]) -> None:
-        """Make new sagas with keys durable in one transaction, each due at once. No process holds them yet.
+        """Make new sagas with keys durable in one transaction, each due at its start. No process holds them yet.
 
         Raise KeyTakenError, with nothing written, when another saga has one of the keys.
         """
@@ -200,10 +203,13 @@ class SagaStore:
         """Insert a saga and its tags. Its key is written out when another sender's saga has the key as sent."""
         if saga.key != saga.sent_key:
             _lock_other(connection, saga)
-        self._insert.run_within(connection, values)
+        self._insert_of(saga).run_within(connection, values)
         if tags := saga.tags:
             of_saga = {"saga_id": saga.id, "definition": saga.definition.name}
             connection.execute(insert(_TAG), [of_saga | {"name": name, "value": value} for name, value in tags])
+
+    def _insert_of(self, saga: Instance) -> Statement:
+        return self._insert if saga.start_at is None else self._insert_later
 
     def _new(self, saga: Instance, delay_s: float | None, owner: str | None) -> dict[str, Any]:
         """Return the values of a new row. The arguments are those of `insert`."""
@@ -223,6 +229,7 @@ class SagaStore:
                 "new_started_by": saga.started_by,
                 "new_table_digest": definition.digest,
                 "new_webhook": saga.webhook,
+                "start_at": saga.start_at and stored_moment(saga.start_at, self._database),
                 "created_s": saga.unsaved[0].made - saga.clock(),
             }
         )

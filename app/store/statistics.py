@@ -148,11 +148,13 @@ def counts_by_status() -> Sequence[Row[Any]]:
 
 
 def oldest_unfinished(limit: int) -> Sequence[Row[Any]]:
-    """Return the unfinished sagas that started first."""
+    """Return the unfinished sagas that started first, without those that are to start later."""
     age_s = (-seconds_until(SagaRow.created_at)).label("age_s")
     shown = (SagaRow.id, SagaRow.definition, SagaRow.status, SagaRow.created_at, age_s)
     # MATERIALIZED, because otherwise PostgreSQL may read all sagas in the order of creation.
-    found = select(*shown).where(UNFINISHED).cte("unfinished").prefix_with("MATERIALIZED")
+    found = (
+        select(*shown).where(UNFINISHED, SagaRow.entered_at <= db_now()).cte("unfinished").prefix_with("MATERIALIZED")
+    )
     return db.session.execute(select(found).order_by(found.c.created_at, found.c.id).limit(limit)).all()
 
 

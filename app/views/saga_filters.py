@@ -1,26 +1,13 @@
 """The words by which people and programs find sagas again. The API, the pages and the command line share them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, fields
 
 from app.services import services
+from app.views.moments import Moment
 from app.views.validation import storable
-
-
-class Moment(fields.AwareDateTime):
-    """A time, converted to UTC because SQLite stores no time zone. A text without a time zone is read as UTC."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(format="iso", default_timezone=UTC, **options)
-
-    def _deserialize(self, value: Any, *arguments: Any, **more: Any) -> datetime:
-        try:
-            return super()._deserialize(value, *arguments, **more).astimezone(UTC)
-        except OverflowError:
-            raise ValidationError("Not a moment between the years 1 and 9999.") from None
 
 
 class _Tag(fields.String):

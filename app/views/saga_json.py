@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.store.instance import SagaSnapshot
-from app.store.loading import table_of
+from app.store.loading import start_of, table_of
 from app.store.models import JournalRow, SagaRow
 from app.views.masking import shown
 from machines.history import StepResult, completed_steps, outcome, retries, steps_of
@@ -26,6 +26,7 @@ def short_json(saga: SagaRow) -> dict[str, object]:
         "version": saga.definition_version,
         "status": SAGA_STATUSES[saga.status],
         "state": saga.state,
+        "start_at": _moment(start_of(saga)),
         "created_at": _moment(saga.created_at),
         "updated_at": _moment(saga.updated_at),
         "error_message": saga.error,
@@ -40,6 +41,7 @@ def started_json(definition: Saga, saga: SagaSnapshot) -> dict[str, object]:
         "status": SAGA_STATUSES[saga.status],
         "state": saga.state,
         "stuck": saga.status == Status.STUCK,
+        "start_at": _moment(saga.start_at),
         "error_message": saga.error,
     }
 

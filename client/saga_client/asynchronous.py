@@ -13,6 +13,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any, Self, TypeVar, overload
 from uuid import UUID
 
@@ -67,22 +68,34 @@ class AsyncSagas:
         return await self._carry_out(self._protocol.run(str(type), data, key, wait))
 
     @overload
-    async def start(self, type: SagaType[Data], data: Data, *, key: str | None = ...) -> Saga: ...
+    async def start(
+        self, type: SagaType[Data], data: Data, *, key: str | None = ..., at: datetime | None = ...
+    ) -> Saga: ...
     @overload
-    async def start(self, type: str, data: Mapping[str, Any], *, key: str | None = ...) -> Saga: ...
-    async def start(self, type: SagaType[Any] | str, data: Mapping[str, Any], *, key: str | None = None) -> Saga:  # noqa: A002
+    async def start(
+        self, type: str, data: Mapping[str, Any], *, key: str | None = ..., at: datetime | None = ...
+    ) -> Saga: ...
+    async def start(
+        self, type: SagaType[Any] | str, data: Mapping[str, Any], *, key: str | None = None,  # noqa: A002
+        at: datetime | None = None,
+    ) -> Saga:  # fmt: skip
         """Start a saga and return it without a wait: see `Sagas.start`."""
-        return await self._carry_out(self._protocol.start(str(type), data, key))
+        return await self._carry_out(self._protocol.start(str(type), data, key, at=at))
 
     @overload
-    async def batch(self, type: SagaType[Data], starts: Mapping[str, Data]) -> list[BatchResult]: ...
-    @overload
-    async def batch(self, type: str, starts: Mapping[str, Mapping[str, Any]]) -> list[BatchResult]: ...
     async def batch(
-        self, type: SagaType[Any] | str, starts: Mapping[str, Mapping[str, Any]]  # noqa: A002
+        self, type: SagaType[Data], starts: Mapping[str, Data], *, at: datetime | None = ...
+    ) -> list[BatchResult]: ...
+    @overload
+    async def batch(
+        self, type: str, starts: Mapping[str, Mapping[str, Any]], *, at: datetime | None = ...
+    ) -> list[BatchResult]: ...
+    async def batch(
+        self, type: SagaType[Any] | str, starts: Mapping[str, Mapping[str, Any]], *,  # noqa: A002
+        at: datetime | None = None,
     ) -> list[BatchResult]:  # fmt: skip
         """Start up to 1,000 sagas in one commit: see `Sagas.batch`."""
-        return await self._carry_out(self._protocol.batch(str(type), starts))
+        return await self._carry_out(self._protocol.batch(str(type), starts, at))
 
     async def get(self, saga: UUID | str | Saga) -> SagaDetails:
         """Return a saga with its data and steps: see `Sagas.get`."""

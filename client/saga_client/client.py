@@ -6,6 +6,7 @@ import random
 import ssl
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Self, TypeVar, overload
 from uuid import UUID
 
@@ -68,23 +69,39 @@ class Sagas:
         return self._carry_out(self._protocol.run(str(type), data, key, wait))
 
     @overload
-    def start(self, type: SagaType[Data], data: Data, *, key: str | None = ...) -> Saga: ...
+    def start(self, type: SagaType[Data], data: Data, *, key: str | None = ..., at: datetime | None = ...) -> Saga: ...
     @overload
-    def start(self, type: str, data: Mapping[str, Any], *, key: str | None = ...) -> Saga: ...
-    def start(self, type: SagaType[Any] | str, data: Mapping[str, Any], *, key: str | None = None) -> Saga:  # noqa: A002
-        """Start a saga and return it without a wait. It can have any status: see `Saga.status`. key: see `run`."""
-        return self._carry_out(self._protocol.start(str(type), data, key))
+    def start(
+        self, type: str, data: Mapping[str, Any], *, key: str | None = ..., at: datetime | None = ...
+    ) -> Saga: ...
+    def start(
+        self, type: SagaType[Any] | str, data: Mapping[str, Any], *, key: str | None = None,  # noqa: A002
+        at: datetime | None = None,
+    ) -> Saga:  # fmt: skip
+        """Start a saga and return it without a wait. It can have any status: see `Saga.status`. key: see `run`.
+
+        at: when the saga starts, with a time zone; it is pending until then. None: at once.
+        """
+        return self._carry_out(self._protocol.start(str(type), data, key, at=at))
 
     @overload
-    def batch(self, type: SagaType[Data], starts: Mapping[str, Data]) -> list[BatchResult]: ...
+    def batch(
+        self, type: SagaType[Data], starts: Mapping[str, Data], *, at: datetime | None = ...
+    ) -> list[BatchResult]: ...
     @overload
-    def batch(self, type: str, starts: Mapping[str, Mapping[str, Any]]) -> list[BatchResult]: ...
-    def batch(self, type: SagaType[Any] | str, starts: Mapping[str, Mapping[str, Any]]) -> list[BatchResult]:  # noqa: A002
+    def batch(
+        self, type: str, starts: Mapping[str, Mapping[str, Any]], *, at: datetime | None = ...
+    ) -> list[BatchResult]: ...
+    def batch(
+        self, type: SagaType[Any] | str, starts: Mapping[str, Mapping[str, Any]], *,  # noqa: A002
+        at: datetime | None = None,
+    ) -> list[BatchResult]:  # fmt: skip
         """Start up to 1,000 sagas in one commit, without a wait. Return a result for each, in order.
 
         starts: idempotency key → data. The result of a refused start has an error; the other starts are not affected.
+        at: when they start.
         """
-        return self._carry_out(self._protocol.batch(str(type), starts))
+        return self._carry_out(self._protocol.batch(str(type), starts, at))
 
     def get(self, saga: UUID | str | Saga) -> SagaDetails:
         """Return a saga with its data and steps. saga: its id, or what `start` returned."""

@@ -66,14 +66,20 @@ class Protocol:
             raise ValueError("attempts must be 1 or more")
         self._attempts, self._clock, self._jitter = attempts, clock, jitter
 
-    def start(self, name: str, data: Mapping[str, Any], key: str | None, wait_s: float = 0.0) -> Steps[Saga]:
-        """Start a saga and return it. The service waits for its end: at most `wait_s` seconds and LONGEST_WAIT_S."""
+    def start(
+        self, name: str, data: Mapping[str, Any], key: str | None, wait_s: float = 0.0, at: datetime | None = None
+    ) -> Steps[Saga]:
+        """Start a saga and return it. The service waits for its end: at most `wait_s` seconds and LONGEST_WAIT_S.
+
+        at: when the saga starts; then the service does not wait.
+        """
         wait = max(min(int(wait_s), LONGEST_WAIT_S), 0)
-        headers = {
-            "Idempotency-Key": key or str(uuid4()),
-            "Prefer": f"wait={wait}" if wait else "respond-async",
-        }
-        request = _post(_path(name), data, wait, **headers)
+        headers, path = {"Idempotency-Key": key or str(uuid4())}, _path(name)
+        if at is None:
+            headers["Prefer"] = f"wait={wait}" if wait else "respond-async"
+        else:
+            path += f"?start_at={quote(_aware(at))}"
+        request = _post(path, data, wait, **headers)
         answer = yield from self._send(request)
         body, replayed = _json(answer), answer.headers.get("idempotent-replayed") == "true"
         if answer.status in STARTED:
@@ -111,9 +117,12 @@ class Protocol:
             yield Pause(min(pause_s, left_s))
             pause_s = min(pause_s * 1.5, LONGEST_LOOK_S)
 
-    def batch(self, name: str, starts: Mapping[str, Mapping[str, Any]]) -> Steps[list[BatchResult]]:
-        """Start a saga for each key. Return a result for each, in order."""
-        body = {"starts": [{"key": key, "data": data} for key, data in starts.items()]}
+    def batch(
+        self, name: str, starts: Mapping[str, Mapping[str, Any]], at: datetime | None = None
+    ) -> Steps[list[BatchResult]]:
+        """Start a saga for each key. Return a result for each, in order. at: when the sagas start."""
+        later = {} if at is None else {"start_at": _aware(at)}
+        body = {"starts": [{"key": key, "data": data} | later for key, data in starts.items()]}
         answer = yield from self._send(_post(f"{_path(name)}/batch", body, 0))
         found = _json(answer)
         if answer.status != HTTPStatus.OK:
@@ -132,6 +141,12 @@ class Protocol:
             longest_s = min(FIRST_PAUSE_S * 2 ** (attempt - 1), LONGEST_PAUSE_S)
             yield Pause(max(self._jitter(longest_s), asked_s))
         raise AssertionError("the last attempt returns or raises")
+
+
+def _aware(at: datetime) -> str:
+    if at.tzinfo is None:
+        raise ValueError("at= has no time zone; give one, such as datetime.now(UTC) + timedelta(hours=1)")
+    return at.isoformat()
 
 
 def _post(path: str, body: object, wait_s: float, **headers: str) -> Request:

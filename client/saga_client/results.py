@@ -29,7 +29,7 @@ class SagaType(Generic[Data]):
 class Status(StrEnum):
     """The status of a saga."""
 
-    #: It was created and waits for a request to execute it.
+    #: It was created and waits for its start (`Saga.start_at`), or for a request to execute it.
     PENDING = "pending"
     #: It runs, or it is being undone.
     IN_PROGRESS = "in_progress"
@@ -67,6 +67,8 @@ class Saga:
     reason: str | None = None
     #: True: an earlier request with the same key had started it.
     replayed: bool = False
+    #: When a pending saga starts; None: it has started, or waits for a request to execute it.
+    start_at: datetime | None = None
 
     @property
     def stuck(self) -> bool:
@@ -137,6 +139,7 @@ def saga_of(body: Mapping[str, Any], *, replayed: bool = False) -> Saga:
         status=Status(body["status"]),
         state=body["state"],
         reason=body["error_message"],
+        start_at=_moment(body.get("start_at")),
         replayed=replayed,
     )
 

@@ -49,6 +49,7 @@ def batch_of(definition: Saga) -> dict[str, Any]:
             "key": components.IDEMPOTENCY_KEY,
             "data": _ref(_data_name(definition)),
             "webhook": components.WEBHOOK,
+            "start_at": {"type": "string", "format": "date-time", "description": "when it starts; default: now"},
         },
     }
     starts = {"type": "array", "minItems": 1, "maxItems": LARGEST_NUMBER_OF_STARTS, "items": start}

@@ -9,12 +9,18 @@ from machines.statuses import SAGA_STATUSES, StepStatus
 from machines.step import Kind
 
 
+def _start_at() -> fields.Field[str]:
+    words = "when a pending saga starts; null: it has started, or waits for `execute`"
+    return maybe(fields.String, metadata={"format": "date-time", "description": words})
+
+
 class SagaShort(Reply):
     id = fields.UUID()
     type = fields.String()
     version = fields.Integer()
     status = one_of(sorted(set(SAGA_STATUSES.values())), metadata={"description": SAGA_STATUS_WORDS})
     state = fields.String()
+    start_at = _start_at()
     created_at = moment()
     updated_at = moment()
     error_message = maybe(fields.String)
@@ -104,6 +110,7 @@ class SagaStarted(Reply):
     status = one_of(sorted(set(SAGA_STATUSES.values())), metadata={"description": SAGA_STATUS_WORDS})
     state = fields.String()
     stuck = fields.Boolean(metadata={"description": "true: the saga waits for a person"})
+    start_at = _start_at()
     error_message = maybe(fields.String)
 
 
@@ -125,7 +132,7 @@ class SagaCompleted(SagaStarted):
 
 
 class SagaUnderWay(SagaStarted):
-    """The saga still runs or is stuck. The header Location has the URL of its state."""
+    """The saga still runs, starts later, or is stuck. The header Location has the URL of its state."""
 
 
 class SagaMoved(Reply):

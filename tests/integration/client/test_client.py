@@ -51,6 +51,18 @@ def problem(status, **headers):
 # Starting and waiting.
 
 
+def test_a_later_start_is_pending_until_its_time(sagas):
+    at = datetime(2031, 1, 31, 9, 30, tzinfo=UTC)
+    saga = sagas.start("travel", TRIP, key="trip-later", at=at)
+    assert (saga.status, saga.start_at, saga.ended) == (Status.PENDING, at, False)
+    assert sagas.start("travel", TRIP, key="trip-later", at=at).replayed
+    assert sagas.get(saga).start_at == at
+    (result,) = sagas.batch("travel", {"trip-batch": TRIP}, at=at)
+    assert result.saga.start_at == at
+    with pytest.raises(ValueError, match="at= has no time zone"):
+        sagas.start("travel", TRIP, at=at.replace(tzinfo=None))
+
+
 def test_run_returns_the_completed_saga(sagas):
     saga = sagas.run("travel", TRIP, key="trip-1", wait=30)
     assert (saga.type, saga.status, saga.state, saga.reason) == ("travel", Status.COMPLETED, "BOOKED", None)
