@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from math import isfinite
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from machines.words import word
 
@@ -24,6 +24,8 @@ _LARGEST_BOUND = Decimal(10) ** 30  # a larger bound is a typing error, and make
 _BOUND = re.compile(r"-?\d{1,30}(\.\d{1,30})?", re.ASCII)
 #: A bound: an int, or a Decimal where the value may have decimals. An author may write any value; check() refuses it.
 Bound = Any
+#: A field, or what at() and header() return; optional(), nullable() and secret() return the same type.
+Declared = TypeVar("Declared")
 
 
 class FieldKind(StrEnum):
@@ -193,26 +195,32 @@ def anything() -> Field:
 
 
 @word
-def optional(field: Field) -> Field:
+def optional(field: Declared) -> Declared:
     """Return the field as one that can be left out."""
-    return _flagged(field, optional=True)
+    return cast("Declared", _flagged(field, optional=True))
 
 
 @word
-def nullable(field: Field) -> Field:
+def nullable(field: Declared) -> Declared:
     """Return the field as one whose value can be null."""
-    return _flagged(field, nullable=True)
+    return cast("Declared", _flagged(field, nullable=True))
 
 
 @word
-def secret(field: Field) -> Field:
+def secret(field: Declared) -> Declared:
     """Return the field as one whose value is sent to participants but shown nowhere."""
-    return _flagged(field, secret=True)
+    return cast("Declared", _flagged(field, secret=True))
 
 
-def _flagged(field: Field, **flag: bool) -> Field:
-    """Return the field with one flag; what is no field stays as it is, and check() refuses it."""
-    return replace(field, **cast("Any", flag)) if isinstance(field, Field) else field
+def _flagged(value: Any, **flag: bool) -> Any:
+    """Return the field with one flag. Of at() and header(), set the flag of the field that they hold.
+
+    Return any other value unchanged; check() refuses it.
+    """
+    if isinstance(value, Field):
+        return replace(value, **cast("Any", flag))
+    held = getattr(value, "field", None)
+    return replace(value, field=_flagged(held, **flag)) if isinstance(held, Field) else value
 
 
 def _exact(bound: Bound) -> Bound:

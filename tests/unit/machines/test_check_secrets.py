@@ -13,11 +13,14 @@ DATA = {
     "lines": list_of({"pin": secret(text()), "sum": secret(money()), "sku": text()}),
     "vault": secret(object_of({"key": text()})), "keys": secret(list_of({"k": text()})),
 }  # fmt: skip
-FIRST = hold("fly", call=post("shop", "/", keeps={"token": secret(text()), "id": at("i", text())}), done="FLOWN")
+KEPT = {"token": secret(text()), "id": at("i", text()), "pin": secret(at("p", text()))}
+FIRST = hold("fly", call=post("shop", "/", keeps=KEPT), done="FLOWN")
 REMEDY = "which servers and proxies write to their logs; send it in a body or a header"
 
 
-@pytest.mark.parametrize("reference", ["card", "bank.iban", "vault.key", "fly.token", "lines.0.pin", "keys.0.k"])
+@pytest.mark.parametrize(
+    "reference", ["card", "bank.iban", "vault.key", "fly.token", "fly.pin", "lines.0.pin", "keys.0.k"]
+)
 def test_a_secret_in_a_path_is_refused(refusal, reference):
     message = refusal(FIRST, sell(call=get("shop", f"/x/{{{reference}}}")), data=DATA)
     assert message.startswith("sale v1: step sell: ")
