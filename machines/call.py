@@ -13,7 +13,7 @@ from urllib.parse import quote
 from machines.fields import Field
 from machines.keeps import Kept
 from machines.outcomes import Outcome
-from machines.references import NO_ROOTS, PLACEHOLDER, SAGA, FillError, look_up, scalar_text, segment
+from machines.references import NO_ROOTS, PLACEHOLDER, SAGA, FillError, legal_in_header, look_up, scalar_text, segment
 from machines.retry import Retry
 from machines.templates import LEFT_OUT, Value, described, fill, references
 from machines.words import word
@@ -129,7 +129,7 @@ class Call:
             if found is LEFT_OUT:
                 continue
             text = scalar_text(described(value), found, "a header")
-            if not (text.isascii() and text.isprintable() and text == text.strip()):
+            if not legal_in_header(text) or text != text.strip():
                 raise FillError(f"{described(value)} has a character that no header may have")
             filled[name] = text
         return filled

@@ -11,8 +11,9 @@ from machines.check_types import column_of, misused, no_text, out_of, shown
 from machines.fields import Field, FieldKind
 from machines.keeps import Kept, kept_of
 from machines.outcomes import IN_DOUBT, NOT_SENT, Outcome
+from machines.references import legal_in_header
 from machines.retry import Retry
-from machines.templates import Function, references
+from machines.templates import Function, constants, references
 from machines.words import Misused
 
 #: Header with the idempotency key. A table may send another key that follows from this one, such as a shorter one.
@@ -74,7 +75,7 @@ def _body_problems(call: Call) -> Iterator[str]:
     elif isinstance(body, str) or not (body is None or isinstance(body, (Mapping, list, tuple, Function, Misused))):
         example = "write post('participant', '/path', name='field'), or body={'name': 'field'}"
         yield f"its body is {shown(body)}, no dict; {example}"
-    else:
+    elif body is not None:
         yield from template_problems("its body", body)
 
 
@@ -93,6 +94,8 @@ def _header_problems(call: Call, name: object) -> Iterator[str]:
         yield f"headers= names {shown(name)}, which no header may be called"
     elif name.lower() in OUR_HEADERS:
         yield f"the header {name} is set by the service itself; take it out"
+    elif wrong := [text for text in constants(call.headers[name]) if not legal_in_header(text)]:
+        yield f"the header {name} has {shown(wrong[0])}, and a header has printable ASCII characters alone"
     elif name.lower() == KEY_HEADER.lower():
         if name != KEY_HEADER:
             yield f"the header {name} is set by the service as {KEY_HEADER}; write it so, or take it out"
@@ -173,6 +176,8 @@ def _kept_problems(kept: object) -> Iterator[str]:
         yield f"it comes from {shown(kept.source)}; write a path such as 'booking.id', or the name of a header"
     elif kept.header and not _HEADER.fullmatch(kept.source):
         yield f"{kept.source!r} is no name of a header"
+    if not isinstance(otherwise := column_of(kept, "otherwise"), str) or (otherwise and "" in otherwise.split(".")):
+        yield f"otherwise= is {shown(otherwise)}; write a path in the body, such as 'existing.id'"
     if kept.header and field.kind not in _OF_HEADER:
         yield f"a header is a text, no {field.kind}; use text(), decimal(), date() or choice()"
 

@@ -26,7 +26,16 @@ from machines.templates import Function, Value, described
 
 
 def reference_problems(scope: Scope, call: Call) -> Iterator[str]:
-    """Yield each problem of the references of a call."""
+    """Yield each problem of the references of a call, also when a probe gave the reply that they refer to."""
+    found = list(_problems(scope, call))
+    yield from found
+    if not found and any(step.probe and step.probe.keeps for step in scope.table.steps):
+        after = replace(scope, from_probe=True)
+        for problem in _problems(after, call):
+            yield f"with the reply of a probe, {problem}"
+
+
+def _problems(scope: Scope, call: Call) -> Iterator[str]:
     for reference in call.path_references:
         yield from _placed(scope, reference, "a path", "use a body")
     for value in call.query.values():

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from machines.call import Call
 from machines.check_types import mend
 from machines.fields import Field, FieldKind
-from machines.keeps import kept_of
+from machines.keeps import Kept, kept_of
 from machines.outcomes import Outcome
 from machines.references import ITEM, SAGA, SAGA_FIELDS, is_index, parts
 from machines.step import Step
@@ -57,6 +57,12 @@ class Scope:
     item: Field | None = None
     #: True within each_item(), where references to `item` are legal.
     within_item: bool = False
+    #: True: each reply is the one that the probe of its step gave, with the types of the probe's own keeps=.
+    from_probe: bool = False
+
+    def keeps_of(self, step: Step) -> Mapping[str, Kept | Field]:
+        """Return what is kept of the reply of a step."""
+        return step.probe.keeps if self.from_probe and step.probe and step.probe.keeps else step.keeps
 
 
 def scope_of(table: Table, number: int, call: Call) -> Scope:
@@ -169,7 +175,7 @@ def reply_field(scope: Scope, name: str, path: str, reference: str) -> Field | N
                 f"{reference!r} refers to the step's own reply, which may be lost; say how it is recovered: "
                 "repeatable=True if the participant answers a repeated key with the same reply, or a probe="
             )
-    keeps = {known: _field_of(step, kept_of(known, declared).field) for known, declared in step.keeps.items()}
+    keeps = {known: _field_of(step, kept_of(known, declared).field) for known, declared in scope.keeps_of(step).items()}
     if not keeps and step.call:
         return None
     for known, field in keeps.items():

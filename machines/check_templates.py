@@ -1,7 +1,8 @@
 """The checks of the values in a call's body, query and headers. They do not need the rest of the table."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+import inspect
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -47,7 +48,7 @@ def template_problems(what: str, value: Any, depth: int = _DEEPEST) -> Iterator[
         yield from _function_problems(what, value, depth)
     elif isinstance(value, Misused) and value.word != "at":
         yield from misused(what, value)
-    elif value is not None:
+    else:
         yield f"{what} is {shown(value)}, no reference; write {_instead('name', value)}"
 
 
@@ -82,8 +83,8 @@ def _function_problems(what: str, function: Function, depth: int) -> Iterator[st
         yield f"{what} is a Function that was made by hand; use a function of machines.templates"
         return
     expected = _ARGUMENTS.get(name)
-    if "<lambda>" in name or "<locals>" in name or not (function.own is None or callable(function.own)):
-        yield f"{what}: computed() takes a function with a name, defined in a module; give it one"
+    if problems := list(_own_problems(function)):
+        yield from (f"{what}: {problem}" for problem in problems)
     elif function.own is None and name != "join" and expected is None:
         yield f"{what} has the function {name!r}, which is none; use one of machines.templates"
     elif expected is not None and len(arguments) != expected:
@@ -98,6 +99,30 @@ def _function_problems(what: str, function: Function, depth: int) -> Iterator[st
     else:
         for argument in arguments:
             yield from template_problems(f"{what}: {name}()", argument, depth - 1)
+
+
+def _own_problems(function: Function) -> Iterator[str]:
+    """Yield why the function in computed() cannot be called with its values."""
+    own, count = function.own, len(function.arguments)
+    name = getattr(own, "__name__", "the function")
+    if "<lambda>" in function.name or "<locals>" in function.name or not (own is None or callable(own)):
+        yield "computed() takes a function with a name, defined in a module; give it one"
+    elif inspect.iscoroutinefunction(own) or inspect.isgeneratorfunction(own) or inspect.isasyncgenfunction(own):
+        yield f"computed() calls {name}() and sends what it returns; write it without async and yield"
+    elif own is not None and (takes := _signature(own)) is not None:
+        try:
+            takes.bind(*range(count))
+        except TypeError as error:
+            values = "1 value" if count == 1 else f"{count} values"
+            yield f"computed() gives {values} to {name}{takes}: {error}"
+
+
+def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
+    """Return the signature of a function; None for a function of Python itself that has none."""
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
 
 
 def _is_separator(arguments: tuple[Any, ...]) -> bool:

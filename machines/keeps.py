@@ -8,7 +8,7 @@ Only the kept values are stored. When a reply lacks one of them, the outcome of 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -33,24 +33,32 @@ class Kept:
     header: bool = False
     #: True: the header holds a URL, and only the last segment of its path is kept.
     last_segment: bool = False
+    #: Path in the body where the value is when it is not at `source`; "": nowhere else.
+    otherwise: str = ""
 
     def __str__(self) -> str:
-        return f"header {self.source}" if self.header else f"field {self.source}"
+        place = f"header {self.source}" if self.header else f"field {self.source}"
+        return f"{place} or {self.otherwise}" if self.otherwise else place
 
 
 @word
-def at(path: str, field: Field, /) -> Kept:
-    """Return a value that is kept under another name than its path in the body."""
-    return Kept(field=field, source=path)
+def at(path: str, field: Field, /, *, otherwise: str = "") -> Kept:
+    """Return a value that is kept under another name than its path in the body.
+
+    otherwise: the path in another reply, where the value is when it is missing or null at `path`.
+    """
+    return Kept(field=field, source=path, otherwise=otherwise)
 
 
 @word
-def header(name: str, field: Field | None = None, /, *, last_segment: bool = False) -> Kept:
+def header(name: str, field: Field | None = None, /, *, last_segment: bool = False, otherwise: str = "") -> Kept:
     """Return a value that is kept from a header, by default as text.
 
     last_segment: the header holds a URL; keep the last segment of its path, decoded: `42` of `https://x/rentals/42?a=b`.
+    otherwise: the path in the body of another reply, where the value is when the header is missing.
     """
-    return Kept(field=field or text(high=LONGEST_HEADER), source=name, header=True, last_segment=last_segment)
+    field = field or text(high=LONGEST_HEADER)
+    return Kept(field=field, source=name, header=True, last_segment=last_segment, otherwise=otherwise)
 
 
 def kept_of(name: str, declared: Kept | Field) -> Kept:
@@ -78,8 +86,8 @@ def keep(
                 lacking[str(kept)] = ""
             continue
         except NotAcceptedError as error:
-            where = ".".join([kept.source, *map(str, error.path)])
-            lacking[str(kept)] = f"{'header' if kept.header else 'field'} {where} {error.problem}"
+            where = ".".join([str(kept), *map(str, error.path)])
+            lacking[str(kept)] = f"{where} {error.problem}"
             continue
         _put(stored, parts(name), found)
     return stored, lacking
@@ -87,11 +95,23 @@ def keep(
 
 def _found(kept: Kept, body: Any, headers: Mapping[bytes, bytes]) -> Any:
     """Return the value of the reply that is to be kept. Raise LookupError when the reply does not have it."""
-    if not kept.header:
+    if kept.otherwise:
         try:
-            return within(body, parts(kept.source))
-        except TypeError:
-            raise LookupError(kept.source) from None
+            found = _found(replace(kept, otherwise=""), body, headers)
+        except LookupError:
+            found = None
+        return _in_body(body, kept.otherwise) if found is None else found
+    return _in_header(kept, headers) if kept.header else _in_body(body, kept.source)
+
+
+def _in_body(body: Any, path: str) -> Any:
+    try:
+        return within(body, parts(path))
+    except TypeError:
+        raise LookupError(path) from None
+
+
+def _in_header(kept: Kept, headers: Mapping[bytes, bytes]) -> str:
     value = headers[kept.source.lower().encode()].strip().decode("latin-1")
     if not kept.last_segment:
         return value

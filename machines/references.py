@@ -116,6 +116,11 @@ def unstorable_text(text: str) -> bool:
     return UNSTORABLE.search(text) is not None
 
 
+def legal_in_header(text: str) -> bool:
+    """Return True when each character of a text may be in the value of a header."""
+    return text.isascii() and text.isprintable()
+
+
 def scalar_text(reference: str, value: Any, where: str) -> str:
     """Return a value as text. It is the same text before the saga is stored and after the saga is loaded.
 

@@ -262,6 +262,15 @@ def _references_of(function: Function, *, optional: bool) -> Iterator[str]:
                 yield reference
 
 
+def constants(value: Value) -> Iterator[str]:
+    """Yield each constant text that a value is or is made of."""
+    arguments = value.arguments if isinstance(value, Function) and isinstance(value.arguments, tuple) else ()
+    for argument in arguments:
+        if value.name == "const" and isinstance(argument, str):
+            yield argument
+        yield from constants(argument)
+
+
 def described(value: Value) -> str:
     """Return a value as the table writes it, for diagrams and messages."""
     if isinstance(value, Function):

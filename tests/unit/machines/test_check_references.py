@@ -227,3 +227,26 @@ def test_cents_of_a_value_with_more_than_two_decimals_is_refused(refusal):
     data = {"fine": decimal(3), "client_id": integer()}
     problem = refusal(hold(), sell(call=post("shop", "/do", amount=cents("fine"))), data=data)
     assert "fine may have 3 decimals, and cents() takes two" in problem
+
+
+@pytest.mark.parametrize(
+    ("kept", "problem"),
+    [
+        (integer(), "upper(hold.id): hold.id is of type integer, which upper() does not take; name a text"),
+        (optional(text()), "'hold.id' may be missing; write maybe('hold.id') to leave it out"),
+    ],
+)
+def test_a_reference_fits_the_reply_of_a_probe_too(refusal, kept, problem):
+    def held(probed):
+        call, probe = post("shop", "/", keeps={"id": text()}), get("shop", "/asked", keeps={"id": probed})
+        return hold(call=call, probe=probe, done="HELD")
+
+    later = sell(call=post("shop", "/", body={"n": upper("hold.id")}))
+    assert f"step sell: with the reply of a probe, {problem}" in refusal(held(kept), later)
+    assert saga(held(at("0.id", text())), later)
+
+
+def test_a_field_that_at_holds_may_be_optional(refusal):
+    first = hold("fly", call=post("shop", "/fly", keeps={"id": optional(at("a.id", text()))}), done="FLOWN")
+    message = refusal(first, sell(call=post("shop", "/", n="fly.id")))
+    assert "'fly.id' may be missing; write maybe('fly.id') to leave it out" in message

@@ -59,6 +59,18 @@ def tuple_of(value):
     return (value,)
 
 
+def initials(name):
+    return name[0]
+
+
+async def fetched(name):
+    return name
+
+
+def letters(name):
+    yield from name
+
+
 def deep(levels):
     value = "client_id"
     for _ in range(levels):
@@ -80,6 +92,9 @@ def deep(levels):
         (post("shop", "/", n=True), "write const(True) for a constant"),
         (post("shop", "/", n=b"x"), "'n' is a bytes, no "),
         (post("shop", "/", body=[5]), "its body is 5, no reference; write const(5) for a constant"),
+        (post("shop", "/", body=["client_id", None]), "its body is None, no reference; write const(None) for a"),
+        (post("shop", "/", n=["client_id", None]), "its body's 'n' is None, no reference; write const(None)"),
+        (post("shop", "/", n=upper(None)), "upper() is None, no reference"),
         (post("shop", "/", body={5: "client_id"}), "its body names 5; write a text"),
         (post("shop", "/", body=deep(30)), "is nested deeper than 20; make it flatter"),
         (post("shop", "/", query=["a"]), "query= is a list, no dict; write query={'name': 'field'}, or body={'query':"),
@@ -105,6 +120,14 @@ def deep(levels):
         (post("shop", "/", n=Function("x", ())), "none"),
         (post("shop", "/", n=Function("fallback", ("a",))), "fallback() takes 2 arguments"),
         (post("shop", "/", n=computed(lambda: 1)), "computed() takes a function with a name, defined in a module; giv"),
+        (post("shop", "/", n=computed(initials)), "computed() gives 0 values to initials(name): missing a required ar"),
+        (post("shop", "/", n=computed(initials, "client_id", "client_id")), "computed() gives 2 values to initials("),
+        (post("shop", "/", n=computed(fetched, "client_id")), "fetched() and sends what it returns; write it without"),
+        (post("shop", "/", n=computed(letters, "client_id")), "letters() and sends what it returns; write it without"),
+        (post("shop", "/", headers={"X-A": const("a\r\nB: c")}), "the header X-A has 'a\\r\\nB: c', and a header"),
+        (post("shop", "/", headers={"X-A": join("", const("é"), "client_id")}), "the header X-A has 'é', and a header"),
+        (post("shop", "/", keeps={"a": at("id", text(), otherwise=5)}), "otherwise= is 5; write a path in the bod"),
+        (post("shop", "/", keeps={"a": header("ETag", otherwise="a..b")}), "otherwise= is 'a..b'; write a path in the"),
         (post("shop", "/", means=[409]), "means= is a list, no dict; write means={409: IN_DOUBT}"),
         (post("shop", "/", means={99: REFUSED}), "means= names the status 99; give one from 200 to 599"),
         (post("shop", "/", means={True: REFUSED}), "means= names True; give a status, or the path of a field"),

@@ -8,7 +8,7 @@ from machines.step import Kind
 INTERNAL = {
     "Call", "CallColumns", "Mixed", "Means", "Field", "FieldKind", "Kept", "Step", "Kind", "StepColumns",
     "EffectStepColumns", "WaitColumns", "Outcome", "Function", "Value", "fill", "references", "described", "keep",
-    "kept_of", "check", "path_problems", "DEFERRED", "collecting", "Problem",
+    "kept_of", "constants", "check", "path_problems", "DEFERRED", "collecting", "Problem",
 }  # fmt: skip
 
 

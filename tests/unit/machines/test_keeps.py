@@ -47,6 +47,15 @@ LOCATION = {b"location": b" https://x.example/v1/rentals/r%2F9/?a=b#c ", b"etag"
         ({"day": header("X-Day", date())}, {"day": "2027-01-31"}),
         ({"no": header("X-No", optional(text()))}, {}),
         ({"no": header("X-No", text(default="-"))}, {"no": "-"}),
+        ({"no": optional(at("gone", text()))}, {}),
+        ({"no": optional(header("X-No"))}, {}),
+        ({"note": nullable(at("booking.note", text()))}, {"note": None}),
+        ({"id": at("booking.id", text(), otherwise="items.0.sku")}, {"id": "b7"}),
+        ({"id": at("existing.id", text(), otherwise="booking.id")}, {"id": "b7"}),
+        ({"id": at("booking.note", text(), otherwise="booking.id")}, {"id": "b7"}),
+        ({"id": header("X-No", otherwise="booking.id")}, {"id": "b7"}),
+        ({"id": header("Location", last_segment=True, otherwise="booking.id")}, {"id": "r/9"}),
+        ({"id": optional(at("gone", text(), otherwise="lost"))}, {}),
     ],
 )
 def test_only_what_is_declared_is_kept_under_its_name(keeps, stored):
@@ -67,6 +76,8 @@ def test_only_what_is_declared_is_kept_under_its_name(keeps, stored):
         ({"x": header("X-Day", decimal(2))}, {"header X-Day": "is '2027-01-31', no decimal"}),
         ({"card": at("booking.id", secret(integer()))}, {"field booking.id": "is not what its field allows"}),
         ({"note": at("booking.note", optional(text()))}, {"field booking.note": "is null"}),
+        ({"id": at("gone", text(), otherwise="lost")}, {"field gone or lost": ""}),
+        ({"id": at("gone", text(), otherwise="id")}, {"field gone or id": "is 7, no text"}),
     ],
 )
 def test_a_reply_that_lacks_a_value_says_which_and_why(keeps, lacking):
