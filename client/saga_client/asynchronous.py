@@ -58,44 +58,53 @@ class AsyncSagas:
         self._transport.close()
 
     @overload
-    async def run(self, type: SagaType[Data], data: Data, *, key: str | None = ..., wait: float = ...) -> Saga: ...
-    @overload
-    async def run(self, type: str, data: Mapping[str, Any], *, key: str | None = ..., wait: float = ...) -> Saga: ...
     async def run(
-        self, type: SagaType[Any] | str, data: Mapping[str, Any], *, key: str | None = None, wait: float = WAIT_S  # noqa: A002
+        self, type: SagaType[Data], data: Data, *, key: str | None = ..., wait: float = ..., webhook: str | None = ...
+    ) -> Saga: ...
+    @overload
+    async def run(
+        self, type: str, data: Mapping[str, Any], *, key: str | None = ..., wait: float = ..., webhook: str | None = ...
+    ) -> Saga: ...
+    async def run(
+        self, type: SagaType[Any] | str, data: Mapping[str, Any], *, key: str | None = None, wait: float = WAIT_S,  # noqa: A002
+        webhook: str | None = None,
     ) -> Saga:  # fmt: skip
         """Start a saga and wait for its end: see `Sagas.run`."""
-        return await self._carry_out(self._protocol.run(str(type), data, key, wait))
+        return await self._carry_out(self._protocol.run(str(type), data, key, wait, webhook=webhook))
 
     @overload
     async def start(
-        self, type: SagaType[Data], data: Data, *, key: str | None = ..., at: datetime | None = ...
-    ) -> Saga: ...
+        self, type: SagaType[Data], data: Data, *, key: str | None = ..., at: datetime | None = ...,
+        webhook: str | None = ...,
+    ) -> Saga: ...  # fmt: skip
     @overload
     async def start(
-        self, type: str, data: Mapping[str, Any], *, key: str | None = ..., at: datetime | None = ...
-    ) -> Saga: ...
+        self, type: str, data: Mapping[str, Any], *, key: str | None = ..., at: datetime | None = ...,
+        webhook: str | None = ...,
+    ) -> Saga: ...  # fmt: skip
     async def start(
         self, type: SagaType[Any] | str, data: Mapping[str, Any], *, key: str | None = None,  # noqa: A002
-        at: datetime | None = None,
+        at: datetime | None = None, webhook: str | None = None,
     ) -> Saga:  # fmt: skip
         """Start a saga and return it without a wait: see `Sagas.start`."""
-        return await self._carry_out(self._protocol.start(str(type), data, key, at=at))
+        return await self._carry_out(self._protocol.start(str(type), data, key, at=at, webhook=webhook))
 
     @overload
     async def batch(
-        self, type: SagaType[Data], starts: Mapping[str, Data], *, at: datetime | None = ...
-    ) -> list[BatchResult]: ...
+        self, type: SagaType[Data], starts: Mapping[str, Data], *, at: datetime | None = ...,
+        webhook: str | None = ...,
+    ) -> list[BatchResult]: ...  # fmt: skip
     @overload
     async def batch(
-        self, type: str, starts: Mapping[str, Mapping[str, Any]], *, at: datetime | None = ...
-    ) -> list[BatchResult]: ...
+        self, type: str, starts: Mapping[str, Mapping[str, Any]], *, at: datetime | None = ...,
+        webhook: str | None = ...,
+    ) -> list[BatchResult]: ...  # fmt: skip
     async def batch(
         self, type: SagaType[Any] | str, starts: Mapping[str, Mapping[str, Any]], *,  # noqa: A002
-        at: datetime | None = None,
+        at: datetime | None = None, webhook: str | None = None,
     ) -> list[BatchResult]:  # fmt: skip
         """Start up to 1,000 sagas in one commit: see `Sagas.batch`."""
-        return await self._carry_out(self._protocol.batch(str(type), starts, at))
+        return await self._carry_out(self._protocol.batch(str(type), starts, at=at, webhook=webhook))
 
     async def get(self, saga: UUID | str | Saga) -> SagaDetails:
         """Return a saga with its data and steps: see `Sagas.get`."""

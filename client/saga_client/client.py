@@ -54,54 +54,66 @@ class Sagas:
         self._transport.close()
 
     @overload
-    def run(self, type: SagaType[Data], data: Data, *, key: str | None = ..., wait: float = ...) -> Saga: ...
-    @overload
-    def run(self, type: str, data: Mapping[str, Any], *, key: str | None = ..., wait: float = ...) -> Saga: ...
     def run(
-        self, type: SagaType[Any] | str, data: Mapping[str, Any], *, key: str | None = None, wait: float = WAIT_S  # noqa: A002
+        self, type: SagaType[Data], data: Data, *, key: str | None = ..., wait: float = ..., webhook: str | None = ...
+    ) -> Saga: ...
+    @overload
+    def run(
+        self, type: str, data: Mapping[str, Any], *, key: str | None = ..., wait: float = ..., webhook: str | None = ...
+    ) -> Saga: ...
+    def run(
+        self, type: SagaType[Any] | str, data: Mapping[str, Any], *, key: str | None = None, wait: float = WAIT_S,  # noqa: A002
+        webhook: str | None = None,
     ) -> Saga:  # fmt: skip
         """Start a saga, wait for its end for at most `wait` seconds, and return the completed saga.
 
         key: idempotency key. The same key returns the same saga, also in another process, and after a crash of this
-        process. Without a key, the client makes one for this call and its repetitions. Raise
+        process. Without a key, the client makes one for this call and its repetitions. webhook: what receives the end
+        of the saga: the name of a webhook of the service, or an address that it allows. Raise
         Compensated, Stuck or StillRunning for a saga that does not complete, and the other errors when none starts.
         """
-        return self._carry_out(self._protocol.run(str(type), data, key, wait))
+        return self._carry_out(self._protocol.run(str(type), data, key, wait, webhook=webhook))
 
     @overload
-    def start(self, type: SagaType[Data], data: Data, *, key: str | None = ..., at: datetime | None = ...) -> Saga: ...
+    def start(
+        self, type: SagaType[Data], data: Data, *, key: str | None = ..., at: datetime | None = ...,
+        webhook: str | None = ...,
+    ) -> Saga: ...  # fmt: skip
     @overload
     def start(
-        self, type: str, data: Mapping[str, Any], *, key: str | None = ..., at: datetime | None = ...
-    ) -> Saga: ...
+        self, type: str, data: Mapping[str, Any], *, key: str | None = ..., at: datetime | None = ...,
+        webhook: str | None = ...,
+    ) -> Saga: ...  # fmt: skip
     def start(
         self, type: SagaType[Any] | str, data: Mapping[str, Any], *, key: str | None = None,  # noqa: A002
-        at: datetime | None = None,
+        at: datetime | None = None, webhook: str | None = None,
     ) -> Saga:  # fmt: skip
-        """Start a saga and return it without a wait. It can have any status: see `Saga.status`. key: see `run`.
+        """Start a saga and return it without a wait. It can have any status: see `Saga.status`.
 
-        at: when the saga starts, with a time zone; it is pending until then. None: at once.
+        key, webhook: see `run`. at: when the saga starts, with a time zone; it is pending until then. None: at once.
         """
-        return self._carry_out(self._protocol.start(str(type), data, key, at=at))
+        return self._carry_out(self._protocol.start(str(type), data, key, at=at, webhook=webhook))
 
     @overload
     def batch(
-        self, type: SagaType[Data], starts: Mapping[str, Data], *, at: datetime | None = ...
-    ) -> list[BatchResult]: ...
+        self, type: SagaType[Data], starts: Mapping[str, Data], *, at: datetime | None = ...,
+        webhook: str | None = ...,
+    ) -> list[BatchResult]: ...  # fmt: skip
     @overload
     def batch(
-        self, type: str, starts: Mapping[str, Mapping[str, Any]], *, at: datetime | None = ...
-    ) -> list[BatchResult]: ...
+        self, type: str, starts: Mapping[str, Mapping[str, Any]], *, at: datetime | None = ...,
+        webhook: str | None = ...,
+    ) -> list[BatchResult]: ...  # fmt: skip
     def batch(
         self, type: SagaType[Any] | str, starts: Mapping[str, Mapping[str, Any]], *,  # noqa: A002
-        at: datetime | None = None,
+        at: datetime | None = None, webhook: str | None = None,
     ) -> list[BatchResult]:  # fmt: skip
         """Start up to 1,000 sagas in one commit, without a wait. Return a result for each, in order.
 
         starts: idempotency key → data. The result of a refused start has an error; the other starts are not affected.
-        at: when they start.
+        at: when they start. webhook: see `run`.
         """
-        return self._carry_out(self._protocol.batch(str(type), starts, at))
+        return self._carry_out(self._protocol.batch(str(type), starts, at=at, webhook=webhook))
 
     def get(self, saga: UUID | str | Saga) -> SagaDetails:
         """Return a saga with its data and steps. saga: its id, or what `start` returned."""

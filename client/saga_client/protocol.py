@@ -67,8 +67,9 @@ class Protocol:
         self._attempts, self._clock, self._jitter = attempts, clock, jitter
 
     def start(
-        self, name: str, data: Mapping[str, Any], key: str | None, wait_s: float = 0.0, at: datetime | None = None
-    ) -> Steps[Saga]:
+        self, name: str, data: Mapping[str, Any], key: str | None, wait_s: float = 0.0, *,
+        at: datetime | None = None, webhook: str | None = None,
+    ) -> Steps[Saga]:  # fmt: skip
         """Start a saga and return it. The service waits for its end: at most `wait_s` seconds and LONGEST_WAIT_S.
 
         at: when the saga starts; then the service does not wait.
@@ -79,6 +80,8 @@ class Protocol:
             headers["Prefer"] = f"wait={wait}" if wait else "respond-async"
         else:
             path += f"?start_at={quote(_aware(at))}"
+        if webhook is not None:
+            headers["Saga-Webhook"] = webhook
         request = _post(path, data, wait, **headers)
         answer = yield from self._send(request)
         body, replayed = _json(answer), answer.headers.get("idempotent-replayed") == "true"
@@ -91,10 +94,12 @@ class Protocol:
             return Saga(**{each: getattr(running, each) for each in Saga.__dataclass_fields__} | {"replayed": True})
         raise _error(answer, body)
 
-    def run(self, name: str, data: Mapping[str, Any], key: str | None, wait_s: float) -> Steps[Saga]:
+    def run(
+        self, name: str, data: Mapping[str, Any], key: str | None, wait_s: float, *, webhook: str | None = None
+    ) -> Steps[Saga]:
         """Start a saga and wait for its end. Return the completed saga; raise as `wait_for_end` does."""
         until = self._clock() + wait_s
-        saga = yield from self.start(name, data, key, wait_s)
+        saga = yield from self.start(name, data, key, wait_s, webhook=webhook)
         if not (saga.ended or saga.stuck) and until > self._clock():
             saga = yield from self.wait_for_end(saga.id, until - self._clock())
         return _completed(saga)
@@ -118,11 +123,13 @@ class Protocol:
             pause_s = min(pause_s * 1.5, LONGEST_LOOK_S)
 
     def batch(
-        self, name: str, starts: Mapping[str, Mapping[str, Any]], at: datetime | None = None
-    ) -> Steps[list[BatchResult]]:
+        self, name: str, starts: Mapping[str, Mapping[str, Any]], *, at: datetime | None = None,
+        webhook: str | None = None,
+    ) -> Steps[list[BatchResult]]:  # fmt: skip
         """Start a saga for each key. Return a result for each, in order. at: when the sagas start."""
         later = {} if at is None else {"start_at": _aware(at)}
-        body = {"starts": [{"key": key, "data": data} | later for key, data in starts.items()]}
+        named = {} if webhook is None else {"webhook": webhook}
+        body = {"starts": [{"key": key, "data": data} | later | named for key, data in starts.items()]}
         answer = yield from self._send(_post(f"{_path(name)}/batch", body, 0))
         found = _json(answer)
         if answer.status != HTTPStatus.OK:

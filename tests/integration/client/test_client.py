@@ -28,12 +28,14 @@ from saga_client import (
 )
 
 from app.access.permissions import Scope
+from app.config import check_webhooks, from_environment
 from app.services import services
 from app.store.database import db
 from app.store.models import SagaRow
 from machines import statuses
 from machines.statuses import SAGA_STATUSES
 from tests.support.waiting import eventually, free_port
+from tests.support.webhooks import webhooks_file
 
 TRIP = {"customer": "Ada", "city": "Łódź", "nights": 3}
 
@@ -328,3 +330,18 @@ def test_many_threads_share_one_client(sagas, service):
         thread.join()
     assert len({saga.id for saga in found}) == 16
     eventually(lambda: stored(service) == 16, "all are stored")
+
+
+def test_start_run_and_batch_name_a_webhook(service, sagas, tmp_path):
+    file = webhooks_file(tmp_path, "[shop]\nurl = 'https://shop.example'\nsecrets_file = SECRET")
+    settings = from_environment({"WEBHOOKS_FILE": str(file)})
+    services(service).webhooks = check_webhooks(settings, services(service).registry)
+    sagas.run("travel", TRIP, wait=30, webhook="shop")
+    sagas.start("travel", TRIP, webhook="https://shop.example")
+    assert sagas.batch("travel", {"a": TRIP}, webhook="shop")[0].saga
+    sagas.start("travel", TRIP)
+    with service.app_context():
+        named = [row.webhook for row in db.session.query(SagaRow).order_by(SagaRow.created_at)]
+    assert named == ["shop", "https://shop.example", "shop", None]
+    with pytest.raises(InvalidData, match="Saga-Webhook names no webhook"):
+        sagas.start("travel", TRIP, webhook="https://evil.example")
