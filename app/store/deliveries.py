@@ -39,7 +39,7 @@ def address(moves: Sequence[dict[str, Any]], saga: Instance, webhooks: Webhooks)
     """Add to each move that ends the saga, or makes it stuck, the webhooks that receive it."""
     for move in moves:
         event = REPORTED.get(saga.definition.states[move["dest"]].phase)
-        if event is None or move.get("source") == move["dest"]:
+        if event is None:
             continue
         if targets := webhooks.targets(saga.definition.name, saga.webhook, event):
             move["webhooks"] = targets
@@ -98,7 +98,7 @@ class Deliveries:
             _DELIVERY.c.id == delivery.id, _DELIVERY.c.owner == self._owner, _DELIVERY.c.attempts == delivery.attempts,
         )  # fmt: skip
         with self._database.connect() as connection:
-            connection.execute(update(_DELIVERY).where(*own, _DELIVERY.c.due_at.is_not(None)).values(values))
+            connection.execute(update(_DELIVERY).where(*own).values(values))
 
     def bury_unknown(self, known: Sequence[str]) -> int:
         """Make dead letters of the messages to unknown webhooks. Return their number."""

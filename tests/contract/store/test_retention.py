@@ -4,6 +4,7 @@ from app import create_app
 from app.config import from_environment
 from app.store import retention
 from app.store.database import db
+from app.store.deliveries import Deliveries
 from app.store.instance import Instance
 from app.store.outbox import Outbox
 from machines.order import ORDER
@@ -95,3 +96,20 @@ def test_prune_batches_start_with_the_oldest_and_end(stored):
 def test_prune_exports_every_saga_once_the_oldest_first(stored):
     ids = [cancelled(stored, days_ago=days) for days in (3, 9, 6)]
     assert [row.id for rows in retention.all_sagas(2) for row in rows] == [ids[1], ids[2], ids[0]]
+
+
+def test_saga_is_kept_while_a_message_to_a_webhook_is_to_be_sent(stored):
+    saga_id = cancelled(stored, days_ago=40)
+    publish(stored)
+    columns = "saga_id, seq, event, webhook, url, at, attempts, due_at"
+    values = "id, 3, 'compensated', 'shop', '', updated_at, 0, updated_at"
+    stored.rows(f"INSERT INTO webhook_delivery ({columns}) SELECT {values} FROM saga")
+    assert pruned(30) == 0
+    assert len(left(stored)) == 1
+    deliveries = Deliveries(stored.engine, "one")
+    for delivery in deliveries.claim("shop", 1, 30):
+        deliveries.failed(delivery, "no", None)
+    assert len(deliveries.dead()) == 1
+    assert pruned(30) == 1
+    assert deliveries.of_saga(saga_id) == []
+    assert deliveries.dead() == []

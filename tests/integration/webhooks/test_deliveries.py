@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.store.audit import Entry
 from app.store.deliveries import Deliveries
 from app.store.instance import Instance
 from app.store.sagas import FencedError
@@ -119,6 +120,29 @@ def test_late_result_of_a_former_process_changes_nothing(scene, configured, rows
     one.failed(late, "too late", 5.0)
     assert rows()[0]["delivered_at"] is not None
     assert rows()[0]["due_at"] is None
+
+
+def test_late_result_of_an_earlier_attempt_of_the_same_process_changes_nothing(scene, configured, rows):
+    scene.run()
+    one = Deliveries(scene.database, "one")
+    (late,) = one.claim("shop", 10, -1)
+    (now,) = one.claim("shop", 10, 30)
+    one.failed(late, "too late", None)
+    assert rows()[0]["error"] is None
+    one.delivered(now)
+    assert rows()[0]["delivered_at"] is not None
+
+
+def test_late_result_changes_nothing_after_a_redelivery(scene, configured, rows):
+    """The redelivered message has the number of attempts again that it had when the late process claimed it."""
+    scene.run()
+    one, two = Deliveries(scene.database, "one"), Deliveries(scene.database, "two")
+    (late,) = one.claim("shop", 10, -1)
+    two.failed(two.claim("shop", 10, 30)[0], "dead", None)
+    assert two.redeliver(late.id, Entry(actor="cli:ada", action="webhook.redeliver"))
+    two.claim("shop", 10, 30)
+    one.delivered(late)
+    assert rows()[0]["delivered_at"] is None
 
 
 def test_message_to_an_unknown_webhook_is_buried_only_after_an_hour(scene, configured, rows):
