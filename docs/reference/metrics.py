@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from flask import Flask
@@ -51,7 +53,19 @@ A reference system has given these metrics other names. They exist only together
 
 def page() -> str:
     """Return the page, in Markdown."""
-    with service("samples") as app:
+    with TemporaryDirectory() as folder:
+        return _page_of(_with_a_webhook(Path(folder)))
+
+
+def _with_a_webhook(folder: Path) -> Mapping[str, str]:
+    """Return the settings of a webhook: without one, the service has no metrics of webhooks."""
+    file = folder / "webhooks.toml"
+    file.write_text('[shop]\nurl = "https://shop.example"')
+    return {"WEBHOOKS_FILE": str(file), "WEBHOOK_SHOP_SECRETS": f"whsec_{'A' * 32}"}
+
+
+def _page_of(settings: Mapping[str, str]) -> str:
+    with service("samples", **settings) as app:
         kinds = {kind: _rows(app, kind) for kind in ("counter", "histogram", "gauge")}
     aliases = (
         (f"`{alias.name}`", _names(alias.labels), f"`{alias.source}`, only {_only(alias.only)}") for alias in ALIASES

@@ -10,6 +10,7 @@ CONTENTS: Mapping[str, tuple[str, ...]] = {
         "An example repository </docs/examples/own-repository/README>",
         "/docs/changing-a-table",
         "/docs/client",
+        "/docs/webhooks",
         "/docs/operations",
         "/docs/troubleshooting",
         "/docs/runbooks/README",
