@@ -28,12 +28,12 @@ def promtool(*arguments: object) -> str:
 
 
 def test_each_alert_has_a_runbook_and_a_test_and_none_is_unused():
-    assert {page.stem for page in RUNBOOKS.glob("*")} == NAMES
+    assert {page.stem for page in RUNBOOKS.glob("*")} == NAMES | {"README"}
     assert {file.stem for file in TESTS.glob("*")} == NAMES
 
 
 def test_each_runbook_has_meaning_diagnosis_and_action():
-    for page in RUNBOOKS.glob("*.md"):
+    for page in RUNBOOKS.glob("Saga*.md"):
         headings = re.findall("^#+ (.*)$", page.read_text(), re.MULTILINE)
         assert headings == [page.stem, "What it means", "How to look", "What to do"]
 
