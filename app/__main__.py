@@ -19,7 +19,7 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from app import serving
-from app.config import Config, check_participants, check_serving, from_environment, read_tables
+from app.config import Config, check_callbacks, check_participants, check_serving, from_environment, read_tables
 from app.logs import configure_logging
 from app.settings import HOST, PORT, SHARED, ConfigError
 from app.store.sqlite_file import check_database_file, hold
@@ -38,7 +38,8 @@ def main() -> int:
         config = from_environment(os.environ)
         check_serving(config)
         check_database_file(config.database_url, writes=True)
-        check_participants(config, read_tables(config))
+        check_participants(config, tables := read_tables(config))
+        check_callbacks(config, tables)
         port = PORT.read(os.environ)
         host = _free_address(HOST.read(os.environ), port)
         if lock := hold(config.database_url, STOPS_LISTENING_WITHIN_S, STOPS_LISTENING_WITHIN_S + config.grace_s):

@@ -77,6 +77,14 @@ class Config:
         low=0,
         high=MOST_PROXIES,
     )
+    public_url: str | None = setting(
+        "PUBLIC_URL",
+        server_urls.public_url,
+        None,
+        "the URL of this service as participants reach it, such as `https://sagas.example`; tables with "
+        "`later=callback(…)` need it",
+        shown="none: such tables are refused",
+    )
     cors_origins: tuple[str, ...] = setting(
         "CORS_ORIGINS",
         server_urls.cors_origins,
@@ -346,6 +354,17 @@ def check_webhooks(config: Config, definitions: Registry) -> Webhooks:
     return webhook_reading.read(
         config.webhooks_file, config.webhook_secrets, config.webhook_networks, definitions.names
     )
+
+
+def check_callbacks(config: Config, definitions: Iterable[Saga]) -> None:
+    """Raise ConfigError when a table has a step that is answered by a callback, and no URL for it can be made."""
+    for definition in definitions:
+        if step := next((step for step in definition.steps if step.later is not None), None):
+            needs = f"step {step.name} of {definition} is answered by a callback"
+            if config.public_url is None:
+                raise ConfigError(f"PUBLIC_URL is not set, and {needs}; set it to the URL of this service")
+            if config.secret_key is None:
+                raise ConfigError(f"SECRET_KEY is not set, and {needs}; {HOW_TO_MAKE}")
 
 
 def check_serving(config: Config) -> None:

@@ -57,6 +57,13 @@ class NotFoundError(ProblemError):
     title = "Not found"
 
 
+class GoneError(ProblemError):
+    """The request comes too late, and no repetition of it will succeed."""
+
+    status = 410
+    title = "Too late"
+
+
 class MediaTypeError(ProblemError):
     status = 415
     title = "Unsupported media type"
@@ -83,6 +90,14 @@ class BusyError(ProblemError):
     status = 429
     title = "Too many requests"
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "2"}
+
+
+class OtherReleaseError(ProblemError):
+    """Another release of the service can answer the request."""
+
+    status = 503
+    title = "Not in this release"
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "30"}
 
 
 class NotReadyError(ProblemError):

@@ -20,7 +20,7 @@ from app.access import browser_policy
 from app.access.address import install_rate_limit
 from app.access.api_keys import KeyRing
 from app.api import batches as batches_api
-from app.api import checkout, commandes, definitions, diagrams, docs, events, health, problems, sagas, signals
+from app.api import checkout, commandes, definitions, diagrams, docs, events, health, problems, replies, sagas, signals
 from app.api.metrics import Exporter
 from app.breaker import BreakerPolicy
 from app.broker import Broker
@@ -29,7 +29,16 @@ from app.calls.client import HttpClient
 from app.calls.limits import LimitedSender
 from app.cli import saga
 from app.cli.migrate import MigrateCommand
-from app.config import OTEL_ENDPOINT, Config, check_participants, check_webhooks, from_environment, read_tables
+from app.config import (
+    OTEL_ENDPOINT,
+    Config,
+    check_callbacks,
+    check_participants,
+    check_webhooks,
+    from_environment,
+    read_tables,
+)
+from app.engine.answers import Answers
 from app.engine.batch import Batches
 from app.engine.calls import Calls
 from app.engine.drafts import Drafts
@@ -98,6 +107,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     configure_logging(config.log_level, config.log_redact)
     registry = registry or read_tables(config)
     participants, webhooks = check_participants(config, registry), check_webhooks(config, registry)
+    check_callbacks(config, registry)
     app = _Application(__name__)
     app.json = _OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_CONTENT
@@ -111,7 +121,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     Exporter(app, metrics, queue)
     shared_cache = SharedCache(config.redis_url)
     committed, owner = _Committed(), new_owner()
-    service, batches, runner, exposition = _engine(
+    engine, service, batches, runner, exposition = _engine(
         app, config, registry, participants, webhooks, metrics, queue, shared_cache, committed, owner, threads
     )
     event_threads = _event_threads(app, config, registry, webhooks, metrics, service, runner, committed, owner, threads)
@@ -123,6 +133,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         webhooks=webhooks,
         deliveries=Deliveries(database, owner),
         sagas=service,
+        answers=Answers(config, registry, engine, runner),
         batches=batches,
         runner=runner,
         events=event_threads,
@@ -136,7 +147,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         redact=Secrets(config.log_redact).redacted,
     ).install(app)
     problems.install(app)
-    for module in (health, sagas, batches_api, signals, events, definitions, docs, diagrams):
+    for module in (health, sagas, batches_api, signals, replies, events, definitions, docs, diagrams):
         app.register_blueprint(module.blueprint)
     sagas.add_starts(app, registry)
     batches_api.add_batches(app, registry)
@@ -167,7 +178,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
     app: Flask, config: Config, registry: Registry, participants: Mapping[str, ParticipantSettings],
     webhooks: Webhooks, metrics: CollectorRegistry, queue: EntryQueue, shared_cache: SharedCache,
     committed: _Committed, owner: str, threads: ServiceThreads,
-) -> tuple[SagaService, Batches, Runner, Exposition]:  # fmt: skip
+) -> tuple[Engine, SagaService, Batches, Runner, Exposition]:  # fmt: skip
     with app.app_context():
         store = SagaStore(Connections(db.engine), registry, owner, webhooks=webhooks)
         leases = Leases(db.engine, registry, owner)
@@ -218,7 +229,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
     )
     keys = Keys(store, shared_cache)
     service = SagaService(config=config, registry=registry, engine=engine, runner=runner, keys=keys, threads=threads)
-    return service, Batches(engine, runner, keys), runner, exposition
+    return engine, service, Batches(engine, runner, keys), runner, exposition
 
 
 def _event_threads(  # noqa: PLR0917  connects parts that are built already

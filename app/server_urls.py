@@ -95,6 +95,11 @@ def http_url(environ: Mapping[str, str], name: str, default: str) -> str:
     return url
 
 
+def public_url(environ: Mapping[str, str], name: str, default: str | None) -> str | None:
+    """Return the URL of this service. An empty variable counts as not set."""
+    return http_url(environ, name, "") if environ.get(name) else default
+
+
 def _resolvable(host: str) -> bool:
     """Return True for an IP address or a legal host name. Raise ValueError for a name with a label that is too long."""
     return bool(host) and (":" in host or bool(re.fullmatch("[a-z0-9._-]+", host) and host.encode("idna")))

@@ -8,6 +8,7 @@ from flask import Flask, current_app
 
 if TYPE_CHECKING:  # every layer imports this module, so this module must not import them at run time
     from app.access.api_keys import KeyRing
+    from app.engine.answers import Answers
     from app.engine.batch import Batches
     from app.engine.runner import Runner
     from app.engine.service import SagaService
@@ -38,6 +39,8 @@ class Services:
     deliveries: "Deliveries"
     #: Starts and moves sagas.
     sagas: "SagaService"
+    #: Takes the answers of participants to steps that are answered later.
+    answers: "Answers"
     #: Starts many sagas in one commit.
     batches: "Batches"
     #: Runs sagas, and recovers sagas after its start.

@@ -23,7 +23,7 @@ KINDS = {
 PHASES = {
     Phase.FORWARD: "a call is in flight",
     Phase.PASSING: "left at once",
-    Phase.WAITING: "waits for a signal or a time",
+    Phase.WAITING: "waits for a signal, an answer or a time",
     Phase.UNDOING: "compensation in flight",
     Phase.STUCK: "stuck: a person decides",
     Phase.COMPLETED: "the end: all is done",
@@ -32,6 +32,7 @@ PHASES = {
 
 TRIGGERS = {
     Trigger.SUCCEEDED: "the participant did it; the wait is over",
+    Trigger.ACCEPTED: "the participant answers later",
     Trigger.REFUSED: "the participant said no: it did not happen; the wait ended with a no",
     Trigger.REFUSED_IN_DOUBT: "the participant said no, but an earlier attempt may have worked",
     Trigger.EXHAUSTED: "no clear answer to the last attempt: it may have happened",
@@ -53,6 +54,7 @@ MEANINGS = {
     Outcome.REFUSED_UNDO: "refused, but undone: it leaves something behind",
     Outcome.IN_DOUBT: "in doubt",
     Outcome.NOT_SENT: "not done yet, sent again",
+    Outcome.ACCEPTED: "answered later",
 }
 
 #: Names of two shapes; the other shapes have the names of the phases. FAILURE is the shape of a step's `refused` state.
@@ -78,7 +80,7 @@ def edge_kind(saga: Saga, transition: Transition) -> str:
         return "person"
     if transition.trigger in (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING):
         return "back"
-    if transition.trigger in (Trigger.SUCCEEDED, Trigger.BEGIN):
+    if transition.trigger in (Trigger.SUCCEEDED, Trigger.ACCEPTED, Trigger.BEGIN):
         return "back" if phase is Phase.UNDOING else "forward"
     return "lost" if to is Phase.STUCK else "fail"
 
@@ -105,7 +107,12 @@ def retry_note(step: Step, retry: Retry) -> str:
 def notes(state: State) -> list[str]:
     """Return notes about a state: what it waits for, or the retries and the probe of its call. They may be empty."""
     if state.waits:
-        return [str(state.waits)]
+        asks = (
+            f"no callback in time: asks {state.step.probe}"
+            if state.awaits_answer and state.step and state.step.probe
+            else ""
+        )
+        return [str(state.waits), *([asks] if asks else [])]
     if not state.call or not state.step:
         return []
     found = [retry_note(state.step, state.retry)]
@@ -144,6 +151,12 @@ def phases_of(saga: Saga) -> dict[Phase, str]:
     """Return the phases that the saga has, each with its meaning. Only WAITING can be missing."""
     found = {state.phase for state in saga.states.values()} | set(Phase) - {Phase.WAITING}
     return {phase: says for phase, says in PHASES.items() if phase in found}
+
+
+def triggers_of(saga: Saga) -> dict[Trigger, str]:
+    """Return the triggers for the legend, each with its meaning. Only ACCEPTED can be missing."""
+    later = any(step.later for step in saga.steps)
+    return {trigger: says for trigger, says in TRIGGERS.items() if later or trigger is not Trigger.ACCEPTED}
 
 
 def deadline_note(saga: Saga) -> str:

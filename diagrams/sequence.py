@@ -19,6 +19,8 @@ class Asks(StrEnum):
     #: Gets the reply of a step again, because its undo needs that reply.
     RECOVER = "recover"
     UNDO = "undo"
+    #: The participant answers an accepted call: it calls the saga.
+    ANSWER = "answer"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,9 @@ def runs(saga: Saga) -> Iterator[Run]:
     for step in saga.steps:
         if step.refused and step.kind is not Kind.PAUSE:
             yield _run(saga, f"{step.name}-refused", f"{step.name} is refused", {step.name: Outcome.REFUSED})
+        if step.later:
+            says = f"{step.name} is accepted, and succeeds later"
+            yield _run(saga, f"{step.name}-later", says, {step.name: Outcome.ACCEPTED})
         if Outcome.REFUSED_UNDO in {outcome for _, outcome in meanings(step.call)}:
             says = f"{step.name} is refused, but leaves something behind"
             yield _run(saga, f"{step.name}-refused-undo", says, {step.name: Outcome.REFUSED_UNDO})
@@ -78,8 +83,11 @@ def _run(saga: Saga, name: str, says: str, unwell: Mapping[str, Outcome], lost: 
     exchanges: list[Exchange] = []
     while walk.current.runs:
         call = walk.probe or walk.current.call
-        if call is None:  # a pause, or a wait for a signal
+        if call is None:  # a pause, or a wait for a signal or an answer
             step = walk.current.step
+            if step and step.call and walk.current.awaits_answer:
+                exchanges.append(_answer(walk, step, step.call))
+                continue
             walk.conclude(outcomes.pop(step.name, Outcome.SUCCEEDED) if step else Outcome.SUCCEEDED)
             walk.take()
             continue
@@ -101,6 +109,12 @@ def _run(saga: Saga, name: str, says: str, unwell: Mapping[str, Outcome], lost: 
             )
         )  # fmt: skip
     return Run(saga=saga, name=name, says=says, exchanges=tuple(exchanges), end=walk.state)
+
+
+def _answer(walk: Walk, step: Step, call: Call) -> Exchange:
+    walk.take()
+    trigger = walk.conclude(Outcome.SUCCEEDED)
+    return Exchange(step=step, call=call, asks=Asks.ANSWER, outcome=trigger, then=walk.take()[0].name)
 
 
 def _recovery(step: Step, state: str) -> Exchange:

@@ -21,6 +21,8 @@ class Band:
     active: str
     #: Passing state before `active`; None: the step has no such state.
     before: str | None
+    #: State that waits for the answer to an accepted call; None: the step is answered at once.
+    awaiting: str | None
     #: State after a refusal; None: the saga cannot go back from this step.
     failure: str | None
     #: State in which the action is stuck.
@@ -36,7 +38,7 @@ class Band:
 
     @property
     def states(self) -> tuple[str | None, ...]:
-        return self.active, self.before, self.failure, self.stuck, self.undoing, self.undo_stuck
+        return self.active, self.before, self.awaiting, self.failure, self.stuck, self.undoing, self.undo_stuck
 
 
 def step_bands(saga: Saga) -> list[Band]:
@@ -51,6 +53,7 @@ def step_bands(saga: Saga) -> list[Band]:
                 step=step,
                 active=active,
                 before=entry if step.doing else None,
+                awaiting=ahead.get((active, Trigger.ACCEPTED)),
                 failure=step.refused,
                 stuck=ahead[active, Trigger.QUARANTINE],
                 undoing=undoing,
@@ -74,4 +77,7 @@ def grid_positions(saga: Saga) -> GridPositions:
         found |= {state: (row, column) for state, column in columns if state}
         row += bool(band.failure)
         found[band.stuck] = (row, 1)
+        if band.awaiting:
+            row += 1
+            found[band.awaiting] = (row, 0)
     return found | {saga.completed: (row + 1, 0)}

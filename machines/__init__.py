@@ -29,7 +29,8 @@ from machines.fields import (
     uuid,
 )
 from machines.keeps import at, header
-from machines.outcomes import IN_DOUBT, NOT_SENT, REFUSED, REFUSED_UNDO, SUCCEEDED
+from machines.later import callback
+from machines.outcomes import ACCEPTED, IN_DOUBT, NOT_SENT, REFUSED, REFUSED_UNDO, SUCCEEDED
 from machines.retry import NEVER, PERSISTENT, Retry
 from machines.saga import Saga
 from machines.step import approval, compensatable, pause, pivot, read, retriable, wait
@@ -49,6 +50,7 @@ from machines.templates import (
 )
 
 __all__ = [
+    "ACCEPTED",
     "IN_DOUBT",
     "NEVER",
     "NOT_SENT",
@@ -64,6 +66,7 @@ __all__ = [
     "approval",
     "at",
     "boolean",
+    "callback",
     "cents",
     "choice",
     "compensatable",

@@ -10,6 +10,7 @@ from typing import Self
 from machines.call import Call
 from machines.check_graph import path_problems
 from machines.check_known import known_part
+from machines.check_later import later_problems
 from machines.check_references import order_problems, reference_problems
 from machines.check_scope import scope_of
 from machines.check_search import tag_problems
@@ -22,7 +23,7 @@ from machines.outcomes import IN_DOUBT, REFUSED_UNDO, Outcome
 from machines.references import SAGA
 from machines.step import Kind, Step
 from machines.table import Table, participant_variable
-from machines.transitions import Graph, derive, stuck_states
+from machines.transitions import Graph, awaiting_state, derive, stuck_states
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _PARTICIPANT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
@@ -185,6 +186,7 @@ def _step_problems(step: Step, *, forward_only: bool) -> Iterator[str]:
         yield f"it cannot be refused, because there is no way back; drop refused={step.refused!r}"
     if not (step.kind is Kind.RETRIABLE or forward_only) and not step.refused:
         yield "it has no state for a refusal; name one with refused="
+    yield from later_problems(step)
     yield from _method_problems(step)
     yield from _column_problems(step)
 
@@ -279,6 +281,7 @@ def _name_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
     for owner, name in _repeated(names):
         yield owner, f"step {name!r} is named twice; give each step a name of its own"
     derived = [(step, state) for step in table.steps for state in stuck_states(step)]
+    derived += [(step, awaiting_state(step)) for step in table.steps if step.later]
     for owner, state in _repeated([*owners, *derived]):
         yield owner, f"state {state!r} is named twice; give each state one meaning"
 

@@ -28,7 +28,7 @@ _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 #: Headers that a table cannot set, in lower case: the service or its HTTP connection decides them.
 OUR_HEADERS = frozenset({
     "host", "content-length", "transfer-encoding", "connection", "accept-encoding", "traceparent",
-    "saga-id", "saga-step", "saga-epoch", "expect", "upgrade", "te", "trailer",
+    "saga-id", "saga-step", "saga-epoch", "saga-reply-to", "expect", "upgrade", "te", "trailer",
 })  # fmt: skip
 #: Legal types of a value that is kept from a header. All of them are texts, because a header is a text.
 _OF_HEADER = frozenset({
@@ -148,7 +148,7 @@ def _outcome_problems(what: str, outcome: object) -> Iterator[str]:
     try:
         Outcome(outcome)  # type: ignore[arg-type]  # an author may write any value
     except ValueError:
-        words = "SUCCEEDED, REFUSED, REFUSED_UNDO, IN_DOUBT or NOT_SENT"
+        words = "SUCCEEDED, REFUSED, REFUSED_UNDO, IN_DOUBT, NOT_SENT or ACCEPTED"
         yield f"{what} is {shown(outcome)}, no outcome; use {words}"
 
 

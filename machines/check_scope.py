@@ -8,7 +8,7 @@ from machines.check_types import mend
 from machines.fields import Field, FieldKind
 from machines.keeps import Kept, kept_of
 from machines.outcomes import Outcome
-from machines.references import ITEM, SAGA, SAGA_FIELDS, is_index, parts
+from machines.references import ITEM, REPLY_TO, SAGA, SAGA_FIELDS, is_index, parts
 from machines.step import Step
 from machines.table import Table
 from machines.templates import Function, Value
@@ -53,6 +53,8 @@ class Scope:
     earlier: tuple[Step, ...]
     #: True for an undo. It runs after its own step, so it can refer to the reply of that step.
     undoes: bool = False
+    #: True for the call that carries the step out, and not for its undo and its probe.
+    acts: bool = False
     #: Type of `item`, within each_item(); None: not known.
     item: Field | None = None
     #: True within each_item(), where references to `item` are legal.
@@ -67,7 +69,7 @@ class Scope:
 
 def scope_of(table: Table, number: int, call: Call) -> Scope:
     step = table.steps[number]
-    return Scope(table, step, table.steps[:number], undoes=call is step.undo)
+    return Scope(table, step, table.steps[:number], undoes=call is step.undo, acts=call is step.call)
 
 
 def item_type(scope: Scope, reference: str, name: str) -> Field | None:
@@ -139,14 +141,22 @@ def field_of(scope: Scope, reference: str) -> Field | None:
             )
         return scope.table.data[first]
     if first == SAGA:
-        if reference not in {f"{SAGA}.{name}" for name in SAGA_FIELDS}:
-            raise ReferenceProblem(f"{reference!r} is unknown; saga.id and saga.key are known")
-        return _TEXT
+        return _of_saga(scope, reference)
     if first == scope.step.name or first in {step.name for step in scope.earlier}:
         return reply_field(scope, first, ".".join(path), reference)
     if first in scope.table.data and first not in {step.name for step in scope.table.steps}:
         return field_below(scope.table.data[first], tuple(path), reference)
     raise _unknown(scope, first, reference)
+
+
+def _of_saga(scope: Scope, reference: str) -> Field:
+    if reference == REPLY_TO:
+        if scope.step.later is None or not scope.acts:
+            raise ReferenceProblem(f"{reference!r} is known in the call of a step with later=callback(…) alone")
+        return replace(_TEXT, secret=True)
+    if reference not in {f"{SAGA}.{name}" for name in SAGA_FIELDS}:
+        raise ReferenceProblem(f"{reference!r} is unknown; saga.id and saga.key are known")
+    return _TEXT
 
 
 def _unknown(scope: Scope, first: str, reference: str) -> ReferenceProblem:

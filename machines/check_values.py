@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from machines.call import Call
 from machines.check_calls import LONGEST_WAIT_S, retry_problems, shape_problems
 from machines.check_fields import field_problems
+from machines.check_later import later_value_problems
 from machines.check_search import search_value_problems, tag_type_problems
 from machines.check_types import column_of, misused, no_text, out_of, shown
 from machines.check_waiting import waiting_value_problems
@@ -95,6 +96,8 @@ def _step_problems(step: Step) -> Iterator[str]:
     calls = ("call", "undo", "probe") if kind in CALLING else ("undo", "probe")
     if step.waits is not None or kind not in CALLING:
         yield from waiting_value_problems(step)
+    if step.later is not None:
+        yield from later_value_problems(step.later)
     for column in calls:
         call = getattr(step, column)
         if isinstance(call, Misused):

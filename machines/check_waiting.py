@@ -71,11 +71,19 @@ def waiting_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
                 yield step, f"signal {waits.signal!r} is named twice; give each wait a signal of its own"
             if waits.signal is not None:
                 signals.add(waits.signal)
-            stay_s += waits.for_s or 0.0
+        # The deadline ends neither the wait of an accepted pivot nor what comes after it.
+        if step.kind is not Kind.PIVOT and (longest_s := _longest_s(step)):
+            stay_s += longest_s
             if not forward_only and stay_s >= table.deadline_s:
                 longest = f"the saga may wait {duration(stay_s)} up to here, and its deadline_s={table.deadline_s:.10g}"
                 yield step, f"{longest} would end it before; make deadline_s longer than {stay_s:.10g}"
         forward_only = forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
+
+
+def _longest_s(step: Step) -> float:
+    """Return the longest time that the saga waits in a step, in seconds, as far as the table says."""
+    waits = step.waits or step.later
+    return (waits.for_s or 0.0) if waits else 0.0
 
 
 def _problems(scope: Scope, waits: Waiting, *, forward_only: bool) -> Iterator[str]:

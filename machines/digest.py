@@ -15,6 +15,7 @@ from typing import Any
 
 from machines.call import Call
 from machines.fields import Field
+from machines.later import Later
 from machines.step import Step
 from machines.table import Table
 from machines.templates import Function
@@ -22,8 +23,8 @@ from machines.waiting import Waiting
 
 #: Columns that may change under a running saga, so the digest leaves them out. Of a table: the data a new saga starts
 #: with, the fields people search by, the events published, and the deadline. Of a step: its retries and time limits. Of
-#: a call: its retries, and what a reply means. Of a wait: its end, its role, and what a signal means. Of a kept value:
-#: its bounds. Of a computed() function: its code; the digest contains its name.
+#: a call: its retries, and what a reply means. Of a wait: its end, its role, and what a signal means. Of `later=`: its
+#: end. Of a kept value: its bounds. Of a computed() function: its code; the digest contains its name.
 _MAY_CHANGE: Mapping[type, frozenset[str]] = {
     Table: frozenset(
         {
@@ -45,6 +46,7 @@ _MAY_CHANGE: Mapping[type, frozenset[str]] = {
     Field: frozenset({"low", "high", "default", "example", "secret"}),
     Function: frozenset({"own"}),
     Waiting: frozenset({"for_s", "until", "means", "role", "over"}),
+    Later: frozenset({"for_s"}),
 }
 #: The code of a computed() function has no text that can be compared.
 _NEVER_SHOWN = frozenset({"own"})

@@ -26,11 +26,14 @@ from machines.transitions import DONE, FAILURES, GIVES_UP, Direction, Phase, Tri
 #: The last two are of a call that has no attempt left.
 PROBED, STILL_UNKNOWN = "probe: ", "still unknown: "
 NO_ATTEMPT_LEFT = "its probe says that it was not done, and no attempt is left: "
+#: Beginning of the reason of a move that records an answer after the reply to the call, or that none came in time.
+ANSWERED = "callback: "
 #: HTTP status of a reply that asks to wait. The participant got the call and may have acted on it.
 _UNAVAILABLE = 503
 #: Trigger of a move → outcome that the move records; moves with other triggers record no outcome.
 _OUTCOMES: Mapping[str, Outcome] = MappingProxyType({
     Trigger.SUCCEEDED: Outcome.SUCCEEDED,
+    Trigger.ACCEPTED: Outcome.ACCEPTED,
     Trigger.REFUSED: Outcome.REFUSED,
     Trigger.REFUSED_IN_DOUBT: Outcome.IN_DOUBT,
     Trigger.RETRY: Outcome.IN_DOUBT,
@@ -161,9 +164,22 @@ def is_probe(move: Reasoned) -> bool:
     return move.reason is not None and move.reason.startswith((PROBED, STILL_UNKNOWN, NO_ATTEMPT_LEFT))
 
 
+def sends_call(move: Reasoned) -> bool:
+    """Return False when a row records the reply to a probe, an answer that came later, or that none came in time."""
+    return not (is_probe(move) or (move.reason is not None and move.reason.startswith(ANSWERED)))
+
+
 def replies(journal: Sequence[JournalEntry]) -> dict[str, Any]:
-    """Return the reply of each step that succeeded or that a person resolved."""
-    return {row.step or "": row.reply for row in journal if row.trigger in DONE and row.direction == Direction.DO}
+    """Return the reply of each step that succeeded, or that a person resolved.
+
+    The reply of an accepted call counts until its answer comes, because the undo of the step may need it.
+    """
+    return {
+        row.step or "": row.reply
+        for row in journal
+        if row.direction == Direction.DO
+        and (row.trigger in DONE or (row.trigger == Trigger.ACCEPTED and row.reply is not None))
+    }
 
 
 def cause_of(definition: Saga, journal: Sequence[JournalEntry]) -> str | None:
@@ -263,9 +279,12 @@ def _result(
 
 
 def _attempts(done: Sequence[JournalEntry]) -> int:
-    """Return how often the action was sent. After a crash, its probe may be the only sign of it."""
-    sent = sum(outcome(row) not in (None, Outcome.NOT_SENT) and not is_probe(row) for row in done)
-    return max(sent, any(is_probe(row) and row.trigger in DONE for row in done))
+    """Return how often the action was sent. After a crash, its probe or its later answer may be the only sign of it."""
+    unsent = [not sends_call(row) for row in done]
+    sent = sum(
+        outcome(row) not in (None, Outcome.NOT_SENT) and not other for row, other in zip(done, unsent, strict=True)
+    )
+    return max(sent, any(other and row.trigger in DONE for row, other in zip(done, unsent, strict=True)))
 
 
 def _of_step(moves: Sequence[_M], step: Step) -> tuple[list[_M], list[_M]]:
@@ -308,7 +327,7 @@ def _input(step: Step, saga: Snapshot, found: Mapping[str, Any]) -> Any:
 def _effect(definition: Saga, step: Step, state: str, moves: Sequence[Move], *, in_doubt: bool) -> StepEffect:
     action_moves, undo_moves = _of_step(moves, step)
     at = definition.states[state]
-    in_flight = at.phase in (Phase.FORWARD, Phase.UNDOING) and at.step == step and in_doubt
+    in_flight = at.step == step and (at.awaits_answer or (in_doubt and at.phase in (Phase.FORWARD, Phase.UNDOING)))
     undoing = in_flight and at.undoes
     if step.undo and (undo_moves or undoing):
         # An undo is sent when the action took effect, when it is in doubt, or when its refusal left something behind.
@@ -338,7 +357,8 @@ def _effect(definition: Saga, step: Step, state: str, moves: Sequence[Move], *, 
 def _effect_of_action(action_moves: Sequence[Move]) -> Effect:
     if _succeeded(action_moves):
         return Effect.TOOK_EFFECT
-    return Effect.UNKNOWN if _any_in_doubt(action_moves) else Effect.NOT_DONE
+    unanswered = _any(action_moves, Trigger.ACCEPTED) and not _any(action_moves, Trigger.REFUSED)
+    return Effect.UNKNOWN if unanswered or _any_in_doubt(action_moves) else Effect.NOT_DONE
 
 
 def _any(moves: Sequence[Move], *triggers: Trigger) -> bool:

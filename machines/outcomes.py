@@ -1,4 +1,4 @@
-"""The five outcomes of a call. `app.calls.outcome` finds the outcome of a reply, `machines.progress` acts on it."""
+"""The outcomes of a call. `app.calls.outcome` finds the outcome of a reply, `machines.progress` acts on it."""
 
 from enum import StrEnum
 
@@ -11,6 +11,8 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     #: The participant refused, but left something behind, so the step itself is undone, too.
     REFUSED_UNDO = "refused_undo"
+    #: The participant answers later; only a step with `later=` has this outcome.
+    ACCEPTED = "accepted"
     #: The participant may have done what the call asks for. The API, metrics and log lines call this "unknown".
     IN_DOUBT = "unknown"
     #: The participant did not act on the call; no attempt is counted.
@@ -23,4 +25,4 @@ class Outcome(StrEnum):
 
 #: The words of `means=` and of `retry=` in a table.
 SUCCEEDED, REFUSED, REFUSED_UNDO = Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.REFUSED_UNDO
-IN_DOUBT, NOT_SENT = Outcome.IN_DOUBT, Outcome.NOT_SENT
+IN_DOUBT, NOT_SENT, ACCEPTED = Outcome.IN_DOUBT, Outcome.NOT_SENT, Outcome.ACCEPTED

@@ -9,6 +9,8 @@ previews, the diagrams and the tests call it. No other module fires a trigger, a
     refused                 compensates the steps before this one, and this step when it is in doubt; is stuck where
                             there is no way back, and when a pivot is in doubt
     refused, but undo it    compensates this step and the steps before it
+    accepted                waits for the answer, which is one of these outcomes; without an answer in time, the call is
+                            unknown and is not sent again
     unknown                 sends the call again, in doubt; after the last attempt it compensates this step and the
                             steps before it, or is stuck
     not sent                sends the call later; no attempt is counted
@@ -45,7 +47,7 @@ class Progress(SagaMachine):
     def __init__(self, definition: Saga, state: str | None = None, *, in_doubt: bool = False) -> None:
         super().__init__(definition, state)
         #: True when an attempt of the call in flight may have worked. A later refusal does not prove that it failed.
-        self.in_doubt = in_doubt and self._at.waits is None
+        self.in_doubt = in_doubt and (self._at.waits is None or self._at.awaits_answer)
         #: Number of failed attempts of the call in flight.
         self.failed_attempts = 0
         #: How often the call in flight was deferred; a deferral counts as no attempt.
@@ -82,6 +84,11 @@ class Progress(SagaMachine):
         return self.in_doubt and self._at.step is not None and self._at.step.kind is Kind.PIVOT
 
     @property
+    def may_have_worked(self) -> bool:
+        """True when the step may have taken effect: an attempt is in doubt, or an accepted call is not answered yet."""
+        return self.in_doubt or self._at.awaits_answer
+
+    @property
     def can_expire(self) -> bool:
         """True when the call in flight must not be sent after the saga's deadline."""
         return not self.pivot_in_doubt and self.may(Trigger.EXPIRE)
@@ -105,21 +112,25 @@ class Progress(SagaMachine):
         at = self._at
         assert at.step is not None
         # A pivot in doubt does not expire. After the deadline each try counts as an attempt, so that the tries end.
-        overdue = late and self.pivot_in_doubt and self.may(Trigger.EXPIRE)
-        waits = outcome is not Outcome.SUCCEEDED and (
+        pivot_waits = at.awaits_answer and at.step.kind is Kind.PIVOT
+        overdue = late and (pivot_waits or (self.pivot_in_doubt and self.may(Trigger.EXPIRE)))
+        waits = outcome not in (Outcome.SUCCEEDED, Outcome.ACCEPTED) and (
             (outcome is Outcome.NOT_SENT and not overdue) or (asks_to_wait and not late)
         )
         attempt_number = self.failed_attempts + ((sent or overdue) and not waits)
         if final and outcome is Outcome.IN_DOUBT:
             self.failed_attempts = max(self.failed_attempts, at.retry.attempts - 1)
         trigger = Trigger.DEFER if waits else self._trigger_of(outcome)
-        including = self.in_doubt or trigger is Trigger.EXHAUSTED or outcome is Outcome.REFUSED_UNDO
+        doubted = self.in_doubt
+        including = doubted or trigger is Trigger.EXHAUSTED or outcome is Outcome.REFUSED_UNDO
         self.fire(trigger, actor=actor, step=at.step.name, direction=at.direction, attempt=attempt_number, **facts)
         if trigger is Trigger.DEFER:
             self.in_doubt |= outcome is not Outcome.NOT_SENT
             self.sends_again &= outcome is Outcome.NOT_SENT
         elif trigger is Trigger.RETRY:
             self.in_doubt, self.sends_again = True, False
+        elif trigger is Trigger.ACCEPTED:
+            self.in_doubt = doubted  # by earlier attempts: then a refusal proves as little as without a wait
         else:
             self.pass_on(including=including, actor=actor)
         return trigger
@@ -127,6 +138,8 @@ class Progress(SagaMachine):
     def _trigger_of(self, outcome: Outcome) -> Trigger:
         if outcome is Outcome.SUCCEEDED:
             return Trigger.SUCCEEDED
+        if outcome is Outcome.ACCEPTED:
+            return Trigger.ACCEPTED
         if outcome in (Outcome.REFUSED, Outcome.REFUSED_UNDO):
             doubted = self.in_doubt and self.may(Trigger.REFUSED_IN_DOUBT)
             return Trigger.REFUSED_IN_DOUBT if doubted else Trigger.REFUSED
@@ -134,7 +147,7 @@ class Progress(SagaMachine):
 
     def give_up(self, trigger: Trigger, *, actor: str, reason: str) -> None:
         """Abandon the call in flight: the deadline is over (EXPIRE), or each process that ran it died (QUARANTINE)."""
-        at, including = self._at, self.in_doubt
+        at, including = self._at, self.may_have_worked
         assert at.step is not None
         self.fire(trigger, actor=actor, step=at.step.name, direction=at.direction, reason=reason)
         self.pass_on(including=including, actor=actor)
@@ -144,13 +157,16 @@ class Progress(SagaMachine):
 
         Raise `transitions.MachineError` when the table has no such transition.
         """
-        including = self.in_doubt
+        including = self.may_have_worked
         self.fire(trigger, actor=actor, **facts)
         self.pass_on(including=including, actor=then)
 
-    def end_wait(self, outcome: Outcome, *, reason: str, actor: str, body: Mapping[str, Any] | None = None) -> None:
-        """End the wait of the present state: its signal has come with this body, or its time is over."""
-        self.conclude(outcome, final=True, actor=actor, reason=reason, reply=body)
+    def end_wait(
+        self, outcome: Outcome, *, reason: str, actor: str, body: Mapping[str, Any] | None = None,
+        status_code: int | None = None,
+    ) -> None:  # fmt: skip
+        """End the wait of the present state: a signal or an answer has come with this body, or its time is over."""
+        self.conclude(outcome, final=True, actor=actor, reason=reason, reply=body, status_code=status_code)
 
     def start_pending(self) -> None:
         """Start a saga that waited for a request."""

@@ -6,6 +6,7 @@ fly.booking.id          a field, at any depth, of the reply to step `fly`
 cart.items.0.sku        a field of the first item of a list
 saga.id                 the id of the saga
 saga.key                the idempotency key of the call
+saga.reply_to           the URL at which the participant answers the call later
 item.sku                a field of the current item, within each_item()
 """
 
@@ -22,6 +23,8 @@ PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 SAGA, ITEM = "saga", "item"
 #: Fields of `saga`: the saga's id, and the call's idempotency key.
 SAGA_FIELDS = ("id", "key")
+#: Reference of the URL at which the participant answers the call later; only the call of a step with `later=` has it.
+REPLY_TO = f"{SAGA}.reply_to"
 #: Values of `saga` and `item` for a call that refers to neither.
 NO_ROOTS: Mapping[str, Any] = MappingProxyType({})
 
@@ -50,9 +53,12 @@ def idempotency_key(saga_id: str, step: str, direction: str) -> str:
     return f"{saga_id}/{step}/{direction}"
 
 
-def roots_of(saga_id: str, step: str, direction: str) -> Mapping[str, Any]:
-    """Return the values of `saga.id` and `saga.key` in one call. direction: "do" or "undo"."""
-    return {SAGA: {"id": saga_id, "key": idempotency_key(saga_id, step, direction)}}
+def roots_of(saga_id: str, step: str, direction: str, reply_to: str = MASKED) -> Mapping[str, Any]:
+    """Return the values of `saga.…` in one call. direction: "do" or "undo".
+
+    reply_to: the URL for the answer. Each sender that knows it may answer for the step, so people see a mask instead.
+    """
+    return {SAGA: {"id": saga_id, "key": idempotency_key(saga_id, step, direction), "reply_to": reply_to}}
 
 
 @cache

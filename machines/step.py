@@ -4,13 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from machines.call import Call
 from machines.fields import Field, boolean, optional, text
 from machines.keeps import Kept
+from machines.later import Later
 from machines.outcomes import REFUSED, Outcome
-from machines.references import split
+from machines.references import parts, split, within
 from machines.retry import PERSISTENT, Retry
 from machines.waiting import Waiting
 from machines.words import word
@@ -65,6 +66,8 @@ class Step:
     dwell_s: float = 300.0
     #: What the saga waits for, in a pause or a wait.
     waits: Waiting | None = None
+    #: How the participant answers a call that it has accepted with 202; None: 202 is in doubt.
+    later: Later | None = None
 
     @property
     def keeps(self) -> Mapping[str, Kept | Field]:
@@ -82,6 +85,14 @@ class Step:
     def undo_needs_reply(self) -> bool:
         """True when the undo refers to the step's own reply."""
         return self.undo is not None and any(split(each)[0] == self.name for each in self.undo.references)
+
+    def undo_can_use(self, reply: Any) -> bool:
+        """Return True when the reply has every field of it that the undo needs."""
+        needed = (split(each) for each in self.undo.required_references) if self.undo else ()
+        try:
+            return all(root != self.name or within(reply, parts(name)) is not None for root, name in needed)
+        except (LookupError, TypeError):
+            return False
 
     @property
     def recovery(self) -> Call | None:
@@ -103,6 +114,7 @@ class EffectStepColumns(StepColumns, total=False):
 
     probe: Call
     repeatable: bool
+    later: Later
 
 
 @word

@@ -1,11 +1,12 @@
 """The states and transitions that are derived from a table. No other module creates a transition.
 
 In an *active* state exactly one call is in flight. In a *waiting* state the saga waits for the end of a pause, which is
-`succeeded`, or for a signal, which is `succeeded` or `refused`. The trigger of a transition says what happened to the
-call or to the saga:
+`succeeded`, for a signal, which is `succeeded` or `refused`, or for the answer to an accepted call. The trigger of a
+transition says what happened to the call or to the saga:
 
     start             the saga is created, in the initial state
     succeeded         continue with the next step, or with the next compensation
+    accepted          the participant answers later: the saga waits for the answer, and no call is in flight
     refused           the call had no effect: enter the step's `refused` state; stuck after the pivot and in an undo
     refused_in_doubt  a pivot is refused after an attempt that may have worked: stuck
     retry             the call is in doubt, and is sent again
@@ -29,6 +30,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from machines.call import Call
+from machines.later import Later
 from machines.outcomes import IN_DOUBT, NOT_SENT, Outcome
 from machines.retry import DEFERRED, NEVER, PERSISTENT, Retry
 from machines.step import EFFECTFUL, Kind, Step
@@ -42,6 +44,7 @@ NOWHERE = ""
 class Trigger(StrEnum):
     START = "start"
     SUCCEEDED = "succeeded"
+    ACCEPTED = "accepted"
     REFUSED = "refused"
     REFUSED_IN_DOUBT = "refused_in_doubt"
     RETRY = "retry"
@@ -98,7 +101,7 @@ class State:
     #: Waits between two tries to send the call in flight when it could not be sent.
     deferral: Retry = DEFERRED
     #: What the saga waits for in this state; None: it does not wait.
-    waits: Waiting | None = None
+    waits: Waiting | Later | None = None
     #: True where the call in flight, or the call that is stuck, is the step's compensation.
     undoes: bool = False
 
@@ -108,9 +111,19 @@ class State:
         return self.call is not None or self.waits is not None
 
     @property
-    def action(self) -> Call | Waiting | None:
+    def action(self) -> Call | Waiting | Later | None:
         """The call in flight, or what the saga waits for; None in a state in which nothing is done."""
         return self.call or self.waits
+
+    @cached_property
+    def awaits_answer(self) -> bool:
+        """True when a participant has accepted the step's call and has not answered yet; it may have done it."""
+        return isinstance(self.waits, Later)
+
+    @cached_property
+    def answered_later(self) -> bool:
+        """True when the participant may answer the call in flight later."""
+        return self.phase is Phase.FORWARD and self.step is not None and self.step.later is not None
 
     @cached_property
     def direction(self) -> Direction:
@@ -185,6 +198,11 @@ def stuck_states(step: Step) -> tuple[str, str]:
     return f"STUCK_{step.name.upper()}", f"STUCK_UNDO_{step.name.upper()}"
 
 
+def awaiting_state(step: Step) -> str:
+    """Return the name of the state in which the saga waits for the answer to an accepted call."""
+    return f"AWAITING_{step.name.upper()}"
+
+
 def _forward(table: Table) -> Iterator[State | Transition]:
     before, forward_only = table.initial, False
     for number, step in enumerate(table.steps):
@@ -214,7 +232,32 @@ def _forward(table: Table) -> Iterator[State | Transition]:
                 yield Transition(source=entry, trigger=Trigger.REFUSED, dest=stuck, call=step.call)
         else:
             yield from _failure(table, number, entry, stuck)
+        if step.later:
+            yield from _awaiting(step, step.later, entry, stuck)
         before, forward_only = step.done, forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
+
+
+def _awaiting(step: Step, later: Later, entry: str, stuck: str) -> Iterator[State | Transition]:
+    """Yield the state that waits for the answer to an accepted call, and its transitions.
+
+    A pivot that waits neither expires nor can it be cancelled, because the saga may be unable to go back.
+    """
+    waiting, call = awaiting_state(step), step.call
+    failure = step.refused or stuck
+    yield State(name=waiting, phase=Phase.WAITING, step=step, waits=later, retry=NEVER)
+    yield Transition(source=entry, trigger=Trigger.ACCEPTED, dest=waiting, call=call)
+    yield Transition(source=waiting, trigger=Trigger.SUCCEEDED, dest=step.done, call=call)
+    yield Transition(source=waiting, trigger=Trigger.QUARANTINE, dest=stuck)
+    yield Transition(source=waiting, trigger=Trigger.REFUSED, dest=failure, call=call)
+    if step.probe:
+        yield Transition(source=waiting, trigger=Trigger.DEFER, dest=waiting, call=step.probe)
+    if step.kind is Kind.COMPENSATABLE:
+        for trigger in (Trigger.EXHAUSTED, Trigger.EXPIRE, Trigger.CANCEL):
+            yield Transition(source=waiting, trigger=trigger, dest=failure)
+        return
+    yield Transition(source=waiting, trigger=Trigger.EXHAUSTED, dest=stuck)
+    if step.kind is Kind.PIVOT:
+        yield Transition(source=waiting, trigger=Trigger.REFUSED_IN_DOUBT, dest=stuck, call=call)
 
 
 def _can_exhaust(step: Step) -> bool:

@@ -6,7 +6,7 @@ from flask import Flask, current_app, g, redirect, request, session
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.wrappers import Response
 
-from app.access.permissions import Need, Open, Role, Scope, need_of
+from app.access.permissions import ByUrl, Need, Open, Role, Scope, need_of
 from app.access.principal import ANYBODY, NOBODY, Principal
 from app.access.sessions import signed_in
 from app.config import Config
@@ -52,6 +52,8 @@ def _check() -> Response | None:
         case Open():
             _check_session()
             _check_form(LARGEST_OPEN_FORM)
+            return None
+        case ByUrl():  # no cookie gives a permission here, so no page of another site can use one
             return None
         case None:
             raise ForbiddenError("this page declares no permission, so nobody may see it")

@@ -50,14 +50,18 @@ class Open:
     """The permission of a view that anybody may call."""
 
 
-OPEN = Open()
-Need = Role | Scope | Open
+class ByUrl:
+    """The permission of a view whose URL has an unguessable token. The view itself checks the token."""
+
+
+OPEN, BY_URL = Open(), ByUrl()
+Need = Role | Scope | Open | ByUrl
 #: Endpoint → permission, for the routes that libraries add: the static files, and /metrics.
 _OF_LIBRARIES = {"static": OPEN, "prometheus_metrics": OPEN}
 
 
 def needs(permission: Need) -> Callable[[View], View]:
-    """Declare the permission of a view: a role for a page, a scope for the API, or OPEN.
+    """Declare the permission of a view: a role for a page, a scope for the API, OPEN or BY_URL.
 
     Write this decorator below the route's decorator. A view without a declared permission refuses every request.
     """

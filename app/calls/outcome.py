@@ -1,14 +1,15 @@
-"""The meaning of a reply. Every reply has one of five outcomes, and no other module decides it (ADR 22).
+"""The meaning of a reply. Every reply has one outcome, and no other module decides it (ADR 22).
 
 status                                                          outcome
 2xx other than 202, with a body that is understood              succeeded
+202 to the call of a step with `later=`                         accepted: the answer comes later
 4xx, unless listed below, answered by the participant itself    refused: the action did not happen
 401 403 405 406 407 414 415 421 429 431, 301 307 308, 404       not sent: a setting or the load is the cause, not the
   whose body is no JSON object, or is Kong's own                  saga's data; counts as no attempt
 404 or 410 to a DELETE, answered by the participant itself      succeeded: what the call deletes is gone
 all others, no answer, a body that is not understood            in doubt ("unknown"): the action may have happened
 
-A call's `means=` has priority over these rules. The fifth outcome, refused with an undo (REFUSED_UNDO), comes only from
+A call's `means=` has priority over these rules. The outcome refused with an undo (REFUSED_UNDO) comes only from
 `means=`: the participant refused, but left something behind.
 """
 
@@ -119,14 +120,22 @@ class Reply:
         return self.status == _UNAVAILABLE and self.retry_after_s is not None
 
 
-def outcome_of(reply: Reply, lacking: Mapping[str, str] = NOTHING, call: Call | None = None) -> Outcome:
-    """Return the outcome of a reply. lacking: fields that a later call needs but cannot use, each with the reason."""
+def outcome_of(
+    reply: Reply, lacking: Mapping[str, str] = NOTHING, call: Call | None = None, *, later: bool = False
+) -> Outcome:
+    """Return the outcome of a reply.
+
+    lacking: fields that a later call needs but cannot use, each with the reason. later: the answer to a 202 comes
+    later.
+    """
     status = reply.status
     if status is None:
         if reply.impossible:
             return Outcome.REFUSED
         return Outcome.IN_DOUBT if reply.sent else Outcome.NOT_SENT
     meaning = _meaning(reply, call) if call is not None and (call.means or call.method == "DELETE") else None
+    if meaning is None and later and status == _ACCEPTED:
+        meaning = Outcome.ACCEPTED
     if meaning is not None:
         return Outcome.IN_DOUBT if meaning is Outcome.SUCCEEDED and lacking else meaning
     if _OK <= status < _REDIRECT:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.cli.output import Mark
 from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import action_names
-from machines.history import StepResult, is_probe, outcome, steps_of
+from machines.history import StepResult, is_probe, outcome, sends_call, steps_of
 from machines.outcomes import Outcome
 from machines.saga import Saga
 from machines.statuses import Status, StepStatus
@@ -68,13 +68,15 @@ def _step_on_path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow]
     mark, word = _mark_and_word(definition, saga, journal, view)
     last = own[-1] if own else None
     problem = mark in (Mark.CURRENT, Mark.STUCK, Mark.FAILED) and last is not None and last.trigger != Trigger.SUCCEEDED
+    waits = definition.states[saga.state].waits if mark is Mark.CURRENT else None
+    note = f"{_call(view.step, last)}: {last.reason or 'no reason given'}" if problem and last else None
     return StepOnPath(
         step=view.step,
         mark=mark,
         word=word,
         do=_calls(own if view.step.call else (), Direction.DO),
         undo=_calls(own, Direction.UNDO),
-        note=f"{_call(view.step, last)}: {last.reason or 'no reason given'}" if problem and last else None,
+        note=f"waits for: {waits}" if waits else note,
     )
 
 
@@ -120,7 +122,7 @@ def _requested(definition: Saga, journal: Sequence[JournalRow], step: Step, trig
 def _calls(own: Sequence[JournalRow], direction: Direction) -> Calls:
     rows = [row for row in own if row.direction == direction]
     probes = sum(is_probe(row) for row in rows)
-    outcomes = [found for row in rows if (found := outcome(row)) and not is_probe(row)]
+    outcomes = [found for row in rows if (found := outcome(row)) and sends_call(row)]
     unsent = outcomes.count(Outcome.NOT_SENT)
     ms = sum(row.duration_ms or 0 for row in rows)
     return Calls(sent=len(outcomes) - unsent, probes=probes, unsent=unsent, ms=ms)

@@ -7,6 +7,7 @@ from typing import Any
 from app.calls.client import Request, Sender
 from app.calls.outcome import NOTHING, Reply, explained, outcome_of
 from app.config import Config
+from app.engine.reply_urls import reply_url
 from app.store.instance import Instance
 from app.telemetry import Telemetry
 from app.traces import Traces
@@ -18,6 +19,7 @@ from machines.transitions import Direction
 
 _CONFLICT = 409
 _TO_EXPLAIN = (Outcome.IN_DOUBT, Outcome.NOT_SENT)
+_PLAIN = (Outcome.SUCCEEDED, Outcome.ACCEPTED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +57,21 @@ class Calls:
             return self._doubted(saga, reply, probe)
         return reply, outcome
 
+    def probe_late(self, saga: Instance) -> tuple[Reply, Outcome]:
+        """Ask the probe of a step whose answer has not come in time. Its call is not sent again."""
+        step = saga.current.step
+        assert step is not None
+        assert step.probe is not None
+        probed = self._ask(saga, step.probe)
+        return probed if probed[1] is Outcome.SUCCEEDED else _not_again(probed)
+
     def longest_s(self, saga: Instance) -> float:
         """Return the longest duration of `make`, in seconds: the call, and the other calls that it may send."""
         at = saga.current
-        if at.step is None or at.waits:
+        if at.step is None:
             return 0.0
+        if at.waits:
+            return at.step.timeout_s if at.awaits_answer and at.step.probe else 0.0
         if saga.probe is None:
             return at.step.timeout_s * (1 + _lost_reply(saga))
         return at.step.timeout_s * (2 + at.doubts_refusals)
@@ -74,7 +86,7 @@ class Calls:
         call = step.recovery
         assert call is not None
         reply, outcome = self._send(saga, call, Direction.DO)
-        if outcome in (Outcome.SUCCEEDED, Outcome.REFUSED_UNDO) and reply.body is not None:
+        if outcome in (Outcome.SUCCEEDED, Outcome.REFUSED_UNDO, Outcome.ACCEPTED) and reply.body is not None:
             saga.results[step.name] = reply.body
             return None
         # A 409 to a repeated key may mean that the participant is still busy with the first attempt.
@@ -120,10 +132,14 @@ class Calls:
             taken, lacking = reply.body, NOTHING
             if direction is Direction.DO and reply.status is not None and (taken is not None or call.means):
                 taken, lacking = saga.definition.taken(at.step.name, call, reply.body, reply.headers or {})
-            outcome = outcome_of(reply, lacking, call)
-            if outcome in _TO_EXPLAIN or (call.means and outcome is not Outcome.SUCCEEDED):
+            later = call is at.step.call and at.step.later is not None
+            outcome = outcome_of(reply, lacking, call, later=later)
+            if outcome in _TO_EXPLAIN or (call.means and outcome not in _PLAIN):
                 reply = explained(reply, lacking, call)
-            if taken is not reply.body:
+            if outcome is Outcome.ACCEPTED:
+                # The answer will have all that is kept. Until then, only the undo needs something of this reply.
+                reply = replace(reply, says=reply.reason, body=taken if at.step.undo_can_use(taken) else None)
+            elif taken is not reply.body:
                 kept = outcome is Outcome.SUCCEEDED or (outcome is Outcome.REFUSED_UNDO and not lacking)
                 reply = replace(reply, says=reply.reason, body=taken if kept else None)
             if saga.definition.secrets is not None:
@@ -144,6 +160,9 @@ class Calls:
             "traceparent": traceparent,
         }
         roots = roots_of(saga_id, at.step.name, direction) if call.uses_saga else NO_ROOTS
+        if at.step.later is not None and call is at.step.call:
+            url = headers["Saga-Reply-To"] = reply_url(self.config, saga.id, at.step.name)
+            roots = roots_of(saga_id, at.step.name, direction, url)
         if call.headers:
             headers |= call.filled_headers(saga.data, saga.results, roots)
         return Request(

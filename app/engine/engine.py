@@ -99,8 +99,7 @@ class Engine:
                 return RunEnd.RELEASED
             if until < inf and time.monotonic() + self._call_s(saga) > until:
                 return RunEnd.OUT_OF_TIME
-            if saga.can_expire and self._is_late(saga):
-                saga.give_up(Trigger.EXPIRE, actor=self.actor, reason=_too_late(saga))
+            if self._move_without_call(saga):
                 continue
             if saga.current.waits:
                 if (left_s := self._end_wait(saga)) > 0:
@@ -136,15 +135,39 @@ class Engine:
             reason = f"claimed {saga.claims} times, and made no move"
             saga.give_up(Trigger.QUARANTINE, actor=self.actor, reason=reason)
 
+    def _move_without_call(self, saga: Instance) -> bool:
+        """Take what has arrived for the present state, or give up at the deadline. Return True after a move.
+
+        What has arrived goes first, because its sender knows that it counts. The answer to a call in doubt came before
+        the reply to that call, which is lost.
+        """
+        at = saga.current
+        if at.waits and saga.arrived and self.waits.take_arrival(saga, self.actor):
+            return True
+        if at.answered_later and saga.in_doubt and self.waits.take_answer(saga, self.actor):
+            return True
+        if saga.can_expire and self._is_late(saga):
+            saga.give_up(Trigger.EXPIRE, actor=self.actor, reason=_too_late(saga))
+            return True
+        return False
+
     def _end_wait(self, saga: Instance) -> float:
         """End the wait of a waiting saga. Return the seconds that it still has to wait, or 0 when the wait has ended.
 
         A wait does not last beyond the deadline that ends it.
         """
         left_s = self.waits.end(saga, self.actor)
+        if left_s is None:
+            left_s = self._probe(saga)
         if left_s > 0 and saga.can_expire:  # min: before the first commit the deadline is infinite
             left_s = min(left_s, saga.deadline - self.store.clock(), saga.definition.deadline_s)
         return left_s
+
+    def _probe(self, saga: Instance) -> float:
+        """Ask the probe of a step whose answer has not come in time. Return the wait before the next probe, or 0."""
+        if not self._covered(saga):
+            self.commit(saga)
+        return self._advance(saga, *self.calls.probe_late(saga))
 
     def commit(self, saga: Instance, wait_s: float = 0.0) -> None:
         """Commit and keep the saga: its lease outlasts the wait and the next call.
@@ -276,9 +299,9 @@ class Engine:
             reply=reply.body,
             duration_ms=reply.duration_ms,
         )
-        if outcome is Outcome.REFUSED_UNDO and reply.body is not None:
+        if outcome in (Outcome.REFUSED_UNDO, Outcome.ACCEPTED) and reply.body is not None:
             saga.results[at.step.name] = reply.body  # for the undo; after a takeover `Calls` gets it again
-        elif trigger is Trigger.SUCCEEDED and at.phase is Phase.FORWARD:
+        elif trigger is Trigger.SUCCEEDED and at.phase in (Phase.FORWARD, Phase.WAITING):
             saga.results[at.step.name] = reply.body
         elif trigger is Trigger.DEFER:
             return self._wait(saga, at.deferral, saga.deferrals, reply)

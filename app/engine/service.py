@@ -190,6 +190,11 @@ class SagaService:
                 raise ConflictError(_why_not(saga), saga_id=str(saga_id), etat_final=saga.state)
             if saga.pending:
                 saga.start_pending()
+            if saga.current.waits and saga.arrived and self._engine.waits.take_arrival(saga, self._engine.actor):
+                # The answer was first: the request is for the saga as the answer leaves it.
+                trigger = trigger_of(operator_action, saga.definition, saga.state)
+                if trigger is None:
+                    raise ConflictError(_why_not(saga), saga_id=str(saga_id), etat_final=saga.state)
             try:
                 self._engine.request_move(saga, trigger, actor, reason, reply)
             except IncompleteReplyError as error:

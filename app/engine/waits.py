@@ -1,10 +1,13 @@
-"""Ends the wait of a saga: its signal has arrived, or its time is over."""
+"""Ends the wait of a saga: its signal or the answer to its call has arrived, or its time is over."""
 
 import datetime as dt
 from dataclasses import dataclass
 
 from app.store.arrivals import Arrivals
 from app.store.instance import Instance
+from machines.history import ANSWERED
+from machines.later import Later, arrival_name
+from machines.outcomes import Outcome
 from machines.references import FillError, look_up
 from machines.transitions import Trigger
 from machines.waiting import Waiting, duration
@@ -16,16 +19,13 @@ class Waits:
 
     arrivals: Arrivals
 
-    def end(self, saga: Instance, actor: str) -> float:
-        """End the wait, and return 0; or return the seconds that the saga still has to wait."""
-        waits, arrival = saga.current.waits, None
+    def end(self, saga: Instance, actor: str) -> float | None:
+        """End the wait when its time is over, and return 0; or return the seconds that the saga still has to wait.
+
+        Return None when the time is over and the step's probe must be asked.
+        """
+        waits = saga.current.waits
         assert waits is not None
-        if waits.signal is not None and saga.arrived:
-            arrival = self.arrivals.find(saga.id, waits.signal)
-        if arrival is not None:
-            reason = f"signal {waits.signal} from {arrival.sender}"
-            saga.end_wait(waits.outcome_of(arrival.body), reason=reason, actor=actor, body=arrival.body)
-            return 0.0
         try:
             left_s = self._left_s(saga, waits)
         except FillError as error:  # a person resolved the referenced step without giving its reply
@@ -33,11 +33,45 @@ class Waits:
             return 0.0
         if left_s > 0:
             return left_s
-        saga.end_wait(waits.outcome_at_end(can_go_back=saga.may(Trigger.EXPIRE)), reason=_over(waits), actor=actor)
+        if isinstance(waits, Later):
+            if saga.current.step and saga.current.step.probe:
+                return None
+            outcome = Outcome.IN_DOUBT
+        else:
+            outcome = waits.outcome_at_end(can_go_back=saga.may(Trigger.EXPIRE))
+        saga.end_wait(outcome, reason=_over(waits), actor=actor)
         return 0.0
 
-    def _left_s(self, saga: Instance, waits: Waiting) -> float:
-        if waits.until is None:
+    def take_arrival(self, saga: Instance, actor: str) -> bool:
+        """End the wait with the signal or the answer that has arrived for it. The result is False without one."""
+        waits = saga.current.waits
+        if isinstance(waits, Later):
+            return self.take_answer(saga, actor)
+        if waits is None or waits.signal is None:
+            return False
+        arrival = self.arrivals.find(saga.id, waits.signal)
+        if arrival is None:
+            return False
+        reason = f"signal {waits.signal} from {arrival.sender}"
+        saga.end_wait(waits.outcome_of(arrival.body), reason=reason, actor=actor, body=arrival.body)
+        return True
+
+    def take_answer(self, saga: Instance, actor: str) -> bool:
+        """Make the move of the answer that has arrived for the saga's step. The result is False without one."""
+        step, secrets = saga.current.step, saga.definition.secrets
+        arrival = self.arrivals.find(saga.id, arrival_name(step.name)) if step else None
+        if step is None or arrival is None:
+            return False
+        body, reason = arrival.body, f"{ANSWERED}{arrival.body['reason']}"
+        if secrets is not None:
+            reason = secrets.values(saga.data, {**saga.results, step.name: body["reply"]}).hidden_in(reason)
+        saga.end_wait(
+            Outcome(body["outcome"]), reason=reason, actor=actor, body=body["reply"], status_code=body["status"]
+        )
+        return True
+
+    def _left_s(self, saga: Instance, waits: Waiting | Later) -> float:
+        if isinstance(waits, Later) or waits.until is None:
             return saga.entered + (waits.for_s or 0.0) - saga.clock()
         return self.arrivals.seconds_until(_moment(str(look_up(waits.until, saga.data, saga.results))))
 
@@ -48,7 +82,9 @@ def _moment(value: str) -> dt.datetime:
     return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
 
-def _over(waits: Waiting) -> str:
+def _over(waits: Waiting | Later) -> str:
+    if isinstance(waits, Later):
+        return f"{ANSWERED}none came within {duration(waits.for_s)}"
     if waits.signal is None:
         return "the pause is over"
     return f"no signal {waits.signal} came within {duration(waits.for_s or 0.0)}"

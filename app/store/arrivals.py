@@ -1,4 +1,4 @@
-"""Signals that arrive for sagas. The writer locks the saga's row first, so no commit of the saga can miss a signal."""
+"""Signals and answers that arrive for sagas. The writer locks the saga's row first, so no commit can miss them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Engine as Database
-from sqlalchemy import Row, and_, bindparam, case, insert, select, update
+from sqlalchemy import Row, bindparam, case, insert, select, update
 
 from app.store.audit import Entry, append
 from app.store.database import UtcDateTime, db_now, seconds_until
@@ -17,17 +17,22 @@ from machines.statuses import Status
 
 _ARRIVAL, _SAGA = ArrivalRow.__table__, SagaRow.__table__
 _FIND = select(_ARRIVAL).where(_ARRIVAL.c.saga_id == bindparam("saga_id"), _ARRIVAL.c.name == bindparam("signal"))
-#: A process that holds the waiting saga sees the signal at its next commit, so only a released saga becomes due.
+_WAITS = _SAGA.c.status == Status.WAITING.value
+#: A waiting saga is taken from the process that holds it: that process may be about to commit that the time is over, or
+#: a person's request, and the new version fences this commit. No call with an effect is in flight in a waiting state.
+#: Any other saga stays with its process, whose commit that enters the waiting state sees the signal.
 _ARRIVED = {
     "arrived": _SAGA.c.arrived + 1,
-    "due_at": case((and_(_SAGA.c.status == Status.WAITING, _SAGA.c.owner.is_(None)), db_now()), else_=_SAGA.c.due_at),
+    "version": _SAGA.c.version + case((_WAITS, 1), else_=0),
+    "owner": case((_WAITS, None), else_=_SAGA.c.owner),
+    "due_at": case((_WAITS, db_now()), else_=_SAGA.c.due_at),
 }
 _UNTIL = select(seconds_until(bindparam("moment", type_=UtcDateTime())))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signal:
-    """A signal as it is sent."""
+    """A signal as it is sent, or the answer to a step (see app.engine.answers)."""
 
     name: str
     body: Mapping[str, Any]

@@ -185,11 +185,18 @@ class Instance(Progress):
         named = ((name, tag_text(self.data.get(name))) for name in self.definition.tags)
         return [(name, value) for name, value in named if value is not None]
 
-    def end_wait(self, outcome: Outcome, *, reason: str, actor: str, body: Mapping[str, Any] | None = None) -> None:
+    def end_wait(
+        self, outcome: Outcome, *, reason: str, actor: str, body: Mapping[str, Any] | None = None,
+        status_code: int | None = None,
+    ) -> None:  # fmt: skip
         at = self.current
-        super().end_wait(outcome, reason=reason, actor=actor, body=body)
-        if outcome is Outcome.SUCCEEDED and at.step is not None:
+        super().end_wait(outcome, reason=reason, actor=actor, body=body, status_code=status_code)
+        if at.step is None:
+            return
+        if outcome is Outcome.SUCCEEDED:
             self.results[at.step.name] = {} if body is None else body
+        elif outcome is Outcome.REFUSED_UNDO and body is not None:
+            self.results[at.step.name] = body  # for the undo
 
     def start_pending(self) -> None:
         super().start_pending()

@@ -51,7 +51,11 @@ def instance(
 
     Raise UnknownSagaError for an unknown table, and ValueError for a state that the table does not have.
     """
-    saga = Instance(registry.of(row), row.id, row.data, row.state, in_doubt=is_in_doubt(row, own_claims))
+    definition = registry.of(row)
+    at = definition.states.get(row.state)
+    # A process that claims a waiting saga sends no call, so its claim proves nothing.
+    in_doubt = row.unsure if at is not None and at.waits else is_in_doubt(row, own_claims)
+    saga = Instance(definition, row.id, row.data, row.state, in_doubt=in_doubt)
     saga.epoch, saga.version, saga.claims = row.epoch, row.version, row.claims
     saga.failed_attempts, saga.deferrals, saga.error = row.attempt, row.deferrals, row.error
     saga.deadline = inf if row.deadline_left_s is None else now + row.deadline_left_s

@@ -107,9 +107,10 @@ _SAVE = (
         updated_at=_UPDATED,
     )
 )
-#: A commit that releases a waiting saga. The saga is due at once when a signal has arrived since it was read. The CASE
-#: reads a column of the row itself, which PostgreSQL reads again when another transaction has held the row. A subquery
-#: would not see the signal of that transaction.
+#: A commit that releases a waiting saga. The saga is due at once when a signal has arrived since it was read and before
+#: the saga waited; a later signal changes the version, see app.store.arrivals. The CASE reads a column of the row
+#: itself, which PostgreSQL reads again when another transaction has held the row. A subquery would not see the signal
+#: of that transaction.
 _SAVE_WAITING = _SAVE.values(
     due_at=case((_SAGA.c.arrived != bindparam("known_arrived"), db_now()), else_=in_seconds(bindparam("delay_s")))
 )
@@ -285,7 +286,7 @@ class SagaStore:
             "new_owner": owner,
             # A release sets the count of claims to 0, because the saga has not killed this process.
             "new_claims": saga.claims if owner else 0,
-            "new_unsure": saga.in_doubt or owner == self.owner,
+            "new_unsure": saga.in_doubt or (owner == self.owner and saga.current.call is not None),
             "new_reference": saga.reference,
             "new_moves": written(self._moves(saga, now)).decode(),
             "entered_s": _entered(saga, now) - now,

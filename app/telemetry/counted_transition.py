@@ -33,12 +33,12 @@ class CountedTransition(NamedTuple):
     @property
     def fails(self) -> bool:
         """Return True when a forward step fails, so that the saga does not go forward any more."""
-        return self._leaves(Phase.FORWARD) and self.trigger in GIVES_UP
+        return self._leaves_action() and self.trigger in GIVES_UP
 
     @property
     def succeeds(self) -> bool:
         """Return True when the transition completes a forward step."""
-        return self._leaves(Phase.FORWARD) and self.trigger == Trigger.SUCCEEDED
+        return self._leaves_action() and self.trigger == Trigger.SUCCEEDED
 
     @property
     def compensates(self) -> bool:
@@ -54,6 +54,10 @@ class CountedTransition(NamedTuple):
     def sticks(self) -> bool:
         """Return True when the saga is stuck after the transition."""
         return self.dest.phase is Phase.STUCK
+
+    def _leaves_action(self) -> bool:
+        """Return True when an action was in flight, or accepted and not answered yet."""
+        return self._leaves(Phase.FORWARD) or (self.source is not None and self.source.awaits_answer)
 
     def _leaves(self, phase: Phase) -> bool:
         return self.source is not None and self.source.phase is phase

@@ -23,6 +23,7 @@ from app.telemetry.entry_queue import EntryQueue
 from app.telemetry.log_lines import CREATED, CommittedSaga, LogLines, level_and_event
 from machines.call import Call
 from machines.history import RECORDED
+from machines.outcomes import Outcome
 from machines.saga import Saga
 from machines.statuses import FINISHED, Status
 from machines.transitions import State
@@ -218,6 +219,8 @@ class Telemetry:
         if state.step is None or state.call is None:
             return
         for result in RECORDED:
+            if result is Outcome.ACCEPTED and not state.answered_later:
+                continue
             self._attempt_s.labels(saga, state.step.name, state.direction, result)
         for call in (state.call, state.step.probe):
             if call is not None:

@@ -64,10 +64,14 @@ def whole_json(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow])
     """Return the saga with its data, steps and journal."""
     saga, journal = shown(registry, saga, journal)
     steps = _steps(registry, saga, journal)
-    retry_count, max_retries = retries(table_of(registry, saga, journal), journal)
+    definition = table_of(registry, saga, journal)
+    retry_count, max_retries = retries(definition, journal)
+    waits = definition.states[saga.state].waits if definition and saga.status == Status.WAITING else None
     return short_json(saga) | {
         "data": saga.data,
         "started_by": saga.started_by,
+        "waiting_for": str(waits) if waits else None,
+        "waiting_until": _moment(saga.due_at) if waits and saga.owner is None else None,
         "completed_at": _moment(_ended_at(saga)),
         "retry_count": retry_count,
         "max_retries": max_retries,

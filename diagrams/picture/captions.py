@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from diagrams.descriptions import POINT_OF_NO_RETURN, TRIGGERS
+from diagrams.descriptions import POINT_OF_NO_RETURN, triggers_of
 from diagrams.picture.elements import Box, Shade, Text, line_height
 from diagrams.picture.layout import HEADLINE_Y, MARGIN, Layout
 from diagrams.picture.step_notes import step_notes
@@ -11,7 +11,7 @@ from diagrams.step_bands import Band
 _LEGEND = (
     ("forward", "a call is in flight"),
     ("passing", "waits to be sent"),
-    ("waiting", "waits for a signal or a time"),
+    ("waiting", "waits for a signal, an answer or a time"),
     ("failure", "failed: turns back"),
     ("undoing", "undoes a step"),
     ("stuck", "stuck: a person decides"),
@@ -79,9 +79,10 @@ def legend(layout: Layout, top: float) -> tuple[list[Box], list[Text], float]:
             )
         )
         x += width + 14
+    triggers = triggers_of(layout.saga)
     column = max(layout.width, x) / 2
-    for number, (trigger, meaning) in enumerate(TRIGGERS.items()):
+    for number, (trigger, meaning) in enumerate(triggers.items()):
         x, y = MARGIN + column * (number % 2), top + 72 + 18 * (number // 2)
         words.append(Text(words=trigger, x=x, y=y, look="label"))
         words.append(Text(words=meaning, x=x + 128, y=y, look="quiet"))
-    return boxes, words, 72 + 18 * ((len(TRIGGERS) + 1) // 2) + 8
+    return boxes, words, 72 + 18 * ((len(triggers) + 1) // 2) + 8

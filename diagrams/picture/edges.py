@@ -29,7 +29,7 @@ def _edge(layout: Layout, transitions: list[Transition]) -> Edge:
     # The rarest trigger is the last label.
     transitions = sorted(transitions, key=lambda transition: transition.trigger is Trigger.QUARANTINE)
     source, dest = layout.boxes[transitions[0].source], layout.boxes[transitions[0].dest]
-    points, places = _way(transitions[0], source, dest)
+    points, places = _way_of_band(layout, transitions[0], source, dest)
     labels = [label(layout.saga, transition, layout.overlay) for transition in transitions]
     for before in labels[len(places) - 1 : -1]:  # labels without a place follow on the line of the last place
         places.append((places[-1][0] + before.width + BESIDE, places[-1][1]))
@@ -54,6 +54,39 @@ def _strongest(labels: list[Text]) -> str:
     """Return the most prominent style among the labels of an edge."""
     looks = {text.look.removeprefix("label").strip() for text in labels}
     return max(looks, key=lambda look: (look not in ("dim", "ahead"), look != "dim", look))
+
+
+def _way_of_band(layout: Layout, transition: Transition, source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
+    """Return the route of an edge. Some edges go around the box below an action, in which the answer is awaited."""
+    beside = next(
+        (band for band in layout.bands if band.awaiting and source.state in (band.active, band.awaiting)), None
+    )
+    if beside is None:
+        return _way(transition, source, dest)
+    if source.state == beside.awaiting:
+        return _way(transition, source, dest) if transition.trigger is Trigger.SUCCEEDED else _above(source, dest)
+    match transition.trigger:
+        case Trigger.ACCEPTED:
+            return _down(source, dest)
+        case Trigger.SUCCEEDED:
+            return _around(source, dest)
+        case _:
+            return _way(transition, source, dest)
+
+
+def _around(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
+    """Return a route at the left of the box between two boxes."""
+    x, out, into = min(source.left, dest.left) - 12, source.y + LANE, dest.y - LANE
+    return [(source.left, out), (x, out), (x, into), (dest.left, into)], [(x + 6, source.bottom + 20)]
+
+
+def _above(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
+    """Return a route to the right, and up to a box that is higher."""
+    stuck = dest.shape in _STUCK
+    x, y = (dest.x if stuck else dest.left - 14), source.y + (LANE if stuck else -LANE)
+    end = [(x, dest.bottom)] if stuck else [(x, dest.y + LANE), (dest.left, dest.y + LANE)]
+    places = [(source.right + 10, y + 14 + 14 * line if stuck else y - 5 - 14 * line) for line in range(4)]
+    return [(source.right, y), (x, y), *end], places
 
 
 def _way(transition: Transition, source: Box, dest: Box) -> tuple[list[Point], list[Point]]:

@@ -106,7 +106,7 @@ def _title(saga: Saga, state: State) -> str:
 def _columns(saga: Saga, found: list[Band], sized: dict[str, Box], overlay: Overlay, left: float) -> dict[str, Box]:
     """Return the boxes with the x and the width of their column. The labels fit into the space between columns."""
     columns: list[list[str | None]] = [
-        [*(b.active for b in found), *(b.before for b in found), saga.completed],
+        [*(b.active for b in found), *(b.before for b in found), *(b.awaiting for b in found), saga.completed],
         [*(b.failure for b in found), *(b.stuck for b in found)],
         [*(b.undoing for b in found), saga.compensated],
         [b.undo_stuck for b in found],
@@ -128,7 +128,7 @@ def _gaps(saga: Saga, overlay: Overlay) -> tuple[float, float, float, float]:
     """Return the space at the right of each column, in which the longest label there fits."""
     phases = {state.name: state.phase for state in saga.states.values()}
     transitions = [transition for transition in saga.transitions if transition.source != transition.dest]
-    out = [transition for transition in transitions if phases[transition.source] is Phase.FORWARD]
+    out = [transition for transition in transitions if phases[transition.source] in (Phase.FORWARD, Phase.WAITING)]
     back = [transition for transition in transitions if transition.trigger.startswith("compensate")]
     undo = [transition for transition in transitions if phases[transition.source] is Phase.UNDOING]
     outward, undoing = (
@@ -191,4 +191,9 @@ def _band(band: Band, placed: dict[str, Box], top: float) -> float:
         below = max(placed[band.failure].bottom + 30 + stuck.height / 2, placed[band.active].bottom + 24)
         placed[band.stuck] = replace(stuck, y=below)
         lowest = max(lowest, placed[band.stuck].bottom - 22)  # the edges that leave the stuck state need less space
+    if band.awaiting:
+        lowest = max(lowest, placed[band.stuck].bottom)
+        awaiting = placed[band.awaiting]
+        placed[band.awaiting] = replace(awaiting, y=lowest + 44 + awaiting.height / 2)
+        lowest = placed[band.awaiting].bottom
     return lowest

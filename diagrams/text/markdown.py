@@ -7,11 +7,11 @@ from diagrams.descriptions import (
     MEANINGS,
     PHASES,
     POINT_OF_NO_RETURN,
-    TRIGGERS,
     deadline_note,
     meanings,
     recovery_note,
     retry_note,
+    triggers_of,
 )
 from machines.retry import Retry
 from machines.saga import Saga
@@ -33,7 +33,11 @@ def markdown(saga: Saga) -> str:
         for place, step in enumerate(saga.steps, 1)
     ]
     states = [
-        (code(s.name), f"{s.phase}: {PHASES[s.phase]}", code(s.step.name) if s.step else "")
+        (
+            code(s.name),
+            f"{s.phase}: {str(s.waits) if s.awaits_answer else PHASES[s.phase]}",
+            code(s.step.name) if s.step else "",
+        )
         for s in saga.states.values()
     ]
     transitions = [
@@ -59,7 +63,7 @@ def markdown(saga: Saga) -> str:
         "## Rows",
         table(("source", "trigger", "dest", "call"), transitions),
         "## Triggers",
-        table(("trigger", "meaning"), [(str(trigger), meaning) for trigger, meaning in TRIGGERS.items()]),
+        table(("trigger", "meaning"), [(str(trigger), meaning) for trigger, meaning in triggers_of(saga).items()]),
     ]
     return "\n\n".join(parts) + "\n"
 

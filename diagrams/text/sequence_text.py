@@ -17,6 +17,11 @@ def plantuml_sequence(run: Run) -> str:
     lines.append(f"{_CLIENT} -> {_SAGA} : start")
     for exchange in run.exchanges:
         other = _alias(exchange.call.participant)
+        if exchange.asks is Asks.ANSWER:
+            lines += [f"{other} -> {_SAGA} : {_asks(exchange)}", f"note over {_SAGA} : {text(exchange.then)}"]
+            if _no_return(exchange):
+                lines.append(f"== {POINT_OF_NO_RETURN} ==")
+            continue
         lines += [
             f"{_SAGA} -> {other} : {text(_asks(exchange))}",
             f"{other} {'-->' if _well(exchange) else '--x'} {_SAGA} : {_answers(exchange)}",
@@ -36,6 +41,11 @@ def mermaid_sequence(run: Run) -> str:
     lines.append(f"  {_CLIENT}->>{_SAGA}: start")
     for exchange in run.exchanges:
         other = _alias(exchange.call.participant)
+        if exchange.asks is Asks.ANSWER:
+            lines += [f"  {other}->>{_SAGA}: {_asks(exchange)}", f"  Note over {_SAGA}: {text(exchange.then)}"]
+            if _no_return(exchange):
+                lines.append(f"  Note over {_CLIENT},{_SAGA}: {POINT_OF_NO_RETURN}")
+            continue
         lines += [
             f"  {_SAGA}->>{other}: {text(_asks(exchange))}",
             f"  {other}{'-->>' if _well(exchange) else '--x'}{_SAGA}: {_answers(exchange)}",
@@ -56,6 +66,8 @@ def _alias(participant: str) -> str:
 
 
 def _asks(exchange: Exchange) -> str:
+    if exchange.asks is Asks.ANSWER:
+        return f"callback of {exchange.step.name}"
     words = {
         Asks.DO: exchange.step.name,
         Asks.RECOVER: f"the lost reply of {exchange.step.name}",
@@ -70,7 +82,7 @@ def _answers(exchange: Exchange) -> str:
 
 
 def _well(exchange: Exchange) -> bool:
-    return exchange.outcome is Trigger.SUCCEEDED
+    return exchange.outcome in (Trigger.SUCCEEDED, Trigger.ACCEPTED)
 
 
 def _no_return(exchange: Exchange) -> bool:

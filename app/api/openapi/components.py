@@ -3,7 +3,7 @@
 from apispec import APISpec
 from marshmallow import Schema, fields
 
-from app.access.permissions import OPEN
+from app.access.permissions import OPEN, Scope
 from app.api.openapi.operation import Operation
 
 #: Status of an error → its description in the document.
@@ -13,6 +13,7 @@ PROBLEMS = {
     403: "The key does not have the scope that this operation needs.",
     404: "Not found.",
     409: "Not possible in the present state of the saga.",
+    410: "Too late: the step is undone.",
     413: "The body is larger than 256 KiB (a batch: 4 MiB).",
     415: "The body is not sent as application/json.",
     422: "The Idempotency-Key belongs to a saga with other data; send a new key.",
@@ -62,7 +63,7 @@ def add(spec: APISpec) -> None:
 
 
 def security(declared: Operation) -> list[dict[str, list[str]]]:
-    scopes = [str(declared.need)] if declared.need is not OPEN else []
+    scopes = [str(declared.need)] if isinstance(declared.need, Scope) else []
     return [{name: scopes} for name in _SCHEMES] if scopes else []
 
 

@@ -46,7 +46,7 @@ class Operation:
     #: JSON pointer of the saga's id in a successful answer.
     id_at: str = ""
     media_types: Sequence[str] = ("application/json",)
-    #: The scope that the operation needs, or OPEN.
+    #: The scope that the operation needs, OPEN, or BY_URL.
     need: Need = Scope.READ
 
 

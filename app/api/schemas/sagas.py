@@ -75,6 +75,8 @@ class SagaWhole(SagaWithSteps):
 
     data = fields.Dict()
     started_by = maybe(fields.String, metadata={"description": "who started it, such as key:shop; null: not known"})
+    waiting_for = maybe(fields.String, metadata={"description": "the signal, callback or pause that it waits for"})
+    waiting_until = maybe(fields.String, metadata={"format": "date-time", "description": "the end of that wait"})
     retry_count = fields.Integer(metadata={"description": "of the call that was retried most, undos included"})
     max_retries = fields.Integer(metadata={"description": "most retries of that call"})
     remaining_steps = fields.List(fields.String())

@@ -15,6 +15,7 @@ from sqlalchemy import text
 from app.calls.client import Request
 from app.calls.outcome import Reply
 from app.config import Config
+from app.engine.answers import Answers
 from app.engine.batch import Batches
 from app.engine.calls import Calls
 from app.engine.engine import Engine
@@ -91,17 +92,21 @@ class Scene:
         self.at_each_sleep()
 
     @cached_property
+    def config(self) -> Config:
+        return Config(public_url="https://sagas.example", secret_key="s" * 32)
+
+    @cached_property
     def telemetry(self) -> Telemetry:
         return Telemetry(self.metrics)
 
     @cached_property
     def engine(self) -> Engine:
         return Engine(
-            config=Config(),
+            config=self.config,
             store=SagaStore(
                 Connections(self.database), self.registry, "engine", lambda: self.now, webhooks=self.webhooks
             ),
-            calls=Calls(config=Config(), sender=self, telemetry=self.telemetry, traces=self.traces),
+            calls=Calls(config=self.config, sender=self, telemetry=self.telemetry, traces=self.traces),
             waits=Waits(arrivals=Arrivals(self.database)),
             telemetry=self.telemetry,
             actor="engine",
@@ -114,7 +119,7 @@ class Scene:
     @cached_property
     def runner(self) -> Runner:
         return Runner(
-            config=Config(),
+            config=self.config,
             engine=self.engine,
             leases=self.leases(),
             tables=Tables(self.database, self.registry, "engine"),
@@ -127,12 +132,16 @@ class Scene:
         # A longer wait would end in the recovery thread, which does not run here.
         self.longest_wait_s = MAX_INLINE_WAIT_S
         return SagaService(
-            config=Config(),
+            config=self.config,
             registry=self.registry,
             engine=self.engine,
             runner=self.runner,
             keys=self.keys,
         )
+
+    @cached_property
+    def answers(self) -> Answers:
+        return Answers(self.config, self.registry, self.engine, self.runner)
 
     @cached_property
     def keys(self) -> Keys:

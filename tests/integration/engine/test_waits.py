@@ -11,12 +11,14 @@ from app.calls.client import Request
 from app.errors import ConflictError, KeyReusedError, NotFoundError
 from app.store.arrivals import Arrivals, Signal
 from app.store.instance import Instance
+from app.store.sagas import FencedError
 from machines.call import post
 from machines.fields import boolean, date, datetime, text
 from machines.outcomes import REFUSED, SUCCEEDED
 from machines.registry import Registry
 from machines.saga import Saga
 from machines.step import Step, compensatable, pause, pivot, retriable, wait
+from tests.integration.engine.passing import Crash, continue_due, dies_at, pass_time
 from tests.integration.engine.scene import Scene
 
 HOUR = 3_600.0
@@ -43,26 +45,6 @@ def loan(*between: Step, pay: dict[str, Any] | None = None, **columns: Any) -> S
 def begin(scene: Scene, definition: Saga, **data: Any) -> Instance:
     scene.registry = Registry([definition])
     return scene.run(definition, **(data or {"customer": "Ada"}))
-
-
-def pass_time(scene: Scene, seconds: float) -> None:
-    """Let the database believe that everything happened earlier."""
-    back = {
-        "sqlite": "strftime('%Y-%m-%d %H:%M:%f', {0}, '-{1} seconds') || '000'",
-        "postgresql": "{0} - interval '{1} seconds'",
-    }[scene.database.dialect.name]
-    columns = ("entered_at", "due_at", "deadline_at")
-    moved = ", ".join(f"{column} = {back.format(column, seconds)}" for column in columns)
-    with scene.database.connect() as connection:
-        connection.exec_driver_sql(f"UPDATE saga SET {moved}")
-
-
-def continue_due(scene: Scene) -> Instance | None:
-    """Let a process claim the saga and run it, if it is due."""
-    for saga in scene.leases("other").claim(1, 30):
-        scene.engine.run(saga, 0)
-        return saga
-    return None
 
 
 def send(scene: Scene, saga: Instance, body: dict[str, Any], **how: Any) -> str:
@@ -241,14 +223,31 @@ def test_a_person_cancels_a_waiting_saga(scene):
         send(scene, saga, YES)
 
 
-def test_a_signal_during_the_commit_that_enters_the_wait_is_not_missed(scene):
-    """The owner has read that nothing has arrived; the signal comes; then the owner releases the saga."""
+def test_a_signal_takes_a_waiting_saga_from_the_process_that_looks_at_it(scene):
+    """The process has read that nothing has arrived; the signal comes; the process may not end the wait any more."""
     saga = begin(scene, loan(APPROVE))
     holder = scene.recovered("holder")
     Arrivals(scene.database).add(saga.id, Signal(name="decision", body=YES, sender="a"), lambda *_: None)
-    assert continue_due(scene) is None  # the holder still has the lease
-    scene.engine.release(holder, HOUR)
+    pass_time(scene, HOUR + 1)
+    holder.entered -= HOUR + 1
+    with pytest.raises(FencedError):
+        scene.engine.run(holder, 0)
     assert continue_due(scene).state == "PAID"
+
+
+def test_a_signal_that_has_arrived_goes_before_the_deadline(scene):
+    saga = begin(scene, loan(APPROVE))
+    Arrivals(scene.database).add(saga.id, Signal(name="decision", body=NO, sender="a"), lambda *_: None)
+    pass_time(scene, 101 * HOUR)
+    assert "signal decision from a" in continue_due(scene).error
+
+
+def test_a_request_to_cancel_comes_after_the_signal_that_has_arrived(scene):
+    saga = begin(scene, loan(APPROVE, pause("rest", for_s=HOUR, done="RESTED", refused="STOPPED")))
+    Arrivals(scene.database).add(saga.id, Signal(name="decision", body=YES, sender="a"), lambda *_: None)
+    assert scene.service.compensate(saga.id, "user:eve", "no need").state == "CALLED_OFF"
+    triggers = [row["trigger"] for row in scene.rows("SELECT * FROM journal WHERE source IN ('HELD', 'APPROVED')")]
+    assert sorted(triggers) == ["cancel", "succeeded"]
 
 
 def test_a_signal_for_a_later_wait_does_not_keep_the_present_wait_busy(scene):
@@ -263,30 +262,6 @@ def test_a_signal_for_a_later_wait_does_not_keep_the_present_wait_busy(scene):
     while continue_due(scene):
         pass
     assert scene.rows("SELECT state FROM saga")[0]["state"] == "PAID"
-
-
-class Crash(BaseException):
-    """The process dies."""
-
-
-def dies_at(scene: Scene, commit: int, *, after: bool, monkeypatch: pytest.MonkeyPatch) -> Callable[[], bool]:
-    """Let the process die before or after this commit. Return a function that returns True when it has died."""
-    made = {"commits": 0, "died": False}
-    for name in ("insert", "save"):
-        real = getattr(scene.engine.store, name)
-
-        def commits(*given: Any, real: Callable[..., None] = real, **how: Any) -> None:
-            made["commits"] += 1
-            fatal = made["commits"] == commit
-            made["died"] |= fatal
-            if fatal and not after:
-                raise Crash
-            real(*given, **how)
-            if fatal:
-                raise Crash
-
-        monkeypatch.setattr(scene.engine.store, name, commits)
-    return lambda: bool(made["died"])
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

@@ -1,17 +1,25 @@
 """A table with pauses and waits, in every format."""
 
+from itertools import combinations
+
 import pytest
 
+from diagrams.descriptions import notes
+from diagrams.overlays.overlay import Overlay
+from diagrams.picture.layout import layout
 from diagrams.picture.svg import svg
 from diagrams.sequence import runs
 from diagrams.text.graphviz import graphviz
 from diagrams.text.markdown import markdown
 from diagrams.text.mermaid import mermaid
 from diagrams.text.plantuml import plantuml
-from machines.call import post
+from diagrams.text.sequence_text import mermaid_sequence, plantuml_sequence
+from machines.call import get, post
+from machines.later import callback
+from machines.outcomes import ACCEPTED
 from machines.preview import preview
 from machines.saga import Saga
-from machines.step import compensatable, pause, pivot
+from machines.step import compensatable, pause, pivot, retriable
 from machines.transitions import Trigger
 from tests.support.waiting_sagas.leave import LEAVE
 
@@ -24,6 +32,48 @@ LOAN = Saga(
         pivot("pay", post("bank", "/pay"), done="PAID", refused="DECLINED"),
     ),
 )  # fmt: skip
+
+
+SALE = Saga(
+    name="sale", version=1, initial="ASKED", completed="SENT", compensated="CALLED_OFF", participants=("bank",),
+    data={}, deadline_s=10 * 86_400,
+    steps=(
+        compensatable(
+            "pay", post("bank", "/pay", means={"state": {"processing": ACCEPTED}}), undo=post("bank", "/refund"),
+            probe=get("bank", "/pay/{saga.id}"), later=callback(within_s=86_400), done="PAID", refused="DECLINED",
+        ),
+        pivot("book", post("bank", "/book"), later=callback(within_s=60), done="BOOKED", refused="NOT_BOOKED"),
+        retriable("send", post("bank", "/send"), later=callback(within_s=60), done="SENT"),
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("draw", [svg, graphviz, markdown, mermaid, plantuml])
+def test_each_format_says_that_an_answer_is_awaited(draw):
+    for words in ("AWAITING_PAY", "AWAITING_SEND", "callback, 1 d at most", "accepted"):
+        assert words in draw(SALE)
+    assert "no callback in time: asks GET bank/pay/{saga.id}" in notes(SALE.states["AWAITING_PAY"])
+    assert "state processing: answered later" in notes(SALE.states["ASKED"])
+
+
+def test_the_sequence_of_a_later_answer_has_the_callback():
+    (later,) = (run for run in runs(SALE) if run.name == "pay-later")
+    assert "p_bank->>_saga: callback of pay" in mermaid_sequence(later)
+    assert "p_bank -> _saga : callback of pay" in plantuml_sequence(later)
+    assert "p_bank-->>_saga: accepted" in mermaid_sequence(later)
+
+
+def test_no_two_boxes_of_a_table_with_later_answers_overlap():
+    boxes = list(layout(SALE, Overlay(title="sale")).boxes.values())
+    for one, other in combinations(boxes, 2):
+        assert (
+            one.right <= other.left or other.right <= one.left or one.bottom <= other.top or other.bottom <= one.top
+        ), (one.state, other.state)
+
+
+def test_the_preview_of_a_cancellation_while_the_answer_is_awaited_undoes_the_step():
+    found = preview(SALE, "AWAITING_PAY", Trigger.CANCEL, in_doubt=False)
+    assert [stop.state.name for stop in found.course] == ["DECLINED", "UNDOING_PAY", "CALLED_OFF"]
 
 
 @pytest.mark.parametrize("draw", [svg, graphviz, markdown, mermaid, plantuml])

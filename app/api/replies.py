@@ -1,0 +1,61 @@
+"""The answers of participants to steps whose calls they have accepted. The token in the URL is the permission."""
+
+from uuid import UUID
+
+from flask import Blueprint, Response, jsonify, request
+
+from app.access.permissions import BY_URL
+from app.api.openapi.operation import BAD_BODY, operation
+from app.api.request_parsing import json_body
+from app.api.schemas.replies import AnyReply, Open, Taken
+from app.calls.outcome import SCALAR, Reply
+from app.engine.reply_urls import PATH
+from app.errors import InvalidError
+from app.services import services
+from app.values import parsed as leniently
+from app.views.validation import parsed
+
+blueprint = Blueprint("replies", __name__, url_prefix=PATH)
+
+#: Media type by which a participant says no (RFC 9457); its member `status` is the status of the answer.
+_PROBLEM = "application/problem+json"
+_OK, _LOWEST_ERROR, _HIGHEST_ERROR = 200, 400, 599
+
+
+@blueprint.post("/<uuid:saga_id>/<step>/<token>")
+@operation(
+    "Answer a step later", "sagas", {200: Taken(), 202: Open()}, body=AnyReply(), body_optional=True,
+    problems=(*BAD_BODY, 404, 409, 410, 503), conflict="Another answer was first.", need=BY_URL,
+)  # fmt: skip
+def answer(saga_id: UUID, step: str, token: str) -> Response:
+    """Answer a step whose call was accepted with 202, at the URL of its header Saga-Reply-To.
+
+    The body means what it would mean as the reply to the call. A problem document means a reply with its status.
+    """
+    outcome = services().answers.take(saga_id, step, token, _reply())
+    found = jsonify(saga_id=str(saga_id), step=step, outcome=outcome)
+    found.status_code = 200 if outcome else 202
+    return found
+
+
+def _reply() -> Reply:
+    """Return the request as the reply that it stands for."""
+    problem = request.mimetype == _PROBLEM
+    headers = {name.lower().encode(): value.encode("latin-1") for name, value in request.headers.items()}
+    if not request.get_data():
+        body = {}
+    elif problem:
+        body = parsed(request.get_data(), "the body", leniently)
+    else:
+        body = json_body(leniently)
+    scalar = not (body is None or isinstance(body, dict | list))
+    body = {SCALAR: body} if scalar else {} if body is None else body
+    status = _status_of(body) if problem else _OK
+    return Reply(status=status, body=body, scalar=scalar, headers=headers)
+
+
+def _status_of(problem: object) -> int:
+    status = problem.get("status") if isinstance(problem, dict) else None
+    if not isinstance(status, int) or isinstance(status, bool) or not _LOWEST_ERROR <= status <= _HIGHEST_ERROR:
+        raise InvalidError(("/status", f"A problem document has a status from {_LOWEST_ERROR} to {_HIGHEST_ERROR}."))
+    return status
