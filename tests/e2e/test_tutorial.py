@@ -20,6 +20,7 @@ SOURCES = (
     "machines",
     "diagrams",
     "migrations",
+    "docs/examples",
     "pyproject.toml",
     "requirements.txt",
     "README.md",
@@ -36,7 +37,7 @@ def shell(tmp_path):
     for name in SOURCES:
         source = ROOT / name
         copy = shutil.copytree if source.is_dir() else shutil.copy
-        clone.mkdir(exist_ok=True)
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
         copy(source, clone / name)
     environment = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "HTTP"))} | {
         "PATH": os.pathsep.join([str(Path(sys.executable).resolve().parent), "/usr/local/bin", "/usr/bin", "/bin"]),
@@ -84,6 +85,15 @@ def test_the_readmes_way_to_an_own_saga_works_word_for_word(shell):
     assert output.splitlines()[-3:] == [
         f'/{path} {{"customer": "Ada"}}' for path in ("reservations", "payments", "confirmations")
     ]
+
+
+def test_commands_of_the_example_repository_work_word_for_word(shell):
+    page = (ROOT / "docs/examples/own-repository/README.md").read_text()
+    section = page.partition("## Run it\n")[2].partition("\n## ")[0]
+    shell.run(
+        "python3 -m venv ~/env && . ~/env/bin/activate && pip install --quiet . && cd docs/examples/own-repository"
+    )
+    assert "✓ completed in CONFIRMED  gift v1" in follow(section, shell)
 
 
 def test_tutorial_works_word_for_word(shell):
