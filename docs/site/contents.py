@@ -11,6 +11,7 @@ CONTENTS: Mapping[str, tuple[str, ...]] = {
         "/docs/changing-a-table",
         "/docs/client",
         "/docs/webhooks",
+        "/docs/schedules",
         "/docs/operations",
         "/docs/troubleshooting",
         "/docs/runbooks/README",

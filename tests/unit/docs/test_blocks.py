@@ -8,6 +8,7 @@ import trustme
 
 from app.config import check_participants, from_environment
 from docs.reference import metrics
+from docs.site.contents import CONTENTS
 from tests.support.documented import blocks
 
 ROOT = Path(__file__).parents[3]
@@ -28,6 +29,7 @@ NOT_RUN = {
     "docs/changing-a-table.md": "needs two releases: unit/app/cli/test_diff.py, integration/engine/test_succession.py",
     "docs/examples/README.md": "needs make in a clone: e2e/test_examples.py runs the same services and tables",
     "docs/operations.md": "needs Docker, Kubernetes and PostgreSQL's tools: unit/deploy",
+    "docs/schedules.md": "starts sagas on a date to come: integration/api/test_later_starts.py",
     "docs/runbooks": "needs a service with the failure: unit/deploy/test_alerts.py",
 }
 
@@ -96,3 +98,11 @@ def test_metrics_that_runbooks_query_exist():
     }
     assert len(queried) > 10
     assert queried - known == set()
+
+
+def test_each_document_is_in_the_contents_of_the_site():
+    """A page that is missing there would fail the build of the site, in `make check`."""
+    placed = {re.sub(r".*<(.*)>", r"\1", page) for pages in CONTENTS.values() for page in pages}
+    pages = {f"/{page.relative_to(ROOT).with_suffix('')}" for page in (ROOT / "docs").glob("*.md")} - {"/docs/index"}
+    assert pages - placed == set(), "name them in docs/site/contents.py and in docs/index.md"
+    assert [page for page in placed if not (ROOT / f"{page[1:]}.md").exists()] == []
