@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.access.principal import principal
 from app.environ import REPEATED_HEADERS
@@ -91,7 +92,14 @@ def json_body(parse: Callable[[bytes], Any] = parsed_strictly) -> Any:
     """Return the body as JSON. Raise MediaTypeError, MalformedError or InvalidError. parse: see app.values."""
     if request.mimetype != "application/json" and not _sent_by_curl():
         raise MediaTypeError("send Content-Type: application/json")
-    return parsed(request.get_data(), "the body", parse)
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise MediaTypeError("send the body uncompressed, without Content-Encoding")
+    try:
+        body = request.get_data()
+    except RequestEntityTooLarge as error:
+        error.description = f"the body is larger than {(request.max_content_length or 0) >> 10} KiB; send a smaller one"
+        raise
+    return parsed(body, "the body", parse)
 
 
 def refuse_prefer(why: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from app.errors import NotReadyError, ProblemError
 from app.services import services
@@ -74,13 +74,25 @@ def problem_of(error: Exception) -> Problem:
 
 
 def _of_http(error: HTTPException) -> Problem:
-    allowed = getattr(error, "valid_methods", None)
+    allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
     return Problem(
         status=error.code or 500,
         title=error.name,
-        detail=error.description or error.name,
-        headers={"Allow": ", ".join(sorted(allowed))} if allowed else {},
+        detail=_remedy(error, allowed) or error.description or error.name,
+        headers={"Allow": allowed} if allowed else {},
     )
+
+
+def _remedy(error: HTTPException, allowed: str) -> str:
+    """Return what the sender can correct about Werkzeug's own errors; "": their description says it."""
+    if error.description != type(error).description:
+        return ""
+    match error:
+        case NotFound():
+            return "there is nothing at this path; check the type or the id of a saga in it; /docs lists every path"
+        case MethodNotAllowed():
+            return f"this path takes {allowed}"
+    return ""
 
 
 def _of_database(error: SQLAlchemyError) -> Problem:

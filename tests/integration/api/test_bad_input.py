@@ -74,8 +74,21 @@ def test_every_wrong_field_is_named_at_once(client):
 
 
 def test_a_body_that_is_too_large_is_refused(client, begun):
-    assert_problem(post(client, b" " * 300_000 + json.dumps(GOOD).encode()), 413)
+    problem = assert_problem(post(client, b" " * 300_000 + json.dumps(GOOD).encode()), 413)
+    assert problem["detail"] == "the body is larger than 256 KiB; send a smaller one"
     assert begun() == 0
+
+
+def test_a_compressed_body_is_refused(client, begun):
+    problem = assert_problem(post(client, b"\x1f\x8b", **{"Content-Encoding": "gzip"}), 415)
+    assert problem["detail"] == "send the body uncompressed, without Content-Encoding"
+    assert begun() == 0
+
+
+def test_an_unknown_path_says_what_to_check(client):
+    for path in ("/api/v1/sagas/no_such_type", "/api/commande/not-a-uuid"):
+        problem = assert_problem(client.post(path, json=GOOD), 404)
+        assert problem["detail"].startswith("there is nothing at this path; check the type or the id of a saga in it")
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "", None])
@@ -120,6 +133,7 @@ def test_another_method_is_not_allowed(client):
     answer = client.get("/api/commande/checkout")
     assert_problem(answer, 405)
     assert "POST" in answer.headers["Allow"]
+    assert answer.json["detail"].startswith("this path takes OPTIONS, POST")
 
 
 def test_saga_of_another_type_is_not_an_order(client):
