@@ -112,7 +112,7 @@ class Config:
         server_urls.DEFAULT_DATABASE_URL,
         "`postgresql://user:password@host/name`, or `sqlite:///file`; several hosts as in libpq: "
         "`…@h1:5432,h2:5432/name?target_session_attrs=read-write`",
-        shown="`var/saga.db`",
+        shown="`var/saga.db`, or `saga.db` in the current folder where the service was installed with pip",
         secret=True,
         parts=server_urls.DATABASE_PARTS,
     )
