@@ -19,14 +19,14 @@ from machines.outcomes import Outcome
 from machines.references import split
 from machines.saga import Saga
 from machines.step import Step
-from machines.transitions import Phase, Trigger, stuck_states
+from machines.transitions import Phase, Trigger, awaiting_state, stuck_states
 
 #: Columns of a step with the names of its states.
 STATE_COLUMNS = ("doing", "done", "refused", "undoing")
 #: The role of a state in its table, such as done, and the number of the state's step, from 0.
 StateRole = tuple[str, int]
 #: Roles of states that a saga enters only after the call of their step may have been sent.
-_AFTER_THE_CALL = frozenset({"done", "refused", "undoing", "stuck", "undo stuck"})
+_AFTER_THE_CALL = frozenset({"done", "refused", "undoing", "stuck", "undo stuck", "awaiting"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,7 @@ def state_roles(table: Saga) -> Mapping[str, StateRole]:
         stuck, undo_stuck = stuck_states(step)
         found |= {getattr(step, column): (column, number) for column in STATE_COLUMNS if getattr(step, column)}
         found |= {stuck: ("stuck", number)} | ({undo_stuck: ("undo stuck", number)} if step.undo else {})
+        found |= {awaiting_state(step): ("awaiting", number)} if step.later else {}
     return found | {table.compensated: ("compensated", 0)}
 
 
@@ -134,7 +135,10 @@ def _obstacles(old: Saga, new: Saga, saga: Standing) -> Iterator[str]:
         return
     if old.states[saga.state].phase is not Phase.UNDOING and not old.states[saga.state].undoes:
         yield from _missing_data(new, ahead, saga.data)
-        yield from _missing_replies(new, number, replies(saga.journal))
+        at = old.states[saga.state]
+        awaited = at.step.name if at.step and at.awaits_answer else None  # its answer will have what is needed
+        kept = {name: reply for name, reply in replies(saga.journal).items() if name != awaited}
+        yield from _missing_replies(new, number, kept)
 
 
 def touched(old: Saga, saga: Standing) -> int:

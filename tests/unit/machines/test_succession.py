@@ -7,6 +7,7 @@ import pytest
 
 from machines.call import delete, get, post
 from machines.fields import date, integer, optional, text
+from machines.later import callback
 from machines.renaming import MIGRATE, as_named_now
 from machines.saga import Saga
 from machines.step import compensatable, pause, pivot, read, retriable, wait
@@ -196,6 +197,20 @@ def test_wait_that_a_saga_is_in_must_stay_what_it_is():
     assert passage(old, new(BOOK, signal, PAY, SEND), waiting).state == "BOOKED"
     assert passage(old, new(BOOK, other, PAY, SEND), waiting).state is None
     assert passage(old, new(BOOK, PAY, SEND), waiting).state is None
+
+
+LATER = replace(PAY, later=callback(within_s=60), call=post("shop", "/pay", keeps={"id": text(), "receipt": text()}))
+TELL = retriable("send", post("shop", "/send", receipt="pay.receipt"), done="SENT")
+ACCEPTED = Row("BOOKED", "accepted", "AWAITING_PAY", "pay", reply={"id": "p1"})
+
+
+def test_a_saga_that_waits_for_an_answer_moves_while_its_step_stays_what_it_is():
+    waits = standing("AWAITING_PAY", BOOKED, ACCEPTED)
+    found = passage(table(BOOK, LATER, SEND), new(BOOK, LATER, TELL), waits)
+    assert (found.state, found.obstacles) == ("AWAITING_PAY", ()), "its answer will have the receipt"
+    changed = replace(LATER, later=None)
+    (reason,) = passage(table(BOOK, LATER, SEND), new(BOOK, changed, SEND), waits).obstacles
+    assert "step 'pay' may have been called" in reason
 
 
 def test_saga_on_its_way_back_needs_nothing_of_later_steps():
