@@ -154,7 +154,7 @@ def phases_of(saga: Saga) -> dict[Phase, str]:
 
 
 def triggers_of(saga: Saga) -> dict[Trigger, str]:
-    """Return the triggers for the legend, each with its meaning. Only ACCEPTED can be missing."""
+    """Return the triggers for the legend, each with its meaning. ACCEPTED is left out where no step has it."""
     later = any(step.later for step in saga.steps)
     return {trigger: says for trigger, says in TRIGGERS.items() if later or trigger is not Trigger.ACCEPTED}
 

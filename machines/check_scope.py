@@ -213,8 +213,8 @@ def _field_of(step: Step, field: Field) -> Field:
 def field_below(field: Field | None, path: tuple[str, ...], reference: str) -> Field | None:
     """Return the type at a path inside a field; None when only a reply will decide it. Raise ReferenceProblem.
 
-    If an object or a list may be missing or null, the values inside it may be missing, too. An item beyond the fewest
-    of its list may be missing. A value inside a secret object or list is secret.
+    If an object or a list may be missing or null, the values inside it may be missing, too. An item of a list may be
+    missing when its index is `low=` of the list or higher. A value inside a secret object or list is secret.
     """
     optional = nullable = secret = False
     for name in path:

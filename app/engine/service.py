@@ -149,11 +149,13 @@ class SagaService:
     def signal(
         self, saga_id: UUID, sent: Signal, wait_s: float | None = None, *, entry: Entry | None = None
     ) -> SagaSnapshot:
-        """Send a signal to a saga. Return its durable state, within `wait_s` seconds when the signal ends a wait.
+        """Send a signal to a saga. Return the saga's durable state.
 
-        The body of the signal must be checked, see app.views.signals. A signal that comes early is kept until the saga
-        waits for it. The same signal again changes nothing. Raise NotFoundError, ConflictError when the signal comes
-        too late or another one was first, and KeyReusedError. entry: the audit row of a person's signal.
+        When the signal ends a wait, the saga first runs on for at most `wait_s` seconds. The caller has checked the
+        body of the signal with app.views.signals. A signal that comes early is stored until the saga waits for it. A
+        repeated signal changes nothing. Raise NotFoundError when there is no such saga or no such signal. Raise
+        ConflictError when the signal is too late, or when another signal was first. Raise KeyReusedError when the key
+        was used for another body. entry: the audit row of a person's signal.
         """
         check = partial(admit, self._registry, sent)
         self._engine.waits.arrivals.add(saga_id, sent, check, entry)

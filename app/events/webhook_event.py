@@ -25,7 +25,7 @@ def event_of(delivery: Row[Any], move: Row[Any], journal: Sequence[Row[Any]], re
     shown = SimpleNamespace(**{**move._mapping, "reason": reason, "event": f"saga.{delivery.event}"})  # noqa: SLF001  its public name
     event = as_cloudevent(shown, registry.secrets_of(move.definition), replies(journal))
     event["data"] = {"status": delivery.event} | event["data"]
-    # The broker may publish an event of its own for the same move, so the id names the status too.
+    # The outbox may publish another event of the same move. The status in this id keeps the two ids different.
     return event | {"id": f"{event['id']}/{delivery.event}"}
 
 

@@ -54,9 +54,9 @@ class Arrivals:
     ) -> None:  # fmt: skip
         """Store a signal. If the saga waits for it, make the saga due. Do nothing when the signal arrived earlier.
 
-        admit: called with the saga's row, which is then locked, and with the signal of this name that has arrived
-        before; None: there is none. It raises an error when the signal is refused. entry: the audit row of a person's
-        signal, for the same transaction.
+        admit: a function that raises an error for a signal that is refused. Its arguments are the saga's row, which
+        is locked during the call, and the earlier signal of the same name. Each is None when it does not exist.
+        entry: the audit row of a person's signal, for the same transaction.
         """
         with atomic(self._database) as connection:
             saga = connection.execute(select(_SAGA).where(_SAGA.c.id == saga_id).with_for_update()).one_or_none()

@@ -207,7 +207,7 @@ class Heat:
 
 
 def heat(definition: str, version: int, window_s: float) -> Heat:
-    # A query of its own reads the time, because PostgreSQL plans a comparison well only with a constant time.
+    # A separate query reads the time: PostgreSQL plans a comparison well only when the time is a constant.
     since = db.session.scalars(select(in_seconds(-window_s))).one()
     stays = db.session.execute(_stays(definition, version)).all()
     return Heat(

@@ -32,7 +32,7 @@ class FaultSettings:
     seed: int
     #: The share of the calls that get a fault, from 0 to 1.
     share: float = 0.0
-    #: The faults that are drawn.
+    #: The faults from which the proxy chooses at random.
     kinds: Sequence[str] = DRAWN
     #: The longest delay in seconds. A late call takes up to four times as long.
     delay_s: float = 0.8

@@ -64,7 +64,7 @@ class Faults:
 
     def __init__(self, application: Any) -> None:
         self._application = application
-        #: Faults for the next requests: an answer in place of the service's, or "lose" for a lost one.
+        #: Faults of the next requests. A response is sent instead of the service's answer; "lose" loses that answer.
         self.next: list[Response | str] = []
         self.seen: list[tuple[str, str, dict[str, str]]] = []
 
