@@ -15,7 +15,7 @@ FROZEN = {
     "0007_lighter_journal_trigger.py": "d715cb0651cef6168abda3d2f002ce3ae2a64b035c677f26d2cf4396f20c2274",
     "0008_waiting.py": "4bf609e7bfe9d93c75e25297a0b59b58cfc0c6d925a70a50808b454270f2cc7d",
     "0009_tags.py": "b31f505def97aabdbef352a7d60fbcc4c6f14a4f667ac9d91887453eff103dcd",
-    "0010_webhooks.py": "6a54051cf713f63fe5fb10bcff6afb08504552c59d4f79bdb8f42b8a62979a51",
+    "0010_webhooks.py": "d0dd7d11fcd240738ec5f989ebcac2d059db5567c433e70d4dc1b9aa4a56a967",
 }
 
 
