@@ -21,6 +21,7 @@ from app.access.address import install_rate_limit
 from app.access.api_keys import KeyRing
 from app.api import batches as batches_api
 from app.api import checkout, commandes, definitions, diagrams, docs, events, health, problems, replies, sagas, signals
+from app.api import schedules as schedules_api
 from app.api.metrics import Exporter
 from app.breaker import BreakerPolicy
 from app.broker import Broker
@@ -46,6 +47,7 @@ from app.engine.engine import Engine
 from app.engine.heartbeat import Heartbeat
 from app.engine.idempotency import Keys
 from app.engine.runner import Runner
+from app.engine.schedules import Schedules
 from app.engine.service import SagaService
 from app.engine.waits import Waits
 from app.events.event_threads import IN_MEMORY, EventThreads
@@ -68,6 +70,7 @@ from app.store.deliveries import Deliveries
 from app.store.leases import Leases, Replicas
 from app.store.outbox import Outbox
 from app.store.sagas import SagaStore
+from app.store.schedules import ScheduleStore
 from app.store.statements import Connections
 from app.store.statistics import saga_counts
 from app.store.tables import Tables
@@ -79,6 +82,7 @@ from app.telemetry.process_gauges import breaker_gauge, thread_gauge
 from app.telemetry.saga_gauges import SagaGauges
 from app.traces import Traces
 from app.values import LARGEST_CONTENT, read_back, written
+from app.views.schedules import checked_data
 from app.webhook_settings.model import Webhooks
 from machines.checkout import CHECKOUT
 from machines.commande import COMMANDE
@@ -121,7 +125,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     Exporter(app, metrics, queue)
     shared_cache = SharedCache(config.redis_url)
     committed, owner = _Committed(), new_owner()
-    engine, service, batches, runner, exposition = _engine(
+    engine, service, batches, schedules, runner, exposition = _engine(
         app, config, registry, participants, webhooks, metrics, queue, shared_cache, committed, owner, threads
     )
     event_threads = _event_threads(app, config, registry, webhooks, metrics, service, runner, committed, owner, threads)
@@ -135,6 +139,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         sagas=service,
         answers=Answers(config, registry, engine, runner),
         batches=batches,
+        schedules=schedules,
         runner=runner,
         events=event_threads,
         threads=threads,
@@ -147,7 +152,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         redact=Secrets(config.log_redact).redacted,
     ).install(app)
     problems.install(app)
-    for module in (health, sagas, batches_api, signals, replies, events, definitions, docs, diagrams):
+    for module in (health, sagas, batches_api, signals, replies, schedules_api, events, definitions, docs, diagrams):
         app.register_blueprint(module.blueprint)
     sagas.add_starts(app, registry)
     batches_api.add_batches(app, registry)
@@ -178,7 +183,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
     app: Flask, config: Config, registry: Registry, participants: Mapping[str, ParticipantSettings],
     webhooks: Webhooks, metrics: CollectorRegistry, queue: EntryQueue, shared_cache: SharedCache,
     committed: _Committed, owner: str, threads: ServiceThreads,
-) -> tuple[Engine, SagaService, Batches, Runner, Exposition]:  # fmt: skip
+) -> tuple[Engine, SagaService, Batches, Schedules, Runner, Exposition]:  # fmt: skip
     with app.app_context():
         store = SagaStore(Connections(db.engine), registry, owner, webhooks=webhooks)
         leases = Leases(db.engine, registry, owner)
@@ -215,6 +220,10 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         on_event=committed.event.set,
         on_delivery=committed.delivery.set,
     )
+    keys = Keys(store, shared_cache)
+    with app.app_context():
+        schedule_store = ScheduleStore(db.engine)
+    schedules = Schedules(engine, keys, registry, tables, schedule_store, checked_data)
     drafts = Drafts(engine, leases, tables, config.draft_days)
     runner = Runner(
         config=config,
@@ -224,12 +233,11 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
         heartbeat=heartbeat,
         stopping=stopping,
         broker=Broker(config.broker_url, threads) if config.broker_url else None,
-        at_each_beat=(guarded.learn, breakers.update, drafts.expire),
+        at_each_beat=(guarded.learn, breakers.update, drafts.expire, schedules.start_due),
         threads=threads,
     )
-    keys = Keys(store, shared_cache)
     service = SagaService(config=config, registry=registry, engine=engine, runner=runner, keys=keys, threads=threads)
-    return engine, service, Batches(engine, runner, keys), runner, exposition
+    return engine, service, Batches(engine, runner, keys), schedules, runner, exposition
 
 
 def _event_threads(  # noqa: PLR0917  connects parts that are built already

@@ -22,7 +22,7 @@ def arm(spec: str, store: Any, sender: Any) -> None:
         raise ConfigError(f"FAILPOINT must be one of {', '.join(_PLACES)}, a colon and a number, not {spec!r}")
     kill = _Countdown(int(number))
     around = {"before": kill} if place.startswith("before") else {"after": kill}
-    owner, methods = (store, ("insert", "save")) if place.endswith("commit") else (sender, ("send",))
+    owner, methods = (store, ("insert", "insert_all", "save")) if place.endswith("commit") else (sender, ("send",))
     for method in methods:
         setattr(owner, method, _killing(getattr(owner, method), **around))
 

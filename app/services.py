@@ -11,6 +11,7 @@ if TYPE_CHECKING:  # every layer imports this module, so this module must not im
     from app.engine.answers import Answers
     from app.engine.batch import Batches
     from app.engine.runner import Runner
+    from app.engine.schedules import Schedules
     from app.engine.service import SagaService
     from app.events.event_threads import EventThreads
     from app.participant_settings.model import ParticipantSettings
@@ -41,6 +42,8 @@ class Services:
     sagas: "SagaService"
     #: Takes the answers of participants to steps that are answered later.
     answers: "Answers"
+    #: Starts sagas at the times of schedules.
+    schedules: "Schedules"
     #: Starts many sagas in one commit.
     batches: "Batches"
     #: Runs sagas, and recovers sagas after its start.

@@ -12,6 +12,7 @@ from app.admin import (
     overview,
     saga,
     sagas,
+    schedules,
     sign_in,
     stuck,
     users,
@@ -23,5 +24,18 @@ from app.admin.pages import prepare
 def install(app: Flask, otherwise: Callable[[Exception], Response]) -> None:
     """Register every page. otherwise: returns the answer for an unknown address outside /admin/."""
     prepare(app, otherwise)
-    for page in (overview, stuck, bulk, sagas, saga, dead_letters, webhooks, sign_in, users, api_keys, audit):
+    for page in (
+        overview,
+        stuck,
+        bulk,
+        sagas,
+        saga,
+        schedules,
+        dead_letters,
+        webhooks,
+        sign_in,
+        users,
+        api_keys,
+        audit,
+    ):
         app.register_blueprint(page.blueprint)

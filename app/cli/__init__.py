@@ -1,6 +1,17 @@
 """The command line `saga`, for people and for scripts. It uses the service, the queries and the JSON of the API."""
 
-from app.cli import accounts, actions, audit, migrate_running, participants, retention, show, webhooks
+from app.cli import accounts, actions, audit, migrate_running, participants, retention, schedules, show, webhooks
 from app.cli.group import saga
 
-__all__ = ["accounts", "actions", "audit", "migrate_running", "participants", "retention", "saga", "show", "webhooks"]
+__all__ = [
+    "accounts",
+    "actions",
+    "audit",
+    "migrate_running",
+    "participants",
+    "retention",
+    "saga",
+    "schedules",
+    "show",
+    "webhooks",
+]

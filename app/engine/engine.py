@@ -14,6 +14,7 @@ from enum import Enum, auto
 from math import inf
 from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from app.calls.outcome import Reply
@@ -218,10 +219,15 @@ class Engine:
         if saga.status in FINISHED and saga.started_at < inf:
             self.calls.traces.ended(saga, self.store.clock() - saga.started_at)
 
-    def insert_all(self, sagas: Sequence[Instance]) -> None:
-        """Store new sagas in one commit. Each is due at once. Raise KeyTakenError, with nothing stored."""
+    def insert_all(
+        self, sagas: Sequence[Instance], also: Callable[[Connection], None] = lambda _connection: None
+    ) -> None:
+        """Store new sagas in one commit, each due at its start. Raise KeyTakenError, with nothing stored.
+
+        also: what the same transaction writes first. An error of it is raised, with nothing stored.
+        """
         moves = [saga.unsaved for saga in sagas]
-        self.store.insert_all(sagas)
+        self.store.insert_all(sagas, also)
         if any(move.event for made in moves for move in made):
             self.on_event()
         for saga, made in zip(sagas, moves, strict=True):

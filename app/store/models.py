@@ -169,6 +169,35 @@ class SagaTagRow(db.Model):  # type: ignore[name-defined,misc]
     definition: Mapped[str]
 
 
+class ScheduleRow(db.Model):  # type: ignore[name-defined,misc]
+    """A schedule: it starts a saga at each time of a cron expression."""
+
+    __tablename__ = "schedule"
+    __table_args__ = (Index("schedule_next", "next_at"),)
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    #: Definition of the sagas; each is started by the latest version of its table.
+    definition: Mapped[str]
+    #: Data of each saga.
+    data: Mapped[Any] = mapped_column(Json)
+    #: Cron expression with five fields, and the time zone in which it is read.
+    cron: Mapped[str]
+    zone: Mapped[str]
+    #: True: a saga is started although the one before has not ended. False: that time is skipped.
+    overlaps: Mapped[bool]
+    #: Next time; NULL: the schedule is paused.
+    next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Number of changes. A process that is based on an old version changes nothing.
+    version: Mapped[int]
+    #: The last time that was due, its result, and the last saga that was started.
+    last_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_result: Mapped[str | None] = mapped_column(Words)
+    last_saga_id: Mapped[UUID | None]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Principal that added the schedule.
+    created_by: Mapped[str]
+
+
 class SagaTableRow(db.Model):  # type: ignore[name-defined,misc]
     """A table by which sagas of one definition and version run. A version whose table was edited has several rows."""
 

@@ -173,13 +173,16 @@ class SagaStore:
             raise KeyTakenError(saga.key) from error
         saga.committed()
 
-    def insert_all(self, sagas: Sequence[Instance]) -> None:
+    def insert_all(
+        self, sagas: Sequence[Instance], also: Callable[[Connection], None] = lambda _connection: None
+    ) -> None:
         """Make new sagas with keys durable in one transaction, each due at its start. No process holds them yet.
 
-        Raise KeyTakenError, with nothing written, when another saga has one of the keys.
+        Raise KeyTakenError, with nothing written, when another saga has one of the keys. also: see `Engine.insert_all`.
         """
         try:
             with atomic(self._database) as connection:
+                also(connection)
                 # In the order of the keys, so that two batches with the same keys do not wait for each other.
                 for saga in sorted(sagas, key=attrgetter("key")):
                     self._insert_within(connection, saga, self._new(saga, 0.0, None))

@@ -35,6 +35,7 @@ _TAGS = [
     {"name": "checkout", "description": "A customer's checkout, run in one request"},
     {"name": "commandes", "description": "An order behind the gateway"},
     {"name": "sagas", "description": "Sagas of any type: create, execute, compensate, retry, show"},
+    {"name": "schedules", "description": "Sagas that start at the times of a cron expression"},
     {"name": "events", "description": "Events of sagas, and dead letters"},
     {"name": "definitions", "description": "Saga types and their tables"},
     {"name": "diagrams", "description": "Pictures of tables and sagas"},

@@ -1,0 +1,101 @@
+"""`saga schedule`: sagas that are started at the times of a cron expression."""
+
+import click
+from rich.text import Text
+
+from app.cli.arguments import actor_named, data_from, definition_named
+from app.cli.group import SagaGroup, saga
+from app.cli.output import Column, Line, cell, draw, grid, printable, screen, write_json
+from app.services import services
+from app.views.schedules import ALLOW, SKIP, added_entry, changed_entry, new_schedule, schedule_json
+
+_COLUMNS = (
+    Column(title="NAME", gives_way=True),
+    Column(title="TYPE", gives_way=True),
+    Column(title="CRON"),
+    Column(title="ZONE", gives_way=True),
+    Column(title="NEXT (UTC)"),
+)
+
+
+@saga.group("schedule", cls=SagaGroup)
+def schedule() -> None:
+    """Start sagas at the times of a cron expression."""
+
+
+@schedule.command("add")
+@click.argument("name")
+@click.argument("cron")
+@click.argument("definition_name", metavar="TYPE")
+@click.argument("pairs", nargs=-1, metavar="[FIELD=VALUE]...")
+@click.option("--zone", default="UTC", show_default=True, help="Time zone of the expression, such as Europe/Paris.")
+@click.option("--data", metavar="JSON|@FILE|-", help="The sagas' data as JSON, from a JSON file, or from stdin.")
+@click.option(
+    "--overlap", type=click.Choice([SKIP, ALLOW]), default=SKIP, show_default=True,
+    help="While the saga before has not ended: skip the time, or start another saga.",
+)  # fmt: skip
+def add(  # noqa: PLR0917  the arguments of the command
+    name: str, cron: str, definition_name: str, pairs: tuple[str, ...], zone: str, data: str | None, *, overlap: str
+) -> None:
+    """Add a schedule: five fields for minute, hour, day, month and weekday.
+
+    For example: saga schedule add nightly "0 3 * * *" settle day=1 --zone Europe/Paris
+    """
+    registry = services().registry
+    definition = definition_named(registry, definition_name)
+    given = {"name": name, "type": definition.name, "cron": cron, "zone": zone, "overlap": overlap}
+    new = new_schedule(registry, given | {"data": data_from(definition, data, pairs)})
+    services().schedules.add(new, added_entry(registry, new, actor_named()))
+    click.echo(
+        f"{name} starts its first {definition.name} at {services().schedules.store.find(name).next_at:%F %R} UTC."
+    )
+
+
+@schedule.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per line, as the API does.")
+def list_schedules(as_json: bool) -> None:
+    """List the schedules."""
+    rows = services().schedules.store.all()
+    if as_json:
+        for row in rows:
+            write_json(schedule_json(services().registry, row))
+        return
+    lines = [
+        Line(
+            cells=(
+                cell(row.name, "bold"),
+                cell(row.definition),
+                cell(row.cron),
+                cell(row.zone),
+                cell(f"{row.next_at:%F %R}" if row.next_at else "paused"),
+            ),
+            note=Text(printable(f"{row.last_at:%F %R}: {row.last_result}"), style="dim") if row.last_at else None,
+        )
+        for row in rows
+    ]
+    console = screen()
+    draw(grid(_COLUMNS, lines, console.width) if lines else ["There are no schedules."], on=console)
+
+
+@schedule.command("remove")
+@click.argument("name")
+def remove(name: str) -> None:
+    """Remove a schedule. The sagas that it has started stay."""
+    services().schedules.store.remove(name, changed_entry("remove", name, actor_named()))
+    click.echo(f"{name} is removed.")
+
+
+@schedule.command("pause")
+@click.argument("name")
+def pause(name: str) -> None:
+    """Start no sagas of a schedule until it is resumed."""
+    services().schedules.pause(name, changed_entry("pause", name, actor_named()))
+    click.echo(f"{name} is paused.")
+
+
+@schedule.command("resume")
+@click.argument("name")
+def resume(name: str) -> None:
+    """Start sagas of a paused schedule again, from its next time on."""
+    services().schedules.resume(name, changed_entry("resume", name, actor_named()))
+    click.echo(f"{name} starts its next saga at {services().schedules.store.find(name).next_at:%F %R} UTC.")

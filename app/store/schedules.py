@@ -1,0 +1,121 @@
+"""The stored schedules. A change by a person is committed in one transaction with its audit row."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Engine as Database
+from sqlalchemy.exc import IntegrityError
+
+from app.errors import ConflictError, NotFoundError
+from app.store.audit import Entry, append
+from app.store.database import db_now
+from app.store.models import SagaRow, ScheduleRow
+from app.store.transactions import atomic
+from machines.statuses import FINISHED
+
+_SCHEDULE, _SAGA = ScheduleRow.__table__, SagaRow.__table__
+#: Largest number of schedules that one pass starts, because the same thread also claims due sagas.
+PASS_LIMIT = 50
+#: Largest number of schedules of an installation; more are better started by a program of their own.
+MOST_SCHEDULES = 1_000
+
+
+class OvertakenError(Exception):
+    """Another process, or a person, has changed the schedule since it was read."""
+
+
+class ScheduleStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def now(self) -> datetime:
+        """Return the time on the database's clock."""
+        with self._database.connect() as connection:
+            found: datetime = connection.execute(select(db_now())).scalar_one()
+            return found
+
+    def all(self) -> Sequence[Row[Any]]:
+        with self._database.connect() as connection:
+            return connection.execute(select(_SCHEDULE).order_by(_SCHEDULE.c.name)).all()
+
+    def find(self, name: str) -> Row[Any]:
+        """Return a schedule. Raise NotFoundError."""
+        with self._database.connect() as connection:
+            return _found(connection, name)
+
+    def due(self, now: datetime, definitions: Iterable[str]) -> Sequence[Row[Any]]:
+        """Return the schedules whose time has come, the longest due first. definitions: those of this release."""
+        due = select(_SCHEDULE).where(_SCHEDULE.c.next_at <= now, _SCHEDULE.c.definition.in_(list(definitions)))
+        with self._database.connect() as connection:
+            return connection.execute(due.order_by(_SCHEDULE.c.next_at).limit(PASS_LIMIT)).all()
+
+    def add(self, values: Mapping[str, Any], entry: Entry) -> None:
+        """Store a new schedule. Raise ConflictError when its name is taken."""
+        new = insert(_SCHEDULE).values(**values, version=1, created_at=db_now(), created_by=entry.actor)
+        try:
+            with atomic(self._database) as connection:
+                if len(connection.execute(select(_SCHEDULE.c.name)).all()) >= MOST_SCHEDULES:
+                    raise ConflictError(f"there are {MOST_SCHEDULES} schedules already; remove one first")
+                connection.execute(new)
+                append(connection, entry)
+        except IntegrityError:
+            raise ConflictError(f"there is a schedule {values['name']} already; remove it first") from None
+
+    def remove(self, name: str, entry: Entry) -> None:
+        """Remove a schedule. The sagas that it has started stay. Raise NotFoundError."""
+        with atomic(self._database) as connection:
+            _found(connection, name, lock=True)
+            connection.execute(delete(_SCHEDULE).where(_SCHEDULE.c.name == name))
+            append(connection, entry)
+
+    def set_next(self, name: str, next_at: datetime | None, entry: Entry) -> None:
+        """Pause a schedule, or resume it: its next time is then `next_at`. Raise NotFoundError or ConflictError."""
+        with atomic(self._database) as connection:
+            before = _found(connection, name, lock=True)
+            if (before.next_at is None) == (next_at is None):
+                raise ConflictError(f"the schedule {name} is {'paused' if next_at is None else 'not paused'} already")
+            changed = {"next_at": next_at, "version": _SCHEDULE.c.version + 1}
+            connection.execute(update(_SCHEDULE).where(_SCHEDULE.c.name == name).values(**changed))
+            append(connection, entry)
+
+    def advance(self, row: Row[Any], next_at: datetime, result: str, saga_id: UUID | None) -> None:
+        """Set the next time of a schedule that was due, see `advance_within`, in a transaction of its own."""
+        with atomic(self._database) as connection:
+            self.advance_within(connection, row, next_at, result, saga_id)
+
+    @staticmethod
+    def advance_within(
+        connection: Connection, row: Row[Any], next_at: datetime, result: str, saga_id: UUID | None
+    ) -> None:
+        """Set the next time of a schedule that was due, and what became of its time.
+
+        Raise OvertakenError, with nothing changed, when the schedule has changed since it was read. saga_id: the
+        started saga; None: none was started.
+        """
+        same = (_SCHEDULE.c.name == row.name, _SCHEDULE.c.version == row.version)
+        values = {
+            "next_at": next_at, "version": _SCHEDULE.c.version + 1, "last_at": row.next_at, "last_result": result,
+            "last_saga_id": saga_id or row.last_saga_id,
+        }  # fmt: skip
+        if connection.execute(update(_SCHEDULE).where(*same).values(values)).rowcount != 1:
+            raise OvertakenError(row.name)
+
+    def unfinished(self, saga_id: UUID | None) -> bool:
+        """Return True when a saga exists and has not ended."""
+        if saga_id is None:
+            return False
+        with self._database.connect() as connection:
+            query = select(_SAGA.c.status).where(_SAGA.c.id == saga_id)
+            status = connection.execute(query).scalar_one_or_none()
+        return status is not None and status not in FINISHED
+
+
+def _found(connection: Connection, name: str, *, lock: bool = False) -> Row[Any]:
+    query = select(_SCHEDULE).where(_SCHEDULE.c.name == name)
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no schedule {name}")
+    return row

@@ -1,0 +1,130 @@
+"""Schedules by the API and by the command line: add, list, pause, resume, remove, and what is refused."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from app.services import services
+from app.store.database import db
+from app.store.models import AuditRow
+
+CART = {"client_id": 4, "magasin_id": 1}
+NIGHTLY = {"name": "nightly", "type": "checkout", "data": CART, "cron": "0 3 * * *", "zone": "Europe/Paris"}
+PATH = "/api/v1/schedules"
+
+
+def add(client, **changed):
+    return client.post(PATH, json=NIGHTLY | changed)
+
+
+def actions():
+    return [(row.actor, row.action, row.target) for row in db.session.query(AuditRow).order_by(AuditRow.seq)]
+
+
+def test_a_schedule_is_added_shown_paused_resumed_and_removed(client):
+    made = add(client)
+    assert (made.status_code, made.headers["Location"]) == (201, f"{PATH}/nightly")
+    next_at = datetime.fromisoformat(made.json["next_at"])
+    assert next_at > datetime.now(UTC)
+    assert made.json | {"next_at": None, "created_at": None} == NIGHTLY | {
+        "overlap": "skip", "paused": False, "next_at": None, "last_at": None, "last_result": None,
+        "last_saga_id": None, "created_at": None, "created_by": "api",
+    }  # fmt: skip
+    assert client.get(PATH).json["schedules"] == [client.get(f"{PATH}/nightly").json]
+    paused = client.post(f"{PATH}/nightly/pause").json
+    assert (paused["paused"], paused["next_at"]) == (True, None)
+    assert client.post(f"{PATH}/nightly/pause").status_code == 409
+    assert client.post(f"{PATH}/nightly/resume").json["next_at"] == made.json["next_at"]
+    assert client.delete(f"{PATH}/nightly").json == {"message": "Schedule removed"}
+    assert client.get(f"{PATH}/nightly").status_code == 404
+    named = [("api", f"schedule.{action}", "nightly") for action in ("add", "pause", "resume", "remove")]
+    assert actions() == named
+    (added, *_) = db.session.query(AuditRow).order_by(AuditRow.seq)
+    assert (added.after["cron"], added.after["data"]) == ("0 3 * * *", CART)
+
+
+@pytest.mark.parametrize(
+    ("changed", "pointer", "detail"),
+    [
+        ({"name": "a b"}, "/name", "Not a name of letters, digits, underscores and hyphens."),
+        ({"name": "a\n"}, "/name", "Not a name of letters, digits, underscores and hyphens."),
+        ({"type": "nothing"}, "/type", "Not a type; use one of "),
+        ({"data": {"client_id": 4}}, "/data/magasin_id", "Missing data for required field."),
+        ({"cron": "0 3 * *"}, "/cron", "Not five fields"),
+        ({"zone": "Paris"}, "/zone", "'Paris' is no time zone; use a name such as Europe/Paris or UTC."),
+        ({"overlap": "maybe"}, "/overlap", "Must be one of: skip, allow."),
+        ({"every": "day"}, "/every", "Unknown field."),
+    ],
+)
+def test_a_wrong_schedule_is_refused_by_field(client, changed, pointer, detail):
+    answer = add(client, **changed)
+    assert answer.status_code == 400
+    (error,) = answer.json["errors"]
+    assert error["pointer"] == pointer
+    assert error["detail"].startswith(detail)
+    assert client.get(PATH).json == {"schedules": []}
+
+
+def test_a_taken_name_and_an_unknown_name_are_refused(client):
+    add(client)
+    assert add(client).json["detail"] == "there is a schedule nightly already; remove it first"
+    for method, path in (("post", "pause"), ("post", "resume"), ("delete", "")):
+        answer = getattr(client, method)(f"{PATH}/weekly/{path}".rstrip("/"))
+        assert (answer.status_code, answer.json["detail"]) == (404, "there is no schedule weekly")
+
+
+def test_a_secret_of_the_data_is_not_shown(client, monkeypatch):
+    class Secrets:
+        def masked_data(self, data):
+            return data | {"client_id": "***"}
+
+    monkeypatch.setattr(services(client.application).registry.__class__, "secrets_of", lambda *_: Secrets())
+    assert add(client).json["data"] == CART | {"client_id": "***"}
+    assert db.session.query(AuditRow).one().after["data"] == CART | {"client_id": "***"}
+
+
+def saga(client, *arguments):
+    done = client.application.test_cli_runner().invoke(args=["saga", "schedule", *arguments])
+    return done.exit_code, done.stdout, done.stderr
+
+
+def test_the_command_line_does_the_same(client):
+    given = ("add", "nightly", "0 3 * * *", "checkout", "client_id=4", "magasin_id=1", "--zone", "Europe/Paris")
+    code, said, _ = saga(client, *given)
+    assert (code, said.startswith("nightly starts its first checkout at ")) == (0, True)
+    _, listed, _ = saga(client, "list", "--json")
+    assert json.loads(listed) == client.get(f"{PATH}/nightly").json
+    assert "nightly  checkout  0 3 * * *  Europe/Paris" in saga(client, "list")[1]
+    assert saga(client, "pause", "nightly")[:2] == (0, "nightly is paused.\n")
+    assert "paused" in saga(client, "list")[1]
+    assert saga(client, "resume", "nightly")[0] == 0
+    assert saga(client, "remove", "nightly")[:2] == (0, "nightly is removed.\n")
+    assert saga(client, "list")[1] == "There are no schedules.\n"
+    assert [action for _, action, _ in actions()] == [f"schedule.{it}" for it in ("add", "pause", "resume", "remove")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "error"),
+    [
+        (("add", "n", "0 3 * *", "checkout", "client_id=4", "magasin_id=1"), 2, "saga: cron: Not five fields"),
+        (("add", "n", "0 3 * * *", "checkout", "client_id=4"), 2, "saga: magasin_id: Missing data for required field."),
+        (("add", "n", "0 3 * * *", "nothing"), 2, "saga: TYPE: there is no saga 'nothing'; take one of"),
+        (("remove", "weekly"), 6, "saga: there is no schedule weekly\n"),
+        (("pause", "weekly"), 6, "saga: there is no schedule weekly\n"),
+    ],
+)
+def test_a_wrong_command_is_one_line(client, arguments, code, error):
+    found, _, said = saga(client, *arguments)
+    assert (found, said.count("\n")) == (code, 1)
+    assert said.startswith(error)
+
+
+def test_the_service_starts_what_is_due(client, begun):
+    add(client, cron="* * * * *")
+    db.session.execute(db.text("UPDATE schedule SET next_at = '2020-01-01 00:00:00.000000'"))
+    db.session.commit()
+    services(client.application).runner.tables.compare()
+    services(client.application).runner._beat()
+    assert begun() == 1
+    assert client.get(f"{PATH}/nightly").json["last_result"] == "started"
