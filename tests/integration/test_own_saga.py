@@ -103,6 +103,7 @@ def test_one_request_starts_a_saga_and_answers_with_its_end(client, agency):
     saga = answer.get_json()
     assert saga | {"id": ""} == {
         "id": "", "type": "travel", "status": "completed", "state": "BOOKED", "stuck": False, "error_message": None,
+        "start_at": None,
     }  # fmt: skip
     assert client.get(answer.headers["Location"]).get_json()["id"] == saga["id"]
 
