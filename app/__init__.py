@@ -12,9 +12,10 @@ if TYPE_CHECKING:
 def create_app(config: "Config | None" = None, registry: "Registry | None" = None) -> "Flask":
     """Return the service as a Flask application. By default it is configured from the environment.
 
-    The caller starts `services(app).runner`, which recovers sagas, and `services(app).events`, which transports events.
+    The caller starts `services(app).runner`, which runs and recovers sagas, and `services(app).events`, which publishes
+    and receives events.
     """
-    # Imported here, because `python -m app` must check its settings and set the folder of the metrics first.
+    # Not imported at the top: `python -m app` must first check its settings and set the folder of the metrics.
     from app.factory import make  # noqa: PLC0415
 
     return make(config, registry)

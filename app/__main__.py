@@ -1,4 +1,4 @@
-"""`python -m app`: serve the orchestrator on HOST (127.0.0.1) and PORT (8009), in WORKERS processes (1)."""
+"""`python -m app`: serve the orchestrator on HOST and PORT (127.0.0.1:8009 by default), in WORKERS processes (1)."""
 
 import errno
 import gc
@@ -24,7 +24,7 @@ from app.logs import configure_logging
 from app.settings import HOST, PORT, SHARED, ConfigError
 from app.store.sqlite_file import check_database_file, hold
 
-#: Most open files of a process besides the connections of HTTP clients: the database, participants, the broker.
+#: Largest number of open files of a process that are not connections of HTTP clients: database, participants, broker.
 OTHER_FILES = 1024
 #: Longest time, in seconds, for which a process still listens after its parent was killed.
 STOPS_LISTENING_WITHIN_S = 3.0
@@ -57,11 +57,11 @@ def main() -> int:
         address=host,
         port=port,
         workers=config.workers,
-        # When one of several worker processes dies, the server starts a new one and keeps the others. When the only one
-        # dies, the server ends.
+        # When one of several worker processes dies, the server starts a new process and keeps the others. When the only
+        # worker process dies, the server ends.
         respawn_failed_workers=config.workers > 1,
         interface=Interfaces.WSGI,
-        # HTTP/2 without TLS has no use here, and a stream whose body never comes would occupy a thread for ever.
+        # HTTP/2 without TLS has no use here, and a stream whose body never arrives would occupy a thread for ever.
         http=HTTPModes.http1,
         blocking_threads=serving.threads_of(config),
         backpressure=connections(),
@@ -71,7 +71,7 @@ def main() -> int:
         log_dictconfig={"handlers": {"console": _JSON, "access": _JSON}},
     ).serve(spawn_target=serving.serve_in_threads)
     shared = Path(os.environ.get(SHARED, ""))
-    if shared.name.startswith(_PREFIX):  # otherwise an operator created the folder
+    if shared.name.startswith(_PREFIX):  # this process created the folder; a folder with another name is the operator's
         shutil.rmtree(shared, ignore_errors=True)
     return 0
 
@@ -82,7 +82,7 @@ def _restart_with_metrics_folder() -> None:
     prometheus_client reads the variable at its import, so it cannot be set later.
     """
     os.environ[SHARED] = tempfile.mkdtemp(prefix=_PREFIX)
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  no input of a user is in it
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606  the command has no user input
 
 
 def _import_service() -> None:
@@ -99,7 +99,7 @@ def _import_service() -> None:
 
 
 def _check_tables(config: Config) -> None:
-    """Raise ConfigError when a table was edited under unfinished sagas.
+    """Raise ConfigError when a table was edited although unfinished sagas use it.
 
     A separate process checks this. The serving processes are forked from this process, so this process must open no
     connection and start no thread.
@@ -128,7 +128,7 @@ def _compare_tables(config: Config, sender: "Connection[str, str]") -> None:
 
 
 def _free_address(host: str, port: int) -> str:
-    """Return the IP address to listen on, because granian accepts no host name. Raise ConfigError if it is not usable.
+    """Return the IP address of the host, because granian accepts no host name. Raise ConfigError if it is not usable.
 
     Wait up to STOPS_LISTENING_WITHIN_S for a port that the processes of a killed server still use.
     """
@@ -155,7 +155,10 @@ def _free_address(host: str, port: int) -> str:
 
 
 def connections() -> int:
-    """Return the most HTTP connections of one process: MAX_CONNECTIONS, or fewer if the limit of open files is low."""
+    """Return the maximum number of HTTP connections of one process. Raise the limit of open files for them.
+
+    The number is MAX_CONNECTIONS, or less when the system does not allow so many open files.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = serving.MAX_CONNECTIONS + OTHER_FILES
     if soft < wanted:

@@ -2,8 +2,8 @@
 
 closed      every call is sent; a number of failures in a row, within a time window, opens the breaker
 open        no call is sent
-half open   the breaker was open for its time, and one trial call is sent: its success closes the breaker, its failure
-            opens the breaker again
+half open   the time of the open breaker is over, and one trial call is sent: its success closes the breaker, its
+            failure opens the breaker again
 """
 
 import time
@@ -30,7 +30,7 @@ class BreakerPolicy:
     failures: int
     #: How long the breaker stays open, in seconds.
     open_s: float
-    #: Longest time from the first to the last of the failures, in seconds. Slower failures do not open the breaker.
+    #: Longest time from the first to the last of the failures, in seconds. Failures over a longer time do not count.
     window_s: float
 
 
@@ -53,7 +53,7 @@ class Breaker:
     def admit(self, lasts_s: float) -> float:
         """Return 0 when a call can be sent now, otherwise the seconds to wait before the next try.
 
-        lasts_s: longest duration of the call. If it is the trial call, all other calls wait for this time.
+        lasts_s: longest duration of the call in seconds. If the call is the trial call, other calls wait for this time.
         """
         with self._lock:
             if self._open_until is None:
@@ -84,7 +84,7 @@ class Breaker:
             return opens
 
     def undecided(self) -> None:
-        """Record a call that neither succeeded nor failed. If it was the trial call, the next call becomes one."""
+        """Record a call that neither succeeded nor failed. If it was the trial call, the next call is a trial call."""
         with self._lock:
             self._try_until = 0.0
 

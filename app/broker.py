@@ -33,7 +33,7 @@ TIMEOUT_S = 1.0
 MIN_INTERVAL_S = 0.2
 #: Seconds until the next message when the broker cannot be reached.
 BACK_OFF_S = 5.0
-#: Largest number of messages in the queue. More are useless, because a woken worker claims until no saga is due.
+#: Largest number of messages in the queue. More would be useless, because a woken worker claims until no saga is due.
 MAX_QUEUED = 32
 
 
@@ -53,7 +53,7 @@ def make_celery(url: str) -> "Celery":
         # One Celery thread is enough, because a message only wakes the runner, which has its own threads.
         worker_pool="threads",
         worker_concurrency=1,
-        # Remote control is off, so that no message can stop a worker, and two workers of one machine share no queue.
+        # Without remote control, no message can stop a worker. Two workers of one machine would share its queue.
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
     )
@@ -78,7 +78,7 @@ def as_kombu_errors(connection: Connection) -> Iterator[None]:
 def declare_again(queue: Queue) -> None:
     """Declare a queue again, because it is gone after Redis was flushed.
 
-    A Redis channel remembers declared queues and would do nothing, so the queue is first removed from its memory.
+    A Redis channel remembers declared queues and would do nothing, so the channel must first forget the queue.
     """
     if getattr(queue.channel.connection, "driver_type", None) == "redis":
         bound = [(each.exchange, each.routing_key) for each in queue.bindings]
@@ -123,7 +123,7 @@ class Broker:
             with self._celery.producer_pool.acquire(block=True) as producer, as_kombu_errors(producer.connection):
                 queue = self._celery.amqp.queues[QUEUE].bind(producer.channel)
                 declare_again(queue)
-                # The declaration is not passive, because an empty queue does not exist in Redis.
+                # The declaration is not passive: a passive one fails for an empty queue, which does not exist in Redis.
                 if queue.queue_declare().message_count < MAX_QUEUED:
                     self._celery.send_task(WAKE_UP, producer=producer, retry=False)
         except (KombuError, OSError) as error:

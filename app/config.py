@@ -253,7 +253,7 @@ class Config:
 
     @property
     def requests(self) -> int:
-        """The most requests of one process that wait for their sagas at once. A waiting request needs few resources."""
+        """Largest number of requests of one process that wait for their sagas at once. A waiting request is cheap."""
         return 2 * self.threads
 
     @property
@@ -306,7 +306,7 @@ SECRETS = tuple(declared.name for declared in SETTINGS if declared.secret)
 
 
 def from_environment(environ: Mapping[str, str]) -> Config:
-    """Return the settings. Raise ConfigError for the first illegal one."""
+    """Return the settings. Raise ConfigError for the first illegal setting."""
     environ = settings.with_secrets(environ, SECRETS)
     config = Config(**{name: declared.read(environ) for name, declared in _DECLARED.items()})
     if config.embedded and config.broker_url:
@@ -330,8 +330,8 @@ def read_tables(config: Config) -> Registry:
 def check_participants(config: Config, definitions: Iterable[Saga]) -> Mapping[str, ParticipantSettings]:
     """Return the settings of every participant that a table names.
 
-    Raise ConfigError for one that is wrong, and for one of a participant that no table names: a misspelled setting
-    would be ignored.
+    Raise ConfigError for an illegal setting, and for a setting of a participant that no table names: its name may be
+    misspelled.
     """
     common = reading.Common(
         url=config.participants_url,
@@ -350,14 +350,14 @@ def check_participants(config: Config, definitions: Iterable[Saga]) -> Mapping[s
 
 
 def check_webhooks(config: Config, definitions: Registry) -> Webhooks:
-    """Return the webhooks. Raise ConfigError for a wrong setting, and for a saga that no table defines."""
+    """Return the webhooks. Raise ConfigError for an illegal setting, and for a saga name that no table has."""
     return webhook_reading.read(
         config.webhooks_file, config.webhook_secrets, config.webhook_networks, definitions.names
     )
 
 
 def check_callbacks(config: Config, definitions: Iterable[Saga]) -> None:
-    """Raise ConfigError when a table has a step that is answered by a callback, and no URL for it can be made."""
+    """Raise ConfigError when a step is answered by a callback, and PUBLIC_URL or SECRET_KEY is not set."""
     for definition in definitions:
         if step := next((step for step in definition.steps if step.later is not None), None):
             needs = f"step {step.name} of {definition} is answered by a callback"
@@ -368,6 +368,6 @@ def check_callbacks(config: Config, definitions: Iterable[Saga]) -> None:
 
 
 def check_serving(config: Config) -> None:
-    """Raise ConfigError when a setting is missing that only a server needs, and no command."""
+    """Raise ConfigError when SECRET_KEY is not set. Only a server needs this check: commands work without the key."""
     if config.secret_key is None:
         raise ConfigError(f"SECRET_KEY is not set, and there is no default; {HOW_TO_MAKE}")

@@ -1,8 +1,8 @@
 """The times of a schedule: a cron expression in a time zone.
 
-The rules at a change of the clocks are those of Debian's cron. An expression with fixed minutes and hours runs a time
-that does not exist at the next moment that exists, and a time that comes twice only the first time. An expression whose
-minutes or hours begin with `*` follows real time: a skipped hour does not run, and an hour that comes twice runs twice.
+When the clocks change, the rules are those of Debian's cron. An expression with fixed minutes and hours runs once: at
+the next existing moment when its time does not exist, and at the first of two equal times. An expression whose minutes
+or hours begin with `*` follows real time: it does not run in a skipped hour, and runs twice in a repeated hour.
 """
 
 from datetime import UTC, datetime
@@ -24,13 +24,16 @@ class ScheduleTimeError(ValueError):
 
 
 def next_after(expression: str, zone: str, after: datetime) -> datetime:
-    """Return the first time of the schedule after a moment, in UTC. Raise ScheduleTimeError."""
+    """Return the first time of the schedule after a moment, in UTC.
+
+    Raise ScheduleTimeError for an illegal expression or zone, and for a schedule without such a time.
+    """
     if len(expression.split()) != _FIELDS:
         raise ScheduleTimeError("cron", "Not five fields: minute, hour, day, month, weekday; such as 0 3 * * *.")
     known = _zone(zone)
     try:
         times = CronSim(expression, after.astimezone(known))
-        while (found := next(times).astimezone(UTC)) <= after:  # within an hour that comes twice
+        while (found := next(times).astimezone(UTC)) <= after:  # in a repeated hour cronsim can go back
             pass
     except (CronSimError, ValueError, OverflowError) as error:
         raise ScheduleTimeError("cron", f"{error}; write five fields such as 0 3 * * *.") from None

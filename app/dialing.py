@@ -27,12 +27,12 @@ FRESH_S = 5.0
 KEPT_S = 60.0
 #: Longest wait for the name server when an older answer is known, in seconds.
 PATIENCE_S = 0.5
-#: How long after a failure an address is tried only after the other addresses, in seconds.
+#: For this time after a failure, in seconds, an address is tried only after the other addresses.
 SHUNNED_S = 30.0
 _FEW = 3  # largest number of addresses that an error message names
 
 #: Socket options: with these times, in seconds (USER_TIMEOUT: milliseconds), TCP notices a dead peer in half a minute.
-#: The defaults take hours.
+#: With the defaults of the system it needs hours.
 _OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)] + [
     (socket.IPPROTO_TCP, getattr(socket, name), value)
     for name, value in {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 20_000}.items()
@@ -47,8 +47,8 @@ class UnreachableError(OSError):
 class Dialer:
     """Connects to hosts, for many threads at once. Its deadlines are times on `clock`.
 
-    allows: returns True for an IP address that may be connected to. It sees the address itself, after the resolution
-    of the name, so that no name can lead elsewhere between the check and the connection.
+    allows: returns True for an IP address to which a connection is allowed. It checks the address itself, after the
+    name resolution. So the name cannot get another address between the check and the connection.
     """
 
     def __init__(
@@ -59,9 +59,9 @@ class Dialer:
         self._failed: dict[Any, float] = {}  # address → when it was last unreachable
 
     def connect(self, host: str, port: int, deadline: float) -> socket.socket:
-        """Return a socket connected to the first address that accepts. Raise UnreachableError when none does.
+        """Return a socket connected to the first address that accepts. Raise UnreachableError when no address accepts.
 
-        Each address gets an equal share of the rest of the time, so that an unreachable address does not use all of it.
+        Each address gets an equal share of the remaining time, so that an unreachable address does not use all of it.
         """
         addresses, said = self._resolver.addresses(host, port, deadline), list[str]()
         now, failed = self._clock(), self._failed
@@ -136,7 +136,7 @@ class Resolver:
         failure, found = None, list[AddressInfo]()
         try:
             found = list(self._look_up(host, port, type=socket.SOCK_STREAM))
-        except Exception as error:  # noqa: BLE001  the callers that wait get it
+        except Exception as error:  # noqa: BLE001  the waiting callers get the error
             failure = error
         with self._lock:
             del self._running[host, port]

@@ -34,7 +34,7 @@ class InvalidError(ProblemError):
 
 
 class UnauthenticatedError(ProblemError):
-    """The request does not say who sends it."""
+    """The request has no valid credential: no API key, or no session of a signed-in person."""
 
     status = 401
     title = "Not signed in"
@@ -93,7 +93,7 @@ class BusyError(ProblemError):
 
 
 class OtherReleaseError(ProblemError):
-    """Another release of the service can answer the request."""
+    """Only another running release of the service can answer the request."""
 
     status = 503
     title = "Not in this release"

@@ -91,12 +91,12 @@ from machines.registry import Registry
 
 class _Application(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function unchanged. Flask checks eight times per request for a coroutine, and there is none."""
+        """Return the function unchanged. Flask would look for coroutines eight times per request, but there are none."""
         return func
 
 
 class _OrjsonProvider(JSONProvider):
-    """Makes `jsonify` and the template filter `tojson` keep numbers exact. It takes a tenth of the default's time."""
+    """Makes `jsonify` and the template filter `tojson` keep numbers exact. It takes a tenth of the time of Flask's."""
 
     def dumps(self, obj: Any, **_options: Any) -> str:
         return written(obj).decode()
@@ -116,7 +116,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     app.json = _OrjsonProvider(app)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_CONTENT
     if proxies := config.trusted_proxies:
-        # The address of the client and the path prefix are those that the trusted proxies have written. Values that a
+        # Read the address of the client and the path prefix from the headers of the trusted proxies. Values that a
         # client itself has sent are ignored.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=proxies, x_prefix=proxies)  # type: ignore[method-assign]
     install_database(app, config)
@@ -173,7 +173,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
 
 @dataclass(frozen=True)
 class _Committed:
-    """Set when an event, or a message to a webhook, has become durable in this process."""
+    """Signals to threads of this process: it has committed an event of a saga, or a message to a webhook."""
 
     event: threading.Event = field(default_factory=threading.Event)
     delivery: threading.Event = field(default_factory=threading.Event)
@@ -264,7 +264,7 @@ def _event_threads(  # noqa: PLR0917  connects parts that are built already
 
 
 def _webhook_client(config: Config, webhooks: Webhooks) -> HttpClient:
-    """Return the client for webhooks. It connects to allowed addresses only, and so without a proxy."""
+    """Return the client for webhooks. It uses no proxy, because it must check the address of each receiver itself."""
     own_cas = (config.participants_ca_file,) if config.participants_ca_file else ()
     settings = {
         name: ParticipantSettings(url="", public_cas=config.public_cas, ca_files=own_cas) for name in webhooks.by_name
@@ -273,9 +273,9 @@ def _webhook_client(config: Config, webhooks: Webhooks) -> HttpClient:
 
 
 def new_owner() -> str:
-    """Return a name for this process that no other process on its database has.
+    """Return a name for this process. No other process of the same database has this name.
 
-    Its host name and process id are for people. They can be equal in two containers, so a random part follows.
+    The host name and the process id are for people. They can be equal in two containers, so a random part follows.
     """
     return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 

@@ -1,7 +1,7 @@
 """Deliberate crashes for the tests that prove recovery.
 
 FAILPOINT=after_commit:3 kills the process right after its third commit. The places are before_commit, after_commit,
-before_send and after_send. Without the variable nothing is wrapped, so it costs nothing.
+before_send and after_send. Without the variable no method is wrapped, so the failpoints cost nothing.
 """
 
 import os

@@ -20,7 +20,8 @@ _WORDS = (
 )  # fmt: skip
 #: The user and the password in a URL; the password can contain an @.
 _URL = re.compile(r"(://[^\s/@:]*:)[^\s/]*@")
-#: A name before its value, as in a query, a header, a connection string or a dict. A header's value can have two words.
+#: A name before its value, as in a query, a header, a connection string or a dict. In a header, the word Bearer or
+#: Basic can stand before the value.
 #: Possessive quantifiers (`++`) never backtrack, so a long text takes linear time.
 _NAME = re.compile(r"""(?<![\w-])([\w-]++)["']?\s*+[=:]\s*+(?:(?:Bearer|Basic)\s++)?""", re.IGNORECASE)
 _VALUE = re.compile(r""""[^"]*"|'[^']*'|[^\s,;&)}\]"']+""")
@@ -69,7 +70,7 @@ class JsonLine:
 
     def __call__(self, logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
         event["level"] = method
-        if "timestamp" not in event:  # a line that is written later than its event brings the time of the event
+        if "timestamp" not in event:  # an entry that is logged late has the time of its event already
             event["timestamp"] = datetime.now(UTC)
         if "exc_info" in event:
             event = structlog.processors.format_exc_info(logger, method, event)
@@ -88,7 +89,7 @@ class Secrets:
         self._named = re.compile(named, re.IGNORECASE)
 
     def may_be_in(self, line: str) -> bool:
-        """Return True when the line may contain a secret. This fast check saves the slow `redacted` for most lines."""
+        """Return True when the line may contain a secret. Most lines need only this fast check, and not `redacted`."""
         return any(map(line.lower().__contains__, self._hints))
 
     def redacted(self, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The check whether this process can do its work. /ready makes it, and every command before it begins."""
+"""The check whether this process can do its work. /ready runs the check, and every command runs it first."""
 
 from functools import cache
 from pathlib import Path

@@ -59,7 +59,7 @@ class Transport(redis.Transport):
 
 
 def as_message(item: bytes | str, queue: str) -> str:
-    """Return a message in kombu's format, with this body, as if it had been sent to the queue."""
+    """Return a message in kombu's format, with the item as its body, as if it had been sent to the queue."""
     raw = item if isinstance(item, bytes) else item.encode(errors="replace")
     message: str = dumps(
         {

@@ -121,7 +121,7 @@ def broker_url(environ: Mapping[str, str], name: str, default: str | None) -> st
 
 
 def _check_server(name: str, url: str, schemes: tuple[str, ...]) -> None:
-    """Raise ConfigError for an illegal URL of a Redis or a broker. The text does not contain the URL's password."""
+    """Raise ConfigError for an illegal URL of a Redis or a broker. The error does not show the password."""
     if url and not url.startswith(schemes):
         raise ConfigError(f"{name} must begin with {', '.join(schemes[:-1])} or {schemes[-1]}")
     try:

@@ -1,8 +1,8 @@
 """The service threads of a process, and the signal that ends the process.
 
 A service thread runs as long as its process: event intake and relay, recovery, wake-ups, telemetry. It repeats its
-work, and calls `progressed` after each turn. After an exception, the work starts again after a pause. The process knows
-which threads fail.
+work, and calls `progressed` after each turn. After an exception, the work starts again after a pause. `ServiceThreads`
+reports which threads fail.
 """
 
 import signal
@@ -14,7 +14,7 @@ from collections.abc import Callable
 import structlog
 
 _log = structlog.get_logger("threads")
-#: Pause after an error before the work starts again, in seconds. It doubles with each further error, up to the maximum.
+#: Pause before the work starts again after an error, in seconds. Each further error doubles it, up to the maximum.
 BACK_OFF_S, MAX_BACK_OFF_S = 1.0, 30.0
 #: A thread is reported as failing after this time of errors without a successful turn, in seconds.
 FAILING_FOR_S = 10.0
@@ -88,7 +88,7 @@ class ServiceThread:
     def _keep_working(self) -> None:
         while not self._run():
             if self._stopping.is_set():
-                self._run()  # a last turn, in which the work releases what it holds
+                self._run()  # a last turn, in which the work can release its resources
                 return
             self._stopping.wait(min(BACK_OFF_S * 2 ** (self._failures - 1), MAX_BACK_OFF_S))
 

@@ -46,9 +46,9 @@ class Services:
     schedules: "Schedules"
     #: Starts many sagas in one commit.
     batches: "Batches"
-    #: Runs sagas, and recovers sagas after its start.
+    #: Runs sagas. After `start`, it also recovers sagas of other processes.
     runner: "Runner"
-    #: Publish and receive events after their start.
+    #: The threads that publish and receive events, once they are started.
     events: "EventThreads"
     #: Every service thread of the process.
     threads: "ServiceThreads"
@@ -64,7 +64,7 @@ class Services:
     redact: Callable[[Any], Any]
     #: The text of /openapi.json; None before the first request for it.
     openapi: str | None = None
-    #: Cache of the overview page: when it was filled, and the numbers of sagas started in the last hour.
+    #: Cache of the overview page: `time.monotonic()` of the query, and the sagas started in the last hour.
     last_hour: "tuple[float, Sequence[Minute]] | None" = None
 
     def install(self, app: Flask) -> None:

@@ -79,7 +79,7 @@ def setting(
 
 
 def mapping(name: str, parse: Parser[Mapping[str, Any]], help: str) -> Mapping[str, Any]:  # noqa: A002
-    """Return the dataclass field of a setting that has several values. They may be secret, so none is shown."""
+    """Return the dataclass field of a setting that has several values. They may be secrets, so no value is shown."""
     declared = Setting[Mapping[str, Any]](name=name, parse=parse, default={}, help=help)
     found: Mapping[str, Any] = field(default_factory=dict, repr=False, metadata=declaration(declared))
     return found
@@ -101,7 +101,7 @@ def declaration(declared: Setting[Any]) -> Mapping[str, Setting[Any]]:
 
 
 def declared_in(config: type) -> dict[str, Setting[Any]]:
-    """Return name of a field → its setting, for each field of a dataclass, in their order."""
+    """Return the name of each field of a dataclass → its setting, in the order of the fields."""
     return {each.name: each.metadata[_DECLARATION] for each in fields(config)}
 
 

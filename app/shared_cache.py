@@ -43,11 +43,11 @@ class SharedCache:
         self._query(lambda server: server.delete(*map(_prefixed, keys)), None)
 
     def lock(self, key: str, ttl_s: float) -> bool | None:
-        """Return True for the first caller within `ttl_s` seconds, False for later callers; None without an answer."""
+        """Return True for the first caller within `ttl_s` seconds, False for later callers; None without Redis."""
         return self._query(lambda server: bool(server.set(_prefixed(key), b"", nx=True, px=int(ttl_s * 1000))), None)
 
     def expiries_s(self, keys: Sequence[str]) -> dict[str, float]:
-        """Return those of the keys that exist, each with the seconds until it expires."""
+        """Return each key that exists → the seconds until it expires."""
 
         def query(server: "Redis") -> dict[str, float]:
             pipeline = server.pipeline(transaction=False)

@@ -1,8 +1,8 @@
 """Traces: one trace for each saga, with a span for each attempt of a call and a span for the whole saga.
 
-The id of the trace is the saga's id, and the id of the saga's span is the second half of it. So no id is stored, and
-each process continues the same trace. Traces are off unless OTEL_EXPORTER_OTLP_ENDPOINT is set. The other OTEL_
-variables of the OpenTelemetry SDK work, too.
+The id of the trace is the saga's id, and the id of the saga's span is the second half of the saga's id. So no id is
+stored, and each process continues the same trace. Traces are off unless OTEL_EXPORTER_OTLP_ENDPOINT is set. The other
+OTEL_ variables of the OpenTelemetry SDK work, too.
 """
 
 import random
@@ -31,7 +31,7 @@ _FAILED = (Outcome.REFUSED, Outcome.REFUSED_UNDO, Outcome.IN_DOUBT)
 
 
 class Attempt:
-    """One sending of a call, with the trace header for its participant."""
+    """One attempt of a call, with the trace header for its participant."""
 
     def __init__(self, saga: Instance, span: trace.Span | None) -> None:
         self._span = span

@@ -1,9 +1,9 @@
 """JSON values that the service accepts, stores and sends. No other module sets their bounds.
 
 `parsed` reads every incoming value: a participant's reply, a request, an event, a reply that a person gives. Both
-databases can store its result, and return an equal value. `written` has one form for each value. So a call is sent with
-the same bytes, whether its values come from memory or from a database. This is not obvious: PostgreSQL's JSONB reorders
-members, writes numbers in full and has no -0.0, while SQLite keeps the text (ADR 24).
+databases can store its result, and return an equal value. `written` returns the same bytes for equal values. So a call
+is sent with the same bytes, whether its values come from memory or from a database. The databases alone do not ensure
+this: PostgreSQL's JSONB reorders members, writes numbers in full and has no -0.0, while SQLite keeps the text (ADR 24).
 
 A number keeps its exact value. It is an int if 64 bits can hold it, a float if the shortest text of that float is the
 number, and a Decimal otherwise. A whole number from 1e16 on is never a float, because JSONB writes it as an integer.
@@ -31,11 +31,11 @@ LARGEST_CONTENT = 256 * 1024  # largest number of bytes of a request, an event, 
 LARGEST_BATCH = 4 * 1024 * 1024  # largest number of bytes of a batch of starts
 
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1  # smallest and largest integer that orjson reads and writes
-_INTEGRAL = 1e16  # a float from here on is written with an exponent, and JSONB makes an integer of that
+_INTEGRAL = 1e16  # a float of this size or more is written with an exponent, which JSONB turns into an integer
 _TINY = 1e-290  # a float close to 0 has fewer exact digits than others; this is a safe limit
 #: Translation for `_plain`: every digit and point becomes "0", and every exponent letter "e".
 _SHAPES = bytes.maketrans(b"0123456789.E", b"00000000000e")
-_LONG_RUN = b"0" * 16  # digits that a float may not hold exactly; up to 15 digits are exact
+_LONG_RUN = b"0" * 16  # a float cannot hold every number of 16 digits exactly; 15 digits are always exact
 _BREAKS = re.compile(r"[\s\u0085\u2028\u2029]+")
 #: Control characters, and characters that change the direction of the text after them.
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -49,7 +49,7 @@ _Path = tuple["_Path", Any] | None
 
 
 class UnreadableError(ValueError):
-    """Content that is not accepted. The text is a short phrase that follows "but ".
+    """Content that is not accepted. The text is a short phrase for an error message, after "but ".
 
     remedy: what the sender can do. pointer: JSON pointer to the problem in the content; "": not known.
     """
@@ -64,7 +64,7 @@ def parsed(content: bytes) -> Any:
     try:
         value = orjson.loads(content)
     except orjson.JSONDecodeError:
-        return _carefully(content, _EXACT)  # it raises an error with a reason, or reads a number that orjson cannot
+        return _carefully(content, _EXACT)  # raises an error with a reason, or reads a number that orjson cannot read
     if content.count(b"[") + content.count(b"{") > DEEPEST or b"\\u0000" in content:
         check(value)
     return value if _plain(content, value) else _carefully(content, _EXACT)
@@ -83,7 +83,8 @@ def decoded_strictly(content: bytes) -> Any:
 def read_back(text: str | bytes) -> Any:
     """Return the value of stored JSON, without a check of bounds.
 
-    A value that an earlier release stored may be out of bounds. An error would stop all rows of the same query.
+    A value that an earlier release stored may be out of bounds. An error for one row would
+    end the whole query.
     """
     content = text.encode() if isinstance(text, str) else text
     try:
@@ -123,7 +124,10 @@ def shortened(words: str, longest: int = LONGEST_WORDS) -> str:
 
 
 def _plain(content: bytes, value: Any) -> bool:
-    """Return True when orjson has certainly read each number exactly: no number in the content has 16 digits."""
+    """Return True when orjson has certainly read each number exactly.
+
+    This is certain when no number has 16 digits, and no float is very large or close to 0.
+    """
     shape = content.translate(_SHAPES)
     if _LONG_RUN in shape:
         return False

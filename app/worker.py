@@ -51,7 +51,7 @@ def _configured() -> tuple[Config, Celery]:
     celery.conf.beat_schedule = {
         WAKE_UP: wake_up | {"options": {"expires": max(60.0, 10 * config.recovery_interval_s)}}
     }
-    celery.conf.beat_scheduler = "celery.beat:Scheduler"  # this one writes no file, because it has no state to keep
+    celery.conf.beat_scheduler = "celery.beat:Scheduler"  # this scheduler keeps no state in a file
     return config, celery
 
 
@@ -89,7 +89,7 @@ def _start_runner(**_: Any) -> None:
         runner().patience_s = 0.0
         runner().start()
         services(application()).events.start()
-    except ConfigError as error:  # unfinished sagas run by another version of a table
+    except ConfigError as error:  # a table was edited although unfinished sagas use it
         _exit(error)
     except Exception as error:  # noqa: BLE001  Celery would continue without the runner
         _log.exception("worker.cannot_begin")
