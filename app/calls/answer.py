@@ -7,8 +7,8 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from app.values import UnreadableError
 
-#: Largest reply that is read to its end, in bytes, including its head; it bounds the memory of a call. A decompressed
-#: body has the same limit.
+#: Largest reply that is read to its end, in bytes, including its head. The limit bounds the memory of a call. A
+#: decompressed body has the same limit.
 LARGEST_REPLY_BYTES = 1 << 20
 LARGEST = f"{LARGEST_REPLY_BYTES:,} bytes"
 FINAL = 200  # lowest status of a reply; a lower status is informational, and the reply follows it
@@ -16,7 +16,7 @@ _UNCODED = "send it without a content coding"
 _ZLIB = frozenset({b"gzip", b"x-gzip", b"deflate"})
 _MOST_CODINGS = 3  # largest number of content codings of one body; each costs a decompression
 _DETECT = zlib.MAX_WBITS | 32  # for zlib: the data has a gzip header or a zlib header
-_RAW = -zlib.MAX_WBITS  # for zlib: the data has no header, as the "deflate" of several servers
+_RAW = -zlib.MAX_WBITS  # for zlib: the data has no header; several servers send such data as "deflate"
 
 
 class LostError(Exception):
@@ -42,8 +42,8 @@ class Answer:
         self.received_bytes = 0
         self.complete = self.keep_alive = False
         self._parser: HttpResponseParser | None = HttpResponseParser(self)
-        # Old servers continue a header on the next line, or end lines with LF alone. To accept this is dangerous only
-        # where the requests of several senders share a connection, as in a proxy.
+        # Old servers continue a header on the next line, or end lines with LF alone. It is safe to accept both here:
+        # the danger exists only where several senders share a connection, as in a proxy.
         self._parser.set_dangerous_leniencies(lenient_headers=True, lenient_optional_cr_before_lf=True)
 
     def feed(self, data: bytes) -> None:
@@ -65,7 +65,7 @@ class Answer:
             self._parser = None  # breaks a reference cycle, which the garbage collector would have to find
 
     def content(self) -> bytes:
-        """Return the body. Decode it when the participant used a content coding, which no request asks for.
+        """Return the body. Decode a content coding, which a participant may use although no request asks for it.
 
         Raise UnreadableError for an unknown coding, and for a body that cannot be decoded or is too large.
         """
@@ -106,7 +106,7 @@ class Answer:
 
 
 def _unpacked(packed: bytes, coding: str) -> bytes:
-    """Return the content of a gzip or deflate body. Raise UnreadableError for a broken one, and TooLargeError."""
+    """Return the content of a gzip or deflate body. Raise UnreadableError for a broken body, and TooLargeError."""
     content = _inflated(packed, _DETECT)
     if content is None and coding == "deflate":
         content = _inflated(packed, _RAW)
@@ -116,9 +116,9 @@ def _unpacked(packed: bytes, coding: str) -> bytes:
 
 
 def _inflated(packed: bytes, window: int) -> bytes | None:
-    """Return the decompressed data, which may consist of several gzip members; None for broken data.
+    """Return the decompressed data of one or several gzip members; None for broken data.
 
-    window: wbits for zlib. Raise TooLargeError.
+    window: wbits for zlib. Raise TooLargeError when the result is larger than LARGEST_REPLY_BYTES.
     """
     content = b""
     with suppress(zlib.error):

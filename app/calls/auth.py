@@ -29,9 +29,9 @@ class Message:
     url: str
     headers: Mapping[str, str]
     body: bytes
-    #: When the time of the request is over, in seconds on the clock of time.monotonic.
+    #: When the time for the request ends, in seconds on the clock of time.monotonic.
     deadline: float
-    #: What the credential showed last, or signed with. It is not sent.
+    #: What the credential used for this message: its headers or its key. `renew` compares it with the present value.
     secret: object = field(default=None, repr=False)
 
 
@@ -87,7 +87,7 @@ _TIMESTAMPS: Mapping[str, Callable[[float], str]] = {
 
 
 class HmacCredential:
-    """A signature of each request: an HMAC over a text with parts of the request, as the participant defines it."""
+    """A signature of each request: an HMAC over a text made of parts of the request, in the participant's format."""
 
     def __init__(
         self, auth: Auth, clock: Callable[[], float] = time.monotonic, wall_clock: Callable[[], float] = time.time
@@ -114,7 +114,7 @@ class HmacCredential:
             "body_sha256": hashlib.sha256(message.body).hexdigest(),
             "newline": "\n",
         }
-        # The body is inserted last and as bytes, because it may contain a $ or bytes that are no text.
+        # The body is inserted last and as bytes, because it may contain a $, or bytes that are not text.
         around = self._canonical.substitute(known, body="\0").split("\0")
         signed = message.body.join(part.encode() for part in around)
         mac = hmac.new(key.encode(), signed, self._digest).digest()

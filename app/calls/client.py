@@ -1,4 +1,4 @@
-"""An HTTP client that sends a request once, within its time. A failure of the network is a reply, no exception."""
+"""An HTTP client that sends a request once, within its time. A network failure is returned as a reply, not raised."""
 
 import re
 import socket
@@ -32,9 +32,8 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 class HttpClient:
     """A pool of connections to every participant, used by many threads at once.
 
-    connections: most idle connections to one origin that are kept. participants: settings by name; a participant
-    without settings is called without credentials.
-    look_up: resolves host names. allows: see `Dialer`.
+    connections: largest number of idle connections that are kept for one origin. participants: settings by name; a
+    participant without settings is called without credentials. look_up: resolves host names. allows: see `Dialer`.
     wall_clock: seconds since 1970, for a Retry-After that is a date.
     """
 
@@ -119,8 +118,8 @@ class HttpClient:
     def _asked_to_wait(self, headers: Mapping[bytes, bytes]) -> float | None:
         """Return the wait that a Retry-After asks for, in seconds; None when the header is missing or illegal.
 
-        The header has a number of seconds, which may have decimals, or a date. A date is compared with the reply's Date
-        header, if there is one, because the participant's clock may differ from ours.
+        The header contains a number of seconds, possibly with decimals, or a date. The wait until a date is counted
+        from the reply's Date header, if there is one, because the participant's clock may differ from ours.
         """
         asked = headers.get(b"retry-after")
         if asked is None:
@@ -169,7 +168,7 @@ def _form(fields: Mapping[str, Any]) -> bytes:
 
 
 def _lines(headers: Mapping[str, str]) -> str:
-    """Return headers as text, one line each. Raise ValueError for a header that cannot be sent."""
+    """Return headers as text, one header a line. Raise ValueError for a header that cannot be sent."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     if not lines.isascii() or lines.count("\r") != len(headers) or lines.count("\n") != len(headers):
         raise ValueError(f"one of these headers has a line break, or is not ASCII: {', '.join(headers)}")
@@ -192,7 +191,7 @@ def _date(text: bytes) -> float | None:
 
 
 def _parse_body(answer: Answer) -> tuple[Any, str, bool]:
-    """Return the JSON value of an answer, why it cannot be read, and True when the answer is too large.
+    """Return the JSON value of an answer, the reason why it cannot be read, and True when the answer is too large.
 
     The value is None when the answer cannot be read. An empty body and `null` become an object without fields.
     """

@@ -1,4 +1,4 @@
-"""A connection to a participant. It is opened within the time of a call, and reused while it is not idle too long."""
+"""A connection to a participant. It is opened within the time of a call, and reused unless it was idle too long."""
 
 import socket
 import ssl
@@ -13,8 +13,8 @@ from app.dialing import CONNECT_TIMEOUT_S, Dialer, UnreachableError
 from app.participant_settings.proxies import Proxy
 from app.server_urls import bracketed
 
-#: Longest idle time, in seconds, after which a connection is still reused. NAT gateways and load balancers forget an
-#: idle connection without a notice: Azure after 4 minutes, AWS after 350 s, many proxies after 60 s.
+#: A connection that was idle for longer than this many seconds is not used again. NAT gateways and load balancers drop
+#: an idle connection without a notice: Azure after 4 minutes, AWS after 350 s, many proxies after 60 s.
 IDLE_S = 30.0
 #: Largest answer of a proxy to CONNECT that is read, in bytes; it bounds the memory of a call.
 _LARGEST_TUNNEL_REPLY = 65_536
@@ -44,7 +44,7 @@ class Route:
     proxy: Proxy | None = None
 
     def open(self, host: str, port: int, tunnel: bool, deadline: float, clock: Callable[[], float]) -> socket.socket:
-        """Return a connected socket. tunnel: the proxy, if any, connects the socket to the host.
+        """Return a connected socket. tunnel: let the proxy, if any, connect the socket to the host with CONNECT.
 
         Raise OSError when no connection is made before the deadline.
         """
@@ -64,7 +64,7 @@ class Route:
 
 
 def _open_tunnel(opened: socket.socket, proxy: Proxy, target: str, deadline: float, clock: Callable[[], float]) -> None:
-    """Let the proxy connect the socket to the target. Raise UnreachableError when it does not do so in time."""
+    """Ask the proxy to connect the socket to the target. Raise UnreachableError when it fails or the time is over."""
     credential = f"Proxy-Authorization: {proxy.authorization}\r\n" if proxy.authorization else ""
     reply, end = b"", b"\r\n\r\n"
     try:
@@ -118,7 +118,7 @@ class Connection(HTTPConnection):
         return self._new_socket()
 
     def _use(self, trust: Trust, clock: Callable[[], float]) -> None:
-        """Without TLS there are no certificates."""
+        """Do nothing: a connection without TLS uses no certificates."""
 
 
 class SecureConnection(Connection, HTTPSConnection):
@@ -134,7 +134,7 @@ class SecureConnection(Connection, HTTPSConnection):
 
 
 def lost(error: OSError, *, first: bool) -> Exception:
-    """Return the exception for an error after a request was sent. first: the connection was not used before."""
+    """Return the exception for an error after a request was sent. first: it was the connection's first request."""
     if isinstance(error, TimeoutError):
         return error
     if first and isinstance(error, ssl.SSLError) and error.reason in _REFUSED_CERTIFICATE:

@@ -56,7 +56,7 @@ class ExchangePool(HTTPConnectionPool):
     trust: Trust
 
     def exchange(self, request_bytes: bytes, timeout_s: float, clock: Callable[[], float]) -> Answer:
-        """Send a request and return its answer. timeout_s: longest time for all, including opening a connection.
+        """Send a request and return its answer. timeout_s: limit for the whole exchange, with opening a connection.
 
         Head and body are sent together, so that they often fit into one packet. An answer that is too large is not
         `complete`. Raise NotSentError, LostError or TimeoutError.
@@ -120,15 +120,15 @@ class ExchangeAdapter(HTTPAdapter):
         found.route, found.trust = self._route, self._trust
         if found.scheme == "https":
             with suppress(OSError):  # the first connection raises it again, with its reason
-                self._trust.context(-inf)  # now, because it would take time of the first call
+                self._trust.context(-inf)  # load it now, so that the first call does not spend its time on it
         return found
 
 
 def _send(sock: socket.socket, request_bytes: bytes, deadline: float, clock: Callable[[], float]) -> OSError | None:
     """Send all bytes before the deadline. Return the error when the participant closed the connection before the end.
 
-    The participant may have answered before: a server can refuse a request after its head. `sendall` is not used,
-    because over TLS it applies the whole timeout to each piece.
+    After such an error an answer may still be there, because a server can refuse a request after reading its head.
+    `sendall` is not used: over TLS it applies the whole timeout to each piece.
     """
     left = deadline - clock()
     if left <= 0:
@@ -150,13 +150,13 @@ def _receive(
     sock: socket.socket, answer: Answer, deadline: float, clock: Callable[[], float], unsent: OSError | None, *,
     first: bool,
 ) -> None:  # fmt: skip
-    """Read until the answer is complete, or larger than allowed.
+    """Read until the answer is complete or exceeds LARGEST_REPLY_BYTES.
 
     unsent: the error that `_send` returned. first: the connection was not used before.
     """
     try:
         while not answer.complete and answer.received_bytes <= LARGEST_REPLY_BYTES:
-            # Each read gets only the rest of the time. Otherwise slow single bytes could outlast the saga's lease.
+            # Each read gets only the time that is left. Otherwise slow single bytes could outlast the saga's lease.
             sock.settimeout(_left(deadline, clock()))
             answer.feed(sock.recv(_PIECE_BYTES))
     except OSError as error:

@@ -9,7 +9,8 @@ from app.calls.outcome import Reply
 from app.calls.request import Request, Sender
 from app.participant_settings.model import ParticipantSettings
 
-#: Seconds after which a call that found every place taken tries again; calls take about as long.
+#: Seconds until a call tries again after all places were taken. A place is usually free by then: calls take about as
+#: long.
 CROWDED_S = 0.2
 
 

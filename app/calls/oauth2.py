@@ -1,7 +1,7 @@
 """OAuth 2 client credentials: a token that is kept until it expires, or until the participant refuses it.
 
-The token is asked for like every other call is sent, within the time of the call that needs it. oauthlib was tried: it
-takes 0.2 s to import, and refuses a token whose scope differs from the one asked for, for the few lines below.
+The request for a token is sent like every other call, within the time of the call that needs the token. oauthlib is not
+used: its import takes 0.2 s, and it refuses a token whose scope differs from the requested scope.
 """
 
 import base64
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from app.calls.outcome import Reply
     from app.participant_settings.model import Auth
 
-#: A token is renewed this long before it expires, in seconds; at most a tenth of its life before.
+#: A token is renewed this many seconds before it expires, but at most a tenth of its lifetime before.
 _EARLY_S = 30.0
-#: Seconds for which no other token is asked for after a failure, so that waiting calls do not ask one by one.
+#: Seconds after a failure during which no token is requested, so that waiting calls do not request tokens one by one.
 _PAUSE_S = 1.0
 _OK = 200
 #: Statuses by which a token server refuses the client's secret (RFC 6749, 5.2).
@@ -29,7 +29,7 @@ _REFUSED = frozenset({400, 401})
 
 
 class OAuth2Credential:
-    """Shows an access token. One thread at a time asks for a new one, and the others wait for it."""
+    """Adds an access token to requests. One thread at a time requests a new token, and the others wait for it."""
 
     def __init__(self, auth: "Auth", way: str, send: "Callable[[Request], Reply]", clock: Callable[[], float]) -> None:
         self._auth, self._way, self._send, self._clock = auth, way, send, clock
@@ -59,7 +59,7 @@ class OAuth2Credential:
             self._lock.release()
 
     def renew(self, message: Message) -> bool:
-        """Forget the token, unless another thread has got a new one already."""
+        """Forget the token, unless another thread has already got a new one."""
         if not self._lock.acquire(timeout=max(message.deadline - self._clock(), 0.0)):
             return False
         try:
@@ -108,7 +108,7 @@ class OAuth2Credential:
 
 
 def _token_of(reply: "Reply") -> tuple[str, float]:
-    """Return the token and its life in seconds, 0 for one without an end. Raise ValueError with the reason."""
+    """Return the token and its lifetime in seconds; 0: it does not expire. Raise ValueError with the reason."""
     token, life = reply.fields.get("access_token"), reply.fields.get("expires_in")
     if reply.status != _OK or not isinstance(token, str):
         said = reply.unreadable or ("" if reply.status != _OK else "without an access_token")

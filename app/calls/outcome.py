@@ -25,8 +25,8 @@ from machines.outcomes import Outcome
 from machines.references import parts, within
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
-#: Name of the only field of a reply whose JSON is a text, number or boolean. SQLite's JSON columns cannot store such a
-#: value, so it is stored in an object.
+#: A reply whose JSON is a text, number or boolean is stored as an object with this one field, because SQLite's JSON
+#: columns cannot store such a value alone.
 SCALAR = "value"
 #: Settings to check when a call was not sent. _URL and _PROXY are replaced by variables of the participant.
 _KEY, _URL, _PROXY, _LOAD = "PARTICIPANTS_API_KEY", "url", "proxy", "THREADS"
@@ -50,8 +50,9 @@ class Reply:
 
     #: HTTP status; None when no answer was read.
     status: int | None = None
-    #: JSON object or array, or what the call keeps of it; None when the body was not understood. An empty body and
-    #: `null` are an object without fields; a text, number or boolean is an object with the one field `value`.
+    #: JSON object or array, or the fields of it that the call keeps; None when the body was not understood. An empty
+    #: body and `null` become an object without fields; a text, number or boolean becomes an object with the one field
+    #: `value`.
     body: Any = None
     #: Headers, by name in lower case; see `header`.
     headers: Mapping[bytes, bytes] | None = field(default=None, repr=False)
@@ -71,9 +72,9 @@ class Reply:
     impossible: bool = False
     #: True when this process did not send the call, because a limit is reached or there is no credential.
     withheld: bool = False
-    #: True when the reply is too large: another attempt would get the same reply, so this one is the last.
+    #: True when the reply is too large. Another attempt would get the same reply, so this attempt is the last.
     final: bool = False
-    #: Setting of the credential that was shown, or that could be; "" for PARTICIPANTS_API_KEY.
+    #: Setting that contains the credential of this call; "" for PARTICIPANTS_API_KEY.
     key_setting: str = ""
     #: Seconds that the participant asks to wait; None when it does not ask.
     retry_after_s: float | None = None
@@ -177,7 +178,7 @@ def _meant_by_field(reply: Reply, call: Call) -> tuple[str, Any, Outcome] | None
 
 
 def explained(reply: Reply, lacking: Mapping[str, str], call: Call) -> Reply:
-    """Return the reply with an explanation: why its success is not accepted, or which setting to check."""
+    """Return the reply with an explanation: why a success is not accepted, or which setting to check."""
     if call.means and (found := _meant_by_field(reply, call)) and found[2] is not Outcome.SUCCEEDED:
         path, value, _ = found
         said = "is missing" if value is None else f"is {written(value).decode()}"

@@ -1,4 +1,4 @@
-"""The certificates of TLS connections: those that are trusted, and the one that this service shows.
+"""The certificates of TLS connections: the CAs that are trusted, and the certificate of this service.
 
 The files of the CAs, of our certificate and of its key follow the rule of `secret_files`: a new connection uses what
 they contain now.
@@ -32,7 +32,7 @@ class Trust:
         """Return the TLS context. now: the time, in seconds on a clock that never goes back.
 
         Equal `Trust`s share a context, because reading the public CAs takes 10 ms. Raise OSError when the files cannot
-        be used and never could be.
+        be used and there is no earlier context.
         """
         last = _LAST.get(self)
         if last and now - last.looked_at < LOOK_S:
@@ -44,7 +44,7 @@ class Trust:
         except OSError:  # SSLError is a subclass
             if not last:
                 raise
-            # The files may be about to be replaced: a certificate comes before its key.
+            # The files may be half replaced, for example the certificate but not yet its key.
             context, contents = last.context, last.contents
         _LAST[self] = _Last(context, contents, now)
         return context

@@ -1,4 +1,4 @@
-"""How each participant is called: connections, credential and headers. Built from its settings at the first call."""
+"""How each participant is called: connections, credential and headers. Built from the settings at the first call."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -53,7 +53,7 @@ class Way:
     origins: Origins
     #: None: requests have no credential.
     credential: Credential | None
-    #: Longest duration of one attempt, in seconds; None: only the step's timeout counts.
+    #: Longest duration of one attempt, in seconds; None: only the timeout of the step applies.
     timeout_s: float | None
     #: Name of the header that carries the idempotency key.
     idempotency_header: str
@@ -119,7 +119,7 @@ class Ways(dict[str, Way]):
 
 
 def _token_way(participant: str) -> str:
-    """Return the name of the way to the token server of a participant; no participant has a slash in its name."""
+    """Return the key in `Ways` for the token server of a participant. No participant has a slash in its name."""
     return f"{participant}/token"
 
 

@@ -1,4 +1,4 @@
-"""An answer to a step that comes after the reply to its call: what it means, and whether it is admitted."""
+"""The answers that participants send after the reply to a call: their meaning, and whether they are accepted."""
 
 from functools import partial
 from typing import Any
@@ -21,7 +21,7 @@ from machines.signals import can_still_wait
 from machines.statuses import Status
 from machines.step import Step
 
-#: Outcomes that answer a step. An answer with another outcome leaves open whether the step happened.
+#: Outcomes that answer a step. After every other outcome the step stays in doubt.
 _DEFINITE = (Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.REFUSED_UNDO)
 
 
@@ -33,11 +33,11 @@ class Answers:
         self._store, self._arrivals = engine.store, engine.waits.arrivals
 
     def take(self, saga_id: UUID, step_name: str, token: str, reply: Reply) -> Outcome | None:
-        """Store an answer, and have the saga continue. Return what the answer means for the step.
+        """Store an answer and continue the saga. Return the outcome of the answer.
 
-        None: it leaves open whether the step happened, so nothing is stored. The same answer again changes nothing.
-        Raise NotFoundError for a wrong token, InvalidError, ConflictError for another answer after the first, and
-        GoneError when the step is undone.
+        Return None when the answer leaves the step in doubt; nothing is stored then. A repeated answer changes nothing.
+        Raise NotFoundError for a wrong token. Raise InvalidError when a field that the step keeps is missing. Raise
+        ConflictError when the step has another answer already, and GoneError when the step is undone.
         """
         if not is_token(self._config, saga_id, step_name, token) or not (row := self._store.find(saga_id)):
             raise NotFoundError("there is no step to answer at this URL")
@@ -59,7 +59,7 @@ class Answers:
         return Outcome(sent.body["outcome"])
 
     def _known_alike(self, saga_id: UUID, step: str, sent: Signal) -> bool:
-        """Return True when the saga has taken the same answer from a reply or a probe, and none has arrived."""
+        """Return True when no answer is stored, but a reply or a probe has given the saga the same success."""
         if sent.body["outcome"] != Outcome.SUCCEEDED or self._arrivals.find(saga_id, sent.name):
             return False
         saga = self._store.read(saga_id)
@@ -75,10 +75,10 @@ def answered_step(definition: Saga, name: str) -> Step:
 
 
 def stored_answer(definition: Saga, step: Step, reply: Reply) -> Signal | None:
-    """Return an answer as it is stored; None when it leaves open whether the step happened.
+    """Return the answer as the signal to store; None when the answer leaves the step in doubt.
 
-    The answer means what the same reply to the call would mean. Raise InvalidError for a success that lacks a field
-    which the step keeps.
+    The answer has the outcome that the same reply to the call would have. Raise InvalidError for a success without a
+    field that the step keeps.
     """
     assert step.call is not None
     taken, lacking = definition.taken(step.name, step.call, reply.body, reply.headers or {})
@@ -118,7 +118,7 @@ def admit_answer(registry: Registry, step: Step, sent: Signal, saga: Row[Any] | 
 
 
 def same_answer(known: Any, sent: Any) -> bool:
-    """Return True when two answers say the same: their outcome, and unless they refuse, what is kept of them."""
+    """Return True when two answers have the same outcome and, unless they refuse, the same stored reply."""
     return bool(
         known["outcome"] == sent["outcome"] and (sent["outcome"] == Outcome.REFUSED or known["reply"] == sent["reply"])
     )

@@ -1,7 +1,7 @@
 """Starts many sagas in one commit. Each start has its own idempotency key and its own result.
 
-A batch sends no call itself: its sagas are due at once, or at their own time, and the processes that claim them run
-them. So a batch that is sent again, after a lost answer, finds the sagas of its first request by their keys.
+A batch sends no call itself. Its sagas become due at once, or at their own time, and any process claims and runs them.
+When a client repeats a batch because the answer was lost, the keys lead to the sagas of its first request.
 """
 
 from collections.abc import Mapping, Sequence
@@ -45,8 +45,9 @@ class Batches:
     def start(self, definition: Saga, starts: Sequence[Start], by: str) -> list[SagaSnapshot | KeyReusedError]:
         """Start a saga for each key that is new. Return the durable state of each start's saga, in order.
 
-        by: the sender, who owns the keys. A start whose key is known gets the saga of that key, finished or not, and
-        KeyReusedError when that saga was started with other data. The first start with a key decides for its batch.
+        by: the sender, who owns the keys. A start with a known key returns the saga of that key, finished or not. Its
+        result is KeyReusedError when that saga was started with other data. When a key occurs twice in a batch, its
+        first start decides.
         """
         for _ in range(_TRIES):
             sagas = [

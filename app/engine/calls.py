@@ -77,9 +77,10 @@ class Calls:
         return at.step.timeout_s * (2 + at.doubts_refusals)
 
     def _recover(self, saga: Instance) -> tuple[Reply, Outcome] | None:
-        """Get the lost reply of a step again, if its undo refers to the reply. Return None when the undo can be sent.
+        """Get the lost reply of a step again, because the undo refers to this reply.
 
-        Otherwise return a reply and an outcome for the undo, which is not sent: succeeded when nothing is to undo.
+        Return None when the undo can be sent. Otherwise the undo is not sent. Return a reply and an outcome in its
+        place: succeeded when there is nothing to undo.
         """
         step = saga.current.step
         assert step is not None
@@ -101,7 +102,10 @@ class Calls:
         ), outcome
 
     def _doubted(self, saga: Instance, refused: Reply, probe: Call | None) -> tuple[Reply, Outcome]:
-        """Return the reply and outcome of a call that was refused after an attempt in doubt; ask its probe, if any."""
+        """Return the reply and outcome for a call that was refused after an attempt in doubt.
+
+        Send the probe first, if the step has one.
+        """
         says = f"{refused.reason}, after an attempt that may have worked"
         if probe is None:
             return replace(refused, says=says), Outcome.REFUSED
@@ -114,7 +118,7 @@ class Calls:
         return replace(reply, says=says), outcome
 
     def _ask(self, saga: Instance, probe: Call) -> tuple[Reply, Outcome]:
-        """Send the probe. The reason of its reply says that the reply is not that of the call."""
+        """Send the probe. The reason of the returned reply says that the probe got the reply, and not the call."""
         reply, outcome = self._send(saga, probe)
         return replace(reply, says=f"{PROBED}{reply.reason}"), outcome
 
@@ -137,7 +141,8 @@ class Calls:
             if outcome in _TO_EXPLAIN or (call.means and outcome not in _PLAIN):
                 reply = explained(reply, lacking, call)
             if outcome is Outcome.ACCEPTED:
-                # The answer will have all that is kept. Until then, only the undo needs something of this reply.
+                # The later answer contains every field to keep. Until then, only an undo may need a field of this
+                # reply.
                 reply = replace(reply, says=reply.reason, body=taken if at.step.undo_can_use(taken) else None)
             elif taken is not reply.body:
                 kept = outcome is Outcome.SUCCEEDED or (outcome is Outcome.REFUSED_UNDO and not lacking)
@@ -190,7 +195,7 @@ def _not_again(probed: tuple[Reply, Outcome] | None) -> tuple[Reply, Outcome]:
 
 
 def _without_secrets(saga: Instance, reply: Reply, taken: Mapping[str, Any]) -> Reply:
-    """Return the reply with a reason that shows no secret value, neither of the saga nor of this reply."""
+    """Return the reply with a reason that hides the secret values of the saga and of this reply."""
     secrets = saga.definition.secrets
     assert secrets is not None
     return replace(reply, says=secrets.values(saga.data, {**saga.results, **taken}).hidden_in(reply.reason))

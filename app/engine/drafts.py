@@ -1,7 +1,7 @@
 """Ends the drafts that nobody has started: sagas that `SagaService.create` stored long ago.
 
-A draft has sent no call, so its end undoes nothing. It ends like a saga whose deadline is over before its first call:
-compensated, with the reason in its journal. It is not deleted, so that its key still leads to it.
+A draft has sent no call, so nothing is undone. The draft ends like a saga whose deadline is over before its first call:
+compensated, with the reason in its journal. It is not deleted, so a request with its key still finds it.
 """
 
 import time
@@ -30,22 +30,22 @@ class Drafts:
         self._next_pass = clock()
 
     def expire(self) -> None:
-        """End old drafts. Do nothing when the last pass was less than PASS_EVERY_S ago and left none.
+        """End old drafts. Do nothing when the last pass was less than PASS_EVERY_S ago and left no old draft.
 
-        Do nothing either before the tables are compared: until then it is unknown by which table a draft runs.
+        Do nothing before the tables are compared, either. Until then it is unknown which table a draft belongs to.
         """
         if self._clock() < self._next_pass or not self._tables.compared:
             return
         old = self._leases.old_drafts(self._days, PASS_LIMIT)
         for saga_id in old:
             saga = self._engine.store.read(saga_id)
-            if saga is None or not saga.pending:  # it was started since
+            if saga is None or not saga.pending:  # started since the list was read
                 continue
             saga.start_pending()
             saga.give_up(Trigger.EXPIRE, actor=self._engine.actor, reason=f"nobody started it within {self._days} days")
             try:
                 self._engine.release(saga, None)
-            except FencedError:  # it was started, or ended by another process, since it was read
+            except FencedError:  # another process has started or ended it since the read
                 continue
         if len(old) < PASS_LIMIT:
             self._next_pass = self._clock() + PASS_EVERY_S

@@ -1,9 +1,9 @@
 """A thread that inserts sagas in their initial state when their first commit is late.
 
 A saga is stored by its first commit, which comes before its first call with an effect (ADR 3). The commit is late when
-the reads before that call take long, or when the saga waits for a thread. Until the commit, no list shows the saga, and
-its client waits, even longer than it asked for. So a saga that is not durable after LATE_S is inserted in its initial
-state, and its first commit is an update (ADR 27).
+the reads before that call take long, or when the saga waits for a thread. Until the commit no list shows the saga, and
+its client waits, even beyond the wait that the client asked for. So a saga that is not durable after LATE_S is inserted
+in its initial state, and its first commit is then an update (ADR 27).
 """
 
 import threading

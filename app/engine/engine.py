@@ -127,7 +127,7 @@ class Engine:
             self.release(saga, left_s)
             return False
         saga.start_pending()
-        self.commit(saga)  # the start is durable before the first call, so that a cancel knows of the call
+        self.commit(saga)  # durable before the first call, so that a cancel knows that a call may have been sent
         return True
 
     def _quarantine(self, saga: Instance) -> None:
@@ -137,10 +137,10 @@ class Engine:
             saga.give_up(Trigger.QUARANTINE, actor=self.actor, reason=reason)
 
     def _move_without_call(self, saga: Instance) -> bool:
-        """Take what has arrived for the present state, or give up at the deadline. Return True after a move.
+        """Use the signal or answer that has arrived, or give up at the deadline. Return True after a move.
 
-        What has arrived goes first, because its sender knows that it counts. The answer to a call in doubt came before
-        the reply to that call, which is lost.
+        The signal or answer has priority over the deadline, because it was accepted when it arrived. An answer can also
+        arrive while its call is in doubt: then the reply to the call was lost.
         """
         at = saga.current
         if at.waits and saga.arrived and self.waits.take_arrival(saga, self.actor):
@@ -153,7 +153,7 @@ class Engine:
         return False
 
     def _end_wait(self, saga: Instance) -> float:
-        """End the wait of a waiting saga. Return the seconds that it still has to wait, or 0 when the wait has ended.
+        """End the wait of a waiting saga. Return the seconds that are left to wait, or 0 when the wait has ended.
 
         A wait does not last beyond the deadline that ends it.
         """
@@ -222,9 +222,9 @@ class Engine:
     def insert_all(
         self, sagas: Sequence[Instance], also: Callable[[Connection], None] = lambda _connection: None
     ) -> None:
-        """Store new sagas in one commit, each due at its start. Raise KeyTakenError, with nothing stored.
+        """Store new sagas in one commit. Each saga is due at its start. Store nothing when an error is raised.
 
-        also: what the same transaction writes first. An error of it is raised, with nothing stored.
+        Raise KeyTakenError when a key is taken, and the errors of `also`. also: called first, in the same transaction.
         """
         moves = [saga.unsaved for saga in sagas]
         self.store.insert_all(sagas, also)
@@ -316,7 +316,7 @@ class Engine:
         return 0.0
 
     def _wait(self, saga: Instance, retry: Retry, number: int, reply: Reply) -> float:
-        """Return a random wait before the next call, in seconds. number: how often the call has failed or was deferred.
+        """Return a random wait before the next call, in seconds. number: how many times it failed or was deferred.
 
         The wait is not shorter than the Retry-After of the reply, and does not last beyond the deadline of the saga.
         """
@@ -332,6 +332,6 @@ class Engine:
 
 
 def _too_late(saga: Instance) -> str:
-    """Return the reason for EXPIRE: the deadline is over, and why the last call was to be sent again."""
+    """Return the reason for EXPIRE: the deadline is over, and the reason why the last call needed a retry."""
     over = f"its deadline of {saga.definition.deadline_s:g} s is over"
     return f"{over}; last: {saga.waits_for}" if saga.waits_for else over

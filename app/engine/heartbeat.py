@@ -9,7 +9,7 @@ from app.store.database_errors import Meaning, in_one_line, meaning
 from app.store.leases import Replicas
 
 _log = structlog.get_logger("runner")
-#: How long after a failed commit this process is reported as not ready, in seconds, even when its heartbeat succeeds.
+#: Seconds after a failed commit during which /ready reports this process as not ready, even if its heartbeat succeeds.
 UNWELL_FOR_S = 10.0
 
 
@@ -39,7 +39,7 @@ class Heartbeat:
         self._silent = None
 
     def failed(self, error: Exception) -> None:
-        """Keep an error for `last_error` if it means that the database is away. Ignore an error in a statement."""
+        """Keep an error for `last_error` if it means that the database cannot be reached. Ignore every other error."""
         if meaning(error) is Meaning.AWAY:
             self._failed = self._clock(), in_one_line(error)
 

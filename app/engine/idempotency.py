@@ -1,8 +1,8 @@
 """Finds the saga that an earlier request with the same Idempotency-Key has started.
 
 A key belongs to its sender and the type of saga: two shops that both send `order-1` each get their own order. The
-database has one unique column of keys, and replicas of the release before store each key there as it was sent. So the
-first saga with a key also stores the key as it was sent. A saga of another sender or type with an equal key stores the
+database has one unique column of keys, and replicas of the previous release store each key there as it was sent. So the
+first saga with a key stores the key as it was sent, too. A saga of another sender or type with an equal key stores the
 written-out form: sender, type and key. A request looks for both forms.
 """
 
@@ -23,11 +23,11 @@ from app.store.sagas import SagaStore
 from machines.saga import Saga
 from machines.statuses import UNDER_WAY
 
-#: Longest wait, in seconds, of a second request with a key for the first request to make its saga durable.
+#: When two requests with one key arrive together: the longest wait, in seconds, until the first saga is durable.
 TURN_S = 1.0
-#: Seconds between two looks for the saga of the first request.
+#: Seconds between two reads that look for the saga of the first request.
 _POLL_S = 0.005
-#: Member of a digested request for the time of its start. No field of data has this name, because it has a space.
+#: Member for the start time in the digest of a request. The name has a space, so it differs from every field of data.
 _START_AT = "start at"
 #: Prefix of a written-out key. A client cannot send a key that begins with it: keys are ASCII.
 _WRITTEN_OUT = "\N{KEY} "
@@ -65,7 +65,8 @@ class Keys:
     def known_all(self, sagas: Sequence[Instance]) -> list[SagaSnapshot | KeyReusedError | None]:
         """Return for each saga what `known` returns for it. A saga that still runs is returned, too.
 
-        For a saga whose key was reused, the list contains the KeyReusedError, so that the other sagas are not stopped.
+        For a saga whose key was reused, the list contains a KeyReusedError. It is not raised, so the other sagas get
+        results.
         """
         rows = self._rows(sagas)
         return [_snapshot_or_error(saga, rows) for saga in sagas]
@@ -76,7 +77,9 @@ class Keys:
         return {row.idempotency_key: row for row in self._store.find_keys(*keys)}
 
     def _started_this_moment(self, saga: Instance) -> SagaSnapshot | None:
-        """Wait up to TURN_S until a simultaneous request with this key has made its saga durable; return that saga.
+        """Wait up to TURN_S until a simultaneous request with this key has made its saga durable.
+
+        Return that saga or None.
 
         Without this wait, the second saga would send its reads to participants, although it can never be stored.
         """
@@ -95,7 +98,7 @@ def new_saga(
 ) -> Instance:  # fmt: skip
     """Return a new saga with its key, its sender and its webhook. The arguments are those of `SagaService.start`.
 
-    start_at: when it is to start. A start at another time is another request, so the digests contain the time.
+    start_at: when the saga is to start. The digests contain this time, so a request with another time differs.
     """
     saga = Instance.new(definition, data, actor="client")
     saga.started_by, saga.webhook = by, webhook
@@ -111,12 +114,15 @@ def new_saga(
 
 
 def fingerprint(name: str, data: Mapping[str, Any]) -> str:
-    """Return a digest of a request's data, defaults included. Releases before migration 0006 compare requests by it."""
+    """Return a digest of a request's data with defaults.
+
+    Releases before migration 0006 compare requests by this digest.
+    """
     return hashlib.sha256(json.dumps([name, data], sort_keys=True, default=str).encode()).hexdigest()
 
 
 def sent_digest(sent: Mapping[str, Any]) -> str:
-    """Return a digest of what a client sent. The order of members does not matter, and 1.0 equals 1."""
+    """Return a digest of what a client sent. The order of members does not matter, and 1.0 has the same digest as 1."""
     return hashlib.sha256(json.dumps(_plain(sent), sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -1,7 +1,7 @@
 """The URL at which a participant answers a step later. It contains an unguessable token, so it needs no API key.
 
-The token is an HMAC over the idempotency key of the step's call, which names the saga and the step. It is the same at
-each attempt and in each process, and it is stored nowhere. Its key follows from SECRET_KEY.
+The token is an HMAC over the idempotency key of the step's call, which names the saga and the step. The token is the
+same at each attempt and in each process, and is not stored. The key of the HMAC is derived from SECRET_KEY.
 """
 
 import hmac

@@ -38,10 +38,10 @@ GC_THRESHOLD = 10_000
 
 
 class Runner:
-    """Runs up to `config.threads` sagas at once: sagas that are submitted, and due sagas that it claims.
+    """Runs up to `config.threads` sagas at once: sagas that are submitted, and due sagas that the runner claims.
 
-    stopping: set when the process is to end. broker: wakes workers; None without workers. at_each_beat: functions that
-    are called with each heartbeat. pool: runs the submitted sagas; default: `config.threads` threads.
+    stopping: set when the process is to end. broker: wakes workers; None without workers. at_each_beat: functions to
+    call with each heartbeat. pool: runs the submitted sagas; default: `config.threads` threads.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Runner:
     def start(self) -> None:
         """Start the recovery thread.
 
-        Raise TableChangedError, before anything starts, when unfinished sagas run by another table than this release's.
+        Raise TableChangedError before anything starts when the table of an unfinished saga differs in this release.
         """
         self._settle_tables()
         sys.setswitchinterval(GIL_SWITCH_S)
@@ -120,7 +120,10 @@ class Runner:
 
     @property
     def accepts_new(self) -> bool:
-        """True when this process runs sagas for which no client waits. When there is a broker, the workers run them."""
+        """True when this process runs sagas for which no client waits.
+
+        With a broker this is False: the workers run them.
+        """
         return self.free > 0 and not self._broker
 
     def wake_worker(self) -> None:
@@ -166,7 +169,7 @@ class Runner:
             with telemetry.claiming():
                 claimed = self._leases.claim(room, self._config.lease_s, 0.0 if woken else self.patience_s)
         except Exception:
-            self._woken |= woken  # keep the wake-up for the next claim: it is not sent again
+            self._woken |= woken  # keep the wake-up for the next claim, because the sender does not repeat it
             raise
         for saga in claimed:
             telemetry.claimed(saga)
@@ -197,7 +200,7 @@ class Runner:
             self._claim_more()
 
     def _run(self, saga: Instance, max_sleep_s: float, until: float = inf) -> RunEnd:
-        """Run the saga. After a fenced write or an error, this process no longer holds the saga, either."""
+        """Run the saga. After a fenced write or an error, this process no longer holds the saga."""
         try:
             return self._engine.run(saga, max_sleep_s, until)
         except FencedError:
@@ -219,7 +222,7 @@ class Runner:
     def _settle_tables(self) -> None:
         try:
             self.tables.compare()
-        except SQLAlchemyError:  # the database is away or not migrated; nothing is claimed before the comparison
+        except SQLAlchemyError:  # the database is away or not migrated; without a comparison no saga is claimed
             _log.warning("tables.not_compared")
         except TableChangedError as error:
             self.heartbeat.refused = str(error)
@@ -235,7 +238,7 @@ class Runner:
                     self._beat()
                 if self.tables.compared:
                     self.claim_due()
-            except (SQLAlchemyError, TableChangedError):  # until this is repaired, /ready reports it: see Heartbeat
+            except (SQLAlchemyError, TableChangedError):  # /ready reports it until it is repaired: see Heartbeat
                 _log.exception("recovery.failed")
             progressed()
             self.claim_now.wait(max(next_beat - time.monotonic(), 0.0))
@@ -262,7 +265,7 @@ class Runner:
             del self._lost[: len(lost)]
 
     def _uncount_claims(self, sagas: Iterable[Instance]) -> None:
-        """Subtract one claim from each saga. Claims lead to quarantine, but these sagas killed no process."""
+        """Subtract one claim from each saga. Many claims lead to quarantine, but these sagas did not kill a process."""
         try:
             for saga in sagas:
                 self._leases.uncount_claim(saga)

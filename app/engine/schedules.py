@@ -1,11 +1,11 @@
-"""Starts the sagas of schedules: one saga for each time that is due, whatever processes do.
+"""Starts the sagas of schedules. A due time never starts two sagas, even when a process dies or several run.
 
 The saga and the schedule's next time are written in one transaction, and the schedule's version decides which process
 writes it. The saga's Idempotency-Key is made of the schedule's name and the time, and the unique index of the keys
 refuses a second saga for one time, also after a backup was restored.
 
-A time that was missed, because no process ran, is made up for once: only the first missed time is started, and the next
-time is then the first one in the future.
+When no process ran at a due time, the first missed time is started later. The other missed times are skipped: the next
+time is the first one in the future.
 """
 
 from collections.abc import Callable, Mapping
@@ -71,16 +71,16 @@ class Schedules:
         self.store.set_next(name, self._next(row.cron, row.zone), entry)
 
     def start_due(self) -> None:
-        """Start the sagas of all schedules whose time has come, before the tables are compared none."""
+        """Start the sagas of all schedules whose time has come. Start none before the tables are compared."""
         if not self._tables.compared:
             return
         now = self._now()
         for row in self.store.due(now, self._registry.names):
             try:
                 self._start(row, next_after(row.cron, row.zone, max(now, row.next_at)))
-            except (OvertakenError, KeyTakenError):  # another process has started it, or the next pass looks again
+            except (OvertakenError, KeyTakenError):  # another process has started it, or the next pass tries again
                 continue
-            except ScheduleTimeError as error:  # this machine does not know the zone
+            except ScheduleTimeError as error:  # this machine does not know the time zone
                 _log.error("schedule.unreadable", schedule=row.name, error=str(error))
 
     def _start(self, row: Row[Any], following: datetime) -> None:

@@ -59,8 +59,8 @@ class SagaService:
     ) -> SagaSnapshot:  # fmt: skip
         """Start a saga. Return its durable state when the saga has ended or `wait_s` seconds are over.
 
-        by: the sender, who owns the key. sent: the data before defaults were filled in. webhook: a webhook, by its name
-        or by an address that it admits. When the sender has started a saga with this key before, return that saga.
+        by: the sender, who owns the key. sent: the data before defaults were filled in. webhook: the name of a webhook,
+        or an address that a webhook admits. When the sender has started a saga with this key before, return that saga.
         Raise StillRunningError while that saga runs, and KeyReusedError when it was started with other data.
         """
         with self._wait(wait_s) as longest_s:
@@ -88,7 +88,7 @@ class SagaService:
         self, name: str, data: Mapping[str, Any], key: str | None = None, by: str = "api",
         sent: Mapping[str, Any] | None = None, *, webhook: str | None = None, start_at: datetime | None = None,
     ) -> SagaSnapshot:  # fmt: skip
-        """Store a saga that waits for `execute`, or for its start at `start_at`; a past time is now.
+        """Store a saga that waits for `execute` or for the time `start_at`. A time in the past means now.
 
         The other arguments, the result and the errors are those of `start`.
         """
@@ -105,7 +105,7 @@ class SagaService:
         raise ConflictError("other requests use the same key at the same time; send the request again")
 
     def execute(self, saga_id: UUID, wait_s: float | None = None) -> SagaSnapshot:
-        """Start a saga that `create` stored. Return a saga that has ended; raise ConflictError for a running saga."""
+        """Start a saga that `create` stored. Return the saga if it has ended; raise ConflictError if it is running."""
         saga = self._read(saga_id)
         if saga.status in FINISHED:
             return _durable_snapshot(saga)
@@ -141,8 +141,8 @@ class SagaService:
     ) -> SagaSnapshot:  # fmt: skip
         """Continue from a stuck step as if it had succeeded, because a person did its work by hand.
 
-        reply: what the participant would have replied, as far as later calls need it. seen and the errors are those of
-        `retry`; also raise InvalidError when later calls need more of the reply.
+        reply: the fields of the participant's reply that later calls need. seen and the errors are those of `retry`;
+        also raise InvalidError when a needed field is missing.
         """
         return self._take_action(saga_id, "resolve", actor, reason, wait_s, seen, reply)
 
@@ -193,7 +193,7 @@ class SagaService:
             if saga.pending:
                 saga.start_pending()
             if saga.current.waits and saga.arrived and self._engine.waits.take_arrival(saga, self._engine.actor):
-                # The answer was first: the request is for the saga as the answer leaves it.
+                # The signal or answer arrived before the request, so the request applies to the saga after it.
                 trigger = trigger_of(operator_action, saga.definition, saga.state)
                 if trigger is None:
                     raise ConflictError(_why_not(saga), saga_id=str(saga_id), etat_final=saga.state)
@@ -204,7 +204,7 @@ class SagaService:
             try:
                 return self._run_on(saga, wait_s)
             except FencedError:
-                continue  # the saga has moved by itself: read it again
+                continue  # the saga has moved since the read: read it again
         raise ConflictError("the saga keeps moving; send the request again", saga_id=str(saga_id))
 
     def _run_on(self, saga: Instance, wait_s: float | None) -> SagaSnapshot:
@@ -223,7 +223,7 @@ class SagaService:
     def _wait(self, wait_s: float | None) -> Iterator[float]:
         """Yield how long the request is allowed to wait, in seconds.
 
-        The time is 0 while `config.requests` other requests wait, because each waiting request occupies a thread.
+        The wait is 0 while `config.requests` other requests wait, because each waiting request occupies a thread.
         """
         wait_s = self._config.wait_s if wait_s is None else wait_s
         waits = wait_s > 0 and self._waiters.acquire(blocking=False)
@@ -234,7 +234,10 @@ class SagaService:
                 self._waiters.release()
 
     def _hand_over(self, saga: Instance) -> None:
-        """Make the saga durable. It runs in this process if this process accepts it, else in the one that claims it."""
+        """Make the saga durable.
+
+        Run it in this process if the process accepts new sagas, else let another one claim it.
+        """
         if self._runner.accepts_new:
             self._engine.commit(saga)
             self._runner.submit(saga, max_sleep_s=0)

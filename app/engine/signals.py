@@ -1,4 +1,4 @@
-"""Decides whether a signal is admitted. The saga must be able to wait for it, and no other such signal has arrived."""
+"""Decides whether a signal is admitted: the saga can wait for the signal, and no signal of that name has arrived."""
 
 from typing import Any
 

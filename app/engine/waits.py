@@ -20,9 +20,9 @@ class Waits:
     arrivals: Arrivals
 
     def end(self, saga: Instance, actor: str) -> float | None:
-        """End the wait when its time is over, and return 0; or return the seconds that the saga still has to wait.
+        """End the wait if its time is over, and return 0. Otherwise return the seconds that are left to wait.
 
-        Return None when the time is over and the step's probe must be asked.
+        Return None when the time is over and the step has a probe, which must be sent first.
         """
         waits = saga.current.waits
         assert waits is not None
@@ -43,7 +43,7 @@ class Waits:
         return 0.0
 
     def take_arrival(self, saga: Instance, actor: str) -> bool:
-        """End the wait with the signal or the answer that has arrived for it. The result is False without one."""
+        """End the wait with the signal or the answer that has arrived. Return False when none has arrived."""
         waits = saga.current.waits
         if isinstance(waits, Later):
             return self.take_answer(saga, actor)
@@ -57,7 +57,7 @@ class Waits:
         return True
 
     def take_answer(self, saga: Instance, actor: str) -> bool:
-        """Make the move of the answer that has arrived for the saga's step. The result is False without one."""
+        """Make the move for the answer that has arrived for the saga's step. Return False when none has arrived."""
         step, secrets = saga.current.step, saga.definition.secrets
         arrival = self.arrivals.find(saga.id, arrival_name(step.name)) if step else None
         if step is None or arrival is None:
