@@ -97,8 +97,8 @@ class Users:
     def _known(connection: Connection, name: str, *, stays_admin: bool) -> Row[Any]:
         """Lock and return the user's row. Raise NotFoundError for an unknown user.
 
-        stays_admin: False when the user will be no admin after the change. Then lock all admins first, and raise
-        ConflictError for the last one.
+        stays_admin: False when the user will not be an admin after the change. In this case lock all admins first, and
+        raise ConflictError for the last admin.
         """
         if not stays_admin:  # the rows are locked in a fixed order, so that two transactions cannot deadlock
             admins = select(_USER.c.name).where(_USER.c.role == _ADMIN).order_by(_USER.c.name).with_for_update()
@@ -172,7 +172,10 @@ class ApiKeys:
         self._database = database
 
     def all(self) -> Sequence[Row[Any]]:
-        """Return every key, grouped by name. Column left_s: seconds until the key becomes invalid; below 0: it is."""
+        """Return every key, grouped by name.
+
+        Column left_s: seconds until the key becomes invalid; below 0 for invalid keys.
+        """
         left_s = seconds_until(func.coalesce(_KEY.c.revoked_at, _KEY.c.expires_at)).label("left_s")
         query = select(_KEY, left_s).order_by(_KEY.c.name, _KEY.c.created_at.desc())
         with self._database.connect() as connection:

@@ -18,9 +18,9 @@ from machines.statuses import Status
 _ARRIVAL, _SAGA = ArrivalRow.__table__, SagaRow.__table__
 _FIND = select(_ARRIVAL).where(_ARRIVAL.c.saga_id == bindparam("saga_id"), _ARRIVAL.c.name == bindparam("signal"))
 _WAITS = _SAGA.c.status == Status.WAITING.value
-#: A waiting saga is taken from the process that holds it: that process may be about to commit that the time is over, or
-#: a person's request, and the new version fences this commit. No call with an effect is in flight in a waiting state.
-#: Any other saga stays with its process, whose commit that enters the waiting state sees the signal.
+#: A signal releases a waiting saga from the process that holds the saga. That process may be about to commit the end of
+#: the wait or a person's request; the new version fences this commit. No call with an effect is in flight in a waiting
+#: state. A saga in another state stays with its process: the commit that enters the waiting state sees the signal.
 _ARRIVED = {
     "arrived": _SAGA.c.arrived + 1,
     "version": _SAGA.c.version + case((_WAITS, 1), else_=0),

@@ -30,7 +30,7 @@ class Attention:
     """The sagas that need attention at the time of the request. limits: longest expected stay by state, in seconds."""
 
     def __init__(self, registry: Registry, limits: Mapping[StateKey, float]) -> None:
-        # A query of its own reads the time, because PostgreSQL plans a comparison well only with a constant time.
+        # A separate query reads the time: PostgreSQL plans a comparison well only when the time is a constant.
         self.now = db.session.scalars(select(db_now())).one()
         by_limit: dict[float, list[StateKey]] = {}
         for key, limit_s in limits.items():

@@ -115,7 +115,7 @@ def verify(database: Database, newest: int | None = None) -> Verdict:
 
 
 def _following(seq: int, last: int) -> Select[Any]:
-    # Only up to the head that was read at the start of the check; later rows are appended during the check.
+    # Read only up to the head as it was at the start of the check, because others append rows during the check.
     return select(_AUDIT).where(_AUDIT.c.seq > seq, _AUDIT.c.seq <= last).order_by(_AUDIT.c.seq).limit(_BATCH)
 
 

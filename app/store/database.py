@@ -59,8 +59,9 @@ def database_options(url: str, threads: int, connections: int = Config.database_
     options: dict[str, Any] = {
         "json_serializer": lambda value: written(value).decode(),
         "json_deserializer": read_back,
-        # Autocommit is set once for each connection. When it is set for each use, it is reset at the return of the
-        # connection; this fails when the server has gone, and the pool then loses the connection's place.
+        # Autocommit is set once for each connection. SQLAlchemy would reset a setting for one use when the connection
+        # returns to the pool. This reset fails when the server has gone, and the pool would then count the connection
+        # for ever.
         "isolation_level": "AUTOCOMMIT",
         "pool_reset_on_return": None,  # autocommit leaves nothing to roll back
         "poolclass": SharedPool,
@@ -192,7 +193,7 @@ class db_now(_SqlFunction[datetime]):  # noqa: N801
 
 
 class later_of(_SqlFunction[datetime]):  # noqa: N801
-    """`later_of(moment, moment)`: the later of two timestamps. The databases treat a NULL differently, so pass none."""
+    """`later_of(moment, moment)`: the later of two timestamps. Pass no NULL: the databases treat it differently."""
 
     type = UtcDateTime()
     inherit_cache = True

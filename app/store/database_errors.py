@@ -83,8 +83,8 @@ _BY_SQLITE_CODE = {
 }
 _PRIMARY = 0xFF  # the lowest byte of an extended result code is the primary code
 _MISSING = ("no such table", "no such column", "has no column named")
-#: Errors without a SQLSTATE: an error of these classes is in the statement. An error of any other class means that a
-#: connection could not be made or was lost.
+#: For errors without a SQLSTATE. An error of these classes is caused by the statement or its values. Any other class
+#: means that a connection could not be made or was lost.
 _OF_THE_STATEMENT = (DataError, IntegrityError, NotSupportedError, ProgrammingError)
 
 
@@ -110,7 +110,7 @@ def is_away(error: BaseException) -> bool:
 
 
 def sqlstate(error: Any) -> str | None:
-    """Return the SQLSTATE of a driver's error, if the server sent one."""
+    """Return the SQLSTATE of a driver's error; None when the server sent none."""
     return getattr(error, "pgcode", None)
 
 

@@ -27,7 +27,7 @@ class DeadLetters:
         self._database = database
 
     def add(self, reason: str, body: bytes) -> None:
-        """Store a message. Of a body over LARGEST_BODY bytes, store the beginning, and add its length to the reason."""
+        """Store a message. If its body is longer than LARGEST_BODY bytes, store the beginning and name the length."""
         if len(body) > LARGEST_BODY:
             digest = hashlib.sha256(body).hexdigest()
             cut = f" (only the first {LARGEST_BODY} of its {len(body)} bytes are kept; sha256 {digest})"
@@ -53,6 +53,6 @@ class DeadLetters:
 
 
 def _storable(text: str | bytes) -> str:
-    """Return a text that every database can store: NUL and invalid UTF-8 are replaced by a mark."""
+    """Return a text that every database can store: NUL and invalid UTF-8 are replaced by U+FFFD."""
     raw = text.encode(errors="replace") if isinstance(text, str) else text
     return raw.decode(errors="replace").replace("\0", "\ufffd")

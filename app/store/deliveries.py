@@ -1,7 +1,7 @@
 """Messages to webhooks: written with the move that they are about, claimed for each attempt, kept as dead letters.
 
-A saga whose webhooks receive a move names them in the move; the database's trigger writes a row for each of them. A
-claim counts the attempt and sets a lease, so that the message is sent again when its process dies.
+A commit writes into each move the names of the webhooks that receive it, and the database's trigger writes one row for
+each webhook. A claim counts the attempt and sets a lease, so that the message is sent again when its process dies.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,13 +46,16 @@ def address(moves: Sequence[dict[str, Any]], saga: Instance, webhooks: Webhooks)
 
 
 class Deliveries:
-    """owner: this process. Each call is one statement in autocommit, unless it writes an audit row."""
+    """The messages to webhooks. owner: this process.
+
+    A call is one statement in autocommit, unless it writes an audit row.
+    """
 
     def __init__(self, database: Database, owner: str) -> None:
         self._database, self._owner = database, owner
 
     def due(self, webhooks: Sequence[str]) -> Sequence[str]:
-        """Return those of these webhooks that have a message to be sent now."""
+        """Return which of these webhooks have a message to send now."""
         if not webhooks:
             return []
         rows = select(_DELIVERY.c.id).where(_DUE)
@@ -64,7 +67,7 @@ class Deliveries:
             return connection.scalars(union_all(*wanted)).all()
 
     def claim(self, webhook: str, limit: int, lease_s: float) -> Sequence[Row[Any]]:
-        """Claim up to `limit` messages of a webhook, the longest due first, and count an attempt of each."""
+        """Claim up to `limit` messages of a webhook, the longest due first. The claim counts one attempt for each."""
         due = select(_DELIVERY.c.id).where(_DUE, _DELIVERY.c.webhook == webhook)
         batch = due.order_by(_DELIVERY.c.due_at).limit(limit).with_for_update(skip_locked=True).cte("due")
         claimed = (
@@ -88,7 +91,7 @@ class Deliveries:
         self._settle(delivery, due_at=null(), delivered_at=db_now(), error=null())
 
     def failed(self, delivery: Row[Any], error: str, delay_s: float | None) -> None:
-        """Note a failed attempt. delay_s: seconds until the next one; None: the message becomes a dead letter."""
+        """Record a failed attempt. delay_s: seconds until the next one; None: the message becomes a dead letter."""
         due_at = null() if delay_s is None else in_seconds(delay_s)
         self._settle(delivery, due_at=due_at, error=error[:LONGEST_ERROR])
 
@@ -101,7 +104,7 @@ class Deliveries:
             connection.execute(update(_DELIVERY).where(*own).values(values))
 
     def bury_unknown(self, known: Sequence[str]) -> int:
-        """Make dead letters of the messages to unknown webhooks. Return their number."""
+        """Turn old messages to unknown webhooks into dead letters. Return their number. known: the known webhooks."""
         old = (_DUE, _DELIVERY.c.webhook.not_in(known), _DELIVERY.c.at < in_seconds(-UNKNOWN_FOR_S))
         why = "no webhook of this name is in WEBHOOKS_FILE"
         with self._database.connect() as connection:
@@ -123,9 +126,9 @@ class Deliveries:
             return connection.execute(select(_DELIVERY).where(_DELIVERY.c.id == delivery_id)).one_or_none()
 
     def redeliver(self, delivery_id: int, entry: Entry) -> bool:
-        """Make a dead or a delivered message due again, as if no attempt was made, and append the audit row.
+        """Make a dead or a delivered message due again, with no attempts counted, and append the audit row.
 
-        Return False, with nothing written, when the message is to be sent anyway.
+        Return False, with nothing written, when the message is still to be sent.
         """
         settled = (_DELIVERY.c.id == bindparam("delivery_id"), _DELIVERY.c.due_at.is_(None))
         again: Mapping[str, Any] = {"due_at": db_now(), "delivered_at": null(), "attempts": 0, "owner": null()}

@@ -88,10 +88,10 @@ class Leases:
     def uncount_claim(self, saga: Instance) -> None:
         """Subtract this process's claim from the count of a saga's claims, because the claim did not end in a crash.
 
-        The count also records that a call may have been sent, so `unsure` records that now. Another process may have
-        claimed or moved the saga since. A move sets the count to 0. Each later claim raises the epoch and the count by
-        one, so a count above the rise of the epoch still includes this claim. Epoch and version stay, so no write of
-        the new owner is fenced.
+        The count also shows that a call may have been sent. After the subtraction `unsure` shows this. Another process
+        may have claimed or moved the saga since. A move sets the count to 0. Each later claim raises both the epoch and
+        the count by one. So the count still includes this claim when it is larger than the rise of the epoch. Epoch and
+        version stay the same, so no write of the new owner is fenced.
         """
         counted = _SAGA.c.claims > _SAGA.c.epoch - saga.epoch
         taken_back: dict[str, Any] = {"claims": _SAGA.c.claims - 1} | ({"unsure": True} if saga.called else {})
@@ -118,7 +118,7 @@ class Leases:
             return connection.scalars(old.order_by(_SAGA.c.created_at).limit(limit)).all()
 
     def unknown_definitions(self) -> Sequence[Row[Any]]:
-        """Return name and version of each table by which unfinished sagas run and which the registry lacks."""
+        """Return name and version of each table that unfinished sagas use and that the registry lacks."""
         named = (_SAGA.c.definition, _SAGA.c.definition_version)
         with self._database.connect() as connection:
             return connection.execute(select(*named).where(without_table(self._registry)).distinct()).all()

@@ -100,11 +100,14 @@ class SagaFilter:
 
     @property
     def finds_few(self) -> bool:
-        """True when an index finds the few sagas that have a value."""
+        """True when the filter has a value that an index finds, so that only few sagas match."""
         return bool(self.words or self.tags) or self.order is not None
 
     def _tagged(self, name: str, value: str) -> ColumnElement[bool]:
-        """Return the condition for sagas with a tag. The type is compared twice, so that the index of tags has it."""
+        """Return the condition for sagas with a tag.
+
+        The definition is also compared in the tag's row, so that the index of tags can use it.
+        """
         tagged = select(SagaTagRow.saga_id).where(SagaTagRow.name == name, SagaTagRow.value == search_text(value))
         if self.definitions:
             tagged = tagged.where(SagaTagRow.definition.in_(self.definitions))
@@ -147,7 +150,7 @@ def page(
 def newest(
     wanted: SagaFilter, ends: Ends, limit: int, after: tuple[datetime, UUID] | None = None
 ) -> Sequence[Row[Any]]:
-    """Return one page of the admin list. ends: those of all definitions.
+    """Return one page of the admin list. ends: the end states of all definitions.
 
     after: created_at and id of the last saga of the page before.
     """

@@ -53,7 +53,7 @@ def instance(
     """
     definition = registry.of(row)
     at = definition.states.get(row.state)
-    # A process that claims a waiting saga sends no call, so its claim proves nothing.
+    # A process that claims a waiting saga sends no call, so its claim does not put the saga in doubt.
     in_doubt = row.unsure if at is not None and at.waits else is_in_doubt(row, own_claims)
     saga = Instance(definition, row.id, row.data, row.state, in_doubt=in_doubt)
     saga.epoch, saga.version, saga.claims = row.epoch, row.version, row.claims

@@ -95,8 +95,8 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     deadline_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    #: When the saga entered its state. Failed attempts change updated_at, but not this. Of a saga that starts later
-    #: (pending, with due_at) it is the time of its start, so such a saga has not stayed too long.
+    #: When the saga entered its state. Failed attempts change updated_at, but not this. For a saga that starts later
+    #: (pending, with due_at) this is the time of its start, so that the wait does not count as a long stay.
     entered_at: Mapped[datetime] = mapped_column(UtcDateTime)
     #: Moves of the last commit. A trigger of the database writes them to the journal. A move has age_us, its age at the
     #: commit in microseconds, unless it was made less than a millisecond before.
@@ -155,7 +155,7 @@ class ArrivalRow(db.Model):  # type: ignore[name-defined,misc]
 
 
 class SagaTagRow(db.Model):  # type: ignore[name-defined,misc]
-    """A value by which a saga is found again: a field of its data that the `tags` of its table name."""
+    """A value by which people find a saga: a field of its data that the `tags` of its table name."""
 
     __tablename__ = "saga_tag"
     __table_args__ = (Index("saga_tag_value", "name", "value", "definition"),)
@@ -185,7 +185,7 @@ class ScheduleRow(db.Model):  # type: ignore[name-defined,misc]
     zone: Mapped[str]
     #: True: a saga is started although the one before has not ended. False: that time is skipped.
     overlaps: Mapped[bool]
-    #: Next time; NULL: the schedule is paused.
+    #: When the schedule starts its next saga; NULL: the schedule is paused.
     next_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: Number of changes. A process that is based on an old version changes nothing.
     version: Mapped[int]
@@ -313,7 +313,7 @@ class SessionRow(db.Model):  # type: ignore[name-defined,misc]
 
     __tablename__ = "user_session"
 
-    #: SHA-256 of the cookie's value, so that a copy of this table signs nobody in.
+    #: SHA-256 of the cookie's value, so that nobody can sign in with a copy of this table.
     id: Mapped[str] = mapped_column(primary_key=True)
     user_name: Mapped[str] = mapped_column(ForeignKey("user_account.name"), index=True)
     #: After this moment the session is refused.

@@ -16,15 +16,15 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 #: Longest wait of a thread for a connection, in seconds. Statements take milliseconds, so a longer wait means a fault.
 CONNECTION_WAIT_S = 30.0
-#: Seconds after which an idle connection is closed, because the server's connections are limited for all processes.
+#: Seconds after which an idle connection is closed, because all processes share the server's limited connections.
 IDLE_S = 3.0
 #: Lifetime of a connection behind a pooler such as PgBouncer, in seconds. In session mode, a pooler serves a waiting
 #: client only after another client has disconnected, so even a busy connection must be closed from time to time.
 POOLED_S = 2.0
 #: Key in a connection's `info` for the end of the lifetime of a connection behind a pooler, on the pool's clock.
 POOLED = "lasts_until"
-#: Seconds after which an idle connection behind a pooler is closed. Another process may wait for it, and a pooler makes
-#: new connections quickly.
+#: Seconds after which an idle connection behind a pooler is closed. Another process may need its place, and a pooler
+#: makes new connections quickly.
 POOLED_IDLE_S = 0.5
 #: Seconds between two checks for idle connections.
 _IDLE_CHECK_S = 0.5

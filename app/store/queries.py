@@ -31,8 +31,8 @@ def journal(saga_id: UUID) -> Sequence[JournalRow]:
 def journals(saga_ids: Sequence[UUID], replies_of: Collection[str] | None = None) -> dict[UUID, list[Any]]:
     """Return the journals of a page of sagas in one query.
 
-    replies_of: steps whose replies are read, if they succeeded; None: all replies. Replies may be long. The renames of
-    a migration are always read.
+    replies_of: the steps whose successful replies are read, because replies may be long; None: all replies are read.
+    The renames of a migration are always read.
     """
     found: dict[UUID, list[Any]] = {saga_id: [] for saga_id in saga_ids}
     reply: ColumnElement[Any] = JournalRow.__table__.c.reply

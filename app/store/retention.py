@@ -14,7 +14,7 @@ from machines.statuses import FINISHED
 def ended_before(days: float, limit: int) -> Sequence[SagaRow]:
     """Return the oldest sagas that ended at least `days` ago, and whose events and messages are all sent.
 
-    A message to a webhook that is a dead letter does not keep its saga.
+    A saga is also returned when one of its messages to webhooks is a dead letter.
     """
     past = in_seconds(-days * DAY_S)
     unpublished = exists().where(OutboxRow.saga_id == SagaRow.id)

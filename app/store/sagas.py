@@ -40,8 +40,8 @@ from machines.registry import Registry
 
 _SAGA, _TAG = SagaRow.__table__, SagaTagRow.__table__
 
-#: In seconds. A move that is younger than this at its commit is stored with the time of the commit, so that the
-#: database need not compute the move's own time.
+#: Seconds. A move that is younger than this at its commit is stored with the time of the commit, which saves the
+#: database the computation of the move's own time.
 SAME_MOMENT_S = 0.001
 _ONE: ColumnElement[int] = literal_column("1", Integer())
 _DEADLINE = in_seconds(bindparam("deadline_s"))
@@ -126,11 +126,11 @@ _SAVE_ON = (
 
 
 class FencedError(Exception):
-    """The write changed no row, because the saga has moved elsewhere. This process must forget its copy of the saga."""
+    """The write changed no row, because another process or request has moved the saga. Forget this copy of it."""
 
 
 class KeyTakenError(Exception):
-    """Another saga has taken the Idempotency-Key, or has freed it, since it was looked up. Look the key up again."""
+    """The Idempotency-Key was taken or freed by another saga since it was looked up. Look the key up again."""
 
 
 class SagaStore:
@@ -204,7 +204,10 @@ class SagaStore:
             saga.committed()
 
     def _insert_within(self, connection: Connection, saga: Instance, values: dict[str, Any]) -> None:
-        """Insert a saga and its tags. Its key is written out when another sender's saga has the key as sent."""
+        """Insert a saga and its tags.
+
+        Its key is in the written-out form when another sender's saga has the key as sent.
+        """
         if saga.key != saga.sent_key:
             _lock_other(connection, saga)
         self._insert_of(saga).run_within(connection, values)
@@ -259,7 +262,10 @@ class SagaStore:
         saga.committed()
 
     def _save_with_audit_row(self, saga: Instance, entry: Entry, statement: Statement, values: dict[str, Any]) -> None:
-        """Commit the moves and the audit row of a person's request in one transaction. Raise FencedError, as `save`."""
+        """Commit the moves and the audit row of a person's request in one transaction.
+
+        Raise FencedError as `save` does.
+        """
         after = {"state": saga.state, "status": saga.status, "version": saga.version + 1}
         with atomic(self._database) as connection:
             if statement.run_within(connection, values) != 1:
@@ -345,7 +351,10 @@ def _as_json(move: Move, now: float) -> dict[str, Any]:
 
 
 def _entered(saga: Instance, now: float) -> float:
-    """Return when the saga entered its state, on the saga's clock, if this commit moves it to the state."""
+    """Return when the saga entered its present state, in seconds on the saga's clock.
+
+    The commit uses the value only if it brings the saga into that state.
+    """
     for move in reversed(saga.unsaved):
         if move.source != move.dest:
             return move.made

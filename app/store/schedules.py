@@ -19,7 +19,7 @@ from machines.statuses import FINISHED
 _SCHEDULE, _SAGA = ScheduleRow.__table__, SagaRow.__table__
 #: Largest number of schedules that one pass starts, because the same thread also claims due sagas.
 PASS_LIMIT = 50
-#: Largest number of schedules of an installation; more are better started by a program of their own.
+#: Largest number of schedules of an installation. An installation that needs more should start sagas by a program.
 MOST_SCHEDULES = 1_000
 
 
@@ -72,7 +72,10 @@ class ScheduleStore:
             append(connection, entry)
 
     def set_next(self, name: str, next_at: datetime | None, entry: Entry) -> None:
-        """Pause a schedule, or resume it: its next time is then `next_at`. Raise NotFoundError or ConflictError."""
+        """Resume a schedule at `next_at`, or pause it when that is None.
+
+        Raise NotFoundError, or ConflictError when the schedule is resumed or paused already.
+        """
         with atomic(self._database) as connection:
             before = _found(connection, name, lock=True)
             if (before.next_at is None) == (next_at is None):
@@ -82,7 +85,10 @@ class ScheduleStore:
             append(connection, entry)
 
     def advance(self, row: Row[Any], next_at: datetime, result: str, saga_id: UUID | None) -> None:
-        """Set the next time of a schedule that was due, see `advance_within`, in a transaction of its own."""
+        """Set the next time of a schedule that was due, in a new transaction.
+
+        The arguments are those of `advance_within`.
+        """
         with atomic(self._database) as connection:
             self.advance_within(connection, row, next_at, result, saga_id)
 
@@ -90,7 +96,7 @@ class ScheduleStore:
     def advance_within(
         connection: Connection, row: Row[Any], next_at: datetime, result: str, saga_id: UUID | None
     ) -> None:
-        """Set the next time of a schedule that was due, and what became of its time.
+        """Set the next time of a schedule that was due, and record the result of the due time.
 
         Raise OvertakenError, with nothing changed, when the schedule has changed since it was read. saga_id: the
         started saga; None: none was started.

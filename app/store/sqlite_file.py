@@ -61,9 +61,10 @@ _ENDING = "\n"
 def hold(database_url: str, patience_s: float = 0.0, grace_s: float = 0.0) -> IO[str] | None:
     """Lock the database's file. The lock ends when the returned file is closed or this process ends.
 
-    patience_s: how long to wait for a process that holds the lock, in seconds. grace_s: the same for a process that has
-    announced its end. Raise ConfigError after that time. Return None without a lock for PostgreSQL, which several
-    processes can share, and for a folder without write access, where SQLite cannot write, either.
+    patience_s: how long to wait for a process that holds the lock, in seconds. grace_s: how long to wait, in seconds,
+    when that process has announced its end. Raise ConfigError after that time. Return None, without a lock, for
+    PostgreSQL, which several processes can share. Also return None for a folder without write access: SQLite cannot
+    write there.
     """
     path = file_of(database_url)
     if path is None:

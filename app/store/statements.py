@@ -22,7 +22,7 @@ from app.store.database_errors import UNPREPARED, sqlstate
 from app.store.pool import CONNECTION_WAIT_S, POOLED, SharedPool, ended
 from app.store.transactions import repeat
 
-#: Seconds after its last use for which a connection is used without a check. A server takes longer to restart.
+#: For this many seconds after its last use, a connection is used without a check. A server takes longer to restart.
 TRUSTED_S = 0.1
 
 
@@ -69,7 +69,10 @@ class Connections:
         self._turns.put(None)
 
     def lend(self) -> bool:
-        """Return an idle connection to the pool, where a thread waits for it. The result is False without one."""
+        """Return an idle connection to the pool, where a thread waits for it.
+
+        Return False when no connection is idle.
+        """
         try:
             self._idle.pop()[0].close()
         except IndexError:
@@ -165,7 +168,7 @@ class Statement:
         try:
             self._execute_on(cursor, connection.info, values)
         except self._errors as error:
-            if sqlstate(error) in UNPREPARED:  # so there is a pooler that the check at the connection did not find
+            if sqlstate(error) in UNPREPARED:  # a pooler that the check of the connection did not find
                 connection.info[POOLED] = inf
             repeat(error, cursor, lambda: self._execute_on(cursor, connection.info, values))
         changed: int = cursor.rowcount

@@ -1,6 +1,6 @@
 """Counts, ages and rates of sagas: for the metrics, for the overview page, and for the diagram of one definition.
 
-Unfinished sagas are found through an index. Of the past, only the journal rows of a limited time are read.
+Unfinished sagas are found through an index. For the past, only the journal rows of a limited time are read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -269,7 +269,7 @@ def _moves(definition: str, version: int, since: datetime) -> Select[str | None,
 def _dwell(definition: str, version: int, since: datetime) -> Select[Any]:
     """Return the query for the 95th percentile, by state, of the stays that ended in the window.
 
-    It uses cume_dist, because SQLite has no function for percentiles.
+    The query uses cume_dist, because SQLite has no function for percentiles.
     """
     entry = aliased(JournalRow)
     entered = (

@@ -1,8 +1,9 @@
 """Moves unfinished sagas to another version of their table. `machines.succession` decides which sagas can move.
 
 A saga moves only while no process holds it: its row is locked, and the write raises its epoch and its version. So a
-process that still has an older copy of the saga is fenced, as after a takeover. The journal keeps what it has and gets
-one row, MIGRATE. State, journal row and audit row are written in one transaction, for a batch of sagas at a time.
+process that still has an older copy of the saga is fenced, as after a takeover. One row, MIGRATE, is added to the
+journal; the other rows stay. State, journal row and audit row are written in one transaction, for a batch of sagas at a
+time.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -23,7 +24,8 @@ from machines.saga import Saga
 from machines.succession import Passage, Standing, passage
 
 _SAGA = SagaRow.__table__
-#: Largest number of sagas in one transaction. It locks their rows, and on SQLite every writer waits for its end.
+#: Largest number of sagas in one transaction. The transaction locks their rows; on SQLite every writer waits for its
+#: end.
 BATCH = 100
 _FIRST = UUID(int=0)
 _HELD = and_(_SAGA.c.owner.is_not(None), _SAGA.c.due_at > db_now())
@@ -49,7 +51,7 @@ _MOVE = (
 
 @dataclass(frozen=True, kw_only=True)
 class Examined:
-    """One unfinished saga of the old version, and its way to the new one."""
+    """One unfinished saga of the old version, and how it can move to the new version."""
 
     saga_id: UUID
     state: str
@@ -59,9 +61,9 @@ class Examined:
 
 
 class Succession:
-    """The unfinished sagas of one version of a table, and their way to another version.
+    """The unfinished sagas of one version of a table, and how they can move to another version.
 
-    unnamed: sagas that store no digest run by `old`. mapped: see `machines.succession.passage`.
+    unnamed: True when sagas without a stored digest belong to `old`. mapped: see `machines.succession.passage`.
     """
 
     def __init__(self, database: Database, old: Saga, new: Saga, mapped: Collection[str], *, unnamed: bool) -> None:
@@ -120,7 +122,7 @@ class Succession:
                 continue
             if connection.execute(_MOVE, self._values(row, found, actor, reason)).rowcount == 1:
                 moved.append(found)
-        for found in moved:  # after every row is locked, because writers lock the audit trail after their saga
+        for found in moved:  # after all rows are locked: every writer locks its saga first and the audit trail second
             append(connection, self._entry(found, actor, reason))
         return moved
 

@@ -28,7 +28,7 @@ _VersionKey = tuple[str, int]
 
 
 class TableChangedError(ConfigError):
-    """A table of this release was edited: unfinished sagas of its name and version run by another table."""
+    """A table of this release was edited, but unfinished sagas of its name and version still need the earlier table."""
 
 
 def table_is_known(registry: Registry) -> ColumnElement[bool]:
@@ -39,7 +39,7 @@ def table_is_known(registry: Registry) -> ColumnElement[bool]:
         for definition in registry
         for digest in (definition.digest, *([""] if registry.takes_unnamed(definition) else []))
     ]
-    # PostgreSQL expects few rows from the plain condition while the table is not analyzed. It would then read and sort
+    # While the table is not analyzed, PostgreSQL expects few rows from the plain condition. It would then read and sort
     # all matching rows. With coalesce it expects half of the rows, so it follows an index.
     return func.coalesce(table.in_(known), false())
 
