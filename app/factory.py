@@ -91,7 +91,7 @@ from machines.registry import Registry
 
 class _Application(Flask):
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
-        """Return the function unchanged. Flask would look for coroutines eight times per request, but there are none."""
+        """Return the function unchanged. Flask looks for coroutines eight times per request; there are none."""
         return func
 
 
