@@ -57,7 +57,11 @@ class KeyRing:
         return found_principal
 
     def make(self, name: str, scopes: Iterable[Scope], days: int, actor: str) -> NewKey:
-        """Return a new key. Raise InvalidError, or ConflictError when two valid keys have this name already."""
+        """Return a new key.
+
+        Raise InvalidError for an illegal name, scope or number of days. Raise ConflictError when two valid keys have
+        this name already.
+        """
         wanted = frozenset(scopes)
         ordered = [scope for scope in Scope if scope in wanted]
         if not NAME.fullmatch(name):

@@ -23,7 +23,7 @@ LARGEST_OPEN_FORM, LARGEST_FORM = 4096, 64 * 1024
 
 def install(app: Flask, config: Config) -> None:
     # `_check` decides which requests need the CSRF token. A request with an API key and without a cookie needs none,
-    # because a page of another site cannot forge it.
+    # because a page of another site does not know the key.
     app.config.update(WTF_CSRF_CHECK_DEFAULT=False, WTF_CSRF_TIME_LIMIT=None)
     app.config["API_AUTH"] = config.api_auth
     app.config["LISTED_ORIGINS"] = config.cors_origins
@@ -53,7 +53,7 @@ def _check() -> Response | None:
             _check_session()
             _check_form(LARGEST_OPEN_FORM)
             return None
-        case ByUrl():  # no cookie gives a permission here, so no page of another site can use one
+        case ByUrl():  # cookies have no effect here, so no page of another site can misuse them
             return None
         case None:
             raise ForbiddenError("this page declares no permission, so nobody may see it")
@@ -66,7 +66,7 @@ def _api_sender() -> Principal:
     if secret is not None:
         return services().api_keys.principal(secret)
     if not auth and request.method not in _SAFE and "X-CSRFToken" not in request.headers:
-        # A `*` in CORS_ORIGINS does not count here: only an origin that is listed by its name does.
+        # Only an origin that CORS_ORIGINS lists by its name is allowed here. A `*` in CORS_ORIGINS is not enough.
         listed = request.headers.get("Origin") in current_app.config["LISTED_ORIGINS"]
         if request.headers.get("Sec-Fetch-Site") == "cross-site" and not listed:
             raise ForgedError(
@@ -89,7 +89,7 @@ def _key_sent() -> str | None:
 
 
 def _check_session() -> None:
-    """Refuse a form whose sender has no session, before its body is read. A form of this service has a session."""
+    """Refuse a form before its body is read if its sender has no session. Every form page starts a session."""
     if request.method not in _SAFE and _CSRF_FIELD not in session:
         raise ForgedError("The CSRF session token is missing; reload the page and send its form")
 

@@ -19,7 +19,7 @@ _NAME = "session"
 
 
 class _Sessions(SecureCookieSessionInterface):
-    """Flask's sessions. A request without the cookie gets an empty session at once; requests of programs have none."""
+    """Flask's sessions. A request without the session cookie, as from a program, gets an empty session at once."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         if app.secret_key and self.get_cookie_name(app) not in request.cookies:

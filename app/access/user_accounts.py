@@ -30,14 +30,14 @@ _POOL = ThreadPoolExecutor(HASHED_AT_ONCE, thread_name_prefix="hashing")
 
 
 def add_user(users: Users, name: str, role: Role, password: str, actor: str) -> None:
-    """Add a user. Raise InvalidError, or ConflictError when the name is taken."""
+    """Add a user. Raise InvalidError for an illegal name or password, or ConflictError when the name is taken."""
     if not NAME.fullmatch(name):
         raise InvalidError(("/name", "Give 1 to 64 of a-z, 0-9, '.', '_', '@' and '-', the first a letter or digit."))
     users.add(name, role.word, hashed(password), actor)
 
 
 def change_password(users: Users, name: str, password: str, actor: str) -> None:
-    """Change a user's password. Raise InvalidError or NotFoundError."""
+    """Change a user's password. Raise InvalidError for an illegal password, or NotFoundError for an unknown user."""
     users.change_password(name, hashed(password), actor)
 
 

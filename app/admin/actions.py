@@ -30,9 +30,9 @@ class Notice:
 def act(  # noqa: PLR0917
     sagas: SagaService, saga_id: UUID, actor: str, action: Mapping[str, Any], reply: Mapping[str, str], wait_s: float
 ) -> Notice:
-    """Make the requested move, and describe its result. Raise ConflictError or InvalidError.
+    """Make the requested move, and describe its result.
 
-    The saga must still be in the state that the operator saw.
+    Raise ConflictError when the saga has left the state that the operator saw, and InvalidError for a wrong reply.
 
     action: the validated form.
     reply: the fields of a resolution's reply, as the operator entered them.

@@ -115,8 +115,8 @@ def _with_label_rows(cuts: Sequence[Cut]) -> tuple[Cut, ...]:
 def _spans(moves: Sequence[Attempt]) -> dict[int, tuple[datetime, datetime]]:
     """Return the start and end of each attempt, by its index in the journal.
 
-    Attempts of one commit have the same time in the journal. So an attempt is drawn to end when the next attempt
-    starts.
+    Attempts of one commit have the same time in the journal. So the end of an attempt is drawn at the start of the next
+    attempt, if the journal has a later time.
     """
     spans: dict[int, tuple[datetime, datetime]] = {}
     after: datetime | None = None
