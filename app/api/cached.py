@@ -32,7 +32,7 @@ def cached(view: Callable[[UUID], Response]) -> Callable[[UUID], Response]:
         found = cache.get(key)
         if found is not None:
             return _as_json(found)
-        saga = queries.find(saga_id)  # the view takes this row from the session
+        saga = queries.find(saga_id)  # the view then gets this row from the session, without a second query
         if saga is None or saga.status not in FINISHED:
             return view(saga_id)
         # The version is read before the journal, and the saga may move between the two reads. A newer answer is then

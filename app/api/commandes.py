@@ -217,7 +217,7 @@ def _events(rows: Sequence[JournalRow]) -> Iterator[dict[str, Any]]:
 def _event_type(row: JournalRow, last: str) -> str:
     """Return the type that a move has in `historique_evenements`.
 
-    last: the type of the previous move. It is repeated when the table does not have the state that the move enters.
+    last: the type of the previous move. A move to a state that the table does not have repeats this type.
     """
     if row.trigger == Trigger.CANCEL:
         return "COMPENSATION_DEMANDEE"

@@ -14,13 +14,14 @@ from app.services import services
 from app.telemetry.entry_queue import EntryQueue
 from app.telemetry.telemetry import cached
 
-#: Methods that have a label value of their own. Any other text that a client sends as the method would add a series.
+#: Methods that have a label value of their own. Otherwise any text that a client sends as the method would add a
+#: series.
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
 #: Label value of every method that is not in METHODS.
 OTHER = "other"
 
 
-class Exporter(PrometheusMetrics):  # type: ignore[misc]  # it has no types
+class Exporter(PrometheusMetrics):  # type: ignore[misc]  # the library has no types
     """Counts requests by route in `registry`, and serves /metrics."""
 
     def __init__(self, app: Flask, registry: CollectorRegistry, queue: EntryQueue) -> None:

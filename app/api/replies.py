@@ -17,7 +17,7 @@ from app.views.validation import parsed
 
 blueprint = Blueprint("replies", __name__, url_prefix=PATH)
 
-#: Media type by which a participant says no (RFC 9457); its member `status` is the status of the answer.
+#: Media type of an answer that reports an error (RFC 9457). The member `status` of its body counts as the HTTP status.
 _PROBLEM = "application/problem+json"
 _OK, _LOWEST_ERROR, _HIGHEST_ERROR = 200, 400, 599
 
@@ -30,7 +30,7 @@ _OK, _LOWEST_ERROR, _HIGHEST_ERROR = 200, 400, 599
 def answer(saga_id: UUID, step: str, token: str) -> Response:
     """Answer a step whose call was accepted with 202, at the URL of its header Saga-Reply-To.
 
-    The body means what it would mean as the reply to the call. A problem document means a reply with its status.
+    The body is read like the reply to the call. A problem document counts as a reply with the status that it names.
     """
     outcome = services().answers.take(saga_id, step, token, _reply())
     found = jsonify(saga_id=str(saga_id), step=step, outcome=outcome)
@@ -39,7 +39,7 @@ def answer(saga_id: UUID, step: str, token: str) -> Response:
 
 
 def _reply() -> Reply:
-    """Return the request as the reply that it stands for."""
+    """Return the request in the form of a reply to the call."""
     problem = request.mimetype == _PROBLEM
     headers = {name.lower().encode(): value.encode("latin-1") for name, value in request.headers.items()}
     if not request.get_data():

@@ -37,9 +37,9 @@ def start_saga(definition: Saga) -> SagaSnapshot:
 
 
 def webhook_named() -> str | None:
-    """Return the webhook that the header Saga-Webhook names, or None. Raise MalformedError for one that is not allowed.
+    """Return the webhook that the header Saga-Webhook names, or None. Raise MalformedError if it is not allowed.
 
-    The error does not repeat the header, and does not list the names: a client knows its own webhook.
+    The error shows neither the header nor the names of webhooks, because a client needs to know only its own webhook.
     """
     named = request.headers.get(WEBHOOK_HEADER)
     if named is not None and services().webhooks.named(named) is None:
@@ -89,7 +89,7 @@ def json_object() -> dict[str, Any]:
 
 
 def json_body(parse: Callable[[bytes], Any] = parsed_strictly) -> Any:
-    """Return the body as JSON. Raise MediaTypeError, MalformedError or InvalidError. parse: see app.values."""
+    """Return the body as JSON. Raise MediaTypeError, MalformedError or InvalidError. parse: from app.values."""
     if request.mimetype != "application/json" and not _sent_by_curl():
         raise MediaTypeError("send Content-Type: application/json")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
@@ -103,13 +103,13 @@ def json_body(parse: Callable[[bytes], Any] = parsed_strictly) -> Any:
 
 
 def refuse_prefer(why: str) -> None:
-    """Raise MalformedError for a header Prefer that asks for a wait, or for none. why: why this request has none."""
+    """Raise MalformedError when the header Prefer sets a wait. why: the reason why this request does not wait."""
     if preferred_wait_s() is not None:
         refuse_header("Prefer", why)
 
 
 def refuse_header(name: str, why: str) -> None:
-    """Raise MalformedError when the request has this header, because it would be ignored."""
+    """Raise MalformedError when the request has this header, which would have no effect. why: the reason for this."""
     if name in request.headers:
         raise MalformedError(f"{name}: {why}; leave the header out")
 
@@ -118,7 +118,8 @@ def _sent_by_curl() -> bool:
     """Return True for JSON that `curl -d` sends without a Content-Type, because curl then declares the body as a form.
 
     The form of a browser is refused, because a page of another site can send a form without permission. A browser sends
-    at least one of _BROWSER_HEADERS. Before `application/json`, a browser asks this service for permission (CORS).
+    at least one of _BROWSER_HEADERS. Before a page of another site can send `application/json`, the browser asks this
+    service for permission (CORS).
     """
     if request.mimetype != "application/x-www-form-urlencoded" or any(h in request.headers for h in _BROWSER_HEADERS):
         return False

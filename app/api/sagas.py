@@ -86,7 +86,7 @@ MOVES = ("sagas.show", "sagas.journal", "diagrams.show_path", "sagas.execute", "
     leads_to=MOVES, id_at="/saga/id", need=Scope.START,
 )  # fmt: skip
 def create() -> Response:
-    """Store a saga of any type. Nothing runs yet: POST …/execute starts it. Unstarted, it ends after DRAFT_DAYS.
+    """Store a saga of any type. POST …/execute starts it. A saga that is not started ends after DRAFT_DAYS.
 
     POST /api/v1/sagas/{type} stores and starts a saga in one request.
     """
@@ -127,7 +127,7 @@ def start(saga_type: str) -> Response:
 
 
 def add_starts(app: Flask, registry: Registry) -> None:
-    """Add a path for each type of saga. A path for any name would also answer to the id of a saga."""
+    """Add a path for each type of saga. One path with a variable for the type would also match the id of a saga."""
     for name in registry.names:
         app.add_url_rule(
             f"{blueprint.url_prefix}/{name}", "sagas.start", start, defaults={"saga_type": name}, methods=["POST"]

@@ -1,4 +1,4 @@
-"""Signals to sagas that wait: by the id of the saga, or by its type and the number by which people know it."""
+"""Signals to sagas that wait: by the id of the saga, or by its type and its business number (`order=` of the table)."""
 
 from uuid import UUID
 
@@ -61,7 +61,7 @@ def send_by_reference(saga_type: str, reference: str, name: str) -> Response:
 
 
 def add_signals(app: Flask, registry: Registry) -> None:
-    """Add the path by a saga's number for each type of saga that waits for signals and has a number."""
+    """Add the path with the business number, for each type of saga that waits for signals and has such a number."""
     for name in registry.names:
         definition = registry.latest(name)
         if definition.order and any(waits_of(definition)):

@@ -20,7 +20,7 @@ PROBLEMS = {
     503: "The database does not answer, or is not migrated to this release.",
 }
 
-#: Schema of an idempotency key. It allows no space at either end, because HTTP removes it from a header's value.
+#: Schema of an idempotency key. A key cannot begin or end with a space, because HTTP removes spaces around a value.
 IDEMPOTENCY_KEY = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"}
 WEBHOOK = {"type": "string", "minLength": 1, "maxLength": 2000}
 _REQUEST_HEADERS = {

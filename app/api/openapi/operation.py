@@ -24,8 +24,8 @@ class Operation:
 
     summary: str
     tag: str
-    #: Success status → schema of the JSON answer, whose docstring is the description; or the description of a text
-    #: answer.
+    #: Success status → schema of a JSON answer, or description of a text answer. The docstring of a schema is its
+    #: description.
     replies: Mapping[int, Schema | str]
     #: Statuses of the errors that the view can return.
     problems: Sequence[int] = ()

@@ -8,7 +8,7 @@ from machines.saga import Saga
 
 
 class Reply(Schema):
-    """A reply has every member that its schema names, except the `optional` ones, and no other member."""
+    """A reply has exactly the members that its schema names. Only the members in `optional` can be missing."""
 
     class Meta:
         unknown = RAISE

@@ -1,4 +1,4 @@
-"""The answers of participants to steps, and what they get."""
+"""Schemas of the answers that participants send to steps, and of the replies to these answers."""
 
 from marshmallow import INCLUDE, Schema, fields
 
@@ -13,7 +13,7 @@ class AnyReply(Schema):
 
 
 class Taken(Reply):
-    """The answer is stored; it is one move of the saga, however often it is sent."""
+    """The answer is stored. It makes one move of the saga, also when it is sent several times."""
 
     saga_id = fields.UUID()
     step = fields.String()
@@ -21,4 +21,4 @@ class Taken(Reply):
 
 
 class Open(Taken):
-    """The answer leaves open whether the step happened, so it changes nothing. Send another one later."""
+    """The answer does not say whether the step took effect, so it changes nothing. Send another answer later."""
