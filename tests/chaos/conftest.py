@@ -35,7 +35,7 @@ def make_world(template: Path, report: Report, tmp_path: Path) -> Callable[..., 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for reports in terminalreporter.stats.values():
         for test in reports:
-            # The fixture adds the report at its end, so of a test's three phases only the teardown has it.
+            # The fixture adds the report at its end, so only the teardown phase of a test contains the report.
             if getattr(test, "when", None) == "teardown":
                 for name, line in test.user_properties:
                     if name == "chaos":

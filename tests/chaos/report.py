@@ -1,4 +1,4 @@
-"""The figures of a run. A run without any fault proves nothing and fails."""
+"""The figures of a run. A run without any fault would prove nothing, so the run fails."""
 
 import time
 from collections import Counter

@@ -15,7 +15,7 @@ from tests.support.waiting import waited
 OUTAGE_S, SAGAS = size(4, 60), size(20, 500)
 #: The participant that goes away. Every saga except `commande` calls it.
 AWAY = "client"
-#: Largest limit of attempts of any call: that of a step that must succeed in the end.
+#: The largest number of attempts that any call may have: the limit of a step that must succeed in the end.
 LONGEST_BUDGET = 10
 
 
@@ -57,7 +57,7 @@ def come_back(network, how):
 
 
 def beyond_budget(world) -> dict[str, int]:
-    """Return the calls that arrived more often than their step's limit allows.
+    """Return the calls that arrived more often than the limit of their step allows.
 
     The counts are exact, because this test kills no process.
     """

@@ -10,8 +10,8 @@ from tests.chaos.size import size
 from tests.support.waiting import eventually
 
 TIMES, SAGAS = size(3, 20), size(16, 40)
-#: Threads of each replica, which also set the size of its pool. In a small pool, a connection that is never given back
-#: is soon missed.
+#: The number of threads of each replica, and so the size of its connection pool. In a small pool, a connection that is
+#: never given back soon makes the test fail.
 THREADS = size(3, 8)
 
 

@@ -1,4 +1,4 @@
-"""A replica is frozen until its leases have ended. When it continues, other replicas have finished its sagas."""
+"""A frozen replica continues after its leases have ended and other replicas have finished its sagas."""
 
 from itertools import islice
 
@@ -42,7 +42,7 @@ def busy(world):
 
 
 def slept_through(world, zombie):
-    """Freeze the replica until others have ended the sagas that it held; return the moves of the finished ones."""
+    """Freeze the replica until other replicas have ended its sagas. Return the moves of the finished sagas."""
     zombie.freeze()
     in_hand = world.sagas.in_flight(zombie.owners())
     eventually(lambda: not in_hand & world.sagas.in_flight(), "others end the sagas of the stopped one")

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 AXE = Path(__file__).parent / "admin" / "axe" / "axe.min.js"
-#: The rules that axe applies: WCAG 2.2 at the levels A and AA, and axe's best practices.
+#: The rules that the accessibility checker axe applies: WCAG 2.2 at the levels A and AA, and axe's best practices.
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 expect.set_options(timeout=120_000)  # milliseconds; a loaded machine is slow
 PHONE = {"width": 360, "height": 740}

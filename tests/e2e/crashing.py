@@ -39,15 +39,14 @@ class Run:
         return next(number for number, kind in enumerate(kinds) if kind is not Kind.READ)
 
     def promised(self, place: str, number: int) -> bool:
-        """Return True when the saga is stored after a crash at this place: it comes after the first commit."""
+        """Return True when a crash at this place leaves a stored saga: the place is after the first commit."""
         return number > self.leading_reads if place.endswith("send") else (place, number) != ("before_commit", 1)
 
     def stands(self, place: str, number: int) -> str:
         """Return the state in which the saga ends after a crash at this place.
 
-        It comes to its end. But when the crash leaves a refused pivot in doubt, the saga is stuck (ADR 23).
-
-        The pivot is in doubt from the commit of its intent until the commit of its outcome.
+        The saga ends as without a crash. If the crash leaves a refused pivot in doubt, the saga is stuck instead (ADR
+        23). The pivot is in doubt from the commit of its intent until the commit of its outcome.
         """
         steps = discover().latest(self.saga).steps
         for count, step in enumerate(steps, 1):

@@ -18,7 +18,7 @@ import requests
 from tests.support.waiting import HOST, eventually, free_port
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
-#: What the services want to see of their clients, for the tests' own questions.
+#: The credentials with which the tests themselves call the services.
 CREDENTIALS = {
     "flight": {"Authorization": "Bearer flight-token"},
     "car": {"X-Car-Key": "car-key"},
@@ -28,14 +28,14 @@ CREDENTIALS = {
 
 @dataclass(frozen=True)
 class Sent:
-    """One request that the orchestrator has sent, and what came of it."""
+    """One request of the orchestrator that a service has answered."""
 
     service: str
     method: str
     path: str
     body: bytes
     headers: dict[str, str]
-    #: Status of the service.
+    #: The status code of the service's answer.
     status: int
 
     def __str__(self) -> str:
@@ -44,18 +44,19 @@ class Sent:
 
 @dataclass
 class Fault:
-    """What happens to the next `times` requests whose "METHOD service/path" matches."""
+    """A fault of the next `times` requests that match `pattern`. A request is written "METHOD service/path"."""
 
     pattern: str
-    #: lose: the service does its work, and its reply is lost. abandon: the reply is lost while the service works.
-    #: swallow: the request is lost. hold: the reply is kept back until the orchestrator is gone.
+    #: lose: the service does its work, but its reply is lost. abandon: the orchestrator loses the connection while the
+    #: service still works. swallow: the request never reaches the service. hold: the service does its work, but its
+    #: reply is kept back until the orchestrator has closed the connection.
     kind: str
     times: int = 1
     met: threading.Event = field(default_factory=threading.Event)
 
 
 class Services:
-    """The Node processes of some services, under one URL with the name of each."""
+    """The Node processes of some services. The first segment of a path on the proxy is the name of the service."""
 
     def __init__(self, names: tuple[str, ...], **environment: str) -> None:
         self.sent: list[Sent] = []
@@ -82,7 +83,7 @@ class Services:
         return self.faults[-1]
 
     def get(self, service: str, path: str) -> Any:
-        """Return what a service itself says."""
+        """Return the JSON of a GET that the test sends to the service directly, without the proxy."""
         url = f"http://{HOST}:{self.ports[service]}{path}"
         return requests.get(url, headers=CREDENTIALS.get(service), timeout=10).json()
 
@@ -99,7 +100,7 @@ class Services:
 
 
 class Proxy:
-    """Passes each request on to the service that its path names first."""
+    """Passes each request on to the service that the first segment of its path names."""
 
     def __init__(self) -> None:
         self.services: Services | None = None
@@ -111,7 +112,7 @@ class Proxy:
             def handle_any(self) -> None:
                 proxy.handle(self)
 
-            do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815  the names that http.server wants
+            do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815  the names that http.server calls
 
             def log_message(self, *_: Any) -> None:
                 pass
@@ -130,7 +131,7 @@ class Proxy:
         assert services is not None
         body = handler.rfile.read(int(handler.headers.get("Content-Length") or 0))
         _, service, rest = handler.path.split("/", 2)
-        handler.close_connection = True  # so that no thread still waits for a request when the tests end
+        handler.close_connection = True  # otherwise a thread would still wait for a request when the tests end
         fault = services.take_fault(f"{handler.command} {service}/{rest}")
         passed = _Passed(services, service, f"/{rest}", handler, body)
         if fault and fault.kind == "abandon":
@@ -151,14 +152,14 @@ class Proxy:
         fault.met.set()
         if fault.kind == "hold":
             with suppress(OSError):
-                handler.connection.recv(1)  # until the orchestrator is gone
+                handler.connection.recv(1)  # wait until the orchestrator closes the connection
         with suppress(OSError):
             handler.connection.shutdown(socket.SHUT_RDWR)
 
 
 @dataclass
 class _Passed:
-    """A request on its way to a service."""
+    """A request that the proxy passes on to a service."""
 
     services: Services
     service: str
@@ -179,7 +180,7 @@ class _Passed:
         return answer.status, answer.getheaders(), content
 
     def on_alone(self) -> None:
-        with suppress(OSError):  # the test may be over, and the service with it
+        with suppress(OSError):  # the service may have ended together with the test
             self.on()
 
 

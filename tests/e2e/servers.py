@@ -93,7 +93,7 @@ class Redis(Program):
 
 
 class RabbitMQ(Program):
-    """RabbitMQ with an own epmd (Erlang's name server). The epmd that RabbitMQ starts would outlive the tests."""
+    """RabbitMQ with its own epmd (Erlang's name server), because an epmd that RabbitMQ starts outlives the tests."""
 
     def __init__(self, folder: Path) -> None:
         port, names = str(free_port()), str(free_port())

@@ -15,7 +15,8 @@ from tests.support.waiting import eventually, free_port
 
 SAGAS = Path(__file__).parents[1] / "support" / "later_sagas"
 PAID = {"payment": {"id": "p1", "state": "paid"}}
-#: Every boundary of the one call and the two commits around its reply. The last commit takes the answer.
+#: Every boundary of a saga with one call: the commit before the call, the call, the commit after the 202, and the
+#: commit that stores the answer.
 BOUNDARIES = [
     ("before_commit", 1), ("after_commit", 1), ("before_send", 1), ("after_send", 1), ("before_commit", 2),
     ("after_commit", 2), ("before_commit", 3), ("after_commit", 3),
@@ -23,7 +24,10 @@ BOUNDARIES = [
 
 
 class Bank:
-    """A participant that accepts each payment once for its key, and repeats its answer until it is taken."""
+    """A participant that accepts each payment once for its key.
+
+    It repeats its answer until the orchestrator has accepted or refused the answer.
+    """
 
     def __init__(self) -> None:
         bank, self.keys, self.answers = self, list[str](), list[int]()

@@ -103,6 +103,6 @@ def test_a_crash_at_this_boundary_loses_and_doubles_nothing(store_url, participa
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("run", RUNS, ids=str)
 def test_list_of_boundaries_is_complete(store_url, participants, run):
-    """No run reaches a commit or a sending after the last one of the list."""
+    """A process with a boundary after the last one of the list runs to its end and is not killed."""
     for place in (f"after_commit:{run.commits + 1}", f"before_send:{run.sends + 1}"):
         assert in_a_process(begin, store_url, participants.url, place, run) == 0

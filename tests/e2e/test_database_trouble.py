@@ -1,4 +1,4 @@
-"""When the database refuses writes (read-only, full or away), /ready says so, requests get 503, and nothing is lost."""
+"""When the database is read-only, full or away, /ready reports this, requests get 503, and nothing is lost."""
 
 import shutil
 import subprocess
@@ -42,7 +42,7 @@ def refused(server, times) -> bool:
 
 
 def assert_trouble_loses_nothing(server, participants, ends: Callable[[], None]) -> None:
-    """Check that no saga starts while writes are refused, and that the service recovers after the call of `ends`."""
+    """Check that no saga starts while writes are refused, and that the service recovers after `ends()` is called."""
     eventually(lambda: takes_no_writes(server), "it says that it is not ready, and why")
     assert requests.get(f"{server.url}/health", timeout=5).ok, "its process is well"
     key = str(uuid4())
@@ -70,7 +70,7 @@ def test_read_only_server_starts_no_saga_and_loses_none(orchestrator, participan
     def read_only(switch: str) -> None:
         admin = store_url.replace(f"/{name}?", "/%s?")
         execute(admin, only.format(name, switch))
-        # The setting applies to new sessions only. The service replaces the sessions that end.
+        # The setting applies to new sessions only, so the old sessions are ended. The service opens new ones.
         execute(admin, ended)
 
     read_only("on")
@@ -116,7 +116,8 @@ def test_postgresql_with_a_full_disk_starts_no_saga_and_loses_none(small_disk, r
         assert buy(server, "before").status_code == 201
         filler = fill(small_disk)
         try:
-            # The pages of the database still have free space, and each refused start frees a little. Use it up first.
+            # Some pages of the database are still free, and each refused start frees a few more. Use these pages up
+            # first.
             eventually(partial(refused, server, times=8), "its pages are full")
             assert_trouble_loses_nothing(server, participants, filler.unlink)
         finally:

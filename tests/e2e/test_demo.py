@@ -26,7 +26,10 @@ def ports():
 
 @pytest.fixture
 def demo(ports, tmp_path):
-    """Return a function that starts the demo on free ports, with its output in a file. At the end, kill what runs."""
+    """Return a function that starts the demo on free ports, with its output in a file.
+
+    At the end, kill the processes that still run.
+    """
     started = []
 
     def start(*arguments):

@@ -65,7 +65,8 @@ def participants_url(tmp_path_factory):
 def fleet(broker, postgres_server, postgres_template, participants_url, tmp_path):
     with contextmanager(own_database)(postgres_server, postgres_template) as url:
         settings = {"DATABASE_URL": url, "BROKER_URL": broker.url, "PARTICIPANTS_URL": participants_url}
-        # There are no workers, so a web process runs each started saga, but only after a lease.
+        # There are no workers. A web process runs each started saga, but only when the first lease of the saga has
+        # ended.
         fleet = Fleet(tmp_path / "log", **settings, RECOVERY_INTERVAL_S="0.1", LEASE_S="0.5")
         try:
             yield fleet
@@ -236,7 +237,7 @@ def test_each_of_two_tables_consumes_its_own_event(broker):
 
 
 class FakeConsumer:
-    """Stands in for `SagaService` and for `DeadLetters`, and records what the intake starts and parks."""
+    """Stands in for `SagaService` and for `DeadLetters`. Records the sagas and the dead letters of the intake."""
 
     def __init__(self):
         self.begun, self.parked = set(), []

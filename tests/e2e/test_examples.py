@@ -1,4 +1,7 @@
-"""The sagas of docs/examples against their services, as real processes: nothing is booked twice, nothing is left."""
+"""The sagas of docs/examples against their services, as real processes.
+
+Nothing is booked twice, and a compensated saga leaves no booking behind.
+"""
 
 import json
 import re
@@ -87,7 +90,7 @@ class Trip:
 
     @property
     def left(self):
-        """Return what the companies have of trips, by company."""
+        """Return the number of bookings, reservations, rentals and invoices that exist, by service."""
         return {
             "flight": len(self.services.get("flight", "/v1/bookings")["bookings"]),
             "hotel": len(self.services.get("hotel", "/reservations")),
@@ -155,7 +158,10 @@ def test_a_lost_message_of_a_trip_books_once(orchestrator, trip, call, kind):
 
 
 def test_every_reply_of_an_airline_that_books_is_lost_and_the_seat_is_given_back(orchestrator, trip):
-    """All attempts are lost; the id is learned from the repeated call when the booking is undone."""
+    """The replies to all attempts are lost.
+
+    Before the undo, the booking is sent again with the same key, and this reply contains the id.
+    """
     trip.services.fault("POST flight", "lose", times=4)
     saga = orchestrator.run("trip", TRIP)
     assert saga["status"] == "compensated"
@@ -169,7 +175,7 @@ def test_every_reply_of_an_airline_that_books_is_lost_and_the_seat_is_given_back
 @pytest.mark.parametrize("call", ["DELETE flight", "DELETE hotel", "DELETE car"])
 def test_a_lost_reply_to_a_delete_is_settled_by_404_or_410(orchestrator, trip, call):
     trip.services.fault(call, "lose")
-    if "car" in call:  # four lost replies: the rental is undone too
+    if "car" in call:  # all four replies of the rental are lost, so the rental must be undone too
         trip.services.fault("POST car", "lose", times=4)
     saga = orchestrator.run("trip", TRIP | {"nights": 3 if "car" in call else 31})
     assert saga["status"] == "compensated"
@@ -186,7 +192,7 @@ def test_an_airline_that_still_works_on_the_first_request_books_once(orchestrato
         assert set(statuses) <= {201, 409}
 
 
-# The card payment: a service with idempotency keys and leftovers, and one without any keys.
+# The card payment: one service with idempotency keys, whose refusals leave something behind, and one without any keys.
 
 
 @pytest.fixture
@@ -274,7 +280,7 @@ def test_a_process_that_is_killed_during_a_payment_captures_once(orchestrator, b
     assert len(bank.calls("POST loyalty")) == 1
 
 
-# The fulfilment: reasons in the body, a request id, 429, a PDF and a messenger that only says 202.
+# The fulfilment: reasons in the body, a request id, 429, a PDF, and a messenger that answers only 202.
 
 
 @pytest.fixture
@@ -284,7 +290,7 @@ def shop(proxy):
 
 
 def left(shop):
-    """Return the states of reservations and shipments, and the numbers of labels and messages."""
+    """Return the statuses of the reservations and of the shipments, and the numbers of labels and messages."""
     carrier = shop.get("carrier", "/shipments")
     return (
         [each["status"] for each in shop.get("warehouse", "/reservations")["reservations"]],

@@ -150,7 +150,7 @@ def test_size_metric_is_the_size_of_the_table(run):
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 def test_processes_of_one_server_report_one_sum(orchestrator, participants):
     server = orchestrator(WORKERS="2")
-    for _ in range(12):  # so many that each of the two processes gets some
+    for _ in range(12):  # enough requests that each of the two processes gets some
         answer = requests.post(
             f"{server.url}/api/commande/checkout",
             json={"client_id": 4, "magasin_id": 1},

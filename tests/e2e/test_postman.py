@@ -24,7 +24,7 @@ def participants_server(tmp_path_factory):
 
 @pytest.fixture
 def newman():
-    """Return the path of newman. Install it when it is missing; a lock lets only one process install it."""
+    """Return the path of newman, and install newman when it is missing. Under a lock, only one process installs it."""
     if shutil.which("npm") is None:
         pytest.fail("the Postman collections need Node.js: npm is not on the PATH", pytrace=False)
     with (HERE / "package.json").open() as lock:

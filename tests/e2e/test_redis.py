@@ -1,4 +1,4 @@
-"""Redis only saves work. When it is emptied, killed or frozen during a run, every result stays the same."""
+"""Redis only saves work. When Redis is emptied, killed or frozen during a run, every result stays the same."""
 
 import uuid
 from collections import Counter
@@ -80,7 +80,7 @@ def test_only_one_of_twenty_requests_with_one_key_reads_the_cart(orchestrator, p
 
 
 class Peer:
-    """A participant whose reply the test sets, and the clock of all processes that call it."""
+    """A participant whose reply the test sets. `now` is the clock of all processes that call it."""
 
     def __init__(self, url):
         self._url, self.now, self.during = url, 0.0, lambda: None

@@ -1,4 +1,4 @@
-"""The documentation as a site: built without a warning, whole without a network, and readable on every screen."""
+"""The documentation as a site: built without a warning, complete without a network, and readable on every screen."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ from tests.e2e.browser import PHONE, overflows, violations
 
 pytestmark = pytest.mark.programs
 ROOT = Path(__file__).parents[2]
-#: Pages that together have every kind of content: tables, code, diagrams of both kinds, pictures, a shown source.
+#: Pages that together have every kind of content: tables, code, both kinds of diagrams, pictures, and a source file.
 PAGES = (
     "docs/index",
     "docs/tutorial",
@@ -105,7 +105,7 @@ def test_broken_link_and_broken_anchor_fail_the_build(tmp_path):
 
 @pytest.fixture
 def visit(site, browser):
-    """Return a function that opens a page without a network; at the end no page has asked for one or had an error."""
+    """Return a function that opens a page offline. At the end, fail if a page had an error or a request that failed."""
     contexts, complaints = [], []
 
     def open_page(name: str, **options):

@@ -1,4 +1,4 @@
-"""The addresses on which a process listens, and its end at a bad setting: one line, exit code 2."""
+"""The addresses on which a process listens. A bad setting ends the process with one line and exit code 2."""
 
 import os
 import subprocess

@@ -22,7 +22,7 @@ def state(server, saga_id):
 
 
 def end(server):
-    """Send SIGTERM to the main process only, as an init does. Return the exit code and the seconds until the end."""
+    """Send SIGTERM to the main process only, as `init` does. Return the exit code and the seconds until the end."""
     asked = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
     return server.process.wait(20), time.monotonic() - asked

@@ -17,8 +17,8 @@ from tests.support.waiting import TIMEOUT_S, eventually, free_port
 pytestmark = pytest.mark.programs
 
 SLOW = 120_000
-#: Script that records each state that the pages of a tab name. Without it, a test could miss a state between two
-#: checks.
+#: Script that records each state that a page shows, for all pages of a tab. Without this record, a test could miss a
+#: state between two checks.
 RECORD = """
 new MutationObserver(() => {
     const state = document.querySelector("#now .state")?.textContent.trim()
@@ -40,7 +40,7 @@ class Demo:
 
     def wait(self):
         eventually(lambda: "Ctrl-C stops everything" in self.said(), "the demo stays up")
-        self._paid_for_receipts = self._paid_beyond_sales()  # the example order_saga is paid, but records no sale
+        self._paid_for_receipts = self._paid_beyond_sales()  # the demo's example of order_saga is paid, but has no sale
 
     def said(self):
         return self._output.read_text()
@@ -76,7 +76,7 @@ def demo(tmp_path_factory):
 
 @pytest.fixture
 def complaints():
-    """Return the errors of the browser's console, such as a failed script, or a style that its policy forbids."""
+    """Return the errors of the browser's console: a failed script, or a style that the page's policy forbids."""
     return []
 
 
@@ -117,13 +117,13 @@ def buy(page, how="Buy at full speed"):
 
 
 def expect_state(page, state):
-    """Wait until the page names this state and the diagram marks it. One check does both, because the saga moves on."""
+    """Wait until the page names this state and the diagram marks it. The saga moves on, so one check covers both."""
     marked = f'body:has(#now .state:text-is("{state}")) #diagram g.now[data-state="{state}"]'
     expect(page.locator(marked)).to_have_count(1, timeout=SLOW)
 
 
 def expect_passed(page, state):
-    """Wait until the page has named this state, which the saga soon leaves."""
+    """Wait until the page has named this state at least once. The saga soon leaves the state."""
     eventually(lambda: state in (page.evaluate("sessionStorage.getItem('named')") or ""), f"the page names {state}")
 
 
@@ -210,7 +210,7 @@ def test_order_is_completed_after_a_kill_of_the_orchestrator(page, demo):
     expect_passed(page, "STOCK_RESERVE")
     subprocess.run(["bash", "-c", page.locator(".command code").first.inner_text()], check=True)
     expect(page.locator("#now .state")).to_have_text("AWAY", timeout=SLOW)
-    expect(page.locator(".call")).not_to_have_count(0)  # the page must not become empty while the orchestrator is away
+    expect(page.locator(".call")).not_to_have_count(0)  # the page keeps its calls while the orchestrator is away
     assert requests.get(f"{demo.url}/orders", timeout=5).status_code == 200
     expect_state(page, "CONFIRMEE")
     expect(page.locator(".calls")).to_contain_text("another process continues the order")

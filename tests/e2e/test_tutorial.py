@@ -14,7 +14,7 @@ from tests.support.waiting import free_port
 
 pytestmark = pytest.mark.programs
 ROOT = Path(__file__).parents[2]
-#: What the wheel is built from.
+#: The files and folders from which the wheel is built.
 SOURCES = (
     "app",
     "machines",
@@ -31,7 +31,7 @@ SOURCES = (
 
 @pytest.fixture
 def shell(tmp_path):
-    """Return a shell in a copy of the repository, with an empty home and none of this process's settings."""
+    """Return a shell in a copy of the repository, with an empty home and few of this process's variables."""
     clone, home = tmp_path / "clone", tmp_path / "home"
     home.mkdir()
     for name in SOURCES:
@@ -42,7 +42,7 @@ def shell(tmp_path):
     environment = {name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_", "HTTP"))} | {
         "PATH": os.pathsep.join([str(Path(sys.executable).resolve().parent), "/usr/local/bin", "/usr/bin", "/bin"]),
         "HOME": str(home),
-        # The packages that the service needs are those of the tests: pip installs only what the page is about.
+        # The service uses the packages of the tests' environment. pip installs only the package that the page names.
         "PIP_NO_DEPS": "1",
         "PYTHONPATH": sysconfig.get_path("purelib"),
     }
@@ -52,9 +52,9 @@ def shell(tmp_path):
 
 
 def follow(page: str, shell: Shell) -> str:
-    """Do what the page says, and return the output of the last command."""
+    """Follow the page: write its files and run its commands. Return the output of the last command."""
     service, participant = str(free_port()), str(free_port())
-    #: Only the ports differ from the page, because other tests run at the same time.
+    #: Text of the page → its replacement. Only the ports differ, because other tests run at the same time.
     instead = {
         "8009": service,
         "8100": participant,

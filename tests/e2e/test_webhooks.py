@@ -19,8 +19,8 @@ pytestmark = pytest.mark.programs
 
 PAGE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text()
 VERIFY = re.search(r"```js\n(.*?)```", PAGE, re.DOTALL)[1]
-#: A receiver with the `verify` of docs/webhooks.md. It answers with the statuses of its arguments, and then with 204.
-#: For status 0 it never answers. It writes its port, and then a line for each message.
+#: A receiver with the function `verify` of docs/webhooks.md. Its arguments are the statuses of its first answers; all
+#: later answers are 204. Status 0 means that it never answers. It prints its port, and then one line for each message.
 RECEIVER = (
     VERIFY
     + """
@@ -45,7 +45,7 @@ COMMITS = 5
 
 
 class Receiver:
-    """The receiver as a process. Its messages are in `received`."""
+    """The receiver as a separate process. `received` contains its messages."""
 
     def __init__(self, script: Path, secret: str, *statuses: int) -> None:
         script.write_text(RECEIVER)

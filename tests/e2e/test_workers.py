@@ -31,7 +31,7 @@ def participants_server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def brokers():
-    """Start RabbitMQ and Redis. RabbitMQ needs seconds to start; the tests with Redis run during that time."""
+    """Start RabbitMQ and Redis. RabbitMQ needs several seconds to start, so the tests with Redis run first."""
     with begun(RabbitMQ) as rabbitmq, begun(Redis) as redis:
         yield {"redis": redis, "rabbitmq": rabbitmq}
 
@@ -44,7 +44,7 @@ def broker(request, brokers):
 
 @pytest.fixture(scope="module")
 def machines(broker, postgres_server, postgres_template, participants_server, tmp_path_factory):
-    """Return a fleet and a web server for all tests with one broker. The workers of a test stay for the next one."""
+    """Return a fleet and a web server for all tests with one broker. Workers keep running for the next test."""
     log = tmp_path_factory.mktemp("fleet") / "log"
     with contextmanager(own_database)(postgres_server, postgres_template) as url:
         fleet = Fleet(

@@ -30,9 +30,10 @@ class CoinBox:
             prepare(self.db.engine, self.db.metadata, {self.table: [{"id": 1, "coins": 0}]})
 
     def empty(self) -> None:
-        #: The largest number of coins that one call may put; a call with more is refused.
+        #: The largest number of coins that one call may put into the box. A call with more coins is refused.
         self.largest = 100
-        #: Functions that a test replaces. The first is called inside each view, the second before each reply is sent.
+        #: Two functions that a test may replace. `inside_view` is called inside each view, `before_reply` before each
+        #: reply.
         self.inside_view: Callable[[], None] = lambda: None
         self.before_reply: Callable[[], None] = lambda: None
         with self.app.app_context():

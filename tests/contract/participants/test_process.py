@@ -18,7 +18,7 @@ sagas = count(1)
 
 
 def start(data, port, *options, restock=0, **environment):
-    """Start the process and wait until it answers: granian listens before its worker is ready."""
+    """Start the process and wait until it answers. granian opens its port before its worker is ready."""
     line = [
         sys.executable,
         "-m",

@@ -198,7 +198,7 @@ def test_move_is_not_committed_without_its_audit_row(stored, cancelled, monkeypa
 
 
 def test_audit_row_is_not_committed_without_its_move(stored, cancelled, monkeypatch):
-    """An error after the audit row is written and before the commit stands in for the death of the process."""
+    """An error between the audit row and the commit has the same effect as the death of the process at that moment."""
 
     def appends_and_dies(connection, entry):
         append(connection, entry)

@@ -1,4 +1,4 @@
-"""The plan of PostgreSQL for the query that finds due sagas. Every process repeats this query all the time."""
+"""PostgreSQL's plan of the query that finds due sagas. Every process repeats this query all the time."""
 
 import pytest
 from sqlalchemy import event

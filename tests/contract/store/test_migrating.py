@@ -19,7 +19,7 @@ from app.store.database import db
 from tests.support.databases import execute
 
 #: Migrate a SQLite file again and again. The nth process kills itself before its nth statement that writes. After each
-#: kill the file must have no tables. The loop ends when a process completes before its nth statement.
+#: kill the file must have no tables. The loop ends when a process completes all its statements.
 KILLED_EVERYWHERE = """
 import os, signal, sqlite3, sys
 import flask_migrate
@@ -137,7 +137,10 @@ class Replica(threading.Thread):
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 @pytest.mark.parametrize(("first", "times"), [("0002", 1), ("0005", 3)])
 def test_a_migration_under_load_fails_no_replica(app, database_url, first, times):
-    """A migration in one transaction would lock the journal before the saga, and deadlock with replicas' commits."""
+    """If the migration were one transaction, it would lock the journal before the saga.
+
+    Commits of the replicas lock them in the other order, so a deadlock would occur.
+    """
     flask_migrate.upgrade(revision=first)
     replicas = [Replica(database_url) for _ in range(6)]
     for replica in replicas:

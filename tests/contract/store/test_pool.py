@@ -1,4 +1,4 @@
-"""The connections of a process when the server allows fewer than the process would open."""
+"""The connections of a process when the server allows fewer connections than the process would open."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +41,7 @@ def limited_url(postgres_server, postgres_url):
 
 @pytest.fixture
 def process(limited_url, clock):
-    """Return a function that makes what a process has: an SQLAlchemy engine, and the connections of its sagas."""
+    """Return a function that makes an SQLAlchemy engine and the connections of the sagas, as one process has them."""
     made = []
 
     def make(**more):
@@ -70,7 +70,7 @@ def read(engine):
 
 
 def hold(connections, count):
-    """Open `count` connections and give all of them back."""
+    """Open `count` connections at the same time, and then give all of them back."""
     for connection in [connections.take() for _ in range(count)]:
         connections.give_back(connection)
 

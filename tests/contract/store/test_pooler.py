@@ -69,7 +69,7 @@ def pooled_url(request, postgres_server, postgres_template):
 
 @pytest.fixture
 def process(pooled_url):
-    """Return a function that makes what a process has: a store and an SQLAlchemy engine."""
+    """Return a function that makes a store and an SQLAlchemy engine, as one process has them."""
     made = []
 
     def make():
@@ -93,7 +93,10 @@ def run(store, index):
 
 
 def test_two_processes_share_a_pool_smaller_than_their_own(process):
-    """In session mode both processes must get connections. In transaction mode no prepared statement may get lost."""
+    """In session mode both processes must get connections.
+
+    In transaction mode each prepared statement must be found on every connection.
+    """
     processes = [process() for _ in range(2)]
     with ThreadPoolExecutor(24) as pool:
         running = [pool.submit(run, store, index) for index in range(60) for store, _ in processes]

@@ -62,7 +62,7 @@ def test_a_write_of_a_past_epoch_changes_nothing(stored, saga):
     store = stored.store()
     store.insert(saga, 0, owner="one")
     (claimed,) = stored.leases("two").claim(10, 30)
-    saga.version = claimed.version  # a write that names only the version would now succeed
+    saga.version = claimed.version  # if the write named only the version and not the epoch, it would now succeed
     advance(saga)
     with pytest.raises(FencedError):
         store.save(saga, 30, owner="one")

@@ -1,4 +1,7 @@
-"""Statements work with any default settings of the database. A transaction that another one makes fail is repeated."""
+"""Statements work with any default settings of the database.
+
+A transaction that fails because of another transaction is repeated.
+"""
 
 from datetime import UTC
 

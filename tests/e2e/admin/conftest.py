@@ -140,7 +140,7 @@ def add_user(url: str, name: str, role: str) -> None:
 
 
 def sign_in(context: BrowserContext, url: str, name: str) -> None:
-    """Sign in, again when the service answers 429: a loaded machine hashes passwords too slowly."""
+    """Sign in. Try again when the service answers 429: a loaded machine hashes passwords too slowly."""
     page = context.new_page()
     page.goto(url + "/login")
     for _ in range(10):

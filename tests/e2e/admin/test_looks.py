@@ -9,8 +9,8 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.programs
 
 SIZES = {"desk": 1440, "phone": 360}
-#: Script that first replaces the engine's host name by one as long as Docker's, and then returns the text of each table
-#: that is wider than the box around it. Both steps are in one script, because each update restores the name.
+#: Script that returns the text of each table that is wider than the box around it. First it gives the engine a host
+#: name as long as Docker's. Both steps are in one script, because each update of the page restores the name.
 TOO_WIDE = """
 for (const cell of document.querySelectorAll('td'))
   if (/^engine@/.test(cell.innerText)) cell.innerText = cell.innerText.replace(/@[^:]+/, '@3f2a8c9d1b7e');

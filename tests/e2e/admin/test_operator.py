@@ -80,7 +80,8 @@ def test_action_requires_a_reason(site):
 def test_action_is_refused_when_another_person_has_acted_meanwhile(site):
     (saga_id,) = site.stuck_orders(1)
     page = site.open(f"/admin/sagas/{saga_id}")
-    # This page stays outdated, because all of its requests except the form are aborted.
+    # The page still shows the state before the other person's action, because all of its requests except the form are
+    # aborted.
     page.route("**/*", lambda route: route.continue_() if route.request.method == "POST" else route.abort())
     other = site.open(f"/admin/sagas/{saga_id}")
     choose(other, "Compensate", "sales says no")
@@ -104,7 +105,7 @@ def test_page_updates_itself_and_keeps_unsent_input(site):
     offer(page, "Retry now").locator("summary").first.click()
     offer(page, "Retry now").get_by_label("Why").fill("because")
     with page.expect_response(lambda answer: answer.request.method == "GET" and answer.ok):
-        pass  # wait until the page has reloaded its parts, which must not delete the text in the form
+        pass  # wait until the page has reloaded its parts; the reload must not delete the text in the form
     expect(offer(page, "Retry now").get_by_label("Why")).to_have_value("because")
     other = site.open(f"/admin/sagas/{second}")
     choose(other, "Retry now", "sales is back")
