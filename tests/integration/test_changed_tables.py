@@ -1,4 +1,7 @@
-"""A table changes while its sagas run: `saga migrate-running`, two releases side by side, and what people can read."""
+"""A table changes while its sagas run.
+
+The tests cover `saga migrate-running`, two releases side by side, and what people can read.
+"""
 
 import json
 import sys
@@ -35,7 +38,7 @@ def trip(version, held, pay, paid="PAID"):
         ),
     )
 """
-#: A version in which every state after a step has another name, and no call differs.
+#: A version in which the states after each step have other names. All calls are the same.
 RENAMED = 'THREE = trip(3, "HELD", "/pay", "CHARGED")\n'
 OLD, NEW = 'ONE = trip(1, "BOOKED", "/pay")\n', 'TWO = trip(2, "HELD", "/v2/pay")\n'
 
@@ -60,7 +63,7 @@ class Release:
         return done
 
     def saga(self, *outcomes, version=1, in_doubt=False):
-        """Store a saga after these outcomes of its calls; no process holds it."""
+        """Store a saga whose calls had these outcomes. No process holds the saga."""
         saga = Instance.new(self.registry.get("trip", version), {"city": "Oslo"}, actor="client")
         self.store.insert(saga, 300, owner=None)
         for outcome in outcomes:
@@ -72,7 +75,7 @@ class Release:
         return saga
 
     def read_by_every_reader(self, saga, monkeypatch):
-        """Read a saga by the API, the commands and the pages; return the answer of the API."""
+        """Read a saga by the API, the commands and the pages. Return the API's JSON of the saga."""
         one = f"/api/v1/sagas/{saga.id}"
         for path in ("/api/v1/sagas", f"{one}/journal", f"{one}/events", "/metrics", f"{one}/diagram.svg"):
             assert self.client.get(path).status_code == 200, path

@@ -1,4 +1,4 @@
-"""The kitchen sink is started in every way, and each way names a wrong value by the same pointer."""
+"""The kitchen sink is started in every way, and each error names a wrong value by the same JSON pointer."""
 
 import json
 import sys
@@ -63,7 +63,7 @@ WRONG = [
 
 
 class World:
-    """The participants of the kitchen sink. lost: calls whose reply is lost. refused: calls that are refused."""
+    """The participants of the kitchen sink. `lost`: calls whose reply is lost. `refused`: calls that are refused."""
 
     def __init__(self) -> None:
         self.calls: list[str] = []
@@ -158,7 +158,7 @@ def test_each_way_to_start_names_the_wrong_value(application, described, wrong, 
     place = pointer if pointer.count("/") > 1 else pointer[1:]
     assert done.output.startswith(f"saga: {place}: ")
     assert done.output.count("\n") == 1
-    if pointer != "/weight":  # a pattern bounds only the digits of a decimal
+    if pointer != "/weight":  # the JSON Schema of a decimal has no bounds, only a pattern for the digits
         assert not described.is_valid(data)
 
 
@@ -173,7 +173,7 @@ def test_the_described_example_starts_a_saga(application, described, world):
 
 @pytest.fixture
 def probed(application, world):
-    """Return the id of a saga whose reply to `redeem` was lost, and found again by the probe."""
+    """Return the id of a saga whose reply to `redeem` was lost. The probe has found the reply."""
     world.calls.clear()
     world.lost = {"POST points/redemptions"}
     answer = application.test_client().post("/api/v1/sagas/kitchen_sink", json=EXAMPLE, headers={"Prefer": "wait=30"})

@@ -1,4 +1,7 @@
-"""The README's example of an own saga, word for word: one file in a folder that SAGAS names, and the saga runs."""
+"""The README's example of an own saga, word for word.
+
+The saga is one file in a folder that SAGAS names, and it runs.
+"""
 
 import re
 import sys

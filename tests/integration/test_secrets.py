@@ -1,4 +1,4 @@
-"""Secret values reach the participants, and nothing that a person, a log or a file can show."""
+"""Secret values reach the participants. They appear in nothing that a person, a log or a file can show."""
 
 import json
 import re
@@ -26,7 +26,7 @@ from tests.support.applications import opened
 from tests.support.servers import OPEN
 from tests.support.webhooks import OLD, webhooks_file
 
-#: Every secret value of these tests holds this text in some form.
+#: Every secret value of these tests contains this text in some form.
 MARKER = "S3CRET"
 DATA = {
     "customer": "Ada", "card": f'{MARKER} "4242" é', "cvc": 97531864, "pins": [f"{MARKER}-pin"], "amount": "12.30",
@@ -76,7 +76,7 @@ BROKEN = Saga(
 
 
 class Bank:
-    """A participant that repeats all that it is sent, in replies and in refusals."""
+    """A participant that repeats every value that it receives, in its replies and in its refusals."""
 
     def __init__(self) -> None:
         self.bodies: list[dict] = []
@@ -126,7 +126,7 @@ def application(bank, store_url, tables, monkeypatch, tmp_path):
 
 
 def every_surface(application, saga_id, tmp_path, capfd) -> dict[str, str]:
-    """Return everything that shows a saga, by its name."""
+    """Return the text of each place that shows a saga, by the name of the place."""
     client, cli, registry = application.test_client(), application.test_cli_runner(), services().registry
     published: list[dict] = []
     publisher = SimpleNamespace(publish=published.append, close=lambda: None)
@@ -166,12 +166,12 @@ def every_surface(application, saga_id, tmp_path, capfd) -> dict[str, str]:
     return found | {"log": "".join(capfd.readouterr())}
 
 
-#: The only columns that hold secret values: those from which the calls are built.
+#: The only columns that contain secret values. The calls are built from these columns.
 HOLDING = {("saga", "data"), ("saga", "moves"), ("journal", "reply")}
 
 
 def other_columns() -> dict[str, str]:
-    """Return the content of each column of the database that is not meant to hold a secret value."""
+    """Return the content of each column of the database that must not contain a secret value."""
     found = {}
     with db.engine.connect() as connection:
         for table in inspect(connection).get_table_names():

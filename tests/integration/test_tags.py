@@ -1,4 +1,4 @@
-"""Sagas are found again by their tags and their number: by the API, the pages and the command line."""
+"""People find sagas by tags and by business reference: with the API, the pages and the command line."""
 
 import json
 from collections.abc import Iterator
@@ -208,7 +208,7 @@ def test_an_index_finds_the_sagas_of_a_tag(client, sagas):
     newest(SagaFilter(tags=(("customer", "Ada"), ("ref", "2"))), final_states(registry), 50)
     connection = db.session.connection()
     postgresql = db.engine.dialect.name == "postgresql"
-    if postgresql:  # a plan for few rows says nothing about many
+    if postgresql:  # with few rows PostgreSQL would scan the table, although an index exists
         connection.exec_driver_sql("SET enable_seqscan = off")
     explain = "EXPLAIN" if postgresql else "EXPLAIN QUERY PLAN"
     for sql, given in [each for each in asked if "saga_tag" in each[0]]:

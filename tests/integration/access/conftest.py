@@ -42,7 +42,7 @@ class Browser:
         return self.client.get(path, base_url=AT, headers=headers)
 
     def post(self, path: str, *, token: str | None = None, **form: Any) -> TestResponse:
-        """Send a form with the CSRF token of this browser. `token=""` sends a forged form."""
+        """Send a form with the CSRF token of this browser. With another `token`, the form is forged."""
         form |= {"csrf_token": self.token if token is None else token}
         return self.client.post(path, base_url=AT, data=form, headers={"Referer": f"{AT}/admin"})
 
@@ -89,7 +89,8 @@ class AdminService:
 def admin_service(store_url: str) -> Iterator[AdminService]:
     settings = {"DATABASE_URL": store_url, "PARTICIPANTS_URL": "http://127.0.0.1:9", "WAIT_S": "0.1"}
     app = create_app(from_environment(settings | {"SECRET_KEY": "0" * 32}))
-    # The context is closed before any request: requests would share an open context, and with it the principal.
+    # The context is closed before any request. Otherwise the requests would share the context, and with it the
+    # principal.
     with app.app_context():
         engine = db.engine
     for role in Role:

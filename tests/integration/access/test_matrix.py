@@ -6,7 +6,8 @@ import pytest
 
 from app.access.permissions import Role, Scope
 
-#: What each route needs: a role (only signed-in users), a scope (users and API keys), or nothing (`open`).
+#: The permission that each route requires: a role (only signed-in users), a scope (users and API keys), or `open`
+#: (none).
 ROUTES = {
     "GET /health": "open",
     "GET /api/saga/health/": "open",
@@ -93,7 +94,7 @@ ROUTES = {
     "POST /admin/keys": "admin",
     "POST /admin/keys/<prefix>/revoke": "admin",
 }
-#: The needs from `ROUTES` that each principal fulfils. Every principal can use the open routes.
+#: The permissions of each principal, in the words of `ROUTES`. Every principal may also use the open routes.
 MAY = {
     "nobody": set(),
     "viewer": {"viewer", "read"},
@@ -103,9 +104,9 @@ MAY = {
     "key of start": {"start"},
     "key of operate": {"operate"},
 }
-#: The status with which a sign-in with a wrong password, and a sign-out, count as allowed.
+#: Two open routes whose answer to an allowed request is 401 or 303: a sign-in with a wrong password, and a sign-out.
 OPEN_ANSWERS = {"POST /login": 401, "POST /logout": 303}
-#: Values for the parameters in the paths. They name nothing that exists, so an allowed request gets 404 and changes
+#: Values for the parameters in the paths. Nothing with these values exists, so an allowed request gets 404 and changes
 #: nothing.
 VALUES = {
     "saga_id": "00000000-0000-0000-0000-000000000000",
@@ -156,7 +157,7 @@ def test_each_principal_gets_exactly_its_permissions(admin_service, who):
     # The sign-out is sent last, because it ends the session.
     for route, method, path in sorted(routes(admin_service.app), key=lambda it: it[0] == "POST /logout"):
         if who.startswith("key of ") and ROUTES[route] in ("viewer", "operator", "admin", "open"):
-            continue  # the test of API keys and pages covers these routes
+            continue  # test_api_key_opens_no_page covers these routes
         form = {"name": "nobody", "password": "x"} if route == "POST /login" else {}
         answer = browser.client.open(path, method=method, base_url="https://saga.example", headers=headers, data=form)
         assert answer.status_code < 500, (route, answer.text)
@@ -181,7 +182,7 @@ def test_cookie_without_csrf_token_changes_nothing(admin_service, role):
     browser = admin_service.browser(role)
     forged = 0
     for route, method, path in routes(admin_service.app):
-        if method == "POST" and "<token>" not in route:  # its permission is in its URL, and no cookie gives it
+        if method == "POST" and "<token>" not in route:  # its permission is in its URL, not in a cookie
             answer = browser.client.post(path, base_url="https://saga.example", data={"csrf_token": "made up"})
             assert answer.status_code == 403, route
             assert "Not a form of this service" in answer.text, route

@@ -92,7 +92,7 @@ def test_session_expires(admin_service):
 
 
 def test_stored_session_digest_is_no_valid_cookie(admin_service):
-    """The database contains only the digest of a session's token, so its content is of no use for signing in."""
+    """The database stores only a digest of each session's token. The digest does not allow anybody to sign in."""
     browser = admin_service.browser(Role.ADMIN)
     with admin_service.app.app_context():
         row = SessionRow.query.one()
@@ -194,7 +194,7 @@ def test_parallel_sign_ins_hash_one_password_at_a_time(admin_service, monkeypatc
                 hashing -= 1
             raise VerificationError
 
-    user_accounts.matches("x", None)  # caches the real hash of an unknown user's password
+    user_accounts.matches("x", None)  # this call caches the real hash of an unknown user's password
     browsers = [admin_service.browser() for _ in range(32)]
     monkeypatch.setattr(user_accounts, "_HASHER", Hasher())
     monkeypatch.setattr(user_accounts, "LONGEST_WAIT_S", 0.2)

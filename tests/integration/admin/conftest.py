@@ -64,7 +64,7 @@ def walk(client: FlaskClient) -> Callable[..., Instance]:
 
 @pytest.fixture
 def aged(client: FlaskClient) -> Callable[[Instance, float], None]:
-    """Return a function that dates the entry of a saga into its state back by `seconds`."""
+    """Return a function that makes a saga older: the saga seems to have been in its state `seconds` longer."""
 
     def age(saga: Instance, seconds: float) -> None:
         later = (

@@ -71,7 +71,7 @@ def test_stuck_sagas_are_grouped_by_cause(walk, aged):
 
 
 def removed(*sagas, version=7):
-    """Change the version of the sagas to one that this release does not have."""
+    """Change the version of the sagas to a version that this release does not have."""
     for saga in sagas:
         saga_id = saga.id if db.engine.dialect.name == "postgresql" else saga.id.hex
         db.session.execute(text(f"UPDATE saga SET definition_version = {version} WHERE id = :id"), {"id": saga_id})

@@ -1,6 +1,6 @@
-"""Very long texts, which only an older release could store: every page and drawing shows them.
+"""Every page and drawing shows very long texts, which only an older release could store.
 
-No test measures time: with texts of this length, a quadratic algorithm takes hours, so its test would not end.
+No test measures time. With texts of this length a quadratic algorithm takes hours, so its test would never end.
 """
 
 import pytest
@@ -15,7 +15,7 @@ from tests.integration.admin.conftest import REPLY
 
 STUCK = ("succeeded", "succeeded", "succeeded", "exhausted")
 LONG = 300_000
-#: Texts with which a regular expression may start again at each character, or which are hard to lay out.
+#: Texts that are hard to lay out, or that make a slow regular expression start again at each character.
 HOSTILE = ["z" * LONG, "pwd" * (LONG // 3), "pwd " * (LONG // 4), "a " * (LONG // 2), "://a:" * (LONG // 5),
            "token:" + " " * LONG, 'pwd="' * (LONG // 5), "\N{RIGHT-TO-LEFT OVERRIDE}" * (LONG // 3)]  # fmt: skip
 IDS = [words[:8].strip() or "bidi" for words in HOSTILE]

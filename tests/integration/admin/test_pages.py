@@ -217,7 +217,7 @@ def test_group_action_reports_sagas_that_have_moved(client, walk, monkeypatch):
     from app.admin import bulk  # noqa: PLC0415
 
     def moved(service, saga_id, *more):
-        if saga_id == second.id:  # another operator was faster
+        if saga_id == second.id:  # another operator acts first
             service.compensate(second.id, "bob", "because", 0)
         return real(service, saga_id, *more)
 

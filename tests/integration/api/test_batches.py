@@ -185,7 +185,10 @@ def test_no_batch_path_matches_the_id_of_a_saga(client):
 
 
 def test_a_key_that_becomes_free_during_the_batch_is_looked_up_again(client, monkeypatch):
-    """The batch must not keep the written-out form of the key, because the next request would not find it."""
+    """The batch must store the key as it was sent, not in its written-out form with the sender and the type.
+
+    Otherwise the next request with this key would not find the saga.
+    """
     client.post("/api/v1/sagas/checkout", json={"client_id": 4, "magasin_id": 1}, headers={"Idempotency-Key": "both"})
     keys = services(client.application).batches._keys
     known_all = keys.known_all

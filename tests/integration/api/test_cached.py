@@ -47,7 +47,7 @@ def test_completed_purchase_is_cached_until_it_is_compensated(client, scene, mon
 
 
 def test_outdated_answer_is_not_read_after_a_compensation(client, scene, monkeypatch):
-    """A read during a compensation may cache the old answer, but no request finds it."""
+    """A read during a compensation may cache the old answer, but no later request is answered with it."""
     saga = run(scene, PURCHASE)
     path, whole = f"/api/v1/sagas/{saga.id}", __import__("app.api.sagas", fromlist=["whole_json"]).whole_json
 

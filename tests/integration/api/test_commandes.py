@@ -13,7 +13,7 @@ from tests.integration.engine.scene import LOST, REFUSED, Scene, answer
 
 ORDER = example(COMMANDE.data)
 ORDERS, LIST, SAGAS = "/api/saga/commandes/", "/api/saga/sagas/", "/api/v1/sagas"
-#: The events of an order until its stock is reserved, each with the state that it leads to.
+#: The events of an order until its stock is reserved, each as (event type, state entered).
 RESERVED = [
     ("SAGA_DEMARRE", "EN_ATTENTE"), ("SAGA_DEMARRE", "VERIFICATION_STOCK"), ("STOCK_VERIFIE_SUCCES", "STOCK_VERIFIE"),
     ("STOCK_VERIFIE_SUCCES", "PRODUITS_LUS"), ("STOCK_VERIFIE_SUCCES", "RESERVATION_STOCK"),

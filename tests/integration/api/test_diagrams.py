@@ -246,7 +246,7 @@ def test_diff_counts_the_sagas_in_changed_states(client: FlaskClient, walk: Any)
 
 
 def shift(saga: Instance, *, seconds: float, upto: int | None = None) -> None:
-    """Date the first `upto` rows of a saga's journal back by `seconds`; without `upto`, all rows."""
+    """Make the first `upto` rows of a saga's journal `seconds` older. Without `upto`, make all rows older."""
     rows = db.session.execute(text("SELECT seq, at FROM journal WHERE saga_id = :id ORDER BY seq"), keys(saga)).all()
     sqlite = db.engine.dialect.name == "sqlite"
     for row in itertools.islice(rows, upto):

@@ -64,7 +64,7 @@ def test_unknown_paths_and_methods_make_no_new_series(client):
             assert answer.status_code == (200 if method == "GET" else 405)
 
     ask(0)
-    series()  # the first request for /metrics adds series of its own
+    series()  # the first request for /metrics itself adds some series
     once = series()
     for number in range(1, 20):
         ask(number)

@@ -57,7 +57,7 @@ def test_pages_and_lists_show_a_saga_without_its_table(client, changed, request)
         "checkout": [f"/api/commande/{changed.id}", f"/api/commande/{changed.id}/historique"],
         "commande": [f"/api/saga/commandes/{changed.id}/"],
     }
-    # /api/saga and /api/commande show sagas of one name each, so another name is not found.
+    # /api/saga and /api/commande each show the sagas of one name only, so a saga of another name is not found.
     expected = 404 if request.node.callspec.params["changed"] == "its name is gone" else 200
     for path in own[changed.definition.name]:
         assert client.get(path).status_code == expected, path

@@ -1,4 +1,4 @@
-"""Signals by the API: to the id of a saga, and to its number."""
+"""Signals by the API. A sender names the saga by its id or by its business reference."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""JSON that is declared as a form, as `curl -d` does by default. Pages of other sites can send such requests too."""
+"""JSON that is declared as a form, as `curl -d` does by default.
+
+Pages of other sites can send such requests too.
+"""
 
 import json
 
@@ -19,7 +22,7 @@ EVERY = [
 def sent(client, path, body, content_type=FORM, **headers):
     prefer = (
         {} if path == "/api/v1/sagas" else {"Prefer": "respond-async"}
-    )  # there, nothing runs that it could be about
+    )  # a start there runs nothing, so it needs no Prefer
     return client.post(path, data=body, content_type=content_type, headers=headers | prefer)
 
 

@@ -1,4 +1,4 @@
-"""A start names its webhook: by a header, or in a batch by a member of each start. And the command line."""
+"""The webhook of a start: named by a header, in a batch by each start, or on the command line."""
 
 import json
 

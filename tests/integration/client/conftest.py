@@ -39,7 +39,7 @@ def listen(app: Any) -> Any:
 
 
 class Agency:
-    """The participants of `travel`. A call whose path is in `refusing` is refused; `held` blocks every call."""
+    """The participants of `travel`. They refuse each path in `refusing`, and answer only while `free` is set."""
 
     def __init__(self) -> None:
         self.refusing: set[str] = set()
@@ -60,7 +60,7 @@ class Agency:
 
 
 class Faults:
-    """WSGI middleware that answers in place of the service, or loses its answers. It records every request."""
+    """WSGI middleware that answers in place of the service or loses the service's answers. It records every request."""
 
     def __init__(self, application: Any) -> None:
         self._application = application

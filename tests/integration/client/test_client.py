@@ -1,4 +1,7 @@
-"""The client starts sagas, waits for them and reads them; it sends again with the same key, and names each error."""
+"""The client starts sagas, waits for them and reads them.
+
+After a lost answer the client repeats the request with the same key. Each kind of error has its own exception.
+"""
 
 import threading
 from datetime import UTC, date, datetime, timedelta

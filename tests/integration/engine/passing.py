@@ -10,7 +10,7 @@ from tests.integration.engine.scene import Scene
 
 
 def pass_time(scene: Scene, seconds: float) -> None:
-    """Let the database believe that everything happened earlier."""
+    """Make the saga `seconds` older: move its due time, its deadline and its entry into the state back."""
     back = {
         "sqlite": "strftime('%Y-%m-%d %H:%M:%f', {0}, '-{1} seconds') || '000'",
         "postgresql": "{0} - interval '{1} seconds'",
@@ -30,11 +30,11 @@ def continue_due(scene: Scene) -> Instance | None:
 
 
 class Crash(BaseException):
-    """The process dies."""
+    """Raised in place of the death of a process. Nothing but the test catches it."""
 
 
 def dies_at(scene: Scene, commit: int, *, after: bool, monkeypatch: pytest.MonkeyPatch) -> Callable[[], bool]:
-    """Let the process die before or after this commit. Return a function that returns True when it has died."""
+    """Let the process die before or after this commit. Return a function that returns whether the process died."""
     made = {"commits": 0, "died": False}
     for name in ("insert", "save"):
         real = getattr(scene.engine.store, name)

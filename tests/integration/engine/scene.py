@@ -54,7 +54,7 @@ REFUSED = answer(409, detail="no")
 
 @dataclass
 class Scene:
-    """One engine over a real database. Participants give the prepared replies, and 200 when none is left."""
+    """One engine over a real database. Participants answer with the prepared replies, and then with 200."""
 
     database: Database
     metrics: CollectorRegistry
@@ -129,7 +129,7 @@ class Scene:
 
     @cached_property
     def service(self) -> SagaService:
-        # A longer wait would end in the recovery thread, which does not run here.
+        # After a longer wait, the recovery thread would continue the saga. This thread does not run here.
         self.longest_wait_s = MAX_INLINE_WAIT_S
         return SagaService(
             config=self.config,

@@ -1,4 +1,4 @@
-"""Starts of a batch run like sagas that were started alone. Batches with common keys do not block each other."""
+"""Each start of a batch has the same result as a single start. Batches with common keys do not block each other."""
 
 from random import Random
 

@@ -29,7 +29,7 @@ OUTCOME = get("bank", "/pay/{saga.id}/outcome")
 
 
 def sale(pay: dict[str, Any] | None = None, *between: Step, **columns: Any) -> Saga:
-    """Return a saga with a compensatable step that is answered later, and a pivot at its end."""
+    """Return a saga with a compensatable step that is answered by a callback, and with a pivot as its last step."""
     usual = {"later": callback(within_s=HOUR), "undo": post("bank", "/refund"), "done": "PAID", "refused": "DECLINED"}
     return Saga(
         name="sale", version=1, initial="ASKED", completed="SENT", compensated="CALLED_OFF", participants=("bank",),
@@ -44,7 +44,7 @@ def sale(pay: dict[str, Any] | None = None, *between: Step, **columns: Any) -> S
 
 
 def capture(pay: dict[str, Any] | None = None, **columns: Any) -> Saga:
-    """Return a saga whose pivot is answered later."""
+    """Return a saga whose pivot is answered by a callback."""
     usual = {"later": callback(within_s=HOUR), "done": "PAID", "refused": "DECLINED"}
     return Saga(
         name="capture", version=1, initial="ASKED", completed="SENT", compensated="CALLED_OFF", participants=("bank",),
@@ -64,7 +64,7 @@ def begin(scene: Scene, definition: Saga, *replies: Reply) -> Instance:
 
 
 def reply_to(scene: Scene) -> tuple[UUID, str, str]:
-    """Return the saga, the step and the token of the URL that the participant has got."""
+    """Return the saga id, the step and the token in the URL that the participant received with its call."""
     urls = {request.headers["Saga-Reply-To"] for request in scene.requests if "Saga-Reply-To" in request.headers}
     (url,) = urls
     saga_id, step, token = url.removeprefix("https://sagas.example/api/v1/replies/").split("/")
@@ -72,7 +72,7 @@ def reply_to(scene: Scene) -> tuple[UUID, str, str]:
 
 
 def say(scene: Scene, reply: Reply | None = None) -> Outcome | None:
-    """Send a participant's answer."""
+    """Send the participant's answer to the URL of its call."""
     return scene.answers.take(*reply_to(scene), reply or answer(200))
 
 
@@ -248,7 +248,7 @@ def test_a_token_of_a_saga_that_was_pruned_finds_nothing(scene):
 
 
 def answer_during_the_call(scene: Scene, reply: Reply | None = None) -> None:
-    """Let the participant answer before the reply to its call is read."""
+    """Let the participant send its answer before the engine reads the reply to the call."""
 
     def at_each_call(request: Request) -> None:
         if request.url.endswith("/pay"):
@@ -330,7 +330,7 @@ def test_a_pivot_whose_probe_cannot_be_sent_is_stuck_after_the_deadline(scene):
 def test_a_process_that_dies_while_it_asks_the_probe_leaves_no_doubt_behind(scene):
     begin(scene, capture(probe=OUTCOME))
     pass_time(scene, HOUR + 1)
-    (late,) = scene.leases("engine").claim(1, 1)  # so short a lease is renewed before the probe is asked
+    (late,) = scene.leases("engine").claim(1, 1)  # a lease of 1 s is renewed before the probe
 
     def dies(_request: Request) -> None:
         raise Crash
@@ -364,7 +364,7 @@ def test_a_compensatable_that_waits_is_ended_by_the_deadline_and_undone(scene):
 def test_a_refusal_of_a_pivot_is_believed_when_no_attempt_was_in_doubt(scene):
     begin(scene, capture())
     scene.leases("early").expire_all()
-    scene.leases("early").claim(1, 30)  # a process that dies while it looks at the waiting saga sends nothing
+    scene.leases("early").claim(1, 30)  # this process dies while it looks at the waiting saga, and has sent nothing
     scene.leases("early").expire_all()
     say(scene, answer(409))
     assert continue_due(scene).state == "CALLED_OFF"
@@ -502,7 +502,7 @@ def test_a_crash_at_any_commit_loses_no_answer_and_doubles_no_effect(scene, monk
         answer_during_the_call(scene, answer(200, id="p1"))
     with suppress(Crash):
         begin(scene, table, TAKEN, TAKEN, TAKEN)
-    if not scene.rows("SELECT id FROM saga"):  # it died before anything was durable, and before any call
+    if not scene.rows("SELECT id FROM saga"):  # the process died before its first commit, and so before any call
         assert scene.calls == []
         return
     for _ in range(8):
@@ -526,7 +526,7 @@ def test_a_crash_at_any_commit_loses_no_answer_and_doubles_no_effect(scene, monk
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("commit", range(1, 7))
 def test_a_crash_at_any_commit_of_the_way_back_undoes_each_step_once(scene, monkeypatch, commit, after):
-    """No answer comes; the process dies at each commit of the end of the wait and of the way back."""
+    """No answer comes. The process dies at each commit that ends the wait or goes back."""
     begin(scene, sale())
     pass_time(scene, HOUR + 1)
     died = dies_at(scene, commit, after=after, monkeypatch=monkeypatch)

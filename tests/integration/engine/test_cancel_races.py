@@ -40,7 +40,7 @@ def test_cancel_succeeds_until_the_pivot_is_in_flight(scene, step):
 
 @pytest.mark.parametrize("step", ["reserver_stock", "payer"])
 def test_cancel_is_tried_again_after_a_commit_of_the_engine(scene, step):
-    """The operator has read the saga; before the cancel is written, the engine moves the saga on."""
+    """The operator's request has read the saga. Before the cancel is written, the engine moves the saga."""
     asked = []
     save = scene.engine.store.save
 

@@ -1,4 +1,4 @@
-"""What docs/tables.md says of own functions that fail, of retry=NEVER, and of a job that takes its time."""
+"""What docs/tables.md says about an author's function that fails, about retry=NEVER, and about long jobs."""
 
 import pytest
 
@@ -36,7 +36,7 @@ def ring(hold=PLAIN, undo=PLAIN, sell=PLAIN, probe=None, tell=PLAIN):
 
 
 def once():
-    """Return a saga whose first step is sent once, as to a participant without idempotency keys."""
+    """Return a saga whose first step is sent only once, because its participant has no idempotency keys."""
     return Saga(
         name="once", version=1, initial="ASKED", completed="TOLD", compensated="BACK", data={"name": text()},
         participants=("shop",),

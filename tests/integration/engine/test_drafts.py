@@ -1,4 +1,4 @@
-"""A saga that was created and that nobody starts ends after DRAFT_DAYS, visibly and without a call."""
+"""A saga that was created but never started ends after DRAFT_DAYS. The end is visible, and no call is sent."""
 
 import pytest
 
@@ -24,7 +24,7 @@ def drafts(scene):
 
 
 def age(scene, days):
-    """Make every saga older."""
+    """Make every saga `days` days older."""
     shifted = (
         f"strftime('%Y-%m-%d %H:%M:%f', created_at, '-{days} days') || '000'"
         if scene.database.dialect.name == "sqlite"

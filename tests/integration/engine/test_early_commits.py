@@ -1,4 +1,7 @@
-"""A saga with a long first read is stored early, appears in the lists, and its client gets an answer in time."""
+"""A saga with a long first read is stored before the end of the read.
+
+The saga then appears in the lists, and its client gets an answer in time.
+"""
 
 import threading
 import time
@@ -16,7 +19,7 @@ CART = {"client_id": 4, "magasin_id": 1}
 
 @pytest.fixture
 def late(scene):
-    """Make the service store every new saga early, as if its read had taken long already."""
+    """Make the service store every new saga early, as if its first read had already taken long."""
     scene.service.early_commits = EarlyCommits(
         scene.engine.insert_early, threading.Event(), lambda: time.monotonic() + LATE_S
     )
@@ -94,7 +97,7 @@ def test_saga_that_lost_its_lease_in_the_read_sends_nothing(late):
 
 
 def test_insert_without_a_confirmation_is_found(late):
-    """The connection was lost after the commit, before its confirmation."""
+    """The connection is lost after the commit of the insert, before the server confirms the commit."""
     insert = late.engine.store.insert
 
     def lost(*arguments):

@@ -192,7 +192,7 @@ def test_unsent_call_after_an_answered_probe_counts_no_attempt(scene):
 
 @pytest.mark.parametrize("says_no", [404, 409, 410])
 def test_probe_that_finds_nothing_proves_nothing(scene, says_no):
-    """The call may still be on its way. Only a person can decide that it will not arrive."""
+    """The call may still be on its way. Only a person can decide that the call will not arrive."""
     scene.given(enregistrer_vente=[LOST] * 4, probe_enregistrer_vente=[answer(says_no)] * 4)
     assert scene.run().state == "STUCK_ENREGISTRER_VENTE"
 
@@ -450,7 +450,7 @@ def test_retry_after_is_obeyed_up_to_a_limit(scene):
 
 
 def test_retry_after_may_be_longer_than_an_hour_when_the_deadline_is_later(scene, monkeypatch):
-    monkeypatch.setattr("app.engine.engine.LONGEST_RETRY_AFTER_S", 60.0)  # as an hour is to a deadline of some days
+    monkeypatch.setattr("app.engine.engine.LONGEST_RETRY_AFTER_S", 60.0)  # 60 s is shorter than the deadline
     scene.given(payer=[Reply(status=429, body={}, retry_after_s=600.0)]).run(max_sleep_s=10_000)
     assert scene.slept == [600.0]
 
@@ -505,7 +505,7 @@ def test_recovered_saga_continues_from_its_last_commit(scene):
 
 
 def test_step_refused_after_a_crash_is_compensated_with_those_before(scene):
-    """The former owner may have sent the call, and its outcome is unknown."""
+    """The call is in doubt, because the former owner may have sent it. So this step is compensated, too."""
     scene.at_each_call = lambda _request: die() if len(scene.requests) == 3 else None
     with pytest.raises(DiedError):
         scene.run()
@@ -524,14 +524,14 @@ def test_step_refused_at_its_first_sending_is_not_compensated(scene):
 
 
 def test_reply_that_fits_no_later_path_is_undone_at_once(scene):
-    """A later call could not be built from this reply. After the pivot, the saga could not go back either."""
+    """A later call could not be built from this reply. Without the undo, the saga could not go back after the pivot."""
     saga = scene.given(book=[answer(200, number=None)]).run(BOOKER, place="here")
     assert (saga.state, scene.calls) == ("CALLED_OFF", ["book", "undo_book"])
     assert saga.error == "FULL: book: 200, but number is null, which is no part of a path"
 
 
 def test_impossible_call_is_refused_without_being_sent(scene):
-    """The client's data would put `..` into a path. The call is not sent, so it has no effect."""
+    """The client's data would put `..` into a path. The engine does not send such a call, so the call has no effect."""
     saga = scene.run(PATHFINDER, place="..")
     assert (saga.state, saga.error) == ("UNDONE", "LOST: go: place is '..', which is no part of a path")
     assert scene.calls == []

@@ -1,4 +1,4 @@
-"""The error of a saga: why it is stuck or went back, and no longer than that holds."""
+"""The error of a saga says why the saga is stuck or went back. The error is removed when it no longer applies."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,7 @@
-"""An Idempotency-Key belongs to its sender and to one type of saga, also for a saga of a release before this rule."""
+"""An Idempotency-Key belongs to its sender and to one type of saga.
+
+This also holds for a saga that a release before this rule stored.
+"""
 
 from uuid import UUID
 
@@ -24,7 +27,7 @@ def ask(scene, request):
 
 
 def of_before(scene, by="NULL"):
-    """Remove from the only saga what releases before migration 0006 do not store, and set its sender to `by`."""
+    """Remove the values that releases before migration 0006 do not store. Set the sender of the saga to `by`."""
     with scene.database.begin() as connection:
         connection.exec_driver_sql(f"UPDATE saga SET started_by = {by}, sent_digest = NULL, table_digest = NULL")
 
@@ -72,7 +75,7 @@ def test_saga_from_before_the_upgrade_is_found_by_its_key(scene, ask):
 
 def test_old_replica_finds_a_new_saga_by_its_key_and_data(scene, ask):
     begun = ask("key:a", sent={"client_id": 4})
-    of_before(scene)  # leaves the columns that a release before migration 0006 reads and writes
+    of_before(scene)  # a release before migration 0006 reads and writes the remaining columns
     assert scene.rows("SELECT idempotency_key FROM saga") == [{"idempotency_key": "order-1"}]
     assert ask("key:a", sent={"anything": "else"}).id == begun.id
 
@@ -100,7 +103,7 @@ def test_key_stays_its_senders_after_another_saga_was_deleted(scene, ask):
 
 
 def test_saga_runs_although_another_sender_took_its_key(scene):
-    """A saga of another sender takes the key while the first read of this saga is in flight."""
+    """While the first read of this saga is in flight, another sender starts a saga with the same key."""
 
     def meanwhile(_request):
         scene.at_each_call = lambda _request: None

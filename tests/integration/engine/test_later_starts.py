@@ -1,4 +1,4 @@
-"""Sagas that start later: due at their time, cancelled before it, and started once whatever dies."""
+"""Sagas that start later: due at their time, cancelled before it, and started exactly once when processes die."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -120,7 +120,7 @@ def test_a_process_that_dies_at_the_start_is_succeeded_by_another(scene, dies_at
     if dies_at == "started":
         first.start_pending()
         scene.engine.commit(first)
-    pass_time(scene, 60)  # the lease is over
+    pass_time(scene, 60)  # the lease has ended
     (second,) = claimed(scene, "second")
     scene.engine.run(second, 0)
     assert (second.id, second.state) == (saga.id, "CONFIRMEE")

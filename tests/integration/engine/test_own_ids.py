@@ -1,4 +1,4 @@
-"""An undo by an id that the participant chooses. The reply with the id may be lost."""
+"""The participant chooses the id of a booking, and the undo names this id. The reply with the id may be lost."""
 
 from uuid import uuid4
 
@@ -24,7 +24,7 @@ BOOKED = answer(200, booking={"id": "b/7", "card": "4242"})
 
 
 def trip(**columns: object) -> Saga:
-    """Return a saga that books, and undoes the booking by its id when the payment is refused."""
+    """Return a saga that makes a booking, and undoes the booking by its id when the payment is refused."""
     headers = columns.pop("headers", {})
     means, pay_retry = columns.pop("means", {}), columns.pop("pay_retry", Retry())
     pay_probe = columns.pop("pay_probe", None)
@@ -192,7 +192,7 @@ def test_an_id_from_a_header_is_kept_by_its_last_segment(scene):
 
 
 def taken_over(scene: Scene, definition: Saga):
-    """Run the saga until its payment is in flight, let the process die, and return the saga of the next process."""
+    """Let the process die while the payment is in flight. Return the saga as the next process claims it."""
     scene.registry = Registry([definition])
 
     def die(request):
@@ -271,7 +271,7 @@ def test_a_reply_given_by_hand_is_stored_as_the_call_keeps_it(scene):
 
 
 def as_committed(saga: Instance) -> Instance:
-    """Return the saga as if its state had been committed: a person acts only on what is durable."""
+    """Return the saga as if its state were committed, because a person can act only on a committed state."""
     saga.committed_snapshot = SagaSnapshot(id=saga.id, state=saga.state, status="stuck", error=None)
     return saga
 

@@ -42,7 +42,11 @@ def store_url(sqlite_template, tmp_path):
 
 
 def stuck_in(scene: Scene, definition, state):
-    """Run a saga into a stuck state. Only the call at which it gets stuck fails, and the call that makes it go back."""
+    """Run a saga into a stuck state.
+
+    Only two calls fail: the call in which the saga gets stuck, and, for a stuck undo, the call that makes the saga go
+    back.
+    """
     replies = {step.name: [answer(200, **REPLY)] for step in definition.steps}
     failing = f"undo_{state.step.name}" if state.undoes else state.step.name
     behind = definition.steps[definition.steps.index(state.step) + 1 :][:1] if state.undoes else ()

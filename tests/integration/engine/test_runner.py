@@ -46,7 +46,7 @@ def broker():
 
 @pytest.fixture
 def make(scene, broker):
-    """Return a function that makes a runner with a number of threads, with or without workers beside it."""
+    """Return a function that makes a runner with `threads` threads, with or without worker processes beside it."""
 
     def made(threads, *, workers, leases=None):
         return Runner(

@@ -32,7 +32,7 @@ from tests.integration.engine.scene import Scene
 from tests.support.databases import service_engine
 
 SOON = Retry(attempts=3, base_s=0.1)
-#: A saga in which values from data and from replies are put into the bodies and the paths of action, undo and probe.
+#: A saga that puts values from its data and from replies into the bodies and paths of an action, an undo and a probe.
 EVERYWHERE = Saga(
     name="everywhere", version=1, initial="E0", completed="E_DONE", compensated="E_UNDONE",
     data={"case": text(), "amount": amount(), "n": integer()}, participants=("alpha",),
@@ -49,7 +49,7 @@ EVERYWHERE = Saga(
     ),
 )  # fmt: skip
 SAGAS = Registry([*discover(), EVERYWHERE])
-#: These headers differ on purpose: they identify the attempt.
+#: These headers differ between attempts on purpose, because they identify the attempt.
 _OF_AN_ATTEMPT = re.compile(rb"(?im)^(traceparent|saga-epoch): [^\r]*\r\n")
 
 integers = st.integers(-(10**60), 10**60).map(str)
@@ -64,7 +64,7 @@ numbers = integers | decimals | floats | odd
 texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 quoted = st.builds(lambda words, ascii_only: json.dumps(words, ensure_ascii=ascii_only), texts, st.booleans())
 scalars = numbers | quoted.filter(lambda words: json.loads(words) not in ("", ".", "..")) | st.just("true")
-#: The values are JSON text, because the test compares how numbers and texts are written.
+#: The values are JSON text, because the test compares how numbers and strings are written.
 anything = st.recursive(
     scalars | st.sampled_from(["null", '"\\u00e9"', '"\\\\u0000"']),
     lambda inner: (
@@ -111,7 +111,7 @@ class Recorder:
 def _until(connection: socket.socket, end: bytes) -> bytes:
     found = b""
     while not found.endswith(end):
-        piece = connection.recv(1)  # one byte at a time, so that the body stays in the socket
+        piece = connection.recv(1)  # read one byte at a time, so that the body stays in the socket
         if not piece:
             return b""
         found += piece

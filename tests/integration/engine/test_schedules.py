@@ -1,4 +1,4 @@
-"""A schedule starts one saga for each of its times, whatever processes do and whatever dies."""
+"""A schedule starts exactly one saga for each of its times, even when processes overlap or die."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -40,7 +40,7 @@ class Replica:
         self.schedules.add(NewSchedule(name=name, **(usual | columns)), ADA)
 
     def at(self, text: str) -> None:
-        """Set the clock, and let this process look once."""
+        """Set the clock to `text`, and let this process start the sagas that are due."""
         self.now = datetime.fromisoformat(text).replace(tzinfo=UTC)
         self.schedules.start_due()
 
@@ -143,7 +143,7 @@ def test_each_change_has_its_audit_row(scene, replica):
     assert len(scene.rows("SELECT seq FROM audit")) == 2
 
 
-# Processes that meet, and processes that die.
+# Processes that act at the same time, and processes that die.
 
 
 def test_two_processes_that_see_the_same_time_start_one_saga(scene, replica):
@@ -185,7 +185,7 @@ def test_a_pause_at_the_last_moment_wins(scene, replica, monkeypatch):
 
 
 class DiedError(Exception):
-    """The process ends here."""
+    """Raised in place of the death of the process."""
 
 
 @pytest.mark.parametrize("place", ["before the commit", "within the transaction", "after the commit"])
@@ -251,7 +251,7 @@ def test_a_clock_that_is_an_hour_fast_starts_no_time_twice(scene, replica):
     assert len(keys(scene)) == len(set(keys(scene))) == 2
 
 
-# What does not fit.
+# Schedules whose data, table, zone or time is unknown or wrong.
 
 
 def test_data_that_no_longer_fit_are_named_and_the_next_time_comes(scene, replica):

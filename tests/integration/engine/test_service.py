@@ -1,4 +1,4 @@
-"""Requests of people. Each request makes a move of the table. Of two requests at the same moment, one succeeds."""
+"""Requests of people. Each request makes a move of the table. Of two simultaneous requests, only one succeeds."""
 
 from uuid import UUID, uuid4
 
@@ -186,7 +186,7 @@ def test_resolve_moves_a_stuck_saga_past_its_step(scene):
 
 
 def quarantined(scene, **replies):
-    """Return a saga that was claimed too often and is stuck before its goods were reserved."""
+    """Return a saga that is stuck before its goods were reserved, because processes claimed it too often."""
     scene.given(reserver_stock=[NOT_SENT], **replies).run(max_sleep_s=0)
     for _ in range(11):
         poison = scene.recovered()

@@ -1,4 +1,7 @@
-"""Running sagas are moved to another version of their table: nothing that they have done or owe changes."""
+"""Running sagas are moved to another version of their table.
+
+The calls that a saga has made do not change, and neither do the undos of these calls.
+"""
 
 import multiprocessing
 import os
@@ -44,7 +47,7 @@ def table(version, *steps):
 
 
 OLD = table(1, BOOK, PAY, SEND)
-#: The states of booking have other names, the payment goes to another address, and a step is new.
+#: Compared with `OLD`: the states of booking have other names, the payment has another path, and a step is new.
 NEW = table(
     2,
     replace(BOOK, done="HELD", undoing="RELEASING"),
@@ -52,7 +55,7 @@ NEW = table(
     SEND,
     THANK,
 )
-#: No step of the old table differs, so only its process keeps a saga from being moved to it.
+#: The steps of `OLD` keep their calls in this version, so every saga that no process holds can be moved to it.
 SAME = table(2, replace(BOOK, done="HELD", undoing="RELEASING"), PAY, SEND, THANK)
 MAPPED = {"BOOKED": "HELD", "UNDOING_BOOK": "RELEASING", "STUCK_UNDO_BOOK": "STUCK_UNDO_BOOK"}
 BACK = {"HELD": "BOOKED", "RELEASING": "UNDOING_BOOK"}
@@ -68,7 +71,7 @@ def old(scene):
 
 @pytest.fixture
 def new(scene):
-    """Make a process of the new release, which shares database and participants with the old one."""
+    """Make a process of the new release. Both releases share the database and the participants."""
     return replace(scene, registry=Registry([NEW]), metrics=CollectorRegistry())
 
 
@@ -85,7 +88,7 @@ def moved(movement, batch=100):
 
 
 def before_payment(old):
-    """Make a saga that has booked and whose payment was never sent."""
+    """Make a saga that has booked, but has not yet sent its payment."""
     return old.given(**USUAL, pay=[NOT_SENT]).run(OLD, max_sleep_s=0, city="Oslo")
 
 
@@ -308,7 +311,7 @@ def test_sagas_are_moved_in_batches(old):
 
 
 def killed_in_a_batch(url: str, number: int) -> None:
-    """Move the sagas, and die when the audit row of the saga with this number is to be written."""
+    """Move the sagas. Die just before the audit row of saga number `number` is written."""
     left = iter(range(number - 1, -1, -1))
     append = succession.append
 
@@ -338,7 +341,7 @@ def test_kill_in_the_middle_leaves_each_saga_whole_and_the_next_run_ends_it(old,
 
 
 def assert_whole(scene, moved_so_far):
-    """Assert that row, journal and audit trail agree about each saga."""
+    """Assert that each saga's row, journal and audit trail agree, and that `moved_so_far` sagas have moved."""
     found = {(row["definition_version"], row["state"], row["table_digest"]) for row in rows(scene)}
     assert found <= {(1, "BOOKED", OLD.digest), (2, "HELD", NEW.digest)}
     count = sum(row["definition_version"] == 2 for row in rows(scene))
@@ -368,7 +371,7 @@ class Workers:
             while not self.ended.wait(0.01):
                 for saga in scene.leases(name).claim(1, 30):
                     scene.engine.run(saga, 0)
-        except Exception as error:  # noqa: BLE001  also a FencedError: no saga that it holds is moved
+        except Exception as error:  # noqa: BLE001  also a FencedError: no saga of a worker may be moved
             self.failures.append(repr(error))
 
 

@@ -19,7 +19,7 @@ from tests.integration.engine.scene import NOT_SENT, answer
 
 
 def edited(saga: Saga, changed: dict[int, dict[str, Any]]) -> Saga:
-    """Return the table with changed columns and the same version. `changed` has the columns by the step's number."""
+    """Return the table with changed columns and the same version. `changed`: index of the step → its new columns."""
     kept = {column: getattr(saga, column) for column in saga.__dataclass_fields__}
     steps = tuple(replace(step, **changed.get(number, {})) for number, step in enumerate(saga.steps))
     return Saga(**kept | {"steps": steps})
@@ -37,7 +37,7 @@ def with_known_tables(*changed: Saga) -> Registry:
 
 
 def compared(scene, registry: Registry | None = None) -> Registry:
-    """Let a process start with these tables."""
+    """Let a process start with the tables of the registry."""
     registry = registry or with_known_tables()
     Tables(scene.database, registry, "one").compare()
     return registry
@@ -48,7 +48,7 @@ def with_tables(scene, registry: Registry):
 
 
 def waiting(scene):
-    """Make a saga that waits after its first step with an effect."""
+    """Make a saga whose next call is deferred: its goods are reserved, and the payment was not sent."""
     return scene.given(payer=[NOT_SENT]).run(max_sleep_s=0)
 
 

@@ -1,4 +1,4 @@
-"""Deadlines, leases and the end of a process: what they may interrupt, and what not."""
+"""Deadlines, leases and the end of a process: what they may interrupt, and what they may not."""
 
 from math import inf
 
@@ -94,11 +94,11 @@ def test_deadline_counts_from_the_start_and_not_from_the_creation(scene):
 
 
 def test_no_call_is_sent_when_its_lease_may_end_earlier(scene):
-    """A process that was frozen beyond its lease asks the database first, and finds that the saga has another owner."""
+    """A process that was frozen beyond its lease first asks the database, and finds the saga's new owner there."""
 
     def sleep_too_long():
-        scene.now += 100.0  # the process is frozen for longer than its lease, without noticing …
-        scene.recovered("other")  # … and another process claims the saga meanwhile
+        scene.now += 100.0  # the process does not notice that it is frozen for longer than its lease …
+        scene.recovered("other")  # … and meanwhile another process claims the saga
 
     reads_first = answer(200, produits=[], montant=1.0)
     order = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
@@ -113,7 +113,7 @@ def test_short_lease_is_renewed_before_the_call(scene):
     scene.given(payer=[LOST])
     scene.at_each_sleep = lambda: setattr(scene, "now", 31.0)  # the lease of 36 s (1 + 5 + 30) has 5 s left
     assert scene.run().state == "CONFIRMEE"
-    # 4 as without faults, 1 for the retry, 1 for the renewal of the lease.
+    # 4 as without faults, 1 for the retry, and 1 for the renewal of the lease.
     assert len([sql for sql in scene.statements if sql.startswith("UPDATE")]) == 4 + 1 + 1
 
 
@@ -122,7 +122,7 @@ def test_ending_process_releases_its_saga_after_the_call_in_flight(scene):
     saga = scene.run()
     assert (saga.state, scene.calls) == ("STOCK_RESERVE", ["lire_panier", "reserver_stock"])
     scene.stopping, scene.at_each_call = False, lambda _request: None
-    (taken,) = scene.leases("other").claim(1, 30)  # without waiting for the end of the lease
+    (taken,) = scene.leases("other").claim(1, 30)  # the lease was released, so the test need not wait for its end
     scene.engine.run(taken, 1000)
     assert taken.state == "CONFIRMEE"
     assert scene.calls == FORWARD
@@ -196,7 +196,7 @@ def test_next_owner_undoes_the_call_that_the_first_may_have_sent(scene):
 
 
 def test_claim_of_an_unsent_call_is_in_doubt_before_it_is_sent(scene):
-    """A person may cancel while the call is sent. If the call were not in doubt, the cancel would not undo it."""
+    """A person may cancel the saga during the call. The cancel undoes the call only because the call is in doubt."""
     deferred = scene.given(payer=[NOT_SENT]).run(max_sleep_s=0)
     assert not scene.engine.store.read(deferred.id).in_doubt
     doubts = []
@@ -249,7 +249,7 @@ def test_retry_after_beyond_a_pivots_deadline_counts_attempts(scene):
 
 @pytest.mark.parametrize("reply", [answer(401), Reply(status=404), NOT_SENT])
 def test_unsendable_pivot_in_doubt_is_stuck_after_its_deadline(scene, reply):
-    """The saga can neither go back nor assume an outcome, and only a stuck saga is shown to a person."""
+    """The saga cannot go back, and cannot assume an outcome. It is stuck, because people see only stuck sagas."""
     at_call(scene, "enregistrer_vente", lambda: setattr(scene, "now", OVER))
     saga = scene.given(enregistrer_vente=[LOST, *[reply] * 50]).run(max_sleep_s=10_000)
     assert saga.state == "STUCK_ENREGISTRER_VENTE"
@@ -272,14 +272,14 @@ def test_lease_covers_a_call_in_doubt_and_its_probes(scene):
 
 
 def hang_beyond_the_lease(scene):
-    """Let another process claim the saga while this one still looks up the participant's address."""
+    """Let another process claim the saga while this process still looks up the participant's address."""
     found = []
     scene.at_each_call = lambda _request: found.append(scene.recovered())
     return found
 
 
 def test_claims_without_a_sent_call_do_not_quarantine_a_saga(scene):
-    """Each process that claims the saga is fenced before it commits that it sent nothing. It withdraws its claim."""
+    """Each process is fenced before it commits that it sent nothing. Then it withdraws its claim."""
     scene.given(payer=[NOT_SENT] * 50).run(max_sleep_s=0)
     found = hang_beyond_the_lease(scene)
     saga = scene.recovered()

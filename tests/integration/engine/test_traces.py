@@ -1,4 +1,4 @@
-"""One trace per saga: the spans of all processes fit together, and each participant receives its parent span."""
+"""One trace per saga contains the spans of all processes. A participant receives the span of its call as parent."""
 
 import pytest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor

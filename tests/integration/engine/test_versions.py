@@ -17,7 +17,7 @@ from machines.saga import Saga
 from machines.step import retriable
 from tests.integration.engine.scene import LOST, NOT_SENT
 
-#: Version 2 also thanks the client, and confirms under another name.
+#: Version 2 has one more step, which thanks the client. The state after the confirmation has another name.
 TOLD = replace(CHECKOUT.steps[-1], done="CONFIRMEE_V2")
 NEXT = Saga(
     **{

@@ -1,4 +1,4 @@
-"""Pauses and waits: what ends them, and what follows."""
+"""Pauses and waits for a signal: what ends them, and what follows."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -224,7 +224,7 @@ def test_a_person_cancels_a_waiting_saga(scene):
 
 
 def test_a_signal_takes_a_waiting_saga_from_the_process_that_looks_at_it(scene):
-    """The process has read that nothing has arrived; the signal comes; the process may not end the wait any more."""
+    """A process has read that no signal has arrived. Then the signal comes, so this process may not end the wait."""
     saga = begin(scene, loan(APPROVE))
     holder = scene.recovered("holder")
     Arrivals(scene.database).add(saga.id, Signal(name="decision", body=YES, sender="a"), lambda *_: None)
@@ -274,7 +274,7 @@ def test_a_crash_at_any_commit_loses_no_signal_and_doubles_no_effect(scene, monk
     with suppress(Crash):
         begin(scene, table)
     rows = scene.rows("SELECT id FROM saga")
-    if not rows:  # it died before anything was durable, and before any call
+    if not rows:  # the process died before its first commit, and so before any call
         assert scene.calls == []
         return
     saga_id = UUID(str(rows[0]["id"]))

@@ -140,7 +140,7 @@ def test_unknown_failure_is_retried_and_then_a_dead_letter(scene, intake, monkey
 
 
 def test_event_with_a_long_key_starts_its_saga_once(scene, intake):
-    """The key has 4,000 bytes (1,000 characters of 4 bytes), but PostgreSQL allows 2,704 bytes in an index entry."""
+    """The key has 4,000 bytes (1,000 characters of 4 bytes). PostgreSQL allows 2,704 bytes in an index entry."""
     ideographs = [chr(0x20000 + number * 7919 % 42_000) for number in range(1000)]
     event = wire(source="".join(ideographs[:500]), id="".join(ideographs[500:]))
     for expected in (["order_saga"], ["order_saga"]):

@@ -36,7 +36,7 @@ def test_failed_order_publishes_the_failed_step_and_the_cancellation(scene, refu
 
 
 def test_event_is_written_by_the_statement_of_its_move(scene):
-    """At each call, the outbox has the event of the move before it. No statement besides the commits was sent."""
+    """At each call, the outbox already contains the event of the previous move. No extra statement writes the event."""
     seen = []
     scene.at_each_call = lambda request: seen.append((request.headers["Saga-Step"], waiting(scene)[-1:]))
     scene.given(**ANSWERS).run(ORDER, **ORDERED)
@@ -78,7 +78,7 @@ def test_one_process_at_a_time_publishes(scene):
     one, two = Outbox(scene.database, "one"), Outbox(scene.database, "two")
     assert len(one.take(10, 30)) == 6
     assert two.take(10, 30) == []
-    assert len(one.take(10, -1)) == 6  # the same process continues; its lease of -1 s ends at once
+    assert len(one.take(10, -1)) == 6  # the same process may take the events again; its lease of -1 s ends at once
     assert len(two.take(10, 30)) == 6
 
 

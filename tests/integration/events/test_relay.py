@@ -72,7 +72,7 @@ def test_unpublished_event_waits_and_keeps_the_order(scene):
 
 
 def test_crash_after_publishing_repeats_the_same_event(scene):
-    """Delivery is at least once. A consumer recognizes a repeated event by its id."""
+    """An event is delivered at least once. A consumer recognizes a repeated event by its id."""
     scene.given(**ANSWERS).run(ORDER, **ORDERED)
     publisher, dying = FakePublisher(), relay(scene, FakePublisher())
     dying._publisher = publisher

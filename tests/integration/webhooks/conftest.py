@@ -29,7 +29,7 @@ CHECKOUTS = "[shop]\nurl = 'RECEIVER/hook'\nsecrets_file = SECRET\nsagas = ['che
 
 @dataclass
 class Senders:
-    """Processes that send the messages of one database. Each message is sent in the caller's thread."""
+    """Processes that send the messages of one database. Each message is sent in the thread of the caller."""
 
     scene: Scene
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
@@ -45,7 +45,7 @@ class Senders:
         )  # fmt: skip
 
     def send(self, owner: str = "one") -> int:
-        """Send everything that is due once. Return the number of messages."""
+        """Send every message that is due once. Return the number of messages that were sent."""
         self.metrics = CollectorRegistry()
         sender = self.one(owner)
         claimed = list(sender.claimed())
@@ -66,7 +66,7 @@ def receiver() -> Iterator[ScriptedServer]:
 
 @pytest.fixture
 def configured(scene: Scene, receiver: ScriptedServer, tmp_path: Any) -> Callable[..., Webhooks]:
-    """Return a function that sets the webhooks. RECEIVER stands for the URL of the receiver."""
+    """Return a function that sets the webhooks. In its text, RECEIVER stands for the URL of the receiver."""
 
     def configure(text: str, secret: str = OLD, **environ: str) -> Webhooks:
         file = str(webhooks_file(tmp_path, text.replace("RECEIVER", receiver.url), secret))
@@ -91,7 +91,7 @@ def rows(scene: Scene) -> Callable[[], list[Any]]:
 
 @pytest.fixture
 def due(scene: Scene) -> Callable[[], None]:
-    """Return a function that ends every wait and every lease."""
+    """Return a function that makes every message due. It ends all waits and all leases."""
     now = "statement_timestamp()" if scene.database.dialect.name == "postgresql" else "'2020-01-01 00:00:00.000000'"
 
     def make_due() -> None:

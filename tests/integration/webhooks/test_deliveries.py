@@ -1,4 +1,4 @@
-"""A message to a webhook is written with the move that it is about, and claimed by one process."""
+"""A message to a webhook is written in the commit of the move that it reports, and claimed by one process."""
 
 import pytest
 
@@ -40,7 +40,7 @@ def test_stuck_saga_writes_a_message_and_its_end_another(scene, configured, rows
 
 
 def test_message_is_written_by_the_statement_that_ends_the_saga(scene, configured, rows):
-    """No statement besides the commits was sent, and before the last commit there is no message."""
+    """Before the last commit there is no message. No statement besides the commits is sent."""
     before = []
     scene.at_each_call = lambda _request: before.append(len(rows()))
     scene.run()
@@ -134,7 +134,7 @@ def test_late_result_of_an_earlier_attempt_of_the_same_process_changes_nothing(s
 
 
 def test_late_result_changes_nothing_after_a_redelivery(scene, configured, rows):
-    """The redelivered message has the number of attempts again that it had when the late process claimed it."""
+    """The late process cannot be recognized by the number of attempts: the redelivered message has the same number."""
     scene.run()
     one, two = Deliveries(scene.database, "one"), Deliveries(scene.database, "two")
     (late,) = one.claim("shop", 10, -1)

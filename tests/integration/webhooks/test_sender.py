@@ -1,4 +1,4 @@
-"""What a receiver on a real socket gets, and what follows from its answer."""
+"""The messages that a receiver on a real socket gets, and the effects of its answers."""
 
 import json
 import socket
@@ -57,7 +57,7 @@ def test_500_and_then_200_delivers_the_same_message(scene, senders, receiver, du
     assert senders.counted("failed") == 1.0
     assert rows()[0]["error"] == "the receiver answered 500"
     assert rows()[0]["delivered_at"] is None
-    assert senders.send() == 0  # it waits
+    assert senders.send() == 0  # the message waits for its next attempt
     due()
     senders.now += 60
     assert senders.send() == 1
@@ -114,7 +114,7 @@ def test_large_answer_is_not_read_to_its_end(scene, senders, receiver, rows):
     receiver.answers = [http(b"x" * 3_000_000)]
     scene.run()
     senders.send()
-    assert rows()[0]["delivered_at"] is not None  # its status was read
+    assert rows()[0]["delivered_at"] is not None  # its status was read, but not its whole body
 
 
 @pytest.mark.parametrize(("answer", "seconds"), [("503 Later", 120), ("429 Slow Down", 120)])
@@ -154,7 +154,7 @@ def test_private_address_is_never_connected_to(scene, senders, receiver, configu
 
 
 def test_name_that_leads_elsewhere_after_the_check_is_not_followed(scene, senders, receiver, configured, rows):
-    """DNS rebinding: the address that is connected to is the address that was checked."""
+    """DNS rebinding: the sender connects to the address that it has checked, not to a newly looked-up one."""
     configured(
         "[shop]\nurl = 'http://rebound.example/hook'\nsecrets_file = SECRET\nsagas = ['checkout']", WEBHOOK_NETWORKS=""
     )
@@ -208,7 +208,7 @@ def test_failing_webhook_gets_one_message_at_a_time(scene, senders, receiver):
     sender = senders.one()
     first = list(sender.claimed())
     assert len(first) == EACH
-    assert list(sender.claimed()) == []  # no thread is free for this webhook
+    assert list(sender.claimed()) == []  # this webhook has no free thread
     sender.deliver(first[0])
     for delivery in first[1:]:
         sender._in_flight[delivery.webhook] -= 1
