@@ -1,7 +1,7 @@
-"""The state machine of the demo's books. Customers buy and return goods, operators compensate, retry and resolve.
+"""The state machine of the demo's books.
 
-Purchases and returns run with their real tables on the real participants. A drawn operation can also happen during
-another saga, just before one of its calls.
+Customers buy and return goods, operators compensate, retry and resolve. Purchases and returns run with their real
+tables on the real participants. Another person's operation can also happen during a saga, just before one of its calls.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ OPENING = {4: Decimal(1_000_000), 5: Decimal(1_000_000), 2: Decimal(10)}
 WHICH = st.integers(0, 5)
 FAULTS = st.lists(st.sampled_from([Fault.NONE, Fault.NONE, *Fault]), max_size=8)
 LINES = st.dictionaries(st.sampled_from(list(PRICES)), st.integers(1, 3), min_size=1, max_size=2)
-#: For each of the next calls, what other people do before it: nothing, or an operation on a saga.
+#: For each of the next calls, the operation of another person just before the call, or None. An operation names a saga.
 MEANWHILE = st.lists(st.none() | st.tuples(st.sampled_from(["compensate", "bring_back", "deliver"]), WHICH), max_size=6)
 
 
@@ -39,12 +39,12 @@ class Order:
     customer: int
     lines: dict[int, int]
     amount: Decimal
-    #: For a return, the purchase of which goods are returned.
+    #: For a return, the purchase whose goods are returned.
     purchase: "Order | None" = None
 
 
 class Books(RuleBasedStateMachine):
-    """Check after each rule that each book is consistent, and when all sagas are at rest that all books agree."""
+    """Check after each rule that each book is consistent. When all sagas are at rest, check that all books agree."""
 
     def __init__(self, market: Market, scene: Scene) -> None:
         super().__init__()
@@ -110,9 +110,10 @@ class Books(RuleBasedStateMachine):
     @precondition(lambda self: self._stuck())
     @rule(which=WHICH, true=st.sampled_from([True, True, True, False]))
     def resolve(self, which: int, true: bool) -> None:
-        """Resolve a saga as done by hand.
+        """Resolve a saga with the claim that its step was done by hand.
 
-        With `true`, the operator really does the step first. When the participant refuses it, nothing is resolved.
+        With `true`, the operator really does the step first. If the participant refuses the step, the saga is not
+        resolved.
         """
         stuck = self._stuck()
         order = stuck[which % len(stuck)]
@@ -205,7 +206,7 @@ class Books(RuleBasedStateMachine):
         )
 
     def _meanwhile(self, what: str, which: int) -> None:
-        """Let other people do the operation `what` without faults, then continue with the drawn faults."""
+        """Let another person do the operation `what` without faults. Then restore the drawn faults and operations."""
         market = self._market
         kept = (list(market.faults), list(market.interruptions))
         if what == "deliver":
@@ -226,7 +227,7 @@ class Books(RuleBasedStateMachine):
         return [order for order in self._orders if self._status(order) not in ("completed", "compensated")]
 
     def _sales(self) -> list[tuple[Order, str]]:
-        """Return the purchases that have a sale, whether or not the sale is cancelled."""
+        """Return the purchases that have a sale. A sale that was cancelled counts, too."""
         found = []
         for order in self._orders:
             rows = self._market.read("ventes", f"/_ledger?saga_id={order.saga_id}") if not order.purchase else []

@@ -16,7 +16,7 @@ from tests.property.participant import Fault
 from tests.property.tables import StepLine, lines_of_tables, table_of
 from tests.property.world import Incident, Simulation
 
-#: Most recoveries without faults after which a saga must have ended or be stuck. Otherwise the test fails.
+#: The largest number of recoveries without faults. Each saga must have ended or be stuck by then, or the test fails.
 ENOUGH = 100
 #: Largest number of sagas in one example. All have the same table.
 MANY = 2
@@ -24,15 +24,15 @@ MANY = 2
 Faults = list[tuple[int, Fault, int]]
 Incidents = list[tuple[int, Incident]]
 
-#: Faults of the next sendings, each as (sendings without a fault before it, the fault, sendings with the fault).
-#: ALREADY is drawn more often, because it has an effect only when a call that was done is repeated.
+#: Faults of the next sendings, each as (number of sendings before it without a fault, the fault, number of sendings
+#: with the fault). ALREADY is drawn more often, because it has an effect only when a call that was done is repeated.
 FAULTS = st.lists(
     st.tuples(
         st.integers(0, 2), st.sampled_from([*list(Fault)[1:], *[Fault.ALREADY] * 3]), st.sampled_from([1, 1, 2, 4])
     ),
     max_size=6,
 )
-#: Incidents at the next commits and sendings, each as (commits and sendings without one before it, the incident).
+#: Incidents at the next commits and sendings, each as (number of commits and sendings before it, the incident).
 INCIDENTS = st.lists(st.tuples(st.integers(0, 4), st.sampled_from(list(Incident)[1:])), max_size=6)
 WAITS = st.sampled_from([0.0, 1000.0])
 WHICH = st.integers(0, 3)
@@ -107,11 +107,11 @@ class Chaos(RuleBasedStateMachine):
             self._check(saga)
 
     def teardown(self) -> None:
-        if sys.exc_info()[0] is None:  # after an exception, the example has failed already or was aborted
+        if sys.exc_info()[0] is None:  # after an exception, the example has already failed or was aborted
             self._end()
 
     def _end(self) -> None:
-        """Remove all faults. Each saga must then end, or be stuck and end after an operator has acted on it."""
+        """Remove all faults. Each saga must then end, at the latest after an operator has acted on it."""
         self.world.participant.has_no_faults()
         self.world.incidents.clear()
         for saga in self.world.sagas():
@@ -137,7 +137,7 @@ class Chaos(RuleBasedStateMachine):
         raise AssertionError(f"not at rest after {ENOUGH} recoveries: {self.world.sagas()}")
 
     def _decide(self, saga: Any) -> None:
-        """Retry a saga while it is stuck, or resolve it where a retry does not help."""
+        """Retry a stuck saga. If the saga is still stuck, resolve it."""
         for trigger in (Trigger.RETRY, Trigger.RESOLVE) * len(self.world.table.steps) * 2:
             saga = self.world.standing(saga.id)
             if saga.status == "stuck" and (saga.id, trigger) in self._asked():
@@ -163,7 +163,7 @@ class Chaos(RuleBasedStateMachine):
             self.world.incidents.extend([*[Incident.NOTHING] * quiet, incident])
 
     def _asked(self) -> list[tuple[UUID, Trigger]]:
-        """Return the moves that an operator can make now, each as the id of a saga and a trigger."""
+        """Return each move that an operator can make now, as (id of the saga, trigger)."""
         table = self.world.table
         sagas = [saga for saga in self.world.sagas() if saga.status != "pending"]
         asked = [(saga, trigger) for saga in sagas for trigger in sorted(operator_triggers(table, saga.state))]

@@ -15,7 +15,7 @@ from tests.property.chaos import Chaos
 
 @pytest.fixture
 def chaos(sqlite_template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Chaos]]:
-    """Return a function that makes state machines over one database. Each deletes the sagas of the one before it."""
+    """Return a function that makes state machines over one database. Each deletes the sagas of the previous one."""
     url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'saga.db')}"
     database = create_engine(url, **database_options(url, 4))
     # No test simulates a power failure, so commits need not wait for the disk.

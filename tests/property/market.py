@@ -47,7 +47,7 @@ class Market:
     late: list[Request] = field(default_factory=list)
     #: All requests.
     sent: list[Request] = field(default_factory=list)
-    #: The last segment of the path, and the status, of each refused call.
+    #: For each refused call, the last segment of its path and the status of the reply.
     refused: list[tuple[str, int]] = field(default_factory=list)
 
     def send(self, request: Request) -> Reply:
@@ -79,7 +79,7 @@ class Market:
         return self.apps[name].test_client().get(path).get_json()
 
     def empty(self) -> None:
-        """Forget faults and requests, and give every participant its first rows again."""
+        """Forget all faults and requests, and restore the first rows of every participant."""
         self.faults.clear()
         self.interruptions.clear()
         self.late.clear()

@@ -1,6 +1,7 @@
 """The guards of the service and of the participants' contract, each with a way to remove it.
 
-When a guard is removed, a property must fail. This proves that the properties can fail, and shows what each guard does.
+When a guard is removed, a property must fail. This proves that the properties can fail, and shows the effect of each
+guard.
 """
 
 from collections.abc import Callable
@@ -32,7 +33,7 @@ def guard(without: Callable[[MonkeyPatch], None]) -> Callable[[MonkeyPatch], Non
 
 @guard
 def a_write_names_epoch_and_version(patch: MonkeyPatch) -> None:
-    """Remove epoch and version from the condition of a write. One of them alone would stop most stale writes."""
+    """Remove both epoch and version from the condition of a write. Each of them alone would stop most stale writes."""
     _write_only_where(patch, sagas._SAGA.c.id == bindparam("saga_id"))
 
 
@@ -88,7 +89,7 @@ def a_pivot_of_unknown_outcome_is_stuck(patch: MonkeyPatch) -> None:
 
 @guard
 def a_refused_pivot_that_may_have_happened_is_stuck(patch: MonkeyPatch) -> None:
-    """Compensate a saga after a refusal of its pivot in doubt, although the pivot may have taken effect before."""
+    """Compensate a saga after a refusal of its pivot in doubt, although an earlier attempt may have taken effect."""
 
     def believed(graph: Graph) -> dict[str, str]:
         return {at.name: at.step.refused for at in graph.states.values() if at.call and at.step.kind is Kind.PIVOT}
@@ -109,7 +110,7 @@ def a_compensation_that_is_refused_is_not_sent_again(patch: MonkeyPatch) -> None
 
 @guard
 def a_lost_reply_is_recovered_before_its_undo(patch: MonkeyPatch) -> None:
-    """Take a step whose reply is lost for a step that was never done."""
+    """Treat a step whose reply is lost as a step that was never done."""
     patch.setattr(Calls, "_recover", lambda _calls, _saga: (Reply(status=200, body={}), Outcome.SUCCEEDED))
 
 
@@ -154,7 +155,7 @@ def a_compensation_that_failed_is_stuck(patch: MonkeyPatch) -> None:
 
 
 def _leads_to(patch: MonkeyPatch, trigger: Trigger, elsewhere: Callable[[Graph], dict[str, str]]) -> None:
-    """Change where a trigger leads. `elsewhere` returns the new destination of each changed source state."""
+    """Change the destination of a trigger. `elsewhere` returns source state → new destination."""
     derive = definitions.derive
 
     def derived(table: Any) -> Graph:

@@ -1,4 +1,4 @@
-"""One service that is every participant of a random table. It keeps the contract, but its network has faults."""
+"""One service that is every participant of a random table. It obeys the contract, but its network has faults."""
 
 import itertools
 from collections import deque
@@ -54,7 +54,7 @@ class Effect:
 
     saga: str
     step: str
-    #: `do` or `undo`.
+    #: The direction of the call: `do` or `undo`.
     direction: str
 
 
@@ -81,12 +81,13 @@ class Participant:
     effects: list[Effect] = field(default_factory=list)
     #: The entry of each action, by `saga/step`.
     ledger: dict[str, Entry] = field(default_factory=dict)
-    #: Numbers the reads, so that no two reads have the same reply.
+    #: The number of the next read. Each reply to a read contains another number.
     looks: itertools.count = field(default_factory=itertools.count)
-    #: The names of the steps whose ids the participant chooses, and of those whose refusal leaves something behind.
+    #: The names of the steps whose ids the participant chooses (`own_ids`), and of the steps whose refusal leaves
+    #: something behind (`leaving`).
     own_ids: frozenset[str] = frozenset()
     leaving: frozenset[str] = frozenset()
-    #: True after `Fault.ALREADY`: an action that was done before is refused when it is repeated.
+    #: True after `Fault.ALREADY`: a repeated action is refused when the action was done before.
     refuses_repeats: bool = False
 
     def send(self, request: Request) -> Reply:
@@ -114,18 +115,18 @@ class Participant:
         return replies.get(fault, reply)
 
     def has_no_faults(self) -> None:
-        """Remove the faults of the next sendings, and end the lasting fault `ALREADY`."""
+        """Remove the faults of the next sendings. End the fault `ALREADY`, which lasts longer than one sending."""
         self.faults.clear()
         self.refuses_repeats = False
 
     def answer(self, request: Request, *, refuses: bool = False, leaves: bool = False) -> Reply:
-        """Do what the request says."""
+        """Do what the request asks for, and return the reply."""
         saga, step, direction = request.headers["Idempotency-Key"].split("/")
         refuses |= leaves and (step not in self.leaving or direction == "undo")
         if "/probe/" in request.url:
             return self._did(saga, step)
         if request.method == "GET":
-            # Each read has a new reply, so a retry that is built from another read than its first attempt is found.
+            # Each read has a new reply. So the test notices a retry that uses another read than its first attempt.
             return UNKNOWN if refuses else Reply(status=200, body={"id": f"look-{next(self.looks)}"})
         if direction == "undo":
             return REFUSED if refuses else self._undo(saga, step, request)
@@ -134,7 +135,8 @@ class Participant:
     def _act(self, saga: str, step: str, request: Request, first: ActionState) -> Reply:
         """Do an action at its first request, and answer every request with its key.
 
-        After the undo, a participant with own ids repeats its first reply, and the barrier answers 410.
+        After the undo, a participant with own ids repeats its first reply. Any other participant answers 410, as the
+        barrier does.
         """
         entry = self.ledger.get(f"{saga}/{step}")
         if entry is None and first is ActionState.REFUSED and request.url.endswith("/must"):
@@ -152,12 +154,12 @@ class Participant:
         return Reply(status=200 if said is ActionState.DONE else 422, body={"id": own_id(saga, step)})
 
     def _undo(self, saga: str, step: str, request: Request) -> Reply:
-        """Undo an action: by the id that the participant chose, or by the key."""
+        """Undo an action. The request names the action by the id that the participant chose, or by the key."""
         by_id = step in self.own_ids
         return UNKNOWN if by_id and not request.url.endswith(own_id(saga, step)) else self.undo(saga, step)
 
     def _has_done(self, request: Request) -> bool:
-        """Return True when the request is an action that was done before this request."""
+        """Return True when the request repeats an action that was done before."""
         saga, step, _ = request.headers["Idempotency-Key"].split("/")
         entry = self.ledger.get(f"{saga}/{step}")
         return request.url.endswith(("/do", "/must")) and entry is not None and entry.was is ActionState.DONE
@@ -176,7 +178,7 @@ class Participant:
         )
 
     def by_hand(self, saga: str, step: str, direction: str) -> None:
-        """Make the effect that an operator makes by hand before resolving the saga."""
+        """Make the effect that an operator makes by hand before a resolve."""
         if direction == "undo":
             self.undo(saga, step)
             return

@@ -1,4 +1,7 @@
-"""One process of the service, without HTTP, threads or waiting. No other module here composes the service."""
+"""One process of the service, without HTTP, threads or waiting.
+
+No other module of this folder makes the parts of the service.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -37,12 +40,13 @@ from machines.transitions import Trigger
 from tests.property.participant import Participant, own_id
 
 CONFIG = Config(threads=3, max_claims=3)
-#: The wait before each retry, in seconds. A request that waits for its saga sleeps; otherwise `due_at` is set.
+#: The wait before each retry, in seconds. A request that waits for its saga sleeps during this time. Otherwise the time
+#: is stored in `due_at`.
 JITTER_S = 0.5
 
 
 class Crash(BaseException):
-    """The process has died; none of its code may continue."""
+    """Raised in place of the death of the process. No code of the process may continue."""
 
 
 class Surroundings(Protocol):
@@ -52,10 +56,10 @@ class Surroundings(Protocol):
     telemetry: Telemetry
     table: Saga
     participant: Participant
-    #: The number of commits and of claims of each saga.
+    #: The number of commits and the number of claims, for each saga.
     commits: Counter[UUID]
     claims: Counter[UUID]
-    #: Unexpected errors.
+    #: Errors that no test expects. The test fails when there are any.
     broken: list[Exception]
     #: The time in seconds, the same for every process.
     now: float
@@ -69,7 +73,7 @@ class Surroundings(Protocol):
 
 
 class InlinePool:
-    """A thread pool that runs each call at once, in the caller's thread."""
+    """A thread pool that runs each call at once, in the thread of its caller."""
 
     def submit(self, call: Callable[..., RunEnd], *arguments: Any) -> "Future[RunEnd]":
         running: Future[RunEnd] = Future()
@@ -81,7 +85,7 @@ class InlinePool:
 
 
 class NeverStopping:
-    """Stands in for `stopping`: the process never stops, and a request never waits for other processes."""
+    """Stands in for `stopping`. The process never stops, and a request never waits for other processes."""
 
     def is_set(self) -> bool:
         return False
@@ -108,7 +112,7 @@ def connections_of(database: Database) -> Connections:
 
 
 class WatchedStore(SagaStore):
-    """The store, which lets an incident happen before and after each commit, and checks what each commit changed."""
+    """A store that lets an incident happen before and after each commit, and checks the changes of each commit."""
 
     world: Surroundings
 
@@ -150,7 +154,7 @@ class WatchedStore(SagaStore):
 
 @dataclass(frozen=True, kw_only=True)
 class WatchedEngine(Engine):
-    """The engine, which keeps unexpected errors in `broken`. The runner would only log them and retry."""
+    """An engine that keeps unexpected errors in `broken`. The runner alone would only log and retry them."""
 
     broken: list[Exception]
 
@@ -165,7 +169,7 @@ class WatchedEngine(Engine):
 
 
 class Process:
-    """One process, composed as `create_app` composes it, and its connections to participants."""
+    """One process with the same parts as in `create_app`, and with the simulated participants."""
 
     def __init__(self, world: Surroundings, name: str) -> None:
         self.name, self._world = name, world
@@ -199,7 +203,7 @@ class Process:
         self.service = SagaService(config=CONFIG, registry=registry, engine=self.engine, runner=self.runner, keys=keys)
 
     def ask(self, saga_id: UUID, trigger: Trigger) -> None:
-        """Make the move that a person requests, also where `SagaService` has no method for it."""
+        """Make the move that a person requests. `SagaService` need not have a method for this move."""
         saga = self.store.read(saga_id)
         step = saga.current.step
         known = own_id(str(saga.id), step.name) if step else ""

@@ -1,4 +1,4 @@
-"""The properties of every saga under every fault. The table's transitions say which moves are legal."""
+"""The properties of every saga under every fault. The transitions of the table decide which moves are legal."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,10 @@ def journal_follows_the_table(table: Saga, saga: Row[Any], journal: Sequence[Row
 
 
 def a_definite_no_is_never_asked_again(table: Saga, journal: Sequence[Row[Any]]) -> None:
-    """Check that no refusal is retried, but for a 409 to a key that is sent again to recover the reply of a step."""
+    """Check that no refused call is sent again.
+
+    The exception is a 409 to a call that is repeated only to recover the lost reply of its step.
+    """
     recovered = {step.name for step in table.steps if step.undo_needs_reply}
     again = [move for move in journal if move.trigger in (Trigger.RETRY, Trigger.EXHAUSTED, Trigger.DEFER)]
     refused = [move for move in again if move.status_code in (404, 409, 410)]
@@ -33,7 +36,7 @@ def a_definite_no_is_never_asked_again(table: Saga, journal: Sequence[Row[Any]])
 
 
 def every_active_saga_is_due(table: Saga, saga: Row[Any]) -> None:
-    """Check that every active saga has a time at which it is due, so that a process will claim it."""
+    """Check that every active saga has a due time. Without one, no process would claim the saga."""
     at = table.states[saga.state]
     if saga.status != "pending":
         assert at.phase is not Phase.PASSING, f"{saga.state} is not to be saved"
@@ -42,9 +45,10 @@ def every_active_saga_is_due(table: Saga, saga: Row[Any]) -> None:
 
 
 def once_and_in_order(table: Saga, journal: Sequence[Row[Any]], effects: Sequence[Effect]) -> None:
-    """Check that no effect happens twice and none is undone before it was done.
+    """Check that no effect happens twice, and that no effect is undone before it was done.
 
-    After a pivot took effect, no step may be undone, except when an operator compensated a saga stuck in its pivot.
+    After a pivot took effect, no step may be undone. The exception: an operator compensated a saga that was stuck in
+    its pivot.
     """
     pivots = {step.name for step in table.steps if step.kind is Kind.PIVOT}
     assert max(Counter(effects).values(), default=0) <= 1, f"an effect came twice: {effects}"
@@ -58,7 +62,7 @@ def once_and_in_order(table: Saga, journal: Sequence[Row[Any]], effects: Sequenc
 
 
 def all_effects_or_none(table: Saga, saga: Row[Any], journal: Sequence[Row[Any]], effects: Iterable[Effect]) -> None:
-    """Check that the effects of an ended saga are either all in force or none of them."""
+    """Check that either all effects of an ended saga are in force, or none."""
     standing = {effect.step for effect in effects if effect.direction == "do"}
     standing -= {effect.step for effect in effects if effect.direction == "undo"}
     phase = table.states[saga.state].phase

@@ -1,4 +1,4 @@
-"""Random legal tables. A table is drawn as `StepLine`s, so a person can read a failing example and repeat it."""
+"""Random legal tables. A table is drawn as `StepLine`s, so that a person can read and repeat a failing example."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,11 +28,12 @@ class StepLine:
     doing: bool = False
     #: The step has a probe.
     probe: bool = False
-    #: The number of an earlier step. The calls of this step refer to its reply.
+    #: The number of an earlier step, to whose reply the calls of this step refer. None: they refer to no reply.
     asks: int | None = None
-    #: The participant chooses the id of what it does. The undo is by that id, and a repeated key gets the same reply.
+    #: The participant chooses the id of the thing that it makes. The undo names this id. A repeated key gets the same
+    #: reply.
     own_id: bool = False
-    #: A refusal with status 422 leaves something behind, which is to undo.
+    #: A refusal with status 422 leaves something behind that must be undone.
     leaves: bool = False
 
 
@@ -73,7 +74,7 @@ def _means(line: StepLine) -> dict[str, Any]:
 
 
 def _repeated(line: StepLine) -> Retry:
-    """Return a retry of two attempts or more, because a call of one attempt is never repeated."""
+    """Return a retry of at least two attempts, because the call must be repeatable."""
     return Retry(attempts=max(line.attempts, 2))
 
 
@@ -88,7 +89,7 @@ def lines_of_tables(draw: st.DrawFn) -> tuple[StepLine, ...]:
 
 @st.composite
 def _lines(draw: st.DrawFn, kind: Kind, number: int) -> StepLine:
-    """Draw a step. What leaves something behind, and an id that a repeated key gets again, have no probe."""
+    """Draw a step. A step with its own ids, or with a refusal that leaves something behind, has no probe."""
     own_id, leaves = (kind is COMPENSATABLE and draw(st.booleans()) for _ in range(2))
     return StepLine(
         kind,

@@ -41,7 +41,7 @@ def market(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Market]:
 
 @pytest.fixture
 def scene(sqlite_template: Path, tmp_path: Path) -> Iterator[Scene]:
-    """Share one engine between all examples. The sagas stay in the database, but each example reads only its own."""
+    """Share one engine between all examples. The sagas stay in the database. Each example reads only its own sagas."""
     url = f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'saga.db')}"
     database = create_engine(url, **database_options(url, 4))
     event.listen(database, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=OFF"))

@@ -1,4 +1,4 @@
-"""Under every fault: each effect is undone or final, no pivot is undone, and each saga ends or is stuck.
+"""Under every fault, each effect is final or undone, no pivot is undone, and each saga ends or is stuck.
 
 CHAOS=full runs 3,000 examples. A failure prints the rules that led to it, and a new test can repeat them.
 """

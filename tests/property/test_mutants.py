@@ -7,7 +7,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.property.mutants import GUARDS
 from tests.property.tables import COMPENSATABLE, PIVOT, RETRIABLE, StepLine, table_of
 
-#: Each run has the same examples, and a failing one is not shrunk, because the test expects a failure.
+#: Each run has the same examples. A failing example is not made shorter, because the test expects a failure.
 STABLE = settings(
     max_examples=2500,
     stateful_step_count=10,
@@ -20,9 +20,9 @@ STABLE = settings(
 )
 
 
-#: A table that needs every guard, with as few attempts as possible: a call with one attempt is never sent again.
+#: A table that needs every guard. Each call has two attempts, the fewest with which a call is ever repeated.
 LINES = [StepLine(kind, attempts=2) for kind in (COMPENSATABLE, PIVOT, RETRIABLE)]
-#: The same for the guards of an undo by the participant's own id, and of a refusal that leaves something behind.
+#: A table for the guards of own ids and of refusals that leave something behind. The attempts are as above.
 OWN_IDS = [StepLine(COMPENSATABLE, attempts=2, own_id=True, leaves=True), StepLine(PIVOT, attempts=2)]
 GUARDS_OF_OWN_IDS = {
     "a_lost_reply_is_recovered_before_its_undo",

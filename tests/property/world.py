@@ -1,7 +1,7 @@
-"""The world of one table's sagas: a database, participants, processes and operators.
+"""The sagas of one table with a database, participants, processes and operators. Everything runs in one thread.
 
-Everything runs in one thread. Random incidents just before and after commits and sendings stand in for what others do
-at the same time. The interrupted process then continues with a saga that another process has moved.
+Random incidents just before and after commits and sendings stand in for simultaneous actions of others. Afterwards, the
+interrupted process may continue with a saga that another process has moved.
 """
 
 from collections import Counter, deque
@@ -58,10 +58,10 @@ class Simulation:
     incidents: deque[Incident] = field(default_factory=deque)
     #: Sagas in the memory of frozen processes.
     frozen: list[Instance] = field(default_factory=list)
-    #: The number of commits and of claims of each saga.
+    #: The number of commits and the number of claims, for each saga.
     commits: Counter[UUID] = field(default_factory=Counter)
     claims: Counter[UUID] = field(default_factory=Counter)
-    #: Unexpected errors.
+    #: Errors that no test expects. The test fails when there are any.
     broken: list[Exception] = field(default_factory=list)
     #: The number of processes so far.
     processes: int = 0
@@ -88,7 +88,7 @@ class Simulation:
             self._process().service.create(self.table.name, DATA, key)
 
     def recover(self) -> int:
-        """End all leases and waits, let a new process claim the due sagas, and return their number."""
+        """End all leases and waits, and let a new process claim the due sagas. Return the number of claimed sagas."""
         process = self._process()
         process.leases.expire_all()
         with suppress(Crash):
@@ -96,13 +96,13 @@ class Simulation:
         return 1
 
     def freeze(self) -> None:
-        """Let a process claim a saga and then freeze."""
+        """Let a process claim a saga. The process then freezes with the saga in its memory."""
         leases = self._process().leases
         leases.expire_all()
         self.frozen += leases.claim(1, CONFIG.lease_s)
 
     def thaw(self, which: int) -> None:
-        """Let a frozen process continue with the saga as it was at the freeze."""
+        """Let a frozen process continue, with the saga in the state that it had before the freeze."""
         saga = self.frozen.pop(which % len(self.frozen))
         with suppress(Crash):
             self._process().runner.submit(saga, max_sleep_s=0)
@@ -115,7 +115,7 @@ class Simulation:
             connection.execute(over)
 
     def operate(self, action: str, saga_id: UUID, **how: Any) -> None:
-        """Let an operator `execute`, `retry` or `compensate` a saga. After a conflict, nothing may have changed."""
+        """Let an operator `execute`, `retry` or `compensate` a saga. A conflict must leave the saga unchanged."""
         process = self._process()
         how |= {} if action == "execute" else {"actor": process.name, "reason": "drawn"}
         try:
@@ -131,7 +131,7 @@ class Simulation:
             self._process().ask(saga_id, trigger)
 
     def happen(self, saga_id: UUID) -> None:
-        """Make the incident that was drawn for the present commit or sending."""
+        """Make the incident that was drawn for this commit or sending."""
         incident = self.incidents.popleft() if self.incidents else Incident.NOTHING
         deeds: dict[Incident, Callable[[], Any]] = {
             Incident.TAKEN_OVER: self.recover,

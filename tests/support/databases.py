@@ -38,7 +38,7 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type 
 def service_engine(url: str) -> Engine:
     """Return the SQLAlchemy engine that the service makes for this URL.
 
-    Making the whole service would take 0.06 s more of CPU time.
+    The whole service would take 0.06 s of CPU time more.
     """
     app, config = Flask(__name__), from_environment({"DATABASE_URL": url})
     configure_logging(config.log_level, config.log_redact)
@@ -92,7 +92,7 @@ class DatabasePool:
     def lend(self) -> Iterator[str]:
         """Return the URL of a database for one test.
 
-        The database gets a new name for each test, so a thread or process that outlives its test cannot connect.
+        The database gets a new name for each test. So a thread or process that outlives its test cannot connect to it.
         """
         name = new_name()
         if self._clean:
@@ -106,7 +106,7 @@ class DatabasePool:
             execute(self.server, f"DROP DATABASE {name} WITH (FORCE)")
 
     def _restored(self, name: str) -> bool:
-        """Restore the rows of the template. Return False when the test has changed the schema."""
+        """Restore the rows of the template. Return False, and restore nothing, when the test has changed the schema."""
         with self._connected(name) as database, database.cursor() as cursor:
             cursor.execute(_END_OTHERS)
             if _only(cursor, _FINGERPRINT) != self._fingerprint:

@@ -1,4 +1,7 @@
-"""A page of the documentation as a reader follows it: files are written, commands run in one shell, output compared."""
+"""A page of the documentation as a reader follows it.
+
+The test writes the page's files, runs its commands in one shell, and compares their output.
+"""
 
 import os
 import re
@@ -16,7 +19,7 @@ _POLL_S = 0.02
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of a page. file: the file that the reader saves it as, if the line before it names one."""
+    """A fenced block of a page. `file` is the file name in the line before the block, or None."""
 
     language: str
     text: str
@@ -29,7 +32,7 @@ def blocks(page: str) -> Iterator[Block]:
 
 
 class Shell:
-    """One bash, as a reader has it: variables, the folder and background jobs last from block to block."""
+    """One bash for all blocks. As for a reader, variables, the folder and background jobs stay from block to block."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._process = subprocess.Popen(
@@ -40,7 +43,7 @@ class Shell:
         self._read.start()
 
     def run(self, command: str, timeout_s: float = 300) -> str:
-        """Run a block and return its output. A command of the block that fails is an error."""
+        """Run a block and return its output. Fail when a command of the block fails."""
         end = f"the block ended {os.urandom(8).hex()}"
         start, stdin = len(self._output), self._process.stdin
         assert stdin is not None
@@ -71,7 +74,7 @@ class Shell:
 
 
 def differs(output: str, documented: str) -> str:
-    """Return the first line of the documented output that the real output lacks, in order; `…` stands for any text."""
+    """Return the first documented line that the output lacks, or "". The order counts. `…` stands for any text."""
     lines = iter(output.splitlines())
     for line in documented.splitlines():
         wanted = re.compile(".*".join(map(re.escape, line.split("…"))))

@@ -35,8 +35,8 @@ _IMPORTS = (
     "alembic.script",
     "kombu.transport.memory",
 )
-#: Prefixes of variables that have no effect in a fork, because Python or a library reads them when it starts. WORKERS
-#: is one of them because `python -m app` then replaces itself with a new Python process.
+#: Variables whose names begin with these prefixes have no effect in a fork, because Python or a library reads them when
+#: it starts. With WORKERS, `python -m app` replaces itself with a new Python process.
 _READ_BEFORE = ("PYTHON", "PROMETHEUS_MULTIPROC_DIR", "OTEL_PYTHON", "OTEL_PROPAGATORS", "WORKERS")
 _STREAMS = 3
 _REQUEST_BYTES = 1 << 17  # largest size of a request; its environment takes a few thousand bytes
@@ -79,7 +79,7 @@ def start(
 ) -> "subprocess.Popen[bytes] | Forked":
     """Start `python -m command` in its own session.
 
-    The program is forked, unless `env` changes a variable of `_READ_BEFORE`. Then a new Python process is started.
+    The program is forked. If `env` changes a variable of `_READ_BEFORE`, a new Python process is started instead.
     """
     if any(name.startswith(_READ_BEFORE) and os.environ.get(name) != value for name, value in env.items()):
         plain = [sys.executable, "-m", *command]
@@ -91,7 +91,7 @@ def start(
 def run(
     *command: str, env: dict[str, str], stdin: bytes = b"", timeout: float = 60
 ) -> "subprocess.CompletedProcess[bytes]":
-    """Run `python -m command` to its end."""
+    """Run `python -m command` to its end. Return the exit status and the output."""
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         given.write(stdin)
         given.seek(0)
@@ -115,7 +115,7 @@ def _server() -> socket.socket:
 
 
 def _serve(requests: socket.socket) -> tuple[str, ...]:
-    """Serve requests until the socket closes. In each forked process, return the command to run."""
+    """Serve requests until the socket closes. In each forked process, return the command that it must run."""
     ended, wake = socket.socketpair()
     wake.setblocking(False)
     signal.set_wakeup_fd(wake.fileno())

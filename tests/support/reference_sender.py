@@ -10,7 +10,7 @@ from app.values import UnreadableError, parsed, written
 
 
 class ReferenceSender:
-    """Sends requests with a `requests.Session`. `verify`, `cert` and `auth` are arguments of that library."""
+    """Sends requests with a `requests.Session`. `verify`, `cert` and `auth` are arguments of the library requests."""
 
     def __init__(self, *, verify: str | bool = True, cert: Any = None, auth: Any = None) -> None:
         self._session = requests.Session()

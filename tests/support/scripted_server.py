@@ -1,4 +1,4 @@
-"""A server on a real socket, which sends exactly the bytes that a test sets."""
+"""A server on a real socket. It sends exactly the bytes that a test sets."""
 
 import socket
 import ssl
@@ -15,11 +15,11 @@ def http(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:
 
 
 class ScriptedServer:
-    """A server that answers each request, on any connection, with the next of `answers`.
+    """A server that answers each request, on any connection, with the next element of `answers`.
 
-    Bytes are sent in one piece, a tuple in pieces that are 50 ms apart. None closes the connection without an answer.
-    When no answer is left, the connection stays open until `release` is set. With `reads_body=False`, the server
-    answers when it has received the head of the request.
+    An answer of type bytes is sent in one piece, a tuple in pieces that are 50 ms apart. None closes the connection
+    without an answer. When no answer is left, the connection stays open until `release` is set. With
+    `reads_body=False`, the server answers when it has received the head of the request.
     """
 
     def __init__(self, host: str = LOCAL, tls: ssl.SSLContext | None = None, *, reads_body: bool = True) -> None:

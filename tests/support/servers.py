@@ -50,7 +50,7 @@ def start(module: str, ready: str, port: int, *options: str, log: Path, **enviro
 
 @dataclass
 class Participants:
-    """Reads from the participants which effects really happened."""
+    """Reads the effects that really happened, from the participants."""
 
     url: str
 

@@ -17,7 +17,7 @@ class UnresponsiveServer:
         while True:
             try:
                 self.taken.append(self._server.accept()[0])
-            except OSError:  # closed
+            except OSError:  # the listener is closed
                 return
 
     @property

@@ -1,4 +1,7 @@
-"""A table with every kind of field, every shape of a body and every kind of reference, for tests of what shows it."""
+"""A table with every kind of field, every shape of a body and every kind of reference.
+
+Tests use it for everything that shows or reads a table.
+"""
 
 from uuid import NAMESPACE_URL, uuid5
 
@@ -55,7 +58,7 @@ from machines import (
 
 
 def short_key(key: str) -> str:
-    """Return the key as a UUID, for a participant that takes no longer one."""
+    """Return the key as a UUID, for a participant that accepts no longer key."""
     return str(uuid5(NAMESPACE_URL, key))
 
 
@@ -121,7 +124,7 @@ KITCHEN_SINK = Saga(
             done="LOOKED",
             refused="NO_CUSTOMER",
         ),
-        # We choose the id.
+        # The service chooses the id of this resource.
         compensatable(
             "hold",
             put(
@@ -151,7 +154,7 @@ KITCHEN_SINK = Saga(
             timeout_s=20,
             dwell_s=60,
         ),
-        # Their id; a repeated key repeats the reply.
+        # The participant chooses the id. A repeated key gets the same reply.
         compensatable(
             "book",
             post(
@@ -174,7 +177,7 @@ KITCHEN_SINK = Saga(
             done="BOOKED",
             refused="NO_SEAT",
         ),
-        # Neither key nor id: sent once, then searched for.
+        # The participant has neither keys nor own ids: the call is sent once, and a probe searches for its effect.
         compensatable(
             "redeem",
             post(
