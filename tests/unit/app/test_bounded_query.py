@@ -1,4 +1,4 @@
-"""A query to a database that may hang has a time limit."""
+"""A query has a time limit, because the database may hang."""
 
 import threading
 

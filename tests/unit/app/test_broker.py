@@ -1,4 +1,4 @@
-"""An unreachable broker delays no caller, and no message is sent to it for a while."""
+"""An unreachable broker delays no caller. After a failure, no message is sent to the broker for a while."""
 
 import threading
 import time
@@ -46,7 +46,7 @@ class MemoryBroker:
 @pytest.fixture
 def memory():
     memory = MemoryBroker()
-    list(memory.messages())  # empties the queue, which all users of the memory transport share
+    list(memory.messages())  # empty the queue, which all users of the memory transport share
     return memory
 
 
@@ -73,7 +73,7 @@ def test_silent_broker_delays_no_caller_and_is_used_again(scheme, stopping, monk
         broker.start(stopping)
         assert seconds_for(lambda: [broker.wake() for _ in range(1000)]) < 0.5
         eventually(lambda: silent.asked)
-        stopping.wait(2 * TIMEOUT_S)  # until the broker's thread has given up
+        stopping.wait(2 * TIMEOUT_S)  # wait until the broker's thread has given up
         asked = silent.asked
         assert seconds_for(lambda: [broker.wake() for _ in range(1000)]) < 0.5
         eventually(lambda: silent.asked > asked)

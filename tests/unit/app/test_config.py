@@ -51,7 +51,7 @@ def test_participant_may_have_its_own_url():
         ("PARTICIPANTS_URL", "http://h/?a=b"),
         ("PARTICIPANT_STOCK_URL", "file:///etc/passwd"),
         ("BROKER_URL", "sqs://queue"),
-        # A broker is for several processes, but the default database, SQLite, allows only one.
+        # A broker is only for several processes, but the default database, SQLite, allows only one process.
         ("BROKER_URL", "redis://localhost"),
         ("REDIS_URL", "localhost:6379"),
         ("RATE_LIMIT", "fast"),
@@ -120,7 +120,7 @@ def test_too_large_count_is_refused(name, value):
         from_environment({name: value})
 
 
-#: Texts that Python parses as the number 5 or 10, but that an operator does not write on purpose.
+#: Texts that Python parses as the number 5 or 10. An operator does not write them on purpose.
 OTHER_NOTATIONS = ["1_0", "+5", " 5 ", "5\n", "1e1", "5.", "\u0665", "\uff15", "0x5"]
 
 

@@ -1,4 +1,7 @@
-"""The times of a schedule, also when the clocks change. In Paris that is at 01:00 UTC on 2027-03-28 and 2027-10-31."""
+"""The times of a schedule, also when the clocks change.
+
+In Paris, the clocks change at 01:00 UTC on 2027-03-28 and on 2027-10-31.
+"""
 
 from datetime import UTC, datetime
 
@@ -31,7 +34,7 @@ def test_a_time_that_does_not_exist_runs_at_the_next_moment_that_exists():
 def test_a_time_that_comes_twice_runs_once_the_first_time():
     assert times("30 2 * * *", "2027-10-30T12:00", 2) == ["10-31 00:30", "11-01 01:30"]
     within = ["10-31T00:30", "10-31T00:45", "10-31T01:00", "10-31T01:30", "10-31T01:45"]
-    for after in within:  # also for a process that looks within the second hour
+    for after in within:  # the same for a process that looks during the second of the two equal hours
         assert times("30 2 * * *", f"2027-{after}", 1) == ["11-01 01:30"]
 
 

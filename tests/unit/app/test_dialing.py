@@ -20,11 +20,11 @@ class NameServer:
 
     def __init__(self) -> None:
         self.known: list[tuple] = []
-        #: Raised instead of an answer.
+        #: The error that each look-up raises. None: a look-up returns `known`.
         self.error: Exception | None = None
         #: The number of look-ups.
         self.asked = 0
-        #: True when look-ups get no answer until the test ends.
+        #: True: look-ups get no answer until the test ends.
         self.blocked = False
         self.release = threading.Event()
 

@@ -1,4 +1,7 @@
-"""Queued entries are processed in order and once each, from any thread and also at the end of the process."""
+"""Queued entries are processed in order and once each.
+
+This holds for entries from any thread, and at the end of the process.
+"""
 
 import threading
 from queue import Queue
@@ -9,7 +12,7 @@ from app.telemetry.entry_queue import EntryQueue
 
 
 class Stopping:
-    """Stands in for the event `stopping`. Each `wait` returns when the test calls `let`, and returns `end`."""
+    """Stands in for the event `stopping`. A call of `wait` ends when the test calls `let`, and returns `end`."""
 
     def __init__(self):
         self.ends, self.waiting = Queue(), threading.Semaphore(0)
@@ -53,7 +56,7 @@ def test_entries_are_processed_later_in_order_after_the_start(queue, stopping, d
         queue.add(done.append, number)
     assert done == []
     stopping.let(end=False)
-    stopping.waiting.acquire(timeout=5)  # the thread waits again, so it has processed the entries
+    stopping.waiting.acquire(timeout=5)  # the thread waits again, so the thread has processed the entries
     assert done == list(range(100))
 
 

@@ -16,7 +16,10 @@ from machines.transitions import Trigger
 
 @pytest.fixture
 def lines(monkeypatch):
-    """Return a function that starts a saga with the given data, at first pending or not, and returns its log lines."""
+    """Return a function that starts a saga with the given data, and returns its log lines.
+
+    With `pending=True`, the saga is first stored and started later.
+    """
     logged = []
 
     def write(_logger, method, event):

@@ -66,7 +66,7 @@ def test_thread_that_keeps_failing_counts_as_dead(clock, stopping):
     thread = started(threads, work, stopping)
     for _ in range(2):
         assert failed.acquire(timeout=10)
-    assert threads.failure is None  # the thread has failed for less than FAILING_FOR_S, which is no failure yet
+    assert threads.failure is None  # it has failed for less than FAILING_FOR_S, so it still counts as alive
     clock.now += FAILING_FOR_S + 1
     assert threads.failure == "the thread intake: it keeps failing: ValueError: not JSON"
     assert threads.alive == {"intake": False}

@@ -1,4 +1,4 @@
-"""When Redis does not answer, the cache has no values, and no caller waits."""
+"""When Redis does not answer, the cache contains nothing, and no caller waits."""
 
 import time
 

@@ -105,7 +105,7 @@ def test_duplicate_name_in_a_request_is_refused_and_named():
 
 
 def test_duplicate_name_is_found_among_many():
-    """Comparing each name with all others would take minutes."""
+    """If each name were compared with all others, the test would take minutes."""
     names = ",".join(f'"name {number}": 0' for number in range(50_000))
     with pytest.raises(UnreadableError, match="'name 49999' stands twice"):
         parsed_strictly(f'{{{names}, "name 49999": 1}}'.encode())

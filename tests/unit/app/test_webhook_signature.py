@@ -9,7 +9,7 @@ def key(secret):
 
 
 def test_signature_is_that_of_the_example_of_standard_webhooks():
-    """The example of https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md."""
+    """The example is https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md."""
     body = b'{"event_type":"ping","data":{"success":true}}'
     headers = signed_headers(
         "msg_loFOjxBNrRLzqYUf", body, [key("whsec_plJ3nmyCDGBKInavdOK15jsl")], 1731705121.9

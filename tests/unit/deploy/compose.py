@@ -1,4 +1,4 @@
-"""docker-compose.yml as Compose parses it. No Docker Engine is needed."""
+"""docker-compose.yml as the program docker-compose parses it. This needs no Docker Engine."""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""Each alert fires after its time, not before, and clears. promtool runs the cases of rules/<alert>.yml."""
+"""Each alert fires only after its time, and clears. promtool runs the cases of rules/<alert>.yml."""
 
 import json
 import re
@@ -49,7 +49,7 @@ def test_each_state_that_can_overstay_has_a_limit():
     expected = defaultdict(dict)
     for saga in discover():
         limits = {state.name: state.dwell_s for state in saga.states.values() if state.dwell_s is not None}
-        expected[saga.name] |= limits  # the versions of a saga share their alerts
+        expected[saga.name] |= limits  # all versions of a saga have the same alerts
     for name, limits in expected.items():
         assert {fact.state: fact.dwell_s for fact in STATES if fact.saga == name} == limits
 
@@ -100,7 +100,7 @@ def test_each_state_of_each_table_has_its_own_limit(tmp_path):
 
 
 def _moments(stuck, dwell_s):
-    """Return triples of an alert, a time in seconds, and whether the alert must fire at that time."""
+    """Return triples: an alert, a time in seconds, and whether the alert must fire at that time."""
     if stuck:
         return [("SagaStuck", 45, False), ("SagaStuck", 75, True), ("SagaOverstayed", dwell_s + 300, False)]
     return [("SagaOverstayed", dwell_s, False), ("SagaOverstayed", dwell_s + 90, True), ("SagaStuck", 300, False)]

@@ -1,4 +1,7 @@
-"""The image and docker-compose.yml: the ports that the documents name, and no right that a container does not need."""
+"""The image and docker-compose.yml.
+
+They use the ports that the documents name, and give a container only the rights that it needs.
+"""
 
 import re
 import shutil
@@ -18,7 +21,7 @@ PROFILES = ("core", "everything")
 DEMO = ROOT / "deploy" / "demo"
 #: The names that the reference documents give to the orchestrator.
 ORCHESTRATORS = ("saga-orchestrator-1", "saga-orchestrator-2", "service-saga-orchestrator", "orchestrateur-service")
-#: For each participant whose Compose services have other names than the participant: these names.
+#: Participant → its Compose services. A participant is left out when its service has the same name.
 OTHER_NAMES = {"stock": ["inventaire"], "catalogue": ["catalogue-1", "catalogue-2", "catalogue-3"]}
 
 
@@ -122,7 +125,7 @@ def test_containers_have_no_rights_that_they_do_not_need(profile):
 
 @pytest.mark.parametrize(("profile", "service"), [("core", "participants"), ("everything", "recus")])
 def test_receipts_are_written_where_a_container_may_write(profile, service):
-    """Only /tmp can be written in a container. An order whose receipt cannot be written would be stuck."""
+    """A container can write only to /tmp. An order whose receipt cannot be written would be stuck."""
     command = composed(profile)["services"][service]["command"]
     assert command[command.index("--data") + 1].startswith("/tmp/")
 

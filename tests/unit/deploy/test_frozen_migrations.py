@@ -1,4 +1,7 @@
-"""A released migration is never edited; otherwise databases that have run it would differ from new ones."""
+"""A released migration is never edited.
+
+Otherwise databases that have already run the migration would differ from new databases.
+"""
 
 import hashlib
 from pathlib import Path

@@ -8,9 +8,10 @@ from machines.discovery import discover
 from machines.saga import Saga
 from machines.step import compensatable, pivot, read, retriable
 
-#: A participant's name with a reserved word of the diagram formats and `-`, the only special character of a name.
+#: A participant's name that contains a reserved word of the diagram formats and `-`, the only special character of
+#: names.
 P = "participant-end"
-#: A path with every character that has a meaning in some format. A path may contain almost any character.
+#: A path with every character that has a meaning in some format, because a path may contain almost any character.
 HOSTILE = "/x\"'<b>&amp;|`]]>--__**~^[a];:\\%23{client_id}?//"
 
 
@@ -38,7 +39,7 @@ def saga(request: pytest.FixtureRequest) -> Saga:
 
 @pytest.fixture
 def second() -> Saga:
-    """Return version 2 of the checkout: one step more before the payment, which gets a longer timeout."""
+    """Return version 2 of the checkout: with one more step before the payment, and a longer payment timeout."""
     points = compensatable(
         "points", post("client", "/{client_id}/points"), undo=post("client", "/{client_id}/points/annuler"),
         undoing="POINTS_REPRIS", done="POINTS_DONNES", refused="ECHEC_POINTS",

@@ -14,7 +14,7 @@ from machines.outcomes import Outcome
 from machines.saga import Saga
 from tests.support.tables.kitchen_sink import KITCHEN_SINK
 
-#: `discover` would keep the modules of the examples for all later tests.
+#: The tables are run with `runpy`, because `discover` would keep the modules of the examples for all later tests.
 EXAMPLES = [
     value
     for file in sorted((ROOT / "docs" / "examples" / "sagas").glob("*.py"))
@@ -22,7 +22,7 @@ EXAMPLES = [
     if isinstance(value, Saga)
 ]
 TABLES = [*EXAMPLES, KITCHEN_SINK]
-#: What Python writes of an object that no text was made of.
+#: The texts that Python writes for an object whose renderer has no text for it.
 REPR = re.compile(r"<[a-z_.]+ object|Function\(|Outcome[.:]|mappingproxy|Field\(|&lt;function|Retry\(")
 
 

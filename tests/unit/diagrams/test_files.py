@@ -1,4 +1,4 @@
-"""The committed diagrams fit the tables, and the check fails when a change was not rendered."""
+"""The committed diagrams fit the tables. The check fails when a table was changed but not rendered again."""
 
 import os
 import shutil
@@ -64,7 +64,7 @@ def test_check_names_files_and_remedy_when_a_step_changed(copy: Path):
     ],
 )
 def test_check_fails_for_a_change_of_any_column(column: str, changed: str):
-    """The test calls the comparison that the option `--check` of the renderer makes."""
+    """The test calls the same comparison as the option `--check` of the renderer."""
     space: dict[str, Any] = {}
     exec(compile((ROOT / CHECKOUT_FILE).read_text().replace(column, changed, 1), CHECKOUT_FILE, "exec"), space)
     tables = [space["CHECKOUT"] if table.name == "checkout" else table for table in discover()]

@@ -59,7 +59,7 @@ READERS = {
 def test_statuses_equal_those_of_the_api():
     for life, reply in ((SAGAS, SagaShort), (STEPS, SagaStep)):
         (choice,) = reply().fields["status"].validators
-        # No sample waits, so no move of theirs leads to the status.
+        # No table of the samples has a wait, so no saga of the samples gets the status `waiting`.
         assert sorted(life.statuses) == sorted(set(choice.choices) - {"waiting"})
         assert {status for change in life.changes for status in change} == set(life.statuses)
 

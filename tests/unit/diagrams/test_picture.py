@@ -1,4 +1,4 @@
-"""The picture as a reader sees it: no element covers another, actions go down, compensations go up at the side."""
+"""The picture as a reader sees it: no element covers another, actions go down, and compensations go up at the side."""
 
 from types import SimpleNamespace
 from xml.etree import ElementTree as ET
@@ -134,7 +134,7 @@ def test_picture_has_no_script_and_loads_nothing(saga: Saga):
         set() if "circle" in names else {"circle"}
     )
     assert "href" not in text
-    assert text.count("http") == 1  # only the namespace of SVG; any other address would be loaded
+    assert text.count("http") == 1  # only the namespace of SVG; a browser would load any other address
     assert "style=" not in text  # the attribute has no effect under a strict Content-Security-Policy
 
 

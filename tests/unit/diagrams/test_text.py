@@ -64,7 +64,7 @@ def test_a_diagram_has_the_rows_of_the_machine(saga: Saga, render: Callable[[Sag
 
 
 def test_plantuml_draws_no_arrow_from_a_state_to_itself(saga: Saga):
-    """PlantUML would write the texts of two such arrows over each other."""
+    """PlantUML would write the texts of two such arrows on top of each other."""
     assert re.findall(r"^(s_\w+) -\S*-> \1 :.*", plantuml(saga), re.MULTILINE) == []
 
 

@@ -1,4 +1,4 @@
-"""Each page with blocks that a reader runs has a test that runs them, or a reason why none can."""
+"""Each page with blocks that a reader runs has a test that runs them, or a reason why no test can."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.support.documented import blocks
 ROOT = Path(__file__).parents[3]
 PAGES = [page for page in sorted((ROOT / "docs").rglob("*.md")) if "node_modules" not in page.parts]
 RUNNABLE = {"bash", "python", "toml", "js", "dockerfile"}
-#: Page → the test that runs its blocks. `unit/docs/test_commands.py` checks the commands of every page beside that.
+#: Page → the tests that run its blocks. In addition, `unit/docs/test_commands.py` checks the commands of every page.
 RUN_BY = {
     "README.md": ("e2e/test_tutorial.py", "integration/test_own_saga.py"),
     "docs/tutorial.md": ("e2e/test_tutorial.py",),
@@ -24,7 +24,7 @@ RUN_BY = {
     "docs/webhooks.md": ("integration/webhooks/test_documented.py", "unit/app/test_webhook_signature.py"),
     "docs/examples/own-repository/README.md": ("e2e/test_tutorial.py",),
 }
-#: Page → why no test runs its blocks word for word, and which test does the same thing.
+#: Page → the reason why no test runs its blocks word for word, and the test that does the same thing.
 NOT_RUN = {
     "docs/changing-a-table.md": "needs two releases: unit/app/cli/test_diff.py, integration/engine/test_succession.py",
     "docs/examples/README.md": "needs make in a clone: e2e/test_examples.py runs the same services and tables",
@@ -59,7 +59,7 @@ def test_each_reason_names_existing_tests(reason):
 
 
 def test_settings_of_the_participants_page_are_legal(tmp_path):
-    """The page's files exist here under another folder; everything else is as on the page."""
+    """The test puts the files that the page names into another folder. Everything else is as on the page."""
     authority = trustme.CA()
     bank = authority.issue_cert("bank.example")
     authority.cert_pem.write_to_path(tmp_path / "bank-ca.pem")
@@ -101,7 +101,7 @@ def test_metrics_that_runbooks_query_exist():
 
 
 def test_each_document_is_in_the_contents_of_the_site():
-    """A page that is missing there would fail the build of the site, in `make check`."""
+    """The build of the site, in `make check`, fails for a page that is missing in the contents."""
     placed = {re.sub(r".*<(.*)>", r"\1", page) for pages in CONTENTS.values() for page in pages}
     pages = {f"/{page.relative_to(ROOT).with_suffix('')}" for page in (ROOT / "docs").glob("*.md")} - {"/docs/index"}
     assert pages - placed == set(), "name them in docs/site/contents.py and in docs/index.md"

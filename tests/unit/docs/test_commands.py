@@ -1,4 +1,4 @@
-"""Every command that a document shows exists: `saga` with its options, the targets of make, and the shell's grammar."""
+"""Every command in a document exists: `saga` with its options, and the targets of make. Bash accepts every block."""
 
 import re
 import subprocess
@@ -13,7 +13,7 @@ from tests.support.documented import blocks
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "client").glob("*.md"))]
 DOCUMENTS = [page for page in DOCUMENTS if "node_modules" not in page.parts]
-#: Where one command of a line ends and another begins.
+#: The characters at which one command of a line ends and the next begins.
 ENDS = re.compile(r"&&|\|\||[|;&]|\$\(|\)|\d?>")
 SAGA = re.compile(
     r"(?:\w+=\S* )*(?:docker .* )?(?:flask --app app saga|\S*python -m app\.cli|saga)(?:\s+(?P<words>.*)|$)"
@@ -25,7 +25,7 @@ GROUP = command_line()
 
 
 def shell_lines(page: str):
-    """Yield each line of the bash blocks, without comments and with continued lines joined."""
+    """Yield each line of the bash blocks, without its comment. Continued lines are joined."""
     for block in blocks(page):
         if block.language == "bash":
             for line in block.text.replace("\\\n", " ").splitlines():
@@ -33,7 +33,7 @@ def shell_lines(page: str):
 
 
 def unknown(words: list[str]) -> str:
-    """Return the first word that is no command and no option of the command line; an empty text if there is none."""
+    """Return the first word that is neither a command nor an option of the command line, or ""."""
     command: click.Command = GROUP
     known = {"--help"}
     while isinstance(command, click.Group):

@@ -15,9 +15,9 @@ PATH = re.compile(
     r"`((?:app|machines|diagrams|participants|deploy|benchmarks|docs|tests|unit|integration|e2e|contract|property|chaos)"
     r"/[\w/]+\.(?:py|md|yml|json))"
 )
-#: A block of code has no links: `table[row](column)` is a call.
+#: A block of code is not searched for links: its `table[row](column)` is a call.
 BLOCK = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
-#: Files that do not exist, because a reader of the tutorial writes them.
+#: Files that do not exist in the repository, because a reader of the tutorial writes them.
 EXAMPLES = {"tests/test_ticket.py"}
 
 

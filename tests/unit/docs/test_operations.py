@@ -11,9 +11,9 @@ from app.settings_table import SETTINGS_TABLE, page
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("app", "participants")
-#: The names under which the code reads the environment.
+#: The names of the variables in which the code has the environment.
 ENVIRONMENT = {"environ", "environment"}
-#: How the document names the variables of which each participant has one.
+#: The form of the name of a variable in the document.
 VARIABLE = re.compile(r"[A-Z][A-Z0-9_]+")
 
 

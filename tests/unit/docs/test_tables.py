@@ -19,7 +19,7 @@ ERRORS = PAGE.partition("## Every error of a table")[2]
 
 
 def run(block, names):
-    """Execute a block, and return the value of each line that is only an expression."""
+    """Execute a block. Return the value of each line that contains only an expression."""
     values = []
     for node in ast.parse(block).body:
         if isinstance(node, ast.Expr):
@@ -30,7 +30,7 @@ def run(block, names):
 
 
 def as_saga(value, names):
-    """Return a saga that holds one value of the page; making it runs the checks."""
+    """Return a saga that contains one value of the page. The checks of a table run when the saga is made."""
     data, first = names["DATA"], names["FIRST"]
     steps = (first,)
     match value:
@@ -87,7 +87,7 @@ def test_the_page_names_every_word_of_a_table():
 
 
 def text_of(node):
-    """Return the text of a message, with … for what is filled in; None for another expression."""
+    """Return the text of a message, with … in place of each inserted value. None: the expression is no text."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):

@@ -1,4 +1,4 @@
-"""Values by their field: what is accepted, what it becomes, and what an error says."""
+"""Values by the type of their field: which values are accepted, what they become, and the texts of the errors."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -213,5 +213,5 @@ FIELDS = st.sampled_from([field for field, *_ in ACCEPTED])
 @quick
 @given(field=FIELDS, value=ANYTHING, flags=st.fixed_dictionaries({"nullable": st.booleans(), "secret": st.booleans()}))
 def test_any_value_is_accepted_or_refused(field: Field, value, flags):
-    with suppress(NotAcceptedError):  # anything else fails the test
+    with suppress(NotAcceptedError):  # any other error fails the test
         accept(replace(field, **flags), value)

@@ -1,4 +1,4 @@
-"""What `later=` must say, so that the engine can carry it out."""
+"""The rules for `later=`. A table that breaks one cannot be carried out by the engine, so it is refused."""
 
 from typing import Any
 

@@ -42,7 +42,10 @@ def test_state_may_lead_to_an_end_through_many_states():
 
 
 def problems(*arrows: str) -> list[str]:
-    """Return the problems of a saga with these transitions. It starts in START. Its ends are END, and BACK if used."""
+    """Return the problems of a saga with these transitions.
+
+    The saga starts in START. It completes in END. If the transitions use BACK, the saga is compensated in BACK.
+    """
     pairs = [arrow.split(" → ") for arrow in arrows]
     states = {name: State(name=name, phase=Phase.FORWARD) for pair in [*pairs, ["START", "END"]] for name in pair}
     transitions = tuple(Transition(source=source, trigger=Trigger.SUCCEEDED, dest=dest) for source, dest in pairs)

@@ -50,7 +50,7 @@ FIRST = hold("fly", call=post("shop", "/fly", keeps=KEPT), done="FLOWN")
 
 
 def of_call(refusal, call):
-    """Return the problem of a call after the step fly."""
+    """Return the problem of a call that stands after the step fly."""
     message = refusal(FIRST, sell(call=call), data=DATA)
     assert message.startswith("sale v1: step sell: ")
     return message.removeprefix("sale v1: step sell: ")

@@ -1,4 +1,4 @@
-"""What tags= of a table may say, and that a table may get tags while its sagas run."""
+"""The rules for tags=. A table may get tags while its sagas run."""
 
 import pytest
 

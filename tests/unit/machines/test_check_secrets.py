@@ -1,4 +1,4 @@
-"""A secret value is refused where everybody would see it: in addresses, and in values by which people search sagas."""
+"""A secret value is refused where everybody would see it: in addresses and in the values that people search for."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Every value of a table has its type and its bounds, and a column that would have no effect is refused."""
+"""Every value of a table has its type and its bounds. A column without any effect is refused."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What a pause and a wait must say, so that the engine can carry them out."""
+"""The rules for a pause and a wait. A table that breaks one cannot be carried out by the engine, so it is refused."""
 
 from typing import Any
 

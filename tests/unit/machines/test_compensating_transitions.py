@@ -123,7 +123,7 @@ def test_undos_run_in_reverse_past_the_reads_between_them():
 
 
 def undone_from(table: Saga, state: str) -> list[str]:
-    """Return the steps whose undo is called, in order, when every call from `state` on succeeds."""
+    """Return the steps whose undo is called, in order, when every call from `state` succeeds."""
     way, undone = edges(table), []
     while state != table.compensated:
         undone.append(table.states[state].step.name)

@@ -1,10 +1,10 @@
-"""A table needs one import line: the package has every word that an author writes."""
+"""A table needs only one import line: the package exports every word that an author writes."""
 
 import machines
 from machines import call, check, fields, keeps, outcomes, retry, saga, step, templates
 from machines.step import Kind
 
-#: Public names of the modules of `machines` that no author of a table needs.
+#: Public names of the modules of `machines` that the author of a table does not need.
 INTERNAL = {
     "Call", "CallColumns", "Mixed", "Means", "Field", "FieldKind", "Kept", "Step", "Kind", "StepColumns",
     "EffectStepColumns", "WaitColumns", "Outcome", "Function", "Value", "fill", "references", "described", "keep",

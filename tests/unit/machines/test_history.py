@@ -1,4 +1,4 @@
-"""What a journal says about the calls of a saga."""
+"""The calls of a saga, as a journal records them."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -45,7 +45,7 @@ def test_a_call_that_is_sent_again_is_in_doubt_whatever_its_status(trigger):
 
 @dataclass
 class Row:
-    """A row of the journal, of the step that records the sale of a checkout."""
+    """A row of the journal. Its step is the one that records the sale of a checkout."""
 
     trigger: str
     reason: str | None

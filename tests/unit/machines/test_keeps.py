@@ -1,4 +1,4 @@
-"""What is kept of a reply: where each value comes from, its type, and what a reply lacks."""
+"""The values that are kept of a reply: their place in the reply, their type, and the errors of a reply without them."""
 
 import pytest
 

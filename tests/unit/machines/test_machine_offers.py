@@ -1,4 +1,4 @@
-"""Each public attribute of `transitions.Machine` works on one saga alone, or raises an error."""
+"""Each public attribute of `transitions.Machine` affects only one saga, or raises an error."""
 
 from collections.abc import Callable
 from uuid import uuid4
@@ -43,7 +43,7 @@ READS = {
     "wildcard_all": lambda saga: saga.wildcard_all == "*",
     "wildcard_same": lambda saga: saga.wildcard_same == "=",
 }
-#: Attributes that move the saga or call its callbacks.
+#: Attributes that move the saga or call the saga's callbacks.
 MOVES = {
     "callback": lambda saga: saga.callback("moved", _data(saga)),
     "callbacks": lambda saga: saga.callbacks(["moved"], _data(saga)),
@@ -67,7 +67,7 @@ ATTRIBUTES = (
     "ignore_invalid_triggers", "initial", "model_attribute", "model_override", "models", "on_exception", "on_final",
     "prepare_event", "send_event", "state", "states",
 )  # fmt: skip
-#: Ways to change a part that all sagas of a definition share, such as an event or a state.
+#: Ways to change an object that all sagas of a definition share, such as an event or a state.
 PAST_IT: dict[str, Callable[[SagaMachine], object]] = {
     "an event": lambda saga: saga.events["succeeded"].add_transition(saga.get_transitions()[0]),
     "an event's transitions": lambda saga: saga.events["succeeded"].transitions.update(X=[]),

@@ -1,4 +1,4 @@
-"""One module decides what a saga does: no other module fires a trigger or writes `in_doubt`."""
+"""Only one module decides what a saga does. No other module fires a trigger or writes `in_doubt`."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""References: each place that a value may come from."""
+"""References: each place from which a value may come."""
 
 import pytest
 

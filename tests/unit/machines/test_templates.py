@@ -1,4 +1,4 @@
-"""Values of calls: what each function sends, exactly, and what is never sent."""
+"""Values in calls: the exact text that each function sends, and the values that are never sent."""
 
 from decimal import Decimal
 from functools import partial

@@ -1,4 +1,7 @@
-"""Words with arguments that they do not take: an error of the table that names the step, the word and what exists."""
+"""Words with arguments that they do not take.
+
+The error of the table names the step, the word, and the arguments that exist.
+"""
 
 from contextlib import suppress
 
@@ -156,7 +159,7 @@ def test_the_other_steps_of_a_table_with_a_wrong_word_are_checked_too():
     ]
 
 
-# Any word with any arguments.
+# Any word of `machines` with any arguments raises no other error than that of the table.
 
 WORDS = [
     word

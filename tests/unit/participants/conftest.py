@@ -1,4 +1,4 @@
-"""The reference participants, each with a new database that contains the seed."""
+"""The reference participants. Each has a new database that contains the seed data."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,12 +23,12 @@ class Service:
         return self.app.test_client().get(path)
 
     def post(self, path: str, body: object, key: str | None = None) -> TestResponse:
-        """Post with the idempotency key `key`, by default that of an action of a new saga."""
+        """Send a POST with the idempotency key `key`. The default is the key of an action of a new saga."""
         headers = {"Idempotency-Key": key or f"{self._name}-{next(self._sagas)}/step/do"}
         return self.app.test_client().post(path, json=body, headers=headers)
 
     def ask(self, path: str, body: object) -> TestResponse:
-        """Post a read. Reads have no idempotency key."""
+        """Send a POST that reads. A read has no idempotency key."""
         return self.app.test_client().post(path, json=body)
 
     def books(self) -> dict:

@@ -45,7 +45,7 @@ def _ledger(metadata: MetaData) -> Table:
 
 
 class OldBooks:
-    """Writes rows as release 0d18086 wrote them. Each action is one minute later than the action before it."""
+    """Writes rows as release 0d18086 wrote them. Each action is one minute later than the previous action."""
 
     def __init__(self, connection: Connection, metadata: MetaData, ledger: Table) -> None:
         self._connection, self._ledger, self._minutes = connection, ledger, count()

@@ -1,4 +1,4 @@
-"""What all participants have in common, and how the orders of each client of the seed data end."""
+"""The common parts of all participants, and the end of an order of each client in the seed data."""
 
 import inspect
 import json
@@ -68,7 +68,7 @@ def test_a_postgresql_url_names_its_driver():
 
 
 def test_every_participant_works_on_each_database(serve, database_url):
-    """The test also reads the totals of /_balance: PostgreSQL sums integers to a decimal, SQLite does not."""
+    """The test also reads the totals of /_balance, because PostgreSQL returns a sum of integers as a decimal."""
     produits = [{"produit_id": 456, "quantite": 2, "prix": 14.99}]
     panier = serve("panier", database_url)
     assert [panier.get(f"/{client_id}").json["montant"] for client_id in (1, 4)] == [62.5, 59.97]
@@ -170,7 +170,7 @@ def test_an_undo_that_comes_first_is_accepted_and_its_late_action_refused(serve,
 
 
 def test_every_undo_is_covered_by_the_test_of_undos(serve, tmp_path):
-    """The undos are the views with a parameter `done`."""
+    """The undos are the views that have a parameter `done`."""
     apps = [serve(name, f"sqlite:///{tmp_path / name}.db").app for name in PARTICIPANTS]
     undos = {
         re.sub("<int.*>", "4", rule.rule).replace("<vente_id>", "v")

@@ -1,4 +1,4 @@
-"""Purchases of release 0d18086. Its returns do not name their purchase, and the code never guesses the purchase."""
+"""Purchases of release 0d18086. Its returns do not name their purchase, and the code must not guess it."""
 
 import pytest
 from sqlalchemy import inspect

@@ -70,6 +70,6 @@ def test_labels_of_close_waits_are_in_separate_rows():
 
 
 def test_calls_that_took_no_time_are_drawn():
-    # SVG does not draw a rectangle of width 0, so the call would be invisible.
+    # SVG does not draw a rectangle of width 0, so a call of 0 ms would be invisible.
     drawn = gantt([Row(0, 0.0)])
     assert [(bar.left, bar.width) for bar in drawn.lanes[0].bars] == [(0, 0.1)]

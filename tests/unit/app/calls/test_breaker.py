@@ -1,4 +1,4 @@
-"""A circuit breaker opens, allows one trial call, and closes. A call that it does not send is never refused."""
+"""A circuit breaker opens, allows one trial call, and closes. A call that it stops never counts as refused."""
 
 import threading
 

@@ -226,7 +226,7 @@ def test_retry_after_is_read_in_each_of_its_forms(send, headers, seconds):
 
 @pytest.mark.parametrize(("headers", "seconds"), [("", None), ("Retry-After: 5.5\r\n", 5.5)])
 def test_429_is_not_sent_and_waits_as_long_as_it_asks(send, headers, seconds):
-    """Without the header the engine backs off, as for every call that is not sent."""
+    """Without the header Retry-After the engine backs off, as for every call that is not sent."""
     reply = send(http(b"{}", "429 Too Many Requests", headers))
     assert (outcome_of(reply), reply.retry_after_s) == (Outcome.NOT_SENT, seconds)
 
@@ -245,8 +245,8 @@ def test_missing_body_differs_from_an_empty_object(send):
 
 
 def test_slowly_dripping_answer_ends_at_the_deadline(peer):
-    # The client reads the clock five times before it sends, at 4.9 s when it sends, and at 5.1 s before it receives.
-    # The deadline of 5 s is then over.
+    # The client reads the clock five times before it sends and once when it sends (4.9 s). At the next reading (5.1 s)
+    # the deadline of 5 s is over.
     moments = iter([0.0, 0.0, 0.0, 0.0, 0.0, 4.9, 5.1, 5.1])
     peer.answers.append(b"HTTP/1.1 200 OK\r\n")
     request = Request(
@@ -356,7 +356,7 @@ def test_reply_with_identity_coding_is_parsed(send):
         ("gzip", lambda: gzip.compress(b"{}")[:-5], "its gzip body is broken"),
         (
             "gzip",
-            # A function, because making this value would slow down each collection of the tests.
+            # a function, because each collection of the tests would otherwise make this large value
             lambda: gzip.compress(b"[" * 20 * LARGEST_REPLY_BYTES),
             "larger than 1,048,576 bytes when unpacked",
         ),
@@ -369,7 +369,10 @@ def test_unreadable_compressed_reply_has_a_reason(send, coding, make_body, why):
 
 
 class NatParticipant:
-    """A participant behind a NAT that has forgotten the first `forgot` connections: requests on them get no answer."""
+    """A participant behind a NAT that has forgotten the first `forgot` connections.
+
+    Requests on these connections get no answer.
+    """
 
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -422,7 +425,7 @@ def test_retry_uses_a_new_connection_after_the_nat_forgot(forgetful):
 def test_no_more_idle_connections_are_kept_than_allowed(forgetful, kept, opened):
     participants, forgetful.together = HttpClient(connections=kept), threading.Barrier(2)
     with ThreadPoolExecutor(2) as pool:
-        for _ in range(2):  # each time two calls at once
+        for _ in range(2):  # each time, send two calls at once
             assert [r.status for r in pool.map(participants.send, [get(forgetful.url)] * 2)] == [200] * 2
     assert forgetful.connections == opened
 
@@ -433,7 +436,7 @@ def test_retry_after_a_lost_answer_uses_a_new_connection(forgetful):
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(participants.send, [get(forgetful.url)] * 2))
     forgetful.together, forgetful.forgot = threading.Barrier(1), forgetful.connections
-    forgetful.over.set()  # the forgotten connections close instead of staying silent
+    forgetful.over.set()  # the forgotten connections close instead of giving no answer
     assert participants.send(get(forgetful.url)).status is None
     assert participants.send(get(forgetful.url)).status == 200
     assert forgetful.connections == 3
@@ -503,11 +506,11 @@ def test_rest_of_a_request_is_not_sent_when_its_time_is_over():
 
         reader = threading.Thread(target=read, daemon=True)
         reader.start()
-        url, size = f"http://127.0.0.1:{listener.getsockname()[1]}/", 30_000_000  # more than one `send` can take
+        url, size = f"http://127.0.0.1:{listener.getsockname()[1]}/", 30_000_000  # more bytes than one `send` can take
         request = Request(
             participant="stock", method="POST", url=url, headers={}, body={"a": "x" * size}, timeout_s=5.0
         )
-        moments = iter([0.0, 0.0, 0.0, 0.0, 0.0, 4.9, 5.1, 5.1])  # as above: the first part is sent at 4.9 s
+        moments = iter([0.0, 0.0, 0.0, 0.0, 0.0, 4.9, 5.1, 5.1])  # the first part is sent at 4.9 s
         reply = HttpClient(1, clock=lambda: next(moments, 5.1)).send(request)
         reader.join(10)
     assert (reply.sent, reply.error) == (True, "no answer within 5 s")

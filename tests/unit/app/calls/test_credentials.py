@@ -129,7 +129,7 @@ def test_call_with_a_credential_ends_at_its_timeout(server):
     assert (reply.error, reply.duration_ms < 5000) == ("no answer within 0.2 s", True)
 
 
-# hmac
+# HMAC signatures
 
 
 def test_signature_covers_what_the_canonical_text_names(server):
@@ -154,7 +154,7 @@ def test_signature_covers_what_the_canonical_text_names(server):
 
 
 def signed(canonical, body=b"", now=1_792_567_680.9, url="https://h.test:8443/v1?q=1", **options):
-    """Return the headers of a message, and the signature that a canonical text would have."""
+    """Return the headers of a message, and a function that returns the expected signature of a canonical text."""
     options = {"header": "X-S", "canonical": canonical, "timestamp_header": "X-T"} | options
     credential = HmacCredential(Auth(type="hmac", secrets={"key": "k"}, options=options), wall_clock=lambda: now)
     message = Message(method="PUT", url=url, headers={}, body=body, deadline=0)

@@ -47,7 +47,10 @@ def authority():
 
 @pytest.fixture
 def serve():
-    """Return a function that starts a server with a certificate. `on_hello` runs when a client has sent a host name."""
+    """Return a function that starts a server with a certificate.
+
+    The server calls `on_hello` when a client has sent the host name for which it wants a certificate.
+    """
     servers = []
 
     def serve(certificate, on_hello=lambda *_: None):

@@ -1,4 +1,4 @@
-"""A credential and a header of one participant reach its own host only, whatever the hosts answer."""
+"""A participant's credential and header reach only its own host, whatever the hosts answer."""
 
 import base64
 import json
@@ -13,7 +13,7 @@ from app.config import check_participants, from_environment
 from tests.support.scripted_server import HttpProxy, http, serving
 
 JSON = b'{"a": 1}'
-#: Participant → what no other host may receive. The gateway's key is for the participants below PARTICIPANTS_URL.
+#: Participant → texts that no other host may receive. The gateway's key is for the participants below PARTICIPANTS_URL.
 MARKS = {
     "flight": ["flight-token", "flight-header", "X-Flight-Key"],
     "hotel": [base64.b64encode(b"hotel-user:hotel-password").decode(), "hotel-header"],
@@ -109,7 +109,7 @@ def test_no_redirect_takes_a_credential_to_another_host(send, servers, name, sta
 
 
 def test_participants_of_one_host_share_no_header(servers, tmp_path):
-    """They share its connections."""
+    """The calls to these participants use the same connections."""
     url = servers["flight"].url
     (tmp_path / "p.toml").write_text(TOML.format(**dict.fromkeys(servers, url)))
     send = sending({"PARTICIPANTS_FILE": str(tmp_path / "p.toml")}, ["flight", "hotel", "pay", "sign", "other"])

@@ -1,6 +1,6 @@
 """One suite of HTTP cases for two senders: `HttpClient` (ours), and the library requests (the reference).
 
-Where the results of the two differ, the case contains the result of the reference, and why ours is different.
+Where the two results differ, the case contains the reference's result and the reason for the difference.
 """
 
 import gzip
@@ -46,7 +46,7 @@ def ask(url: str, method: str = "POST", body: Any = (), timeout_s: float = 3.0, 
 
 
 def meaning(reply: Reply) -> Any:
-    """Return what the tests compare: the status with the body, or why there is no status."""
+    """Return the values that the tests compare: the status with the body, or the reason why there is no status."""
     if reply.status is None:
         return LOST if reply.sent else "not sent"
     return reply.status, UNREADABLE if reply.unreadable else reply.body
@@ -59,9 +59,9 @@ class Case:
     name: str
     answer: bytes | tuple[bytes, ...] | None
     means: Any
-    #: The result of the reference, when it is another one.
+    #: The result of the reference. None: the reference has the same result as ours.
     reference: Any = None
-    #: Why ours has another result than the reference.
+    #: The reason why our result differs from the reference's result.
     why: str = ""
     #: True when the server closes the connection after its answer.
     closes: bool = False
@@ -78,7 +78,7 @@ def raw_deflate(content: bytes) -> bytes:
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
 CASES = [
-    # Content codings, although the request accepts none.
+    # Content codings. The requests accept none.
     Case("gzip", coded(gzip.compress(JSON), "gzip"), (200, {"a": 1})),
     Case("gzip in capitals", coded(gzip.compress(JSON), "GZIP"), (200, {"a": 1})),
     Case("x-gzip", coded(gzip.compress(JSON), "x-gzip"), (200, {"a": 1})),
@@ -233,7 +233,7 @@ def test_connection_is_not_used_after_connection_close(kind: str, server: Script
 
 
 def test_cookie_is_not_sent_back(kind: str, server: ScriptedServer):
-    """The reference sends the cookie back. Our calls share no session, because no call may depend on an earlier one."""
+    """The reference sends the cookie back. Ours keeps no cookies, because no call may depend on an earlier call."""
     server.answers += [http(JSON, headers="Set-Cookie: session=1\r\n"), http(JSON)]
     sender = SENDERS[kind]()
     for _ in range(2):
@@ -242,7 +242,7 @@ def test_cookie_is_not_sent_back(kind: str, server: ScriptedServer):
 
 
 def test_early_answer_is_read_when_the_body_is_not(kind: str):
-    """A server can refuse a request after its head (413), and close the connection while the body is being sent."""
+    """A server can answer 413 after the head of a request, and close the connection before it has the whole body."""
     with serving(reads_body=False) as server:
         server.answers.append(http(JSON, "413 Too large", "Connection: close\r\n"))
         server.release.set()
@@ -257,7 +257,7 @@ def test_header_of_the_reply_can_be_read(kind: str, server: ScriptedServer):
 
 
 def test_dripping_answer_ends_at_the_timeout(kind: str, server: ScriptedServer):
-    """The reference restarts its timeout at each piece, so a participant could hold a saga beyond the lease."""
+    """The reference restarts its timeout at each piece. So a participant could delay a saga beyond its lease."""
     drops = tuple(bytes([letter]) for letter in http(JSON)[:25])
     server.answers.append((*drops, http(JSON)[25:]))
     reply = SENDERS[kind]().send(ask(server.url, timeout_s=0.3))

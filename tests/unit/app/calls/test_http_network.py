@@ -113,7 +113,7 @@ def test_ipv6_address_is_a_host_over_tls(kind, authority, ca_file):
 
 
 def test_next_address_is_tried_when_the_first_is_dead(kind, dead, monkeypatch):
-    """The reference uses the whole timeout for each address. Two dead addresses would take twice the timeout."""
+    """The reference uses the whole timeout for each address, so two dead addresses would take twice the timeout."""
     with serving() as server:
         server.answers.append(http(JSON))
         found = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", place) for place in (dead, server.listener.getsockname())]
@@ -124,7 +124,7 @@ def test_next_address_is_tried_when_the_first_is_dead(kind, dead, monkeypatch):
 
 
 def test_silent_name_server_holds_no_call():
-    """The reference waits as long as the resolver of the system waits, and ignores its timeout."""
+    """The reference ignores its timeout during the look-up, and waits as long as the system's resolver does."""
     over = threading.Event()
     reply = ours(look_up=lambda *_, **__: over.wait(20)).send(get("http://stock.test", 0.1))
     over.set()
@@ -132,7 +132,7 @@ def test_silent_name_server_holds_no_call():
 
 
 def test_call_is_not_sent_when_its_name_took_all_of_its_time():
-    """The reference would send the call after its timeout, and not wait for the answer."""
+    """The reference would send the call after its timeout, and then not wait for the answer."""
     over = threading.Event()
     with serving() as server:
         slow = [(socket.AF_INET, socket.SOCK_STREAM, 0, "", server.listener.getsockname())]
@@ -161,7 +161,7 @@ def test_ca_bundle_of_the_environment_replaces_the_public_cas(kind, authority, c
 def test_folder_of_cas_is_trusted(authority, ca_file, tmp_path):
     with secured(authority.issue_cert("127.0.0.1")) as server:
         server.answers += [http(JSON)]
-        # The file is named by the hash of the CA's subject, with which OpenSSL looks for it.
+        # OpenSSL looks for a CA in the file that is named by the hash of the CA's subject.
         (tmp_path / f"{_subject_hash(ca_file)}.0").write_text(Path(ca_file).read_text())
         assert ours(public_cas=str(tmp_path)).send(get(server.url)).status == 200
 
@@ -192,7 +192,7 @@ def test_client_certificate_is_shown_when_it_is_asked_for(kind, authority, ca_fi
 
 
 def test_call_is_not_sent_when_a_client_certificate_lacks(kind, authority, ca_file):
-    """With TLS 1.3 the server reports this instead of an answer. The reference would count the answer as lost."""
+    """With TLS 1.3 the server sends this error in place of the answer. The reference would count the answer as lost."""
     with secured(authority.issue_cert("127.0.0.1"), asks_for=authority) as server:
         sender = ours(ca_files=(ca_file,)) if kind == "ours" else ReferenceSender(verify=ca_file)
         reply = sender.send(get(server.url))
@@ -256,7 +256,7 @@ def test_nothing_is_sent_when_the_proxy_refuses_the_tunnel(kind, authority, ca_f
 
 
 def test_dripping_proxy_holds_no_call():
-    """`HttpClient` opens the tunnel itself, because in urllib3 the timeout starts again with each piece."""
+    """`HttpClient` opens the tunnel itself, because in urllib3 each piece of an answer restarts the timeout."""
     with serving() as drips:
         drips.answers.append(tuple(b"HTTP/1.1 200 OK\r\nX: 12345678901234567890\r\n\r\n"[n : n + 1] for n in range(40)))
         reply = ours(proxy=proxy_at(drips.url, "HTTPS_PROXY")).send(get("https://stock.test", 0.3))

@@ -7,7 +7,7 @@ from machines.outcomes import Outcome
 SUCCEEDED, REFUSED, IN_DOUBT, NOT_SENT = Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.IN_DOUBT, Outcome.NOT_SENT
 STOCK = post("stock", "/reserve")
 
-#: The statuses with each outcome when the body is a JSON object.
+#: Outcome → the statuses that have this outcome when the body is a JSON object.
 WITH_JSON = {
     SUCCEEDED: [*range(200, 202), *range(203, 300)],
     REFUSED: [
@@ -19,7 +19,7 @@ WITH_JSON = {
         *range(100, 200), 202, 300, 302, 303, 304, 305, 306, *range(309, 400), 408, 425, *range(500, 600),
     ],
 }  # fmt: skip
-#: The outcomes that are different when the body cannot be parsed.
+#: Status → outcome, where it differs because the body cannot be parsed.
 WITHOUT = {**dict.fromkeys(WITH_JSON[SUCCEEDED], IN_DOUBT), 404: NOT_SENT}
 EXPECTED = {status: outcome for outcome, statuses in WITH_JSON.items() for status in statuses}
 

@@ -1,4 +1,4 @@
-"""Secrets, certificates and CAs that are replaced in their files while the service runs, against real sockets."""
+"""Secrets, certificates and CAs whose files are replaced while the service runs, against real sockets."""
 
 import hashlib
 import hmac
@@ -110,7 +110,7 @@ def test_replaced_secret_is_shown_at_once_after_a_401(kind, server, tokens, file
 
 
 def test_replaced_secret_is_shown_after_a_while_without_a_401(*, kind, server, tokens, file, clock, send):
-    """Some participants answer 403 or 400 to a wrong secret."""
+    """Some participants answer 403 or 400 to a wrong secret, so the client reads the file again from time to time."""
     server.answers += [http(JSON)] * 4
     tokens.answers += [token("old"), token("old"), token("new"), token("new")]
     send()
@@ -130,7 +130,7 @@ def test_replaced_secret_is_shown_after_a_while_without_a_401(*, kind, server, t
 
 @pytest.mark.parametrize("content", [None, b"", b" \n", b"two\nlines", b"\xff\xfe", "clé".encode()])
 def test_last_good_secret_stays_while_its_file_is_none(*, kind, server, tokens, file, clock, send, content):
-    """Such a secret as a header would be a call that can never be sent, and so a refusal of the order."""
+    """With such a secret in a header, no call could be sent, and the order would be refused."""
     server.answers += [REFUSED, *([REFUSED] if kind == "oauth2" else []), http(JSON)]
     tokens.answers += [token("old"), token("old"), token("new")]
     if content is None:
@@ -196,7 +196,7 @@ def test_replaced_client_certificate_is_shown_by_new_connections(authority, tmp_
     with served(authority, asks_for=authority) as server:
         ask = Request(participant="flight", method="GET", url=f"{server.url}/", headers={}, body=None, timeout_s=5.0)
         assert client.send(ask).sent is False, "the server does not know the old certificate"
-        write(authority.issue_cert("new.test"), cert, tmp_path / "not yet.pem")  # no pair with the key
+        write(authority.issue_cert("new.test"), cert, tmp_path / "not yet.pem")  # it does not fit the old key
         clock.now += LOOK_S
         assert client.send(ask).sent is False
         (tmp_path / "not yet.pem").rename(key)
@@ -249,7 +249,7 @@ def test_context_stays_when_its_files_have_not_changed(authority, tmp_path, cloc
 
 
 def test_key_with_a_passphrase_is_not_asked_for_on_a_terminal(authority, tmp_path):
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415  only here
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415  only this test needs the import
 
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     write(authority.issue_cert("saga.test"), cert, key)

@@ -24,7 +24,7 @@ TRIP = Saga(
 def forgotten(monkeypatch):
     """Remove the modules that the test has imported, so that the next test imports them again."""
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
-    for name in [name for name in sys.modules if name.split(".")[0] == "sagas"]:  # of the tests of other folders
+    for name in [name for name in sys.modules if name.split(".")[0] == "sagas"]:  # from tests of other folders
         monkeypatch.delitem(sys.modules, name)
     before = set(sys.modules)
     yield

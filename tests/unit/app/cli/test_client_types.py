@@ -1,4 +1,4 @@
-"""`saga client-types`: the generated module is legal for a strict type checker, which then finds wrong data."""
+"""`saga client-types`: the generated module passes a strict type checker, which then finds wrong data in a client."""
 
 import json
 import subprocess

@@ -28,7 +28,7 @@ WORDING, COMPATIBLE, BREAKING = 0, 9, 10
 
 @pytest.fixture(autouse=True)
 def forgotten():
-    """Remove the modules that the test has imported."""
+    """Remove the modules that the test has imported, so that the next test imports them again."""
     yield
     for name in [name for name in sys.modules if name.split(".")[0] == "sagas"]:
         del sys.modules[name]
@@ -36,7 +36,7 @@ def forgotten():
 
 @pytest.fixture
 def compared(tmp_path):
-    """Return a function that compares the table with an edited one; each edit is (old text, new text)."""
+    """Return a function that compares the table with an edited copy. Each edit is (old text, new text)."""
 
     def run(*edits, options=()):
         text = TABLE

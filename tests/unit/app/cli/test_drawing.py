@@ -1,4 +1,4 @@
-"""The exact output of `saga show`. An expectation changes only when the screen of an operator changes."""
+"""The exact output of `saga show`. Change an expectation only when the screen of an operator shall change."""
 
 from datetime import timedelta
 

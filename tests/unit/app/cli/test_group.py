@@ -23,7 +23,7 @@ def app(sqlite_template, tmp_path_factory):
     file = shutil.copy(sqlite_template, tmp_path_factory.mktemp("cli"))
     app = made(f"sqlite:///{file}")
     yield app
-    # The commands have configured a log to a stderr that is closed now.
+    # The commands have configured the log to write to a stderr that is now closed.
     structlog.configure(**logging)
     with app.app_context():
         db.engine.dispose()

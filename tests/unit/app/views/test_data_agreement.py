@@ -1,4 +1,4 @@
-"""The data of a start: the schema, the OpenAPI document and the check of a reply's value accept the same values."""
+"""The data of a start: the schema, the OpenAPI document and `accept` accept the same values."""
 
 from decimal import Decimal
 from typing import Any
@@ -21,9 +21,9 @@ DATA = KITCHEN_SINK.data
 EXAMPLE = parsed_strictly(written(example(DATA)))
 DESCRIBED = jsonschema_rs.Draft202012Validator(json_schema(DATA), validate_formats=True)
 ID = "12345678-1234-1234-1234-1234567890ab"
-#: Values at and around the bounds of the kinds. No date has the year 0000 or a leap second, which Python does not have,
-#: and no date and time has a space in place of its T: the service accepts it, but no `format` of JSON Schema does. No
-#: text is a decimal just above its high=, because a pattern bounds only the number of digits.
+#: Values at and around the bounds of the field kinds. Three kinds of values are left out on purpose. The year 0000 and
+#: leap seconds: Python does not have them. A date and time with a space in place of the T: the service accepts it, but
+#: no `format` of JSON Schema does. A decimal just above its high=: a pattern bounds only the number of digits.
 EDGES = [
     None, True, False, 0, -1, 1, 2, 9, 20, 21, 500, 501, 10**9, 10**9 + 1, 2**63 - 1, 2**63, 5.0, 19.99, 0.07, 0.001,
     0.1 + 0.2, 1e300, -0.5, 50, 50.0005, Decimal("999999999.00000000000000000001"), Decimal(10**20),
@@ -44,7 +44,7 @@ ANY = st.recursive(
 
 
 def places(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
-    """Return the place of each value in the example."""
+    """Return the path of each value in the example."""
     found = [path] if path else []
     members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for name, below in members:
@@ -56,7 +56,7 @@ PLACES = places(EXAMPLE)
 
 
 def changed(place: tuple[str | int, ...], value: Any, data: Any = EXAMPLE) -> Any:
-    """Return the data with another value at one place."""
+    """Return a copy of the data with another value at one place."""
     if not place:
         return value
     members = dict(data) if isinstance(data, dict) else list(data)
@@ -69,7 +69,7 @@ def pointer(place: tuple[str | int, ...]) -> str:
 
 
 def refused_at(data: dict[str, Any]) -> set[str]:
-    """Return the places at which the schema refuses the data; none when it accepts them."""
+    """Return the places at which the schema refuses the data. The set is empty when the schema accepts the data."""
     try:
         load(data_schema(KITCHEN_SINK), data)
     except InvalidError as error:
@@ -78,7 +78,7 @@ def refused_at(data: dict[str, Any]) -> set[str]:
 
 
 def agree(data: dict[str, Any]) -> None:
-    """Fail unless the schema, `accept` and the OpenAPI document have the same opinion of the data."""
+    """Fail unless the schema, `accept` and the OpenAPI document all accept the data or all refuse it."""
     refused = refused_at(data)
     assert DESCRIBED.is_valid(data) == (not refused), refused
     if not refused:

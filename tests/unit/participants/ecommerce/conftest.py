@@ -1,4 +1,4 @@
-"""The shop and the real participants, which the shop calls over HTTP. The orchestrator is away."""
+"""The shop, and the real participants that the shop calls over HTTP. The orchestrator is away."""
 
 from contextlib import contextmanager
 from threading import Thread
