@@ -1,4 +1,4 @@
-"""Reads how a participant knows us: kind, secrets and options. A half-configured credential is refused."""
+"""Reads the credential for a participant: its kind, secrets and options. An incomplete credential is refused."""
 
 from string import Template
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ _HEADERS = ("header", "timestamp_header")
 
 
 def read(reader: "Reader") -> Auth | None:
-    """Return the credential of a participant; None without one. Raise ConfigError."""
+    """Return the credential for a participant; None when none is set. Raise ConfigError for an illegal setting."""
     kind = reader.text("auth")
     given = sorted(name for name in reader.names if name.startswith("auth."))
     if not kind:

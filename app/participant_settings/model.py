@@ -10,7 +10,7 @@ IDEMPOTENCY_HEADER = "Idempotency-Key"
 
 @dataclass(frozen=True, kw_only=True)
 class Auth:
-    """The credential that a participant knows us by. No repr contains its secrets."""
+    """The credential that the service sends to a participant. Its repr does not contain the secrets."""
 
     #: bearer, basic, api_key, oauth2 or hmac.
     type: str
@@ -32,27 +32,27 @@ class ParticipantSettings:
     #: Base URL, without a slash at its end.
     url: str
     auth: Auth | None = None
-    #: True below PARTICIPANTS_URL: the gateway there gets PARTICIPANTS_API_KEY.
+    #: True when `url` is below PARTICIPANTS_URL, so that the gateway there gets PARTICIPANTS_API_KEY.
     behind_gateway: bool = True
     #: Headers of every request, such as an API's version. They may contain the key of the gateway.
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    #: Public CAs: a file or a folder; None for those of requests.
+    #: Public CAs: a file or a folder; None: the CAs of the library requests.
     public_cas: str | None = None
-    #: Private CAs, trusted besides the public ones.
+    #: Files of private CAs, which are trusted in addition to the public CAs.
     ca_files: tuple[str, ...] = ()
-    #: Our certificate and its key, for a participant that asks for one (mTLS).
+    #: Client certificate of the service and its key, for a participant that requires a certificate (mTLS).
     client_cert_file: str | None = None
     client_key_file: str | None = None
     proxy: Proxy | None = None
-    #: The proxy on the way to the server that gives OAuth 2 tokens.
+    #: The proxy on the way to the server that issues OAuth 2 tokens.
     token_proxy: Proxy | None = None
     #: Name of the header that carries the idempotency key.
     idempotency_header: str = IDEMPOTENCY_HEADER
-    #: Upper bound of the duration of a call, in seconds; None: the step's own alone.
+    #: Upper bound of the duration of a call, in seconds; None: only the bound of the step applies.
     timeout_s: float | None = None
     #: Largest number of calls at once from one process; None: no limit.
     concurrency: int | None = None
-    #: Largest number of calls from one process, and the seconds in which they lie; None: no limit.
+    #: Largest number of calls from one process within a period, and the period in seconds; None: no limit.
     rate: tuple[int, float] | None = None
-    #: Path below the URL that `saga participants check` asks; None: the URL itself.
+    #: Path below `url` to which `saga participants check` sends a GET; None: the URL itself.
     health: str | None = None

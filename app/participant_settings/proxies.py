@@ -16,7 +16,7 @@ _DEFAULT_PORT = 3128
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy that is spoken to in plain HTTP: it tunnels https and forwards http."""
+    """A proxy that is reached over plain HTTP. It tunnels https requests and forwards http requests."""
 
     host: str
     port: int
@@ -46,7 +46,7 @@ def proxy_at(url: str, name: str) -> Proxy:
 def environment_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
     """Return the proxy that the environment names for this URL, as `requests` reads it; None for none.
 
-    A variable in lower case wins. This machine's own addresses are never behind a proxy.
+    A variable in lower case overrides the same variable in capitals. Loopback addresses are never behind a proxy.
     """
     named = {name.lower(): value for name, value in sorted(environ.items()) if name.lower().endswith("_proxy")}
     no_proxy = named.pop("no_proxy", "")

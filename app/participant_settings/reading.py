@@ -38,7 +38,7 @@ def toml_tables(environ: Mapping[str, str], name: str, _default: object) -> Mapp
 
 
 def participant_variables(environ: Mapping[str, str], _name: str, _default: object) -> Mapping[str, str]:
-    """Return every PARTICIPANT_… variable. Raise ConfigError for a URL that cannot be one."""
+    """Return every PARTICIPANT_… variable. Raise ConfigError for an illegal URL."""
     found = {name.upper(): text for name, text in environ.items() if name.upper().startswith("PARTICIPANT_")}
     for name in found:
         if name.endswith("_URL"):
@@ -47,7 +47,7 @@ def participant_variables(environ: Mapping[str, str], _name: str, _default: obje
 
 
 def public_cas(environ: Mapping[str, str], _name: str, _default: object) -> str | None:
-    """Return the CAs that the environment names in the place of the public ones, as `requests` reads it."""
+    """Return the file or folder of CAs that replaces the public CAs, from the same variables as in `requests`."""
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"):
         if path := environ.get(name):
             if Path(path).is_dir():
@@ -57,22 +57,22 @@ def public_cas(environ: Mapping[str, str], _name: str, _default: object) -> str 
 
 
 def proxy_variables(environ: Mapping[str, str], _name: str, _default: object) -> Mapping[str, str]:
-    """Return the variables about proxies. They may hold a password."""
+    """Return the variables that name proxies. Their values may contain a password."""
     names = {"http_proxy", "https_proxy", "all_proxy", "no_proxy"}
     return {name: text for name, text in environ.items() if name.lower() in names}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Common:
-    """What holds for all participants."""
+    """The settings that apply to all participants."""
 
-    #: Base URL of the participants that have none of their own, and of the gateway before them.
+    #: Base URL of the participants without a URL of their own, and of the gateway in front of them.
     url: str
-    #: Shown to the gateway, to which every participant below `url` belongs.
+    #: API key for the gateway. It is sent to every participant below `url`.
     api_key: str | None
     ca_file: str | None
     public_cas: str | None
-    #: HTTPS_PROXY and the like.
+    #: The variables that name proxies, such as HTTPS_PROXY.
     proxies: Mapping[str, str]
 
 
@@ -97,7 +97,7 @@ class Reader:
         return bool(self._variables.get(setting))
 
     def label(self, setting: str) -> str:
-        """Return the name of a setting where it was set, or could be set."""
+        """Return the name of a setting in the file if it was set there, otherwise its variable."""
         if setting in self._variables or setting not in self._table:
             return variable_of(self.participant, setting)
         return f"PARTICIPANTS_FILE: [{self.participant}] {setting}"
@@ -118,7 +118,7 @@ class Reader:
         return text
 
     def parsed(self, setting: str, parse: Callable[[Mapping[str, str], str, Any], Any]) -> Any:
-        """Return what one of the parsers of app.settings makes of a setting; None when it is not set."""
+        """Return the value of a setting, read by a parser of app.settings; None when the setting is not set."""
         label = self.label(setting)
         return parse({label: self.text(setting)}, label, None) if self.text(setting) else None
 
@@ -135,7 +135,7 @@ class Reader:
 def participant_settings(
     participants: Mapping[str, Iterable[str]], tables: Mapping[str, Any], variables: Mapping[str, str], common: Common
 ) -> Mapping[str, ParticipantSettings]:
-    """Return the settings of every participant. Raise ConfigError for the first that is wrong or belongs to none.
+    """Return the settings of every participant. Raise ConfigError for the first setting that is illegal or fits none.
 
     participants: name → the headers that the calls of the tables set.
     """

@@ -1,8 +1,8 @@
 """Secrets in files. One rule for all secrets: a changed file is read again, without a restart.
 
 A credential and a TLS connection check their files at most every LOOK_S seconds. A credential also checks them after
-a 401. A
-file that cannot be read, or whose content is no secret, may be about to be replaced: the last good content stays valid.
+a 401. When a file cannot be read, or its content is no secret, the last good content stays valid: an operator may be
+replacing the file at this moment.
 """
 
 import time
@@ -15,7 +15,7 @@ LOOK_S = 10.0
 
 
 def secret_in(file: str) -> str:
-    """Return the secret that a file contains. Raise OSError, or ValueError with the reason as a phrase."""
+    """Return the secret that a file contains. Raise OSError, or ValueError when the content is no secret."""
     try:
         secret = Path(file).read_text().strip()
     except UnicodeDecodeError:

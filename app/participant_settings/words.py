@@ -12,7 +12,7 @@ PLAIN = (
     "url", "ca_file", "client_cert_file", "client_key_file", "idempotency_header", "timeout_s", "concurrency", "rate",
     "proxy", "health",
 )  # fmt: skip
-#: Kind of credential → its secrets, each also as …_file.
+#: Kind of credential → its secrets. The setting of a secret can also have the ending _file, and name a file.
 SECRETS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "bearer": ("token",), "basic": ("password",), "api_key": ("key",), "oauth2": ("client_secret",), "hmac": ("key",),
 })  # fmt: skip
@@ -45,7 +45,7 @@ def variable_of(participant: str, setting: str) -> str:
 
 
 def by_participant(variables: Mapping[str, str], participants: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
-    """Return participant → setting → text. Raise ConfigError for a variable of no participant, or of two."""
+    """Return participant → setting → text. Raise ConfigError for a variable that fits none or two of them."""
     known: dict[str, list[tuple[str, str]]] = {}
     for name in sorted(participants):
         for setting in _ENDS:
@@ -71,5 +71,5 @@ def _remedy(variable: str, known: Iterable[str]) -> str:
 
 def nearest_of(word: str, known: Iterable[str]) -> str:
     """Return the known name that was probably meant; "" when none is near enough."""
-    alike = 0.9 if word.startswith("PARTICIPANT_") else 0.6  # all variables have this prefix, so they are alike
+    alike = 0.9 if word.startswith("PARTICIPANT_") else 0.6  # this prefix is in all variables, so they are similar
     return next(iter(get_close_matches(word, sorted(known), n=1, cutoff=alike)), "")

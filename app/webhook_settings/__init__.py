@@ -1,1 +1,1 @@
-"""The webhooks: where they are, what they receive, and which addresses may be called."""
+"""The settings of webhooks: their addresses, the events that they receive, and the networks that may be called."""

@@ -1,6 +1,6 @@
 """The webhooks after their settings were read and checked, and the addresses that may be called.
 
-A start names a webhook by its name, or by an address below the `prefix` of a webhook. There is no other address.
+A start names a webhook by its name, its `url`, or an address below its `prefix`. A start can use no other address.
 """
 
 import base64
@@ -18,15 +18,15 @@ from app.server_urls import http_url
 from app.settings import ConfigError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-#: How each secret begins; base64 of its bytes follows (Standard Webhooks).
+#: Prefix of each secret. The bytes of the secret follow it, in base64 (Standard Webhooks).
 SECRET_PREFIX = "whsec_"  # noqa: S105  the prefix of every secret
 #: Smallest and largest number of bytes of a secret, as Standard Webhooks recommends.
 SHORTEST_SECRET, LONGEST_SECRET = 24, 64
 #: Longest address of a webhook that a start names, in characters.
 LONGEST_URL = 2000
-#: A path that a server may read as another one: a dot segment, or an encoded slash, dot or backslash.
+#: Parts of a path that a server may read as another path: a dot segment, //, a backslash, or an encoded slash or dot.
 _MISREAD = re.compile(r"/\.{1,2}(/|$)|//|\\|%2e|%2f|%5c", re.IGNORECASE)
-#: IPv6 networks whose addresses lead to an IPv4 address, and the number of bits after that address.
+#: IPv6 network whose addresses contain an IPv4 address → number of bits after the IPv4 address.
 _TRANSLATED = {"64:ff9b::/96": 0, "64:ff9b:1::/48": 0, "::/96": 0, "2002::/16": 80}
 _TRANSLATED_NETWORKS = [(ipaddress.ip_network(network), bits) for network, bits in _TRANSLATED.items()]
 
@@ -36,11 +36,11 @@ class Webhook:
     """One webhook of WEBHOOKS_FILE."""
 
     name: str
-    #: Address for its sagas, and for starts that give its name; "": it has only a prefix.
+    #: Address for its sagas, and for starts that give its name; "": the webhook has only a prefix.
     url: str
-    #: A start may give each address below this one; "": none.
+    #: A start may give any address that begins with this prefix; "": the webhook has no prefix.
     prefix: str
-    #: Types of sagas whose ends it always receives.
+    #: Types of sagas whose ends the webhook always receives.
     sagas: frozenset[str]
     events: frozenset[str]
     attempts: int
@@ -56,7 +56,7 @@ class Webhook:
     def keys(self) -> list[bytes]:
         """Return the secrets as bytes. A changed file is read again.
 
-        Each of them signs, so that during a rotation a receiver may know the old secret or the new one.
+        Every secret signs each message. So during a rotation a receiver may know only the old or only the new secret.
         """
         self.secrets.look()
         return [key for secret in self.secrets.secrets[""].split(" ") if (key := decoded(secret))]
@@ -77,13 +77,13 @@ class Webhooks:
         return bool(self.by_name)
 
     def concerns(self, saga: str, named: str | None) -> bool:
-        """Return True when a saga has a webhook. named: what its start named."""
+        """Return True when a webhook receives ends of this type of saga. named: the webhook of the start, or None."""
         return named is not None or saga in self._of_saga
 
     def targets(self, saga: str, named: str | None, event: str) -> list[dict[str, str]]:
-        """Return webhook and address for each receiver of an event of a saga, each once.
+        """Return the name and the address of each webhook that receives an event of a saga, without repetition.
 
-        A name that this process does not know stays: another process may know it.
+        A name that this process does not know is kept, because another process may know it.
         """
         found: dict[tuple[str, str], Webhook | None]
         found = {(each.name, each.url): each for each in self._of_saga.get(saga, ())}
@@ -98,7 +98,7 @@ class Webhooks:
         ]
 
     def named(self, named: str) -> Webhook | None:
-        """Return the webhook with this name, or with a prefix of this address; None: it is not allowed."""
+        """Return the webhook that has this name, or that admits this address; None when there is none."""
         if "://" not in named:
             found = self.by_name.get(named)
             return found if found and found.url else None
@@ -116,7 +116,7 @@ class Webhooks:
 
 
 def _embedded(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> Any:
-    """Return the IPv4 address that an IPv6 address leads to, or the address itself."""
+    """Return the IPv4 address that an IPv6 address contains, or the address itself."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     for network, bits in _TRANSLATED_NETWORKS:
@@ -133,7 +133,7 @@ def plain_url(url: str) -> bool:
 
 
 def decoded(secret: str) -> bytes:
-    """Return the bytes of a secret; empty when it has not the form of a secret."""
+    """Return the bytes of a secret; no bytes when the text does not have the form of a secret."""
     if not secret.startswith(SECRET_PREFIX):
         return b""
     try:

@@ -33,8 +33,8 @@ _SECRET_FORM = (
     f"must be {SECRET_PREFIX} and {SHORTEST_SECRET} to {LONGEST_SECRET} bytes in base64, such as "
     "whsec_$(openssl rand -base64 32); several secrets are separated by one space"
 )
-#: Default and largest number of attempts, and of seconds of one attempt. With 12 attempts, the last one is after about
-#: 30 hours.
+#: Default and largest number of attempts, and of seconds for one attempt. The last of 12 attempts is about 30 hours
+#: after the first attempt.
 ATTEMPTS, MOST_ATTEMPTS = 12, 50
 TIMEOUT_S, LONGEST_TIMEOUT_S = 10.0, 20.0
 
@@ -65,7 +65,7 @@ def networks(environ: Mapping[str, str], name: str, _default: tuple[Network, ...
 def read(
     tables: Mapping[str, Any], variables: Mapping[str, str], allowed: Sequence[Network], sagas: Iterable[str]
 ) -> Webhooks:
-    """Return all webhooks. Raise ConfigError for the first wrong setting. sagas: the types of sagas."""
+    """Return all webhooks. Raise ConfigError for the first illegal setting. sagas: all types of sagas."""
     known, used = frozenset(sagas), set[str]()
     found = [_Reader(name, table, variables, used).webhook(known) for name, table in tables.items()]
     if unused := sorted(variables.keys() - used):
@@ -87,7 +87,7 @@ def _check_address(webhooks: Webhooks, name: str, url: str) -> None:
     host = urlsplit(url).hostname or ""
     try:
         allowed = webhooks.allows(host)
-    except ValueError:  # a name; its addresses are checked at each connection
+    except ValueError:  # the host is a name; its addresses are checked at each connection
         return
     if not allowed:
         raise ConfigError(
