@@ -11,11 +11,12 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, Reque
 
 #: Longest time for a whole body to arrive, in seconds from the first read.
 MAX_BODY_S = 10.0
-#: Every body has at least this many seconds to arrive. After them it is dropped when another body needs its place.
+#: Shortest time that every body has to arrive, in seconds. Later, a body is dropped when another body needs its place.
 MIN_BODY_S = 0.2
 BODY_TOO_LATE = "the body did not arrive in time; send the whole request at once"
 
-#: granian's object for a request: it reads the body and sends the answer. Any thread can answer; only the first counts.
+#: granian's object for a request: it reads the body and sends the answer. Any thread can answer. Only the first answer
+#: is sent.
 Exchange = Any
 Environ = dict[str, Any]
 Run = Callable[[Exchange, Environ], None]
@@ -29,7 +30,7 @@ class AwaitedBody(Protocol):
 
 
 class AwaitedBodies:
-    """The bodies that requests wait for, in the order in which the wait began. most: largest number of them."""
+    """The bodies that requests wait for, the longest wait first. most: largest number of bodies."""
 
     def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._most, self._clock = most, clock
@@ -37,7 +38,7 @@ class AwaitedBodies:
         self._room = threading.Condition()
 
     def enter(self, body: AwaitedBody) -> None:
-        """Add a body. When there are `most` bodies, first drop the one that has been awaited longest."""
+        """Add a body. When there are `most` bodies, first drop the body with the longest wait."""
         with self._room:
             while len(self._awaited) >= self._most:
                 first, since = next(iter(self._awaited.items()))

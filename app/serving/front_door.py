@@ -25,12 +25,12 @@ LIVENESS = frozenset({"/health", "/api/saga/health/"})
 MONITORING = frozenset({"/ready", "/metrics", "/metrics/"})
 #: Beginning and end of the paths of batches. Only their bodies may have LARGEST_BATCH bytes.
 SAGAS, BATCH = "/api/v1/sagas/", "/batch"
-#: Most MONITORING requests at once, so that they do not take all threads while the database is slow.
+#: Largest number of MONITORING requests at once, so that they do not take all threads while the database is slow.
 MAX_MONITORING = 4
 #: Largest body that is read before its request runs, in bytes. A larger body is read when the application needs it.
 MAX_READ_AHEAD_BYTES = 16 * 1024
-#: Largest number of connections of one process. A connection takes about 10 kB; granian closes a silent one after
-#: 30 s.
+#: Largest number of connections of one process. A connection takes about 10 kB. granian closes a silent connection
+#: after 30 s.
 MAX_CONNECTIONS = 4096
 
 
@@ -94,9 +94,9 @@ class FrontDoor:
         return lane.run(exchange, request)
 
     def _reads_ahead(self, request: Environ, length: str) -> bool:
-        """Return True for a small JSON body of an API request, if its sender shows a key where keys are required.
+        """Return True for a small JSON body of an API request, if the request has an API key or needs none.
 
-        A form of the admin pages is not read ahead, because a sender without a session is refused before that.
+        A form of the admin pages is not read ahead, because a sender without a session is refused first.
         """
         if not request["PATH_INFO"].startswith("/api/"):
             return False

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # the main process serves nothing, and does not import Flask
 _log = structlog.get_logger("server")
 #: Number of threads for liveness checks, and for requests until they have a place in a queue.
 SPARE_THREADS = 4
-#: Seconds between two checks for overdue bodies. Each check also looks whether the parent process lives.
+#: Seconds between two checks for overdue bodies. Each check also checks that the parent process lives.
 CHECK_EVERY_S = 0.5
 
 
@@ -33,7 +33,7 @@ def threads_of(config: Config) -> int:
 
 
 def at_once(config: Config) -> int:
-    """Return the most requests that run at once: those that can wait for their sagas, and as many others."""
+    """Return the largest number of requests that run at once. Half of them can wait for their sagas."""
     return 2 * config.requests
 
 
