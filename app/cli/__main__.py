@@ -1,4 +1,4 @@
-"""The command `saga` (also `python -m app.cli`): all of `flask --app app saga`, and the processes of the service."""
+"""The command `saga` (also `python -m app.cli`): `flask --app app saga`, and commands that start the service."""
 
 import os
 import sys

@@ -66,7 +66,7 @@ def actor_named(name: str | None = None) -> str:
 
 
 def reason_from(text: str) -> str:
-    """Return the reason of an action. Raise MalformedError for one that cannot be recorded."""
+    """Return the reason of an action. Raise MalformedError for a reason that cannot be recorded."""
     try:
         return str(load(Reason(), {"reason": text.strip()})["reason"])
     except InvalidError as error:
@@ -74,7 +74,10 @@ def reason_from(text: str) -> str:
 
 
 def saga_with_id(text: str) -> SagaRow:
-    """Return the saga whose id is this text or begins with it. Raise MalformedError or NotFoundError."""
+    """Return the saga whose id is this text or begins with it.
+
+    Raise MalformedError when the text is no id or fits several sagas, and NotFoundError when it fits no saga.
+    """
     digits = text.lower().replace("-", "")
     if not _FIRST_DIGITS.fullmatch(digits):
         raise MalformedError(f"{text!r} is no id of a saga; give one that `saga list` shows, or its first 4 digits")
@@ -101,7 +104,7 @@ def definition_named(registry: Registry, name: str) -> Saga:
 
 
 def filters_from(words: Mapping[str, str | None], tags: Sequence[str]) -> dict[str, Any]:
-    """Return the arguments of a `SagaFilter`. tags: `NAME=VALUE`. Raise MalformedError."""
+    """Return the arguments of a `SagaFilter`. tags: `NAME=VALUE`. Raise MalformedError for an illegal option."""
     for tag in tags:
         if "=" not in tag:
             raise MalformedError(f"--tag: {tag!r} is no NAME=VALUE; try: saga list --tag customer=Ada")
@@ -117,7 +120,7 @@ def filters_from(words: Mapping[str, str | None], tags: Sequence[str]) -> dict[s
 
 
 def moment_from(option: str, field: Moment, text: str) -> datetime:
-    """Return the time that an option gives. Raise MalformedError."""
+    """Return the time in the text of an option. Raise MalformedError when the text is no legal time."""
     try:
         return field.deserialize(text)
     except ValidationError as error:
@@ -125,7 +128,7 @@ def moment_from(option: str, field: Moment, text: str) -> datetime:
 
 
 def data_from(definition: Saga, text: str | None, pairs: Sequence[str]) -> Mapping[str, Any]:
-    """Return the data of a new saga. Raise MalformedError.
+    """Return the data of a new saga. Raise MalformedError for illegal data.
 
     text: JSON, `@FILE`, or `-` for standard input.
     pairs: `field=value`; a pair overrides the same field of the JSON.

@@ -18,7 +18,7 @@ from machines.saga import Saga
 
 #: Environment variable that GitHub Actions sets. GitHub shows output lines that begin with `::error` beside the code.
 _ON_GITHUB = "GITHUB_ACTIONS"
-#: The beginning of the problem of a file that cannot be imported.
+#: How the text of a problem begins when a file cannot be imported.
 _PLACE = re.compile(r"(?P<file>.+?\.py), line (?P<line>\d+): ")
 _SAGAS = click.option("--sagas", metavar="LIST", help="Folders and modules with tables, instead of SAGAS.")
 

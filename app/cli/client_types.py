@@ -8,7 +8,7 @@ from typing import Any
 from machines.fields import LARGEST_INTEGER, Field, FieldKind
 from machines.saga import Saga
 
-#: Field kind → type of its values. The client turns the richer types into JSON.
+#: Field kind → type of its values. The client converts types such as Decimal to JSON.
 _TYPES: Mapping[FieldKind, str] = {
     FieldKind.INTEGER: "int",
     FieldKind.AMOUNT: "float | Decimal",
@@ -49,14 +49,14 @@ def client_types(sagas: list[Saga]) -> str:
 
 
 class _Classes:
-    """The TypedDicts of a module. Inner ones come before those that use them."""
+    """The TypedDicts of a module. An inner TypedDict comes before the TypedDict that uses it."""
 
     def __init__(self) -> None:
         self.written: list[str] = []
         self._names: set[str] = set()
 
     def add(self, wanted: str, fields: Mapping[str, Field], text: str) -> str:
-        """Write the TypedDict of an object. Return its name, which is `wanted` unless another one has it."""
+        """Write the TypedDict of an object. Return its name: `wanted`, with a number if that name is taken."""
         name = self._free(wanted)
         members = {field: (self._presence(name, field, each), _note(each)) for field, each in fields.items()}
         if all(map(_may_be_member, members)):

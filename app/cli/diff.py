@@ -50,9 +50,9 @@ def diff(old: str, new: str, sagas: str | None, as_json: bool) -> None:
 
     \b
     Exit codes:
-         0  nothing differs, or only what may change under running sagas
+         0  no difference, or only differences that are safe for running sagas
          9  compatible: a new version is needed; every running saga can be moved
-        10  breaking: a new version is needed; some sagas end by the old one
+        10  breaking: a new version is needed; some sagas must end with the old one
     """  # noqa: D301  click needs the backspace character
     try:
         pairs = list(_pairs(_tables(old, sagas), _tables(new, sagas)))

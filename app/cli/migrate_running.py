@@ -95,7 +95,7 @@ def _table(registry: Registry, name: str, version: int, option: str) -> Saga:
 
 
 def _given(pairs: Sequence[str], old: Saga, new: Saga) -> Mapping[str, str]:
-    """Return the renamed states. Raise MalformedError for a state that is named otherwise in the new version."""
+    """Return old state → new state. Raise MalformedError for a pair that does not fit the two versions."""
     given = {}
     for pair in pairs:
         name, _, now = pair.partition("=")

@@ -86,7 +86,7 @@ class Column:
 
     title: str = ""
     right: bool = False
-    #: True when this column becomes narrower, and its texts are cut, in lines that are too wide for the terminal.
+    #: True: when the lines are too wide for the terminal, this column is made narrower and its texts are cut.
     gives_way: bool = False
     #: Smallest width in characters.
     least: int = 0

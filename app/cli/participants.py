@@ -33,9 +33,9 @@ def participants() -> None:
 def check(ctx: click.Context, name: tuple[str, ...]) -> None:
     """Try each participant (or those named): URL, TLS, credential and health.
 
-    "ok" is said of a participant that answers 2xx at its setting `health`. Without that setting no status proves
-    anything, so "reached" says only that an HTTP server answers, and does not refuse the credential (401, 403, 407).
-    Nothing is changed: only a GET is sent.
+    "ok": the participant answers 2xx at the path of its setting `health`. "reached": it does not have this setting, and
+    an HTTP server answers and does not refuse the credential (401, 403, 407). The command sends only a GET, so it
+    changes nothing.
     """
     settings = services().participants
     if unknown := sorted(set(name) - settings.keys()):
@@ -53,7 +53,7 @@ def check(ctx: click.Context, name: tuple[str, ...]) -> None:
 
 
 def _tried(client: HttpClient, name: str, settings: ParticipantSettings) -> tuple[str, str]:
-    """Return the verdict on a participant, and the words for it."""
+    """Send a GET to a participant. Return the verdict, and the reason for it in words."""
     reply = client.send(
         Request(
             participant=name,
@@ -79,7 +79,7 @@ def _tried(client: HttpClient, name: str, settings: ParticipantSettings) -> tupl
 
 
 def _known_by(settings: ParticipantSettings) -> str:
-    """Return what the participant sees of us, without any secret."""
+    """Return how the service identifies itself to the participant, without any secret."""
     parts = [
         settings.auth.type if settings.auth else "gateway key" if "X-API-Key" in settings.headers else "no credential"
     ]

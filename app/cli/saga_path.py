@@ -22,7 +22,7 @@ class Calls:
 
     #: Number of attempts.
     sent: int
-    #: Number of probes whose reply decided what the saga did.
+    #: Number of probes whose reply decided the next move of the saga.
     probes: int
     #: Number of times that the call could not be sent.
     unsent: int

@@ -54,7 +54,7 @@ def list_messages(saga_id: str | None, as_json: bool) -> None:
 @_reason
 @_actor
 def redeliver(numbers: Sequence[int], *, everything: bool, reason: str, actor: str | None) -> None:
-    """Send messages again: dead letters, and messages that were delivered. The receiver knows them by their ids."""
+    """Send messages again: dead letters, and messages that were delivered. Each message keeps its id."""
     if everything == bool(numbers):
         raise MalformedError("NO: name messages by their numbers, or all dead letters by --all")
     by, why = actor_named(actor), reason_from(reason)
@@ -68,7 +68,7 @@ def redeliver(numbers: Sequence[int], *, everything: bool, reason: str, actor: s
 @_reason
 @_actor
 def discard(number: int, reason: str, actor: str | None) -> None:
-    """Delete a dead letter. The audit trail keeps what it was about."""
+    """Delete a dead letter. The audit trail keeps its event, address and last error."""
     webhook_letters.discard(number, actor_named(actor), reason_from(reason))
     click.echo(f"{number}: discarded")
 
