@@ -12,7 +12,7 @@ from app.values import LARGEST_CONTENT
 from app.views.validation import load, parsed_object, storable
 from machines.secrets import SecretFields
 
-#: For a saga without secrets.
+#: The replies for the event of a saga without secrets, which needs none.
 NO_REPLIES: Mapping[str, Any] = MappingProxyType({})
 CONTENT_TYPE = "application/cloudevents+json"
 #: Checks of a text attribute: 1 to 500 characters that the database can store.
@@ -38,7 +38,7 @@ def as_cloudevent(
     """Return the CloudEvent of a move. A move that is published again has the same event id.
 
     move: the columns of a row of `outbox.PUBLISHED`. secrets: the secret fields of its saga, see `Registry.secrets_of`;
-    the event has "***" for each secret value. replies: those of the saga's steps, in which secrets may be kept.
+    the event has "***" for each secret value. replies: of the saga's steps; they may contain secrets.
     """
     reply, data, reason = move.reply, move.data, move.reason
     if secrets is not None:
@@ -66,7 +66,7 @@ def as_cloudevent(
 
 
 def read_cloudevent(body: bytes) -> dict[str, Any]:
-    """Return the event of a message. Raise MalformedError or InvalidError."""
+    """Return the event in a message. Raise MalformedError or InvalidError for an unusable message."""
     if len(body) > LARGEST_CONTENT:
         raise MalformedError(f"the message: it has {len(body):,} bytes; send at most {LARGEST_CONTENT:,}")
     return load(CloudEvent(), parsed_object(body, "the message"))

@@ -21,9 +21,9 @@ class DeadLetter:
     """A dead letter as people may see it."""
 
     id: int
-    #: When it arrived.
+    #: Time at which the message arrived.
     at: datetime
-    #: Why it was not accepted.
+    #: Why the message was not accepted.
     reason: str
     #: Text of the message, without secret values.
     body: str

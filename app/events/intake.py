@@ -166,7 +166,7 @@ class Intake:
 
 
 def _mended_by_operator(error: Exception) -> bool:
-    """Return True for a database error that an operator must correct. Other messages would fail with it too."""
+    """Return True for a database error that an operator must correct. Other messages would fail with the same error."""
     return isinstance(error, SQLAlchemyError) and meaning(error) not in {Meaning.UNSTORABLE, Meaning.DEFECT}
 
 
@@ -184,7 +184,10 @@ def event_key(source: str, event_id: str) -> str:
 
 
 def former_key(source: str, event_id: str) -> str | None:
-    """Return the key that earlier releases used for the event; None if `event_key` returns it or it was too long."""
+    """Return the key that earlier releases used for the event.
+
+    Return None if `event_key` returns the same key, or if earlier releases could not store such a long key.
+    """
     plain = _plain_key(source, event_id)
     fits = len(plain.encode()) <= LONGEST_INDEXED
     return plain if fits and plain != event_key(source, event_id) else None

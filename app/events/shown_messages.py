@@ -11,8 +11,8 @@ from machines.secrets import SecretFields
 def shown_body(registry: Registry, body: str) -> str:
     """Return the text of a message with "***" for each secret value.
 
-    A message that cannot be read, or that names no saga, is hidden as far as it may hold a secret of any saga that an
-    event starts. While no such saga has secrets, every message is returned unchanged.
+    When no saga that an event starts has secrets, every message is returned unchanged. Otherwise a message that cannot
+    be read is hidden as a whole, and a message with an unknown type is shown without its data.
     """
     secrets = {event: registry.secrets_of(saga.name) for event, saga in registry.started_by_event.items()}
     if not any(secrets.values()):

@@ -30,7 +30,7 @@ def event_of(delivery: Row[Any], move: Row[Any], journal: Sequence[Row[Any]], re
 
 
 def signed_headers(event_id: str, body: bytes, keys: Sequence[bytes], now: float) -> Mapping[str, str]:
-    """Return the headers of a message. Each key signs. now: seconds since 1970."""
+    """Return the headers of a message, with one signature for each key. now: seconds since 1970."""
     timestamp = str(int(now))
     signed = f"{event_id}.{timestamp}.".encode() + body
     signatures = [base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode() for key in keys]

@@ -16,7 +16,7 @@ def dead() -> Sequence[Row[Any]]:
 
 
 def redeliver(delivery_id: int, actor: str, reason: str) -> Row[Any]:
-    """Send a dead or a delivered message again, with the same id. Raise ConflictError when it is to be sent anyway."""
+    """Send a dead or a delivered message again, with the same id. Raise ConflictError if it is still pending."""
     found = _found(delivery_id)
     entry = Entry(
         actor=actor, action="webhook.redeliver", saga_id=found.saga_id, target=_name(found), reason=reason,
@@ -28,7 +28,7 @@ def redeliver(delivery_id: int, actor: str, reason: str) -> Row[Any]:
 
 
 def discard(delivery_id: int, actor: str, reason: str) -> None:
-    """Delete a dead letter. Raise ConflictError when the message is none."""
+    """Delete a dead letter. Raise ConflictError when the message is not a dead letter."""
     found = _found(delivery_id)
     entry = Entry(
         actor=actor, action="webhook.discard", saga_id=found.saga_id, target=_name(found), reason=reason,

@@ -1,7 +1,7 @@
 """Sends the messages to webhooks: at least once, with back-off, from every process.
 
 One thread claims the messages, and up to THREADS threads send them. A webhook that fails gets one message at a time
-until one succeeds, so that receivers that do not answer cannot occupy all threads.
+until an attempt succeeds. So receivers that do not answer cannot occupy all threads.
 """
 
 import random
@@ -27,22 +27,23 @@ from app.webhook_settings.model import Webhook, Webhooks
 from machines.registry import Registry
 
 _log = structlog.get_logger("webhooks")
-#: Largest number of messages that one process sends at the same time, and of those to one webhook.
+#: Largest number of messages that one process sends at the same time: to all webhooks, and to one webhook.
 THREADS, EACH = 16, 4
-#: Longest time between two looks for due messages, in seconds. Another process may have written one.
+#: Longest time between two searches for due messages, in seconds. Another process may have written a message.
 IDLE_S = 1.0
-#: Seconds between two looks for messages to webhooks that are in no settings.
+#: Seconds between two searches for messages to webhooks that are in no settings. They become dead letters.
 BURY_EVERY_S = 60.0
-#: Seconds of a lease beyond the longest duration of an attempt: for the database.
+#: Seconds that a lease lasts longer than the longest attempt, so that the result can be written.
 LEASE_MARGIN_S = 5.0
-#: Longest wait before the second attempt, in seconds. Each later one is FACTOR times as long, up to LONGEST_S.
+#: Longest wait before the second attempt, in seconds. Each later wait is FACTOR times as long, up to LONGEST_S.
 FIRST_S, FACTOR, LONGEST_S = 5.0, 4.0, 21_600.0
 _OK, _REDIRECT, _GONE = 200, 300, 410
 
 
 class WebhookSender:
-    """wake: set when this process has written a message. stopping: set when the process is to end.
+    """Claims the due messages and sends them.
 
+    wake: set when this process has written a message. stopping: set when the process is to end.
     jitter: returns a random number from 0 to its argument. wall_clock: seconds since 1970.
     """
 
@@ -64,7 +65,7 @@ class WebhookSender:
                 self._sent.labels(name, outcome)
 
     def run(self, progressed: Callable[[], None] = lambda: None) -> None:
-        """Send until the process is to end. progressed: called after each look for messages."""
+        """Send until the process is to end. progressed: called after each search for messages."""
         with ThreadPoolExecutor(THREADS, thread_name_prefix="webhook") as pool:
             while not self._stopping.is_set():
                 self._wake.wait(IDLE_S)
@@ -154,7 +155,7 @@ class WebhookSender:
             _log.warning("webhook.failed", error=failure.error, **about)
 
     def _delay_s(self, attempts: int, asked_s: float) -> float:
-        """Return a random wait between half of the longest one and the longest one, and not less than asked."""
+        """Return the wait in seconds: random, from half of the longest wait to all of it, and at least `asked_s`."""
         longest_s = min(FIRST_S * FACTOR ** (attempts - 1), LONGEST_S)
         return max(longest_s / 2 + self._jitter(longest_s / 2), min(asked_s, LONGEST_S))
 
@@ -166,7 +167,7 @@ class _Failure:
     error: str
     #: True when no further attempt is useful.
     dead: bool = False
-    #: Seconds that the receiver asks to wait.
+    #: Seconds to wait, as the receiver requests in the header Retry-After; 0: not requested.
     asked_s: float = 0.0
 
 
