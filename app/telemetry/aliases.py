@@ -1,4 +1,4 @@
-"""Aliases: some metrics under a second name, which a reference system for this service has given them.
+"""Aliases: some metrics under a second name, the name that a reference system of this service uses.
 
 The values of an alias are computed from the metric that it repeats, so both always agree. A reference system describes
 one saga, so its aliases count only that saga (ADR 32).

@@ -12,7 +12,7 @@ LABELS = ("saga", "source", "trigger", "dest")
 
 
 class CountedTransition(NamedTuple):
-    """A transition, with the questions that the counters ask about it."""
+    """A transition. Its properties decide which counters count it."""
 
     #: Name of the definition.
     saga: str

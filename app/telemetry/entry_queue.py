@@ -1,7 +1,7 @@
 """A thread that counts metrics and writes log lines a little later, many at once.
 
-The threads of sagas only add an entry for each. This saves time: a single log line takes 64 µs, because its code is not
-in the processor's caches, but each of many lines in a row takes 13 µs.
+The threads of sagas only add an entry for each metric or line. This saves time: a single log line takes 64 µs, because
+its code is not in the processor's caches, but each of many lines in a row takes 13 µs.
 """
 
 import threading
@@ -29,7 +29,7 @@ class EntryQueue:
         self._thread: ServiceThread | None = None
 
     def add(self, process: Callable[..., None], *facts: Any) -> None:
-        """Add one entry. facts: the arguments of `process`. They must not be changed afterwards."""
+        """Add one entry. facts: the arguments of `process`, which the caller must not change afterwards."""
         self._entries.append((process, facts))
         if not self._later:
             self.flush()

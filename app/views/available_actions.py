@@ -41,7 +41,7 @@ class AvailableAction:
     name: str
     title: str
     description: str
-    #: True when the action is right whatever the participants have done.
+    #: True when the action is correct in every case, whether the calls so far took effect or not.
     safe: bool
     preview: Preview
     calls: tuple[PlannedCall, ...]

@@ -26,7 +26,7 @@ class _Shown:
 def shown(
     registry: Registry, saga: SagaRow, journal: Sequence[JournalRow] = ()
 ) -> tuple[SagaRow, Sequence[JournalRow]]:
-    """Return the row and the journal of a saga with "***" for each secret value; without secrets, as they are.
+    """Return the row and the journal of a saga, with "***" for each secret value.
 
     A completed saga is shown without an error. Earlier releases kept the error of a saga that was stuck before.
     """

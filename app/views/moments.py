@@ -5,7 +5,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
-#: How far ahead a saga can be started, as long as a pause can be.
+#: Longest time from a request to the start of its saga. The longest pause in a saga has the same length.
 LONGEST_AHEAD = timedelta(days=3_650)
 
 

@@ -84,7 +84,7 @@ def _of_http(error: HTTPException) -> Problem:
 
 
 def _remedy(error: HTTPException, allowed: str) -> str:
-    """Return what the sender can correct about Werkzeug's own errors; "": their description says it."""
+    """Return what the sender can correct after an error of Werkzeug; "" when the error's description says it."""
     if error.description != type(error).description:
         return ""
     match error:

@@ -75,7 +75,7 @@ def _column(field: Field) -> fields.Field[Any]:
 
 
 def _secret_throughout(field: Field) -> Field:
-    """Return the field with every field in it secret."""
+    """Return the field with all fields inside it made secret."""
     items = {name: replace(each, secret=True) for name, each in field.items.items()} if field.items else field.items
     return replace(field, items=items, item=replace(field.item, secret=True) if field.item else None)
 
@@ -191,7 +191,7 @@ def _json(bound: int | Decimal) -> int | float:
 
 
 def _decimal_schema(field: Field, bounds: Mapping[str, int | float]) -> dict[str, Any]:
-    """Return the schema of a decimal: a text, or a number with as many places. A pattern cannot name its bounds."""
+    """Return the schema of a decimal: a text or a number. A pattern cannot express the bounds of the text."""
     digits = len(str(int(max(abs(field.low), abs(field.high)))))
     sign = "" if field.low >= 0 else "-?"
     decimals = rf"[0-9]{{1,{field.places}}}0*" if field.places else "0+"

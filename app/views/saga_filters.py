@@ -1,4 +1,4 @@
-"""The words by which people and programs find sagas again. The API, the pages and the command line share them."""
+"""The filters with which people and programs search for sagas. The API, the pages and the command line share them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

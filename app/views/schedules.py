@@ -1,4 +1,4 @@
-"""A schedule as people write and see it: the check of a new one, its JSON, and the audit rows of its changes."""
+"""A schedule as people write and see it: its check when it is added, its JSON, and the audit rows of its changes."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from app.views.validation import load, storable
 from machines.registry import Registry, UnknownSagaError
 from machines.saga import Saga
 
-#: Words for a time at which the saga of the time before has not ended.
+#: What a schedule does when the saga of its previous time has not ended: skip the time, or start another saga.
 SKIP, ALLOW = "skip", "allow"
 
 
@@ -50,7 +50,7 @@ class ScheduleBody(Schema):
 
 
 def checked_data(definition: Saga, data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the data of a schedule's saga, checked and with defaults. Raise InvalidError."""
+    """Return the data of a schedule's saga, checked and with defaults. Raise InvalidError for illegal data."""
     return load(data_schema(definition), data, below="/data")
 
 

@@ -1,4 +1,4 @@
-"""Checks a signal against the table of its saga: who may send it, and what its body must have."""
+"""Checks a signal against the table of its saga: the step that waits for the signal, and the body of the signal."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -41,7 +41,7 @@ def signal_entry(saga: SagaRow, sent: Signal) -> Entry:
 
 
 def signal_body(definition: Saga, step: Step, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the checked body of the signal that the step waits for. Raise InvalidError."""
+    """Return the checked body of the signal that the step waits for. Raise InvalidError for an illegal body."""
     body = load(signal_schema(definition, step.name), given)
     if lacking := definition.lacking(step.name, body):
         raise InvalidError(*((f"/{name.replace('.', '/')}", reason or "Missing.") for name, reason in lacking.items()))

@@ -46,7 +46,7 @@ def state_of(registry: Registry, key: StateKey) -> State | None:
 
 
 def participant_of(state: State | None) -> str | None:
-    """Return the participant of the call that is in flight, or stuck, in a state."""
+    """Return the participant of the call that is in flight or stuck in a state; None without such a call."""
     if state is None or state.step is None:
         return None
     call = state.step.undo if state.undoes else state.step.call

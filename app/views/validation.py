@@ -73,7 +73,7 @@ def cursor_at(at: datetime, saga_id: UUID) -> str:
 
 
 def load(schema: Schema, given: Mapping[str, Any], below: str = "") -> dict[str, Any]:
-    """Return the validated input. Raise InvalidError.
+    """Return the validated input. Raise InvalidError for wrong fields.
 
     below: the JSON pointer of `given` in the input that the sender wrote, such as /data. Errors begin with it.
     """
@@ -105,7 +105,7 @@ def object_in(value: Any, name: str) -> dict[str, Any]:
 def parsed(raw: bytes, name: str, parse: Callable[[bytes], Any] = parsed_strictly) -> Any:
     """Parse JSON strictly. Raise MalformedError or InvalidError.
 
-    name: the input in the sender's words, for the error, such as "the body". parse: see app.values.
+    name: the input in the sender's words, for the error, such as "the body". parse: a parser of app.values.
     """
     try:
         return parse(raw)
