@@ -15,7 +15,8 @@ from machines.fields import CENTS, Field, FieldKind
 
 #: Longest text of a value in an error message, in characters; a longer text would hide the message.
 _LONGEST_SHOWN = 40
-#: A date and time with a zone, as RFC 3339 writes it. Python reads more, such as week dates and times without seconds.
+#: A date and time with a zone, as RFC 3339 writes it. Python accepts more, such as week dates and times without
+#: seconds.
 _RFC_3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:[0-5]\d)", re.ASCII)
 #: Exact arithmetic: more digits than any number that is accepted. Python's default would round to 28.
 EXACTLY = Context(prec=5_000)
@@ -37,7 +38,7 @@ class NotAcceptedError(ValueError):
 def accept(field: Field, value: Any, *, strict: bool = True) -> Any:
     """Return the value as it is stored. Raise NotAcceptedError when it does not fit the field.
 
-    strict: refuse an object with a member that is no field. Otherwise leave such members out, because a participant
+    strict: refuse an object with a member that is not a field. Otherwise leave such members out, because a participant
     may add members to its replies.
     """
     if value is None:

@@ -44,7 +44,7 @@ class Call:
     headers: Mapping[str, Value] = field(default_factory=dict)
     #: True: the body is sent as application/x-www-form-urlencoded.
     form: bool = False
-    #: Name → what is kept of the reply under this name. Empty: the whole body is kept.
+    #: Name → the value of the reply that is kept under this name. Empty: the whole body is kept.
     keeps: Mapping[str, "Kept | Field"] = field(default_factory=dict)
     #: Status, or path of a field in the reply's body → the outcome; see Means.
     means: Means = field(default_factory=dict)
@@ -145,7 +145,7 @@ class Call:
 
 
 class CallColumns(TypedDict, total=False):
-    """Columns that a call may have, whatever its HTTP method is."""
+    """Columns that a call with any HTTP method may have."""
 
     query: Mapping[str, Value]
     headers: Mapping[str, Value]

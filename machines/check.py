@@ -37,7 +37,7 @@ _LETTERS = {
 _WITH_FIELDS = (FieldKind.OBJECT, FieldKind.LIST, FieldKind.ANYTHING)  # kinds whose values can have fields
 #: Methods that always change something (RFC 9110). POST is absent, because a read can use it for a long query.
 _CHANGING = frozenset({"PUT", "PATCH", "DELETE"})
-#: Files of the code that makes a table; "<string>" has the constructor of a dataclass.
+#: Files of the code that makes a table. Python gives the constructor of a dataclass the file name "<string>".
 _MAKING = frozenset({__file__, *(str(Path(__file__).with_name(name)) for name in ("saga.py", "words.py")), "<string>"})
 
 
@@ -66,7 +66,7 @@ class TableError(ValueError):
 
 
 def _place_of_the_table() -> tuple[str, int]:
-    """Return the file and the line of the innermost code that is not part of making a table."""
+    """Return the file and the line of the author's code: the innermost call from outside the files of _MAKING."""
     frame = inspect.currentframe()
     while frame is not None and frame.f_code.co_filename in _MAKING:
         frame = frame.f_back
@@ -76,8 +76,8 @@ def _place_of_the_table() -> tuple[str, int]:
 def check(table: Table) -> None:
     """Raise TableError with the problems of a table.
 
-    A table with a value of a wrong type gets the problems of its other steps, too; its graph is checked only when all
-    else is legal.
+    When a value has a wrong type, the other steps are still checked. The graph is checked only when everything else is
+    legal.
     """
     found = list(value_problems(table))
     found += _problems_beside(table, [step for step, _ in found if step]) if found else _problems(table)
@@ -163,7 +163,7 @@ def _uncalled(table: Table) -> Iterator[str]:
 
 
 def _attempts(step: Step) -> int:
-    """Return how often the call of a step may be sent."""
+    """Return how many times the call of a step may be sent."""
     own = step.call.retry if step.call else None
     if isinstance(own, Mapping):
         own = next((each for outcome, each in own.items() if Outcome(outcome) is IN_DOUBT), None)

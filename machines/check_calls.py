@@ -16,7 +16,7 @@ from machines.retry import Retry
 from machines.templates import Function, constants, references
 from machines.words import Misused
 
-#: Header with the idempotency key. A table may send another key that follows from this one, such as a shorter one.
+#: Header with the idempotency key. A table may set it to a value derived from `saga.key`, such as a shorter key.
 KEY_HEADER = "Idempotency-Key"
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MOST_ATTEMPTS = 1_000_000  # largest Retry.attempts; a larger number is a typing error
@@ -35,7 +35,7 @@ _OF_HEADER = frozenset({
     FieldKind.TEXT, FieldKind.UUID, FieldKind.DATE, FieldKind.DATETIME, FieldKind.CHOICE, FieldKind.DECIMAL,
 })  # fmt: skip
 _LOWEST_STATUS, _HIGHEST_STATUS = 200, 599
-#: Type of a field → the types of the values that it has in a reply. The other types have texts and numbers.
+#: Type of a field → the types of its values in a reply. Other types are not listed: their values are texts or numbers.
 _MEANT = {
     FieldKind.BOOLEAN: (bool,), FieldKind.TEXT: (str,), FieldKind.CHOICE: (str,), FieldKind.UUID: (str,),
     FieldKind.INTEGER: (int,), FieldKind.DATE: (str,), FieldKind.DATETIME: (str,),
@@ -128,7 +128,7 @@ def _means_problems(call: Call) -> Iterator[str]:
 
 
 def _unmatched_problems(call: Call, path: str, meaning: Mapping[Any, Any]) -> Iterator[str]:
-    """Yield a problem for each value that the field at this path never has, as far as keeps= says what it has."""
+    """Yield a problem for each value of `means=` that the field at this path cannot have. keeps= gives its type."""
     if not isinstance(keeps := column_of(call, "keeps"), Mapping):
         return
     kept = {name: kept_of(name, each) for name, each in keeps.items() if isinstance(each, (Kept, Field))}

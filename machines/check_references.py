@@ -26,7 +26,7 @@ from machines.templates import Function, Value, described
 
 
 def reference_problems(scope: Scope, call: Call) -> Iterator[str]:
-    """Yield each problem of the references of a call, also when a probe gave the reply that they refer to."""
+    """Yield each problem of the references of a call. Check them against the replies of probes, too."""
     found = list(_problems(scope, call))
     yield from found
     if not found and any(step.probe and step.probe.keeps for step in scope.table.steps):
@@ -169,7 +169,7 @@ def _item_of_total(scope: Scope, reference: str) -> None:
 
 
 def _refuse_shadowed(scope: Scope) -> None:
-    """Raise ReferenceProblem when `item` would be two things within each_item()."""
+    """Raise ReferenceProblem when a step or a field of data is named `item`: each_item() gives its items this name."""
     if ITEM in scope.table.data or ITEM in {step.name for step in scope.table.steps}:
         raise ReferenceProblem(f"each_item() calls an item {ITEM!r}, as a step or a field of data is; rename that one")
 

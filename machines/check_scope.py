@@ -26,7 +26,7 @@ TYPES = {
     "upper": (TEXTS, _TEXT),
     "lower": (TEXTS, _TEXT),
 }
-#: Function → what it takes, in words.
+#: Function → the argument that it takes, in words.
 WANTED = {
     "cents": "a number", "number_of": "a number", "text_of": "a value that is no object and no list",
     "join": "a value that is no object and no list", "upper": "a text", "lower": "a text",
@@ -34,7 +34,7 @@ WANTED = {
 
 
 class ReferenceProblem(Exception):  # noqa: N818  it never leaves the checks
-    """A reference is wrong; the text says how, and what to do."""
+    """A reference is wrong. The text says what is wrong and how to correct it."""
 
     def __init__(self, problem: str, *, unknown: bool = False) -> None:
         super().__init__(problem)
@@ -59,7 +59,7 @@ class Scope:
     item: Field | None = None
     #: True within each_item(), where references to `item` are legal.
     within_item: bool = False
-    #: True: each reply is the one that the probe of its step gave, with the types of the probe's own keeps=.
+    #: True: each reply is the reply to the step's probe, with the types of the probe's own keeps=.
     from_probe: bool = False
 
     def keeps_of(self, step: Step) -> Mapping[str, Kept | Field]:
@@ -174,7 +174,7 @@ def _unknown(scope: Scope, first: str, reference: str) -> ReferenceProblem:
 
 
 def reply_field(scope: Scope, name: str, path: str, reference: str) -> Field | None:
-    """Return the type of a field of a step's reply, as `field_of` does. path: below the reply."""
+    """Return the type of a field of a step's reply, as `field_of` does. path: the path inside the reply."""
     step = next(step for step in scope.table.steps if step.name == name)
     if step is scope.step:
         if not scope.undoes:
@@ -205,7 +205,10 @@ def reply_field(scope: Scope, name: str, path: str, reference: str) -> Field | N
 
 
 def _field_of(step: Step, field: Field) -> Field:
-    """Return the type of a kept value. What a signal brings may be missing when the step succeeds without a signal."""
+    """Return the type of a kept value.
+
+    A value of a signal may be missing if the step can succeed without the signal.
+    """
     without = step.waits is not None and step.waits.over is Outcome.SUCCEEDED
     return replace(field, optional=True) if without else field
 

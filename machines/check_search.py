@@ -9,7 +9,7 @@ from machines.table import Table
 
 #: Most tags of a table, because each tag is a row that the start of a saga writes.
 MOST_TAGS = 8
-#: Kinds of fields that hold no single value, in words.
+#: Kinds of fields whose value cannot be searched for → the reason, in words.
 _SEVERAL = {
     FieldKind.LIST: "is a list", FieldKind.OBJECT: "is an object", FieldKind.ANYTHING: "may be a list or an object",
 }  # fmt: skip

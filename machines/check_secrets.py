@@ -46,13 +46,13 @@ def _is_secret(scope: Scope, reference: str) -> bool:
     """Return True for a secret value, and for an object or a list with a secret value in it."""
     try:
         field = field_of(scope, reference)
-    except ReferenceProblem:  # another check names it
+    except ReferenceProblem:  # another check reports it
         return False
     return field is not None and holds_secret(field)
 
 
 def _references(scope: Scope, value: Value) -> Iterator[tuple[Scope, str]]:
-    """Yield each reference of a value, with what it means where it stands."""
+    """Yield each reference of a value, with the scope in which it is read."""
     if isinstance(value, str):
         yield scope, value
     elif isinstance(value, Function):
@@ -76,7 +76,7 @@ def _references_of(scope: Scope, function: Function) -> Iterator[tuple[Scope, st
 
 
 def _item(scope: Scope, reference: str) -> Field | None:
-    """Return the type of an item; it is secret when its list is."""
+    """Return the type of an item of a list. The items of a secret list are secret."""
     try:
         item, whole = item_type(scope, reference, "each_item"), field_of(scope, reference)
     except ReferenceProblem:

@@ -31,7 +31,7 @@ _ARGUMENTS = {
 
 
 def template_problems(what: str, value: Any, depth: int = _DEEPEST) -> Iterator[str]:
-    """Yield a problem for each part of a value that is no reference, no function, and no dict or list of them.
+    """Yield a problem for each illegal part of a value. Legal parts are references, functions, and dicts and lists.
 
     what: the words for the value in the problem. depth: how many levels of dicts and lists the value can have.
     """
@@ -118,7 +118,7 @@ def _own_problems(function: Function) -> Iterator[str]:
 
 
 def _signature(function: Callable[..., Any]) -> inspect.Signature | None:
-    """Return the signature of a function; None for a function of Python itself that has none."""
+    """Return the signature of a function; None for a built-in function without a signature."""
     try:
         return inspect.signature(function)
     except (TypeError, ValueError):

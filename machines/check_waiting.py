@@ -71,7 +71,7 @@ def waiting_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
                 yield step, f"signal {waits.signal!r} is named twice; give each wait a signal of its own"
             if waits.signal is not None:
                 signals.add(waits.signal)
-        # The deadline ends neither the wait of an accepted pivot nor what comes after it.
+        # The deadline does not end the wait of an accepted pivot, and it does not stop the steps after the pivot.
         if step.kind is not Kind.PIVOT and (longest_s := _longest_s(step)):
             stay_s += longest_s
             if not forward_only and stay_s >= table.deadline_s:
@@ -81,7 +81,7 @@ def waiting_problems(table: Table) -> Iterator[tuple[Step | None, str]]:
 
 
 def _longest_s(step: Step) -> float:
-    """Return the longest time that the saga waits in a step, in seconds, as far as the table says."""
+    """Return the longest time that the saga waits in a step, in seconds; 0 when the table does not limit the wait."""
     waits = step.waits or step.later
     return (waits.for_s or 0.0) if waits else 0.0
 

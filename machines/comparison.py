@@ -13,7 +13,7 @@ from machines.transitions import Phase
 
 
 class Effect(StrEnum):
-    """What a difference means for running sagas, from the mildest."""
+    """What a difference means for running sagas, in order of severity."""
 
     #: Running sagas continue by the new table, without a new version.
     WORDING = "wording"
@@ -139,7 +139,7 @@ def _whole(table: Saga) -> Mapping[str, Any]:
 
 
 def _lacking(old: Saga, new: Saga) -> Mapping[str, tuple[str, str]]:
-    """Return the fields of the data that a step of the new version sends and that running sagas lack or have otherwise.
+    """Return the fields of the data that new steps send, and that running sagas lack or have with another type.
 
     Field → name of the step, and what is wrong.
     """

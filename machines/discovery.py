@@ -43,7 +43,9 @@ def discover(sources: str | None = None) -> Registry:
 
 
 def tables_at(place: Path) -> list[Saga]:
-    """Return the tables of a file or a folder, imported apart from all others, so that two states of one can be read.
+    """Return the tables of a file or a folder. Import them apart from all other modules.
+
+    So two versions of the same file can be loaded and compared.
 
     Raise BadTablesError as `discover` does.
     """
@@ -93,7 +95,7 @@ def _listed(source: str, found: list[str]) -> list[str]:
 
 
 def _forget(names: Iterable[str]) -> None:
-    """Remove the modules that hold a table, so that a later import refuses the illegal tables among them."""
+    """Remove the modules that hold a table, so that a later import checks their tables again."""
     for name in names:
         if _sagas(sys.modules[name]):
             del sys.modules[name]
@@ -185,7 +187,7 @@ def _place(name: str, error: BaseException) -> str:
 
 
 def _folders(name: str) -> list[str]:
-    """Return the folders with the author's files, of which the module of this name is one."""
+    """Return the folders with the author's files. name: a module in one of these folders."""
     top = name.partition(".")[0]
     try:
         spec = sys.modules[top].__spec__ if top in sys.modules else importlib.util.find_spec(top)

@@ -11,14 +11,14 @@ from machines.references import FillError, scalar_text, unstorable_text
 _EXACTLY = Context(prec=5_000)
 #: The integers that are sent as they are. A larger one becomes a Decimal, which `app.values` writes exactly.
 _SMALLEST, _LARGEST = -(2**63), 2**64 - 1
-#: A number as text. Python reads more, such as "1_0", "1e999999999" and "NaN".
+#: A number as text. Python accepts more, such as "1_0", "1e999999999" and "NaN".
 _NUMBER = re.compile(r"[+-]?(\d{1,1000}(\.\d{0,1000})?|\.\d{1,1000})", re.ASCII)
 _LONGEST = 1_000  # most digits of a number that an author's function returns
 _DEEPEST = 100  # levels of objects and lists that a function of the author returns
 
 
 def as_json(value: Any, depth: int = _DEEPEST) -> Any:
-    """Return what a function of the author returned, as it is sent. Raise TypeError when it is no JSON."""
+    """Return the result of an author's function in the form that is sent. Raise TypeError when it is not JSON."""
     if depth == 0:
         raise TypeError(f"it returned a value that is nested deeper than {_DEEPEST}")
     match value:
@@ -49,7 +49,7 @@ def _integer(value: int) -> int | Decimal:
 
 
 def exact_number(value: Any) -> Decimal:
-    """Return the exact value of a JSON number, or of a number as text. Raise FillError."""
+    """Return the exact value of a JSON number, or of a number as text. Raise FillError for any other value."""
     if isinstance(value, bool) or not isinstance(value, (int, float, Decimal, str)):
         raise FillError(f"{scalar_text('the value', value, 'a sum')} is no number")
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
@@ -75,5 +75,5 @@ def plain_number(exact: Decimal) -> int | Decimal:
 
 
 def add(one: Decimal, other: Decimal) -> Decimal:
-    """Return the sum; it has the places of the longer number."""
+    """Return the sum, with the decimal places of the number that has more of them."""
     return _EXACTLY.add(one, other)

@@ -64,7 +64,7 @@ class Field:
     default: str | int | bool | None = None
     #: Fields of an object, or of each item of a list of objects; None for every other field.
     items: Mapping[str, "Field"] | None = None
-    #: Type of each item of a list whose items are no objects; None for every other field.
+    #: Type of each item of a list whose items are not objects; None for every other field.
     item: "Field | None" = None
     #: Number of decimal places of a decimal.
     places: int = 0
@@ -213,7 +213,7 @@ def secret(field: Declared) -> Declared:
 
 
 def _flagged(value: Any, **flag: bool) -> Any:
-    """Return the field with one flag. Of at() and header(), set the flag of the field that they hold.
+    """Return the field with one flag. For at() and header(), set the flag of the field inside them.
 
     Return any other value unchanged; check() refuses it.
     """

@@ -22,11 +22,11 @@ from machines.statuses import Status, StepStatus, step_status
 from machines.step import EFFECTFUL, Step
 from machines.transitions import DONE, FAILURES, GIVES_UP, Direction, Phase, Trigger
 
-#: Beginnings of the reason of a move that records the reply to a step's probe; the step's call was not sent with it.
-#: The last two are of a call that has no attempt left.
+#: First words of the reason of a move that records the reply to a step's probe. No call of the step was sent for such a
+#: move. The second and third mean that the call has no attempt left.
 PROBED, STILL_UNKNOWN = "probe: ", "still unknown: "
 NO_ATTEMPT_LEFT = "its probe says that it was not done, and no attempt is left: "
-#: Beginning of the reason of a move that records an answer after the reply to the call, or that none came in time.
+#: First words of the reason of a move that records a later answer, or the end of the wait for this answer.
 ANSWERED = "callback: "
 #: HTTP status of a reply that asks to wait. The participant got the call and may have acted on it.
 _UNAVAILABLE = 503
@@ -118,7 +118,7 @@ class StepResult:
     started_at: datetime | None
     completed_at: datetime | None
     compensated_at: datetime | None
-    #: How often the action was sent; at least 1 when a probe found that it took effect.
+    #: Number of times that the action was sent; at least 1 when a probe found that it took effect.
     attempts: int
     #: Retries of the action, counted by `retries`.
     retries: int
@@ -165,7 +165,7 @@ def is_probe(move: Reasoned) -> bool:
 
 
 def sends_call(move: Reasoned) -> bool:
-    """Return False when a row records the reply to a probe, an answer that came later, or that none came in time."""
+    """Return False when a row records the reply to a probe, a later answer, or the end of the wait for this answer."""
     return not (is_probe(move) or (move.reason is not None and move.reason.startswith(ANSWERED)))
 
 
@@ -183,7 +183,7 @@ def replies(journal: Sequence[JournalEntry]) -> dict[str, Any]:
 
 
 def cause_of(definition: Saga, journal: Sequence[JournalEntry]) -> str | None:
-    """Return the error for which a saga goes back, as `Progress.cause` has it; None while it goes forward."""
+    """Return the error that made a saga go back, by the rule of `Progress.cause`; None while the saga goes forward."""
     error, cause = None, None
     for entry in as_named_now(journal):
         if entry.trigger in GIVES_UP:
@@ -219,10 +219,10 @@ def completed_steps(definition: Saga, saga: Snapshot, journal: Sequence[Move]) -
 
 
 def retries(definition: Saga | None, journal: Sequence[JournalEntry]) -> tuple[int, int]:
-    """Find the call that was retried most. Return how often it was retried, and how often its table allows that.
+    """Find the call with the most retries. Return the number of its retries, and the most that its table allows.
 
-    Without any retry, the second number is that of the first step. A probe is no retry. When a person retries a stuck
-    call, its count starts from 0. When this release does not have the table, the second number equals the first.
+    Without any retry, the second number is that of the first step. A probe is not a retry. When a person retries a
+    stuck call, the count starts again from 0. When this release does not have the table, both numbers are equal.
     """
     most, limit, made = 0, definition.steps[0].retry.retries if definition else 0, 0
     for row in as_named_now(journal):
@@ -279,7 +279,7 @@ def _result(
 
 
 def _attempts(done: Sequence[JournalEntry]) -> int:
-    """Return how often the action was sent. After a crash, its probe or its later answer may be the only sign of it."""
+    """Return how many times the action was sent. After a crash, a probe or a later answer may be the only record."""
     unsent = [not sends_call(row) for row in done]
     sent = sum(
         outcome(row) not in (None, Outcome.NOT_SENT) and not other for row, other in zip(done, unsent, strict=True)

@@ -33,7 +33,7 @@ class Kept:
     header: bool = False
     #: True: the header holds a URL, and only the last segment of its path is kept.
     last_segment: bool = False
-    #: Path in the body where the value is when it is not at `source`; "": nowhere else.
+    #: Second path in the body, for replies without a value at `source`; "": there is no second path.
     otherwise: str = ""
 
     def __str__(self) -> str:
@@ -45,7 +45,7 @@ class Kept:
 def at(path: str, field: Field, /, *, otherwise: str = "") -> Kept:
     """Return a value that is kept under another name than its path in the body.
 
-    otherwise: the path in another reply, where the value is when it is missing or null at `path`.
+    otherwise: a second path, for replies in which the value is missing or null at `path`.
     """
     return Kept(field=field, source=path, otherwise=otherwise)
 
@@ -55,7 +55,7 @@ def header(name: str, field: Field | None = None, /, *, last_segment: bool = Fal
     """Return a value that is kept from a header, by default as text.
 
     last_segment: the header holds a URL; keep the last segment of its path, decoded: `42` of `https://x/rentals/42?a=b`.
-    otherwise: the path in the body of another reply, where the value is when the header is missing.
+    otherwise: a path in the body, for replies without the header.
     """
     field = field or text(high=LONGEST_HEADER)
     return Kept(field=field, source=name, header=True, last_segment=last_segment, otherwise=otherwise)

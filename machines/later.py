@@ -19,7 +19,7 @@ class Later:
 
 @word
 def callback(*, within_s: float) -> Later:
-    """Return that the participant answers an accepted call by a POST to the URL in the call's header Saga-Reply-To.
+    """Return the value of `later=`: the participant answers by a POST to the URL in the header Saga-Reply-To.
 
     within_s: longest wait for the answer, in seconds; after that the call is in doubt.
     """

@@ -60,7 +60,7 @@ def preview(saga: Saga, state: str, trigger: Trigger, *, in_doubt: bool) -> Prev
 
 
 def _otherwise(walk: Walk) -> Iterator[tuple[Trigger, tuple[Stop, ...]]]:
-    """Yield two courses: one after a refusal of the call in flight, one after no clear reply to any attempt of it."""
+    """Yield what follows a refusal of the call in flight, and what follows when no attempt gets a clear reply."""
     refused, unanswered = (Walk(walk.definition, walk.state, in_doubt=walk.in_doubt) for _ in range(2))
     yield refused.conclude(Outcome.REFUSED), tuple(_onward(refused))
     yield unanswered.exhaust(), tuple(_onward(unanswered))

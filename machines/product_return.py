@@ -1,7 +1,7 @@
 """A return of goods from a purchase: announce it, refund it, restock the goods and record the return.
 
 The announcement reserves the goods for this return before any refund. Its reply field `achat` names the purchase to
-the other participants, so that they return no more money than it paid and no goods other than its own.
+the other participants. So they do not return more money than the purchase paid, or goods of another purchase.
 """
 
 from machines.call import post

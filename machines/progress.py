@@ -1,8 +1,8 @@
 """The only interpreter of a table: what an outcome, a deadline, a crash or an operator action does to a saga.
 
-The saga's state names the call in flight. One fact is known of that call: it is *in doubt* when an earlier attempt may
-have worked. From the state, this fact and the event, this module decides which moves the saga makes. The engine, the
-previews, the diagrams and the tests call it. No other module fires a trigger, and no other module writes `in_doubt`.
+The saga's state names the call in flight. That call is *in doubt* when an earlier attempt may have worked. From the
+state, this fact and the event, this module decides which moves the saga makes. The engine, the previews, the diagrams
+and the tests call it. No other module fires a trigger, and no other module writes `in_doubt`.
 
     outcome of the call     what the saga does
     succeeded               continues with the next call
@@ -46,11 +46,12 @@ class Progress(SagaMachine):
 
     def __init__(self, definition: Saga, state: str | None = None, *, in_doubt: bool = False) -> None:
         super().__init__(definition, state)
-        #: True when an attempt of the call in flight may have worked. A later refusal does not prove that it failed.
+        #: True when an attempt of the call in flight may have worked. A refusal of a later attempt does not change
+        #: this.
         self.in_doubt = in_doubt and (self._at.waits is None or self._at.awaits_answer)
         #: Number of failed attempts of the call in flight.
         self.failed_attempts = 0
-        #: How often the call in flight was deferred; a deferral counts as no attempt.
+        #: How many times the call in flight was deferred; a deferral is not counted as an attempt.
         self.deferrals = 0
         #: True when a person has asked to send the call in flight again, although it is in doubt.
         self.sends_again = False
@@ -58,7 +59,8 @@ class Progress(SagaMachine):
         self.waits_for: str | None = None
         #: True while the saga waits for a request to start; none of its calls was sent.
         self.pending = False
-        #: Why the saga failed, as "state: step: reason"; None: it has not failed, or has completed all the same.
+        #: Why the saga failed, as "state: step: reason"; None: it has not failed, or it has completed in spite of a
+        #: failure.
         self.error: str | None = None
         #: Error that made the saga go back; None: the saga goes forward, or a person requested to undo an ended saga.
         self.cause: str | None = None
@@ -105,9 +107,9 @@ class Progress(SagaMachine):
         """Make the moves that follow from the outcome of the call in flight. Return the trigger of the first move.
 
         sent: the call left this process. asks_to_wait: the participant said when to send the call again. late: the
-        saga's deadline is over. final: the same call would get the same reply, so this attempt counts as the last, and
-        only the probe is asked after it. facts: recorded with the first move. After RETRY or DEFER, the caller waits
-        and sends the same call again.
+        saga's deadline is over. final: another attempt would get the same reply, so this attempt is the last, and only
+        the probe may still be sent. facts: recorded with the first move. After RETRY or DEFER, the caller waits and
+        sends the same call again.
         """
         at = self._at
         assert at.step is not None
@@ -130,7 +132,7 @@ class Progress(SagaMachine):
         elif trigger is Trigger.RETRY:
             self.in_doubt, self.sends_again = True, False
         elif trigger is Trigger.ACCEPTED:
-            self.in_doubt = doubted  # by earlier attempts: then a refusal proves as little as without a wait
+            self.in_doubt = doubted  # an earlier attempt may have worked, even if the later answer is a refusal
         else:
             self.pass_on(including=including, actor=actor)
         return trigger
@@ -169,7 +171,7 @@ class Progress(SagaMachine):
         self.conclude(outcome, final=True, actor=actor, reason=reason, reply=body, status_code=status_code)
 
     def start_pending(self) -> None:
-        """Start a saga that waited for a request."""
+        """Start a saga that waited for a request or for its start time."""
         self.pending = self.in_doubt = self.sends_again = False
 
     def pass_on(self, *, including: bool = False, actor: str = "") -> None:
@@ -192,7 +194,7 @@ class Progress(SagaMachine):
             self.deferrals += trigger == Trigger.DEFER
             return
         self.failed_attempts, self.deferrals, self.waits_for = 0, 0, None
-        # A person retried a stuck call. It stays in doubt, because an earlier attempt may have taken effect.
+        # When a person retries a stuck call, the call is in doubt, because an earlier attempt may have taken effect.
         self.in_doubt = self.sends_again = trigger == Trigger.RETRY
         if trigger in GIVES_UP:
             self.error = failure(self.definition, str(transition.source), str(transition.dest), reason)
@@ -200,7 +202,7 @@ class Progress(SagaMachine):
             self._end(str(transition.source))
 
     def _end(self, source: str) -> None:
-        """Keep the error for which the saga goes back. An ended saga shows no error of a time when it was stuck."""
+        """Keep the error that makes the saga go back. At the end of the saga, drop an error from a stuck state."""
         before, phase = self.definition.states.get(source), self._at.phase
         if goes_back(before, self._at):
             self.cause = self.error

@@ -40,7 +40,7 @@ class _Masked(str):
     __slots__ = ()
 
 
-#: The one instance: a function of it, and a reference below it, is masked as well.
+#: The only instance. A function of it, and a reference to a part of it, also result in this instance.
 MASKED = _Masked("***")
 
 
@@ -56,7 +56,8 @@ def idempotency_key(saga_id: str, step: str, direction: str) -> str:
 def roots_of(saga_id: str, step: str, direction: str, reply_to: str = MASKED) -> Mapping[str, Any]:
     """Return the values of `saga.…` in one call. direction: "do" or "undo".
 
-    reply_to: the URL for the answer. Each sender that knows it may answer for the step, so people see a mask instead.
+    reply_to: the URL for the answer. Each sender that knows this URL can answer for the step, so people see a mask
+    instead.
     """
     return {SAGA: {"id": saga_id, "key": idempotency_key(saga_id, step, direction), "reply_to": reply_to}}
 

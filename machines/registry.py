@@ -46,7 +46,7 @@ class Registry:
         }
 
     def _misfits(self, definitions: list[Saga]) -> Iterator[str]:
-        """Add the definitions, and yield a problem for each one that does not fit those before it."""
+        """Add the definitions. Yield a problem for each definition that does not fit an earlier one."""
         called: dict[str, str] = {}
         for definition in definitions:
             for name in definition.participants:
@@ -86,14 +86,14 @@ class Registry:
             raise UnknownSagaError(f"saga {name} v{version} is not defined") from None
 
     def know_first(self, digests: Mapping[tuple[str, int], str]) -> None:
-        """Set the tables by which the sagas without a stored digest run. digests: (name, version) → digest.
+        """Set which tables the sagas without a stored digest belong to. digests: (name, version) → digest of the table.
 
-        Without an entry, such a saga runs by the table of this registry.
+        Without an entry, such a saga belongs to the table of this registry.
         """
         self._first = digests
 
     def takes_unnamed(self, definition: Saga) -> bool:
-        """Return True when the sagas that store no digest run by this table."""
+        """Return True when the sagas without a stored digest belong to this table."""
         return self._first.get((definition.name, definition.version), definition.digest) == definition.digest
 
     def of(self, saga: OfSaga) -> Saga:
@@ -119,7 +119,8 @@ class Registry:
     def secrets_of(self, name: str) -> SecretFields | None:
         """Return the secret fields of all versions of a saga; None without any.
 
-        So a value stays hidden when its field became secret later, and when this release lacks the saga's own version.
+        A value is hidden when its field is secret in any version. The saga's own version may be unknown to this
+        release.
         """
         if name not in self._secrets:
             versions = [table for (known, _), table in self._by_version.items() if known == name]

@@ -32,10 +32,10 @@ class Retry(metaclass=WordClass):
         return min(self.cap_s, self.base_s * self.factor ** min(number - 1, 63))
 
 
-#: For calls that must succeed in the end (retriable steps, compensations): some minutes, then a person decides.
+#: For calls that must succeed in the end (retriable steps, compensations): after some minutes a person decides.
 PERSISTENT = Retry(attempts=10)
 #: One attempt. For a participant that keeps no idempotency keys, because a second attempt could take effect twice. Only
 #: a person sends such a call again: a process that takes the saga over does not, and no 503 with Retry-After causes it.
 NEVER = Retry(attempts=1)
-#: Wait between two tries to send a call that could not be sent; `attempts` has no meaning for it.
+#: Wait between two tries to send a call that could not be sent; `attempts` is not used.
 DEFERRED = Retry(base_s=0.5, cap_s=30.0)

@@ -118,9 +118,9 @@ class Saga(Table, metaclass=_SagaClass):
         return self._kept(step, keeps, body, headers)
 
     def accepted(self, step: str, reply: Mapping[str, Any]) -> tuple[Any, Mapping[str, str]]:
-        """Return a reply that a person gives as it is stored, and what it lacks as `lacking` does.
+        """Return the stored form of a reply that a person gives, and the result of `lacking` for it.
 
-        A value that the call keeps must have the type of its field; only what a call refers to is required.
+        A value that the call keeps must have the type of its field. Only the fields that calls refer to are required.
         """
         keeps = {
             name: Kept(field=optional(kept_of(name, declared).field), source=name)

@@ -1,8 +1,8 @@
-"""The secret values of a saga: what a person, a log line, an event or a file shows in their place.
+"""Hides the secret values of a saga from people, log lines, events and files.
 
-A field that is secret() is shown as "***", in the data and in the kept replies. The text of a secret value is also
-replaced where it stands within another text: in the participant's words, in the reason of a failure, in a reply that
-repeats what was sent. It costs nothing for a table without secrets: `Saga.secrets` is then None.
+A field that is secret() is shown as "***", in the data and in the kept replies. A secret value is also replaced inside
+other texts: in the participant's words, in the reason of a failure, and in a reply that repeats the request. A table
+without secrets has no cost: its `Saga.secrets` is None.
 """
 
 import json
@@ -84,7 +84,7 @@ class SecretValues:
         return MASKED if _text(value) in self._texts else value
 
     def _without_rest(self, text: str) -> str:
-        """Return a text that was cut off without the beginning of a secret at its end."""
+        """Return the text. If it was cut off inside a secret, replace the beginning of this secret at its end."""
         whole = text.removesuffix(_ELLIPSIS)
         if whole == text:
             return text

@@ -87,7 +87,7 @@ class Step:
         return self.undo is not None and any(split(each)[0] == self.name for each in self.undo.references)
 
     def undo_can_use(self, reply: Any) -> bool:
-        """Return True when the reply has every field of it that the undo needs."""
+        """Return True when the reply has every field that the undo needs from it."""
         needed = (split(each) for each in self.undo.required_references) if self.undo else ()
         try:
             return all(root != self.name or within(reply, parts(name)) is not None for root, name in needed)
@@ -202,7 +202,7 @@ def wait(
     """Return a step in which the saga waits for a signal, `within_s` seconds at most.
 
     brings: the fields of the signal's body. means: field → value → REFUSED, for a body that refuses; every other body
-    means SUCCEEDED. over: what it means that the time is over; default: REFUSED, and stuck after the pivot.
+    means SUCCEEDED. over: the outcome when the time is over; default: REFUSED, but after the pivot the saga is stuck.
     """
     waits = Waiting(for_s=within_s, signal=signal, brings=brings or {}, means=means or {}, over=over)
     return Step(name=name, kind=Kind.WAIT, call=None, waits=waits, done=done, refused=refused, **columns)

@@ -1,8 +1,8 @@
-"""What a new version of a table means for the sagas that run by the old version, and which of them can continue by it.
+"""Decides which sagas of an old version of a table can continue by a new version.
 
 A saga can continue by the new version when everything that it has done, or may have done, is the same in both tables.
 That is: its first steps, up to the last step whose call may have been sent, have the same names, kinds, calls, undos
-and probes. So every idempotency key stays what it was, and every undo that the saga still needs is sent as the old
+and probes. So every idempotency key stays the same, and every undo that the saga still needs is sent as the old
 table says. Only the names of their states may differ. The later steps may differ, if the saga's data and replies can
 fill their calls.
 """
@@ -136,7 +136,7 @@ def _obstacles(old: Saga, new: Saga, saga: Standing) -> Iterator[str]:
     if old.states[saga.state].phase is not Phase.UNDOING and not old.states[saga.state].undoes:
         yield from _missing_data(new, ahead, saga.data)
         at = old.states[saga.state]
-        awaited = at.step.name if at.step and at.awaits_answer else None  # its answer will have what is needed
+        awaited = at.step.name if at.step and at.awaits_answer else None  # its answer will contain the needed fields
         kept = {name: reply for name, reply in replies(saga.journal).items() if name != awaited}
         yield from _missing_replies(new, number, kept)
 

@@ -16,7 +16,7 @@ from machines.words import word
 
 #: A value of a call: a reference, a Function, or a dict or list of values.
 Value = Any
-#: Value of a maybe() that has no value; its member, parameter or header is left out.
+#: Result of a maybe() whose value is missing or null; its member, parameter or header is left out.
 LEFT_OUT = object()
 
 
@@ -45,7 +45,7 @@ def const(value: Any, /) -> Function:
 def maybe(reference: str, /) -> Function:
     """Return an optional value. Its member, parameter or header is left out when the value is missing or null.
 
-    A function of an optional value is left out, too. join() leaves out this part alone.
+    A function with an optional argument is left out, too. Only join() is kept, without that argument.
     """
     return Function("maybe", (reference,))
 
@@ -185,10 +185,7 @@ def _computed(function: Function, arguments: list[Any]) -> Any:
 
 
 def _total(arguments: tuple[Any, ...], *sources: Mapping[str, Any]) -> Any:
-    """Return the sum. If all items are texts, it is a text with as many decimal places as the longest of them.
-
-    Otherwise it is a number.
-    """
+    """Return the sum as a number. If all items are texts, return a text with the most decimal places of an item."""
     reference = arguments[0]
     where, _, name = reference.rpartition(".")
     items = look_up(where, *sources)
@@ -263,7 +260,7 @@ def _references_of(function: Function, *, optional: bool) -> Iterator[str]:
 
 
 def constants(value: Value) -> Iterator[str]:
-    """Yield each constant text that a value is or is made of."""
+    """Yield each constant text in a value."""
     arguments = value.arguments if isinstance(value, Function) and isinstance(value.arguments, tuple) else ()
     for argument in arguments:
         if value.name == "const" and isinstance(argument, str):

@@ -1,7 +1,7 @@
 """The states and transitions that are derived from a table. No other module creates a transition.
 
-In an *active* state exactly one call is in flight. In a *waiting* state the saga waits for the end of a pause, which is
-`succeeded`, for a signal, which is `succeeded` or `refused`, or for the answer to an accepted call. The trigger of a
+In an *active* state exactly one call is in flight. In a *waiting* state the saga waits for one of three events: the end
+of a pause (`succeeded`), a signal (`succeeded` or `refused`), or the answer to an accepted call. The trigger of a
 transition says what happened to the call or to the saga:
 
     start             the saga is created, in the initial state
@@ -139,7 +139,7 @@ class State:
 
     @property
     def rounds(self) -> int:
-        """The most times that the participant is called: each attempt, and a last probe where the step has one."""
+        """The largest number of requests to the participant: each attempt, and a last probe where the step has one."""
         return self.retry.attempts + (self.probe is not None)
 
     @property
@@ -240,7 +240,7 @@ def _forward(table: Table) -> Iterator[State | Transition]:
 def _awaiting(step: Step, later: Later, entry: str, stuck: str) -> Iterator[State | Transition]:
     """Yield the state that waits for the answer to an accepted call, and its transitions.
 
-    A pivot that waits neither expires nor can it be cancelled, because the saga may be unable to go back.
+    A waiting pivot does not expire and cannot be cancelled, because the saga may be unable to go back.
     """
     waiting, call = awaiting_state(step), step.call
     failure = step.refused or stuck

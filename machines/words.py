@@ -19,7 +19,7 @@ _CALL, _STEP, _SAGA = "a call such as post(…)", "a step such as pivot(…)", "
 #: Words that make a step.
 STEPS = ("read", "compensatable", "pivot", "retriable", "pause", "wait", "approval")
 _CALLING = STEPS[:4]
-#: Column → the word that takes it, for an author who wrote the column at another word.
+#: Column → the word that takes it, for the remedy when an author used the column with another word.
 HOME: Mapping[str, str] = {
     **dict.fromkeys(("query", "headers", "body", "form", "keeps", "means"), _CALL),
     **dict.fromkeys(
