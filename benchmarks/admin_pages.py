@@ -31,7 +31,8 @@ from app.store.database import db
 SAGAS, STUCK, RUNNING, OVERSTAYED = 1_000_000, 2_000, 500, 40
 LIMIT_MS, TIMES = 50.0, 25
 _PASSWORD = secrets.token_hex(16)
-#: Inserts a saga for each row of a subquery. Sets the columns that are equal for all sagas or follow from the row.
+#: Inserts a saga for each row of a subquery. Sets the columns that are equal for all sagas or are computed from the
+#: row.
 _INSERT = """
     INSERT INTO saga (id, definition, definition_version, state, status, data, client, store, attempt, deferrals, error,
                       epoch, version, claims, unsure, created_at, updated_at, entered_at, moves, order_ref)

@@ -55,7 +55,7 @@ class Harness:
         return _migrated(server % name)
 
     def settle(self) -> None:
-        """Checkpoint the database, so that no measurement pays for the writes of the measurement before."""
+        """Checkpoint the database, so that the writes of an earlier measurement do not slow down the next one."""
         for server in self._postgres:
             _execute(server, "CHECKPOINT")
 

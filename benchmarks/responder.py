@@ -1,4 +1,4 @@
-"""A participant that answers 200 at once, or after DELAY_S seconds. Of EVERY sales it refuses one (0: none).
+"""A participant that answers 200 at once, or after DELAY_S seconds. It refuses one sale in EVERY (0: none).
 
 `python -m benchmarks.responder PORT [DELAY_S [EVERY]]`.
 """

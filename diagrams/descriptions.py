@@ -72,7 +72,7 @@ def shape_of(saga: Saga, state: State) -> str:
 
 
 def edge_kind(saga: Saga, transition: Transition) -> str:
-    """Return the kind of an edge: forward, fail, back (compensate), lost (to stuck), person (decides), quarantine."""
+    """Return the kind of an edge: forward, fail, back (compensates), lost (is stuck), person (decides), quarantine."""
     phase, to = saga.states[transition.source].phase, saga.states[transition.dest].phase
     if transition.trigger is Trigger.QUARANTINE or _quarantined(saga, saga.states[transition.source]):
         return QUARANTINE
@@ -105,7 +105,10 @@ def retry_note(step: Step, retry: Retry) -> str:
 
 
 def notes(state: State) -> list[str]:
-    """Return notes about a state: what it waits for, or the retries and the probe of its call. They may be empty."""
+    """Return notes about a state: what it waits for, or the retries and the probe of its call.
+
+    The list may be empty.
+    """
     if state.waits:
         asks = (
             f"no callback in time: asks {state.step.probe}"

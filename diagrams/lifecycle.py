@@ -1,6 +1,6 @@
 """The lifecycles of a saga's status and of a step's status: which status can follow which, in all definitions.
 
-They are found by making every possible move in every table. `machines.statuses` decides the status before and after a
+The module makes every possible move in every table. `machines.statuses` decides the status before and after a
 move, as it does for the API.
 """
 
@@ -16,7 +16,7 @@ from machines.statuses import SAGA_STATUSES, StepStatus, status_of, step_status
 from machines.step import Step
 from machines.transitions import DONE, FAILURES, Phase, Transition, Trigger
 
-#: Name for the request that starts a created saga. It is no trigger, because no table has a transition for it.
+#: Name for the request that starts a created saga. It is not a trigger: no table has a transition for it.
 EXECUTE = "execute"
 _ENDS = (Phase.COMPLETED, Phase.COMPENSATED)
 
@@ -48,7 +48,7 @@ class Lifecycle:
 
 
 class _Point(NamedTuple):
-    """A situation that a saga can reach: its state, and what has happened to the step that is looked at."""
+    """A situation that a saga can reach: the saga's state, and the moves that one step has made so far."""
 
     state: str
     #: True: the saga was created and not started.
@@ -142,7 +142,7 @@ def _in_doubt(transition: Transition, point: _Point) -> tuple[bool, ...]:
 
 
 def _stop(saga: Saga, state: str, *, in_doubt: bool) -> str:
-    """Return the state in which the saga stays when it has left the passing states. state: the state that it enters."""
+    """Return the state in which the saga stays after it has left all passing states. state: the first state."""
     walk = Walk(saga, state)
     walk.pass_on(including=in_doubt)
     return str(walk.state)

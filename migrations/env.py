@@ -26,7 +26,8 @@ PATIENCE_S = 120.0
 LOOK_S = 0.2
 #: Seconds between two tries of a migration that did not get its locks. Replicas commit in this time.
 AGAIN_S = 1.0
-#: Less than PostgreSQL's deadlock_timeout of 1 s, so that a deadlock cancels the migration and never a replica.
+#: Longest wait for a lock, in milliseconds. PostgreSQL's deadlock_timeout is 1 s, so a deadlock cancels the migration
+#: and never a replica.
 LOCK_TIMEOUT_MS = 500
 #: The tables to lock, in the order in which the engine's commits lock them: the trigger writes the journal last.
 LOCKED = ("saga", "journal")
@@ -68,7 +69,7 @@ def _on_postgresql(engine: Engine) -> None:
             while not _done(connection, until):
                 time.sleep(AGAIN_S)
         finally:
-            connection.invalidate()  # with the session settings
+            connection.invalidate()  # together with its session settings
 
 
 def _check_encoding(connection: Connection) -> None:

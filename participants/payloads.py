@@ -47,7 +47,7 @@ class Identifier(fields.Field[str]):
 
 
 class Body(Schema):
-    """A tolerant reader: unknown fields are ignored."""
+    """A request body. Unknown fields are ignored."""
 
     class Meta:
         unknown = EXCLUDE

@@ -8,8 +8,8 @@ from diagrams.overlays.overlay import EdgeKey, Overlay, edge_key
 from machines.saga import Saga
 from machines.transitions import Phase
 
-#: Thresholds for the widths of lines. A box counts by its share of the unfinished sagas, an edge by the number of its
-#: moves as a share of the busiest edge.
+#: Shares at which a line becomes wider. The share of a box is its part of all unfinished sagas. The share of an edge is
+#: the number of its moves, divided by that of the busiest edge.
 _BOXES, _LINES = (0.0, 0.2, 0.5), (0.0, 0.05, 0.25, 0.75)
 
 

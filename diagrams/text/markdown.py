@@ -69,12 +69,12 @@ def markdown(saga: Saga) -> str:
 
 
 def _sent_again(step: Step, retries: Mapping[tuple[str, bool], Retry]) -> str:
-    """Return the retries of the step's call. retries: by the name of the step, and whether it is the undo."""
+    """Return the retries of the step's call. retries: (name of the step, True for its undo) → retries."""
     return retry_note(step, retries[step.name, False]) if step.call else ""
 
 
 def _replies(saga: Saga) -> list[str]:
-    """Return the section about replies that have a meaning of their own; nothing when no call has such replies."""
+    """Return the section about the replies that `means=` gives a meaning; nothing when no call has such replies."""
     calls = {str(call): call for step in saga.steps for call in (step.call, step.undo, step.probe) if call}
     lines = [
         (code(name), code(reply), MEANINGS[outcome])

@@ -35,7 +35,7 @@ class IdempotencyKey:
 
     @classmethod
     def of_request(cls, direction: Direction) -> Self:
-        """Read the key from the request's header. Raise Problem when the header is no key of this direction."""
+        """Read the key from the request's header. Raise Problem when the header is not a key of this direction."""
         found = _KEY.fullmatch(request.headers.get(HEADER, ""))
         if found is None or found[3] != direction:
             raise Problem(400, "Bad idempotency key", f"{HEADER} must be <saga id>/<step>/{direction}")

@@ -17,7 +17,10 @@ GOOD, BAD, QUIET = "bold green", "bold red", "dim"
 
 
 def mark(state: str, before: list[str]) -> tuple[str, str]:
-    """Return the symbol and style of a state. before: the earlier states. After a failure follow compensations."""
+    """Return the symbol and style of a state. before: the earlier states.
+
+    The states after a failure are compensations.
+    """
     if state == COMPLETED:
         return "✔", GOOD
     if state == COMPENSATED:

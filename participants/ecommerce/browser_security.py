@@ -15,7 +15,7 @@ def require_same_origin() -> None:
     """Raise Forbidden for a write that a page of another site has sent.
 
     A browser names the site of the page in Sec-Fetch-Site; an older browser, or one on plain HTTP, in Origin. A client
-    that sends neither header is no browser, so it cannot misuse the rights of a visitor.
+    that sends neither header is not a browser, so it cannot misuse the rights of a visitor.
     """
     if request.method in {"GET", "HEAD", "OPTIONS"}:
         return

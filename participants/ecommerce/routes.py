@@ -65,7 +65,7 @@ def link(endpoint: str, **values: Any) -> str:
 
 
 def links_from(page: str) -> Callable[..., str]:
-    """Return a function that works like `link`, but links from the given page. A part of that page needs it."""
+    """Return a function that works like `link`, but links from the given page. Parts of a page have another path."""
     return partial(_way, page)
 
 
