@@ -1,8 +1,8 @@
 """The client for programs with asyncio.
 
-It sends each request in a thread of its own pool, because asyncio has no HTTP client. A pause occupies no thread, so
-the pool bounds only the requests that are open at once. A cancelled task does not stop its request. This does no harm,
-because a repeated request with the same key finds the same saga.
+asyncio has no HTTP client, so each request is sent in a thread of the client's own pool. A pause occupies no thread, so
+the size of the pool only limits the requests that are open at once. A cancelled task does not stop its request. This
+does no harm, because a repeated request with the same key finds the same saga.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class AsyncSagas:
-    """`Sagas` for asyncio: it has the same methods, as coroutines. connections: most requests that are open at once."""
+    """`Sagas` with the same methods as coroutines, for asyncio. connections: largest number of open requests."""
 
     def __init__(
         self,

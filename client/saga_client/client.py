@@ -22,9 +22,9 @@ WAIT_S = 60.0
 class Sagas:
     """Starts sagas of one service, waits for them, and reads them. Any number of threads may use one object.
 
-    url: base URL of the service. key: API key. timeout: seconds that the service may take for an answer, beyond the
-    wait. attempts: how often a request is sent at most, while the service cannot be reached or answers 5xx or 429.
-    tls: the certificates to trust; default: those of the system. sleep, clock, jitter: for tests.
+    url: base URL of the service. key: API key. timeout: seconds that the service may take for an answer, in addition to
+    the wait. attempts: largest number of times that a request is sent, while the service cannot be reached or answers
+    5xx or 429. tls: the certificates to trust; default: those of the system. sleep, clock, jitter: for tests.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Sagas:
         """Start a saga, wait for its end for at most `wait` seconds, and return the completed saga.
 
         key: idempotency key. The same key returns the same saga, also in another process, and after a crash of this
-        process. Without a key, the client makes one for this call and its repetitions. webhook: what receives the end
-        of the saga: the name of a webhook of the service, or an address that it allows. Raise
-        Compensated, Stuck or StillRunning for a saga that does not complete, and the other errors when none starts.
+        process. Without a key, the client makes one for this call and its repetitions. webhook: where the service
+        reports the end of the saga: the name of one of its webhooks, or an address that it allows. Raise Compensated,
+        Stuck or StillRunning when the saga does not complete. Raise another error when no saga starts.
         """
         return self._carry_out(self._protocol.run(str(type), data, key, wait, webhook=webhook))
 
@@ -116,7 +116,7 @@ class Sagas:
         return self._carry_out(self._protocol.batch(str(type), starts, at=at, webhook=webhook))
 
     def get(self, saga: UUID | str | Saga) -> SagaDetails:
-        """Return a saga with its data and steps. saga: its id, or what `start` returned."""
+        """Return a saga with its data and steps. saga: the saga's id, or the object that `start` returned."""
         return self._carry_out(self._protocol.get(id_of(saga)))
 
     def wait_for_end(self, saga: UUID | str | Saga, *, wait: float = WAIT_S) -> SagaDetails:

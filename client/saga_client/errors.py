@@ -30,7 +30,7 @@ class SagaError(Exception):
 
     @property
     def saga_id(self) -> UUID | None:
-        """The saga that the error is about; None: it is about none."""
+        """Id of the saga that the error is about; None: the error concerns no saga."""
         found = self.problem.get("saga_id")
         return UUID(found) if isinstance(found, str) else None
 
@@ -93,7 +93,7 @@ class KeyReused(Conflict):
 
 
 class Unavailable(SagaError):
-    """The service gave no usable answer to any attempt. Whether it has started the saga is unknown.
+    """No attempt got a usable answer from the service. It is unknown whether the saga has started.
 
     Send the same request with the same key again: it finds the saga or starts it.
     """
@@ -103,7 +103,7 @@ class Unexpected(SagaError):
     """The answer does not come from the service. Check the URL."""
 
 
-#: Status of an answer → error. The statuses that are sent again are not among them.
+#: Status of an answer → error. A status after which the request is sent again is not listed.
 _BY_STATUS: Mapping[int, type[SagaError]] = {
     400: InvalidData,
     401: Unauthorized,

@@ -56,7 +56,7 @@ Steps = Generator[Request | Pause, Answer | Exception | None, T]
 
 
 class Protocol:
-    """The operations. attempts: how often one request is sent at most.
+    """The operations. attempts: largest number of times that one request is sent.
 
     clock: the time in seconds. jitter: returns a random number from 0 to its argument.
     """
@@ -70,9 +70,9 @@ class Protocol:
         self, name: str, data: Mapping[str, Any], key: str | None, wait_s: float = 0.0, *,
         at: datetime | None = None, webhook: str | None = None,
     ) -> Steps[Saga]:  # fmt: skip
-        """Start a saga and return it. The service waits for its end: at most `wait_s` seconds and LONGEST_WAIT_S.
+        """Start a saga and return it. wait_s: how long the service waits for its end, but at most LONGEST_WAIT_S.
 
-        at: when the saga starts; then the service does not wait.
+        at: when the saga starts; the service does not wait in this case.
         """
         wait = max(min(int(wait_s), LONGEST_WAIT_S), 0)
         headers, path = {"Idempotency-Key": key or str(uuid4())}, _path(name)

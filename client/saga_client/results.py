@@ -29,17 +29,17 @@ class SagaType(Generic[Data]):
 class Status(StrEnum):
     """The status of a saga."""
 
-    #: It was created and waits for its start (`Saga.start_at`), or for a request to execute it.
+    #: The saga was created and waits for its start (`Saga.start_at`), or for a request to execute it.
     PENDING = "pending"
-    #: It runs, or it is being undone.
+    #: The saga runs, or is being undone.
     IN_PROGRESS = "in_progress"
-    #: It waits for a signal, a callback, or a time.
+    #: The saga waits for a signal, a callback, or a time.
     WAITING = "waiting"
-    #: It has ended: every step is done.
+    #: The saga has ended: every step is done.
     COMPLETED = "completed"
-    #: It has ended: a step was refused or could not be done, and everything before it is undone.
+    #: The saga has ended: a step was refused or could not be done, and everything before it is undone.
     COMPENSATED = "compensated"
-    #: It is stuck: a person must decide.
+    #: The saga is stuck: a person must decide.
     FAILED = "failed"
 
 
@@ -58,14 +58,14 @@ class Saga:
     """A saga at the moment of the answer."""
 
     id: UUID
-    #: Name of its table.
+    #: Name of the saga's table.
     type: str
     status: Status
-    #: Present state, as its table names it.
+    #: Present state, as the saga's table names it.
     state: str
-    #: Why it is not completed; None: it has not failed.
+    #: Why the saga is not completed; None: it has not failed.
     reason: str | None = None
-    #: True: an earlier request with the same key had started it.
+    #: True: an earlier request with the same key had started the saga.
     replayed: bool = False
     #: When a pending saga starts; None: it has started, or waits for a request to execute it.
     start_at: datetime | None = None
@@ -89,9 +89,9 @@ class Step:
     #: read, compensatable, pivot or retriable.
     kind: str
     status: StepStatus
-    #: How often its call was sent.
+    #: Number of times that the step's call was sent.
     attempts: int
-    #: What its call sent and what it returned, without secrets; None: nothing yet.
+    #: What the call of the step sent, and what it returned, without secrets; None: nothing yet.
     input: Any
     output: Any
     error: str | None
@@ -104,10 +104,10 @@ class Step:
 class SagaDetails(Saga):
     """A saga with its data and its steps."""
 
-    #: Version of its table.
+    #: Version of the saga's table.
     version: int
     data: Mapping[str, Any]
-    #: Who started it, such as `key:shop`; None: not known.
+    #: Principal that started the saga, such as `key:shop`; None: not known.
     started_by: str | None
     created_at: datetime
     updated_at: datetime
@@ -124,7 +124,7 @@ class SagaDetails(Saga):
 
 @dataclass(frozen=True, kw_only=True)
 class BatchResult:
-    """The result of one start of a batch: a saga, or the error for which there is none."""
+    """The result of one start of a batch: the saga, or the error when no saga was started."""
 
     key: str
     saga: Saga | None

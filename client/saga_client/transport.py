@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 #: Seconds after which an idle connection is not used again. The service closes one that is idle for 30 s.
 IDLE_S = 15.0
-#: What a lost connection and an unreadable answer raise. OSError includes time-outs and failed TLS handshakes.
+#: Exceptions of a lost connection or an unreadable answer. OSError includes time-outs and failed TLS handshakes.
 LOST = (OSError, http.client.HTTPException)
 
 

@@ -46,7 +46,7 @@ FOLDERS: Mapping[str, str] = {
 
 
 def toctrees(page: str) -> str:
-    """Return what is added to the Markdown of this page, so that the theme finds all pages. GitHub does not show it."""
+    """Return the text to add to this page, so that the theme finds all pages. GitHub does not show this text."""
     if page == "docs/index":
         return "".join(_toctree(":hidden:", f":caption: {caption}", "", *pages) for caption, pages in CONTENTS.items())
     return _toctree(":glob:", ":maxdepth: 1", "", FOLDERS[page]) if page in FOLDERS else ""

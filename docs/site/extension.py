@@ -1,4 +1,4 @@
-"""What the site needs beside MyST: the contents, drawn Mermaid blocks, and the sources that pages link to as pages."""
+"""Adds to MyST: the contents, drawn Mermaid blocks, and a page for each source file that a page links to."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -12,7 +12,7 @@ CARD_PAYMENT = Saga(
     client="member", order="order",
     participants=("card", "loyalty"),
     steps=(
-        # A payment that waits for the customer (requires_action) is no success, but it exists and has to be cancelled.
+        # A payment that waits for the customer (requires_action) is not a success, but it exists and must be cancelled.
         compensatable("authorise",
                       post("card", "/v1/payments",
                            form={"amount": cents("amount"), "currency": "currency", "card": "card",
@@ -23,7 +23,7 @@ CARD_PAYMENT = Saga(
                       undo=post("card", "/v1/payments/{authorise.id}/cancel", body=None,
                                 means={409: IN_DOUBT, "error.payment.status": {"canceled": SUCCEEDED}}),
                       done="AUTHORISED", refused="DECLINED"),
-        # No idempotency keys: sent once. When the reply is lost, the probe searches for our reference.
+        # This API has no idempotency keys, so the call is sent once. The probe finds a lost reply by our reference.
         compensatable("redeem",
                       post("loyalty", "/members/{member}/redemptions", points="points", ref="saga.id",
                            keeps={"id": at("redemption.id", integer())}),

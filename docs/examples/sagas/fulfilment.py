@@ -5,7 +5,7 @@ from machines import (
     join, list_of, object_of, pivot, post, put, retriable, text, total, upper,
 )  # fmt: skip
 
-BY_REQUEST_ID = {"X-Request-Id": "saga.key"}  # the name that the carrier has for an idempotency key
+BY_REQUEST_ID = {"X-Request-Id": "saga.key"}  # the carrier's name for an idempotency key
 
 FULFILMENT = Saga(
     name="fulfilment", version=1, initial="ORDERED", completed="CUSTOMER_NOTIFIED", compensated="CALLED_OFF",
@@ -15,7 +15,7 @@ FULFILMENT = Saga(
     order="order", events={"GOODS_PICKED": "GoodsPicked"},
     participants=("warehouse", "carrier", "notifier"),
     steps=(
-        # One status, two meanings: the body says which.
+        # One status has two meanings. The field `reason` of the body decides.
         compensatable("reserve",
                       post("warehouse", "/reservations", order="order", units=total("lines.quantity"),
                            lines=each_item("lines", {"article": "item.sku", "quantity": "item.quantity"}),
@@ -32,11 +32,11 @@ FULFILMENT = Saga(
         pivot("pick", post("warehouse", "/reservations/{reserve.id}/pick", body=None, means={
                   "reason": {"in_progress": IN_DOUBT, "picked": SUCCEEDED}}),
               done="GOODS_PICKED", refused="NOT_PICKED"),
-        # The reply is a PDF, which is not kept; its place is.
+        # The reply is a PDF. The saga keeps only its address, from the header Location.
         retriable("label", put("carrier", "/shipments/{ship.id}/label", body=None, means={201: SUCCEEDED},
                                keeps={"at": header("Location")}, retry=Retry(attempts=20)),
                   done="LABELLED"),
-        # 202 is as much as this participant ever says. The tag keeps a repeated message from being sent twice.
+        # This participant always answers 202, and sends no later answer. It sends a message with a known tag only once.
         retriable("notify", post("notifier", "/messages", means={202: SUCCEEDED},
                                  form={"to": "email", "via": [const("log"), "channel"], "tag": "saga.key",
                                        "text": join("", const("Your parcel "), "ship.code", const(" is on its way"))}),

@@ -13,7 +13,7 @@ TRIP = Saga(
     client="traveller", order="bill.number",
     participants=("flight", "hotel", "car", "invoice"),
     steps=(
-        # The airline chooses the id. A repeated key gets the first reply, so a lost id is asked for again.
+        # The airline chooses the id. A repeated key gets the first reply, so a lost id is requested again.
         compensatable("fly",
                       post("flight", "/v1/bookings", query={"channel": const("web")},
                            body={"passenger": {"name": "traveller", "meal": maybe("meal")},
@@ -31,7 +31,7 @@ TRIP = Saga(
                       post("car", "/rentals", query={"city": "city", "days": "nights", "extras": "extras"}, body=None,
                            keeps={"id": header("Location", last_segment=True)}),
                       undo=delete("car", "/rentals/{drive.id}"), repeatable=True, done="CAR_HELD", refused="NO_CAR"),
-        # The invoice that exists already is our own: its reference is the saga's id.
+        # 409 means that the invoice exists. It is ours, because its reference is the saga's id.
         retriable("bill",
                   post("invoice", "/invoices",
                        body={"reference": "saga.id", "total": number_of("fly.price"),
