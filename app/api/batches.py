@@ -69,7 +69,7 @@ def start_batch(saga_type: str) -> Response:
     """Start up to 1,000 sagas in one commit, each with its own idempotency key. Each start gets a result, in order.
 
     A start with `start_at` runs at that time. A start with wrong data gets a problem, and does not stop the others.
-    The same batch again gets the same sagas.
+    A batch that is sent again gets the same sagas.
     """
     refuse_prefer("a batch does not wait for its sagas")
     refuse_header("Idempotency-Key", "each start of a batch has its own key, as its member `key`")

@@ -45,7 +45,7 @@ class ListQuery(FilterWords):
 
 
 def requested_page() -> tuple[SagaFilter, int, int, str, tuple[datetime, UUID] | None]:
-    """Return the filter, limit, offset, sort and cursor of the query string. Raise InvalidError for an illegal one."""
+    """Return the filter, limit, offset, sort and cursor of the query. Raise InvalidError for an illegal parameter."""
     tags = request.args.getlist("tag")
     query = load(ListQuery(), request.args.to_dict() | ({"tag": tags} if tags else {}))
     if "cursor" in query and not query["sort"].endswith("created_at"):

@@ -1,4 +1,4 @@
-"""Every error of the API as one answer: RFC 9457 application/problem+json."""
+"""Converts every error of the API to an answer in the format application/problem+json (RFC 9457)."""
 
 from typing import Any
 

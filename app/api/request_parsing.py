@@ -17,7 +17,7 @@ from app.views.saga_data import data_schema
 from app.views.validation import Reason, checked_key, load, object_in, parsed
 from machines.saga import Saga
 
-#: Longest wait that a client can request with `Prefer: wait=N`, in seconds. A longer wait is shortened to this.
+#: Longest wait that a client can request with `Prefer: wait=N`, in seconds. A longer wait is shortened to this time.
 LONGEST_WAIT_S = 60.0
 #: Header of a start with the webhook that receives the end of the saga.
 WEBHOOK_HEADER = "Saga-Webhook"
@@ -89,7 +89,7 @@ def json_object() -> dict[str, Any]:
 
 
 def json_body(parse: Callable[[bytes], Any] = parsed_strictly) -> Any:
-    """Return the body as JSON. Raise MediaTypeError, MalformedError or InvalidError. parse: from app.values."""
+    """Return the body as JSON. Raise MediaTypeError, MalformedError or InvalidError. parse: a parser of app.values."""
     if request.mimetype != "application/json" and not _sent_by_curl():
         raise MediaTypeError("send Content-Type: application/json")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":

@@ -182,7 +182,7 @@ def execute(saga_id: UUID) -> Response:
     request_headers=["Prefer"], answer_headers=["Location"], leads_to=MOVES, id_at="/saga/id", need=Scope.OPERATE,
 )  # fmt: skip
 def compensate(saga_id: UUID) -> Response:
-    """Undo a saga: cancel a running one, or compensate a completed or stuck one, as far as its table allows."""
+    """Cancel a running saga, or compensate a completed or stuck saga, as far as its table allows."""
     return _moved(
         services().sagas.compensate(saga_id, principal().actor, reason_given(), preferred_wait_s()), "Saga compensated"
     )

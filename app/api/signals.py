@@ -25,7 +25,7 @@ blueprint = Blueprint("signals", __name__, url_prefix="/api/v1/sagas")
 
 
 class _Body(Schema):
-    """The fields that `brings=` of the wait names in the saga's table."""
+    """The fields that the saga's table names in `brings=` of the wait."""
 
     class Meta:
         unknown = INCLUDE
@@ -38,7 +38,7 @@ class _Body(Schema):
     request_headers=["Idempotency-Key", "Prefer"], answer_headers=["Location"], need=Scope.START,
 )  # fmt: skip
 def send(saga_id: UUID, name: str) -> Response:
-    """Answer the wait of a saga. A signal that comes early is kept until the saga waits for it."""
+    """Send the signal that a saga waits for. A signal that comes early is kept until the saga waits for it."""
     saga = queries.find(saga_id)
     if saga is None:
         raise NotFoundError(f"there is no saga {saga_id}")
@@ -51,7 +51,7 @@ def send(saga_id: UUID, name: str) -> Response:
     request_headers=["Idempotency-Key", "Prefer"], answer_headers=["Location"], need=Scope.START,
 )  # fmt: skip
 def send_by_reference(saga_type: str, reference: str, name: str) -> Response:
-    """Answer the wait of the only unfinished saga of this type with this `order=` of its table."""
+    """Send a signal to the only unfinished saga of this type with this business number (`order=` of its table)."""
     found = queries.unfinished_of(saga_type, reference)
     if not found:
         raise NotFoundError(f"there is no unfinished {saga_type} saga with the number {reference}")

@@ -1,4 +1,4 @@
-"""Commands that need tables alone, no database and no service: `saga check`, `saga draw` and `saga client-types`."""
+"""Commands that need only tables, without database and service: `saga check`, `saga draw` and `saga client-types`."""
 
 import os
 import re

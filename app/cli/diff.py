@@ -44,9 +44,9 @@ class _Gone:
 def diff(old: str, new: str, sagas: str | None, as_json: bool) -> None:
     """Show what differs between two states of a table, and what that means for running sagas.
 
-    OLD and NEW are a file, a folder, or NAME@VERSION, such as trip@1. Of two folders, each table of OLD is compared
-    with the same version in NEW, and its newest version with a newer one. A newer version beside the old one does not
-    count for the exit code.
+    OLD and NEW are a file, a folder, or NAME@VERSION, such as trip@1. For two folders, each table of OLD is compared
+    with the same version in NEW. The newest version in OLD is also compared with a newer version in NEW. When NEW keeps
+    the old version, the newer version does not count for the exit code.
 
     \b
     Exit codes:

@@ -20,7 +20,7 @@ _TESTS = ("test_", "conftest")
 @click.argument("name")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path(), help="Folder of your repository.")
 def new(name: str, folder: Path) -> None:
-    """Write a table, and a test of it, to start from; in a new folder also a participant and a Dockerfile.
+    """Write the files of a new saga: a table and its test; in a new folder also a participant and a Dockerfile.
 
     No file is overwritten.
     """

@@ -35,7 +35,7 @@ class Operation:
     #: body.
     body: Schema | Saga | str | None = None
     body_optional: bool = False
-    #: Example request bodies by name. Each works without changes.
+    #: Example request bodies by name. Each example works without changes.
     examples: Mapping[str, Any] = field(default_factory=dict)
     query: type[Schema] | None = None
     #: Names of the headers of the request and of the answer that the document lists.
