@@ -123,7 +123,7 @@ def _compare_tables(config: Config, sender: "Connection[str, str]") -> None:
         services(create_app(config)).runner.tables.compare()
     except ConfigError as error:
         sender.send(str(error))
-    except SQLAlchemyError:  # the database is away or not migrated; /ready names the remedy
+    except SQLAlchemyError:  # the database does not answer or is not migrated; /ready names the remedy
         pass
 
 

@@ -1,7 +1,7 @@
 """Messages that wake workers. Celery sends them over Redis or RabbitMQ; the URL decides which.
 
 A message only says that some saga is due. The database decides which sagas are due, and which process runs them. So one
-message is enough for many sagas. A lost message only delays a saga, and a repeated one does nothing.
+message is enough for many sagas. A lost message only delays a saga, and a repeated message does nothing.
 """
 
 import threading
@@ -53,7 +53,7 @@ def make_celery(url: str) -> "Celery":
         # One Celery thread is enough, because a message only wakes the runner, which has its own threads.
         worker_pool="threads",
         worker_concurrency=1,
-        # Without remote control, no message can stop a worker. Two workers of one machine would share its queue.
+        # With remote control, a message could stop a worker, and two workers of one machine would share a queue for it.
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
     )

@@ -1,8 +1,8 @@
 """The times of a schedule: a cron expression in a time zone.
 
-When the clocks change, the rules are those of Debian's cron. An expression with fixed minutes and hours runs once: at
-the next existing moment when its time does not exist, and at the first of two equal times. An expression whose minutes
-or hours begin with `*` follows real time: it does not run in a skipped hour, and runs twice in a repeated hour.
+When the clocks change, the rules are those of Debian's cron. An expression with fixed minutes and hours runs once. If
+its time is skipped, it runs at the next time that exists. If its time comes twice, it runs the first time. An
+expression whose minutes or hours begin with `*` does not run in a skipped hour, and runs twice in a repeated hour.
 """
 
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ def next_after(expression: str, zone: str, after: datetime) -> datetime:
     known = _zone(zone)
     try:
         times = CronSim(expression, after.astimezone(known))
-        while (found := next(times).astimezone(UTC)) <= after:  # in a repeated hour cronsim can go back
+        while (found := next(times).astimezone(UTC)) <= after:  # in a repeated hour, cronsim can return an earlier time
             pass
     except (CronSimError, ValueError, OverflowError) as error:
         raise ScheduleTimeError("cron", f"{error}; write five fields such as 0 3 * * *.") from None
@@ -46,5 +46,5 @@ def next_after(expression: str, zone: str, after: datetime) -> datetime:
 def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
-    except (LookupError, ValueError, OSError):  # OSError: the name of a folder
+    except (LookupError, ValueError, OSError):  # OSError: the name is a folder
         raise ScheduleTimeError("zone", f"{name!r} is no time zone; use a name such as Europe/Paris or UTC.") from None

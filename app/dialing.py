@@ -23,7 +23,7 @@ LookUp = Callable[..., Sequence[AddressInfo]]
 CONNECT_TIMEOUT_S = 2.0
 #: How long an answer of the name server is used without a new query, in seconds.
 FRESH_S = 5.0
-#: How long the last answer is used when the name server fails, in seconds. Addresses can change within minutes.
+#: How long the last answer is used when the name server fails, in seconds; not longer, because addresses change.
 KEPT_S = 60.0
 #: Longest wait for the name server when an older answer is known, in seconds.
 PATIENCE_S = 0.5

@@ -83,8 +83,7 @@ def decoded_strictly(content: bytes) -> Any:
 def read_back(text: str | bytes) -> Any:
     """Return the value of stored JSON, without a check of bounds.
 
-    A value that an earlier release stored may be out of bounds. An error for one row would
-    end the whole query.
+    A value that an earlier release stored may be out of bounds. An error for one row would end the whole query.
     """
     content = text.encode() if isinstance(text, str) else text
     try:

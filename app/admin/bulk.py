@@ -1,4 +1,4 @@
-"""/admin/stuck/group: one action on all sagas of a group. First the page shows a dry run; then it moves part by part.
+"""/admin/stuck/group: one action on all sagas of a group. The page first shows a dry run, then moves sagas in parts.
 
 The server stores no progress: the form of each part contains the last saga of the previous part. So the operator can
 leave the page, and the server can restart, between two parts. Sagas that became stuck after the start of the first part

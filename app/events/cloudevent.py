@@ -12,7 +12,7 @@ from app.values import LARGEST_CONTENT
 from app.views.validation import load, parsed_object, storable
 from machines.secrets import SecretFields
 
-#: The replies for the event of a saga without secrets, which needs none.
+#: Replies for a saga without secrets: its events are made without the replies.
 NO_REPLIES: Mapping[str, Any] = MappingProxyType({})
 CONTENT_TYPE = "application/cloudevents+json"
 #: Checks of a text attribute: 1 to 500 characters that the database can store.
@@ -38,7 +38,7 @@ def as_cloudevent(
     """Return the CloudEvent of a move. A move that is published again has the same event id.
 
     move: the columns of a row of `outbox.PUBLISHED`. secrets: the secret fields of its saga, see `Registry.secrets_of`;
-    the event has "***" for each secret value. replies: of the saga's steps; they may contain secrets.
+    the event has "***" for each secret value. replies: the replies of its steps, which may have secrets.
     """
     reply, data, reason = move.reply, move.data, move.reason
     if secrets is not None:

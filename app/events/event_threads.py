@@ -13,7 +13,7 @@ IN_MEMORY = "memory://"
 
 
 class EventThreads:
-    """Publishes and receives events from `start` until the process ends. webhooks: None without webhooks."""
+    """Publishes and receives events from `start` until the process ends. webhooks: None when there is no webhook."""
 
     def __init__(  # noqa: PLR0917
         self, url: str, relay: Relay, intake: Intake, webhooks: WebhookSender | None, threads: ServiceThreads,

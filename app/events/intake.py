@@ -124,7 +124,7 @@ class Intake:
                     declared_at = time.monotonic()
 
     def _take(self, message: Message) -> None:
-        """Use a message and acknowledge it. While the database fails, raise SQLAlchemyError and acknowledge nothing."""
+        """Start the saga of a message, and acknowledge it. When the database fails, only raise SQLAlchemyError."""
         body = message.body if isinstance(message.body, bytes) else str(message.body).encode(errors="replace")
         try:
             started = self._start_with_retries(body)

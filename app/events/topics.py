@@ -45,7 +45,7 @@ class Publisher:
         self._connection = connect(url)
 
     def publish(self, event: dict[str, Any]) -> None:
-        """Publish an event and wait for the broker's confirmation. Without it, raise an error of kombu or OSError."""
+        """Publish an event and wait for the broker's confirmation. Raise an error of kombu or OSError if none comes."""
         try:
             with as_kombu_errors(self._connection):
                 self._connection.Producer().publish(

@@ -22,7 +22,7 @@ def event_of(delivery: Row[Any], move: Row[Any], journal: Sequence[Row[Any]], re
     journal: the saga's journal up to the move. The event has "***" for each secret value.
     """
     reason = _reason(delivery.event, move, journal, registry)
-    shown = SimpleNamespace(**{**move._mapping, "reason": reason, "event": f"saga.{delivery.event}"})  # noqa: SLF001  its public name
+    shown = SimpleNamespace(**{**move._mapping, "reason": reason, "event": f"saga.{delivery.event}"})  # noqa: SLF001  documented by SQLAlchemy
     event = as_cloudevent(shown, registry.secrets_of(move.definition), replies(journal))
     event["data"] = {"status": delivery.event} | event["data"]
     # The outbox may publish another event of the same move. The status in this id keeps the two ids different.

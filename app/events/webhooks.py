@@ -31,7 +31,7 @@ _log = structlog.get_logger("webhooks")
 THREADS, EACH = 16, 4
 #: Longest time between two searches for due messages, in seconds. Another process may have written a message.
 IDLE_S = 1.0
-#: Seconds between two searches for messages to webhooks that are in no settings. They become dead letters.
+#: Seconds between two searches for old messages to unknown webhooks, which become dead letters.
 BURY_EVERY_S = 60.0
 #: Seconds that a lease lasts longer than the longest attempt, so that the result can be written.
 LEASE_MARGIN_S = 5.0
@@ -65,7 +65,7 @@ class WebhookSender:
                 self._sent.labels(name, outcome)
 
     def run(self, progressed: Callable[[], None] = lambda: None) -> None:
-        """Send until the process is to end. progressed: called after each search for messages."""
+        """Send messages until the process is to end. progressed: called after each search for messages."""
         with ThreadPoolExecutor(THREADS, thread_name_prefix="webhook") as pool:
             while not self._stopping.is_set():
                 self._wake.wait(IDLE_S)

@@ -44,7 +44,7 @@ def proxy_at(url: str, name: str) -> Proxy:
 
 
 def environment_proxy(url: str, environ: Mapping[str, str]) -> Proxy | None:
-    """Return the proxy that the environment names for this URL, as `requests` reads it; None for none.
+    """Return the proxy that the environment names for this URL, as `requests` reads it; None without one.
 
     A variable in lower case overrides the same variable in capitals. Loopback addresses are never behind a proxy.
     """

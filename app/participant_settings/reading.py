@@ -135,8 +135,9 @@ class Reader:
 def participant_settings(
     participants: Mapping[str, Iterable[str]], tables: Mapping[str, Any], variables: Mapping[str, str], common: Common
 ) -> Mapping[str, ParticipantSettings]:
-    """Return the settings of every participant. Raise ConfigError for the first setting that is illegal or fits none.
+    """Return the settings of every participant.
 
+    Raise ConfigError for the first setting that is illegal, or that belongs to no participant of the tables.
     participants: name → the headers that the calls of the tables set.
     """
     names = sorted(participants)

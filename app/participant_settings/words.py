@@ -12,7 +12,7 @@ PLAIN = (
     "url", "ca_file", "client_cert_file", "client_key_file", "idempotency_header", "timeout_s", "concurrency", "rate",
     "proxy", "health",
 )  # fmt: skip
-#: Kind of credential → its secrets. The setting of a secret can also have the ending _file, and name a file.
+#: Kind of credential → its secrets. A setting with the ending _file names a file with the secret.
 SECRETS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "bearer": ("token",), "basic": ("password",), "api_key": ("key",), "oauth2": ("client_secret",), "hmac": ("key",),
 })  # fmt: skip
@@ -45,7 +45,10 @@ def variable_of(participant: str, setting: str) -> str:
 
 
 def by_participant(variables: Mapping[str, str], participants: Iterable[str]) -> Mapping[str, Mapping[str, str]]:
-    """Return participant → setting → text. Raise ConfigError for a variable that fits none or two of them."""
+    """Return participant → setting → text.
+
+    Raise ConfigError for a variable that fits no participant, or two participants.
+    """
     known: dict[str, list[tuple[str, str]]] = {}
     for name in sorted(participants):
         for setting in _ENDS:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # the main process serves nothing, and does not import Flask
 _log = structlog.get_logger("server")
 #: Number of threads for liveness checks, and for requests until they have a place in a queue.
 SPARE_THREADS = 4
-#: Seconds between two checks for overdue bodies. Each check also checks that the parent process lives.
+#: Seconds between two checks for overdue bodies. Each check also finds out whether the parent lives.
 CHECK_EVERY_S = 0.5
 
 

@@ -98,7 +98,8 @@ def _remedy(error: HTTPException, allowed: str) -> str:
 def _of_database(error: SQLAlchemyError) -> Problem:
     """Return the problem for a database error; its detail says who can correct the cause.
 
-    After a lost connection, nobody knows whether the transaction was committed.
+    After a lost connection it is not known whether the transaction was committed, so the detail asks to repeat the
+    request with the same Idempotency-Key.
     """
     meant = meaning(error)
     if meant is Meaning.DEFECT:
