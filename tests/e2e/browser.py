@@ -28,7 +28,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
-    """Return what axe finds wrong on the current page, as rule and element. Without `rules`, `STANDARDS` apply."""
+    """Return the problems that axe finds on the current page, as rule and element. Default rules: `STANDARDS`."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text())
     only = {"type": "rule", "values": rules} if rules else {"type": "tag", "values": STANDARDS}

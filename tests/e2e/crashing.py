@@ -1,4 +1,4 @@
-"""A complete run of every saga, and each boundary between two stages of a run, at which a test kills the process."""
+"""A complete run of every saga, and the boundaries between its stages. A test kills the process at each boundary."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field

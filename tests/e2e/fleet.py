@@ -18,7 +18,7 @@ from tests.support.servers import Participants, Server, start
 from tests.support.waiting import eventually, free_port
 
 CART = {"client_id": 4, "magasin_id": 1}
-#: The lease of every process, in seconds. It is so long that it ends during a test only when the test ends it.
+#: The lease of every process, in seconds. A lease is longer than a test, so only the test itself can end it.
 LEASE = {"LEASE_S": "600"}
 
 
@@ -116,7 +116,7 @@ def process_of(owner: str) -> str:
 
 
 def owner(process: subprocess.Popen[bytes] | psutil.Process) -> str:
-    """Return `host:pid` of a process, with which its owner in the database begins."""
+    """Return `host:pid` of a process. The column `owner` of its sagas begins with this text."""
     return f"{socket.gethostname()}:{process.pid}"
 
 

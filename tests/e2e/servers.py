@@ -48,7 +48,7 @@ class Program:
             self._process = None
 
     def freeze(self) -> None:
-        """Stop the process without ending it: its connections stay open, but get no answer."""
+        """Pause the process: its connections stay open, but get no answer."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:

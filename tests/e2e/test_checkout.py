@@ -116,7 +116,7 @@ def test_two_idempotency_keys_are_refused_but_one_may_have_a_comma(orchestrator,
 
 
 def checkout_with(server, *keys):
-    """Send each key in its own header, unlike the library requests; return the status and the problem's detail."""
+    """Send each key in a separate header, which the library requests cannot do. Return the status and `detail`."""
     body = b'{"client_id": 4, "magasin_id": 1}'
     with closing(HTTPConnection(server.url.removeprefix("http://"), timeout=120)) as connection:
         connection.putrequest("POST", "/api/commande/checkout")

@@ -211,7 +211,7 @@ def test_watch_prints_every_move_until_the_end(saga, started, orchestrator, part
 
 
 def interruptible(environment, *arguments):
-    """Start a command that SIGINT can interrupt, also when the tests run in the background and ignore SIGINT."""
+    """Start a command that SIGINT can interrupt, even when the tests run in the background and ignore SIGINT."""
     return subprocess.Popen(
         [sys.executable, "-m", "app.cli", *arguments], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no threads are running

@@ -63,7 +63,7 @@ def recover(url: str, participants_url: str) -> None:
 
 
 def give_up(url: str, participants_url: str, saga_id: UUID) -> None:
-    """Compensate the saga, as a person does who knows that the refused pivot did not happen."""
+    """Compensate the saga. A person does this after finding out that the refused pivot did not happen."""
     services(make_app(url, participants_url)).sagas.compensate(saga_id, "ada", "sales has no such sale")
 
 

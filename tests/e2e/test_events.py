@@ -217,7 +217,7 @@ BEGINNINGS = ("TravelAsked", "HotelAsked")
 
 
 def test_each_of_two_tables_consumes_its_own_event(broker):
-    """On Redis, this holds also after FLUSHALL, when both queues have been declared again."""
+    """On Redis, this is also true after FLUSHALL, when both queues have been declared again."""
     received, stopping = FakeConsumer(), threading.Event()
     tables = Registry([begun_by(event) for event in BEGINNINGS])
     intake = Intake(received, tables, received, CollectorRegistry(), stopping)

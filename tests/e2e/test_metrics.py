@@ -78,7 +78,7 @@ def run(orchestrator, participants, store_url):
 
 
 def complete_metrics(server):
-    """Return the text of /metrics and its samples, or None while not all eight sagas have ended or are stuck."""
+    """Return the text of /metrics and its samples, or None while one of the eight sagas still runs."""
     text = requests.get(f"{server.url}/metrics", timeout=5).text
     samples = defaultdict(dict)
     for family in text_string_to_metric_families(text):

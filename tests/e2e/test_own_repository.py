@@ -49,7 +49,7 @@ def installed(tmp_path_factory) -> dict[str, str]:
 
 @pytest.fixture
 def repository(tmp_path) -> Path:
-    """Return a copy of the example, committed on a branch whose origin is an earlier copy."""
+    """Return a Git repository with a copy of the example on its branch `main`, and with a clone as its origin."""
     folder, origin = tmp_path / "gifts", tmp_path / "origin"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("__pycache__"))
     for command in (
@@ -168,7 +168,7 @@ def image(engine, tmp_path_factory) -> str:
 
 @pytest.fixture
 def containers():
-    """Return a function that starts a container on the network of this machine, and stop them all at the end."""
+    """Return a function that starts a container on the network of this machine. Remove the containers at the end."""
     ids: list[str] = []
 
     def start(image: str, *command: str, **environment: object) -> str:

@@ -18,7 +18,7 @@ processes.set_forkserver_preload(["app.factory", "tests.e2e.test_schedule_crash"
 
 CART = {"client_id": 4, "magasin_id": 1}
 PAST = datetime(2020, 1, 31, 3, tzinfo=UTC)
-#: Number of commits of a confirmed checkout that starts later: its start, and the five of a checkout.
+#: Number of commits of a confirmed checkout that starts later: one for the start, and the five of any checkout.
 COMMITS = 6
 SENDS = 5
 

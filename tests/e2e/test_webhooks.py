@@ -69,7 +69,7 @@ class Receiver:
 
 @pytest.fixture
 def receiver(tmp_path):
-    """Return a function that starts a receiver and returns it, with the settings of a service that sends to it."""
+    """Return a function that starts a receiver, and returns it with the settings of a service that sends to it."""
     started = []
 
     def start(*statuses, timeout_s=10, secret=OLD, known=OLD):

@@ -105,7 +105,7 @@ def bank():
 
 @pytest.fixture(scope="session")
 def tables(tmp_path_factory):
-    """Return the folder of the tables; a process imports its files once."""
+    """Return the folder of the tables. The tests share one folder, because a process imports a module only once."""
     folder = tmp_path_factory.mktemp("secret_tables")
     (folder / "secretive.py").write_text(SAGA)
     return folder

@@ -110,7 +110,7 @@ def _server() -> socket.socket:
         silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
         process = subprocess.Popen(command, cwd=ROOT, pass_fds=[theirs.fileno()], **silent)
     atexit.register(process.wait)
-    atexit.register(ours.close)  # atexit calls this before `process.wait`; it makes the server end
+    atexit.register(ours.close)  # called before `process.wait`; the closed socket ends the server
     return ours
 
 

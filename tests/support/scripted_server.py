@@ -10,7 +10,7 @@ LOCAL = "127.0.0.1"
 
 
 def http(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:
-    """Return an answer with its Content-Length."""
+    """Return the bytes of an answer, with its Content-Length."""
     return f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
 
 

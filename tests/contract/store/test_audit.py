@@ -90,7 +90,7 @@ def test_deleted_or_inserted_row_is_found(trail, sql, broken):
 
 
 def rehashed(stored, seq, **changes):
-    """Alter a row and its hash, as a database administrator could who knows how the hash is computed."""
+    """Alter a row and its hash. A database administrator who knows how the hash is computed could do this."""
     with stored.engine.connect() as connection:
         (kept,) = connection.execute(select(AuditRow.__table__).where(AuditRow.seq == seq)).mappings()
         row = {**kept, **changes}

@@ -32,5 +32,5 @@ def test_claim_uses_the_index_of_a_table_without_statistics(plan):
 
 @pytest.mark.parametrize("store_url", ["postgresql"], indirect=True)
 def test_claim_does_not_read_sagas_that_are_not_due(plan):
-    """Thousands of sagas may not be due. Reading all of them would make each claim slow."""
+    """There can be thousands of sagas that are not due. Reading all of them would make each claim slow."""
     assert "Index Cond: (due_at <=" in plan

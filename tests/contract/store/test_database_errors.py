@@ -1,4 +1,4 @@
-"""Errors of real databases are sorted by who can repair them, and by whether a repeated statement may succeed."""
+"""For each error of a real database: who can repair it, and whether a repeated statement may succeed."""
 
 import sqlite3
 

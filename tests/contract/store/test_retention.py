@@ -23,7 +23,7 @@ def application(store_url):
 
 
 def cancelled(stored, *, days_ago):
-    """Store a saga that was cancelled at once, `days_ago` days ago."""
+    """Store a saga that was started and at once cancelled, `days_ago` days ago."""
     saga = started(stored, days_ago=0)
     saga.fire(Trigger.CANCEL, actor="ada")
     saga.fire(Trigger.COMPENSATE, actor="ada")

@@ -53,7 +53,7 @@ def test_wrong_password_does_not_reveal_whether_the_user_exists(admin_service, n
 
 
 def test_unknown_name_is_stored_nowhere(admin_service, capsys):
-    """A person may type the password into the field of the name."""
+    """A person may type the password into the field of the name by mistake."""
     admin_service.browser().post("/login", name="hunter2hunter2", password="x")
     assert "hunter2" not in str(admin_service.trail()) + capsys.readouterr().out
 

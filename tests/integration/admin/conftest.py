@@ -45,7 +45,7 @@ def client(store_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskCli
 
 @pytest.fixture
 def walk(client: FlaskClient) -> Callable[..., Instance]:
-    """Return a function that stores a saga and makes a move for each outcome, each in a commit of its own."""
+    """Return a function that stores a saga and makes one move for each outcome. Each move is a separate commit."""
     store = SagaStore(Connections(db.engine), discover(), "test")
 
     def move(*outcomes: str, definition: str = "checkout", reason: str = "no", **data: Any) -> Instance:

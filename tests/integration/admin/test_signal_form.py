@@ -1,4 +1,4 @@
-"""The form on a saga's page that sends the signal which the saga waits for."""
+"""The form on the page of a waiting saga, which sends the signal that ends the wait."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +17,7 @@ from app.store.models import AuditRow, SagaRow
 from tests.integration.admin.conftest import SETTINGS, seen
 from tests.support.applications import opened
 
-#: Folder of a table that only waits.
+#: Folder of a table whose sagas only wait.
 SAGAS = Path(__file__).parents[2] / "support" / "waiting_sagas"
 
 

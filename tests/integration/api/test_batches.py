@@ -1,4 +1,4 @@
-"""Many starts in one request: a result for each, one commit, and the same results for the same batch."""
+"""Many starts in one request: a result for each, one commit, and the same results for a repeated batch."""
 
 from uuid import UUID
 

@@ -63,7 +63,7 @@ def client(store_url: str, registry: Registry) -> Iterator[FlaskClient]:
 
 @pytest.fixture
 def walk(client: FlaskClient, registry: Registry) -> Any:
-    """Return a function that stores a checkout v1 and makes a move for each outcome, each in a commit of its own."""
+    """Return a function that stores a checkout v1 and makes one move, in a separate commit, for each outcome."""
     store = SagaStore(Connections(db.engine), registry, "test")
 
     def move(*outcomes: str, reason: str | None = None) -> Instance:

@@ -1,4 +1,4 @@
-"""`start_at` of the API, of the command line and of the client: what it answers, and what it refuses."""
+"""`start_at` in the API, on the command line and in the client: which times are accepted, and which are refused."""
 
 import json
 from datetime import UTC, datetime, timedelta

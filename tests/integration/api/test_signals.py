@@ -18,7 +18,7 @@ from tests.support.servers import OPEN
 
 DATA = {"person": "Ada", "number": "L-7"}
 
-#: Folder of a table that only waits.
+#: Folder of a table whose sagas only wait.
 SAGAS = Path(__file__).parents[2] / "support" / "waiting_sagas"
 
 

@@ -70,7 +70,7 @@ def test_the_loop_is_free_while_sagas_run_and_few_threads_serve_many(service, ke
             ticking = asyncio.create_task(tick())
             started = await asyncio.gather(*(sagas.start("travel", TRIP, key=str(number)) for number in range(10)))
             ends = [asyncio.create_task(sagas.wait_for_end(saga, wait=30)) for saga in started]
-            while len(ticks) < 100:  # noqa: ASYNC110  it lets the other tasks run
+            while len(ticks) < 100:  # noqa: ASYNC110  each sleep lets the other tasks run
                 await asyncio.sleep(0)
             assert not any(end.done() for end in ends)
             agency.free.set()

@@ -1,4 +1,4 @@
-"""Connections are used again, replaced when they are lost, and bounded in time."""
+"""A connection is used again, and replaced when it is lost or idle for too long. A request ends at its timeout."""
 
 import json
 import ssl

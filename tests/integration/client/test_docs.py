@@ -11,7 +11,7 @@ from app.services import services
 
 ROOT = Path(__file__).parents[3]
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "docs" / "client.md").read_text(), re.DOTALL)
-#: Commands that other tests carry out.
+#: Commands of the page that other tests run.
 ELSEWHERE = {"pip install ./client": "tests/e2e/test_client_wheel.py"}
 
 

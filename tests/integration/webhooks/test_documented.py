@@ -24,7 +24,7 @@ def block(language):
 
 @pytest.fixture
 def message(scene, senders, receiver, configured):
-    """Return the headers and the body of a message that was signed with both secrets now."""
+    """Return the headers and the body of a message that is signed now, with both secrets."""
     configured(CHECKOUTS, f"{NEW} {OLD}")
     receiver.answers = [http(b"")]
     senders.now = time.time()

@@ -1,4 +1,4 @@
-"""The metrics of the calls to a participant have few series, even if it answers with many different statuses."""
+"""The metrics of the calls to a participant have few series, even if its answers have many different statuses."""
 
 from prometheus_client import CollectorRegistry
 

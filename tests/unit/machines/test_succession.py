@@ -1,4 +1,4 @@
-"""Which running sagas can continue by another version of their table, and in which state."""
+"""Which running sagas can continue with another version of their table, and in which state."""
 
 from dataclasses import dataclass, replace
 from typing import Any

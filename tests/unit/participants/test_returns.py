@@ -1,4 +1,4 @@
-"""What may be returned from a sale, and the effects of cancelling a sale."""
+"""The goods of a sale that may be returned, and the effects of cancelling a sale."""
 
 import pytest
 

@@ -65,5 +65,5 @@ def drawn(saga, width=80, seconds_later=120, definition=CHECKOUT, **columns):
 
 def _row(move, at):
     columns = asdict(move)
-    del columns["made"]  # no column of the journal; a trigger of the database computes `at` from it
+    del columns["made"]  # the journal has no such column; a trigger of the database computes `at` from it
     return JournalRow(**columns, saga_id=SAGA_ID, at=at)
