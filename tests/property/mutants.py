@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from pytest import MonkeyPatch  # noqa: PT013  the import gives each guard its name
+from pytest import MonkeyPatch  # noqa: PT013  a short name for the parameter of every guard
 from sqlalchemy import bindparam, update
 
 from app.calls.outcome import Reply

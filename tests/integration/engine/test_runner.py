@@ -122,9 +122,9 @@ def test_full_runner_wakes_another_and_claims_again_when_free(scene, make, broke
 
 
 def test_full_runner_claims_again_when_half_its_threads_are_free(scene, make):
-    """Claiming one saga costs as much as claiming many, so the runner waits for free threads.
+    """Claiming one saga costs as much as claiming many, so the runner waits until several threads are free.
 
-    Due sagas need not wait until all threads are free.
+    The runner does not wait until all threads are free, because the due sagas would wait as long.
     """
     due(scene, 7)
     runner = make(4, workers=False)

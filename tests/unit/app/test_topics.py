@@ -18,6 +18,6 @@ from app.events.topics import as_kombu_errors, connect
     ],
 )
 def test_error_of_the_broker_library_becomes_an_error_of_kombu(url, error):
-    """The event threads catch only errors of kombu: they wait for the broker. Any other error would end a thread."""
+    """The event threads catch only errors of kombu, and then wait for the broker. Other errors would end a thread."""
     with pytest.raises(KombuError, match=str(error)[:20]), as_kombu_errors(connect(url)):
         raise error

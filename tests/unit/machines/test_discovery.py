@@ -23,7 +23,7 @@ from machines.step import pivot
 
 @pytest.fixture(autouse=True)
 def forgotten():
-    """Remove the modules of folders before the test, and the modules that it has imported after the test."""
+    """Before the test, remove modules of other folders. After the test, remove the modules that it has imported."""
     for name in [name for name in sys.modules if name.split(".")[0] == "sagas"]:
         del sys.modules[name]  # another test of this process left them
     before = set(sys.modules)
