@@ -12,6 +12,7 @@ from benchmarks import (
     observability,
     recovery,
     replicas,
+    waiting,
     workloads,
 )
 from benchmarks.harness import open_harness
@@ -27,6 +28,7 @@ BENCHMARKS = {
     "growth": growth.measure,
     "recovery": recovery.measure,
     "health": health.measure,
+    "waiting": waiting.measure,
 }
 
 
