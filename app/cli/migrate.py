@@ -1,5 +1,6 @@
 """`flask db`: the commands of flask_migrate, imported only when they are used, because the import takes 0.2 s."""
 
+import logging
 from typing import Any
 
 import click
@@ -7,7 +8,7 @@ from flask import Flask
 from flask.cli import ScriptInfo
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from app.cli.group import BAD_INPUT, one_line
+from app.cli.group import one_line
 from app.readiness import MIGRATIONS
 from app.store.database import db
 from app.store.database_errors import Meaning, in_one_line, meaning, sqlstate
@@ -22,6 +23,8 @@ def enable_migrations(app: Flask) -> None:
     from flask_migrate import Migrate  # noqa: PLC0415
 
     Migrate(app, db, directory=str(MIGRATIONS))
+    # It logs its errors as JSON before it exits. `MigrateCommand` writes them as every command writes its errors.
+    logging.getLogger("flask_migrate").disabled = True
 
 
 class MigrateCommand(click.Command):
@@ -40,8 +43,13 @@ class MigrateCommand(click.Command):
             with command.make_context(ctx.info_name, [*ctx.args], parent=ctx.parent) as inner:
                 check_database_file(app.config["SQLALCHEMY_DATABASE_URI"], writes=True)
                 return command.invoke(inner)
-        except SystemExit as error:  # flask_migrate has already logged the reason, such as an unknown revision
-            ctx.exit(BAD_INPUT if error.code else 0)
+        except SystemExit as error:
+            if not error.code:
+                ctx.exit(0)
+            with one_line(ctx):  # the context is Alembic's error, such as an unknown revision
+                raise click.ClickException(
+                    f"{error.__context__}; `flask --app app db history` lists revisions"
+                ) from error
         except SQLAlchemyError as error:
             if _is_foreign(error):
                 with one_line(ctx):

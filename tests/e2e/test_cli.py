@@ -94,6 +94,23 @@ def test_wrong_setting_is_one_line_and_exit_code_2_from_every_command(environmen
     assert complaint.startswith("saga: LEASE_S must be ")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["app.cli", "migrate", "0xyz"],
+        *(["flask", "--app", "app", "db", verb, "0xyz"] for verb in ("upgrade", "downgrade")),
+    ],
+    ids=" ".join,
+)
+def test_unknown_revision_is_one_line_and_exit_code_2(environment, command):
+    ended = subprocess.run(
+        [sys.executable, "-m", *command], env=environment, capture_output=True, timeout=60, check=False
+    )
+    complaint = ended.stderr.decode()
+    assert (ended.returncode, ended.stdout.decode(), complaint.count("\n")) == (2, "", 1), complaint
+    assert complaint.startswith("saga: Can't locate revision identified by '0xyz'")
+
+
 def test_seed_starts_one_example_of_every_saga_once(saga):
     assert saga("seed").splitlines() == [
         "checkout v1: completed", "commande v1: completed", "order_saga v1: completed",
