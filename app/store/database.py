@@ -117,7 +117,8 @@ class UtcDateTime(TypeDecorator[datetime]):
 def stored_moment(moment: datetime, database: Database) -> datetime | str:
     """Return a timestamp in the form that the driver stores, for statements that pass their values unchanged."""
     moment = moment.astimezone(UTC)
-    return moment.strftime("%Y-%m-%d %H:%M:%S.%f") if database.dialect.name == "sqlite" else moment
+    # Not strftime, which writes the year 1 with one digit: SQLite reads that as no time.
+    return moment.replace(tzinfo=None).isoformat(" ", "microseconds") if database.dialect.name == "sqlite" else moment
 
 
 class Json(TypeDecorator[Any]):

@@ -5,6 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from app.services import services
+from tests.support.waiting import eventually
+
 CART = {"client_id": 4, "magasin_id": 1}
 LATER = "2031-01-31T09:30:00+00:00"
 
@@ -102,3 +105,12 @@ def test_a_wrong_time_on_the_command_line_is_one_line(client, begun, options, er
 def test_ten_years_ahead_is_the_limit(client):
     within = datetime.now(UTC) + timedelta(days=3_649)
     assert start(client, f"start_at={within:%Y-%m-%dT%H:%M:%SZ}").status_code == 202
+
+
+def test_a_start_in_the_year_1_starts_now_and_hides_no_list(client):
+    answer = start(client, "start_at=0001-01-01T00:00:00Z")
+    assert answer.status_code == 202
+    for path in ("/api/v1/sagas", answer.headers["Location"], "/metrics"):
+        assert client.get(path).status_code == 200, path
+    services().runner.claim_due()
+    eventually(lambda: client.get(answer.headers["Location"]).json["status"] != "pending", "it starts")
