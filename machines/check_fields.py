@@ -14,7 +14,7 @@ MOST_CHARACTERS = 1_000_000  # largest low= and high= of text(), in characters; 
 MOST_ITEMS = 100_000  # largest low= and high= of list_of(), in items; a larger bound is a typing error
 MOST_CHOICES = 1_000  # largest number of texts of choice(); an error message lists all of them
 DEEPEST_FIELD = 5  # largest number of lists and objects in a field, one inside the other; the checks recurse into them
-#: Legal names of fields. A name is a part of references, where dots and braces have a meaning, so it has neither.
+#: Legal names of fields. A name contains no dots or braces, because they have a meaning in references.
 FIELD_NAME = re.compile(r"[^\s.{}/]{1,64}")
 _CONSTRUCTORS = "text(), integer(), amount(), money(), boolean(), object_of({…}) or list_of({…})"
 _BOUNDS = {

@@ -1,4 +1,4 @@
-"""What a reference means in one call of a table: the type of its value, as far as the table says."""
+"""Finds what a reference means in one call of a table: the type of its value, if the table defines it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -18,7 +18,7 @@ _INEXACT = (FieldKind.NUMBER, FieldKind.AMOUNT)
 
 
 def tag_type_problems(table: Table) -> Iterator[str]:
-    """Yield a problem when tags= is no tuple of texts."""
+    """Yield a problem when tags= is not a tuple of texts."""
     tags = column_of(table, "tags")
     if isinstance(tags, (tuple, list)):
         for name in tags:
@@ -43,7 +43,7 @@ def search_value_problems(table: Table) -> Iterator[str]:
 
 
 def tag_problems(table: Table) -> Iterator[str]:
-    """Yield a problem for each tag that is no field of the data, and for too many or repeated tags."""
+    """Yield a problem for each tag that is not a field of the data, and for too many or repeated tags."""
     for name in table.tags:
         if name not in table.data:
             yield f"tags= names {name!r}, which is no field of data; {mend(name, table.data, 'take it out')}"

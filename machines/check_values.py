@@ -72,7 +72,7 @@ def column_problems(table: Table) -> Iterator[str]:
 
 
 def _misfit_problems(value: object) -> Iterator[str]:
-    """Yield a problem for each value in steps= that is no step, with the name of the step if the author gave one."""
+    """Yield a problem for each value in steps= that is not a step, with the name of the step if the author gave one."""
     if not isinstance(value, Misused):
         yield f"steps= holds {shown(value)}; write read(…), compensatable(…), pivot(…) or retriable(…)"
         return

@@ -15,11 +15,11 @@ from machines.transitions import Phase
 class Effect(StrEnum):
     """What a difference means for running sagas, in order of severity."""
 
-    #: Running sagas continue by the new table, without a new version.
+    #: Running sagas continue with the new table, without a new version.
     WORDING = "wording"
     #: The table needs a new version; every running saga can be moved to that version.
     COMPATIBLE = "compatible"
-    #: The table needs a new version; sagas that have called a changed step continue by the old version.
+    #: The table needs a new version; sagas that have called a changed step continue with the old version.
     BREAKING = "breaking"
 
 

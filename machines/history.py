@@ -55,7 +55,7 @@ class Effect(StrEnum):
 
 
 class Move(Protocol):
-    """A move, with the columns that record the outcome of a call; a move without a call has none."""
+    """A move, with the columns that record the outcome of a call. A move without a call does not fill them."""
 
     @property
     def trigger(self) -> str: ...
@@ -131,7 +131,7 @@ class StepResult:
 
 @dataclass(frozen=True, kw_only=True)
 class StepEffect:
-    """One step that changes something, and its effect as far as the journal shows it."""
+    """One step that changes something, and its effect according to the journal."""
 
     step: Step
     effect: Effect

@@ -129,7 +129,7 @@ def legal_in_header(text: str) -> bool:
 
 
 def scalar_text(reference: str, value: Any, where: str) -> str:
-    """Return a value as text. It is the same text before the saga is stored and after the saga is loaded.
+    """Return a value as text. The text is the same before the saga is stored and after the saga is loaded.
 
     where: the place of the text, for the error. Raise FillError for null, a list and an object.
     """

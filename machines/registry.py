@@ -97,14 +97,17 @@ class Registry:
         return self._first.get((definition.name, definition.version), definition.digest) == definition.digest
 
     def of(self, saga: OfSaga) -> Saga:
-        """Return the table that a saga runs by. Raise UnknownSagaError if it is absent, or has another digest now."""
+        """Return the table that a saga uses.
+
+        Raise UnknownSagaError if the table is absent, or has another digest now.
+        """
         found = self.get(saga.definition, saga.definition_version)
         if saga.table_digest != found.digest and (saga.table_digest or not self.takes_unnamed(found)):
             raise UnknownSagaError(f"saga {found} runs by another table of that version than the one defined now")
         return found
 
     def knows(self, saga: OfSaga) -> bool:
-        """Return True when this registry has the table that a saga runs by."""
+        """Return True when this registry has the table that a saga uses."""
         try:
             self.of(saga)
         except UnknownSagaError:
@@ -112,7 +115,7 @@ class Registry:
         return True
 
     def latest(self, name: str) -> Saga:
-        """Return the newest version of a table; new sagas run by it."""
+        """Return the newest version of a table; new sagas use this version."""
         versions = [version for known, version in self._by_version if known == name]
         return self.get(name, max(versions, default=0))
 

@@ -6,7 +6,7 @@ Each row of the journal keeps the state names of its time. The row of a migratio
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-#: Trigger of the journal's row that records a move to another version. It is no transition of a table.
+#: Trigger of the journal's row that records a move to another version. No table has such a transition.
 MIGRATE = "migrate"
 #: Member of `reply` in the MIGRATE row with the renamed states: old name → new name.
 STATES = "states"

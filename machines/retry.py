@@ -1,4 +1,4 @@
-"""How often, and how soon, a call is sent again."""
+"""How many times, and after which waits, a call is sent again."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from machines.words import WordClass
 
 @dataclass(frozen=True, kw_only=True)
 class Retry(metaclass=WordClass):
-    """How often, and how soon, a call whose outcome is in doubt is sent again.
+    """How many times, and after which waits, a call in doubt is sent again.
 
     The wait after attempt n is random, from 0 to min(cap_s, base_s * factor ** (n - 1)) seconds. By default there are
     3 retries, after at most 1, 2 and 4 s.

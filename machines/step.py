@@ -46,7 +46,7 @@ class Step:
     done: str
     #: State after a refusal; None where there is no way back.
     refused: str | None = None
-    #: State in which the call is in flight; None: the state in which the step before ended.
+    #: State in which the call is in flight; None: the state in which the preceding step ended.
     doing: str | None = None
     #: Call that compensates the step.
     undo: Call | None = None
@@ -135,7 +135,7 @@ def compensatable(
     **columns: Unpack[EffectStepColumns],
 ) -> Step:
     """Return a step whose effect the call `undo` takes back; the undo is in flight in the state `undoing`."""
-    undoing = undoing or f"UNDOING_{str(name).upper()}"  # str: check() refuses a name that is no text
+    undoing = undoing or f"UNDOING_{str(name).upper()}"  # str: check() refuses a name that is not a text
     return Step(
         name=name,
         kind=Kind.COMPENSATABLE,
@@ -179,8 +179,8 @@ def pause(
 ) -> Step:
     """Return a step in which the saga waits `for_s` seconds, or until the date or datetime that `until` refers to.
 
-    A date begins at midnight UTC. refused: state after the saga was cancelled, or its deadline was over, in the pause;
-    a pause after the pivot has none.
+    A date begins at midnight UTC. refused: state after a cancel in the pause, or after the end of the saga's deadline
+    in the pause. A pause after the pivot has no such state.
     """
     waits = Waiting(for_s=for_s, until=until)
     return Step(name=name, kind=Kind.PAUSE, call=None, waits=waits, done=done, refused=refused, **columns)

@@ -1,10 +1,10 @@
-"""Decides which sagas of an old version of a table can continue by a new version.
+"""Decides which sagas of an old version of a table can continue with a new version.
 
-A saga can continue by the new version when everything that it has done, or may have done, is the same in both tables.
+A saga can continue with the new version when everything that it has done, or may have done, is the same in both tables.
 That is: its first steps, up to the last step whose call may have been sent, have the same names, kinds, calls, undos
-and probes. So every idempotency key stays the same, and every undo that the saga still needs is sent as the old
-table says. Only the names of their states may differ. The later steps may differ, if the saga's data and replies can
-fill their calls.
+and probes. So every idempotency key stays the same, and every undo that the saga still needs is sent as the old table
+says. Only the names of their states may differ. The later steps may differ, if the saga's data and replies can fill
+their calls.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -48,7 +48,7 @@ class Passage:
     state: str | None
     #: State of the saga's past or present → its name in the other version, where that differs.
     renamed: Mapping[str, str]
-    #: Why the saga cannot continue by the other version, one line for each reason.
+    #: Why the saga cannot continue with the other version, one line for each reason.
     obstacles: tuple[str, ...] = ()
 
 
@@ -104,7 +104,7 @@ def first_change(old: Saga, new: Saga) -> str:
 
 
 def passage(old: Saga, new: Saga, saga: Standing, mapped: Collection[str] = ()) -> Passage:
-    """Return the state in which a saga of the old version continues by the new version, or why it cannot continue.
+    """Return the state in which a saga of the old version continues with the new version, or why it cannot continue.
 
     mapped: the states of the old version for which a person has given the new name.
     """

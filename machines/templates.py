@@ -26,7 +26,8 @@ class Function:
 
     #: Name in the table, such as "cents".
     name: str
-    #: Arguments as the table writes them. Of const(): the constant. Of each_item(): the list and the value of an item.
+    #: Arguments as the table writes them. For const(): the constant. For each_item(): the list and the value of an
+    #: item.
     arguments: tuple[Any, ...]
     #: For computed(): the function that the author of the table wrote. None for all others.
     own: Callable[..., Any] | None = None
@@ -112,7 +113,7 @@ def computed(function: Callable[..., Any], /, *values: Value) -> Function:
     The function is called at each attempt, so it must return the same JSON value for the same arguments. When it raises
     an error, the call is not sent, and the error's text is the reason.
     """
-    name = getattr(function, "__qualname__", "<locals>")  # check() refuses what is no function with a name
+    name = getattr(function, "__qualname__", "<locals>")  # check() refuses a value that is not a function with a name
     return Function(f"{getattr(function, '__module__', '')}.{name}", values, function)
 
 

@@ -93,7 +93,7 @@ def _problems(name: str, takes: inspect.Signature, values: Sequence[Any], named:
     parameters = takes.parameters.values()
     places = [each.name for each in parameters if each.kind in _PLACED]
     filled = places[: len(values)]
-    # check() says of each kind of step why it has no undo=, no probe= or no refused=.
+    # check() explains for each kind of step why it does not take undo=, probe= or refused=.
     legal = [*(named if names is None else names), *(each for each in HOME if HOME[each] == _STEP and name in _CALLING)]
     for given in named:
         if given in placed and given not in filled:

@@ -1,7 +1,7 @@
 """A circuit breaker for each participant. With Redis, all processes share the breakers' states.
 
-A call that an open breaker blocks is not sent. Its saga defers the call, which counts neither as an attempt nor as a
-refusal.
+A call that an open breaker blocks is not sent. Its saga defers the call. The deferral is not an
+attempt and not a refusal.
 """
 
 import time

@@ -52,7 +52,7 @@ class HttpClient:
         self._ways = Ways(participants or {}, Dialer(look_up, clock, allows), connections, self.send, clock)
 
     def send(self, request: Request) -> Reply:
-        """Send the request and return its reply, or a reply with the reason why there is none."""
+        """Send the request and return its reply, or a reply with the reason why none was received."""
         started = self._clock()
         way = self._ways[request.participant]
         timeout_s = request.timeout_s if way.timeout_s is None else min(request.timeout_s, way.timeout_s)

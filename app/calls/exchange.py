@@ -1,8 +1,8 @@
 """One request and its reply over a connection that stays open.
 
 The library requests manages the connections: their pools, certificates and limits. The exchange over a connection is
-our own code, because the layers of requests for proxies, redirects, cookies and streams take ten times as long as the
-exchange itself (ADR 19).
+our own code, because the library's layers for proxies, redirects, cookies and streams take ten times as long as the
+exchange (ADR 19).
 """
 
 import socket
@@ -103,7 +103,10 @@ class SecureExchangePool(ExchangePool, HTTPSConnectionPool):
 
 
 class ExchangeAdapter(HTTPAdapter):
-    """The adapter of requests, with our pools, for participants with equal routes and certificates."""
+    """The adapter of the library requests, with our own pools.
+
+    Participants with equal routes and certificates share it.
+    """
 
     def __init__(self, route: Route, trust: Trust, *, connections: int = 10) -> None:
         self._route, self._trust = route, trust

@@ -88,7 +88,7 @@ class Reply:
 
     @property
     def fields(self) -> Mapping[str, Any]:
-        """The members of the body; none when it is no object."""
+        """The members of the body; empty when the body is not an object."""
         return self.body if isinstance(self.body, Mapping) else {}
 
     def header(self, name: str) -> str | None:

@@ -66,7 +66,7 @@ class Calls:
         return probed if probed[1] is Outcome.SUCCEEDED else _not_again(probed)
 
     def longest_s(self, saga: Instance) -> float:
-        """Return the longest duration of `make`, in seconds: the call, and the other calls that it may send."""
+        """Return the longest duration of `make`, in seconds, with the probe and the recovery."""
         at = saga.current
         if at.step is None:
             return 0.0

@@ -2,9 +2,9 @@
 
     commit → send → outcome → move → commit → send → …
 
-A call with an effect is sent only after its intent is durable: the commit of the state that names the call. The commit
-of one call's outcome is also the intent of the next call, so n steps with an effect cost n + 1 commits. A read changes
-nothing, so it needs no intent, and its outcome is stored with the next commit.
+A call with an effect is sent only after its intent is durable. The intent is the commit of the state that names the
+call. The commit of one call's outcome is also the intent of the next call, so n steps with an effect cost n + 1
+commits. A read changes nothing, so it needs no intent, and its outcome is stored with the next commit.
 """
 
 import time
@@ -29,14 +29,14 @@ from machines.retry import Retry
 from machines.statuses import FINISHED, REPORTED
 from machines.transitions import Phase, Trigger
 
-#: Longest Retry-After that is obeyed, in seconds. A longer one is obeyed only up to the deadline of the saga.
+#: Longest Retry-After that is obeyed, in seconds. A longer Retry-After is obeyed only up to the deadline of the saga.
 LONGEST_RETRY_AFTER_S = 3600.0
 
 
 class RunEnd(Enum):
     """Why a run of a saga has ended."""
 
-    #: The saga has ended, waits, or is stuck. Its process no longer holds it.
+    #: The saga has ended, waits, or is stuck. The process no longer holds the saga.
     RELEASED = auto()
     #: The next call might last beyond the limit of the run. The process still holds the saga and must run it again.
     OUT_OF_TIME = auto()
@@ -179,7 +179,10 @@ class Engine:
         self._save(saga, busy_s + lease_s, self.store.owner, enough_s=busy_s + lease_s / 2)
 
     def release(self, saga: Instance, after_s: float | None) -> None:
-        """Commit and release the saga. It becomes due after `after_s` seconds; None: it has ended or needs a person."""
+        """Commit and release the saga.
+
+        after_s: seconds until the saga is due again; None: the saga has ended or needs a person.
+        """
         self._save(saga, after_s, None)
 
     def request_move(

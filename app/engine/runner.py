@@ -60,8 +60,8 @@ class Runner:
     ) -> None:
         self._at_each_beat = tuple(at_each_beat)
         self._broker = broker
-        #: How long this process leaves a due saga to the workers, in seconds. A worker sets it to 0, so that it claims
-        #: due sagas without a wake-up, too.
+        #: Seconds for which this process leaves a due saga to the workers. A worker sets 0, so that it claims due sagas
+        #: at once, even without a wake-up.
         self.patience_s = config.lease_s if broker else 0.0
         self._config, self._engine, self._leases = config, engine, leases
         self.heartbeat, self.stopping, self.tables = heartbeat, stopping, tables
@@ -72,7 +72,7 @@ class Runner:
         self._more_due = False
         #: True: the next claim also takes the due sagas that this process would still leave to the workers.
         self._woken = False
-        # One claim of several sagas costs as much as a claim of one, so claim when half of the threads are free.
+        # A claim of several sagas costs as much as a claim of one saga, so claim when half of the threads are free.
         self._claim_at = min((config.threads + 1) // 2, CLAIM_LIMIT)
         self._counting = threading.Lock()
         #: Set: the recovery thread claims at once. Otherwise it claims every `recovery_interval_s`.
@@ -269,5 +269,5 @@ class Runner:
         try:
             for saga in sagas:
                 self._leases.uncount_claim(saga)
-        except SQLAlchemyError:  # then one claim too many is counted, and the saga may be quarantined a little earlier
+        except SQLAlchemyError:  # the count is then one too high, and the saga may be quarantined a little earlier
             _log.warning("claims.not_discounted", exc_info=True)

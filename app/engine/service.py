@@ -122,7 +122,7 @@ class SagaService:
     ) -> SagaSnapshot:
         """Send the call of a stuck saga again. seen: the state in which the caller saw the saga.
 
-        Raise ConflictError when the saga has left that state, or when its table has no retry from there.
+        Raise ConflictError when the saga has left that state, or when its table allows no retry in that state.
         """
         return self._take_action(saga_id, "retry", actor, reason, wait_s, seen)
 

@@ -12,7 +12,7 @@ instance         one running saga in memory
 loading          a saga from its row and journal
 sagas            the commits of a saga
 leases           which process holds which saga
-tables           the tables that sagas run by
+tables           the tables that sagas use
 queries, lists, attention, statistics    the sagas as people and metrics read them
 retention        sagas that ended long ago
 outbox, dead_letters    events to publish, and incoming messages that were not accepted

@@ -76,9 +76,9 @@ class Users:
             append(connection, _entry(f"user:{name}", "sign_in", name, after={"address": address}))
 
     def refused(self, name: str | None, address: str) -> None:
-        """Record a failed sign-in in the audit trail. name: the user; None when the typed name is no user's name.
+        """Record a failed sign-in in the audit trail. name: the user; None when no user has the typed name.
 
-        A typed name that no user has is not recorded, because it may be a password.
+        Such a name is not recorded, because it may be a password.
         """
         record(self._database, Entry(actor="nobody", action="sign_in.refused", target=name, after={"address": address}))
 

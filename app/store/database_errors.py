@@ -1,7 +1,7 @@
 """The meaning of a database error. No other module decides it.
 
-The SQLSTATE decides on PostgreSQL, and the result code on SQLite. The class of the driver's exception does not decide,
-because psycopg2 raises the same OperationalError for a lost server and for a value that is too long for an index.
+The SQLSTATE decides on PostgreSQL, and the result code on SQLite. The class of the driver's exception does not decide:
+psycopg2 raises OperationalError for a lost server, and also for a value that is too long for an index.
 """
 
 import sqlite3
@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 
 class Meaning(StrEnum):
-    """The cause of an error. It says who can repair it, and whether the same statement can succeed later."""
+    """The cause of an error. The cause decides who can repair it, and whether the same statement can succeed later."""
 
     AWAY = "away"  # the database is down, full, read-only or a standby: the process is not ready
     BUSY = "busy"  # a deadlock, a lock or no free connection: a later try can succeed; the process stays ready

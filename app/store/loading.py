@@ -83,7 +83,7 @@ def start_of(row: SagaRow | Row[Any]) -> datetime | None:
 
 
 def table_of(registry: Registry, saga: SagaRow | Row[Any], journal: Sequence[JournalRow] = ()) -> Saga | None:
-    """Return the table by which a saga is shown to people; None when this release has no table that fits the saga.
+    """Return the table with which a saga is shown to people; None when this release has no table that fits the saga.
 
     No table fits when a later release has started the saga, or when its table was changed. People can still read its
     row and its journal. Every list, page, diagram and command uses this function.

@@ -62,7 +62,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     order_ref: Mapped[str | None]
     #: Number of failed attempts of the call in flight.
     attempt: Mapped[int]
-    #: How often the call in flight was deferred.
+    #: Number of times that the call in flight was deferred.
     deferrals: Mapped[int]
     #: Why the saga failed, in one line.
     error: Mapped[str | None] = mapped_column(Words)
@@ -75,7 +75,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     started_by: Mapped[str | None]
     #: Webhook that the start named: the name of a webhook, or an address. NULL: none.
     webhook: Mapped[str | None]
-    #: Digest of the table that the saga runs by, see SagaTableRow.
+    #: Digest of the table that the saga uses, see SagaTableRow.
     table_digest: Mapped[str | None]
     #: Process that holds the lease.
     owner: Mapped[str | None]
@@ -199,7 +199,7 @@ class ScheduleRow(db.Model):  # type: ignore[name-defined,misc]
 
 
 class SagaTableRow(db.Model):  # type: ignore[name-defined,misc]
-    """A table by which sagas of one definition and version run. A version whose table was edited has several rows."""
+    """A table that sagas of one definition and version use. A version whose table was edited has several rows."""
 
     __tablename__ = "saga_table"
     __table_args__ = (UniqueConstraint("definition", "definition_version", "digest", name="saga_table_digest"),)
@@ -240,7 +240,8 @@ class RelayRow(db.Model):  # type: ignore[name-defined,misc]
 class DeliveryRow(db.Model):  # type: ignore[name-defined,misc]
     """The message to one webhook about one move. A trigger of the database writes this row together with the move.
 
-    A message that is to be sent has `due_at`. A delivered one has `delivered_at`. A dead letter has neither.
+    A message that is to be sent has `due_at`. A delivered message has `delivered_at`. A dead letter has none of the
+    two.
     """
 
     __tablename__ = "webhook_delivery"

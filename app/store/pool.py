@@ -174,7 +174,7 @@ class SharedPool(Pool):
             if self._watched:
                 return
             self._watched = True
-        # A daemon thread with a weak reference, so that it keeps neither the process nor the pool alive.
+        # A daemon thread with a weak reference, so that it does not keep the process or the pool alive.
         watching = threading.Thread(target=_close_idle, args=(ref(self), self._disposed), name="idle", daemon=True)
         watching.start()
 

@@ -40,8 +40,8 @@ from machines.registry import Registry
 
 _SAGA, _TAG = SagaRow.__table__, SagaTagRow.__table__
 
-#: Seconds. A move that is younger than this at its commit is stored with the time of the commit, which saves the
-#: database the computation of the move's own time.
+#: Seconds. A move that is younger than this at its commit gets the time of the commit. The database then does not
+#: compute the move's own time.
 SAME_MOMENT_S = 0.001
 _ONE: ColumnElement[int] = literal_column("1", Integer())
 _DEADLINE = in_seconds(bindparam("deadline_s"))

@@ -30,7 +30,7 @@ class Connections:
     """Connections that the engine takes out of SQLAlchemy's pool. It takes at most `pool.size()`, half of the pool.
 
     When all are in use, threads wait for a connection in the order of their arrival. A connection returns to the pool
-    when it has been idle for a while, and at once when the server refuses the pool another connection.
+    when it has been idle for a while, and at once when the server refuses a new connection of the pool.
     """
 
     def __init__(self, database: Database) -> None:

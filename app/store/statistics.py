@@ -236,7 +236,7 @@ def _open(definition: str, version: int) -> ColumnElement[bool]:
 
 
 def _stays(definition: str, version: int) -> Select[Any]:
-    # The column updated_at is no help, because a failed attempt changes it while the saga stays in its state.
+    # The column updated_at cannot be used, because a failed attempt changes it while the saga stays in its state.
     since = (
         select(func.max(JournalRow.at))
         .where(JournalRow.saga_id == SagaRow.id, JournalRow.dest == SagaRow.state, _entered(JournalRow))

@@ -1,8 +1,8 @@
-"""The record, in the database, of the tables that sagas run by. A table must not be edited under its running sagas.
+"""The record, in the database, of the tables that sagas use. A table must not be edited under its running sagas.
 
 A saga's row names its table by a digest (machines.digest), and only a process with that table moves the saga. So two
 processes with different tables of one name and version do not move each other's sagas. A row without a digest was
-written before migration 0006. Its saga runs by the first recorded table of its name and version.
+written before migration 0006. Its saga uses the first recorded table of its name and version.
 """
 
 from collections.abc import Mapping, Sequence

@@ -90,7 +90,8 @@ class Sagas:
     ) -> Saga:  # fmt: skip
         """Start a saga and return it without a wait. It can have any status: see `Saga.status`.
 
-        key, webhook: see `run`. at: when the saga starts, with a time zone; it is pending until then. None: at once.
+        key, webhook: see `run`. at: when the saga starts, as a datetime with a time zone; the saga is pending until
+        then. None: the saga starts at once.
         """
         return self._carry_out(self._protocol.start(str(type), data, key, at=at, webhook=webhook))
 
@@ -111,7 +112,7 @@ class Sagas:
         """Start up to 1,000 sagas in one commit, without a wait. Return a result for each, in order.
 
         starts: idempotency key → data. The result of a refused start has an error; the other starts are not affected.
-        at: when they start. webhook: see `run`.
+        at: when the sagas start. webhook: see `run`.
         """
         return self._carry_out(self._protocol.batch(str(type), starts, at=at, webhook=webhook))
 

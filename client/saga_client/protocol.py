@@ -36,7 +36,7 @@ AGAIN = frozenset({408, 425, 429, *range(500, 600)})
 STARTED = frozenset({200, 201, 202})
 #: Longest `wait=` of one request, in seconds. The service never waits longer, so the client repeats the request.
 LONGEST_WAIT_S = 60
-#: Longest Retry-After that the client obeys, in seconds. After a longer one it gives up.
+#: Longest Retry-After that the client obeys, in seconds. After a longer Retry-After the client gives up.
 LONGEST_RETRY_AFTER_S = 60.0
 #: First and longest pause before a repetition, and between two reads of a running saga, in seconds.
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
@@ -183,7 +183,7 @@ def _plain(value: object) -> object:
 
 
 def _json(answer: Answer) -> dict[str, Any]:
-    """Return the JSON object in an answer; an empty one when there is none."""
+    """Return the JSON object in an answer; an empty object when the answer has none."""
     try:
         body = json.loads(answer.body)
     except ValueError:
@@ -252,7 +252,7 @@ def _result(body: Mapping[str, Any], key: str) -> BatchResult:
 
 
 def _retry_after_s(answer: Answer) -> float:
-    """Return the seconds of Retry-After: a number, or a date; 0 when there is none, or an unreadable one."""
+    """Return the seconds that Retry-After names, as a number or a date; 0 when it is missing or unreadable."""
     text = answer.headers.get("retry-after", "")
     if text.isdecimal():
         return float(text)

@@ -1,4 +1,4 @@
-"""HTTP/1.1 over http.client, with connections that are used again. This module knows nothing about sagas."""
+"""HTTP/1.1 over http.client, with connections that are used again. This module is not specific to sagas."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-#: Seconds after which an idle connection is not used again. The service closes one that is idle for 30 s.
+#: Seconds after which an idle connection is not used again. The service closes a connection that is idle for 30 s.
 IDLE_S = 15.0
 #: Exceptions of a lost connection or an unreadable answer. OSError includes time-outs and failed TLS handshakes.
 LOST = (OSError, http.client.HTTPException)

@@ -57,7 +57,10 @@ def _strongest(labels: list[Text]) -> str:
 
 
 def _way_of_band(layout: Layout, transition: Transition, source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
-    """Return the route of an edge. Some edges go around the box below an action, in which the answer is awaited."""
+    """Return the route of an edge.
+
+    Some edges go around the box of a state that waits for an answer, below the box of the action.
+    """
     beside = next(
         (band for band in layout.bands if band.awaiting and source.state in (band.active, band.awaiting)), None
     )

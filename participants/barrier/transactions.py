@@ -36,7 +36,8 @@ def _begin(connection: Connection) -> None:
 def insert_new(connection: Connection, table: Table, **values: Any) -> bool:
     """Insert a row. Return False when a row with its key exists.
 
-    Of two concurrent inserts of one key, the second waits until the transaction of the first has ended.
+    When two calls insert one key at the same time, the second insert waits until the transaction of the first has
+    ended.
     """
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(table).values(**values).on_conflict_do_nothing()
