@@ -24,10 +24,26 @@ def paths(site):
     site.orders(2, status="completed")
     site.orders(1, status="compensated", client=2)
     stuck, *_ = site.stuck_orders(2)
+    add_schedule(site)
     group = site.open("/admin/stuck").get_by_role("link", name="Act on all 2").get_attribute("href")
     return ["/admin", "/admin/stuck", "/admin/parked", "/admin/sagas", "/admin/sagas?state=NONE",
             f"/admin/sagas/{stuck}", group, "/admin/sagas?sort=by", "/admin/audit", "/admin/users", "/admin/keys",
-            "/login"]  # fmt: skip
+            "/admin/schedules", "/admin/webhooks", "/login"]  # fmt: skip
+
+
+def add_schedule(site):
+    """Add a schedule, unless an earlier test has added it."""
+    site.become("root")
+    page = site.open("/admin/schedules")
+    page.get_by_label("Name").fill("nightly")
+    page.locator("select[name=type]").select_option("checkout")
+    page.get_by_label("Data").fill('{"client_id": 4, "magasin_id": 1}')
+    page.get_by_label("Cron expression").fill("0 3 * * *")
+    page.get_by_label("Time zone").fill("Europe/Paris")
+    page.get_by_role("button", name="Add").click()
+    expect(page.get_by_role("cell", name="nightly").first).to_be_visible()
+    page.close()
+    site.become("ada")
 
 
 def test_axe_finds_nothing_wrong_and_no_page_is_wider_than_its_window(site, paths):
