@@ -63,7 +63,7 @@ class Scope:
     from_probe: bool = False
 
     def keeps_of(self, step: Step) -> Mapping[str, Kept | Field]:
-        """Return what is kept of the reply of a step."""
+        """Return the values that are kept of the reply of a step."""
         return step.probe.keeps if self.from_probe and step.probe and step.probe.keeps else step.keeps
 
 

@@ -118,7 +118,10 @@ def _changes(old: _Plain, new: _Plain) -> Iterator[str]:
 
 
 def column_changes(where: str, old: _Plain, new: _Plain) -> Iterator[str]:
-    """Yield in words each difference between two objects that `plain` returned. where: the words before it."""
+    """Yield in words each difference between two objects that `plain` returned.
+
+    where: the words before each difference.
+    """
     for column in sorted(old.keys() | new.keys()):
         was, now = old.get(column), new.get(column)
         if was != now:

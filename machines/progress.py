@@ -71,7 +71,10 @@ class Progress(SagaMachine):
 
     @property
     def probe(self) -> Call | None:
-        """The step's probe, which asks if an attempt in doubt has worked. None: no attempt is in doubt, or no probe."""
+        """The step's probe, which asks if an attempt in doubt has worked.
+
+        None: no attempt is in doubt, or the step has no probe.
+        """
         return self._at.probe if self.in_doubt else None
 
     @property

@@ -102,7 +102,10 @@ class Saga(Table, metaclass=_SagaClass):
 
     @cached_property
     def needed_fields(self) -> Mapping[str, frozenset[str]]:
-        """Step → the fields of its reply that other calls need. A reply that lacks one leaves the step in doubt."""
+        """Step → the fields of its reply that other calls need.
+
+        A reply without such a field leaves the step in doubt.
+        """
         return self._by_step(reference for call in self._calls for reference in call.required_references)
 
     @cached_property

@@ -63,7 +63,7 @@ class SecretFields:
 
 
 class SecretValues:
-    """The secret values of one saga, found in texts and replies."""
+    """The secret values of one saga, and the search for them in texts and replies."""
 
     def __init__(self, values: Iterable[Any]) -> None:
         self._texts = {_text(value) for value in values if value is not None and not isinstance(value, bool)} - {""}

@@ -18,7 +18,7 @@ def step_waiting_for(saga: Saga, signal: str) -> Step | None:
 
 
 def can_still_wait(saga: Saga, state: str, step: Step) -> bool:
-    """Return True when a saga in this state waits for the step's signal, or can come to wait for it."""
+    """Return True when a saga in this state waits for the step's signal, or may wait for it later."""
     (entry,) = (name for name, at in saga.states.items() if at.waits is not None and at.step == step)
     onward: dict[str, set[str]] = {name: set() for name in saga.states}
     for transition in saga.transitions:

@@ -94,7 +94,7 @@ def shared_steps(old: Saga, new: Saga) -> int:
 
 
 def first_change(old: Saga, new: Saga) -> str:
-    """Return in words the first difference that prevents sagas from continuing by the new version."""
+    """Return in words the first difference that prevents sagas from continuing with the new version."""
     number = shared_steps(old, new)
     if number >= len(new.steps):
         return f"step {old.steps[number].name!r} is gone"

@@ -1,7 +1,7 @@
 """A circuit breaker for each participant. With Redis, all processes share the breakers' states.
 
-A call that an open breaker blocks is not sent. Its saga defers the call. The deferral is not an
-attempt and not a refusal.
+A call that an open breaker blocks is not sent. Its saga defers the call. The deferral does not count as an attempt or a
+refusal.
 """
 
 import time

@@ -117,7 +117,7 @@ class Reply:
 
     @property
     def asks_to_wait(self) -> bool:
-        """True when the participant says when to send the call again. Such a reply counts as no failed attempt."""
+        """True when the participant says when to send the call again. Such a reply is not a failed attempt."""
         return self.status == _UNAVAILABLE and self.retry_after_s is not None
 
 
@@ -148,7 +148,7 @@ def outcome_of(
 
 
 def _meaning(reply: Reply, call: Call) -> Outcome | None:
-    """Return the outcome that the call's `means=` names, or that its method implies; None without either."""
+    """Return the outcome that the call's `means=` names, or that its method implies; None when neither decides."""
     if found := _meant_by_field(reply, call):
         return found[2]
     if isinstance(named := call.means.get(reply.status or 0), str):

@@ -1,4 +1,4 @@
-"""One attempt of one call, and what sends it."""
+"""One attempt of one call, and the interface of its sender."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The certificates of TLS connections: the CAs that are trusted, and the certificate of this service.
 
-The files of the CAs, of our certificate and of its key follow the rule of `secret_files`: a new connection uses what
-they contain now.
+The files of the CAs, of our certificate and of its key follow the rule of `secret_files`: a new connection uses their
+present contents.
 """
 
 import ssl

@@ -97,7 +97,8 @@ def stored_answer(definition: Saga, step: Step, reply: Reply) -> Signal | None:
 def admit_answer(registry: Registry, step: Step, sent: Signal, saga: Row[Any] | None, known: Row[Any] | None) -> None:
     """Raise an error when the answer is refused.
 
-    saga: the row, locked. known: the answer to this step that arrived earlier.
+    saga: the saga's row, which is locked, if the saga exists. known: the answer to this step that arrived earlier, if
+    any.
     """
     if saga is None:
         raise NotFoundError("there is no such saga")

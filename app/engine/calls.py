@@ -58,7 +58,7 @@ class Calls:
         return reply, outcome
 
     def probe_late(self, saga: Instance) -> tuple[Reply, Outcome]:
-        """Ask the probe of a step whose answer has not come in time. Its call is not sent again."""
+        """Ask the probe of a step whose answer has not come in time. The step's call is not sent again."""
         step = saga.current.step
         assert step is not None
         assert step.probe is not None
@@ -182,7 +182,7 @@ class Calls:
 
 
 def _not_again(probed: tuple[Reply, Outcome] | None) -> tuple[Reply, Outcome]:
-    """Return the reply and outcome of a call that must not be sent again. probed: those of its probe, if it has one."""
+    """Return the reply and outcome of a call that must not be sent again. probed: the result of its probe, if any."""
     if probed is None:
         return Reply(error="it may have been sent before, and it is sent only once"), Outcome.IN_DOUBT
     reply, outcome = probed

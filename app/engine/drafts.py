@@ -13,7 +13,7 @@ from app.store.sagas import FencedError
 from app.store.tables import Tables
 from machines.transitions import Trigger
 
-#: Seconds between two passes over the drafts, because drafts wait for days.
+#: Seconds between two passes over the drafts. More passes are not needed, because drafts wait for days.
 PASS_EVERY_S = 60.0
 #: Largest number of drafts that one pass ends, because the same thread also claims due sagas.
 PASS_LIMIT = 50

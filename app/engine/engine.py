@@ -120,7 +120,10 @@ class Engine:
         return RunEnd.RELEASED
 
     def _started(self, saga: Instance) -> bool:
-        """Start a saga that was to start later. Release it and return False when it was claimed before its time."""
+        """Start the saga if it is pending.
+
+        Release it and return False if its start time has not come, else return True.
+        """
         if not saga.pending:
             return True
         if (left_s := saga.entered - saga.clock()) > 0:
@@ -155,7 +158,7 @@ class Engine:
     def _end_wait(self, saga: Instance) -> float:
         """End the wait of a waiting saga. Return the seconds that are left to wait, or 0 when the wait has ended.
 
-        A wait does not last beyond the deadline that ends it.
+        The wait is not longer than the time to the deadline, if the deadline can end it.
         """
         left_s = self.waits.end(saga, self.actor)
         if left_s is None:
@@ -259,7 +262,7 @@ class Engine:
     ) -> tuple[Sequence[Move], SagaSnapshot | None]:
         """Insert the saga, or update it after an early insert. Return the committed moves.
 
-        Also return the snapshot of the saga before these moves; None: it was inserted.
+        Also return the snapshot of the saga before these moves; None: the saga was inserted.
         """
         with saga.first_commit:
             if saga.early_copy is None:

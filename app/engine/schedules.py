@@ -48,7 +48,10 @@ class NewSchedule:
 
 
 class Schedules:
-    """The schedules. now: the clock; default: the database's."""
+    """Adds, pauses and resumes schedules, and starts their sagas.
+
+    now: returns the time; default: the database's clock.
+    """
 
     def __init__(  # noqa: PLR0917
         self, engine: Engine, keys: Keys, registry: Registry, tables: Tables, store: ScheduleStore, check: DataCheck,
@@ -58,7 +61,10 @@ class Schedules:
         self.store, self._check, self._now = store, check, now or store.now
 
     def add(self, new: NewSchedule, entry: Entry) -> None:
-        """Add a schedule; its first time is in the future. Raise InvalidError for a wrong time, or ConflictError."""
+        """Add a schedule; its first time is in the future.
+
+        Raise InvalidError for a wrong cron expression or zone, and ConflictError when the name is taken.
+        """
         self.store.add(vars(new) | {"next_at": self._next(new.cron, new.zone)}, entry)
 
     def pause(self, name: str, entry: Entry) -> None:
@@ -66,7 +72,10 @@ class Schedules:
         self.store.set_next(name, None, entry)
 
     def resume(self, name: str, entry: Entry) -> None:
-        """Start sagas of a paused schedule again, from its next time on. The times during the pause are not made up."""
+        """Start sagas of a paused schedule again, from its next time on.
+
+        No sagas are started for the times of the pause.
+        """
         row = self.store.find(name)
         self.store.set_next(name, self._next(row.cron, row.zone), entry)
 

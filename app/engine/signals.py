@@ -14,7 +14,8 @@ from machines.statuses import FINISHED, Status
 def admit(registry: Registry, signal: Signal, saga: Row[Any] | None, known: Row[Any] | None) -> None:
     """Raise an error when the signal is refused.
 
-    saga: the row, locked. known: the signal of this name that arrived earlier.
+    saga: the saga's row, which is locked, if the saga exists. known: the signal of this name that arrived earlier, if
+    any.
     """
     if saga is None:
         raise NotFoundError("there is no such saga")

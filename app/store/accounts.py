@@ -194,7 +194,7 @@ class ApiKeys:
             connection.execute(insert(_KEY).values(created_at=db_now(), expires_at=in_seconds(days * _DAY_S), **row))
 
     def revoke(self, prefix: str, actor: str) -> None:
-        """Revoke a key. Raise NotFoundError, and ConflictError for a key that is not valid any more."""
+        """Revoke a key. Raise NotFoundError for an unknown key, and ConflictError for a key that is no longer valid."""
         with atomic(self._database) as connection:
             known = connection.execute(select(_KEY).where(_KEY.c.prefix == prefix)).one_or_none()
             if known is None:

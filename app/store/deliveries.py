@@ -28,8 +28,8 @@ LARGEST_LIST = 200
 DELIVERY_ID = "<int(max=9223372036854775807):delivery_id>"
 #: Longest stored error, in characters.
 LONGEST_ERROR = 500
-#: After this time, in seconds, a message to a webhook that is in no settings becomes a dead letter. Until then, another
-#: process may have newer settings.
+#: After this time, in seconds, a message to a webhook that is missing in the settings becomes a dead letter. Until
+#: then, another process may have newer settings.
 UNKNOWN_FOR_S = 3600.0
 
 _DUE = _DELIVERY.c.due_at <= db_now()

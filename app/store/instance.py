@@ -79,7 +79,7 @@ class Instance(Progress):
         clock: Callable[[], float] = time.monotonic, *, in_doubt: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(definition, state, in_doubt=in_doubt)
-        #: Clock of this process, in seconds; it dates each move.
+        #: Clock of this process, in seconds; each move gets its time from this clock.
         self.clock = clock
         self.id = saga_id
         #: The id as text, kept because each call, trace and statement needs it.
@@ -217,7 +217,7 @@ class Instance(Progress):
         )
 
     def committed(self) -> None:
-        """Note that the unsaved moves and the audit row are committed."""
+        """Record that the unsaved moves and the audit row are committed."""
         self.version += 1
         self.unsaved, self.audit_entry = [], None
         self.committed_snapshot = SagaSnapshot(

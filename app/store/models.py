@@ -49,7 +49,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     definition: Mapped[str]
     definition_version: Mapped[int]
-    #: State of its table that the saga is in.
+    #: Present state of the saga, as its table names it.
     state: Mapped[str]
     #: Meaning of the state: pending, running, compensating, waiting, stuck, completed or compensated.
     status: Mapped[str]
@@ -163,9 +163,9 @@ class SagaTagRow(db.Model):  # type: ignore[name-defined,misc]
     saga_id: Mapped[UUID] = mapped_column(ForeignKey("saga.id", ondelete="CASCADE"), primary_key=True)
     #: Name of the field.
     name: Mapped[str] = mapped_column(primary_key=True)
-    #: Value as text, cut as other searched values are.
+    #: Value as text, cut to LONGEST_REFERENCE characters.
     value: Mapped[str]
-    #: Definition of the saga, so that the index serves a search with the type and one without.
+    #: Definition of the saga, so that the index serves a search with the definition and a search without it.
     definition: Mapped[str]
 
 

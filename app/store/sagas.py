@@ -1,4 +1,7 @@
-"""Writes of sagas. A commit is one statement. It changes nothing when epoch or version have changed since the read."""
+"""Writes of sagas. A commit is one statement.
+
+The commit changes nothing when epoch or version have changed since the read.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -89,7 +92,7 @@ _INSERT = insert(_SAGA).values(
     entered_at=in_seconds(bindparam("entered_s")),
     updated_at=db_now(),
 )
-#: The insert of a saga that is to start later: it is due then, and counts as entering its state then.
+#: The insert of a saga that is to start later. Its start time is also the time when it is due and enters its state.
 _INSERT_LATER = _INSERT.values(due_at=bindparam("start_at"), entered_at=bindparam("start_at"))
 _AS_KNOWN = (
     _SAGA.c.id == bindparam("saga_id"),

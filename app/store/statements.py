@@ -2,7 +2,7 @@
 
 SQLAlchemy compiles each statement once, and each connection prepares it once. The driver then executes it directly,
 because SQLAlchemy's work for an execution takes as long as the statement itself. The engine keeps connections out of
-SQLAlchemy's pool, because to borrow one takes half as long as the statement.
+SQLAlchemy's pool, because borrowing a connection takes half as long as the statement.
 """
 
 import re
@@ -27,10 +27,11 @@ TRUSTED_S = 0.1
 
 
 class Connections:
-    """Connections that the engine takes out of SQLAlchemy's pool. It takes at most `pool.size()`, half of the pool.
+    """Connections that the engine takes out of SQLAlchemy's pool.
 
-    When all are in use, threads wait for a connection in the order of their arrival. A connection returns to the pool
-    when it has been idle for a while, and at once when the server refuses a new connection of the pool.
+    The engine takes at most `pool.size()`, half of the pool. When all are in use, threads wait for a connection in the
+    order of their arrival. A connection returns to the pool when it has been idle for a while, and at once when the
+    server refuses a new connection of the pool.
     """
 
     def __init__(self, database: Database) -> None:

@@ -194,7 +194,7 @@ _P95 = 0.95
 
 @dataclass(frozen=True, kw_only=True)
 class Heat:
-    """The numbers that a diagram shows for one version of a definition. The window is a time up to now."""
+    """The numbers that a diagram shows for one version of a definition. The window is a period that ends now."""
 
     #: State → number of sagas that are in the state now.
     now: Mapping[str, int]

@@ -49,7 +49,7 @@ _IDLE = 0  # psycopg2's status of a connection without an open transaction; then
 
 
 def repeat(error: Exception, cursor: Any, execute: Callable[[], object]) -> None:
-    """Execute a statement again that has failed with `error`. Raise the last error when no repetition succeeds."""
+    """Execute a statement again after it has failed with `error`. Raise the last error when no repetition succeeds."""
     for before in range(MAX_REPETITIONS):
         code = sqlstate(error)
         if not (code in REPEATABLE or code in UNPREPARED) or cursor.connection.get_transaction_status() != _IDLE:

@@ -31,7 +31,7 @@ def _edge(layout: Layout, transitions: list[Transition]) -> Edge:
     source, dest = layout.boxes[transitions[0].source], layout.boxes[transitions[0].dest]
     points, places = _way_of_band(layout, transitions[0], source, dest)
     labels = [label(layout.saga, transition, layout.overlay) for transition in transitions]
-    for before in labels[len(places) - 1 : -1]:  # labels without a place follow on the line of the last place
+    for before in labels[len(places) - 1 : -1]:  # labels without a place are added to the line of the last place
         places.append((places[-1][0] + before.width + BESIDE, places[-1][1]))
     return Edge(
         transitions=tuple(transitions),

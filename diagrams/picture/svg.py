@@ -130,7 +130,7 @@ def _tip(points: list[Point], size: float) -> str:
 
 
 def _clean(words: str) -> str:
-    """Remove the characters that XML does not allow, not even as an entity."""
+    """Remove the characters that XML does not allow in any form."""
     return _NO_XML.sub("", words)
 
 

@@ -25,7 +25,7 @@ RESTART_DELAY_S = 4.0
 SETTLED_S = 10.0
 #: The file with the id of the orchestrator's process group.
 GROUP_FILE = "orchestrator.pid"
-#: A client of whom the participants know nothing special, so that the client's order succeeds.
+#: A client without special rows in participants/seed.py, so that the client's order succeeds.
 ORDINARY_CLIENT = 5
 #: The name of the account for the operator's pages. The password of the account is only valid for this run.
 LOGIN = "demo"

@@ -14,8 +14,8 @@ _POLICY = (
 def require_same_origin() -> None:
     """Raise Forbidden for a write that a page of another site has sent.
 
-    A browser names the site of the page in Sec-Fetch-Site; an older browser, or one on plain HTTP, in Origin. A client
-    that sends neither header is not a browser, so it cannot misuse the rights of a visitor.
+    A browser names the site of the page in Sec-Fetch-Site. An older browser, or a browser on plain HTTP, names it in
+    Origin. A client that sends neither header is not a browser, so it cannot misuse the rights of a visitor.
     """
     if request.method in {"GET", "HEAD", "OPTIONS"}:
         return

@@ -37,7 +37,7 @@ def order(saga_id: UUID) -> Response:
 
 @routes.get("/orders/<uuid:saga_id>/live")
 def live(saga_id: UUID) -> Response:
-    """Return the parts of the page that change. The diagram is included when the saga has moved since ?mark=."""
+    """Return the parts of the page that change. The diagram is included when the saga's mark differs from ?mark=."""
     purchase, narration = _known(saga_id)
     here = place("order", saga_id=saga_id)
     parts = {

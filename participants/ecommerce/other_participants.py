@@ -78,7 +78,7 @@ class OtherParticipants:
         return list(self._http.read(f"/{name}/_ledger", params={"saga_id": str(saga_id)}))
 
     def faults(self, name: str) -> list[dict[str, Any]] | None:
-        """Return the ordered faults; None when the participant does not allow anybody to order faults."""
+        """Return the ordered faults; None when the participant takes no orders for faults."""
         response = self._http.send("GET", f"/{name}/_faults")
         return None if response.status_code == HTTPStatus.NOT_FOUND else list(response.json())
 

@@ -43,7 +43,7 @@ class Switch:
 
 
 def positions(participants: OtherParticipants) -> list[Switch] | None:
-    """Return the switches; None when the participants do not allow anybody to order faults. Raise AwayError."""
+    """Return the switches; None when the participants take no orders for faults. Raise AwayError."""
     found = []
     for name, title in TITLES.items():
         faults = participants.faults(name)
