@@ -112,7 +112,7 @@ def _at_begin(connection: Connection) -> None:
 
 
 def _lock_in_order(connection: Connection, cursor: Any, statement: str, *_: Any) -> None:
-    """Take the locks of a migration before its first statement that needs one."""
+    """Take the locks of a migration before its first statement that needs them."""
     if connection.connection.dbapi_connection.autocommit or connection.info["locked"] or not _TOUCHES.search(statement):
         return
     connection.info["locked"] = True

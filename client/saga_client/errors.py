@@ -38,7 +38,7 @@ class SagaError(Exception):
 class _AboutSaga(SagaError):
     def __init__(self, text: str, saga: Saga) -> None:
         super().__init__(text)
-        #: The saga, as it was last seen.
+        #: The saga, as the service described it last.
         self.saga = saga
 
     @property

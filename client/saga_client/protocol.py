@@ -1,4 +1,4 @@
-"""What the client sends and how it reads the answers, without any input or output of its own.
+"""The requests of the client, and how it reads the answers. This module does no input or output.
 
 An operation is a generator: it yields a Request, and gets its Answer or the error of a lost connection; or it yields a
 Pause. `Sagas` runs these generators in the caller's thread, and `AsyncSagas` runs them with asyncio.

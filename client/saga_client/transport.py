@@ -41,7 +41,7 @@ class Answer:
 class Transport:
     """Sends requests to one service. Any number of threads may use it; each request has a connection of its own.
 
-    timeout_s: longest time without a byte from the service, beyond the wait that a request asks for.
+    timeout_s: longest time without a byte from the service, in addition to the wait that a request asks for.
     """
 
     def __init__(self, url: str, api_key: str | None, timeout_s: float, tls: ssl.SSLContext | None) -> None:

@@ -1,8 +1,8 @@
-"""The alerts: critical ones page an operator at once, warnings can wait until the morning.
+"""The alerts: a critical alert pages an operator at once, a warning can wait until the morning.
 
-Each alert has a runbook in docs/runbooks/. One cause fires one alert: when a cause has its own alert, the alerts for
-its consequences are excluded here where the labels allow it, and otherwise inhibited in
-deploy/alertmanager/alertmanager.yml.
+Each alert has a runbook in docs/runbooks/. One cause fires one alert. When a cause has its own alert, the alerts for
+its consequences do not fire: their expressions exclude the cause where the labels allow it, and
+deploy/alertmanager/alertmanager.yml inhibits the others.
 
 Database gauges are equal on every replica: use `max`, never `sum`. Only saga_unknown_definition_sagas differs between
 replicas: use `min`.
@@ -121,7 +121,7 @@ PARTICIPANTS = (
         severity=WARNING,
         lasts="2m",
         # A 5xx and a missing answer both leave a call in doubt. The alert does not fire while SagaBreakerOpen covers
-        # the same cause, and not while calls from before the breaker closed are in the window.
+        # the same cause. It does not fire either while the window contains calls from before the breaker closed.
         expr="sum by (participant) "
         '(rate(saga_participant_calls_total{status_code=~"5..|none"}[5m]))\n'
         "/ sum by (participant) (rate(saga_participant_calls_total[5m]))\n"
