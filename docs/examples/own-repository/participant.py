@@ -1,7 +1,6 @@
-"""A participant for first trials, on PORT (8100). It remembers in memory what it has done, by idempotency key.
+"""A participant for trying out, on PORT (8100). It keeps in memory what it did, by idempotency key.
 
-A real participant keeps its keys in its database, in the same transaction as the effect. Replace this file by your
-service.
+A real participant keeps its keys in its database, in the transaction of the effect. Replace this file by your service.
 """
 
 import json
