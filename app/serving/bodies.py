@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from typing import Any, Protocol
 
@@ -13,6 +14,9 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge, Reque
 MAX_BODY_S = 10.0
 #: Shortest time that every body has to arrive, in seconds. Later, a body is dropped when another body needs its place.
 MIN_BODY_S = 0.2
+#: Largest body that is read and dropped before its request gets 413, in bytes. The kernel resets a connection that is
+#: closed with unread bytes: the client may lose the answer, and a gateway then answers 502. A larger body is not read.
+LARGEST_DROPPED = 8 << 20
 BODY_TOO_LATE = "the body did not arrive in time; send the whole request at once"
 
 #: granian's object for a request: it reads the body and sends the answer. Any thread can answer. Only the first answer
@@ -77,6 +81,7 @@ class Body:
         self._length = int(length) if length.isdecimal() else None
         self._arrival, self._given_up = threading.Lock(), False
         self._read: BytesIO | None = None
+        self._begun = False
 
     def read(self, size: int | None = -1) -> bytes:
         return self._whole().read(size)
@@ -89,14 +94,23 @@ class Body:
         self._given_up = True
         self._arrival.release()
 
+    def drop(self) -> None:
+        """Read and drop a body that the application has not read, so that its client gets the answer."""
+        if not self._begun and (self._length or 0) <= LARGEST_DROPPED:
+            self._largest = 0
+            with suppress(RequestEntityTooLarge, RequestTimeout, ClientDisconnected):
+                self._whole()
+
     def _whole(self) -> BytesIO:
         if self._read is None:
-            if self._length is not None and self._length > self._largest:
+            if self._length is not None and self._length > LARGEST_DROPPED:
                 raise RequestEntityTooLarge
+            whole = self._length is not None and self._length <= self._largest
+            self._begun = True
             self._arrival.acquire()
             self._bodies.enter(self)
             try:
-                self._read = BytesIO(self._in_chunks() if self._length is None else self._wait_for(self._exchange()))
+                self._read = BytesIO(self._wait_for(self._exchange()) if whole else self._in_chunks())
             except RuntimeError as error:  # granian's error for a lost connection
                 raise ClientDisconnected from error
             finally:
@@ -107,10 +121,13 @@ class Body:
         chunks, size = [], 0
         stream = self._exchange.__aiter__()
         while chunk := self._wait_for(stream.__anext__()):
-            chunks.append(chunk)
             size += len(chunk)
-            if size > self._largest:
+            if size > LARGEST_DROPPED:
                 raise RequestEntityTooLarge
+            if size <= self._largest:
+                chunks.append(chunk)
+        if size > self._largest:
+            raise RequestEntityTooLarge
         return b"".join(chunks)
 
     def _wait_for(self, coming: Any) -> bytes:

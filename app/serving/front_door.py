@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from werkzeug.exceptions import RequestTimeout
+from werkzeug.exceptions import RequestEntityTooLarge, RequestTimeout, UnsupportedMediaType
 from werkzeug.wsgi import FileWrapper
 
 from app.environ import REPEATED_HEADERS
@@ -29,6 +29,8 @@ SAGAS, BATCH = "/api/v1/sagas/", "/batch"
 MAX_MONITORING = 4
 #: Largest body that is read before its request runs, in bytes. A larger body is read when the application needs it.
 MAX_READ_AHEAD_BYTES = 16 * 1024
+#: Statuses of answers to requests whose body the application has not read, although it was sent.
+_BODY_UNREAD = frozenset({RequestEntityTooLarge.code, UnsupportedMediaType.code})
 #: Largest number of connections of one process. A connection takes about 10 kB. granian closes a silent connection
 #: after 30 s.
 MAX_CONNECTIONS = 4096
@@ -131,6 +133,8 @@ class FrontDoor:
             status, headers = answer
             if status == RequestTimeout.code:
                 headers.append(("Connection", "close"))
+            if status in _BODY_UNREAD and isinstance(body := request["wsgi.input"], Body):
+                body.drop()
             if isinstance(chunks, FileWrapper) and isinstance(name := getattr(chunks.file, "name", None), str):
                 chunks.close()
                 exchange.response_file(status, headers, name)  # in a thread of granian, at the speed of the client

@@ -57,6 +57,24 @@ def test_incomplete_requests_stop_neither_health_nor_an_order(server, connect, h
     assert_serves(server)
 
 
+@pytest.mark.parametrize(("media_type", "status"), [("application/json", b"413"), ("text/plain", b"415")])
+def test_refused_large_body_is_read_so_that_its_client_gets_the_answer(server, connect, media_type, status):
+    """The kernel resets a connection that is closed with unread bytes, and a gateway then answers 502."""
+    size = 2 << 20
+    head = f"POST /api/v1/sagas HTTP/1.1\r\nHost: x\r\nContent-Type: {media_type}\r\nContent-Length: {size}\r\n\r\n"
+    for _ in range(20):
+        connection = connect(head)
+        connection.sendall(b"x" * size)
+        assert connection.recv(65_536).split(b" ")[1] == status
+
+
+def test_body_that_is_much_too_large_is_not_read(server, connect):
+    head = (
+        f"POST /api/v1/sagas HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {1 << 30}\r\n\r\n"
+    )
+    assert connect(head).recv(65_536).split(b" ")[1] == b"413"
+
+
 def test_missing_body_is_answered_and_its_connection_closed(server, connect):
     half = connect(HALF.format(path="/api/commande/checkout"))
     began, answer = time.monotonic(), b""
