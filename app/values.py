@@ -49,7 +49,7 @@ _Path = tuple["_Path", Any] | None
 
 
 class UnreadableError(ValueError):
-    """Content that is not accepted. The text is a short phrase for an error message, after "but ".
+    """Content that is not accepted. The text is a short phrase such as "not UTF-8", to complete an error message.
 
     remedy: what the sender can do. pointer: JSON pointer to the problem in the content; "": not known.
     """

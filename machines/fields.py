@@ -20,7 +20,7 @@ LONGEST_LIST = 200  # default high= of list_of(), in items; a longer list is mos
 CENTS = 2  # decimals of amount() and money()
 MOST_PLACES = 30  # largest number of decimal places of decimal(); cryptocurrencies have 18
 _USUAL_AMOUNT = Decimal("59.98")  # example of amount() and money() whose bounds allow it
-_LARGEST_BOUND = Decimal(10) ** 30  # a larger bound is a typing error, and makes no example
+_LARGEST_BOUND = Decimal(10) ** 30  # a larger bound is a mistake of the author, and the example ignores it
 _BOUND = re.compile(r"-?\d{1,30}(\.\d{1,30})?", re.ASCII)
 #: A bound: an int, or a Decimal where the value may have decimals. An author may write any value; check() refuses it.
 Bound = Any

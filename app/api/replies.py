@@ -1,4 +1,7 @@
-"""The answers of participants to steps whose calls they have accepted. The token in the URL is the permission."""
+"""Later answers of participants: the call of the step was accepted with 202, and its result arrives here.
+
+The token in the URL is the permission.
+"""
 
 from uuid import UUID
 

@@ -163,7 +163,8 @@ class Engine:
         left_s = self.waits.end(saga, self.actor)
         if left_s is None:
             left_s = self._probe(saga)
-        if left_s > 0 and saga.can_expire:  # min: before the first commit the deadline is infinite
+        if left_s > 0 and saga.can_expire:
+            # Before the first commit `saga.deadline` is infinite, so the table's `deadline_s` is the limit.
             left_s = min(left_s, saga.deadline - self.store.clock(), saga.definition.deadline_s)
         return left_s
 

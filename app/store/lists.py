@@ -66,7 +66,7 @@ class SagaFilter:
     order: str | None = None
     #: Name and value of tags; a saga must have all of them.
     tags: tuple[tuple[str, str], ...] = ()
-    #: Exact text of the error, shortened as lists show it; "": sagas without an error.
+    #: Exact text of the error as a list shows it: a list shortens a long error. "": sagas without an error.
     error: str | None = None
     #: True: only unfinished sagas whose table the registry lacks. False: only sagas whose table the registry has.
     unknown: bool | None = None

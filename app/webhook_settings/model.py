@@ -36,7 +36,8 @@ class Webhook:
     """One webhook of WEBHOOKS_FILE."""
 
     name: str
-    #: Address for its sagas, and for starts that give its name; "": the webhook has only a prefix.
+    #: Address for messages about sagas of the types in `sagas`, and about sagas whose start gives this webhook's
+    #: name. "": the webhook has only a prefix.
     url: str
     #: A start may give any address that begins with this prefix; "": the webhook has no prefix.
     prefix: str

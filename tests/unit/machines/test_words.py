@@ -1,4 +1,4 @@
-"""Words with arguments that they do not take.
+"""The author of a table gives a word, such as `pivot`, an argument that the word does not have.
 
 The error of the table names the step, the word, and the arguments that exist.
 """
