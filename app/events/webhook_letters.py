@@ -1,6 +1,6 @@
 """Dead letters of webhooks: list them, send them again, discard them. The audit trail records each action."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row
@@ -18,11 +18,7 @@ def dead() -> Sequence[Row[Any]]:
 def redeliver(delivery_id: int, actor: str, reason: str) -> Row[Any]:
     """Send a dead or a delivered message again, with the same id. Raise ConflictError if it is still pending."""
     found = _found(delivery_id)
-    entry = Entry(
-        actor=actor, action="webhook.redeliver", saga_id=found.saga_id, target=_name(found), reason=reason,
-        before=_state(found),
-    )  # fmt: skip
-    if not services().deliveries.redeliver(delivery_id, entry):
+    if not services().deliveries.redeliver(delivery_id, _entry("webhook.redeliver", found, actor, reason)):
         raise ConflictError(f"message {delivery_id} is being sent anyway; its next attempt follows by itself")
     return found
 
@@ -30,11 +26,7 @@ def redeliver(delivery_id: int, actor: str, reason: str) -> Row[Any]:
 def discard(delivery_id: int, actor: str, reason: str) -> None:
     """Delete a dead letter. Raise ConflictError when the message is not a dead letter."""
     found = _found(delivery_id)
-    entry = Entry(
-        actor=actor, action="webhook.discard", saga_id=found.saga_id, target=_name(found), reason=reason,
-        before=_state(found),
-    )  # fmt: skip
-    if not services().deliveries.discard(delivery_id, entry):
+    if not services().deliveries.discard(delivery_id, _entry("webhook.discard", found, actor, reason)):
         raise ConflictError(f"message {delivery_id} is no dead letter, so it is not discarded")
 
 
@@ -64,9 +56,8 @@ def _found(delivery_id: int) -> Row[Any]:
     return found
 
 
-def _name(delivery: Row[Any]) -> str:
-    return f"webhook/{delivery.webhook}/{delivery.id}"
-
-
-def _state(delivery: Row[Any]) -> Mapping[str, Any]:
-    return {"event": delivery.event, "url": delivery.url, "attempts": delivery.attempts, "error": delivery.error}
+def _entry(action: str, delivery: Row[Any], actor: str, reason: str) -> Entry:
+    """Return the audit row of an action on a message."""
+    before = {"event": delivery.event, "url": delivery.url, "attempts": delivery.attempts, "error": delivery.error}
+    target = f"webhook/{delivery.webhook}/{delivery.id}"
+    return Entry(actor=actor, action=action, saga_id=delivery.saga_id, target=target, reason=reason, before=before)
