@@ -122,9 +122,8 @@ def start(saga_type: str) -> Response:
     `start_at`.
     """
     definition = services().registry.latest(saga_type)
-    if not request.query_string:  # most starts; a check of the empty query takes 15 us
-        return _ended(definition, start_saga(definition))
-    start_at = load(_StartQuery(), request.args.to_dict())["start_at"]
+    # Most starts have no query, and the check of an empty query takes 15 us.
+    start_at = load(_StartQuery(), request.args.to_dict())["start_at"] if request.query_string else None
     return _ended(definition, start_saga(definition) if start_at is None else start_saga_later(definition, start_at))
 
 
