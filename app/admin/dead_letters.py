@@ -1,15 +1,15 @@
 """/admin/parked: the incoming messages that could not start a saga (dead letters)."""
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from app.access.permissions import Role, needs
 from app.access.principal import principal
+from app.admin.forms import form_reason
 from app.admin.pages import pages
 from app.errors import ProblemError
 from app.events import dead_letters
 from app.store.dead_letters import PARKED_ID
-from app.views.validation import Resolution, load
 
 blueprint = pages("parked")
 
@@ -34,7 +34,6 @@ def retry(parked_id: int) -> Response:
 @blueprint.post(f"/admin/parked/{PARKED_ID}/discard")
 @needs(Role.OPERATOR)
 def discard(parked_id: int) -> Response:
-    reason = load(Resolution(only=("reason",)), {"reason": request.form.get("reason", "").strip()})["reason"]
-    dead_letters.discard(parked_id, principal().actor, reason)
+    dead_letters.discard(parked_id, principal().actor, form_reason())
     flash("The message is discarded; the audit trail keeps its text.", "done")
     return redirect(url_for("admin_parked.show"), 303)

@@ -7,7 +7,7 @@ from flask import request
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
 from app.views.saga_filters import FilterWords
-from app.views.validation import LONGEST_REASON, Cursor, load, storable
+from app.views.validation import LONGEST_REASON, Cursor, Resolution, load, storable
 from machines.progress import OPERATOR_ACTIONS
 from machines.statuses import Status
 
@@ -94,3 +94,9 @@ def query_of(schema: Schema) -> dict[str, Any]:
 def form_of(schema: Schema, given: Mapping[str, str]) -> dict[str, Any]:
     """Return the validated form."""
     return load(schema, given)
+
+
+def form_reason() -> str:
+    """Return the reason in the form of the request. Raise InvalidError when it is missing or too long."""
+    given = {"reason": request.form.get("reason", "").strip()}
+    return str(load(Resolution(only=("reason",)), given)["reason"])

@@ -1,15 +1,15 @@
 """/admin/webhooks: the messages to webhooks that were not delivered (dead letters)."""
 
-from flask import flash, redirect, render_template, request, url_for
+from flask import flash, redirect, render_template, url_for
 from werkzeug.wrappers import Response
 
 from app.access.permissions import Role, needs
 from app.access.principal import principal
+from app.admin.forms import form_reason
 from app.admin.pages import pages
 from app.errors import ProblemError
 from app.events import webhook_letters
 from app.store.deliveries import DELIVERY_ID
-from app.views.validation import Resolution, load
 
 blueprint = pages("webhooks")
 
@@ -23,7 +23,7 @@ def show() -> str:
 @blueprint.post(f"/admin/webhooks/{DELIVERY_ID}/redeliver")
 @needs(Role.OPERATOR)
 def redeliver(delivery_id: int) -> Response:
-    reason = _reason()
+    reason = form_reason()
     try:
         webhook_letters.redeliver(delivery_id, principal().actor, reason)
     except ProblemError as error:
@@ -36,11 +36,6 @@ def redeliver(delivery_id: int) -> Response:
 @blueprint.post(f"/admin/webhooks/{DELIVERY_ID}/discard")
 @needs(Role.OPERATOR)
 def discard(delivery_id: int) -> Response:
-    webhook_letters.discard(delivery_id, principal().actor, _reason())
+    webhook_letters.discard(delivery_id, principal().actor, form_reason())
     flash("The message is discarded; the audit trail keeps what it was about.", "done")
     return redirect(url_for("admin_webhooks.show"), 303)
-
-
-def _reason() -> str:
-    given = {"reason": request.form.get("reason", "").strip()}
-    return str(load(Resolution(only=("reason",)), given)["reason"])
