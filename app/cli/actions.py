@@ -13,11 +13,13 @@ from app.cli import drawing
 from app.cli.arguments import (
     Seconds,
     actor_named,
+    actor_option,
     data_from,
     definition_named,
     definition_of,
     moment_from,
     reason_from,
+    reason_option,
     saga_with_id,
     signal_body_from,
 )  # fmt: skip
@@ -41,8 +43,6 @@ _LONGEST_WAIT_S = 3600
 
 _wait = click.option("--wait", "wait_s", type=Seconds(0, _LONGEST_WAIT_S), help="Seconds to wait; WAIT_S by default.")
 _as_json = click.option("--json", "as_json", is_flag=True, help="Write one JSON object, as the API does.")
-_reason = click.option("--reason", required=True, help="The reason, which is recorded.")
-_actor = click.option("--actor", help="Your name, recorded as cli:NAME; the login name by default.", metavar="NAME")
 
 
 @saga.command("start")
@@ -85,8 +85,8 @@ def start(
 
 @saga.command("retry")
 @click.argument("saga_id", metavar="ID")
-@_reason
-@_actor
+@reason_option
+@actor_option
 @_wait
 @_as_json
 def retry(saga_id: str, reason: str, actor: str | None, wait_s: float | None, as_json: bool) -> None:
@@ -97,8 +97,8 @@ def retry(saga_id: str, reason: str, actor: str | None, wait_s: float | None, as
 
 @saga.command("compensate")
 @click.argument("saga_id", metavar="ID")
-@_reason
-@_actor
+@reason_option
+@actor_option
 @_wait
 @_as_json
 def compensate(saga_id: str, reason: str, actor: str | None, wait_s: float | None, as_json: bool) -> None:
@@ -112,9 +112,9 @@ def compensate(saga_id: str, reason: str, actor: str | None, wait_s: float | Non
 
 @saga.command("resolve")
 @click.argument("saga_id", metavar="ID")
-@_reason
+@reason_option
 @click.option("--reply", default="{}", help="The reply that the participant would have sent.", metavar="JSON")
-@_actor
+@actor_option
 @_wait
 @_as_json
 def resolve(saga_id: str, *, reason: str, reply: str, actor: str | None, wait_s: float | None, as_json: bool) -> None:
@@ -129,7 +129,7 @@ def resolve(saga_id: str, *, reason: str, reply: str, actor: str | None, wait_s:
 @click.argument("name", metavar="SIGNAL")
 @click.argument("pairs", nargs=-1, metavar="[FIELD=VALUE]...")
 @click.option("--body", "text", metavar="JSON|@FILE|-", help="The signal's body as JSON, from a file, or from stdin.")
-@_actor
+@actor_option
 @_wait
 @_as_json
 def signal(  # noqa: PLR0917  the arguments of the command

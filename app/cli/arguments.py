@@ -38,6 +38,13 @@ _FIRST_DIGITS = re.compile(r"[0-9a-f]{4,32}")
 _DIGITS = 32
 
 
+#: The options of commands that change something.
+reason_option = click.option("--reason", required=True, help="The reason, which is recorded.")
+actor_option = click.option(
+    "--actor", help="Your name, recorded as cli:NAME; the login name by default.", metavar="NAME"
+)
+
+
 class Seconds(click.FloatRange):
     """A number of seconds within bounds. `nan` is refused, because it passes every check of bounds."""
 

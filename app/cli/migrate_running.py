@@ -8,7 +8,7 @@ from uuid import UUID
 
 import click
 
-from app.cli.arguments import actor_named, reason_from
+from app.cli.arguments import actor_named, actor_option, reason_from
 from app.cli.group import saga
 from app.cli.output import printable, write_json
 from app.errors import ConflictError, MalformedError
@@ -46,7 +46,7 @@ class _Survey:
 @click.option("--map", "pairs", multiple=True, metavar="OLD=NEW", help="A state that has another name there.")
 @click.option("--apply", "applies", is_flag=True, help="Move them. Without it, only show what would be done.")
 @click.option("--reason", help="The reason, which is recorded; needed with --apply.")
-@click.option("--actor", help="Your name, recorded as cli:NAME; the login name by default.", metavar="NAME")
+@actor_option
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON object.")
 def migrate_running(
     *, name: str, old: int, new: int, pairs: Sequence[str], applies: bool, reason: str | None, actor: str | None,

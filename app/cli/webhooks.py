@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 from sqlalchemy import Row
 
-from app.cli.arguments import actor_named, reason_from, saga_with_id
+from app.cli.arguments import actor_named, actor_option, reason_from, reason_option, saga_with_id
 from app.cli.group import SagaGroup, saga
 from app.cli.output import Column, Line, cell, draw, grid, printable, screen, write_json
 from app.errors import MalformedError
@@ -24,9 +24,6 @@ _COLUMNS = (
     Column(title="STATUS"),
     Column(title="TRIES", right=True),
 )
-
-_reason = click.option("--reason", required=True, help="The reason, which is recorded.")
-_actor = click.option("--actor", help="Your name, recorded as cli:NAME; the login name by default.", metavar="NAME")
 
 
 @saga.group("webhooks", cls=SagaGroup)
@@ -51,8 +48,8 @@ def list_messages(saga_id: str | None, as_json: bool) -> None:
 @webhooks.command("redeliver")
 @click.argument("numbers", nargs=-1, type=int, metavar="[NO]...")
 @click.option("--all", "everything", is_flag=True, help="All dead letters that `saga webhooks list` shows.")
-@_reason
-@_actor
+@reason_option
+@actor_option
 def redeliver(numbers: Sequence[int], *, everything: bool, reason: str, actor: str | None) -> None:
     """Send messages again: dead letters, and messages that were delivered. Each message keeps its id."""
     if everything == bool(numbers):
@@ -65,8 +62,8 @@ def redeliver(numbers: Sequence[int], *, everything: bool, reason: str, actor: s
 
 @webhooks.command("discard")
 @click.argument("number", type=int, metavar="NO")
-@_reason
-@_actor
+@reason_option
+@actor_option
 def discard(number: int, reason: str, actor: str | None) -> None:
     """Delete a dead letter. The audit trail keeps its event, address and last error."""
     webhook_letters.discard(number, actor_named(actor), reason_from(reason))
