@@ -46,6 +46,7 @@ def test_a_stuck_order_is_found_understood_and_retried(site):
     expect(retry).to_contain_text("unless this call finds that it was done: GET ventes/ventes/outcome")
     expect(retry).to_contain_text("do confirmer at stock")
 
+    page.wait_for_load_state()  # before its scripts have arrived, a form loads the page again
     page.evaluate("document.body.dataset.same = 'page'")
     choose(page, "Retry now", "sales is back")
     expect(page.locator(".notice.done")).to_contain_text(f"from {STUCK} to CONFIRMEE")
@@ -54,6 +55,21 @@ def test_a_stuck_order_is_found_understood_and_retried(site):
     expect(page.get_by_role("region", name="Journal")).to_contain_text("user:ada")
     assert page.evaluate("document.body.dataset.same") == "page", "it was not loaded again"
     assert site.saga(saga_id)["state"] == "CONFIRMEE"
+
+
+def test_action_works_before_the_scripts_of_the_page_have_arrived(site):
+    (saga_id,) = site.stuck_orders(1)
+    page, held = site.context.new_page(), []
+
+    def hold(route):
+        held.append(route)
+
+    page.route("**/htmx.min.js", hold)  # a slow network
+    page.goto(f"{site.server.url}/admin/sagas/{saga_id}", wait_until="commit")
+    choose(page, "Retry now", "sales is back")
+    expect(page.locator(".notice.done")).to_contain_text(f"from {STUCK} to CONFIRMEE")
+    expect(page.get_by_role("region", name="Journal").get_by_text("sales is back")).to_have_count(1)
+    assert held, "no script was held back"
 
 
 def test_compensating_undoes_what_the_preview_said(site):
