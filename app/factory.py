@@ -123,7 +123,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     threads = ServiceThreads()
     metrics, queue = CollectorRegistry(), EntryQueue(threads)
     Exporter(app, metrics, queue)
-    shared_cache = SharedCache(config.redis_url)
+    shared_cache = SharedCache(config.redis_url, config.secret_key)
     committed, owner = _Committed(), new_owner()
     engine, service, batches, schedules, runner, exposition = _engine(
         app, config, registry, participants, webhooks, metrics, queue, shared_cache, committed, owner, threads

@@ -9,12 +9,12 @@ from base64 import urlsafe_b64encode
 from uuid import UUID
 
 from app.config import Config
+from app.derived_keys import derived_key
 from machines.references import idempotency_key
 from machines.transitions import Direction
 
 #: Path of the answers; the saga's id, the step's name and the token follow.
 PATH = "/api/v1/replies"
-#: Derives the key of the tokens, so that no other use of SECRET_KEY makes a token.
 _PURPOSE = b"saga-reply-to"
 
 
@@ -32,6 +32,6 @@ def is_token(config: Config, saga_id: UUID, step: str, token: str) -> bool:
 
 def _token(config: Config, saga_id: UUID, step: str) -> str:
     assert config.secret_key is not None
-    key = hmac.digest(config.secret_key.encode(), _PURPOSE, "sha256")
+    key = derived_key(config.secret_key, _PURPOSE)
     code = hmac.digest(key, idempotency_key(str(saga_id), step, Direction.DO).encode(), "sha256")
     return urlsafe_b64encode(code).decode().rstrip("=")

@@ -19,6 +19,7 @@ from tests.support.databases import own_database
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.programs
+SECRET = "s" * 40
 CHECKOUT = "/api/commande/checkout"
 
 
@@ -91,7 +92,7 @@ class Peer:
 
     def guarded(self):
         policy = BreakerPolicy(failures=3, open_s=30, window_s=60)
-        return GuardedSender(self, ["stock"], policy, SharedCache(self._url), lambda: self.now)
+        return GuardedSender(self, ["stock"], policy, SharedCache(self._url, SECRET), lambda: self.now)
 
     def fail(self, guarded):
         for _ in range(3):

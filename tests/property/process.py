@@ -199,7 +199,7 @@ class Process:
             stopping=NeverStopping(),
             pool=InlinePool(),
         )
-        keys = Keys(self.store, SharedCache(None))
+        keys = Keys(self.store, SharedCache(None, None))
         self.service = SagaService(config=CONFIG, registry=registry, engine=self.engine, runner=self.runner, keys=keys)
 
     def ask(self, saga_id: UUID, trigger: Trigger) -> None:

@@ -145,7 +145,7 @@ class Scene:
 
     @cached_property
     def keys(self) -> Keys:
-        return Keys(self.engine.store, SharedCache(None))
+        return Keys(self.engine.store, SharedCache(None, None))
 
     @cached_property
     def batches(self) -> Batches:

@@ -22,7 +22,7 @@ class Peer:
         self.reply, self.now, self.sent = OK, 0.0, 0
         self.during = lambda: None
         policy = BreakerPolicy(failures=5, open_s=30, window_s=60)
-        self.guarded = GuardedSender(self, ["stock", "client"], policy, SharedCache(None), lambda: self.now)
+        self.guarded = GuardedSender(self, ["stock", "client"], policy, SharedCache(None, None), lambda: self.now)
 
     def send(self, _request):
         self.sent += 1
