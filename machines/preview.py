@@ -52,9 +52,23 @@ def preview(saga: Saga, state: str, trigger: Trigger, *, in_doubt: bool) -> Prev
     """
     walk = Walk(saga, state, in_doubt=in_doubt)
     walk.request_move(trigger)
+    return _preview(walk, trigger, walk.take())
+
+
+def preview_send_now(saga: Saga, state: str, *, in_doubt: bool) -> Preview:
+    """Return the preview of *send now*, see machines.send_now. in_doubt: see `preview`."""
+    walk = Walk(saga, state, in_doubt=in_doubt)
+    if walk.current.is_pause:
+        walk.end_wait(Outcome.SUCCEEDED, reason="", actor="")
+        return _preview(walk, Trigger.SUCCEEDED, walk.take())
+    return _preview(walk, Trigger.RETRY, (walk.current,))
+
+
+def _preview(walk: Walk, trigger: Trigger, entered: Iterable[State]) -> Preview:
+    """Return the preview of a move that was made. entered: the states that the saga has entered by it."""
     return Preview(
         trigger=trigger,
-        course=(*_stops(walk.take(), in_doubt=walk.in_doubt), *_onward(Walk(saga, walk.state))),
+        course=(*_stops(entered, in_doubt=walk.in_doubt), *_onward(Walk(walk.definition, walk.state))),
         otherwise=tuple(_otherwise(walk)) if walk.current.call else (),
     )
 
@@ -75,4 +89,5 @@ def _onward(walk: Walk) -> Iterator[Stop]:
 
 def _stops(states: Iterable[State], *, in_doubt: bool) -> Iterator[Stop]:
     for state in states:
-        yield Stop(state=state, call=state.call, probe=state.probe if in_doubt else None)
+        late_probe = state.step.probe if state.awaits_answer and state.step else None  # no answer has come in time
+        yield Stop(state=state, call=state.call or late_probe, probe=state.probe if in_doubt else None)

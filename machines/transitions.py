@@ -120,6 +120,11 @@ class State:
         """True when a participant has accepted the step's call and has not answered yet; it may have done it."""
         return isinstance(self.waits, Later)
 
+    @property
+    def is_pause(self) -> bool:
+        """True when only time ends the wait of this state."""
+        return isinstance(self.waits, Waiting) and self.waits.signal is None
+
     @cached_property
     def answered_later(self) -> bool:
         """True when the participant may answer the call in flight later."""

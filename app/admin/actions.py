@@ -15,6 +15,7 @@ from app.store.instance import SagaSnapshot
 from app.store.models import SagaRow
 from app.views.signals import signal_body, signal_entry, signal_step
 from app.views.validation import Resolution, load, parsed
+from machines import send_now
 from machines.statuses import FINISHED, Status
 
 
@@ -48,6 +49,8 @@ def move(  # noqa: PLR0917
     match action["action"]:
         case "retry":
             return sagas.retry(saga_id, actor, reason, wait_s, seen=seen)
+        case send_now.SEND_NOW:
+            return sagas.send_now(saga_id, actor, reason, wait_s, seen=seen)
         case "resolve":
             given = {name: value_of(text) for name, text in reply.items()}
             checked = load(Resolution(), {"reason": reason, "reply": given})["reply"]
@@ -81,6 +84,8 @@ def notice_of(seen: str, now: SagaSnapshot) -> Notice:
         )
     if now.status in FINISHED:
         return Notice(kind="done", text=f"Done: the saga went from {seen} to {now.state}; it is {now.status}.")
+    if now.state == seen:
+        return Notice(kind="done", text=f"Done: the next attempt is made; the saga is {now.status}, in {now.state}.")
     return Notice(kind="done", text=f"Done: the saga has left {seen} and is {now.status}, in {now.state}.")
 
 

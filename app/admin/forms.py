@@ -9,6 +9,7 @@ from marshmallow import RAISE, Schema, ValidationError, fields, validate
 from app.views.saga_filters import FilterWords
 from app.views.validation import LONGEST_REASON, Cursor, Resolution, load, storable
 from machines.progress import OPERATOR_ACTIONS
+from machines.send_now import SEND_NOW
 from machines.statuses import Status
 
 _STATUSES = tuple(Status)
@@ -72,7 +73,7 @@ class Action(Schema):
         unknown = RAISE
 
     csrf_token = fields.String()
-    action = fields.String(required=True, validate=validate.OneOf(tuple(OPERATOR_ACTIONS)))
+    action = fields.String(required=True, validate=validate.OneOf((*OPERATOR_ACTIONS, SEND_NOW)))
     seen = fields.String(required=True, validate=storable)
     reason = _Trimmed(
         required=True,

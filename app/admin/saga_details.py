@@ -7,7 +7,7 @@ from typing import Any
 from app.admin.gantt import Gantt, gantt
 from app.store.loading import is_in_doubt, start_of
 from app.store.models import JournalRow, SagaRow
-from app.views.available_actions import AvailableAction, CallKey, available_actions, filled
+from app.views.available_actions import AvailableAction, CallKey, available_actions, filled, sends_now
 from machines.call import Call
 from machines.history import StepEffect, effects_of, is_probe, outcome, replies
 from machines.outcomes import Outcome
@@ -61,7 +61,9 @@ def saga_details(definition: Saga, row: SagaRow, journal: Sequence[JournalRow]) 
         summary=_summary(row, at),
         effects=effects,
         sent={effect.step.name: _sent(effect, row, results) for effect in effects},
-        actions=available_actions(definition, row.state, row.id, row.data, results, in_doubt=in_doubt),
+        actions=available_actions(
+            definition, row.state, row.id, row.data, results, in_doubt=in_doubt, send_now=sends_now(definition, row)
+        ),
         gantt=gantt(journal),
         attempts=dict(_attempts(definition, row, journal, results)),
         in_doubt=in_doubt,

@@ -75,7 +75,7 @@ class _CreateBody(Schema):
 
 #: Endpoints whose URL takes the id of a saga.
 MOVES = ("sagas.show", "sagas.journal", "diagrams.show_path", "sagas.execute", "sagas.compensate", "sagas.retry",
-         "sagas.resolve")  # fmt: skip
+         "sagas.resolve", "sagas.send_now")  # fmt: skip
 
 
 @blueprint.post("")
@@ -199,6 +199,19 @@ def retry(saga_id: UUID) -> Response:
     """Send the call of a stuck saga again."""
     return _moved(
         services().sagas.retry(saga_id, principal().actor, reason_given(), preferred_wait_s()), "Saga retried"
+    )
+
+
+@blueprint.post("/<uuid:saga_id>/send-now")
+@operation(
+    "Send now", "sagas", {200: SagaMoved(), 202: SagaUnfinished()}, body=Reason(), body_optional=True,
+    problems=(*BAD_BODY, 404, 409), conflict="Nothing can be sent now; the problem says what the saga waits for.",
+    request_headers=["Prefer"], answer_headers=["Location"], leads_to=MOVES, id_at="/saga/id", need=Scope.OPERATE,
+)  # fmt: skip
+def send_now(saga_id: UUID) -> Response:
+    """Make the next attempt of a saga that backs off at once, or end its pause."""
+    return _moved(
+        services().sagas.send_now(saga_id, principal().actor, reason_given(), preferred_wait_s()), "Saga moved"
     )
 
 

@@ -1,4 +1,4 @@
-"""`saga start`, `retry`, `compensate`, `resolve` and `seed`: this process runs the saga with the service's engine."""
+"""`saga start`, `signal` and the operator actions: this process runs the saga with the service's engine."""
 
 import os
 from collections.abc import Callable
@@ -108,6 +108,18 @@ def compensate(saga_id: str, reason: str, actor: str | None, wait_s: float | Non
     """
     by, why, row = actor_named(actor), reason_from(reason), saga_with_id(saga_id).id
     _run(lambda sagas: sagas.compensate(row, by, why, wait_s), as_json=as_json)
+
+
+@saga.command("send-now")
+@click.argument("saga_id", metavar="ID")
+@reason_option
+@actor_option
+@_wait
+@_as_json
+def send_now(saga_id: str, reason: str, actor: str | None, wait_s: float | None, as_json: bool) -> None:
+    """Make the next attempt of a saga that backs off at once, or end its pause."""
+    by, why, row = actor_named(actor), reason_from(reason), saga_with_id(saga_id).id
+    _run(lambda sagas: sagas.send_now(row, by, why, wait_s), as_json=as_json)
 
 
 @saga.command("resolve")

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from app.cli.output import Mark
 from app.store.models import JournalRow, SagaRow
-from app.views.available_actions import action_names
+from app.views.available_actions import action_names, sends_now
 from machines.history import StepResult, is_probe, outcome, sends_call, steps_of
 from machines.outcomes import Outcome
 from machines.saga import Saga
+from machines.send_now import SEND_NOW
 from machines.statuses import Status, StepStatus
 from machines.step import Step
 from machines.transitions import Direction, Trigger
@@ -60,7 +61,8 @@ def passed_pivot(definition: Saga, journal: Sequence[JournalRow]) -> bool:
 
 def commands_for(definition: Saga, saga: SagaRow) -> list[str]:
     """Return the names of the commands that the table allows in the saga's state."""
-    return [] if saga.status == Status.PENDING else action_names(definition, saga.state)
+    now = [SEND_NOW.replace("_", "-")] if sends_now(definition, saga) else []
+    return [] if saga.status == Status.PENDING else [*now, *action_names(definition, saga.state)]
 
 
 def _step_on_path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow], view: StepResult) -> StepOnPath:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,22 +11,21 @@ from typing import Any
 from uuid import UUID
 
 from app.config import Config
+from app.engine.actions import send_now, take_action
 from app.engine.early_commits import EarlyCommits
-from app.engine.engine import Engine, IncompleteReplyError, RunEnd
+from app.engine.engine import Engine, RunEnd
 from app.engine.idempotency import Keys, new_saga
 from app.engine.runner import MAX_INLINE_WAIT_S, Runner
 from app.engine.signals import admit
-from app.errors import ConflictError, InvalidError, NotFoundError
+from app.errors import ConflictError, NotFoundError
 from app.service_threads import ServiceThreads
 from app.store.arrivals import Signal
 from app.store.audit import Entry
 from app.store.instance import Instance, SagaSnapshot
 from app.store.loading import snapshot_of
 from app.store.sagas import FencedError, KeyTakenError
-from machines.progress import trigger_of
 from machines.registry import Registry, UnknownSagaError
 from machines.statuses import FINISHED, UNDER_WAY
-from machines.transitions import Phase
 
 #: Seconds between two checks whether a saga is durable. A saga whose calls were all reads is often not stored yet.
 _POLL_S = 0.005
@@ -124,7 +123,7 @@ class SagaService:
 
         Raise ConflictError when the saga has left that state, or when its table allows no retry in that state.
         """
-        return self._take_action(saga_id, "retry", actor, reason, wait_s, seen)
+        return self._take_action(saga_id, partial(take_action, self._engine, "retry", actor, reason), wait_s, seen)
 
     def compensate(
         self, saga_id: UUID, actor: str, reason: str, wait_s: float | None = None, *, seen: str | None = None
@@ -133,7 +132,7 @@ class SagaService:
 
         seen and the errors are those of `retry`.
         """
-        return self._take_action(saga_id, "compensate", actor, reason, wait_s, seen)
+        return self._take_action(saga_id, partial(take_action, self._engine, "compensate", actor, reason), wait_s, seen)
 
     def resolve(
         self, saga_id: UUID, actor: str, reason: str, reply: Mapping[str, Any], wait_s: float | None = None, *,
@@ -144,7 +143,17 @@ class SagaService:
         reply: the fields of the participant's reply that later calls need. seen and the errors are those of `retry`;
         also raise InvalidError when a needed field is missing.
         """
-        return self._take_action(saga_id, "resolve", actor, reason, wait_s, seen, reply)
+        action = partial(take_action, self._engine, "resolve", actor, reason, reply=reply)
+        return self._take_action(saga_id, action, wait_s, seen)
+
+    def send_now(
+        self, saga_id: UUID, actor: str, reason: str, wait_s: float | None = None, *, seen: str | None = None
+    ) -> SagaSnapshot:
+        """Make the next attempt of a saga that backs off at once, or end its pause.
+
+        seen and the errors are those of `retry`; only a signal or an answer ends the wait for it.
+        """
+        return self._take_action(saga_id, partial(send_now, actor, reason), wait_s, seen)
 
     def signal(
         self, saga_id: UUID, sent: Signal, wait_s: float | None = None, *, entry: Entry | None = None
@@ -172,35 +181,16 @@ class SagaService:
         assert row is not None, "no saga is deleted while it is under way"
         return snapshot_of(row)
 
-    def _take_action(  # noqa: PLR0917  one private method for three public ones
-        self,
-        saga_id: UUID,
-        operator_action: str,
-        actor: str,
-        reason: str,
-        wait_s: float | None,
-        seen: str | None,
-        reply: Mapping[str, Any] | None = None,
+    def _take_action(
+        self, saga_id: UUID, request: Callable[[Instance], None], wait_s: float | None, seen: str | None
     ) -> SagaSnapshot:
+        """Make the moves that `request` makes to the saga, commit them, and continue the saga."""
         for _ in range(_TRIES):
             saga = self._read(saga_id)
             if seen not in (None, saga.state):
                 moved = f"the saga has moved from {seen} to {saga.state} in the meantime"
                 raise ConflictError(moved, saga_id=str(saga_id), etat_final=saga.state)
-            trigger = trigger_of(operator_action, saga.definition, saga.state)
-            if trigger is None:
-                raise ConflictError(_why_not(saga), saga_id=str(saga_id), etat_final=saga.state)
-            if saga.pending:
-                saga.start_pending()
-            if saga.current.waits and saga.arrived and self._engine.waits.take_arrival(saga, self._engine.actor):
-                # The signal or answer arrived before the request, so the request applies to the saga after it.
-                trigger = trigger_of(operator_action, saga.definition, saga.state)
-                if trigger is None:
-                    raise ConflictError(_why_not(saga), saga_id=str(saga_id), etat_final=saga.state)
-            try:
-                self._engine.request_move(saga, trigger, actor, reason, reply)
-            except IncompleteReplyError as error:
-                raise InvalidError(("/reply", f"later calls need the reply of the participant: give {error}")) from None
+            request(saga)
             try:
                 return self._run_on(saga, wait_s)
             except FencedError:
@@ -280,15 +270,6 @@ class SagaService:
         if saga is None:
             raise NotFoundError(f"there is no saga {saga_id}")
         return saga
-
-
-def _why_not(saga: Instance) -> str:
-    if saga.current.phase is Phase.COMPENSATED:
-        return f"the saga has ended in {saga.state}: everything is undone"
-    pivot = next((step.name for step in saga.definition.steps if step.kind == "pivot"), None)
-    if saga.current.phase is Phase.COMPLETED and pivot:
-        return f"the saga has ended in {saga.state}: its pivot {pivot} has succeeded, so it cannot go back"
-    return f"the saga is {saga.status}, in {saga.state}; its table has no such move from this state"
 
 
 def _durable_snapshot(saga: Instance) -> SagaSnapshot:

@@ -110,6 +110,8 @@ class Instance(Progress):
         self.claims = 0
         #: True: this process has sent, or may have sent, a call of the saga since it created or claimed the saga.
         self.called = False
+        #: True: a process held the saga when it was read.
+        self.held = False
         #: When the lease of this process ends, on the store's clock, in seconds.
         self.lease_end = inf
         #: Time of the deadline, in seconds on the store's clock; infinite: not known yet.
@@ -122,7 +124,7 @@ class Instance(Progress):
         self.started_here_at: float | None = None
         #: State at the last commit; people see only this one. None: the saga is not durable and has had no effect yet.
         self.committed_snapshot: SagaSnapshot | None = None
-        #: Audit row of an operator action; the commit of its move also writes the row. None: no such action.
+        #: Audit row of an operator action; the next commit also writes the row. None: no such action.
         self.audit_entry: Entry | None = None
         #: The moves that created the saga; an early insert stores only these.
         self.start_moves: tuple[Move, ...] = ()
@@ -203,13 +205,13 @@ class Instance(Progress):
         self.start_at = None
         self.started_here_at = self.entered = self.clock()
 
-    def prepare_audit(self, trigger: Trigger, actor: str, reason: str) -> None:
-        """Prepare the audit row of an operator action, before its move; the commit of the move writes the row."""
+    def prepare_audit(self, action: str, actor: str, reason: str) -> None:
+        """Prepare the audit row of an operator action, before its move; the next commit writes the row."""
         before = self.committed_snapshot
         assert before is not None, "an operator sees only durable sagas"
         self.audit_entry = Entry(
             actor=actor,
-            action=f"saga.{trigger}",
+            action=f"saga.{action}",
             saga_id=self.id,
             target=self.definition.name,
             reason=reason,

@@ -56,7 +56,7 @@ def instance(
     # A process that claims a waiting saga sends no call, so its claim does not put the saga in doubt.
     in_doubt = row.unsure if at is not None and at.waits else is_in_doubt(row, own_claims)
     saga = Instance(definition, row.id, row.data, row.state, in_doubt=in_doubt)
-    saga.epoch, saga.version, saga.claims = row.epoch, row.version, row.claims
+    saga.epoch, saga.version, saga.claims, saga.held = row.epoch, row.version, row.claims, row.owner is not None
     saga.failed_attempts, saga.deferrals, saga.error = row.attempt, row.deferrals, row.error
     saga.deadline = inf if row.deadline_left_s is None else now + row.deadline_left_s
     saga.entered, saga.arrived = saga.clock() + row.entered_in_s, row.arrived

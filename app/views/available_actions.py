@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from app.store.models import SagaRow
 from machines.call import Call
-from machines.preview import Preview, Stop, preview
+from machines.preview import Preview, Stop, preview, preview_send_now
 from machines.progress import OPERATOR_ACTIONS, trigger_of
 from machines.references import FillError, roots_of
 from machines.saga import Saga
+from machines.send_now import SEND_NOW, why_not_sent_now
 from machines.step import Kind
 from machines.transitions import Phase, State, Trigger
 
@@ -37,7 +39,7 @@ class PlannedCall:
 class AvailableAction:
     """An action that a person may take."""
 
-    #: retry, compensate or resolve.
+    #: retry, compensate, resolve or send_now.
     name: str
     title: str
     description: str
@@ -62,15 +64,30 @@ def action_names(saga: Saga, state: str) -> list[str]:
     return [name for name in OPERATOR_ACTIONS if trigger_of(name, saga, state)]
 
 
+def sends_now(saga: Saga, row: SagaRow) -> bool:
+    """Return True when *send now* is possible for the saga of the row, see machines.send_now."""
+    held, tries = row.owner is not None, row.attempt + row.deferrals
+    return why_not_sent_now(saga.states[row.state], row.status, held=held, tries=tries) is None
+
+
 def available_actions(
-    saga: Saga, state: str, saga_id: UUID, data: Mapping[str, Any], results: Mapping[str, Any], *, in_doubt: bool
-) -> list[AvailableAction]:
+    saga: Saga, state: str, saga_id: UUID, data: Mapping[str, Any], results: Mapping[str, Any], *, in_doubt: bool,
+    send_now: bool = False,
+) -> list[AvailableAction]:  # fmt: skip
     """Return every action that the table allows in a state.
 
-    in_doubt: True when the call of the state may have been sent. results: the replies of the steps so far.
+    in_doubt: True when the call of the state may have been sent. results: the replies of the steps so far. send_now:
+    see `sends_now`.
     """
     at = saga.states[state]
     step, available = at.step.name if at.step else "", []
+    if send_now:
+        seen = preview_send_now(saga, state, in_doubt=in_doubt)
+        calls = tuple(_planned_calls(seen.course, saga_id, data, results))
+        title, description = _send_now_explained(at, step)
+        available.append(AvailableAction(
+            name=SEND_NOW, title=title, description=description, safe=True, preview=seen, calls=calls, needs=(),
+        ))  # fmt: skip
     for name in OPERATOR_ACTIONS:
         if trigger := trigger_of(name, saga, state):
             seen = preview(saga, state, trigger, in_doubt=in_doubt)
@@ -99,6 +116,14 @@ def filled(call: Call, key: CallKey, data: Mapping[str, Any], results: Mapping[s
         return path, call.filled_body(data, results, roots)
     except FillError:
         return path, None
+
+
+def _send_now_explained(at: State, step: str) -> tuple[str, str]:
+    """Return the title and the description of *send now*."""
+    if at.is_pause:
+        return "End the pause", f"Ends {step} now, and goes on with the next step."
+    call = f"the undo of {step}" if at.undoes else f"the probe of {step}" if at.awaits_answer else step
+    return "Send now", f"Makes the next attempt of {call} at once. An open circuit breaker still holds it back."
 
 
 def _explained(at: State, trigger: Trigger, step: str) -> tuple[str, str, bool]:

@@ -65,6 +65,7 @@ ROUTES = {
     "POST /api/v1/sagas/<uuid:saga_id>/compensate": "operate",
     "POST /api/v1/sagas/<uuid:saga_id>/retry": "operate",
     "POST /api/v1/sagas/<uuid:saga_id>/resolve": "operate",
+    "POST /api/v1/sagas/<uuid:saga_id>/send-now": "operate",
     "GET /admin": "viewer",
     "GET /admin/stuck": "viewer",
     "GET /admin/stuck/group": "operator",

@@ -49,6 +49,7 @@ class SagaInMemory:
             "id": SAGA_ID, "definition": self.definition.name, "definition_version": 1, "state": self.saga.state,
             "status": self.saga.status, "data": dict(self.saga.data), "client": "4", "store": "1", "error": None,
             "owner": None if ended else "h:1", "due_at": None if ended else last + timedelta(seconds=30),
+            "attempt": self.saga.failed_attempts, "deferrals": self.saga.deferrals,
             "created_at": BEGUN, "updated_at": last,
         }  # fmt: skip
         return SagaRow(**(usual | columns))

@@ -1,0 +1,61 @@
+"""The moves that operators request. A function makes the moves of one request; the caller commits them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.engine.engine import Engine, IncompleteReplyError
+from app.errors import ConflictError, InvalidError
+from app.store.instance import Instance
+from machines.outcomes import Outcome
+from machines.progress import trigger_of
+from machines.send_now import SEND_NOW, why_not_sent_now
+from machines.transitions import Phase, Trigger
+
+
+def take_action(  # noqa: PLR0917
+    engine: Engine, name: str, actor: str, reason: str, saga: Instance, reply: Mapping[str, Any] | None = None
+) -> None:
+    """Make the move of the action `name`. Raise ConflictError when the saga's table does not allow it.
+
+    reply: for a resolve, the reply that the step would have got. Raise InvalidError when a needed field is missing.
+    """
+    trigger = _trigger(name, saga)
+    if saga.pending:
+        saga.start_pending()
+    if saga.current.waits and saga.arrived and engine.waits.take_arrival(saga, engine.actor):
+        # The signal or answer arrived before the request, so the request applies to the saga after it.
+        trigger = _trigger(name, saga)
+    try:
+        engine.request_move(saga, trigger, actor, reason, reply)
+    except IncompleteReplyError as error:
+        raise InvalidError(("/reply", f"later calls need the reply of the participant: give {error}")) from None
+
+
+def send_now(actor: str, reason: str, saga: Instance) -> None:
+    """End the pause of a saga. Do nothing to a saga that backs off: its next attempt follows the commit.
+
+    Raise ConflictError when the saga has neither a pause nor a wait before an attempt.
+    """
+    at = saga.current
+    tries = saga.failed_attempts + saga.deferrals
+    if refusal := why_not_sent_now(at, saga.status, held=saga.held, tries=tries):
+        raise ConflictError(refusal, saga_id=str(saga.id), etat_final=saga.state)
+    saga.prepare_audit(SEND_NOW, actor, reason)
+    if at.is_pause:
+        saga.end_wait(Outcome.SUCCEEDED, reason=reason, actor=actor)
+
+
+def _trigger(name: str, saga: Instance) -> Trigger:
+    trigger = trigger_of(name, saga.definition, saga.state)
+    if trigger is None:
+        raise ConflictError(_why_not(saga), saga_id=str(saga.id), etat_final=saga.state)
+    return trigger
+
+
+def _why_not(saga: Instance) -> str:
+    if saga.current.phase is Phase.COMPENSATED:
+        return f"the saga has ended in {saga.state}: everything is undone"
+    pivot = next((step.name for step in saga.definition.steps if step.kind == "pivot"), None)
+    if saga.current.phase is Phase.COMPLETED and pivot:
+        return f"the saga has ended in {saga.state}: its pivot {pivot} has succeeded, so it cannot go back"
+    return f"the saga is {saga.status}, in {saga.state}; its table has no such move from this state"
