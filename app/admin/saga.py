@@ -70,12 +70,12 @@ def _answered(saga_id: UUID, action: Callable[[], Notice]) -> Response:
 
 def _page(saga: SagaRow, notice: Notice | None = None) -> str:
     saga, journal = shown(services().registry, saga, queries.journal(saga.id))
-    definition = table_of(services().registry, saga, journal)
+    definition, moments = table_of(services().registry, saga, journal), queries.moments(saga.id)
     return render_template(
         "admin/saga.html",
         saga=saga,
-        details=saga_details(definition, saga, journal) if definition else None,
-        moments=queries.moments(saga.id),
+        details=saga_details(definition, saga, journal, moments.next_s) if definition else None,
+        moments=moments,
         journal=journal,
         events=queries.published_moves(saga.id),
         unpublished=queries.unpublished(saga.id),

@@ -8,6 +8,7 @@ from app.admin.gantt import Gantt, gantt
 from app.store.loading import is_in_doubt, start_of
 from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import AvailableAction, CallKey, available_actions, filled, sends_now
+from app.views.waits import Wait, sentence, wait_of
 from machines.call import Call
 from machines.history import StepEffect, effects_of, is_probe, outcome, replies
 from machines.outcomes import Outcome
@@ -50,7 +51,10 @@ class SagaDetails:
     in_doubt: bool
 
 
-def saga_details(definition: Saga, row: SagaRow, journal: Sequence[JournalRow]) -> SagaDetails:
+def saga_details(
+    definition: Saga, row: SagaRow, journal: Sequence[JournalRow], next_s: float | None = None
+) -> SagaDetails:
+    """Return the details of a saga. next_s: seconds until its next attempt, see `queries.moments`."""
     results = replies(journal)
     in_doubt = is_in_doubt(row) and row.status != Status.PENDING
     at = definition.states[row.state]
@@ -58,7 +62,7 @@ def saga_details(definition: Saga, row: SagaRow, journal: Sequence[JournalRow]) 
     return SagaDetails(
         saga=definition,
         at=at,
-        summary=_summary(row, at),
+        summary=_back_off(at, wait_of(definition, row, journal), next_s or 0.0) or _summary(row, at),
         effects=effects,
         sent={effect.step.name: _sent(effect, row, results) for effect in effects},
         actions=available_actions(
@@ -103,6 +107,14 @@ def _call(step: Step, row: JournalRow) -> Call | None:
     if is_probe(row):
         return step.probe
     return step.undo if row.direction == Direction.UNDO else step.call
+
+
+def _back_off(at: State, wait: Wait | None, next_s: float) -> str | None:
+    """Return the state of a saga that backs off, in one sentence; None for another saga. next_s: see `saga_details`."""
+    if wait is None or not wait.backs_off:
+        return None
+    words = sentence(wait, next_s)
+    return f"Compensating, {words}." if at.undoes else f"{words[0].upper()}{words[1:]}."
 
 
 def _summary(row: SagaRow, at: State) -> str:

@@ -1,5 +1,6 @@
 """/admin/sagas: all sagas, the newest first."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import redirect, render_template, url_for
@@ -13,6 +14,7 @@ from app.store.lists import SagaFilter, id_prefix, newest
 from app.views.saga_filters import narrowed
 from app.views.states import final_states
 from app.views.validation import cursor_at
+from app.views.waits import sentences
 from machines.statuses import Status
 
 blueprint = pages("sagas")
@@ -40,8 +42,9 @@ def show() -> str | Response:
         return redirect(url_for("admin_saga.show", saga_id=found[0].id))
     following = cursor_at(found[PAGE - 1].created_at, found[PAGE - 1].id) if len(found) > PAGE else None
     return render_template(
-        "admin/sagas.html", query=query, sagas=found[:PAGE], following=following, types=registry.names
-    )
+        "admin/sagas.html", query=query, sagas=found[:PAGE], following=following, types=registry.names,
+        waits=sentences(registry, found[:PAGE], datetime.now(UTC)),
+    )  # fmt: skip
 
 
 def _names(words: str, row: Any) -> bool:

@@ -18,6 +18,11 @@ _SERVER_ERROR = 500
 _MOST_TURNS_LEFT = 3
 
 
+def open_reason(participant: str) -> str:
+    """Return the reason of a call that an open breaker has held back."""
+    return f"the breaker of {participant} is open"
+
+
 class GuardedSender:
     """Sends each request through the circuit breaker of its participant."""
 
@@ -40,7 +45,7 @@ class GuardedSender:
         if wait_s <= 0 and trying and not self._may_try(name, request.timeout_s):
             wait_s = request.timeout_s  # another process sends the trial call
         if wait_s > 0:
-            return Reply(error=f"the breaker of {name} is open", sent=False, retry_after_s=wait_s)
+            return Reply(error=open_reason(name), sent=False, retry_after_s=wait_s)
         reply = self._sender.send(request)
         # A proxy, a gateway or a limit answered, or there was no credential: the participant's state is not known.
         if reply.turned_away or reply.withheld:

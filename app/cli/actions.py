@@ -32,6 +32,7 @@ from app.store import queries
 from app.store.arrivals import Signal
 from app.store.database import db
 from app.store.instance import SagaSnapshot
+from app.views.masking import shown
 from app.views.moments import StartAt
 from app.views.saga_data import data_schema, example
 from app.views.saga_json import json_with_steps
@@ -218,7 +219,8 @@ def _show_result(saga_id: UUID, *, replayed: bool, as_json: bool) -> None:
         write_json(json_with_steps(services().registry, row, queries.journal(saga_id)))
     else:
         console = screen()
-        draw(drawing.header(definition_of(row), row, console.width, datetime.now(UTC)), on=console)
+        row, journal = shown(services().registry, row, queries.journal(saga_id))
+        draw(drawing.header(definition_of(row), row, console.width, datetime.now(UTC), journal), on=console)
         if replayed:
             text = "  An earlier command with this key started the saga; this command changed nothing."
             draw([Text(text, style="dim")], on=console)

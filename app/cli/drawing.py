@@ -12,6 +12,7 @@ from app.cli.saga_path import Calls, StepOnPath, commands_for, goes_back, passed
 from app.store.loading import start_of
 from app.store.models import JournalRow, SagaRow
 from app.views.formatting import age, short_duration
+from app.views.waits import sentence, wait_of
 from machines.history import is_probe
 from machines.renaming import as_named_now
 from machines.saga import Saga
@@ -38,7 +39,7 @@ _STYLES = {
 def whole(
     definition: Saga | None, saga: SagaRow, journal: Sequence[JournalRow], width: int, now: datetime
 ) -> Iterator[RenderableType]:
-    yield from header(definition, saga, width, now)
+    yield from header(definition, saga, width, now, journal)
     yield Text()
     if definition is None:
         yield Text(f"This release does not know {saga.definition} v{saga.definition_version}: no path can be drawn.")
@@ -54,8 +55,10 @@ def headline(saga: SagaRow) -> Text:
     return Text.assemble(line, (f" in {saga.state}", "bold"), f"  {saga.definition} v{saga.definition_version}")
 
 
-def header(definition: Saga | None, saga: SagaRow, width: int, now: datetime) -> Iterator[RenderableType]:
-    """Draw the saga's state, the saga's error, and the commands that the table allows."""
+def header(
+    definition: Saga | None, saga: SagaRow, width: int, now: datetime, journal: Sequence[JournalRow]
+) -> Iterator[RenderableType]:
+    """Draw the saga's state, the saga's error, what it waits for, and the commands that the table allows."""
     owners = [f"{name} {printable(value)}" for name, value in (("client", saga.client), ("store", saga.store)) if value]
     started = f"{saga.created_at:%Y-%m-%d %H:%M:%S} UTC, {age((now - saga.created_at).total_seconds())} ago"
     facts = [
@@ -64,7 +67,8 @@ def header(definition: Saga | None, saga: SagaRow, width: int, now: datetime) ->
         ("whose", ", ".join(owners), ""),
     ]
     without_table = definition is None and saga.status not in FINISHED
-    facts += [("started", started, ""), ("now", _without_table(saga, now) if without_table else _now(saga, now), "")]
+    present = _without_table(saga, now) if without_table else _back_off(definition, saga, now, journal)
+    facts += [("started", started, ""), ("now", present or _now(saga, now), "")]
     for command in commands_for(definition, saga) if definition else ():
         facts.append(("you may", f"saga {command} {str(saga.id)[:8]} --reason '…'", "bold"))
     yield headline(saga)
@@ -78,6 +82,15 @@ def _without_table(saga: SagaRow, now: datetime) -> str:
     still = age((now - saga.updated_at).total_seconds())
     remedy = "deploy a release that has its table, or put the table back"
     return f"nothing has moved for {still}, because this release does not have its table; {remedy}"
+
+
+def _back_off(definition: Saga | None, saga: SagaRow, now: datetime, journal: Sequence[JournalRow]) -> str | None:
+    """Return what a saga that backs off waits for; None for another saga, and for one that is overdue."""
+    wait = wait_of(definition, saga, journal) if definition else None
+    if wait is None or not wait.backs_off or wait.until is None:
+        return None
+    left_s = (wait.until - now).total_seconds()
+    return printable(sentence(wait, round(left_s))) if left_s > -_GRACE_S else None
 
 
 def _now(saga: SagaRow, now: datetime) -> str:

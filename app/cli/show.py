@@ -22,6 +22,7 @@ from app.views.formatting import age
 from app.views.masking import shown
 from app.views.saga_json import line_json, move_json, whole_json
 from app.views.validation import LARGEST_PAGE
+from app.views.waits import sentences
 from machines.registry import Registry
 from machines.statuses import FINISHED, Status
 
@@ -105,9 +106,10 @@ def show(saga_id: str, as_json: bool) -> None:
 def watch(saga_id: str, interval: float, as_json: bool) -> None:
     """Follow a saga's journal until the saga ends or is stuck."""
     row = saga_with_id(saga_id)
-    console, definition, seen = screen(), definition_of(row), 0
+    console, seen = screen(), 0
     if not as_json:
-        draw(drawing.header(definition, row, console.width, datetime.now(UTC)), on=console)
+        row, journal = shown(services().registry, row, queries.journal(row.id))
+        draw(drawing.header(definition_of(row), row, console.width, datetime.now(UTC), journal), on=console)
     while True:
         status, new = _status_and_new_moves(row.id, seen)
         if as_json:
@@ -131,13 +133,14 @@ def list_of(
     if not sagas:
         yield Text("No sagas match these filters.")
         return
-    yield from grid(_COLUMNS, [_line(registry, row, now, width) for row in sagas], width)
+    waits = sentences(registry, sagas, now)
+    yield from grid(_COLUMNS, [_line(registry, row, now, width, waits.get(row.id)) for row in sagas], width)
     if total > len(sagas):
         at_least = "at least " if total >= lists.LARGEST_TOTAL else ""
         yield Text(f"The newest {len(sagas)} of {at_least}{total:,}; --limit shows more.", style="dim")
 
 
-def _line(registry: Registry, row: SagaRow, now: datetime, width: int) -> Line:
+def _line(registry: Registry, row: SagaRow, now: datetime, width: int, wait: str | None) -> Line:
     look = STATUS_LOOKS[row.status]
     error = printable(row.error or "") if row.status != Status.COMPLETED else ""
     if row.status not in FINISHED and not registry.knows(row):
@@ -151,7 +154,9 @@ def _line(registry: Registry, row: SagaRow, now: datetime, width: int) -> Line:
             cell(printable(row.client or "")),
             cell(age((now - row.created_at).total_seconds())),
         ),
-        note=Text(error, style="red", no_wrap=True, overflow="ellipsis") if error else None,
+        note=Text(error or printable(wait or ""), style="red" if error else "dim", no_wrap=True, overflow="ellipsis")
+        if error or wait
+        else None,
     )
 
 

@@ -6,6 +6,7 @@ from app.store.instance import SagaSnapshot
 from app.store.loading import start_of, table_of
 from app.store.models import JournalRow, SagaRow
 from app.views.masking import shown
+from app.views.waits import wait_of
 from machines.history import StepResult, completed_steps, outcome, retries, steps_of
 from machines.registry import Registry
 from machines.saga import Saga
@@ -54,10 +55,15 @@ def json_with_steps(registry: Registry, saga: SagaRow, journal: Sequence[Journal
 
 
 def line_json(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow]) -> dict[str, object]:
-    """Return the saga as a line of a list. The rows of `journal` need no replies."""
+    """Return the saga as a line of a list. The rows of `journal` need no replies.
+
+    A saga with secret fields shows no reason of a back-off, because its secrets may be in the replies.
+    """
     definition = table_of(registry, saga, journal)
     steps, completed = (len(definition.steps), completed_steps(definition, saga, journal)) if definition else (0, 0)
-    return short_json(saga) | {"steps_count": steps, "completed_steps": completed}
+    reasons = journal if registry.secrets_of(saga.definition) is None else ()
+    line = short_json(saga) | {"steps_count": steps, "completed_steps": completed}
+    return line | _wait_json(definition, saga, reasons)
 
 
 def whole_json(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow]) -> dict[str, object]:
@@ -66,12 +72,10 @@ def whole_json(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow])
     steps = _steps(registry, saga, journal)
     definition = table_of(registry, saga, journal)
     retry_count, max_retries = retries(definition, journal)
-    waits = definition.states[saga.state].waits if definition and saga.status == Status.WAITING else None
     return short_json(saga) | {
         "data": saga.data,
         "started_by": saga.started_by,
-        "waiting_for": str(waits) if waits else None,
-        "waiting_until": _moment(saga.due_at) if waits and saga.owner is None else None,
+        **_wait_json(definition, saga, journal),
         "completed_at": _moment(_ended_at(saga)),
         "retry_count": retry_count,
         "max_retries": max_retries,
@@ -99,6 +103,11 @@ def move_json(row: JournalRow) -> dict[str, object]:
         "reply": row.reply,
         "duration_ms": row.duration_ms,
     }
+
+
+def _wait_json(definition: Saga | None, saga: SagaRow, journal: Sequence[JournalRow]) -> dict[str, object]:
+    wait = wait_of(definition, saga, journal) if definition else None
+    return {"waiting_for": wait.subject if wait else None, "waiting_until": _moment(wait.until if wait else None)}
 
 
 def _steps(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow]) -> list[StepResult]:

@@ -113,6 +113,10 @@ class SagaDetails(Saga):
     updated_at: datetime
     completed_at: datetime | None
     steps: tuple[Step, ...]
+    #: What the saga waits for, such as `signal agree, 1 d at most` or `stock (breaker open)`; None: it does not wait.
+    waiting_for: str | None = None
+    #: End of that wait, or time of the next attempt.
+    waiting_until: datetime | None = None
 
     def step(self, name: str) -> Step:
         """Return the step with this name. Raise KeyError for another name."""
@@ -155,6 +159,8 @@ def details_of(body: Mapping[str, Any]) -> SagaDetails:
         updated_at=datetime.fromisoformat(body["updated_at"]),
         completed_at=_moment(body["completed_at"]),
         steps=tuple(_step(each) for each in body["steps"]),
+        waiting_for=body.get("waiting_for"),
+        waiting_until=_moment(body.get("waiting_until")),
     )
 
 

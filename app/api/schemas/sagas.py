@@ -14,6 +14,16 @@ def _start_at() -> fields.Field[str]:
     return maybe(fields.String, metadata={"format": "date-time", "description": words})
 
 
+def _waiting_for() -> fields.Field[str]:
+    words = "the signal, callback or pause, or the participant and the reason of a back-off; null: it does not wait"
+    return maybe(fields.String, metadata={"description": words})
+
+
+def _waiting_until() -> fields.Field[str]:
+    words = "the end of that wait, or the time of the next attempt"
+    return maybe(fields.String, metadata={"format": "date-time", "description": words})
+
+
 class SagaShort(Reply):
     id = fields.UUID()
     type = fields.String()
@@ -29,6 +39,8 @@ class SagaShort(Reply):
 class SagaLine(SagaShort):
     steps_count = fields.Integer()
     completed_steps = fields.Integer()
+    waiting_for = _waiting_for()
+    waiting_until = _waiting_until()
 
 
 class SagaStep(Reply):
@@ -75,8 +87,8 @@ class SagaWhole(SagaWithSteps):
 
     data = fields.Dict()
     started_by = maybe(fields.String, metadata={"description": "who started it, such as key:shop; null: not known"})
-    waiting_for = maybe(fields.String, metadata={"description": "the signal, callback or pause that it waits for"})
-    waiting_until = maybe(fields.String, metadata={"format": "date-time", "description": "the end of that wait"})
+    waiting_for = _waiting_for()
+    waiting_until = _waiting_until()
     retry_count = fields.Integer(metadata={"description": "of the call that was retried most, undos included"})
     max_retries = fields.Integer(metadata={"description": "most retries of that call"})
     remaining_steps = fields.List(fields.String())

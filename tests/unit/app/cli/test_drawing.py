@@ -127,6 +127,20 @@ def test_a_running_saga():
     assert drawn(saga, seconds_later=2) == RUNNING
 
 
+@pytest.mark.parametrize(
+    ("due_in_s", "words"),
+    [
+        (12, "now     waiting for stock (breaker open), next try in 12 s"),
+        (-2, "now     waiting for stock (breaker open), next try now"),
+        (-60, "now     due for 1m, and no process has claimed it; is a service running?"),
+    ],
+)
+def test_saga_that_backs_off_says_for_whom_and_why_it_waits_and_until_when(due_in_s, words):
+    saga = SagaInMemory().move("succeeded").move("defer", reason="the breaker of stock is open")
+    due_at = BEGUN + timedelta(seconds=120 + due_in_s)
+    assert words in drawn(saga, owner=None, due_at=due_at)
+
+
 def test_overdue_saga_asks_whether_a_service_runs():
     assert "due for 1m, and no process has claimed it; is a service running?" in drawn(SagaInMemory().move("succeeded"))
 

@@ -1,15 +1,18 @@
-"""*Send now* over the API and on the page of a saga."""
+"""A saga that backs off: it says so in the API, on the pages and on the command line; *send now*."""
 
+import re
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from app.access.permissions import Role
 from app.access.principal import user
 from app.services import services
 from app.store import queries
 from app.store.database import db
-from app.store.models import AuditRow
+from app.store.models import AuditRow, SagaRow
 from tests.support.waiting import eventually
 
 DATA = {"client_id": 4, "magasin_id": 1}
@@ -39,6 +42,34 @@ def test_the_next_attempt_is_made_at_once(client, waiting):
     assert tries(client, waiting) > before
     (row,) = db.session.query(AuditRow).all()
     assert (row.action, row.reason) == ("saga.send_now", "it is back")
+
+
+def test_a_saga_that_backs_off_says_so_in_the_api(client, waiting):
+    subject = "panier (no connection could be made: 127.0.0.1:9 refused the connection)"
+    whole = client.get(f"/api/v1/sagas/{waiting}").json
+    (line,) = client.get("/api/v1/sagas").json["sagas"]
+    for saga in (whole, line):
+        assert (saga["status"], saga["waiting_for"]) == ("in_progress", subject)
+        assert saga["waiting_until"] > saga["updated_at"]
+
+
+def test_a_saga_that_backs_off_says_so_on_its_page_and_in_the_list(client, waiting, monkeypatch):
+    monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("ada", Role.VIEWER))
+    db.session.execute(update(SagaRow).values(due_at=datetime.now(UTC) + timedelta(seconds=7_170)))
+    db.session.commit()
+    monkeypatch.setenv("COLUMNS", "200")
+    why = r"no connection could be made: 127\.0\.0\.1:9 refused the connection"
+    words = rf"aiting for panier \({why}\), next try in 1 h 59 min"
+    assert re.search(f"W{words}\\.", client.get(f"/admin/sagas/{waiting}").text)
+    assert re.search(f"w{words}", client.get("/admin/sagas").text)
+    assert re.search(f"w{words}", client.application.test_cli_runner().invoke(args=["saga", "list"]).output)
+
+
+def test_a_list_without_sagas_that_back_off_reads_no_journal(client, monkeypatch):
+    monkeypatch.setattr("app.access.authorization.signed_in", lambda: user("ada", Role.VIEWER))
+    client.post("/api/v1/sagas", json={"type": "checkout", "data": DATA})
+    monkeypatch.setattr("app.store.queries.journals", lambda *_: pytest.fail("a journal was read"))
+    assert client.get("/admin/sagas").status_code == 200
 
 
 def test_a_saga_that_nothing_can_be_sent_for_is_refused_with_the_remedy(client):
