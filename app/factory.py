@@ -49,7 +49,6 @@ from app.engine.idempotency import Keys
 from app.engine.runner import Runner
 from app.engine.schedules import Schedules
 from app.engine.service import SagaService
-from app.engine.waits import Waits
 from app.events.event_threads import IN_MEMORY, EventThreads
 from app.events.intake import Intake
 from app.events.relay import Relay
@@ -87,6 +86,7 @@ from app.webhook_settings.model import Webhooks
 from machines.checkout import CHECKOUT
 from machines.commande import COMMANDE
 from machines.registry import Registry
+from machines.waits import Waits
 
 
 class _Application(Flask):

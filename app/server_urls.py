@@ -7,7 +7,7 @@ from urllib.parse import quote, urlsplit
 
 from app.logs import Secrets
 from app.settings import ConfigError, Setting, as_written, port
-from app.values import shortened
+from machines.lines import shortened
 
 #: Hides secrets in a URL that an error message shows: what the log hides, and parameters with these names.
 _SECRETS = Secrets(("auth", "code", "key", "pass", "sig", "signature"))

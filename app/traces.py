@@ -17,10 +17,10 @@ from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, StatusCode, TraceFlags
 
-from app.calls.outcome import Reply
 from app.store.instance import Instance
 from machines.call import Call
 from machines.outcomes import Outcome
+from machines.replies import Reply
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider

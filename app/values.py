@@ -9,7 +9,6 @@ A number keeps its exact value. It is an int if 64 bits can hold it, a float if 
 number, and a Decimal otherwise. A whole number from 1e16 on is never a float, because JSONB writes it as an integer.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 from json import JSONDecodeError, JSONDecoder
@@ -17,13 +16,13 @@ from typing import Any
 
 import orjson
 
+from machines.lines import one_line
 from machines.references import UNSTORABLE
 
 DEEPEST = (
     100  # largest number of levels of objects and lists; orjson writes 254, and API responses add a few around a reply
 )
 LONGEST_NUMBER = 400  # largest number of digits of a number without an exponent; every float has fewer
-LONGEST_WORDS = 500  # largest number of characters that are kept of a text from a participant or an event
 LONGEST_LINE = (
     1000  # largest number of characters of a stored reason: a text of LONGEST_WORDS, and the service's words around it
 )
@@ -36,9 +35,6 @@ _TINY = 1e-290  # a float close to 0 has fewer exact digits than others; this is
 #: Translation for `_plain`: every digit and point becomes "0", and every exponent letter "e".
 _SHAPES = bytes.maketrans(b"0123456789.E", b"00000000000e")
 _LONG_RUN = b"0" * 16  # a float cannot hold every number of 16 digits exactly; 15 digits are always exact
-_BREAKS = re.compile(r"[\s\u0085\u2028\u2029]+")
-#: Control characters, and characters that change the direction of the text after them.
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 _SORTED = orjson.OPT_SORT_KEYS
 _INDENTED = _SORTED | orjson.OPT_INDENT_2
@@ -106,20 +102,6 @@ def check(value: Any) -> None:
         if isinstance(item, str) and (found := UNSTORABLE.search(item)):
             what = "a NUL character" if found[0] == "\0" else "a lone surrogate"
             raise UnreadableError(f"{what} in a text", "leave it out; it cannot be stored", _pointer(path))
-
-
-def one_line(words: object) -> str:
-    """Return a text from outside on one line, shortened to LONGEST_WORDS characters and without control characters."""
-    text = str(words)
-    if len(text) <= LONGEST_WORDS and text.isprintable():
-        return text
-    line = _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", _BREAKS.sub(" ", text[: 2 * LONGEST_WORDS])).strip()
-    return line if len(line) <= LONGEST_WORDS and len(text) <= 2 * LONGEST_WORDS else shortened(line + "…")
-
-
-def shortened(words: str, longest: int = LONGEST_WORDS) -> str:
-    """Return a text of at most `longest` characters. A longer text is cut, and ends with an ellipsis."""
-    return words if len(words) <= longest else f"{words[: longest - 1]}…"
 
 
 def _plain(content: bytes, value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""The outcomes of a call. `app.calls.outcome` finds the outcome of a reply, `machines.progress` acts on it."""
+"""The outcomes of a call. `machines.replies` finds the outcome of a reply, `machines.progress` acts on it."""
 
 from enum import StrEnum
 

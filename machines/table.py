@@ -14,11 +14,16 @@ from machines.step import Step
 
 @cache  # needed for each call
 def participant_variable(participant: str) -> str:
-    """Return the environment variable of a participant's URL: PARTICIPANT_PAY_SVC_URL for pay-svc.
+    """Return the environment variable of a participant's URL: PARTICIPANT_PAY_SVC_URL for pay-svc."""
+    return setting_variable(participant, "URL")
+
+
+def setting_variable(participant: str, ending: str) -> str:
+    """Return the environment variable of a participant's setting: PARTICIPANT_PAY_SVC_PROXY for pay-svc and PROXY.
 
     No other place turns a participant's name into a variable.
     """
-    return f"PARTICIPANT_{participant.replace('-', '_').upper()}_URL"
+    return f"PARTICIPANT_{participant.replace('-', '_').upper()}_{ending}"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -9,11 +9,12 @@ from markupsafe import Markup, escape
 from app.access.permissions import Role
 from app.access.principal import principal
 from app.services import services
-from app.values import shortened, written
+from app.values import written
 from app.views import formatting
 from app.views.effects import description
 from app.views.problems import problem_of
 from app.views.saga_filters import narrowed
+from machines.lines import shortened
 
 #: Largest number of characters of a reply or a message on a page; the API returns all characters.
 LONGEST_SHOWN = 20_000

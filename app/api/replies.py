@@ -11,12 +11,12 @@ from app.access.permissions import BY_URL
 from app.api.openapi.operation import BAD_BODY, operation
 from app.api.request_parsing import json_body
 from app.api.schemas.replies import AnyReply, Open, Taken
-from app.calls.outcome import SCALAR, Reply
 from app.engine.reply_urls import PATH
 from app.errors import InvalidError
 from app.services import services
 from app.values import parsed as leniently
 from app.views.validation import parsed
+from machines.replies import SCALAR, Reply
 
 blueprint = Blueprint("replies", __name__, url_prefix=PATH)
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from app.breaker import Breaker, BreakerPolicy, BreakerState
 from app.calls.client import Request, Sender
-from app.calls.outcome import Reply
 from app.shared_cache import SharedCache
+from machines.replies import Reply
 
 _SERVER_ERROR = 500
 #: How often in a row a process leaves the trial call to another process. Afterwards it makes the call itself, so that a

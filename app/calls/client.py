@@ -13,13 +13,13 @@ from app.calls.answer import Answer, LostError, TooLargeError
 from app.calls.auth import Credential, Message, NoCredentialError
 from app.calls.connection import NotSentError
 from app.calls.exchange import ExchangePool
-from app.calls.outcome import SCALAR, Reply
 from app.calls.request import Request, Sender
 from app.calls.ways import Origin, Way, Ways
 from app.dialing import Dialer, LookUp
 from app.participant_settings.model import IDEMPOTENCY_HEADER, ParticipantSettings
 from app.values import UnreadableError, parsed, written
 from machines.references import scalar_text
+from machines.replies import SCALAR, Reply
 
 __all__ = ["HttpClient", "Request", "Sender"]
 

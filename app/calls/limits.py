@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from threading import Lock
 
-from app.calls.outcome import Reply
 from app.calls.request import Request, Sender
 from app.participant_settings.model import ParticipantSettings
+from machines.replies import Reply
 
 #: Seconds until a call tries again after all places were taken. A place is usually free by then: calls take about as
 #: long.

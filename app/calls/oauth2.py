@@ -13,11 +13,11 @@ from urllib.parse import quote_plus
 from app.calls.auth import Message, NoCredentialError
 from app.calls.request import Request
 from app.participant_settings.secret_files import SecretFiles
-from app.values import one_line
+from machines.lines import one_line
 
 if TYPE_CHECKING:
-    from app.calls.outcome import Reply
     from app.participant_settings.model import Auth
+    from machines.replies import Reply
 
 #: A token is renewed this many seconds before it expires, but at most a tenth of its lifetime before.
 _EARLY_S = 30.0

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from app.calls.outcome import Reply
+from machines.replies import Reply
 
 
 # not frozen: a frozen dataclass takes three times as long to build, and each call builds several

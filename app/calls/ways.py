@@ -9,12 +9,12 @@ from app.calls.auth import Credential, FixedCredential, HmacCredential
 from app.calls.connection import Route
 from app.calls.exchange import ExchangeAdapter, ExchangePool
 from app.calls.oauth2 import OAuth2Credential
-from app.calls.outcome import Reply, key_setting_of
 from app.calls.request import Request
 from app.calls.trust import Trust
 from app.dialing import Dialer
 from app.participant_settings.model import Auth, ParticipantSettings
 from app.participant_settings.proxies import Proxy
+from machines.replies import Reply, key_setting_of
 
 _COMMON = {"User-Agent": "saga-orchestrator", "Accept-Encoding": "identity"}
 

@@ -6,11 +6,11 @@ import click
 from flask.cli import AppGroup
 
 from app.calls.client import HttpClient, Request
-from app.calls.outcome import setting_of
 from app.cli.group import UNREACHABLE, saga
 from app.participant_settings.model import ParticipantSettings
 from app.services import services
-from app.values import one_line
+from machines.lines import one_line
+from machines.replies import setting_of
 
 _TIMEOUT_S = 5.0
 _OK, _REDIRECT = 200, 300

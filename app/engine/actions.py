@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from app.engine.engine import Engine, IncompleteReplyError
+from app.engine.engine import Engine
 from app.errors import ConflictError, InvalidError
 from app.store.instance import Instance
+from machines.loop import IncompleteReplyError
 from machines.outcomes import Outcome
 from machines.progress import trigger_of
 from machines.send_now import SEND_NOW, why_not_sent_now

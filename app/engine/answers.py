@@ -6,7 +6,6 @@ from uuid import UUID
 
 from sqlalchemy import Row
 
-from app.calls.outcome import Reply, explained, outcome_of
 from app.config import Config
 from app.engine.engine import Engine
 from app.engine.reply_urls import is_token
@@ -16,6 +15,7 @@ from app.store.arrivals import Signal
 from machines.later import arrival_name
 from machines.outcomes import Outcome
 from machines.registry import Registry, UnknownSagaError
+from machines.replies import Reply, explained, outcome_of
 from machines.saga import Saga
 from machines.signals import can_still_wait
 from machines.statuses import Status

@@ -1,126 +1,30 @@
-"""Send the next call of a saga, or send a probe when an earlier attempt is in doubt."""
+"""Sends the calls of sagas over HTTP. `machines.attempts` decides which calls are sent, and what their replies mean."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from functools import partial
 
 from app.calls.client import Request, Sender
-from app.calls.outcome import NOTHING, Reply, explained, outcome_of
 from app.config import Config
 from app.engine.reply_urls import reply_url
 from app.store.instance import Instance
 from app.telemetry import Telemetry
 from app.traces import Traces
+from machines.attempts import Attempts, filled, understood
 from machines.call import Call
-from machines.history import NO_ATTEMPT_LEFT, PROBED, STILL_UNKNOWN
 from machines.outcomes import Outcome
-from machines.references import NO_ROOTS, FillError, idempotency_key, roots_of
+from machines.references import FillError
+from machines.replies import Reply
 from machines.transitions import Direction
-
-_CONFLICT = 409
-_TO_EXPLAIN = (Outcome.IN_DOUBT, Outcome.NOT_SENT)
-_PLAIN = (Outcome.SUCCEEDED, Outcome.ACCEPTED)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Calls:
+class Calls(Attempts):
     """The calls to participants, with their telemetry and traces."""
 
     config: Config
     sender: Sender
     telemetry: Telemetry
     traces: Traces
-
-    def make(self, saga: Instance) -> tuple[Reply, Outcome]:
-        """Send the call and return its reply and outcome.
-
-        If an attempt is in doubt, send the step's probe first. If an undo needs a lost reply of its step, get that
-        reply again first.
-        """
-        unrecovered = self._recover(saga) if _lost_reply(saga) else None
-        return unrecovered or self._make(saga)
-
-    def _make(self, saga: Instance) -> tuple[Reply, Outcome]:
-        at, probe = saga.current, saga.probe
-        assert at.call is not None
-        probed = self._ask(saga, probe) if probe else None
-        if probed and probed[1] is Outcome.SUCCEEDED:
-            return probed
-        if saga.must_not_send or (probed and saga.failed_attempts >= at.retry.attempts):
-            return _not_again(probed)
-        reply, outcome = self._send(saga, at.call)
-        if probed and probed[1] is Outcome.IN_DOUBT and not reply.sent and outcome is Outcome.NOT_SENT:
-            # The probe failed and opened the participant's circuit breaker, so the call was not sent. Count an attempt,
-            # because otherwise each probe could open the breaker, and the attempts would never end.
-            return probed
-        if outcome is Outcome.REFUSED and saga.in_doubt and at.doubts_refusals:
-            return self._doubted(saga, reply, probe)
-        return reply, outcome
-
-    def probe_late(self, saga: Instance) -> tuple[Reply, Outcome]:
-        """Ask the probe of a step whose answer has not come in time. The step's call is not sent again."""
-        step = saga.current.step
-        assert step is not None
-        assert step.probe is not None
-        probed = self._ask(saga, step.probe)
-        return probed if probed[1] is Outcome.SUCCEEDED else _not_again(probed)
-
-    def longest_s(self, saga: Instance) -> float:
-        """Return the longest duration of `make`, in seconds, with the probe and the recovery."""
-        at = saga.current
-        if at.step is None:
-            return 0.0
-        if at.waits:
-            return at.step.timeout_s if at.awaits_answer and at.step.probe else 0.0
-        if saga.probe is None:
-            return at.step.timeout_s * (1 + _lost_reply(saga))
-        return at.step.timeout_s * (2 + at.doubts_refusals)
-
-    def _recover(self, saga: Instance) -> tuple[Reply, Outcome] | None:
-        """Get the lost reply of a step again, because the undo refers to this reply.
-
-        Return None when the undo can be sent. Otherwise the undo is not sent. Return a reply and an outcome in its
-        place: succeeded when there is nothing to undo.
-        """
-        step = saga.current.step
-        assert step is not None
-        call = step.recovery
-        assert call is not None
-        reply, outcome = self._send(saga, call, Direction.DO)
-        if outcome in (Outcome.SUCCEEDED, Outcome.REFUSED_UNDO, Outcome.ACCEPTED) and reply.body is not None:
-            saga.results[step.name] = reply.body
-            return None
-        # A 409 to a repeated key may mean that the participant is still busy with the first attempt.
-        conflict = call is step.call and reply.status == _CONFLICT and _CONFLICT not in call.means
-        if outcome is Outcome.REFUSED and not (reply.impossible or conflict):
-            says = f"nothing to undo, {step.name} was never done: {reply.reason}"
-            return replace(reply, says=says, body={}), Outcome.SUCCEEDED
-        if outcome is not Outcome.NOT_SENT and not reply.impossible:
-            outcome = Outcome.IN_DOUBT
-        return replace(
-            reply, says=f"the reply of {step.name} is lost, and {call} did not recover it: {reply.reason}"
-        ), outcome
-
-    def _doubted(self, saga: Instance, refused: Reply, probe: Call | None) -> tuple[Reply, Outcome]:
-        """Return the reply and outcome for a call that was refused after an attempt in doubt.
-
-        Send the probe first, if the step has one.
-        """
-        says = f"{refused.reason}, after an attempt that may have worked"
-        if probe is None:
-            return replace(refused, says=says), Outcome.REFUSED
-        reply, outcome = self._ask(saga, probe)
-        if outcome is Outcome.SUCCEEDED:
-            return reply, outcome
-        says = f"{says}; its {reply.reason}"
-        if outcome is Outcome.REFUSED:
-            return replace(refused, says=says), outcome
-        return replace(reply, says=says), outcome
-
-    def _ask(self, saga: Instance, probe: Call) -> tuple[Reply, Outcome]:
-        """Send the probe. The reason of the returned reply says that the probe got the reply, and not the call."""
-        reply, outcome = self._send(saga, probe)
-        return replace(reply, says=f"{PROBED}{reply.reason}"), outcome
 
     def _send(self, saga: Instance, call: Call, direction: Direction | None = None) -> tuple[Reply, Outcome]:
         at = saga.current
@@ -133,22 +37,7 @@ class Calls:
             except FillError as error:
                 reply = Reply(error=str(error), sent=False, impossible=True)
             saga.called = called or reply.sent
-            taken, lacking = reply.body, NOTHING
-            if direction is Direction.DO and reply.status is not None and (taken is not None or call.means):
-                taken, lacking = saga.definition.taken(at.step.name, call, reply.body, reply.headers or {})
-            later = call is at.step.call and at.step.later is not None
-            outcome = outcome_of(reply, lacking, call, later=later)
-            if outcome in _TO_EXPLAIN or (call.means and outcome not in _PLAIN):
-                reply = explained(reply, lacking, call)
-            if outcome is Outcome.ACCEPTED:
-                # The later answer contains every field to keep. Until then, only an undo may need a field of this
-                # reply.
-                reply = replace(reply, says=reply.reason, body=taken if at.step.undo_can_use(taken) else None)
-            elif taken is not reply.body:
-                kept = outcome is Outcome.SUCCEEDED or (outcome is Outcome.REFUSED_UNDO and not lacking)
-                reply = replace(reply, says=reply.reason, body=taken if kept else None)
-            if saga.definition.secrets is not None:
-                reply = _without_secrets(saga, reply, {at.step.name: taken} if direction is Direction.DO else {})
+            reply, outcome = understood(saga, call, direction, reply)
             attempt.set_outcome(reply, outcome)
         self.telemetry.called(saga, call, reply)
         return reply, outcome
@@ -156,52 +45,14 @@ class Calls:
     def _request(self, saga: Instance, call: Call, direction: Direction, traceparent: str) -> Request:
         at = saga.current
         assert at.step is not None
-        saga_id = saga.id_text
-        headers = {
-            "Idempotency-Key": idempotency_key(saga_id, at.step.name, direction),
-            "Saga-Id": saga_id,
-            "Saga-Step": at.step.name,
-            "Saga-Epoch": str(saga.epoch),
-            "traceparent": traceparent,
-        }
-        roots = roots_of(saga_id, at.step.name, direction) if call.uses_saga else NO_ROOTS
-        if at.step.later is not None and call is at.step.call:
-            url = headers["Saga-Reply-To"] = reply_url(self.config, saga.id, at.step.name)
-            roots = roots_of(saga_id, at.step.name, direction, url)
-        if call.headers:
-            headers |= call.filled_headers(saga.data, saga.results, roots)
+        own = {"Saga-Epoch": str(saga.epoch), "traceparent": traceparent}
+        path, headers, body = filled(saga, call, direction, own, partial(reply_url, self.config))
         return Request(
             participant=call.participant,
             method=call.method,
-            url=self.config.participant_url(call.participant) + call.filled_path(saga.data, saga.results, roots),
+            url=self.config.participant_url(call.participant) + path,
             headers=headers,
-            body=call.filled_body(saga.data, saga.results, roots) if call.method != "GET" else None,
+            body=body,
             form=call.form,
             timeout_s=at.step.timeout_s,
         )
-
-
-def _not_again(probed: tuple[Reply, Outcome] | None) -> tuple[Reply, Outcome]:
-    """Return the reply and outcome of a call that must not be sent again. probed: the result of its probe, if any."""
-    if probed is None:
-        return Reply(error="it may have been sent before, and it is sent only once"), Outcome.IN_DOUBT
-    reply, outcome = probed
-    if outcome is Outcome.NOT_SENT or reply.asks_to_wait:
-        return probed
-    # An attempt may still arrive after the probe has said that nothing was done, so the outcome stays in doubt.
-    denied = outcome is Outcome.REFUSED and not reply.impossible
-    says = NO_ATTEMPT_LEFT if denied else STILL_UNKNOWN
-    return replace(reply, says=says + reply.reason.removeprefix(PROBED), status=None), Outcome.IN_DOUBT
-
-
-def _without_secrets(saga: Instance, reply: Reply, taken: Mapping[str, Any]) -> Reply:
-    """Return the reply with a reason that hides the secret values of the saga and of this reply."""
-    secrets = saga.definition.secrets
-    assert secrets is not None
-    return replace(reply, says=secrets.values(saga.data, {**saga.results, **taken}).hidden_in(reply.reason))
-
-
-def _lost_reply(saga: Instance) -> bool:
-    """Return True when the call is an undo that refers to its step's reply, and this process lacks that reply."""
-    at = saga.current
-    return at.undoes and at.step is not None and at.step.undo_needs_reply and at.step.name not in saga.results

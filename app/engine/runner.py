@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.broker import Broker
 from app.config import Config
-from app.engine.engine import Engine, RunEnd
+from app.engine.engine import Engine
 from app.engine.heartbeat import Heartbeat
 from app.service_threads import ServiceThreads
 from app.store.database_errors import is_away
@@ -22,6 +22,7 @@ from app.store.instance import Instance
 from app.store.leases import Leases
 from app.store.sagas import FencedError, KeyTakenError
 from app.store.tables import TableChangedError, Tables
+from machines.loop import RunEnd
 
 _log = structlog.get_logger("runner")
 #: Longest wait, in seconds, that a saga's thread sleeps through while a client waits for the saga's end. For a longer

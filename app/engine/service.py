@@ -13,7 +13,7 @@ from uuid import UUID
 from app.config import Config
 from app.engine.actions import send_now, take_action
 from app.engine.early_commits import EarlyCommits
-from app.engine.engine import Engine, RunEnd
+from app.engine.engine import Engine
 from app.engine.idempotency import Keys, new_saga
 from app.engine.runner import MAX_INLINE_WAIT_S, Runner
 from app.engine.signals import admit
@@ -24,6 +24,7 @@ from app.store.audit import Entry
 from app.store.instance import Instance, SagaSnapshot
 from app.store.loading import snapshot_of
 from app.store.sagas import FencedError, KeyTakenError
+from machines.loop import RunEnd
 from machines.registry import Registry, UnknownSagaError
 from machines.statuses import FINISHED, UNDER_WAY
 

@@ -21,9 +21,9 @@ from app.events.topics import connect, incoming_queue
 from app.store.database_errors import Meaning, in_one_line, meaning
 from app.store.dead_letters import DeadLetters
 from app.store.instance import SagaSnapshot
-from app.values import one_line
 from app.views.saga_data import data_schema
 from app.views.validation import load
+from machines.lines import one_line
 from machines.registry import Registry
 
 _log = structlog.get_logger("intake")

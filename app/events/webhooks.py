@@ -18,13 +18,14 @@ from prometheus_client import CollectorRegistry, Counter
 from sqlalchemy import Row
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.calls.outcome import Reply
 from app.calls.request import Request, Sender
 from app.events.webhook_event import event_of, signed_headers
 from app.store.deliveries import Deliveries
-from app.values import one_line, written
+from app.values import written
 from app.webhook_settings.model import Webhook, Webhooks
+from machines.lines import one_line
 from machines.registry import Registry
+from machines.replies import Reply
 
 _log = structlog.get_logger("webhooks")
 #: Largest number of messages that one process sends at the same time: to all webhooks, and to one webhook.

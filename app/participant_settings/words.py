@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 
 from app.settings import ConfigError
-from machines.table import participant_variable
+from machines.table import setting_variable
 
 #: Settings of a participant besides `auth` and `headers`.
 PLAIN = (
@@ -41,7 +41,7 @@ _ENDS = {name: name.upper() for name in (*PLAIN, "auth")} | {f"auth.{name}": f"A
 
 def variable_of(participant: str, setting: str) -> str:
     """Return the variable of a participant's setting: PARTICIPANT_FLIGHT_AUTH_TOKEN for flight and auth.token."""
-    return f"{participant_variable(participant).removesuffix('URL')}{_ENDS[setting]}"
+    return setting_variable(participant, _ENDS[setting])
 
 
 def by_participant(variables: Mapping[str, str], participants: Iterable[str]) -> Mapping[str, Mapping[str, str]]:

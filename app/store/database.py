@@ -15,7 +15,8 @@ from sqlalchemy.sql.functions import FunctionElement
 from app.config import Config
 from app.store.pool import SharedPool
 from app.store.transactions import repeat_all
-from app.values import LONGEST_LINE, read_back, shortened, written
+from app.values import LONGEST_LINE, read_back, written
+from machines.lines import shortened
 
 db = SQLAlchemy()
 

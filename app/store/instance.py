@@ -9,40 +9,15 @@ from math import inf
 from typing import Any
 from uuid import UUID, uuid4
 
-from transitions import EventData
-
 from app.store.audit import Entry
-from machines.outcomes import Outcome
-from machines.progress import Progress
 from machines.references import FillError, look_up
+from machines.running import Move, RunningSaga
 from machines.saga import Saga
-from machines.transitions import NOWHERE, Trigger
+from machines.transitions import NOWHERE
 
 #: Longest stored client, store or business reference, in characters. Each has an index, and PostgreSQL refuses an index
 #: entry over 2,704 bytes.
 LONGEST_REFERENCE = 200
-
-
-# not frozen: a frozen dataclass takes three times as long to build, and each call builds several
-@dataclass(kw_only=True)
-class Move:
-    """A move that is not stored yet, with the columns of its row in the journal (`JournalRow`)."""
-
-    seq: int
-    source: str | None
-    trigger: str
-    dest: str
-    actor: str
-    #: When the move was made, in seconds on the clock of the saga (`Instance.clock`).
-    made: float
-    step: str | None = None
-    direction: str | None = None
-    attempt: int | None = None
-    reason: str | None = None
-    status_code: int | None = None
-    reply: Mapping[str, Any] | None = None
-    duration_ms: float | None = None
-    event: str | None = None
 
 
 # not frozen: a frozen dataclass takes three times as long to build, and each call builds several
@@ -71,20 +46,14 @@ def tag_text(value: object) -> str | None:
     return str(value).lower() if isinstance(value, bool) else search_text(value)
 
 
-class Instance(Progress):
+class Instance(RunningSaga):
     """A saga that one process runs. After an exception the process forgets it and reads it from the store again."""
 
     def __init__(
         self, definition: Saga, saga_id: UUID, data: Mapping[str, Any], state: str | None = None,
         clock: Callable[[], float] = time.monotonic, *, in_doubt: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(definition, state, in_doubt=in_doubt)
-        #: Clock of this process, in seconds; each move gets its time from this clock.
-        self.clock = clock
-        self.id = saga_id
-        #: The id as text, kept because each call, trace and statement needs it.
-        self.id_text = str(saga_id)
-        self.data = data
+        super().__init__(definition, saga_id, data, state, clock, in_doubt=in_doubt)
         #: Idempotency-Key in the form in which it is stored, see app.engine.idempotency.
         self.key: str | None = None
         #: Digest of the start request as releases before migration 0006 made it, see `SagaRow`.
@@ -99,27 +68,14 @@ class Instance(Progress):
         self.started_by: str | None = None
         #: Webhook that the start named, see `SagaRow`.
         self.webhook: str | None = None
-        #: Step → its reply, for the steps that succeeded.
-        self.results: dict[str, Any] = {}
-        #: Moves since the last commit.
-        self.unsaved: list[Move] = []
-        self.next_seq = 1
         self.epoch = 1
         self.version = 0
-        #: Number of claims since the last move.
-        self.claims = 0
         #: True: this process has sent, or may have sent, a call of the saga since it created or claimed the saga.
         self.called = False
         #: True: a process held the saga when it was read.
         self.held = False
         #: When the lease of this process ends, on the store's clock, in seconds.
         self.lease_end = inf
-        #: Time of the deadline, in seconds on the store's clock; infinite: not known yet.
-        self.deadline = inf
-        #: When the saga entered its state, in seconds on `clock`.
-        self.entered = -inf
-        #: Number of signals that had arrived when the saga was read.
-        self.arrived = 0
         #: When the saga started, on the clock of this process, in seconds; None: another process started it.
         self.started_here_at: float | None = None
         #: State at the last commit; people see only this one. None: the saga is not durable and has had no effect yet.
@@ -187,23 +143,9 @@ class Instance(Progress):
         named = ((name, tag_text(self.data.get(name))) for name in self.definition.tags)
         return [(name, value) for name, value in named if value is not None]
 
-    def end_wait(
-        self, outcome: Outcome, *, reason: str, actor: str, body: Mapping[str, Any] | None = None,
-        status_code: int | None = None,
-    ) -> None:  # fmt: skip
-        at = self.current
-        super().end_wait(outcome, reason=reason, actor=actor, body=body, status_code=status_code)
-        if at.step is None:
-            return
-        if outcome is Outcome.SUCCEEDED:
-            self.results[at.step.name] = {} if body is None else body
-        elif outcome is Outcome.REFUSED_UNDO and body is not None:
-            self.results[at.step.name] = body  # for the undo
-
     def start_pending(self) -> None:
         super().start_pending()
-        self.start_at = None
-        self.started_here_at = self.entered = self.clock()
+        self.start_at, self.started_here_at = None, self.entered
 
     def prepare_audit(self, action: str, actor: str, reason: str) -> None:
         """Prepare the audit row of an operator action, before its move; the next commit writes the row."""
@@ -225,27 +167,3 @@ class Instance(Progress):
         self.committed_snapshot = SagaSnapshot(
             id=self.id, state=self.state, status=self.status, error=self.error, start_at=self.start_at
         )
-
-    def moved(self, event: EventData) -> None:
-        """Record the move for the next commit; the machine calls this method after each move."""
-        super().moved(event)
-        transition = event.transition
-        assert transition is not None
-        trigger, dest, now = event.event.name, self.state, self.clock()
-        if transition.source != dest:
-            self.entered = now
-        # The event of `dest` is published only when the saga enters that state for the first time.
-        again = transition.source == dest or trigger == Trigger.RETRY
-        self.unsaved.append(
-            Move(
-                seq=self.next_seq,
-                source=transition.source or None,
-                trigger=trigger,
-                dest=dest,
-                event=None if again else self.definition.events.get(dest),
-                made=now,
-                **event.kwargs,
-            )
-        )
-        self.next_seq += 1
-        self.claims = 0

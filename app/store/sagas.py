@@ -32,7 +32,7 @@ from sqlalchemy.exc import IntegrityError
 from app.store.audit import Entry, append
 from app.store.database import db_now, in_seconds, later_of, stored_moment
 from app.store.deliveries import address
-from app.store.instance import Instance, Move, search_text
+from app.store.instance import Instance, search_text
 from app.store.loading import SAGA_COLUMNS, instance, journals
 from app.store.models import SagaRow, SagaTagRow
 from app.store.statements import Connections, Statement
@@ -40,6 +40,7 @@ from app.store.transactions import atomic
 from app.values import written
 from app.webhook_settings.model import Webhooks
 from machines.registry import Registry
+from machines.running import Move
 
 _SAGA, _TAG = SagaRow.__table__, SagaTagRow.__table__
 

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
-from app.store.instance import Move
 from machines.history import outcome_of_move
 from machines.outcomes import Outcome
+from machines.running import Move
 from machines.transitions import GIVES_UP, Phase, State, Trigger
 
 #: The labels of a transition.

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import orjson
 import structlog
 
-from app.store.instance import Move, SagaSnapshot
+from app.store.instance import SagaSnapshot
 from app.telemetry.counted_transition import CountedTransition, outcome
+from machines.running import Move
 from machines.saga import Saga
 from machines.transitions import FAILURES, Phase, Trigger
 

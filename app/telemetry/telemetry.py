@@ -15,8 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from app.calls.outcome import Reply, setting_of, settings_of
-from app.store.instance import Instance, Move, SagaSnapshot
+from app.store.instance import Instance, SagaSnapshot
 from app.telemetry.counted_transition import LABELS, CountedTransition, outcome
 from app.telemetry.derived import TRANSITIONS
 from app.telemetry.entry_queue import EntryQueue
@@ -24,6 +23,8 @@ from app.telemetry.log_lines import CREATED, CommittedSaga, LogLines, level_and_
 from machines.call import Call
 from machines.history import RECORDED
 from machines.outcomes import Outcome
+from machines.replies import Reply, setting_of, settings_of
+from machines.running import Move
 from machines.saga import Saga
 from machines.statuses import FINISHED, Status
 from machines.transitions import State

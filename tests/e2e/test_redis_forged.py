@@ -8,8 +8,8 @@ import requests
 from app.breaker import BreakerPolicy, BreakerState
 from app.calls.breakers import GuardedSender
 from app.calls.client import Request
-from app.calls.outcome import Reply
 from app.shared_cache import SharedCache
+from machines.replies import Reply
 from tests.e2e.fleet import CART
 from tests.e2e.servers import Redis, running
 from tests.support.databases import own_database

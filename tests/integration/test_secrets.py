@@ -14,7 +14,6 @@ from werkzeug.serving import make_server
 from app import create_app
 from app.access.permissions import Role
 from app.access.principal import user
-from app.calls.outcome import Reply
 from app.config import from_environment
 from app.events.relay import Relay
 from app.events.webhooks import WebhookSender
@@ -22,6 +21,7 @@ from app.services import services
 from app.store.database import db
 from app.store.dead_letters import DeadLetters
 from app.store.outbox import Outbox
+from machines.replies import Reply
 from tests.support.applications import opened
 from tests.support.servers import OPEN
 from tests.support.webhooks import OLD, webhooks_file

@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import delete, event
 
 from app.calls.client import Request
-from app.calls.outcome import Reply
+from machines.replies import Reply
 from participants.database import driver_url, prepare
 from participants.flask_app import PARTICIPANTS, create_service
 from participants.price_check import catalogue_in

@@ -11,7 +11,6 @@ from typing import Any
 from pytest import MonkeyPatch  # noqa: PT013  a short name for the parameter of every guard
 from sqlalchemy import bindparam, update
 
-from app.calls.outcome import Reply
 from app.engine.calls import Calls
 from app.engine.engine import Engine
 from app.store import leases, loading, sagas
@@ -19,6 +18,7 @@ from app.store.instance import Instance
 from machines import saga as definitions
 from machines.outcomes import Outcome
 from machines.progress import Progress
+from machines.replies import Reply
 from machines.step import Kind
 from machines.transitions import Graph, Phase, Trigger
 from tests.property.participant import ActionState, Entry, Participant
@@ -116,7 +116,7 @@ def a_lost_reply_is_recovered_before_its_undo(patch: MonkeyPatch) -> None:
 
 @guard
 def a_conflict_at_a_repeated_key_proves_nothing(patch: MonkeyPatch) -> None:
-    patch.setattr("app.engine.calls._CONFLICT", 0)
+    patch.setattr("machines.attempts._CONFLICT", 0)
 
 
 @guard

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from app.calls.client import Request
-from app.calls.outcome import Reply
+from machines.replies import Reply
 
 
 class Fault(StrEnum):

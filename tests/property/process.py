@@ -16,15 +16,13 @@ from sqlalchemy import Engine as Database
 from sqlalchemy import Row
 
 from app.calls.client import Request
-from app.calls.outcome import Reply
 from app.config import Config
 from app.engine.calls import Calls
-from app.engine.engine import Engine, RunEnd
+from app.engine.engine import Engine
 from app.engine.heartbeat import Heartbeat
 from app.engine.idempotency import Keys
 from app.engine.runner import Runner
 from app.engine.service import SagaService
-from app.engine.waits import Waits
 from app.shared_cache import SharedCache
 from app.store.arrivals import Arrivals
 from app.store.instance import Instance
@@ -34,9 +32,12 @@ from app.store.statements import Connections
 from app.store.tables import Tables
 from app.telemetry import Telemetry
 from app.traces import Traces
+from machines.loop import RunEnd
 from machines.registry import Registry
+from machines.replies import Reply
 from machines.saga import Saga
 from machines.transitions import Trigger
+from machines.waits import Waits
 from tests.property.participant import Participant, own_id
 
 CONFIG = Config(threads=3, max_claims=3)

@@ -5,8 +5,8 @@ from typing import Any
 import requests
 
 from app.calls.client import Request
-from app.calls.outcome import SCALAR, Reply
 from app.values import UnreadableError, parsed, written
+from machines.replies import SCALAR, Reply
 
 
 class ReferenceSender:

@@ -13,7 +13,6 @@ from sqlalchemy import Engine as Database
 from sqlalchemy import text
 
 from app.calls.client import Request
-from app.calls.outcome import Reply
 from app.config import Config
 from app.engine.answers import Answers
 from app.engine.batch import Batches
@@ -23,7 +22,6 @@ from app.engine.heartbeat import Heartbeat
 from app.engine.idempotency import Keys
 from app.engine.runner import MAX_INLINE_WAIT_S, Runner
 from app.engine.service import SagaService
-from app.engine.waits import Waits
 from app.shared_cache import SharedCache
 from app.store.arrivals import Arrivals
 from app.store.instance import Instance
@@ -37,7 +35,9 @@ from app.webhook_settings.model import Webhooks
 from machines.checkout import CHECKOUT
 from machines.discovery import discover
 from machines.registry import Registry
+from machines.replies import Reply
 from machines.saga import Saga
+from machines.waits import Waits
 
 CART = {"produits": [{"produit_id": "p", "quantite": 2, "prix": 10.5}], "montant": 21.0}
 USUAL = {"lire_panier": CART, "reserver_stock": {"reservation_id": "r1"}}

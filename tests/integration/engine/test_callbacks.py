@@ -7,7 +7,6 @@ from uuid import UUID
 import pytest
 
 from app.calls.client import Request
-from app.calls.outcome import Reply
 from app.errors import ConflictError, GoneError, InvalidError, NotFoundError
 from app.store.instance import Instance
 from app.store.sagas import FencedError
@@ -17,6 +16,7 @@ from machines.keeps import header
 from machines.later import callback
 from machines.outcomes import ACCEPTED, IN_DOUBT, NOT_SENT, REFUSED, REFUSED_UNDO, Outcome
 from machines.registry import Registry
+from machines.replies import Reply
 from machines.retry import NEVER, Retry
 from machines.saga import Saga
 from machines.step import Step, compensatable, pause, pivot, retriable

@@ -2,12 +2,12 @@
 
 import pytest
 
-from app.calls.outcome import Reply
 from machines.call import get, post
 from machines.fields import text
 from machines.keeps import header
 from machines.outcomes import IN_DOUBT, REFUSED, SUCCEEDED
 from machines.registry import Registry
+from machines.replies import Reply
 from machines.retry import NEVER, Retry
 from machines.saga import Saga
 from machines.step import compensatable, pivot, read, retriable

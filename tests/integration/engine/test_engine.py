@@ -450,7 +450,7 @@ def test_retry_after_is_obeyed_up_to_a_limit(scene):
 
 
 def test_retry_after_may_be_longer_than_an_hour_when_the_deadline_is_later(scene, monkeypatch):
-    monkeypatch.setattr("app.engine.engine.LONGEST_RETRY_AFTER_S", 60.0)  # a limit shorter than the deadline
+    monkeypatch.setattr("machines.loop.LONGEST_RETRY_AFTER_S", 60.0)  # a limit shorter than the deadline
     scene.given(payer=[Reply(status=429, body={}, retry_after_s=600.0)]).run(max_sleep_s=10_000)
     assert scene.slept == [600.0]
 

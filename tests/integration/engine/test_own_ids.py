@@ -4,14 +4,14 @@ from uuid import uuid4
 
 import pytest
 
-from app.calls.outcome import Reply
-from app.engine.engine import IncompleteReplyError
 from app.store.instance import Instance, SagaSnapshot
 from machines.call import delete, get, post
 from machines.fields import text
 from machines.keeps import at, header
+from machines.loop import IncompleteReplyError
 from machines.outcomes import IN_DOUBT, REFUSED_UNDO
 from machines.registry import Registry
+from machines.replies import Reply
 from machines.retry import NEVER, Retry
 from machines.saga import Saga
 from machines.step import compensatable, pivot

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from app.calls.client import HttpClient, Request
-from app.calls.outcome import Reply
 from app.store.instance import Instance
 from app.values import parsed, parsed_strictly, written
 from app.views.saga_data import data_schema
@@ -23,6 +22,7 @@ from machines.discovery import discover
 from machines.fields import Field, FieldKind, amount, integer, text
 from machines.references import split
 from machines.registry import Registry
+from machines.replies import Reply
 from machines.retry import Retry
 from machines.saga import Saga
 from machines.statuses import UNDER_WAY

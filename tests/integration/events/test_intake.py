@@ -10,7 +10,8 @@ from app.errors import KeyReusedError, ProblemError
 from app.events.intake import TRIES, Intake
 from app.events.topics import INCOMING, connect
 from app.store.dead_letters import LARGEST_BODY, LONGEST_REASON, DeadLetters
-from app.values import LARGEST_CONTENT, LONGEST_WORDS
+from app.values import LARGEST_CONTENT
+from machines.lines import LONGEST_WORDS
 from tests.integration.events.fakes import ANSWERS, ORDERED
 
 EVENT = {"specversion": "1.0", "id": "7", "source": "/boutique", "type": "CommandeCreate", "data": ORDERED}

@@ -2,11 +2,11 @@
 
 from prometheus_client import CollectorRegistry
 
-from app.calls.outcome import Reply
 from app.store.instance import Instance
 from app.telemetry import Telemetry
 from machines.call import post
 from machines.checkout import CHECKOUT
+from machines.replies import Reply
 
 
 def test_statuses_of_a_participant_make_few_series():

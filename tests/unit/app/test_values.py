@@ -7,12 +7,12 @@ from app.values import (
     LONGEST_NUMBER,
     UnreadableError,
     check,
-    one_line,
     parsed,
     parsed_strictly,
     read_back,
     written,
 )
+from machines.lines import one_line
 
 NESTED = b'{"a":' * (DEEPEST - 1) + b"[]" + b"}" * (DEEPEST - 1)
 

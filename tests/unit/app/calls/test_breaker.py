@@ -7,9 +7,9 @@ import pytest
 from app.breaker import BreakerPolicy, BreakerState
 from app.calls.breakers import GuardedSender
 from app.calls.client import Request
-from app.calls.outcome import Reply, outcome_of
 from app.shared_cache import SharedCache
 from machines.outcomes import Outcome
+from machines.replies import Reply, outcome_of
 
 OK, BROKEN, GONE = Reply(status=200, body={}), Reply(status=503, body={}), Reply(error="no connection", sent=False)
 SILENT = Reply(error="no answer within 5 s")

@@ -14,9 +14,9 @@ import pytest
 from app.calls.answer import LARGEST_REPLY_BYTES
 from app.calls.client import HttpClient, Request
 from app.calls.connection import IDLE_S
-from app.calls.outcome import outcome_of
 from app.participant_settings.model import ParticipantSettings
 from machines.outcomes import Outcome
+from machines.replies import outcome_of
 from tests.support.scripted_server import ScriptedServer, http, serving
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n" + b'{"a": 1}'

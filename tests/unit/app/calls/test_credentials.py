@@ -8,8 +8,8 @@ import pytest
 
 from app.calls.auth import HmacCredential, Message
 from app.calls.client import HttpClient, Request
-from app.calls.outcome import setting_of, settings_of
 from app.participant_settings.model import Auth, ParticipantSettings
+from machines.replies import setting_of, settings_of
 from tests.support.scripted_server import http, serving
 
 JSON = b'{"a": 1}'

@@ -14,7 +14,7 @@ import pytest
 
 from app.calls.answer import LARGEST_REPLY_BYTES
 from app.calls.client import HttpClient, Request
-from app.calls.outcome import Reply
+from machines.replies import Reply
 from tests.support.reference_sender import ReferenceSender
 from tests.support.scripted_server import ScriptedServer, http, serving
 

@@ -7,10 +7,10 @@ from app.breaker import BreakerPolicy, BreakerState
 from app.calls.breakers import GuardedSender
 from app.calls.client import Request
 from app.calls.limits import CROWDED_S, LimitedSender
-from app.calls.outcome import Reply, outcome_of
 from app.participant_settings.model import ParticipantSettings
 from app.shared_cache import SharedCache
 from machines.outcomes import Outcome
+from machines.replies import Reply, outcome_of
 
 OK = Reply(status=200, body={})
 

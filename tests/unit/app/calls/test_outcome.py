@@ -1,8 +1,8 @@
 import pytest
 
-from app.calls.outcome import Reply, explained, outcome_of, setting_of, settings_of
 from machines.call import get, post
 from machines.outcomes import Outcome
+from machines.replies import Reply, explained, outcome_of, setting_of, settings_of
 
 SUCCEEDED, REFUSED, IN_DOUBT, NOT_SENT = Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.IN_DOUBT, Outcome.NOT_SENT
 STOCK = post("stock", "/reserve")

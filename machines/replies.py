@@ -13,23 +13,24 @@ A call's `means=` has priority over these rules. The outcome refused with an und
 `means=`: the participant refused, but left something behind.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
-from app.participant_settings.words import variable_of
-from app.values import one_line, written
 from machines.call import Call
+from machines.lines import one_line
 from machines.outcomes import Outcome
 from machines.references import parts, within
+from machines.table import setting_variable
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 #: A reply whose JSON is a text, number or boolean is stored as an object with this one field, because SQLite's JSON
 #: columns cannot store such a value alone.
 SCALAR = "value"
 #: Settings to check when a call was not sent. _URL and _PROXY are replaced by variables of the participant.
-_KEY, _URL, _PROXY, _LOAD = "PARTICIPANTS_API_KEY", "url", "proxy", "THREADS"
+_KEY, _URL, _PROXY, _LOAD = "PARTICIPANTS_API_KEY", "URL", "PROXY", "THREADS"
 #: Statuses that reject a call before the participant acts on it, each with the setting to check.
 _TURNED_AWAY: Mapping[int, str] = {
     301: _URL, 307: _URL, 308: _URL, 401: _KEY, 403: _KEY, 405: _URL, 406: _URL, 407: _PROXY,
@@ -104,7 +105,7 @@ class Reply:
         message = body.get("detail") or body.get("title") or body.get("error") or body.get("message") or ""
         if self.scalar:
             message = body[SCALAR]
-        words = message if isinstance(message, str) else written(message).decode()
+        words = message if isinstance(message, str) else _as_json(message)
         return f"{self.status} {words}".strip()
 
     @property
@@ -181,7 +182,7 @@ def explained(reply: Reply, lacking: Mapping[str, str], call: Call) -> Reply:
     """Return the reply with an explanation: why a success is not accepted, or which setting to check."""
     if call.means and (found := _meant_by_field(reply, call)) and found[2] is not Outcome.SUCCEEDED:
         path, value, _ = found
-        said = "is missing" if value is None else f"is {written(value).decode()}"
+        said = "is missing" if value is None else f"is {_as_json(value)}"
         return replace(reply, says=one_line(f"{reply.reason}: {path} {said}"))
     if reply.status is not None and _OK <= reply.status < _REDIRECT and reply.status not in call.means:
         return replace(reply, says=f"{reply.reason}, but {_why_not_taken(reply, lacking)}")
@@ -209,11 +210,11 @@ def settings_of(participant: str) -> list[str]:
 
 def key_setting_of(participant: str) -> str:
     """Return the name of the setting of a participant's own credential."""
-    return variable_of(participant, "auth")
+    return setting_variable(participant, "AUTH")
 
 
 def _named(setting: str, participant: str) -> str:
-    return variable_of(participant, setting) if setting in (_URL, _PROXY) else setting
+    return setting_variable(participant, setting) if setting in (_URL, _PROXY) else setting
 
 
 def _why_not_taken(reply: Reply, lacking: Mapping[str, str]) -> str:
@@ -231,3 +232,8 @@ def _what_lacks(lacking: Mapping[str, str]) -> str:
         names = ", ".join(name.removeprefix("header ").removeprefix("field ") for name in missing)
         return f"without the {'header' if headers else 'field'}{plural} {names}"
     return "; ".join(lacking[name] for name in sorted(lacking))
+
+
+def _as_json(value: Any) -> str:
+    """Return a value of a reply as JSON, for a reason."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)

@@ -1,25 +1,47 @@
 """Ends the wait of a saga: its signal or the answer to its call has arrived, or its time is over."""
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
 
-from app.store.arrivals import Arrivals
-from app.store.instance import Instance
 from machines.history import ANSWERED
 from machines.later import Later, arrival_name
 from machines.outcomes import Outcome
 from machines.references import FillError, look_up
+from machines.running import RunningSaga
 from machines.transitions import Trigger
 from machines.waiting import Waiting, duration
 
 
+class Arrival(Protocol):
+    """A signal or an answer that has arrived."""
+
+    @property
+    def body(self) -> Mapping[str, Any]: ...
+    @property
+    def sender(self) -> str: ...
+
+
+class KeptArrivals(Protocol):
+    """What has arrived for sagas, and the clock for waits until a date."""
+
+    def find(self, saga_id: UUID, name: str, /) -> Arrival | None: ...
+
+    def seconds_until(self, moment: dt.datetime, /) -> float: ...
+
+
+_A = TypeVar("_A", bound=KeptArrivals)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Waits:
+class Waits(Generic[_A]):
     """The waits of sagas, with the store of their signals."""
 
-    arrivals: Arrivals
+    arrivals: _A
 
-    def end(self, saga: Instance, actor: str) -> float | None:
+    def end(self, saga: RunningSaga, actor: str) -> float | None:
         """End the wait if its time is over, and return 0. Otherwise return the seconds that are left to wait.
 
         Return None when the time is over and the step has a probe, which must be sent first.
@@ -42,7 +64,7 @@ class Waits:
         saga.end_wait(outcome, reason=_over(waits), actor=actor)
         return 0.0
 
-    def take_arrival(self, saga: Instance, actor: str) -> bool:
+    def take_arrival(self, saga: RunningSaga, actor: str) -> bool:
         """End the wait with the signal or the answer that has arrived. Return False when none has arrived."""
         waits = saga.current.waits
         if isinstance(waits, Later):
@@ -56,7 +78,7 @@ class Waits:
         saga.end_wait(waits.outcome_of(arrival.body), reason=reason, actor=actor, body=arrival.body)
         return True
 
-    def take_answer(self, saga: Instance, actor: str) -> bool:
+    def take_answer(self, saga: RunningSaga, actor: str) -> bool:
         """Make the move for the answer that has arrived for the saga's step. Return False when none has arrived."""
         step, secrets = saga.current.step, saga.definition.secrets
         arrival = self.arrivals.find(saga.id, arrival_name(step.name)) if step else None
@@ -70,7 +92,7 @@ class Waits:
         )
         return True
 
-    def _left_s(self, saga: Instance, waits: Waiting | Later) -> float:
+    def _left_s(self, saga: RunningSaga, waits: Waiting | Later) -> float:
         if isinstance(waits, Later) or waits.until is None:
             return saga.entered + (waits.for_s or 0.0) - saga.clock()
         return self.arrivals.seconds_until(_moment(str(look_up(waits.until, saga.data, saga.results))))

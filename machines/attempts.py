@@ -1,0 +1,195 @@
+"""One round of a call: the call, its probe when an attempt is in doubt, and the recovery of a lost reply.
+
+This module decides which requests a round sends, and what their replies mean together. `app.engine.calls` sends them
+over HTTP; `machines.testing` and `machines.verify` answer them in memory.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+from machines.call import Call
+from machines.history import NO_ATTEMPT_LEFT, PROBED, STILL_UNKNOWN
+from machines.outcomes import Outcome
+from machines.references import NO_ROOTS, idempotency_key, roots_of
+from machines.replies import NOTHING, Reply, explained, outcome_of
+from machines.running import RunningSaga
+from machines.transitions import Direction
+
+_CONFLICT = 409
+_TO_EXPLAIN = (Outcome.IN_DOUBT, Outcome.NOT_SENT)
+_PLAIN = (Outcome.SUCCEEDED, Outcome.ACCEPTED)
+
+
+class Attempts(ABC):
+    """Makes the calls of sagas."""
+
+    @abstractmethod
+    def _send(self, saga: Any, call: Call, direction: Direction | None = None) -> tuple[Reply, Outcome]:
+        """Send one request, and return its reply and outcome as `understood` does.
+
+        direction: that of the request; None: that of the saga's state.
+        """
+
+    def make(self, saga: RunningSaga) -> tuple[Reply, Outcome]:
+        """Send the call and return its reply and outcome.
+
+        If an attempt is in doubt, send the step's probe first. If an undo needs a lost reply of its step, get that
+        reply again first.
+        """
+        unrecovered = self._recover(saga) if _lost_reply(saga) else None
+        return unrecovered or self._make(saga)
+
+    def _make(self, saga: RunningSaga) -> tuple[Reply, Outcome]:
+        at, probe = saga.current, saga.probe
+        assert at.call is not None
+        probed = self._ask(saga, probe) if probe else None
+        if probed and probed[1] is Outcome.SUCCEEDED:
+            return probed
+        if saga.must_not_send or (probed and saga.failed_attempts >= at.retry.attempts):
+            return _not_again(probed)
+        reply, outcome = self._send(saga, at.call)
+        if probed and probed[1] is Outcome.IN_DOUBT and not reply.sent and outcome is Outcome.NOT_SENT:
+            # The probe failed and opened the participant's circuit breaker, so the call was not sent. Count an attempt,
+            # because otherwise each probe could open the breaker, and the attempts would never end.
+            return probed
+        if outcome is Outcome.REFUSED and saga.in_doubt and at.doubts_refusals:
+            return self._doubted(saga, reply, probe)
+        return reply, outcome
+
+    def probe_late(self, saga: RunningSaga) -> tuple[Reply, Outcome]:
+        """Ask the probe of a step whose answer has not come in time. The step's call is not sent again."""
+        step = saga.current.step
+        assert step is not None
+        assert step.probe is not None
+        probed = self._ask(saga, step.probe)
+        return probed if probed[1] is Outcome.SUCCEEDED else _not_again(probed)
+
+    def longest_s(self, saga: RunningSaga) -> float:
+        """Return the longest duration of `make`, in seconds, with the probe and the recovery."""
+        at = saga.current
+        if at.step is None:
+            return 0.0
+        if at.waits:
+            return at.step.timeout_s if at.awaits_answer and at.step.probe else 0.0
+        if saga.probe is None:
+            return at.step.timeout_s * (1 + _lost_reply(saga))
+        return at.step.timeout_s * (2 + at.doubts_refusals)
+
+    def _recover(self, saga: RunningSaga) -> tuple[Reply, Outcome] | None:
+        """Get the lost reply of a step again, because the undo refers to this reply.
+
+        Return None when the undo can be sent. Otherwise the undo is not sent. Return a reply and an outcome in its
+        place: succeeded when there is nothing to undo.
+        """
+        step = saga.current.step
+        assert step is not None
+        call = step.recovery
+        assert call is not None
+        reply, outcome = self._send(saga, call, Direction.DO)
+        if outcome in (Outcome.SUCCEEDED, Outcome.REFUSED_UNDO, Outcome.ACCEPTED) and reply.body is not None:
+            saga.results[step.name] = reply.body
+            return None
+        # A 409 to a repeated key may mean that the participant is still busy with the first attempt.
+        conflict = call is step.call and reply.status == _CONFLICT and _CONFLICT not in call.means
+        if outcome is Outcome.REFUSED and not (reply.impossible or conflict):
+            says = f"nothing to undo, {step.name} was never done: {reply.reason}"
+            return replace(reply, says=says, body={}), Outcome.SUCCEEDED
+        if outcome is not Outcome.NOT_SENT and not reply.impossible:
+            outcome = Outcome.IN_DOUBT
+        return replace(
+            reply, says=f"the reply of {step.name} is lost, and {call} did not recover it: {reply.reason}"
+        ), outcome
+
+    def _doubted(self, saga: RunningSaga, refused: Reply, probe: Call | None) -> tuple[Reply, Outcome]:
+        """Return the reply and outcome for a call that was refused after an attempt in doubt.
+
+        Send the probe first, if the step has one.
+        """
+        says = f"{refused.reason}, after an attempt that may have worked"
+        if probe is None:
+            return replace(refused, says=says), Outcome.REFUSED
+        reply, outcome = self._ask(saga, probe)
+        if outcome is Outcome.SUCCEEDED:
+            return reply, outcome
+        says = f"{says}; its {reply.reason}"
+        if outcome is Outcome.REFUSED:
+            return replace(refused, says=says), outcome
+        return replace(reply, says=says), outcome
+
+    def _ask(self, saga: RunningSaga, probe: Call) -> tuple[Reply, Outcome]:
+        """Send the probe. The reason of the returned reply says that the probe got the reply, and not the call."""
+        reply, outcome = self._send(saga, probe)
+        return replace(reply, says=f"{PROBED}{reply.reason}"), outcome
+
+
+def understood(saga: RunningSaga, call: Call, direction: Direction, reply: Reply) -> tuple[Reply, Outcome]:
+    """Return the reply with the fields that the saga keeps and without its secrets, and the outcome of the reply."""
+    at = saga.current
+    assert at.step is not None
+    taken, lacking = reply.body, NOTHING
+    if direction is Direction.DO and reply.status is not None and (taken is not None or call.means):
+        taken, lacking = saga.definition.taken(at.step.name, call, reply.body, reply.headers or {})
+    later = call is at.step.call and at.step.later is not None
+    outcome = outcome_of(reply, lacking, call, later=later)
+    if outcome in _TO_EXPLAIN or (call.means and outcome not in _PLAIN):
+        reply = explained(reply, lacking, call)
+    if outcome is Outcome.ACCEPTED:
+        # The later answer contains every field to keep. Until then, only an undo may need a field of this reply.
+        reply = replace(reply, says=reply.reason, body=taken if at.step.undo_can_use(taken) else None)
+    elif taken is not reply.body:
+        kept = outcome is Outcome.SUCCEEDED or (outcome is Outcome.REFUSED_UNDO and not lacking)
+        reply = replace(reply, says=reply.reason, body=taken if kept else None)
+    if saga.definition.secrets is not None:
+        reply = _without_secrets(saga, reply, {at.step.name: taken} if direction is Direction.DO else {})
+    return reply, outcome
+
+
+def filled(
+    saga: RunningSaga, call: Call, direction: Direction, own: Mapping[str, str], reply_to: Callable[[UUID, str], str]
+) -> tuple[str, dict[str, str], Any]:
+    """Return the path, the headers and the body of a request. Raise FillError when a value is not known.
+
+    own: headers that the sender adds. reply_to: returns the URL at which the participant answers a step later.
+    """
+    at, saga_id = saga.current, saga.id_text
+    assert at.step is not None
+    name = at.step.name
+    key = idempotency_key(saga_id, name, direction)
+    headers = {"Idempotency-Key": key, "Saga-Id": saga_id, "Saga-Step": name, **own}
+    roots = roots_of(saga_id, name, direction) if call.uses_saga else NO_ROOTS
+    if at.step.later is not None and call is at.step.call:
+        url = headers["Saga-Reply-To"] = reply_to(saga.id, name)
+        roots = roots_of(saga_id, name, direction, url)
+    if call.headers:
+        headers |= call.filled_headers(saga.data, saga.results, roots)
+    path = call.filled_path(saga.data, saga.results, roots)
+    return path, headers, call.filled_body(saga.data, saga.results, roots) if call.method != "GET" else None
+
+
+def _not_again(probed: tuple[Reply, Outcome] | None) -> tuple[Reply, Outcome]:
+    """Return the reply and outcome of a call that must not be sent again. probed: the result of its probe, if any."""
+    if probed is None:
+        return Reply(error="it may have been sent before, and it is sent only once"), Outcome.IN_DOUBT
+    reply, outcome = probed
+    if outcome is Outcome.NOT_SENT or reply.asks_to_wait:
+        return probed
+    # An attempt may still arrive after the probe has said that nothing was done, so the outcome stays in doubt.
+    denied = outcome is Outcome.REFUSED and not reply.impossible
+    says = NO_ATTEMPT_LEFT if denied else STILL_UNKNOWN
+    return replace(reply, says=says + reply.reason.removeprefix(PROBED), status=None), Outcome.IN_DOUBT
+
+
+def _without_secrets(saga: RunningSaga, reply: Reply, taken: Mapping[str, Any]) -> Reply:
+    """Return the reply with a reason that hides the secret values of the saga and of this reply."""
+    secrets = saga.definition.secrets
+    assert secrets is not None
+    return replace(reply, says=secrets.values(saga.data, {**saga.results, **taken}).hidden_in(reply.reason))
+
+
+def _lost_reply(saga: RunningSaga) -> bool:
+    """Return True when the call is an undo that refers to its step's reply, and this process lacks that reply."""
+    at = saga.current
+    return at.undoes and at.step is not None and at.step.undo_needs_reply and at.step.name not in saga.results
