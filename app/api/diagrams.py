@@ -83,7 +83,7 @@ def show_heat(name: str) -> Response:
     """Draw the number and the age of the sagas in each state, and the transitions that sagas made within the window."""
     query = load(_HeatQuery(), request.args.to_dict())
     saga, window = _definition(name, query["version"]), query["window"]
-    figures = heat(saga.name, saga.version, WINDOWS_S[window])
+    figures = heat(saga.name, saga.version, WINDOWS_S[window], saga.deadline_s)
     return picture_answer(svg(saga, heat_overlay(saga, window, figures)), FIGURES_S)
 
 

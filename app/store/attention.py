@@ -100,7 +100,7 @@ def _stays_too_long(now: datetime, by_limit: Mapping[float, Sequence[StateKey]])
     here = tuple_(SagaRow.definition, SagaRow.definition_version, SagaRow.state)
     overstayed = [
         and_(
-            SagaRow.status.in_((Status.PENDING, *UNDER_WAY)),
+            SagaRow.status.in_((Status.PENDING, Status.WAITING, *UNDER_WAY)),
             SagaRow.entered_at < now - timedelta(seconds=limit_s),
             here.in_(state_keys),
         )

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Select,
     TextClause,
     and_,
+    case,
     func,
     literal_column,
     or_,
@@ -206,14 +207,15 @@ class Heat:
     moves: Mapping[tuple[str, str, str], int]
 
 
-def heat(definition: str, version: int, window_s: float) -> Heat:
+def heat(definition: str, version: int, window_s: float, deadline_s: float) -> Heat:
+    """Return the numbers of one version of a definition. deadline_s: seconds from a saga's start to its deadline."""
     # A separate query reads the time: PostgreSQL plans a comparison well only when the time is a constant.
     since = db.session.scalars(select(in_seconds(-window_s))).one()
     stays = db.session.execute(_stays(definition, version)).all()
     return Heat(
         now={row.state: row.now for row in stays},
         oldest_s={row.state: max(row.oldest_s or 0.0, 0.0) for row in stays},
-        p95_s={row.state: row.p95_s for row in db.session.execute(_dwell(definition, version, since))},
+        p95_s={row.state: row.p95_s for row in db.session.execute(_dwell(definition, version, since, deadline_s))},
         moves={
             (row.source or "", row.trigger, row.dest): row.times
             for row in db.session.execute(_moves(definition, version, since))
@@ -236,15 +238,9 @@ def _open(definition: str, version: int) -> ColumnElement[bool]:
 
 
 def _stays(definition: str, version: int) -> Select[Any]:
-    # The column updated_at cannot be used, because a failed attempt changes it while the saga stays in its state.
-    since = (
-        select(func.max(JournalRow.at))
-        .where(JournalRow.saga_id == SagaRow.id, JournalRow.dest == SagaRow.state, _entered(JournalRow))
-        .scalar_subquery()
-    )
-    each = select(SagaRow.state, since.label("since")).where(_open(definition, version)).subquery()
-    oldest_s = func.max(seconds_between(each.c.since, db_now()))
-    return select(each.c.state, func.count().label("now"), oldest_s.label("oldest_s")).group_by(each.c.state)
+    oldest_s = func.max(seconds_between(SagaRow.entered_at, db_now())).label("oldest_s")
+    columns: tuple[Any, ...] = (SagaRow.state, func.count().label("now"), oldest_s)
+    return select(*columns).where(_open(definition, version)).group_by(SagaRow.state)
 
 
 def _window(definition: str, version: int, since: datetime) -> ColumnElement[bool]:
@@ -266,10 +262,11 @@ def _moves(definition: str, version: int, since: datetime) -> Select[str | None,
     )
 
 
-def _dwell(definition: str, version: int, since: datetime) -> Select[Any]:
+def _dwell(definition: str, version: int, since: datetime, deadline_s: float) -> Select[Any]:
     """Return the query for the 95th percentile, by state, of the stays that ended in the window.
 
-    The query uses cume_dist, because SQLite has no function for percentiles.
+    A stay does not begin before the start of its saga: a saga that starts later is created in its first state. The
+    query uses cume_dist, because SQLite has no function for percentiles.
     """
     entry = aliased(JournalRow)
     entered = (
@@ -284,8 +281,11 @@ def _dwell(definition: str, version: int, since: datetime) -> Select[Any]:
         .limit(1)
         .scalar_subquery()
     )
+    stay_s = seconds_between(entered, JournalRow.at)
+    since_start_s = deadline_s - seconds_between(JournalRow.at, SagaRow.deadline_at)
+    dwell_s = case((since_start_s < stay_s, since_start_s), else_=stay_s)  # a saga without a deadline has the stay
     left = (
-        select(JournalRow.source.label("state"), seconds_between(entered, JournalRow.at).label("dwell_s"))
+        select(JournalRow.source.label("state"), dwell_s.label("dwell_s"))
         .join(SagaRow, SagaRow.id == JournalRow.saga_id)
         .where(_window(definition, version, since), JournalRow.source != JournalRow.dest)
         .subquery()

@@ -70,10 +70,22 @@ SAGAS = (
         lasts="1m",
         expr="max by (saga, state) (saga_oldest_age_seconds)\n"
         "> on (saga, state) group_left (step, phase, participant) "
-        'saga_dwell_limit_seconds{phase!="stuck"}',
+        'saga_dwell_limit_seconds{phase!~"stuck|waiting"}',
         summary="A {{ $labels.saga }} has been in {{ $labels.state }} for {{ $value | humanizeDuration }}",
         description="This is longer than its definition allows (dwell_s of step {{ $labels.step }}). The saga "
         "waits for {{ $labels.participant }}.",
+        sagas_url=sagas_in("{{ $labels.saga }}", state="{{ $labels.state }}"),
+    ),
+    Alert(
+        name="SagaWaitLate",
+        severity=WARNING,
+        lasts="1m",
+        # The limit is the longest wait of the table and the dwell_s of its step, so a saga that waits does not fire.
+        expr="max by (saga, state) (saga_oldest_age_seconds)\n"
+        '> on (saga, state) group_left (step) saga_dwell_limit_seconds{phase="waiting"}',
+        summary="The wait of a {{ $labels.saga }} in {{ $labels.state }} is over, and nothing has moved",
+        description="The saga has been at step {{ $labels.step }} for {{ $value | humanizeDuration }}. Its wait has "
+        "ended, but the saga did not go on.",
         sagas_url=sagas_in("{{ $labels.saga }}", state="{{ $labels.state }}"),
     ),
     Alert(

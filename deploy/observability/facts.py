@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from machines.saga import Saga
-from machines.transitions import Phase, Trigger
+from machines.transitions import Phase, State, Trigger
+from machines.waiting import Waiting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,14 +32,24 @@ class StateFact:
     saga: str
     state: str
     step: str  # the step whose call the state waits for
-    participant: str  # the participant of that call
+    participant: str  # the participant of that call; "" in a waiting state
     phase: Phase
     dwell_s: float  # how long a saga may stay in the state, in seconds
 
 
 @dataclass(frozen=True, kw_only=True)
+class WaitFact:
+    """A state in which a saga waits for a signal, for the answer to a call, or for the end of a pause."""
+
+    saga: str
+    state: str
+    waits_for: str  # `signal NAME`, `answer of PARTICIPANT` or `pause`
+
+
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     steps: tuple[StepFact, ...]
+    waits: tuple[WaitFact, ...]
     states: tuple[StateFact, ...]
     failures: Mapping[str, tuple[str, ...]]  # by saga: refused states, then stuck states
 
@@ -51,22 +62,29 @@ def facts(sagas: Iterable[Saga]) -> Facts:
     """Collect the facts; where versions differ, the newest version counts."""
     steps: dict[tuple[str, str], StepFact] = {}
     states: dict[tuple[str, str], StateFact] = {}
+    waits: dict[tuple[str, str], WaitFact] = {}
     failures: dict[str, dict[str, None]] = {}
     for saga in sorted(sagas, key=lambda saga: (saga.name, -saga.version)):
         for step in _steps(saga):
             steps.setdefault((step.saga, step.step), step)
+        for wait in _waits(saga):
+            waits.setdefault((wait.saga, wait.state), wait)
         for state in _states(saga):
             states.setdefault((state.saga, state.state), state)
         failures.setdefault(saga.name, {}).update(dict.fromkeys(_failures(saga)))
     return Facts(
         steps=tuple(steps.values()),
+        waits=tuple(waits.values()),
         states=tuple(states.values()),
         failures={saga: tuple(found) for saga, found in failures.items()},
     )
 
 
 def table_rules(known: Facts) -> list[dict[str, Any]]:
-    """Return rules that record one series per step (with its place in the saga) and per state (with its time limit)."""
+    """Return rules that record constants as series.
+
+    One series per step has its place in the saga, one per state its time limit, one per wait what is waited for.
+    """
     places = [_constant("saga_step_info", 1, saga=fact.saga, step=fact.step, place=fact.place) for fact in known.steps]
     limits = [
         _constant(
@@ -80,7 +98,11 @@ def table_rules(known: Facts) -> list[dict[str, Any]]:
         )
         for fact in known.states
     ]
-    return places + limits
+    waits = [
+        _constant("saga_wait_info", 1, saga=fact.saga, state=fact.state, waits_for=fact.waits_for)
+        for fact in known.waits
+    ]
+    return places + limits + waits
 
 
 def _constant(name: str, value: float, **labels: str) -> dict[str, Any]:
@@ -101,6 +123,21 @@ def _steps(saga: Saga) -> list[StepFact]:
     ]
 
 
+def _waits(saga: Saga) -> list[WaitFact]:
+    return [
+        WaitFact(saga=saga.name, state=state.name, waits_for=_waits_for(state))
+        for state in saga.states.values()
+        if state.phase is Phase.WAITING
+    ]
+
+
+def _waits_for(state: State) -> str:
+    if isinstance(state.waits, Waiting):
+        return "pause" if state.waits.signal is None else f"signal {state.waits.signal}"
+    call = state.step.call if state.step else None
+    return f"answer of {call.participant}" if call else ""
+
+
 def _states(saga: Saga) -> list[StateFact]:
     states = saga.states
     # A stuck saga waits for the call that a retry would send.
@@ -112,13 +149,13 @@ def _states(saga: Saga) -> list[StateFact]:
     found = []
     for state in states.values():
         call = sent.get(state.name)
-        if state.dwell_s is not None and state.step is not None and call is not None:
+        if state.dwell_s is not None and state.step is not None and (call is not None or state.waits is not None):
             found.append(
                 StateFact(
                     saga=saga.name,
                     state=state.name,
                     step=state.step.name,
-                    participant=call.participant,
+                    participant=call.participant if call else "",
                     phase=state.phase,
                     dwell_s=state.dwell_s,
                 )

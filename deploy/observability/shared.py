@@ -114,3 +114,16 @@ def oldest_of_limit() -> BarGauge:
     ).no_value("all sagas have ended")
     panel = with_list(panel, status=UNFINISHED)
     return with_row_list(panel, "${__field.labels.saga}", state="${__field.labels.state}")
+
+
+def waiting_now() -> BarGauge:
+    """Return the panel with one bar for each thing that sagas wait for."""
+    sagas = gauge("saga_current", SAGA, "saga", "state")
+    panel = bars(
+        "What sagas wait for",
+        f"sort_desc(sum by (waits_for) ({sagas} * on (saga, state) group_right () saga_wait_info) > 0)",
+        "{{waits_for}}",
+        unit="short",
+        text="Sagas that wait for a signal, for an answer, or for the end of a pause.",
+    ).no_value("no saga waits")
+    return with_list(panel, status="waiting")

@@ -42,6 +42,7 @@ def panels(known: Facts) -> Iterator[Builder[Panel]]:
     text = "Step outcomes per minute; the type is the step's name. The ten most frequent."
     yield lines("Step rate by type and status", {"{{type}} {{status}}": step_rate}, unit=PER_MINUTE, text=text)
     yield shared.failure_rate()
+    yield shared.waiting_now().span(24).height(6)
 
 
 def _number(title: str, expr: str, text: str) -> Stat:

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from html import unescape
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -38,6 +39,7 @@ KINDS = {
     "md": "text/markdown; charset=utf-8",
 }
 HOUR_S = 3600.0
+DEADLINE_S = CHECKOUT.deadline_s
 
 
 def second_checkout() -> Saga:
@@ -181,7 +183,7 @@ def test_heat_counts_present_sagas_and_their_transitions(client: FlaskClient, wa
         walk(*outcomes)
     walk("succeeded", "succeeded", "retry")
     walk("succeeded", "succeeded", "succeeded", "exhausted")
-    found = heat("checkout", 1, HOUR_S)
+    found = heat("checkout", 1, HOUR_S, DEADLINE_S)
     assert found.now == {"STOCK_RESERVE": 1, "STUCK_ENREGISTRER_VENTE": 1}
     assert found.moves["STOCK_RESERVE", "succeeded", "PAIEMENT_EFFECTUE"] == 3
     assert found.moves["STOCK_RESERVE", "refused", "ECHEC_PAIEMENT"] == 1
@@ -200,11 +202,11 @@ def test_heat_counts_present_sagas_and_their_transitions(client: FlaskClient, wa
 
 def test_heat_counts_one_version_and_one_window(client: FlaskClient, walk: Any):
     saga = walk("succeeded", "succeeded")
-    assert heat("checkout", 2, HOUR_S).now == {}
-    assert heat("checkout", 2, HOUR_S).moves == {}
+    assert heat("checkout", 2, HOUR_S, DEADLINE_S).now == {}
+    assert heat("checkout", 2, HOUR_S, DEADLINE_S).moves == {}
     shift(saga, seconds=2 * HOUR_S)
-    assert heat("checkout", 1, HOUR_S).moves == {}
-    found = heat("checkout", 1, 3 * HOUR_S)
+    assert heat("checkout", 1, HOUR_S, DEADLINE_S).moves == {}
+    found = heat("checkout", 1, 3 * HOUR_S, DEADLINE_S)
     assert sum(found.moves.values()) == 2
     assert 2 * HOUR_S <= found.oldest_s["STOCK_RESERVE"] < 2 * HOUR_S + 60
 
@@ -212,20 +214,36 @@ def test_heat_counts_one_version_and_one_window(client: FlaskClient, walk: Any):
 def test_age_counts_from_the_entry_and_not_from_the_last_attempt(client: FlaskClient, walk: Any):
     saga = walk("succeeded", "retry")
     shift(saga, seconds=600, upto=2)
-    assert 600 <= heat("checkout", 1, HOUR_S).oldest_s["PANIER_RECUPERE"] < 660
+    assert 600 <= heat("checkout", 1, HOUR_S, DEADLINE_S).oldest_s["PANIER_RECUPERE"] < 660
 
 
 def test_p95_of_the_time_in_a_state(client: FlaskClient, walk: Any):
     for seconds in range(1, 21):
         shift(walk("succeeded", "succeeded"), seconds=seconds, upto=1)
-    assert heat("checkout", 1, HOUR_S).p95_s["INITIEE"] == pytest.approx(19, abs=0.9)
+    assert heat("checkout", 1, HOUR_S, DEADLINE_S).p95_s["INITIEE"] == pytest.approx(19, abs=0.9)
+
+
+def test_a_later_start_does_not_count_from_its_creation(client: FlaskClient, registry: Registry):
+    """A saga was created an hour before its start. Then it starts, and leaves its first state."""
+    store = SagaStore(Connections(db.engine), registry, "test")
+    saga = Instance.new(registry.get("checkout", 1), {"client_id": 1, "magasin_id": 1}, actor="test")
+    saga.pending, saga.start_at = True, datetime.now(UTC) + timedelta(seconds=30)
+    store.insert(saga, None, owner=None)
+    assert heat("checkout", 1, HOUR_S, DEADLINE_S).oldest_s == {"INITIEE": 0.0}
+    shift_journal(saga, seconds=HOUR_S)
+    saga.start_pending()
+    store.save(saga, HOUR_S, owner="test")
+    assert heat("checkout", 1, HOUR_S, DEADLINE_S).oldest_s["INITIEE"] < 60
+    make_move(saga, "succeeded")
+    store.save(saga, HOUR_S, owner="test")
+    assert heat("checkout", 1, HOUR_S, DEADLINE_S).p95_s["INITIEE"] < 60
 
 
 def test_heat_takes_four_queries_however_many_states_there_are(client: FlaskClient, walk: Any):
     walk("succeeded")
     statements: list[str] = []
     event.listen(db.engine, "before_cursor_execute", lambda _c, _u, sql, *_: statements.append(sql))
-    heat("checkout", 1, HOUR_S)
+    heat("checkout", 1, HOUR_S, DEADLINE_S)
     assert len(statements) == 4
 
 
@@ -246,17 +264,26 @@ def test_diff_counts_the_sagas_in_changed_states(client: FlaskClient, walk: Any)
 
 
 def shift(saga: Instance, *, seconds: float, upto: int | None = None) -> None:
-    """Make the first `upto` rows of a saga's journal `seconds` older. Without `upto`, make all rows older."""
-    rows = db.session.execute(text("SELECT seq, at FROM journal WHERE saga_id = :id ORDER BY seq"), keys(saga)).all()
-    sqlite = db.engine.dialect.name == "sqlite"
+    """Make a saga, and the first `upto` rows of its journal, `seconds` older. Without `upto`, all rows."""
+    shift_journal(saga, seconds=seconds, upto=upto)
+    for column in ("entered_at", "deadline_at"):
+        sql = f"UPDATE saga SET {column} = {earlier(column, seconds)} WHERE id = :id"
+        db.session.execute(text(sql), keys(saga))
+    db.session.commit()
+
+
+def shift_journal(saga: Instance, *, seconds: float, upto: int | None = None) -> None:
+    rows = db.session.execute(text("SELECT seq FROM journal WHERE saga_id = :id ORDER BY seq"), keys(saga)).all()
     for row in itertools.islice(rows, upto):
-        moment = (
-            f"strftime('%Y-%m-%d %H:%M:%f', at, '-{seconds} seconds') || '000'" if sqlite
-            else f"at - make_interval(secs => {seconds})"
-        )  # fmt: skip
-        sql = f"UPDATE journal SET at = {moment} WHERE saga_id = :id AND seq = :seq"
+        sql = f"UPDATE journal SET at = {earlier('at', seconds)} WHERE saga_id = :id AND seq = :seq"
         db.session.execute(text(sql), keys(saga) | {"seq": row.seq})
     db.session.commit()
+
+
+def earlier(column: str, seconds: float) -> str:
+    if db.engine.dialect.name == "sqlite":
+        return f"strftime('%Y-%m-%d %H:%M:%f', {column}, '-{seconds} seconds') || '000'"
+    return f"{column} - make_interval(secs => {seconds})"
 
 
 def keys(saga: Instance) -> dict[str, Any]:
