@@ -151,7 +151,10 @@ def json_object() -> dict[str, Any]:
     """Return the body of the request; an empty body counts as an empty object."""
     if not request.get_data():
         return {}
-    body = request.get_json(force=True, silent=True)
+    try:
+        body = request.get_json(force=True, silent=True)
+    except RecursionError:
+        raise Problem(400, "Invalid body", "The body is nested too deeply") from None
     if not isinstance(body, dict):
         raise Problem(400, "Invalid body", "The body must be a JSON object")
     return body

@@ -116,6 +116,13 @@ def test_the_order_of_a_body_s_fields_does_not_matter(box):
     assert box.post("/put", "s/put/do", {"note": "a", "coins": 5}).status_code == 201
 
 
+def test_a_body_that_is_nested_too_deeply_is_a_bad_request(box):
+    headers = {"Idempotency-Key": "s/put/do"}
+    answer = box.app.test_client().post("/put", headers=headers, data=b"[" * 20_000)
+    assert (answer.status_code, answer.json["detail"]) == (400, "The body is nested too deeply")
+    assert box.states() == {}
+
+
 def test_a_missing_or_malformed_key_is_a_bad_request_that_names_the_header(box):
     keys = [None, "", "s", "s/put", "s/put/redo", "/put/do", "s//do", "s/put/do/do", "s/p ut/do", f"{'s' * 101}/put/do"]
     for path, key in product(["/put", "/retriable", "/take_back"], keys):
