@@ -34,7 +34,7 @@ class HttpClient:
 
     connections: largest number of idle connections that are kept for one origin. participants: settings by name; a
     participant without settings is called without credentials. look_up: resolves host names. allows: see `Dialer`.
-    wall_clock: seconds since 1970, for a Retry-After that is a date.
+    wall_clock: seconds since 1970, for a Retry-After that is a date. dialer: opens the sockets.
     """
 
     def __init__(
@@ -46,10 +46,11 @@ class HttpClient:
         look_up: LookUp = socket.getaddrinfo,
         wall_clock: Callable[[], float] = time.time,
         allows: Callable[[str], bool] = lambda _address: True,
+        dialer: type[Dialer] = Dialer,
     ) -> None:
         self._clock, self._wall_clock = clock, wall_clock
         # The credentials are here and not in each `Request`, so that a logged `Request` does not show them.
-        self._ways = Ways(participants or {}, Dialer(look_up, clock, allows), connections, self.send, clock)
+        self._ways = Ways(participants or {}, dialer(look_up, clock, allows), connections, self.send, clock)
 
     def send(self, request: Request) -> Reply:
         """Send the request and return its reply, or a reply with the reason why none was received."""

@@ -9,6 +9,7 @@ from flask.cli import ScriptInfo
 
 from app.cli import saga
 from app.cli.author import check, draw, types
+from app.cli.conform import conform
 from app.cli.diff import diff
 from app.cli.group import SagaGroup
 from app.cli.new import new
@@ -33,7 +34,8 @@ def main() -> None:
 
 def command_line() -> SagaGroup:
     """Return the command `saga` with all its commands."""
-    commands = dict(saga.commands) | {"check": check, "client-types": types, "diff": diff, "draw": draw, "new": new}
+    own = {"check": check, "client-types": types, "conform": conform, "diff": diff, "draw": draw, "new": new}
+    commands = dict(saga.commands) | own
     for name, (module, text) in _PROCESSES.items():
         commands[name] = click.Command(
             name,

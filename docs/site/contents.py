@@ -9,6 +9,7 @@ CONTENTS: Mapping[str, tuple[str, ...]] = {
         "/docs/examples/README",
         "An example repository </docs/examples/own-repository/README>",
         "/docs/changing-a-table",
+        "/docs/conform",
         "/docs/client",
         "/docs/webhooks",
         "/docs/schedules",

@@ -27,6 +27,7 @@ RUN_BY = {
 #: Page → the reason why no test runs its blocks word for word, and the test that does the same thing.
 NOT_RUN = {
     "docs/changing-a-table.md": "needs two releases: unit/app/cli/test_diff.py, integration/engine/test_succession.py",
+    "docs/conform.md": "needs a participant of the reader: e2e/test_conform.py tries every line",
     "docs/examples/README.md": "needs make in a clone: e2e/test_examples.py runs the same services and tables",
     "docs/operations.md": "needs Docker, Kubernetes and PostgreSQL's tools: unit/deploy",
     "docs/schedules.md": "starts sagas on a date to come: integration/api/test_later_starts.py",

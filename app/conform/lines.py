@@ -1,0 +1,136 @@
+"""The lines of a participant's contract, and the kinds of participant that must keep each line."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from app.calls.request import Request
+from machines.outcomes import Outcome
+from machines.replies import Reply
+from machines.retry import NEVER
+from machines.step import Step
+
+
+class Kind(StrEnum):
+    """The three kinds of participant of docs/participants.md."""
+
+    BARRIER = "barrier"
+    KEY = "key"
+    NONE = "none"
+
+
+_ALL = frozenset(Kind)
+_KEYS = frozenset({Kind.BARRIER, Kind.KEY})
+_BARRIER = frozenset({Kind.BARRIER})
+
+#: What each kind means for a table.
+ADVICE: Mapping[Kind, str] = {
+    Kind.BARRIER: "It keeps the barrier: a table may use everything.",
+    Kind.KEY: (
+        "It keeps idempotency keys, but no barrier: let the undo use the id of the reply, with repeatable=True or a "
+        "probe that finds a lost id."
+    ),
+    Kind.NONE: "It keeps no idempotency keys: use retry=NEVER, and a probe that finds out what an attempt has done.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of the contract."""
+
+    name: str
+    #: What the participant does when it keeps the line.
+    says: str
+    #: The kinds that must keep the line. For the others, the line is tried but does not fail.
+    kinds: frozenset[Kind]
+
+
+LINES: Mapping[str, Line] = {
+    line.name: line
+    for line in (
+        Line(name="done", says="the call is done, and its reply is understood", kinds=_ALL),
+        Line(name="other-key", says="another key is another action", kinds=_ALL),
+        Line(name="same-key", says="the same key gets the same answer, and the effect happens once", kinds=_KEYS),
+        Line(name="other-body", says="the same key with another body is refused", kinds=_BARRIER),
+        Line(name="at-once", says="calls with one key at the same time have one effect", kinds=_KEYS),
+        Line(name="lost-reply", says="a call whose client hangs up has one effect when it is repeated", kinds=_KEYS),
+        Line(name="undo", says="the undo is done", kinds=_ALL),
+        Line(name="undo-twice", says="a repeated undo is answered as done, and changes nothing more", kinds=_ALL),
+        Line(name="late-do", says="a call that comes again after its undo is refused", kinds=_BARRIER),
+        Line(name="undo-unknown", says="the undo of something unknown is accepted", kinds=_BARRIER),
+        Line(name="undo-before-do", says="a call that comes after its undo is refused", kinds=_BARRIER),
+        Line(name="probe", says="the probe distinguishes what was done from what was not", kinds=_ALL),
+        Line(name="refused-again", says="a refusal changes nothing, and a repeated call is refused again", kinds=_KEYS),
+        Line(name="undo-refused", says="the undo of a refused call is accepted", kinds=_BARRIER),
+        Line(name="crash", says="a call that a crash interrupts has one effect when it is repeated", kinds=_KEYS),
+        Line(name="odd-body", says="a body that is not understood is refused with 4xx", kinds=_BARRIER),
+        Line(name="huge-body", says="a body of 2 MiB is answered, with 2xx or 4xx", kinds=_BARRIER),
+        Line(name="slow-client", says="a slow client is answered, and holds up no other call", kinds=_BARRIER),
+    )
+}  # fmt: skip
+
+
+class Verdict(StrEnum):
+    KEPT = "kept"
+    NOT_KEPT = "not kept"
+    NOT_TRIED = "not tried"
+
+
+class NotKeptError(Exception):
+    """The participant does not keep the line. The text says what it did instead."""
+
+
+class SetUpError(Exception):
+    """Nothing can be tried. The text says what must be changed first."""
+
+
+class NotTriedError(Exception):
+    """The line cannot be tried. The text says why, and what is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exchange:
+    """One request to the participant and its reply."""
+
+    #: The part of the reply that the table keeps.
+    taken: Any = None
+    #: "call", "undo", "probe", "look", or the name of an earlier step.
+    what: str
+    request: Request
+    reply: Reply
+    #: The meaning of the reply for the table.
+    outcome: Outcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """The result for one line."""
+
+    line: Line
+    verdict: Verdict
+    #: What the participant did instead, or why the line was not tried; "" for a line that is kept.
+    why: str
+    #: False for a line that the kind of participant need not keep.
+    required: bool
+    #: The requests and replies, when the line is not kept.
+    exchanges: tuple[Exchange, ...] = ()
+
+    @property
+    def failed(self) -> bool:
+        return self.verdict is Verdict.NOT_KEPT and self.required
+
+
+def kind_of(step: Step) -> Kind:
+    """Return the kind of participant that the table expects."""
+    if step.retry is NEVER or step.retry.attempts == 1:
+        return Kind.NONE
+    assert step.call is not None
+    by_id = step.repeatable or step.undo_needs_reply or step.call.method == "PUT"
+    return Kind.KEY if by_id else Kind.BARRIER
+
+
+def kind_found(findings: Iterable[Finding]) -> Kind | None:
+    """Return the strictest kind whose lines are all kept; None when even a line of every kind is not kept."""
+    broken = [finding.line.kinds for finding in findings if finding.verdict is Verdict.NOT_KEPT]
+    return next((kind for kind in Kind if not any(kind in kinds for kinds in broken)), None)

@@ -1,0 +1,67 @@
+"""Clients that misbehave: one that sends slowly, and one that hangs up before the reply."""
+
+import socket
+import threading
+import time
+from contextlib import suppress
+from itertools import pairwise
+from typing import Any
+
+from app.dialing import Dialer
+
+_LAST_BYTES = 8  # they are sent one by one
+_LARGEST_READ = 1 << 20
+#: How long a client that hangs up waits after its request, in seconds, so that the request arrives.
+_HANG_UP_AFTER_S = 0.02
+
+
+class _PassingDialer(Dialer):
+    """Returns one end of a pair of sockets. Threads pass the bytes on, in the manner of the subclass, also with TLS."""
+
+    def connect(self, host: str, port: int, deadline: float) -> socket.socket:
+        far = super().connect(host, port, deadline)
+        far.settimeout(None)
+        near, inner = socket.socketpair()
+        for pass_on in (self._up, self._down):
+            threading.Thread(target=self._passing, args=(pass_on, inner, far), daemon=True).start()
+        return near
+
+    def _passing(self, pass_on: Any, inner: socket.socket, far: socket.socket) -> None:
+        with suppress(OSError):
+            pass_on(inner, far)
+        for each in (inner, far):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+    def _up(self, inner: socket.socket, far: socket.socket) -> None:
+        raise NotImplementedError
+
+    def _down(self, inner: socket.socket, far: socket.socket) -> None:
+        while data := far.recv(_LARGEST_READ):
+            inner.sendall(data)
+
+
+class SlowDialer(_PassingDialer):
+    """Each request takes `lasts_s` seconds on its way to the participant; most of it for the last bytes of its body."""
+
+    lasts_s = 0.8
+    #: Set when all bytes have been sent.
+    sent: threading.Event
+
+    def _up(self, inner: socket.socket, far: socket.socket) -> None:
+        while data := inner.recv(_LARGEST_READ):
+            ends = [len(data) // 2, *range(max(len(data) - _LAST_BYTES, 0), len(data)), len(data)]
+            for start, end in pairwise([0, *sorted(ends)]):
+                time.sleep(self.lasts_s / len(ends))
+                if end == len(data):
+                    self.sent.set()
+                far.sendall(data[start:end])
+
+
+class HangUpDialer(_PassingDialer):
+    """Ends the connection when the request has been sent. Only for HTTP without TLS, which needs a handshake first."""
+
+    def _up(self, inner: socket.socket, far: socket.socket) -> None:
+        far.sendall(inner.recv(_LARGEST_READ))
+        time.sleep(_HANG_UP_AFTER_S)

@@ -1,0 +1,46 @@
+"""Tries every line of the contract, one after the other."""
+
+from collections.abc import Iterator, Mapping
+
+from app.conform import trials, undo_trials
+from app.conform.bench import Bench
+from app.conform.lines import LINES, Exchange, Finding, Kind, NotKeptError, NotTriedError, Verdict
+
+_TRIALS = {**trials.TRIALS, **undo_trials.TRIALS}
+#: Line → the lines without which its trial proves nothing.
+_NEEDS: Mapping[str, tuple[str, ...]] = {
+    "other-body": ("same-key",), "at-once": ("same-key", "other-key"), "crash": ("same-key", "other-key"),
+    "lost-reply": ("same-key", "at-once"),
+    "undo-twice": ("undo",), "late-do": ("undo",), "undo-before-do": ("undo-unknown",),
+    "undo-refused": ("undo-unknown", "refused-again"),
+}  # fmt: skip
+_UNDO = frozenset({"undo", "undo-twice", "late-do", "undo-unknown", "undo-before-do", "undo-refused"})
+#: Largest number of requests that are shown for a line: its last ones.
+_MOST_SHOWN = 6
+
+
+def findings(bench: Bench, kind: Kind) -> Iterator[Finding]:
+    """Try each line and yield its finding. Raise SetUpError when nothing can be tried."""
+    broken = set[str]()
+    for name, line in LINES.items():
+        verdict, why, exchanges = _tried(bench, name, broken)
+        if verdict is Verdict.NOT_KEPT:
+            broken.add(name)
+        yield Finding(line=line, verdict=verdict, why=why, required=kind in line.kinds, exchanges=exchanges)
+
+
+def _tried(bench: Bench, name: str, broken: set[str]) -> tuple[Verdict, str, tuple[Exchange, ...]]:
+    if missing := next((each for each in ("done", *_NEEDS.get(name, ())) if each in broken), None):
+        return Verdict.NOT_TRIED, f"it proves nothing while the line {missing} is not kept", ()
+    if name in _UNDO and bench.subject.undo is None:
+        return Verdict.NOT_TRIED, "the step has no undo; --undo names a call that undoes it", ()
+    bench.exchanges.clear()
+    try:
+        _TRIALS[name](bench)
+    except NotKeptError as error:
+        return Verdict.NOT_KEPT, str(error), tuple(bench.exchanges[-_MOST_SHOWN:])
+    except NotTriedError as error:
+        return Verdict.NOT_TRIED, str(error), ()
+    finally:
+        bench.clean_up()
+    return Verdict.KEPT, "", ()

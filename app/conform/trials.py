@@ -1,0 +1,245 @@
+"""The trials of the calls of a step: repeated, at once, interrupted, and with odd bodies."""
+
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from app.calls.client import HttpClient
+from app.conform.bench import DONE, Bench, Trial
+from app.conform.bodies import HUGE, ODD, odd, other_data
+from app.conform.lines import Exchange, NotKeptError, NotTriedError, SetUpError
+from app.conform.network import HangUpDialer, SlowDialer
+from machines.outcomes import Outcome
+
+_ROUNDS, _AT_ONCE = 3, 4
+#: Seconds between the sending of a call and the command that crashes the participant, one crash for each.
+_CRASH_AFTER_S = (0.0, 0.02, 0.1)
+_LONGEST_COMMAND_S = 120
+_NO_EVIDENCE = "equal replies do not show a second effect; give --look PATH, a GET that shows the effects"
+_SUCCESS, _REDIRECT, _REFUSED, _FAILED = 200, 300, 400, 500
+
+
+def done(bench: Bench) -> None:
+    before = bench.look()
+    if before != bench.look():
+        raise SetUpError("what --look shows changes by itself; try a participant that nobody else uses")
+    made = bench.saga().do()
+    if made.outcome is Outcome.NOT_SENT:
+        raise SetUpError(f"{made.request.method} {made.request.url}: {made.reply.reason}")
+    if made.outcome is Outcome.REFUSED:
+        raise NotKeptError(f"it is refused: {made.reply.reason}; give data that the participant accepts: field=value")
+    if made.outcome not in DONE:
+        raise NotKeptError(f"its outcome is in doubt: {made.reply.reason}")
+    bench.usual_s = made.reply.duration_ms / 1000
+    if bench.subject.look:
+        if bench.look() == before:
+            raise NotKeptError("the call is answered as done, but --look shows no effect")
+        bench.one_effect = bench.seen_change(before) or None
+
+
+def other_key(bench: Bench) -> None:
+    first = bench.saga().do()
+    other, before = bench.saga(), bench.look()
+    second = other.do()
+    _expect_done(second, "a call with another key")
+    _expect_one_effect(bench, before, "the call with another key is answered as done, but has no effect of its own")
+    bench.replies_differ = first.taken != second.taken
+    _expect_evidence(bench)
+
+
+def same_key(bench: Bench) -> None:
+    saga, before = bench.saga(), bench.look()
+    first, again = saga.do(), saga.do()
+    _expect_done(again, "the repeated call")
+    _expect_same(first, again)
+    _expect_one_effect(bench, before)
+    _expect_evidence(bench)
+
+
+def other_body(bench: Bench) -> None:
+    for data in other_data(bench.subject):
+        saga = bench.saga()
+        if saga.differs(data) and bench.saga(data).do().outcome in DONE:
+            break
+    else:
+        raise NotTriedError("no other data are known that the participant accepts; give --other field=value")
+    first, before = saga.do(), bench.look()
+    other = saga.do(data=data)
+    if other.outcome in DONE:
+        same = other.taken == first.taken
+        raise NotKeptError(
+            "it gets the first answer, so a mistake stays hidden" if same else "it is done, under a key that is used"
+        )
+    if other.outcome is not Outcome.REFUSED:
+        raise NotKeptError(f"its outcome is in doubt: {other.reply.reason}")
+    _expect_no_change(bench, before, "it is refused, but has an effect")
+
+
+def at_once(bench: Bench) -> None:
+    for _ in range(_ROUNDS):
+        saga, before = bench.saga(), bench.look()
+        made = saga.do_at_once(_AT_ONCE)
+        last = saga.do_until_known()
+        _expect_done(last, "the call after them")
+        for each in made:
+            if each.outcome is Outcome.REFUSED:
+                raise NotKeptError(
+                    f"one of them is refused ({each.reply.reason}), and the saga would believe that nothing was done; "
+                    f"answer 5xx, or write means={{{each.reply.status}: IN_DOUBT}} in the table"
+                )
+            if each.outcome in DONE:
+                _expect_same(last, each, "two of them get different answers")
+        _expect_one_effect(bench, before)
+    _expect_evidence(bench)
+
+
+def lost_reply(bench: Bench) -> None:
+    saga, before = bench.saga(), bench.look()
+    if bench.exchanges and any(each.request.url.startswith("https:") for each in bench.exchanges):
+        raise NotTriedError("the client cannot hang up early over TLS")
+    hasty = saga.do(client=_client(bench, HangUpDialer))
+    first = saga.do_until_known()
+    _expect_done(first, "the call that is repeated after the hang-up")
+    if hasty.outcome in DONE:
+        _expect_same(hasty, first)
+    _expect_same(first, saga.do())
+    _expect_one_effect(bench, before)
+    if bench.one_effect is None:
+        raise NotTriedError(_NO_EVIDENCE)
+
+
+def crash(bench: Bench) -> None:
+    if not bench.subject.crash:
+        raise NotTriedError("give --crash COMMAND, which kills the participant and starts it again")
+    saga, before = bench.saga(), bench.look()
+    first = saga.do()
+    _run(bench.subject.crash)
+    _expect_once_after_crash(bench, saga, first, before)
+    for after_s in _CRASH_AFTER_S:
+        saga, before = bench.saga(), bench.look()
+        with ThreadPoolExecutor(1) as thread:
+            sent = thread.submit(saga.do)
+            time.sleep(after_s)
+            _run(bench.subject.crash)
+            first = sent.result()
+        _expect_once_after_crash(bench, saga, first, before)
+    _expect_evidence(bench)
+
+
+def _expect_once_after_crash(bench: Bench, saga: Trial, first: Exchange, before: object) -> None:
+    again = saga.do_until_known()
+    _expect_done(again, "the call that is repeated after the crash")
+    if first.outcome in DONE:
+        _expect_same(first, again)
+    _expect_one_effect(bench, before)
+
+
+def _run(command: str) -> None:
+    """Run a command of the shell. Raise NotTriedError when it fails."""
+    with tempfile.TemporaryFile() as output:  # no pipe, because the participant that it starts would hold it open
+        try:
+            code = subprocess.run(  # noqa: S602  the author's own command line
+                command, shell=True, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                timeout=_LONGEST_COMMAND_S, check=False,
+            ).returncode  # fmt: skip
+        except subprocess.TimeoutExpired:
+            raise NotTriedError(f"the command of --crash took more than {_LONGEST_COMMAND_S} s") from None
+        if code:
+            output.seek(0)
+            lines = output.read().decode(errors="replace").split("\n")
+            said = next((line for line in reversed(lines) if line), "")
+            raise NotTriedError(f"the command of --crash ended with {code}: {said}")
+
+
+def odd_body(bench: Bench) -> None:
+    call = bench.subject.step.call
+    if call is None or call.method == "GET" or call.body is None:
+        raise NotTriedError("the call has no body")
+    for name, content in ODD.items():
+        made = bench.saga().do(body=odd(content))
+        if not _refused_or_done(made):
+            raise NotKeptError(f"{name}: {made.reply.reason or 'no answer'}")
+        if made.outcome in DONE and call.references:
+            raise NotKeptError(f"{name} is answered as done")
+    _expect_done(bench.saga().do(), "a good call after them")
+
+
+def huge_body(bench: Bench) -> None:
+    call = bench.subject.step.call
+    if call is None or call.method == "GET" or not isinstance(call.body, dict):
+        raise NotTriedError("the call has no body to which a member can be added")
+    saga = bench.saga()
+    made = saga.do(body={**saga.body(), "saga_conform": "x" * HUGE})
+    _expect_reached(made)
+    if not _refused_or_done(made):
+        raise NotKeptError(made.reply.reason)
+    _expect_done(bench.saga().do(), "a good call after it")
+
+
+def _refused_or_done(made: Exchange) -> bool:
+    status = made.reply.status
+    return status is not None and (_SUCCESS <= status < _REDIRECT or _REFUSED <= status < _FAILED)
+
+
+def slow_client(bench: Bench) -> None:
+    class Dialer(SlowDialer):
+        lasts_s = max(SlowDialer.lasts_s, 4 * bench.usual_s)
+        sent = threading.Event()
+
+    slow, other = bench.saga(), bench.saga()
+    if Dialer.lasts_s > bench.subject.step.timeout_s / 2:
+        raise NotTriedError(f"one call takes {bench.usual_s:.1f} s, too long for the timeout of the step")
+    with ThreadPoolExecutor(1) as thread:
+        answered = thread.submit(slow.do, client=_client(bench, Dialer))
+        time.sleep(Dialer.lasts_s / 2)
+        _expect_done(other.do(), "a call beside the slow client")
+        if Dialer.sent.is_set():
+            raise NotKeptError("another call had to wait for the slow client")
+        _expect_done(answered.result(), "the call of the slow client")
+
+
+def _client(bench: Bench, dialer: type[HangUpDialer] | type[SlowDialer]) -> HttpClient:
+    return HttpClient(1, participants=bench.subject.settings, dialer=dialer)
+
+
+def _expect_done(made: Exchange, which: str) -> None:
+    _expect_reached(made)
+    if made.outcome not in DONE:
+        raise NotKeptError(f"{which} is not answered as done: {made.reply.reason}")
+
+
+def _expect_reached(made: Exchange) -> None:
+    """Raise NotTriedError when the participant has ended, for example at the trial before."""
+    if made.reply.status is None and not made.reply.sent:
+        raise NotTriedError(f"the participant answers no more: {made.reply.reason}")
+
+
+def _expect_same(first: Exchange, again: Exchange, words: str = "the repeated call gets another answer") -> None:
+    if first.taken != again.taken:
+        raise NotKeptError(words)
+
+
+def _expect_one_effect(bench: Bench, before: object, words: str = "--look shows more or less than one effect") -> None:
+    if bench.one_effect is not None and bench.seen_change(before) != bench.one_effect:
+        raise NotKeptError(words)
+
+
+def _expect_no_change(bench: Bench, before: object, words: str) -> None:
+    if bench.look() != before:
+        raise NotKeptError(words)
+
+
+def _expect_evidence(bench: Bench) -> None:
+    """Raise NotTriedError when neither replies nor a look would show a second effect."""
+    if bench.one_effect is None and not bench.replies_differ:
+        raise NotTriedError(_NO_EVIDENCE)
+
+
+#: Name of a line → its trial.
+TRIALS: dict[str, Callable[[Bench], None]] = {
+    "done": done, "other-key": other_key, "same-key": same_key, "other-body": other_body, "at-once": at_once,
+    "lost-reply": lost_reply, "crash": crash, "odd-body": odd_body, "huge-body": huge_body, "slow-client": slow_client,
+}  # fmt: skip

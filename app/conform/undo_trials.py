@@ -1,0 +1,133 @@
+"""The trials of the undo, of refusals and of the probe of a step."""
+
+from collections.abc import Callable
+
+from app.conform.bench import DONE, Bench, Trial
+from app.conform.lines import Exchange, NotKeptError, NotTriedError
+from machines.outcomes import Outcome
+
+_NO_REFUSAL = "give --refused field=value: data that the participant refuses"
+
+
+def undo(bench: Bench) -> None:
+    saga = _done(bench)
+    before = bench.look()
+    _expect_undone(saga.undo(), "the undo")
+    if bench.subject.look and bench.look() == before:
+        raise NotKeptError("the undo is answered as done, but --look still shows the effect")
+
+
+def undo_twice(bench: Bench) -> None:
+    saga = _done(bench)
+    first, before = saga.undo(), bench.look()
+    again = saga.undo()
+    _expect_undone(again, "the repeated undo")
+    bodies = first.reply.body, again.reply.body
+    if first.reply.status == again.reply.status and all(bodies) and bodies[0] != bodies[1]:
+        raise NotKeptError("the repeated undo gets another answer")
+    _expect_no_change(bench, before, "the repeated undo has an effect, as --look shows")
+
+
+def late_do(bench: Bench) -> None:
+    saga = _done(bench)
+    saga.undo()
+    before = bench.look()
+    _expect_too_late(bench, saga.do(), before)
+
+
+def undo_unknown(bench: Bench) -> None:
+    if bench.subject.undo_needs_reply:
+        raise NotTriedError("the undo needs the reply of its call, so it cannot come for something unknown")
+    saga, before = bench.saga(), bench.look()
+    _expect_undone(saga.undo(), "the undo")
+    _expect_no_change(bench, before, "the undo of something unknown has an effect, as --look shows")
+
+
+def undo_before_do(bench: Bench) -> None:
+    if bench.subject.undo_needs_reply:
+        raise NotTriedError("the undo needs the reply of its call, so it cannot come first")
+    saga = bench.saga()
+    saga.undo()
+    before = bench.look()
+    _expect_too_late(bench, saga.do(), before)
+
+
+def probe(bench: Bench) -> None:
+    if bench.subject.step.probe is None:
+        raise NotTriedError("the step has no probe")
+    found = _done(bench).probe()
+    if found.outcome not in DONE:
+        raise NotKeptError(f"the probe does not find what was done: {found.reply.reason}")
+    unknown = bench.saga().probe()
+    if unknown.outcome in DONE:
+        raise NotKeptError("the probe finds something that was never done")
+    if unknown.outcome is not Outcome.REFUSED:
+        raise NotKeptError(f"the probe cannot say that nothing was done: {unknown.reply.reason}")
+
+
+def refused_again(bench: Bench) -> None:
+    saga, before = _refusing(bench), bench.look()
+    first = saga.do()
+    if first.outcome in DONE:
+        raise NotTriedError(f"the participant does not refuse the data of --refused: {first.reply.reason}")
+    _expect_refused(first, "the call")
+    if first.outcome is Outcome.REFUSED:
+        _expect_no_change(bench, before, "the call is refused, but has an effect, as --look shows")
+    between = bench.look()
+    _expect_refused(saga.do(), "the repeated call")
+    _expect_no_change(bench, between, "the repeated call is refused, but has an effect, as --look shows")
+
+
+def undo_refused(bench: Bench) -> None:
+    saga = _refusing(bench)
+    if bench.subject.undo_needs_reply:
+        raise NotTriedError("the undo needs the reply of its call")
+    if saga.do().outcome in DONE:
+        raise NotTriedError("the participant does not refuse the data of --refused")
+    before = bench.look()
+    _expect_undone(saga.undo(), "the undo")
+    _expect_no_change(bench, before, "the undo of a refused call has an effect, as --look shows")
+
+
+def _done(bench: Bench) -> Trial:
+    saga = bench.saga()
+    made = saga.do()
+    if made.outcome not in DONE:
+        raise NotTriedError(f"the call before is not done: {made.reply.reason}")
+    return saga
+
+
+def _refusing(bench: Bench) -> Trial:
+    if bench.subject.refused_data is None:
+        raise NotTriedError(_NO_REFUSAL)
+    return bench.saga(bench.subject.refused_data)
+
+
+def _expect_undone(made: Exchange, which: str) -> None:
+    if made.outcome not in DONE:
+        raise NotKeptError(f"{which} is not answered as done, so the saga would be stuck: {made.reply.reason}")
+
+
+def _expect_refused(made: Exchange, which: str) -> None:
+    if made.outcome in DONE:
+        raise NotKeptError(f"{which} is answered as done")
+    if made.outcome not in (Outcome.REFUSED, Outcome.REFUSED_UNDO):
+        raise NotKeptError(f"{which} is not answered as refused: {made.reply.reason}")
+
+
+def _expect_too_late(bench: Bench, made: Exchange, before: object) -> None:
+    if bench.look() != before:
+        raise NotKeptError("the late call has an effect, as --look shows")
+    _expect_refused(made, "the late call")
+
+
+def _expect_no_change(bench: Bench, before: object, words: str) -> None:
+    if bench.look() != before:
+        raise NotKeptError(words)
+
+
+#: Name of a line → its trial. They need an undo, except those of the probe and of the refusal.
+TRIALS: dict[str, Callable[[Bench], None]] = {
+    "undo": undo, "undo-twice": undo_twice, "late-do": late_do, "undo-unknown": undo_unknown,
+    "undo-before-do": undo_before_do, "probe": probe, "refused-again": refused_again, "undo-refused": undo_refused,
+}  # fmt: skip

@@ -1,0 +1,120 @@
+// A participant behind a barrier, in plain Node. It keeps its state in the file STATE. `POST /fault {"name"}` plants one
+// fault at a time; each fault breaks one line of the contract that `saga conform` tries.
+const fs = require("node:fs");
+const http = require("node:http");
+const { setTimeout: sleep } = require("node:timers/promises");
+
+const LARGEST_BODY = 1 << 20;
+const STATE = process.env.STATE;
+const state = fs.existsSync(STATE) ? JSON.parse(fs.readFileSync(STATE)) : { bookings: {}, keys: {}, last: 0, fault: "" };
+const running = new Map(); // idempotency key → the promise of the call that is at work
+let reading = Promise.resolve();
+
+const has = (fault) => state.fault === fault;
+const problem = (status, detail) => ({ status, body: { detail } });
+
+function commit() {
+  const kept = has("memory") ? { ...state, keys: {} } : state;
+  fs.writeFileSync(`${STATE}.new`, JSON.stringify(kept));
+  fs.renameSync(`${STATE}.new`, STATE);
+}
+
+function book({ city }, text, key) {
+  const twin = Object.values(state.bookings).find((each) => each.text === text && each.key !== key);
+  const id = has("one-for-all") && twin ? twin.id : `b${(state.last += 1)}`;
+  state.bookings[id] = { id, city, text, key };
+  return { status: 201, body: { id, city }, booking: id };
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    if (has("broken-json")) throw error;
+    return undefined;
+  }
+}
+
+function act(key, text) {
+  const body = parsed(text);
+  if (typeof body?.city !== "string" || !body.city) return problem(400, "city is required");
+  return body.city === "Atlantis" ? { ...problem(409, "no seat"), refused: true } : book(body, text, key);
+}
+
+async function once(key, text, request) {
+  const known = state.keys[key];
+  if (state.keys[`${key.slice(0, -2)}undo`] && !(has("late") && known) && !has("no-tombstone")) return problem(410, "undone");
+  if (has("no-tombstone") && known?.undone) return problem(410, "undone");
+  if (known && known.text !== text && !has("other-body")) return problem(422, "the key came with another body");
+  if (known && !has("again") && !(has("forget-refusal") && known.refused)) return known;
+  await sleep(has("hang-up") ? 300 : has("race") ? 50 : 2);
+  const reply = has("forget-refusal") && known?.refused ? book({ city: "Atlantis" }, text, key) : act(key, text);
+  const gone = has("hang-up") && request.socket.destroyed;
+  if (!gone && reply.status !== 400) state.keys[key] = { ...reply, text };
+  commit();
+  return reply;
+}
+
+function undo(key) {
+  const action = state.keys[`${key.slice(0, -4)}do`];
+  if (state.keys[key]) return has("undo-once") ? problem(409, "it is undone already") : state.keys[key];
+  if (!action && has("unknown")) return problem(404, "there is no such booking");
+  if (action?.refused && has("refused-undo")) return problem(409, "it was refused");
+  if (action?.booking && !has("undo-nothing")) delete state.bookings[action.booking];
+  if (action) action.undone = true;
+  state.keys[key] = { status: 200, body: { undone: Boolean(action?.booking) } };
+  commit();
+  return state.keys[key];
+}
+
+function outcome(key) {
+  const known = state.keys[key];
+  if (known) return known.undone ? problem(410, "undone") : known;
+  return has("probe") ? { status: 200, body: { id: "?" } } : problem(404, "it has not been done");
+}
+
+async function inTurn(key, work) {
+  if (has("race")) return work();
+  const turn = (running.get(key) ?? Promise.resolve()).then(work, work);
+  running.set(key, turn);
+  return turn;
+}
+
+async function bodyOf(request) {
+  const pieces = [];
+  let size = 0;
+  for await (const piece of request) {
+    size += piece.length;
+    if (size > LARGEST_BODY && has("huge")) request.socket.destroy();
+    if (size <= LARGEST_BODY) pieces.push(piece);
+  }
+  return size > LARGEST_BODY ? undefined : Buffer.concat(pieces).toString();
+}
+
+async function answer(request) {
+  const { method, url, headers } = request;
+  if (has("one-at-a-time")) {
+    const before = reading;
+    reading = new Promise((resolve) => request.on("end", resolve).on("close", resolve));
+    await before;
+  }
+  const text = await bodyOf(request);
+  if (headers.authorization !== "Bearer conform-token") return problem(401, "unauthorized");
+  if (text === undefined) return problem(413, "too large");
+  const key = headers["idempotency-key"];
+  if (method === "POST" && url === "/fault") return ((state.fault = JSON.parse(text).name), commit(), { status: 200, body: {} });
+  if (method === "GET" && url === "/bookings") return { status: 200, body: Object.values(state.bookings) };
+  if (method === "GET" && url === "/bookings/outcome") return outcome(key);
+  if (method === "POST" && url === "/bookings") return inTurn(key, () => once(key, text, request));
+  if (method === "POST" && url === "/bookings/undo") return undo(key);
+  return problem(404, "no such resource");
+}
+
+http
+  .createServer(async (request, response) => {
+    const { status, body } = await answer(request).catch((error) => problem(500, String(error)));
+    const plain = has("text-reply") && request.url === "/bookings" && request.method === "POST";
+    response.writeHead(status, { "Content-Type": plain ? "text/plain" : "application/json" });
+    response.end(plain ? "booked" : JSON.stringify(body));
+  })
+  .listen(Number(process.env.PORT), "127.0.0.1");

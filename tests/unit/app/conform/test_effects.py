@@ -1,0 +1,32 @@
+"""The count of effects in what a participant shows."""
+
+from decimal import Decimal
+
+import pytest
+
+from app.conform.effects import change, counts
+
+
+def seen(before, after):
+    return change(counts(before), counts(after))
+
+
+def test_two_bookings_are_twice_the_change_of_one_booking():
+    one = seen([], [{"id": 1, "city": "Oslo"}])
+    assert seen([{"id": 1, "city": "Oslo"}], [{"id": 1, "city": "Oslo"}, {"id": 7, "city": "Rome"}]) == one
+    assert seen([], [{"id": 1, "city": "Oslo"}, {"id": 2, "city": "Oslo"}]) != one
+
+
+def test_order_of_bookings_does_not_matter():
+    assert seen([{"id": 1}, {"id": 2}], [{"id": 2}, {"id": 1}]) == []
+
+
+def test_bookings_in_an_object_count_as_in_a_list():
+    assert seen({}, {"b1": {"price": 5}}) == seen({"b1": {"price": 5}}, {"b1": {"price": 5}, "b2": {"price": 9}})
+
+
+@pytest.mark.parametrize(
+    ("after", "changed"), [(9, Decimal(-1)), (8.5, Decimal("-1.5")), (Decimal("9.5"), Decimal("-0.5"))]
+)
+def test_a_counter_changes_by_its_exact_difference(after, changed):
+    assert seen({"free": 10, "open": True}, {"free": after, "open": False}) == [(0, changed)]
