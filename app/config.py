@@ -344,7 +344,8 @@ def check_participants(config: Config, definitions: Iterable[Saga]) -> Mapping[s
     for definition in definitions:
         for name in definition.participants:
             called.setdefault(name, set())
-        for call in (call for step in definition.steps for call in (step.call, step.undo, step.probe) if call):
+        calls = (call for step in definition.steps for call in (step.call, step.undo, step.probe) if call)
+        for call in (*calls, *definition.at_end.values()):
             called[call.participant].update(call.headers)
     return reading.participant_settings(called, config.participants_file, config.participant_variables, common)
 

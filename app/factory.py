@@ -49,11 +49,13 @@ from app.engine.idempotency import Keys
 from app.engine.runner import Runner
 from app.engine.schedules import Schedules
 from app.engine.service import SagaService
+from app.events.deliverer import THREADS, Deliverer, Receiver
+from app.events.end_calls import end_call_receivers
 from app.events.event_threads import IN_MEMORY, EventThreads
 from app.events.intake import Intake
 from app.events.relay import Relay
 from app.events.topics import Publisher
-from app.events.webhooks import THREADS, WebhookSender
+from app.events.webhooks import webhook_receivers
 from app.logs import Secrets, configure_logging
 from app.participant_settings.model import ParticipantSettings
 from app.service_threads import ServiceThreads
@@ -128,7 +130,9 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
     engine, service, batches, schedules, runner, exposition = _engine(
         app, config, registry, participants, webhooks, metrics, queue, shared_cache, committed, owner, threads
     )
-    event_threads = _event_threads(app, config, registry, webhooks, metrics, service, runner, committed, owner, threads)
+    event_threads = _event_threads(
+        app, config, registry, webhooks, metrics, engine, service, runner, committed, owner, threads
+    )
     with app.app_context():
         database = db.engine
     Services(
@@ -242,7 +246,7 @@ def _engine(  # noqa: PLR0917  connects parts that are built already
 
 def _event_threads(  # noqa: PLR0917  connects parts that are built already
     app: Flask, config: Config, definitions: Registry, webhooks: Webhooks, metrics: CollectorRegistry,
-    service: SagaService, runner: Runner, committed: _Committed, owner: str, threads: ServiceThreads,
+    engine: Engine, service: SagaService, runner: Runner, committed: _Committed, owner: str, threads: ServiceThreads,
 ) -> EventThreads:  # fmt: skip
     url = config.broker_url or IN_MEMORY
     with app.app_context():
@@ -254,13 +258,14 @@ def _event_threads(  # noqa: PLR0917  connects parts that are built already
         secrets_of=definitions.secrets_of,
     )  # fmt: skip
     intake = Intake(service, definitions, dead_letters, metrics, runner.stopping)
-    sender = None
-    if webhooks:
-        sender = WebhookSender(
-            webhooks, deliveries, _webhook_client(config, webhooks), definitions, metrics,
-            wake=committed.delivery, stopping=runner.stopping,
-        )  # fmt: skip
-    return EventThreads(url, relay, intake, sender, threads, runner.stopping)
+    receivers: list[Receiver] = [
+        *webhook_receivers(webhooks, _webhook_client(config, webhooks), definitions),
+        *end_call_receivers(definitions, config, engine.calls.sender, engine.calls.traces),
+    ]
+    deliverer = None
+    if receivers:
+        deliverer = Deliverer(receivers, deliveries, metrics, wake=committed.delivery, stopping=runner.stopping)
+    return EventThreads(url, relay, intake, deliverer, threads, runner.stopping)
 
 
 def _webhook_client(config: Config, webhooks: Webhooks) -> HttpClient:

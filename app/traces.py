@@ -7,7 +7,7 @@ OTEL_ variables of the OpenTelemetry SDK work, too.
 
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -33,11 +33,11 @@ _FAILED = (Outcome.REFUSED, Outcome.REFUSED_UNDO, Outcome.IN_DOUBT)
 class Attempt:
     """One attempt of a call, with the trace header for its participant."""
 
-    def __init__(self, saga: Instance, span: trace.Span | None) -> None:
+    def __init__(self, saga_id: UUID, span: trace.Span | None) -> None:
         self._span = span
         # A simple random number is enough, because the id is no secret; it must only differ from other ids.
         own = span.get_span_context().span_id if span else random.getrandbits(64)
-        self.traceparent = f"00-{saga.id.hex}-{own:016x}-{'01' if span else '00'}"
+        self.traceparent = f"00-{saga_id.hex}-{own:016x}-{'01' if span else '00'}"
 
     def set_outcome(self, reply: Reply, outcome: Outcome) -> None:
         """Record the result of the attempt in its span."""
@@ -59,27 +59,43 @@ class Traces:
     def attempt(self, saga: Instance, call: Call) -> AbstractContextManager[Attempt]:
         """Return a context manager that records its block as one attempt of the call."""
         if self._tracer is None:
-            return nullcontext(Attempt(saga, None))
-        return self._recorded(self._tracer, saga, call)
-
-    @contextmanager
-    def _recorded(self, tracer: trace.Tracer, saga: Instance, call: Call) -> Iterator[Attempt]:
+            return nullcontext(Attempt(saga.id, None))
         step = saga.current.step
-        attributes: dict[str, str | int] = {
-            "saga.id": saga.id_text,
+        attributes: Mapping[str, str | int] = {
             "saga.type": saga.definition.name,
             "saga.step": step.name if step else "",
             "saga.direction": saga.current.direction,
             "saga.attempt": saga.failed_attempts + 1,
             "saga.epoch": saga.epoch,
+        }
+        return self._recorded(self._tracer, saga.id, call, attributes)
+
+    def attempt_at_end(
+        self, saga_id: UUID, saga_type: str, name: str, call: Call, number: int
+    ) -> AbstractContextManager[Attempt]:
+        """Return a context manager that records its block as one attempt of a call after the end of a saga.
+
+        name: see `machines.references.end_name`. number: number of the attempt, from 1.
+        """
+        if self._tracer is None:
+            return nullcontext(Attempt(saga_id, None))
+        attributes: Mapping[str, str | int] = {"saga.type": saga_type, "saga.step": name, "saga.attempt": number}
+        return self._recorded(self._tracer, saga_id, call, attributes)
+
+    @contextmanager
+    def _recorded(
+        self, tracer: trace.Tracer, saga_id: UUID, call: Call, attributes: Mapping[str, str | int]
+    ) -> Iterator[Attempt]:
+        about = {
+            "saga.id": str(saga_id),
             "peer.service": call.participant,
             "http.request.method": call.method,
             "url.template": call.path,
         }
         with tracer.start_as_current_span(
-            str(call), trace.set_span_in_context(_saga_span(saga.id)), SpanKind.CLIENT, attributes
+            str(call), trace.set_span_in_context(_saga_span(saga_id)), SpanKind.CLIENT, {**attributes, **about}
         ) as span:
-            yield Attempt(saga, span)
+            yield Attempt(saga_id, span)
 
     def ended(self, saga: Instance, took_s: float) -> None:
         """Record the span of the whole saga after its end. took_s: its duration in seconds."""

@@ -105,10 +105,12 @@ def retry_note(step: Step, retry: Retry) -> str:
 
 
 def notes(state: State) -> list[str]:
-    """Return notes about a state: what it waits for, or the retries and the probe of its call.
+    """Return notes about a state: what it waits for, or the retries and the probe of its call, or the call at an end.
 
     The list may be empty.
     """
+    if state.at_end:
+        return [f"then {state.at_end}, until it is delivered"]
     if state.waits:
         asks = (
             f"no callback in time: asks {state.step.probe}"

@@ -69,6 +69,12 @@ class Call:
     def path_references(self) -> tuple[str, ...]:
         return tuple(PLACEHOLDER.findall(self.path))
 
+    @property
+    def named_outcomes(self) -> set[Outcome]:
+        """Every outcome that `means` names."""
+        meanings = (each.values() if isinstance(each, Mapping) else (each,) for each in self.means.values())
+        return {Outcome(one) for each in meanings for one in each}
+
     @cached_property
     def uses_saga(self) -> bool:
         """True when the call refers to the saga's id (`saga.id`) or to its own idempotency key (`saga.key`)."""

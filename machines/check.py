@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from machines.call import Call
+from machines.check_end import end_problems, end_value_problems
 from machines.check_graph import path_problems
 from machines.check_known import known_part
 from machines.check_later import later_problems
-from machines.check_references import order_problems, reference_problems
+from machines.check_references import order_problems
 from machines.check_scope import scope_of
 from machines.check_search import tag_problems
-from machines.check_secrets import address_problems, search_problems
+from machines.check_secrets import search_problems
+from machines.check_sent import call_problems
 from machines.check_types import mend
 from machines.check_values import value_problems
 from machines.check_waiting import waiting_problems
@@ -27,9 +28,6 @@ from machines.transitions import Graph, awaiting_state, derive, stuck_states
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _PARTICIPANT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-_SENDABLE = re.compile(r"[!-~]*")
-_ENCODED_DOT = re.compile("%2e", re.IGNORECASE)
-_LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 _ORDER = re.compile(r"[rcw]*p?[rtw]*")  # legal orders of steps; _LETTERS has the letter of each kind
 _LETTERS = {
     Kind.READ: "r", Kind.COMPENSATABLE: "c", Kind.PIVOT: "p", Kind.RETRIABLE: "t", Kind.PAUSE: "w", Kind.WAIT: "w",
@@ -79,7 +77,7 @@ def check(table: Table) -> None:
     When a value has a wrong type, the other steps are still checked. The graph is checked only when everything else is
     legal.
     """
-    found = list(value_problems(table))
+    found = [*value_problems(table), *((None, problem) for problem in end_value_problems(table))]
     found += _problems_beside(table, [step for step, _ in found if step]) if found else _problems(table)
     if found := found or list(_graph_problems(table)):
         raise TableError([_in_full(table, step, problem) for step, problem in found])
@@ -104,9 +102,10 @@ def _problems(table: Table) -> Iterator[tuple[Step | None, str]]:
         yield from ((step, problem) for problem in _step_problems(step, forward_only=forward_only))
         for call in (step.call, step.undo, step.probe):
             if call is not None:
-                yield from ((step, problem) for problem in _call_problems(table, call, number))
+                yield from ((step, problem) for problem in call_problems(scope_of(table, number, call), call))
         forward_only = forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
     yield from waiting_problems(table)
+    yield from ((None, problem) for problem in end_problems(table))
     yield from _name_problems(table)
     yield from ((None, problem) for problem in _uncalled(table))
 
@@ -118,7 +117,7 @@ def _problems_beside(table: Table, wrong: Sequence[Step]) -> Iterator[tuple[Step
     for number, (step, own) in enumerate(zip(known.steps, table.steps, strict=True)):
         for call in (step.call, step.undo, step.probe) if step is own else ():
             if call is not None:
-                yield from ((step, problem) for problem in _call_problems(known, call, number))
+                yield from ((step, problem) for problem in call_problems(scope_of(known, number, call), call))
 
 
 def _saga_problems(table: Table) -> Iterator[str]:
@@ -158,7 +157,7 @@ def _participant_problems(table: Table) -> Iterator[str]:
 def _uncalled(table: Table) -> Iterator[str]:
     calls = [call for step in table.steps for call in (step.call, step.undo, step.probe) if call is not None]
     for name in table.participants:
-        if name not in {call.participant for call in calls}:
+        if name not in {call.participant for call in (*calls, *table.at_end.values())}:
             yield f"participant {name!r} is called by no step; take it out of participants="
 
 
@@ -200,19 +199,14 @@ def _column_problems(step: Step) -> Iterator[str]:
             yield "nothing refers to the reply of an undo, so its keeps= would be ignored; drop it"
         if call.retry is not None and call is step.probe:
             yield "a probe is asked before each attempt of its call, so its retry= would be ignored; drop it"
-        if _leaves_something(call):
+        if REFUSED_UNDO in call.named_outcomes:
             yield f"the means= of its {column} has REFUSED_UNDO, which is for the call of a compensatable; use REFUSED"
     if step.call is None:
         return
-    if _leaves_something(step.call) and step.kind is not Kind.COMPENSATABLE:
+    if REFUSED_UNDO in step.call.named_outcomes and step.kind is not Kind.COMPENSATABLE:
         yield "REFUSED_UNDO means that the step is undone, and it has no undo; use REFUSED, or make it a compensatable"
     if step.probe is not None and step.probe.keeps and (missing := step.call.keeps.keys() - step.probe.keeps.keys()):
         yield f"its probe does not keep {', '.join(sorted(missing))}, as its call does; add it to the probe's keeps="
-
-
-def _leaves_something(call: Call) -> bool:
-    meanings = [one for each in call.means.values() for one in (each.values() if isinstance(each, Mapping) else [each])]
-    return REFUSED_UNDO in meanings
 
 
 def _method_problems(step: Step) -> Iterator[str]:
@@ -223,40 +217,6 @@ def _method_problems(step: Step) -> Iterator[str]:
         yield f"it is a read, but its call {step.call} changes something; use get() or post(), or make it another kind"
     if step.probe and step.probe.method != "GET":
         yield f"its probe {step.probe} might change something; ask with get()"
-
-
-def _call_problems(table: Table, call: Call, number: int) -> Iterator[str]:
-    if call.participant not in table.participants:
-        yield (
-            f"participant {call.participant!r} is not registered; "
-            f"{mend(call.participant, table.participants, 'add it to participants=')}"
-        )
-    yield from _address_problems(call)
-    scope = scope_of(table, number, call)
-    yield from reference_problems(scope, call)
-    yield from address_problems(scope, call)
-
-
-def _address_problems(call: Call) -> Iterator[str]:
-    """Yield each problem of a path that a participant, or a proxy before it, may read as another path."""
-    if not call.path.startswith("/"):
-        yield f"path {call.path!r} must begin with a slash"
-    if not _SENDABLE.fullmatch(call.path):
-        yield f"path {call.path!r} has a character that no URL has; write it percent-encoded"
-    if not call.well_formed:
-        yield f"path {call.path!r} has a brace without its other half; write {{field}} or {{step.field}}"
-    path, mark, query = call.plain_path.partition("?")
-    segments = [_ENCODED_DOT.sub(".", segment) for segment in path.split("/")[1:]]
-    if "#" in path + query:
-        yield f"path {call.path!r} has a #, and what follows it is never sent; write it %23, or take it out"
-    if _LONE_PERCENT.search(path + query):
-        yield f"path {call.path!r} has a % that encodes nothing; write it %25"
-    if mark and (not query or "?" in query):
-        yield f"path {call.path!r} has a ? that begins no query; write it %3F, or take it out"
-    if "" in segments[:-1]:
-        yield f"path {call.path!r} has an empty segment, which many servers drop; write one slash for each //"
-    if {".", ".."} & set(segments):
-        yield f"path {call.path!r} has a segment . or .., which leads to another path; write that path"
 
 
 def _name_problems(table: Table) -> Iterator[tuple[Step | None, str]]:

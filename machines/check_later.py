@@ -1,11 +1,10 @@
 """The checks of `later=`: the answer that a participant gives after it has accepted a call with 202."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from machines.call import Call
 from machines.check_types import misused, out_of, shown
 from machines.later import Later
-from machines.outcomes import ACCEPTED, Outcome
+from machines.outcomes import ACCEPTED
 from machines.step import EFFECTFUL, Step
 from machines.waiting import LONGEST_STAY_S
 from machines.words import Misused
@@ -30,14 +29,8 @@ def later_problems(step: Step) -> Iterator[str]:
     for column, call in (("call", step.call), ("undo", step.undo), ("probe", step.probe)):
         if call is None:
             continue
-        accepts = ACCEPTED in _meanings(call)
+        accepts = ACCEPTED in call.named_outcomes
         if accepts and (step.later is None or column != "call"):
             yield f"the means= of its {column} has ACCEPTED, and no answer to it comes later; use IN_DOUBT"
         if column == "call" and step.later is not None and not accepts and _ACCEPTED in call.means:
             yield "its means= says what 202 means, so later= would be ignored; write means={202: ACCEPTED}, or drop it"
-
-
-def _meanings(call: Call) -> set[Outcome]:
-    """Return every outcome that the means= of a call names."""
-    meanings = (each.values() if isinstance(each, Mapping) else (each,) for each in call.means.values())
-    return {Outcome(one) for each in meanings for one in each}

@@ -61,6 +61,8 @@ class Scope:
     within_item: bool = False
     #: True: each reply is the reply to the step's probe, with the types of the probe's own keeps=.
     from_probe: bool = False
+    #: True: any step may not have been carried out, so each reply may be missing.
+    replies_may_lack: bool = False
 
     def keeps_of(self, step: Step) -> Mapping[str, Kept | Field]:
         """Return the values that are kept of the reply of a step."""
@@ -143,7 +145,8 @@ def field_of(scope: Scope, reference: str) -> Field | None:
     if first == SAGA:
         return _of_saga(scope, reference)
     if first == scope.step.name or first in {step.name for step in scope.earlier}:
-        return reply_field(scope, first, ".".join(path), reference)
+        field = reply_field(scope, first, ".".join(path), reference)
+        return replace(field or Field(kind=FieldKind.ANYTHING), optional=True) if scope.replies_may_lack else field
     if first in scope.table.data and first not in {step.name for step in scope.table.steps}:
         return field_below(scope.table.data[first], tuple(path), reference)
     raise _unknown(scope, first, reference)

@@ -22,9 +22,10 @@ from machines.templates import Function
 from machines.waiting import Waiting
 
 #: Columns that may change under a running saga, so the digest leaves them out. Of a table: the data a new saga starts
-#: with, the fields people search by, the events published, and the deadline. Of a step: its retries and time limits. Of
-#: a call: its retries, and what a reply means. Of a wait: its end, its role, and what a signal means. Of `later=`: its
-#: end. Of a kept value: its bounds. Of a computed() function: its code; the digest contains its name.
+#: with, the fields people search by, the events published, the calls at its ends, and the deadline. Of a step: its
+#: retries and time limits. Of a call: its retries, and what a reply means. Of a wait: its end, its role, and what a
+#: signal means. Of `later=`: its end. Of a kept value: its bounds. Of a computed() function: its code; the digest
+#: contains its name.
 _MAY_CHANGE: Mapping[type, frozenset[str]] = {
     Table: frozenset(
         {
@@ -37,6 +38,7 @@ _MAY_CHANGE: Mapping[type, frozenset[str]] = {
             "order",
             "tags",
             "events",
+            "at_end",
             "started_by",
             "deadline_s",
         }
@@ -136,4 +138,6 @@ def column_changes(where: str, old: _Plain, new: _Plain) -> Iterator[str]:
 def _said(value: Any) -> str:
     if isinstance(value, Mapping) and "method" in value:
         return f"{value['method']} {value['participant']}{value['path']}"
+    if isinstance(value, Mapping) and any(isinstance(each, Mapping) and "method" in each for each in value.values()):
+        return ", ".join(f"{name}: {_said(each)}" for name, each in value.items())
     return "nothing" if value is None else str(value) if isinstance(value, str) else json.dumps(value)

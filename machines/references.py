@@ -53,6 +53,14 @@ def idempotency_key(saga_id: str, step: str, direction: str) -> str:
     return f"{saga_id}/{step}/{direction}"
 
 
+def end_name(end: str) -> str:
+    """Return the name of the call that is sent at an end, in the place of the name of a step.
+
+    end: completed or compensated. No step has this name, because it has a dot. The participants' barrier accepts it.
+    """
+    return f"at_end.{end}"
+
+
 def roots_of(saga_id: str, step: str, direction: str, reply_to: str = MASKED) -> Mapping[str, Any]:
     """Return the values of `saga.…` in one call. direction: "do" or "undo".
 

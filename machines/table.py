@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
+from machines.call import Call
 from machines.fields import Field
 from machines.step import Step
 
@@ -56,6 +57,9 @@ class Table:
     tags: tuple[str, ...] = ()
     #: State → name of the event published when a saga enters the state.
     events: Mapping[str, str] = field(default_factory=dict)
+    #: End → call that is sent after a saga has ended there, again and again until it is delivered. The saga's outcome
+    #: does not depend on it.
+    at_end: Mapping[str, Call] = field(default_factory=dict)
     #: Incoming event that starts a saga; its content is the saga's `data`. None: no event starts a saga.
     started_by: str | None = None
     #: Deadline, in seconds from the start of a saga. After it no further step forward is sent, and the saga is

@@ -104,6 +104,8 @@ class State:
     waits: Waiting | Later | None = None
     #: True where the call in flight, or the call that is stuck, is the step's compensation.
     undoes: bool = False
+    #: Of an end: the call that is sent after the saga has ended here; None: there is no such call.
+    at_end: Call | None = None
 
     @cached_property
     def runs(self) -> bool:
@@ -322,8 +324,8 @@ def _backward(table: Table) -> Iterator[State | Transition]:
 
 
 def _ends(table: Table) -> Iterator[State | Transition]:
-    yield State(name=table.completed, phase=Phase.COMPLETED)
-    yield State(name=table.compensated, phase=Phase.COMPENSATED)
+    for name, phase in ((table.completed, Phase.COMPLETED), (table.compensated, Phase.COMPENSATED)):
+        yield State(name=name, phase=phase, at_end=table.at_end.get(name))
     if not any(step.kind in (Kind.PIVOT, Kind.RETRIABLE) for step in table.steps):
         yield Transition(
             source=table.completed, trigger=Trigger.COMPENSATE, dest=_compensation_before(table, len(table.steps))

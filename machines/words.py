@@ -25,7 +25,9 @@ HOME: Mapping[str, str] = {
     **dict.fromkeys(
         ("done", "refused", "doing", "undo", "undoing", "probe", "repeatable", "later", "timeout_s", "dwell_s"), _STEP
     ),
-    **dict.fromkeys(("deadline_s", "events", "participants", "started_by", "completed", "compensated"), _SAGA),
+    **dict.fromkeys(
+        ("at_end", "deadline_s", "events", "participants", "started_by", "completed", "compensated"), _SAGA
+    ),
 }
 
 

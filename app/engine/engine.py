@@ -86,7 +86,7 @@ class Engine(Loop[Instance]):
             self.store.save(saga, delay_s, owner, enough_s)
         if saga.definition.events and any(move.event for move in moves):
             self.on_event()
-        if saga.current.phase in REPORTED and self.store.has_webhook(saga):
+        if saga.current.phase in REPORTED and self.store.reports(saga):
             self.on_delivery()
         self.telemetry.committed(saga, moves, before)
         if saga.status in FINISHED and saga.started_at < inf:

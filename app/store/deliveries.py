@@ -1,7 +1,8 @@
-"""Messages to webhooks: written with the move that they are about, claimed for each attempt, kept as dead letters.
+"""Messages to webhooks, and calls after the end of a saga (`at_end=`). Both are called messages here.
 
-A commit writes into each move the names of the webhooks that receive it, and the database's trigger writes one row for
-each webhook. A claim counts the attempt and sets a lease, so that the message is sent again when its process dies.
+A message is written with the move that it is about, claimed for each attempt, and kept as a dead letter. A commit
+writes into each move the names of its receivers, and the database's trigger writes one row for each of them. A claim
+counts the attempt and sets a lease, so that the message is sent again when its process dies.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,18 +36,27 @@ UNKNOWN_FOR_S = 3600.0
 _DUE = _DELIVERY.c.due_at <= db_now()
 
 
+def end_receiver(participant: str) -> str:
+    """Return the name of the receiver of a participant's `at_end=` calls. No webhook has such a name."""
+    return f"at_end:{participant}"
+
+
 def address(moves: Sequence[dict[str, Any]], saga: Instance, webhooks: Webhooks) -> None:
-    """Add to each move that ends the saga, or makes it stuck, the webhooks that receive it."""
+    """Add to each move that ends the saga, or makes it stuck, the receivers of its messages."""
     for move in moves:
-        event = REPORTED.get(saga.definition.states[move["dest"]].phase)
+        state = saga.definition.states[move["dest"]]
+        event = REPORTED.get(state.phase)
         if event is None:
             continue
-        if targets := webhooks.targets(saga.definition.name, saga.webhook, event):
+        targets = webhooks.targets(saga.definition.name, saga.webhook, event)
+        if (call := state.at_end) is not None:
+            targets.append({"webhook": end_receiver(call.participant), "url": str(call), "event": event})
+        if targets:
             move["webhooks"] = targets
 
 
 class Deliveries:
-    """The messages to webhooks. owner: this process.
+    """The messages. owner: this process.
 
     A call is one statement in autocommit, unless it writes an audit row.
     """
@@ -54,21 +64,21 @@ class Deliveries:
     def __init__(self, database: Database, owner: str) -> None:
         self._database, self._owner = database, owner
 
-    def due(self, webhooks: Sequence[str]) -> Sequence[str]:
-        """Return which of these webhooks have a message to send now."""
-        if not webhooks:
+    def due(self, receivers: Sequence[str]) -> Sequence[str]:
+        """Return which of these receivers have a message to get now."""
+        if not receivers:
             return []
         rows = select(_DELIVERY.c.id).where(_DUE)
         wanted = [
             select(literal(name).label("name")).where(rows.where(_DELIVERY.c.webhook == name).exists())
-            for name in webhooks
+            for name in receivers
         ]
         with self._database.connect() as connection:
             return connection.scalars(union_all(*wanted)).all()
 
-    def claim(self, webhook: str, limit: int, lease_s: float) -> Sequence[Row[Any]]:
-        """Claim up to `limit` messages of a webhook, the longest due first. The claim counts one attempt for each."""
-        due = select(_DELIVERY.c.id).where(_DUE, _DELIVERY.c.webhook == webhook)
+    def claim(self, receiver: str, limit: int, lease_s: float) -> Sequence[Row[Any]]:
+        """Claim up to `limit` messages to a receiver, the longest due first. The claim counts one attempt for each."""
+        due = select(_DELIVERY.c.id).where(_DUE, _DELIVERY.c.webhook == receiver)
         batch = due.order_by(_DELIVERY.c.due_at).limit(limit).with_for_update(skip_locked=True).cte("due")
         claimed = (
             update(_DELIVERY)
@@ -90,10 +100,15 @@ class Deliveries:
     def delivered(self, delivery: Row[Any]) -> None:
         self._settle(delivery, due_at=null(), delivered_at=db_now(), error=null())
 
-    def failed(self, delivery: Row[Any], error: str, delay_s: float | None) -> None:
-        """Record a failed attempt. delay_s: seconds until the next one; None: the message becomes a dead letter."""
+    def failed(self, delivery: Row[Any], error: str, delay_s: float | None, *, counts: bool = True) -> None:
+        """Record a failed attempt.
+
+        delay_s: seconds until the next one; None: the message becomes a dead letter. counts: False when nothing was
+        sent, so that the attempt does not count.
+        """
         due_at = null() if delay_s is None else in_seconds(delay_s)
-        self._settle(delivery, due_at=due_at, error=error[:LONGEST_ERROR])
+        attempts = delivery.attempts if counts else delivery.attempts - 1
+        self._settle(delivery, due_at=due_at, error=error[:LONGEST_ERROR], attempts=attempts)
 
     def _settle(self, delivery: Row[Any], **values: Any) -> None:
         """Write the result of an attempt, unless the lease was over and another process has made a later attempt."""
@@ -104,9 +119,9 @@ class Deliveries:
             connection.execute(update(_DELIVERY).where(*own).values(values))
 
     def bury_unknown(self, known: Sequence[str]) -> int:
-        """Turn old messages to unknown webhooks into dead letters. Return their number. known: the known webhooks."""
+        """Turn old messages to unknown receivers into dead letters. Return their number. known: all known receivers."""
         old = (_DUE, _DELIVERY.c.webhook.not_in(known), _DELIVERY.c.at < in_seconds(-UNKNOWN_FOR_S))
-        why = "no webhook of this name is in WEBHOOKS_FILE"
+        why = "no webhook of this name is in WEBHOOKS_FILE, and no table has such an at_end="
         with self._database.connect() as connection:
             return connection.execute(update(_DELIVERY).where(*old).values(due_at=null(), error=why)).rowcount
 

@@ -305,12 +305,13 @@ class SagaStore:
             "entered_s": _entered(saga, now) - now,
         }
 
-    def has_webhook(self, saga: Instance) -> bool:
-        return self._webhooks.concerns(saga.definition.name, saga.webhook)
+    def reports(self, saga: Instance) -> bool:
+        """Return True when messages are written at the ends of the saga."""
+        return bool(saga.definition.at_end) or self._webhooks.concerns(saga.definition.name, saga.webhook)
 
     def _moves(self, saga: Instance, now: float) -> list[dict[str, Any]]:
         moves = [_as_json(move, now) for move in saga.unsaved]
-        if self.has_webhook(saga):
+        if self.reports(saga):
             address(moves, saga, self._webhooks)
         return moves
 

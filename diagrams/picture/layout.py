@@ -75,6 +75,8 @@ def _sized(saga: Saga, state: State, overlay: Overlay) -> Box:
         lines.append(Text(words=f"◷ {state.waits}", size=10.5, look="quiet", anchor="middle"))
     elif state.phase in (Phase.COMPLETED, Phase.COMPENSATED):
         lines.append(Text(words=PHASES[state.phase].removeprefix("the end: "), look="quiet", anchor="middle"))
+        if state.at_end:
+            lines.append(Text(words=f"then {state.at_end}", size=10.5, look="mono", anchor="middle"))
     room = max(240.0, *(line.width for line in lines))
     for words in overlay.lines.get(state.name, ()):
         pieces = wrap(words, room, 11)

@@ -16,6 +16,7 @@ from diagrams.descriptions import (
 from machines.retry import Retry
 from machines.saga import Saga
 from machines.step import Kind, Step
+from machines.transitions import State
 
 
 def markdown(saga: Saga) -> str:
@@ -35,7 +36,7 @@ def markdown(saga: Saga) -> str:
     states = [
         (
             code(s.name),
-            f"{s.phase}: {str(s.waits) if s.awaits_answer else PHASES[s.phase]}",
+            f"{s.phase}: {str(s.waits) if s.awaits_answer else PHASES[s.phase]}{_after_end(s)}",
             code(s.step.name) if s.step else "",
         )
         for s in saga.states.values()
@@ -73,9 +74,14 @@ def _sent_again(step: Step, retries: Mapping[tuple[str, bool], Retry]) -> str:
     return retry_note(step, retries[step.name, False]) if step.call else ""
 
 
+def _after_end(state: State) -> str:
+    return f"; then {code(str(state.at_end))}, until it is delivered" if state.at_end else ""
+
+
 def _replies(saga: Saga) -> list[str]:
     """Return the section about the replies that `means=` gives a meaning; nothing when no call has such replies."""
-    calls = {str(call): call for step in saga.steps for call in (step.call, step.undo, step.probe) if call}
+    called = [call for step in saga.steps for call in (step.call, step.undo, step.probe) if call]
+    calls = {str(call): call for call in (*called, *saga.at_end.values())}
     lines = [
         (code(name), code(reply), MEANINGS[outcome])
         for name, call in calls.items()

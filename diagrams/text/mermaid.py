@@ -28,8 +28,8 @@ def mermaid(saga: Saga) -> str:
         lines.append(f"  {_alias(transition.source)} --> {_alias(transition.dest)} : {transition.trigger}{call}")
     lines += [f"  {_alias(end)} --> [*]" for end in (saga.completed, saga.compensated)]
     for state in states:
-        if state.action and state.step:
-            said = [*notes(state), *([POINT_OF_NO_RETURN] if state.step.kind is Kind.PIVOT else [])]
+        if (state.action and state.step) or state.at_end:
+            said = [*notes(state), *([POINT_OF_NO_RETURN] if state.step and state.step.kind is Kind.PIVOT else [])]
             note = " - ".join(map(text, said))
             lines.append(f"  note left of {_alias(state.name)} : {note}")
     lines += [f"  class {_alias(state.name)} {shape_of(saga, state)}" for state in states]

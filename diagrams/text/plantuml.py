@@ -56,9 +56,9 @@ def plantuml(saga: Saga) -> str:
     ]
     lines += [f"{_alias(end)} --> [*]" for end in (saga.completed, saga.compensated)]
     for state in saga.states.values():
-        if state.action and state.step:
+        if (state.action and state.step) or state.at_end:
             said = [text(line) for line in notes(state)]
-            said += [f"<b>{POINT_OF_NO_RETURN}</b>"] if state.step.kind is Kind.PIVOT else []
+            said += [f"<b>{POINT_OF_NO_RETURN}</b>"] if state.step and state.step.kind is Kind.PIVOT else []
             note = "\\n".join(said)
             lines.append(f"note left of {_alias(state.name)} : {note}")
     lines += ["legend right", *(f"| {phase} | {says} |" for phase, says in phases_of(saga).items()), "endlegend"]

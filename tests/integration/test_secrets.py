@@ -15,8 +15,9 @@ from app import create_app
 from app.access.permissions import Role
 from app.access.principal import user
 from app.config import from_environment
+from app.events.deliverer import Deliverer
 from app.events.relay import Relay
-from app.events.webhooks import WebhookSender
+from app.events.webhooks import webhook_receivers
 from app.services import services
 from app.store.database import db
 from app.store.dead_letters import DeadLetters
@@ -137,8 +138,8 @@ def every_surface(application, saga_id, tmp_path, capfd) -> dict[str, str]:
     relay.publish_batch()
     messages: list[str] = []
     receiver = SimpleNamespace(send=lambda request: messages.append(json.dumps(request.body)) or Reply(status=410))
-    sender = WebhookSender(
-        services().webhooks, services().deliveries, receiver, registry, CollectorRegistry(),
+    sender = Deliverer(
+        webhook_receivers(services().webhooks, receiver, registry), services().deliveries, CollectorRegistry(),
         wake=threading.Event(), stopping=threading.Event(),
     )  # fmt: skip
     for delivery in list(sender.claimed()):

@@ -11,7 +11,9 @@ from prometheus_client import CollectorRegistry
 
 from app.calls.client import HttpClient
 from app.config import check_webhooks, from_environment
-from app.events.webhooks import WebhookSender
+from app.events.deliverer import Deliverer
+from app.events.end_calls import end_call_receivers
+from app.events.webhooks import webhook_receivers
 from app.participant_settings.model import ParticipantSettings
 from app.store.deliveries import Deliveries
 from app.webhook_settings.model import Webhooks
@@ -35,13 +37,16 @@ class Senders:
     metrics: CollectorRegistry = field(default_factory=CollectorRegistry)
     now: float = 1_800_000_000.0
 
-    def one(self, owner: str = "one", **more: Any) -> WebhookSender:
+    def one(self, owner: str = "one", **more: Any) -> Deliverer:
         settings = {name: ParticipantSettings(url="") for name in self.scene.webhooks.by_name}
-        return WebhookSender(
-            self.scene.webhooks, Deliveries(self.scene.database, owner),
-            HttpClient(2, participants=settings, allows=self.scene.webhooks.allows), self.scene.registry,
-            CollectorRegistry() if owner != "one" else self.metrics, wake=threading.Event(),
-            stopping=threading.Event(), wall_clock=lambda: self.now, jitter=lambda longest_s: longest_s, **more,
+        client = HttpClient(2, participants=settings, allows=self.scene.webhooks.allows)
+        receivers = [
+            *webhook_receivers(self.scene.webhooks, client, self.scene.registry, lambda: self.now),
+            *end_call_receivers(self.scene.registry, self.scene.config, self.scene, self.scene.traces),
+        ]
+        return Deliverer(
+            receivers, Deliveries(self.scene.database, owner), CollectorRegistry() if owner != "one" else self.metrics,
+            wake=threading.Event(), stopping=threading.Event(), jitter=lambda longest_s: longest_s, **more,
         )  # fmt: skip
 
     def send(self, owner: str = "one") -> int:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from app.events.webhooks import EACH
+from app.events.deliverer import EACH
 from app.store.deliveries import Deliveries
 from tests.integration.engine.scene import REFUSED
 from tests.integration.webhooks.conftest import CHECKOUTS, received
@@ -166,7 +166,7 @@ def test_name_that_leads_elsewhere_after_the_check_is_not_followed(scene, sender
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", receiver.port))]
 
     sender = senders.one()
-    sender._sender._ways._dialer._resolver._look_up = look_up
+    sender.receivers["shop"].sender._ways._dialer._resolver._look_up = look_up
     for delivery in list(sender.claimed()):
         sender.deliver(delivery)
     assert asked == ["rebound.example"]

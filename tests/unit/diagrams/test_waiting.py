@@ -1,5 +1,6 @@
 """A table with pauses and waits, in every format."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -46,6 +47,13 @@ SALE = Saga(
         retriable("send", post("bank", "/send"), later=callback(within_s=60), done="SENT"),
     ),
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("draw", [svg, graphviz, markdown, mermaid, plantuml])
+def test_each_format_says_which_call_follows_an_end(draw):
+    called = replace(LOAN, at_end={"PAID": post("bank", "/reports")})
+    assert "POST bank/reports" in draw(called)
+    assert "POST bank/reports" not in draw(LOAN)
 
 
 @pytest.mark.parametrize("draw", [svg, graphviz, markdown, mermaid, plantuml])

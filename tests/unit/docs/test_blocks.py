@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import trustme
@@ -76,7 +77,7 @@ def test_settings_of_the_participants_page_are_legal(tmp_path):
     names = {"flight", "bank", "partner"}
 
     class Table:
-        participants, steps = tuple(names), ()
+        participants, steps, at_end = tuple(names), (), MappingProxyType({})
 
     settings = check_participants(config, [Table()])
     assert {settings[name].url for name in names} == {

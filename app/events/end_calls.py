@@ -1,0 +1,107 @@
+"""The participants as receivers of the calls that tables send after the end of a saga (`at_end=`).
+
+Such a call has the settings and the limits of its participant, and its replies mean what the replies to other calls
+mean. Its idempotency key is the same at each attempt.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Row
+
+from app.calls.request import Request, Sender
+from app.config import Config
+from app.events.deliverer import Failure
+from app.store.deliveries import end_receiver
+from app.traces import Attempt, Traces
+from machines.call import Call
+from machines.history import replies
+from machines.outcomes import Outcome
+from machines.references import FillError, end_name, idempotency_key, roots_of
+from machines.registry import Registry, UnknownSagaError
+from machines.replies import NOTHING, explained, outcome_of
+from machines.saga import Saga
+from machines.transitions import Direction
+
+#: Number of attempts; the last one is about 30 hours after the first.
+ATTEMPTS = 12
+#: Longest duration of one attempt, in seconds: as long as that of a step by default. A participant may have less.
+TIMEOUT_S = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndCallReceiver:
+    """One participant. name: see `end_receiver`."""
+
+    name: str
+    config: Config
+    sender: Sender
+    traces: Traces
+    definitions: Registry
+    attempts: int = ATTEMPTS
+    timeout_s: float = TIMEOUT_S
+
+    def attempt(self, delivery: Row[Any], move: Row[Any], journal: Sequence[Row[Any]]) -> Failure | None:
+        """Send the call once, see `Receiver`."""
+        try:
+            definition = self.definitions.get(move.definition, move.definition_version)
+        except UnknownSagaError as error:  # another process may have the table
+            return Failure(str(error))
+        end = definition.states.get(move.dest)
+        if end is None or end.at_end is None:
+            return Failure(f"{definition} has no call in at_end= for {move.dest} any more", dead=True)
+        name = end_name(delivery.event)
+        with self.traces.attempt_at_end(delivery.saga_id, definition.name, name, end.at_end, delivery.attempts) as made:
+            return self._send(definition, end.at_end, made, name, move, replies(journal))
+
+    def _send(  # noqa: PLR0917
+        self, definition: Saga, call: Call, made: Attempt, name: str, move: Row[Any], results: dict[str, Any]
+    ) -> Failure | None:
+        try:
+            request = self._request(call, name, made.traceparent, move, results)
+        except FillError as error:
+            return Failure(_shown(definition, move, results, str(error)), dead=True)
+        reply = self.sender.send(request)
+        outcome = outcome_of(reply, NOTHING, call)
+        made.set_outcome(reply, outcome)
+        if outcome is Outcome.SUCCEEDED:
+            return None
+        reason = _shown(definition, move, results, explained(reply, NOTHING, call).reason)
+        limited = reply.withheld and reply.retry_after_s is not None
+        return Failure(reason, dead=outcome is Outcome.REFUSED, asked_s=reply.retry_after_s or 0.0, counts=not limited)
+
+    def _request(self, call: Call, name: str, traceparent: str, move: Row[Any], results: dict[str, Any]) -> Request:
+        saga_id = str(move.saga_id)
+        headers = {
+            "Idempotency-Key": idempotency_key(saga_id, name, Direction.DO),
+            "Saga-Id": saga_id,
+            "Saga-Step": name,
+            "traceparent": traceparent,
+        }
+        known = (move.data, results, roots_of(saga_id, name, Direction.DO))
+        return Request(
+            participant=call.participant,
+            method=call.method,
+            url=self.config.participant_url(call.participant) + call.filled_path(*known),
+            headers=headers | call.filled_headers(*known),
+            body=call.filled_body(*known),
+            form=call.form,
+            timeout_s=self.timeout_s,
+        )
+
+
+def end_call_receivers(
+    definitions: Registry, config: Config, sender: Sender, traces: Traces
+) -> Iterator[EndCallReceiver]:
+    """Yield a receiver for each participant that a table calls at an end."""
+    for participant in sorted({call.participant for table in definitions for call in table.at_end.values()}):
+        yield EndCallReceiver(
+            name=end_receiver(participant), config=config, sender=sender, traces=traces, definitions=definitions
+        )
+
+
+def _shown(definition: Saga, move: Row[Any], results: dict[str, Any], text: str) -> str:
+    """Return a text with "***" for each secret value of the saga."""
+    secrets = definition.secrets
+    return text if secrets is None else secrets.values(move.data, results).hidden_in(text)
