@@ -219,7 +219,7 @@ def test_participant_has_its_own_variable(participant, variable):
 
 
 def calling(*participants):
-    return SimpleNamespace(participants=participants, steps=())
+    return SimpleNamespace(participants=participants, steps=(), at_end={})
 
 
 def test_misspelled_variable_is_refused_with_the_nearest_participant():

@@ -19,7 +19,7 @@ def read(tmp_path):
             (tmp_path / "participants.toml").write_text(toml)
             variables["PARTICIPANTS_FILE"] = str(tmp_path / "participants.toml")
         config = from_environment(variables)
-        settings = check_participants(config, [SimpleNamespace(participants=names, steps=steps)])
+        settings = check_participants(config, [SimpleNamespace(participants=names, steps=steps, at_end={})])
         assert all(config.participant_url(name) == found.url for name, found in settings.items())
         return settings
 

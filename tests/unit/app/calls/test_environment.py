@@ -30,7 +30,7 @@ def proxy():
 
 def send(look_up=socket.getaddrinfo, **environ):
     config = from_environment(environ)
-    settings = check_participants(config, [SimpleNamespace(participants=("flight",), steps=())])
+    settings = check_participants(config, [SimpleNamespace(participants=("flight",), steps=(), at_end={})])
     client = HttpClient(1, participants=settings, look_up=look_up)
     url = f"{settings['flight'].url}/a?b=1"
     return client.send(Request(participant="flight", method="GET", url=url, headers={}, body=None, timeout_s=5.0))

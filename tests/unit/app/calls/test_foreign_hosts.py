@@ -67,7 +67,7 @@ def send(servers, tmp_path):
 
 def sending(environ, names):
     config = from_environment(environ)
-    settings = check_participants(config, [SimpleNamespace(participants=tuple(names), steps=())])
+    settings = check_participants(config, [SimpleNamespace(participants=tuple(names), steps=(), at_end={})])
     client = HttpClient(4, participants=settings)
 
     def send(name, host=None):
