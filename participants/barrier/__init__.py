@@ -1,6 +1,7 @@
 """The barrier: calls that are lost, repeated or in the wrong order do no harm to a participant of a saga.
 
 This package imports nothing beside it. Copy the folder to use it in another service. Flask-SQLAlchemy is required.
+Without Flask, copy only `rules.py` and `dbapi.py`; for Node, copy the folder `node`.
 
 The orchestrator sends the header `Idempotency-Key: <saga id>/<step>/<do|undo>` with each call that has an effect. The
 barrier runs the view in a transaction, together with one row of its ledger, so that:
@@ -49,10 +50,11 @@ Rules for a view: use `db.session`, and neither commit nor roll back. Nothing ma
 for example in a `before_request`. Only `Refused` is a refusal; any other exception, including `abort(409)`, is a crash.
 """
 
-from .barrier import Barrier, Done, json_object
-from .idempotency_key import HEADER, Direction, IdempotencyKey
-from .ledger import Ledger, State
+from .barrier import Barrier, json_object
+from .idempotency_key import HEADER, IdempotencyKey
+from .ledger import Ledger
 from .problem import Problem, Refused, answer_with_problems
+from .rules import Direction, Done, State
 from .transactions import WRITING, insert_new, tune
 
 __all__ = [

@@ -1,38 +1,27 @@
 """The barrier's ledger: one row for each idempotency key that the participant has answered."""
 
 import json
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import StrEnum
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Response
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import JSON, BigInteger, Column, DateTime, Integer, Row, String, Table, select, update
+from sqlalchemy import JSON, BigInteger, Column, DateTime, Integer, Row, String, Table, delete, or_, select, update
 
-from .idempotency_key import Direction, IdempotencyKey
-from .problem import MEDIA_TYPE, Refused
+from .idempotency_key import IdempotencyKey
+from .problem import MEDIA_TYPE
+from .rules import Direction, Entry, Recorded, State
 from .transactions import insert_new
 
 #: The result of a view behind the barrier: a JSON object (the status is then 200), or a JSON object and a status.
 ViewResult = dict[str, Any] | tuple[dict[str, Any], int]
 
 
-class State(StrEnum):
-    DONE = "done"
-    REFUSED = "refused"
-    #: The action was done and then undone.
-    UNDONE = "undone"
-    #: The undo arrived before the action. The action is refused when it arrives.
-    TOMBSTONE = "tombstone"
-
-
 @dataclass(frozen=True, kw_only=True)
-class Reply:
-    """The answer to a call. It is kept in the ledger, so that a repeated call gets the same answer."""
-
-    status: int
-    body: dict[str, Any]
+class Reply(Recorded):
+    """The answer to a call, as a response of Flask."""
 
     @classmethod
     def of_view(cls, result: ViewResult) -> "Reply":
@@ -43,23 +32,13 @@ class Reply:
         return cls(status=status, body=body)
 
     @classmethod
-    def of_refusal(cls, refusal: Refused) -> "Reply":
-        return cls(status=refusal.status, body=refusal.document)
+    def of_recorded(cls, recorded: Recorded) -> "Reply":
+        return cls(status=recorded.status, body=recorded.body)
 
     def response(self, *, replayed: bool = False) -> Response:
         media_type = MEDIA_TYPE if self.status >= 400 else "application/json"  # noqa: PLR2004
         headers = {"Idempotent-Replayed": "true"} if replayed else {}
         return Response(json.dumps(self.body), self.status, headers, content_type=media_type)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Entry:
-    """A row of the ledger. A tombstone has no request, no fingerprint and no reply."""
-
-    state: State
-    fingerprint: str | None
-    request: dict[str, Any] | None
-    reply: Reply | None
 
 
 class Ledger:
@@ -96,17 +75,11 @@ class Ledger:
             **request,
         )
 
-    def read(self, key: IdempotencyKey) -> Entry:
-        """Return the row of a key. The row must exist."""
-        entry = self.find(key)
-        assert entry is not None, f"the row of {key} has gone"
-        return entry
-
     def find(self, key: IdempotencyKey) -> Entry | None:
         row = self._session.execute(select(self.table).where(self.table.c.key == str(key))).one_or_none()
         if row is None:
             return None
-        reply = None if row.status is None else Reply(status=row.status, body=row.reply)
+        reply = None if row.status is None else Recorded(status=row.status, body=row.reply)
         return Entry(state=State(row.state), fingerprint=row.fingerprint, request=row.request, reply=reply)
 
     def has_other_actions(self, action: IdempotencyKey) -> bool:
@@ -115,8 +88,25 @@ class Ledger:
         query = select(self.table.c.key).where(of_saga, self.table.c.key != str(action)).limit(1)
         return self._session.execute(query).first() is not None
 
-    def record(self, key: IdempotencyKey, state: State, reply: Reply) -> None:
+    def record(self, key: IdempotencyKey, state: State, reply: Recorded) -> None:
         self._change(key, state=state, status=reply.status, reply=reply.body)
+
+    def savepoint(self) -> AbstractContextManager[Any]:
+        return self._session.begin_nested()
+
+    def prune(self, *, late_call: timedelta, late_undo: timedelta) -> int:
+        """Delete old rows in one statement of the current transaction. Return their number.
+
+        late_call: how long after a call a duplicate of it may still come. late_undo: how long after an action its undo
+        may still come, also when a person decides about a saga that was stuck. An undo that comes later is answered
+        "never done", and the effect stays. Raise ValueError when late_undo is shorter.
+        """
+        if late_undo < late_call:
+            raise ValueError("late_undo must not be shorter than late_call")
+        now, table = datetime.now(UTC), self.table
+        undoable = (table.c.direction == Direction.DO) & (table.c.state == State.DONE)
+        old = or_(table.c.at < now - late_undo, (table.c.at < now - late_call) & ~undoable)
+        return self._session.connection().execute(delete(table).where(old)).rowcount
 
     def mark_undone(self, key: IdempotencyKey) -> None:
         self._change(key, state=State.UNDONE)

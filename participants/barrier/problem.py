@@ -8,6 +8,8 @@ from typing import Any
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
+from .rules import Refusal
+
 MEDIA_TYPE = "application/problem+json"
 
 
@@ -29,7 +31,7 @@ class Problem(HTTPException):
         return [("Content-Type", MEDIA_TYPE)]
 
 
-class Refused(Problem):
+class Refused(Problem, Refusal):
     """A refusal for a business reason. The call has changed nothing."""
 
 

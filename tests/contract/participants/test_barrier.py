@@ -1,8 +1,10 @@
 """The barrier, on each database: each key has one effect, which is undone at most once."""
 
+from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
+from sqlalchemy import update
 
 from participants.barrier import Refused
 
@@ -114,6 +116,43 @@ def test_the_same_key_with_another_request_is_unprocessable(box, path, coins):
 def test_the_order_of_a_body_s_fields_does_not_matter(box):
     box.post("/put", "s/put/do", {"coins": 5, "note": "a"})
     assert box.post("/put", "s/put/do", {"note": "a", "coins": 5}).status_code == 201
+
+
+def aged(box, days):
+    with box.app.app_context():
+        table = box.barrier.ledger.table
+        box.db.session.execute(update(table).values(at=datetime.now(UTC) - timedelta(days=days)))
+        box.db.session.commit()
+
+
+def pruned(box, late_call, late_undo):
+    with box.app.app_context(), box.db.session.begin():
+        return box.barrier.ledger.prune(late_call=timedelta(days=late_call), late_undo=timedelta(days=late_undo))
+
+
+def test_pruning_keeps_what_an_undo_may_still_need(box):
+    box.do("kept")
+    box.do("undone")
+    box.undo("undone")
+    box.undo("tombstone")
+    box.do("refused", coins=101)
+    aged(box, days=8)
+    box.do("young", coins=101)
+    assert pruned(box, 7, 90) == 5
+    assert box.states() == {"kept/put/do": "done", "young/put/do": "refused"}
+    assert (box.undo("kept").json, box.coins()) == ({"taken": 5}, 0)
+
+
+def test_pruning_deletes_a_done_action_when_no_undo_can_come_any_more(box):
+    box.do()
+    aged(box, days=91)
+    assert pruned(box, 7, 90) == 1
+    assert box.states() == {}
+
+
+def test_pruning_refuses_an_undo_that_may_come_less_late_than_a_call(box):
+    with pytest.raises(ValueError, match="late_undo must not be shorter"):
+        pruned(box, 7, 6)
 
 
 def test_a_body_that_is_nested_too_deeply_is_a_bad_request(box):
