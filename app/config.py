@@ -344,7 +344,7 @@ def check_participants(config: Config, definitions: Iterable[Saga]) -> Mapping[s
     for definition in definitions:
         for name in definition.participants:
             called.setdefault(name, set())
-        calls = (call for step in definition.steps for call in (step.call, step.undo, step.probe) if call)
+        calls = (call for step in definition.steps for call in step.calls)
         for call in (*calls, *definition.at_end.values()):
             called[call.participant].update(call.headers)
     return reading.participant_settings(called, config.participants_file, config.participant_variables, common)
@@ -360,7 +360,7 @@ def check_webhooks(config: Config, definitions: Registry) -> Webhooks:
 def check_callbacks(config: Config, definitions: Iterable[Saga]) -> None:
     """Raise ConfigError when a step is answered by a callback, and PUBLIC_URL or SECRET_KEY is not set."""
     for definition in definitions:
-        if step := next((step for step in definition.steps if step.later is not None), None):
+        if step := next((step for step in definition.steps if step.later and not step.asks), None):
             needs = f"step {step.name} of {definition} is answered by a callback"
             if config.public_url is None:
                 raise ConfigError(f"PUBLIC_URL is not set, and {needs}; set it to the URL of this service")

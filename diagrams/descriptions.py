@@ -112,21 +112,27 @@ def notes(state: State) -> list[str]:
     if state.at_end:
         return [f"then {state.at_end}, until it is delivered"]
     if state.waits:
-        asks = (
-            f"no callback in time: asks {state.step.probe}"
-            if state.awaits_answer and state.step and state.step.probe
-            else ""
-        )
-        return [str(state.waits), *([asks] if asks else [])]
+        return [str(state.waits), *(_answer_notes(state.step) if state.awaits_answer and state.step else [])]
     if not state.call or not state.step:
         return []
     found = [retry_note(state.step, state.retry)]
     found += [f"no answer: asks {state.probe}"] if state.probe else []
     found += [recovery_note(state.step)] if state.undoes and state.step.undo_needs_reply else []
+    return [*found, *_meaning_notes(state.call)]
+
+
+def _answer_notes(step: Step) -> list[str]:
+    """Return notes about a state that waits for the answer to an accepted call."""
+    found = [f"asks {step.poll}", *_meaning_notes(step.poll)] if step.poll else []
+    late = "no answer in time" if step.poll else "no callback in time"
+    return [*found, *([f"{late}: asks {step.probe}"] if step.probe else [])]
+
+
+def _meaning_notes(call: Call | None) -> list[str]:
     replies: dict[str, list[str]] = {}
-    for reply, outcome in meanings(state.call):
+    for reply, outcome in meanings(call):
         replies.setdefault(MEANINGS[outcome], []).append(reply)
-    return [*found, *(f"{' or '.join(each)}: {meaning}" for meaning, each in replies.items())]
+    return [f"{' or '.join(each)}: {meaning}" for meaning, each in replies.items()]
 
 
 def recovery_note(step: Step) -> str:

@@ -21,6 +21,8 @@ class Asks(StrEnum):
     UNDO = "undo"
     #: The participant answers an accepted call: it calls the saga.
     ANSWER = "answer"
+    #: Asks for the answer to an accepted call.
+    POLL = "poll"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +116,8 @@ def _run(saga: Saga, name: str, says: str, unwell: Mapping[str, Outcome], lost: 
 def _answer(walk: Walk, step: Step, call: Call) -> Exchange:
     walk.take()
     trigger = walk.conclude(Outcome.SUCCEEDED)
-    return Exchange(step=step, call=call, asks=Asks.ANSWER, outcome=trigger, then=walk.take()[0].name)
+    call, asks = (step.asks, Asks.POLL) if step.asks else (call, Asks.ANSWER)
+    return Exchange(step=step, call=call, asks=asks, outcome=trigger, then=walk.take()[0].name)
 
 
 def _recovery(step: Step, state: str) -> Exchange:

@@ -29,7 +29,7 @@ from machines.fields import (
     uuid,
 )
 from machines.keeps import at, header
-from machines.later import callback
+from machines.later import callback, poll
 from machines.outcomes import ACCEPTED, IN_DOUBT, NOT_SENT, REFUSED, REFUSED_UNDO, SUCCEEDED
 from machines.retry import NEVER, PERSISTENT, Retry
 from machines.saga import Saga
@@ -94,6 +94,7 @@ __all__ = [
     "patch",
     "pause",
     "pivot",
+    "poll",
     "post",
     "put",
     "read",

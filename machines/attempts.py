@@ -11,10 +11,11 @@ from typing import Any
 from uuid import UUID
 
 from machines.call import Call
-from machines.history import NO_ATTEMPT_LEFT, PROBED, STILL_UNKNOWN
+from machines.history import NO_ATTEMPT_LEFT, PROBED, STILL_UNKNOWN, polled
+from machines.lines import one_line
 from machines.outcomes import Outcome
-from machines.references import NO_ROOTS, idempotency_key, roots_of
-from machines.replies import NOTHING, Reply, explained, outcome_of
+from machines.references import NO_ROOTS, FillError, idempotency_key, roots_of
+from machines.replies import NOTHING, Reply, explained, outcome_of, outcome_of_poll
 from machines.running import RunningSaga
 from machines.transitions import Direction
 
@@ -67,13 +68,21 @@ class Attempts(ABC):
         probed = self._ask(saga, step.probe)
         return probed if probed[1] is Outcome.SUCCEEDED else _not_again(probed)
 
+    def poll(self, saga: RunningSaga) -> tuple[Reply, Outcome]:
+        """Ask for the answer to the accepted call of a waiting saga. The call itself is not sent again."""
+        poll = saga.current.poll
+        assert poll is not None
+        reply, outcome = self._send(saga, poll)
+        return replace(reply, says=polled(saga.deferrals + 1, reply.reason)), outcome
+
     def longest_s(self, saga: RunningSaga) -> float:
         """Return the longest duration of `make`, in seconds, with the probe and the recovery."""
         at = saga.current
         if at.step is None:
             return 0.0
         if at.waits:
-            return at.step.timeout_s if at.awaits_answer and at.step.probe else 0.0
+            asks = (at.awaits_answer and at.step.probe is not None) + (at.poll is not None)
+            return at.step.timeout_s * asks
         if saga.probe is None:
             return at.step.timeout_s * (1 + _lost_reply(saga))
         return at.step.timeout_s * (2 + at.doubts_refusals)
@@ -125,26 +134,62 @@ class Attempts(ABC):
         return replace(reply, says=f"{PROBED}{reply.reason}"), outcome
 
 
-def understood(saga: RunningSaga, call: Call, direction: Direction, reply: Reply) -> tuple[Reply, Outcome]:
-    """Return the reply with the fields that the saga keeps and without its secrets, and the outcome of the reply."""
+def understood(
+    saga: RunningSaga, call: Call, direction: Direction, reply: Reply,
+    url_of: Callable[[Call, str], str] = lambda _call, path: path,
+) -> tuple[Reply, Outcome]:  # fmt: skip
+    """Return the reply with the fields that the saga keeps and without its secrets, and the outcome of the reply.
+
+    url_of: returns the URL of a call with this path; raises FillError for a URL that must not be called.
+    """
     at = saga.current
     assert at.step is not None
     taken, lacking = reply.body, NOTHING
     if direction is Direction.DO and reply.status is not None and (taken is not None or call.means):
-        taken, lacking = saga.definition.taken(at.step.name, call, reply.body, reply.headers or {})
-    later = call is at.step.call and at.step.later is not None
-    outcome = outcome_of(reply, lacking, call, later=later)
+        taken, lacking = _taken(saga, call, reply)
+    if call is at.step.poll:
+        outcome = outcome_of_poll(reply, lacking, call)
+    else:
+        later = call is at.step.call and at.step.later is not None
+        outcome = outcome_of(reply, lacking, call, later=later)
     if outcome in _TO_EXPLAIN or (call.means and outcome not in _PLAIN):
         reply = explained(reply, lacking, call)
-    if outcome is Outcome.ACCEPTED:
-        # The later answer contains every field to keep. Until then, only an undo may need a field of this reply.
-        reply = replace(reply, says=reply.reason, body=taken if at.step.undo_can_use(taken) else None)
+    if outcome is Outcome.ACCEPTED and call is at.step.call:
+        reply, outcome = _accepted(saga, reply, taken, url_of)
     elif taken is not reply.body:
         kept = outcome is Outcome.SUCCEEDED or (outcome is Outcome.REFUSED_UNDO and not lacking)
         reply = replace(reply, says=reply.reason, body=taken if kept else None)
     if saga.definition.secrets is not None:
         reply = _without_secrets(saga, reply, {at.step.name: taken} if direction is Direction.DO else {})
     return reply, outcome
+
+
+def _taken(saga: RunningSaga, call: Call, reply: Reply) -> tuple[Any, Mapping[str, str]]:
+    """Return the stored part of a reply to the action, the probe or the poll of a step, and what it lacks."""
+    step, headers = saga.current.step, reply.headers or {}
+    assert step is not None
+    if call is step.poll:
+        return saga.definition.answered(step, reply.body, headers, saga.results.get(step.name))
+    return saga.definition.taken(step.name, call, reply.body, headers)
+
+
+def _accepted(saga: RunningSaga, reply: Reply, taken: Any, url_of: Callable[[Call, str], str]) -> tuple[Reply, Outcome]:
+    """Return the reply that accepts a call, with what is kept of it. taken: its stored part.
+
+    The answer contains every field to keep. Until it comes, only the undo and the poll need fields of this reply. When
+    the poll cannot be built from it, no answer can come, so the call is in doubt.
+    """
+    step = saga.current.step
+    assert step is not None
+    if step.asks is None or saga.current.undoes:
+        return replace(reply, says=reply.reason, body=taken if step.undo_can_use(taken) else None), Outcome.ACCEPTED
+    roots = roots_of(saga.id_text, step.name, Direction.DO)
+    try:
+        url_of(step.asks, step.asks.filled_path(saga.data, {**saga.results, step.name: taken}, roots))
+    except FillError as error:
+        says = one_line(f"{reply.reason}, but the answer cannot be asked for: {error}")
+        return replace(reply, says=says, body=None), Outcome.IN_DOUBT
+    return replace(reply, says=reply.reason, body=taken), Outcome.ACCEPTED
 
 
 def filled(
@@ -160,7 +205,7 @@ def filled(
     key = idempotency_key(saga_id, name, direction)
     headers = {"Idempotency-Key": key, "Saga-Id": saga_id, "Saga-Step": name, **own}
     roots = roots_of(saga_id, name, direction) if call.uses_saga else NO_ROOTS
-    if at.step.later is not None and call is at.step.call:
+    if at.step.later is not None and at.step.asks is None and call is at.step.call:
         url = headers["Saga-Reply-To"] = reply_to(saga.id, name)
         roots = roots_of(saga_id, name, direction, url)
     if call.headers:
@@ -191,5 +236,10 @@ def _without_secrets(saga: RunningSaga, reply: Reply, taken: Mapping[str, Any]) 
 
 def _lost_reply(saga: RunningSaga) -> bool:
     """Return True when the call is an undo that refers to its step's reply, and this process lacks that reply."""
-    at = saga.current
-    return at.undoes and at.step is not None and at.step.undo_needs_reply and at.step.name not in saga.results
+    step = saga.current.step
+    if step is None or not (saga.current.undoes and step.undo_needs_reply):
+        return False
+    if step.name not in saga.results:
+        return True
+    # The reply that accepted a polled step may lack what its undo needs.
+    return step.asks is not None and not step.undo_can_use(saga.results[step.name])

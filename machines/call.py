@@ -80,6 +80,11 @@ class Call:
         """True when the call refers to the saga's id (`saga.id`) or to its own idempotency key (`saga.key`)."""
         return any(reference.startswith(f"{SAGA}.") for reference in self.references)
 
+    @cached_property
+    def addressed(self) -> bool:
+        """True when the path is one reference alone. Its value is then a whole URL, below that of the participant."""
+        return PLACEHOLDER.fullmatch(self.path) is not None
+
     @property
     def plain_path(self) -> str:
         """The path with an `x` instead of each reference in braces, so that its form can be checked."""
@@ -109,9 +114,14 @@ class Call:
     ) -> str:
         """Return the path and the query. Every value is percent-encoded, so it cannot add a segment or a parameter.
 
+        The path of an `addressed` call is a whole URL as a participant wrote it; the caller must check it.
+
         Raise FillError for a value that is not known, or that a path cannot contain, such as `..` or null.
         """
-        path = PLACEHOLDER.sub(lambda found: segment(found[1], look_up(found[1], data, results, roots)), self.path)
+        if self.addressed:
+            path = scalar_text(self.path, look_up(self.path[1:-1], data, results, roots), "a URL")
+        else:
+            path = PLACEHOLDER.sub(lambda found: segment(found[1], look_up(found[1], data, results, roots)), self.path)
         if not self.query:
             return path
         pairs = "&".join(f"{quote(name, safe='')}={value}" for name, value in self._parameters(data, results, roots))

@@ -100,9 +100,8 @@ def _problems(table: Table) -> Iterator[tuple[Step | None, str]]:
     forward_only = False
     for number, step in enumerate(table.steps):
         yield from ((step, problem) for problem in _step_problems(step, forward_only=forward_only))
-        for call in (step.call, step.undo, step.probe):
-            if call is not None:
-                yield from ((step, problem) for problem in call_problems(scope_of(table, number, call), call))
+        for call in step.calls:
+            yield from ((step, problem) for problem in call_problems(scope_of(table, number, call), call))
         forward_only = forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
     yield from waiting_problems(table)
     yield from ((None, problem) for problem in end_problems(table))
@@ -115,9 +114,8 @@ def _problems_beside(table: Table, wrong: Sequence[Step]) -> Iterator[tuple[Step
     if (known := known_part(table, wrong)) is None:
         return
     for number, (step, own) in enumerate(zip(known.steps, table.steps, strict=True)):
-        for call in (step.call, step.undo, step.probe) if step is own else ():
-            if call is not None:
-                yield from ((step, problem) for problem in call_problems(scope_of(known, number, call), call))
+        for call in step.calls if step is own else ():
+            yield from ((step, problem) for problem in call_problems(scope_of(known, number, call), call))
 
 
 def _saga_problems(table: Table) -> Iterator[str]:
@@ -155,7 +153,7 @@ def _participant_problems(table: Table) -> Iterator[str]:
 
 
 def _uncalled(table: Table) -> Iterator[str]:
-    calls = [call for step in table.steps for call in (step.call, step.undo, step.probe) if call is not None]
+    calls = [call for step in table.steps for call in step.calls]
     for name in table.participants:
         if name not in {call.participant for call in (*calls, *table.at_end.values())}:
             yield f"participant {name!r} is called by no step; take it out of participants="
@@ -192,14 +190,14 @@ def _step_problems(step: Step, *, forward_only: bool) -> Iterator[str]:
 
 def _column_problems(step: Step) -> Iterator[str]:
     """Yield a problem for each column of a call that would be ignored, and for REFUSED_UNDO where nothing is undone."""
-    for column, call in (("undo", step.undo), ("probe", step.probe)):
+    for column, call in (("undo", step.undo), ("probe", step.probe), ("poll", step.asks)):
         if call is None:
             continue
         if call.keeps and call is step.undo:
             yield "nothing refers to the reply of an undo, so its keeps= would be ignored; drop it"
         if call.retry is not None and call is step.probe:
             yield "a probe is asked before each attempt of its call, so its retry= would be ignored; drop it"
-        if REFUSED_UNDO in call.named_outcomes:
+        if REFUSED_UNDO in call.named_outcomes and not (call is step.asks and step.kind is Kind.COMPENSATABLE):
             yield f"the means= of its {column} has REFUSED_UNDO, which is for the call of a compensatable; use REFUSED"
     if step.call is None:
         return

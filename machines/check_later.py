@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from machines.check_types import misused, out_of, shown
+from machines.call import Call
+from machines.check_calls import shape_problems
+from machines.check_types import column_of, misused, out_of, shown
 from machines.later import Later
 from machines.outcomes import ACCEPTED
 from machines.step import EFFECTFUL, Step
@@ -20,6 +22,22 @@ def later_value_problems(later: object) -> Iterator[str]:
         yield f"later= is {shown(later)}; write later=callback(within_s=3_600)"
     else:
         yield from out_of("later= within_s=", later.for_s, 0, LONGEST_STAY_S, above=True)
+        if later.asks is not None or later.every_s:
+            yield from _poll_value_problems(later)
+
+
+def _poll_value_problems(later: Later) -> Iterator[str]:
+    asks = column_of(later, "asks")
+    if isinstance(asks, Misused):
+        yield from misused("later", asks)
+    elif isinstance(asks, Call):
+        yield from (f"later: {problem}" for problem in shape_problems(asks))
+    else:
+        yield f"later= polls with {shown(asks)}, no call; write poll(get('participant', '/path'), …)"
+    wrong = list(out_of("later= every_s=", later.every_s, 0, LONGEST_STAY_S, above=True))
+    yield from wrong
+    if later.slowest_s is not None and not wrong:
+        yield from out_of("later= slowest_s=", later.slowest_s, later.every_s, LONGEST_STAY_S)
 
 
 def later_problems(step: Step) -> Iterator[str]:
@@ -34,3 +52,14 @@ def later_problems(step: Step) -> Iterator[str]:
             yield f"the means= of its {column} has ACCEPTED, and no answer to it comes later; use IN_DOUBT"
         if column == "call" and step.later is not None and not accepts and _ACCEPTED in call.means:
             yield "its means= says what 202 means, so later= would be ignored; write means={202: ACCEPTED}, or drop it"
+    if step.call is not None and step.asks is not None:
+        yield from _poll_problems(step.call, step.asks)
+
+
+def _poll_problems(call: Call, asks: Call) -> Iterator[str]:
+    if asks.method != "GET":
+        yield f"its poll {asks} might change something; ask with get()"
+    if asks.retry is not None:
+        yield "a poll is sent again after every_s=, so its retry= would be ignored; drop it"
+    if asks.keeps and (missing := call.keeps.keys() - asks.keeps.keys()):
+        yield f"its poll does not keep {', '.join(sorted(missing))}, as its call does; add it to the poll's keeps="

@@ -26,13 +26,16 @@ from machines.templates import Function, Value, described
 
 
 def reference_problems(scope: Scope, call: Call) -> Iterator[str]:
-    """Yield each problem of the references of a call. Check them against the replies of probes, too."""
+    """Yield each problem of the references of a call. Check them against the replies of probes and polls, too."""
     found = list(_problems(scope, call))
     yield from found
-    if not found and any(step.probe and step.probe.keeps for step in scope.table.steps):
-        after = replace(scope, from_probe=True)
-        for problem in _problems(after, call):
-            yield f"with the reply of a probe, {problem}"
+    if found:
+        return
+    steps = scope.table.steps
+    for column, calls in (("probe", [step.probe for step in steps]), ("poll", [step.asks for step in steps])):
+        if any(each and each.keeps for each in calls):
+            for problem in _problems(replace(scope, replied=column), call):
+                yield f"with the reply of a {column}, {problem}"
 
 
 def _problems(scope: Scope, call: Call) -> Iterator[str]:

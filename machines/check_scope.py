@@ -53,25 +53,30 @@ class Scope:
     earlier: tuple[Step, ...]
     #: True for an undo. It runs after its own step, so it can refer to the reply of that step.
     undoes: bool = False
+    #: True for a poll. It can refer to the reply with which the participant accepted the call of its own step.
+    polls: bool = False
     #: True for the call that carries the step out, and not for its undo and its probe.
     acts: bool = False
     #: Type of `item`, within each_item(); None: not known.
     item: Field | None = None
     #: True within each_item(), where references to `item` are legal.
     within_item: bool = False
-    #: True: each reply is the reply to the step's probe, with the types of the probe's own keeps=.
-    from_probe: bool = False
+    #: Column of the step whose reply counts as the reply of the step, with the types of its own keeps=.
+    replied: str = "call"
     #: True: any step may not have been carried out, so each reply may be missing.
     replies_may_lack: bool = False
 
     def keeps_of(self, step: Step) -> Mapping[str, Kept | Field]:
         """Return the values that are kept of the reply of a step."""
-        return step.probe.keeps if self.from_probe and step.probe and step.probe.keeps else step.keeps
+        call = {"probe": step.probe, "poll": step.asks}.get(self.replied)
+        accepted = self.polls and step is self.step
+        return call.keeps if call and call.keeps and not accepted else step.keeps
 
 
 def scope_of(table: Table, number: int, call: Call) -> Scope:
     step = table.steps[number]
-    return Scope(table, step, table.steps[:number], undoes=call is step.undo, acts=call is step.call)
+    acts = call is step.call
+    return Scope(table, step, table.steps[:number], undoes=call is step.undo, polls=call is step.asks, acts=acts)
 
 
 def item_type(scope: Scope, reference: str, name: str) -> Field | None:
@@ -154,7 +159,7 @@ def field_of(scope: Scope, reference: str) -> Field | None:
 
 def _of_saga(scope: Scope, reference: str) -> Field:
     if reference == REPLY_TO:
-        if scope.step.later is None or not scope.acts:
+        if scope.step.later is None or scope.step.asks or not scope.acts:
             raise ReferenceProblem(f"{reference!r} is known in the call of a step with later=callback(…) alone")
         return replace(_TEXT, secret=True)
     if reference not in {f"{SAGA}.{name}" for name in SAGA_FIELDS}:
@@ -180,15 +185,8 @@ def reply_field(scope: Scope, name: str, path: str, reference: str) -> Field | N
     """Return the type of a field of a step's reply, as `field_of` does. path: the path inside the reply."""
     step = next(step for step in scope.table.steps if step.name == name)
     if step is scope.step:
-        if not scope.undoes:
-            lost = "refer to data or to a step above, for that reply may be lost"
-            raise ReferenceProblem(f"{reference!r} refers to no earlier step; {lost}")
-        if step.recovery is None:
-            raise ReferenceProblem(
-                f"{reference!r} refers to the step's own reply, which may be lost; say how it is recovered: "
-                "repeatable=True if the participant answers a repeated key with the same reply, or a probe="
-            )
-    keeps = {known: _field_of(step, kept_of(known, declared).field) for known, declared in scope.keeps_of(step).items()}
+        _refuse_lost(scope, reference)
+    keeps = {known: _field_of(scope, step, kept_of(known, each).field) for known, each in scope.keeps_of(step).items()}
     if not keeps and step.call:
         return None
     for known, field in keeps.items():
@@ -207,11 +205,26 @@ def reply_field(scope: Scope, name: str, path: str, reference: str) -> Field | N
     )
 
 
-def _field_of(step: Step, field: Field) -> Field:
+def _refuse_lost(scope: Scope, reference: str) -> None:
+    """Raise ReferenceProblem when a call refers to the reply of its own step, and that reply may be lost."""
+    if not scope.undoes and not scope.polls:
+        lost = "refer to data or to a step above, for that reply may be lost"
+        raise ReferenceProblem(f"{reference!r} refers to no earlier step; {lost}")
+    if scope.undoes and scope.step.recovery is None:
+        raise ReferenceProblem(
+            f"{reference!r} refers to the step's own reply, which may be lost; say how it is recovered: "
+            "repeatable=True if the participant answers a repeated key with the same reply, or a probe="
+        )
+
+
+def _field_of(scope: Scope, step: Step, field: Field) -> Field:
     """Return the type of a kept value.
 
-    A value of a signal may be missing if the step can succeed without the signal.
+    A value of a signal may be missing if the step can succeed without the signal. A value that a poll needs is never
+    missing: a call that is accepted without the value is in doubt.
     """
+    if scope.polls and step is scope.step:
+        return replace(field, optional=False)
     without = step.waits is not None and step.waits.over is Outcome.SUCCEEDED
     return replace(field, optional=True) if without else field
 

@@ -24,8 +24,8 @@ from machines.waiting import Waiting
 #: Columns that may change under a running saga, so the digest leaves them out. Of a table: the data a new saga starts
 #: with, the fields people search by, the events published, the calls at its ends, and the deadline. Of a step: its
 #: retries and time limits. Of a call: its retries, and what a reply means. Of a wait: its end, its role, and what a
-#: signal means. Of `later=`: its end. Of a kept value: its bounds. Of a computed() function: its code; the digest
-#: contains its name.
+#: signal means. Of `later=`: its end, and the waits between polls. Of a kept value: its bounds. Of a computed()
+#: function: its code; the digest contains its name.
 _MAY_CHANGE: Mapping[type, frozenset[str]] = {
     Table: frozenset(
         {
@@ -48,7 +48,7 @@ _MAY_CHANGE: Mapping[type, frozenset[str]] = {
     Field: frozenset({"low", "high", "default", "example", "secret"}),
     Function: frozenset({"own"}),
     Waiting: frozenset({"for_s", "until", "means", "role", "over"}),
-    Later: frozenset({"for_s"}),
+    Later: frozenset({"for_s", "every_s", "slowest_s"}),
 }
 #: The code of a computed() function has no text that can be compared.
 _NEVER_SHOWN = frozenset({"own"})

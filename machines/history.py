@@ -4,6 +4,7 @@ A journal is a saga's moves, in their order. The API, the pages, the command lin
 use this module, so no two of them can read one journal differently.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -28,6 +29,8 @@ PROBED, STILL_UNKNOWN = "probe: ", "still unknown: "
 NO_ATTEMPT_LEFT = "its probe says that it was not done, and no attempt is left: "
 #: First words of the reason of a move that records a later answer, or the end of the wait for this answer.
 ANSWERED = "callback: "
+#: The same for a poll; the number of polls comes first, as in "poll 3: 200".
+_POLLED = re.compile(r"poll (\d+): ")
 #: HTTP status of a reply that asks to wait. The participant got the call and may have acted on it.
 _UNAVAILABLE = 503
 #: Trigger of a move → outcome that the move records; moves with other triggers record no outcome.
@@ -164,9 +167,21 @@ def is_probe(move: Reasoned) -> bool:
     return move.reason is not None and move.reason.startswith((PROBED, STILL_UNKNOWN, NO_ATTEMPT_LEFT))
 
 
+def polled(number: int, reason: str) -> str:
+    """Return the reason of a move that records the reply to a poll. number: how many polls were sent so far."""
+    return f"poll {number}: {reason}"
+
+
+def polls(move: Reasoned) -> int:
+    """Return how many polls a row of the journal records; 0 when it records none."""
+    found = _POLLED.match(move.reason or "")
+    return int(found[1]) if found else 0
+
+
 def sends_call(move: Reasoned) -> bool:
     """Return False when a row records the reply to a probe, a later answer, or the end of the wait for this answer."""
-    return not (is_probe(move) or (move.reason is not None and move.reason.startswith(ANSWERED)))
+    answered = move.reason is not None and move.reason.startswith(ANSWERED)
+    return not (is_probe(move) or answered or polls(move))
 
 
 def replies(journal: Sequence[JournalEntry]) -> dict[str, Any]:

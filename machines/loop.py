@@ -17,12 +17,12 @@ from math import inf
 from typing import Any, Generic, TypeVar
 
 from machines.attempts import Attempts
-from machines.outcomes import Outcome
+from machines.outcomes import DEFINITE, Outcome
 from machines.replies import Reply
 from machines.retry import Retry
 from machines.running import RunningSaga
 from machines.transitions import Phase, Trigger
-from machines.waits import Waits
+from machines.waits import Waits, before_poll
 
 #: Longest Retry-After that is obeyed, in seconds. A longer Retry-After is obeyed only up to the deadline of the saga.
 LONGEST_RETRY_AFTER_S = 3600.0
@@ -118,7 +118,8 @@ class Loop(ABC, Generic[_S]):
         if (saga.current.effectful and saga.unsaved) or not self._covered(saga):
             self.commit(saga)
         wait_s = self._advance(saga, *self.calls.make(saga))
-        if wait_s > max_sleep_s or (until < inf and time.monotonic() + wait_s > until):
+        waits = wait_s > 0 and saga.current.waits is not None  # no thread sleeps until the first poll
+        if waits or wait_s > max_sleep_s or (until < inf and time.monotonic() + wait_s > until):
             self.release(saga, wait_s)
             return RunEnd.RELEASED
         if wait_s > 0:
@@ -166,7 +167,7 @@ class Loop(ABC, Generic[_S]):
         at = saga.current
         if at.waits and saga.arrived and self.waits.take_arrival(saga, self.actor):
             return True
-        if at.answered_later and saga.in_doubt and self.waits.take_answer(saga, self.actor):
+        if at.called_back and saga.in_doubt and self.waits.take_answer(saga, self.actor):
             return True
         if saga.can_expire and self._is_late(saga):
             saga.give_up(Trigger.EXPIRE, actor=self.actor, reason=_too_late(saga))
@@ -181,13 +182,35 @@ class Loop(ABC, Generic[_S]):
         return None
 
     def _end_wait(self, saga: _S) -> float:
-        """End the wait of a waiting saga. Return the seconds that are left to wait, or 0 when the wait has ended.
-
-        The wait is not longer than the time to the deadline, if the deadline can end it.
-        """
+        """End the wait of a waiting saga. Return the seconds that are left to wait, or 0 when the wait has ended."""
+        if saga.current.poll:
+            return self._poll(saga)
         left_s = self.waits.end(saga, self.actor)
+        return self._until_deadline(saga, self._probe(saga) if left_s is None else left_s)
+
+    def _poll(self, saga: _S) -> float:
+        """Ask for the answer that the saga waits for. Return the seconds until the next poll, or 0 after the wait.
+
+        A poll without an answer is counted, and is no move.
+        """
+        if not self._covered(saga):
+            self.commit(saga)
+        reply, outcome = self.calls.poll(saga)
+        if outcome in DEFINITE:
+            return self._advance(saga, reply, outcome)
+        saga.asked()
+        left_s = self.waits.end(saga, self.actor, reply.reason)
         if left_s is None:
             left_s = self._probe(saga)
+        elif left_s > 0:
+            left_s = self._before_poll(saga, reply)
+        return self._until_deadline(saga, left_s)
+
+    def _before_poll(self, saga: _S, reply: Reply) -> float:
+        return before_poll(saga, min(reply.retry_after_s or 0.0, LONGEST_RETRY_AFTER_S), self.jitter)
+
+    def _until_deadline(self, saga: _S, left_s: float) -> float:
+        """Return the wait, but not longer than the time to the deadline, if the deadline can end the wait."""
         if left_s > 0 and saga.can_expire:
             # Before the first commit `saga.deadline` is infinite, so the table's `deadline_s` is the limit.
             left_s = min(left_s, saga.deadline - self.now(), saga.definition.deadline_s)
@@ -225,7 +248,8 @@ class Loop(ABC, Generic[_S]):
         )
         if outcome in (Outcome.REFUSED_UNDO, Outcome.ACCEPTED) and reply.body is not None:
             saga.results[at.step.name] = reply.body  # for the undo; after a takeover `Calls` gets it again
-        elif trigger is Trigger.SUCCEEDED and at.phase in (Phase.FORWARD, Phase.WAITING):
+            return self._until_deadline(saga, self._before_poll(saga, reply)) if saga.current.poll else 0.0
+        if trigger is Trigger.SUCCEEDED and at.phase in (Phase.FORWARD, Phase.WAITING):
             saga.results[at.step.name] = reply.body
         elif trigger is Trigger.DEFER:
             return self._wait(saga, at.deferral, saga.deferrals, reply)

@@ -23,6 +23,8 @@ class Outcome(StrEnum):
         return cls.IN_DOUBT if value == "in_doubt" else None
 
 
+#: Outcomes that answer a step. After every other outcome the step stays in doubt.
+DEFINITE = (Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.REFUSED_UNDO)
 #: The words of `means=` and of `retry=` in a table.
 SUCCEEDED, REFUSED, REFUSED_UNDO = Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.REFUSED_UNDO
 IN_DOUBT, NOT_SENT, ACCEPTED = Outcome.IN_DOUBT, Outcome.NOT_SENT, Outcome.ACCEPTED

@@ -51,7 +51,8 @@ class Progress(SagaMachine):
         self.in_doubt = in_doubt and (self._at.waits is None or self._at.awaits_answer)
         #: Number of failed attempts of the call in flight.
         self.failed_attempts = 0
-        #: How many times the call in flight was deferred; a deferral is not counted as an attempt.
+        #: How many times the call in flight was deferred; a deferral is not counted as an attempt. In a state that
+        #: polls: how many polls have brought no answer.
         self.deferrals = 0
         #: True when a person has asked to send the call in flight again, although it is in doubt.
         self.sends_again = False
@@ -172,6 +173,10 @@ class Progress(SagaMachine):
     ) -> None:  # fmt: skip
         """End the wait of the present state: a signal or an answer has come with this body, or its time is over."""
         self.conclude(outcome, final=True, actor=actor, reason=reason, reply=body, status_code=status_code)
+
+    def asked(self) -> None:
+        """Count a poll that brought no answer. A poll changes nothing, so it is no move."""
+        self.deferrals += 1
 
     def start_pending(self) -> None:
         """Start a saga that waited for a request or for its start time."""

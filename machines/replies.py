@@ -40,6 +40,8 @@ _OK, _ACCEPTED, _REDIRECT, _BAD_REQUEST, _NOT_FOUND, _SERVER_ERROR, _UNAVAILABLE
 _GONE = 410
 #: Message of the gateway Kong for a path without a route. The reply is JSON, but no participant has sent it.
 _NO_ROUTE = "no Route matched with those values"
+#: Statuses that say only that the poll's address is wrong, unknown yet or no longer known.
+_NO_ANSWER = frozenset({400, 404, 410})
 #: Request Timeout and Too Early: these 4xx statuses do not say whether the participant has acted on the call.
 _IN_DOUBT = frozenset({408, 425})
 
@@ -146,6 +148,16 @@ def outcome_of(
     if reply.turned_away:
         return Outcome.NOT_SENT
     return Outcome.REFUSED if _BAD_REQUEST <= status < _SERVER_ERROR and status not in _IN_DOUBT else Outcome.IN_DOUBT
+
+
+def outcome_of_poll(reply: Reply, lacking: Mapping[str, str], call: Call) -> Outcome:
+    """Return the outcome of the reply to a poll. ACCEPTED, IN_DOUBT and NOT_SENT mean that there is no answer yet.
+
+    A poll that cannot be built, or whose address the participant does not know, says nothing about the accepted call.
+    """
+    if reply.impossible or (reply.status in _NO_ANSWER and _meaning(reply, call) is None):
+        return Outcome.IN_DOUBT
+    return outcome_of(reply, lacking, call, later=True)
 
 
 def _meaning(reply: Reply, call: Call) -> Outcome | None:

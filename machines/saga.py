@@ -1,9 +1,9 @@
 """A saga definition: a checked table, and what is derived from it."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -15,6 +15,7 @@ from machines.fields import Field, optional
 from machines.keeps import Kept, keep, kept_of
 from machines.references import FillError, parts, segment, split, within
 from machines.secrets import SecretFields
+from machines.step import Step
 from machines.table import Table
 from machines.transitions import Graph, State, Transition, derive
 from machines.words import Misused, WordClass
@@ -106,12 +107,12 @@ class Saga(Table, metaclass=_SagaClass):
 
         A reply without such a field leaves the step in doubt.
         """
-        return self._by_step(reference for call in self._calls for reference in call.required_references)
+        return self._by_step(lambda call: call.required_references)
 
     @cached_property
     def path_fields(self) -> Mapping[str, frozenset[str]]:
         """Step → the fields of its reply that the paths of other calls contain."""
-        return self._by_step(reference for call in self._calls for reference in call.path_references)
+        return self._by_step(lambda call: call.path_references)
 
     def taken(self, step: str, call: Call, body: Any, headers: Mapping[bytes, bytes]) -> tuple[Any, Mapping[str, str]]:
         """Return the stored part of a reply, and the result of `lacking` for it. call: the step's call or its probe."""
@@ -119,6 +120,23 @@ class Saga(Table, metaclass=_SagaClass):
         if not keeps:
             return body, self.lacking(step, body) if self._needs[step] else _NOTHING
         return self._kept(step, keeps, body, headers)
+
+    def answered(
+        self, step: Step, body: Any, headers: Mapping[bytes, bytes], accepted: Any
+    ) -> tuple[Any, Mapping[str, str]]:
+        """Return the stored part of the reply to a step's poll, and the result of `lacking` for it.
+
+        accepted: the stored part of the reply that accepted the step's call. What the reply to the poll lacks is taken
+        from there.
+        """
+        keeps = (step.poll.keeps if step.poll else {}) or step.keeps
+        if not keeps:
+            stored, lacking = _merged(accepted, body), _NOTHING
+        else:
+            keeps = {name: _if_there(kept_of(name, each), accepted, name) for name, each in keeps.items()}
+            kept, lacking = keep(keeps, body, headers)
+            stored = _merged(accepted, kept)
+        return stored, lacking or self.lacking(step.name, stored)
 
     def accepted(self, step: str, reply: Mapping[str, Any]) -> tuple[Any, Mapping[str, str]]:
         """Return the stored form of a reply that a person gives, and the result of `lacking` for it.
@@ -168,10 +186,31 @@ class Saga(Table, metaclass=_SagaClass):
     def _keeps(self) -> Mapping[str, Mapping[str, Kept | Field]]:
         return {step.name: step.keeps for step in self.steps}
 
-    @property
-    def _calls(self) -> list[Call]:
-        return [call for step in self.steps for call in (step.call, step.undo, step.probe) if call is not None]
+    def _by_step(self, references: Callable[[Call], Iterable[str]]) -> Mapping[str, frozenset[str]]:
+        """Return step → the fields of its reply that the references of all calls name.
 
-    def _by_step(self, references: Iterable[str]) -> Mapping[str, frozenset[str]]:
-        apart = [split(reference) for reference in references]
-        return {s.name: frozenset(name for step, name in apart if step == s.name) for s in self.steps}
+        A poll refers to the reply that accepted its own step, and not to the answer. So these references do not count.
+        """
+        found: dict[str, set[str]] = {step.name: set() for step in self.steps}
+        for step in self.steps:
+            for call in step.calls:
+                for root, name in map(split, references(call)):
+                    if root in found and not (root == step.name and call is step.asks):
+                        found[root].add(name)
+        return {name: frozenset(fields) for name, fields in found.items()}
+
+
+def _if_there(kept: Kept, accepted: Any, name: str) -> Kept:
+    """Return what is kept of the reply to a poll: an optional value when the accepting reply has brought it before."""
+    try:
+        known = within(accepted, parts(name)) is not None
+    except (LookupError, TypeError):
+        known = False
+    return replace(kept, field=replace(kept.field, optional=True, default=None)) if known else kept
+
+
+def _merged(earlier: Any, now: Any) -> Any:
+    """Return an object with the members of both; `now` has priority. Return any other value of `now` unchanged."""
+    if not (isinstance(earlier, Mapping) and isinstance(now, Mapping)):
+        return now
+    return {**earlier, **{name: _merged(earlier.get(name), value) for name, value in now.items()}}

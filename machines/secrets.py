@@ -103,8 +103,8 @@ def _of_replies(table: Table) -> dict[str, dict[str, Field]]:
     """Return the secret fields that are kept of replies: step → name → field."""
     found: dict[str, dict[str, Field]] = {}
     for step in table.steps:
-        for call in (step.call, step.probe):
-            for name, declared in call.keeps.items() if call else ():
+        for call in step.calls:
+            for name, declared in call.keeps.items() if call is not step.undo else ():
                 if holds_secret(field := kept_of(name, declared).field):
                     found.setdefault(step.name, {})[name] = field
     return found

@@ -28,7 +28,7 @@ def why_not_sent_now(at: State, status: str, *, held: bool, tries: int) -> str |
     """Return why *send now* is not possible; None: it is. The other arguments are those of `backs_off`."""
     if status in _REASONS:
         return f"the saga is {status}, in {at.name}: {_REASONS[Status(status)]}"
-    if at.is_pause or backs_off(status, held=held, tries=tries):
+    if at.is_pause or at.poll or backs_off(status, held=held, tries=tries):
         return None
     if isinstance(at.waits, Waiting):
         return f"the saga waits for the signal {at.waits.signal}, and only this signal ends the wait; send the signal"

@@ -1,12 +1,12 @@
 """The kinds of step, each with a constructor that takes its columns."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, TypedDict, Unpack
 
-from machines.call import Call
+from machines.call import Call, Means
 from machines.fields import Field, boolean, optional, text
 from machines.keeps import Kept
 from machines.later import Later
@@ -68,6 +68,28 @@ class Step:
     waits: Waiting | None = None
     #: How the participant answers a call that it has accepted with 202; None: 202 is in doubt.
     later: Later | None = None
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Every call of the step."""
+        return tuple(call for call in (self.call, self.undo, self.probe, self.asks) if call is not None)
+
+    @property
+    def asks(self) -> Call | None:
+        """The call of `later=poll(…)` as the table writes it."""
+        return self.later.asks if self.later else None
+
+    @cached_property
+    def poll(self) -> Call | None:
+        """The call that asks for the answer to the accepted call; None: the step has no such call.
+
+        A field of its reply means what the field means in the reply to the step's call, unless the poll has `means` of
+        its own. A status has no such meaning, because it is about the address of the poll.
+        """
+        if self.asks is None or self.call is None:
+            return None
+        by_field: Means = {path: meaning for path, meaning in self.call.means.items() if isinstance(path, str)}
+        return replace(self.asks, means=self.asks.means or by_field)
 
     @property
     def keeps(self) -> Mapping[str, Kept | Field]:

@@ -196,7 +196,7 @@ def _missing_data(new: Saga, ahead: Iterable[Step], data: Mapping[str, Any]) -> 
 
 def data_of(table: Saga, step: Step) -> set[str]:
     """Return the fields of the data that the calls of a step, or the end of its pause, refer to."""
-    named = [each for call in (step.call, step.undo, step.probe) if call is not None for each in call.references]
+    named = [each for call in step.calls for each in call.references]
     if step.waits is not None and step.waits.until is not None:
         named.append(step.waits.until)
     return {rest if root is None else root for root, rest in map(split, named)} & table.data.keys()

@@ -127,10 +127,20 @@ class State:
         """True when only time ends the wait of this state."""
         return isinstance(self.waits, Waiting) and self.waits.signal is None
 
+    @property
+    def poll(self) -> Call | None:
+        """The call that asks for the answer that the saga waits for; None: the saga does not ask."""
+        return self.step.poll if self.step is not None and self.awaits_answer else None
+
     @cached_property
     def answered_later(self) -> bool:
         """True when the participant may answer the call in flight later."""
         return self.phase is Phase.FORWARD and self.step is not None and self.step.later is not None
+
+    @cached_property
+    def called_back(self) -> bool:
+        """True when the participant may send the answer to the call in flight before the reply to this call."""
+        return self.answered_later and self.step is not None and self.step.poll is None
 
     @cached_property
     def direction(self) -> Direction:

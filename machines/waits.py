@@ -1,7 +1,7 @@
 """Ends the wait of a saga: its signal or the answer to its call has arrived, or its time is over."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
@@ -41,10 +41,11 @@ class Waits(Generic[_A]):
 
     arrivals: _A
 
-    def end(self, saga: RunningSaga, actor: str) -> float | None:
+    def end(self, saga: RunningSaga, actor: str, last: str = "") -> float | None:
         """End the wait if its time is over, and return 0. Otherwise return the seconds that are left to wait.
 
-        Return None when the time is over and the step has a probe, which must be sent first.
+        Return None when the time is over and the step has a probe, which must be sent first. last: the reason that the
+        reply to the last poll gives.
         """
         waits = saga.current.waits
         assert waits is not None
@@ -61,7 +62,7 @@ class Waits(Generic[_A]):
             outcome = Outcome.IN_DOUBT
         else:
             outcome = waits.outcome_at_end(can_go_back=saga.may(Trigger.EXPIRE))
-        saga.end_wait(outcome, reason=_over(waits), actor=actor)
+        saga.end_wait(outcome, reason=_over(waits, last), actor=actor)
         return 0.0
 
     def take_arrival(self, saga: RunningSaga, actor: str) -> bool:
@@ -98,14 +99,28 @@ class Waits(Generic[_A]):
         return self.arrivals.seconds_until(_moment(str(look_up(waits.until, saga.data, saga.results))))
 
 
+def before_poll(saga: RunningSaga, asked_s: float, jitter: Callable[[float], float]) -> float:
+    """Return the wait before the next poll, in seconds. It is random, and not longer than the time that is left.
+
+    asked_s: the Retry-After of the last reply. jitter: see `Engine`.
+    """
+    later = saga.current.waits
+    assert isinstance(later, Later)
+    half_s = later.waits.longest_wait_s(saga.deferrals + 1) / 2
+    left_s = saga.entered + later.for_s - saga.clock()
+    return max(min(max(half_s + jitter(half_s), asked_s), left_s), 0.001)
+
+
 def _moment(value: str) -> dt.datetime:
     """Return the moment of a date or datetime of the saga's data. A date begins at midnight UTC."""
     found = dt.datetime.fromisoformat(value.upper())
     return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
 
 
-def _over(waits: Waiting | Later) -> str:
+def _over(waits: Waiting | Later, last: str) -> str:
     if isinstance(waits, Later):
+        if waits.asks:
+            return f"{last}; no answer came within {duration(waits.for_s)}"
         return f"{ANSWERED}none came within {duration(waits.for_s)}"
     if waits.signal is None:
         return "the pause is over"

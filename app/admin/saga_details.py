@@ -10,7 +10,7 @@ from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import AvailableAction, CallKey, available_actions, filled, sends_now
 from app.views.waits import Wait, sentence, wait_of
 from machines.call import Call
-from machines.history import StepEffect, effects_of, is_probe, outcome, replies
+from machines.history import StepEffect, effects_of, is_probe, outcome, polls, replies
 from machines.outcomes import Outcome
 from machines.saga import Saga
 from machines.statuses import Status
@@ -31,6 +31,8 @@ class Attempt:
     key: str
     #: True: the call is the step's probe.
     probe: bool
+    #: True: the call is the step's poll. Only the poll that brought the answer is an attempt.
+    poll: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +61,11 @@ def saga_details(
     in_doubt = is_in_doubt(row) and row.status != Status.PENDING
     at = definition.states[row.state]
     effects = effects_of(definition, row.state, journal, in_doubt=in_doubt)
+    wait = wait_of(definition, row, journal)
     return SagaDetails(
         saga=definition,
         at=at,
-        summary=_back_off(at, wait_of(definition, row, journal), next_s or 0.0) or _summary(row, at),
+        summary=_back_off(at, wait, next_s or 0.0) or _summary(row, at) + _so_far(wait),
         effects=effects,
         sent={effect.step.name: _sent(effect, row, results) for effect in effects},
         actions=available_actions(
@@ -98,6 +101,7 @@ def _attempts(
                 body=body if call.method != "GET" else None,
                 key=f"{saga.id}/{step.name}/{row.direction}",
                 probe=is_probe(row),
+                poll=bool(polls(row)),
             ),
         )
 
@@ -106,6 +110,8 @@ def _call(step: Step, row: JournalRow) -> Call | None:
     """Return the call whose outcome the row records."""
     if is_probe(row):
         return step.probe
+    if polls(row):
+        return step.poll
     return step.undo if row.direction == Direction.UNDO else step.call
 
 
@@ -115,6 +121,13 @@ def _back_off(at: State, wait: Wait | None, next_s: float) -> str | None:
         return None
     words = sentence(wait, next_s)
     return f"Compensating, {words}." if at.undoes else f"{words[0].upper()}{words[1:]}."
+
+
+def _so_far(wait: Wait | None) -> str:
+    """Return the polls of a saga that asks for an answer, as a sentence; "" for another saga."""
+    if wait is None or wait.polls is None:
+        return ""
+    return f" It waits until {wait.polls.until:%Y-%m-%d %H:%M:%S} UTC; {wait.polls.words}."
 
 
 def _summary(row: SagaRow, at: State) -> str:

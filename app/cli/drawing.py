@@ -13,7 +13,7 @@ from app.store.loading import start_of
 from app.store.models import JournalRow, SagaRow
 from app.views.formatting import age, short_duration
 from app.views.waits import sentence, wait_of
-from machines.history import is_probe
+from machines.history import is_probe, polls
 from machines.renaming import as_named_now
 from machines.saga import Saga
 from machines.statuses import FINISHED, Status
@@ -155,7 +155,7 @@ def _line(step: StepOnPath) -> Line:
             cell(step.step.name, quiet or "bold"),
             cell(step.word, look.style),
             cell(_sent(step.do)),
-            cell(short_duration(step.do.ms) if step.do.sent or step.do.probes else ""),
+            cell(short_duration(step.do.ms) if step.do.sent or step.do.probes or step.do.polls else ""),
             cell(undo, "magenta"),
         ),
         note=Text(printable(step.note), style="red") if step.note else None,
@@ -163,7 +163,7 @@ def _line(step: StepOnPath) -> Line:
 
 
 def _sent(calls: Calls) -> str:
-    parts = [_counted(calls.sent, "call"), _counted(calls.probes, "probe")]
+    parts = [_counted(calls.sent, "call"), _counted(calls.probes, "probe"), _counted(calls.polls, "poll")]
     return ", ".join(part for part in (*parts, f"{calls.unsent} not sent" if calls.unsent else "") if part)
 
 
@@ -183,7 +183,7 @@ def moves(journal: Sequence[JournalRow], width: int, *, head: bool = True) -> It
 
 
 def _move_line(row: JournalRow) -> Line:
-    kind = "probe " if is_probe(row) else "undo " if row.direction == Direction.UNDO else ""
+    kind = "probe " if is_probe(row) else "poll " if polls(row) else "undo " if row.direction == Direction.UNDO else ""
     what = f"{kind}{row.step} {row.trigger}" if row.step else row.trigger
     problem = row.trigger != Trigger.SUCCEEDED and row.reason
     return Line(

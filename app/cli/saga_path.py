@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from app.cli.output import Mark
 from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import action_names, sends_now
-from machines.history import StepResult, is_probe, outcome, sends_call, steps_of
+from app.views.polls import polls_of
+from machines.history import StepResult, is_probe, outcome, polls, sends_call, steps_of
 from machines.outcomes import Outcome
 from machines.saga import Saga
 from machines.send_now import SEND_NOW
@@ -25,6 +26,8 @@ class Calls:
     sent: int
     #: Number of probes whose reply decided the next move of the saga.
     probes: int
+    #: Number of polls that asked for the answer to the accepted call.
+    polls: int
     #: Number of times that the call could not be sent.
     unsent: int
     #: Duration of all attempts, in milliseconds.
@@ -71,6 +74,7 @@ def _step_on_path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow]
     last = own[-1] if own else None
     problem = mark in (Mark.CURRENT, Mark.STUCK, Mark.FAILED) and last is not None and last.trigger != Trigger.SUCCEEDED
     waits = definition.states[saga.state].waits if mark is Mark.CURRENT else None
+    polling = polls_of(definition, saga) if waits else None
     note = f"{_call(view.step, last)}: {last.reason or 'no reason given'}" if problem and last else None
     return StepOnPath(
         step=view.step,
@@ -78,7 +82,7 @@ def _step_on_path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow]
         word=word,
         do=_calls(own if view.step.call else (), Direction.DO),
         undo=_calls(own, Direction.UNDO),
-        note=f"waits for: {waits}" if waits else note,
+        note=f"waits for: {waits}{f'; {polling.words}' if polling else ''}" if waits else note,
     )
 
 
@@ -123,14 +127,16 @@ def _requested(definition: Saga, journal: Sequence[JournalRow], step: Step, trig
 
 def _calls(own: Sequence[JournalRow], direction: Direction) -> Calls:
     rows = [row for row in own if row.direction == direction]
-    probes = sum(is_probe(row) for row in rows)
+    probes, asked = sum(is_probe(row) for row in rows), sum(polls(row) for row in rows)
     outcomes = [found for row in rows if (found := outcome(row)) and sends_call(row)]
     unsent = outcomes.count(Outcome.NOT_SENT)
     ms = sum(row.duration_ms or 0 for row in rows)
-    return Calls(sent=len(outcomes) - unsent, probes=probes, unsent=unsent, ms=ms)
+    return Calls(sent=len(outcomes) - unsent, probes=probes, polls=asked, unsent=unsent, ms=ms)
 
 
 def _call(step: Step, row: JournalRow) -> str:
     if step.probe and is_probe(row):
         return str(step.probe)
+    if step.poll and polls(row):
+        return str(step.poll)
     return str(step.undo if row.direction == Direction.UNDO and step.undo else step.action)

@@ -13,16 +13,13 @@ from app.engine.runner import Runner
 from app.errors import ConflictError, GoneError, InvalidError, NotFoundError, OtherReleaseError
 from app.store.arrivals import Signal
 from machines.later import arrival_name
-from machines.outcomes import Outcome
+from machines.outcomes import DEFINITE, Outcome
 from machines.registry import Registry, UnknownSagaError
 from machines.replies import Reply, explained, outcome_of
 from machines.saga import Saga
 from machines.signals import can_still_wait
 from machines.statuses import Status
 from machines.step import Step
-
-#: Outcomes that answer a step. After every other outcome the step stays in doubt.
-_DEFINITE = (Outcome.SUCCEEDED, Outcome.REFUSED, Outcome.REFUSED_UNDO)
 
 
 class Answers:
@@ -67,8 +64,8 @@ class Answers:
 
 
 def answered_step(definition: Saga, name: str) -> Step:
-    """Return the step that is answered later. Raise NotFoundError when the table has no such step."""
-    step = next((step for step in definition.steps if step.name == name and step.later is not None), None)
+    """Return the step that is answered by a callback. Raise NotFoundError when the table has no such step."""
+    step = next((step for step in definition.steps if step.name == name and step.later and not step.asks), None)
     if step is None:
         raise NotFoundError("there is no step to answer at this URL")
     return step
@@ -85,7 +82,7 @@ def stored_answer(definition: Saga, step: Step, reply: Reply) -> Signal | None:
     outcome = outcome_of(reply, lacking, step.call)
     if lacking and outcome is Outcome.IN_DOUBT and outcome_of(reply, call=step.call) is Outcome.SUCCEEDED:
         raise InvalidError(*((_pointer(name), reason or "Missing.") for name, reason in sorted(lacking.items())))
-    if outcome not in _DEFINITE:
+    if outcome not in DEFINITE:
         return None
     if outcome is not Outcome.SUCCEEDED:
         reply = explained(reply, lacking, step.call)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
+from app.calls.addresses import below
 from app.calls.client import Request, Sender
 from app.config import Config
 from app.engine.reply_urls import reply_url
@@ -31,13 +32,15 @@ class Calls(Attempts):
         assert at.step is not None
         direction = direction or at.direction
         with self.traces.attempt(saga, call) as attempt:
-            called, saga.called = saga.called, True  # before sending: an error may occur after the call left
+            called = saga.called
+            # Before sending, because an error may occur after the call left. A waiting saga only asks.
+            saga.called = called or at.waits is None
             try:
                 reply = self.sender.send(self._request(saga, call, direction, attempt.traceparent))
             except FillError as error:
                 reply = Reply(error=str(error), sent=False, impossible=True)
-            saga.called = called or reply.sent
-            reply, outcome = understood(saga, call, direction, reply)
+            saga.called = called or (reply.sent and at.waits is None)
+            reply, outcome = understood(saga, call, direction, reply, self._url)
             attempt.set_outcome(reply, outcome)
         self.telemetry.called(saga, call, reply)
         return reply, outcome
@@ -50,9 +53,13 @@ class Calls(Attempts):
         return Request(
             participant=call.participant,
             method=call.method,
-            url=self.config.participant_url(call.participant) + path,
+            url=self._url(call, path),
             headers=headers,
             body=body,
             form=call.form,
             timeout_s=at.step.timeout_s,
         )
+
+    def _url(self, call: Call, path: str) -> str:
+        base = self.config.participant_url(call.participant)
+        return below(base, path) if call.addressed else base + path

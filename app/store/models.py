@@ -62,7 +62,7 @@ class SagaRow(db.Model):  # type: ignore[name-defined,misc]  # Flask-SQLAlchemy 
     order_ref: Mapped[str | None]
     #: Number of failed attempts of the call in flight.
     attempt: Mapped[int]
-    #: Number of times that the call in flight was deferred.
+    #: Number of times that the call in flight was deferred. In a state that polls: number of polls without an answer.
     deferrals: Mapped[int]
     #: Why the saga failed, in one line.
     error: Mapped[str | None] = mapped_column(Words)

@@ -223,7 +223,7 @@ class Telemetry:
             if result is Outcome.ACCEPTED and not state.answered_later:
                 continue
             self._attempt_s.labels(saga, state.step.name, state.direction, result)
-        for call in (state.call, state.step.probe):
+        for call in (state.call, state.step.probe, state.step.poll):
             if call is not None:
                 self._call_s.labels(saga, call.participant, call.path)
                 for setting in settings_of(call.participant):

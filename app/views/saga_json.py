@@ -6,6 +6,7 @@ from app.store.instance import SagaSnapshot
 from app.store.loading import start_of, table_of
 from app.store.models import JournalRow, SagaRow
 from app.views.masking import shown
+from app.views.polls import polls_of
 from app.views.waits import wait_of
 from machines.history import StepResult, completed_steps, outcome, retries, steps_of
 from machines.registry import Registry
@@ -76,6 +77,7 @@ def whole_json(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow])
         "data": saga.data,
         "started_by": saga.started_by,
         **_wait_json(definition, saga, journal),
+        **_polls_json(definition, saga),
         "completed_at": _moment(_ended_at(saga)),
         "retry_count": retry_count,
         "max_retries": max_retries,
@@ -108,6 +110,11 @@ def move_json(row: JournalRow) -> dict[str, object]:
 def _wait_json(definition: Saga | None, saga: SagaRow, journal: Sequence[JournalRow]) -> dict[str, object]:
     wait = wait_of(definition, saga, journal) if definition else None
     return {"waiting_for": wait.subject if wait else None, "waiting_until": _moment(wait.until if wait else None)}
+
+
+def _polls_json(definition: Saga | None, saga: SagaRow) -> dict[str, object]:
+    polls = polls_of(definition, saga) if definition else None
+    return {"polls": polls.made if polls else None, "next_poll_at": _moment(polls.next_at if polls else None)}
 
 
 def _steps(registry: Registry, saga: SagaRow, journal: Sequence[JournalRow]) -> list[StepResult]:

@@ -14,6 +14,7 @@ from app.store.loading import table_of
 from app.store.models import JournalRow, SagaRow
 from app.views.formatting import brief, duration
 from app.views.masking import shown
+from app.views.polls import Polls, polls_of
 from app.views.states import participant_of
 from machines.registry import Registry
 from machines.saga import Saga
@@ -31,6 +32,8 @@ class Wait:
     until: datetime | None
     #: True: the saga backs off, and makes the next attempt of a call at `until`.
     backs_off: bool
+    #: Polls of a saga that asks for an answer; None: it does not ask.
+    polls: Polls | None = None
 
 
 def is_backing_off(saga: SagaRow | Row[Any]) -> bool:
@@ -44,6 +47,8 @@ def wait_of(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow] = ())
     journal: as `shown` returns it; its last row has the reason of a back-off. Without rows the reason is left out.
     """
     at = definition.states[saga.state]
+    if polls := polls_of(definition, saga):
+        return Wait(subject=str(at.waits), until=polls.until, backs_off=False, polls=polls)
     if is_backing_off(saga):
         subject = participant_of(at) or saga.state
         reason = journal[-1].reason if journal else None
@@ -70,6 +75,6 @@ def sentences(registry: Registry, rows: Sequence[SagaRow | Row[Any]], now: datet
         saga, journal = shown(registry, row, journals[saga_id])
         definition = table_of(registry, saga, journal)
         wait = wait_of(definition, saga, journal) if definition else None
-        if wait is not None and wait.until is not None:
+        if wait is not None and wait.backs_off and wait.until is not None:
             waits[saga_id] = sentence(wait, round((wait.until - now).total_seconds()))
     return waits

@@ -73,6 +73,8 @@ def _sized(saga: Saga, state: State, overlay: Overlay) -> Box:
         lines.append(Text(words=f"↻ {notes(state)[0]}", size=10, look="quiet", anchor="middle"))
     elif state.waits:
         lines.append(Text(words=f"◷ {state.waits}", size=10.5, look="quiet", anchor="middle"))
+        if state.poll:
+            lines.append(Text(words=str(state.poll), size=10.5, look="mono", anchor="middle"))
     elif state.phase in (Phase.COMPLETED, Phase.COMPENSATED):
         lines.append(Text(words=PHASES[state.phase].removeprefix("the end: "), look="quiet", anchor="middle"))
         if state.at_end:

@@ -27,7 +27,9 @@ def markdown(saga: Saga) -> str:
             code(step.name),
             f"{step.kind}: {KINDS[step.kind]}",
             code(str(step.action)),
-            _sent_again(step, retries) + (f"; no answer: asks {code(str(step.probe))}" if step.probe else ""),
+            _sent_again(step, retries)
+            + (f"; no answer: asks {code(str(step.probe))}" if step.probe else "")
+            + (f"; accepted: asks {code(str(step.poll))}" if step.poll else ""),
             code(str(step.undo)) + (f"; {recovery_note(step)}" if step.undo_needs_reply else "") if step.undo else "",
             retry_note(step, retries[step.name, True]) if step.undo else "",
         )
@@ -80,7 +82,7 @@ def _after_end(state: State) -> str:
 
 def _replies(saga: Saga) -> list[str]:
     """Return the section about the replies that `means=` gives a meaning; nothing when no call has such replies."""
-    called = [call for step in saga.steps for call in (step.call, step.undo, step.probe) if call]
+    called = [call for step in saga.steps for call in step.calls]
     calls = {str(call): call for call in (*called, *saga.at_end.values())}
     lines = [
         (code(name), code(reply), MEANINGS[outcome])

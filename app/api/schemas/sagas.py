@@ -15,7 +15,7 @@ def _start_at() -> fields.Field[str]:
 
 
 def _waiting_for() -> fields.Field[str]:
-    words = "the signal, callback or pause, or the participant and the reason of a back-off; null: it does not wait"
+    words = "the signal, callback, poll or pause, or participant and reason of a back-off; null: it does not wait"
     return maybe(fields.String, metadata={"description": words})
 
 
@@ -89,6 +89,10 @@ class SagaWhole(SagaWithSteps):
     started_by = maybe(fields.String, metadata={"description": "who started it, such as key:shop; null: not known"})
     waiting_for = _waiting_for()
     waiting_until = _waiting_until()
+    polls = maybe(fields.Integer, metadata={"description": "polls of that wait so far; null: it does not poll"})
+    next_poll_at = maybe(
+        fields.String, metadata={"format": "date-time", "description": "the next poll; null: none, or it is sent now"}
+    )
     retry_count = fields.Integer(metadata={"description": "of the call that was retried most, undos included"})
     max_retries = fields.Integer(metadata={"description": "most retries of that call"})
     remaining_steps = fields.List(fields.String())

@@ -73,7 +73,7 @@ class Scene:
     statements: list[str] = field(default_factory=list)
 
     def given(self, **replies: list[Reply]) -> "Scene":
-        """Add replies to the calls of each step. undo_STEP means its compensation, probe_STEP its probe."""
+        """Add replies to the calls of each step. undo_, probe_ and poll_STEP mean its undo, probe and poll."""
         for call, added in replies.items():
             self.replies[call].extend(added)
         return self
@@ -168,7 +168,7 @@ class Scene:
 
     @property
     def calls(self) -> list[str]:
-        """Return each call made, as step, undo_step or probe_step."""
+        """Return each call made, as step, undo_step, probe_step or poll_step."""
         return [_call(request) for request in self.requests]
 
     @property
@@ -184,5 +184,6 @@ class Scene:
 
 def _call(request: Request) -> str:
     _, step, direction = request.headers["Idempotency-Key"].split("/")
-    prefix = "probe_" if request.url.partition("?")[0].endswith("/outcome") else "" if direction == "do" else "undo_"
-    return prefix + step
+    path = request.url.partition("?")[0]
+    kind = "probe_" if path.endswith("/outcome") else "poll_" if path.endswith("/status") else ""
+    return (kind or ("" if direction == "do" else "undo_")) + step

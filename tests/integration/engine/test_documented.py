@@ -4,14 +4,15 @@ import pytest
 
 from machines.call import get, post
 from machines.fields import text
-from machines.keeps import header
-from machines.outcomes import IN_DOUBT, REFUSED, SUCCEEDED
+from machines.later import poll
+from machines.outcomes import ACCEPTED, REFUSED
 from machines.registry import Registry
 from machines.replies import Reply
-from machines.retry import NEVER, Retry
+from machines.retry import NEVER
 from machines.saga import Saga
-from machines.step import compensatable, pivot, read, retriable
+from machines.step import compensatable, pivot, retriable
 from machines.templates import computed
+from tests.integration.engine.passing import continue_due, pass_time
 from tests.integration.engine.scene import LOST, answer
 
 
@@ -96,41 +97,40 @@ def test_a_probe_whose_function_raises_proves_nothing(scene):
     assert saga.error == f"STUCK_SELL: sell: still unknown: {WHY}"
 
 
-# The recipe of docs/tables.md for a participant that answers 202 and does the work later.
+# The example of docs/tables.md for a participant that answers 202 and has to be asked.
 
 JOB = compensatable(
     "render",
-    post("shop", "/jobs", name="name", keeps={"job": header("Location", last_segment=True)}, means={202: SUCCEEDED}),
+    post("shop", "/jobs", name="name", keeps={"job": text()}, means={"status": {"failed": REFUSED}}),
+    later=poll(
+        get("shop", "/jobs/{render.job}", means={"status": {"queued": ACCEPTED, "failed": REFUSED}}),
+        every_s=20,
+        within_s=100,
+    ),
     repeatable=True,
     undo=post("shop", "/jobs/{render.job}/cancel", body=None),
-    done="ASKED_FOR",
-    refused="NO_PRINTER",
-)
-RENDERED = read(
-    "rendered",
-    get("shop", "/jobs/{render.job}", means={"status": {"queued": IN_DOUBT, "done": SUCCEEDED, "failed": REFUSED}}),
-    retry=Retry(attempts=5, base_s=10, factor=1),
     done="RENDERED",
     refused="NOT_RENDERED",
 )
 PRINT = Saga(
     name="print", version=1, initial="ASKED", completed="PAID", compensated="BACK", data={"name": text()},
-    participants=("shop",), steps=(JOB, RENDERED, pivot("pay", PLAIN, done="PAID", refused="DECLINED")),
+    participants=("shop",), steps=(JOB, pivot("pay", PLAIN, done="PAID", refused="DECLINED")),
 )  # fmt: skip
-ACCEPTED = answer(202)
-ACCEPTED.headers = {b"location": b"/jobs/7"}
 QUEUED, DONE, FAILED = (Reply(status=200, body={"status": status}) for status in ("queued", "done", "failed"))
 
 
 @pytest.mark.parametrize(
     ("replies", "state", "calls"),
     [
-        ([QUEUED, QUEUED, DONE], "PAID", ["render", *["rendered"] * 3, "pay"]),
-        ([QUEUED, FAILED], "BACK", ["render", *["rendered"] * 2, "undo_render"]),
-        ([QUEUED] * 5, "BACK", ["render", *["rendered"] * 5, "undo_render"]),
+        ([QUEUED, QUEUED, DONE], "PAID", ["render", *["render"] * 3, "pay"]),
+        ([QUEUED, FAILED], "BACK", ["render", *["render"] * 2]),
+        ([QUEUED] * 5, "BACK", ["render", *["render"] * 3, "undo_render"]),
     ],
 )
-def test_a_read_asks_a_job_until_it_is_done_has_failed_or_takes_too_long(scene, replies, state, calls):
-    saga = run(scene.given(render=[ACCEPTED], rendered=replies), PRINT, name="Ada")
-    assert (saga.state, scene.calls) == (state, calls)
-    assert scene.slept == [10.0] * replies[:-1].count(QUEUED)
+def test_a_job_is_asked_until_it_is_done_has_failed_or_takes_too_long(scene, replies, state, calls):
+    run(scene.given(render=[answer(202, job="7"), *replies]), PRINT, name="Ada")
+    for seconds in (20, 30, 60):
+        pass_time(scene, seconds)
+        continue_due(scene)
+    assert (scene.rows("SELECT state FROM saga")[0]["state"], scene.calls) == (state, calls)
+    assert scene.slept == []

@@ -14,7 +14,7 @@ def read(tmp_path):
     def read(toml, calls=(), **variables):
         (tmp_path / "p.toml").write_text(f"[flight]\n{toml}")
         config = from_environment({**variables, "PARTICIPANTS_FILE": str(tmp_path / "p.toml")})
-        steps = [SimpleNamespace(call=call, undo=None, probe=None) for call in calls]
+        steps = [SimpleNamespace(calls=(call,)) for call in calls]
         return check_participants(config, [SimpleNamespace(participants=("flight",), steps=steps, at_end={})])["flight"]
 
     return read

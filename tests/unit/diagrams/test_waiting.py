@@ -16,8 +16,8 @@ from diagrams.text.mermaid import mermaid
 from diagrams.text.plantuml import plantuml
 from diagrams.text.sequence_text import mermaid_sequence, plantuml_sequence
 from machines.call import get, post
-from machines.later import callback
-from machines.outcomes import ACCEPTED
+from machines.later import callback, poll
+from machines.outcomes import ACCEPTED, REFUSED
 from machines.preview import preview
 from machines.saga import Saga
 from machines.step import compensatable, pause, pivot, retriable
@@ -49,6 +49,41 @@ SALE = Saga(
 )  # fmt: skip
 
 
+ASKS = get("bank", "/prints/{print.id}", means={"state": {"queued": ACCEPTED, "jammed": REFUSED}})
+PRINT = Saga(
+    name="print", version=1, initial="ASKED", completed="PRINTED", compensated="CALLED_OFF", participants=("bank",),
+    data={},
+    steps=(
+        pivot(
+            "print", post("bank", "/prints"), probe=get("bank", "/prints/find/{saga.id}"),
+            later=poll(ASKS, every_s=30, within_s=7_200), done="PRINTED", refused="NO_PAPER",
+        ),
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("draw", [svg, graphviz, markdown, mermaid, plantuml])
+def test_each_format_says_that_an_answer_is_asked_for(draw):
+    for words in ("AWAITING_PRINT", "poll every 30 s, 2 h at most", "accepted", "GET bank/prints/"):
+        assert words in draw(PRINT)
+
+
+def test_the_notes_of_a_state_that_polls_say_what_is_asked_and_what_a_reply_means():
+    assert notes(PRINT.states["AWAITING_PRINT"]) == [
+        "poll every 30 s, 2 h at most",
+        "asks GET bank/prints/{print.id}",
+        "state queued: answered later",
+        "state jammed: refused",
+        "no answer in time: asks GET bank/prints/find/{saga.id}",
+    ]
+
+
+def test_the_sequence_of_a_polled_answer_has_the_poll():
+    (later,) = (run for run in runs(PRINT) if run.name == "print-later")
+    assert "_saga->>p_bank: poll print#58; GET /prints/#123;print.id#125;" in mermaid_sequence(later)
+    assert "_saga -> p_bank : poll print<U+003A> GET /prints/{print.id}" in plantuml_sequence(later)
+
+
 @pytest.mark.parametrize("draw", [svg, graphviz, markdown, mermaid, plantuml])
 def test_each_format_says_which_call_follows_an_end(draw):
     called = replace(LOAN, at_end={"PAID": post("bank", "/reports")})
@@ -71,8 +106,9 @@ def test_the_sequence_of_a_later_answer_has_the_callback():
     assert "p_bank-->>_saga: accepted" in mermaid_sequence(later)
 
 
-def test_no_two_boxes_of_a_table_with_later_answers_overlap():
-    boxes = list(layout(SALE, Overlay(title="sale")).boxes.values())
+@pytest.mark.parametrize("table", [SALE, PRINT])
+def test_no_two_boxes_of_a_table_with_later_answers_overlap(table):
+    boxes = list(layout(table, Overlay(title="later")).boxes.values())
     for one, other in combinations(boxes, 2):
         assert (
             one.right <= other.left or other.right <= one.left or one.bottom <= other.top or other.bottom <= one.top

@@ -48,7 +48,7 @@ def as_saga(value, names):
             steps = (first, value)
         case _:
             pytest.fail(f"the page has {value!r}, which is no part of a table")
-    calls = [call for step in steps for call in (step.call, step.undo, step.probe) if call]
+    calls = [call for step in steps for call in step.calls]
     return Saga(
         name="page", version=1, initial="ASKED", completed=steps[-1].done, compensated="BACK", data=data,
         participants=tuple(dict.fromkeys(call.participant for call in calls)), steps=steps, deadline_s=30 * 86_400,

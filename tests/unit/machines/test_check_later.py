@@ -6,11 +6,14 @@ import pytest
 
 from machines.call import Call, get, post
 from machines.check import TableError
-from machines.fields import text
-from machines.later import callback
-from machines.outcomes import ACCEPTED, SUCCEEDED
+from machines.fields import integer, optional, secret, text
+from machines.keeps import header
+from machines.later import callback, poll
+from machines.outcomes import ACCEPTED, REFUSED_UNDO, SUCCEEDED
+from machines.retry import Retry
 from machines.saga import Saga
 from machines.step import compensatable, pause, pivot, read, retriable
+from machines.templates import upper
 from machines.transitions import Phase, Trigger
 from machines.waiting import LONGEST_STAY_S
 
@@ -145,3 +148,108 @@ def test_the_waiting_state_has_a_name_of_its_own():
 def test_the_time_of_the_wait_may_change_under_a_running_saga_and_the_wait_itself_may_not():
     assert table().digest == table(later=callback(within_s=100)).digest
     assert table().digest != table(later=None).digest
+
+
+ASKS = get("bank", "/holds/{hold.id}")
+
+
+def polled(asks: Any = ASKS, call: Call | None = None, **how: Any) -> Any:
+    """Return the arguments of a table whose first step is polled."""
+    how = {"every_s": 5, "within_s": 60} | how
+    return {"call": call or post("bank", "/hold"), "later": poll(asks, **how)}
+
+
+def test_a_step_that_is_polled_has_the_states_of_a_callback():
+    saga = table(**polled())
+    assert leaving(saga, "AWAITING_HOLD") == leaving(table(), "AWAITING_HOLD")
+    assert saga.states["AWAITING_HOLD"].poll == ASKS
+    assert str(saga.states["AWAITING_HOLD"].waits) == "poll every 5 s, 1 min at most"
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"),
+    [
+        ({"every_s": 0}, "later= every_s=0 is out of bounds"),
+        ({"every_s": "5"}, "later= every_s='5' is out of bounds"),
+        ({"every_s": 5, "slowest_s": 4}, "later= slowest_s=4 is out of bounds; give a number from 5"),
+        ({"slowest_s": "60"}, "later= slowest_s='60'"),
+        ({"within_s": 0}, "later= within_s=0 is out of bounds"),
+        ({"asks": "/holds"}, "later= polls with '/holds', no call; write poll(get('participant', '/path'), …)"),
+        ({"asks": get("bank", "/holds", body={})}, "later: a GET has no body, so body= would be ignored"),
+        ({"asks": get("bank", "/holds", keeps=5)}, "later: keeps= is 5, no dict"),
+        ({"asks": post("bank", "/holds/find")}, "its poll POST bank/holds/find might change something; ask with get()"),
+        ({"asks": get("bank", "/holds", retry=Retry())}, "so its retry= would be ignored"),
+        ({"asks": get("shop", "/holds")}, "participant 'shop' is not registered"),
+        ({"asks": get("bank", "holds")}, "path 'holds' must begin with a slash"),
+        ({"asks": get("bank", "/holds/{pay.id}")}, "'pay.id' refers to no earlier step; move step pay up"),
+        ({"asks": get("bank", "/holds/{saga.reply_to}")}, "'saga.reply_to' is known in the call of a step with later="),
+    ],
+)  # fmt: skip
+def test_a_poll_that_could_not_be_sent_as_written_is_refused(how, expected):
+    assert expected in problem(**polled(**how))
+
+
+def test_a_poll_needs_its_times():
+    assert "poll() lacks every_s=, within_s=" in problem(later=poll(ASKS))
+    assert "poll() lacks call" in problem(later=poll(every_s=5, within_s=60))
+
+
+def test_a_read_is_not_polled():
+    later = poll(get("bank", "/rates/now"), every_s=5, within_s=60)
+    asked = read("ask", get("bank", "/rates"), later=later, done="ASKED_FOR", refused="NO")
+    with pytest.raises(TableError, match="a read has no effect that is settled later"):
+        Saga(
+            name="loan", version=1, initial="ASKED", completed="PAID", compensated="BACK", participants=("bank",),
+            data={}, steps=(asked, pivot("pay", post("bank", "/pay"), done="PAID", refused="DECLINED")),
+        )  # fmt: skip
+
+
+def test_a_poll_with_keeps_of_its_own_keeps_what_the_call_keeps():
+    call = post("bank", "/hold", keeps={"id": text(), "code": text()})
+    asks = get("bank", "/holds/{hold.id}", keeps={"id": text()})
+    assert "its poll does not keep code, as its call does" in problem(**polled(asks, call))
+    other = get("bank", "/holds/{hold.id}", keeps={"id": text(), "code": integer()})
+    release = {"undo": post("bank", "/release", code=upper("hold.code")), "repeatable": True}
+    assert "with the reply of a poll, upper(hold.code)" in problem(**polled(other, call), **release)
+
+
+def test_the_poll_refers_to_what_the_accepting_reply_brings_even_where_a_reply_at_once_lacks_it():
+    call = post("bank", "/hold", keeps={"place": optional(header("Location"))})
+    assert table(**polled(get("bank", "{hold.place}"), call))
+    assert "is not kept of the reply to hold" in problem(**polled(get("bank", "/holds/{hold.id}"), call))
+
+
+def test_only_a_poll_is_sent_to_a_whole_url():
+    whole = "must begin with a slash"
+    assert whole in problem(post("bank", "{customer}"))
+    assert whole in problem(undo=post("bank", "{hold.url}"), repeatable=True)
+    assert table(**polled(get("bank", "{hold.url}")))
+
+
+def test_a_reply_at_once_needs_no_field_that_only_the_poll_refers_to():
+    assert table(**polled()).needed_fields["hold"] == frozenset()
+
+
+def test_the_means_of_a_polled_step():
+    refuses = get("bank", "/holds/{hold.id}", means={"state": {"failed": REFUSED_UNDO, "open": ACCEPTED}})
+    assert table(**polled(refuses))
+    pay = pivot("pay", post("bank", "/pay"), later=poll(refuses, every_s=5, within_s=60), done="PAID", refused="NO")
+    with pytest.raises(TableError, match="the means= of its poll has REFUSED_UNDO"):
+        Saga(
+            name="loan", version=1, initial="ASKED", completed="PAID", compensated="BACK", participants=("bank",),
+            data={}, steps=(compensatable("hold", post("bank", "/hold"), undo=post("bank", "/release"), done="HELD",
+                                          refused="NO_HOLD"), pay),
+        )  # fmt: skip
+
+
+def test_the_times_of_polls_may_change_under_a_running_saga_and_the_poll_may_not():
+    digest = table(**polled()).digest
+    assert digest == table(**polled(every_s=7, slowest_s=60, within_s=70)).digest
+    assert digest == table(**polled(get("bank", ASKS.path, means={404: SUCCEEDED}))).digest
+    assert digest not in (table(**polled(get("bank", "/other/{hold.id}"))).digest, table().digest)
+
+
+def test_a_secret_of_the_poll_alone_is_known_as_secret():
+    call = post("bank", "/hold", keeps={"id": text(), "pin": text()})
+    asks = get("bank", "/holds/{hold.id}", keeps={"id": text(), "pin": secret(text())})
+    assert table(**polled(asks, call)).secrets.masked_reply("hold", {"id": "7", "pin": "1"})["pin"] == "***"
