@@ -10,6 +10,8 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Row
+
 from app.config import Config
 from app.engine.actions import send_now, take_action
 from app.engine.early_commits import EarlyCommits
@@ -19,7 +21,7 @@ from app.engine.runner import MAX_INLINE_WAIT_S, Runner
 from app.engine.signals import admit
 from app.errors import ConflictError, NotFoundError
 from app.service_threads import ServiceThreads
-from app.store.arrivals import Signal
+from app.store.arrivals import Arrivals, Signal
 from app.store.audit import Entry
 from app.store.instance import Instance, SagaSnapshot
 from app.store.loading import snapshot_of
@@ -52,6 +54,15 @@ class SagaService:
         self.max_sleep_s = MAX_INLINE_WAIT_S
         #: Stores a saga early when the reads before its first commit take long. Its `start` starts a thread.
         self.early_commits = EarlyCommits(engine.insert_early, runner.stopping, threads=threads)
+
+    @property
+    def arrivals(self) -> Arrivals:
+        """The stored signals of all sagas."""
+        return self._engine.waits.arrivals
+
+    def find(self, saga_id: UUID) -> Row[Any] | None:
+        """Return the row of a saga, or None."""
+        return self._store.find(saga_id)
 
     def start(  # noqa: PLR0917
         self, name: str, data: Mapping[str, Any], key: str | None = None, wait_s: float | None = None,
@@ -168,7 +179,7 @@ class SagaService:
         was used for another body. entry: the audit row of a person's signal.
         """
         check = partial(admit, self._registry, sent)
-        self._engine.waits.arrivals.add(saga_id, sent, check, entry)
+        self.arrivals.add(saga_id, sent, check, entry)
         if wait_s == 0.0:
             self._runner.wake()
             self._runner.wake_worker()

@@ -38,9 +38,9 @@ def oldest() -> Sequence[DeadLetter]:
 
 
 def retry(parked_id: int, actor: str) -> SagaSnapshot:
-    """Start the saga of a dead letter. The dead letter stays when its saga cannot be started."""
+    """Start the saga of a dead letter, or send its signal. The dead letter stays when that is not possible."""
     row = _found(parked_id)
-    started = services().events.intake.start_saga(row.body.encode())
+    started = services().events.intake.accept(row.body.encode()).saga
     if started is None:
         raise ConflictError("its saga runs already; discard it")
     _settle(parked_id, Entry(actor=actor, action="event.retry", saga_id=started.id, target=_name(parked_id)))

@@ -1,11 +1,16 @@
-"""The intake of events: an event that a table names starts one saga; any other message becomes a dead letter."""
+"""The intake of events: an event that a table names starts one saga, and a `saga.signal` sends a signal.
+
+Any other message becomes a dead letter.
+"""
 
 import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from kombu.exceptions import KombuError
@@ -17,6 +22,7 @@ from app.broker import as_kombu_errors, declare_again
 from app.engine.service import SagaService
 from app.errors import InvalidError, KeyReusedError, ProblemError, StillRunningError
 from app.events.cloudevent import read_cloudevent
+from app.events.signals import SIGNAL_EVENT, send, waits_for_signals
 from app.events.topics import connect, incoming_queue
 from app.store.database_errors import Meaning, in_one_line, meaning
 from app.store.dead_letters import DeadLetters
@@ -44,6 +50,15 @@ LONGEST_INDEXED = 2704
 _PREFETCH = 20
 
 
+@dataclass(frozen=True, kw_only=True)
+class Accepted:
+    """What became of an event: `begun` (a saga was started), `known` (it came before) or `signalled`."""
+
+    outcome: str
+    #: Durable state of the saga; None: a saga that was started before and still runs.
+    saga: SagaSnapshot | None
+
+
 class Intake:
     """Consumes the incoming events. stopping: set when the process is to end."""
 
@@ -56,15 +71,16 @@ class Intake:
         stopping: threading.Event,
     ) -> None:
         self._service, self._parked, self._stopping = service, parked, stopping
-        self._definitions = definitions.started_by_event
+        self._definitions, self._registry = definitions.started_by_event, definitions
+        self._takes_signals = waits_for_signals(definitions)
         self._received = Counter("saga_events_heard", "Incoming events", ["outcome"], registry=registry)
-        for outcome in ("begun", "known", "parked"):
+        for outcome in ("begun", "known", "signalled", "parked"):
             self._received.labels(outcome)
 
     @property
     def event_types(self) -> list[str]:
-        """The types of the events that start a saga."""
-        return sorted(self._definitions)
+        """The types of the events that start a saga or send a signal."""
+        return sorted([*self._definitions, *([SIGNAL_EVENT] if self._takes_signals else [])])
 
     def run(self, url: str, progressed: Callable[[], None] = lambda: None) -> None:
         """Consume messages until the process is to end. progressed: called after each wait for a message."""
@@ -76,13 +92,21 @@ class Intake:
                 progressed()
                 self._stopping.wait(RETRY_S)
 
-    def start_saga(self, body: bytes) -> SagaSnapshot | None:
-        """Start the saga of an event. Return None when the saga is already running.
+    def accept(self, body: bytes) -> Accepted:
+        """Start the saga of an event, or send its signal.
 
-        The source and the id identify an event: a repeated event starts no second saga. Raise ProblemError when the
-        message is unusable.
+        The source and the id identify an event: a repeated event changes nothing. Raise ProblemError when the message
+        is unusable.
         """
         event = read_cloudevent(body)
+        if event["type"] == SIGNAL_EVENT and self._takes_signals:
+            key = event_key(event["source"], event["id"])
+            return Accepted(outcome="signalled", saga=send(self._service, self._registry, event, key))
+        started = self._started(event)
+        return Accepted(outcome="begun" if started and not started.replayed else "known", saga=started)
+
+    def _started(self, event: Mapping[str, Any]) -> SagaSnapshot | None:
+        """Start the saga of an event. Return None when the saga is already running."""
         definition = self._definitions.get(event["type"])
         if definition is None:
             raise InvalidError(
@@ -124,10 +148,10 @@ class Intake:
                     declared_at = time.monotonic()
 
     def _take(self, message: Message) -> None:
-        """Start the saga of a message, and acknowledge it. When the database fails, only raise SQLAlchemyError."""
+        """Accept a message, and acknowledge it. When the database fails, only raise SQLAlchemyError."""
         body = message.body if isinstance(message.body, bytes) else str(message.body).encode(errors="replace")
         try:
-            started = self._start_with_retries(body)
+            accepted = self._accept_with_retries(body)
         except ProblemError as problem:
             self._add_dead_letter(problem.detail, body)
         except Exception as error:
@@ -136,14 +160,14 @@ class Intake:
             _log.exception("event.crashed")
             self._add_dead_letter(f"tried {TRIES} times: {type(error).__name__}: {in_one_line(error)}", body)
         else:
-            self._received.labels("begun" if started and not started.replayed else "known").inc()
+            self._received.labels(accepted.outcome).inc()
         message.ack()
 
-    def _start_with_retries(self, body: bytes) -> SagaSnapshot | None:
-        """Start the saga of a message, with several attempts when it fails for an unknown reason."""
+    def _accept_with_retries(self, body: bytes) -> Accepted:
+        """Accept a message, with several attempts when it fails for an unknown reason."""
         for further in reversed(range(TRIES)):
             try:
-                return self.start_saga(body)
+                return self.accept(body)
             except ProblemError:
                 raise
             except Exception as error:

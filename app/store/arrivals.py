@@ -1,17 +1,18 @@
 """Signals and answers that arrive for sagas. The writer locks the saga's row first, so no commit can miss them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Engine as Database
-from sqlalchemy import Row, bindparam, case, insert, select, update
+from sqlalchemy import Row, and_, bindparam, case, insert, or_, select, update
 
 from app.store.audit import Entry, append
 from app.store.database import UtcDateTime, db_now, seconds_until
-from app.store.models import ArrivalRow, SagaRow
+from app.store.instance import search_text
+from app.store.models import UNFINISHED, ArrivalRow, SagaRow
 from app.store.transactions import atomic
 from machines.statuses import Status
 
@@ -73,6 +74,23 @@ class Arrivals:
         """Return the signal of this name that has arrived for the saga, or None."""
         with self._database.connect() as connection:
             return connection.execute(_FIND, {"saga_id": saga_id, "signal": name}).one_or_none()
+
+    def receivers(self, definition: str, reference: str, signal: Signal) -> Sequence[Row[Any]]:
+        """Return the sagas that a signal to a business number may mean, at most two.
+
+        A saga that has received the same signal earlier, with its key, is the only one, although it may have ended.
+        """
+        same = and_(
+            _ARRIVAL.c.saga_id == _SAGA.c.id,
+            _ARRIVAL.c.name == signal.name, _ARRIVAL.c.key == signal.key, _ARRIVAL.c.sender == signal.sender,
+        )  # fmt: skip
+        had = _ARRIVAL.c.saga_id.is_not(None)
+        columns: list[Any] = [*_SAGA.c, had.label("had")]
+        found = select(*columns).join_from(_SAGA, _ARRIVAL, same, isouter=True)
+        named = (_SAGA.c.definition == definition, _SAGA.c.order_ref == search_text(reference))
+        with self._database.connect() as connection:
+            rows = connection.execute(found.where(*named, or_(UNFINISHED, had)).order_by(had.desc()).limit(2)).all()
+        return rows[:1] if rows and rows[0].had else rows
 
     def seconds_until(self, moment: datetime) -> float:
         """Return the seconds from now, on the database's clock, to the moment."""

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sqlalchemy import Row
+
 from app.errors import ConflictError, InvalidError, NotFoundError
 from app.store.arrivals import Signal
 from app.store.audit import Entry
@@ -15,7 +17,7 @@ from machines.signals import step_waiting_for, waits_of
 from machines.step import Step
 
 
-def signal_step(registry: Registry, saga: SagaRow, name: str) -> tuple[Saga, Step]:
+def signal_step(registry: Registry, saga: SagaRow | Row[Any], name: str) -> tuple[Saga, Step]:
     """Return the saga's table, and its step that waits for the signal.
 
     Raise ConflictError when this release does not have the table, or NotFoundError when no step waits for the signal.

@@ -32,6 +32,9 @@ from tests.support.waiting import eventually
 pytestmark = pytest.mark.programs
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+#: Folder of tables that only wait for signals.
+SAGAS = Path(__file__).parents[1] / "support" / "signalled_sagas"
+_DONE = "SELECT count(*) FROM saga WHERE status = 'completed'"
 ORDER = {"client_id": 4, "magasin_id": 1, "produits": [{"produit_id": "456", "quantite": 1}]}
 CONFIRMED = [
     "CommandeCreate", "ProduitExist", "InventaireReserve", "PaiementConfirm", "TransactionConfirm", "CommandeConfirm",
@@ -103,11 +106,11 @@ def received(broker):
     thread.join()
 
 
-def publish(broker, *bodies):
+def publish(broker, *bodies, routing_key="CommandeCreate"):
     with Connection(broker.url) as connection, connection.Producer() as producer:
         for body in bodies:
             raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-            producer.publish(raw, exchange=INCOMING, declare=[INCOMING], routing_key="CommandeCreate", retry=False)
+            producer.publish(raw, exchange=INCOMING, declare=[INCOMING], routing_key=routing_key, retry=False)
 
 
 def incoming(number):
@@ -211,6 +214,41 @@ def test_bindings_are_declared_again_after_redis_was_flushed(fleet, broker):
         return fleet.rows("SELECT count(*) FROM saga")[0][0] == 2
 
     eventually(taken, "what comes in is taken again")
+
+
+def signal_event(event_id, /, **data):
+    return {"specversion": "1.0", "id": str(event_id), "source": "/hr", "type": "saga.signal", "data": data}
+
+
+def test_a_signal_comes_by_event_once_and_one_for_nobody_becomes_a_dead_letter(
+    broker, postgres_server, postgres_template, tmp_path
+):
+    """The second signal comes before the saga waits for it. Each event comes twice."""
+    with contextmanager(own_database)(postgres_server, postgres_template) as url:
+        fleet = Fleet(tmp_path / "log", DATABASE_URL=url, BROKER_URL=broker.url, SAGAS=str(SAGAS), LEASE_S="0.5")
+        try:
+            web = fleet.web()
+            data = {"person": "Ada", "number": "L-7"}
+            saga = requests.post(f"{web.url}/api/v1/sagas/early", json=data, timeout=10).json()["id"]
+            early = signal_event(2, type="early", number="L-7", signal="second", body={"days": 3})
+            first, late = signal_event(1, saga=saga, signal="first"), signal_event(3, saga=saga, signal="first")
+            # Until the intake has bound its queue, the broker drops the events, so they are sent again and again.
+            events = (early, early, first, first)
+            eventually(
+                lambda: publish(broker, *events, routing_key="saga.signal") or fleet.rows(_DONE)[0][0], "it ends"
+            )
+            assert fleet.rows("SELECT name, body FROM arrival ORDER BY name") == [
+                ("first", {}),
+                ("second", {"days": 3}),
+            ]
+            publish(broker, late, routing_key="saga.signal")
+            parked = eventually(
+                lambda: requests.get(f"{web.url}/api/v1/events/parked", timeout=5).json()["parked"], "parked"
+            )
+            assert "event:/hr has sent the signal first before" in parked[0]["reason"]
+            assert len(parked) == 1
+        finally:
+            fleet.end()
 
 
 BEGINNINGS = ("TravelAsked", "HotelAsked")

@@ -135,7 +135,7 @@ def by_event(application, data):
         services().sagas, services().registry, DeadLetters(db.engine), CollectorRegistry(), threading.Event()
     )
     event = {"specversion": "1.0", "id": "1", "source": "/shop", "type": "SinkFilled", "data": data}
-    return intake.start_saga(json.dumps(event).encode())
+    return intake.accept(json.dumps(event).encode()).saga
 
 
 @pytest.mark.parametrize(("wrong", "pointer"), WRONG, ids=[pointer for _, pointer in WRONG])

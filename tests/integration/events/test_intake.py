@@ -29,12 +29,17 @@ def intake(scene):
     scene.runner.stop()
 
 
+def accepted(intake, body):
+    """Return the saga of an event."""
+    return intake.accept(body).saga
+
+
 def sagas(scene):
     return [row["definition"] for row in scene.rows("SELECT definition FROM saga")]
 
 
 def test_incoming_order_starts_a_saga(scene, intake):
-    begun = intake.start_saga(wire())
+    begun = accepted(intake, wire())
     scene.runner.stop()
     assert scene.engine.store.find(begun.id).state == "CommandeConfirm"
     assert scene.calls[0] == "creer_commande"
@@ -42,9 +47,9 @@ def test_incoming_order_starts_a_saga(scene, intake):
 
 
 def test_repeated_event_starts_one_saga(scene, intake):
-    first = intake.start_saga(wire())
+    first = accepted(intake, wire())
     scene.runner.stop()
-    again = intake.start_saga(wire())
+    again = accepted(intake, wire())
     assert again.replayed
     assert again.id == first.id
     assert sagas(scene) == ["order_saga"]
@@ -52,16 +57,16 @@ def test_repeated_event_starts_one_saga(scene, intake):
 
 @pytest.mark.parametrize("other", [{"id": "8"}, {"source": "/marche"}])
 def test_another_event_with_the_same_data_starts_another_saga(scene, intake, other):
-    assert intake.start_saga(wire()).id != intake.start_saga(wire(**other)).id
+    assert accepted(intake, wire()).id != accepted(intake, wire(**other)).id
     scene.runner.stop()
     assert len(sagas(scene)) == 2
 
 
 def test_event_id_with_other_data_is_refused(scene, intake):
-    intake.start_saga(wire())
+    accepted(intake, wire())
     scene.runner.stop()
     with pytest.raises(KeyReusedError):
-        intake.start_saga(wire(data=ORDERED | {"client_id": 5}))
+        accepted(intake, wire(data=ORDERED | {"client_id": 5}))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +87,7 @@ def test_event_id_with_other_data_is_refused(scene, intake):
 )
 def test_unusable_message_is_refused_with_the_cause(scene, intake, body, says):
     with pytest.raises(ProblemError) as refused:
-        intake.start_saga(body)
+        accepted(intake, body)
     assert says in refused.value.detail
     assert sagas(scene) == []
 
@@ -153,8 +158,8 @@ def test_event_with_a_long_key_starts_its_saga_once(scene, intake):
 
 
 def test_events_with_ambiguous_names_start_two_sagas(scene, intake):
-    first = intake.start_saga(wire(source="a b", id="c"))
-    second = intake.start_saga(wire(source="a", id="b c"))
+    first = accepted(intake, wire(source="a b", id="c"))
+    second = accepted(intake, wire(source="a", id="b c"))
     scene.runner.stop()
     assert first.id != second.id
     assert not second.replayed
@@ -166,14 +171,14 @@ def test_saga_of_an_earlier_release_is_found_by_its_event(scene, intake, source)
     scene.runner.stop()
     with scene.database.begin() as connection:  # an earlier release did not store the sender
         connection.exec_driver_sql("UPDATE saga SET started_by = NULL, sent_digest = NULL")
-    again = intake.start_saga(wire(source=source, id="c"))
+    again = accepted(intake, wire(source=source, id="c"))
     assert (again.id, again.replayed) == (began.id, True)
     assert sagas(scene) == ["order_saga"]
 
 
 def test_saga_of_another_event_of_an_earlier_release_is_ignored(scene, intake):
     scene.service.start("order_saga", intake_data() | {"client_id": 9}, "\N{ENVELOPE} a b c", wait_s=0)
-    begun = intake.start_saga(wire(source="a b", id="c"))
+    begun = accepted(intake, wire(source="a b", id="c"))
     scene.runner.stop()
     assert not begun.replayed
     assert len(sagas(scene)) == 2
