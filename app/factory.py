@@ -22,6 +22,7 @@ from app.access.api_keys import KeyRing
 from app.api import batches as batches_api
 from app.api import checkout, commandes, definitions, diagrams, docs, events, health, problems, replies, sagas, signals
 from app.api import schedules as schedules_api
+from app.api import webhooks as webhooks_api
 from app.api.metrics import Exporter
 from app.breaker import BreakerPolicy
 from app.broker import Broker
@@ -156,7 +157,9 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         redact=Secrets(config.log_redact).redacted,
     ).install(app)
     problems.install(app)
-    for module in (health, sagas, batches_api, signals, replies, schedules_api, events, definitions, docs, diagrams):
+    for module in (
+        health, sagas, batches_api, signals, replies, schedules_api, events, webhooks_api, definitions, docs, diagrams,
+    ):  # fmt: skip
         app.register_blueprint(module.blueprint)
     sagas.add_starts(app, registry)
     batches_api.add_batches(app, registry)

@@ -37,6 +37,7 @@ _TAGS = [
     {"name": "sagas", "description": "Sagas of any type: create, execute, compensate, retry, show"},
     {"name": "schedules", "description": "Sagas that start at the times of a cron expression"},
     {"name": "events", "description": "Events of sagas, and dead letters"},
+    {"name": "webhooks", "description": "Messages about the ends of sagas, and those that were not delivered"},
     {"name": "definitions", "description": "Saga types and their tables"},
     {"name": "diagrams", "description": "Pictures of tables and sagas"},
     {"name": "service", "description": "The service itself"},
