@@ -15,6 +15,7 @@ from app.store.arrivals import Arrivals
 from app.store.instance import Instance, SagaSnapshot
 from app.store.sagas import KeyTakenError, SagaStore
 from app.telemetry import Telemetry
+from machines.later import arrival_name
 from machines.loop import Loop
 from machines.running import Move
 from machines.statuses import FINISHED, REPORTED
@@ -70,6 +71,16 @@ class Engine(Loop[Instance]):
         after_s: seconds until the saga is due again; None: the saga has ended or needs a person.
         """
         self._save(saga, after_s, None)
+
+    def answered_early(self, saga: Instance) -> bool:
+        """Return True when the callback came before the commit with which the saga began to wait for it.
+
+        The sender of a later callback has the saga claimed itself.
+        """
+        at = saga.current
+        if at.step is None or not at.awaits_answer or at.poll:
+            return False
+        return self.waits.arrivals.find(saga.id, arrival_name(at.step.name)) is not None
 
     def request_move(
         self, saga: Instance, trigger: Trigger, actor: str, reason: str, reply: Mapping[str, Any] | None = None

@@ -203,7 +203,7 @@ class Runner:
     def _run(self, saga: Instance, max_sleep_s: float, until: float = inf) -> RunEnd:
         """Run the saga. After a fenced write or an error, this process no longer holds the saga."""
         try:
-            return self._engine.run(saga, max_sleep_s, until)
+            return self._drive(saga, max_sleep_s, until)
         except FencedError:
             self._engine.telemetry.fenced(saga)
             if not saga.called:
@@ -219,6 +219,13 @@ class Runner:
                 raise
             # Recovery claims the saga again: at once when the database was away, otherwise when its lease ends.
         return RunEnd.RELEASED
+
+    def _drive(self, saga: Instance, max_sleep_s: float, until: float) -> RunEnd:
+        """Run the saga. When its callback came before the saga waited for it, have the saga claimed again at once."""
+        end = self._engine.run(saga, max_sleep_s, until)
+        if end is RunEnd.RELEASED and self._engine.answered_early(saga):
+            self.announce_due()
+        return end
 
     def _settle_tables(self) -> None:
         try:

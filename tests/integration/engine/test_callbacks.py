@@ -1,6 +1,7 @@
 """Steps whose call is accepted with 202 and answered by a callback: what ends the wait, and what follows."""
 
 from contextlib import suppress
+from math import inf
 from typing import Any
 from uuid import UUID
 
@@ -263,6 +264,23 @@ def test_an_answer_before_the_202_is_read_is_taken_when_the_wait_begins(scene):
     assert saga.state == "AWAITING_PAY"
     assert continue_due(scene).state == "SENT"
     assert scene.calls == ["hold", "pay", "send"]
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_an_answer_before_the_202_is_read_is_claimed_at_once(scene, early):
+    def at_each_call(request: Request) -> None:
+        if early and request.url.endswith("/pay"):
+            say(scene)
+            scene.runner.claim_now.clear()  # the wake-up of the sender came before the saga waited
+
+    scene.at_each_call = at_each_call
+    table = sale()
+    scene.registry = Registry([table])
+    scene.given(pay=[TAKEN])
+    saga = Instance.new(table, {"customer": "Ada"}, actor="client", clock=lambda: scene.now)
+    scene.runner.run_inline(saga, 0, inf)
+    assert saga.state == "AWAITING_PAY"
+    assert scene.runner.claim_now.is_set() is early
 
 
 def test_an_answer_counts_when_the_reply_to_the_call_is_lost(scene):
