@@ -33,6 +33,7 @@ CONTENTS: Mapping[str, tuple[str, ...]] = {
         "/docs/execution",
         "/docs/architecture",
         "/docs/reliability",
+        "/docs/model/README",
         "/docs/performance",
         "/docs/adr/README",
     ),
