@@ -40,6 +40,7 @@ TRIGGERS = {
     Trigger.QUARANTINE: "the processes that ran the saga died, time and again",
     Trigger.CANCEL: "a client or an operator cancels the saga",
     Trigger.BEGIN: "the call is about to be sent",
+    Trigger.SKIP: "its condition does not hold: the step is not done, and not undone",
     Trigger.COMPENSATE: "undo the steps before; this one did not happen",
     Trigger.COMPENSATE_INCLUDING: "undo this step too, because it may have happened",
     Trigger.RETRY: "outcome unknown: sent again; from a stuck state, by a person",
@@ -80,7 +81,7 @@ def edge_kind(saga: Saga, transition: Transition) -> str:
         return "person"
     if transition.trigger in (Trigger.COMPENSATE, Trigger.COMPENSATE_INCLUDING):
         return "back"
-    if transition.trigger in (Trigger.SUCCEEDED, Trigger.ACCEPTED, Trigger.BEGIN):
+    if transition.trigger in (Trigger.SUCCEEDED, Trigger.ACCEPTED, Trigger.BEGIN, Trigger.SKIP):
         return "back" if phase is Phase.UNDOING else "forward"
     return "lost" if to is Phase.STUCK else "fail"
 
@@ -165,9 +166,15 @@ def phases_of(saga: Saga) -> dict[Phase, str]:
 
 
 def triggers_of(saga: Saga) -> dict[Trigger, str]:
-    """Return the triggers for the legend, each with its meaning. ACCEPTED is left out where no step has it."""
-    later = any(step.later for step in saga.steps)
-    return {trigger: says for trigger, says in TRIGGERS.items() if later or trigger is not Trigger.ACCEPTED}
+    """Return the triggers for the legend, each with its meaning, without the triggers that no step has."""
+    absent = {Trigger.ACCEPTED} if not any(step.later for step in saga.steps) else set()
+    absent |= {Trigger.SKIP} if not saga.conditional else set()
+    return {trigger: says for trigger, says in TRIGGERS.items() if trigger not in absent}
+
+
+def condition_of(transition: Transition) -> str:
+    """Return the condition of a transition in brackets; "" for a transition without one."""
+    return f"[{transition.when}]" if transition.when else ""
 
 
 def deadline_note(saga: Saga) -> str:

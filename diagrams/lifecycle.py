@@ -122,16 +122,15 @@ def _walk(saga: Saga, step: Step | None, initial: _Point) -> Iterator[tuple[_Poi
 
 def _moves(saga: Saga, step: Step | None, point: _Point) -> Iterator[tuple[str, _Point]]:
     if point.pending:
-        yield EXECUTE, point._replace(pending=False, state=_stop(saga, saga.initial, in_doubt=False))
+        for after in _stops(saga, step, point._replace(pending=False), saga.initial, in_doubt=False):
+            yield EXECUTE, after
     by_operator = operator_triggers(saga, point.state)
     for transition in saga.transitions:
         if transition.source == point.state and (not point.pending or transition.trigger in by_operator):
             after = _noted(saga, step, transition, point)._replace(pending=False)
             for in_doubt in _in_doubt(transition, point):
-                yield (
-                    _words(saga, step, transition),
-                    after._replace(state=_stop(saga, transition.dest, in_doubt=in_doubt)),
-                )
+                for stop in _stops(saga, step, after, transition.dest, in_doubt=in_doubt):
+                    yield _words(saga, step, transition), stop
 
 
 def _in_doubt(transition: Transition, point: _Point) -> tuple[bool, ...]:
@@ -141,11 +140,24 @@ def _in_doubt(transition: Transition, point: _Point) -> tuple[bool, ...]:
     return (True,) if transition.trigger is Trigger.EXHAUSTED else (False, True)
 
 
-def _stop(saga: Saga, state: str, *, in_doubt: bool) -> str:
-    """Return the state in which the saga stays after it has left all passing states. state: the first state."""
-    walk = Walk(saga, state)
-    walk.pass_on(including=in_doubt)
-    return str(walk.state)
+def _stops(saga: Saga, step: Step | None, point: _Point, state: str, *, in_doubt: bool) -> Iterator[_Point]:
+    """Yield each point at which the saga stays after it has left all passing states. state: the first state.
+
+    There are several points where conditions decide: each step that is entered is then skipped, too.
+    """
+    skips: frozenset[str] = frozenset()
+    while True:
+        walk = Walk(saga, state)
+        walk.skips = skips
+        if step is not None and Trigger.SKIP in point.action_triggers:
+            walk.skipped = frozenset({step.name})
+        walk.pass_on(including=in_doubt)
+        skipped = step is not None and step.name in walk.skipped
+        triggers = point.action_triggers | ({Trigger.SKIP} if skipped else set())
+        yield point._replace(state=walk.state, action_triggers=triggers)
+        if not walk.assumed:
+            return
+        skips |= walk.assumed
 
 
 def _noted(saga: Saga, step: Step | None, transition: Transition, point: _Point) -> _Point:

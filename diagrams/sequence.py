@@ -1,6 +1,6 @@
 """The runs of a saga for sequence diagrams: the calls in their order. A trial saga makes each run in memory."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -39,6 +39,8 @@ class Exchange:
     then: str
     #: True: the participant refused the call, but left something behind.
     leaves_something: bool = False
+    #: What conditions decided before the call, in words.
+    decided: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +55,16 @@ class Run:
     exchanges: tuple[Exchange, ...]
     #: Last state of the saga.
     end: str
+    #: What conditions decided after the last call, in words.
+    decided: tuple[str, ...] = ()
 
 
 def runs(saga: Saga) -> Iterator[Run]:
     """Yield the run in which every step succeeds, and one run for each other outcome that the table provides for."""
     yield _run(saga, "success", "every step succeeds", {})
     for step in saga.steps:
+        if step.when:
+            yield _run(saga, f"{step.name}-skipped", f"{step.name} is skipped", {}, skips=[step.name])
         if step.refused and step.kind is not Kind.PAUSE:
             yield _run(saga, f"{step.name}-refused", f"{step.name} is refused", {step.name: Outcome.REFUSED})
         if step.later:
@@ -75,12 +81,15 @@ def runs(saga: Saga) -> Iterator[Run]:
             yield _run(saga, f"{step.name}-lost", says, {}, lost=step.name)
 
 
-def _run(saga: Saga, name: str, says: str, unwell: Mapping[str, Outcome], lost: str = "") -> Run:
+def _run(
+    saga: Saga, name: str, says: str, unwell: Mapping[str, Outcome], *, lost: str = "", skips: Collection[str] = ()
+) -> Run:
     """Run a saga in memory. unwell: step → outcome of its first call; all other calls succeed.
 
-    lost: the step whose answers are all lost.
+    lost: the step whose answers are all lost. skips: the steps whose conditions do not hold; all others hold.
     """
     walk, outcomes = Walk(saga), dict(unwell)
+    walk.skips = frozenset(skips)
     walk.pass_on()
     exchanges: list[Exchange] = []
     while walk.current.runs:
@@ -98,6 +107,7 @@ def _run(saga: Saga, name: str, says: str, unwell: Mapping[str, Outcome], lost: 
         if at.undoes and at.step.name == lost:
             exchanges.append(_recovery(at.step, at.name))
         walk.take()
+        decided = tuple(walk.take_decisions())
         outcome = outcomes.pop(at.step.name, Outcome.SUCCEEDED) if asks is Asks.DO else Outcome.SUCCEEDED
         if at.step.name == lost and asks is not Asks.UNDO:
             last = asks is Asks.PROBE or not at.probe
@@ -107,10 +117,17 @@ def _run(saga: Saga, name: str, says: str, unwell: Mapping[str, Outcome], lost: 
         exchanges.append(
             Exchange(
                 step=at.step, call=call, asks=asks, outcome=trigger, then=walk.take()[0].name,
-                leaves_something=outcome is Outcome.REFUSED_UNDO,
+                leaves_something=outcome is Outcome.REFUSED_UNDO, decided=decided,
             )
         )  # fmt: skip
-    return Run(saga=saga, name=name, says=says, exchanges=tuple(exchanges), end=walk.state)
+    return Run(
+        saga=saga,
+        name=name,
+        says=says,
+        exchanges=tuple(exchanges),
+        end=walk.state,
+        decided=tuple(walk.take_decisions()),
+    )
 
 
 def _answer(walk: Walk, step: Step, call: Call) -> Exchange:

@@ -19,6 +19,7 @@ from machines.check_sent import call_problems
 from machines.check_types import mend
 from machines.check_values import value_problems
 from machines.check_waiting import waiting_problems
+from machines.check_when import skip_problems, when_problems
 from machines.fields import FieldKind
 from machines.outcomes import IN_DOUBT, REFUSED_UNDO, Outcome
 from machines.references import SAGA
@@ -105,6 +106,8 @@ def _problems(table: Table) -> Iterator[tuple[Step | None, str]]:
         forward_only = forward_only or step.kind in (Kind.PIVOT, Kind.RETRIABLE)
     yield from waiting_problems(table)
     yield from ((None, problem) for problem in end_problems(table))
+    yield from when_problems(table)
+    yield from skip_problems(table)
     yield from _name_problems(table)
     yield from ((None, problem) for problem in _uncalled(table))
 

@@ -7,6 +7,7 @@ from machines.check_calls import shape_problems
 from machines.check_scope import Scope
 from machines.check_sent import call_problems
 from machines.check_types import column_of, mend, misused, no_text, shown
+from machines.check_when import skipped_replies
 from machines.outcomes import ACCEPTED, REFUSED_UNDO
 from machines.step import Kind, Step
 from machines.table import Table
@@ -40,7 +41,7 @@ def end_problems(table: Table) -> Iterator[str]:
             yield f"at_end= names {state!r}, which is no end; {mend(state, ends, f'name {ends[0]!r} or {ends[1]!r}')}"
         # A saga may be compensated after any step, so no reply is certain to be there.
         scope = Scope(table, _END, tuple(table.steps), replies_may_lack=state != table.completed)
-        for problem in (*_column_problems(call), *call_problems(scope, call)):
+        for problem in (*_column_problems(call), *call_problems(scope, call), *skipped_replies(scope, call)):
             yield f"at_end= {state!r}: {problem}"
 
 

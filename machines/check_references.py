@@ -43,12 +43,12 @@ def _problems(scope: Scope, call: Call) -> Iterator[str]:
         yield from _placed(scope, reference, "a path", "use a body")
     for value in call.query.values():
         for each in value if isinstance(value, (list, tuple)) else (value,):
-            yield from _value_problems(scope, each)
+            yield from value_problems(scope, each)
             yield from _place_problems(scope, each, "a query", lists=True)
     for value in call.headers.values():
-        yield from _value_problems(scope, value)
+        yield from value_problems(scope, value)
         yield from _place_problems(scope, value, "a header")
-    yield from _value_problems(scope, call.body)
+    yield from value_problems(scope, call.body)
     if call.form:
         for value in call.body.values():
             yield from _place_problems(scope, value, "a form", lists=True)
@@ -101,7 +101,7 @@ def _place_problems(scope: Scope, value: Value, where: str, *, lists: bool = Fal
         yield f"{described(value)} may be null, which is no part of {where}; write maybe({described(value)!r})"
 
 
-def _value_problems(scope: Scope, value: Value) -> Iterator[str]:
+def value_problems(scope: Scope, value: Value) -> Iterator[str]:
     """Yield each problem of the references in a value, at any depth."""
     if isinstance(value, str):
         try:
@@ -114,7 +114,7 @@ def _value_problems(scope: Scope, value: Value) -> Iterator[str]:
     elif isinstance(value, Function):
         yield from _function_problems(scope, value)
     for each in members(value):
-        yield from _value_problems(scope, each)
+        yield from value_problems(scope, each)
 
 
 def _function_problems(scope: Scope, function: Function) -> Iterator[str]:
@@ -136,7 +136,7 @@ def _function_problems(scope: Scope, function: Function) -> Iterator[str]:
         yield str(problem)
         return
     for argument in arguments:
-        found = list(_value_problems(scope, argument))
+        found = list(value_problems(scope, argument))
         yield from found
         if not found and name in TYPES:
             yield from _argument_problems(scope, function, argument)

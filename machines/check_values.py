@@ -9,6 +9,7 @@ from machines.check_later import later_value_problems
 from machines.check_search import search_value_problems, tag_type_problems
 from machines.check_types import column_of, misused, no_text, out_of, shown
 from machines.check_waiting import waiting_value_problems
+from machines.check_when import when_value_problems
 from machines.retry import Retry
 from machines.step import CALLING, Kind, Step
 from machines.table import Table
@@ -94,10 +95,7 @@ def _step_problems(step: Step) -> Iterator[str]:
         if getattr(step, column) is not None:
             yield from no_text(f"{column}=", getattr(step, column))
     calls = ("call", "undo", "probe") if kind in CALLING else ("undo", "probe")
-    if step.waits is not None or kind not in CALLING:
-        yield from waiting_value_problems(step)
-    if step.later is not None:
-        yield from later_value_problems(step.later)
+    yield from _word_problems(step)
     for column in calls:
         call = getattr(step, column)
         if isinstance(call, Misused):
@@ -109,6 +107,16 @@ def _step_problems(step: Step) -> Iterator[str]:
     yield from out_of("timeout_s=", step.timeout_s, 0, LONGEST_CALL_S, above=True)
     yield from out_of("dwell_s=", step.dwell_s, 0, LONGEST_WAIT_S, above=True)
     yield from _retry_problems(column_of(step, "retry"))
+
+
+def _word_problems(step: Step) -> Iterator[str]:
+    """Yield the problems of the columns whose values are words: a wait, `later=` and `when=`."""
+    if step.waits is not None or step.kind not in CALLING:
+        yield from waiting_value_problems(step)
+    if step.later is not None:
+        yield from later_value_problems(step.later)
+    if step.when is not None:
+        yield from when_value_problems(step.when)
 
 
 def _retry_problems(retry: object) -> Iterator[str]:

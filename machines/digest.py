@@ -135,9 +135,19 @@ def column_changes(where: str, old: _Plain, new: _Plain) -> Iterator[str]:
                 yield f"{where}{column} was {said} and is {says}"
 
 
+def _as_word(value: Any) -> str:
+    """Return a condition, or a function of a value, as the table writes it."""
+    if isinstance(value, Mapping) and "arguments" in value:
+        name = value.get("test") or value.get("name")
+        return f"{name}({', '.join(map(_as_word, value['arguments']))})"
+    return json.dumps(value)
+
+
 def _said(value: Any) -> str:
     if isinstance(value, Mapping) and "method" in value:
         return f"{value['method']} {value['participant']}{value['path']}"
     if isinstance(value, Mapping) and any(isinstance(each, Mapping) and "method" in each for each in value.values()):
         return ", ".join(f"{name}: {_said(each)}" for name, each in value.items())
+    if isinstance(value, Mapping) and "arguments" in value:
+        return _as_word(value)
     return "nothing" if value is None else str(value) if isinstance(value, str) else json.dumps(value)

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from machines.call import Call
 from machines.outcomes import Outcome
-from machines.progress import failure, goes_back
+from machines.progress import UNDECIDED, failure, goes_back
 from machines.references import FillError, roots_of
 from machines.renaming import as_named_now
 from machines.saga import Saga
@@ -52,6 +52,7 @@ class Effect(StrEnum):
     """What a step has left at its participant."""
 
     NOT_DONE = "not done"
+    SKIPPED = "skipped"
     TOOK_EFFECT = "took effect"
     UNDONE = "undone"
     UNKNOWN = "unknown"
@@ -80,7 +81,11 @@ class Reasoned(Protocol):
     def reason(self) -> str | None: ...
 
 
-class JournalEntry(Move, Reasoned, Protocol):
+class ReasonedMove(Move, Reasoned, Protocol):
+    """A move with the outcome of its call and its reason."""
+
+
+class JournalEntry(ReasonedMove, Protocol):
     """A row of the journal."""
 
     @property
@@ -148,6 +153,8 @@ class StepEffect:
     refused: bool = False
     #: True: the call is in flight; its reply may come at any moment.
     in_flight: bool = False
+    #: Why the step was skipped; "": it was not skipped.
+    because: str = ""
 
 
 def outcome_of_move(trigger: str, status_code: int | None) -> Outcome | None:
@@ -179,9 +186,12 @@ def polls(move: Reasoned) -> int:
 
 
 def sends_call(move: Reasoned) -> bool:
-    """Return False when a row records the reply to a probe, a later answer, or the end of the wait for this answer."""
-    answered = move.reason is not None and move.reason.startswith(ANSWERED)
-    return not (is_probe(move) or answered or polls(move))
+    """Return False when a row records the reply to a probe, a later answer, or the end of the wait for this answer.
+
+    Also return False when the condition of the step could not be decided.
+    """
+    unsent = move.reason is not None and move.reason.startswith((ANSWERED, UNDECIDED))
+    return not (is_probe(move) or unsent or polls(move))
 
 
 def replies(journal: Sequence[JournalEntry]) -> dict[str, Any]:
@@ -195,6 +205,16 @@ def replies(journal: Sequence[JournalEntry]) -> dict[str, Any]:
         if row.direction == Direction.DO
         and (row.trigger in DONE or (row.trigger == Trigger.ACCEPTED and row.reply is not None))
     }
+
+
+def skips(move: Move) -> bool:
+    """Return True when a row records that the action of a step was skipped."""
+    return move.trigger == Trigger.SKIP and move.direction == Direction.DO
+
+
+def skipped_steps(journal: Sequence[Move]) -> frozenset[str]:
+    """Return the names of the steps that were skipped."""
+    return frozenset(row.step for row in journal if skips(row) and row.step is not None)
 
 
 def cause_of(definition: Saga, journal: Sequence[JournalEntry]) -> str | None:
@@ -252,7 +272,7 @@ def retries(definition: Saga | None, journal: Sequence[JournalEntry]) -> tuple[i
     return most, limit
 
 
-def effects_of(definition: Saga, state: str, moves: Sequence[Move], *, in_doubt: bool) -> list[StepEffect]:
+def effects_of(definition: Saga, state: str, moves: Sequence[ReasonedMove], *, in_doubt: bool) -> list[StepEffect]:
     """Return every step that changes something, in the table's order, with its effect.
 
     in_doubt: the call of the state that the saga is in may have been sent.
@@ -339,9 +359,14 @@ def _input(step: Step, saga: Snapshot, found: Mapping[str, Any]) -> Any:
         return None
 
 
-def _effect(definition: Saga, step: Step, state: str, moves: Sequence[Move], *, in_doubt: bool) -> StepEffect:
+def _effect(definition: Saga, step: Step, state: str, moves: Sequence[ReasonedMove], *, in_doubt: bool) -> StepEffect:
     action_moves, undo_moves = _of_step(moves, step)
     at = definition.states[state]
+    assert step.call is not None, "a step with an effect has a call"
+    if skip := next((move for move in action_moves if skips(move)), None):
+        return StepEffect(
+            step=step, effect=Effect.SKIPPED, call=step.call, direction=Direction.DO, because=skip.reason or ""
+        )
     in_flight = at.step == step and (at.awaits_answer or (in_doubt and at.phase in (Phase.FORWARD, Phase.UNDOING)))
     undoing = in_flight and at.undoes
     if step.undo and (undo_moves or undoing):
@@ -357,7 +382,6 @@ def _effect(definition: Saga, step: Step, state: str, moves: Sequence[Move], *, 
             refused=_any(undo_moves, Trigger.REFUSED) and not _succeeded(undo_moves),
             in_flight=undoing,
         )
-    assert step.call is not None, "a step with an effect has a call"
     return StepEffect(
         step=step,
         effect=Effect.UNKNOWN if in_flight else _effect_of_action(action_moves),

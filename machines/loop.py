@@ -21,7 +21,7 @@ from machines.outcomes import DEFINITE, Outcome
 from machines.replies import Reply
 from machines.retry import Retry
 from machines.running import RunningSaga
-from machines.transitions import Phase, Trigger
+from machines.transitions import Trigger
 from machines.waits import Waits, before_poll
 
 #: Longest Retry-After that is obeyed, in seconds. A longer Retry-After is obeyed only up to the deadline of the saga.
@@ -249,11 +249,9 @@ class Loop(ABC, Generic[_S]):
         if outcome in (Outcome.REFUSED_UNDO, Outcome.ACCEPTED) and reply.body is not None:
             saga.results[at.step.name] = reply.body  # for the undo; after a takeover `Calls` gets it again
             return self._until_deadline(saga, self._before_poll(saga, reply)) if saga.current.poll else 0.0
-        if trigger is Trigger.SUCCEEDED and at.phase in (Phase.FORWARD, Phase.WAITING):
-            saga.results[at.step.name] = reply.body
-        elif trigger is Trigger.DEFER:
+        if trigger is Trigger.DEFER:
             return self._wait(saga, at.deferral, saga.deferrals, reply)
-        elif trigger is Trigger.RETRY:
+        if trigger is Trigger.RETRY:
             return self._wait(saga, at.retry, saga.failed_attempts, reply)
         return 0.0
 
@@ -286,5 +284,4 @@ def _resolved(saga: RunningSaga, reply: dict[str, Any]) -> dict[str, Any]:
         reply, lacking = saga.definition.accepted(at.step.name, reply)
         if lacking:
             raise IncompleteReplyError(sorted(lacking[name] or name for name in lacking))
-        saga.results[at.step.name] = reply
     return {"step": at.step.name, "direction": at.direction, "reply": reply}

@@ -16,7 +16,9 @@ and the tests call it. No other module fires a trigger, and no other module writ
     not sent                sends the call later; no attempt is counted
 
 A saga leaves a *passing* state in the same commit, for the state of the next call or of a compensation. Steps are
-undone in reverse order, so the last step with an undo is compensated first.
+undone in reverse order, so the last step with an undo is compensated first. The condition of a step (`when=`) is
+decided in the commit that would have entered the step: the step is done, is skipped, or is refused because the
+condition cannot be decided. A skipped step is not undone.
 """
 
 from collections.abc import Mapping
@@ -26,12 +28,14 @@ from typing import Any
 from transitions import EventData
 
 from machines.call import Call
+from machines.conditions import Decision, decide, negated, references_of
 from machines.machine import SagaMachine
 from machines.outcomes import Outcome
+from machines.references import split
 from machines.saga import Saga
 from machines.statuses import Status, status_of
-from machines.step import Kind
-from machines.transitions import GIVES_UP, Phase, State, Trigger
+from machines.step import Kind, Step
+from machines.transitions import GIVES_UP, Direction, Phase, State, Trigger
 
 #: Operator action → triggers that carry it out. The first one that the table has from the saga's state is fired.
 OPERATOR_ACTIONS: Mapping[str, tuple[Trigger, ...]] = MappingProxyType({
@@ -41,8 +45,18 @@ OPERATOR_ACTIONS: Mapping[str, tuple[Trigger, ...]] = MappingProxyType({
 })  # fmt: skip
 
 
+#: First word of the reason of a move that records an undecided condition. No call of the step was sent.
+UNDECIDED = "condition: "
+
+
 class Progress(SagaMachine):
     """The state of one saga, and what is known of the call in flight."""
+
+    #: The data of the saga, and the replies of the steps that succeeded, by step.
+    data: Mapping[str, Any] = MappingProxyType({})
+    results: Mapping[str, Any] = MappingProxyType({})
+    #: Names of the steps that were skipped, because their condition did not hold.
+    skipped: frozenset[str] = frozenset()
 
     def __init__(self, definition: Saga, state: str | None = None, *, in_doubt: bool = False) -> None:
         super().__init__(definition, state)
@@ -184,13 +198,49 @@ class Progress(SagaMachine):
 
     def pass_on(self, *, including: bool = False, actor: str = "") -> None:
         """Leave passing states. including: the failed step may have taken effect, so it is compensated, too."""
-        while self._at.phase is Phase.PASSING:
-            if self.may(Trigger.BEGIN):
-                self.fire(Trigger.BEGIN, actor=actor)
+        while self._at.phase is Phase.PASSING or (self.skipped and self._undoes_nothing):
+            step = self._at.step
+            if self._at.phase is not Phase.PASSING and step is not None:
+                self.fire(Trigger.SKIP, actor=actor, step=step.name, direction=Direction.UNDO, reason="it was skipped")
+            elif self.may(Trigger.BEGIN):
+                if step is not None and step.when is not None:
+                    self._decide(step, actor)
+                else:
+                    self.fire(Trigger.BEGIN, actor=actor)
             elif including and self.may(Trigger.COMPENSATE_INCLUDING):
                 self.fire(Trigger.COMPENSATE_INCLUDING, actor=actor)
             else:
                 self.fire(Trigger.COMPENSATE, actor=actor)
+
+    def passes_by(self, trigger: str) -> bool:
+        """Return True after a move to a state that a skipped step only passes by: its `done`, or its `undoing`.
+
+        The end of the saga is no such state.
+        """
+        skips_ahead = trigger == Trigger.SKIP and self._at.phase in (Phase.PASSING, Phase.FORWARD, Phase.WAITING)
+        return skips_ahead or self._undoes_nothing
+
+    @property
+    def _undoes_nothing(self) -> bool:
+        """True in the state that would undo a skipped step."""
+        at = self._at
+        return at.phase is Phase.UNDOING and at.step is not None and at.step.name in self.skipped
+
+    def _decide(self, step: Step, actor: str) -> None:
+        """Enter a step, or skip it. A condition that cannot be decided refuses the step: nothing of it was sent."""
+        decision = self.decide(step)
+        facts: dict[str, Any] = {"step": step.name, "direction": Direction.DO, "reply": decision.seen}
+        if decision.holds is None:
+            self.fire(Trigger.REFUSED, actor=actor, reason=f"{UNDECIDED}{decision.problem}", **facts)
+            return
+        if not decision.holds:
+            self.skipped |= {step.name}
+        self.fire(Trigger.BEGIN if decision.holds else Trigger.SKIP, actor=actor, reason=decision.reason, **facts)
+
+    def decide(self, step: Step) -> Decision:
+        """Return what the condition of a step decides, from the saga's data and the replies so far."""
+        assert step.when is not None
+        return decide(step.when, self.data, self.results)
 
     def moved(self, event: EventData) -> None:
         """Update what is known of the call in flight. `Machine` calls this method after each move."""
@@ -265,10 +315,47 @@ class Walk(Progress):
         super().__init__(definition, state, in_doubt=in_doubt)
         #: States entered since the last `take`, or since the beginning.
         self.entered: list[State] = []
+        #: Names of the steps whose condition is taken not to hold.
+        self.skips: frozenset[str] = frozenset()
+        #: Names of the steps whose condition is taken to hold, because only a reply to come, or no data, decides it.
+        self.assumed: set[str] = set()
+        #: What conditions have decided since the last `take_decisions`, in words.
+        self._decisions: list[str] = []
+
+    def again(self) -> "Walk":
+        """Return a new trial saga in the same state, with the same data."""
+        other = Walk(self.definition, self.state, in_doubt=self.in_doubt)
+        other.data, other.results, other.skipped, other.skips = self.data, self.results, self.skipped, self.skips
+        return other
+
+    def decide(self, step: Step) -> Decision:
+        assert step.when is not None
+        if step.name in self.skips:
+            return Decision(holds=False, seen={})
+        roots = {split(reference)[0] for reference in references_of(step.when)}
+        to_come = {each.name for each in self.definition.steps} - self.results.keys() - self.skipped
+        decision = super().decide(step)
+        if decision.holds is None or (roots & to_come):
+            self.assumed.add(step.name)
+            return Decision(holds=True, seen={})
+        return decision
 
     def moved(self, event: EventData) -> None:
         super().moved(event)
-        self.entered.append(self._at)
+        if not self._undoes_nothing:
+            self.entered.append(self._at)
+        transition = event.transition
+        step = self.definition.states[transition.source].step if transition and transition.source else None
+        if step is None or step.when is None or event.event.name not in (Trigger.BEGIN, Trigger.SKIP):
+            return
+        if event.kwargs.get("direction") == Direction.DO:
+            done = event.event.name == Trigger.BEGIN
+            self._decisions.append(f"{step.when}" if done else f"{step.name} is skipped: {negated(step.when)}")
+
+    def take_decisions(self) -> list[str]:
+        """Return what conditions have decided since the last call of this method, in words."""
+        taken, self._decisions = self._decisions, []
+        return taken
 
     def take(self) -> list[State]:
         """Return the states entered since the last `take`, or since the beginning."""

@@ -12,7 +12,7 @@ from transitions import EventData
 from machines.outcomes import Outcome
 from machines.progress import Progress
 from machines.saga import Saga
-from machines.transitions import Trigger
+from machines.transitions import DONE, Direction, Trigger
 
 
 # not frozen: a frozen dataclass takes three times as long to build, and each call builds several
@@ -71,11 +71,7 @@ class RunningSaga(Progress):
     ) -> None:  # fmt: skip
         at = self.current
         super().end_wait(outcome, reason=reason, actor=actor, body=body, status_code=status_code)
-        if at.step is None:
-            return
-        if outcome is Outcome.SUCCEEDED:
-            self.results[at.step.name] = {} if body is None else body
-        elif outcome is Outcome.REFUSED_UNDO and body is not None:
+        if at.step is not None and outcome is Outcome.REFUSED_UNDO and body is not None:
             self.results[at.step.name] = body  # for the undo
 
     def start_pending(self) -> None:
@@ -90,8 +86,12 @@ class RunningSaga(Progress):
         trigger, dest, now = event.event.name, self.state, self.clock()
         if transition.source != dest:
             self.entered = now
+        if trigger in DONE and event.kwargs.get("direction") == Direction.DO:
+            # Before the next moves of the same commit, because their conditions may need the reply.
+            reply = event.kwargs.get("reply")
+            self.results[event.kwargs["step"]] = {} if reply is None else reply
         # The event of `dest` is published only when the saga enters that state for the first time.
-        again = transition.source == dest or trigger == Trigger.RETRY
+        again = transition.source == dest or trigger == Trigger.RETRY or (self.skipped and self.passes_by(trigger))
         self.unsaved.append(
             Move(
                 seq=self.next_seq,

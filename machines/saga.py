@@ -10,6 +10,7 @@ from typing import Any
 
 from machines.call import Call
 from machines.check import TableError, check
+from machines.conditions import required_references
 from machines.digest import content_of, digest_of
 from machines.fields import Field, optional
 from machines.keeps import Kept, keep, kept_of
@@ -97,6 +98,11 @@ class Saga(Table, metaclass=_SagaClass):
         return digest_of(self.content)
 
     @cached_property
+    def conditional(self) -> bool:
+        """True when a step of the table may be skipped."""
+        return any(step.when for step in self.steps)
+
+    @cached_property
     def secrets(self) -> SecretFields | None:
         """The secret fields of the table; None without any."""
         return SecretFields([self]) or None
@@ -107,7 +113,12 @@ class Saga(Table, metaclass=_SagaClass):
 
         A reply without such a field leaves the step in doubt.
         """
-        return self._by_step(lambda call: call.required_references)
+        found = {name: set(fields) for name, fields in self._by_step(lambda call: call.required_references).items()}
+        for step in self.steps:
+            for root, name in map(split, required_references(step.when) if step.when else ()):
+                if root in found:
+                    found[root].add(name)
+        return {name: frozenset(fields) for name, fields in found.items()}
 
     @cached_property
     def path_fields(self) -> Mapping[str, frozenset[str]]:

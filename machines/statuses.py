@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from machines.saga import Saga
 from machines.step import Step
-from machines.transitions import DONE, FAILURES, Phase
+from machines.transitions import DONE, FAILURES, Phase, Trigger
 
 
 class Status(StrEnum):
@@ -35,6 +35,8 @@ class StepStatus(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     COMPENSATED = "compensated"
+    #: The condition of the step did not hold.
+    SKIPPED = "skipped"
 
 
 #: Statuses of sagas that have ended.
@@ -84,6 +86,8 @@ def step_status(
         return StepStatus.COMPENSATED
     if not DONE.isdisjoint(action_triggers):
         return StepStatus.COMPLETED
+    if Trigger.SKIP in action_triggers:
+        return StepStatus.SKIPPED
     if status in (Status.RUNNING, Status.WAITING) and saga.states[state].step == step:
         return StepStatus.IN_PROGRESS
     return StepStatus.PENDING if FAILURES.isdisjoint(action_triggers) else StepStatus.FAILED

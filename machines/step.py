@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, TypedDict, Unpack
 
 from machines.call import Call, Means
+from machines.conditions import Condition
 from machines.fields import Field, boolean, optional, text
 from machines.keeps import Kept
 from machines.later import Later
@@ -68,6 +69,9 @@ class Step:
     waits: Waiting | None = None
     #: How the participant answers a call that it has accepted with 202; None: 202 is in doubt.
     later: Later | None = None
+    #: Condition under which the step is done; otherwise the saga skips the step. None: the step is always done. A step
+    #: with a condition has a state `doing`, so that the saga decides before it enters that state.
+    when: Condition | None = None
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -126,6 +130,7 @@ class StepColumns(TypedDict, total=False):
     """Columns that every kind of step may have."""
 
     doing: str
+    when: Condition
     retry: Retry
     timeout_s: float
     dwell_s: float
@@ -139,10 +144,17 @@ class EffectStepColumns(StepColumns, total=False):
     later: Later
 
 
+def _step(name: str, kind: Kind, **columns: Any) -> Step:
+    """Return a step. A step with `when=` gets a state `doing`, unless its author named one."""
+    if columns.get("when") is not None and columns.get("doing") is None:
+        columns["doing"] = f"DOING_{str(name).upper()}"  # str: check() refuses a name that is not a text
+    return Step(name=name, kind=kind, **columns)
+
+
 @word
 def read(name: str, call: Call, *, done: str, refused: str | None = None, **columns: Unpack[StepColumns]) -> Step:
     """Return a step that changes nothing and can be repeated. After a pivot it has no `refused` state."""
-    return Step(name=name, kind=Kind.READ, call=call, done=done, refused=refused, **columns)
+    return _step(name, Kind.READ, call=call, done=done, refused=refused, **columns)
 
 
 @word
@@ -158,9 +170,9 @@ def compensatable(
 ) -> Step:
     """Return a step whose effect the call `undo` takes back; the undo is in flight in the state `undoing`."""
     undoing = undoing or f"UNDOING_{str(name).upper()}"  # str: check() refuses a name that is not a text
-    return Step(
-        name=name,
-        kind=Kind.COMPENSATABLE,
+    return _step(
+        name,
+        Kind.COMPENSATABLE,
         call=call,
         undo=undo,
         undoing=undoing,
@@ -173,19 +185,20 @@ def compensatable(
 @word
 def pivot(name: str, call: Call, *, done: str, refused: str, **columns: Unpack[EffectStepColumns]) -> Step:
     """Return the point of no return: after its success the saga only goes forward."""
-    return Step(name=name, kind=Kind.PIVOT, call=call, done=done, refused=refused, **columns)
+    return _step(name, Kind.PIVOT, call=call, done=done, refused=refused, **columns)
 
 
 @word
 def retriable(name: str, call: Call, *, done: str, **columns: Unpack[EffectStepColumns]) -> Step:
     """Return a step that must succeed in the end: it is retried until it succeeds or a person decides."""
-    return Step(name=name, kind=Kind.RETRIABLE, call=call, done=done, **({"retry": PERSISTENT} | columns))
+    return _step(name, Kind.RETRIABLE, call=call, done=done, **{"retry": PERSISTENT, **columns})
 
 
 class WaitColumns(TypedDict, total=False):
     """Columns that a pause and a wait may have."""
 
     doing: str
+    when: Condition
     dwell_s: float
 
 
@@ -205,7 +218,7 @@ def pause(
     in the pause. A pause after the pivot has no such state.
     """
     waits = Waiting(for_s=for_s, until=until)
-    return Step(name=name, kind=Kind.PAUSE, call=None, waits=waits, done=done, refused=refused, **columns)
+    return _step(name, Kind.PAUSE, call=None, waits=waits, done=done, refused=refused, **columns)
 
 
 @word
@@ -227,7 +240,7 @@ def wait(
     means SUCCEEDED. over: the outcome when the time is over; default: REFUSED, but after the pivot the saga is stuck.
     """
     waits = Waiting(for_s=within_s, signal=signal, brings=brings or {}, means=means or {}, over=over)
-    return Step(name=name, kind=Kind.WAIT, call=None, waits=waits, done=done, refused=refused, **columns)
+    return _step(name, Kind.WAIT, call=None, waits=waits, done=done, refused=refused, **columns)
 
 
 @word
@@ -242,4 +255,4 @@ def approval(
         brings={"approved": boolean(), "comment": optional(text(high=1_000))},
         means={"approved": {False: REFUSED}},
     )
-    return Step(name=name, kind=Kind.WAIT, call=None, waits=waits, done=done, refused=refused, **columns)
+    return _step(name, Kind.WAIT, call=None, waits=waits, done=done, refused=refused, **columns)

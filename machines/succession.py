@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from machines.accepting import NotAcceptedError, accept
+from machines.conditions import references_of
 from machines.digest import column_changes, plain
 from machines.history import JournalEntry, outcome, replies
 from machines.outcomes import Outcome
@@ -195,10 +196,12 @@ def _missing_data(new: Saga, ahead: Iterable[Step], data: Mapping[str, Any]) -> 
 
 
 def data_of(table: Saga, step: Step) -> set[str]:
-    """Return the fields of the data that the calls of a step, or the end of its pause, refer to."""
+    """Return the fields of the data that the calls of a step, its condition, or the end of its pause refer to."""
     named = [each for call in step.calls for each in call.references]
     if step.waits is not None and step.waits.until is not None:
         named.append(step.waits.until)
+    if step.when is not None:
+        named += references_of(step.when)
     return {rest if root is None else root for root, rest in map(split, named)} & table.data.keys()
 
 

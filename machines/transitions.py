@@ -19,6 +19,10 @@ transition says what happened to the call or to the saga:
 A saga leaves a *passing* state (a step's `refused` state, or the state before a step's `doing`) in the same commit: by
 `begin`, by `compensate` (the step certainly had no effect) or by `compensate_including` (the step may have had one).
 
+A step with `when=` always has a state `doing`, and the passing state before it decides the condition: `begin` when it
+holds, `skip` to the step's `done` when it does not, `refused` when it cannot be decided. On the way back the saga
+leaves the `undoing` state of a skipped step in the same commit, by `skip`.
+
 Every active state has a *stuck* state, which a saga leaves only by the decision of a person: `retry`, `resolve` (the
 person did the work by hand) or, while the saga can still go back, `compensate_including` (of a step with an undo) or
 `compensate` (of a step without one).
@@ -30,6 +34,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from machines.call import Call
+from machines.conditions import Condition, negated
 from machines.later import Later
 from machines.outcomes import IN_DOUBT, NOT_SENT, Outcome
 from machines.retry import DEFERRED, NEVER, PERSISTENT, Retry
@@ -54,6 +59,7 @@ class Trigger(StrEnum):
     EXPIRE = "expire"
     QUARANTINE = "quarantine"
     BEGIN = "begin"
+    SKIP = "skip"
     COMPENSATE = "compensate"
     COMPENSATE_INCLUDING = "compensate_including"
     RESOLVE = "resolve"
@@ -186,6 +192,8 @@ class Transition:
     dest: str
     #: Call whose outcome is the trigger; None where the trigger is not an outcome.
     call: Call | None = None
+    #: Condition under which the saga makes the move; None: the trigger alone decides.
+    when: Condition | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,7 +233,10 @@ def _forward(table: Table) -> Iterator[State | Transition]:
     for number, step in enumerate(table.steps):
         if step.doing:
             yield State(name=before, phase=Phase.PASSING, step=step)
-            yield Transition(source=before, trigger=Trigger.BEGIN, dest=step.doing)
+            yield Transition(source=before, trigger=Trigger.BEGIN, dest=step.doing, when=step.when)
+        if step.when:
+            yield Transition(source=before, trigger=Trigger.SKIP, dest=step.done, when=negated(step.when))
+            yield Transition(source=before, trigger=Trigger.REFUSED, dest=step.refused or stuck_states(step)[0])
         entry, stuck = step.doing or before, stuck_states(step)[0]
         if step.call:
             yield State(
@@ -331,6 +342,8 @@ def _backward(table: Table) -> Iterator[State | Transition]:
             yield from _stuck(step.undoing, step, stuck, onward, undoes=True)
             for failed in (Trigger.REFUSED, Trigger.EXHAUSTED):
                 yield Transition(source=step.undoing, trigger=failed, dest=stuck, call=step.undo)
+            if step.when:
+                yield Transition(source=step.undoing, trigger=Trigger.SKIP, dest=onward)
 
 
 def _ends(table: Table) -> Iterator[State | Transition]:

@@ -33,7 +33,8 @@ from app.views.available_actions import AvailableAction, available_actions
 from app.views.masking import shown
 from app.views.states import dwell_limits
 from app.views.validation import Cursor, cursor_at
-from machines.history import replies
+from machines.history import replies, skipped_steps
+from machines.preview import Known
 from machines.statuses import UNDER_WAY
 
 blueprint = pages("bulk")
@@ -130,9 +131,10 @@ def _examples(found: Sequence[Any]) -> list[Example]:
     for row in found:
         if saga := sagas.get(row.id):
             saga, journal = shown(services().registry, saga, journals[row.id])
-            definition, results = table_of(services().registry, saga, journal), replies(journal)
+            definition = table_of(services().registry, saga, journal)
+            known = Known(data=saga.data, results=replies(journal), skipped=skipped_steps(journal))
             actions = (
-                available_actions(definition, saga.state, saga.id, saga.data, results, in_doubt=is_in_doubt(saga))
+                available_actions(definition, saga.state, saga.id, known, in_doubt=is_in_doubt(saga))
                 if definition
                 else []
             )

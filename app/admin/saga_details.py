@@ -10,8 +10,9 @@ from app.store.models import JournalRow, SagaRow
 from app.views.available_actions import AvailableAction, CallKey, available_actions, filled, sends_now
 from app.views.waits import Wait, sentence, wait_of
 from machines.call import Call
-from machines.history import StepEffect, effects_of, is_probe, outcome, polls, replies
+from machines.history import StepEffect, effects_of, is_probe, outcome, polls, replies, skipped_steps
 from machines.outcomes import Outcome
+from machines.preview import Known
 from machines.saga import Saga
 from machines.statuses import Status
 from machines.step import Step
@@ -60,6 +61,7 @@ def saga_details(
     results = replies(journal)
     in_doubt = is_in_doubt(row) and row.status != Status.PENDING
     at = definition.states[row.state]
+    known = Known(data=row.data, results=results, skipped=skipped_steps(journal))
     effects = effects_of(definition, row.state, journal, in_doubt=in_doubt)
     wait = wait_of(definition, row, journal)
     return SagaDetails(
@@ -69,7 +71,7 @@ def saga_details(
         effects=effects,
         sent={effect.step.name: _sent(effect, row, results) for effect in effects},
         actions=available_actions(
-            definition, row.state, row.id, row.data, results, in_doubt=in_doubt, send_now=sends_now(definition, row)
+            definition, row.state, row.id, known, in_doubt=in_doubt, send_now=sends_now(definition, row)
         ),
         gantt=gantt(journal),
         attempts=dict(_attempts(definition, row, journal, results)),

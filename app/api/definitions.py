@@ -47,6 +47,7 @@ def _whole(definition: Saga) -> dict[str, object]:
                 "kind": step.kind,
                 "call": str(step.action),
                 "undo": str(step.undo) if step.undo else None,
+                "when": str(step.when) if step.when else None,
                 "attempts": step.retry.attempts,
                 "timeout_s": step.timeout_s,
             }
@@ -62,6 +63,7 @@ def _whole(definition: Saga) -> dict[str, object]:
                 "trigger": transition.trigger,
                 "dest": transition.dest,
                 "call": str(transition.call) if transition.call else None,
+                "when": str(transition.when) if transition.when else None,
             }
             for transition in definition.transitions
         ],

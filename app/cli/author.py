@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -12,8 +13,9 @@ from app.cli.group import FAULT, NOT_FOUND
 from app.cli.output import printable, write_json
 from diagrams.files import RENDERERS
 from machines.check import Problem
+from machines.choices import choice_notes
 from machines.discovery import discover, problems
-from machines.registry import BadTablesError
+from machines.registry import BadTablesError, Registry
 from machines.saga import Saga
 
 #: Environment variable that GitHub Actions sets. GitHub shows output lines that begin with `::error` beside the code.
@@ -31,7 +33,7 @@ def check(sagas: str | None, as_json: bool, github: bool) -> None:
     """Check every table and list all problems, one per line. Exit code 1: a table has a problem."""
     found = problems(sagas)
     if as_json:
-        write_json({"problems": found})
+        write_json({"problems": found, "notes": [] if found else list(_notes(discover(sagas)))})
     elif found:
         github = github or os.environ.get(_ON_GITHUB) == "true"
         for problem in found:
@@ -39,7 +41,15 @@ def check(sagas: str | None, as_json: bool, github: bool) -> None:
     else:
         registry = discover(sagas)
         click.echo(f"{len(list(registry))} legal: {', '.join(sorted(map(str, registry)))}")
+        for note in _notes(registry):
+            click.echo(f"note: {printable(note)}")
     sys.exit(FAULT if found else 0)
+
+
+def _notes(registry: Registry) -> Iterator[str]:
+    """Yield what the author of a choice should know: its steps overlap, or leave a gap. A note is no problem."""
+    for table in registry:
+        yield from (f"{table}: {note}" for note in choice_notes(table))
 
 
 def _annotation(problem: str) -> str:

@@ -66,6 +66,7 @@ class Mark(Enum):
     FAILED = Look("✗", "bold red")
     UNDONE = Look("↩", "magenta")
     STUCK = Look("!", "bold white on red")
+    SKIPPED = Look("»", "dim")
 
 
 #: Status of a saga → its mark, as a symbol and a style.

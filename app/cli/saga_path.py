@@ -76,6 +76,7 @@ def _step_on_path(definition: Saga, saga: SagaRow, journal: Sequence[JournalRow]
     waits = definition.states[saga.state].waits if mark is Mark.CURRENT else None
     polling = polls_of(definition, saga) if waits else None
     note = f"{_call(view.step, last)}: {last.reason or 'no reason given'}" if problem and last else None
+    note = f"because {own[0].reason}" if mark is Mark.SKIPPED and own else note
     return StepOnPath(
         step=view.step,
         mark=mark,
@@ -98,12 +99,18 @@ def _mark_and_word(
     if view.status == StepStatus.COMPLETED or by_hand:
         to_undo = saga.status != Status.COMPENSATED and goes_back(definition, saga) and step.undo
         return Mark.DONE, "done, to undo" if to_undo else "done by hand" if by_hand else "done"
-    if view.status == StepStatus.FAILED:
-        triggers = {row.trigger for row in journal if row.step == step.name}
-        return Mark.FAILED, next((word for trigger, word in _FAILURES.items() if trigger in triggers), "failed")
+    if view.status in (StepStatus.FAILED, StepStatus.SKIPPED):
+        return _not_done(journal, view)
     if _requested(definition, journal, step, Trigger.CANCEL):
         return Mark.FAILED, "cancelled"
     return Mark.TO_COME, "not reached" if goes_back(definition, saga) else "to come"
+
+
+def _not_done(journal: Sequence[JournalRow], view: StepResult) -> tuple[Mark, str]:
+    if view.status == StepStatus.SKIPPED:
+        return Mark.SKIPPED, "skipped"
+    triggers = {row.trigger for row in journal if row.step == view.step.name}
+    return Mark.FAILED, next((word for trigger, word in _FAILURES.items() if trigger in triggers), "failed")
 
 
 def _current(definition: Saga, saga: SagaRow) -> tuple[Mark, str]:

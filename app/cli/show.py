@@ -86,7 +86,7 @@ def show(saga_id: str, as_json: bool) -> None:
     """Draw one saga, its path and its journal.
 
     \b
-    ✓ done    ● under way    ○ to come    ✗ failed    ↩ undone    ! stuck
+    ✓ done    ● under way    ○ to come    ✗ failed    ↩ undone    » skipped    ! stuck
     Below the point of no return a saga only goes forward.
     """  # noqa: D301  click needs the backspace character
     row = saga_with_id(saga_id)

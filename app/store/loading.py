@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, bindparam, select
 from app.store.database import seconds_until
 from app.store.instance import Instance, SagaSnapshot
 from app.store.models import JournalRow, SagaRow
-from machines.history import cause_of, replies
+from machines.history import cause_of, replies, skipped_steps
 from machines.progress import may_have_been_sent
 from machines.registry import Registry, UnknownSagaError
 from machines.renaming import MIGRATE, as_named_now
@@ -66,6 +66,8 @@ def instance(
     last = next(entry for entry in reversed(journal) if entry.trigger != MIGRATE)
     saga.waits_for = last.reason if last.source == last.dest else None
     saga.results = replies(journal)
+    if definition.conditional:
+        saga.skipped = skipped_steps(journal)
     if saga.current.undoes:
         saga.cause = cause_of(saga.definition, journal)
     return saga

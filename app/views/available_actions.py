@@ -10,7 +10,8 @@ from uuid import UUID
 
 from app.store.models import SagaRow
 from machines.call import Call
-from machines.preview import Preview, Stop, preview, preview_send_now
+from machines.conditions import Condition
+from machines.preview import Known, Preview, Stop, preview, preview_send_now
 from machines.progress import OPERATOR_ACTIONS, trigger_of
 from machines.references import FillError, roots_of
 from machines.saga import Saga
@@ -33,6 +34,8 @@ class PlannedCall:
     path: str | None
     #: None while the body needs a reply that has not come yet.
     body: Mapping[str, Any] | None
+    #: Condition that a reply to come will decide; None: the call is certainly sent.
+    only_when: Condition | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,26 +74,24 @@ def sends_now(saga: Saga, row: SagaRow) -> bool:
 
 
 def available_actions(
-    saga: Saga, state: str, saga_id: UUID, data: Mapping[str, Any], results: Mapping[str, Any], *, in_doubt: bool,
-    send_now: bool = False,
-) -> list[AvailableAction]:  # fmt: skip
+    saga: Saga, state: str, saga_id: UUID, known: Known, *, in_doubt: bool, send_now: bool = False
+) -> list[AvailableAction]:
     """Return every action that the table allows in a state.
 
-    in_doubt: True when the call of the state may have been sent. results: the replies of the steps so far. send_now:
-    see `sends_now`.
+    in_doubt: True when the call of the state may have been sent. send_now: see `sends_now`.
     """
     at = saga.states[state]
     step, available = at.step.name if at.step else "", []
     if send_now:
-        seen = preview_send_now(saga, state, in_doubt=in_doubt)
-        calls = tuple(_planned_calls(seen.course, saga_id, data, results))
+        seen = preview_send_now(saga, state, in_doubt=in_doubt, known=known)
+        calls = tuple(_planned_calls(seen.course, saga_id, known.data, known.results))
         title, description = _send_now_explained(at, step)
         available.append(AvailableAction(
             name=SEND_NOW, title=title, description=description, safe=True, preview=seen, calls=calls, needs=(),
         ))  # fmt: skip
     for name in OPERATOR_ACTIONS:
         if trigger := trigger_of(name, saga, state):
-            seen = preview(saga, state, trigger, in_doubt=in_doubt)
+            seen = preview(saga, state, trigger, in_doubt=in_doubt, known=known)
             title, description, safe = _explained(at, trigger, step)
             action = AvailableAction(
                 name=name,
@@ -98,7 +99,7 @@ def available_actions(
                 description=description,
                 safe=safe,
                 preview=seen,
-                calls=tuple(_planned_calls(seen.course, saga_id, data, results)),
+                calls=tuple(_planned_calls(seen.course, saga_id, known.data, known.results)),
                 needs=tuple(sorted(saga.needed_fields[step])) if name == "resolve" and not at.undoes else (),
             )
             available.append(action)
@@ -158,4 +159,7 @@ def _planned_calls(
         if stop.call and stop.state.step:
             step, undoes = stop.state.step.name, stop.state.undoes
             path, body = filled(stop.call, CallKey(saga_id, step, stop.state.direction), data, results)
-            yield PlannedCall(call=stop.call, probe=stop.probe, undoes=undoes, step=step, path=path, body=body)
+            yield PlannedCall(
+                call=stop.call, probe=stop.probe, undoes=undoes, step=step, path=path, body=body,
+                only_when=stop.only_when,
+            )  # fmt: skip

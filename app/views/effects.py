@@ -9,6 +9,8 @@ def description(effect: StepEffect) -> str:
     participant, name = effect.call.participant, effect.step.name
     if effect.by_hand:
         return f"A person resolved it by hand; {participant} did not confirm it."
+    if effect.effect is Effect.SKIPPED:
+        return f"Skipped because {effect.because}: {participant} was not called."
     undo = f"to undo {name} " if effect.direction == Direction.UNDO else ""
     if effect.refused and undo:
         return f"{participant} refuses {undo.strip()}: a person must decide."

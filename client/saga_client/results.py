@@ -51,6 +51,8 @@ class StepStatus(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     COMPENSATED = "compensated"
+    #: The condition of the step did not hold, so it was not done.
+    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -129,6 +129,7 @@ def _facts(saga: Saga, transition: Transition) -> dict[str, str]:
         "to": transition.dest,
         "call": str(transition.call or "none"),
         "body": body,
+        "when": str(transition.when or "always"),
         "sent again": "; ".join(notes(at)) if transition.call else "",
         "deadline": deadline_note(saga) if transition.trigger is Trigger.EXPIRE else "",
     }

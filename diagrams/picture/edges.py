@@ -61,6 +61,8 @@ def _way_of_band(layout: Layout, transition: Transition, source: Box, dest: Box)
 
     Some edges go around the box of a state that waits for an answer, below the box of the action.
     """
+    if source.shape == str(Phase.PASSING) and transition.trigger in (Trigger.SKIP, Trigger.REFUSED):
+        return _around(source, dest) if transition.trigger is Trigger.SKIP else _over(source, dest)
     beside = next(
         (band for band in layout.bands if band.awaiting and source.state in (band.active, band.awaiting)), None
     )
@@ -81,6 +83,11 @@ def _around(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
     """Return a route at the left of the box between two boxes."""
     x, out, into = min(source.left, dest.left) - 12, source.y + LANE, dest.y - LANE
     return [(source.left, out), (x, out), (x, into), (dest.left, into)], [(x + 6, source.bottom + 20)]
+
+
+def _over(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:
+    """Return a route to the right, and down to a box that is lower."""
+    return [(source.right, source.y), (dest.x, source.y), (dest.x, dest.top)], [(source.right + 10, source.y - 6)]
 
 
 def _above(source: Box, dest: Box) -> tuple[list[Point], list[Point]]:

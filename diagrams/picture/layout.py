@@ -75,6 +75,8 @@ def _sized(saga: Saga, state: State, overlay: Overlay) -> Box:
         lines.append(Text(words=f"◷ {state.waits}", size=10.5, look="quiet", anchor="middle"))
         if state.poll:
             lines.append(Text(words=str(state.poll), size=10.5, look="mono", anchor="middle"))
+    elif state.phase is Phase.PASSING and (asks := _question(saga, state)):
+        lines += [Text(words=words, size=10.5, look="quiet", anchor="middle") for words in wrap(asks, 240.0, 10.5)]
     elif state.phase in (Phase.COMPLETED, Phase.COMPENSATED):
         lines.append(Text(words=PHASES[state.phase].removeprefix("the end: "), look="quiet", anchor="middle"))
         if state.at_end:
@@ -92,6 +94,12 @@ def _sized(saga: Saga, state: State, overlay: Overlay) -> Box:
         look=overlay.states.get(state.name, ""),
         title=_title(saga, state),
     )
+
+
+def _question(saga: Saga, state: State) -> str:
+    """Return the condition that is decided in a state; "" for a state in which none is."""
+    begin = next((each for each in saga.transitions if each.source == state.name and each.when), None)
+    return f"◇ {begin.when}?" if begin else ""
 
 
 def _shape(saga: Saga, state: State, overlay: Overlay) -> str:

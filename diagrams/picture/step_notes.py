@@ -17,7 +17,7 @@ def notes_width(saga: Saga) -> float:
 def step_notes(saga: Saga, band: Band, width: float) -> list[Text]:
     """Return the lines of the note about a step. No line is wider than `width` pixels."""
     notes = [
-        KINDS[band.step.kind], refusal_note(saga, band), refused_undo_note(band), no_answer_note(band),
+        KINDS[band.step.kind], skip_note(band), refusal_note(saga, band), refused_undo_note(band), no_answer_note(band),
         lost_reply_note(band),
     ]  # fmt: skip
     lines = [line for words in notes if words for line in wrap(words, width - 20, _SIZE, 8)]
@@ -35,6 +35,11 @@ def refusal_note(saga: Saga, band: Band) -> str:
         return ""
     to_undo = [step.name for step in saga.steps[: band.number - 1] if step.undo][::-1]
     return f"Refused: undoes {', '.join(to_undo)}" if to_undo else "Refused: nothing to undo"
+
+
+def skip_note(band: Band) -> str:
+    """Return the condition of this step."""
+    return f"Only when {band.step.when}" if band.step.when else ""
 
 
 def refused_undo_note(band: Band) -> str:

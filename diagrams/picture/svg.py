@@ -94,9 +94,8 @@ def _edge(edge: Edge) -> str:
 
 
 def _described(transition: Transition) -> str:
-    return f"{transition.source} —{transition.trigger}→ {transition.dest}" + (
-        f" ({transition.call})" if transition.call else ""
-    )
+    why = f" ({transition.call or transition.when})" if transition.call or transition.when else ""
+    return f"{transition.source} —{transition.trigger}→ {transition.dest}{why}"
 
 
 def _path(points: list[Point]) -> str:

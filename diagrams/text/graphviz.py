@@ -1,6 +1,6 @@
 """Write a saga's table as a Graphviz graph: every transition is an edge."""
 
-from diagrams.descriptions import POINT_OF_NO_RETURN, QUARANTINE, edge_kind, notes, shape_of
+from diagrams.descriptions import POINT_OF_NO_RETURN, QUARANTINE, condition_of, edge_kind, notes, shape_of
 from diagrams.step_bands import grid_positions, step_bands
 from machines.saga import Saga
 from machines.step import Kind
@@ -61,7 +61,7 @@ def _node(saga: Saga, state: State) -> str:
 
 
 def _edge(saga: Saga, transition: Transition) -> str:
-    label = f"{transition.trigger}\n{transition.call}" if transition.call else str(transition.trigger)
+    label = "\n".join(filter(None, (transition.trigger, condition_of(transition), str(transition.call or ""))))
     look, source = _WAYS[edge_kind(saga, transition)], saga.states[transition.source]
     if transition.source == transition.dest:
         port = "s" if source.phase is Phase.UNDOING else "w"  # the side that no other edge uses

@@ -25,7 +25,7 @@ def markdown(saga: Saga) -> str:
         (
             str(place),
             code(step.name),
-            f"{step.kind}: {KINDS[step.kind]}",
+            f"{step.kind}: {KINDS[step.kind]}" + (f"; only when {step.when}" if step.when else ""),
             code(str(step.action)),
             _sent_again(step, retries)
             + (f"; no answer: asks {code(str(step.probe))}" if step.probe else "")
@@ -48,7 +48,7 @@ def markdown(saga: Saga) -> str:
             code(transition.source),
             transition.trigger,
             code(transition.dest),
-            code(str(transition.call)) if transition.call else "",
+            code(str(transition.call)) if transition.call else str(transition.when or ""),
         )
         for transition in saga.transitions
     ]

@@ -2,7 +2,7 @@
 
 import re
 
-from diagrams.descriptions import POINT_OF_NO_RETURN, TIMES, notes, shape_of
+from diagrams.descriptions import POINT_OF_NO_RETURN, TIMES, condition_of, notes, shape_of
 from machines.saga import Saga
 from machines.step import Kind
 
@@ -24,7 +24,7 @@ def mermaid(saga: Saga) -> str:
     lines += [f'  state "{text(state.name)}" as {_alias(state.name)}' for state in states]
     lines.append(f"  [*] --> {_alias(saga.initial)}")
     for transition in saga.transitions:
-        call = f" {text(str(transition.call))}" if transition.call else ""
+        call = "".join(f" {text(words)}" for words in (condition_of(transition), str(transition.call or "")) if words)
         lines.append(f"  {_alias(transition.source)} --> {_alias(transition.dest)} : {transition.trigger}{call}")
     lines += [f"  {_alias(end)} --> [*]" for end in (saga.completed, saga.compensated)]
     for state in states:

@@ -2,7 +2,16 @@
 
 import re
 
-from diagrams.descriptions import POINT_OF_NO_RETURN, QUARANTINE, TIMES, edge_kind, notes, phases_of, shape_of
+from diagrams.descriptions import (
+    POINT_OF_NO_RETURN,
+    QUARANTINE,
+    TIMES,
+    condition_of,
+    edge_kind,
+    notes,
+    phases_of,
+    shape_of,
+)
 from diagrams.step_bands import GridPositions, grid_positions
 from machines.saga import Saga
 from machines.step import Kind
@@ -67,7 +76,7 @@ def plantuml(saga: Saga) -> str:
 
 def _arrow(saga: Saga, transition: Transition, positions: GridPositions) -> str:
     line = f"-[{_WAYS[edge_kind(saga, transition)]}]{_direction(saga, transition, positions)}->"
-    call = f"\\n{text(str(transition.call))}" if transition.call else ""
+    call = "".join(f"\\n{text(words)}" for words in (condition_of(transition), str(transition.call or "")) if words)
     return f"{_alias(transition.source)} {line} {_alias(transition.dest)} : {transition.trigger}{call}"
 
 

@@ -17,6 +17,7 @@ def plantuml_sequence(run: Run) -> str:
     lines.append(f"{_CLIENT} -> {_SAGA} : start")
     for exchange in run.exchanges:
         other = _alias(exchange.call.participant)
+        lines += [f"note over {_SAGA} : {text(words)}" for words in exchange.decided]
         if exchange.asks is Asks.ANSWER:
             lines += [f"{other} -> {_SAGA} : {_asks(exchange)}", f"note over {_SAGA} : {text(exchange.then)}"]
             if _no_return(exchange):
@@ -31,6 +32,7 @@ def plantuml_sequence(run: Run) -> str:
             lines.append(f"== {POINT_OF_NO_RETURN} ==")
         if exchange.outcome in (Trigger.REFUSED, Trigger.EXHAUSTED):
             lines.append("== the way back ==")
+    lines += [f"note over {_SAGA} : {text(words)}" for words in run.decided]
     return "\n".join([*lines, f"{_SAGA} --> {_CLIENT} : {text(run.end)}", "@enduml", ""])
 
 
@@ -41,6 +43,7 @@ def mermaid_sequence(run: Run) -> str:
     lines.append(f"  {_CLIENT}->>{_SAGA}: start")
     for exchange in run.exchanges:
         other = _alias(exchange.call.participant)
+        lines += [f"  Note over {_SAGA}: {text(words)}" for words in exchange.decided]
         if exchange.asks is Asks.ANSWER:
             lines += [f"  {other}->>{_SAGA}: {_asks(exchange)}", f"  Note over {_SAGA}: {text(exchange.then)}"]
             if _no_return(exchange):
@@ -53,6 +56,7 @@ def mermaid_sequence(run: Run) -> str:
         ]
         if _no_return(exchange):
             lines.append(f"  Note over {_CLIENT},{_SAGA}: {POINT_OF_NO_RETURN}")
+    lines += [f"  Note over {_SAGA}: {text(words)}" for words in run.decided]
     return "\n".join([*lines, f"  {_SAGA}-->>{_CLIENT}: {text(run.end)}", ""])
 
 

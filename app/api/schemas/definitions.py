@@ -24,6 +24,7 @@ class DefinitionStep(Reply):
     kind = one_of(Kind)
     call = fields.String()
     undo = maybe(fields.String)
+    when = maybe(fields.String, metadata={"description": "the condition of the step; null: it is always done"})
     attempts = fields.Integer()
     timeout_s = fields.Float()
 
@@ -39,6 +40,7 @@ class DefinitionRow(Reply):
     trigger = one_of(trigger for trigger in Trigger if trigger is not Trigger.START)
     dest = fields.String()
     call = maybe(fields.String)
+    when = maybe(fields.String, metadata={"description": "the condition of the move; null: it has none"})
 
 
 class Definition(Reply):

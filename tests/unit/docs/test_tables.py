@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import machines
+from diagrams.files import RENDERERS
 from machines import Retry, Saga, pivot, post, read
 from machines.call import Call
 from machines.fields import Field
@@ -118,3 +119,10 @@ def test_each_error_of_the_checks_has_a_line_on_the_page():
     assert len(found) > 100
     assert [message for message in found if not any(fragment in message for fragment in known)] == []
     assert [fragment for fragment in known if not any(fragment in message for message in found)] == []
+
+
+def test_the_picture_of_the_page_is_that_of_its_saga(names):
+    picture = ROOT / "docs" / "pictures" / "parcel.svg"
+    (block,) = [block for block in BLOCKS if "PARCEL = " in block]
+    run(block, names)
+    assert picture.read_text() == RENDERERS["svg"](names["PARCEL"]), "write it again: saga draw parcel"

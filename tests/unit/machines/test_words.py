@@ -43,7 +43,7 @@ from machines import (
 )
 from tests.unit.machines.tables import DO, hold, look, quick, saga, sell
 
-STEP = "name=, call=, done=, refused=, doing=, retry=, timeout_s=, dwell_s=, probe=, repeatable="
+STEP = "name=, call=, done=, refused=, doing=, when=, retry=, timeout_s=, dwell_s=, probe=, repeatable="
 
 
 @pytest.mark.parametrize(

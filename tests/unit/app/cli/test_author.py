@@ -68,7 +68,8 @@ def test_check_sees_two_files_with_one_saga(folder):
 def test_check_writes_json(folder):
     (folder / "trip.py").write_text(LEGAL.replace("/go", "go"))
     code, output = run(check, folder, "--json")
-    assert (code, json.loads(output)) == (1, {"problems": ["trip v1: step go: path 'go' must begin with a slash"]})
+    found = {"problems": ["trip v1: step go: path 'go' must begin with a slash"], "notes": []}
+    assert (code, json.loads(output)) == (1, found)
 
 
 def test_check_annotates_on_github(folder, monkeypatch):
