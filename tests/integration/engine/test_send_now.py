@@ -11,6 +11,7 @@ from machines.call import get, post
 from machines.fields import text
 from machines.later import callback
 from machines.outcomes import SUCCEEDED
+from machines.preview import Known
 from machines.registry import Registry
 from machines.saga import Saga
 from machines.step import Step, compensatable, pause, pivot, wait
@@ -66,7 +67,12 @@ def offered(scene: Scene, saga: Instance) -> dict[str, AvailableAction]:
     """Return the available actions by name, as the page of the saga shows them."""
     found, table = scene.engine.store.find(saga.id), saga.definition
     actions = available_actions(
-        table, found.state, found.id, found.data, {}, in_doubt=False, send_now=sends_now(table, found)
+        table,
+        found.state,
+        found.id,
+        Known(data=found.data, results={}),
+        in_doubt=False,
+        send_now=sends_now(table, found),
     )
     return {action.name: action for action in actions}
 
