@@ -304,7 +304,7 @@ def test_a_retriable_may_have_a_condition_and_the_first_step_may_be_skipped():
 
 
 def test_a_call_after_the_end_cannot_need_the_reply_of_a_step_that_may_be_skipped():
-    steps, call = (look("wrap", GIFT, ID), PAY), post("shop", "/told", wrap="wrap.id")
+    steps, call = (look("wrap", GIFT, ID), PAY), post("shop", "/parcels", wrap="wrap.id")
     columns = {"name": "order", "version": 1, "initial": "ASKED", "completed": "PAID", "compensated": "CALLED_OFF"}
     with pytest.raises(TableError, match=r"at_end= 'PAID': 'wrap.id' may be missing: step wrap is skipped unless"):
         Saga(**columns, data=DATA, participants=("shop",), steps=steps, at_end={"PAID": call})
