@@ -13,6 +13,7 @@ from app.services import services
 from app.store import queries
 from app.store.database import db
 from app.store.models import AuditRow, SagaRow
+from machines.secrets import SecretFields
 from tests.support.waiting import eventually
 
 DATA = {"client_id": 4, "magasin_id": 1}
@@ -101,3 +102,10 @@ def test_the_command_sends_now_and_names_itself_in_the_header_of_the_saga(client
     monkeypatch.setenv("LOGNAME", "ada")
     shown = client.application.test_cli_runner().invoke(args=["saga", "show", waiting])
     assert f"saga send-now {waiting[:8]} --reason" in shown.output
+
+
+def test_a_list_shows_no_reason_of_a_saga_with_secrets(client, waiting, monkeypatch):
+    """A list reads no replies, so it cannot know every secret value that a reason may repeat."""
+    monkeypatch.setattr("machines.registry.Registry.secrets_of", lambda *_: SecretFields([]))
+    (line,) = client.get("/api/v1/sagas").json["sagas"]
+    assert line["waiting_for"] == "panier"
