@@ -188,7 +188,7 @@ def _accepted(saga: RunningSaga, reply: Reply, taken: Any, url_of: Callable[[Cal
         url_of(step.asks, step.asks.filled_path(saga.data, {**saga.results, step.name: taken}, roots))
     except FillError as error:
         says = one_line(f"{reply.reason}, but the answer cannot be asked for: {error}")
-        return replace(reply, says=says, body=None), Outcome.ACCEPTED
+        return replace(reply, says=says, body=None), Outcome.IN_DOUBT
     return replace(reply, says=reply.reason, body=taken), Outcome.ACCEPTED
 
 
