@@ -153,7 +153,7 @@ def make(config: Config | None, registry: Registry | None) -> Flask:
         schema=Bounded(partial(schema, database)),
         users=Users(database),
         login_attempts=LoginAttempts(database),
-        api_keys=KeyRing(ApiKeys(database)),
+        api_keys=KeyRing(ApiKeys(database), registry.names),
         redact=Secrets(config.log_redact).redacted,
     ).install(app)
     problems.install(app)

@@ -4,9 +4,10 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
+from app.access.grants import problem_of_grant
 from app.access.permissions import Scope
 from app.access.principal import Principal, key
 from app.errors import InvalidError, UnauthenticatedError
@@ -32,10 +33,10 @@ class NewKey:
 
 
 class KeyRing:
-    """Makes keys, and returns the principal of a key."""
+    """Makes keys, and returns the principal of a key. types: the types of saga that a grant may name."""
 
-    def __init__(self, keys: ApiKeys, clock: Callable[[], float] = time.monotonic) -> None:
-        self.keys, self._clock = keys, clock
+    def __init__(self, keys: ApiKeys, types: Collection[str], clock: Callable[[], float] = time.monotonic) -> None:
+        self.keys, self._types, self._clock = keys, types, clock
         self._cache: dict[str, tuple[Principal, float]] = {}
 
     def principal(self, secret: str) -> Principal:
@@ -50,30 +51,38 @@ class KeyRing:
             raise UnauthenticatedError(
                 "this API key is unknown, revoked or expired; `saga key list` shows the live keys"
             )
-        found_principal = key(row.name, frozenset(map(Scope, row.scopes)))
+        found_principal = key(row.name, row.scopes)
         if len(self._cache) >= _CACHED_KEYS:
             self._cache.clear()
         self._cache[digest] = found_principal, now + min(KEY_CACHE_S, row.left_s)
         return found_principal
 
-    def make(self, name: str, scopes: Iterable[Scope], days: int, actor: str) -> NewKey:
-        """Return a new key.
+    def make(self, name: str, grants: Iterable[str], days: int, actor: str) -> NewKey:
+        """Return a new key. grants: see `app.access.grants`.
 
-        Raise InvalidError for an illegal name, scope or number of days. Raise ConflictError when two valid keys have
+        Raise InvalidError for an illegal name, grant or number of days. Raise ConflictError when two valid keys have
         this name already.
         """
-        wanted = frozenset(scopes)
-        ordered = [scope for scope in Scope if scope in wanted]
+        ordered = sorted(set(grants), key=_in_order)
         if not NAME.fullmatch(name):
             raise InvalidError(("/name", "Give 1 to 64 of a-z, 0-9, '.', '_' and '-', the first a letter or digit."))
         if not ordered:
             raise InvalidError(("/scopes", f"Give at least one of {', '.join(Scope)}."))
+        if problem := next(filter(None, (problem_of_grant(word, self._types) for word in ordered)), None):
+            raise InvalidError(("/scopes", problem))
         if not 1 <= days <= LONGEST_DAYS:
             raise InvalidError(("/days", f"Give 1 to {LONGEST_DAYS}."))
         prefix = f"saga_{secrets.token_hex(4)}"
         made = NewKey(prefix=prefix, secret=f"{prefix}_{secrets.token_urlsafe(32)}")
         self.keys.add(prefix=prefix, digest=digest_of(made.secret), name=name, scopes=ordered, days=days, actor=actor)
         return made
+
+
+def _in_order(grant: str) -> tuple[int, str]:
+    """Return the sort key of a grant: first the scope, in the order of `Scope`."""
+    scope = grant.partition(":")[0]
+    scopes = [each.value for each in Scope]
+    return scopes.index(scope) if scope in scopes else len(scopes), grant
 
 
 def digest_of(secret: str) -> str:

@@ -6,6 +6,7 @@ from flask import Flask, current_app, g, redirect, request, session
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.wrappers import Response
 
+from app.access.limits import require_within_limits
 from app.access.permissions import ByUrl, Need, Open, Role, Scope, need_of
 from app.access.principal import ANYBODY, NOBODY, Principal
 from app.access.sessions import signed_in
@@ -43,6 +44,8 @@ def _check() -> Response | None:
         case Scope():
             g.principal = sender = _api_sender()
             allowed = need in sender.scopes
+            if allowed and need in sender.limits:
+                require_within_limits(need, current_app.view_functions[endpoint], named or {})
         case Role():
             _check_session()
             g.principal = sender = signed_in() or NOBODY

@@ -73,6 +73,19 @@ def needs(permission: Need) -> Callable[[View], View]:
     return mark
 
 
+def keeps_to_limits(view: View) -> View:
+    """Declare that a view itself keeps to the limits of a key, or shows nothing of any saga.
+
+    Without this declaration, a key with limits can use only views whose URL has the id of a saga.
+    """
+    vars(view)["keeps_to_limits"] = True
+    return view
+
+
+def view_keeps_to_limits(view: Callable[..., Any]) -> bool:
+    return bool(vars(view).get("keeps_to_limits"))
+
+
 def need_of(endpoint: str, view: Callable[..., Any]) -> Need | None:
     """Return the permission of a view; None when the view declares none."""
     found: Need | None = vars(view).get("need", _OF_LIBRARIES.get(endpoint))

@@ -1,9 +1,11 @@
 """The principal: the person or the program that sends a request."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from flask import g
 
+from app.access.grants import Limits, granted
 from app.access.permissions import SCOPES, Role, Scope
 
 
@@ -16,6 +18,8 @@ class Principal:
     #: Role of a person who is signed in; None for every other sender.
     role: Role | None = None
     scopes: frozenset[Scope] = frozenset()
+    #: The scopes that an API key has only for some sagas.
+    limits: Limits = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -23,6 +27,24 @@ class Principal:
 
     def has(self, role: Role) -> bool:
         return self.role is not None and self.role >= role
+
+    def reaches(self, scope: Scope, saga_type: str, started_by: str | None) -> bool:
+        """Return True when the sender has a scope for a saga. started_by: who has started it."""
+        if scope not in self.scopes:
+            return False
+        own = started_by == self.actor
+        return scope not in self.limits or any(limit.admits(saga_type, own=own) for limit in self.limits[scope])
+
+    def may_start(self, saga_type: str) -> bool:
+        """Return True when the sender may start sagas of a type."""
+        return self.reaches(Scope.START, saga_type, self.actor)
+
+    @property
+    def shown(self) -> tuple[tuple[str | None, str | None], ...] | None:
+        """The sagas that lists show to the sender: (type, sender) of each limit of `read`; None: all sagas."""
+        if Scope.READ not in self.limits:
+            return None
+        return tuple((limit.saga_type, self.actor if limit.own else None) for limit in self.limits[Scope.READ])
 
 
 NOBODY = Principal(actor="nobody")
@@ -34,8 +56,10 @@ def user(name: str, role: Role) -> Principal:
     return Principal(actor=f"user:{name}", role=role, scopes=SCOPES[role])
 
 
-def key(name: str, scopes: frozenset[Scope]) -> Principal:
-    return Principal(actor=f"key:{name}", scopes=scopes)
+def key(name: str, grants: Iterable[str]) -> Principal:
+    """Return the principal of an API key. grants: see `app.access.grants`."""
+    scopes, limits = granted(grants)
+    return Principal(actor=f"key:{name}", scopes=scopes, limits=limits)
 
 
 def principal() -> Principal:

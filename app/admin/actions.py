@@ -67,7 +67,7 @@ def signal(  # noqa: PLR0917
     Raise ConflictError, ForbiddenError, InvalidError or NotFoundError.
     """
     definition, step = signal_step(parts.registry, saga, name)
-    require_role(step, sender)
+    require_role(step, sender, saga)
     brings = step.waits.brings if step.waits else {}
     body = {key: text if key in brings and brings[key].is_text else value_of(text) for key, text in given.items()}
     sent = Signal(name=name, body=signal_body(definition, step, body), sender=sender.actor)

@@ -4,7 +4,7 @@ from flask import Blueprint, flash, make_response, redirect, render_template, re
 from werkzeug.wrappers import Response
 
 from app.access.api_keys import LONGEST_DAYS, NewKey
-from app.access.permissions import Role, Scope, needs
+from app.access.permissions import Role, needs
 from app.access.principal import principal
 from app.errors import InvalidError, ProblemError
 from app.services import services
@@ -25,7 +25,7 @@ def index() -> Response:
 def add() -> Response:
     """Make a key and show it in this answer. There is no redirect, because the service stores only the key's digest."""
     try:
-        made = services().api_keys.make(request.form.get("name", "").strip(), _scopes(), _days(), principal().actor)
+        made = services().api_keys.make(request.form.get("name", "").strip(), _grants(), _days(), principal().actor)
     except ProblemError as error:
         return _page(error)
     return _page(made=made)
@@ -42,11 +42,10 @@ def revoke(prefix: str) -> Response:
     return redirect(url_for("keys.index"), 303)
 
 
-def _scopes() -> list[Scope]:
-    try:
-        return [Scope(word) for word in request.form.getlist("scope")]
-    except ValueError:
-        raise InvalidError(("/scope", f"Give some of {', '.join(Scope)}.")) from None
+def _grants() -> list[str]:
+    """Return the grants: each chosen scope, limited to the chosen type, and to the key's own sagas."""
+    limit = "".join(f":{word}" for word in (request.form.get("type"), request.form.get("own")) if word)
+    return [f"{scope}{limit}" for scope in request.form.getlist("scope")]
 
 
 def _days() -> int:
@@ -61,6 +60,7 @@ def _page(error: ProblemError | None = None, made: NewKey | None = None) -> Resp
         "admin/api_keys.html",
         keys=services().api_keys.keys.all(),
         longest=LONGEST_DAYS,
+        types=services().registry.names,
         given=request.form if error else {"days": _DEFAULT_DAYS},
         error=error,
         made=made,

@@ -5,7 +5,8 @@ from typing import Any
 from flask import Blueprint, Flask, Response, jsonify, request
 from marshmallow import RAISE, Schema, ValidationError, fields, validate
 
-from app.access.permissions import Scope
+from app.access.limits import require_start
+from app.access.permissions import Scope, keeps_to_limits
 from app.access.principal import principal
 from app.api.openapi.operation import BAD_BODY, EVERY_BATCH, operation
 from app.api.request_parsing import UNKNOWN_WEBHOOK, WEBHOOK_HEADER, json_body, refuse_header, refuse_prefer
@@ -65,6 +66,7 @@ _START = _Start()
     "Start many sagas", "sagas", {200: BatchResults()}, body=EVERY_BATCH, problems=(*BAD_BODY, 409), need=Scope.START,
     conflict="Other requests use keys of this batch at the same time; send the batch again.",
 )  # fmt: skip
+@keeps_to_limits
 def start_batch(saga_type: str) -> Response:
     """Start up to 1,000 sagas in one commit, each with its own idempotency key. Each start gets a result, in order.
 
@@ -75,6 +77,7 @@ def start_batch(saga_type: str) -> Response:
     refuse_header("Idempotency-Key", "each start of a batch has its own key, as its member `key`")
     refuse_header(WEBHOOK_HEADER, "each start of a batch has its own, as its member `webhook`")
     definition = services().registry.latest(saga_type)
+    require_start(definition.name)
     checked = [_checked(definition, number, each) for number, each in enumerate(_starts())]
     legal = [each for each in checked if isinstance(each, Start)]
     outcomes = iter(services().batches.start(definition, legal, principal().actor))

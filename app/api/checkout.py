@@ -4,7 +4,7 @@ from uuid import UUID
 
 from flask import Blueprint, Response, jsonify, url_for
 
-from app.access.permissions import Scope
+from app.access.permissions import Scope, keeps_to_limits
 from app.api.cached import cached
 from app.api.openapi.operation import BAD_BODY, START_ANSWER_HEADERS, START_REQUEST_HEADERS, operation
 from app.api.problems import problem_answer
@@ -37,6 +37,7 @@ _EXAMPLES = {
     leads_to=["checkout.show", "checkout.history", "sagas.compensate"], id_at="/saga_id",
     need=Scope.START,
 )  # fmt: skip
+@keeps_to_limits
 def start() -> Response:
     """Run the saga of an order.
 

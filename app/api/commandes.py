@@ -9,7 +9,7 @@ from uuid import UUID
 from flask import Blueprint, Response, jsonify, request, url_for
 from marshmallow import EXCLUDE, Schema, fields, validate
 
-from app.access.permissions import Scope
+from app.access.permissions import Scope, keeps_to_limits
 from app.access.principal import principal
 from app.api.cached import cached
 from app.api.list_query import CURSOR, cursor_of, limit_of, offset_of, pagination
@@ -65,6 +65,7 @@ class ListQuery(Schema):
     leads_to=["commandes.show", "commandes.compensate"], id_at="/saga_id",
     need=Scope.START,
 )  # fmt: skip
+@keeps_to_limits
 def start() -> Response:
     """Start an order.
 
@@ -96,6 +97,7 @@ def show(saga_id: UUID) -> Response:
 
 @blueprint.get("/sagas/")
 @operation("List orders", "commandes", {200: CommandeList()}, problems=(400,), query=ListQuery)
+@keeps_to_limits
 def index() -> Response:
     """List the orders, the newest first. The parameters `etat` and `actives_seulement` filter the list."""
     query = load(ListQuery(), request.args.to_dict())
@@ -104,6 +106,7 @@ def index() -> Response:
         definitions=(COMMANDE.name,),
         states=(state,) if state else (),
         statuses=(Status.PENDING, *UNDER_WAY, Status.STUCK) if active else (),
+        shown=principal().shown,
     )
     page = lists.page(
         wanted, services().registry, limit=query["limit"], offset=query["offset"], after=query.get("cursor")

@@ -2,6 +2,7 @@
 
 from flask import Blueprint, Response, jsonify
 
+from app.access.permissions import keeps_to_limits
 from app.api.openapi.operation import operation
 from app.api.schemas.definitions import Definition, DefinitionList
 from app.errors import NotFoundError
@@ -18,6 +19,7 @@ blueprint = Blueprint("definitions", __name__, url_prefix="/api/v1/definitions")
     "List the saga types", "definitions", {200: DefinitionList()},
     leads_to=["definitions.show", "diagrams.show_heat"], id_at="/definitions/0/type",
 )  # fmt: skip
+@keeps_to_limits
 def index() -> Response:
     definitions = sorted(services().registry, key=lambda definition: (definition.name, definition.version))
     return jsonify(definitions=[{"type": d.name, "version": d.version, "steps": len(d.steps)} for d in definitions])
@@ -25,6 +27,7 @@ def index() -> Response:
 
 @blueprint.get("/<name>")
 @operation("Show one saga type", "definitions", {200: Definition()}, problems=(404,))
+@keeps_to_limits
 def show(name: str) -> Response:
     try:
         return jsonify(_whole(services().registry.latest(name)))

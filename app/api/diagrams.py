@@ -7,6 +7,7 @@ from uuid import UUID
 from flask import Blueprint, Response, request
 from marshmallow import RAISE, Schema, fields, validate
 
+from app.access.permissions import keeps_to_limits
 from app.api.diagram_gallery import gallery
 from app.api.openapi.operation import operation
 from app.api.responses import page_answer, picture_answer, text_answer
@@ -56,6 +57,7 @@ class _DifferenceQuery(Schema):
 
 @blueprint.get("/diagrams/")
 @operation("Show all definitions", "diagrams", {200: "The page."}, media_types=("text/html",))
+@keeps_to_limits
 def index() -> Response:
     """Show every definition as a picture."""
     ordered = sorted(services().registry, key=lambda saga: (saga.name, -saga.version))
@@ -67,6 +69,7 @@ def index() -> Response:
     "Draw a definition", "diagrams", {200: "The drawing."}, problems=(400, 404), query=_VersionQuery,
     media_types=(*_SVG, "text/vnd.graphviz", "text/markdown", "text/plain"),
 )  # fmt: skip
+@keeps_to_limits
 def show(name: str, kind: str) -> Response:
     """Draw the latest version of a definition, or the version that the parameter `version` names."""
     version = load(_VersionQuery(), request.args.to_dict())["version"]
@@ -92,6 +95,7 @@ def show_heat(name: str) -> Response:
     "Draw the differences of two versions", "diagrams", {200: "The drawing."}, problems=(400, 404),
     query=_DifferenceQuery, media_types=(*_SVG, "text/markdown"),
 )  # fmt: skip
+@keeps_to_limits
 def show_difference(name: str, kind: str) -> Response:
     """Draw the differences of two versions, and the number of sagas in the states that differ."""
     query = load(_DifferenceQuery(), request.args.to_dict())

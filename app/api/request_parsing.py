@@ -7,6 +7,7 @@ from typing import Any
 from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from app.access.limits import require_start
 from app.access.principal import principal
 from app.environ import REPEATED_HEADERS
 from app.errors import MalformedError, MediaTypeError
@@ -30,6 +31,7 @@ _BROWSER_HEADERS = ("Origin", "Referer", "Cookie", "Sec-Fetch-Site")
 
 def start_saga(definition: Saga) -> SagaSnapshot:
     """Start a saga for the sender. Its data is the body, its key is Idempotency-Key; Prefer sets the longest wait."""
+    require_start(definition.name)
     sent = json_object()
     data, key, wait_s = load(data_schema(definition), sent), idempotency_key(), preferred_wait_s()
     webhook = webhook_named()
@@ -50,6 +52,7 @@ def webhook_named() -> str | None:
 def start_saga_later(definition: Saga, start_at: datetime) -> SagaSnapshot:
     """Store a saga that starts at `start_at`. The sender, the data and the key are those of `start_saga`."""
     refuse_prefer("the saga starts later, so the request does not wait for it")
+    require_start(definition.name)
     sent = json_object()
     data, key, by = load(data_schema(definition), sent), idempotency_key(), principal().actor
     return services().sagas.create(

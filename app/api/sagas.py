@@ -5,7 +5,8 @@ from uuid import UUID
 from flask import Blueprint, Flask, Response, jsonify, request, url_for
 from marshmallow import RAISE, Schema, fields
 
-from app.access.permissions import Scope
+from app.access.limits import require_start
+from app.access.permissions import Scope, keeps_to_limits
 from app.access.principal import principal
 from app.api.cached import cached
 from app.api.list_query import ListQuery, cursor_of, pagination, requested_page
@@ -85,6 +86,7 @@ MOVES = ("sagas.show", "sagas.journal", "diagrams.show_path", "sagas.execute", "
     request_headers=["Idempotency-Key", "Saga-Webhook"], answer_headers=START_ANSWER_HEADERS,
     leads_to=MOVES, id_at="/saga/id", need=Scope.START,
 )  # fmt: skip
+@keeps_to_limits
 def create() -> Response:
     """Store a saga of any type. POST …/execute starts it. A saga that is not started ends after DRAFT_DAYS.
 
@@ -93,6 +95,7 @@ def create() -> Response:
     refuse_prefer("nothing runs yet, so send it with POST …/execute")
     body = load(_CreateBody(), json_object())
     definition = _definition(body["type"])
+    require_start(definition.name)
     data = load(data_schema(definition), body["data"], below="/data")
     created = services().sagas.create(
         definition.name, data, idempotency_key(), by=principal().actor, sent=body["data"], webhook=webhook_named()
@@ -115,6 +118,7 @@ def create() -> Response:
     request_headers=START_REQUEST_HEADERS, answer_headers=START_ANSWER_HEADERS,
     leads_to=("sagas.show", "sagas.journal", "sagas.compensate"), id_at="/id", need=Scope.START, query=_StartQuery,
 )  # fmt: skip
+@keeps_to_limits
 def start(saga_type: str) -> Response:
     """Run a saga in one request. The body is the data of the saga.
 
@@ -137,6 +141,7 @@ def add_starts(app: Flask, registry: Registry) -> None:
 
 @blueprint.get("")
 @operation("List sagas", "sagas", {200: SagaList()}, problems=(400,), query=ListQuery)
+@keeps_to_limits
 def index() -> Response:
     """List sagas by the filters of the query string."""
     wanted, limit, offset, sort, after = requested_page()
@@ -258,8 +263,10 @@ def _ended(definition: Saga, saga: SagaSnapshot) -> Response:
 
 def _moved(snapshot: SagaSnapshot, message: str) -> Response:
     saga = _saga(snapshot.id)
-    rows = queries.journal(saga.id)
-    shown = json_with_steps(services().registry, saga, rows)
+    if principal().reaches(Scope.READ, saga.definition, saga.started_by):
+        shown = json_with_steps(services().registry, saga, queries.journal(saga.id))
+    else:
+        shown = short_json(saga)
     unfinished = snapshot.status in UNDER_WAY
     answer = jsonify(message="Saga still running" if unfinished else message, saga=shown)
     answer.status_code = 202 if unfinished else 200

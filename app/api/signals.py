@@ -5,7 +5,7 @@ from uuid import UUID
 from flask import Blueprint, Flask, Response, jsonify, request, url_for
 from marshmallow import INCLUDE, Schema
 
-from app.access.permissions import Scope
+from app.access.permissions import Scope, keeps_to_limits
 from app.access.principal import principal
 from app.access.signals import require_role
 from app.api.openapi.operation import BAD_BODY, operation
@@ -50,9 +50,12 @@ def send(saga_id: UUID, name: str) -> Response:
     problems=(*BAD_BODY, 403, 404, 409, 422), conflict="As for the id of a saga, or several unfinished sagas have it.",
     request_headers=["Idempotency-Key", "Prefer"], answer_headers=["Location"], need=Scope.START,
 )  # fmt: skip
+@keeps_to_limits
 def send_by_reference(saga_type: str, reference: str, name: str) -> Response:
     """Send a signal to the only unfinished saga of this type with this business number (`order=` of its table)."""
-    found = queries.unfinished_of(saga_type, reference)
+    sender = principal()
+    sagas = queries.unfinished_of(saga_type, reference)
+    found = [saga for saga in sagas if sender.reaches(Scope.START, saga.definition, saga.started_by)]
     if not found:
         raise NotFoundError(f"there is no unfinished {saga_type} saga with the number {reference}")
     if len(found) > 1:
@@ -74,7 +77,7 @@ def add_signals(app: Flask, registry: Registry) -> None:
 def _sent(saga: SagaRow, name: str) -> Response:
     definition, step = signal_step(services().registry, saga, name)
     sender = principal()
-    require_role(step, sender)
+    require_role(step, sender, saga)
     body = signal_body(definition, step, json_object() if request.get_data() else {})
     sent = Signal(name=name, body=body, sender=sender.actor, key=idempotency_key())
     entry = signal_entry(saga, sent) if sender.role is not None else None

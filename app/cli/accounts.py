@@ -11,7 +11,7 @@ from sqlalchemy import Row
 
 from app.access import user_accounts
 from app.access.api_keys import LONGEST_DAYS
-from app.access.permissions import Role, Scope, role_named
+from app.access.permissions import Role, role_named
 from app.cli.arguments import actor_named
 from app.cli.group import SagaGroup, saga
 from app.cli.output import Column, Line, cell, draw, grid, screen, write_json
@@ -78,10 +78,10 @@ def key() -> None:
 @click.option(
     "--scope",
     "scopes",
-    type=click.Choice([scope.value for scope in Scope]),
+    metavar="GRANT",
     multiple=True,
     required=True,
-    help="May be repeated.",
+    help="read, start or operate; `:TYPE`, `:own` or `:TYPE:own` behind it limits it. May be repeated.",
 )
 @click.option(
     "--days", type=click.IntRange(1, LONGEST_DAYS), default=90, show_default=True, help="Days until it expires."
@@ -91,9 +91,9 @@ def add_key(name: str, scopes: tuple[str, ...], days: int) -> None:
 
     To rotate a key: make a second key of that name, give it to the program, and revoke the first.
 
-    For example: saga key add shop --scope start --scope read
+    For example: saga key add shop --scope start:checkout --scope read:own
     """
-    made = services().api_keys.make(name, map(Scope, scopes), days, actor_named())
+    made = services().api_keys.make(name, scopes, days, actor_named())
     click.echo(f"The key works for {days} days. Store it now: it is shown only once.", err=True)
     click.echo(made.secret)
 

@@ -347,7 +347,7 @@ class ApiKeyRow(db.Model):  # type: ignore[name-defined,misc]
     digest: Mapped[str] = mapped_column(unique=True)
     #: Name of the program that owns the key. Two keys of one program can be valid, so that one can replace the other.
     name: Mapped[str]
-    #: List of scopes: read, start, operate.
+    #: List of grants, see app.access.grants.
     scopes: Mapped[Any] = mapped_column(Json)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     expires_at: Mapped[datetime] = mapped_column(UtcDateTime)

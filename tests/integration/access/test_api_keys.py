@@ -96,7 +96,7 @@ def clock():
 
 @pytest.fixture
 def ring(admin_service, clock):
-    return KeyRing(ApiKeys(admin_service.engine), lambda: clock[0])
+    return KeyRing(ApiKeys(admin_service.engine), ["checkout"], lambda: clock[0])
 
 
 def revoke(admin_service, ring, key):

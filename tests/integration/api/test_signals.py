@@ -59,6 +59,12 @@ def test_a_signal_finds_the_saga_by_its_number(client, leave):
     assert send(client, "/api/v1/sagas/leave/L-8", "agree", {"approved": True}).status_code == 404
 
 
+def test_a_number_of_another_programs_saga_finds_none(client, leave, monkeypatch):
+    monkeypatch.setattr("app.api.signals.principal", lambda: key("shop", ["start:own", "operate"]))
+    assert send(client, "/api/v1/sagas/leave/L-7", "agree", {"approved": True}).status_code == 404
+    assert client.get(leave).json["state"] == "ASKED"
+
+
 def test_a_number_of_several_unfinished_sagas_names_none(client, leave):
     client.post("/api/v1/sagas/leave", json=DATA)
     answer = send(client, "/api/v1/sagas/leave/L-7", "agree", {"approved": True})

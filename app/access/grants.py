@@ -1,0 +1,56 @@
+"""The grants of an API key: a scope, for all sagas, or only for some of them.
+
+`start`                    start sagas of every type
+`start:checkout`           start sagas of the type checkout
+`read:own`                 read sagas that this key has started
+`operate:checkout:own`     retry, compensate and resolve its own sagas of the type checkout
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from app.access.permissions import Scope
+
+_OWN = "own"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """The sagas for which a key has a scope."""
+
+    #: Type of the sagas; None: every type.
+    saga_type: str | None = None
+    #: True: only the sagas that the key has started.
+    own: bool = False
+
+    def admits(self, saga_type: str, *, own: bool) -> bool:
+        """Return True for a saga of this type. own: True when the key has started it."""
+        return self.saga_type in (None, saga_type) and (own or not self.own)
+
+
+#: The limits of each scope that a key has. A scope without limits is for all sagas.
+Limits = Mapping[Scope, tuple[Limit, ...]]
+
+
+def granted(words: Iterable[str]) -> tuple[frozenset[Scope], Limits]:
+    """Return the scopes of a key, and their limits. words: legal grants, as in the description of this module."""
+    limits: dict[Scope, list[Limit]] = {}
+    for word in words:
+        scope, *rest = word.split(":")
+        types = [name for name in rest if name != _OWN]
+        limit = Limit(saga_type=types[0] if types else None, own=_OWN in rest)
+        limits.setdefault(Scope(scope), []).append(limit)
+    narrow = {scope: tuple(found) for scope, found in limits.items() if Limit() not in found}
+    return frozenset(limits), narrow
+
+
+def problem_of_grant(word: str, types: Collection[str]) -> str | None:
+    """Return what is wrong with a grant; None when it is legal. types: the types of saga."""
+    scope, *rest = word.split(":")
+    if scope not in set(Scope):
+        return f"{word!r} is no grant; give {', '.join(Scope)}, and behind it `:TYPE`, `:own` or `:TYPE:own`."
+    if rest and rest[-1] == _OWN:
+        rest.pop()
+    if len(rest) > 1 or (rest and rest[0] not in types):
+        return f"{word!r} names no type of saga; use one of {', '.join(sorted(types))}."
+    return None
