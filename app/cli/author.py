@@ -1,7 +1,6 @@
 """Commands that need only tables, without database and service: `saga check`, `saga draw` and `saga client-types`."""
 
 import os
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +10,8 @@ import click
 from app.cli.client_types import client_types
 from app.cli.group import FAULT, NOT_FOUND
 from app.cli.output import printable, write_json
+from app.cli.places import place_of
 from diagrams.files import RENDERERS
-from machines.check import Problem
 from machines.choices import choice_notes
 from machines.discovery import discover, problems
 from machines.registry import BadTablesError, Registry
@@ -20,20 +19,20 @@ from machines.saga import Saga
 
 #: Environment variable that GitHub Actions sets. GitHub shows output lines that begin with `::error` beside the code.
 _ON_GITHUB = "GITHUB_ACTIONS"
-#: How the text of a problem begins when a file cannot be imported.
-_PLACE = re.compile(r"(?P<file>.+?\.py), line (?P<line>\d+): ")
 _SAGAS = click.option("--sagas", metavar="LIST", help="Folders and modules with tables, instead of SAGAS.")
 
 
 @click.command("check")
-@click.option("--json", "as_json", is_flag=True, help="Write the problems as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Write the problems as JSON, each with its file and line.")
 @click.option("--github", is_flag=True, help="Write annotations for GitHub; the default where GITHUB_ACTIONS=true.")
 @_SAGAS
 def check(sagas: str | None, as_json: bool, github: bool) -> None:
     """Check every table and list all problems, one per line. Exit code 1: a table has a problem."""
     found = problems(sagas)
     if as_json:
-        write_json({"problems": found, "notes": [] if found else list(_notes(discover(sagas)))})
+        places = [{"file": place[0], "line": place[1]} if (place := place_of(each)) else None for each in found]
+        notes = [] if found else list(_notes(discover(sagas)))
+        write_json({"problems": found, "places": places, "notes": notes})
     elif found:
         github = github or os.environ.get(_ON_GITHUB) == "true"
         for problem in found:
@@ -55,13 +54,10 @@ def _notes(registry: Registry) -> Iterator[str]:
 def _annotation(problem: str) -> str:
     """Return the line that shows a problem beside its table in the pull request."""
     text = printable(problem).replace("%", "%25")
-    named = _PLACE.match(problem)
-    if isinstance(problem, Problem):
-        file, line = problem.file, str(problem.line)
-    elif named:
-        file, line = named["file"], named["line"]
-    else:
+    place = place_of(problem)
+    if place is None:
         return f"::error::{text}"
+    file, line = place
     path = os.path.relpath(file) if Path(file).is_relative_to(Path.cwd()) else file
     for character, code in (("%", "%25"), (":", "%3A"), (",", "%2C")):
         path = path.replace(character, code)

@@ -68,14 +68,29 @@ def test_check_sees_two_files_with_one_saga(folder):
 def test_check_writes_json(folder):
     (folder / "trip.py").write_text(LEGAL.replace("/go", "go"))
     code, output = run(check, folder, "--json")
-    found = {"problems": ["trip v1: step go: path 'go' must begin with a slash"], "notes": []}
-    assert (code, json.loads(output)) == (1, found)
+    problem = "trip v1: step go: path 'go' must begin with a slash"
+    places = [{"file": str(folder / "trip.py"), "line": 7}]  # the line of the step, and not that of Saga()
+    assert (code, json.loads(output)) == (1, {"problems": [problem], "places": places, "notes": []})
+
+
+def test_check_names_the_line_of_the_table_for_a_problem_of_no_written_step(folder):
+    (folder / "trip.py").write_text(LEGAL.replace('completed="DONE"', 'completed="END"'))
+    (folder / "again.py").write_text(
+        LEGAL.replace('"trip"', '"made"').replace('"go", post("shop", "/go"', 'f"{1 and \'go\'}", post("shop", "go"')
+    )
+    _, output = run(check, folder, "--json")
+    assert {place["line"] for place in json.loads(output)["places"]} == {4}
+
+
+def test_check_writes_null_for_a_problem_without_a_place(folder):
+    (folder / "again.py").write_text(LEGAL)
+    assert json.loads(run(check, folder, "--json")[1])["places"] == [None]
 
 
 def test_check_annotates_on_github(folder, monkeypatch):
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     (folder / "trip.py").write_text(LEGAL.replace("/go", "go"))
-    place = f"::error file={folder / 'trip.py'},line=4::"
+    place = f"::error file={folder / 'trip.py'},line=7::"
     assert run(check, folder) == (1, f"{place}trip v1: step go: path 'go' must begin with a slash\n")
 
 
@@ -86,7 +101,7 @@ def test_check_annotates_by_flag_with_a_path_from_the_working_directory(folder, 
     code, output = run(check, folder, "--github")
     first, *_, last = output.splitlines()
     assert (code, first) == (
-        1, f"::error file={folder.name}/trip.py,line=4::trip v1: step go: path 'go%25' must begin with a slash",
+        1, f"::error file={folder.name}/trip.py,line=7::trip v1: step go: path 'go%25' must begin with a slash",
     )  # fmt: skip
     walk = f"{folder.name}/walk.py"
     assert last == f"::error file={walk},line=2::{walk}, line 2: ZeroDivisionError: division by zero"
