@@ -13,10 +13,12 @@ from uuid import UUID
 from machines.call import Call
 from machines.history import NO_ATTEMPT_LEFT, PROBED, STILL_UNKNOWN, polled
 from machines.lines import one_line
-from machines.outcomes import Outcome
+from machines.outcomes import DEFINITE, Outcome
 from machines.references import NO_ROOTS, FillError, idempotency_key, roots_of
 from machines.replies import NOTHING, Reply, explained, outcome_of, outcome_of_poll
 from machines.running import RunningSaga
+from machines.saga import Saga
+from machines.step import Step
 from machines.transitions import Direction
 
 _CONFLICT = 409
@@ -190,6 +192,26 @@ def _accepted(saga: RunningSaga, reply: Reply, taken: Any, url_of: Callable[[Cal
         says = one_line(f"{reply.reason}, but the answer cannot be asked for: {error}")
         return replace(reply, says=says, body=None), Outcome.IN_DOUBT
     return replace(reply, says=reply.reason, body=taken), Outcome.ACCEPTED
+
+
+def later_answer(definition: Saga, step: Step, reply: Reply) -> tuple[Mapping[str, Any] | None, Mapping[str, str]]:
+    """Return the answer to an accepted call as it is stored; None when it leaves the step in doubt.
+
+    Also return the fields that a success lacks, each with the reason; then there is no answer to store. The answer has
+    the outcome that the same reply to the call would have.
+    """
+    assert step.call is not None
+    taken, lacking = definition.taken(step.name, step.call, reply.body, reply.headers or {})
+    outcome = outcome_of(reply, lacking, step.call)
+    if lacking and outcome is Outcome.IN_DOUBT and outcome_of(reply, call=step.call) is Outcome.SUCCEEDED:
+        return None, lacking
+    if outcome not in DEFINITE:
+        return None, NOTHING
+    if outcome is not Outcome.SUCCEEDED:
+        reply = explained(reply, lacking, step.call)
+    kept = outcome is Outcome.SUCCEEDED or taken is reply.body or (outcome is Outcome.REFUSED_UNDO and not lacking)
+    body = {"outcome": outcome, "status": reply.status, "reply": taken if kept else None, "reason": reply.reason}
+    return body, NOTHING
 
 
 def filled(

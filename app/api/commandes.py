@@ -30,10 +30,10 @@ from app.services import services
 from app.store import lists, queries
 from app.store.instance import SagaSnapshot
 from app.store.models import JournalRow, SagaRow
-from app.views.saga_data import example
 from app.views.validation import LARGEST_PAGE, Reason, load
 from machines.commande import COMMANDE
 from machines.history import replies
+from machines.samples import example
 from machines.statuses import FINISHED, UNDER_WAY, Status
 from machines.transitions import Direction, Trigger, stuck_states
 

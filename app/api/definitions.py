@@ -7,9 +7,10 @@ from app.api.openapi.operation import operation
 from app.api.schemas.definitions import Definition, DefinitionList
 from app.errors import NotFoundError
 from app.services import services
-from app.views.saga_data import example, json_schema
+from app.views.saga_data import json_schema
 from machines.registry import UnknownSagaError
 from machines.saga import Saga
+from machines.samples import example
 
 blueprint = Blueprint("definitions", __name__, url_prefix="/api/v1/definitions")
 

@@ -34,11 +34,12 @@ from app.store.database import db
 from app.store.instance import SagaSnapshot
 from app.views.masking import shown
 from app.views.moments import StartAt
-from app.views.saga_data import data_schema, example
+from app.views.saga_data import data_schema
 from app.views.saga_json import json_with_steps
 from app.views.signals import signal_entry, signal_step
 from app.views.validation import Resolution, checked_key, load, parsed_object
 from machines.saga import Saga
+from machines.samples import example
 
 _LONGEST_WAIT_S = 3600
 

@@ -24,13 +24,14 @@ from app.store.loading import table_of
 from app.store.models import SagaRow
 from app.values import written
 from app.views.moments import Moment
-from app.views.saga_data import data_schema, example
+from app.views.saga_data import data_schema
 from app.views.saga_filters import FilterWords, narrowed
 from app.views.signals import signal_body
 from app.views.validation import Reason, load, parsed, parsed_object, storable
 from machines.fields import Field
 from machines.registry import Registry, UnknownSagaError
 from machines.saga import Saga
+from machines.samples import example
 from machines.step import Step
 
 #: The beginning of a saga's id, or the whole id: 4 to 32 hexadecimal digits.

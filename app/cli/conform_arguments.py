@@ -14,11 +14,11 @@ from app.conform.bench import Subject
 from app.participant_settings.words import variable_of
 from app.server_urls import http_url
 from app.values import written
-from app.views.saga_data import example
 from app.views.validation import parsed
 from machines.call import Call
 from machines.registry import Registry
 from machines.saga import Saga
+from machines.samples import example
 from machines.step import CALLING, Step
 
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})

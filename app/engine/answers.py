@@ -12,10 +12,11 @@ from app.engine.reply_urls import is_token
 from app.engine.runner import Runner
 from app.errors import ConflictError, GoneError, InvalidError, NotFoundError, OtherReleaseError
 from app.store.arrivals import Signal
+from machines.attempts import later_answer
 from machines.later import arrival_name
-from machines.outcomes import DEFINITE, Outcome
+from machines.outcomes import Outcome
 from machines.registry import Registry, UnknownSagaError
-from machines.replies import Reply, explained, outcome_of
+from machines.replies import Reply
 from machines.saga import Saga
 from machines.signals import can_still_wait
 from machines.statuses import Status
@@ -78,16 +79,11 @@ def stored_answer(definition: Saga, step: Step, reply: Reply) -> Signal | None:
     field that the step keeps.
     """
     assert step.call is not None
-    taken, lacking = definition.taken(step.name, step.call, reply.body, reply.headers or {})
-    outcome = outcome_of(reply, lacking, step.call)
-    if lacking and outcome is Outcome.IN_DOUBT and outcome_of(reply, call=step.call) is Outcome.SUCCEEDED:
+    body, lacking = later_answer(definition, step, reply)
+    if lacking:
         raise InvalidError(*((_pointer(name), reason or "Missing.") for name, reason in sorted(lacking.items())))
-    if outcome not in DEFINITE:
+    if body is None:
         return None
-    if outcome is not Outcome.SUCCEEDED:
-        reply = explained(reply, lacking, step.call)
-    kept = outcome is Outcome.SUCCEEDED or taken is reply.body or (outcome is Outcome.REFUSED_UNDO and not lacking)
-    body = {"outcome": outcome, "status": reply.status, "reply": taken if kept else None, "reason": reply.reason}
     return Signal(name=arrival_name(step.name), body=body, sender=f"participant:{step.call.participant}")
 
 

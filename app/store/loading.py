@@ -11,10 +11,10 @@ from sqlalchemy import Connection, Row, bindparam, select
 from app.store.database import seconds_until
 from app.store.instance import Instance, SagaSnapshot
 from app.store.models import JournalRow, SagaRow
-from machines.history import cause_of, replies, skipped_steps
 from machines.progress import may_have_been_sent
 from machines.registry import Registry, UnknownSagaError
-from machines.renaming import MIGRATE, as_named_now
+from machines.renaming import as_named_now
+from machines.restoring import restore, restored_in_doubt
 from machines.saga import Saga
 from machines.statuses import Status
 
@@ -52,24 +52,13 @@ def instance(
     Raise UnknownSagaError for an unknown table, and ValueError for a state that the table does not have.
     """
     definition = registry.of(row)
-    at = definition.states.get(row.state)
-    # A process that claims a waiting saga sends no call, so its claim does not put the saga in doubt.
-    in_doubt = row.unsure if at is not None and at.waits else is_in_doubt(row, own_claims)
+    in_doubt = restored_in_doubt(definition.states.get(row.state), row, own_claims)
     saga = Instance(definition, row.id, row.data, row.state, in_doubt=in_doubt)
-    saga.epoch, saga.version, saga.claims, saga.held = row.epoch, row.version, row.claims, row.owner is not None
-    saga.failed_attempts, saga.deferrals, saga.error = row.attempt, row.deferrals, row.error
+    restore(saga, row, journal)
+    saga.epoch, saga.version, saga.held = row.epoch, row.version, row.owner is not None
     saga.deadline = inf if row.deadline_left_s is None else now + row.deadline_left_s
-    saga.entered, saga.arrived = saga.clock() + row.entered_in_s, row.arrived
-    saga.committed_snapshot, saga.webhook = snapshot_of(row), row.webhook
-    saga.pending, saga.start_at = row.status == Status.PENDING, start_of(row)
-    saga.next_seq = journal[-1].seq + 1
-    last = next(entry for entry in reversed(journal) if entry.trigger != MIGRATE)
-    saga.waits_for = last.reason if last.source == last.dest else None
-    saga.results = replies(journal)
-    if definition.conditional:
-        saga.skipped = skipped_steps(journal)
-    if saga.current.undoes:
-        saga.cause = cause_of(saga.definition, journal)
+    saga.entered = saga.clock() + row.entered_in_s
+    saga.committed_snapshot, saga.webhook, saga.start_at = snapshot_of(row), row.webhook, start_of(row)
     return saga
 
 

@@ -40,6 +40,7 @@ from app.store.transactions import atomic
 from app.values import written
 from app.webhook_settings.model import Webhooks
 from machines.registry import Registry
+from machines.restoring import stored_in_doubt
 from machines.running import Move
 
 _SAGA, _TAG = SagaRow.__table__, SagaTagRow.__table__
@@ -299,7 +300,7 @@ class SagaStore:
             "new_owner": owner,
             # A release sets the count of claims to 0, because the saga has not killed this process.
             "new_claims": saga.claims if owner else 0,
-            "new_unsure": saga.in_doubt or (owner == self.owner and saga.current.call is not None),
+            "new_unsure": stored_in_doubt(saga, held=owner == self.owner),
             "new_reference": saga.reference,
             "new_moves": written(self._moves(saga, now)).decode(),
             "entered_s": _entered(saga, now) - now,

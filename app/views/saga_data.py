@@ -42,19 +42,6 @@ def json_schema(data: Mapping[str, Field]) -> dict[str, Any]:
     }
 
 
-def example(data: Mapping[str, Field]) -> dict[str, Any]:
-    """Return example data that the schema accepts."""
-    return {name: _example(field) for name, field in data.items()}
-
-
-def _example(field: Field) -> Any:
-    if field.kind is FieldKind.OBJECT:
-        return example(field.items or {})
-    if field.kind is FieldKind.LIST:
-        return [_example(field.item) if field.item else example(field.items or {})]
-    return field.example
-
-
 def _object_schema(data: Mapping[str, Field]) -> type[Schema]:
     class Meta:
         unknown = RAISE

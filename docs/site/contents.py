@@ -8,6 +8,7 @@ CONTENTS: Mapping[str, tuple[str, ...]] = {
     "How to": (
         "/docs/examples/README",
         "An example repository </docs/examples/own-repository/README>",
+        "/docs/testing",
         "/docs/changing-a-table",
         "/docs/conform",
         "/docs/client",

@@ -21,7 +21,7 @@ from app.services import services
 from app.store.database import db
 from app.store.dead_letters import DeadLetters
 from app.values import written
-from app.views.saga_data import example
+from machines.samples import example
 from tests.support.applications import opened
 from tests.support.servers import OPEN
 from tests.support.tables.kitchen_sink import KITCHEN_SINK

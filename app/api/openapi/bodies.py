@@ -6,10 +6,11 @@ from apispec import APISpec
 
 from app.api.openapi import components
 from app.api.openapi.operation import EVERY_SAGA, Operation
-from app.views.saga_data import example, json_schema
+from app.views.saga_data import json_schema
 from app.views.validation import LARGEST_NUMBER_OF_STARTS
 from machines.registry import Registry
 from machines.saga import Saga
+from machines.samples import example
 
 
 def add_bodies(spec: APISpec, registry: Registry) -> None:

@@ -8,8 +8,8 @@ from sqlalchemy import event
 from app.services import services
 from app.store.database import db
 from app.store.models import SagaRow
-from app.views.saga_data import example
 from machines.purchase import PURCHASE as TABLE
+from machines.samples import example
 
 PURCHASE = example(TABLE.data)
 BATCH = "/api/v1/sagas/purchase_saga/batch"

@@ -4,9 +4,9 @@ import pytest
 
 from app.services import services
 from app.store.database import db
-from app.views.saga_data import example
 from machines.commande import COMMANDE
 from machines.purchase import PURCHASE
+from machines.samples import example
 from tests.integration.engine.scene import LOST, Scene, answer
 
 

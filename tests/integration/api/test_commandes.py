@@ -6,8 +6,8 @@ from app.api.schemas.commandes import EVENTS
 from app.services import services
 from app.store.database import db
 from app.store.models import SagaRow
-from app.views.saga_data import example
 from machines.commande import COMMANDE
+from machines.samples import example
 from machines.transitions import Trigger
 from tests.integration.engine.scene import LOST, REFUSED, Scene, answer
 

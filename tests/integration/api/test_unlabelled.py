@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from app.views.saga_data import example
 from machines.commande import COMMANDE
+from machines.samples import example
 
 FORM = "application/x-www-form-urlencoded"
 SAGA = '{"type": "checkout", "data": {"client_id": 4, "magasin_id": 1}}'

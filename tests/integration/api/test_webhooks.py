@@ -10,8 +10,8 @@ from app.config import from_environment
 from app.services import services
 from app.store.database import db
 from app.store.models import SagaRow
-from app.views.saga_data import example
 from machines.purchase import PURCHASE as TABLE
+from machines.samples import example
 from tests.support.servers import OPEN
 from tests.support.webhooks import webhooks_file
 

@@ -10,12 +10,12 @@ from app.store.statistics import saga_counts
 from app.telemetry.aliases import ALIASES
 from app.telemetry.exposition import Exposition
 from app.telemetry.saga_gauges import SagaGauges
-from app.views.saga_data import example
 from machines.checkout import CHECKOUT
 from machines.commande import COMMANDE
 from machines.order import ORDER
 from machines.product_return import RETURN
 from machines.purchase import PURCHASE
+from machines.samples import example
 from tests.integration.engine.scene import LOST, REFUSED, answer
 
 

@@ -6,10 +6,10 @@ from uuid import UUID
 import pytest
 
 from app.errors import ConflictError
-from app.views.saga_data import example
 from machines.discovery import discover
 from machines.preview import preview
 from machines.progress import OPERATOR_ACTIONS, operator_triggers
+from machines.samples import example
 from machines.transitions import Phase, Trigger
 from tests.integration.engine.scene import LOST, Scene, answer
 

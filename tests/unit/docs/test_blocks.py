@@ -20,6 +20,7 @@ RUN_BY = {
     "README.md": ("e2e/test_tutorial.py", "integration/test_own_saga.py"),
     "docs/tutorial.md": ("e2e/test_tutorial.py",),
     "docs/tables.md": ("unit/docs/test_tables.py",),
+    "docs/testing.md": ("unit/machines/testing/test_documented.py",),
     "docs/client.md": ("integration/client/test_docs.py",),
     "docs/participants.md": ("unit/docs/test_blocks.py",),
     "docs/webhooks.md": ("integration/webhooks/test_documented.py", "unit/app/test_webhook_signature.py"),

@@ -1,27 +1,32 @@
-"""The saga gift, without a database, a server or a participant."""
+"""The saga gift, without a database, a server or a participant: see docs/testing.md of saga-orchestrator."""
 
 from pathlib import Path
 
-from machines import REFUSED, SUCCEEDED
+import pytest
+
 from machines.discovery import discover
-from machines.progress import Walk
+from machines.testing import every_outcome, given, lost, refused
 
 TABLE = discover(str(Path(__file__).resolve().parents[1] / "sagas")).latest("gift")
 
 
-def run(**outcomes):
-    """Return the calls of a saga and its end state. outcomes: step → outcome; a step without one succeeds."""
-    saga, calls = Walk(TABLE), []
-    saga.pass_on()
-    while saga.current.call:
-        calls.append(("undo " if saga.current.undoes else "") + saga.current.step.name)
-        saga.conclude(outcomes.get(saga.current.step.name, SUCCEEDED) if not saga.current.undoes else SUCCEEDED)
-    return calls, saga.state
-
-
 def test_every_step_succeeds():
-    assert run() == (["reserve", "pay", "confirm"], "CONFIRMED")
+    saga = given(TABLE).run()
+    assert saga.calls == ["reserve", "pay", "confirm"]
+    assert saga.ended == "CONFIRMED"
 
 
 def test_refused_payment_gives_the_reservation_back():
-    assert run(pay=REFUSED) == (["reserve", "pay", "undo reserve"], "CALLED_OFF")
+    saga = given(TABLE).when(pay=refused("NO_MONEY")).run()
+    assert saga.calls == ["reserve", "pay", "undo reserve"]
+    assert (saga.ended, saga.took_effect) == ("CALLED_OFF", [])
+
+
+def test_lost_reply_is_asked_for_again():
+    assert given(TABLE).when(reserve=lost).run().calls == ["reserve", "reserve", "pay", "confirm"]
+
+
+@pytest.mark.parametrize("scenario", every_outcome(TABLE))
+def test_saga_that_was_called_off_leaves_nothing(scenario):
+    saga = scenario.run()
+    assert saga.ended != "CALLED_OFF" or saga.took_effect == []

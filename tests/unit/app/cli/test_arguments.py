@@ -8,12 +8,12 @@ import pytest
 
 from app.cli.arguments import data_from, definition_named, signal_body_from
 from app.errors import MalformedError
-from app.views.saga_data import example
 from machines import Saga, put, retriable, wait
 from machines.checkout import CHECKOUT
 from machines.fields import boolean, integer, money, text
 from machines.purchase import PURCHASE
 from machines.registry import Registry
+from machines.samples import example
 from tests.support.tables.kitchen_sink import KITCHEN_SINK
 
 

@@ -1,0 +1,50 @@
+"""Tests of a table, without a database, a server or a participant: `given(TRAVEL).when(pay=refused()).run()`.
+
+The tests run the loop of the service (`machines.loop`) in memory, so a saga in a test does what it does in production.
+docs/testing.md describes every word.
+"""
+
+from machines.testing.answers import (
+    Always,
+    Answer,
+    accepted,
+    always,
+    busy,
+    died,
+    died_before,
+    down,
+    failed,
+    lost,
+    ok,
+    refused,
+    replies,
+    unheard,
+)
+from machines.testing.cases import every_outcome, every_outcome_of
+from machines.testing.run import NotAllowedError, Run
+from machines.testing.scenario import Scenario, given
+from machines.testing.sent import Sent
+
+__all__ = [
+    "Always",
+    "Answer",
+    "NotAllowedError",
+    "Run",
+    "Scenario",
+    "Sent",
+    "accepted",
+    "always",
+    "busy",
+    "died",
+    "died_before",
+    "down",
+    "every_outcome",
+    "every_outcome_of",
+    "failed",
+    "given",
+    "lost",
+    "ok",
+    "refused",
+    "replies",
+    "unheard",
+]

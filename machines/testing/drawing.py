@@ -1,0 +1,51 @@
+"""The path of a saga, drawn with text for a terminal."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from machines.running import Move
+from machines.saga import Saga
+from machines.transitions import Phase, Trigger
+
+#: Trigger → what people read for it.
+_WORDS = {
+    Trigger.SUCCEEDED: "done",
+    Trigger.REFUSED: "refused",
+    Trigger.REFUSED_IN_DOUBT: "refused, but it may have worked",
+    Trigger.RETRY: "in doubt, is sent again",
+    Trigger.DEFER: "not sent, waits",
+    Trigger.EXHAUSTED: "in doubt, no attempt is left",
+    Trigger.ACCEPTED: "accepted, the answer comes later",
+    Trigger.EXPIRE: "the deadline is over",
+}
+_MARKS = {Phase.STUCK: "!", Phase.COMPLETED: "✓", Phase.COMPENSATED: "↺"}
+_WIDTH = 96
+
+
+def drawn(definition: Saga, journal: Sequence[Move], row: Any) -> str:
+    """Return the path of a saga: each state, and below it the call or the request that ended it."""
+    if row is None:
+        return f"{definition}: nothing was committed"
+    lines = [f"{definition} is {row.status} in {row.state}, after {journal[-1].made - journal[0].made:g} s"]
+    lines += _lines(definition, journal)
+    if row.error:
+        lines.append(f"  error: {row.error}")
+    return "\n".join(lines)
+
+
+def _lines(definition: Saga, journal: Sequence[Move]) -> Iterator[str]:
+    for move in journal:
+        if move.trigger != Trigger.START:
+            yield f"  │ {_deed(move)}"[:_WIDTH].rstrip()
+        if move.source == move.dest:
+            continue
+        phase = definition.states[move.dest].phase
+        yield f"  {_MARKS.get(phase, '○' if phase is not Phase.PASSING else '·')} {move.dest}"
+
+
+def _deed(move: Move) -> str:
+    words = _WORDS.get(Trigger(move.trigger), str(move.trigger))
+    call = f"{'undo ' if move.direction == 'undo' else ''}{move.step}: " if move.step else ""
+    by = f" by {move.actor}" if move.actor not in ("", "engine") else ""
+    reason = f" ({move.reason})" if move.reason and move.trigger != Trigger.SUCCEEDED else ""
+    return f"{call}{words}{by}{reason}"

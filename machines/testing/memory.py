@@ -1,0 +1,190 @@
+"""The loop of `machines.loop` in memory: one saga, its stored row and journal, and a clock that only the test moves."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from math import inf
+from typing import Any
+from uuid import UUID
+
+from machines.attempts import Attempts, filled, understood
+from machines.call import Call
+from machines.loop import Loop
+from machines.outcomes import Outcome
+from machines.references import FillError
+from machines.replies import Reply
+from machines.restoring import restore, restored_in_doubt, stored_in_doubt
+from machines.running import Move, RunningSaga
+from machines.saga import Saga
+from machines.transitions import NOWHERE, Direction
+from machines.waits import Waits
+
+#: The id of every saga in memory, so that a test sees the same keys in each run.
+SAGA_ID = UUID("11111111-2222-4333-8444-555555555555")
+#: Most claims of a saga without a move, as the setting MAX_CLAIMS has it by default.
+MAX_CLAIMS = 10
+ACTOR = "engine"
+
+
+@dataclass(kw_only=True)
+class Request:
+    """One request to a participant."""
+
+    #: Name of the step.
+    step: str
+    #: do, undo or probe.
+    purpose: str
+    call: Call
+    path: str
+    headers: Mapping[str, str]
+    body: Any
+
+
+@dataclass(kw_only=True)
+class Row:
+    """The stored row of a saga, with the columns that `machines.restoring` reads."""
+
+    state: str
+    status: str
+    unsure: bool
+    claims: int
+    attempt: int
+    deferrals: int
+    error: str | None
+    arrived: int = 0
+    deadline: float = inf
+    entered: float = 0.0
+    #: When the saga is due; None: it has ended or needs a person.
+    due_at: float | None = None
+
+
+@dataclass(kw_only=True)
+class Arrived:
+    """A signal or an answer that has arrived."""
+
+    body: Mapping[str, Any]
+    sender: str
+
+
+@dataclass(kw_only=True)
+class Clock:
+    """The time of every process and of the store, in seconds."""
+
+    time: float = 0.0
+    #: The moment at which the test begins.
+    began: dt.datetime = field(default_factory=lambda: dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
+
+    def __call__(self) -> float:
+        return self.time
+
+    def seconds_until(self, moment: dt.datetime) -> float:
+        return (moment - self.began).total_seconds() - self.time
+
+
+@dataclass(kw_only=True)
+class Memory:
+    """What is stored of one saga."""
+
+    definition: Saga
+    data: Mapping[str, Any]
+    clock: Clock = field(default_factory=Clock)
+    row: Row | None = None
+    journal: list[Move] = field(default_factory=list)
+    #: Name → the signal or answer that has arrived.
+    arrivals: dict[str, Arrived] = field(default_factory=dict)
+
+    def find(self, _saga_id: UUID, name: str) -> Arrived | None:
+        return self.arrivals.get(name)
+
+    def seconds_until(self, moment: dt.datetime) -> float:
+        return self.clock.seconds_until(moment)
+
+    def new(self) -> RunningSaga:
+        saga = RunningSaga(self.definition, SAGA_ID, self.data, NOWHERE, self.clock)
+        saga.create(actor=ACTOR)
+        return saga
+
+    def save(self, saga: RunningSaga, due_at: float | None, *, held: bool) -> None:
+        """Store a saga and its moves in one commit. held: the process keeps the saga."""
+        if self.row is None:
+            saga.deadline = self.clock() + self.definition.deadline_s
+        self.row = Row(
+            state=saga.state, status=saga.status, unsure=stored_in_doubt(saga, held=held),
+            claims=saga.claims if held else 0, attempt=saga.failed_attempts, deferrals=saga.deferrals,
+            error=saga.error, arrived=len(self.arrivals), deadline=saga.deadline,
+            entered=max(saga.entered, 0.0), due_at=due_at,
+        )  # fmt: skip
+        self.journal += saga.unsaved
+        saga.unsaved, saga.arrived = [], len(self.arrivals)
+
+    def load(self, own_claims: int = 0) -> RunningSaga:
+        """Return the stored saga. own_claims: claims of the process that reads it."""
+        row = self.row
+        assert row is not None
+        in_doubt = restored_in_doubt(self.definition.states[row.state], row, own_claims)
+        saga = RunningSaga(self.definition, SAGA_ID, self.data, row.state, self.clock, in_doubt=in_doubt)
+        restore(saga, row, self.journal)
+        saga.deadline, saga.entered = row.deadline, row.entered
+        return saga
+
+    def claim(self) -> RunningSaga:
+        """Claim the saga for a process, and return it."""
+        assert self.row is not None
+        self.row.claims += 1
+        return self.load(own_claims=1)
+
+
+class MemoryAttempts(Attempts):
+    """Calls that a function answers."""
+
+    def __init__(self, answer: Callable[[RunningSaga, Request], Reply]) -> None:
+        self._answer = answer
+
+    def _send(self, saga: RunningSaga, call: Call, direction: Direction | None = None) -> tuple[Reply, Outcome]:
+        at = saga.current
+        assert at.step is not None
+        direction = direction or at.direction
+        try:
+            path, headers, body = filled(saga, call, direction, {}, _reply_to)
+        except FillError as error:
+            return understood(saga, call, direction, Reply(error=str(error), sent=False, impossible=True))
+        purpose = "probe" if call is at.step.probe else str(direction)
+        request = Request(step=at.step.name, purpose=purpose, call=call, path=path, headers=headers, body=body)
+        return understood(saga, call, direction, self._answer(saga, request))
+
+
+class MemoryLoop(Loop[RunningSaga]):
+    """The loop over one stored saga."""
+
+    actor = ACTOR
+    stopping = staticmethod(lambda: False)
+
+    def __init__(self, memory: Memory, answer: Callable[[RunningSaga, Request], Reply]) -> None:
+        self.memory, self.calls, self.waits = memory, MemoryAttempts(answer), Waits(arrivals=memory)
+        self.jitter = lambda longest_s: longest_s
+        self.sleep = partial(_pass, memory.clock)
+
+    @property
+    def max_claims(self) -> int:
+        return MAX_CLAIMS
+
+    def now(self) -> float:
+        return self.memory.clock()
+
+    def commit(self, saga: RunningSaga, wait_s: float = 0.0) -> None:
+        self.memory.save(saga, self.now() + wait_s, held=True)
+
+    def release(self, saga: RunningSaga, after_s: float | None) -> None:
+        self.memory.save(saga, None if after_s is None else self.now() + after_s, held=False)
+
+    def _covered(self, saga: RunningSaga) -> bool:  # noqa: ARG002  no other process claims the saga
+        return True
+
+
+def _pass(clock: Clock, seconds: float) -> None:
+    clock.time += seconds
+
+
+def _reply_to(_saga_id: UUID, step: str) -> str:
+    return f"https://saga.example/replies/{step}"

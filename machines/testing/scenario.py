@@ -1,0 +1,108 @@
+"""A test of a saga: its table, its data, and the answers of its participants."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from machines.accepting import NotAcceptedError, accept
+from machines.saga import Saga
+from machines.samples import example
+from machines.testing.answers import Always, Answer, Answers, listed
+from machines.testing.run import Run
+
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """A saga that can be run. Each method returns another scenario, so one can be the start of many."""
+
+    definition: Saga
+    data: Mapping[str, Any]
+    #: (purpose, step) → the answers, in their order; the purpose is do, undo or probe.
+    script: Mapping[tuple[str, str], tuple[Answer | Always, ...]] = field(default_factory=lambda: _NOTHING)
+    #: Step → body of its success.
+    bodies: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+    #: Signals that arrive before the saga starts: name → body.
+    early: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: _NOTHING)
+    #: Name in the list of tests.
+    name: str = ""
+
+    @property
+    def __name__(self) -> str:
+        return self.name or str(self)
+
+    def when(self, **answers: Answers) -> "Scenario":
+        """Set what the participants answer to each step; a step without an answer succeeds."""
+        return self._with("do", answers)
+
+    def when_undone(self, **answers: Answers) -> "Scenario":
+        """Set what the participants answer to the undo of each step."""
+        return self._with("undo", answers)
+
+    def when_probed(self, **answers: Answers) -> "Scenario":
+        """Set what the probe of each step gets. By default it answers what its participant keeps."""
+        return self._with("probe", answers)
+
+    def replying(self, **bodies: Any) -> "Scenario":
+        """Set the body of the success of each step, for calls that need more than invented values."""
+        for step in bodies:
+            self._step(step, "do")
+        return replace(self, bodies={**self.bodies, **bodies})
+
+    def with_signal(self, signal: str, /, **body: Any) -> "Scenario":
+        """Send a signal before the saga waits for it."""
+        return replace(self, early={**self.early, signal: body})
+
+    def run(self) -> Run:
+        """Run the saga until it ends, is stuck, or waits for a signal, an answer or a time."""
+        saga = Run(self.definition, self.data, self.script, self.bodies)
+        for signal, body in self.early.items():
+            saga.signal(signal, **body)
+        return saga.start()
+
+    def _with(self, purpose: str, answers: Mapping[str, Answers]) -> "Scenario":
+        for step in answers:
+            self._step(step, purpose)
+        added = {(purpose, step): listed(each) for step, each in answers.items()}
+        return replace(self, script={**self.script, **added})
+
+    def _step(self, name: str, purpose: str) -> None:
+        known = [
+            step.name
+            for step in self.definition.steps
+            if {"do": step.call, "undo": step.undo, "probe": step.probe}[purpose]
+        ]
+        if name not in known:
+            what = {"do": "a call", "undo": "an undo", "probe": "a probe"}[purpose]
+            raise ValueError(f"{self.definition} has no step {name} with {what}; it has {', '.join(known) or 'none'}")
+
+    def __str__(self) -> str:
+        words = [
+            f"{'' if purpose == 'do' else purpose + ' '}{step} {', '.join(map(str, answers))}"
+            for (purpose, step), answers in self.script.items()
+        ]
+        return "; ".join([*words, *(f"signal {name}" for name in self.early)]) or "every step succeeds"
+
+
+def given(definition: Saga, data: Mapping[str, Any] | None = None) -> Scenario:
+    """Return a scenario of a table. data: the data of the saga; fields that are left out get examples.
+
+    Raise ValueError for data that the API would refuse, and for a table that no test can run.
+    """
+    polled = [step.name for step in definition.steps if step.poll is not None]
+    if polled:
+        raise ValueError(f"{definition}: a test cannot run later=poll(…) of the step {polled[0]} yet")
+    given_data = data or {}
+    if unknown := sorted(given_data.keys() - definition.data.keys()):
+        raise ValueError(f"{definition} has no field {unknown[0]}; it has {', '.join(definition.data)}")
+    complete = example(definition.data) | dict(given_data)
+    accepted = {}
+    for name, value in complete.items():
+        try:
+            accepted[name] = accept(definition.data[name], value)
+        except NotAcceptedError as error:
+            where = ".".join(map(str, (name, *error.path)))
+            raise ValueError(f"the data of {definition}: {where} {error.problem}") from None
+    return Scenario(definition=definition, data=accepted)

@@ -1,0 +1,57 @@
+"""The reply of a participant that did what a call asks for: every field that the table keeps or needs."""
+
+from typing import Any
+
+from machines.call import Call
+from machines.fields import FieldKind
+from machines.keeps import Kept, kept_of
+from machines.references import is_index, parts
+from machines.saga import Saga
+from machines.samples import example_of
+from machines.step import Step
+
+
+def success(definition: Saga, step: Step, call: Call | None, given: Any = None) -> Any:
+    """Return the body of a success. given: the body that the test gives; its fields have priority."""
+    if given is not None and not isinstance(given, dict):
+        return given
+    body: dict[str, Any] = {}
+    for kept in _kept(step, call):
+        if not kept.header:
+            _put(body, parts(kept.source), _value(kept))
+    if not (call and call.keeps) and not step.keeps:
+        for reference in sorted(definition.needed_fields[step.name]):
+            _put(body, parts(reference), f"{step.name}-{reference.replace('.', '-')}")
+    return {**body, **(given or {})}
+
+
+def headers(step: Step, call: Call | None) -> dict[bytes, bytes]:
+    """Return the headers of a success that the table keeps."""
+    found = {kept.source.lower().encode(): str(_value(kept)) for kept in _kept(step, call) if kept.header}
+    return {name: value.encode("latin-1", "replace") for name, value in found.items()}
+
+
+def _kept(step: Step, call: Call | None) -> list[Kept]:
+    declared = (call.keeps if call and call.keeps else None) or step.keeps
+    return [kept_of(name, each) for name, each in declared.items()]
+
+
+def _value(kept: Kept) -> Any:
+    value = example_of(kept.field)
+    if kept.field.kind is FieldKind.LIST:
+        return value * max(1, int(kept.field.low))
+    return value
+
+
+def _put(body: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    """Put a value at its path; the number of a list's item makes a list."""
+    at: Any = body
+    for name, following in zip(path, (*path[1:], None), strict=True):
+        fresh = value if following is None else [] if is_index(following) else {}
+        if isinstance(at, list):
+            at.extend([{}] * (int(name) + 1 - len(at)))
+            at[int(name)] = fresh if following is None or not at[int(name)] else at[int(name)]
+            at = at[int(name)]
+        else:
+            at[name] = fresh if following is None or name not in at else at[name]
+            at = at[name]

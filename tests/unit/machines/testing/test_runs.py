@@ -1,0 +1,169 @@
+from pathlib import Path
+
+import pytest
+
+from machines import NEVER, Saga, compensatable, delete, equal, get, pause, pivot, post, retriable, text, wait
+from machines.discovery import discover
+from machines.testing import (
+    NotAllowedError,
+    always,
+    busy,
+    died,
+    died_before,
+    down,
+    every_outcome,
+    given,
+    lost,
+    ok,
+    refused,
+    replies,
+    unheard,
+)
+
+ROOT = Path(__file__).parents[4]
+pytest_plugins = ["pytester"]
+
+
+def table(*, retry=None, probe=None, **columns):
+    more = {"retry": retry} if retry else {}
+    return Saga(
+        name="gift", version=1, initial="ASKED", completed="SENT", compensated="BACK", data={"customer": text()},
+        participants=("stock", "bank", "mail"),
+        steps=(
+            compensatable(
+                "reserve", post("stock", "/things", to="customer"), undo=delete("stock", "/things/{reserve.id}"),
+                repeatable=True, done="RESERVED", refused="NONE_LEFT",
+            ),
+            pivot("pay", post("bank", "/payments"), done="PAID", refused="DECLINED", probe=probe, **more),
+            retriable("send", post("mail", "/parcels"), done="SENT"),
+        ),
+        **columns,
+    )  # fmt: skip
+
+
+def test_lost_reply_is_asked_for_again_before_the_undo_that_needs_it():
+    saga = given(table()).when(reserve=always(lost)).run()
+    assert saga.calls == ["reserve"] * 4 + ["reserve"] * 10  # no reply ever comes, so the undo cannot be built
+    assert saga.state == "STUCK_UNDO_RESERVE"
+    saga = given(table()).when(reserve=[lost] * 4).run()
+    assert saga.calls == ["reserve"] * 5 + ["undo reserve"]
+    assert saga.calls[-1].path == "/things/reserve-id"
+    assert (saga.ended, saga.took_effect) == ("BACK", [])
+
+
+def test_pivot_that_was_refused_after_a_lost_request_is_stuck():
+    saga = given(table()).when(pay=[unheard, refused()]).run()
+    assert (saga.state, saga.stuck, saga.took_effect) == ("STUCK_PAY", True, ["reserve"])
+
+
+def test_probe_says_what_became_of_a_lost_reply():
+    saga = given(table(probe=get("bank", "/payments/{saga.id}"))).when(pay=lost).run()
+    assert saga.calls == ["reserve", "pay", "probe pay", "send"]
+    assert saga.ended == "SENT"
+
+
+def test_call_that_may_be_sent_once_is_not_sent_again_after_a_crash():
+    saga = given(table(retry=NEVER)).when(pay=died).run()
+    assert saga.calls == ["reserve", "pay"]
+    assert (saga.state, saga.took_effect) == ("STUCK_PAY", ["reserve", "pay"])
+
+
+def test_process_that_died_before_the_call_leaves_the_call_in_doubt():
+    saga = given(table()).when(pay=[died_before, refused()]).run()
+    assert saga.calls == ["reserve", "pay"]
+    assert saga.state == "STUCK_PAY"  # nobody knows that the first call was not sent
+
+
+def test_call_that_is_never_sent_expires_with_the_deadline():
+    saga = given(table(deadline_s=60)).when(pay=always(down)).run()
+    assert (saga.ended, saga.seconds) == ("BACK", 60)
+    assert "pay" not in saga.calls
+
+
+def test_participant_that_asks_to_wait_is_given_its_time():
+    saga = given(table()).when(pay=busy(7)).run()
+    assert (saga.ended, saga.seconds) == ("SENT", 7)
+
+
+def test_table_says_what_a_status_means():
+    steps = (pivot("pay", post("bank", "/p", means={404: "succeeded"}), done="PAID", refused="NO"),)
+    saga = Saga(
+        name="one", version=1, initial="A", completed="PAID", compensated="B", data={}, participants=("bank",),
+        steps=steps,
+    )  # fmt: skip
+    assert given(saga).when(pay=replies(404, {"detail": "gone"})).run().ended == "PAID"
+
+
+def test_time_and_signals_continue_a_saga():
+    saga = Saga(
+        name="slow", version=1, initial="A", completed="PAID", compensated="B", data={}, participants=("bank",),
+        deadline_s=90 * 86_400,
+        steps=(
+            pause("rest", for_s=86_400, done="RESTED", refused="STOPPED"),
+            wait("confirm", signal="yes", within_s=3_600, brings={"note": text()}, done="SURE", refused="UNSURE"),
+            pivot("pay", post("bank", "/p", note="confirm.note"), done="PAID", refused="NO"),
+        ),
+    )  # fmt: skip
+    run = given(saga).run()
+    assert (run.after(hours=23).state, run.after(hours=1).state) == ("A", "RESTED")
+    with pytest.raises(NotAllowedError, match="lacks note; it brings note"):
+        run.signal("yes")
+    assert run.signal("yes", note="hi").calls[0].body == {"note": "hi"}
+    with pytest.raises(NotAllowedError, match="does not wait"):
+        given(saga).run().compensate().signal("yes", note="hi")
+    assert given(saga).with_signal("yes", note="early").run().after(days=1).ended == "PAID"
+
+
+def test_step_whose_condition_does_not_hold_is_skipped():
+    saga = Saga(
+        name="maybe", version=1, initial="A", completed="PAID", compensated="B", data={"country": text()},
+        participants=("bank", "customs"),
+        steps=(
+            compensatable(
+                "declare", post("customs", "/d"), undo=post("customs", "/d/undo"), when=equal("country", "CA"),
+                done="DECLARED", refused="NO",
+            ),
+            pivot("pay", post("bank", "/p"), done="PAID", refused="POOR"),
+        ),
+    )  # fmt: skip
+    assert given(saga, {"country": "CA"}).when(pay=refused()).run().calls == ["declare", "pay", "undo declare"]
+    abroad = given(saga, {"country": "FR"}).when(pay=refused()).run()
+    assert abroad.calls == ["pay"]
+    assert abroad.effects == {"declare": "skipped", "pay": "not done"}
+
+
+def test_wrong_words_of_a_test_are_named():
+    with pytest.raises(ValueError, match="has no step fly with a call; it has reserve, pay, send"):
+        given(table()).when(fly=ok)
+    with pytest.raises(ValueError, match="has no step pay with an undo; it has reserve"):
+        given(table()).when_undone(pay=ok)
+    with pytest.raises(TypeError, match="with parentheses"):
+        given(table()).when(pay=refused)
+    with pytest.raises(ValueError, match="has no field shop; it has customer"):
+        given(table(), {"shop": 1})
+    with pytest.raises(ValueError, match="customer is 7"):
+        given(table(), {"customer": 7})
+
+
+@pytest.mark.parametrize("definition", list(discover(f"samples,{ROOT}/docs/examples/sagas")), ids=str)
+def test_every_outcome_of_every_table_leaves_all_effects_or_none(definition):
+    for scenario in every_outcome(definition):
+        saga = scenario.run()
+        if saga.ended == definition.completed:
+            assert "not done" not in saga.effects.values(), scenario.name
+        elif saga.ended:
+            assert saga.took_effect == [], f"{scenario.name}\n{saga}"
+        else:
+            assert saga.status in ("stuck", "waiting"), scenario.name
+
+
+def test_failed_test_shows_the_path_of_its_saga(pytester, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    pytester.makepyfile(
+        "from machines.testing import given, refused\n"
+        "from machines.checkout import CHECKOUT\n"
+        "def test_pay():\n"
+        "    assert given(CHECKOUT).when(payer=refused('poor')).run().ended == 'CONFIRMEE'\n"
+    )
+    result = pytester.runpytest_subprocess("-p", "machines.testing.pytest_plugin", "-p", "no:cacheprovider")
+    result.stdout.fnmatch_lines(["*saga checkout*", "*payer: refused (409 poor)*", "*ANNULEE*"])
