@@ -52,6 +52,7 @@ def test_definitions_contain_states_transitions_and_schema(client):
         "trigger": "refused",
         "dest": "INVENTORY_INVALID",
         "call": "POST stock/disponibilite",
+        "when": None,
     } in (whole["rows"])
     assert set(whole["data"]["required"]) == set(PURCHASE)
     assert client.get(f"{DEFINITIONS}/odd").status_code == 404
