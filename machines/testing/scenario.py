@@ -8,10 +8,13 @@ from typing import Any
 from machines.accepting import NotAcceptedError, accept
 from machines.saga import Saga
 from machines.samples import example
+from machines.step import Kind
 from machines.testing.answers import Always, Answer, Answers, listed
 from machines.testing.run import Run
 
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})
+#: The kinds of steps that a test can run. A table with another one is refused, so that no test passes by chance.
+KNOWN_KINDS = frozenset({Kind.READ, Kind.COMPENSATABLE, Kind.PIVOT, Kind.RETRIABLE, Kind.PAUSE, Kind.WAIT})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,9 +94,7 @@ def given(definition: Saga, data: Mapping[str, Any] | None = None) -> Scenario:
 
     Raise ValueError for data that the API would refuse, and for a table that no test can run.
     """
-    polled = [step.name for step in definition.steps if step.poll is not None]
-    if polled:
-        raise ValueError(f"{definition}: a test cannot run later=poll(…) of the step {polled[0]} yet")
+    _check_runnable(definition)
     given_data = data or {}
     if unknown := sorted(given_data.keys() - definition.data.keys()):
         raise ValueError(f"{definition} has no field {unknown[0]}; it has {', '.join(definition.data)}")
@@ -106,3 +107,11 @@ def given(definition: Saga, data: Mapping[str, Any] | None = None) -> Scenario:
             where = ".".join(map(str, (name, *error.path)))
             raise ValueError(f"the data of {definition}: {where} {error.problem}") from None
     return Scenario(definition=definition, data=accepted)
+
+
+def _check_runnable(definition: Saga) -> None:
+    """Raise ValueError for a table with a step that a test cannot run yet."""
+    for step in definition.steps:
+        unknown = "later=poll(…)" if step.poll is not None else "" if step.kind in KNOWN_KINDS else str(step.kind)
+        if unknown:
+            raise ValueError(f"{definition}: a test cannot run {unknown} of the step {step.name} yet")

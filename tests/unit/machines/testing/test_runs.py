@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from machines import NEVER, Saga, compensatable, delete, equal, get, pause, pivot, post, retriable, text, wait
+from machines import NEVER, Saga, compensatable, delete, equal, get, pause, pivot, poll, post, retriable, text, wait
 from machines.discovery import discover
 from machines.testing import (
     NotAllowedError,
@@ -130,6 +130,23 @@ def test_step_whose_condition_does_not_hold_is_skipped():
     abroad = given(saga, {"country": "FR"}).when(pay=refused()).run()
     assert abroad.calls == ["pay"]
     assert abroad.effects == {"declare": "skipped", "pay": "not done"}
+
+
+def test_table_that_no_test_can_run_is_refused(monkeypatch):
+    polled = Saga(
+        name="slow", version=1, initial="A", completed="PAID", compensated="B", data={}, participants=("bank",),
+        steps=(
+            pivot(
+                "pay", post("bank", "/p"), later=poll(get("bank", "/p/{saga.id}"), every_s=5, within_s=60),
+                done="PAID", refused="NO",
+            ),
+        ),
+    )  # fmt: skip
+    with pytest.raises(ValueError, match=r"slow v1: a test cannot run later=poll\(…\) of the step pay yet"):
+        given(polled)
+    monkeypatch.setattr("machines.testing.scenario.KNOWN_KINDS", frozenset())
+    with pytest.raises(ValueError, match="a test cannot run compensatable of the step reserve yet"):
+        given(table())
 
 
 def test_wrong_words_of_a_test_are_named():
