@@ -3,11 +3,9 @@
 Two connections of a real PostgreSQL: while the first transaction is open, the second one waits for the lock of the row.
 """
 
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from uuid import UUID
 
 import pytest
 
@@ -20,12 +18,10 @@ from machines.fields import text
 from machines.registry import Registry
 from machines.saga import Saga
 from machines.step import compensatable, pivot, wait
-from machines.transitions import Trigger
 from tests.integration.engine.passing import continue_due, pass_time
+from tests.integration.engine.racing import HOUR, Second, cancelled, expired, settled
 from tests.integration.engine.scene import Scene
-from tests.support.waiting import eventually
 
-HOUR = 3_600.0
 SIGNAL = Signal(name="decision", body={}, sender="key:shop")
 LOAN = Saga(
     name="loan", version=1, initial="ASKED", completed="PAID", compensated="CALLED_OFF", deadline_s=100 * HOUR,
@@ -43,58 +39,9 @@ def store_url(postgres_pool) -> Iterator[str]:
     yield from postgres_pool.lend()
 
 
-class Second:
-    """A commit in a thread of its own, which begins while another transaction holds the row of the saga."""
-
-    def __init__(self, scene: Scene, commit: Callable[[], object]) -> None:
-        self._scene, self._commit = scene, commit
-        self._thread = threading.Thread(target=self._run)
-        self.error: Exception | None = None
-
-    def begin(self, *_: object) -> None:
-        """Start the commit, and return when it waits for the lock."""
-        self._thread.start()
-        eventually(self._waits, "the second commit waits for the lock of the first one", 10)
-
-    def end(self) -> Exception | None:
-        """Return the error of the commit; None when it has succeeded."""
-        self._thread.join(10)
-        assert not self._thread.is_alive()
-        return self.error
-
-    def _waits(self) -> bool:
-        return bool(self._scene.rows("SELECT 1 FROM pg_locks WHERE NOT granted"))
-
-    def _run(self) -> None:
-        try:
-            self._commit()
-        except (ConflictError, FencedError) as error:
-            self.error = error
-
-
 def begun(scene: Scene) -> Instance:
     scene.registry = Registry([LOAN])
     return scene.run(LOAN, customer="Ada")
-
-
-def cancelled(scene: Scene, saga_id: UUID) -> Callable[[], None]:
-    """Return the commit of a cancel by a request that has read the saga already."""
-    saga = scene.engine.store.read(saga_id)
-    scene.engine.request_move(saga, Trigger.CANCEL, "user:eve", "no need")
-    return lambda: scene.engine.release(saga, 0.0)
-
-
-def expired(scene: Scene, _saga_id: UUID) -> Callable[[], None]:
-    """Return the commit of a process that has seen that the time is over."""
-    pass_time(scene, HOUR + 1)
-    holder = scene.recovered("holder")
-    return lambda: scene.engine.run(holder, 0)
-
-
-def settled(scene: Scene) -> str:
-    while continue_due(scene):
-        pass
-    return str(scene.rows("SELECT state FROM saga")[0]["state"])
 
 
 def triggers(scene: Scene) -> list[str]:
