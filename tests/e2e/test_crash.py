@@ -7,6 +7,7 @@ CHAOS=full (`make chaos`) tests all boundaries on both.
 
 import multiprocessing
 import os
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -21,18 +22,23 @@ from app.store.models import SagaRow
 from machines.purchase import PURCHASE
 from tests.e2e.crashing import BOUNDARIES, RUNS, Run
 from tests.e2e.crashing import PURCHASE as BUY
+from tests.e2e.press import POLLED_BOUNDARIES, POLLED_RUNS, SAGAS, Press
 
 # The fork server imports the application once, so a process starts in milliseconds instead of a second.
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["app.factory", "tests.e2e.test_crash"])
 
 DATABASES = ("sqlite", "postgresql")
-SWEEP = [
-    (database, *boundary)
-    for turn, database in enumerate(DATABASES)
-    for number, boundary in enumerate(BOUNDARIES)
-    if os.environ.get("CHAOS") == "full" or number % 3 == turn
-]
+
+
+def swept(boundaries: list[Any]) -> list[Any]:
+    """Return the boundaries to test on each database."""
+    return [
+        (database, *boundary)
+        for turn, database in enumerate(DATABASES)
+        for number, boundary in enumerate(boundaries)
+        if os.environ.get("CHAOS") == "full" or number % 3 == turn
+    ]
 
 
 def make_app(url: str, participants_url: str, failpoint: str = ""):
@@ -82,7 +88,7 @@ def begun(url: str, run: Run) -> dict[UUID, SagaRow]:
     return rows
 
 
-@pytest.mark.parametrize(("store_url", "run", "place", "number"), SWEEP, indirect=["store_url"], ids=str)
+@pytest.mark.parametrize(("store_url", "run", "place", "number"), swept(BOUNDARIES), indirect=["store_url"], ids=str)
 def test_a_crash_at_this_boundary_loses_and_doubles_nothing(store_url, participants, run, place, number):
     assert in_a_process(begin, store_url, participants.url, f"{place}:{number}", run) == -9
     assert in_a_process(recover, store_url, participants.url) == 0
@@ -106,3 +112,65 @@ def test_list_of_boundaries_is_complete(store_url, participants, run):
     """A process with a boundary after the last one of the list runs to its end and is not killed."""
     for place in (f"after_commit:{run.commits + 1}", f"before_send:{run.sends + 1}"):
         assert in_a_process(begin, store_url, participants.url, place, run) == 0
+
+
+@pytest.fixture
+def press() -> Iterator[Press]:
+    made = Press()
+    yield made
+    made.close()
+
+
+def make_press_app(url: str, press_url: str, failpoint: str = ""):
+    settings = {"DATABASE_URL": url, "SAGAS": str(SAGAS), "PARTICIPANT_PRESS_URL": press_url, "FAILPOINT": failpoint}
+    return create_app(from_environment(settings))
+
+
+def drive(url: str, press_url: str, failpoint: str = "", *, start: bool = False) -> None:
+    """Claim the sagas and run them until all have ended. A wait between two polls ends at once."""
+    parts = services(make_press_app(url, press_url, failpoint))
+    if start:
+        parts.sagas.start("printing", {"customer": "Ada"})
+    runner = parts.runner
+    runner._leases.expire_all()
+    while claimed := runner._leases.claim(1, 30):
+        runner._engine.run(claimed[0], 0)
+        runner._leases.expire_all()
+
+
+def start_and_drive(url: str, press_url: str, failpoint: str) -> None:
+    drive(url, press_url, failpoint, start=True)
+
+
+def printings(url: str) -> list[tuple[str, object]]:
+    app = make_press_app(url, "http://127.0.0.1:9")
+    with app.app_context():
+        rows = [(row.state, row.due_at) for row in db.session.scalars(select(SagaRow))]
+        db.engine.dispose()
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("store_url", "run", "place", "number"), swept(POLLED_BOUNDARIES), indirect=["store_url"], ids=str
+)
+def test_a_process_takes_over_the_polls_of_one_that_was_killed(store_url, press, run, place, number):
+    press.polls = run.polls
+    assert in_a_process(start_and_drive, store_url, press.url, f"{place}:{number}") == -9
+    assert in_a_process(drive, store_url, press.url) == 0
+    if (place, number) == ("before_commit", 1):
+        assert (printings(store_url), press.sent()) == ([], {})
+        return
+    assert printings(store_url) == [(run.end, None)]
+    sent = press.sent()
+    assert set(sent) == run.actions(place, number)
+    lost_202 = (place, number) in {("after_send", 1), ("before_commit", 2)}
+    assert sent["print/do"] == 1 + lost_202, "after the commit of the 202, the job is asked for and not sent again"
+    assert press.requests["poll"] >= len(run.polls)
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("run", POLLED_RUNS, ids=str)
+def test_list_of_boundaries_of_polls_is_complete(store_url, press, run):
+    for place in (f"after_commit:{run.commits + 1}", f"before_send:{run.sends + 1}"):
+        press.polls, press.requests = run.polls, type(press.requests)()
+        assert in_a_process(start_and_drive, store_url, press.url, place) == 0
