@@ -26,9 +26,12 @@ Incidents = list[tuple[int, Incident]]
 
 #: Faults of the next sendings, each as (number of sendings before it without a fault, the fault, number of sendings
 #: with the fault). ALREADY is drawn more often, because it has an effect only when a call that was done is repeated.
+#: ACCEPTS is drawn more often, because a step waits only after a 202.
 FAULTS = st.lists(
     st.tuples(
-        st.integers(0, 2), st.sampled_from([*list(Fault)[1:], *[Fault.ALREADY] * 3]), st.sampled_from([1, 1, 2, 4])
+        st.integers(0, 2),
+        st.sampled_from([*list(Fault)[1:], *[Fault.ALREADY] * 3, *[Fault.ACCEPTS] * 5]),
+        st.sampled_from([1, 1, 2, 4]),
     ),
     max_size=6,
 )
@@ -99,6 +102,11 @@ class Chaos(RuleBasedStateMachine):
     def deliver(self, which: int) -> None:
         self.world.participant.deliver(which)
 
+    @precondition(lambda self: self.world.participant.reply_urls)
+    @rule(which=WHICH, times=st.integers(1, 2), different=st.booleans())
+    def say(self, which: int, times: int, different: bool) -> None:
+        self.world.say(which, times, different=different)
+
     @invariant()
     def the_properties_hold(self) -> None:
         for error in self.world.broken:
@@ -130,6 +138,8 @@ class Chaos(RuleBasedStateMachine):
 
     def _come_to_rest(self) -> None:
         for _ in range(ENOUGH):
+            for which in range(len(self.world.participant.reply_urls)):
+                self.world.say(which)
             if not self.world.recover():
                 assert all(saga.due_at is None for saga in self.world.sagas())
                 return

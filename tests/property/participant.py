@@ -87,6 +87,8 @@ class Participant:
     #: something behind (`leaving`).
     own_ids: frozenset[str] = frozenset()
     leaving: frozenset[str] = frozenset()
+    #: The URL for the later answer of each action, by `saga/step`.
+    reply_urls: dict[str, str] = field(default_factory=dict)
     #: True after `Fault.ALREADY`: a repeated action is refused when the action was done before.
     refuses_repeats: bool = False
 
@@ -123,6 +125,10 @@ class Participant:
         """Do what the request asks for, and return the reply."""
         saga, step, direction = request.headers["Idempotency-Key"].split("/")
         refuses |= leaves and (step not in self.leaving or direction == "undo")
+        if url := request.headers.get("Saga-Reply-To"):
+            self.reply_urls[f"{saga}/{step}"] = url
+        if "/poll/" in request.url:
+            return self.later_answer(saga, step) or Reply(status=202, body={})
         if "/probe/" in request.url:
             return self._did(saga, step)
         if request.method == "GET":
@@ -176,6 +182,15 @@ class Participant:
         return (
             Reply(status=200, body={"id": own_id(saga, step)}) if entry and entry.was is ActionState.DONE else UNKNOWN
         )
+
+    def later_answer(self, saga: str, step: str) -> Reply | None:
+        """Return the true answer to an accepted call; None when the participant has not got the call."""
+        entry = self.ledger.get(f"{saga}/{step}")
+        if entry is None:
+            return None
+        if entry.was is ActionState.DONE:
+            return Reply(status=200, body={"id": own_id(saga, step)})
+        return REFUSED if entry.was is ActionState.REFUSED else GONE
 
     def by_hand(self, saga: str, step: str, direction: str) -> None:
         """Make the effect that an operator makes by hand before a resolve."""

@@ -17,6 +17,7 @@ from sqlalchemy import Row
 
 from app.calls.client import Request
 from app.config import Config
+from app.engine.answers import Answers
 from app.engine.calls import Calls
 from app.engine.engine import Engine
 from app.engine.heartbeat import Heartbeat
@@ -40,7 +41,7 @@ from machines.transitions import Trigger
 from machines.waits import Waits
 from tests.property.participant import Participant, own_id
 
-CONFIG = Config(threads=3, max_claims=3)
+CONFIG = Config(threads=3, max_claims=3, public_url="https://sagas.example", secret_key="s" * 32)
 #: The wait before each retry, in seconds. A request that waits for its saga sleeps during this time. Otherwise the time
 #: is stored in `due_at`.
 JITTER_S = 0.5
@@ -200,6 +201,7 @@ class Process:
             stopping=NeverStopping(),
             pool=InlinePool(),
         )
+        self.answers = Answers(CONFIG, registry, self.engine, self.runner)
         keys = Keys(self.store, SharedCache(None, None))
         self.service = SagaService(config=CONFIG, registry=registry, engine=self.engine, runner=self.runner, keys=keys)
 

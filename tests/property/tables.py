@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from machines.call import Call, delete, get, post
 from machines.fields import text
+from machines.later import callback, poll
 from machines.outcomes import Outcome
 from machines.retry import Retry
 from machines.saga import Saga
@@ -35,6 +36,8 @@ class StepLine:
     own_id: bool = False
     #: A refusal with status 422 leaves something behind that must be undone.
     leaves: bool = False
+    #: How the step is answered after a 202: `callback`, `poll`, or empty.
+    later: str = ""
 
 
 def table_of(lines: Sequence[StepLine]) -> Saga:
@@ -52,6 +55,10 @@ def _step(lines: Sequence[StepLine], number: int) -> Step:
     asked = NAMES[line.asks] if line.asks is not None else None
     if can_be_refused([line.kind for line in lines], number):
         columns["refused"] = f"NO_{name.upper()}"
+    if line.later:
+        asked_for = get("shop", f"/{name}/poll/{{client_id}}")
+        way = callback(within_s=60) if line.later == "callback" else poll(asked_for, every_s=1, within_s=60)
+        columns["later"] = way
     if line.kind is READ:
         return read(name, get("shop", f"/{name}/read/{{{f'{asked}.id' if asked else 'client_id'}}}"), **columns)
     if line.own_id:
@@ -99,4 +106,5 @@ def _lines(draw: st.DrawFn, kind: Kind, number: int) -> StepLine:
         asks=draw(st.none() | st.integers(0, number - 1)) if number else None,
         own_id=own_id,
         leaves=leaves,
+        later="" if own_id or leaves or kind is READ else draw(st.sampled_from(["", "callback", "poll"])),
     )

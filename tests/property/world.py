@@ -15,17 +15,18 @@ from uuid import UUID
 from sqlalchemy import Engine as Database
 from sqlalchemy import Row, Select, bindparam, delete, select, text, update
 
-from app.errors import ConflictError, NotFoundError, StillRunningError
+from app.errors import ConflictError, GoneError, NotFoundError, StillRunningError
 from app.store.database import in_seconds
 from app.store.instance import Instance
 from app.store.models import JournalRow, SagaRow
 from app.store.sagas import FencedError
 from app.telemetry import Telemetry
 from machines.machine import parts
+from machines.replies import Reply
 from machines.saga import Saga
 from machines.step import Kind
 from machines.transitions import Trigger
-from tests.property.participant import Participant
+from tests.property.participant import REFUSED, Participant
 from tests.property.process import CONFIG, Crash, Process
 
 DATA = {"client_id": 4}
@@ -43,6 +44,7 @@ class Incident(StrEnum):
     TAKEN_OVER = "the lease runs out and another process runs the saga"
     CALLED_OFF = "an operator has it compensated"
     DELIVERED = "a delayed request arrives"
+    ANSWERED = "a participant answers a call that it accepted"
     TOO_LATE = "all deadlines run out"
 
 
@@ -130,6 +132,35 @@ class Simulation:
         with suppress(Crash, FencedError):
             self._process().ask(saga_id, trigger)
 
+    def say(self, which: int, times: int = 1, *, different: bool = False) -> None:
+        """Let the participant answer a call later, several times. Then let it send a different answer, if drawn.
+
+        The first answer is true. So the different one must change nothing.
+        """
+        urls = list(self.participant.reply_urls.items())
+        if not urls:
+            return
+        action, url = urls[which % len(urls)]
+        reply = self.participant.later_answer(*action.split("/"))
+        if reply is None:
+            return
+        taken = [self._take(url, reply) for _ in range(times)]
+        if different and taken[0] and reply.status == 200:
+            assert not self._take(url, REFUSED), "a different answer was taken"
+
+    def _take(self, url: str, reply: Reply) -> bool:
+        saga_id, step, token = url.rsplit("/", 3)[1:]
+        before = self.standing(UUID(saga_id))
+        try:
+            taken = self._process().answers.take(UUID(saga_id), step, token, reply) is not None
+        except (ConflictError, GoneError, NotFoundError):
+            taken = False
+        after = self.standing(UUID(saga_id))
+        if before and after and after.version != before.version:
+            assert before.status == "waiting", "an answer moved the version of a saga that does not wait"
+            self.commits[before.id] += 1
+        return taken
+
     def happen(self, saga_id: UUID) -> None:
         """Make the incident that was drawn for this commit or sending."""
         incident = self.incidents.popleft() if self.incidents else Incident.NOTHING
@@ -137,6 +168,7 @@ class Simulation:
             Incident.TAKEN_OVER: self.recover,
             Incident.CALLED_OFF: lambda: self.operate("compensate", saga_id),
             Incident.TOO_LATE: self.pass_deadlines,
+            Incident.ANSWERED: lambda: self.say(-1, 2, different=True),
             Incident.DELIVERED: lambda: self.participant.deliver(0),
         }
         if incident is Incident.CRASH:
