@@ -15,11 +15,13 @@ from app.engine.calls import Calls
 from app.engine.engine import Engine
 from app.store import leases, loading, sagas
 from app.store.instance import Instance
+from machines import restoring
 from machines import saga as definitions
+from machines.conditions import Decision, decide
 from machines.outcomes import Outcome
 from machines.progress import Progress
 from machines.replies import Reply
-from machines.step import Kind
+from machines.step import Kind, Step
 from machines.transitions import Graph, Phase, Trigger
 from tests.property.participant import ActionState, Entry, Participant
 
@@ -170,6 +172,37 @@ def _leads_to(patch: MonkeyPatch, trigger: Trigger, elsewhere: Callable[[Graph],
         return replace(graph, transitions=tuple(led))
 
     patch.setattr(definitions, "derive", derived)
+
+
+@guard
+def a_condition_that_does_not_hold_skips_the_step(patch: MonkeyPatch) -> None:
+    patch.setattr(Progress, "decide", lambda _saga, _step: Decision(holds=True, seen={}))
+
+
+@guard
+def a_condition_sees_the_reply_of_its_own_commit(patch: MonkeyPatch) -> None:
+    """Decide from the replies that were stored before this commit."""
+
+    def late(saga: Progress, step: Step) -> Decision:
+        assert step.when is not None
+        stored = {name: reply for name, reply in saga.results.items() if name not in _unsaved(saga)}
+        return decide(step.when, saga.data, stored)
+
+    patch.setattr(Progress, "decide", late)
+
+
+def _unsaved(saga: Any) -> set[str]:
+    return {move.step for move in saga.unsaved}
+
+
+@guard
+def a_skipped_step_is_not_undone(patch: MonkeyPatch) -> None:
+    patch.setattr(Progress, "_undoes_nothing", False)
+
+
+@guard
+def a_process_that_takes_over_knows_what_was_skipped(patch: MonkeyPatch) -> None:
+    patch.setattr(restoring, "skipped_steps", lambda _journal: frozenset())
 
 
 @guard

@@ -89,10 +89,13 @@ class Participant:
     leaving: frozenset[str] = frozenset()
     #: The URL for the later answer of each action, by `saga/step`.
     reply_urls: dict[str, str] = field(default_factory=dict)
+    #: The idempotency keys of all calls that were sent, whether they arrived or not.
+    called: set[str] = field(default_factory=set)
     #: True after `Fault.ALREADY`: a repeated action is refused when the action was done before.
     refuses_repeats: bool = False
 
     def send(self, request: Request) -> Reply:
+        self.called.add(request.headers["Idempotency-Key"])
         fault = self.faults.popleft() if self.faults else Fault.NONE
         if fault in _UNHEARD:
             return _UNHEARD[fault]

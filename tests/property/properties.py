@@ -1,7 +1,7 @@
 """The properties of every saga under every fault. The transitions of the table decide which moves are legal."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +11,7 @@ from machines.saga import Saga
 from machines.step import Kind
 from machines.transitions import Phase, Trigger
 from tests.property.participant import Effect
+from tests.property.tables import NAMES, StepLine, is_skipped
 
 
 def journal_follows_the_table(table: Saga, saga: Row[Any], journal: Sequence[Row[Any]]) -> None:
@@ -61,12 +62,37 @@ def once_and_in_order(table: Saga, journal: Sequence[Row[Any]], effects: Sequenc
         assert not (undone and pivots & done), f"a pivot took effect, and was not all there was: {effects}"
 
 
-def all_effects_or_none(table: Saga, saga: Row[Any], journal: Sequence[Row[Any]], effects: Iterable[Effect]) -> None:
-    """Check that either all effects of an ended saga are in force, or none."""
+def conditions_decide(lines: Sequence[StepLine], journal: Sequence[Row[Any]], called: Collection[str]) -> set[str]:
+    """Check that each step was skipped exactly if its condition does not hold. Return the skipped steps.
+
+    called: the names of the steps that a participant was asked to do or to undo.
+    """
+    skipped = {move.step for move in journal if move.trigger == Trigger.SKIP and move.direction == "do"}
+    entered = {move.step for move in journal if move.trigger == Trigger.BEGIN and move.step}
+    ids = {
+        move.step: (move.reply or {}).get("id")
+        for move in journal
+        if move.trigger in (Trigger.SUCCEEDED, Trigger.RESOLVE) and move.direction == "do"
+    }
+    for line, name in zip(lines, NAMES, strict=False):
+        asked_id = ids.get(NAMES[line.asks]) if line.asks is not None else None
+        decided = name in skipped | entered
+        assert not decided or (name in skipped) == is_skipped(line, asked_id), f"{name} was decided wrongly"
+        # A read is sent before its moves are stored.
+        known = line.when is None or line.kind is Kind.READ or decided
+        assert known or name not in called, f"{name} was called, and its condition was not decided"
+    assert not skipped & set(called), f"skipped, and called all the same: {skipped & set(called)}"
+    return skipped
+
+
+def all_effects_or_none(
+    table: Saga, saga: Row[Any], journal: Sequence[Row[Any]], effects: Iterable[Effect], skipped: Collection[str]
+) -> None:
+    """Check that either all effects of an ended saga are in force, or none. skipped: the steps that were skipped."""
     standing = {effect.step for effect in effects if effect.direction == "do"}
     standing -= {effect.step for effect in effects if effect.direction == "undo"}
     phase = table.states[saga.state].phase
-    changing = [step for step in table.steps if step.kind is not Kind.READ]
+    changing = [step for step in table.steps if step.kind is not Kind.READ and step.name not in skipped]
     if phase is Phase.COMPLETED:
         assert standing == {step.name for step in changing}, f"completed, and in effect are {standing}"
     if phase is Phase.COMPENSATED:

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from hypothesis import strategies as st
 
 from machines.call import Call, delete, get, post
+from machines.conditions import Condition, above, below, present
 from machines.fields import text
 from machines.later import callback, poll
 from machines.outcomes import Outcome
@@ -38,6 +40,17 @@ class StepLine:
     leaves: bool = False
     #: How the step is answered after a 202: `callback`, `poll`, or empty.
     later: str = ""
+    #: The condition of the step. None: the step is always done.
+    when: "When | None" = None
+
+
+class When(StrEnum):
+    """A condition. The data of every saga has the client 4."""
+
+    HOLDS = "the client is below 5"
+    FAILS = "the client is above 4"
+    #: Only with `asks`. The reply lacks the id when the asked step was skipped.
+    ASKED = "the reply of the asked step has an id"
 
 
 def table_of(lines: Sequence[StepLine]) -> Saga:
@@ -53,6 +66,11 @@ def _step(lines: Sequence[StepLine], number: int) -> Step:
     if line.probe and line.kind is not READ:
         columns["probe"] = get("shop", f"/{name}/probe/{{client_id}}")
     asked = NAMES[line.asks] if line.asks is not None else None
+    if line.when is not None:
+        always = asked and lines[line.asks].own_id and lines[line.asks].when is None
+        columns["when"] = _condition(When.HOLDS if always and line.when is When.ASKED else line.when, asked)
+    if asked and line.when is not When.ASKED and lines[line.asks].when is not None:
+        asked = None  # the reply may be missing, and the calls of this step need it
     if can_be_refused([line.kind for line in lines], number):
         columns["refused"] = f"NO_{name.upper()}"
     if line.later:
@@ -69,6 +87,17 @@ def _step(lines: Sequence[StepLine], number: int) -> Step:
         return compensatable(name, _call(name, "do", asked, **_means(line)), undo=_call(name, "undo", asked), **columns)
     make = pivot if line.kind is PIVOT else retriable
     return make(name, _call(name, "must" if line.kind is RETRIABLE else "do", asked), **columns)
+
+
+def _condition(when: When, asked: str | None) -> Condition:
+    if when is When.ASKED:
+        return present(f"{asked}.id")
+    return below("client_id", 5) if when is When.HOLDS else above("client_id", 4)
+
+
+def is_skipped(line: StepLine, asked_id: object) -> bool:
+    """Return True when the condition of a step does not hold. asked_id: the id in the reply of the asked step."""
+    return line.when is When.FAILS or (line.when is When.ASKED and asked_id is None)
 
 
 def _call(name: str, verb: str, asked: str | None, **columns: Any) -> Call:
@@ -98,13 +127,16 @@ def lines_of_tables(draw: st.DrawFn) -> tuple[StepLine, ...]:
 def _lines(draw: st.DrawFn, kind: Kind, number: int) -> StepLine:
     """Draw a step. A step with its own ids, or with a refusal that leaves something behind, has no probe."""
     own_id, leaves = (kind is COMPENSATABLE and draw(st.booleans()) for _ in range(2))
+    asks = draw(st.none() | st.integers(0, number - 1)) if number else None
+    conditions = [When.HOLDS, When.FAILS, *([When.ASKED] if asks is not None else [])]
     return StepLine(
         kind,
         attempts=draw(st.integers(1, 4)),
         doing=draw(st.booleans()),
         probe=not (own_id or leaves) and draw(st.booleans()),
-        asks=draw(st.none() | st.integers(0, number - 1)) if number else None,
+        asks=asks,
         own_id=own_id,
         leaves=leaves,
         later="" if own_id or leaves or kind is READ else draw(st.sampled_from(["", "callback", "poll"])),
+        when=draw(st.sampled_from([None, None, *conditions])),
     )

@@ -5,7 +5,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.property.mutants import GUARDS
-from tests.property.tables import COMPENSATABLE, PIVOT, RETRIABLE, StepLine, table_of
+from tests.property.tables import COMPENSATABLE, PIVOT, RETRIABLE, StepLine, When
 
 #: Each run has the same examples. A failing example is not made shorter, because the test expects a failure.
 STABLE = settings(
@@ -24,6 +24,20 @@ STABLE = settings(
 LINES = [StepLine(kind, attempts=2) for kind in (COMPENSATABLE, PIVOT, RETRIABLE)]
 #: A table for the guards of own ids and of refusals that leave something behind. The attempts are as above.
 OWN_IDS = [StepLine(COMPENSATABLE, attempts=2, own_id=True, leaves=True), StepLine(PIVOT, attempts=2)]
+#: A table for the guards of conditions.
+CONDITIONS = [
+    StepLine(COMPENSATABLE),
+    StepLine(COMPENSATABLE, asks=0, when=When.ASKED),
+    StepLine(COMPENSATABLE, when=When.FAILS),
+    StepLine(COMPENSATABLE, asks=2, when=When.ASKED),
+    StepLine(PIVOT, when=When.HOLDS),
+]
+GUARDS_OF_CONDITIONS = {
+    "a_condition_that_does_not_hold_skips_the_step",
+    "a_condition_sees_the_reply_of_its_own_commit",
+    "a_skipped_step_is_not_undone",
+    "a_process_that_takes_over_knows_what_was_skipped",
+}
 GUARDS_OF_OWN_IDS = {
     "a_lost_reply_is_recovered_before_its_undo",
     "a_conflict_at_a_repeated_key_proves_nothing",
@@ -33,8 +47,8 @@ GUARDS_OF_OWN_IDS = {
 
 @pytest.mark.parametrize("guard", GUARDS)
 def test_property_fails_without_a_guard(chaos, monkeypatch, guard):
-    lines = OWN_IDS if guard in GUARDS_OF_OWN_IDS else LINES
-    monkeypatch.setattr("tests.property.chaos.table_of", lambda _lines: table_of(lines))
+    lines = OWN_IDS if guard in GUARDS_OF_OWN_IDS else CONDITIONS if guard in GUARDS_OF_CONDITIONS else LINES
+    monkeypatch.setattr("tests.property.chaos.drawn", lambda _lines: lines)
     GUARDS[guard](monkeypatch)
     with pytest.raises(AssertionError):
         run_state_machine_as_test(chaos, settings=STABLE)
