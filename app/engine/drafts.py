@@ -42,7 +42,10 @@ class Drafts:
             if saga is None or not saga.pending:  # started since the list was read
                 continue
             saga.start_pending()
-            saga.give_up(Trigger.EXPIRE, actor=self._engine.actor, reason=f"nobody started it within {self._days} days")
+            if saga.current.runs:  # otherwise every step was skipped, and nothing is given up
+                saga.give_up(
+                    Trigger.EXPIRE, actor=self._engine.actor, reason=f"nobody started it within {self._days} days"
+                )
             try:
                 self._engine.release(saga, None)
             except FencedError:  # another process has started or ended it since the read

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.engine.batch import Start
 from app.store.instance import Instance
 from app.store.loading import journals
 from machines import (
@@ -292,3 +293,13 @@ def test_a_table_without_conditions_is_never_asked_for_one():
     table = order(RESERVE, PAY)
     assert not table.conditional
     assert not [each for each in table.transitions if each.trigger is Trigger.SKIP or each.when]
+
+
+def test_a_batch_whose_steps_are_all_skipped_completes(scene):
+    table = order(does("reserve", when=is_true("gift")), pays(when=is_true("gift")))
+    scene.registry = Registry([table])
+    scene.batches.start(table, [Start(key="one", data=ADA, sent=ADA)], "key:shop")
+    for saga in scene.leases("other").claim(1, 30):
+        scene.engine.run(saga, 0)
+    (row,) = scene.rows("SELECT status, due_at FROM saga")
+    assert (row["status"], row["due_at"], scene.calls) == ("completed", None, [])

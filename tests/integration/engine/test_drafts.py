@@ -5,6 +5,7 @@ import pytest
 from app.engine.drafts import PASS_EVERY_S, PASS_LIMIT, Drafts
 from app.errors import ConflictError
 from app.store.tables import Tables
+from machines import Saga, boolean, is_true, pivot, post
 from machines.discovery import discover
 from machines.registry import Registry
 from tests.integration.engine.inputs import BUY, CART
@@ -118,3 +119,19 @@ def test_no_draft_ends_before_the_tables_are_compared(scene):
     tables = Tables(scene.database, scene.registry, "engine")
     Drafts(scene.engine, scene.leases(), tables, DAYS, lambda: scene.now).expire()
     assert [row["status"] for row in scene.rows("SELECT status FROM saga")] == ["pending"]
+
+
+def test_an_old_draft_whose_steps_are_all_skipped_ends_without_a_call(scene):
+    step = pivot("pay", post("shop", "/pay"), done="PAID", refused="DECLINED", when=is_true("gift"))
+    table = Saga(
+        name="gift", version=1, initial="ASKED", completed="PAID", compensated="CALLED_OFF", data={"gift": boolean()},
+        participants=("shop",), steps=(step,),
+    )  # fmt: skip
+    scene.registry = Registry([table])
+    tables = Tables(scene.database, scene.registry, "engine")
+    tables.compare()
+    scene.service.create("gift", {"gift": False})
+    age(scene, DAYS)
+    Drafts(scene.engine, scene.leases(), tables, DAYS, lambda: scene.now).expire()
+    (row,) = scene.rows("SELECT status, state, due_at FROM saga")
+    assert (row["status"], row["state"], row["due_at"], scene.calls) == ("completed", "PAID", None, [])
