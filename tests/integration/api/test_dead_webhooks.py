@@ -10,8 +10,8 @@ from app.config import from_environment
 from app.services import services
 from app.store import audit
 from app.store.database import db
-from app.views.saga_data import example
 from machines.purchase import PURCHASE as TABLE
+from machines.samples import example
 from tests.support.servers import OPEN
 
 NOTHING = "00000000-0000-0000-0000-000000000000"

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from app.errors import InvalidError
 from app.values import parsed_strictly, written
-from app.views.saga_data import data_schema, example, json_schema
+from app.views.saga_data import data_schema, json_schema
 from app.views.validation import MOST_ERRORS, load
 from machines.accepting import NotAcceptedError, accept
 from machines.fields import object_of
+from machines.samples import example
 from tests.support.tables.kitchen_sink import KITCHEN_SINK
 from tests.unit.machines.tables import quick
 

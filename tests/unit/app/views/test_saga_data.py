@@ -6,8 +6,9 @@ from decimal import Decimal
 import pytest
 from marshmallow import ValidationError
 
-from app.views.saga_data import data_schema, example, json_schema
+from app.views.saga_data import data_schema, json_schema
 from machines import amount, decimal, money
+from machines.samples import example
 from tests.unit.machines.tables import look, saga
 
 DATA = {"price": amount(99.99, low="0.29"), "fee": money(low="0.01"), "rate": decimal(3, high="0.5")}
