@@ -9,21 +9,28 @@ import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
 
-#: Idempotency key -> (status, reply) of the first request with this key.
-ANSWERS: dict[str, tuple[int, dict[str, object]]] = {}
+#: Idempotency key -> path, body, status and reply of the first request with this key.
+ANSWERS: dict[str, tuple[str, dict[str, object], int, dict[str, object]]] = {}
 LOCK = Lock()
 
 
 def answer(key: str, path: str, body: dict[str, object]) -> tuple[int, dict[str, object]]:
-    """Return status and reply; the same for a repeated key. An action that comes after its undo is refused."""
+    """Return status and reply; the same for a repeated key, and 422 when the key was used for another request.
+
+    An action that comes after its undo is refused.
+    """
     with LOCK:
         if key in ANSWERS:
-            return ANSWERS[key]
+            known_path, known_body, status, reply = ANSWERS[key]
+            if (path, body) != (known_path, known_body):
+                return 422, {"detail": "the Idempotency-Key was used for another request"}
+            return status, reply
         if key.endswith("/do") and key.removesuffix("do") + "undo" in ANSWERS:
             return 410, {"detail": "it was undone before"}
         print(f"{path} {json.dumps(body)}", flush=True)  # the effect
-        ANSWERS[key] = 201, {"number": len(ANSWERS) + 1}
-        return ANSWERS[key]
+        reply: dict[str, object] = {"number": len(ANSWERS) + 1}
+        ANSWERS[key] = path, body, 201, reply
+        return 201, reply
 
 
 class Participant(BaseHTTPRequestHandler):

@@ -1,6 +1,7 @@
 """`saga new`: the files of a new saga are legal and tested, and no file is overwritten."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,24 @@ def test_new_writes_a_legal_table_with_a_test_that_passes(tmp_path):
     )  # fmt: skip
     assert tested.returncode == 0, tested.stdout
     assert "43 passed" in tested.stdout  # three tests, and one for each outcome
+
+
+def test_participant_refuses_a_repeated_key_with_another_request(tmp_path):
+    run("gift", "--folder", str(tmp_path))
+    answer = runpy.run_path(str(tmp_path / "participant.py"))["answer"]
+    first = answer("1/reserve/do", "/reservations", {"customer": "Ada"})
+    assert first == (201, {"number": 1})
+    assert answer("1/reserve/do", "/reservations", {"customer": "Ada"}) == first
+    used = 422, {"detail": "the Idempotency-Key was used for another request"}
+    assert answer("1/reserve/do", "/reservations", {"customer": "Bob"}) == used
+    assert answer("1/reserve/do", "/payments", {"customer": "Ada"}) == used
+    assert answer("1/pay/do", "/payments", {"customer": "Ada"}) == (201, {"number": 2})
+
+
+def test_participant_of_the_example_repository_is_the_generated_one(tmp_path):
+    run("gift", "--folder", str(tmp_path))
+    example = ROOT / "docs/examples/own-repository/participant.py"
+    assert (tmp_path / "participant.py").read_text() == example.read_text()
 
 
 def test_dockerfile_has_three_lines(tmp_path):
