@@ -6,12 +6,13 @@ Nothing is booked twice, and a compensated saga leaves no booking behind.
 import json
 import re
 import shutil
+from functools import partial
 from urllib.parse import parse_qs
 
 import pytest
 import requests
 
-from tests.e2e.examples import EXAMPLES, Proxy, served
+from tests.e2e.examples import CREDENTIALS, EXAMPLES, Proxy, Services, served
 from tests.support.servers import start
 from tests.support.waiting import eventually, free_port
 
@@ -31,17 +32,20 @@ class Orchestrator:
 
     def __init__(self, proxy: Proxy, folder) -> None:
         self._proxy, self._folder = proxy, folder
+        self._port = (
+            free_port()
+        )  # the same after a kill, because a webhook that was given before it must still be right
         self.start()
 
     def start(self) -> None:
-        port = free_port()
         settings = {
             "DATABASE_URL": f"sqlite:///{self._folder}/examples.db", "SAGAS": str(EXAMPLES / "sagas"),
             "PARTICIPANTS_FILE": str(EXAMPLES / "participants.toml"), "PARTICIPANTS_URL": self._proxy.url,
-            "PORT": str(port), "LEASE_S": "1", "RECOVERY_INTERVAL_S": "0.1",
+            "PORT": str(self._port),
+            "PUBLIC_URL": f"http://127.0.0.1:{self._port}", "LEASE_S": "1", "RECOVERY_INTERVAL_S": "0.1",
             "BREAKER_FAILURES": "100",
         }  # fmt: skip
-        self.server = start("app", "/ready", port, log=self._folder / "log", **settings)
+        self.server = start("app", "/ready", self._port, log=self._folder / "log", **settings)
 
     def kill(self) -> None:
         self.server.kill()
@@ -56,6 +60,15 @@ class Orchestrator:
         saga_id = self.ask("POST", "", {"type": kind, "data": data})["saga"]["id"]
         self.ask("POST", f"/{saga_id}/execute", Prefer="respond-async")
         return saga_id
+
+    def waiting(self, saga_id: str):
+        """Return the saga as soon as it waits for the answer of a participant that has accepted a call."""
+
+        def waits():
+            saga = self.ask("GET", f"/{saga_id}")
+            return saga["status"] == "waiting" and saga
+
+        return eventually(waits, f"saga {saga_id} waits", 45)
 
     def end_of(self, saga_id: str):
         def ended():
@@ -224,13 +237,35 @@ def test_a_payment_is_authorised_in_cents_and_captured(orchestrator, bank):
     ({"card": "tok_declined"}, "DECLINED: authorise: 402 .*card_declined", []),
     ({"card": "tok_customer_must_act"}, 'DECLINED: authorise: 200: status is "requires_action"', ["canceled"]),
     ({"points": 501}, "TOO_FEW_POINTS: redeem: 422", ["canceled"]),
-    ({"card": "tok_expires"}, "NOT_CAPTURED: capture: 402 .*capture_declined", ["canceled"]),
+    ({"card": "tok_expires"}, 'NOT_CAPTURED: capture: .*status is "capture_failed"', ["canceled"]),
 ])  # fmt: skip
 def test_a_refused_payment_leaves_no_authorisation_and_no_points(orchestrator, bank, changes, reason, left):
     saga = orchestrator.run("card_payment", PAYMENT | changes)
     assert saga["status"] == "compensated"
     assert re.match(reason, saga["error_message"]), saga["error_message"]
     assert (payments(bank), redeemed(bank)) == (left, [])
+
+
+def test_a_capture_is_waited_for_until_the_webhook_comes(orchestrator, proxy):
+    with served(proxy, "card", "loyalty", SETTLE_MS="1500") as bank:
+        saga_id = orchestrator.begin("card_payment", PAYMENT)
+        saga = orchestrator.waiting(saga_id)
+        assert (saga["state"], saga["waiting_for"]) == ("AWAITING_CAPTURE", "callback, 15 min at most")
+        assert payments(bank) == ["processing"]
+        assert orchestrator.end_of(saga_id)["status"] == "completed"
+        assert [sent.status for sent in bank.calls("capture")] == [202], "nothing polls"
+        assert payments(bank) == ["captured"]
+
+
+def test_a_webhook_that_finds_nobody_is_sent_again_and_counts(orchestrator, proxy):
+    with served(proxy, "card", "loyalty", SETTLE_MS="500") as bank:
+        saga_id = orchestrator.begin("card_payment", PAYMENT)
+        orchestrator.waiting(saga_id)
+        orchestrator.kill()
+        eventually(lambda: payments(bank) == ["captured"], "the payment is settled")
+        orchestrator.start()
+        assert orchestrator.end_of(saga_id)["status"] == "completed"
+        assert [sent.status for sent in bank.calls("capture")] == [202]
 
 
 @pytest.mark.parametrize("call", ["POST card/v1/payments$", "POST loyalty", "POST card/v1/payments/.*/capture"])
@@ -306,7 +341,9 @@ SENT = (["picked"], ["announced"], 1, 1)
 def test_an_order_is_fulfilled(orchestrator, shop):
     saga = orchestrator.run("fulfilment", FULFILMENT)
     assert (saga["status"], left(shop)) == ("completed", SENT)
-    reserve, ship, _, label, notify = shop.sent
+    reserve, ship, pick, *polls, label, notify = shop.sent
+    assert (str(pick), pick.status) == ("POST warehouse/reservations/res-1/pick", 202)
+    assert {(str(sent), sent.status) for sent in polls} == {("GET warehouse/reservations/res-1", 200)}
     assert json.loads(reserve.body) == {
         "order": "A/1", "units": 4, "lines": [{"article": "pen", "quantity": 3}, {"article": "lamp", "quantity": 1}],
     }  # fmt: skip
@@ -317,11 +354,12 @@ def test_an_order_is_fulfilled(orchestrator, shop):
         "to": ["ada@shop.example"], "via": ["log", "mail"], "tag": [f"{saga['id']}/notify/do"],
         "text": ["Your parcel TRK1000 is on its way"],
     }  # fmt: skip
-    assert shop.get("warehouse", "/reservations")["stock"] == {"pen": 97, "lamp": 1}
+    assert shop.get("warehouse", "/reservations")["stock"] == {"pen": 97, "lamp": 1, "vase": 1}
 
 
 @pytest.mark.parametrize(("changes", "reason", "after"), [
     ({"lines": [{"sku": "lamp", "quantity": 3}]}, "OUT_OF_STOCK: reserve: 409", ([], [], 0, 0)),
+    ({"lines": [{"sku": "vase", "quantity": 1}]}, "NOT_PICKED: pick: ", (["released"], ["canceled"], 0, 0)),
     ({"to": {"city": "McMurdo", "country": "aq"}}, "NO_CARRIER: ship: 422 no parcels", (["released"], [], 0, 0)),
 ])  # fmt: skip
 def test_a_refused_order_leaves_nothing_reserved(orchestrator, shop, changes, reason, after):
@@ -329,12 +367,30 @@ def test_a_refused_order_leaves_nothing_reserved(orchestrator, shop, changes, re
     assert saga["status"] == "compensated"
     assert saga["error_message"].startswith(reason)
     assert left(shop) == after
-    assert shop.get("warehouse", "/reservations")["stock"] == {"pen": 100, "lamp": 2}
+    assert shop.get("warehouse", "/reservations")["stock"] == {"pen": 100, "lamp": 2, "vase": 1}
+
+
+def test_an_order_waits_until_its_goods_are_picked(orchestrator, proxy):
+    with served(proxy, "warehouse", "carrier", "notifier", PICK_MS="2500") as shop:
+        saga_id = orchestrator.begin("fulfilment", FULFILMENT)
+        saga = orchestrator.waiting(saga_id)
+        assert (saga["state"], saga["waiting_for"]) == ("AWAITING_PICK", "poll every 1 s, 8 h at most")
+        saga = orchestrator.end_of(saga_id)
+        assert (saga["status"], left(shop)) == ("completed", SENT)
+        assert [sent.status for sent in shop.calls("POST warehouse/.*/pick")] == [202]
+        assert len(shop.calls("GET warehouse/reservations/res-1$")) >= 2, "the first poll finds the goods not picked"
 
 
 @pytest.mark.parametrize(
     "call",
-    ["POST warehouse/reservations$", "POST carrier", "POST warehouse/.*/pick", "PUT carrier", "POST notifier"],
+    [
+        "POST warehouse/reservations$",
+        "POST carrier",
+        "POST warehouse/.*/pick",
+        "GET warehouse",
+        "PUT carrier",
+        "POST notifier",
+    ],
 )
 @pytest.mark.parametrize("kind", ["lose", "swallow"])
 def test_a_lost_message_of_a_fulfilment_does_its_work_once(orchestrator, shop, call, kind):
@@ -359,3 +415,50 @@ def test_too_many_requests_wait_and_none_is_lost(orchestrator, shop):
     assert {orchestrator.end_of(saga_id)["status"] for saga_id in [*sagas, *more]} == {"completed"}
     assert left(shop) == (["picked"] * 6, ["announced"] * 6, 6, 6)
     assert 429 in [sent.status for sent in shop.calls("carrier")]
+
+
+# Every service survives a body that it cannot read.
+
+#: Service, method, path and content type of a request with a body.
+WITH_BODY = {
+    "carrier": ("POST", "/shipments", "application/json"),
+    "flight": ("POST", "/v1/bookings", "application/json"),
+    "hotel": ("PUT", "/reservations/1", "application/json"),
+    "invoice": ("POST", "/invoices", "application/json"),
+    "loyalty": ("POST", "/members/ada/redemptions", "application/json"),
+    "warehouse": ("POST", "/reservations", "application/json"),
+    "card": ("POST", "/v1/payments", "application/x-www-form-urlencoded"),
+    "notifier": ("POST", "/messages", "application/x-www-form-urlencoded"),
+    "car": ("POST", "/rentals", "application/json"),
+}
+
+
+@pytest.fixture(scope="module")
+def all_services():
+    services = Services(tuple(WITH_BODY))
+    yield services
+    services.close()
+
+
+@pytest.mark.parametrize("service", WITH_BODY)
+def test_service_answers_400_to_a_body_without_a_json_object(all_services, service):
+    method, path, content = WITH_BODY[service]
+    url = f"http://127.0.0.1:{all_services.ports[service]}{path}"
+    headers = CREDENTIALS.get(service, {}) | {"Content-Type": content}
+    for body in ("", "{", "null", "7", '"text"', "[]", '[{"sku": "pen"}]', "\x00"):
+        keys = dict.fromkeys(("Idempotency-Key", "X-Request-Id"), json.dumps(body))
+        answered = partial(status_of, method, url, data=body, headers=headers | keys)
+        assert eventually(answered, "the service has time") == 400, body
+
+
+def status_of(method: str, url: str, **request) -> int | None:
+    """Return the status of the answer; None for 429, because the carrier takes three requests a second."""
+    status = requests.request(method, url, timeout=10, **request).status_code
+    return None if status == 429 else status
+
+
+@pytest.mark.parametrize("lines", [7, "pen", [None], [7], {}])
+def test_warehouse_answers_400_to_lines_that_are_no_list_of_objects(all_services, lines):
+    url = f"http://127.0.0.1:{all_services.ports['warehouse']}/reservations"
+    headers = {"Idempotency-Key": json.dumps(lines)}
+    assert requests.post(url, json={"lines": lines}, headers=headers, timeout=10).status_code == 400

@@ -1,8 +1,8 @@
 """A card payment: authorise it, take loyalty points, capture it. Everything before the capture can be undone."""
 
 from machines import (
-    IN_DOUBT, NEVER, REFUSED, REFUSED_UNDO, SUCCEEDED, Saga, at, cents, choice, compensatable, const, delete, get,
-    integer, money, pivot, post, secret, text,
+    IN_DOUBT, NEVER, REFUSED, REFUSED_UNDO, SUCCEEDED, Saga, at, callback, cents, choice, compensatable, const, delete,
+    get, integer, money, pivot, post, secret, text,
 )  # fmt: skip
 
 CARD_PAYMENT = Saga(
@@ -32,11 +32,15 @@ CARD_PAYMENT = Saga(
                                 keeps={"id": at("0.id", integer())}, means={"0.id": {None: REFUSED}}),
                       undo=delete("loyalty", "/redemptions/{redeem.id}"),
                       done="POINTS_TAKEN", refused="TOO_FEW_POINTS"),
-        # The point of no return. When it is in doubt, the probe asks whether the payment is captured.
+        # The point of no return. The reply is 202, and the service sends the settled payment to our webhook.
+        # When it is in doubt, or no message comes, the probe asks whether the payment is captured.
         pivot("capture",
-              post("card", "/v1/payments/{authorise.id}/capture", body=None, means={409: IN_DOUBT}),
+              post("card", "/v1/payments/{authorise.id}/capture", form={"webhook": "saga.reply_to"},
+                   means={409: IN_DOUBT, "status": {"capture_failed": REFUSED}}),
+              later=callback(within_s=15 * 60),
               probe=get("card", "/v1/payments/{authorise.id}",
-                        means={"status": {"captured": SUCCEEDED, "requires_capture": REFUSED}}),
+                        means={"status": {"captured": SUCCEEDED, "processing": IN_DOUBT,
+                                          "requires_capture": REFUSED, "capture_failed": REFUSED}}),
               done="PAID", refused="NOT_CAPTURED"),
     ),
 )  # fmt: skip

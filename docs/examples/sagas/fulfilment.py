@@ -1,8 +1,8 @@
 """A fulfilment: reserve the goods, announce the parcel, pick the goods, print the label and tell the customer."""
 
 from machines import (
-    IN_DOUBT, REFUSED, SUCCEEDED, Retry, Saga, at, choice, compensatable, const, delete, each_item, header, integer,
-    join, list_of, object_of, pivot, post, put, retriable, text, total, upper,
+    ACCEPTED, IN_DOUBT, REFUSED, SUCCEEDED, Retry, Saga, at, choice, compensatable, const, delete, each_item, get,
+    header, integer, join, list_of, object_of, pivot, poll, post, put, retriable, text, total, upper,
 )  # fmt: skip
 
 BY_REQUEST_ID = {"X-Request-Id": "saga.key"}  # the carrier's name for an idempotency key
@@ -29,8 +29,13 @@ FULFILMENT = Saga(
                            keeps={"id": at("shipment.id", text()), "code": at("shipment.tracking.code", text())}),
                       undo=post("carrier", "/shipments/{ship.id}/cancel", headers=BY_REQUEST_ID), repeatable=True,
                       done="ANNOUNCED", refused="NO_CARRIER", timeout_s=10),
-        pivot("pick", post("warehouse", "/reservations/{reserve.id}/pick", body=None, means={
-                  "reason": {"in_progress": IN_DOUBT, "picked": SUCCEEDED}}),
+        # Somebody picks the goods, so the reply is 202. The saga asks until the goods are picked or one is missing.
+        pivot("pick",
+              post("warehouse", "/reservations/{reserve.id}/pick", body=None,
+                   means={"reason": {"in_progress": IN_DOUBT, "picked": SUCCEEDED}}),
+              later=poll(get("warehouse", "/reservations/{reserve.id}",
+                             means={"reservation.status": {"picking": ACCEPTED, "short": REFUSED}}),
+                         every_s=1, slowest_s=60, within_s=8 * 3_600),
               done="GOODS_PICKED", refused="NOT_PICKED"),
         # The reply is a PDF. The saga keeps only its address, from the header Location.
         retriable("label", put("carrier", "/shipments/{ship.id}/label", body=None, means={201: SUCCEEDED},

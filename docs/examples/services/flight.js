@@ -16,9 +16,19 @@ const keys = new Map(); // idempotency key → {text, reply}; reply is undefined
 
 const failed = (status, code) => [status, { error: { code } }];
 
+// Returns the JSON object in a body. For any other body it returns an object without fields: the required ones are missing.
+function object(text) {
+  try {
+    const value = JSON.parse(text);
+    return value && typeof value === "object" && !Array.isArray(value) ? value : {};
+  } catch {
+    return {};
+  }
+}
+
 async function book(text) {
   await sleep(WORK_MS);
-  const { passenger, route, cabin } = JSON.parse(text);
+  const { passenger, route, cabin } = object(text);
   if (!passenger?.name || !route?.to || !FARES[cabin]) return failed(400, "bad_request");
   if (route.to === "Atlantis") return failed(422, "no_seats");
   const booking = {

@@ -8,8 +8,18 @@ const http = require("node:http");
 const ROOMS = 3; // in each city
 const reservations = new Map();
 
+// Returns the JSON object in a body. For any other body it returns an object without fields: the required ones are missing.
+function object(text) {
+  try {
+    const value = JSON.parse(text);
+    return value && typeof value === "object" && !Array.isArray(value) ? value : {};
+  } catch {
+    return {};
+  }
+}
+
 function reserve(id, text) {
-  const { city, from, nights } = JSON.parse(text);
+  const { city, from, nights } = object(text);
   if (!city || !from || !(nights > 0)) return [400, { message: "city, from and nights are required" }];
   const known = reservations.get(id);
   const taken = [...reservations.values()].filter((each) => each.city === city).length;

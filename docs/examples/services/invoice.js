@@ -7,8 +7,18 @@ const http = require("node:http");
 
 const invoices = new Map(); // by reference
 
+// Returns the JSON object in a body. For any other body it returns an object without fields: the required ones are missing.
+function object(text) {
+  try {
+    const value = JSON.parse(text);
+    return value && typeof value === "object" && !Array.isArray(value) ? value : {};
+  } catch {
+    return {};
+  }
+}
+
 function write(text) {
-  const { reference, lines, total } = JSON.parse(text);
+  const { reference, lines, total } = object(text);
   if (!reference || !lines?.length) return [400, { error: "reference and lines are required" }];
   if (typeof total !== "number") return [400, { error: "total must be a number" }];
   if (invoices.has(reference)) return [409, { error: "duplicate", data: invoices.get(reference) }];

@@ -12,8 +12,18 @@ let last = 0;
 
 const of = (member) => [...redemptions.values()].filter((each) => each.member === member);
 
+// Returns the JSON object in a body. For any other body it returns an object without fields: the required ones are missing.
+function object(text) {
+  try {
+    const value = JSON.parse(text);
+    return value && typeof value === "object" && !Array.isArray(value) ? value : {};
+  } catch {
+    return {};
+  }
+}
+
 function redeem(member, text) {
-  const { points, ref } = JSON.parse(text);
+  const { points, ref } = object(text);
   if (!(points > 0) || !ref) return [400, { errors: ["points and ref are required"] }];
   const left = STARTING_POINTS - of(member).reduce((sum, each) => sum + each.points, 0);
   if (points > left) return [422, { errors: [`only ${left} points are left`] }];
