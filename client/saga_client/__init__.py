@@ -18,9 +18,11 @@ from saga_client.errors import (
     WrongField,
 )
 from saga_client.results import BatchResult, Saga, SagaDetails, SagaType, Status, Step, StepStatus
+from saga_client.schedules import AsyncSchedules, Schedule, Schedules
 
 __all__ = [
     "AsyncSagas",
+    "AsyncSchedules",
     "BatchResult",
     "Compensated",
     "Conflict",
@@ -33,6 +35,8 @@ __all__ = [
     "SagaError",
     "SagaType",
     "Sagas",
+    "Schedule",
+    "Schedules",
     "Status",
     "Step",
     "StepStatus",

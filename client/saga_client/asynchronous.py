@@ -20,6 +20,7 @@ from uuid import UUID
 from saga_client.client import WAIT_S, id_of
 from saga_client.protocol import Pause, Protocol, Steps
 from saga_client.results import BatchResult, Data, Saga, SagaDetails, SagaType
+from saga_client.schedules import AsyncSchedules, ScheduleProtocol
 from saga_client.transport import LOST, Answer, Request, Transport
 
 T = TypeVar("T")
@@ -45,6 +46,8 @@ class AsyncSagas:
         self._protocol = Protocol(attempts, clock, jitter)
         self._threads = ThreadPoolExecutor(connections, thread_name_prefix="saga-client")
         self._sleep = sleep
+        #: The schedules of the service.
+        self.schedules = AsyncSchedules(ScheduleProtocol(self._protocol), self._carry_out)
 
     async def __aenter__(self) -> Self:
         return self

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from saga_client.protocol import Pause, Protocol, Steps
 from saga_client.results import BatchResult, Data, Saga, SagaDetails, SagaType
+from saga_client.schedules import ScheduleProtocol, Schedules
 from saga_client.transport import LOST, Answer, Transport
 
 T = TypeVar("T")
@@ -42,6 +43,8 @@ class Sagas:
         self._transport = Transport(url, key, timeout, tls)
         self._protocol = Protocol(attempts, clock, jitter)
         self._sleep = sleep
+        #: The schedules of the service.
+        self.schedules = Schedules(ScheduleProtocol(self._protocol), self._carry_out)
 
     def __enter__(self) -> Self:
         return self

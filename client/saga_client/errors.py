@@ -81,7 +81,7 @@ class Forbidden(SagaError):
 
 
 class NotFound(SagaError):
-    """There is no such saga, or no such saga type."""
+    """There is no such saga, saga type or schedule."""
 
 
 class Conflict(SagaError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -82,17 +82,17 @@ class Protocol:
             path += f"?start_at={quote(_aware(at))}"
         if webhook is not None:
             headers["Saga-Webhook"] = webhook
-        request = _post(path, data, wait, **headers)
-        answer = yield from self._send(request)
-        body, replayed = _json(answer), answer.headers.get("idempotent-replayed") == "true"
+        request = post_request(path, data, wait, **headers)
+        answer = yield from self.send(request)
+        body, replayed = json_object(answer), answer.headers.get("idempotent-replayed") == "true"
         if answer.status in STARTED:
-            return _read(saga_of, body, replayed=replayed)
+            return read(saga_of, body, replayed=replayed)
         if answer.status == HTTPStatus.CONFLICT and "saga_id" in body:
             if "state" in body:
                 return _compensated(name, body, replayed=replayed)
             running = yield from self.get(body["saga_id"])  # an earlier request with this key has started it
             return Saga(**{each: getattr(running, each) for each in Saga.__dataclass_fields__} | {"replayed": True})
-        raise _error(answer, body)
+        raise error(answer, body)
 
     def run(
         self, name: str, data: Mapping[str, Any], key: str | None, wait_s: float, *, webhook: str | None = None
@@ -105,11 +105,11 @@ class Protocol:
         return _completed(saga)
 
     def get(self, saga_id: UUID | str) -> Steps[SagaDetails]:
-        answer = yield from self._send(Request(method="GET", path=_path(str(saga_id))))
-        body = _json(answer)
+        answer = yield from self.send(Request(method="GET", path=_path(str(saga_id))))
+        body = json_object(answer)
         if answer.status != HTTPStatus.OK:
-            raise _error(answer, body)
-        return _read(details_of, body)
+            raise error(answer, body)
+        return read(details_of, body)
 
     def wait_for_end(self, saga_id: UUID | str, wait_s: float) -> Steps[SagaDetails]:
         """Return the completed saga. Raise Compensated, Stuck, or StillRunning after `wait_s` seconds."""
@@ -130,18 +130,18 @@ class Protocol:
         later = {} if at is None else {"start_at": _aware(at)}
         named = {} if webhook is None else {"webhook": webhook}
         body = {"starts": [{"key": key, "data": data} | later | named for key, data in starts.items()]}
-        answer = yield from self._send(_post(f"{_path(name)}/batch", body, 0))
-        found = _json(answer)
+        answer = yield from self.send(post_request(f"{_path(name)}/batch", body, 0))
+        found = json_object(answer)
         if answer.status != HTTPStatus.OK:
-            raise _error(answer, found)
-        return _read(_results, found, keys=list(starts))
+            raise error(answer, found)
+        return read(_results, found, keys=list(starts))
 
-    def _send(self, request: Request) -> Steps[Answer]:
+    def send(self, request: Request) -> Steps[Answer]:
         """Send the request until the service answers. Raise Unavailable after the last attempt."""
         for attempt in range(1, self._attempts + 1):
             outcome = yield request
             if isinstance(outcome, Answer) and outcome.status not in AGAIN:
-                return outcome
+                return replace(outcome, attempts=attempt)
             asked_s = _retry_after_s(outcome) if isinstance(outcome, Answer) else 0.0
             if attempt == self._attempts or asked_s > LONGEST_RETRY_AFTER_S:
                 raise _unavailable(outcome, attempt)
@@ -156,11 +156,11 @@ def _aware(at: datetime) -> str:
     return at.isoformat()
 
 
-def _post(path: str, body: object, wait_s: float, **headers: str) -> Request:
+def post_request(path: str, body: object, wait_s: float, **headers: str) -> Request:
     try:
         content = json.dumps(body, default=_plain, allow_nan=False).encode()
-    except (TypeError, ValueError) as error:
-        raise InvalidData(f"the data is no JSON: {error}") from error
+    except (TypeError, ValueError) as wrong:
+        raise InvalidData(f"the data is no JSON: {wrong}") from wrong
     headers["Content-Type"] = "application/json"
     return Request(method="POST", path=path, body=content, headers=headers, wait_s=wait_s)
 
@@ -182,7 +182,7 @@ def _plain(value: object) -> object:
     raise TypeError(f"{type(value).__name__} is no JSON value")
 
 
-def _json(answer: Answer) -> dict[str, Any]:
+def json_object(answer: Answer) -> dict[str, Any]:
     """Return the JSON object in an answer; an empty object when the answer has none."""
     try:
         body = json.loads(answer.body)
@@ -191,21 +191,21 @@ def _json(answer: Answer) -> dict[str, Any]:
     return body if isinstance(body, dict) else {}
 
 
-def _read(read: Callable[..., T], body: Mapping[str, Any], **more: Any) -> T:
-    """Return `read(body)`. Raise Unexpected for an answer that does not come from the service."""
+def read(make: Callable[..., T], body: Mapping[str, Any], **more: Any) -> T:
+    """Return `make(body)`. Raise Unexpected for an answer that does not come from the service."""
     try:
-        return read(body, **more)
-    except (KeyError, TypeError, ValueError) as error:
-        raise Unexpected(f"the answer is none of the service's ({error!r}); check the URL") from error
+        return make(body, **more)
+    except (KeyError, TypeError, ValueError) as wrong:
+        raise Unexpected(f"the answer is none of the service's ({wrong!r}); check the URL") from wrong
 
 
-def _error(answer: Answer, body: Mapping[str, Any]) -> SagaError:
+def error(answer: Answer, body: Mapping[str, Any]) -> SagaError:
     return error_of(answer.status, body, answer.body.decode(errors="replace"))
 
 
 def _unavailable(outcome: Answer | Exception | None, attempts: int) -> Unavailable:
     if isinstance(outcome, Answer):
-        problem = _json(outcome)
+        problem = json_object(outcome)
         why, status = str(problem.get("detail", f"status {outcome.status}")), outcome.status
         return Unavailable(f"{status}: {why} (attempts: {attempts})", status=status, problem=problem)
     return Unavailable(f"no answer: {outcome!r} (attempts: {attempts})")

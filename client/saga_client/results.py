@@ -145,7 +145,7 @@ def saga_of(body: Mapping[str, Any], *, replayed: bool = False) -> Saga:
         status=Status(body["status"]),
         state=body["state"],
         reason=body["error_message"],
-        start_at=_moment(body.get("start_at")),
+        start_at=moment(body.get("start_at")),
         replayed=replayed,
     )
 
@@ -159,10 +159,10 @@ def details_of(body: Mapping[str, Any]) -> SagaDetails:
         started_by=body["started_by"],
         created_at=datetime.fromisoformat(body["created_at"]),
         updated_at=datetime.fromisoformat(body["updated_at"]),
-        completed_at=_moment(body["completed_at"]),
+        completed_at=moment(body["completed_at"]),
         steps=tuple(_step(each) for each in body["steps"]),
         waiting_for=body.get("waiting_for"),
-        waiting_until=_moment(body.get("waiting_until")),
+        waiting_until=moment(body.get("waiting_until")),
     )
 
 
@@ -175,11 +175,11 @@ def _step(body: Mapping[str, Any]) -> Step:
         input=body["input_data"],
         output=body["output_data"],
         error=body["error_message"],
-        started_at=_moment(body["started_at"]),
-        completed_at=_moment(body["completed_at"]),
-        compensated_at=_moment(body["compensated_at"]),
+        started_at=moment(body["started_at"]),
+        completed_at=moment(body["completed_at"]),
+        compensated_at=moment(body["compensated_at"]),
     )
 
 
-def _moment(text: str | None) -> datetime | None:
+def moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)

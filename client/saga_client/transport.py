@@ -36,6 +36,8 @@ class Answer:
     #: Headers by their names in lower case.
     headers: Mapping[str, str]
     body: bytes
+    #: Number of times that the request was sent until this answer.
+    attempts: int = 1
 
 
 class Transport:

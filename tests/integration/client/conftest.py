@@ -122,6 +122,12 @@ def key(service: Any) -> str:
 
 
 @pytest.fixture
+def operator_key(service: Any) -> str:
+    """Return an API key that may also change schedules."""
+    return services(service).api_keys.make("ops", {Scope.READ, Scope.START, Scope.OPERATE}, 1, "test").secret
+
+
+@pytest.fixture
 def paused() -> list[float]:
     return []
 

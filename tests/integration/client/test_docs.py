@@ -35,7 +35,7 @@ def run_command(tmp_path, monkeypatch):
     sys.modules.pop("travel_types", None)
 
 
-def test_every_block_of_the_page_works(service, key, run_command, capsys):
+def test_every_block_of_the_page_works(service, operator_key, run_command, capsys):
     namespace: dict = {"__name__": "page"}
     for language, block in BLOCKS:
         command = block.partition("#")[0].strip()
@@ -45,7 +45,7 @@ def test_every_block_of_the_page_works(service, key, run_command, capsys):
             run_command(command)
         else:
             assert language == "python"
-            real = block.replace("http://localhost:8009", service.url).replace("saga_1a2b3c4d_…", key)
+            real = block.replace("http://localhost:8009", service.url).replace("saga_1a2b3c4d_…", operator_key)
             exec(compile(real, "docs/client.md", "exec"), namespace)
     namespace["sagas"].close()
     output = capsys.readouterr().out
@@ -54,4 +54,5 @@ def test_every_block_of_the_page_works(service, key, run_command, capsys):
     assert "fly completed 1 {'seat': '12A'}" in output
     assert "BOOKED BOOKED" in output
     assert output.count("trip-2") == 5
+    assert "nightly travel 0 3 * * * Europe/Paris False" in output
     assert len(services(service).registry.names) == 1
