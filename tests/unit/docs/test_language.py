@@ -66,15 +66,16 @@ def test_docstrings_and_comments_avoid_the_words_of_the_list():
 
 @pytest.mark.parametrize("folder", ["app/templates", "docs", "deploy"])
 def test_pages_and_documents_avoid_the_words_of_the_list(folder):
-    files = [path for ending in ("html", "md", "yml") for path in (ROOT / folder).rglob(f"*.{ending}")]
+    found = (path for ending in ("html", "md", "yml") for path in (ROOT / folder).rglob(f"*.{ending}"))
+    files = [path for path in found if "node_modules" not in path.parts]  # packages that `make check` installs
     assert files
-    found = [
+    wrong = [
         f"{path.relative_to(ROOT)}:{number}: {match[0]}"
         for path in files
         for number, line in enumerate(path.read_text().splitlines(), 1)
         if (match := AVOIDED.search(line))
     ]
-    assert found == []
+    assert wrong == []
 
 
 def test_list_finds_a_word_of_the_old_manner():
