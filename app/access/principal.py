@@ -7,6 +7,7 @@ from flask import g
 
 from app.access.grants import Limits, granted
 from app.access.permissions import SCOPES, Role, Scope
+from app.store.queries import Reach
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +40,11 @@ class Principal:
         """Return True when the sender may start sagas of a type."""
         return self.reaches(Scope.START, saga_type, self.actor)
 
-    @property
-    def shown(self) -> tuple[tuple[str | None, str | None], ...] | None:
-        """The sagas that lists show to the sender: (type, sender) of each limit of `read`; None: all sagas."""
-        if Scope.READ not in self.limits:
+    def reach(self, scope: Scope) -> Reach:
+        """Return the sagas for which the sender has a scope, for a query."""
+        if scope not in self.limits:
             return None
-        return tuple((limit.saga_type, self.actor if limit.own else None) for limit in self.limits[Scope.READ])
+        return tuple((limit.saga_type, self.actor if limit.own else None) for limit in self.limits[scope])
 
 
 NOBODY = Principal(actor="nobody")

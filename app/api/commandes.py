@@ -106,7 +106,7 @@ def index() -> Response:
         definitions=(COMMANDE.name,),
         states=(state,) if state else (),
         statuses=(Status.PENDING, *UNDER_WAY, Status.STUCK) if active else (),
-        shown=principal().shown,
+        reach=principal().reach(Scope.READ),
     )
     page = lists.page(
         wanted, services().registry, limit=query["limit"], offset=query["offset"], after=query.get("cursor")

@@ -6,6 +6,7 @@ from uuid import UUID
 from flask import request
 from marshmallow import fields, validate
 
+from app.access.permissions import Scope
 from app.access.principal import principal
 from app.errors import InvalidError
 from app.store.lists import SORTS, Page, SagaFilter
@@ -58,7 +59,7 @@ def requested_page() -> tuple[SagaFilter, int, int, str, tuple[datetime, UUID] |
         definitions=(query["type"],) if "type" in query else (),
         statuses=statuses,
         states=(query["state"],) if "state" in query else (),
-        shown=principal().shown,
+        reach=principal().reach(Scope.READ),
         **narrowed(query),
     )
     return wanted, query["limit"], query["offset"], query["sort"], query.get("cursor")

@@ -53,9 +53,7 @@ def send(saga_id: UUID, name: str) -> Response:
 @keeps_to_limits
 def send_by_reference(saga_type: str, reference: str, name: str) -> Response:
     """Send a signal to the only unfinished saga of this type with this business number (`order=` of its table)."""
-    sender = principal()
-    sagas = queries.unfinished_of(saga_type, reference)
-    found = [saga for saga in sagas if sender.reaches(Scope.START, saga.definition, saga.started_by)]
+    found = queries.unfinished_of(saga_type, reference, principal().reach(Scope.START))
     if not found:
         raise NotFoundError(f"there is no unfinished {saga_type} saga with the number {reference}")
     if len(found) > 1:

@@ -12,11 +12,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, func, literal_column, or_, select, true, tuple_, union_all
+from sqlalchemy import ColumnElement, Row, Select, and_, func, literal_column, or_, select, tuple_, union_all
 
 from app.store.database import db
 from app.store.instance import search_text
 from app.store.models import BRIEF_ERROR, ENDED, UNFINISHED, SagaRow, SagaTagRow
+from app.store.queries import Reach, within
 from app.store.tables import table_is_known, without_table
 from machines.registry import Registry
 from machines.statuses import FINISHED
@@ -71,8 +72,8 @@ class SagaFilter:
     error: str | None = None
     #: True: only unfinished sagas whose table the registry lacks. False: only sagas whose table the registry has.
     unknown: bool | None = None
-    #: (type, sender) of the sagas that the sender of the request may read; None in a pair: any. None: all sagas.
-    shown: tuple[tuple[str | None, str | None], ...] | None = None
+    #: The sagas that the sender of the request may read.
+    reach: Reach = None
     #: Id or id prefix of a saga, or its client, business reference or idempotency key.
     words: str | None = None
 
@@ -98,7 +99,7 @@ class SagaFilter:
             func.coalesce(BRIEF_ERROR, "") == self.error if self.error is not None else None,
             of_registry,
             _named_by(self.words) if self.words else None,
-            or_(*(_of(*pair) for pair in self.shown)) if self.shown is not None else None,
+            within(self.reach) if self.reach is not None else None,
         )
         return [condition for condition in conditions if condition is not None]
 
@@ -116,12 +117,6 @@ class SagaFilter:
         if self.definitions:
             tagged = tagged.where(SagaTagRow.definition.in_(self.definitions))
         return SagaRow.id.in_(tagged)
-
-
-def _of(definition: str | None, started_by: str | None) -> ColumnElement[bool]:
-    """Return the condition for sagas of a definition that a sender has started. None: any."""
-    of_definition = SagaRow.definition == definition if definition is not None else true()
-    return and_(of_definition, SagaRow.started_by == started_by if started_by is not None else true())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, and_, case, or_, select
+from sqlalchemy import ColumnElement, Row, and_, case, or_, select, true
 
 from app.store.database import db, seconds_until
 from app.store.instance import SagaSnapshot, search_text
@@ -13,15 +13,31 @@ from app.store.outbox import PUBLISHED
 from machines.renaming import MIGRATE
 from machines.transitions import Trigger
 
+#: The sagas that a sender may use: the type of the sagas and who has started them, in pairs; None in a pair: any. None:
+#: all sagas.
+Reach = tuple[tuple[str | None, str | None], ...] | None
+
+
+def within(reach: Reach) -> ColumnElement[bool]:
+    """Return the condition for the sagas that a sender may use."""
+    if reach is None:
+        return true()
+    return or_(*(_of(*pair) for pair in reach))
+
+
+def _of(definition: str | None, started_by: str | None) -> ColumnElement[bool]:
+    of_definition = SagaRow.definition == definition if definition is not None else true()
+    return and_(of_definition, SagaRow.started_by == started_by if started_by is not None else true())
+
 
 def find(saga_id: UUID) -> SagaRow | None:
     return db.session.get(SagaRow, saga_id)
 
 
-def unfinished_of(definition: str, reference: str) -> Sequence[SagaRow]:
-    """Return the unfinished sagas of a definition with this business reference, at most two."""
+def unfinished_of(definition: str, reference: str, reach: Reach) -> Sequence[SagaRow]:
+    """Return the unfinished sagas of a definition with this business reference within `reach`, at most two."""
     known = SagaRow.definition == definition, SagaRow.order_ref == search_text(reference), UNFINISHED
-    return db.session.scalars(select(SagaRow).where(*known).limit(2)).all()
+    return db.session.scalars(select(SagaRow).where(*known, within(reach)).limit(2)).all()
 
 
 def journal(saga_id: UUID) -> Sequence[JournalRow]:

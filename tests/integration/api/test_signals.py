@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask.testing import FlaskClient
@@ -12,7 +13,7 @@ from app.access.permissions import Role, Scope
 from app.access.principal import key, user
 from app.config import from_environment
 from app.store.database import db
-from app.store.models import AuditRow
+from app.store.models import AuditRow, SagaRow
 from tests.support.applications import opened
 from tests.support.servers import OPEN
 
@@ -62,6 +63,17 @@ def test_a_signal_finds_the_saga_by_its_number(client, leave):
 def test_a_number_of_another_programs_saga_finds_none(client, leave, monkeypatch):
     monkeypatch.setattr("app.api.signals.principal", lambda: key("shop", ["start:own", "operate"]))
     assert send(client, "/api/v1/sagas/leave/L-7", "agree", {"approved": True}).status_code == 404
+    assert client.get(leave).json["state"] == "ASKED"
+
+
+def test_a_number_names_a_programs_own_saga_among_those_of_others(client, leave, monkeypatch):
+    client.post("/api/v1/sagas/leave", json=DATA)
+    own_id = client.post("/api/v1/sagas/leave", json=DATA).json["id"]
+    db.session.get_one(SagaRow, UUID(own_id)).started_by = "key:shop"
+    db.session.commit()
+    monkeypatch.setattr("app.api.signals.principal", lambda: key("shop", ["start:own", "operate"]))
+    agreed = send(client, "/api/v1/sagas/leave/L-7", "agree", {"approved": True})
+    assert (agreed.status_code, agreed.headers["Location"]) == (202, f"/api/v1/sagas/{own_id}")
     assert client.get(leave).json["state"] == "ASKED"
 
 
