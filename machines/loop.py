@@ -6,7 +6,7 @@ A call with an effect is sent only after its intent is durable. The intent is th
 call. The commit of one call's outcome is also the intent of the next call, so n steps with an effect cost n + 1
 commits. A read changes nothing, so it needs no intent, and its outcome is stored with the next commit.
 
-`app.engine.engine` runs the loop over a database; `machines.testing` and `machines.verify` run it in memory.
+`app.engine.engine` runs the loop over a database; `machines.testing` runs it in memory.
 """
 
 import time
