@@ -1,7 +1,7 @@
 """One round of a call: the call, its probe when an attempt is in doubt, and the recovery of a lost reply.
 
 This module decides which requests a round sends, and what their replies mean together. `app.engine.calls` sends them
-over HTTP; `machines.testing` and `machines.verify` answer them in memory.
+over HTTP; `machines.testing` answers them in memory.
 """
 
 from abc import ABC, abstractmethod
@@ -14,7 +14,7 @@ from machines.call import Call
 from machines.history import NO_ATTEMPT_LEFT, PROBED, STILL_UNKNOWN, polled
 from machines.lines import one_line
 from machines.outcomes import DEFINITE, Outcome
-from machines.references import NO_ROOTS, FillError, idempotency_key, roots_of
+from machines.references import NO_ROOTS, FillError, call_headers, roots_of
 from machines.replies import NOTHING, Reply, explained, outcome_of, outcome_of_poll
 from machines.running import RunningSaga
 from machines.saga import Saga
@@ -162,7 +162,8 @@ def understood(
         kept = outcome is Outcome.SUCCEEDED or (outcome is Outcome.REFUSED_UNDO and not lacking)
         reply = replace(reply, says=reply.reason, body=taken if kept else None)
     if saga.definition.secrets is not None:
-        reply = _without_secrets(saga, reply, {at.step.name: taken} if direction is Direction.DO else {})
+        known = {**saga.results, at.step.name: taken} if direction is Direction.DO else saga.results
+        reply = replace(reply, says=saga.definition.without_secrets(reply.reason, saga.data, known))
     return reply, outcome
 
 
@@ -224,8 +225,7 @@ def filled(
     at, saga_id = saga.current, saga.id_text
     assert at.step is not None
     name = at.step.name
-    key = idempotency_key(saga_id, name, direction)
-    headers = {"Idempotency-Key": key, "Saga-Id": saga_id, "Saga-Step": name, **own}
+    headers = {**call_headers(saga_id, name, direction), **own}
     roots = roots_of(saga_id, name, direction) if call.uses_saga else NO_ROOTS
     if at.step.later is not None and at.step.asks is None and call is at.step.call:
         url = headers["Saga-Reply-To"] = reply_to(saga.id, name)
@@ -247,13 +247,6 @@ def _not_again(probed: tuple[Reply, Outcome] | None) -> tuple[Reply, Outcome]:
     denied = outcome is Outcome.REFUSED and not reply.impossible
     says = NO_ATTEMPT_LEFT if denied else STILL_UNKNOWN
     return replace(reply, says=says + reply.reason.removeprefix(PROBED), status=None), Outcome.IN_DOUBT
-
-
-def _without_secrets(saga: RunningSaga, reply: Reply, taken: Mapping[str, Any]) -> Reply:
-    """Return the reply with a reason that hides the secret values of the saga and of this reply."""
-    secrets = saga.definition.secrets
-    assert secrets is not None
-    return replace(reply, says=secrets.values(saga.data, {**saga.results, **taken}).hidden_in(reply.reason))
 
 
 def _lost_reply(saga: RunningSaga) -> bool:

@@ -53,6 +53,11 @@ def idempotency_key(saga_id: str, step: str, direction: str) -> str:
     return f"{saga_id}/{step}/{direction}"
 
 
+def call_headers(saga_id: str, step: str, direction: str) -> dict[str, str]:
+    """Return the headers that name a call: its idempotency key, its saga and its step."""
+    return {"Idempotency-Key": idempotency_key(saga_id, step, direction), "Saga-Id": saga_id, "Saga-Step": step}
+
+
 def end_name(end: str) -> str:
     """Return the name of the call that is sent at an end, in the place of the name of a step.
 

@@ -107,6 +107,10 @@ class Saga(Table, metaclass=_SagaClass):
         """The secret fields of the table; None without any."""
         return SecretFields([self]) or None
 
+    def without_secrets(self, text: str, data: Mapping[str, Any], replies: Mapping[str, Any]) -> str:
+        """Return a text with "***" for each secret value of a saga. replies: step → its stored reply."""
+        return text if self.secrets is None else str(self.secrets.values(data, replies).hidden_in(text))
+
     @cached_property
     def needed_fields(self) -> Mapping[str, frozenset[str]]:
         """Step → the fields of its reply that other calls need.

@@ -81,13 +81,13 @@ class Waits(Generic[_A]):
 
     def take_answer(self, saga: RunningSaga, actor: str) -> bool:
         """Make the move for the answer that has arrived for the saga's step. Return False when none has arrived."""
-        step, secrets = saga.current.step, saga.definition.secrets
+        step = saga.current.step
         arrival = self.arrivals.find(saga.id, arrival_name(step.name)) if step else None
         if step is None or arrival is None:
             return False
-        body, reason = arrival.body, f"{ANSWERED}{arrival.body['reason']}"
-        if secrets is not None:
-            reason = secrets.values(saga.data, {**saga.results, step.name: body["reply"]}).hidden_in(reason)
+        body = arrival.body
+        known = {**saga.results, step.name: body["reply"]}
+        reason = saga.definition.without_secrets(f"{ANSWERED}{body['reason']}", saga.data, known)
         saga.end_wait(
             Outcome(body["outcome"]), reason=reason, actor=actor, body=body["reply"], status_code=body["status"]
         )

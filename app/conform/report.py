@@ -137,10 +137,8 @@ class Report:
 
     def _hidden(self, text: str) -> str:
         """Return the text without the secrets of the table and of the participant's settings."""
-        secrets = self.subject.definition.secrets
-        if secrets is not None:
-            for data in (self.subject.data, self.subject.refused_data, self.subject.other_data):
-                text = str(secrets.values(data or {}, self.subject.replies).hidden_in(text))
+        for data in (self.subject.data, self.subject.refused_data, self.subject.other_data):
+            text = self.subject.definition.without_secrets(text, data or {}, self.subject.replies)
         for settings in self.subject.settings.values():
             for secret in (settings.auth.secrets if settings.auth else {}).values():
                 text = text.replace(secret, HIDDEN)

@@ -18,7 +18,7 @@ from app.traces import Attempt, Traces
 from machines.call import Call
 from machines.history import replies
 from machines.outcomes import Outcome
-from machines.references import FillError, end_name, idempotency_key, roots_of
+from machines.references import FillError, call_headers, end_name, roots_of
 from machines.registry import Registry, UnknownSagaError
 from machines.replies import NOTHING, explained, outcome_of
 from machines.saga import Saga
@@ -61,24 +61,19 @@ class EndCallReceiver:
         try:
             request = self._request(call, name, made.traceparent, move, results)
         except FillError as error:
-            return Failure(_shown(definition, move, results, str(error)), dead=True)
+            return Failure(definition.without_secrets(str(error), move.data, results), dead=True)
         reply = self.sender.send(request)
         outcome = outcome_of(reply, NOTHING, call)
         made.set_outcome(reply, outcome)
         if outcome is Outcome.SUCCEEDED:
             return None
-        reason = _shown(definition, move, results, explained(reply, NOTHING, call).reason)
+        reason = definition.without_secrets(explained(reply, NOTHING, call).reason, move.data, results)
         limited = reply.withheld and reply.retry_after_s is not None
         return Failure(reason, dead=outcome is Outcome.REFUSED, asked_s=reply.retry_after_s or 0.0, counts=not limited)
 
     def _request(self, call: Call, name: str, traceparent: str, move: Row[Any], results: dict[str, Any]) -> Request:
         saga_id = str(move.saga_id)
-        headers = {
-            "Idempotency-Key": idempotency_key(saga_id, name, Direction.DO),
-            "Saga-Id": saga_id,
-            "Saga-Step": name,
-            "traceparent": traceparent,
-        }
+        headers = call_headers(saga_id, name, Direction.DO) | {"traceparent": traceparent}
         known = (move.data, results, roots_of(saga_id, name, Direction.DO))
         return Request(
             participant=call.participant,
@@ -99,9 +94,3 @@ def end_call_receivers(
         yield EndCallReceiver(
             name=end_receiver(participant), config=config, sender=sender, traces=traces, definitions=definitions
         )
-
-
-def _shown(definition: Saga, move: Row[Any], results: dict[str, Any], text: str) -> str:
-    """Return a text with "***" for each secret value of the saga."""
-    secrets = definition.secrets
-    return text if secrets is None else secrets.values(move.data, results).hidden_in(text)
