@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
-from app.access.grants import problem_of_grant
+from app.access.grants import in_order, problem_of_grant
 from app.access.permissions import Scope
 from app.access.principal import Principal, key
 from app.errors import InvalidError, UnauthenticatedError
@@ -63,26 +63,27 @@ class KeyRing:
         Raise InvalidError for an illegal name, grant or number of days. Raise ConflictError when two valid keys have
         this name already.
         """
-        ordered = sorted(set(grants), key=_in_order)
+        words = list(dict.fromkeys(grants))
         if not NAME.fullmatch(name):
             raise InvalidError(("/name", "Give 1 to 64 of a-z, 0-9, '.', '_' and '-', the first a letter or digit."))
-        if not ordered:
+        if not words:
             raise InvalidError(("/scopes", f"Give at least one of {', '.join(Scope)}."))
-        if problem := next(filter(None, (problem_of_grant(word, self._types) for word in ordered)), None):
-            raise InvalidError(("/scopes", problem))
+        for word in words:
+            if problem := problem_of_grant(word, self._types):
+                raise InvalidError(("/scopes", problem))
         if not 1 <= days <= LONGEST_DAYS:
             raise InvalidError(("/days", f"Give 1 to {LONGEST_DAYS}."))
         prefix = f"saga_{secrets.token_hex(4)}"
         made = NewKey(prefix=prefix, secret=f"{prefix}_{secrets.token_urlsafe(32)}")
-        self.keys.add(prefix=prefix, digest=digest_of(made.secret), name=name, scopes=ordered, days=days, actor=actor)
+        self.keys.add(
+            prefix=prefix,
+            digest=digest_of(made.secret),
+            name=name,
+            scopes=sorted(words, key=in_order),
+            days=days,
+            actor=actor,
+        )
         return made
-
-
-def _in_order(grant: str) -> tuple[int, str]:
-    """Return the sort key of a grant: first the scope, in the order of `Scope`."""
-    scope = grant.partition(":")[0]
-    scopes = [each.value for each in Scope]
-    return scopes.index(scope) if scope in scopes else len(scopes), grant
 
 
 def digest_of(secret: str) -> str:

@@ -44,6 +44,11 @@ def granted(words: Iterable[str]) -> tuple[frozenset[Scope], Limits]:
     return frozenset(limits), narrow
 
 
+def in_order(grant: str) -> tuple[int, str]:
+    """Return the sort key of a legal grant: the scope in the order of `Scope`, then the rest."""
+    return list(Scope).index(Scope(grant.partition(":")[0])), grant
+
+
 def problem_of_grant(word: str, types: Collection[str]) -> str | None:
     """Return what is wrong with a grant; None when it is legal. types: the types of saga."""
     scope, *rest = word.split(":")

@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from itertools import pairwise
 from typing import Any
@@ -15,7 +16,7 @@ _LARGEST_READ = 1 << 20
 _HANG_UP_AFTER_S = 0.02
 
 
-class _PassingDialer(Dialer):
+class _PassingDialer(Dialer, ABC):
     """Returns one end of a pair of sockets. Threads pass the bytes on, in the manner of the subclass, also with TLS."""
 
     def connect(self, host: str, port: int, deadline: float) -> socket.socket:
@@ -34,8 +35,9 @@ class _PassingDialer(Dialer):
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
 
+    @abstractmethod
     def _up(self, inner: socket.socket, far: socket.socket) -> None:
-        raise NotImplementedError
+        """Pass on the bytes of the requests."""
 
     def _down(self, inner: socket.socket, far: socket.socket) -> None:
         while data := far.recv(_LARGEST_READ):
