@@ -13,28 +13,15 @@ from app.engine import answers
 from app.errors import ConflictError, GoneError
 from app.store.instance import Instance
 from app.store.sagas import FencedError
-from machines.call import post
 from machines.fields import text
 from machines.later import callback
 from machines.registry import Registry
 from machines.replies import Reply
-from machines.saga import Saga
-from machines.step import compensatable, pivot
-from tests.integration.engine.racing import HOUR, Second, cancelled, expired, in_the_next_save, settled
+from tests.integration.engine.bank import HOUR, sale
+from tests.integration.engine.racing import Second, cancelled, expired, in_the_next_save, settled
 from tests.integration.engine.scene import REFUSED, Scene, answer
 
-SALE = Saga(
-    name="sale", version=1, initial="ASKED", completed="SENT", compensated="CALLED_OFF", participants=("bank",),
-    data={"customer": text()}, deadline_s=100 * HOUR,
-    steps=(
-        compensatable("hold", post("bank", "/hold"), undo=post("bank", "/release"), done="HELD", refused="SHORT"),
-        compensatable(
-            "pay", post("bank", "/pay", keeps={"id": text()}), undo=post("bank", "/refund"), done="PAID",
-            refused="DECLINED", later=callback(within_s=HOUR),
-        ),
-        pivot("send", post("bank", "/send"), done="SENT", refused="NOT_SENT"),
-    ),
-)  # fmt: skip
+SALE = sale({"keeps": {"id": text()}}, later=callback(within_s=HOUR))
 PAID = answer(200, id="p1")
 
 

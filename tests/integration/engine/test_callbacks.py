@@ -20,42 +20,24 @@ from machines.registry import Registry
 from machines.replies import Reply
 from machines.retry import NEVER, Retry
 from machines.saga import Saga
-from machines.step import Step, compensatable, pause, pivot, retriable
+from machines.step import Step, pause, pivot, retriable
+from tests.integration.engine import bank
+from tests.integration.engine.bank import HOUR, moves, state
 from tests.integration.engine.passing import Crash, continue_due, dies_at, pass_time
 from tests.integration.engine.scene import LOST, Scene, answer
 
-HOUR = 3_600.0
 TAKEN = answer(202)
 OUTCOME = get("bank", "/pay/{saga.id}/outcome")
 
 
 def sale(pay: dict[str, Any] | None = None, *between: Step, **columns: Any) -> Saga:
     """Return a saga with a compensatable step that is answered by a callback, and with a pivot as its last step."""
-    usual = {"later": callback(within_s=HOUR), "undo": post("bank", "/refund"), "done": "PAID", "refused": "DECLINED"}
-    return Saga(
-        name="sale", version=1, initial="ASKED", completed="SENT", compensated="CALLED_OFF", participants=("bank",),
-        data={"customer": text()}, deadline_s=100 * HOUR,
-        steps=(
-            compensatable("hold", post("bank", "/hold"), undo=post("bank", "/release"), done="HELD", refused="SHORT"),
-            compensatable("pay", post("bank", "/pay", **(pay or {})), **(usual | columns)),
-            *between,
-            pivot("send", post("bank", "/send"), done="SENT", refused="NOT_SENT"),
-        ),
-    )  # fmt: skip
+    return bank.sale(pay, *between, **({"later": callback(within_s=HOUR)} | columns))
 
 
 def capture(pay: dict[str, Any] | None = None, **columns: Any) -> Saga:
     """Return a saga whose pivot is answered by a callback."""
-    usual = {"later": callback(within_s=HOUR), "done": "PAID", "refused": "DECLINED"}
-    return Saga(
-        name="capture", version=1, initial="ASKED", completed="SENT", compensated="CALLED_OFF", participants=("bank",),
-        data={"customer": text()}, deadline_s=10 * HOUR,
-        steps=(
-            compensatable("hold", post("bank", "/hold"), undo=post("bank", "/release"), done="HELD", refused="SHORT"),
-            pivot("pay", post("bank", "/pay", **(pay or {})), **(usual | columns)),
-            retriable("send", post("bank", "/send"), done="SENT"),
-        ),
-    )  # fmt: skip
+    return bank.capture(pay, **({"later": callback(within_s=HOUR)} | columns))
 
 
 def begin(scene: Scene, definition: Saga, *replies: Reply) -> Instance:
@@ -75,15 +57,6 @@ def reply_to(scene: Scene) -> tuple[UUID, str, str]:
 def say(scene: Scene, reply: Reply | None = None) -> Outcome | None:
     """Send the participant's answer to the URL of its call."""
     return scene.answers.take(*reply_to(scene), reply or answer(200))
-
-
-def state(scene: Scene) -> str:
-    return str(scene.rows("SELECT state FROM saga")[0]["state"])
-
-
-def moves(scene: Scene) -> list[tuple[str, str]]:
-    rows = scene.rows("SELECT \"trigger\", dest FROM journal WHERE source = 'AWAITING_PAY' ORDER BY seq")
-    return [(row["trigger"], row["dest"]) for row in rows]
 
 
 def test_202_leads_to_the_waiting_state_and_nothing_holds_the_saga(scene):

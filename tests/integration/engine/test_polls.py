@@ -9,7 +9,7 @@ import pytest
 from app.calls.client import Request
 from app.errors import ConflictError
 from app.store.sagas import FencedError
-from machines.call import delete, get, post
+from machines.call import delete, get
 from machines.fields import text
 from machines.keeps import header
 from machines.later import poll
@@ -18,12 +18,12 @@ from machines.registry import Registry
 from machines.replies import Reply
 from machines.retry import NEVER, Retry
 from machines.saga import Saga
-from machines.step import compensatable, pivot, retriable
+from tests.integration.engine import bank
+from tests.integration.engine.bank import HOUR, moves, state
 from tests.integration.engine.passing import Crash, continue_due, dies_at, pass_time
 from tests.integration.engine.scene import LOST, Scene, answer
 from tests.integration.engine.scene import NOT_SENT as UNSENT
 
-HOUR = 3_600.0
 ASKED = get("bank", "/pay/{pay.id}/status")
 TAKEN = answer(202, id="p1")
 PENDING = answer(202)
@@ -36,29 +36,12 @@ def asks(call: Any = ASKED, **how: Any) -> Any:
 
 def sale(pay: dict[str, Any] | None = None, **columns: Any) -> Saga:
     """Return a saga with a compensatable step whose answer is asked for, and with a pivot as its last step."""
-    usual = {"later": asks(), "undo": post("bank", "/refund"), "done": "PAID", "refused": "DECLINED"}
-    return Saga(
-        name="sale", version=1, initial="ASKED", completed="SENT", compensated="CALLED_OFF", participants=("bank",),
-        data={"customer": text()}, deadline_s=100 * HOUR,
-        steps=(
-            compensatable("hold", post("bank", "/hold"), undo=post("bank", "/release"), done="HELD", refused="SHORT"),
-            compensatable("pay", post("bank", "/pay", **(pay or {})), **(usual | columns)),
-            pivot("send", post("bank", "/send"), done="SENT", refused="NOT_SENT"),
-        ),
-    )  # fmt: skip
+    return bank.sale(pay, **({"later": asks()} | columns))
 
 
 def capture(**columns: Any) -> Saga:
     """Return a saga whose pivot is answered by polls."""
-    return Saga(
-        name="capture", version=1, initial="ASKED", completed="SENT", compensated="CALLED_OFF", participants=("bank",),
-        data={"customer": text()}, deadline_s=10 * HOUR,
-        steps=(
-            compensatable("hold", post("bank", "/hold"), undo=post("bank", "/release"), done="HELD", refused="SHORT"),
-            pivot("pay", post("bank", "/pay"), **({"later": asks(), "done": "PAID", "refused": "NO"} | columns)),
-            retriable("send", post("bank", "/send"), done="SENT"),
-        ),
-    )  # fmt: skip
+    return bank.capture(**({"later": asks()} | columns))
 
 
 def begin(scene: Scene, definition: Saga, *polls: Reply, taken: Reply = TAKEN) -> Any:
@@ -86,15 +69,6 @@ def due_in(scene: Scene) -> float:
     return float(scene.rows(f"SELECT {left} AS seconds FROM saga")[0]["seconds"])
 
 
-def state(scene: Scene) -> str:
-    return str(scene.rows("SELECT state FROM saga")[0]["state"])
-
-
-def journal(scene: Scene) -> list[tuple[str, str]]:
-    rows = scene.rows("SELECT \"trigger\", dest FROM journal WHERE source = 'AWAITING_PAY' ORDER BY seq")
-    return [(row["trigger"], row["dest"]) for row in rows]
-
-
 def test_a_202_waits_and_nothing_holds_the_saga_until_the_first_poll(scene):
     saga = begin(scene, sale())
     (row,) = scene.rows("SELECT state, status, owner, deferrals FROM saga")
@@ -114,7 +88,7 @@ def test_a_poll_asks_at_the_address_of_the_202_and_its_answer_is_the_reply_of_th
     (asked,) = (request for request in scene.requests if request.url.endswith("/status"))
     assert (asked.method, asked.url.rpartition("/pay/")[2], asked.body) == ("GET", "p1/status", None)
     assert saga.results["pay"] == {"id": "p1", "receipt": "r7"}, "what the 202 has brought stays known"
-    assert journal(scene) == [("succeeded", "PAID")]
+    assert moves(scene) == [("succeeded", "PAID")]
     (row,) = scene.rows("SELECT reason, status_code FROM journal WHERE source = 'AWAITING_PAY'")
     assert (row["reason"], row["status_code"]) == ("poll 1: 200", 200)
 
@@ -171,7 +145,7 @@ def test_no_wait_is_longer_than_the_time_that_is_left(scene):
 def test_a_poll_without_an_answer_is_sent_again_and_proves_nothing(scene, said):
     begin(scene, sale(), said, said, answer(200))
     look(scene, 2)
-    assert (state(scene), journal(scene)) == ("AWAITING_PAY", [])
+    assert (state(scene), moves(scene)) == ("AWAITING_PAY", [])
     assert look(scene).state == "SENT"
     assert scene.calls.count("pay") == 1, "the call itself is not sent again"
 

@@ -7,40 +7,24 @@ import pytest
 from app.errors import ConflictError
 from app.store.instance import Instance
 from app.views.available_actions import AvailableAction, available_actions, sends_now
-from machines.call import get, post
-from machines.fields import text
+from machines.call import get
 from machines.later import callback
 from machines.outcomes import SUCCEEDED
 from machines.preview import Known
 from machines.registry import Registry
-from machines.saga import Saga
-from machines.step import Step, compensatable, pause, pivot, wait
+from machines.step import Step, pause, wait
+from tests.integration.engine.bank import HOUR, sale
 from tests.integration.engine.passing import continue_due, pass_time
 from tests.integration.engine.scene import LOST, NOT_SENT, REFUSED, Scene, answer
 
-HOUR = 3_600.0
 TAKEN = answer(202)
 REST = pause("rest", for_s=HOUR, done="RESTED", refused="STOPPED")
 APPROVE = wait("approve", signal="decision", within_s=HOUR, over=SUCCEEDED, done="APPROVED", refused="DENIED")
 
 
-def sale(*between: Step, **columns: Any) -> Saga:
-    return Saga(
-        name="sale", version=1, initial="ASKED", completed="SENT", compensated="CALLED_OFF", participants=("bank",),
-        data={"customer": text()}, deadline_s=100 * HOUR,
-        steps=(
-            compensatable("hold", post("bank", "/hold"), undo=post("bank", "/release"), done="HELD", refused="SHORT"),
-            compensatable("pay", post("bank", "/pay"), undo=post("bank", "/refund"), done="PAID", refused="DECLINED",
-                          **columns),
-            *between,
-            pivot("send", post("bank", "/send"), done="SENT", refused="NOT_SENT"),
-        ),
-    )  # fmt: skip
-
-
 def begin(scene: Scene, *between: Step, **columns: Any) -> Instance:
     """Run a saga until it must wait, and release it there."""
-    table = sale(*between, **columns)
+    table = sale(None, *between, **columns)
     scene.registry = Registry([table])
     return scene.run(table, 0.0, customer="Ada")
 
