@@ -16,13 +16,13 @@ from machines.conditions import (
     JOINING,
     ORDERED,
     Condition,
-    as_moment,
     constant_of,
     guarded,
     is_present,
     negated,
 )  # fmt: skip
 from machines.conditions import shown as in_words
+from machines.deciding import as_moment
 from machines.fields import Field, FieldKind
 from machines.references import ITEM, SAGA, split
 from machines.step import Step

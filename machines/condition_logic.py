@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from machines.conditions import Condition, UndecidedError, as_moment, constant_of, guarded, holds
+from machines.conditions import Condition, constant_of, guarded
+from machines.deciding import UndecidedError, as_moment, holds
 from machines.fields import Field, FieldKind
 from machines.templates import described
 

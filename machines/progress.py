@@ -28,7 +28,8 @@ from typing import Any
 from transitions import EventData
 
 from machines.call import Call
-from machines.conditions import Decision, decide, negated, references_of
+from machines.conditions import negated, references_of
+from machines.deciding import Decision, decide
 from machines.machine import SagaMachine
 from machines.outcomes import Outcome
 from machines.references import split

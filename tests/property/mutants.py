@@ -17,7 +17,7 @@ from app.store import leases, loading, sagas
 from app.store.instance import Instance
 from machines import restoring
 from machines import saga as definitions
-from machines.conditions import Decision, decide
+from machines.deciding import Decision, decide
 from machines.outcomes import Outcome
 from machines.progress import Progress
 from machines.replies import Reply

@@ -25,7 +25,8 @@ from machines import (
     text,
 )
 from machines.condition_logic import example, implies
-from machines.conditions import Condition, decide, required_references
+from machines.conditions import Condition, required_references
+from machines.deciding import decide
 
 DATA = {
     "country": "FR",
