@@ -18,6 +18,7 @@ from app.readiness import check_ready
 from app.settings import ConfigError
 from app.store.database_errors import Meaning, in_one_line, meaning
 from app.store.sqlite_file import check_database_file
+from app.version import VERSION
 from machines.statuses import Status
 
 FAULT, BAD_INPUT, NOT_FOUND, CONFLICT, UNREACHABLE, INTERRUPTED = 1, 2, 6, 7, 8, 130
@@ -87,6 +88,7 @@ class SagaGroup(AppGroup):
 
 
 @click.group(cls=SagaGroup, epilog=EPILOG)
+@click.version_option(VERSION, prog_name="saga", message="%(prog)s %(version)s")
 @click.option("--verbose", is_flag=True, help="Log lines on stderr (from LOG_LEVEL on), and a fault's traceback.")
 def saga(verbose: bool) -> None:
     """Show sagas, start them, and decide about stuck ones.

@@ -30,7 +30,8 @@ def page() -> str:
     """Return the page, in Markdown."""
     group = command_line()
     context = click.Context(group, info_name="saga")
-    sections = [WRITTEN, _INTRODUCTION, _EXIT_CODES.format(codes=re.sub(r"\x08|\\b\n", "", EPILOG).strip())]
+    sections = [WRITTEN, _INTRODUCTION, table(("option", "meaning"), _options(group, context))]
+    sections.append(_EXIT_CODES.format(codes=re.sub(r"\x08|\\b\n", "", EPILOG).strip()))
     for name, command in sorted(group.commands.items()):
         sections += _sections(command, click.Context(command, context, name), 2)
     return "\n".join(section for section in sections if section)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,11 @@ def test_installed_service_runs_sagas_of_an_own_folder(saga):
     finally:
         serving.terminate()
         serving.wait(60)
+
+
+def test_command_and_wheel_have_one_version(installed, saga):
+    (wheel,) = distributions(name="saga-orchestrator", path=[str(installed)])
+    assert saga("--version").stdout == f"saga {wheel.version}\n"
 
 
 def test_author_needs_no_server_to_import_a_table(installed, tmp_path):

@@ -17,6 +17,7 @@ from app.api.openapi.bodies import add_bodies, batch_of, body_of, newest
 from app.api.openapi.operation import EVERY_BATCH, EVERY_DATA, Operation, operation_of
 from app.api.schemas.base import Problem
 from app.services import services
+from app.version import VERSION
 from machines.registry import Registry
 
 _INFO = {
@@ -52,7 +53,7 @@ def text_of(app: Flask) -> str:
 def document(app: Flask) -> dict[str, Any]:
     registry: Registry = services(app).registry
     spec = APISpec(
-        "Saga orchestrator", "1.0.0", "3.1.0", plugins=[MarshmallowPlugin()], info=_INFO, servers=_SERVERS, tags=_TAGS
+        "Saga orchestrator", VERSION, "3.1.0", plugins=[MarshmallowPlugin()], info=_INFO, servers=_SERVERS, tags=_TAGS
     )
     spec.components.schema("Problem", schema=Problem())
     components.add(spec)

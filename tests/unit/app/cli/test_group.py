@@ -7,8 +7,10 @@ from flask.cli import ScriptInfo
 
 from app import create_app
 from app.cli import saga
+from app.cli.__main__ import command_line
 from app.config import from_environment
 from app.store.database import db
+from app.version import VERSION
 
 LONG_AGO = "00000000-0000-4000-8000-000000000000"
 
@@ -55,6 +57,11 @@ def test_bad_input_is_one_line_and_an_exit_code(app, arguments, code, said):
     assert ended.stderr.startswith("saga: ")
     assert said in ended.stderr
     assert (ended.stderr.count("\n"), ended.stdout) == (1, "")
+
+
+def test_version_needs_no_application():
+    ended = CliRunner().invoke(command_line(), ["--version"], prog_name="saga")
+    assert (ended.exit_code, ended.output) == (0, f"saga {VERSION}\n")
 
 
 def test_fault_is_one_line_without_verbose(app, monkeypatch):
