@@ -2,13 +2,13 @@
 
 from uuid import UUID
 
-from flask import Blueprint, Response, jsonify, url_for
+from flask import Blueprint, Response, jsonify
 
 from app.access.permissions import Scope
 from app.access.principal import principal
 from app.api.openapi.operation import BAD_BODY, operation
 from app.api.request_parsing import reason_given
-from app.api.responses import with_location
+from app.api.responses import saga_url, with_location
 from app.api.schemas.events import Discarded, EventList, ParkedList, ParkedTaken
 from app.errors import NotFoundError
 from app.events import dead_letters
@@ -59,7 +59,7 @@ def retry(parked_id: int) -> Response:
     """
     started = dead_letters.retry(parked_id, principal().actor)
     answer = jsonify(message="Event taken", saga_id=str(started.id))
-    return with_location(answer, url_for("sagas.show", saga_id=started.id), replayed=started.replayed)
+    return with_location(answer, saga_url(started.id), replayed=started.replayed)
 
 
 @blueprint.post(f"/events/parked/{PARKED_ID}/discard")

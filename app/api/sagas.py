@@ -29,7 +29,7 @@ from app.api.request_parsing import (
     start_saga_later,
     webhook_named,
 )
-from app.api.responses import with_location
+from app.api.responses import saga_url, with_location
 from app.api.schemas.sagas import (
     Journal,
     SagaCompleted,
@@ -109,7 +109,7 @@ def create() -> Response:
         message = "The saga of this key was started before"
     answer = jsonify(message=message, saga=short_json(saga), execute=execute_url)
     answer.status_code = 201
-    return with_location(answer, url_for("sagas.show", saga_id=saga.id), replayed=created.replayed)
+    return with_location(answer, saga_url(saga.id), replayed=created.replayed)
 
 
 @operation(
@@ -252,7 +252,7 @@ def _saga(saga_id: UUID) -> SagaRow:
 
 def _ended(definition: Saga, saga: SagaSnapshot) -> Response:
     """Return the answer to a start, from the state at the last commit."""
-    location = url_for("sagas.show", saga_id=saga.id)
+    location = saga_url(saga.id)
     if saga.status == Status.COMPENSATED:
         answer = problem_answer(409, "Saga compensated", saga.error or "", saga_id=str(saga.id), state=saga.state)
         return with_location(answer, location, replayed=saga.replayed)
@@ -270,5 +270,5 @@ def _moved(snapshot: SagaSnapshot, message: str) -> Response:
     unfinished = snapshot.status in UNDER_WAY
     answer = jsonify(message="Saga still running" if unfinished else message, saga=shown)
     answer.status_code = 202 if unfinished else 200
-    answer.headers["Location"] = url_for("sagas.show", saga_id=saga.id)
+    answer.headers["Location"] = saga_url(saga.id)
     return answer

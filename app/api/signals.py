@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from flask import Blueprint, Flask, Response, jsonify, request, url_for
+from flask import Blueprint, Flask, Response, jsonify, request
 from marshmallow import INCLUDE, Schema
 
 from app.access.permissions import Scope, keeps_to_limits
@@ -10,6 +10,7 @@ from app.access.principal import principal
 from app.access.signals import require_role
 from app.api.openapi.operation import BAD_BODY, operation
 from app.api.request_parsing import idempotency_key, json_object, preferred_wait_s
+from app.api.responses import saga_url
 from app.api.schemas.sagas import Signalled
 from app.errors import ConflictError, NotFoundError
 from app.services import services
@@ -82,5 +83,5 @@ def _sent(saga: SagaRow, name: str) -> Response:
     found = services().sagas.signal(saga.id, sent, preferred_wait_s(), entry=entry)
     answer = jsonify(id=str(found.id), signal=name, status=SAGA_STATUSES[found.status], state=found.state)
     answer.status_code = 202
-    answer.headers["Location"] = url_for("sagas.show", saga_id=found.id)
+    answer.headers["Location"] = saga_url(found.id)
     return answer
