@@ -2,6 +2,7 @@
 
 import errno
 import gc
+import logging
 import os
 import resource
 import shutil
@@ -31,6 +32,9 @@ STOPS_LISTENING_WITHIN_S = 3.0
 _PREFIX = "saga-metrics-"
 #: Configuration of the log handler that writes granian's warnings as JSON lines.
 _JSON = {"class": "app.logs.LibraryWarnings"}
+#: The first words of granian's warning that `threads_of` are many threads for the cores. They are intended: a thread
+#: starts only when a request needs it, most threads wait for a saga, and FrontDoor limits the requests at once.
+_MANY_THREADS = "Configuration allows spawning up to"
 
 
 def main() -> int:
@@ -52,6 +56,7 @@ def main() -> int:
     except ConfigError as error:
         sys.stderr.write(f"saga: {error}\n")
         return 2
+    logging.getLogger("_granian").addFilter(lambda record: not record.getMessage().startswith(_MANY_THREADS))
     Server(
         "wsgi:application",
         address=host,

@@ -13,11 +13,12 @@ from machines.call import Call
 from machines.conditions import Condition
 from machines.preview import Known, Preview, Stop, preview, preview_send_now
 from machines.progress import OPERATOR_ACTIONS, trigger_of
-from machines.references import FillError, roots_of
+from machines.references import FillError, end_name, roots_of
 from machines.saga import Saga
 from machines.send_now import SEND_NOW, why_not_sent_now
+from machines.statuses import REPORTED
 from machines.step import Kind
-from machines.transitions import Phase, State, Trigger
+from machines.transitions import Direction, Phase, State, Trigger
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +37,8 @@ class PlannedCall:
     body: Mapping[str, Any] | None
     #: Condition that a reply to come will decide; None: the call is certainly sent.
     only_when: Condition | None = None
+    #: True: the call of `at_end=`, which is sent after the saga has ended, until it is delivered.
+    after_end: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +159,10 @@ def _planned_calls(
     course: tuple[Stop, ...], saga_id: UUID, data: Mapping[str, Any], results: Mapping[str, Any]
 ) -> Iterator[PlannedCall]:
     for stop in course:
+        if (call := stop.state.at_end) is not None:
+            name = end_name(REPORTED[stop.state.phase])
+            path, body = filled(call, CallKey(saga_id, name, Direction.DO), data, results)
+            yield PlannedCall(call=call, probe=None, undoes=False, step=name, path=path, body=body, after_end=True)
         if stop.call and stop.state.step:
             step, undoes = stop.state.step.name, stop.state.undoes
             path, body = filled(stop.call, CallKey(saga_id, step, stop.state.direction), data, results)

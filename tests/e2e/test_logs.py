@@ -36,6 +36,12 @@ def test_log_contains_each_move_of_a_saga_with_its_trace(orchestrator, participa
     assert {line["trace_id"] for line in moves()} == {failed["trace_id"]}
 
 
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_start_without_trouble_logs_nothing(orchestrator, tmp_path):
+    orchestrator()
+    assert (tmp_path / "orchestrator.log").read_text() == ""
+
+
 def test_log_contains_no_secret_of_the_configuration_after_failures(tmp_path):
     log, port = tmp_path / "log", free_port()
     secret = "s3cret-pa55"

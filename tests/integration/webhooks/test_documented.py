@@ -9,11 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from app import create_app
 from app.config import from_environment
+from app.settings import ConfigError
 from app.webhook_settings import reading
 from tests.integration.webhooks.conftest import CHECKOUTS
+from tests.support.applications import close
 from tests.support.scripted_server import http
-from tests.support.webhooks import NEW, OLD
+from tests.support.servers import OPEN
+from tests.support.webhooks import NEW, OLD, webhooks_file
 
 PAGE = (Path(__file__).parents[3] / "docs" / "webhooks.md").read_text()
 
@@ -68,6 +72,16 @@ def test_documented_settings_are_legal(tmp_path):
     webhooks = reading.read(tables, {}, (), ["travel"])
     assert webhooks.named("https://partners.example/hooks/orders/17").name == "partners"
     assert [each["webhook"] for each in webhooks.targets("travel", None, "stuck")] == ["shop"]
+
+
+def test_documented_setting_allows_a_receiver_on_this_machine(tmp_path):
+    (network,) = re.findall(r"^\*\*A receiver on your own machine needs `WEBHOOK_NETWORKS=(.*?)`\.", PAGE, re.MULTILINE)
+    (url,) = re.findall(r'`(url = "http://127.*?")`', PAGE)
+    file = webhooks_file(tmp_path, f"[shop]\n{url}\nsecrets_file = SECRET\nsagas = ['checkout']")
+    local = {"WEBHOOKS_FILE": str(file)}
+    with pytest.raises(ConfigError, match="add its network to WEBHOOK_NETWORKS"):
+        create_app(from_environment(OPEN | local))
+    close(create_app(from_environment(OPEN | local | {"WEBHOOK_NETWORKS": network})))
 
 
 def test_documented_event_has_the_members_of_a_real_one(message):
