@@ -19,16 +19,20 @@ from saga_client.errors import (
 )
 from saga_client.results import BatchResult, Saga, SagaDetails, SagaType, Status, Step, StepStatus
 from saga_client.schedules import AsyncSchedules, Schedule, Schedules
+from saga_client.webhooks import AsyncWebhooks, Message, MessageStatus, Webhooks
 
 __all__ = [
     "AsyncSagas",
     "AsyncSchedules",
+    "AsyncWebhooks",
     "BatchResult",
     "Compensated",
     "Conflict",
     "Forbidden",
     "InvalidData",
     "KeyReused",
+    "Message",
+    "MessageStatus",
     "NotFound",
     "Saga",
     "SagaDetails",
@@ -45,5 +49,6 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "Unexpected",
+    "Webhooks",
     "WrongField",
 ]

@@ -22,6 +22,7 @@ from saga_client.protocol import Pause, Protocol, Steps
 from saga_client.results import BatchResult, Data, Saga, SagaDetails, SagaType
 from saga_client.schedules import AsyncSchedules, ScheduleProtocol
 from saga_client.transport import LOST, Answer, Request, Transport
+from saga_client.webhooks import AsyncWebhooks, WebhookProtocol
 
 T = TypeVar("T")
 
@@ -48,6 +49,8 @@ class AsyncSagas:
         self._sleep = sleep
         #: The schedules of the service.
         self.schedules = AsyncSchedules(ScheduleProtocol(self._protocol), self._carry_out)
+        #: The messages of the service to webhooks, and the calls of `at_end=`.
+        self.webhooks = AsyncWebhooks(WebhookProtocol(self._protocol), self._carry_out)
 
     async def __aenter__(self) -> Self:
         return self

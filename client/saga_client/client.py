@@ -14,6 +14,7 @@ from saga_client.protocol import Pause, Protocol, Steps
 from saga_client.results import BatchResult, Data, Saga, SagaDetails, SagaType
 from saga_client.schedules import ScheduleProtocol, Schedules
 from saga_client.transport import LOST, Answer, Transport
+from saga_client.webhooks import WebhookProtocol, Webhooks
 
 T = TypeVar("T")
 #: Default of `wait`, in seconds.
@@ -45,6 +46,8 @@ class Sagas:
         self._sleep = sleep
         #: The schedules of the service.
         self.schedules = Schedules(ScheduleProtocol(self._protocol), self._carry_out)
+        #: The messages of the service to webhooks, and the calls of `at_end=`.
+        self.webhooks = Webhooks(WebhookProtocol(self._protocol), self._carry_out)
 
     def __enter__(self) -> Self:
         return self

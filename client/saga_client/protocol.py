@@ -7,7 +7,8 @@ Pause. `Sagas` runs these generators in the caller's thread, and `AsyncSagas` ru
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Generator, Mapping
+import typing
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -53,6 +54,18 @@ class Pause:
 
 
 Steps = Generator[Request | Pause, Answer | Exception | None, T]
+
+
+class CarriesOut(typing.Protocol):
+    """Runs an operation to its end, in the caller's thread."""
+
+    def __call__(self, steps: Steps[T]) -> T: ...
+
+
+class CarriesOutLater(typing.Protocol):
+    """Runs an operation to its end, with asyncio."""
+
+    def __call__(self, steps: Steps[T]) -> Awaitable[T]: ...
 
 
 class Protocol:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import typing
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, overload
 from urllib.parse import quote
 from uuid import UUID
 
-from saga_client.protocol import Protocol, Steps, error, json_object, post_request, read
+from saga_client.protocol import CarriesOut, CarriesOutLater, Protocol, Steps, error, json_object, post_request, read
 from saga_client.results import Data, SagaType, moment
 from saga_client.transport import Request
 
-T = TypeVar("T")
 #: What happens at a time at which the saga of the time before has not ended: skip it, or start another saga.
 Overlap = Literal["skip", "allow"]
 PATH = "/api/v1/schedules"
@@ -110,7 +108,7 @@ class ScheduleProtocol:
 class Schedules:
     """The schedules of a service: `Sagas.schedules`. A change needs an API key with the scope `operate`."""
 
-    def __init__(self, protocol: ScheduleProtocol, carry_out: _CarriesOut) -> None:
+    def __init__(self, protocol: ScheduleProtocol, carry_out: CarriesOut) -> None:
         self._protocol, self._carry_out = protocol, carry_out
 
     def list(self) -> tuple[Schedule, ...]:
@@ -157,7 +155,7 @@ class Schedules:
 class AsyncSchedules:
     """`Schedules` with the same methods as coroutines: `AsyncSagas.schedules`."""
 
-    def __init__(self, protocol: ScheduleProtocol, carry_out: _CarriesOutLater) -> None:
+    def __init__(self, protocol: ScheduleProtocol, carry_out: CarriesOutLater) -> None:
         self._protocol, self._carry_out = protocol, carry_out
 
     async def list(self) -> tuple[Schedule, ...]:
@@ -194,14 +192,6 @@ class AsyncSchedules:
     async def remove(self, name: str) -> None:
         """Remove a schedule: see `Schedules.remove`."""
         return await self._carry_out(self._protocol.remove(name))
-
-
-class _CarriesOut(typing.Protocol):
-    def __call__(self, steps: Steps[T]) -> T: ...
-
-
-class _CarriesOutLater(typing.Protocol):
-    def __call__(self, steps: Steps[T]) -> Awaitable[T]: ...
 
 
 def _path(name: str) -> str:

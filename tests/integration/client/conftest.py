@@ -1,5 +1,7 @@
 """The client against the service on a real port, in this process; its participants answer as the test sets them."""
 
+import asyncio
+import inspect
 import re
 import shutil
 import socket
@@ -8,16 +10,19 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask, Response
-from saga_client import Sagas
+from saga_client import AsyncSagas, Sagas
+from sqlalchemy import text
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app import create_app
 from app.access.permissions import Scope
 from app.config import from_environment
 from app.services import services
+from app.store.database import db
 from tests.support.applications import close
 from tests.support.servers import OPEN
 
@@ -82,6 +87,38 @@ class Faults:
         return chunks
 
 
+class Both:
+    """The methods of a part of the clients; each call is made by one for threads, or by one for asyncio."""
+
+    def __init__(self, url: str, key: str, part: str, *, asynchronous: bool) -> None:
+        self._url, self._key, self._part, self._asynchronous = url, key, part, asynchronous
+
+    def __getattr__(self, word: str) -> Any:
+        if self._asynchronous:
+            return lambda *given, **options: asyncio.run(self._later(word, *given, **options))
+        return lambda *given, **options: self._now(word, *given, **options)
+
+    def _now(self, word: str, *given: Any, **options: Any) -> Any:
+        with Sagas(self._url, self._key, sleep=lambda _: None) as sagas:
+            return getattr(getattr(sagas, self._part), word)(*given, **options)
+
+    async def _later(self, word: str, *given: Any, **options: Any) -> Any:
+        async def sleep(_seconds: float) -> None:
+            pass
+
+        async with AsyncSagas(self._url, self._key, sleep=sleep) as sagas:
+            return await getattr(getattr(sagas, self._part), word)(*given, **options)
+
+
+def words(kind: type) -> dict[str, str]:
+    """Return the methods of a class with their signatures."""
+    return {
+        name: str(inspect.signature(each))
+        for name, each in inspect.getmembers(kind, inspect.isfunction)
+        if name[0] != "_"
+    }
+
+
 @pytest.fixture
 def agency() -> Iterator[Agency]:
     agency = Agency()
@@ -123,7 +160,7 @@ def key(service: Any) -> str:
 
 @pytest.fixture
 def operator_key(service: Any) -> str:
-    """Return an API key that may also change schedules."""
+    """Return an API key that may also change schedules and messages."""
     return services(service).api_keys.make("ops", {Scope.READ, Scope.START, Scope.OPERATE}, 1, "test").secret
 
 
@@ -136,3 +173,14 @@ def paused() -> list[float]:
 def sagas(service: Any, key: str, paused: list[float]) -> Iterator[Sagas]:
     with Sagas(service.url, key, sleep=paused.append, jitter=lambda longest: longest) as sagas:
         yield sagas
+
+
+def store_message(service: Any, saga_id: UUID, due: str | None = None) -> int:
+    """Store a message about a saga, and return its number. due: when it is sent; None: it is a dead letter."""
+    columns = "saga_id, seq, event, webhook, url, at, attempts, due_at, error"
+    values = ":saga, 1, 'completed', 'shop', 'https://shop.example', '2026-01-01 00:00:00.000000', 12, :due, '500'"
+    with service.app_context(), db.engine.connect() as connection:
+        given = {"saga": saga_id.hex, "due": due}
+        connection.execute(text(f"INSERT INTO webhook_delivery ({columns}) VALUES ({values})"), given)
+        connection.commit()
+    return int(services(service).deliveries.of_saga(saga_id)[-1].id)

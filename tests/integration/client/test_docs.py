@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.services import services
+from tests.integration.client.conftest import store_message
 
 ROOT = Path(__file__).parents[3]
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", (ROOT / "docs" / "client.md").read_text(), re.DOTALL)
@@ -45,9 +46,10 @@ def test_every_block_of_the_page_works(service, operator_key, run_command, capsy
             run_command(command)
         else:
             assert language == "python"
+            if "webhooks.dead" in block:
+                store_message(service, namespace["saga"].id)
             real = block.replace("http://localhost:8009", service.url).replace("saga_1a2b3c4d_…", operator_key)
             exec(compile(real, "docs/client.md", "exec"), namespace)
-    namespace["sagas"].close()
     output = capsys.readouterr().out
     assert "completed BOOKED" in output
     assert "/nights Must be greater than or equal to 1" in output
@@ -55,4 +57,7 @@ def test_every_block_of_the_page_works(service, operator_key, run_command, capsy
     assert "BOOKED BOOKED" in output
     assert output.count("trip-2") == 5
     assert "nightly travel 0 3 * * * Europe/Paris False" in output
+    assert f"shop completed {namespace['saga'].id} 12 500" in output
+    assert [message.status for message in namespace["sagas"].webhooks.of_saga(namespace["saga"])] == ["pending"]
+    namespace["sagas"].close()
     assert len(services(service).registry.names) == 1

@@ -1,15 +1,11 @@
 """Schedules by the client, for threads and for asyncio: what each call returns, and what a lost answer means."""
 
-import asyncio
-import inspect
 from datetime import UTC, datetime
-from typing import Any
 from uuid import uuid4
 
 import pytest
 from flask import Response
 from saga_client import (
-    AsyncSagas,
     AsyncSchedules,
     Conflict,
     Forbidden,
@@ -22,45 +18,15 @@ from saga_client import (
 )  # fmt: skip
 
 from app.services import services
+from tests.integration.client.conftest import Both, words
 
 TRIP = {"customer": "Ada", "city": "Łódź", "nights": 3}
 NIGHTLY = ("nightly", "0 3 * * *", "travel", TRIP)
 
 
-class Both:
-    """The methods of `Schedules`; each call is made by a client for threads, or by one for asyncio."""
-
-    def __init__(self, url: str, key: str, *, asynchronous: bool) -> None:
-        self._url, self._key, self._asynchronous = url, key, asynchronous
-
-    def __getattr__(self, word: str) -> Any:
-        if self._asynchronous:
-            return lambda *given, **options: asyncio.run(self._later(word, *given, **options))
-        return lambda *given, **options: self._now(word, *given, **options)
-
-    def _now(self, word: str, *given: Any, **options: Any) -> Any:
-        with Sagas(self._url, self._key, sleep=lambda _: None) as sagas:
-            return getattr(sagas.schedules, word)(*given, **options)
-
-    async def _later(self, word: str, *given: Any, **options: Any) -> Any:
-        async def sleep(_seconds: float) -> None:
-            pass
-
-        async with AsyncSagas(self._url, self._key, sleep=sleep) as sagas:
-            return await getattr(sagas.schedules, word)(*given, **options)
-
-
 @pytest.fixture(params=[False, True], ids=["threads", "asyncio"])
 def schedules(request, service, operator_key):
-    return Both(service.url, operator_key, asynchronous=request.param)
-
-
-def words(kind):
-    return {
-        name: str(inspect.signature(each))
-        for name, each in inspect.getmembers(kind, inspect.isfunction)
-        if name[0] != "_"
-    }
+    return Both(service.url, operator_key, "schedules", asynchronous=request.param)
 
 
 def test_both_clients_have_the_same_words():
