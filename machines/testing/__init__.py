@@ -21,9 +21,10 @@ from machines.testing.answers import (
     unheard,
 )
 from machines.testing.cases import every_outcome, every_outcome_of
-from machines.testing.run import NotAllowedError, Run
+from machines.testing.run import Run
 from machines.testing.scenario import Scenario, given
 from machines.testing.sent import Sent
+from machines.testing.signals import NotAllowedError
 
 __all__ = [
     "Always",

@@ -30,6 +30,10 @@ class Answer:
     dies: bool = False
     #: Seconds that the participant asks to wait; None: it does not ask.
     retry_after_s: float | None = None
+    #: Seconds until the caller learns of it.
+    takes_s: float = 0.0
+    #: True: the process stops after the answer, so that the test can act before the next call: cancel, let time pass.
+    rests: bool = False
     #: Reason why there is no reply.
     error: str = ""
 

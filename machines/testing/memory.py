@@ -158,11 +158,12 @@ class MemoryLoop(Loop[RunningSaga]):
     """The loop over one stored saga."""
 
     actor = ACTOR
-    stopping = staticmethod(lambda: False)
 
-    def __init__(self, memory: Memory, answer: Callable[[RunningSaga, Request], Reply]) -> None:
+    def __init__(
+        self, memory: Memory, answer: Callable[[RunningSaga, Request], Reply], *, backs_off: bool = True
+    ) -> None:
         self.memory, self.calls, self.waits = memory, MemoryAttempts(answer), Waits(arrivals=memory)
-        self.jitter = lambda longest_s: longest_s
+        self.jitter = lambda longest_s: longest_s if backs_off else 0.0
         self.sleep = partial(_pass, memory.clock)
 
     @property

@@ -5,12 +5,12 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from machines.accepting import NotAcceptedError, accept
 from machines.attempts import later_answer
 from machines.history import Effect, skipped_steps
 from machines.later import arrival_name
+from machines.outcomes import Outcome
 from machines.progress import OPERATOR_ACTIONS, trigger_of
-from machines.replies import Reply
+from machines.replies import Reply, outcome_of
 from machines.running import Move, RunningSaga
 from machines.saga import Saga
 from machines.signals import can_still_wait, step_waiting_for
@@ -18,9 +18,10 @@ from machines.statuses import Status
 from machines.step import EFFECTFUL, Step
 from machines.testing.answers import Always, Answer, ProcessDiedError, ok
 from machines.testing.drawing import drawn
-from machines.testing.memory import Arrived, Memory, MemoryLoop, Request, Row
+from machines.testing.memory import Arrived, Clock, Memory, MemoryLoop, Request, Row
 from machines.testing.participants import Participants
 from machines.testing.sent import Sent
+from machines.testing.signals import NotAllowedError, signal_body
 from machines.testing.successes import headers
 from machines.transitions import Phase
 
@@ -32,10 +33,7 @@ _LEASE_S = 30.0
 _MOST_CLAIMS = 1_000
 #: Most requests of one run, for the same reason.
 _MOST_REQUESTS = 2_000
-
-
-class NotAllowedError(Exception):
-    """The table or the saga's state does not allow what the test asks for. The API would answer 409 or 404."""
+_REFUSALS = (Outcome.REFUSED, Outcome.REFUSED_UNDO)
 
 
 class Run:
@@ -43,14 +41,16 @@ class Run:
 
     def __init__(
         self, definition: Saga, data: Mapping[str, Any], script: Mapping[tuple[str, str], Sequence[Answer | Always]],
-        bodies: Mapping[str, Any],
+        bodies: Mapping[str, Any], clock: Clock | None = None, *, backs_off: bool = True,
     ) -> None:  # fmt: skip
         self.definition = definition
         #: Every request that left the process, in order.
         self.calls: list[Sent] = []
         self.participants = Participants(definition=definition, bodies=dict(bodies))
-        self._memory = Memory(definition=definition, data=data)
-        self._loop = MemoryLoop(self._memory, self._answer)
+        self._memory = Memory(definition=definition, data=data, clock=clock or Clock())
+        self._loop = MemoryLoop(self._memory, self._answer, backs_off=backs_off)
+        self._rests = False
+        self._loop.stopping = lambda: self._rests
         self._script: dict[tuple[str, str], Iterator[Answer]] = {
             call: _endless(answers) for call, answers in script.items()
         }
@@ -123,6 +123,17 @@ class Run:
         """The time since the start of the saga, in seconds."""
         return self._memory.clock.time
 
+    @property
+    def due_in_s(self) -> float | None:
+        """Seconds until the saga goes on by itself; None: it has ended, is stuck, or waits for a person."""
+        due_at = self._row.due_at
+        return None if due_at is None else max(due_at - self.seconds, 0.0)
+
+    @property
+    def in_doubt(self) -> bool:
+        """True when an attempt of the call in flight may have worked."""
+        return self._memory.load().in_doubt
+
     def start(self) -> "Run":
         """Start the saga. `Scenario.run` has done this."""
         return self._drive(self._memory.new())
@@ -146,7 +157,7 @@ class Run:
             raise NotAllowedError(f"{self.definition} waits for no signal {name}")
         if self._memory.row and not can_still_wait(self.definition, self.state, step):
             raise NotAllowedError(f"the saga is in {self.state} and does not wait for the signal {name} any more")
-        self._arrive(name, _accepted(step, body), "test")
+        self._arrive(name, signal_body(step, body), "test")
         return self
 
     def answer(self, step: str, answer: Answer = ok) -> "Run":
@@ -194,11 +205,14 @@ class Run:
         return self._memory.row
 
     def _drive(self, saga: RunningSaga) -> "Run":
-        """Run the saga, with a new process whenever one has died, until it ends, is stuck or waits."""
+        """Run the saga, with a new process whenever one has died, until it ends, is stuck, waits or rests."""
+        self._rests = False
         for _ in range(_MOST_CLAIMS):
             try:
                 self._loop.run(saga, max_sleep_s=float("inf"))
             except ProcessDiedError:
+                if self._rests:
+                    return self
                 self._memory.clock.time += _LEASE_S
                 saga = self._memory.claim() if self._memory.row else self._memory.new()
                 continue
@@ -232,6 +246,8 @@ class Run:
         step = saga.current.step
         assert step is not None
         answer = next(self._script.get((request.purpose, request.step), iter(())), ok)
+        self._memory.clock.time += answer.takes_s
+        self._rests = answer.rests
         if answer.sent and not (answer.dies and not answer.acts):
             self.calls.append(Sent(request, answer.name))
         else:
@@ -246,7 +262,7 @@ class Run:
         if answer.dies:
             raise ProcessDiedError
         if answer.status is None:
-            return Reply(error=answer.error, sent=answer.sent)
+            return Reply(error=answer.error, sent=answer.sent, retry_after_s=answer.retry_after_s)
         if answer.acts and answer.status != ok.status:
             status = answer.status
         return Reply(status=status, body=body, headers=self._headers(step, answer), retry_after_s=answer.retry_after_s)
@@ -255,29 +271,15 @@ class Run:
         """Let the participant do the step or not, as the answer says. Return status and body of its reply."""
         if answer.acts:
             return self.participants.do(step, answer.body)
-        status = answer.status or 0
-        if answer.status is None or status >= 500 or status == 202:  # noqa: PLR2004
-            return status, answer.body if answer.body is not None else {}
+        status, body = answer.status or 0, {} if answer.body is None else answer.body
+        if answer.status is None or outcome_of(Reply(status=status, body=body), call=step.call) not in _REFUSALS:
+            return status, body  # only a refusal is remembered
         return self.participants.refuse(step, status, answer.body)
 
     @staticmethod
     def _headers(step: Step, answer: Answer) -> Mapping[bytes, bytes]:
         given = {name.lower().encode(): value.encode() for name, value in answer.headers.items()}
         return headers(step, step.call) | given if answer.acts else given
-
-
-def _accepted(step: Step, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the body of a signal, checked against the fields that the step waits for."""
-    brings = step.waits.brings if step.waits else {}
-    missing = [name for name, field in brings.items() if field.required and name not in body]
-    if missing or (body.keys() - brings.keys()):
-        names = missing or sorted(body.keys() - brings.keys())
-        what = "lacks" if missing else "has no field"
-        raise NotAllowedError(f"the signal of {step.name} {what} {', '.join(names)}; it brings {', '.join(brings)}")
-    try:
-        return {name: accept(brings[name], value) for name, value in body.items()}
-    except NotAcceptedError as error:
-        raise NotAllowedError(f"the signal of {step.name} has a value that {error.problem}") from None
 
 
 def _endless(answers: Sequence[Answer | Always]) -> Iterator[Answer]:

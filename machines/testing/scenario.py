@@ -1,5 +1,6 @@
 """A test of a saga: its table, its data, and the answers of its participants."""
 
+import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -10,6 +11,7 @@ from machines.saga import Saga
 from machines.samples import example
 from machines.step import Kind
 from machines.testing.answers import Always, Answer, Answers, listed
+from machines.testing.memory import Clock
 from machines.testing.run import Run
 
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})
@@ -29,6 +31,10 @@ class Scenario:
     bodies: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
     #: Signals that arrive before the saga starts: name → body.
     early: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: _NOTHING)
+    #: False: the waits between two attempts are as short as possible.
+    backs_off: bool = True
+    #: When the saga starts; None: at the beginning of 2026.
+    began: dt.datetime | None = None
     #: Name in the list of tests.
     name: str = ""
 
@@ -58,9 +64,18 @@ class Scenario:
         """Send a signal before the saga waits for it."""
         return replace(self, early={**self.early, signal: body})
 
+    def without_back_off(self) -> "Scenario":
+        """Wait a millisecond between two attempts, and not the longest time, so that many fit before the deadline."""
+        return replace(self, backs_off=False)
+
+    def starting_at(self, moment: str) -> "Scenario":
+        """Start the saga at this moment, such as "2026-11-28T09:30:00Z", for pauses until a date of the data."""
+        return replace(self, began=dt.datetime.fromisoformat(moment).astimezone(dt.UTC))
+
     def run(self) -> Run:
         """Run the saga until it ends, is stuck, or waits for a signal, an answer or a time."""
-        saga = Run(self.definition, self.data, self.script, self.bodies)
+        clock = Clock(began=self.began) if self.began else Clock()
+        saga = Run(self.definition, self.data, self.script, self.bodies, clock, backs_off=self.backs_off)
         for signal, body in self.early.items():
             saga.signal(signal, **body)
         return saga.start()

@@ -2,7 +2,22 @@ from pathlib import Path
 
 import pytest
 
-from machines import NEVER, Saga, compensatable, delete, equal, get, pause, pivot, poll, post, retriable, text, wait
+from machines import (
+    NEVER,
+    Saga,
+    compensatable,
+    date,
+    delete,
+    equal,
+    get,
+    pause,
+    pivot,
+    poll,
+    post,
+    retriable,
+    text,
+    wait,
+)
 from machines.discovery import discover
 from machines.testing import (
     NotAllowedError,
@@ -12,6 +27,7 @@ from machines.testing import (
     died_before,
     down,
     every_outcome,
+    failed,
     given,
     lost,
     ok,
@@ -83,6 +99,54 @@ def test_call_that_is_never_sent_expires_with_the_deadline():
 def test_participant_that_asks_to_wait_is_given_its_time():
     saga = given(table()).when(pay=busy(7)).run()
     assert (saga.ended, saga.seconds) == ("SENT", 7)
+
+
+def test_participant_without_an_answer_can_make_the_saga_wait():
+    saga = given(table(deadline_s=60)).when(pay=down(retry_after_s=60)).run()
+    assert (saga.ended, saga.seconds) == ("BACK", 60)
+
+
+def test_answer_that_comes_after_the_deadline_ends_the_saga():
+    saga = given(table(deadline_s=60)).when(reserve=ok(takes_s=61)).run()
+    assert (saga.calls, saga.ended) == (["reserve", "undo reserve"], "BACK")
+
+
+def test_saga_rests_after_an_answer_and_can_be_cancelled():
+    saga = given(table()).when(reserve=failed(rests=True)).run()
+    assert (saga.calls, saga.status, saga.due_in_s) == (["reserve"], "running", 0)
+    assert saga.compensate().ended == "BACK"
+    assert given(table()).when(reserve=ok(rests=True)).run().after(seconds=0).ended == "SENT"
+
+
+def test_saga_whose_process_died_rests_and_its_call_is_in_doubt():
+    saga = given(table()).when(reserve=died(rests=True)).run()
+    assert saga.in_doubt
+    assert saga.compensate().calls == ["reserve", "reserve", "undo reserve"]  # the undo needs the reply that was lost
+
+
+def test_saga_without_back_off_makes_more_attempts_before_its_deadline():
+    outage = given(table(deadline_s=60)).when(pay=[down] * 200)
+    assert outage.run().ended == "BACK"
+    assert outage.without_back_off().run().ended == "SENT"
+
+
+def test_reply_that_refuses_the_sender_is_not_remembered():
+    saga = given(table()).when(reserve=replies(429, {"detail": "slow down"})).run()
+    assert (saga.calls[:2], saga.ended) == (["reserve", "reserve"], "SENT")
+
+
+def test_pause_until_a_date_is_over_at_once_for_a_saga_that_starts_later():
+    steps = (
+        pause("rest", until="on", done="RESTED", refused="STOPPED"),
+        pivot("pay", post("bank", "/p"), done="PAID", refused="NO"),
+    )
+    saga = Saga(
+        name="dated", version=1, initial="A", completed="PAID", compensated="B", data={"on": date()},
+        participants=("bank",), deadline_s=90 * 86_400, steps=steps,
+    )  # fmt: skip
+    dated = given(saga, {"on": "2026-01-05"})
+    assert (dated.run().state, dated.run().due_in_s) == ("A", 4 * 86_400)
+    assert dated.starting_at("2026-01-05T08:00:00Z").run().ended == "PAID"
 
 
 def test_table_says_what_a_status_means():
